@@ -1,0 +1,30 @@
+/**
+ * The schema of the database, as the steps that build it: a static record, so that a bundler, a test and the migrator
+ * all see the same steps in the same order. A key is `<four digits>_<name>`; the text under it is plain SQL statements,
+ * each closed by a semicolon. A step that has been released is never edited: what it said is in databases out there.
+ *
+ * Habits of the text: every table is STRICT; timestamps are epoch milliseconds that the application gives (no SQL
+ * clock, no default); every CHECK is named `<table>_<rule>`, and a trigger that refuses says `<table>: <rule>` or
+ * `invalid transition: <table>.<column>`, never a value. An index that serves a list ends in the page's key
+ * (`created_at DESC, id DESC`); its name leaves the closing id out. Indexes of nullable references are partial: `x = ?`
+ * implies `x IS NOT NULL`, so look-ups and foreign keys find them, and rows without the reference do not pay.
+ */
+import auth from "./0001_auth.js"
+import source from "./0002_source.js"
+import profiles from "./0003_profiles.js"
+import sandboxes from "./0004_sandboxes.js"
+import buildJobs from "./0005_build_jobs.js"
+import issueWorkflows from "./0006_issue_workflows.js"
+import packageCache from "./0007_package_cache.js"
+import controlPlane from "./0008_control_plane.js"
+
+export const migrations: Record<string, string> = {
+  "0001_auth": auth,
+  "0002_source": source,
+  "0003_profiles": profiles,
+  "0004_sandboxes": sandboxes,
+  "0005_build_jobs": buildJobs,
+  "0006_issue_workflows": issueWorkflows,
+  "0007_package_cache": packageCache,
+  "0008_control_plane": controlPlane
+}

@@ -1,0 +1,177 @@
+/**
+ * The database: where it is, how it is opened, and how a transaction on it is run.
+ *
+ * Each layer gives `SqlClient` and `LibsqlClient`. None migrates: see `Migrations`.
+ */
+import { SqlClient, type SqlError } from "@effect/sql"
+import type { LibsqlClient } from "@effect/sql-libsql"
+import { Config, Effect, Layer, Option, type Redacted, Schema } from "effect"
+import { type OpenLocalOptions, openLocalFile, openMemory } from "./libsql/openLocal.js"
+import { openRemote } from "./libsql/remote.js"
+import * as Sql from "./libsql/SqlClient.js"
+import type { PersistenceError } from "./Errors.js"
+import { isSqlError, persistenceErrorOf } from "./internal/engineError.js"
+
+/**
+ * The database cannot be opened as configured. `setting` names the environment variable (or the option) to change,
+ * `problem` what is wrong with it; the message is both in one line.
+ */
+export class DatabaseConfigError extends Schema.TaggedError<DatabaseConfigError>()(
+  "DatabaseConfigError",
+  { setting: Schema.String, problem: Schema.String }
+) {
+  override get message() {
+    return `${this.setting}: ${this.problem}`
+  }
+}
+
+/** The services that every database layer gives. */
+export type Services = SqlClient.SqlClient | LibsqlClient.LibsqlClient
+
+/** The file that is opened when the environment names none, relative to the working directory. */
+export const defaultFilePath = ".data/sealant-control-plane.sqlite"
+
+/** How long a statement waits for a lock of another process, in milliseconds, when nothing else is said. */
+export const defaultBusyTimeoutMs = 5000
+
+/** Where a local database is and how it is opened. */
+export interface FileOptions {
+  /** The path of the file. It is created, with its directory, readable by its owner only. */
+  readonly filePath: string
+  /** How long a statement waits for a lock that another process holds, in milliseconds. Default 5000. */
+  readonly busyTimeoutMs?: number
+  /**
+   * `full`, the default: an acknowledged write survives a power loss. `normal`: it survives the end of the process,
+   * but a power loss may take the last ones (https://www.sqlite.org/pragma.html#pragma_synchronous).
+   */
+  readonly synchronous?: "full" | "normal"
+}
+
+interface SettingNames {
+  readonly filePath: string
+  readonly busyTimeoutMs: string
+}
+
+const fileLayer = (options: FileOptions, names: SettingNames) => {
+  const { busyTimeoutMs = defaultBusyTimeoutMs, filePath, synchronous = "full" } = options
+  const refuse = (setting: string, problem: string) => Effect.fail(new DatabaseConfigError({ setting, problem }))
+  const open = (local: OpenLocalOptions) =>
+    Effect.acquireRelease(
+      Effect.tryPromise({
+        try: () => openLocalFile(local),
+        catch: (error) => new DatabaseConfigError({ setting: names.filePath, problem: error instanceof Error ? error.message : String(error) })
+      }),
+      (client) => Effect.promise(() => client.shutdown())
+    )
+  return Sql.layer(
+    Effect.suspend(() => {
+      if (filePath.trim() === "") return refuse(names.filePath, "is empty; give the path of the database file")
+      if (/^:memory:|^file:/.test(filePath)) return refuse(names.filePath, "takes a plain path; for a database in memory use Database.layerMemory")
+      if (!Number.isInteger(busyTimeoutMs) || busyTimeoutMs < 0) {
+        return refuse(names.busyTimeoutMs, "must be a whole number of milliseconds, 0 or more")
+      }
+      return open({ path: filePath, busyTimeoutMs, synchronous })
+    })
+  )
+}
+
+/**
+ * A database in a local file, opened in WAL mode.
+ *
+ * Fails with `DatabaseConfigError` when the file cannot be opened, read or written, or is no SQLite database.
+ */
+export const layer = (options: FileOptions): Layer.Layer<Services, DatabaseConfigError> =>
+  fileLayer(options, { filePath: "filePath", busyTimeoutMs: "busyTimeoutMs" })
+
+/** An empty database in memory, a new one each time the layer is built: the real engine, without a disk. */
+export const layerMemory: Layer.Layer<Services> = Sql.layer(
+  Effect.acquireRelease(Effect.promise(() => openMemory()), (client) => Effect.promise(() => client.shutdown()))
+)
+
+/** Where a libSQL server is. */
+export interface RemoteOptions {
+  /** A `libsql:`, `http(s):` or `ws(s):` URL. */
+  readonly url: string
+  readonly authToken?: Redacted.Redacted<string>
+}
+
+/**
+ * A database on a libSQL server. The connection is made with the first statement.
+ *
+ * Fails with `DatabaseConfigError` for a URL that is none of a libSQL server.
+ */
+export const layerRemote = (options: RemoteOptions): Layer.Layer<Services, DatabaseConfigError> =>
+  remoteLayer(options, "url")
+
+const remoteLayer = (options: RemoteOptions, setting: string) =>
+  Sql.layer(
+    Effect.acquireRelease(
+      Effect.try({
+        try: () => openRemote(options),
+        catch: (error) => new DatabaseConfigError({ setting, problem: error instanceof Error ? error.message : "cannot be used" })
+      }),
+      ({ client }) => Effect.sync(() => client.close())
+    )
+  )
+
+const filePathName = "DATABASE_FILE_PATH"
+const urlName = "DATABASE_URL"
+const busyTimeoutName = "DATABASE_BUSY_TIMEOUT_MS"
+const synchronousName = "DATABASE_SYNCHRONOUS"
+const authTokenName = "DATABASE_AUTH_TOKEN"
+
+/**
+ * The database that the environment names: `DATABASE_FILE_PATH` (default `.data/sealant-control-plane.sqlite`),
+ * `DATABASE_BUSY_TIMEOUT_MS` (5000) and `DATABASE_SYNCHRONOUS` (`full` | `normal`) for a file, or `DATABASE_URL` and
+ * `DATABASE_AUTH_TOKEN` for a libSQL server.
+ *
+ * Fails with `DatabaseConfigError`, in one line that names the variable, for a bad value, for both kinds of address at
+ * once, and for a database that cannot be opened.
+ */
+export const layerConfig: Layer.Layer<Services, DatabaseConfigError> = Layer.unwrapEffect(
+  Effect.gen(function*() {
+    const filePath = yield* setting(Config.string(filePathName), "cannot be read")
+    const url = yield* setting(Config.string(urlName), "cannot be read")
+    const authToken = yield* setting(Config.redacted(authTokenName), "cannot be read")
+    const busyTimeoutMs = yield* setting(Config.integer(busyTimeoutName), "must be a whole number of milliseconds, 0 or more", busyTimeoutName)
+    const synchronous = yield* setting(Config.literal("full", "normal")(synchronousName), "must be full or normal", synchronousName)
+    if (Option.isSome(url)) {
+      if (Option.isSome(filePath)) {
+        return yield* new DatabaseConfigError({ setting: `${filePathName} and ${urlName}`, problem: "are both set; unset one of them" })
+      }
+      return remoteLayer({ url: url.value, ...Option.match(authToken, { onNone: () => ({}), onSome: (authToken) => ({ authToken }) }) }, urlName)
+    }
+    if (Option.isSome(authToken)) {
+      return yield* new DatabaseConfigError({ setting: authTokenName, problem: `is for a libSQL server; set ${urlName}, too, or unset it` })
+    }
+    return fileLayer(
+      {
+        filePath: Option.getOrElse(filePath, () => defaultFilePath),
+        busyTimeoutMs: Option.getOrElse(busyTimeoutMs, () => defaultBusyTimeoutMs),
+        synchronous: Option.getOrElse(synchronous, () => "full" as const)
+      },
+      { filePath: filePathName, busyTimeoutMs: busyTimeoutName }
+    )
+  })
+)
+
+/** A variable that may be missing; a value that does not parse is named, not shown. */
+const setting = <A>(config: Config.Config<A>, rule: string, name = "the environment") =>
+  Effect.mapError(Config.option(config), () => new DatabaseConfigError({ setting: name, problem: rule }))
+
+/**
+ * Runs `body` in one transaction: all that it writes through any service, or nothing.
+ *
+ * A transaction inside a transaction is a savepoint: when it fails, only what it did is taken back. Several of them at
+ * the same time inside one transaction take their turns. The transaction begins with the first statement, waits
+ * interruptibly for the write lock, and is rolled back when `body` fails or is interrupted. Keep what is slow out of
+ * it: every other writer waits.
+ *
+ * Fails with the errors of `body`, and with `PersistenceError` when the transaction cannot begin or commit.
+ */
+export const transaction = <A, E, R>(
+  body: Effect.Effect<A, E, R>
+): Effect.Effect<A, Exclude<E, SqlError.SqlError> | PersistenceError, R | SqlClient.SqlClient> =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => sql.withTransaction(body)).pipe(
+    Effect.catchIf(isSqlError, (error) => Effect.fail(persistenceErrorOf("Database.transaction", error)))
+  )

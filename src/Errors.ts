@@ -1,0 +1,148 @@
+/**
+ * The errors that every service shares.
+ *
+ * All are `Schema.TaggedError`, so that they cross HTTP and RPC as they are, and each carries the status that
+ * `@effect/platform` answers with. None carries a rejected value: they name entities, ids, fields and rules.
+ */
+import { HttpApiSchema } from "@effect/platform"
+import { Schema } from "effect"
+
+/** No row of `entity` has this id, or none that the caller may see. HTTP 404. */
+export class NotFound extends Schema.TaggedError<NotFound>()(
+  "NotFound",
+  { entity: Schema.String, id: Schema.String },
+  HttpApiSchema.annotations({ status: 404 })
+) {
+  override get message() {
+    return `${this.entity} ${this.id} was not found`
+  }
+}
+
+/**
+ * A row of `entity` already holds what must be unique. `constraint` names the columns as the engine does, as
+ * `table.column, table.column`. HTTP 409.
+ */
+export class AlreadyExists extends Schema.TaggedError<AlreadyExists>()(
+  "AlreadyExists",
+  { entity: Schema.String, constraint: Schema.String },
+  HttpApiSchema.annotations({ status: 409 })
+) {
+  override get message() {
+    return `${this.entity} already exists (${this.constraint})`
+  }
+}
+
+/** A row that `entity` refers to does not exist, or is another owner's. `reference` names the field. HTTP 409. */
+export class ReferenceNotFound extends Schema.TaggedError<ReferenceNotFound>()(
+  "ReferenceNotFound",
+  { entity: Schema.String, reference: Schema.String },
+  HttpApiSchema.annotations({ status: 409 })
+) {
+  override get message() {
+    return `${this.entity} refers to a row that does not exist (${this.reference})`
+  }
+}
+
+/** The state machine of `entity` has no way from `from` to `to`. HTTP 409. */
+export class InvalidTransition extends Schema.TaggedError<InvalidTransition>()(
+  "InvalidTransition",
+  { entity: Schema.String, id: Schema.String, from: Schema.String, to: Schema.String },
+  HttpApiSchema.annotations({ status: 409 })
+) {
+  override get message() {
+    return `${this.entity} ${this.id} cannot go from ${this.from} to ${this.to}`
+  }
+}
+
+/** Why a lease is not, or no longer, the current one of its job. */
+export const LeaseLostReason = Schema.Literal("expired", "superseded", "released", "finished", "cancelled", "not-found")
+export type LeaseLostReason = typeof LeaseLostReason.Type
+
+/**
+ * The worker no longer owns the job: nothing was written, and its work must stop.
+ *
+ * `expired`: another worker may take it at any moment; `superseded`: another lease was given; `released`: this lease
+ * gave the job back; `finished`: the job has ended; `cancelled`: somebody cancelled it; `not-found`: no such job.
+ * HTTP 409.
+ */
+export class LeaseLost extends Schema.TaggedError<LeaseLost>()(
+  "LeaseLost",
+  { jobId: Schema.String, workerId: Schema.String, reason: LeaseLostReason },
+  HttpApiSchema.annotations({ status: 409 })
+) {
+  override get message() {
+    return `worker ${this.workerId} no longer owns job ${this.jobId} (${this.reason})`
+  }
+}
+
+/** The idempotency key was used before, for another request. HTTP 409. */
+export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()(
+  "IdempotencyConflict",
+  { key: Schema.String },
+  HttpApiSchema.annotations({ status: 409 })
+) {
+  override get message() {
+    return "the idempotency key was used before for another request"
+  }
+}
+
+/** Another event stands at this sequence number of the execution. HTTP 409. */
+export class SequenceConflict extends Schema.TaggedError<SequenceConflict>()(
+  "SequenceConflict",
+  { executionId: Schema.String, sequence: Schema.Number },
+  HttpApiSchema.annotations({ status: 409 })
+) {
+  override get message() {
+    return `execution ${this.executionId} has another event at sequence ${this.sequence}`
+  }
+}
+
+/**
+ * The caller's input is not of the declared shape, or breaks a rule of the table. `issues` says where and what rule,
+ * as `path: rule`, never what stood there. HTTP 400.
+ */
+export class InvalidInput extends Schema.TaggedError<InvalidInput>()(
+  "InvalidInput",
+  { operation: Schema.String, issues: Schema.Array(Schema.String) },
+  HttpApiSchema.annotations({ status: 400 })
+) {
+  override get message() {
+    return `${this.operation}: ${this.issues.join("; ")}`
+  }
+}
+
+/** The row exists and may be seen, but this caller may not do this to it. HTTP 403. */
+export class Forbidden extends Schema.TaggedError<Forbidden>()(
+  "Forbidden",
+  { entity: Schema.String, id: Schema.String },
+  HttpApiSchema.annotations({ status: 403 })
+) {
+  override get message() {
+    return `not allowed on ${this.entity} ${this.id}`
+  }
+}
+
+/** What kept the store from answering: wait (`Busy`), mend (`Unavailable`, `CorruptRow`, `SchemaMismatch`), or ask. */
+export const PersistenceErrorReason = Schema.Literal("Busy", "Unavailable", "CorruptRow", "SchemaMismatch", "Unknown")
+export type PersistenceErrorReason = typeof PersistenceErrorReason.Type
+
+/**
+ * The store could not answer. Can occur in every method.
+ *
+ * - `Busy`: another process held the write lock for the whole busy timeout. Trying again is safe.
+ * - `Unavailable`: the disk, the file or the server cannot be reached or written, or the database was closed.
+ * - `CorruptRow`: a stored row is not of its declared shape.
+ * - `SchemaMismatch`: a table or column is missing: the database was not migrated, or by another version.
+ * - `Unknown`: anything else; `cause` says what, as far as it can be told without values.
+ *
+ * HTTP 503.
+ */
+export class PersistenceError extends Schema.TaggedError<PersistenceError>()(
+  "PersistenceError",
+  { operation: Schema.String, reason: PersistenceErrorReason, cause: Schema.String },
+  HttpApiSchema.annotations({ status: 503 })
+) {
+  override get message() {
+    return `${this.operation}: ${this.reason} (${this.cause})`
+  }
+}

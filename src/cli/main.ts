@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+/**
+ * The program `sealant-db`.
+ */
+import { NodeContext, NodeRuntime } from "@effect/platform-node"
+import { Cause, Effect, Exit } from "effect"
+import { run } from "./program.js"
+
+/** What a shell expects of a program that SIGINT ended. */
+const interrupted = 130
+
+NodeRuntime.runMain(Effect.provide(run(process.argv), NodeContext.layer), {
+  disableErrorReporting: true,
+  teardown: (exit, done) => {
+    // Not `process.exit`, which would cut off what is still on its way into a pipe.
+    process.exitCode = Exit.match(exit, {
+      onSuccess: (code) => typeof code === "number" ? code : 0,
+      onFailure: (cause) => Cause.isInterruptedOnly(cause) ? interrupted : 1
+    })
+    done(0)
+  }
+})

@@ -1,0 +1,192 @@
+/**
+ * The durable queue of workspace builds, over the table `oci_image_build_jobs`.
+ *
+ * What it guarantees:
+ * - A job is handed to one lease at a time. Every write of a worker carries its lease's token, and the database takes
+ *   it only while that token is the job's last: a worker that lost its lease cannot write, however late it wakes up.
+ * - A job is tried at most `maxAttempts` times. A lease that expires counts as a try, one that is released does not.
+ * - A claim costs the same at any depth of the queue: it walks the first entries of partial indexes over live jobs.
+ */
+import { SqlClient } from "@effect/sql"
+import { Context, Layer } from "effect"
+import type { DateTime, Duration, Effect, Option } from "effect"
+import type {
+  AlreadyExists,
+  IdempotencyConflict,
+  InvalidInput,
+  InvalidTransition,
+  LeaseLost,
+  NotFound,
+  PersistenceError,
+  ReferenceNotFound
+} from "../../Errors.js"
+import type { Page, PageRequest } from "../../internal/page.js"
+import type { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
+import { make } from "./makeWorkspaceBuildJobRepo.js"
+import type {
+  ClaimedJob,
+  EnqueueJob,
+  JobFailure,
+  JobSuccess,
+  Lease,
+  QueueStats,
+  WorkspaceBuildJob,
+  WorkspaceBuildJobId,
+  WorkspaceBuildJobStatus
+} from "./WorkspaceBuildJob.js"
+
+/** Who claims, and for how long: what is not heard of again within `leaseDuration` may be given to another. */
+export interface ClaimRequest {
+  readonly workerId: string
+  readonly leaseDuration: Duration.DurationInput
+}
+
+/** What `WorkspaceBuildJobRepo` can do. */
+export interface WorkspaceBuildJobService {
+  /**
+   * Puts a job into the queue. With an idempotency key that stands for the same request already (same run, registry,
+   * repository, tag and payload), returns the job of that first request and `created: false`.
+   *
+   * Fails with `IdempotencyConflict` when the key stands for another request, with `ReferenceNotFound` when there is
+   * no such run, with `AlreadyExists` when the given id is taken, with `InvalidInput` for a spec or field out of shape.
+   */
+  readonly enqueue: (
+    job: typeof EnqueueJob.Encoded
+  ) => Effect.Effect<
+    { readonly job: WorkspaceBuildJob; readonly created: boolean },
+    AlreadyExists | IdempotencyConflict | ReferenceNotFound | InvalidInput | PersistenceError
+  >
+
+  /**
+   * Gives the job that has been due longest: queued and available, or running under a lease that has expired. None
+   * when nothing is due. A due job with no attempts left is failed (`attempts-exhausted`) and never handed out.
+   *
+   * Fails with `InvalidInput` for an empty worker id or a lease that is not positive and finite.
+   */
+  readonly claimNext: (
+    request: ClaimRequest
+  ) => Effect.Effect<Option.Option<ClaimedJob>, InvalidInput | PersistenceError>
+
+  /** As `claimNext`, up to `limit` (1 to 1,000) jobs at once, in one statement; fewer when fewer are due. */
+  readonly claimBatch: (
+    request: ClaimRequest & { readonly limit: number }
+  ) => Effect.Effect<ReadonlyArray<ClaimedJob>, InvalidInput | PersistenceError>
+
+  /** As `claimNext`, for one job: none when it is not due, under a lease, ended, or not there. */
+  readonly claimById: (
+    request: ClaimRequest & { readonly id: WorkspaceBuildJobId }
+  ) => Effect.Effect<Option.Option<ClaimedJob>, InvalidInput | PersistenceError>
+
+  /**
+   * Lets the lease expire `duration` from now. A lease that has expired is still the current one until the job is
+   * given to another or reaped.
+   *
+   * Fails with `LeaseLost` when the lease is not the current one: the work must stop.
+   */
+  readonly heartbeat: (
+    lease: Lease,
+    duration: Duration.DurationInput
+  ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
+
+  /**
+   * running → succeeded. A repeat by the same lease returns the job as the first call left it.
+   *
+   * Fails with `LeaseLost` when the lease is not the current one, with `InvalidInput` for a result out of shape.
+   */
+  readonly succeed: (
+    lease: Lease,
+    success: typeof JobSuccess.Encoded
+  ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
+
+  /**
+   * running → queued while it is retryable and attempts are left, available after a pause that doubles with each
+   * attempt (1 s at first, 5 min at most, half of it random); else running → failed. A repeat by the same lease
+   * returns the job as it is.
+   *
+   * Fails with `LeaseLost` when the lease is not the current one, with `InvalidInput` for an error out of shape.
+   */
+  readonly fail: (
+    lease: Lease,
+    failure: typeof JobFailure.Encoded
+  ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
+
+  /**
+   * Gives the job back, as if it had not been claimed: the attempt does not count. A repeat by the same lease returns
+   * the job as it is. Fails with `LeaseLost` when the lease is not the current one.
+   */
+  readonly release: (lease: Lease) => Effect.Effect<WorkspaceBuildJob, LeaseLost | PersistenceError>
+
+  /** The job, while the lease on it is the current one. Fails with `LeaseLost` when it is not. */
+  readonly getByLease: (lease: Lease) => Effect.Effect<WorkspaceBuildJob, LeaseLost | PersistenceError>
+
+  /**
+   * queued or running → cancelled; its worker learns it from the next call under its lease. A cancelled job is
+   * returned as it is. Fails with `NotFound`, or with `InvalidTransition` when the job has ended otherwise.
+   */
+  readonly cancel: (
+    request: { readonly id: WorkspaceBuildJobId; readonly reason: string }
+  ) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | InvalidInput | PersistenceError>
+
+  /**
+   * failed or cancelled → queued, available now, with all its attempts again. A queued job is returned as it is.
+   * Fails with `NotFound`, or with `InvalidTransition` when the job is running or has succeeded.
+   */
+  readonly redrive: (
+    id: WorkspaceBuildJobId
+  ) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | PersistenceError>
+
+  /**
+   * Takes up to `limit` (1 to 1,000) jobs from leases that have expired, longest first: back to queued while attempts
+   * are left, else failed (`attempts-exhausted`). Returns them as they are now.
+   */
+  readonly reapExpired: (
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<WorkspaceBuildJob>, InvalidInput | PersistenceError>
+
+  /**
+   * The jobs that have ended while the run they belong to has not taken note of it (`markSettled`), those that ended
+   * first at the top; up to `limit` (1 to 1,000). Of the succeeded ones, those that ended before `succeededBefore`: what
+   * has just been built still waits for its runtime.
+   */
+  readonly listUnsettled: (
+    request: { readonly limit: number; readonly succeededBefore: DateTime.Utc }
+  ) => Effect.Effect<ReadonlyArray<WorkspaceBuildJob>, InvalidInput | PersistenceError>
+
+  /** The run of a job has taken note of its end. Does nothing to a job that has not ended. Fails with `NotFound`. */
+  readonly markSettled: (id: WorkspaceBuildJobId) => Effect.Effect<void, NotFound | PersistenceError>
+
+  /** The job, if it is there. */
+  readonly findById: (id: WorkspaceBuildJobId) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
+
+  /** The job. Fails with `NotFound`. */
+  readonly getById: (id: WorkspaceBuildJobId) => Effect.Effect<WorkspaceBuildJob, NotFound | PersistenceError>
+
+  /** The job that was enqueued with this key, if there is one. */
+  readonly findByIdempotencyKey: (key: string) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
+
+  /** The newest job of a run, if it has one. */
+  readonly findLatestByRunId: (
+    runId: SandboxAttemptId
+  ) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
+
+  /** The newest job of each run that has one; any number of runs, in one statement. */
+  readonly listLatestByRunIds: (
+    runIds: ReadonlyArray<SandboxAttemptId>
+  ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, WorkspaceBuildJob>, PersistenceError>
+
+  /** The jobs in one state, newest first. Fails with `InvalidInput` for a foreign cursor or a limit out of range. */
+  readonly listByStatus: (
+    request: PageRequest & { readonly status: WorkspaceBuildJobStatus }
+  ) => Effect.Effect<Page<WorkspaceBuildJob>, InvalidInput | PersistenceError>
+
+  /** How many jobs are in each state, how many are due, and since when the oldest of those. Counts every job: for people. */
+  readonly stats: Effect.Effect<QueueStats, PersistenceError>
+}
+
+export class WorkspaceBuildJobRepo extends Context.Tag("@sealant/db/WorkspaceBuildJobRepo")<
+  WorkspaceBuildJobRepo,
+  WorkspaceBuildJobService
+>() {
+  /** The queue over `SqlClient`. */
+  static readonly layer: Layer.Layer<WorkspaceBuildJobRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
+}

@@ -1,0 +1,206 @@
+/**
+ * What workers do to jobs: claim them, and write under their lease.
+ */
+import type { SqlClient } from "@effect/sql"
+import { Clock, Duration, Effect, Option, Random, Schema } from "effect"
+import { InvalidInput, LeaseLost, type LeaseLostReason } from "../../Errors.js"
+import { Name } from "../../internal/columns.js"
+import { operations } from "../../internal/query.js"
+import { columnList, type RowsOf } from "../../internal/rows.js"
+import { OsExecutorCompileResult } from "../../payloads/Executor.js"
+import { claimByIdText, claimDueText, reapText } from "./claim.js"
+import {
+  type ClaimedJob,
+  JobFailure,
+  JobSuccess,
+  type Lease,
+  type LeaseOutcome,
+  WorkspaceBuildJob
+} from "./WorkspaceBuildJob.js"
+import type { ClaimRequest, WorkspaceBuildJobService } from "./WorkspaceBuildJobRepo.js"
+
+const service = "WorkspaceBuildJobRepo"
+const { input, read, write } = operations(service, "WorkspaceBuildJob")
+
+// The pause before a retry: 1 s after the first attempt, twice as long after each other, never more than 5 min. At
+// least half of it is kept, the rest is random, so that jobs which failed together do not come back together.
+const firstBackoffMs = 1000
+const longestBackoffMs = 5 * 60_000
+
+const maxBatch = 1000
+
+const encodeResult = Schema.encodeSync(Schema.parseJson(OsExecutorCompileResult))
+
+const columns = columnList(WorkspaceBuildJob)
+
+/** The job of id `?1`. */
+export const byIdText = `SELECT ${columns} FROM oci_image_build_jobs WHERE id = ?1`
+
+const claimDue = claimDueText(columns)
+const claimOne = claimByIdText(columns)
+const reap = reapText(columns)
+
+type Leases = Pick<
+  WorkspaceBuildJobService,
+  "claimNext" | "claimBatch" | "claimById" | "getByLease" | "heartbeat" | "succeed" | "fail" | "release" | "reapExpired"
+>
+
+// The write under a lease: `set` stands if the lease is the current one. ?1: now, ?2 to ?4: the lease; `set` has the rest.
+const underLeaseText = (set: string) => `
+  UPDATE oci_image_build_jobs SET ${set}, updated_at = ?1
+  WHERE id = ?2 AND status = 'running' AND lease_token = ?3 AND worker_id = ?4
+  RETURNING ${columns}`
+
+const heartbeatText = underLeaseText("lease_expires_at = ?5")
+
+const succeedText = underLeaseText(`
+  status = 'succeeded', lease_outcome = 'succeeded', lease_expires_at = NULL, finished_at = max(?1, started_at),
+  executor_id = ?5, result_payload = ?6, published_reference = ?7, published_digest_reference = ?8,
+  published_digest = ?9, error_code = NULL, error_message = NULL`)
+
+// ?5: is it worth another try, ?6: error code, ?7: error message, ?8: how much of the pause is kept, 0.5 to 1.
+const failText = underLeaseText(`
+  status = iif(?5 AND attempt_count < max_attempts, 'queued', 'failed'),
+  lease_outcome = iif(?5 AND attempt_count < max_attempts, 'retried', 'failed'),
+  lease_expires_at = NULL,
+  claimed_at = iif(?5 AND attempt_count < max_attempts, NULL, claimed_at),
+  worker_id = iif(?5 AND attempt_count < max_attempts, NULL, worker_id),
+  available_at = iif(?5 AND attempt_count < max_attempts,
+    ?1 + CAST(?8 * min(${longestBackoffMs}, ${firstBackoffMs} << min(attempt_count - 1, 30)) AS INTEGER), available_at),
+  finished_at = iif(?5 AND attempt_count < max_attempts, NULL, max(?1, started_at)),
+  error_code = ?6, error_message = ?7`)
+
+const releaseText = underLeaseText(`
+  status = 'queued', lease_outcome = 'released', lease_expires_at = NULL, claimed_at = NULL, worker_id = NULL,
+  attempt_count = attempt_count - 1, started_at = iif(attempt_count = 1, NULL, started_at)`)
+
+export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuildJob>): Leases => {
+  const claim = (method: string, { leaseDuration, workerId }: ClaimRequest, text: string, which: string | number) =>
+    Effect.gen(function*() {
+      const worker = yield* input(method, Name)(workerId)
+      const leaseMs = yield* positiveMs(method, "leaseDuration", leaseDuration)
+      const now = yield* Clock.currentTimeMillis
+      const touched = yield* jobs.all(sql.unsafe(text, [now, worker, now + leaseMs, which]))
+      return touched.filter((job) => job.status === "running").map((job): ClaimedJob => ({
+        job,
+        lease: { jobId: job.id, workerId: worker, token: job.leaseToken }
+      }))
+    })
+
+  const underLease = (lease: Lease, text: string, repeats: ReadonlyArray<LeaseOutcome>, values: ReadonlyArray<unknown>) =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const written = yield* jobs.first(sql.unsafe(text, [now, lease.jobId, lease.token, lease.workerId, ...values]))
+      return Option.isSome(written) ? written.value : yield* whyLost(lease, repeats)
+    })
+
+  /** The lease is not the current one: a second look, which says why, or finds that the same call was answered before. */
+  const whyLost = ({ jobId, token, workerId }: Lease, repeats: ReadonlyArray<LeaseOutcome>) =>
+    Effect.gen(function*() {
+      const found = yield* jobs.first(sql.unsafe(byIdText, [jobId]))
+      if (Option.isSome(found) && isRepeat(found.value, token, repeats)) return found.value
+      const reason = Option.match(found, { onNone: () => "not-found" as const, onSome: lossOf(token) })
+      return yield* new LeaseLost({ jobId, workerId, reason })
+    })
+
+  return {
+    claimNext: (request) =>
+      claim("claimNext", request, claimDue, 1).pipe(
+        Effect.map(([first]) => Option.fromNullable(first)),
+        read("claimNext")
+      ),
+
+    claimBatch: (request) =>
+      countOf("claimBatch", request.limit).pipe(
+        Effect.flatMap((limit) => claim("claimBatch", request, claimDue, limit)),
+        Effect.map((claimed) => claimed.sort(byDue)),
+        read("claimBatch")
+      ),
+
+    claimById: (request) =>
+      claim("claimById", request, claimOne, request.id).pipe(
+        Effect.map(([first]) => Option.fromNullable(first)),
+        read("claimById", { "job.id": request.id })
+      ),
+
+    getByLease: (lease) =>
+      jobs.first(sql.unsafe(byIdText, [lease.jobId])).pipe(
+        Effect.flatMap((found) =>
+          Option.isSome(found) && isCurrent(found.value, lease) ? Effect.succeed(found.value) : whyLost(lease, [])
+        ),
+        read("getByLease", { "job.id": lease.jobId })
+      ),
+
+    heartbeat: (lease, duration) =>
+      Effect.gen(function*() {
+        const leaseMs = yield* positiveMs("heartbeat", "duration", duration)
+        return yield* underLease(lease, heartbeatText, [], [(yield* Clock.currentTimeMillis) + leaseMs])
+      }).pipe(read("heartbeat", { "job.id": lease.jobId })),
+
+    succeed: (lease, success) =>
+      input("succeed", JobSuccess)(success).pipe(
+        Effect.flatMap(({ executorId, publishedDigest, publishedDigestReference, publishedReference, resultPayload }) => {
+          const result = resultPayload === undefined ? null : encodeResult(resultPayload)
+          return underLease(lease, succeedText, ["succeeded"], [
+            executorId,
+            result,
+            publishedReference,
+            publishedDigestReference,
+            publishedDigest
+          ])
+        }),
+        write("succeed", ["InvalidInput"], { "job.id": lease.jobId })
+      ),
+
+    fail: (lease, failure) =>
+      Effect.gen(function*() {
+        const { errorCode = null, errorMessage, retryable } = yield* input("fail", JobFailure)(failure)
+        const kept = (1 + (yield* Random.next)) / 2
+        return yield* underLease(lease, failText, ["retried", "failed"], [retryable, errorCode, errorMessage, kept])
+      }).pipe(write("fail", ["InvalidInput"], { "job.id": lease.jobId })),
+
+    release: (lease) =>
+      underLease(lease, releaseText, ["released"], []).pipe(read("release", { "job.id": lease.jobId })),
+
+    reapExpired: (limit) =>
+      Effect.gen(function*() {
+        const count = yield* countOf("reapExpired", limit)
+        return yield* jobs.all(sql.unsafe(reap, [yield* Clock.currentTimeMillis, count]))
+      }).pipe(read("reapExpired"))
+  }
+}
+
+const isCurrent = (job: WorkspaceBuildJob, { token, workerId }: Lease) =>
+  job.status === "running" && job.leaseToken === token && Option.contains(job.workerId, workerId)
+
+/** The same call by the same lease has been answered before. */
+const isRepeat = (job: WorkspaceBuildJob, token: number, repeats: ReadonlyArray<LeaseOutcome>) =>
+  job.leaseToken === token && Option.exists(job.leaseOutcome, (outcome) => repeats.includes(outcome))
+
+const lossOf = (token: number) => (job: WorkspaceBuildJob): LeaseLostReason => {
+  if (job.leaseToken !== token || Option.isNone(job.leaseOutcome)) return "superseded"
+  switch (job.leaseOutcome.value) {
+    case "succeeded":
+    case "failed":
+    case "retried":
+      return "finished"
+    default:
+      return job.leaseOutcome.value
+  }
+}
+
+// RETURNING gives its rows in no order.
+const byDue = (a: ClaimedJob, b: ClaimedJob) =>
+  a.job.availableAt.epochMillis - b.job.availableAt.epochMillis || (a.job.id < b.job.id ? -1 : 1)
+
+const positiveMs = (method: string, field: string, given: Duration.DurationInput): Effect.Effect<number, InvalidInput> => {
+  const millis = Math.round(Duration.toMillis(given))
+  return Number.isSafeInteger(millis) && millis > 0
+    ? Effect.succeed(millis)
+    : Effect.fail(new InvalidInput({ operation: `${service}.${method}`, issues: [`${field}: must be at least 1 ms, and finite`] }))
+}
+
+export const countOf = (method: string, limit: number): Effect.Effect<number, InvalidInput> =>
+  Number.isInteger(limit) && limit >= 1 && limit <= maxBatch
+    ? Effect.succeed(limit)
+    : Effect.fail(new InvalidInput({ operation: `${service}.${method}`, issues: [`limit: must be a whole number from 1 to ${maxBatch}`] }))

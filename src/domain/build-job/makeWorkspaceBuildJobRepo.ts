@@ -1,0 +1,194 @@
+/**
+ * The statements and rules of `WorkspaceBuildJobRepo`: enqueueing, looking, and what people do to jobs. What workers do
+ * stands in `leases.ts`.
+ */
+import { SqlClient } from "@effect/sql"
+import { Clock, DateTime, Effect, Option, Schema } from "effect"
+import { IdempotencyConflict, InvalidTransition, NotFound } from "../../Errors.js"
+import { Prose } from "../../internal/columns.js"
+import { fingerprint } from "../../internal/fingerprint.js"
+import { idOrNew } from "../../internal/ids.js"
+import * as Page from "../../internal/page.js"
+import { operations } from "../../internal/query.js"
+import { nameMissing } from "../../internal/references.js"
+import { columnList, rowsOf } from "../../internal/rows.js"
+import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
+import { dueCondition } from "./claim.js"
+import { byIdText, countOf, makeLeases } from "./leases.js"
+import {
+  EnqueueJob,
+  type QueueStats,
+  WorkspaceBuildJob,
+  WorkspaceBuildJobId,
+  WorkspaceBuildJobStatus,
+  workspaceBuildJobTransitions
+} from "./WorkspaceBuildJob.js"
+import type { WorkspaceBuildJobService } from "./WorkspaceBuildJobRepo.js"
+
+const { input, read, write } = operations("WorkspaceBuildJobRepo", "WorkspaceBuildJob")
+
+const dueText = `
+  SELECT count(*) AS count, min(iif(status = 'queued', available_at, lease_expires_at)) AS oldest
+  FROM oci_image_build_jobs WHERE ${dueCondition}`
+
+const encodeSpec = Schema.encodeSync(UserWorkspaceSpec)
+
+export const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(WorkspaceBuildJob))
+  const jobs = yield* rowsOf(WorkspaceBuildJob)
+
+  const byId = (id: string) => jobs.first(sql.unsafe(byIdText, [id]))
+  const byKey = (key: string) => jobs.first(sql`SELECT ${columns} FROM oci_image_build_jobs WHERE idempotency_key = ${key}`)
+
+  const insert = (job: typeof EnqueueJob.Type) =>
+    Effect.gen(function*() {
+      const id = yield* idOrNew(job.id, "job", WorkspaceBuildJobId.make)
+      const now = yield* Clock.currentTimeMillis
+      const { idempotencyKey: key, registryId, repository, runId = null, tag } = job
+      const requestPayload = encodeSpec(job.requestPayload)
+      const requestFingerprint = fingerprint({ runId, registryId, repository, tag, requestPayload })
+      const inserted = yield* jobs.first(sql`
+        INSERT INTO oci_image_build_jobs (id, run_id, status, registry_id, repository, tag, request_payload,
+          request_fingerprint, idempotency_key, max_attempts, available_at, created_at, updated_at)
+        VALUES (${id}, ${runId}, 'queued', ${registryId}, ${repository}, ${tag}, ${JSON.stringify(requestPayload)},
+          ${requestFingerprint}, ${key ?? null}, ${job.maxAttempts},
+          ${job.availableAt === undefined ? now : DateTime.toEpochMillis(job.availableAt)}, ${now}, ${now})
+        ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+        RETURNING ${columns}`)
+      if (Option.isSome(inserted)) return { job: inserted.value, created: true }
+
+      const first = key === undefined ? Option.none() : yield* byKey(key)
+      return Option.isSome(first) && Option.contains(first.value.requestFingerprint, requestFingerprint)
+        ? { job: first.value, created: false }
+        : yield* new IdempotencyConflict({ key: key ?? "" })
+    })
+
+  /** Nothing moved: a second look, which only says why. */
+  const whyNot = (id: WorkspaceBuildJobId, to: WorkspaceBuildJobStatus) =>
+    Effect.gen(function*() {
+      const job = yield* getById(id)
+      if (job.status === to) return job
+      return yield* new InvalidTransition({ entity: "WorkspaceBuildJob", id, from: job.status, to })
+    })
+
+  const getById = (id: WorkspaceBuildJobId) =>
+    Effect.flatMap(byId(id), Option.match({
+      onNone: () => new NotFound({ entity: "WorkspaceBuildJob", id }),
+      onSome: Effect.succeed
+    }))
+
+  const service: WorkspaceBuildJobService = {
+    ...makeLeases(sql, jobs),
+
+    enqueue: (request) =>
+      input("enqueue", EnqueueJob)(request).pipe(
+        Effect.flatMap(insert),
+        write("enqueue", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag("ReferenceNotFound", nameMissing(sql, [
+          { field: "runId", table: "sandbox_attempts", id: Option.fromNullable(request.runId) }
+        ]))
+      ),
+
+    cancel: ({ id, reason }) =>
+      Effect.gen(function*() {
+        const given = yield* input("cancel", Prose)(reason)
+        const now = yield* Clock.currentTimeMillis
+        const cancelled = yield* jobs.first(sql`
+          UPDATE oci_image_build_jobs SET
+            status = 'cancelled', cancel_reason = ${given}, lease_expires_at = NULL,
+            lease_outcome = iif(status = 'running', 'cancelled', lease_outcome),
+            finished_at = max(${now}, coalesce(started_at, 0)), updated_at = ${now}
+          WHERE id = ${id} AND ${sql.in("status", workspaceBuildJobTransitions.sources("cancelled"))}
+          RETURNING ${columns}`)
+        return Option.isSome(cancelled) ? cancelled.value : yield* whyNot(id, "cancelled")
+      }).pipe(read("cancel", { "job.id": id })),
+
+    redrive: (id) =>
+      Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        // running → queued is a retry or a release, which belong to the lease: not for redrive.
+        const queued = yield* jobs.first(sql`
+          UPDATE oci_image_build_jobs SET
+            status = 'queued', attempt_count = 0, available_at = ${now}, claimed_at = NULL, worker_id = NULL,
+            started_at = NULL, finished_at = NULL, error_code = NULL, error_message = NULL, cancel_reason = NULL,
+            run_settled_at = NULL, updated_at = ${now}
+          WHERE id = ${id} AND status IN ('failed', 'cancelled')
+          RETURNING ${columns}`)
+        return Option.isSome(queued) ? queued.value : yield* whyNot(id, "queued")
+      }).pipe(read("redrive", { "job.id": id })),
+
+    listUnsettled: ({ limit, succeededBefore }) =>
+      countOf("listUnsettled", limit).pipe(
+        Effect.flatMap((count) =>
+          jobs.all(sql`
+            SELECT ${columns} FROM oci_image_build_jobs
+            WHERE finished_at IS NOT NULL AND run_id IS NOT NULL AND run_settled_at IS NULL
+              AND (status <> 'succeeded' OR finished_at < ${DateTime.toEpochMillis(succeededBefore)})
+            ORDER BY finished_at, id LIMIT ${count}`)
+        ),
+        read("listUnsettled")
+      ),
+
+    markSettled: (id) =>
+      Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        const settled = yield* sql`
+          UPDATE oci_image_build_jobs SET run_settled_at = ${now}
+          WHERE id = ${id} AND finished_at IS NOT NULL AND run_settled_at IS NULL
+          RETURNING id`
+        if (settled.length === 0) yield* getById(id)
+      }).pipe(read("markSettled", { "job.id": id })),
+
+    findById: (id) => byId(id).pipe(read("findById", { "job.id": id })),
+
+    getById: (id) => getById(id).pipe(read("getById", { "job.id": id })),
+
+    findByIdempotencyKey: (key) => byKey(key).pipe(read("findByIdempotencyKey")),
+
+    findLatestByRunId: (runId) =>
+      jobs.first(sql`
+        SELECT ${columns} FROM oci_image_build_jobs WHERE run_id = ${runId}
+        ORDER BY created_at DESC, id DESC LIMIT 1`).pipe(read("findLatestByRunId", { "run.id": runId })),
+
+    listLatestByRunIds: (runIds) =>
+      jobs.all(sql`
+        SELECT ${columns} FROM oci_image_build_jobs
+        WHERE id IN (
+          SELECT (SELECT id FROM oci_image_build_jobs WHERE run_id = wanted.value ORDER BY created_at DESC, id DESC LIMIT 1)
+          FROM json_each(${JSON.stringify(runIds)}) AS wanted)`).pipe(
+        Effect.map((found) => new Map(found.flatMap((job) => Option.toArray(job.runId).map((runId) => [runId, job] as const)))),
+        read("listLatestByRunIds", { "run.count": runIds.length })
+      ),
+
+    listByStatus: (request) =>
+      Effect.gen(function*() {
+        const status = yield* input("listByStatus", WorkspaceBuildJobStatus)(request.status)
+        const start = yield* Page.start("WorkspaceBuildJobRepo.listByStatus", request)
+        const rows = yield* jobs.all(sql`
+          SELECT ${columns} FROM oci_image_build_jobs
+          WHERE status = ${status} AND ${Page.below(sql, start)}
+          ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, (job) => [job.createdAt, job.id])
+      }).pipe(read("listByStatus")),
+
+    stats: Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const counts = yield* sql<{ readonly status: WorkspaceBuildJobStatus; readonly count: number }>`
+        SELECT status, count(*) AS count FROM oci_image_build_jobs GROUP BY status`
+      const [due] = yield* sql.unsafe<{ readonly count: number; readonly oldest: number | null }>(dueText, [now])
+      return statsOf(counts, due?.count ?? 0, Option.fromNullable(due?.oldest))
+    }).pipe(read("stats"))
+  }
+  return service
+})
+
+const statsOf = (
+  counts: ReadonlyArray<{ readonly status: WorkspaceBuildJobStatus; readonly count: number }>,
+  due: number,
+  oldest: Option.Option<number>
+): QueueStats => {
+  const byStatus = { queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0 }
+  for (const { count, status } of counts) byStatus[status] = count
+  return { byStatus, due, oldestDueAt: Option.map(oldest, DateTime.unsafeMake) }
+}

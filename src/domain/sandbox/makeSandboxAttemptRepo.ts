@@ -1,0 +1,222 @@
+/**
+ * The statements and rules of `SandboxAttemptRepo`. What concerns the snapshot stands in `snapshots.ts`.
+ */
+import { SqlClient, type Statement } from "@effect/sql"
+import { Array, Clock, DateTime, Effect, Option } from "effect"
+import { InvalidTransition, NotFound } from "../../Errors.js"
+import { idOrNew } from "../../internal/ids.js"
+import * as Page from "../../internal/page.js"
+import { operations } from "../../internal/query.js"
+import { nameMissing } from "../../internal/references.js"
+import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../../internal/rows.js"
+import { conditionsOf, SandboxAttemptFilter, walk, walksByStatus } from "./filters.js"
+import {
+  AttemptCancellation,
+  AttemptEnd,
+  AttemptStart,
+  QueueAttempt,
+  SandboxAttempt,
+  SandboxAttemptId,
+  SandboxAttemptSnapshot,
+  type SandboxAttemptStatus,
+  sandboxAttemptTransitions
+} from "./SandboxAttempt.js"
+import { SandboxRunLink } from "./Sandbox.js"
+import type { SandboxAttemptService } from "./SandboxAttemptRepo.js"
+import { makeSnapshots } from "./snapshots.js"
+
+const attemptColumns = partColumnList(SandboxAttempt, "attempt")
+const linkColumns = partColumnList(SandboxRunLink, "link")
+const attemptOf = partOf(SandboxAttempt, "attempt")
+const linkOf = partOf(SandboxRunLink, "link")
+
+const { input, read, write } = operations("SandboxAttemptRepo", "SandboxAttempt")
+
+type Filter = typeof SandboxAttemptFilter.Type
+
+export const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(SandboxAttempt))
+  const attempts = yield* rowsOf(SandboxAttempt)
+  const joined = yield* joinedRows
+  const { along, aside, asideIn } = conditionsOf(sql)
+
+  const byId = (id: SandboxAttemptId) => attempts.first(sql`SELECT ${columns} FROM sandbox_attempts WHERE id = ${id}`)
+
+  const getById = (id: SandboxAttemptId) =>
+    Effect.flatMap(byId(id), Option.match({
+      onNone: () => new NotFound({ entity: "SandboxAttempt", id }),
+      onSome: Effect.succeed
+    }))
+
+  const insert = (attempt: typeof QueueAttempt.Type) =>
+    Effect.gen(function*() {
+      const id = yield* idOrNew(attempt.id, "run", SandboxAttemptId.make)
+      const now = yield* Clock.currentTimeMillis
+      return yield* attempts.one(sql`
+        INSERT INTO sandbox_attempts (id, owner_user_id, repository_id, repository_profile_revision_id,
+          profile_revision_id, issue_id, status, trigger_type, trigger_ref, requested_by_user_id, retry_of_run_id,
+          queued_at, created_at, updated_at)
+        VALUES (${id}, ${attempt.ownerUserId}, ${attempt.repositoryId ?? null},
+          ${attempt.repositoryProfileRevisionId ?? null}, ${attempt.profileRevisionId ?? null},
+          ${attempt.issueId ?? null}, 'queued', ${attempt.triggerType}, ${attempt.triggerRef ?? null},
+          ${attempt.requestedByUserId ?? null}, ${attempt.retryOfRunId ?? null}, ${now}, ${now}, ${now})
+        RETURNING ${columns}`)
+    })
+
+  /** The index of what narrows most: few attempts are of one issue, and an owner's list costs what that owner has. */
+  const walksOf = ({ issueId, ownerUserId, repositoryId, statuses }: Filter) =>
+    issueId !== undefined
+      ? [[...along("issue_id", issueId), ...aside("owner_user_id", ownerUserId), ...aside("repository_id", repositoryId), ...asideIn("status", statuses)]]
+      : ownerUserId === undefined && repositoryId !== undefined
+      ? [[...along("repository_id", repositoryId), ...asideIn("status", statuses)]]
+      : walksByStatus(sql, statuses, [...along("owner_user_id", ownerUserId), ...aside("repository_id", repositoryId)])
+
+  const page = (filter: Filter, start: Page.Start) =>
+    attempts.all(walk(sql, { columns, table: "sandbox_attempts" }, walksOf(filter), start)).pipe(
+      Effect.map((rows) => Page.make(rows, start, (attempt) => [attempt.createdAt, attempt.id]))
+    )
+
+  /** In the order of the links, the only one in which an index holds the attempts of a sandbox. */
+  const pageOfSandbox = (sandboxId: string, { issueId, ownerUserId, repositoryId, statuses }: Filter, start: Page.Start) =>
+    Effect.gen(function*() {
+      const conditions = sql.and([
+        sql`sandbox_id = ${sandboxId}`,
+        ...aside("issue_id", issueId),
+        ...aside("owner_user_id", ownerUserId),
+        ...aside("repository_id", repositoryId),
+        ...asideIn("status", statuses),
+        Page.below(sql, start, "linked_at", "run_id")
+      ])
+      // CROSS JOIN keeps the planner to this order of the tables.
+      const rows = yield* joined(sql`
+        SELECT ${sql.literal(attemptColumns)}, ${sql.literal(linkColumns)}
+        FROM sandbox_run_links AS link CROSS JOIN sandbox_attempts AS attempt ON id = run_id
+        WHERE ${conditions}
+        ORDER BY linked_at DESC, run_id DESC LIMIT ${start.limit + 1}`)
+      const found = yield* Effect.forEach(rows, (row) => Effect.map(Effect.all([attemptOf(row), linkOf(row)]), Option.all))
+      const { items, nextCursor } = Page.make(Array.getSomes(found), start, ([, { linkedAt, runId }]) => [linkedAt, runId])
+      return { items: items.map(([attempt]) => attempt), nextCursor }
+    })
+
+  const list: SandboxAttemptService["list"] = (request) =>
+    Effect.gen(function*() {
+      const filter = yield* input("list", SandboxAttemptFilter)(request)
+      const start = yield* Page.start("SandboxAttemptRepo.list", request)
+      if (filter.statuses?.length === 0) return { items: [], nextCursor: Option.none() }
+      return yield* filter.sandboxId === undefined ? page(filter, start) : pageOfSandbox(filter.sandboxId, filter, start)
+    }).pipe(read("list"))
+
+  /** Moves an attempt from where `to` can be entered; says why when it is not there. What is there already stays as it is. */
+  const move = (
+    id: SandboxAttemptId,
+    to: SandboxAttemptStatus,
+    set: (now: number) => Statement.Fragment,
+    guard = sql`${sql.in("status", sandboxAttemptTransitions.sources(to))}`
+  ) =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const moved = yield* attempts.first(sql`
+        UPDATE sandbox_attempts SET status = ${to}, ${set(now)}, updated_at = ${now}
+        WHERE id = ${id} AND ${guard}
+        RETURNING ${columns}`)
+      if (Option.isSome(moved)) return moved.value
+      const attempt = yield* getById(id)
+      if (attempt.status === to) return attempt
+      return yield* new InvalidTransition({ entity: "SandboxAttempt", id, from: attempt.status, to })
+    })
+
+  /** An attempt that never started has no duration: `max` of NULL is NULL. */
+  const finish = (finishedAt: DateTime.Utc | undefined) => (now: number) => {
+    const at = finishedAt === undefined ? now : DateTime.toEpochMillis(finishedAt)
+    return sql`finished_at = max(${at}, coalesce(started_at, 0)), duration_ms = max(${at}, started_at) - started_at`
+  }
+
+  const service: SandboxAttemptService = {
+    ...makeSnapshots(sql, yield* rowsOf(SandboxAttemptSnapshot)),
+
+    createQueued: (request) =>
+      input("createQueued", QueueAttempt)(request).pipe(
+        Effect.flatMap(insert),
+        write("createQueued", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag("ReferenceNotFound", nameMissing(sql, [
+          { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) },
+          { field: "requestedByUserId", table: "user", id: Option.fromNullable(request.requestedByUserId) },
+          { field: "repositoryId", table: "repositories", id: Option.fromNullable(request.repositoryId) },
+          {
+            field: "repositoryProfileRevisionId",
+            table: "repository_profile_revisions",
+            id: Option.fromNullable(request.repositoryProfileRevisionId)
+          },
+          {
+            field: "profileRevisionId",
+            table: "profile_revisions",
+            id: Option.fromNullable(request.profileRevisionId),
+            rule: "sandbox_attempts: a profile of another owner"
+          },
+          { field: "issueId", table: "issues", id: Option.fromNullable(request.issueId) },
+          {
+            field: "retryOfRunId",
+            table: "sandbox_attempts",
+            id: Option.fromNullable(request.retryOfRunId),
+            rule: "sandbox_attempts: a retry of an attempt of another owner"
+          }
+        ]))
+      ),
+
+    findById: (id) => byId(id).pipe(read("findById", { "run.id": id })),
+
+    getById: (id) => getById(id).pipe(read("getById", { "run.id": id })),
+
+    list,
+
+    stream: (filter) => Page.stream((page) => list({ ...filter, ...page })),
+
+    markRunning: (request) =>
+      input("markRunning", AttemptStart)(request).pipe(
+        Effect.flatMap(({ id, startedAt }) =>
+          move(
+            id,
+            "running",
+            (now) => sql`started_at = ${startedAt === undefined ? now : DateTime.toEpochMillis(startedAt)}`,
+            sql`${sql.in("status", sandboxAttemptTransitions.sources("running"))} AND stop_requested_at IS NULL`
+          )
+        ),
+        write("markRunning", ["InvalidInput"])
+      ),
+
+    markSucceeded: (request) =>
+      input("markSucceeded", AttemptEnd)(request).pipe(
+        Effect.flatMap(({ finishedAt, id }) => move(id, "succeeded", finish(finishedAt))),
+        write("markSucceeded", ["InvalidInput"])
+      ),
+
+    markFailed: (request) =>
+      input("markFailed", AttemptEnd)(request).pipe(
+        Effect.flatMap(({ finishedAt, id }) => move(id, "failed", finish(finishedAt))),
+        write("markFailed", ["InvalidInput"])
+      ),
+
+    requestStop: (id) =>
+      Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        const asked = yield* attempts.first(sql`
+          UPDATE sandbox_attempts SET stop_requested_at = coalesce(stop_requested_at, ${now}), updated_at = ${now}
+          WHERE id = ${id}
+          RETURNING ${columns}`)
+        return yield* Option.match(asked, {
+          onNone: () => new NotFound({ entity: "SandboxAttempt", id }),
+          onSome: Effect.succeed
+        })
+      }).pipe(read("requestStop", { "run.id": id })),
+
+    markCancelled: (request) =>
+      input("markCancelled", AttemptCancellation)(request).pipe(
+        Effect.flatMap(({ cancelReason, finishedAt, id }) =>
+          move(id, "cancelled", (now) => sql`cancel_reason = ${cancelReason}, ${finish(finishedAt)(now)}`)
+        ),
+        write("markCancelled", ["InvalidInput"])
+      )
+  }
+  return service
+})

@@ -1,0 +1,213 @@
+/**
+ * The statements and rules of `SandboxRepo`.
+ */
+import { SqlClient } from "@effect/sql"
+import { Clock, Effect, Option } from "effect"
+import { AlreadyExists, InvalidTransition, NotFound, ReferenceNotFound } from "../../Errors.js"
+import { Name } from "../../internal/columns.js"
+import { idOrNew } from "../../internal/ids.js"
+import * as Page from "../../internal/page.js"
+import { operations } from "../../internal/query.js"
+import { nameMissing } from "../../internal/references.js"
+import { columnList, rowsOf } from "../../internal/rows.js"
+import { conditionsOf, SandboxFilter, walk, walksByStatus } from "./filters.js"
+import { CreateSandbox, LinkAttempt, Sandbox, SandboxId, SandboxRunLink, SandboxStatus, sandboxTransitions } from "./Sandbox.js"
+import type { SandboxService } from "./SandboxRepo.js"
+
+const { input, read, write } = operations("SandboxRepo", "Sandbox")
+
+export const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(Sandbox))
+  const linkColumns = sql.literal(columnList(SandboxRunLink))
+  const sandboxes = yield* rowsOf(Sandbox)
+  const links = yield* rowsOf(SandboxRunLink)
+  const { along, aside, asideIn } = conditionsOf(sql)
+
+  const byId = (id: SandboxId) => sandboxes.first(sql`SELECT ${columns} FROM sandboxes WHERE id = ${id}`)
+
+  const getById = (id: SandboxId) => Effect.flatMap(byId(id), present(id))
+
+  const insert = (sandbox: typeof CreateSandbox.Type) =>
+    Effect.gen(function*() {
+      const id = yield* idOrNew(sandbox.id, "sbx", SandboxId.make)
+      const now = yield* Clock.currentTimeMillis
+      return yield* sandboxes.one(sql`
+        INSERT INTO sandboxes (id, name, owner_user_id, repository_id, repository_profile_revision_id,
+          profile_revision_id, requested_by_user_id, status, created_at, updated_at)
+        VALUES (${id}, ${sandbox.name}, ${sandbox.ownerUserId}, ${sandbox.repositoryId ?? null},
+          ${sandbox.repositoryProfileRevisionId ?? null}, ${sandbox.profileRevisionId ?? null},
+          ${sandbox.requestedByUserId ?? null}, ${sandbox.status}, ${now}, ${now})
+        RETURNING ${columns}`)
+    })
+
+  /** An owner's index where one is given, so that a popular repository does not make the list of a single owner slow. */
+  const walksOf = ({ includeArchived, ownerUserId, repositoryId, statuses }: typeof SandboxFilter.Type) => {
+    const live = includeArchived ? [] : [sql`archived_at IS NULL`]
+    return ownerUserId === undefined && repositoryId !== undefined
+      ? [[...along("repository_id", repositoryId), ...asideIn("status", statuses), ...live]]
+      : walksByStatus(sql, statuses, [...along("owner_user_id", ownerUserId), ...aside("repository_id", repositoryId), ...live])
+  }
+
+  const list: SandboxService["list"] = (request) =>
+    Effect.gen(function*() {
+      const filter = yield* input("list", SandboxFilter)(request)
+      const start = yield* Page.start("SandboxRepo.list", request)
+      const rows = filter.statuses?.length === 0
+        ? []
+        : yield* sandboxes.all(walk(sql, { columns, table: "sandboxes" }, walksOf(filter), start))
+      return Page.make(rows, start, (sandbox) => [sandbox.createdAt, sandbox.id])
+    }).pipe(read("list"))
+
+  /** The link, or a look at why there can be none. In a transaction, so that the link and the latest attempt agree. */
+  const link = ({ attemptId, relation, sandboxId }: typeof LinkAttempt.Type) =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const inserted = yield* sql`
+        INSERT INTO sandbox_run_links (sandbox_id, run_id, relation, linked_at)
+        SELECT sandboxes.id, sandbox_attempts.id, ${relation}, ${now} FROM sandboxes JOIN sandbox_attempts USING (owner_user_id)
+        WHERE sandboxes.id = ${sandboxId} AND sandbox_attempts.id = ${attemptId}
+        ON CONFLICT DO NOTHING
+        RETURNING run_id`
+      if (inserted.length === 0) yield* refuseUnlessLinked(sandboxId, attemptId)
+
+      const newer = sql`
+        (attempt.created_at, attempt.id) > (SELECT created_at, id FROM sandbox_attempts WHERE id = ${attemptId})`
+      yield* sql`
+        UPDATE sandboxes SET latest_run_id = ${attemptId}, updated_at = ${now}
+        WHERE id = ${sandboxId} AND latest_run_id IS NOT ${attemptId}
+          AND NOT EXISTS (SELECT 1 FROM sandbox_attempts AS attempt WHERE attempt.id = sandboxes.latest_run_id AND ${newer})
+          AND NOT EXISTS (
+            SELECT 1 FROM sandbox_run_links AS link CROSS JOIN sandbox_attempts AS attempt ON attempt.id = link.run_id
+            WHERE link.sandbox_id = sandboxes.id AND ${newer})`
+      return yield* getById(sandboxId)
+    })
+
+  const refuseUnlessLinked = (sandboxId: SandboxId, attemptId: typeof LinkAttempt.Type["attemptId"]) =>
+    Effect.gen(function*() {
+      const { ownerUserId } = yield* getById(sandboxId)
+      const [attempt] = yield* sql<{ readonly sandboxId: string | null }>`
+        SELECT sandbox_id AS "sandboxId" FROM sandbox_attempts LEFT JOIN sandbox_run_links ON run_id = id
+        WHERE id = ${attemptId} AND owner_user_id = ${ownerUserId}`
+      if (attempt === undefined) return yield* new ReferenceNotFound({ entity: "Sandbox", reference: "attemptId" })
+      if (attempt.sandboxId !== sandboxId) {
+        return yield* new AlreadyExists({ entity: "SandboxRunLink", constraint: "sandbox_run_links.run_id" })
+      }
+    })
+
+  const service: SandboxService = {
+    create: (request) =>
+      input("create", CreateSandbox)(request).pipe(
+        Effect.flatMap(insert),
+        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag("ReferenceNotFound", nameMissing(sql, [
+          { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) },
+          { field: "requestedByUserId", table: "user", id: Option.fromNullable(request.requestedByUserId) },
+          { field: "repositoryId", table: "repositories", id: Option.fromNullable(request.repositoryId) },
+          {
+            field: "repositoryProfileRevisionId",
+            table: "repository_profile_revisions",
+            id: Option.fromNullable(request.repositoryProfileRevisionId)
+          },
+          {
+            field: "profileRevisionId",
+            table: "profile_revisions",
+            id: Option.fromNullable(request.profileRevisionId),
+            rule: "sandboxes: a profile of another owner"
+          }
+        ]))
+      ),
+
+    findById: (id) => byId(id).pipe(read("findById", { "sandbox.id": id })),
+
+    getById: (id) => getById(id).pipe(read("getById", { "sandbox.id": id })),
+
+    getForOwner: ({ id, ownerUserId }) =>
+      sandboxes.first(sql`SELECT ${columns} FROM sandboxes WHERE id = ${id} AND owner_user_id = ${ownerUserId}`).pipe(
+        Effect.flatMap(present(id)),
+        read("getForOwner", { "sandbox.id": id, "user.id": ownerUserId })
+      ),
+
+    findByAttemptId: (attemptId) =>
+      sandboxes.first(sql`
+        SELECT ${columns} FROM sandboxes
+        WHERE id = (SELECT sandbox_id FROM sandbox_run_links WHERE run_id = ${attemptId})`).pipe(
+        read("findByAttemptId", { "run.id": attemptId })
+      ),
+
+    list,
+
+    stream: (filter) => Page.stream((page) => list({ ...filter, ...page })),
+
+    rename: ({ id, name }) =>
+      Effect.gen(function*() {
+        const given = yield* input("rename", Name)(name)
+        const now = yield* Clock.currentTimeMillis
+        return yield* sandboxes.first(sql`
+          UPDATE sandboxes SET name = ${given}, updated_at = ${now} WHERE id = ${id} RETURNING ${columns}`).pipe(
+          Effect.flatMap(present(id))
+        )
+      }).pipe(read("rename", { "sandbox.id": id })),
+
+    setStatus: ({ id, status }) =>
+      Effect.gen(function*() {
+        const to = yield* input("setStatus", SandboxStatus)(status)
+        const now = yield* Clock.currentTimeMillis
+        const moved = yield* sandboxes.first(sql`
+          UPDATE sandboxes SET status = ${to}, updated_at = ${now}
+          WHERE id = ${id} AND ${sql.in("status", sandboxTransitions.sources(to))}
+          RETURNING ${columns}`)
+        if (Option.isSome(moved)) return moved.value
+        const sandbox = yield* getById(id)
+        if (sandbox.status === to) return sandbox
+        return yield* new InvalidTransition({ entity: "Sandbox", id, from: sandbox.status, to })
+      }).pipe(read("setStatus", { "sandbox.id": id })),
+
+    linkAttempt: (request) =>
+      input("linkAttempt", LinkAttempt)(request).pipe(
+        Effect.flatMap((given) => sql.withTransaction(link(given))),
+        write("linkAttempt", ["AlreadyExists"])
+      ),
+
+    listAttemptLinks: (request) =>
+      Effect.gen(function*() {
+        const start = yield* Page.start("SandboxRepo.listAttemptLinks", request)
+        const rows = yield* links.all(sql`
+          SELECT ${linkColumns} FROM sandbox_run_links
+          WHERE sandbox_id = ${request.sandboxId} AND ${Page.below(sql, start, "linked_at", "run_id")}
+          ORDER BY linked_at DESC, run_id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, ({ linkedAt, runId }) => [linkedAt, runId])
+      }).pipe(read("listAttemptLinks", { "sandbox.id": request.sandboxId })),
+
+    archive: (id) =>
+      Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        return yield* sandboxes.first(sql`
+          UPDATE sandboxes SET archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
+          WHERE id = ${id} RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
+      }).pipe(read("archive", { "sandbox.id": id })),
+
+    restore: (id) =>
+      Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        return yield* sandboxes.first(sql`
+          UPDATE sandboxes SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
+          WHERE id = ${id} RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
+      }).pipe(read("restore", { "sandbox.id": id })),
+
+    delete: (id) =>
+      sql`DELETE FROM sandboxes WHERE id = ${id} RETURNING id`.pipe(
+        Effect.flatMap((deleted) =>
+          deleted.length === 0 ? Effect.fail(new NotFound({ entity: "Sandbox", id })) : Effect.void
+        ),
+        read("delete", { "sandbox.id": id })
+      )
+  }
+  return service
+})
+
+const present = (id: SandboxId) =>
+  Option.match({
+    onNone: () => Effect.fail(new NotFound({ entity: "Sandbox", id })),
+    onSome: (sandbox: Sandbox) => Effect.succeed(sandbox)
+  })

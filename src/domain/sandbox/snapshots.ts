@@ -1,0 +1,71 @@
+/**
+ * The snapshot of an attempt: written once.
+ */
+import type { SqlClient } from "@effect/sql"
+import { Clock, Effect, Option, Schema } from "effect"
+import { AlreadyExists } from "../../Errors.js"
+import { canonicalJson } from "../../internal/fingerprint.js"
+import { operations } from "../../internal/query.js"
+import { nameMissing } from "../../internal/references.js"
+import { columnList, type RowsOf } from "../../internal/rows.js"
+import { type SandboxAttemptId, SandboxAttemptSnapshot, SetSnapshot } from "./SandboxAttempt.js"
+import type { SandboxAttemptService } from "./SandboxAttemptRepo.js"
+
+const { input, read, write } = operations("SandboxAttemptRepo", "SandboxAttemptSnapshot")
+
+const encode = Schema.encodeSync(SetSnapshot)
+
+type Snapshots = Pick<SandboxAttemptService, "setSnapshot" | "findSnapshot">
+
+export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<SandboxAttemptSnapshot>): Snapshots => {
+  const columns = sql.literal(columnList(SandboxAttemptSnapshot))
+
+  const byRunId = (runId: SandboxAttemptId) =>
+    snapshots.first(sql`SELECT ${columns} FROM sandbox_attempt_snapshots WHERE run_id = ${runId}`)
+
+  const insert = (snapshot: typeof SetSnapshot.Type) =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const { blueprintPayload, profileConfigSnapshot, repositoryProfileConfigSnapshot, resolvedSpecPayload, userSpecPayload } = encode(snapshot)
+      const inserted = yield* snapshots.first(sql`
+        INSERT INTO sandbox_attempt_snapshots (run_id, user_spec_payload, resolved_spec_payload, blueprint_payload,
+          profile_config_snapshot, repository_profile_config_snapshot, created_at)
+        VALUES (${snapshot.runId}, ${JSON.stringify(userSpecPayload)}, ${JSON.stringify(resolvedSpecPayload)},
+          ${JSON.stringify(blueprintPayload)}, ${jsonOrNull(profileConfigSnapshot)},
+          ${jsonOrNull(repositoryProfileConfigSnapshot)}, ${now})
+        ON CONFLICT (run_id) DO NOTHING
+        RETURNING ${columns}`)
+      if (Option.isSome(inserted)) return inserted.value
+
+      const kept = yield* byRunId(snapshot.runId)
+      return Option.isSome(kept) && contentOf(kept.value) === canonicalJson(encode(snapshot))
+        ? kept.value
+        : yield* new AlreadyExists({ entity: "SandboxAttemptSnapshot", constraint: "sandbox_attempt_snapshots.run_id" })
+    })
+
+  return {
+    setSnapshot: (request) =>
+      input("setSnapshot", SetSnapshot)(request).pipe(
+        Effect.flatMap(insert),
+        write("setSnapshot", ["ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag("ReferenceNotFound", nameMissing(sql, [
+          { field: "runId", table: "sandbox_attempts", id: Option.some(request.runId) }
+        ]))
+      ),
+
+    findSnapshot: (runId) => byRunId(runId).pipe(read("findSnapshot", { "run.id": runId }))
+  }
+}
+
+const jsonOrNull = (document: unknown) => document === undefined ? null : JSON.stringify(document)
+
+/** What is kept, in the form of what was given: rows that were carried over may lack what has a default. */
+const contentOf = ({ profileConfigSnapshot, repositoryProfileConfigSnapshot, ...kept }: SandboxAttemptSnapshot) =>
+  canonicalJson(encode({
+    runId: kept.runId,
+    userSpecPayload: kept.userSpecPayload,
+    resolvedSpecPayload: kept.resolvedSpecPayload,
+    blueprintPayload: kept.blueprintPayload,
+    profileConfigSnapshot: Option.getOrUndefined(profileConfigSnapshot),
+    repositoryProfileConfigSnapshot: Option.getOrUndefined(repositoryProfileConfigSnapshot)
+  }))

@@ -1,0 +1,192 @@
+/**
+ * Column codecs: how a value stands in SQLite, in the domain, and in JSON.
+ *
+ * Each codec that rows are made of carries, beside its schema, a decoder of one call: going through the schema of some
+ * twenty columns costs more than the query that read them (see `rows.ts`).
+ */
+import { Model } from "@effect/sql"
+import { DateTime, Either, Option, ParseResult, Schema } from "effect"
+
+/** Decodes one stored value; `invalid` when it is none of the column's. */
+export type ColumnDecoder = (stored: unknown) => unknown
+
+export const invalid: unique symbol = Symbol("invalid")
+
+export const ColumnDecoderId: unique symbol = Symbol.for("@sealant/db/ColumnDecoder")
+
+const withDecoder = <S extends Schema.Annotable.All>(schema: S, decoder: ColumnDecoder): S =>
+  schema.annotations({ [ColumnDecoderId]: decoder }) as S
+
+const decoderOf = (schema: Schema.Schema.All): ColumnDecoder => {
+  const decoder = schema.ast.annotations[ColumnDecoderId]
+  if (typeof decoder !== "function") throw new Error("a nullable column needs a column codec")
+  return (stored) => decoder(stored)
+}
+
+const when = (accepts: (stored: unknown) => boolean): ColumnDecoder => (stored) => accepts(stored) ? stored : invalid
+
+const maxIdLength = 255
+
+/** The id of a row: any text of 1 to 255 characters; of ours, a prefix and a UUIDv7. */
+export const idOf = <B extends string>(brand: B) =>
+  withDecoder(
+    Schema.NonEmptyString.pipe(Schema.maxLength(maxIdLength), storable, Schema.brand(brand)),
+    when((stored) => typeof stored === "string" && stored !== "")
+  )
+
+/** Text that SQLite gives back as it was: the engine cuts it at a NUL and cannot hold half of a surrogate pair. */
+export const storable = <A extends string, I, R>(text: Schema.Schema<A, I, R>) =>
+  text.pipe(
+    Schema.filter((value) => !value.includes("\0") && !/[\uD800-\uDFFF]/u.test(value), {
+      message: () => "must not contain NUL characters or lone surrogates"
+    })
+  )
+
+const text = (maxLength: number, minLength: number) =>
+  withDecoder(
+    Schema.String.pipe(Schema.minLength(minLength), Schema.maxLength(maxLength), storable),
+    when((stored) => typeof stored === "string")
+  )
+
+/** A name or a reference: 1 to 1,000 characters. */
+export const Name = text(1000, 1)
+
+/** A label that may be empty, up to 1,000 characters. */
+export const Label = text(1000, 0)
+
+/** Prose or an error message: up to 100,000 characters. */
+export const Prose = text(100_000, 0)
+
+/** A whole number, 0 or more. */
+export const Count = withDecoder(Schema.NonNegativeInt, when((stored) => typeof stored === "number" && Number.isInteger(stored) && stored >= 0))
+
+/** One of the values of an enumeration. */
+export const enumeration = <const Values extends readonly [string, ...ReadonlyArray<string>]>(...values: Values) => {
+  const known: ReadonlySet<unknown> = new Set(values)
+  const schema = Schema.Literal(...values)
+  return Object.assign(withDecoder(schema, when((stored) => known.has(stored))) as typeof schema, { literals: values })
+}
+
+const instant = withDecoder(Schema.DateTimeUtcFromNumber, (stored) => typeof stored === "number" ? DateTime.unsafeMake(stored) : invalid)
+
+/** An instant: epoch milliseconds in SQLite, `DateTime.Utc` in the domain, an ISO 8601 string in JSON. */
+export const Timestamp = Model.Field({ select: instant, insert: instant, update: instant, json: Schema.DateTimeUtc })
+
+const flag = withDecoder(
+  Schema.transform(Schema.Literal(0, 1), Schema.Boolean, { strict: true, decode: (bit) => bit === 1, encode: (on) => on ? 1 : 0 }),
+  (stored) => stored === 1 ? true : stored === 0 ? false : invalid
+)
+
+/** A boolean: 0 or 1 in SQLite. */
+export const Flag = Model.Field({ select: flag, insert: flag, update: flag, json: Schema.Boolean })
+
+// A document is read again and again while its row moves on: a job's spec at the claim, at each heartbeat, at the end.
+// Decoding it costs as much as the rest of the row, and the same text always gives the same value.
+const rememberedDocuments = 256
+const longestRemembered = 16_384
+
+const remembering = (decode: (text: string) => unknown): ColumnDecoder => {
+  const known = new Map<string, unknown>()
+  return (text) => {
+    if (typeof text !== "string") return invalid
+    const before = known.get(text)
+    if (before !== undefined) return before
+    const value = decode(text)
+    if (value === invalid || text.length > longestRemembered) return value
+    if (known.size >= rememberedDocuments) known.clear()
+    known.set(text, frozen(value))
+    return value
+  }
+}
+
+/** Several readers get the same document: none can change it for the others. */
+const frozen = (value: unknown): unknown => {
+  if (typeof value === "object" && value !== null) {
+    Object.freeze(value)
+    for (const inner of Object.values(value)) frozen(inner)
+  }
+  return value
+}
+
+/** A JSON document of the given shape: text in SQLite. What is read is frozen. */
+export const Json = <A, I>(shape: Schema.Schema<A, I>) => {
+  const decode = ParseResult.decodeUnknownEither(shape)
+  const stored = withDecoder(
+    Schema.parseJson(shape),
+    remembering((text) => {
+      try {
+        return Either.getOrElse(decode(JSON.parse(text)), () => invalid)
+      } catch {
+        return invalid
+      }
+    })
+  )
+  return Model.Field({ select: stored, insert: stored, update: stored, json: shape })
+}
+
+/** A nullable column: NULL in SQLite, `Option` in the domain, absent in JSON. */
+export const optional = <A, I, R>(column: Schema.Schema<A, I, R>) => {
+  const stored = orNull(column)
+  return Model.Field({
+    select: stored,
+    insert: stored,
+    update: stored,
+    json: Schema.optionalWith(Schema.typeSchema(column), { as: "Option" })
+  })
+}
+
+const orNull = <A, I, R>(column: Schema.Schema<A, I, R>) => {
+  const decode = decoderOf(column)
+  const none = Option.none()
+  return withDecoder(Schema.OptionFromNullOr(column), (stored) => {
+    if (stored === null) return none
+    const value = decode(stored)
+    return value === invalid ? invalid : Option.some(value)
+  })
+}
+
+const optionalInstant = orNull(instant)
+
+/** A nullable instant. */
+export const OptionalTimestamp = Model.Field({
+  select: optionalInstant,
+  insert: optionalInstant,
+  update: optionalInstant,
+  json: Schema.optionalWith(Schema.DateTimeUtc, { as: "Option" })
+})
+
+/** A nullable JSON document. */
+export const OptionalJson = <A, I>(shape: Schema.Schema<A, I>) => {
+  const stored = orNull(Schema.asSchema(Json(shape).schemas.select))
+  return Model.Field({ select: stored, insert: stored, update: stored, json: Schema.optionalWith(shape, { as: "Option" }) })
+}
+
+const maxJsonDepth = 64
+
+const isJson = (value: unknown, depth: number): boolean => {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return true
+    case "number":
+      return Number.isFinite(value)
+    case "object":
+      if (value === null) return true
+      if (depth === 0) return false
+      return Array.isArray(value)
+        ? value.every((item) => isJson(item, depth - 1))
+        : isPlain(value) && Object.values(value).every((item) => isJson(item, depth - 1))
+    default:
+      return false
+  }
+}
+
+const isPlain = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+/** A JSON object of any shape: finite numbers, no `undefined`, at most 64 levels deep. */
+export const JsonObject = Schema.Record({ key: Schema.String, value: Schema.Unknown }).pipe(
+  Schema.filter((record) => isJson(record, maxJsonDepth), { message: () => "must be a JSON object of at most 64 levels" })
+)

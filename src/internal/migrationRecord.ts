@@ -1,0 +1,52 @@
+/**
+ * The record of migrations, checked before anything runs: Effect's migrator skips keys that it does not understand and
+ * late lower ids, without a word.
+ */
+import { createHash } from "node:crypto"
+import { splitStatements } from "../libsql/sqlText.js"
+
+/** One migration as it is to be applied. */
+export interface Migration {
+  readonly id: number
+  /** The key of the record, `0001_auth`. */
+  readonly name: string
+  /** SHA-256 of the text, in hexadecimal. */
+  readonly checksum: string
+  readonly statements: ReadonlyArray<string>
+}
+
+/** The migrations of a record in the order of their ids, and what keeps the record from being used. */
+export interface CheckedRecord {
+  readonly migrations: ReadonlyArray<Migration>
+  readonly issues: ReadonlyArray<string>
+}
+
+/** How a migration is called: its id in four digits, and a name in snake_case. */
+export const migrationName = /^(\d{4})_([a-z][a-z0-9]*(?:_[a-z0-9]+)*)$/
+
+/** The name under which a migration of this id stands in a record. */
+export const nameOf = (id: number, label: string): string => `${String(id).padStart(4, "0")}_${label}`
+
+/** Reads a record: names `NNNN_name`, ids from 1 without a gap or a repetition, at least one statement in each text. */
+export const checkRecord = (record: Readonly<Record<string, string>>): CheckedRecord => {
+  const issues: Array<string> = []
+  const migrations: Array<Migration> = []
+  for (const [name, text] of Object.entries(record)) {
+    const id = Number(migrationName.exec(name)?.[1] ?? Number.NaN)
+    if (Number.isNaN(id)) {
+      issues.push(`${JSON.stringify(name)} is not of the form NNNN_name`)
+      continue
+    }
+    const statements = splitStatements(text)
+    if (statements.length === 0) issues.push(`${name} holds no statement`)
+    migrations.push({ id, name, statements, checksum: createHash("sha256").update(text).digest("hex") })
+  }
+  migrations.sort((a, b) => a.id - b.id)
+  let previous = 0
+  for (const { id, name } of migrations) {
+    if (id === previous) issues.push(`${name} has the number of another migration`)
+    else if (id !== previous + 1) issues.push(`${name} is out of sequence: number ${nameOf(previous + 1, "").slice(0, 4)} is missing before it`)
+    previous = id
+  }
+  return { migrations, issues }
+}

@@ -1,0 +1,123 @@
+/**
+ * What every method of a repository is wrapped in: a span, and errors of the domain in place of the engine's.
+ *
+ * The engine names the columns of a UNIQUE constraint, the name of a CHECK, the text of a trigger's RAISE, and nothing
+ * of a FOREIGN KEY: a method with several references looks which one is missing (`references.ts`).
+ */
+import type { SqlError } from "@effect/sql"
+import { Effect, Either, Option, ParseResult, type Schema, SchemaAST } from "effect"
+import { AlreadyExists, InvalidInput, PersistenceError, ReferenceNotFound } from "../Errors.js"
+import { engineErrorOf, isSqlError, persistenceErrorOf } from "./engineError.js"
+import { CorruptRow } from "./rows.js"
+
+interface Refusals {
+  readonly AlreadyExists: AlreadyExists
+  readonly ReferenceNotFound: ReferenceNotFound
+  readonly InvalidInput: InvalidInput
+}
+
+type Refusal = keyof Refusals
+type StoreError = SqlError.SqlError | CorruptRow
+type Attributes = Readonly<Record<string, string | number | boolean>>
+
+/** Wraps the methods of one service. `entity` is the name that its errors give to a row. */
+export const operations = (service: string, entity: string) => {
+  const wrap = <R extends Refusal>(method: string, refusals: ReadonlyArray<R>, attributes: Attributes | undefined) => {
+    const operation = `${service}.${method}`
+    return <A, E, Env>(
+      effect: Effect.Effect<A, E, Env>
+    ): Effect.Effect<A, Exclude<E, StoreError> | Refusals[R] | PersistenceError, Env> =>
+      effect.pipe(
+        Effect.mapError((error) => domainError(operation, entity, refusals, error)),
+        Effect.withSpan(operation, { captureStackTrace: false, ...(attributes === undefined ? {} : { attributes }) })
+      )
+  }
+  return {
+    /** For a method that changes nothing, or whose guards leave no constraint to violate. */
+    read: (method: string, attributes?: Attributes) => wrap<never>(method, [], attributes),
+
+    /** For a method that a constraint may refuse: `refusals` are the errors of the domain that this can be. */
+    write: <R extends Refusal>(method: string, refusals: ReadonlyArray<R>, attributes?: Attributes) =>
+      wrap(method, refusals, attributes),
+
+    /** Decodes a caller's input before any statement runs. Fails with `InvalidInput`, which tells paths and rules. */
+    input: <A, I>(method: string, schema: Schema.Schema<A, I>) => {
+      const decode = ParseResult.decodeUnknownEither(schema, { errors: "all" })
+      return (value: I): Effect.Effect<A, InvalidInput> =>
+        Either.mapLeft(decode(value), (issue) => invalidInput(`${service}.${method}`, issue))
+    }
+  }
+}
+
+const domainError = <E, R extends Refusal>(operation: string, entity: string, refusals: ReadonlyArray<R>, error: E) => {
+  if (isSqlError(error)) {
+    const refusal = refusalOf(operation, entity, error)
+    return refusal !== undefined && includes(refusals, refusal) ? refusal : persistenceErrorOf(operation, error)
+  }
+  if (error instanceof CorruptRow) {
+    return new PersistenceError({ operation, reason: "CorruptRow", cause: `${error.entity}.${error.column}` })
+  }
+  return error as Exclude<E, StoreError>
+}
+
+const includes = <R extends Refusal>(refusals: ReadonlyArray<R>, error: Refusals[Refusal]): error is Refusals[R] =>
+  refusals.some((refusal) => refusal === error._tag)
+
+const refusalOf = (operation: string, entity: string, error: SqlError.SqlError): Refusals[Refusal] | undefined => {
+  const { code, message } = engineErrorOf(error)
+  const detail = message.split("constraint failed: ")[1] ?? message
+  switch (code) {
+    case "SQLITE_CONSTRAINT_UNIQUE":
+    case "SQLITE_CONSTRAINT_PRIMARYKEY":
+      return new AlreadyExists({ entity, constraint: detail })
+    case "SQLITE_CONSTRAINT_FOREIGNKEY":
+      return new ReferenceNotFound({ entity, reference: "unknown" })
+    case "SQLITE_CONSTRAINT_TRIGGER":
+      // Our triggers refuse references across owners, and say which in words of their own.
+      return new ReferenceNotFound({ entity, reference: detail })
+    case "SQLITE_CONSTRAINT_CHECK":
+    case "SQLITE_CONSTRAINT_NOTNULL":
+      return new InvalidInput({ operation, issues: [detail] })
+    case "SEALANT_UNSUPPORTED_VALUE":
+      return new InvalidInput({ operation, issues: [message] })
+    case "UNKNOWN_SQLITE_ERROR_3091": // SQLITE_CONSTRAINT_DATATYPE, which the binding does not name; its text has the value
+      return new InvalidInput({ operation, issues: ["a value is not of the column's type"] })
+    default:
+      return undefined
+  }
+}
+
+const invalidInput = (operation: string, issue: ParseResult.ParseIssue) =>
+  new InvalidInput({ operation, issues: [...new Set(rulesOf(issue, []))] })
+
+/** `path: rule` for each thing that is wrong. The rule comes from the schema, never from the value. */
+const rulesOf = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKey>): ReadonlyArray<string> => {
+  switch (issue._tag) {
+    case "Pointer":
+      return rulesOf(issue.issue, [...path, ...(Array.isArray(issue.path) ? issue.path : [issue.path])])
+    case "Composite":
+      return (Array.isArray(issue.issues) ? issue.issues : [issue.issues]).flatMap((inner) => rulesOf(inner, path))
+    case "Transformation":
+      return rulesOf(issue.issue, path)
+    case "Refinement":
+      // The schema that a filter starts from, or a filter that says itself where and what: look inside.
+      return issue.kind === "From" || issue.issue._tag !== "Type" || issue.issue.message !== undefined
+        ? rulesOf(issue.issue, path)
+        : [at(path, ruleOf(issue))]
+    case "Missing":
+      return [at(path, "is missing")]
+    case "Unexpected":
+      return [at(path, "is not a known field")]
+    case "Type":
+    case "Forbidden":
+      return [at(path, issue.message ?? ruleOf(issue))]
+  }
+}
+
+const at = (path: ReadonlyArray<PropertyKey>, rule: string) => path.length === 0 ? rule : `${path.map(String).join(".")}: ${rule}`
+
+/** The message that the schema gives for itself, or what it expects; never what it got. */
+const ruleOf = (issue: ParseResult.Type | ParseResult.Forbidden | ParseResult.Refinement): string => {
+  const message = Option.map(SchemaAST.getMessageAnnotation(issue.ast), (annotation) => annotation(issue))
+  return Option.isSome(message) && typeof message.value === "string" ? message.value : `must be ${String(issue.ast)}`
+}

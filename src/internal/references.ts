@@ -1,0 +1,33 @@
+/**
+ * Which reference is missing: the engine says of a FOREIGN KEY only that one failed.
+ */
+import type { SqlClient } from "@effect/sql"
+import { Effect, Option } from "effect"
+import { ReferenceNotFound } from "../Errors.js"
+
+/** A row that is referred to: by which field, in which table. */
+export interface Reference {
+  readonly field: string
+  readonly table: string
+  readonly id: Option.Option<string>
+  /** What the trigger says that refuses a row of another owner. The caller gets the field, as if no such row were there. */
+  readonly rule?: string
+}
+
+/**
+ * After a write was refused for a reference that the engine did not name: looks which one is not there. A refusal that
+ * names its rule is that of the reference with this rule, else it stays as it is.
+ */
+export const nameMissing = (sql: SqlClient.SqlClient, references: ReadonlyArray<Reference>) => <E>(error: E) =>
+  Effect.gen(function*() {
+    if (!(error instanceof ReferenceNotFound)) return yield* Effect.fail(error)
+    const refused = references.find(({ rule }) => rule === error.reference)
+    if (refused !== undefined) return yield* new ReferenceNotFound({ entity: error.entity, reference: refused.field })
+    if (error.reference !== "unknown") return yield* Effect.fail(error)
+    for (const { field, id, table } of references) {
+      if (Option.isNone(id)) continue
+      const found = yield* sql`SELECT 1 FROM ${sql(table)} WHERE id = ${id.value}`.pipe(Effect.orElseSucceed(() => [true]))
+      if (found.length === 0) return yield* new ReferenceNotFound({ entity: error.entity, reference: field })
+    }
+    return yield* Effect.fail(error)
+  })

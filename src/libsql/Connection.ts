@@ -1,0 +1,155 @@
+/**
+ * One connection to a database file, through the native binding.
+ *
+ * It verifies what it sets, keeps prepared statements, and closes itself when a prepared statement has met
+ * SQLITE_BUSY: the binding leaves such a statement un-reset, and the connection would hold an open transaction for
+ * ever, in which later writes are acknowledged and then lost.
+ */
+import Database from "libsql"
+import { DriverError, isBusy } from "./DriverError.js"
+import { inspectStatement, type StatementText } from "./sqlText.js"
+import { toNative } from "./values.js"
+
+export interface ConnectionOptions {
+  /** A file path, or `:memory:`. */
+  readonly path: string
+  readonly role: "writer" | "reader"
+  readonly synchronous: "full" | "normal"
+}
+
+/** A row as the binding gives it: a plain object, columns by name. */
+export type Row = Record<string, unknown>
+
+export interface Result {
+  readonly columns: () => ReadonlyArray<string>
+  readonly rows: Array<Row>
+  readonly rowsAffected: number
+  readonly lastInsertRowid: bigint | undefined
+}
+
+interface Prepared {
+  readonly statement: Database.Statement
+  readonly returnsRows: boolean
+}
+
+// The statements of all our services fit; a program that builds SQL text without end does not grow without end.
+const statementCacheSize = 512
+
+const noColumns = () => []
+
+export class Connection {
+  private opened: Database.Database | undefined
+  private statements = new Map<string, Prepared>()
+
+  constructor(private readonly options: ConnectionOptions) {}
+
+  /** Opens the connection if it is not open. What fails here is tried again at the next use. */
+  open(): Database.Database {
+    return this.opened ??= openVerified(this.options)
+  }
+
+  get inTransaction(): boolean {
+    return this.opened?.inTransaction ?? false
+  }
+
+  /** Runs text that takes no parameters and gives no rows. The only safe way to take the write lock. */
+  exec(sql: string): void {
+    this.open().exec(sql)
+  }
+
+  /** Runs one statement to its end, through the statement cache. */
+  run(sql: string, args: ReadonlyArray<unknown>): Result {
+    const values = args.map(toNative)
+    const { returnsRows, statement } = this.prepare(sql)
+    try {
+      if (!returnsRows) {
+        const { changes, lastInsertRowid } = statement.run(values)
+        return { columns: noColumns, rows: [], rowsAffected: changes, lastInsertRowid: BigInt(lastInsertRowid) }
+      }
+      // `.all()`, because `.run()` leaves a RETURNING statement open and `.get()` adds a key to its row.
+      const rows = statement.all(values) as Array<Row>
+      return {
+        columns: () => statement.columns().map((column) => column.name),
+        rows,
+        rowsAffected: rows.length,
+        lastInsertRowid: undefined
+      }
+    } catch (error) {
+      // Memory has one connection, which cannot be busy with another, and closing it would drop the database.
+      if (isBusy(error) && this.options.path !== ":memory:") this.close()
+      throw error
+    }
+  }
+
+  /** Closes the connection with all that was prepared on it. The next use opens it anew. */
+  close(): void {
+    const database = this.opened
+    this.opened = undefined
+    this.statements = new Map()
+    database?.close()
+  }
+
+  private prepare(sql: string): Prepared {
+    const known = this.statements.get(sql)
+    if (known !== undefined) {
+      // A Map iterates in order of insertion: putting a statement back makes it the youngest.
+      if (this.statements.size >= statementCacheSize / 2) {
+        this.statements.delete(sql)
+        this.statements.set(sql, known)
+      }
+      return known
+    }
+    const statement = this.open().prepare(sql)
+    const prepared = { statement, returnsRows: statement.reader }
+    this.statements.set(sql, prepared)
+    if (this.statements.size > statementCacheSize) {
+      const oldest = this.statements.keys().next()
+      if (!oldest.done) this.statements.delete(oldest.value)
+    }
+    return prepared
+  }
+}
+
+const openVerified = (options: ConnectionOptions): Database.Database => {
+  const database = new Database(options.path, { timeout: 0 })
+  try {
+    for (const [pragma, value, expected] of pragmasOf(options)) {
+      // Reading first spares the write lock that changing the journal mode takes.
+      if (readPragma(database, pragma) === expected) continue
+      database.exec(`PRAGMA ${pragma} = ${value}`)
+      const actual = readPragma(database, pragma)
+      if (actual !== expected) {
+        throw new DriverError("SEALANT_PRAGMA", `PRAGMA ${pragma} is ${String(actual)} where ${value} was asked for`)
+      }
+    }
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+/** Name, value to set, value to read back (https://www.sqlite.org/pragma.html). */
+const pragmasOf = ({ path, role, synchronous }: ConnectionOptions): ReadonlyArray<readonly [string, string, unknown]> => [
+  // The engine's own wait blocks the event loop: waiting is done above, without blocking.
+  ["busy_timeout", "0", 0],
+  ["journal_mode", path === ":memory:" ? "memory" : "wal", path === ":memory:" ? "memory" : "wal"],
+  ["synchronous", synchronous, synchronous === "full" ? 2 : 1],
+  ["foreign_keys", "on", 1],
+  ["query_only", role === "reader" ? "on" : "off", role === "reader" ? 1 : 0]
+]
+
+const readPragma = (database: Database.Database, pragma: string): unknown =>
+  Object.values((database.prepare(`PRAGMA ${pragma}`).all() as Array<Row>)[0] ?? {})[0]
+
+const inspected = new Map<string, StatementText>()
+
+/** What kind of statement a text holds, remembered for texts seen before. */
+export const inspect = (sql: string): StatementText => {
+  const known = inspected.get(sql)
+  if (known !== undefined) return known
+  const text = inspectStatement(sql)
+  if (inspected.size >= 2 * statementCacheSize) inspected.clear()
+  inspected.set(sql, text)
+  return text
+}

@@ -1,0 +1,201 @@
+/**
+ * The client of a local database file: the interface of `@libsql/client`, kept over the native binding.
+ *
+ * What it promises beyond that interface: an answered write is on disk (as far as `synchronous` says), no wait blocks
+ * the event loop, `transaction()` never rejects, and reads see every answered write.
+ */
+import type { LibsqlClient } from "@effect/sql-libsql"
+import { monotonicMs, pause } from "./backoff.js"
+import { Connection, inspect, type Result, type Row } from "./Connection.js"
+import { DriverError, isBusy } from "./DriverError.js"
+import type { Driver } from "./SqlClient.js"
+import { LocalTransaction } from "./LocalTransaction.js"
+import { splitStatements } from "./sqlText.js"
+import { busyError, WriteQueue } from "./WriteQueue.js"
+
+/** The client interface as `@effect/sql-libsql` takes it. */
+export type Client = LibsqlClient.LibsqlClientConfig.Live["liveClient"]
+export type Transaction = Awaited<ReturnType<Client["transaction"]>>
+export type ResultSet = Awaited<ReturnType<Client["execute"]>>
+export type InStatement = Exclude<Parameters<Client["batch"]>[0][number], readonly unknown[]>
+
+export interface LocalOptions {
+  /** A file path, or `:memory:`. */
+  readonly path: string
+  /** How long a statement waits for a lock that another process holds. */
+  readonly busyTimeoutMs: number
+  /** `full` keeps an answered write through a power loss, `normal` through a crash of the process. */
+  readonly synchronous: "full" | "normal"
+}
+
+export class LocalClient implements Client, Driver {
+  readonly client: Client = this
+  readonly protocol = "file"
+  closed = false
+  private readonly writer: Connection
+  private readonly reader: Connection
+  private readonly queue: WriteQueue
+  private readonly inMemory: boolean
+
+  constructor(private readonly options: LocalOptions) {
+    const { path, synchronous } = options
+    this.inMemory = path === ":memory:"
+    this.writer = new Connection({ path, synchronous, role: "writer" })
+    // Every connection to `:memory:` is a database of its own, so there the writer reads, too.
+    this.reader = this.inMemory ? this.writer : new Connection({ path, synchronous, role: "reader" })
+    this.queue = new WriteQueue(this.writer, options.busyTimeoutMs)
+  }
+
+  /** Opens both connections, waiting for a lock as long as a statement would. */
+  async open(): Promise<void> {
+    // The writer first: it creates the file and sets its journal mode, which the reader only finds.
+    for (const connection of [this.writer, this.reader]) await this.whenNotBusy(() => connection.open())
+  }
+
+  async execute(statement: InStatement | string, args?: unknown): Promise<ResultSet> {
+    const { sql, values } = statementOf(statement, args)
+    return toResultSet(await this.run(sql, values))
+  }
+
+  /** One statement. What needs no waiting, as reads do, is answered at once and not by a promise. */
+  run(sql: string, values: ReadonlyArray<unknown>): Result | Promise<Result> {
+    const { kind, single } = inspect(sql)
+    if (!single) throw severalStatements()
+    switch (kind) {
+      case "read":
+        return this.read(sql, values)
+      case "write":
+        return this.queue.statement(sql, values)
+      case "alone":
+        return this.queue.alone(sql, values)
+      default:
+        throw new DriverError("SEALANT_STATEMENT", "transactions are opened with transaction(), not by statement")
+    }
+  }
+
+  private read(sql: string, args: ReadonlyArray<unknown>): Result | Promise<Result> {
+    if (!this.inMemory) return this.whenNotBusy(() => this.reader.run(sql, args))
+    // While a transaction holds the one connection, a read would see what it has not committed.
+    return this.queue.isIdle ? this.writer.run(sql, args) : this.queue.statement(sql, args)
+  }
+
+  /** At once when nothing is locked; else again and again until the timeout. */
+  private whenNotBusy<A>(use: () => A): A | Promise<A> {
+    this.refuseWhenClosed()
+    try {
+      return use()
+    } catch (error) {
+      if (!isBusy(error)) throw error
+      return this.retryWhileBusy(use)
+    }
+  }
+
+  private async retryWhileBusy<A>(use: () => A): Promise<A> {
+    const until = monotonicMs() + this.options.busyTimeoutMs
+    for (let attempt = 0; monotonicMs() < until; attempt++) {
+      await pause(attempt)
+      this.refuseWhenClosed()
+      try {
+        return use()
+      } catch (error) {
+        if (!isBusy(error)) throw error
+      }
+    }
+    throw busyError(this.options.busyTimeoutMs)
+  }
+
+  private refuseWhenClosed(): void {
+    if (this.closed) throw new DriverError("SEALANT_CLOSED", "the database is closed")
+  }
+
+  /**
+   * A transaction that begins with its first statement. Never rejects: what keeps it from beginning is the failure of
+   * that statement, which its caller waits for interruptibly.
+   */
+  async transaction(): Promise<LocalTransaction> {
+    return this.begin()
+  }
+
+  /** The same, without a promise around it. */
+  begin(): LocalTransaction {
+    return new LocalTransaction(this.writer, this.queue)
+  }
+
+  /** All statements in one transaction; none of them when one fails. */
+  async batch(statements: Array<InStatement | [string, unknown?]>): Promise<Array<ResultSet>> {
+    const transaction = this.begin()
+    try {
+      const results = await transaction.batch(statements)
+      await transaction.commit()
+      return results
+    } finally {
+      transaction.close()
+    }
+  }
+
+  /** Runs the statements of a script one after the other, each by itself, until one fails. */
+  async executeMultiple(script: string): Promise<void> {
+    for (const statement of splitStatements(script)) await this.execute(statement)
+  }
+
+  /** The libSQL protocol's migration batch switches foreign keys off; ours never are. */
+  migrate(): Promise<Array<ResultSet>> {
+    return Promise.reject(new DriverError("SEALANT_STATEMENT", "migrate() is not supported: use Migrations.run"))
+  }
+
+  sync(): Promise<never> {
+    return Promise.reject(new DriverError("SEALANT_STATEMENT", "sync() is for embedded replicas; this is a plain file"))
+  }
+
+  reconnect(): void {
+    this.refuseWhenClosed()
+    if (!this.inMemory) this.reader.close()
+  }
+
+  /** Refuses new work at once; connections close when what is in flight is done. */
+  close(): void {
+    void this.shutdown()
+  }
+
+  /** Closes after what is in flight, and moves the write-ahead log into the file. */
+  async shutdown(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    await this.queue.close()
+    if (!this.inMemory) {
+      this.reader.close()
+      // Whoever else has the file open may be in the way; the log is complete, the last one out will move it.
+      try {
+        this.writer.run("PRAGMA wal_checkpoint(TRUNCATE)", [])
+      } catch {}
+    }
+    this.writer.close()
+  }
+}
+
+const severalStatements = () =>
+  new DriverError("SEALANT_STATEMENT", "the text holds more than one statement; the engine would drop all but the first")
+
+/** SQL and parameters out of the forms that the interface allows. Named parameters are not among ours. */
+export const statementOf = (statement: InStatement | string | [string, unknown?], args?: unknown) => {
+  const [sql, given] = typeof statement === "string"
+    ? [statement, args]
+    : Array.isArray(statement)
+    ? statement
+    : [statement.sql, statement.args]
+  if (given === undefined || given === null) return { sql, values: [] }
+  if (!Array.isArray(given)) throw new DriverError("SEALANT_STATEMENT", "named parameters are not supported: use ?")
+  return { sql, values: given as ReadonlyArray<unknown> }
+}
+
+/** A result in the interface's form. Rows are plain objects, columns by name. */
+export const toResultSet = (result: Result): ResultSet => ({
+  get columns() {
+    return [...result.columns()]
+  },
+  columnTypes: [],
+  rows: result.rows as Array<Row> as ResultSet["rows"],
+  rowsAffected: result.rowsAffected,
+  lastInsertRowid: result.lastInsertRowid,
+  toJSON: () => ({ columns: result.columns(), rows: result.rows, rowsAffected: result.rowsAffected })
+})

@@ -1,0 +1,101 @@
+/**
+ * A transaction that a caller holds on the writing connection.
+ */
+import { type Connection, inspect, type Result } from "./Connection.js"
+import { DriverError, isBusy } from "./DriverError.js"
+import { type InStatement, type ResultSet, statementOf, toResultSet, type Transaction } from "./LocalClient.js"
+import { splitStatements } from "./sqlText.js"
+import { rollback, type WriteQueue } from "./WriteQueue.js"
+
+export class LocalTransaction implements Transaction {
+  closed = false
+  private readonly abandoned = new AbortController()
+  private begun: Promise<void> | undefined
+  private release: (() => void) | undefined
+  /** Why the engine took the transaction back before it was committed. */
+  private lost: { readonly error: unknown } | undefined
+
+  constructor(private readonly connection: Connection, private readonly queue: WriteQueue) {}
+
+  async execute(statement: InStatement | string | [string, unknown?], args?: unknown): Promise<ResultSet> {
+    const { sql, values } = statementOf(statement, args)
+    return toResultSet(await this.run(sql, values))
+  }
+
+  /** One statement. Waits for the write lock when it is the first; later ones are answered at once. */
+  run(sql: string, values: ReadonlyArray<unknown>): Result | Promise<Result> {
+    const { kind, single } = inspect(sql)
+    if (!single || kind === "boundary" || kind === "alone") {
+      throw new DriverError("SEALANT_STATEMENT", "a transaction takes one statement at a time, and none that ends it or cannot run in it")
+    }
+    return this.release === undefined && this.lost === undefined
+      ? this.begin().then(() => this.runNow(sql, values))
+      : this.runNow(sql, values)
+  }
+
+  private runNow(sql: string, values: ReadonlyArray<unknown>): Result {
+    if (this.lost !== undefined) throw this.lost.error
+    if (this.release === undefined) throw over()
+    try {
+      return this.connection.run(sql, values)
+    } catch (error) {
+      if (isBusy(error) || !this.connection.inTransaction) {
+        rollback(this.connection)
+        this.lost = { error }
+        this.end()
+      }
+      throw error
+    }
+  }
+
+  async batch(statements: Array<InStatement | [string, unknown?]>): Promise<Array<ResultSet>> {
+    const results: Array<ResultSet> = []
+    for (const statement of statements) results.push(await this.execute(statement))
+    return results
+  }
+
+  async executeMultiple(script: string): Promise<void> {
+    for (const statement of splitStatements(script)) await this.execute(statement)
+  }
+
+  async commit(): Promise<void> {
+    if (this.lost !== undefined) throw this.lost.error
+    if (this.closed) throw over()
+    const begun = this.release !== undefined
+    try {
+      if (begun) this.connection.exec("COMMIT")
+    } finally {
+      // A COMMIT that failed leaves the transaction open, with the write lock.
+      this.close()
+    }
+  }
+
+  async rollback(): Promise<void> {
+    this.close()
+  }
+
+  /** Takes back what was not committed. Does nothing to a transaction that has ended. */
+  close(): void {
+    if (this.release !== undefined) rollback(this.connection)
+    this.end()
+  }
+
+  private begin(): Promise<void> {
+    if (this.closed && this.lost === undefined) throw over()
+    return this.begun ??= this.queue.transaction(this.abandoned.signal).then((release) => {
+      this.release = release
+      // Abandoned in the very moment in which its turn came: nobody is left to end it.
+      if (this.closed) this.close()
+    })
+  }
+
+  private end(): void {
+    this.closed = true
+    this.abandoned.abort()
+    const release = this.release
+    this.release = undefined
+    release?.()
+  }
+}
+
+const over = () => new DriverError("SEALANT_TRANSACTION_OVER", "the transaction has ended")

@@ -1,0 +1,138 @@
+/**
+ * `SqlClient` over a libSQL client, local or remote.
+ *
+ * `@effect/sql-libsql` builds the same from the same client. What is ours instead of its own, and why:
+ * - a transaction is no reason for reads outside it to wait, and one that cannot begin leaves no lock behind;
+ * - nested transactions that run at the same time get savepoints one after the other, and the statements beside them
+ *   wait, too: with one savepoint name for all, one that fails takes the rows of its sibling with it;
+ * - a COMMIT that fails is an error, not a defect.
+ */
+import { Reactivity } from "@effect/experimental"
+import { SqlClient, type SqlConnection, SqlError, Statement } from "@effect/sql"
+import { LibsqlClient } from "@effect/sql-libsql"
+import { Context, Effect, Exit, Layer, Option, Stream } from "effect"
+import type { Result } from "./Connection.js"
+
+/** One level of a transaction: the outermost, or a savepoint in the level above. */
+interface Level {
+  readonly transaction: TransactionTarget
+  readonly depth: number
+  /** Runs one thing of this level at a time: a statement, or a whole level below. */
+  readonly turn: Effect.Semaphore
+}
+
+class CurrentLevel extends Context.Tag("@sealant/db/libsql/CurrentLevel")<CurrentLevel, Level>() {}
+
+/** What runs statements: a database, or a transaction in it. Answers at once where it can. */
+export interface Target {
+  readonly run: (sql: string, values: ReadonlyArray<unknown>) => Result | Promise<Result>
+}
+
+/** A transaction: nothing happens before its first statement, and what fails to begin fails there. */
+export interface TransactionTarget extends Target {
+  readonly commit: () => Promise<void>
+  readonly rollback: () => Promise<void>
+}
+
+/** A database, and the client of it that `@effect/sql-libsql` would take. */
+export interface Driver extends Target {
+  readonly begin: () => TransactionTarget
+  readonly client: LibsqlClient.LibsqlClientConfig.Live["liveClient"]
+}
+
+/** Gives `SqlClient` and `LibsqlClient` on an open client. Closing that client is up to who opened it. */
+export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
+  Layer.scopedContext(
+    Effect.gen(function*() {
+      const driver = yield* open
+      const sql = yield* SqlClient.make({
+        acquirer: Effect.succeed(connection(driver)),
+        compiler: Statement.makeCompilerSqlite(),
+        spanAttributes: [["db.system.name", "sqlite"]]
+      })
+      const libsql: LibsqlClient.LibsqlClient = Object.assign(sql, {
+        [LibsqlClient.TypeId]: LibsqlClient.TypeId as LibsqlClient.TypeId,
+        config: { liveClient: driver.client },
+        withTransaction: withTransaction(driver)
+      })
+      return Context.make(LibsqlClient.LibsqlClient, libsql).pipe(Context.add(SqlClient.SqlClient, libsql))
+    })
+  ).pipe(Layer.provide(Reactivity.layer))
+
+const withTransaction = (driver: Driver) => <A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
+  Effect.flatMap(Effect.serviceOption(CurrentLevel), (level): Effect.Effect<A, E | SqlError.SqlError, R> =>
+    Option.isNone(level) ? outermost(driver, body) : nested(level.value, body))
+
+const outermost = <A, E, R>(driver: Driver, body: Effect.Effect<A, E, R>) =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const transaction = driver.begin()
+      const exit = yield* Effect.exit(restore(runIn(transaction, 0, body)))
+      if (Exit.isSuccess(exit)) yield* attempt(() => transaction.commit())
+      else yield* Effect.ignore(attempt(() => transaction.rollback()))
+      return yield* exit
+    })
+  )
+
+const nested = <A, E, R>({ depth, transaction, turn }: Level, body: Effect.Effect<A, E, R>) => {
+  const name = `level_${depth + 1}`
+  const move = (statement: string) => attempt(() => transaction.run(`${statement} ${name}`, []))
+  return turn.withPermits(1)(
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function*() {
+        yield* restore(move("SAVEPOINT"))
+        const exit = yield* Effect.exit(restore(runIn(transaction, depth + 1, body)))
+        // If the engine took the whole transaction back, there is no savepoint, and the commit will say so.
+        if (Exit.isFailure(exit)) yield* Effect.ignore(move("ROLLBACK TO"))
+        yield* Exit.isFailure(exit) ? Effect.ignore(move("RELEASE")) : move("RELEASE")
+        return yield* exit
+      })
+    )
+  )
+}
+
+const runIn = <A, E, R>(transaction: TransactionTarget, depth: number, body: Effect.Effect<A, E, R>) =>
+  Effect.mapInputContext(body, (context: Context.Context<R>) => {
+    const turn = Effect.unsafeMakeSemaphore(1)
+    return context.pipe(
+      Context.add(SqlClient.TransactionConnection, [connection(transaction, turn), depth]),
+      Context.add(CurrentLevel, { transaction, depth, turn })
+    )
+  })
+
+const connection = (target: Target, turn?: Effect.Semaphore): SqlConnection.Connection => {
+  const run = (sql: string, params: ReadonlyArray<unknown>) => {
+    const answer = attempt(() => target.run(sql, params))
+    return turn === undefined ? answer : turn.withPermits(1)(answer)
+  }
+  const rows: SqlConnection.Connection["execute"] = (sql, params, transformRows) =>
+    Effect.map(run(sql, params), (result) => transformRows === undefined ? result.rows : transformRows(result.rows))
+  return {
+    execute: rows,
+    executeUnprepared: rows,
+    executeRaw: run,
+    executeValues: (sql, params) =>
+      Effect.map(run(sql, params), ({ columns, rows }) => {
+        const names = columns()
+        return rows.map((row) => names.map((name) => row[name]))
+      }),
+    executeStream: (sql, params, transformRows) =>
+      Stream.unwrap(Effect.map(rows(sql, params, transformRows), Stream.fromIterable))
+  }
+}
+
+/** Runs what answers at once or by a promise; a fiber goes to sleep for the promise only. */
+const attempt = <A>(run: () => A | Promise<A>): Effect.Effect<A, SqlError.SqlError> =>
+  Effect.suspend(() => {
+    try {
+      const answer = run()
+      if (!(answer instanceof Promise)) return Effect.succeed(answer)
+      return Effect.async((resume) => {
+        answer.then((value) => resume(Effect.succeed(value)), (cause) => resume(Effect.fail(sqlError(cause))))
+      })
+    } catch (cause) {
+      return Effect.fail(sqlError(cause))
+    }
+  })
+
+const sqlError = (cause: unknown) => new SqlError.SqlError({ cause, message: "SQL statement failed" })

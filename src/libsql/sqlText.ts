@@ -1,0 +1,105 @@
+/**
+ * Reads SQL text as far as routing needs it: where a statement ends, and what kind it is.
+ *
+ * The end of a trigger body follows the rule of `sqlite3_complete`
+ * (https://www.sqlite.org/c3ref/complete.html): a trigger ends at `; END ;`.
+ */
+
+/**
+ * - `read`: changes nothing, runs on the reading connection.
+ * - `write`: may share a transaction with others.
+ * - `alone`: refuses to run inside a transaction (VACUUM) or acts on the connection (PRAGMA).
+ * - `savepoint`: moves inside a transaction, makes no sense outside one.
+ * - `boundary`: begins or ends a transaction, which only the client itself may do.
+ */
+export type StatementKind = "read" | "write" | "alone" | "savepoint" | "boundary"
+
+export interface StatementText {
+  readonly kind: StatementKind
+  /** False when the text holds more than one statement: the engine would run the first and drop the rest. */
+  readonly single: boolean
+}
+
+interface Token {
+  /** A keyword or name in upper case, `;`, `(`, `)`, or `?` for everything else. */
+  readonly text: string
+  readonly end: number
+}
+
+// String literals, quoted names, comments, words, and single characters, in this order.
+const tokenPattern = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[A-Za-z_][\w$]*|\S/g
+
+function* tokens(sql: string): Generator<Token> {
+  for (const match of sql.matchAll(tokenPattern)) {
+    const text = match[0]
+    if (text.startsWith("--") || text.startsWith("/*")) continue
+    const end = match.index + text.length
+    yield { text: /^[A-Za-z_]/.test(text) ? text.toUpperCase() : /^[;()]$/.test(text) ? text : "?", end }
+  }
+}
+
+/** The statements of a script, in their order, without the semicolons that end them. */
+export const splitStatements = (script: string): ReadonlyArray<string> => {
+  const statements: Array<string> = []
+  let start = 0
+  let words: Array<string> = []
+  for (const { end, text } of tokens(script)) {
+    if (text !== ";") {
+      words.push(text)
+      continue
+    }
+    if (isTriggerHead(words) && !endsTrigger(words)) {
+      words.push(text)
+      continue
+    }
+    if (words.length > 0) statements.push(script.slice(start, end - 1).trim())
+    start = end
+    words = []
+  }
+  if (words.length > 0) statements.push(script.slice(start).trim())
+  return statements
+}
+
+const isTriggerHead = ([first, second, third]: ReadonlyArray<string>) =>
+  first === "CREATE" && (second === "TRIGGER" || ((second === "TEMP" || second === "TEMPORARY") && third === "TRIGGER"))
+
+const endsTrigger = (words: ReadonlyArray<string>) => words.at(-1) === "END" && words.at(-2) === ";"
+
+const kinds: Readonly<Record<string, StatementKind>> = {
+  SELECT: "read",
+  VALUES: "read",
+  EXPLAIN: "read",
+  PRAGMA: "alone",
+  VACUUM: "alone",
+  ATTACH: "alone",
+  DETACH: "alone",
+  SAVEPOINT: "savepoint",
+  RELEASE: "savepoint",
+  BEGIN: "boundary",
+  COMMIT: "boundary",
+  END: "boundary"
+}
+
+const kindOf = (words: ReadonlyArray<string>): StatementKind => {
+  const first = words[0] ?? ""
+  if (first === "ROLLBACK") return words.includes("TO") ? "savepoint" : "boundary"
+  if (first === "WITH") return kinds[verbAfterWith(words)] ?? "write"
+  return kinds[first] ?? "write"
+}
+
+/** The verb of `WITH a AS (...) SELECT ...`: the first one outside parentheses. */
+const verbAfterWith = (words: ReadonlyArray<string>) => {
+  let depth = 0
+  for (const word of words) {
+    if (word === "(") depth++
+    else if (word === ")") depth--
+    else if (depth === 0 && /^(SELECT|VALUES|INSERT|UPDATE|DELETE|REPLACE)$/.test(word)) return word
+  }
+  return ""
+}
+
+/** What a text given for one statement holds. */
+export const inspectStatement = (sql: string): StatementText => ({
+  kind: kindOf(Array.from(tokens(sql), (token) => token.text).filter((text, index) => index > 0 || text !== ";")),
+  single: splitStatements(sql).length <= 1
+})

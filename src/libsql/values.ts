@@ -1,0 +1,39 @@
+/**
+ * What may be bound to a statement.
+ *
+ * The native binding aborts the whole process for a boolean, stores NaN and `undefined` as NULL, cuts text at its
+ * first NUL when it is read back, and replaces lone surrogates: all of it without an error. So each value is looked
+ * at before it gets there.
+ */
+import { DriverError } from "./DriverError.js"
+
+export type NativeValue = string | number | bigint | Buffer | null
+
+const refused = (what: string) => new DriverError("SEALANT_UNSUPPORTED_VALUE", `a parameter is ${what}, which SQLite cannot keep as it is`)
+
+/** The value as the binding takes it. Throws `SEALANT_UNSUPPORTED_VALUE` for what would be stored as something else. */
+export const toNative = (value: unknown): NativeValue => {
+  switch (typeof value) {
+    case "string":
+      if (value.includes("\0")) throw refused("text with a NUL character")
+      if (!isWellFormed(value)) throw refused("text with a lone surrogate")
+      return value
+    case "number":
+      if (!Number.isFinite(value)) throw refused("not a finite number")
+      return value
+    case "boolean":
+      return value ? 1 : 0
+    case "bigint":
+      if (value !== BigInt.asIntN(64, value)) throw refused("an integer of more than 64 bits")
+      return value
+    case "object":
+      if (value === null || Buffer.isBuffer(value)) return value
+      if (value instanceof Date) return toNative(value.getTime())
+      if (value instanceof ArrayBuffer) return Buffer.from(value)
+      if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  }
+  throw refused(`of type ${typeof value}`)
+}
+
+// ES2024's String.prototype.isWellFormed, which Node 20 has and the compiler's ES2023 library does not know.
+const isWellFormed = (text: string) => !/[\uD800-\uDFFF]/u.test(text)

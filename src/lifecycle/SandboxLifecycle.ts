@@ -1,0 +1,167 @@
+/**
+ * What happens to a sandbox as a whole: launch, build, runtime, stop. Each operation is one transaction over the
+ * sandbox, its attempt, its job and its runtime: all of it is stored, or nothing.
+ *
+ * The operations of a worker carry its lease. A worker that lost it, or whose sandbox was stopped meanwhile, is told
+ * so and writes nothing.
+ */
+import { SqlClient } from "@effect/sql"
+import { Context, type Duration, type Effect, Layer } from "effect"
+import type { Lease, WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
+import { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo.js"
+import type { Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
+import type { SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
+import { SandboxAttemptRepo } from "../domain/sandbox/SandboxAttemptRepo.js"
+import type { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance.js"
+import { SandboxRepo } from "../domain/sandbox/SandboxRepo.js"
+import { SandboxRuntimeInstanceRepo } from "../domain/sandbox/SandboxRuntimeInstanceRepo.js"
+import type {
+  IdempotencyConflict,
+  InvalidInput,
+  InvalidTransition,
+  LeaseLost,
+  NotFound,
+  PersistenceError,
+  ReferenceNotFound
+} from "../Errors.js"
+import type { Page, PageRequest } from "../internal/page.js"
+import type { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
+import { makeSandboxLifecycle } from "./makeSandboxLifecycle.js"
+import type {
+  Build,
+  BuildFailed,
+  BuildFinished,
+  Launch,
+  LaunchSandbox,
+  SandboxDetail,
+  SandboxStatusView,
+  SandboxView,
+  Supervision
+} from "./SandboxViews.js"
+
+/** What `SandboxLifecycle` can do. */
+export interface SandboxLifecycleService {
+  /**
+   * Creates a sandbox with its first attempt, the snapshot of what was asked for, and the build job. An idempotency key
+   * belongs to its owner; when it stands for the same request already, the first result is returned as it is now, with
+   * `created: false`.
+   *
+   * Fails with `InvalidInput` for a spec or field out of shape, with `IdempotencyConflict` when the key stands for
+   * another request, with `ReferenceNotFound` when the owner, repository, profile or requester does not exist or the
+   * profile is another owner's, with `NotFound` when what the key stands for was deleted.
+   */
+  readonly launch: (
+    request: typeof LaunchSandbox.Encoded
+  ) => Effect.Effect<Launch, InvalidInput | IdempotencyConflict | ReferenceNotFound | NotFound | PersistenceError>
+
+  /**
+   * A new attempt of a stopped or failed sandbox, with the spec and the job of its newest attempt, which it is a retry
+   * of.
+   *
+   * Fails with `NotFound` when there is no such sandbox, or nothing to try again; with `InvalidTransition` when the
+   * sandbox is neither stopped nor failed.
+   */
+  readonly retry: (id: SandboxId) => Effect.Effect<Launch, NotFound | InvalidTransition | PersistenceError>
+
+  /** As `retry`, recorded as a rebuild: somebody wants the image made anew, nothing had to fail. */
+  readonly rebuild: (id: SandboxId) => Effect.Effect<Launch, NotFound | InvalidTransition | PersistenceError>
+
+  /**
+   * A worker begins: attempt and sandbox are running. Returns what is to be built. A repeat, also by the next holder
+   * of the job, changes nothing.
+   *
+   * Fails with `LeaseLost` when the lease is not the current one, or when the attempt has ended: its job is cancelled
+   * then.
+   */
+  readonly beginBuild: (lease: Lease) => Effect.Effect<Build, LeaseLost | PersistenceError>
+
+  /**
+   * A worker has built and published the image, and may have launched the runtime: the job has succeeded; once the
+   * runtime is running, too, the attempt has succeeded and the sandbox is ready. A repeat returns the same.
+   *
+   * Fails with `LeaseLost` when the lease is not the current one, with `InvalidInput` for a result out of shape.
+   */
+  readonly finishBuild: (
+    lease: Lease,
+    result: typeof BuildFinished.Encoded
+  ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
+
+  /**
+   * A worker has failed. While attempts are left and the failure is retryable, the job waits for its next try; else
+   * job, attempt and sandbox have failed.
+   *
+   * Fails with `LeaseLost` when the lease is not the current one, with `InvalidInput` for an error out of shape.
+   */
+  readonly failBuild: (
+    lease: Lease,
+    failure: typeof BuildFailed.Encoded
+  ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
+
+  /**
+   * What the runtime adapter answered to a launch: under a lease, or later for an attempt. Once it is running and the
+   * image is built, the attempt has succeeded and the sandbox is ready.
+   *
+   * Fails with `LeaseLost` under a lease that is not the current one, with `NotFound` when there is no such attempt,
+   * with `InvalidTransition` when a stop was asked for or the attempt has failed: what was launched is to be torn down.
+   */
+  readonly recordRuntime: (
+    target: Lease | SandboxAttemptId,
+    result: typeof RuntimeAdapterLaunchResult.Encoded
+  ) => Effect.Effect<SandboxRuntimeInstance, LeaseLost | NotFound | InvalidTransition | InvalidInput | PersistenceError>
+
+  /**
+   * Ends an attempt that is not ready yet: attempt and job are cancelled, the runtime and the sandbox stopped. A
+   * stopped sandbox is returned as it is.
+   *
+   * Fails with `NotFound`, or with `InvalidTransition` when the sandbox is ready (stop it) or has failed.
+   */
+  readonly cancel: (
+    request: { readonly sandboxId: SandboxId; readonly reason: string }
+  ) => Effect.Effect<Sandbox, NotFound | InvalidTransition | InvalidInput | PersistenceError>
+
+  /**
+   * Stops a sandbox in any live state. The wish is stored with the attempt: whatever a worker reports later, this
+   * attempt does not run again. A stopped sandbox is returned as it is.
+   *
+   * Fails with `NotFound`, or with `InvalidTransition` when the sandbox has failed.
+   */
+  readonly stop: (id: SandboxId) => Effect.Effect<Sandbox, NotFound | InvalidTransition | PersistenceError>
+
+  /** One sandbox of an owner with its newest attempt, as of one moment. Fails with `NotFound`, also for another's. */
+  readonly getDetail: (
+    request: { readonly ownerUserId: string; readonly id: SandboxId }
+  ) => Effect.Effect<SandboxDetail, NotFound | PersistenceError>
+
+  /**
+   * The sandboxes of an owner with their derived status, newest first. `statuses` are derived ones; archived sandboxes
+   * are left out unless asked for. Fails with `InvalidInput` for a foreign cursor or a limit out of range.
+   */
+  readonly list: (
+    request: PageRequest & {
+      readonly ownerUserId: string
+      readonly statuses?: ReadonlyArray<SandboxStatusView>
+      readonly includeArchived?: boolean
+    }
+  ) => Effect.Effect<Page<SandboxView>, InvalidInput | PersistenceError>
+
+  /**
+   * What has to be done when nobody does it, up to `limit` jobs at a time: expired leases are reaped; runs whose job has
+   * failed or was cancelled apart from them end with it; runs whose image is built but whose runtime was not reported
+   * within `runtimeDeadline` fail. To be called again and again, as `BuildWorker` does.
+   */
+  readonly supervise: (
+    request: { readonly limit: number; readonly runtimeDeadline: Duration.DurationInput }
+  ) => Effect.Effect<Supervision, InvalidInput | PersistenceError>
+}
+
+export class SandboxLifecycle extends Context.Tag("@sealant/db/SandboxLifecycle")<
+  SandboxLifecycle,
+  SandboxLifecycleService
+>() {
+  /** The lifecycle over the repositories of its tables. */
+  static readonly layer: Layer.Layer<
+    SandboxLifecycle,
+    never,
+    SqlClient.SqlClient | SandboxRepo | SandboxAttemptRepo | SandboxRuntimeInstanceRepo | WorkspaceBuildJobRepo
+  > = Layer.effect(this, makeSandboxLifecycle)
+}

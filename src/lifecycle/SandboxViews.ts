@@ -1,0 +1,83 @@
+/**
+ * What goes into the lifecycle of a sandbox, and what comes out of it.
+ */
+import { type Option, Schema } from "effect"
+import { JobFailure, JobSuccess, type Lease, type WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
+import { ProfileRevisionId } from "../domain/profile/Profile.js"
+import { RepositoryProfileRevisionId } from "../domain/profile/RepositoryProfile.js"
+import { UserId } from "../domain/auth/User.js"
+import type { Sandbox } from "../domain/sandbox/Sandbox.js"
+import { type SandboxAttempt, type SandboxAttemptSnapshot, SandboxAttemptTriggerType } from "../domain/sandbox/SandboxAttempt.js"
+import type { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance.js"
+import { RepositoryId } from "../domain/source/Repository.js"
+import { enumeration, Label, Name } from "../internal/columns.js"
+import { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
+import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
+
+/** What a caller asks for: a sandbox of an owner, the spec of its workspace, and where its image is published. */
+export const LaunchSandbox = Schema.Struct({
+  ownerUserId: UserId,
+  name: Label,
+  spec: UserWorkspaceSpec,
+  /** The spec with the profile applied; left out, it is the spec itself. It is what gets built. */
+  resolvedSpec: Schema.optional(UserWorkspaceSpec),
+  registryId: Name,
+  repository: Name,
+  tag: Name,
+  /** Stands for this request of this owner: a replay gives the first result. */
+  idempotencyKey: Schema.optional(Name),
+  repositoryId: Schema.optional(RepositoryId),
+  profileRevisionId: Schema.optional(ProfileRevisionId),
+  repositoryProfileRevisionId: Schema.optional(RepositoryProfileRevisionId),
+  requestedByUserId: Schema.optional(UserId),
+  triggerType: Schema.optional(SandboxAttemptTriggerType)
+})
+
+/** What an attempt of a sandbox consists of. */
+export interface Launch {
+  readonly sandbox: Sandbox
+  readonly attempt: SandboxAttempt
+  readonly snapshot: SandboxAttemptSnapshot
+  readonly job: WorkspaceBuildJob
+  /** False when an idempotency key gave an earlier launch. */
+  readonly created: boolean
+}
+
+/** What a worker has to build, and for whom. A job that belongs to no run has neither attempt, sandbox nor snapshot. */
+export interface Build {
+  readonly lease: Lease
+  readonly job: WorkspaceBuildJob
+  readonly attempt: Option.Option<SandboxAttempt>
+  readonly sandbox: Option.Option<Sandbox>
+  readonly snapshot: Option.Option<SandboxAttemptSnapshot>
+}
+
+/** What a worker tells of a build that succeeded, and of the runtime when it launched one. */
+export const BuildFinished = Schema.Struct({ ...JobSuccess.fields, runtime: Schema.optional(RuntimeAdapterLaunchResult) })
+
+/** What a worker tells of a build that failed. */
+export const BuildFailed = JobFailure
+
+/** The status of a sandbox as its owner sees it: derived from sandbox, attempt, job and runtime. */
+export const SandboxStatusView = enumeration("queued", "running", "ready", "failed", "cancelled")
+export type SandboxStatusView = typeof SandboxStatusView.Type
+
+/** A sandbox, and its status as its owner sees it. */
+export interface SandboxView {
+  readonly sandbox: Sandbox
+  readonly status: SandboxStatusView
+}
+
+/** A sandbox with its newest attempt, as of one moment. */
+export interface SandboxDetail extends SandboxView {
+  readonly attempt: Option.Option<SandboxAttempt>
+  readonly snapshot: Option.Option<SandboxAttemptSnapshot>
+  readonly job: Option.Option<WorkspaceBuildJob>
+  readonly runtime: Option.Option<SandboxRuntimeInstance>
+}
+
+/** What supervision did: jobs given back to the queue, and runs that ended because their job or runtime did. */
+export interface Supervision {
+  readonly requeued: number
+  readonly ended: number
+}

@@ -1,0 +1,152 @@
+/**
+ * How attempts begin: launch, retry, rebuild. The table `sandbox_launch_keys` belongs to this file.
+ */
+import { Clock, Effect, Option, Schema } from "effect"
+import type { WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
+import { WorkspaceBuildJobId } from "../domain/build-job/WorkspaceBuildJob.js"
+import { type Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
+import { type SandboxAttempt, SandboxAttemptId, type SandboxAttemptSnapshot } from "../domain/sandbox/SandboxAttempt.js"
+import { IdempotencyConflict, InvalidTransition, NotFound } from "../Errors.js"
+import { fingerprint } from "../internal/fingerprint.js"
+import { toBlueprint } from "../payloads/normalize.js"
+import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
+import { WorkspaceBlueprint } from "../payloads/WorkspaceBlueprint.js"
+import type { Repositories } from "./makeSandboxLifecycle.js"
+import { impossible, input, operation } from "./operation.js"
+import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
+import { type Launch, LaunchSandbox } from "./SandboxViews.js"
+
+const encodeSpec = Schema.encodeSync(UserWorkspaceSpec)
+const encodeBlueprint = Schema.encodeSync(WorkspaceBlueprint)
+const encodeRequest = Schema.encodeSync(LaunchSandbox)
+
+interface KeyRow {
+  readonly requestFingerprint: string
+  readonly sandboxId: string
+  readonly runId: string | null
+  readonly jobId: string | null
+}
+
+export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) => {
+  const findKey = (ownerUserId: string, key: string) =>
+    Effect.map(
+      sql<KeyRow>`
+        SELECT request_fingerprint AS "requestFingerprint", sandbox_id AS "sandboxId", run_id AS "runId", job_id AS "jobId"
+        FROM sandbox_launch_keys WHERE owner_user_id = ${ownerUserId} AND idempotency_key = ${key}`,
+      ([row]) => Option.fromNullable(row)
+    )
+
+  const storeKey = (ownerUserId: string, key: string, requestFingerprint: string, { attempt, job, sandbox }: Launch) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      sql`
+        INSERT INTO sandbox_launch_keys (owner_user_id, idempotency_key, request_fingerprint, sandbox_id, run_id, job_id, created_at)
+        VALUES (${ownerUserId}, ${key}, ${requestFingerprint}, ${sandbox.id}, ${attempt.id}, ${job.id}, ${now})`)
+
+  /** The launch that a key stands for, as it is now. Its attempt or job may have been deleted since. */
+  const replay = ({ jobId, runId, sandboxId }: KeyRow) =>
+    Effect.gen(function*() {
+      const sandbox = yield* sandboxes.getById(SandboxId.make(sandboxId))
+      const gone = (entity: string) => new NotFound({ entity, id: `of ${sandboxId}` })
+      if (runId === null) return yield* gone("SandboxAttempt")
+      if (jobId === null) return yield* gone("WorkspaceBuildJob")
+      const attempt = yield* attempts.getById(SandboxAttemptId.make(runId))
+      const job = yield* jobs.getById(WorkspaceBuildJobId.make(jobId))
+      const snapshot = yield* Effect.flatMap(attempts.findSnapshot(attempt.id), Option.match({
+        onNone: () => gone("SandboxAttemptSnapshot"),
+        onSome: Effect.succeed
+      }))
+      return { sandbox, attempt, job, snapshot, created: false }
+    })
+
+  const create = (request: typeof LaunchSandbox.Type) =>
+    Effect.gen(function*() {
+      const { name, ownerUserId, registryId, repository, spec, resolvedSpec = spec, tag, triggerType } = request
+      const { profileRevisionId, repositoryId, repositoryProfileRevisionId, requestedByUserId } = request
+      const origin = { ownerUserId, repositoryId, profileRevisionId, repositoryProfileRevisionId, requestedByUserId }
+      const { id: sandboxId } = yield* sandboxes.create({ ...origin, name })
+      const attempt = yield* attempts.createQueued({ ...origin, triggerType })
+      const sandbox = yield* sandboxes.linkAttempt({ sandboxId, attemptId: attempt.id, relation: "launch" })
+      const snapshot = yield* attempts.setSnapshot({
+        runId: attempt.id,
+        userSpecPayload: encodeSpec(spec),
+        resolvedSpecPayload: encodeSpec(resolvedSpec),
+        blueprintPayload: encodeBlueprint(toBlueprint(resolvedSpec))
+      })
+      const { job } = yield* jobs.enqueue({ runId: attempt.id, registryId, repository, tag, requestPayload: encodeSpec(resolvedSpec) })
+      return { sandbox, attempt, snapshot, job, created: true }
+    }).pipe(impossible("AlreadyExists", "NotFound", "IdempotencyConflict"))
+
+  const launch: SandboxLifecycleService["launch"] = (given) =>
+    Effect.gen(function*() {
+      const request = yield* input("launch", LaunchSandbox)(given)
+      const { idempotencyKey, ownerUserId } = request
+      if (idempotencyKey === undefined) return yield* create(request)
+
+      const requestFingerprint = fingerprint({ ...encodeRequest(request), idempotencyKey: undefined })
+      // A read before a write, and safe: the transaction took the write lock with its first statement.
+      const before = yield* findKey(ownerUserId, idempotencyKey)
+      if (Option.isSome(before)) {
+        return before.value.requestFingerprint === requestFingerprint
+          ? yield* replay(before.value)
+          : yield* new IdempotencyConflict({ key: idempotencyKey })
+      }
+      const launched = yield* create(request)
+      yield* storeKey(ownerUserId, idempotencyKey, requestFingerprint, launched)
+      return launched
+    }).pipe(operation(sql, "launch"))
+
+  return { launch, retry: again("retry"), rebuild: again("rebuild") }
+
+  /** A new attempt of a sandbox that is stopped or has failed, out of what its latest one was made from. */
+  function again(relation: "retry" | "rebuild") {
+    return (id: SandboxId) =>
+      Effect.gen(function*() {
+        const { job, run, snapshot, sandbox } = yield* latest(id)
+        if (sandbox.status !== "stopped" && sandbox.status !== "failed") {
+          return yield* new InvalidTransition({ entity: "Sandbox", id, from: sandbox.status, to: "queued" })
+        }
+        const attempt = yield* attempts.createQueued({
+          ownerUserId: sandbox.ownerUserId,
+          repositoryId: Option.getOrUndefined(sandbox.repositoryId),
+          profileRevisionId: Option.getOrUndefined(sandbox.profileRevisionId),
+          repositoryProfileRevisionId: Option.getOrUndefined(sandbox.repositoryProfileRevisionId),
+          requestedByUserId: Option.getOrUndefined(sandbox.requestedByUserId),
+          triggerType: "retry",
+          retryOfRunId: run.id
+        })
+        yield* sandboxes.linkAttempt({ sandboxId: id, attemptId: attempt.id, relation })
+        const queued = yield* sandboxes.setStatus({ id, status: "queued" })
+        const copied = yield* attempts.setSnapshot({ ...copyOf(snapshot), runId: attempt.id })
+        const { registryId, repository, requestPayload, tag } = job
+        const next = yield* jobs.enqueue({ runId: attempt.id, registryId, repository, tag, requestPayload: encodeSpec(requestPayload) })
+        return { sandbox: queued, attempt, snapshot: copied, job: next.job, created: true }
+      }).pipe(
+        impossible("AlreadyExists", "ReferenceNotFound", "InvalidInput", "IdempotencyConflict"),
+        operation(sql, relation, { "sandbox.id": id })
+      )
+  }
+
+  function latest(id: SandboxId) {
+    return Effect.gen(function*() {
+      const sandbox: Sandbox = yield* sandboxes.getById(id)
+      const missing = (entity: string) => new NotFound({ entity, id: `of ${id}` })
+      const run: SandboxAttempt = yield* Option.match(sandbox.latestRunId, {
+        onNone: () => missing("SandboxAttempt"),
+        onSome: attempts.getById
+      })
+      const snapshot: Option.Option<SandboxAttemptSnapshot> = yield* attempts.findSnapshot(run.id)
+      const job: Option.Option<WorkspaceBuildJob> = yield* jobs.findLatestByRunId(run.id)
+      if (Option.isNone(snapshot)) return yield* missing("SandboxAttemptSnapshot")
+      if (Option.isNone(job)) return yield* missing("WorkspaceBuildJob")
+      return { sandbox, run, snapshot: snapshot.value, job: job.value }
+    })
+  }
+}
+
+const copyOf = (snapshot: SandboxAttemptSnapshot) => ({
+  userSpecPayload: encodeSpec(snapshot.userSpecPayload),
+  resolvedSpecPayload: encodeSpec(snapshot.resolvedSpecPayload),
+  blueprintPayload: encodeBlueprint(snapshot.blueprintPayload),
+  profileConfigSnapshot: Option.getOrUndefined(snapshot.profileConfigSnapshot),
+  repositoryProfileConfigSnapshot: Option.getOrUndefined(snapshot.repositoryProfileConfigSnapshot)
+})

@@ -1,0 +1,41 @@
+/**
+ * The operations of `SandboxLifecycle`, each one transaction over the repositories.
+ */
+import { SqlClient } from "@effect/sql"
+import { Effect } from "effect"
+import { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo.js"
+import { SandboxAttemptRepo } from "../domain/sandbox/SandboxAttemptRepo.js"
+import { SandboxRepo } from "../domain/sandbox/SandboxRepo.js"
+import { SandboxRuntimeInstanceRepo } from "../domain/sandbox/SandboxRuntimeInstanceRepo.js"
+import { makeBuildOperations } from "./builds.js"
+import { makeEndings } from "./endings.js"
+import { makeLaunches } from "./launches.js"
+import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
+import { makeViews } from "./views.js"
+
+/** The repositories whose tables a lifecycle operation writes. */
+export interface Repositories {
+  readonly sql: SqlClient.SqlClient
+  readonly sandboxes: SandboxRepo["Type"]
+  readonly attempts: SandboxAttemptRepo["Type"]
+  readonly runtimes: SandboxRuntimeInstanceRepo["Type"]
+  readonly jobs: WorkspaceBuildJobRepo["Type"]
+}
+
+export const makeSandboxLifecycle = Effect.gen(function*() {
+  const repositories: Repositories = {
+    sql: yield* SqlClient.SqlClient,
+    sandboxes: yield* SandboxRepo,
+    attempts: yield* SandboxAttemptRepo,
+    runtimes: yield* SandboxRuntimeInstanceRepo,
+    jobs: yield* WorkspaceBuildJobRepo
+  }
+  const views = yield* makeViews
+  const service: SandboxLifecycleService = {
+    ...makeLaunches(repositories),
+    ...makeBuildOperations(repositories),
+    ...makeEndings(repositories),
+    ...views
+  }
+  return service
+})

@@ -1,0 +1,28 @@
+/**
+ * What every lifecycle operation is wrapped in: one transaction, one span, and the errors that it declares.
+ */
+import { SqlClient } from "@effect/sql"
+import { Effect } from "effect"
+import * as Database from "../Database.js"
+import { operations } from "../internal/query.js"
+
+const { input, read } = operations("SandboxLifecycle", "Sandbox")
+
+export { input, read }
+
+type Attributes = Readonly<Record<string, string | number | boolean>>
+
+/** Runs `body` in one transaction on `sql`, under a span named after the operation. */
+export const operation = (sql: SqlClient.SqlClient, name: string, attributes?: Attributes) => {
+  const wrap = read(name, attributes)
+  return <A, E>(body: Effect.Effect<A, E>) =>
+    wrap(Effect.provideService(Database.transaction(body), SqlClient.SqlClient, sql))
+}
+
+/** What cannot happen inside the transaction: the row was made or read under the same write lock a moment ago. */
+export const impossible = <Tag extends string>(...tags: ReadonlyArray<Tag>) =>
+<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, Exclude<E, Extract<E, { readonly _tag: Tag }>>> =>
+  Effect.catchIf(effect, (error): error is Extract<E, { readonly _tag: Tag }> => isTagged(error, tags), Effect.die)
+
+const isTagged = (error: unknown, tags: ReadonlyArray<string>): boolean =>
+  typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string" && tags.includes(error._tag)

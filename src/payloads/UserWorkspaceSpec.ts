@@ -1,0 +1,239 @@
+/**
+ * What a user asks for: the specification of a workspace, with its short forms.
+ *
+ * Stored in `oci_image_build_jobs.request_payload` and in the two specifications of
+ * `sandbox_attempt_snapshots`; its partial form in `profile_revisions.config_patch` and
+ * `repository_profile_revisions.run_template`. The rules are those of section 1 of the description of
+ * the payloads.
+ */
+import { Schema, Struct } from "effect"
+import {
+  BlueprintVersion,
+  DotfilesManager,
+  DotfilesTarget,
+  Flag,
+  HarnessId,
+  InputPurpose,
+  LoginShell,
+  OciRuntime,
+  Persistence,
+  Port,
+  Shell,
+  SourceKind,
+  SourceProvider,
+  StringMap,
+  TargetOsFamily,
+  TargetOsMode,
+  TargetRuntimeFamily,
+  TargetRuntimeMode,
+  Text,
+  UrlString
+} from "./enumerations.js"
+import { byKind, byTag, list, oneOf, optional, strict } from "./shapes.js"
+
+/** A repository: its address alone, or with host, ref and credentials. */
+export const SourceRef = byKind({
+  string: UrlString,
+  object: strict({
+    kind: SourceKind,
+    provider: optional(SourceProvider),
+    url: UrlString,
+    ref: optional(Text),
+    authRef: optional(Text)
+  }, { kind: "git" })
+})
+export type SourceRef = typeof SourceRef.Type
+
+/** A repository that is used beside the workspace, what it is for, and where it is put. */
+export const InputSource = strict({
+  id: optional(Text),
+  kind: SourceKind,
+  purpose: InputPurpose,
+  provider: optional(SourceProvider),
+  url: UrlString,
+  ref: optional(Text),
+  authRef: optional(Text),
+  mountPath: optional(Text)
+}, { kind: "git" })
+export type InputSource = typeof InputSource.Type
+
+/** The agent: its id alone, or with the profile it runs with. */
+export const HarnessRef = byKind({
+  string: HarnessId,
+  object: strict({ id: HarnessId, profile: optional(Text) })
+})
+export type HarnessRef = typeof HarnessRef.Type
+
+/** Access over SSH: on or off, or how. */
+export const SshAccess = byKind({
+  boolean: Flag,
+  object: strict({ enabled: optional(Flag), listenPort: optional(Port), authorizedKeysRef: optional(Text) })
+})
+export type SshAccess = typeof SshAccess.Type
+
+/** A package: its id alone, or with a version. */
+export const PackageRef = byKind({
+  string: Text,
+  object: strict({ id: Text, version: optional(Text) })
+})
+export type PackageRef = typeof PackageRef.Type
+
+/** A command: its text alone, or with how it is run. */
+export const CommandStep = byKind({
+  string: Text,
+  object: strict({
+    id: optional(Text),
+    run: Text,
+    shell: optional(Shell),
+    workingDirectory: optional(Text)
+  })
+})
+export type CommandStep = typeof CommandStep.Type
+
+/** What runs in the foreground: `"harness"` for the agent, any other text for a command, or either as an object. */
+export const StartupForeground = byKind({
+  string: Text,
+  object: byTag("kind", {
+    harness: strict({ kind: oneOf("harness") }),
+    command: strict({
+      kind: oneOf("command"),
+      run: Text,
+      shell: optional(Shell),
+      workingDirectory: optional(Text)
+    })
+  })
+})
+export type StartupForeground = typeof StartupForeground.Type
+
+/** What runs at the start: the foreground alone as a text, the steps alone as a list, or both. */
+export const Startup = byKind({
+  string: Text,
+  array: list(CommandStep),
+  object: strict({ steps: optional(list(CommandStep)), foreground: optional(StartupForeground) })
+})
+export type Startup = typeof Startup.Type
+
+/** The operating system asked for: its family alone, or with how firmly. */
+export const TargetOs = byKind({
+  string: TargetOsFamily,
+  object: strict({ family: optional(TargetOsFamily), mode: optional(TargetOsMode) })
+})
+export type TargetOs = typeof TargetOs.Type
+
+/** The runtime asked for: its family alone, or with how firmly. */
+export const TargetRuntime = byKind({
+  string: TargetRuntimeFamily,
+  object: strict({ family: optional(TargetRuntimeFamily), mode: optional(TargetRuntimeMode) })
+})
+export type TargetRuntime = typeof TargetRuntime.Type
+
+const fields = {
+  version: optional(BlueprintVersion),
+  source: optional(SourceRef),
+  repo: optional(SourceRef),
+  sources: optional(strict({ workspace: optional(SourceRef), inputs: optional(list(InputSource)) })),
+  inputs: optional(list(InputSource)),
+  ssh: optional(SshAccess),
+  access: optional(strict({ ssh: optional(SshAccess) })),
+  packages: optional(list(PackageRef)),
+  tooling: optional(strict({ packages: optional(list(PackageRef)) })),
+  setup: optional(list(CommandStep)),
+  startup: optional(Startup),
+  lifecycle: optional(strict({ setup: optional(list(CommandStep)), startup: optional(Startup) })),
+  env: optional(StringMap),
+  runtime: optional(strict({
+    env: optional(StringMap),
+    workspaceRoot: optional(Text),
+    workingDirectory: optional(Text),
+    persistence: optional(Persistence),
+    ociRuntime: optional(OciRuntime),
+    network: optional(strict({ outbound: optional(Flag) }))
+  })),
+  customization: optional(strict({
+    defaultShell: optional(LoginShell),
+    dotfilesManager: optional(DotfilesManager),
+    dotfilesTarget: optional(DotfilesTarget),
+    applyDotfiles: optional(Flag),
+    dotfilesBootstrap: optional(Flag),
+    dotfilesBootstrapCommand: optional(Text)
+  })),
+  os: optional(TargetOs),
+  target: optional(strict({ os: optional(TargetOs), runtime: optional(TargetRuntime) }))
+}
+
+// One filter that reports a list, because filters in a row stop at the first that refuses.
+const PartialFields = strict({ ...fields, harness: optional(HarnessRef) })
+type PartialFields = typeof PartialFields.Type
+
+const aliasIssues = (spec: PartialFields): Array<Schema.FilterIssue> => {
+  const pairs = [
+    ["inputs", "sources.inputs", spec.inputs, spec.sources?.inputs],
+    ["ssh", "access.ssh", spec.ssh, spec.access?.ssh],
+    ["packages", "tooling.packages", spec.packages, spec.tooling?.packages],
+    ["setup", "lifecycle.setup", spec.setup, spec.lifecycle?.setup],
+    ["startup", "lifecycle.startup", spec.startup, spec.lifecycle?.startup],
+    ["env", "runtime.env", spec.env, spec.runtime?.env],
+    ["os", "target.os", spec.os, spec.target?.os]
+  ] as const
+  const issues: Array<Schema.FilterIssue> = []
+  if (sourcesOf(spec) > 1) {
+    issues.push({ path: ["source"], message: "give only one of source, repo and sources.workspace" })
+  }
+  for (const [short, long, first, second] of pairs) {
+    if (first !== undefined && second !== undefined) {
+      issues.push({ path: [short], message: `give only one of ${short} and ${long}` })
+    }
+  }
+  return issues
+}
+
+const sourcesOf = (spec: PartialFields) =>
+  [spec.source, spec.repo, spec.sources?.workspace].filter((source) => source !== undefined).length
+
+// Left to itself, a generator uses both names of nearly every pair, and nearly nothing gets through the filter.
+const withOneName = (spec: PartialFields, short: boolean): PartialFields =>
+  short
+    ? Struct.omit(spec, "access", "lifecycle", "repo", "runtime", "sources", "target", "tooling")
+    : Struct.omit(spec, "env", "inputs", "os", "packages", "repo", "setup", "source", "ssh", "startup")
+
+const withSource = (spec: PartialFields, url: string): PartialFields =>
+  spec.source === undefined ? { ...spec, sources: { workspace: url, ...spec.sources } } : spec
+
+/**
+ * The specification of a workspace.
+ *
+ * In: `harness`, and exactly one of `source`, `repo` and `sources.workspace`, are required; of the
+ * seven pairs of names for one thing (`inputs` and `sources.inputs`, `ssh` and `access.ssh`,
+ * `packages` and `tooling.packages`, `setup` and `lifecycle.setup`, `startup` and
+ * `lifecycle.startup`, `env` and `runtime.env`, `os` and `target.os`) at most one name may be used.
+ * Unknown keys and `null` are refused; a key given as `undefined` counts as absent.
+ *
+ * Out: the same with its texts trimmed and `kind: "git"` on sources that are objects. Short forms
+ * stay as they are: `normalizeUserWorkspaceSpec` resolves them.
+ */
+export const UserWorkspaceSpec = strict({ ...fields, harness: HarnessRef }).pipe(
+  Schema.filter((spec) =>
+    sourcesOf(spec) === 0
+      ? [{ path: ["source"], message: "one of source, repo and sources.workspace is required" }, ...aliasIssues(spec)]
+      : aliasIssues(spec), {
+    identifier: "UserWorkspaceSpec",
+    arbitrary: (fields) => (check) =>
+      check.tuple(fields(check), check.boolean(), check.webUrl())
+        .map(([spec, short, url]) => ({ ...withSource(withOneName(spec, short), url), harness: spec.harness }))
+  })
+)
+export type UserWorkspaceSpec = typeof UserWorkspaceSpec.Type
+
+/**
+ * A part of a specification, as profiles and run templates hold it: every key is optional, the rest
+ * is as in `UserWorkspaceSpec`. Two names for one thing are refused here too, also the three of the
+ * source: laid over a specification, they could only make an illegal one.
+ */
+export const PartialUserWorkspaceSpec = PartialFields.pipe(
+  Schema.filter(aliasIssues, {
+    identifier: "PartialUserWorkspaceSpec",
+    arbitrary: (fields) => (check) =>
+      check.tuple(fields(check), check.boolean()).map(([spec, short]) => withOneName(spec, short))
+  })
+)
+export type PartialUserWorkspaceSpec = typeof PartialUserWorkspaceSpec.Type

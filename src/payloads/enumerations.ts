@@ -1,0 +1,126 @@
+/**
+ * The enumerations and scalars that all the documents share.
+ */
+import { Schema } from "effect"
+import { oneOf, stringMap } from "./shapes.js"
+
+/** The one version of the blueprint format, and of a specification that names its format. */
+export const BlueprintVersion = oneOf("1")
+export type BlueprintVersion = typeof BlueprintVersion.Type
+
+/** What kind of source an input or a workspace is. There is one so far. */
+export const SourceKind = oneOf("git")
+export type SourceKind = typeof SourceKind.Type
+
+/** Who hosts a source. What is neither GitHub nor GitLab is `generic`. */
+export const SourceProvider = oneOf("github", "gitlab", "generic")
+export type SourceProvider = typeof SourceProvider.Type
+
+/** The coding agent that runs in a sandbox. */
+export const HarnessId = oneOf("opencode", "codex", "claude-code")
+export type HarnessId = typeof HarnessId.Type
+
+/** What an input source is for. */
+export const InputPurpose = oneOf("config", "dotfiles", "bootstrap")
+export type InputPurpose = typeof InputPurpose.Type
+
+/** The shell that runs a command step. */
+export const Shell = oneOf("sh", "bash")
+export type Shell = typeof Shell.Type
+
+/** The shell that a person gets in a sandbox. */
+export const LoginShell = oneOf("bash", "zsh", "fish")
+export type LoginShell = typeof LoginShell.Type
+
+/** How dotfiles are applied; `auto` looks at the repository that holds them. */
+export const DotfilesManager = oneOf("auto", "chezmoi", "stow", "copy")
+export type DotfilesManager = typeof DotfilesManager.Type
+
+/** Where dotfiles go: the home directory, or its configuration directory. */
+export const DotfilesTarget = oneOf("home", "config")
+export type DotfilesTarget = typeof DotfilesTarget.Type
+
+/** Whether the disk of a sandbox outlives it. */
+export const Persistence = oneOf("ephemeral", "persistent")
+export type Persistence = typeof Persistence.Type
+
+/** The low-level container runtime: the usual one, or gVisor's. */
+export const OciRuntime = oneOf("runc", "runsc")
+export type OciRuntime = typeof OciRuntime.Type
+
+/** The family of operating systems that is asked for; `auto` leaves it to the control plane. */
+export const TargetOsFamily = oneOf("auto", "nix", "fedora", "arch")
+export type TargetOsFamily = typeof TargetOsFamily.Type
+
+/** Whether another family of operating systems will do. */
+export const TargetOsMode = oneOf("prefer", "require")
+export type TargetOsMode = typeof TargetOsMode.Type
+
+/** The runtime that is asked for; `auto` leaves it to the control plane. */
+export const TargetRuntimeFamily = oneOf("auto", "docker", "k8s", "k3s")
+export type TargetRuntimeFamily = typeof TargetRuntimeFamily.Type
+
+/** Whether another runtime will do. */
+export const TargetRuntimeMode = oneOf("prefer", "require")
+export type TargetRuntimeMode = typeof TargetRuntimeMode.Type
+
+/** The executor that compiled an image. */
+export const ExecutorId = oneOf("nix", "fedora", "arch")
+export type ExecutorId = typeof ExecutorId.Type
+
+/** A family of operating systems that something was built for: never `auto`. */
+export const ConcreteOsFamily = oneOf("nix", "fedora", "arch")
+export type ConcreteOsFamily = typeof ConcreteOsFamily.Type
+
+/** The adapter that launches a sandbox. */
+export const RuntimeAdapterId = oneOf("docker", "k8s", "k3s")
+export type RuntimeAdapterId = typeof RuntimeAdapterId.Type
+
+/** Any string. */
+export const AnyString = Schema.String.annotations({ message: () => "must be a string" })
+
+/** `true` or `false`. */
+export const Flag = Schema.Boolean.annotations({ message: () => "must be a boolean" })
+
+const TrimmedText = AnyString.pipe(
+  Schema.filter((text) => text !== "" && text.trim() === text, {
+    message: () => "must not be empty",
+    jsonSchema: { minLength: 1 }
+  })
+)
+
+/** A text that says something: decoding trims it, and refuses what is then empty. */
+export const Text = Schema.transform(AnyString, TrimmedText, {
+  strict: true,
+  decode: (text) => text.trim(),
+  encode: (text) => text
+}).annotations({ parseIssueTitle: () => "text" })
+export type Text = typeof Text.Type
+
+/**
+ * An address that the WHATWG `URL` constructor accepts, of any scheme, kept letter for letter as it
+ * was given. The short form `git@host:path` of Git is none.
+ */
+export const UrlString = AnyString.pipe(
+  Schema.filter((text) => URL.canParse(text), {
+    message: () => "must be a URL",
+    jsonSchema: { format: "uri" },
+    arbitrary: () => (check) =>
+      check.oneof(
+        check.webUrl(),
+        check.constantFrom("https://github.com/acme/app", "ssh://git@gitlab.com/acme/app.git", "file:///srv/app")
+      )
+  })
+)
+export type UrlString = typeof UrlString.Type
+
+/** A TCP port. */
+export const Port = Schema.Number.annotations({ message: () => "must be a number" }).pipe(
+  Schema.int({ message: () => "must be an integer" }),
+  Schema.between(1, 65_535, { message: () => "must be between 1 and 65535" })
+)
+export type Port = typeof Port.Type
+
+/** Environment variables, and other maps of strings. Keys and values are free. */
+export const StringMap = stringMap
+export type StringMap = typeof StringMap.Type

@@ -1,0 +1,223 @@
+/**
+ * How the documents are put together: strict objects, choices by kind and by tag, lists.
+ *
+ * `Schema.Struct` with `onExcessProperty: "error"` and `optionalWith` defaults says the same, but
+ * walks each document once per level of nesting and compares each key with each known one. Measured,
+ * that is 2.5 times the cost for a specification and 8 times for a blueprint, on a read that happens
+ * for every claimed job. These shapes walk a document once, do not depend on the options of the
+ * caller, and name rules, never values, when they refuse something.
+ */
+import { Arbitrary, Either, identity, ParseResult, Predicate, Pretty, Schema, SchemaAST, type Types } from "effect"
+
+/** Literals whose refusal names the legal ones, and not what was given. */
+export const oneOf = <const Literals extends readonly [string, ...ReadonlyArray<string>]>(...literals: Literals) =>
+  Schema.Literal(...literals).annotations({
+    message: () => ({ message: `must be one of ${literals.join(", ")}`, override: true })
+  })
+
+/** A key that may be absent. Given as `undefined` it counts as absent, and decoding leaves it out. */
+export const optional = <S extends Schema.Schema.All>(schema: S) => Schema.optionalWith(schema, { exact: true })
+
+/** A list; refuses anything else without repeating it. */
+export const list = <S extends Schema.Schema.Any>(item: S) =>
+  Schema.Array(item).annotations({ message: () => "must be an array", parseIssueTitle: () => "array" })
+
+type Absentable<Encoded, Key extends keyof Encoded, Defaults> = Record<never, never> extends Pick<Encoded, Key> ? Key
+  : Key extends keyof Defaults ? Key
+  : never
+
+/** What a strict object accepts: optional and defaulted keys may be absent or `undefined`. */
+export type Accepted<Encoded, Defaults> = Types.Simplify<
+  & { readonly [Key in keyof Encoded as Exclude<Key, Absentable<Encoded, Key, Defaults>>]: Encoded[Key] }
+  & { readonly [Key in keyof Encoded as Absentable<Encoded, Key, Defaults>]?: Encoded[Key] | undefined }
+>
+
+/** The codec of an object: what its keys hold once decoded, and what it accepts. */
+export interface ObjectCodec<Fields extends Schema.Struct.Fields, Defaults> extends
+  Schema.Schema<
+    Schema.Struct<Fields>["Type"],
+    Accepted<Schema.Struct<Fields>["Encoded"], Defaults>,
+    Schema.Struct.Context<Fields>
+  >
+{}
+
+/** The description of what comes in, from which JSON Schemas and tagged unions are derived. */
+const acceptedAST = (fields: Schema.Struct.Fields, defaults: object) =>
+  Schema.Struct(
+    Object.fromEntries(
+      Object.entries(fields).map(([key, field]) => [
+        key,
+        key in defaults && Schema.isSchema(field) ? Schema.optionalWith(field, { exact: true }) : field
+      ])
+    )
+  ).ast
+
+const objectOf = <Fields extends Schema.Struct.Fields, Defaults extends Readonly<Record<string, unknown>>>(
+  fields: Fields,
+  defaults: Defaults,
+  unknownKeys: "refuse" | "keep"
+): ObjectCodec<Fields, Defaults> => {
+  type Whole = Schema.Struct<Fields>["Encoded"]
+  const plain = Schema.Struct(fields).annotations({ parseIssueTitle: () => "object" })
+  const struct = unknownKeys === "keep" ? plain.annotations({ parseOptions: { onExcessProperty: "preserve" } }) : plain
+  const known = new Set(Object.keys(fields))
+
+  // Only looks at keys. The values are decoded by the struct that follows, so nothing is walked twice.
+  const keys = Schema.declare<Whole, Accepted<Whole, Defaults>, readonly []>(
+    [],
+    {
+      decode: () => (input, options, ast) => {
+        if (!Predicate.isRecord(input)) return ParseResult.fail(new ParseResult.Type(ast, input, "must be an object"))
+        const whole: Record<string, unknown> = { ...defaults }
+        const unexpected: Array<ParseResult.ParseIssue> = []
+        for (const key of Object.keys(input)) {
+          const value = input[key]
+          if (value === undefined) continue
+          // Assigning __proto__ would not keep a key but change what the object inherits.
+          if (known.has(key) || (unknownKeys === "keep" && key !== "__proto__")) whole[key] = value
+          else unexpected.push(new ParseResult.Pointer(key, input, new ParseResult.Unexpected(value, "is not a known key")))
+        }
+        const [first, ...others] = unexpected
+        if (first === undefined) return ParseResult.succeed(whole as Whole)
+        if (options.errors !== "all") return ParseResult.fail(new ParseResult.Composite(ast, input, first))
+        // The struct will not run any more: what it would have to say is asked for here.
+        const checked = ParseResult.decodeUnknownEither(Schema.make<unknown>(struct.ast), options)(whole)
+        const rest = Either.isLeft(checked) ? [...others, checked.left] : others
+        return ParseResult.fail(new ParseResult.Composite(ast, input, [first, ...rest]))
+      },
+      encode: () => (whole) => ParseResult.succeed(whole as Accepted<Whole, Defaults>)
+    },
+    { title: "object", [SchemaAST.SurrogateAnnotationId]: acceptedAST(fields, defaults) }
+  )
+  return Schema.transform(keys, struct, { strict: true, decode: identity, encode: identity })
+    .annotations({ parseIssueTitle: () => "object" })
+}
+
+/**
+ * An object of these keys and no others.
+ *
+ * A key with a default may be absent; defaults are given as a document holds them, so that `{}` as
+ * the default of an object brings the defaults inside it.
+ */
+export const strict = <
+  Fields extends Schema.Struct.Fields,
+  const Defaults extends Partial<Schema.Struct.Encoded<Fields>> = Record<never, never>
+>(fields: Fields, defaults?: Defaults): ObjectCodec<Fields, Defaults> =>
+  objectOf<Fields, Defaults>(fields, defaults ?? ({} as Defaults), "refuse")
+
+/** An object that has these keys; all its others are kept as they are, here and below. */
+export const passthrough = <Fields extends Schema.Struct.Fields>(
+  fields: Fields
+): ObjectCodec<Fields, Record<never, never>> => objectOf<Fields, Record<never, never>>(fields, {}, "keep")
+
+const stringRecord = Schema.Record({ key: Schema.String, value: Schema.String })
+
+const stringsOf = (input: unknown, options: SchemaAST.ParseOptions, ast: SchemaAST.AST) => {
+  if (!Predicate.isRecord(input)) return ParseResult.fail(new ParseResult.Type(ast, input, "must be an object"))
+  const entries: Array<readonly [string, string]> = []
+  const issues: Array<ParseResult.ParseIssue> = []
+  for (const key of Object.keys(input)) {
+    const value = input[key]
+    if (typeof value === "string") entries.push([key, value])
+    else {
+      issues.push(new ParseResult.Pointer(key, input, new ParseResult.Type(Schema.String.ast, value, "must be a string")))
+      if (options.errors !== "all") break
+    }
+  }
+  const [first, ...others] = issues
+  return first === undefined
+    ? ParseResult.succeed(Object.fromEntries(entries))
+    : ParseResult.fail(new ParseResult.Composite(ast, input, [first, ...others]))
+}
+
+/** A map of strings with free keys. `Schema.Record` loses the key `__proto__`, which JSON can hold. */
+export const stringMap = Schema.declare<typeof stringRecord.Type, typeof stringRecord.Encoded, readonly []>(
+  [],
+  { decode: () => stringsOf, encode: () => stringsOf },
+  {
+    title: "map of strings",
+    [SchemaAST.SurrogateAnnotationId]: stringRecord.ast,
+    arbitrary: () => Arbitrary.makeLazy(stringRecord),
+    equivalence: () => Schema.equivalence(stringRecord),
+    pretty: () => Pretty.make(stringRecord)
+  }
+)
+
+type Members = { readonly [name: string]: Schema.Schema.AnyNoContext }
+
+/** The codec of a choice: the union of what its members hold. */
+export interface Choice<Options extends Members> extends
+  Schema.Schema<Schema.Schema.Type<Options[keyof Options]>, Schema.Schema.Encoded<Options[keyof Options]>>
+{}
+
+/**
+ * A union whose member is known before anything is decoded: the issues are those of the one member
+ * that was meant, where `Schema.Union` reports those of every member that was tried.
+ */
+const choice = <Options extends Members>(
+  members: Options,
+  select: (input: unknown) => string,
+  refuse: (ast: Schema.Schema.AnyNoContext["ast"], input: unknown) => ParseResult.ParseIssue
+): Choice<Options> => {
+  type Decoded = Schema.Schema.Type<Options[keyof Options]>
+  type Encoded = Schema.Schema.Encoded<Options[keyof Options]>
+  const names = Object.keys(members)
+  const union: Schema.Schema<Decoded, Encoded> = Schema.Union(...Object.values(members))
+  return Schema.declare<Decoded, Encoded, ReadonlyArray<Schema.Schema.AnyNoContext>>(
+    Object.values(members),
+    {
+      decode: (...schemas) => {
+        const parsers = new Map(schemas.map((schema, index) => [names[index], ParseResult.decodeUnknown(schema)]))
+        return (input, options, ast) =>
+          parsers.get(select(input))?.(input, options) ?? ParseResult.fail(refuse(ast, input))
+      },
+      encode: (...schemas) => {
+        const parsers = new Map(schemas.map((schema, index) => [names[index], ParseResult.encodeUnknown(schema)]))
+        return (input, options, ast) =>
+          parsers.get(select(input))?.(input, options) ?? ParseResult.fail(refuse(ast, input))
+      }
+    },
+    {
+      [SchemaAST.SurrogateAnnotationId]: union.ast,
+      title: "choice",
+      arbitrary: () => Arbitrary.makeLazy(Schema.typeSchema(union)),
+      equivalence: () => Schema.equivalence(Schema.typeSchema(union)),
+      pretty: () => Pretty.make(Schema.typeSchema(union))
+    }
+  )
+}
+
+const kindOf = (input: unknown) => Array.isArray(input) ? "array" : input === null ? "null" : typeof input
+
+type KindMembers<Options> = {
+  readonly [Kind in keyof Options]: Kind extends "string" | "boolean" | "array" | "object" ? Schema.Schema.AnyNoContext
+    : never
+}
+
+/** One of several shapes that JSON tells apart by itself: a string, a boolean, an array, an object. */
+export const byKind = <Options extends Members & KindMembers<Options>>(members: Options): Choice<Options> => {
+  const message = `must be one of these: ${Object.keys(members).join(", ")}`
+  return choice(members, kindOf, (ast, input) => new ParseResult.Type(ast, input, message))
+}
+
+/** One of several objects, told apart by the literal in one of their keys. */
+export const byTag = <Options extends Members>(tag: string, members: Options): Choice<Options> => {
+  const message = `must be one of ${Object.keys(members).join(", ")}`
+  const select = (input: unknown) => {
+    const value = Predicate.isRecord(input) && Object.hasOwn(input, tag) ? input[tag] : undefined
+    // Nothing else is turned into text: an object may refuse to be, by throwing.
+    return typeof value === "string" || typeof value === "boolean" ? String(value) : ""
+  }
+  return choice(members, select, (ast, input) =>
+    Predicate.isRecord(input)
+      ? new ParseResult.Composite(
+        ast,
+        input,
+        new ParseResult.Pointer(
+          tag,
+          input,
+          new ParseResult.Type(ast, input[tag], input[tag] === undefined ? "is missing" : message)
+        )
+      )
+      : new ParseResult.Type(ast, input, "must be an object"))
+}

@@ -1,0 +1,60 @@
+/**
+ * Rows for tests: each factory stores a legal row and what it needs, and keeps what is given.
+ *
+ * What a row refers to is made when it is not there, with the id that was given. Columns that belong to a status are
+ * filled as the repositories would have left them. Times are those of Effect's clock. A row that the database refuses
+ * (a second user of an email, a profile of another owner) is an error of the domain, and then nothing is stored.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { WorkspaceBuildJobRepo } from "@sealant/db"
+ * import { Factories, layerTest } from "@sealant/db/testing"
+ *
+ * const { make } = Factories
+ *
+ * const program = Effect.gen(function*() {
+ *   const ada = yield* make.user({ name: "Ada" })
+ *   const sandbox = yield* make.sandbox({ ownerUserId: ada.id, status: "ready" })
+ *   const { lease } = yield* make.claimedJob({ workerId: "worker-1", attemptCount: 2 })
+ *   const jobs = yield* WorkspaceBuildJobRepo
+ *   const job = yield* jobs.heartbeat(lease, "1 minute")
+ *   return [sandbox.status, job.attemptCount]
+ * })
+ *
+ * console.log(Effect.runSync(Effect.scoped(Effect.succeed(program.pipe(Effect.provide(layerTest))))))
+ * ```
+ */
+import { buildJob, claimedJob } from "./buildJobs.js"
+import {
+  issue,
+  profile,
+  profileRevision,
+  repository,
+  repositoryProfile,
+  repositoryProfileRevision,
+  user
+} from "./references.js"
+import { attempt, launch, runtimeInstance, sandbox, snapshot } from "./sandboxes.js"
+
+export type { FactoryError, Given, Made, Plain } from "./rows.js"
+export type { GivenLaunch, MadeLaunch } from "./sandboxes.js"
+export { exampleSpec } from "./sandboxes.js"
+
+/** The factories, by the name of what they make. */
+export const make = {
+  user,
+  repository,
+  profile,
+  profileRevision,
+  repositoryProfile,
+  repositoryProfileRevision,
+  issue,
+  sandbox,
+  attempt,
+  snapshot,
+  runtimeInstance,
+  buildJob,
+  claimedJob,
+  launch
+} as const

@@ -1,0 +1,65 @@
+/**
+ * Rows as factories give and store them.
+ */
+import { SqlClient } from "@effect/sql"
+import { type Brand, DateTime, Effect, type Option } from "effect"
+import type { AlreadyExists, InvalidInput, PersistenceError, ReferenceNotFound } from "../Errors.js"
+import { operations } from "../internal/query.js"
+import { columnList, type RowModel, rowsOf } from "../internal/rows.js"
+
+/** A field of a row, as a test writes it: an id is plain text, an `Option` is its value. */
+export type Plain<A> = A extends Option.Option<infer Value> ? Plain<Value>
+  : A extends Brand.Brand<infer _Name> ? Brand.Brand.Unbranded<A>
+  : A
+
+/** What a test says of a row; the factory fills in what is left out. */
+export type Given<Row> = { readonly [Field in keyof Row]?: Plain<Row[Field]> }
+
+/** Why a factory cannot make the row that was asked for: what was given breaks a rule of the database. */
+export type FactoryError = AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError
+
+/** A row that a factory makes. */
+export type Made<Row> = Effect.Effect<Row, FactoryError, SqlClient.SqlClient>
+
+/** Wraps a factory of `entity`: what it stores it stores whole, or not at all, and a broken rule is an error of the domain. */
+export const factory = (entity: string) => {
+  const { write } = operations("Factories", entity)
+  return <A, E>(body: Effect.Effect<A, E, SqlClient.SqlClient>) =>
+    Effect.flatMap(SqlClient.SqlClient, (sql) => sql.withTransaction(body)).pipe(
+      write(entity, ["AlreadyExists", "ReferenceNotFound", "InvalidInput"])
+    )
+}
+
+/** Stores a row of a model, and reads it as a repository would. */
+export const insert = <Row>(table: string, model: RowModel<Row>, row: Given<Row>) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const rows = yield* rowsOf(model)
+    return yield* rows.one(sql`
+      INSERT INTO ${sql(table)} ${sql.insert(stored(row))} RETURNING ${sql.literal(columnList(model))}`)
+  })
+
+/** Stores a row of a table whose model is not here yet. */
+export const insertPlain = (table: string, row: Readonly<Record<string, unknown>>) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => sql`INSERT INTO ${sql(table)} ${sql.insert(stored(row))}`)
+
+const stored = (row: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(
+    Object.entries(row).filter(([, value]) => value !== undefined).map(([field, value]) => [
+      field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      DateTime.isDateTime(value) ? DateTime.toEpochMillis(value) : typeof value === "object" ? JSON.stringify(value) : value
+    ])
+  )
+
+/** Makes the row of this id, unless it is there. */
+export const ensure = <E>(
+  table: string,
+  id: string | undefined,
+  make: (id: string) => Effect.Effect<unknown, E, SqlClient.SqlClient>
+) =>
+  Effect.gen(function*() {
+    if (id === undefined) return
+    const sql = yield* SqlClient.SqlClient
+    const found = yield* sql`SELECT 1 FROM ${sql(table)} WHERE id = ${id}`
+    if (found.length === 0) yield* make(id)
+  })

@@ -1,0 +1,50 @@
+import { expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { readFileSync } from "node:fs"
+import { runHere, runProcess } from "./support.js"
+
+const packageJson: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
+
+it.live("tells its version and its commands in plain lines where there is no terminal", () =>
+  Effect.gen(function*() {
+    const version = yield* Effect.promise(() => runProcess(["--version"], {}))
+    expect(version).toMatchObject({ code: 0, stderr: "" })
+    expect(packageJson).toMatchObject({ version: version.stdout.trim() })
+    for (const args of [["--help"], []]) {
+      const help = yield* runHere(args)
+      expect(help).toMatchObject({ code: 0, stderr: "" })
+      for (const command of ["migrate", "status"]) expect(help.stdout).toContain(`- ${command} `)
+      expect(help.stdout).toContain("Exit codes: 0 done, 1 failed, 2 wrong usage.")
+      expect(help.stdout).not.toContain("\u001b")
+    }
+    const help = yield* runHere(["status", "--help"])
+    expect(help.stdout).toContain("Exits with 0 when the database is current and with 1 when it is not")
+  }))
+
+it.live("exits with 2 and one line when it is called in a way that it does not know", () =>
+  Effect.gen(function*() {
+    const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
+      [["frobnicate"], "Invalid subcommand for sealant-db - use one of 'migrate', 'status'"],
+      [["--frobnicate", "status"], "Received unknown argument: '--frobnicate'"],
+      [["status", "--frobnicate"], "Received unknown argument: '--frobnicate'"],
+      [["migrate", "now"], "Received unknown argument: 'now'"],
+      [["status", "--json=maybe"], "Received unknown argument: 'maybe'"]
+    ]
+    for (const [args, problem] of calls) {
+      expect(yield* runHere(args)).toEqual({ code: 2, stdout: "", stderr: `sealant-db: ${problem} (see sealant-db --help)\n` })
+    }
+  }))
+
+it.live("names the variable that is wrong", () =>
+  Effect.gen(function*() {
+    const settings: ReadonlyArray<readonly [Readonly<Record<string, string>>, string]> = [
+      [{ DATABASE_FILE_PATH: "a", DATABASE_URL: "libsql://b" }, "DATABASE_FILE_PATH and DATABASE_URL: are both set; unset one of them"],
+      [{ DATABASE_FILE_PATH: " " }, "DATABASE_FILE_PATH: is empty; give the path of the database file"],
+      [{ DATABASE_URL: "file:x" }, "DATABASE_URL: must be a libsql:, http(s): or ws(s): URL of a libSQL server"]
+    ]
+    for (const [environment, problem] of settings) {
+      for (const command of ["migrate", "status"]) {
+        expect(yield* runHere([command], environment)).toEqual({ code: 1, stdout: "", stderr: `sealant-db: ${problem}\n` })
+      }
+    }
+  }))

@@ -1,0 +1,54 @@
+/**
+ * Runs `sealant-db`: in a process of its own, or in this one with a console that keeps what is printed.
+ */
+import { NodeContext } from "@effect/platform-node"
+import { ConfigProvider, Console, Effect } from "effect"
+import { spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { run } from "../../src/cli/program.js"
+
+export interface Outcome {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export type Environment = Readonly<Record<string, string>>
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+
+/** The program as a process that sees no variable but these. */
+export const runProcess = (args: ReadonlyArray<string>, environment: Environment): Promise<Outcome> =>
+  new Promise((resolve, reject) => {
+    const { PATH = "" } = process.env
+    const child = spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], { cwd: root, env: { PATH, ...environment } })
+    const outcome = { stdout: "", stderr: "" }
+    child.stdout.setEncoding("utf8").on("data", (text) => outcome.stdout += text)
+    child.stderr.setEncoding("utf8").on("data", (text) => outcome.stderr += text)
+    child.on("error", reject)
+    child.on("close", (code) => resolve({ code, ...outcome }))
+  })
+
+/** The program within this process. */
+export const runHere = (args: ReadonlyArray<string>, environment: Environment = {}) =>
+  Effect.gen(function*() {
+    const console = yield* Effect.console
+    const outcome = { stdout: "", stderr: "" }
+    const keep = (stream: "stdout" | "stderr") => (text: unknown) => Effect.sync(() => void (outcome[stream] += `${String(text)}\n`))
+    const recorder: Console.Console = { ...console, log: keep("stdout"), error: keep("stderr") }
+    const code = yield* run(["node", "sealant-db", ...args]).pipe(
+      Effect.withConsole(recorder),
+      Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(environment)))),
+      Effect.provide(NodeContext.layer)
+    )
+    return { code, ...outcome }
+  })
+
+/** A directory that goes with the test. */
+export const temporaryDirectory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-db-cli-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+)

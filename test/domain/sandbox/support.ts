@@ -1,0 +1,66 @@
+/**
+ * What the suites of this domain share: its repositories over each database, two tenants, and documents.
+ */
+import { SqlClient } from "@effect/sql"
+import { Effect, Layer, Option } from "effect"
+import { UserId } from "../../../src/domain/auth/User.js"
+import { SandboxAttemptRepo } from "../../../src/domain/sandbox/SandboxAttemptRepo.js"
+import { SandboxRepo } from "../../../src/domain/sandbox/SandboxRepo.js"
+import { SandboxRuntimeInstanceRepo } from "../../../src/domain/sandbox/SandboxRuntimeInstanceRepo.js"
+import type { Page, PageRequest } from "../../../src/internal/page.js"
+import { databaseLayers, seedIssue, seedProfileRevision, seedRepository, seedRepositoryProfileRevision, seedUser } from "../../support/database.js"
+
+export const ada = UserId.make("ada")
+export const eve = UserId.make("eve")
+
+const seed = Layer.effectDiscard(
+  Effect.all([
+    seedUser(ada),
+    seedUser(eve),
+    seedRepository("rep"),
+    seedRepositoryProfileRevision("rpr", "rep"),
+    seedProfileRevision("ada-profile", ada),
+    seedProfileRevision("eve-profile", eve),
+    seedIssue("iss", "rep")
+  ])
+)
+
+const repositories = Layer.mergeAll(SandboxRepo.layer, SandboxAttemptRepo.layer, SandboxRuntimeInstanceRepo.layer)
+
+export type Services = SandboxRepo | SandboxAttemptRepo | SandboxRuntimeInstanceRepo | SqlClient.SqlClient
+
+/** The repositories over a database that has two users, a repository with a profile, an issue, and a profile of each user. */
+export const layers: Readonly<Record<string, Layer.Layer<Services>>> = {
+  memory: Layer.provideMerge(Layer.merge(repositories, seed), databaseLayers.memory),
+  file: Layer.provideMerge(Layer.merge(repositories, seed), databaseLayers.file)
+}
+
+export const specification = { source: "https://github.com/acme/app", harness: "codex", env: { A: "1", B: "2" } } as const
+
+export const blueprint = { sources: { workspace: { url: "https://github.com/acme/app" } }, harness: { id: "codex" } } as const
+
+/** Runs a statement past the repositories, as a person in a shell would. */
+export const shell = (text: string, ...params: ReadonlyArray<unknown>) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text, params))
+
+/** All items of a list, in pages of the given length; `between` runs before each page but the first. */
+export const pages = <A, E, R>(
+  list: (request: PageRequest) => Effect.Effect<Page<A>, E, R>,
+  limit: number,
+  between: Effect.Effect<unknown, E, R> = Effect.void
+) =>
+  Effect.gen(function*() {
+    const first = yield* list({ limit })
+    const items = [...first.items]
+    for (let { nextCursor } = first; Option.isSome(nextCursor);) {
+      yield* between
+      const page = yield* list({ limit, cursor: nextCursor.value })
+      items.push(...page.items)
+      nextCursor = page.nextCursor
+    }
+    return items
+  })
+
+/** Names that no table takes. */
+export const badNames = { empty: "", huge: "x".repeat(1_000_000), nul: "a\0b", surrogate: "a\uD800b" }
+

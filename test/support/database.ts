@@ -1,0 +1,80 @@
+/**
+ * Databases for tests: the real engine, migrated; in memory, or in a file that goes with the test. And the rows of other
+ * domains that a test needs to refer to, by plain SQL.
+ */
+import { SqlClient } from "@effect/sql"
+import { Effect, Layer } from "effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { migrations } from "../../migrations/index.js"
+import * as Database from "../../src/Database.js"
+import { splitStatements } from "../../src/libsql/sqlText.js"
+
+const statements = Object.values(migrations).flatMap(splitStatements)
+
+const migrate = Layer.effectDiscard(
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    sql.withTransaction(Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })))
+)
+
+const temporaryDirectory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-db-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+)
+
+/** An empty, migrated database in memory. */
+export const memoryLayer = migrate.pipe(Layer.provideMerge(Database.layerMemory), Layer.orDie)
+
+/** An empty, migrated database in a file of its own. */
+export const fileLayer = migrate.pipe(
+  Layer.provideMerge(
+    Layer.unwrapScoped(Effect.map(temporaryDirectory, (path) => Database.layer({ filePath: join(path, "test.sqlite") })))
+  ),
+  Layer.orDie
+)
+
+/** Both, by name: for suites that are functions of a layer. */
+export const databaseLayers = { memory: memoryLayer, file: fileLayer }
+
+const run = (text: string, ...params: ReadonlyArray<unknown>) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => Effect.asVoid(Effect.orDie(sql.unsafe(text, params))))
+
+/** A user. */
+export const seedUser = (id: string) =>
+  run("INSERT INTO user (id, name, email, created_at, updated_at) VALUES (?1, ?1, ?1 || '@example.com', 0, 0)", id)
+
+/** A repository. */
+export const seedRepository = (id: string) =>
+  run("INSERT INTO repositories (id, owner, name, created_at, updated_at) VALUES (?1, 'acme', ?1, 0, 0)", id)
+
+/** An issue of a repository that is there; its number is not that of another one. */
+export const seedIssue = (id: string, repositoryId: string) =>
+  run(
+    `INSERT INTO issues (id, repository_id, number, title, created_at, updated_at)
+     VALUES (?1, ?2, (SELECT count(*) + 1 FROM issues), ?1, 0, 0)`,
+    id,
+    repositoryId
+  )
+
+/** A revision of a profile of a user that is there; the profile has the id of the revision. */
+export const seedProfileRevision = (id: string, ownerUserId: string) =>
+  Effect.zipRight(
+    run("INSERT INTO profiles (id, owner_user_id, slug, name, created_at, updated_at) VALUES (?1, ?2, ?1, ?1, 0, 0)", id, ownerUserId),
+    run(
+      `INSERT INTO profile_revisions (id, profile_id, version, fingerprint, config_patch, created_at)
+       VALUES (?1, ?1, 1, ?1, '{}', 0)`,
+      id
+    )
+  )
+
+/** A revision of a repository profile of a repository that is there; the profile has the id of the revision. */
+export const seedRepositoryProfileRevision = (id: string, repositoryId: string) =>
+  Effect.zipRight(
+    run("INSERT INTO repository_profiles (id, repository_id, name, created_at, updated_at) VALUES (?1, ?2, ?1, 0, 0)", id, repositoryId),
+    run(
+      `INSERT INTO repository_profile_revisions (id, repository_profile_id, version, fingerprint, run_template, created_at)
+       VALUES (?1, ?1, 1, ?1, '{}', 0)`,
+      id
+    )
+  )
