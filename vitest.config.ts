@@ -1,6 +1,8 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
+const report = process.env["VITEST_REPORT"]
+
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 export default defineConfig({
@@ -12,6 +14,10 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    // Files that start many processes are measured in processes, not in tests: two at a time suit the smallest machine.
+    maxWorkers: 2,
+    minWorkers: 1,
+    ...(report === undefined ? {} : { reporters: ["default", "json"], outputFile: { json: report } }),
     testTimeout: 60_000,
     hookTimeout: 60_000
   }

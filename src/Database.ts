@@ -8,6 +8,7 @@ import type { LibsqlClient } from "@effect/sql-libsql"
 import { Config, Effect, Layer, Option, type Redacted, Schema } from "effect"
 import { type OpenLocalOptions, openLocalFile, openMemory } from "./libsql/openLocal.js"
 import { openRemote } from "./libsql/remote.js"
+import * as Changes from "./libsql/Changes.js"
 import * as Sql from "./libsql/SqlClient.js"
 import type { PersistenceError } from "./Errors.js"
 import { isSqlError, persistenceErrorOf } from "./internal/engineError.js"
@@ -175,3 +176,24 @@ export const transaction = <A, E, R>(
   Effect.flatMap(SqlClient.SqlClient, (sql) => sql.withTransaction(body)).pipe(
     Effect.catchIf(isSqlError, (error) => Effect.fail(persistenceErrorOf("Database.transaction", error)))
   )
+
+/** A point in the history of a database, to be compared with a later one only. */
+export type Version = Changes.Version
+
+/** Where the history of the database is now, as far as this process has seen. */
+export const version: Effect.Effect<Version, never, SqlClient.SqlClient> = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => Effect.sync(() => Changes.of(sql).version())
+)
+
+/**
+ * Waits until something was committed after `seen`: at once for a commit of this process, within some 10 ms for one of
+ * another process on the same file. On a libSQL server, which tells nothing, it waits a quarter of a second. What was
+ * committed is not said, and it may be nothing of interest: look again.
+ */
+export const changedSince = (seen: Version): Effect.Effect<void, never, SqlClient.SqlClient> =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    Effect.async<void>((resume) => {
+      const cancel = Changes.of(sql).wait(seen, () => resume(Effect.void))
+      return Effect.sync(cancel)
+    }))

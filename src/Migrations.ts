@@ -14,7 +14,16 @@ import { migrations as ownMigrations } from "../migrations/index.js"
 import { PersistenceError } from "./Errors.js"
 import { engineErrorOf, isSqlError, persistenceErrorOf } from "./internal/engineError.js"
 import { DatabaseNotEmpty, InvalidMigrations, MigrationFailed, type SchemaNotCurrent } from "./internal/migrationErrors.js"
-import { type AppliedMigration, compare, createLedger, differenceOf, ledger, type PendingMigration, readLedger, type Status } from "./internal/migrationLedger.js"
+import {
+  type AppliedMigration,
+  compare,
+  createLedger,
+  differenceOf,
+  ledger,
+  type PendingMigration,
+  readLedger,
+  type Status
+} from "./internal/migrationLedger.js"
 import { type CheckedRecord, checkRecord, type Migration } from "./internal/migrationRecord.js"
 
 export { DatabaseNotEmpty, InvalidMigrations, MigrationFailed, SchemaNotCurrent } from "./internal/migrationErrors.js"
@@ -72,7 +81,7 @@ export interface Migrations {
 
 /** The same for another record than the program's own: `{ "0001_first": "CREATE TABLE ...; ..." }`. */
 export const make = (record: Readonly<Record<string, string>>): Migrations => {
-  // Split and hashed once, at the first use: a program that only reads needs neither.
+  // Split and hashed once, at the first use, and not when the module is loaded.
   let read: (CheckedRecord & { readonly migrate: ReturnType<typeof migrator> }) | undefined
   const checked = Effect.suspend(() => {
     if (read === undefined) {
@@ -182,13 +191,22 @@ const own = make(ownMigrations)
  */
 export const run = own.run
 
-/** What `run` would apply now. Writes nothing; fails where `run` would refuse, with `SchemaNotCurrent` or `InvalidMigrations`, or with `PersistenceError`. */
+/**
+ * What `run` would apply now. Writes nothing. Fails with `SchemaNotCurrent` or `InvalidMigrations` where `run` would
+ * refuse, and with `PersistenceError`.
+ */
 export const plan = own.plan
 
-/** Which migrations the database has, lacks, has otherwise, or has beyond this program. Writes nothing. Fails with `InvalidMigrations` or `PersistenceError`. */
+/**
+ * Which migrations the database has, lacks, has with another text, or has beyond this program. Writes nothing. Fails
+ * with `InvalidMigrations` or `PersistenceError`.
+ */
 export const status = own.status
 
-/** Succeeds when the schema is this program's; else fails with `SchemaNotCurrent`, which says what to do, or with `InvalidMigrations` or `PersistenceError`. */
+/**
+ * Succeeds when the schema is this program's. Else fails with `SchemaNotCurrent`, whose message says what to do; or
+ * with `InvalidMigrations` or `PersistenceError`.
+ */
 export const verify = own.verify
 
 /** A layer that brings the database up to date when it is built. Fails as `run` does. */

@@ -1,4 +1,5 @@
 import { SqlClient } from "@effect/sql"
+import { LibsqlClient } from "@effect/sql-libsql"
 import { expect, it } from "@effect/vitest"
 import { DateTime, Deferred, Effect, Fiber, Layer, TestClock } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -255,6 +256,22 @@ it.live("of several migrators at once on connections of their own one applies, t
       expect(outcomes.map((applied) => applied.length).toSorted()).toEqual([0, 0, 0, 3])
       yield* Effect.provide(verify, database)
     })
+  ))
+
+it.effect("needs nothing of the local client: it runs through @libsql/client, which a server is reached with, as well", () =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-migrations-"))),
+    (directory) =>
+      Effect.gen(function*() {
+        const broken = Migrations.make({ ...record, "0003_heights": "UPDATE stem SET height = 3" })
+        expect(yield* Effect.flip(broken.run)).toMatchObject({ _tag: "MigrationFailed", migration: "0003_heights", statement: 1 })
+        expect(yield* contents).toEqual([])
+        expect(yield* run).toHaveLength(3)
+        expect(yield* run).toEqual([])
+        yield* verify
+        expect(yield* Effect.flip(upTo(1).run)).toMatchObject({ _tag: "SchemaNotCurrent", reason: "newer" })
+      }).pipe(Effect.provide(LibsqlClient.layer({ url: `file:${join(directory, "test.sqlite")}` }))),
+    (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
   ))
 
 it.live("several at once on one connection, too", () =>

@@ -8,7 +8,7 @@
 import Database from "libsql"
 import { DriverError, isBusy } from "./DriverError.js"
 import { inspectStatement, type StatementText } from "./sqlText.js"
-import { toNative } from "./values.js"
+import { type NativeValue, toNative } from "./values.js"
 
 export interface ConnectionOptions {
   /** A file path, or `:memory:`. */
@@ -23,6 +23,8 @@ export type Row = Record<string, unknown>
 export interface Result {
   readonly columns: () => ReadonlyArray<string>
   readonly rows: Array<Row>
+  /** The rows as arrays, in the order of the columns. */
+  readonly values: () => Array<Array<unknown>>
   readonly rowsAffected: number
   readonly lastInsertRowid: bigint | undefined
 }
@@ -30,12 +32,15 @@ export interface Result {
 interface Prepared {
   readonly statement: Database.Statement
   readonly returnsRows: boolean
+  /** Two columns share a name: an object for a row would lose one of them. */
+  readonly ambiguous: boolean
+  readonly changesRows: boolean
 }
 
 // The statements of all our services fit; a program that builds SQL text without end does not grow without end.
 const statementCacheSize = 512
 
-const noColumns = () => []
+const nothing = () => []
 
 export class Connection {
   private opened: Database.Database | undefined
@@ -46,6 +51,10 @@ export class Connection {
   /** Opens the connection if it is not open. What fails here is tried again at the next use. */
   open(): Database.Database {
     return this.opened ??= openVerified(this.options)
+  }
+
+  get isOpen(): boolean {
+    return this.opened !== undefined
   }
 
   get inTransaction(): boolean {
@@ -59,21 +68,15 @@ export class Connection {
 
   /** Runs one statement to its end, through the statement cache. */
   run(sql: string, args: ReadonlyArray<unknown>): Result {
+    const { placeholders } = inspect(sql)
+    if (args.length !== placeholders) {
+      // The binding keeps what an earlier run of the statement had bound, and drops what is too many.
+      throw new DriverError("SEALANT_STATEMENT", `the statement takes ${placeholders} parameters and was given ${args.length}`)
+    }
     const values = args.map(toNative)
-    const { returnsRows, statement } = this.prepare(sql)
+    const prepared = this.prepare(sql)
     try {
-      if (!returnsRows) {
-        const { changes, lastInsertRowid } = statement.run(values)
-        return { columns: noColumns, rows: [], rowsAffected: changes, lastInsertRowid: BigInt(lastInsertRowid) }
-      }
-      // `.all()`, because `.run()` leaves a RETURNING statement open and `.get()` adds a key to its row.
-      const rows = statement.all(values) as Array<Row>
-      return {
-        columns: () => statement.columns().map((column) => column.name),
-        rows,
-        rowsAffected: rows.length,
-        lastInsertRowid: undefined
-      }
+      return runPrepared(prepared, values)
     } catch (error) {
       // Memory has one connection, which cannot be busy with another, and closing it would drop the database.
       if (isBusy(error) && this.options.path !== ":memory:") this.close()
@@ -99,8 +102,7 @@ export class Connection {
       }
       return known
     }
-    const statement = this.open().prepare(sql)
-    const prepared = { statement, returnsRows: statement.reader }
+    const prepared = prepare(this.open(), sql)
     this.statements.set(sql, prepared)
     if (this.statements.size > statementCacheSize) {
       const oldest = this.statements.keys().next()
@@ -110,8 +112,50 @@ export class Connection {
   }
 }
 
+const prepare = (database: Database.Database, sql: string): Prepared => {
+  const statement = database.prepare(sql)
+  const returnsRows = statement.reader
+  const names = returnsRows ? columnsOf(statement) : []
+  const ambiguous = new Set(names).size < names.length
+  if (ambiguous) statement.raw()
+  return { statement, returnsRows, ambiguous, changesRows: inspect(sql).kind === "write" }
+}
+
+const columnsOf = (statement: Database.Statement): Array<string> => statement.columns().map((column) => column.name)
+
+const runPrepared = ({ ambiguous, changesRows, returnsRows, statement }: Prepared, values: Array<NativeValue>): Result => {
+  if (!returnsRows) {
+    const { changes, lastInsertRowid } = statement.run(values)
+    return { columns: nothing, rows: [], values: nothing, rowsAffected: changes, lastInsertRowid: BigInt(lastInsertRowid) }
+  }
+  // `.all()`, because `.run()` leaves a RETURNING statement open and `.get()` adds a key to its row.
+  const found = statement.all(values)
+  const columns = () => columnsOf(statement)
+  const rowsAffected = changesRows ? found.length : 0
+  if (ambiguous) {
+    const arrays = found as Array<Array<unknown>>
+    const names = columns()
+    return { columns, rows: arrays.map((row) => rowOf(names, row)), values: () => arrays, rowsAffected, lastInsertRowid: undefined }
+  }
+  const rows = found as Array<Row>
+  const inOrder = () => {
+    const names = columns()
+    return rows.map((row) => names.map((name) => row[name]))
+  }
+  return { columns, rows, values: inOrder, rowsAffected, lastInsertRowid: undefined }
+}
+
+/** Of columns that share a name, the first gives the value, as in `@libsql/client`. */
+const rowOf = (names: ReadonlyArray<string>, values: ReadonlyArray<unknown>): Row => {
+  const row: Row = {}
+  names.forEach((name, index) => {
+    if (!Object.hasOwn(row, name)) row[name] = values[index]
+  })
+  return row
+}
+
 const openVerified = (options: ConnectionOptions): Database.Database => {
-  const database = new Database(options.path, { timeout: 0 })
+  const database = openDatabase(options.path)
   try {
     for (const [pragma, value, expected] of pragmasOf(options)) {
       // Reading first spares the write lock that changing the journal mode takes.
@@ -126,6 +170,15 @@ const openVerified = (options: ConnectionOptions): Database.Database => {
   } catch (error) {
     database.close()
     throw error
+  }
+}
+
+const openDatabase = (path: string): Database.Database => {
+  try {
+    return new Database(path, { timeout: 0 })
+  } catch (cause) {
+    // The binding's error has a message of its own making and no code.
+    throw new DriverError("SQLITE_CANTOPEN", "the engine cannot open the file", { cause })
   }
 }
 

@@ -4,20 +4,14 @@
  * What it promises beyond that interface: an answered write is on disk (as far as `synchronous` says), no wait blocks
  * the event loop, `transaction()` never rejects, and reads see every answered write.
  */
-import type { LibsqlClient } from "@effect/sql-libsql"
 import { monotonicMs, pause } from "./backoff.js"
-import { Connection, inspect, type Result, type Row } from "./Connection.js"
+import { type Client, type InStatement, type ResultSet, statementOf, toResultSet } from "./Client.js"
+import { Connection, inspect, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
 import type { Driver } from "./SqlClient.js"
 import { LocalTransaction } from "./LocalTransaction.js"
 import { splitStatements } from "./sqlText.js"
-import { busyError, WriteQueue } from "./WriteQueue.js"
-
-/** The client interface as `@effect/sql-libsql` takes it. */
-export type Client = LibsqlClient.LibsqlClientConfig.Live["liveClient"]
-export type Transaction = Awaited<ReturnType<Client["transaction"]>>
-export type ResultSet = Awaited<ReturnType<Client["execute"]>>
-export type InStatement = Exclude<Parameters<Client["batch"]>[0][number], readonly unknown[]>
+import { busyError, closedError, WriteQueue } from "./WriteQueue.js"
 
 export interface LocalOptions {
   /** A file path, or `:memory:`. */
@@ -36,6 +30,7 @@ export class LocalClient implements Client, Driver {
   private readonly reader: Connection
   private readonly queue: WriteQueue
   private readonly inMemory: boolean
+  private shutting: Promise<void> | undefined
 
   constructor(private readonly options: LocalOptions) {
     const { path, synchronous } = options
@@ -60,7 +55,7 @@ export class LocalClient implements Client, Driver {
   /** One statement. What needs no waiting, as reads do, is answered at once and not by a promise. */
   run(sql: string, values: ReadonlyArray<unknown>): Result | Promise<Result> {
     const { kind, single } = inspect(sql)
-    if (!single) throw severalStatements()
+    if (!single) throw notOneStatement()
     switch (kind) {
       case "read":
         return this.read(sql, values)
@@ -74,6 +69,7 @@ export class LocalClient implements Client, Driver {
   }
 
   private read(sql: string, args: ReadonlyArray<unknown>): Result | Promise<Result> {
+    this.refuseWhenClosed()
     if (!this.inMemory) return this.whenNotBusy(() => this.reader.run(sql, args))
     // While a transaction holds the one connection, a read would see what it has not committed.
     return this.queue.isIdle ? this.writer.run(sql, args) : this.queue.statement(sql, args)
@@ -81,7 +77,6 @@ export class LocalClient implements Client, Driver {
 
   /** At once when nothing is locked; else again and again until the timeout. */
   private whenNotBusy<A>(use: () => A): A | Promise<A> {
-    this.refuseWhenClosed()
     try {
       return use()
     } catch (error) {
@@ -105,7 +100,7 @@ export class LocalClient implements Client, Driver {
   }
 
   private refuseWhenClosed(): void {
-    if (this.closed) throw new DriverError("SEALANT_CLOSED", "the database is closed")
+    if (this.closed) throw closedError()
   }
 
   /**
@@ -158,12 +153,15 @@ export class LocalClient implements Client, Driver {
   }
 
   /** Closes after what is in flight, and moves the write-ahead log into the file. */
-  async shutdown(): Promise<void> {
-    if (this.closed) return
+  shutdown(): Promise<void> {
+    return this.shutting ??= this.closeConnections()
+  }
+
+  private async closeConnections(): Promise<void> {
     this.closed = true
     await this.queue.close()
-    if (!this.inMemory) {
-      this.reader.close()
+    if (!this.inMemory) this.reader.close()
+    if (!this.inMemory && this.writer.isOpen) {
       // Whoever else has the file open may be in the way; the log is complete, the last one out will move it.
       try {
         this.writer.run("PRAGMA wal_checkpoint(TRUNCATE)", [])
@@ -173,29 +171,5 @@ export class LocalClient implements Client, Driver {
   }
 }
 
-const severalStatements = () =>
-  new DriverError("SEALANT_STATEMENT", "the text holds more than one statement; the engine would drop all but the first")
-
-/** SQL and parameters out of the forms that the interface allows. Named parameters are not among ours. */
-export const statementOf = (statement: InStatement | string | [string, unknown?], args?: unknown) => {
-  const [sql, given] = typeof statement === "string"
-    ? [statement, args]
-    : Array.isArray(statement)
-    ? statement
-    : [statement.sql, statement.args]
-  if (given === undefined || given === null) return { sql, values: [] }
-  if (!Array.isArray(given)) throw new DriverError("SEALANT_STATEMENT", "named parameters are not supported: use ?")
-  return { sql, values: given as ReadonlyArray<unknown> }
-}
-
-/** A result in the interface's form. Rows are plain objects, columns by name. */
-export const toResultSet = (result: Result): ResultSet => ({
-  get columns() {
-    return [...result.columns()]
-  },
-  columnTypes: [],
-  rows: result.rows as Array<Row> as ResultSet["rows"],
-  rowsAffected: result.rowsAffected,
-  lastInsertRowid: result.lastInsertRowid,
-  toJSON: () => ({ columns: result.columns(), rows: result.rows, rowsAffected: result.rowsAffected })
-})
+const notOneStatement = () =>
+  new DriverError("SEALANT_STATEMENT", "the text must hold one statement; the engine would drop all but the first")

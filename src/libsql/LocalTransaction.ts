@@ -1,16 +1,17 @@
 /**
  * A transaction that a caller holds on the writing connection.
  */
+import { type InStatement, type ResultSet, statementOf, toResultSet, type Transaction } from "./Client.js"
 import { type Connection, inspect, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
-import { type InStatement, type ResultSet, statementOf, toResultSet, type Transaction } from "./LocalClient.js"
 import { splitStatements } from "./sqlText.js"
 import { rollback, type WriteQueue } from "./WriteQueue.js"
 
 export class LocalTransaction implements Transaction {
   closed = false
-  private readonly abandoned = new AbortController()
   private begun: Promise<void> | undefined
+  /** Leaves the queue of those who wait for the write lock. */
+  private withdraw: (() => void) | undefined
   private release: (() => void) | undefined
   /** Why the engine took the transaction back before it was committed. */
   private lost: { readonly error: unknown } | undefined
@@ -61,9 +62,8 @@ export class LocalTransaction implements Transaction {
   async commit(): Promise<void> {
     if (this.lost !== undefined) throw this.lost.error
     if (this.closed) throw over()
-    const begun = this.release !== undefined
     try {
-      if (begun) this.connection.exec("COMMIT")
+      if (this.release !== undefined) this.connection.exec("COMMIT")
     } finally {
       // A COMMIT that failed leaves the transaction open, with the write lock.
       this.close()
@@ -81,17 +81,22 @@ export class LocalTransaction implements Transaction {
   }
 
   private begin(): Promise<void> {
-    if (this.closed && this.lost === undefined) throw over()
-    return this.begun ??= this.queue.transaction(this.abandoned.signal).then((release) => {
-      this.release = release
-      // Abandoned in the very moment in which its turn came: nobody is left to end it.
-      if (this.closed) this.close()
+    if (this.closed) throw over()
+    return this.begun ??= new Promise((resolve, reject) => {
+      const leave = this.queue.transaction((release) => {
+        this.release = release
+        resolve()
+      }, reject)
+      this.withdraw = () => {
+        leave()
+        reject(over())
+      }
     })
   }
 
   private end(): void {
     this.closed = true
-    this.abandoned.abort()
+    this.withdraw?.()
     const release = this.release
     this.release = undefined
     release?.()

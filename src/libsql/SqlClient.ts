@@ -11,6 +11,7 @@ import { Reactivity } from "@effect/experimental"
 import { SqlClient, type SqlConnection, SqlError, Statement } from "@effect/sql"
 import { LibsqlClient } from "@effect/sql-libsql"
 import { Context, Effect, Exit, Layer, Option, Stream } from "effect"
+import { type Client, toResultSet } from "./Client.js"
 import type { Result } from "./Connection.js"
 
 /** One level of a transaction: the outermost, or a savepoint in the level above. */
@@ -37,7 +38,7 @@ export interface TransactionTarget extends Target {
 /** A database, and the client of it that `@effect/sql-libsql` would take. */
 export interface Driver extends Target {
   readonly begin: () => TransactionTarget
-  readonly client: LibsqlClient.LibsqlClientConfig.Live["liveClient"]
+  readonly client: Client
 }
 
 /** Gives `SqlClient` and `LibsqlClient` on an open client. Closing that client is up to who opened it. */
@@ -110,12 +111,9 @@ const connection = (target: Target, turn?: Effect.Semaphore): SqlConnection.Conn
   return {
     execute: rows,
     executeUnprepared: rows,
-    executeRaw: run,
+    executeRaw: (sql, params) => Effect.map(run(sql, params), toResultSet),
     executeValues: (sql, params) =>
-      Effect.map(run(sql, params), ({ columns, rows }) => {
-        const names = columns()
-        return rows.map((row) => names.map((name) => row[name]))
-      }),
+      Effect.map(run(sql, params), (result) => result.values()),
     executeStream: (sql, params, transformRows) =>
       Stream.unwrap(Effect.map(rows(sql, params, transformRows), Stream.fromIterable))
   }

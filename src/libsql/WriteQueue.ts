@@ -12,7 +12,8 @@ import { codeOf, DriverError, isBusy } from "./DriverError.js"
 interface Waiting {
   /** When the lock was first refused while this entry waited: the busy timeout counts from there. */
   blockedSince: number | undefined
-  /** Takes the entry out of the queue with an error. */
+  /** Set once a shared transaction failed with it: it gets one of its own, so that only the one at fault fails. */
+  apart: boolean
   readonly fail: (error: unknown) => void
 }
 
@@ -54,29 +55,26 @@ export class WriteQueue {
   }
 
   private enqueue(type: "statement" | "alone", sql: string, args: ReadonlyArray<unknown>): Promise<Result> {
-    return new Promise((succeed, fail) => this.add({ type, sql, args, succeed, fail, blockedSince: undefined }))
+    return new Promise((succeed, fail) => this.add({ type, sql, args, succeed, fail, blockedSince: undefined, apart: false }))
   }
 
   /**
-   * Waits for the write lock. Resolves with the function that gives the connection back; the caller is then inside
-   * `BEGIN IMMEDIATE`. Stops waiting when `signal` aborts.
+   * Waits for the write lock. `grant` is called inside `BEGIN IMMEDIATE`, with the function that gives the connection
+   * back. Returns how to stop waiting, which does nothing once the lock was granted.
    */
-  transaction(signal: AbortSignal): Promise<() => void> {
-    return new Promise((succeed, fail) => {
-      const entry: WaitingTransaction = {
-        type: "transaction",
-        blockedSince: undefined,
-        fail,
-        hold: () => new Promise((release) => succeed(release))
-      }
-      signal.addEventListener("abort", () => {
-        const index = this.entries.indexOf(entry)
-        if (index < 0) return
-        this.entries.splice(index, 1)
-        fail(new DriverError("SEALANT_TRANSACTION_OVER", "the transaction ended before its turn came"))
-      }, { once: true })
-      this.add(entry)
-    })
+  transaction(grant: (release: () => void) => void, fail: (error: unknown) => void): () => void {
+    const entry: WaitingTransaction = {
+      type: "transaction",
+      blockedSince: undefined,
+      apart: false,
+      fail,
+      hold: () => new Promise((release) => grant(release))
+    }
+    this.add(entry)
+    return () => {
+      const index = this.entries.indexOf(entry)
+      if (index >= 0) this.entries.splice(index, 1)
+    }
   }
 
   /** Refuses what comes from now on, and resolves when what waits is done. */
@@ -91,10 +89,7 @@ export class WriteQueue {
   }
 
   private add(entry: Entry): void {
-    if (this.closed) {
-      entry.fail(new DriverError("SEALANT_CLOSED", "the database is closed"))
-      return
-    }
+    if (this.closed) return entry.fail(closedError())
     this.entries.push(entry)
     if (this.draining) return
     this.draining = true
@@ -104,128 +99,93 @@ export class WriteQueue {
   private async drain(): Promise<void> {
     // Callers that run now add their statements to the same turn.
     await nextTurn()
-    while (this.entries.length > 0) {
-      const first = this.entries[0]
-      if (first?.type === "alone") await this.runAlone(first)
-      else if (await this.begin()) await this.turn()
-      await nextTurn()
+    let refusals = 0
+    for (let first = this.entries[0]; first !== undefined; first = this.entries[0]) {
+      if (await this.turn(first)) {
+        refusals = 0
+        await nextTurn()
+      } else {
+        this.failExpired(first)
+        if (this.entries.length > 0) await pause(refusals++)
+      }
     }
     this.draining = false
   }
 
-  /** Takes the write lock, or fails those who have waited for it too long. False when nobody wants it any more. */
-  private async begin(): Promise<boolean> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        this.connection.exec("BEGIN IMMEDIATE")
+  /** Serves `first`, and with it the statements that may share its transaction. False when another holds the lock. */
+  private async turn(first: Entry): Promise<boolean> {
+    try {
+      if (first.type === "alone") {
+        first.succeed(this.connection.run(first.sql, first.args))
+        this.entries.shift()
         return true
-      } catch (error) {
-        if (!isBusy(error)) {
-          for (const entry of this.entries.splice(0)) entry.fail(error)
-          return false
-        }
-        this.failExpired()
       }
-      if (this.entries.length === 0) return false
-      await pause(attempt)
-      if (this.entries.length === 0) return false
-    }
-  }
-
-  private failExpired(): void {
-    const now = monotonicMs()
-    const waiting = this.entries
-    this.entries = []
-    for (const entry of waiting) {
-      entry.blockedSince ??= now
-      if (now - entry.blockedSince < this.busyTimeoutMs) this.entries.push(entry)
-      else entry.fail(busyError(this.busyTimeoutMs))
-    }
-  }
-
-  /** Inside the write lock: gives it to the transaction whose turn it is, or runs the statements that wait. */
-  private async turn(): Promise<void> {
-    const first = this.entries[0]
-    if (first?.type === "transaction") {
-      this.entries.shift()
-      await first.hold()
-      // Its owner has ended the transaction; this is for the one who forgot to.
+      this.connection.exec("BEGIN IMMEDIATE")
+    } catch (error) {
+      if (isBusy(error)) return false
       rollback(this.connection)
-      return
+      for (const entry of this.entries.splice(0, first.type === "alone" ? 1 : Infinity)) entry.fail(error)
+      return true
     }
-    this.commitTogether()
+    if (first.type !== "transaction") return this.commitTogether()
+    this.entries.shift()
+    await first.hold()
+    // Its owner has ended the transaction; this is for the one who forgot to.
+    rollback(this.connection)
+    return true
   }
 
-  private commitTogether(): void {
-    const done: Array<{ readonly entry: WaitingStatement; readonly result: Result }> = []
+  /** Fails those who have waited for the lock too long. What runs alone may need more than the lock: it waits alone. */
+  private failExpired(first: Entry): void {
+    const now = monotonicMs()
+    const blocked = first.type === "alone" ? [first] : this.entries
+    for (const entry of blocked) entry.blockedSince ??= now
+    const isExpired = ({ blockedSince = now }: Entry) => now - blockedSince >= this.busyTimeoutMs
+    const expired = blocked.filter(isExpired)
+    if (expired.length === 0) return
+    this.entries = this.entries.filter((entry) => !expired.includes(entry))
+    for (const entry of expired) entry.fail(busyError(this.busyTimeoutMs))
+  }
+
+  /** Inside the write lock: runs what waits, commits it, and only then answers. */
+  private commitTogether(): boolean {
     const answers: Array<() => void> = []
     const until = monotonicMs() + turnMs
-    let next = 0
-    for (; next < Math.min(this.entries.length, turnStatements) && monotonicMs() < until; next++) {
-      const entry = this.entries[next]
-      if (entry?.type !== "statement") break
+    while (answers.length < turnStatements && (answers.length === 0 || monotonicMs() < until)) {
+      const entry = this.entries[answers.length]
+      if (entry?.type !== "statement" || (entry.apart && answers.length > 0)) break
       try {
-        done.push({ entry, result: this.connection.run(entry.sql, entry.args) })
+        const result = this.connection.run(entry.sql, entry.args)
+        answers.push(() => entry.succeed(result))
       } catch (error) {
-        if (isBusy(error)) {
-          // Nothing was committed or answered, and the connection is replaced: all of it runs again.
-          rollback(this.connection)
-          return
-        }
-        if (!this.connection.inTransaction) {
-          // The engine took the whole transaction back with it (a full disk, an I/O error, RAISE(ROLLBACK)).
-          for (const lost of this.entries.splice(0, next + 1)) lost.fail(error)
-          return
-        }
         answers.push(() => entry.fail(error))
+        // The engine may take the whole transaction back with it: a full disk, an I/O error, RAISE(ROLLBACK).
+        if (!this.connection.inTransaction) return this.afterLosing(answers.length, error)
       }
+      if (entry.apart) break
     }
-    const taken = this.entries.splice(0, next)
     try {
       this.connection.exec("COMMIT")
     } catch (error) {
       rollback(this.connection)
-      if (!codeOf(error).startsWith("SQLITE_CONSTRAINT")) {
-        for (const entry of taken) entry.fail(error)
-        return
-      }
-      this.commitEach(done.map(({ entry }) => entry))
-      done.length = 0
+      return this.afterLosing(answers.length, error)
     }
-    for (const { entry, result } of done) entry.succeed(result)
+    this.entries.splice(0, answers.length)
     for (const answer of answers) answer()
+    return true
   }
 
-  /** A deferred constraint failed at the shared commit: one statement is at fault, and the others are not. */
-  private commitEach(entries: ReadonlyArray<WaitingStatement>): void {
-    for (const entry of entries) {
-      try {
-        this.connection.exec("BEGIN IMMEDIATE")
-        const result = this.connection.run(entry.sql, entry.args)
-        this.connection.exec("COMMIT")
-        entry.succeed(result)
-      } catch (error) {
-        rollback(this.connection)
-        entry.fail(error)
-      }
+  /** Nothing of a turn was stored, and nobody was answered. */
+  private afterLosing(count: number, error: unknown): boolean {
+    // The statements stay where they are, and run again. A connection that was busy is closed by now.
+    if (isBusy(error)) return false
+    if (count > 1 && codeOf(error).startsWith("SQLITE_CONSTRAINT")) {
+      // A constraint is broken by one statement, and the others have no part in it.
+      for (const entry of this.entries.slice(0, count)) entry.apart = true
+    } else {
+      for (const entry of this.entries.splice(0, count)) entry.fail(error)
     }
-  }
-
-  private async runAlone(entry: WaitingStatement): Promise<void> {
-    this.entries.shift()
-    const until = monotonicMs() + this.busyTimeoutMs
-    for (let attempt = 0; ; attempt++) {
-      try {
-        entry.succeed(this.connection.run(entry.sql, entry.args))
-        return
-      } catch (error) {
-        if (!isBusy(error) || monotonicMs() >= until) {
-          entry.fail(error)
-          return
-        }
-      }
-      await pause(attempt)
-    }
+    return true
   }
 }
 
@@ -242,5 +202,7 @@ export const rollback = (connection: Connection): void => {
 
 export const busyError = (busyTimeoutMs: number): DriverError =>
   new DriverError("SQLITE_BUSY", `another connection held the database lock for ${busyTimeoutMs} ms`)
+
+export const closedError = (): DriverError => new DriverError("SEALANT_CLOSED", "the database is closed")
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))

@@ -1,10 +1,10 @@
 /**
  * Waiting for a lock that another connection holds, without blocking the event loop.
  *
- * The engine gives no signal when a lock is free, so it is asked again: soon at first, then at random up to 50 ms, so
+ * The engine gives no signal when a lock is free, so it is asked again: soon at first, then at random up to 10 ms, so
  * that processes that wait together do not ask together.
  */
-const longestPauseMs = 50
+const longestPauseMs = 10
 
 /** Sleeps before the next try; `attempt` counts from 0. */
 export const pause = (attempt: number): Promise<void> => {

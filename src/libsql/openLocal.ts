@@ -1,9 +1,9 @@
 /**
  * Opens local databases, and says in one line why one cannot be opened.
  */
-import { closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs"
+import { accessSync, closeSync, constants, mkdirSync, openSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
-import { codeOf } from "./DriverError.js"
+import { codeOf, DriverError } from "./DriverError.js"
 import { LocalClient, type LocalOptions } from "./LocalClient.js"
 
 export type OpenLocalOptions = LocalOptions
@@ -29,7 +29,7 @@ export const openLocalFile = async (options: OpenLocalOptions): Promise<LocalCli
   }
 }
 
-/** Creates what is missing, for its owner only, and finds out by trying whether the file can be written. */
+/** Creates what is missing, for its owner only, and finds out whether the file can be written. */
 const prepareFile = (path: string): void => {
   const directory = dirname(path)
   try {
@@ -37,11 +37,27 @@ const prepareFile = (path: string): void => {
   } catch (error) {
     throw new Error(`the directory ${directory} cannot be created: ${reasonOf(error)}`, { cause: error })
   }
-  if (existsSync(path) && !statSync(path).isFile()) throw new Error(`${path} is not a file`)
   try {
-    closeSync(openSync(path, "a", 0o600))
+    if (createFile(path)) return
+    // A file that exists is not opened here: closing it would drop every lock that this process holds on it through
+    // another connection (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_),
+    // and the next process that closes the database would delete the write-ahead log under it.
+    if (!statSync(path).isFile()) throw new Error(`${path} is not a file`)
+    accessSync(path, constants.R_OK | constants.W_OK)
   } catch (error) {
+    if (codeOf(error) === "") throw error
     throw new Error(`${path} cannot be opened for writing: ${reasonOf(error)}`, { cause: error })
+  }
+}
+
+/** False when it exists. */
+const createFile = (path: string): boolean => {
+  try {
+    closeSync(openSync(path, "ax", 0o600))
+    return true
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false
+    throw error
   }
 }
 
@@ -65,6 +81,6 @@ const explain = (path: string, error: unknown): string => {
   if (code.startsWith("SQLITE_BUSY")) return `${path} is locked by another process`
   if (code.startsWith("SQLITE_READONLY")) return `${path} cannot be written: the file or its directory is read-only`
   if (code.startsWith("SQLITE_CORRUPT")) return `${path} is damaged: the engine reports a corrupted page`
-  const problem = error instanceof Error ? error.message : "unknown reason"
-  return `${path} cannot be opened: ${code || problem}`
+  const problem = error instanceof DriverError ? error.message : code
+  return `${path} cannot be opened: ${problem || "unknown reason"}`
 }

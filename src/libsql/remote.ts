@@ -36,6 +36,7 @@ const execute = async (target: RemoteClient | Interactive, sql: string, values: 
   return {
     columns: () => columns,
     rows: rows.map((row): Row => Object.fromEntries(columns.map((column) => [column, row[column]]))),
+    values: () => rows.map((row) => columns.map((_, index) => row[index])),
     rowsAffected,
     lastInsertRowid
   }

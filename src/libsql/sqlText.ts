@@ -16,25 +16,28 @@ export type StatementKind = "read" | "write" | "alone" | "savepoint" | "boundary
 
 export interface StatementText {
   readonly kind: StatementKind
-  /** False when the text holds more than one statement: the engine would run the first and drop the rest. */
+  /** False when the text holds more than one statement, of which the engine would drop all but the first, or none. */
   readonly single: boolean
+  /** How many parameters the statement takes, as `?` or `?1`. */
+  readonly placeholders: number
 }
 
 interface Token {
-  /** A keyword or name in upper case, `;`, `(`, `)`, or `?` for everything else. */
+  /** A keyword or name in upper case, `;`, `(`, `)`, a placeholder as it stands, or `.` for everything else. */
   readonly text: string
   readonly end: number
 }
 
-// String literals, quoted names, comments, words, and single characters, in this order.
-const tokenPattern = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[A-Za-z_][\w$]*|\S/g
+// String literals, quoted names, comments, words, placeholders, and single characters, in this order. What is quoted
+// ends at its first closing quote: a doubled quote makes it two tokens side by side, which is all the same here.
+const tokenPattern = /'[^']*(?:'|$)|"[^"]*(?:"|$)|`[^`]*(?:`|$)|\[[^\]]*(?:\]|$)|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[A-Za-z_][\w$]*|\?\d*|\S/g
 
 function* tokens(sql: string): Generator<Token> {
   for (const match of sql.matchAll(tokenPattern)) {
     const text = match[0]
     if (text.startsWith("--") || text.startsWith("/*")) continue
     const end = match.index + text.length
-    yield { text: /^[A-Za-z_]/.test(text) ? text.toUpperCase() : /^[;()]$/.test(text) ? text : "?", end }
+    yield { text: /^[A-Za-z_]/.test(text) ? text.toUpperCase() : /^[;()?]/.test(text) ? text : ".", end }
   }
 }
 
@@ -98,8 +101,21 @@ const verbAfterWith = (words: ReadonlyArray<string>) => {
   return ""
 }
 
+const placeholdersIn = (words: ReadonlyArray<string>) => {
+  let highest = 0
+  // A plain `?` is one more than the highest so far (https://www.sqlite.org/lang_expr.html#varparam).
+  for (const word of words) {
+    if (word.startsWith("?")) highest = word === "?" ? highest + 1 : Math.max(highest, Number(word.slice(1)))
+  }
+  return highest
+}
+
 /** What a text given for one statement holds. */
-export const inspectStatement = (sql: string): StatementText => ({
-  kind: kindOf(Array.from(tokens(sql), (token) => token.text).filter((text, index) => index > 0 || text !== ";")),
-  single: splitStatements(sql).length <= 1
-})
+export const inspectStatement = (sql: string): StatementText => {
+  const words = Array.from(tokens(sql), (token) => token.text)
+  return {
+    kind: kindOf(words.slice(words.findIndex((word) => word !== ";"))),
+    single: splitStatements(sql).length === 1,
+    placeholders: placeholdersIn(words)
+  }
+}

@@ -3,7 +3,8 @@
  *
  * The native binding aborts the whole process for a boolean, stores NaN and `undefined` as NULL, cuts text at its
  * first NUL when it is read back, and replaces lone surrogates: all of it without an error. So each value is looked
- * at before it gets there.
+ * at before it gets there. It also binds every number as a REAL (`7 / ?` is 3.5, `json_array(?)` holds 2.0), so whole
+ * numbers go to it as bigints, which it binds as INTEGER.
  */
 import { DriverError } from "./DriverError.js"
 
@@ -19,10 +20,10 @@ export const toNative = (value: unknown): NativeValue => {
       if (!isWellFormed(value)) throw refused("text with a lone surrogate")
       return value
     case "number":
-      if (!Number.isFinite(value)) throw refused("not a finite number")
-      return value
+      if (!Number.isFinite(value)) throw refused(Number.isNaN(value) ? "not a number" : "an infinite number")
+      return Number.isSafeInteger(value) ? BigInt(value) : value
     case "boolean":
-      return value ? 1 : 0
+      return value ? 1n : 0n
     case "bigint":
       if (value !== BigInt.asIntN(64, value)) throw refused("an integer of more than 64 bits")
       return value

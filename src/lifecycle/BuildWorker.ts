@@ -2,12 +2,12 @@
  * The loop of a process that builds: claims jobs, keeps their leases alive while a handler works, reports how it ended,
  * and does for jobs that were left behind what nobody else does.
  */
-import { SqlClient } from "@effect/sql"
-import { Cause, Data, Duration, Effect, Exit, FiberSet, Fiber, Option, Schedule, Schema } from "effect"
-import type { ClaimedJob, Lease } from "../domain/build-job/WorkspaceBuildJob.js"
+import type { SqlClient } from "@effect/sql"
+import { Cause, Data, Duration, Effect, Exit, Fiber, FiberSet, Option, Schedule, Schema } from "effect"
+import type { Lease } from "../domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo.js"
 import * as Database from "../Database.js"
-import type { InvalidInput, PersistenceError } from "../Errors.js"
+import type { InvalidInput, LeaseLost, PersistenceError } from "../Errors.js"
 import { Name } from "../internal/columns.js"
 import { operations } from "../internal/query.js"
 import { SandboxLifecycle } from "./SandboxLifecycle.js"
@@ -45,9 +45,21 @@ export interface Options {
   readonly drainTimeout?: Duration.DurationInput
 }
 
+const duration = (least: Duration.DurationInput, most: Duration.DurationInput, rule: string) =>
+  Schema.declare(
+    (given): given is Duration.DurationInput => Option.exists(Duration.decodeUnknown(given), Duration.between({ minimum: least, maximum: most })),
+    { message: () => rule }
+  )
+
+const Pause = duration("1 milli", "365 days", "must be a duration from 1 ms to a year")
+
 const Settings = Schema.Struct({
   workerId: Name,
-  concurrency: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1000)), { default: () => 1 })
+  concurrency: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1000)), { default: () => 1 }),
+  leaseDuration: Schema.optionalWith(Pause, { default: () => "1 minute" as const }),
+  pollInterval: Schema.optionalWith(Pause, { default: () => "1 second" as const }),
+  runtimeDeadline: Schema.optionalWith(Pause, { default: () => "15 minutes" as const }),
+  drainTimeout: Schema.optionalWith(duration(0, Duration.infinity, "must be a duration"), { default: () => "10 seconds" as const })
 })
 
 const { input } = operations("BuildWorker", "WorkspaceBuildJob")
@@ -67,28 +79,115 @@ export const run = <R>(
   options: Options
 ): Effect.Effect<never, InvalidInput, R | SandboxLifecycle | WorkspaceBuildJobRepo | SqlClient.SqlClient> =>
   Effect.gen(function*() {
-    const { concurrency, workerId } = yield* input("run", Settings)(options)
-    const leaseDuration = Duration.decode(options.leaseDuration ?? "1 minute")
-    const pollInterval = Duration.decode(options.pollInterval ?? "1 second")
-    const jobs = yield* WorkspaceBuildJobRepo
+    const { concurrency, drainTimeout, pollInterval, runtimeDeadline, workerId, ...rest } = yield* input("run", Settings)(options)
+    const leaseDuration = Duration.decode(rest.leaseDuration)
+    const { claimNext } = yield* WorkspaceBuildJobRepo
     const handlers = yield* FiberSet.make<void>()
-    yield* Effect.addFinalizer(() => drain(handlers, options.drainTimeout ?? "10 seconds"))
+    yield* Effect.addFinalizer(() => drain(handlers, drainTimeout))
 
-    // Each slot works on one job at a time; a handler has a fiber of its own, which outlives the slot while it drains.
-    const slot = Effect.gen(function*() {
-      const seen = yield* Database.version
-      const claimed = yield* claim(workerId, leaseDuration)
-      if (Option.isNone(claimed)) return yield* Effect.raceFirst(Database.changedSince(seen), Effect.sleep(pollInterval))
-      // Between the claim and the fork nothing may come, or the job would wait for its lease to expire.
-      yield* Effect.flatMap(FiberSet.run(handlers, work(handler, claimed.value, leaseDuration)), Fiber.await)
-    }).pipe(
-      Effect.catchAll((error) => Effect.zipRight(logFailure("claiming", error), Effect.sleep(pollInterval))),
-      Effect.forever
+    // A job that was claimed has a fiber before anything can interrupt: it would wait for its lease to expire else. That
+    // fiber is not the slot's, so that it can go on while the worker drains, and does not inherit that it is uninterruptible.
+    const claimAndWork = claimNext({ workerId, leaseDuration }).pipe(
+      Effect.flatMap(Option.match({
+        onNone: () => Effect.succeedNone,
+        onSome: ({ lease }) => Effect.asSome(FiberSet.run(handlers, Effect.interruptible(work(handler, lease, leaseDuration))))
+      })),
+      Effect.uninterruptible
     )
 
-    const supervision = supervise(Duration.min(leaseDuration, longestSupervisionPause), options.runtimeDeadline ?? "15 minutes")
-    yield* jobs.stats.pipe(Effect.ignore)
+    const slot = Effect.gen(function*() {
+      // Taken before the look, so that what is committed after the look is a change.
+      const seen = yield* Database.version
+      const fiber = yield* claimAndWork
+      if (Option.isSome(fiber)) yield* Fiber.await(fiber.value)
+      else yield* Effect.raceFirst(Database.changedSince(seen), Effect.sleep(pollInterval))
+    }).pipe(persistently("claiming", pollInterval))
+
+    const supervision = supervise(Duration.min(leaseDuration, longestSupervisionPause), runtimeDeadline)
     return yield* Effect.all([supervision, ...Array.from({ length: concurrency }, () => slot)], { concurrency: "unbounded" }).pipe(
       Effect.zipRight(Effect.never)
     )
   }).pipe(Effect.scoped)
+
+/** Again and again; a failure of the store is logged and waited out. */
+const persistently = (what: string, pause: Duration.DurationInput) => <E extends InvalidInput | PersistenceError, R>(effect: Effect.Effect<void, E, R>) =>
+  effect.pipe(
+    Effect.catchAll((error) => Effect.zipRight(Effect.logWarning(`${what}: ${error.message}`), Effect.sleep(pause))),
+    Effect.forever
+  )
+
+/** What other workers left behind is taken care of by whoever is there. */
+const supervise = (every: Duration.Duration, runtimeDeadline: Duration.DurationInput) =>
+  Effect.gen(function*() {
+    const lifecycle = yield* SandboxLifecycle
+    yield* lifecycle.supervise({ limit: supervisedAtOnce, runtimeDeadline })
+    yield* Effect.sleep(every)
+  }).pipe(persistently("supervising", every))
+
+/** Lets handlers finish for a while, then interrupts them: each gives its job back. */
+const drain = (handlers: FiberSet.FiberSet<void>, timeout: Duration.DurationInput) =>
+  FiberSet.awaitEmpty(handlers).pipe(
+    Effect.interruptible,
+    Effect.timeoutOption(timeout),
+    Effect.zipRight(FiberSet.clear(handlers)),
+    Effect.zipRight(FiberSet.awaitEmpty(handlers))
+  )
+
+/** One job, from its claim to its end. Never fails: what becomes of it is in the database, or left to its lease. */
+const work = <R>(handler: Handler<R>, lease: Lease, leaseDuration: Duration.Duration) =>
+  Effect.gen(function*() {
+    const lifecycle = yield* SandboxLifecycle
+    const build = yield* patiently(lifecycle.beginBuild(lease))
+    const outcome = yield* Effect.exit(Effect.raceFirst(handler(build), keepAlive(lease, leaseDuration)))
+    yield* patiently(
+      Exit.match(outcome, {
+        onSuccess: (result) => finish(lifecycle, lease, result),
+        onFailure: (cause) => fail(lifecycle, lease, cause)
+      })
+    )
+  }).pipe(
+    // A fiber that is forked where nothing may interrupt cannot be interrupted either, unless it says so itself. What
+    // comes after it must not be, or a job whose fiber had not begun yet would not be given back.
+    Effect.interruptible,
+    Effect.onInterrupt(() => Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => Effect.ignore(jobs.release(lease)))),
+    Effect.catchAll((error) => Effect.logWarning(`job ${lease.jobId}: ${error.message}`)),
+    Effect.withSpan("BuildWorker.work", { captureStackTrace: false, attributes: { "job.id": lease.jobId } }),
+    Effect.uninterruptible
+  )
+
+/** A report is worth waiting for a lock: without it the whole build is done again. */
+const patiently = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.retry(effect, {
+    while: (error) => error._tag === "PersistenceError",
+    schedule: Schedule.exponential("100 millis").pipe(Schedule.jittered, Schedule.intersect(Schedule.recurs(5)))
+  })
+
+/** Sends signs of life until the lease is lost. One that could not be sent is no loss: the next may come in time. */
+const keepAlive = (lease: Lease, leaseDuration: Duration.Duration) =>
+  Effect.gen(function*() {
+    const jobs = yield* WorkspaceBuildJobRepo
+    yield* Effect.sleep(Duration.times(leaseDuration, 1 / 3))
+    yield* jobs.heartbeat(lease, leaseDuration).pipe(
+      Effect.catchTag("PersistenceError", (error) => Effect.logWarning(`heartbeat of job ${lease.jobId}: ${error.message}`)),
+      Effect.catchTag("InvalidInput", Effect.die)
+    )
+  }).pipe(Effect.forever)
+
+const finish = (lifecycle: SandboxLifecycle["Type"], lease: Lease, result: typeof BuildFinished.Encoded) =>
+  lifecycle.finishBuild(lease, result).pipe(
+    // The handler gave what is no result of a build. It would give the same again.
+    Effect.catchTag("InvalidInput", ({ message }) =>
+      lifecycle.failBuild(lease, { errorMessage: message, errorCode: "invalid-result", retryable: false }))
+  )
+
+const fail = (lifecycle: SandboxLifecycle["Type"], lease: Lease, cause: Cause.Cause<BuildFailure | LeaseLost>) => {
+  const error = Cause.failureOption(cause)
+  // What a defect says may hold anything; it is the handler's to log.
+  if (Option.isNone(error)) return lifecycle.failBuild(lease, { errorMessage: "the build handler died", errorCode: "handler-died" })
+  if (error.value._tag === "LeaseLost") return Effect.fail(error.value)
+  const { errorCode, errorMessage, retryable } = error.value
+  return lifecycle.failBuild(lease, { errorMessage, errorCode, retryable }).pipe(
+    // Too long, say. That it failed is known all the same.
+    Effect.catchTag("InvalidInput", ({ message }) => lifecycle.failBuild(lease, { errorMessage: message, errorCode: "invalid-failure", retryable }))
+  )
+}

@@ -5,16 +5,16 @@
  * The operations of a worker carry its lease. A worker that lost it, or whose sandbox was stopped meanwhile, is told
  * so and writes nothing.
  */
-import { SqlClient } from "@effect/sql"
+import type { SqlClient } from "@effect/sql"
 import { Context, type Duration, type Effect, Layer } from "effect"
 import type { Lease, WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
-import { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo.js"
+import type { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo.js"
 import type { Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
 import type { SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
-import { SandboxAttemptRepo } from "../domain/sandbox/SandboxAttemptRepo.js"
+import type { SandboxAttemptRepo } from "../domain/sandbox/SandboxAttemptRepo.js"
 import type { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance.js"
-import { SandboxRepo } from "../domain/sandbox/SandboxRepo.js"
-import { SandboxRuntimeInstanceRepo } from "../domain/sandbox/SandboxRuntimeInstanceRepo.js"
+import type { SandboxRepo } from "../domain/sandbox/SandboxRepo.js"
+import type { SandboxRuntimeInstanceRepo } from "../domain/sandbox/SandboxRuntimeInstanceRepo.js"
 import type {
   IdempotencyConflict,
   InvalidInput,
@@ -48,7 +48,8 @@ export interface SandboxLifecycleService {
    *
    * Fails with `InvalidInput` for a spec or field out of shape, with `IdempotencyConflict` when the key stands for
    * another request, with `ReferenceNotFound` when the owner, repository, profile or requester does not exist or the
-   * profile is another owner's, with `NotFound` when what the key stands for was deleted.
+   * profile is another owner's, with `NotFound` when the attempt or the job that the key stands for was deleted. A
+   * sandbox that is deleted takes its keys along.
    */
   readonly launch: (
     request: typeof LaunchSandbox.Encoded
@@ -79,7 +80,8 @@ export interface SandboxLifecycleService {
    * A worker has built and published the image, and may have launched the runtime: the job has succeeded; once the
    * runtime is running, too, the attempt has succeeded and the sandbox is ready. A repeat returns the same.
    *
-   * Fails with `LeaseLost` when the lease is not the current one, with `InvalidInput` for a result out of shape.
+   * Fails with `LeaseLost` when the lease is not the current one, or when the attempt has ended: its job is cancelled
+   * then, and what was launched is to be torn down. Fails with `InvalidInput` for a result out of shape.
    */
   readonly finishBuild: (
     lease: Lease,
@@ -98,11 +100,14 @@ export interface SandboxLifecycleService {
   ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
 
   /**
-   * What the runtime adapter answered to a launch: under a lease, or later for an attempt. Once it is running and the
-   * image is built, the attempt has succeeded and the sandbox is ready.
+   * What the runtime adapter answered to a launch: under a lease, or later for an attempt. Attempt and sandbox are
+   * running; once the runtime is running and the image is built, the attempt has succeeded and the sandbox is ready. An
+   * answer about another resource is that of another launch, and replaces what was known; `pending` after `running` came
+   * late, and changes nothing.
    *
    * Fails with `LeaseLost` under a lease that is not the current one, with `NotFound` when there is no such attempt,
-   * with `InvalidTransition` when a stop was asked for or the attempt has failed: what was launched is to be torn down.
+   * with `InvalidTransition` when a stop was asked for or the attempt has failed: what was launched is to be torn down;
+   * with `InvalidInput` for an answer out of shape.
    */
   readonly recordRuntime: (
     target: Lease | SandboxAttemptId,
@@ -113,7 +118,8 @@ export interface SandboxLifecycleService {
    * Ends an attempt that is not ready yet: attempt and job are cancelled, the runtime and the sandbox stopped. A
    * stopped sandbox is returned as it is.
    *
-   * Fails with `NotFound`, or with `InvalidTransition` when the sandbox is ready (stop it) or has failed.
+   * Fails with `NotFound`, with `InvalidTransition` when the sandbox is ready (stop it) or has failed, with
+   * `InvalidInput` for a reason out of shape.
    */
   readonly cancel: (
     request: { readonly sandboxId: SandboxId; readonly reason: string }
@@ -147,7 +153,9 @@ export interface SandboxLifecycleService {
   /**
    * What has to be done when nobody does it, up to `limit` jobs at a time: expired leases are reaped; runs whose job has
    * failed or was cancelled apart from them end with it; runs whose image is built but whose runtime was not reported
-   * within `runtimeDeadline` fail. To be called again and again, as `BuildWorker` does.
+   * to run within `runtimeDeadline` fail. To be called again and again, as `BuildWorker` does.
+   *
+   * Fails with `InvalidInput` for a limit that is not a whole number from 1 to 1,000.
    */
   readonly supervise: (
     request: { readonly limit: number; readonly runtimeDeadline: Duration.DurationInput }

@@ -10,14 +10,14 @@ import type { Sandbox } from "../domain/sandbox/Sandbox.js"
 import { type SandboxAttempt, type SandboxAttemptSnapshot, SandboxAttemptTriggerType } from "../domain/sandbox/SandboxAttempt.js"
 import type { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance.js"
 import { RepositoryId } from "../domain/source/Repository.js"
-import { enumeration, Label, Name } from "../internal/columns.js"
+import { enumeration, Name } from "../internal/columns.js"
 import { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 
 /** What a caller asks for: a sandbox of an owner, the spec of its workspace, and where its image is published. */
 export const LaunchSandbox = Schema.Struct({
   ownerUserId: UserId,
-  name: Label,
+  name: Name,
   spec: UserWorkspaceSpec,
   /** The spec with the profile applied; left out, it is the spec itself. It is what gets built. */
   resolvedSpec: Schema.optional(UserWorkspaceSpec),

@@ -1,117 +1,100 @@
 /**
  * How an attempt goes on: what workers report under their lease, and what runtimes report.
  */
-import { DateTime, Effect, Option } from "effect"
+import { DateTime, Effect, Either, Option } from "effect"
 import type { Lease, WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
 import type { SandboxAttempt, SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
 import { InvalidTransition, LeaseLost, NotFound } from "../Errors.js"
 import { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
-import { endRun } from "./endings.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 import { impossible, input, operation } from "./operation.js"
+import { goesOn, makeRuns } from "./runs.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
 import { type Build, BuildFinished } from "./SandboxViews.js"
 
 type Operations = Pick<SandboxLifecycleService, "beginBuild" | "finishBuild" | "failBuild" | "recordRuntime">
 
 export const makeBuildOperations = (repositories: Repositories): Operations => {
-  const { attempts, jobs, runtimes, sandboxes, sql } = repositories
+  const { attempts, jobs, runtimes, sql } = repositories
+  const { endRun, runOf, settle, start } = makeRuns(repositories)
 
-  /** The sandbox of an attempt, if the attempt is its latest: an older one says nothing about the sandbox any more. */
-  const sandboxOf = (attempt: SandboxAttempt) =>
-    Effect.map(sandboxes.findByAttemptId(attempt.id), Option.filter((sandbox) => Option.contains(sandbox.latestRunId, attempt.id)))
-
-  /** The attempt runs, and with it a sandbox that waited for it. */
-  const start = (attempt: SandboxAttempt) =>
-    Effect.gen(function*() {
-      const running = yield* attempts.markRunning({ id: attempt.id })
-      const sandbox = yield* sandboxOf(attempt)
-      return {
-        attempt: running,
-        sandbox: Option.isSome(sandbox) && sandbox.value.status === "queued"
-          ? Option.some(yield* sandboxes.setStatus({ id: sandbox.value.id, status: "running" }))
-          : sandbox
-      }
-    })
-
-  /** Once the image is built and the runtime runs, the attempt has succeeded and its sandbox is ready. */
-  const settle = (job: WorkspaceBuildJob, attempt: SandboxAttempt) =>
-    Effect.gen(function*() {
-      const runtime = yield* runtimes.findByAttemptId(attempt.id)
-      const runs = Option.exists(runtime, ({ status }) => status === "running")
-      if (job.status !== "succeeded" || !runs || Option.isSome(attempt.stopRequestedAt)) return
-      const { sandbox } = yield* start(attempt)
-      yield* attempts.markSucceeded({ id: attempt.id })
-      if (Option.isSome(sandbox) && sandbox.value.status === "running") {
-        yield* sandboxes.setStatus({ id: sandbox.value.id, status: "ready" })
-      }
-      yield* jobs.markSettled(job.id)
-    })
-
+  /** What the adapter answered to the launch for a run that was not asked to stop. */
   const report = (attempt: SandboxAttempt, launched: RuntimeAdapterLaunchResult) =>
     Effect.gen(function*() {
-      const launchedAt = yield* DateTime.now
-      return yield* runtimes.upsert({ ...launched, runId: attempt.id, launchedAt })
-    })
+      const { id: runId } = attempt
+      const known = yield* runtimes.findByAttemptId(runId)
+      const up = Option.filter(known, ({ status }) => status === "pending" || status === "running")
+      const same = Option.filter(up, ({ resourceId }) => Option.getOrElse(resourceId, () => launched.resourceId) === launched.resourceId)
+      // The launch has got further since: this answer came late.
+      if (Option.isSome(same) && same.value.status === "running" && launched.status === "pending") return same.value
+      // Another resource is another launch, by the next worker perhaps: nothing of the last one stays.
+      if (Option.isSome(up) && Option.isNone(same)) yield* runtimes.upsert({ runId, status: "stopped" })
+      const launchedAt = Option.isSome(Option.flatMap(same, (instance) => instance.launchedAt)) ? undefined : yield* DateTime.now
+      return yield* runtimes.upsert({ ...launched, runId, launchedAt })
+    }).pipe(impossible("InvalidTransition", "ReferenceNotFound"))
 
-  const runOf = (job: WorkspaceBuildJob) =>
-    Option.match(job.runId, { onNone: () => Effect.succeedNone, onSome: attempts.findById })
+  /** The job under the lease and its run; none when the run has ended or is to, and then the job is cancelled. */
+  const held = (lease: Lease) =>
+    Effect.gen(function*() {
+      const job = yield* jobs.getByLease(lease)
+      const run = yield* runOf(job)
+      if (Option.isNone(run) || goesOn(run.value)) return Option.some({ job, run })
+      yield* endRun(yield* jobs.cancel({ id: job.id, reason: "the attempt it was for has ended" }))
+      return Option.none()
+    }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"))
 
-  const isLive = ({ status }: SandboxAttempt) => status === "queued" || status === "running"
+  /** Tells a worker that it worked in vain. Outside the transaction, so that the cancellation is kept. */
+  const orLost = (lease: Lease) => <A, E>(effect: Effect.Effect<Option.Option<A>, E>) =>
+    Effect.flatMap(effect, Option.match({
+      onNone: () => new LeaseLost({ jobId: lease.jobId, workerId: lease.workerId, reason: "cancelled" }),
+      onSome: Effect.succeed
+    }))
 
   return {
     beginBuild: (lease) =>
       Effect.gen(function*() {
-        const job = yield* jobs.getByLease(lease)
-        const run = yield* runOf(job)
+        const claimed = yield* held(lease)
+        if (Option.isNone(claimed)) return Option.none<Build>()
+        const { job, run } = claimed.value
         if (Option.isNone(run)) return Option.some<Build>({ lease, job, attempt: run, sandbox: Option.none(), snapshot: Option.none() })
-        if (!isLive(run.value) || Option.isSome(run.value.stopRequestedAt)) {
-          yield* jobs.cancel({ id: job.id, reason: "the attempt it was for has ended" })
-          yield* jobs.markSettled(job.id)
-          return Option.none<Build>()
-        }
         const { attempt, sandbox } = yield* start(run.value)
         return Option.some<Build>({ lease, job, attempt: Option.some(attempt), sandbox, snapshot: yield* attempts.findSnapshot(attempt.id) })
-      }).pipe(
-        impossible("NotFound", "InvalidTransition", "InvalidInput"),
-        operation(sql, "beginBuild", { "job.id": lease.jobId }),
-        // Outside the transaction, so that the cancellation is kept.
-        Effect.flatMap(Option.match({
-          onNone: () => new LeaseLost({ jobId: lease.jobId, workerId: lease.workerId, reason: "cancelled" }),
-          onSome: Effect.succeed
-        }))
-      ),
+      }).pipe(operation(sql, "beginBuild", { "job.id": lease.jobId }), orLost(lease)),
 
     finishBuild: (lease, result) =>
       Effect.gen(function*() {
         const { runtime } = yield* input("finishBuild", BuildFinished)(result)
         const { runtime: _, ...success } = result
+        // A lease that has ended may still be the one of the first call: that is for `succeed` to say.
+        const claimed = yield* Effect.either(held(lease))
+        if (Either.isRight(claimed) && Option.isNone(claimed.right)) return Option.none<WorkspaceBuildJob>()
+        if (Either.isLeft(claimed) && claimed.left._tag !== "LeaseLost") return yield* claimed.left
         const job = yield* jobs.succeed(lease, success)
-        const run = yield* runOf(job)
-        if (Option.isSome(run) && isLive(run.value)) {
-          if (runtime !== undefined) yield* impossible("InvalidTransition", "ReferenceNotFound")(report(run.value, runtime))
-          yield* impossible("NotFound", "InvalidTransition")(settle(job, run.value))
-        }
-        return job
-      }).pipe(operation(sql, "finishBuild", { "job.id": lease.jobId })),
+        const run = Option.filter(yield* runOf(job), goesOn)
+        if (Option.isNone(run)) return Option.some(job)
+        if (runtime !== undefined) yield* report(run.value, runtime)
+        yield* settle(run.value)
+        return Option.some(yield* impossible("NotFound")(jobs.getById(job.id)))
+      }).pipe(operation(sql, "finishBuild", { "job.id": lease.jobId }), orLost(lease)),
 
     failBuild: (lease, failure) =>
       Effect.gen(function*() {
         const job = yield* jobs.fail(lease, failure)
-        if (job.status === "failed") yield* endRun(repositories, job)
-        return job
+        if (job.status !== "failed") return job
+        yield* endRun(job)
+        return yield* impossible("NotFound")(jobs.getById(job.id))
       }).pipe(operation(sql, "failBuild", { "job.id": lease.jobId })),
 
     recordRuntime: (target, result) =>
       Effect.gen(function*() {
         const launched = yield* input("recordRuntime", RuntimeAdapterLaunchResult)(result)
         const attempt = yield* attemptOf(target)
-        if (attempt.status === "failed" || attempt.status === "cancelled") {
-          return yield* new InvalidTransition({ entity: "SandboxAttempt", id: attempt.id, from: attempt.status, to: "running" })
+        const { id, status, stopRequestedAt } = attempt
+        if (status === "failed" || status === "cancelled" || Option.isSome(stopRequestedAt)) {
+          return yield* new InvalidTransition({ entity: "SandboxAttempt", id, from: status, to: "running" })
         }
-        const runtime = yield* impossible("ReferenceNotFound")(report(attempt, launched))
-        const job = yield* jobs.findLatestByRunId(attempt.id)
-        if (isLive(attempt) && Option.isSome(job)) yield* impossible("NotFound")(settle(job.value, attempt))
+        const runtime = yield* report(attempt, launched)
+        if (goesOn(attempt)) yield* settle(attempt)
         return runtime
       }).pipe(operation(sql, "recordRuntime"))
   }

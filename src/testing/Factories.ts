@@ -7,25 +7,24 @@
  *
  * @example
  * ```ts
+ * import { expect, it } from "@effect/vitest"
  * import { Effect } from "effect"
  * import { WorkspaceBuildJobRepo } from "@sealant/db"
  * import { Factories, layerTest } from "@sealant/db/testing"
  *
  * const { make } = Factories
  *
- * const program = Effect.gen(function*() {
- *   const ada = yield* make.user({ name: "Ada" })
- *   const sandbox = yield* make.sandbox({ ownerUserId: ada.id, status: "ready" })
- *   const { lease } = yield* make.claimedJob({ workerId: "worker-1", attemptCount: 2 })
- *   const jobs = yield* WorkspaceBuildJobRepo
- *   const job = yield* jobs.heartbeat(lease, "1 minute")
- *   return [sandbox.status, job.attemptCount]
- * })
- *
- * console.log(Effect.runSync(Effect.scoped(Effect.succeed(program.pipe(Effect.provide(layerTest))))))
+ * it.effect("a job that is given back was not tried", () =>
+ *   Effect.gen(function*() {
+ *     const jobs = yield* WorkspaceBuildJobRepo
+ *     const { lease } = yield* make.claimedJob({ workerId: "worker-1", attemptCount: 2 })
+ *     const job = yield* jobs.release(lease)
+ *     expect(job.attemptCount).toBe(1)
+ *   }).pipe(Effect.provide(layerTest)))
  * ```
  */
 import { buildJob, claimedJob } from "./buildJobs.js"
+import { launch } from "./launches.js"
 import {
   issue,
   profile,
@@ -35,10 +34,10 @@ import {
   repositoryProfileRevision,
   user
 } from "./references.js"
-import { attempt, launch, runtimeInstance, sandbox, snapshot } from "./sandboxes.js"
+import { attempt, runtimeInstance, sandbox, snapshot } from "./sandboxes.js"
 
 export type { FactoryError, Given, Made, Plain } from "./rows.js"
-export type { GivenLaunch, MadeLaunch } from "./sandboxes.js"
+export type { GivenLaunch, MadeLaunch } from "./launches.js"
 export { exampleSpec } from "./sandboxes.js"
 
 /** The factories, by the name of what they make. */

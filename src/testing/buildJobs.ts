@@ -4,51 +4,84 @@
 import { DateTime, Effect, Option } from "effect"
 import {
   type ClaimedJob,
+  type LeaseOutcome,
   WorkspaceBuildJob,
   WorkspaceBuildJobId,
   type WorkspaceBuildJobStatus
 } from "../domain/build-job/WorkspaceBuildJob.js"
 import { idOrNew } from "../internal/ids.js"
-import type { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
-import { ensure, factory, type Given, insert, type Made } from "./rows.js"
-import { attempt } from "./sandboxes.js"
-
-/** A specification, as small as one can be. */
-export const exampleSpec: UserWorkspaceSpec = { source: "https://github.com/acme/app", harness: "opencode" }
-
-const leaseMs = 60_000
+import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
+import { attempt, exampleSpec } from "./sandboxes.js"
 
 /**
- * A job in the status that is given, queued and due now if none is. A running one is under lease number `leaseToken`
- * of `workerId` for another minute; the leases that an ended or retried one had have ended accordingly.
+ * A job in the status that is given, `queued` and due now if none is.
+ *
+ * A running one is under lease number `leaseToken` of `workerId` for another minute. One that has ended was tried once;
+ * a queued or cancelled one never, unless `attemptCount` or `leaseToken` says so.
  */
 export const buildJob = (given: Given<WorkspaceBuildJob> = {}): Made<WorkspaceBuildJob> =>
   Effect.gen(function*() {
-    const id = yield* idOrNew(given.id, "job", WorkspaceBuildJobId.make)
+    const id = yield* idOrNew(asId(WorkspaceBuildJobId, given.id), "job", WorkspaceBuildJobId.make)
     yield* ensure("sandbox_attempts", given.runId, (id) => attempt({ id }))
     const now = given.createdAt ?? (yield* DateTime.now)
-    const base = {
-      ...given,
-      id,
-      status: given.status ?? "queued",
-      registryId: given.registryId ?? "registry",
-      repository: given.repository ?? "acme/app",
-      tag: given.tag ?? id,
-      requestPayload: given.requestPayload ?? exampleSpec,
-      availableAt: given.availableAt ?? now,
+    return yield* insert("oci_image_build_jobs", WorkspaceBuildJob, {
+      registryId: "registry",
+      repository: "acme/app",
+      tag: id,
+      requestPayload: exampleSpec,
+      availableAt: now,
       createdAt: now,
-      updatedAt: given.updatedAt ?? now
-    }
-    return yield* insert("oci_image_build_jobs", WorkspaceBuildJob, { ...leased(base, now), ...ended(base, now), ...base })
+      updatedAt: now,
+      ...columnsOf(given, now),
+      ...given,
+      id
+    })
   }).pipe(factory("buildJob"))
 
 /** A running job, and the lease that it is under. */
-export const claimedJob = (given: Omit<Given<WorkspaceBuildJob>, "status"> = {}): Effect.Effect<
-  ClaimedJob,
-  Effect.Effect.Error<Made<never>>,
-  Effect.Effect.Context<Made<never>>
-> =>
+export const claimedJob = (given: Omit<Given<WorkspaceBuildJob>, "status"> = {}): Made<ClaimedJob> =>
   Effect.map(buildJob({ ...given, status: "running" }), (job) => ({
     job,
     lease: { jobId: job.id, workerId: Option.getOrElse(job.workerId, () => ""), token: job.leaseToken }
   }))
+
+const minutePerLease = { minutes: 1 }
+
+const outcomes: Readonly<Record<WorkspaceBuildJobStatus, LeaseOutcome | undefined>> = {
+  queued: "retried",
+  running: undefined,
+  succeeded: "succeeded",
+  failed: "failed",
+  cancelled: "cancelled"
+}
+
+/** What the status asks of the other columns. */
+const columnsOf = (given: Given<WorkspaceBuildJob>, now: DateTime.Utc): Given<WorkspaceBuildJob> => {
+  const status = given.status ?? "queued"
+  const neverTried = status === "queued" || status === "cancelled"
+  const attemptCount = given.attemptCount ?? (neverTried ? 0 : 1)
+  const leaseToken = given.leaseToken ?? attemptCount
+  const leaseOutcome = outcomes[status]
+  const startedAt = given.startedAt ?? now
+  return {
+    status,
+    attemptCount,
+    maxAttempts: Math.max(3, status === "queued" ? attemptCount + 1 : attemptCount),
+    leaseToken,
+    ...(leaseToken > 0 ? { startedAt } : {}),
+    ...(leaseToken > 0 && leaseOutcome !== undefined ? { leaseOutcome } : {}),
+    ...(leaseToken > 0 && status !== "queued" ? { workerId: "worker", claimedAt: now } : {}),
+    ...(status === "running" ? { leaseExpiresAt: DateTime.add(now, minutePerLease) } : {}),
+    ...(status === "succeeded" || status === "failed" || status === "cancelled" ? { finishedAt: startedAt } : {}),
+    ...(status === "succeeded" ? published : {}),
+    ...(status === "failed" ? { errorMessage: "the build failed" } : {}),
+    ...(status === "cancelled" ? { cancelReason: "not wanted any more" } : {})
+  }
+}
+
+const published = {
+  executorId: "executor",
+  publishedReference: "registry.example.com/acme/app:latest",
+  publishedDigestReference: "registry.example.com/acme/app@sha256:0",
+  publishedDigest: "sha256:0"
+}

@@ -3,25 +3,15 @@
  * time.
  */
 import { SqlClient } from "@effect/sql"
-import type { LibsqlClient } from "@effect/sql-libsql"
 import { Clock, Effect, Layer } from "effect"
 import { migrations as record } from "../../migrations/index.js"
 import * as Database from "../Database.js"
-import { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo.js"
-import { SandboxAttemptRepo } from "../domain/sandbox/SandboxAttemptRepo.js"
-import { SandboxRepo } from "../domain/sandbox/SandboxRepo.js"
-import { SandboxRuntimeInstanceRepo } from "../domain/sandbox/SandboxRuntimeInstanceRepo.js"
 import { createLedger } from "../internal/migrationLedger.js"
 import { checkRecord } from "../internal/migrationRecord.js"
+import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
-export type TestServices =
-  | SqlClient.SqlClient
-  | LibsqlClient.LibsqlClient
-  | SandboxRepo
-  | SandboxAttemptRepo
-  | SandboxRuntimeInstanceRepo
-  | WorkspaceBuildJobRepo
+export type TestServices = Database.Services | Sandboxes.Services
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -37,20 +27,13 @@ const migrate = Effect.gen(function*() {
   const now = yield* Clock.currentTimeMillis
   yield* sql.withTransaction(Effect.gen(function*() {
     yield* createLedger
-    const [connection] = yield* SqlClient.TransactionConnection
+    const [connection] = yield* Effect.flatten(Effect.serviceOption(SqlClient.TransactionConnection))
     for (const statement of statements) yield* connection.executeUnprepared(statement, [], undefined)
     yield* sql`
       INSERT INTO sealant_migrations (migration_id, name, checksum, created_at)
       SELECT value ->> 'id', value ->> 'label', value ->> 'checksum', ${now} FROM json_each(${applied})`
   }))
 }).pipe(Effect.withTracerEnabled(false), Effect.orDie)
-
-const repositories = Layer.mergeAll(
-  SandboxRepo.layer,
-  SandboxAttemptRepo.layer,
-  SandboxRuntimeInstanceRepo.layer,
-  WorkspaceBuildJobRepo.layer
-)
 
 /**
  * All services on an empty database in memory: the real engine and the real schema, ready in milliseconds, a new one
@@ -73,7 +56,7 @@ const repositories = Layer.mergeAll(
  *   }).pipe(Effect.provide(layerTest)))
  * ```
  */
-export const layerTest: Layer.Layer<TestServices> = repositories.pipe(
+export const layerTest: Layer.Layer<TestServices> = Sandboxes.layer.pipe(
   Layer.provideMerge(Layer.effectDiscard(migrate)),
   Layer.provideMerge(Database.layerMemory)
 )

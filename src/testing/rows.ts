@@ -51,6 +51,10 @@ const stored = (row: Readonly<Record<string, unknown>>) =>
     ])
   )
 
+/** The id that a test gives as plain text. */
+export const asId = <Id extends string>(id: { readonly make: (id: string) => Id }, given: string | undefined): Id | undefined =>
+  given === undefined ? undefined : id.make(given)
+
 /** Makes the row of this id, unless it is there. */
 export const ensure = <E>(
   table: string,

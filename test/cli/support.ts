@@ -2,7 +2,7 @@
  * Runs `sealant-db`: in a process of its own, or in this one with a console that keeps what is printed.
  */
 import { NodeContext } from "@effect/platform-node"
-import { ConfigProvider, Console, Effect } from "effect"
+import { ConfigProvider, type Console, Effect } from "effect"
 import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"

@@ -22,7 +22,7 @@ afterEach(() => rmSync(directory, { recursive: true }))
 const next = (by: number) => String(Object.keys(migrations).length + by).padStart(4, "0")
 
 const recordOf = async (): Promise<Record<string, string>> => {
-  const module: { readonly migrations: Record<string, string> } = await import(/* @vite-ignore */ `${join(directory, "index.ts")}?${Math.random()}`)
+  const module: { readonly migrations: Record<string, string> } = await import(/* @vite-ignore */ join(directory, "index.ts"))
   return module.migrations
 }
 

@@ -1,5 +1,8 @@
 /**
  * Query plans: which statements an effect runs, and what the planner makes of them.
+ *
+ * Explain on a database in a file: there it happens on the reading connection. The binding leaves an explained write open,
+ * which on the one connection of a database in memory is in the way of the next commit.
  */
 import { SqlClient, Statement } from "@effect/sql"
 import { Effect } from "effect"

@@ -7,7 +7,7 @@
  * - A job is tried at most `maxAttempts` times. A lease that expires counts as a try, one that is released does not.
  * - A claim costs the same at any depth of the queue: it walks the first entries of partial indexes over live jobs.
  */
-import { SqlClient } from "@effect/sql"
+import type { SqlClient } from "@effect/sql"
 import { Context, Layer } from "effect"
 import type { DateTime, Duration, Effect, Option } from "effect"
 import type {
@@ -61,7 +61,7 @@ export interface WorkspaceBuildJobService {
    * Gives the job that has been due longest: queued and available, or running under a lease that has expired. None
    * when nothing is due. A due job with no attempts left is failed (`attempts-exhausted`) and never handed out.
    *
-   * Fails with `InvalidInput` for an empty worker id or a lease that is not positive and finite.
+   * Fails with `InvalidInput` for an empty worker id or a lease that is shorter than 1 ms or longer than 100 years.
    */
   readonly claimNext: (
     request: ClaimRequest

@@ -29,6 +29,9 @@ const longestBackoffMs = 5 * 60_000
 
 const maxBatch = 1000
 
+// Enough for any work; and the end of the lease stays an instant that a `DateTime` can hold.
+const longestLeaseMs = 100 * 365 * 24 * 60 * 60_000
+
 const encodeResult = Schema.encodeSync(Schema.parseJson(OsExecutorCompileResult))
 
 const columns = columnList(WorkspaceBuildJob)
@@ -95,10 +98,11 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
     })
 
   /** The lease is not the current one: a second look, which says why, or finds that the same call was answered before. */
-  const whyLost = ({ jobId, token, workerId }: Lease, repeats: ReadonlyArray<LeaseOutcome>) =>
+  const whyLost = (lease: Lease, repeats: ReadonlyArray<LeaseOutcome>) =>
     Effect.gen(function*() {
+      const { jobId, token, workerId } = lease
       const found = yield* jobs.first(sql.unsafe(byIdText, [jobId]))
-      if (Option.isSome(found) && isRepeat(found.value, token, repeats)) return found.value
+      if (Option.isSome(found) && isRepeat(found.value, lease, repeats)) return found.value
       const reason = Option.match(found, { onNone: () => "not-found" as const, onSome: lossOf(token) })
       return yield* new LeaseLost({ jobId, workerId, reason })
     })
@@ -173,9 +177,10 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
 const isCurrent = (job: WorkspaceBuildJob, { token, workerId }: Lease) =>
   job.status === "running" && job.leaseToken === token && Option.contains(job.workerId, workerId)
 
-/** The same call by the same lease has been answered before. */
-const isRepeat = (job: WorkspaceBuildJob, token: number, repeats: ReadonlyArray<LeaseOutcome>) =>
-  job.leaseToken === token && Option.exists(job.leaseOutcome, (outcome) => repeats.includes(outcome))
+/** The same call by the same lease has been answered before. A job that went back to the queue names no worker. */
+const isRepeat = (job: WorkspaceBuildJob, { token, workerId }: Lease, repeats: ReadonlyArray<LeaseOutcome>) =>
+  job.leaseToken === token && Option.getOrElse(job.workerId, () => workerId) === workerId
+  && Option.exists(job.leaseOutcome, (outcome) => repeats.includes(outcome))
 
 const lossOf = (token: number) => (job: WorkspaceBuildJob): LeaseLostReason => {
   if (job.leaseToken !== token || Option.isNone(job.leaseOutcome)) return "superseded"
@@ -195,9 +200,9 @@ const byDue = (a: ClaimedJob, b: ClaimedJob) =>
 
 const positiveMs = (method: string, field: string, given: Duration.DurationInput): Effect.Effect<number, InvalidInput> => {
   const millis = Math.round(Duration.toMillis(given))
-  return Number.isSafeInteger(millis) && millis > 0
+  return millis >= 1 && millis <= longestLeaseMs
     ? Effect.succeed(millis)
-    : Effect.fail(new InvalidInput({ operation: `${service}.${method}`, issues: [`${field}: must be at least 1 ms, and finite`] }))
+    : Effect.fail(new InvalidInput({ operation: `${service}.${method}`, issues: [`${field}: must be at least 1 ms, and at most 100 years`] }))
 }
 
 export const countOf = (method: string, limit: number): Effect.Effect<number, InvalidInput> =>

@@ -29,7 +29,7 @@ const { input, read, write } = operations("WorkspaceBuildJobRepo", "WorkspaceBui
 
 const dueText = `
   SELECT count(*) AS count, min(iif(status = 'queued', available_at, lease_expires_at)) AS oldest
-  FROM oci_image_build_jobs WHERE ${dueCondition}`
+  FROM oci_image_build_jobs WHERE ${dueCondition} AND attempt_count < max_attempts`
 
 const encodeSpec = Schema.encodeSync(UserWorkspaceSpec)
 

@@ -3,7 +3,19 @@
  */
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { Count, enumeration, idOf, Json, JsonObject, Name, optional, OptionalJson, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import {
+  Count,
+  enumeration,
+  idOf,
+  Json,
+  JsonObject,
+  Name,
+  optional,
+  OptionalJson,
+  OptionalTimestamp,
+  Prose,
+  Timestamp
+} from "../../internal/columns.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
 import { WorkspaceBlueprint } from "../../payloads/WorkspaceBlueprint.js"

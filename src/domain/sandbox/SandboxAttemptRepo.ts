@@ -91,7 +91,9 @@ export interface SandboxAttemptService {
     end: typeof AttemptEnd.Encoded
   ) => Effect.Effect<SandboxAttempt, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
-  /** queued or running → cancelled, with the reason; the reason of the first call stands. In all else as `markSucceeded`. */
+  /**
+   * queued or running → cancelled, with the reason; the reason of the first call stands. In all else as `markSucceeded`.
+   */
   readonly markCancelled: (
     cancellation: typeof AttemptCancellation.Encoded
   ) => Effect.Effect<SandboxAttempt, NotFound | InvalidTransition | InvalidInput | PersistenceError>

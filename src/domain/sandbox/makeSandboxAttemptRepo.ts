@@ -67,7 +67,12 @@ export const make = Effect.gen(function*() {
   /** The index of what narrows most: few attempts are of one issue, and an owner's list costs what that owner has. */
   const walksOf = ({ issueId, ownerUserId, repositoryId, statuses }: Filter) =>
     issueId !== undefined
-      ? [[...along("issue_id", issueId), ...aside("owner_user_id", ownerUserId), ...aside("repository_id", repositoryId), ...asideIn("status", statuses)]]
+      ? [[
+        ...along("issue_id", issueId),
+        ...aside("owner_user_id", ownerUserId),
+        ...aside("repository_id", repositoryId),
+        ...asideIn("status", statuses)
+      ]]
       : ownerUserId === undefined && repositoryId !== undefined
       ? [[...along("repository_id", repositoryId), ...asideIn("status", statuses)]]
       : walksByStatus(sql, statuses, [...along("owner_user_id", ownerUserId), ...aside("repository_id", repositoryId)])
@@ -107,7 +112,10 @@ export const make = Effect.gen(function*() {
       return yield* filter.sandboxId === undefined ? page(filter, start) : pageOfSandbox(filter.sandboxId, filter, start)
     }).pipe(read("list"))
 
-  /** Moves an attempt from where `to` can be entered; says why when it is not there. What is there already stays as it is. */
+  /**
+   * Moves an attempt from where `to` can be entered, or says why it did not move. One that is in `to` already stays as it
+   * is.
+   */
   const move = (
     id: SandboxAttemptId,
     to: SandboxAttemptStatus,
@@ -201,7 +209,9 @@ export const make = Effect.gen(function*() {
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
         const asked = yield* attempts.first(sql`
-          UPDATE sandbox_attempts SET stop_requested_at = coalesce(stop_requested_at, ${now}), updated_at = ${now}
+          UPDATE sandbox_attempts SET
+            stop_requested_at = coalesce(stop_requested_at, ${now}),
+            updated_at = iif(stop_requested_at IS NULL, ${now}, updated_at)
           WHERE id = ${id}
           RETURNING ${columns}`)
         return yield* Option.match(asked, {

@@ -11,7 +11,15 @@ import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
 import { conditionsOf, SandboxFilter, walk, walksByStatus } from "./filters.js"
-import { CreateSandbox, LinkAttempt, Sandbox, SandboxId, SandboxRunLink, SandboxStatus, sandboxTransitions } from "./Sandbox.js"
+import {
+  CreateSandbox,
+  LinkAttempt,
+  Sandbox,
+  SandboxId,
+  SandboxRunLink,
+  SandboxStatus,
+  sandboxTransitions
+} from "./Sandbox.js"
 import type { SandboxService } from "./SandboxRepo.js"
 
 const { input, read, write } = operations("SandboxRepo", "Sandbox")
@@ -46,7 +54,11 @@ export const make = Effect.gen(function*() {
     const live = includeArchived ? [] : [sql`archived_at IS NULL`]
     return ownerUserId === undefined && repositoryId !== undefined
       ? [[...along("repository_id", repositoryId), ...asideIn("status", statuses), ...live]]
-      : walksByStatus(sql, statuses, [...along("owner_user_id", ownerUserId), ...aside("repository_id", repositoryId), ...live])
+      : walksByStatus(sql, statuses, [
+        ...along("owner_user_id", ownerUserId),
+        ...aside("repository_id", repositoryId),
+        ...live
+      ])
   }
 
   const list: SandboxService["list"] = (request) =>
@@ -65,7 +77,8 @@ export const make = Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       const inserted = yield* sql`
         INSERT INTO sandbox_run_links (sandbox_id, run_id, relation, linked_at)
-        SELECT sandboxes.id, sandbox_attempts.id, ${relation}, ${now} FROM sandboxes JOIN sandbox_attempts USING (owner_user_id)
+        SELECT sandboxes.id, sandbox_attempts.id, ${relation}, ${now}
+        FROM sandboxes JOIN sandbox_attempts USING (owner_user_id)
         WHERE sandboxes.id = ${sandboxId} AND sandbox_attempts.id = ${attemptId}
         ON CONFLICT DO NOTHING
         RETURNING run_id`
@@ -183,7 +196,8 @@ export const make = Effect.gen(function*() {
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
         return yield* sandboxes.first(sql`
-          UPDATE sandboxes SET archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
+          UPDATE sandboxes SET
+            archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
           WHERE id = ${id} RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
       }).pipe(read("archive", { "sandbox.id": id })),
 

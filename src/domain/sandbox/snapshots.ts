@@ -26,19 +26,19 @@ export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<Sandbo
   const insert = (snapshot: typeof SetSnapshot.Type) =>
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
-      const { blueprintPayload, profileConfigSnapshot, repositoryProfileConfigSnapshot, resolvedSpecPayload, userSpecPayload } = encode(snapshot)
+      const content = encode(snapshot)
       const inserted = yield* snapshots.first(sql`
         INSERT INTO sandbox_attempt_snapshots (run_id, user_spec_payload, resolved_spec_payload, blueprint_payload,
           profile_config_snapshot, repository_profile_config_snapshot, created_at)
-        VALUES (${snapshot.runId}, ${JSON.stringify(userSpecPayload)}, ${JSON.stringify(resolvedSpecPayload)},
-          ${JSON.stringify(blueprintPayload)}, ${jsonOrNull(profileConfigSnapshot)},
-          ${jsonOrNull(repositoryProfileConfigSnapshot)}, ${now})
+        VALUES (${snapshot.runId}, ${JSON.stringify(content.userSpecPayload)},
+          ${JSON.stringify(content.resolvedSpecPayload)}, ${JSON.stringify(content.blueprintPayload)},
+          ${jsonOrNull(content.profileConfigSnapshot)}, ${jsonOrNull(content.repositoryProfileConfigSnapshot)}, ${now})
         ON CONFLICT (run_id) DO NOTHING
         RETURNING ${columns}`)
       if (Option.isSome(inserted)) return inserted.value
 
       const kept = yield* byRunId(snapshot.runId)
-      return Option.isSome(kept) && contentOf(kept.value) === canonicalJson(encode(snapshot))
+      return Option.isSome(kept) && contentOf(kept.value) === canonicalJson(content)
         ? kept.value
         : yield* new AlreadyExists({ entity: "SandboxAttemptSnapshot", constraint: "sandbox_attempt_snapshots.run_id" })
     })

@@ -4,14 +4,11 @@ import { SandboxId, SandboxStatus, sandboxTransitions } from "../../../src/domai
 import { SandboxAttemptId } from "../../../src/domain/sandbox/SandboxAttempt.js"
 import { SandboxAttemptRepo } from "../../../src/domain/sandbox/SandboxAttemptRepo.js"
 import { SandboxRepo } from "../../../src/domain/sandbox/SandboxRepo.js"
-import { ada, badNames, eve, layers, pages, type Services, shell } from "./support.js"
+import { ada, badNames, eve, layers, pages, type Services, shell, tagOf } from "./support.js"
 
 const own = { name: "one", ownerUserId: ada }
 const gone = SandboxId.make("gone")
 const goneRun = SandboxAttemptId.make("gone")
-
-const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.map(Effect.either(effect), (outcome) => outcome._tag === "Left" ? outcome.left._tag : "ok")
 
 const millis = (instant: Option.Option<DateTime.Utc>) => Option.map(instant, ({ epochMillis }) => epochMillis)
 

@@ -10,12 +10,9 @@ import {
   sandboxRuntimeTransitions
 } from "../../../src/domain/sandbox/SandboxRuntimeInstance.js"
 import { SandboxRuntimeInstanceRepo } from "../../../src/domain/sandbox/SandboxRuntimeInstanceRepo.js"
-import { ada, badNames, layers, pages, type Services, shell } from "./support.js"
+import { ada, badNames, layers, pages, type Services, shell, tagOf } from "./support.js"
 
 const gone = SandboxAttemptId.make("gone")
-
-const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.map(Effect.either(effect), (outcome) => outcome._tag === "Left" ? outcome.left._tag : "ok")
 
 const at = (millis: number) => DateTime.unsafeMake(millis)
 
@@ -25,7 +22,7 @@ const details = { adapter: "docker", resourceId: "c1", reference: "r1", endpoint
 
 const detailsOf = ({ adapter, endpoint, errorCode, errorMessage, finishedAt, launchedAt, reference, resourceId }: SandboxRuntimeInstance) =>
   Object.fromEntries(
-    Object.entries({
+    Object.entries<Option.Option<string | number>>({
       adapter,
       resourceId,
       reference,
@@ -193,7 +190,6 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { adapter: "vm" as "docker" },
           { finishedAt: at(5) },
           { launchedAt: at(-1) },
-          { launchedAt: at(0.5) },
           { launchedAt: 5 as unknown as DateTime.Utc },
           { status: "failed", finishedAt: at(-5) },
           ...Object.values(badNames).flatMap((text) => [{ runId: text }, { resourceId: text }, { reference: text }, { endpoint: text }, { errorCode: text }]),
@@ -233,7 +229,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           ])
         })
         const running = (yield* repo.listByStatus({ status: "running", limit: 500 })).items.map(({ runId }) => runId)
-        expect(running).toEqual(runIds.filter((_, index) => index % 5 !== 0).reverse())
+        expect(running).toEqual(runIds.filter((_, index) => index % 5 !== 0).toReversed())
         const seen = (yield* pages((page) => repo.listByStatus({ status: "running", ...page }), 4, meanwhile)).map(({ runId }) => runId)
         expect(new Set(seen).size).toBe(seen.length)
         const left = (yield* repo.listByStatus({ status: "running", limit: 500 })).items.map(({ runId }) => runId)

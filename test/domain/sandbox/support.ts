@@ -30,7 +30,7 @@ const repositories = Layer.mergeAll(SandboxRepo.layer, SandboxAttemptRepo.layer,
 export type Services = SandboxRepo | SandboxAttemptRepo | SandboxRuntimeInstanceRepo | SqlClient.SqlClient
 
 /** The repositories over a database that has two users, a repository with a profile, an issue, and a profile of each user. */
-export const layers: Readonly<Record<string, Layer.Layer<Services>>> = {
+export const layers = {
   memory: Layer.provideMerge(Layer.merge(repositories, seed), databaseLayers.memory),
   file: Layer.provideMerge(Layer.merge(repositories, seed), databaseLayers.file)
 }
@@ -60,6 +60,10 @@ export const pages = <A, E, R>(
     }
     return items
   })
+
+/** The tag of the error that the effect fails with, or `ok`. */
+export const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.map(Effect.either(effect), (outcome) => outcome._tag === "Left" ? outcome.left._tag : "ok")
 
 /** Names that no table takes. */
 export const badNames = { empty: "", huge: "x".repeat(1_000_000), nul: "a\0b", surrogate: "a\uD800b" }

@@ -1,0 +1,70 @@
+/**
+ * Database files with jobs in them, written past the code under measure: by plain SQL, through a connection of its own.
+ */
+import Database from "libsql"
+import { migrations } from "../../migrations/index.js"
+import { jobRequest, newRequests, type JobRequest, seededId } from "./jobs.js"
+import { predecessorTable } from "./predecessorTable.js"
+
+/** `sealant`: our tables with their CHECKs, triggers and indexes; `predecessor`: the job table as drizzle's users have it. */
+export type Tables = "sealant" | "predecessor"
+
+const texts: Readonly<Record<Tables, ReadonlyArray<string>>> = {
+  sealant: Object.values(migrations),
+  predecessor: [predecessorTable]
+}
+
+const insertText = `
+  INSERT INTO oci_image_build_jobs (id, status, registry_id, repository, tag, request_payload, request_fingerprint,
+    idempotency_key, available_at, created_at, updated_at)
+  VALUES (?1, 'queued', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8)`
+
+/** Creates a file with so many due jobs. */
+export const createFile = (file: string, tables: Tables, jobs: number): void => {
+  const database = new Database(file)
+  database.exec("PRAGMA journal_mode = wal; PRAGMA synchronous = normal")
+  for (const text of texts[tables]) database.exec(text)
+  const now = Date.now()
+  insertAll(database, Array.from({ length: jobs }, (_, index) => ({
+    id: seededId(index),
+    request: jobRequest(index),
+    dueAt: now - jobs + index
+  })))
+  database.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+  database.close()
+}
+
+/** A second connection to a contestant's file: feeds the queue, and counts what is done. */
+export const openFeeder = (file: string) => {
+  const database = new Database(file, { timeout: 5000 })
+  const done = database.prepare("SELECT count(*) AS done FROM oci_image_build_jobs WHERE status = 'succeeded'")
+  let fed = 0
+  return {
+    feed: (count: number) => {
+      const now = Date.now()
+      insertAll(database, newRequests(count).map((request) => ({ id: `job_fed_${fed++}`, request, dueAt: now })))
+      // Or the first batch to come would pay for these pages at its checkpoint.
+      database.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+    },
+    done: () => (done.all([]) as Array<{ readonly done: number }>)[0]?.done ?? 0,
+    close: () => {
+      database.close()
+    }
+  }
+}
+
+interface Seeded {
+  readonly id: string
+  readonly request: JobRequest
+  readonly dueAt: number
+}
+
+const insertAll = (database: Database.Database, jobs: ReadonlyArray<Seeded>) => {
+  const insert = database.prepare(insertText)
+  database.exec("BEGIN IMMEDIATE")
+  for (const { dueAt, id, request } of jobs) {
+    const { idempotencyKey, registryId, repository, requestPayload, tag } = request
+    insert.run([id, registryId, repository, tag, JSON.stringify(requestPayload), "0".repeat(64), idempotencyKey, dueAt])
+  }
+  database.exec("COMMIT")
+}

@@ -1,0 +1,99 @@
+/**
+ * `@sealant/db`: the persistence layer of a control plane that runs AI coding agents in sandboxes, as Effect services
+ * over one libSQL database.
+ */
+export * as Database from "./Database.js"
+export * as Migrations from "./Migrations.js"
+export * as Sandboxes from "./Sandboxes.js"
+
+export {
+  AlreadyExists,
+  Forbidden,
+  IdempotencyConflict,
+  InvalidInput,
+  InvalidTransition,
+  LeaseLost,
+  LeaseLostReason,
+  NotFound,
+  PersistenceError,
+  PersistenceErrorReason,
+  ReferenceNotFound,
+  SequenceConflict
+} from "./Errors.js"
+export type { Page, PageRequest } from "./internal/page.js"
+export type { StateMachine } from "./internal/transitions.js"
+
+export { UserId } from "./domain/auth/User.js"
+export { IssueId } from "./domain/issue-workflow/Issue.js"
+export { ProfileRevisionId } from "./domain/profile/Profile.js"
+export { RepositoryProfileRevisionId } from "./domain/profile/RepositoryProfile.js"
+export { RepositoryId } from "./domain/source/Repository.js"
+
+export {
+  CreateSandbox,
+  LinkAttempt,
+  Sandbox,
+  SandboxId,
+  SandboxRunLink,
+  SandboxRunRelation,
+  SandboxStatus,
+  sandboxTransitions
+} from "./domain/sandbox/Sandbox.js"
+export {
+  AttemptCancellation,
+  AttemptEnd,
+  AttemptStart,
+  QueueAttempt,
+  SandboxAttempt,
+  SandboxAttemptId,
+  SandboxAttemptSnapshot,
+  SandboxAttemptStatus,
+  sandboxAttemptTransitions,
+  SandboxAttemptTriggerType,
+  SetSnapshot
+} from "./domain/sandbox/SandboxAttempt.js"
+export {
+  RuntimeReport,
+  SandboxRuntimeAdapter,
+  SandboxRuntimeInstance,
+  SandboxRuntimeStatus,
+  sandboxRuntimeTransitions
+} from "./domain/sandbox/SandboxRuntimeInstance.js"
+export { SandboxAttemptFilter, SandboxFilter } from "./domain/sandbox/filters.js"
+export { SandboxAttemptRepo, type SandboxAttemptService } from "./domain/sandbox/SandboxAttemptRepo.js"
+export { SandboxRepo, type SandboxService } from "./domain/sandbox/SandboxRepo.js"
+export { SandboxRuntimeInstanceRepo, type SandboxRuntimeInstanceService } from "./domain/sandbox/SandboxRuntimeInstanceRepo.js"
+
+export {
+  attemptsExhausted,
+  type ClaimedJob,
+  defaultMaxAttempts,
+  EnqueueJob,
+  JobFailure,
+  JobSuccess,
+  Lease,
+  LeaseOutcome,
+  type QueueStats,
+  WorkspaceBuildJob,
+  WorkspaceBuildJobId,
+  WorkspaceBuildJobStatus,
+  workspaceBuildJobTransitions
+} from "./domain/build-job/WorkspaceBuildJob.js"
+export { type ClaimRequest, WorkspaceBuildJobRepo, type WorkspaceBuildJobService } from "./domain/build-job/WorkspaceBuildJobRepo.js"
+
+export * as BuildWorker from "./lifecycle/BuildWorker.js"
+export { SandboxLifecycle, type SandboxLifecycleService } from "./lifecycle/SandboxLifecycle.js"
+export {
+  type Build,
+  BuildFailed,
+  BuildFinished,
+  type Launch,
+  LaunchSandbox,
+  type SandboxDetail,
+  SandboxStatusView,
+  type SandboxView,
+  type Supervision
+} from "./lifecycle/SandboxViews.js"
+
+// The documents that rows hold. They stand in a folder of their own because browsers take them without the engine.
+export * from "./payloads/index.js"

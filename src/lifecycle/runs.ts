@@ -1,0 +1,98 @@
+/**
+ * How one run moves, together with its sandbox: it starts, succeeds, or ends. What the operations are made of.
+ */
+import { DateTime, Effect, Option } from "effect"
+import type { WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
+import type { SandboxAttempt } from "../domain/sandbox/SandboxAttempt.js"
+import type { Repositories } from "./makeSandboxLifecycle.js"
+import { impossible } from "./operation.js"
+
+/** Whether the run has not ended. */
+export const isLive = ({ status }: SandboxAttempt) => status === "queued" || status === "running"
+
+/** Whether the run has neither ended nor been asked to. */
+export const goesOn = (attempt: SandboxAttempt) => isLive(attempt) && Option.isNone(attempt.stopRequestedAt)
+
+export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) => {
+  /** The run of a job, if it belongs to one. */
+  const runOf = (job: WorkspaceBuildJob) =>
+    Option.match(job.runId, { onNone: () => Effect.succeedNone, onSome: attempts.findById })
+
+  /** The sandbox of an attempt, if the attempt is its latest: an older one says nothing about the sandbox any more. */
+  const sandboxOf = (attempt: SandboxAttempt) =>
+    Effect.map(sandboxes.findByAttemptId(attempt.id), Option.filter((sandbox) => Option.contains(sandbox.latestRunId, attempt.id)))
+
+  /** A run that goes on runs, and with it a sandbox that waited for it. */
+  const start = (attempt: SandboxAttempt) =>
+    Effect.gen(function*() {
+      const running = yield* attempts.markRunning({ id: attempt.id })
+      const sandbox = yield* sandboxOf(attempt)
+      return {
+        attempt: running,
+        sandbox: Option.isSome(sandbox) && sandbox.value.status === "queued"
+          ? Option.some(yield* sandboxes.setStatus({ id: sandbox.value.id, status: "running" }))
+          : sandbox
+      }
+    }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"))
+
+  /**
+   * A run that goes on and of which something was reported: it runs; once its image is built, if it has a job for one,
+   * and its runtime is running, it has succeeded, and its sandbox is ready.
+   */
+  const settle = (attempt: SandboxAttempt) =>
+    Effect.gen(function*() {
+      const { sandbox } = yield* start(attempt)
+      const job = yield* jobs.findLatestByRunId(attempt.id)
+      const runtime = yield* runtimes.findByAttemptId(attempt.id)
+      const built = Option.isNone(job) || job.value.status === "succeeded"
+      if (!built || !Option.exists(runtime, ({ status }) => status === "running")) return
+      yield* attempts.markSucceeded({ id: attempt.id })
+      if (Option.isSome(sandbox) && sandbox.value.status === "running") {
+        yield* sandboxes.setStatus({ id: sandbox.value.id, status: "ready" })
+      }
+      if (Option.isSome(job)) yield* jobs.markSettled(job.value.id)
+    }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"))
+
+  /** The live run of a job, if the job is the run's latest: an older one says nothing about the run any more. */
+  const liveRunOf = (job: WorkspaceBuildJob) =>
+    Effect.gen(function*() {
+      const attempt = Option.filter(yield* runOf(job), isLive)
+      if (Option.isNone(attempt)) return attempt
+      const latest = yield* jobs.findLatestByRunId(attempt.value.id)
+      return Option.exists(latest, ({ id }) => id === job.id) ? attempt : Option.none()
+    })
+
+  /**
+   * Ends the run of a job that has ended: attempt, runtime, and the sandbox if the attempt is its latest. A run that has
+   * ended already, or has a newer job, stays as it is. Says whether it ended one.
+   */
+  const endRun = (job: WorkspaceBuildJob) =>
+    Effect.gen(function*() {
+      const attempt = yield* liveRunOf(job)
+      if (Option.isSome(attempt)) yield* endAttempt(attempt.value, job)
+      yield* jobs.markSettled(job.id)
+      return Option.isSome(attempt)
+    }).pipe(impossible("NotFound", "InvalidTransition", "ReferenceNotFound", "InvalidInput"))
+
+  const endAttempt = (attempt: SandboxAttempt, job: WorkspaceBuildJob) =>
+    Effect.gen(function*() {
+      const { id, stopRequestedAt } = attempt
+      const cancelled = job.status === "cancelled" || Option.isSome(stopRequestedAt)
+      if (cancelled) {
+        yield* attempts.markCancelled({ id, cancelReason: Option.getOrElse(job.cancelReason, () => "a stop was asked for") })
+      } else {
+        // What fails has run: a job may run out of attempts before any worker has begun.
+        yield* attempts.markRunning({ id })
+        yield* attempts.markFailed({ id })
+      }
+      const runtime = yield* runtimes.findByAttemptId(id)
+      if (Option.exists(runtime, ({ status }) => status === "pending" || status === "running")) {
+        yield* runtimes.upsert({ runId: id, status: "stopped", finishedAt: yield* DateTime.now })
+      }
+      const sandbox = yield* sandboxOf(attempt)
+      if (Option.isNone(sandbox) || sandbox.value.status === "stopped" || sandbox.value.status === "failed") return
+      yield* sandboxes.setStatus({ id: sandbox.value.id, status: cancelled ? "stopped" : "failed" })
+    })
+
+  return { runOf, liveRunOf, start, settle, endRun }
+}

@@ -1,0 +1,57 @@
+/**
+ * A whole launch, as `SandboxLifecycle` would have left it.
+ */
+import { Effect } from "effect"
+import type { WorkspaceBuildJob, WorkspaceBuildJobStatus } from "../domain/build-job/WorkspaceBuildJob.js"
+import type { Sandbox, SandboxStatus } from "../domain/sandbox/Sandbox.js"
+import type { SandboxAttempt, SandboxAttemptSnapshot } from "../domain/sandbox/SandboxAttempt.js"
+import { buildJob } from "./buildJobs.js"
+import { factory, type Given, type Made } from "./rows.js"
+import { attempt, sandbox, snapshot } from "./sandboxes.js"
+
+/** What a test says of the parts of a launch. The status of the job is the default of the others'. */
+export interface GivenLaunch {
+  readonly sandbox?: Omit<Given<Sandbox>, "latestRunId">
+  readonly attempt?: Omit<Given<SandboxAttempt>, "ownerUserId">
+  readonly snapshot?: Omit<Given<SandboxAttemptSnapshot>, "runId">
+  readonly job?: Omit<Given<WorkspaceBuildJob>, "runId">
+}
+
+/** The parts of a launch. */
+export interface MadeLaunch {
+  readonly sandbox: Sandbox
+  readonly attempt: SandboxAttempt
+  readonly snapshot: SandboxAttemptSnapshot
+  readonly job: WorkspaceBuildJob
+}
+
+/**
+ * A sandbox, its attempt, the snapshot of that, and its build job, all of one owner. How far the job is tells how far
+ * the others are, where nothing else is given: a launch whose job has succeeded is ready.
+ */
+export const launch = (given: GivenLaunch = {}): Made<MadeLaunch> =>
+  Effect.gen(function*() {
+    const status = given.job?.status ?? "queued"
+    const ofOwner = given.sandbox?.ownerUserId === undefined ? {} : { ownerUserId: given.sandbox.ownerUserId }
+    const run = yield* attempt({ status, ...given.attempt, ...ofOwner })
+    return {
+      attempt: run,
+      sandbox: yield* sandbox({
+        status: statuses[status],
+        ...given.sandbox,
+        ownerUserId: run.ownerUserId,
+        latestRunId: run.id
+      }),
+      snapshot: yield* snapshot({ ...given.snapshot, runId: run.id }),
+      job: yield* buildJob({ ...given.job, runId: run.id })
+    }
+  }).pipe(factory("launch"))
+
+/** What the status of the job makes of the sandbox. */
+const statuses: Readonly<Record<WorkspaceBuildJobStatus, SandboxStatus>> = {
+  queued: "queued",
+  running: "running",
+  succeeded: "ready",
+  failed: "failed",
+  cancelled: "stopped"
+}

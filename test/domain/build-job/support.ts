@@ -1,0 +1,107 @@
+/**
+ * What the suites of the queue share: the queue over each database, and the shortest ways to its states.
+ */
+import { SqlClient } from "@effect/sql"
+import { DateTime, Effect, Layer, Option } from "effect"
+import { Factories } from "@sealant/db/testing"
+import { type ClaimedJob, type Lease, type WorkspaceBuildJob, WorkspaceBuildJobId } from "../../../src/domain/build-job/WorkspaceBuildJob.js"
+import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import type { LeaseLostReason } from "../../../src/Errors.js"
+import type { Page, PageRequest } from "../../../src/internal/page.js"
+import { databaseLayers } from "../../support/database.js"
+
+export type Services = WorkspaceBuildJobRepo | SqlClient.SqlClient
+
+/** The queue over each database: what the suites, which are functions of a layer, are run on. */
+export const layers = {
+  memory: Layer.provideMerge(WorkspaceBuildJobRepo.layer, databaseLayers.memory),
+  file: Layer.provideMerge(WorkspaceBuildJobRepo.layer, databaseLayers.file)
+}
+
+export const gone = WorkspaceBuildJobId.make("gone")
+
+export const at = (millis: number) => DateTime.unsafeMake(millis)
+
+export const millis = (instant: Option.Option<DateTime.Utc>) => Option.getOrNull(instant)?.epochMillis ?? null
+
+/** What to enqueue, with what a test says of it. */
+export const request = {
+  registryId: "registry",
+  repository: "acme/app",
+  tag: "latest",
+  requestPayload: { source: "https://github.com/acme/app", harness: "opencode", env: { A: "1", B: "2" } }
+} as const
+
+export const success = {
+  executorId: "executor",
+  publishedReference: "registry/acme/app:latest",
+  publishedDigestReference: "registry/acme/app@sha256:1",
+  publishedDigest: "sha256:1"
+} as const
+
+export const failure = { errorMessage: "the build failed", errorCode: "build-failed" } as const
+
+/** One minute of worker one. */
+export const claimant = { workerId: "one", leaseDuration: "1 minute" } as const
+
+/** Enqueues a job of this id, due now. */
+export const enqueue = (id: string, given: object = {}) =>
+  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => Effect.map(jobs.enqueue({ ...request, id, ...given }), ({ job }) => job))
+
+/** Claims the job of this id for a minute, and fails the test when it cannot be had. */
+export const claim = (id: string, workerId = "one"): Effect.Effect<ClaimedJob, unknown, WorkspaceBuildJobRepo> =>
+  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
+    Effect.flatten(jobs.claimById({ ...claimant, workerId, id: WorkspaceBuildJobId.make(id) })))
+
+/** A job of this id under a new lease. */
+export const leased = (id: string, given: object = {}) => Effect.zipRight(enqueue(id, given), claim(id))
+
+/** Why the lease is lost for whoever does this; `ok` when it is not. */
+export const lossOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<LeaseLostReason | string, never, R> =>
+  Effect.match(effect, {
+    onSuccess: () => "ok",
+    onFailure: (error) => error._tag === "LeaseLost" && "reason" in error ? String(error.reason) : error._tag
+  })
+
+/** The tag of the error that the effect fails with, or `ok`. */
+export const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.match(effect, { onSuccess: () => "ok", onFailure: (error) => error._tag })
+
+/** What a worker can say under a lease, by the name of the method. */
+export const underLease = (lease: Lease) =>
+  Effect.map(WorkspaceBuildJobRepo, (jobs) => ({
+    getByLease: jobs.getByLease(lease),
+    heartbeat: jobs.heartbeat(lease, "1 minute"),
+    succeed: jobs.succeed(lease, success),
+    fail: jobs.fail(lease, failure),
+    release: jobs.release(lease)
+  }))
+
+export const idsOf = (jobs: ReadonlyArray<WorkspaceBuildJob>): ReadonlyArray<string> => jobs.map(({ id }) => id)
+
+/** Runs a statement past the repository, as a person in a shell would. */
+export const shell = (text: string, ...params: ReadonlyArray<unknown>) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text, params))
+
+/** All items of a list, in pages of the given length; `between` runs before each page but the first. */
+export const pages = <A, E, R>(
+  list: (request: PageRequest) => Effect.Effect<Page<A>, E, R>,
+  limit: number,
+  between: Effect.Effect<unknown, E, R> = Effect.void
+) =>
+  Effect.gen(function*() {
+    const first = yield* list({ limit })
+    const items = [...first.items]
+    for (let { nextCursor } = first; Option.isSome(nextCursor);) {
+      yield* between
+      const page = yield* list({ limit, cursor: nextCursor.value })
+      items.push(...page.items)
+      nextCursor = page.nextCursor
+    }
+    return items
+  })
+
+/** Names that no table takes. */
+export const badNames = { empty: "", huge: "x".repeat(1_000_000), nul: "a\0b", surrogate: "a\uD800b" }
+
+export const { make } = Factories

@@ -1,0 +1,55 @@
+/**
+ * The examples in the docstrings of the kit: compiled and run here, and compared with what stands there.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { readFileSync } from "node:fs"
+import { PersistenceError } from "../../src/Errors.js"
+import { SandboxId } from "../../src/domain/sandbox/Sandbox.js"
+import { SandboxRepo } from "../../src/domain/sandbox/SandboxRepo.js"
+import { WorkspaceBuildJobRepo } from "../../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import { Factories, layerTest } from "@sealant/db/testing"
+
+const { make } = Factories
+
+const busy = Layer.mock(SandboxRepo, {
+  getById: () => Effect.fail(new PersistenceError({ operation: "SandboxRepo.getById", reason: "Busy", cause: "SQLITE_BUSY" }))
+})
+
+it.effect("a stub fails as it is told", () =>
+  Effect.gen(function*() {
+    const sandboxes = yield* SandboxRepo
+    expect(yield* Effect.flip(sandboxes.getById(SandboxId.make("any")))).toMatchObject({ reason: "Busy" })
+  }).pipe(Effect.provide(busy)))
+
+it.effect("a stopped sandbox can be queued again", () =>
+  Effect.gen(function*() {
+    const sandboxes = yield* SandboxRepo
+    const { id } = yield* Factories.make.sandbox({ status: "stopped" })
+    const queued = yield* sandboxes.setStatus({ id, status: "queued" })
+    expect(queued.status).toBe("queued")
+  }).pipe(Effect.provide(layerTest)))
+
+it.effect("a job that is given back was not tried", () =>
+  Effect.gen(function*() {
+    const jobs = yield* WorkspaceBuildJobRepo
+    const { lease } = yield* make.claimedJob({ workerId: "worker-1", attemptCount: 2 })
+    const job = yield* jobs.release(lease)
+    expect(job.attemptCount).toBe(1)
+  }).pipe(Effect.provide(layerTest)))
+
+describe("docstrings", () => {
+  const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8")
+  const here = read("./examples.test.ts")
+  for (const file of ["index.ts", "layerTest.ts", "Factories.ts"]) {
+    it(`what ${file} shows is what is run here`, () => {
+      const text = read(`../../src/testing/${file}`).replaceAll(/^ \* ?/gm, "")
+      const examples = Array.from(text.matchAll(/```ts\n([\s\S]*?)```/g), ([, code = ""]) =>
+        code.split("\n").filter((line) => !line.startsWith("import ")).join("\n").trim())
+      expect(examples.length).toBeGreaterThan(0)
+      for (const example of examples) {
+        for (const part of example.split("\n\n")) expect(here).toContain(part)
+      }
+    })
+  }
+})
