@@ -94,7 +94,7 @@ const program = (filePath: string) =>
     const readyAt = yield* Clock.currentTimeMillis
 
     const { items } = yield* lifecycle.list({ ownerUserId, limit: 500 })
-    const details = yield* Effect.forEach([...items].reverse(), ({ sandbox }) => lifecycle.getDetail({ ownerUserId, id: sandbox.id }))
+    const details = yield* Effect.forEach(items.toReversed(), ({ sandbox }) => lifecycle.getDetail({ ownerUserId, id: sandbox.id }))
     const story = { details, workers: [killed, other], killed, startedAt, killedAt }
     yield* timeline(story)
     yield* balance(story)

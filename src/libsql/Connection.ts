@@ -46,7 +46,11 @@ export class Connection {
   private opened: Database.Database | undefined
   private statements = new Map<string, Prepared>()
 
-  constructor(private readonly options: ConnectionOptions) {}
+  /** How often this connection has committed. */
+  commits = 0
+
+  /** `onCommit` is called after each commit. */
+  constructor(private readonly options: ConnectionOptions, private readonly onCommit: () => void = () => undefined) {}
 
   /** Opens the connection if it is not open. What fails here is tried again at the next use. */
   open(): Database.Database {
@@ -64,6 +68,13 @@ export class Connection {
   /** Runs text that takes no parameters and gives no rows. The only safe way to take the write lock. */
   exec(sql: string): void {
     this.open().exec(sql)
+  }
+
+  /** Commits what was begun. Throws what the engine says, and leaves the transaction open then. */
+  commit(): void {
+    this.exec("COMMIT")
+    this.commits++
+    this.onCommit()
   }
 
   /** Runs one statement to its end, through the statement cache. */

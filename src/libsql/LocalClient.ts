@@ -5,6 +5,7 @@
  * the event loop, `transaction()` never rejects, and reads see every answered write.
  */
 import { monotonicMs, pause } from "./backoff.js"
+import { Changes } from "./Changes.js"
 import { type Client, type InStatement, type ResultSet, statementOf, toResultSet } from "./Client.js"
 import { Connection, inspect, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
@@ -22,9 +23,13 @@ export interface LocalOptions {
   readonly synchronous: "full" | "normal"
 }
 
+// How soon a commit of another process is noticed by whoever waits for one.
+const otherProcessesMs = 10
+
 export class LocalClient implements Client, Driver {
   readonly client: Client = this
   readonly protocol = "file"
+  readonly changes: Changes
   closed = false
   private readonly writer: Connection
   private readonly reader: Connection
@@ -35,10 +40,22 @@ export class LocalClient implements Client, Driver {
   constructor(private readonly options: LocalOptions) {
     const { path, synchronous } = options
     this.inMemory = path === ":memory:"
-    this.writer = new Connection({ path, synchronous, role: "writer" })
+    this.changes = new Changes({ version: () => this.version(), pollMs: otherProcessesMs })
+    this.writer = new Connection({ path, synchronous, role: "writer" }, () => this.changes.look())
     // Every connection to `:memory:` is a database of its own, so there the writer reads, too.
     this.reader = this.inMemory ? this.writer : new Connection({ path, synchronous, role: "reader" })
     this.queue = new WriteQueue(this.writer, options.busyTimeoutMs)
+  }
+
+  /** Changes with every commit: this process counts its own, and the engine tells the reader of all others. */
+  private version(): string {
+    try {
+      const [row] = this.inMemory ? [] : this.reader.run("PRAGMA data_version", []).rows
+      return `${this.writer.commits} ${String(row?.["data_version"])}`
+    } catch {
+      // What keeps it from being read will be told to whoever looks at the data.
+      return "unknown"
+    }
   }
 
   /** Opens both connections, waiting for a lock as long as a statement would. */

@@ -63,7 +63,7 @@ export class LocalTransaction implements Transaction {
     if (this.lost !== undefined) throw this.lost.error
     if (this.closed) throw over()
     try {
-      if (this.release !== undefined) this.connection.exec("COMMIT")
+      if (this.release !== undefined) this.connection.commit()
     } finally {
       // A COMMIT that failed leaves the transaction open, with the write lock.
       this.close()

@@ -12,6 +12,7 @@ import { SqlClient, type SqlConnection, SqlError, Statement } from "@effect/sql"
 import { LibsqlClient } from "@effect/sql-libsql"
 import { Context, Effect, Exit, Layer, Option, Stream } from "effect"
 import { type Client, toResultSet } from "./Client.js"
+import * as Changes from "./Changes.js"
 import type { Result } from "./Connection.js"
 
 /** One level of a transaction: the outermost, or a savepoint in the level above. */
@@ -39,6 +40,7 @@ export interface TransactionTarget extends Target {
 export interface Driver extends Target {
   readonly begin: () => TransactionTarget
   readonly client: Client
+  readonly changes: Changes.Changes
 }
 
 /** Gives `SqlClient` and `LibsqlClient` on an open client. Closing that client is up to who opened it. */
@@ -51,6 +53,7 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
         compiler: Statement.makeCompilerSqlite(),
         spanAttributes: [["db.system.name", "sqlite"]]
       })
+      Changes.register(sql, driver.changes)
       const libsql: LibsqlClient.LibsqlClient = Object.assign(sql, {
         [LibsqlClient.TypeId]: LibsqlClient.TypeId as LibsqlClient.TypeId,
         config: { liveClient: driver.client },

@@ -165,7 +165,7 @@ export class WriteQueue {
       if (entry.apart) break
     }
     try {
-      this.connection.exec("COMMIT")
+      this.connection.commit()
     } catch (error) {
       rollback(this.connection)
       return this.afterLosing(answers.length, error)

@@ -6,6 +6,7 @@
  */
 import { createClient } from "@libsql/client"
 import { Redacted } from "effect"
+import { Changes, unknowable } from "./Changes.js"
 import type { Result, Row } from "./Connection.js"
 import { DriverError } from "./DriverError.js"
 import type { Driver, TransactionTarget } from "./SqlClient.js"
@@ -22,6 +23,7 @@ export const openRemote = (
   const client = createClient({ url, ...(authToken === undefined ? {} : { authToken: Redacted.value(authToken) }) })
   return {
     client: client as unknown as Driver["client"],
+    changes: new Changes(unknowable),
     run: (sql, values) => execute(client, sql, values),
     begin: () => new RemoteTransaction(() => client.transaction("write"))
   }

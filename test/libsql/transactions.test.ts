@@ -1,9 +1,11 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, type Scope } from "effect"
+import { Connection } from "../../src/libsql/Connection.js"
 import { openMemory } from "../../src/libsql/openLocal.js"
 import * as Sql from "../../src/libsql/SqlClient.js"
-import { codeOf, codeOfFailure, directory, newPath, ours, rival, sqlOf } from "./support.js"
+import { WriteQueue } from "../../src/libsql/WriteQueue.js"
+import { codeOf, codeOfFailure, newPath, ours, rival, sqlOf } from "./support.js"
 
 const memory = Effect.acquireRelease(Effect.promise(openMemory), (client) => Effect.promise(() => client.shutdown()))
 
@@ -251,20 +253,23 @@ describe("a transaction that waits for the lock", () => {
       yield* sql.withTransaction(insert(sql, 3))
       expect(yield* numbers(sql)).toEqual([3])
     }))
+})
 
-  it.scopedLive("reports what keeps it from beginning, whatever it is", () =>
+describe("WriteQueue", () => {
+  it.scopedLive("reports what keeps it from beginning, and mends a connection that is left inside a transaction", () =>
     Effect.gen(function*() {
-      const path = `${yield* directory}/a.sqlite`
-      const client = yield* ours(path)
-      const sql = yield* withTable(Effect.succeed(client))
-      // As after a fault of the engine: the connection is inside a transaction that nobody holds.
-      client.begin().close()
-      const stuck = client.begin()
-      yield* Effect.promise(() => stuck.execute("INSERT INTO t VALUES (1)"))
-      yield* Effect.promise(() => stuck.rollback())
-      yield* sql.withTransaction(insert(sql, 2))
-      expect(yield* numbers(sql)).toEqual([2])
-      const failure = Effect.tryPromise({ try: () => stuck.execute("SELECT 1"), catch: codeOf })
-      expect(yield* Effect.flip(failure)).toBe("SEALANT_TRANSACTION_OVER")
+      const connection = yield* Effect.acquireRelease(
+        Effect.sync(() => new Connection({ path: ":memory:", role: "writer", synchronous: "full" })),
+        (connection) => Effect.sync(() => connection.close())
+      )
+      connection.exec("CREATE TABLE t (n); BEGIN; INSERT INTO t VALUES (1)")
+      const queue = new WriteQueue(connection, 1000)
+      const insert = Effect.tryPromise({ try: () => queue.statement("INSERT INTO t VALUES (?)", [2]), catch: codeOf })
+      expect(yield* Effect.all([Effect.flip(insert), Effect.flip(insert)], { concurrency: "unbounded" })).toEqual(["SQLITE_ERROR", "SQLITE_ERROR"])
+      yield* insert
+      expect(connection.run("SELECT n FROM t", []).rows).toEqual([{ n: 2 }])
+      expect(queue.isIdle).toBe(false)
+      yield* Effect.promise(() => queue.close())
+      expect(queue.isIdle).toBe(true)
     }))
 })

@@ -38,8 +38,9 @@ it.effect("a job that is given back was not tried", () =>
     expect(job.attemptCount).toBe(1)
   }).pipe(Effect.provide(layerTest)))
 
+const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8")
+
 describe("docstrings", () => {
-  const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8")
   const here = read("./examples.test.ts")
   for (const file of ["index.ts", "layerTest.ts", "Factories.ts"]) {
     it(`what ${file} shows is what is run here`, () => {

@@ -76,8 +76,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (let index = 0; index < 25; index++) yield* expiring(`r${String(index).padStart(2, "0")}`, 2 * index + 1)
         yield* TestClock.setTime(39)
         const batch = yield* jobs.claimBatch({ ...claimant, limit: 10 })
-        expect(batch.map(({ job }) => job.id).sort()).toEqual(["q00", "q01", "q02", "q03", "q04", "r00", "r01", "r02", "r03", "r04"])
-        expect(batch.map(({ lease }) => lease.token).sort()).toEqual([1, 1, 1, 1, 1, 2, 2, 2, 2, 2])
+        expect(batch.map(({ job }) => job.id).toSorted()).toEqual(["q00", "q01", "q02", "q03", "q04", "r00", "r01", "r02", "r03", "r04"])
+        expect(batch.map(({ lease }) => lease.token).toSorted()).toEqual([1, 1, 1, 1, 1, 2, 2, 2, 2, 2])
         for (const { job, lease } of batch) {
           expect(lease).toEqual({ jobId: job.id, workerId: "one", token: job.leaseToken })
           expect(millis(job.leaseExpiresAt)).toBe(60_039)
