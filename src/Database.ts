@@ -8,7 +8,8 @@ import type { LibsqlClient } from "@effect/sql-libsql"
 import { Config, Effect, Layer, Option, type Redacted, Schema } from "effect"
 import { type OpenLocalOptions, openLocalFile, openMemory } from "./libsql/openLocal.js"
 import { openRemote } from "./libsql/remote.js"
-import * as Changes from "./libsql/Changes.js"
+import { Changes, unknowable, type Version } from "./libsql/Changes.js"
+import { abilitiesOf } from "./libsql/registry.js"
 import * as Sql from "./libsql/SqlClient.js"
 import type { PersistenceError } from "./Errors.js"
 import { isSqlError, persistenceErrorOf } from "./internal/engineError.js"
@@ -177,14 +178,10 @@ export const transaction = <A, E, R>(
     Effect.catchIf(isSqlError, (error) => Effect.fail(persistenceErrorOf("Database.transaction", error)))
   )
 
-/** A point in the history of a database, to be compared with a later one only. */
-export type Version = Changes.Version
+export type { Version } from "./libsql/Changes.js"
 
 /** Where the history of the database is now, as far as this process has seen. */
-export const version: Effect.Effect<Version, never, SqlClient.SqlClient> = Effect.flatMap(
-  SqlClient.SqlClient,
-  (sql) => Effect.sync(() => Changes.of(sql).version())
-)
+export const version: Effect.Effect<Version, never, SqlClient.SqlClient> = Effect.map(SqlClient.SqlClient, (sql) => changesOf(sql).version())
 
 /**
  * Waits until something was committed after `seen`: at once for a commit of this process, within some 10 ms for one of
@@ -194,6 +191,11 @@ export const version: Effect.Effect<Version, never, SqlClient.SqlClient> = Effec
 export const changedSince = (seen: Version): Effect.Effect<void, never, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
     Effect.async<void>((resume) => {
-      const cancel = Changes.of(sql).wait(seen, () => resume(Effect.void))
+      const cancel = changesOf(sql).wait(seen, () => resume(Effect.void))
       return Effect.sync(cancel)
     }))
+
+// For a client that is none of ours.
+const unknown = new Changes(unknowable)
+
+const changesOf = (sql: SqlClient.SqlClient): Changes => abilitiesOf(sql)?.changes ?? unknown

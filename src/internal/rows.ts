@@ -5,7 +5,8 @@
  * outcome is the same (a property test holds them together), at a fifth of the cost.
  */
 import { SqlClient, type SqlError, Statement } from "@effect/sql"
-import { Context, Data, Effect, Either, FiberRef, Option, ParseResult, Schema, SchemaAST } from "effect"
+import { Data, Effect, Either, Option, ParseResult, Schema, SchemaAST } from "effect"
+import { abilitiesOf } from "../libsql/registry.js"
 import { type ColumnDecoder, ColumnDecoderId, invalid } from "./columns.js"
 
 /** A stored row is not of its declared shape. Names the column, not what stands there. */
@@ -51,20 +52,18 @@ export const joinedRows: Effect.Effect<
 > = Effect.suspend(() => runner)
 
 /**
- * Runs statements on the connection of the transaction that is open, or on the client's own, without the scope and the
- * span that a statement makes for itself: the method has a span already, and the two cost as much as the read. Under a
- * statement transformer (`Statement.setTransformer`) a statement runs as it always does, so that the transformer sees it.
+ * Runs statements without the scope and the span that a statement makes for itself: the method has a span already, and
+ * the two cost as much as the read. On a client that is none of ours, and under a statement transformer
+ * (`Statement.setTransformer`), a statement runs as it always does, so that the transformer sees it.
  */
 const runner = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  const own = yield* Effect.orDie(Effect.scoped(sql.reserve))
+  const execute = abilitiesOf(sql)?.execute
   return (statement: Statement.Statement<Row>): Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError> =>
     Effect.withFiberRuntime((fiber) => {
-      if (Option.isSome(fiber.getFiberRef(Statement.currentTransformer))) return statement
-      const open = Context.getOption(fiber.getFiberRef(FiberRef.currentContext), SqlClient.TransactionConnection)
-      const connection = Option.isSome(open) ? open.value[0] : own
+      if (execute === undefined || Option.isSome(fiber.getFiberRef(Statement.currentTransformer))) return statement
       const [text, params] = statement.compile()
-      return connection.execute(text, params, undefined)
+      return execute(text, params)
     })
 })
 

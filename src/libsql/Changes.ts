@@ -60,22 +60,6 @@ export class Changes {
   }
 }
 
-const feeds = new WeakMap<object, Changes>()
-
-/** Ties the changes of a database to the `SqlClient` on it. */
-export const register = (sql: object, changes: Changes): void => {
-  feeds.set(sql, changes)
-}
-
-/** The changes of the database that a `SqlClient` is on. A client that is none of ours tells nothing: see `unknowable`. */
-export const of = (sql: object): Changes => {
-  const known = feeds.get(sql)
-  if (known !== undefined) return known
-  const changes = new Changes(unknowable)
-  feeds.set(sql, changes)
-  return changes
-}
-
 const unknownMs = 250
 
 /** A source that cannot tell: a quarter of a second later, something may have changed. */

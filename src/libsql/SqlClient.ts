@@ -12,8 +12,9 @@ import { SqlClient, type SqlConnection, SqlError, Statement } from "@effect/sql"
 import { LibsqlClient } from "@effect/sql-libsql"
 import { Context, Effect, Exit, Layer, Option, Stream } from "effect"
 import { type Client, toResultSet } from "./Client.js"
-import * as Changes from "./Changes.js"
+import type { Changes } from "./Changes.js"
 import type { Result } from "./Connection.js"
+import { register } from "./registry.js"
 
 /** One level of a transaction: the outermost, or a savepoint in the level above. */
 interface Level {
@@ -21,9 +22,16 @@ interface Level {
   readonly depth: number
   /** Runs one thing of this level at a time: a statement, or a whole level below. */
   readonly turn: Effect.Semaphore
+  readonly connection: SqlConnection.Connection
 }
 
-class CurrentLevel extends Context.Tag("@sealant/db/libsql/CurrentLevel")<CurrentLevel, Level>() {}
+/**
+ * Where the level of a database stands in the context. Each database has a tag of its own: inside a transaction of one,
+ * another is not in that transaction.
+ */
+type LevelTag = Context.Tag<Level, Level>
+
+let databases = 0
 
 /** What runs statements: a database, or a transaction in it. Answers at once where it can. */
 export interface Target {
@@ -40,7 +48,7 @@ export interface TransactionTarget extends Target {
 export interface Driver extends Target {
   readonly begin: () => TransactionTarget
   readonly client: Client
-  readonly changes: Changes.Changes
+  readonly changes: Changes
 }
 
 /** Gives `SqlClient` and `LibsqlClient` on an open client. Closing that client is up to who opened it. */
@@ -48,44 +56,56 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
   Layer.scopedContext(
     Effect.gen(function*() {
       const driver = yield* open
+      const level: LevelTag = Context.GenericTag<Level>(`@sealant/db/libsql/Level/${databases++}`)
+      const own = connection(driver)
+      const inContext = <A, E>(use: (connection: SqlConnection.Connection) => Effect.Effect<A, E>) =>
+        Effect.contextWithEffect((context: Context.Context<never>) => {
+          const current = Context.getOption(context, level)
+          return use(Option.isSome(current) ? current.value.connection : own)
+        })
       const sql = yield* SqlClient.make({
-        acquirer: Effect.succeed(connection(driver)),
+        acquirer: inContext(Effect.succeed),
         compiler: Statement.makeCompilerSqlite(),
         spanAttributes: [["db.system.name", "sqlite"]]
       })
-      Changes.register(sql, driver.changes)
+      register(sql, {
+        changes: driver.changes,
+        execute: (text, values) => inContext((connection) => connection.execute(text, values, undefined))
+      })
       const libsql: LibsqlClient.LibsqlClient = Object.assign(sql, {
         [LibsqlClient.TypeId]: LibsqlClient.TypeId as LibsqlClient.TypeId,
         config: { liveClient: driver.client },
-        withTransaction: withTransaction(driver)
+        withTransaction: withTransaction(driver, level)
       })
       return Context.make(LibsqlClient.LibsqlClient, libsql).pipe(Context.add(SqlClient.SqlClient, libsql))
     })
   ).pipe(Layer.provide(Reactivity.layer))
 
-const withTransaction = (driver: Driver) => <A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
-  Effect.flatMap(Effect.serviceOption(CurrentLevel), (level): Effect.Effect<A, E | SqlError.SqlError, R> =>
-    Option.isNone(level) ? outermost(driver, body) : nested(level.value, body))
+const withTransaction = (driver: Driver, tag: LevelTag) => <A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
+  Effect.contextWithEffect((context: Context.Context<R>): Effect.Effect<A, E | SqlError.SqlError, R> => {
+    const current = Context.getOption(context, tag)
+    return Option.isNone(current) ? outermost(driver, tag, body) : nested(current.value, tag, body)
+  })
 
-const outermost = <A, E, R>(driver: Driver, body: Effect.Effect<A, E, R>) =>
+const outermost = <A, E, R>(driver: Driver, tag: LevelTag, body: Effect.Effect<A, E, R>) =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const transaction = driver.begin()
-      const exit = yield* Effect.exit(restore(runIn(transaction, 0, body)))
+      const exit = yield* Effect.exit(restore(runIn(transaction, 0, tag, body)))
       if (Exit.isSuccess(exit)) yield* attempt(() => transaction.commit())
       else yield* Effect.ignore(attempt(() => transaction.rollback()))
       return yield* exit
     })
   )
 
-const nested = <A, E, R>({ depth, transaction, turn }: Level, body: Effect.Effect<A, E, R>) => {
+const nested = <A, E, R>({ depth, transaction, turn }: Level, tag: LevelTag, body: Effect.Effect<A, E, R>) => {
   const name = `level_${depth + 1}`
   const move = (statement: string) => attempt(() => transaction.run(`${statement} ${name}`, []))
   return turn.withPermits(1)(
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function*() {
         yield* restore(move("SAVEPOINT"))
-        const exit = yield* Effect.exit(restore(runIn(transaction, depth + 1, body)))
+        const exit = yield* Effect.exit(restore(runIn(transaction, depth + 1, tag, body)))
         // If the engine took the whole transaction back, there is no savepoint, and the commit will say so.
         if (Exit.isFailure(exit)) yield* Effect.ignore(move("ROLLBACK TO"))
         yield* Exit.isFailure(exit) ? Effect.ignore(move("RELEASE")) : move("RELEASE")
@@ -95,13 +115,10 @@ const nested = <A, E, R>({ depth, transaction, turn }: Level, body: Effect.Effec
   )
 }
 
-const runIn = <A, E, R>(transaction: TransactionTarget, depth: number, body: Effect.Effect<A, E, R>) =>
+const runIn = <A, E, R>(transaction: TransactionTarget, depth: number, tag: LevelTag, body: Effect.Effect<A, E, R>) =>
   Effect.mapInputContext(body, (context: Context.Context<R>) => {
     const turn = Effect.unsafeMakeSemaphore(1)
-    return context.pipe(
-      Context.add(SqlClient.TransactionConnection, [connection(transaction, turn), depth]),
-      Context.add(CurrentLevel, { transaction, depth, turn })
-    )
+    return Context.add(context, tag, { transaction, depth, turn, connection: connection(transaction, turn) })
   })
 
 const connection = (target: Target, turn?: Effect.Semaphore): SqlConnection.Connection => {

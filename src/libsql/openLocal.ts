@@ -33,7 +33,7 @@ export const openLocalFile = async (options: OpenLocalOptions): Promise<LocalCli
 const prepareFile = (path: string): void => {
   const directory = dirname(path)
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    makeDirectory(directory)
   } catch (error) {
     throw new Error(`the directory ${directory} cannot be created: ${reasonOf(error)}`, { cause: error })
   }
@@ -58,6 +58,18 @@ const createFile = (path: string): boolean => {
   } catch (error) {
     if (codeOf(error) === "EEXIST") return false
     throw error
+  }
+}
+
+/** Not by `recursive`, which never returns on Node 20 where the file system refuses with "no such file", as /proc does. */
+const makeDirectory = (path: string): void => {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    if (codeOf(error) === "EEXIST" && statSync(path).isDirectory()) return
+    if (codeOf(error) !== "ENOENT" || dirname(path) === path) throw error
+    makeDirectory(dirname(path))
+    mkdirSync(path, { mode: 0o700 })
   }
 }
 

@@ -8,6 +8,7 @@ import { migrations as record } from "../../migrations/index.js"
 import * as Database from "../Database.js"
 import { createLedger } from "../internal/migrationLedger.js"
 import { checkRecord } from "../internal/migrationRecord.js"
+import { abilitiesOf } from "../libsql/registry.js"
 import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
@@ -27,8 +28,8 @@ const migrate = Effect.gen(function*() {
   const now = yield* Clock.currentTimeMillis
   yield* sql.withTransaction(Effect.gen(function*() {
     yield* createLedger
-    const [connection] = yield* Effect.flatten(Effect.serviceOption(SqlClient.TransactionConnection))
-    for (const statement of statements) yield* connection.executeUnprepared(statement, [], undefined)
+    const execute = abilitiesOf(sql)?.execute ?? sql.unsafe
+    for (const statement of statements) yield* execute(statement, [])
     yield* sql`
       INSERT INTO sealant_migrations (migration_id, name, checksum, created_at)
       SELECT value ->> 'id', value ->> 'label', value ->> 'checksum', ${now} FROM json_each(${applied})`

@@ -1,0 +1,25 @@
+/**
+ * What our `SqlClient` can do beyond its interface, for those who hold one.
+ */
+import type { SqlError } from "@effect/sql"
+import type { Effect } from "effect"
+import type { Changes } from "./Changes.js"
+import type { Row } from "./Connection.js"
+
+export interface Abilities {
+  readonly changes: Changes
+  /**
+   * Runs one statement where a statement of the client would run, in the transaction that is open or by itself, without
+   * the scope and the span that a statement makes for itself.
+   */
+  readonly execute: (text: string, values: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
+}
+
+const clients = new WeakMap<object, Abilities>()
+
+export const register = (sql: object, abilities: Abilities): void => {
+  clients.set(sql, abilities)
+}
+
+/** `undefined` for a client that is none of ours. */
+export const abilitiesOf = (sql: object): Abilities | undefined => clients.get(sql)

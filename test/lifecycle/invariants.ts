@@ -1,0 +1,48 @@
+/**
+ * What the tables of the lifecycle must never say together. Each rule finds the rows that break it, of any attempt of any
+ * sandbox: `s` the sandbox, `a` the attempt, `j` its newest job, `r` its runtime.
+ */
+import { Effect } from "effect"
+import { shell } from "./support.js"
+
+const latest = `s.latest_run_id = a.id`
+const live = `a.status IN ('queued', 'running')`
+const jobLive = `j.status IN ('queued', 'running')`
+const up = `coalesce(r.status IN ('pending', 'running'), 0)`
+
+const rules: Readonly<Record<string, string>> = {
+  "an attempt without its snapshot": `NOT EXISTS (SELECT 1 FROM sandbox_attempt_snapshots WHERE run_id = a.id)`,
+  "an attempt without a job": `j.id IS NULL`,
+  "rows of two owners": `a.owner_user_id <> s.owner_user_id`,
+  "an attempt before the latest that goes on": `NOT ${latest} AND (${live} OR ${jobLive} OR ${up})`,
+  "a sandbox that waits, and an attempt that does not": `${latest} AND (s.status = 'queued') <> (a.status = 'queued')`,
+  "a sandbox that is being brought up, and an attempt that does not run": `${latest} AND (s.status = 'running') <> (a.status = 'running')`,
+  "a ready sandbox whose attempt has not succeeded": `${latest} AND s.status = 'ready' AND a.status <> 'succeeded'`,
+  "a ready sandbox without a runtime": `${latest} AND s.status = 'ready' AND coalesce(r.status, 'stopped') = 'stopped'`,
+  "a failed attempt of a sandbox that has not failed": `${latest} AND (s.status = 'failed') <> (a.status = 'failed')`,
+  "a cancelled attempt of a sandbox that is not stopped": `${latest} AND a.status = 'cancelled' AND s.status <> 'stopped'`,
+  "a stopped sandbox that nobody stopped": `${latest} AND s.status = 'stopped' AND a.stop_requested_at IS NULL AND j.status <> 'cancelled'`,
+  "a stop that was asked for, and something that goes on": `a.stop_requested_at IS NOT NULL AND (${live} OR ${jobLive} OR ${up})`,
+  "a job of an attempt that has ended": `${jobLive} AND NOT ${live}`,
+  "an attempt that waits while its image is built": `a.status = 'queued' AND j.status = 'succeeded'`,
+  "a runtime of an attempt that waits or has failed": `${up} AND a.status NOT IN ('running', 'succeeded')`,
+  "a success without an image": `a.status = 'succeeded' AND j.status <> 'succeeded'`,
+  "a failure without a reason": `a.status = 'failed' AND j.status <> 'failed' AND r.status IS NOT 'failed'`,
+  "an ended job of an ended attempt that is not settled": `NOT ${live} AND NOT ${jobLive} AND j.run_settled_at IS NULL`,
+  "a settled job of an attempt that goes on": `${live} AND j.run_settled_at IS NOT NULL`,
+  "a latest attempt that is not the newest": `${latest} AND EXISTS (
+    SELECT 1 FROM sandbox_run_links AS other JOIN sandbox_attempts AS b ON b.id = other.run_id
+    WHERE other.sandbox_id = s.id AND (b.created_at, b.id) > (a.created_at, a.id))`
+}
+
+const broken = `
+  SELECT ${Object.entries(rules).map(([rule, condition]) => `${condition} AS "${rule}"`).join(", ")}
+  FROM sandboxes AS s JOIN sandbox_run_links AS l ON l.sandbox_id = s.id JOIN sandbox_attempts AS a ON a.id = l.run_id
+  LEFT JOIN oci_image_build_jobs AS j ON j.id = (
+    SELECT id FROM oci_image_build_jobs WHERE run_id = a.id ORDER BY created_at DESC, id DESC LIMIT 1)
+  LEFT JOIN sandbox_runtime_instances AS r ON r.run_id = a.id
+  WHERE s.id = ?1`
+
+/** The rules that a sandbox breaks now. */
+export const contradictions = (sandboxId: string) =>
+  Effect.map(shell(broken, sandboxId), (rows) => Object.keys(rules).filter((rule) => rows.some((row) => Reflect.get(Object(row), rule) === 1)))
