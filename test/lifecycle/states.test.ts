@@ -50,7 +50,7 @@ describe("SandboxLifecycle states", () => {
     Effect.gen(function*() {
       const states = reachable()
       // A model that lost its way would test little.
-      expect(states.length).toBeGreaterThan(250)
+      expect(states.length).toBeGreaterThan(150)
       const [still, moving] = [commands.filter((command) => !passesTime(command)), commands.filter(passesTime)]
       for (const { model, way } of states) {
         const one = yield* walk(way)

@@ -3,7 +3,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { type ChildProcessByStdio, spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -116,8 +116,6 @@ const begin = async (all: ReadonlyArray<Worker>) => {
 const told = (all: ReadonlyArray<Worker>, type: "claimed" | "succeeded") =>
   all.flatMap(({ reports }) => reports.flatMap((report) => report.type === type ? [`${report.jobId} ${report.token}`] : []))
 
-const repeated = (items: ReadonlyArray<string>) => items.filter((item, index) => items.indexOf(item) !== index)
-
 describe("processes on one queue", () => {
   it("do each of 10,000 jobs once, and none is kept waiting in its event loop", async () => {
     await seed(10_000)
@@ -149,5 +147,44 @@ describe("processes on one queue", () => {
     // The engine's own wait for a lock would have blocked the loop for up to the busy timeout.
     for (const { max } of delays) expect(max, measured).toBeLessThan(Database.defaultBusyTimeoutMs / 2)
     if (process.env["SHOW"] !== undefined) expect.fail(measured)
+  }, 120_000)
+
+  it("take over what a killed one held, and lose nothing", async () => {
+    await seed(600)
+    const options = { leaseMs: 1500, fibers: 3, batch: 5, synchronous: "normal" } as const
+    const victim = start({ ...options, workerId: "victim", holdAfter: 2 })
+    const others = ["one", "two"].map((workerId) => start({ ...options, workerId }))
+    const all = [victim, ...others]
+    await begin(all)
+    // Its other fibers are in the middle of claiming and ending jobs then.
+    const { jobIds: held } = await victim.first("holding")
+    victim.process.kill("SIGKILL")
+    await Promise.all(others.map(({ first }) => first("done")))
+    await Promise.all(all.map(({ ended }) => ended))
+    expect(others.flatMap(({ reports }) => reports.filter(({ type }) => type === "failed"))).toEqual([])
+
+    const jobs = await storedJobs()
+    expect(jobs.filter(({ outcome, status }) => status !== "succeeded" || outcome !== "succeeded")).toEqual([])
+    expect(jobs).toHaveLength(600)
+
+    // What it held was given to others, under a new token, after it was claimed by the victim.
+    const byId = new Map(jobs.map((job) => [job.id, job]))
+    expect(held.length).toBeGreaterThan(0)
+    const takenOver = held.map((id) => byId.get(id))
+    expect(takenOver.filter((job) => job === undefined || job.worker === "victim" || job.token < 2 || job.attempts !== job.token)).toEqual([])
+
+    // The books: no token given twice, each job ended once, under its last token, by whoever had it. The victim may have
+    // been killed between an answer and its telling.
+    const claimed = told(all, "claimed")
+    expect(new Set(claimed).size).toBe(claimed.length)
+    const succeeded = told(all, "succeeded")
+    expect(new Set(succeeded).size).toBe(succeeded.length)
+    const lastTokens = new Set(jobs.map(({ id, token }) => `${id} ${token}`))
+    expect(succeeded.filter((end) => !lastTokens.has(end))).toEqual([])
+    const ended = new Set(succeeded)
+    expect(jobs.filter(({ id, token, worker }) => !ended.has(`${id} ${token}`) && worker !== "victim")).toEqual([])
+    const known = new Set(claimed)
+    const untold = jobs.flatMap(({ id, token }) => Array.from({ length: token }, (_, index) => `${id} ${index + 1}`)).filter((lease) => !known.has(lease))
+    expect(untold.length).toBeLessThanOrEqual(options.fibers * options.batch)
   }, 120_000)
 })
