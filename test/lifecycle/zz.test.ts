@@ -1,88 +1,15 @@
-import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck, type Layer } from "effect"
-import * as Database from "../../src/Database.js"
-import { driver, seenOf } from "./driver.js"
-import { contradictions } from "./invariants.js"
-import { type Command, commands, launched, next, passesTime, reachable } from "./model.js"
-import { layers, type Services, shell } from "./support.js"
-
-/** Takes back what the effect wrote. */
-const takenBack = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Database.transaction(Effect.flatMap(effect, (value) => Effect.fail({ value }))).pipe(
-    Effect.catchAll((error) => typeof error === "object" && error !== null && "value" in error ? Effect.succeed(error.value) : Effect.fail(error))
-  )
-
-/** Walks a way, and expects each step to be as the model has it. */
-const walk = (way: ReadonlyArray<Command>) =>
-  Effect.gen(function*() {
-    const one = yield* driver
-    let model = launched
-    expect(yield* one.seen).toEqual(seenOf(model))
-    for (const [index, command] of way.entries()) {
-      const step = next[command](model)
-      const told = `${way.slice(0, index).join(" ")} > ${command}`
-      expect([yield* one.run(command), yield* one.seen], told).toEqual([step.outcome, seenOf(step.model)])
-      model = step.model
-    }
-    return { ...one, model }
-  })
-
-const suite = (name: string, layer: Layer.Layer<Services>, ways: number) =>
-  describe(`SandboxLifecycle states (${name})`, () => {
-    // One database for all sequences: each has a sandbox of its own.
-    it.layer(layer)((it) => it.effect.prop(
-      "any sequence of commands leaves what the model says, and no contradiction",
-      [FastCheck.array(FastCheck.constantFrom(...commands), { minLength: 5, maxLength: 30 })],
-      ([way]) =>
-        Effect.gen(function*() {
-          const { id } = yield* walk(way).pipe(Effect.tapErrorCause((c) => Effect.sync(() => console.log("XX", (c as any).error?.cause, (c as any).error?.cause?.message))))
-          expect(yield* contradictions(id), way.join(" ")).toEqual([])
-        }),
-      { fastCheck: { numRuns: ways } }
-    ))
-  })
-
-suite("memory", layers.memory, 100)
-suite("file", layers.file, 15)
-
-describe("SandboxLifecycle states", () => {
-  it.effect("each command does to each state what the model says, and leaves no contradiction", () =>
-    Effect.gen(function*() {
-      const states = reachable()
-      // A model that lost its way would test little.
-      expect(states.length).toBeGreaterThan(150)
-      const [still, moving] = [commands.filter((command) => !passesTime(command)), commands.filter(passesTime)]
-      for (const { model, way } of states) {
-        const one = yield* walk(way)
-        expect(one.model).toEqual(model)
-        for (const command of still) {
-          const step = next[command](model)
-          const [outcome, seen, found] = yield* one.forgetting(takenBack(Effect.all([one.run(command), one.seen, contradictions(one.id)])))
-          expect([outcome, seen], `${way.join(" ")} > ${command}`).toEqual([step.outcome, seenOf(step.model)])
-          expect(found, `${way.join(" ")} > ${command}`).toEqual([])
-        }
-        // Time does not go back with a transaction: these walk on.
-        for (const command of moving) {
-          const { id } = yield* walk([...way, command])
-          expect(yield* contradictions(id), `${way.join(" ")} > ${command}`).toEqual([])
-        }
-        // Supervision would take care of all that was left behind, each time.
-        yield* shell("DELETE FROM sandbox_attempts")
-        yield* shell("DELETE FROM oci_image_build_jobs")
-        yield* shell("DELETE FROM sandboxes")
-      }
-    }).pipe(Effect.provide(layers.memory)))
-
-  it.effect("the rules on contradictions find each of them", () =>
-    Effect.gen(function*() {
-      const { id, run } = yield* driver
-      expect(yield* contradictions(id)).toEqual([])
-      yield* run("claim")
-      yield* shell("UPDATE sandboxes SET status = 'running'")
-      expect((yield* contradictions(id)).length).toBeGreaterThan(0)
-      yield* shell("UPDATE sandbox_attempts SET status = 'running', started_at = 0")
-      expect(yield* contradictions(id)).toEqual([])
-      yield* shell("UPDATE sandbox_attempts SET stop_requested_at = 0")
-      expect(yield* contradictions(id)).toEqual(["a stop that was asked for, and something that goes on"])
-    }).pipe(Effect.provide(layers.memory)))
+import { it } from "@effect/vitest"
+import { Effect } from "effect"
+import { SqlClient } from "@effect/sql"
+import { layers, launch, shell } from "./support.js"
+const body = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const r1 = yield* Effect.either(shell("SELECT count(*) AS n FROM sandboxes"))
+  const db = yield* Effect.either(shell("PRAGMA database_list"))
+  yield* Effect.exit(launch())
+  const w = yield* sql.withTransaction(shell("SELECT count(*) AS n FROM sandboxes"))
+  const r2 = yield* Effect.either(shell("SELECT count(*) AS n FROM sandboxes"))
+  console.log("YY", JSON.stringify([r1._tag, db, w, r2._tag]))
 })
+if (process.env.BOTH) it.layer(layers.memory)((it) => it.effect("m", () => body))
+it.layer(layers.file)((it) => it.effect("a", () => body))
