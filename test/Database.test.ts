@@ -1,9 +1,10 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Redacted } from "effect"
-import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Database from "../src/Database.js"
+import { openLocalFile } from "../src/libsql/openLocal.js"
 import { directory, newPath, rival } from "./libsql/support.js"
 
 type Variables = Readonly<Record<string, string>>
@@ -20,15 +21,23 @@ const refusal = (variables: Variables) =>
     return error.message
   })
 
-/** As another user, for whom permission bits bind: they do not for root, as whom the tests may run. */
-const asNobody = <A, E, R>(body: Effect.Effect<A, E, R>) =>
-  process.getuid?.() === 0
-    ? Effect.acquireUseRelease(
-      Effect.sync(() => process.seteuid?.(65534)),
-      () => body,
-      () => Effect.sync(() => process.seteuid?.(0))
-    )
-    : body
+/**
+ * Starts to open a file as another user, for whom permission bits bind: they do not for root, as whom the tests may
+ * run. What is refused is refused before the first wait, so nothing else runs as that user.
+ */
+const refusedToNobody = (path: string) =>
+  Effect.promise(() => {
+    const isRoot = process.getuid?.() === 0
+    if (isRoot) process.seteuid?.(65534)
+    try {
+      return openLocalFile({ path, busyTimeoutMs: 0, synchronous: "full" }).then(
+        () => "opened",
+        (error: unknown) => error instanceof Error ? error.message : ""
+      )
+    } finally {
+      if (isRoot) process.seteuid?.(0)
+    }
+  })
 
 describe("Database.layerConfig refuses, in one line that names the variable", () => {
   const remote = "libsql://db.example"
@@ -112,21 +121,14 @@ describe("Database.layerConfig refuses, in one line that names the variable", ()
       const open = yield* directory
       chmodSync(open, 0o755)
       const readOnly = join(open, "read-only.sqlite")
-      writeFileSync(readOnly, "", { mode: 0o444 })
+      writeFileSync(readOnly, "")
       chmodSync(readOnly, 0o444)
+      // access(2) asks for the real user, so that root learns of it from the engine only.
+      expect(yield* refusedToNobody(readOnly)).toMatch(/read-only.sqlite cannot be (opened for writing: no permission|written: the file or its directory is read-only)$/)
       const closed = join(open, "closed")
       mkdirSync(closed, { mode: 0o000 })
-      if (process.getuid?.() === 0) chownSync(readOnly, 65534, 65534)
-      const messages = yield* asNobody(Effect.all([
-        refusal({ DATABASE_FILE_PATH: readOnly }),
-        refusal({ DATABASE_FILE_PATH: join(closed, "a.sqlite") }),
-        refusal({ DATABASE_FILE_PATH: join(closed, "new", "a.sqlite") })
-      ]))
-      expect(messages).toEqual([
-        `DATABASE_FILE_PATH: ${readOnly} cannot be opened for writing: no permission`,
-        `DATABASE_FILE_PATH: ${closed}/a.sqlite cannot be opened for writing: no permission`,
-        `DATABASE_FILE_PATH: the directory ${closed}/new cannot be created: no permission`
-      ])
+      expect(yield* refusedToNobody(join(closed, "a.sqlite"))).toBe(`${closed}/a.sqlite cannot be opened for writing: no permission`)
+      expect(yield* refusedToNobody(join(closed, "new", "a.sqlite"))).toBe(`the directory ${closed}/new cannot be created: no permission`)
     }))
 })
 

@@ -8,7 +8,7 @@ import { createClient } from "@libsql/client"
 import { Redacted } from "effect"
 import { Changes, unknowable } from "./Changes.js"
 import type { Result, Row } from "./Connection.js"
-import { DriverError } from "./DriverError.js"
+import { codeOf, DriverError } from "./DriverError.js"
 import type { Driver, TransactionTarget } from "./SqlClient.js"
 import { inspect } from "./Connection.js"
 import { toNative } from "./values.js"
@@ -20,12 +20,21 @@ export const openRemote = (
   { authToken, url }: { readonly url: string; readonly authToken?: Redacted.Redacted<string> }
 ): Driver => {
   if (!urlPattern.test(url)) throw new DriverError("SEALANT_URL", "must be a libsql:, http(s): or ws(s): URL of a libSQL server")
-  const client = createClient({ url, ...(authToken === undefined ? {} : { authToken: Redacted.value(authToken) }) })
+  const client = connect({ url, ...(authToken === undefined ? {} : { authToken: Redacted.value(authToken) }) })
   return {
     client: client as unknown as Driver["client"],
     changes: new Changes(unknowable),
     run: (sql, values) => execute(client, sql, values),
     begin: () => new RemoteTransaction(() => client.transaction("write"))
+  }
+}
+
+const connect = (config: Parameters<typeof createClient>[0]) => {
+  try {
+    return createClient(config)
+  } catch (cause) {
+    // Its message may show a part of the URL, and with it a password or a token; its code does not.
+    throw new DriverError("SEALANT_URL", `is no URL that a libSQL client takes: ${codeOf(cause) || "unknown reason"}`, { cause })
   }
 }
 

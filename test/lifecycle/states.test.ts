@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck, type Layer } from "effect"
+import { Effect, FastCheck, type Layer, Runtime } from "effect"
 import * as Database from "../../src/Database.js"
 import { driver, seenOf } from "./driver.js"
 import { contradictions } from "./invariants.js"
@@ -27,19 +27,26 @@ const walk = (way: ReadonlyArray<Command>) =>
     return { ...one, model }
   })
 
-const suite = (name: string, layer: Layer.Layer<Services>, ways: number) =>
+const ways = FastCheck.array(FastCheck.constantFrom(...commands), { minLength: 5, maxLength: 30 })
+
+const suite = (name: string, layer: Layer.Layer<Services>, numRuns: number) =>
   describe(`SandboxLifecycle states (${name})`, () => {
-    // One database for all sequences: each has a sandbox of its own.
-    it.layer(layer)((it) => it.effect.prop(
-      "any sequence of commands leaves what the model says, and no contradiction",
-      [FastCheck.array(FastCheck.constantFrom(...commands), { minLength: 5, maxLength: 30 })],
-      ([way]) =>
-        Effect.gen(function*() {
-          const { id } = yield* walk(way)
-          expect(yield* contradictions(id), way.join(" ")).toEqual([])
-        }),
-      { fastCheck: { numRuns: ways } }
-    ))
+    it.effect("any sequence of commands leaves what the model says, and no contradiction", () =>
+      Effect.gen(function*() {
+        // One database for all sequences: each has a sandbox of its own.
+        const runtime = yield* Effect.runtime<Services>()
+        const leavesNoContradiction = (way: ReadonlyArray<Command>) =>
+          Effect.gen(function*() {
+            const { id } = yield* walk(way)
+            expect(yield* contradictions(id), way.join(" ")).toEqual([])
+          })
+        yield* Effect.promise(() =>
+          FastCheck.assert(
+            FastCheck.asyncProperty(ways, (way) => Runtime.runPromise(runtime)(leavesNoContradiction(way))),
+            { numRuns }
+          )
+        )
+      }).pipe(Effect.provide(layer)))
   })
 
 suite("memory", layers.memory, 100)

@@ -143,10 +143,9 @@ describe("processes on one queue", () => {
     const wrong = (await storedJobs()).filter(({ attempts, id, outcome, status, token, worker }) =>
       status !== "succeeded" || attempts !== 1 || outcome !== "succeeded" || owners.get(`${id} ${token}`) !== worker)
     expect(wrong).toEqual([])
-    expect(all.flatMap(({ reports }) => reports.filter(({ type }) => type === "failed"))).toEqual([])
-    // The engine's own wait for a lock would have blocked the loop for up to the busy timeout.
-    for (const { max } of delays) expect(max, measured).toBeLessThan(Database.defaultBusyTimeoutMs / 2)
-    if (process.env["SHOW"] !== undefined) expect.fail(measured)
+    expect(all.flatMap(({ reports }) => reports.filter(({ type }) => type === "failed" || type === "lost"))).toEqual([])
+    // The engine's own wait for a lock would block the loop for up to the busy timeout; what is left is a busy machine.
+    for (const { max } of delays) expect(max, measured).toBeLessThan(0.8 * Database.defaultBusyTimeoutMs)
   }, 120_000)
 
   it("take over what a killed one held, and lose nothing", async () => {

@@ -18,7 +18,7 @@ export interface WorkerOptions {
 /** A line that a worker process writes. */
 export type Report =
   | { readonly type: "ready" }
-  | { readonly type: "claimed" | "succeeded"; readonly jobId: string; readonly token: number }
+  | { readonly type: "claimed" | "succeeded" | "lost"; readonly jobId: string; readonly token: number }
   | { readonly type: "holding"; readonly jobIds: ReadonlyArray<string> }
   | { readonly type: "failed"; readonly cause: string }
   | { readonly type: "done"; readonly loopDelayMs: { readonly mean: number; readonly p99: number; readonly max: number } }

@@ -23,13 +23,13 @@ const delay = monitorEventLoopDelay({ resolution: 5 })
 
 const claimant = { workerId: options.workerId, leaseDuration: options.leaseMs }
 
-/** Ends the job under its lease. */
+/** Ends the job under its lease, unless another was given meanwhile. */
 const finish = ({ job, lease }: ClaimedJob) =>
-  Effect.gen(function*() {
-    const jobs = yield* WorkspaceBuildJobRepo
-    yield* jobs.succeed(lease, success)
-    yield* tell({ type: "succeeded", jobId: job.id, token: lease.token })
-  })
+  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.succeed(lease, success)).pipe(
+    Effect.as("succeeded" as const),
+    Effect.catchTag("LeaseLost", () => Effect.succeed("lost" as const)),
+    Effect.flatMap((type) => tell({ type, jobId: job.id, token: lease.token }))
+  )
 
 /** One of the worker's fibers: takes one job or several at a time, until no job is queued or running. */
 const work = (fiber: number) =>
