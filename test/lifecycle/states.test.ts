@@ -1,5 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck, type Layer, Runtime } from "effect"
+import { WorkspaceBuildJobStatus } from "../../src/domain/build-job/WorkspaceBuildJob.js"
+import { SandboxStatus } from "../../src/domain/sandbox/Sandbox.js"
+import { SandboxAttemptStatus } from "../../src/domain/sandbox/SandboxAttempt.js"
+import { SandboxRuntimeStatus } from "../../src/domain/sandbox/SandboxRuntimeInstance.js"
 import * as Database from "../../src/Database.js"
 import { driver, seenOf } from "./driver.js"
 import { contradictions } from "./invariants.js"
@@ -53,32 +57,42 @@ suite("memory", layers.memory, 100)
 suite("file", layers.file, 15)
 
 describe("SandboxLifecycle states", () => {
-  it.effect("each command does to each state what the model says, and leaves no contradiction", () =>
-    Effect.gen(function*() {
-      const states = reachable()
-      // A model that lost its way would test little.
-      expect(states.length).toBeGreaterThan(150)
-      const [still, moving] = [commands.filter((command) => !passesTime(command)), commands.filter(passesTime)]
-      for (const { model, way } of states) {
-        const one = yield* walk(way)
-        expect(one.model).toEqual(model)
-        for (const command of still) {
-          const step = next[command](model)
-          const [outcome, seen, found] = yield* one.forgetting(takenBack(Effect.all([one.run(command), one.seen, contradictions(one.id)])))
-          expect([outcome, seen], `${way.join(" ")} > ${command}`).toEqual([step.outcome, seenOf(step.model)])
-          expect(found, `${way.join(" ")} > ${command}`).toEqual([])
+  const states = reachable()
+
+  it("the model reaches what there is", () => {
+    // A model that lost its way would test little.
+    expect(states.length).toBeGreaterThan(150)
+    expect(new Set(states.map(({ model }) => model.sandbox))).toEqual(new Set(SandboxStatus.literals))
+    expect(new Set(states.map(({ model }) => model.attempt))).toEqual(new Set(SandboxAttemptStatus.literals))
+    expect(new Set(states.map(({ model }) => model.job))).toEqual(new Set(WorkspaceBuildJobStatus.literals))
+    expect(new Set(states.map(({ model }) => model.runtime))).toEqual(new Set(["none", ...SandboxRuntimeStatus.literals]))
+  })
+
+  for (const status of SandboxStatus.literals) {
+    it.effect(`each command does to each ${status} sandbox what the model says, and leaves no contradiction`, () =>
+      Effect.gen(function*() {
+        const [still, moving] = [commands.filter((command) => !passesTime(command)), commands.filter(passesTime)]
+        for (const { model, way } of states.filter(({ model }) => model.sandbox === status)) {
+          const one = yield* walk(way)
+          expect(one.model).toEqual(model)
+          for (const command of still) {
+            const step = next[command](model)
+            const [outcome, seen, found] = yield* one.forgetting(takenBack(Effect.all([one.run(command), one.seen, contradictions(one.id)])))
+            expect([outcome, seen], `${way.join(" ")} > ${command}`).toEqual([step.outcome, seenOf(step.model)])
+            expect(found, `${way.join(" ")} > ${command}`).toEqual([])
+          }
+          // Time does not go back with a transaction: these walk on.
+          for (const command of moving) {
+            const { id } = yield* walk([...way, command])
+            expect(yield* contradictions(id), `${way.join(" ")} > ${command}`).toEqual([])
+          }
+          // Supervision would take care of all that was left behind, each time.
+          yield* shell("DELETE FROM sandbox_attempts")
+          yield* shell("DELETE FROM oci_image_build_jobs")
+          yield* shell("DELETE FROM sandboxes")
         }
-        // Time does not go back with a transaction: these walk on.
-        for (const command of moving) {
-          const { id } = yield* walk([...way, command])
-          expect(yield* contradictions(id), `${way.join(" ")} > ${command}`).toEqual([])
-        }
-        // Supervision would take care of all that was left behind, each time.
-        yield* shell("DELETE FROM sandbox_attempts")
-        yield* shell("DELETE FROM oci_image_build_jobs")
-        yield* shell("DELETE FROM sandboxes")
-      }
-    }).pipe(Effect.provide(layers.memory)))
+      }).pipe(Effect.provide(layers.memory)))
+  }
 
   it.effect("the rules on contradictions find each of them", () =>
     Effect.gen(function*() {

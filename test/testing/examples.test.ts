@@ -4,10 +4,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { readFileSync } from "node:fs"
-import { PersistenceError } from "../../src/Errors.js"
-import { SandboxId } from "../../src/domain/sandbox/Sandbox.js"
-import { SandboxRepo } from "../../src/domain/sandbox/SandboxRepo.js"
-import { WorkspaceBuildJobRepo } from "../../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import { PersistenceError, SandboxId, SandboxRepo, WorkspaceBuildJobRepo } from "@sealant/db"
 import { Factories, layerTest } from "@sealant/db/testing"
 
 const { make } = Factories
