@@ -186,7 +186,19 @@ const isPlain = (value: object): boolean => {
   return prototype === Object.prototype || prototype === null
 }
 
-/** A JSON object of any shape: finite numbers, no `undefined`, at most 64 levels deep. */
-export const JsonObject = Schema.Record({ key: Schema.String, value: Schema.Unknown }).pipe(
-  Schema.filter((record) => isJson(record, maxJsonDepth), { message: () => "must be a JSON object of at most 64 levels" })
-)
+type JsonObjectValue = { readonly [key: string]: unknown }
+
+const isJsonObject = (value: unknown): value is JsonObjectValue =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && isJson(value, maxJsonDepth)
+
+/**
+ * A JSON object of any shape: finite numbers, no `undefined`, at most 64 levels deep. A declaration, because a record of
+ * `effect/Schema` copies its entries, and in that loses a key `__proto__`.
+ */
+export const JsonObject = Schema.declare(isJsonObject, {
+  identifier: "JsonObject",
+  description: "a JSON object of at most 64 levels",
+  jsonSchema: { type: "object" },
+  // Through text, which has no negative zero.
+  arbitrary: () => (fc) => fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 })).map((value): JsonObjectValue => JSON.parse(JSON.stringify(value)))
+})

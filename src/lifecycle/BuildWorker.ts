@@ -53,13 +53,15 @@ const duration = (least: Duration.DurationInput, most: Duration.DurationInput, r
 
 const Pause = duration("1 milli", "365 days", "must be a duration from 1 ms to a year")
 
+const Wait = duration(0, Duration.infinity, "must be a duration, 0 or more")
+
 const Settings = Schema.Struct({
   workerId: Name,
   concurrency: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1000)), { default: () => 1 }),
   leaseDuration: Schema.optionalWith(Pause, { default: () => "1 minute" as const }),
   pollInterval: Schema.optionalWith(Pause, { default: () => "1 second" as const }),
-  runtimeDeadline: Schema.optionalWith(Pause, { default: () => "15 minutes" as const }),
-  drainTimeout: Schema.optionalWith(duration(0, Duration.infinity, "must be a duration"), { default: () => "10 seconds" as const })
+  runtimeDeadline: Schema.optionalWith(Wait, { default: () => "15 minutes" as const }),
+  drainTimeout: Schema.optionalWith(Wait, { default: () => "10 seconds" as const })
 })
 
 const { input } = operations("BuildWorker", "WorkspaceBuildJob")

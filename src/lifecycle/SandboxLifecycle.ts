@@ -153,7 +153,7 @@ export interface SandboxLifecycleService {
   /**
    * What has to be done when nobody does it, up to `limit` jobs at a time: expired leases are reaped; runs whose job has
    * failed or was cancelled apart from them end with it; runs whose image is built but whose runtime was not reported
-   * to run within `runtimeDeadline` fail. To be called again and again, as `BuildWorker` does.
+   * to run within `runtimeDeadline` fail (never, when it is infinite). To be called again and again, as `BuildWorker` does.
    *
    * Fails with `InvalidInput` for a limit that is not a whole number from 1 to 1,000.
    */

@@ -1,7 +1,7 @@
 /**
  * How runs end before they are ready, or after: cancel, stop, and the supervision of what nobody ends.
  */
-import { DateTime, Effect, Option, Schema } from "effect"
+import { Clock, DateTime, Duration, Effect, Option, Schema } from "effect"
 import type { WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
 import type { Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
 import type { SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
@@ -70,7 +70,8 @@ export const makeEndings = (repositories: Repositories): Endings => {
     supervise: ({ limit, runtimeDeadline }) =>
       Effect.gen(function*() {
         const reaped = yield* jobs.reapExpired(limit)
-        const succeededBefore = DateTime.subtractDuration(yield* DateTime.now, runtimeDeadline)
+        // A deadline that reaches back before all time never comes.
+        const succeededBefore = DateTime.unsafeMake(Math.max(0, (yield* Clock.currentTimeMillis) - Duration.toMillis(runtimeDeadline)))
         const unsettled = yield* jobs.listUnsettled({ limit, succeededBefore })
         let ended = 0
         for (const job of unsettled) {

@@ -38,6 +38,12 @@ export const success = {
   publishedDigest: "sha256:1"
 } as const
 
+/** What an executor answers. */
+export const compileResult = {
+  executor: { id: "arch", osFamily: "arch" },
+  artifacts: [{ kind: "oci-image", name: "image", path: "/out/7.tar", loader: "docker-load" }]
+} as const
+
 /** What an adapter answers to the launch of a resource. */
 export const answer = (status: "pending" | "running", resourceId = "container") =>
   ({ adapter: "docker", resourceId, reference: `docker:${resourceId}`, status }) as const

@@ -3,7 +3,7 @@ import { Effect, type Layer, Option, TestClock } from "effect"
 import { attemptsExhausted } from "../../../src/domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
 import { InvalidTransition, NotFound } from "../../../src/Errors.js"
-import { at, badNames, claim, claimant, enqueue, failure, gone, idsOf, layers, leased, lossOf, make, millis, type Services, success, tagOf } from "./support.js"
+import { at, badNames, claim, claimant, enqueue, failure, gone, idsOf, layers, leased, lossOf, make, millis, refusalOf, type Services, success, tagOf } from "./support.js"
 
 const reason = "not wanted any more"
 
@@ -64,9 +64,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const jobs = yield* WorkspaceBuildJobRepo
         for (const status of ["succeeded", "failed"] as const) {
           const { id } = yield* make.buildJob({ status })
-          expect(yield* Effect.flip(jobs.cancel({ id, reason }))).toEqual(new InvalidTransition({ entity: "WorkspaceBuildJob", id, from: status, to: "cancelled" }))
+          expect(yield* refusalOf(jobs.cancel({ id, reason }))).toEqual(new InvalidTransition({ entity: "WorkspaceBuildJob", id, from: status, to: "cancelled" }))
         }
-        expect(yield* Effect.flip(jobs.cancel({ id: gone, reason }))).toEqual(new NotFound({ entity: "WorkspaceBuildJob", id: gone }))
+        expect(yield* refusalOf(jobs.cancel({ id: gone, reason }))).toEqual(new NotFound({ entity: "WorkspaceBuildJob", id: gone }))
         const { id } = yield* enqueue("job")
         for (const bad of [badNames.huge, badNames.nul, badNames.surrogate]) expect(yield* tagOf(jobs.cancel({ id, reason: bad }))).toBe("InvalidInput")
         expect((yield* jobs.getById(id)).status).toBe("queued")
@@ -106,9 +106,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* jobs.redrive(queued.id)).toEqual(queued)
         for (const status of ["running", "succeeded"] as const) {
           const { id } = yield* make.buildJob({ status })
-          expect(yield* Effect.flip(jobs.redrive(id))).toEqual(new InvalidTransition({ entity: "WorkspaceBuildJob", id, from: status, to: "queued" }))
+          expect(yield* refusalOf(jobs.redrive(id))).toEqual(new InvalidTransition({ entity: "WorkspaceBuildJob", id, from: status, to: "queued" }))
         }
-        expect(yield* Effect.flip(jobs.redrive(gone))).toEqual(new NotFound({ entity: "WorkspaceBuildJob", id: gone }))
+        expect(yield* refusalOf(jobs.redrive(gone))).toEqual(new NotFound({ entity: "WorkspaceBuildJob", id: gone }))
       }).pipe(Effect.provide(layer)))
 
     it.effect("reapExpired takes jobs from expired leases, longest first", () =>
@@ -195,7 +195,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const queued = yield* make.buildJob({ runId: "run" })
         for (const { id } of [job, queued]) yield* jobs.markSettled(id)
         expect([yield* jobs.getById(job.id), yield* jobs.getById(queued.id)]).toEqual([job, queued])
-        expect(yield* Effect.flip(jobs.markSettled(gone))).toEqual(new NotFound({ entity: "WorkspaceBuildJob", id: gone }))
+        expect(yield* refusalOf(jobs.markSettled(gone))).toEqual(new NotFound({ entity: "WorkspaceBuildJob", id: gone }))
       }).pipe(Effect.provide(layer)))
 
     it.effect("a job that ends again after a redrive is to be taken note of again", () =>

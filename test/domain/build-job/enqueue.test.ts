@@ -4,12 +4,12 @@ import { Effect, type Layer, Option, TestClock } from "effect"
 import { WorkspaceBuildJobId } from "../../../src/domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
 import { IdempotencyConflict, ReferenceNotFound } from "../../../src/Errors.js"
-import { at, badNames, claimant, gone, layers, make, request, type Services, tagOf } from "./support.js"
+import { at, badNames, claimant, gone, layers, make, refusalOf, request, type Services, tagOf } from "./support.js"
 
 const sentinel = "correct-horse-battery-staple"
 
 const enqueueInvalid = (given: object) =>
-  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => Effect.flip(jobs.enqueue({ ...request, ...given })))
+  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => refusalOf(jobs.enqueue({ ...request, ...given })))
 
 /** What any implementation of the queue must do when a job comes in. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
@@ -77,7 +77,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { ...keyed, tag: "other" },
           { ...keyed, requestPayload: { ...request.requestPayload, harness: "codex" } }
         ] as const
-        for (const other of others) expect(yield* Effect.flip(jobs.enqueue(other))).toEqual(new IdempotencyConflict({ key: "key" }))
+        for (const other of others) expect(yield* refusalOf(jobs.enqueue(other))).toEqual(new IdempotencyConflict({ key: "key" }))
         expect((yield* jobs.stats).byStatus.queued).toBe(1)
       }).pipe(Effect.provide(layer)))
 
@@ -105,12 +105,12 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function*() {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* jobs.enqueue({ ...request, id: "job" })
-        expect(yield* Effect.flip(jobs.enqueue({ ...request, id: "job" }))).toMatchObject({
+        expect(yield* refusalOf(jobs.enqueue({ ...request, id: "job" }))).toMatchObject({
           _tag: "AlreadyExists",
           entity: "WorkspaceBuildJob",
           constraint: "oci_image_build_jobs.id"
         })
-        expect(yield* Effect.flip(jobs.enqueue({ ...request, runId: gone }))).toEqual(
+        expect(yield* refusalOf(jobs.enqueue({ ...request, runId: gone }))).toEqual(
           new ReferenceNotFound({ entity: "WorkspaceBuildJob", reference: "runId" })
         )
       }).pipe(Effect.provide(layer)))

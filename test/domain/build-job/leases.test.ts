@@ -3,7 +3,7 @@ import { Effect, type Layer, Option, Random, TestClock } from "effect"
 import type { Lease } from "../../../src/domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
 import { LeaseLost } from "../../../src/Errors.js"
-import { at, badNames, claim, claimant, enqueue, failure, gone, layers, leased, lossOf, make, millis, type Services, success, tagOf, underLease } from "./support.js"
+import { at, badNames, claim, claimant, enqueue, failure, gone, layers, leased, lossOf, make, millis, refusalOf, type Services, success, tagOf, underLease } from "./support.js"
 
 const minutes = 60_000
 
@@ -20,7 +20,7 @@ const isLost = (lease: Lease, reason: string) =>
     const before = yield* jobs.findById(lease.jobId)
     yield* TestClock.adjust("1 second")
     for (const [method, call] of Object.entries(yield* underLease(lease))) {
-      expect(yield* Effect.flip(call), method).toEqual(new LeaseLost({ jobId: lease.jobId, workerId: lease.workerId, reason: reason as "expired" }))
+      expect(yield* refusalOf(call), method).toEqual(new LeaseLost({ jobId: lease.jobId, workerId: lease.workerId, reason: reason as "expired" }))
     }
     expect(yield* jobs.findById(lease.jobId)).toEqual(before)
   })

@@ -4,7 +4,7 @@ import { WorkspaceBuildJobStatus } from "../../../src/domain/build-job/Workspace
 import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
 import { SandboxAttemptId } from "../../../src/domain/sandbox/SandboxAttempt.js"
 import { NotFound, PersistenceError } from "../../../src/Errors.js"
-import { at, badNames, gone, idsOf, layers, make, pages, type Services, shell, tagOf } from "./support.js"
+import { at, badNames, gone, idsOf, layers, make, pages, refusalOf, type Services, shell, tagOf } from "./support.js"
 
 /** What any implementation of the queue must do for who looks at it. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
@@ -16,7 +16,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* jobs.findById(job.id)).toEqual(Option.some(job))
         expect(yield* jobs.getById(job.id)).toEqual(job)
         expect(yield* jobs.findById(gone)).toEqual(Option.none())
-        expect(yield* Effect.flip(jobs.getById(gone))).toEqual(new NotFound({ entity: "WorkspaceBuildJob", id: gone }))
+        expect(yield* refusalOf(jobs.getById(gone))).toEqual(new NotFound({ entity: "WorkspaceBuildJob", id: gone }))
       }).pipe(Effect.provide(layer)))
 
     it.effect("gives the newest job of a run, of several at one moment the last by id", () =>
@@ -118,7 +118,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const jobs = yield* WorkspaceBuildJobRepo
         const { id } = yield* make.buildJob()
         yield* shell("UPDATE oci_image_build_jobs SET request_payload = ? WHERE id = ?", JSON.stringify({ env: { TOKEN: "secret" } }), id)
-        expect(yield* Effect.flip(jobs.getById(id))).toEqual(
+        expect(yield* refusalOf(jobs.getById(id))).toEqual(
           new PersistenceError({ operation: "WorkspaceBuildJobRepo.getById", reason: "CorruptRow", cause: "WorkspaceBuildJob.requestPayload" })
         )
       }).pipe(Effect.provide(layer)))

@@ -7,7 +7,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, HashMap, Layer, List, Logger, LogLevel, TestClock, Tracer } from "effect"
 import { inspect } from "node:util"
 import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
-import { at, badNames, claim, claimant, layers, make, request, shell, success } from "./support.js"
+import { at, badNames, claim, claimant, layers, make, refusalOf, request, shell, success } from "./support.js"
 
 const sentinel = "correct-horse-battery-staple"
 
@@ -74,7 +74,7 @@ describe("secrets of build jobs", () => {
         const jobs = yield* WorkspaceBuildJobRepo
         let failures = 0
         const refused = <A, E>(effect: Effect.Effect<A, E>) =>
-          Effect.map(Effect.flip(effect), (error) => {
+          Effect.map(refusalOf(effect), (error) => {
             failures++
             tell(error, String(error), JSON.stringify(error), error instanceof Error ? error.stack : "")
           })

@@ -233,6 +233,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       // A queued job needs a new token to run, also when it was under one before.
       ["queued", "status = 'running', lease_expires_at = 9, worker_id = 'w', claimed_at = 1, started_at = 1, attempt_count = 1", "a claim needs a new lease token"]
     ]
+    // What an update would meet the triggers for first.
+    for (const [column, value, rule] of [["status", "'done'", "oci_image_build_jobs_status"], ["lease_token", "-1", "oci_image_build_jobs_lease_token"]]) {
+      it.effect(`the database refuses a new job with ${column} ${value}`, () =>
+        Effect.gen(function*() {
+          const said = yield* verdict(`
+            INSERT INTO oci_image_build_jobs (id, registry_id, repository, tag, request_payload, available_at, created_at, updated_at, ${column})
+            VALUES ('job', 'r', 'r', 't', '{}', 0, 0, 0, ${value})`)
+          expect(said).toContain(rule)
+        }).pipe(Effect.provide(layer)))
+    }
+
     for (const [status, set, rule] of attempts) {
       it.effect(`the database refuses a ${status} job ${set}`, () =>
         Effect.gen(function*() {

@@ -67,6 +67,10 @@ export const lossOf = <A, E extends { readonly _tag: string }, R>(effect: Effect
 export const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.match(effect, { onSuccess: () => "ok", onFailure: (error) => error._tag })
 
+/** The error that the effect fails with. What it gives instead would be too much to print when it does not. */
+export const refusalOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<E, unknown, R> =>
+  Effect.flip(Effect.as(effect, "it was not refused"))
+
 /** What a worker can say under a lease, by the name of the method. */
 export const underLease = (lease: Lease) =>
   Effect.map(WorkspaceBuildJobRepo, (jobs) => ({

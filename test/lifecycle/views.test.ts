@@ -1,0 +1,195 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, type Layer, Option, TestClock } from "effect"
+import { Factories } from "@sealant/db/testing"
+import { WorkspaceBuildJobStatus } from "../../src/domain/build-job/WorkspaceBuildJob.js"
+import { SandboxId, SandboxStatus } from "../../src/domain/sandbox/Sandbox.js"
+import { SandboxAttemptStatus } from "../../src/domain/sandbox/SandboxAttempt.js"
+import { SandboxRepo } from "../../src/domain/sandbox/SandboxRepo.js"
+import { SandboxRuntimeStatus } from "../../src/domain/sandbox/SandboxRuntimeInstance.js"
+import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
+import { SandboxStatusView } from "../../src/lifecycle/SandboxViews.js"
+import { planIssues, planOf, recordStatements } from "../support/plans.js"
+import { ada, answer, building, eve, launch, layers, pages, ready, type Services, shell, success, tagOf } from "./support.js"
+
+const { make } = Factories
+
+interface Combination {
+  readonly attempt: SandboxAttemptStatus
+  readonly job: WorkspaceBuildJobStatus | undefined
+  readonly runtime: SandboxRuntimeStatus | undefined
+  readonly stop: boolean
+}
+
+/** Every combination of the tables, possible or not. */
+const combinations: ReadonlyArray<Combination> = SandboxAttemptStatus.literals.flatMap((attempt) =>
+  [undefined, ...WorkspaceBuildJobStatus.literals].flatMap((job) =>
+    [undefined, ...SandboxRuntimeStatus.literals].flatMap((runtime) => [false, true].map((stop) => ({ attempt, job, runtime, stop })))
+  )
+)
+
+/** The derivation, in the order of the product's description; ours adds the stop and the cancelled job. */
+const expected = ({ attempt, job, runtime, stop }: Combination): SandboxStatusView => {
+  if (attempt === "cancelled" || stop || job === "cancelled") return "cancelled"
+  if (attempt === "failed" || job === "failed") return "failed"
+  if (runtime === "failed") return "failed"
+  if (attempt === "succeeded" && (job === undefined || job === "succeeded") && runtime === "running") return "ready"
+  if (attempt === "running" || job === "running") return "running"
+  return "queued"
+}
+
+const store = ({ attempt, job, runtime, stop }: Combination) =>
+  Effect.gen(function*() {
+    const run = yield* make.attempt({ ownerUserId: ada, status: attempt })
+    const sandbox = yield* make.sandbox({ ownerUserId: ada, latestRunId: run.id })
+    if (job !== undefined) {
+      // An older one of another status says nothing.
+      yield* make.buildJob({ runId: run.id, status: job === "failed" ? "running" : "failed", createdAt: run.createdAt, id: `a-${run.id}` })
+      yield* make.buildJob({ runId: run.id, status: job, createdAt: run.createdAt, id: `b-${run.id}` })
+    }
+    if (runtime !== undefined) yield* make.runtimeInstance({ runId: run.id, status: runtime })
+    if (stop) yield* shell("UPDATE sandbox_attempts SET stop_requested_at = 0 WHERE id = ?", run.id)
+    return sandbox.id
+  })
+
+/** What `getDetail` and `list` promise. */
+const suite = (name: string, layer: Layer.Layer<Services>) =>
+  describe(`SandboxLifecycle views (${name})`, () => {
+    it.effect("the status is derived from attempt, job, runtime and stop, in detail, in lists and in their filters", () =>
+      Effect.gen(function*() {
+        const { getDetail, list } = yield* SandboxLifecycle
+        const stored = new Map<string, SandboxStatusView>()
+        for (const combination of combinations) {
+          const id = yield* store(combination)
+          stored.set(id, expected(combination))
+          expect((yield* getDetail({ ownerUserId: ada, id })).status, JSON.stringify(combination)).toBe(expected(combination))
+        }
+        const idsOf = (status: SandboxStatusView) => [...stored].filter(([, derived]) => derived === status).map(([id]) => id)
+        const all = yield* pages((page) => list({ ...page, ownerUserId: ada }), 500)
+        expect(new Map(all.map(({ sandbox, status }) => [sandbox.id, status]))).toEqual(stored)
+        for (const status of SandboxStatusView.literals) {
+          const found = yield* pages((page) => list({ ...page, ownerUserId: ada, statuses: [status] }), 7)
+          expect(idsOf(status).length).toBeGreaterThan(0)
+          expect(found.map(({ sandbox }) => sandbox.id).sort()).toEqual(idsOf(status).sort())
+          expect(found.every((view) => view.status === status)).toBe(true)
+        }
+        const two = yield* pages((page) => list({ ...page, ownerUserId: ada, statuses: ["ready", "running"] }), 10)
+        expect(two).toHaveLength(idsOf("ready").length + idsOf("running").length)
+        expect((yield* list({ ownerUserId: ada, statuses: [] })).items).toEqual([])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("a sandbox without an attempt has its stored status, where stopped is cancelled", () =>
+      Effect.gen(function*() {
+        const { getDetail, list } = yield* SandboxLifecycle
+        for (const status of SandboxStatus.literals) {
+          const sandbox = yield* make.sandbox({ ownerUserId: ada, status })
+          const derived = status === "stopped" ? "cancelled" : status
+          expect(yield* getDetail({ ownerUserId: ada, id: sandbox.id })).toEqual({
+            sandbox,
+            status: derived,
+            attempt: Option.none(),
+            snapshot: Option.none(),
+            job: Option.none(),
+            runtime: Option.none()
+          })
+          expect((yield* list({ ownerUserId: ada, statuses: [derived] })).items).toEqual([{ sandbox, status: derived }])
+        }
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("detail shows the newest attempt with all that belongs to it", () =>
+      Effect.gen(function*() {
+        const lifecycle = yield* SandboxLifecycle
+        const { attempt, job, lease, sandbox, snapshot } = yield* building()
+        const finished = yield* lifecycle.finishBuild(lease, { ...success, runtime: answer("running") })
+        const detail = yield* lifecycle.getDetail({ ownerUserId: ada, id: sandbox.id })
+        expect(detail).toMatchObject({ status: "ready", sandbox: { id: sandbox.id, status: "ready" }, snapshot: Option.some(snapshot) })
+        expect(Option.getOrThrow(detail.attempt)).toMatchObject({ id: attempt.id, status: "succeeded" })
+        expect(Option.getOrThrow(detail.job)).toEqual(finished)
+        expect(finished.id).toBe(job.id)
+        expect(Option.getOrThrow(detail.runtime)).toMatchObject({ runId: attempt.id, status: "running", resourceId: Option.some("container") })
+
+        yield* lifecycle.stop(sandbox.id)
+        const next = yield* lifecycle.retry(sandbox.id)
+        const after = yield* lifecycle.getDetail({ ownerUserId: ada, id: sandbox.id })
+        expect(after).toMatchObject({ status: "queued", attempt: Option.some(next.attempt), job: Option.some(next.job), runtime: Option.none() })
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("an owner sees no one else's", () =>
+      Effect.gen(function*() {
+        const { getDetail, list } = yield* SandboxLifecycle
+        const { sandbox } = yield* ready
+        const hers = yield* launch({ ownerUserId: eve })
+        expect(yield* Effect.flip(getDetail({ ownerUserId: eve, id: sandbox.id }))).toMatchObject({ _tag: "NotFound", entity: "Sandbox", id: sandbox.id })
+        expect(yield* tagOf(getDetail({ ownerUserId: ada, id: SandboxId.make("gone") }))).toBe("NotFound")
+        expect((yield* list({ ownerUserId: ada })).items.map((view) => view.sandbox.id)).toEqual([sandbox.id])
+        expect((yield* list({ ownerUserId: eve, statuses: ["ready", "queued"] })).items.map((view) => view.sandbox.id)).toEqual([hers.sandbox.id])
+        expect((yield* list({ ownerUserId: "nobody" })).items).toEqual([])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("lists newest first, in pages that survive inserts, without archived ones unless asked", () =>
+      Effect.gen(function*() {
+        const { list } = yield* SandboxLifecycle
+        const ids: Array<string> = []
+        for (let count = 0; count < 7; count++) {
+          // Two of each moment.
+          if (count % 2 === 0) yield* TestClock.adjust("1 second")
+          ids.unshift((yield* launch()).sandbox.id)
+        }
+        const newer = Effect.zipRight(TestClock.adjust("1 second"), launch())
+        const found = yield* pages((page) => Effect.orDie(list({ ...page, ownerUserId: ada })), 3, Effect.orDie(newer))
+        expect(found.map(({ sandbox }) => sandbox.id)).toEqual(ids)
+
+        const [, archived] = ids
+        yield* (yield* SandboxRepo).archive(SandboxId.make(archived ?? ""))
+        const left = (yield* list({ ownerUserId: ada })).items.map(({ sandbox }) => sandbox.id)
+        expect(left).not.toContain(archived)
+        expect((yield* list({ ownerUserId: ada, includeArchived: true })).items.map(({ sandbox }) => sandbox.id)).toContain(archived)
+        expect(left).toHaveLength(8)
+        expect((yield* list({ ownerUserId: ada })).nextCursor).toEqual(Option.none())
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("refuses a foreign cursor and a limit out of range", () =>
+      Effect.gen(function*() {
+        const { list } = yield* SandboxLifecycle
+        for (const page of [{ cursor: "x" }, { cursor: "" }, { limit: 0 }, { limit: 501 }, { limit: 1.5 }]) {
+          expect(yield* Effect.flip(list({ ownerUserId: ada, ...page }))).toMatchObject({ _tag: "InvalidInput", operation: "SandboxLifecycle.list" })
+        }
+      }).pipe(Effect.provide(layer)))
+  })
+
+suite("memory", layers.memory)
+suite("file", layers.file)
+
+describe("SandboxLifecycle query plans", () => {
+  it.effect("views scan and sort nothing that grows, and lists walk the owner's index", () =>
+    Effect.gen(function*() {
+      const { getDetail, list } = yield* SandboxLifecycle
+      const { sandbox } = yield* ready
+      const statuses = ["ready", "failed"] as const
+      const requests = [{}, { statuses }, { includeArchived: true }, { statuses, includeArchived: true, limit: 10 }]
+      expect(yield* planIssues(getDetail({ ownerUserId: ada, id: sandbox.id }))).toEqual([])
+      for (const request of requests) expect(yield* planIssues(list({ ownerUserId: ada, ...request }))).toEqual([])
+      for (const request of requests) {
+        const [first] = yield* Effect.flatMap(recordStatements(list({ ownerUserId: ada, ...request })), (statements) => Effect.forEach(statements, planOf))
+        expect(first?.[0]).toMatch(/^SEARCH s USING INDEX sandboxes_owner_user_id_created_at_idx/)
+      }
+    }).pipe(Effect.provide(layers.file)))
+
+  it.effect("no operation scans or sorts what grows", () =>
+    Effect.gen(function*() {
+      const lifecycle = yield* SandboxLifecycle
+      const { attempt, lease, sandbox } = yield* building()
+      const operations: Readonly<Record<string, Effect.Effect<unknown, unknown>>> = {
+        launch: lifecycle.launch({ ownerUserId: ada, name: "one", spec: Factories.exampleSpec, registryId: "r", repository: "a", tag: "t", idempotencyKey: "k" }),
+        beginBuild: lifecycle.beginBuild(lease),
+        recordRuntime: lifecycle.recordRuntime(attempt.id, answer("pending")),
+        finishBuild: lifecycle.finishBuild(lease, { ...success, runtime: answer("running") }),
+        failBuild: Effect.ignore(lifecycle.failBuild(lease, { errorMessage: "no" })),
+        stop: lifecycle.stop(sandbox.id),
+        cancel: lifecycle.cancel({ sandboxId: sandbox.id, reason: "enough" }),
+        retry: lifecycle.retry(sandbox.id),
+        rebuild: Effect.ignore(lifecycle.rebuild(sandbox.id)),
+        supervise: lifecycle.supervise({ limit: 10, runtimeDeadline: "1 minute" })
+      }
+      for (const [operation, effect] of Object.entries(operations)) expect(yield* planIssues(effect), operation).toEqual([])
+    }).pipe(Effect.provide(layers.file)))
+})
