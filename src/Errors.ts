@@ -4,7 +4,8 @@
  * All are `Schema.TaggedError`, so that they cross HTTP and RPC as they are, and each carries the status that
  * `@effect/platform` answers with. None carries a rejected value: they name entities, ids, fields and rules.
  */
-import { HttpApiSchema } from "@effect/platform"
+// Not from the package's index, which loads all of it: a second of start for each process.
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import { Schema } from "effect"
 
 /** No row of `entity` has this id, or none that the caller may see. HTTP 404. */
@@ -62,7 +63,7 @@ export type LeaseLostReason = typeof LeaseLostReason.Type
  * The worker no longer owns the job: nothing was written, and its work must stop.
  *
  * `expired`: another worker may take it at any moment; `superseded`: another lease was given; `released`: this lease
- * gave the job back; `finished`: the job has ended; `cancelled`: somebody cancelled it; `not-found`: no such job.
+ * gave the job back; `finished`: this lease has reported how its work ended; `cancelled`: somebody cancelled it; `not-found`: no such job.
  * HTTP 409.
  */
 export class LeaseLost extends Schema.TaggedError<LeaseLost>()(

@@ -29,6 +29,8 @@ interface Opener<C extends Contestant> {
   readonly open: (options: OpenOptions) => Promise<C>
   /** plainjob makes its own table. */
   readonly tables: Tables | undefined
+  /** How many jobs its file has, where that is not as many as the others have. */
+  readonly jobs?: number
 }
 
 const ours: Opener<RowContestant> = { open: openOurs, tables: "sealant" }
@@ -46,7 +48,7 @@ const claimsPerBatch = 200
 /** Opens contestants on files with so many jobs, measures, and removes the files. */
 const compare = async <C extends Contestant>(
   openers: ReadonlyArray<Opener<C>>,
-  jobs: number,
+  depth: number,
   durability: Durability,
   plan: Plan,
   entryOf: (contestant: C) => Entry
@@ -54,9 +56,9 @@ const compare = async <C extends Contestant>(
   const directory = mkdtempSync(join(tmpdir(), "sealant-bench-"))
   const contestants: Array<C> = []
   try {
-    for (const { open, tables } of openers) {
+    for (const { jobs = depth, open, tables } of openers) {
       const options = { file: join(directory, `${contestants.length}.sqlite`), durability }
-      if (tables !== undefined) provideFile(options.file, join(directory, `${tables}.template`), tables, jobs)
+      if (tables !== undefined) provideFile(options.file, join(directory, `${tables}-${jobs}.template`), tables, jobs)
       const contestant = await checked(await open(options), options)
       contestants.push(contestant)
       if (tables === undefined) contestant.feed(jobs)
@@ -106,15 +108,32 @@ const claims = (depth: number): Case => ({
   id: `claim-${depth}`,
   title: `claim one, queue ${depth.toLocaleString("en")} deep, NORMAL`,
   run: (plan) =>
-    compare<Contestant>([ours, drizzle, drizzleQueuedOnly, plainjob, raw], depth, "normal", plan, (contestant) => ({
-      name: contestant.name,
-      mostOperations: claimsPerBatch,
-      prepare: (operations) => {
-        contestant.feed(operations)
-        return { run: () => contestant.claim(operations) }
-      }
-    }))
+    compare<Contestant>([ours, drizzle, drizzleQueuedOnly, plainjob, raw], depth, "normal", plan, claiming)
 })
+
+const claiming = (contestant: Contestant): Entry => ({
+  name: contestant.name,
+  mostOperations: claimsPerBatch,
+  prepare: (operations) => {
+    contestant.feed(operations)
+    return { run: () => contestant.claim(operations) }
+  }
+})
+
+/** Ours twice, in the same rounds: two depths that are measured one after the other say little on a busy machine. */
+const depths: Case = {
+  group: "claims",
+  id: "claim-depths",
+  title: "claim one, ours by depth, NORMAL",
+  run: (plan) => compare<Contestant>([ours, deep], 1000, "normal", plan, claiming)
+}
+
+const deepName = "ours, 100,000 deep"
+const deep: Opener<RowContestant> = {
+  ...ours,
+  jobs: 100_000,
+  open: async (options) => ({ ...(await openOurs(options)), name: deepName })
+}
 
 const cycles = (fibers: number, durability: Durability): Case => ({
   group: "cycles",
@@ -146,5 +165,6 @@ export const cases: ReadonlyArray<Case> = [
   ...levels.flatMap((durability) => [enqueue(1, durability), enqueue(32, durability)]),
   claims(1000),
   claims(100_000),
+  depths,
   ...levels.flatMap((durability) => [cycles(1, durability), cycles(32, durability)])
 ]

@@ -1,7 +1,10 @@
 /**
  * What the numbers are to be. A benchmark reports; it never fails for a target that is missed.
+ *
+ * Ratios at FULL are of the machine's disk, too: the longer a commit waits for it, the more the write queue gains by
+ * sharing one among many. The same code is 2 times as fast as plainjob on a quick disk, and 10 times on a busy one.
  */
-import { median, ratioOf, type Ratio, type Timing } from "./measure.js"
+import { ratioOf, type Ratio, type Timing } from "./measure.js"
 
 /** The timings of the cases that ran, by the id of the case. */
 export type Results = ReadonlyMap<string, ReadonlyArray<Timing>>
@@ -19,17 +22,6 @@ const ratio = (id: string, slower: string, faster: string) => (results: Results)
   return a === undefined || b === undefined ? undefined : ratioOf(a, b)
 }
 
-// The two depths are two cases with files of their own, not rounds of one: there are no pairs to spread.
-const flatness = (results: Results): Ratio | undefined => {
-  const [deep, shallow] = [timing(results, "claim-100000", "ours"), timing(results, "claim-1000", "ours")]
-  if (deep === undefined || shallow === undefined) return undefined
-  return {
-    median: median(deep.rounds) / median(shallow.rounds),
-    min: Math.min(...deep.rounds) / Math.max(...shallow.rounds),
-    max: Math.max(...deep.rounds) / Math.min(...shallow.rounds)
-  }
-}
-
 const timing = (results: Results, id: string, name: string) => results.get(id)?.find((timing) => timing.name === name)
 
 interface Target {
@@ -43,7 +35,7 @@ const targets: ReadonlyArray<Target> = [
   { text: "a read is at least 4 times as fast as drizzle's", value: ratio("read", "drizzle", "ours"), least: 4 },
   { text: "a read takes at most 3 times the raw binding's time", value: ratio("read", "ours", "raw libsql binding"), most: 3 },
   { text: "a claim 100,000 deep is at least 20 times as fast as drizzle's", value: ratio("claim-100000", "drizzle", "ours"), least: 20 },
-  { text: "a claim 100,000 deep takes at most 1.5 times one 1,000 deep", value: flatness, most: 1.5 },
+  { text: "a claim 100,000 deep takes at most 1.5 times one 1,000 deep", value: ratio("claim-depths", "ours, 100,000 deep", "ours"), most: 1.5 },
   { text: "the 32-fiber cycle at FULL is at least 3 times as fast as plainjob's at FULL", value: ratio("cycle-32-full", "plainjob", "ours"), least: 3 }
 ]
 

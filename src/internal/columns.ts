@@ -67,7 +67,13 @@ export const enumeration = <const Values extends readonly [string, ...ReadonlyAr
   return Object.assign(withDecoder(schema, when((stored) => known.has(stored))) as typeof schema, { literals: values })
 }
 
-const instant = withDecoder(Schema.DateTimeUtcFromNumber, (stored) => typeof stored === "number" ? DateTime.unsafeMake(stored) : invalid)
+// The instants that a Date can hold (https://tc39.es/ecma262/#sec-time-values-and-time-range).
+const furthestMs = 8.64e15
+
+const instant = withDecoder(
+  Schema.DateTimeUtcFromNumber,
+  (stored) => typeof stored === "number" && Math.abs(stored) <= furthestMs ? DateTime.unsafeMake(stored) : invalid
+)
 
 /** An instant: epoch milliseconds in SQLite, `DateTime.Utc` in the domain, an ISO 8601 string in JSON. */
 export const Timestamp = Model.Field({ select: instant, insert: instant, update: instant, json: Schema.DateTimeUtc })

@@ -96,7 +96,10 @@ const rulesOf = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKey>
     case "Pointer":
       return rulesOf(issue.issue, [...path, ...(Array.isArray(issue.path) ? issue.path : [issue.path])])
     case "Composite":
-      return (Array.isArray(issue.issues) ? issue.issues : [issue.issues]).flatMap((inner) => rulesOf(inner, path))
+      return (Array.isArray(issue.issues) ? issue.issues : [issue.issues])
+        // That an optional field could also be left out helps nobody who gave it.
+        .filter((inner) => !(inner._tag === "Type" && SchemaAST.isUndefinedKeyword(inner.ast)))
+        .flatMap((inner) => rulesOf(inner, path))
     case "Transformation":
       return rulesOf(issue.issue, path)
     case "Refinement":
@@ -116,8 +119,11 @@ const rulesOf = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKey>
 
 const at = (path: ReadonlyArray<PropertyKey>, rule: string) => path.length === 0 ? rule : `${path.map(String).join(".")}: ${rule}`
 
-/** The message that the schema gives for itself, or what it expects; never what it got. */
+/** The message that the schema gives for itself, or what it expects, in one line; never what it got. */
 const ruleOf = (issue: ParseResult.Type | ParseResult.Forbidden | ParseResult.Refinement): string => {
-  const message = Option.map(SchemaAST.getMessageAnnotation(issue.ast), (annotation) => annotation(issue))
-  return Option.isSome(message) && typeof message.value === "string" ? message.value : `must be ${String(issue.ast)}`
+  const given = Option.map(SchemaAST.getMessageAnnotation(issue.ast), (annotation) => annotation(issue))
+  const message = Option.isSome(given) && typeof given.value === "object" && "message" in given.value ? given.value.message : Option.getOrUndefined(given)
+  if (typeof message === "string") return message
+  const expected = Option.getOrElse(SchemaAST.getDescriptionAnnotation(issue.ast), () => String(issue.ast))
+  return `must be ${expected.replaceAll(/\s+/g, " ")}`
 }

@@ -24,10 +24,20 @@ type Row = Readonly<Record<string, unknown>>
 export interface RowsOf<A> {
   /** All rows. */
   readonly all: (statement: Statement.Statement<Row>) => Effect.Effect<ReadonlyArray<A>, SqlError.SqlError | CorruptRow>
+  /** Each row, or why it cannot be read, with the row as it came. */
+  readonly each: (
+    statement: Statement.Statement<Row>
+  ) => Effect.Effect<ReadonlyArray<Either.Either<A, Unreadable>>, SqlError.SqlError>
   /** The first row, if there is one. */
   readonly first: (statement: Statement.Statement<Row>) => Effect.Effect<Option.Option<A>, SqlError.SqlError | CorruptRow>
   /** The one row of a statement that always gives one, as `INSERT ... RETURNING` does. */
   readonly one: (statement: Statement.Statement<Row>) => Effect.Effect<A, SqlError.SqlError | CorruptRow>
+}
+
+/** A row that is not of its declared shape. */
+export interface Unreadable {
+  readonly error: CorruptRow
+  readonly row: Row
 }
 
 export const rowsOf = <A>(model: RowModel<A>): Effect.Effect<RowsOf<A>, never, SqlClient.SqlClient> =>
@@ -35,6 +45,7 @@ export const rowsOf = <A>(model: RowModel<A>): Effect.Effect<RowsOf<A>, never, S
     const decode = rowDecoder(model)
     return {
       all: (statement) => Effect.flatMap(run(statement), (rows) => decoded(() => rows.map(decode))),
+      each: (statement) => Effect.map(run(statement), (rows) => rows.map(readable(decode))),
       first: (statement) =>
         Effect.flatMap(run(statement), ([row]) =>
           row === undefined ? Effect.succeedNone : decoded(() => Option.some(decode(row)))),
@@ -66,6 +77,15 @@ const runner = Effect.gen(function*() {
       return execute(text, params)
     })
 })
+
+const readable = <A>(decode: (row: Row) => A) => (row: Row): Either.Either<A, Unreadable> => {
+  try {
+    return Either.right(decode(row))
+  } catch (error) {
+    if (error instanceof CorruptRow) return Either.left({ error, row })
+    throw error
+  }
+}
 
 /** Decoders throw `CorruptRow`, for speed: an effect for each row costs more than the row. */
 const decoded = <A>(decode: () => A): Effect.Effect<A, CorruptRow> => {

@@ -46,10 +46,14 @@ export class Connection {
   private opened: Database.Database | undefined
   private statements = new Map<string, Prepared>()
 
-  /** How often this connection has committed. */
+  /** How often this connection has committed rows that it wrote. */
   commits = 0
+  private wrote = false
 
-  /** `onCommit` is called after each commit. */
+  /**
+   * `onCommit` is called after each commit of rows. One that wrote none changed nothing: whoever waits for a change and
+   * looks by a statement that may write, as a claim does, would wake itself for ever.
+   */
   constructor(private readonly options: ConnectionOptions, private readonly onCommit: () => void = () => undefined) {}
 
   /** Opens the connection if it is not open. What fails here is tried again at the next use. */
@@ -73,6 +77,8 @@ export class Connection {
   /** Commits what was begun. Throws what the engine says, and leaves the transaction open then. */
   commit(): void {
     this.exec("COMMIT")
+    if (!this.wrote) return
+    this.wrote = false
     this.commits++
     this.onCommit()
   }
@@ -87,7 +93,9 @@ export class Connection {
     const values = args.map(toNative)
     const prepared = this.prepare(sql)
     try {
-      return runPrepared(prepared, values)
+      const result = runPrepared(prepared, values)
+      if (prepared.changesRows && result.rowsAffected > 0) this.wrote = true
+      return result
     } catch (error) {
       // Memory has one connection, which cannot be busy with another, and closing it would drop the database.
       if (isBusy(error) && this.options.path !== ":memory:") this.close()

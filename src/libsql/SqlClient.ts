@@ -7,7 +7,7 @@
  *   wait, too: with one savepoint name for all, one that fails takes the rows of its sibling with it;
  * - a COMMIT that fails is an error, not a defect.
  */
-import { Reactivity } from "@effect/experimental"
+import * as Reactivity from "@effect/experimental/Reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement } from "@effect/sql"
 import { LibsqlClient } from "@effect/sql-libsql"
 import { Context, Effect, Exit, Layer, Option, Stream } from "effect"

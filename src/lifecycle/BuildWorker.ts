@@ -153,22 +153,31 @@ const work = <R>(handler: Handler<R>, lease: Lease, leaseDuration: Duration.Dura
     Effect.interruptible,
     Effect.onInterrupt(() => Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => Effect.ignore(jobs.release(lease)))),
     Effect.catchAll((error) => Effect.logWarning(`job ${lease.jobId}: ${error.message}`)),
+    // Nobody else would hear of it: the slot only waits for the end.
+    Effect.catchAllDefect((defect) => Effect.logError(`job ${lease.jobId} is left to its lease`, defect)),
     Effect.withSpan("BuildWorker.work", { captureStackTrace: false, attributes: { "job.id": lease.jobId } }),
     Effect.uninterruptible
   )
+
+/** A pause that a test's clock, which stands at the end of a pause to the fraction, can be stored after. */
+const wholeMillis = (pause: Duration.Duration) => Duration.millis(Math.ceil(Duration.toMillis(pause)))
 
 /** A report is worth waiting for a lock: without it the whole build is done again. */
 const patiently = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.retry(effect, {
     while: (error) => error._tag === "PersistenceError",
-    schedule: Schedule.exponential("100 millis").pipe(Schedule.jittered, Schedule.intersect(Schedule.recurs(5)))
+    schedule: Schedule.exponential("100 millis").pipe(
+      Schedule.jittered,
+      Schedule.delayed(wholeMillis),
+      Schedule.intersect(Schedule.recurs(5))
+    )
   })
 
 /** Sends signs of life until the lease is lost. One that could not be sent is no loss: the next may come in time. */
 const keepAlive = (lease: Lease, leaseDuration: Duration.Duration) =>
   Effect.gen(function*() {
     const jobs = yield* WorkspaceBuildJobRepo
-    yield* Effect.sleep(Duration.times(leaseDuration, 1 / 3))
+    yield* Effect.sleep(wholeMillis(Duration.times(leaseDuration, 1 / 3)))
     yield* jobs.heartbeat(lease, leaseDuration).pipe(
       Effect.catchTag("PersistenceError", (error) => Effect.logWarning(`heartbeat of job ${lease.jobId}: ${error.message}`)),
       Effect.catchTag("InvalidInput", Effect.die)

@@ -1,8 +1,10 @@
 /**
  * How runs end before they are ready, or after: cancel, stop, and the supervision of what nobody ends.
  */
+import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Duration, Effect, Option, Schema } from "effect"
-import type { WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
+import * as Database from "../Database.js"
+import type { EndedJob } from "../domain/build-job/WorkspaceBuildJob.js"
 import type { Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
 import type { SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
 import { InvalidTransition } from "../Errors.js"
@@ -75,15 +77,24 @@ export const makeEndings = (repositories: Repositories): Endings => {
         const unsettled = yield* jobs.listUnsettled({ limit, succeededBefore })
         let ended = 0
         for (const job of unsettled) {
-          if (job.status === "succeeded") yield* giveUpRuntime(job)
-          if (yield* endRun(job)) ended += 1
+          if (yield* endAlone(job)) ended += 1
         }
         return { requeued: reaped.filter((job) => job.status === "queued").length, ended }
       }).pipe(operation(sql, "supervise"))
   }
 
+  /** A run that cannot be ended, because a row of it cannot be read, keeps no other from ending. */
+  function endAlone(job: EndedJob) {
+    const end = job.status === "succeeded" ? Effect.zipRight(giveUpRuntime(job), endRun(job)) : endRun(job)
+    return Database.transaction(end).pipe(
+      Effect.provideService(SqlClient.SqlClient, sql),
+      Effect.catchIf(({ reason }) => reason === "CorruptRow", (error) =>
+        Effect.as(Effect.logWarning(`the run of job ${job.id} cannot be ended: ${error.message}`), false))
+    )
+  }
+
   /** The image was built in vain, if its run still waits: for a runtime that is not running, whoever reported it. */
-  function giveUpRuntime(job: WorkspaceBuildJob) {
+  function giveUpRuntime(job: EndedJob) {
     return Effect.gen(function*() {
       const attempt = Option.filter(yield* liveRunOf(job), goesOn)
       if (Option.isNone(attempt)) return

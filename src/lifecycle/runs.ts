@@ -2,7 +2,7 @@
  * How one run moves, together with its sandbox: it starts, succeeds, or ends. What the operations are made of.
  */
 import { DateTime, Effect, Option } from "effect"
-import type { WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
+import type { EndedJob } from "../domain/build-job/WorkspaceBuildJob.js"
 import type { SandboxAttempt } from "../domain/sandbox/SandboxAttempt.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 import { impossible } from "./operation.js"
@@ -15,7 +15,7 @@ export const goesOn = (attempt: SandboxAttempt) => isLive(attempt) && Option.isN
 
 export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) => {
   /** The run of a job, if it belongs to one. */
-  const runOf = (job: WorkspaceBuildJob) =>
+  const runOf = (job: EndedJob) =>
     Option.match(job.runId, { onNone: () => Effect.succeedNone, onSome: attempts.findById })
 
   /** The sandbox of an attempt, if the attempt is its latest: an older one says nothing about the sandbox any more. */
@@ -54,19 +54,19 @@ export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) 
     }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"))
 
   /** The live run of a job, if the job is the run's latest: an older one says nothing about the run any more. */
-  const liveRunOf = (job: WorkspaceBuildJob) =>
+  const liveRunOf = (job: EndedJob) =>
     Effect.gen(function*() {
       const attempt = Option.filter(yield* runOf(job), isLive)
       if (Option.isNone(attempt)) return attempt
-      const latest = yield* jobs.findLatestByRunId(attempt.value.id)
-      return Option.exists(latest, ({ id }) => id === job.id) ? attempt : Option.none()
+      const latest = yield* jobs.findLatestIdByRunId(attempt.value.id)
+      return Option.contains(latest, job.id) ? attempt : Option.none()
     })
 
   /**
    * Ends the run of a job that has ended: attempt, runtime, and the sandbox if the attempt is its latest. A run that has
    * ended already, or has a newer job, stays as it is. Says whether it ended one.
    */
-  const endRun = (job: WorkspaceBuildJob) =>
+  const endRun = (job: EndedJob) =>
     Effect.gen(function*() {
       const attempt = yield* liveRunOf(job)
       if (Option.isSome(attempt)) yield* endAttempt(attempt.value, job)
@@ -74,7 +74,7 @@ export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) 
       return Option.isSome(attempt)
     }).pipe(impossible("NotFound", "InvalidTransition", "ReferenceNotFound", "InvalidInput"))
 
-  const endAttempt = (attempt: SandboxAttempt, job: WorkspaceBuildJob) =>
+  const endAttempt = (attempt: SandboxAttempt, job: EndedJob) =>
     Effect.gen(function*() {
       const { id, stopRequestedAt } = attempt
       const cancelled = job.status === "cancelled" || Option.isSome(stopRequestedAt)

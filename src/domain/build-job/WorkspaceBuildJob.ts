@@ -127,6 +127,20 @@ export const JobFailure = Schema.Struct({
 /** The error code of a job whose last lease expired with no attempts left. */
 export const attemptsExhausted = "attempts-exhausted"
 
+/** The error code of a job whose row is not of its declared shape: its spec, most likely, is older than the schema. */
+export const unreadableJob = "unreadable-job"
+
+/**
+ * What is left to know of a job that has ended, for the run that it belongs to. Without its documents, so that one that
+ * cannot be read keeps no run from ending.
+ */
+export class EndedJob extends Model.Class<EndedJob>("EndedJob")({
+  id: WorkspaceBuildJobId,
+  runId: optional(SandboxAttemptId),
+  status: WorkspaceBuildJobStatus,
+  cancelReason: optional(Prose)
+}) {}
+
 /** Counts of the queue at one moment. */
 export interface QueueStats {
   readonly byStatus: Readonly<Record<WorkspaceBuildJobStatus, number>>

@@ -25,6 +25,7 @@ import type { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
 import { make } from "./makeWorkspaceBuildJobRepo.js"
 import type {
   ClaimedJob,
+  EndedJob,
   EnqueueJob,
   JobFailure,
   JobSuccess,
@@ -59,7 +60,8 @@ export interface WorkspaceBuildJobService {
 
   /**
    * Gives the job that has been due longest: queued and available, or running under a lease that has expired. None
-   * when nothing is due. A due job with no attempts left is failed (`attempts-exhausted`) and never handed out.
+   * when nothing is due. A due job with no attempts left is failed (`attempts-exhausted`) and never handed out; so is one whose row
+   * cannot be read (`unreadable-job`).
    *
    * Fails with `InvalidInput` for an empty worker id or a lease that is shorter than 1 ms or longer than 100 years.
    */
@@ -137,7 +139,7 @@ export interface WorkspaceBuildJobService {
 
   /**
    * Takes up to `limit` (1 to 1,000) jobs from leases that have expired, longest first: back to queued while attempts
-   * are left, else failed (`attempts-exhausted`). Returns them as they are now.
+   * are left, else failed (`attempts-exhausted`). Returns those that can be read, as they are now.
    */
   readonly reapExpired: (
     limit: number
@@ -150,7 +152,7 @@ export interface WorkspaceBuildJobService {
    */
   readonly listUnsettled: (
     request: { readonly limit: number; readonly succeededBefore: DateTime.Utc }
-  ) => Effect.Effect<ReadonlyArray<WorkspaceBuildJob>, InvalidInput | PersistenceError>
+  ) => Effect.Effect<ReadonlyArray<EndedJob>, InvalidInput | PersistenceError>
 
   /** The run of a job has taken note of its end. Does nothing to a job that has not ended. Fails with `NotFound`. */
   readonly markSettled: (id: WorkspaceBuildJobId) => Effect.Effect<void, NotFound | PersistenceError>
@@ -168,6 +170,11 @@ export interface WorkspaceBuildJobService {
   readonly findLatestByRunId: (
     runId: SandboxAttemptId
   ) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
+
+  /** The id of the newest job of a run, if it has one, also of a job that cannot be read. */
+  readonly findLatestIdByRunId: (
+    runId: SandboxAttemptId
+  ) => Effect.Effect<Option.Option<WorkspaceBuildJobId>, PersistenceError>
 
   /** The newest job of each run that has one; any number of runs, in one statement. */
   readonly listLatestByRunIds: (

@@ -2,7 +2,7 @@
  * What workers do to jobs: claim them, and write under their lease.
  */
 import type { SqlClient } from "@effect/sql"
-import { Clock, Duration, Effect, Option, Random, Schema } from "effect"
+import { Array, Clock, Duration, Effect, Option, Random, Schema } from "effect"
 import { InvalidInput, LeaseLost, type LeaseLostReason } from "../../Errors.js"
 import { Name } from "../../internal/columns.js"
 import { operations } from "../../internal/query.js"
@@ -15,6 +15,7 @@ import {
   JobSuccess,
   type Lease,
   type LeaseOutcome,
+  unreadableJob,
   WorkspaceBuildJob
 } from "./WorkspaceBuildJob.js"
 import type { ClaimRequest, WorkspaceBuildJobService } from "./WorkspaceBuildJobRepo.js"
@@ -77,18 +78,34 @@ const releaseText = underLeaseText(`
   status = 'queued', lease_outcome = 'released', lease_expires_at = NULL, claimed_at = NULL, worker_id = NULL,
   attempt_count = attempt_count - 1, started_at = iif(attempt_count = 1, NULL, started_at)`)
 
+const failUnreadableText = `
+  UPDATE oci_image_build_jobs SET
+    status = 'failed', lease_outcome = 'failed', lease_expires_at = NULL, finished_at = max(?1, started_at),
+    error_code = '${unreadableJob}', error_message = 'the row of the job cannot be read', updated_at = ?1
+  WHERE id = ?2 AND status = 'running' AND lease_token = ?3`
+
 export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuildJob>): Leases => {
   const claim = (method: string, { leaseDuration, workerId }: ClaimRequest, text: string, which: string | number) =>
     Effect.gen(function*() {
       const worker = yield* input(method, Name)(workerId)
       const leaseMs = yield* positiveMs(method, "leaseDuration", leaseDuration)
       const now = yield* Clock.currentTimeMillis
-      const touched = yield* jobs.all(sql.unsafe(text, [now, worker, now + leaseMs, which]))
-      return touched.filter((job) => job.status === "running").map((job): ClaimedJob => ({
+      const touched = yield* jobs.each(sql.unsafe(text, [now, worker, now + leaseMs, which]))
+      const [unreadable, readable] = Array.separate(touched)
+      // The others are claimed, whatever stands in one of them: they are handed out.
+      yield* Effect.forEach(unreadable, ({ row }) => failUnreadable(now, row), { discard: true })
+      return readable.filter((job) => job.status === "running").map((job): ClaimedJob => ({
         job,
         lease: { jobId: job.id, workerId: worker, token: job.leaseToken }
       }))
     })
+
+  /** A job that was claimed and cannot be read, as after a deploy with a stricter spec, would come back again and again. */
+  const failUnreadable = (now: number, { id, leaseToken }: Readonly<Record<string, unknown>>) =>
+    Effect.zipRight(
+      Effect.logWarning(`job ${String(id)} cannot be read and has failed`),
+      sql.unsafe(failUnreadableText, [now, id, leaseToken])
+    )
 
   const underLease = (lease: Lease, text: string, repeats: ReadonlyArray<LeaseOutcome>, values: ReadonlyArray<unknown>) =>
     Effect.gen(function*() {
@@ -169,7 +186,8 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
     reapExpired: (limit) =>
       Effect.gen(function*() {
         const count = yield* countOf("reapExpired", limit)
-        return yield* jobs.all(sql.unsafe(reap, [yield* Clock.currentTimeMillis, count]))
+        const reaped = yield* jobs.each(sql.unsafe(reap, [yield* Clock.currentTimeMillis, count]))
+        return Array.getRights(reaped)
       }).pipe(read("reapExpired"))
   }
 }

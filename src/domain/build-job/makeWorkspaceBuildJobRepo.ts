@@ -16,6 +16,7 @@ import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
 import { dueCondition } from "./claim.js"
 import { byIdText, countOf, makeLeases } from "./leases.js"
 import {
+  EndedJob,
   EnqueueJob,
   type QueueStats,
   WorkspaceBuildJob,
@@ -37,6 +38,8 @@ export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(WorkspaceBuildJob))
   const jobs = yield* rowsOf(WorkspaceBuildJob)
+  const endedColumns = sql.literal(columnList(EndedJob))
+  const ended = yield* rowsOf(EndedJob)
 
   const byId = (id: string) => jobs.first(sql.unsafe(byIdText, [id]))
   const byKey = (key: string) => jobs.first(sql`SELECT ${columns} FROM oci_image_build_jobs WHERE idempotency_key = ${key}`)
@@ -121,8 +124,8 @@ export const make = Effect.gen(function*() {
     listUnsettled: ({ limit, succeededBefore }) =>
       countOf("listUnsettled", limit).pipe(
         Effect.flatMap((count) =>
-          jobs.all(sql`
-            SELECT ${columns} FROM oci_image_build_jobs
+          ended.all(sql`
+            SELECT ${endedColumns} FROM oci_image_build_jobs
             WHERE finished_at IS NOT NULL AND run_id IS NOT NULL AND run_settled_at IS NULL
               AND (status <> 'succeeded' OR finished_at < ${DateTime.toEpochMillis(succeededBefore)})
             ORDER BY finished_at, id LIMIT ${count}`)
@@ -150,6 +153,14 @@ export const make = Effect.gen(function*() {
       jobs.first(sql`
         SELECT ${columns} FROM oci_image_build_jobs WHERE run_id = ${runId}
         ORDER BY created_at DESC, id DESC LIMIT 1`).pipe(read("findLatestByRunId", { "run.id": runId })),
+
+    findLatestIdByRunId: (runId) =>
+      ended.first(sql`
+        SELECT ${endedColumns} FROM oci_image_build_jobs WHERE run_id = ${runId}
+        ORDER BY created_at DESC, id DESC LIMIT 1`).pipe(
+        Effect.map(Option.map(({ id }) => id)),
+        read("findLatestIdByRunId", { "run.id": runId })
+      ),
 
     listLatestByRunIds: (runIds) =>
       jobs.all(sql`

@@ -37,6 +37,7 @@ const methods = Effect.map(WorkspaceBuildJobRepo, (jobs): Readonly<Record<string
   getById: jobs.getById(gone),
   findByIdempotencyKey: jobs.findByIdempotencyKey("key"),
   findLatestByRunId: jobs.findLatestByRunId(runId),
+  findLatestIdByRunId: jobs.findLatestIdByRunId(runId),
   listLatestByRunIds: jobs.listLatestByRunIds([runId, runId]),
   listByStatus: jobs.listByStatus({ status: "queued" }),
   stats: jobs.stats
@@ -58,7 +59,7 @@ const known: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
 const fill = (count: number) => shell(`
   INSERT INTO oci_image_build_jobs (id, status, registry_id, repository, tag, request_payload, available_at, created_at, updated_at,
     attempt_count, lease_token, worker_id, claimed_at, started_at, lease_expires_at)
-  SELECT 'job-' || n, iif(leased, 'running', 'queued'), 'r', 'r', 't', '{}', iif(n % 10 = 0, 1000000000 + n, 0), n, 0,
+  SELECT 'job-' || n, iif(leased, 'running', 'queued'), 'r', 'r', 't', '{"repo":"https://github.com/acme/app","harness":"codex"}', iif(n % 10 = 0, 1000000000 + n, 0), n, 0,
     iif(leased, 1, 0), iif(leased, 1, 0), iif(leased, 'w', NULL), iif(leased, 0, NULL), iif(leased, 0, NULL), iif(leased, (n % 200) * 1000000, NULL)
   FROM (
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)

@@ -110,8 +110,9 @@ describe("secrets of build jobs", () => {
         // Read by each of the lists, also where the row is not what it should be.
         yield* make.claimedJob({ id: "broken", requestPayload: secretive.requestPayload, leaseExpiresAt: at(0), errorMessage: sentinel })
         yield* shell("UPDATE oci_image_build_jobs SET request_payload = ? WHERE id = 'broken'", JSON.stringify({ env: { TOKEN: sentinel } }))
-        yield* refused(jobs.claimNext(claimant))
         yield* refused(jobs.listByStatus({ status: "running" }))
+        yield* jobs.claimNext(claimant)
+        yield* refused(jobs.listByStatus({ status: "failed" }))
         yield* jobs.listByStatus({ status: "succeeded" })
         yield* jobs.stats
 

@@ -81,7 +81,7 @@ export const underLease = (lease: Lease) =>
     release: jobs.release(lease)
   }))
 
-export const idsOf = (jobs: ReadonlyArray<WorkspaceBuildJob>): ReadonlyArray<string> => jobs.map(({ id }) => id)
+export const idsOf = (jobs: ReadonlyArray<{ readonly id: WorkspaceBuildJob["id"] }>): ReadonlyArray<string> => jobs.map(({ id }) => id)
 
 /** Runs a statement past the repository, as a person in a shell would. */
 export const shell = (text: string, ...params: ReadonlyArray<unknown>) =>
