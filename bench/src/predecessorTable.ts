@@ -1,7 +1,7 @@
 /**
  * The job table as a drizzle schema, and the SQL that drizzle-kit makes of such a schema.
  *
- * The same 32 columns as ours. Indexes are the predecessor's. There are no CHECKs, no triggers and no foreign key, which
+ * The same columns as ours. Indexes are the predecessor's. There are no CHECKs, no triggers and no foreign key, which
  * its users did not have: writes to this table cost the engine less than writes to ours.
  */
 import { index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core"

@@ -5,7 +5,7 @@
  * of a FOREIGN KEY: a method with several references looks which one is missing (`references.ts`).
  */
 import type { SqlError } from "@effect/sql"
-import { Effect, Either, Option, ParseResult, type Schema, SchemaAST } from "effect"
+import { Context, DefaultServices, Effect, Either, Option, ParseResult, type Schema, SchemaAST, Tracer } from "effect"
 import { AlreadyExists, InvalidInput, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { engineErrorOf, isSqlError, persistenceErrorOf } from "./engineError.js"
 import { CorruptRow } from "./rows.js"
@@ -27,9 +27,10 @@ export const operations = (service: string, entity: string) => {
     return <A, E, Env>(
       effect: Effect.Effect<A, E, Env>
     ): Effect.Effect<A, Exclude<E, StoreError> | Refusals[R] | PersistenceError, Env> =>
-      effect.pipe(
-        Effect.mapError((error) => domainError(operation, entity, refusals, error)),
-        Effect.withSpan(operation, { captureStackTrace: false, ...(attributes === undefined ? {} : { attributes }) })
+      spanned(
+        Effect.mapError(effect, (error) => domainError(operation, entity, refusals, error)),
+        operation,
+        attributes
       )
   }
   return {
@@ -47,6 +48,15 @@ export const operations = (service: string, entity: string) => {
         Either.mapLeft(decode(value), (issue) => invalidInput(`${service}.${method}`, issue))
     }
   }
+}
+
+// The tracer of a program that has set none: it makes spans that nobody sees, and they cost more than the query.
+const nobodysTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+
+const spanned = <A, E, R>(effect: Effect.Effect<A, E, R>, name: string, attributes: Attributes = {}) => {
+  const traced = Effect.withSpan(effect, name, { captureStackTrace: false, attributes })
+  return Effect.withFiberRuntime<A, E, Exclude<R, Tracer.ParentSpan>>((fiber) =>
+    fiber.currentTracer === nobodysTracer ? effect as typeof traced : traced)
 }
 
 const domainError = <E, R extends Refusal>(operation: string, entity: string, refusals: ReadonlyArray<R>, error: E) => {

@@ -7,6 +7,7 @@
 import { SqlClient, type SqlError, Statement } from "@effect/sql"
 import { Data, Effect, Either, Option, ParseResult, Schema, SchemaAST } from "effect"
 import { abilitiesOf } from "../libsql/registry.js"
+import { objectsOf } from "../libsql/shape.js"
 import { type ColumnDecoder, ColumnDecoderId, invalid } from "./columns.js"
 
 /** A stored row is not of its declared shape. Names the column, not what stands there. */
@@ -143,13 +144,11 @@ const rowDecoder = <A>(model: RowModel<A>, prefix = ""): (row: Row) => A => {
   // What the constructor of a `Schema.Class` would make, without the merging of defaults and the validation that it
   // does for strangers: each column was just decoded.
   const { prototype } = model as unknown as { readonly prototype: object }
-  return (row) => {
-    const instance: Record<string, unknown> = Object.create(prototype)
-    for (const { decode, key, name } of columns) {
+  const instanceOf = objectsOf(columns.map(({ name }) => name), prototype)
+  return (row) =>
+    instanceOf(columns.map(({ decode, key, name }) => {
       const value = decode(row[key])
       if (value === invalid) throw new CorruptRow({ entity, column: name })
-      instance[name] = value
-    }
-    return instance as A
-  }
+      return value
+    })) as A
 }

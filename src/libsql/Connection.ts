@@ -7,6 +7,7 @@
  */
 import Database from "libsql"
 import { DriverError, isBusy } from "./DriverError.js"
+import { objectsOf } from "./shape.js"
 import { inspectStatement, type StatementText } from "./sqlText.js"
 import { type NativeValue, toNative } from "./values.js"
 
@@ -32,9 +33,9 @@ export interface Result {
 interface Prepared {
   readonly statement: Database.Statement
   readonly returnsRows: boolean
-  /** Two columns share a name: an object for a row would lose one of them. */
-  readonly ambiguous: boolean
   readonly changesRows: boolean
+  /** Makes a row out of an array of values; none where the binding makes the rows. */
+  readonly toRow: ((values: ReadonlyArray<unknown>) => object) | undefined
 }
 
 // The statements of all our services fit; a program that builds SQL text without end does not grow without end.
@@ -134,15 +135,21 @@ export class Connection {
 const prepare = (database: Database.Database, sql: string): Prepared => {
   const statement = database.prepare(sql)
   const returnsRows = statement.reader
-  const names = returnsRows ? columnsOf(statement) : []
-  const ambiguous = new Set(names).size < names.length
-  if (ambiguous) statement.raw()
-  return { statement, returnsRows, ambiguous, changesRows: inspect(sql).kind === "write" }
+  const toRow = returnsRows ? rowMaker(statement, sql) : undefined
+  if (toRow !== undefined) statement.raw()
+  return { statement, returnsRows, toRow, changesRows: inspect(sql).kind === "write" }
+}
+
+const rowMaker = (statement: Database.Statement, sql: string): Prepared["toRow"] => {
+  const names = columnsOf(statement)
+  if (new Set(names).size < names.length) return (values) => rowOf(columnsOf(statement), values)
+  // What a star stands for may change under a statement that is kept: there the binding has to look each time.
+  return sql.includes("*") ? undefined : objectsOf(names)
 }
 
 const columnsOf = (statement: Database.Statement): Array<string> => statement.columns().map((column) => column.name)
 
-const runPrepared = ({ ambiguous, changesRows, returnsRows, statement }: Prepared, values: Array<NativeValue>): Result => {
+const runPrepared = ({ changesRows, returnsRows, statement, toRow }: Prepared, values: Array<NativeValue>): Result => {
   if (!returnsRows) {
     const { changes, lastInsertRowid } = statement.run(values)
     return { columns: nothing, rows: [], values: nothing, rowsAffected: changes, lastInsertRowid: BigInt(lastInsertRowid) }
@@ -150,18 +157,17 @@ const runPrepared = ({ ambiguous, changesRows, returnsRows, statement }: Prepare
   // `.all()`, because `.run()` leaves a RETURNING statement open and `.get()` adds a key to its row.
   const found = statement.all(values)
   const columns = () => columnsOf(statement)
-  const rowsAffected = changesRows ? found.length : 0
-  if (ambiguous) {
+  const answer = { columns, rowsAffected: changesRows ? found.length : 0, lastInsertRowid: undefined }
+  if (toRow !== undefined) {
     const arrays = found as Array<Array<unknown>>
-    const names = columns()
-    return { columns, rows: arrays.map((row) => rowOf(names, row)), values: () => arrays, rowsAffected, lastInsertRowid: undefined }
+    return { ...answer, rows: arrays.map((array) => toRow(array) as Row), values: () => arrays }
   }
   const rows = found as Array<Row>
   const inOrder = () => {
     const names = columns()
     return rows.map((row) => names.map((name) => row[name]))
   }
-  return { columns, rows, values: inOrder, rowsAffected, lastInsertRowid: undefined }
+  return { ...answer, rows, values: inOrder }
 }
 
 /** Of columns that share a name, the first gives the value, as in `@libsql/client`. */

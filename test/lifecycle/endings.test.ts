@@ -6,7 +6,7 @@ import { SandboxId } from "../../src/domain/sandbox/Sandbox.js"
 import { SandboxRepo } from "../../src/domain/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../src/domain/sandbox/SandboxRuntimeInstanceRepo.js"
 import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
-import { ada, answer, building, built, claim, claimed, failed, launch, layers, millis, ready, type Services, specification, stateOf, success, tagOf } from "./support.js"
+import { ada, answer, building, built, claim, claimed, failed, launch, layers, millis, ready, type Services, shell, specification, stateOf, success, tagOf } from "./support.js"
 
 const supervision = { limit: 100, runtimeDeadline: "15 minutes" } as const
 const gone = SandboxId.make("gone")
@@ -161,6 +161,20 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* supervise({ ...supervision, limit: 2 })).toEqual({ requeued: 0, ended: 1 })
         expect(yield* jobs.getById(loose.job.id)).toMatchObject({ status: "cancelled", runSettledAt: Option.none() })
         for (const limit of [0, 1001, 1.5, Number.NaN]) expect(yield* tagOf(supervise({ ...supervision, limit }))).toBe("InvalidInput")
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("a run that cannot be read keeps no other from ending", () =>
+      Effect.gen(function*() {
+        const { supervise } = yield* SandboxLifecycle
+        const jobs = yield* WorkspaceBuildJobRepo
+        const unreadable = yield* built()
+        yield* TestClock.adjust("1 hour")
+        const [odd, sound] = [yield* launch(), yield* launch()]
+        for (const { job } of [odd, sound]) yield* jobs.cancel({ id: job.id, reason: "by hand" })
+        for (const { job } of [unreadable, odd]) yield* shell("UPDATE oci_image_build_jobs SET request_payload = '{}' WHERE id = ?", job.id)
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 2 })
+        for (const { sandbox } of [odd, sound]) expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none")
+        expect(yield* stateOf(unreadable.sandbox.id)).toBe("running running succeeded none")
       }).pipe(Effect.provide(layer)))
 
     it.effect("a job that was queued again before supervision noticed its end goes on", () =>

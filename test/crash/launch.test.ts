@@ -1,0 +1,110 @@
+/**
+ * A launch is all or nothing: a real process is killed at each statement of it, and around its COMMIT.
+ */
+import { SqlClient } from "@effect/sql"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { execFile } from "node:child_process"
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Database from "../../src/Database.js"
+import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
+import * as Migrations from "../../src/Migrations.js"
+import * as Sandboxes from "../../src/Sandboxes.js"
+import { contradictions } from "../lifecycle/invariants.js"
+import { counts, launchTables } from "../lifecycle/support.js"
+import { memoryLayer, seedUser } from "../support/database.js"
+import { recordStatements } from "../support/plans.js"
+import { type Moment, type Orders, owner, requestOf } from "./moments.js"
+
+const launcher = fileURLToPath(new URL("./launcher.ts", import.meta.url))
+
+let directory = ""
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "sealant-crash-"))
+})
+
+afterAll(() => rmSync(directory, { recursive: true }))
+
+/** How a process ended, and what it said. */
+interface End {
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a process that launches, until it dies. */
+const launchAndDie = (orders: Orders) =>
+  Effect.async<End>((resume) => {
+    const child = execFile(process.execPath, ["--import", "tsx", launcher, JSON.stringify(orders)], (_, stdout, stderr) => {
+      resume(Effect.succeed({ signal: child.signalCode, stdout, stderr }))
+    })
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+
+const onFile = (filePath: string) => Layer.provideMerge(Sandboxes.layer, Database.layer({ filePath }))
+
+const rowsOf = (launches: number) => launchTables.map((name) => ({ name, rows: launches }))
+
+const prepared = Effect.gen(function*() {
+  const filePath = join(directory, "prepared.sqlite")
+  yield* Effect.zipRight(Migrations.run, seedUser(owner)).pipe(Effect.provide(Database.layer({ filePath })))
+  return filePath
+})
+
+/** How many statements a launch takes. */
+const statementsOfALaunch = Effect.gen(function*() {
+  const { launch } = yield* SandboxLifecycle
+  yield* seedUser(owner)
+  yield* launch(requestOf("first"))
+  return (yield* recordStatements(launch(requestOf("second")))).length
+}).pipe(Effect.provide(Layer.provideMerge(Sandboxes.layer, memoryLayer)))
+
+/** What the file says after the process died. */
+const examine = (moment: Moment) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const { launch } = yield* SandboxLifecycle
+    const integrity = yield* sql.unsafe("PRAGMA integrity_check")
+    const references = yield* sql.unsafe("PRAGMA foreign_key_check")
+    const left = yield* counts
+    const again = yield* launch(requestOf("second"))
+    const broken = yield* contradictions(again.sandbox.id)
+    return { moment, integrity, references, left, created: again.created, after: yield* counts, broken }
+  })
+
+describe("a launch whose process is killed", () => {
+  it.live("leaves everything or nothing, and can be launched again", () =>
+    Effect.gen(function*() {
+      const source = yield* prepared
+      const statements = yield* statementsOfALaunch
+      expect(statements).toBeGreaterThan(launchTables.length)
+      const moments: ReadonlyArray<Moment> = [
+        ...Array.from({ length: statements }, (_, index) => index + 1),
+        "before COMMIT",
+        "after COMMIT",
+        "never"
+      ]
+      yield* Effect.forEach(moments, (moment) =>
+        Effect.gen(function*() {
+          const filePath = join(directory, `${moment}.sqlite`)
+          copyFileSync(source, filePath)
+          const end = yield* launchAndDie({ filePath, dieAt: moment })
+          const told = moment === "never" ? { signal: null, stdout: String(statements), stderr: "" } : { signal: "SIGKILL", stdout: "", stderr: "" }
+          expect(end, `dying ${moment}`).toEqual(told)
+          const all = moment === "after COMMIT" || moment === "never"
+          expect(yield* Effect.provide(examine(moment), onFile(filePath))).toEqual({
+            moment,
+            integrity: [{ integrity_check: "ok" }],
+            references: [],
+            left: rowsOf(all ? 2 : 1),
+            created: !all,
+            after: rowsOf(2),
+            broken: []
+          })
+        }), { concurrency: 2, discard: true })
+    }))
+})

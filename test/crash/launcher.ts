@@ -1,0 +1,44 @@
+/**
+ * A process that launches twice, and dies at the given moment of the second launch, as a process does that is killed: by
+ * SIGKILL, with nothing closed.
+ */
+import { Statement } from "@effect/sql"
+import { Effect, Layer } from "effect"
+import * as Database from "../../src/Database.js"
+import { Connection } from "../../src/libsql/Connection.js"
+import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
+import * as Sandboxes from "../../src/Sandboxes.js"
+import { type Orders, requestOf } from "./moments.js"
+
+const { dieAt, filePath }: Orders = JSON.parse(process.argv[2] ?? "{}")
+
+const die = () => process.kill(process.pid, "SIGKILL")
+
+let statements = 0
+
+const dieByStatement = Statement.withTransformer((statement) =>
+  Effect.sync(() => {
+    statements += 1
+    if (statements === dieAt) die()
+    return statement
+  })
+)
+
+const program = Effect.gen(function*() {
+  const { launch } = yield* SandboxLifecycle
+  yield* launch(requestOf("first"))
+
+  const commit = Connection.prototype.commit
+  Connection.prototype.commit = function(this: Connection) {
+    if (dieAt === "before COMMIT") die()
+    commit.call(this)
+    if (dieAt === "after COMMIT") die()
+  }
+  yield* dieByStatement(launch(requestOf("second")))
+  yield* Effect.sync(() => process.stdout.write(`${statements}`))
+})
+
+Effect.runPromise(Effect.provide(program, Layer.provide(Sandboxes.layer, Database.layer({ filePath })))).catch((error: unknown) => {
+  process.stderr.write(String(error))
+  process.exitCode = 1
+})
