@@ -2,11 +2,11 @@
  * What workers do to jobs: claim them, and write under their lease.
  */
 import type { SqlClient } from "@effect/sql"
-import { Array, Clock, Duration, Effect, Option, Random, Schema } from "effect"
+import { Array, Clock, Duration, Effect, Either, Option, Random, Schema } from "effect"
 import { InvalidInput, LeaseLost, type LeaseLostReason } from "../../Errors.js"
 import { Name } from "../../internal/columns.js"
 import { operations } from "../../internal/query.js"
-import { columnList, type RowsOf } from "../../internal/rows.js"
+import { columnList, type RowsOf, type Unreadable } from "../../internal/rows.js"
 import { OsExecutorCompileResult } from "../../payloads/Executor.js"
 import { claimByIdText, claimDueText, reapText } from "./claim.js"
 import {
@@ -85,20 +85,30 @@ const failUnreadableText = `
   WHERE id = ?2 AND status = 'running' AND lease_token = ?3`
 
 export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuildJob>): Leases => {
+  // In the way of every worker, all day: written without generators, which cost as much as the decoding.
   const claim = (method: string, { leaseDuration, workerId }: ClaimRequest, text: string, which: string | number) =>
-    Effect.gen(function*() {
-      const worker = yield* input(method, Name)(workerId)
-      const leaseMs = yield* positiveMs(method, "leaseDuration", leaseDuration)
-      const now = yield* Clock.currentTimeMillis
-      const touched = yield* jobs.each(sql.unsafe(text, [now, worker, now + leaseMs, which]))
-      const [unreadable, readable] = Array.separate(touched)
-      // The others are claimed, whatever stands in one of them: they are handed out.
-      yield* Effect.forEach(unreadable, ({ row }) => failUnreadable(now, row), { discard: true })
-      return readable.filter((job) => job.status === "running").map((job): ClaimedJob => ({
-        job,
-        lease: { jobId: job.id, workerId: worker, token: job.leaseToken }
-      }))
-    })
+    Effect.flatMap(input(method, Name)(workerId), (worker) =>
+      Effect.flatMap(positiveMs(method, "leaseDuration", leaseDuration), (leaseMs) =>
+        Effect.clockWith((clock) => {
+          const now = clock.unsafeCurrentTimeMillis()
+          return Effect.flatMap(jobs.each(sql.unsafe(text, [now, worker, now + leaseMs, which])), handOut(now, worker))
+        })))
+
+  const handOut = (now: number, workerId: string) => (touched: ReadonlyArray<Either.Either<WorkspaceBuildJob, Unreadable>>) => {
+    const claimed: Array<ClaimedJob> = []
+    const unreadable: Array<Unreadable> = []
+    for (const row of touched) {
+      if (Either.isLeft(row)) unreadable.push(row.left)
+      else if (row.right.status === "running") {
+        const job = row.right
+        claimed.push({ job, lease: { jobId: job.id, workerId, token: job.leaseToken } })
+      }
+    }
+    // The others are claimed, whatever stands in one of them: they are handed out.
+    return unreadable.length === 0
+      ? Effect.succeed(claimed)
+      : Effect.as(Effect.forEach(unreadable, ({ row }) => failUnreadable(now, row)), claimed)
+  }
 
   /** A job that was claimed and cannot be read, as after a deploy with a stricter spec, would come back again and again. */
   const failUnreadable = (now: number, { id, leaseToken }: Readonly<Record<string, unknown>>) =>
@@ -108,11 +118,11 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
     )
 
   const underLease = (lease: Lease, text: string, repeats: ReadonlyArray<LeaseOutcome>, values: ReadonlyArray<unknown>) =>
-    Effect.gen(function*() {
-      const now = yield* Clock.currentTimeMillis
-      const written = yield* jobs.first(sql.unsafe(text, [now, lease.jobId, lease.token, lease.workerId, ...values]))
-      return Option.isSome(written) ? written.value : yield* whyLost(lease, repeats)
-    })
+    Effect.clockWith((clock) =>
+      Effect.flatMap(
+        jobs.first(sql.unsafe(text, [clock.unsafeCurrentTimeMillis(), lease.jobId, lease.token, lease.workerId, ...values])),
+        (written) => Option.isSome(written) ? Effect.succeed(written.value) : whyLost(lease, repeats)
+      ))
 
   /** The lease is not the current one: a second look, which says why, or finds that the same call was answered before. */
   const whyLost = (lease: Lease, repeats: ReadonlyArray<LeaseOutcome>) =>
