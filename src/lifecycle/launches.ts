@@ -1,7 +1,7 @@
 /**
  * How attempts begin: launch, retry, rebuild. The table `sandbox_launch_keys` belongs to this file.
  */
-import { Clock, Effect, Option, Schema } from "effect"
+import { Clock, type DateTime, Effect, Option, Schema } from "effect"
 import type { WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobId } from "../domain/build-job/WorkspaceBuildJob.js"
 import { type Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
@@ -113,7 +113,7 @@ export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) =
           requestedByUserId: Option.getOrUndefined(sandbox.requestedByUserId),
           triggerType: "retry",
           retryOfRunId: run.id
-        })
+        }).pipe(after(run.createdAt))
         yield* sandboxes.linkAttempt({ sandboxId: id, attemptId: attempt.id, relation })
         const queued = yield* sandboxes.setStatus({ id, status: "queued" })
         const copied = yield* attempts.setSnapshot({ ...copyOf(snapshot), runId: attempt.id })
@@ -142,6 +142,23 @@ export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) =
     })
   }
 }
+
+/**
+ * Lets a row be made later than another: the newest attempt of a sandbox is the one that was made last, also where the
+ * clock was set back meanwhile, or is another machine's.
+ */
+const after = (instant: DateTime.Utc) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.clockWith((clock) => {
+    const notBefore = (millis: number) => Math.max(millis, instant.epochMillis + 1)
+    return Effect.withClock(effect, {
+      [Clock.ClockTypeId]: Clock.ClockTypeId,
+      currentTimeMillis: Effect.map(clock.currentTimeMillis, notBefore),
+      unsafeCurrentTimeMillis: () => notBefore(clock.unsafeCurrentTimeMillis()),
+      currentTimeNanos: clock.currentTimeNanos,
+      unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
+      sleep: (duration) => clock.sleep(duration)
+    })
+  })
 
 const copyOf = (snapshot: SandboxAttemptSnapshot) => ({
   userSpecPayload: encodeSpec(snapshot.userSpecPayload),

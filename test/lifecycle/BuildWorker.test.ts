@@ -6,7 +6,7 @@ import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
 import * as BuildWorker from "../../src/lifecycle/BuildWorker.js"
 import type { Build, Launch } from "../../src/lifecycle/SandboxViews.js"
 import { PersistenceError } from "../../src/Errors.js"
-import { answer, claim, launch, layers, shell, stateOf, success } from "./support.js"
+import { answer, claim, launch, layers, refusalOf, shell, stateOf, success } from "./support.js"
 
 const ready = { ...success, runtime: answer("running") }
 const busy = new PersistenceError({ operation: "test", reason: "Busy", cause: "SQLITE_BUSY" })
@@ -362,7 +362,7 @@ describe("BuildWorker", () => {
         drainTimeout: { drainTimeout: "soon" as "1 second" }
       }
       for (const [field, options] of Object.entries(bad)) {
-        const error = yield* Effect.flip(BuildWorker.run(() => Effect.succeed(ready), { workerId: "worker", ...options }))
+        const error = yield* refusalOf(BuildWorker.run(() => Effect.succeed(ready), { workerId: "worker", ...options }))
         expect(error, field).toMatchObject({ _tag: "InvalidInput", operation: "BuildWorker.run", issues: expect.arrayContaining([expect.stringMatching(`^${field.trim()}: `)]) })
       }
     }).pipe(Effect.provide(layers.memory)))

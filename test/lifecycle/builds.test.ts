@@ -6,7 +6,7 @@ import { SandboxAttemptId } from "../../src/domain/sandbox/SandboxAttempt.js"
 import { SandboxAttemptRepo } from "../../src/domain/sandbox/SandboxAttemptRepo.js"
 import { SandboxRepo } from "../../src/domain/sandbox/SandboxRepo.js"
 import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
-import { ada, answer, building, built, claim, claimed, compileResult, failed, forged, launch, layers, millis, ready, type Services, specification, stateOf, success, tagOf } from "./support.js"
+import { ada, answer, building, built, claim, claimed, compileResult, failed, forged, launch, layers, millis, ready, refusalOf, type Services, specification, stateOf, success, tagOf } from "./support.js"
 
 const failure = { errorMessage: "no space left", errorCode: "disk-full" } as const
 
@@ -48,7 +48,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const next = yield* claim({ job }, "next")
         const again = yield* beginBuild(next.lease)
         expect(again).toEqual({ ...build, lease: next.lease, job: next.job })
-        expect(yield* Effect.flip(beginBuild(lease))).toMatchObject({ _tag: "LeaseLost", reason: "superseded" })
+        expect(yield* refusalOf(beginBuild(lease))).toMatchObject({ _tag: "LeaseLost", reason: "superseded" })
       }).pipe(Effect.provide(layer)))
 
     it.effect("a job that belongs to no run is built, too", () =>
@@ -56,7 +56,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const lifecycle = yield* SandboxLifecycle
         const one = yield* loose
         expect(yield* lifecycle.beginBuild(one.lease)).toEqual({ ...one, attempt: Option.none(), sandbox: Option.none(), snapshot: Option.none() })
-        expect(yield* Effect.flip(lifecycle.recordRuntime(one.lease, answer("running")))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttempt" })
+        expect(yield* refusalOf(lifecycle.recordRuntime(one.lease, answer("running")))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttempt" })
         expect((yield* lifecycle.finishBuild(one.lease, success)).status).toBe("succeeded")
         expect((yield* lifecycle.failBuild((yield* loose).lease, { ...failure, retryable: false })).status).toBe("failed")
       }).pipe(Effect.provide(layer)))
@@ -69,10 +69,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const leases = [forged(launched), { ...lease, workerId: "other" }, { ...lease, token: lease.token + 1 }]
         const gone = { ...lease, jobId: WorkspaceBuildJobId.make("gone") }
         for (const [call, effect] of leases.flatMap((lease) => Object.entries(callsOf(lifecycle, lease)))) {
-          expect(yield* Effect.flip(effect), call).toMatchObject({ _tag: "LeaseLost", jobId: job.id, reason: "superseded" })
+          expect(yield* refusalOf(effect), call).toMatchObject({ _tag: "LeaseLost", jobId: job.id, reason: "superseded" })
         }
         for (const [call, effect] of Object.entries(callsOf(lifecycle, gone))) {
-          expect(yield* Effect.flip(effect), call).toMatchObject({ _tag: "LeaseLost", jobId: "gone", reason: "not-found" })
+          expect(yield* refusalOf(effect), call).toMatchObject({ _tag: "LeaseLost", jobId: "gone", reason: "not-found" })
         }
         expect(yield* stateOf(sandbox.id)).toBe("queued queued running none")
       }).pipe(Effect.provide(layer)))
@@ -85,13 +85,13 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           // Past the lifecycle, which would have cancelled the job with it.
           const cancelled = yield* building()
           yield* attempts.markCancelled({ id: cancelled.attempt.id, cancelReason: "apart" })
-          expect(yield* Effect.flip(callsOf(lifecycle, cancelled.lease)[call]), call).toMatchObject({ _tag: "LeaseLost", reason: "cancelled" })
+          expect(yield* refusalOf(callsOf(lifecycle, cancelled.lease)[call]), call).toMatchObject({ _tag: "LeaseLost", reason: "cancelled" })
           expect(yield* stateOf(cancelled.sandbox.id), call).toBe("running cancelled cancelled none")
 
           const stopped = yield* building()
           yield* lifecycle.recordRuntime(stopped.lease, answer("pending"))
           yield* attempts.requestStop(stopped.attempt.id)
-          expect(yield* Effect.flip(callsOf(lifecycle, stopped.lease)[call]), call).toMatchObject({ _tag: "LeaseLost", reason: "cancelled" })
+          expect(yield* refusalOf(callsOf(lifecycle, stopped.lease)[call]), call).toMatchObject({ _tag: "LeaseLost", reason: "cancelled" })
           expect(yield* stateOf(stopped.sandbox.id), call).toBe("stopped cancelled cancelled stopped stop")
           // It stays so.
           expect(yield* tagOf(callsOf(lifecycle, stopped.lease)[call]), call).toBe("LeaseLost")
@@ -224,9 +224,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function*() {
         const lifecycle = yield* SandboxLifecycle
         const gone = SandboxAttemptId.make("gone")
-        expect(yield* Effect.flip(lifecycle.recordRuntime(gone, answer("running")))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttempt", id: "gone" })
+        expect(yield* refusalOf(lifecycle.recordRuntime(gone, answer("running")))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttempt", id: "gone" })
         const dead = yield* failed
-        expect(yield* Effect.flip(lifecycle.recordRuntime(dead.attempt.id, answer("running")))).toMatchObject({
+        expect(yield* refusalOf(lifecycle.recordRuntime(dead.attempt.id, answer("running")))).toMatchObject({
           _tag: "InvalidTransition",
           from: "failed"
         })

@@ -6,7 +6,7 @@ import { SandboxId } from "../../src/domain/sandbox/Sandbox.js"
 import { SandboxRepo } from "../../src/domain/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../src/domain/sandbox/SandboxRuntimeInstanceRepo.js"
 import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
-import { ada, answer, building, built, claim, claimed, failed, launch, layers, millis, ready, type Services, shell, specification, stateOf, success, tagOf } from "./support.js"
+import { ada, answer, building, built, claim, claimed, failed, launch, layers, millis, ready, refusalOf, type Services, shell, specification, stateOf, success, tagOf } from "./support.js"
 
 const supervision = { limit: 100, runtimeDeadline: "15 minutes" } as const
 const gone = SandboxId.make("gone")
@@ -49,7 +49,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function*() {
         const { cancel, stop } = yield* SandboxLifecycle
         const { attempt, sandbox } = yield* ready
-        const error = yield* Effect.flip(cancel({ sandboxId: sandbox.id, reason: "enough" }))
+        const error = yield* refusalOf(cancel({ sandboxId: sandbox.id, reason: "enough" }))
         expect(error).toMatchObject({ _tag: "InvalidTransition", entity: "Sandbox", id: sandbox.id, from: "ready", to: "stopped" })
         expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
         yield* TestClock.setTime(5000)
@@ -67,11 +67,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("says what is not there, and refuses a reason out of shape in every state", () =>
       Effect.gen(function*() {
         const { cancel, stop } = yield* SandboxLifecycle
-        expect(yield* Effect.flip(stop(gone))).toMatchObject({ _tag: "NotFound", entity: "Sandbox", id: "gone" })
-        expect(yield* Effect.flip(cancel({ sandboxId: gone, reason: "x" }))).toMatchObject({ _tag: "NotFound", entity: "Sandbox", id: "gone" })
+        expect(yield* refusalOf(stop(gone))).toMatchObject({ _tag: "NotFound", entity: "Sandbox", id: "gone" })
+        expect(yield* refusalOf(cancel({ sandboxId: gone, reason: "x" }))).toMatchObject({ _tag: "NotFound", entity: "Sandbox", id: "gone" })
         const bare = yield* (yield* SandboxRepo).create({ name: "bare", ownerUserId: ada })
         for (const { id } of [bare, (yield* launch()).sandbox, (yield* built()).sandbox]) {
-          const error = yield* Effect.flip(cancel({ sandboxId: id, reason: "secret\0" }))
+          const error = yield* refusalOf(cancel({ sandboxId: id, reason: "secret\0" }))
           expect(error).toMatchObject({ _tag: "InvalidInput", operation: "SandboxLifecycle.cancel", issues: [expect.stringMatching(/^reason: /)] })
           expect(error.message).not.toContain("secret")
         }

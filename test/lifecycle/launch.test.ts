@@ -5,7 +5,7 @@ import { SandboxRepo } from "../../src/domain/sandbox/SandboxRepo.js"
 import { WorkspaceBuildJobRepo } from "../../src/domain/build-job/WorkspaceBuildJobRepo.js"
 import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
 import { normalizeUserWorkspaceSpec } from "../../src/payloads/normalize.js"
-import { ada, claim, counts, eve, failed, launch, launchTables, layers, ready, request, type Services, shell, specification, stateOf, tagOf } from "./support.js"
+import { ada, claim, counts, eve, failed, launch, launchTables, layers, ready, refusalOf, request, type Services, shell, specification, stateOf, tagOf } from "./support.js"
 
 const resolvedSpec = { ...specification, env: { A: "1", B: "2", C: "3" } }
 const keyed = { ...request, idempotencyKey: "key" }
@@ -130,7 +130,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { triggerType: "api" as const }
         ]
         for (const other of others) {
-          expect(yield* Effect.flip(lifecycle.launch({ ...keyed, ...other })), Object.keys(other).join()).toMatchObject({
+          expect(yield* refusalOf(lifecycle.launch({ ...keyed, ...other })), Object.keys(other).join()).toMatchObject({
             _tag: "IdempotencyConflict",
             key: "key"
           })
@@ -147,9 +147,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const lifecycle = yield* SandboxLifecycle
         const { attempt, job, sandbox } = yield* lifecycle.launch(keyed)
         yield* shell("DELETE FROM oci_image_build_jobs WHERE id = ?", job.id)
-        expect(yield* Effect.flip(lifecycle.launch(keyed))).toMatchObject({ _tag: "NotFound", entity: "WorkspaceBuildJob" })
+        expect(yield* refusalOf(lifecycle.launch(keyed))).toMatchObject({ _tag: "NotFound", entity: "WorkspaceBuildJob" })
         yield* shell("DELETE FROM sandbox_attempts WHERE id = ?", attempt.id)
-        expect(yield* Effect.flip(lifecycle.launch(keyed))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttempt" })
+        expect(yield* refusalOf(lifecycle.launch(keyed))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttempt" })
         yield* (yield* SandboxRepo).delete(sandbox.id)
         expect((yield* lifecycle.launch(keyed)).created).toBe(true)
       }).pipe(Effect.provide(layer)))
@@ -159,9 +159,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const { launch } = yield* SandboxLifecycle
         const fields = ["ownerUserId", "requestedByUserId", "repositoryId", "profileRevisionId", "repositoryProfileRevisionId"] as const
         for (const field of fields) {
-          expect(yield* Effect.flip(launch({ ...keyed, [field]: "nobody" }))).toMatchObject({ _tag: "ReferenceNotFound", reference: field })
+          expect(yield* refusalOf(launch({ ...keyed, [field]: "nobody" }))).toMatchObject({ _tag: "ReferenceNotFound", reference: field })
         }
-        expect(yield* Effect.flip(launch({ ...keyed, profileRevisionId: "eve-profile" }))).toMatchObject({
+        expect(yield* refusalOf(launch({ ...keyed, profileRevisionId: "eve-profile" }))).toMatchObject({
           _tag: "ReferenceNotFound",
           reference: "profileRevisionId"
         })
@@ -185,7 +185,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         for (const [path, change] of Object.entries(bad)) {
           const given = { ...keyed, ...change } as typeof keyed
-          const error = yield* Effect.flip(launch(given))
+          const error = yield* refusalOf(launch(given))
           expect(error, path).toMatchObject({ _tag: "InvalidInput", operation: "SandboxLifecycle.launch" })
           expect(error.message).toContain(path)
           expect(JSON.stringify(error)).not.toContain(secret)
@@ -240,6 +240,23 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* lifecycle.retry(sandbox.id)).sandbox.status).toBe("queued")
       }).pipe(Effect.provide(layer)))
 
+    it.effect("a retry is the newest attempt, also when the clock was set back", () =>
+      Effect.gen(function*() {
+        const lifecycle = yield* SandboxLifecycle
+        yield* TestClock.setTime(10_000)
+        const { sandbox } = yield* launch()
+        yield* lifecycle.stop(sandbox.id)
+        yield* TestClock.setTime(5_000)
+        const second = yield* lifecycle.retry(sandbox.id)
+        expect(second.sandbox.latestRunId).toEqual(Option.some(second.attempt.id))
+        const { lease } = yield* claim(second)
+        yield* lifecycle.beginBuild(lease)
+        expect(yield* stateOf(sandbox.id)).toBe("running running running none")
+        // A stop reaches it.
+        yield* lifecycle.stop(sandbox.id)
+        expect((yield* lifecycle.rebuild(sandbox.id)).attempt.createdAt.epochMillis).toBe(10_002)
+      }).pipe(Effect.provide(layer)))
+
     it.effect("does not retry what goes on, is not there, or has nothing to try again", () =>
       Effect.gen(function*() {
         const lifecycle = yield* SandboxLifecycle
@@ -247,17 +264,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const relation of ["retry", "rebuild"] as const) {
           for (const { sandbox } of [yield* launch(), yield* ready]) {
             const before = [yield* stateOf(sandbox.id), yield* counts]
-            const error = yield* Effect.flip(lifecycle[relation](sandbox.id))
+            const error = yield* refusalOf(lifecycle[relation](sandbox.id))
             expect(error).toMatchObject({ _tag: "InvalidTransition", entity: "Sandbox", to: "queued" })
             expect([yield* stateOf(sandbox.id), yield* counts]).toEqual(before)
           }
           const bare = yield* sandboxes.create({ name: "bare", ownerUserId: ada, status: "stopped" })
-          expect(yield* Effect.flip(lifecycle[relation](bare.id))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttempt" })
+          expect(yield* refusalOf(lifecycle[relation](bare.id))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttempt" })
           const { attempt, job, sandbox } = yield* failed
           yield* shell("DELETE FROM oci_image_build_jobs WHERE id = ?", job.id)
-          expect(yield* Effect.flip(lifecycle[relation](sandbox.id))).toMatchObject({ _tag: "NotFound", entity: "WorkspaceBuildJob" })
+          expect(yield* refusalOf(lifecycle[relation](sandbox.id))).toMatchObject({ _tag: "NotFound", entity: "WorkspaceBuildJob" })
           yield* shell("DELETE FROM sandbox_attempt_snapshots WHERE run_id = ?", attempt.id)
-          expect(yield* Effect.flip(lifecycle[relation](sandbox.id))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttemptSnapshot" })
+          expect(yield* refusalOf(lifecycle[relation](sandbox.id))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttemptSnapshot" })
           yield* sandboxes.delete(sandbox.id)
           expect(yield* tagOf(lifecycle[relation](sandbox.id))).toBe("NotFound")
         }

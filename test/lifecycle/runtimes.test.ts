@@ -4,7 +4,7 @@ import { SandboxAttemptRepo } from "../../src/domain/sandbox/SandboxAttemptRepo.
 import { SandboxRepo } from "../../src/domain/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../src/domain/sandbox/SandboxRuntimeInstanceRepo.js"
 import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
-import { ada, answer, building, built, claim, claimed, launch, layers, millis, type Services, stateOf, success, tagOf } from "./support.js"
+import { ada, answer, building, built, claim, claimed, launch, layers, millis, refusalOf, type Services, stateOf, success, tagOf } from "./support.js"
 
 const endpoint = "ssh://localhost:2222"
 
@@ -26,7 +26,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         const { attempt, lease, sandbox } = yield* built()
         // The lease has ended with the build.
-        expect(yield* Effect.flip(recordRuntime(lease, answer("running")))).toMatchObject({ _tag: "LeaseLost", reason: "finished" })
+        expect(yield* refusalOf(recordRuntime(lease, answer("running")))).toMatchObject({ _tag: "LeaseLost", reason: "finished" })
         yield* recordRuntime(attempt.id, answer("pending"))
         expect(yield* stateOf(sandbox.id)).toBe("running running succeeded pending")
         yield* recordRuntime(attempt.id, answer("running"))

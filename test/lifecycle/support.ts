@@ -21,6 +21,9 @@ const over = <E>(domain: Layer.Layer<DomainServices, E>) =>
 /** The lifecycle over each database: what the suites, which are functions of a layer, are run on. */
 export const layers = { memory: over(domainLayers.memory), file: over(domainLayers.file) }
 
+/** The error of what must fail. What succeeds instead is not shown: vitest does not get to the end of printing a row. */
+export const refusalOf = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.flip(Effect.asVoid(effect))
+
 /** What to launch, with what a test says of it. */
 export const request = {
   ownerUserId: ada,

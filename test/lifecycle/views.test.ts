@@ -9,7 +9,7 @@ import { SandboxRuntimeStatus } from "../../src/domain/sandbox/SandboxRuntimeIns
 import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
 import { SandboxStatusView } from "../../src/lifecycle/SandboxViews.js"
 import { planIssues, planOf, recordStatements } from "../support/plans.js"
-import { ada, answer, building, eve, launch, layers, pages, ready, type Services, shell, success, tagOf } from "./support.js"
+import { ada, answer, building, eve, launch, layers, pages, ready, refusalOf, type Services, shell, success, tagOf } from "./support.js"
 
 const { make } = Factories
 
@@ -118,7 +118,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const { getDetail, list } = yield* SandboxLifecycle
         const { sandbox } = yield* ready
         const hers = yield* launch({ ownerUserId: eve })
-        expect(yield* Effect.flip(getDetail({ ownerUserId: eve, id: sandbox.id }))).toMatchObject({ _tag: "NotFound", entity: "Sandbox", id: sandbox.id })
+        expect(yield* refusalOf(getDetail({ ownerUserId: eve, id: sandbox.id }))).toMatchObject({ _tag: "NotFound", entity: "Sandbox", id: sandbox.id })
         expect(yield* tagOf(getDetail({ ownerUserId: ada, id: SandboxId.make("gone") }))).toBe("NotFound")
         expect((yield* list({ ownerUserId: ada })).items.map((view) => view.sandbox.id)).toEqual([sandbox.id])
         expect((yield* list({ ownerUserId: eve, statuses: ["ready", "queued"] })).items.map((view) => view.sandbox.id)).toEqual([hers.sandbox.id])
@@ -151,7 +151,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function*() {
         const { list } = yield* SandboxLifecycle
         for (const page of [{ cursor: "x" }, { cursor: "" }, { limit: 0 }, { limit: 501 }, { limit: 1.5 }]) {
-          expect(yield* Effect.flip(list({ ownerUserId: ada, ...page }))).toMatchObject({ _tag: "InvalidInput", operation: "SandboxLifecycle.list" })
+          expect(yield* refusalOf(list({ ownerUserId: ada, ...page }))).toMatchObject({ _tag: "InvalidInput", operation: "SandboxLifecycle.list" })
         }
       }).pipe(Effect.provide(layer)))
   })
