@@ -54,9 +54,9 @@ export const operations = (service: string, entity: string) => {
 const nobodysTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
 const spanned = <A, E, R>(effect: Effect.Effect<A, E, R>, name: string, attributes: Attributes = {}) => {
-  const traced = Effect.withSpan(effect, name, { captureStackTrace: false, attributes })
+  const traced = () => Effect.withSpan(effect, name, { captureStackTrace: false, attributes })
   return Effect.withFiberRuntime<A, E, Exclude<R, Tracer.ParentSpan>>((fiber) =>
-    fiber.currentTracer === nobodysTracer ? effect as typeof traced : traced)
+    fiber.currentTracer === nobodysTracer ? effect as ReturnType<typeof traced> : traced())
 }
 
 const domainError = <E, R extends Refusal>(operation: string, entity: string, refusals: ReadonlyArray<R>, error: E) => {

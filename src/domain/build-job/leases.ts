@@ -40,8 +40,9 @@ const columns = columnList(WorkspaceBuildJob)
 /** The job of id `?1`. */
 export const byIdText = `SELECT ${columns} FROM oci_image_build_jobs WHERE id = ?1`
 
-const claimDue = claimDueText(columns)
-const claimOne = claimByIdText(columns)
+// Trimmed once: the statement trims, and a text that is new each time is hashed anew each time to find what was prepared.
+const claimDue = claimDueText(columns).trim()
+const claimOne = claimByIdText(columns).trim()
 const reap = reapText(columns)
 
 type Leases = Pick<
@@ -53,7 +54,7 @@ type Leases = Pick<
 const underLeaseText = (set: string) => `
   UPDATE oci_image_build_jobs SET ${set}, updated_at = ?1
   WHERE id = ?2 AND status = 'running' AND lease_token = ?3 AND worker_id = ?4
-  RETURNING ${columns}`
+  RETURNING ${columns}`.trim()
 
 const heartbeatText = underLeaseText("lease_expires_at = ?5")
 
