@@ -34,19 +34,30 @@ export const idOf = <B extends string>(brand: B) =>
     when((stored) => typeof stored === "string" && stored !== "")
   )
 
+const isStorable = (value: string) => !value.includes("\0") && !/[\uD800-\uDFFF]/u.test(value)
+
 /** Text that SQLite gives back as it was: the engine cuts it at a NUL and cannot hold half of a surrogate pair. */
 export const storable = <A extends string, I, R>(text: Schema.Schema<A, I, R>) =>
   text.pipe(
-    Schema.filter((value) => !value.includes("\0") && !/[\uD800-\uDFFF]/u.test(value), {
+    Schema.filter(isStorable, {
       message: () => "must not contain NUL characters or lone surrogates"
     })
   )
 
-const text = (maxLength: number, minLength: number) =>
-  withDecoder(
-    Schema.String.pipe(Schema.minLength(minLength), Schema.maxLength(maxLength), storable),
+// One filter, not one for each rule: every name of every request passes through here.
+const text = (maxLength: number, minLength: number) => {
+  const rule = `must be ${minLength === 0 ? "up" : minLength} to ${maxLength} characters, without NUL characters or lone surrogates`
+  return withDecoder(
+    Schema.String.pipe(
+      Schema.filter((value) => value.length >= minLength && value.length <= maxLength && isStorable(value), {
+        message: () => rule,
+        jsonSchema: { minLength, maxLength },
+        arbitrary: () => (fc) => fc.string({ minLength, maxLength: 40 }).filter(isStorable)
+      })
+    ),
     when((stored) => typeof stored === "string")
   )
+}
 
 /** A name or a reference: 1 to 1,000 characters. */
 export const Name = text(1000, 1)

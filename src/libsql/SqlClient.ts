@@ -70,6 +70,7 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
       })
       register(sql, {
         changes: driver.changes,
+        isInTransaction: Effect.map(Effect.serviceOption(level), Option.isSome),
         execute: (text, values) => inContext((connection) => connection.execute(text, values, undefined))
       })
       const libsql: LibsqlClient.LibsqlClient = Object.assign(sql, {

@@ -8,6 +8,8 @@ import type { Row } from "./Connection.js"
 
 export interface Abilities {
   readonly changes: Changes
+  /** Whether the caller is inside a transaction of this database. */
+  readonly isInTransaction: Effect.Effect<boolean>
   /**
    * Runs one statement where a statement of the client would run, in the transaction that is open or by itself, without
    * the scope and the span that a statement makes for itself.

@@ -1,14 +1,16 @@
 /**
  * What workers do to jobs: claim them, and write under their lease.
  */
-import type { SqlClient } from "@effect/sql"
+import type { SqlClient, SqlError } from "@effect/sql"
 import { Array, Clock, Duration, Effect, Either, Option, Random, Schema } from "effect"
 import { InvalidInput, LeaseLost, type LeaseLostReason } from "../../Errors.js"
 import { Name } from "../../internal/columns.js"
 import { operations } from "../../internal/query.js"
 import { columnList, type RowsOf, type Unreadable } from "../../internal/rows.js"
 import { OsExecutorCompileResult } from "../../payloads/Executor.js"
+import { abilitiesOf } from "../../libsql/registry.js"
 import { claimByIdText, claimDueText, reapText } from "./claim.js"
+import { claimTogether } from "./together.js"
 import {
   type ClaimedJob,
   JobFailure,
@@ -95,6 +97,13 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
           return Effect.flatMap(jobs.each(sql.unsafe(text, [now, worker, now + leaseMs, which])), handOut(now, worker))
         })))
 
+  const claimDueJobs = (method: string, request: ClaimRequest, limit: number) =>
+    Effect.map(claim(method, request, claimDue, limit), (claimed) => claimed.sort(byDue))
+
+  const together = claimTogether<ClaimedJob, SqlError.SqlError | InvalidInput>(maxBatch)
+  // A claim inside a transaction is part of it, and nobody else's.
+  const isAlone = Effect.map(abilitiesOf(sql)?.isInTransaction ?? Effect.succeed(true), (inTransaction) => !inTransaction)
+
   const handOut = (now: number, workerId: string) => (touched: ReadonlyArray<Either.Either<WorkspaceBuildJob, Unreadable>>) => {
     const claimed: Array<ClaimedJob> = []
     const unreadable: Array<Unreadable> = []
@@ -137,15 +146,14 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
 
   return {
     claimNext: (request) =>
-      claim("claimNext", request, claimDue, 1).pipe(
-        Effect.map(([first]) => Option.fromNullable(first)),
-        read("claimNext")
-      ),
+      Effect.flatMap(isAlone, (alone) =>
+        alone
+          ? together(`${Duration.toMillis(request.leaseDuration)} ${request.workerId}`, (limit) => claimDueJobs("claimNext", request, limit))
+          : Effect.map(claimDueJobs("claimNext", request, 1), ([first]) => Option.fromNullable(first))).pipe(read("claimNext")),
 
     claimBatch: (request) =>
       countOf("claimBatch", request.limit).pipe(
-        Effect.flatMap((limit) => claim("claimBatch", request, claimDue, limit)),
-        Effect.map((claimed) => claimed.sort(byDue)),
+        Effect.flatMap((limit) => claimDueJobs("claimBatch", request, limit)),
         read("claimBatch")
       ),
 
