@@ -7,7 +7,6 @@ import { Factories } from "@sealant/db/testing"
 import { type ClaimedJob, type Lease, type WorkspaceBuildJob, WorkspaceBuildJobId } from "../../../src/domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
 import type { LeaseLostReason } from "../../../src/Errors.js"
-import type { Page, PageRequest } from "../../../src/internal/page.js"
 import { databaseLayers } from "../../support/database.js"
 
 export type Services = WorkspaceBuildJobRepo | SqlClient.SqlClient
@@ -83,27 +82,7 @@ export const underLease = (lease: Lease) =>
 
 export const idsOf = (jobs: ReadonlyArray<{ readonly id: WorkspaceBuildJob["id"] }>): ReadonlyArray<string> => jobs.map(({ id }) => id)
 
-/** Runs a statement past the repository, as a person in a shell would. */
-export const shell = (text: string, ...params: ReadonlyArray<unknown>) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text, params))
-
-/** All items of a list, in pages of the given length; `between` runs before each page but the first. */
-export const pages = <A, E, R>(
-  list: (request: PageRequest) => Effect.Effect<Page<A>, E, R>,
-  limit: number,
-  between: Effect.Effect<unknown, E, R> = Effect.void
-) =>
-  Effect.gen(function*() {
-    const first = yield* list({ limit })
-    const items = [...first.items]
-    for (let { nextCursor } = first; Option.isSome(nextCursor);) {
-      yield* between
-      const page = yield* list({ limit, cursor: nextCursor.value })
-      items.push(...page.items)
-      nextCursor = page.nextCursor
-    }
-    return items
-  })
+export { pages, shell } from "../../support/lists.js"
 
 /** Names that no table takes. */
 export const badNames = { empty: "", huge: "x".repeat(1_000_000), nul: "a\0b", surrogate: "a\uD800b" }

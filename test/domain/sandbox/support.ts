@@ -2,12 +2,11 @@
  * What the suites of this domain share: its repositories over each database, two tenants, and documents.
  */
 import { SqlClient } from "@effect/sql"
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer } from "effect"
 import { UserId } from "../../../src/domain/auth/User.js"
 import { SandboxAttemptRepo } from "../../../src/domain/sandbox/SandboxAttemptRepo.js"
 import { SandboxRepo } from "../../../src/domain/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../../src/domain/sandbox/SandboxRuntimeInstanceRepo.js"
-import type { Page, PageRequest } from "../../../src/internal/page.js"
 import { databaseLayers, seedIssue, seedProfileRevision, seedRepository, seedRepositoryProfileRevision, seedUser } from "../../support/database.js"
 
 export const ada = UserId.make("ada")
@@ -39,27 +38,7 @@ export const specification = { source: "https://github.com/acme/app", harness: "
 
 export const blueprint = { sources: { workspace: { url: "https://github.com/acme/app" } }, harness: { id: "codex" } } as const
 
-/** Runs a statement past the repositories, as a person in a shell would. */
-export const shell = (text: string, ...params: ReadonlyArray<unknown>) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text, params))
-
-/** All items of a list, in pages of the given length; `between` runs before each page but the first. */
-export const pages = <A, E, R>(
-  list: (request: PageRequest) => Effect.Effect<Page<A>, E, R>,
-  limit: number,
-  between: Effect.Effect<unknown, E, R> = Effect.void
-) =>
-  Effect.gen(function*() {
-    const first = yield* list({ limit })
-    const items = [...first.items]
-    for (let { nextCursor } = first; Option.isSome(nextCursor);) {
-      yield* between
-      const page = yield* list({ limit, cursor: nextCursor.value })
-      items.push(...page.items)
-      nextCursor = page.nextCursor
-    }
-    return items
-  })
+export { pages, shell } from "../../support/lists.js"
 
 /** The tag of the error that the effect fails with, or `ok`. */
 export const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
