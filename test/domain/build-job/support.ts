@@ -1,7 +1,7 @@
 /**
  * What the suites of the queue share: the queue over each database, and the shortest ways to its states.
  */
-import { SqlClient } from "@effect/sql"
+import type { SqlClient } from "@effect/sql"
 import { DateTime, Effect, Layer, Option } from "effect"
 import { Factories } from "@sealant/db/testing"
 import { type ClaimedJob, type Lease, type WorkspaceBuildJob, WorkspaceBuildJobId } from "../../../src/domain/build-job/WorkspaceBuildJob.js"

@@ -1,7 +1,7 @@
 /**
  * What the suites of this domain share: its repositories over each database, two tenants, and documents.
  */
-import { SqlClient } from "@effect/sql"
+import type { SqlClient } from "@effect/sql"
 import { Effect, Layer } from "effect"
 import { UserId } from "../../../src/domain/auth/User.js"
 import { SandboxAttemptRepo } from "../../../src/domain/sandbox/SandboxAttemptRepo.js"
