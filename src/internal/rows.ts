@@ -17,6 +17,7 @@ export class CorruptRow extends Data.TaggedError("CorruptRow")<{ readonly entity
 export interface RowModel<out A> {
   readonly ast: SchemaAST.AST
   readonly Type: A
+  readonly prototype: object
 }
 
 type Row = Readonly<Record<string, unknown>>
@@ -143,8 +144,7 @@ const rowDecoder = <A>(model: RowModel<A>, prefix = ""): (row: Row) => A => {
   const columns = columnsOf(model).map((column) => ({ ...column, key: prefix + column.name }))
   // What the constructor of a `Schema.Class` would make, without the merging of defaults and the validation that it
   // does for strangers: each column was just decoded.
-  const { prototype } = model as unknown as { readonly prototype: object }
-  const instanceOf = objectsOf(columns.map(({ name }) => name), prototype)
+  const instanceOf = objectsOf(columns.map(({ name }) => name), model.prototype)
   return (row) =>
     instanceOf(columns.map(({ decode, key, name }) => {
       const value = decode(row[key])

@@ -10,7 +10,7 @@ import { memoryLayer } from "../../support/database.js"
 /** Any instance survives the way through the engine, by the row decoder and by the schema; and through JSON. */
 const roundTrip = <A, I extends object, J, JI>(
   name: string,
-  model: Schema.Schema<A, I> & { readonly json: Schema.Schema<J, JI> },
+  model: Schema.Schema<A, I> & { readonly json: Schema.Schema<J, JI>; readonly prototype: object },
   numRuns: number
 ) =>
   it.effect(name, () =>
