@@ -6,7 +6,7 @@
  */
 import type { SqlError } from "@effect/sql"
 import { Context, DefaultServices, Effect, Either, Option, ParseResult, type Schema, SchemaAST, Tracer } from "effect"
-import { AlreadyExists, InvalidInput, PersistenceError, ReferenceNotFound } from "../Errors.js"
+import { AlreadyExists, InvalidInput, InvalidTransition, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { engineErrorOf, isSqlError, persistenceErrorOf } from "./engineError.js"
 import { CorruptRow } from "./rows.js"
 
@@ -40,6 +40,14 @@ export const operations = (service: string, entity: string) => {
     /** For a method that a constraint may refuse: `refusals` are the errors of the domain that this can be. */
     write: <R extends Refusal>(method: string, refusals: ReadonlyArray<R>, attributes?: Attributes) =>
       wrap(method, refusals, attributes),
+
+    /** The row, or `NotFound`. */
+    present: (id: string) => <A>(row: Option.Option<A>): Effect.Effect<A, NotFound> =>
+      Option.isSome(row) ? Effect.succeed(row.value) : Effect.fail(new NotFound({ entity, id })),
+
+    /** Nothing moved: what a second look at the row says of it. A row that is where it was to go is the answer. */
+    unmoved: (id: string, to: string) => <A extends { readonly status: string }>(row: A): Effect.Effect<A, InvalidTransition> =>
+      row.status === to ? Effect.succeed(row) : Effect.fail(new InvalidTransition({ entity, id, from: row.status, to })),
 
     /** Decodes a caller's input before any statement runs. Fails with `InvalidInput`, which tells paths and rules. */
     input: <A, I>(method: string, schema: Schema.Schema<A, I>) => {

@@ -21,9 +21,6 @@ const over = <E>(domain: Layer.Layer<DomainServices, E>) =>
 /** The lifecycle over each database: what the suites, which are functions of a layer, are run on. */
 export const layers = { memory: over(domainLayers.memory), file: over(domainLayers.file) }
 
-/** The error of what must fail. What succeeds instead is not shown: vitest does not get to the end of printing a row. */
-export const refusalOf = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.flip(Effect.asVoid(effect))
-
 /** What to launch, with what a test says of it. */
 export const request = {
   ownerUserId: ada,
@@ -147,3 +144,5 @@ export const counts = shell(
 export const forged = ({ job }: Pick<Launch, "job">): Lease => ({ jobId: job.id, workerId: "nobody", token: 99 })
 
 export const millis = (instant: Option.Option<{ readonly epochMillis: number }>) => Option.getOrNull(instant)?.epochMillis ?? null
+
+export { refusalOf } from "../support/refusals.js"

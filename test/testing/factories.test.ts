@@ -10,15 +10,13 @@ import { SandboxAttemptRepo } from "../../src/domain/sandbox/SandboxAttemptRepo.
 import { SandboxRepo } from "../../src/domain/sandbox/SandboxRepo.js"
 import { SandboxRuntimeStatus } from "../../src/domain/sandbox/SandboxRuntimeInstance.js"
 import { SandboxRuntimeInstanceRepo } from "../../src/domain/sandbox/SandboxRuntimeInstanceRepo.js"
+import { refusalOf } from "../support/refusals.js"
 
 const { make } = Factories
 
 const count = (table: string) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
     Effect.map(sql<{ readonly count: number }>`SELECT count(*) AS count FROM ${sql(table)}`, ([row]) => row?.count))
-
-// A row that was made instead would be too much to print.
-const refusalOf = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.flip(Effect.as(effect, "it was not refused"))
 
 describe("Factories", () => {
   for (const status of SandboxStatus.literals) {

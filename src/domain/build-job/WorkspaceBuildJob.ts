@@ -6,6 +6,7 @@
 import { Model } from "@effect/sql"
 import { type DateTime, type Option, Schema } from "effect"
 import { Count, enumeration, idOf, Json, Name, optional, OptionalJson, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { OsExecutorCompileResult } from "../../payloads/Executor.js"
 import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
@@ -77,7 +78,12 @@ export class WorkspaceBuildJob extends Model.Class<WorkspaceBuildJob>("Workspace
   runSettledAt: OptionalTimestamp,
   createdAt: Timestamp,
   updatedAt: Timestamp
-}) {}
+}, table({
+  name: "oci_image_build_jobs",
+  service: "WorkspaceBuildJobRepo",
+  purpose: "The durable queue of image builds: who holds which lease, how often a job was tried, and what came of it.",
+  states: { status: workspaceBuildJobTransitions }
+})) {}
 
 /**
  * The right to work on a job, and the fence of every write under it: `token` is never given twice for a job, so that a

@@ -4,7 +4,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Option, Schema } from "effect"
-import { IdempotencyConflict, InvalidTransition, NotFound } from "../../Errors.js"
+import { IdempotencyConflict } from "../../Errors.js"
 import { Prose } from "../../internal/columns.js"
 import { fingerprint } from "../../internal/fingerprint.js"
 import { idOrNew } from "../../internal/ids.js"
@@ -26,7 +26,7 @@ import {
 } from "./WorkspaceBuildJob.js"
 import type { WorkspaceBuildJobService } from "./WorkspaceBuildJobRepo.js"
 
-const { input, read, write } = operations("WorkspaceBuildJobRepo", "WorkspaceBuildJob")
+const { input, present, read, unmoved, write } = operations("WorkspaceBuildJobRepo", "WorkspaceBuildJob")
 
 const dueText = `
   SELECT count(*) AS count, min(iif(status = 'queued', available_at, lease_expires_at)) AS oldest
@@ -69,17 +69,9 @@ export const make = Effect.gen(function*() {
 
   /** Nothing moved: a second look, which only says why. */
   const whyNot = (id: WorkspaceBuildJobId, to: WorkspaceBuildJobStatus) =>
-    Effect.gen(function*() {
-      const job = yield* getById(id)
-      if (job.status === to) return job
-      return yield* new InvalidTransition({ entity: "WorkspaceBuildJob", id, from: job.status, to })
-    })
+    Effect.flatMap(getById(id), unmoved(id, to))
 
-  const getById = (id: WorkspaceBuildJobId) =>
-    Effect.flatMap(byId(id), Option.match({
-      onNone: () => new NotFound({ entity: "WorkspaceBuildJob", id }),
-      onSome: Effect.succeed
-    }))
+  const getById = (id: WorkspaceBuildJobId) => Effect.flatMap(byId(id), present(id))
 
   const service: WorkspaceBuildJobService = {
     ...makeLeases(sql, jobs),

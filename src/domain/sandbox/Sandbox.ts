@@ -5,6 +5,7 @@
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { enumeration, idOf, Label, Name, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
+import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { UserId } from "../auth/User.js"
 import { ProfileRevisionId } from "../profile/Profile.js"
@@ -50,7 +51,12 @@ export class Sandbox extends Model.Class<Sandbox>("Sandbox")({
   updatedAt: Timestamp,
   /** Put away: lists leave it out. Says nothing of the status. */
   archivedAt: OptionalTimestamp
-}) {}
+}, table({
+  name: "sandboxes",
+  service: "SandboxRepo",
+  purpose: "What a user sees, names and keeps, through as many attempts to bring it up as it takes.",
+  states: { status: sandboxTransitions }
+})) {}
 
 /** What made an attempt part of a sandbox: its first launch, or what came after. */
 export const SandboxRunRelation = enumeration("launch", "rebuild", "retry", "resume")
@@ -62,7 +68,11 @@ export class SandboxRunLink extends Model.Class<SandboxRunLink>("SandboxRunLink"
   runId: SandboxAttemptId,
   relation: SandboxRunRelation,
   linkedAt: Timestamp
-}) {}
+}, table({
+  name: "sandbox_run_links",
+  service: "SandboxRepo",
+  purpose: "Which attempts belong to a sandbox, and what made them part of it."
+})) {}
 
 /** What a caller gives to create a sandbox. `status` left out means queued. */
 export const CreateSandbox = Schema.Struct({

@@ -16,6 +16,7 @@ import {
   Prose,
   Timestamp
 } from "../../internal/columns.js"
+import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
 import { WorkspaceBlueprint } from "../../payloads/WorkspaceBlueprint.js"
@@ -71,7 +72,12 @@ export class SandboxAttempt extends Model.Class<SandboxAttempt>("SandboxAttempt"
   durationMs: optional(Count),
   createdAt: Timestamp,
   updatedAt: Timestamp
-}) {}
+}, table({
+  name: "sandbox_attempts",
+  service: "SandboxAttemptRepo",
+  purpose: "The attempts (runs) to bring sandboxes up: one row for each try, which ends for good.",
+  states: { status: sandboxAttemptTransitions }
+})) {}
 
 /** One row of `sandbox_attempt_snapshots`: what an attempt was made from, whatever becomes of its sources. */
 export class SandboxAttemptSnapshot extends Model.Class<SandboxAttemptSnapshot>("SandboxAttemptSnapshot")({
@@ -85,7 +91,11 @@ export class SandboxAttemptSnapshot extends Model.Class<SandboxAttemptSnapshot>(
   profileConfigSnapshot: OptionalJson(JsonObject),
   repositoryProfileConfigSnapshot: OptionalJson(JsonObject),
   createdAt: Timestamp
-}) {}
+}, table({
+  name: "sandbox_attempt_snapshots",
+  service: "SandboxAttemptRepo",
+  purpose: "What an attempt was made from: the specification as given and as resolved, and the blueprint. Written once."
+})) {}
 
 /** What a caller gives to queue an attempt. `triggerType` left out means manual. */
 export const QueueAttempt = Schema.Struct({

@@ -4,6 +4,7 @@
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { enumeration, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { RuntimeAdapterId } from "../../payloads/enumerations.js"
 import { SandboxAttemptId } from "./SandboxAttempt.js"
@@ -46,7 +47,12 @@ export class SandboxRuntimeInstance extends Model.Class<SandboxRuntimeInstance>(
   finishedAt: OptionalTimestamp,
   createdAt: Timestamp,
   updatedAt: Timestamp
-}) {}
+}, table({
+  name: "sandbox_runtime_instances",
+  service: "SandboxRuntimeInstanceRepo",
+  purpose: "What runs, or ran, for an attempt, as its adapter reported it.",
+  states: { status: sandboxRuntimeTransitions }
+})) {}
 
 /** What is known of a runtime now. What is left out is not known, or has not changed. Only what has ended has an end. */
 export const RuntimeReport = Schema.Struct({

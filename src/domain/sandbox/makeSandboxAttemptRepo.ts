@@ -3,13 +3,13 @@
  */
 import { SqlClient, type Statement } from "@effect/sql"
 import { Array, Clock, DateTime, Effect, Option } from "effect"
-import { InvalidTransition, NotFound } from "../../Errors.js"
 import { idOrNew } from "../../internal/ids.js"
+import { conditionsOf, walk, walksByStatus } from "../../internal/lists.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../../internal/rows.js"
-import { conditionsOf, SandboxAttemptFilter, walk, walksByStatus } from "./filters.js"
+import { SandboxAttemptFilter } from "./filters.js"
 import {
   AttemptCancellation,
   AttemptEnd,
@@ -30,7 +30,7 @@ const linkColumns = partColumnList(SandboxRunLink, "link")
 const attemptOf = partOf(SandboxAttempt, "attempt")
 const linkOf = partOf(SandboxRunLink, "link")
 
-const { input, read, write } = operations("SandboxAttemptRepo", "SandboxAttempt")
+const { input, present, read, unmoved, write } = operations("SandboxAttemptRepo", "SandboxAttempt")
 
 type Filter = typeof SandboxAttemptFilter.Type
 
@@ -43,11 +43,7 @@ export const make = Effect.gen(function*() {
 
   const byId = (id: SandboxAttemptId) => attempts.first(sql`SELECT ${columns} FROM sandbox_attempts WHERE id = ${id}`)
 
-  const getById = (id: SandboxAttemptId) =>
-    Effect.flatMap(byId(id), Option.match({
-      onNone: () => new NotFound({ entity: "SandboxAttempt", id }),
-      onSome: Effect.succeed
-    }))
+  const getById = (id: SandboxAttemptId) => Effect.flatMap(byId(id), present(id))
 
   const insert = (attempt: typeof QueueAttempt.Type) =>
     Effect.gen(function*() {
@@ -128,10 +124,7 @@ export const make = Effect.gen(function*() {
         UPDATE sandbox_attempts SET status = ${to}, ${set(now)}, updated_at = ${now}
         WHERE id = ${id} AND ${guard}
         RETURNING ${columns}`)
-      if (Option.isSome(moved)) return moved.value
-      const attempt = yield* getById(id)
-      if (attempt.status === to) return attempt
-      return yield* new InvalidTransition({ entity: "SandboxAttempt", id, from: attempt.status, to })
+      return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(getById(id), unmoved(id, to))
     })
 
   /** An attempt that never started has no duration: `max` of NULL is NULL. */
@@ -208,16 +201,12 @@ export const make = Effect.gen(function*() {
     requestStop: (id) =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
-        const asked = yield* attempts.first(sql`
+        return yield* attempts.first(sql`
           UPDATE sandbox_attempts SET
             stop_requested_at = coalesce(stop_requested_at, ${now}),
             updated_at = iif(stop_requested_at IS NULL, ${now}, updated_at)
           WHERE id = ${id}
-          RETURNING ${columns}`)
-        return yield* Option.match(asked, {
-          onNone: () => new NotFound({ entity: "SandboxAttempt", id }),
-          onSome: Effect.succeed
-        })
+          RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
       }).pipe(read("requestStop", { "run.id": id })),
 
     markCancelled: (request) =>

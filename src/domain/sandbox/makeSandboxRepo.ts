@@ -3,14 +3,15 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
-import { AlreadyExists, InvalidTransition, NotFound, ReferenceNotFound } from "../../Errors.js"
+import { AlreadyExists, ReferenceNotFound } from "../../Errors.js"
 import { Name } from "../../internal/columns.js"
 import { idOrNew } from "../../internal/ids.js"
+import { conditionsOf, walk, walksByStatus } from "../../internal/lists.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
-import { conditionsOf, SandboxFilter, walk, walksByStatus } from "./filters.js"
+import { SandboxFilter } from "./filters.js"
 import {
   CreateSandbox,
   LinkAttempt,
@@ -22,7 +23,7 @@ import {
 } from "./Sandbox.js"
 import type { SandboxService } from "./SandboxRepo.js"
 
-const { input, read, write } = operations("SandboxRepo", "Sandbox")
+const { input, present, read, unmoved, write } = operations("SandboxRepo", "Sandbox")
 
 export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -170,10 +171,7 @@ export const make = Effect.gen(function*() {
           UPDATE sandboxes SET status = ${to}, updated_at = ${now}
           WHERE id = ${id} AND ${sql.in("status", sandboxTransitions.sources(to))}
           RETURNING ${columns}`)
-        if (Option.isSome(moved)) return moved.value
-        const sandbox = yield* getById(id)
-        if (sandbox.status === to) return sandbox
-        return yield* new InvalidTransition({ entity: "Sandbox", id, from: sandbox.status, to })
+        return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(getById(id), unmoved(id, to))
       }).pipe(read("setStatus", { "sandbox.id": id })),
 
     linkAttempt: (request) =>
@@ -211,17 +209,10 @@ export const make = Effect.gen(function*() {
 
     delete: (id) =>
       sql`DELETE FROM sandboxes WHERE id = ${id} RETURNING id`.pipe(
-        Effect.flatMap((deleted) =>
-          deleted.length === 0 ? Effect.fail(new NotFound({ entity: "Sandbox", id })) : Effect.void
-        ),
+        Effect.flatMap(([deleted]) => present(id)(Option.fromNullable(deleted))),
+        Effect.asVoid,
         read("delete", { "sandbox.id": id })
       )
   }
   return service
 })
-
-const present = (id: SandboxId) =>
-  Option.match({
-    onNone: () => Effect.fail(new NotFound({ entity: "Sandbox", id })),
-    onSome: (sandbox: Sandbox) => Effect.succeed(sandbox)
-  })

@@ -62,14 +62,6 @@ export const lossOf = <A, E extends { readonly _tag: string }, R>(effect: Effect
     onFailure: (error) => error._tag === "LeaseLost" && "reason" in error ? String(error.reason) : error._tag
   })
 
-/** The tag of the error that the effect fails with, or `ok`. */
-export const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.match(effect, { onSuccess: () => "ok", onFailure: (error) => error._tag })
-
-/** The error that the effect fails with. What it gives instead would be too much to print when it does not. */
-export const refusalOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<E, unknown, R> =>
-  Effect.flip(Effect.as(effect, "it was not refused"))
-
 /** What a worker can say under a lease, by the name of the method. */
 export const underLease = (lease: Lease) =>
   Effect.map(WorkspaceBuildJobRepo, (jobs) => ({
@@ -84,7 +76,6 @@ export const idsOf = (jobs: ReadonlyArray<{ readonly id: WorkspaceBuildJob["id"]
 
 export { pages, shell } from "../../support/lists.js"
 
-/** Names that no table takes. */
-export const badNames = { empty: "", huge: "x".repeat(1_000_000), nul: "a\0b", surrogate: "a\uD800b" }
-
 export const { make } = Factories
+
+export { badNames, refusalOf, tagOf } from "../../support/refusals.js"

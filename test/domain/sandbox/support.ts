@@ -39,11 +39,4 @@ export const specification = { source: "https://github.com/acme/app", harness: "
 export const blueprint = { sources: { workspace: { url: "https://github.com/acme/app" } }, harness: { id: "codex" } } as const
 
 export { pages, shell } from "../../support/lists.js"
-
-/** The tag of the error that the effect fails with, or `ok`. */
-export const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.map(Effect.either(effect), (outcome) => outcome._tag === "Left" ? outcome.left._tag : "ok")
-
-/** Names that no table takes. */
-export const badNames = { empty: "", huge: "x".repeat(1_000_000), nul: "a\0b", surrogate: "a\uD800b" }
-
+export { badNames, tagOf } from "../../support/refusals.js"
