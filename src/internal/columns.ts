@@ -6,24 +6,13 @@
  */
 import { Model } from "@effect/sql"
 import { DateTime, Either, Option, ParseResult, Schema } from "effect"
+import { type Decoder, decoderOf, invalid, when, withDecoder } from "./decoder.js"
 
-/** Decodes one stored value; `invalid` when it is none of the column's. */
-export type ColumnDecoder = (stored: unknown) => unknown
-
-export const invalid: unique symbol = Symbol("invalid")
-
-export const ColumnDecoderId: unique symbol = Symbol.for("@sealant/db/ColumnDecoder")
-
-const withDecoder = <S extends Schema.Annotable.All>(schema: S, decoder: ColumnDecoder): S =>
-  schema.annotations({ [ColumnDecoderId]: decoder }) as S
-
-const decoderOf = (schema: Schema.Schema.All): ColumnDecoder => {
-  const decoder = schema.ast.annotations[ColumnDecoderId]
-  if (typeof decoder !== "function") throw new Error("a nullable column needs a column codec")
-  return (stored) => decoder(stored)
+const nullableDecoderOf = (schema: Schema.Schema.All): Decoder => {
+  const decoder = decoderOf(schema.ast)
+  if (decoder === undefined) throw new Error("a nullable column needs a column codec")
+  return decoder
 }
-
-const when = (accepts: (stored: unknown) => boolean): ColumnDecoder => (stored) => accepts(stored) ? stored : invalid
 
 const maxIdLength = 255
 
@@ -81,9 +70,21 @@ export const enumeration = <const Values extends readonly [string, ...ReadonlyAr
 // The instants that a Date can hold (https://tc39.es/ecma262/#sec-time-values-and-time-range).
 const furthestMs = 8.64e15
 
+// A row has the same few instants again and again (created and available, claimed and started and updated), and so has
+// the next row: a new `DateTime` for each would be a tenth of the cost of decoding.
+const recentInstants: Array<DateTime.Utc> = []
+
+const instantOf = (epochMillis: number): DateTime.Utc => {
+  const place = epochMillis & 63
+  const recent = recentInstants[place]
+  return recent !== undefined && recent.epochMillis === epochMillis
+    ? recent
+    : (recentInstants[place] = DateTime.unsafeMake(epochMillis))
+}
+
 const instant = withDecoder(
   Schema.DateTimeUtcFromNumber,
-  (stored) => typeof stored === "number" && Math.abs(stored) <= furthestMs ? DateTime.unsafeMake(stored) : invalid
+  (stored) => typeof stored === "number" && Math.abs(stored) <= furthestMs ? instantOf(stored) : invalid
 )
 
 /** An instant: epoch milliseconds in SQLite, `DateTime.Utc` in the domain, an ISO 8601 string in JSON. */
@@ -102,7 +103,7 @@ export const Flag = Model.Field({ select: flag, insert: flag, update: flag, json
 const rememberedDocuments = 256
 const longestRemembered = 16_384
 
-const remembering = (decode: (text: string) => unknown): ColumnDecoder => {
+const remembering = (decode: (text: string) => unknown): Decoder => {
   const known = new Map<string, unknown>()
   return (text) => {
     if (typeof text !== "string") return invalid
@@ -127,18 +128,23 @@ const frozen = (value: unknown): unknown => {
 
 /** A JSON document of the given shape: text in SQLite. What is read is frozen. */
 export const Json = <A, I>(shape: Schema.Schema<A, I>) => {
-  const decode = ParseResult.decodeUnknownEither(shape)
+  const decode = decoderOf(shape.ast) ?? decoderBySchema(shape)
   const stored = withDecoder(
     Schema.parseJson(shape),
     remembering((text) => {
       try {
-        return Either.getOrElse(decode(JSON.parse(text)), () => invalid)
+        return decode(JSON.parse(text))
       } catch {
         return invalid
       }
     })
   )
   return Model.Field({ select: stored, insert: stored, update: stored, json: shape })
+}
+
+const decoderBySchema = <A, I>(shape: Schema.Schema<A, I>): Decoder => {
+  const decode = ParseResult.decodeUnknownEither(shape)
+  return (encoded) => Either.getOrElse(decode(encoded), () => invalid)
 }
 
 /** A nullable column: NULL in SQLite, `Option` in the domain, absent in JSON. */
@@ -153,7 +159,7 @@ export const optional = <A, I, R>(column: Schema.Schema<A, I, R>) => {
 }
 
 const orNull = <A, I, R>(column: Schema.Schema<A, I, R>) => {
-  const decode = decoderOf(column)
+  const decode = nullableDecoderOf(column)
   const none = Option.none()
   return withDecoder(Schema.OptionFromNullOr(column), (stored) => {
     if (stored === null) return none

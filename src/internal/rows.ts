@@ -7,8 +7,8 @@
 import { SqlClient, type SqlError, Statement } from "@effect/sql"
 import { Data, Effect, Either, Option, ParseResult, Schema, SchemaAST } from "effect"
 import { abilitiesOf } from "../libsql/registry.js"
-import { objectsOf } from "../libsql/shape.js"
-import { type ColumnDecoder, ColumnDecoderId, invalid } from "./columns.js"
+import { convertedObjectsOf } from "../libsql/shape.js"
+import { type Decoder, decoderOf, invalid } from "./decoder.js"
 
 /** A stored row is not of its declared shape. Names the column, not what stands there. */
 export class CorruptRow extends Data.TaggedError("CorruptRow")<{ readonly entity: string; readonly column: string }> {}
@@ -121,7 +121,7 @@ const columnName = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${lett
 
 interface Column {
   readonly name: string
-  readonly decode: ColumnDecoder
+  readonly decode: Decoder
 }
 
 const columnsOf = (model: RowModel<unknown>): ReadonlyArray<Column> => {
@@ -132,23 +132,20 @@ const columnsOf = (model: RowModel<unknown>): ReadonlyArray<Column> => {
   }))
 }
 
-const columnDecoder = (ast: SchemaAST.AST): ColumnDecoder => {
-  const own = ast.annotations[ColumnDecoderId]
-  if (typeof own === "function") return (stored) => own(stored)
+const columnDecoder = (ast: SchemaAST.AST): Decoder => {
+  const own = decoderOf(ast)
+  if (own !== undefined) return own
   const decode = ParseResult.decodeUnknownEither(Schema.make<unknown>(ast))
   return (stored) => Either.getOrElse(decode(stored), () => invalid)
 }
 
 const rowDecoder = <A>(model: RowModel<A>, prefix = ""): (row: Row) => A => {
   const entity = String(SchemaAST.getIdentifierAnnotation(model.ast).pipe(Option.getOrElse(() => "row")))
-  const columns = columnsOf(model).map((column) => ({ ...column, key: prefix + column.name }))
+  const columns = columnsOf(model).map(({ decode, name }) => ({ name, from: prefix + name, convert: decode }))
   // What the constructor of a `Schema.Class` would make, without the merging of defaults and the validation that it
   // does for strangers: each column was just decoded.
-  const instanceOf = objectsOf(columns.map(({ name }) => name), model.prototype)
-  return (row) =>
-    instanceOf(columns.map(({ decode, key, name }) => {
-      const value = decode(row[key])
-      if (value === invalid) throw new CorruptRow({ entity, column: name })
-      return value
-    })) as A
+  const refuse = (column: string): never => {
+    throw new CorruptRow({ entity, column })
+  }
+  return convertedObjectsOf(columns, model.prototype, invalid, refuse) as (row: Row) => A
 }

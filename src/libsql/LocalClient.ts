@@ -9,7 +9,7 @@ import { Changes } from "./Changes.js"
 import { type Client, type InStatement, type ResultSet, statementOf, toResultSet } from "./Client.js"
 import { Connection, inspect, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
-import type { Driver } from "./SqlClient.js"
+import type { Answer, Driver } from "./SqlClient.js"
 import { LocalTransaction } from "./LocalTransaction.js"
 import { splitStatements } from "./sqlText.js"
 import { busyError, closedError, WriteQueue } from "./WriteQueue.js"
@@ -66,11 +66,12 @@ export class LocalClient implements Client, Driver {
 
   async execute(statement: InStatement | string, args?: unknown): Promise<ResultSet> {
     const { sql, values } = statementOf(statement, args)
-    return toResultSet(await this.run(sql, values))
+    const answer = this.run(sql, values)
+    return toResultSet(await (typeof answer === "function" ? new Promise(answer) : answer))
   }
 
-  /** One statement. What needs no waiting, as reads do, is answered at once and not by a promise. */
-  run(sql: string, values: ReadonlyArray<unknown>): Result | Promise<Result> {
+  /** One statement. What needs no waiting, as reads do, is answered at once. */
+  run(sql: string, values: ReadonlyArray<unknown>): Answer<Result> {
     const { kind, single } = inspect(sql)
     if (!single) throw notOneStatement()
     switch (kind) {
@@ -85,7 +86,7 @@ export class LocalClient implements Client, Driver {
     }
   }
 
-  private read(sql: string, args: ReadonlyArray<unknown>): Result | Promise<Result> {
+  private read(sql: string, args: ReadonlyArray<unknown>): Answer<Result> {
     this.refuseWhenClosed()
     if (!this.inMemory) return this.whenNotBusy(() => this.reader.run(sql, args))
     // While a transaction holds the one connection, a read would see what it has not committed.

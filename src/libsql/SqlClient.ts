@@ -10,7 +10,7 @@
 import * as Reactivity from "@effect/experimental/Reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement } from "@effect/sql"
 import { LibsqlClient } from "@effect/sql-libsql"
-import { Context, Effect, Exit, Layer, Option, Stream } from "effect"
+import { Context, Effect, Exit, identity, Layer, Option, Stream } from "effect"
 import { type Client, toResultSet } from "./Client.js"
 import type { Changes } from "./Changes.js"
 import type { Result } from "./Connection.js"
@@ -33,9 +33,14 @@ type LevelTag = Context.Tag<Level, Level>
 
 let databases = 0
 
+/** Begins when it is called, and calls back once: a promise would cost as much as running the statement. */
+export type Later<A> = (succeed: (value: A) => void, fail: (error: unknown) => void) => void
+
+export type Answer<A> = A | Promise<A> | Later<A>
+
 /** What runs statements: a database, or a transaction in it. Answers at once where it can. */
 export interface Target {
-  readonly run: (sql: string, values: ReadonlyArray<unknown>) => Result | Promise<Result>
+  readonly run: (sql: string, values: ReadonlyArray<unknown>) => Answer<Result>
 }
 
 /** A transaction: nothing happens before its first statement, and what fails to begin fails there. */
@@ -93,15 +98,15 @@ const outermost = <A, E, R>(driver: Driver, tag: LevelTag, body: Effect.Effect<A
     Effect.gen(function*() {
       const transaction = driver.begin()
       const exit = yield* Effect.exit(restore(runIn(transaction, 0, tag, body)))
-      if (Exit.isSuccess(exit)) yield* attempt(() => transaction.commit())
-      else yield* Effect.ignore(attempt(() => transaction.rollback()))
+      if (Exit.isSuccess(exit)) yield* attempt(() => transaction.commit(), identity)
+      else yield* Effect.ignore(attempt(() => transaction.rollback(), identity))
       return yield* exit
     })
   )
 
 const nested = <A, E, R>({ depth, transaction, turn }: Level, tag: LevelTag, body: Effect.Effect<A, E, R>) => {
   const name = `level_${depth + 1}`
-  const move = (statement: string) => attempt(() => transaction.run(`${statement} ${name}`, []))
+  const move = (statement: string) => attempt(() => transaction.run(`${statement} ${name}`, []), identity)
   return turn.withPermits(1)(
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function*() {
@@ -123,31 +128,35 @@ const runIn = <A, E, R>(transaction: TransactionTarget, depth: number, tag: Leve
   })
 
 const connection = (target: Target, turn?: Effect.Semaphore): SqlConnection.Connection => {
-  const run = (sql: string, params: ReadonlyArray<unknown>) => {
-    const answer = attempt(() => target.run(sql, params))
+  const run = <B>(sql: string, params: ReadonlyArray<unknown>, use: (result: Result) => B) => {
+    const answer = attempt(() => target.run(sql, params), use)
     return turn === undefined ? answer : turn.withPermits(1)(answer)
   }
   const rows: SqlConnection.Connection["execute"] = (sql, params, transformRows) =>
-    Effect.map(run(sql, params), (result) => transformRows === undefined ? result.rows : transformRows(result.rows))
+    run(sql, params, transformRows === undefined ? rowsOf : (result) => transformRows(result.rows))
   return {
     execute: rows,
     executeUnprepared: rows,
-    executeRaw: (sql, params) => Effect.map(run(sql, params), toResultSet),
-    executeValues: (sql, params) =>
-      Effect.map(run(sql, params), (result) => result.values()),
+    executeRaw: (sql, params) => run(sql, params, toResultSet),
+    executeValues: (sql, params) => run(sql, params, (result) => result.values()),
     executeStream: (sql, params, transformRows) =>
       Stream.unwrap(Effect.map(rows(sql, params, transformRows), Stream.fromIterable))
   }
 }
 
-/** Runs what answers at once or by a promise; a fiber goes to sleep for the promise only. */
-const attempt = <A>(run: () => A | Promise<A>): Effect.Effect<A, SqlError.SqlError> =>
+const rowsOf = ({ rows }: Result) => rows
+
+/** What `use` makes of what is run. Runs what answers at once or later; a fiber goes to sleep only for what is later. */
+const attempt = <A extends object | void, B>(run: () => Answer<A>, use: (answer: A) => B): Effect.Effect<B, SqlError.SqlError> =>
   Effect.suspend(() => {
     try {
       const answer = run()
-      if (!(answer instanceof Promise)) return Effect.succeed(answer)
+      if (typeof answer !== "function" && !(answer instanceof Promise)) return Effect.sync(() => use(answer))
       return Effect.async((resume) => {
-        answer.then((value) => resume(Effect.succeed(value)), (cause) => resume(Effect.fail(sqlError(cause))))
+        const succeed = (value: A) => resume(Effect.sync(() => use(value)))
+        const fail = (cause: unknown) => resume(Effect.fail(sqlError(cause)))
+        if (typeof answer === "function") answer(succeed, fail)
+        else answer.then(succeed, fail)
       })
     } catch (cause) {
       return Effect.fail(sqlError(cause))

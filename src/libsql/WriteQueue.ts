@@ -7,6 +7,7 @@
  */
 import { monotonicMs, pause } from "./backoff.js"
 import type { Connection, Result } from "./Connection.js"
+import type { Later } from "./SqlClient.js"
 import { codeOf, DriverError, isBusy } from "./DriverError.js"
 
 interface Waiting {
@@ -45,17 +46,13 @@ export class WriteQueue {
   constructor(private readonly connection: Connection, private readonly busyTimeoutMs: number) {}
 
   /** Runs a statement in a transaction that it may share; answers after the commit. */
-  statement(sql: string, args: ReadonlyArray<unknown>): Promise<Result> {
-    return this.enqueue("statement", sql, args)
+  statement(sql: string, args: ReadonlyArray<unknown>): Later<Result> {
+    return (succeed, fail) => this.add({ type: "statement", sql, args, succeed, fail, blockedSince: undefined, apart: false })
   }
 
   /** Runs a statement outside any transaction, when its turn comes. */
-  alone(sql: string, args: ReadonlyArray<unknown>): Promise<Result> {
-    return this.enqueue("alone", sql, args)
-  }
-
-  private enqueue(type: "statement" | "alone", sql: string, args: ReadonlyArray<unknown>): Promise<Result> {
-    return new Promise((succeed, fail) => this.add({ type, sql, args, succeed, fail, blockedSince: undefined, apart: false }))
+  alone(sql: string, args: ReadonlyArray<unknown>): Later<Result> {
+    return (succeed, fail) => this.add({ type: "alone", sql, args, succeed, fail, blockedSince: undefined, apart: false })
   }
 
   /**

@@ -6,19 +6,46 @@
  * keeps the shape: a fifth of the cost of a whole read, measured by `npm run bench`.
  */
 
-/** A function from values, in the order of `names`, to an object with `prototype` that holds them. */
-export const objectsOf = (
-  names: ReadonlyArray<string>,
-  prototype: object = Object.prototype
-): (values: ReadonlyArray<unknown>) => object => {
+/** A function from values, in the order of `names`, to an object that holds them. */
+export const objectsOf = (names: ReadonlyArray<string>): (values: ReadonlyArray<unknown>) => object => {
   const assignments = names.map((name, index) => `this[${JSON.stringify(name)}] = values[${index}]`).join("; ")
   // The only text is names of columns, quoted as JSON, which JavaScript reads as the strings that they are.
   // oxlint-disable-next-line no-implied-eval, no-new-func
   const make: unknown = new Function(
-    "prototype",
     `function Shape(values) { ${assignments} }
-     Shape.prototype = prototype
+     Shape.prototype = Object.prototype
      return (values) => new Shape(values)`
-  )(prototype)
+  )()
   return make as (values: ReadonlyArray<unknown>) => object
+}
+
+/**
+ * The same with a prototype, and each value made from the property of the same name of a source, by the function in the same place. What
+ * is made as `invalid` ends it: `refuse` is told the name, and throws.
+ */
+export const convertedObjectsOf = (
+  columns: ReadonlyArray<{ readonly name: string; readonly from: string; readonly convert: (value: unknown) => unknown }>,
+  prototype: object,
+  invalid: symbol,
+  refuse: (name: string) => never
+): (source: Readonly<Record<string, unknown>>) => object => {
+  const parameters = columns.map((_, index) => `value${index}`).join(", ")
+  const assignments = columns.map(({ name }, index) => `this[${JSON.stringify(name)}] = value${index}`).join("; ")
+  const conversions = columns.map(({ from, name }, index) =>
+    `const value${index} = convert${index}(source[${JSON.stringify(from)}])
+     if (value${index} === invalid) refuse(${JSON.stringify(name)})`)
+  // oxlint-disable-next-line no-implied-eval, no-new-func
+  const make: unknown = new Function(
+    "prototype",
+    "invalid",
+    "refuse",
+    ...columns.map((_, index) => `convert${index}`),
+    `function Shape(${parameters}) { ${assignments} }
+     Shape.prototype = prototype
+     return (source) => {
+       ${conversions.join("\n")}
+       return new Shape(${parameters})
+     }`
+  )(prototype, invalid, refuse, ...columns.map(({ convert }) => convert))
+  return make as (source: Readonly<Record<string, unknown>>) => object
 }

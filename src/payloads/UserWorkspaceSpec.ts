@@ -7,6 +7,7 @@
  * the payloads.
  */
 import { Schema, Struct } from "effect"
+import { withFilter } from "../internal/decoder.js"
 import {
   BlueprintVersion,
   DotfilesManager,
@@ -190,6 +191,13 @@ const aliasIssues = (spec: PartialFields): Array<Schema.FilterIssue> => {
 const sourcesOf = (spec: PartialFields) =>
   [spec.source, spec.repo, spec.sources?.workspace].filter((source) => source !== undefined).length
 
+const WholeFields = strict({ ...fields, harness: HarnessRef })
+
+const specificationIssues = (spec: typeof WholeFields.Type): Array<Schema.FilterIssue> =>
+  sourcesOf(spec) === 0
+    ? [{ path: ["source"], message: "one of source, repo and sources.workspace is required" }, ...aliasIssues(spec)]
+    : aliasIssues(spec)
+
 // Left to itself, a generator uses both names of nearly every pair, and nearly nothing gets through the filter.
 const withOneName = (spec: PartialFields, short: boolean): PartialFields =>
   short
@@ -211,16 +219,17 @@ const withSource = (spec: PartialFields, url: string): PartialFields =>
  * Out: the same with its texts trimmed and `kind: "git"` on sources that are objects. Short forms
  * stay as they are: `normalizeUserWorkspaceSpec` resolves them.
  */
-export const UserWorkspaceSpec = strict({ ...fields, harness: HarnessRef }).pipe(
-  Schema.filter((spec) =>
-    sourcesOf(spec) === 0
-      ? [{ path: ["source"], message: "one of source, repo and sources.workspace is required" }, ...aliasIssues(spec)]
-      : aliasIssues(spec), {
-    identifier: "UserWorkspaceSpec",
-    arbitrary: (fields) => (check) =>
-      check.tuple(fields(check), check.boolean(), check.webUrl())
-        .map(([spec, short, url]) => ({ ...withSource(withOneName(spec, short), url), harness: spec.harness }))
-  })
+export const UserWorkspaceSpec = withFilter(
+  WholeFields.pipe(
+    Schema.filter(specificationIssues, {
+      identifier: "UserWorkspaceSpec",
+      arbitrary: (fields) => (check) =>
+        check.tuple(fields(check), check.boolean(), check.webUrl())
+          .map(([spec, short, url]) => ({ ...withSource(withOneName(spec, short), url), harness: spec.harness }))
+    })
+  ),
+  WholeFields,
+  (spec) => specificationIssues(spec).length === 0
 )
 export type UserWorkspaceSpec = typeof UserWorkspaceSpec.Type
 
@@ -229,11 +238,15 @@ export type UserWorkspaceSpec = typeof UserWorkspaceSpec.Type
  * is as in `UserWorkspaceSpec`. Two names for one thing are refused here too, also the three of the
  * source: laid over a specification, they could only make an illegal one.
  */
-export const PartialUserWorkspaceSpec = PartialFields.pipe(
-  Schema.filter(aliasIssues, {
-    identifier: "PartialUserWorkspaceSpec",
-    arbitrary: (fields) => (check) =>
-      check.tuple(fields(check), check.boolean()).map(([spec, short]) => withOneName(spec, short))
-  })
+export const PartialUserWorkspaceSpec = withFilter(
+  PartialFields.pipe(
+    Schema.filter(aliasIssues, {
+      identifier: "PartialUserWorkspaceSpec",
+      arbitrary: (fields) => (check) =>
+        check.tuple(fields(check), check.boolean()).map(([spec, short]) => withOneName(spec, short))
+    })
+  ),
+  PartialFields,
+  (spec) => aliasIssues(spec).length === 0
 )
 export type PartialUserWorkspaceSpec = typeof PartialUserWorkspaceSpec.Type

@@ -1,7 +1,8 @@
 /**
  * The enumerations and scalars that all the documents share.
  */
-import { Schema } from "effect"
+import { Predicate, Schema } from "effect"
+import { invalid, when, withDecoder } from "../internal/decoder.js"
 import { oneOf, stringMap } from "./shapes.js"
 
 /** The one version of the blueprint format, and of a specification that names its format. */
@@ -77,10 +78,10 @@ export const RuntimeAdapterId = oneOf("docker", "k8s", "k3s")
 export type RuntimeAdapterId = typeof RuntimeAdapterId.Type
 
 /** Any string. */
-export const AnyString = Schema.String.annotations({ message: () => "must be a string" })
+export const AnyString = withDecoder(Schema.String.annotations({ message: () => "must be a string" }), when(Predicate.isString))
 
 /** `true` or `false`. */
-export const Flag = Schema.Boolean.annotations({ message: () => "must be a boolean" })
+export const Flag = withDecoder(Schema.Boolean.annotations({ message: () => "must be a boolean" }), when(Predicate.isBoolean))
 
 const TrimmedText = AnyString.pipe(
   Schema.filter((text) => text !== "" && text.trim() === text, {
@@ -90,34 +91,40 @@ const TrimmedText = AnyString.pipe(
 )
 
 /** A text that says something: decoding trims it, and refuses what is then empty. */
-export const Text = Schema.transform(AnyString, TrimmedText, {
-  strict: true,
-  decode: (text) => text.trim(),
-  encode: (text) => text
-}).annotations({ parseIssueTitle: () => "text" })
+export const Text = withDecoder(
+  Schema.transform(AnyString, TrimmedText, { strict: true, decode: (text) => text.trim(), encode: (text) => text })
+    .annotations({ parseIssueTitle: () => "text" }),
+  (input) => (Predicate.isString(input) && input.trim()) || invalid
+)
 export type Text = typeof Text.Type
 
 /**
  * An address that the WHATWG `URL` constructor accepts, of any scheme, kept letter for letter as it
  * was given. The short form `git@host:path` of Git is none.
  */
-export const UrlString = AnyString.pipe(
-  Schema.filter((text) => URL.canParse(text), {
-    message: () => "must be a URL",
-    jsonSchema: { format: "uri" },
-    arbitrary: () => (check) =>
-      check.oneof(
-        check.webUrl(),
-        check.constantFrom("https://github.com/acme/app", "ssh://git@gitlab.com/acme/app.git", "file:///srv/app")
-      )
-  })
+export const UrlString = withDecoder(
+  AnyString.pipe(
+    Schema.filter((text) => URL.canParse(text), {
+      message: () => "must be a URL",
+      jsonSchema: { format: "uri" },
+      arbitrary: () => (check) =>
+        check.oneof(
+          check.webUrl(),
+          check.constantFrom("https://github.com/acme/app", "ssh://git@gitlab.com/acme/app.git", "file:///srv/app")
+        )
+    })
+  ),
+  when((input) => Predicate.isString(input) && URL.canParse(input))
 )
 export type UrlString = typeof UrlString.Type
 
 /** A TCP port. */
-export const Port = Schema.Number.annotations({ message: () => "must be a number" }).pipe(
-  Schema.int({ message: () => "must be an integer" }),
-  Schema.between(1, 65_535, { message: () => "must be between 1 and 65535" })
+export const Port = withDecoder(
+  Schema.Number.annotations({ message: () => "must be a number" }).pipe(
+    Schema.int({ message: () => "must be an integer" }),
+    Schema.between(1, 65_535, { message: () => "must be between 1 and 65535" })
+  ),
+  when((input) => Number.isInteger(input) && Number(input) >= 1 && Number(input) <= 65_535)
 )
 export type Port = typeof Port.Type
 

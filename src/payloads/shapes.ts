@@ -8,19 +8,32 @@
  * caller, and name rules, never values, when they refuse something.
  */
 import { Arbitrary, Either, identity, ParseResult, Predicate, Pretty, Schema, SchemaAST, type Types } from "effect"
+import { type Decoder, decoderOf, invalid, when, withDecoder } from "../internal/decoder.js"
 
 /** Literals whose refusal names the legal ones, and not what was given. */
-export const oneOf = <const Literals extends readonly [string, ...ReadonlyArray<string>]>(...literals: Literals) =>
-  Schema.Literal(...literals).annotations({
+export const oneOf = <const Literals extends readonly [string, ...ReadonlyArray<string>]>(...literals: Literals) => {
+  const known: ReadonlySet<unknown> = new Set(literals)
+  const literal = Schema.Literal(...literals).annotations({
     message: () => ({ message: `must be one of ${literals.join(", ")}`, override: true })
   })
+  return withDecoder(literal, when((input) => known.has(input)))
+}
 
 /** A key that may be absent. Given as `undefined` it counts as absent, and decoding leaves it out. */
 export const optional = <S extends Schema.Schema.All>(schema: S) => Schema.optionalWith(schema, { exact: true })
 
 /** A list; refuses anything else without repeating it. */
-export const list = <S extends Schema.Schema.Any>(item: S) =>
-  Schema.Array(item).annotations({ message: () => "must be an array", parseIssueTitle: () => "array" })
+export const list = <S extends Schema.Schema.Any>(item: S) => {
+  const array = Schema.Array(item).annotations({ message: () => "must be an array", parseIssueTitle: () => "array" })
+  const decode = decoderOf(item.ast)
+  return decode === undefined ? array : withDecoder(array, listDecoder(decode))
+}
+
+const listDecoder = (decode: Decoder): Decoder => (input) => {
+  if (!Array.isArray(input)) return invalid
+  const items = input.map(decode)
+  return items.includes(invalid) ? invalid : items
+}
 
 type Absentable<Encoded, Key extends keyof Encoded, Defaults> = Record<never, never> extends Pick<Encoded, Key> ? Key
   : Key extends keyof Defaults ? Key
@@ -89,8 +102,43 @@ const objectOf = <Fields extends Schema.Struct.Fields, Defaults extends Readonly
     },
     { title: "object", [SchemaAST.SurrogateAnnotationId]: acceptedAST(fields, defaults) }
   )
-  return Schema.transform(keys, struct, { strict: true, decode: identity, encode: identity })
+  const codec = Schema.transform(keys, struct, { strict: true, decode: identity, encode: identity })
     .annotations({ parseIssueTitle: () => "object" })
+  const decode = unknownKeys === "refuse" ? strictDecoder(fields, defaults) : undefined
+  return decode === undefined ? codec : withDecoder(codec, decode)
+}
+
+/** Walks a document once. None where a field carries no decoder. */
+const strictDecoder = (fields: Schema.Struct.Fields, defaults: Readonly<Record<string, unknown>>): Decoder | undefined => {
+  const members: Array<{ readonly key: string; readonly decode: Decoder; readonly absent: unknown; readonly optional: boolean }> = []
+  for (const [key, field] of Object.entries(fields)) {
+    const { optional, type } = Schema.isSchema(field)
+      ? { type: field.ast, optional: false }
+      : field.ast._tag === "PropertySignatureDeclaration"
+      ? { type: field.ast.type, optional: field.ast.isOptional }
+      : { type: undefined, optional: false }
+    const decode = type && decoderOf(type)
+    if (decode === undefined) return undefined
+    members.push({ key, decode, absent: defaults[key], optional })
+  }
+  return (input) => {
+    if (!Predicate.isRecord(input)) return invalid
+    let given = 0
+    for (const key of Object.keys(input)) if (input[key] !== undefined) given++
+    const whole: Record<string, unknown> = {}
+    for (const { absent, decode, key, optional } of members) {
+      let value = Object.hasOwn(input, key) ? input[key] : undefined
+      if (value === undefined) value = absent
+      else given--
+      if (value !== undefined) {
+        const decoded = decode(value)
+        if (decoded === invalid) return invalid
+        whole[key] = decoded
+      } else if (!optional) return invalid
+    }
+    // What is left over are keys that nobody knows.
+    return given === 0 ? whole : invalid
+  }
 }
 
 /**
@@ -131,7 +179,7 @@ const stringsOf = (input: unknown, options: SchemaAST.ParseOptions, ast: SchemaA
 }
 
 /** A map of strings with free keys. `Schema.Record` loses the key `__proto__`, which JSON can hold. */
-export const stringMap = Schema.declare<typeof stringRecord.Type, typeof stringRecord.Encoded, readonly []>(
+export const stringMap = withDecoder(Schema.declare<typeof stringRecord.Type, typeof stringRecord.Encoded, readonly []>(
   [],
   { decode: () => stringsOf, encode: () => stringsOf },
   {
@@ -141,7 +189,7 @@ export const stringMap = Schema.declare<typeof stringRecord.Type, typeof stringR
     equivalence: () => Schema.equivalence(stringRecord),
     pretty: () => Pretty.make(stringRecord)
   }
-)
+), (input) => Predicate.isRecord(input) && Object.values(input).every(Predicate.isString) ? Object.fromEntries(Object.entries(input)) : invalid)
 
 type Members = { readonly [name: string]: Schema.Schema.AnyNoContext }
 
@@ -163,7 +211,7 @@ const choice = <Options extends Members>(
   type Encoded = Schema.Schema.Encoded<Options[keyof Options]>
   const names = Object.keys(members)
   const union: Schema.Schema<Decoded, Encoded> = Schema.Union(...Object.values(members))
-  return Schema.declare<Decoded, Encoded, ReadonlyArray<Schema.Schema.AnyNoContext>>(
+  const codec = Schema.declare<Decoded, Encoded, ReadonlyArray<Schema.Schema.AnyNoContext>>(
     Object.values(members),
     {
       decode: (...schemas) => {
@@ -185,6 +233,10 @@ const choice = <Options extends Members>(
       pretty: () => Pretty.make(Schema.typeSchema(union))
     }
   )
+  const decoders = new Map(Object.entries(members).map(([name, { ast }]) => [name, decoderOf(ast)] as const))
+  return [...decoders.values()].includes(undefined)
+    ? codec
+    : withDecoder(codec, (input) => decoders.get(select(input))?.(input) ?? invalid)
 }
 
 const kindOf = (input: unknown) => Array.isArray(input) ? "array" : input === null ? "null" : typeof input

@@ -264,7 +264,7 @@ describe("WriteQueue", () => {
       )
       connection.exec("CREATE TABLE t (n); BEGIN; INSERT INTO t VALUES (1)")
       const queue = new WriteQueue(connection, 1000)
-      const insert = Effect.tryPromise({ try: () => queue.statement("INSERT INTO t VALUES (?)", [2]), catch: codeOf })
+      const insert = Effect.tryPromise({ try: () => new Promise(queue.statement("INSERT INTO t VALUES (?)", [2])), catch: codeOf })
       expect(yield* Effect.all([Effect.flip(insert), Effect.flip(insert)], { concurrency: "unbounded" })).toEqual(["SQLITE_ERROR", "SQLITE_ERROR"])
       yield* insert
       expect(connection.run("SELECT n FROM t", []).rows).toEqual([{ n: 2 }])

@@ -37,6 +37,8 @@ const longestLeaseMs = 100 * 365 * 24 * 60 * 60_000
 
 const encodeResult = Schema.encodeSync(Schema.parseJson(OsExecutorCompileResult))
 
+const decodeSuccess = input("succeed", JobSuccess)
+
 const columns = columnList(WorkspaceBuildJob)
 
 /** The job of id `?1`. */
@@ -178,7 +180,7 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
       }).pipe(read("heartbeat", { "job.id": lease.jobId })),
 
     succeed: (lease, success) =>
-      input("succeed", JobSuccess)(success).pipe(
+      decodeSuccess(success).pipe(
         Effect.flatMap(({ executorId, publishedDigest, publishedDigestReference, publishedReference, resultPayload }) => {
           const result = resultPayload === undefined ? null : encodeResult(resultPayload)
           return underLease(lease, succeedText, ["succeeded"], [
