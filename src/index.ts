@@ -83,7 +83,19 @@ export {
 } from "./domain/build-job/WorkspaceBuildJob.js"
 export { type ClaimRequest, WorkspaceBuildJobRepo, type WorkspaceBuildJobService } from "./domain/build-job/WorkspaceBuildJobRepo.js"
 
+export {
+  Acknowledge,
+  ControlPlaneActorType,
+  ControlPlaneEvent,
+  ControlPlaneEventConsumer,
+  ControlPlaneSubjectId,
+  ControlPlaneSubjectType,
+  ListSubjectEvents,
+  ReadEvents
+} from "./domain/control-plane/ControlPlaneEvent.js"
+
 export * as BuildWorker from "./lifecycle/BuildWorker.js"
+export { actingAs, type Actor, ControlPlaneEvents, type ControlPlaneEventsService } from "./lifecycle/ControlPlaneEvents.js"
 export { SandboxLifecycle, type SandboxLifecycleService } from "./lifecycle/SandboxLifecycle.js"
 export {
   type Build,

@@ -7,7 +7,8 @@ import type { SandboxAttempt, SandboxAttemptId } from "../domain/sandbox/Sandbox
 import { InvalidTransition, LeaseLost, NotFound } from "../Errors.js"
 import { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
-import { impossible, input, operation } from "./operation.js"
+import { impossible, input, operation, workerOf } from "./operation.js"
+import { noteJob } from "./recording.js"
 import { goesOn, makeRuns } from "./runs.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
 import { type Build, BuildFinished } from "./SandboxViews.js"
@@ -56,10 +57,11 @@ export const makeBuildOperations = (repositories: Repositories): Operations => {
         const claimed = yield* held(lease)
         if (Option.isNone(claimed)) return Option.none<Build>()
         const { job, run } = claimed.value
+        yield* noteJob(job, true)
         if (Option.isNone(run)) return Option.some<Build>({ lease, job, attempt: run, sandbox: Option.none(), snapshot: Option.none() })
         const { attempt, sandbox } = yield* start(run.value)
         return Option.some<Build>({ lease, job, attempt: Option.some(attempt), sandbox, snapshot: yield* attempts.findSnapshot(attempt.id) })
-      }).pipe(operation(sql, "beginBuild", { "job.id": lease.jobId }), orLost(lease)),
+      }).pipe(operation(sql, "beginBuild", { "job.id": lease.jobId }, workerOf(lease)), orLost(lease)),
 
     finishBuild: (lease, result) =>
       Effect.gen(function*() {
@@ -75,7 +77,7 @@ export const makeBuildOperations = (repositories: Repositories): Operations => {
         if (runtime !== undefined) yield* report(run.value, runtime)
         yield* settle(run.value)
         return Option.some(yield* impossible("NotFound")(jobs.getById(job.id)))
-      }).pipe(operation(sql, "finishBuild", { "job.id": lease.jobId }), orLost(lease)),
+      }).pipe(operation(sql, "finishBuild", { "job.id": lease.jobId }, workerOf(lease)), orLost(lease)),
 
     failBuild: (lease, failure) =>
       Effect.gen(function*() {
@@ -83,7 +85,7 @@ export const makeBuildOperations = (repositories: Repositories): Operations => {
         if (job.status !== "failed") return job
         yield* endRun(job)
         return yield* impossible("NotFound")(jobs.getById(job.id))
-      }).pipe(operation(sql, "failBuild", { "job.id": lease.jobId })),
+      }).pipe(operation(sql, "failBuild", { "job.id": lease.jobId }, workerOf(lease))),
 
     recordRuntime: (target, result) =>
       Effect.gen(function*() {
@@ -96,7 +98,7 @@ export const makeBuildOperations = (repositories: Repositories): Operations => {
         const runtime = yield* report(attempt, launched)
         if (goesOn(attempt)) yield* settle(attempt)
         return runtime
-      }).pipe(operation(sql, "recordRuntime"))
+      }).pipe(operation(sql, "recordRuntime", {}, typeof target === "string" ? undefined : workerOf(target)))
   }
 
   function attemptOf(target: Lease | SandboxAttemptId) {

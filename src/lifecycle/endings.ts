@@ -10,7 +10,9 @@ import type { SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
 import { InvalidTransition } from "../Errors.js"
 import { Prose } from "../internal/columns.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
+import { journaled } from "./journal.js"
 import { impossible, input, operation } from "./operation.js"
+import { noteEndedJob } from "./recording.js"
 import { goesOn, isLive, makeRuns } from "./runs.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
 
@@ -40,6 +42,7 @@ export const makeEndings = (repositories: Repositories): Endings => {
       if (Option.isSome(job)) {
         const { id, status } = job.value
         if (status === "queued" || status === "running") yield* jobs.cancel({ id, reason })
+        else yield* noteEndedJob(job.value)
         yield* jobs.markSettled(id)
       }
       const runtime = yield* runtimes.findByAttemptId(runId)
@@ -86,7 +89,7 @@ export const makeEndings = (repositories: Repositories): Endings => {
   /** A run that cannot be ended, because a row of it cannot be read, keeps no other from ending. */
   function endAlone(job: EndedJob) {
     const end = job.status === "succeeded" ? Effect.zipRight(giveUpRuntime(job), endRun(job)) : endRun(job)
-    return Database.transaction(end).pipe(
+    return Database.transaction(journaled(sql, "supervise", { type: "system" })(end)).pipe(
       Effect.provideService(SqlClient.SqlClient, sql),
       Effect.catchIf(({ reason }) => reason === "CorruptRow", (error) =>
         Effect.as(Effect.logWarning(`the run of job ${job.id} cannot be ended: ${error.message}`), false))

@@ -93,7 +93,7 @@ export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) =
       const launched = yield* create(request)
       yield* storeKey(ownerUserId, idempotencyKey, requestFingerprint, launched)
       return launched
-    }).pipe(operation(sql, "launch"))
+    }).pipe(operation(sql, "launch", {}, { type: "user", id: given.requestedByUserId ?? given.ownerUserId }))
 
   return { launch, retry: again("retry"), rebuild: again("rebuild") }
 

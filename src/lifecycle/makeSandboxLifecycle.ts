@@ -10,6 +10,7 @@ import { SandboxRuntimeInstanceRepo } from "../domain/sandbox/SandboxRuntimeInst
 import { makeBuildOperations } from "./builds.js"
 import { makeEndings } from "./endings.js"
 import { makeLaunches } from "./launches.js"
+import { recording } from "./recording.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
 import { makeViews } from "./views.js"
 
@@ -23,13 +24,13 @@ export interface Repositories {
 }
 
 export const makeSandboxLifecycle = Effect.gen(function*() {
-  const repositories: Repositories = {
+  const repositories = recording({
     sql: yield* SqlClient.SqlClient,
     sandboxes: yield* SandboxRepo,
     attempts: yield* SandboxAttemptRepo,
     runtimes: yield* SandboxRuntimeInstanceRepo,
     jobs: yield* WorkspaceBuildJobRepo
-  }
+  })
   const views = yield* makeViews
   const service: SandboxLifecycleService = {
     ...makeLaunches(repositories),

@@ -4,7 +4,9 @@
 import { SqlClient } from "@effect/sql"
 import { Effect } from "effect"
 import * as Database from "../Database.js"
+import type { Lease } from "../domain/build-job/WorkspaceBuildJob.js"
 import { operations } from "../internal/query.js"
+import { type Actor, journaled } from "./journal.js"
 
 const { input, read } = operations("SandboxLifecycle", "Sandbox")
 
@@ -12,12 +14,21 @@ export { input, read }
 
 type Attributes = Readonly<Record<string, string | number | boolean>>
 
-/** Runs `body` in one transaction on `sql`, under a span named after the operation. */
-export const operation = (sql: SqlClient.SqlClient, name: string, attributes?: Attributes) => {
+/**
+ * Runs `body` in one transaction on `sql`, under a span named after the operation, and keeps the journal of it. `actor`
+ * is who does it where nobody else was said to.
+ */
+export const operation = (sql: SqlClient.SqlClient, name: string, attributes?: Attributes, actor: Actor = system) => {
   const wrap = read(name, attributes)
+  const journal = journaled(sql, name, actor)
   return <A, E>(body: Effect.Effect<A, E>) =>
-    wrap(Effect.provideService(Database.transaction(body), SqlClient.SqlClient, sql))
+    wrap(Effect.provideService(Database.transaction(journal(body)), SqlClient.SqlClient, sql))
 }
+
+const system: Actor = { type: "system" }
+
+/** What is done under a lease its worker does. */
+export const workerOf = ({ workerId }: Lease): Actor => ({ type: "worker", id: workerId })
 
 /** What cannot happen inside the transaction: the row was made or read under the same write lock a moment ago. */
 export const impossible = <Tag extends string>(...tags: ReadonlyArray<Tag>) =>

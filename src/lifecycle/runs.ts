@@ -6,6 +6,7 @@ import type { EndedJob } from "../domain/build-job/WorkspaceBuildJob.js"
 import type { SandboxAttempt } from "../domain/sandbox/SandboxAttempt.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 import { impossible } from "./operation.js"
+import { noteEndedJob } from "./recording.js"
 
 /** Whether the run has not ended. */
 export const isLive = ({ status }: SandboxAttempt) => status === "queued" || status === "running"
@@ -69,6 +70,8 @@ export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) 
   const endRun = (job: EndedJob) =>
     Effect.gen(function*() {
       const attempt = yield* liveRunOf(job)
+      // A job also ends where no operation sees it: in a claim that finds its attempts used up, or by somebody's hand.
+      yield* noteEndedJob(job)
       if (Option.isSome(attempt)) yield* endAttempt(attempt.value, job)
       yield* jobs.markSettled(job.id)
       return Option.isSome(attempt)

@@ -10,6 +10,10 @@ const live = `a.status IN ('queued', 'running')`
 const jobLive = `j.status IN ('queued', 'running')`
 const up = `coalesce(r.status IN ('pending', 'running'), 0)`
 
+/** The state in which the journal leaves a subject. */
+const told = (type: string, id: string) => `(
+  SELECT to_state FROM control_plane_events WHERE subject_type = '${type}' AND subject_id = ${id} ORDER BY sequence DESC LIMIT 1)`
+
 const rules: Readonly<Record<string, string>> = {
   "an attempt without its snapshot": `NOT EXISTS (SELECT 1 FROM sandbox_attempt_snapshots WHERE run_id = a.id)`,
   "an attempt without a job": `j.id IS NULL`,
@@ -30,6 +34,15 @@ const rules: Readonly<Record<string, string>> = {
   "a failure without a reason": `a.status = 'failed' AND j.status <> 'failed' AND r.status IS NOT 'failed'`,
   "an ended job of an ended attempt that is not settled": `NOT ${live} AND NOT ${jobLive} AND j.run_settled_at IS NULL`,
   "a settled job of an attempt that goes on": `${live} AND j.run_settled_at IS NOT NULL`,
+  "a sandbox of which the journal tells otherwise": `s.status IS NOT ${told("sandbox", "s.id")}`,
+  "an attempt of which the journal tells otherwise": `a.status IS NOT ${told("attempt", "a.id")}`,
+  "an ended job of which the journal tells otherwise": `j.run_settled_at IS NOT NULL AND j.status IS NOT ${told("job", "j.id")}`,
+  "events with a gap, or that do not follow from each other": `EXISTS (
+    SELECT 1 FROM (
+      SELECT sequence, from_state, row_number() OVER w AS place, lag(to_state) OVER w AS before
+      FROM control_plane_events WHERE subject_id IN (s.id, a.id, j.id)
+      WINDOW w AS (PARTITION BY subject_type, subject_id ORDER BY sequence))
+    WHERE sequence <> place OR from_state IS NOT before)`,
   "a latest attempt that is not the newest": `${latest} AND EXISTS (
     SELECT 1 FROM sandbox_run_links AS other JOIN sandbox_attempts AS b ON b.id = other.run_id
     WHERE other.sandbox_id = s.id AND (b.created_at, b.id) > (a.created_at, a.id))`

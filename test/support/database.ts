@@ -13,7 +13,8 @@ import { splitStatements } from "../../src/libsql/sqlText.js"
 
 const statements = Object.values(migrations).flatMap(splitStatements)
 
-const migrate = Layer.effectDiscard(
+/** Makes the schema in the database below it. */
+export const migrated = Layer.effectDiscard(
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
     sql.withTransaction(Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })))
 )
@@ -24,10 +25,10 @@ const temporaryDirectory = Effect.acquireRelease(
 )
 
 /** An empty, migrated database in memory. */
-export const memoryLayer = migrate.pipe(Layer.provideMerge(Database.layerMemory), Layer.orDie)
+export const memoryLayer = migrated.pipe(Layer.provideMerge(Database.layerMemory), Layer.orDie)
 
 /** An empty, migrated database in a file of its own. */
-export const fileLayer = migrate.pipe(
+export const fileLayer = migrated.pipe(
   Layer.provideMerge(
     Layer.unwrapScoped(Effect.map(temporaryDirectory, (path) => Database.layer({ filePath: join(path, "test.sqlite") })))
   ),

@@ -1,0 +1,84 @@
+/**
+ * An event of the control plane: that a sandbox, an attempt, a job, a workflow or an execution went from one state to
+ * another, through what, and by whom.
+ */
+import { Model } from "@effect/sql"
+import { Schema } from "effect"
+import { Count, enumeration, idOf, JsonObject, Name, optional, OptionalJson, Timestamp } from "../../internal/columns.js"
+import { table } from "../../internal/table.js"
+import { UserId } from "../auth/User.js"
+
+/** What an event is about. */
+export const ControlPlaneSubjectType = enumeration("sandbox", "attempt", "job", "workflow", "execution")
+export type ControlPlaneSubjectType = typeof ControlPlaneSubjectType.Type
+
+/** Who did it: a person, a worker under its lease, or the control plane by itself. */
+export const ControlPlaneActorType = enumeration("user", "worker", "system")
+export type ControlPlaneActorType = typeof ControlPlaneActorType.Type
+
+/** The id of the subject: a sandbox's, an attempt's, and so on. It may be gone by now. */
+export const ControlPlaneSubjectId = idOf("ControlPlaneSubjectId")
+export type ControlPlaneSubjectId = typeof ControlPlaneSubjectId.Type
+
+/** One row of `control_plane_events`. Never changes. */
+export class ControlPlaneEvent extends Model.Class<ControlPlaneEvent>("ControlPlaneEvent")({
+  /** The place in the whole journal: grows with each event, with gaps, and is never given twice. */
+  position: Count,
+  subjectType: ControlPlaneSubjectType,
+  subjectId: ControlPlaneSubjectId,
+  /** The place among the events of its subject: 1, 2, 3, without gaps. */
+  sequence: Count,
+  /** The operation that did it: `launch`, `beginBuild`, `stop`. */
+  eventType: Name,
+  /** The state that the event before left the subject in; none at its first. */
+  fromState: optional(Name),
+  toState: optional(Name),
+  actorType: ControlPlaneActorType,
+  /** The user or the worker. */
+  actorId: optional(Name),
+  /** Whose the subject is, where it is somebody's. */
+  ownerUserId: optional(UserId),
+  /** Ids of what belongs to it, and counts. */
+  payload: OptionalJson(JsonObject),
+  occurredAt: Timestamp
+}, table({
+  name: "control_plane_events",
+  service: "ControlPlaneEvents",
+  purpose: "The journal of what happened to each sandbox, attempt, job, workflow and execution, written in the transaction that did it. Append-only."
+})) {}
+
+
+/** One row of `control_plane_event_consumers`: how far a consumer has come. */
+export class ControlPlaneEventConsumer extends Model.Class<ControlPlaneEventConsumer>("ControlPlaneEventConsumer")({
+  name: Name,
+  /** The last event that it has acknowledged; 0 before the first. */
+  position: Count,
+  updatedAt: Timestamp
+}, table({
+  name: "control_plane_event_consumers",
+  service: "ControlPlaneEvents",
+  purpose: "How far each named consumer of the journal has come. Never goes back."
+})) {}
+
+/** Events of one subject, in the order of their sequence. */
+export const ListSubjectEvents = Schema.Struct({
+  subjectType: ControlPlaneSubjectType,
+  subjectId: ControlPlaneSubjectId,
+  /** Only what is this user's: another's subject has no events then. */
+  ownerUserId: Schema.optionalWith(UserId, { exact: true }),
+  /** Only events after this one. Left out: from the first. */
+  afterSequence: Schema.optionalWith(Count, { default: () => 0 }),
+  /** 1 to 500, default 50. */
+  limit: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 500)), { default: () => 50 })
+})
+
+/** Events of the whole journal, in the order of their position. */
+export const ReadEvents = Schema.Struct({
+  /** Only events after this one. Left out: from the first. */
+  afterPosition: Schema.optionalWith(Count, { default: () => 0 }),
+  /** 1 to 500, default 50. */
+  limit: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 500)), { default: () => 50 })
+})
+
+/** How far a consumer has come. */
+export const Acknowledge = Schema.Struct({ consumer: Name, position: Count })

@@ -1,0 +1,72 @@
+/**
+ * The repositories as lifecycle operations have them: each write that moves a row is noted for the journal.
+ */
+import { Effect, Option } from "effect"
+import type { EndedJob, WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
+import type { Sandbox } from "../domain/sandbox/Sandbox.js"
+import type { SandboxAttempt } from "../domain/sandbox/SandboxAttempt.js"
+import { note } from "./journal.js"
+import type { Repositories } from "./makeSandboxLifecycle.js"
+
+const noteSandbox = ({ id, latestRunId, ownerUserId, status }: Sandbox) =>
+  note({
+    subjectType: "sandbox",
+    subjectId: id,
+    toState: status,
+    ownerUserId,
+    ...(Option.isSome(latestRunId) ? { payload: { attemptId: latestRunId.value } } : {})
+  })
+
+const noteAttempt = ({ id, ownerUserId, status }: SandboxAttempt) =>
+  note({ subjectType: "attempt", subjectId: id, toState: status, ownerUserId })
+
+/** A job goes to another lease without another status: that is told, too. */
+export const noteJob = (job: WorkspaceBuildJob, evenIfSame = false) =>
+  note({
+    subjectType: "job",
+    subjectId: job.id,
+    toState: job.status,
+    evenIfSame,
+    payload: { attemptCount: job.attemptCount, leaseToken: job.leaseToken },
+    ...(Option.isSome(job.runId) ? { runId: job.runId.value } : {})
+  })
+
+export const noteEndedJob = ({ id, runId, status }: EndedJob) =>
+  note({ subjectType: "job", subjectId: id, toState: status, ...(Option.isSome(runId) ? { runId: runId.value } : {}) })
+
+const noting = <A>(write: (row: A) => Effect.Effect<void>) =>
+<Args extends ReadonlyArray<unknown>, E>(method: (...args: Args) => Effect.Effect<A, E>) =>
+(...args: Args): Effect.Effect<A, E> => Effect.tap(method(...args), write)
+
+export const recording = (repositories: Repositories): Repositories => {
+  const { attempts, jobs, sandboxes } = repositories
+  const sandbox = noting(noteSandbox)
+  const attempt = noting(noteAttempt)
+  const job = noting((row: WorkspaceBuildJob) => noteJob(row))
+  return {
+    ...repositories,
+    sandboxes: {
+      ...sandboxes,
+      // A new sandbox is noted when its attempt is linked, in the same transaction: then it is known which that is.
+      linkAttempt: sandbox(sandboxes.linkAttempt),
+      setStatus: sandbox(sandboxes.setStatus)
+    },
+    attempts: {
+      ...attempts,
+      createQueued: attempt(attempts.createQueued),
+      markRunning: attempt(attempts.markRunning),
+      markSucceeded: attempt(attempts.markSucceeded),
+      markFailed: attempt(attempts.markFailed),
+      markCancelled: attempt(attempts.markCancelled)
+    },
+    jobs: {
+      ...jobs,
+      enqueue: (request) => Effect.tap(jobs.enqueue(request), ({ job }) => noteJob(job)),
+      succeed: job(jobs.succeed),
+      fail: job(jobs.fail),
+      cancel: job(jobs.cancel),
+      reapExpired: (limit) =>
+        Effect.tap(jobs.reapExpired(limit), (reaped) => Effect.forEach(reaped, (row) => noteJob(row), { discard: true }))
+    }
+  }
+}
