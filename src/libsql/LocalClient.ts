@@ -10,6 +10,7 @@ import { type Client, type InStatement, type ResultSet, statementOf, toResultSet
 import { Connection, inspect, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
 import type { Answer, Driver } from "./SqlClient.js"
+import { busyWaits } from "./metrics.js"
 import { LocalTransaction } from "./LocalTransaction.js"
 import { splitStatements } from "./sqlText.js"
 import { busyError, closedError, WriteQueue } from "./WriteQueue.js"
@@ -106,6 +107,7 @@ export class LocalClient implements Client, Driver {
   private async retryWhileBusy<A>(use: () => A): Promise<A> {
     const until = monotonicMs() + this.options.busyTimeoutMs
     for (let attempt = 0; monotonicMs() < until; attempt++) {
+      busyWaits.unsafeUpdate(1, [])
       await pause(attempt)
       this.refuseWhenClosed()
       try {

@@ -7,6 +7,7 @@
  */
 import { monotonicMs, pause } from "./backoff.js"
 import type { Connection, Result } from "./Connection.js"
+import { busyWaits, commitBatchSize, transactionMillis } from "./metrics.js"
 import type { Later } from "./SqlClient.js"
 import { codeOf, DriverError, isBusy } from "./DriverError.js"
 
@@ -102,6 +103,7 @@ export class WriteQueue {
         refusals = 0
         await nextTurn()
       } else {
+        busyWaits.unsafeUpdate(1, [])
         this.failExpired(first)
         if (this.entries.length > 0) await pause(refusals++)
       }
@@ -124,9 +126,15 @@ export class WriteQueue {
       for (const entry of this.entries.splice(0, first.type === "alone" ? 1 : Infinity)) entry.fail(error)
       return true
     }
-    if (first.type !== "transaction") return this.commitTogether()
+    const begun = monotonicMs()
+    if (first.type !== "transaction") {
+      const done = this.commitTogether()
+      transactionMillis.unsafeUpdate(monotonicMs() - begun, [])
+      return done
+    }
     this.entries.shift()
     await first.hold()
+    transactionMillis.unsafeUpdate(monotonicMs() - begun, [])
     // Its owner has ended the transaction; this is for the one who forgot to.
     rollback(this.connection)
     return true
@@ -168,6 +176,7 @@ export class WriteQueue {
       return this.afterLosing(answers.length, error)
     }
     this.entries.splice(0, answers.length)
+    commitBatchSize.unsafeUpdate(answers.length, [])
     for (const answer of answers) answer()
     return true
   }

@@ -2,7 +2,7 @@
  * What workers do to jobs: claim them, and write under their lease.
  */
 import type { SqlClient, SqlError } from "@effect/sql"
-import { Array, Clock, Duration, Effect, Either, Option, Random, Schema } from "effect"
+import { Array, Clock, Duration, Effect, Either, Metric, Option, Random, Schema } from "effect"
 import { InvalidInput, LeaseLost, type LeaseLostReason } from "../../Errors.js"
 import { Name } from "../../internal/columns.js"
 import { operations } from "../../internal/query.js"
@@ -10,6 +10,7 @@ import { columnList, type RowsOf, type Unreadable } from "../../internal/rows.js
 import { OsExecutorCompileResult } from "../../payloads/Executor.js"
 import { abilitiesOf } from "../../libsql/registry.js"
 import { claimByIdText, claimDueText, reapText } from "./claim.js"
+import { jobsClaimed, jobsRetried, leasesLost } from "./metrics.js"
 import { claimTogether } from "./together.js"
 import {
   type ClaimedJob,
@@ -116,6 +117,7 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
         claimed.push({ job, lease: { jobId: job.id, workerId, token: job.leaseToken } })
       }
     }
+    jobsClaimed.unsafeUpdate(claimed.length, [])
     // The others are claimed, whatever stands in one of them: they are handed out.
     return unreadable.length === 0
       ? Effect.succeed(claimed)
@@ -143,6 +145,7 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
       const found = yield* jobs.first(sql.unsafe(byIdText, [jobId]))
       if (Option.isSome(found) && isRepeat(found.value, lease, repeats)) return found.value
       const reason = Option.match(found, { onNone: () => "not-found" as const, onSome: lossOf(token) })
+      yield* Metric.increment(leasesLost)
       return yield* new LeaseLost({ jobId, workerId, reason })
     })
 
@@ -198,7 +201,9 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
       Effect.gen(function*() {
         const { errorCode = null, errorMessage, retryable } = yield* input("fail", JobFailure)(failure)
         const kept = (1 + (yield* Random.next)) / 2
-        return yield* underLease(lease, failText, ["retried", "failed"], [retryable, errorCode, errorMessage, kept])
+        const job = yield* underLease(lease, failText, ["retried", "failed"], [retryable, errorCode, errorMessage, kept])
+        if (job.status === "queued") yield* Metric.increment(jobsRetried)
+        return job
       }).pipe(write("fail", ["InvalidInput"], { "job.id": lease.jobId })),
 
     release: (lease) =>

@@ -1,0 +1,52 @@
+/**
+ * What the package counts, as metrics of Effect: whoever exports those, with `@effect/opentelemetry` for instance, has
+ * ours among them; for everybody else they cost nothing to speak of.
+ *
+ * Commits, transactions, waits, claims, retries and lost leases are counted where they happen. The depth of the queue and
+ * the lag of the event loop have to be looked at: `layer` does.
+ */
+import { Clock, type Duration, Effect, Layer, Metric, Option, Schedule } from "effect"
+import { monitorEventLoopDelay } from "node:perf_hooks"
+import { oldestDueAge, queueDepth } from "./domain/build-job/metrics.js"
+import { WorkspaceBuildJobRepo } from "./domain/build-job/WorkspaceBuildJobRepo.js"
+
+export { jobsClaimed, jobsRetried, leasesLost, oldestDueAge, queueDepth } from "./domain/build-job/metrics.js"
+export { busyWaits, commitBatchSize, transactionMillis } from "./libsql/metrics.js"
+
+/** The longest time for which the event loop was late since it was looked at last, in milliseconds. */
+export const eventLoopLag = Metric.gauge("sealant_db_event_loop_lag_milliseconds", {
+  description: "Longest delay of the event loop since the last look"
+})
+
+/**
+ * Looks at the queue and at the event loop again and again, as long as the layer lives. A look at the queue counts its
+ * jobs, which takes as long as there are many: every few seconds is often enough. A store that cannot answer is asked
+ * again the next time.
+ */
+export const layer = (
+  { every = "10 seconds" }: { readonly every?: Duration.DurationInput } = {}
+): Layer.Layer<never, never, WorkspaceBuildJobRepo> =>
+  Layer.scopedDiscard(
+    Effect.gen(function*() {
+      const jobs = yield* WorkspaceBuildJobRepo
+      const delay = yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          const histogram = monitorEventLoopDelay({ resolution: 10 })
+          histogram.enable()
+          return histogram
+        }),
+        (histogram) => Effect.sync(() => histogram.disable())
+      )
+      const look = Effect.gen(function*() {
+        yield* Metric.set(eventLoopLag, delay.max / 1e6)
+        delay.reset()
+        const { byStatus, oldestDueAt } = yield* jobs.stats
+        for (const [status, count] of Object.entries(byStatus)) {
+          yield* Metric.set(Metric.tagged(queueDepth, "status", status), count)
+        }
+        const now = yield* Clock.currentTimeMillis
+        yield* Metric.set(oldestDueAge, Option.match(oldestDueAt, { onNone: () => 0, onSome: ({ epochMillis }) => now - epochMillis }))
+      })
+      yield* Effect.forkScoped(Effect.repeat(Effect.ignoreLogged(look), Schedule.spaced(every)))
+    })
+  )

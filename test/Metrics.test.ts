@@ -1,0 +1,85 @@
+import { SqlClient } from "@effect/sql"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Metric, Schedule, TestClock } from "effect"
+import Engine from "libsql"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Database from "../src/Database.js"
+import { WorkspaceBuildJobRepo } from "../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import * as Metrics from "../src/Metrics.js"
+import { claimant, enqueue, failure, layers, leased } from "./domain/build-job/support.js"
+
+/** How much a counter has grown through the effect. */
+const growthOf = <A, E, R>(counter: Metric.Metric.Counter<number>, effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const before = yield* Metric.value(counter)
+    yield* effect
+    return (yield* Metric.value(counter)).count - before.count
+  })
+
+describe("Metrics", () => {
+  it.effect("count claims, retries and lost leases", () =>
+    Effect.gen(function*() {
+      const jobs = yield* WorkspaceBuildJobRepo
+      yield* Effect.forEach(["a", "b", "c"], (id) => enqueue(id))
+      expect(yield* growthOf(Metrics.jobsClaimed, jobs.claimBatch({ ...claimant, limit: 2 }))).toBe(2)
+      expect(yield* growthOf(Metrics.jobsClaimed, jobs.claimNext(claimant))).toBe(1)
+      expect(yield* growthOf(Metrics.jobsClaimed, jobs.claimNext(claimant))).toBe(0)
+      const { lease } = yield* leased("d")
+      expect(yield* growthOf(Metrics.jobsRetried, jobs.fail(lease, { ...failure, retryable: true }))).toBe(1)
+      expect(yield* growthOf(Metrics.leasesLost, Effect.flip(Effect.asVoid(jobs.heartbeat(lease, "1 minute"))))).toBe(1)
+      const second = yield* leased("e")
+      expect(yield* growthOf(Metrics.jobsRetried, jobs.fail(second.lease, { ...failure, retryable: false }))).toBe(0)
+    }).pipe(Effect.provide(layers.memory)))
+
+  it.effect("count commits and what shared them", () =>
+    Effect.gen(function*() {
+      const before = yield* Metric.value(Metrics.commitBatchSize)
+      const transactions = yield* Metric.value(Metrics.transactionMillis)
+      yield* Effect.forEach(["a", "b", "c"], (id) => enqueue(id), { concurrency: "unbounded" })
+      const after = yield* Metric.value(Metrics.commitBatchSize)
+      expect([after.count - before.count, after.sum - before.sum]).toEqual([1, 3])
+      expect((yield* Metric.value(Metrics.transactionMillis)).count - transactions.count).toBe(1)
+    }).pipe(Effect.provide(layers.memory)))
+
+  it.live("count waits for a lock that another process holds", () =>
+    Effect.gen(function*() {
+      const directory = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-db-"))),
+        (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+      )
+      const filePath = join(directory, "test.sqlite")
+      yield* Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        yield* sql`CREATE TABLE t (a INTEGER)`
+        const holder = new Engine(filePath)
+        holder.exec("BEGIN IMMEDIATE")
+        const before = yield* Metric.value(Metrics.busyWaits)
+        const write = yield* Effect.fork(sql`INSERT INTO t VALUES (1)`)
+        yield* Metric.value(Metrics.busyWaits).pipe(
+          Effect.repeat({ until: ({ count }) => count > before.count, schedule: Schedule.spaced("1 milli") })
+        )
+        holder.exec("ROLLBACK")
+        holder.close()
+        yield* Fiber.join(write)
+      }).pipe(Effect.provide(Database.layer({ filePath })))
+    }).pipe(Effect.scoped))
+
+  it.effect("look at the queue and the event loop again and again", () =>
+    Effect.gen(function*() {
+      const jobs = yield* WorkspaceBuildJobRepo
+      yield* Effect.forEach(["a", "b"], (id) => enqueue(id))
+      yield* jobs.claimNext(claimant)
+      yield* TestClock.adjust("3 seconds")
+      yield* Layer.build(Metrics.layer({ every: "5 seconds" }))
+      const depth = (status: string) => Effect.map(Metric.value(Metric.tagged(Metrics.queueDepth, "status", status)), ({ value }) => value)
+      yield* TestClock.adjust("5 seconds")
+      expect([yield* depth("queued"), yield* depth("running"), yield* depth("failed")]).toEqual([1, 1, 0])
+      expect((yield* Metric.value(Metrics.oldestDueAge)).value).toBe(8000)
+      expect((yield* Metric.value(Metrics.eventLoopLag)).value).toBeGreaterThanOrEqual(0)
+      yield* enqueue("c")
+      yield* TestClock.adjust("5 seconds")
+      expect(yield* depth("queued")).toBe(2)
+    }).pipe(Effect.scoped, Effect.provide(layers.memory)))
+})
