@@ -85,6 +85,19 @@ export {
 export { type ClaimRequest, WorkspaceBuildJobRepo, type WorkspaceBuildJobService } from "./domain/build-job/WorkspaceBuildJobRepo.js"
 
 export {
+  PackageCacheQuery,
+  PackageResolutionCacheEntry,
+  PackageResolutionKey,
+  StoreResolution,
+  TimeToLive
+} from "./domain/package-cache/PackageResolutionCacheEntry.js"
+export {
+  PackageResolutionCacheRepo,
+  type PackageResolutionCacheService,
+  type ResolveRequest
+} from "./domain/package-cache/PackageResolutionCacheRepo.js"
+
+export {
   Acknowledge,
   ControlPlaneActorType,
   ControlPlaneEvent,

@@ -25,6 +25,7 @@
  */
 import { buildJob, claimedJob } from "./buildJobs.js"
 import { launch } from "./launches.js"
+import { packageResolution } from "./packageCache.js"
 import {
   issue,
   profile,
@@ -55,5 +56,6 @@ export const make = {
   runtimeInstance,
   buildJob,
   claimedJob,
-  launch
+  launch,
+  packageResolution
 } as const

@@ -9,10 +9,12 @@ import * as Database from "../Database.js"
 import { createLedger } from "../internal/migrationLedger.js"
 import { checkRecord } from "../internal/migrationRecord.js"
 import { abilitiesOf } from "../libsql/registry.js"
+import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
+import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
 import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
-export type TestServices = Database.Services | Sandboxes.Services
+export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | PackageResolutionCacheRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -57,7 +59,11 @@ const migrate = Effect.gen(function*() {
  *   }).pipe(Effect.provide(layerTest)))
  * ```
  */
-export const layerTest: Layer.Layer<TestServices> = Sandboxes.layer.pipe(
+export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
+  Sandboxes.layer,
+  ControlPlaneEvents.layer,
+  PackageResolutionCacheRepo.layer
+).pipe(
   Layer.provideMerge(Layer.effectDiscard(migrate)),
   Layer.provideMerge(Database.layerMemory)
 )

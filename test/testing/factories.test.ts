@@ -4,6 +4,7 @@ import { DateTime, Effect, Option, TestClock } from "effect"
 import { Factories, layerTest } from "@sealant/db/testing"
 import { WorkspaceBuildJobStatus } from "../../src/domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import { PackageResolutionCacheRepo } from "../../src/domain/package-cache/PackageResolutionCacheRepo.js"
 import { SandboxStatus } from "../../src/domain/sandbox/Sandbox.js"
 import { SandboxAttemptStatus } from "../../src/domain/sandbox/SandboxAttempt.js"
 import { SandboxAttemptRepo } from "../../src/domain/sandbox/SandboxAttemptRepo.js"
@@ -122,5 +123,12 @@ describe("Factories", () => {
       expect(yield* refusalOf(make.sandbox({ ownerUserId: "bob", profileRevisionId: "of-ada" }))).toMatchObject({ _tag: "ReferenceNotFound" })
       expect(yield* refusalOf(make.buildJob({ status: "running", attemptCount: 0 }))).toMatchObject({ _tag: "InvalidInput" })
       expect(yield* count("user")).toBe(users)
+    }).pipe(Effect.provide(layerTest)))
+
+  it.effect("a package resolution is what the cache finds", () =>
+    Effect.gen(function*() {
+      const cache = yield* PackageResolutionCacheRepo
+      const entry = yield* make.packageResolution({ query: "nix:fd", hitCount: 3 })
+      expect(yield* cache.get("nix:fd")).toMatchObject(Option.some({ hitCount: 4, resolutionPayload: entry.resolutionPayload }))
     }).pipe(Effect.provide(layerTest)))
 })
