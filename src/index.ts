@@ -24,7 +24,8 @@ export {
 export type { Page, PageRequest } from "./internal/page.js"
 export type { StateMachine } from "./internal/transitions.js"
 
-export { UserId } from "./domain/auth/User.js"
+export { CreateUser, Email, EnsureUser, UpdateUser, User, UserId } from "./domain/auth/User.js"
+export { UserRepo, type UserService } from "./domain/auth/UserRepo.js"
 export { IssueId } from "./domain/issue-workflow/Issue.js"
 export { ProfileRevisionId } from "./domain/profile/Profile.js"
 export { RepositoryProfileRevisionId } from "./domain/profile/RepositoryProfile.js"

@@ -9,12 +9,13 @@ import * as Database from "../Database.js"
 import { createLedger } from "../internal/migrationLedger.js"
 import { checkRecord } from "../internal/migrationRecord.js"
 import { abilitiesOf } from "../libsql/registry.js"
+import { UserRepo } from "../domain/auth/UserRepo.js"
 import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
 import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
-export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | PackageResolutionCacheRepo
+export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | PackageResolutionCacheRepo | UserRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -62,7 +63,8 @@ const migrate = Effect.gen(function*() {
 export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
   Sandboxes.layer,
   ControlPlaneEvents.layer,
-  PackageResolutionCacheRepo.layer
+  PackageResolutionCacheRepo.layer,
+  UserRepo.layer
 ).pipe(
   Layer.provideMerge(Layer.effectDiscard(migrate)),
   Layer.provideMerge(Database.layerMemory)
