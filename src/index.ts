@@ -25,6 +25,8 @@ export type { Page, PageRequest } from "./internal/page.js"
 export type { StateMachine } from "./internal/transitions.js"
 
 export { CreateUser, Email, EnsureUser, UpdateUser, User, UserId } from "./domain/auth/User.js"
+export { CreateSession, ExtendSession, Session, SessionId, SessionToken } from "./domain/auth/Session.js"
+export { SessionRepo, type SessionService } from "./domain/auth/SessionRepo.js"
 export { UserRepo, type UserService } from "./domain/auth/UserRepo.js"
 export { IssueId } from "./domain/issue-workflow/Issue.js"
 export { ProfileRevisionId } from "./domain/profile/Profile.js"

@@ -5,7 +5,7 @@
  * twenty columns costs more than the query that read them (see `rows.ts`).
  */
 import { Model } from "@effect/sql"
-import { DateTime, Either, Option, ParseResult, Schema } from "effect"
+import { DateTime, Either, Option, ParseResult, Redacted, Schema } from "effect"
 import { type Decoder, decoderOf, invalid, when, withDecoder } from "./decoder.js"
 
 const nullableDecoderOf = (schema: Schema.Schema.All): Decoder => {
@@ -56,6 +56,14 @@ export const Label = text(1000, 0)
 
 /** Prose or an error message: up to 100,000 characters. */
 export const Prose = text(100_000, 0)
+
+const sensitive = withDecoder(
+  Schema.Redacted(Name),
+  (stored) => typeof stored === "string" ? Redacted.make(stored) : invalid
+)
+
+/** A text that nobody is to see: redacted in the domain, so that it prints as nothing; absent in JSON. */
+export const Sensitive = Model.Field({ select: sensitive, insert: sensitive, update: sensitive })
 
 /** A whole number, 0 or more. */
 export const Count = withDecoder(Schema.NonNegativeInt, when((stored) => typeof stored === "number" && Number.isInteger(stored) && stored >= 0))

@@ -9,13 +9,14 @@ import * as Database from "../Database.js"
 import { createLedger } from "../internal/migrationLedger.js"
 import { checkRecord } from "../internal/migrationRecord.js"
 import { abilitiesOf } from "../libsql/registry.js"
+import { SessionRepo } from "../domain/auth/SessionRepo.js"
 import { UserRepo } from "../domain/auth/UserRepo.js"
 import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
 import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
-export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | PackageResolutionCacheRepo | UserRepo
+export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | PackageResolutionCacheRepo | SessionRepo | UserRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -64,6 +65,7 @@ export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
   Sandboxes.layer,
   ControlPlaneEvents.layer,
   PackageResolutionCacheRepo.layer,
+  SessionRepo.layer,
   UserRepo.layer
 ).pipe(
   Layer.provideMerge(Layer.effectDiscard(migrate)),

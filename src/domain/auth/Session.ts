@@ -1,0 +1,43 @@
+/**
+ * A session: that a user is signed in somewhere, in the shape of Better Auth's core schema
+ * (https://www.better-auth.com/docs/concepts/database#core-schema).
+ */
+import { Model } from "@effect/sql"
+import { Schema } from "effect"
+import { idOf, Name, optional, Sensitive, Timestamp } from "../../internal/columns.js"
+import { table } from "../../internal/table.js"
+import { UserId } from "./User.js"
+
+/** The id of a session, `session_` and a UUIDv7 when it is ours. Not its token. */
+export const SessionId = idOf("SessionId")
+export type SessionId = typeof SessionId.Type
+
+/** One row of `session`. */
+export class Session extends Model.Class<Session>("Session")({
+  id: SessionId,
+  userId: UserId,
+  /** Whoever has it is the user: redacted, and absent in JSON. */
+  token: Sensitive,
+  /** From this instant on it is none. */
+  expiresAt: Timestamp,
+  ipAddress: optional(Name),
+  userAgent: optional(Name),
+  createdAt: Timestamp,
+  updatedAt: Timestamp
+}, table({ name: "session", service: "SessionRepo", purpose: "Who is signed in, where, and until when." })) {}
+
+/** The token of a session, which prints as nothing. */
+export const SessionToken = Schema.RedactedFromSelf(Name)
+
+/** What a caller gives to sign a user in. */
+export const CreateSession = Schema.Struct({
+  id: Schema.optional(SessionId),
+  userId: UserId,
+  token: SessionToken,
+  expiresAt: Schema.DateTimeUtcFromSelf,
+  ipAddress: Schema.optional(Name),
+  userAgent: Schema.optional(Name)
+})
+
+/** Until when a session lives from now on. */
+export const ExtendSession = Schema.Struct({ id: SessionId, expiresAt: Schema.DateTimeUtcFromSelf })

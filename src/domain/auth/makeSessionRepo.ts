@@ -1,0 +1,91 @@
+/**
+ * The statements and rules of `SessionRepo`.
+ */
+import { SqlClient } from "@effect/sql"
+import { Clock, DateTime, Effect, Option, Redacted, Schema } from "effect"
+import { idOrNew } from "../../internal/ids.js"
+import * as Page from "../../internal/page.js"
+import { operations } from "../../internal/query.js"
+import { nameMissing } from "../../internal/references.js"
+import { columnList, rowsOf } from "../../internal/rows.js"
+import { CreateSession, ExtendSession, Session, SessionId, SessionToken } from "./Session.js"
+import type { SessionService } from "./SessionRepo.js"
+
+const { input, present, read, write } = operations("SessionRepo", "Session")
+
+const PurgeLimit = Schema.Int.pipe(Schema.between(1, 1000, { message: () => "must be a whole number from 1 to 1000" }))
+
+export const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(Session))
+  const sessions = yield* rowsOf(Session)
+
+  const service: SessionService = {
+    create: (request) =>
+      Effect.gen(function*() {
+        const { expiresAt, id: given, ipAddress, token, userAgent, userId } = yield* input("create", CreateSession)(request)
+        const id = yield* idOrNew(given, "session", SessionId.make)
+        const now = yield* Clock.currentTimeMillis
+        return yield* sessions.one(sql`
+          INSERT INTO session (id, user_id, token, expires_at, ip_address, user_agent, created_at, updated_at)
+          VALUES (${id}, ${userId}, ${Redacted.value(token)}, ${DateTime.toEpochMillis(expiresAt)}, ${ipAddress ?? null},
+            ${userAgent ?? null}, ${now}, ${now})
+          RETURNING ${columns}`)
+      }).pipe(
+        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag("ReferenceNotFound", nameMissing(sql, [{ field: "userId", table: "user", id: Option.some(request.userId) }]))
+      ),
+
+    findByToken: (token) =>
+      Effect.gen(function*() {
+        const given = yield* input("findByToken", SessionToken)(token)
+        const now = yield* Clock.currentTimeMillis
+        return yield* sessions.first(sql`
+          SELECT ${columns} FROM session WHERE token = ${Redacted.value(given)} AND expires_at > ${now}`)
+      }).pipe(read("findByToken")),
+
+    listForUser: (request) =>
+      Effect.gen(function*() {
+        const start = yield* Page.start("SessionRepo.listForUser", request)
+        const rows = yield* sessions.all(sql`
+          SELECT ${columns} FROM session WHERE user_id = ${request.userId} AND ${Page.below(sql, start)}
+          ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+      }).pipe(read("listForUser", { "user.id": request.userId })),
+
+    extend: (request) =>
+      Effect.gen(function*() {
+        const { expiresAt, id } = yield* input("extend", ExtendSession)(request)
+        const now = yield* Clock.currentTimeMillis
+        return yield* sessions.first(sql`
+          UPDATE session SET expires_at = ${DateTime.toEpochMillis(expiresAt)}, updated_at = ${now}
+          WHERE id = ${id} AND expires_at > ${now}
+          RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
+      }).pipe(write("extend", ["InvalidInput"])),
+
+    revoke: (id) =>
+      sql`DELETE FROM session WHERE id = ${id} RETURNING id`.pipe(
+        Effect.flatMap(([revoked]) => present(id)(Option.fromNullable(revoked))),
+        Effect.asVoid,
+        read("revoke", { "session.id": id })
+      ),
+
+    revokeAllForUser: (userId) =>
+      sql`DELETE FROM session WHERE user_id = ${userId} RETURNING id`.pipe(
+        Effect.map((revoked) => revoked.length),
+        read("revokeAllForUser", { "user.id": userId })
+      ),
+
+    purgeExpired: (limit) =>
+      Effect.gen(function*() {
+        const count = yield* input("purgeExpired", PurgeLimit)(limit)
+        const now = yield* Clock.currentTimeMillis
+        const purged = yield* sql`
+          DELETE FROM session WHERE id IN (
+            SELECT id FROM session WHERE expires_at <= ${now} ORDER BY expires_at LIMIT ${count})
+          RETURNING id`
+        return purged.length
+      }).pipe(read("purgeExpired"))
+  }
+  return service
+})
