@@ -28,6 +28,8 @@ export { CreateUser, Email, EnsureUser, UpdateUser, User, UserId } from "./domai
 export { CreateSession, ExtendSession, Session, SessionId, SessionToken } from "./domain/auth/Session.js"
 export { SessionRepo, type SessionService } from "./domain/auth/SessionRepo.js"
 export { UserRepo, type UserService } from "./domain/auth/UserRepo.js"
+export { ConsumeVerification, CreateVerification, Verification, VerificationId } from "./domain/auth/Verification.js"
+export { VerificationRepo, type VerificationService } from "./domain/auth/VerificationRepo.js"
 export { IssueId } from "./domain/issue-workflow/Issue.js"
 export { ProfileRevisionId } from "./domain/profile/Profile.js"
 export { RepositoryProfileRevisionId } from "./domain/profile/RepositoryProfile.js"

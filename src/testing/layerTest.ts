@@ -11,12 +11,13 @@ import { checkRecord } from "../internal/migrationRecord.js"
 import { abilitiesOf } from "../libsql/registry.js"
 import { SessionRepo } from "../domain/auth/SessionRepo.js"
 import { UserRepo } from "../domain/auth/UserRepo.js"
+import { VerificationRepo } from "../domain/auth/VerificationRepo.js"
 import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
 import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
-export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | PackageResolutionCacheRepo | SessionRepo | UserRepo
+export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -66,7 +67,8 @@ export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
   ControlPlaneEvents.layer,
   PackageResolutionCacheRepo.layer,
   SessionRepo.layer,
-  UserRepo.layer
+  UserRepo.layer,
+  VerificationRepo.layer
 ).pipe(
   Layer.provideMerge(Layer.effectDiscard(migrate)),
   Layer.provideMerge(Database.layerMemory)

@@ -2,7 +2,8 @@
  * The statements and rules of `SessionRepo`.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, DateTime, Effect, Option, Redacted, Schema } from "effect"
+import { Clock, DateTime, Effect, Option, Redacted } from "effect"
+import { PurgeLimit } from "../../internal/columns.js"
 import { idOrNew } from "../../internal/ids.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
@@ -12,8 +13,6 @@ import { CreateSession, ExtendSession, Session, SessionId, SessionToken } from "
 import type { SessionService } from "./SessionRepo.js"
 
 const { input, present, read, write } = operations("SessionRepo", "Session")
-
-const PurgeLimit = Schema.Int.pipe(Schema.between(1, 1000, { message: () => "must be a whole number from 1 to 1000" }))
 
 export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient

@@ -3,6 +3,7 @@
  */
 import { SqlClient, type Statement } from "@effect/sql"
 import { Array, Clock, DateTime, Duration, Effect, Option, Schema } from "effect"
+import { PurgeLimit } from "../../internal/columns.js"
 import { operations } from "../../internal/query.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
 import { PackageResolution } from "../../payloads/PackageResolution.js"
@@ -12,8 +13,6 @@ import type { PackageResolutionCacheService } from "./PackageResolutionCacheRepo
 const { input, read, write } = operations("PackageResolutionCacheRepo", "PackageResolutionCacheEntry")
 
 const encodeResolution = Schema.encodeSync(Schema.parseJson(PackageResolution))
-
-const PurgeLimit = Schema.Int.pipe(Schema.between(1, 1000, { message: () => "must be a whole number from 1 to 1000" }))
 
 /** When a resolution was fetched and until when it holds: it says so itself, or a time to live begins now. */
 const timed = ({ resolution, ttl }: Pick<typeof StoreResolution.Type, "resolution" | "ttl">, now: number): PackageResolution =>
