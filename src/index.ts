@@ -90,6 +90,55 @@ export {
 export { type ClaimRequest, WorkspaceBuildJobRepo, type WorkspaceBuildJobService } from "./domain/build-job/WorkspaceBuildJobRepo.js"
 
 export {
+  CancelExecution,
+  CreateExecution,
+  ExecutionFilter,
+  IssueWorkflowExecution,
+  IssueWorkflowExecutionId,
+  IssueWorkflowExecutionStatus,
+  issueWorkflowExecutionTransitions,
+  IssueWorkflowExecutionTriggerType,
+  LinkSandboxAttempt
+} from "./domain/issue-workflow/IssueWorkflowExecution.js"
+export {
+  type AppendedEvents,
+  AppendEvents,
+  IssueWorkflowExecutionEvent,
+  IssueWorkflowExecutionEventId,
+  IssueWorkflowExecutionEventLevel,
+  ListEvents,
+  NewExecutionEvent,
+  TailEvents
+} from "./domain/issue-workflow/ExecutionEvent.js"
+export {
+  ArtifactFilter,
+  InsertArtifacts,
+  IssueWorkflowExecutionArtifact,
+  IssueWorkflowExecutionArtifactId,
+  IssueWorkflowExecutionArtifactKind,
+  IssueWorkflowExecutionArtifactStorage,
+  IssueWorkflowExecutionChangeType,
+  IssueWorkflowExecutionDiffFile,
+  IssueWorkflowExecutionDiffFileId,
+  IssueWorkflowExecutionPullRequestLink,
+  IssueWorkflowExecutionPullRequestRelation,
+  IssueWorkflowExecutionSummary,
+  IssueWorkflowExecutionValidationResult,
+  IssueWorkflowExecutionValidationResultId,
+  IssueWorkflowExecutionValidationStatus,
+  LinkExecutionPullRequest,
+  PullRequestLinkFilter,
+  ReplaceDiffFiles,
+  ReplaceValidationResults,
+  UpsertSummary
+} from "./domain/issue-workflow/ExecutionReport.js"
+export {
+  type ExecutionDetail,
+  IssueWorkflowExecutionRepo,
+  type IssueWorkflowExecutionService
+} from "./domain/issue-workflow/IssueWorkflowExecutionRepo.js"
+
+export {
   PackageCacheQuery,
   PackageResolutionCacheEntry,
   PackageResolutionKey,

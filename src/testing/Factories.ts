@@ -24,6 +24,15 @@
  * ```
  */
 import { buildJob, claimedJob } from "./buildJobs.js"
+import {
+  execution,
+  executionArtifact,
+  executionDiffFile,
+  executionEvent,
+  executionPullRequestLink,
+  executionSummary,
+  executionValidationResult
+} from "./executions.js"
 import { launch } from "./launches.js"
 import { packageResolution } from "./packageCache.js"
 import {
@@ -57,5 +66,12 @@ export const make = {
   buildJob,
   claimedJob,
   launch,
+  execution,
+  executionArtifact,
+  executionDiffFile,
+  executionEvent,
+  executionPullRequestLink,
+  executionSummary,
+  executionValidationResult,
   packageResolution
 } as const

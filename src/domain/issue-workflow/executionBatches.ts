@@ -1,0 +1,63 @@
+/**
+ * What the parts of `IssueWorkflowExecutionRepo` share: batches as one parameter, and how an execution is missed.
+ */
+import type { SqlClient } from "@effect/sql"
+import { Effect } from "effect"
+import { InvalidInput, NotFound, type ReferenceNotFound } from "../../Errors.js"
+import { nameMissing, type Reference } from "../../internal/references.js"
+import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
+
+// A text of SQLite has at most 1,000,000,000 bytes (https://www.sqlite.org/limits.html), a character up to three of them.
+const longestBatch = 200_000_000
+
+/**
+ * The rows of a batch as the JSON array that a statement goes through with `json_each`. Fails with `InvalidInput` for
+ * more than one parameter can hold.
+ */
+export const batchOf = (
+  method: string,
+  field: string,
+  rows: ReadonlyArray<object>
+): Effect.Effect<string, InvalidInput> =>
+  Effect.suspend(() => {
+    const texts: Array<string> = []
+    let length = 0
+    for (const row of rows) {
+      const text = JSON.stringify(row)
+      length += text.length + 1
+      if (length > longestBatch) {
+        const operation = `IssueWorkflowExecutionRepo.${method}`
+        return Effect.fail(new InvalidInput({ operation, issues: [`${field}: are more than ${longestBatch} characters together`] }))
+      }
+      texts.push(text)
+    }
+    return Effect.succeed(`[${texts.join(",")}]`)
+  })
+
+/** A document inside a row of a batch: as text, so that it is stored as it was written. */
+export const documentOf = (document: object | undefined): string | null =>
+  document === undefined ? null : JSON.stringify(document)
+
+const isThere = (sql: SqlClient.SqlClient, id: IssueWorkflowExecutionId) =>
+  Effect.map(sql`SELECT 1 FROM issue_workflow_executions WHERE id = ${id}`, ({ length }) => length > 0)
+
+/** That there is no such execution. */
+export const executionNotFound = (id: string) => new NotFound({ entity: "IssueWorkflowExecution", id })
+
+/** Fails with `NotFound` when there is no such execution. */
+export const requireExecution = (sql: SqlClient.SqlClient, id: IssueWorkflowExecutionId) =>
+  Effect.flatMap(isThere(sql, id), (found) => found ? Effect.void : Effect.fail(executionNotFound(id)))
+
+/**
+ * After a write on an execution was refused for a reference that the engine did not name: `NotFound` when it is the
+ * execution that is not there, else the field that is missing.
+ */
+export const nameMissingOf = (sql: SqlClient.SqlClient, executionId: string, others: ReadonlyArray<Reference>) => {
+  const named = nameMissing(sql, others)
+  return (error: ReferenceNotFound): Effect.Effect<never, NotFound | ReferenceNotFound> =>
+    error.reference !== "unknown" ? named(error) : sql`SELECT 1 FROM issue_workflow_executions WHERE id = ${executionId}`.pipe(
+      Effect.orElseSucceed(() => [true]),
+      Effect.flatMap((found): Effect.Effect<never, NotFound | ReferenceNotFound> =>
+        found.length === 0 ? Effect.fail(executionNotFound(executionId)) : named(error))
+    )
+}

@@ -1,0 +1,119 @@
+/**
+ * The tail of an execution: its events, and each new one when it is committed, until the execution ends.
+ */
+import { SqlClient } from "@effect/sql"
+import { Array, Chunk, Effect, Option, Stream } from "effect"
+import * as Database from "../../Database.js"
+import { operations } from "../../internal/query.js"
+import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../../internal/rows.js"
+import { IssueWorkflowExecutionEvent, TailEvents } from "./ExecutionEvent.js"
+import { executionNotFound } from "./executionBatches.js"
+import { beforeTheFirst } from "./executionEvents.js"
+import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
+import type { IssueWorkflowExecutionService } from "./IssueWorkflowExecutionRepo.js"
+
+const { input, read } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
+
+const columns = columnList(IssueWorkflowExecutionEvent)
+const partColumns = partColumnList(IssueWorkflowExecutionEvent, "event")
+const eventOf = partOf(IssueWorkflowExecutionEvent, "event")
+
+const pageSize = 500
+
+/** Sequences that were not there when one above them was delivered: from the first to the last of each. */
+export type Gaps = ReadonlyArray<readonly [first: number, last: number]>
+
+/**
+ * How far a tail has come. Callers that number events themselves may store one below another that was delivered
+ * already: it must not be lost.
+ */
+interface Place {
+  readonly after: number
+  readonly gaps: Gaps
+}
+
+// Who numbers with holes would have it look into more and more of them, for ever.
+const mostGaps = 1000
+
+// ?1: the execution, ?2: after which sequence. One row without an event when there is none. That the execution has ended
+// is read with the events or before them, never after: all that was stored before the end is there then.
+const nextText = `
+  SELECT execution.finished_at IS NOT NULL AS "hasEnded", ${partColumns}
+  FROM issue_workflow_executions AS execution
+  LEFT JOIN issue_workflow_execution_events AS event ON event.execution_id = execution.id AND event.sequence > ?2
+  WHERE execution.id = ?1
+  ORDER BY event.sequence LIMIT ${pageSize}`
+
+// ?1: the execution, ?2: the gaps. CROSS JOIN keeps the planner to this order of the tables, and so to the order of the gaps.
+const inGapsText = `
+  SELECT ${columns}
+  FROM (SELECT value ->> 0 AS first, value ->> 1 AS last FROM json_each(?2)) CROSS JOIN issue_workflow_execution_events
+    ON execution_id = ?1 AND sequence BETWEEN first AND last
+  LIMIT ${pageSize}`
+
+export const makeTail = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const events = yield* rowsOf(IssueWorkflowExecutionEvent)
+  const run = yield* joinedRows
+
+  /** What is there now, in the order of the sequences. */
+  const look = (executionId: IssueWorkflowExecutionId, { after, gaps }: Place) =>
+    Effect.gen(function*() {
+      const rows = yield* run(sql.unsafe(nextText, [executionId, after]))
+      const [first] = rows
+      if (first === undefined) return yield* executionNotFound(executionId)
+      const late = gaps.length === 0 ? [] : yield* events.all(sql.unsafe(inGapsText, [executionId, JSON.stringify(gaps)]))
+      const found = [...late, ...Array.getSomes(yield* Effect.forEach(rows, eventOf))]
+      const isAll = rows.length < pageSize && late.length < pageSize
+      return { found, isAll, hasEnded: first["hasEnded"] === 1 }
+    }).pipe(read("tailEvents", { "execution.id": executionId }))
+
+  /** The next events, as soon as there are some, and where to go on; from nowhere when the execution has ended. */
+  const next = (executionId: IssueWorkflowExecutionId, place: Place) =>
+    Effect.gen(function*() {
+      while (true) {
+        // Taken before the look, so that what is committed after the look is a change.
+        const seen = yield* Database.version
+        const { found, hasEnded, isAll } = yield* look(executionId, place)
+        const isLast = hasEnded && isAll
+        if (found.length > 0 || isLast) {
+          const goOn = isLast ? Option.none<Place>() : Option.some(placeAfter(place, found.map(({ sequence }) => sequence)))
+          return [Chunk.unsafeFromArray(found), goOn] as const
+        }
+        yield* Database.changedSince(seen)
+      }
+    }).pipe(Effect.provideService(SqlClient.SqlClient, sql))
+
+  const tailEvents: IssueWorkflowExecutionService["tailEvents"] = (request) =>
+    input("tailEvents", TailEvents)(request).pipe(
+      Effect.map(({ afterSequence = beforeTheFirst, executionId }) =>
+        Stream.paginateChunkEffect<Place, IssueWorkflowExecutionEvent, Effect.Effect.Error<ReturnType<typeof next>>, never>(
+          { after: afterSequence, gaps: [] },
+          (place) => next(executionId, place)
+        )),
+      Stream.unwrap
+    )
+  return { tailEvents }
+})
+
+/** Where a tail stands when it has delivered the events of these sequences, which ascend. */
+const placeAfter = ({ after, gaps }: Place, delivered: ReadonlyArray<number>): Place => {
+  const last = delivered.at(-1) ?? after
+  const open: Gaps = last > after ? [...gaps, [after + 1, last]] : gaps
+  return { after: Math.max(after, last), gaps: gapsWithout(open, delivered).slice(-mostGaps) }
+}
+
+/** What remains of gaps, in their order, when something in them has come. Both ascend. */
+export const gapsWithout = (gaps: Gaps, came: ReadonlyArray<number>): Gaps => {
+  const left: Array<readonly [number, number]> = []
+  let index = 0
+  for (const [first, last] of gaps) {
+    let from = first
+    for (let sequence = came[index]; sequence !== undefined && sequence <= last; sequence = came[++index]) {
+      if (sequence > from) left.push([from, sequence - 1])
+      if (sequence >= from) from = sequence + 1
+    }
+    if (from <= last) left.push([from, last])
+  }
+  return left
+}
