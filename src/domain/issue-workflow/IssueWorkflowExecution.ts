@@ -28,10 +28,6 @@ export const issueWorkflowExecutionTransitions = stateMachine(IssueWorkflowExecu
   cancelled: []
 })
 
-/** Whether nothing more happens in this state. */
-export const isExecutionEnded = (status: IssueWorkflowExecutionStatus): boolean =>
-  issueWorkflowExecutionTransitions.transitions[status].length === 0
-
 /** What led to an execution. */
 export const IssueWorkflowExecutionTriggerType = enumeration("manual", "api", "retry")
 export type IssueWorkflowExecutionTriggerType = typeof IssueWorkflowExecutionTriggerType.Type

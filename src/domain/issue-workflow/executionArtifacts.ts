@@ -48,8 +48,8 @@ export const makeArtifacts = Effect.gen(function*() {
         yield* requireExecution(sql, executionId)
         return []
       }
-      const rows = given.map(({ id, inlineJson, ...artifact }) => ({ ...artifact, id: id ?? `art_${v7()}`, inlineJson: documentOf(inlineJson) }))
-      const batch = yield* batchOf("insertArtifacts", "artifacts", rows)
+      const rows = given.map((artifact) => ({ ...artifact, id: artifact.id ?? `art_${v7()}` }))
+      const batch = yield* batchOf("insertArtifacts", "artifacts", rows, (row) => ({ ...row, inlineJson: documentOf(row.inlineJson) }))
       const now = yield* Clock.currentTimeMillis
       const stored = yield* artifacts.all(sql.unsafe(insertText, [executionId, batch, now]))
       // RETURNING gives its rows in no order.

@@ -11,34 +11,45 @@ import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 const longestBatch = 200_000_000
 
 /**
- * The rows of a batch as the JSON array that a statement goes through with `json_each`. Fails with `InvalidInput` for
- * more than one parameter can hold.
+ * A batch as the JSON array that a statement goes through with `json_each`. Fails with `InvalidInput` for more than one
+ * parameter can hold.
  */
-export const batchOf = (
+export const batchOf = <A>(
   method: string,
   field: string,
-  rows: ReadonlyArray<object>
+  items: ReadonlyArray<A>,
+  toRow: (item: A) => object
 ): Effect.Effect<string, InvalidInput> =>
   Effect.suspend(() => {
     const texts: Array<string> = []
     let length = 0
-    for (const row of rows) {
-      const text = JSON.stringify(row)
-      length += text.length + 1
-      if (length > longestBatch) {
+    for (const item of items) {
+      const text = textOf(item, toRow)
+      length += (text?.length ?? Infinity) + 1
+      if (text === undefined || length > longestBatch) {
         const operation = `IssueWorkflowExecutionRepo.${method}`
-        return Effect.fail(new InvalidInput({ operation, issues: [`${field}: are more than ${longestBatch} characters together`] }))
+        return Effect.fail(new InvalidInput({ operation, issues: [`${field}: must be up to ${longestBatch} characters together`] }))
       }
       texts.push(text)
     }
     return Effect.succeed(`[${texts.join(",")}]`)
   })
 
+const textOf = <A>(item: A, toRow: (item: A) => object): string | undefined => {
+  try {
+    return JSON.stringify(toRow(item))
+  } catch (error) {
+    // Longer than a string of JavaScript can be.
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
+}
+
 /** A document inside a row of a batch: as text, so that it is stored as it was written. */
 export const documentOf = (document: object | undefined): string | null =>
   document === undefined ? null : JSON.stringify(document)
 
-const isThere = (sql: SqlClient.SqlClient, id: IssueWorkflowExecutionId) =>
+const isThere = (sql: SqlClient.SqlClient, id: string) =>
   Effect.map(sql`SELECT 1 FROM issue_workflow_executions WHERE id = ${id}`, ({ length }) => length > 0)
 
 /** That there is no such execution. */
@@ -55,9 +66,9 @@ export const requireExecution = (sql: SqlClient.SqlClient, id: IssueWorkflowExec
 export const nameMissingOf = (sql: SqlClient.SqlClient, executionId: string, others: ReadonlyArray<Reference>) => {
   const named = nameMissing(sql, others)
   return (error: ReferenceNotFound): Effect.Effect<never, NotFound | ReferenceNotFound> =>
-    error.reference !== "unknown" ? named(error) : sql`SELECT 1 FROM issue_workflow_executions WHERE id = ${executionId}`.pipe(
-      Effect.orElseSucceed(() => [true]),
+    error.reference !== "unknown" ? named(error) : isThere(sql, executionId).pipe(
+      Effect.orElseSucceed(() => true),
       Effect.flatMap((found): Effect.Effect<never, NotFound | ReferenceNotFound> =>
-        found.length === 0 ? Effect.fail(executionNotFound(executionId)) : named(error))
+        found ? named(error) : Effect.fail(executionNotFound(executionId)))
     )
 }

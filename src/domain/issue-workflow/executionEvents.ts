@@ -32,7 +32,7 @@ const insertText = (sequence: string) => `
   SELECT value ->> 'id', ?1, ${sequence}, value ->> 'phase', value ->> 'level', value ->> 'eventType', value ->> 'message',
     value ->> 'payload', value ->> 'occurredAt'
   FROM json_each(?2)
-  RETURNING sequence`
+  RETURNING sequence`.trim()
 
 const insertGivenText = insertText("value ->> 'sequence'")
 
@@ -57,7 +57,7 @@ export const makeEvents = Effect.gen(function*() {
   const insert = (executionId: IssueWorkflowExecutionId, given: ReadonlyArray<NewExecutionEvent>) =>
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
-      const batch = yield* batchOf("appendEvents", "events", given.map((event) => toRow(event, now)))
+      const batch = yield* batchOf("appendEvents", "events", given, (event) => toRow(event, now))
       const text = isNumbered(given) ? insertGivenText : insertNumberedText
       const rows = yield* run(sql.unsafe(text, [executionId, batch]))
       return rows.map(({ sequence }) => Number(sequence))

@@ -94,21 +94,21 @@ export const makeReports = Effect.gen(function*() {
 
   const storeResults = ({ executionId, results }: typeof ReplaceValidationResults.Type) =>
     Effect.flatMap(
-      batchOf(
-        "replaceValidationResults",
-        "results",
-        results.map(({ details, ...result }) => ({ ...result, id: `val_${v7()}`, details: documentOf(details) }))
-      ),
+      batchOf("replaceValidationResults", "results", results, ({ details, ...result }) => ({
+        ...result,
+        id: `val_${v7()}`,
+        details: documentOf(details)
+      })),
       (batch) => replace(resultSet, executionId, results.map(({ checkKey }) => checkKey), batch)
     )
 
   const storeFiles = ({ executionId, files }: typeof ReplaceDiffFiles.Type) =>
     Effect.flatMap(
-      batchOf(
-        "replaceDiffFiles",
-        "files",
-        files.map(({ isBinary, ...file }) => ({ ...file, id: `dif_${v7()}`, isBinary: isBinary ? 1 : 0 }))
-      ),
+      batchOf("replaceDiffFiles", "files", files, ({ isBinary, ...file }) => ({
+        ...file,
+        id: `dif_${v7()}`,
+        isBinary: isBinary ? 1 : 0
+      })),
       (batch) => replace(fileSet, executionId, files.map(({ path }) => path), batch)
     )
 

@@ -42,7 +42,7 @@ const nextText = `
   FROM issue_workflow_executions AS execution
   LEFT JOIN issue_workflow_execution_events AS event ON event.execution_id = execution.id AND event.sequence > ?2
   WHERE execution.id = ?1
-  ORDER BY event.sequence LIMIT ${pageSize}`
+  ORDER BY event.sequence LIMIT ${pageSize}`.trim()
 
 // ?1: the execution, ?2: the gaps. CROSS JOIN keeps the planner to this order of the tables, and so to the order of the gaps.
 const inGapsText = `

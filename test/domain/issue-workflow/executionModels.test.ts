@@ -11,11 +11,11 @@ import { IssueWorkflowExecution } from "../../../src/domain/issue-workflow/Issue
 import { roundTrip } from "../../support/roundTrip.js"
 
 describe("execution models", () => {
-  roundTrip("IssueWorkflowExecution", IssueWorkflowExecution, 200)
-  roundTrip("IssueWorkflowExecutionEvent", IssueWorkflowExecutionEvent, 100)
-  roundTrip("IssueWorkflowExecutionValidationResult", IssueWorkflowExecutionValidationResult, 100)
-  roundTrip("IssueWorkflowExecutionArtifact", IssueWorkflowExecutionArtifact, 100)
-  roundTrip("IssueWorkflowExecutionDiffFile", IssueWorkflowExecutionDiffFile, 200)
-  roundTrip("IssueWorkflowExecutionSummary", IssueWorkflowExecutionSummary, 100)
-  roundTrip("IssueWorkflowExecutionPullRequestLink", IssueWorkflowExecutionPullRequestLink, 100)
+  roundTrip("IssueWorkflowExecution", IssueWorkflowExecution, 60)
+  roundTrip("IssueWorkflowExecutionEvent", IssueWorkflowExecutionEvent, 60)
+  roundTrip("IssueWorkflowExecutionValidationResult", IssueWorkflowExecutionValidationResult, 60)
+  roundTrip("IssueWorkflowExecutionArtifact", IssueWorkflowExecutionArtifact, 60)
+  roundTrip("IssueWorkflowExecutionDiffFile", IssueWorkflowExecutionDiffFile, 60)
+  roundTrip("IssueWorkflowExecutionSummary", IssueWorkflowExecutionSummary, 60)
+  roundTrip("IssueWorkflowExecutionPullRequestLink", IssueWorkflowExecutionPullRequestLink, 60)
 })

@@ -75,5 +75,8 @@ export const running = Effect.flatMap(IssueWorkflowExecutionRepo, (repo) => Effe
 /** An event, as short as one can be. */
 export const line = (message: string) => ({ phase: "build", eventType: "line", message })
 
+/** A document with all that is hard to keep. */
+export const hardDocument = { z: 1, a: [null, "é\0\uD800", 1e21], "'": { "\"": "\\" } }
+
 export { pages, shell } from "../../support/lists.js"
 export { badNames, refusalOf, tagOf } from "../../support/refusals.js"
