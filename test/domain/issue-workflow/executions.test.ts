@@ -10,6 +10,7 @@ import {
 } from "../../../src/domain/issue-workflow/IssueWorkflowExecution.js"
 import { IssueWorkflowExecutionRepo, type IssueWorkflowExecutionService } from "../../../src/domain/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { badNames, eve, gone, layers, pages, queued, refusalOf, running, type Services, shell, tagOf } from "./executionSupport.js"
+import { followsTransitions } from "../../support/transitions.js"
 
 const millis = Option.map((instant: { readonly epochMillis: number }) => instant.epochMillis)
 
@@ -115,23 +116,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         Effect.gen(function*() {
           const repo = yield* IssueWorkflowExecutionRepo
           yield* TestClock.setTime(1000)
-          for (const from of IssueWorkflowExecutionStatus.literals) {
-            const before = yield* executionIn(from)
-            yield* TestClock.adjust("1 second")
-            const outcome = yield* Effect.either(run(repo, before.id))
-            const after = yield* repo.getById(before.id)
-            if (from === to) {
-              expect(outcome).toMatchObject({ _tag: "Right", right: before })
-              expect(after).toEqual(before)
-            } else if (issueWorkflowExecutionTransitions.allows(from, to)) {
-              expect(outcome).toMatchObject({ _tag: "Right", right: after })
-              expect(after.status).toBe(to)
-              expect(after.updatedAt.epochMillis).toBeGreaterThan(before.updatedAt.epochMillis)
-            } else {
-              expect(outcome).toMatchObject({ _tag: "Left", left: { _tag: "InvalidTransition", entity: "IssueWorkflowExecution", id: before.id, from, to } })
-              expect(after).toEqual(before)
-            }
-          }
+          yield* followsTransitions({
+            entity: "IssueWorkflowExecution",
+            machine: issueWorkflowExecutionTransitions,
+            to,
+            run: (id) => run(repo, id),
+            rowIn: executionIn,
+            getById: repo.getById
+          })
           expect(yield* tagOf(run(repo, gone))).toBe("NotFound")
           for (const bad of Object.values(badNames)) {
             expect(yield* Effect.suspend(() => tagOf(run(repo, bad as IssueWorkflowExecutionId)))).toBe("InvalidInput")

@@ -10,6 +10,7 @@ import {
 import { SandboxAttemptRepo, type SandboxAttemptService } from "../../../src/domain/sandbox/SandboxAttemptRepo.js"
 import { SandboxRepo } from "../../../src/domain/sandbox/SandboxRepo.js"
 import { ada, badNames, eve, layers, pages, type Services, shell, tagOf } from "./support.js"
+import { followsTransitions } from "../../support/transitions.js"
 
 const gone = SandboxAttemptId.make("gone")
 
@@ -119,22 +120,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         Effect.gen(function*() {
           const repo = yield* SandboxAttemptRepo
           yield* TestClock.setTime(1000)
-          for (const from of SandboxAttemptStatus.literals) {
-            const before = yield* attemptIn(from)
-            yield* TestClock.adjust("1 second")
-            const outcome = yield* Effect.either(run(repo, before.id))
-            const after = yield* repo.getById(before.id)
-            if (from === to) {
-              expect(outcome).toMatchObject({ _tag: "Right", right: before })
-              expect(after).toEqual(before)
-            } else if (sandboxAttemptTransitions.allows(from, to)) {
-              expect(outcome).toMatchObject({ _tag: "Right", right: after })
-              expect(after.status).toBe(to)
-            } else {
-              expect(outcome).toMatchObject({ _tag: "Left", left: { _tag: "InvalidTransition", entity: "SandboxAttempt", id: before.id, from, to } })
-              expect(after).toEqual(before)
-            }
-          }
+          yield* followsTransitions({
+            entity: "SandboxAttempt",
+            machine: sandboxAttemptTransitions,
+            to,
+            run: (id) => run(repo, id),
+            rowIn: attemptIn,
+            getById: repo.getById
+          })
           expect(yield* tagOf(run(repo, gone))).toBe("NotFound")
           for (const bad of Object.values(badNames)) {
             expect(yield* Effect.suspend(() => tagOf(run(repo, bad as SandboxAttemptId)))).toBe("InvalidInput")
