@@ -68,9 +68,6 @@ export const Sensitive = Model.Field({ select: sensitive, insert: sensitive, upd
 /** A whole number, 0 or more. */
 export const Count = withDecoder(Schema.NonNegativeInt, when((stored) => typeof stored === "number" && Number.isInteger(stored) && stored >= 0))
 
-/** How much a purge removes at a time: enough to keep up, few enough not to keep writers waiting. */
-export const PurgeLimit = Schema.Int.pipe(Schema.between(1, 1000, { message: () => "must be a whole number from 1 to 1000" }))
-
 /** One of the values of an enumeration. */
 export const enumeration = <const Values extends readonly [string, ...ReadonlyArray<string>]>(...values: Values) => {
   const known: ReadonlySet<unknown> = new Set(values)

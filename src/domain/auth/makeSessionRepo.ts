@@ -3,7 +3,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Option, Redacted } from "effect"
-import { PurgeLimit } from "../../internal/columns.js"
+import { purgeOf } from "../../internal/expiry.js"
 import { idOrNew } from "../../internal/ids.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
@@ -12,7 +12,8 @@ import { columnList, rowsOf } from "../../internal/rows.js"
 import { CreateSession, ExtendSession, Session, SessionId, SessionToken } from "./Session.js"
 import type { SessionService } from "./SessionRepo.js"
 
-const { input, present, read, write } = operations("SessionRepo", "Session")
+const own = operations("SessionRepo", "Session")
+const { input, present, read, write } = own
 
 export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -75,16 +76,7 @@ export const make = Effect.gen(function*() {
         read("revokeAllForUser", { "user.id": userId })
       ),
 
-    purgeExpired: (limit) =>
-      Effect.gen(function*() {
-        const count = yield* input("purgeExpired", PurgeLimit)(limit)
-        const now = yield* Clock.currentTimeMillis
-        const purged = yield* sql`
-          DELETE FROM session WHERE id IN (
-            SELECT id FROM session WHERE expires_at <= ${now} ORDER BY expires_at LIMIT ${count})
-          RETURNING id`
-        return purged.length
-      }).pipe(read("purgeExpired"))
+    purgeExpired: purgeOf(sql, own, "session")
   }
   return service
 })

@@ -3,14 +3,15 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Redacted } from "effect"
-import { PurgeLimit } from "../../internal/columns.js"
+import { purgeOf } from "../../internal/expiry.js"
 import { idOrNew } from "../../internal/ids.js"
 import { operations } from "../../internal/query.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
 import { ConsumeVerification, CreateVerification, Verification, VerificationId } from "./Verification.js"
 import type { VerificationService } from "./VerificationRepo.js"
 
-const { input, read, write } = operations("VerificationRepo", "Verification")
+const own = operations("VerificationRepo", "Verification")
+const { input, read, write } = own
 
 export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -39,16 +40,7 @@ export const make = Effect.gen(function*() {
           RETURNING ${columns}`)
       }).pipe(read("consume")),
 
-    purgeExpired: (limit) =>
-      Effect.gen(function*() {
-        const count = yield* input("purgeExpired", PurgeLimit)(limit)
-        const now = yield* Clock.currentTimeMillis
-        const purged = yield* sql`
-          DELETE FROM verification WHERE id IN (
-            SELECT id FROM verification WHERE expires_at <= ${now} ORDER BY expires_at LIMIT ${count})
-          RETURNING id`
-        return purged.length
-      }).pipe(read("purgeExpired"))
+    purgeExpired: purgeOf(sql, own, "verification")
   }
   return service
 })

@@ -3,14 +3,15 @@
  */
 import { SqlClient, type Statement } from "@effect/sql"
 import { Array, Clock, DateTime, Duration, Effect, Option, Schema } from "effect"
-import { PurgeLimit } from "../../internal/columns.js"
+import { purgeOf } from "../../internal/expiry.js"
 import { operations } from "../../internal/query.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
 import { PackageResolution } from "../../payloads/PackageResolution.js"
 import { PackageCacheQuery, PackageResolutionCacheEntry, StoreResolution } from "./PackageResolutionCacheEntry.js"
 import type { PackageResolutionCacheService } from "./PackageResolutionCacheRepo.js"
 
-const { input, read, write } = operations("PackageResolutionCacheRepo", "PackageResolutionCacheEntry")
+const own = operations("PackageResolutionCacheRepo", "PackageResolutionCacheEntry")
+const { input, read, write } = own
 
 const encodeResolution = Schema.encodeSync(Schema.parseJson(PackageResolution))
 
@@ -91,16 +92,7 @@ export const make = Effect.gen(function*() {
     peek,
     upsert,
     getOrResolve,
-    purgeExpired: (limit) =>
-      Effect.gen(function*() {
-        const count = yield* input("purgeExpired", PurgeLimit)(limit)
-        const now = yield* Clock.currentTimeMillis
-        const purged = yield* sql`
-          DELETE FROM package_resolution_cache_entries WHERE query IN (
-            SELECT query FROM package_resolution_cache_entries WHERE expires_at <= ${now} ORDER BY expires_at LIMIT ${count})
-          RETURNING query`
-        return purged.length
-      }).pipe(read("purgeExpired"))
+    purgeExpired: purgeOf(sql, own, "package_resolution_cache_entries", "query")
   }
   return service
 })
