@@ -5,13 +5,20 @@
  * Commits, transactions, waits, claims, retries and lost leases are counted where they happen. The depth of the queue and
  * the lag of the event loop have to be looked at: `layer` does.
  */
-import { Clock, type Duration, Effect, Layer, Metric, Option, Schedule } from "effect"
+import { Clock, type Duration, Effect, Layer, Metric, Option, Schedule, Schema } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { oldestDueAge, queueDepth } from "./domain/build-job/metrics.js"
 import { WorkspaceBuildJobRepo } from "./domain/build-job/WorkspaceBuildJobRepo.js"
+import type { InvalidInput } from "./Errors.js"
+import { Pause } from "./internal/durations.js"
+import { operations } from "./internal/query.js"
 
 export { jobsClaimed, jobsRetried, leasesLost, oldestDueAge, queueDepth } from "./domain/build-job/metrics.js"
 export { busyWaits, commitBatchSize, transactionMillis } from "./libsql/metrics.js"
+
+const Settings = Schema.Struct({ every: Pause })
+
+const { input } = operations("Metrics", "Metrics")
 
 /** The longest time for which the event loop was late since it was looked at last, in milliseconds. */
 export const eventLoopLag = Metric.gauge("sealant_db_event_loop_lag_milliseconds", {
@@ -21,13 +28,14 @@ export const eventLoopLag = Metric.gauge("sealant_db_event_loop_lag_milliseconds
 /**
  * Looks at the queue and at the event loop again and again, as long as the layer lives. A look at the queue counts its
  * jobs, which takes as long as there are many: every few seconds is often enough. A store that cannot answer is asked
- * again the next time.
+ * again the next time. Fails with `InvalidInput` for a pause that is not from 1 ms to a year.
  */
 export const layer = (
   { every = "10 seconds" }: { readonly every?: Duration.DurationInput } = {}
-): Layer.Layer<never, never, WorkspaceBuildJobRepo> =>
+): Layer.Layer<never, InvalidInput, WorkspaceBuildJobRepo> =>
   Layer.scopedDiscard(
     Effect.gen(function*() {
+      const settings = yield* input("layer", Settings)({ every })
       const jobs = yield* WorkspaceBuildJobRepo
       const delay = yield* Effect.acquireRelease(
         Effect.sync(() => {
@@ -47,6 +55,6 @@ export const layer = (
         const now = yield* Clock.currentTimeMillis
         yield* Metric.set(oldestDueAge, Option.match(oldestDueAt, { onNone: () => 0, onSome: ({ epochMillis }) => now - epochMillis }))
       })
-      yield* Effect.forkScoped(Effect.repeat(Effect.ignoreLogged(look), Schedule.spaced(every)))
+      yield* Effect.forkScoped(Effect.repeat(Effect.ignoreLogged(look), Schedule.spaced(settings.every)))
     })
   )

@@ -8,7 +8,7 @@ import { join } from "node:path"
 import * as Database from "../src/Database.js"
 import { WorkspaceBuildJobRepo } from "../src/domain/build-job/WorkspaceBuildJobRepo.js"
 import * as Metrics from "../src/Metrics.js"
-import { claimant, enqueue, failure, layers, leased } from "./domain/build-job/support.js"
+import { claimant, enqueue, failure, layers, leased, tagOf } from "./domain/build-job/support.js"
 
 /** How much a counter has grown through the effect. */
 const growthOf = <A, E, R>(counter: Metric.Metric.Counter<number>, effect: Effect.Effect<A, E, R>) =>
@@ -65,6 +65,13 @@ describe("Metrics", () => {
         yield* Fiber.join(write)
       }).pipe(Effect.provide(Database.layer({ filePath })))
     }).pipe(Effect.scoped))
+
+  it.effect("are not looked at without a pause", () =>
+    Effect.gen(function*() {
+      for (const every of [0, -1, Number.NaN, "366 days"] as const) {
+        expect(yield* tagOf(Effect.scoped(Layer.build(Metrics.layer({ every })))), String(every)).toBe("InvalidInput")
+      }
+    }).pipe(Effect.provide(layers.memory)))
 
   it.effect("look at the queue and the event loop again and again", () =>
     Effect.gen(function*() {

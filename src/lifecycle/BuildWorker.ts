@@ -9,6 +9,7 @@ import { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo
 import * as Database from "../Database.js"
 import type { InvalidInput, LeaseLost, PersistenceError } from "../Errors.js"
 import { Name } from "../internal/columns.js"
+import { durationBetween, Pause } from "../internal/durations.js"
 import { operations } from "../internal/query.js"
 import { SandboxLifecycle } from "./SandboxLifecycle.js"
 import type { Build, BuildFinished } from "./SandboxViews.js"
@@ -45,15 +46,7 @@ export interface Options {
   readonly drainTimeout?: Duration.DurationInput
 }
 
-const duration = (least: Duration.DurationInput, most: Duration.DurationInput, rule: string) =>
-  Schema.declare(
-    (given): given is Duration.DurationInput => Option.exists(Duration.decodeUnknown(given), Duration.between({ minimum: least, maximum: most })),
-    { message: () => rule }
-  )
-
-const Pause = duration("1 milli", "365 days", "must be a duration from 1 ms to a year")
-
-const Wait = duration(0, Duration.infinity, "must be a duration, 0 or more")
+const Wait = durationBetween(0, Duration.infinity, "must be a duration, 0 or more")
 
 const Settings = Schema.Struct({
   workerId: Name,

@@ -2,8 +2,9 @@
  * What a package query resolved to, kept until it expires.
  */
 import { Model } from "@effect/sql"
-import { Duration, Option, Schema } from "effect"
+import { Schema } from "effect"
 import { Count, idOf, Json, Timestamp } from "../../internal/columns.js"
+import { durationBetween } from "../../internal/durations.js"
 import { table } from "../../internal/table.js"
 import { ConcreteOsFamily } from "../../payloads/enumerations.js"
 import { isPackageQuery, normalizePackageQuery, PackageResolution } from "../../payloads/PackageResolution.js"
@@ -39,11 +40,7 @@ export const PackageCacheQuery = Schema.transform(Schema.String, PackageResoluti
 ), { strict: true, decode: (query) => normalizePackageQuery(query), encode: (key) => key })
 
 /** How long an entry lives: 1 ms to 10 years. */
-export const TimeToLive = Schema.declare(
-  (given): given is Duration.DurationInput =>
-    Option.exists(Duration.decodeUnknown(given), Duration.between({ minimum: "1 milli", maximum: "3650 days" })),
-  { message: () => "must be a duration from 1 ms to 10 years" }
-)
+export const TimeToLive = durationBetween("1 milli", "3650 days", "must be a duration from 1 ms to 10 years")
 
 /**
  * What is to be kept. `ttl` given, it was fetched now and lives so long; left out, the resolution says when it was

@@ -1,0 +1,14 @@
+/**
+ * Durations that callers give.
+ */
+import { Duration, Option, Schema } from "effect"
+
+/** A duration within bounds; `rule` says them to who gave another. */
+export const durationBetween = (minimum: Duration.DurationInput, maximum: Duration.DurationInput, rule: string) =>
+  Schema.declare(
+    (given): given is Duration.DurationInput => Option.exists(Duration.decodeUnknown(given), Duration.between({ minimum, maximum })),
+    { message: () => rule }
+  )
+
+/** A pause between two looks: 1 ms to a year. Less would be no pause. */
+export const Pause = durationBetween("1 milli", "365 days", "must be a duration from 1 ms to a year")
