@@ -3,12 +3,11 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Chunk, Clock, Effect, Option, Schema, Stream } from "effect"
-import * as Database from "../Database.js"
 import { Acknowledge, ControlPlaneEvent, ControlPlaneEventConsumer, ListSubjectEvents, ReadEvents } from "../domain/control-plane/ControlPlaneEvent.js"
-import type { InvalidInput, PersistenceError } from "../Errors.js"
 import { Name } from "../internal/columns.js"
 import { operations } from "../internal/query.js"
 import { columnList, rowsOf } from "../internal/rows.js"
+import { firstFound } from "../internal/waiting.js"
 import type { ControlPlaneEventsService } from "./ControlPlaneEvents.js"
 
 const { input, read, write } = operations("ControlPlaneEvents", "ControlPlaneEvent")
@@ -57,15 +56,8 @@ export const make = Effect.gen(function*() {
     }).pipe(write("acknowledge", ["InvalidInput"]))
 
   /** The next events after a position, as soon as there are some. */
-  const awaitAfter = (from: number, limit: number): Effect.Effect<ReadonlyArray<ControlPlaneEvent>, InvalidInput | PersistenceError> =>
-    Effect.gen(function*() {
-      // Taken before the look, so that what is committed after the look is a change.
-      const seen = yield* Database.version
-      const found = yield* readAfter({ afterPosition: from, limit })
-      if (found.length > 0) return found
-      yield* Database.changedSince(seen)
-      return yield* awaitAfter(from, limit)
-    }).pipe(Effect.provideService(SqlClient.SqlClient, sql))
+  const awaitAfter = (from: number, limit: number) =>
+    firstFound(sql, Effect.map(readAfter({ afterPosition: from, limit }), Option.liftPredicate((found) => found.length > 0)))
 
   const service: ControlPlaneEventsService = {
     list: (request) =>

@@ -3,9 +3,9 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Array, Chunk, Effect, Option, Stream } from "effect"
-import * as Database from "../../Database.js"
 import { operations } from "../../internal/query.js"
 import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../../internal/rows.js"
+import { firstFound } from "../../internal/waiting.js"
 import { IssueWorkflowExecutionEvent, TailEvents } from "./ExecutionEvent.js"
 import { executionNotFound } from "./executionBatches.js"
 import { beforeTheFirst } from "./executionEvents.js"
@@ -70,19 +70,12 @@ export const makeTail = Effect.gen(function*() {
 
   /** The next events, as soon as there are some, and where to go on; from nowhere when the execution has ended. */
   const next = (executionId: IssueWorkflowExecutionId, place: Place) =>
-    Effect.gen(function*() {
-      while (true) {
-        // Taken before the look, so that what is committed after the look is a change.
-        const seen = yield* Database.version
-        const { found, hasEnded, isAll } = yield* look(executionId, place)
-        const isLast = hasEnded && isAll
-        if (found.length > 0 || isLast) {
-          const goOn = isLast ? Option.none<Place>() : Option.some(placeAfter(place, found.map(({ sequence }) => sequence)))
-          return [Chunk.unsafeFromArray(found), goOn] as const
-        }
-        yield* Database.changedSince(seen)
-      }
-    }).pipe(Effect.provideService(SqlClient.SqlClient, sql))
+    firstFound(sql, Effect.map(look(executionId, place), ({ found, hasEnded, isAll }) => {
+      const isLast = hasEnded && isAll
+      if (found.length === 0 && !isLast) return Option.none()
+      const goOn = isLast ? Option.none<Place>() : Option.some(placeAfter(place, found.map(({ sequence }) => sequence)))
+      return Option.some([Chunk.unsafeFromArray(found), goOn] as const)
+    }))
 
   const tailEvents: IssueWorkflowExecutionService["tailEvents"] = (request) =>
     input("tailEvents", TailEvents)(request).pipe(
