@@ -22,7 +22,7 @@ export const openRemote = (
   if (!urlPattern.test(url)) throw new DriverError("SEALANT_URL", "must be a libsql:, http(s): or ws(s): URL of a libSQL server")
   const client = connect({ url, ...(authToken === undefined ? {} : { authToken: Redacted.value(authToken) }) })
   return {
-    client: client as unknown as Driver["client"],
+    client,
     changes: new Changes(unknowable),
     run: (sql, values) => execute(client, sql, values),
     begin: () => new RemoteTransaction(() => client.transaction("write"))
