@@ -21,6 +21,7 @@ import { idOrNew } from "../internal/ids.js"
 import { issue, owner, repository } from "./references.js"
 import { asId, ensure, factory, type Given, insert, insertPlain, type Made } from "./rows.js"
 import { attempt, sandbox } from "./sandboxes.js"
+import { timesOf } from "./times.js"
 
 /** A workflow on a new issue, of the owner that is given, of a new one if none is. */
 const workflow = (given: { readonly id?: string; readonly ownerUserId?: string } = {}) =>
@@ -82,18 +83,6 @@ export const execution = (given: Given<IssueWorkflowExecution> = {}): Made<Issue
       issueWorkflowId
     })
   }).pipe(factory("execution"))
-
-const timesOf = (given: Given<IssueWorkflowExecution>, now: DateTime.Utc): Given<IssueWorkflowExecution> => {
-  const status = given.status ?? "queued"
-  if (status === "queued") return {}
-  const startedAt = given.startedAt ?? (status === "cancelled" ? undefined : now)
-  const started = startedAt === undefined ? {} : { startedAt }
-  if (status === "running") return started
-  const finishedAt = given.finishedAt ?? startedAt ?? now
-  return startedAt === undefined
-    ? { finishedAt }
-    : { startedAt, finishedAt, durationMs: Math.max(0, DateTime.distance(startedAt, finishedAt)) }
-}
 
 /** The execution of this id, made when missing; a new one that is running when none is given. */
 const executionOf = (given: string | undefined) =>

@@ -11,6 +11,7 @@ import { toBlueprint } from "../payloads/normalize.js"
 import type { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 import { issue, owner, profileRevision, repository, repositoryProfileRevision } from "./references.js"
 import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
+import { timesOf } from "./times.js"
 
 /** A specification of a workspace, as small as one can be. */
 export const exampleSpec: UserWorkspaceSpec = { source: "https://github.com/acme/app", harness: "opencode" }
@@ -80,18 +81,6 @@ export const attempt = (given: Given<SandboxAttempt> = {}): Made<SandboxAttempt>
       ownerUserId
     })
   }).pipe(factory("attempt"))
-
-const timesOf = (given: Given<SandboxAttempt>, now: DateTime.Utc): Given<SandboxAttempt> => {
-  const status = given.status ?? "queued"
-  if (status === "queued") return {}
-  const startedAt = given.startedAt ?? (status === "cancelled" ? undefined : now)
-  const started = startedAt === undefined ? {} : { startedAt }
-  if (status === "running") return started
-  const finishedAt = given.finishedAt ?? startedAt ?? now
-  return startedAt === undefined
-    ? { finishedAt }
-    : { startedAt, finishedAt, durationMs: Math.max(0, DateTime.distance(startedAt, finishedAt)) }
-}
 
 /** The snapshot of an attempt, of a new one if none is given: by default `exampleSpec`, and what it comes to. */
 export const snapshot = (given: Given<SandboxAttemptSnapshot> = {}): Made<SandboxAttemptSnapshot> =>

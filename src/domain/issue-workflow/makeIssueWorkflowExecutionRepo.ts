@@ -11,6 +11,7 @@ import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
+import { finishedAt } from "../../internal/runs.js"
 import { makeArtifacts, makePullRequests } from "./executionArtifacts.js"
 import { nameMissingOf } from "./executionBatches.js"
 import { makeDetail } from "./executionDetail.js"
@@ -85,9 +86,7 @@ export const make = Effect.gen(function*() {
       return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(getById(id), unmoved(id, to))
     })
 
-  /** Now, but never before it started. One that never started has no duration: `max` of NULL is NULL. */
-  const finish = (now: number) =>
-    sql`finished_at = max(${now}, coalesce(started_at, 0)), duration_ms = max(${now}, started_at) - started_at`
+  const finish = (now: number) => finishedAt(sql, now)
 
   const linkAttempt = ({ executionId, sandboxAttemptId, sandboxId }: typeof LinkSandboxAttempt.Type) =>
     Effect.gen(function*() {

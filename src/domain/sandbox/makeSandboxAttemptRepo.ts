@@ -8,6 +8,7 @@ import { conditionsOf, walk, walksByStatus } from "../../internal/lists.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
+import { finishedAt } from "../../internal/runs.js"
 import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../../internal/rows.js"
 import { SandboxAttemptFilter } from "./filters.js"
 import {
@@ -127,11 +128,7 @@ export const make = Effect.gen(function*() {
       return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(getById(id), unmoved(id, to))
     })
 
-  /** An attempt that never started has no duration: `max` of NULL is NULL. */
-  const finish = (finishedAt: DateTime.Utc | undefined) => (now: number) => {
-    const at = finishedAt === undefined ? now : DateTime.toEpochMillis(finishedAt)
-    return sql`finished_at = max(${at}, coalesce(started_at, 0)), duration_ms = max(${at}, started_at) - started_at`
-  }
+  const finish = (at: DateTime.Utc | undefined) => (now: number) => finishedAt(sql, at === undefined ? now : DateTime.toEpochMillis(at))
 
   const service: SandboxAttemptService = {
     ...makeSnapshots(sql, yield* rowsOf(SandboxAttemptSnapshot)),

@@ -1,0 +1,27 @@
+/**
+ * The times of what is queued, runs and ends, as attempts and executions do.
+ */
+import { DateTime } from "effect"
+
+interface Times {
+  readonly startedAt?: DateTime.Utc
+  readonly finishedAt?: DateTime.Utc
+  readonly durationMs?: number
+}
+
+interface GivenTimes extends Omit<Times, "durationMs"> {
+  readonly status?: "queued" | "running" | "succeeded" | "failed" | "cancelled"
+}
+
+/** What the status asks of the times. What ended had started, unless it was cancelled. */
+export const timesOf = (given: GivenTimes, now: DateTime.Utc): Times => {
+  const status = given.status ?? "queued"
+  if (status === "queued") return {}
+  const startedAt = given.startedAt ?? (status === "cancelled" ? undefined : now)
+  const started = startedAt === undefined ? {} : { startedAt }
+  if (status === "running") return started
+  const finishedAt = given.finishedAt ?? startedAt ?? now
+  return startedAt === undefined
+    ? { finishedAt }
+    : { startedAt, finishedAt, durationMs: Math.max(0, DateTime.distance(startedAt, finishedAt)) }
+}
