@@ -1,6 +1,6 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Metric, Schedule, TestClock } from "effect"
+import { Effect, Fiber, Layer, Metric, TestClock } from "effect"
 import Engine from "libsql"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -8,6 +8,7 @@ import { join } from "node:path"
 import * as Database from "../src/Database.js"
 import { WorkspaceBuildJobRepo } from "../src/domain/build-job/WorkspaceBuildJobRepo.js"
 import * as Metrics from "../src/Metrics.js"
+import { refusedTimes } from "./support/eventLoop.js"
 import { claimant, enqueue, failure, layers, leased, tagOf } from "./domain/build-job/support.js"
 
 /** How much a counter has grown through the effect. */
@@ -55,11 +56,10 @@ describe("Metrics", () => {
         yield* sql`CREATE TABLE t (a INTEGER)`
         const holder = new Engine(filePath)
         holder.exec("BEGIN IMMEDIATE")
-        const before = yield* Metric.value(Metrics.busyWaits)
+        const waited = yield* Effect.fork(refusedTimes(1))
+        yield* Effect.yieldNow()
         const write = yield* Effect.fork(sql`INSERT INTO t VALUES (1)`)
-        yield* Metric.value(Metrics.busyWaits).pipe(
-          Effect.repeat({ until: ({ count }) => count > before.count, schedule: Schedule.spaced("1 milli") })
-        )
+        yield* Fiber.join(waited)
         holder.exec("ROLLBACK")
         holder.close()
         yield* Fiber.join(write)

@@ -10,6 +10,7 @@ import { vi } from "vitest"
 import { Connection } from "../../src/libsql/Connection.js"
 import type { LocalClient } from "../../src/libsql/LocalClient.js"
 import { openMemory } from "../../src/libsql/openLocal.js"
+import { refusedTimes, turns } from "../support/eventLoop.js"
 import { codeOf, codeOfFailure, endsWithin, execute, newPath, ours, rival, sqlOf } from "./support.js"
 
 const memory = Effect.acquireRelease(Effect.promise(openMemory), (client) => Effect.promise(() => client.shutdown()))
@@ -148,7 +149,7 @@ describe("the busy timeout", () => {
       })
       const fibers = yield* other.locking(Effect.gen(function*() {
         const first = yield* Effect.fork(timed)
-        yield* Effect.sleep(200)
+        yield* refusedTimes(5)
         const second = yield* Effect.fork(timed)
         return yield* Effect.all([Fiber.join(first), Fiber.join(second)])
       }))
@@ -157,12 +158,13 @@ describe("the busy timeout", () => {
 
   it.scopedLive("does not run while a transaction of the same client holds the connection", () =>
     Effect.gen(function*() {
-      const client = yield* Effect.flatMap(newPath, (path) => ours(path, { busyTimeoutMs: 20 }))
+      // Whoever has to wait for a lock fails at once.
+      const client = yield* Effect.flatMap(newPath, (path) => ours(path, { busyTimeoutMs: 0 }))
       yield* execute(client, "CREATE TABLE t (n)")
       const transaction = client.begin()
       yield* Effect.promise(() => transaction.execute("INSERT INTO t VALUES (1)"))
       const waiting = yield* Effect.fork(execute(client, "INSERT INTO t VALUES (2)"))
-      yield* Effect.sleep(60)
+      yield* turns(20)
       yield* Effect.promise(() => transaction.commit())
       expect((yield* Fiber.join(waiting)).rowsAffected).toBe(1)
     }))
@@ -334,7 +336,7 @@ describe("opening", () => {
       const other = yield* rival(path)
       other.exec("PRAGMA journal_mode = delete; CREATE TABLE t (n); BEGIN EXCLUSIVE")
       const opening = yield* Effect.fork(ours(path))
-      yield* Effect.sleep(30)
+      yield* refusedTimes(1)
       other.exec("COMMIT")
       const client = yield* Fiber.join(opening)
       expect(yield* rows(client, "PRAGMA journal_mode")).toEqual([{ journal_mode: "wal" }])

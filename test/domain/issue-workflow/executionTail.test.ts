@@ -203,7 +203,8 @@ describe("tails of executions", () => {
           child.on("close", (code) => resume(Effect.succeed({ code, errors: errors.join("") })))
           return Effect.sync(() => child.kill("SIGKILL"))
         })
-      const here = Effect.forEach(numbers(1, 40), () => Effect.zipRight(Effect.sleep("5 millis"), append(executionId, 2)))
+      // Each of ours waits for one more of theirs: the three write beside each other to the end.
+      const here = Effect.forEach(numbers(1, 40), (n) => Effect.zipRight(tail.has(3 * n - 2), append(executionId, 2)))
       const [first, second] = yield* Effect.all([write("60"), write("60"), here], { concurrency: "unbounded" })
       expect([first, second]).toEqual([{ code: 0, errors: "" }, { code: 0, errors: "" }])
       expect(yield* tail.has(200)).toEqual(numbers(1, 200))
