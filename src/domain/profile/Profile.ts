@@ -3,10 +3,6 @@
  */
 import { idOf } from "../../internal/columns.js"
 
-/** The id of a profile. */
-export const ProfileId = idOf("ProfileId")
-export type ProfileId = typeof ProfileId.Type
-
 /** The id of a revision of a profile. */
 export const ProfileRevisionId = idOf("ProfileRevisionId")
 export type ProfileRevisionId = typeof ProfileRevisionId.Type

@@ -3,10 +3,6 @@
  */
 import { idOf } from "../../internal/columns.js"
 
-/** The id of a repository profile. */
-export const RepositoryProfileId = idOf("RepositoryProfileId")
-export type RepositoryProfileId = typeof RepositoryProfileId.Type
-
 /** The id of a revision of a repository profile. */
 export const RepositoryProfileRevisionId = idOf("RepositoryProfileRevisionId")
 export type RepositoryProfileRevisionId = typeof RepositoryProfileRevisionId.Type
