@@ -5,6 +5,7 @@ import { Connection } from "../../src/libsql/Connection.js"
 import { openMemory } from "../../src/libsql/openLocal.js"
 import * as Sql from "../../src/libsql/SqlClient.js"
 import { WriteQueue } from "../../src/libsql/WriteQueue.js"
+import { refusedTimes } from "../support/eventLoop.js"
 import { codeOf, codeOfFailure, newPath, ours, rival, sqlOf } from "./support.js"
 
 const memory = Effect.acquireRelease(Effect.promise(openMemory), (client) => Effect.promise(() => client.shutdown()))
@@ -199,7 +200,7 @@ describe("a transaction that waits for the lock", () => {
       const other = yield* rival(path)
       const [outcome, behind] = yield* other.locking(Effect.gen(function*() {
         const waiting = yield* Effect.fork(sql.withTransaction(insert(sql, 1)))
-        yield* Effect.sleep(20)
+        yield* refusedTimes(1)
         const behind = yield* Effect.fork(insert(sql, 2))
         yield* Effect.yieldNow()
         return [yield* Fiber.interrupt(waiting), behind] as const
