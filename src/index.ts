@@ -31,6 +31,8 @@ export { UserRepo, type UserService } from "./domain/auth/UserRepo.js"
 export { ConsumeVerification, CreateVerification, Verification, VerificationId } from "./domain/auth/Verification.js"
 export { VerificationRepo, type VerificationService } from "./domain/auth/VerificationRepo.js"
 export { IssueId } from "./domain/issue-workflow/Issue.js"
+export { IssueWorkflowId } from "./domain/issue-workflow/IssueWorkflow.js"
+export { PullRequestId } from "./domain/issue-workflow/PullRequest.js"
 export { ProfileRevisionId } from "./domain/profile/Profile.js"
 export { RepositoryProfileRevisionId } from "./domain/profile/RepositoryProfile.js"
 export { RepositoryId } from "./domain/source/Repository.js"
@@ -153,6 +155,7 @@ export {
 
 export {
   Acknowledge,
+  Actor,
   ControlPlaneActorType,
   ControlPlaneEvent,
   ControlPlaneEventConsumer,
@@ -163,7 +166,7 @@ export {
 } from "./domain/control-plane/ControlPlaneEvent.js"
 
 export * as BuildWorker from "./lifecycle/BuildWorker.js"
-export { actingAs, type Actor, ControlPlaneEvents, type ControlPlaneEventsService } from "./lifecycle/ControlPlaneEvents.js"
+export { actingAs, ControlPlaneEvents, type ControlPlaneEventsService } from "./lifecycle/ControlPlaneEvents.js"
 export { SandboxLifecycle, type SandboxLifecycleService } from "./lifecycle/SandboxLifecycle.js"
 export {
   type Build,

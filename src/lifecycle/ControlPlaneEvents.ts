@@ -11,12 +11,11 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { Context, Effect, Layer, Option, type Stream } from "effect"
-import type { ControlPlaneEvent, ListSubjectEvents, ReadEvents } from "../domain/control-plane/ControlPlaneEvent.js"
+import { Actor, type ControlPlaneEvent, type ListSubjectEvents, type ReadEvents } from "../domain/control-plane/ControlPlaneEvent.js"
 import type { InvalidInput, PersistenceError } from "../Errors.js"
-import { type Actor, CurrentActor } from "./journal.js"
+import { operations } from "../internal/query.js"
+import { CurrentActor } from "./journal.js"
 import { make } from "./makeControlPlaneEvents.js"
-
-export type { Actor } from "./journal.js"
 
 /** What `ControlPlaneEvents` can do. */
 export interface ControlPlaneEventsService {
@@ -76,9 +75,13 @@ export class ControlPlaneEvents extends Context.Tag("@sealant/db/ControlPlaneEve
   static readonly layer: Layer.Layer<ControlPlaneEvents, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }
 
+const decodeActor = operations("ControlPlaneEvents", "ControlPlaneEvent").input("actingAs", Actor)
+
 /**
  * Names who does what the lifecycle operations inside do; their events carry it. Without it, an operation under a lease
- * is its worker's, a launch its requester's, and every other the system's.
+ * is its worker's, a launch its requester's, and every other the system's. Fails with `InvalidInput`, before anything is
+ * done, for an unknown type or an id that is empty or too long.
  */
-export const actingAs = (actor: Actor) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.provideService(effect, CurrentActor, Option.some(actor))
+export const actingAs = (actor: typeof Actor.Encoded) =>
+<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | InvalidInput, R> =>
+  Effect.flatMap(decodeActor(actor), (known) => Effect.provideService(effect, CurrentActor, Option.some(known)))

@@ -4,13 +4,7 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { Clock, Context, Effect, Option } from "effect"
-import type { ControlPlaneActorType, ControlPlaneSubjectType } from "../domain/control-plane/ControlPlaneEvent.js"
-
-/** Who does what an operation does. */
-export interface Actor {
-  readonly type: ControlPlaneActorType
-  readonly id?: string
-}
+import type { Actor, ControlPlaneSubjectType } from "../domain/control-plane/ControlPlaneEvent.js"
 
 /** The actor of operations that are run under it; of each operation its own where nothing is set. */
 export class CurrentActor extends Context.Reference<CurrentActor>()("@sealant/db/CurrentActor", {

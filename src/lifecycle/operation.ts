@@ -4,9 +4,10 @@
 import { SqlClient } from "@effect/sql"
 import { Effect } from "effect"
 import * as Database from "../Database.js"
+import type { Actor } from "../domain/control-plane/ControlPlaneEvent.js"
 import type { Lease } from "../domain/build-job/WorkspaceBuildJob.js"
 import { operations } from "../internal/query.js"
-import { type Actor, journaled } from "./journal.js"
+import { journaled } from "./journal.js"
 
 const { input, read } = operations("SandboxLifecycle", "Sandbox")
 

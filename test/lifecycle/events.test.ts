@@ -8,7 +8,7 @@ import { actingAs, ControlPlaneEvents } from "../../src/lifecycle/ControlPlaneEv
 import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
 import { migrated } from "../support/database.js"
 import { planIssues } from "../support/plans.js"
-import { refusalOf, tagOf } from "../support/refusals.js"
+import { badNames, refusalOf, tagOf } from "../support/refusals.js"
 import { ada, answer, building, eve, launch, layers as lifecycleLayers, type Services as LifecycleServices, shell, success } from "./support.js"
 
 type Services = LifecycleServices | ControlPlaneEvents
@@ -59,6 +59,18 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           payload: Option.some({ attemptCount: 0, leaseToken: 0 }),
           occurredAt: { epochMillis: 1000 }
         })
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("takes no actor that it could not tell of", () =>
+      Effect.gen(function*() {
+        const events = yield* ControlPlaneEvents
+        for (const id of Object.values(badNames)) {
+          expect(yield* tagOf(Effect.asVoid(launch().pipe(actingAs({ type: "user", id }))))).toBe("InvalidInput")
+        }
+        expect(yield* tagOf(Effect.asVoid(launch().pipe(actingAs({ type: "dog" as "user" }))))).toBe("InvalidInput")
+        expect(yield* events.read({})).toEqual([])
+        yield* launch().pipe(actingAs({ type: "system" }))
+        expect(yield* events.read({ limit: 1 })).toMatchObject([{ actorType: "system", actorId: Option.none() }])
       }).pipe(Effect.provide(layer)))
 
     it.effect("tells nothing of what was taken back, and nothing twice", () =>

@@ -80,5 +80,9 @@ export const ReadEvents = Schema.Struct({
   limit: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 500)), { default: () => 50 })
 })
 
+/** Who does something: `id` is the user's or the worker's. */
+export const Actor = Schema.Struct({ type: ControlPlaneActorType, id: Schema.optionalWith(Name, { exact: true }) })
+export type Actor = typeof Actor.Type
+
 /** How far a consumer has come. */
 export const Acknowledge = Schema.Struct({ consumer: Name, position: Count })
