@@ -4,7 +4,7 @@
  */
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { idOf, Name, optional, Sensitive, Timestamp } from "../../internal/columns.js"
+import { idOf, Label, Name, optional, Prose, Sensitive, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "./User.js"
 
@@ -20,8 +20,9 @@ export class Session extends Model.Class<Session>("Session")({
   token: Sensitive,
   /** From this instant on it is none. */
   expiresAt: Timestamp,
-  ipAddress: optional(Name),
-  userAgent: optional(Name),
+  /** Better Auth writes an empty text where it knows none. */
+  ipAddress: optional(Label),
+  userAgent: optional(Prose),
   createdAt: Timestamp,
   updatedAt: Timestamp
 }, table({ name: "session", service: "SessionRepo", purpose: "Who is signed in, where, and until when." })) {}

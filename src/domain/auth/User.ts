@@ -4,7 +4,7 @@
  */
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { Flag, idOf, Label, Name, optional, storable, Timestamp } from "../../internal/columns.js"
+import { Flag, idOf, Label, Name, optional, Prose, storable, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 
 /** The id of a user, `user_` and a UUIDv7 when it is ours. */
@@ -18,8 +18,8 @@ export class User extends Model.Class<User>("User")({
   /** In lower case, as Better Auth keeps it: unique. */
   email: Name,
   emailVerified: Flag,
-  /** Where a picture of the person is. */
-  image: optional(Name),
+  /** Where a picture of the person is, or the picture itself as a data URL. */
+  image: optional(Prose),
   createdAt: Timestamp,
   updatedAt: Timestamp
 }, table({

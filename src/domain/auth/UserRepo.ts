@@ -36,7 +36,7 @@ export interface UserService {
   readonly findByEmail: (email: string) => Effect.Effect<Option.Option<User>, InvalidInput | PersistenceError>
 
   /**
-   * Changes what is given. Fails with `NotFound`, with `AlreadyExists` when the email is another user's, with
+   * Changes what is given; `updatedAt` moves when that is something else. Fails with `NotFound`, with `AlreadyExists` when the email is another user's, with
    * `InvalidInput` for a value out of shape.
    */
   readonly update: (

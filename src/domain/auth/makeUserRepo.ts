@@ -57,13 +57,12 @@ export const make = Effect.gen(function*() {
       Effect.gen(function*() {
         const { email, emailVerified, id, image, name } = yield* input("update", UpdateUser)(request)
         const now = yield* Clock.currentTimeMillis
+        const given = sql`(coalesce(${name ?? null}, name), coalesce(${email ?? null}, email),
+          coalesce(${emailVerified ?? null}, email_verified), iif(${image === undefined}, image, ${image ?? null}))`
         return yield* users.first(sql`
           UPDATE user SET
-            name = coalesce(${name ?? null}, name),
-            email = coalesce(${email ?? null}, email),
-            email_verified = coalesce(${emailVerified ?? null}, email_verified),
-            image = iif(${image === undefined}, image, ${image ?? null}),
-            updated_at = ${now}
+            updated_at = iif((name, email, email_verified, image) IS ${given}, updated_at, ${now}),
+            (name, email, email_verified, image) = ${given}
           WHERE id = ${id}
           RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
       }).pipe(write("update", ["AlreadyExists", "InvalidInput"])),
