@@ -1,0 +1,53 @@
+import { SqlClient } from "@effect/sql"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import * as db from "@sealant/db"
+import { columnList, type RowModel } from "../../src/internal/rows.js"
+import { type Table, TableId } from "../../src/internal/table.js"
+import { memoryLayer } from "../support/database.js"
+
+const isTable = (annotation: unknown): annotation is Table =>
+  typeof annotation === "object" && annotation !== null && "name" in annotation && "service" in annotation
+
+/** Every exported model of a row, with what it says of its table. A class may stand under several names. */
+const models = Object.entries(db).flatMap(([name, value]) => {
+  const annotation = Schema.isSchema(value) ? tableOf(value.ast) : undefined
+  return annotation === undefined ? [] : [{ name, table: annotation, model: value as unknown as RowModel<unknown> }]
+})
+
+function tableOf(ast: Schema.Schema.All["ast"]): Table | undefined {
+  const own = ast.annotations[TableId]
+  if (isTable(own)) return own
+  return ast._tag === "Transformation" ? tableOf(ast.to) ?? tableOf(ast.from) : undefined
+}
+
+describe("row models", () => {
+  it("are exported, each of a table of its own", () => {
+    const tables = models.map(({ table }) => table.name)
+    expect(tables.toSorted()).toEqual([...new Set(tables)].toSorted())
+    expect(tables).toEqual(expect.arrayContaining(["sandboxes", "user", "control_plane_events", "issue_workflow_executions"]))
+  })
+
+  for (const { model, name, table } of models) {
+    it.effect(`${name} has the columns of ${table.name}`, () =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const stored = yield* sql<{ readonly name: string }>`SELECT name FROM pragma_table_info(${table.name})`
+        const modelled = columnList(model).split(", ").map((column) => column.split(" ")[0])
+        expect(modelled.toSorted()).toEqual(stored.map((column) => column.name).toSorted())
+        expect(table.purpose).toMatch(/\.$/)
+        expect(Object.keys(db)).toContain(table.service)
+      }).pipe(Effect.provide(memoryLayer)))
+
+    for (const [column, machine] of Object.entries(table.states ?? {})) {
+      it.effect(`${table.name}.${column} has the declared states`, () =>
+        Effect.gen(function*() {
+          const sql = yield* SqlClient.SqlClient
+          const [found] = yield* sql<{ readonly sql: string }>`SELECT sql FROM sqlite_schema WHERE name = ${table.name}`
+          const allowed = new RegExp(`CHECK \\(${column} IN \\(([^)]*)\\)\\)`).exec(found?.sql ?? "")?.[1]
+          expect(allowed?.replaceAll("'", "").split(", ")).toEqual(machine.states)
+          expect(Object.keys(machine.transitions).toSorted()).toEqual(machine.states.toSorted())
+        }).pipe(Effect.provide(memoryLayer)))
+    }
+  }
+})
