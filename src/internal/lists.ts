@@ -33,20 +33,16 @@ export const walksByStatus = (
 ): ReadonlyArray<Conditions> =>
   statuses === undefined ? [conditions] : [...new Set(statuses)].map((status) => [sql`status = ${status}`, ...conditions])
 
-/**
- * The rows of a page, newest first: the engine merges the walks, each of which is in that order. No walks, no rows. The
- * order is that of `created_at` and `id`; a list with another moment names its column and the model's field.
- */
+/** The rows of a page, newest first: the engine merges the walks, each of which is in that order. */
 export const walk = (
   sql: SqlClient.SqlClient,
-  source: { readonly columns: Statement.Fragment; readonly table: string; readonly at?: readonly [column: string, field: string] },
+  source: { readonly columns: Statement.Fragment; readonly table: string },
   walks: ReadonlyArray<Conditions>,
   start: Page.Start
 ) => {
-  const [column, field] = source.at ?? ["created_at", "createdAt"]
   const branches = walks.map((conditions) =>
-    sql`SELECT ${source.columns} FROM ${sql(source.table)} WHERE ${sql.and([...conditions, Page.below(sql, start, column)])}`)
+    sql`SELECT ${source.columns} FROM ${sql(source.table)} WHERE ${sql.and([...conditions, Page.below(sql, start)])}`)
   return sql`
     ${sql.join(" UNION ALL ", false)(branches)}
-    ORDER BY ${sql(field)} DESC, id DESC LIMIT ${start.limit + 1}`
+    ORDER BY "createdAt" DESC, id DESC LIMIT ${start.limit + 1}`
 }

@@ -1,5 +1,5 @@
 /**
- * What a model says of its table, for those who read the schema: the generated documentation comes from it.
+ * What a model says of its table: for those who read it, and for the test that holds the two together.
  */
 export const TableId: unique symbol = Symbol.for("@sealant/db/Table")
 
