@@ -76,9 +76,8 @@ export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) =
       return { sandbox, attempt, snapshot, job, created: true }
     }).pipe(impossible("AlreadyExists", "NotFound", "IdempotencyConflict"))
 
-  const launch: SandboxLifecycleService["launch"] = (given) =>
+  const launchOnce = (request: typeof LaunchSandbox.Type) =>
     Effect.gen(function*() {
-      const request = yield* input("launch", LaunchSandbox)(given)
       const { idempotencyKey, ownerUserId } = request
       if (idempotencyKey === undefined) return yield* create(request)
 
@@ -93,7 +92,13 @@ export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) =
       const launched = yield* create(request)
       yield* storeKey(ownerUserId, idempotencyKey, requestFingerprint, launched)
       return launched
-    }).pipe(operation(sql, "launch", {}, { type: "user", id: given.requestedByUserId ?? given.ownerUserId }))
+    })
+
+  const launch: SandboxLifecycleService["launch"] = (given) =>
+    Effect.flatMap(input("launch", LaunchSandbox)(given), (request) => {
+      const { ownerUserId, requestedByUserId = ownerUserId } = request
+      return launchOnce(request).pipe(operation(sql, "launch", {}, { type: "user", id: requestedByUserId }))
+    })
 
   return { launch, retry: again("retry"), rebuild: again("rebuild") }
 

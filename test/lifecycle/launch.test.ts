@@ -190,6 +190,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(error.message).toContain(path)
           expect(JSON.stringify(error)).not.toContain(secret)
         }
+        for (const given of [undefined, null, 7, {}, { ...keyed, requestedByUserId: 7 }]) {
+          const error = yield* Effect.suspend(() => refusalOf(launch(given as unknown as typeof keyed)))
+          expect(error, JSON.stringify(given)).toMatchObject({ _tag: "InvalidInput" })
+        }
         expect(yield* counts).toEqual(nothing)
       }).pipe(Effect.provide(layer)))
 
