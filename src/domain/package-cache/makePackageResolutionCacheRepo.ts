@@ -82,10 +82,11 @@ export const make = Effect.gen(function*() {
       return Option.isSome(found) ? found.value : yield* alone(key, resolved)
     })
 
-  const keep = (query: string, resolution: typeof PackageResolution.Encoded, ttl: Duration.DurationInput | undefined) =>
-    resolution.status === "invalid"
-      ? input("getOrResolve", PackageResolution)(resolution)
-      : Effect.map(upsert({ query, resolution, ttl }), ({ resolutionPayload }) => resolutionPayload)
+  const keep = (query: string, given: typeof PackageResolution.Encoded, ttl: Duration.DurationInput | undefined) =>
+    Effect.flatMap(input("getOrResolve", PackageResolution)(given), (resolution) =>
+      resolution.status === "invalid"
+        ? Effect.succeed(resolution)
+        : Effect.map(upsert({ query, resolution: given, ttl }), ({ resolutionPayload }) => resolutionPayload))
 
   const service: PackageResolutionCacheService = {
     get,

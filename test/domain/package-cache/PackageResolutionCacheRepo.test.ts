@@ -152,6 +152,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           }
           expect(yield* tagOf(cache.getOrResolve({ query: bad, resolve: Effect.succeed(resolution) }))).toBe("InvalidInput")
         }
+        for (const garbage of [undefined, null, 7, { status: "resolved" }, { ...resolution, status: "new" }]) {
+          const given = garbage as unknown as typeof resolution
+          expect(yield* tagOf(cache.getOrResolve({ query, resolve: Effect.succeed(given) })), String(garbage)).toBe("InvalidInput")
+        }
         for (const ttl of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
           expect(yield* tagOf(cache.upsert({ query, resolution, ttl }))).toBe("InvalidInput")
         }
