@@ -165,6 +165,9 @@ export {
   ReadEvents
 } from "./domain/control-plane/ControlPlaneEvent.js"
 
+export { SandboxLaunchKey } from "./domain/control-plane/SandboxLaunchKey.js"
+export { ImportReject } from "./domain/control-plane/ImportReject.js"
+
 export * as BuildWorker from "./lifecycle/BuildWorker.js"
 export { actingAs, ControlPlaneEvents, type ControlPlaneEventsService } from "./lifecycle/ControlPlaneEvents.js"
 export { SandboxLifecycle, type SandboxLifecycleService } from "./lifecycle/SandboxLifecycle.js"

@@ -12,3 +12,6 @@ export const durationBetween = (minimum: Duration.DurationInput, maximum: Durati
 
 /** A pause between two looks: 1 ms to a year. Less would be no pause. */
 export const Pause = durationBetween("1 milli", "365 days", "must be a duration from 1 ms to a year")
+
+/** A wait that may be none, or never end. */
+export const Wait = durationBetween(0, Duration.infinity, "must be a duration, 0 or more")

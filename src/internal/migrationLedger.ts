@@ -6,6 +6,7 @@ import { type DateTime, Effect, Either, ParseResult, Schema } from "effect"
 import { PersistenceError } from "../Errors.js"
 import { SchemaNotCurrent } from "./migrationErrors.js"
 import { type Migration, nameOf } from "./migrationRecord.js"
+import type { Table } from "./table.js"
 
 /** A migration that the database has. */
 export interface AppliedMigration {
@@ -95,6 +96,13 @@ export const createLedger = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`
     checksum TEXT NOT NULL DEFAULT '' CONSTRAINT sealant_migrations_checksum CHECK (length(checksum) IN (0, 64)),
     created_at INTEGER NOT NULL DEFAULT 0 CONSTRAINT sealant_migrations_timestamps CHECK (created_at >= 0)
   ) STRICT`)
+
+/** What the documentation of the schema says of the ledger, which has no row model. */
+export const ledgerTable: Table = {
+  name: "sealant_migrations",
+  service: "Migrations",
+  purpose: "Which migrations the database has, with the checksum of the text that was applied."
+}
 
 /** The rows of the ledger, in the order of their ids: none when there is no ledger yet. */
 export const readLedger = Effect.gen(function*() {

@@ -9,7 +9,7 @@ import { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo
 import * as Database from "../Database.js"
 import type { InvalidInput, LeaseLost, PersistenceError } from "../Errors.js"
 import { Name } from "../internal/columns.js"
-import { durationBetween, Pause } from "../internal/durations.js"
+import { Pause, Wait } from "../internal/durations.js"
 import { operations } from "../internal/query.js"
 import { SandboxLifecycle } from "./SandboxLifecycle.js"
 import type { Build, BuildFinished } from "./SandboxViews.js"
@@ -46,7 +46,6 @@ export interface Options {
   readonly drainTimeout?: Duration.DurationInput
 }
 
-const Wait = durationBetween(0, Duration.infinity, "must be a duration, 0 or more")
 
 const Settings = Schema.Struct({
   workerId: Name,

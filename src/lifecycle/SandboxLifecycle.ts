@@ -155,7 +155,7 @@ export interface SandboxLifecycleService {
    * failed or was cancelled apart from them end with it; runs whose image is built but whose runtime was not reported
    * to run within `runtimeDeadline` fail (never, when it is infinite). To be called again and again, as `BuildWorker` does.
    *
-   * Fails with `InvalidInput` for a limit that is not a whole number from 1 to 1,000.
+   * Fails with `InvalidInput` for a limit that is not a whole number from 1 to 1,000, or a deadline that is no duration.
    */
   readonly supervise: (
     request: { readonly limit: number; readonly runtimeDeadline: Duration.DurationInput }

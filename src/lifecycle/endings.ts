@@ -9,6 +9,7 @@ import type { Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
 import type { SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
 import { InvalidTransition } from "../Errors.js"
 import { Prose } from "../internal/columns.js"
+import { Wait } from "../internal/durations.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 import { journaled } from "./journal.js"
 import { impossible, input, operation } from "./operation.js"
@@ -18,6 +19,9 @@ import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
 
 /** Why a run failed whose image was built, but whose runtime was never reported. */
 const runtimeMissing = { errorCode: "runtime-missing", errorMessage: "no runtime was reported in time" }
+
+// How many jobs at a time is for the queue to check.
+const Deadlines = Schema.Struct({ limit: Schema.Number, runtimeDeadline: Wait })
 
 const Cancellation = Schema.Struct({ reason: Prose })
 
@@ -72,8 +76,9 @@ export const makeEndings = (repositories: Repositories): Endings => {
         return yield* halt(sandbox, "a stop was asked for")
       }).pipe(operation(sql, "stop", { "sandbox.id": id })),
 
-    supervise: ({ limit, runtimeDeadline }) =>
+    supervise: (request) =>
       Effect.gen(function*() {
+        const { limit, runtimeDeadline } = yield* input("supervise", Deadlines)(request)
         const reaped = yield* jobs.reapExpired(limit)
         // A deadline that reaches back before all time never comes.
         const succeededBefore = DateTime.unsafeMake(Math.max(0, (yield* Clock.currentTimeMillis) - Duration.toMillis(runtimeDeadline)))

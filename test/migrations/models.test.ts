@@ -1,25 +1,10 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import * as db from "@sealant/db"
-import { columnList, type RowModel } from "../../src/internal/rows.js"
-import { type Table, TableId } from "../../src/internal/table.js"
+import { models } from "../../scripts/schema/models.js"
+import { columnList } from "../../src/internal/rows.js"
 import { memoryLayer } from "../support/database.js"
-
-const isTable = (annotation: unknown): annotation is Table =>
-  typeof annotation === "object" && annotation !== null && "name" in annotation && "service" in annotation
-
-/** Every exported model of a row, with what it says of its table. A class may stand under several names. */
-const models = Object.entries(db).flatMap(([name, value]) => {
-  const annotation = Schema.isSchema(value) ? tableOf(value.ast) : undefined
-  return annotation === undefined ? [] : [{ name, table: annotation, model: value as unknown as RowModel<unknown> }]
-})
-
-function tableOf(ast: Schema.Schema.All["ast"]): Table | undefined {
-  const own = ast.annotations[TableId]
-  if (isTable(own)) return own
-  return ast._tag === "Transformation" ? tableOf(ast.to) ?? tableOf(ast.from) : undefined
-}
 
 describe("row models", () => {
   it("are exported, each of a table of its own", () => {

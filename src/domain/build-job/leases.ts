@@ -134,7 +134,10 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
   const underLease = (lease: Lease, text: string, repeats: ReadonlyArray<LeaseOutcome>, values: ReadonlyArray<unknown>) =>
     Effect.clockWith((clock) =>
       Effect.flatMap(
-        jobs.first(sql.unsafe(text, [clock.unsafeCurrentTimeMillis(), lease.jobId, lease.token, lease.workerId, ...values])),
+        // A token that is no whole number was never given, and the engine would not take each such number.
+        Number.isSafeInteger(lease.token)
+          ? jobs.first(sql.unsafe(text, [clock.unsafeCurrentTimeMillis(), lease.jobId, lease.token, lease.workerId, ...values]))
+          : Effect.succeedNone,
         (written) => Option.isSome(written) ? Effect.succeed(written.value) : whyLost(lease, repeats)
       ))
 
@@ -153,7 +156,8 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
     claimNext: (request) =>
       Effect.flatMap(isAlone, (alone) =>
         alone
-          ? together(`${Duration.toMillis(request.leaseDuration)} ${request.workerId}`, (limit) => claimDueJobs("claimNext", request, limit))
+          ? Effect.flatMap(positiveMs("claimNext", "leaseDuration", request.leaseDuration), (leaseMs) =>
+            together(`${leaseMs} ${request.workerId}`, (limit) => claimDueJobs("claimNext", request, limit)))
           : Effect.map(claimDueJobs("claimNext", request, 1), ([first]) => Option.fromNullable(first))).pipe(read("claimNext")),
 
     claimBatch: (request) =>
@@ -243,7 +247,7 @@ const byDue = (a: ClaimedJob, b: ClaimedJob) =>
   a.job.availableAt.epochMillis - b.job.availableAt.epochMillis || (a.job.id < b.job.id ? -1 : 1)
 
 const positiveMs = (method: string, field: string, given: Duration.DurationInput): Effect.Effect<number, InvalidInput> => {
-  const millis = Math.round(Duration.toMillis(given))
+  const millis = Option.match(Duration.decodeUnknown(given), { onNone: () => Number.NaN, onSome: (duration) => Math.round(Duration.toMillis(duration)) })
   return millis >= 1 && millis <= longestLeaseMs
     ? Effect.succeed(millis)
     : Effect.fail(new InvalidInput({ operation: `${service}.${method}`, issues: [`${field}: must be at least 1 ms, and at most 100 years`] }))

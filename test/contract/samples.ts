@@ -1,0 +1,12 @@
+/**
+ * A legal call of each method of each service, by the name of its tag and of the method.
+ */
+import type { Arguments } from "./walk.js"
+import { authSamples } from "./samples/auth.js"
+import { executionSamples } from "./samples/executions.js"
+import { sandboxSamples } from "./samples/sandboxes.js"
+import type { World } from "./world.js"
+
+export type Samples = Readonly<Record<string, Readonly<Record<string, Arguments>>>>
+
+export const samplesOf = (world: World): Samples => ({ ...sandboxSamples(world), ...executionSamples(world), ...authSamples(world) })

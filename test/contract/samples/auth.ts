@@ -1,0 +1,34 @@
+/**
+ * A legal call of each method of the auth domain.
+ */
+import { DateTime, Redacted } from "effect"
+import type { Samples } from "../samples.js"
+import type { World } from "../world.js"
+
+const later = DateTime.unsafeMake(1_000_000)
+
+export const authSamples = ({ ada }: World): Samples => ({
+  UserRepo: {
+    create: [{ id: "bob", name: "Bob", email: "bob@example.com", emailVerified: true, image: "https://example.com/bob.png" }],
+    ensure: [{ name: "Bob", email: "bob@example.com" }],
+    findById: [ada],
+    getById: [ada],
+    findByEmail: ["ada@example.com"],
+    update: [{ id: ada, name: "Ada", email: "ada@example.org", emailVerified: true, image: "https://example.com/ada.png" }],
+    delete: [ada]
+  },
+  SessionRepo: {
+    create: [{ id: "session", userId: ada, token: Redacted.make("token"), expiresAt: later, ipAddress: "127.0.0.1", userAgent: "test" }],
+    findByToken: [Redacted.make("token")],
+    listForUser: [{ userId: ada, limit: 10 }],
+    extend: [{ id: "signed-in", expiresAt: later }],
+    revoke: ["signed-in"],
+    revokeAllForUser: [ada],
+    purgeExpired: [10]
+  },
+  VerificationRepo: {
+    create: [{ id: "verification", identifier: "ada@example.com", value: Redacted.make("code"), expiresAt: later }],
+    consume: [{ identifier: "ada@example.com", value: Redacted.make("code") }],
+    purgeExpired: [10]
+  }
+})

@@ -1,0 +1,44 @@
+/**
+ * A legal call of each method of executions and of the package cache.
+ */
+import { DateTime, Effect } from "effect"
+import type { Samples } from "../samples.js"
+import type { World } from "../world.js"
+
+export const executionSamples = ({ ada, artifact, execution, ownAttempt, pullRequestId, resolution: { resolutionPayload: resolution }, waiting }: World): Samples => {
+  const executionId = execution.id
+  return {
+    IssueWorkflowExecutionRepo: {
+      create: [{ id: "wfx", issueWorkflowId: execution.issueWorkflowId, triggerType: "api", requestedByUserId: ada }],
+      findById: [executionId],
+      getById: [executionId],
+      list: [{ issueWorkflowId: execution.issueWorkflowId, limit: 10 }],
+      stream: [{ issueWorkflowId: execution.issueWorkflowId }],
+      start: [waiting.id],
+      succeed: [executionId],
+      fail: [executionId],
+      cancel: [{ id: executionId, reason: "no longer needed" }],
+      linkSandboxAttempt: [{ executionId, sandboxAttemptId: ownAttempt.id }],
+      appendEvents: [{ executionId, events: [{ id: "event", phase: "plan", level: "info", eventType: "step", message: "began", payload: { path: "src", deep: { count: 1 } } }] }],
+      listEvents: [{ executionId, afterSequence: 0, limit: 10 }],
+      tailEvents: [{ executionId, afterSequence: 0 }],
+      replaceValidationResults: [{ executionId, results: [{ checkKey: "lint", status: "pass", durationMs: 10, message: "fine", details: { files: 3 } }] }],
+      replaceDiffFiles: [{ executionId, files: [{ changeType: "renamed", path: "b.ts", oldPath: "a.ts", additions: 1, deletions: 2, isBinary: false, patchArtifactId: artifact.id }] }],
+      insertArtifacts: [{ executionId, artifacts: [{ id: "artifact", kind: "log", storageBackend: "s3", storageKey: "logs/1", contentType: "text/plain", byteSize: 10, checksum: "sha256:0", inlineJson: { lines: 3 } }] }],
+      listArtifacts: [{ executionId, kind: "log", limit: 10 }],
+      streamArtifacts: [{ executionId }],
+      getArtifact: [artifact.id],
+      upsertSummary: [{ executionId, objective: "mend it", linkedIssueRef: "#1", filesChanged: 1, additions: 2, deletions: 3, assumptions: ["none"], warnings: ["slow"], summaryMarkdown: "# Done", generatedAt: DateTime.unsafeMake(1) }],
+      linkPullRequest: [{ executionId, pullRequestId, relation: "updated" }],
+      listPullRequests: [{ executionId, limit: 10 }],
+      getDetail: [executionId]
+    },
+    PackageResolutionCacheRepo: {
+      get: ["nix:fd"],
+      peek: ["nix:fd"],
+      upsert: [{ query: "nix:bat", resolution, ttl: "1 hour" }],
+      getOrResolve: [{ query: "nix:bat", resolve: Effect.succeed(resolution), ttl: "1 hour", serveExpired: true }],
+      purgeExpired: [10]
+    }
+  }
+}

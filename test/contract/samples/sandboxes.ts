@@ -1,0 +1,109 @@
+/**
+ * A legal call of each method of the sandbox domain, its queue and its lifecycle.
+ */
+import { DateTime, Effect } from "effect"
+import { Factories } from "@sealant/db/testing"
+import type { Samples } from "../samples.js"
+import type { World } from "../world.js"
+
+const spec = { ...Factories.exampleSpec, env: { TOKEN: "secret" }, setup: ["make"] }
+const published = { executorId: "fedora", publishedReference: "main/app:latest", publishedDigestReference: "main/app@sha256:0", publishedDigest: "sha256:0" }
+const launchedRuntime = { adapter: "docker", resourceId: "container", reference: "docker:container", status: "running" }
+
+export const sandboxSamples = (world: World): Samples => {
+  const { ada, attempt, building, launched, lease, queued, repository, running, started } = world
+  const owned = { ownerUserId: ada }
+  const sandbox = launched.sandbox.id
+  return {
+    SandboxRepo: {
+      create: [{ id: "sbx", name: "app", ...owned, repositoryId: repository.id, requestedByUserId: ada, status: "queued" }],
+      findById: [sandbox],
+      getById: [sandbox],
+      getForOwner: [{ ...owned, id: sandbox }],
+      findByAttemptId: [launched.attempt.id],
+      list: [{ ...owned, statuses: ["stopped", "queued"], includeArchived: true, limit: 10 }],
+      stream: [{ ...owned, repositoryId: repository.id, statuses: ["queued"] }],
+      rename: [{ id: sandbox, name: "other" }],
+      setStatus: [{ id: sandbox, status: "queued" }],
+      linkAttempt: [{ sandboxId: sandbox, attemptId: attempt.id, relation: "retry" }],
+      listAttemptLinks: [{ sandboxId: sandbox, limit: 10 }],
+      archive: [sandbox],
+      restore: [sandbox],
+      delete: [sandbox]
+    },
+    SandboxAttemptRepo: {
+      createQueued: [{ id: "run", ...owned, repositoryId: repository.id, triggerType: "api", triggerRef: "call", requestedByUserId: ada }],
+      findById: [attempt.id],
+      getById: [attempt.id],
+      list: [{ ...owned, statuses: ["queued"], limit: 10 }],
+      stream: [{ ...owned, sandboxId: sandbox }],
+      markRunning: [{ id: attempt.id }],
+      markSucceeded: [{ id: running.id }],
+      markFailed: [{ id: running.id }],
+      markCancelled: [{ id: running.id, cancelReason: "no longer needed" }],
+      requestStop: [running.id],
+      setSnapshot: [{
+        runId: running.id,
+        userSpecPayload: spec,
+        resolvedSpecPayload: spec,
+        blueprintPayload: launched.snapshot.blueprintPayload,
+        profileConfigSnapshot: { shell: "zsh" },
+        repositoryProfileConfigSnapshot: { depth: 1 }
+      }],
+      findSnapshot: [started.id]
+    },
+    SandboxRuntimeInstanceRepo: {
+      upsert: [{ runId: running.id, status: "failed", adapter: "docker", resourceId: "container", reference: "docker:container", errorCode: "oom", errorMessage: "out of memory" }],
+      findByAttemptId: [started.id],
+      listByAttemptIds: [[started.id, running.id]],
+      listByStatus: [{ status: "running", limit: 10 }]
+    },
+    WorkspaceBuildJobRepo: {
+      enqueue: [{ id: "job", runId: running.id, registryId: "main", repository: "acme/app", tag: "latest", requestPayload: spec, idempotencyKey: "key", maxAttempts: 3 }],
+      claimNext: [{ workerId: "worker-2", leaseDuration: "1 minute" }],
+      claimBatch: [{ workerId: "worker-2", leaseDuration: "1 minute", limit: 5 }],
+      claimById: [{ workerId: "worker-2", leaseDuration: "1 minute", id: world.job.id }],
+      heartbeat: [lease, "1 minute"],
+      succeed: [lease, published],
+      fail: [lease, { errorMessage: "no space left", errorCode: "disk", retryable: true }],
+      release: [lease],
+      getByLease: [lease],
+      cancel: [{ id: world.job.id, reason: "no longer needed" }],
+      redrive: [world.cancelled.id],
+      reapExpired: [10],
+      listUnsettled: [{ limit: 10, succeededBefore: DateTime.unsafeMake(0) }],
+      markSettled: [world.cancelled.id],
+      findById: [world.job.id],
+      getById: [world.job.id],
+      findByIdempotencyKey: ["enqueued"],
+      findLatestByRunId: [launched.attempt.id],
+      findLatestIdByRunId: [launched.attempt.id],
+      listLatestByRunIds: [[launched.attempt.id]],
+      listByStatus: [{ status: "queued", limit: 10 }],
+      stats: []
+    },
+    SandboxLifecycle: {
+      launch: [{ ...owned, name: "app", spec, resolvedSpec: spec, registryId: "main", repository: "acme/app", tag: "latest", idempotencyKey: "key", repositoryId: repository.id, requestedByUserId: ada, triggerType: "api" }],
+      retry: [sandbox],
+      rebuild: [sandbox],
+      beginBuild: [building],
+      finishBuild: [building, { ...published, runtime: launchedRuntime }],
+      failBuild: [building, { errorMessage: "no space left", errorCode: "disk", retryable: false }],
+      recordRuntime: [building, launchedRuntime],
+      cancel: [{ sandboxId: queued.sandbox.id, reason: "no longer needed" }],
+      stop: [queued.sandbox.id],
+      getDetail: [{ ...owned, id: sandbox }],
+      list: [{ ...owned, statuses: ["queued"], includeArchived: true, limit: 10 }],
+      supervise: [{ limit: 10, runtimeDeadline: "1 hour" }]
+    },
+    ControlPlaneEvents: {
+      list: [{ ...owned, subjectType: "sandbox", subjectId: sandbox, afterSequence: 0, limit: 10 }],
+      read: [{ afterPosition: 0, limit: 10 }],
+      tail: [{ afterPosition: 0 }],
+      position: ["mailer"],
+      acknowledge: [{ consumer: "mailer", position: 1 }],
+      // A handler that has had enough: nothing else ends it.
+      consume: [{ consumer: "mailer", batchSize: 10 }, () => Effect.interrupt]
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * How the walks call any method of any service: with what it is called, under which eyes, and on a world that stays as it is.
+ */
+import { SqlClient } from "@effect/sql"
+import { Cause, Chunk, Effect, Exit, Stream, TestServices } from "effect"
+import { witness } from "../support/witness.js"
+
+/** The arguments of a legal call. */
+export type Arguments = ReadonlyArray<unknown>
+
+type Outcome = Exit.Exit<unknown, unknown>
+
+/** What a service gives under a name: a method, or an effect without arguments. */
+const invoke = (service: object, method: string, args: Arguments): unknown => {
+  const member: unknown = Reflect.get(service, method)
+  return typeof member === "function" ? Reflect.apply(member, service, [...args]) : member
+}
+
+const toEffect = (result: unknown): Effect.Effect<unknown, unknown, SqlClient.SqlClient> => {
+  if (Effect.isEffect(result)) return result as Effect.Effect<unknown, unknown, SqlClient.SqlClient>
+  // One element is enough to see that a stream is there: some never end.
+  const stream = result as Stream.Stream<unknown, unknown, SqlClient.SqlClient>
+  return Effect.map(Stream.runCollect(Stream.take(stream, 1)), Chunk.toReadonlyArray)
+}
+
+/** What a call that waits for something to happen is taken for, once it was seen to wait. */
+const waiting = "waits"
+
+/** Calls a method. What it throws by itself is a defect, as what its effect dies of. */
+const call = (service: object, method: string, args: Arguments): Effect.Effect<Outcome, never, SqlClient.SqlClient> =>
+  Effect.suspend(() => toEffect(invoke(service, method, args))).pipe(
+    Effect.raceFirst(Effect.as(TestServices.provideLive(Effect.sleep("200 millis")), waiting)),
+    Effect.exit
+  )
+
+/** All rows of all tables, each as JSON, by the name of its table. */
+export const dump = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const tables = yield* sql<{ readonly name: string }>`
+    SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*' AND name <> 'sealant_migrations' ORDER BY name`
+  const rows = yield* Effect.forEach(tables, ({ name }) =>
+    Effect.map(sql`SELECT * FROM ${sql(name)}`, (found) => found.map((row) => `${name} ${JSON.stringify(row)}`)))
+  return new Set(rows.flat())
+}).pipe(Effect.orDie)
+
+export interface Trial {
+  readonly outcome: Outcome
+  /** The rows that the call left, before they were taken back. */
+  readonly after: ReadonlySet<string>
+}
+
+class TakenBack {
+  readonly _tag = "TakenBack"
+  constructor(readonly trial: Trial) {}
+}
+
+/** Calls a method, looks at what it left, and takes it back. */
+export const attempt = (service: object, method: string, args: Arguments): Effect.Effect<Trial, never, SqlClient.SqlClient> =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    call(service, method, args).pipe(
+      Effect.flatMap((outcome) => Effect.flatMap(dump, (after) => Effect.fail(new TakenBack({ outcome, after })))),
+      (body) => sql.withTransaction(body),
+      Effect.catchAll((error) => error instanceof TakenBack ? Effect.succeed(error.trial) : Effect.die(error))
+    ))
+
+/** What a person could see of a call that does not get its answer: spans, logs, and the error in every form it is shown in. */
+export const shown = (service: object, method: string, args: Arguments): Effect.Effect<string, never, SqlClient.SqlClient> =>
+  Effect.suspend(() => {
+    const { layer, tell, told } = witness()
+    return attempt(service, method, args).pipe(
+      Effect.map(({ outcome }) => {
+        if (Exit.isFailure(outcome)) tell(outcome.cause, Cause.pretty(outcome.cause), JSON.stringify(outcome.cause))
+        return told.join("\n")
+      }),
+      Effect.provide(layer)
+    )
+  })
+
+/** What a walk goes into. A Redacted, a DateTime, a Duration and a function are taken whole. */
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && Object.getPrototypeOf(value) === Object.prototype
+
+interface Place {
+  /** `0.envVars.1.value`: the first argument, its field, the second item. */
+  readonly path: string
+  readonly value: unknown
+  readonly replacedBy: (other: unknown) => Arguments
+}
+
+/** Every value of the arguments, also inside objects and arrays, with a way to put another in its place. */
+export const placesOf = (args: Arguments): ReadonlyArray<Place> => {
+  const within = (value: unknown, path: string, replacedBy: Place["replacedBy"]): ReadonlyArray<Place> => {
+    const here = { path, value, replacedBy }
+    if (Array.isArray(value)) {
+      return [here, ...value.flatMap((item, index) => within(item, `${path}.${index}`, (other) => replacedBy(value.with(index, other))))]
+    }
+    if (!isRecord(value)) return [here]
+    return [here, ...Object.entries(value).flatMap(([key, inner]) => within(inner, `${path}.${key}`, (other) => replacedBy({ ...value, [key]: other })))]
+  }
+  return args.flatMap((arg, index) => within(arg, String(index), (other) => args.with(index, other)))
+}

@@ -1,0 +1,117 @@
+/**
+ * Walks over every method of every service: that a legal call works, that a stranger gets nothing, that bad input is
+ * refused or works and never leaves half of a write, and that nothing which a caller gives is shown to anybody.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Cause, Context, Effect, Exit, Option, Redacted } from "effect"
+import * as db from "@sealant/db"
+import { layerTest, type TestServices } from "@sealant/db/testing"
+import { samplesOf } from "./samples.js"
+import { type Arguments, attempt, dump, placesOf, shown, type Trial } from "./walk.js"
+import { makeWorld, privateIds } from "./world.js"
+
+/** Every tag that the package exports, with what it is exported as. */
+const tags = Object.entries(db).flatMap(([name, value]) =>
+  Context.isTag(value) ? [{ name, tag: value as Context.Tag<TestServices, object> }] : [])
+
+/** A service in a world of its own, and a legal call of each of its methods. */
+const inWorld = <A>(
+  { name, tag }: typeof tags[number],
+  visit: (service: object, samples: ReadonlyArray<readonly [method: string, args: Arguments]>) => Effect.Effect<A, never, TestServices>
+) =>
+  Effect.gen(function*() {
+    const service = yield* tag
+    return yield* visit(service, Object.entries(samplesOf(yield* makeWorld)[name] ?? {}))
+  }).pipe(Effect.provide(layerTest))
+
+const died = ({ outcome }: Trial) => Exit.isFailure(outcome) && Option.isSome(Cause.dieOption(outcome.cause))
+
+const errorOf = ({ outcome }: Trial) => Exit.isFailure(outcome) ? Option.getOrUndefined(Cause.failureOption(outcome.cause)) : undefined
+
+/** What stands wrong at a place: of the same type where the type has wrong values. */
+const wrongValues = (path: string, value: unknown): ReadonlyArray<unknown> => {
+  if (typeof value === "string") return ["", "x".repeat(1_000_000), "a\0b", "a\uD800b", "unheard-of"]
+  if (typeof value === "number") return [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]
+  if (typeof value === "boolean") return ["yes"]
+  if (Redacted.isRedacted(value)) return ["", "x".repeat(1_000_000), "a\0b"].map((wrong) => Redacted.make(wrong))
+  if (Array.isArray(value)) return [Array.from({ length: 100_000 }, (_, index) => typeof value[0] === "string" ? `${value[0]}${index}` : value[0])]
+  const isDocument = /payload|details|inlineJson|snapshot|config|template|permissions/i.test(path)
+  return isDocument ? [{ count: Number.NaN }, { text: "a\uD800b" }, { missing: undefined }, { big: 2n }] : []
+}
+
+/** An id is branded text: one that no schema has seen is the store's to refuse. */
+const isForeignId = (path: string, { cause }: db.PersistenceError) => cause === "SEALANT_UNSUPPORTED_VALUE" && /(^\d+|\.\d+|[iI]d)$/.test(path)
+
+const sentinel = "correct-horse-battery-staple"
+
+/** Ids and keys may be shown: they say which row an error or a span is about. */
+const isShown = (path: string) => /(^\d+|\.\d+|[iI]d|[kK]ey|consumer|status|statuses|query)$/.test(path)
+
+const sentinels = (value: unknown): ReadonlyArray<unknown> => {
+  const texts = [sentinel, `${sentinel}\0`, sentinel.repeat(40_000)]
+  if (typeof value === "string") return texts
+  return Redacted.isRedacted(value) ? texts.map((text) => Redacted.make(text)) : []
+}
+
+describe.each(tags)("$name", (service) => {
+  it.effect("has a sample for each method, and each works", () =>
+    inWorld(service, (instance, samples) =>
+      Effect.gen(function*() {
+        expect(samples.map(([method]) => method).toSorted()).toEqual(Object.keys(instance).toSorted())
+        for (const [method, args] of samples) {
+          const { outcome } = yield* attempt(instance, method, args)
+          expect(Exit.isSuccess(outcome) || Cause.isInterruptedOnly(outcome.cause), `${method}: ${Exit.isFailure(outcome) ? Cause.pretty(outcome.cause) : ""}`).toBe(true)
+        }
+      })))
+
+  it.effect("shows a stranger nothing, and lets them change nothing", () =>
+    inWorld(service, (instance, samples) =>
+      Effect.gen(function*() {
+        const before = yield* dump
+        const ids = yield* privateIds
+        for (const [method, args] of samples) {
+          for (const { path, replacedBy } of placesOf(args).filter(({ path }) => /\.(ownerUserId|userId)$/.test(path))) {
+            const { after, outcome } = yield* attempt(instance, method, replacedBy("eve"))
+            expect(Exit.isFailure(outcome) && Option.isSome(Cause.dieOption(outcome.cause)), `${method} ${path} died`).toBe(false)
+            if (Exit.isSuccess(outcome)) {
+              const answer = JSON.stringify(outcome.value) ?? ""
+              expect(ids.filter((id) => answer.includes(`"${id}"`)), `${method} ${path} answers`).toEqual([])
+            }
+            expect([...before].filter((row) => !after.has(row)), `${method} ${path} changes`).toEqual([])
+          }
+        }
+      })))
+
+  it.effect("refuses bad input with an error of its own, whole, or works", () =>
+    inWorld(service, (instance, samples) =>
+      Effect.gen(function*() {
+        const before = yield* dump
+        const wrong: Array<string> = []
+        for (const [method, args] of samples) {
+          for (const { path, replacedBy, value } of placesOf(args)) {
+            for (const [index, other] of wrongValues(path, value).entries()) {
+              const trial = yield* attempt(instance, method, replacedBy(other))
+              const error = errorOf(trial)
+              const what = `${method} ${path} #${index}`
+              if (died(trial)) wrong.push(`${what}: died ${Exit.isFailure(trial.outcome) ? Cause.pretty(trial.outcome.cause).slice(0, 200) : ""}`)
+              else if (error instanceof db.PersistenceError && !isForeignId(path, error)) wrong.push(`${what}: ${error.message}`)
+              if (error !== undefined && [...trial.after].some((row) => !before.has(row))) wrong.push(`${what}: half a write`)
+            }
+          }
+        }
+        expect(wrong).toEqual([])
+      })), 120_000)
+
+  it.effect("shows nothing that it is given in an error, a span or a log", () =>
+    inWorld(service, (instance, samples) =>
+      Effect.gen(function*() {
+        for (const [method, args] of samples) {
+          for (const { path, replacedBy, value } of placesOf(args).filter(({ path }) => !isShown(path))) {
+            for (const secret of sentinels(value)) {
+              const text = yield* shown(instance, method, replacedBy(secret))
+              expect(text.includes(sentinel), `${method} ${path}`).toBe(false)
+            }
+          }
+        }
+      })), 120_000)
+})
