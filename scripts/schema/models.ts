@@ -1,0 +1,35 @@
+/**
+ * The row models of the package, with what each says of its table.
+ */
+import { Schema } from "effect"
+import * as db from "../../src/index.js"
+import { ledgerTable } from "../../src/internal/migrationLedger.js"
+import type { RowModel } from "../../src/internal/rows.js"
+import { type Table, TableId } from "../../src/internal/table.js"
+
+/** A row model, under the name that it is exported by. */
+export interface Model {
+  readonly name: string
+  readonly table: Table
+  readonly model: RowModel<unknown>
+}
+
+const isTable = (annotation: unknown): annotation is Table =>
+  typeof annotation === "object" && annotation !== null && "name" in annotation && "service" in annotation
+
+// A class is a transformation of its fields, and carries its annotations on one of the sides.
+const tableOf = (ast: Schema.Schema.All["ast"]): Table | undefined => {
+  const own = ast.annotations[TableId]
+  if (isTable(own)) return own
+  return ast._tag === "Transformation" ? tableOf(ast.to) ?? tableOf(ast.from) : undefined
+}
+
+const isModel = (value: unknown): value is Schema.Schema.Any & RowModel<unknown> => typeof value === "function" && Schema.isSchema(value)
+
+export const models: ReadonlyArray<Model> = Object.entries(db).flatMap(([name, value]) => {
+  const table = isModel(value) ? tableOf(value.ast) : undefined
+  return isModel(value) && table !== undefined ? [{ name, table, model: value }] : []
+})
+
+/** What is said of each table, by its name; the ledger of migrations has no model. */
+export const descriptions: ReadonlyMap<string, Table> = new Map([...models.map(({ table }) => table), ledgerTable].map((table) => [table.name, table]))
