@@ -189,7 +189,7 @@ CREATE INDEX github_webhook_deliveries_installation_external_id_received_at_idx
 -- Back to received: a retry from processing, a redelivery from the three ends.
 CREATE TRIGGER github_webhook_deliveries_status_transition BEFORE UPDATE OF status ON github_webhook_deliveries
 WHEN OLD.status <> NEW.status AND NOT (
-  (OLD.status = 'received' AND NEW.status IN ('processing', 'ignored'))
+  (OLD.status = 'received' AND NEW.status = 'processing')
   OR (OLD.status = 'processing' AND NEW.status IN ('processed', 'ignored', 'received', 'failed'))
   OR (OLD.status IN ('processed', 'ignored', 'failed') AND NEW.status = 'received')
 )

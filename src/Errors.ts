@@ -55,12 +55,13 @@ export class InvalidTransition extends Schema.TaggedError<InvalidTransition>()(
   }
 }
 
-/** Why a lease is not, or no longer, the current one of its job. */
+/** Why a lease is not, or no longer, the current one of its job or delivery. */
 export const LeaseLostReason = Schema.Literal("expired", "superseded", "released", "finished", "cancelled", "not-found")
 export type LeaseLostReason = typeof LeaseLostReason.Type
 
 /**
- * The worker no longer owns the job: nothing was written, and its work must stop.
+ * The worker no longer owns the job: nothing was written, and its work must stop. For a webhook delivery, `jobId` is the
+ * id of its row.
  *
  * `expired`: another worker may take it at any moment; `superseded`: another lease was given; `released`: this lease
  * gave the job back; `finished`: this lease has reported how its work ended; `cancelled`: somebody cancelled it; `not-found`: no such job.

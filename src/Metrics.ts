@@ -13,7 +13,8 @@ import type { InvalidInput } from "./Errors.js"
 import { Pause } from "./internal/durations.js"
 import { operations } from "./internal/query.js"
 
-export { jobsClaimed, jobsRetried, leasesLost, oldestDueAge, queueDepth } from "./domain/build-job/metrics.js"
+export { jobsClaimed, jobsRetried, oldestDueAge, queueDepth } from "./domain/build-job/metrics.js"
+export { leasesLost } from "./internal/leases.js"
 export { busyWaits, commitBatchSize, transactionMillis } from "./libsql/metrics.js"
 
 const Settings = Schema.Struct({ every: Pause })

@@ -36,6 +36,22 @@ export { PullRequestId } from "./domain/issue-workflow/PullRequest.js"
 export { ProfileRevisionId } from "./domain/profile/Profile.js"
 export { RepositoryProfileRevisionId } from "./domain/profile/RepositoryProfile.js"
 export { RepositoryId } from "./domain/source/Repository.js"
+export {
+  type ClaimedDelivery,
+  defaultDeliveryAttempts,
+  DeliveryFailure,
+  DeliveryFilter,
+  GitHubWebhookDelivery,
+  GitHubWebhookDeliveryId,
+  GitHubWebhookDeliveryStatus,
+  gitHubWebhookDeliveryTransitions,
+  IgnoredDelivery,
+  maxPayloadBytes,
+  RecordDelivery,
+  WebhookLease,
+  WebhookLeaseOutcome
+} from "./domain/source/GitHubWebhookDelivery.js"
+export { GitHubWebhookDeliveryRepo, type GitHubWebhookDeliveryService } from "./domain/source/GitHubWebhookDeliveryRepo.js"
 
 export {
   CreateSandbox,

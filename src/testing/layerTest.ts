@@ -13,12 +13,13 @@ import { SessionRepo } from "../domain/auth/SessionRepo.js"
 import { UserRepo } from "../domain/auth/UserRepo.js"
 import { VerificationRepo } from "../domain/auth/VerificationRepo.js"
 import { IssueWorkflowExecutionRepo } from "../domain/issue-workflow/IssueWorkflowExecutionRepo.js"
+import { GitHubWebhookDeliveryRepo } from "../domain/source/GitHubWebhookDeliveryRepo.js"
 import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
 import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
-export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
+export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | GitHubWebhookDeliveryRepo | IssueWorkflowExecutionRepo | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -66,6 +67,7 @@ const migrate = Effect.gen(function*() {
 export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
   Sandboxes.layer,
   ControlPlaneEvents.layer,
+  GitHubWebhookDeliveryRepo.layer,
   IssueWorkflowExecutionRepo.layer,
   PackageResolutionCacheRepo.layer,
   SessionRepo.layer,

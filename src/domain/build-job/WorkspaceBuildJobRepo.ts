@@ -20,6 +20,7 @@ import type {
   PersistenceError,
   ReferenceNotFound
 } from "../../Errors.js"
+import type { ClaimRequest } from "../../internal/leases.js"
 import type { Page, PageRequest } from "../../internal/page.js"
 import type { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
 import { make } from "./makeWorkspaceBuildJobRepo.js"
@@ -36,11 +37,7 @@ import type {
   WorkspaceBuildJobStatus
 } from "./WorkspaceBuildJob.js"
 
-/** Who claims, and for how long: what is not heard of again within `leaseDuration` may be given to another. */
-export interface ClaimRequest {
-  readonly workerId: string
-  readonly leaseDuration: Duration.DurationInput
-}
+export type { ClaimRequest }
 
 /** What `WorkspaceBuildJobRepo` can do. */
 export interface WorkspaceBuildJobService {

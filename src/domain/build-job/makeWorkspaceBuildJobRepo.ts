@@ -13,8 +13,8 @@ import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
 import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
-import { dueCondition } from "./claim.js"
-import { byIdText, countOf, makeLeases } from "./leases.js"
+import { texts } from "./claim.js"
+import { makeLeases } from "./leases.js"
 import {
   EndedJob,
   EnqueueJob,
@@ -30,7 +30,7 @@ const { input, present, read, unmoved, write } = operations("WorkspaceBuildJobRe
 
 const dueText = `
   SELECT count(*) AS count, min(iif(status = 'queued', available_at, lease_expires_at)) AS oldest
-  FROM oci_image_build_jobs WHERE ${dueCondition} AND attempt_count < max_attempts`
+  FROM oci_image_build_jobs WHERE ${texts.dueCondition} AND attempt_count < max_attempts`
 
 const encodeSpec = Schema.encodeSync(UserWorkspaceSpec)
 
@@ -41,7 +41,9 @@ export const make = Effect.gen(function*() {
   const endedColumns = sql.literal(columnList(EndedJob))
   const ended = yield* rowsOf(EndedJob)
 
-  const byId = (id: string) => jobs.first(sql.unsafe(byIdText, [id]))
+  const { countOf, methods } = makeLeases(sql, jobs)
+
+  const byId = (id: string) => jobs.first(sql.unsafe(texts.byId, [id]))
   const byKey = (key: string) => jobs.first(sql`SELECT ${columns} FROM oci_image_build_jobs WHERE idempotency_key = ${key}`)
 
   const insert = (job: typeof EnqueueJob.Type) =>
@@ -74,7 +76,7 @@ export const make = Effect.gen(function*() {
   const getById = (id: WorkspaceBuildJobId) => Effect.flatMap(byId(id), present(id))
 
   const service: WorkspaceBuildJobService = {
-    ...makeLeases(sql, jobs),
+    ...methods,
 
     enqueue: (request) =>
       input("enqueue", EnqueueJob)(request).pipe(

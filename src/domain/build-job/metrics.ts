@@ -12,12 +12,6 @@ export const jobsRetried = Metric.counter("sealant_db_jobs_retried", {
   description: "Jobs that failed and went back to the queue"
 })
 
-/** Calls under a lease that was not the current one any more. */
-export const leasesLost = Metric.counter("sealant_db_leases_lost", {
-  incremental: true,
-  description: "Calls under a lease that was lost"
-})
-
 /** How many jobs there are, by `status`. */
 export const queueDepth = Metric.gauge("sealant_db_queue_depth", { description: "Jobs by status" })
 

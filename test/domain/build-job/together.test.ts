@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option } from "effect"
 import * as Database from "../../../src/Database.js"
-import { claimTogether } from "../../../src/domain/build-job/together.js"
+import { claimTogether } from "../../../src/internal/together.js"
 import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
 import { claimant, enqueue, layers } from "./support.js"
 

@@ -1,7 +1,7 @@
 /**
  * One statement for callers that claim at the same moment.
  *
- * The slots of a worker wake together, and a claim of thirty jobs costs the database little more than a claim of one.
+ * The slots of a worker wake together, and a claim of thirty rows costs the database little more than a claim of one.
  */
 import { Deferred, Effect, FiberId, Option } from "effect"
 
