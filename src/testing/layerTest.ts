@@ -12,13 +12,13 @@ import { abilitiesOf } from "../libsql/registry.js"
 import { SessionRepo } from "../domain/auth/SessionRepo.js"
 import { UserRepo } from "../domain/auth/UserRepo.js"
 import { VerificationRepo } from "../domain/auth/VerificationRepo.js"
-import { IssueWorkflowExecutionRepo } from "../domain/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
+import * as IssueWorkflows from "../IssueWorkflows.js"
 import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
-export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
+export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflows.Services | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -66,7 +66,7 @@ const migrate = Effect.gen(function*() {
 export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
   Sandboxes.layer,
   ControlPlaneEvents.layer,
-  IssueWorkflowExecutionRepo.layer,
+  IssueWorkflows.layer,
   PackageResolutionCacheRepo.layer,
   SessionRepo.layer,
   UserRepo.layer,
