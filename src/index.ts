@@ -3,6 +3,7 @@
  * over one libSQL database.
  */
 export * as Database from "./Database.js"
+export * as IssueWorkflows from "./IssueWorkflows.js"
 export * as Metrics from "./Metrics.js"
 export * as Migrations from "./Migrations.js"
 export * as Sandboxes from "./Sandboxes.js"
@@ -30,9 +31,6 @@ export { SessionRepo, type SessionService } from "./domain/auth/SessionRepo.js"
 export { UserRepo, type UserService } from "./domain/auth/UserRepo.js"
 export { ConsumeVerification, CreateVerification, Verification, VerificationId } from "./domain/auth/Verification.js"
 export { VerificationRepo, type VerificationService } from "./domain/auth/VerificationRepo.js"
-export { IssueId } from "./domain/issue-workflow/Issue.js"
-export { IssueWorkflowId } from "./domain/issue-workflow/IssueWorkflow.js"
-export { PullRequestId } from "./domain/issue-workflow/PullRequest.js"
 export { ProfileRevisionId } from "./domain/profile/Profile.js"
 export { RepositoryProfileRevisionId } from "./domain/profile/RepositoryProfile.js"
 export { RepositoryId } from "./domain/source/Repository.js"
@@ -107,6 +105,38 @@ export {
 } from "./domain/build-job/WorkspaceBuildJob.js"
 export { type ClaimRequest, WorkspaceBuildJobRepo, type WorkspaceBuildJobService } from "./domain/build-job/WorkspaceBuildJobRepo.js"
 
+export {
+  Issue,
+  IssueFilter,
+  IssueId,
+  IssuePullRequestLink,
+  IssuePullRequestLinkFilter,
+  IssuePullRequestRelation,
+  IssueState,
+  issueTransitions,
+  LinkIssuePullRequest,
+  UpsertIssue
+} from "./domain/issue-workflow/Issue.js"
+export { IssueRepo, type IssueService } from "./domain/issue-workflow/IssueRepo.js"
+export { ByExternalId, ByNumber } from "./domain/issue-workflow/ProviderRow.js"
+export {
+  PullRequest,
+  PullRequestFilter,
+  PullRequestId,
+  PullRequestState,
+  pullRequestTransitions,
+  UpsertPullRequest
+} from "./domain/issue-workflow/PullRequest.js"
+export { PullRequestRepo, type PullRequestService } from "./domain/issue-workflow/PullRequestRepo.js"
+export {
+  CreateIssueWorkflow,
+  IssueWorkflow,
+  IssueWorkflowFilter,
+  IssueWorkflowId,
+  IssueWorkflowStatus,
+  issueWorkflowTransitions
+} from "./domain/issue-workflow/IssueWorkflow.js"
+export { IssueWorkflowRepo, type IssueWorkflowService } from "./domain/issue-workflow/IssueWorkflowRepo.js"
 export {
   CancelExecution,
   CreateExecution,

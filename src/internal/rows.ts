@@ -117,7 +117,8 @@ export const partOf = <A>(model: RowModel<A>, alias: string): (row: Row) => Effe
     columns.every(({ name }) => (row[`${alias}.${name}`] ?? null) === null) ? Effect.succeedNone : decoded(() => Option.some(decode(row)))
 }
 
-const columnName = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+/** The column of a field: `ownerUserId` is `owner_user_id`. */
+export const columnName = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 interface Column {
   readonly name: string

@@ -33,10 +33,10 @@ import {
   executionSummary,
   executionValidationResult
 } from "./executions.js"
+import { issue, issuePullRequestLink, pullRequest, workflow } from "./issues.js"
 import { launch } from "./launches.js"
 import { packageResolution } from "./packageCache.js"
 import {
-  issue,
   profile,
   profileRevision,
   repository,
@@ -60,6 +60,8 @@ export const make = {
   repositoryProfile,
   repositoryProfileRevision,
   issue,
+  pullRequest,
+  issuePullRequestLink,
   sandbox,
   attempt,
   snapshot,
@@ -67,6 +69,7 @@ export const make = {
   buildJob,
   claimedJob,
   launch,
+  workflow,
   execution,
   executionArtifact,
   executionDiffFile,

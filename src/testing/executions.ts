@@ -2,7 +2,7 @@
  * Factories of executions of issue workflows, and of what they report.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, DateTime, Effect } from "effect"
+import { DateTime, Effect } from "effect"
 import { IssueWorkflowExecutionEvent, IssueWorkflowExecutionEventId } from "../domain/issue-workflow/ExecutionEvent.js"
 import {
   IssueWorkflowExecutionArtifact,
@@ -16,32 +16,12 @@ import {
 } from "../domain/issue-workflow/ExecutionReport.js"
 import { IssueWorkflowId } from "../domain/issue-workflow/IssueWorkflow.js"
 import { IssueWorkflowExecution, IssueWorkflowExecutionId } from "../domain/issue-workflow/IssueWorkflowExecution.js"
-import { PullRequestId } from "../domain/issue-workflow/PullRequest.js"
 import { idOrNew } from "../internal/ids.js"
-import { issue, owner, repository } from "./references.js"
-import { asId, ensure, factory, type Given, insert, insertPlain, type Made } from "./rows.js"
+import { pullRequestOf, workflow } from "./issues.js"
+import { owner } from "./references.js"
+import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 import { attempt, sandbox } from "./sandboxes.js"
 import { timesOf } from "./times.js"
-
-/** A workflow on a new issue, of the owner that is given, of a new one if none is. */
-const workflow = (given: { readonly id?: string; readonly ownerUserId?: string } = {}) =>
-  Effect.gen(function*() {
-    const id = yield* idOrNew(asId(IssueWorkflowId, given.id), "wf", IssueWorkflowId.make)
-    const ownerUserId = yield* owner(given.ownerUserId)
-    const { id: issueId, repositoryId } = yield* issue()
-    const now = yield* Clock.currentTimeMillis
-    yield* insertPlain("issue_workflows", { id, issueId, repositoryId, ownerUserId, createdAt: now, updatedAt: now })
-    return id
-  })
-
-/** A pull request of a new repository. */
-const pullRequest = (id: PullRequestId) =>
-  Effect.gen(function*() {
-    const { id: repositoryId } = yield* repository()
-    const now = yield* Clock.currentTimeMillis
-    const branches = { headBranch: "fix", baseBranch: "main" }
-    yield* insertPlain("pull_requests", { id, repositoryId, number: 1, title: id, ...branches, createdAt: now, updatedAt: now })
-  })
 
 /** The owner of a row, where it is there and has one. */
 const ownerOf = (table: string, id: string | undefined) =>
@@ -66,7 +46,7 @@ export const execution = (given: Given<IssueWorkflowExecution> = {}): Made<Issue
     ]
     const ofOwner = { ownerUserId: yield* owner(known) }
     yield* ensure("issue_workflows", given.issueWorkflowId, (id) => workflow({ id, ...ofOwner }))
-    const issueWorkflowId = asId(IssueWorkflowId, given.issueWorkflowId) ?? (yield* workflow(ofOwner))
+    const issueWorkflowId = asId(IssueWorkflowId, given.issueWorkflowId) ?? (yield* workflow(ofOwner)).id
     yield* ensure("sandboxes", given.sandboxId, (id) => sandbox({ id, ...ofOwner }))
     yield* ensure("sandbox_attempts", given.sandboxAttemptId, (id) => attempt({ id, ...ofOwner }))
     if (given.requestedByUserId !== undefined) yield* owner(given.requestedByUserId)
@@ -188,8 +168,7 @@ export const executionPullRequestLink = (
 ): Made<IssueWorkflowExecutionPullRequestLink> =>
   Effect.gen(function*() {
     const executionId = yield* executionOf(given.executionId)
-    const pullRequestId = yield* idOrNew(asId(PullRequestId, given.pullRequestId), "pr", PullRequestId.make)
-    yield* ensure("pull_requests", pullRequestId, () => pullRequest(pullRequestId))
+    const pullRequestId = yield* pullRequestOf(given.pullRequestId)
     return yield* insert("issue_workflow_execution_pull_request_links", IssueWorkflowExecutionPullRequestLink, {
       relation: "created",
       linkedAt: yield* DateTime.now,

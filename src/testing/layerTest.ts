@@ -16,10 +16,12 @@ import { IssueWorkflowExecutionRepo } from "../domain/issue-workflow/IssueWorkfl
 import { GitHubWebhookDeliveryRepo } from "../domain/source/GitHubWebhookDeliveryRepo.js"
 import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
+import * as IssueWorkflows from "../IssueWorkflows.js"
 import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
 export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | GitHubWebhookDeliveryRepo | IssueWorkflowExecutionRepo | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
+export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflows.Services | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -69,6 +71,7 @@ export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
   ControlPlaneEvents.layer,
   GitHubWebhookDeliveryRepo.layer,
   IssueWorkflowExecutionRepo.layer,
+  IssueWorkflows.layer,
   PackageResolutionCacheRepo.layer,
   SessionRepo.layer,
   UserRepo.layer,

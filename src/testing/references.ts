@@ -5,7 +5,6 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect } from "effect"
 import { UserId } from "../domain/auth/User.js"
-import { IssueId } from "../domain/issue-workflow/Issue.js"
 import { ProfileRevisionId } from "../domain/profile/Profile.js"
 import { RepositoryProfileRevisionId } from "../domain/profile/RepositoryProfile.js"
 import { RepositoryId } from "../domain/source/Repository.js"
@@ -87,19 +86,6 @@ export const repositoryProfileRevision = (
     return row
   }).pipe(factory("repositoryProfileRevision"))
 
-/** An issue of a repository, with the next number there. */
-export const issue = (
-  given: { readonly id?: string; readonly repositoryId?: string; readonly number?: number; readonly title?: string } = {}
-) =>
-  Effect.gen(function*() {
-    const { id, now } = yield* identity(given.id, "issue", IssueId.make)
-    const repositoryId = yield* repositoryOf(given.repositoryId)
-    const number = given.number ?? (yield* next("issues", "number", "repository_id", repositoryId))
-    const row = { title: id, ...given, id, repositoryId, number }
-    yield* insertPlain("issues", { ...row, createdAt: now, updatedAt: now })
-    return row
-  }).pipe(factory("issue"))
-
 /** The user of this id, made when missing; a new one when none is given. */
 export const owner = (given: string | undefined) =>
   Effect.gen(function*() {
@@ -108,14 +94,14 @@ export const owner = (given: string | undefined) =>
   })
 
 /** The repository of this id, made when missing; a new one when none is given. */
-const repositoryOf = (given: string | undefined) =>
+export const repositoryOf = (given: string | undefined) =>
   Effect.gen(function*() {
     yield* ensure("repositories", given, (id) => repository({ id }))
     return given === undefined ? (yield* repository()).id : RepositoryId.make(given)
   })
 
 /** The number after the highest among the rows of one parent. */
-const next = (table: string, column: string, parentColumn: string, parent: string) =>
+export const next = (table: string, column: string, parentColumn: string, parent: string) =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     const [row] = yield* sql<{ readonly number: number }>`

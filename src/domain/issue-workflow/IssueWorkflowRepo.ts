@@ -1,0 +1,95 @@
+/**
+ * Workflows, over the table `issue_workflows`.
+ *
+ * What it guarantees:
+ * - An issue has at most one workflow that is active and not put away, whoever begins one at the same time.
+ * - A workflow ends once: the first end stands, a repeat of it changes nothing, another one is refused.
+ * - What is another owner's counts as not there. A workflow whose owner was deleted is nobody's: no owner sees it.
+ */
+import type { SqlClient } from "@effect/sql"
+import { Context, Layer } from "effect"
+import type { Effect, Option, Stream } from "effect"
+import type {
+  AlreadyExists,
+  InvalidInput,
+  InvalidTransition,
+  NotFound,
+  PersistenceError,
+  ReferenceNotFound
+} from "../../Errors.js"
+import type { Page, PageRequest } from "../../internal/page.js"
+import type { UserId } from "../auth/User.js"
+import type { CreateIssueWorkflow, IssueWorkflow, IssueWorkflowFilter, IssueWorkflowId } from "./IssueWorkflow.js"
+import { make } from "./makeIssueWorkflowRepo.js"
+
+/** What `IssueWorkflowRepo` can do. */
+export interface IssueWorkflowService {
+  /**
+   * Begins a workflow on an issue, in the repository where the issue is, with a new id when none is given.
+   *
+   * Fails with `AlreadyExists` when the issue has an active workflow (`issue_workflows.issue_id`) or the given id is
+   * taken (`issue_workflows.id`), with `ReferenceNotFound` that names the field when the issue, the owner or the requester
+   * is not there, or the given repository is not the issue's, with `InvalidInput` for a field out of shape.
+   */
+  readonly create: (
+    workflow: typeof CreateIssueWorkflow.Encoded
+  ) => Effect.Effect<IssueWorkflow, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
+
+  /** The workflow, if it is there. */
+  readonly findById: (id: IssueWorkflowId) => Effect.Effect<Option.Option<IssueWorkflow>, PersistenceError>
+
+  /** The workflow. Fails with `NotFound`. */
+  readonly getById: (id: IssueWorkflowId) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
+
+  /** The workflow of this owner. Fails with `NotFound`, also when it is another owner's, or nobody's. */
+  readonly getForOwner: (
+    request: { readonly ownerUserId: UserId; readonly id: IssueWorkflowId }
+  ) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
+
+  /**
+   * The workflows that match, newest first.
+   *
+   * Fails with `InvalidInput` for a foreign cursor, a limit out of range, an unknown status, or an owner that is
+   * `undefined`.
+   */
+  readonly list: (
+    request: PageRequest & typeof IssueWorkflowFilter.Encoded
+  ) => Effect.Effect<Page<IssueWorkflow>, InvalidInput | PersistenceError>
+
+  /** All that `list` would give, read page by page as it is taken. Fails as `list` does. */
+  readonly stream: (
+    filter: typeof IssueWorkflowFilter.Encoded
+  ) => Stream.Stream<IssueWorkflow, InvalidInput | PersistenceError>
+
+  /**
+   * active → completed. A workflow that is completed is returned as it is. Fails with `NotFound`, with
+   * `InvalidTransition` when it has ended otherwise.
+   */
+  readonly complete: (id: IssueWorkflowId) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
+
+  /** active → failed. In all else as `complete`. */
+  readonly fail: (id: IssueWorkflowId) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
+
+  /** active → cancelled. In all else as `complete`. */
+  readonly cancel: (id: IssueWorkflowId) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
+
+  /**
+   * Puts the workflow away, whatever its status: lists leave it out, and the issue is free for another. One that is put
+   * away already is returned as it is. Fails with `NotFound`.
+   */
+  readonly archive: (id: IssueWorkflowId) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
+
+  /**
+   * Takes back `archive`. A workflow that is not put away is returned as it is. Fails with `NotFound`, with
+   * `AlreadyExists` (`issue_workflows.issue_id`) when it is active and so is another of its issue by now.
+   */
+  readonly restore: (id: IssueWorkflowId) => Effect.Effect<IssueWorkflow, NotFound | AlreadyExists | PersistenceError>
+}
+
+export class IssueWorkflowRepo extends Context.Tag("@sealant/db/IssueWorkflowRepo")<
+  IssueWorkflowRepo,
+  IssueWorkflowService
+>() {
+  /** The workflows over `SqlClient`. */
+  static readonly layer: Layer.Layer<IssueWorkflowRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
+}

@@ -1,0 +1,141 @@
+/**
+ * The statements and rules of `IssueWorkflowRepo`.
+ */
+import { SqlClient } from "@effect/sql"
+import { Clock, Effect, Option } from "effect"
+import { ReferenceNotFound } from "../../Errors.js"
+import { idOrNew } from "../../internal/ids.js"
+import { conditionsOf, walk, walksByStatus } from "../../internal/lists.js"
+import * as Page from "../../internal/page.js"
+import { operations } from "../../internal/query.js"
+import { nameMissing } from "../../internal/references.js"
+import { columnList, rowsOf } from "../../internal/rows.js"
+import {
+  CreateIssueWorkflow,
+  IssueWorkflow,
+  IssueWorkflowFilter,
+  IssueWorkflowId,
+  type IssueWorkflowStatus,
+  issueWorkflowTransitions
+} from "./IssueWorkflow.js"
+import type { IssueWorkflowService } from "./IssueWorkflowRepo.js"
+
+const { input, present, read, unmoved, write } = operations("IssueWorkflowRepo", "IssueWorkflow")
+
+export const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(IssueWorkflow))
+  const workflows = yield* rowsOf(IssueWorkflow)
+  const { along, aside, asideIn } = conditionsOf(sql)
+
+  const byId = (id: IssueWorkflowId) => workflows.first(sql`SELECT ${columns} FROM issue_workflows WHERE id = ${id}`)
+
+  const getById = (id: IssueWorkflowId) => Effect.flatMap(byId(id), present(id))
+
+  const insert = (workflow: typeof CreateIssueWorkflow.Type) =>
+    Effect.gen(function*() {
+      const { issueId, ownerUserId = null, repositoryId = null, requestedByUserId = null } = workflow
+      const id = yield* idOrNew(workflow.id, "wf", IssueWorkflowId.make)
+      const now = yield* Clock.currentTimeMillis
+      const created = yield* workflows.first(sql`
+        INSERT INTO issue_workflows (id, issue_id, repository_id, owner_user_id, status, requested_by_user_id, created_at, updated_at)
+        SELECT ${id}, id, repository_id, ${ownerUserId}, 'active', ${requestedByUserId}, ${now}, ${now}
+        FROM issues WHERE id = ${issueId} AND repository_id = coalesce(${repositoryId}, repository_id)
+        RETURNING ${columns}`)
+      if (Option.isSome(created)) return created.value
+      const issue = yield* sql`SELECT 1 FROM issues WHERE id = ${issueId}`
+      return yield* new ReferenceNotFound({ entity: "IssueWorkflow", reference: issue.length === 0 ? "issueId" : "repositoryId" })
+    })
+
+  /** An issue has few workflows; an owner's index comes before a repository's, so that a popular one slows nobody's list. */
+  const walksOf = ({ includeArchived, issueId, ownerUserId, repositoryId, statuses }: typeof IssueWorkflowFilter.Type) => {
+    const live = includeArchived ? [] : [sql`+archived_at IS NULL`]
+    if (issueId !== undefined) {
+      return [[
+        ...along("issue_id", issueId),
+        ...aside("owner_user_id", ownerUserId),
+        ...aside("repository_id", repositoryId),
+        ...asideIn("status", statuses),
+        ...live
+      ]]
+    }
+    return walksByStatus(
+      sql,
+      statuses,
+      ownerUserId === undefined
+        ? [...along("repository_id", repositoryId), ...live]
+        : [...along("owner_user_id", ownerUserId), ...aside("repository_id", repositoryId), ...live]
+    )
+  }
+
+  const list: IssueWorkflowService["list"] = (request) =>
+    Effect.gen(function*() {
+      const filter = yield* input("list", IssueWorkflowFilter)(request)
+      const start = yield* Page.start("IssueWorkflowRepo.list", request)
+      const rows = filter.statuses?.length === 0
+        ? []
+        : yield* workflows.all(walk(sql, { columns, table: "issue_workflows" }, walksOf(filter), start))
+      return Page.make(rows, start, (workflow) => [workflow.createdAt, workflow.id])
+    }).pipe(read("list"))
+
+  /** Ends a workflow, or says why it did not end so. */
+  const end = (method: string, to: IssueWorkflowStatus) => (id: IssueWorkflowId) =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const moved = yield* workflows.first(sql`
+        UPDATE issue_workflows SET status = ${to}, updated_at = ${now}
+        WHERE id = ${id} AND ${sql.in("status", issueWorkflowTransitions.sources(to))}
+        RETURNING ${columns}`)
+      return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(getById(id), unmoved(id, to))
+    }).pipe(read(method, { "workflow.id": id }))
+
+  const service: IssueWorkflowService = {
+    create: (request) =>
+      input("create", CreateIssueWorkflow)(request).pipe(
+        Effect.flatMap(insert),
+        write("create", ["AlreadyExists", "ReferenceNotFound"]),
+        Effect.catchTag("ReferenceNotFound", nameMissing(sql, [
+          { field: "ownerUserId", table: "user", id: Option.fromNullable(request.ownerUserId) },
+          { field: "requestedByUserId", table: "user", id: Option.fromNullable(request.requestedByUserId) }
+        ]))
+      ),
+
+    findById: (id) => byId(id).pipe(read("findById", { "workflow.id": id })),
+
+    getById: (id) => getById(id).pipe(read("getById", { "workflow.id": id })),
+
+    getForOwner: ({ id, ownerUserId }) =>
+      workflows.first(sql`SELECT ${columns} FROM issue_workflows WHERE id = ${id} AND owner_user_id = ${ownerUserId}`).pipe(
+        Effect.flatMap(present(id)),
+        read("getForOwner", { "workflow.id": id, "user.id": ownerUserId })
+      ),
+
+    list,
+
+    stream: (filter) => Page.stream((page) => list({ ...filter, ...page })),
+
+    complete: end("complete", "completed"),
+
+    fail: end("fail", "failed"),
+
+    cancel: end("cancel", "cancelled"),
+
+    archive: (id) =>
+      Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        return yield* workflows.first(sql`
+          UPDATE issue_workflows SET
+            archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
+          WHERE id = ${id} RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
+      }).pipe(read("archive", { "workflow.id": id })),
+
+    restore: (id) =>
+      Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        return yield* workflows.first(sql`
+          UPDATE issue_workflows SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
+          WHERE id = ${id} RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
+      }).pipe(write("restore", ["AlreadyExists"], { "workflow.id": id }))
+  }
+  return service
+})

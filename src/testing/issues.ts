@@ -1,0 +1,117 @@
+/**
+ * Factories of issues, pull requests, and the workflows that work on issues.
+ */
+import { SqlClient } from "@effect/sql"
+import { DateTime, Effect } from "effect"
+import { Issue, IssueId, IssuePullRequestLink } from "../domain/issue-workflow/Issue.js"
+import { IssueWorkflow, IssueWorkflowId } from "../domain/issue-workflow/IssueWorkflow.js"
+import { PullRequest, PullRequestId } from "../domain/issue-workflow/PullRequest.js"
+import { idOrNew } from "../internal/ids.js"
+import { next, owner, repositoryOf } from "./references.js"
+import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
+
+const users = (given: ReadonlyArray<string | undefined>) =>
+  Effect.forEach(given.flatMap((id) => id ?? []), owner, { discard: true })
+
+/** An open issue of a repository, with the next number there. Its title is made from the id. */
+export const issue = (given: Given<Issue> = {}): Made<Issue> =>
+  Effect.gen(function*() {
+    const id = yield* idOrNew(asId(IssueId, given.id), "issue", IssueId.make)
+    const repositoryId = yield* repositoryOf(given.repositoryId)
+    yield* users([given.authorUserId, given.assigneeUserId])
+    const now = given.createdAt ?? (yield* DateTime.now)
+    return yield* insert("issues", Issue, {
+      provider: "github",
+      number: given.number ?? (yield* next("issues", "number", "repository_id", repositoryId)),
+      title: id,
+      state: "open",
+      openedAt: now,
+      ...(given.state === "closed" ? { closedAt: now } : {}),
+      createdAt: now,
+      updatedAt: now,
+      ...given,
+      id,
+      repositoryId
+    })
+  }).pipe(factory("issue"))
+
+/** A pull request of a repository in the state that is given, `draft` if none is, with the next number there. */
+export const pullRequest = (given: Given<PullRequest> = {}): Made<PullRequest> =>
+  Effect.gen(function*() {
+    const id = yield* idOrNew(asId(PullRequestId, given.id), "pr", PullRequestId.make)
+    const repositoryId = yield* repositoryOf(given.repositoryId)
+    yield* users([given.authorUserId])
+    const now = given.createdAt ?? (yield* DateTime.now)
+    return yield* insert("pull_requests", PullRequest, {
+      provider: "github",
+      number: given.number ?? (yield* next("pull_requests", "number", "repository_id", repositoryId)),
+      title: id,
+      state: "draft",
+      headBranch: "fix",
+      baseBranch: "main",
+      openedAt: now,
+      ...(given.state === "merged" ? { mergedAt: now } : {}),
+      ...(given.state === "merged" || given.state === "closed" ? { closedAt: now } : {}),
+      createdAt: now,
+      updatedAt: now,
+      ...given,
+      id,
+      repositoryId
+    })
+  }).pipe(factory("pullRequest"))
+
+/** That a pull request, a new one if none is given, fixes an issue, a new one if none is given. */
+export const issuePullRequestLink = (given: Given<IssuePullRequestLink> = {}): Made<IssuePullRequestLink> =>
+  Effect.gen(function*() {
+    const issueId = yield* issueOf(given.issueId)
+    const pullRequestId = yield* pullRequestOf(given.pullRequestId)
+    return yield* insert("issue_pull_request_links", IssuePullRequestLink, {
+      relation: "fixes",
+      linkedAt: yield* DateTime.now,
+      ...given,
+      issueId,
+      pullRequestId
+    })
+  }).pipe(factory("issuePullRequestLink"))
+
+/** An active workflow on an issue, on a new one if none is given, of the owner that is given, of a new one if none is. */
+export const workflow = (given: Given<IssueWorkflow> = {}): Made<IssueWorkflow> =>
+  Effect.gen(function*() {
+    const id = yield* idOrNew(asId(IssueWorkflowId, given.id), "wf", IssueWorkflowId.make)
+    const ownerUserId = yield* owner(given.ownerUserId)
+    yield* users([given.requestedByUserId])
+    const issueId = yield* issueOf(given.issueId, given.repositoryId)
+    const now = given.createdAt ?? (yield* DateTime.now)
+    return yield* insert("issue_workflows", IssueWorkflow, {
+      status: "active",
+      repositoryId: yield* repositoryOfIssue(issueId),
+      createdAt: now,
+      updatedAt: now,
+      ...given,
+      id,
+      issueId,
+      ownerUserId
+    })
+  }).pipe(factory("workflow"))
+
+/** The issue of this id, made when missing; a new one when none is given. */
+const issueOf = (given: string | undefined, repositoryId?: string) =>
+  Effect.gen(function*() {
+    const ofRepository = repositoryId === undefined ? {} : { repositoryId }
+    yield* ensure("issues", given, (id) => issue({ id, ...ofRepository }))
+    return given === undefined ? (yield* issue(ofRepository)).id : IssueId.make(given)
+  })
+
+/** The pull request of this id, made when missing; a new one when none is given. */
+export const pullRequestOf = (given: string | undefined) =>
+  Effect.gen(function*() {
+    yield* ensure("pull_requests", given, (id) => pullRequest({ id }))
+    return given === undefined ? (yield* pullRequest()).id : PullRequestId.make(given)
+  })
+
+const repositoryOfIssue = (issueId: IssueId) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const [row] = yield* sql<{ readonly repositoryId: string }>`SELECT repository_id AS "repositoryId" FROM issues WHERE id = ${issueId}`
+    return row?.repositoryId ?? (yield* Effect.dieMessage("an issue that was just made is gone"))
+  })
