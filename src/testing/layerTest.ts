@@ -12,16 +12,12 @@ import { abilitiesOf } from "../libsql/registry.js"
 import { SessionRepo } from "../domain/auth/SessionRepo.js"
 import { UserRepo } from "../domain/auth/UserRepo.js"
 import { VerificationRepo } from "../domain/auth/VerificationRepo.js"
-import { IssueWorkflowExecutionRepo } from "../domain/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { GitHubWebhookDeliveryRepo } from "../domain/source/GitHubWebhookDeliveryRepo.js"
 import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
 import * as IssueWorkflows from "../IssueWorkflows.js"
 import * as Sandboxes from "../Sandboxes.js"
 
-/** What `layerTest` gives. */
-export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | GitHubWebhookDeliveryRepo | IssueWorkflowExecutionRepo | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
-export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflows.Services | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -45,6 +41,20 @@ const migrate = Effect.gen(function*() {
   }))
 }).pipe(Effect.withTracerEnabled(false), Effect.orDie)
 
+const services = Layer.mergeAll(
+  Sandboxes.layer,
+  ControlPlaneEvents.layer,
+  GitHubWebhookDeliveryRepo.layer,
+  IssueWorkflows.layer,
+  PackageResolutionCacheRepo.layer,
+  SessionRepo.layer,
+  UserRepo.layer,
+  VerificationRepo.layer
+)
+
+/** What `layerTest` gives. */
+export type TestServices = Database.Services | Layer.Layer.Success<typeof services>
+
 /**
  * All services on an empty database in memory: the real engine and the real schema, ready in milliseconds, a new one
  * each time the layer is built. `Effect.provide(layerTest)` in each test gives each its own; one `it.layer(layerTest)`
@@ -66,17 +76,7 @@ const migrate = Effect.gen(function*() {
  *   }).pipe(Effect.provide(layerTest)))
  * ```
  */
-export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
-  Sandboxes.layer,
-  ControlPlaneEvents.layer,
-  GitHubWebhookDeliveryRepo.layer,
-  IssueWorkflowExecutionRepo.layer,
-  IssueWorkflows.layer,
-  PackageResolutionCacheRepo.layer,
-  SessionRepo.layer,
-  UserRepo.layer,
-  VerificationRepo.layer
-).pipe(
+export const layerTest: Layer.Layer<TestServices> = services.pipe(
   Layer.provideMerge(Layer.effectDiscard(migrate)),
   Layer.provideMerge(Database.layerMemory)
 )

@@ -118,7 +118,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const { id } = yield* repo.create({ issueId: yield* issue(1) })
         const outcomes = yield* Effect.forEach(
           Array.from({ length: 30 }, (_, index) => index % 3),
-          (which) => Effect.map(tagOf([repo.complete, repo.fail, repo.cancel][which]?.(id) ?? Effect.void), (tag) => [which, tag] as const),
+          (which) => Effect.map(tagOf([repo.complete, repo.fail, repo.cancel][which]?.(id) ?? Effect.die(which)), (tag) => [which, tag] as const),
           { concurrency: "unbounded" }
         )
         const { status } = yield* repo.getById(id)
