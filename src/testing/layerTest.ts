@@ -3,7 +3,7 @@
  * time.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Effect, Layer } from "effect"
+import { Clock, Effect, Layer, Redacted } from "effect"
 import { migrations as record } from "../../migrations/index.js"
 import * as Database from "../Database.js"
 import { createLedger } from "../internal/migrationLedger.js"
@@ -14,11 +14,14 @@ import { UserRepo } from "../domain/auth/UserRepo.js"
 import { VerificationRepo } from "../domain/auth/VerificationRepo.js"
 import { IssueWorkflowExecutionRepo } from "../domain/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
+import { KeyRing } from "../domain/secret/KeyRing.js"
+import { SecretRepo } from "../domain/secret/SecretRepo.js"
+import { SecretVault } from "../domain/secret/SecretVault.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
 import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
-export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
+export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | KeyRing | PackageResolutionCacheRepo | SecretRepo | SecretVault | SessionRepo | UserRepo | VerificationRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -41,6 +44,9 @@ const migrate = Effect.gen(function*() {
       SELECT value ->> 'id', value ->> 'label', value ->> 'checksum', ${now} FROM json_each(${applied})`
   }))
 }).pipe(Effect.withTracerEnabled(false), Effect.orDie)
+
+// A key that everybody knows, of the length that keys have.
+const testKeys = Layer.orDie(KeyRing.layer([{ id: "test", key: Redacted.make(new Uint8Array(32).fill(1)) }]))
 
 /**
  * All services on an empty database in memory: the real engine and the real schema, ready in milliseconds, a new one
@@ -68,10 +74,13 @@ export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
   ControlPlaneEvents.layer,
   IssueWorkflowExecutionRepo.layer,
   PackageResolutionCacheRepo.layer,
+  SecretRepo.layer,
+  SecretVault.layer,
   SessionRepo.layer,
   UserRepo.layer,
   VerificationRepo.layer
 ).pipe(
+  Layer.provideMerge(testKeys),
   Layer.provideMerge(Layer.effectDiscard(migrate)),
   Layer.provideMerge(Database.layerMemory)
 )
