@@ -173,6 +173,8 @@ export {
 } from "./domain/secret/Secret.js"
 export { SecretRepo, type SecretRepoService } from "./domain/secret/SecretRepo.js"
 export { SecretVault, type SecretVaultService } from "./domain/secret/SecretVault.js"
+export { CreateSshKey, SshKey, SshKeyFilter, SshKeyId } from "./domain/secret/SshKey.js"
+export { SshKeyRepo, type SshKeyService } from "./domain/secret/SshKeyRepo.js"
 
 export {
   PackageCacheQuery,

@@ -17,11 +17,12 @@ import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResol
 import { KeyRing } from "../domain/secret/KeyRing.js"
 import { SecretRepo } from "../domain/secret/SecretRepo.js"
 import { SecretVault } from "../domain/secret/SecretVault.js"
+import { SshKeyRepo } from "../domain/secret/SshKeyRepo.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
 import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
-export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | KeyRing | PackageResolutionCacheRepo | SecretRepo | SecretVault | SessionRepo | UserRepo | VerificationRepo
+export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | KeyRing | PackageResolutionCacheRepo | SecretRepo | SecretVault | SessionRepo | SshKeyRepo | UserRepo | VerificationRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -77,6 +78,7 @@ export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
   SecretRepo.layer,
   SecretVault.layer,
   SessionRepo.layer,
+  SshKeyRepo.layer,
   UserRepo.layer,
   VerificationRepo.layer
 ).pipe(
