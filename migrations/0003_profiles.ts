@@ -11,6 +11,8 @@ export default `
 CREATE TABLE encryption_keys (
   id TEXT PRIMARY KEY NOT NULL CONSTRAINT encryption_keys_id CHECK (id <> ''),
   status TEXT NOT NULL CONSTRAINT encryption_keys_status CHECK (status IN ('active', 'inactive', 'retired')),
+  -- Tells whether a process holds the same key under this id; NULL until one that holds it has used it.
+  key_check TEXT CONSTRAINT encryption_keys_key_check CHECK (key_check <> ''),
   created_at INTEGER NOT NULL,
   activated_at INTEGER,
   retired_at INTEGER,
@@ -21,6 +23,27 @@ CREATE TABLE encryption_keys (
 ) STRICT;
 
 CREATE UNIQUE INDEX encryption_keys_active_idx ON encryption_keys (status) WHERE status = 'active';
+
+CREATE TRIGGER encryption_keys_status_transition BEFORE UPDATE OF status ON encryption_keys
+WHEN OLD.status <> NEW.status AND NOT (
+  (OLD.status = 'active' AND NEW.status = 'inactive') OR
+  (OLD.status = 'inactive' AND NEW.status IN ('active', 'retired'))
+)
+BEGIN
+  SELECT RAISE(ABORT, 'invalid transition: encryption_keys.status');
+END;
+
+-- Another key under the same name would open nothing of what is there. A name that was retired stays taken.
+CREATE TRIGGER encryption_keys_identity_immutable BEFORE UPDATE OF id, key_check ON encryption_keys
+WHEN NEW.id <> OLD.id OR (OLD.key_check IS NOT NULL AND NEW.key_check IS NOT OLD.key_check)
+BEGIN
+  SELECT RAISE(ABORT, 'encryption_keys: the identity of a key is immutable');
+END;
+
+CREATE TRIGGER encryption_keys_retired_stays BEFORE DELETE ON encryption_keys WHEN OLD.status = 'retired'
+BEGIN
+  SELECT RAISE(ABORT, 'encryption_keys: a retired key stays');
+END;
 
 CREATE TABLE secrets (
   id TEXT PRIMARY KEY NOT NULL CONSTRAINT secrets_id CHECK (id <> ''),

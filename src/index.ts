@@ -187,6 +187,42 @@ export {
 } from "./domain/issue-workflow/IssueWorkflowExecutionRepo.js"
 
 export {
+  EncryptionKey,
+  EncryptionKeyId,
+  EncryptionKeyStatus,
+  encryptionKeyTransitions,
+  type KeyRotation,
+  type KeyStatus,
+  RotateKeys
+} from "./domain/secret/EncryptionKey.js"
+export {
+  EncryptionKeyInUse,
+  EncryptionKeyProblem,
+  EncryptionKeyUnavailable,
+  SecretInUse,
+  SecretUnreadable
+} from "./domain/secret/errors.js"
+export { type GivenKey, KeyRing, KeyRingConfigError, type KeyRingService, type RingKey } from "./domain/secret/KeyRing.js"
+export {
+  CreateSecret,
+  maxSecretBytes,
+  PutSecret,
+  RevealSecret,
+  Secret,
+  SecretFilter,
+  SecretId,
+  SecretValue,
+  SecretVersion,
+  SecretVersionId,
+  SecretVersionMetadata,
+  SecretVersionNumber
+} from "./domain/secret/Secret.js"
+export { SecretRepo, type SecretRepoService } from "./domain/secret/SecretRepo.js"
+export { SecretVault, type SecretVaultService } from "./domain/secret/SecretVault.js"
+export { CreateSshKey, SshKey, SshKeyFilter, SshKeyId } from "./domain/secret/SshKey.js"
+export { SshKeyRepo, type SshKeyService } from "./domain/secret/SshKeyRepo.js"
+
+export {
   PackageCacheQuery,
   PackageResolutionCacheEntry,
   PackageResolutionKey,

@@ -10,6 +10,8 @@ export interface Reference {
   readonly field: string
   readonly table: string
   readonly id: Option.Option<string>
+  /** Whose it must be, where a foreign key asks for that. A row of another owner counts as not there. */
+  readonly ownerUserId?: string
   /** What the trigger says that refuses a row of another owner. The caller gets the field, as if no such row were there. */
   readonly rule?: string
 }
@@ -24,9 +26,10 @@ export const nameMissing = (sql: SqlClient.SqlClient, references: ReadonlyArray<
     const refused = references.find(({ rule }) => rule === error.reference)
     if (refused !== undefined) return yield* new ReferenceNotFound({ entity: error.entity, reference: refused.field })
     if (error.reference !== "unknown") return yield* Effect.fail(error)
-    for (const { field, id, table } of references) {
+    for (const { field, id, ownerUserId, table } of references) {
       if (Option.isNone(id)) continue
-      const found = yield* sql`SELECT 1 FROM ${sql(table)} WHERE id = ${id.value}`.pipe(Effect.orElseSucceed(() => [true]))
+      const ofOwner = ownerUserId === undefined ? sql`` : sql`AND owner_user_id = ${ownerUserId}`
+      const found = yield* sql`SELECT 1 FROM ${sql(table)} WHERE id = ${id.value} ${ofOwner}`.pipe(Effect.orElseSucceed(() => [true]))
       if (found.length === 0) return yield* new ReferenceNotFound({ entity: error.entity, reference: field })
     }
     return yield* Effect.fail(error)

@@ -3,7 +3,7 @@
  * time.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Effect, Layer } from "effect"
+import { Clock, Effect, Layer, Redacted } from "effect"
 import { migrations as record } from "../../migrations/index.js"
 import * as Database from "../Database.js"
 import { createLedger } from "../internal/migrationLedger.js"
@@ -14,10 +14,16 @@ import { UserRepo } from "../domain/auth/UserRepo.js"
 import { VerificationRepo } from "../domain/auth/VerificationRepo.js"
 import { GitHubWebhookDeliveryRepo } from "../domain/source/GitHubWebhookDeliveryRepo.js"
 import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
+import { KeyRing } from "../domain/secret/KeyRing.js"
+import { SecretRepo } from "../domain/secret/SecretRepo.js"
+import { SecretVault } from "../domain/secret/SecretVault.js"
+import { SshKeyRepo } from "../domain/secret/SshKeyRepo.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
 import * as IssueWorkflows from "../IssueWorkflows.js"
 import * as Sandboxes from "../Sandboxes.js"
 
+/** What `layerTest` gives. */
+export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | KeyRing | PackageResolutionCacheRepo | SecretRepo | SecretVault | SessionRepo | SshKeyRepo | UserRepo | VerificationRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -54,6 +60,8 @@ const services = Layer.mergeAll(
 
 /** What `layerTest` gives. */
 export type TestServices = Database.Services | Layer.Layer.Success<typeof services>
+// A key that everybody knows, of the length that keys have.
+const testKeys = Layer.orDie(KeyRing.layer([{ id: "test", key: Redacted.make(new Uint8Array(32).fill(1)) }]))
 
 /**
  * All services on an empty database in memory: the real engine and the real schema, ready in milliseconds, a new one
@@ -77,6 +85,19 @@ export type TestServices = Database.Services | Layer.Layer.Success<typeof servic
  * ```
  */
 export const layerTest: Layer.Layer<TestServices> = services.pipe(
+export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
+  Sandboxes.layer,
+  ControlPlaneEvents.layer,
+  IssueWorkflowExecutionRepo.layer,
+  PackageResolutionCacheRepo.layer,
+  SecretRepo.layer,
+  SecretVault.layer,
+  SessionRepo.layer,
+  SshKeyRepo.layer,
+  UserRepo.layer,
+  VerificationRepo.layer
+).pipe(
+  Layer.provideMerge(testKeys),
   Layer.provideMerge(Layer.effectDiscard(migrate)),
   Layer.provideMerge(Database.layerMemory)
 )

@@ -1,0 +1,128 @@
+/**
+ * How a value is encrypted: under a data key of its own, which is wrapped by a key of the ring. docs/encryption.md has
+ * the format, and why it is so.
+ *
+ * Nothing here says why something does not open.
+ */
+import { Option } from "effect"
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto"
+
+/** What a value is the value of. It opens as nothing else. */
+export interface Identity {
+  readonly ownerUserId: string
+  readonly secretId: string
+  readonly versionId: string
+  readonly version: number
+}
+
+/** A key of the ring, with its bytes. */
+export interface WrappingKey {
+  readonly id: string
+  readonly bytes: Uint8Array
+}
+
+/** A value as it is stored: both in base64. */
+export interface Sealed {
+  readonly encryptedValue: string
+  readonly wrappedDataKey: string
+}
+
+/** Where random bytes come from. */
+export type RandomBytes = (length: number) => Uint8Array
+
+const algorithm = "aes-256-gcm"
+const formatVersion = 1
+const keyBytes = 32
+const nonceBytes = 12
+const tagBytes = 16
+
+const valueLabel = "sealant/secret-value"
+const dataKeyLabel = "sealant/data-key"
+const keyCheckLabel = "sealant/key-check"
+
+/** Each field after its length: no two lists of fields have the same bytes. */
+const fieldsOf = (...fields: ReadonlyArray<string>): Buffer =>
+  Buffer.concat(fields.flatMap((field) => {
+    const bytes = Buffer.from(field, "utf8")
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(bytes.length)
+    return [length, bytes]
+  }))
+
+const identityFields = ({ ownerUserId, secretId, version, versionId }: Identity) =>
+  [ownerUserId, secretId, versionId, String(version)] as const
+
+const valueContext = (identity: Identity) => fieldsOf(valueLabel, String(formatVersion), ...identityFields(identity))
+
+const dataKeyContext = (keyId: string, identity: Identity) =>
+  fieldsOf(dataKeyLabel, String(formatVersion), keyId, ...identityFields(identity))
+
+/** version, nonce, ciphertext, tag. */
+const encrypt = (key: Uint8Array, plain: Uint8Array, context: Buffer, random: RandomBytes): string => {
+  const nonce = random(nonceBytes)
+  const cipher = createCipheriv(algorithm, key, nonce, { authTagLength: tagBytes }).setAAD(context)
+  const encrypted = [cipher.update(plain), cipher.final()]
+  return Buffer.concat([Uint8Array.of(formatVersion), nonce, ...encrypted, cipher.getAuthTag()]).toString("base64")
+}
+
+const decrypt = (key: Uint8Array, stored: string, context: Buffer): Option.Option<Buffer> => {
+  const bytes = Buffer.from(stored, "base64")
+  // The decoder takes much that its encoder does not give: no second text stands for the same bytes.
+  if (bytes.toString("base64") !== stored) return Option.none()
+  if (bytes.length < 1 + nonceBytes + tagBytes || bytes[0] !== formatVersion) return Option.none()
+  const nonce = bytes.subarray(1, 1 + nonceBytes)
+  const encrypted = bytes.subarray(1 + nonceBytes, -tagBytes)
+  try {
+    const decipher = createDecipheriv(algorithm, key, nonce, { authTagLength: tagBytes })
+    decipher.setAAD(context).setAuthTag(bytes.subarray(-tagBytes))
+    return Option.some(Buffer.concat([decipher.update(encrypted), decipher.final()]))
+  } catch {
+    return Option.none()
+  }
+}
+
+/** Encrypts a value, with a new data key and new nonces. */
+export const seal = (value: string, key: WrappingKey, identity: Identity, random: RandomBytes = randomBytes): Sealed => {
+  const dataKey = random(keyBytes)
+  const plain = Buffer.from(value, "utf8")
+  const sealed = {
+    encryptedValue: encrypt(dataKey, plain, valueContext(identity), random),
+    wrappedDataKey: encrypt(key.bytes, dataKey, dataKeyContext(key.id, identity), random)
+  }
+  dataKey.fill(0)
+  plain.fill(0)
+  return sealed
+}
+
+const unwrap = (wrappedDataKey: string, key: WrappingKey, identity: Identity) =>
+  Option.filter(decrypt(key.bytes, wrappedDataKey, dataKeyContext(key.id, identity)), ({ length }) => length === keyBytes)
+
+/** The value; none if anything is not as it was sealed. */
+export const open = ({ encryptedValue, wrappedDataKey }: Sealed, key: WrappingKey, identity: Identity): Option.Option<string> =>
+  Option.flatMap(unwrap(wrappedDataKey, key, identity), (dataKey) => {
+    const plain = decrypt(dataKey, encryptedValue, valueContext(identity))
+    dataKey.fill(0)
+    return Option.map(plain, (bytes) => {
+      const value = bytes.toString("utf8")
+      bytes.fill(0)
+      return value
+    })
+  })
+
+/** The data key under another key, with a new nonce; none if it does not open. The value stays as it is. */
+export const rewrap = (
+  wrappedDataKey: string,
+  from: WrappingKey,
+  to: WrappingKey,
+  identity: Identity,
+  random: RandomBytes = randomBytes
+): Option.Option<string> =>
+  Option.map(unwrap(wrappedDataKey, from, identity), (dataKey) => {
+    const wrapped = encrypt(to.bytes, dataKey, dataKeyContext(to.id, identity), random)
+    dataKey.fill(0)
+    return wrapped
+  })
+
+/** What tells one key from another without telling anything of either: half of an HMAC under it. */
+export const keyCheckOf = ({ bytes, id }: WrappingKey): string =>
+  createHmac("sha256", bytes).update(fieldsOf(keyCheckLabel, id)).digest("hex").slice(0, 32)
