@@ -2,6 +2,7 @@
  * `@sealant/db`: the persistence layer of a control plane that runs AI coding agents in sandboxes, as Effect services
  * over one libSQL database.
  */
+export * as ControlPlane from "./ControlPlane.js"
 export * as Database from "./Database.js"
 export * as IssueWorkflows from "./IssueWorkflows.js"
 export * as Metrics from "./Metrics.js"

@@ -5,25 +5,15 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Layer, Redacted } from "effect"
 import { migrations as record } from "../../migrations/index.js"
+import * as ControlPlane from "../ControlPlane.js"
 import * as Database from "../Database.js"
+import { KeyRing } from "../domain/secret/KeyRing.js"
 import { createLedger } from "../internal/migrationLedger.js"
 import { checkRecord } from "../internal/migrationRecord.js"
 import { abilitiesOf } from "../libsql/registry.js"
-import { SessionRepo } from "../domain/auth/SessionRepo.js"
-import { UserRepo } from "../domain/auth/UserRepo.js"
-import { VerificationRepo } from "../domain/auth/VerificationRepo.js"
-import { GitHubWebhookDeliveryRepo } from "../domain/source/GitHubWebhookDeliveryRepo.js"
-import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
-import { KeyRing } from "../domain/secret/KeyRing.js"
-import { SecretRepo } from "../domain/secret/SecretRepo.js"
-import { SecretVault } from "../domain/secret/SecretVault.js"
-import { SshKeyRepo } from "../domain/secret/SshKeyRepo.js"
-import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
-import * as IssueWorkflows from "../IssueWorkflows.js"
-import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
-export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | KeyRing | PackageResolutionCacheRepo | SecretRepo | SecretVault | SessionRepo | SshKeyRepo | UserRepo | VerificationRepo
+export type TestServices = Database.Services | ControlPlane.Services | KeyRing
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -47,19 +37,6 @@ const migrate = Effect.gen(function*() {
   }))
 }).pipe(Effect.withTracerEnabled(false), Effect.orDie)
 
-const services = Layer.mergeAll(
-  Sandboxes.layer,
-  ControlPlaneEvents.layer,
-  GitHubWebhookDeliveryRepo.layer,
-  IssueWorkflows.layer,
-  PackageResolutionCacheRepo.layer,
-  SessionRepo.layer,
-  UserRepo.layer,
-  VerificationRepo.layer
-)
-
-/** What `layerTest` gives. */
-export type TestServices = Database.Services | Layer.Layer.Success<typeof services>
 // A key that everybody knows, of the length that keys have.
 const testKeys = Layer.orDie(KeyRing.layer([{ id: "test", key: Redacted.make(new Uint8Array(32).fill(1)) }]))
 
@@ -84,19 +61,7 @@ const testKeys = Layer.orDie(KeyRing.layer([{ id: "test", key: Redacted.make(new
  *   }).pipe(Effect.provide(layerTest)))
  * ```
  */
-export const layerTest: Layer.Layer<TestServices> = services.pipe(
-export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
-  Sandboxes.layer,
-  ControlPlaneEvents.layer,
-  IssueWorkflowExecutionRepo.layer,
-  PackageResolutionCacheRepo.layer,
-  SecretRepo.layer,
-  SecretVault.layer,
-  SessionRepo.layer,
-  SshKeyRepo.layer,
-  UserRepo.layer,
-  VerificationRepo.layer
-).pipe(
+export const layerTest: Layer.Layer<TestServices> = ControlPlane.layer.pipe(
   Layer.provideMerge(testKeys),
   Layer.provideMerge(Layer.effectDiscard(migrate)),
   Layer.provideMerge(Database.layerMemory)

@@ -1,0 +1,51 @@
+/**
+ * Everything as one layer: all repositories and the lifecycle services over them.
+ */
+import type { SqlClient } from "@effect/sql"
+import { Layer } from "effect"
+import * as Database from "./Database.js"
+import { SessionRepo } from "./domain/auth/SessionRepo.js"
+import { UserRepo } from "./domain/auth/UserRepo.js"
+import { VerificationRepo } from "./domain/auth/VerificationRepo.js"
+import { GitHubWebhookDeliveryRepo } from "./domain/source/GitHubWebhookDeliveryRepo.js"
+import { SecretRepo } from "./domain/secret/SecretRepo.js"
+import { SecretVault } from "./domain/secret/SecretVault.js"
+import { SshKeyRepo } from "./domain/secret/SshKeyRepo.js"
+import { PackageResolutionCacheRepo } from "./domain/package-cache/PackageResolutionCacheRepo.js"
+import { KeyRing } from "./domain/secret/KeyRing.js"
+import * as IssueWorkflows from "./IssueWorkflows.js"
+import { ControlPlaneEvents } from "./lifecycle/ControlPlaneEvents.js"
+import * as Migrations from "./Migrations.js"
+import * as Sandboxes from "./Sandboxes.js"
+
+const services = Layer.mergeAll(
+  Sandboxes.layer,
+  IssueWorkflows.layer,
+  GitHubWebhookDeliveryRepo.layer,
+  SecretRepo.layer,
+  SecretVault.layer,
+  SshKeyRepo.layer,
+  SessionRepo.layer,
+  UserRepo.layer,
+  VerificationRepo.layer,
+  PackageResolutionCacheRepo.layer,
+  ControlPlaneEvents.layer
+)
+
+/** What the layer gives. */
+export type Services = Layer.Layer.Success<typeof services>
+
+/** All services over one `SqlClient`, with the keys of a `KeyRing`. */
+export const layer: Layer.Layer<Services, never, SqlClient.SqlClient | KeyRing> = services
+
+/**
+ * What an API or a worker process provides: all services on the database that the environment names, with the keys of
+ * `SEALANT_ENCRYPTION_KEYS`. The schema is checked and not changed.
+ *
+ * Fails with `DatabaseConfigError` or `KeyRingConfigError` for an environment out of shape, with `SchemaNotCurrent` for a
+ * schema that is older, altered or newer, and with `PersistenceError` for a store that cannot answer.
+ */
+export const layerConfig = layer.pipe(
+  Layer.provideMerge(Migrations.requireCurrent),
+  Layer.provideMerge(Layer.merge(Database.layerConfig, KeyRing.layerConfig))
+)
