@@ -6,6 +6,7 @@ export * as Database from "./Database.js"
 export * as Metrics from "./Metrics.js"
 export * as Migrations from "./Migrations.js"
 export * as Sandboxes from "./Sandboxes.js"
+export * as Source from "./Source.js"
 
 export {
   AlreadyExists,
@@ -35,7 +36,16 @@ export { IssueWorkflowId } from "./domain/issue-workflow/IssueWorkflow.js"
 export { PullRequestId } from "./domain/issue-workflow/PullRequest.js"
 export { ProfileRevisionId } from "./domain/profile/Profile.js"
 export { RepositoryProfileRevisionId } from "./domain/profile/RepositoryProfile.js"
-export { RepositoryId } from "./domain/source/Repository.js"
+export {
+  Repository,
+  RepositoryByExternalId,
+  RepositoryByName,
+  RepositoryId,
+  RepositoryName,
+  RepositoryProvider,
+  UpsertRepository
+} from "./domain/source/Repository.js"
+export { RepositoryRepo, type RepositoryService } from "./domain/source/RepositoryRepo.js"
 
 export {
   CreateSandbox,

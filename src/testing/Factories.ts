@@ -39,12 +39,12 @@ import {
   issue,
   profile,
   profileRevision,
-  repository,
   repositoryProfile,
   repositoryProfileRevision,
   user
 } from "./references.js"
 import { attempt, runtimeInstance, sandbox, snapshot } from "./sandboxes.js"
+import { repository } from "./source.js"
 
 export type { FactoryError, Given, Made, Plain } from "./rows.js"
 export type { GivenLaunch, MadeLaunch } from "./launches.js"

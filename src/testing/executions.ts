@@ -18,9 +18,10 @@ import { IssueWorkflowId } from "../domain/issue-workflow/IssueWorkflow.js"
 import { IssueWorkflowExecution, IssueWorkflowExecutionId } from "../domain/issue-workflow/IssueWorkflowExecution.js"
 import { PullRequestId } from "../domain/issue-workflow/PullRequest.js"
 import { idOrNew } from "../internal/ids.js"
-import { issue, owner, repository } from "./references.js"
+import { issue, owner } from "./references.js"
 import { asId, ensure, factory, type Given, insert, insertPlain, type Made } from "./rows.js"
 import { attempt, sandbox } from "./sandboxes.js"
+import { repository } from "./source.js"
 import { timesOf } from "./times.js"
 
 /** A workflow on a new issue, of the owner that is given, of a new one if none is. */

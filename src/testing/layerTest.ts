@@ -16,9 +16,10 @@ import { IssueWorkflowExecutionRepo } from "../domain/issue-workflow/IssueWorkfl
 import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
 import * as Sandboxes from "../Sandboxes.js"
+import * as Source from "../Source.js"
 
 /** What `layerTest` gives. */
-export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
+export type TestServices = Database.Services | Sandboxes.Services | Source.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -65,6 +66,7 @@ const migrate = Effect.gen(function*() {
  */
 export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
   Sandboxes.layer,
+  Source.layer,
   ControlPlaneEvents.layer,
   IssueWorkflowExecutionRepo.layer,
   PackageResolutionCacheRepo.layer,
