@@ -1,12 +1,21 @@
 /**
- * The source domain as one layer: repositories.
+ * The source domain as one layer: repositories, installations of the GitHub App, and what each of those sees.
  */
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
+import { GitHubInstallationRepo } from "./domain/source/GitHubInstallationRepo.js"
+import { GitHubInstallationRepositoryRepo } from "./domain/source/GitHubInstallationRepositoryRepo.js"
 import { RepositoryRepo } from "./domain/source/RepositoryRepo.js"
 
 /** What the layer gives. */
-export type Services = RepositoryRepo
+export type Services =
+  | RepositoryRepo
+  | GitHubInstallationRepo
+  | GitHubInstallationRepositoryRepo
 
 /** All services of the domain over one `SqlClient`. */
-export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = Layer.mergeAll(RepositoryRepo.layer)
+export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = Layer.mergeAll(
+  RepositoryRepo.layer,
+  GitHubInstallationRepo.layer,
+  GitHubInstallationRepositoryRepo.layer
+)

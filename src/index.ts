@@ -46,6 +46,34 @@ export {
   UpsertRepository
 } from "./domain/source/Repository.js"
 export { RepositoryRepo, type RepositoryService } from "./domain/source/RepositoryRepo.js"
+export {
+  GitHubAccountType,
+  GitHubInstallation,
+  GitHubInstallationId,
+  GitHubInstallationStatus,
+  gitHubInstallationTransitions,
+  GitHubInstallationUser,
+  GitHubInstallationUserGrant,
+  GitHubRepositorySelection,
+  GrantGitHubInstallation,
+  UpsertGitHubInstallation
+} from "./domain/source/GitHubInstallation.js"
+export { GitHubInstallationRepo, type GitHubInstallationService } from "./domain/source/GitHubInstallationRepo.js"
+export {
+  GitHubInstallationRepository,
+  GitHubInstallationRepositoryId,
+  InstallationRepositoryByExternalId,
+  InstallationRepositoryByRepository,
+  InstallationRepositoryFilter,
+  maxSyncedRepositories,
+  SyncInstallationRepositories,
+  type SyncResult,
+  UserRepositoryFilter
+} from "./domain/source/GitHubInstallationRepository.js"
+export {
+  GitHubInstallationRepositoryRepo,
+  type GitHubInstallationRepositoryService
+} from "./domain/source/GitHubInstallationRepositoryRepo.js"
 
 export {
   CreateSandbox,

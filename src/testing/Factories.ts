@@ -44,7 +44,7 @@ import {
   user
 } from "./references.js"
 import { attempt, runtimeInstance, sandbox, snapshot } from "./sandboxes.js"
-import { repository } from "./source.js"
+import { installation, installationGrant, installationRepository, repository } from "./source.js"
 
 export type { FactoryError, Given, Made, Plain } from "./rows.js"
 export type { GivenLaunch, MadeLaunch } from "./launches.js"
@@ -54,6 +54,9 @@ export { exampleSpec } from "./sandboxes.js"
 export const make = {
   user,
   repository,
+  installation,
+  installationRepository,
+  installationGrant,
   profile,
   profileRevision,
   repositoryProfile,

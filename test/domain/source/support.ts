@@ -4,7 +4,7 @@
 import type { SqlClient } from "@effect/sql"
 import { Effect, Layer } from "effect"
 import { UserId } from "../../../src/domain/auth/User.js"
-import { RepositoryRepo } from "../../../src/domain/source/RepositoryRepo.js"
+import * as Source from "../../../src/Source.js"
 import { databaseLayers, seedUser } from "../../support/database.js"
 
 export const ada = UserId.make("ada")
@@ -12,12 +12,12 @@ export const eve = UserId.make("eve")
 
 const seed = Layer.effectDiscard(Effect.all([seedUser(ada), seedUser(eve)]))
 
-export type Services = RepositoryRepo | SqlClient.SqlClient
+export type Services = Source.Services | SqlClient.SqlClient
 
 /** The repositories over a database that has two users. */
 export const layers = {
-  memory: Layer.provideMerge(Layer.merge(RepositoryRepo.layer, seed), databaseLayers.memory),
-  file: Layer.provideMerge(Layer.merge(RepositoryRepo.layer, seed), databaseLayers.file)
+  memory: Layer.provideMerge(Layer.merge(Source.layer, seed), databaseLayers.memory),
+  file: Layer.provideMerge(Layer.merge(Source.layer, seed), databaseLayers.file)
 }
 
 export { pages, shell } from "../../support/lists.js"
