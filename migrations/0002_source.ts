@@ -98,8 +98,9 @@ CREATE TABLE github_installation_repositories (
 
 CREATE UNIQUE INDEX github_installation_repositories_installation_external_repo_idx
   ON github_installation_repositories (installation_id, external_repository_id);
+-- Rows that are removed stay where they are, also when their repository was made again under another external id.
 CREATE UNIQUE INDEX github_installation_repositories_installation_repository_id_idx
-  ON github_installation_repositories (installation_id, repository_id);
+  ON github_installation_repositories (installation_id, repository_id) WHERE removed_at IS NULL;
 CREATE INDEX github_installation_repositories_installation_id_created_at_idx
   ON github_installation_repositories (installation_id, created_at DESC, id DESC);
 CREATE INDEX github_installation_repositories_repository_id_created_at_idx

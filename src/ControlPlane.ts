@@ -7,7 +7,6 @@ import * as Database from "./Database.js"
 import { SessionRepo } from "./domain/auth/SessionRepo.js"
 import { UserRepo } from "./domain/auth/UserRepo.js"
 import { VerificationRepo } from "./domain/auth/VerificationRepo.js"
-import { GitHubWebhookDeliveryRepo } from "./domain/source/GitHubWebhookDeliveryRepo.js"
 import { SecretRepo } from "./domain/secret/SecretRepo.js"
 import { SecretVault } from "./domain/secret/SecretVault.js"
 import { SshKeyRepo } from "./domain/secret/SshKeyRepo.js"
@@ -17,11 +16,12 @@ import * as IssueWorkflows from "./IssueWorkflows.js"
 import { ControlPlaneEvents } from "./lifecycle/ControlPlaneEvents.js"
 import * as Migrations from "./Migrations.js"
 import * as Sandboxes from "./Sandboxes.js"
+import * as Source from "./Source.js"
 
 const services = Layer.mergeAll(
   Sandboxes.layer,
   IssueWorkflows.layer,
-  GitHubWebhookDeliveryRepo.layer,
+  Source.layer,
   SecretRepo.layer,
   SecretVault.layer,
   SshKeyRepo.layer,

@@ -8,6 +8,7 @@ export * as IssueWorkflows from "./IssueWorkflows.js"
 export * as Metrics from "./Metrics.js"
 export * as Migrations from "./Migrations.js"
 export * as Sandboxes from "./Sandboxes.js"
+export * as Source from "./Source.js"
 
 export {
   AlreadyExists,
@@ -34,7 +35,6 @@ export { ConsumeVerification, CreateVerification, Verification, VerificationId }
 export { VerificationRepo, type VerificationService } from "./domain/auth/VerificationRepo.js"
 export { ProfileRevisionId } from "./domain/profile/Profile.js"
 export { RepositoryProfileRevisionId } from "./domain/profile/RepositoryProfile.js"
-export { RepositoryId } from "./domain/source/Repository.js"
 export {
   type ClaimedDelivery,
   defaultDeliveryAttempts,
@@ -51,6 +51,44 @@ export {
   WebhookLeaseOutcome
 } from "./domain/source/GitHubWebhookDelivery.js"
 export { GitHubWebhookDeliveryRepo, type GitHubWebhookDeliveryService } from "./domain/source/GitHubWebhookDeliveryRepo.js"
+export {
+  Repository,
+  RepositoryByExternalId,
+  RepositoryByName,
+  RepositoryId,
+  RepositoryName,
+  RepositoryProvider,
+  UpsertRepository
+} from "./domain/source/Repository.js"
+export { RepositoryRepo, type RepositoryService } from "./domain/source/RepositoryRepo.js"
+export {
+  GitHubAccountType,
+  GitHubInstallation,
+  GitHubInstallationId,
+  GitHubInstallationStatus,
+  gitHubInstallationTransitions,
+  GitHubInstallationUser,
+  GitHubInstallationUserGrant,
+  GitHubRepositorySelection,
+  GrantGitHubInstallation,
+  UpsertGitHubInstallation
+} from "./domain/source/GitHubInstallation.js"
+export { GitHubInstallationRepo, type GitHubInstallationService } from "./domain/source/GitHubInstallationRepo.js"
+export {
+  GitHubInstallationRepository,
+  GitHubInstallationRepositoryId,
+  InstallationRepositoryByExternalId,
+  InstallationRepositoryByRepository,
+  InstallationRepositoryFilter,
+  maxSyncedRepositories,
+  SyncInstallationRepositories,
+  type SyncResult,
+  UserRepositoryFilter
+} from "./domain/source/GitHubInstallationRepository.js"
+export {
+  GitHubInstallationRepositoryRepo,
+  type GitHubInstallationRepositoryService
+} from "./domain/source/GitHubInstallationRepositoryRepo.js"
 
 export {
   CreateSandbox,

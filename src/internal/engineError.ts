@@ -28,3 +28,10 @@ export const persistenceErrorOf = (operation: string, error: SqlError.SqlError):
 }
 
 export const isSqlError = (error: unknown): error is SqlError.SqlError => error instanceof SqlError.SqlError
+
+/** Whether a row was refused because another one holds what must be unique. */
+export const isTaken = (error: unknown): boolean => {
+  if (!isSqlError(error)) return false
+  const { code } = engineErrorOf(error)
+  return code === "SQLITE_CONSTRAINT_UNIQUE" || code === "SQLITE_CONSTRAINT_PRIMARYKEY"
+}

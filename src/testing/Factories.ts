@@ -39,13 +39,13 @@ import { packageResolution } from "./packageCache.js"
 import {
   profile,
   profileRevision,
-  repository,
   repositoryProfile,
   repositoryProfileRevision,
   user
 } from "./references.js"
 import { attempt, runtimeInstance, sandbox, snapshot } from "./sandboxes.js"
 import { claimedDelivery, webhookDelivery } from "./webhooks.js"
+import { installation, installationGrant, installationRepository, repository } from "./source.js"
 
 export type { FactoryError, Given, Made, Plain } from "./rows.js"
 export type { GivenLaunch, MadeLaunch } from "./launches.js"
@@ -55,6 +55,9 @@ export { exampleSpec } from "./sandboxes.js"
 export const make = {
   user,
   repository,
+  installation,
+  installationRepository,
+  installationGrant,
   profile,
   profileRevision,
   repositoryProfile,

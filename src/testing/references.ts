@@ -10,6 +10,7 @@ import { RepositoryProfileRevisionId } from "../domain/profile/RepositoryProfile
 import { RepositoryId } from "../domain/source/Repository.js"
 import { idOrNew } from "../internal/ids.js"
 import { ensure, factory, insertPlain } from "./rows.js"
+import { repository } from "./source.js"
 
 /** The given id or a new one, and the moment of the row. */
 const identity = <Id extends string>(given: string | undefined, prefix: string, make: (id: string) => Id) =>
@@ -25,15 +26,6 @@ export const user = (given: { readonly id?: string; readonly name?: string; read
     yield* insertPlain("user", { ...row, createdAt: now, updatedAt: now })
     return row
   }).pipe(factory("user"))
-
-/** A repository of GitHub, of the owner `acme`. Its name is made from the id. */
-export const repository = (given: { readonly id?: string; readonly owner?: string; readonly name?: string } = {}) =>
-  Effect.gen(function*() {
-    const { id, now } = yield* identity(given.id, "repo", RepositoryId.make)
-    const row = { owner: "acme", name: id, ...given, id }
-    yield* insertPlain("repositories", { ...row, provider: "github", createdAt: now, updatedAt: now })
-    return row
-  }).pipe(factory("repository"))
 
 /** A profile of a user. Its slug and name are made from the id. */
 export const profile = (given: { readonly id?: string; readonly ownerUserId?: string; readonly slug?: string } = {}) =>

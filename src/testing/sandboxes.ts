@@ -10,8 +10,9 @@ import { idOrNew } from "../internal/ids.js"
 import { toBlueprint } from "../payloads/normalize.js"
 import type { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 import { issue } from "./issues.js"
-import { owner, profileRevision, repository, repositoryProfileRevision } from "./references.js"
+import { owner, profileRevision, repositoryProfileRevision } from "./references.js"
 import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
+import { repository } from "./source.js"
 import { timesOf } from "./times.js"
 
 /** A specification of a workspace, as small as one can be. */

@@ -6,8 +6,8 @@ import { Effect, Option } from "effect"
 import type { Page, PageRequest } from "../../src/internal/page.js"
 
 /** Runs a statement past the repository, as a person in a shell would. */
-export const shell = (text: string, ...params: ReadonlyArray<unknown>) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text, params))
+export const shell = <Row extends object>(text: string, ...params: ReadonlyArray<unknown>) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe<Row>(text, params))
 
 /** All items of a list, in pages of the given length; `between` runs before each page but the first. */
 export const pages = <A, E, R>(

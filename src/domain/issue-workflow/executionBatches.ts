@@ -3,47 +3,18 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { Effect } from "effect"
-import { InvalidInput, NotFound, type ReferenceNotFound } from "../../Errors.js"
+import { type InvalidInput, NotFound, type ReferenceNotFound } from "../../Errors.js"
+import * as Batch from "../../internal/batch.js"
 import { nameMissing, type Reference } from "../../internal/references.js"
 import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 
-// A text of SQLite has at most 1,000,000,000 bytes (https://www.sqlite.org/limits.html), a character up to three of them.
-const longestBatch = 200_000_000
-
-/**
- * A batch as the JSON array that a statement goes through with `json_each`. Fails with `InvalidInput` for more than one
- * parameter can hold.
- */
+/** A batch of one method, as `internal/batch.ts` makes it. */
 export const batchOf = <A>(
   method: string,
   field: string,
   items: ReadonlyArray<A>,
   toRow: (item: A) => object
-): Effect.Effect<string, InvalidInput> =>
-  Effect.suspend(() => {
-    const texts: Array<string> = []
-    let length = 0
-    for (const item of items) {
-      const text = textOf(item, toRow)
-      length += (text?.length ?? Infinity) + 1
-      if (text === undefined || length > longestBatch) {
-        const operation = `IssueWorkflowExecutionRepo.${method}`
-        return Effect.fail(new InvalidInput({ operation, issues: [`${field}: must be up to ${longestBatch} characters together`] }))
-      }
-      texts.push(text)
-    }
-    return Effect.succeed(`[${texts.join(",")}]`)
-  })
-
-const textOf = <A>(item: A, toRow: (item: A) => object): string | undefined => {
-  try {
-    return JSON.stringify(toRow(item))
-  } catch (error) {
-    // Longer than a string of JavaScript can be.
-    if (error instanceof RangeError) return undefined
-    throw error
-  }
-}
+): Effect.Effect<string, InvalidInput> => Batch.batchOf(`IssueWorkflowExecutionRepo.${method}`, field, items, toRow)
 
 /** A document inside a row of a batch: as text, so that it is stored as it was written. */
 export const documentOf = (document: object | undefined): string | null =>

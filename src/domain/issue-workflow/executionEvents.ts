@@ -6,7 +6,7 @@ import { Clock, DateTime, Effect, Either, Option, ParseResult, Schema } from "ef
 import { v7 } from "uuid"
 import { AlreadyExists, InvalidInput, SequenceConflict } from "../../Errors.js"
 import { Count } from "../../internal/columns.js"
-import { engineErrorOf, isSqlError } from "../../internal/engineError.js"
+import { isTaken } from "../../internal/engineError.js"
 import { canonicalJson } from "../../internal/fingerprint.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
@@ -224,12 +224,6 @@ const withoutRepeats = (
 
 const idTaken = () =>
   new AlreadyExists({ entity: "IssueWorkflowExecutionEvent", constraint: "issue_workflow_execution_events.id" })
-
-const isTaken = (error: unknown): boolean => {
-  if (!isSqlError(error)) return false
-  const { code } = engineErrorOf(error)
-  return code === "SQLITE_CONSTRAINT_UNIQUE" || code === "SQLITE_CONSTRAINT_PRIMARYKEY"
-}
 
 const appendedOf = ({ appended, sequences }: { readonly appended: number; readonly sequences: ReadonlyArray<number> }): AppendedEvents => {
   let first = Infinity

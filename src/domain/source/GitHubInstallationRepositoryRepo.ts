@@ -1,0 +1,91 @@
+/**
+ * Which repositories each installation of the GitHub App sees, over the table `github_installation_repositories`.
+ *
+ * What it guarantees: after a sync the installation sees exactly the set that was given, whatever was there before and
+ * whoever else syncs; a repository keeps its ids through renames, transfers, removal and return; and each is a row of
+ * `repositories`, found or made by the rules of `RepositoryRepo`, in the same transaction.
+ */
+import type { SqlClient } from "@effect/sql"
+import { Context, Layer } from "effect"
+import type { Effect, Option } from "effect"
+import type { InvalidInput, NotFound, PersistenceError } from "../../Errors.js"
+import type { Page, PageRequest } from "../../internal/page.js"
+import type {
+  GitHubInstallationRepository,
+  GitHubInstallationRepositoryId,
+  InstallationRepositoryByExternalId,
+  InstallationRepositoryByRepository,
+  InstallationRepositoryFilter,
+  SyncInstallationRepositories,
+  SyncResult,
+  UserRepositoryFilter
+} from "./GitHubInstallationRepository.js"
+import { make } from "./makeGitHubInstallationRepositoryRepo.js"
+
+/** What `GitHubInstallationRepositoryRepo` can do. */
+export interface GitHubInstallationRepositoryService {
+  /**
+   * Makes what an installation sees the set that is given, all or nothing, and its `lastSyncedAt` now. Those that are not
+   * in the set are removed, and those that were and are in it again return, each with the ids that it had. Rows of
+   * `repositories` are found by the external id, then by owner and name where no other one of the set has their external
+   * id, and follow; those of another name give way as in `RepositoryRepo`.
+   *
+   * Returns how many the installation sees that it did not see before (returned ones too), sees no more, and still sees
+   * as something else. Takes up to 50,000 repositories, in the same number of statements as one.
+   *
+   * Fails with `NotFound` when there is no such installation, with `InvalidInput` for more, for a repository that is
+   * given twice by its id or its name, and for a value out of shape.
+   */
+  readonly sync: (
+    request: typeof SyncInstallationRepositories.Encoded
+  ) => Effect.Effect<SyncResult, NotFound | InvalidInput | PersistenceError>
+
+  /**
+   * The repositories that an installation sees, newest first; with `includeRemoved`, those that it saw, too. `search` is
+   * looked for in `owner/name`, as it stands, in upper or lower case of the Latin letters. None when there is no such
+   * installation.
+   *
+   * Fails with `InvalidInput` for a foreign cursor, a limit out of range, or a search of more than 1,000 characters.
+   */
+  readonly listForInstallation: (
+    request: PageRequest & typeof InstallationRepositoryFilter.Encoded
+  ) => Effect.Effect<Page<GitHubInstallationRepository>, InvalidInput | PersistenceError>
+
+  /**
+   * The repositories that a user can see: through a grant that is not revoked, an installation that is active, and not
+   * removed there. Each once, as the installation sees it that came to see it last. By `repositoryId`, from the newest
+   * where the ids are ours: so a repository is there once, and none is missed, also when it goes from one installation to
+   * another while the list is read. `search` as in `listForInstallation`.
+   *
+   * Fails with `InvalidInput` for a foreign cursor, a limit out of range, or a search of more than 1,000 characters.
+   */
+  readonly listForUser: (
+    request: PageRequest & typeof UserRepositoryFilter.Encoded
+  ) => Effect.Effect<Page<GitHubInstallationRepository>, InvalidInput | PersistenceError>
+
+  /** The row, removed or not, if there is one. */
+  readonly findById: (
+    id: GitHubInstallationRepositoryId
+  ) => Effect.Effect<Option.Option<GitHubInstallationRepository>, PersistenceError>
+
+  /** The repository to which GitHub gave this id, removed or not. Fails with `InvalidInput` for an empty id. */
+  readonly findByExternalId: (
+    request: typeof InstallationRepositoryByExternalId.Encoded
+  ) => Effect.Effect<Option.Option<GitHubInstallationRepository>, InvalidInput | PersistenceError>
+
+  /**
+   * The repository as the installation sees it, or, where it is removed, as it saw it last. Fails with `InvalidInput` for
+   * an empty id.
+   */
+  readonly findByRepositoryId: (
+    request: typeof InstallationRepositoryByRepository.Encoded
+  ) => Effect.Effect<Option.Option<GitHubInstallationRepository>, InvalidInput | PersistenceError>
+}
+
+export class GitHubInstallationRepositoryRepo extends Context.Tag("@sealant/db/GitHubInstallationRepositoryRepo")<
+  GitHubInstallationRepositoryRepo,
+  GitHubInstallationRepositoryService
+>() {
+  /** The repositories of installations over `SqlClient`. */
+  static readonly layer: Layer.Layer<GitHubInstallationRepositoryRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
+}

@@ -1,0 +1,114 @@
+/**
+ * The sync of what an installation sees: one transaction, the same few statements for any number of repositories.
+ */
+import { SqlClient, type SqlError } from "@effect/sql"
+import { Clock, DateTime, Effect } from "effect"
+import { v7 } from "uuid"
+import { type InvalidInput, NotFound } from "../../Errors.js"
+import { batchOf } from "../../internal/batch.js"
+import type { SyncInstallationRepositories, SyncResult } from "./GitHubInstallationRepository.js"
+import { giveUpNamesText, type GivenRepository, storeText as storeRepositoriesText } from "./repositoryIdentity.js"
+
+const table = "github_installation_repositories"
+
+// ?1: the installation, ?2: its repositories, ?3: now.
+
+const removeText = `
+  UPDATE ${table} SET removed_at = ?3, updated_at = ?3
+  WHERE installation_id = ?1 AND removed_at IS NULL
+    AND external_repository_id NOT IN (SELECT value ->> 'externalId' FROM json_each(?2))
+  RETURNING id`.trim()
+
+/**
+ * The repositories with what is known of them. They have their rows by now: each is the one with its external id. CROSS
+ * JOIN, so that the batch comes first.
+ */
+const known = `
+  FROM json_each(?2) AS given
+    CROSS JOIN repositories AS r ON r.provider = value ->> 'provider' AND r.external_id = value ->> 'externalId'
+    LEFT JOIN ${table} AS old ON old.installation_id = ?1 AND old.external_repository_id = value ->> 'externalId'`
+
+/**
+ * A row whose external id has come to another repository steps aside, or two that take each other's could not be stored
+ * one after the other: what is removed holds no repository.
+ */
+const stepAsideText = `
+  UPDATE ${table} SET removed_at = ?3
+  WHERE id IN (SELECT old.id ${known} WHERE old.removed_at IS NULL AND old.repository_id <> r.id)
+  RETURNING id`.trim()
+
+const columns = ["repository_id", "owner", "name", "full_name", "default_branch", "is_private", "is_archived", "pushed_at"]
+
+const values = [
+  "r.id",
+  "value ->> 'owner'",
+  "value ->> 'name'",
+  "value ->> 'fullName'",
+  "coalesce(value ->> 'defaultBranch', old.default_branch, 'main')",
+  "coalesce(value ->> 'isPrivate', old.is_private, 1)",
+  "coalesce(value ->> 'isArchived', old.is_archived, 0)",
+  "iif(json_type(value, '$.pushedAt') IS NULL, old.pushed_at, value ->> 'pushedAt')"
+]
+
+const storeText = (condition: string) => `
+  INSERT INTO ${table} (id, installation_id, external_repository_id, ${columns.join(", ")}, created_at, updated_at)
+  SELECT value ->> 'cacheId', ?1, value ->> 'externalId', ${values.join(", ")}, ?3, ?3 ${known}
+  WHERE ${condition}
+  ON CONFLICT (installation_id, external_repository_id) DO UPDATE SET
+    ${columns.map((column) => `${column} = excluded.${column}`).join(", ")}, updated_at = excluded.updated_at, removed_at = NULL
+  RETURNING id`.trim()
+
+const updateText = storeText(`
+  old.id IS NOT NULL AND old.removed_at IS NULL
+    AND (${columns.map((column) => `old.${column}`).join(", ")}) IS NOT (${values.join(", ")})`)
+
+const addText = storeText("old.id IS NULL OR old.removed_at IS NOT NULL")
+
+const confirmText = `UPDATE ${table} SET last_synced_at = ?2 WHERE installation_id = ?1 AND removed_at IS NULL`
+
+type Sync = typeof SyncInstallationRepositories.Type
+
+export const makeSync = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+
+  /** Takes the write lock with its first statement. */
+  const providerOf = (installationId: string, now: number) =>
+    Effect.flatMap(
+      sql<{ readonly provider: string }>`
+        UPDATE github_app_installations SET last_synced_at = ${now} WHERE id = ${installationId} RETURNING provider`,
+      ([installation]) =>
+        installation === undefined
+          ? Effect.fail(new NotFound({ entity: "GitHubInstallation", id: installationId }))
+          : Effect.succeed(installation.provider)
+    )
+
+  return ({ installationId, repositories }: Sync): Effect.Effect<SyncResult, NotFound | InvalidInput | SqlError.SqlError> =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const provider = yield* providerOf(installationId, now)
+      const batch = yield* batchOf("GitHubInstallationRepositoryRepo.sync", "repositories", repositories, rowOf(provider, now))
+      yield* sql.unsafe(giveUpNamesText, [batch, now, `~${v7()}`])
+      yield* sql.unsafe(storeRepositoriesText, [batch, now])
+      const removed = yield* sql.unsafe(removeText, [installationId, batch, now])
+      const aside = yield* sql.unsafe(stepAsideText, [installationId, batch, now])
+      const updated = yield* sql.unsafe(updateText, [installationId, batch, now])
+      const added = yield* sql.unsafe(addText, [installationId, batch, now])
+      yield* sql.unsafe(confirmText, [installationId, now])
+      return { added: added.length - aside.length, updated: updated.length + aside.length, removed: removed.length }
+    }).pipe(sql.withTransaction)
+})
+
+/** A repository as the statements here and those of `repositories` take it. */
+const rowOf = (provider: string, now: number) => ({ externalRepositoryId, fullName, pushedAt, ...repository }: Sync["repositories"][number]) => {
+  const row: GivenRepository & Readonly<Record<string, unknown>> = {
+    ...repository,
+    provider,
+    externalId: externalRepositoryId,
+    fresh: `repo_${v7()}`,
+    lastSyncedAt: now,
+    cacheId: `ghr_${v7()}`,
+    fullName: fullName ?? `${repository.owner}/${repository.name}`,
+    pushedAt: pushedAt && DateTime.toEpochMillis(pushedAt)
+  }
+  return row
+}
