@@ -5,6 +5,7 @@
 export * as Database from "./Database.js"
 export * as Metrics from "./Metrics.js"
 export * as Migrations from "./Migrations.js"
+export * as Profiles from "./Profiles.js"
 export * as Sandboxes from "./Sandboxes.js"
 
 export {
@@ -33,8 +34,54 @@ export { VerificationRepo, type VerificationService } from "./domain/auth/Verifi
 export { IssueId } from "./domain/issue-workflow/Issue.js"
 export { IssueWorkflowId } from "./domain/issue-workflow/IssueWorkflow.js"
 export { PullRequestId } from "./domain/issue-workflow/PullRequest.js"
-export { ProfileRevisionId } from "./domain/profile/Profile.js"
-export { RepositoryProfileRevisionId } from "./domain/profile/RepositoryProfile.js"
+export {
+  CreateProfile,
+  OwnedProfile,
+  Profile,
+  ProfileFilter,
+  ProfileId,
+  ProfileRevisionId,
+  ProfileSlug,
+  ProfileStatus,
+  profileTransitions,
+  UpdateProfile
+} from "./domain/profile/Profile.js"
+export {
+  CreateProfileRevision,
+  ProfileEnvVar,
+  ProfileEnvVarId,
+  ProfileRevision,
+  ProfileRevisionFilter,
+  ProfileSecretBinding,
+  ProfileSecretBindingId,
+  ProfileSshKeyBinding,
+  ProfileSshKeyPurpose,
+  ProfileSshSettings,
+  SetActiveProfileRevision
+} from "./domain/profile/ProfileRevision.js"
+export { ProfileRepo, type ProfileRevisionGraph, type ProfileService } from "./domain/profile/ProfileRepo.js"
+export {
+  CreateRepositoryProfile,
+  CreateRepositoryProfileRevision,
+  ReplaceLinks,
+  RepositoryProfile,
+  RepositoryProfileFilter,
+  RepositoryProfileId,
+  RepositoryProfileLink,
+  RepositoryProfileLinkId,
+  RepositoryProfileRevision,
+  RepositoryProfileRevisionFilter,
+  RepositoryProfileRevisionId,
+  SetActiveRepositoryProfileRevision,
+  UpdateRepositoryProfile
+} from "./domain/profile/RepositoryProfile.js"
+export {
+  RepositoryProfileRepo,
+  type RepositoryProfileRevisionGraph,
+  type RepositoryProfileService
+} from "./domain/profile/RepositoryProfileRepo.js"
+export { SecretId, SecretVersionId } from "./domain/secret/Secret.js"
+export { SshKeyId } from "./domain/secret/SshKey.js"
 export { RepositoryId } from "./domain/source/Repository.js"
 
 export {

@@ -36,14 +36,17 @@ import {
 import { launch } from "./launches.js"
 import { packageResolution } from "./packageCache.js"
 import {
-  issue,
   profile,
+  profileEnvVar,
   profileRevision,
-  repository,
+  profileSecretBinding,
+  profileSshKeyBinding,
+  profileSshSettings,
   repositoryProfile,
-  repositoryProfileRevision,
-  user
-} from "./references.js"
+  repositoryProfileLink,
+  repositoryProfileRevision
+} from "./profiles.js"
+import { issue, repository, user } from "./references.js"
 import { attempt, runtimeInstance, sandbox, snapshot } from "./sandboxes.js"
 
 export type { FactoryError, Given, Made, Plain } from "./rows.js"
@@ -56,8 +59,13 @@ export const make = {
   repository,
   profile,
   profileRevision,
+  profileEnvVar,
+  profileSecretBinding,
+  profileSshSettings,
+  profileSshKeyBinding,
   repositoryProfile,
   repositoryProfileRevision,
+  repositoryProfileLink,
   issue,
   sandbox,
   attempt,

@@ -15,10 +15,11 @@ import { VerificationRepo } from "../domain/auth/VerificationRepo.js"
 import { IssueWorkflowExecutionRepo } from "../domain/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
+import * as Profiles from "../Profiles.js"
 import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
-export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
+export type TestServices = Database.Services | Profiles.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -64,6 +65,7 @@ const migrate = Effect.gen(function*() {
  * ```
  */
 export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
+  Profiles.layer,
   Sandboxes.layer,
   ControlPlaneEvents.layer,
   IssueWorkflowExecutionRepo.layer,

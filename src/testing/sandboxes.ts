@@ -9,7 +9,8 @@ import { isEnded, SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntim
 import { idOrNew } from "../internal/ids.js"
 import { toBlueprint } from "../payloads/normalize.js"
 import type { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
-import { issue, owner, profileRevision, repository, repositoryProfileRevision } from "./references.js"
+import { profileRevision, repositoryProfileRevision } from "./profiles.js"
+import { issue, owner, repository } from "./references.js"
 import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 import { timesOf } from "./times.js"
 
