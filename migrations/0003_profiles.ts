@@ -202,8 +202,6 @@ CREATE TABLE profile_revisions (
 CREATE UNIQUE INDEX profile_revisions_profile_id_version_idx ON profile_revisions (profile_id, version);
 CREATE UNIQUE INDEX profile_revisions_profile_id_fingerprint_idx ON profile_revisions (profile_id, fingerprint);
 CREATE UNIQUE INDEX profile_revisions_profile_id_id_idx ON profile_revisions (profile_id, id);
-CREATE INDEX profile_revisions_profile_id_created_at_idx
-  ON profile_revisions (profile_id, created_at DESC, id DESC);
 CREATE INDEX profile_revisions_created_by_user_id_idx
   ON profile_revisions (created_by_user_id) WHERE created_by_user_id IS NOT NULL;
 
@@ -362,8 +360,6 @@ CREATE UNIQUE INDEX repository_profile_revisions_repository_profile_id_fingerpri
   ON repository_profile_revisions (repository_profile_id, fingerprint);
 CREATE UNIQUE INDEX repository_profile_revisions_repository_profile_id_id_idx
   ON repository_profile_revisions (repository_profile_id, id);
-CREATE INDEX repository_profile_revisions_repository_profile_id_created_at_idx
-  ON repository_profile_revisions (repository_profile_id, created_at DESC, id DESC);
 CREATE INDEX repository_profile_revisions_created_by_user_id_idx
   ON repository_profile_revisions (created_by_user_id) WHERE created_by_user_id IS NOT NULL;
 

@@ -7,14 +7,12 @@ import * as Database from "./Database.js"
 import { SessionRepo } from "./domain/auth/SessionRepo.js"
 import { UserRepo } from "./domain/auth/UserRepo.js"
 import { VerificationRepo } from "./domain/auth/VerificationRepo.js"
-import { SecretRepo } from "./domain/secret/SecretRepo.js"
-import { SecretVault } from "./domain/secret/SecretVault.js"
-import { SshKeyRepo } from "./domain/secret/SshKeyRepo.js"
 import { PackageResolutionCacheRepo } from "./domain/package-cache/PackageResolutionCacheRepo.js"
 import { KeyRing } from "./domain/secret/KeyRing.js"
 import * as IssueWorkflows from "./IssueWorkflows.js"
 import { ControlPlaneEvents } from "./lifecycle/ControlPlaneEvents.js"
 import * as Migrations from "./Migrations.js"
+import * as Profiles from "./Profiles.js"
 import * as Sandboxes from "./Sandboxes.js"
 import * as Source from "./Source.js"
 
@@ -22,9 +20,7 @@ const services = Layer.mergeAll(
   Sandboxes.layer,
   IssueWorkflows.layer,
   Source.layer,
-  SecretRepo.layer,
-  SecretVault.layer,
-  SshKeyRepo.layer,
+  Profiles.layer,
   SessionRepo.layer,
   UserRepo.layer,
   VerificationRepo.layer,

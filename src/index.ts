@@ -7,6 +7,7 @@ export * as Database from "./Database.js"
 export * as IssueWorkflows from "./IssueWorkflows.js"
 export * as Metrics from "./Metrics.js"
 export * as Migrations from "./Migrations.js"
+export * as Profiles from "./Profiles.js"
 export * as Sandboxes from "./Sandboxes.js"
 export * as Source from "./Source.js"
 
@@ -33,8 +34,6 @@ export { SessionRepo, type SessionService } from "./domain/auth/SessionRepo.js"
 export { UserRepo, type UserService } from "./domain/auth/UserRepo.js"
 export { ConsumeVerification, CreateVerification, Verification, VerificationId } from "./domain/auth/Verification.js"
 export { VerificationRepo, type VerificationService } from "./domain/auth/VerificationRepo.js"
-export { ProfileRevisionId } from "./domain/profile/Profile.js"
-export { RepositoryProfileRevisionId } from "./domain/profile/RepositoryProfile.js"
 export {
   type ClaimedDelivery,
   defaultDeliveryAttempts,
@@ -89,6 +88,52 @@ export {
   GitHubInstallationRepositoryRepo,
   type GitHubInstallationRepositoryService
 } from "./domain/source/GitHubInstallationRepositoryRepo.js"
+export {
+  CreateProfile,
+  OwnedProfile,
+  Profile,
+  ProfileFilter,
+  ProfileId,
+  ProfileRevisionId,
+  ProfileSlug,
+  ProfileStatus,
+  profileTransitions,
+  UpdateProfile
+} from "./domain/profile/Profile.js"
+export {
+  CreateProfileRevision,
+  ProfileEnvVar,
+  ProfileEnvVarId,
+  ProfileRevision,
+  ProfileRevisionFilter,
+  ProfileSecretBinding,
+  ProfileSecretBindingId,
+  ProfileSshKeyBinding,
+  ProfileSshKeyPurpose,
+  ProfileSshSettings,
+  SetActiveProfileRevision
+} from "./domain/profile/ProfileRevision.js"
+export { ProfileRepo, type ProfileRevisionGraph, type ProfileService } from "./domain/profile/ProfileRepo.js"
+export {
+  CreateRepositoryProfile,
+  CreateRepositoryProfileRevision,
+  ReplaceLinks,
+  RepositoryProfile,
+  RepositoryProfileFilter,
+  RepositoryProfileId,
+  RepositoryProfileLink,
+  RepositoryProfileLinkId,
+  RepositoryProfileRevision,
+  RepositoryProfileRevisionFilter,
+  RepositoryProfileRevisionId,
+  SetActiveRepositoryProfileRevision,
+  UpdateRepositoryProfile
+} from "./domain/profile/RepositoryProfile.js"
+export {
+  RepositoryProfileRepo,
+  type RepositoryProfileRevisionGraph,
+  type RepositoryProfileService
+} from "./domain/profile/RepositoryProfileRepo.js"
 
 export {
   CreateSandbox,

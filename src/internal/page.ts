@@ -57,13 +57,16 @@ export const below = (
   idColumn = "id"
 ): Statement.Fragment => sql`(${sql.literal(atColumn)}, ${sql.literal(idColumn)}) < (${at}, ${id})`
 
-/** A page out of up to `limit + 1` rows: the one too many only says that there is more. */
-export const make = <A>(rows: ReadonlyArray<A>, { limit }: Start, key: (row: A) => readonly [at: DateTime.Utc, id: string]): Page<A> => {
+/**
+ * A page out of up to `limit + 1` rows: the one too many only says that there is more. A key begins with an instant, or
+ * with a number that grows.
+ */
+export const make = <A>(rows: ReadonlyArray<A>, { limit }: Start, key: (row: A) => readonly [at: DateTime.Utc | number, id: string]): Page<A> => {
   const items = rows.slice(0, limit)
   const last = items.at(-1)
   if (rows.length <= limit || last === undefined) return { items, nextCursor: Option.none() }
   const [at, id] = key(last)
-  return { items, nextCursor: Option.some(encodeCursor([DateTime.toEpochMillis(at), id])) }
+  return { items, nextCursor: Option.some(encodeCursor([typeof at === "number" ? at : DateTime.toEpochMillis(at), id])) }
 }
 
 /** All items of a list, page by page. */

@@ -38,11 +38,16 @@ import { launch } from "./launches.js"
 import { packageResolution } from "./packageCache.js"
 import {
   profile,
+  profileEnvVar,
   profileRevision,
+  profileSecretBinding,
+  profileSshKeyBinding,
+  profileSshSettings,
   repositoryProfile,
-  repositoryProfileRevision,
-  user
-} from "./references.js"
+  repositoryProfileLink,
+  repositoryProfileRevision
+} from "./profiles.js"
+import { user } from "./references.js"
 import { attempt, runtimeInstance, sandbox, snapshot } from "./sandboxes.js"
 import { claimedDelivery, webhookDelivery } from "./webhooks.js"
 import { installation, installationGrant, installationRepository, repository } from "./source.js"
@@ -60,8 +65,13 @@ export const make = {
   installationGrant,
   profile,
   profileRevision,
+  profileEnvVar,
+  profileSecretBinding,
+  profileSshSettings,
+  profileSshKeyBinding,
   repositoryProfile,
   repositoryProfileRevision,
+  repositoryProfileLink,
   issue,
   pullRequest,
   issuePullRequestLink,

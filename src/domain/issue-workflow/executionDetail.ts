@@ -4,8 +4,9 @@
 import { SqlClient } from "@effect/sql"
 import { Array, Effect, type Option } from "effect"
 import type { Page } from "../../internal/page.js"
+import { part, together } from "../../internal/parts.js"
 import { operations } from "../../internal/query.js"
-import { columnList, joinedRows, partOf, type RowModel } from "../../internal/rows.js"
+import { joinedRows } from "../../internal/rows.js"
 import { IssueWorkflowExecutionEvent } from "./ExecutionEvent.js"
 import { pageOfEvents } from "./executionEvents.js"
 import {
@@ -35,59 +36,34 @@ export interface ExecutionDetail {
 
 const eventLimit = 50
 
-/** A kind of row in the one statement: how it is read out of the database, and out of the statement's rows. */
-const part = <A>(
-  model: RowModel<A> & { readonly fields: Readonly<Record<string, unknown>> },
-  table: string,
-  which: string,
-  order: string
-) => {
-  const values = Object.keys(model.fields).map((field) => `'row.${field}', "${field}"`)
-  const decode = partOf(model, "row")
-  return {
-    // A LIMIT, if only of nothing, keeps the order of a subquery (https://www.sqlite.org/optoverview.html, 16).
-    text: `SELECT '${table}' AS part, json_object(${values.join(", ")}) AS "row"
-      FROM (SELECT ${columnList(model)} FROM ${table} WHERE ${which} = ?1 ${order})`,
-    rowsIn: (rows: ReadonlyArray<Readonly<Record<string, unknown>>>) =>
-      Effect.map(
-        Effect.forEach(rows.filter((row) => row["part"] === table), (row) => decode(parse(row["row"]))),
-        Array.getSomes
-      )
-  }
-}
+const execution = part(IssueWorkflowExecution, "issue_workflow_executions", "id = ?1")
 
-const parse = (text: unknown): Readonly<Record<string, unknown>> => JSON.parse(String(text))
-
-const execution = part(IssueWorkflowExecution, "issue_workflow_executions", "id", "")
-
-const summaries = part(IssueWorkflowExecutionSummary, "issue_workflow_execution_summaries", "execution_id", "")
+const summaries = part(IssueWorkflowExecutionSummary, "issue_workflow_execution_summaries", "execution_id = ?1")
 
 const events = part(
   IssueWorkflowExecutionEvent,
   "issue_workflow_execution_events",
-  "execution_id",
+  "execution_id = ?1",
   `ORDER BY sequence LIMIT ${eventLimit + 1}`
 )
 
 const results = part(
   IssueWorkflowExecutionValidationResult,
   "issue_workflow_execution_validation_results",
-  "execution_id",
+  "execution_id = ?1",
   "ORDER BY check_key LIMIT -1"
 )
 
-const files = part(IssueWorkflowExecutionDiffFile, "issue_workflow_execution_diff_files", "execution_id", "ORDER BY path LIMIT -1")
+const files = part(IssueWorkflowExecutionDiffFile, "issue_workflow_execution_diff_files", "execution_id = ?1", "ORDER BY path LIMIT -1")
 
 const artifacts = part(
   IssueWorkflowExecutionArtifact,
   "issue_workflow_execution_artifacts",
-  "execution_id",
+  "execution_id = ?1",
   "ORDER BY created_at DESC, id DESC LIMIT -1"
 )
 
-// One statement reads as of one moment, and needs no transaction, in which every writer would wait. The parts have other
-// columns each: so each row comes as one document.
-const detailText = [execution, summaries, events, results, files, artifacts].map(({ text }) => text).join(" UNION ALL ")
+const detailText = together([execution, summaries, events, results, files, artifacts])
 
 export const makeDetail = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient

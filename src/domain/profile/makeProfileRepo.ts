@@ -1,0 +1,108 @@
+/**
+ * The statements and rules of `ProfileRepo`.
+ */
+import { SqlClient } from "@effect/sql"
+import { Clock, Effect, Option } from "effect"
+import { idOrNew } from "../../internal/ids.js"
+import * as Page from "../../internal/page.js"
+import { operations } from "../../internal/query.js"
+import { nameMissing } from "../../internal/references.js"
+import { columnList, rowsOf } from "../../internal/rows.js"
+import { CreateProfile, Profile, ProfileFilter, ProfileId, ProfileSlug, UpdateProfile } from "./Profile.js"
+import { ProfileRevision, ProfileRevisionFilter, SetActiveProfileRevision } from "./ProfileRevision.js"
+import type { ProfileService } from "./ProfileRepo.js"
+import { makeRevisions } from "./profileRevisions.js"
+import { makeVersioned } from "./versioned.js"
+
+const { input, read, write } = operations("ProfileRepo", "Profile")
+
+export const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(Profile))
+  const profiles = yield* rowsOf(Profile)
+  const versioned = yield* makeVersioned<Profile, ProfileRevision>({
+    model: Profile,
+    entity: "Profile",
+    table: "profiles",
+    scope: "owner_user_id",
+    revisionModel: ProfileRevision,
+    revisionEntity: "ProfileRevision",
+    revisionTable: "profile_revisions",
+    parent: "profile_id"
+  })
+
+  const service: ProfileService = {
+    create: (request) =>
+      Effect.gen(function*() {
+        const { description, id: given, name, ownerUserId, slug } = yield* input("create", CreateProfile)(request)
+        const id = yield* idOrNew(given, "prf", ProfileId.make)
+        const now = yield* Clock.currentTimeMillis
+        return yield* profiles.one(sql`
+          INSERT INTO profiles (id, owner_user_id, slug, name, description, created_at, updated_at)
+          VALUES (${id}, ${ownerUserId}, ${slug}, ${name}, ${description ?? null}, ${now}, ${now})
+          RETURNING ${columns}`)
+      }).pipe(
+        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag("ReferenceNotFound", nameMissing(sql, [
+          { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) }
+        ]))
+      ),
+
+    findById: (id) => versioned.find({ id }).pipe(read("findById", { "profile.id": id })),
+
+    getById: (id) => versioned.get({ id }).pipe(read("getById", { "profile.id": id })),
+
+    getForOwner: ({ id, ownerUserId }) =>
+      versioned.get({ id, within: ownerUserId }).pipe(read("getForOwner", { "profile.id": id, "user.id": ownerUserId })),
+
+    findBySlug: (request) =>
+      Effect.gen(function*() {
+        const { ownerUserId, slug } = yield* input("findBySlug", ProfileSlug)(request)
+        return yield* profiles.first(sql`
+          SELECT ${columns} FROM profiles WHERE owner_user_id = ${ownerUserId} AND slug = ${slug}`)
+      }).pipe(read("findBySlug", { "user.id": request.ownerUserId })),
+
+    list: (request) =>
+      Effect.gen(function*() {
+        const { ownerUserId, status } = yield* input("list", ProfileFilter)(request)
+        const start = yield* Page.start("ProfileRepo.list", request)
+        return yield* versioned.list(ownerUserId, status, start)
+      }).pipe(read("list", { "user.id": request.ownerUserId })),
+
+    update: (request) =>
+      Effect.gen(function*() {
+        const { id, ownerUserId, ...changes } = yield* input("update", UpdateProfile)(request)
+        return yield* versioned.update({ id, within: ownerUserId }, changes)
+      }).pipe(write("update", ["AlreadyExists", "InvalidInput"], { "profile.id": request.id })),
+
+    archive: (id) => versioned.archive({ id }).pipe(read("archive", { "profile.id": id })),
+
+    archiveForOwner: ({ id, ownerUserId }) =>
+      versioned.archive({ id, within: ownerUserId }).pipe(
+        read("archiveForOwner", { "profile.id": id, "user.id": ownerUserId })
+      ),
+
+    restore: (id) => versioned.restore({ id }).pipe(read("restore", { "profile.id": id })),
+
+    restoreForOwner: ({ id, ownerUserId }) =>
+      versioned.restore({ id, within: ownerUserId }).pipe(
+        read("restoreForOwner", { "profile.id": id, "user.id": ownerUserId })
+      ),
+
+    ...(yield* makeRevisions(versioned)),
+
+    listRevisions: (request) =>
+      Effect.gen(function*() {
+        const { ownerUserId, profileId } = yield* input("listRevisions", ProfileRevisionFilter)(request)
+        const start = yield* Page.start("ProfileRepo.listRevisions", request)
+        return yield* versioned.listRevisions({ id: profileId, within: ownerUserId }, start)
+      }).pipe(read("listRevisions", { "profile.id": request.profileId })),
+
+    setActiveRevision: (request) =>
+      Effect.gen(function*() {
+        const { ownerUserId, profileId, revisionId } = yield* input("setActiveRevision", SetActiveProfileRevision)(request)
+        return yield* versioned.setActiveRevision({ id: profileId, within: ownerUserId }, revisionId)
+      }).pipe(read("setActiveRevision", { "profile.id": request.profileId }))
+  }
+  return service
+})

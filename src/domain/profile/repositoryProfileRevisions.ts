@@ -1,0 +1,162 @@
+/**
+ * Revisions of repository profiles and their links: how they are stored and read.
+ */
+import { SqlClient } from "@effect/sql"
+import { Clock, Effect, Option, Schema } from "effect"
+import { v7 } from "uuid"
+import { NotFound, ReferenceNotFound } from "../../Errors.js"
+import { engineErrorOf } from "../../internal/engineError.js"
+import { fingerprint } from "../../internal/fingerprint.js"
+import { idOrNew } from "../../internal/ids.js"
+import { part, together } from "../../internal/parts.js"
+import { operations } from "../../internal/query.js"
+import { columnList, joinedRows, rowsOf } from "../../internal/rows.js"
+import {
+  CreateRepositoryProfileRevision,
+  ReplaceLinks,
+  type RepositoryProfile,
+  RepositoryProfileLink,
+  RepositoryProfileRevision,
+  RepositoryProfileRevisionId
+} from "./RepositoryProfile.js"
+import type { RepositoryProfileRevisionGraph, RepositoryProfileService } from "./RepositoryProfileRepo.js"
+import type { makeVersioned } from "./versioned.js"
+
+const { input, present, read, write } = operations("RepositoryProfileRepo", "RepositoryProfileRevision")
+const ofLinks = operations("RepositoryProfileRepo", "RepositoryProfileLink")
+
+type Given = typeof CreateRepositoryProfileRevision.Type
+type GivenLinks = typeof ReplaceLinks.Type["links"]
+
+const encode = Schema.encodeSync(CreateRepositoryProfileRevision)
+
+/** Links with what was left out filled in. */
+const complete = (links: GivenLinks) =>
+  links.map(({ isRequired, precedence, profileRevisionId }, place) => ({ profileRevisionId, precedence: precedence ?? place, isRequired }))
+
+type Ordered = Pick<RepositoryProfileLink, "precedence" | "profileRevisionId">
+
+/** By precedence: 1,000 at most, which are not worth an index of their own. */
+const inOrder = <A extends Ordered>(links: ReadonlyArray<A>): ReadonlyArray<A> =>
+  links.toSorted((one, other) => one.precedence - other.precedence || (one.profileRevisionId < other.profileRevisionId ? -1 : 1))
+
+// ?1: the revision, ?2: the links, ?3: now.
+const deleteText = `
+  DELETE FROM repository_profile_profile_links
+  WHERE repository_profile_revision_id = ?1 AND profile_revision_id NOT IN (SELECT value ->> 'profileRevisionId' FROM json_each(?2))`
+
+// WHERE true: without it, SQLite would read ON CONFLICT as the constraint of a join (https://www.sqlite.org/lang_upsert.html).
+const storeText = `
+  INSERT INTO repository_profile_profile_links
+    (id, repository_profile_revision_id, profile_revision_id, precedence, is_required, created_at)
+  SELECT value ->> 'id', ?1, value ->> 'profileRevisionId', value ->> 'precedence', value ->> 'isRequired', ?3
+  FROM json_each(?2) WHERE true
+  ON CONFLICT (repository_profile_revision_id, profile_revision_id) DO UPDATE SET
+    precedence = excluded.precedence, is_required = excluded.is_required
+  RETURNING ${columnList(RepositoryProfileLink)}`
+
+const graphOf = (revisionId: string) => {
+  const revision = part(RepositoryProfileRevision, "repository_profile_revisions", `id = ${revisionId}`)
+  const links = part(RepositoryProfileLink, "repository_profile_profile_links", `repository_profile_revision_id = ${revisionId}`)
+  return { revision, links, text: together([revision, links]) }
+}
+
+const graphs = {
+  ofId: graphOf("?1"),
+  active: graphOf("(SELECT active_revision_id FROM repository_profiles WHERE id = ?1)")
+}
+
+type Revisions = Pick<RepositoryProfileService, "createRevision" | "getRevision" | "getActiveRevision" | "replaceLinks">
+
+type Versioned = Effect.Effect.Success<ReturnType<typeof makeVersioned<RepositoryProfile, RepositoryProfileRevision>>>
+
+export const makeRevisions = (versioned: Versioned) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const run = yield* joinedRows
+    const linkRows = yield* rowsOf(RepositoryProfileLink)
+
+    /** Makes the links of a revision that is there what is given. In a transaction. */
+    const storeLinks = (revisionId: string, given: GivenLinks, now: number) =>
+      Effect.gen(function*() {
+        const batch = JSON.stringify(complete(given).map((link) => ({ ...link, id: `lnk_${v7()}`, isRequired: link.isRequired ? 1 : 0 })))
+        yield* sql.unsafe(deleteText, [revisionId, batch])
+        return inOrder(yield* linkRows.all(sql.unsafe(storeText, [revisionId, batch, now])))
+      }).pipe(
+        // The revision was there, and stays while the transaction writes.
+        Effect.catchIf(
+          (error) => error._tag === "SqlError" && engineErrorOf(error).code === "SQLITE_CONSTRAINT_FOREIGNKEY",
+          () => Effect.fail(new ReferenceNotFound({ entity: "RepositoryProfileLink", reference: "profileRevisionId" }))
+        )
+      )
+
+    const replace = ({ links, revisionId }: typeof ReplaceLinks.Type) =>
+      Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        const found = yield* sql`SELECT 1 FROM repository_profile_revisions WHERE id = ${revisionId}`
+        if (found.length === 0) return yield* new NotFound({ entity: "RepositoryProfileRevision", id: revisionId })
+        return yield* storeLinks(revisionId, links, now)
+      }).pipe(sql.withTransaction)
+
+    const create = (given: Given) =>
+      Effect.gen(function*() {
+        const id = yield* idOrNew(given.id, "rpv", RepositoryProfileRevisionId.make)
+        const { links } = given
+        const { policyConfig, runTemplate } = encode(given)
+        const content = { runTemplate, policyConfig, links: inOrder(complete(links ?? [])) }
+        return yield* versioned.createRevision(
+          {
+            id,
+            profile: { id: given.repositoryProfileId },
+            fingerprint: fingerprint(content),
+            content: {
+              run_template: JSON.stringify(runTemplate),
+              policy_config: policyConfig === undefined ? null : JSON.stringify(policyConfig)
+            },
+            createdByUserId: given.createdByUserId,
+            changeSummary: given.changeSummary,
+            setAsActive: given.setAsActive
+          },
+          // Also those of a revision that is there: they may have been replaced since.
+          ({ revision }, now) => links === undefined ? Effect.void : Effect.asVoid(storeLinks(revision.id, links, now))
+        )
+      })
+
+    const graph = ({ links, revision, text }: ReturnType<typeof graphOf>, id: string) =>
+      Effect.gen(function*() {
+        const rows = yield* run(sql.unsafe(text, [id]))
+        const [found] = yield* revision.rowsIn(rows)
+        const graph = (links: ReadonlyArray<RepositoryProfileLink>) => (revision: RepositoryProfileRevision): RepositoryProfileRevisionGraph => ({
+          revision,
+          links: inOrder(links)
+        })
+        return Option.map(Option.fromNullable(found), graph(yield* links.rowsIn(rows)))
+      })
+
+    const service: Revisions = {
+      createRevision: (request) =>
+        input("createRevision", CreateRepositoryProfileRevision)(request).pipe(
+          Effect.flatMap(create),
+          write("createRevision", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], { "profile.id": request.repositoryProfileId }),
+          // What a link refers to was named where it was stored.
+          Effect.catchTag("ReferenceNotFound", ({ entity, reference }) =>
+            Effect.fail(new ReferenceNotFound({ entity, reference: reference === "unknown" ? "createdByUserId" : reference })))
+        ),
+
+      getRevision: (id) =>
+        graph(graphs.ofId, id).pipe(Effect.flatMap(present(id)), read("getRevision", { "revision.id": id })),
+
+      getActiveRevision: (id) =>
+        Effect.gen(function*() {
+          const found = yield* graph(graphs.active, id)
+          return Option.isSome(found) ? found.value : yield* versioned.noActiveRevision({ id })
+        }).pipe(read("getActiveRevision", { "profile.id": id })),
+
+      replaceLinks: (request) =>
+        input("replaceLinks", ReplaceLinks)(request).pipe(
+          Effect.flatMap(replace),
+          ofLinks.write("replaceLinks", ["InvalidInput"], { "revision.id": request.revisionId })
+        )
+    }
+    return service
+  })

@@ -1,0 +1,252 @@
+/**
+ * Factories of profiles of users and of repositories, their revisions, and what belongs to those.
+ */
+import { SqlClient } from "@effect/sql"
+import { DateTime, Effect } from "effect"
+import { Profile, ProfileId, ProfileRevisionId } from "../domain/profile/Profile.js"
+import {
+  ProfileEnvVar,
+  ProfileEnvVarId,
+  ProfileRevision,
+  ProfileSecretBinding,
+  ProfileSecretBindingId,
+  ProfileSshKeyBinding,
+  ProfileSshSettings
+} from "../domain/profile/ProfileRevision.js"
+import {
+  RepositoryProfile,
+  RepositoryProfileId,
+  RepositoryProfileLink,
+  RepositoryProfileLinkId,
+  RepositoryProfileRevision,
+  RepositoryProfileRevisionId
+} from "../domain/profile/RepositoryProfile.js"
+import { SecretId, SecretVersionId } from "../domain/secret/Secret.js"
+import { SshKeyId } from "../domain/secret/SshKey.js"
+import { idOrNew } from "../internal/ids.js"
+import { columnList, type RowModel, rowsOf } from "../internal/rows.js"
+import { next, owner, repositoryOf } from "./references.js"
+import { asId, ensure, factory, type Given, insert, insertPlain, type Made } from "./rows.js"
+
+/** When a profile was put away, where that is its status. */
+const archivedAt = ({ status }: { readonly status?: string }, now: DateTime.Utc) => status === "archived" ? { archivedAt: now } : {}
+
+/**
+ * A profile of the owner that is given, of a new one if none is, in the status that is given, or `active`. Its slug and
+ * name are made from the id. The revision that is given as `activeRevisionId` is one of it.
+ */
+export const profile = (given: Given<Profile> = {}): Made<Profile> =>
+  Effect.gen(function*() {
+    const id = yield* idOrNew(asId(ProfileId, given.id), "prf", ProfileId.make)
+    const ownerUserId = yield* owner(given.ownerUserId)
+    const now = given.createdAt ?? (yield* DateTime.now)
+    const slug = given.slug ?? id
+    const { activeRevisionId, ...fields } = given
+    const row = yield* insert("profiles", Profile, {
+      name: slug,
+      status: "active",
+      createdAt: now,
+      updatedAt: now,
+      ...archivedAt(given, now),
+      ...fields,
+      id,
+      ownerUserId,
+      slug
+    })
+    if (activeRevisionId === undefined) return row
+    yield* ensure("profile_revisions", activeRevisionId, () => profileRevision({ id: activeRevisionId, profileId: id }))
+    return yield* activated("profiles", Profile, id, activeRevisionId)
+  }).pipe(factory("profile"))
+
+/** The next revision of a profile, of a new one when none is given: by default it says nothing. */
+export const profileRevision = (given: Given<ProfileRevision> & { readonly ownerUserId?: string } = {}): Made<ProfileRevision> =>
+  Effect.gen(function*() {
+    const id = yield* idOrNew(asId(ProfileRevisionId, given.id), "prv", ProfileRevisionId.make)
+    const { ownerUserId, ...fields } = given
+    const ofOwner = ownerUserId === undefined ? {} : { ownerUserId }
+    yield* ensure("profiles", given.profileId, (id) => profile({ id, ...ofOwner }))
+    const profileId = asId(ProfileId, given.profileId) ?? (yield* profile(ofOwner)).id
+    if (given.createdByUserId !== undefined) yield* owner(given.createdByUserId)
+    return yield* insert("profile_revisions", ProfileRevision, {
+      version: yield* next("profile_revisions", "version", "profile_id", profileId),
+      fingerprint: id,
+      configPatch: {},
+      createdAt: yield* DateTime.now,
+      ...fields,
+      id,
+      profileId
+    })
+  }).pipe(factory("profileRevision"))
+
+/** An environment variable of a revision, of a new one if none is given: by default `KEY`, without a text. */
+export const profileEnvVar = (given: Given<ProfileEnvVar> = {}): Made<ProfileEnvVar> =>
+  Effect.gen(function*() {
+    const id = yield* idOrNew(asId(ProfileEnvVarId, given.id), "env", ProfileEnvVarId.make)
+    const profileRevisionId = yield* revisionOf(given.profileRevisionId)
+    return yield* insert("profile_env_vars", ProfileEnvVar, {
+      key: "KEY",
+      value: "",
+      createdAt: yield* DateTime.now,
+      ...given,
+      id,
+      profileRevisionId
+    })
+  }).pipe(factory("profileEnvVar"))
+
+/** That a secret of the owner, a new one if none is given, becomes an environment variable under a revision: by default `SECRET`. */
+export const profileSecretBinding = (given: Given<ProfileSecretBinding> = {}): Made<ProfileSecretBinding> =>
+  Effect.gen(function*() {
+    const id = yield* idOrNew(asId(ProfileSecretBindingId, given.id), "bnd", ProfileSecretBindingId.make)
+    const profileRevisionId = yield* revisionOf(given.profileRevisionId)
+    const secretId = yield* idOrNew(asId(SecretId, given.secretId), "sec", SecretId.make)
+    const ownerUserId = yield* ownerOf(profileRevisionId)
+    yield* ensure("secrets", secretId, () => secret(secretId, ownerUserId))
+    yield* ensure("secret_versions", given.secretVersionId, (id) => secretVersion(SecretVersionId.make(id), secretId))
+    return yield* insert("profile_secret_bindings", ProfileSecretBinding, {
+      targetKey: "SECRET",
+      isRequired: true,
+      createdAt: yield* DateTime.now,
+      ...given,
+      id,
+      profileRevisionId,
+      secretId
+    })
+  }).pipe(factory("profileSecretBinding"))
+
+/** The SSH settings of a revision, of a new one if none is given: by default off. */
+export const profileSshSettings = (given: Given<ProfileSshSettings> = {}): Made<ProfileSshSettings> =>
+  Effect.gen(function*() {
+    const profileRevisionId = yield* revisionOf(given.profileRevisionId)
+    const now = given.createdAt ?? (yield* DateTime.now)
+    return yield* insert("profile_ssh_settings", ProfileSshSettings, {
+      enabled: false,
+      listenPort: 2222,
+      hostAllowlist: [],
+      createdAt: now,
+      updatedAt: now,
+      ...given,
+      profileRevisionId
+    })
+  }).pipe(factory("profileSshSettings"))
+
+/** That a revision, a new one if none is given, uses an SSH key of the owner, a new one if none is given: by default to log in. */
+export const profileSshKeyBinding = (given: Given<ProfileSshKeyBinding> = {}): Made<ProfileSshKeyBinding> =>
+  Effect.gen(function*() {
+    const profileRevisionId = yield* revisionOf(given.profileRevisionId)
+    const sshKeyId = yield* idOrNew(asId(SshKeyId, given.sshKeyId), "ssh", SshKeyId.make)
+    const ownerUserId = yield* ownerOf(profileRevisionId)
+    yield* ensure("ssh_keys", sshKeyId, () => sshKey(sshKeyId, ownerUserId))
+    return yield* insert("profile_ssh_key_bindings", ProfileSshKeyBinding, {
+      purpose: "login",
+      createdAt: yield* DateTime.now,
+      ...given,
+      profileRevisionId,
+      sshKeyId
+    })
+  }).pipe(factory("profileSshKeyBinding"))
+
+/**
+ * A profile of the repository that is given, of a new one if none is, in the status that is given, or `active`. Its name
+ * is made from the id. The revision that is given as `activeRevisionId` is one of it.
+ */
+export const repositoryProfile = (given: Given<RepositoryProfile> = {}): Made<RepositoryProfile> =>
+  Effect.gen(function*() {
+    const id = yield* idOrNew(asId(RepositoryProfileId, given.id), "rpf", RepositoryProfileId.make)
+    const repositoryId = yield* repositoryOf(given.repositoryId)
+    const now = given.createdAt ?? (yield* DateTime.now)
+    const { activeRevisionId, ...fields } = given
+    const row = yield* insert("repository_profiles", RepositoryProfile, {
+      name: id,
+      status: "active",
+      createdAt: now,
+      updatedAt: now,
+      ...archivedAt(given, now),
+      ...fields,
+      id,
+      repositoryId
+    })
+    if (activeRevisionId === undefined) return row
+    yield* ensure("repository_profile_revisions", activeRevisionId, () =>
+      repositoryProfileRevision({ id: activeRevisionId, repositoryProfileId: id }))
+    return yield* activated("repository_profiles", RepositoryProfile, id, activeRevisionId)
+  }).pipe(factory("repositoryProfile"))
+
+/** The next revision of a profile of a repository, of a new one when none is given: by default it says nothing. */
+export const repositoryProfileRevision = (
+  given: Given<RepositoryProfileRevision> & { readonly repositoryId?: string } = {}
+): Made<RepositoryProfileRevision> =>
+  Effect.gen(function*() {
+    const id = yield* idOrNew(asId(RepositoryProfileRevisionId, given.id), "rpv", RepositoryProfileRevisionId.make)
+    const { repositoryId, ...fields } = given
+    const ofRepository = repositoryId === undefined ? {} : { repositoryId }
+    yield* ensure("repository_profiles", given.repositoryProfileId, (id) => repositoryProfile({ id, ...ofRepository }))
+    const repositoryProfileId = asId(RepositoryProfileId, given.repositoryProfileId) ?? (yield* repositoryProfile(ofRepository)).id
+    if (given.createdByUserId !== undefined) yield* owner(given.createdByUserId)
+    return yield* insert("repository_profile_revisions", RepositoryProfileRevision, {
+      version: yield* next("repository_profile_revisions", "version", "repository_profile_id", repositoryProfileId),
+      fingerprint: id,
+      runTemplate: {},
+      createdAt: yield* DateTime.now,
+      ...fields,
+      id,
+      repositoryProfileId
+    })
+  }).pipe(factory("repositoryProfileRevision"))
+
+/** That a revision of a repository profile takes along one of a profile; new ones where none is given. */
+export const repositoryProfileLink = (given: Given<RepositoryProfileLink> = {}): Made<RepositoryProfileLink> =>
+  Effect.gen(function*() {
+    const id = yield* idOrNew(asId(RepositoryProfileLinkId, given.id), "lnk", RepositoryProfileLinkId.make)
+    const known = given.repositoryProfileRevisionId
+    yield* ensure("repository_profile_revisions", known, (id) => repositoryProfileRevision({ id }))
+    const repositoryProfileRevisionId = asId(RepositoryProfileRevisionId, known) ?? (yield* repositoryProfileRevision()).id
+    return yield* insert("repository_profile_profile_links", RepositoryProfileLink, {
+      precedence: 0,
+      isRequired: true,
+      createdAt: yield* DateTime.now,
+      ...given,
+      id,
+      repositoryProfileRevisionId,
+      profileRevisionId: yield* revisionOf(given.profileRevisionId)
+    })
+  }).pipe(factory("repositoryProfileLink"))
+
+/** The revision of this id, made when missing; a new one when none is given. */
+const revisionOf = (given: string | undefined) =>
+  Effect.gen(function*() {
+    yield* ensure("profile_revisions", given, (id) => profileRevision({ id }))
+    return given === undefined ? (yield* profileRevision()).id : ProfileRevisionId.make(given)
+  })
+
+const ownerOf = (revisionId: ProfileRevisionId) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const [found] = yield* sql<{ readonly owner: string }>`
+      SELECT owner_user_id AS owner FROM profiles WHERE id = (SELECT profile_id FROM profile_revisions WHERE id = ${revisionId})`
+    return found?.owner ?? ""
+  })
+
+/** A secret without a version. */
+const secret = (id: SecretId, ownerUserId: string) =>
+  Effect.flatMap(DateTime.now, (now) => insertPlain("secrets", { id, ownerUserId, name: id, createdAt: now, updatedAt: now }))
+
+/** A version that nobody can open. */
+const secretVersion = (id: SecretVersionId, secretId: SecretId) =>
+  Effect.gen(function*() {
+    const version = yield* next("secret_versions", "version", "secret_id", secretId)
+    yield* insertPlain("secret_versions", { id, secretId, version, encryptedValue: id, createdAt: yield* DateTime.now })
+  })
+
+/** A key that is none, but by its fingerprint. */
+const sshKey = (id: SshKeyId, ownerUserId: string) =>
+  Effect.flatMap(DateTime.now, (now) =>
+    insertPlain("ssh_keys", { id, ownerUserId, name: id, publicKey: id, fingerprint: id, createdAt: now, updatedAt: now }))
+
+/** Makes a revision the active one of its profile. */
+const activated = <Row>(table: string, model: RowModel<Row>, id: string, revisionId: string) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const rows = yield* rowsOf(model)
+    return yield* rows.one(sql`
+      UPDATE ${sql(table)} SET active_revision_id = ${revisionId} WHERE id = ${id} RETURNING ${sql.literal(columnList(model))}`)
+  })
