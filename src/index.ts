@@ -3,6 +3,7 @@
  * over one libSQL database.
  */
 export * as Database from "./Database.js"
+export * as Maintenance from "./Maintenance.js"
 export * as Metrics from "./Metrics.js"
 export * as Migrations from "./Migrations.js"
 export * as Sandboxes from "./Sandboxes.js"
