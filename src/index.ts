@@ -6,6 +6,7 @@ export * as Database from "./Database.js"
 export * as Maintenance from "./Maintenance.js"
 export * as Metrics from "./Metrics.js"
 export * as Migrations from "./Migrations.js"
+export * as Retention from "./Retention.js"
 export * as Sandboxes from "./Sandboxes.js"
 
 export {
