@@ -245,6 +245,8 @@ CREATE TABLE issue_workflow_execution_events (
 -- The order of events is their sequence: clocks of workers differ.
 CREATE UNIQUE INDEX issue_workflow_execution_events_execution_id_sequence_idx
   ON issue_workflow_execution_events (execution_id, sequence);
+-- Retention walks them by their age.
+CREATE INDEX issue_workflow_execution_events_occurred_at_idx ON issue_workflow_execution_events (occurred_at);
 
 CREATE TABLE issue_workflow_execution_validation_results (
   id TEXT PRIMARY KEY NOT NULL CONSTRAINT issue_workflow_execution_validation_results_id CHECK (id <> ''),

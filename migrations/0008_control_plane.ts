@@ -65,7 +65,6 @@ CREATE TABLE control_plane_events (
 
 CREATE UNIQUE INDEX control_plane_events_subject_sequence_idx
   ON control_plane_events (subject_type, subject_id, sequence);
-CREATE INDEX control_plane_events_occurred_at_idx ON control_plane_events (occurred_at);
 
 CREATE TRIGGER control_plane_events_append_only BEFORE UPDATE ON control_plane_events
 BEGIN
@@ -89,6 +88,9 @@ CREATE TABLE control_plane_event_consumers (
   CONSTRAINT control_plane_event_consumers_timestamps CHECK (updated_at >= 0)
 ) STRICT;
 
+-- Retention asks for the one that has read least.
+CREATE INDEX control_plane_event_consumers_position_idx ON control_plane_event_consumers (position);
+
 CREATE TRIGGER control_plane_event_consumers_forward BEFORE UPDATE OF position ON control_plane_event_consumers
 WHEN NEW.position < OLD.position
 BEGIN
@@ -108,4 +110,5 @@ CREATE TABLE import_rejects (
 ) STRICT;
 
 CREATE INDEX import_rejects_source_table_idx ON import_rejects (source_table, id);
+CREATE INDEX import_rejects_imported_at_idx ON import_rejects (imported_at);
 `

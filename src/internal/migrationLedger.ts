@@ -83,7 +83,7 @@ const LedgerRow = Schema.Struct({
   checksum: Schema.String,
   appliedAt: Schema.DateTimeUtcFromNumber
 })
-type LedgerRow = typeof LedgerRow.Type
+export type LedgerRow = typeof LedgerRow.Type
 
 const decodeLedger = ParseResult.decodeUnknownEither(Schema.Array(LedgerRow))
 
@@ -104,13 +104,19 @@ export const ledgerTable: Table = {
   purpose: "Which migrations the database has, with the checksum of the text that was applied."
 }
 
+/** Whether there is a ledger: one row when there is. */
+export const ledgerPresentText = `SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '${ledger}'`
+
+export const ledgerText =
+  `SELECT migration_id AS id, name AS label, checksum, created_at AS "appliedAt" FROM ${ledger} ORDER BY migration_id`
+
+/** Rows of `ledgerText`. */
+export const decodeLedgerRows = (rows: unknown): Effect.Effect<ReadonlyArray<LedgerRow>, PersistenceError> =>
+  Either.mapLeft(decodeLedger(rows), () => new PersistenceError({ operation: "Migrations.status", reason: "CorruptRow", cause: ledger }))
+
 /** The rows of the ledger, in the order of their ids: none when there is no ledger yet. */
 export const readLedger = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  const tables = yield* sql`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ${ledger}`
-  if (tables.length === 0) return []
-  const rows = yield* sql`
-    SELECT migration_id AS id, name AS label, checksum, created_at AS "appliedAt" FROM sealant_migrations ORDER BY migration_id`
-  return yield* Either.mapLeft(decodeLedger(rows), () =>
-    new PersistenceError({ operation: "Migrations.status", reason: "CorruptRow", cause: ledger }))
+  const tables = yield* sql.unsafe(ledgerPresentText)
+  return tables.length === 0 ? [] : yield* Effect.flatMap(sql.unsafe(ledgerText), decodeLedgerRows)
 })

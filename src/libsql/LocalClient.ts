@@ -9,6 +9,7 @@ import { Changes } from "./Changes.js"
 import { type Client, type InStatement, type ResultSet, statementOf, toResultSet } from "./Client.js"
 import { Connection, inspect, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
+import type { Place } from "./registry.js"
 import type { Answer, Driver } from "./SqlClient.js"
 import { busyWaits } from "./metrics.js"
 import { LocalTransaction } from "./LocalTransaction.js"
@@ -31,6 +32,7 @@ export class LocalClient implements Client, Driver {
   readonly client: Client = this
   readonly protocol = "file"
   readonly changes: Changes
+  readonly place: Place
   closed = false
   private readonly writer: Connection
   private readonly reader: Connection
@@ -41,6 +43,7 @@ export class LocalClient implements Client, Driver {
   constructor(private readonly options: LocalOptions) {
     const { path, synchronous } = options
     this.inMemory = path === ":memory:"
+    this.place = this.inMemory ? { kind: "memory" } : { kind: "file", path }
     this.changes = new Changes({ version: () => this.version(), pollMs: otherProcessesMs })
     this.writer = new Connection({ path, synchronous, role: "writer" }, () => this.changes.look())
     // Every connection to `:memory:` is a database of its own, so there the writer reads, too.

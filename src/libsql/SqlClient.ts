@@ -14,7 +14,7 @@ import { Context, Effect, Exit, identity, Layer, Option, Stream } from "effect"
 import { type Client, toResultSet } from "./Client.js"
 import type { Changes } from "./Changes.js"
 import type { Result } from "./Connection.js"
-import { register } from "./registry.js"
+import { type Place, register } from "./registry.js"
 
 /** One level of a transaction: the outermost, or a savepoint in the level above. */
 interface Level {
@@ -54,6 +54,7 @@ export interface Driver extends Target {
   readonly begin: () => TransactionTarget
   readonly client: Client
   readonly changes: Changes
+  readonly place: Place
 }
 
 /** Gives `SqlClient` and `LibsqlClient` on an open client. Closing that client is up to who opened it. */
@@ -74,6 +75,7 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
         spanAttributes: [["db.system.name", "sqlite"]]
       })
       register(sql, {
+        place: driver.place,
         changes: driver.changes,
         isInTransaction: Effect.map(Effect.serviceOption(level), Option.isSome),
         execute: (text, values) => inContext((connection) => connection.execute(text, values, undefined))

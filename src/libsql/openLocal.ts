@@ -61,8 +61,8 @@ const createFile = (path: string): boolean => {
   }
 }
 
-/** Not by `recursive`, which never returns on Node 20 where the file system refuses with "no such file", as /proc does. */
-const makeDirectory = (path: string): void => {
+/** Makes a directory with those above it, for its owner only. Not by `recursive`, which never returns on Node 20 where the file system refuses with "no such file", as /proc does. */
+export const makeDirectory = (path: string): void => {
   try {
     mkdirSync(path, { mode: 0o700 })
   } catch (error) {
@@ -73,7 +73,8 @@ const makeDirectory = (path: string): void => {
   }
 }
 
-const reasonOf = (error: unknown): string => {
+/** What the operating system refused, in words. */
+export const reasonOf = (error: unknown): string => {
   const reasons: Readonly<Record<string, string>> = {
     EACCES: "no permission",
     EPERM: "no permission",

@@ -6,7 +6,11 @@ import type { Effect } from "effect"
 import type { Changes } from "./Changes.js"
 import type { Row } from "./Connection.js"
 
+/** Where a database is. */
+export type Place = { readonly kind: "file"; readonly path: string } | { readonly kind: "memory" } | { readonly kind: "server" }
+
 export interface Abilities {
+  readonly place: Place
   readonly changes: Changes
   /** Whether the caller is inside a transaction of this database. */
   readonly isInTransaction: Effect.Effect<boolean>

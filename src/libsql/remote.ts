@@ -24,6 +24,7 @@ export const openRemote = (
   return {
     client,
     changes: new Changes(unknowable),
+    place: { kind: "server" },
     run: (sql, values) => execute(client, sql, values),
     begin: () => new RemoteTransaction(() => client.transaction("write"))
   }

@@ -1,0 +1,107 @@
+/**
+ * A connection of the engine in a thread of its own, for what takes long: a copy of the whole database, a look at each
+ * of its pages. The binding is synchronous: here it would keep the event loop, and with it every writer, for as long.
+ *
+ * A thread, and not a process: both let writers go on alike (some 60 % of their commits while a copy is written), but a
+ * process outlives the one that started it and is killed. Inside one process the engine knows of its connections in all
+ * threads, so that closing one drops no lock of another.
+ *
+ * It is never terminated: a thread that ends in the middle leaves its connection open, with its locks. A statement that
+ * nobody waits for any more runs to its end, and then the thread closes.
+ */
+// oxlint-disable unicorn/require-post-message-target-origin -- a thread is no window
+import { createRequire } from "node:module"
+import { Worker } from "node:worker_threads"
+import type { Row } from "./Connection.js"
+import { DriverError } from "./DriverError.js"
+
+// Text, because modules of ours are TypeScript in tests and JavaScript when they are built: it is all that a thread needs.
+const program = `
+  const { parentPort, workerData } = require("node:worker_threads")
+  const Database = require(workerData.binding)
+  let database
+  const run = ({ returnsRows, text }) => {
+    database ??= new Database(workerData.path, { timeout: workerData.busyTimeoutMs })
+    if (returnsRows) return database.prepare(text).all()
+    database.exec(text)
+    return []
+  }
+  parentPort.on("message", (order) => {
+    if (order === "close") {
+      database?.close()
+      parentPort.close()
+      return
+    }
+    try {
+      parentPort.postMessage({ rows: run(order) })
+    } catch (error) {
+      parentPort.postMessage({ rows: [], code: String(error.code ?? "SQLITE_CANTOPEN"), message: String(error.message) })
+    }
+  })`
+
+interface Told {
+  readonly rows: ReadonlyArray<Row>
+  readonly code?: string
+  readonly message?: string
+}
+
+interface Waiting {
+  readonly resolve: (rows: ReadonlyArray<Row>) => void
+  readonly reject: (error: unknown) => void
+}
+
+export class EngineThread {
+  private readonly worker: Worker
+  private readonly ended: Promise<void>
+  private readonly waiting: Array<Waiting> = []
+  private over: { readonly error: unknown } | undefined
+
+  /** The file must be there: the engine would make it. It is opened with the first statement. */
+  constructor(path: string, busyTimeoutMs: number) {
+    const binding = createRequire(import.meta.url).resolve("libsql")
+    this.worker = new Worker(program, { eval: true, execArgv: [], workerData: { binding, path, busyTimeoutMs } })
+    this.worker.on("message", (told: Told) => this.answer(told))
+    this.worker.on("error", (error) => this.fail(error))
+    this.ended = new Promise((resolve) => this.worker.once("exit", () => {
+      this.fail(new DriverError("SEALANT_CLOSED", "the thread has ended"))
+      resolve()
+    }))
+  }
+
+  /** Runs one statement and gives its rows. */
+  all(text: string): Promise<ReadonlyArray<Row>> {
+    return this.order({ returnsRows: true, text })
+  }
+
+  /** Runs text that gives no rows. */
+  async exec(text: string): Promise<void> {
+    await this.order({ returnsRows: false, text })
+  }
+
+  /** Closes the connection after what runs on it, and waits for that unless a statement is still running. */
+  async close(): Promise<void> {
+    const isBusy = this.waiting.length > 0
+    this.worker.postMessage("close")
+    if (!isBusy) await this.ended
+  }
+
+  private order(message: { readonly returnsRows: boolean; readonly text: string }): Promise<ReadonlyArray<Row>> {
+    return new Promise((resolve, reject) => {
+      if (this.over !== undefined) return reject(this.over.error)
+      this.waiting.push({ resolve, reject })
+      this.worker.postMessage(message)
+    })
+  }
+
+  // Orders are answered in their order.
+  private answer({ code, message = "", rows }: Told): void {
+    const first = this.waiting.shift()
+    if (code === undefined) first?.resolve(rows)
+    else first?.reject(new DriverError(code, message))
+  }
+
+  private fail(error: unknown): void {
+    this.over ??= { error }
+    for (const { reject } of this.waiting.splice(0)) reject(error)
+  }
+}

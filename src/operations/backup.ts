@@ -1,0 +1,71 @@
+/**
+ * Backups: a verified copy of the database while everybody goes on, at its path whole or not at all.
+ */
+import { SqlClient } from "@effect/sql"
+import { Effect } from "effect"
+import type { Stats } from "node:fs"
+import { resolve } from "node:path"
+import { lastMigration, type OnProgress, verifiedCopy } from "./copy.js"
+import { MaintenanceFailed, MaintenanceRefused } from "./errors.js"
+import { entryAt, place, sizeOf, targetExists, temporaryBeside } from "./files.js"
+import { placeOf, readerOf, requireEngine } from "./reader.js"
+
+/** How a backup is made. */
+export interface BackupOptions {
+  /** Whether a file at the path is replaced, once the new backup is verified. Default false. */
+  readonly overwrite?: boolean
+  readonly onProgress?: OnProgress
+}
+
+/** A backup that was made. */
+export interface Backup {
+  /** Where it is: an absolute path. */
+  readonly path: string
+  readonly bytes: number
+  /** The last migration of the database, as `0008_control_plane`. */
+  readonly migration: string
+  /** The rows of each table. */
+  readonly tables: Readonly<Record<string, number>>
+}
+
+const operation = "backup"
+
+export const backup = (
+  path: string,
+  { onProgress, overwrite = false }: BackupOptions = {}
+): Effect.Effect<Backup, MaintenanceRefused | MaintenanceFailed, SqlClient.SqlClient> =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* requireEngine(operation, sql)
+    const target = yield* pathOf(operation, path)
+    yield* checkTarget(sql, target, overwrite)
+    const temporary = yield* temporaryBeside(operation, target)
+    const contents = yield* verifiedCopy(operation, { from: "the database", source: yield* readerOf(sql), temporary, onProgress })
+    const migration = yield* lastMigration(contents).pipe(
+      Effect.mapError(() => new MaintenanceFailed({ operation, problem: "the database holds no schema of ours: run `sealant-db migrate` first" }))
+    )
+    const bytes = yield* sizeOf(temporary)
+    yield* Effect.uninterruptible(place(operation, temporary, target, overwrite))
+    return { path: target, bytes, migration, tables: contents.tables }
+  }).pipe(Effect.scoped, Effect.withSpan("Maintenance.backup", { captureStackTrace: false }))
+
+/** An absolute path. Text that the engine and the operating system would take for different files is none. */
+export const pathOf = (doing: string, path: string): Effect.Effect<string, MaintenanceRefused> =>
+  path.trim() === "" || path.includes("\0") || /[\uD800-\uDFFF]/u.test(path) || /^(:memory:|file:)/.test(path)
+    ? new MaintenanceRefused({ operation: doing, reason: "InvalidPath", problem: "the path is none of a file: give a plain path" })
+    : Effect.sync(() => resolve(path))
+
+const checkTarget = (sql: SqlClient.SqlClient, target: string, overwrite: boolean) =>
+  Effect.gen(function*() {
+    const found = yield* entryAt(operation, target)
+    const database = placeOf(sql)
+    const own = database.kind === "file" ? [database.path, `${database.path}-wal`, `${database.path}-shm`, `${database.path}-journal`] : []
+    const present = yield* Effect.forEach(own, (file) => entryAt(operation, file))
+    if (own.includes(target) || present.some((file) => isSame(file, found))) {
+      return yield* new MaintenanceRefused({ operation, reason: "IsTheDatabase", problem: `${target} is the database itself: give another path` })
+    }
+    if (found !== undefined && (!overwrite || !found.isFile())) return yield* targetExists(operation, target)
+  })
+
+const isSame = (one: Stats | undefined, other: Stats | undefined) =>
+  one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino

@@ -1,0 +1,134 @@
+/**
+ * Restoring a backup: a verified copy of it takes the place of a database that nobody has open.
+ */
+import { Clock, Effect, Option, type Scope } from "effect"
+import type { Stats } from "node:fs"
+import { dirname } from "node:path"
+import { migrations as ownMigrations } from "../../migrations/index.js"
+import { compare, differenceOf } from "../internal/migrationLedger.js"
+import { engineErrorOf } from "../internal/engineError.js"
+import { checkRecord } from "../internal/migrationRecord.js"
+import { makeDirectory, reasonOf } from "../libsql/openLocal.js"
+import { pathOf } from "./backup.js"
+import { lastMigration, type OnProgress, verifiedCopy } from "./copy.js"
+import { MaintenanceFailed, MaintenanceRefused } from "./errors.js"
+import { entryAt, keepAs, moveAside, place, putBack, sizeOf, targetExists, temporaryBeside } from "./files.js"
+import { checkIntegrity, contentsOf, problemOf } from "./integrity.js"
+import { engineProblem, type Reader, readerOfFile } from "./reader.js"
+
+/** What is restored, and where. */
+export interface RestoreRequest {
+  /** The backup. */
+  readonly from: string
+  /** The path of the database. Its directory is made when it is missing, for its owner only. */
+  readonly to: string
+  /** Whether a database that is there is replaced; it is kept beside the new one. Default false. */
+  readonly overwrite?: boolean
+  readonly onProgress?: OnProgress
+}
+
+/** What was restored. */
+export interface Restored {
+  /** Where the database is: an absolute path. */
+  readonly path: string
+  readonly bytes: number
+  /** The last migration that it has. It may lack later ones: run the migrations. */
+  readonly migration: string
+  readonly tables: Readonly<Record<string, number>>
+  /** Where the database is kept that was there before. */
+  readonly kept: Option.Option<string>
+}
+
+const operation = "restore"
+
+const refuse = (reason: MaintenanceRefused["reason"], problem: string) => new MaintenanceRefused({ operation, reason, problem })
+
+export const restore = (request: RestoreRequest): Effect.Effect<Restored, MaintenanceRefused | MaintenanceFailed> =>
+  Effect.gen(function*() {
+    const { onProgress, overwrite = false } = request
+    const from = yield* pathOf(operation, request.from)
+    const to = yield* pathOf(operation, request.to)
+    const backup = yield* entryAt(operation, from)
+    if (backup === undefined || !backup.isFile()) return yield* refuse("NotFound", `there is no file at ${from}: give the path of a backup`)
+    const present = yield* entryAt(operation, to)
+    if (present !== undefined) yield* checkDestination(present, backup, to, overwrite)
+    else yield* directoryAt(dirname(to))
+
+    const source = yield* readerOfFile(from)
+    const migration = yield* checkBackup(from, source)
+    const temporary = yield* temporaryBeside(operation, to)
+    const contents = yield* verifiedCopy(operation, { from, source, temporary, onProgress })
+    const bytes = yield* sizeOf(temporary)
+    const kept = yield* Effect.uninterruptible(replace(temporary, to))
+    return { path: to, bytes, migration, tables: contents.tables, kept }
+  }).pipe(Effect.scoped, Effect.withSpan("Maintenance.restore", { captureStackTrace: false }))
+
+const directoryAt = (path: string) =>
+  Effect.try({
+    try: () => makeDirectory(path),
+    catch: (error) => new MaintenanceFailed({ operation, problem: `the directory ${path} cannot be created: ${reasonOf(error)}` })
+  })
+
+/** Looks before anything long is done; what is there is looked at again when it is replaced. */
+const checkDestination = (present: Stats, backup: Stats, to: string, overwrite: boolean) =>
+  Effect.gen(function*() {
+    if (present.dev === backup.dev && present.ino === backup.ino) {
+      return yield* refuse("IsTheDatabase", `${to} is the backup itself: give another path`)
+    }
+    if (!present.isFile() || (present.size > 0 && !overwrite)) return yield* targetExists(operation, to)
+    yield* Effect.scoped(locked(to))
+  })
+
+/** The last migration of a file that this program can use, and which is whole. */
+const checkBackup = (from: string, source: Reader) =>
+  Effect.gen(function*() {
+    const unusable = (problem: string) => refuse("NotABackup", `${from} cannot be restored: ${problem}`)
+    const inWords = Effect.mapError((error: Effect.Effect.Error<ReturnType<typeof contentsOf>>) =>
+      unusable(error._tag === "SqlError" ? engineProblem(error) : error.message))
+    const problem = problemOf(yield* inWords(checkIntegrity(source)))
+    if (problem !== undefined) return yield* unusable(problem)
+    const contents = yield* inWords(contentsOf(source))
+    const difference = differenceOf(compare(checkRecord(ownMigrations).migrations, contents.ledger))
+    if (difference !== undefined && difference.reason !== "older") return yield* unusable(difference.message)
+    return yield* Effect.mapError(lastMigration(contents), () => unusable("it holds no schema of ours"))
+  })
+
+/**
+ * Holds a database that nobody has open, so that nobody gets it while it is replaced. One that the engine cannot open
+ * has no locks that could be asked for.
+ */
+const locked = (path: string): Effect.Effect<void, MaintenanceRefused, Scope.Scope> =>
+  Effect.gen(function*() {
+    const database = yield* readerOfFile(path, lockTimeoutMs)
+    // Leaving WAL takes what every other connection has a share of, also an idle one; and moves the log into the file.
+    yield* database.exec("PRAGMA locking_mode = exclusive; PRAGMA journal_mode = delete; BEGIN EXCLUSIVE").pipe(
+      Effect.catchAll((error) =>
+        engineErrorOf(error).code.startsWith("SQLITE_BUSY")
+          ? refuse("InUse", `${path} is open in some program: stop all that use it, and try again`)
+          : Effect.void)
+    )
+  })
+
+// For a program that closes just now; one that runs keeps its share of the lock.
+const lockTimeoutMs = 500
+
+const sideFiles = ["-wal", "-shm", "-journal"]
+
+/**
+ * Gives the copy the name of the database. What was there keeps a name of its own, and so does a log that the engine
+ * could not move into it: beside the new database it would be taken for a log of that.
+ */
+const replace = (temporary: string, to: string) =>
+  Effect.gen(function*() {
+    const present = yield* entryAt(operation, to)
+    const now = yield* Clock.currentTimeMillis
+    const aside = `${to}.before-restore-${new Date(now).toISOString().replaceAll(/[:.]/g, "-")}`
+    const holds = present !== undefined && present.size > 0
+    if (present !== undefined) yield* locked(to)
+    yield* Effect.gen(function*() {
+      if (holds) yield* keepAs(operation, to, aside)
+      yield* Effect.forEach(sideFiles, (side) => moveAside(operation, to + side, aside + side), { discard: true })
+      yield* place(operation, temporary, to, present !== undefined)
+    }).pipe(Effect.tapError(() => Effect.forEach(["", ...sideFiles], (side) => putBack(aside + side, to + side), { discard: true })))
+    return holds ? Option.some(aside) : Option.none<string>()
+  }).pipe(Effect.scoped)

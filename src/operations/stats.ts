@@ -1,0 +1,83 @@
+/**
+ * Figures of the whole database at one moment.
+ */
+import { SqlClient } from "@effect/sql"
+import { Clock, Duration, Effect, Option } from "effect"
+import { WorkspaceBuildJobStatus } from "../domain/build-job/WorkspaceBuildJob.js"
+import { ledgerPresentText } from "../internal/migrationLedger.js"
+import { sizeOf } from "./files.js"
+import { countRows } from "./integrity.js"
+import { placeOf, type Reader, readerOf } from "./reader.js"
+
+/** How much waits in a queue. */
+export interface QueueDepth {
+  readonly byStatus: Readonly<Record<string, number>>
+  /** For how long the oldest of those that wait could have been taken; none when none is due. */
+  readonly oldestQueuedAge: Option.Option<Duration.Duration>
+}
+
+/** Figures of a database. Sizes are those of a local file; a server and memory have none. */
+export interface Stats {
+  /** The version of SQLite in the engine, as `3.45.1`. */
+  readonly engineVersion: string
+  readonly migrations: number
+  /** The rows of each table. */
+  readonly tables: Readonly<Record<string, number>>
+  readonly fileBytes: Option.Option<number>
+  readonly walBytes: Option.Option<number>
+  /** Bytes of the file that deleted rows left, for rows to come. */
+  readonly reusableBytes: Option.Option<number>
+  /** The build jobs. */
+  readonly queue: QueueDepth
+  /** The webhook deliveries. */
+  readonly inbox: QueueDepth
+}
+
+const deliveryStatuses = ["received", "processing", "processed", "failed", "ignored"]
+
+export const collectStats = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const place = placeOf(sql)
+  const now = yield* Clock.currentTimeMillis
+  const reader = yield* readerOf(sql)
+  const sizes = place.kind === "file"
+    ? { fileBytes: Option.some(yield* sizeOf(place.path)), walBytes: Option.some(yield* sizeOf(`${place.path}-wal`)) }
+    : { fileBytes: Option.none<number>(), walBytes: Option.none<number>() }
+  return yield* reader.atOnce(Effect.gen(function*() {
+    const [version] = yield* reader.all("SELECT sqlite_version() AS version")
+    const isMigrated = (yield* reader.all(ledgerPresentText)).length > 0
+    const [ledger] = isMigrated ? yield* reader.all("SELECT count(*) AS count FROM sealant_migrations") : []
+    const stats: Stats = {
+      engineVersion: String(version?.["version"]),
+      migrations: Number(ledger?.["count"] ?? 0),
+      tables: yield* countRows(reader),
+      ...sizes,
+      reusableBytes: place.kind === "server" ? Option.none() : Option.some(yield* freeBytes(reader)),
+      queue: yield* depthOf(reader, "oci_image_build_jobs", WorkspaceBuildJobStatus.literals, "queued", now),
+      inbox: yield* depthOf(reader, "github_webhook_deliveries", deliveryStatuses, "received", now)
+    }
+    return stats
+  }))
+}).pipe(Effect.scoped)
+
+const freeBytes = (reader: Reader) =>
+  Effect.map(
+    reader.all("SELECT freelist_count * page_size AS bytes FROM pragma_freelist_count, pragma_page_size"),
+    ([row]) => Number(row?.["bytes"] ?? 0)
+  )
+
+const depthOf = (reader: Reader, table: string, statuses: ReadonlyArray<string>, waiting: string, now: number) =>
+  Effect.gen(function*() {
+    const counts = yield* reader.all(`SELECT status, count(*) AS count FROM ${table} GROUP BY status`)
+    const [oldest] = yield* reader.all(
+      `SELECT min(available_at) AS since FROM ${table} WHERE status = '${waiting}' AND available_at <= ${now}`
+    )
+    const since = oldest?.["since"]
+    return {
+      byStatus: Object.fromEntries([
+        ...statuses.map((status) => [status, 0] as const),
+        ...counts.map(({ count, status }) => [String(status), Number(count)] as const)
+      ]),
+      oldestQueuedAge: typeof since === "number" ? Option.some(Duration.millis(now - since)) : Option.none()
+    }
+  })

@@ -1,0 +1,159 @@
+import { SqlClient } from "@effect/sql"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import NativeDatabase from "libsql"
+import { copyFileSync, linkSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { migrations } from "../../migrations/index.js"
+import * as Database from "../../src/Database.js"
+import * as Maintenance from "../../src/Maintenance.js"
+import * as Migrations from "../../src/Migrations.js"
+import { seedUser } from "../support/database.js"
+import { refusalOf } from "../support/refusals.js"
+import { databaseAt, filesIn, permissionsOf, temporaryDirectory } from "./support.js"
+
+const last = Object.keys(migrations).at(-1) ?? ""
+
+const users = Effect.flatMap(SqlClient.SqlClient, (sql) => Effect.map(sql`SELECT id FROM user ORDER BY id`, (rows) => rows.map(({ id }) => id)))
+
+const usersAt = (filePath: string) => Effect.provide(Effect.zipRight(Migrations.verify, users), Database.layer({ filePath }))
+
+/** A backup of a database with these users. */
+const backupOf = (directory: string, name: string, ...ids: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const path = join(directory, `${name}.sqlite`)
+    yield* Effect.zipRight(Effect.forEach(ids, seedUser), Maintenance.backup(path)).pipe(Effect.provide(databaseAt(join(directory, `${name}.source`))))
+    return path
+  })
+
+/** What a person does with another tool. */
+const tamper = (path: string, ...statements: ReadonlyArray<string>) => {
+  const database = new NativeDatabase(path)
+  for (const statement of statements) database.exec(statement)
+  database.close()
+}
+
+describe("restoring", () => {
+  it.scopedLive("puts a backup where nothing is, for its owner only, and leaves the backup", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const from = yield* backupOf(directory, "backup", "user-1", "user-2")
+      const before = readFileSync(from)
+      const to = join(directory, "new", "place", "live.sqlite")
+      const restored = yield* Maintenance.restore({ from, to })
+      expect(restored).toMatchObject({ path: to, migration: last, tables: { user: 2 }, kept: Option.none() })
+      expect(permissionsOf(to)).toBe("600")
+      expect(permissionsOf(join(directory, "new"))).toBe("700")
+      expect(filesIn(join(directory, "new", "place"))).toEqual(["live.sqlite"])
+      expect(yield* usersAt(to)).toEqual(["user-1", "user-2"])
+      expect(readFileSync(from).equals(before)).toBe(true)
+    }))
+
+  it.scopedLive("replaces a database only when it is told to, and keeps it", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      mkdirSync(join(directory, "data"))
+      const to = join(directory, "data", "live.sqlite")
+      const from = yield* backupOf(directory, "backup", "user-1")
+      copyFileSync(yield* backupOf(directory, "other", "user-2"), to)
+      const before = readFileSync(to)
+      expect(yield* refusalOf(Maintenance.restore({ from, to }))).toMatchObject({ _tag: "MaintenanceRefused", reason: "TargetExists" })
+      expect(readFileSync(to).equals(before)).toBe(true)
+      const { kept } = yield* Maintenance.restore({ from, to, overwrite: true })
+      const keptAt = Option.getOrThrow(kept)
+      expect(filesIn(join(directory, "data"))).toEqual([to, keptAt].map((path) => path.slice(directory.length + "/data/".length)))
+      expect(yield* usersAt(to)).toEqual(["user-1"])
+      expect(yield* usersAt(keptAt)).toEqual(["user-2"])
+    }))
+
+  it.scopedLive("puts aside what cannot be opened, and a log that is left of what is not there", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const from = yield* backupOf(directory, "backup", "user-1")
+      for (const damaged of [false, true]) {
+        const to = join(directory, `damaged-${damaged}`, "live.sqlite")
+        mkdirSync(dirname(to))
+        if (damaged) writeFileSync(to, "not a database, and longer than the header of one".repeat(20))
+        writeFileSync(`${to}-wal`, "the log of another database")
+        yield* Maintenance.restore({ from, to, overwrite: true })
+        const aside = readdirSync(dirname(to)).filter((name) => name.includes("before-restore")).toSorted()
+        // A log that is none the engine removes by itself, when it looks whether somebody has the database open.
+        expect(readFileSync(join(dirname(to), aside[0] ?? ""), "utf8").slice(0, 14)).toBe(damaged ? "not a database" : "the log of ano")
+        expect(yield* usersAt(to)).toEqual(["user-1"])
+      }
+    }))
+
+  it.scopedLive("is refused while the database is open", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const from = yield* backupOf(directory, "backup", "user-1")
+      const to = join(directory, "live.sqlite")
+      yield* Effect.gen(function*() {
+        yield* seedUser("user-2")
+        const error = yield* refusalOf(Maintenance.restore({ from, to, overwrite: true }))
+        expect(error).toMatchObject({ _tag: "MaintenanceRefused", reason: "InUse" })
+        expect(error.message).toBe(`${to} is open in some program: stop all that use it, and try again`)
+        yield* seedUser("user-3")
+        expect(yield* users).toEqual(["user-2", "user-3"])
+      }).pipe(Effect.provide(databaseAt(to)))
+      expect(filesIn(directory)).toEqual(["backup.source", "backup.sqlite", "live.sqlite"])
+    }))
+
+  it.scopedLive("is refused for what is no backup of ours, and touches nothing", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const good = yield* backupOf(directory, "backup", "user-1")
+      const other = (name: string, ...statements: ReadonlyArray<string>) => {
+        const path = join(directory, name)
+        copyFileSync(good, path)
+        tamper(path, ...statements)
+        return path
+      }
+      writeFileSync(join(directory, "text"), "this is not a database, but long enough to be looked at as one".repeat(20))
+      writeFileSync(join(directory, "empty"), "")
+      tamper(join(directory, "foreign"), "CREATE TABLE user (id TEXT)")
+      const torn = join(directory, "torn")
+      writeFileSync(torn, readFileSync(good).subarray(0, 40_000))
+      const table: ReadonlyArray<readonly [string, string]> = [
+        [join(directory, "text"), "it is no SQLite database"],
+        [join(directory, "empty"), "it holds no schema of ours"],
+        [join(directory, "foreign"), "it holds no schema of ours"],
+        [torn, "it is damaged: the engine reports a corrupted page"],
+        [
+          other("dangling", "PRAGMA foreign_keys = off", "UPDATE user SET id = id || 'x'", "INSERT INTO account (id, user_id, account_id, provider_id, created_at, updated_at) VALUES ('a', 'n', 'a', 'p', 0, 0)"),
+          "1 rows of account refer to rows of user that are not there"
+        ],
+        [
+          other("newer", "INSERT INTO sealant_migrations VALUES (9999, 'colours', '', 0)"),
+          "the program is older than the database, which has 9999_colours: deploy a version of the program that knows them"
+        ]
+      ]
+      const to = join(directory, "data.sqlite")
+      for (const [from, problem] of table) {
+        const error = yield* refusalOf(Maintenance.restore({ from, to }))
+        expect(error).toMatchObject({ _tag: "MaintenanceRefused", reason: "NotABackup" })
+        expect(error.message).toBe(`${from} cannot be restored: ${problem}`)
+      }
+      expect(yield* refusalOf(Maintenance.restore({ from: join(directory, "none"), to }))).toMatchObject({ reason: "NotFound" })
+      expect(yield* refusalOf(Maintenance.restore({ from: directory, to }))).toMatchObject({ reason: "NotFound" })
+      linkSync(good, join(directory, "second-name"))
+      expect(yield* refusalOf(Maintenance.restore({ from: good, to: join(directory, "second-name"), overwrite: true }))).toMatchObject({
+        reason: "IsTheDatabase"
+      })
+      expect(filesIn(directory)).not.toContain("data.sqlite")
+      expect(filesIn(directory).filter((name) => name.includes("partial"))).toEqual([])
+    }))
+
+  it.scopedLive("takes a backup of an older program, which is migrated afterwards", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const [first = "", text = ""] = Object.entries(migrations)[0] ?? []
+      const from = join(directory, "old.sqlite")
+      yield* Effect.zipRight(Migrations.make({ [first]: text }).run, Maintenance.backup(from)).pipe(
+        Effect.provide(Database.layer({ filePath: join(directory, "old.source") }))
+      )
+      const to = join(directory, "live.sqlite")
+      expect(yield* Maintenance.restore({ from, to })).toMatchObject({ migration: first })
+      expect(yield* Effect.provide(Migrations.run, Database.layer({ filePath: to }))).toHaveLength(Object.keys(migrations).length - 1)
+    }))
+})
