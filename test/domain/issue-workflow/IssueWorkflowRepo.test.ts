@@ -117,13 +117,12 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const repo = yield* IssueWorkflowRepo
         const { id } = yield* repo.create({ issueId: yield* issue(1) })
         const outcomes = yield* Effect.forEach(
-          Array.from({ length: 30 }, (_, index) => index % 3),
-          (which) => Effect.map(tagOf([repo.complete, repo.fail, repo.cancel][which]?.(id) ?? Effect.void), (tag) => [which, tag] as const),
+          Array.from({ length: 10 }, () => Object.entries({ completed: repo.complete, failed: repo.fail, cancelled: repo.cancel })).flat(),
+          ([to, end]) => Effect.map(tagOf(end(id)), (tag) => [to, tag] as const),
           { concurrency: "unbounded" }
         )
         const { status } = yield* repo.getById(id)
-        const winner = ["completed", "failed", "cancelled"].indexOf(status)
-        for (const [which, tag] of outcomes) expect(tag).toBe(which === winner ? "ok" : "InvalidTransition")
+        for (const [to, tag] of outcomes) expect(tag).toBe(to === status ? "ok" : "InvalidTransition")
       }).pipe(Effect.provide(layer)))
 
     it.effect("puts away and takes back, unless another took its place", () =>
