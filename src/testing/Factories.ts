@@ -45,6 +45,7 @@ import {
   user
 } from "./references.js"
 import { attempt, runtimeInstance, sandbox, snapshot } from "./sandboxes.js"
+import { encryptionKey, secret, secretVersion, sshKey } from "./secrets.js"
 
 export type { FactoryError, Given, Made, Plain } from "./rows.js"
 export type { GivenLaunch, MadeLaunch } from "./launches.js"
@@ -73,5 +74,9 @@ export const make = {
   executionPullRequestLink,
   executionSummary,
   executionValidationResult,
-  packageResolution
+  packageResolution,
+  encryptionKey,
+  secret,
+  secretVersion,
+  sshKey
 } as const

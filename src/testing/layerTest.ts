@@ -3,7 +3,7 @@
  * time.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Effect, Layer, Redacted } from "effect"
+import { Clock, Effect, Layer } from "effect"
 import { migrations as record } from "../../migrations/index.js"
 import * as Database from "../Database.js"
 import { createLedger } from "../internal/migrationLedger.js"
@@ -20,6 +20,7 @@ import { SecretVault } from "../domain/secret/SecretVault.js"
 import { SshKeyRepo } from "../domain/secret/SshKeyRepo.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
 import * as Sandboxes from "../Sandboxes.js"
+import { testKey } from "./secrets.js"
 
 /** What `layerTest` gives. */
 export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | KeyRing | PackageResolutionCacheRepo | SecretRepo | SecretVault | SessionRepo | SshKeyRepo | UserRepo | VerificationRepo
@@ -46,8 +47,7 @@ const migrate = Effect.gen(function*() {
   }))
 }).pipe(Effect.withTracerEnabled(false), Effect.orDie)
 
-// A key that everybody knows, of the length that keys have.
-const testKeys = Layer.orDie(KeyRing.layer([{ id: "test", key: Redacted.make(new Uint8Array(32).fill(1)) }]))
+const testKeys = Layer.orDie(KeyRing.layer([testKey]))
 
 /**
  * All services on an empty database in memory: the real engine and the real schema, ready in milliseconds, a new one

@@ -115,7 +115,7 @@ const repositoryOf = (given: string | undefined) =>
   })
 
 /** The number after the highest among the rows of one parent. */
-const next = (table: string, column: string, parentColumn: string, parent: string) =>
+export const next = (table: string, column: string, parentColumn: string, parent: string) =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     const [row] = yield* sql<{ readonly number: number }>`
