@@ -51,6 +51,7 @@ import { user } from "./references.js"
 import { attempt, runtimeInstance, sandbox, snapshot } from "./sandboxes.js"
 import { claimedDelivery, webhookDelivery } from "./webhooks.js"
 import { installation, installationGrant, installationRepository, repository } from "./source.js"
+import { encryptionKey, secret, secretVersion, sshKey } from "./secrets.js"
 
 export type { FactoryError, Given, Made, Plain } from "./rows.js"
 export type { GivenLaunch, MadeLaunch } from "./launches.js"
@@ -92,5 +93,9 @@ export const make = {
   executionValidationResult,
   packageResolution,
   webhookDelivery,
-  claimedDelivery
+  claimedDelivery,
+  encryptionKey,
+  secret,
+  secretVersion,
+  sshKey
 } as const

@@ -5,7 +5,7 @@ import { Cause, Exit, HashMap, Layer, List, Logger, LogLevel, Tracer } from "eff
 import { inspect } from "node:util"
 
 /** All that can be read out of a value. */
-const textOf = (value: unknown) => inspect(value, { depth: 20, showHidden: true, maxStringLength: null, maxArrayLength: null })
+export const textOf = (value: unknown) => inspect(value, { depth: 20, showHidden: true, maxStringLength: null, maxArrayLength: null })
 
 /** Keeps, as text, everything that a tracer and a logger are told, but for what a successful call answers. */
 export const witness = () => {

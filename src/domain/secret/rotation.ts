@@ -2,8 +2,8 @@
  * Rotation: data keys that are under other keys come under the active one, a batch at a time.
  *
  * What is to be done is read off the rows themselves, so that nothing is lost when it stops: each batch is one statement,
- * and touches a version only if its data key is still wrapped as it was read. One pass finds every version that was there
- * when it began.
+ * and touches a version only if its data key is still wrapped as it was read. It finds every version that was there when
+ * it began, and ends, however fast others write.
  */
 import type { SqlClient } from "@effect/sql"
 import { Effect, Option, Stream } from "effect"
@@ -19,23 +19,31 @@ interface Wrapped {
   readonly wrappedDataKey: string | null
 }
 
-interface Source {
+interface Found {
   readonly keyId: string | null
   readonly versions: number
+  readonly last: string | null
+}
+
+/** A key, and the last of the versions that were under it when the rotation began. */
+interface Source {
+  readonly key: WrappingKey
+  readonly last: string
 }
 
 // ?1: the active key. What is under no key was carried over.
 const sourcesText = `
-  SELECT id AS "keyId", (SELECT count(*) FROM secret_versions WHERE encryption_key_id = encryption_keys.id) AS versions
+  SELECT id AS "keyId", (SELECT count(*) FROM secret_versions WHERE encryption_key_id = encryption_keys.id) AS versions,
+    (SELECT max(id) FROM secret_versions WHERE encryption_key_id = encryption_keys.id) AS last
   FROM encryption_keys WHERE id > '' AND id <> ?1
   UNION ALL
-  SELECT NULL, (SELECT count(*) FROM secret_versions WHERE encryption_key_id IS NULL)`
+  SELECT NULL, (SELECT count(*) FROM secret_versions WHERE encryption_key_id IS NULL), NULL`
 
-// ?1: the key, ?2: the last id of the batch before, ?3: how many.
+// ?1: the key, ?2: the last id of the batch before, ?3: the last id of all, ?4: how many.
 const batchText = `
   SELECT v.id, v.secret_id AS "secretId", v.version, v.wrapped_data_key AS "wrappedDataKey", s.owner_user_id AS "ownerUserId"
   FROM secret_versions AS v CROSS JOIN secrets AS s ON s.id = v.secret_id
-  WHERE v.encryption_key_id = ?1 AND v.id > ?2 ORDER BY v.id LIMIT ?3`
+  WHERE v.encryption_key_id = ?1 AND v.id > ?2 AND v.id <= ?3 ORDER BY v.id LIMIT ?4`
 
 // ?1: the active key, ?2: the key before, ?3: the versions. Nothing comes under a key that is not active any more.
 const rewrapText = `
@@ -48,7 +56,7 @@ const rewrapText = `
 
 /** Where a rotation stands: which keys are left, how far it is in the first of them, and what it has done. */
 interface State {
-  readonly sources: ReadonlyArray<WrappingKey>
+  readonly sources: ReadonlyArray<Source>
   readonly after: string
   readonly done: KeyRotation
 }
@@ -56,14 +64,14 @@ interface State {
 export const makeRotation = (sql: SqlClient.SqlClient, keys: Keys) => {
   const begin = Effect.gen(function*() {
     const active = yield* keys.activate
-    const found = yield* sql.unsafe<Source>(sourcesText, [active.id])
-    const sources: Array<WrappingKey> = []
+    const found = yield* sql.unsafe<Found>(sourcesText, [active.id])
+    const sources: Array<Source> = []
     const done = { keyId: EncryptionKeyId.make(active.id), total: 0, rewrapped: 0, skipped: 0 }
-    for (const { keyId, versions } of found) {
+    for (const { keyId, last, versions } of found) {
       done.total += versions
       if (versions === 0) continue
       const key = keyId === null ? Option.none() : yield* Effect.option(keys.toOpenWith(keyId))
-      if (Option.isSome(key)) sources.push(key.value)
+      if (Option.isSome(key) && last !== null) sources.push({ key: key.value, last })
       else done.skipped += versions
     }
     return { active, state: { sources, after: "", done } }
@@ -89,11 +97,11 @@ export const makeRotation = (sql: SqlClient.SqlClient, keys: Keys) => {
     Effect.gen(function*() {
       const [from, ...others] = sources
       if (from === undefined) return [done, Option.none<State>()] as const
-      const batch = yield* sql.unsafe<Wrapped>(batchText, [from.id, after, batchSize])
-      const counts = yield* rewrapAll(batch, from, active)
+      const batch = yield* sql.unsafe<Wrapped>(batchText, [from.key.id, after, from.last, batchSize])
+      const counts = yield* rewrapAll(batch, from.key, active)
       const now = { ...done, rewrapped: done.rewrapped + counts.rewrapped, skipped: done.skipped + counts.skipped }
       const last = batch.at(-1)
-      const next: State = last !== undefined && batch.length === batchSize
+      const next: State = last !== undefined && batch.length === batchSize && last.id !== from.last
         ? { sources, after: last.id, done: now }
         : { sources: others, after: "", done: now }
       return [now, next.sources.length === 0 ? Option.none<State>() : Option.some(next)] as const

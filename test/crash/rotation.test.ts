@@ -1,0 +1,197 @@
+/**
+ * Keys are rotated in a real process that is killed, and beside a real process that knows the old key only: no value is
+ * lost, and the old key goes when nothing is under it.
+ */
+import { SqlClient } from "@effect/sql"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { Chunk, Effect, Redacted, Stream } from "effect"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import * as Database from "../../src/Database.js"
+import { EncryptionKeyId } from "../../src/domain/secret/EncryptionKey.js"
+import { SecretVault } from "../../src/domain/secret/SecretVault.js"
+import * as Migrations from "../../src/Migrations.js"
+import { seedUser } from "../support/database.js"
+import { tagOf } from "../support/refusals.js"
+import { busySecret, owner, type RotationOrders, vaultOn, type WriterReport } from "./rotationOrders.js"
+
+const secretCount = 100
+const versionCount = 2000
+const oldKey = EncryptionKeyId.make("k1")
+
+let directory = ""
+let source = ""
+
+const onFile = <A, E>(effect: Effect.Effect<A, E, SecretVault | SqlClient.SqlClient>, filePath: string, ...ids: ReadonlyArray<"k1" | "k2">) =>
+  Effect.runPromise(Effect.provide(effect, vaultOn(filePath, ...ids)))
+
+const valueOf = (secret: number, version: number) => `value ${version} of secret ${secret}`
+
+/** 2,000 versions under the old key. */
+const seed = Effect.gen(function*() {
+  const vault = yield* SecretVault
+  yield* Migrations.run
+  yield* seedUser(owner)
+  yield* Database.transaction(Effect.gen(function*() {
+    yield* vault.create({ id: busySecret, ownerUserId: owner, name: busySecret, value: Redacted.make("first") })
+    for (let secret = 0; secret < secretCount; secret++) {
+      const secretId = `s${secret}`
+      for (let version = 1; version <= versionCount / secretCount; version++) {
+        const value = Redacted.make(valueOf(secret, version))
+        yield* version === 1
+          ? vault.create({ id: secretId, ownerUserId: owner, name: secretId, value })
+          : vault.put({ ownerUserId: owner, secretId, value })
+      }
+    }
+  }))
+})
+
+/** Fails the test unless every version gives back its value. */
+const revealAll = Effect.gen(function*() {
+  const vault = yield* SecretVault
+  for (let secret = 0; secret < secretCount; secret++) {
+    for (let version = 1; version <= versionCount / secretCount; version++) {
+      const value = yield* vault.reveal({ ownerUserId: owner, secretId: `s${secret}`, version })
+      expect(Redacted.value(value)).toBe(valueOf(secret, version))
+    }
+  }
+})
+
+const countsOf = Effect.map(Effect.flatMap(SecretVault, ({ keyStatus }) => keyStatus), (keys) =>
+  Object.fromEntries(keys.map(({ key, versions }) => [`${key.id} ${key.status}`, versions])))
+
+const copy = (name: string) => {
+  const filePath = join(directory, `${name}.sqlite`)
+  copyFileSync(source, filePath)
+  return filePath
+}
+
+const run = (script: string, argument: string) =>
+  spawn(process.execPath, ["--import", "tsx", fileURLToPath(new URL(script, import.meta.url)), argument], { stdio: ["pipe", "pipe", "pipe"] })
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "sealant-rotation-"))
+  source = join(directory, "source.sqlite")
+  await onFile(seed, source, "k1")
+})
+
+afterAll(() => rmSync(directory, { recursive: true }))
+
+/** Rotates in a process of its own until it dies; says how far it told to have come. */
+const rotateAndDie = async (orders: RotationOrders) => {
+  const child = run("./rotator.ts", JSON.stringify(orders))
+  try {
+    let told = 0
+    let stderr = ""
+    child.stderr.on("data", (data: Buffer) => (stderr += data.toString()))
+    const ended = once(child, "close")
+    for await (const line of createInterface({ input: child.stdout })) {
+      told = Number(line)
+      if (orders.dieAt === "killed" && told >= 500) child.kill("SIGKILL")
+    }
+    const [, signal] = await ended
+    expect({ signal, stderr }).toEqual({ signal: "SIGKILL", stderr: "" })
+    return told
+  } finally {
+    child.kill("SIGKILL")
+  }
+}
+
+describe("a rotation whose process is killed", () => {
+  const moments: Readonly<Record<string, readonly [RotationOrders["dieAt"], number]>> = {
+    "before the key is active": [{ commit: 1, moment: "before" }, 0],
+    "when the key is active": [{ commit: 1, moment: "after" }, 0],
+    "before a batch is committed": [{ commit: 12, moment: "before" }, 500],
+    "after a batch is committed": [{ commit: 12, moment: "after" }, 550],
+    "from outside": ["killed", 500]
+  }
+  for (const [name, [dieAt, least]] of Object.entries(moments)) {
+    it(`${name} loses nothing, and goes on where it was`, async () => {
+      const filePath = copy(name)
+      const told = await rotateAndDie({ filePath, dieAt })
+      await onFile(
+        Effect.gen(function*() {
+          const vault = yield* SecretVault
+          const sql = yield* SqlClient.SqlClient
+          expect(yield* sql.unsafe("PRAGMA integrity_check")).toEqual([{ integrity_check: "ok" }])
+          const { "k2 active": moved = 0, ...others } = yield* countsOf
+          expect(moved).toBeGreaterThanOrEqual(Math.max(told, least))
+          expect(moved).toBeLessThan(versionCount)
+          if (dieAt !== "killed") expect(moved).toBe(least)
+          yield* revealAll
+          const left = versionCount + 1 - moved
+          expect(others).toEqual(least === 0 && told === 0 && !("k1 inactive" in others) ? { "k1 active": left } : { "k1 inactive": left })
+          expect(yield* vault.rotateKeys()).toEqual({ keyId: "k2", total: left, rewrapped: left, skipped: 0 })
+          expect(yield* countsOf).toEqual({ "k1 inactive": 0, "k2 active": versionCount + 1 })
+          expect((yield* vault.retireKey(oldKey)).status).toBe("retired")
+        }),
+        filePath,
+        "k2",
+        "k1"
+      )
+      // Nothing needs the old key any more.
+      await onFile(revealAll, filePath, "k2")
+    })
+  }
+})
+
+describe("a rotation beside a process that holds the old key only", () => {
+  it("loses nothing of either, and retires the key when nothing is under it", async () => {
+    const filePath = copy("beside")
+    const writer = run("./oldWriter.ts", filePath)
+    try {
+      const reports: Array<WriterReport> = []
+      const lines = createInterface({ input: writer.stdout })
+      lines.on("line", (line) => reports.push(JSON.parse(line)))
+      let stderr = ""
+      writer.stderr.on("data", (data: Buffer) => (stderr += data.toString()))
+      const ended = once(writer, "close")
+      const another = Effect.promise(() => Promise.race([once(lines, "line"), ended]))
+      const say = (word: string) => Effect.sync(() => writer.stdin.write(`${word}\n`))
+
+      await onFile(
+        Effect.gen(function*() {
+          const vault = yield* SecretVault
+          // It writes between all batches, and goes on after the last: its key stays.
+          yield* another
+          const rotations = yield* Stream.runCollect(Stream.tap(vault.streamRotation({ batchSize: 200 }), () => another))
+          expect(rotations.length).toBeGreaterThan(9)
+          expect(Chunk.toReadonlyArray(rotations).at(-1)).toMatchObject({ keyId: "k2", skipped: 0 })
+          yield* another
+          yield* another
+          expect(yield* tagOf(vault.retireKey(oldKey))).toBe("EncryptionKeyInUse")
+          yield* say("stop")
+          const mine = yield* vault.put({ ownerUserId: owner, secretId: busySecret, value: Redacted.make("mine") })
+          yield* vault.rotateKeys()
+          const retire = vault.retireKey(oldKey)
+          // A last write of it may have come in between.
+          yield* Effect.retry(Effect.tapErrorTag(retire, "EncryptionKeyInUse", () => vault.rotateKeys()), { times: 5 })
+          yield* say("again")
+          yield* Effect.promise(() => ended)
+
+          expect(stderr).toBe("")
+          expect(reports.at(-1)).toEqual({ refused: "retired" })
+          const written = reports.flatMap((report) => "wrote" in report ? [report] : [])
+          expect(written.length).toBe(reports.length - 1)
+          for (const { value, wrote } of written) {
+            const shown = yield* vault.reveal({ ownerUserId: owner, secretId: busySecret, version: wrote })
+            expect(Redacted.value(shown)).toBe(value)
+          }
+          expect(new Set([...written.map(({ wrote }) => wrote), mine.version]).size).toBe(written.length + 1)
+          expect(yield* countsOf).toEqual({ "k1 retired": 0, "k2 active": versionCount + 1 + written.length + 1 })
+          yield* revealAll
+        }),
+        filePath,
+        "k2",
+        "k1"
+      )
+    } finally {
+      writer.kill("SIGKILL")
+    }
+  })
+})

@@ -1,0 +1,31 @@
+/**
+ * A process that rotates the keys of secrets, tells how far it has come, and dies at the given moment, as a process does
+ * that is killed: by SIGKILL, with nothing closed.
+ */
+import { Effect, Stream } from "effect"
+import { SecretVault } from "../../src/domain/secret/SecretVault.js"
+import { Connection } from "../../src/libsql/Connection.js"
+import { type RotationOrders, vaultOn } from "./rotationOrders.js"
+
+const { dieAt, filePath }: RotationOrders = JSON.parse(process.argv[2] ?? "{}")
+
+let commits = 0
+
+const commit = Connection.prototype.commit
+Connection.prototype.commit = function(this: Connection) {
+  commits += 1
+  const now = dieAt !== "killed" && dieAt.commit === commits
+  if (now && dieAt.moment === "before") process.kill(process.pid, "SIGKILL")
+  commit.call(this)
+  if (now) process.kill(process.pid, "SIGKILL")
+}
+
+// A write to a pipe is synchronous: what was told is told, also when the process is killed in the next moment.
+const program = Effect.flatMap(SecretVault, (vault) =>
+  Stream.runForEach(vault.streamRotation({ batchSize: 50 }), ({ rewrapped }) =>
+    Effect.sync(() => process.stdout.write(`${rewrapped}\n`))))
+
+Effect.runPromise(Effect.provide(program, vaultOn(filePath, "k2", "k1"))).catch((error: unknown) => {
+  process.stderr.write(String(error))
+  process.exitCode = 1
+})
