@@ -23,6 +23,7 @@
  *   }).pipe(Effect.provide(layerTest)))
  * ```
  */
+import { account, session, user, verification } from "./auth.js"
 import { buildJob, claimedJob } from "./buildJobs.js"
 import {
   execution,
@@ -41,8 +42,7 @@ import {
   profileRevision,
   repository,
   repositoryProfile,
-  repositoryProfileRevision,
-  user
+  repositoryProfileRevision
 } from "./references.js"
 import { attempt, runtimeInstance, sandbox, snapshot } from "./sandboxes.js"
 
@@ -53,6 +53,9 @@ export { exampleSpec } from "./sandboxes.js"
 /** The factories, by the name of what they make. */
 export const make = {
   user,
+  session,
+  account,
+  verification,
   repository,
   profile,
   profileRevision,

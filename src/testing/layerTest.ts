@@ -9,16 +9,14 @@ import * as Database from "../Database.js"
 import { createLedger } from "../internal/migrationLedger.js"
 import { checkRecord } from "../internal/migrationRecord.js"
 import { abilitiesOf } from "../libsql/registry.js"
-import { SessionRepo } from "../domain/auth/SessionRepo.js"
-import { UserRepo } from "../domain/auth/UserRepo.js"
-import { VerificationRepo } from "../domain/auth/VerificationRepo.js"
 import { IssueWorkflowExecutionRepo } from "../domain/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
+import * as Auth from "../Auth.js"
 import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
-export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
+export type TestServices = Database.Services | Auth.Services | Sandboxes.Services | ControlPlaneEvents | IssueWorkflowExecutionRepo | PackageResolutionCacheRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -64,13 +62,11 @@ const migrate = Effect.gen(function*() {
  * ```
  */
 export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
+  Auth.layer,
   Sandboxes.layer,
   ControlPlaneEvents.layer,
   IssueWorkflowExecutionRepo.layer,
-  PackageResolutionCacheRepo.layer,
-  SessionRepo.layer,
-  UserRepo.layer,
-  VerificationRepo.layer
+  PackageResolutionCacheRepo.layer
 ).pipe(
   Layer.provideMerge(Layer.effectDiscard(migrate)),
   Layer.provideMerge(Database.layerMemory)

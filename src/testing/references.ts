@@ -4,28 +4,21 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect } from "effect"
-import { UserId } from "../domain/auth/User.js"
 import { IssueId } from "../domain/issue-workflow/Issue.js"
 import { ProfileRevisionId } from "../domain/profile/Profile.js"
 import { RepositoryProfileRevisionId } from "../domain/profile/RepositoryProfile.js"
 import { RepositoryId } from "../domain/source/Repository.js"
 import { idOrNew } from "../internal/ids.js"
+import { owner } from "./auth.js"
 import { ensure, factory, insertPlain } from "./rows.js"
+
+export { owner }
 
 /** The given id or a new one, and the moment of the row. */
 const identity = <Id extends string>(given: string | undefined, prefix: string, make: (id: string) => Id) =>
   Effect.all({ id: idOrNew(given === undefined ? undefined : make(given), prefix, make), now: Clock.currentTimeMillis })
 
 const asIs = (id: string) => id
-
-/** A user. Name and email are made from the id. */
-export const user = (given: { readonly id?: string; readonly name?: string; readonly email?: string } = {}) =>
-  Effect.gen(function*() {
-    const { id, now } = yield* identity(given.id, "user", UserId.make)
-    const row = { name: id, email: `${id}@example.com`, ...given, id }
-    yield* insertPlain("user", { ...row, createdAt: now, updatedAt: now })
-    return row
-  }).pipe(factory("user"))
 
 /** A repository of GitHub, of the owner `acme`. Its name is made from the id. */
 export const repository = (given: { readonly id?: string; readonly owner?: string; readonly name?: string } = {}) =>
@@ -99,13 +92,6 @@ export const issue = (
     yield* insertPlain("issues", { ...row, createdAt: now, updatedAt: now })
     return row
   }).pipe(factory("issue"))
-
-/** The user of this id, made when missing; a new one when none is given. */
-export const owner = (given: string | undefined) =>
-  Effect.gen(function*() {
-    yield* ensure("user", given, (id) => user({ id }))
-    return given === undefined ? (yield* user()).id : UserId.make(given)
-  })
 
 /** The repository of this id, made when missing; a new one when none is given. */
 const repositoryOf = (given: string | undefined) =>

@@ -2,7 +2,7 @@
  * Rows as factories give and store them.
  */
 import { SqlClient } from "@effect/sql"
-import { type Brand, DateTime, Effect, type Option } from "effect"
+import { type Brand, DateTime, Effect, type Option, Redacted } from "effect"
 import type { AlreadyExists, InvalidInput, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { operations } from "../internal/query.js"
 import { columnList, type RowModel, rowsOf } from "../internal/rows.js"
@@ -47,9 +47,15 @@ const stored = (row: Readonly<Record<string, unknown>>) =>
   Object.fromEntries(
     Object.entries(row).filter(([, value]) => value !== undefined).map(([field, value]) => [
       field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-      DateTime.isDateTime(value) ? DateTime.toEpochMillis(value) : typeof value === "object" ? JSON.stringify(value) : value
+      storedValue(value)
     ])
   )
+
+const storedValue = (value: unknown) => {
+  if (Redacted.isRedacted(value)) return Redacted.value(value)
+  if (DateTime.isDateTime(value)) return DateTime.toEpochMillis(value)
+  return typeof value === "object" ? JSON.stringify(value) : value
+}
 
 /** The id that a test gives as plain text. */
 export const asId = <Id extends string>(id: { readonly make: (id: string) => Id }, given: string | undefined): Id | undefined =>
