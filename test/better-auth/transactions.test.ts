@@ -4,6 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, type Layer, ManagedRuntime } from "effect"
+import { AsyncLocalStorage } from "node:async_hooks"
 import type { DBAdapter } from "better-auth/adapters"
 import { APIError } from "better-auth/api"
 import { betterAuthAdapter } from "@sealant/db/better-auth"
@@ -161,15 +162,44 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
           }
         })
         const emails = Array.from({ length: 20 }, (_, index) => `${index % 2 === 0 ? "even" : "odd"}${index}@example.com`)
-        const answers = yield* Effect.all(
-          emails.map((email) => browser().post("/sign-up/email", { name: "x", email, password: "a long passphrase" })),
-          { concurrency: "unbounded" }
-        )
+        // Whoever writes beside a transaction is woken by the end of it, and is to find itself outside.
+        const signUp = (email: string) =>
+          Effect.zipRight(shell("UPDATE user SET name = 'y'"), browser().post("/sign-up/email", { name: "x", email, password: "a long passphrase" }))
+        const answers = yield* Effect.forEach(emails, (email, index) => Effect.zipRight(turns(index), signUp(email)), { concurrency: "unbounded" })
         expect(answers.map(({ status }) => status)).toEqual(emails.map((email) => email.startsWith("even") ? 200 : 403))
         const rows = yield* shell(`
           SELECT email FROM user JOIN account ON account.user_id = user.id JOIN session ON session.user_id = user.id ORDER BY email`)
         expect(rows.map((row) => (row as { readonly email: string }).email)).toEqual(emails.filter((email) => email.startsWith("even")).toSorted())
         expect(yield* shell("SELECT 1 FROM user")).toHaveLength(10)
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("keep the context of a request to the request", () =>
+      Effect.gen(function*() {
+        yield* createTable
+        const adapter = yield* makeAdapter()
+        const requests = new AsyncLocalStorage<string>()
+        const [begun, written] = [signal(), signal()]
+        const seen: Array<string | undefined> = []
+        // The queue of writes comes to rest, so that it is the request which sets it going.
+        yield* turns(5)
+        const request = requests.run("a request", () =>
+          adapter.transaction(async (trx) => {
+            await add(trx, "of the request")
+            seen.push(requests.getStore())
+            begun.give()
+            await written.given
+            await add(trx, "of the request, too")
+            seen.push(requests.getStore())
+          }))
+        yield* Effect.promise(() => begun.given)
+        // It waits for the transaction, and the end of that wakes it.
+        const beside = yield* Effect.fork(Effect.zipRight(shell("UPDATE gadget_box SET item_count = 1"), Effect.sync(() => requests.getStore())))
+        yield* turns(5)
+        written.give()
+        yield* Effect.promise(() => request)
+        expect(yield* beside).toBe(undefined)
+        expect(seen).toEqual(["a request", "a request"])
+        expect(requests.getStore()).toBe(undefined)
       }).pipe(Effect.provide(layer)))
 
     it.effect("are part of the transaction that the runtime is in", () =>
