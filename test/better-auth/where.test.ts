@@ -76,6 +76,8 @@ const row = fc.record({
 const ordered: ReadonlyArray<WhereOperator> = ["lt", "lte", "gt", "gte"]
 const patterns: ReadonlyArray<WhereOperator> = ["contains", "starts_with", "ends_with"]
 
+const part = fc.stringOf(fc.constantFrom("a", "A", "b", "%", "_", "é", "'", "*"), { maxLength: 2 })
+
 const clauseOf = <A extends string | number | boolean | Date>(field: string, value: fc.Arbitrary<A>, operators: ReadonlyArray<WhereOperator>) => {
   const rest = { field: fc.constant(field), connector: fc.constantFrom<"AND" | "OR">("AND", "OR"), mode: fc.constantFrom<"sensitive" | "insensitive">("sensitive", "insensitive") }
   const list = fc.array(value, { maxLength: 3 }) as fc.Arbitrary<Array<string>>
@@ -87,7 +89,8 @@ const clauseOf = <A extends string | number | boolean | Date>(field: string, val
 }
 
 const clause: fc.Arbitrary<Where> = fc.oneof(
-  clauseOf("displayName", text, [...ordered, ...patterns]),
+  clauseOf("displayName", text, ordered),
+  clauseOf("displayName", part, patterns),
   clauseOf("itemCount", whole, ordered),
   clauseOf("isOpen", fc.boolean(), []),
   clauseOf("openedAt", instant, ordered)
@@ -131,7 +134,7 @@ describe("conditions", () => {
     Effect.gen(function*() {
       yield* createTable
       const adapter = yield* makeAdapter()
-      const agrees = fc.asyncProperty(fc.array(row, { maxLength: 8 }), fc.array(query, { minLength: 4, maxLength: 8 }), async (given, queries) => {
+      const agrees = fc.asyncProperty(fc.array(row, { minLength: 4, maxLength: 10 }), fc.array(query, { minLength: 10, maxLength: 20 }), async (given, queries) => {
         const rows = await fill(adapter, given)
         expect(rows).toMatchObject(given)
         for (const asked of queries) {
@@ -147,7 +150,7 @@ describe("conditions", () => {
           expect(first === null ? 0 : matching.filter(({ id }) => id === first.id).length).toBe(Math.min(1, matching.length))
         }
       })
-      yield* Effect.promise(() => fc.assert(agrees, { numRuns: 120 }))
+      yield* Effect.promise(() => fc.assert(agrees, { numRuns: 50 }))
     }).pipe(Effect.provide(databaseLayers.memory)), 120_000)
 
   it.effect("choose what is changed and removed", () =>
@@ -201,7 +204,7 @@ describe("conditions", () => {
           await check(given, where, method)
         }
       )
-      yield* Effect.promise(() => fc.assert(agrees, { numRuns: 200 }))
+      yield* Effect.promise(() => fc.assert(agrees, { numRuns: 120 }))
     }).pipe(Effect.provide(databaseLayers.memory)), 120_000)
 
   it.effect("take nothing for a wildcard, and long lists and patterns as they are", () =>

@@ -4,9 +4,9 @@
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Exit, HashMap, Layer, List, Logger, LogLevel, TestClock, Tracer } from "effect"
-import { inspect } from "node:util"
+import { Effect, TestClock } from "effect"
 import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import { witness } from "../../support/witness.js"
 import { at, badNames, claim, claimant, layers, make, refusalOf, request, shell, success } from "./support.js"
 
 const sentinel = "correct-horse-battery-staple"
@@ -26,44 +26,6 @@ const result = {
   artifacts: [{ kind: "oci-image", name: "workspace" }],
   metadata: { notes: [sentinel] }
 } as const
-
-/** All that can be read out of a value. */
-const textOf = (value: unknown) => inspect(value, { depth: 20, showHidden: true, maxStringLength: null, maxArrayLength: null })
-
-/** Keeps, as text, everything that a tracer and a logger are told, but for what a successful call answers. */
-const witness = () => {
-  const told: Array<string> = []
-  const tell = (...things: ReadonlyArray<unknown>) => {
-    told.push(...things.map(textOf))
-  }
-  const tracer = Tracer.make({
-    span: (name, parent, context, links, startTime, kind) => {
-      tell(name, links)
-      return {
-        _tag: "Span",
-        name,
-        spanId: String(told.length),
-        traceId: "trace",
-        parent,
-        context,
-        status: { _tag: "Started", startTime },
-        attributes: new Map(),
-        links,
-        sampled: true,
-        kind,
-        attribute: (key, value) => tell(name, key, value),
-        event: (event, _, attributes) => tell(name, event, attributes),
-        addLinks: (more) => tell(name, more),
-        end: (_, exit) => Exit.isFailure(exit) ? tell(name, exit.cause, Cause.pretty(exit.cause)) : tell(name)
-      }
-    },
-    context: (run) => run()
-  })
-  const logger = Logger.make(({ annotations, cause, message, spans }) =>
-    tell(message, HashMap.toEntries(annotations), Cause.pretty(cause), List.toArray(spans)))
-  const layer = Layer.mergeAll(Layer.setTracer(tracer), Logger.replace(Logger.defaultLogger, logger), Logger.minimumLogLevel(LogLevel.All))
-  return { told, tell, layer }
-}
 
 describe("secrets of build jobs", () => {
   for (const [name, layer] of Object.entries(layers)) {
