@@ -9,7 +9,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^@sealant\/db$/, replacement: source("./src/index.ts") },
-      { find: /^@sealant\/db\/(payloads|testing)$/, replacement: source("./src/$1/index.ts") }
+      { find: /^@sealant\/db\/(better-auth|payloads|testing)$/, replacement: source("./src/$1/index.ts") }
     ]
   },
   test: {

@@ -3,10 +3,8 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
+import * as Auth from "./Auth.js"
 import * as Database from "./Database.js"
-import { SessionRepo } from "./domain/auth/SessionRepo.js"
-import { UserRepo } from "./domain/auth/UserRepo.js"
-import { VerificationRepo } from "./domain/auth/VerificationRepo.js"
 import { PackageResolutionCacheRepo } from "./domain/package-cache/PackageResolutionCacheRepo.js"
 import { KeyRing } from "./domain/secret/KeyRing.js"
 import * as IssueWorkflows from "./IssueWorkflows.js"
@@ -17,13 +15,11 @@ import * as Sandboxes from "./Sandboxes.js"
 import * as Source from "./Source.js"
 
 const services = Layer.mergeAll(
+  Auth.layer,
   Sandboxes.layer,
   IssueWorkflows.layer,
   Source.layer,
   Profiles.layer,
-  SessionRepo.layer,
-  UserRepo.layer,
-  VerificationRepo.layer,
   PackageResolutionCacheRepo.layer,
   ControlPlaneEvents.layer
 )

@@ -3,6 +3,7 @@
  * over one libSQL database.
  */
 export * as ControlPlane from "./ControlPlane.js"
+export * as Auth from "./Auth.js"
 export * as Database from "./Database.js"
 export * as IssueWorkflows from "./IssueWorkflows.js"
 export * as Metrics from "./Metrics.js"
@@ -30,6 +31,8 @@ export {
 export type { Page, PageRequest } from "./internal/page.js"
 export type { StateMachine } from "./internal/transitions.js"
 
+export { Account, AccountCredential, AccountId, LinkAccount, ProviderAccount, UpdateTokens } from "./domain/auth/Account.js"
+export { AccountRepo, type AccountService } from "./domain/auth/AccountRepo.js"
 export { CreateUser, Email, EnsureUser, UpdateUser, User, UserId } from "./domain/auth/User.js"
 export { CreateSession, ExtendSession, Session, SessionId, SessionToken } from "./domain/auth/Session.js"
 export { SessionRepo, type SessionService } from "./domain/auth/SessionRepo.js"

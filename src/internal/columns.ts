@@ -23,7 +23,8 @@ export const idOf = <B extends string>(brand: B) =>
     when((stored) => typeof stored === "string" && stored !== "")
   )
 
-const isStorable = (value: string) => !value.includes("\0") && !/[\uD800-\uDFFF]/u.test(value)
+/** Whether SQLite gives the text back as it was. */
+export const isStorable = (value: string) => !value.includes("\0") && !/[\uD800-\uDFFF]/u.test(value)
 
 /** Text that SQLite gives back as it was: the engine cuts it at a NUL and cannot hold half of a surrogate pair. */
 export const storable = <A extends string, I, R>(text: Schema.Schema<A, I, R>) =>
@@ -56,6 +57,9 @@ export const Label = text(1000, 0)
 
 /** Prose or an error message: up to 100,000 characters. */
 export const Prose = text(100_000, 0)
+
+/** A token or a hash: 1 to 100,000 characters. */
+export const Credential = text(100_000, 1)
 
 const sensitive = withDecoder(
   Schema.Redacted(Name),
@@ -177,6 +181,18 @@ const orNull = <A, I, R>(column: Schema.Schema<A, I, R>) => {
 }
 
 const optionalInstant = orNull(instant)
+
+const optionalSensitive = orNull(withDecoder(
+  Schema.Redacted(Credential),
+  (stored) => typeof stored === "string" ? Redacted.make(stored) : invalid
+))
+
+/** A nullable token or hash that nobody is to see: redacted in the domain, and absent in JSON. */
+export const OptionalSensitive = Model.Field({
+  select: optionalSensitive,
+  insert: optionalSensitive,
+  update: optionalSensitive
+})
 
 /** A nullable instant. */
 export const OptionalTimestamp = Model.Field({

@@ -23,6 +23,7 @@
  *   }).pipe(Effect.provide(layerTest)))
  * ```
  */
+import { account, session, user, verification } from "./auth.js"
 import { buildJob, claimedJob } from "./buildJobs.js"
 import {
   execution,
@@ -47,7 +48,6 @@ import {
   repositoryProfileLink,
   repositoryProfileRevision
 } from "./profiles.js"
-import { user } from "./references.js"
 import { attempt, runtimeInstance, sandbox, snapshot } from "./sandboxes.js"
 import { claimedDelivery, webhookDelivery } from "./webhooks.js"
 import { installation, installationGrant, installationRepository, repository } from "./source.js"
@@ -60,6 +60,9 @@ export { exampleSpec } from "./sandboxes.js"
 /** The factories, by the name of what they make. */
 export const make = {
   user,
+  session,
+  account,
+  verification,
   repository,
   installation,
   installationRepository,

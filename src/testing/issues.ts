@@ -7,8 +7,9 @@ import { Issue, IssueId, IssuePullRequestLink } from "../domain/issue-workflow/I
 import { IssueWorkflow, IssueWorkflowId } from "../domain/issue-workflow/IssueWorkflow.js"
 import { PullRequest, PullRequestId } from "../domain/issue-workflow/PullRequest.js"
 import { idOrNew } from "../internal/ids.js"
-import { next, owner, repositoryOf } from "./references.js"
-import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
+import { owner } from "./auth.js"
+import { asId, ensure, factory, type Given, insert, type Made, next } from "./rows.js"
+import { repositoryOf } from "./source.js"
 
 const users = (given: ReadonlyArray<string | undefined>) =>
   Effect.forEach(given.flatMap((id) => id ?? []), owner, { discard: true })

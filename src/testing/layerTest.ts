@@ -3,7 +3,7 @@
  * time.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Effect, Layer, Redacted } from "effect"
+import { Clock, Effect, Layer } from "effect"
 import { migrations as record } from "../../migrations/index.js"
 import * as ControlPlane from "../ControlPlane.js"
 import * as Database from "../Database.js"
@@ -11,6 +11,7 @@ import { KeyRing } from "../domain/secret/KeyRing.js"
 import { createLedger } from "../internal/migrationLedger.js"
 import { checkRecord } from "../internal/migrationRecord.js"
 import { abilitiesOf } from "../libsql/registry.js"
+import { testKey } from "./secrets.js"
 
 /** What `layerTest` gives. */
 export type TestServices = Database.Services | ControlPlane.Services | KeyRing
@@ -37,8 +38,7 @@ const migrate = Effect.gen(function*() {
   }))
 }).pipe(Effect.withTracerEnabled(false), Effect.orDie)
 
-// A key that everybody knows, of the length that keys have.
-const testKeys = Layer.orDie(KeyRing.layer([{ id: "test", key: Redacted.make(new Uint8Array(32).fill(1)) }]))
+const testKeys = Layer.orDie(KeyRing.layer([testKey]))
 
 /**
  * All services on an empty database in memory: the real engine and the real schema, ready in milliseconds, a new one

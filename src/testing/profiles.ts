@@ -25,8 +25,10 @@ import { SecretId, SecretVersionId } from "../domain/secret/Secret.js"
 import { SshKeyId } from "../domain/secret/SshKey.js"
 import { idOrNew } from "../internal/ids.js"
 import { columnList, type RowModel, rowsOf } from "../internal/rows.js"
-import { next, owner, repositoryOf } from "./references.js"
-import { asId, ensure, factory, type Given, insert, insertPlain, type Made } from "./rows.js"
+import { owner } from "./auth.js"
+import { asId, ensure, factory, type Given, insert, type Made, next } from "./rows.js"
+import { secret, secretVersion, sshKey } from "./secrets.js"
+import { repositoryOf } from "./source.js"
 
 /** When a profile was put away, where that is its status. */
 const archivedAt = ({ status }: { readonly status?: string }, now: DateTime.Utc) => status === "archived" ? { archivedAt: now } : {}
@@ -100,8 +102,8 @@ export const profileSecretBinding = (given: Given<ProfileSecretBinding> = {}): M
     const profileRevisionId = yield* revisionOf(given.profileRevisionId)
     const secretId = yield* idOrNew(asId(SecretId, given.secretId), "sec", SecretId.make)
     const ownerUserId = yield* ownerOf(profileRevisionId)
-    yield* ensure("secrets", secretId, () => secret(secretId, ownerUserId))
-    yield* ensure("secret_versions", given.secretVersionId, (id) => secretVersion(SecretVersionId.make(id), secretId))
+    yield* ensure("secrets", secretId, () => secret({ id: secretId, ownerUserId }))
+    yield* ensure("secret_versions", given.secretVersionId, (id) => secretVersion({ id, secretId }))
     return yield* insert("profile_secret_bindings", ProfileSecretBinding, {
       targetKey: "SECRET",
       isRequired: true,
@@ -135,7 +137,7 @@ export const profileSshKeyBinding = (given: Given<ProfileSshKeyBinding> = {}): M
     const profileRevisionId = yield* revisionOf(given.profileRevisionId)
     const sshKeyId = yield* idOrNew(asId(SshKeyId, given.sshKeyId), "ssh", SshKeyId.make)
     const ownerUserId = yield* ownerOf(profileRevisionId)
-    yield* ensure("ssh_keys", sshKeyId, () => sshKey(sshKeyId, ownerUserId))
+    yield* ensure("ssh_keys", sshKeyId, () => sshKey({ id: sshKeyId, ownerUserId }))
     return yield* insert("profile_ssh_key_bindings", ProfileSshKeyBinding, {
       purpose: "login",
       createdAt: yield* DateTime.now,
@@ -225,22 +227,6 @@ const ownerOf = (revisionId: ProfileRevisionId) =>
       SELECT owner_user_id AS owner FROM profiles WHERE id = (SELECT profile_id FROM profile_revisions WHERE id = ${revisionId})`
     return found?.owner ?? ""
   })
-
-/** A secret without a version. */
-const secret = (id: SecretId, ownerUserId: string) =>
-  Effect.flatMap(DateTime.now, (now) => insertPlain("secrets", { id, ownerUserId, name: id, createdAt: now, updatedAt: now }))
-
-/** A version that nobody can open. */
-const secretVersion = (id: SecretVersionId, secretId: SecretId) =>
-  Effect.gen(function*() {
-    const version = yield* next("secret_versions", "version", "secret_id", secretId)
-    yield* insertPlain("secret_versions", { id, secretId, version, encryptedValue: id, createdAt: yield* DateTime.now })
-  })
-
-/** A key that is none, but by its fingerprint. */
-const sshKey = (id: SshKeyId, ownerUserId: string) =>
-  Effect.flatMap(DateTime.now, (now) =>
-    insertPlain("ssh_keys", { id, ownerUserId, name: id, publicKey: id, fingerprint: id, createdAt: now, updatedAt: now }))
 
 /** Makes a revision the active one of its profile. */
 const activated = <Row>(table: string, model: RowModel<Row>, id: string, revisionId: string) =>

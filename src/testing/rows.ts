@@ -39,10 +39,6 @@ export const insert = <Row>(table: string, model: RowModel<Row>, row: Given<Row>
       INSERT INTO ${sql(table)} ${sql.insert(stored(row))} RETURNING ${sql.literal(columnList(model))}`)
   })
 
-/** Stores a row of a table whose model is not here yet. */
-export const insertPlain = (table: string, row: Readonly<Record<string, unknown>>) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) => sql`INSERT INTO ${sql(table)} ${sql.insert(stored(row))}`)
-
 const stored = (row: Readonly<Record<string, unknown>>) =>
   Object.fromEntries(
     Object.entries(row).filter(([, value]) => value !== undefined).map(([field, value]) => [
@@ -72,4 +68,13 @@ export const ensure = <E>(
     const sql = yield* SqlClient.SqlClient
     const found = yield* sql`SELECT 1 FROM ${sql(table)} WHERE id = ${id}`
     if (found.length === 0) yield* make(id)
+  })
+
+/** The number after the highest among the rows of one parent. */
+export const next = (table: string, column: string, parentColumn: string, parent: string) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const [row] = yield* sql<{ readonly number: number }>`
+      SELECT coalesce(max(${sql(column)}), 0) + 1 AS number FROM ${sql(table)} WHERE ${sql(parentColumn)} = ${parent}`
+    return row?.number ?? 1
   })

@@ -11,8 +11,8 @@ import { parsePublicKey } from "../domain/secret/publicKey.js"
 import { Secret, SecretId, SecretVersion, SecretVersionId } from "../domain/secret/Secret.js"
 import { SshKey, SshKeyId } from "../domain/secret/SshKey.js"
 import { idOrNew } from "../internal/ids.js"
-import { next, owner } from "./references.js"
-import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
+import { owner } from "./auth.js"
+import { asId, ensure, factory, type Given, insert, type Made, next } from "./rows.js"
 
 /** The key that `layerTest` holds. It has the length that keys have, and everybody knows it. */
 export const testKey = { id: "test", key: Redacted.make(new Uint8Array(32).fill(1)) }

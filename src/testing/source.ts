@@ -6,7 +6,7 @@ import { GitHubInstallation, GitHubInstallationId, GitHubInstallationUserGrant }
 import { GitHubInstallationRepository, GitHubInstallationRepositoryId } from "../domain/source/GitHubInstallationRepository.js"
 import { Repository, RepositoryId } from "../domain/source/Repository.js"
 import { idOrNew } from "../internal/ids.js"
-import { owner } from "./references.js"
+import { owner } from "./auth.js"
 import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 
 /** A repository of GitHub, of the owner `acme`. Its name is made from the id. */
@@ -85,4 +85,11 @@ const installationOf = (given: string | undefined) =>
   Effect.gen(function*() {
     yield* ensure("github_app_installations", given, (id) => installation({ id }))
     return given === undefined ? (yield* installation()).id : GitHubInstallationId.make(given)
+  })
+
+/** The repository of this id, made when missing; a new one when none is given. */
+export const repositoryOf = (given: string | undefined) =>
+  Effect.gen(function*() {
+    yield* ensure("repositories", given, (id) => repository({ id }))
+    return given === undefined ? (yield* repository()).id : RepositoryId.make(given)
   })

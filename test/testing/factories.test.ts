@@ -1,10 +1,14 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { DateTime, Effect, Option, TestClock } from "effect"
+import { DateTime, Effect, Option, Redacted, TestClock } from "effect"
 import { Factories, layerTest } from "@sealant/db/testing"
 import { WorkspaceBuildJobStatus } from "../../src/domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../src/domain/build-job/WorkspaceBuildJobRepo.js"
 import { PackageResolutionCacheRepo } from "../../src/domain/package-cache/PackageResolutionCacheRepo.js"
+import { AccountRepo } from "../../src/domain/auth/AccountRepo.js"
+import { SessionRepo } from "../../src/domain/auth/SessionRepo.js"
+import { UserRepo } from "../../src/domain/auth/UserRepo.js"
+import { VerificationRepo } from "../../src/domain/auth/VerificationRepo.js"
 import { SandboxStatus } from "../../src/domain/sandbox/Sandbox.js"
 import { SandboxAttemptStatus } from "../../src/domain/sandbox/SandboxAttempt.js"
 import { SandboxAttemptRepo } from "../../src/domain/sandbox/SandboxAttemptRepo.js"
@@ -123,6 +127,26 @@ describe("Factories", () => {
       expect(yield* refusalOf(make.sandbox({ ownerUserId: "bob", profileRevisionId: "of-ada" }))).toMatchObject({ _tag: "ReferenceNotFound" })
       expect(yield* refusalOf(make.buildJob({ status: "running", attemptCount: 0 }))).toMatchObject({ _tag: "InvalidInput" })
       expect(yield* count("user")).toBe(users)
+    }).pipe(Effect.provide(layerTest)))
+
+  it.effect("a user, a session, an account and a verification are what their repositories find", () =>
+    Effect.gen(function*() {
+      const ada = yield* make.user({ id: "ada", email: "ada@example.com", emailVerified: true, image: "a.png" })
+      expect(yield* (yield* UserRepo).findByEmail("ada@example.com")).toEqual(Option.some(ada))
+      expect(ada).toMatchObject({ emailVerified: true, image: Option.some("a.png") })
+
+      const token = Redacted.make("token")
+      const session = yield* make.session({ userId: "ada", token, userAgent: "curl" })
+      expect(yield* (yield* SessionRepo).findByToken(token)).toEqual(Option.some(session))
+      expect((yield* make.session()).userId).not.toBe(ada.id)
+
+      const account = yield* make.account({ userId: "bob", password: Redacted.make("hash"), scope: "repo" })
+      expect(yield* (yield* AccountRepo).find(account)).toEqual(Option.some(account))
+      expect(Option.map(account.password, Redacted.value)).toEqual(Option.some("hash"))
+
+      const verification = yield* make.verification({ identifier: Redacted.make("ada"), value: Redacted.make("code") })
+      const consume = (yield* VerificationRepo).consume({ identifier: "ada", value: Redacted.make("code") })
+      expect(yield* consume).toEqual(Option.some(verification))
     }).pipe(Effect.provide(layerTest)))
 
   it.effect("a package resolution is what the cache finds", () =>

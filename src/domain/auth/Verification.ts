@@ -14,8 +14,11 @@ export type VerificationId = typeof VerificationId.Type
 /** One row of `verification`. */
 export class Verification extends Model.Class<Verification>("Verification")({
   id: VerificationId,
-  /** What is verified: an email address, or a purpose with an id. */
-  identifier: Name,
+  /**
+   * What is verified: an email address, or a purpose with an id. Redacted, and absent in JSON, as the value is: Better Auth
+   * keeps the token of a password reset in it.
+   */
+  identifier: Sensitive,
   /** What has to be presented: redacted, and absent in JSON. */
   value: Sensitive,
   /** From this instant on it proves nothing. */
@@ -30,7 +33,7 @@ export class Verification extends Model.Class<Verification>("Verification")({
 
 const Value = Schema.RedactedFromSelf(Name)
 
-/** What a caller gives to begin a verification. */
+/** What a caller gives to begin a verification. The identifier is plain text here, as callers have it. */
 export const CreateVerification = Schema.Struct({
   id: Schema.optional(VerificationId),
   identifier: Name,

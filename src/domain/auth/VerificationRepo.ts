@@ -2,7 +2,7 @@
  * Verifications, over the table `verification`, which Better Auth writes, too.
  *
  * What it guarantees: a verification is consumed once at most, whoever presents it at the same moment, and never after it
- * has expired. Its value reaches no error, no log and no span.
+ * has expired. Neither its value nor its identifier reaches an error, a log or a span.
  */
 import type { SqlClient } from "@effect/sql"
 import { Context, Layer } from "effect"

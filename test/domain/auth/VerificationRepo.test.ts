@@ -1,6 +1,6 @@
 import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { DateTime, Effect, Layer, Option, Redacted, TestClock } from "effect"
+import { DateTime, Effect, Layer, Option, Redacted, Schema, TestClock } from "effect"
 import { Verification } from "../../../src/domain/auth/Verification.js"
 import { VerificationRepo } from "../../../src/domain/auth/VerificationRepo.js"
 import { databaseLayers } from "../../support/database.js"
@@ -28,7 +28,10 @@ const suite = (name: string, layer: Layer.Layer<VerificationRepo | SqlClient.Sql
         expect(yield* verifications.consume(presented("other"))).toEqual(Option.none())
         expect(yield* verifications.consume(presented("code", "eve@example.com"))).toEqual(Option.none())
         const taken = yield* Effect.all(Array.from({ length: 20 }, () => verifications.consume(presented("code"))), { concurrency: "unbounded" })
-        expect(taken.filter(Option.isSome)).toHaveLength(1)
+        const [one, ...others] = taken.flatMap(Option.toArray)
+        expect(others).toEqual([])
+        expect(Option.map(Option.fromNullable(one), ({ identifier, value }) => [Redacted.value(identifier), Redacted.value(value)]))
+          .toEqual(Option.some(["ada@example.com", "code"]))
         expect(yield* shell("SELECT 1 FROM verification")).toEqual([])
       }).pipe(Effect.provide(layer)))
 
@@ -46,6 +49,9 @@ const suite = (name: string, layer: Layer.Layer<VerificationRepo | SqlClient.Sql
       Effect.gen(function*() {
         const verifications = yield* VerificationRepo
         const secret = "s3cr3t"
+        // Better Auth has the token of a password reset in the identifier.
+        const reset = yield* verifications.create({ ...given("of ada"), identifier: `reset-password:${secret}` })
+        expect(String(reset) + JSON.stringify(reset) + JSON.stringify(Schema.encodeSync(Verification.json)(reset))).not.toContain(secret)
         yield* verifications.create(given(secret))
         const refusal = yield* refusalOf(verifications.create(given(secret)))
         expect(refusal).toMatchObject({ _tag: "AlreadyExists", constraint: "verification.identifier, verification.value" })

@@ -1,0 +1,201 @@
+/**
+ * The statements of the adapter. Each method is one of them.
+ */
+import { SqlClient, type SqlError, type Statement } from "@effect/sql"
+import type { JoinConfig } from "better-auth/adapters"
+import { Effect, Option } from "effect"
+import type { InvalidInput } from "../Errors.js"
+import { invalid } from "../internal/decoder.js"
+import { operations } from "../internal/query.js"
+import { CorruptRow, joinedRows } from "../internal/rows.js"
+import type { Column, Table } from "./names.js"
+import { encode, type Stored } from "./values.js"
+import { columnOf, conditionOf, refusal, type Where } from "./where.js"
+
+/** A row as Better Auth sees it: by the names of its fields, with dates, booleans and documents. */
+export type Row = Readonly<Record<string, unknown>>
+
+/** What is joined, and under which name Better Auth looks for it. */
+export interface Join {
+  readonly key: string
+  readonly table: Table
+  readonly config: JoinConfig[string]
+}
+
+/** What is looked for. */
+export interface Find {
+  readonly where?: Where | undefined
+  readonly fields?: ReadonlyArray<string> | undefined
+  readonly sortBy?: { readonly field: string; readonly direction: "asc" | "desc" } | undefined
+  readonly limit: number
+  readonly offset?: number | undefined
+  readonly joins: ReadonlyArray<Join>
+}
+
+type Failure = SqlError.SqlError | CorruptRow | InvalidInput
+
+const service = "BetterAuthAdapter"
+
+/** What a method does with the client, under a span of its own, and with errors that hold no values. */
+const query = <A>(
+  method: string,
+  table: Table,
+  body: (sql: SqlClient.SqlClient, operation: string) => Effect.Effect<A, Failure, SqlClient.SqlClient>
+) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => body(sql, `${service}.${method}`)).pipe(
+    operations(service, table.model).write(method, ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], { "auth.model": table.model })
+  )
+
+export const create = (table: Table, data: Row) =>
+  query("create", table, (sql, operation) =>
+    Effect.gen(function*() {
+      const values = yield* storedOf(operation, table, data)
+      return yield* first(table, sql`INSERT INTO ${sql(table.name)} ${sql.insert(values)} RETURNING ${list(sql, table)}`)
+    }))
+
+export const find = (table: Table, { fields = [], joins, limit, offset = 0, sortBy, where }: Find) =>
+  query("find", table, (sql, operation) =>
+    Effect.gen(function*() {
+      const condition = yield* conditionOf(sql, operation, table, where)
+      const columns = fields.length === 0 ? all(table) : yield* Effect.forEach(fields, (field) => columnOf(operation, table, field))
+      for (const count of [limit, offset]) yield* whole(operation, count)
+      // The id decides between equals, so that pages neither repeat nor skip a row.
+      const order = sortBy === undefined
+        ? sql``
+        : sql`ORDER BY ${sql((yield* columnOf(operation, table, sortBy.field)).name)}
+            ${sql.literal(sortBy.direction === "desc" ? "DESC" : "ASC")}, id`
+      const joined = yield* Effect.forEach(joins, (join, index) => joinedList(sql, operation, table, join, index))
+      const found = yield* run(sql`
+        SELECT ${sql.csv([list(sql, table, columns), ...joined])} FROM ${sql(table.name)} AS base
+        WHERE ${condition} ${order} LIMIT ${limit} OFFSET ${offset}`)
+      return yield* Effect.forEach(found, (row) => withJoined(table, columns, joins, row))
+    }))
+
+export const count = (table: Table, where: Where | undefined) =>
+  query("count", table, (sql, operation) =>
+    Effect.gen(function*() {
+      const condition = yield* conditionOf(sql, operation, table, where)
+      const [row] = yield* run(sql`SELECT count(*) AS count FROM ${sql(table.name)} WHERE ${condition}`)
+      return Number(row?.["count"] ?? 0)
+    }))
+
+/** Changes one row of those that meet the condition, and gives it. */
+export const updateOne = (table: Table, where: Where, data: Row, increments: Readonly<Record<string, number>> = {}) =>
+  query("update", table, (sql, operation) =>
+    Effect.gen(function*() {
+      const one = yield* oneOf(sql, operation, table, where)
+      const changes = yield* changesOf(sql, operation, table, data, increments)
+      return yield* changes.length === 0
+        ? first(table, sql`SELECT ${list(sql, table)} FROM ${sql(table.name)} WHERE ${one}`)
+        : first(table, sql`UPDATE ${sql(table.name)} SET ${sql.csv(changes)} WHERE ${one} RETURNING ${list(sql, table)}`)
+    }))
+
+/** Changes all rows that meet the condition, and says how many. */
+export const updateMany = (table: Table, where: Where, data: Row) =>
+  query("updateMany", table, (sql, operation) =>
+    Effect.gen(function*() {
+      const condition = yield* conditionOf(sql, operation, table, where)
+      const changes = yield* changesOf(sql, operation, table, data, {})
+      const changed = yield* changes.length === 0
+        ? run(sql`SELECT id FROM ${sql(table.name)} WHERE ${condition}`)
+        : run(sql`UPDATE ${sql(table.name)} SET ${sql.csv(changes)} WHERE ${condition} RETURNING id`)
+      return changed.length
+    }))
+
+/** Removes one row of those that meet the condition, and gives it to the one caller who removed it. */
+export const consumeOne = (table: Table, where: Where) =>
+  query("consumeOne", table, (sql, operation) =>
+    Effect.flatMap(oneOf(sql, operation, table, where), (one) =>
+      first(table, sql`DELETE FROM ${sql(table.name)} WHERE ${one} RETURNING ${list(sql, table)}`)))
+
+/** Removes all rows that meet the condition, and says how many. */
+export const deleteMany = (table: Table, where: Where) =>
+  query("delete", table, (sql, operation) =>
+    Effect.gen(function*() {
+      const condition = yield* conditionOf(sql, operation, table, where)
+      return (yield* run(sql`DELETE FROM ${sql(table.name)} WHERE ${condition} RETURNING id`)).length
+    }))
+
+const run = (statement: Statement.Statement<Row>) => Effect.flatMap(joinedRows, (execute) => execute(statement))
+
+const first = (table: Table, statement: Statement.Statement<Row>) =>
+  Effect.flatMap(run(statement), ([row]) =>
+    row === undefined ? Effect.succeedNone : Effect.map(decoded(table, all(table), ({ field }) => row[field]), Option.some))
+
+const all = (table: Table) => [...table.columns.values()]
+
+const list = (sql: SqlClient.SqlClient, table: Table, columns = all(table)) =>
+  sql.csv(columns.map(({ field, name }) => sql`${sql(name)} AS ${sql(field)}`))
+
+/** The condition of one row, whichever of those it is. */
+const oneOf = (sql: SqlClient.SqlClient, operation: string, table: Table, where: Where) =>
+  Effect.map(conditionOf(sql, operation, table, where), (condition) =>
+    sql`id = (SELECT id FROM ${sql(table.name)} WHERE ${condition} LIMIT 1)`)
+
+const storedOf = (operation: string, table: Table, data: Row) =>
+  Effect.gen(function*() {
+    const values: Record<string, Stored> = {}
+    for (const [field, value] of Object.entries(data)) {
+      const { name, type } = yield* columnOf(operation, table, field)
+      values[name] = yield* Effect.mapError(encode(type, value), (rule) => refusal(operation, field, rule))
+    }
+    return values
+  })
+
+const changesOf = (sql: SqlClient.SqlClient, operation: string, table: Table, data: Row, increments: Readonly<Record<string, number>>) =>
+  Effect.gen(function*() {
+    const values = yield* storedOf(operation, table, data)
+    const added = yield* storedOf(operation, table, increments)
+    for (const field of Object.keys(increments)) {
+      if (table.columns.get(field)?.type !== "number") yield* refusal(operation, field, "is not a number that can grow")
+    }
+    return [
+      ...Object.entries(values).filter(([name]) => added[name] === undefined).map(([name, value]) => sql`${sql(name)} = ${value}`),
+      ...Object.entries(added).map(([name, delta]) => sql`${sql(name)} = coalesce(${sql(name)}, 0) + ${delta}`)
+    ]
+  })
+
+const whole = (operation: string, count: number) =>
+  Number.isSafeInteger(count) && count >= 0 ? Effect.void : Effect.fail(refusal(operation, "limit and offset", "must be whole numbers, 0 or more"))
+
+const joinedName = (index: number) => `joined_${index}`
+
+/** A column that holds the rows which belong to each row, as JSON: one statement sees one moment. */
+const joinedList = (sql: SqlClient.SqlClient, operation: string, base: Table, { config: { limit = 100, on }, table }: Join, index: number) =>
+  Effect.gen(function*() {
+    yield* whole(operation, limit)
+    const from = yield* columnOf(operation, base, on.from)
+    const to = yield* columnOf(operation, table, on.to)
+    const columns = sql.csv(all(table).map(({ name }) => sql`${sql(name)}`))
+    return sql`(
+      SELECT json_group_array(json_array(${columns})) FROM (
+        SELECT ${columns} FROM ${sql(table.name)} AS other WHERE other.${sql(to.name)} = base.${sql(from.name)} LIMIT ${limit})
+      ) AS ${sql(joinedName(index))}`
+  })
+
+const withJoined = (table: Table, columns: ReadonlyArray<Column>, joins: ReadonlyArray<Join>, row: Row) =>
+  Effect.gen(function*() {
+    const base = yield* decoded(table, columns, ({ field }) => row[field])
+    const joined = yield* Effect.forEach(joins, ({ config, key, table: other }, index) =>
+      Effect.forEach(listsOf(row[joinedName(index)]), (values) => decoded(other, all(other), (_, place) => values[place])).pipe(
+        Effect.map((found) => [key, config.relation === "one-to-one" ? found[0] ?? null : found] as const)
+      ))
+    return { ...base, ...Object.fromEntries(joined) }
+  })
+
+const listsOf = (json: unknown): ReadonlyArray<ReadonlyArray<unknown>> => typeof json === "string" ? JSON.parse(json) : []
+
+const decoded = (
+  table: Table,
+  columns: ReadonlyArray<Column>,
+  valueOf: (column: Column, index: number) => unknown
+): Effect.Effect<Row, CorruptRow> =>
+  Effect.map(
+    Effect.forEach(columns, (column, index) => {
+      const value = column.decode(valueOf(column, index) ?? null)
+      return value === invalid
+        ? Effect.fail(new CorruptRow({ entity: table.model, column: column.name }))
+        : Effect.succeed([column.field, value] as const)
+    }),
+    Object.fromEntries
+  )

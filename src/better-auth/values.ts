@@ -1,0 +1,92 @@
+/**
+ * Values of Better Auth, and how they stand in SQLite: instants as epoch milliseconds, booleans as 0 and 1, JSON and
+ * lists as JSON text.
+ */
+import { Either } from "effect"
+import { isStorable } from "../internal/columns.js"
+import { type Decoder, invalid } from "../internal/decoder.js"
+import type { FieldType } from "./names.js"
+
+export type Stored = string | number | null
+
+/** A value as it is stored, or the rule that it breaks: never the value. */
+export const encode = (type: FieldType, value: unknown): Either.Either<Stored, string> => {
+  if (value === null) return Either.right(null)
+  switch (type) {
+    case "date":
+      return encodeDate(value)
+    case "boolean":
+      return encodeFlag(value)
+    case "number":
+      return encodeNumber(value)
+    case "json":
+      return encodeJson(value)
+    case "string[]":
+    case "number[]":
+      return Array.isArray(value) ? encodeJson(value) : Either.left("must be a list")
+    default:
+      return encodeText(value)
+  }
+}
+
+const encodeDate = (value: unknown) => {
+  const at = value instanceof Date || typeof value === "string" ? new Date(value).getTime() : value
+  return typeof at === "number" && Number.isInteger(at) ? Either.right(at) : Either.left("must be a date")
+}
+
+const encodeFlag = (value: unknown) =>
+  value === true || value === 1
+    ? Either.right(1)
+    : value === false || value === 0
+    ? Either.right(0)
+    : Either.left("must be true or false")
+
+const encodeNumber = (value: unknown) => {
+  const number = typeof value === "bigint" ? Number(value) : value
+  return typeof number === "number" && Number.isFinite(number) && (typeof value !== "bigint" || Number.isSafeInteger(number))
+    ? Either.right(number)
+    : Either.left("must be a finite number")
+}
+
+const encodeJson = (value: unknown) => {
+  try {
+    const text: unknown = JSON.stringify(value)
+    return typeof text === "string" ? Either.right(text) : Either.left("must be JSON")
+  } catch {
+    return Either.left("must be JSON")
+  }
+}
+
+/** Text; a number is its digits, because providers number their users. */
+export const encodeText = (value: unknown): Either.Either<string, string> => {
+  const text = typeof value === "number" || typeof value === "bigint" ? String(value) : value
+  if (typeof text !== "string") return Either.left("must be text")
+  return isStorable(text) ? Either.right(text) : Either.left("must not contain NUL characters or lone surrogates")
+}
+
+/** What Better Auth gets of a stored value; `invalid` when it is none of the type's. */
+export const decoderOf = (type: FieldType): Decoder => {
+  switch (type) {
+    case "date":
+      return orNull((stored) => typeof stored === "number" ? new Date(stored) : invalid)
+    case "boolean":
+      return orNull((stored) => stored === 1 ? true : stored === 0 ? false : invalid)
+    case "json":
+    case "string[]":
+    case "number[]":
+      return orNull(parsed)
+    default:
+      return (stored) => stored
+  }
+}
+
+const orNull = (decode: Decoder): Decoder => (stored) => stored === null ? null : decode(stored)
+
+const parsed: Decoder = (stored) => {
+  if (typeof stored !== "string") return invalid
+  try {
+    return JSON.parse(stored)
+  } catch {
+    return invalid
+  }
+}

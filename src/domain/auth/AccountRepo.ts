@@ -1,0 +1,56 @@
+/**
+ * Accounts, over the table `account`, which Better Auth writes, too.
+ *
+ * What it guarantees: an account at a provider is linked to one user, whoever links it at the same moment, and a token or
+ * a password hash reaches no error, no log and no span.
+ */
+import type { SqlClient } from "@effect/sql"
+import { Context, Layer } from "effect"
+import type { Effect, Option } from "effect"
+import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../../Errors.js"
+import type { Page, PageRequest } from "../../internal/page.js"
+import type { Account, AccountId, LinkAccount, ProviderAccount, UpdateTokens } from "./Account.js"
+import { make } from "./makeAccountRepo.js"
+import type { UserId } from "./User.js"
+
+/** What `AccountRepo` can do. */
+export interface AccountService {
+  /**
+   * Links an account to a user. Where that user has it already, nothing is added: what is given renews what is there, as
+   * after another sign-in at the provider, what is left out stays, and the row keeps its id. So the same call again
+   * changes nothing.
+   *
+   * Fails with `AlreadyExists` when the account is another user's or the id is taken, with `ReferenceNotFound` (`userId`)
+   * when there is no such user, with `InvalidInput` for a value out of shape.
+   */
+  readonly link: (
+    account: typeof LinkAccount.Encoded
+  ) => Effect.Effect<Account, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
+
+  /** Whose account this is, if anybody's. Fails with `InvalidInput` for a name out of shape. */
+  readonly find: (
+    account: typeof ProviderAccount.Encoded
+  ) => Effect.Effect<Option.Option<Account>, InvalidInput | PersistenceError>
+
+  /** The accounts of a user, newest first. Fails with `InvalidInput` for a foreign cursor or a limit out of range. */
+  readonly listForUser: (
+    request: PageRequest & { readonly userId: UserId }
+  ) => Effect.Effect<Page<Account>, InvalidInput | PersistenceError>
+
+  /**
+   * Changes the tokens, their ends, the scope or the password hash: what is left out stays, what is given as `null` is
+   * cleared. `updatedAt` moves when something is another than before. Fails with `NotFound`, with `InvalidInput` for a
+   * value out of shape.
+   */
+  readonly updateTokens: (
+    changes: typeof UpdateTokens.Encoded
+  ) => Effect.Effect<Account, NotFound | InvalidInput | PersistenceError>
+
+  /** Takes the account away; the user stays, also without any. Fails with `NotFound`. */
+  readonly unlink: (id: AccountId) => Effect.Effect<void, NotFound | PersistenceError>
+}
+
+export class AccountRepo extends Context.Tag("@sealant/db/AccountRepo")<AccountRepo, AccountService>() {
+  /** The accounts over `SqlClient`. */
+  static readonly layer: Layer.Layer<AccountRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
+}
