@@ -21,7 +21,7 @@ import {
   RepositoryProfileRevision,
   RepositoryProfileRevisionId
 } from "../domain/profile/RepositoryProfile.js"
-import { SecretId, SecretVersionId } from "../domain/secret/Secret.js"
+import { SecretId } from "../domain/secret/Secret.js"
 import { SshKeyId } from "../domain/secret/SshKey.js"
 import { idOrNew } from "../internal/ids.js"
 import { columnList, type RowModel, rowsOf } from "../internal/rows.js"

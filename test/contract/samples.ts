@@ -4,9 +4,17 @@
 import type { Arguments } from "./walk.js"
 import { authSamples } from "./samples/auth.js"
 import { executionSamples } from "./samples/executions.js"
+import { profileSamples } from "./samples/profiles.js"
 import { sandboxSamples } from "./samples/sandboxes.js"
+import { sourceSamples } from "./samples/source.js"
 import type { World } from "./world.js"
 
 export type Samples = Readonly<Record<string, Readonly<Record<string, Arguments>>>>
 
-export const samplesOf = (world: World): Samples => ({ ...sandboxSamples(world), ...executionSamples(world), ...authSamples(world) })
+export const samplesOf = (world: World): Samples => ({
+  ...authSamples(world),
+  ...sourceSamples(world),
+  ...profileSamples(world),
+  ...sandboxSamples(world),
+  ...executionSamples(world)
+})

@@ -2,27 +2,46 @@
  * A world in which every method of every service has something to do: what belongs to Ada, and Eve, who has nothing.
  */
 import { SqlClient } from "@effect/sql"
-import { DateTime, Effect, Option, Redacted } from "effect"
-import { SandboxLifecycle, SessionRepo } from "@sealant/db"
+import { Effect, Option } from "effect"
+import { ProfileRepo, RepositoryProfileRepo, SandboxLifecycle } from "@sealant/db"
 import { Factories } from "@sealant/db/testing"
 
 const { make } = Factories
-
-/** Whom a workflow belongs to. */
-const ownerOf = (workflowId: string) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) =>
-    Effect.map(sql<{ readonly owner: string }>`SELECT owner_user_id AS owner FROM issue_workflows WHERE id = ${workflowId}`, ([row]) => row?.owner ?? ""))
 
 export const makeWorld = Effect.gen(function*() {
   const ada = (yield* make.user({ id: "ada" })).id
   yield* make.user({ id: "eve" })
   const ofAda = { ownerUserId: ada }
-  const repository = yield* make.repository({ id: "app" })
-  const profileRevision = yield* make.profileRevision(ofAda)
+  yield* make.session({ id: "signed-in", userId: ada })
+  yield* make.account({ id: "linked", userId: ada, providerId: "github", accountId: "7" })
+
+  const repository = yield* make.repository({ id: "app", owner: "acme", name: "app" })
+  const installation = yield* make.installation({ id: "acme" })
+  yield* make.installationGrant({ installationId: installation.id, userId: ada })
+  const installed = yield* make.installationRepository({ installationId: installation.id, repositoryId: repository.id })
+  const delivery = yield* make.webhookDelivery()
+  const { lease: deliveryLease } = yield* make.claimedDelivery({ workerId: "worker-1" })
+  const failedDelivery = yield* make.webhookDelivery({ status: "failed" })
+  const issue = yield* make.issue({ repositoryId: repository.id })
+  const otherIssue = yield* make.issue({ repositoryId: repository.id })
+  const pullRequest = yield* make.pullRequest({ repositoryId: repository.id })
+  const workflow = yield* make.workflow({ issueId: issue.id, ...ofAda })
+
+  const secret = yield* make.secret(ofAda)
+  yield* make.secretVersion({ secretId: secret.id })
+  const retirable = yield* make.encryptionKey({ id: "old" })
+  const sshKey = yield* make.sshKey(ofAda)
+  const profile = yield* make.profile(ofAda)
+  const profileRevision = yield* make.profileRevision({ profileId: profile.id })
+  const repositoryProfile = yield* make.repositoryProfile({ repositoryId: repository.id })
+  const repositoryProfileRevision = yield* make.repositoryProfileRevision({ repositoryProfileId: repositoryProfile.id })
+  yield* (yield* ProfileRepo).setActiveRevision({ profileId: profile.id, revisionId: profileRevision.id })
+  yield* (yield* RepositoryProfileRepo).setActiveRevision({ repositoryProfileId: repositoryProfile.id, revisionId: repositoryProfileRevision.id })
+
   const launched = yield* make.launch({ sandbox: { ...ofAda, status: "stopped" }, job: { status: "failed" } })
   const queued = yield* make.launch({ sandbox: ofAda })
-  const launchedBuild = yield* make.launch({ sandbox: ofAda, job: { status: "running" } })
-  const building = { jobId: launchedBuild.job.id, workerId: Option.getOrThrow(launchedBuild.job.workerId), token: launchedBuild.job.leaseToken }
+  const { job: built } = yield* make.launch({ sandbox: ofAda, job: { status: "running" } })
+  const building = { jobId: built.id, workerId: Option.getOrThrow(built.workerId), token: built.leaseToken }
   const attempt = yield* make.attempt(ofAda)
   const running = yield* make.attempt({ ...ofAda, status: "running" })
   const started = yield* make.attempt({ ...ofAda, status: "running" })
@@ -31,18 +50,22 @@ export const makeWorld = Effect.gen(function*() {
   const job = yield* make.buildJob({ idempotencyKey: "enqueued" })
   const { lease } = yield* make.claimedJob({ workerId: "worker-1" })
   const cancelled = yield* make.buildJob({ status: "cancelled" })
-  const execution = yield* make.execution({ status: "running" })
-  const ownAttempt = yield* make.attempt({ id: "of-workflow", ownerUserId: yield* ownerOf(execution.issueWorkflowId) })
-  const waiting = yield* make.execution({ issueWorkflowId: execution.issueWorkflowId })
+
+  const execution = yield* make.execution({ issueWorkflowId: workflow.id, status: "running" })
+  const waiting = yield* make.execution({ issueWorkflowId: workflow.id })
   const artifact = yield* make.executionArtifact({ executionId: execution.id })
   yield* make.executionEvent({ executionId: execution.id })
   const { pullRequestId } = yield* make.executionPullRequestLink({ executionId: execution.id })
-  yield* (yield* SessionRepo).create({ id: "signed-in", userId: ada, token: Redacted.make("signed-in"), expiresAt: DateTime.unsafeMake(1000) })
+  const resolution = yield* make.packageResolution({ query: "nix:fd" })
+
   // What the journal tells of.
   const lifecycle = yield* SandboxLifecycle
-  yield* lifecycle.launch({ ownerUserId: ada, name: "told", spec: Factories.exampleSpec, registryId: "main", repository: "acme/app", tag: "latest" })
-  const resolution = yield* make.packageResolution({ query: "nix:fd" })
-  return { ada, eve: "eve", repository, profileRevision, launched, queued, building, attempt, running, started, job, lease, cancelled, execution, ownAttempt, waiting, artifact, pullRequestId, resolution }
+  yield* lifecycle.launch({ ...ofAda, name: "told", spec: Factories.exampleSpec, registryId: "main", repository: "acme/app", tag: "latest" })
+  return {
+    ada, artifact, attempt, building, cancelled, delivery, deliveryLease, execution, failedDelivery, installation, installed, issue,
+    job, launched, lease, otherIssue, profile, profileRevision, pullRequest, pullRequestId, queued, repository, repositoryProfile,
+    repositoryProfileRevision, resolution, retirable, running, secret, sshKey, started, waiting, workflow
+  }
 }).pipe(Effect.orDie)
 
 export type World = Effect.Effect.Success<typeof makeWorld>

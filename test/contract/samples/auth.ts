@@ -26,6 +26,13 @@ export const authSamples = ({ ada }: World): Samples => ({
     revokeAllForUser: [ada],
     purgeExpired: [10]
   },
+  AccountRepo: {
+    link: [{ id: "account", userId: ada, providerId: "github", accountId: "42", accessToken: Redacted.make("access"), refreshToken: Redacted.make("refresh"), idToken: Redacted.make("id"), accessTokenExpiresAt: later, refreshTokenExpiresAt: later, scope: "repo", password: Redacted.make("hash") }],
+    find: [{ providerId: "github", accountId: "7" }],
+    listForUser: [{ userId: ada, limit: 10 }],
+    updateTokens: [{ id: "linked", accessToken: Redacted.make("access"), refreshToken: Redacted.make("refresh"), idToken: Redacted.make("id"), accessTokenExpiresAt: later, refreshTokenExpiresAt: later, scope: "repo", password: Redacted.make("hash") }],
+    unlink: ["linked"]
+  },
   VerificationRepo: {
     create: [{ id: "verification", identifier: "ada@example.com", value: Redacted.make("code"), expiresAt: later }],
     consume: [{ identifier: "ada@example.com", value: Redacted.make("code") }],

@@ -5,7 +5,7 @@ import { DateTime, Effect } from "effect"
 import type { Samples } from "../samples.js"
 import type { World } from "../world.js"
 
-export const executionSamples = ({ ada, artifact, execution, ownAttempt, pullRequestId, resolution: { resolutionPayload: resolution }, waiting }: World): Samples => {
+export const executionSamples = ({ ada, artifact, execution, attempt, pullRequestId, resolution: { resolutionPayload: resolution }, waiting }: World): Samples => {
   const executionId = execution.id
   return {
     IssueWorkflowExecutionRepo: {
@@ -18,7 +18,7 @@ export const executionSamples = ({ ada, artifact, execution, ownAttempt, pullReq
       succeed: [executionId],
       fail: [executionId],
       cancel: [{ id: executionId, reason: "no longer needed" }],
-      linkSandboxAttempt: [{ executionId, sandboxAttemptId: ownAttempt.id }],
+      linkSandboxAttempt: [{ executionId, sandboxAttemptId: attempt.id }],
       appendEvents: [{ executionId, events: [{ id: "event", phase: "plan", level: "info", eventType: "step", message: "began", payload: { path: "src", deep: { count: 1 } } }] }],
       listEvents: [{ executionId, afterSequence: 0, limit: 10 }],
       tailEvents: [{ executionId, afterSequence: 0 }],
