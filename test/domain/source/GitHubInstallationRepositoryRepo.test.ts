@@ -232,6 +232,16 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* sync(many(100))
         expect(count).toBeGreaterThanOrEqual(6)
         yield* Fiber.interrupt(others)
+
+        // And nobody sees half a sync.
+        const seen: Array<number> = []
+        const readers = yield* Effect.fork(Effect.forever(
+          Effect.zipRight(turns(1), Effect.map(seenBy(installationId), (names) => seen.push(Object.keys(names).length)))
+        ))
+        for (const size of [200, 50, 300, 0]) yield* sync(many(size))
+        yield* Fiber.interrupt(readers)
+        expect(seen.length).toBeGreaterThan(0)
+        expect(seen.filter((size) => ![100, 200, 50, 300, 0].includes(size))).toEqual([])
       }).pipe(Effect.provide(layer)))
 
     it.effect("is one of the sets when many sync at once", () =>
