@@ -43,7 +43,7 @@ export class GitHubInstallationRepository
 {}
 
 /** How many repositories a sync takes at most. */
-export const maxSyncedRepositories = 50_000
+export const maxSyncedRepositories = 20_000
 
 /** Upper and lower case are one to SQLite's NOCASE in these letters only. */
 const folded = (text: string) => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
@@ -79,7 +79,7 @@ const once = (repositories: ReadonlyArray<SyncedRepository>) => {
 }
 
 /**
- * All repositories that an installation sees, up to 50,000, each once by its id and by its name. What is left out of a
+ * All repositories that an installation sees, up to 20,000, each once by its id and by its name. What is left out of a
  * repository that is known stays as it is, and null clears. For a new one, `defaultBranch` left out means main,
  * `isPrivate` true, `isArchived` false.
  */

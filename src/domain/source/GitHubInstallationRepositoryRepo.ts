@@ -31,7 +31,7 @@ export interface GitHubInstallationRepositoryService {
    * id, and follow; those of another name give way as in `RepositoryRepo`.
    *
    * Returns how many the installation sees that it did not see before (returned ones too), sees no more, and still sees
-   * as something else. Takes up to 50,000 repositories, in the same number of statements as one.
+   * as something else. Takes up to 20,000 repositories, in the same number of statements as one; other fibers run between them.
    *
    * Fails with `NotFound` when there is no such installation, with `InvalidInput` for more, for a repository that is
    * given twice by its id or its name, and for a value out of shape.

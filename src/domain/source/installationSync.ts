@@ -68,8 +68,15 @@ const confirmText = `UPDATE ${table} SET last_synced_at = ?2 WHERE installation_
 
 type Sync = typeof SyncInstallationRepositories.Type
 
+// A statement over thousands of rows holds the thread for a while: heartbeats and reads get their turn after each.
+const letOthersRun = Effect.async<void>((resume) => {
+  const turn = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(turn))
+})
+
 export const makeSync = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const run = (text: string, params: ReadonlyArray<unknown>) => Effect.zipLeft(sql.unsafe(text, params), letOthersRun)
 
   /** Takes the write lock with its first statement. */
   const providerOf = (installationId: string, now: number) =>
@@ -87,13 +94,13 @@ export const makeSync = Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       const provider = yield* providerOf(installationId, now)
       const batch = yield* batchOf("GitHubInstallationRepositoryRepo.sync", "repositories", repositories, rowOf(provider, now))
-      yield* sql.unsafe(giveUpNamesText, [batch, now, `~${v7()}`])
-      yield* sql.unsafe(storeRepositoriesText, [batch, now])
-      const removed = yield* sql.unsafe(removeText, [installationId, batch, now])
-      const aside = yield* sql.unsafe(stepAsideText, [installationId, batch, now])
-      const updated = yield* sql.unsafe(updateText, [installationId, batch, now])
-      const added = yield* sql.unsafe(addText, [installationId, batch, now])
-      yield* sql.unsafe(confirmText, [installationId, now])
+      yield* run(giveUpNamesText, [batch, now, `~${v7()}`])
+      yield* run(storeRepositoriesText, [batch, now])
+      const removed = yield* run(removeText, [installationId, batch, now])
+      const aside = yield* run(stepAsideText, [installationId, batch, now])
+      const updated = yield* run(updateText, [installationId, batch, now])
+      const added = yield* run(addText, [installationId, batch, now])
+      yield* run(confirmText, [installationId, now])
       return { added: added.length - aside.length, updated: updated.length + aside.length, removed: removed.length }
     }).pipe(sql.withTransaction)
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { DateTime, Effect, type Layer, Option, TestClock } from "effect"
+import { DateTime, Effect, Fiber, type Layer, Option, TestClock } from "effect"
 import { GitHubInstallationId } from "../../../src/domain/source/GitHubInstallation.js"
 import { GitHubInstallationRepo } from "../../../src/domain/source/GitHubInstallationRepo.js"
 import {
@@ -11,6 +11,7 @@ import { GitHubInstallationRepositoryRepo } from "../../../src/domain/source/Git
 import { RepositoryId } from "../../../src/domain/source/Repository.js"
 import { RepositoryRepo } from "../../../src/domain/source/RepositoryRepo.js"
 import { seedIssue } from "../../support/database.js"
+import { turns } from "../../support/eventLoop.js"
 import { recordStatements } from "../../support/plans.js"
 import { ada, badNames, eve, layers, pages, refusalOf, type Services, shell, tagOf } from "./support.js"
 
@@ -221,6 +222,26 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect([seen["0"], seen["1"], seen["9999"]]).toEqual(["r1", "r0", "r9998"])
         expect(yield* statements(many(2))).toEqual(few)
         expect(yield* seenBy(installationId)).toEqual({ 0: "r0", 1: "r1" })
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("lets others run between its statements", () =>
+      Effect.gen(function*() {
+        yield* installed
+        let count = 0
+        const others = yield* Effect.fork(Effect.forever(Effect.zipRight(turns(1), Effect.sync(() => count++))))
+        yield* sync(many(100))
+        expect(count).toBeGreaterThanOrEqual(6)
+        yield* Fiber.interrupt(others)
+
+        // And nobody sees half a sync.
+        const seen: Array<number> = []
+        const readers = yield* Effect.fork(Effect.forever(
+          Effect.zipRight(turns(1), Effect.map(seenBy(installationId), (names) => seen.push(Object.keys(names).length)))
+        ))
+        for (const size of [200, 50, 300, 0]) yield* sync(many(size))
+        yield* Fiber.interrupt(readers)
+        expect(seen.length).toBeGreaterThan(0)
+        expect(seen.filter((size) => ![100, 200, 50, 300, 0].includes(size))).toEqual([])
       }).pipe(Effect.provide(layer)))
 
     it.effect("is one of the sets when many sync at once", () =>
