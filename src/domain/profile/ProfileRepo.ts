@@ -17,8 +17,18 @@ import { Context, Layer } from "effect"
 import type { Effect, Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../../Errors.js"
 import type { Page, PageRequest } from "../../internal/page.js"
+import type { UserId } from "../auth/User.js"
 import { make } from "./makeProfileRepo.js"
-import type { CreateProfile, OwnedProfile, Profile, ProfileFilter, ProfileId, ProfileRevisionId, ProfileSlug, UpdateProfile } from "./Profile.js"
+import type {
+  CreateProfile,
+  OwnedProfile,
+  Profile,
+  ProfileFilter,
+  ProfileId,
+  ProfileRevisionId,
+  ProfileSlug,
+  UpdateProfile
+} from "./Profile.js"
 import type { CreateProfileRevision, ProfileRevision, ProfileRevisionFilter, SetActiveProfileRevision } from "./ProfileRevision.js"
 import type { ProfileRevisionGraph } from "./profileRevisions.js"
 
@@ -113,7 +123,7 @@ export interface ProfileService {
 
   /** The same for a revision of a profile of this owner. Fails with `NotFound`, also when it is another owner's. */
   readonly getRevisionForOwner: (
-    request: { readonly ownerUserId: Profile["ownerUserId"]; readonly id: ProfileRevisionId }
+    request: { readonly ownerUserId: UserId; readonly id: ProfileRevisionId }
   ) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
 
   /**
@@ -124,7 +134,7 @@ export interface ProfileService {
 
   /** The same for a profile of this owner. Fails with `NotFound`, also when it is another owner's. */
   readonly getActiveRevisionForOwner: (
-    request: { readonly ownerUserId: Profile["ownerUserId"]; readonly profileId: ProfileId }
+    request: { readonly ownerUserId: UserId; readonly profileId: ProfileId }
   ) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
 
   /**

@@ -140,6 +140,7 @@ const NewSshKey = Schema.Struct({
  * Up to 1,000 environment variables, secrets, SSH keys and allowed hosts each. Keys are names as POSIX has them, up to
  * 255 characters, each given once, be it to a value or to a secret; values have up to 32,768 characters. `isRequired`
  * left out means true, `purpose` login, `enabled` false, `listenPort` 2222. A session times out after 1 minute to a year.
+ * `configPatch` has up to 10,000,000 characters as JSON.
  */
 export const CreateProfileRevision = Schema.Struct({
   id: Schema.optional(ProfileRevisionId),

@@ -4,7 +4,19 @@
  */
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { Count, Flag, idOf, Json, JsonObject, Name, optional, OptionalJson, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import {
+  Count,
+  Flag,
+  idOf,
+  Json,
+  JsonObject,
+  Name,
+  optional,
+  OptionalJson,
+  OptionalTimestamp,
+  Prose,
+  Timestamp
+} from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import { PartialUserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
 import { UserId } from "../auth/User.js"
@@ -110,7 +122,10 @@ const NewLink = Schema.Struct({
  */
 const Links = setOf(NewLink, ({ profileRevisionId }) => profileRevisionId, "profileRevisionId")
 
-/** A revision as a caller gives it. What is left out is none; `setAsActive` left out means true. */
+/**
+ * A revision as a caller gives it. What is left out is none; `setAsActive` left out means true. Each document has up to
+ * 10,000,000 characters as JSON.
+ */
 export const CreateRepositoryProfileRevision = Schema.Struct({
   id: Schema.optional(RepositoryProfileRevisionId),
   repositoryProfileId: RepositoryProfileId,

@@ -1,7 +1,8 @@
 /**
  * How much a revision may hold, and of what form.
  */
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
+import { InvalidInput } from "../../Errors.js"
 import { Name, Prose } from "../../internal/columns.js"
 
 const maxItems = 1000
@@ -41,3 +42,23 @@ const minutesOfYear = 366 * 24 * 60
 export const SessionTimeout = Schema.Int.pipe(
   Schema.between(1, minutesOfYear, { message: () => `must be a whole number from 1 to ${minutesOfYear}` })
 )
+
+const maxDocumentLength = 10_000_000
+
+/** The text of a document. Fails with `InvalidInput` when it has more than 10,000,000 characters, or more than a string can have. */
+export const documentText = (operation: string, field: string, document: object): Effect.Effect<string, InvalidInput> =>
+  Effect.suspend(() => {
+    const text = jsonOf(document)
+    return text !== undefined && text.length <= maxDocumentLength
+      ? Effect.succeed(text)
+      : Effect.fail(new InvalidInput({ operation, issues: [`${field}: must be up to ${maxDocumentLength} characters as JSON`] }))
+  })
+
+const jsonOf = (document: object): string | undefined => {
+  try {
+    return JSON.stringify(document)
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
+}

@@ -11,6 +11,7 @@ import { idOrNew } from "../../internal/ids.js"
 import { part, together } from "../../internal/parts.js"
 import { operations } from "../../internal/query.js"
 import { joinedRows } from "../../internal/rows.js"
+import { documentText } from "./limits.js"
 import { type Profile, ProfileRevisionId } from "./Profile.js"
 import {
   CreateProfileRevision,
@@ -154,12 +155,13 @@ export const makeRevisions = (versioned: Versioned) =>
       Effect.gen(function*() {
         const id = yield* idOrNew(given.id, "prv", ProfileRevisionId.make)
         const content = contentOf(given)
+        const configPatch = yield* documentText("ProfileRepo.createRevision", "configPatch", content.configPatch)
         return yield* versioned.createRevision(
           {
             id,
             profile: { id: given.profileId, within: given.ownerUserId },
             fingerprint: fingerprint(content),
-            content: { config_patch: JSON.stringify(content.configPatch) },
+            content: { config_patch: configPatch },
             createdByUserId: given.createdByUserId,
             changeSummary: given.changeSummary,
             setAsActive: given.setAsActive

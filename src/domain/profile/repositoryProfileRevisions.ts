@@ -11,6 +11,7 @@ import { idOrNew } from "../../internal/ids.js"
 import { part, together } from "../../internal/parts.js"
 import { operations } from "../../internal/query.js"
 import { columnList, joinedRows, rowsOf } from "../../internal/rows.js"
+import { documentText } from "./limits.js"
 import {
   CreateRepositoryProfileRevision,
   ReplaceLinks,
@@ -103,16 +104,16 @@ export const makeRevisions = (versioned: Versioned) =>
         const id = yield* idOrNew(given.id, "rpv", RepositoryProfileRevisionId.make)
         const { links } = given
         const { policyConfig, runTemplate } = encode(given)
+        const textOf = (field: string, document: object) => documentText("RepositoryProfileRepo.createRevision", field, document)
+        const run_template = yield* textOf("runTemplate", runTemplate)
+        const policy_config = policyConfig === undefined ? null : yield* textOf("policyConfig", policyConfig)
         const content = { runTemplate, policyConfig, links: inOrder(complete(links ?? [])) }
         return yield* versioned.createRevision(
           {
             id,
             profile: { id: given.repositoryProfileId },
             fingerprint: fingerprint(content),
-            content: {
-              run_template: JSON.stringify(runTemplate),
-              policy_config: policyConfig === undefined ? null : JSON.stringify(policyConfig)
-            },
+            content: { run_template, policy_config },
             createdByUserId: given.createdByUserId,
             changeSummary: given.changeSummary,
             setAsActive: given.setAsActive
@@ -126,11 +127,9 @@ export const makeRevisions = (versioned: Versioned) =>
       Effect.gen(function*() {
         const rows = yield* run(sql.unsafe(text, [id]))
         const [found] = yield* revision.rowsIn(rows)
-        const graph = (links: ReadonlyArray<RepositoryProfileLink>) => (revision: RepositoryProfileRevision): RepositoryProfileRevisionGraph => ({
-          revision,
-          links: inOrder(links)
-        })
-        return Option.map(Option.fromNullable(found), graph(yield* links.rowsIn(rows)))
+        if (found === undefined) return Option.none()
+        const whole: RepositoryProfileRevisionGraph = { revision: found, links: inOrder(yield* links.rowsIn(rows)) }
+        return Option.some(whole)
       })
 
     const service: Revisions = {

@@ -94,7 +94,8 @@ export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind:
     /** Changes these columns, and `updated_at` when that makes a difference. */
     const update = (target: Target, changes: Changes): Effect.Effect<P, NotFound | StoreError> =>
       Effect.gen(function*() {
-        const given = Object.entries(changes).flatMap(([column, value]) => value === undefined ? [] : [{ column: sql.literal(column), value }])
+        const given = Object.entries(changes).flatMap(([column, value]) =>
+          value === undefined ? [] : [{ column: sql.literal(column), value }])
         if (given.length === 0) return yield* get(target)
         const now = yield* Clock.currentTimeMillis
         const same = sql.and(given.map(({ column, value }) => sql`${column} IS ${value}`))

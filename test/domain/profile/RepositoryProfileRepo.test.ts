@@ -256,6 +256,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { links: manyLinks },
           { links: links(a, a) },
           ...[0.5, Number.NaN, 2 ** 53, Infinity].map((precedence) => ({ links: [{ profileRevisionId: a, precedence }] })),
+          { policyConfig: { a: "x".repeat(10_000_000) } },
+          { runTemplate: { env: { A: "x".repeat(10_000_000) } } },
           { policyConfig: { a: Number.NaN } },
           { policyConfig: { a: undefined } },
           { policyConfig: [] as unknown as Record<string, unknown> },

@@ -233,6 +233,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { sshKeys: [{ sshKeyId: "ada-key", purpose: "sign" as "login" }] },
           { configPatch: { harness: "codex", nonsense: 1 } as Given["configPatch"] },
           { configPatch: { env: { A: 1 } } as unknown as Given["configPatch"] },
+          { configPatch: { env: { A: "x".repeat(10_000_000) } } },
           { setAsActive: 1 as unknown as boolean }
         ]
         const before = yield* counts
