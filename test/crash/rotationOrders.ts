@@ -13,6 +13,9 @@ export interface RotationOrders {
   readonly dieAt: { readonly commit: number; readonly moment: "before" | "after" } | "killed"
 }
 
+/** After so many versions it waits to be killed by its parent, if that is its order. */
+export const enoughToKill = 500
+
 /** What a writer tells of each version that it wrote, before it writes the next, and of the one that it could not. */
 export type WriterReport = { readonly wrote: number; readonly value: string } | { readonly refused: string } | { readonly failed: string }
 

@@ -5,7 +5,7 @@
 import { Effect, Stream } from "effect"
 import { SecretVault } from "../../src/domain/secret/SecretVault.js"
 import { Connection } from "../../src/libsql/Connection.js"
-import { type RotationOrders, vaultOn } from "./rotationOrders.js"
+import { enoughToKill, type RotationOrders, vaultOn } from "./rotationOrders.js"
 
 const { dieAt, filePath }: RotationOrders = JSON.parse(process.argv[2] ?? "{}")
 
@@ -22,8 +22,10 @@ Connection.prototype.commit = function(this: Connection) {
 
 // A write to a pipe is synchronous: what was told is told, also when the process is killed in the next moment.
 const program = Effect.flatMap(SecretVault, (vault) =>
-  Stream.runForEach(vault.streamRotation({ batchSize: 50 }), ({ rewrapped }) =>
-    Effect.sync(() => process.stdout.write(`${rewrapped}\n`))))
+  Stream.runForEach(vault.streamRotation({ batchSize: 50 }), ({ rewrapped }) => {
+    process.stdout.write(`${rewrapped}\n`)
+    return dieAt === "killed" && rewrapped === enoughToKill ? Effect.never : Effect.void
+  }))
 
 Effect.runPromise(Effect.provide(program, vaultOn(filePath, "k2", "k1"))).catch((error: unknown) => {
   process.stderr.write(String(error))

@@ -46,10 +46,11 @@ const batchText = `
   WHERE v.encryption_key_id = ?1 AND v.id > ?2 AND v.id <= ?3 ORDER BY v.id LIMIT ?4`
 
 // ?1: the active key, ?2: the key before, ?3: the versions. Nothing comes under a key that is not active any more.
+// +: each version is found by its id; left to itself, the planner goes through all versions of the key for each batch.
 const rewrapText = `
   UPDATE secret_versions SET encryption_key_id = ?1, wrapped_data_key = batch.value ->> 'to'
   FROM json_each(?3) AS batch
-  WHERE secret_versions.id = batch.value ->> 'id' AND encryption_key_id = ?2
+  WHERE secret_versions.id = batch.value ->> 'id' AND +encryption_key_id = ?2
     AND wrapped_data_key = batch.value ->> 'from'
     AND EXISTS (SELECT 1 FROM encryption_keys WHERE encryption_keys.id = ?1 AND status = 'active')
   RETURNING secret_versions.id`

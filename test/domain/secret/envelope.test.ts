@@ -89,6 +89,9 @@ describe("the envelope", () => {
   })
 
   it("opens as nothing else, and under no other key", () => {
+    const sealed = seal(known.value, k1, identity, random())
+    const { encryptedValue, wrappedDataKey } = sealed
+    expect(opens(sealed)).toBe(true)
     const others: ReadonlyArray<Identity> = [
       { ...identity, ownerUserId: "eve" },
       { ...identity, secretId: "sec_2" },

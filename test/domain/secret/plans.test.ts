@@ -4,7 +4,7 @@ import { EncryptionKeyId } from "../../../src/domain/secret/EncryptionKey.js"
 import { SecretId } from "../../../src/domain/secret/Secret.js"
 import { SecretRepo } from "../../../src/domain/secret/SecretRepo.js"
 import { SecretVault } from "../../../src/domain/secret/SecretVault.js"
-import { planIssues } from "../../support/plans.js"
+import { planIssues, planOf, recordStatements } from "../../support/plans.js"
 import { ada, layers, redacted, vaultWith } from "./support.js"
 
 const gone = SecretId.make("gone")
@@ -58,5 +58,15 @@ describe("statements of secrets", () => {
         expect(Object.keys(known).toSorted()).toEqual(Object.keys(service).toSorted())
         for (const [method, effect] of Object.entries(known)) expect(yield* planIssues(Effect.ignore(effect)), method).toEqual([])
       }
+    }).pipe(Effect.provide(layers.file)))
+
+  it.effect("rewrap a batch by the ids in it, however many versions are under the key", () =>
+    Effect.gen(function*() {
+      const vault = yield* SecretVault
+      const next = yield* vaultWith("k2", "k1")
+      yield* vault.create({ ownerUserId: ada, name: "one", value })
+      const [batch] = (yield* recordStatements(next.rotateKeys())).filter(({ text }) => text.includes("AS batch"))
+      const plan = batch === undefined ? [] : yield* planOf(batch)
+      expect(plan.filter((line) => line.includes(" secret_versions "))).toEqual([expect.stringMatching(/^SEARCH .*\(id=\?\)$/)])
     }).pipe(Effect.provide(layers.file)))
 })
