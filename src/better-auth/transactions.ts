@@ -48,8 +48,8 @@ export const databaseScope = <E>(provider: Provider<E>): Scope => {
 
 /**
  * A transaction begins with its first write, and what is read before that is read outside it: Better Auth looks for the
- * user first and then hashes a password, and every other writer would wait for the hash. Nothing it decides rests on what
- * it read: the constraints of the tables decide.
+ * user first and then hashes a password, and every other writer would wait for the hash. So what it reads before it writes
+ * may have changed by then, as under READ COMMITTED, the default of the servers that it is made for.
  */
 const transactionScope = (outer: Scope, run: Run, begun: boolean): Scope => ({
   read: (effect) => begun ? run(effect) : outer.read(effect),
