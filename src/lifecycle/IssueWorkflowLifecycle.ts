@@ -3,8 +3,8 @@
  * ends with all that goes on of it. Each operation is one transaction: all of it is stored, or nothing; and each may be
  * called again when its answer was lost.
  *
- * A workflow that ends here leaves no execution that goes on. Sandboxes are their owner's, and stay as they are: what an
- * execution left behind may be looked at.
+ * A workflow that ends here leaves no execution that goes on, and an execution that lost its sandbox ends with it. Sandboxes
+ * are their owner's, and stay as they are when an execution ends: what it left behind may be looked at.
  */
 import type { SqlClient } from "@effect/sql"
 import { Context, type Effect, Layer } from "effect"
@@ -135,6 +135,16 @@ export interface IssueWorkflowLifecycleService {
   readonly cancel: (
     request: typeof CancelWorkflow.Encoded
   ) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | InvalidInput | PersistenceError>
+
+  /**
+   * Ends executions that nobody else ends, up to `limit` of them: those whose sandbox, or the attempt that brought it up,
+   * has failed, was cancelled or stopped. They fail with it, or are cancelled with it. To be called again and again.
+   *
+   * Fails with `InvalidInput` for a limit that is not a whole number from 1 to 1,000.
+   */
+  readonly supervise: (
+    request: { readonly limit: number }
+  ) => Effect.Effect<{ readonly ended: number }, InvalidInput | PersistenceError>
 
   /** One workflow of an owner with its issue and executions, as of one moment. Fails with `NotFound`, also for another's. */
   readonly getDetail: (

@@ -64,9 +64,8 @@ export const makeWorkflowReports = ({ executions, sql }: WorkflowRepositories) =
       })
 
     const report: IssueWorkflowLifecycleService["report"] = (given) =>
-      Effect.flatMap(input("report", ReportExecution)(given), (decoded) => store(decoded, given)).pipe(
-        operation(sql, "report", { "execution.id": given.executionId })
-      )
+      Effect.flatMap(input("report", ReportExecution)(given), (decoded) =>
+        store(decoded, given).pipe(operation(sql, "report", { "execution.id": decoded.executionId })))
     return { report }
   })
 

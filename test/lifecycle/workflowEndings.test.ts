@@ -2,7 +2,23 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck, type Layer, Option, Runtime, TestClock } from "effect"
 import { IssueWorkflowExecutionRepo } from "../../src/domain/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { IssueWorkflowLifecycle } from "../../src/lifecycle/IssueWorkflowLifecycle.js"
-import { badNames, contradictions, everything, goneExecution, layers, make, opened, refusalOf, type Services, shell, started, tagOf, told } from "./workflowSupport.js"
+import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
+import {
+  badNames,
+  contradictions,
+  everything,
+  goneExecution,
+  layers,
+  make,
+  opened,
+  refusalOf,
+  type Services,
+  shell,
+  started,
+  tagOf,
+  told,
+  toLaunch
+} from "./workflowSupport.js"
 
 const outcomes = ["succeeded", "failed", "cancelled"] as const
 
@@ -180,6 +196,49 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* everything, broken).toEqual(before)
         }
         expect((yield* finish(request)).workflow.status).toBe("failed")
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("ends what has lost its sandbox, and nothing else", () =>
+      Effect.gen(function*() {
+        const { beginExecution, startExecution, supervise } = yield* IssueWorkflowLifecycle
+        const executions = yield* IssueWorkflowExecutionRepo
+        const sandboxes = yield* SandboxLifecycle
+        const { id: issueWorkflowId } = yield* opened
+        const launched = Effect.gen(function*() {
+          const { execution, sandbox } = yield* startExecution({ issueWorkflowId, launch: toLaunch })
+          return { id: execution.id, sandboxId: Option.getOrThrow(sandbox).id, runId: Option.getOrThrow(execution.sandboxAttemptId) }
+        })
+        const [waits, stopped, retried, failed, bare] = [yield* launched, yield* launched, yield* launched, yield* launched, yield* started({ issueWorkflowId })]
+        yield* beginExecution(stopped.id)
+        yield* sandboxes.stop(stopped.sandboxId)
+        // Another attempt brings the sandbox up again: the execution was of the one before.
+        yield* sandboxes.stop(retried.sandboxId)
+        yield* sandboxes.retry(retried.sandboxId)
+        yield* shell("UPDATE sandboxes SET status = 'failed' WHERE id = ?", failed.sandboxId)
+        yield* shell("UPDATE sandbox_attempts SET status = 'running', started_at = 0 WHERE id = ?", failed.runId)
+        yield* shell("UPDATE sandbox_attempts SET status = 'failed', finished_at = 0 WHERE id = ?", failed.runId)
+        expect(yield* supervise({ limit: 2 })).toEqual({ ended: 2 })
+        expect(yield* supervise({ limit: 2 })).toEqual({ ended: 1 })
+        const before = yield* everything
+        expect(yield* supervise({ limit: 2 })).toEqual({ ended: 0 })
+        expect(yield* everything).toEqual(before)
+        const states = yield* Effect.forEach([waits, stopped, retried, failed, bare], ({ id }) => executions.getById(id))
+        expect(states.map(({ status }) => status)).toEqual(["queued", "cancelled", "cancelled", "failed", "queued"])
+        expect(states[1]?.cancelReason).toEqual(Option.some("the sandbox was stopped"))
+        expect((yield* executions.listEvents({ executionId: failed.id })).items).toMatchObject([{ message: "the sandbox has failed" }])
+        expect(yield* told("execution", stopped.id)).toContain("3 supervise: running > cancelled by system")
+        for (const limit of [0, 1001, 1.5, Number.NaN]) expect(yield* tagOf(supervise({ limit }))).toBe("InvalidInput")
+        expect(yield* contradictions).toEqual([])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("says of nothing that it is no request", () =>
+      Effect.gen(function*() {
+        const { cancel, finish, open, report, startExecution } = yield* IssueWorkflowLifecycle
+        for (const junk of [undefined, null, 7, {}]) {
+          const given = junk as never
+          const calls: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> = [cancel(given), finish(given), open(given), report(given), startExecution(given)]
+          for (const call of calls) expect(yield* tagOf(call), String(junk)).toBe("InvalidInput")
+        }
       }).pipe(Effect.provide(layer)))
 
     it.effect("ends once when many end it at the same time", () =>

@@ -112,6 +112,7 @@ const methods = Effect.gen(function*() {
     report: Effect.all([1, 2].map(() => lifecycle.report(report))),
     getDetail: lifecycle.getDetail({ ownerUserId: "ada", id }),
     list: Effect.forEach([{}, { statuses: ["active"] }, { includeArchived: true }] as const, (filter) => lifecycle.list({ ownerUserId: "ada", ...filter })),
+    supervise: lifecycle.supervise({ limit: 10 }),
     finish: lifecycle.finish({ executionId: execution.id, outcome: "failed", reason: "x", pullRequests: [{ pullRequestId }], workflow: "failed" }),
     cancel: Effect.all([
       lifecycle.cancel({ id: "own", ownerUserId: "ada", reason: "x" }),
