@@ -205,6 +205,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* contradictions).toEqual([])
       }).pipe(Effect.provide(layer)))
 
+    it.effect("has a database that keeps a key with its workflow and its request", () =>
+      Effect.gen(function*() {
+        const { id } = yield* started({ idempotencyKey: "key" })
+        const other = yield* opened
+        const insert = "INSERT INTO issue_workflow_execution_keys VALUES (?, 'mine', 'x', ?, 0)"
+        expect(yield* Effect.isFailure(shell(insert, other.id, id))).toBe(true)
+        expect(yield* Effect.isFailure(shell("UPDATE issue_workflow_execution_keys SET request_fingerprint = 'x'"))).toBe(true)
+        yield* shell("DELETE FROM issue_workflow_executions WHERE id = ?", id)
+        expect(yield* shell("SELECT 1 FROM issue_workflow_execution_keys")).toEqual([])
+      }).pipe(Effect.provide(layer)))
+
     it.effect("starts nothing of what has ended or is put away", () =>
       Effect.gen(function*() {
         const { startExecution } = yield* IssueWorkflowLifecycle
