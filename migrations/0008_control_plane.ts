@@ -1,6 +1,6 @@
 /**
- * What the control plane keeps about itself: the idempotency keys of launches, the journal of lifecycle changes with
- * its readers, and the rows an import could not accept.
+ * What the control plane keeps about itself: the idempotency keys of launches and executions, the journal of lifecycle
+ * changes with its readers, and the rows an import could not accept.
  */
 export default `
 -- A key belongs to its owner. It outlives the attempt and the job it led to, so that a replay never launches twice.
@@ -39,6 +39,34 @@ WHEN NEW.owner_user_id <> OLD.owner_user_id OR NEW.idempotency_key <> OLD.idempo
   OR (NEW.job_id IS NOT NULL AND NEW.job_id IS NOT OLD.job_id)
 BEGIN
   SELECT RAISE(ABORT, 'sandbox_launch_keys: a launch key is immutable');
+END;
+
+-- A key belongs to its workflow, and so to the owner of that. A replay never starts twice.
+CREATE TABLE issue_workflow_execution_keys (
+  issue_workflow_id TEXT NOT NULL REFERENCES issue_workflows (id) ON DELETE CASCADE,
+  idempotency_key TEXT NOT NULL CONSTRAINT issue_workflow_execution_keys_idempotency_key CHECK (idempotency_key <> ''),
+  request_fingerprint TEXT NOT NULL
+    CONSTRAINT issue_workflow_execution_keys_request_fingerprint CHECK (request_fingerprint <> ''),
+  execution_id TEXT NOT NULL REFERENCES issue_workflow_executions (id) ON DELETE CASCADE,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (issue_workflow_id, idempotency_key),
+  CONSTRAINT issue_workflow_execution_keys_timestamps CHECK (created_at >= 0)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX issue_workflow_execution_keys_execution_id_idx ON issue_workflow_execution_keys (execution_id);
+CREATE INDEX issue_workflow_execution_keys_created_at_idx ON issue_workflow_execution_keys (created_at);
+
+CREATE TRIGGER issue_workflow_execution_keys_same_workflow BEFORE INSERT ON issue_workflow_execution_keys
+WHEN EXISTS (
+  SELECT 1 FROM issue_workflow_executions WHERE id = NEW.execution_id AND issue_workflow_id <> NEW.issue_workflow_id
+)
+BEGIN
+  SELECT RAISE(ABORT, 'issue_workflow_execution_keys: an execution of another workflow');
+END;
+
+CREATE TRIGGER issue_workflow_execution_keys_immutable BEFORE UPDATE ON issue_workflow_execution_keys
+BEGIN
+  SELECT RAISE(ABORT, 'issue_workflow_execution_keys: a key is immutable');
 END;
 
 -- AUTOINCREMENT: a position is never given again after retention has deleted the newest, so readers miss nothing.

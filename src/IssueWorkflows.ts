@@ -1,5 +1,6 @@
 /**
- * The issue domain as one layer: issues, pull requests, workflows, and executions with what they report.
+ * The issue domain as one layer: issues, pull requests, workflows, executions with what they report, and the lifecycle
+ * over them, which launches sandboxes.
  */
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
@@ -7,14 +8,16 @@ import { IssueRepo } from "./domain/issue-workflow/IssueRepo.js"
 import { IssueWorkflowExecutionRepo } from "./domain/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { IssueWorkflowRepo } from "./domain/issue-workflow/IssueWorkflowRepo.js"
 import { PullRequestRepo } from "./domain/issue-workflow/PullRequestRepo.js"
+import { IssueWorkflowLifecycle } from "./lifecycle/IssueWorkflowLifecycle.js"
+import * as Sandboxes from "./Sandboxes.js"
 
 /** What the layer gives. */
-export type Services = IssueRepo | PullRequestRepo | IssueWorkflowRepo | IssueWorkflowExecutionRepo
+export type Services = IssueWorkflowLifecycle | IssueRepo | PullRequestRepo | IssueWorkflowRepo | IssueWorkflowExecutionRepo
 
 /** All services of the domain over one `SqlClient`. */
-export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = Layer.mergeAll(
-  IssueRepo.layer,
-  PullRequestRepo.layer,
-  IssueWorkflowRepo.layer,
-  IssueWorkflowExecutionRepo.layer
+export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = IssueWorkflowLifecycle.layer.pipe(
+  Layer.provide(Sandboxes.layer),
+  Layer.provideMerge(
+    Layer.mergeAll(IssueRepo.layer, PullRequestRepo.layer, IssueWorkflowRepo.layer, IssueWorkflowExecutionRepo.layer)
+  )
 )

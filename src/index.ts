@@ -341,6 +341,22 @@ export { ImportReject } from "./domain/control-plane/ImportReject.js"
 
 export * as BuildWorker from "./lifecycle/BuildWorker.js"
 export { actingAs, ControlPlaneEvents, type ControlPlaneEventsService } from "./lifecycle/ControlPlaneEvents.js"
+export { IssueWorkflowLifecycle, type IssueWorkflowLifecycleService } from "./lifecycle/IssueWorkflowLifecycle.js"
+export {
+  CancelWorkflow,
+  type FinishedExecution,
+  FinishExecution,
+  LaunchForExecution,
+  type OpenedWorkflow,
+  OpenWorkflow,
+  type ReportedExecution,
+  ReportExecution,
+  type StartedExecution,
+  StartExecution,
+  type WorkflowDetail,
+  type WorkflowView,
+  WorkflowViewFilter
+} from "./lifecycle/IssueWorkflowViews.js"
 export { SandboxLifecycle, type SandboxLifecycleService } from "./lifecycle/SandboxLifecycle.js"
 export {
   type Build,

@@ -6,8 +6,8 @@ import { Clock, Effect, Schema } from "effect"
 import type { InvalidInput, PersistenceError } from "../Errors.js"
 import type { operations } from "./query.js"
 
-// Enough to keep up, few enough not to keep writers waiting.
-const Limit = Schema.Int.pipe(Schema.between(1, 1000, { message: () => "must be a whole number from 1 to 1000" }))
+/** How many rows are taken at a time: enough to keep up, few enough not to keep writers waiting. */
+export const Limit = Schema.Int.pipe(Schema.between(1, 1000, { message: () => "must be a whole number from 1 to 1000" }))
 
 /** `purgeExpired` of a repository whose rows have an `expires_at`: up to `limit` of them, the longest expired first. */
 export const purgeOf = (

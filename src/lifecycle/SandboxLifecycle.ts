@@ -47,8 +47,8 @@ export interface SandboxLifecycleService {
    * `created: false`.
    *
    * Fails with `InvalidInput` for a spec or field out of shape, with `IdempotencyConflict` when the key stands for
-   * another request, with `ReferenceNotFound` when the owner, repository, profile or requester does not exist or the
-   * profile is another owner's, with `NotFound` when the attempt or the job that the key stands for was deleted. A
+   * another request, with `ReferenceNotFound` when the owner, repository, profile, issue or requester does not exist or
+   * the profile is another owner's, with `NotFound` when the attempt or the job that the key stands for was deleted. A
    * sandbox that is deleted takes its keys along.
    */
   readonly launch: (

@@ -6,6 +6,7 @@ import { JobFailure, JobSuccess, type Lease, type WorkspaceBuildJob } from "../d
 import { ProfileRevisionId } from "../domain/profile/Profile.js"
 import { RepositoryProfileRevisionId } from "../domain/profile/RepositoryProfile.js"
 import { UserId } from "../domain/auth/User.js"
+import { IssueId } from "../domain/issue-workflow/Issue.js"
 import type { Sandbox } from "../domain/sandbox/Sandbox.js"
 import { type SandboxAttempt, type SandboxAttemptSnapshot, SandboxAttemptTriggerType } from "../domain/sandbox/SandboxAttempt.js"
 import type { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance.js"
@@ -30,6 +31,8 @@ export const LaunchSandbox = Schema.Struct({
   profileRevisionId: Schema.optional(ProfileRevisionId),
   repositoryProfileRevisionId: Schema.optional(RepositoryProfileRevisionId),
   requestedByUserId: Schema.optional(UserId),
+  /** The issue that it is to work on. */
+  issueId: Schema.optional(IssueId),
   triggerType: Schema.optional(SandboxAttemptTriggerType)
 })
 

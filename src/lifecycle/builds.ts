@@ -7,11 +7,13 @@ import type { SandboxAttempt, SandboxAttemptId } from "../domain/sandbox/Sandbox
 import { InvalidTransition, LeaseLost, NotFound } from "../Errors.js"
 import { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
-import { impossible, input, operation, workerOf } from "./operation.js"
+import { impossible, operationsOf, workerOf } from "./operation.js"
 import { noteJob } from "./recording.js"
 import { goesOn, makeRuns } from "./runs.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
 import { type Build, BuildFinished } from "./SandboxViews.js"
+
+const { input, operation } = operationsOf("SandboxLifecycle", "Sandbox")
 
 type Operations = Pick<SandboxLifecycleService, "beginBuild" | "finishBuild" | "failBuild" | "recordRuntime">
 

@@ -12,10 +12,12 @@ import { Prose } from "../internal/columns.js"
 import { Wait } from "../internal/durations.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 import { journaled } from "./journal.js"
-import { impossible, input, operation } from "./operation.js"
+import { impossible, operationsOf } from "./operation.js"
 import { noteEndedJob } from "./recording.js"
 import { goesOn, isLive, makeRuns } from "./runs.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
+
+const { input, operation } = operationsOf("SandboxLifecycle", "Sandbox")
 
 /** Why a run failed whose image was built, but whose runtime was never reported. */
 const runtimeMissing = { errorCode: "runtime-missing", errorMessage: "no runtime was reported in time" }

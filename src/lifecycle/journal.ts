@@ -16,9 +16,10 @@ export interface Change {
   readonly subjectType: ControlPlaneSubjectType
   readonly subjectId: string
   readonly toState: string
-  /** Whose it is; of a job, its run tells. */
+  /** Whose it is; of a job, its run tells, and of an execution, its workflow. */
   readonly ownerUserId?: string
   readonly runId?: string
+  readonly workflowId?: string
   /** Ids of what belongs to it, and counts. */
   readonly payload?: Readonly<Record<string, string | number>>
   /** It is worth telling also when the state is the same as before: a job under a new lease. */
@@ -95,6 +96,9 @@ const appendText = `
     actor_id, owner_user_id, payload, occurred_at)
   SELECT value ->> 'subjectType', value ->> 'subjectId', value ->> 'sequence', ?2, value ->> 'fromState',
     value ->> 'toState', ?3, ?4,
-    coalesce(value ->> 'ownerUserId', (SELECT owner_user_id FROM sandbox_attempts WHERE id = value ->> 'runId')),
+    coalesce(
+      value ->> 'ownerUserId',
+      (SELECT owner_user_id FROM sandbox_attempts WHERE id = value ->> 'runId'),
+      (SELECT owner_user_id FROM issue_workflows WHERE id = value ->> 'workflowId')),
     value -> 'payload', ?5
   FROM json_each(?1)`

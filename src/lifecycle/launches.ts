@@ -12,9 +12,11 @@ import { toBlueprint } from "../payloads/normalize.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 import { WorkspaceBlueprint } from "../payloads/WorkspaceBlueprint.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
-import { impossible, input, operation } from "./operation.js"
+import { impossible, operationsOf } from "./operation.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
 import { type Launch, LaunchSandbox } from "./SandboxViews.js"
+
+const { input, operation } = operationsOf("SandboxLifecycle", "Sandbox")
 
 const encodeSpec = Schema.encodeSync(UserWorkspaceSpec)
 const encodeBlueprint = Schema.encodeSync(WorkspaceBlueprint)
@@ -60,11 +62,11 @@ export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) =
 
   const create = (request: typeof LaunchSandbox.Type) =>
     Effect.gen(function*() {
-      const { name, ownerUserId, registryId, repository, spec, resolvedSpec = spec, tag, triggerType } = request
+      const { issueId, name, ownerUserId, registryId, repository, spec, resolvedSpec = spec, tag, triggerType } = request
       const { profileRevisionId, repositoryId, repositoryProfileRevisionId, requestedByUserId } = request
       const origin = { ownerUserId, repositoryId, profileRevisionId, repositoryProfileRevisionId, requestedByUserId }
       const { id: sandboxId } = yield* sandboxes.create({ ...origin, name })
-      const attempt = yield* attempts.createQueued({ ...origin, triggerType })
+      const attempt = yield* attempts.createQueued({ ...origin, issueId, triggerType })
       const sandbox = yield* sandboxes.linkAttempt({ sandboxId, attemptId: attempt.id, relation: "launch" })
       const snapshot = yield* attempts.setSnapshot({
         runId: attempt.id,
@@ -116,6 +118,7 @@ export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) =
           profileRevisionId: Option.getOrUndefined(sandbox.profileRevisionId),
           repositoryProfileRevisionId: Option.getOrUndefined(sandbox.repositoryProfileRevisionId),
           requestedByUserId: Option.getOrUndefined(sandbox.requestedByUserId),
+          issueId: Option.getOrUndefined(run.issueId),
           triggerType: "retry",
           retryOfRunId: run.id
         }).pipe(after(run.createdAt))

@@ -9,21 +9,26 @@ import type { Lease } from "../domain/build-job/WorkspaceBuildJob.js"
 import { operations } from "../internal/query.js"
 import { journaled } from "./journal.js"
 
-const { input, read } = operations("SandboxLifecycle", "Sandbox")
-
-export { input, read }
-
 type Attributes = Readonly<Record<string, string | number | boolean>>
 
-/**
- * Runs `body` in one transaction on `sql`, under a span named after the operation, and keeps the journal of it. `actor`
- * is who does it where nobody else was said to.
- */
-export const operation = (sql: SqlClient.SqlClient, name: string, attributes?: Attributes, actor: Actor = system) => {
-  const wrap = read(name, attributes)
-  const journal = journaled(sql, name, actor)
-  return <A, E>(body: Effect.Effect<A, E>) =>
-    wrap(Effect.provideService(Database.transaction(journal(body)), SqlClient.SqlClient, sql))
+/** Wraps the operations of one lifecycle service. `entity` is the name that its errors give to a row. */
+export const operationsOf = (service: string, entity: string) => {
+  const { input, read } = operations(service, entity)
+  return {
+    input,
+    read,
+
+    /**
+     * Runs `body` in one transaction on `sql`, under a span named after the operation, and keeps the journal of it.
+     * `actor` is who does it where nobody else was said to.
+     */
+    operation: (sql: SqlClient.SqlClient, name: string, attributes?: Attributes, actor: Actor = system) => {
+      const wrap = read(name, attributes)
+      const journal = journaled(sql, name, actor)
+      return <A, E>(body: Effect.Effect<A, E>) =>
+        wrap(Effect.provideService(Database.transaction(journal(body)), SqlClient.SqlClient, sql))
+    }
+  }
 }
 
 const system: Actor = { type: "system" }

@@ -5,7 +5,10 @@ import { Effect, Option } from "effect"
 import type { EndedJob, WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
 import type { Sandbox } from "../domain/sandbox/Sandbox.js"
 import type { SandboxAttempt } from "../domain/sandbox/SandboxAttempt.js"
+import type { IssueWorkflow } from "../domain/issue-workflow/IssueWorkflow.js"
+import type { IssueWorkflowExecution } from "../domain/issue-workflow/IssueWorkflowExecution.js"
 import { note } from "./journal.js"
+import type { WorkflowRepositories } from "./makeIssueWorkflowLifecycle.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 
 const noteSandbox = ({ id, latestRunId, ownerUserId, status }: Sandbox) =>
@@ -33,6 +36,28 @@ export const noteJob = (job: WorkspaceBuildJob, evenIfSame = false) =>
 
 export const noteEndedJob = ({ id, runId, status }: EndedJob) =>
   note({ subjectType: "job", subjectId: id, toState: status, ...(Option.isSome(runId) ? { runId: runId.value } : {}) })
+
+const noteWorkflow = ({ id, issueId, ownerUserId, status }: IssueWorkflow) =>
+  note({
+    subjectType: "workflow",
+    subjectId: id,
+    toState: status,
+    payload: { issueId },
+    ...(Option.isSome(ownerUserId) ? { ownerUserId: ownerUserId.value } : {})
+  })
+
+const noteExecution = ({ id, issueWorkflowId, sandboxAttemptId, sandboxId, status }: IssueWorkflowExecution) =>
+  note({
+    subjectType: "execution",
+    subjectId: id,
+    toState: status,
+    workflowId: issueWorkflowId,
+    payload: {
+      workflowId: issueWorkflowId,
+      ...(Option.isSome(sandboxId) ? { sandboxId: sandboxId.value } : {}),
+      ...(Option.isSome(sandboxAttemptId) ? { attemptId: sandboxAttemptId.value } : {})
+    }
+  })
 
 const noting = <A>(write: (row: A) => Effect.Effect<void>) =>
 <Args extends ReadonlyArray<unknown>, E>(method: (...args: Args) => Effect.Effect<A, E>) =>
@@ -67,6 +92,30 @@ export const recording = (repositories: Repositories): Repositories => {
       cancel: job(jobs.cancel),
       reapExpired: (limit) =>
         Effect.tap(jobs.reapExpired(limit), (reaped) => Effect.forEach(reaped, (row) => noteJob(row), { discard: true }))
+    }
+  }
+}
+
+export const recordingWorkflows = (repositories: WorkflowRepositories): WorkflowRepositories => {
+  const { executions, workflows } = repositories
+  const workflow = noting(noteWorkflow)
+  const execution = noting(noteExecution)
+  return {
+    ...repositories,
+    workflows: {
+      ...workflows,
+      create: workflow(workflows.create),
+      complete: workflow(workflows.complete),
+      fail: workflow(workflows.fail),
+      cancel: workflow(workflows.cancel)
+    },
+    executions: {
+      ...executions,
+      create: execution(executions.create),
+      start: execution(executions.start),
+      succeed: execution(executions.succeed),
+      fail: execution(executions.fail),
+      cancel: execution(executions.cancel)
     }
   }
 }

@@ -11,9 +11,11 @@ import { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance
 import { NotFound } from "../Errors.js"
 import * as Page from "../internal/page.js"
 import { CorruptRow, joinedRows, partColumnList, partOf } from "../internal/rows.js"
-import { read } from "./operation.js"
+import { operationsOf } from "./operation.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
 import { SandboxStatusView, type SandboxView } from "./SandboxViews.js"
+
+const { read } = operationsOf("SandboxLifecycle", "Sandbox")
 
 /**
  * The derived status. A stop that was asked for and a cancelled job count as cancelled, also while the rest has not

@@ -25,6 +25,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           profileRevisionId: "ada-profile",
           repositoryProfileRevisionId: "rpr",
           requestedByUserId: eve,
+          issueId: "iss",
           triggerType: "api",
           idempotencyKey: "key"
         })
@@ -39,7 +40,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect(created).toBe(true)
         expect(sandbox).toMatchObject({ ...origin, name: "one", latestRunId: Option.some(attempt.id), archivedAt: Option.none() })
-        expect(attempt).toMatchObject({ ...origin, triggerType: "api", retryOfRunId: Option.none(), stopRequestedAt: Option.none() })
+        expect(attempt).toMatchObject({ ...origin, issueId: Option.some("iss"), triggerType: "api", retryOfRunId: Option.none(), stopRequestedAt: Option.none() })
         expect(snapshot).toMatchObject({
           runId: attempt.id,
           userSpecPayload: specification,
@@ -127,6 +128,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { profileRevisionId: "ada-profile" },
           { repositoryProfileRevisionId: "rpr" },
           { requestedByUserId: ada },
+          { issueId: "iss" },
           { triggerType: "api" as const }
         ]
         for (const other of others) {
@@ -157,7 +159,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("names the reference that is not there, or is another owner's", () =>
       Effect.gen(function*() {
         const { launch } = yield* SandboxLifecycle
-        const fields = ["ownerUserId", "requestedByUserId", "repositoryId", "profileRevisionId", "repositoryProfileRevisionId"] as const
+        const fields = ["ownerUserId", "requestedByUserId", "repositoryId", "profileRevisionId", "repositoryProfileRevisionId", "issueId"] as const
         for (const field of fields) {
           expect(yield* refusalOf(launch({ ...keyed, [field]: "nobody" }))).toMatchObject({ _tag: "ReferenceNotFound", reference: field })
         }

@@ -78,5 +78,8 @@ export const LinkSandboxAttempt = Schema.Struct({
   sandboxId: Schema.optional(SandboxId)
 })
 
-/** Whose executions a list shows. */
-export const ExecutionFilter = Schema.Struct({ issueWorkflowId: IssueWorkflowId })
+/** Which executions a list shows: those of a workflow. Several statuses mean any of them, an empty list of them none. */
+export const ExecutionFilter = Schema.Struct({
+  issueWorkflowId: IssueWorkflowId,
+  statuses: Schema.optional(Schema.Array(IssueWorkflowExecutionStatus))
+})

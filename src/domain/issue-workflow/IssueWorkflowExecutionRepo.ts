@@ -75,7 +75,7 @@ export interface IssueWorkflowExecutionService {
 
   /**
    * The executions of a workflow, newest first; none when there is no such workflow. Fails with `InvalidInput` for a
-   * foreign cursor, a limit out of range, or a workflow that is `undefined`.
+   * foreign cursor, a limit out of range, an unknown status, or a workflow that is `undefined`.
    */
   readonly list: (
     request: PageRequest & typeof ExecutionFilter.Encoded

@@ -44,7 +44,7 @@ export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(IssueWorkflowExecution))
   const executions = yield* rowsOf(IssueWorkflowExecution)
-  const { along } = conditionsOf(sql)
+  const { along, asideIn } = conditionsOf(sql)
 
   const byId = (id: IssueWorkflowExecutionId) =>
     executions.first(sql`SELECT ${columns} FROM issue_workflow_executions WHERE id = ${id}`)
@@ -65,10 +65,10 @@ export const make = Effect.gen(function*() {
 
   const list: IssueWorkflowExecutionService["list"] = (request) =>
     Effect.gen(function*() {
-      const { issueWorkflowId } = yield* input("list", ExecutionFilter)(request)
+      const { issueWorkflowId, statuses } = yield* input("list", ExecutionFilter)(request)
       const start = yield* Page.start("IssueWorkflowExecutionRepo.list", request)
-      const walks = [along("issue_workflow_id", issueWorkflowId)]
-      const rows = yield* executions.all(walk(sql, { columns, table: "issue_workflow_executions" }, walks, start))
+      const walks = [[...along("issue_workflow_id", issueWorkflowId), ...asideIn("status", statuses)]]
+      const rows = statuses?.length === 0 ? [] : yield* executions.all(walk(sql, { columns, table: "issue_workflow_executions" }, walks, start))
       return Page.make(rows, start, (execution) => [execution.createdAt, execution.id])
     }).pipe(read("list", { "workflow.id": request.issueWorkflowId }))
 

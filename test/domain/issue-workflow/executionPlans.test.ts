@@ -23,7 +23,7 @@ const methods = Effect.gen(function*() {
     create: repo.create({ issueWorkflowId: "ada-workflow" }),
     findById: repo.findById(gone),
     getById: tagOf(repo.getById(gone)),
-    list: repo.list({ issueWorkflowId: "ada-workflow" }),
+    list: Effect.forEach([undefined, ["queued"], ["queued", "running"]] as const, (statuses) => repo.list({ issueWorkflowId: "ada-workflow", statuses })),
     stream: Stream.runDrain(repo.stream({ issueWorkflowId: "ada-workflow" })),
     start: tagOf(repo.start(executionId)),
     succeed: tagOf(repo.succeed(executionId)),

@@ -284,6 +284,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           const streamed = yield* Stream.runCollect(repo.stream({ issueWorkflowId }))
           expect(Chunk.toReadonlyArray(streamed).map(({ id }) => id)).toEqual(ids)
         }
+        const whole = (yield* repo.list({ issueWorkflowId: "ada-workflow", limit: 500 })).items
+        for (const { id } of whole.slice(5, 15)) yield* repo.start(id)
+        for (const { id } of whole.slice(10, 20)) yield* repo.cancel({ id, reason: "" })
+        const moved = (yield* repo.list({ issueWorkflowId: "ada-workflow", limit: 500 })).items
+        for (const statuses of [undefined, [], ["running"], ["cancelled", "running", "cancelled"], ["succeeded"]] as const) {
+          const ofThem = moved.filter(({ status }) => statuses === undefined || statuses.some((wanted) => wanted === status))
+          expect(yield* pages((page) => repo.list({ issueWorkflowId: "ada-workflow", statuses, ...page }), 7)).toEqual(ofThem)
+        }
         let round = 0
         const meanwhile = Effect.suspend(() => {
           round++
@@ -301,6 +309,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           ...[0, 501, Number.NaN].map((limit) => ({ issueWorkflowId: "ada-workflow", limit })),
           ...["", "!", "W10"].map((cursor) => ({ issueWorkflowId: "ada-workflow", cursor })),
           ...Object.values(badNames).map((issueWorkflowId) => ({ issueWorkflowId })),
+          { issueWorkflowId: "ada-workflow", statuses: ["dead" as "queued"] },
           { issueWorkflowId: undefined as unknown as string }
         ]
         for (const request of bad) expect(yield* tagOf(repo.list(request))).toBe("InvalidInput")

@@ -1,0 +1,148 @@
+/**
+ * What goes into the lifecycle of an issue workflow, and what comes out of it.
+ */
+import { type Option, Schema } from "effect"
+import { UserId } from "../domain/auth/User.js"
+import { type AppendedEvents, AppendEvents } from "../domain/issue-workflow/ExecutionEvent.js"
+import {
+  InsertArtifacts,
+  LinkExecutionPullRequest,
+  ReplaceDiffFiles,
+  ReplaceValidationResults,
+  UpsertSummary
+} from "../domain/issue-workflow/ExecutionReport.js"
+import type { Issue } from "../domain/issue-workflow/Issue.js"
+import { CreateIssueWorkflow, type IssueWorkflow, IssueWorkflowFilter, IssueWorkflowId } from "../domain/issue-workflow/IssueWorkflow.js"
+import {
+  type IssueWorkflowExecution,
+  IssueWorkflowExecutionId,
+  IssueWorkflowExecutionTriggerType
+} from "../domain/issue-workflow/IssueWorkflowExecution.js"
+import { type Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
+import { Name, Prose } from "../internal/columns.js"
+import type { Page } from "../internal/page.js"
+import { LaunchSandbox } from "./SandboxViews.js"
+
+/** The work on an issue that an owner wants begun. `repositoryId` left out means that of the issue. */
+export const OpenWorkflow = Schema.Struct({ ...CreateIssueWorkflow.fields, ownerUserId: UserId })
+
+/** A workflow that is worked on, and whether it was begun now. */
+export interface OpenedWorkflow {
+  readonly workflow: IssueWorkflow
+  /** False when it was there already. */
+  readonly created: boolean
+}
+
+// Exact: what was meant as one tenant's must not become everybody's because an id happened to be `undefined`.
+const owner = Schema.optionalWith(UserId, { exact: true })
+
+/** The sandbox that is launched for an execution. Left out, the repository is that of the workflow, the trigger the issue. */
+export const LaunchForExecution = LaunchSandbox.omit("ownerUserId", "idempotencyKey", "requestedByUserId", "issueId")
+
+/**
+ * A try to solve the issue of a workflow: in a sandbox that is there (`sandboxId`), in one that is launched for it
+ * (`launch`), or in none so far. `triggerType` left out means manual.
+ */
+export const StartExecution = Schema.Struct({
+  issueWorkflowId: IssueWorkflowId,
+  /** Only a workflow of this user. */
+  ownerUserId: owner,
+  id: Schema.optional(IssueWorkflowExecutionId),
+  sandboxId: Schema.optional(SandboxId),
+  launch: Schema.optional(LaunchForExecution),
+  triggerType: Schema.optional(IssueWorkflowExecutionTriggerType),
+  requestedByUserId: Schema.optional(UserId),
+  /** Stands for this request on this workflow: a replay gives the first result. */
+  idempotencyKey: Schema.optional(Name)
+}).pipe(
+  Schema.filter(({ launch, sandboxId }) =>
+    launch === undefined || sandboxId === undefined || { path: ["launch"], message: "is for an execution without a sandboxId" })
+)
+
+/** An execution, and the sandbox that it is to work in. */
+export interface StartedExecution {
+  readonly execution: IssueWorkflowExecution
+  readonly sandbox: Option.Option<Sandbox>
+  /** False when an idempotency key gave an earlier one. */
+  readonly created: boolean
+}
+
+/**
+ * What an execution tells at once. What is left out is not touched; validation results and changed files are replaced as
+ * sets, and the fields of the summary as `upsertSummary` does.
+ */
+export const ReportExecution = Schema.Struct({
+  executionId: IssueWorkflowExecutionId,
+  /** Stands for this report of this execution: events and artifacts of a replay are not stored again. */
+  idempotencyKey: Schema.optional(Name),
+  events: Schema.optional(AppendEvents.fields.events),
+  validationResults: Schema.optional(ReplaceValidationResults.fields.results),
+  diffFiles: Schema.optional(ReplaceDiffFiles.fields.files),
+  artifacts: Schema.optional(InsertArtifacts.fields.artifacts),
+  summary: Schema.optional(UpsertSummary.omit("executionId"))
+})
+
+/** What became of a report. */
+export interface ReportedExecution {
+  readonly execution: IssueWorkflowExecution
+  readonly events: AppendedEvents
+}
+
+// Each is a statement under the write lock.
+const mostPullRequests = 100
+
+/** How an execution ended, the pull requests that it worked on, and whether its workflow ends with it. */
+export const FinishExecution = Schema.Struct({
+  executionId: IssueWorkflowExecutionId,
+  outcome: Schema.Literal("succeeded", "failed", "cancelled"),
+  /** Why it did not succeed: kept with a cancelled execution, told as the last event of a failed one. */
+  reason: Schema.optional(Prose),
+  pullRequests: Schema.optionalWith(
+    Schema.Array(Schema.Struct({
+      pullRequestId: LinkExecutionPullRequest.fields.pullRequestId,
+      relation: LinkExecutionPullRequest.fields.relation
+    })).pipe(Schema.maxItems(mostPullRequests, { message: () => `must be up to ${mostPullRequests} of them` })),
+    { default: () => [] }
+  ),
+  /** How the workflow ends; left out, it goes on. */
+  workflow: Schema.optional(Schema.Literal("completed", "failed"))
+}).pipe(
+  Schema.filter(({ outcome, reason }) =>
+    outcome !== "succeeded" || reason === undefined || { path: ["reason"], message: "is for an execution that did not succeed" })
+)
+
+/** An execution that has ended, and its workflow. */
+export interface FinishedExecution {
+  readonly execution: IssueWorkflowExecution
+  readonly workflow: IssueWorkflow
+}
+
+/** A workflow that is given up, and why. */
+export const CancelWorkflow = Schema.Struct({
+  id: IssueWorkflowId,
+  /** Only a workflow of this user. */
+  ownerUserId: owner,
+  reason: Prose
+})
+
+/** Which workflows of an owner a list shows. Several statuses mean any of them, an empty list of them none. */
+export const WorkflowViewFilter = Schema.Struct({
+  ownerUserId: UserId,
+  statuses: IssueWorkflowFilter.fields.statuses,
+  includeArchived: IssueWorkflowFilter.fields.includeArchived
+})
+
+/** A workflow, its issue, and its newest execution. */
+export interface WorkflowView {
+  readonly workflow: IssueWorkflow
+  readonly issue: Issue
+  readonly latestExecution: Option.Option<IssueWorkflowExecution>
+}
+
+/** A workflow, its issue, and its executions, as of one moment. */
+export interface WorkflowDetail {
+  readonly workflow: IssueWorkflow
+  readonly issue: Issue
+  /** The newest 50; `IssueWorkflowExecutionRepo.list` goes on from the cursor. */
+  readonly executions: Page<IssueWorkflowExecution>
+}
