@@ -16,10 +16,11 @@ import { IssueWorkflowExecutionRepo } from "../domain/issue-workflow/IssueWorkfl
 import { GitHubWebhookDeliveryRepo } from "../domain/source/GitHubWebhookDeliveryRepo.js"
 import { PackageResolutionCacheRepo } from "../domain/package-cache/PackageResolutionCacheRepo.js"
 import { ControlPlaneEvents } from "../lifecycle/ControlPlaneEvents.js"
+import { WebhookInbox } from "../lifecycle/WebhookInbox.js"
 import * as Sandboxes from "../Sandboxes.js"
 
 /** What `layerTest` gives. */
-export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | GitHubWebhookDeliveryRepo | IssueWorkflowExecutionRepo | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
+export type TestServices = Database.Services | Sandboxes.Services | ControlPlaneEvents | GitHubWebhookDeliveryRepo | WebhookInbox | IssueWorkflowExecutionRepo | PackageResolutionCacheRepo | SessionRepo | UserRepo | VerificationRepo
 
 // Read once, however many databases are made.
 const { migrations } = checkRecord(record)
@@ -67,7 +68,7 @@ const migrate = Effect.gen(function*() {
 export const layerTest: Layer.Layer<TestServices> = Layer.mergeAll(
   Sandboxes.layer,
   ControlPlaneEvents.layer,
-  GitHubWebhookDeliveryRepo.layer,
+  Layer.provideMerge(WebhookInbox.layer, GitHubWebhookDeliveryRepo.layer),
   IssueWorkflowExecutionRepo.layer,
   PackageResolutionCacheRepo.layer,
   SessionRepo.layer,
