@@ -200,7 +200,7 @@ export {
   type RunOptions as WebhookRunOptions,
   WebhookFailure,
   type WebhookHandler,
-  type WebhookOutcome
+  WebhookOutcome
 } from "./lifecycle/WebhookHandler.js"
 export { WebhookInbox, type WebhookInboxService } from "./lifecycle/WebhookInbox.js"
 

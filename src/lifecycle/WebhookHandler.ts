@@ -5,8 +5,19 @@ import { Data } from "effect"
 import type { Duration, Effect } from "effect"
 import type { GitHubWebhookDelivery } from "../domain/source/GitHubWebhookDelivery.js"
 
-/** What a handler made of a delivery. What it wrote stands either way; the reason is stored: no secrets. */
-export type WebhookOutcome = "processed" | "ignored" | { readonly status: "ignored"; readonly reason: string }
+/** What a handler made of a delivery. What it wrote stands either way. */
+export type WebhookOutcome =
+  | { readonly status: "processed" }
+  | { readonly status: "ignored"; readonly reason?: string }
+
+const processed: WebhookOutcome = { status: "processed" }
+
+/** The outcomes, for handlers to return. */
+export const WebhookOutcome = {
+  processed,
+  /** There is nothing to do for the delivery here. The reason is stored: no secrets. */
+  ignored: (reason?: string): WebhookOutcome => reason === undefined ? { status: "ignored" } : { status: "ignored", reason }
+} as const
 
 /**
  * Why a handler could not process a delivery, in words of its own. `retryable` left out means true: the delivery is tried

@@ -68,15 +68,17 @@ export interface WebhookInboxService {
  * @example
  * ```ts
  * import { Effect } from "effect"
- * import { SandboxRepo, WebhookInbox } from "@sealant/db"
+ * import { SandboxRepo, WebhookInbox, WebhookOutcome } from "@sealant/db"
  *
  * const worker = Effect.gen(function*() {
  *   const inbox = yield* WebhookInbox
  *   const sandboxes = yield* SandboxRepo
  *   return yield* inbox.run({ workerId: "api-1", concurrency: 4 }, ({ deliveryId, eventType }) =>
- *     eventType === "push"
- *       ? Effect.as(sandboxes.create({ name: deliveryId, ownerUserId: "ada" }), "processed" as const)
- *       : Effect.succeed("ignored" as const))
+ *     Effect.gen(function*() {
+ *       if (eventType !== "push") return WebhookOutcome.ignored("not a push")
+ *       yield* sandboxes.create({ name: deliveryId, ownerUserId: "ada" })
+ *       return WebhookOutcome.processed
+ *     }))
  * })
  * ```
  */

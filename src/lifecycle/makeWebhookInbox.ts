@@ -34,9 +34,7 @@ export const make = Effect.gen(function*() {
 
   /** The last write of the transaction, and its fence: without the lease nothing of it stands. */
   const end = (lease: WebhookLease, outcome: WebhookOutcome) =>
-    outcome === "processed"
-      ? deliveries.markProcessed(lease)
-      : deliveries.markIgnored(lease, outcome === "ignored" ? {} : { reason: outcome.reason })
+    outcome.status === "processed" ? deliveries.markProcessed(lease) : deliveries.markIgnored(lease, { reason: outcome.reason })
 
   const handled = <E, R>(handler: WebhookHandler<E, R>, { delivery, lease }: ClaimedDelivery) =>
     Effect.suspend(() => handler(delivery)).pipe(
