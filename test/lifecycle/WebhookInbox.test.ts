@@ -1,6 +1,6 @@
+import { SqlClient, SqlError } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Data, Deferred, Effect, Exit, Fiber, type Layer, Option, TestClock } from "effect"
-import { SqlClient } from "@effect/sql"
+import { Data, Deferred, Effect, Exit, Fiber, Layer, Option, TestClock } from "effect"
 import * as Database from "../../src/Database.js"
 import { UserRepo } from "../../src/domain/auth/UserRepo.js"
 import { GitHubWebhookDeliveryRepo } from "../../src/domain/source/GitHubWebhookDeliveryRepo.js"
@@ -182,6 +182,25 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }).pipe(Effect.provide(layer)))
     }
 
+    it.effect("a transaction that stands although its COMMIT was not answered has processed the delivery", () =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const unheard = new SqlError.SqlError({ cause: Object.assign(new Error("gone"), { code: "HRANA_CLOSED" }) })
+        const deaf = new Proxy(sql, {
+          get: (target, key) =>
+            key === "withTransaction"
+              ? <A, E, R>(body: Effect.Effect<A, E, R>) => Effect.zipRight(sql.withTransaction(body), unheard)
+              : Reflect.get(target, key)
+        })
+        yield* receive("guid")
+        const processed = Effect.flatMap(WebhookInbox, (inbox) => inbox.process(worker, marking)).pipe(
+          Effect.provide(Layer.provide(WebhookInbox.layer, Layer.succeed(SqlClient.SqlClient, deaf)))
+        )
+        expect(Option.getOrThrow(yield* processed)).toMatchObject({ status: "processed", attemptCount: 1 })
+        expect(yield* processed).toEqual(Option.none())
+        expect(yield* marks).toEqual(["guid 1"])
+      }).pipe(Effect.provide(layer)))
+
     it.effect("a handler has as long as its lease", () =>
       Effect.gen(function*() {
         const inbox = yield* WebhookInbox
@@ -257,7 +276,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const inbox = yield* WebhookInbox
         yield* shell("CREATE TABLE counter (n INTEGER NOT NULL)")
         yield* shell("INSERT INTO counter VALUES (0)")
-        const count = 40
+        const count = 24
         const ids = Array.from({ length: count }, (_, index) => `guid-${String(index).padStart(2, "0")}`)
         const send = Effect.forEach([...ids, ...ids, ...ids.toReversed()], (id) =>
           inbox.receive({ deliveryId: id, eventType: "push", maxAttempts: 1000 }), { concurrency: "unbounded" })
@@ -287,7 +306,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
               ended = Number(Object.values(row ?? {})[0])
             }
           })
-        const processors = Effect.forEach(Array.from({ length: 16 }, (_, fiber) => fiber), processor, { concurrency: "unbounded" })
+        const processors = Effect.forEach(Array.from({ length: 12 }, (_, fiber) => fiber), processor, { concurrency: "unbounded" })
         yield* Effect.all([send, processors, Effect.zipRight(TestClock.adjust("1 second"), send)], { concurrency: "unbounded" })
         expect(yield* shell("SELECT n FROM counter")).toEqual([{ n: count }])
         expect((yield* marks).map((mark) => mark.split(" ")[0])).toEqual(ids)
