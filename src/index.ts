@@ -369,6 +369,14 @@ export {
   type SandboxView,
   type Supervision
 } from "./lifecycle/SandboxViews.js"
+export {
+  type ProcessOptions as WebhookProcessOptions,
+  type RunOptions as WebhookRunOptions,
+  WebhookFailure,
+  type WebhookHandler,
+  WebhookOutcome
+} from "./lifecycle/WebhookHandler.js"
+export { WebhookInbox, type WebhookInboxService } from "./lifecycle/WebhookInbox.js"
 
 // The documents that rows hold. They stand in a folder of their own because browsers take them without the engine.
 export * from "./payloads/index.js"

@@ -3,16 +3,15 @@
  * and does for jobs that were left behind what nobody else does.
  */
 import type { SqlClient } from "@effect/sql"
-import { Cause, Data, Duration, Effect, Exit, Fiber, FiberSet, Option, Schedule, Schema } from "effect"
+import { Cause, Data, Duration, Effect, Exit, Option, Schema } from "effect"
 import type { Lease } from "../domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo.js"
-import * as Database from "../Database.js"
-import type { InvalidInput, LeaseLost, PersistenceError } from "../Errors.js"
-import { Name } from "../internal/columns.js"
-import { Pause, Wait } from "../internal/durations.js"
+import type { InvalidInput, LeaseLost } from "../Errors.js"
+import { Wait } from "../internal/durations.js"
 import { operations } from "../internal/query.js"
 import { SandboxLifecycle } from "./SandboxLifecycle.js"
 import type { Build, BuildFinished } from "./SandboxViews.js"
+import { loop, patiently, supervisedAtOnce, wholeMillis, workerSettings } from "./working.js"
 
 /**
  * Why a handler could not build. `retryable` left out means true: the job is tried again while it has attempts left.
@@ -46,21 +45,12 @@ export interface Options {
   readonly drainTimeout?: Duration.DurationInput
 }
 
-
 const Settings = Schema.Struct({
-  workerId: Name,
-  concurrency: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1000)), { default: () => 1 }),
-  leaseDuration: Schema.optionalWith(Pause, { default: () => "1 minute" as const }),
-  pollInterval: Schema.optionalWith(Pause, { default: () => "1 second" as const }),
-  runtimeDeadline: Schema.optionalWith(Wait, { default: () => "15 minutes" as const }),
-  drainTimeout: Schema.optionalWith(Wait, { default: () => "10 seconds" as const })
+  ...workerSettings,
+  runtimeDeadline: Schema.optionalWith(Wait, { default: () => "15 minutes" as const })
 })
 
 const { input } = operations("BuildWorker", "WorkspaceBuildJob")
-
-/** How many left-behind jobs are taken care of at a time, and how often at least. */
-const supervisedAtOnce = 100
-const longestSupervisionPause = Duration.seconds(15)
 
 /**
  * Runs until it is interrupted. An enqueue in this process wakes it at once, one in another process within some 10 ms
@@ -73,59 +63,17 @@ export const run = <R>(
   options: Options
 ): Effect.Effect<never, InvalidInput, R | SandboxLifecycle | WorkspaceBuildJobRepo | SqlClient.SqlClient> =>
   Effect.gen(function*() {
-    const { concurrency, drainTimeout, pollInterval, runtimeDeadline, workerId, ...rest } = yield* input("run", Settings)(options)
-    const leaseDuration = Duration.decode(rest.leaseDuration)
+    const { runtimeDeadline, workerId, ...settings } = yield* input("run", Settings)(options)
+    const leaseDuration = Duration.decode(settings.leaseDuration)
     const { claimNext } = yield* WorkspaceBuildJobRepo
-    const handlers = yield* FiberSet.make<void>()
-    yield* Effect.addFinalizer(() => drain(handlers, drainTimeout))
-
-    // A job that was claimed has a fiber before anything can interrupt: it would wait for its lease to expire else. That
-    // fiber is not the slot's, so that it can go on while the worker drains, and does not inherit that it is uninterruptible.
-    const claimAndWork = claimNext({ workerId, leaseDuration }).pipe(
-      Effect.flatMap(Option.match({
-        onNone: () => Effect.succeedNone,
-        onSome: ({ lease }) => Effect.asSome(FiberSet.run(handlers, Effect.interruptible(work(handler, lease, leaseDuration))))
-      })),
-      Effect.uninterruptible
-    )
-
-    const slot = Effect.gen(function*() {
-      // Taken before the look, so that what is committed after the look is a change.
-      const seen = yield* Database.version
-      const fiber = yield* claimAndWork
-      if (Option.isSome(fiber)) yield* Fiber.await(fiber.value)
-      else yield* Effect.raceFirst(Database.changedSince(seen), Effect.sleep(pollInterval))
-    }).pipe(persistently("claiming", pollInterval))
-
-    const supervision = supervise(Duration.min(leaseDuration, longestSupervisionPause), runtimeDeadline)
-    return yield* Effect.all([supervision, ...Array.from({ length: concurrency }, () => slot)], { concurrency: "unbounded" }).pipe(
-      Effect.zipRight(Effect.never)
-    )
+    const { supervise } = yield* SandboxLifecycle
+    return yield* loop({
+      ...settings,
+      claim: claimNext({ workerId, leaseDuration }),
+      work: ({ lease }) => work(handler, lease, leaseDuration),
+      supervise: supervise({ limit: supervisedAtOnce, runtimeDeadline })
+    })
   }).pipe(Effect.scoped)
-
-/** Again and again; a failure of the store is logged and waited out. */
-const persistently = (what: string, pause: Duration.DurationInput) => <E extends InvalidInput | PersistenceError, R>(effect: Effect.Effect<void, E, R>) =>
-  effect.pipe(
-    Effect.catchAll((error) => Effect.zipRight(Effect.logWarning(`${what}: ${error.message}`), Effect.sleep(pause))),
-    Effect.forever
-  )
-
-/** What other workers left behind is taken care of by whoever is there. */
-const supervise = (every: Duration.Duration, runtimeDeadline: Duration.DurationInput) =>
-  Effect.gen(function*() {
-    const lifecycle = yield* SandboxLifecycle
-    yield* lifecycle.supervise({ limit: supervisedAtOnce, runtimeDeadline })
-    yield* Effect.sleep(every)
-  }).pipe(persistently("supervising", every))
-
-/** Lets handlers finish for a while, then interrupts them: each gives its job back. */
-const drain = (handlers: FiberSet.FiberSet<void>, timeout: Duration.DurationInput) =>
-  FiberSet.awaitEmpty(handlers).pipe(
-    Effect.interruptible,
-    Effect.timeoutOption(timeout),
-    Effect.zipRight(FiberSet.clear(handlers)),
-    Effect.zipRight(FiberSet.awaitEmpty(handlers))
-  )
 
 /** One job, from its claim to its end. Never fails: what becomes of it is in the database, or left to its lease. */
 const work = <R>(handler: Handler<R>, lease: Lease, leaseDuration: Duration.Duration) =>
@@ -150,20 +98,6 @@ const work = <R>(handler: Handler<R>, lease: Lease, leaseDuration: Duration.Dura
     Effect.withSpan("BuildWorker.work", { captureStackTrace: false, attributes: { "job.id": lease.jobId } }),
     Effect.uninterruptible
   )
-
-/** A pause that a test's clock, which stands at the end of a pause to the fraction, can be stored after. */
-const wholeMillis = (pause: Duration.Duration) => Duration.millis(Math.ceil(Duration.toMillis(pause)))
-
-/** A report is worth waiting for a lock: without it the whole build is done again. */
-const patiently = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.retry(effect, {
-    while: (error) => error._tag === "PersistenceError",
-    schedule: Schedule.exponential("100 millis").pipe(
-      Schedule.jittered,
-      Schedule.delayed(wholeMillis),
-      Schedule.intersect(Schedule.recurs(5))
-    )
-  })
 
 /** Sends signs of life until the lease is lost. One that could not be sent is no loss: the next may come in time. */
 const keepAlive = (lease: Lease, leaseDuration: Duration.Duration) =>

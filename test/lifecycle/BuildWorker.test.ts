@@ -6,26 +6,11 @@ import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
 import * as BuildWorker from "../../src/lifecycle/BuildWorker.js"
 import type { Build, Launch } from "../../src/lifecycle/SandboxViews.js"
 import { PersistenceError } from "../../src/Errors.js"
+import { eventually, passing, turns } from "../support/eventLoop.js"
 import { answer, claim, launch, layers, refusalOf, shell, stateOf, success } from "./support.js"
 
 const ready = { ...success, runtime: answer("running") }
 const busy = new PersistenceError({ operation: "test", reason: "Busy", cause: "SQLITE_BUSY" })
-
-/** Lets the event loop turn until it holds: as often as it takes, but no time passes. */
-const eventually = <E, R>(holds: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>
-  Effect.flatMap(holds, (held) => held ? Effect.void : Effect.zipRight(turn, eventually(holds)))
-
-const turn = Effect.async<void>((resume) => {
-  setImmediate(() => resume(Effect.void))
-})
-
-/** Waits until somebody sleeps until this long from now, and lets it pass. */
-const passing = (seconds: number) =>
-  Effect.gen(function*() {
-    const until = (yield* Clock.currentTimeMillis) + seconds * 1000
-    yield* eventually(Effect.map(TestClock.sleeps(), Chunk.contains(until)))
-    yield* TestClock.adjust(`${seconds} seconds`)
-  })
 
 /** Starts a worker; what it has in hand at the end of the test is given back at once. */
 const start = <R>(handler: BuildWorker.Handler<R>, options: Partial<BuildWorker.Options> = {}) =>
@@ -221,7 +206,7 @@ describe("BuildWorker", () => {
         { concurrency: 3 }
       )
       yield* Queue.takeN(begun, 3)
-      for (const _ of [1, 2, 3, 4, 5]) yield* turn
+      yield* turns(5)
       expect(yield* Queue.size(begun)).toBe(0)
       yield* Queue.offerAll(permits, Array.from({ length: 5 }, () => undefined))
       for (const launched of launches) yield* reaches(launched, "ready succeeded succeeded running")
@@ -252,7 +237,7 @@ describe("BuildWorker", () => {
           })
         )
         yield* eventually(Effect.map(TestClock.sleeps(), Chunk.contains(24 * 3600 * 1000)))
-        yield* Effect.repeatN(turn, 200)
+        yield* turns(200)
         expect(yield* Ref.get(looks)).toBe(1)
       }).pipe(Effect.provide(layer)))
   }
@@ -325,7 +310,7 @@ describe("BuildWorker", () => {
       yield* eventually(Effect.map(TestClock.sleeps(), (sleeps) => Chunk.size(sleeps) > 0))
       yield* Fiber.interrupt(worker)
       const launched = yield* launch()
-      for (const _ of [1, 2, 3, 4, 5]) yield* turn
+      yield* turns(5)
       expect(yield* stateOf(launched.sandbox.id)).toBe("queued queued queued none")
     }).pipe(Effect.provide(layers.memory)))
 

@@ -1,7 +1,7 @@
 /**
  * Waiting for what happens, where no clock of Effect rules: for turns of the event loop, and for waits for a lock.
  */
-import { Effect } from "effect"
+import { Chunk, Clock, Effect, TestClock } from "effect"
 import { busyWaits } from "../../src/libsql/metrics.js"
 
 /** Lets the event loop come round until something is so. */
@@ -31,3 +31,17 @@ export const refusedTimes = (count: number): Effect.Effect<void> =>
     const before = waits()
     return until(() => waits() >= before + count)
   })
+
+const turn = turns(1)
+
+/** Lets the event loop turn until it holds: as often as it takes, but no time passes. */
+export const eventually = <E, R>(holds: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>
+  Effect.flatMap(holds, (held) => held ? Effect.void : Effect.zipRight(turn, eventually(holds)))
+
+/** Waits until somebody sleeps until this long from now. */
+export const sleeping = (seconds: number) =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    eventually(Effect.map(TestClock.sleeps(), Chunk.contains(now + seconds * 1000))))
+
+/** Waits until somebody sleeps until this long from now, and lets it pass. */
+export const passing = (seconds: number) => Effect.zipRight(sleeping(seconds), TestClock.adjust(`${seconds} seconds`))

@@ -1,0 +1,91 @@
+/**
+ * A process that processes webhooks. It dies as a process does that is killed: by SIGKILL, with nothing closed; at the
+ * moment that it was told, or by the hand of its parent, while it stands in the middle of a transaction.
+ */
+import { SqlClient, Statement } from "@effect/sql"
+import { Effect, Layer, Option } from "effect"
+import * as Database from "../../src/Database.js"
+import type { GitHubWebhookDelivery } from "../../src/domain/source/GitHubWebhookDelivery.js"
+import { GitHubWebhookDeliveryRepo } from "../../src/domain/source/GitHubWebhookDeliveryRepo.js"
+import { firstFound } from "../../src/internal/waiting.js"
+import { Connection } from "../../src/libsql/Connection.js"
+import { WebhookOutcome } from "../../src/lifecycle/WebhookHandler.js"
+import { WebhookInbox } from "../../src/lifecycle/WebhookInbox.js"
+import type { Death, Orders, Report } from "./webhookProtocol.js"
+
+const { filePath, leaseMs, task, workerId }: Orders = JSON.parse(process.argv[2] ?? "{}")
+
+// A write to a pipe is synchronous: what was told is told, also when the process is killed in the next moment.
+const tell = (report: Report) => Effect.sync(() => process.stdout.write(`${JSON.stringify(report)}\n`))
+
+const counter = { statements: 0, commits: 0 }
+
+const dieAt = (death: Death) => {
+  const die = (at: Death["at"], number: number) => {
+    if (death.at !== "never" && death.at === at && death.number === number) process.kill(process.pid, "SIGKILL")
+  }
+  const commit = Connection.prototype.commit
+  Connection.prototype.commit = function(this: Connection) {
+    counter.commits += 1
+    die("before COMMIT", counter.commits)
+    commit.call(this)
+    die("after COMMIT", counter.commits)
+  }
+  return Statement.withTransformer((statement) =>
+    Effect.sync(() => {
+      counter.statements += 1
+      die("statement", counter.statements)
+      return statement
+    }))
+}
+
+/** Two writes, to be done both or not at all, and once. */
+const count = ({ deliveryId }: GitHubWebhookDelivery) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`UPDATE counter SET n = n + 1`
+    yield* sql`INSERT INTO effects (delivery, worker) VALUES (${deliveryId}, ${workerId})`
+    return WebhookOutcome.processed
+  })
+
+const processOne = (death: Death) =>
+  Effect.gen(function*() {
+    const inbox = yield* WebhookInbox
+    yield* dieAt(death)(inbox.process({ workerId, leaseDuration: leaseMs }, count))
+    yield* tell({ type: "counted", ...counter })
+  })
+
+const processAll = (holdAfter: number | undefined) =>
+  Effect.gen(function*() {
+    const inbox = yield* WebhookInbox
+    const sql = yield* SqlClient.SqlClient
+    let handled = 0
+    const handler = (delivery: GitHubWebhookDelivery) =>
+      Effect.gen(function*() {
+        const outcome = yield* count(delivery)
+        handled += 1
+        if (handled !== holdAfter) return outcome
+        yield* tell({ type: "holding", deliveryId: delivery.deliveryId })
+        return yield* Effect.never
+      })
+    const left = Effect.map(
+      sql`SELECT 1 FROM github_webhook_deliveries WHERE status IN ('received', 'processing') LIMIT 1`,
+      (rows) => rows.length === 0 ? Option.some("none") : Option.none()
+    )
+    const loop = inbox.run({ workerId, leaseDuration: leaseMs, concurrency: 4, pollInterval: "50 millis" }, handler)
+    yield* Effect.raceFirst(loop, firstFound(sql, left))
+    yield* tell({ type: "done" })
+  })
+
+const layer = WebhookInbox.layer.pipe(
+  Layer.provideMerge(GitHubWebhookDeliveryRepo.layer),
+  Layer.provideMerge(Database.layer({ filePath, synchronous: "normal" }))
+)
+
+const program: Effect.Effect<void, unknown, WebhookInbox | SqlClient.SqlClient> =
+  task.do === "one" ? processOne(task.death) : processAll(task.holdAfter)
+
+Effect.runPromise(Effect.provide(program, layer)).catch((error: unknown) => {
+  process.stderr.write(String(error))
+  process.exitCode = 1
+})

@@ -1,0 +1,195 @@
+/**
+ * A webhook takes effect once, whoever dies meanwhile: real processes are killed at each statement of one, around its
+ * COMMITs, and in the middle of a transaction while others work on the same inbox.
+ */
+import { SqlClient } from "@effect/sql"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { Clock, Effect, Layer, Option } from "effect"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import * as Database from "../../src/Database.js"
+import { GitHubWebhookDeliveryRepo } from "../../src/domain/source/GitHubWebhookDeliveryRepo.js"
+import { WebhookOutcome } from "../../src/lifecycle/WebhookHandler.js"
+import { WebhookInbox } from "../../src/lifecycle/WebhookInbox.js"
+import * as Migrations from "../../src/Migrations.js"
+import type { Death, Orders, Report } from "./webhookProtocol.js"
+
+const script = fileURLToPath(new URL("./webhookWorker.ts", import.meta.url))
+
+let directory = ""
+const children = new Set<ReturnType<typeof start>>()
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "sealant-webhooks-"))
+})
+
+afterAll(async () => {
+  for (const { kill } of children) kill()
+  await Promise.all([...children].map(({ ended }) => ended))
+  rmSync(directory, { recursive: true })
+})
+
+const layerOf = (filePath: string) =>
+  WebhookInbox.layer.pipe(
+    Layer.provideMerge(GitHubWebhookDeliveryRepo.layer),
+    Layer.provideMerge(Database.layer({ filePath, synchronous: "normal" }))
+  )
+
+/** An inbox with so many deliveries, all due, and the tables that handlers write to. */
+const prepare = (name: string, count: number) => {
+  const filePath = join(directory, name)
+  return Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* Migrations.run
+    yield* sql`CREATE TABLE counter (n INTEGER NOT NULL)`
+    yield* sql`INSERT INTO counter VALUES (0)`
+    yield* sql`CREATE TABLE effects (delivery TEXT NOT NULL, worker TEXT NOT NULL)`
+    const { receive } = yield* WebhookInbox
+    yield* Effect.forEach(Array.from({ length: count }, (_, index) => index), (index) =>
+      receive({ deliveryId: `guid-${index}`, eventType: "push", payload: { index }, maxAttempts: 50 }), { concurrency: 50 })
+    return filePath
+  }).pipe(Effect.provide(layerOf(filePath)))
+}
+
+/** Starts a process; its reports, and how it ends. */
+const start = (orders: Orders) => {
+  const child = spawn(process.execPath, ["--import", "tsx", script, JSON.stringify(orders)], { stdio: ["ignore", "pipe", "pipe"] })
+  const reports: Array<Report> = []
+  const waiting: Array<() => void> = []
+  const lines = createInterface({ input: child.stdout })
+  lines.on("line", (line) => {
+    reports.push(JSON.parse(line))
+    for (const look of waiting) look()
+  })
+  const errors: Array<string> = []
+  child.stderr.setEncoding("utf8").on("data", (text: string) => errors.push(text))
+  const ended = Promise.all([once(child, "close"), once(lines, "close")]).then(() => ({ signal: child.signalCode, reports, errors: errors.join("") }))
+  const started = {
+    ended,
+    kill: () => child.kill("SIGKILL"),
+    /** Resolves when it has told this. */
+    told: (type: Report["type"]) =>
+      new Promise<void>((resolve, reject) => {
+        const look = () => {
+          if (reports.some((report) => report.type === type)) resolve()
+        }
+        waiting.push(look)
+        look()
+        void ended.then(({ errors }) => reject(new Error(`ended without "${type}": ${errors}`)))
+      })
+  }
+  children.add(started)
+  void ended.then(() => children.delete(started))
+  return started
+}
+
+const processedBy = (filePath: string, workerId: string, death: Death) =>
+  Effect.promise(() => start({ filePath, workerId, leaseMs: 60_000, task: { do: "one", death } }).ended)
+
+/** Later than any lease. */
+const tomorrow = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.clockWith((clock) => {
+    const shift = 24 * 3600 * 1000
+    return Effect.withClock(effect, {
+      ...clock,
+      [Clock.ClockTypeId]: Clock.ClockTypeId,
+      currentTimeMillis: Effect.map(clock.currentTimeMillis, (now) => now + shift),
+      currentTimeNanos: clock.currentTimeNanos,
+      sleep: (duration) => clock.sleep(duration),
+      unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis() + shift,
+      unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos()
+    })
+  })
+
+const books = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const [counted] = yield* sql<{ readonly n: number }>`SELECT n FROM counter`
+  const effects = yield* sql<{ readonly delivery: string; readonly worker: string }>`SELECT delivery, worker FROM effects ORDER BY delivery`
+  const integrity = yield* sql.unsafe("PRAGMA integrity_check")
+  return { counted: counted?.n, effects, integrity }
+})
+
+/** Processes what is left, as the next worker would tomorrow. */
+const finish = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const inbox = yield* WebhookInbox
+  return yield* inbox.process({ workerId: "next" }, ({ deliveryId }) =>
+    Effect.gen(function*() {
+      yield* sql`UPDATE counter SET n = n + 1`
+      yield* sql`INSERT INTO effects (delivery, worker) VALUES (${deliveryId}, 'next')`
+      return WebhookOutcome.processed
+    })).pipe(tomorrow)
+})
+
+describe("a process that processes a webhook and is killed", () => {
+  it.live("leaves all of its effects or none, and the next one does the rest, once", () =>
+    Effect.gen(function*() {
+      const source = yield* prepare("source.sqlite", 1)
+      const copy = (name: string) => {
+        const filePath = join(directory, `${name}.sqlite`)
+        copyFileSync(source, filePath)
+        return filePath
+      }
+      const calm = yield* processedBy(copy("never"), "calm", { at: "never" })
+      const [told] = calm.reports
+      if (told?.type !== "counted") return expect.fail(`it did not count: ${calm.errors}`)
+      // The claim; both of the handler; the end. The claim and the transaction commit.
+      expect(told).toEqual({ type: "counted", statements: 4, commits: 2 })
+      const deaths: ReadonlyArray<Death> = [
+        ...Array.from({ length: told.statements }, (_, index) => ({ at: "statement", number: index + 1 } as const)),
+        ...Array.from({ length: told.commits }, (_, index) => ({ at: "before COMMIT", number: index + 1 } as const)),
+        ...Array.from({ length: told.commits }, (_, index) => ({ at: "after COMMIT", number: index + 1 } as const))
+      ]
+      yield* Effect.forEach(deaths, (death) =>
+        Effect.gen(function*() {
+          const name = JSON.stringify(death)
+          const filePath = copy(name)
+          const end = yield* processedBy(filePath, "victim", death)
+          expect(end, name).toEqual({ signal: "SIGKILL", reports: [], errors: "" })
+          yield* Effect.gen(function*() {
+            const survived = death.at === "after COMMIT" && death.number === 2
+            const effects = [{ delivery: "guid-0", worker: "victim" }]
+            const integrity = [{ integrity_check: "ok" }]
+            expect(yield* books, name).toEqual({ counted: survived ? 1 : 0, effects: survived ? effects : [], integrity })
+            const next = yield* finish
+            expect(Option.isSome(next), name).toBe(!survived)
+            expect(yield* books, name).toEqual({ counted: 1, effects: survived ? effects : [{ delivery: "guid-0", worker: "next" }], integrity })
+            expect(yield* finish, name).toEqual(Option.none())
+          }).pipe(Effect.provide(layerOf(filePath)))
+        }), { concurrency: 2, discard: true })
+    }), 120_000)
+
+  it.live("in the middle of a transaction, while others work on the inbox, keeps nothing from them", () =>
+    Effect.gen(function*() {
+      const filePath = yield* prepare("shared.sqlite", 200)
+      const orders = { filePath, leaseMs: 1500 }
+      const victim = start({ ...orders, workerId: "victim", task: { do: "all", holdAfter: 10 } })
+      const others = ["one", "two"].map((workerId) => start({ ...orders, workerId, task: { do: "all" } }))
+      // It holds the write lock then, with what it wrote for one delivery, and leases on others.
+      yield* Effect.promise(() => victim.told("holding"))
+      victim.kill()
+      const ends = yield* Effect.promise(() => Promise.all(others.map(({ ended }) => ended)))
+      for (const end of ends) expect(end).toMatchObject({ signal: null, errors: "" })
+      const dead = yield* Effect.promise(() => victim.ended)
+      const held = dead.reports.flatMap((report) => report.type === "holding" ? [report.deliveryId] : [])
+      expect(held).toHaveLength(1)
+
+      yield* Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const { counted, effects, integrity } = yield* books
+        expect(integrity).toEqual([{ integrity_check: "ok" }])
+        expect(counted).toBe(200)
+        expect(effects.map(({ delivery }) => delivery)).toEqual(Array.from({ length: 200 }, (_, index) => `guid-${index}`).toSorted())
+        expect(effects.find(({ delivery }) => delivery === held[0])?.worker).not.toBe("victim")
+        expect(yield* sql`SELECT status, count(*) AS n FROM github_webhook_deliveries GROUP BY status`).toEqual([{ status: "processed", n: 200 }])
+        // Whose lease ended a delivery is who wrote its effect.
+        expect(yield* sql`
+          SELECT delivery FROM effects JOIN github_webhook_deliveries ON delivery_id = delivery WHERE worker <> worker_id`).toEqual([])
+      }).pipe(Effect.provide(layerOf(filePath)))
+    }), 120_000)
+})
