@@ -103,7 +103,7 @@ export const targetExists = (operation: string, target: string) =>
   new MaintenanceRefused({
     operation,
     reason: "TargetExists",
-    problem: `there is something at ${target} already: give another path, or say to overwrite it`
+    problem: `there is something at ${target} already: give another path, or overwrite it on purpose (--overwrite)`
   })
 
 /** A second name for a file, so that it stays when its first name is given to another. */
