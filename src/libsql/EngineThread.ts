@@ -2,8 +2,8 @@
  * A connection of the engine in a thread of its own, for what takes long: a copy of the whole database, a look at each
  * of its pages. The binding is synchronous: here it would keep the event loop, and with it every writer, for as long.
  *
- * A thread, and not a process: both let writers go on alike (some 60 % of their commits while a copy is written), but a
- * process outlives the one that started it and is killed. Inside one process the engine knows of its connections in all
+ * A thread, and not a process: beside a thread a writer went on with 65 % of its commits while 137 MB were copied, beside a
+ * process with 79 % (two cores, synchronous=full); but a process outlives the one that started it and is killed. Inside one process the engine knows of its connections in all
  * threads, so that closing one drops no lock of another.
  *
  * It is never terminated: a thread that ends in the middle leaves its connection open, with its locks. A statement that
