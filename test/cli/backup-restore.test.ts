@@ -173,7 +173,7 @@ it.scopedLive("a backup whose process is killed leaves no half of one, and the d
     // All of this says nothing if each kill came too late.
     expect(killed).toContain(true)
     const partial = readdirSync(directory).filter((name) => name.endsWith(".partial"))
-    expect(partial.every((name) => (statSync(join(directory, name)).mode & 0o777) === 0o600)).toBe(true)
+    expect(partial.every((name) => (statSync(join(directory, name)).mode & 0o777) === 0o700)).toBe(true)
     const path = join(directory, "backup.sqlite")
     expect((yield* runHere(["backup", path], environment)).code).toBe(0)
     expect(examine(path)).toEqual(whole(30_000))
