@@ -2,10 +2,10 @@
  * `sealant-db doctor`: what is wrong with the database, and the way out.
  */
 import { Command } from "@effect/cli"
-import { Data, Effect } from "effect"
+import { Data, Effect, Option } from "effect"
 import { layerExisting } from "./database.js"
 import { examine, type Finding } from "./findings.js"
-import { columns, counted, json, printJson, printLines } from "./output.js"
+import { columns, counted, json, printJson, printLines, withProgress } from "./output.js"
 
 class ProblemsFound extends Data.TaggedError("ProblemsFound")<{ readonly count: number }> {
   override get message() {
@@ -21,7 +21,7 @@ const findings = examine.pipe(
 
 export const doctor = Command.make("doctor", { json }, ({ json }) =>
   Effect.gen(function*() {
-    const found = yield* findings
+    const found = yield* withProgress(json, (tell) => Effect.zipRight(tell("looking at each page", Option.none()), findings))
     const count = found.filter(({ outcome }) => outcome === "problem").length
     yield* json
       ? printJson({ ok: count === 0, findings: found })

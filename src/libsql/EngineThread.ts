@@ -18,10 +18,16 @@ import { DriverError } from "./DriverError.js"
 // Text, because modules of ours are TypeScript in tests and JavaScript when they are built: it is all that a thread needs.
 const program = `
   const { parentPort, workerData } = require("node:worker_threads")
+  const { existsSync } = require("node:fs")
   const Database = require(workerData.binding)
   let database
+  const open = () => {
+    // The engine would make it.
+    if (!existsSync(workerData.path)) throw Object.assign(new Error("the file is not there"), { code: "SQLITE_CANTOPEN" })
+    return new Database(workerData.path, { timeout: workerData.busyTimeoutMs })
+  }
   const run = ({ returnsRows, text }) => {
-    database ??= new Database(workerData.path, { timeout: workerData.busyTimeoutMs })
+    database ??= open()
     if (returnsRows) return database.prepare(text).all()
     database.exec(text)
     return []
@@ -56,7 +62,7 @@ export class EngineThread {
   private readonly waiting: Array<Waiting> = []
   private over: { readonly error: unknown } | undefined
 
-  /** The file must be there: the engine would make it. It is opened with the first statement. */
+  /** The file is opened with the first statement, which fails when it is not there. */
   constructor(path: string, busyTimeoutMs: number) {
     const binding = createRequire(import.meta.url).resolve("libsql")
     this.worker = new Worker(program, { eval: true, execArgv: [], workerData: { binding, path, busyTimeoutMs } })
