@@ -25,9 +25,9 @@ export type { QueueDepth, Stats } from "./operations/stats.js"
 /**
  * Copies the database as of one moment to a path, while everybody goes on reading and writing.
  *
- * The copy is made beside the path under another name, readable by its owner only from its first byte, verified (each
+ * The copy is made in a directory beside the path, both for their owner only from the first byte, verified (each
  * page, index and reference, its migrations, its rows), put on the disk, and only then given its name, at once: at the
- * path is a whole backup or what was there before. A process that is killed meanwhile leaves a file
+ * path is a whole backup or what was there before. A process that is killed meanwhile leaves the directory
  * `<path>.<random>.partial`, which can be deleted. The write-ahead log grows while the copy is made: what was written
  * meanwhile moves into the database after it. An interruption is answered at once; the thread ends with the statement
  * that it is in.

@@ -109,12 +109,12 @@ export const purgeBatches = (options: PurgeOptions = {}): Stream.Stream<PurgedBa
 
 const { input, read } = operations("Retention", "Retention")
 
-// A hundred years: what is longer than any history, and yet an instant.
-const KeepFor = Schema.Union(
-  Schema.Literal("keep"),
-  Schema.declare((given): given is Duration.DurationInput => Option.exists(Duration.decodeUnknown(given), (duration) => !Duration.isFinite(duration))),
-  durationBetween(0, "36500 days", "must be a duration of up to a hundred years, or `keep`")
-).annotations({ message: () => ({ message: "must be a duration of up to a hundred years, or `keep`", override: true }) })
+const isKeepFor = (given: unknown): given is Duration.DurationInput | "keep" =>
+  given === "keep"
+  // A hundred years are longer than any history, and yet from an instant to an instant.
+  || Option.exists(Duration.decodeUnknown(given), (duration) => !Duration.isFinite(duration) || Duration.lessThanOrEqualTo(duration, "36500 days"))
+
+const KeepFor = Schema.declare(isKeepFor, { message: () => "must be a duration of up to a hundred years, or `keep`" })
 
 const Options = Schema.Struct({
   policy: Schema.optionalWith(

@@ -3,7 +3,13 @@
  */
 import { Config, Effect, Layer, Option } from "effect"
 import { statSync } from "node:fs"
-import { defaultFilePath, layerConfig, layerMemory } from "../Database.js"
+import { DatabaseConfigError, defaultFilePath, layerConfig, layerMemory } from "../Database.js"
+import * as Migrations from "../Migrations.js"
+
+const filePathName = "DATABASE_FILE_PATH"
+const urlName = "DATABASE_URL"
+
+const address = Config.all({ url: Config.option(Config.string(urlName)), filePath: Config.option(Config.string(filePathName)) })
 
 /**
  * The database of the environment, for a command that only looks: where the file is missing or empty, an empty
@@ -12,7 +18,7 @@ import { defaultFilePath, layerConfig, layerMemory } from "../Database.js"
  * Fails with `DatabaseConfigError` as `Database.layerConfig` does.
  */
 export const layerToLookAt = Layer.unwrapEffect(
-  Config.all({ url: Config.option(Config.string("DATABASE_URL")), filePath: Config.option(Config.string("DATABASE_FILE_PATH")) }).pipe(
+  address.pipe(
     Effect.map(({ filePath, url }) =>
       Option.isNone(url) && holdsNothing(Option.getOrElse(filePath, () => defaultFilePath)) ? layerMemory : layerConfig
     ),
@@ -20,6 +26,43 @@ export const layerToLookAt = Layer.unwrapEffect(
     Effect.orElseSucceed(() => layerConfig)
   )
 )
+
+/**
+ * The database of the environment, which has to be there: for a command that is of no use on an empty one.
+ *
+ * Fails with `DatabaseConfigError` as `Database.layerConfig` does, and when there is no file.
+ */
+export const layerExisting = Layer.unwrapEffect(
+  Effect.gen(function*() {
+    const { filePath, url } = yield* Effect.orElseSucceed(address, () => ({ filePath: Option.none<string>(), url: Option.some("") }))
+    const path = Option.getOrElse(filePath, () => defaultFilePath)
+    if (Option.isNone(url) && holdsNothing(path)) {
+      return yield* new DatabaseConfigError({
+        setting: filePathName,
+        problem: `there is no database at ${path}; give the path of one, or run \`sealant-db migrate\` to make it`
+      })
+    }
+    return layerConfig
+  })
+)
+
+/** The same, with the schema of this program. Fails with `SchemaNotCurrent`, too, which says what to do. */
+export const layerCurrent = Layer.provideMerge(Migrations.requireCurrent, layerExisting)
+
+/**
+ * The path that the environment names, for a command that works on a file which is not open. Fails with
+ * `DatabaseConfigError` where it names a libSQL server.
+ */
+export const databasePath = Effect.gen(function*() {
+  const { filePath, url } = yield* Effect.mapError(address, () => new DatabaseConfigError({ setting: filePathName, problem: "cannot be read" }))
+  if (Option.isSome(url)) {
+    return yield* new DatabaseConfigError({
+      setting: urlName,
+      problem: `names a libSQL server, which has tools of its own for this; unset it, and set ${filePathName}`
+    })
+  }
+  return Option.getOrElse(filePath, () => defaultFilePath)
+})
 
 /** A path that cannot be looked at holds something for all we know: opening it will say what is wrong. */
 const holdsNothing = (path: string): boolean => {

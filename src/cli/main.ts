@@ -9,6 +9,13 @@ import { run } from "./program.js"
 /** What a shell expects of a program that SIGINT ended. */
 const interrupted = 130
 
+// Who reads the output may stop reading, as `head` does: the work goes on.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error
+  })
+}
+
 NodeRuntime.runMain(Effect.provide(run(process.argv), NodeContext.layer), {
   disableErrorReporting: true,
   teardown: (exit, done) => {

@@ -1,12 +1,11 @@
 /**
  * `sealant-db status`: which migrations the database has.
  */
-import { Command, Options } from "@effect/cli"
-import { Console, DateTime, Effect } from "effect"
+import { Command } from "@effect/cli"
+import { DateTime, Effect } from "effect"
 import * as Migrations from "../Migrations.js"
 import { layerToLookAt } from "./database.js"
-
-const json = Options.boolean("json").pipe(Options.withDescription("Print one JSON document."))
+import { json, printJson, printLines } from "./output.js"
 
 const lines = ({ applied, mismatched, pending, unknown }: Migrations.Status) =>
   [
@@ -23,8 +22,7 @@ export const status = Command.make("status", { json }, ({ json }) =>
     const status = yield* Migrations.status
     const difference = Migrations.differenceOf(status)
     const current = difference === undefined
-    if (json) yield* Console.log(JSON.stringify({ current, ...status }, null, 2))
-    else yield* Effect.forEach([...lines(status), ...(current ? ["up to date"] : [])], (line) => Console.log(line), { discard: true })
+    yield* json ? printJson({ current, ...status }) : printLines([...lines(status), ...(current ? ["up to date"] : [])])
     if (!current) yield* difference
   }).pipe(Effect.provide(layerToLookAt))
 ).pipe(

@@ -6,8 +6,8 @@
 import { Effect, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import { constants } from "node:fs"
-import { link, lstat, open, rename, rm, stat, unlink } from "node:fs/promises"
-import { dirname } from "node:path"
+import { link, lstat, mkdir, open, rename, rm, stat, unlink } from "node:fs/promises"
+import { dirname, join } from "node:path"
 import { codeOf } from "../libsql/DriverError.js"
 import { reasonOf } from "../libsql/openLocal.js"
 import { MaintenanceFailed, MaintenanceRefused } from "./errors.js"
@@ -31,17 +31,27 @@ export const entryAt = (operation: string, path: string) =>
 export const sizeOf = (path: string): Effect.Effect<number> =>
   Effect.promise(() => stat(path).then(({ size }) => size, () => 0))
 
-/** An empty file beside `target`, on the same file system; gone with the scope unless it was moved away by then. */
+/**
+ * An empty file in a directory of its own beside `target`, on the same file system; both gone with the scope, unless the
+ * file was moved away by then. A thread whose statement is not waited for any more cannot make it anew: without the
+ * directory there is no place for it.
+ */
 export const temporaryBeside = (operation: string, target: string): Effect.Effect<string, MaintenanceFailed, Scope.Scope> =>
-  Effect.acquireRelease(
+  Effect.map(
+    Effect.acquireRelease(
+      attempt(operation, `${target} cannot be written`, async () => {
+        const directory = `${target}.${randomUUID()}.partial`
+        await mkdir(directory, { mode: 0o700 })
+        return directory
+      }),
+      (directory) => Effect.ignore(Effect.tryPromise(() => rm(directory, { recursive: true, force: true, maxRetries: 5 })))
+    ),
+    (directory) => join(directory, "copy.sqlite")
+  ).pipe(Effect.tap((path) =>
     attempt(operation, `${target} cannot be written`, async () => {
-      const path = `${target}.${randomUUID()}.partial`
       const file = await open(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600)
       await file.close()
-      return path
-    }),
-    (path) => Effect.promise(() => Promise.all([rm(path, { force: true }), rm(`${path}-journal`, { force: true })]).catch(() => undefined))
-  )
+    })))
 
 /** Puts what was written to a file that no engine has open on the disk. */
 export const syncFile = (operation: string, path: string) =>
@@ -103,7 +113,7 @@ export const targetExists = (operation: string, target: string) =>
   new MaintenanceRefused({
     operation,
     reason: "TargetExists",
-    problem: `there is something at ${target} already: give another path, or say to overwrite it`
+    problem: `there is something at ${target} already: give another path, or overwrite it on purpose (--overwrite)`
   })
 
 /** A second name for a file, so that it stays when its first name is given to another. */

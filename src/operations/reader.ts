@@ -24,7 +24,7 @@ export interface Reader {
 // A thread may block: the engine waits for locks by itself there.
 const defaultBusyTimeoutMs = 5000
 
-/** A file, which must be there. Closed with the scope. */
+/** A file; nothing is made where there is none. Closed with the scope. */
 export const readerOfFile = (path: string, busyTimeoutMs = defaultBusyTimeoutMs): Effect.Effect<Reader, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(

@@ -1,22 +1,14 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import NativeDatabase from "libsql"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { migrations } from "../../migrations/index.js"
-import { runHere, runProcess, temporaryDirectory } from "./support.js"
+import { runHere, runProcess, tamper, temporaryDirectory } from "./support.js"
 
 const names = Object.keys(migrations)
 const [first = "", second = ""] = names
 
 const lines = (verb: string) => names.map((name) => `${verb} ${name}\n`).join("")
-
-/** What a person does with another tool. */
-const tamper = (path: string, statement: string) => {
-  const database = new NativeDatabase(path)
-  database.exec(statement)
-  database.close()
-}
 
 const spawned = (args: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) =>
   Effect.promise(() => runProcess(args, environment))

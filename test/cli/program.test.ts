@@ -13,7 +13,9 @@ it.live("tells its version and its commands in plain lines where there is no ter
     for (const args of [["--help"], []]) {
       const help = yield* runHere(args)
       expect(help).toMatchObject({ code: 0, stderr: "" })
-      for (const command of ["migrate", "status"]) expect(help.stdout).toContain(`- ${command} `)
+      for (const command of ["migrate", "status", "doctor", "backup", "restore", "purge", "jobs", "stats"]) {
+        expect(help.stdout).toContain(`- ${command} `)
+      }
       expect(help.stdout).toContain("Exit codes: 0 done, 1 failed, 2 wrong usage.")
       expect(help.stdout).not.toContain("\u001b")
     }
@@ -24,7 +26,7 @@ it.live("tells its version and its commands in plain lines where there is no ter
 it.live("exits with 2 and one line when it is called in a way that it does not know", () =>
   Effect.gen(function*() {
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
-      [["frobnicate"], "Invalid subcommand for sealant-db - use one of 'migrate', 'status'"],
+      [["frobnicate"], "Invalid subcommand for sealant-db - use one of 'migrate', 'status', 'doctor', 'backup', 'restore', 'purge', 'jobs', 'stats'"],
       [["--frobnicate", "status"], "Received unknown argument: '--frobnicate'"],
       [["status", "--frobnicate"], "Received unknown argument: '--frobnicate'"],
       [["migrate", "now"], "Received unknown argument: 'now'"],

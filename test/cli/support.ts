@@ -3,6 +3,7 @@
  */
 import { NodeContext } from "@effect/platform-node"
 import { ConfigProvider, type Console, Effect } from "effect"
+import NativeDatabase from "libsql"
 import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -31,6 +32,13 @@ export const runProcess = (args: ReadonlyArray<string>, environment: Environment
     child.on("error", reject)
     child.on("close", (code) => resolve({ code, ...outcome }))
   })
+
+/** Statements with another tool, as a person would run them; the file is closed again at once. */
+export const tamper = (path: string, ...statements: ReadonlyArray<string>): void => {
+  const database = new NativeDatabase(path)
+  for (const statement of statements) database.exec(statement)
+  database.close()
+}
 
 /** The program within this process. */
 export const runHere = (args: ReadonlyArray<string>, environment: Environment = {}) =>

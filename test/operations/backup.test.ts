@@ -1,14 +1,14 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Option } from "effect"
-import { linkSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Database from "../../src/Database.js"
 import * as Maintenance from "../../src/Maintenance.js"
 import * as Migrations from "../../src/Migrations.js"
 import { migrations } from "../../migrations/index.js"
 import { seedUser } from "../support/database.js"
-import { until } from "../support/eventLoop.js"
+import { turns, until } from "../support/eventLoop.js"
 import { refusalOf } from "../support/refusals.js"
 import { databaseAt, filesIn, permissionsOf, temporaryDirectory } from "./support.js"
 
@@ -121,15 +121,20 @@ describe("a backup", () => {
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       yield* Effect.gen(function*() {
-        let copying = false
-        const fiber = yield* Effect.fork(
-          Maintenance.backup(join(directory, "copy.sqlite"), { onProgress: () => Effect.sync(() => void (copying = true)) })
-        )
-        yield* until(() => copying)
-        const exit = yield* Fiber.interrupt(fiber)
-        expect(Exit.isInterrupted(exit)).toBe(true)
+        // In the middle of the copy, and before and after it: as the machine has it.
+        for (const later of [0, 1, 10, 100, 1000]) {
+          let copying = false
+          const fiber = yield* Effect.fork(
+            Maintenance.backup(join(directory, "copy.sqlite"), { onProgress: () => Effect.sync(() => void (copying = true)) })
+          )
+          yield* until(() => copying)
+          yield* turns(later)
+          const exit = yield* Fiber.interrupt(fiber)
+          if (Exit.isSuccess(exit)) rmSync(exit.value.path)
+          else expect(Exit.isInterrupted(exit)).toBe(true)
+          expect(filesIn(directory)).toEqual(["live.sqlite"])
+        }
         yield* seedUser("user-1")
-        expect(yield* Maintenance.checkpoint).toMatchObject({ remainingPages: 0 })
         expect(yield* Maintenance.backup(join(directory, "second.sqlite"))).toMatchObject({ tables: { user: 1 } })
       }).pipe(Effect.provide(databaseAt(join(directory, "live.sqlite"))))
       expect(filesIn(directory)).toEqual(["live.sqlite", "second.sqlite"])

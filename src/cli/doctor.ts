@@ -1,0 +1,35 @@
+/**
+ * `sealant-db doctor`: what is wrong with the database, and the way out.
+ */
+import { Command } from "@effect/cli"
+import { Data, Effect, Option } from "effect"
+import { layerExisting } from "./database.js"
+import { examine, type Finding } from "./findings.js"
+import { columns, counted, json, printJson, printLines, withProgress } from "./output.js"
+
+class ProblemsFound extends Data.TaggedError("ProblemsFound")<{ readonly count: number }> {
+  override get message() {
+    return `${counted(this.count, "problem")} found`
+  }
+}
+
+const findings = examine.pipe(
+  Effect.provide(layerExisting),
+  Effect.catchTag("DatabaseConfigError", (error): Effect.Effect<ReadonlyArray<Finding>> =>
+    Effect.succeed([{ check: "open", outcome: "problem", text: error.message }]))
+)
+
+export const doctor = Command.make("doctor", { json }, ({ json }) =>
+  Effect.gen(function*() {
+    const found = yield* withProgress(json, (tell) => Effect.zipRight(tell("looking at each page", Option.none()), findings))
+    const count = found.filter(({ outcome }) => outcome === "problem").length
+    yield* json
+      ? printJson({ ok: count === 0, findings: found })
+      : printLines(columns(found.map(({ check, outcome, text }) => [outcome, check, text])))
+    if (count > 0) yield* new ProblemsFound({ count })
+  })).pipe(
+  Command.withDescription(
+    "Looks at the database, its schema, each page of it, its files, and at what waits for too long; prints a line for each " +
+      "finding, with the way out. Changes nothing. Exits with 1 when something is wrong."
+  )
+)

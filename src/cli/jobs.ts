@@ -1,0 +1,91 @@
+/**
+ * `sealant-db jobs`: the queue of builds, for people.
+ *
+ * What a job was asked to build and what came out of it are documents that may hold secrets: they are never read here. Of
+ * an error, `list` shows the code; what the worker said is shown by `show` only, to who asks for this one job.
+ */
+import { Args, Command, Options } from "@effect/cli"
+import { Clock, Console, DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
+import { WorkspaceBuildJobId, WorkspaceBuildJobStatus } from "../domain/build-job/WorkspaceBuildJob.js"
+import { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo.js"
+import { JobDetail, JobSummary, listJobs, showJob } from "../operations/jobs.js"
+import { layerCurrent } from "./database.js"
+import { columns, json, printJson, printLines, span } from "./output.js"
+
+const layer = Layer.provideMerge(WorkspaceBuildJobRepo.layer, layerCurrent)
+
+const id = Args.text({ name: "id" }).pipe(Args.withSchema(WorkspaceBuildJobId))
+
+const ids = id.pipe(Args.withDescription("The job, or several of them."), Args.atLeast(1))
+
+const status = Options.choice("status", WorkspaceBuildJobStatus.literals).pipe(
+  Options.withDescription("Only jobs in this state."),
+  Options.optional
+)
+
+const limit = Options.integer("limit").pipe(
+  Options.withSchema(Schema.Int.pipe(Schema.between(1, 500, { message: () => "--limit must be a whole number from 1 to 500" }))),
+  Options.withDescription("How many, 1 to 500; 50 when nothing is said."),
+  Options.withDefault(50)
+)
+
+const encodeSummary = Schema.encodeSync(JobSummary.json)
+const encodeDetail = Schema.encodeSync(JobDetail.json)
+
+const age = (now: number, at: DateTime.Utc) => span(Duration.millis(Math.max(0, now - DateTime.toEpochMillis(at))))
+
+const list = Command.make("list", { status, limit, json }, ({ json, limit, status }) =>
+  Effect.gen(function*() {
+    const jobs = yield* listJobs(limit, status)
+    if (json) return yield* printJson(jobs.map((job) => encodeSummary(job)))
+    if (jobs.length === 0) return yield* Console.log("no jobs")
+    const now = yield* Clock.currentTimeMillis
+    yield* printLines(columns([
+      ["ID", "STATUS", "AGE", "TRIES", "WORKER", "ERROR", "IMAGE"],
+      ...jobs.map((job) => [
+        job.id,
+        job.status,
+        age(now, job.createdAt),
+        `${job.attemptCount}/${job.maxAttempts}`,
+        Option.getOrElse(job.workerId, () => "-"),
+        Option.getOrElse(job.errorCode, () => "-"),
+        `${job.registryId}/${job.repository}:${job.tag}`
+      ])
+    ]))
+  })).pipe(Command.withDescription("Lists the newest jobs, newest first."))
+
+const show = Command.make("show", { id, json }, ({ id, json }) =>
+  Effect.gen(function*() {
+    const job = encodeDetail(yield* showJob(id))
+    if (json) return yield* printJson(job)
+    yield* printLines(columns(Object.entries(job).map(([field, value]) => [field, String(value)])))
+  })).pipe(
+  Command.withDescription("Shows one job: all but what it was asked to build and what came out, which may hold secrets.")
+)
+
+const redrive = Command.make("redrive", { ids }, ({ ids }) =>
+  Effect.gen(function*() {
+    const jobs = yield* WorkspaceBuildJobRepo
+    yield* Effect.forEach(ids, (id) => Effect.zipRight(jobs.redrive(id), Console.log(`queued ${id}`)), { discard: true })
+  })).pipe(
+  Command.withDescription(
+    "Queues failed or cancelled jobs again, with all their tries. One whose attempt has ended is cancelled again by its " +
+      "worker: retry the sandbox instead."
+  )
+)
+
+const reason = Options.text("reason").pipe(Options.withDescription("Why, for who looks at the job later."), Options.withDefault("cancelled by an operator"))
+
+const cancel = Command.make("cancel", { ids, reason }, ({ ids, reason }) =>
+  Effect.gen(function*() {
+    const jobs = yield* WorkspaceBuildJobRepo
+    yield* Effect.forEach(ids, (id) => Effect.zipRight(jobs.cancel({ id, reason }), Console.log(`cancelled ${id}`)), { discard: true })
+  })).pipe(
+  Command.withDescription("Cancels queued or running jobs. A worker that is on one is told at its next heartbeat; its attempt ends, too.")
+)
+
+export const jobs = Command.make("jobs").pipe(
+  Command.withDescription("Looks at the queue of builds, and changes it."),
+  Command.withSubcommands([list, show, redrive, cancel]),
+  Command.provide(layer)
+)

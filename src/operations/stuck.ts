@@ -1,0 +1,80 @@
+/**
+ * What waits, and nobody takes it.
+ */
+import { SqlClient } from "@effect/sql"
+import { Clock, Duration, Effect, Option } from "effect"
+import { operations } from "../internal/query.js"
+
+/** Something that has waited too long: how many of them, and for how long the first. */
+export interface Stuck {
+  readonly count: number
+  readonly longest: Duration.Duration
+}
+
+/** A reader of the journal that does not move. */
+export interface StuckConsumer {
+  readonly name: string
+  /** How many positions it is behind the newest event. */
+  readonly behind: number
+  /** Since when it has acknowledged nothing. */
+  readonly longest: Duration.Duration
+}
+
+/** What has waited for longer than somebody who works on it would let it wait. */
+export interface StuckReport {
+  /** Build jobs that could have been claimed. */
+  readonly dueJobs: Option.Option<Stuck>
+  /** Build jobs under a lease that has expired, and that nobody has taken over. */
+  readonly expiredJobs: Option.Option<Stuck>
+  /** Build jobs that have ended, and their run does not know. */
+  readonly unsettledJobs: Option.Option<Stuck>
+  /** The same of webhook deliveries. */
+  readonly dueDeliveries: Option.Option<Stuck>
+  readonly expiredDeliveries: Option.Option<Stuck>
+  readonly consumers: ReadonlyArray<StuckConsumer>
+}
+
+// A worker looks at once, a supervisor within seconds; people may stop them for a deploy.
+const untilDue = Duration.toMillis("15 minutes")
+const untilReaped = Duration.toMillis("5 minutes")
+const untilSettled = Duration.toMillis("1 hour")
+const untilRead = Duration.toMillis("1 day")
+
+const { read } = operations("Doctor", "Stuck")
+
+export const findStuck = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const now = yield* Clock.currentTimeMillis
+
+  const since = (table: string, column: string, condition: string, allowed: number) =>
+    Effect.map(
+      sql.unsafe<{ readonly count: number; readonly since: number | null }>(
+        `SELECT count(*) AS count, min(${column}) AS since FROM ${table} WHERE ${condition} AND ${column} <= ?1`,
+        [now - allowed]
+      ),
+      ([row]): Option.Option<Stuck> =>
+        row === undefined || row.since === null ? Option.none() : Option.some({ count: row.count, longest: Duration.millis(now - row.since) })
+    )
+
+  // The newest position is the last row of the table: positions grow.
+  const consumers = yield* sql.unsafe<{ readonly name: string; readonly behind: number; readonly since: number }>(
+    `SELECT name, newest - position AS behind, updated_at AS since
+     FROM (SELECT max(position) AS newest FROM control_plane_events), control_plane_event_consumers
+     WHERE position < newest AND updated_at <= ?1 ORDER BY name`,
+    [now - untilRead]
+  )
+  const report: StuckReport = {
+    dueJobs: yield* since("oci_image_build_jobs", "available_at", "status = 'queued'", untilDue),
+    expiredJobs: yield* since("oci_image_build_jobs", "lease_expires_at", "status = 'running'", untilReaped),
+    unsettledJobs: yield* since(
+      "oci_image_build_jobs",
+      "finished_at",
+      "finished_at IS NOT NULL AND run_id IS NOT NULL AND run_settled_at IS NULL",
+      untilSettled
+    ),
+    dueDeliveries: yield* since("github_webhook_deliveries", "available_at", "status = 'received'", untilDue),
+    expiredDeliveries: yield* since("github_webhook_deliveries", "lease_expires_at", "status = 'processing'", untilReaped),
+    consumers: consumers.map(({ behind, name, since }) => ({ name, behind, longest: Duration.millis(now - since) }))
+  }
+  return report
+}).pipe(read("findStuck"))

@@ -1,0 +1,105 @@
+import { expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { chmodSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { type Environment, runHere, tamper, temporaryDirectory } from "./support.js"
+
+interface Finding {
+  readonly check: string
+  readonly outcome: string
+  readonly text: string
+}
+
+/** What the doctor finds, and that lines and JSON say the same. */
+const doctor = (environment: Environment) =>
+  Effect.gen(function*() {
+    const told = yield* runHere(["doctor", "--json"], environment)
+    const { findings, ok }: { readonly ok: boolean; readonly findings: ReadonlyArray<Finding> } = JSON.parse(told.stdout)
+    const problems = findings.filter(({ outcome }) => outcome === "problem")
+    const lines = yield* runHere(["doctor"], environment)
+    expect(lines.stdout.split("\n").filter((line) => line.startsWith("problem"))).toHaveLength(problems.length)
+    expect([ok, told.code, lines.code]).toEqual(problems.length === 0 ? [true, 0, 0] : [false, 1, 1])
+    expect(told.stderr).toBe(problems.length === 0 ? "" : `sealant-db: ${problems.length} problem${problems.length === 1 ? "" : "s"} found\n`)
+    return { findings, problems: problems.map(({ check, text }) => `${check}: ${text}`) }
+  })
+
+/** However long the test takes. */
+const inHours = (problem: string) => problem.replaceAll(/(\d+[dh])( \d+[hms])+/g, "$1")
+
+const prepared = Effect.gen(function*() {
+  const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
+  const environment = { DATABASE_FILE_PATH: filePath }
+  yield* runHere(["migrate"], environment)
+  return { environment, filePath }
+})
+
+it.scopedLive("a good database has a line for each look, and no problem", () =>
+  Effect.gen(function*() {
+    const { environment } = yield* prepared
+    const { findings, problems } = yield* doctor(environment)
+    expect(problems).toEqual([])
+    expect(findings.map(({ check, outcome }) => `${outcome} ${check}`)).toEqual(
+      ["open", "engine", "schema", "integrity", "permissions", "log", "disk", "jobs", "deliveries", "consumers"].map((check) => `ok ${check}`)
+    )
+  }))
+
+it.scopedLive("what cannot be opened is a finding", () =>
+  Effect.gen(function*() {
+    const directory = yield* temporaryDirectory
+    const none = join(directory, "none.sqlite")
+    expect((yield* doctor({ DATABASE_FILE_PATH: none })).problems).toEqual([
+      `open: DATABASE_FILE_PATH: there is no database at ${none}; give the path of one, or run \`sealant-db migrate\` to make it`
+    ])
+    const text = join(directory, "text")
+    writeFileSync(text, "this is not a database, but long enough to be looked at as one".repeat(10))
+    expect((yield* doctor({ DATABASE_FILE_PATH: text })).problems).toEqual([`open: DATABASE_FILE_PATH: ${text} is not a SQLite database`])
+  }))
+
+it.scopedLive("each fault is named, with the way out", () =>
+  Effect.gen(function*() {
+    const { environment, filePath } = yield* prepared
+    const hour = 3_600_000
+    const now = Date.now()
+    chmodSync(filePath, 0o644)
+    tamper(
+      filePath,
+      "PRAGMA foreign_keys = off",
+      "DROP TRIGGER control_plane_events_append_only",
+      "DROP INDEX session_expires_at_idx",
+      "CREATE INDEX session_expires_at_idx ON session (expires_at DESC)",
+      "CREATE TABLE plugin (id TEXT)",
+      "INSERT INTO session (id, user_id, token, expires_at, created_at, updated_at) VALUES ('s', 'nobody', 't', 0, 0, 0)",
+      `INSERT INTO oci_image_build_jobs (id, registry_id, repository, tag, request_payload, available_at, created_at, updated_at)
+       VALUES ('due', 'r', 'a', 't', '{}', ${now - 3 * hour}, 0, 0), ('soon', 'r', 'a', 't', '{}', ${now + hour}, 0, 0)`,
+      `INSERT INTO oci_image_build_jobs (id, status, registry_id, repository, tag, request_payload, available_at, attempt_count, claimed_at,
+         started_at, lease_expires_at, worker_id, lease_token, created_at, updated_at)
+       VALUES ('lost', 'running', 'r', 'a', 't', '{}', 0, 1, 0, 0, ${now - 2 * hour}, 'w', 1, 0, 0)`,
+      `INSERT INTO github_webhook_deliveries (id, delivery_id, event_type, received_at, available_at, updated_at)
+       VALUES ('d', 'd', 'push', 0, ${now - 2 * hour}, 0)`,
+      `INSERT INTO control_plane_events (subject_type, subject_id, sequence, event_type, actor_type, occurred_at)
+       VALUES ('sandbox', 's', 1, 'launch', 'system', 0), ('sandbox', 's', 2, 'stop', 'system', 0)`,
+      `INSERT INTO control_plane_event_consumers VALUES ('mailer', 1, ${now - 50 * hour}), ('busy', 1, ${now}), ('done', 2, 0)`
+    )
+    const { problems } = yield* doctor(environment)
+    // The engine gives its logs the permissions of the database, when it makes them.
+    expect(problems.filter((problem) => !/-(wal|shm) is open/.test(problem)).map(inHours)).toEqual([
+      "schema: the trigger control_plane_events_append_only is missing; restore a backup, or run its statement from the migrations again",
+      "schema: the index session_expires_at_idx is not as the migrations made it; restore a backup, or make it anew",
+      "references: 1 row of session refers to rows of user that are not there; put those back, or delete what `PRAGMA foreign_key_check(session)` lists",
+      expect.stringMatching(/^permissions: .*control-plane\.sqlite is open to others \(644\); chmod 600 /),
+      "jobs: 1 job due for up to 3h; start a worker, or look at `sealant-db jobs list --status queued`",
+      "jobs: 1 job under an expired lease for up to 2h; start a worker, which takes them over",
+      "deliveries: 1 delivery due for up to 2h; start what works on the webhook inbox",
+      "consumers: mailer is 1 event behind, and has acknowledged none for 2d; start it; or, if it is gone for good, " +
+      "delete its row from control_plane_event_consumers, so that old events can be purged"
+    ])
+  }))
+
+it.scopedLive("of another schema it tells that it is one", () =>
+  Effect.gen(function*() {
+    const { environment, filePath } = yield* prepared
+    tamper(filePath, `INSERT INTO sealant_migrations VALUES (9999, 'colours', '', 0)`)
+    const { findings, problems } = yield* doctor(environment)
+    expect(problems).toEqual([expect.stringMatching(/^schema: the program is older than the database, which has 9999_colours/)])
+    expect(findings.find(({ check }) => check === "jobs")?.outcome).toBe("skipped")
+  }))

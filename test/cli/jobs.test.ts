@@ -1,0 +1,104 @@
+import { expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { join } from "node:path"
+import { type Environment, runHere, tamper, temporaryDirectory } from "./support.js"
+
+const secret = "hunter2-in-a-payload"
+
+const spec = JSON.stringify({ source: `https://github.com/acme/${secret}`, harness: "codex" })
+
+const jobsText = `
+  INSERT INTO oci_image_build_jobs (id, status, registry_id, repository, tag, request_payload, result_payload, available_at, max_attempts,
+    attempt_count, lease_token, lease_outcome, finished_at, error_code, error_message, created_at, updated_at)
+  VALUES
+    ('job-1', 'queued', 'main', 'acme/one', 'v1', '${spec}', NULL, 0, 3, 0, 0, NULL, NULL, NULL, NULL, 1, 1),
+    ('job-2', 'failed', 'main', 'acme/two', 'v1', '${spec}', NULL, 0, 3, 1, 1, 'failed', 5, 'no-image', 'the base image is gone', 2, 2),
+    ('job-3', 'queued', 'main', 'acme/three', 'v1', '{"env":"${secret}"}', NULL, 0, 3, 0, 0, NULL, NULL, NULL, NULL, 3, 3)`
+
+const prepared = Effect.gen(function*() {
+  const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
+  const environment = { DATABASE_FILE_PATH: filePath }
+  yield* runHere(["migrate"], environment)
+  tamper(filePath, jobsText)
+  return environment
+})
+
+/** What a command prints, of which nothing is secret. */
+const run = (args: ReadonlyArray<string>, environment: Environment) =>
+  Effect.map(runHere(args, environment), (outcome) => {
+    expect(JSON.stringify(outcome)).not.toContain("hunter2")
+    return outcome
+  })
+
+it.scopedLive("are listed and shown without their documents, also those that cannot be read", () =>
+  Effect.gen(function*() {
+    const environment = yield* prepared
+    const list = yield* run(["jobs", "list"], environment)
+    expect(list).toMatchObject({ code: 0, stderr: "" })
+    expect(list.stdout.split("\n").map((line) => line.split(/ {2,}/)[0])).toEqual(["ID", "job-3", "job-2", "job-1", ""])
+    expect(list.stdout).toMatch(/^job-2 {2}failed {2}\S+ \S+ {2}1\/3 +- +no-image +main\/acme\/two:v1$/m)
+    expect(list.stdout).not.toContain("the base image is gone")
+
+    const ids = (text: string) => (JSON.parse(text) as ReadonlyArray<{ readonly id: string }>).map(({ id }) => id)
+    expect(ids((yield* run(["jobs", "list", "--json", "--status", "queued"], environment)).stdout)).toEqual(["job-3", "job-1"])
+    expect(ids((yield* run(["jobs", "list", "--json", "--limit", "2"], environment)).stdout)).toEqual(["job-3", "job-2"])
+    expect((yield* run(["jobs", "list", "--status", "running"], environment)).stdout).toBe("no jobs\n")
+
+    const shown = yield* run(["jobs", "show", "job-2"], environment)
+    expect(shown.stdout).toMatch(/^errorMessage +the base image is gone$/m)
+    expect(JSON.parse((yield* run(["jobs", "show", "job-2", "--json"], environment)).stdout)).toMatchObject({
+      id: "job-2",
+      status: "failed",
+      errorCode: "no-image",
+      createdAt: "1970-01-01T00:00:00.002Z"
+    })
+    for (const command of [["stats"], ["stats", "--json"], ["doctor"], ["purge", "--dry-run"]]) yield* run(command, environment)
+  }))
+
+it.scopedLive("are queued again and cancelled", () =>
+  Effect.gen(function*() {
+    const environment = yield* prepared
+    expect(yield* run(["jobs", "cancel", "job-1", "--reason", "a typo"], environment)).toEqual({ code: 0, stdout: "cancelled job-1\n", stderr: "" })
+    expect(JSON.parse((yield* run(["jobs", "show", "job-1", "--json"], environment)).stdout)).toMatchObject({ status: "cancelled", cancelReason: "a typo" })
+    expect(yield* run(["jobs", "redrive", "job-1"], environment)).toEqual({ code: 0, stdout: "queued job-1\n", stderr: "" })
+    const refusals: ReadonlyArray<readonly [ReadonlyArray<string>, number, string]> = [
+      [["jobs", "redrive", "job-1", "none"], 1, "WorkspaceBuildJob none was not found"],
+      [["jobs", "cancel", "none"], 1, "WorkspaceBuildJob none was not found"],
+      [["jobs", "cancel", "job-2"], 1, "WorkspaceBuildJob job-2 cannot go from failed to cancelled"],
+      [["jobs", "show"], 2, "Missing argument <id> (see sealant-db --help)"],
+      [["jobs", "list", "--limit", "501"], 2, "--limit must be a whole number from 1 to 500 (see sealant-db --help)"]
+    ]
+    for (const [args, code, message] of refusals) {
+      expect(yield* run(args, environment)).toMatchObject({ code, stderr: `sealant-db: ${message}\n` })
+    }
+  }))
+
+it.scopedLive("figures and purges are for people and scripts", () =>
+  Effect.gen(function*() {
+    const environment = yield* prepared
+    const stats = yield* run(["stats", "--json"], environment)
+    expect(JSON.parse(stats.stdout)).toMatchObject({
+      tables: { oci_image_build_jobs: 3, user: 0 },
+      queue: { byStatus: { queued: 2, running: 0, succeeded: 0, failed: 1, cancelled: 0 }, oldestQueuedMs: expect.any(Number) },
+      inbox: { oldestQueuedMs: null },
+      fileBytes: expect.any(Number),
+      walBytes: expect.any(Number)
+    })
+    expect((yield* run(["stats"], environment)).stdout).toMatch(/^jobs +queued 2, running 0, succeeded 0, failed 1, cancelled 0; the oldest is due for \d+d/m)
+
+    const removes = (verb: string) => `oci_image_build_jobs  1\n${verb} 1 row\n`
+    const keep = ["purge", "--keep", "oci_image_build_jobs=keep"]
+    expect(yield* run(keep, environment)).toEqual({ code: 0, stdout: "removed 0 rows\n", stderr: "" })
+    expect(yield* run(["purge", "--dry-run"], environment)).toEqual({ code: 0, stdout: removes("would remove"), stderr: "" })
+    expect(yield* run(["purge"], environment)).toEqual({ code: 0, stdout: removes("removed"), stderr: "" })
+    const again = yield* run(["purge", "--json"], environment)
+    expect(JSON.parse(again.stdout)).toMatchObject({ dryRun: false, total: 0, tables: { oci_image_build_jobs: 0, session: 0 } })
+    expect(yield* run(["purge", "--keep", "user=1 day"], environment)).toMatchObject({
+      code: 1,
+      stderr: "sealant-db: Retention.purge: policy.user: is not a known field\n"
+    })
+    expect(yield* run(["purge", "--keep", "session=soon"], environment)).toMatchObject({
+      code: 1,
+      stderr: "sealant-db: Retention.purge: policy.session: must be a duration of up to a hundred years, or `keep`\n"
+    })
+  }))

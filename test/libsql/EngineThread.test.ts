@@ -1,0 +1,56 @@
+import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { EngineThread } from "../../src/libsql/EngineThread.js"
+
+let directory = ""
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "sealant-db-thread-"))
+})
+
+afterEach(() => rmSync(directory, { recursive: true }))
+
+const codeOf = (answer: Promise<unknown>) => answer.then(() => "none", ({ code }: { readonly code: string }) => code)
+
+describe("an engine in a thread", () => {
+  it("answers in order, and leaves the event loop free meanwhile", async () => {
+    const path = join(directory, "thread.sqlite")
+    writeFileSync(path, "")
+    const thread = new EngineThread(path, 0)
+    await thread.exec("CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1)")
+    let turns = 0
+    const turn = setInterval(() => turns++, 0)
+    const answers = await Promise.all([
+      thread.all("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT count(*) AS count FROM n"),
+      codeOf(thread.all("SELECT nothing FROM t")),
+      thread.all("SELECT n FROM t")
+    ])
+    clearInterval(turn)
+    expect(answers).toEqual([[{ count: 2_000_000 }], "SQLITE_ERROR", [{ n: 1 }]])
+    expect(turns).toBeGreaterThan(1)
+    await thread.close()
+    expect(await codeOf(thread.all("SELECT 1"))).toBe("SEALANT_CLOSED")
+  })
+
+  it("makes no file where none is", async () => {
+    const path = join(directory, "none.sqlite")
+    const thread = new EngineThread(path, 0)
+    expect(await codeOf(thread.exec("CREATE TABLE t (n INTEGER)"))).toBe("SQLITE_CANTOPEN")
+    await thread.close()
+    expect(existsSync(path)).toBe(false)
+  })
+
+  it("closes after the statement that it is in, without making anybody wait", async () => {
+    const path = join(directory, "thread.sqlite")
+    writeFileSync(path, "")
+    const thread = new EngineThread(path, 0)
+    const answer = thread.all("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT count(*) AS count FROM n")
+    let answered = false
+    void answer.then(() => answered = true)
+    await thread.close()
+    expect(answered).toBe(false)
+    expect(await answer).toEqual([{ count: 2_000_000 }])
+  })
+})
