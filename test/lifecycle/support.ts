@@ -19,7 +19,7 @@ const over = <E>(domain: Layer.Layer<DomainServices, E>) =>
   SandboxLifecycle.layer.pipe(Layer.provideMerge(WorkspaceBuildJobRepo.layer), Layer.provideMerge(domain))
 
 /** The lifecycle over each database: what the suites, which are functions of a layer, are run on. */
-export const layers = { memory: over(domainLayers.memory), file: over(domainLayers.file) }
+export const layers = { memory: over(domainLayers.memory), file: over(domainLayers.file), remote: over(domainLayers.remote) }
 
 /** What to launch, with what a test says of it. */
 export const request = {

@@ -6,7 +6,7 @@ import { Effect, Layer } from "effect"
 import { UserId } from "../../../src/domain/auth/User.js"
 import { IssueWorkflowExecutionId } from "../../../src/domain/issue-workflow/IssueWorkflowExecution.js"
 import { IssueWorkflowExecutionRepo } from "../../../src/domain/issue-workflow/IssueWorkflowExecutionRepo.js"
-import { databaseLayers, seedIssue, seedRepository, seedUser } from "../../support/database.js"
+import { overDatabases, seedIssue, seedRepository, seedUser } from "../../support/database.js"
 import { shell } from "../../support/lists.js"
 
 export const ada = UserId.make("ada")
@@ -61,10 +61,7 @@ export type Services = IssueWorkflowExecutionRepo | SqlClient.SqlClient
 const repository = Layer.merge(IssueWorkflowExecutionRepo.layer, Layer.effectDiscard(seed))
 
 /** The repository over a database with what `seed` puts there. */
-export const layers = {
-  memory: Layer.provideMerge(repository, databaseLayers.memory),
-  file: Layer.provideMerge(repository, databaseLayers.file)
-}
+export const layers = overDatabases(repository)
 
 /** A new execution of Ada's workflow. */
 export const queued = Effect.flatMap(IssueWorkflowExecutionRepo, (repo) => repo.create({ issueWorkflowId: "ada-workflow" }))
