@@ -2,9 +2,9 @@
  * What the tests of the remote client share: a server of their own, whose habits and troubles they choose.
  */
 import { SqlClient } from "@effect/sql"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, type Scope } from "effect"
 import * as Database from "../../src/Database.js"
-import { openPeer } from "../support/database.js"
+import { openEmptyPeer, openPeer } from "../support/database.js"
 import type { Fault, Habits, Peer, Trouble } from "../support/hrana/Peer.js"
 
 /** Runs `use` on a database of its own, on a server that it gets to hold. */
@@ -12,13 +12,16 @@ export const onPeer = <A, E, R>(
   use: (peer: Peer) => Effect.Effect<A, E, R>,
   habits: Partial<Habits> = {},
   options: Omit<Database.RemoteOptions, "url"> = {}
-) =>
-  Effect.scoped(
-    Effect.flatMap(openPeer(habits), (peer) =>
-      Effect.provide(use(peer), Layer.orDie(Database.layerRemote({ url: peer.url, ...options }))))
-  )
+) => onDatabase(openPeer(habits), use, options)
 
-export const sqlOf = SqlClient.SqlClient
+/** The same on a database that was never migrated. */
+export const onEmptyPeer = <A, E, R>(use: (peer: Peer) => Effect.Effect<A, E, R>) => onDatabase(openEmptyPeer(), use, {})
+
+const onDatabase = <A, E, R>(
+  open: Effect.Effect<Peer, never, Scope.Scope>,
+  use: (peer: Peer) => Effect.Effect<A, E, R>,
+  options: Omit<Database.RemoteOptions, "url">
+) => Effect.scoped(Effect.flatMap(open, (peer) => Effect.provide(use(peer), Layer.orDie(Database.layerRemote({ url: peer.url, ...options })))))
 
 export const run = (text: string, ...params: ReadonlyArray<unknown>) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text, params))
 

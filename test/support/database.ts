@@ -53,15 +53,20 @@ const templateFile = (): string => {
   return template = path
 }
 
-/** A server with an empty, migrated database of its own, which goes with the scope. */
+/** A server with an empty database of its own, which goes with the scope. */
+export const openEmptyPeer = (habits: Partial<Habits> = {}) => peerOn((path) => Peer.open(path, habits))
+
+/** The same, migrated. */
 export const openPeer = (habits: Partial<Habits> = {}) =>
+  peerOn((path) => {
+    copyFileSync(templateFile(), path)
+    return Peer.open(path, habits)
+  })
+
+const peerOn = (open: (path: string) => Promise<Peer>) =>
   Effect.flatMap(temporaryDirectory, (directory) =>
     Effect.acquireRelease(
-      Effect.promise(() => {
-        const path = join(directory, "test.sqlite")
-        copyFileSync(templateFile(), path)
-        return Peer.open(path, habits)
-      }),
+      Effect.promise(() => open(join(directory, "test.sqlite"))),
       (peer) => Effect.promise(() => peer.close())
     ))
 

@@ -58,10 +58,11 @@ export const seed = Effect.gen(function*() {
 
 export type Services = IssueWorkflowExecutionRepo | SqlClient.SqlClient
 
-const repository = Layer.merge(IssueWorkflowExecutionRepo.layer, Layer.effectDiscard(seed))
+/** The repository, and what `seed` puts into its database. */
+export const services = Layer.merge(IssueWorkflowExecutionRepo.layer, Layer.effectDiscard(seed))
 
-/** The repository over a database with what `seed` puts there. */
-export const layers = overDatabases(repository)
+/** The same over each database. */
+export const layers = overDatabases(services)
 
 /** A new execution of Ada's workflow. */
 export const queued = Effect.flatMap(IssueWorkflowExecutionRepo, (repo) => repo.create({ issueWorkflowId: "ada-workflow" }))

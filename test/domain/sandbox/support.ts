@@ -28,8 +28,11 @@ const repositories = Layer.mergeAll(SandboxRepo.layer, SandboxAttemptRepo.layer,
 
 export type Services = SandboxRepo | SandboxAttemptRepo | SandboxRuntimeInstanceRepo | SqlClient.SqlClient
 
-/** The repositories over a database that has two users, a repository with a profile, an issue, and a profile of each user. */
-export const layers = overDatabases(Layer.merge(repositories, seed))
+/** The repositories, and what a database has then: two users, a repository with a profile, an issue, and a profile of each user. */
+export const services = Layer.merge(repositories, seed)
+
+/** The same over each database. */
+export const layers = overDatabases(services)
 
 export const specification = { source: "https://github.com/acme/app", harness: "codex", env: { A: "1", B: "2" } } as const
 
