@@ -42,6 +42,7 @@ export const remoteError = (error: unknown): DriverError => {
   // The message of a text that the server does not take is that text.
   if (code === "SQL_PARSE_ERROR") return new DriverError("SEALANT_STATEMENT", "the server does not take such a statement")
   if (/^SQL(ITE)?_/.test(code) || code === "ARGS_INVALID") return new DriverError(names[code] ?? code, message)
+  if (isRefusal(error)) return new DriverError(`SERVER_${code}`, "the server refused")
   const status = statusOf(error)
   if (status !== undefined) return new DriverError(`HTTP_${status}`, `the server answered with status ${status}`)
   return new DriverError(transportCode(error, code), "the server cannot be reached, or its answer was lost")
@@ -63,6 +64,10 @@ const messageOf = (error: unknown, code: string): string => {
   // In a batch the client puts it before what has it already.
   return (code === "" ? message : message.replaceAll(`${code}: `, "")).replace(/^(SQLite error|SQL input error): /, "").replace(/ \(at offset -?\d+\)$/, "")
 }
+
+/** What the server said itself, with a code that the engine does not have: `BLOCKED`, `RESPONSE_TOO_LARGE`. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof Error && error.cause instanceof Error && error.cause.name === "ResponseError"
 
 const statusOf = (error: unknown): number | undefined => {
   const cause = error instanceof Error ? error.cause : undefined

@@ -143,6 +143,17 @@ describe("a server that answers with an error", () => {
         }
       })))
 
+  it.effect("of its own is told by its code, and not asked again", () =>
+    onPeer((peer) =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const blocked = { message: "Operation was blocked: sentinel", code: "BLOCKED" }
+        for (const effect of [run("SELECT 1"), sql.withTransaction(run("SELECT 1"))]) {
+          expect(yield* requestsOf(peer, reasonOf(effect).pipe(during(peer, () => blocked)))).toBe(1)
+          expect(yield* reasonOf(effect).pipe(during(peer, () => blocked))).toBe("Unavailable SERVER_BLOCKED")
+        }
+      })))
+
   it.effect("to a token shows neither", () =>
     onPeer((peer) =>
       Effect.gen(function*() {

@@ -97,7 +97,7 @@ describe("a transaction on a server", () => {
           yield* until(() => peer.streams.transactions === 0)
           expect(yield* stored).toEqual([])
         }
-      }), { latencyMs: 1 }))
+      }), { latencyMs: 1, streamExpiryMs: 3_600_000 }))
 })
 
 describe("a transaction that the server ends", () => {
@@ -178,7 +178,7 @@ describe("a transaction of which an answer is lost", () => {
       onTable((peer) =>
         Effect.gen(function*() {
           for (const at of [/^BEGIN/, /VALUES \(2/, /^SAVEPOINT/, /^RELEASE/]) {
-            const body = Effect.all([insert(1), Effect.ignore(run("INSERT INTO numbers VALUES (2, NULL)")), Effect.ignore(withTransaction(insert(3))), Effect.ignore(insert(4))])
+            const body = Effect.all([Effect.ignore(insert(1)), Effect.ignore(run("INSERT INTO numbers VALUES (2, NULL)")), Effect.ignore(withTransaction(insert(3))), Effect.ignore(insert(4))])
             expect(yield* reasonOf(withTransaction(body)).pipe(during(peer, once(at, fault)))).toMatch(/^Unavailable (HRANA_|HTTP_500)/)
             // What is left of it on the server goes with its stream.
             peer.streams.expireAll()

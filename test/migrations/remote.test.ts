@@ -85,7 +85,7 @@ it.effect("leave all or nothing, whichever of their requests fails, and can be r
             const { applied } = yield* status
             // Nobody has a transaction at the first request, so there is none to end.
             if (outcome._tag === "Right") expect([trouble, at, outcome.right.length]).toEqual([trouble, 1, 2])
-            else expect(outcome.left).toMatchObject({ _tag: "PersistenceError", reason: typeof trouble === "number" || trouble.startsWith("lost") ? "Unavailable" : "Busy" })
+            else expect(outcome.left).toMatchObject({ _tag: "PersistenceError", reason: trouble === "expired" || trouble === "stolen" ? "Busy" : "Unavailable" })
             const stored = outcome._tag === "Right" || trouble === "lost-answer" && at === requests
             expect([trouble, at, applied.length]).toEqual([trouble, at, stored ? 2 : 0])
             yield* migrate

@@ -26,8 +26,9 @@ export const usualHabits: Habits = {
  * - `lost-request`: the connection ends before anything is done.
  * - `lost-answer`: it ends when all is done.
  * - a number: the answer is this HTTP status, and nothing is done.
+ * - an error of the server: the same with status 500.
  */
-export type Fault = "lost-request" | "lost-answer" | number
+export type Fault = "lost-request" | "lost-answer" | number | { readonly message: string; readonly code: string }
 
 /** Looks at the statements of each request, and says what goes wrong with it. */
 export type Trouble = (statements: ReadonlyArray<string>) => Fault | undefined
@@ -86,6 +87,7 @@ export class Peer {
     const fault = this.trouble?.(this.streams.textsOf(pipeline))
     if (fault === "lost-request") return void response.destroy()
     if (typeof fault === "number") return send(response, fault, "no")
+    if (typeof fault === "object") return send(response, 500, fault)
     try {
       const body = await this.streams.handle(pipeline)
       if (fault === "lost-answer") response.destroy()
