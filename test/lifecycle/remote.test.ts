@@ -13,7 +13,7 @@ import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
 import type { Launch } from "../../src/lifecycle/SandboxViews.js"
 import * as Sandboxes from "../../src/Sandboxes.js"
 import { line, running, services as executionServices } from "../domain/issue-workflow/executionSupport.js"
-import { during, once, onPeer } from "../libsql/remoteSupport.js"
+import { during, once, onPeer, requestsOf } from "../libsql/remoteSupport.js"
 import type { Peer } from "../support/hrana/Peer.js"
 import {
   answer,
@@ -132,6 +132,12 @@ describe("when the answer to COMMIT is lost", () => {
         })))
   }
 })
+
+it.effect("a launch is short enough for a server that is far away", () =>
+  onServer((peer) =>
+    Effect.gen(function*() {
+      expect(yield* requestsOf(peer, launch({ idempotencyKey: "request-1" }))).toBeLessThan(20)
+    })))
 
 describe("on a server, which tells nobody of what others commit", () => {
   /** With a client of its own, as another process has. */
