@@ -25,6 +25,8 @@ export class RemoteTransaction implements TransactionTarget {
   private wrote = false
   /** What waits for an answer. */
   private underWay: Interactive | undefined
+  /** Ends with what was asked last. One thing at a time: whoever was interrupted leaves behind what he had asked for. */
+  private last: Promise<unknown> = Promise.resolve()
 
   constructor(private readonly open: Opening, private readonly onCommit: () => void) {}
 
@@ -61,6 +63,7 @@ export class RemoteTransaction implements TransactionTarget {
   }
 
   async commit(): Promise<void> {
+    await this.last
     await this.look()
     const { interactive } = this
     this.over = true
@@ -85,7 +88,13 @@ export class RemoteTransaction implements TransactionTarget {
   }
 
   /** Runs something in the transaction, which begins with it if it has not begun. */
-  private async use<A>(send: (interactive: Interactive) => Promise<A>, proves = false): Promise<A> {
+  private use<A>(send: (interactive: Interactive) => Promise<A>, proves = false): Promise<A> {
+    const answer = this.last.then(() => this.useNow(send, proves))
+    this.last = answer.catch(() => undefined)
+    return answer
+  }
+
+  private async useNow<A>(send: (interactive: Interactive) => Promise<A>, proves: boolean): Promise<A> {
     if (proves) this.suspect = false
     await this.look()
     const { interactive } = this

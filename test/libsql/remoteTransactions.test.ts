@@ -5,7 +5,7 @@ import { SqlClient, type SqlError } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { persistenceErrorOf } from "../../src/internal/engineError.js"
-import { until } from "../support/eventLoop.js"
+import { turns, until } from "../support/eventLoop.js"
 import type { Habits, Peer } from "../support/hrana/Peer.js"
 import { during, once, onPeer, requestsOf, run } from "./remoteSupport.js"
 
@@ -98,6 +98,27 @@ describe("a transaction on a server", () => {
           expect(yield* stored).toEqual([])
         }
       }), { latencyMs: 1, streamExpiryMs: 3_600_000 }))
+})
+
+describe("a statement that nobody waits for any more", () => {
+  it.live("is in nobody's way, also when the transaction was to begin with it", () =>
+    onTable((peer) =>
+      Effect.gen(function*() {
+        const { lock } = peer.streams
+        const other = { lose: () => undefined }
+        yield* Effect.promise(() => lock.acquire(other))
+        yield* withTransaction(Effect.gen(function*() {
+          const first = yield* Effect.fork(insert(1))
+          yield* until(() => lock.waiting === 1)
+          yield* Fiber.interrupt(first)
+          const second = yield* Effect.fork(insert(2))
+          yield* turns(20)
+          lock.release(other)
+          yield* Fiber.join(second)
+        }))
+        expect(peer.streams.transactions).toBe(0)
+        expect(yield* stored).toEqual([1, 2])
+      })))
 })
 
 describe("a transaction that the server ends", () => {
