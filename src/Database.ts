@@ -69,10 +69,7 @@ const fileLayer = (options: FileOptions, names: SettingNames) => {
     Effect.suspend(() => {
       if (filePath.trim() === "") return refuse(names.filePath, "is empty; give the path of the database file")
       if (/^:memory:|^file:/.test(filePath)) return refuse(names.filePath, "takes a plain path; for a database in memory use Database.layerMemory")
-      if (!Number.isInteger(busyTimeoutMs) || busyTimeoutMs < 0) {
-        return refuse(names.busyTimeoutMs, "must be a whole number of milliseconds, 0 or more")
-      }
-      return open({ path: filePath, busyTimeoutMs, synchronous })
+      return Effect.zipRight(legalTimeout(busyTimeoutMs, names), open({ path: filePath, busyTimeoutMs, synchronous }))
     })
   )
 }
@@ -95,6 +92,8 @@ export interface RemoteOptions {
   /** A `libsql:`, `http(s):` or `ws(s):` URL. */
   readonly url: string
   readonly authToken?: Redacted.Redacted<string>
+  /** How long a statement or a transaction waits for the lock of the one writer, in milliseconds. Default 5000. */
+  readonly busyTimeoutMs?: number
 }
 
 /**
@@ -103,18 +102,26 @@ export interface RemoteOptions {
  * Fails with `DatabaseConfigError` for a URL that is none of a libSQL server.
  */
 export const layerRemote = (options: RemoteOptions): Layer.Layer<Services, DatabaseConfigError> =>
-  remoteLayer(options, "url")
+  remoteLayer(options, { url: "url", busyTimeoutMs: "busyTimeoutMs" })
 
-const remoteLayer = (options: RemoteOptions, setting: string) =>
+const remoteLayer = ({ busyTimeoutMs = defaultBusyTimeoutMs, ...options }: RemoteOptions, names: Pick<SettingNames, "busyTimeoutMs"> & { readonly url: string }) =>
   Sql.layer(
-    Effect.acquireRelease(
-      Effect.try({
-        try: () => openRemote(options),
-        catch: (error) => new DatabaseConfigError({ setting, problem: error instanceof Error ? error.message : "cannot be used" })
-      }),
-      ({ client }) => Effect.sync(() => client.close())
+    Effect.zipRight(
+      legalTimeout(busyTimeoutMs, names),
+      Effect.acquireRelease(
+        Effect.try({
+          try: () => openRemote({ ...options, busyTimeoutMs }),
+          catch: (error) => new DatabaseConfigError({ setting: names.url, problem: error instanceof Error ? error.message : "cannot be used" })
+        }),
+        ({ client }) => Effect.sync(() => client.close())
+      )
     )
   )
+
+const legalTimeout = (busyTimeoutMs: number, names: Pick<SettingNames, "busyTimeoutMs">) =>
+  Number.isInteger(busyTimeoutMs) && busyTimeoutMs >= 0
+    ? Effect.void
+    : new DatabaseConfigError({ setting: names.busyTimeoutMs, problem: "must be a whole number of milliseconds, 0 or more" })
 
 const filePathName = "DATABASE_FILE_PATH"
 const urlName = "DATABASE_URL"
@@ -124,8 +131,8 @@ const authTokenName = "DATABASE_AUTH_TOKEN"
 
 /**
  * The database that the environment names: `DATABASE_FILE_PATH` (default `.data/sealant-control-plane.sqlite`),
- * `DATABASE_BUSY_TIMEOUT_MS` (5000) and `DATABASE_SYNCHRONOUS` (`full` | `normal`) for a file, or `DATABASE_URL` and
- * `DATABASE_AUTH_TOKEN` for a libSQL server.
+ * and `DATABASE_SYNCHRONOUS` (`full` | `normal`) for a file, or `DATABASE_URL` and `DATABASE_AUTH_TOKEN` for a libSQL
+ * server; `DATABASE_BUSY_TIMEOUT_MS` (5000) for both.
  *
  * Fails with `DatabaseConfigError`, in one line that names the variable, for a bad value, for both kinds of address at
  * once, and for a database that cannot be opened.
@@ -141,7 +148,14 @@ export const layerConfig: Layer.Layer<Services, DatabaseConfigError> = Layer.unw
       if (Option.isSome(filePath)) {
         return yield* new DatabaseConfigError({ setting: `${filePathName} and ${urlName}`, problem: "are both set; unset one of them" })
       }
-      return remoteLayer({ url: url.value, ...Option.match(authToken, { onNone: () => ({}), onSome: (authToken) => ({ authToken }) }) }, urlName)
+      return remoteLayer(
+        {
+          url: url.value,
+          busyTimeoutMs: Option.getOrElse(busyTimeoutMs, () => defaultBusyTimeoutMs),
+          ...Option.match(authToken, { onNone: () => ({}), onSome: (authToken) => ({ authToken }) })
+        },
+        { url: urlName, busyTimeoutMs: busyTimeoutName }
+      )
     }
     if (Option.isSome(authToken)) {
       return yield* new DatabaseConfigError({ setting: authTokenName, problem: `is for a libSQL server; set ${urlName}, too, or unset it` })
@@ -185,8 +199,8 @@ export const version: Effect.Effect<Version, never, SqlClient.SqlClient> = Effec
 
 /**
  * Waits until something was committed after `seen`: at once for a commit of this process, within some 10 ms for one of
- * another process on the same file. On a libSQL server, which tells nothing, it waits a quarter of a second. What was
- * committed is not said, and it may be nothing of interest: look again.
+ * another process on the same file. A libSQL server tells nothing of what others commit there: then it waits a quarter of
+ * a second. What was committed is not said, and it may be nothing of interest: look again.
  */
 export const changedSince = (seen: Version): Effect.Effect<void, never, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>

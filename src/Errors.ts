@@ -131,8 +131,10 @@ export type PersistenceErrorReason = typeof PersistenceErrorReason.Type
 /**
  * The store could not answer. Can occur in every method.
  *
- * - `Busy`: another process held the write lock for the whole busy timeout. Trying again is safe.
- * - `Unavailable`: the disk, the file or the server cannot be reached or written, or the database was closed.
+ * - `Busy`: another process held the write lock for the whole busy timeout, or a server took back a transaction that lasted
+ *   too long. Nothing was written: trying again is safe.
+ * - `Unavailable`: the disk, the file or the server cannot be reached or written, or the database was closed. Of a server
+ *   the answer may be all that was lost, and what was asked may have been done: repeat what does no harm when it is done twice.
  * - `CorruptRow`: a stored row is not of its declared shape.
  * - `SchemaMismatch`: a table or column is missing: the database was not migrated, or by another version.
  * - `Unknown`: anything else; `cause` says what, as far as it can be told without values.

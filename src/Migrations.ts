@@ -8,10 +8,12 @@
  * Everything that is pending is applied in one transaction that holds the write lock from its first statement, before
  * the ledger is read: of several migrators one applies, and the others wait and then find nothing to do.
  */
-import { Migrator, SqlClient, type SqlError } from "@effect/sql"
+import { Migrator, SqlClient, SqlError } from "@effect/sql"
 import { DateTime, Effect, Layer, Option, Predicate } from "effect"
 import { migrations as ownMigrations } from "../migrations/index.js"
 import { PersistenceError } from "./Errors.js"
+import { abilitiesOf } from "./libsql/registry.js"
+import { BatchFailure } from "./libsql/SqlClient.js"
 import { engineErrorOf, isSqlError, persistenceErrorOf } from "./internal/engineError.js"
 import { DatabaseNotEmpty, InvalidMigrations, MigrationFailed, type SchemaNotCurrent } from "./internal/migrationErrors.js"
 import {
@@ -151,14 +153,27 @@ const migrator = (migrations: ReadonlyArray<Migration>) => {
 const applyOne = ({ checksum, id, name, statements }: Migration) =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    for (const [index, statement] of statements.entries()) {
-      yield* Effect.mapError(sql.unsafe(statement), (error) => statementError(name, index + 1, error))
-    }
+    yield* applyStatements(sql, name, statements)
     const now = yield* DateTime.now
     yield* sql`
       UPDATE sealant_migrations SET checksum = ${checksum}, created_at = ${DateTime.toEpochMillis(now)}
       WHERE migration_id = ${id}`.pipe(Effect.mapError((error) => persistenceErrorOf("Migrations.run", error)))
   })
+
+/** In one round trip where there is a server, which ends a transaction that lasts too long. */
+const applyStatements = (sql: SqlClient.SqlClient, migration: string, statements: ReadonlyArray<string>) => {
+  const executeAll = abilitiesOf(sql)?.executeAll
+  if (executeAll !== undefined) {
+    return executeAll(statements.map((text) => ({ sql: text, values: [] }))).pipe(
+      Effect.mapError((error) =>
+        error.cause instanceof BatchFailure
+          ? statementError(migration, error.cause.index + 1, new SqlError.SqlError({ cause: error.cause.cause }))
+          : persistenceErrorOf("Migrations.run", error))
+    )
+  }
+  return Effect.forEach(statements, (statement, index) =>
+    Effect.mapError(sql.unsafe(statement), (error) => statementError(migration, index + 1, error)), { discard: true })
+}
 
 const statementError = (migration: string, statement: number, error: SqlError.SqlError) => {
   const failure = persistenceErrorOf("Migrations.run", error)

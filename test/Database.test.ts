@@ -140,6 +140,7 @@ describe("Database.layer", () => {
         Effect.map(Effect.flip(Effect.scoped(Layer.build(layer))), ({ setting }) => setting)
       for (const busyTimeoutMs of [Number.NaN, -1, 0.5, Number.POSITIVE_INFINITY]) {
         expect(yield* refused(Database.layer({ filePath, busyTimeoutMs }))).toBe("busyTimeoutMs")
+        expect(yield* refused(Database.layerRemote({ url: "libsql://db.example", busyTimeoutMs }))).toBe("busyTimeoutMs")
       }
       expect(yield* refused(Database.layer({ filePath: "" }))).toBe("filePath")
       expect(yield* refused(Database.layerRemote({ url: "ftp://x" }))).toBe("url")

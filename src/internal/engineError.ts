@@ -13,7 +13,7 @@ export const engineErrorOf = (error: SqlError.SqlError): { readonly code: string
   return { code, message }
 }
 
-const unavailable = /^(SQLITE_(READONLY|FULL|IOERR|CANTOPEN|CORRUPT|NOTADB|NOMEM|PERM|AUTH|PROTOCOL)|SEALANT_CLOSED|HRANA_|SERVER_ERROR|URL_|UNKNOWN$|E[A-Z]+$)/
+const unavailable = /^(SQLITE_(READONLY|FULL|IOERR|CANTOPEN|CORRUPT|NOTADB|NOMEM|PERM|AUTH|PROTOCOL)|SEALANT_CLOSED|HRANA_|HTTP_|SERVER_|URL_|UNKNOWN$|E[A-Z]+$)/
 
 const reasonOf = (code: string, message: string): PersistenceErrorReason => {
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return "Busy"

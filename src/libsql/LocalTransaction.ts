@@ -4,6 +4,7 @@
 import { type InStatement, type ResultSet, statementOf, toResultSet, type Transaction } from "./Client.js"
 import { type Connection, inspect, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
+import { BatchFailure, type Statement } from "./SqlClient.js"
 import { splitStatements } from "./sqlText.js"
 import { rollback, type WriteQueue } from "./WriteQueue.js"
 
@@ -46,6 +47,16 @@ export class LocalTransaction implements Transaction {
         this.end()
       }
       throw error
+    }
+  }
+
+  async runAll(statements: ReadonlyArray<Statement>): Promise<void> {
+    for (const [index, { sql, values }] of statements.entries()) {
+      try {
+        await this.run(sql, values)
+      } catch (error) {
+        throw new BatchFailure(index, error)
+      }
     }
   }
 

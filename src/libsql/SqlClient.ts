@@ -8,7 +8,7 @@
  * - a COMMIT that fails is an error, not a defect.
  */
 import * as Reactivity from "@effect/experimental/Reactivity"
-import { SqlClient, type SqlConnection, SqlError, Statement } from "@effect/sql"
+import { SqlClient, type SqlConnection, SqlError, Statement as SqlStatement } from "@effect/sql"
 import { LibsqlClient } from "@effect/sql-libsql"
 import { Context, Effect, Exit, identity, Layer, Option, Stream } from "effect"
 import { type Client, toResultSet } from "./Client.js"
@@ -43,8 +43,24 @@ export interface Target {
   readonly run: (sql: string, values: ReadonlyArray<unknown>) => Answer<Result>
 }
 
+/** One of several statements that run together. */
+export interface Statement {
+  readonly sql: string
+  readonly values: ReadonlyArray<unknown>
+}
+
+/** One of several statements failed, and those after it did not run. */
+export class BatchFailure extends Error {
+  /** `index` says which, from 0. */
+  constructor(readonly index: number, override readonly cause: unknown) {
+    super("a statement of several failed")
+  }
+}
+
 /** A transaction: nothing happens before its first statement, and what fails to begin fails there. */
 export interface TransactionTarget extends Target {
+  /** Runs statements in their order, on a server in one round trip. Rejects with `BatchFailure`. */
+  readonly runAll: (statements: ReadonlyArray<Statement>) => Promise<void>
   readonly commit: () => Promise<void>
   readonly rollback: () => Promise<void>
 }
@@ -71,14 +87,17 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
         })
       const sql = yield* SqlClient.make({
         acquirer: inContext(Effect.succeed),
-        compiler: Statement.makeCompilerSqlite(),
+        compiler: SqlStatement.makeCompilerSqlite(),
         spanAttributes: [["db.system.name", "sqlite"]]
       })
       register(sql, {
         place: driver.place,
         changes: driver.changes,
         isInTransaction: Effect.map(Effect.serviceOption(level), Option.isSome),
-        execute: (text, values) => inContext((connection) => connection.execute(text, values, undefined))
+        execute: (text, values) => inContext((connection) => connection.execute(text, values, undefined)),
+        executeAll: (statements) =>
+          Effect.flatMap(Effect.serviceOption(level), (current) =>
+            Option.isSome(current) ? runAllIn(current.value, statements) : Effect.dieMessage("several statements run together in a transaction only"))
       })
       const libsql: LibsqlClient.LibsqlClient = Object.assign(sql, {
         [LibsqlClient.TypeId]: LibsqlClient.TypeId as LibsqlClient.TypeId,
@@ -88,6 +107,9 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
       return Context.make(LibsqlClient.LibsqlClient, libsql).pipe(Context.add(SqlClient.SqlClient, libsql))
     })
   ).pipe(Layer.provide(Reactivity.layer))
+
+const runAllIn = ({ transaction, turn }: Level, statements: ReadonlyArray<Statement>) =>
+  turn.withPermits(1)(attempt(() => transaction.runAll(statements), identity))
 
 const withTransaction = (driver: Driver, tag: LevelTag) => <A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
   Effect.contextWithEffect((context: Context.Context<R>): Effect.Effect<A, E | SqlError.SqlError, R> => {

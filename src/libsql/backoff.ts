@@ -6,9 +6,9 @@
  */
 const longestPauseMs = 10
 
-/** Sleeps before the next try; `attempt` counts from 0. */
-export const pause = (attempt: number): Promise<void> => {
-  const ceiling = Math.min(longestPauseMs, 2 ** (attempt + 1))
+/** Sleeps before the next try; `attempt` counts from 0. Asking a server costs more than asking the engine: there it is less often. */
+export const pause = (attempt: number, longestMs = longestPauseMs): Promise<void> => {
+  const ceiling = Math.min(longestMs, 2 ** (attempt + 1))
   return new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * (ceiling - 1)))
 }
 

@@ -5,6 +5,7 @@ import type { SqlError } from "@effect/sql"
 import type { Effect } from "effect"
 import type { Changes } from "./Changes.js"
 import type { Row } from "./Connection.js"
+import type { Statement } from "./SqlClient.js"
 
 /** Where a database is. */
 export type Place = { readonly kind: "file"; readonly path: string } | { readonly kind: "memory" } | { readonly kind: "server" }
@@ -19,6 +20,11 @@ export interface Abilities {
    * the scope and the span that a statement makes for itself.
    */
   readonly execute: (text: string, values: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
+  /**
+   * Runs statements in their order, in the transaction that is open, until one fails; on a server in one round trip. The
+   * cause of the error is a `BatchFailure`, which says which one.
+   */
+  readonly executeAll: (statements: ReadonlyArray<Statement>) => Effect.Effect<void, SqlError.SqlError>
 }
 
 const clients = new WeakMap<object, Abilities>()

@@ -1,32 +1,72 @@
 /**
- * The client of a libSQL server: `@libsql/client`, wrapped so that a transaction begins with its first statement.
+ * The client of a libSQL server: `@libsql/client`, wrapped so that a transaction begins with its first statement, and so
+ * that values and errors are those of the local client.
  *
  * A server gives an interactive transaction a few seconds to live. Beginning late keeps it short, and what fails to
  * begin fails where somebody waits for it.
+ *
+ * Nothing is sent twice that may have been done once. Sent again are: a statement, or the beginning of a transaction, that
+ * the server refused because others had the lock; and, once, a read outside a transaction whose answer was lost.
  */
 import { createClient } from "@libsql/client"
 import { Redacted } from "effect"
+import { monotonicMs, pause } from "./backoff.js"
 import { Changes, unknowable } from "./Changes.js"
-import type { Result, Row } from "./Connection.js"
-import { codeOf, DriverError } from "./DriverError.js"
-import type { Driver, TransactionTarget } from "./SqlClient.js"
-import { inspect } from "./Connection.js"
-import { toNative } from "./values.js"
+import { inspect, type Result } from "./Connection.js"
+import { codeOf, DriverError, isBusy } from "./DriverError.js"
+import { busyWaits } from "./metrics.js"
+import { isUnanswered } from "./remoteError.js"
+import { execute, type RemoteClient, sendable, type Sendable } from "./remoteStatement.js"
+import { RemoteTransaction } from "./RemoteTransaction.js"
+import type { Driver } from "./SqlClient.js"
+
+export interface RemoteOptions {
+  readonly url: string
+  readonly authToken?: Redacted.Redacted<string>
+  /** How long a statement, or the beginning of a transaction, is tried again while the server says that others have the lock. */
+  readonly busyTimeoutMs: number
+  /** How long a request may take before its answer counts as lost. */
+  readonly requestTimeoutMs?: number
+}
+
+// Longer than a server lets anything wait for its lock, and short enough for a program that is to stop.
+const defaultRequestTimeoutMs = 30_000
+
+const longestPauseMs = 100
 
 const urlPattern = /^(libsql|https?|wss?):\/\/[^/]/
 
 /** A driver for the server at `url`. Throws for a URL of another kind. */
-export const openRemote = (
-  { authToken, url }: { readonly url: string; readonly authToken?: Redacted.Redacted<string> }
-): Driver => {
+export const openRemote = ({ authToken, busyTimeoutMs, requestTimeoutMs = defaultRequestTimeoutMs, url }: RemoteOptions): Driver => {
   if (!urlPattern.test(url)) throw new DriverError("SEALANT_URL", "must be a libsql:, http(s): or ws(s): URL of a libSQL server")
-  const client = connect({ url, ...(authToken === undefined ? {} : { authToken: Redacted.value(authToken) }) })
+  const client = connect({
+    url,
+    // As numbers they would be refused beyond 2^53, where the local client rounds, and a column that needs no rounding finds out.
+    intMode: "bigint",
+    fetch: (request: Request) => fetch(request, { signal: AbortSignal.timeout(requestTimeoutMs) }),
+    ...(authToken === undefined ? {} : { authToken: Redacted.value(authToken) })
+  })
+  let commits = 0
+  const changes = new Changes({ ...unknowable, version: () => `${commits} ${unknowable.version()}` })
+  const committed = () => {
+    commits++
+    changes.look()
+  }
   return {
     client,
-    changes: new Changes(unknowable),
+    changes,
     place: { kind: "server" },
-    run: (sql, values) => execute(client, sql, values),
-    begin: () => new RemoteTransaction(() => client.transaction("write"))
+    run: async (sql, values) => {
+      const { kind } = inspect(sql)
+      if (kind === "boundary" || kind === "savepoint") {
+        throw new DriverError("SEALANT_STATEMENT", "transactions are opened with transaction(), not by statement")
+      }
+      const statement = sendable(sql, values)
+      const result = await whenNotBusy(busyTimeoutMs, () => kind === "read" ? read(client, statement) : execute(client, statement))
+      if (result.rowsAffected > 0) committed()
+      return result
+    },
+    begin: () => new RemoteTransaction((use) => whenNotBusy(busyTimeoutMs, async () => use(await client.transaction("write"))), committed)
   }
 }
 
@@ -39,46 +79,25 @@ const connect = (config: Parameters<typeof createClient>[0]) => {
   }
 }
 
-type RemoteClient = ReturnType<typeof createClient>
-type Interactive = Awaited<ReturnType<RemoteClient["transaction"]>>
-
-const execute = async (target: RemoteClient | Interactive, sql: string, values: ReadonlyArray<unknown>): Promise<Result> => {
-  if (!inspect(sql).single) throw new DriverError("SEALANT_STATEMENT", "the text holds more than one statement")
-  const { columns, lastInsertRowid, rows, rowsAffected } = await target.execute({ sql, args: values.map(toNative) })
-  return {
-    columns: () => columns,
-    rows: rows.map((row): Row => Object.fromEntries(columns.map((column) => [column, row[column]]))),
-    values: () => rows.map((row) => columns.map((_, index) => row[index])),
-    rowsAffected,
-    lastInsertRowid
+/** Asks a second time when the answer is lost: a connection that was kept may have been closed by the server meanwhile. */
+const read = async (client: RemoteClient, statement: Sendable): Promise<Result> => {
+  try {
+    return await execute(client, statement)
+  } catch (error) {
+    if (!(error instanceof DriverError && isUnanswered(error))) throw error
+    return execute(client, statement)
   }
 }
 
-class RemoteTransaction implements TransactionTarget {
-  private begun: Promise<Interactive> | undefined
-  private over = false
-
-  constructor(private readonly open: () => Promise<Interactive>) {}
-
-  async run(sql: string, values: ReadonlyArray<unknown>): Promise<Result> {
-    if (this.over) throw new DriverError("SEALANT_TRANSACTION_OVER", "the transaction has ended")
-    this.begun ??= this.open()
-    return execute(await this.begun, sql, values)
-  }
-
-  async commit(): Promise<void> {
-    this.over = true
-    const transaction = await this.begun
+const whenNotBusy = async <A>(busyTimeoutMs: number, use: () => Promise<A>): Promise<A> => {
+  const until = monotonicMs() + busyTimeoutMs
+  for (let attempt = 0;; attempt++) {
     try {
-      await transaction?.commit()
-    } finally {
-      transaction?.close()
+      return await use()
+    } catch (error) {
+      if (!isBusy(error) || monotonicMs() >= until) throw error
+      busyWaits.unsafeUpdate(1, [])
+      await pause(attempt, longestPauseMs)
     }
-  }
-
-  async rollback(): Promise<void> {
-    this.over = true
-    // A transaction that never began has nothing to take back; closing one tells the server to drop it.
-    this.begun?.then((transaction) => transaction.close(), () => undefined)
   }
 }

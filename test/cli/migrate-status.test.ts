@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { migrations } from "../../migrations/index.js"
+import { openEmptyPeer } from "../support/database.js"
 import { runHere, runProcess, tamper, temporaryDirectory } from "./support.js"
 
 const names = Object.keys(migrations)
@@ -104,4 +105,14 @@ it.scopedLive("a predecessor's database is left as it is, and its owner told the
       "sealant-db: the database was not made by these migrations and already holds the table user: " +
         "use a new file, and `sealant-db import-legacy PATH` to copy a predecessor's database into it\n"
     )
+  }))
+
+it.scoped("a server is migrated like a file", () =>
+  Effect.gen(function*() {
+    const { url } = yield* openEmptyPeer()
+    const environment = { DATABASE_URL: url }
+    expect((yield* runHere(["status"], environment)).code).toBe(1)
+    expect(yield* runHere(["migrate"], environment)).toEqual({ code: 0, stdout: lines("applied"), stderr: "" })
+    expect(yield* runHere(["migrate"], environment)).toEqual({ code: 0, stdout: "up to date\n", stderr: "" })
+    expect((yield* runHere(["status"], environment)).code).toBe(0)
   }))

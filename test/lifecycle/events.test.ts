@@ -195,8 +195,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer)))
   })
 
-suite("memory", layers.memory)
-suite("file", layers.file)
+for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("ControlPlaneEvents", () => {
   it.live("tails what another connection to the same file writes", () =>

@@ -145,8 +145,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 const permutations = <A>(items: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
   items.length === 0 ? [[]] : items.flatMap((item) => permutations(items.filter((other) => other !== item)).map((rest) => [item, ...rest]))
 
-suite("memory", layers.memory)
-suite("file", layers.file)
+for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("SandboxLifecycle", () => {
   it.effect("a stop wins over every later report, whatever comes first", () =>

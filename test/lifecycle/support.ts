@@ -9,17 +9,18 @@ import { WorkspaceBuildJobRepo } from "../../src/domain/build-job/WorkspaceBuild
 import type { SandboxId } from "../../src/domain/sandbox/Sandbox.js"
 import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
 import type { Launch, LaunchSandbox } from "../../src/lifecycle/SandboxViews.js"
-import { ada, layers as domainLayers, type Services as DomainServices, shell, specification } from "../domain/sandbox/support.js"
+import { ada, services as domainServices, type Services as DomainServices, shell, specification } from "../domain/sandbox/support.js"
+import { overDatabases } from "../support/database.js"
 
 export { ada, eve, pages, shell, specification, tagOf } from "../domain/sandbox/support.js"
 
 export type Services = DomainServices | WorkspaceBuildJobRepo | SandboxLifecycle
 
-const over = <E>(domain: Layer.Layer<DomainServices, E>) =>
-  SandboxLifecycle.layer.pipe(Layer.provideMerge(WorkspaceBuildJobRepo.layer), Layer.provideMerge(domain))
+/** The lifecycle and what it is made of. */
+export const services = SandboxLifecycle.layer.pipe(Layer.provideMerge(WorkspaceBuildJobRepo.layer), Layer.provideMerge(domainServices))
 
 /** The lifecycle over each database: what the suites, which are functions of a layer, are run on. */
-export const layers = { memory: over(domainLayers.memory), file: over(domainLayers.file) }
+export const layers = overDatabases(services)
 
 /** What to launch, with what a test says of it. */
 export const request = {

@@ -75,7 +75,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const two = yield* pages((page) => list({ ...page, ownerUserId: ada, statuses: ["ready", "running"] }), 10)
         expect(two).toHaveLength(idsOf("ready").length + idsOf("running").length)
         expect((yield* list({ ownerUserId: ada, statuses: [] })).items).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer)), 120_000)
 
     it.effect("a sandbox without an attempt has its stored status, where stopped is cancelled", () =>
       Effect.gen(function*() {
@@ -156,8 +156,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer)))
   })
 
-suite("memory", layers.memory)
-suite("file", layers.file)
+for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("SandboxLifecycle query plans", () => {
   it.effect("views scan and sort nothing that grows, and lists walk the owner's index", () =>

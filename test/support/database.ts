@@ -1,15 +1,17 @@
 /**
- * Databases for tests: the real engine, migrated; in memory, or in a file that goes with the test. And the rows of other
- * domains that a test needs to refer to, by plain SQL.
+ * Databases for tests: the real engine, migrated; in memory, in a file that goes with the test, or on a server that does. And
+ * the rows of other domains that a test needs to refer to, by plain SQL.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Layer } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
+import Native from "libsql"
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { migrations } from "../../migrations/index.js"
 import * as Database from "../../src/Database.js"
 import { splitStatements } from "../../src/libsql/sqlText.js"
+import { type Habits, Peer } from "./hrana/Peer.js"
 
 const statements = Object.values(migrations).flatMap(splitStatements)
 
@@ -35,8 +37,52 @@ export const fileLayer = migrated.pipe(
   Layer.orDie
 )
 
-/** Both, by name: for suites that are functions of a layer. */
-export const databaseLayers = { memory: memoryLayer, file: fileLayer }
+/** A migrated file, made once for all tests of a process. */
+let template: string | undefined
+
+const templateFile = (): string => {
+  if (template !== undefined) return template
+  const directory = mkdtempSync(join(tmpdir(), "sealant-db-template-"))
+  process.once("exit", () => rmSync(directory, { recursive: true }))
+  const path = join(directory, "template.sqlite")
+  const database = new Native(path)
+  database.exec("PRAGMA journal_mode = wal; BEGIN")
+  for (const statement of statements) database.exec(statement)
+  database.exec("COMMIT")
+  database.close()
+  return template = path
+}
+
+/** A server with an empty database of its own, which goes with the scope. */
+export const openEmptyPeer = (habits: Partial<Habits> = {}) => peerOn((path) => Peer.open(path, habits))
+
+/** The same, migrated. */
+export const openPeer = (habits: Partial<Habits> = {}) =>
+  peerOn((path) => {
+    copyFileSync(templateFile(), path)
+    return Peer.open(path, habits)
+  })
+
+const peerOn = (open: (path: string) => Promise<Peer>) =>
+  Effect.flatMap(temporaryDirectory, (directory) =>
+    Effect.acquireRelease(
+      Effect.promise(() => open(join(directory, "test.sqlite"))),
+      (peer) => Effect.promise(() => peer.close())
+    ))
+
+/** An empty, migrated database on a server of its own. */
+export const remoteLayer = Layer.orDie(
+  Layer.unwrapScoped(Effect.map(openPeer(), ({ url }) => Database.layerRemote({ url })))
+)
+
+/** All of them, by name: for suites that are functions of a layer. */
+export const databaseLayers = { memory: memoryLayer, file: fileLayer, remote: remoteLayer }
+
+/** The same with services over each. */
+export const overDatabases = <A, E, R extends Database.Services>(services: Layer.Layer<A, E, R>) => {
+  const over = (database: Layer.Layer<Database.Services>) => Layer.provideMerge(services, database)
+  return { memory: over(memoryLayer), file: over(fileLayer), remote: over(remoteLayer) }
+}
 
 const run = (text: string, ...params: ReadonlyArray<unknown>) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => Effect.asVoid(Effect.orDie(sql.unsafe(text, params))))

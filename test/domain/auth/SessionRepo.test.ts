@@ -4,7 +4,7 @@ import { Cause, DateTime, Effect, Exit, Layer, Option, Redacted, Schema, TestClo
 import { Session, SessionId } from "../../../src/domain/auth/Session.js"
 import { SessionRepo } from "../../../src/domain/auth/SessionRepo.js"
 import { UserId } from "../../../src/domain/auth/User.js"
-import { databaseLayers, seedUser } from "../../support/database.js"
+import { overDatabases, seedUser } from "../../support/database.js"
 import { pages, shell } from "../../support/lists.js"
 import { planIssues } from "../../support/plans.js"
 import { badNames, refusalOf, tagOf } from "../../support/refusals.js"
@@ -14,8 +14,7 @@ const ada = UserId.make("ada")
 const eve = UserId.make("eve")
 const seed = Layer.effectDiscard(Effect.all([seedUser(ada), seedUser(eve)]))
 
-const over = <E>(database: Layer.Layer<SqlClient.SqlClient, E>) => Layer.provideMerge(Layer.merge(SessionRepo.layer, seed), database)
-const layers = { memory: over(databaseLayers.memory), file: over(databaseLayers.file) }
+const layers = overDatabases(Layer.merge(SessionRepo.layer, seed))
 
 const at = (millis: number) => DateTime.unsafeMake(millis)
 const token = (text: string) => Redacted.make(text)
@@ -115,8 +114,7 @@ const suite = (name: string, layer: Layer.Layer<SessionRepo | SqlClient.SqlClien
       }).pipe(Effect.provide(layer)))
   })
 
-suite("memory", layers.memory)
-suite("file", layers.file)
+for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("SessionRepo", () => {
   roundTrip("Session", Session, 100)

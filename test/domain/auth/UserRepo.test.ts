@@ -1,19 +1,16 @@
 import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Option, TestClock } from "effect"
+import { Effect, type Layer, Option, TestClock } from "effect"
 import { Factories } from "@sealant/db/testing"
 import { User, UserId } from "../../../src/domain/auth/User.js"
 import { UserRepo } from "../../../src/domain/auth/UserRepo.js"
-import { databaseLayers } from "../../support/database.js"
+import { overDatabases } from "../../support/database.js"
 import { shell } from "../../support/lists.js"
 import { planIssues } from "../../support/plans.js"
 import { badNames, refusalOf, tagOf } from "../../support/refusals.js"
 import { roundTrip } from "../../support/roundTrip.js"
 
-const layers = {
-  memory: Layer.provideMerge(UserRepo.layer, databaseLayers.memory),
-  file: Layer.provideMerge(UserRepo.layer, databaseLayers.file)
-}
+const layers = overDatabases(UserRepo.layer)
 
 const gone = UserId.make("gone")
 const grace = { name: "Grace", email: "grace@example.com" }
@@ -112,8 +109,7 @@ const suite = (name: string, layer: Layer.Layer<UserRepo | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer)))
   })
 
-suite("memory", layers.memory)
-suite("file", layers.file)
+for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("UserRepo", () => {
   roundTrip("User", User, 200)

@@ -1,18 +1,15 @@
 import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { DateTime, Effect, Layer, Option, Redacted, Schema, TestClock } from "effect"
+import { DateTime, Effect, type Layer, Option, Redacted, Schema, TestClock } from "effect"
 import { Verification } from "../../../src/domain/auth/Verification.js"
 import { VerificationRepo } from "../../../src/domain/auth/VerificationRepo.js"
-import { databaseLayers } from "../../support/database.js"
+import { overDatabases } from "../../support/database.js"
 import { shell } from "../../support/lists.js"
 import { planIssues } from "../../support/plans.js"
 import { badNames, refusalOf, tagOf } from "../../support/refusals.js"
 import { roundTrip } from "../../support/roundTrip.js"
 
-const layers = {
-  memory: Layer.provideMerge(VerificationRepo.layer, databaseLayers.memory),
-  file: Layer.provideMerge(VerificationRepo.layer, databaseLayers.file)
-}
+const layers = overDatabases(VerificationRepo.layer)
 
 const at = (millis: number) => DateTime.unsafeMake(millis)
 const presented = (value: string, identifier = "ada@example.com") => ({ identifier, value: Redacted.make(value) })
@@ -70,8 +67,7 @@ const suite = (name: string, layer: Layer.Layer<VerificationRepo | SqlClient.Sql
       }).pipe(Effect.provide(layer)))
   })
 
-suite("memory", layers.memory)
-suite("file", layers.file)
+for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("VerificationRepo", () => {
   roundTrip("Verification", Verification, 100)

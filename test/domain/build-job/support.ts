@@ -2,20 +2,17 @@
  * What the suites of the queue share: the queue over each database, and the shortest ways to its states.
  */
 import type { SqlClient } from "@effect/sql"
-import { DateTime, Effect, Layer, Option } from "effect"
+import { DateTime, Effect, Option } from "effect"
 import { Factories } from "@sealant/db/testing"
 import { type ClaimedJob, type Lease, type WorkspaceBuildJob, WorkspaceBuildJobId } from "../../../src/domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
 import type { LeaseLostReason } from "../../../src/Errors.js"
-import { databaseLayers } from "../../support/database.js"
+import { overDatabases } from "../../support/database.js"
 
 export type Services = WorkspaceBuildJobRepo | SqlClient.SqlClient
 
 /** The queue over each database: what the suites, which are functions of a layer, are run on. */
-export const layers = {
-  memory: Layer.provideMerge(WorkspaceBuildJobRepo.layer, databaseLayers.memory),
-  file: Layer.provideMerge(WorkspaceBuildJobRepo.layer, databaseLayers.file)
-}
+export const layers = overDatabases(WorkspaceBuildJobRepo.layer)
 
 export const gone = WorkspaceBuildJobId.make("gone")
 

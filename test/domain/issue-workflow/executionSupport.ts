@@ -6,7 +6,7 @@ import { Effect, Layer } from "effect"
 import { UserId } from "../../../src/domain/auth/User.js"
 import { IssueWorkflowExecutionId } from "../../../src/domain/issue-workflow/IssueWorkflowExecution.js"
 import { IssueWorkflowExecutionRepo } from "../../../src/domain/issue-workflow/IssueWorkflowExecutionRepo.js"
-import { databaseLayers, seedIssue, seedRepository, seedUser } from "../../support/database.js"
+import { overDatabases, seedIssue, seedRepository, seedUser } from "../../support/database.js"
 import { shell } from "../../support/lists.js"
 
 export const ada = UserId.make("ada")
@@ -58,13 +58,11 @@ export const seed = Effect.gen(function*() {
 
 export type Services = IssueWorkflowExecutionRepo | SqlClient.SqlClient
 
-const repository = Layer.merge(IssueWorkflowExecutionRepo.layer, Layer.effectDiscard(seed))
+/** The repository, and what `seed` puts into its database. */
+export const services = Layer.merge(IssueWorkflowExecutionRepo.layer, Layer.effectDiscard(seed))
 
-/** The repository over a database with what `seed` puts there. */
-export const layers = {
-  memory: Layer.provideMerge(repository, databaseLayers.memory),
-  file: Layer.provideMerge(repository, databaseLayers.file)
-}
+/** The same over each database. */
+export const layers = overDatabases(services)
 
 /** A new execution of Ada's workflow. */
 export const queued = Effect.flatMap(IssueWorkflowExecutionRepo, (repo) => repo.create({ issueWorkflowId: "ada-workflow" }))

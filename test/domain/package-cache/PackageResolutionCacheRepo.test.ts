@@ -1,9 +1,9 @@
 import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Option, Ref, TestClock } from "effect"
+import { Deferred, Effect, Exit, Fiber, type Layer, Option, Ref, TestClock } from "effect"
 import { PackageResolutionCacheEntry } from "../../../src/domain/package-cache/PackageResolutionCacheEntry.js"
 import { PackageResolutionCacheRepo } from "../../../src/domain/package-cache/PackageResolutionCacheRepo.js"
-import { databaseLayers } from "../../support/database.js"
+import { overDatabases } from "../../support/database.js"
 import { shell } from "../../support/lists.js"
 import { planIssues } from "../../support/plans.js"
 import { refusalOf, tagOf } from "../../support/refusals.js"
@@ -11,10 +11,7 @@ import { roundTrip } from "../../support/roundTrip.js"
 
 type Services = PackageResolutionCacheRepo | SqlClient.SqlClient
 
-const layers = {
-  memory: Layer.provideMerge(PackageResolutionCacheRepo.layer, databaseLayers.memory),
-  file: Layer.provideMerge(PackageResolutionCacheRepo.layer, databaseLayers.file)
-}
+const layers = overDatabases(PackageResolutionCacheRepo.layer)
 
 const support = { supported: true, packageName: "nodejs" } as const
 
@@ -165,8 +162,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer)))
   })
 
-suite("memory", layers.memory)
-suite("file", layers.file)
+for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("PackageResolutionCacheRepo", () => {
   roundTrip("PackageResolutionCacheEntry", PackageResolutionCacheEntry, 50)

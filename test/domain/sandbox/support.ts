@@ -7,7 +7,7 @@ import { UserId } from "../../../src/domain/auth/User.js"
 import { SandboxAttemptRepo } from "../../../src/domain/sandbox/SandboxAttemptRepo.js"
 import { SandboxRepo } from "../../../src/domain/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../../src/domain/sandbox/SandboxRuntimeInstanceRepo.js"
-import { databaseLayers, seedIssue, seedProfileRevision, seedRepository, seedRepositoryProfileRevision, seedUser } from "../../support/database.js"
+import { overDatabases, seedIssue, seedProfileRevision, seedRepository, seedRepositoryProfileRevision, seedUser } from "../../support/database.js"
 
 export const ada = UserId.make("ada")
 export const eve = UserId.make("eve")
@@ -28,11 +28,11 @@ const repositories = Layer.mergeAll(SandboxRepo.layer, SandboxAttemptRepo.layer,
 
 export type Services = SandboxRepo | SandboxAttemptRepo | SandboxRuntimeInstanceRepo | SqlClient.SqlClient
 
-/** The repositories over a database that has two users, a repository with a profile, an issue, and a profile of each user. */
-export const layers = {
-  memory: Layer.provideMerge(Layer.merge(repositories, seed), databaseLayers.memory),
-  file: Layer.provideMerge(Layer.merge(repositories, seed), databaseLayers.file)
-}
+/** The repositories, and what a database has then: two users, a repository with a profile, an issue, and a profile of each user. */
+export const services = Layer.merge(repositories, seed)
+
+/** The same over each database. */
+export const layers = overDatabases(services)
 
 export const specification = { source: "https://github.com/acme/app", harness: "codex", env: { A: "1", B: "2" } } as const
 

@@ -1,0 +1,58 @@
+/**
+ * One statement on its way to a libSQL server, and its result on the way back: the values and the rows of the local client.
+ */
+import type { createClient } from "@libsql/client"
+import { inspect, type Result, type Row } from "./Connection.js"
+import { DriverError } from "./DriverError.js"
+import { remoteError } from "./remoteError.js"
+import { toNative } from "./values.js"
+
+export type RemoteClient = ReturnType<typeof createClient>
+
+/** A transaction of `@libsql/client`, which begins on the server with its first statement. */
+export type Interactive = Awaited<ReturnType<RemoteClient["transaction"]>>
+
+/** A statement as the client takes it. */
+export type Sendable = ReturnType<typeof sendable>
+
+/** Throws for what the local client would not take either. */
+export const sendable = (sql: string, values: ReadonlyArray<unknown>) => {
+  const { placeholders, single } = inspect(sql)
+  if (!single) throw new DriverError("SEALANT_STATEMENT", "the text must hold one statement")
+  if (values.length !== placeholders) {
+    throw new DriverError("SEALANT_STATEMENT", `the statement takes ${placeholders} parameters and was given ${values.length}`)
+  }
+  return { sql, args: values.map(toNative) }
+}
+
+/** Runs one statement. Rejects with a `DriverError`. */
+export const execute = async (target: RemoteClient | Interactive, statement: Sendable): Promise<Result> => {
+  try {
+    return resultOf(await target.execute(statement))
+  } catch (error) {
+    throw remoteError(error)
+  }
+}
+
+const resultOf = ({ columns, lastInsertRowid, rows, rowsAffected }: Awaited<ReturnType<RemoteClient["execute"]>>): Result => {
+  const values = rows.map((row) => columns.map((_, index) => fromServer(row[index])))
+  return {
+    columns: () => columns,
+    rows: values.map((row) => rowOf(columns, row)),
+    values: () => values,
+    rowsAffected,
+    lastInsertRowid
+  }
+}
+
+const fromServer = (value: unknown): unknown =>
+  typeof value === "bigint" ? Number(value) : value instanceof ArrayBuffer ? Buffer.from(value) : value
+
+/** Of columns that share a name, the first gives the value, as with the local client. */
+const rowOf = (columns: ReadonlyArray<string>, values: ReadonlyArray<unknown>): Row => {
+  const row: Row = {}
+  columns.forEach((column, index) => {
+    if (!Object.hasOwn(row, column)) row[column] = values[index]
+  })
+  return row
+}

@@ -1,0 +1,71 @@
+/**
+ * A server that is killed takes no acknowledged write with it, and whoever used it goes on once it is there again.
+ */
+import { SqlClient } from "@effect/sql"
+import { expect, it } from "@effect/vitest"
+import { Effect, Fiber, Layer } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Database from "../../src/Database.js"
+import { until } from "../support/eventLoop.js"
+
+const main = fileURLToPath(new URL("../support/hrana/process.ts", import.meta.url))
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-server-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+)
+
+/** Starts a server, and waits for its address. */
+const start = (path: string, port: string) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const child = spawn(process.execPath, ["--import", "tsx", main, path, port], { stdio: ["pipe", "pipe", "inherit"] })
+      const [url]: ReadonlyArray<unknown> = await once(child.stdout, "data")
+      return { child, url: String(url).trim() }
+    }),
+    ({ child }) => kill(child)
+  )
+
+const kill = (child: ChildProcess) =>
+  Effect.promise(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, "exit")
+    child.kill("SIGKILL")
+    await ended
+  })
+
+it.scopedLive("a server that is killed at work", () =>
+  Effect.gen(function*() {
+    const path = join(yield* directory, "test.sqlite")
+    const server = yield* start(path, "0")
+    yield* Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE TABLE numbers (n INTEGER PRIMARY KEY) STRICT`
+      const acknowledged: Array<number> = []
+      let next = 0
+      // Two rows each: both or none.
+      const write = Effect.suspend(() => {
+        const n = 2 * next++
+        return sql.withTransaction(Effect.zipRight(sql`INSERT INTO numbers VALUES (${n})`, sql`INSERT INTO numbers VALUES (${n + 1})`)).pipe(
+          Effect.tap(() => Effect.sync(() => acknowledged.push(n)))
+        )
+      })
+      const writers = yield* Effect.forEach([1, 2, 3, 4], () => Effect.fork(Effect.flip(Effect.forever(write))))
+      yield* until(() => acknowledged.length >= 40)
+      yield* kill(server.child)
+      for (const writer of writers) yield* Fiber.join(writer)
+
+      yield* start(path, new URL(server.url).port)
+      const rows = yield* sql<{ readonly n: number }>`SELECT n FROM numbers`
+      const stored = new Set(rows.map(({ n }) => n))
+      expect(acknowledged.filter((n) => !stored.has(n))).toEqual([])
+      expect([...stored].filter((n) => !stored.has(n - n % 2) || !stored.has(n - n % 2 + 1))).toEqual([])
+      yield* write
+      expect(yield* sql`SELECT count(*) AS n FROM numbers`).toEqual([{ n: stored.size + 2 }])
+    }).pipe(Effect.provide(Layer.orDie(Database.layerRemote({ url: server.url }))))
+  }))

@@ -1,0 +1,60 @@
+/**
+ * What the tests of the remote client share: a server of their own, whose habits and troubles they choose.
+ */
+import { SqlClient } from "@effect/sql"
+import { Effect, Layer, type Scope } from "effect"
+import * as Database from "../../src/Database.js"
+import { openEmptyPeer, openPeer } from "../support/database.js"
+import type { Fault, Habits, Peer, Trouble } from "../support/hrana/Peer.js"
+
+/** Runs `use` on a database of its own, on a server that it gets to hold. */
+export const onPeer = <A, E, R>(
+  use: (peer: Peer) => Effect.Effect<A, E, R>,
+  habits: Partial<Habits> = {},
+  options: Omit<Database.RemoteOptions, "url"> = {}
+) => onDatabase(openPeer(habits), use, options)
+
+/** The same on a database that was never migrated. */
+export const onEmptyPeer = <A, E, R>(use: (peer: Peer) => Effect.Effect<A, E, R>) => onDatabase(openEmptyPeer(), use, {})
+
+const onDatabase = <A, E, R>(
+  open: Effect.Effect<Peer, never, Scope.Scope>,
+  use: (peer: Peer) => Effect.Effect<A, E, R>,
+  options: Omit<Database.RemoteOptions, "url">
+) => Effect.scoped(Effect.flatMap(open, (peer) => Effect.provide(use(peer), Layer.orDie(Database.layerRemote({ url: peer.url, ...options })))))
+
+export const run = (text: string, ...params: ReadonlyArray<unknown>) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text, params))
+
+/** The first request in which a statement is like this has the trouble; none after it. */
+export const once = (pattern: RegExp, fault: Fault): Trouble => {
+  let met = false
+  return (statements) => {
+    if (met || !statements.some((statement) => pattern.test(statement))) return undefined
+    met = true
+    return fault
+  }
+}
+
+/** Has the trouble for the length of an effect, and fails if it never came. */
+export const during = (peer: Peer, trouble: Trouble) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    let came = false
+    peer.trouble = (statements) => {
+      const fault = trouble(statements)
+      came ||= fault !== undefined
+      return fault
+    }
+    return effect.pipe(
+      Effect.ensuring(Effect.sync(() => {
+        peer.trouble = undefined
+      })),
+      Effect.tap(() => came ? Effect.void : Effect.dieMessage("the trouble never came"))
+    )
+  })
+
+/** How many requests an effect takes. */
+export const requestsOf = <A, E, R>(peer: Peer, effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const before = peer.requests
+    return Effect.map(effect, () => peer.requests - before)
+  })
