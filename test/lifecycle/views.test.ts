@@ -52,13 +52,16 @@ const store = ({ attempt, job, runtime, stop }: Combination) =>
   })
 
 /** What `getDetail` and `list` promise. */
+/** Some for each status. What derives it is the same SQL everywhere, and on a server each is many round trips. */
+const sample = SandboxStatusView.literals.flatMap((status) => combinations.filter((combination) => expected(combination) === status).slice(0, 8))
+
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle views (${name})`, () => {
     it.effect("the status is derived from attempt, job, runtime and stop, in detail, in lists and in their filters", () =>
       Effect.gen(function*() {
         const { getDetail, list } = yield* SandboxLifecycle
         const stored = new Map<string, SandboxStatusView>()
-        for (const combination of combinations) {
+        for (const combination of name === "remote" ? sample : combinations) {
           const id = yield* store(combination)
           stored.set(id, expected(combination))
           expect((yield* getDetail({ ownerUserId: ada, id })).status, JSON.stringify(combination)).toBe(expected(combination))
@@ -75,7 +78,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const two = yield* pages((page) => list({ ...page, ownerUserId: ada, statuses: ["ready", "running"] }), 10)
         expect(two).toHaveLength(idsOf("ready").length + idsOf("running").length)
         expect((yield* list({ ownerUserId: ada, statuses: [] })).items).toEqual([])
-      }).pipe(Effect.provide(layer)), 120_000)
+      }).pipe(Effect.provide(layer)))
 
     it.effect("a sandbox without an attempt has its stored status, where stopped is cancelled", () =>
       Effect.gen(function*() {
