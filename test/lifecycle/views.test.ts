@@ -51,10 +51,10 @@ const store = ({ attempt, job, runtime, stop }: Combination) =>
     return sandbox.id
   })
 
-/** What `getDetail` and `list` promise. */
 /** Some for each status. What derives it is the same SQL everywhere, and on a server each is many round trips. */
 const sample = SandboxStatusView.literals.flatMap((status) => combinations.filter((combination) => expected(combination) === status).slice(0, 8))
 
+/** What `getDetail` and `list` promise. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle views (${name})`, () => {
     it.effect("the status is derived from attempt, job, runtime and stop, in detail, in lists and in their filters", () =>
