@@ -15,7 +15,7 @@ const eve = UserId.make("eve")
 const seed = Layer.effectDiscard(Effect.all([seedUser(ada), seedUser(eve)]))
 
 const over = <E>(database: Layer.Layer<SqlClient.SqlClient, E>) => Layer.provideMerge(Layer.merge(AccountRepo.layer, seed), database)
-const layers = { memory: over(databaseLayers.memory), file: over(databaseLayers.file) }
+const layers = { memory: over(databaseLayers.memory), file: over(databaseLayers.file), remote: over(databaseLayers.remote) }
 
 const at = (millis: number) => DateTime.unsafeMake(millis)
 const github = (accountId: string, userId = ada) => ({ providerId: "github", accountId, userId })
@@ -167,8 +167,7 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
       }).pipe(Effect.provide(layer)))
   })
 
-suite("memory", layers.memory)
-suite("file", layers.file)
+for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("AccountRepo", () => {
   roundTrip("Account", Account, 100)

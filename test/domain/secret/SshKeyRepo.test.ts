@@ -177,8 +177,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
       }).pipe(Effect.provide(layer)))
   })
 
-suite("memory", layers.memory)
-suite("file", layers.file)
+for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("SshKeyRepo", () => {
   roundTrip("SshKey", SshKey, 100)
