@@ -336,7 +336,8 @@ export {
   ReadEvents
 } from "./domain/control-plane/ControlPlaneEvent.js"
 
-export { SandboxLaunchKey } from "./domain/control-plane/SandboxLaunchKey.js"
+export { SandboxLaunchKey } from "./domain/sandbox/SandboxLaunchKey.js"
+export { IssueWorkflowExecutionKey } from "./domain/issue-workflow/IssueWorkflowExecutionKey.js"
 export { ImportReject } from "./domain/control-plane/ImportReject.js"
 
 export * as BuildWorker from "./lifecycle/BuildWorker.js"
