@@ -14,6 +14,7 @@ export const executionSamples = (
     IssueWorkflowExecutionRepo: {
       create: [{ id: "wfx", issueWorkflowId: execution.issueWorkflowId, triggerType: "api", requestedByUserId: ada }],
       findById: [executionId],
+      findBySandboxAttemptId: [attempt.id],
       getById: [executionId],
       list: [{ issueWorkflowId: execution.issueWorkflowId, limit: 10 }],
       stream: [{ issueWorkflowId: execution.issueWorkflowId }],
