@@ -1,7 +1,7 @@
 /**
  * Watching an execution: server-sent events as a stream of lines.
  */
-import { type HttpClient, HttpClientRequest, type HttpClientError } from "@effect/platform"
+import { HttpClient, type HttpClientError, HttpClientRequest } from "@effect/platform"
 import { Effect, Stream } from "effect"
 
 /** One event as it was sent. */
@@ -13,10 +13,10 @@ export interface SentEvent {
 
 const fieldOf = (block: string, name: string) => block.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2)
 
-/** The events of an execution after one of them, as they happen; ends when the execution does. */
+/** The events of an execution after one of them, as they happen; ends when the execution does. Fails when it is not there. */
 export const watch = (http: HttpClient.HttpClient, executionId: string, after?: number): Stream.Stream<SentEvent, HttpClientError.HttpClientError> =>
   Stream.unwrapScoped(Effect.map(
-    http.execute(HttpClientRequest.get(`/executions/${executionId}/events/stream`).pipe(
+    HttpClient.filterStatusOk(http).execute(HttpClientRequest.get(`/executions/${executionId}/events/stream`).pipe(
       after === undefined ? (request) => request : HttpClientRequest.setHeader("last-event-id", String(after))
     )),
     (response) => response.stream.pipe(Stream.decodeText(), Stream.splitLines)
