@@ -85,6 +85,7 @@ export {
   InstallationRepositoryByRepository,
   InstallationRepositoryFilter,
   maxSyncedRepositories,
+  ApplyInstallationChange,
   SyncInstallationRepositories,
   type SyncResult,
   UserRepositoryFilter

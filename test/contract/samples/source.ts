@@ -54,6 +54,12 @@ export const sourceSamples = (world: World): Samples => {
         installationId,
         repositories: [{ externalRepositoryId: "5", owner: "acme", name: "site", fullName: "acme/site", defaultBranch: "main", isPrivate: true, isArchived: false, pushedAt: at, url: "https://github.com/acme/site" }]
       }],
+      apply: [{
+        installationId,
+        added: [{ externalRepositoryId: "5", owner: "acme", name: "site", isPrivate: true }],
+        removed: [installed.externalRepositoryId],
+        at
+      }],
       listForInstallation: [{ installationId, search: "app", includeRemoved: true, limit: 10 }],
       listForUser: [{ userId: ada, search: "app", limit: 10 }],
       findById: [installed.id],
