@@ -342,6 +342,7 @@ export { IssueWorkflowExecutionKey } from "./domain/issue-workflow/IssueWorkflow
 export { ImportReject } from "./domain/control-plane/ImportReject.js"
 
 export * as BuildWorker from "./lifecycle/BuildWorker.js"
+export * as GitHubWebhooks from "./lifecycle/GitHubWebhooks.js"
 export { actingAs, ControlPlaneEvents, type ControlPlaneEventsService } from "./lifecycle/ControlPlaneEvents.js"
 export { IssueWorkflowLifecycle, type IssueWorkflowLifecycleService } from "./lifecycle/IssueWorkflowLifecycle.js"
 export {

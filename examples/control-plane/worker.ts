@@ -5,7 +5,7 @@
  * begun, within some seconds, and gives back the rest.
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { BuildWorker, ControlPlane, IssueWorkflowLifecycle, WebhookInbox, WebhookOutcome } from "@sealant/db"
+import { BuildWorker, ControlPlane, GitHubWebhooks, IssueWorkflowLifecycle, WebhookInbox } from "@sealant/db"
 import { Effect, Schedule } from "effect"
 import { handler } from "./builder.js"
 
@@ -16,9 +16,7 @@ const supervision = Effect.flatMap(IssueWorkflowLifecycle, (lifecycle) => lifecy
   Effect.repeat(Schedule.spaced("5 seconds"))
 )
 
-const webhooks = Effect.flatMap(WebhookInbox, (inbox) =>
-  inbox.run({ workerId }, ({ deliveryId, eventType }) =>
-    Effect.as(Effect.logInfo(`delivery ${deliveryId}: ${eventType}`), WebhookOutcome.ignored("this example listens to no event"))))
+const webhooks = Effect.flatMap(WebhookInbox, (inbox) => inbox.run({ workerId }, GitHubWebhooks.handler))
 
 const builds = BuildWorker.run(handler, { workerId, concurrency: 4, leaseDuration: "2 seconds", drainTimeout: "5 seconds" })
 
