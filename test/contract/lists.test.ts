@@ -4,10 +4,11 @@
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Exit, Option, Predicate } from "effect"
-import * as db from "@sealant/db"
-import { layerTest, type TestServices } from "@sealant/db/testing"
+import { Effect, Exit, Option, Predicate } from "effect"
+import type * as db from "@sealant/db"
+import { layerTest } from "@sealant/db/testing"
 import { samplesOf } from "./samples.js"
+import { services } from "./services.js"
 import { attempt } from "./walk.js"
 import { makeWorld, type World } from "./world.js"
 
@@ -136,15 +137,12 @@ const camelCase = (column: string) => column.replaceAll(/_([a-z])/g, (_, letter:
 
 const isPage = (value: unknown): value is db.Page<unknown> => Predicate.hasProperty(value, "items") && Predicate.hasProperty(value, "nextCursor")
 
-const tags = Object.entries(db).flatMap(([name, value]) =>
-  Context.isTag(value) && name !== "KeyRing" ? [{ name, tag: value as Context.Tag<TestServices, object> }] : [])
-
 describe("lists", () => {
   it.effect("are all paged through here", () =>
     Effect.gen(function*() {
       const samples = samplesOf(yield* makeWorld)
       const paged: Array<string> = []
-      for (const { name, tag } of tags) {
+      for (const { name, tag } of services) {
         const service = yield* tag
         for (const [method, args] of Object.entries(samples[name] ?? {})) {
           const { outcome } = yield* attempt(service, method, args)
@@ -158,7 +156,7 @@ describe("lists", () => {
     Effect.gen(function*() {
       const [name = "", method = ""] = list.split(".")
       const world = yield* makeWorld
-      const service = yield* Option.getOrThrow(Option.fromNullable(tags.find((other) => other.name === name))).tag
+      const service = yield* Option.getOrThrow(Option.fromNullable(services.find((other) => other.name === name))).tag
       const [request] = samplesOf(world)[name]?.[method] ?? []
       const page = (cursor: object): Effect.Effect<db.Page<object>, unknown> =>
         Reflect.apply(Reflect.get(service, method), service, [{ ...(request as object), afterSequence: undefined, limit: pageLength, ...cursor }])

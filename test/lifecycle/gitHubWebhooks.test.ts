@@ -1,7 +1,7 @@
 /**
  * What GitHub tells: kept once, whatever comes twice, late or in another order.
  */
-import { SqlClient } from "@effect/sql"
+import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { GitHubInstallationRepo, GitHubWebhooks, IssueWorkflows, Source, WebhookInbox } from "@sealant/db"
 import { Effect, FastCheck as fc, Layer, Option, TestClock } from "effect"

@@ -4,7 +4,7 @@
 import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { DateTime, Effect, FastCheck as fc, type Layer, TestClock } from "effect"
-import { GitHubInstallationId } from "../../../src/domain/source/GitHubInstallation.js"
+import type { GitHubInstallationId } from "../../../src/domain/source/GitHubInstallation.js"
 import { GitHubInstallationRepo } from "../../../src/domain/source/GitHubInstallationRepo.js"
 import { GitHubInstallationRepositoryRepo } from "../../../src/domain/source/GitHubInstallationRepositoryRepo.js"
 import { recordStatements } from "../../support/plans.js"
