@@ -21,6 +21,7 @@ export interface End<Report> {
 
 /** A process that was started. */
 export interface Child<Report extends Told> {
+  readonly pid: number | undefined
   /** All that it has told so far. */
   readonly reports: ReadonlyArray<Report>
   readonly ended: Promise<End<Report>>
@@ -74,6 +75,7 @@ export const startChild = <Report extends Told>(
     })
   const isOfType = <Type extends Report["type"]>(type: Type) => (report: Report): report is Extract<Report, { readonly type: Type }> => report.type === type
   return {
+    pid: child.pid,
     reports,
     ended,
     when,
