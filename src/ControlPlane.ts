@@ -9,12 +9,13 @@ import { PackageResolutionCacheRepo } from "./domain/package-cache/PackageResolu
 import { KeyRing } from "./domain/secret/KeyRing.js"
 import * as IssueWorkflows from "./IssueWorkflows.js"
 import { ControlPlaneEvents } from "./lifecycle/ControlPlaneEvents.js"
+import { WebhookInbox } from "./lifecycle/WebhookInbox.js"
 import * as Migrations from "./Migrations.js"
 import * as Profiles from "./Profiles.js"
 import * as Sandboxes from "./Sandboxes.js"
 import * as Source from "./Source.js"
 
-const services = Layer.mergeAll(
+const repositories = Layer.mergeAll(
   Auth.layer,
   Sandboxes.layer,
   IssueWorkflows.layer,
@@ -23,6 +24,8 @@ const services = Layer.mergeAll(
   PackageResolutionCacheRepo.layer,
   ControlPlaneEvents.layer
 )
+
+const services = Layer.provideMerge(WebhookInbox.layer, repositories)
 
 /** What the layer gives. */
 export type Services = Layer.Layer.Success<typeof services>

@@ -85,6 +85,7 @@ export {
   InstallationRepositoryByRepository,
   InstallationRepositoryFilter,
   maxSyncedRepositories,
+  ApplyInstallationChange,
   SyncInstallationRepositories,
   type SyncResult,
   UserRepositoryFilter
@@ -336,10 +337,12 @@ export {
   ReadEvents
 } from "./domain/control-plane/ControlPlaneEvent.js"
 
-export { SandboxLaunchKey } from "./domain/control-plane/SandboxLaunchKey.js"
+export { SandboxLaunchKey } from "./domain/sandbox/SandboxLaunchKey.js"
+export { IssueWorkflowExecutionKey } from "./domain/issue-workflow/IssueWorkflowExecutionKey.js"
 export { ImportReject } from "./domain/control-plane/ImportReject.js"
 
 export * as BuildWorker from "./lifecycle/BuildWorker.js"
+export * as GitHubWebhooks from "./lifecycle/GitHubWebhooks.js"
 export { actingAs, ControlPlaneEvents, type ControlPlaneEventsService } from "./lifecycle/ControlPlaneEvents.js"
 export { IssueWorkflowLifecycle, type IssueWorkflowLifecycleService } from "./lifecycle/IssueWorkflowLifecycle.js"
 export {

@@ -7,11 +7,14 @@ import { ledgerTable } from "../../src/internal/migrationLedger.js"
 import type { RowModel } from "../../src/internal/rows.js"
 import { type Table, TableId } from "../../src/internal/table.js"
 
+/** A model of rows, with the variant that APIs answer. */
+type ModelClass = RowModel<unknown> & Schema.Schema<unknown, object> & { readonly json: Schema.Schema<unknown, unknown> }
+
 /** A row model, under the name that it is exported by. */
 export interface Model {
   readonly name: string
   readonly table: Table
-  readonly model: RowModel<unknown>
+  readonly model: ModelClass
 }
 
 const isTable = (annotation: unknown): annotation is Table =>
@@ -24,7 +27,7 @@ const tableOf = (ast: Schema.Schema.All["ast"]): Table | undefined => {
   return ast._tag === "Transformation" ? tableOf(ast.to) ?? tableOf(ast.from) : undefined
 }
 
-const isModel = (value: unknown): value is Schema.Schema.Any & RowModel<unknown> => typeof value === "function" && Schema.isSchema(value)
+const isModel = (value: unknown): value is ModelClass => typeof value === "function" && Schema.isSchema(value) && "json" in value
 
 export const models: ReadonlyArray<Model> = Object.entries(db).flatMap(([name, value]) => {
   const table = isModel(value) ? tableOf(value.ast) : undefined

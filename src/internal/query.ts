@@ -61,8 +61,9 @@ export const operations = (service: string, entity: string) => {
 // The tracer of a program that has set none: it makes spans that nobody sees, and they cost more than the query.
 const nobodysTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
-const spanned = <A, E, R>(effect: Effect.Effect<A, E, R>, name: string, attributes: Attributes = {}) => {
-  const traced = () => Effect.withSpan(effect, name, { captureStackTrace: false, attributes })
+/** Makes a span where somebody traces. With `root` it begins a trace of its own, whatever it is run in. */
+export const spanned = <A, E, R>(effect: Effect.Effect<A, E, R>, name: string, attributes: Attributes = {}, root = false) => {
+  const traced = () => Effect.withSpan(effect, name, { captureStackTrace: false, attributes, root })
   return Effect.withFiberRuntime<A, E, Exclude<R, Tracer.ParentSpan>>((fiber) =>
     fiber.currentTracer === nobodysTracer ? effect as ReturnType<typeof traced> : traced())
 }

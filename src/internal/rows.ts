@@ -140,8 +140,12 @@ const columnDecoder = (ast: SchemaAST.AST): Decoder => {
   return (stored) => Either.getOrElse(decode(stored), () => invalid)
 }
 
+// A class that has annotations of its own keeps its name with what it decodes to.
+const entityOf = (ast: SchemaAST.AST): string =>
+  Option.getOrElse(SchemaAST.getIdentifierAnnotation(ast), () => SchemaAST.isTransformation(ast) ? entityOf(ast.to) : "row")
+
 const rowDecoder = <A>(model: RowModel<A>, prefix = ""): (row: Row) => A => {
-  const entity = String(SchemaAST.getIdentifierAnnotation(model.ast).pipe(Option.getOrElse(() => "row")))
+  const entity = entityOf(model.ast)
   const columns = columnsOf(model).map(({ decode, name }) => ({ name, from: prefix + name, convert: decode }))
   // What the constructor of a `Schema.Class` would make, without the merging of defaults and the validation that it
   // does for strangers: each column was just decoded.

@@ -8,7 +8,7 @@ import type { Lease } from "../domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo.js"
 import type { InvalidInput, LeaseLost } from "../Errors.js"
 import { Wait } from "../internal/durations.js"
-import { operations } from "../internal/query.js"
+import { operations, spanned } from "../internal/query.js"
 import { SandboxLifecycle } from "./SandboxLifecycle.js"
 import type { Build, BuildFinished } from "./SandboxViews.js"
 import { loop, patiently, supervisedAtOnce, wholeMillis, workerSettings } from "./working.js"
@@ -69,6 +69,7 @@ export const run = <R>(
     const { supervise } = yield* SandboxLifecycle
     return yield* loop({
       ...settings,
+      name: "BuildWorker",
       claim: claimNext({ workerId, leaseDuration }),
       work: ({ lease }) => work(handler, lease, leaseDuration),
       supervise: supervise({ limit: supervisedAtOnce, runtimeDeadline })
@@ -95,7 +96,7 @@ const work = <R>(handler: Handler<R>, lease: Lease, leaseDuration: Duration.Dura
     Effect.catchAll((error) => Effect.logWarning(`job ${lease.jobId}: ${error.message}`)),
     // Nobody else would hear of it: the slot only waits for the end.
     Effect.catchAllDefect((defect) => Effect.logError(`job ${lease.jobId} is left to its lease`, defect)),
-    Effect.withSpan("BuildWorker.work", { captureStackTrace: false, attributes: { "job.id": lease.jobId } }),
+    (whole) => spanned(whole, "BuildWorker.work", { "job.id": lease.jobId, "lease.token": lease.token }),
     Effect.uninterruptible
   )
 

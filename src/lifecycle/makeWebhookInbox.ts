@@ -9,7 +9,7 @@ import { GitHubWebhookDeliveryRepo } from "../domain/source/GitHubWebhookDeliver
 import * as Errors from "../Errors.js"
 import type { InvalidInput, LeaseLost, PersistenceError } from "../Errors.js"
 import { isSqlError, persistenceErrorOf } from "../internal/engineError.js"
-import { operations } from "../internal/query.js"
+import { operations, spanned } from "../internal/query.js"
 import { WebhookFailure, type WebhookHandler, type WebhookOutcome } from "./WebhookHandler.js"
 import type { WebhookInboxService } from "./WebhookInbox.js"
 import { loop, patiently, supervisedAtOnce, workerSettings } from "./working.js"
@@ -80,7 +80,7 @@ export const make = Effect.gen(function*() {
         case "HandlerFailed":
           return yield* fail(lease, error.failure)
       }
-    }).pipe(Effect.withSpan("WebhookInbox.attempt", { captureStackTrace: false, attributes: { "delivery.id": claimed.lease.deliveryId } }))
+    }).pipe((whole) => spanned(whole, "WebhookInbox.attempt", { "delivery.id": claimed.lease.deliveryId, "lease.token": claimed.lease.token }))
 
   // What comes before it may be interrupted as `restore` says; then the delivery is given back.
   const work = <A, E, R>(lease: WebhookLease, restored: Effect.Effect<A, E, R>) =>
@@ -104,6 +104,7 @@ export const make = Effect.gen(function*() {
         const settings = yield* input("run", RunSettings)(options)
         return yield* loop({
           ...settings,
+          name: "WebhookInbox",
           claim: deliveries.claimNext(settings),
           work: (claimed) =>
             work(claimed.lease, Effect.interruptible(told(claimed, attempt(handler, claimed, settings.leaseDuration), settings.pollInterval))).pipe(

@@ -7,6 +7,7 @@ import { Duration, Effect, Fiber, FiberSet, Option, Schedule, Schema, type Scope
 import * as Database from "../Database.js"
 import { Name } from "../internal/columns.js"
 import { Pause, Wait } from "../internal/durations.js"
+import { spanned } from "../internal/query.js"
 
 /** The options that every worker has. */
 export const workerSettings = {
@@ -23,6 +24,8 @@ const longestSupervisionPause = Duration.seconds(15)
 
 /** What a loop is made of. */
 export interface Work<A, E, R> {
+  /** Names the span of a claim, `<name>.claim`, in which all that becomes of what was claimed has its spans. */
+  readonly name: string
   readonly concurrency: number
   readonly leaseDuration: Duration.DurationInput
   readonly pollInterval: Duration.DurationInput
@@ -40,7 +43,7 @@ export interface Work<A, E, R> {
  * back. A store that cannot answer does not end it: it tries again.
  */
 export const loop = <A, E extends { readonly message: string }, R>(
-  { claim, concurrency, drainTimeout, leaseDuration, pollInterval, supervise, work }: Work<A, E, R>
+  { claim, concurrency, drainTimeout, leaseDuration, name, pollInterval, supervise, work }: Work<A, E, R>
 ): Effect.Effect<never, never, R | SqlClient.SqlClient | Scope.Scope> =>
   Effect.gen(function*() {
     const workers = yield* FiberSet.make<void>()
@@ -53,6 +56,8 @@ export const loop = <A, E extends { readonly message: string }, R>(
         onNone: () => Effect.succeedNone,
         onSome: (claimed) => Effect.asSome(FiberSet.run(workers, Effect.interruptible(work(claimed))))
       })),
+      // A trace for each claim: a loop that runs for days is no span to put them all in.
+      (claimed) => spanned(claimed, `${name}.claim`, {}, true),
       Effect.uninterruptible
     )
 

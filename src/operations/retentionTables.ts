@@ -91,6 +91,14 @@ export const growing = {
     since: "the launch"
   },
 
+  issue_workflow_execution_keys: {
+    walks: [{ order: ["created_at", "issue_workflow_id", "idempotency_key"] }],
+    key: ["issue_workflow_id", "idempotency_key"],
+    old: "created_at <= ?1",
+    days: 30,
+    since: "the start of the execution"
+  },
+
   issue_workflow_execution_events: {
     walks: [{ order: ["occurred_at", "rowid"] }],
     key: ["rowid"],

@@ -146,8 +146,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
       }).pipe(Effect.provide(layer)))
   })
 
-suite("memory", databaseLayers.memory)
-suite("file", databaseLayers.file)
+for (const [name, layer] of Object.entries(databaseLayers)) suite(name, layer)
 
 describe("names", () => {
   it("are in snake_case", () => {

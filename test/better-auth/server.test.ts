@@ -182,5 +182,4 @@ const suite = (name: string, database: Layer.Layer<SqlClient.SqlClient>) => {
   })
 }
 
-suite("memory", databaseLayers.memory)
-suite("file", databaseLayers.file)
+for (const [name, layer] of Object.entries(databaseLayers)) suite(name, layer)

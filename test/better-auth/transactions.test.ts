@@ -222,8 +222,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
       }).pipe(Effect.provide(layer)))
   })
 
-suite("memory", databaseLayers.memory)
-suite("file", databaseLayers.file)
+for (const [name, layer] of Object.entries(databaseLayers)) suite(name, layer)
 
 describe("a managed runtime", () => {
   it("serves until it is disposed of", async () => {

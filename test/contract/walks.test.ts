@@ -3,20 +3,17 @@
  * refused or works and never leaves half of a write, and that nothing which a caller gives is shown to anybody.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Option, Redacted } from "effect"
+import { Cause, Effect, Exit, Option, Redacted } from "effect"
 import * as db from "@sealant/db"
 import { layerTest, type TestServices } from "@sealant/db/testing"
 import { samplesOf } from "./samples.js"
+import { services } from "./services.js"
 import { type Arguments, attempt, dump, placesOf, shown, type Trial } from "./walk.js"
 import { makeWorld, privateIds } from "./world.js"
 
-/** Every service that the package exports, with its name. The key ring has no methods: it is what is given. */
-const tags = Object.entries(db).flatMap(([name, value]) =>
-  Context.isTag(value) && name !== "KeyRing" ? [{ name, tag: value as Context.Tag<TestServices, object> }] : [])
-
 /** A service in a world of its own, and a legal call of each of its methods. */
 const inWorld = <A>(
-  { name, tag }: typeof tags[number],
+  { name, tag }: typeof services[number],
   visit: (service: object, samples: ReadonlyArray<readonly [method: string, args: Arguments]>) => Effect.Effect<A, never, TestServices>
 ) =>
   Effect.gen(function*() {
@@ -53,7 +50,7 @@ const sentinels = (value: unknown): ReadonlyArray<unknown> => {
   return Redacted.isRedacted(value) ? texts.map((text) => Redacted.make(text)) : []
 }
 
-describe.each(tags)("$name", (service) => {
+describe.each(services)("$name", (service) => {
   it.effect("has a sample for each method, and each works", () =>
     inWorld(service, (instance, samples) =>
       Effect.gen(function*() {

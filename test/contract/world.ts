@@ -25,10 +25,11 @@ export const makeWorld = Effect.gen(function*() {
   const issue = yield* make.issue({ repositoryId: repository.id })
   const otherIssue = yield* make.issue({ repositoryId: repository.id })
   const pullRequest = yield* make.pullRequest({ repositoryId: repository.id })
+  yield* make.issuePullRequestLink({ issueId: issue.id, pullRequestId: pullRequest.id })
   const workflow = yield* make.workflow({ issueId: issue.id, ...ofAda })
 
   const secret = yield* make.secret(ofAda)
-  yield* make.secretVersion({ secretId: secret.id })
+  const version = yield* make.secretVersion({ secretId: secret.id })
   const retirable = yield* make.encryptionKey({ id: "old" })
   const sshKey = yield* make.sshKey(ofAda)
   const profile = yield* make.profile(ofAda)
@@ -54,7 +55,7 @@ export const makeWorld = Effect.gen(function*() {
   const execution = yield* make.execution({ issueWorkflowId: workflow.id, status: "running" })
   const waiting = yield* make.execution({ issueWorkflowId: workflow.id })
   const artifact = yield* make.executionArtifact({ executionId: execution.id })
-  yield* make.executionEvent({ executionId: execution.id })
+  const event = yield* make.executionEvent({ executionId: execution.id })
   const { pullRequestId } = yield* make.executionPullRequestLink({ executionId: execution.id })
   const resolution = yield* make.packageResolution({ query: "nix:fd" })
 
@@ -62,9 +63,9 @@ export const makeWorld = Effect.gen(function*() {
   const lifecycle = yield* SandboxLifecycle
   yield* lifecycle.launch({ ...ofAda, name: "told", spec: Factories.exampleSpec, registryId: "main", repository: "acme/app", tag: "latest" })
   return {
-    ada, artifact, attempt, building, cancelled, delivery, deliveryLease, execution, failedDelivery, installation, installed, issue,
+    ada, artifact, attempt, building, cancelled, delivery, deliveryLease, event, execution, failedDelivery, installation, installed, issue,
     job, launched, lease, otherIssue, profile, profileRevision, pullRequest, pullRequestId, queued, repository, repositoryProfile,
-    repositoryProfileRevision, resolution, retirable, running, secret, sshKey, started, waiting, workflow
+    repositoryProfileRevision, resolution, retirable, running, secret, sshKey, started, version, waiting, workflow
   }
 }).pipe(Effect.orDie)
 

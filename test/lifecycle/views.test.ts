@@ -51,6 +51,9 @@ const store = ({ attempt, job, runtime, stop }: Combination) =>
     return sandbox.id
   })
 
+/** Some for each status. What derives it is the same SQL everywhere, and on a server each is many round trips. */
+const sample = SandboxStatusView.literals.flatMap((status) => combinations.filter((combination) => expected(combination) === status).slice(0, 8))
+
 /** What `getDetail` and `list` promise. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle views (${name})`, () => {
@@ -58,7 +61,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function*() {
         const { getDetail, list } = yield* SandboxLifecycle
         const stored = new Map<string, SandboxStatusView>()
-        for (const combination of combinations) {
+        for (const combination of name === "remote" ? sample : combinations) {
           const id = yield* store(combination)
           stored.set(id, expected(combination))
           expect((yield* getDetail({ ownerUserId: ada, id })).status, JSON.stringify(combination)).toBe(expected(combination))
@@ -75,7 +78,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const two = yield* pages((page) => list({ ...page, ownerUserId: ada, statuses: ["ready", "running"] }), 10)
         expect(two).toHaveLength(idsOf("ready").length + idsOf("running").length)
         expect((yield* list({ ownerUserId: ada, statuses: [] })).items).toEqual([])
-      }).pipe(Effect.provide(layer)), 120_000)
+      }).pipe(Effect.provide(layer)))
 
     it.effect("a sandbox without an attempt has its stored status, where stopped is cancelled", () =>
       Effect.gen(function*() {

@@ -46,6 +46,9 @@ describe("WebhookInbox.run", () => {
         expect(yield* marks).toEqual(["a 1", "b 1", "c 1", "d 1"])
       }).pipe(Effect.provide(layer)))
 
+    // A server tells nothing, so it is polled.
+    if (name === "remote") continue
+
     it.effect(`an idle loop looks once, and its own look does not wake it (${name})`, () =>
       Effect.gen(function*() {
         const deliveries = yield* GitHubWebhookDeliveryRepo

@@ -21,7 +21,7 @@ const over = (database: (typeof databaseLayers)["memory"]): Layer.Layer<Services
     Layer.provideMerge(database)
   )
 
-export const layers = { memory: over(databaseLayers.memory), file: over(databaseLayers.file) }
+export const layers = { memory: over(databaseLayers.memory), file: over(databaseLayers.file), remote: over(databaseLayers.remote) }
 
 export const worker = { workerId: "worker", leaseDuration: "1 minute" } as const
 

@@ -32,7 +32,7 @@ const over = <E>(database: Layer.Layer<SqlClient.SqlClient, E>) =>
     database
   )
 
-export const layers = { memory: over(databaseLayers.memory), file: over(databaseLayers.file) }
+export const layers = { memory: over(databaseLayers.memory), file: over(databaseLayers.file), remote: over(databaseLayers.remote) }
 
 export const goneWorkflow = IssueWorkflowId.make("gone")
 export const goneExecution = IssueWorkflowExecutionId.make("gone")

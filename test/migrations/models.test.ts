@@ -5,6 +5,7 @@ import * as db from "@sealant/db"
 import { models } from "../../scripts/schema/models.js"
 import { columnList } from "../../src/internal/rows.js"
 import { memoryLayer } from "../support/database.js"
+import { roundTrip } from "../support/roundTrip.js"
 
 describe("row models", () => {
   it("are exported, each of a table of its own", () => {
@@ -23,6 +24,8 @@ describe("row models", () => {
         expect(table.purpose).toMatch(/\.$/)
         expect(Object.keys(db)).toContain(table.service)
       }).pipe(Effect.provide(memoryLayer)))
+
+    roundTrip(`${name} survives the way through the engine and through JSON`, model, 50)
 
     for (const [column, machine] of Object.entries(table.states ?? {})) {
       it.effect(`${table.name}.${column} has the declared states`, () =>

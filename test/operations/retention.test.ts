@@ -54,6 +54,7 @@ describe("the retention", () => {
           yield* sandbox(id, null)
           yield* shell("INSERT INTO sandbox_launch_keys VALUES ('user', ?1, 'f', ?1, NULL, NULL, ?2)", id, number)
           yield* execution(id, "succeeded", number)
+          yield* shell("INSERT INTO issue_workflow_execution_keys VALUES ('workflow', ?1, 'f', ?1, ?2)", id, number)
           yield* executionEvent(id, 1, number)
           yield* event("attempt", id, 1, number)
           yield* shell("INSERT INTO import_rejects (source_table, source_key, row_payload, reason, imported_at) VALUES ('t', 'k', '{}', 'r', ?1)", number)

@@ -5,9 +5,11 @@
 import { SqlClient } from "@effect/sql"
 import { Effect, Layer } from "effect"
 import Native from "libsql"
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
+import { createHash } from "node:crypto"
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { migrations } from "../../migrations/index.js"
 import * as Database from "../../src/Database.js"
 import { splitStatements } from "../../src/libsql/sqlText.js"
@@ -37,20 +39,23 @@ export const fileLayer = migrated.pipe(
   Layer.orDie
 )
 
-/** A migrated file, made once for all tests of a process. */
-let template: string | undefined
-
+/** A migrated file, made once for each schema, and given its name when it is whole. */
 const templateFile = (): string => {
-  if (template !== undefined) return template
-  const directory = mkdtempSync(join(tmpdir(), "sealant-db-template-"))
-  process.once("exit", () => rmSync(directory, { recursive: true }))
-  const path = join(directory, "template.sqlite")
-  const database = new Native(path)
+  const schema = createHash("sha256").update(statements.join("\n")).digest("hex").slice(0, 16)
+  const cache = fileURLToPath(new URL("../../node_modules/.cache", import.meta.url))
+  const path = join(cache, `template-${schema}.sqlite`)
+  if (existsSync(path)) return path
+  mkdirSync(cache, { recursive: true })
+  const directory = mkdtempSync(join(cache, "template-"))
+  const made = join(directory, "template.sqlite")
+  const database = new Native(made)
   database.exec("PRAGMA journal_mode = wal; BEGIN")
   for (const statement of statements) database.exec(statement)
   database.exec("COMMIT")
   database.close()
-  return template = path
+  renameSync(made, path)
+  rmSync(directory, { recursive: true })
+  return path
 }
 
 /** A server with an empty database of its own, which goes with the scope. */
@@ -72,7 +77,9 @@ const peerOn = (open: (path: string) => Promise<Peer>) =>
 
 /** An empty, migrated database on a server of its own. */
 export const remoteLayer = Layer.orDie(
-  Layer.unwrapScoped(Effect.map(openPeer(), ({ url }) => Database.layerRemote({ url })))
+  Layer.unwrapScoped(Effect.map(openPeer(), ({ url }) =>
+    // On a machine that is busy with other tests, many fibers may wait for long.
+    Database.layerRemote({ url, busyTimeoutMs: 30_000 })))
 )
 
 /** All of them, by name: for suites that are functions of a layer. */

@@ -25,6 +25,7 @@ import type {
   SequenceConflict
 } from "../../Errors.js"
 import type { Page, PageRequest } from "../../internal/page.js"
+import type { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
 import type { ExecutionDetail } from "./executionDetail.js"
 import type { AppendedEvents, AppendEvents, IssueWorkflowExecutionEvent, ListEvents, TailEvents } from "./ExecutionEvent.js"
 import type {
@@ -69,6 +70,11 @@ export interface IssueWorkflowExecutionService {
 
   /** The execution, if it is there. */
   readonly findById: (id: IssueWorkflowExecutionId) => Effect.Effect<Option.Option<IssueWorkflowExecution>, PersistenceError>
+
+  /** The execution that works in this attempt, if there is one: an attempt is one execution's at most. */
+  readonly findBySandboxAttemptId: (
+    attemptId: SandboxAttemptId
+  ) => Effect.Effect<Option.Option<IssueWorkflowExecution>, PersistenceError>
 
   /** The execution. Fails with `NotFound`. */
   readonly getById: (id: IssueWorkflowExecutionId) => Effect.Effect<IssueWorkflowExecution, NotFound | PersistenceError>

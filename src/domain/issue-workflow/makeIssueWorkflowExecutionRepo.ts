@@ -149,6 +149,11 @@ export const make = Effect.gen(function*() {
 
     findById: (id) => byId(id).pipe(read("findById", { "execution.id": id })),
 
+    findBySandboxAttemptId: (attemptId) =>
+      executions.first(sql`SELECT ${columns} FROM issue_workflow_executions WHERE sandbox_attempt_id = ${attemptId}`).pipe(
+        read("findBySandboxAttemptId", { "run.id": attemptId })
+      ),
+
     getById: (id) => getById(id).pipe(read("getById", { "execution.id": id })),
 
     list,

@@ -4,7 +4,7 @@
 import { SqlClient, type Statement } from "@effect/sql"
 import { Array, Clock, DateTime, Duration, Effect, Option, Schema } from "effect"
 import { purgeOf } from "../../internal/expiry.js"
-import { operations } from "../../internal/query.js"
+import { operations, spanned } from "../../internal/query.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
 import { PackageResolution } from "../../payloads/PackageResolution.js"
 import { PackageCacheQuery, PackageResolutionCacheEntry, StoreResolution } from "./PackageResolutionCacheEntry.js"
@@ -80,7 +80,7 @@ export const make = Effect.gen(function*() {
       })
       const found = yield* kept
       return Option.isSome(found) ? found.value : yield* alone(key, resolved)
-    })
+    }).pipe((whole) => spanned(whole, "PackageResolutionCacheRepo.getOrResolve"))
 
   const keep = (query: string, given: typeof PackageResolution.Encoded, ttl: Duration.DurationInput | undefined) =>
     Effect.flatMap(input("getOrResolve", PackageResolution)(given), (resolution) =>

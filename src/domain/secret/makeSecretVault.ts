@@ -146,7 +146,7 @@ export const make = Effect.gen(function*() {
         return yield* decrypt(yield* versionOf(given), given.ownerUserId)
       }).pipe(read("reveal", { "secret.id": request.secretId })),
 
-    list: repo.list,
+    list: (request) => repo.list(request).pipe(read("list", { "user.id": request.ownerUserId })),
 
     listVersions: ({ ownerUserId, secretId, ...page }) =>
       owned(ownerUserId, secretId).pipe(

@@ -88,6 +88,23 @@ export const SyncInstallationRepositories = Schema.Struct({
   repositories: Schema.Array(SyncedRepository).pipe(Schema.filter(once))
 })
 
+/**
+ * What came to an installation and what left it, as GitHub tells it, and when: up to 20,000 each. `added` as in a sync,
+ * `removed` by GitHub's ids; none is both. `at` left out means now.
+ */
+export const ApplyInstallationChange = Schema.Struct({
+  installationId: GitHubInstallationId,
+  added: Schema.Array(SyncedRepository).pipe(Schema.filter(once)),
+  removed: Schema.Array(Name).pipe(
+    Schema.filter((ids) => ids.length <= maxSyncedRepositories || `must be up to ${maxSyncedRepositories} ids`)
+  ),
+  at: Schema.optional(Schema.DateTimeUtcFromSelf)
+}).pipe(Schema.filter(({ added, removed }) => {
+  const left = new Set(removed)
+  const both = added.findIndex(({ externalRepositoryId }) => left.has(externalRepositoryId))
+  return both < 0 || { path: ["added", both, "externalRepositoryId"], message: "is removed, too" }
+}))
+
 /** What a sync changed: how many repositories an installation sees that it did not see before, or sees as something else, or sees no more. */
 export interface SyncResult {
   readonly added: number

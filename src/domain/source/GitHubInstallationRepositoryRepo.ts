@@ -11,6 +11,7 @@ import type { Effect, Option } from "effect"
 import type { InvalidInput, NotFound, PersistenceError } from "../../Errors.js"
 import type { Page, PageRequest } from "../../internal/page.js"
 import type {
+  ApplyInstallationChange,
   GitHubInstallationRepository,
   GitHubInstallationRepositoryId,
   InstallationRepositoryByExternalId,
@@ -38,6 +39,18 @@ export interface GitHubInstallationRepositoryService {
    */
   readonly sync: (
     request: typeof SyncInstallationRepositories.Encoded
+  ) => Effect.Effect<SyncResult, NotFound | InvalidInput | PersistenceError>
+
+  /**
+   * Adds to what an installation sees, and takes from it, as `sync` does for the whole; the rest stays. What is known of a
+   * repository of the installation since a later moment than `at` stays, too: so a change that comes late undoes no later
+   * one. A removal of a repository that was never seen here leaves no trace, and holds off no addition.
+   *
+   * Returns what changed, as `sync` does. Fails with `NotFound` when there is no such installation, with `InvalidInput` for
+   * more than 20,000, for a repository that is given twice or is both added and removed, and for a value out of shape.
+   */
+  readonly apply: (
+    request: typeof ApplyInstallationChange.Encoded
   ) => Effect.Effect<SyncResult, NotFound | InvalidInput | PersistenceError>
 
   /**

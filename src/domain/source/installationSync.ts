@@ -1,12 +1,13 @@
 /**
- * The sync of what an installation sees: one transaction, the same few statements for any number of repositories.
+ * The sync of what an installation sees, whole or by what changed: one transaction, the same few statements for any number
+ * of repositories.
  */
 import { SqlClient, type SqlError } from "@effect/sql"
 import { Clock, DateTime, Effect } from "effect"
 import { v7 } from "uuid"
 import { type InvalidInput, NotFound } from "../../Errors.js"
 import { batchOf } from "../../internal/batch.js"
-import type { SyncInstallationRepositories, SyncResult } from "./GitHubInstallationRepository.js"
+import type { ApplyInstallationChange, SyncInstallationRepositories, SyncResult } from "./GitHubInstallationRepository.js"
 import { giveUpNamesText, type GivenRepository, storeText as storeRepositoriesText } from "./repositoryIdentity.js"
 
 const table = "github_installation_repositories"
@@ -18,6 +19,17 @@ const removeText = `
   WHERE installation_id = ?1 AND removed_at IS NULL
     AND external_repository_id NOT IN (SELECT value ->> 'externalId' FROM json_each(?2))
   RETURNING id`.trim()
+
+// ?1: the installation, ?2: GitHub's ids, ?3: now, ?4: since when they are removed.
+const removeGivenText = `
+  UPDATE ${table} SET removed_at = ?3, updated_at = ?3, last_synced_at = ?4
+  WHERE installation_id = ?1 AND removed_at IS NULL AND external_repository_id IN (SELECT value FROM json_each(?2))
+  RETURNING id`.trim()
+
+// ?1: the installation, ?2: GitHub's ids, ?3: when something else is told of them. What is known since later.
+const toldLaterText = `
+  SELECT external_repository_id AS id FROM ${table}
+  WHERE installation_id = ?1 AND external_repository_id IN (SELECT value FROM json_each(?2)) AND last_synced_at > ?3`
 
 /**
  * The repositories with what is known of them. They have their rows by now: each is the one with its external id. CROSS
@@ -64,9 +76,15 @@ const updateText = storeText(`
 
 const addText = storeText("old.id IS NULL OR old.removed_at IS NOT NULL")
 
+// ?1: the installation, ?2: its repositories, ?3: when they were told of.
+const confirmGivenText = `
+  UPDATE ${table} SET last_synced_at = ?3
+  WHERE installation_id = ?1 AND external_repository_id IN (SELECT value ->> 'externalId' FROM json_each(?2))`
+
 const confirmText = `UPDATE ${table} SET last_synced_at = ?2 WHERE installation_id = ?1 AND removed_at IS NULL`
 
 type Sync = typeof SyncInstallationRepositories.Type
+type Change = typeof ApplyInstallationChange.Type
 
 // A statement over thousands of rows holds the thread for a while: heartbeats and reads get their turn after each.
 const letOthersRun = Effect.async<void>((resume) => {
@@ -74,35 +92,66 @@ const letOthersRun = Effect.async<void>((resume) => {
   return Effect.sync(() => clearImmediate(turn))
 })
 
-export const makeSync = Effect.gen(function*() {
+export const makeSyncs = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const run = (text: string, params: ReadonlyArray<unknown>) => Effect.zipLeft(sql.unsafe(text, params), letOthersRun)
 
-  /** Takes the write lock with its first statement. */
-  const providerOf = (installationId: string, now: number) =>
+  /** Takes the write lock with its first statement. Only the whole of what it sees is a sync of an installation. */
+  const providerOf = (installationId: string, syncedAt: number | null) =>
     Effect.flatMap(
       sql<{ readonly provider: string }>`
-        UPDATE github_app_installations SET last_synced_at = ${now} WHERE id = ${installationId} RETURNING provider`,
+        UPDATE github_app_installations SET last_synced_at = coalesce(${syncedAt}, last_synced_at) WHERE id = ${installationId}
+        RETURNING provider`,
       ([installation]) =>
         installation === undefined
           ? Effect.fail(new NotFound({ entity: "GitHubInstallation", id: installationId }))
           : Effect.succeed(installation.provider)
     )
 
-  return ({ installationId, repositories }: Sync): Effect.Effect<SyncResult, NotFound | InvalidInput | SqlError.SqlError> =>
+  /** Stores what is seen, after `remove` has taken what is not: a name or an external id that is free again can be another's. */
+  const store = <E>(installationId: string, batch: string, now: number, remove: Effect.Effect<ReadonlyArray<unknown>, E>) =>
+    Effect.gen(function*() {
+      yield* run(giveUpNamesText, [batch, now, `~${v7()}`])
+      yield* run(storeRepositoriesText, [batch, now])
+      const removed = yield* remove
+      const aside = yield* run(stepAsideText, [installationId, batch, now])
+      const updated = yield* run(updateText, [installationId, batch, now])
+      const added = yield* run(addText, [installationId, batch, now])
+      return { added: added.length - aside.length, updated: updated.length + aside.length, removed: removed.length }
+    })
+
+  const sync = ({ installationId, repositories }: Sync): Effect.Effect<SyncResult, NotFound | InvalidInput | SqlError.SqlError> =>
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       const provider = yield* providerOf(installationId, now)
       const batch = yield* batchOf("GitHubInstallationRepositoryRepo.sync", "repositories", repositories, rowOf(provider, now))
-      yield* run(giveUpNamesText, [batch, now, `~${v7()}`])
-      yield* run(storeRepositoriesText, [batch, now])
-      const removed = yield* run(removeText, [installationId, batch, now])
-      const aside = yield* run(stepAsideText, [installationId, batch, now])
-      const updated = yield* run(updateText, [installationId, batch, now])
-      const added = yield* run(addText, [installationId, batch, now])
+      const result = yield* store(installationId, batch, now, run(removeText, [installationId, batch, now]))
       yield* run(confirmText, [installationId, now])
-      return { added: added.length - aside.length, updated: updated.length + aside.length, removed: removed.length }
+      return result
     }).pipe(sql.withTransaction)
+
+  const apply = ({ added, at, installationId, removed }: Change): Effect.Effect<SyncResult, NotFound | InvalidInput | SqlError.SqlError> =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const told = at === undefined ? now : DateTime.toEpochMillis(at)
+      const provider = yield* providerOf(installationId, null)
+      const ids = [...removed, ...added.map(({ externalRepositoryId }) => externalRepositoryId)]
+      // A read before the write, and safe: the transaction has the write lock.
+      const later = yield* sql.unsafe<{ readonly id: string }>(toldLaterText, [installationId, JSON.stringify(ids), told])
+      const stale = new Set(later.map(({ id }) => id))
+      const batch = yield* batchOf(
+        "GitHubInstallationRepositoryRepo.apply",
+        "added",
+        added.filter(({ externalRepositoryId }) => !stale.has(externalRepositoryId)),
+        rowOf(provider, now)
+      )
+      const left = JSON.stringify(removed.filter((id) => !stale.has(id)))
+      const result = yield* store(installationId, batch, now, run(removeGivenText, [installationId, left, now, told]))
+      yield* run(confirmGivenText, [installationId, batch, told])
+      return result
+    }).pipe(sql.withTransaction)
+
+  return { apply, sync }
 })
 
 /** A repository as the statements here and those of `repositories` take it. */

@@ -7,6 +7,7 @@ import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
 import {
+  ApplyInstallationChange,
   GitHubInstallationRepository,
   InstallationRepositoryByExternalId,
   InstallationRepositoryByRepository,
@@ -15,7 +16,7 @@ import {
   UserRepositoryFilter
 } from "./GitHubInstallationRepository.js"
 import type { GitHubInstallationRepositoryService } from "./GitHubInstallationRepositoryRepo.js"
-import { makeSync } from "./installationSync.js"
+import { makeSyncs } from "./installationSync.js"
 import { userRepositoriesText } from "./userRepositories.js"
 
 const { input, read, write } = operations("GitHubInstallationRepositoryRepo", "GitHubInstallationRepository")
@@ -28,13 +29,19 @@ export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(GitHubInstallationRepository))
   const repositories = yield* rowsOf(GitHubInstallationRepository)
-  const sync = yield* makeSync
+  const { apply, sync } = yield* makeSyncs
 
   const service: GitHubInstallationRepositoryService = {
     sync: (request) =>
       input("sync", SyncInstallationRepositories)(request).pipe(
         Effect.flatMap(sync),
         write("sync", ["InvalidInput"], { "installation.id": request.installationId })
+      ),
+
+    apply: (request) =>
+      input("apply", ApplyInstallationChange)(request).pipe(
+        Effect.flatMap(apply),
+        write("apply", ["InvalidInput"], { "installation.id": request.installationId })
       ),
 
     listForInstallation: (request) =>

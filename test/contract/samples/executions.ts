@@ -2,15 +2,19 @@
  * A legal call of each method of executions and of the package cache.
  */
 import { DateTime, Effect } from "effect"
+import { Factories } from "@sealant/db/testing"
 import type { Samples } from "../samples.js"
 import type { World } from "../world.js"
 
-export const executionSamples = ({ ada, artifact, execution, attempt, pullRequestId, resolution: { resolutionPayload: resolution }, waiting }: World): Samples => {
+export const executionSamples = (
+  { ada, artifact, attempt, execution, otherIssue, pullRequestId, resolution: { resolutionPayload: resolution }, waiting, workflow }: World
+): Samples => {
   const executionId = execution.id
   return {
     IssueWorkflowExecutionRepo: {
       create: [{ id: "wfx", issueWorkflowId: execution.issueWorkflowId, triggerType: "api", requestedByUserId: ada }],
       findById: [executionId],
+      findBySandboxAttemptId: [attempt.id],
       getById: [executionId],
       list: [{ issueWorkflowId: execution.issueWorkflowId, limit: 10 }],
       stream: [{ issueWorkflowId: execution.issueWorkflowId }],
@@ -32,6 +36,33 @@ export const executionSamples = ({ ada, artifact, execution, attempt, pullReques
       linkPullRequest: [{ executionId, pullRequestId, relation: "updated" }],
       listPullRequests: [{ executionId, limit: 10 }],
       getDetail: [executionId]
+    },
+    IssueWorkflowLifecycle: {
+      open: [{ id: "opened", issueId: otherIssue.id, repositoryId: otherIssue.repositoryId, ownerUserId: ada, requestedByUserId: ada }],
+      startExecution: [{
+        issueWorkflowId: workflow.id,
+        ownerUserId: ada,
+        id: "started",
+        launch: { name: "agent", spec: Factories.exampleSpec, registryId: "main", repository: "acme/app", tag: "latest", triggerType: "issue" },
+        triggerType: "api",
+        requestedByUserId: ada,
+        idempotencyKey: "key"
+      }],
+      beginExecution: [waiting.id],
+      report: [{
+        executionId,
+        idempotencyKey: "report",
+        events: [{ phase: "plan", level: "info", eventType: "step", message: "began", payload: { path: "src" } }],
+        validationResults: [{ checkKey: "lint", status: "pass", message: "fine", details: { files: 3 } }],
+        diffFiles: [{ changeType: "modified", path: "a.ts", additions: 1, deletions: 2 }],
+        artifacts: [{ kind: "log", storageBackend: "s3", storageKey: "logs/1" }],
+        summary: { objective: "mend it", filesChanged: 1, warnings: ["slow"], summaryMarkdown: "# Done" }
+      }],
+      finish: [{ executionId, outcome: "failed", reason: "no way", pullRequests: [{ pullRequestId, relation: "created" }], workflow: "failed" }],
+      cancel: [{ id: workflow.id, ownerUserId: ada, reason: "no longer needed" }],
+      supervise: [{ limit: 10 }],
+      getDetail: [{ ownerUserId: ada, id: workflow.id }],
+      list: [{ ownerUserId: ada, statuses: ["active"], includeArchived: true, limit: 10 }]
     },
     PackageResolutionCacheRepo: {
       get: ["nix:fd"],

@@ -1,7 +1,8 @@
 /**
  * A legal call of each method of the source domain and of issues and their workflows.
  */
-import { DateTime } from "effect"
+import { WebhookOutcome } from "@sealant/db"
+import { DateTime, Effect } from "effect"
 import type { Samples } from "../samples.js"
 import type { World } from "../world.js"
 
@@ -53,6 +54,12 @@ export const sourceSamples = (world: World): Samples => {
         installationId,
         repositories: [{ externalRepositoryId: "5", owner: "acme", name: "site", fullName: "acme/site", defaultBranch: "main", isPrivate: true, isArchived: false, pushedAt: at, url: "https://github.com/acme/site" }]
       }],
+      apply: [{
+        installationId,
+        added: [{ externalRepositoryId: "5", owner: "acme", name: "site", isPrivate: true }],
+        removed: [installed.externalRepositoryId],
+        at
+      }],
       listForInstallation: [{ installationId, search: "app", includeRemoved: true, limit: 10 }],
       listForUser: [{ userId: ada, search: "app", limit: 10 }],
       findById: [installed.id],
@@ -75,6 +82,11 @@ export const sourceSamples = (world: World): Samples => {
       findByDeliveryId: [delivery.deliveryId],
       list: [{ status: "received", limit: 10 }],
       stream: [{ status: "received" }]
+    },
+    WebhookInbox: {
+      receive: [{ id: "hook", deliveryId: "guid", eventType: "issues", action: "opened", installationExternalId: "77", payload: { issue: { number: 1 } }, maxAttempts: 3 }],
+      process: [{ workerId: "worker-2", leaseDuration: "1 minute" }, () => Effect.succeed(WebhookOutcome.processed)],
+      run: [{ workerId: "worker-2", concurrency: 2, leaseDuration: "1 minute", pollInterval: "1 second", drainTimeout: "1 second" }, () => Effect.succeed(WebhookOutcome.processed)]
     },
     IssueRepo: {
       upsert: [{ id: "issue", provider: "github", externalId: "11", repositoryId, number: 9, title: "It breaks", state: "open", url: "https://github.com/acme/app/issues/9", authorUserId: ada, assigneeUserId: ada, openedAt: at, closedAt: at, syncedAt: at }],

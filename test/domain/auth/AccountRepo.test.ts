@@ -8,14 +8,13 @@ import { databaseLayers, seedUser } from "../../support/database.js"
 import { pages, shell } from "../../support/lists.js"
 import { planIssues } from "../../support/plans.js"
 import { badNames, refusalOf, tagOf } from "../../support/refusals.js"
-import { roundTrip } from "../../support/roundTrip.js"
 
 const ada = UserId.make("ada")
 const eve = UserId.make("eve")
 const seed = Layer.effectDiscard(Effect.all([seedUser(ada), seedUser(eve)]))
 
 const over = <E>(database: Layer.Layer<SqlClient.SqlClient, E>) => Layer.provideMerge(Layer.merge(AccountRepo.layer, seed), database)
-const layers = { memory: over(databaseLayers.memory), file: over(databaseLayers.file) }
+const layers = { memory: over(databaseLayers.memory), file: over(databaseLayers.file), remote: over(databaseLayers.remote) }
 
 const at = (millis: number) => DateTime.unsafeMake(millis)
 const github = (accountId: string, userId = ada) => ({ providerId: "github", accountId, userId })
@@ -167,12 +166,9 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
       }).pipe(Effect.provide(layer)))
   })
 
-suite("memory", layers.memory)
-suite("file", layers.file)
+for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("AccountRepo", () => {
-  roundTrip("Account", Account, 100)
-
   it.effect("scans and sorts nothing that grows", () =>
     Effect.gen(function*() {
       const accounts = yield* AccountRepo

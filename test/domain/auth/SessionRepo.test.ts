@@ -8,7 +8,6 @@ import { overDatabases, seedUser } from "../../support/database.js"
 import { pages, shell } from "../../support/lists.js"
 import { planIssues } from "../../support/plans.js"
 import { badNames, refusalOf, tagOf } from "../../support/refusals.js"
-import { roundTrip } from "../../support/roundTrip.js"
 
 const ada = UserId.make("ada")
 const eve = UserId.make("eve")
@@ -117,8 +116,6 @@ const suite = (name: string, layer: Layer.Layer<SessionRepo | SqlClient.SqlClien
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("SessionRepo", () => {
-  roundTrip("Session", Session, 100)
-
   it.effect("scans and sorts nothing that grows", () =>
     Effect.gen(function*() {
       const sessions = yield* SessionRepo

@@ -2,13 +2,12 @@ import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer, Option, TestClock } from "effect"
 import { Factories } from "@sealant/db/testing"
-import { User, UserId } from "../../../src/domain/auth/User.js"
+import { UserId } from "../../../src/domain/auth/User.js"
 import { UserRepo } from "../../../src/domain/auth/UserRepo.js"
 import { overDatabases } from "../../support/database.js"
 import { shell } from "../../support/lists.js"
 import { planIssues } from "../../support/plans.js"
 import { badNames, refusalOf, tagOf } from "../../support/refusals.js"
-import { roundTrip } from "../../support/roundTrip.js"
 
 const layers = overDatabases(UserRepo.layer)
 
@@ -112,8 +111,6 @@ const suite = (name: string, layer: Layer.Layer<UserRepo | SqlClient.SqlClient>)
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("UserRepo", () => {
-  roundTrip("User", User, 200)
-
   it.effect("scans and sorts nothing that grows", () =>
     Effect.gen(function*() {
       const users = yield* UserRepo

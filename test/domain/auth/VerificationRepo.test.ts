@@ -7,7 +7,6 @@ import { overDatabases } from "../../support/database.js"
 import { shell } from "../../support/lists.js"
 import { planIssues } from "../../support/plans.js"
 import { badNames, refusalOf, tagOf } from "../../support/refusals.js"
-import { roundTrip } from "../../support/roundTrip.js"
 
 const layers = overDatabases(VerificationRepo.layer)
 
@@ -70,8 +69,6 @@ const suite = (name: string, layer: Layer.Layer<VerificationRepo | SqlClient.Sql
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("VerificationRepo", () => {
-  roundTrip("Verification", Verification, 100)
-
   it.effect("scans and sorts nothing that grows", () =>
     Effect.gen(function*() {
       const verifications = yield* VerificationRepo

@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import { IssueWorkflowExecutionArtifactId } from "../../../src/domain/issue-workflow/ExecutionReport.js"
 import { IssueWorkflowExecutionRepo } from "../../../src/domain/issue-workflow/IssueWorkflowExecutionRepo.js"
+import { SandboxAttemptId } from "../../../src/domain/sandbox/SandboxAttempt.js"
 import { planIssues } from "../../support/plans.js"
 import { gone, layers, line, queued, shell, tagOf } from "./executionSupport.js"
 
@@ -22,6 +23,7 @@ const methods = Effect.gen(function*() {
   return {
     create: repo.create({ issueWorkflowId: "ada-workflow" }),
     findById: repo.findById(gone),
+    findBySandboxAttemptId: repo.findBySandboxAttemptId(SandboxAttemptId.make("gone")),
     getById: tagOf(repo.getById(gone)),
     list: Effect.forEach([undefined, ["queued"], ["queued", "running"]] as const, (statuses) => repo.list({ issueWorkflowId: "ada-workflow", statuses })),
     stream: Stream.runDrain(repo.stream({ issueWorkflowId: "ada-workflow" })),

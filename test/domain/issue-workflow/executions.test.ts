@@ -10,6 +10,7 @@ import {
 } from "../../../src/domain/issue-workflow/IssueWorkflowExecution.js"
 import { IssueWorkflowExecutionRepo, type IssueWorkflowExecutionService } from "../../../src/domain/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { badNames, eve, gone, layers, pages, queued, refusalOf, running, type Services, shell, tagOf } from "./executionSupport.js"
+import { SandboxAttemptId } from "../../../src/domain/sandbox/SandboxAttempt.js"
 import { followsTransitions } from "../../support/transitions.js"
 
 const millis = Option.map((instant: { readonly epochMillis: number }) => instant.epochMillis)
@@ -211,6 +212,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(linked).toMatchObject({ sandboxId: Option.some("ada-sandbox"), sandboxAttemptId: Option.some("ada-attempt") })
         yield* TestClock.adjust("1 second")
         expect(yield* repo.linkSandboxAttempt({ executionId, sandboxAttemptId: "ada-attempt" })).toEqual(linked)
+        expect(yield* repo.findBySandboxAttemptId(SandboxAttemptId.make("ada-attempt"))).toEqual(Option.some(linked))
+        expect(yield* repo.findBySandboxAttemptId(SandboxAttemptId.make("eve-attempt"))).toEqual(Option.none())
         // An attempt that is in no sandbox leaves the sandbox that is known; a sandbox that is given is taken.
         expect((yield* repo.linkSandboxAttempt({ executionId, sandboxAttemptId: "ada-attempt-2" })).sandboxId).toEqual(Option.some("ada-sandbox"))
         const { id: second } = yield* queued

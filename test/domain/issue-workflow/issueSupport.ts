@@ -8,7 +8,7 @@ import { UserId } from "../../../src/domain/auth/User.js"
 import { IssueRepo } from "../../../src/domain/issue-workflow/IssueRepo.js"
 import { IssueWorkflowRepo } from "../../../src/domain/issue-workflow/IssueWorkflowRepo.js"
 import { PullRequestRepo } from "../../../src/domain/issue-workflow/PullRequestRepo.js"
-import { databaseLayers, seedRepository, seedUser } from "../../support/database.js"
+import { overDatabases, seedRepository, seedUser } from "../../support/database.js"
 
 export const ada = UserId.make("ada")
 export const eve = UserId.make("eve")
@@ -20,10 +20,7 @@ const repositories = Layer.mergeAll(IssueRepo.layer, PullRequestRepo.layer, Issu
 export type Services = IssueRepo | PullRequestRepo | IssueWorkflowRepo | SqlClient.SqlClient
 
 /** The repositories over a database that has two users and two repositories, `rep` and `rep2`. */
-export const layers = {
-  memory: Layer.provideMerge(Layer.merge(repositories, seed), databaseLayers.memory),
-  file: Layer.provideMerge(Layer.merge(repositories, seed), databaseLayers.file)
-}
+export const layers = overDatabases(Layer.merge(repositories, seed))
 
 /** An issue as its provider tells it, as short as it can be. */
 export const toldIssue = (number: number) => ({ repositoryId: "rep", number, title: `issue ${number}` })

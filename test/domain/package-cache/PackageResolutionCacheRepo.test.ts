@@ -1,13 +1,12 @@
 import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, type Layer, Option, Ref, TestClock } from "effect"
-import { PackageResolutionCacheEntry } from "../../../src/domain/package-cache/PackageResolutionCacheEntry.js"
+import type { PackageResolutionCacheEntry } from "../../../src/domain/package-cache/PackageResolutionCacheEntry.js"
 import { PackageResolutionCacheRepo } from "../../../src/domain/package-cache/PackageResolutionCacheRepo.js"
 import { overDatabases } from "../../support/database.js"
 import { shell } from "../../support/lists.js"
 import { planIssues } from "../../support/plans.js"
 import { refusalOf, tagOf } from "../../support/refusals.js"
-import { roundTrip } from "../../support/roundTrip.js"
 
 type Services = PackageResolutionCacheRepo | SqlClient.SqlClient
 
@@ -165,8 +164,6 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("PackageResolutionCacheRepo", () => {
-  roundTrip("PackageResolutionCacheEntry", PackageResolutionCacheEntry, 50)
-
   it.effect("scans and sorts nothing that grows", () =>
     Effect.gen(function*() {
       const cache = yield* PackageResolutionCacheRepo

@@ -9,7 +9,7 @@ import { ProfileId, ProfileRevisionId } from "../../../src/domain/profile/Profil
 import { ProfileRepo, type ProfileService } from "../../../src/domain/profile/ProfileRepo.js"
 import { RepositoryProfileId, RepositoryProfileRevisionId } from "../../../src/domain/profile/RepositoryProfile.js"
 import { RepositoryProfileRepo } from "../../../src/domain/profile/RepositoryProfileRepo.js"
-import { databaseLayers, seedRepository, seedUser } from "../../support/database.js"
+import { overDatabases, seedRepository, seedUser } from "../../support/database.js"
 import { shell } from "../../support/lists.js"
 
 export const ada = UserId.make("ada")
@@ -52,10 +52,7 @@ export type Services = ProfileRepo | RepositoryProfileRepo | SqlClient.SqlClient
 const repositories = Layer.merge(Layer.merge(ProfileRepo.layer, RepositoryProfileRepo.layer), Layer.effectDiscard(seed))
 
 /** The repositories over a database with what `seed` puts there. */
-export const layers = {
-  memory: Layer.provideMerge(repositories, databaseLayers.memory),
-  file: Layer.provideMerge(repositories, databaseLayers.file)
-}
+export const layers = overDatabases(repositories)
 
 /** A new profile; its slug is that of no other. */
 export const profileOf = (ownerUserId: string) =>

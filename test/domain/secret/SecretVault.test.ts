@@ -278,8 +278,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer)))
   })
 
-suite("memory", layers.memory)
-suite("file", layers.file)
+for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("SecretVault", () => {
   it.effect("opens with no bit of a row changed", () =>

@@ -3,11 +3,10 @@ import { Effect, Either, Layer, Option, TestClock } from "effect"
 import { generateKeyPairSync } from "node:crypto"
 import { parsePublicKey } from "../../../src/domain/secret/publicKey.js"
 import { SecretVault } from "../../../src/domain/secret/SecretVault.js"
-import { SshKey, SshKeyId } from "../../../src/domain/secret/SshKey.js"
+import { SshKeyId } from "../../../src/domain/secret/SshKey.js"
 import { SshKeyRepo } from "../../../src/domain/secret/SshKeyRepo.js"
 import { seedProfileRevision } from "../../support/database.js"
 import { planIssues } from "../../support/plans.js"
-import { roundTrip } from "../../support/roundTrip.js"
 import { publicKeys, weakKeys } from "./publicKeys.js"
 import { ada, badNames, eve, layers as vaultLayers, pages, redacted, refusalOf, type Services, shell, tagOf } from "./support.js"
 
@@ -177,12 +176,9 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
       }).pipe(Effect.provide(layer)))
   })
 
-suite("memory", layers.memory)
-suite("file", layers.file)
+for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("SshKeyRepo", () => {
-  roundTrip("SshKey", SshKey, 100)
-
   it.effect("scans and sorts nothing that grows", () =>
     Effect.gen(function*() {
       const repo = yield* SshKeyRepo

@@ -241,8 +241,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer)))
   })
 
-suite("memory", layers.memory)
-suite("file", layers.file)
+for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("keys of SecretVault", () => {
   it.effect("lose no value, whatever processes of several configurations do", () =>

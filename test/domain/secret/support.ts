@@ -8,7 +8,7 @@ import { UserId } from "../../../src/domain/auth/User.js"
 import { KeyRing } from "../../../src/domain/secret/KeyRing.js"
 import { SecretRepo } from "../../../src/domain/secret/SecretRepo.js"
 import { SecretVault } from "../../../src/domain/secret/SecretVault.js"
-import { databaseLayers, seedUser } from "../../support/database.js"
+import { overDatabases, seedUser } from "../../support/database.js"
 
 export const ada = UserId.make("ada")
 export const eve = UserId.make("eve")
@@ -33,10 +33,7 @@ const seed = Layer.effectDiscard(Effect.all([seedUser(ada), seedUser(eve)]))
 export type Services = SecretRepo | SecretVault | SqlClient.SqlClient
 
 /** The services with one key over a database that has two users. */
-export const layers: Readonly<Record<"memory" | "file", Layer.Layer<Services>>> = {
-  memory: Layer.provideMerge(Layer.merge(services, seed), databaseLayers.memory),
-  file: Layer.provideMerge(Layer.merge(services, seed), databaseLayers.file)
-}
+export const layers = overDatabases(Layer.merge(services, seed))
 
 export const redacted = (value: string) => Redacted.make(value)
 

@@ -43,6 +43,7 @@ const set = [{ externalRepositoryId: "1", owner: "acme", name: "app" }, { extern
 
 const cacheMethods = Effect.map(GitHubInstallationRepositoryRepo, (repo) => ({
   sync: repo.sync({ installationId, repositories: set }),
+  apply: repo.apply({ installationId, added: set, removed: ["gone"] }),
   listForInstallation: Effect.forEach([{}, { search: "app" }, { includeRemoved: true }, { search: "app", includeRemoved: true }], (filter) =>
     repo.listForInstallation({ installationId, ...filter })),
   listForUser: Effect.forEach([{}, { search: "app" }], (filter) => repo.listForUser({ userId: ada, ...filter })),

@@ -5,7 +5,7 @@ import type { SqlClient } from "@effect/sql"
 import { Effect, Layer } from "effect"
 import { UserId } from "../../../src/domain/auth/User.js"
 import * as Source from "../../../src/Source.js"
-import { databaseLayers, seedUser } from "../../support/database.js"
+import { overDatabases, seedUser } from "../../support/database.js"
 
 export const ada = UserId.make("ada")
 export const eve = UserId.make("eve")
@@ -15,10 +15,7 @@ const seed = Layer.effectDiscard(Effect.all([seedUser(ada), seedUser(eve)]))
 export type Services = Source.Services | SqlClient.SqlClient
 
 /** The repositories over a database that has two users. */
-export const layers = {
-  memory: Layer.provideMerge(Layer.merge(Source.layer, seed), databaseLayers.memory),
-  file: Layer.provideMerge(Layer.merge(Source.layer, seed), databaseLayers.file)
-}
+export const layers = overDatabases(Layer.merge(Source.layer, seed))
 
 export { pages, shell } from "../../support/lists.js"
 export { badNames, refusalOf, tagOf } from "../../support/refusals.js"

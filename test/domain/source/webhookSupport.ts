@@ -2,19 +2,16 @@
  * What the suites of the webhook inbox share: the inbox over each database, and the shortest ways to its states.
  */
 import type { SqlClient } from "@effect/sql"
-import { DateTime, Effect, Layer, Option } from "effect"
+import { DateTime, Effect, Option } from "effect"
 import { type ClaimedDelivery, GitHubWebhookDeliveryId, type WebhookLease } from "../../../src/domain/source/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../../../src/domain/source/GitHubWebhookDeliveryRepo.js"
 import type { LeaseLostReason } from "../../../src/Errors.js"
-import { databaseLayers } from "../../support/database.js"
+import { overDatabases } from "../../support/database.js"
 
 export type Services = GitHubWebhookDeliveryRepo | SqlClient.SqlClient
 
 /** The inbox over each database: what the suites, which are functions of a layer, are run on. */
-export const layers = {
-  memory: Layer.provideMerge(GitHubWebhookDeliveryRepo.layer, databaseLayers.memory),
-  file: Layer.provideMerge(GitHubWebhookDeliveryRepo.layer, databaseLayers.file)
-}
+export const layers = overDatabases(GitHubWebhookDeliveryRepo.layer)
 
 export const gone = GitHubWebhookDeliveryId.make("gone")
 

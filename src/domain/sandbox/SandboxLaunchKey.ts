@@ -6,8 +6,8 @@ import { Name, optional, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "../auth/User.js"
 import { WorkspaceBuildJobId } from "../build-job/WorkspaceBuildJob.js"
-import { SandboxId } from "../sandbox/Sandbox.js"
-import { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
+import { SandboxId } from "./Sandbox.js"
+import { SandboxAttemptId } from "./SandboxAttempt.js"
 
 /** One row of `sandbox_launch_keys`. A key belongs to its owner: two owners can use the same one. */
 export class SandboxLaunchKey extends Model.Class<SandboxLaunchKey>("SandboxLaunchKey")({

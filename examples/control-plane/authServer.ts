@@ -1,0 +1,47 @@
+/**
+ * The Better Auth server of this example, on the database of the control plane.
+ */
+import { HttpApiBuilder, HttpApp } from "@effect/platform"
+import type { SqlClient } from "@effect/sql"
+import { betterAuthAdapter } from "@sealant/db/better-auth"
+import { betterAuth } from "better-auth"
+import { Config, Context, Effect, Layer, Option, Redacted } from "effect"
+import { randomBytes } from "node:crypto"
+
+export class AuthServer extends Context.Tag("AuthServer")<AuthServer, {
+  readonly handler: (request: Request) => Promise<Response>
+  /** The id of the user whose session a request carries. */
+  readonly userOf: (headers: Readonly<Record<string, string>>) => Effect.Effect<Option.Option<string>>
+}>() {}
+
+/** Signs the cookies. One for this run is enough for a try; where it is not set, sessions end with the process. */
+const cookieSecret = Config.redacted("BETTER_AUTH_SECRET").pipe(
+  Config.orElse(() => Config.sync(() => Redacted.make(randomBytes(32).toString("hex"))))
+)
+
+const make = Effect.gen(function*() {
+  const runtime = yield* Effect.runtime<SqlClient.SqlClient>()
+  const auth = betterAuth({
+    database: betterAuthAdapter(runtime),
+    secret: Redacted.value(yield* cookieSecret),
+    emailAndPassword: { enabled: true },
+    // Clients of this example are programs, which send no Origin; a page would leave the check on.
+    advanced: { disableCSRFCheck: true },
+    rateLimit: { enabled: false },
+    logger: { level: "error" },
+    telemetry: { enabled: false }
+  })
+  return AuthServer.of({
+    handler: auth.handler,
+    userOf: (headers) =>
+      Effect.promise(() => auth.api.getSession({ headers: new Headers(headers) })).pipe(
+        Effect.map((session) => Option.map(Option.fromNullable(session), ({ user }) => user.id))
+      )
+  })
+})
+
+export const authServerLayer = Layer.effect(AuthServer, make)
+
+/** Signing up, in and out: `/api/auth/*`, as Better Auth documents it. */
+export const authRoutes = HttpApiBuilder.Router.use((router) =>
+  Effect.flatMap(AuthServer, ({ handler }) => router.all("/api/auth/*", HttpApp.fromWebHandler(handler))))

@@ -1,0 +1,44 @@
+/**
+ * Who asks: the user of the session that Better Auth keeps in a cookie. Whose rows an operation may see comes from here
+ * and from nowhere in the request.
+ */
+import { HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, HttpServerRequest } from "@effect/platform"
+import { actingAs, UserId } from "@sealant/db"
+import { Context, Effect, Layer, Option, Schema } from "effect"
+import { AuthServer } from "./authServer.js"
+
+/** Nobody is signed in. */
+export class SignedOut extends Schema.TaggedError<SignedOut>()(
+  "SignedOut",
+  {},
+  HttpApiSchema.annotations({ status: 401 })
+) {
+  override get message() {
+    return "sign in first: POST /api/auth/sign-in/email"
+  }
+}
+
+/** The user who asks. */
+export class CurrentUser extends Context.Tag("CurrentUser")<CurrentUser, { readonly id: UserId }>() {}
+
+/** Runs an operation for the user who asks, and in their name: it is what the journal tells. */
+export const asUser = <A, E, R>(operation: (userId: UserId) => Effect.Effect<A, E, R>) =>
+  Effect.flatMap(CurrentUser, ({ id }) => actingAs({ type: "user", id })(operation(id)))
+
+export class Authentication extends HttpApiMiddleware.Tag<Authentication>()("Authentication", {
+  failure: SignedOut,
+  provides: CurrentUser,
+  security: { session: HttpApiSecurity.apiKey({ in: "cookie", key: "better-auth.session_token" }) }
+}) {}
+
+export const authenticationLayer = Layer.effect(
+  Authentication,
+  Effect.map(AuthServer, ({ userOf }) => ({
+    // Better Auth checks the signature of the cookie, so it gets the whole request and not the token in it.
+    session: () =>
+      HttpServerRequest.HttpServerRequest.pipe(
+        Effect.flatMap(({ headers }) => userOf(headers)),
+        Effect.flatMap(Option.match({ onNone: () => new SignedOut(), onSome: (id) => Effect.succeed({ id: UserId.make(id) }) }))
+      )
+  }))
+)

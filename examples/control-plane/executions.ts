@@ -1,0 +1,96 @@
+/**
+ * What the API does for workflows and their executions.
+ */
+import { HttpApiBuilder, HttpServerResponse } from "@effect/platform"
+import {
+  type IssueWorkflowExecution,
+  IssueWorkflowExecutionEvent,
+  type IssueWorkflowExecutionId,
+  IssueWorkflowExecutionRepo,
+  IssueWorkflowLifecycle,
+  IssueRepo,
+  IssueWorkflowRepo,
+  NotFound,
+  RepositoryRepo
+} from "@sealant/db"
+import { Duration, Effect, Schedule, Schema, Stream } from "effect"
+import { ControlPlaneApi } from "./api.js"
+import { asUser } from "./authentication.js"
+import { imageOf } from "./images.js"
+import { pageOf } from "./pages.js"
+
+export const workflowsLayer = HttpApiBuilder.group(ControlPlaneApi, "workflows", (handlers) =>
+  Effect.gen(function*() {
+    const lifecycle = yield* IssueWorkflowLifecycle
+    const repositories = yield* RepositoryRepo
+    const issues = yield* IssueRepo
+    return handlers
+      .handle("open", ({ payload: { issue: told, repository } }) =>
+        asUser((ownerUserId) =>
+          Effect.gen(function*() {
+            const { id: repositoryId } = yield* repositories.upsert({ provider: "github", ...repository })
+            const issue = yield* issues.upsert({ provider: "github", repositoryId, ...told })
+            const { created, workflow } = yield* lifecycle.open({ issueId: issue.id, ownerUserId, requestedByUserId: ownerUserId })
+            return { workflow, issue, created }
+          })
+        ))
+      .handle("list", ({ urlParams: { status, ...page } }) =>
+        asUser((ownerUserId) =>
+          lifecycle.list({ ownerUserId, ...pageOf(page), ...(status === undefined ? {} : { statuses: [status] }) })
+        ))
+      .handle("get", ({ path: { id } }) => asUser((ownerUserId) => lifecycle.getDetail({ ownerUserId, id })))
+      .handle("start", ({ headers, path: { id }, payload: { name, spec } }) =>
+        asUser((ownerUserId) =>
+          lifecycle.startExecution({
+            issueWorkflowId: id,
+            ownerUserId,
+            requestedByUserId: ownerUserId,
+            triggerType: "api",
+            launch: { name, spec, ...imageOf(ownerUserId) },
+            idempotencyKey: headers["idempotency-key"]
+          })
+        ).pipe(
+          // The id is no choice of the caller's, so it cannot be taken.
+          Effect.catchTag("AlreadyExists", Effect.die)
+        ))
+      .handle("cancel", ({ path: { id }, payload: { reason } }) => asUser((ownerUserId) => lifecycle.cancel({ id, ownerUserId, reason })))
+  }))
+
+const encodeEvent = Schema.encode(Schema.parseJson(IssueWorkflowExecutionEvent.json))
+
+// https://html.spec.whatwg.org/multipage/server-sent-events.html
+const toServerSentEvent = (event: IssueWorkflowExecutionEvent) =>
+  Effect.map(encodeEvent(event), (data) => `id: ${event.sequence}\nevent: ${event.eventType.replaceAll(/[\r\n]/g, " ")}\ndata: ${data}\n\n`)
+
+/** A comment now and then, so that nobody in between takes a quiet execution for a dead connection. */
+const keepAlive = Stream.schedule(Stream.repeatValue(": still here\n\n"), Schedule.spaced(Duration.seconds(15)))
+
+export const executionsLayer = HttpApiBuilder.group(ControlPlaneApi, "executions", (handlers) =>
+  Effect.gen(function*() {
+    const executions = yield* IssueWorkflowExecutionRepo
+    const workflows = yield* IssueWorkflowRepo
+
+    /** The execution, if its workflow is this user's: another's is not there. */
+    const owned = <A, E>(id: IssueWorkflowExecutionId, operation: (execution: IssueWorkflowExecution) => Effect.Effect<A, E>) =>
+      asUser((ownerUserId) =>
+        Effect.gen(function*() {
+          const execution = yield* executions.getById(id)
+          yield* workflows.getForOwner({ ownerUserId, id: execution.issueWorkflowId }).pipe(
+            Effect.catchTag("NotFound", () => new NotFound({ entity: "IssueWorkflowExecution", id }))
+          )
+          return yield* operation(execution)
+        })
+      )
+
+    return handlers
+      .handle("get", ({ path: { id } }) => owned(id, () => executions.getDetail(id)))
+      .handle("events", ({ path: { id }, urlParams }) => owned(id, () => executions.listEvents({ executionId: id, ...pageOf(urlParams) })))
+      .handle("tail", ({ headers, path: { id } }) =>
+        owned(id, () => Effect.succeed(HttpServerResponse.stream(
+          Stream.mapEffect(executions.tailEvents({ executionId: id, afterSequence: headers["last-event-id"] }), toServerSentEvent).pipe(
+            Stream.merge(keepAlive, { haltStrategy: "left" }),
+            Stream.encodeText
+          ),
+          { contentType: "text/event-stream", headers: { "cache-control": "no-cache" } }
+        ))))
+  }))

@@ -1,0 +1,110 @@
+/**
+ * The part of the contract that is about work on issues: workflows, and executions that can be watched as they go.
+ */
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "@effect/platform"
+import {
+  AlreadyExists,
+  IdempotencyConflict,
+  InvalidTransition,
+  Issue,
+  IssueWorkflow,
+  IssueWorkflowExecution,
+  IssueWorkflowExecutionEvent,
+  IssueWorkflowExecutionId,
+  IssueWorkflowExecutionSummary,
+  IssueWorkflowExecutionValidationResult,
+  IssueWorkflowId,
+  IssueWorkflowStatus,
+  LaunchSandbox,
+  NotFound,
+  ReferenceNotFound,
+  Sandbox,
+  UpsertIssue,
+  UpsertRepository,
+  UserWorkspaceSpec
+} from "@sealant/db"
+import { Schema } from "effect"
+import { Authentication } from "./authentication.js"
+import { optional, Page, PageParams } from "./pages.js"
+
+/** The issue that is to be worked on, as its provider names it. */
+export const OpenRequest = Schema.Struct({
+  repository: Schema.Struct({ owner: UpsertRepository.fields.owner, name: UpsertRepository.fields.name }),
+  issue: Schema.Struct({ number: UpsertIssue.fields.number, title: UpsertIssue.fields.title })
+})
+
+/** A workflow on an issue; `created` is false when this user had begun it before. */
+export const Opened = Schema.Struct({ workflow: IssueWorkflow.json, issue: Issue.json, created: Schema.Boolean })
+
+const WorkflowView = Schema.Struct({
+  workflow: IssueWorkflow.json,
+  issue: Issue.json,
+  latestExecution: optional(IssueWorkflowExecution.json)
+})
+
+const WorkflowDetail = Schema.Struct({ workflow: IssueWorkflow.json, issue: Issue.json, executions: Page(IssueWorkflowExecution.json) })
+
+/** The sandbox in which an agent is to work on the issue. */
+export const StartRequest = Schema.Struct({ name: LaunchSandbox.fields.name, spec: UserWorkspaceSpec })
+
+const Started = Schema.Struct({ execution: IssueWorkflowExecution.json, sandbox: optional(Sandbox.json), created: Schema.Boolean })
+
+/** An execution and what it has reported. */
+const ExecutionDetail = Schema.Struct({
+  execution: IssueWorkflowExecution.json,
+  summary: optional(IssueWorkflowExecutionSummary.json),
+  validationResults: Schema.Array(IssueWorkflowExecutionValidationResult.json)
+})
+
+const workflowId = HttpApiSchema.param("id", IssueWorkflowId)
+const executionId = HttpApiSchema.param("id", IssueWorkflowExecutionId)
+
+export const workflows = HttpApiGroup.make("workflows")
+  .add(
+    HttpApiEndpoint.post("open", "/workflows")
+      .setPayload(OpenRequest)
+      .addSuccess(Opened)
+      .addError(AlreadyExists)
+      .addError(ReferenceNotFound)
+  )
+  .add(
+    HttpApiEndpoint.get("list", "/workflows")
+      .setUrlParams(Schema.Struct({ ...PageParams.fields, status: Schema.optional(IssueWorkflowStatus) }))
+      .addSuccess(Page(WorkflowView))
+  )
+  .add(HttpApiEndpoint.get("get")`/workflows/${workflowId}`.addSuccess(WorkflowDetail).addError(NotFound))
+  .add(
+    HttpApiEndpoint.post("start")`/workflows/${workflowId}/executions`
+      .setHeaders(Schema.Struct({ "idempotency-key": Schema.optional(Schema.String) }))
+      .setPayload(StartRequest)
+      .addSuccess(Started, { status: 201 })
+      .addError(NotFound)
+      .addError(InvalidTransition)
+      .addError(IdempotencyConflict)
+      .addError(ReferenceNotFound)
+  )
+  .add(
+    HttpApiEndpoint.post("cancel")`/workflows/${workflowId}/cancel`
+      .setPayload(Schema.Struct({ reason: Schema.String }))
+      .addSuccess(IssueWorkflow.json)
+      .addError(NotFound)
+      .addError(InvalidTransition)
+  )
+  .middleware(Authentication)
+
+export const executions = HttpApiGroup.make("executions")
+  .add(HttpApiEndpoint.get("get")`/executions/${executionId}`.addSuccess(ExecutionDetail).addError(NotFound))
+  .add(
+    HttpApiEndpoint.get("events")`/executions/${executionId}/events`
+      .setUrlParams(PageParams)
+      .addSuccess(Page(IssueWorkflowExecutionEvent.json))
+      .addError(NotFound)
+  )
+  .add(
+    // Each event under its sequence as the id: who was cut off goes on after `Last-Event-ID`. Ends with the execution.
+    HttpApiEndpoint.get("tail")`/executions/${executionId}/events/stream`
+      .setHeaders(Schema.Struct({ "last-event-id": Schema.optional(Schema.NumberFromString) }))
+      .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
+      .addError(NotFound)
+  )
+  .middleware(Authentication)

@@ -1,0 +1,28 @@
+/**
+ * Worker processes: started beside the API, stopped with it, and killed where a story asks for it.
+ */
+import { Effect } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+
+const ended = (child: ChildProcess) =>
+  Effect.async<void>((resume) => {
+    if (child.exitCode !== null || child.signalCode !== null) resume(Effect.void)
+    else child.once("exit", () => resume(Effect.void))
+  })
+
+/** Ends a process by a signal, and waits until it has ended. */
+export const end = (child: ChildProcess, signal: "SIGTERM" | "SIGKILL") =>
+  Effect.zipRight(Effect.sync(() => child.kill(signal)), ended(child))
+
+/** Starts a worker in this environment. It is told to stop, and given time to, when the scope closes. */
+export const startWorker = (name: string, environment: Readonly<Record<string, string>> = {}) =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      spawn(process.execPath, ["--import", "tsx", fileURLToPath(new URL("worker.ts", import.meta.url)), name], {
+        env: { ...process.env, ...environment },
+        stdio: ["ignore", "inherit", "inherit"]
+      })
+    ),
+    (child) => end(child, "SIGTERM")
+  )

@@ -1,0 +1,50 @@
+/**
+ * What the API does for sandboxes: each request is one operation of the lifecycle, for the user of the session.
+ */
+import { HttpApiBuilder } from "@effect/platform"
+import { ControlPlaneEvents, type Launch, SandboxLifecycle, type SandboxId } from "@sealant/db"
+import { Effect } from "effect"
+import { ControlPlaneApi } from "./api.js"
+import { asUser } from "./authentication.js"
+import { imageOf } from "./images.js"
+import { pageOf } from "./pages.js"
+
+const launched = ({ attempt, created, job, sandbox }: Launch) => ({ attempt, created, job, sandbox })
+
+export const sandboxesLayer = HttpApiBuilder.group(ControlPlaneApi, "sandboxes", (handlers) =>
+  Effect.gen(function*() {
+    const lifecycle = yield* SandboxLifecycle
+    const journal = yield* ControlPlaneEvents
+
+    /** An operation on a sandbox of this user: another's is not there. */
+    const owned = <A, E>(id: SandboxId, operation: (id: SandboxId) => Effect.Effect<A, E>) =>
+      asUser((ownerUserId) => Effect.flatMap(lifecycle.getDetail({ ownerUserId, id }), ({ sandbox }) => operation(sandbox.id)))
+
+    return handlers
+      .handle("launch", ({ headers, payload: { name, spec } }) =>
+        asUser((ownerUserId) =>
+          lifecycle.launch({
+            ownerUserId,
+            name,
+            spec,
+            ...imageOf(ownerUserId),
+            idempotencyKey: headers["idempotency-key"],
+            triggerType: "api"
+          })
+        ).pipe(Effect.map(launched)))
+      .handle("list", ({ urlParams: { archived = false, status, ...page } }) =>
+        asUser((ownerUserId) =>
+          lifecycle.list({
+            ownerUserId,
+            includeArchived: archived,
+            ...pageOf(page),
+            ...(status === undefined ? {} : { statuses: [status] })
+          })
+        ))
+      .handle("get", ({ path: { id } }) => asUser((ownerUserId) => lifecycle.getDetail({ ownerUserId, id })))
+      .handle("events", ({ path: { id } }) =>
+        asUser((ownerUserId) => journal.list({ ownerUserId, subjectType: "sandbox", subjectId: id })))
+      .handle("stop", ({ path: { id } }) => owned(id, lifecycle.stop))
+      .handle("retry", ({ path: { id } }) => Effect.map(owned(id, lifecycle.retry), launched))
+      .handle("rebuild", ({ path: { id } }) => Effect.map(owned(id, lifecycle.rebuild), launched))
+  }))

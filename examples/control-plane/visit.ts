@@ -1,0 +1,127 @@
+/**
+ * A visit of the control plane, over HTTP and with nothing but its API: `npm run demo`. Two users sign up, sandboxes are
+ * launched and built by two workers, one of which is killed in the middle, an agent works on an issue while somebody
+ * watches, and what has to be refused is refused. It works in a directory of its own, which it removes.
+ */
+import { FileSystem, HttpServer, Path } from "@effect/platform"
+import { NodeContext, NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import { ControlPlane, Database, KeyRing, Migrations, UserWorkspaceSpec } from "@sealant/db"
+import { Clock, Console, Effect, Layer, Logger, LogLevel, Option, Schema, Stream } from "effect"
+import { createServer } from "node:http"
+import { fileURLToPath } from "node:url"
+import { type Client, signUp } from "./client.js"
+import { end, startWorker } from "./processes.js"
+import { serverLayer } from "./server.js"
+import { watch } from "./watching.js"
+
+const sandboxCount = 24
+const readyBeforeKill = 6
+
+const readSpecs = Effect.gen(function*() {
+  const files = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const directory = fileURLToPath(new URL("specs", import.meta.url))
+  const names = yield* files.readDirectory(directory)
+  return yield* Effect.forEach(names.sort(), (name) =>
+    files.readFileString(path.join(directory, name)).pipe(
+      Effect.flatMap(Schema.decode(Schema.parseJson(UserWorkspaceSpec))),
+      Effect.map((spec) => ({ name: path.basename(name, ".json"), spec }))
+    ))
+})
+
+const launchAll = ({ api }: Client) =>
+  Effect.gen(function*() {
+    const specs = yield* readSpecs
+    yield* Console.log(`Launching ${sandboxCount} sandboxes from ${specs.length} spec files`)
+    yield* Effect.forEach(specs.flatMap((spec) => Array.from({ length: sandboxCount / specs.length }, (_, copy) => ({ ...spec, copy }))), (
+      { copy, name, spec }
+    ) => api.sandboxes.launch({ headers: { "idempotency-key": `${name}-${copy}` }, payload: { name: `${name}-${copy}`, spec } }), { concurrency: 8 })
+  })
+
+/** Looks at the list until so many are ready, and says how far it is. */
+const untilReady = ({ api }: Client, count: number) =>
+  Effect.gen(function*() {
+    while (true) {
+      const { items } = yield* api.sandboxes.list({ urlParams: { limit: 500 } })
+      const ready = items.filter(({ status }) => status === "ready").length
+      if (ready >= count) return yield* Console.log(`  ${ready} of ${items.length} are ready`)
+      yield* Effect.sleep("100 millis")
+    }
+  })
+
+/** An agent works on an issue, and what it tells is seen while it works. */
+const workOnIssue = ({ api, http }: Client) =>
+  Effect.gen(function*() {
+    const { workflow } = yield* api.workflows.open({
+      payload: { repository: { owner: "acme", name: "storefront" }, issue: { number: 7, title: "The cart forgets" } }
+    })
+    const { execution } = yield* api.workflows.start({
+      path: { id: workflow.id },
+      headers: { "idempotency-key": "first-try" },
+      payload: { name: "agent", spec: { source: "https://github.com/acme/storefront", harness: "opencode" } }
+    })
+    yield* Console.log(`An agent works on issue 7 (${execution.id}):`)
+    yield* Stream.runForEach(watch(http, execution.id), ({ data, id }) => Console.log(`  event ${id}: ${JSON.parse(data).message}`))
+    const { summary } = yield* api.executions.get({ path: { id: execution.id } })
+    const detail = yield* api.workflows.get({ path: { id: workflow.id } })
+    const words = Option.flatMap(summary, ({ summaryMarkdown }) => summaryMarkdown)
+    yield* Console.log(`  the workflow is ${detail.workflow.status}: ${Option.getOrElse(words, () => "no summary")}`)
+    return detail.workflow.status
+  })
+
+const checks = (ada: Client, eve: Client) =>
+  Effect.gen(function*() {
+    const { items } = yield* ada.api.sandboxes.list({ urlParams: { limit: 500 } })
+    const details = yield* Effect.forEach(items, ({ sandbox }) => ada.api.sandboxes.get({ path: { id: sandbox.id } }), { concurrency: 8 })
+    const { sandbox: { id } } = yield* Option.fromNullable(items[0])
+    const stranger = yield* Effect.flip(eve.api.sandboxes.get({ path: { id } }))
+    const replay = yield* Effect.flip(ada.api.sandboxes.launch({
+      headers: { "idempotency-key": "web-app-0" },
+      payload: { name: "web-app-0", spec: { source: "https://github.com/acme/other", harness: "codex" } }
+    }))
+    const succeeded = details.filter(({ job }) => Option.exists(job, ({ status }) => status === "succeeded"))
+    const takenOver = details.filter(({ job }) => Option.exists(job, ({ attemptCount }) => attemptCount > 1))
+    return [
+      [`${items.length} sandboxes, ${items.filter(({ status }) => status === "ready").length} ready`, items.every(({ status }) => status === "ready")],
+      [`${succeeded.length} jobs succeeded, ${takenOver.length} of them taken over from the worker that was killed`, succeeded.length === items.length && takenOver.length > 0],
+      [`another user's sandbox is refused: ${stranger._tag}`, stranger._tag === "NotFound"],
+      [`an idempotency key with another body is refused: ${replay._tag}`, replay._tag === "IdempotencyConflict"]
+    ] as const
+  })
+
+const visit = (environment: Readonly<Record<string, string>>) =>
+  Effect.gen(function*() {
+    const baseUrl = yield* HttpServer.addressFormattedWith(Effect.succeed)
+    yield* Console.log(`The control plane listens on ${baseUrl}`)
+    const ada = yield* signUp(baseUrl, "Ada")
+    const eve = yield* signUp(baseUrl, "Eve")
+    const startedAt = yield* Clock.currentTimeMillis
+    yield* launchAll(ada)
+    const killed = yield* startWorker("worker-a", environment)
+    yield* startWorker("worker-b", environment)
+    yield* untilReady(ada, readyBeforeKill)
+    yield* end(killed, "SIGKILL")
+    yield* Console.log("worker-a was killed (SIGKILL); its jobs wait for their leases to expire")
+    yield* untilReady(ada, sandboxCount)
+    const status = yield* workOnIssue(ada)
+    yield* untilReady(ada, sandboxCount + 1)
+    const books = [...(yield* checks(ada, eve)), [`the workflow on issue 7 is ${status}`, status === "completed"] as const]
+    for (const [line, holds] of books) yield* Console.log(`${holds ? "ok " : "NOT"} ${line}`)
+    yield* Console.log(`The visit took ${(((yield* Clock.currentTimeMillis) - startedAt) / 1000).toFixed(1)} s`)
+    if (books.some(([, holds]) => !holds)) return yield* Effect.fail(new Error("the books do not balance"))
+  }).pipe(Effect.scoped)
+
+const main = Effect.gen(function*() {
+  const files = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const filePath = path.join(yield* files.makeTempDirectoryScoped({ prefix: "sealant-demo-" }), "demo.sqlite")
+  const live = serverLayer.pipe(
+    Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 })),
+    Layer.provide(ControlPlane.layer),
+    Layer.provide(Migrations.layer),
+    Layer.provide(Layer.merge(Database.layer({ filePath }), KeyRing.layerConfig))
+  )
+  yield* Effect.provide(visit({ DATABASE_FILE_PATH: filePath }), live)
+}).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.Warning), Effect.provide(NodeContext.layer))
+
+NodeRuntime.runMain(main)

@@ -1,0 +1,55 @@
+/**
+ * Where GitHub delivers: `POST /webhooks/github`. A delivery is stored and acknowledged; a worker does what follows from it.
+ */
+import { HttpApiBuilder, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { WebhookInbox, type WebhookInboxService } from "@sealant/db"
+import { Config, Effect, Either, Option, Redacted, Schema } from "effect"
+import { createHmac, timingSafeEqual } from "node:crypto"
+
+/** What both sides know. Without it no delivery is taken. */
+const webhookSecret = Config.option(Config.redacted("GITHUB_WEBHOOK_SECRET"))
+
+/** https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries */
+const isSigned = (secret: Redacted.Redacted, body: string, signature: string | undefined) => {
+  const expected = Buffer.from(`sha256=${createHmac("sha256", Redacted.value(secret)).update(body).digest("hex")}`)
+  const given = Buffer.from(signature ?? "")
+  return given.length === expected.length && timingSafeEqual(given, expected)
+}
+
+const Payload = Schema.parseJson(Schema.Struct(
+  { action: Schema.optional(Schema.String), installation: Schema.optional(Schema.Struct({ id: Schema.Number })) },
+  { key: Schema.String, value: Schema.Unknown }
+))
+
+const refuse = (status: number, message: string) => HttpServerResponse.json({ message }, { status })
+
+const deliver = (secret: Option.Option<Redacted.Redacted>, inbox: WebhookInboxService) =>
+  Effect.gen(function*() {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const body = yield* request.text
+    if (Option.isNone(secret)) return yield* refuse(503, "set GITHUB_WEBHOOK_SECRET to take deliveries")
+    if (!isSigned(secret.value, body, request.headers["x-hub-signature-256"])) return yield* refuse(401, "the signature is not that of the body")
+    const deliveryId = request.headers["x-github-delivery"]
+    const eventType = request.headers["x-github-event"]
+    const payload = Schema.decodeUnknownEither(Payload)(body)
+    if (deliveryId === undefined || eventType === undefined || Either.isLeft(payload)) {
+      return yield* refuse(400, "a delivery has X-GitHub-Delivery, X-GitHub-Event and a JSON object as its body")
+    }
+    const { action, installation } = payload.right
+    const { created } = yield* inbox.receive({
+      deliveryId,
+      eventType,
+      action,
+      installationExternalId: installation === undefined ? undefined : String(installation.id),
+      payload: payload.right
+    })
+    return yield* HttpServerResponse.json({ created }, { status: 202 })
+  }).pipe(
+    Effect.catchTag("InvalidInput", ({ message }) => refuse(400, message)),
+    Effect.catchTag("AlreadyExists", "PersistenceError", () => refuse(503, "the delivery could not be stored; deliver it again"))
+  )
+
+export const webhookRoutes = HttpApiBuilder.Router.use((router) =>
+  Effect.gen(function*() {
+    yield* router.post("/webhooks/github", deliver(yield* webhookSecret, yield* WebhookInbox))
+  }))

@@ -1,0 +1,90 @@
+/**
+ * What the package tells of itself, through OpenTelemetry: one sandbox is launched and built, and then the spans of it are
+ * printed as a tree, and the metrics as lines. `npm run example:telemetry`.
+ *
+ * A program that has a collector gives its own processor and reader, and nothing else is different.
+ */
+import { NodeSdk } from "@effect/opentelemetry"
+import { NodeRuntime } from "@effect/platform-node"
+import { AggregationTemporality, InMemoryMetricExporter, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics"
+import { InMemorySpanExporter, type ReadableSpan, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base"
+import { BuildWorker, ControlPlane, Database, KeyRing, Metrics, Migrations, SandboxLifecycle, UserRepo } from "@sealant/db"
+import { Console, Deferred, Effect, Fiber, Layer } from "effect"
+
+const spans = new InMemorySpanExporter()
+const metrics = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+const reader = new PeriodicExportingMetricReader({ exporter: metrics, exportIntervalMillis: 3_600_000 })
+
+const telemetry = NodeSdk.layer(() => ({
+  resource: { serviceName: "control-plane" },
+  spanProcessor: new SimpleSpanProcessor(spans),
+  metricReader: reader
+}))
+
+const built = { executorId: "stand-in", publishedReference: "local/app:latest", publishedDigestReference: "local/app@sha256:0", publishedDigest: "sha256:0" }
+
+/** Launches a sandbox, and works until it is built. */
+const day = Effect.gen(function*() {
+  const { user } = yield* (yield* UserRepo).ensure({ name: "Ada", email: "ada@example.com" })
+  const done = yield* Deferred.make<void>()
+  const handler: BuildWorker.Handler<never> = () =>
+    Effect.succeed(built).pipe(Effect.withSpan("docker build"), Effect.tap(() => Deferred.succeed(done, undefined)))
+  const worker = yield* Effect.fork(BuildWorker.run(handler, { workerId: "worker-1" }))
+  yield* (yield* SandboxLifecycle).launch({
+    ownerUserId: user.id,
+    name: "storefront",
+    spec: { source: "https://github.com/acme/storefront", harness: "codex" },
+    registryId: "local",
+    repository: "acme/storefront",
+    tag: "latest"
+  })
+  yield* Deferred.await(done)
+  yield* Fiber.interrupt(worker)
+})
+
+const millisOf = ({ duration: [seconds, nanos] }: ReadableSpan) => (seconds * 1e3 + nanos / 1e6).toFixed(2)
+
+/** A span and what is in it, with what it says of itself. Single statements are left out. */
+const tree = (all: ReadonlyArray<ReadableSpan>, span: ReadableSpan, depth: number): ReadonlyArray<string> => {
+  const inside = all.filter(({ name, parentSpanContext }) => parentSpanContext?.spanId === span.spanContext().spanId && !name.startsWith("sql."))
+  const attributes = Object.keys(span.attributes).filter((key) => !key.startsWith("code.")).map((key) => `${key}=${String(span.attributes[key])}`)
+  return [`${"  ".repeat(depth)}${span.name}  ${millisOf(span)} ms  ${attributes.join(" ")}`.trimEnd(), ...inside.flatMap((inner) => tree(all, inner, depth + 1))]
+}
+
+/** The traces that came to something: an idle worker looks, and finds nothing. */
+const traces = Effect.gen(function*() {
+  const all = spans.getFinishedSpans()
+  const roots = all.filter(({ parentSpanContext }) => parentSpanContext === undefined)
+  const told = roots.map((root) => tree(all, root, 0)).filter((lines) => lines.some((line) => /launch|work/.test(line)))
+  yield* Console.log(told.flat().join("\n"))
+})
+
+const counts = Effect.gen(function*() {
+  yield* Effect.promise(() => reader.forceFlush())
+  const latest = metrics.getMetrics().at(-1)
+  for (const { dataPoints, descriptor } of latest?.scopeMetrics.flatMap((scope) => scope.metrics) ?? []) {
+    if (!descriptor.name.startsWith("sealant_db_")) continue
+    for (const { attributes, value } of dataPoints) {
+      const status = attributes["status"]
+      const shown = typeof value === "object" && value !== null && "count" in value ? `${String(value.count)} times, ${String(value.sum)} in all` : String(value)
+      yield* Console.log(`${descriptor.name}${typeof status === "string" ? ` {status=${status}}` : ""}  ${shown}`)
+    }
+  }
+})
+
+const live = Layer.mergeAll(ControlPlane.layer, Metrics.layer({ every: "50 millis" }).pipe(Layer.provide(ControlPlane.layer))).pipe(
+  Layer.provideMerge(Migrations.layer),
+  Layer.provideMerge(Layer.merge(Database.layerMemory, KeyRing.layer([])))
+)
+
+const program = Effect.gen(function*() {
+  yield* day
+  // So that the queue was looked at once more.
+  yield* Effect.sleep("100 millis")
+  yield* Console.log("Traces\n")
+  yield* traces
+  yield* Console.log("\nMetrics\n")
+  yield* counts
+}).pipe(Effect.provide(live), Effect.provide(telemetry))
+
+NodeRuntime.runMain(program)

@@ -1,0 +1,166 @@
+/**
+ * What the product does all day, over HTTP, with a client that is generated from the contract: requests that create and
+ * change records, a worker that claims and reports, reads for those who watch; and what has to be refused.
+ */
+import { expect, it } from "@effect/vitest"
+import { BuildWorker, WorkspaceBuildJobRepo } from "@sealant/db"
+import { Deferred, Effect, Fiber, Option, Stream } from "effect"
+import { createHmac } from "node:crypto"
+import { handler } from "../../examples/control-plane/builder.js"
+import { type Client, signUp } from "../../examples/control-plane/client.js"
+import { watch } from "../../examples/control-plane/watching.js"
+import { refusalOf } from "../support/refusals.js"
+import { baseUrl, memoryServer, webhookSecret } from "./support.js"
+
+const spec = { source: "https://github.com/acme/app", harness: "opencode", env: { TOKEN: "hush-hush" } } as const
+
+const launch = ({ api }: Client, key: string, name = "app") => api.sandboxes.launch({ headers: { "idempotency-key": key }, payload: { name, spec } })
+
+const worker = BuildWorker.run(handler, { workerId: "worker", concurrency: 4 })
+
+/** Sends what a generated client would not. */
+const send = (path: string, init: RequestInit = {}) =>
+  Effect.flatMap(baseUrl, (url) =>
+    Effect.promise(async () => {
+      const answer = await fetch(`${url}${path}`, { method: "POST", ...init })
+      return { status: answer.status, body: await answer.text() }
+    }))
+
+/** The cookie of a new session, for requests by hand. */
+const cookieOf = (name: string) =>
+  Effect.flatMap(baseUrl, (url) =>
+    Effect.promise(async () => {
+      const body = JSON.stringify({ name, email: `${name}@example.com`, password: "correct horse battery" })
+      const answer = await fetch(`${url}/api/auth/sign-up/email`, { method: "POST", headers: { "content-type": "application/json" }, body })
+      return answer.headers.getSetCookie().map((cookie) => cookie.split(";")[0]).join("; ")
+    }))
+
+it.scopedLive("a sandbox is launched, built, seen, stopped and retried by its owner", () =>
+  Effect.gen(function*() {
+    const ada = yield* signUp(yield* baseUrl, "Ada")
+    const first = yield* launch(ada, "one")
+    expect([first.created, first.sandbox.status, first.job.status]).toEqual([true, "queued", "queued"])
+    const again = yield* launch(ada, "one")
+    expect([again.created, again.sandbox.id, again.job.id]).toEqual([false, first.sandbox.id, first.job.id])
+
+    const building = yield* Effect.fork(worker)
+    const path = { id: first.sandbox.id }
+    const ready = yield* Effect.repeat(ada.api.sandboxes.get({ path }), { until: ({ status }) => status === "ready" })
+    expect(Option.map(ready.runtime, ({ status }) => status)).toEqual(Option.some("running"))
+    expect(JSON.stringify(ready)).not.toContain("hush-hush")
+    const events = yield* ada.api.sandboxes.events({ path })
+    expect(events.map(({ toState }) => Option.getOrNull(toState))).toEqual(["queued", "running", "ready"])
+    expect(events.map(({ actorType }) => actorType)).toEqual(["user", "worker", "worker"])
+
+    expect((yield* ada.api.sandboxes.stop({ path })).status).toBe("stopped")
+    expect((yield* ada.api.sandboxes.list({ urlParams: { status: "cancelled" } })).items).toHaveLength(1)
+    const retried = yield* ada.api.sandboxes.retry({ path })
+    expect(retried.attempt.id).not.toBe(first.attempt.id)
+    yield* Effect.repeat(ada.api.sandboxes.get({ path }), { until: ({ status }) => status === "ready" })
+    yield* Fiber.interrupt(building)
+  }).pipe(Effect.provide(memoryServer)))
+
+it.scopedLive("an agent works on an issue while somebody watches, is cut off, and goes on where they were", () =>
+  Effect.gen(function*() {
+    const ada = yield* signUp(yield* baseUrl, "Ada")
+    const payload = { repository: { owner: "acme", name: "app" }, issue: { number: 7, title: "It breaks" } }
+    const { created, workflow } = yield* ada.api.workflows.open({ payload })
+    expect([created, (yield* ada.api.workflows.open({ payload })).workflow.id]).toEqual([true, workflow.id])
+    const start = ada.api.workflows.start({ path: { id: workflow.id }, headers: { "idempotency-key": "one" }, payload: { name: "agent", spec } })
+    const { execution } = yield* start
+    expect((yield* start).execution.id).toBe(execution.id)
+
+    const told = yield* Deferred.make<void>()
+    const cutOff = yield* watch(ada.http, execution.id).pipe(
+      Stream.tap(() => Deferred.succeed(told, undefined)),
+      Stream.take(1),
+      Stream.runCollect,
+      Effect.fork
+    )
+    yield* Effect.fork(worker)
+    yield* Deferred.await(told)
+    const [seen] = yield* Fiber.join(cutOff)
+    const rest = yield* Stream.runCollect(watch(ada.http, execution.id, seen?.id))
+    expect([seen, ...rest].map((event) => event?.id)).toEqual([1, 2, 3, 4])
+    expect(JSON.parse(seen?.data ?? "")).toMatchObject({ message: "read the issue", sequence: 1 })
+
+    const detail = yield* ada.api.executions.get({ path: { id: execution.id } })
+    expect(detail.execution.status).toBe("succeeded")
+    expect(detail.validationResults.map(({ checkKey, status }) => `${checkKey} ${status}`)).toEqual(["tests pass"])
+    expect((yield* ada.api.workflows.get({ path: { id: workflow.id } })).workflow.status).toBe("completed")
+    expect((yield* ada.api.executions.events({ path: { id: execution.id }, urlParams: { limit: 3 } })).items).toHaveLength(3)
+  }).pipe(Effect.provide(memoryServer)))
+
+it.scopedLive("what is another's is not there, and a key belongs to its owner", () =>
+  Effect.gen(function*() {
+    const url = yield* baseUrl
+    const ada = yield* signUp(url, "Ada")
+    const eve = yield* signUp(url, "Eve")
+    const { sandbox } = yield* launch(ada, "one")
+    const path = { id: sandbox.id }
+    for (const method of ["get", "stop", "retry", "rebuild"] as const) {
+      expect(yield* refusalOf(Effect.asVoid(eve.api.sandboxes[method]({ path }) as Effect.Effect<unknown, { readonly _tag: string }>)), method).toMatchObject({ _tag: "NotFound" })
+    }
+    expect(yield* eve.api.sandboxes.events({ path })).toEqual([])
+    expect((yield* eve.api.sandboxes.list({ urlParams: {} })).items).toEqual([])
+    expect((yield* launch(eve, "one")).sandbox.id).not.toBe(sandbox.id)
+    expect(yield* refusalOf(launch(ada, "one", "another name"))).toMatchObject({ _tag: "IdempotencyConflict" })
+
+    const payload = { repository: { owner: "acme", name: "app" }, issue: { number: 7, title: "It breaks" } }
+    const { workflow } = yield* ada.api.workflows.open({ payload })
+    expect(yield* refusalOf(eve.api.workflows.open({ payload }))).toMatchObject({ _tag: "AlreadyExists" })
+    const { execution } = yield* ada.api.workflows.start({ path: { id: workflow.id }, headers: {}, payload: { name: "agent", spec } })
+    expect(yield* refusalOf(eve.api.workflows.get({ path: { id: workflow.id } }))).toMatchObject({ _tag: "NotFound" })
+    expect(yield* refusalOf(eve.api.executions.get({ path: { id: execution.id } }))).toMatchObject({ _tag: "NotFound" })
+    expect(yield* refusalOf(Stream.runDrain(watch(eve.http, execution.id)))).toMatchObject({ _tag: "ResponseError", response: { status: 404 } })
+  }).pipe(Effect.provide(memoryServer)))
+
+it.scopedLive("a stale worker writes nothing, and says so", () =>
+  Effect.gen(function*() {
+    const ada = yield* signUp(yield* baseUrl, "Ada")
+    const { sandbox } = yield* launch(ada, "one")
+    const jobs = yield* WorkspaceBuildJobRepo
+    const claim = Effect.flatten(jobs.claimNext({ workerId: "slow", leaseDuration: "1 milli" }))
+    const { lease } = yield* claim
+    yield* Effect.repeat(Effect.option(jobs.claimNext({ workerId: "quick", leaseDuration: "1 minute" })), { until: (claimed) => Option.isSome(Option.flatten(claimed)) })
+    expect(yield* refusalOf(jobs.fail(lease, { errorMessage: "late" }))).toMatchObject({ _tag: "LeaseLost", reason: "superseded" })
+    expect((yield* ada.api.sandboxes.get({ path: { id: sandbox.id } })).status).toBe("running")
+  }).pipe(Effect.provide(memoryServer)))
+
+it.scopedLive("what is out of shape is refused with its status, and is not sent back", () =>
+  Effect.gen(function*() {
+    const cookie = yield* cookieOf("ada")
+    const headers = { cookie, "content-type": "application/json" }
+    const refusals = [
+      [401, "SignedOut", yield* send("/sandboxes", { method: "GET" })],
+      [400, "MalformedBody", yield* send("/sandboxes", { headers, body: "{\"name\": hush-hush" })],
+      [400, "InvalidInput", yield* send("/sandboxes", { headers, body: JSON.stringify({ name: "app", spec: { env: { TOKEN: 7, OTHER: "hush-hush" } } }) })],
+      [400, "InvalidInput", yield* send("/sandboxes", { headers, body: JSON.stringify({ name: "", spec }) })],
+      [400, "InvalidInput", yield* send("/sandboxes?status=hush-hush", { method: "GET", headers: { cookie } })],
+      [400, "InvalidInput", yield* send("/sandboxes?cursor=hush-hush", { method: "GET", headers: { cookie } })],
+      [404, "NotFound", yield* send("/sandboxes/unheard-of", { method: "GET", headers: { cookie } })],
+      [404, "NotFound", yield* send("/executions/unheard-of", { method: "GET", headers: { cookie } })],
+      [413, "BodyTooLarge", yield* send("/sandboxes", { headers, body: JSON.stringify({ name: "hush-hush".repeat(200_000) }) })]
+    ] as const
+    for (const [status, tag, { body, ...answer }] of refusals) {
+      expect([answer.status, JSON.parse(body)._tag, body.includes("hush-hush")], body).toEqual([status, tag, false])
+    }
+  }).pipe(Effect.provide(memoryServer)))
+
+it.scopedLive("a delivery of GitHub is stored once, if it is signed", () =>
+  Effect.gen(function*() {
+    const body = JSON.stringify({ action: "opened", installation: { id: 7 }, issue: { number: 1 } })
+    const signature = `sha256=${createHmac("sha256", webhookSecret).update(body).digest("hex")}`
+    const headers = { "content-type": "application/json", "x-github-delivery": "guid", "x-github-event": "issues", "x-hub-signature-256": signature }
+    expect(yield* send("/webhooks/github", { headers, body })).toEqual({ status: 202, body: "{\"created\":true}" })
+    expect(yield* send("/webhooks/github", { headers, body })).toEqual({ status: 202, body: "{\"created\":false}" })
+    expect((yield* send("/webhooks/github", { headers, body: `${body} ` })).status).toBe(401)
+    expect((yield* send("/webhooks/github", { headers: { ...headers, "x-hub-signature-256": "" }, body })).status).toBe(401)
+  }).pipe(Effect.provide(memoryServer)))
+
+it.scopedLive("the documentation is there, and tells of every refusal", () =>
+  Effect.gen(function*() {
+    const { body, status } = yield* send("/docs", { method: "GET" })
+    expect(status).toBe(200)
+    for (const text of ["/sandboxes/{id}/events", "IdempotencyConflict", "text/event-stream", "BodyTooLarge"]) expect(body).toContain(text)
+  }).pipe(Effect.provide(memoryServer)))

@@ -1,0 +1,87 @@
+/**
+ * Two hundred clients at once, while four worker processes build: nobody gets an error, the books balance, and memory
+ * comes back to its level.
+ */
+import { expect, it } from "@effect/vitest"
+import { SqlClient } from "@effect/sql"
+import { Effect, Option, Stream } from "effect"
+import { join } from "node:path"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import { type Client, signUp } from "../../examples/control-plane/client.js"
+import { startWorker } from "../../examples/control-plane/processes.js"
+import { watch } from "../../examples/control-plane/watching.js"
+import { baseUrl, fileServer, temporaryDirectory } from "./support.js"
+
+const spec = { source: "https://github.com/acme/app", harness: "opencode" } as const
+const userCount = 8
+
+/** What one client does: launches twice under a key, looks until its sandbox is ready, and reads what happened. */
+const visitor = ({ api }: Client, name: string) =>
+  Effect.gen(function*() {
+    const launch = api.sandboxes.launch({ headers: { "idempotency-key": name }, payload: { name, spec } })
+    const [first, again] = yield* Effect.all([launch, launch], { concurrency: 2 })
+    expect(again.sandbox.id).toBe(first.sandbox.id)
+    const path = { id: first.sandbox.id }
+    while ((yield* api.sandboxes.get({ path })).status !== "ready") {
+      yield* api.sandboxes.list({ urlParams: { limit: 5 } })
+      yield* Effect.sleep("200 millis")
+    }
+    const events = yield* api.sandboxes.events({ path })
+    expect(events.map(({ toState }) => Option.getOrNull(toState))).toEqual(["queued", "running", "ready"])
+  })
+
+/** What every tenth does instead: has an agent work on an issue, and watches it to its end. */
+const watcher = ({ api, http }: Client, number: number) =>
+  Effect.gen(function*() {
+    const payload = { repository: { owner: "acme", name: "app" }, issue: { number, title: "It breaks" } }
+    const { workflow } = yield* api.workflows.open({ payload })
+    const { execution } = yield* api.workflows.start({ path: { id: workflow.id }, headers: {}, payload: { name: `agent-${number}`, spec } })
+    const events = yield* Stream.runCollect(watch(http, execution.id))
+    expect(Array.from(events, ({ id }) => id)).toEqual([1, 2, 3, 4])
+  })
+
+const crowd = (clients: ReadonlyArray<Client>, size: number, wave: string) =>
+  Effect.forEach(Array.from({ length: size }, (_, index) => index), (index) => {
+    const client = clients[index % clients.length]
+    if (client === undefined) return Effect.dieMessage("no client")
+    return index % 10 === 0 ? watcher(client, wave.length * 1000 + index) : visitor(client, `${wave}-${index}`)
+  }, { concurrency: "unbounded", discard: true })
+
+/** The bytes that are still in use after what is not has been collected. */
+const heapInUse = Effect.sync(() => {
+  setFlagsFromString("--expose-gc")
+  const collect: unknown = runInNewContext("gc")
+  if (typeof collect === "function") for (let turn = 0; turn < 4; turn++) collect()
+  return process.memoryUsage().heapUsed
+})
+
+const count = (text: string) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => Effect.map(sql.unsafe<{ readonly n: number }>(`SELECT count(*) AS n FROM ${text}`), ([row]) => row?.n))
+
+const load = (filePath: string) =>
+  Effect.gen(function*() {
+    const url = yield* baseUrl
+    yield* Effect.forEach([1, 2, 3, 4], (number) => startWorker(`worker-${number}`, { DATABASE_FILE_PATH: filePath }))
+    const clients = yield* Effect.forEach(Array.from({ length: userCount }, (_, index) => `user${index}`), (name) => signUp(url, name), { concurrency: 4 })
+    yield* crowd(clients, 20, "w")
+    const before = yield* heapInUse
+    yield* crowd(clients, 200, "load")
+    const after = yield* heapInUse
+
+    // 198 visitors and 22 watchers, each with one sandbox, one attempt and one job that was done once, under its last lease.
+    expect(yield* count("sandboxes")).toBe(220)
+    expect(yield* count("oci_image_build_jobs WHERE status = 'succeeded' AND lease_token = attempt_count")).toBe(220)
+    expect(yield* count("sandbox_attempts WHERE status = 'succeeded'")).toBe(220)
+    expect(yield* count("issue_workflow_executions WHERE status = 'succeeded'")).toBe(22)
+    expect(yield* count("issue_workflow_execution_events")).toBe(22 * 4)
+    expect(yield* count("sandbox_launch_keys")).toBe(198)
+    expect(yield* count("control_plane_events WHERE subject_type = 'sandbox' AND to_state = 'ready'")).toBe(220)
+    expect((after - before) / 2 ** 20).toBeLessThan(50)
+  })
+
+it.scopedLive("two hundred clients are served while four workers build", () =>
+  Effect.gen(function*() {
+    const filePath = join(yield* temporaryDirectory, "load.sqlite")
+    yield* Effect.provide(Effect.scoped(load(filePath)), fileServer(filePath))
+  }), 180_000)

@@ -1,0 +1,70 @@
+/**
+ * The example and the visit as people start them: real processes.
+ */
+import { expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { temporaryDirectory } from "./support.js"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+
+/** A script of the example, and what it prints. */
+const start = (script: string, environment: Readonly<Record<string, string>>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const child = spawn(process.execPath, ["--import", "tsx", join("examples", "control-plane", script)], {
+        cwd: root,
+        env: { ...process.env, ...environment },
+        stdio: ["ignore", "pipe", "pipe"]
+      })
+      const printed: Array<string> = []
+      for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => printed.push(text))
+      return { child, text: () => printed.join("") }
+    }),
+    ({ child }) => Effect.sync(() => child.exitCode === null && child.kill("SIGKILL"))
+  )
+
+const exited = (child: ChildProcess) =>
+  Effect.async<number | null>((resume) => {
+    if (child.exitCode !== null || child.signalCode !== null) resume(Effect.succeed(child.exitCode))
+    else child.once("close", (code) => resume(Effect.succeed(code)))
+  })
+
+/** What it printed, once that matches. */
+const printed = ({ child, text }: Effect.Effect.Success<ReturnType<typeof start>>, pattern: RegExp) =>
+  Effect.async<RegExpExecArray>((resume) => {
+    const look = () => {
+      const found = pattern.exec(text())
+      if (found !== null) resume(Effect.succeed(found))
+    }
+    child.stdout.on("data", look)
+    look()
+  })
+
+it.scopedLive("the example prints its address, answers, and ends well when it is told to", () =>
+  Effect.gen(function*() {
+    const running = yield* start("main.ts", { DATABASE_FILE_PATH: join(yield* temporaryDirectory, "example.sqlite"), PORT: "0" })
+    const [, url = ""] = yield* printed(running, /listening on (http:\/\/127\.0\.0\.1:\d+)/)
+    const answer = yield* Effect.promise(() => fetch(`${url}/sandboxes`))
+    expect([answer.status, yield* Effect.promise(() => answer.json())]).toEqual([401, { _tag: "SignedOut" }])
+    running.child.kill("SIGTERM")
+    // 130: what NodeRuntime gives a program that was interrupted, and had time to finish.
+    expect([0, 130]).toContain(yield* exited(running.child))
+    expect(running.text()).not.toMatch(/error/i)
+  }), 60_000)
+
+it.scopedLive("a bad setting is one line, and the end", () =>
+  Effect.gen(function*() {
+    const running = yield* start("main.ts", { DATABASE_FILE_PATH: "", DATABASE_URL: "ftp://nowhere" })
+    expect(yield* exited(running.child)).toBe(1)
+    expect(running.text()).toMatch(/DATABASE_FILE_PATH|DATABASE_URL/)
+  }), 60_000)
+
+it.scopedLive("the visit goes to its end, and its books balance", () =>
+  Effect.gen(function*() {
+    const running = yield* start("visit.ts", {})
+    expect([yield* exited(running.child), running.text()]).toEqual([0, expect.stringContaining("ok  25 sandboxes, 25 ready")])
+    expect(running.text()).not.toContain("NOT ")
+  }), 120_000)

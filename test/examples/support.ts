@@ -1,0 +1,42 @@
+/**
+ * The example as its tests run it: the API on a free port, on a database in memory or in a file that goes with the test.
+ */
+import { HttpServer } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import { ControlPlane, Database, KeyRing, Migrations } from "@sealant/db"
+import { layerTest } from "@sealant/db/testing"
+import { ConfigProvider, Effect, Layer, Logger, LogLevel } from "effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:http"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { serverLayer } from "../../examples/control-plane/server.js"
+
+export const webhookSecret = "it is between us"
+
+const over = <Services, E>(services: Layer.Layer<Services, E>) =>
+  serverLayer.pipe(
+    Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 })),
+    Layer.provideMerge(services),
+    Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map([["GITHUB_WEBHOOK_SECRET", webhookSecret]])))),
+    Layer.provide(Logger.minimumLogLevel(LogLevel.Error))
+  )
+
+/** On a database in memory. */
+export const memoryServer = over(layerTest)
+
+/** On a file, which other processes can open. */
+export const fileServer = (filePath: string) =>
+  over(ControlPlane.layer.pipe(
+    Layer.provideMerge(Migrations.layer),
+    Layer.provideMerge(Layer.merge(Database.layer({ filePath }), KeyRing.layer([])))
+  ))
+
+/** Where it listens. */
+export const baseUrl = HttpServer.addressFormattedWith(Effect.succeed)
+
+/** A directory that goes with the scope. */
+export const temporaryDirectory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-example-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+)

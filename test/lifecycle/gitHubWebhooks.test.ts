@@ -1,0 +1,180 @@
+/**
+ * What GitHub tells: kept once, whatever comes twice, late or in another order.
+ */
+import type { SqlClient } from "@effect/sql"
+import { describe, expect, it } from "@effect/vitest"
+import { GitHubInstallationRepo, GitHubWebhooks, IssueWorkflows, Source, WebhookInbox } from "@sealant/db"
+import { Effect, FastCheck as fc, Layer, Option, TestClock } from "effect"
+import { overDatabases } from "../support/database.js"
+import { shell } from "../support/lists.js"
+
+const services = WebhookInbox.layer.pipe(Layer.provideMerge(Source.layer), Layer.merge(IssueWorkflows.layer))
+const layers = overDatabases(services)
+type Services = Layer.Layer.Success<typeof layers.memory>
+
+const account = { id: 1, login: "acme", type: "Organization" }
+const ref = (id: number, name = `r${id}`) => ({ id, full_name: `acme/${name}`, private: true })
+const about = (more: object = {}) => ({ id: 7, account, target_type: "Organization", permissions: { contents: "read" }, repository_selection: "selected", ...more })
+const instant = (seconds: number) => new Date(seconds * 1000).toISOString()
+
+interface Told {
+  readonly event: string
+  readonly payload: Readonly<Record<string, unknown>>
+}
+
+const installation = (action: string, more: object = {}): Told => ({ event: "installation", payload: { action, installation: about(), ...more } })
+
+const changed = (added: ReadonlyArray<number>, removed: ReadonlyArray<number>): Told => ({
+  event: "installation_repositories",
+  payload: { action: "added", installation: about(), repositories_added: added.map((id) => ref(id)), repositories_removed: removed.map((id) => ref(id)) }
+})
+
+const issue = (action: string, seconds: number, more: object = {}): Told => ({
+  event: "issues",
+  payload: {
+    action,
+    issue: { id: 11, number: 3, title: "It breaks", state: "open", html_url: "https://github.com/acme/r1/issues/3", created_at: instant(1), updated_at: instant(seconds), closed_at: null, ...more },
+    repository: { id: 1 }
+  }
+})
+
+const pull = (action: string, seconds: number, more: object = {}): Told => ({
+  event: "pull_request",
+  payload: {
+    action,
+    pull_request: {
+      id: 12, number: 4, title: "Mend it", state: "open", html_url: null, created_at: instant(1), updated_at: instant(seconds), closed_at: null, draft: false, merged_at: null,
+      head: { ref: "fix", sha: "abc" }, base: { ref: "main", sha: "def" }, ...more
+    },
+    repository: { id: 1 }
+  }
+})
+
+const renamed = (name: string, seconds: number): Told => ({
+  event: "repository",
+  payload: { action: "renamed", repository: { id: 1, full_name: `acme/${name}`, default_branch: "main", archived: false, html_url: `https://github.com/acme/${name}`, updated_at: instant(seconds) } }
+})
+
+let deliveries = 0
+
+const receive = ({ event, payload }: Told, deliveryId = `guid-${deliveries++}`) =>
+  Effect.flatMap(WebhookInbox, (inbox) =>
+    inbox.receive({ deliveryId, eventType: event, action: String(payload["action"]), installationExternalId: "installation" in payload ? "7" : undefined, payload }))
+
+/** Processes one delivery: how it ended, and why. */
+const process = Effect.gen(function*() {
+  const inbox = yield* WebhookInbox
+  const ended = yield* inbox.process({ workerId: "worker" }, GitHubWebhooks.handler)
+  return Option.match(ended, { onNone: () => "none", onSome: ({ errorMessage, status }) => Option.match(errorMessage, { onNone: () => status, onSome: (why) => `${status}: ${why}` }) })
+})
+
+/** Each in its turn, a second after the one before. */
+const tell = (...told: ReadonlyArray<Told>) =>
+  Effect.forEach(told, (one) => Effect.zipRight(TestClock.adjust("1 second"), Effect.zipRight(receive(one), process)))
+
+const known = Effect.gen(function*() {
+  const installations = yield* shell("SELECT status, account_login, suspended_at IS NOT NULL AS suspended FROM github_app_installations")
+  const sees = yield* shell("SELECT full_name FROM github_installation_repositories WHERE removed_at IS NULL ORDER BY full_name")
+  const issues = yield* shell("SELECT title, state, closed_at FROM issues")
+  const pulls = yield* shell("SELECT title, state, head_sha FROM pull_requests")
+  return { installations, sees: sees.map((row) => Object.values(row)[0]), issues, pulls }
+})
+
+const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>) =>
+  describe(`GitHubWebhooks (${name})`, () => {
+    it.effect("follows an installation from its first delivery to its end", () =>
+      Effect.gen(function*() {
+        expect(yield* tell(installation("created", { repositories: [ref(1), ref(2)] }), changed([3], [2]))).toEqual(["processed", "processed"])
+        expect(yield* known).toMatchObject({ installations: [{ status: "active", account_login: "acme" }], sees: ["acme/r1", "acme/r3"] })
+        const row = Option.getOrThrow(yield* (yield* GitHubInstallationRepo).findByExternalId("7"))
+        expect(row).toMatchObject({ permissions: { contents: "read" }, repositorySelection: "selected", targetType: Option.some("organization") })
+        expect(yield* tell(installation("suspend"), installation("unsuspend"), installation("suspend"))).toEqual(["processed", "processed", "processed"])
+        expect((yield* known).installations).toMatchObject([{ status: "suspended", suspended: 1 }])
+        yield* tell(installation("deleted"), installation("unsuspend"), installation("created", { repositories: [ref(9)] }))
+        expect(yield* known).toMatchObject({ installations: [{ status: "deleted" }], sees: ["acme/r1", "acme/r3"] })
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("follows the issues and the pull requests of repositories that are seen", () =>
+      Effect.gen(function*() {
+        expect(yield* tell(issue("opened", 10))).toEqual(["ignored: no installation has shown this repository"])
+        yield* tell(installation("created", { repositories: [ref(1)] }))
+        yield* tell(issue("opened", 10), issue("closed", 20, { state: "closed", closed_at: instant(20) }), issue("edited", 15, { title: "older" }))
+        yield* tell(pull("opened", 10, { draft: true }), pull("closed", 30, { state: "closed", merged_at: instant(30), closed_at: instant(30) }), pull("edited", 20))
+        expect(yield* known).toMatchObject({ issues: [{ title: "It breaks", state: "closed" }], pulls: [{ state: "merged", head_sha: "abc" }] })
+        yield* tell(renamed("new-name", 50), renamed("old-name", 40))
+        expect(yield* shell("SELECT name FROM repositories")).toEqual([{ name: "new-name" }])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("waits for an installation that is not known yet, and ignores what it does not heed", () =>
+      Effect.gen(function*() {
+        expect(yield* tell(changed([1], []))).toEqual(["received: the installation is not known yet"])
+        yield* receive(installation("created", { repositories: [] }))
+        expect(yield* process).toBe("processed")
+        yield* TestClock.adjust("1 minute")
+        expect(yield* process).toBe("processed")
+        expect((yield* known).sees).toEqual(["acme/r1"])
+        expect(yield* tell({ event: "star", payload: { action: "created" } }, installation("renamed"), issue("labeled", 1))).toEqual([
+          "ignored: nothing follows from star",
+          "ignored: nothing follows from renamed",
+          "ignored: nothing follows from labeled"
+        ])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("says where a payload is out of shape, and not what stands there", () =>
+      Effect.gen(function*() {
+        const wrong = { action: "created", installation: { ...about(), id: "s3cr3t", account: { ...account, login: "" } } }
+        const [outcome = ""] = yield* tell({ event: "installation", payload: wrong })
+        expect(outcome).toMatch(/^failed: out of shape: installation\.id/)
+        expect(outcome).not.toContain("s3cr3t")
+        expect((yield* known).installations).toEqual([])
+      }).pipe(Effect.provide(layer)))
+  })
+
+for (const [name, layer] of Object.entries(layers)) suite(name, layer)
+
+describe("deliveries of GitHub", () => {
+  const history = [
+    installation("created", { repositories: [ref(1), ref(2)] }),
+    changed([3], []),
+    changed([], [2]),
+    installation("suspend"),
+    installation("unsuspend"),
+    changed([2], [3])
+  ]
+  const dated = [
+    issue("opened", 10),
+    issue("edited", 20, { title: "It still breaks" }),
+    issue("closed", 30, { title: "It still breaks", state: "closed", closed_at: instant(30) }),
+    pull("opened", 10, { draft: true }),
+    pull("ready_for_review", 20),
+    pull("closed", 30, { state: "closed", merged_at: instant(30), closed_at: instant(30) })
+  ]
+  const order = fc.shuffledSubarray(history.map((_, index) => index), { minLength: history.length })
+  const datedOrder = fc.shuffledSubarray(dated.map((_, index) => index), { minLength: dated.length })
+
+  it.effect.prop("come to the same in whatever order they are processed, and how often they are sent", [order, datedOrder], ([order, datedOrder]) =>
+    Effect.gen(function*() {
+      // Received in their order; handed out in another one.
+      for (const [index, told] of history.entries()) {
+        yield* TestClock.adjust("1 second")
+        yield* receive(told, `event-${index}`)
+        yield* receive(told, `event-${index}`)
+      }
+      yield* TestClock.adjust("1 second")
+      const due = order.map((index, place) => shell("UPDATE github_webhook_deliveries SET available_at = ?1 WHERE delivery_id = ?2", place, `event-${index}`))
+      yield* Effect.all(due)
+      yield* Effect.repeatN(process, history.length - 1)
+      // Those that were too early come again.
+      for (let turn = 0; turn < 30 && (yield* shell("SELECT 1 FROM github_webhook_deliveries WHERE status = 'received'")).length > 0; turn++) {
+        yield* TestClock.adjust("10 minutes")
+        yield* process
+      }
+      yield* tell(...datedOrder.flatMap((index) => dated[index] ?? []))
+      expect(yield* known).toEqual({
+        installations: [{ status: "active", account_login: "acme", suspended: 0 }],
+        sees: ["acme/r1", "acme/r2"],
+        issues: [{ title: "It still breaks", state: "closed", closed_at: 30_000 }],
+        pulls: [{ title: "Mend it", state: "merged", head_sha: "abc" }]
+      })
+    }).pipe(Effect.provide(layers.memory)), { fastCheck: { numRuns: 40 } })
+})

@@ -1,0 +1,92 @@
+/**
+ * What a tracer sees of workers: one trace from a claim to all that became of it.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { BuildWorker, WebhookInbox, WebhookOutcome } from "@sealant/db"
+import { Factories, layerTest } from "@sealant/db/testing"
+import { Deferred, Effect, Fiber, Option, TestClock } from "effect"
+import { collectSpans, type SeenSpan } from "../support/spans.js"
+import { samplesOf } from "../contract/samples.js"
+import { services } from "../contract/services.js"
+import { attempt } from "../contract/walk.js"
+import { makeWorld } from "../contract/world.js"
+
+const { make } = Factories
+
+const published = { executorId: "e", publishedReference: "r", publishedDigestReference: "d", publishedDigest: "sha256:0" }
+
+/** The names from a span up to the one that began its trace. */
+const pathOf = (span: SeenSpan): ReadonlyArray<string> =>
+  [span.name, ...Option.match(span.parent, { onNone: () => [], onSome: (parent) => parent._tag === "Span" ? pathOf(parent as SeenSpan) : ["external"] })]
+
+const inTrace = (spans: ReadonlyArray<SeenSpan>, of: SeenSpan) => spans.filter(({ traceId }) => traceId === of.traceId)
+
+describe("traces", () => {
+  it.effect("a claim, its handler, its heartbeats and its end are one trace", () => {
+    const { layer, spans } = collectSpans()
+    return Effect.gen(function*() {
+      yield* make.launch()
+      const begun = yield* Deferred.make<void>()
+      const go = yield* Deferred.make<void>()
+      const done = yield* Deferred.make<void>()
+      const handler: BuildWorker.Handler<never> = () =>
+        Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(go)).pipe(
+          Effect.as(published),
+          Effect.withSpan("the handler's own"),
+          Effect.tap(() => Deferred.succeed(done, undefined))
+        )
+      const worker = yield* Effect.fork(BuildWorker.run(handler, { workerId: "worker", leaseDuration: "30 seconds", drainTimeout: "1 hour" }))
+      yield* Deferred.await(begun)
+      yield* TestClock.adjust("10 seconds")
+      yield* Deferred.succeed(go, undefined)
+      yield* Deferred.await(done)
+      yield* Fiber.interrupt(worker)
+
+      const own = spans.find(({ name }) => name === "the handler's own") as SeenSpan
+      expect(pathOf(own)).toEqual(["the handler's own", "BuildWorker.work", "BuildWorker.claim"])
+      expect(inTrace(spans, own).map(pathOf)).toContainEqual(["WorkspaceBuildJobRepo.claimNext", "BuildWorker.claim"])
+      for (const name of ["SandboxLifecycle.beginBuild", "WorkspaceBuildJobRepo.heartbeat", "SandboxLifecycle.finishBuild"]) {
+        expect(inTrace(spans, own).filter((span) => span.name === name).map(pathOf), name).toContainEqual([name, "BuildWorker.work", "BuildWorker.claim"])
+      }
+      expect(spans.every(({ ended }) => ended)).toBe(true)
+    }).pipe(Effect.provide(layer), Effect.provide(layerTest))
+  })
+
+  it.effect("a delivery and its handler are one trace", () => {
+    const { layer, spans } = collectSpans()
+    return Effect.gen(function*() {
+      const inbox = yield* WebhookInbox
+      yield* inbox.receive({ deliveryId: "guid", eventType: "issues" })
+      const done = yield* Deferred.make<void>()
+      const handler = () => Effect.as(Deferred.succeed(done, undefined), WebhookOutcome.processed).pipe(Effect.withSpan("the handler's own"))
+      const worker = yield* Effect.fork(inbox.run({ workerId: "worker", drainTimeout: "1 hour" }, handler))
+      yield* Deferred.await(done)
+      yield* Fiber.interrupt(worker)
+      const own = spans.find(({ name }) => name === "the handler's own") as SeenSpan
+      expect(pathOf(own)).toEqual(["the handler's own", "WebhookInbox.attempt", "WebhookInbox.claim"])
+      const end = inTrace(spans, own).find(({ name }) => name === "GitHubWebhookDeliveryRepo.markProcessed") as SeenSpan
+      expect(pathOf(end)).toEqual(["GitHubWebhookDeliveryRepo.markProcessed", "WebhookInbox.attempt", "WebhookInbox.claim"])
+    }).pipe(Effect.provide(layer), Effect.provide(layerTest))
+  })
+})
+
+// They go on for ever: what they do has its spans, again and again.
+const loops = new Set(["consume", "run"])
+
+describe.each(services)("the spans of $name", ({ name, tag }) => {
+  it.effect("are one of each method, in which those of the methods that it calls are", () =>
+    Effect.gen(function*() {
+      const service = yield* tag
+      for (const [method, args] of Object.entries(samplesOf(yield* makeWorld)[name] ?? {})) {
+        if (loops.has(method)) continue
+        const { layer, spans } = collectSpans()
+        yield* attempt(service, method, args).pipe(Effect.provide(layer))
+        // The transaction around the call, and the look at what it left, are the walk's.
+        const roots = spans.filter((span) => Option.isNone(span.parent) && !span.name.startsWith("sql.")).map((span) => span.name)
+        // A stream reads page by page, by the method that lists; a loop claims, each time in a trace of its own.
+        const allowed = new RegExp(`^${name}\\.(${method}|list|claim|${method.replace("stream", "list")}|listEvents|read|rotateKeys)$`)
+        expect(roots.length, `${method}: no span`).toBeGreaterThan(0)
+        expect(roots.filter((root) => !allowed.test(root)), method).toEqual([])
+      }
+    }).pipe(Effect.provide(layerTest)))
+})
