@@ -339,6 +339,8 @@ export {
 
 export { SandboxLaunchKey } from "./domain/sandbox/SandboxLaunchKey.js"
 export { IssueWorkflowExecutionKey } from "./domain/issue-workflow/IssueWorkflowExecutionKey.js"
+export { LegacyImportFailed, LegacyImportRefusal, LegacyImportRefused } from "./legacy/errors.js"
+export { type ImportedTable, type ImportOptions, type ImportReport, LegacyImport, type LegacyImportService } from "./legacy/LegacyImport.js"
 export { ImportReject } from "./domain/control-plane/ImportReject.js"
 
 export * as BuildWorker from "./lifecycle/BuildWorker.js"

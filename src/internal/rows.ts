@@ -36,6 +36,13 @@ export interface RowsOf<A> {
   readonly one: (statement: Statement.Statement<Row>) => Effect.Effect<A, SqlError.SqlError | CorruptRow>
 }
 
+/** Reads a row that no statement of ours gave: its columns are named as the model's fields, and hold what SQLite would. */
+export const readerOf = <A>(model: RowModel<A>): (row: Row) => Either.Either<A, Unreadable> => readable(rowDecoder(model))
+
+/** The names of a model's columns, by the names of its fields. */
+export const columnNames = (model: RowModel<unknown>): ReadonlyArray<readonly [field: string, column: string]> =>
+  columnsOf(model).map(({ name }) => [name, columnName(name)])
+
 /** A row that is not of its declared shape. */
 export interface Unreadable {
   readonly error: CorruptRow

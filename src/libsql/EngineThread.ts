@@ -24,7 +24,7 @@ const program = `
   const open = () => {
     // The engine would make it.
     if (!existsSync(workerData.path)) throw Object.assign(new Error("the file is not there"), { code: "SQLITE_CANTOPEN" })
-    return new Database(workerData.path, { timeout: workerData.busyTimeoutMs })
+    return new Database(workerData.path, { timeout: workerData.busyTimeoutMs, readonly: workerData.readonly })
   }
   const run = ({ returnsRows, text }) => {
     database ??= open()
@@ -63,9 +63,9 @@ export class EngineThread {
   private over: { readonly error: unknown } | undefined
 
   /** The file is opened with the first statement, which fails when it is not there. */
-  constructor(path: string, busyTimeoutMs: number) {
+  constructor(path: string, busyTimeoutMs: number, readonly = false) {
     const binding = createRequire(import.meta.url).resolve("libsql")
-    this.worker = new Worker(program, { eval: true, execArgv: [], workerData: { binding, path, busyTimeoutMs } })
+    this.worker = new Worker(program, { eval: true, execArgv: [], workerData: { binding, path, busyTimeoutMs, readonly } })
     this.worker.on("message", (told: Told) => this.answer(told))
     this.worker.on("error", (error) => this.fail(error))
     this.ended = new Promise((resolve) => this.worker.once("exit", () => {

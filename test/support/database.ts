@@ -77,7 +77,9 @@ const peerOn = (open: (path: string) => Promise<Peer>) =>
 
 /** An empty, migrated database on a server of its own. */
 export const remoteLayer = Layer.orDie(
-  Layer.unwrapScoped(Effect.map(openPeer(), ({ url }) => Database.layerRemote({ url })))
+  Layer.unwrapScoped(Effect.map(openPeer(), ({ url }) =>
+    // On a machine that is busy with other tests, many fibers may wait for long.
+    Database.layerRemote({ url, busyTimeoutMs: 30_000 })))
 )
 
 /** All of them, by name: for suites that are functions of a layer. */
