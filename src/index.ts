@@ -307,7 +307,7 @@ export {
   SecretVersionMetadata,
   SecretVersionNumber
 } from "./domain/secret/Secret.js"
-export { SecretRepo, type SecretRepoService } from "./domain/secret/SecretRepo.js"
+export { SecretRepo, type SecretService } from "./domain/secret/SecretRepo.js"
 export { SecretVault, type SecretVaultService } from "./domain/secret/SecretVault.js"
 export { CreateSshKey, SshKey, SshKeyFilter, SshKeyId } from "./domain/secret/SshKey.js"
 export { SshKeyRepo, type SshKeyService } from "./domain/secret/SshKeyRepo.js"

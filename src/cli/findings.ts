@@ -108,12 +108,14 @@ const files = Effect.gen(function*() {
   return [...(yield* permissions(place.path)), ...(yield* orProblem("disk")(space(place.path)))]
 })
 
-const stuckText = (what: string, one: string, { count, longest }: Stuck) => `${counted(count, one, `${one}s`)} ${what} for up to ${span(longest)}`
+const stuckText = (what: string, [one, many]: readonly [string, string], { count, longest }: Stuck) =>
+  `${counted(count, one, many)} ${what} for up to ${span(longest)}`
 
 const stuck = Effect.gen(function*() {
   const { consumers, dueDeliveries, dueJobs, expiredDeliveries, expiredJobs, unsettledJobs } = yield* findStuck
+  // Each check is named after what it counts.
   const found = (check: string, what: string, one: string, wayOut: string, stuck: Option.Option<Stuck>) =>
-    Option.toArray(stuck).map((found) => problem(check, stuckText(what, one, found), wayOut))
+    Option.toArray(stuck).map((found) => problem(check, stuckText(what, [one, check], found), wayOut))
   const jobs = [
     ...found("jobs", "due", "job", "start a worker, or look at `sealant-db jobs list --status queued`", dueJobs),
     ...found("jobs", "under an expired lease", "job", "start a worker, which takes them over", expiredJobs),

@@ -4,6 +4,7 @@
 import type { SqlError } from "@effect/sql"
 import { Effect } from "effect"
 import type { PersistenceError } from "../Errors.js"
+import { codeOf } from "../libsql/DriverError.js"
 import { decodeLedgerRows, ledgerPresentText, type LedgerRow, ledgerText } from "../internal/migrationLedger.js"
 import { quoted, type Reader } from "./reader.js"
 
@@ -36,7 +37,11 @@ export const checkIntegrity = (reader: Reader): Effect.Effect<IntegrityReport, S
       rows: Number(row["count"])
     }))
     return { ok: damage.length === 0 && danglingReferences.length === 0, damage, danglingReferences }
-  }))
+  })).pipe(
+    // Over a table that it cannot begin to read the engine gives up, and what it had found is lost with that.
+    Effect.catchIf(({ cause }) => codeOf(cause).startsWith("SQLITE_CORRUPT"), () =>
+      Effect.succeed({ ok: false, damage: ["the engine reports a corrupted page"], danglingReferences: [] }))
+  )
 
 const danglingText = `
   SELECT "table" AS child, parent, count(*) AS count FROM pragma_foreign_key_check GROUP BY "table", parent ORDER BY "table", parent`

@@ -13,8 +13,11 @@ export type BlueprintVersion = typeof BlueprintVersion.Type
 export const SourceKind = oneOf("git")
 export type SourceKind = typeof SourceKind.Type
 
+/** Those that can host a source, in a document as in a row. */
+export const sourceProviders = ["github", "gitlab", "generic"] as const
+
 /** Who hosts a source. What is neither GitHub nor GitLab is `generic`. */
-export const SourceProvider = oneOf("github", "gitlab", "generic")
+export const SourceProvider = oneOf(...sourceProviders)
 export type SourceProvider = typeof SourceProvider.Type
 
 /** The coding agent that runs in a sandbox. */

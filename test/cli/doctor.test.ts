@@ -75,7 +75,7 @@ it.scopedLive("each fault is named, with the way out", () =>
          started_at, lease_expires_at, worker_id, lease_token, created_at, updated_at)
        VALUES ('lost', 'running', 'r', 'a', 't', '{}', 0, 1, 0, 0, ${now - 2 * hour}, 'w', 1, 0, 0)`,
       `INSERT INTO github_webhook_deliveries (id, delivery_id, event_type, received_at, available_at, updated_at)
-       VALUES ('d', 'd', 'push', 0, ${now - 2 * hour}, 0)`,
+       VALUES ('d', 'd', 'push', 0, ${now - 2 * hour}, 0), ('e', 'e', 'push', 0, ${now - hour}, 0)`,
       `INSERT INTO control_plane_events (subject_type, subject_id, sequence, event_type, actor_type, occurred_at)
        VALUES ('sandbox', 's', 1, 'launch', 'system', 0), ('sandbox', 's', 2, 'stop', 'system', 0)`,
       `INSERT INTO control_plane_event_consumers VALUES ('mailer', 1, ${now - 50 * hour}), ('busy', 1, ${now}), ('done', 2, 0)`
@@ -89,7 +89,7 @@ it.scopedLive("each fault is named, with the way out", () =>
       expect.stringMatching(/^permissions: .*control-plane\.sqlite is open to others \(644\); chmod 600 /),
       "jobs: 1 job due for up to 3h; start a worker, or look at `sealant-db jobs list --status queued`",
       "jobs: 1 job under an expired lease for up to 2h; start a worker, which takes them over",
-      "deliveries: 1 delivery due for up to 2h; start what works on the webhook inbox",
+      "deliveries: 2 deliveries due for up to 2h; start what works on the webhook inbox",
       "consumers: mailer is 1 event behind, and has acknowledged none for 2d; start it; or, if it is gone for good, " +
       "delete its row from control_plane_event_consumers, so that old events can be purged"
     ])

@@ -2,7 +2,8 @@
  * How the walks call any method of any service: with what it is called, under which eyes, and on a world that stays as it is.
  */
 import { SqlClient } from "@effect/sql"
-import { Cause, Chunk, Effect, Exit, Stream, TestServices } from "effect"
+import { Cause, Chunk, Effect, Exit, Stream, TestClock } from "effect"
+import { eventually } from "../support/eventLoop.js"
 import { witness } from "../support/witness.js"
 
 /** The arguments of a legal call. */
@@ -23,13 +24,17 @@ const toEffect = (result: unknown): Effect.Effect<unknown, unknown, SqlClient.Sq
   return Effect.map(Stream.runCollect(Stream.take(stream, 1)), Chunk.toReadonlyArray)
 }
 
-/** What a call that waits for something to happen is taken for, once it was seen to wait. */
+/** What a call is taken for that waits for time to pass: under the clock of the tests, it waits for ever. */
 const waiting = "waits"
+
+/** Until somebody sleeps who did not before. */
+const asleep = Effect.flatMap(TestClock.sleeps(), (before) =>
+  eventually(Effect.map(TestClock.sleeps(), (now) => Chunk.size(now) > Chunk.size(before))))
 
 /** Calls a method. What it throws by itself is a defect, as what its effect dies of. */
 const call = (service: object, method: string, args: Arguments): Effect.Effect<Outcome, never, SqlClient.SqlClient> =>
   Effect.suspend(() => toEffect(invoke(service, method, args))).pipe(
-    Effect.raceFirst(Effect.as(TestServices.provideLive(Effect.sleep("200 millis")), waiting)),
+    Effect.raceFirst(Effect.as(asleep, waiting)),
     Effect.exit
   )
 

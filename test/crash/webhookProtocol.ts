@@ -1,11 +1,7 @@
 /**
  * What a process that processes webhooks is told, and what it tells.
  */
-
-/** When the process is to die: right before the numbered statement (1 is the first), or around the numbered COMMIT. */
-export type Death =
-  | { readonly at: "statement" | "before COMMIT" | "after COMMIT"; readonly number: number }
-  | { readonly at: "never" }
+import type { Death } from "./deaths.js"
 
 /** What the process is given as its argument, in JSON. */
 export interface Orders {

@@ -2,42 +2,19 @@
  * A process that processes webhooks. It dies as a process does that is killed: by SIGKILL, with nothing closed; at the
  * moment that it was told, or by the hand of its parent, while it stands in the middle of a transaction.
  */
-import { SqlClient, Statement } from "@effect/sql"
+import { SqlClient } from "@effect/sql"
 import { Effect, Layer, Option } from "effect"
 import * as Database from "../../src/Database.js"
 import type { GitHubWebhookDelivery } from "../../src/domain/source/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../../src/domain/source/GitHubWebhookDeliveryRepo.js"
 import { firstFound } from "../../src/internal/waiting.js"
-import { Connection } from "../../src/libsql/Connection.js"
 import { WebhookOutcome } from "../../src/lifecycle/WebhookHandler.js"
 import { WebhookInbox } from "../../src/lifecycle/WebhookInbox.js"
-import type { Death, Orders, Report } from "./webhookProtocol.js"
+import { tell } from "../support/children.js"
+import { type Death, dieAt } from "./deaths.js"
+import type { Orders, Report } from "./webhookProtocol.js"
 
 const { filePath, leaseMs, task, workerId }: Orders = JSON.parse(process.argv[2] ?? "{}")
-
-// A write to a pipe is synchronous: what was told is told, also when the process is killed in the next moment.
-const tell = (report: Report) => Effect.sync(() => process.stdout.write(`${JSON.stringify(report)}\n`))
-
-const counter = { statements: 0, commits: 0 }
-
-const dieAt = (death: Death) => {
-  const die = (at: Death["at"], number: number) => {
-    if (death.at !== "never" && death.at === at && death.number === number) process.kill(process.pid, "SIGKILL")
-  }
-  const commit = Connection.prototype.commit
-  Connection.prototype.commit = function(this: Connection) {
-    counter.commits += 1
-    die("before COMMIT", counter.commits)
-    commit.call(this)
-    die("after COMMIT", counter.commits)
-  }
-  return Statement.withTransformer((statement) =>
-    Effect.sync(() => {
-      counter.statements += 1
-      die("statement", counter.statements)
-      return statement
-    }))
-}
 
 /** Two writes, to be done both or not at all, and once. */
 const count = ({ deliveryId }: GitHubWebhookDelivery) =>
@@ -51,8 +28,9 @@ const count = ({ deliveryId }: GitHubWebhookDelivery) =>
 const processOne = (death: Death) =>
   Effect.gen(function*() {
     const inbox = yield* WebhookInbox
-    yield* dieAt(death)(inbox.process({ workerId, leaseDuration: leaseMs }, count))
-    yield* tell({ type: "counted", ...counter })
+    const done = dieAt(death)
+    yield* inbox.process({ workerId, leaseDuration: leaseMs }, count)
+    tell<Report>({ type: "counted", ...done })
   })
 
 const processAll = (holdAfter: number | undefined) =>
@@ -65,7 +43,7 @@ const processAll = (holdAfter: number | undefined) =>
         const outcome = yield* count(delivery)
         handled += 1
         if (handled !== holdAfter) return outcome
-        yield* tell({ type: "holding", deliveryId: delivery.deliveryId })
+        tell<Report>({ type: "holding", deliveryId: delivery.deliveryId })
         return yield* Effect.never
       })
     const left = Effect.map(
@@ -74,7 +52,7 @@ const processAll = (holdAfter: number | undefined) =>
     )
     const loop = inbox.run({ workerId, leaseDuration: leaseMs, concurrency: 4, pollInterval: "50 millis" }, handler)
     yield* Effect.raceFirst(loop, firstFound(sql, left))
-    yield* tell({ type: "done" })
+    tell<Report>({ type: "done" })
   })
 
 const layer = WebhookInbox.layer.pipe(

@@ -4,32 +4,31 @@
  */
 import { SqlClient } from "@effect/sql"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
-import { Clock, Effect, Layer, Option } from "effect"
-import { spawn } from "node:child_process"
-import { once } from "node:events"
+import { Effect, Layer, Option } from "effect"
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
 import * as Database from "../../src/Database.js"
 import { GitHubWebhookDeliveryRepo } from "../../src/domain/source/GitHubWebhookDeliveryRepo.js"
 import { WebhookOutcome } from "../../src/lifecycle/WebhookHandler.js"
 import { WebhookInbox } from "../../src/lifecycle/WebhookInbox.js"
 import * as Migrations from "../../src/Migrations.js"
-import type { Death, Orders, Report } from "./webhookProtocol.js"
+import { type Child, startChild } from "../support/children.js"
+import { tomorrow } from "../support/clock.js"
+import type { Death } from "./deaths.js"
+import type { Orders, Report } from "./webhookProtocol.js"
 
-const script = fileURLToPath(new URL("./webhookWorker.ts", import.meta.url))
+const script = new URL("./webhookWorker.ts", import.meta.url)
 
 let directory = ""
-const children = new Set<ReturnType<typeof start>>()
+const children = new Set<Child<Report>>()
 
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "sealant-webhooks-"))
 })
 
 afterAll(async () => {
-  for (const { kill } of children) kill()
+  for (const { signal } of children) signal("SIGKILL")
   await Promise.all([...children].map(({ ended }) => ended))
   rmSync(directory, { recursive: true })
 })
@@ -56,55 +55,16 @@ const prepare = (name: string, count: number) => {
   }).pipe(Effect.provide(layerOf(filePath)))
 }
 
-/** Starts a process; its reports, and how it ends. */
+/** Starts a process, which is ended with the tests at the latest. */
 const start = (orders: Orders) => {
-  const child = spawn(process.execPath, ["--import", "tsx", script, JSON.stringify(orders)], { stdio: ["ignore", "pipe", "pipe"] })
-  const reports: Array<Report> = []
-  const waiting: Array<() => void> = []
-  const lines = createInterface({ input: child.stdout })
-  lines.on("line", (line) => {
-    reports.push(JSON.parse(line))
-    for (const look of waiting) look()
-  })
-  const errors: Array<string> = []
-  child.stderr.setEncoding("utf8").on("data", (text: string) => errors.push(text))
-  const ended = Promise.all([once(child, "close"), once(lines, "close")]).then(() => ({ signal: child.signalCode, reports, errors: errors.join("") }))
-  const started = {
-    ended,
-    kill: () => child.kill("SIGKILL"),
-    /** Resolves when it has told this. */
-    told: (type: Report["type"]) =>
-      new Promise<void>((resolve, reject) => {
-        const look = () => {
-          if (reports.some((report) => report.type === type)) resolve()
-        }
-        waiting.push(look)
-        look()
-        void ended.then(({ errors }) => reject(new Error(`ended without "${type}": ${errors}`)))
-      })
-  }
-  children.add(started)
-  void ended.then(() => children.delete(started))
-  return started
+  const child = startChild<Report>(script, orders)
+  children.add(child)
+  void child.ended.then(() => children.delete(child))
+  return child
 }
 
 const processedBy = (filePath: string, workerId: string, death: Death) =>
   Effect.promise(() => start({ filePath, workerId, leaseMs: 60_000, task: { do: "one", death } }).ended)
-
-/** Later than any lease. */
-const tomorrow = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.clockWith((clock) => {
-    const shift = 24 * 3600 * 1000
-    return Effect.withClock(effect, {
-      ...clock,
-      [Clock.ClockTypeId]: Clock.ClockTypeId,
-      currentTimeMillis: Effect.map(clock.currentTimeMillis, (now) => now + shift),
-      currentTimeNanos: clock.currentTimeNanos,
-      sleep: (duration) => clock.sleep(duration),
-      unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis() + shift,
-      unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos()
-    })
-  })
 
 const books = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -171,8 +131,8 @@ describe("a process that processes a webhook and is killed", () => {
       const victim = start({ ...orders, workerId: "victim", task: { do: "all", holdAfter: 10 } })
       const others = ["one", "two"].map((workerId) => start({ ...orders, workerId, task: { do: "all" } }))
       // It holds the write lock then, with what it wrote for one delivery, and leases on others.
-      yield* Effect.promise(() => victim.told("holding"))
-      victim.kill()
+      yield* Effect.promise(() => victim.first("holding"))
+      victim.signal("SIGKILL")
       const ends = yield* Effect.promise(() => Promise.all(others.map(({ ended }) => ended)))
       for (const end of ends) expect(end).toMatchObject({ signal: null, errors: "" })
       const dead = yield* Effect.promise(() => victim.ended)

@@ -11,7 +11,7 @@ import { runInNewContext } from "node:vm"
 import { type Client, signUp } from "../../examples/control-plane/client.js"
 import { startWorker } from "../../examples/control-plane/processes.js"
 import { watch } from "../../examples/control-plane/watching.js"
-import { baseUrl, fileServer, temporaryDirectory } from "./support.js"
+import { baseUrl, fileServer, patientMs, temporaryDirectory } from "./support.js"
 
 const spec = { source: "https://github.com/acme/app", harness: "opencode" } as const
 const userCount = 8
@@ -62,7 +62,7 @@ const count = (text: string) =>
 const load = (filePath: string) =>
   Effect.gen(function*() {
     const url = yield* baseUrl
-    yield* Effect.forEach([1, 2, 3, 4], (number) => startWorker(`worker-${number}`, { DATABASE_FILE_PATH: filePath }))
+    yield* Effect.forEach([1, 2, 3, 4], (number) => startWorker(`worker-${number}`, { DATABASE_FILE_PATH: filePath, DATABASE_BUSY_TIMEOUT_MS: String(patientMs) }))
     const clients = yield* Effect.forEach(Array.from({ length: userCount }, (_, index) => `user${index}`), (name) => signUp(url, name), { concurrency: 4 })
     yield* crowd(clients, 20, "w")
     const before = yield* heapInUse

@@ -25,11 +25,14 @@ const over = <Services, E>(services: Layer.Layer<Services, E>) =>
 /** On a database in memory. */
 export const memoryServer = over(layerTest)
 
+/** For processes that share the cores with other tests: whoever holds the lock may be without a core for long. */
+export const patientMs = 60_000
+
 /** On a file, which other processes can open. */
 export const fileServer = (filePath: string) =>
   over(ControlPlane.layer.pipe(
     Layer.provideMerge(Migrations.layer),
-    Layer.provideMerge(Layer.merge(Database.layer({ filePath }), KeyRing.layer([])))
+    Layer.provideMerge(Layer.merge(Database.layer({ filePath, busyTimeoutMs: patientMs }), KeyRing.layer([])))
   ))
 
 /** Where it listens. */

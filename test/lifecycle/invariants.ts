@@ -54,8 +54,8 @@ const broken = `
   LEFT JOIN oci_image_build_jobs AS j ON j.id = (
     SELECT id FROM oci_image_build_jobs WHERE run_id = a.id ORDER BY created_at DESC, id DESC LIMIT 1)
   LEFT JOIN sandbox_runtime_instances AS r ON r.run_id = a.id
-  WHERE s.id = ?1`
+  WHERE ?1 IS NULL OR s.id = ?1`
 
-/** The rules that a sandbox breaks now. */
-export const contradictions = (sandboxId: string) =>
-  Effect.map(shell(broken, sandboxId), (rows) => Object.keys(rules).filter((rule) => rows.some((row) => Reflect.get(Object(row), rule) === 1)))
+/** The rules that a sandbox breaks now, or any sandbox when none is named. */
+export const contradictions = (sandboxId?: string) =>
+  Effect.map(shell(broken, sandboxId ?? null), (rows) => Object.keys(rules).filter((rule) => rows.some((row) => Reflect.get(Object(row), rule) === 1)))

@@ -4,30 +4,17 @@
 import { SqlClient } from "@effect/sql"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { type ChildProcessByStdio, spawn } from "node:child_process"
-import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
-import type { Readable, Writable } from "node:stream"
-import { fileURLToPath } from "node:url"
 import * as Database from "../../src/Database.js"
 import * as Migrations from "../../src/Migrations.js"
+import { type Child, startChild } from "../support/children.js"
 import type { Report, WorkerOptions } from "./protocol.js"
 
-const script = fileURLToPath(new URL("./worker.ts", import.meta.url))
+const script = new URL("./worker.ts", import.meta.url)
 
-interface Worker {
-  readonly id: string
-  readonly process: ChildProcessByStdio<Writable, Readable, Readable>
-  /** All that it has told. */
-  readonly reports: Array<Report>
-  /** Resolves with the first report of this type. */
-  readonly first: <Type extends Report["type"]>(type: Type) => Promise<Extract<Report, { readonly type: Type }>>
-  /** Resolves with what it wrote to stderr, when it has ended. */
-  readonly ended: Promise<string>
-}
+type Worker = Child<Report> & { readonly id: string }
 
 let directory = ""
 let filePath = ""
@@ -39,7 +26,7 @@ beforeEach(() => {
 })
 
 afterEach(async () => {
-  for (const worker of workers) worker.process.kill("SIGKILL")
+  for (const worker of workers) worker.signal("SIGKILL")
   await Promise.all(workers.map(({ ended }) => ended))
   workers = []
   rmSync(directory, { recursive: true })
@@ -74,34 +61,7 @@ const storedJobs = () =>
     FROM oci_image_build_jobs`))
 
 const start = (options: Omit<WorkerOptions, "filePath">): Worker => {
-  const child = spawn(process.execPath, ["--import", "tsx", script, JSON.stringify({ ...options, filePath })], { stdio: ["pipe", "pipe", "pipe"] })
-  const reports: Array<Report> = []
-  const waiting: Array<() => void> = []
-  const lines = createInterface({ input: child.stdout })
-  lines.on("line", (line) => {
-    reports.push(JSON.parse(line))
-    for (const look of waiting) look()
-  })
-  const errors: Array<string> = []
-  child.stderr.setEncoding("utf8").on("data", (text: string) => errors.push(text))
-  const ended = Promise.all([once(child, "close"), once(lines, "close")]).then(() => errors.join(""))
-  const isOfType = <Type extends Report["type"]>(type: Type) => (report: Report): report is Extract<Report, { readonly type: Type }> => report.type === type
-  const worker: Worker = {
-    id: options.workerId,
-    process: child,
-    reports,
-    ended,
-    first: (type) =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          const found = reports.find(isOfType(type))
-          if (found !== undefined) resolve(found)
-        }
-        waiting.push(look)
-        look()
-        void ended.then((errors) => reject(new Error(`${options.workerId} ended without "${type}": ${errors} ${JSON.stringify(reports.at(-1))}`)))
-      })
-  }
+  const worker = { id: options.workerId, ...startChild<Report>(script, { ...options, filePath }) }
   workers.push(worker)
   return worker
 }
@@ -109,7 +69,7 @@ const start = (options: Omit<WorkerOptions, "filePath">): Worker => {
 /** Lets them begin together, once all are set up. */
 const begin = async (all: ReadonlyArray<Worker>) => {
   await Promise.all(all.map(({ first }) => first("ready")))
-  for (const worker of all) worker.process.stdin.write("go\n")
+  for (const worker of all) worker.say("go")
 }
 
 /** What the workers told of one kind, as `job token`. */
@@ -125,7 +85,7 @@ describe("processes on one queue", () => {
     const begun = performance.now()
     const ends = await Promise.all(all.map(({ first }) => first("done")))
     const seconds = (performance.now() - begun) / 1000
-    expect((await Promise.all(all.map(({ ended }) => ended))).join("")).toBe("")
+    expect((await Promise.all(all.map(({ ended }) => ended))).map(({ errors }) => errors).join("")).toBe("")
 
     const delays = ends.map(({ loopDelayMs }) => loopDelayMs)
     const measured = `8 processes, 10,000 jobs: ${seconds.toFixed(1)} s; delay of the event loop in ms: ${
@@ -157,7 +117,7 @@ describe("processes on one queue", () => {
     await begin(all)
     // Its other fibers are in the middle of claiming and ending jobs then.
     const { jobIds: held } = await victim.first("holding")
-    victim.process.kill("SIGKILL")
+    victim.signal("SIGKILL")
     await Promise.all(others.map(({ first }) => first("done")))
     await Promise.all(all.map(({ ended }) => ended))
     expect(others.flatMap(({ reports }) => reports.filter(({ type }) => type === "failed"))).toEqual([])

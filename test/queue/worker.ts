@@ -10,12 +10,12 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 import * as Database from "../../src/Database.js"
 import type { ClaimedJob } from "../../src/domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import * as children from "../support/children.js"
 import type { Report, WorkerOptions } from "./protocol.js"
 
 const options: WorkerOptions = JSON.parse(process.argv[2] ?? "{}")
 
-// A write to a pipe is synchronous: what was told is told, also when the process is killed in the next moment.
-const tell = (report: Report) => Effect.sync(() => process.stdout.write(`${JSON.stringify(report)}\n`))
+const tell = (report: Report) => Effect.sync(() => children.tell(report))
 
 const success = { executorId: "executor", publishedReference: "r/a:t", publishedDigestReference: "r/a@sha256:1", publishedDigest: "sha256:1" }
 

@@ -81,6 +81,7 @@ export const make = Effect.gen(function*() {
     enqueue: (request) =>
       input("enqueue", EnqueueJob)(request).pipe(
         Effect.flatMap(insert),
+        Effect.tap(({ job }) => Effect.annotateCurrentSpan("job.id", job.id)),
         write("enqueue", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag("ReferenceNotFound", nameMissing(sql, [
           { field: "runId", table: "sandbox_attempts", id: Option.fromNullable(request.runId) }

@@ -16,7 +16,7 @@ import { make } from "./makeSecretRepo.js"
 import type { Secret, SecretFilter, SecretId, SecretVersion, SecretVersionMetadata } from "./Secret.js"
 
 /** What `SecretRepo` can do. */
-export interface SecretRepoService {
+export interface SecretService {
   /** The secret, if it is there. */
   readonly findById: (id: SecretId) => Effect.Effect<Option.Option<Secret>, PersistenceError>
 
@@ -78,7 +78,7 @@ export interface SecretRepoService {
   readonly delete: (id: SecretId) => Effect.Effect<void, NotFound | SecretInUse | PersistenceError>
 }
 
-export class SecretRepo extends Context.Tag("@sealant/db/SecretRepo")<SecretRepo, SecretRepoService>() {
+export class SecretRepo extends Context.Tag("@sealant/db/SecretRepo")<SecretRepo, SecretService>() {
   /** The secrets over `SqlClient`. */
   static readonly layer: Layer.Layer<SecretRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

@@ -24,7 +24,7 @@ export class EncryptionKeyUnavailable extends Schema.TaggedError<EncryptionKeyUn
   override get message() {
     return this.keyId._tag === "Some"
       ? `encryption key ${this.keyId.value} cannot be used (${this.problem})`
-      : `there is no encryption key (${this.problem})`
+      : `there is no encryption key (${this.problem}); set SEALANT_ENCRYPTION_KEYS, or give one to KeyRing.layer`
   }
 }
 

@@ -9,7 +9,7 @@ import { operations } from "../../internal/query.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
 import { SecretInUse } from "./errors.js"
 import { Secret, SecretFilter, type SecretId, SecretVersion, SecretVersionMetadata, SecretVersionNumber } from "./Secret.js"
-import type { SecretRepoService } from "./SecretRepo.js"
+import type { SecretService } from "./SecretRepo.js"
 
 const { input, present, read, write } = operations("SecretRepo", "Secret")
 
@@ -30,7 +30,7 @@ export const make = Effect.gen(function*() {
   const refuseDelete = (id: SecretId) =>
     Effect.flatMap(Effect.flatMap(byId(id), present(id)), () => new SecretInUse({ secretId: id }))
 
-  const service: SecretRepoService = {
+  const service: SecretService = {
     findById: (id) => byId(id).pipe(read("findById", { "secret.id": id })),
 
     getById: (id) => Effect.flatMap(byId(id), present(id)).pipe(read("getById", { "secret.id": id })),

@@ -5,13 +5,14 @@ import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { enumeration, Flag, idOf, Label, Name, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
+import { sourceProviders } from "../../payloads/enumerations.js"
 
 /** The id of a repository, `repo_` and a UUIDv7 when it is ours. */
 export const RepositoryId = idOf("RepositoryId")
 export type RepositoryId = typeof RepositoryId.Type
 
 /** Who hosts a repository. What is neither GitHub nor GitLab is `generic`. */
-export const RepositoryProvider = enumeration("github", "gitlab", "generic")
+export const RepositoryProvider = enumeration(...sourceProviders)
 export type RepositoryProvider = typeof RepositoryProvider.Type
 
 /** One row of `repositories`. */

@@ -130,7 +130,9 @@ export const make = Effect.gen(function*() {
     record: (request) =>
       Effect.gen(function*() {
         const given = yield* input("record", RecordDelivery)(request)
-        return yield* insert(given, yield* jsonOf(given.payload))
+        const recorded = yield* insert(given, yield* jsonOf(given.payload))
+        yield* Effect.annotateCurrentSpan("delivery.id", recorded.delivery.id)
+        return recorded
       }).pipe(write("record", ["AlreadyExists", "InvalidInput"])),
 
     claimNext: (request) => leases.claimNext(request).pipe(read("claimNext")),

@@ -80,7 +80,7 @@ const perform = (model: ModelQueue, command: Command) =>
         return claimed(model.claimDue(command.limit), given, command.worker, command.duration)
       }
       case "claimById": {
-        const job = pick(model.jobs, command.job)
+        const job = pick(model.rows, command.job)
         if (job === undefined) return
         const given = yield* jobs.claimById({ workerId: command.worker, leaseDuration: command.duration, id: WorkspaceBuildJobId.make(job.id) })
         return claimed(model.claimOne(job), Option.toArray(given), command.worker, command.duration)
@@ -111,7 +111,7 @@ const perform = (model: ModelQueue, command: Command) =>
       }
       case "cancel":
       case "redrive": {
-        const job = pick(model.jobs, command.job)
+        const job = pick(model.rows, command.job)
         if (job === undefined) return
         const id = WorkspaceBuildJobId.make(job.id)
         return command.type === "cancel"
@@ -139,7 +139,7 @@ describe("the queue and its model", () => {
       for (const next of sequence) {
         yield* perform(model, next)
         const now = yield* stored
-        expect(now).toEqual(model.jobs.map(seen))
+        expect(now).toEqual(model.rows.map(seen))
         for (const { id, outcome, token } of now) {
           expect(token).toBeGreaterThanOrEqual(tokens.get(id) ?? 0)
           if (outcome !== null) reached.add(outcome)
@@ -150,7 +150,7 @@ describe("the queue and its model", () => {
       expect(new Set(given).size).toBe(given.length)
       // Of all leases ever given, those still current are those of the running jobs: one each.
       const current = yield* Effect.filter(model.leases, (lease) => Effect.map(tagOf(jobs.getByLease(lease)), (tag) => tag === "ok"))
-      expect(current.map(({ jobId }) => jobId).toSorted()).toEqual(model.jobs.filter(({ status }) => status === "running").map(({ id }) => id))
+      expect(current.map(({ jobId }) => jobId).toSorted()).toEqual(model.rows.filter(({ status }) => status === "running").map(({ id }) => id))
     }).pipe(Effect.provide(layers.memory)), { fastCheck: { numRuns: 60 } })
 
   it("have met each way in which a lease ends", () => {

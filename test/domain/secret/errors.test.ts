@@ -12,7 +12,7 @@ describe("errors of secrets", () => {
   it("cross HTTP as they are", () => {
     const All = Schema.Union(EncryptionKeyUnavailable, EncryptionKeyInUse, SecretUnreadable, SecretInUse)
     const errors: ReadonlyArray<readonly [typeof All.Type, string]> = [
-      [new EncryptionKeyUnavailable({ keyId: Option.none(), problem: "no-keys" }), "there is no encryption key (no-keys)"],
+      [new EncryptionKeyUnavailable({ keyId: Option.none(), problem: "no-keys" }), "there is no encryption key (no-keys); set SEALANT_ENCRYPTION_KEYS, or give one to KeyRing.layer"],
       [new EncryptionKeyUnavailable({ keyId: Option.some("k1"), problem: "retired" }), "encryption key k1 cannot be used (retired)"],
       [new EncryptionKeyInUse({ keyId: "k1", reason: "versions" }), "encryption key k1 is in use (versions)"],
       [new SecretUnreadable({ secretId: "s", version: 2 }), "version 2 of secret s cannot be read"],

@@ -88,12 +88,13 @@ const perform = (model: ModelInbox, command: Command) =>
       case "claimNext": {
         const given = Option.toArray(yield* inbox.claimNext({ workerId: command.worker, leaseDuration: command.duration }))
         const leases = given.map(({ lease }) => lease)
-        const due = model.claimNext(command.worker, command.duration)
+        const due = model.claimDue(1)
+        for (const row of due) model.lease(row, command.worker, command.duration)
         expect(leases).toEqual(due.map(({ id, token }) => ({ deliveryId: id, workerId: command.worker, token })))
         return void model.leases.push(...leases)
       }
       case "redeliver": {
-        const row = pick(model.deliveries, command.delivery)
+        const row = pick(model.rows, command.delivery)
         if (row === undefined) return
         return expect(yield* tagOf(inbox.redeliver(GitHubWebhookDeliveryId.make(row.id)))).toBe(model.redeliver(row))
       }
@@ -119,7 +120,7 @@ describe("the inbox and its model", () => {
       for (const next of sequence) {
         yield* perform(model, next)
         const now = yield* stored
-        expect(now).toEqual(model.deliveries.map(seen))
+        expect(now).toEqual(model.rows.map(seen))
         for (const { outcome } of now) if (outcome !== null) reached.add(outcome)
       }
       const given = model.leases.map(({ deliveryId, token }) => `${deliveryId} ${token}`)
@@ -127,7 +128,7 @@ describe("the inbox and its model", () => {
       // Of all leases ever given, those still current are those of the deliveries that are processing: one each.
       const current = yield* Effect.filter(model.leases, (lease) => Effect.map(tagOf(inbox.getByLease(lease)), (tag) => tag === "ok"))
       expect(current.map(({ deliveryId }) => deliveryId).toSorted()).toEqual(
-        model.deliveries.filter(({ status }) => status === "processing").map(({ id }) => id)
+        model.rows.filter(({ status }) => status === "processing").map(({ id }) => id)
       )
     }).pipe(Effect.provide(layers.memory)), { fastCheck: { numRuns: 40 } })
 

@@ -1,0 +1,144 @@
+/**
+ * Disks that are full, files that cannot be written, and logs that grow: what was acknowledged stays, errors say what it is,
+ * and work goes on when the cause is gone, without a restart.
+ *
+ * A full disk is a limit on the size of files (`prlimit`), which is refused to root, too, and where one may be mounted a
+ * small file system as well. A file that cannot be written is one of a process without rights: root takes those of
+ * nobody for it.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { execFileSync } from "node:child_process"
+import { chmodSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as Maintenance from "../../src/Maintenance.js"
+import { temporaryDirectory } from "../operations/support.js"
+import { lookAt, obedient } from "./engineSupport.js"
+import { hostile } from "./torture/storms.js"
+import { onFile, prepare } from "./torture/world.js"
+
+/** Mounts a file system of so many MB on a new directory, where that is allowed; it goes with the scope. */
+const smallDisk = (path: string, megabytes: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      mkdirSync(path)
+      try {
+        execFileSync("mount", ["-t", "tmpfs", "-o", `size=${megabytes}m`, "tmpfs", path], { stdio: "ignore" })
+        return true
+      } catch {
+        return false
+      }
+    }),
+    // The engine closes a file when its last statement is collected: until then this process holds it.
+    (mounted) => Effect.sync(() => mounted && execFileSync("umount", ["-l", path]))
+  )
+
+/** Writes until there is no room any more. */
+const fill = (path: string) => {
+  for (const size of [1 << 20, 1 << 12]) {
+    try {
+      for (;;) writeFileSync(path, Buffer.alloc(size), { flag: "a" })
+    } catch {}
+  }
+}
+
+const typed = /^PersistenceError Unavailable SQLITE_(FULL|IOERR)/
+
+describe("a disk that is full", () => {
+  it.scopedLive("is told as such; what was acknowledged stays, and work goes on when there is room", () =>
+    Effect.gen(function*() {
+      const directory = join(yield* temporaryDirectory, "small")
+      const mounted = yield* smallDisk(directory, 12)
+      const filePath = join(directory, "test.sqlite")
+      yield* prepare(filePath)
+      const worker = yield* obedient(filePath, "w")
+      yield* Effect.promise(() => worker.first("open"))
+      const before = yield* worker.launch(10)
+      expect(before.refused).toEqual([])
+      // Where nothing may be mounted, the limit below stands for it.
+      if (!mounted) return
+      fill(join(directory, "ballast"))
+      const full = yield* worker.launch(400)
+      expect(full.refused.length).toBeGreaterThan(0)
+      expect(full.refused.filter((refusal) => !typed.test(refusal))).toEqual([])
+      rmSync(join(directory, "ballast"))
+      const after = yield* worker.launch(10)
+      expect(after.refused).toEqual([])
+      const launched = [...before.launched, ...full.launched, ...after.launched].toSorted()
+      expect(yield* lookAt(filePath)).toEqual({ ok: true, names: launched, contradictions: [] })
+    }))
+
+  it.scopedLive("or a file that may not grow: the same", () =>
+    Effect.gen(function*() {
+      const filePath = join(yield* temporaryDirectory, "test.sqlite")
+      yield* prepare(filePath)
+      const worker = yield* obedient(filePath, "w")
+      yield* Effect.promise(() => worker.first("open"))
+      const before = yield* worker.launch(10)
+      const limit = (bytes: string) => execFileSync("prlimit", [`--pid=${String(worker.pid)}`, `--fsize=${bytes}:`])
+      limit(String(statSync(`${filePath}-wal`).size + 1_000_000))
+      const full = yield* worker.launch(100)
+      expect(full.launched.length).toBeGreaterThan(0)
+      expect(full.refused.length).toBeGreaterThan(0)
+      expect(full.refused.filter((refusal) => !typed.test(refusal))).toEqual([])
+      limit("unlimited")
+      const after = yield* worker.launch(10)
+      expect(after.refused).toEqual([])
+      const launched = [...before.launched, ...full.launched, ...after.launched].toSorted()
+      expect(yield* lookAt(filePath)).toEqual({ ok: true, names: launched, contradictions: [] })
+    }))
+})
+
+describe("a file that cannot be written", () => {
+  it.scopedLive("is refused in one line when it is opened", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const filePath = join(directory, "test.sqlite")
+      yield* prepare(filePath)
+      chmodSync(filePath, 0o444)
+      chmodSync(directory, 0o555)
+      const isRoot = process.getuid?.() === 0
+      const worker = yield* obedient(filePath, "w", isRoot ? { uid: 65534, gid: 65534 } : undefined)
+      const { problem } = yield* Effect.promise(() => worker.first("closed"))
+      expect(problem).toMatch(/^filePath: .*(read-only|no permission)/)
+      expect(problem).not.toContain("\n")
+      chmodSync(directory, 0o755)
+      chmodSync(filePath, 0o600)
+      expect(yield* lookAt(filePath)).toEqual({ ok: true, names: [], contradictions: [] })
+    }))
+})
+
+describe("a log that grows under a long reader", () => {
+  it.scopedLive("keeps nobody from writing, and is moved and used again when the reader has ended", () =>
+    Effect.gen(function*() {
+      const filePath = join(yield* temporaryDirectory, "test.sqlite")
+      yield* prepare(filePath)
+      const reader = yield* hostile({ filePath, seed: 1, busyTimeoutMs: 0 })
+      const worker = yield* obedient(filePath, "w")
+      yield* Effect.promise(() => worker.first("open"))
+      reader.say("read")
+      yield* Effect.promise(() => reader.first("reading"))
+      const log = () => statSync(`${filePath}-wal`).size
+      const checkpoint = Effect.provide(Maintenance.checkpoint, onFile({ filePath, keys: 1, busyTimeoutMs: 100 }))
+
+      expect((yield* worker.launch(150)).refused).toEqual([])
+      const grown = log()
+      // The engine would begin anew after 1,000 pages.
+      expect(grown).toBeGreaterThan(1100 * 4096)
+      expect((yield* Effect.either(checkpoint))).not.toMatchObject({ _tag: "Right", right: { complete: true } })
+      expect((yield* worker.launch(50)).refused).toEqual([])
+      expect(log()).toBeGreaterThan(grown)
+
+      reader.say("release")
+      yield* Effect.promise(() => reader.first("released"))
+      const largest = log()
+      expect((yield* worker.launch(100)).refused).toEqual([])
+      // What came since stands where the first was.
+      expect(log()).toBeLessThan(largest + 100 * 4096)
+      expect((yield* checkpoint).complete).toBe(true)
+      expect((yield* worker.launch(10)).refused).toEqual([])
+      expect(log()).toBeLessThan(largest)
+      const { contradictions, names, ok } = yield* lookAt(filePath)
+      expect({ ok, launches: names.length, contradictions }).toEqual({ ok: true, launches: 310, contradictions: [] })
+    }))
+})

@@ -1,0 +1,58 @@
+/**
+ * A process that launches sandboxes as it is told, and tells of each what became of it.
+ *
+ * It says `open` when it has the database, or why it cannot have it. `launch N` launches N, one after the other;
+ * `end` ends it.
+ */
+import { Effect } from "effect"
+import { once } from "node:events"
+import { createInterface } from "node:readline"
+import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
+import { request } from "../lifecycle/support.js"
+import { tell } from "../support/children.js"
+import { onFile, owner } from "./torture/world.js"
+
+/** What it is given as its argument, in JSON. */
+export interface ObedientOrders {
+  readonly filePath: string
+  readonly name: string
+}
+
+/** A line that it writes. */
+export type ObedientReport =
+  | { readonly type: "open" | "done" }
+  | { readonly type: "closed"; readonly problem: string }
+  | { readonly type: "launched"; readonly name: string }
+  | { readonly type: "refused"; readonly tag: string; readonly reason: string }
+
+const { filePath, name }: ObedientOrders = JSON.parse(process.argv[2] ?? "{}")
+const say = (report: ObedientReport) => tell<ObedientReport>(report)
+
+const lines = createInterface({ input: process.stdin })
+let number = 0
+
+const launch = Effect.gen(function*() {
+  const lifecycle = yield* SandboxLifecycle
+  const key = `${name}_${++number}`
+  yield* lifecycle.launch({ ...request, ownerUserId: owner, name: key, idempotencyKey: key }).pipe(Effect.match({
+    onSuccess: () => say({ type: "launched", name: key }),
+    onFailure: (error) => say({ type: "refused", tag: error._tag, reason: error._tag === "PersistenceError" ? `${error.reason} ${error.cause}` : error.message })
+  }))
+})
+
+const program = Effect.gen(function*() {
+  say({ type: "open" })
+  for (;;) {
+    const [line]: ReadonlyArray<unknown> = yield* Effect.promise(() => once(lines, "line"))
+    const [word, count] = String(line).split(" ")
+    if (word === "end") return
+    for (let left = Number(count); left > 0; left--) yield* launch
+    say({ type: "done" })
+  }
+})
+
+await Effect.runPromise(program.pipe(
+  Effect.provide(onFile({ filePath, keys: 1 })),
+  Effect.catchAll((error) => Effect.sync(() => say({ type: "closed", problem: error.message })))
+))
+process.stdin.destroy()

@@ -1,0 +1,65 @@
+/**
+ * A process that means no good: it takes the write lock of a database and keeps it, again and again, or reads for long. It
+ * works by the binding, past our client, and waits as the engine does, by blocking.
+ *
+ * It says `ready`. `storm N` lets it take the lock N times; `hold` and `read` until the next line; `end` ends it.
+ */
+import Native from "libsql"
+import { createInterface } from "node:readline"
+import { tell } from "../../support/children.js"
+import { randomOf } from "./random.js"
+
+/** What it is given as its argument, in JSON. */
+export interface HostileOrders {
+  readonly filePath: string
+  readonly seed: number
+  /** Some of its holds are longer than this. */
+  readonly busyTimeoutMs: number
+}
+
+export interface HostileReport {
+  readonly type: "ready" | "holding" | "reading" | "released" | "done"
+}
+
+const { busyTimeoutMs, filePath, seed }: HostileOrders = JSON.parse(process.argv[2] ?? "{}")
+const random = randomOf(seed)
+const database = new Native(filePath, { timeout: 60_000 })
+
+const block = (millis: number) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
+
+const storm = (count: number) => {
+  for (let hold = 0; hold < count; hold++) {
+    database.exec(random.chance(0.5) ? "BEGIN IMMEDIATE" : "BEGIN EXCLUSIVE")
+    block(random.chance(0.1) ? busyTimeoutMs * (1 + random.below(100) / 100) : random.below(40))
+    database.exec(random.chance(0.5) ? "COMMIT" : "ROLLBACK")
+    block(random.below(20))
+  }
+}
+
+const say = (type: HostileReport["type"]) => tell<HostileReport>({ type })
+let open = false
+
+const obey = (line: string) => {
+  if (open) {
+    database.exec("COMMIT")
+    open = false
+    say("released")
+  }
+  const [word, count] = line.split(" ")
+  if (word === "storm") {
+    storm(Number(count))
+    say("done")
+  } else if (word === "hold") {
+    database.exec("BEGIN IMMEDIATE")
+    open = true
+    say("holding")
+  } else if (word === "read") {
+    database.exec("BEGIN")
+    database.prepare("SELECT count(*) AS n FROM sqlite_schema").all()
+    open = true
+    say("reading")
+  } else if (word === "end") process.exit()
+}
+
+createInterface({ input: process.stdin }).on("line", obey).on("close", () => process.exit())
+say("ready")

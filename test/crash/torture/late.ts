@@ -1,0 +1,36 @@
+/**
+ * A worker that claims a job, begins it, and says nothing until a line comes in. Then it says that it is done, in each way.
+ */
+import { Effect, Option } from "effect"
+import { once } from "node:events"
+import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import { SandboxLifecycle } from "../../../src/lifecycle/SandboxLifecycle.js"
+import { answer, request, success } from "../../lifecycle/support.js"
+import { tell } from "../../support/children.js"
+import { tagOf } from "../../support/refusals.js"
+import type { LateReport } from "./storms.js"
+import { onFile, owner } from "./world.js"
+
+const { filePath }: { readonly filePath: string } = JSON.parse(process.argv[2] ?? "{}")
+
+const program = Effect.gen(function*() {
+  const lifecycle = yield* SandboxLifecycle
+  const jobs = yield* WorkspaceBuildJobRepo
+  const { job } = yield* lifecycle.launch({ ...request, ownerUserId: owner })
+  const { lease } = Option.getOrThrow(yield* jobs.claimById({ id: job.id, workerId: "sleeper", leaseDuration: "1 second" }))
+  yield* lifecycle.beginBuild(lease)
+  tell<LateReport>({ type: "holding" })
+  yield* Effect.promise(() => once(process.stdin, "data"))
+  const attempts: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> = [
+    jobs.heartbeat(lease, "1 minute"),
+    lifecycle.beginBuild(lease),
+    lifecycle.recordRuntime(lease, answer("running")),
+    lifecycle.failBuild(lease, { errorMessage: "late" }),
+    lifecycle.finishBuild(lease, success),
+    jobs.release(lease)
+  ]
+  for (const attempt of attempts) tell<LateReport>({ type: "answer", tag: yield* tagOf(attempt) })
+})
+
+await Effect.runPromise(Effect.provide(program, onFile({ filePath, keys: 1 })))
+process.stdin.destroy()

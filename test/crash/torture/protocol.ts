@@ -1,0 +1,80 @@
+/**
+ * What a process of the torture is told, and what it tells: the ledger, which is kept outside the database.
+ */
+import type { Death } from "../deaths.js"
+
+/** What the process is given as its argument, in JSON. */
+export interface Orders {
+  readonly filePath: string
+  readonly workerId: string
+  /** Its place among those that work at the same time: some things are of one place only. */
+  readonly slot: number
+  readonly seed: number
+  /** How many keys it holds; the newest is the last. */
+  readonly keys: number
+  readonly death: Death
+  /** It ends by itself after so many deeds of each of its fibers. */
+  readonly deeds: number
+  readonly fibers: number
+  readonly clockOffsetMs: number
+  readonly busyTimeoutMs: number
+  readonly leaseMs: number
+  readonly synchronous: "full" | "normal"
+}
+
+/** What was acknowledged, by the operation that did. */
+export interface Deeds {
+  readonly launch: { readonly name: string; readonly sandboxId: string; readonly attemptId: string; readonly jobId: string }
+  readonly retry: { readonly sandboxId: string; readonly attemptId: string }
+  readonly end: { readonly attemptId: string }
+  readonly claim: { readonly jobId: string; readonly token: number }
+  readonly begin: { readonly jobId: string; readonly token: number }
+  readonly finish: { readonly jobId: string; readonly token: number }
+  readonly fail: { readonly jobId: string; readonly token: number }
+  readonly runtime: { readonly attemptId: string }
+  readonly supervise: { readonly ended: number }
+  readonly open: { readonly workflowId: string }
+  readonly start: { readonly workflowId: string; readonly key: string; readonly executionId: string }
+  readonly report: { readonly executionId: string; readonly key: string; readonly events: number }
+  readonly finishExecution: { readonly executionId: string; readonly outcome: string }
+  readonly cancelWorkflow: { readonly workflowId: string }
+  readonly receive: { readonly deliveryId: string }
+  readonly process: { readonly deliveryId: string; readonly status: string }
+  readonly put: { readonly secretId: string; readonly version: number; readonly value: string }
+  readonly rotate: { readonly key: number }
+  readonly revision: { readonly profileId: string; readonly revisionId: string; readonly label: string }
+  readonly sync: { readonly installationId: string; readonly generation: string }
+}
+
+export type Deed = keyof Deeds
+
+/** Something was acknowledged. */
+export interface Done<Name extends Deed = Deed> {
+  readonly type: "done"
+  readonly id: string
+  readonly deed: Name
+  readonly facts: Deeds[Name]
+}
+
+/** A line that the process writes. */
+export type Report =
+  | { readonly type: "ready" }
+  /** Before each deed: what is known of it by then. */
+  | { readonly type: "begun"; readonly id: string; readonly deed: Deed; readonly known: Readonly<Record<string, string>> }
+  | Done
+  /** An error that a method declares. */
+  | { readonly type: "refused"; readonly id: string; readonly deed: Deed; readonly tag: string; readonly reason: string }
+  /** One that it does not: a loss. */
+  | { readonly type: "broken"; readonly id: string; readonly deed: Deed; readonly cause: string }
+  | { readonly type: "finished"; readonly longestTurnMs: number }
+
+/** What all processes on a database have told. */
+export type Ledger = Array<Report>
+
+/** Everything that was acknowledged of one kind. */
+export const doneOf = <Name extends Deed>(ledger: Ledger, deed: Name): ReadonlyArray<Deeds[Name]> =>
+  ledger.filter((report): report is Done<Name> => report.type === "done" && report.deed === deed).map(({ facts }) => facts)
+
+/** What was begun of one kind, acknowledged or not. */
+export const begunOf = (ledger: Ledger, deed: Deed) =>
+  ledger.flatMap((report) => report.type === "begun" && report.deed === deed ? [report.known] : [])

@@ -1,0 +1,104 @@
+/**
+ * What the scenarios share: a directory, workers on a file, and the account of what was done.
+ */
+import { Effect, type Scope } from "effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type Child, child } from "../../support/children.js"
+import { losses, repeat, settle } from "./books.js"
+import type { Ledger, Orders, Report } from "./protocol.js"
+import { onFile, prepare } from "./world.js"
+
+/** What was done, and what was found. */
+export interface Account {
+  kills: number
+  storms: number
+  stops: number
+  jumps: number
+  /** How often the books were balanced. */
+  checks: number
+  acknowledged: number
+  /** What the store refused because somebody else held the lock. */
+  busy: number
+  longestTurnMs: number
+  readonly losses: Array<string>
+}
+
+export const newAccount = (): Account =>
+  ({ kills: 0, storms: 0, stops: 0, jumps: 0, checks: 0, acknowledged: 0, busy: 0, longestTurnMs: 0, losses: [] })
+
+const temporaryDirectory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-torture-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+const script = new URL("./worker.ts", import.meta.url)
+
+export type Worker = Child<Report>
+
+/** A database that is tortured: its file, its ledger, and how many keys those who come now hold. */
+export interface Victim {
+  readonly filePath: string
+  readonly ledger: Ledger
+  keys: number
+}
+
+export const newVictim: Effect.Effect<Victim, unknown, Scope.Scope> = Effect.gen(function*() {
+  const filePath = join(yield* temporaryDirectory, "torture.sqlite")
+  yield* prepare(filePath)
+  return { filePath, ledger: [], keys: 1 }
+})
+
+let workers = 0
+
+/** Starts a worker, which waits for a word before it opens the database. */
+export const worker = ({ filePath, keys, ledger }: Victim, orders: Partial<Orders> & Pick<Orders, "seed">) =>
+  child<Report>(script, {
+    filePath,
+    workerId: `w${++workers}`,
+    slot: 0,
+    keys,
+    death: { at: "never" },
+    deeds: 1_000_000,
+    fibers: 3,
+    clockOffsetMs: 0,
+    busyTimeoutMs: 5000,
+    leaseMs: 400,
+    synchronous: "full",
+    ...orders
+  } satisfies Orders, (report) => ledger.push(report))
+
+/** Lets it begin. */
+export const begin = (worker: Worker) =>
+  Effect.promise(async () => {
+    await worker.first("ready")
+    worker.say("go")
+  })
+
+/** Until so many deeds more are acknowledged by a worker. */
+export const progress = (worker: Worker, deeds: number) =>
+  Effect.promise(() => {
+    const acknowledged = () => worker.reports.filter(({ type }) => type === "done").length
+    const before = acknowledged()
+    return worker.when(() => acknowledged() >= before + deeds)
+  })
+
+export const endOf = (worker: Worker) => Effect.promise(() => worker.ended)
+
+/** Balances the books, in a process that opens the database for it and closes it again. `last`: nobody is at work any more. */
+export const check = (account: Account, victim: Victim, when: string, { last = false, reasons = /^Busy/ }: { readonly last?: boolean; readonly reasons?: RegExp } = {}) =>
+  Effect.gen(function*() {
+    if (last) yield* repeat(victim.ledger)
+    const found = yield* losses([...victim.ledger], reasons)
+    const left = last ? [...yield* settle, ...yield* losses(victim.ledger, reasons)] : []
+    account.checks += last ? 2 : 1
+    account.losses.push(...[...found, ...left].map((loss) => `${when}: ${loss}`))
+  }).pipe(Effect.provide(onFile({ filePath: victim.filePath, keys: victim.keys, busyTimeoutMs: 20_000 })))
+
+/** Closes the ledger of a victim. */
+export const sum = (account: Account, { ledger }: Victim) => {
+  account.acknowledged += ledger.filter(({ type }) => type === "done").length
+  account.busy += ledger.filter((report) => report.type === "refused" && report.reason.startsWith("Busy")).length
+  for (const report of ledger) if (report.type === "finished") account.longestTurnMs = Math.max(account.longestTurnMs, report.longestTurnMs)
+}

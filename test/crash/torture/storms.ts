@@ -1,0 +1,111 @@
+/**
+ * The lock is held by somebody else, workers are stopped past their leases, and clocks are wrong.
+ */
+import { Effect, Option } from "effect"
+import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import { SandboxLifecycle } from "../../../src/lifecycle/SandboxLifecycle.js"
+import { child } from "../../support/children.js"
+import { success } from "../../lifecycle/support.js"
+import { tomorrow } from "../../support/clock.js"
+import type { HostileOrders, HostileReport } from "./hostile.js"
+import type { Random } from "./random.js"
+import { type Account, begin, check, endOf, newVictim, progress, sum, worker } from "./run.js"
+import { onFile } from "./world.js"
+
+const script = new URL("./hostile.ts", import.meta.url)
+
+/** A process that means no good, on this file. */
+export const hostile = (orders: HostileOrders) =>
+  Effect.tap(child<HostileReport>(script, orders), ({ first }) => Effect.promise(() => first("ready")))
+
+const hour = 3600 * 1000
+
+/** Workers at work while another process takes the lock so many times, sometimes for longer than they wait. */
+export const storms = (account: Account, random: Random, holds: number) =>
+  Effect.gen(function*() {
+    const victim = yield* newVictim
+    const busyTimeoutMs = 250
+    const workers = yield* Effect.forEach([0, 1], (slot) => worker(victim, { seed: random.below(2 ** 31), slot, busyTimeoutMs, deeds: 150 + holds }))
+    const enemy = yield* hostile({ filePath: victim.filePath, seed: random.below(2 ** 31), busyTimeoutMs })
+    yield* Effect.forEach(workers, begin, { concurrency: "unbounded" })
+    enemy.say(`storm ${holds}`)
+    yield* Effect.promise(() => enemy.first("done"))
+    account.storms += holds
+    for (const { errors, reports, signal } of yield* Effect.forEach(workers, endOf)) {
+      if (signal !== null || errors !== "" || reports.at(-1)?.type !== "finished") account.losses.push(`a worker in a storm ended by ${String(signal)}: ${errors}`)
+    }
+    yield* check(account, victim, "after a storm", { last: true })
+    sum(account, victim)
+  }).pipe(Effect.scoped)
+
+/** A worker is stopped at any moment, and goes on when the others have gone on without it; again and again. */
+export const stops = (account: Account, random: Random, count: number) =>
+  Effect.gen(function*() {
+    const victim = yield* newVictim
+    // It stands still in the middle of a transaction, too: then the others are refused until it goes on.
+    const options = { busyTimeoutMs: 300, leaseMs: 100, synchronous: "normal" } as const
+    const sleeper = yield* worker(victim, { seed: random.below(2 ** 31), ...options })
+    const other = yield* worker(victim, { seed: random.below(2 ** 31), slot: 1, ...options })
+    yield* Effect.forEach([sleeper, other], begin)
+    for (let stop = 0; stop < count; stop++) {
+      yield* progress(sleeper, 1 + random.below(30))
+      sleeper.signal("SIGSTOP")
+      // Its leases are over by then: that many answers take longer, and a refusal takes longer still.
+      const told = other.reports.length
+      yield* Effect.promise(() => other.when((reports) => reports.length >= told + 60 || reports.slice(told).some(({ type }) => type === "refused")))
+      sleeper.signal("SIGCONT")
+      account.stops += 1
+    }
+    for (const process of [sleeper, other]) {
+      yield* progress(process, 20)
+      process.signal("SIGKILL")
+      yield* endOf(process)
+    }
+    yield* check(account, victim, "after workers were stopped", { last: true })
+    sum(account, victim)
+  }).pipe(Effect.scoped)
+
+/** A worker under a lease stands still until somebody else has done its job: what it says then is refused. Returns what it was told. */
+export const late = Effect.gen(function*() {
+  const victim = yield* newVictim
+  const sleeper = yield* child<LateReport>(new URL("./late.ts", import.meta.url), { filePath: victim.filePath })
+  yield* Effect.promise(() => sleeper.first("holding"))
+  sleeper.signal("SIGSTOP")
+  const done = yield* Effect.gen(function*() {
+    const lifecycle = yield* SandboxLifecycle
+    const jobs = yield* WorkspaceBuildJobRepo
+    yield* lifecycle.supervise({ limit: 10, runtimeDeadline: "1 hour" })
+    const { lease } = yield* Effect.flatMap(jobs.claimNext({ workerId: "other", leaseDuration: "1 minute" }), Option.match({
+      onNone: () => Effect.dieMessage("nothing was given back"),
+      onSome: Effect.succeed
+    }))
+    yield* lifecycle.beginBuild(lease)
+    return yield* lifecycle.finishBuild(lease, success)
+  }).pipe(tomorrow, Effect.provide(onFile({ filePath: victim.filePath, keys: 1 })))
+  sleeper.signal("SIGCONT")
+  sleeper.say("go on")
+  const { reports } = yield* Effect.promise(() => sleeper.ended)
+  const after = yield* Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.getById(done.id)).pipe(Effect.provide(onFile({ filePath: victim.filePath, keys: 1 })))
+  return { told: reports.flatMap((report) => report.type === "answer" ? [report.tag] : []), done, after }
+}).pipe(Effect.scoped)
+
+/** What the late worker tells. */
+export type LateReport =
+  | { readonly type: "holding" }
+  | { readonly type: "answer"; readonly tag: string }
+
+/** Workers whose clocks are hours ahead and behind, on one database. */
+export const jumps = (account: Account, random: Random, deeds: number) =>
+  Effect.gen(function*() {
+    const victim = yield* newVictim
+    const offsets = [0, 5 * hour, -5 * hour]
+    const workers = yield* Effect.forEach(offsets, (clockOffsetMs, slot) =>
+      worker(victim, { seed: random.below(2 ** 31), slot, clockOffsetMs, deeds, synchronous: "normal" }))
+    yield* Effect.forEach(workers, begin, { concurrency: "unbounded" })
+    for (const { errors, signal } of yield* Effect.forEach(workers, endOf)) {
+      if (signal !== null || errors !== "") account.losses.push(`a worker of another time ended by ${String(signal)}: ${errors}`)
+    }
+    account.jumps += offsets.length - 1
+    yield* check(account, victim, "after clocks were wrong", { last: true })
+    sum(account, victim)
+  }).pipe(Effect.scoped)

@@ -1,0 +1,59 @@
+/**
+ * A process that does all that programs do, in an order of its own chance, and tells the ledger of each deed. It dies when
+ * it is told to, or when its parent kills it.
+ *
+ * It says `ready` when it is loaded, and opens the database when a line comes in.
+ */
+import { Effect } from "effect"
+import { once } from "node:events"
+import { monitorEventLoopDelay } from "node:perf_hooks"
+import type { InvalidInput, PersistenceError } from "../../../src/Errors.js"
+import { tell } from "../../support/children.js"
+import { shifted } from "../../support/clock.js"
+import { dieAt } from "../deaths.js"
+import type { Turn } from "./deed.js"
+import * as issues from "./parts/issues.js"
+import * as others from "./parts/others.js"
+import * as sandboxes from "./parts/sandboxes.js"
+import type { Orders, Report } from "./protocol.js"
+import { randomOf } from "./random.js"
+import { onFile, type Services } from "./world.js"
+
+const orders: Orders = JSON.parse(process.argv[2] ?? "{}")
+
+const delay = monitorEventLoopDelay({ resolution: 5 })
+
+let names = 0
+
+const acts: ReadonlyArray<(turn: Turn) => Effect.Effect<unknown, PersistenceError | InvalidInput, Services>> = [...sandboxes.acts, ...issues.acts, ...others.acts]
+
+/** One of the fibers of the process. What it looked for and could not read, it looks for again. */
+const fiber = (index: number) => {
+  const turn: Turn = {
+    orders,
+    random: randomOf(orders.seed * 31 + index),
+    name: () => `${orders.workerId}_${++names}`
+  }
+  return Effect.gen(function*() {
+    for (let count = 0; count < orders.deeds; count++) {
+      const act = turn.random.pick(acts)
+      if (act === undefined) return
+      yield* act(turn).pipe(Effect.catchTag("PersistenceError", () => Effect.void))
+      // The loop comes round: the parent's word is heard, also where each answer is there at once.
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+    }
+  })
+}
+
+const program = Effect.gen(function*() {
+  delay.enable()
+  yield* Effect.forEach(Array.from({ length: orders.fibers }, (_, index) => index), fiber, { concurrency: "unbounded", discard: true })
+  delay.disable()
+  tell<Report>({ type: "finished", longestTurnMs: Math.round(delay.max / 1e6) })
+}).pipe(shifted(orders.clockOffsetMs))
+
+tell<Report>({ type: "ready" })
+await once(process.stdin, "data")
+dieAt(orders.death)
+await Effect.runPromise(Effect.provide(program, onFile(orders)))
+process.stdin.destroy()

@@ -1,0 +1,104 @@
+/**
+ * Real processes that tell what they do: they are given orders as their argument, and write a report a line.
+ */
+import { Effect } from "effect"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+
+/** A line that a process writes. */
+export interface Told {
+  readonly type: string
+}
+
+/** How a process ended. */
+export interface End<Report> {
+  readonly signal: NodeJS.Signals | null
+  readonly reports: ReadonlyArray<Report>
+  readonly errors: string
+}
+
+/** A process that was started. */
+export interface Child<Report extends Told> {
+  readonly pid: number | undefined
+  /** All that it has told so far. */
+  readonly reports: ReadonlyArray<Report>
+  readonly ended: Promise<End<Report>>
+  /** Resolves with the first report of this type. Rejects when it ends without it. */
+  readonly first: <Type extends Report["type"]>(type: Type) => Promise<Extract<Report, { readonly type: Type }>>
+  /** Resolves when this holds of what it has told. Rejects when it ends before. */
+  readonly when: (holds: (reports: ReadonlyArray<Report>) => boolean) => Promise<void>
+  /** Writes a line to it. */
+  readonly say: (line: string) => void
+  readonly signal: (name: NodeJS.Signals) => void
+}
+
+/** Who a process runs as, where it is not us. */
+export interface Identity {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** Starts a script with its orders. `listen` hears each report as it comes. */
+export const startChild = <Report extends Told>(
+  script: URL,
+  orders: object,
+  listen: (report: Report) => void = () => undefined,
+  identity?: Identity
+): Child<Report> => {
+  const child = spawn(process.execPath, ["--import", "tsx", fileURLToPath(script), JSON.stringify(orders)], { stdio: ["pipe", "pipe", "pipe"], ...identity })
+  const reports: Array<Report> = []
+  const waiting = new Set<() => void>()
+  const lines = createInterface({ input: child.stdout })
+  lines.on("line", (line) => {
+    const report: Report = JSON.parse(line)
+    reports.push(report)
+    listen(report)
+    for (const look of waiting) look()
+  })
+  const errors: Array<string> = []
+  child.stderr.setEncoding("utf8").on("data", (text: string) => errors.push(text))
+  // Who was killed reads no more.
+  child.stdin.on("error", () => undefined)
+  const ended = Promise.all([once(child, "close"), once(lines, "close")]).then(() => ({ signal: child.signalCode, reports, errors: errors.join("") }))
+  const when = (holds: (reports: ReadonlyArray<Report>) => boolean) =>
+    new Promise<void>((resolve, reject) => {
+      const look = () => {
+        if (!holds(reports)) return
+        waiting.delete(look)
+        resolve()
+      }
+      waiting.add(look)
+      look()
+      void ended.then(({ errors }) => reject(new Error(`the process ended before: ${errors} ${JSON.stringify(reports.at(-1))}`)))
+    })
+  const isOfType = <Type extends Report["type"]>(type: Type) => (report: Report): report is Extract<Report, { readonly type: Type }> => report.type === type
+  return {
+    pid: child.pid,
+    reports,
+    ended,
+    when,
+    first: async (type) => {
+      await when((all) => all.some(isOfType(type)))
+      return reports.find(isOfType(type)) ?? Promise.reject(new Error(`never told: ${type}`))
+    },
+    say: (line) => child.stdin.write(`${line}\n`),
+    signal: (name) => child.kill(name)
+  }
+}
+
+/** The same; the process is killed when the scope ends. */
+export const child = <Report extends Told>(script: URL, orders: object, listen?: (report: Report) => void, identity?: Identity) =>
+  Effect.acquireRelease(
+    Effect.sync(() => startChild<Report>(script, orders, listen, identity)),
+    ({ ended, signal }) => {
+      signal("SIGKILL")
+      return Effect.promise(() => ended)
+    }
+  )
+
+/** In a process: writes a report. A write to a pipe is synchronous: what was told is told, also when the process is killed in the next moment. */
+export const tell = <Report extends Told>(report: Report): void => {
+  process.stdout.write(`${JSON.stringify(report)}\n`)
+}
