@@ -137,6 +137,6 @@ CREATE TABLE import_rejects (
   CONSTRAINT import_rejects_timestamps CHECK (imported_at >= 0)
 ) STRICT;
 
-CREATE INDEX import_rejects_source_table_source_key_idx ON import_rejects (source_table, source_key);
+CREATE INDEX import_rejects_source_table_idx ON import_rejects (source_table, id);
 CREATE INDEX import_rejects_imported_at_idx ON import_rejects (imported_at);
 `

@@ -42,8 +42,7 @@ describe("the exports", () => {
       const everything = yield* Effect.context<never>()
       for (const [name, value] of exported) {
         if (!Context.isTag(value)) continue
-        // An import is of a whole database, once.
-        if (name !== "LegacyImport") expect(Context.getOption(everything, value)._tag, name).toBe("Some")
+        expect(Context.getOption(everything, value)._tag, name).toBe("Some")
         const layer: unknown = Reflect.get(value, "layer")
         expect(Layer.isLayer(layer) || typeof layer === "function", name).toBe(true)
       }

@@ -1,10 +1,9 @@
 /**
- * Every service over the tables that the package exports, with its name. The key ring has no methods: it is what is given;
- * an import is of a whole database.
+ * Every service that the package exports, with its name. The key ring has no methods: it is what is given.
  */
 import { Context } from "effect"
 import * as db from "@sealant/db"
 import type { TestServices } from "@sealant/db/testing"
 
 export const services = Object.entries(db).flatMap(([name, value]) =>
-  Context.isTag(value) && name !== "KeyRing" && name !== "LegacyImport" ? [{ name, tag: value as Context.Tag<TestServices, object> }] : [])
+  Context.isTag(value) && name !== "KeyRing" ? [{ name, tag: value as Context.Tag<TestServices, object> }] : [])
