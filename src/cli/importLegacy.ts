@@ -30,7 +30,7 @@ const progressOf = (tell: (now: string, line: Option.Option<string>) => Effect.E
 const linesOf = ({ ignored, tables }: ImportReport): ReadonlyArray<string> => [
   ...columns(tables.filter(({ imported, rejected }) => imported + rejected > 0).map(({ imported, rejected, table }) =>
     [table, `imported ${imported}`, rejected > 0 ? `rejected ${rejected}` : ""])),
-  ...tables.flatMap(({ repairs, table }) => repairs.map(({ rows, what }) => `mended ${rows} of ${table}: ${what}`)),
+  ...tables.flatMap(({ repaired, table }) => repaired.map(({ rows, what }) => `mended ${rows} of ${table}: ${what}`)),
   ...tables.flatMap(({ rejects, table }) => rejects.map(({ rows, what }) => `rejected ${rows} of ${table}: ${what}`)),
   ...ignored.map(({ rows, what }) => `not imported, because the predecessor had no ${what}: ${counted(rows, "row")}`)
 ]

@@ -37,7 +37,7 @@ class Counts {
 
   get report(): ImportedTable {
     const { imported, rejected, table } = this
-    return { table, imported, rejected, repairs: listed(this.repairs), rejects: listed(this.rejects) }
+    return { table, imported, rejected, repaired: listed(this.repairs), rejects: listed(this.rejects) }
   }
 }
 

@@ -50,7 +50,7 @@ it.scopedLive("import-legacy tells what was imported, mended, rejected and left,
       repeated: true,
       ignored: [{ what: "user.nickname", rows: 1 }],
       tables: expect.arrayContaining([
-        { table: "user", imported: 3, rejected: 0, repairs: [{ what: "email: in lower case, as sign-in looks for it", rows: 1 }], rejects: [] }
+        { table: "user", imported: 3, rejected: 0, repaired: [{ what: "email: in lower case, as sign-in looks for it", rows: 1 }], rejects: [] }
       ])
     })
   }))

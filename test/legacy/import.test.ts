@@ -32,7 +32,7 @@ describe.each([["memory", memoryLayer], ["a file", fileLayer], ["a server", remo
 
       const sql = yield* SqlClient.SqlClient
       for (const [table, { columns }] of Object.entries(predecessorTables)) {
-        const mended = Object.keys(said(report, "repairs", table)).flatMap((what) => what.startsWith("status:")
+        const mended = Object.keys(said(report, "repaired", table)).flatMap((what) => what.startsWith("status:")
           ? ["status", "worker_id", "claimed_at", "lease_expires_at"]
           : [what.split(":")[0] ?? ""])
         const stored = yield* sql.unsafe<Row>(`SELECT ${columns.join(", ")} FROM ${table}`)
@@ -69,8 +69,13 @@ describe("an import", () => {
   it.scoped("goes through many rows in batches, finds the bad ones among them, and tells how far it is", () =>
     Effect.gen(function*() {
       const [event] = deployedRows["issue_workflow_execution_events"] ?? []
-      const bad = new Set([0, 499, 500, 777, 778, 1749])
-      const events = Array.from({ length: 1750 }, (_, index): Row => ({ ...event, id: `event-${index}`, sequence: bad.has(index) ? -1 - index : index }))
+      const shapeless = new Set([1, 499, 1749])
+      const repeated = new Set([500, 777, 778, 1200])
+      const events = Array.from({ length: 1750 }, (_, index): Row => ({
+        ...event,
+        id: `event-${index}`,
+        sequence: shapeless.has(index) ? -1 : repeated.has(index) ? 0 : index
+      }))
       const { path } = yield* place
       const rows = { ...deployedRows, issue_workflow_execution_events: events }
       writeRows(path, rows)
@@ -79,7 +84,10 @@ describe("an import", () => {
         onProgress: (table, done) => Effect.sync(() => void (table === "issue_workflow_execution_events" && seen.push(done)))
       })
       yield* expectBalance(rows, report)
-      expect(said(report, "rejects", "issue_workflow_execution_events")).toEqual({ "sequence: is not of its shape": bad.size })
+      expect(said(report, "rejects", "issue_workflow_execution_events")).toEqual({
+        "sequence: is not of its shape": shapeless.size,
+        "is there already: issue_workflow_execution_events.execution_id, issue_workflow_execution_events.sequence": repeated.size
+      })
       expect(seen).toEqual([500, 1000, 1500, 1750])
     }).pipe(Effect.provide(memoryLayer)))
 

@@ -84,8 +84,10 @@ describe("an import refuses", () => {
       expect(yield* refused(link)).toMatchObject({ reason: "InUse" })
       program.close()
       const before = readFileSync(path)
-      expect((yield* LegacyImport.run(path)).imported).toBeGreaterThan(80)
-      expect([readFileSync(path).equals(before), readdirSync(inside)]).toEqual([true, ["legacy ?.sqlite"]])
+      const beside = new Set<string>()
+      const onProgress = () => Effect.sync(() => readdirSync(inside).forEach((name) => beside.add(name)))
+      expect((yield* LegacyImport.run(path, { onProgress })).imported).toBeGreaterThan(80)
+      expect([readFileSync(path).equals(before), [...beside]]).toEqual([true, ["legacy ?.sqlite"]])
     }).pipe(Effect.provide(memoryLayer)))
 
   it.scoped("a database with a journal that was not played back", () =>

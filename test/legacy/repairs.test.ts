@@ -46,7 +46,7 @@ describe("an import mends", () => {
       for (const [text, meant] of Object.entries(instants)) {
         yield* Effect.gen(function*() {
           const report = yield* importRows(changing("user", { email: " Ada@Example.COM ", name: 7, email_verified: "1", created_at: text }))
-          expect(said(report, "repairs", "user")).toEqual({
+          expect(said(report, "repaired", "user")).toEqual({
             "email: in lower case, as sign-in looks for it": 1,
             "name: a text that was kept as a number": 1,
             "email_verified: a number that was kept as text": 1,
@@ -65,7 +65,7 @@ describe("an import mends", () => {
   it.scoped("jobs that ran: they wait again, their attempt counted, and can be claimed at once", () =>
     Effect.gen(function*() {
       const report = yield* importRows(withJob({ ...leased, attempt_count: 1 }))
-      expect(said(report, "repairs", "oci_image_build_jobs")).toMatchObject({ "status: queued again, because its worker was the predecessor's": 2 })
+      expect(said(report, "repaired", "oci_image_build_jobs")).toMatchObject({ "status: queued again, because its worker was the predecessor's": 2 })
       expect(yield* theJob).toMatchObject({ status: "queued", attempt_count: 1, worker_id: null, claimed_at: null, lease_expires_at: null, lease_token: 0 })
       yield* TestClock.setTime(2e12)
       const claimed = yield* (yield* WorkspaceBuildJobRepo).claimBatch({ workerId: "worker-2", leaseDuration: "1 minute", limit: 10 })
@@ -76,7 +76,7 @@ describe("an import mends", () => {
     it.scoped(`a job that ${what} with no attempts left: it has failed, and is not handed out again`, () =>
       Effect.gen(function*() {
         const report = yield* importRows(withJob({ ...change, attempt_count: 3 }))
-        expect(said(report, "repairs", "oci_image_build_jobs")).toMatchObject({ "status: failed as attempts-exhausted, because no attempts are left": 1 })
+        expect(said(report, "repaired", "oci_image_build_jobs")).toMatchObject({ "status: failed as attempts-exhausted, because no attempts are left": 1 })
         const { updated_at: updatedAt } = first("oci_image_build_jobs")
         expect(yield* theJob).toMatchObject({ status: "failed", error_code: attemptsExhausted, attempt_count: 3, max_attempts: 3, finished_at: updatedAt, lease_expires_at: null })
       }).pipe(Effect.provide(memoryLayer)))
@@ -96,7 +96,7 @@ describe("an import mends", () => {
   it.scoped("a job whose run is gone, and its fingerprint with it", () =>
     Effect.gen(function*() {
       const report = yield* importRows(withJob({ idempotency_key: "again", run_id: "gone" }))
-      expect(said(report, "repairs", "oci_image_build_jobs")).toMatchObject({ [`run_id: ${cleared}`]: 1 })
+      expect(said(report, "repaired", "oci_image_build_jobs")).toMatchObject({ [`run_id: ${cleared}`]: 1 })
       const jobs = yield* WorkspaceBuildJobRepo
       const { registryId, repository, requestPayload, tag } = Option.getOrThrow(yield* jobs.findByIdempotencyKey("again"))
       expect((yield* jobs.enqueue({ registryId, repository, tag, requestPayload, idempotencyKey: "again" })).created).toBe(false)
@@ -129,7 +129,7 @@ describe("an import mends", () => {
       const report = yield* importRows(foreign.reduce((rows, [table, change]) => changing(table, change, rows), deployedRows))
       expect(report.rejected).toBe(0)
       for (const [table, change] of foreign) {
-        expect([table, said(report, "repairs", table)]).toEqual([
+        expect([table, said(report, "repaired", table)]).toEqual([
           table,
           expect.objectContaining(Object.fromEntries(Object.keys(change).map((column) => [`${column}: ${cleared}`, 1])))
         ])
@@ -142,7 +142,7 @@ describe("an import mends", () => {
       const [run] = deployedRows["sandbox_attempts"] ?? []
       const runs = Array.from({ length: 700 }, (_, index): Row => ({ ...run, id: `run-${index}`, retry_of_run_id: index < 699 ? `run-${index + 1}` : "run-699" }))
       const report = yield* importRows({ ...deployedRows, sandbox_attempts: [...deployedRows["sandbox_attempts"] ?? [], ...runs] })
-      expect(said(report, "repairs", "sandbox_attempts")).toEqual({ [`retry_of_run_id: ${cleared}`]: 1 })
+      expect(said(report, "repaired", "sandbox_attempts")).toEqual({ [`retry_of_run_id: ${cleared}`]: 1 })
       expect(yield* rowOf("sandbox_attempts", "run-0")).toMatchObject({ retry_of_run_id: "run-1" })
       expect(yield* rowOf("sandbox_attempts", "run-699")).toMatchObject({ retry_of_run_id: null })
       expect(yield* rowOf("profiles", String(first("profiles")["id"]))).toMatchObject({ active_revision_id: first("profiles")["active_revision_id"] })

@@ -118,5 +118,5 @@ export const importRows = (rows: Rows) =>
   })
 
 /** What was mended, or rejected, in rows of a table. */
-export const said = (report: ImportReport, of: "repairs" | "rejects", table: string): Readonly<Record<string, number>> =>
+export const said = (report: ImportReport, of: "repaired" | "rejects", table: string): Readonly<Record<string, number>> =>
   Object.fromEntries((report.tables.find((found) => found.table === table)?.[of] ?? []).map(({ rows, what }) => [what, rows]))

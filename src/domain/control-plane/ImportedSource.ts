@@ -16,7 +16,7 @@ export const ImportedTable = Schema.Struct({
   imported: Count,
   rejected: Count,
   /** Rows that were imported with something mended, by what it was. A row may have several. */
-  repairs: Schema.Array(RowsOfKind),
+  repaired: Schema.Array(RowsOfKind),
   /** The rejected rows by the rule that they break. They are in `import_rejects`, whole. */
   rejects: Schema.Array(RowsOfKind)
 })
