@@ -13,7 +13,6 @@ import { columnsThere, legacyTables, mayBeMissing } from "./tables.js"
 const batchRows = 500
 const batchBytes = 4_000_000
 
-const beforeTheFirst = "-9223372036854775808"
 const ledger = "__drizzle_migrations"
 
 /** The source cannot be read. */
@@ -95,25 +94,25 @@ const rowsOf = (reader: Reader, tables: Tables): Source["rows"] => (table, havin
   if (having !== undefined && !columns.includes(having)) return Stream.empty
   const bytes = columns.map((column) => `ifnull(octet_length(${quoted(column)}), 0)`).join(" + ")
   // Looks at lengths first, which the engine knows without reading what is long.
-  const text = (after: string) => `
+  const text = (from: string) => `
     SELECT CAST(rowid AS TEXT) AS place, CAST(${encodedColumns(columns.map(quoted))} AS BLOB) AS line
-    FROM ${name} WHERE rowid > ${after}${condition} AND rowid <= (
+    FROM ${name} WHERE ${from}${condition} AND rowid <= (
       SELECT max(place) FROM (
         SELECT place, sum(bytes) OVER (ORDER BY place) - bytes AS before
-        FROM (SELECT rowid AS place, ${bytes} AS bytes FROM ${name} WHERE rowid > ${after}${condition} ORDER BY rowid LIMIT ${batchRows}))
+        FROM (SELECT rowid AS place, ${bytes} AS bytes FROM ${name} WHERE ${from}${condition} ORDER BY rowid LIMIT ${batchRows}))
       WHERE before < ${batchBytes})
     ORDER BY rowid`
-  const batchAfter = (after: string) =>
-    Effect.flatMap(Effect.mapError(reader.all(text(after)), unreadable), (rows) =>
+  const batchFrom = (from: string) =>
+    Effect.flatMap(Effect.mapError(reader.all(text(from)), unreadable), (rows) =>
       Effect.try({
         try: () => rows.map(({ line }) => decodeSourceRow(columns, line)),
         catch: () => new SourceUnreadable({ problem: `a row of ${table} is too long` })
       }).pipe(Effect.map((batch) => {
         const last = rows.at(-1)?.["place"]
-        return [batch, typeof last === "string" ? Option.some(last) : Option.none()] as const
+        return [batch, typeof last === "string" ? Option.some(`rowid > ${last}`) : Option.none()] as const
       })))
   // The next batch is read while one is written.
-  return Stream.buffer(Stream.filter(Stream.paginateEffect(beforeTheFirst, batchAfter), (batch) => batch.length > 0), { capacity: 1 })
+  return Stream.buffer(Stream.filter(Stream.paginateEffect("TRUE", batchFrom), (batch) => batch.length > 0), { capacity: 1 })
 }
 
 const ignoredOf = (reader: Reader, tables: Tables): Source["ignored"] =>

@@ -91,6 +91,18 @@ describe("an import", () => {
       expect(seen).toEqual([500, 1000, 1500, 1750])
     }).pipe(Effect.provide(memoryLayer)))
 
+  it.scoped("takes every rowid that there can be", () =>
+    Effect.gen(function*() {
+      const { path } = yield* place
+      writeDeployment(
+        path,
+        "UPDATE user SET rowid = -9223372036854775808 WHERE id = 'user_0'",
+        "UPDATE user SET rowid = 9223372036854775807 WHERE id = 'user_1'",
+        "UPDATE user SET rowid = 9007199254740993 WHERE id = 'user_2'"
+      )
+      expect(yield* LegacyImport.run(path)).toMatchObject({ rejected: 0, imported: Object.values(deployedRows).flat().length })
+    }).pipe(Effect.provide(memoryLayer)))
+
   it.scoped("ends a batch at some megabytes, however few rows that are", () =>
     Effect.gen(function*() {
       const [event] = deployedRows["issue_workflow_execution_events"] ?? []
