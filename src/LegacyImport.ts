@@ -21,8 +21,8 @@ export type { ImportOptions } from "./legacy/importSource.js"
  *
  * Answers with the report of the first time, `repeated`, where the same file, by its bytes, was imported before.
  *
- * Fails with `LegacyImportRefused` for a file that is not there, is in use, is no database or none of the predecessor's,
- * and for a database that has rows already; with `LegacyImportFailed` when the source is damaged or changes on the way;
+ * Fails with `LegacyImportRefused` for a file that is not there, is in use, is no database, a damaged one or none of the predecessor's,
+ * and for a database that has rows already; with `LegacyImportFailed` when the source cannot be read to its end, or changes on the way;
  * with `PersistenceError`. After each, nothing was written.
  */
 export const run: (

@@ -13,7 +13,7 @@ export type LegacyImportRefusal = typeof LegacyImportRefusal.Type
  *
  * - `NotFound`: there is no such file, or it cannot be read.
  * - `InUse`: a program has it open, or did not close it: a log or a journal with changes is beside it.
- * - `NotADatabase`: it is no SQLite database, or one that is damaged from its beginning.
+ * - `NotADatabase`: it is no SQLite database, or a damaged one.
  * - `NotThePredecessors`: it has not the predecessor's tables and columns, or is a database of this program.
  * - `TargetNotEmpty`: the database that is to be filled has rows, and not from an import of this file.
  *

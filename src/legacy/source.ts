@@ -46,8 +46,9 @@ export const openSource = (path: string): Effect.Effect<Source, LegacyImportRefu
     const reader = yield* readerOfFile(path, 0, true)
     const tables = yield* tablesOf(path, reader)
     yield* requirePredecessors(path, tables)
+    yield* requireWhole(path, reader)
     return { rows: rowsOf(reader, tables), ignored: ignoredOf(reader, tables) }
-  })
+  }).pipe(Effect.catchTag("SqlError", (error) => refuse("NotADatabase", `${path} cannot be imported: ${engineProblem(error)}`)))
 
 const tablesOf = (path: string, reader: Reader) =>
   Effect.gen(function*() {
@@ -65,8 +66,7 @@ const tablesOf = (path: string, reader: Reader) =>
       tables.set(table, [...tables.get(table) ?? [], column])
     }
     return tables as Tables
-  }).pipe(Effect.mapError((error) =>
-    error._tag === "SqlError" ? refuse("NotADatabase", `${path} cannot be imported: ${engineProblem(error)}`) : error))
+  })
 
 const requirePredecessors = (path: string, tables: Tables): Effect.Effect<void, LegacyImportRefused> => {
   if (tables.has("sealant_migrations")) {
@@ -85,6 +85,18 @@ const requirePredecessors = (path: string, tables: Tables): Effect.Effect<void, 
     ? Effect.void
     : refuse("NotThePredecessors", `${path} is no database of the predecessor: it lacks ${shown}${missing.length > 5 ? " and more" : ""}`)
 }
+
+/** Rows may be missing from a damaged page without any error when it is read: so all pages are looked at before. */
+const requireWhole = (path: string, reader: Reader) =>
+  Effect.gen(function*() {
+    const lines = (yield* reader.all("PRAGMA quick_check")).flatMap((line) => Object.values(line).map(String))
+    // What is wrong in a row is no damage: the row is rejected.
+    const [damage] = lines.filter((line) => line !== "ok" && !/^(NULL value in|CHECK constraint failed in) /.test(line))
+    if (damage !== undefined) {
+      const what = damage.replace("*** in database main ***", "").replaceAll(/\s+/g, " ").trim()
+      return yield* refuse("NotADatabase", `${path} is damaged: ${what}; let \`sqlite3 FILE .recover\` make a copy, and see what it lost`)
+    }
+  })
 
 const rowsOf = (reader: Reader, tables: Tables): Source["rows"] => (table, having) => {
   const columns = tables.get(table)
