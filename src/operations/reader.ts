@@ -24,11 +24,11 @@ export interface Reader {
 // A thread may block: the engine waits for locks by itself there.
 const defaultBusyTimeoutMs = 5000
 
-/** A file; nothing is made where there is none. Closed with the scope. */
-export const readerOfFile = (path: string, busyTimeoutMs = defaultBusyTimeoutMs): Effect.Effect<Reader, never, Scope.Scope> =>
+/** A file; nothing is made where there is none. Closed with the scope. What is `immutable` is opened as `EngineThread` says. */
+export const readerOfFile = (path: string, busyTimeoutMs = defaultBusyTimeoutMs, immutable = false): Effect.Effect<Reader, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() => new EngineThread(path, busyTimeoutMs)),
+      Effect.sync(() => new EngineThread(path, busyTimeoutMs, immutable)),
       (thread) => Effect.promise(() => thread.close())
     ),
     (thread) => {

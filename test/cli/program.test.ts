@@ -26,7 +26,7 @@ it.live("tells its version and its commands in plain lines where there is no ter
 it.live("exits with 2 and one line when it is called in a way that it does not know", () =>
   Effect.gen(function*() {
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
-      [["frobnicate"], "Invalid subcommand for sealant-db - use one of 'migrate', 'status', 'doctor', 'backup', 'restore', 'purge', 'jobs', 'stats'"],
+      [["frobnicate"], "Invalid subcommand for sealant-db - use one of 'migrate', 'status', 'doctor', 'backup', 'restore', 'import-legacy', 'purge', 'jobs', 'secrets', 'stats'"],
       [["--frobnicate", "status"], "Received unknown argument: '--frobnicate'"],
       [["status", "--frobnicate"], "Received unknown argument: '--frobnicate'"],
       [["migrate", "now"], "Received unknown argument: 'now'"],

@@ -3,18 +3,17 @@
  * stands in `leases.ts`.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, DateTime, Effect, Option, Schema } from "effect"
+import { Clock, DateTime, Effect, Option } from "effect"
 import { IdempotencyConflict } from "../../Errors.js"
 import { Prose } from "../../internal/columns.js"
-import { fingerprint } from "../../internal/fingerprint.js"
 import { idOrNew } from "../../internal/ids.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
-import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
 import { texts } from "./claim.js"
 import { makeLeases } from "./leases.js"
+import { encodeRequest, requestFingerprint } from "./requestFingerprint.js"
 import {
   EndedJob,
   EnqueueJob,
@@ -31,8 +30,6 @@ const { input, present, read, unmoved, write } = operations("WorkspaceBuildJobRe
 const dueText = `
   SELECT count(*) AS count, min(iif(status = 'queued', available_at, lease_expires_at)) AS oldest
   FROM oci_image_build_jobs WHERE ${texts.dueCondition} AND attempt_count < max_attempts`
-
-const encodeSpec = Schema.encodeSync(UserWorkspaceSpec)
 
 export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -51,20 +48,20 @@ export const make = Effect.gen(function*() {
       const id = yield* idOrNew(job.id, "job", WorkspaceBuildJobId.make)
       const now = yield* Clock.currentTimeMillis
       const { idempotencyKey: key, registryId, repository, runId = null, tag } = job
-      const requestPayload = encodeSpec(job.requestPayload)
-      const requestFingerprint = fingerprint({ runId, registryId, repository, tag, requestPayload })
+      const requestPayload = encodeRequest(job.requestPayload)
+      const digest = requestFingerprint({ runId, registryId, repository, tag, requestPayload })
       const inserted = yield* jobs.first(sql`
         INSERT INTO oci_image_build_jobs (id, run_id, status, registry_id, repository, tag, request_payload,
           request_fingerprint, idempotency_key, max_attempts, available_at, created_at, updated_at)
         VALUES (${id}, ${runId}, 'queued', ${registryId}, ${repository}, ${tag}, ${JSON.stringify(requestPayload)},
-          ${requestFingerprint}, ${key ?? null}, ${job.maxAttempts},
+          ${digest}, ${key ?? null}, ${job.maxAttempts},
           ${job.availableAt === undefined ? now : DateTime.toEpochMillis(job.availableAt)}, ${now}, ${now})
         ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
         RETURNING ${columns}`)
       if (Option.isSome(inserted)) return { job: inserted.value, created: true }
 
       const first = key === undefined ? Option.none() : yield* byKey(key)
-      return Option.isSome(first) && Option.contains(first.value.requestFingerprint, requestFingerprint)
+      return Option.isSome(first) && Option.contains(first.value.requestFingerprint, digest)
         ? { job: first.value, created: false }
         : yield* new IdempotencyConflict({ key: key ?? "" })
     })
