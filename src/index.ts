@@ -181,7 +181,7 @@ export {
   attemptsExhausted,
   type ClaimedJob,
   defaultMaxAttempts,
-  EndedJob,
+  JobState,
   EnqueueJob,
   JobFailure,
   JobSuccess,
@@ -371,6 +371,7 @@ export {
   LaunchSandbox,
   type SandboxDetail,
   SandboxStatusView,
+  SandboxViewFilter,
   type SandboxView,
   type Supervision
 } from "./lifecycle/SandboxViews.js"
