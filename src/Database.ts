@@ -200,7 +200,8 @@ export const version: Effect.Effect<Version, never, SqlClient.SqlClient> = Effec
 /**
  * Waits until something was committed after `seen`: at once for a commit of this process, within some 10 ms for one of
  * another process on the same file. A libSQL server tells nothing of what others commit there: then it waits a quarter of
- * a second. What was committed is not said, and it may be nothing of interest: look again.
+ * a second. What was committed is not said, and it may be nothing of interest: look again. When a database in a file or in
+ * memory closes, the wait ends, too.
  */
 export const changedSince = (seen: Version): Effect.Effect<void, never, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>

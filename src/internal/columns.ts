@@ -49,6 +49,12 @@ const text = (maxLength: number, minLength: number) => {
   )
 }
 
+/**
+ * An id to which a request is confined, if one is given. Given as `undefined` it is refused: what was meant for one owner
+ * is not done to anybody's because the id was lost on the way.
+ */
+export const confinedTo = <A, I, R>(id: Schema.Schema<A, I, R>) => Schema.optionalWith(id, { exact: true })
+
 /** A name or a reference: 1 to 1,000 characters. */
 export const Name = text(1000, 1)
 

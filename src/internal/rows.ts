@@ -120,6 +120,10 @@ export const partOf = <A>(model: RowModel<A>, alias: string): (row: Row) => Effe
     columns.every(({ name }) => (row[`${alias}.${name}`] ?? null) === null) ? Effect.succeedNone : decoded(() => Option.some(decode(row)))
 }
 
+/** The columns that were given, without those that are `undefined`. */
+export const givenColumns = <A>(columns: Readonly<Record<string, A | undefined>>): Readonly<Record<string, A>> =>
+  Object.fromEntries(Object.entries(columns).flatMap(([column, value]) => value === undefined ? [] : [[column, value]]))
+
 /** The column of a field: `ownerUserId` is `owner_user_id`. */
 export const columnName = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 

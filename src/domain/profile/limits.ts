@@ -3,6 +3,7 @@
  */
 import { Effect, Schema } from "effect"
 import { InvalidInput } from "../../Errors.js"
+import { jsonOf } from "../../internal/batch.js"
 import { Name, Prose } from "../../internal/columns.js"
 
 const maxItems = 1000
@@ -48,17 +49,8 @@ const maxDocumentLength = 10_000_000
 /** The text of a document. Fails with `InvalidInput` when it has more than 10,000,000 characters, or more than a string can have. */
 export const documentText = (operation: string, field: string, document: object): Effect.Effect<string, InvalidInput> =>
   Effect.suspend(() => {
-    const text = jsonOf(document)
+    const text = jsonOf(() => document)
     return text !== undefined && text.length <= maxDocumentLength
       ? Effect.succeed(text)
       : Effect.fail(new InvalidInput({ operation, issues: [`${field}: must be up to ${maxDocumentLength} characters as JSON`] }))
   })
-
-const jsonOf = (document: object): string | undefined => {
-  try {
-    return JSON.stringify(document)
-  } catch (error) {
-    if (error instanceof RangeError) return undefined
-    throw error
-  }
-}
