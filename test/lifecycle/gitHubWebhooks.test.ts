@@ -120,6 +120,59 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
         ])
       }).pipe(Effect.provide(layer)))
 
+    it.effect("a delivery that comes late takes back nothing of what later ones told, however many there were", () =>
+      Effect.gen(function*() {
+        const busy = Array.from({ length: 60 }, (_, index) => ({ ...issue("edited", 20 + index), payload: { ...issue("edited", 20 + index).payload, installation: { id: 7 } } }))
+        yield* tell(installation("created", { repositories: [ref(1)] }))
+        yield* TestClock.adjust("1 second")
+        yield* receive(installation("suspend"), "late")
+        yield* shell("UPDATE github_webhook_deliveries SET available_at = ?1 WHERE delivery_id = 'late'", 600_000)
+        yield* tell(installation("unsuspend"), ...busy)
+        yield* TestClock.adjust("1 hour")
+        expect(yield* process).toBe("ignored: something later is known")
+        expect((yield* known).installations).toMatchObject([{ status: "active" }])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("a delivery that comes late tells what no later one told: the status, or the rest", () =>
+      Effect.gen(function*() {
+        const late = (told: Told) => Effect.zipRight(
+          Effect.zipRight(TestClock.adjust("1 second"), receive(told, "late")),
+          shell("UPDATE github_webhook_deliveries SET available_at = ?1 WHERE delivery_id = 'late'", 600_000)
+        )
+        const accepted = about({ permissions: { contents: "write" }, repository_selection: "all", account: { ...account, login: "acme-inc" } })
+        yield* late(installation("created", { repositories: [ref(1)], installation: about({ created_at: instant(1) }) }))
+        yield* tell(installation("suspend"), installation("new_permissions_accepted", { installation: accepted }))
+        yield* TestClock.adjust("1 hour")
+        expect(yield* process).toBe("processed")
+        const installations = yield* GitHubInstallationRepo
+        const told = { permissions: { contents: "write" }, repositorySelection: "all", accountLogin: "acme-inc" }
+        expect(Option.getOrThrow(yield* installations.findByExternalId("7"))).toMatchObject({ ...told, status: "suspended" })
+        expect((yield* known).sees).toEqual(["acme/r1"])
+
+        yield* shell("DELETE FROM github_webhook_deliveries")
+        yield* late(installation("unsuspend"))
+        yield* shell("UPDATE github_webhook_deliveries SET available_at = ?1 WHERE delivery_id = 'late'", 36_000_000)
+        yield* tell(installation("new_permissions_accepted", { installation: accepted }))
+        yield* TestClock.adjust("10 hours")
+        expect(yield* process).toBe("processed")
+        expect(Option.getOrThrow(yield* installations.findByExternalId("7"))).toMatchObject({ ...told, status: "active" })
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("a delivery that is received without its installation is put in order by its payload", () =>
+      Effect.gen(function*() {
+        const inbox = yield* WebhookInbox
+        const take = ({ event, payload }: Told, deliveryId: string) =>
+          Effect.zipRight(TestClock.adjust("1 second"), inbox.receive({ deliveryId, eventType: event, payload }))
+        yield* take(installation("suspend"), "late")
+        yield* shell("UPDATE github_webhook_deliveries SET available_at = ?1", 600_000)
+        const { delivery } = yield* take(installation("created", { repositories: [] }), "created")
+        expect(delivery.installationExternalId).toEqual(Option.some("7"))
+        expect(yield* process).toBe("processed")
+        yield* TestClock.adjust("1 hour")
+        expect(yield* process).toBe("ignored: something later is known")
+        expect((yield* known).installations).toMatchObject([{ status: "active" }])
+      }).pipe(Effect.provide(layer)))
+
     it.effect("says where a payload is out of shape, and not what stands there", () =>
       Effect.gen(function*() {
         const wrong = { action: "created", installation: { ...about(), id: "s3cr3t", account: { ...account, login: "" } } }
