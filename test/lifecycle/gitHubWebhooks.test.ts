@@ -7,6 +7,7 @@ import { GitHubInstallationRepo, GitHubWebhooks, IssueWorkflows, Source, Webhook
 import { Effect, FastCheck as fc, Layer, Option, TestClock } from "effect"
 import { overDatabases } from "../support/database.js"
 import { shell } from "../support/lists.js"
+import { planOf, recordStatements } from "../support/plans.js"
 
 const services = WebhookInbox.layer.pipe(Layer.provideMerge(Source.layer), Layer.merge(IssueWorkflows.layer))
 const layers = overDatabases(services)
@@ -186,6 +187,27 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("deliveries of GitHub", () => {
+  it.effect("are held against later ones without a scan of the inbox", () =>
+    Effect.gen(function*() {
+      yield* receive(installation("created", { repositories: [ref(1)] }))
+      yield* receive(changed([1], [2]))
+      expect([yield* process, yield* process]).toEqual(["processed", "processed"])
+      yield* receive(changed([2], []))
+      const later = (yield* recordStatements(process)).filter(({ text }) => text.includes("AS later"))
+      for (const _ of ["without statistics", "with them"]) {
+        const plans = (yield* Effect.forEach(later, planOf)).flat().filter((line) => line.includes("later"))
+        const walk = "SEARCH later USING INDEX github_webhook_deliveries_installation_external_id_received_at_idx (installation_external_id=? AND received_at>?)"
+        expect(plans).toEqual([walk, walk])
+        yield* shell("DELETE FROM github_webhook_deliveries")
+        yield* shell(`
+          INSERT INTO github_webhook_deliveries (id, delivery_id, status, event_type, installation_external_id, payload, received_at, available_at,
+            updated_at, processed_at, error_message)
+          WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 5000)
+          SELECT 'row-' || n, n, iif(n % 9 = 0, 'failed', 'processed'), 'issues', n % 5, '{}', n, 0, 0, 0, 'it broke' FROM numbers`)
+        yield* shell("ANALYZE")
+      }
+    }).pipe(Effect.provide(layers.file)))
+
   const history = [
     installation("created", { repositories: [ref(1), ref(2)] }),
     changed([3], []),
