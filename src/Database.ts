@@ -13,6 +13,7 @@ import { abilitiesOf } from "./libsql/registry.js"
 import * as Sql from "./libsql/SqlClient.js"
 import type { PersistenceError } from "./Errors.js"
 import { isSqlError, persistenceErrorOf } from "./internal/engineError.js"
+import { authTokenName, busyTimeoutName, filePathName, synchronousName, urlName } from "./internal/settings.js"
 
 /**
  * The database cannot be opened as configured. `setting` names the environment variable (or the option) to change,
@@ -122,12 +123,6 @@ const legalTimeout = (busyTimeoutMs: number, names: Pick<SettingNames, "busyTime
   Number.isInteger(busyTimeoutMs) && busyTimeoutMs >= 0
     ? Effect.void
     : new DatabaseConfigError({ setting: names.busyTimeoutMs, problem: "must be a whole number of milliseconds, 0 or more" })
-
-const filePathName = "DATABASE_FILE_PATH"
-const urlName = "DATABASE_URL"
-const busyTimeoutName = "DATABASE_BUSY_TIMEOUT_MS"
-const synchronousName = "DATABASE_SYNCHRONOUS"
-const authTokenName = "DATABASE_AUTH_TOKEN"
 
 /**
  * The database that the environment names: `DATABASE_FILE_PATH` (default `.data/sealant-control-plane.sqlite`),

@@ -12,6 +12,7 @@ import { doctor } from "./doctor.js"
 import { importLegacy } from "./importLegacy.js"
 import { jobs } from "./jobs.js"
 import { migrate } from "./migrate.js"
+import { printable } from "./output.js"
 import { purge } from "./purge.js"
 import { restore } from "./restore.js"
 import { secrets } from "./secrets.js"
@@ -73,4 +74,4 @@ const messageOf = (error: unknown): string =>
 // oxlint-disable-next-line no-control-regex -- the escape sequences of a terminal begin with a control character
 const withoutColour = (text: string): string => text.replaceAll(/\u001b\[[\d;]*m/g, "")
 
-const oneLine = (text: string): string => withoutColour(text).replaceAll(/\s+/g, " ").trim()
+const oneLine = (text: string): string => printable(withoutColour(text)).trim()
