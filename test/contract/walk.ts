@@ -82,7 +82,7 @@ export const shown = (service: object, method: string, args: Arguments): Effect.
   })
 
 /** What a walk goes into. A Redacted, a DateTime, a Duration and a function are taken whole. */
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value) && Object.getPrototypeOf(value) === Object.prototype
 
 interface Place {
