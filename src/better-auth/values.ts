@@ -3,7 +3,7 @@
  * lists as JSON text.
  */
 import { Either } from "effect"
-import { isStorable } from "../internal/columns.js"
+import { isStorable, maxDocumentLength } from "../internal/columns.js"
 import { type Decoder, invalid } from "../internal/decoder.js"
 import type { FieldType } from "./names.js"
 
@@ -48,10 +48,13 @@ const encodeNumber = (value: unknown) => {
     : Either.left("must be a finite number")
 }
 
+const tooLong = `must be up to ${maxDocumentLength} characters`
+
 const encodeJson = (value: unknown) => {
   try {
     const text: unknown = JSON.stringify(value)
-    return typeof text === "string" ? Either.right(text) : Either.left("must be JSON")
+    if (typeof text !== "string") return Either.left("must be JSON")
+    return text.length <= maxDocumentLength ? Either.right(text) : Either.left(tooLong)
   } catch {
     return Either.left("must be JSON")
   }
@@ -61,6 +64,7 @@ const encodeJson = (value: unknown) => {
 export const encodeText = (value: unknown): Either.Either<string, string> => {
   const text = typeof value === "number" || typeof value === "bigint" ? String(value) : value
   if (typeof text !== "string") return Either.left("must be text")
+  if (text.length > maxDocumentLength) return Either.left(tooLong)
   return isStorable(text) ? Either.right(text) : Either.left("must not contain NUL characters or lone surrogates")
 }
 

@@ -9,8 +9,9 @@ import { dirname } from "node:path"
 import * as Maintenance from "../Maintenance.js"
 import * as Migrations from "../Migrations.js"
 import { schemaDrift } from "../operations/drift.js"
-import { placeOf } from "../operations/reader.js"
+import { placeOf, readerOf } from "../operations/reader.js"
 import { findStuck, type Stuck } from "../operations/stuck.js"
+import { malformedTexts } from "../operations/texts.js"
 import { bytes, counted, span } from "./output.js"
 
 /** What one look has shown. */
@@ -29,6 +30,24 @@ const problem = (check: string, text: string, wayOut: string): Finding => ({ che
 /** A look that cannot be taken is a problem of its own. */
 const orProblem = (check: string) => <E extends { readonly message: string }, R>(look: Effect.Effect<ReadonlyArray<Finding>, E, R>) =>
   Effect.catchAll(look, (error) => Effect.succeed([problem(check, error.message, "see docs/operations.md, Findings")]))
+
+/** What no program of ours can read, and which would end this one. */
+const texts = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  if (placeOf(sql).kind === "server") return [skipped("text", "a libSQL server keeps it")]
+  const malformed = yield* malformedTexts(yield* readerOf(sql))
+  if (malformed.length === 0) return [ok("text", "all of it is UTF-8")]
+  return malformed.map(({ column, rows, table }) =>
+    problem(
+      "text",
+      `${counted(rows, "row")} of ${table} ${rows === 1 ? "has" : "have"} text in ${column} that is not UTF-8, which ends every program that reads it`,
+      "stop all programs, and restore the last good backup, or overwrite it by the sqlite3 shell"
+    ))
+}).pipe(
+  Effect.scoped,
+  // Of a file that is damaged elsewhere, the other looks tell.
+  Effect.catchAll(() => Effect.succeed([skipped("text", "the engine cannot read all of it")]))
+)
 
 const engine = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -140,6 +159,8 @@ const stuck = Effect.gen(function*() {
 
 /** All looks at a database that could be opened, one after the other. */
 export const examine = Effect.gen(function*() {
+  const text = yield* texts
+  if (text.some(({ outcome }) => outcome === "problem")) return [...text, skipped("engine", "nothing else is looked at until then")]
   const current = Migrations.differenceOf(yield* Effect.orElseSucceed(Migrations.status, () => ({ applied: [], pending: [], mismatched: [], unknown: [] })))
   const findings = yield* Effect.all([
     orProblem("engine")(engine),
@@ -149,5 +170,5 @@ export const examine = Effect.gen(function*() {
     // Of another schema it can not be asked.
     current === undefined ? orProblem("jobs")(stuck) : Effect.succeed([skipped("jobs", "the schema is not that of this program")])
   ])
-  return [ok("open", "the database can be opened and read"), ...findings.flat()]
+  return [ok("open", "the database can be opened and read"), ...text, ...findings.flat()]
 })

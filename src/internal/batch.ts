@@ -1,11 +1,10 @@
 /**
  * Batches: many rows as one parameter, so that a statement goes through them with `json_each`.
  */
-import { Effect } from "effect"
+import { Chunk, Effect } from "effect"
 import { InvalidInput } from "../Errors.js"
-
-// A text of SQLite has at most 1,000,000,000 bytes (https://www.sqlite.org/limits.html), a character up to three of them.
-const longestBatch = 200_000_000
+import { maxParameterLength } from "../libsql/values.js"
+import { maxIdLength } from "./columns.js"
 
 /**
  * The items as one JSON array. Fails with `InvalidInput` of the operation, for its field, when they are more than one
@@ -23,8 +22,8 @@ export const batchOf = <A>(
     for (const item of items) {
       const text = jsonOf(() => toRow(item))
       length += (text?.length ?? Infinity) + 1
-      if (text === undefined || length > longestBatch) {
-        return Effect.fail(new InvalidInput({ operation, issues: [`${field}: must be up to ${longestBatch} characters together`] }))
+      if (text === undefined || length > maxParameterLength) {
+        return Effect.fail(new InvalidInput({ operation, issues: [`${field}: must be up to ${maxParameterLength} characters together`] }))
       }
       texts.push(text)
     }
@@ -32,7 +31,7 @@ export const batchOf = <A>(
   })
 
 /** The document as JSON; none when that, or a text in it, is longer than a string of JavaScript can be. */
-export const jsonOf = (document: () => object): string | undefined => {
+const jsonOf = (document: () => object): string | undefined => {
   try {
     return JSON.stringify(document())
   } catch (error) {
@@ -40,3 +39,12 @@ export const jsonOf = (document: () => object): string | undefined => {
     throw error
   }
 }
+
+const idsAtOnce = 10_000
+
+/**
+ * Any number of ids, as JSON arrays that a parameter can hold. What is longer than an id can be names no row, and is left out.
+ */
+export const batchesOfIds = (ids: ReadonlyArray<string>): ReadonlyArray<string> =>
+  Chunk.toReadonlyArray(Chunk.chunksOf(Chunk.fromIterable(ids.filter((id) => id.length <= maxIdLength)), idsAtOnce)).map((part) =>
+    JSON.stringify(Chunk.toReadonlyArray(part)))

@@ -14,7 +14,8 @@ const nullableDecoderOf = (schema: Schema.Schema.All): Decoder => {
   return decoder
 }
 
-const maxIdLength = 255
+/** How many characters an id may have. */
+export const maxIdLength = 255
 
 /** The id of a row: any text of 1 to 255 characters; of ours, a prefix and a UUIDv7. */
 export const idOf = <B extends string>(brand: B) =>
@@ -55,17 +56,23 @@ const text = (maxLength: number, minLength: number) => {
  */
 export const confinedTo = <A, I, R>(id: Schema.Schema<A, I, R>) => Schema.optionalWith(id, { exact: true })
 
+/** How many characters a name, a reference or a label may have. */
+export const maxNameLength = 1000
+
+/** How many characters prose, an error message, a token or a hash may have. */
+export const maxProseLength = 100_000
+
 /** A name or a reference: 1 to 1,000 characters. */
-export const Name = text(1000, 1)
+export const Name = text(maxNameLength, 1)
 
 /** A label that may be empty, up to 1,000 characters. */
-export const Label = text(1000, 0)
+export const Label = text(maxNameLength, 0)
 
 /** Prose or an error message: up to 100,000 characters. */
-export const Prose = text(100_000, 0)
+export const Prose = text(maxProseLength, 0)
 
 /** A token or a hash: 1 to 100,000 characters. */
-export const Credential = text(100_000, 1)
+export const Credential = text(maxProseLength, 1)
 
 const sensitive = withDecoder(
   Schema.Redacted(Name),
@@ -214,7 +221,8 @@ export const OptionalJson = <A, I>(shape: Schema.Schema<A, I>) => {
   return Model.Field({ select: stored, insert: stored, update: stored, json: Schema.optionalWith(shape, { as: "Option" }) })
 }
 
-const maxJsonDepth = 64
+/** How many levels a document of any shape may have. */
+export const maxJsonDepth = 64
 
 const isJson = (value: unknown, depth: number): boolean => {
   switch (typeof value) {
@@ -255,3 +263,25 @@ export const JsonObject = Schema.declare(isJsonObject, {
   // Through text, which has no negative zero.
   arbitrary: () => (fc) => fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 })).map((value): JsonObjectValue => JSON.parse(JSON.stringify(value)))
 })
+
+/** How many characters a document may have as JSON. */
+export const maxDocumentLength = 10_000_000
+
+/**
+ * A document as a caller gives it: up to 10,000,000 characters as JSON. Only for inputs: what is stored is read, however
+ * long it is.
+ */
+export const documentOf = <A, I>(shape: Schema.Schema<A, I>) =>
+  shape.pipe(
+    Schema.filter((document) => isShort(document), { message: () => `must be up to ${maxDocumentLength} characters as JSON` })
+  )
+
+const isShort = (document: unknown): boolean => {
+  try {
+    return JSON.stringify(document).length <= maxDocumentLength
+  } catch (error) {
+    // Longer than a string of JavaScript can be.
+    if (error instanceof RangeError) return false
+    throw error
+  }
+}

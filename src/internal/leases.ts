@@ -57,7 +57,8 @@ export interface Definition<Row, Claimed> {
   readonly count: (leases: number) => void
 }
 
-const maxBatch = 1000
+/** How many rows a claim, a look for expired leases or a purge may take at once. */
+export const maxBatch = 1000
 
 // Enough for any work; and the end of the lease stays an instant that a `DateTime` can hold.
 const longestLeaseMs = 100 * 365 * 24 * 60 * 60_000

@@ -29,9 +29,20 @@ export interface Start {
 }
 
 const defaultLimit = 50
-const maxLimit = 500
+/** How many items a page may have. */
+export const maxLimit = 500
 
-const Cursor = Schema.compose(Schema.StringFromBase64Url, Schema.parseJson(Schema.Tuple(Schema.Int, storable(Schema.String))))
+// Longer than that of any id.
+const maxCursorLength = 10_000
+
+/** A cursor that holds this, as text that says nothing to whom it is given. */
+export const cursorOf = <A, I>(key: Schema.Schema<A, I>) =>
+  Schema.compose(
+    Schema.compose(Schema.String.pipe(Schema.maxLength(maxCursorLength)), Schema.StringFromBase64Url),
+    Schema.parseJson(key)
+  )
+
+const Cursor = cursorOf(Schema.Tuple(Schema.Int, storable(Schema.String)))
 const decodeCursor = ParseResult.decodeUnknownEither(Cursor)
 const encodeCursor = Schema.encodeSync(Cursor)
 

@@ -5,9 +5,10 @@
  * of a FOREIGN KEY: a method with several references looks which one is missing (`references.ts`).
  */
 import type { SqlError } from "@effect/sql"
-import { Context, DefaultServices, Effect, Either, Option, ParseResult, type Schema, SchemaAST, Tracer } from "effect"
-import { AlreadyExists, InvalidInput, InvalidTransition, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
+import { Context, DefaultServices, Effect, Either, Option, ParseResult, Record, type Schema, SchemaAST, Tracer } from "effect"
+import { AlreadyExists, InvalidInput, InvalidTransition, LeaseLost, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { engineErrorOf, isSqlError, persistenceErrorOf } from "./engineError.js"
+import { excessOf, isLong, maxIssues, shown } from "./limits.js"
 import { CorruptRow } from "./rows.js"
 
 interface Refusals {
@@ -49,11 +50,19 @@ export const operations = (service: string, entity: string) => {
     unmoved: (id: string, to: string) => <A extends { readonly status: string }>(row: A): Effect.Effect<A, InvalidTransition> =>
       row.status === to ? Effect.succeed(row) : Effect.fail(new InvalidTransition({ entity, id, from: row.status, to })),
 
-    /** Decodes a caller's input before any statement runs. Fails with `InvalidInput`, which tells paths and rules. */
+    /**
+     * Decodes a caller's input before any statement runs. Fails with `InvalidInput`, which tells paths and rules: also when it
+     * is too much to be decoded.
+     */
     input: <A, I>(method: string, schema: Schema.Schema<A, I>) => {
       const decode = ParseResult.decodeUnknownEither(schema, { errors: "all" })
-      return (value: I): Effect.Effect<A, InvalidInput> =>
-        Either.mapLeft(decode(value), (issue) => invalidInput(`${service}.${method}`, issue))
+      const operation = `${service}.${method}`
+      return (value: I): Effect.Effect<A, InvalidInput> => {
+        const excess = excessOf(value)
+        return excess === undefined
+          ? Either.mapLeft(decode(value), (issue) => invalidInput(operation, issue))
+          : Either.left(new InvalidInput({ operation, issues: [excess] }))
+      }
     }
   }
 }
@@ -61,9 +70,11 @@ export const operations = (service: string, entity: string) => {
 // The tracer of a program that has set none: it makes spans that nobody sees, and they cost more than the query.
 const nobodysTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
+const shownIfText = (value: Attributes[string]) => typeof value === "string" ? shown(value) : value
+
 /** Makes a span where somebody traces. With `root` it begins a trace of its own, whatever it is run in. */
 export const spanned = <A, E, R>(effect: Effect.Effect<A, E, R>, name: string, attributes: Attributes = {}, root = false) => {
-  const traced = () => Effect.withSpan(effect, name, { captureStackTrace: false, attributes, root })
+  const traced = () => Effect.withSpan(effect, name, { captureStackTrace: false, attributes: Record.map(attributes, shownIfText), root })
   return Effect.withFiberRuntime<A, E, Exclude<R, Tracer.ParentSpan>>((fiber) =>
     fiber.currentTracer === nobodysTracer ? effect as ReturnType<typeof traced> : traced())
 }
@@ -76,7 +87,16 @@ const domainError = <E, R extends Refusal>(operation: string, entity: string, re
   if (error instanceof CorruptRow) {
     return new PersistenceError({ operation, reason: "CorruptRow", cause: `${error.entity}.${error.column}` })
   }
-  return error as Exclude<E, StoreError>
+  return cut(error) as Exclude<E, StoreError>
+}
+
+/** Of an id that no row has, an error tells no more than an id can be. */
+const cut = (error: unknown): unknown => {
+  if (error instanceof NotFound && isLong(error.id)) return new NotFound({ entity: error.entity, id: shown(error.id) })
+  if (error instanceof LeaseLost && (isLong(error.jobId) || isLong(error.workerId))) {
+    return new LeaseLost({ jobId: shown(error.jobId), workerId: shown(error.workerId), reason: error.reason })
+  }
+  return error
 }
 
 const includes = <R extends Refusal>(refusals: ReadonlyArray<R>, error: Refusals[Refusal]): error is Refusals[R] =>
@@ -106,8 +126,11 @@ const refusalOf = (operation: string, entity: string, error: SqlError.SqlError):
   }
 }
 
-const invalidInput = (operation: string, issue: ParseResult.ParseIssue) =>
-  new InvalidInput({ operation, issues: [...new Set(rulesOf(issue, []))] })
+const invalidInput = (operation: string, issue: ParseResult.ParseIssue) => {
+  const rules = [...new Set(rulesOf(issue, []))]
+  const more = rules.length - maxIssues
+  return new InvalidInput({ operation, issues: more > 0 ? [...rules.slice(0, maxIssues), `and ${more} more`] : rules })
+}
 
 /** `path: rule` for each thing that is wrong. The rule comes from the schema, never from the value. */
 const rulesOf = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKey>): ReadonlyArray<string> => {
@@ -136,7 +159,7 @@ const rulesOf = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKey>
   }
 }
 
-const at = (path: ReadonlyArray<PropertyKey>, rule: string) => path.length === 0 ? rule : `${path.map(String).join(".")}: ${rule}`
+const at = (path: ReadonlyArray<PropertyKey>, rule: string) => path.length === 0 ? rule : `${path.map((key) => shown(String(key))).join(".")}: ${rule}`
 
 /** The message that the schema gives for itself, or what it expects, in one line; never what it got. */
 const ruleOf = (issue: ParseResult.Type | ParseResult.Forbidden | ParseResult.Refinement): string => {

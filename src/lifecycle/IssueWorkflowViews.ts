@@ -86,7 +86,7 @@ export interface ReportedExecution {
 }
 
 // Each is a statement under the write lock.
-const mostPullRequests = 100
+export const mostPullRequests = 100
 
 /** How an execution ended, the pull requests that it worked on, and whether its workflow ends with it. */
 export const FinishExecution = Schema.Struct({

@@ -12,7 +12,7 @@ import type { Sandbox } from "../domain/sandbox/Sandbox.js"
 import { type SandboxAttempt, type SandboxAttemptSnapshot, SandboxAttemptTriggerType } from "../domain/sandbox/SandboxAttempt.js"
 import type { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance.js"
 import { RepositoryId } from "../domain/source/Repository.js"
-import { enumeration, Name } from "../internal/columns.js"
+import { documentOf, enumeration, Name } from "../internal/columns.js"
 import { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 
@@ -20,9 +20,9 @@ import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 export const LaunchSandbox = Schema.Struct({
   ownerUserId: UserId,
   name: Name,
-  spec: UserWorkspaceSpec,
+  spec: documentOf(UserWorkspaceSpec),
   /** The spec with the profile applied; left out, it is the spec itself. It is what gets built. */
-  resolvedSpec: Schema.optional(UserWorkspaceSpec),
+  resolvedSpec: Schema.optional(documentOf(UserWorkspaceSpec)),
   registryId: Name,
   repository: Name,
   tag: Name,

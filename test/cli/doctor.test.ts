@@ -39,7 +39,7 @@ it.scopedLive("a good database has a line for each look, and no problem", () =>
     const { findings, problems } = yield* doctor(environment)
     expect(problems).toEqual([])
     expect(findings.map(({ check, outcome }) => `${outcome} ${check}`)).toEqual(
-      ["open", "engine", "schema", "integrity", "permissions", "log", "disk", "jobs", "deliveries", "consumers"].map((check) => `ok ${check}`)
+      ["open", "text", "engine", "schema", "integrity", "permissions", "log", "disk", "jobs", "deliveries", "consumers"].map((check) => `ok ${check}`)
     )
   }))
 
@@ -92,6 +92,29 @@ it.scopedLive("each fault is named, with the way out", () =>
       "deliveries: 2 deliveries due for up to 2h; start what works on the webhook inbox",
       "consumers: mailer is 1 event behind, and has acknowledged none for 2d; start it; or, if it is gone for good, " +
       "delete its row from control_plane_event_consumers, so that old events can be purged"
+    ])
+  }))
+
+it.scopedLive("text that is not UTF-8 is named, which would end every process that reads it", () =>
+  Effect.gen(function*() {
+    const { environment, filePath } = yield* prepared
+    const user = (name: string, index: number) => `('u${index}', ${name}, 'u${index}@example.com', 0, 0)`
+    // Legal ones, more than are looked at together; then each way to be none: https://www.unicode.org/versions/Unicode16.0.0/core-spec/chapter-3/#G7404
+    const legal = Array.from({ length: 120 }, (_, index) => user(`'Zoë 🐳 \uFFFD \u0080 ${index}'`, index))
+    const illegal = ["ff41", "41ff", "80", "c3", "c0af", "eda080", "f4908080", "e282"].map((bytes, index) => user(`CAST(x'${bytes}' AS TEXT)`, 1000 + index))
+    const users = "INSERT INTO user (id, name, email, created_at, updated_at) VALUES"
+    tamper(filePath, `${users} ${legal.join(", ")}`)
+    expect((yield* doctor(environment)).problems).toEqual([])
+    tamper(
+      filePath,
+      `${users} ${illegal.join(", ")}`,
+      `INSERT INTO oci_image_build_jobs (id, registry_id, repository, tag, request_payload, available_at, created_at, updated_at)
+       VALUES ('job', 'r', 'a', CAST(x'ff' AS TEXT), '{}', 0, 0, 0)`
+    )
+    const rest = "which ends every program that reads it; stop all programs, and restore the last good backup, or overwrite it by the sqlite3 shell"
+    expect((yield* doctor(environment)).problems).toEqual([
+      `text: 1 row of oci_image_build_jobs has text in tag that is not UTF-8, ${rest}`,
+      `text: 8 rows of user have text in name that is not UTF-8, ${rest}`
     ])
   }))
 

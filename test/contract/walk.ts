@@ -32,7 +32,7 @@ const asleep = Effect.flatMap(TestClock.sleeps(), (before) =>
   eventually(Effect.map(TestClock.sleeps(), (now) => Chunk.size(now) > Chunk.size(before))))
 
 /** Calls a method. What it throws by itself is a defect, as what its effect dies of. */
-const call = (service: object, method: string, args: Arguments): Effect.Effect<Outcome, never, SqlClient.SqlClient> =>
+export const call = (service: object, method: string, args: Arguments): Effect.Effect<Outcome, never, SqlClient.SqlClient> =>
   Effect.suspend(() => toEffect(invoke(service, method, args))).pipe(
     Effect.raceFirst(Effect.as(asleep, waiting)),
     Effect.exit
@@ -82,7 +82,7 @@ export const shown = (service: object, method: string, args: Arguments): Effect.
   })
 
 /** What a walk goes into. A Redacted, a DateTime, a Duration and a function are taken whole. */
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value) && Object.getPrototypeOf(value) === Object.prototype
 
 interface Place {

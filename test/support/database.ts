@@ -23,7 +23,8 @@ export const migrated = Layer.effectDiscard(
     sql.withTransaction(Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })))
 )
 
-const temporaryDirectory = Effect.acquireRelease(
+/** A directory that goes with the scope. */
+export const temporaryDirectory = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-db-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true }))
 )
@@ -66,6 +67,13 @@ export const openPeer = (habits: Partial<Habits> = {}) =>
   peerOn((path) => {
     copyFileSync(templateFile(), path)
     return Peer.open(path, habits)
+  })
+
+/** A server with a copy of a database file. */
+export const openPeerOf = (file: string) =>
+  peerOn((path) => {
+    copyFileSync(file, path)
+    return Peer.open(path)
   })
 
 const peerOn = (open: (path: string) => Promise<Peer>) =>

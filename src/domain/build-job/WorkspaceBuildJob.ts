@@ -5,7 +5,7 @@
  */
 import { Model } from "@effect/sql"
 import { type DateTime, type Option, Schema } from "effect"
-import { Count, enumeration, idOf, Json, Name, optional, OptionalJson, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import { Count, documentOf, enumeration, idOf, Json, Name, optional, OptionalJson, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { OsExecutorCompileResult } from "../../payloads/Executor.js"
@@ -108,7 +108,7 @@ export const EnqueueJob = Schema.Struct({
   registryId: Name,
   repository: Name,
   tag: Name,
-  requestPayload: UserWorkspaceSpec,
+  requestPayload: documentOf(UserWorkspaceSpec),
   idempotencyKey: Schema.optional(Name),
   availableAt: Schema.optional(Schema.DateTimeUtcFromSelf),
   maxAttempts: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1000)), { default: () => defaultMaxAttempts })
@@ -117,7 +117,7 @@ export const EnqueueJob = Schema.Struct({
 /** What a worker tells of a job that succeeded: who built it, and where the image is. */
 export const JobSuccess = Schema.Struct({
   executorId: Name,
-  resultPayload: Schema.optional(OsExecutorCompileResult),
+  resultPayload: Schema.optional(documentOf(OsExecutorCompileResult)),
   publishedReference: Name,
   publishedDigestReference: Name,
   publishedDigest: Name

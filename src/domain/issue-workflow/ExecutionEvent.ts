@@ -3,7 +3,7 @@
  */
 import { Model } from "@effect/sql"
 import { type Option, Schema } from "effect"
-import { Count, enumeration, idOf, JsonObject, Name, OptionalJson, Prose, Timestamp } from "../../internal/columns.js"
+import { Count, documentOf, enumeration, idOf, JsonObject, Name, OptionalJson, Prose, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 
@@ -53,7 +53,7 @@ export const NewExecutionEvent = Schema.Struct({
   level: Schema.optionalWith(IssueWorkflowExecutionEventLevel, { default: () => "info" }),
   eventType: Name,
   message: Prose,
-  payload: Schema.optional(JsonObject),
+  payload: Schema.optional(documentOf(JsonObject)),
   occurredAt: Schema.optional(Schema.DateTimeUtcFromSelf)
 })
 export type NewExecutionEvent = typeof NewExecutionEvent.Type

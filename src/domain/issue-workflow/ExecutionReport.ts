@@ -6,6 +6,7 @@ import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import {
   Count,
+  documentOf,
   enumeration,
   Flag,
   idOf,
@@ -24,7 +25,7 @@ import { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 import { PullRequestId } from "./PullRequest.js"
 
 // The longest path that Linux takes (PATH_MAX, https://man7.org/linux/man-pages/man0/limits.h.0p.html).
-const longestPath = 4096
+export const longestPath = 4096
 
 /** A path in a repository or a storage: 1 to 4,096 characters. */
 const Path = withDecoder(
@@ -183,7 +184,7 @@ export const ReplaceValidationResults = Schema.Struct({
     status: IssueWorkflowExecutionValidationStatus,
     durationMs: Schema.optional(Count),
     message: Schema.optional(Prose),
-    details: Schema.optional(JsonObject)
+    details: Schema.optional(documentOf(JsonObject))
   })).pipe(Schema.filter(oncePer("checkKey")))
 })
 
@@ -210,7 +211,7 @@ const NewArtifact = Schema.Struct({
   contentType: Schema.optional(Name),
   byteSize: Schema.optional(Count),
   checksum: Schema.optional(Name),
-  inlineJson: Schema.optional(JsonObject)
+  inlineJson: Schema.optional(documentOf(JsonObject))
 }).pipe(
   Schema.filter(({ storageBackend, storageKey }) =>
     storageKey !== undefined || storageBackend === "inline" || storageBackend === "database" ||
@@ -226,7 +227,7 @@ export const ArtifactFilter = Schema.Struct({
   kind: Schema.optional(IssueWorkflowExecutionArtifactKind)
 })
 
-const lines = Schema.optional(Schema.Array(Prose))
+const lines = Schema.optional(documentOf(Schema.Array(Prose)))
 
 /** What is known of a summary now. What is left out stays as it is; null clears. */
 export const UpsertSummary = Schema.Struct({

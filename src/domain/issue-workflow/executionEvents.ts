@@ -148,7 +148,7 @@ export const makeEvents = Effect.gen(function*() {
 /** Before every sequence. */
 export const beforeTheFirst = -1
 
-const Cursor = Schema.compose(Schema.StringFromBase64Url, Schema.parseJson(Schema.Struct({ afterSequence: Count })))
+const Cursor = Page.cursorOf(Schema.Struct({ afterSequence: Count }))
 const decodeCursor = ParseResult.decodeUnknownEither(Cursor)
 const encodeCursor = Schema.encodeSync(Cursor)
 

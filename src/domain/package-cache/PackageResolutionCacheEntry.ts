@@ -3,7 +3,7 @@
  */
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { Count, idOf, Json, Timestamp } from "../../internal/columns.js"
+import { Count, documentOf, idOf, Json, Timestamp } from "../../internal/columns.js"
 import { durationBetween } from "../../internal/durations.js"
 import { table } from "../../internal/table.js"
 import { ConcreteOsFamily } from "../../payloads/enumerations.js"
@@ -48,7 +48,7 @@ export const TimeToLive = durationBetween("1 milli", "3650 days", "must be a dur
  */
 export const StoreResolution = Schema.Struct({
   query: PackageCacheQuery,
-  resolution: PackageResolution.pipe(
+  resolution: documentOf(PackageResolution).pipe(
     Schema.filter(({ status }) => status !== "invalid", { message: () => "an invalid query is not cached" })
   ),
   ttl: Schema.optional(TimeToLive)

@@ -3,6 +3,7 @@
  */
 import { SqlClient, type Statement } from "@effect/sql"
 import { Array, Clock, DateTime, Duration, Effect, Option, Schema } from "effect"
+import { documentOf } from "../../internal/columns.js"
 import { purgeOf } from "../../internal/expiry.js"
 import { operations, spanned } from "../../internal/query.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
@@ -87,7 +88,7 @@ export const make = Effect.gen(function*() {
     }).pipe((whole) => spanned(whole, "PackageResolutionCacheRepo.getOrResolve"))
 
   const keep = (query: string, given: typeof PackageResolution.Encoded, ttl: Duration.DurationInput | undefined) =>
-    Effect.flatMap(input("getOrResolve", PackageResolution)(given), (resolution) =>
+    Effect.flatMap(input("getOrResolve", documentOf(PackageResolution))(given), (resolution) =>
       resolution.status === "invalid"
         ? Effect.succeed(resolution)
         : Effect.map(upsert({ query, resolution: given, ttl }), ({ resolutionPayload }) => resolutionPayload))

@@ -4,7 +4,7 @@
  */
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { confinedTo, Count, enumeration, Flag, idOf, Json, Name, optional, Prose, Timestamp } from "../../internal/columns.js"
+import { confinedTo, Count, documentOf, enumeration, Flag, idOf, Json, Name, optional, Prose, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import { Port } from "../../payloads/enumerations.js"
 import { PartialUserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
@@ -146,7 +146,7 @@ export const CreateProfileRevision = Schema.Struct({
   id: Schema.optional(ProfileRevisionId),
   profileId: ProfileId,
   ownerUserId: confinedTo(UserId),
-  configPatch: PartialUserWorkspaceSpec,
+  configPatch: documentOf(PartialUserWorkspaceSpec),
   envVars: Schema.optionalWith(setOf(NewEnvVar, ({ key }) => key, "key"), { default: () => [] }),
   secretBindings: Schema.optionalWith(setOf(NewSecretBinding, ({ targetKey }) => targetKey, "targetKey"), { default: () => [] }),
   sshSettings: Schema.optional(NewSshSettings),

@@ -6,6 +6,7 @@ import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import {
   Count,
+  documentOf,
   Flag,
   idOf,
   Json,
@@ -129,8 +130,8 @@ const Links = setOf(NewLink, ({ profileRevisionId }) => profileRevisionId, "prof
 export const CreateRepositoryProfileRevision = Schema.Struct({
   id: Schema.optional(RepositoryProfileRevisionId),
   repositoryProfileId: RepositoryProfileId,
-  runTemplate: PartialUserWorkspaceSpec,
-  policyConfig: Schema.optional(JsonObject),
+  runTemplate: documentOf(PartialUserWorkspaceSpec),
+  policyConfig: Schema.optional(documentOf(JsonObject)),
   links: Schema.optional(Links),
   createdByUserId: Schema.optional(UserId),
   changeSummary: Schema.optional(Prose),

@@ -1,12 +1,11 @@
 /**
  * How much a revision may hold, and of what form.
  */
-import { Effect, Schema } from "effect"
-import { InvalidInput } from "../../Errors.js"
-import { jsonOf } from "../../internal/batch.js"
+import { Schema } from "effect"
 import { Name, Prose } from "../../internal/columns.js"
 
-const maxItems = 1000
+/** How many items of a kind a revision may have. */
+export const maxItems = 1000
 
 /** A list of up to 1,000, in which nothing is twice, going by a key that is told with its field. */
 export const setOf = <A, I>(item: Schema.Schema<A, I>, keyOf: (item: A) => string, ...field: ReadonlyArray<string>) =>
@@ -26,8 +25,9 @@ export const EnvVarKey = Name.pipe(
   })
 )
 
+/** How many characters the value of an environment variable may have. */
 // With its key it fits into what Linux takes of one variable, 128 KiB (https://man7.org/linux/man-pages/man2/execve.2.html).
-const maxValueLength = 32_768
+export const maxValueLength = 32_768
 
 /** The value of an environment variable. */
 export const EnvVarValue = Prose.pipe(Schema.maxLength(maxValueLength, { message: () => `must be up to ${maxValueLength} characters` }))
@@ -43,14 +43,3 @@ const minutesOfYear = 366 * 24 * 60
 export const SessionTimeout = Schema.Int.pipe(
   Schema.between(1, minutesOfYear, { message: () => `must be a whole number from 1 to ${minutesOfYear}` })
 )
-
-const maxDocumentLength = 10_000_000
-
-/** The text of a document. Fails with `InvalidInput` when it has more than 10,000,000 characters, or more than a string can have. */
-export const documentText = (operation: string, field: string, document: object): Effect.Effect<string, InvalidInput> =>
-  Effect.suspend(() => {
-    const text = jsonOf(() => document)
-    return text !== undefined && text.length <= maxDocumentLength
-      ? Effect.succeed(text)
-      : Effect.fail(new InvalidInput({ operation, issues: [`${field}: must be up to ${maxDocumentLength} characters as JSON`] }))
-  })

@@ -11,7 +11,6 @@ import { idOrNew } from "../../internal/ids.js"
 import { part, together } from "../../internal/parts.js"
 import { operations } from "../../internal/query.js"
 import { joinedRows } from "../../internal/rows.js"
-import { documentText } from "./limits.js"
 import { type Profile, ProfileRevisionId } from "./Profile.js"
 import {
   CreateProfileRevision,
@@ -155,13 +154,12 @@ export const makeRevisions = (versioned: Versioned) =>
       Effect.gen(function*() {
         const id = yield* idOrNew(given.id, "prv", ProfileRevisionId.make)
         const content = contentOf(given)
-        const configPatch = yield* documentText("ProfileRepo.createRevision", "configPatch", content.configPatch)
         return yield* versioned.createRevision(
           {
             id,
             profile: { id: given.profileId, within: given.ownerUserId },
             fingerprint: fingerprint(content),
-            content: { config_patch: configPatch },
+            content: { config_patch: JSON.stringify(content.configPatch) },
             createdByUserId: given.createdByUserId,
             changeSummary: given.changeSummary,
             setAsActive: given.setAsActive

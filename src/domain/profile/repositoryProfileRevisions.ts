@@ -11,7 +11,6 @@ import { idOrNew } from "../../internal/ids.js"
 import { part, together } from "../../internal/parts.js"
 import { operations } from "../../internal/query.js"
 import { columnList, joinedRows, rowsOf } from "../../internal/rows.js"
-import { documentText } from "./limits.js"
 import {
   CreateRepositoryProfileRevision,
   ReplaceLinks,
@@ -104,16 +103,16 @@ export const makeRevisions = (versioned: Versioned) =>
         const id = yield* idOrNew(given.id, "rpv", RepositoryProfileRevisionId.make)
         const { links } = given
         const { policyConfig, runTemplate } = encode(given)
-        const textOf = (field: string, document: object) => documentText("RepositoryProfileRepo.createRevision", field, document)
-        const run_template = yield* textOf("runTemplate", runTemplate)
-        const policy_config = policyConfig === undefined ? null : yield* textOf("policyConfig", policyConfig)
         const content = { runTemplate, policyConfig, links: inOrder(complete(links ?? [])) }
         return yield* versioned.createRevision(
           {
             id,
             profile: { id: given.repositoryProfileId },
             fingerprint: fingerprint(content),
-            content: { run_template, policy_config },
+            content: {
+              run_template: JSON.stringify(runTemplate),
+              policy_config: policyConfig === undefined ? null : JSON.stringify(policyConfig)
+            },
             createdByUserId: given.createdByUserId,
             changeSummary: given.changeSummary,
             setAsActive: given.setAsActive

@@ -5,6 +5,7 @@ import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import {
   Count,
+  documentOf,
   enumeration,
   idOf,
   Json,
@@ -129,9 +130,9 @@ export const AttemptCancellation = Schema.Struct({ ...AttemptEnd.fields, cancelR
 /** What a caller gives as the snapshot of an attempt. */
 export const SetSnapshot = Schema.Struct({
   runId: SandboxAttemptId,
-  userSpecPayload: UserWorkspaceSpec,
-  resolvedSpecPayload: UserWorkspaceSpec,
-  blueprintPayload: WorkspaceBlueprint,
-  profileConfigSnapshot: Schema.optional(JsonObject),
-  repositoryProfileConfigSnapshot: Schema.optional(JsonObject)
+  userSpecPayload: documentOf(UserWorkspaceSpec),
+  resolvedSpecPayload: documentOf(UserWorkspaceSpec),
+  blueprintPayload: documentOf(WorkspaceBlueprint),
+  profileConfigSnapshot: Schema.optional(documentOf(JsonObject)),
+  repositoryProfileConfigSnapshot: Schema.optional(documentOf(JsonObject))
 })

@@ -41,7 +41,7 @@ export interface SandboxRuntimeInstanceService {
     attemptId: SandboxAttemptId
   ) => Effect.Effect<Option.Option<SandboxRuntimeInstance>, PersistenceError>
 
-  /** The runtime of each attempt that has one; any number of attempts, in one statement. */
+  /** The runtime of each attempt that has one; any number of attempts, 10,000 in a statement. */
   readonly listByAttemptIds: (
     attemptIds: ReadonlyArray<SandboxAttemptId>
   ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, SandboxRuntimeInstance>, PersistenceError>

@@ -3,7 +3,7 @@
  */
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { enumeration, idOf, Json, Label, Name, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
+import { documentOf, enumeration, idOf, Json, Label, Name, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { StringMap } from "../../payloads/enumerations.js"
@@ -93,7 +93,7 @@ export const UpsertGitHubInstallation = Schema.Struct({
   accountType: GitHubAccountType,
   targetType: Schema.optional(Schema.NullOr(GitHubAccountType)),
   status: Schema.optional(GitHubInstallationStatus),
-  permissions: Schema.optional(StringMap),
+  permissions: Schema.optional(documentOf(StringMap)),
   repositorySelection: Schema.optional(GitHubRepositorySelection),
   installedAt: Schema.optional(Schema.DateTimeUtcFromSelf),
   suspendedAt: Schema.optional(Schema.DateTimeUtcFromSelf),

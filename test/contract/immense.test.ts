@@ -1,0 +1,93 @@
+/**
+ * Walks over every method of every service with more than anybody has to say: each is refused with an error of its own, which
+ * is short, or works; nothing overflows the stack, and nothing is shown at length.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Cause, Effect, Exit, Option } from "effect"
+import * as db from "@sealant/db"
+import { layerTest } from "@sealant/db/testing"
+import { maxInputCharacters, maxListItems } from "../../src/internal/limits.js"
+import { samplesOf } from "./samples.js"
+import { services } from "./services.js"
+import { attempt, isRecord, placesOf, shown, type Trial } from "./walk.js"
+import { makeWorld } from "./world.js"
+
+const nested = (levels: number): unknown => {
+  let value: unknown = {}
+  for (let level = 0; level < levels; level++) value = level % 2 === 0 ? [value] : { in: value }
+  return { in: value }
+}
+
+/** Itself, in itself, twice: written out, it would have no end. */
+const endless = () => {
+  const value: Record<string, unknown> = {}
+  value["one"] = value
+  value["other"] = value
+  return value
+}
+
+/** Few objects, which are 2^60 when they are written out. */
+const doubling = () => {
+  let value: object = { text: "x" }
+  for (let level = 0; level < 60; level++) value = { one: value, other: value }
+  return value
+}
+
+const longText = "x".repeat(maxInputCharacters + 1)
+
+const more = {
+  "a value 100,000 deep": nested(100_000),
+  "a value that has no end": endless(),
+  "a value that doubles": doubling(),
+  "a text of 200 MB in it": longText,
+  "a list of ten million": Array.from({ length: 10_000_000 }).fill(1),
+  "thousands of keys": Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`key${index}`, 1]))
+}
+
+const immense = (path: string, value: unknown): ReadonlyArray<readonly [what: string, value: unknown]> => {
+  if (typeof value === "string") return [["a text of 200 MB", longText]]
+  if (Array.isArray(value)) return [["a list of one too many", Array.from({ length: maxListItems + 1 }).fill(value[0])]]
+  // The input, and its documents: what is deeper is a part of those.
+  if (!isRecord(value) || path.split(".").length > 2) return []
+  return Object.entries(more).map(([what, immense]) => [what, { ...value, more: immense }])
+}
+
+const problemOf = ({ outcome }: Trial): string | undefined => {
+  if (Exit.isSuccess(outcome)) return undefined
+  if (Option.isSome(Cause.dieOption(outcome.cause))) return `died: ${Cause.pretty(outcome.cause).slice(0, 300)}`
+  const error = Option.getOrUndefined(Cause.failureOption(outcome.cause))
+  if ((JSON.stringify(error) ?? "").length > 100_000) return "an error that is as long"
+  // Text that a schema has not seen is the store's to refuse.
+  return error instanceof db.PersistenceError && error.cause !== "SEALANT_UNSUPPORTED_VALUE" ? error.message : undefined
+}
+
+describe.each(services)("$name", ({ name, tag }) => {
+  it.effect("refuses what is immense, or takes no notice of it", () =>
+    Effect.gen(function*() {
+      const service = yield* tag
+      const samples = Object.entries(samplesOf(yield* makeWorld)[name] ?? {})
+      const wrong: Array<string> = []
+      for (const [method, args] of samples) {
+        for (const { path, replacedBy, value } of placesOf(args)) {
+          for (const [what, other] of immense(path, value)) {
+            const problem = problemOf(yield* attempt(service, method, replacedBy(other)))
+            if (problem !== undefined) wrong.push(`${method} ${path}, ${what}: ${problem}`)
+          }
+        }
+      }
+      expect(wrong).toEqual([])
+    }).pipe(Effect.provide(layerTest)), 600_000)
+
+  it.effect("shows no more of an id than an id can have", () =>
+    Effect.gen(function*() {
+      const service = yield* tag
+      const samples = Object.entries(samplesOf(yield* makeWorld)[name] ?? {})
+      for (const [method, args] of samples) {
+        for (const { path, replacedBy, value } of placesOf(args)) {
+          if (typeof value !== "string") continue
+          const text = yield* shown(service, method, replacedBy("y".repeat(2000)))
+          expect(text.includes("y".repeat(1001)), `${method} ${path}`).toBe(false)
+        }
+      }
+    }).pipe(Effect.provide(layerTest)), 600_000)
+})

@@ -1,0 +1,125 @@
+/**
+ * The limits that docs/limits.md promises: they are those of the code, and each holds to the last character.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Either, Schema } from "effect"
+import { readFileSync } from "node:fs"
+import { longestPath } from "../src/domain/issue-workflow/ExecutionReport.js"
+import { maxItems, maxValueLength } from "../src/domain/profile/limits.js"
+import { maxSecretBytes } from "../src/domain/secret/Secret.js"
+import { maxSyncedRepositories } from "../src/domain/source/GitHubInstallationRepository.js"
+import { maxPayloadBytes } from "../src/domain/source/GitHubWebhookDelivery.js"
+import {
+  Credential,
+  documentOf,
+  idOf,
+  JsonObject,
+  Label,
+  maxDocumentLength,
+  maxIdLength,
+  maxJsonDepth,
+  maxNameLength,
+  maxProseLength,
+  Name,
+  Prose
+} from "../src/internal/columns.js"
+import { maxBatch } from "../src/internal/leases.js"
+import { excessOf, maxInputCharacters, maxInputValues, maxIssues, maxListItems, maxShownCharacters, shown } from "../src/internal/limits.js"
+import { maxLimit } from "../src/internal/page.js"
+import { operations } from "../src/internal/query.js"
+import { maxParameterLength, toNative } from "../src/libsql/values.js"
+import { mostPullRequests } from "../src/lifecycle/IssueWorkflowViews.js"
+
+it("those of docs/limits.md are those of the code", () => {
+  const text = readFileSync(new URL("../docs/limits.md", import.meta.url), "utf8")
+  const told = [...text.matchAll(/^\| .+ \| ([\d,]+)( \w+)?.* \|$/gm)].map(([, number]) => Number(number?.replaceAll(",", "")))
+  expect(told).toEqual([
+    maxIdLength,
+    maxNameLength,
+    longestPath,
+    maxProseLength,
+    maxSecretBytes,
+    maxValueLength,
+    maxDocumentLength,
+    maxPayloadBytes,
+    maxJsonDepth,
+    maxLimit,
+    maxBatch,
+    maxItems,
+    mostPullRequests,
+    maxSyncedRepositories,
+    maxListItems,
+    maxInputValues,
+    maxInputCharacters,
+    maxIssues,
+    maxShownCharacters
+  ])
+  expect(maxInputCharacters).toBe(maxParameterLength)
+})
+
+const takes = <A, I>(schema: Schema.Schema<A, I>) => {
+  const decode = Schema.decodeUnknownEither(schema)
+  return (value: unknown) => Either.isRight(decode(value))
+}
+
+const levels = (count: number): object => count === 1 ? {} : { in: levels(count - 1) }
+
+describe("the last that is taken, and the first that is not:", () => {
+  it.each([
+    ["an id", takes(idOf("Id")), maxIdLength],
+    ["a name", takes(Name), maxNameLength],
+    ["a label", takes(Label), maxNameLength],
+    ["prose", takes(Prose), maxProseLength],
+    ["a credential", takes(Credential), maxProseLength],
+    ["a parameter", (text: string) => Either.isRight(Either.try(() => toNative(text))), maxParameterLength],
+    ["the texts of an input", (text: string) => excessOf([text.slice(1), "x"]) === undefined, maxInputCharacters]
+  ])("%s", (_, fits, longest) => {
+    expect([fits("x".repeat(longest)), fits("x".repeat(longest + 1))]).toEqual([true, false])
+  })
+
+  it("a document", () => {
+    const fits = takes(documentOf(JsonObject))
+    const around = JSON.stringify({ text: "" }).length
+    expect(fits({ text: "x".repeat(maxDocumentLength - around) })).toBe(true)
+    expect(fits({ text: "x".repeat(maxDocumentLength - around + 1) })).toBe(false)
+    // Each of them takes six characters as JSON.
+    expect(fits({ text: "\u0001".repeat(maxDocumentLength / 6) })).toBe(false)
+  })
+
+  it("the levels of a document", () => {
+    const fits = takes(JsonObject)
+    expect([fits(levels(maxJsonDepth)), fits(levels(maxJsonDepth + 1)), fits(levels(2000))]).toEqual([true, false, false])
+  })
+
+  it("a list", () => {
+    const list = (length: number) => Array.from({ length }).fill(1)
+    expect(excessOf(list(maxListItems))).toBeUndefined()
+    expect(excessOf({ events: list(maxListItems) })).toBeUndefined()
+    expect(excessOf(list(maxListItems + 1))).toBe(`must be up to ${maxListItems}`)
+    expect(excessOf({ events: list(maxListItems + 1) })).toBe(`events: must be up to ${maxListItems}`)
+  })
+
+  it("the values of an input, wherever they stand, and however often", () => {
+    const many = Array.from({ length: 1000 }, () => Array.from({ length: maxInputValues / 1000 - 1 }).fill(1))
+    expect(excessOf({ in: { deep: many } })).toContain(`${maxInputValues} values`)
+    expect(excessOf(many)).toBeUndefined()
+    const shared = Array.from({ length: 100 }).fill(many)
+    expect(excessOf(shared)).toContain(`${maxInputValues} values`)
+  })
+
+  it.effect("the issues of an error, and how much they show of a key", () =>
+    Effect.gen(function*() {
+      const decode = operations("Test", "Test").input("all", Schema.Record({ key: Schema.String, value: Schema.Finite }))
+      const wrong = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`${index}${"k".repeat(1000)}`, Number.NaN]))
+      const { issues } = yield* Effect.flip(decode(wrong(maxIssues)))
+      expect(issues.length).toBe(maxIssues)
+      expect(Math.max(...issues.map((issue) => issue.length))).toBeLessThan(2 * maxShownCharacters)
+      const more = yield* Effect.flip(decode(wrong(maxIssues + 2)))
+      expect(more.issues.slice(maxIssues)).toEqual(["and 2 more"])
+    }))
+
+  it("what is shown of a text", () => {
+    expect(shown("x".repeat(maxShownCharacters))).toBe("x".repeat(maxShownCharacters))
+    expect(shown("x".repeat(maxShownCharacters + 1))).toBe(`${"x".repeat(maxShownCharacters)}…`)
+  })
+})

@@ -1,0 +1,107 @@
+/**
+ * What a caller gives reaches the engine as a parameter, never as part of a statement: over the source, and over every text
+ * that every method takes.
+ */
+import { SqlClient } from "@effect/sql"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, Redacted } from "effect"
+import { layerTest } from "@sealant/db/testing"
+import { samplesOf } from "../contract/samples.js"
+import { services } from "../contract/services.js"
+import { attempt, dump, placesOf } from "../contract/walk.js"
+import { makeWorld } from "../contract/world.js"
+import { recordStatements } from "../support/plans.js"
+import { variableTexts } from "./statements.js"
+
+/**
+ * The parameters of functions that statements are put together from. Each was looked at: it is a constant of the module, or of
+ * the module that calls, or chooses among constants. A new one is to be looked at, too.
+ */
+const reviewed = {
+  "the statements of migrations, copies and checks": ["Migrations.ts: applyStatements(statement)", "operations/reader.ts: all(text)"],
+  "the name of a table or column, or a condition, that the calling module has as a constant": [
+    "Retention.ts: stepOf(table)",
+    "Retention.ts: stepOf(walk)",
+    "internal/expiry.ts: purgeOf(key)",
+    "internal/lists.ts: along(column)",
+    "internal/lists.ts: aside(column)",
+    "internal/page.ts: below(atColumn)",
+    "internal/page.ts: below(idColumn)",
+    "operations/stuck.ts: since(column)",
+    "operations/stuck.ts: since(condition)",
+    "operations/stuck.ts: since(table)",
+    "domain/profile/versioned.ts: makeVersioned(kind)"
+  ],
+  "a text that the calling module has as a constant": [
+    "domain/issue-workflow/executionReports.ts: replace(set)",
+    "domain/profile/profileRevisions.ts: graph(text)",
+    "domain/profile/profileRevisions.ts: storeRows(text)",
+    "domain/profile/repositoryProfileRevisions.ts: graph(text)",
+    "domain/source/installationSync.ts: run(text)",
+    "internal/leases.ts: claim(text)",
+    "internal/leases.ts: leasesOn(texts)",
+    "internal/leases.ts: underLease(text)"
+  ],
+  "the columns of a model": [
+    "domain/issue-workflow/providerRows.ts: makeProviderRows(model)",
+    "testing/profiles.ts: activated(model)",
+    "testing/rows.ts: insert(model)"
+  ],
+  "a column of a row that the function itself put together, field by field": [
+    "domain/auth/makeAccountRepo.ts: given(index)",
+    "domain/issue-workflow/executionReports.ts: differs(column)",
+    "domain/issue-workflow/executionReports.ts: taken(column)",
+    "domain/issue-workflow/providerRows.ts: taken(name)",
+    "domain/profile/versioned.ts: given(column)",
+    "domain/profile/versioned.ts: names(column)",
+    "domain/sandbox/makeSandboxRuntimeInstanceRepo.ts: known(column)",
+    "domain/sandbox/makeSandboxRuntimeInstanceRepo.ts: known(ended)",
+    "domain/sandbox/makeSandboxRuntimeInstanceRepo.ts: taken(column)",
+    "domain/source/makeGitHubInstallationRepo.ts: differs(column)",
+    "domain/source/makeGitHubInstallationRepo.ts: store(column)"
+  ],
+  "what was given chooses among constants": [
+    "better-auth/queries.ts: find(sortBy)",
+    "better-auth/where.ts: comparison(operator)",
+    "domain/issue-workflow/executionEvents.ts: insert(given)",
+    "domain/secret/makeSecretRepo.ts: list(request)",
+    "domain/secret/makeSshKeyRepo.ts: list(request)"
+  ]
+}
+
+it("statements are put together from constants, and from what was looked at", () => {
+  expect(variableTexts()).toEqual(Object.values(reviewed).flat().toSorted())
+})
+
+const name = "mallory"
+const hostile = [`${name}'; DROP TABLE user; --`, `${name}" OR 1 = 1 --`, `${name}%_*?\\[a-z]`, `${name}') OR ('1' = '1`, `${name}?1 :id @id $id`]
+
+const hostileFor = (value: unknown): ReadonlyArray<unknown> =>
+  typeof value === "string" ? hostile : Redacted.isRedacted(value) ? hostile.map((text) => Redacted.make(text)) : []
+
+const schema = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT type, name, sql FROM sqlite_schema ORDER BY name`)
+
+describe.each(services)("$name", ({ name: service, tag }) => {
+  it.effect("has no text of a caller in a statement, and does nothing that such a text says", () =>
+    Effect.gen(function*() {
+      const instance = yield* tag
+      const samples = Object.entries(samplesOf(yield* makeWorld)[service] ?? {})
+      const [before, schemaBefore] = [yield* dump, yield* schema]
+      const wrong: Array<string> = []
+      for (const [method, args] of samples) {
+        for (const { path, replacedBy, value } of placesOf(args)) {
+          for (const text of hostileFor(value)) {
+            let refusedWith: ReadonlySet<string> | undefined
+            const statements = yield* recordStatements(Effect.map(attempt(instance, method, replacedBy(text)), ({ after, outcome }) => {
+              if (Exit.isFailure(outcome)) refusedWith = after
+            }))
+            if (statements.some((statement) => statement.text.includes(name))) wrong.push(`${method} ${path}: in a statement`)
+            if (refusedWith !== undefined && [...before].some((row) => refusedWith?.has(row) === false)) wrong.push(`${method} ${path}: rows are gone`)
+          }
+        }
+      }
+      expect(wrong).toEqual([])
+      expect(yield* dump).toEqual(before)
+      expect(yield* schema).toEqual(schemaBefore)
+    }).pipe(Effect.provide(layerTest)), 300_000)
+})
