@@ -47,8 +47,6 @@ export class Connection {
   private opened: Database.Database | undefined
   private statements = new Map<string, Prepared>()
 
-  /** How often this connection has committed rows that it wrote. */
-  commits = 0
   private wrote = false
 
   /**
@@ -80,7 +78,6 @@ export class Connection {
     this.exec("COMMIT")
     if (!this.wrote) return
     this.wrote = false
-    this.commits++
     this.onCommit()
   }
 

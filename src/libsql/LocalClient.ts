@@ -5,7 +5,7 @@
  * the event loop, `transaction()` never rejects, and reads see every answered write.
  */
 import { monotonicMs, pause } from "./backoff.js"
-import { Changes } from "./Changes.js"
+import { Changes, nobodyElse } from "./Changes.js"
 import { type Client, type InStatement, type ResultSet, statementOf, toResultSet } from "./Client.js"
 import { Connection, inspect, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
@@ -14,6 +14,7 @@ import type { Answer, Driver } from "./SqlClient.js"
 import { busyWaits } from "./metrics.js"
 import { LocalTransaction } from "./LocalTransaction.js"
 import { splitStatements } from "./sqlText.js"
+import { watchFile } from "./watchFile.js"
 import { busyError, closedError, WriteQueue } from "./WriteQueue.js"
 
 export interface LocalOptions {
@@ -23,10 +24,12 @@ export interface LocalOptions {
   readonly busyTimeoutMs: number
   /** `full` keeps an answered write through a power loss, `normal` through a crash of the process. */
   readonly synchronous: "full" | "normal"
+  /** The pauses between looks for commits of other processes, where they are not to be the usual ones. */
+  readonly pausesMs?: ReadonlyArray<number>
 }
 
-// How soon a commit of another process is noticed by whoever waits for one.
-const otherProcessesMs = 10
+// Twice as long each time, and at last so rare that it costs nothing to speak of: the watch is what finds a commit.
+const pausesMs = [1, 2, 4, 8, 16, 32, 64, 128, 250]
 
 export class LocalClient implements Client, Driver {
   readonly client: Client = this
@@ -44,18 +47,21 @@ export class LocalClient implements Client, Driver {
     const { path, synchronous } = options
     this.inMemory = path === ":memory:"
     this.place = this.inMemory ? { kind: "memory" } : { kind: "file", path }
-    this.changes = new Changes({ version: () => this.version(), pollMs: otherProcessesMs })
-    this.writer = new Connection({ path, synchronous, role: "writer" }, () => this.changes.look())
+    this.changes = new Changes(this.inMemory ? nobodyElse : {
+      version: () => this.dataVersion(),
+      pausesMs: options.pausesMs ?? pausesMs,
+      watch: (stirred) => watchFile(`${path}-wal`, stirred)
+    })
+    this.writer = new Connection({ path, synchronous, role: "writer" }, () => this.changes.committed())
     // Every connection to `:memory:` is a database of its own, so there the writer reads, too.
     this.reader = this.inMemory ? this.writer : new Connection({ path, synchronous, role: "reader" })
     this.queue = new WriteQueue(this.writer, options.busyTimeoutMs)
   }
 
-  /** Changes with every commit: this process counts its own, and the engine tells the reader of all others. */
-  private version(): string {
+  /** The engine tells the reader of every commit but its own, and it has none. */
+  private dataVersion(): string {
     try {
-      const [row] = this.inMemory ? [] : this.reader.run("PRAGMA data_version", []).rows
-      return `${this.writer.commits} ${String(row?.["data_version"])}`
+      return String(this.reader.run("PRAGMA data_version", []).rows[0]?.["data_version"])
     } catch {
       // What keeps it from being read will be told to whoever looks at the data.
       return "unknown"

@@ -46,12 +46,8 @@ export const openRemote = ({ authToken, busyTimeoutMs, requestTimeoutMs = defaul
     fetch: (request: Request) => fetch(request, { signal: AbortSignal.timeout(requestTimeoutMs) }),
     ...(authToken === undefined ? {} : { authToken: Redacted.value(authToken) })
   })
-  let commits = 0
-  const changes = new Changes({ ...unknowable, version: () => `${commits} ${unknowable.version()}` })
-  const committed = () => {
-    commits++
-    changes.look()
-  }
+  const changes = new Changes(unknowable)
+  const committed = () => changes.committed()
   return {
     client,
     changes,

@@ -11,7 +11,7 @@ import { mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { LocalClient } from "../../src/libsql/LocalClient.js"
+import type { LocalClient, LocalOptions } from "../../src/libsql/LocalClient.js"
 import { openLocalFile } from "../../src/libsql/openLocal.js"
 import * as Sql from "../../src/libsql/SqlClient.js"
 
@@ -69,7 +69,7 @@ export class Rival {
 }
 
 /** Our client on a file, closed with the scope. */
-export const ours = (path: string, options: { readonly busyTimeoutMs?: number; readonly synchronous?: "full" | "normal" } = {}) =>
+export const ours = (path: string, options: Partial<Omit<LocalOptions, "path">> = {}) =>
   Effect.acquireRelease(
     Effect.promise(() => openLocalFile({ path, busyTimeoutMs: 5000, synchronous: "normal", ...options })),
     (client) => Effect.promise(() => client.shutdown())
