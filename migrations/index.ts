@@ -17,6 +17,8 @@ import buildJobs from "./0005_build_jobs.js"
 import issueWorkflows from "./0006_issue_workflows.js"
 import packageCache from "./0007_package_cache.js"
 import controlPlane from "./0008_control_plane.js"
+import legacyImports from "./0009_legacy_imports.js"
+import jobsGoWithTheirRun from "./0010_jobs_go_with_their_run.js"
 
 export const migrations: Record<string, string> = {
   "0001_auth": auth,
@@ -26,5 +28,7 @@ export const migrations: Record<string, string> = {
   "0005_build_jobs": buildJobs,
   "0006_issue_workflows": issueWorkflows,
   "0007_package_cache": packageCache,
-  "0008_control_plane": controlPlane
+  "0008_control_plane": controlPlane,
+  "0009_legacy_imports": legacyImports,
+  "0010_jobs_go_with_their_run": jobsGoWithTheirRun
 }

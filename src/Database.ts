@@ -13,6 +13,7 @@ import { abilitiesOf } from "./libsql/registry.js"
 import * as Sql from "./libsql/SqlClient.js"
 import type { PersistenceError } from "./Errors.js"
 import { isSqlError, persistenceErrorOf } from "./internal/engineError.js"
+import { authTokenName, busyTimeoutName, filePathName, synchronousName, urlName } from "./internal/settings.js"
 
 /**
  * The database cannot be opened as configured. `setting` names the environment variable (or the option) to change,
@@ -123,12 +124,6 @@ const legalTimeout = (busyTimeoutMs: number, names: Pick<SettingNames, "busyTime
     ? Effect.void
     : new DatabaseConfigError({ setting: names.busyTimeoutMs, problem: "must be a whole number of milliseconds, 0 or more" })
 
-const filePathName = "DATABASE_FILE_PATH"
-const urlName = "DATABASE_URL"
-const busyTimeoutName = "DATABASE_BUSY_TIMEOUT_MS"
-const synchronousName = "DATABASE_SYNCHRONOUS"
-const authTokenName = "DATABASE_AUTH_TOKEN"
-
 /**
  * The database that the environment names: `DATABASE_FILE_PATH` (default `.data/sealant-control-plane.sqlite`),
  * and `DATABASE_SYNCHRONOUS` (`full` | `normal`) for a file, or `DATABASE_URL` and `DATABASE_AUTH_TOKEN` for a libSQL
@@ -200,7 +195,8 @@ export const version: Effect.Effect<Version, never, SqlClient.SqlClient> = Effec
 /**
  * Waits until something was committed after `seen`: at once for a commit of this process, within some 10 ms for one of
  * another process on the same file. A libSQL server tells nothing of what others commit there: then it waits a quarter of
- * a second. What was committed is not said, and it may be nothing of interest: look again.
+ * a second. What was committed is not said, and it may be nothing of interest: look again. When a database in a file or in
+ * memory closes, the wait ends, too.
  */
 export const changedSince = (seen: Version): Effect.Effect<void, never, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>

@@ -113,7 +113,10 @@ export class InvalidInput extends Schema.TaggedError<InvalidInput>()(
   }
 }
 
-/** The row exists and may be seen, but this caller may not do this to it. HTTP 403. */
+/**
+ * The row exists and may be seen, but this caller may not do this to it. HTTP 403. No method of this package fails with it:
+ * another's row is `NotFound` to them. It is for APIs on top of it that show a row to more people than may change it.
+ */
 export class Forbidden extends Schema.TaggedError<Forbidden>()(
   "Forbidden",
   { entity: Schema.String, id: Schema.String },

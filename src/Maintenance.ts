@@ -33,9 +33,9 @@ export type { QueueDepth, Stats } from "./operations/stats.js"
  * that it is in.
  *
  * Fails with `MaintenanceRefused` for a path that is none (`InvalidPath`), where something stands already
- * (`TargetExists`, unless `overwrite` is set), that is the database's own (`IsTheDatabase`), and on a libSQL server
- * (`Unsupported`); with `MaintenanceFailed` when the copy cannot be written or is not good, or the database was never
- * migrated.
+ * (also the log of a file that is gone: `TargetExists`, unless `overwrite` is set), that is the database's own
+ * (`IsTheDatabase`), that is to be replaced and some program has open (`InUse`), and on a libSQL server (`Unsupported`);
+ * with `MaintenanceFailed` when the copy cannot be written or is not good, or the database was never migrated.
  */
 export const backup: (
   path: string,
@@ -46,14 +46,18 @@ export const backup: (
  * Puts a backup where a database is to be. Needs no database layer, and none may be open on that path.
  *
  * The backup is checked as `backup` does it, copied, and the copy checked again before it takes the name of the database,
- * at once. A database that was there is kept as `<path>.before-restore-<time>`. The backup stays as it is. It may be of an
- * older version of the program: run the migrations afterwards.
+ * at once. A database that was there is kept as `<path>.before-restore-<time>-<random>`. The backup stays as it is. It may be of
+ * an older version of the program: run the migrations afterwards.
  *
- * Fails with `MaintenanceRefused` when there is no backup (`NotFound`), when it is damaged, none of ours, altered or of a
- * newer program (`NotABackup`), when a database is there (`TargetExists`, unless `overwrite` is set), and when another
- * connection has that open, as far as the engine can tell (`InUse`): a program that opens it in the moment in which it is
- * replaced goes on with the old one, so stop all programs first. Fails with `MaintenanceFailed` when the copy cannot be
- * written. In each case the database that was there is as it was.
+ * A restore belongs in a process of its own, as that of `sealant-db restore`: a layer that was closed lets go of its file only
+ * when the garbage collector has seen its last statement, and until then its database counts as open (`InUse`).
+ *
+ * Fails with `MaintenanceRefused` when there is no backup (`NotFound`), when it is damaged, none of ours, altered, of a
+ * newer program or has a log beside it (`NotABackup`), when a database is there (`TargetExists`, unless `overwrite` is set),
+ * and when another connection has that open, as far as the engine can tell (`InUse`): a program that opens it in the moment
+ * in which it is replaced goes on with the old one, so stop all programs first. Fails with `MaintenanceFailed` when the copy cannot be
+ * written. In each case the database that was there is as it was; only where the message says that the copy is in place,
+ * it is kept beside that.
  */
 export const restore: (
   request: Restores.RestoreRequest

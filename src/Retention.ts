@@ -2,8 +2,8 @@
  * How long rows are kept in the tables that only grow, and how those are removed whose time is over.
  *
  * What it guarantees:
- * - Live rows stay, however old: sessions that have not expired, jobs and deliveries that wait or run, events that a named
- *   consumer has not acknowledged. The guard is in the DELETE, so that a row that comes to life meanwhile stays, too.
+ * - Live rows stay, however old: sessions that have not expired, jobs and deliveries that wait or run, the keys of what was
+ *   launched and goes on, events that a named consumer has not acknowledged. The guard is in the DELETE, so that a row that comes to life meanwhile stays, too.
  * - Writers do not wait noticeably: old rows are looked for on the reading connection, and removed by their keys, a
  *   batch in one statement, with a pause after each batch.
  * - It can be stopped at any moment and run again, also in several processes at once: what is removed stays removed, and
@@ -12,7 +12,7 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option, Record, Schema, Stream } from "effect"
 import type { InvalidInput, PersistenceError } from "./Errors.js"
-import { durationBetween } from "./internal/durations.js"
+import { decodeDuration, durationBetween } from "./internal/durations.js"
 import { operations } from "./internal/query.js"
 import { growing, type Growing, kept as keptTables, type Walk } from "./operations/retentionTables.js"
 
@@ -112,7 +112,7 @@ const { input, read } = operations("Retention", "Retention")
 const isKeepFor = (given: unknown): given is Duration.DurationInput | "keep" =>
   given === "keep"
   // A hundred years are longer than any history, and yet from an instant to an instant.
-  || Option.exists(Duration.decodeUnknown(given), (duration) => !Duration.isFinite(duration) || Duration.lessThanOrEqualTo(duration, "36500 days"))
+  || Option.exists(decodeDuration(given), (duration) => !Duration.isFinite(duration) || Duration.lessThanOrEqualTo(duration, "36500 days"))
 
 const KeepFor = Schema.declare(isKeepFor, { message: () => "must be a duration of up to a hundred years, or `keep`" })
 
@@ -148,13 +148,15 @@ const stepOf = (sql: SqlClient.SqlClient, table: GrowingTable, walk: Walk, { bat
       const start = Option.getOrElse(from, () => walk.order.map(() => beginning))
       const found = yield* sql.unsafe<Readonly<Record<string, unknown>>>(lookText, [until, batchSize, ...start])
       const young = found.findIndex(({ old }) => old === 0)
-      const examined = young < 0 ? found : found.slice(0, young)
+      // Where all that comes after a young row is young, too, the walk ends there.
+      const walked = walk.mixed === true || young < 0 ? found : found.slice(0, young)
+      const examined = walked.filter(({ old }) => old === 1)
       const keys = examined.filter(({ ended }) => ended === 1).map((row) => growing[table].key.map((column) => row[column]))
       const removed = keys.length === 0 || dryRun
         ? keys.length
         : (yield* sql.unsafe(removeText, [until, JSON.stringify(keys)])).length
-      const last = examined.at(-1)
-      const next: Option.Option<Place> = examined.length < batchSize || last === undefined
+      const last = walked.at(-1)
+      const next: Option.Option<Place> = walked.length < batchSize || last === undefined
         ? Option.none()
         : Option.some(walk.order.map((column) => last[column]))
       const batch: PurgedBatch = { table, examined: examined.length, removed }

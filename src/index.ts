@@ -6,6 +6,7 @@ export * as ControlPlane from "./ControlPlane.js"
 export * as Auth from "./Auth.js"
 export * as Database from "./Database.js"
 export * as IssueWorkflows from "./IssueWorkflows.js"
+export * as LegacyImport from "./LegacyImport.js"
 export * as Metrics from "./Metrics.js"
 export * as Migrations from "./Migrations.js"
 export * as Profiles from "./Profiles.js"
@@ -180,7 +181,7 @@ export {
   attemptsExhausted,
   type ClaimedJob,
   defaultMaxAttempts,
-  EndedJob,
+  JobState,
   EnqueueJob,
   JobFailure,
   JobSuccess,
@@ -339,6 +340,7 @@ export {
 
 export { SandboxLaunchKey } from "./domain/sandbox/SandboxLaunchKey.js"
 export { IssueWorkflowExecutionKey } from "./domain/issue-workflow/IssueWorkflowExecutionKey.js"
+export { ImportedSource, ImportedTable, ImportReport, RowsOfKind } from "./domain/control-plane/ImportedSource.js"
 export { ImportReject } from "./domain/control-plane/ImportReject.js"
 
 export * as BuildWorker from "./lifecycle/BuildWorker.js"
@@ -369,6 +371,7 @@ export {
   LaunchSandbox,
   type SandboxDetail,
   SandboxStatusView,
+  SandboxViewFilter,
   type SandboxView,
   type Supervision
 } from "./lifecycle/SandboxViews.js"

@@ -1,17 +1,28 @@
 /**
  * The Better Auth server of this example, on the database of the control plane.
  */
-import { HttpApiBuilder, HttpApp } from "@effect/platform"
+import { HttpApiBuilder, HttpApiSchema, HttpApp } from "@effect/platform"
 import type { SqlClient } from "@effect/sql"
 import { betterAuthAdapter } from "@sealant/db/better-auth"
 import { betterAuth } from "better-auth"
-import { Config, Context, Effect, Layer, Option, Redacted } from "effect"
+import { Config, Context, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { randomBytes } from "node:crypto"
+
+/** Who asks could not be found out: the store is busy, or does not answer. */
+export class SessionsUnavailable extends Schema.TaggedError<SessionsUnavailable>()(
+  "SessionsUnavailable",
+  {},
+  HttpApiSchema.annotations({ status: 503 })
+) {
+  override get message() {
+    return "the sessions could not be read; try again"
+  }
+}
 
 export class AuthServer extends Context.Tag("AuthServer")<AuthServer, {
   readonly handler: (request: Request) => Promise<Response>
   /** The id of the user whose session a request carries. */
-  readonly userOf: (headers: Readonly<Record<string, string>>) => Effect.Effect<Option.Option<string>>
+  readonly userOf: (headers: Readonly<Record<string, string>>) => Effect.Effect<Option.Option<string>, SessionsUnavailable>
 }>() {}
 
 /** Signs the cookies. One for this run is enough for a try; where it is not set, sessions end with the process. */
@@ -34,7 +45,10 @@ const make = Effect.gen(function*() {
   return AuthServer.of({
     handler: auth.handler,
     userOf: (headers) =>
-      Effect.promise(() => auth.api.getSession({ headers: new Headers(headers) })).pipe(
+      Effect.tryPromise({
+        try: () => auth.api.getSession({ headers: new Headers(headers) }),
+        catch: () => new SessionsUnavailable()
+      }).pipe(
         Effect.map((session) => Option.map(Option.fromNullable(session), ({ user }) => user.id))
       )
   })

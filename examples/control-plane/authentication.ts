@@ -5,7 +5,7 @@
 import { HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, HttpServerRequest } from "@effect/platform"
 import { actingAs, UserId } from "@sealant/db"
 import { Context, Effect, Layer, Option, Schema } from "effect"
-import { AuthServer } from "./authServer.js"
+import { AuthServer, SessionsUnavailable } from "./authServer.js"
 
 /** Nobody is signed in. */
 export class SignedOut extends Schema.TaggedError<SignedOut>()(
@@ -26,7 +26,7 @@ export const asUser = <A, E, R>(operation: (userId: UserId) => Effect.Effect<A, 
   Effect.flatMap(CurrentUser, ({ id }) => actingAs({ type: "user", id })(operation(id)))
 
 export class Authentication extends HttpApiMiddleware.Tag<Authentication>()("Authentication", {
-  failure: SignedOut,
+  failure: Schema.Union(SignedOut, SessionsUnavailable),
   provides: CurrentUser,
   security: { session: HttpApiSecurity.apiKey({ in: "cookie", key: "better-auth.session_token" }) }
 }) {}

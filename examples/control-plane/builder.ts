@@ -39,7 +39,10 @@ const work = ({ id: executionId }: IssueWorkflowExecution) =>
       summary: { objective: "mend the issue", filesChanged: 1, additions: 3, deletions: 1, summaryMarkdown: "One line was wrong." }
     })
     yield* lifecycle.finish({ executionId, outcome: "succeeded", workflow: "completed" })
-  })
+  }).pipe(
+    // The execution has ended without the agent, by a cancellation say: nobody waits for its work. The sandbox is as good.
+    Effect.catchTag("InvalidTransition", () => Effect.void)
+  )
 
 /** The execution that waits for the attempt of a job. */
 const executionOf = ({ attempt }: Build) =>

@@ -2,7 +2,9 @@
  * What the API does for workflows and their executions.
  */
 import { HttpApiBuilder, HttpServerResponse } from "@effect/platform"
+import type { SqlClient } from "@effect/sql"
 import {
+  Database,
   type IssueWorkflowExecution,
   IssueWorkflowExecutionEvent,
   type IssueWorkflowExecutionId,
@@ -13,9 +15,10 @@ import {
   NotFound,
   RepositoryRepo
 } from "@sealant/db"
-import { Duration, Effect, Schedule, Schema, Stream } from "effect"
+import { Duration, Effect, Option, Schedule, Schema, Stream } from "effect"
 import { ControlPlaneApi } from "./api.js"
 import { asUser } from "./authentication.js"
+import type { OpenRequest } from "./executionsApi.js"
 import { imageOf } from "./images.js"
 import { pageOf } from "./pages.js"
 
@@ -24,15 +27,25 @@ export const workflowsLayer = HttpApiBuilder.group(ControlPlaneApi, "workflows",
     const lifecycle = yield* IssueWorkflowLifecycle
     const repositories = yield* RepositoryRepo
     const issues = yield* IssueRepo
+    const context = yield* Effect.context<SqlClient.SqlClient>()
+
+    /** The issue: others see it, too, so what is known of it stays, whatever this user says of it. */
+    const issueOf = (repository: typeof OpenRequest.Type.repository, told: typeof OpenRequest.Type.issue) =>
+      Effect.gen(function*() {
+        const known = yield* repositories.findByOwnerAndName({ provider: "github", ...repository })
+        const { id: repositoryId } = Option.isSome(known) ? known.value : yield* repositories.upsert({ provider: "github", ...repository })
+        const issue = yield* issues.findByNumber({ repositoryId, number: told.number })
+        return Option.isSome(issue) ? issue.value : yield* issues.upsert({ provider: "github", repositoryId, ...told })
+      })
+
     return handlers
       .handle("open", ({ payload: { issue: told, repository } }) =>
         asUser((ownerUserId) =>
           Effect.gen(function*() {
-            const { id: repositoryId } = yield* repositories.upsert({ provider: "github", ...repository })
-            const issue = yield* issues.upsert({ provider: "github", repositoryId, ...told })
+            const issue = yield* issueOf(repository, told)
             const { created, workflow } = yield* lifecycle.open({ issueId: issue.id, ownerUserId, requestedByUserId: ownerUserId })
             return { workflow, issue, created }
-          })
+          }).pipe(Database.transaction, Effect.provide(context))
         ))
       .handle("list", ({ urlParams: { status, ...page } }) =>
         asUser((ownerUserId) =>

@@ -103,7 +103,7 @@ export const executions = HttpApiGroup.make("executions")
   .add(
     // Each event under its sequence as the id: who was cut off goes on after `Last-Event-ID`. Ends with the execution.
     HttpApiEndpoint.get("tail")`/executions/${executionId}/events/stream`
-      .setHeaders(Schema.Struct({ "last-event-id": Schema.optional(Schema.NumberFromString) }))
+      .setHeaders(Schema.Struct({ "last-event-id": Schema.optional(Schema.compose(Schema.NumberFromString, Schema.NonNegativeInt)) }))
       .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
       .addError(NotFound)
   )

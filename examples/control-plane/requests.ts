@@ -7,7 +7,7 @@ import { HttpApiBuilder, HttpApiError, type HttpApp, HttpServerError, HttpServer
 import { InvalidInput } from "@sealant/db"
 import { Cause, Effect, Option } from "effect"
 import { ControlPlaneApi } from "./api.js"
-import { BodyTooLarge, MalformedBody, maxBodyBytes } from "./refusals.js"
+import { BodyTooLarge, MalformedBody, maxBodyBytesOf } from "./refusals.js"
 
 const ruleOf = (path: ReadonlyArray<PropertyKey>) => `${path.length === 0 ? "request" : path.map(String).join(".")}: is not as the documentation has it`
 
@@ -22,12 +22,13 @@ const refusalOf = (problem: unknown): Option.Option<InvalidInput | MalformedBody
 
 const understood = (app: HttpApp.Default) =>
   Effect.gen(function*() {
-    const { headers } = yield* HttpServerRequest.HttpServerRequest
-    if (Number(headers["content-length"] ?? 0) > maxBodyBytes) return yield* new BodyTooLarge({ maxBytes: maxBodyBytes })
+    const { headers, url } = yield* HttpServerRequest.HttpServerRequest
+    const maxBytes = maxBodyBytesOf(new URL(url, "http://localhost").pathname)
+    if (Number(headers["content-length"] ?? 0) > maxBytes) return yield* new BodyTooLarge({ maxBytes })
     return yield* app.pipe(
       Effect.catchSomeCause((cause) => Option.map(refusalOf(Cause.squash(cause)), Effect.fail)),
       // One that does not announce its length is cut off, and the connection with it.
-      HttpServerRequest.withMaxBodySize(Option.some(maxBodyBytes))
+      HttpServerRequest.withMaxBodySize(Option.some(maxBytes))
     )
   })
 

@@ -1,6 +1,6 @@
 /**
  * A visit of the control plane, over HTTP and with nothing but its API: `npm run demo`. Two users sign up, sandboxes are
- * launched and built by two workers, one of which is killed in the middle, an agent works on an issue while somebody
+ * launched and built by a worker that is killed in the middle and one that goes on, an agent works on an issue while somebody
  * watches, and what has to be refused is refused. It works in a directory of its own, which it removes.
  */
 import { FileSystem, HttpServer, Path } from "@effect/platform"
@@ -98,10 +98,11 @@ const visit = (environment: Readonly<Record<string, string>>) =>
     const startedAt = yield* Clock.currentTimeMillis
     yield* launchAll(ada)
     const killed = yield* startWorker("worker-a", environment)
-    yield* startWorker("worker-b", environment)
     yield* untilReady(ada, readyBeforeKill)
+    // Alone until here, it holds jobs for sure.
     yield* end(killed, "SIGKILL")
-    yield* Console.log("worker-a was killed (SIGKILL); its jobs wait for their leases to expire")
+    yield* Console.log("worker-a was killed (SIGKILL); its jobs wait for their leases to expire, worker-b goes on")
+    yield* startWorker("worker-b", environment)
     yield* untilReady(ada, sandboxCount)
     const status = yield* workOnIssue(ada)
     yield* untilReady(ada, sandboxCount + 1)

@@ -5,6 +5,7 @@ import { HttpApiBuilder, HttpServerRequest, HttpServerResponse } from "@effect/p
 import { WebhookInbox, type WebhookInboxService } from "@sealant/db"
 import { Config, Effect, Either, Option, Redacted, Schema } from "effect"
 import { createHmac, timingSafeEqual } from "node:crypto"
+import { webhookPath } from "./refusals.js"
 
 /** What both sides know. Without it no delivery is taken. */
 const webhookSecret = Config.option(Config.redacted("GITHUB_WEBHOOK_SECRET"))
@@ -26,8 +27,8 @@ const refuse = (status: number, message: string) => HttpServerResponse.json({ me
 const deliver = (secret: Option.Option<Redacted.Redacted>, inbox: WebhookInboxService) =>
   Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest
-    const body = yield* request.text
     if (Option.isNone(secret)) return yield* refuse(503, "set GITHUB_WEBHOOK_SECRET to take deliveries")
+    const body = yield* request.text
     if (!isSigned(secret.value, body, request.headers["x-hub-signature-256"])) return yield* refuse(401, "the signature is not that of the body")
     const deliveryId = request.headers["x-github-delivery"]
     const eventType = request.headers["x-github-event"]
@@ -51,5 +52,5 @@ const deliver = (secret: Option.Option<Redacted.Redacted>, inbox: WebhookInboxSe
 
 export const webhookRoutes = HttpApiBuilder.Router.use((router) =>
   Effect.gen(function*() {
-    yield* router.post("/webhooks/github", deliver(yield* webhookSecret, yield* WebhookInbox))
+    yield* router.post(webhookPath, deliver(yield* webhookSecret, yield* WebhookInbox))
   }))

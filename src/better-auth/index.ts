@@ -76,6 +76,10 @@ const methodsOf = (server: Server, { read, write }: { readonly read: Run; readon
   /** Where rows are sorted and what is selected comes as the model has it, not as the table has it. */
   const named = (table: Table, field: string) => server.getFieldName({ model: table.model, field })
 
+  /** What is done to one row that meets the condition. Without one it would be done to any row: then it is done to none. */
+  const one = async (where: ReadonlyArray<unknown>, query: ReturnType<typeof Queries.updateOne | typeof Queries.consumeOne>) =>
+    where.length === 0 ? null : Option.getOrNull(await write(query))
+
   return {
     create: async ({ data, ...target }) => shaped(Option.getOrNull(await write(Queries.create(tableOf(target), data)))),
 
@@ -96,7 +100,7 @@ const methodsOf = (server: Server, { read, write }: { readonly read: Run; readon
     count: ({ where, ...target }) => read(Queries.count(tableOf(target), where)),
 
     update: async ({ update, where, ...target }) =>
-      where.length === 0 ? null : shaped(Option.getOrNull(await write(Queries.updateOne(tableOf(target), where, shaped(update))))),
+      shaped(await one(where, Queries.updateOne(tableOf(target), where, shaped(update)))),
 
     updateMany: ({ update, where, ...target }) => write(Queries.updateMany(tableOf(target), where, update)),
 
@@ -107,10 +111,10 @@ const methodsOf = (server: Server, { read, write }: { readonly read: Run; readon
 
     deleteMany: ({ where, ...target }) => write(Queries.deleteMany(tableOf(target), where)),
 
-    consumeOne: async ({ where, ...target }) => shaped(Option.getOrNull(await write(Queries.consumeOne(tableOf(target), where)))),
+    consumeOne: async ({ where, ...target }) => shaped(await one(where, Queries.consumeOne(tableOf(target), where))),
 
     incrementOne: async ({ increment, set = {}, where, ...target }) =>
-      shaped(Option.getOrNull(await write(Queries.updateOne(tableOf(target), where, set, increment))))
+      shaped(await one(where, Queries.updateOne(tableOf(target), where, set, increment)))
   }
 }
 

@@ -4,10 +4,8 @@
 import { Config, Effect, Layer, Option } from "effect"
 import { statSync } from "node:fs"
 import { DatabaseConfigError, defaultFilePath, layerConfig, layerMemory } from "../Database.js"
+import { filePathName, urlName } from "../internal/settings.js"
 import * as Migrations from "../Migrations.js"
-
-const filePathName = "DATABASE_FILE_PATH"
-const urlName = "DATABASE_URL"
 
 const address = Config.all({ url: Config.option(Config.string(urlName)), filePath: Config.option(Config.string(filePathName)) })
 

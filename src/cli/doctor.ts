@@ -30,6 +30,6 @@ export const doctor = Command.make("doctor", { json }, ({ json }) =>
   })).pipe(
   Command.withDescription(
     "Looks at the database, its schema, each page of it, its files, and at what waits for too long; prints a line for each " +
-      "finding, with the way out. Changes nothing. Exits with 1 when something is wrong."
+      "finding, with the way out. Changes nothing in it, but leaves a file in WAL mode, as whatever opens it. Exits with 1 when something is wrong."
   )
 )

@@ -10,7 +10,7 @@ import { WorkspaceBuildJobId, WorkspaceBuildJobStatus } from "../domain/build-jo
 import { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo.js"
 import { JobDetail, JobSummary, listJobs, showJob } from "../operations/jobs.js"
 import { layerCurrent } from "./database.js"
-import { columns, json, printJson, printLines, span } from "./output.js"
+import { columns, json, printable, printJson, printLines, span } from "./output.js"
 
 const layer = Layer.provideMerge(WorkspaceBuildJobRepo.layer, layerCurrent)
 
@@ -63,11 +63,18 @@ const show = Command.make("show", { id, json }, ({ id, json }) =>
   Command.withDescription("Shows one job: all but what it was asked to build and what came out, which may hold secrets.")
 )
 
-const redrive = Command.make("redrive", { ids }, ({ ids }) =>
-  Effect.gen(function*() {
-    const jobs = yield* WorkspaceBuildJobRepo
-    yield* Effect.forEach(ids, (id) => Effect.zipRight(jobs.redrive(id), Console.log(`queued ${id}`)), { discard: true })
-  })).pipe(
+/** Does it to one after the other, and says so: at once for people, when all are done for a script. */
+const each = <E, R>(
+  done: string,
+  { ids, json }: { readonly ids: ReadonlyArray<WorkspaceBuildJobId>; readonly json: boolean },
+  change: (id: WorkspaceBuildJobId) => Effect.Effect<unknown, E, R>
+) =>
+  Effect.forEach(ids, (id) => Effect.zipRight(change(id), json ? Effect.void : Console.log(`${done} ${printable(id)}`)), { discard: true }).pipe(
+    Effect.zipRight(json ? printJson({ [done]: ids }) : Effect.void)
+  )
+
+const redrive = Command.make("redrive", { ids, json }, (given) =>
+  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => each("queued", given, (id) => jobs.redrive(id)))).pipe(
   Command.withDescription(
     "Queues failed or cancelled jobs again, with all their tries. One whose attempt has ended is cancelled again by its " +
       "worker: retry the sandbox instead."
@@ -76,11 +83,8 @@ const redrive = Command.make("redrive", { ids }, ({ ids }) =>
 
 const reason = Options.text("reason").pipe(Options.withDescription("Why, for who looks at the job later."), Options.withDefault("cancelled by an operator"))
 
-const cancel = Command.make("cancel", { ids, reason }, ({ ids, reason }) =>
-  Effect.gen(function*() {
-    const jobs = yield* WorkspaceBuildJobRepo
-    yield* Effect.forEach(ids, (id) => Effect.zipRight(jobs.cancel({ id, reason }), Console.log(`cancelled ${id}`)), { discard: true })
-  })).pipe(
+const cancel = Command.make("cancel", { ids, reason, json }, ({ reason, ...given }) =>
+  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => each("cancelled", given, (id) => jobs.cancel({ id, reason })))).pipe(
   Command.withDescription("Cancels queued or running jobs. A worker that is on one is told at its next heartbeat; its attempt ends, too.")
 )
 

@@ -19,11 +19,12 @@ for (const stream of [process.stdout, process.stderr]) {
 NodeRuntime.runMain(Effect.provide(run(process.argv), NodeContext.layer), {
   disableErrorReporting: true,
   teardown: (exit, done) => {
-    // Not `process.exit`, which would cut off what is still on its way into a pipe.
-    process.exitCode = Exit.match(exit, {
+    const code = Exit.match(exit, {
       onSuccess: (code) => typeof code === "number" ? code : 0,
       onFailure: (cause) => Cause.isInterruptedOnly(cause) ? interrupted : 1
     })
-    done(0)
+    process.exitCode = code
+    // `done` may be `process.exit`, which cuts off what is still on its way into a pipe: only for who does not wait.
+    if (code === interrupted) done(code)
   }
 })

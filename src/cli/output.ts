@@ -11,8 +11,16 @@ export const printJson = (document: unknown) => Console.log(JSON.stringify(docum
 
 export const printLines = (lines: Iterable<string>) => Effect.forEach(lines, (line) => Console.log(line), { discard: true })
 
-/** Words under each other: each column as wide as its widest, two spaces between. */
-export const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
+/**
+ * Text in one line that does nothing to a terminal. What workers say comes from whatever they ran, and a terminal obeys
+ * control characters, and puts text in another order at those of writing directions.
+ */
+export const printable = (text: string): string =>
+  text.replaceAll(/\s+/g, " ").replaceAll(/[\p{Cc}\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu, "\uFFFD")
+
+/** Words under each other: each column as wide as its widest, two spaces between; printable, whatever they are. */
+export const columns = (given: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const rows = given.map((row) => row.map(printable))
   const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)))
   return rows.map((row) => row.map((text, index) => text.padEnd(widths[index] ?? 0)).join("  ").trimEnd())
 }

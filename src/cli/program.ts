@@ -9,10 +9,13 @@ import { Cause, Console, Effect, Option, Predicate, Schema } from "effect"
 import { createRequire } from "node:module"
 import { backup } from "./backup.js"
 import { doctor } from "./doctor.js"
+import { importLegacy } from "./importLegacy.js"
 import { jobs } from "./jobs.js"
 import { migrate } from "./migrate.js"
+import { printable } from "./output.js"
 import { purge } from "./purge.js"
 import { restore } from "./restore.js"
+import { secrets } from "./secrets.js"
 import { stats } from "./stats.js"
 import { status } from "./status.js"
 
@@ -26,7 +29,7 @@ const root = Command.make(name).pipe(
     "Operates the database of the control plane. The database is the file that DATABASE_FILE_PATH names, or the libSQL " +
       "server of DATABASE_URL and DATABASE_AUTH_TOKEN. Exit codes: 0 done, 1 failed, 2 wrong usage."
   ),
-  Command.withSubcommands([migrate, status, doctor, backup, restore, purge, jobs, stats])
+  Command.withSubcommands([migrate, status, doctor, backup, restore, importLegacy, purge, jobs, secrets, stats])
 )
 
 // The package's own name resolves from the sources and from dist alike.
@@ -71,4 +74,4 @@ const messageOf = (error: unknown): string =>
 // oxlint-disable-next-line no-control-regex -- the escape sequences of a terminal begin with a control character
 const withoutColour = (text: string): string => text.replaceAll(/\u001b\[[\d;]*m/g, "")
 
-const oneLine = (text: string): string => withoutColour(text).replaceAll(/\s+/g, " ").trim()
+const oneLine = (text: string): string => printable(withoutColour(text)).trim()

@@ -28,7 +28,7 @@ export const status = Command.make("status", { json }, ({ json }) =>
 ).pipe(
   Command.withDescription(
     "Lists the migrations that are applied, pending, altered (the database has another text than the program) and unknown " +
-      "(a newer program applied them). Writes nothing. Exits with 0 when the database is current and with 1 when it is not, " +
+      "(a newer program applied them). Writes nothing, but leaves a file in WAL mode, as whatever opens it. Exits with 0 when the database is current and with 1 when it is not, " +
       "so that scripts can wait for it."
   )
 )

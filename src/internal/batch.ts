@@ -20,7 +20,7 @@ export const batchOf = <A>(
     const texts: Array<string> = []
     let length = 0
     for (const item of items) {
-      const text = textOf(item, toRow)
+      const text = jsonOf(() => toRow(item))
       length += (text?.length ?? Infinity) + 1
       if (text === undefined || length > maxParameterLength) {
         return Effect.fail(new InvalidInput({ operation, issues: [`${field}: must be up to ${maxParameterLength} characters together`] }))
@@ -30,11 +30,11 @@ export const batchOf = <A>(
     return Effect.succeed(`[${texts.join(",")}]`)
   })
 
-const textOf = <A>(item: A, toRow: (item: A) => object): string | undefined => {
+/** The document as JSON; none when that, or a text in it, is longer than a string of JavaScript can be. */
+const jsonOf = (document: () => object): string | undefined => {
   try {
-    return JSON.stringify(toRow(item))
+    return JSON.stringify(document())
   } catch (error) {
-    // Longer than a string of JavaScript can be.
     if (error instanceof RangeError) return undefined
     throw error
   }

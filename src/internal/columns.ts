@@ -50,6 +50,12 @@ const text = (maxLength: number, minLength: number) => {
   )
 }
 
+/**
+ * An id to which a request is confined, if one is given. Given as `undefined` it is refused: what was meant for one owner
+ * is not done to anybody's because the id was lost on the way.
+ */
+export const confinedTo = <A, I, R>(id: Schema.Schema<A, I, R>) => Schema.optionalWith(id, { exact: true })
+
 /** How many characters a name, a reference or a label may have. */
 export const maxNameLength = 1000
 

@@ -106,11 +106,14 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
       : Effect.as(Effect.forEach(unreadable, ({ row }) => failUnreadable(now, row)), claimed)
   }
 
-  /** A row that was claimed and cannot be read, as after a deploy with a stricter shape, would come back again and again. */
+  /**
+   * A row that was claimed and cannot be read, as after a deploy with a stricter shape, would come back again and again.
+   * Where that cannot be stored, it does, when its lease has expired: the others must not wait for that.
+   */
   const failUnreadable = (now: number, { id, leaseToken }: Readonly<Record<string, unknown>>) =>
-    Effect.zipRight(
-      Effect.logWarning(`${noun} ${String(id)} cannot be read and has failed`),
-      sql.unsafe(texts.failUnreadable, [now, id, leaseToken])
+    sql.unsafe(texts.failUnreadable, [now, id, leaseToken]).pipe(
+      Effect.zipRight(Effect.logWarning(`${noun} ${String(id)} cannot be read and has failed`)),
+      Effect.catchAll(() => Effect.logWarning(`${noun} ${String(id)} cannot be read, and cannot be failed`))
     )
 
   const underLease = (lease: Held, text: string, repeats: ReadonlyArray<string>, values: ReadonlyArray<unknown>) =>

@@ -1,7 +1,8 @@
 /**
  * What keeps a database from being migrated, or a program from using it. Public: `Migrations` exports them.
  */
-import { HttpApiSchema } from "@effect/platform"
+// Not from the package's index, which loads all of it: a second of start for each process.
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import { Schema } from "effect"
 
 /** The record of migrations cannot be used; `issues` says what is wrong with which. Nothing was applied. HTTP 503. */

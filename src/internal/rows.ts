@@ -36,6 +36,9 @@ export interface RowsOf<A> {
   readonly one: (statement: Statement.Statement<Row>) => Effect.Effect<A, SqlError.SqlError | CorruptRow>
 }
 
+/** Reads a row that no statement of ours gave: its columns are named as the model's fields, and hold what SQLite would. */
+export const readerOf = <A>(model: RowModel<A>): (row: Row) => Either.Either<A, Unreadable> => readable(rowDecoder(model))
+
 /** A row that is not of its declared shape. */
 export interface Unreadable {
   readonly error: CorruptRow
@@ -117,15 +120,20 @@ export const partOf = <A>(model: RowModel<A>, alias: string): (row: Row) => Effe
     columns.every(({ name }) => (row[`${alias}.${name}`] ?? null) === null) ? Effect.succeedNone : decoded(() => Option.some(decode(row)))
 }
 
+/** The columns that were given, without those that are `undefined`. */
+export const givenColumns = <A>(columns: Readonly<Record<string, A | undefined>>): Readonly<Record<string, A>> =>
+  Object.fromEntries(Object.entries(columns).flatMap(([column, value]) => value === undefined ? [] : [[column, value]]))
+
 /** The column of a field: `ownerUserId` is `owner_user_id`. */
 export const columnName = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 interface Column {
+  /** The name of the field. */
   readonly name: string
   readonly decode: Decoder
 }
 
-const columnsOf = (model: RowModel<unknown>): ReadonlyArray<Column> => {
+export const columnsOf = (model: RowModel<unknown>): ReadonlyArray<Column> => {
   const encoded = SchemaAST.isTransformation(model.ast) ? model.ast.from : model.ast
   return SchemaAST.getPropertySignatures(SchemaAST.isTransformation(encoded) ? encoded.to : encoded).map(({ name, type }) => ({
     name: String(name),

@@ -24,12 +24,13 @@ interface Waiter {
 
 export class Changes {
   private readonly waiters = new Set<Waiter>()
+  private closed = false
   private timer: NodeJS.Timeout | undefined
 
   constructor(private readonly source: Source) {}
 
   version(): Version {
-    return this.source.version()
+    return this.closed ? "closed" : this.source.version()
   }
 
   /** Calls `wake` once, when the version is another than `seen`. Returns how to stop waiting. */
@@ -37,7 +38,7 @@ export class Changes {
     const waiter: Waiter = { seen, wake }
     this.waiters.add(waiter)
     if (this.version() !== seen) queueMicrotask(() => this.look())
-    this.timer ??= setInterval(() => this.look(), this.source.pollMs)
+    if (!this.closed) this.timer ??= setInterval(() => this.look(), this.source.pollMs)
     return () => this.remove(waiter)
   }
 
@@ -50,6 +51,13 @@ export class Changes {
       this.remove(waiter)
       waiter.wake()
     }
+  }
+
+  /** Wakes all who wait: what they look at is closed, and is not opened again to see whether it has changed. */
+  close(): void {
+    this.closed = true
+    this.look()
+    clearInterval(this.timer)
   }
 
   private remove(waiter: Waiter): void {

@@ -7,7 +7,7 @@
  */
 import Database from "libsql"
 import { DriverError, isBusy } from "./DriverError.js"
-import { objectsOf } from "./shape.js"
+import { objectsOf, rowOf } from "./shape.js"
 import { inspectStatement, type StatementText } from "./sqlText.js"
 import { type NativeValue, toNative } from "./values.js"
 
@@ -168,15 +168,6 @@ const runPrepared = ({ changesRows, returnsRows, statement, toRow }: Prepared, v
     return rows.map((row) => names.map((name) => row[name]))
   }
   return { ...answer, rows, values: inOrder }
-}
-
-/** Of columns that share a name, the first gives the value, as in `@libsql/client`. */
-const rowOf = (names: ReadonlyArray<string>, values: ReadonlyArray<unknown>): Row => {
-  const row: Row = {}
-  names.forEach((name, index) => {
-    if (!Object.hasOwn(row, name)) row[name] = values[index]
-  })
-  return row
 }
 
 const openVerified = (options: ConnectionOptions): Database.Database => {

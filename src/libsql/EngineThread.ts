@@ -11,6 +11,7 @@
  */
 // oxlint-disable unicorn/require-post-message-target-origin -- a thread is no window
 import { createRequire } from "node:module"
+import { pathToFileURL } from "node:url"
 import { Worker } from "node:worker_threads"
 import type { Row } from "./Connection.js"
 import { DriverError } from "./DriverError.js"
@@ -24,7 +25,7 @@ const program = `
   const open = () => {
     // The engine would make it.
     if (!existsSync(workerData.path)) throw Object.assign(new Error("the file is not there"), { code: "SQLITE_CANTOPEN" })
-    return new Database(workerData.path, { timeout: workerData.busyTimeoutMs })
+    return new Database(workerData.address, { timeout: workerData.busyTimeoutMs })
   }
   const run = ({ returnsRows, text }) => {
     database ??= open()
@@ -62,10 +63,15 @@ export class EngineThread {
   private readonly waiting: Array<Waiting> = []
   private over: { readonly error: unknown } | undefined
 
-  /** The file is opened with the first statement, which fails when it is not there. */
-  constructor(path: string, busyTimeoutMs: number) {
+  /**
+   * The file is opened with the first statement, which fails when it is not there. What is `immutable` is never written, no
+   * lock is taken on it, and no log or shared memory is made beside it, whatever its journal mode: only for a file that
+   * nobody writes meanwhile (https://www.sqlite.org/uri.html#uriimmutable; the binding's own `readonly` is without effect).
+   */
+  constructor(path: string, busyTimeoutMs: number, immutable = false) {
     const binding = createRequire(import.meta.url).resolve("libsql")
-    this.worker = new Worker(program, { eval: true, execArgv: [], workerData: { binding, path, busyTimeoutMs } })
+    const address = immutable ? `${pathToFileURL(path).href}?immutable=1` : path
+    this.worker = new Worker(program, { eval: true, execArgv: [], workerData: { binding, path, address, busyTimeoutMs } })
     this.worker.on("message", (told: Told) => this.answer(told))
     this.worker.on("error", (error) => this.fail(error))
     this.ended = new Promise((resolve) => this.worker.once("exit", () => {

@@ -183,6 +183,7 @@ export class LocalClient implements Client, Driver {
   private async closeConnections(): Promise<void> {
     this.closed = true
     await this.queue.close()
+    this.changes.close()
     if (!this.inMemory) this.reader.close()
     if (!this.inMemory && this.writer.isOpen) {
       // Whoever else has the file open may be in the way; the log is complete, the last one out will move it.

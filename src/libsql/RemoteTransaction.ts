@@ -112,9 +112,9 @@ export class RemoteTransaction implements TransactionTarget {
   private async begin<A>(send: (interactive: Interactive) => Promise<A>): Promise<A> {
     try {
       return await this.open(async (interactive) => {
-        this.refuseWhenOver()
-        this.underWay = interactive
         try {
+          this.refuseWhenOver()
+          this.underWay = interactive
           const answer = await send(interactive)
           this.interactive = interactive
           return answer

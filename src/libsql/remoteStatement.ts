@@ -2,9 +2,10 @@
  * One statement on its way to a libSQL server, and its result on the way back: the values and the rows of the local client.
  */
 import type { createClient } from "@libsql/client"
-import { inspect, type Result, type Row } from "./Connection.js"
+import { inspect, type Result } from "./Connection.js"
 import { DriverError } from "./DriverError.js"
 import { remoteError } from "./remoteError.js"
+import { rowOf } from "./shape.js"
 import { toNative } from "./values.js"
 
 export type RemoteClient = ReturnType<typeof createClient>
@@ -47,12 +48,3 @@ const resultOf = ({ columns, lastInsertRowid, rows, rowsAffected }: Awaited<Retu
 
 const fromServer = (value: unknown): unknown =>
   typeof value === "bigint" ? Number(value) : value instanceof ArrayBuffer ? Buffer.from(value) : value
-
-/** Of columns that share a name, the first gives the value, as with the local client. */
-const rowOf = (columns: ReadonlyArray<string>, values: ReadonlyArray<unknown>): Row => {
-  const row: Row = {}
-  columns.forEach((column, index) => {
-    if (!Object.hasOwn(row, column)) row[column] = values[index]
-  })
-  return row
-}

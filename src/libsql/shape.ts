@@ -49,3 +49,12 @@ export const convertedObjectsOf = (
   )(prototype, invalid, refuse, ...columns.map(({ convert }) => convert))
   return make as (source: Readonly<Record<string, unknown>>) => object
 }
+
+/** A row by the names of its columns. Of those that share a name, the first gives the value, as in `@libsql/client`. */
+export const rowOf = (names: ReadonlyArray<string>, values: ReadonlyArray<unknown>): Record<string, unknown> => {
+  const row: Record<string, unknown> = {}
+  names.forEach((name, index) => {
+    if (!Object.hasOwn(row, name)) row[name] = values[index]
+  })
+  return row
+}

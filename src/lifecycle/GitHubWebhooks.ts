@@ -7,12 +7,12 @@
  * - of a repository, by that instant, too;
  * - of an installation and of what it sees, for which GitHub gives none, by the moment at which deliveries were received.
  */
-import { DateTime, Effect, Either, Option, ParseResult, Schema } from "effect"
+import type { SqlClient } from "@effect/sql"
+import { DateTime, Effect, Either, Option, ParseResult, type Schema } from "effect"
 import type { GitHubAccountType, GitHubInstallationStatus } from "../domain/source/GitHubInstallation.js"
 import { GitHubInstallationRepo } from "../domain/source/GitHubInstallationRepo.js"
 import { GitHubInstallationRepositoryRepo } from "../domain/source/GitHubInstallationRepositoryRepo.js"
 import type { GitHubWebhookDelivery } from "../domain/source/GitHubWebhookDelivery.js"
-import { GitHubWebhookDeliveryRepo } from "../domain/source/GitHubWebhookDeliveryRepo.js"
 import type { Repository } from "../domain/source/Repository.js"
 import { RepositoryRepo } from "../domain/source/RepositoryRepo.js"
 import { IssueRepo } from "../domain/issue-workflow/IssueRepo.js"
@@ -27,16 +27,17 @@ import {
   RepositoryPayload,
   type RepositoryRef
 } from "./gitHubPayloads.js"
+import { type Later, laterThan, stillThere } from "./laterDeliveries.js"
 import { WebhookFailure, type WebhookHandler, WebhookOutcome } from "./WebhookHandler.js"
 
 /** What the handler writes through. */
 export type Services =
   | GitHubInstallationRepo
   | GitHubInstallationRepositoryRepo
-  | GitHubWebhookDeliveryRepo
   | RepositoryRepo
   | IssueRepo
   | PullRequestRepo
+  | SqlClient.SqlClient
 
 /** Why a delivery may fail, and be tried again while it has attempts left; a payload out of shape is not. */
 export type Failure =
@@ -77,30 +78,6 @@ const seen = ({ full_name, id, private: isPrivate }: RepositoryRef) => {
   return { externalRepositoryId: id, owner, name, ...(isPrivate === undefined ? {} : { isPrivate }) }
 }
 
-// How far a delivery may be behind others of its installation, in deliveries that have taken effect.
-const furthestBehind = 50
-
-/** The deliveries about the same installation that have taken effect, and were received after this one. */
-const laterThan = ({ installationExternalId, receivedAt }: GitHubWebhookDelivery) =>
-  Option.isNone(installationExternalId)
-    ? Effect.succeed([])
-    : Effect.map(
-      Effect.flatMap(GitHubWebhookDeliveryRepo, (deliveries) =>
-        deliveries.list({ installationExternalId: installationExternalId.value, status: "processed", limit: furthestBehind })),
-      ({ items }) => items.filter((other) => DateTime.greaterThan(other.receivedAt, receivedAt))
-    )
-
-const isAbout = (eventType: string) => (delivery: GitHubWebhookDelivery) => delivery.eventType === eventType
-
-const decodeChange = Schema.decodeUnknownOption(InstallationRepositoriesPayload)
-
-/** What has come, but for what has left since: of that, no row may tell. */
-const stillThere = (repositories: ReadonlyArray<RepositoryRef>, later: ReadonlyArray<GitHubWebhookDelivery>) => {
-  const left = new Set(later.filter(isAbout("installation_repositories")).flatMap(({ payload }) =>
-    Option.toArray(decodeChange(Option.getOrUndefined(payload))).flatMap(({ repositories_removed }) => repositories_removed.map(({ id }) => id))))
-  return repositories.filter(({ id }) => !left.has(id)).map(seen)
-}
-
 /** The status that an action leaves an installation in; none where it says nothing of it. */
 const statuses = new Map<string, { readonly status?: GitHubInstallationStatus }>(Object.entries({
   created: { status: "active" },
@@ -110,24 +87,42 @@ const statuses = new Map<string, { readonly status?: GitHubInstallationStatus }>
   new_permissions_accepted: {}
 }))
 
+// The actions of `installation` that tell its status.
+const toldStatus = (later: Later) => later.some(({ action, eventType }) =>
+  eventType === "installation" && Option.exists(action, (name) => statuses.get(name)?.status !== undefined))
+
+/** The installation as it is said to be, but for what something later has told: its status, and all else. */
+const keep = (said: Installation, later: Later, status: { readonly status?: GitHubInstallationStatus; readonly suspendedAt?: DateTime.Utc }) =>
+  Effect.gen(function*() {
+    const installations = yield* GitHubInstallationRepo
+    const known = yield* installations.findByExternalId(said.id)
+    const isLate = later.length > 0
+    return yield* installations.upsert({
+      ...Option.match(Option.filter(known, () => isLate), {
+        onNone: () => told(said),
+        onSome: ({ accountLogin, accountType }) => ({ externalInstallationId: said.id, accountLogin, accountType })
+      }),
+      ...status
+    })
+  })
+
 const installation = (delivery: GitHubWebhookDelivery) =>
   Effect.gen(function*() {
     const { action, installation, repositories = [] } = yield* payloadOf(delivery, InstallationPayload)
     const status = statuses.get(action)
     if (status === undefined) return unheeded(action)
-    const later = yield* laterThan(delivery)
+    const later = yield* laterThan(delivery, installation.id)
     // That it was deleted is the last word whenever it comes: GitHub gives a new installation a new id.
-    const isSuperseded = action !== "deleted" && later.some(isAbout("installation"))
-    if (isSuperseded && action !== "created") return older
+    const saysStatus = status.status !== undefined && (action === "deleted" || !toldStatus(later))
+    if (later.length > 0 && !saysStatus && action !== "created") return older
     const { suspended_at } = installation
-    const { id: installationId, status: now } = yield* (yield* GitHubInstallationRepo).upsert({
-      ...told(installation),
-      ...(isSuperseded ? {} : status),
-      ...(action === "suspend" && suspended_at !== undefined && suspended_at !== null ? { suspendedAt: suspended_at } : {})
+    const { id: installationId, status: now } = yield* keep(installation, later, {
+      ...(saysStatus ? status : {}),
+      ...(saysStatus && action === "suspend" && suspended_at !== undefined && suspended_at !== null ? { suspendedAt: suspended_at } : {})
     })
     if (action === "created" && now !== "deleted") {
-      const added = stillThere(repositories, later)
-      yield* (yield* GitHubInstallationRepositoryRepo).apply({ installationId, added, removed: [], at: delivery.receivedAt })
+      const added = yield* stillThere(delivery, installation.id, repositories)
+      yield* (yield* GitHubInstallationRepositoryRepo).apply({ installationId, added: added.map(seen), removed: [], at: delivery.receivedAt })
     }
     return WebhookOutcome.processed
   })
@@ -135,15 +130,14 @@ const installation = (delivery: GitHubWebhookDelivery) =>
 const installationRepositories = (delivery: GitHubWebhookDelivery) =>
   Effect.gen(function*() {
     const { installation, repositories_added, repositories_removed } = yield* payloadOf(delivery, InstallationRepositoriesPayload)
-    const installations = yield* GitHubInstallationRepo
-    const known = yield* installations.findByExternalId(installation.id)
+    const known = yield* (yield* GitHubInstallationRepo).findByExternalId(installation.id)
     // Its `installation` delivery may be on the way.
     if (Option.isNone(known)) return yield* new WebhookFailure({ errorMessage: "the installation is not known yet" })
-    const later = yield* laterThan(delivery)
-    if (later.length === 0) yield* installations.upsert(told(installation))
+    yield* keep(installation, yield* laterThan(delivery, installation.id), {})
+    const added = yield* stillThere(delivery, installation.id, repositories_added)
     yield* (yield* GitHubInstallationRepositoryRepo).apply({
       installationId: known.value.id,
-      added: stillThere(repositories_added, later),
+      added: added.map(seen),
       removed: repositories_removed.map(({ id }) => id),
       at: delivery.receivedAt
     })

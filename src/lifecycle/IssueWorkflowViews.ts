@@ -19,7 +19,7 @@ import {
   IssueWorkflowExecutionTriggerType
 } from "../domain/issue-workflow/IssueWorkflowExecution.js"
 import { type Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
-import { Name, Prose } from "../internal/columns.js"
+import { confinedTo, Name, Prose } from "../internal/columns.js"
 import type { Page } from "../internal/page.js"
 import { LaunchSandbox } from "./SandboxViews.js"
 
@@ -33,9 +33,6 @@ export interface OpenedWorkflow {
   readonly created: boolean
 }
 
-// Exact: what was meant as one tenant's must not become everybody's because an id happened to be `undefined`.
-const owner = Schema.optionalWith(UserId, { exact: true })
-
 /** The sandbox that is launched for an execution. Left out, the repository is that of the workflow, the trigger the issue. */
 export const LaunchForExecution = LaunchSandbox.omit("ownerUserId", "idempotencyKey", "requestedByUserId", "issueId")
 
@@ -46,7 +43,7 @@ export const LaunchForExecution = LaunchSandbox.omit("ownerUserId", "idempotency
 export const StartExecution = Schema.Struct({
   issueWorkflowId: IssueWorkflowId,
   /** Only a workflow of this user. */
-  ownerUserId: owner,
+  ownerUserId: confinedTo(UserId),
   id: Schema.optional(IssueWorkflowExecutionId),
   sandboxId: Schema.optional(SandboxId),
   launch: Schema.optional(LaunchForExecution),
@@ -121,7 +118,7 @@ export interface FinishedExecution {
 export const CancelWorkflow = Schema.Struct({
   id: IssueWorkflowId,
   /** Only a workflow of this user. */
-  ownerUserId: owner,
+  ownerUserId: confinedTo(UserId),
   reason: Prose
 })
 

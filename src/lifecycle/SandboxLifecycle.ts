@@ -116,7 +116,7 @@ export interface SandboxLifecycleService {
 
   /**
    * Ends an attempt that is not ready yet: attempt and job are cancelled, the runtime and the sandbox stopped. A
-   * stopped sandbox is returned as it is.
+   * stopped sandbox is returned as it is; what still lives of it ends.
    *
    * Fails with `NotFound`, with `InvalidTransition` when the sandbox is ready (stop it) or has failed, with
    * `InvalidInput` for a reason out of shape.
@@ -127,7 +127,7 @@ export interface SandboxLifecycleService {
 
   /**
    * Stops a sandbox in any live state. The wish is stored with the attempt: whatever a worker reports later, this
-   * attempt does not run again. A stopped sandbox is returned as it is.
+   * attempt does not run again. A stopped sandbox is returned as it is; what still lives of it ends.
    *
    * Fails with `NotFound`, or with `InvalidTransition` when the sandbox has failed.
    */
@@ -140,7 +140,7 @@ export interface SandboxLifecycleService {
 
   /**
    * The sandboxes of an owner with their derived status, newest first. `statuses` are derived ones; archived sandboxes
-   * are left out unless asked for. Fails with `InvalidInput` for a foreign cursor or a limit out of range.
+   * are left out unless asked for. Fails with `InvalidInput` for an unknown status, a foreign cursor or a limit out of range.
    */
   readonly list: (
     request: PageRequest & {

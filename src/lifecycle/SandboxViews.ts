@@ -7,6 +7,7 @@ import { ProfileRevisionId } from "../domain/profile/Profile.js"
 import { RepositoryProfileRevisionId } from "../domain/profile/RepositoryProfile.js"
 import { UserId } from "../domain/auth/User.js"
 import { IssueId } from "../domain/issue-workflow/Issue.js"
+import { SandboxFilter } from "../domain/sandbox/filters.js"
 import type { Sandbox } from "../domain/sandbox/Sandbox.js"
 import { type SandboxAttempt, type SandboxAttemptSnapshot, SandboxAttemptTriggerType } from "../domain/sandbox/SandboxAttempt.js"
 import type { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance.js"
@@ -64,6 +65,15 @@ export const BuildFailed = JobFailure
 /** The status of a sandbox as its owner sees it: derived from sandbox, attempt, job and runtime. */
 export const SandboxStatusView = enumeration("queued", "running", "ready", "failed", "cancelled")
 export type SandboxStatusView = typeof SandboxStatusView.Type
+
+/**
+ * Which sandboxes of an owner a list shows, by their derived status. Several mean any of them, an empty list of them none.
+ */
+export const SandboxViewFilter = Schema.Struct({
+  ownerUserId: UserId,
+  statuses: Schema.optional(Schema.Array(SandboxStatusView)),
+  includeArchived: SandboxFilter.fields.includeArchived
+})
 
 /** A sandbox, and its status as its owner sees it. */
 export interface SandboxView {

@@ -4,7 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Duration, Effect, Option, Schema } from "effect"
 import * as Database from "../Database.js"
-import type { EndedJob } from "../domain/build-job/WorkspaceBuildJob.js"
+import type { JobState } from "../domain/build-job/WorkspaceBuildJob.js"
 import type { Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
 import type { SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
 import { InvalidTransition } from "../Errors.js"
@@ -13,9 +13,9 @@ import { Wait } from "../internal/durations.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 import { journaled } from "./journal.js"
 import { impossible, operationsOf } from "./operation.js"
-import { noteEndedJob } from "./recording.js"
 import { goesOn, isLive, makeRuns } from "./runs.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
+import { kindOf } from "./working.js"
 
 const { input, operation } = operationsOf("SandboxLifecycle", "Sandbox")
 
@@ -33,24 +33,26 @@ export const makeEndings = (repositories: Repositories): Endings => {
   const { attempts, jobs, runtimes, sandboxes, sql } = repositories
   const { endRun, liveRunOf, settle } = makeRuns(repositories)
 
-  /** Ends all that lives of a sandbox, and stores that it was asked for. */
+  /** Ends all that lives of a sandbox, also of one that somebody said is stopped, and stores that it was asked for. */
   const halt = (sandbox: Sandbox, reason: string) =>
     Effect.gen(function*() {
-      if (Option.isSome(sandbox.latestRunId)) yield* haltRun(sandbox.latestRunId.value, reason)
-      return yield* sandboxes.setStatus({ id: sandbox.id, status: "stopped" })
+      const { id, latestRunId, status } = sandbox
+      if (Option.isSome(latestRunId) && (status !== "stopped" || (yield* isUp(latestRunId.value)))) yield* haltRun(latestRunId.value, reason)
+      return status === "stopped" ? sandbox : yield* sandboxes.setStatus({ id, status: "stopped" })
     }).pipe(impossible("InvalidInput"))
+
+  const isUp = (runId: SandboxAttemptId) =>
+    Effect.gen(function*() {
+      if (Option.exists(yield* attempts.findById(runId), isLive)) return true
+      return Option.exists(yield* runtimes.findByAttemptId(runId), ({ status }) => status === "pending" || status === "running")
+    })
 
   const haltRun = (runId: SandboxAttemptId, reason: string) =>
     Effect.gen(function*() {
       const attempt = yield* attempts.requestStop(runId)
       if (isLive(attempt)) yield* attempts.markCancelled({ id: runId, cancelReason: reason })
-      const job = yield* jobs.findLatestByRunId(runId)
-      if (Option.isSome(job)) {
-        const { id, status } = job.value
-        if (status === "queued" || status === "running") yield* jobs.cancel({ id, reason })
-        else yield* noteEndedJob(job.value)
-        yield* jobs.markSettled(id)
-      }
+      const job = yield* jobs.cancelLatestByRunId({ runId, reason })
+      if (Option.isSome(job)) yield* jobs.markSettled(job.value.id)
       const runtime = yield* runtimes.findByAttemptId(runId)
       if (Option.exists(runtime, ({ status }) => status !== "stopped")) {
         yield* runtimes.upsert({ runId, status: "stopped", finishedAt: yield* DateTime.now })
@@ -65,7 +67,6 @@ export const makeEndings = (repositories: Repositories): Endings => {
       Effect.gen(function*() {
         const { reason } = yield* input("cancel", Cancellation)(request)
         const sandbox = yield* sandboxes.getById(request.sandboxId)
-        if (sandbox.status === "stopped") return sandbox
         if (sandbox.status === "ready" || sandbox.status === "failed") return yield* refuse(sandbox)
         return yield* halt(sandbox, reason)
       }).pipe(operation(sql, "cancel", { "sandbox.id": request.sandboxId })),
@@ -73,7 +74,6 @@ export const makeEndings = (repositories: Repositories): Endings => {
     stop: (id: SandboxId) =>
       Effect.gen(function*() {
         const sandbox = yield* sandboxes.getById(id)
-        if (sandbox.status === "stopped") return sandbox
         if (sandbox.status === "failed") return yield* refuse(sandbox)
         return yield* halt(sandbox, "a stop was asked for")
       }).pipe(operation(sql, "stop", { "sandbox.id": id })),
@@ -93,18 +93,19 @@ export const makeEndings = (repositories: Repositories): Endings => {
       }).pipe(operation(sql, "supervise"))
   }
 
-  /** A run that cannot be ended, because a row of it cannot be read, keeps no other from ending. */
-  function endAlone(job: EndedJob) {
+  /** A run that cannot be ended, because a row of it cannot be read or is odd, keeps no other from ending. */
+  function endAlone(job: JobState) {
     const end = job.status === "succeeded" ? Effect.zipRight(giveUpRuntime(job), endRun(job)) : endRun(job)
     return Database.transaction(journaled(sql, "supervise", { type: "system" })(end)).pipe(
       Effect.provideService(SqlClient.SqlClient, sql),
       Effect.catchIf(({ reason }) => reason === "CorruptRow", (error) =>
-        Effect.as(Effect.logWarning(`the run of job ${job.id} cannot be ended: ${error.message}`), false))
+        Effect.as(Effect.logWarning(`the run of job ${job.id} cannot be ended: ${error.message}`), false)),
+      Effect.catchAllDefect((defect) => Effect.as(Effect.logError(`the run of job ${job.id} cannot be ended: ${kindOf(defect)}`), false))
     )
   }
 
   /** The image was built in vain, if its run still waits: for a runtime that is not running, whoever reported it. */
-  function giveUpRuntime(job: EndedJob) {
+  function giveUpRuntime(job: JobState) {
     return Effect.gen(function*() {
       const attempt = Option.filter(yield* liveRunOf(job), goesOn)
       if (Option.isNone(attempt)) return

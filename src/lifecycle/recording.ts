@@ -2,7 +2,7 @@
  * The repositories as lifecycle operations have them: each write that moves a row is noted for the journal.
  */
 import { Effect, Option } from "effect"
-import type { EndedJob, WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
+import type { JobState, WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
 import type { Sandbox } from "../domain/sandbox/Sandbox.js"
 import type { SandboxAttempt } from "../domain/sandbox/SandboxAttempt.js"
 import type { IssueWorkflow } from "../domain/issue-workflow/IssueWorkflow.js"
@@ -24,7 +24,7 @@ const noteAttempt = ({ id, ownerUserId, status }: SandboxAttempt) =>
   note({ subjectType: "attempt", subjectId: id, toState: status, ownerUserId })
 
 /** A job goes to another lease without another status: that is told, too. */
-export const noteJob = (job: WorkspaceBuildJob, evenIfSame = false) =>
+export const noteJob = (job: JobState | WorkspaceBuildJob, evenIfSame = false) =>
   note({
     subjectType: "job",
     subjectId: job.id,
@@ -33,9 +33,6 @@ export const noteJob = (job: WorkspaceBuildJob, evenIfSame = false) =>
     payload: { attemptCount: job.attemptCount, leaseToken: job.leaseToken },
     ...(Option.isSome(job.runId) ? { runId: job.runId.value } : {})
   })
-
-export const noteEndedJob = ({ id, runId, status }: EndedJob) =>
-  note({ subjectType: "job", subjectId: id, toState: status, ...(Option.isSome(runId) ? { runId: runId.value } : {}) })
 
 const noteWorkflow = ({ id, issueId, ownerUserId, status }: IssueWorkflow) =>
   note({
@@ -90,6 +87,7 @@ export const recording = (repositories: Repositories): Repositories => {
       succeed: job(jobs.succeed),
       fail: job(jobs.fail),
       cancel: job(jobs.cancel),
+      cancelLatestByRunId: (request) => Effect.tap(jobs.cancelLatestByRunId(request), (latest) => Option.isSome(latest) ? noteJob(latest.value) : Effect.void),
       reapExpired: (limit) =>
         Effect.tap(jobs.reapExpired(limit), (reaped) => Effect.forEach(reaped, (row) => noteJob(row), { discard: true }))
     }

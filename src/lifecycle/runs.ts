@@ -2,11 +2,11 @@
  * How one run moves, together with its sandbox: it starts, succeeds, or ends. What the operations are made of.
  */
 import { DateTime, Effect, Option } from "effect"
-import type { EndedJob } from "../domain/build-job/WorkspaceBuildJob.js"
+import type { JobState } from "../domain/build-job/WorkspaceBuildJob.js"
 import type { SandboxAttempt } from "../domain/sandbox/SandboxAttempt.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 import { impossible } from "./operation.js"
-import { noteEndedJob } from "./recording.js"
+import { noteJob } from "./recording.js"
 
 /** Whether the run has not ended. */
 export const isLive = ({ status }: SandboxAttempt) => status === "queued" || status === "running"
@@ -16,7 +16,7 @@ export const goesOn = (attempt: SandboxAttempt) => isLive(attempt) && Option.isN
 
 export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) => {
   /** The run of a job, if it belongs to one. */
-  const runOf = (job: EndedJob) =>
+  const runOf = (job: JobState) =>
     Option.match(job.runId, { onNone: () => Effect.succeedNone, onSome: attempts.findById })
 
   /** The sandbox of an attempt, if the attempt is its latest: an older one says nothing about the sandbox any more. */
@@ -43,7 +43,7 @@ export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) 
   const settle = (attempt: SandboxAttempt) =>
     Effect.gen(function*() {
       const { sandbox } = yield* start(attempt)
-      const job = yield* jobs.findLatestByRunId(attempt.id)
+      const job = yield* jobs.findLatestStateByRunId(attempt.id)
       const runtime = yield* runtimes.findByAttemptId(attempt.id)
       const built = Option.isNone(job) || job.value.status === "succeeded"
       if (!built || !Option.exists(runtime, ({ status }) => status === "running")) return
@@ -54,30 +54,34 @@ export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) 
       if (Option.isSome(job)) yield* jobs.markSettled(job.value.id)
     }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"))
 
-  /** The live run of a job, if the job is the run's latest: an older one says nothing about the run any more. */
-  const liveRunOf = (job: EndedJob) =>
+  /** The run of a job, if the job is the run's latest: an older one says nothing about the run any more. */
+  const latestRunOf = (job: JobState) =>
     Effect.gen(function*() {
-      const attempt = Option.filter(yield* runOf(job), isLive)
+      const attempt = yield* runOf(job)
       if (Option.isNone(attempt)) return attempt
-      const latest = yield* jobs.findLatestIdByRunId(attempt.value.id)
-      return Option.contains(latest, job.id) ? attempt : Option.none()
+      const latest = yield* jobs.findLatestStateByRunId(attempt.value.id)
+      return Option.exists(latest, ({ id }) => id === job.id) ? attempt : Option.none()
     })
+
+  const liveRunOf = (job: JobState) => Effect.map(latestRunOf(job), Option.filter(isLive))
 
   /**
    * Ends the run of a job that has ended: attempt, runtime, and the sandbox if the attempt is its latest. A run that has
-   * ended already, or has a newer job, stays as it is. Says whether it ended one.
+   * a newer job stays as it is; of one that has ended already, the sandbox is taken along. Says whether it ended one.
    */
-  const endRun = (job: EndedJob) =>
+  const endRun = (job: JobState) =>
     Effect.gen(function*() {
-      const attempt = yield* liveRunOf(job)
+      const attempt = yield* latestRunOf(job)
+      const live = Option.filter(attempt, isLive)
       // A job also ends where no operation sees it: in a claim that finds its attempts used up, or by somebody's hand.
-      yield* noteEndedJob(job)
-      if (Option.isSome(attempt)) yield* endAttempt(attempt.value, job)
+      yield* noteJob(job)
+      if (Option.isSome(live)) yield* endAttempt(live.value, job)
+      else if (Option.isSome(attempt) && attempt.value.status !== "succeeded") yield* endSandbox(attempt.value, attempt.value.status === "cancelled")
       yield* jobs.markSettled(job.id)
-      return Option.isSome(attempt)
+      return Option.isSome(live)
     }).pipe(impossible("NotFound", "InvalidTransition", "ReferenceNotFound", "InvalidInput"))
 
-  const endAttempt = (attempt: SandboxAttempt, job: EndedJob) =>
+  const endAttempt = (attempt: SandboxAttempt, job: JobState) =>
     Effect.gen(function*() {
       const { id, stopRequestedAt } = attempt
       const cancelled = job.status === "cancelled" || Option.isSome(stopRequestedAt)
@@ -92,9 +96,15 @@ export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) 
       if (Option.exists(runtime, ({ status }) => status === "pending" || status === "running")) {
         yield* runtimes.upsert({ runId: id, status: "stopped", finishedAt: yield* DateTime.now })
       }
+      yield* endSandbox(attempt, cancelled)
+    })
+
+  /** The sandbox of a run that has ended, if it lives: it would wait for that run for ever. */
+  const endSandbox = (attempt: SandboxAttempt, isCancelled: boolean) =>
+    Effect.gen(function*() {
       const sandbox = yield* sandboxOf(attempt)
       if (Option.isNone(sandbox) || sandbox.value.status === "stopped" || sandbox.value.status === "failed") return
-      yield* sandboxes.setStatus({ id: sandbox.value.id, status: cancelled ? "stopped" : "failed" })
+      yield* sandboxes.setStatus({ id: sandbox.value.id, status: isCancelled ? "stopped" : "failed" })
     })
 
   return { runOf, liveRunOf, start, settle, endRun }

@@ -13,9 +13,9 @@ import * as Page from "../internal/page.js"
 import { CorruptRow, joinedRows, partColumnList, partOf } from "../internal/rows.js"
 import { operationsOf } from "./operation.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
-import { SandboxStatusView, type SandboxView } from "./SandboxViews.js"
+import { SandboxStatusView, type SandboxView, SandboxViewFilter } from "./SandboxViews.js"
 
-const { read } = operationsOf("SandboxLifecycle", "Sandbox")
+const { input, read } = operationsOf("SandboxLifecycle", "Sandbox")
 
 /**
  * The derived status. A stop that was asked for and a cancelled job count as cancelled, also while the rest has not
@@ -90,12 +90,12 @@ export const makeViews = Effect.gen(function*() {
 
   const list: SandboxLifecycleService["list"] = (request) =>
     Effect.gen(function*() {
+      const { includeArchived, ownerUserId, statuses } = yield* input("list", SandboxViewFilter)(request)
       const start = yield* Page.start("SandboxLifecycle.list", request)
-      const { includeArchived = false, ownerUserId, statuses } = request
       const found = yield* rows(sql`
         SELECT ${sandboxColumns}, ${status} AS status
         FROM ${source}
-        WHERE s.owner_user_id = ${ownerUserId} AND (s.created_at, s.id) < (${start.at}, ${start.id})
+        WHERE s.owner_user_id = ${ownerUserId} AND ${Page.below(sql, start, "s.created_at", "s.id")}
           AND (${includeArchived} OR s.archived_at IS NULL)
           AND (${statuses === undefined} OR ${status} IN (SELECT value FROM json_each(${JSON.stringify(statuses ?? [])})))
         ORDER BY s.created_at DESC, s.id DESC LIMIT ${start.limit + 1}`)

@@ -105,9 +105,9 @@ export const makeWorkflowStarts = ({ executions, sandboxes, sandboxLifecycle, sq
         return yield* new ReferenceNotFound({ entity: "IssueWorkflow", reference: "ownerUserId" })
       }
       const { attempt, sandbox } = yield* sandboxLifecycle.launch({
-        repositoryId: workflow.repositoryId,
-        triggerType: "issue",
         ...encodeLaunch(launch),
+        repositoryId: launch.repositoryId ?? workflow.repositoryId,
+        triggerType: launch.triggerType ?? "issue",
         ownerUserId: workflow.ownerUserId.value,
         issueId: workflow.issueId,
         requestedByUserId

@@ -76,12 +76,16 @@ export const loop = <A, E extends { readonly message: string }, R>(
     )
   })
 
-/** Again and again; a failure of the store is logged and waited out. */
+/** Again and again; a failure of the store, or a defect, is logged and waited out. */
 const persistently = (what: string, pause: Duration.DurationInput) => <E extends { readonly message: string }, R>(effect: Effect.Effect<void, E, R>) =>
   effect.pipe(
     Effect.catchAll((error) => Effect.zipRight(Effect.logWarning(`${what}: ${error.message}`), Effect.sleep(pause))),
+    Effect.catchAllDefect((defect) => Effect.zipRight(Effect.logError(`${what}: ${kindOf(defect)}`), Effect.sleep(pause))),
     Effect.forever
   )
+
+/** What a defect is, in a word: its message may hold values. */
+export const kindOf = (defect: unknown): string => defect instanceof Error ? defect.name : typeof defect
 
 /** Lets what is begun finish for a while, then interrupts it: each gives back what it has. */
 const drain = (workers: FiberSet.FiberSet<void>, timeout: Duration.DurationInput) =>

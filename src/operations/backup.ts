@@ -2,12 +2,12 @@
  * Backups: a verified copy of the database while everybody goes on, at its path whole or not at all.
  */
 import { SqlClient } from "@effect/sql"
-import { Effect } from "effect"
-import type { Stats } from "node:fs"
-import { resolve } from "node:path"
+import { Effect, Option } from "effect"
+import { dirname, join, resolve } from "node:path"
 import { lastMigration, type OnProgress, verifiedCopy } from "./copy.js"
 import { MaintenanceFailed, MaintenanceRefused } from "./errors.js"
-import { entryAt, place, sizeOf, targetExists, temporaryBeside } from "./files.js"
+import { entryAt, isSame, sizeOf, targetExists, temporaryBeside } from "./files.js"
+import { locked, putInPlace, sideFileOf, sideFiles } from "./inPlace.js"
 import { placeOf, readerOf, requireEngine } from "./reader.js"
 
 /** How a backup is made. */
@@ -45,7 +45,10 @@ export const backup = (
       Effect.mapError(() => new MaintenanceFailed({ operation, problem: "the database holds no schema of ours: run `sealant-db migrate` first" }))
     )
     const bytes = yield* sizeOf(temporary)
-    yield* Effect.uninterruptible(place(operation, temporary, target, overwrite))
+    yield* checkSideFiles(target, overwrite)
+    // What is left of a replaced backup goes with the directory of the copy.
+    const aside = join(dirname(temporary), "replaced")
+    yield* Effect.uninterruptible(putInPlace(operation, { temporary, target, aside, keep: false, overwrite }))
     return { path: target, bytes, migration, tables: contents.tables }
   }).pipe(Effect.scoped, Effect.withSpan("Maintenance.backup", { captureStackTrace: false }))
 
@@ -55,17 +58,28 @@ export const pathOf = (doing: string, path: string): Effect.Effect<string, Maint
     ? new MaintenanceRefused({ operation: doing, reason: "InvalidPath", problem: "the path is none of a file: give a plain path" })
     : Effect.sync(() => resolve(path))
 
+const withSideFiles = (path: string) => [path, ...sideFiles.map((side) => path + side)]
+
 const checkTarget = (sql: SqlClient.SqlClient, target: string, overwrite: boolean) =>
   Effect.gen(function*() {
-    const found = yield* entryAt(operation, target)
     const database = placeOf(sql)
-    const own = database.kind === "file" ? [database.path, `${database.path}-wal`, `${database.path}-shm`, `${database.path}-journal`] : []
-    const present = yield* Effect.forEach(own, (file) => entryAt(operation, file))
-    if (own.includes(target) || present.some((file) => isSame(file, found))) {
+    const own = database.kind === "file" ? withSideFiles(database.path) : []
+    const ofTarget = withSideFiles(target)
+    const entries = (paths: ReadonlyArray<string>) =>
+      Effect.map(Effect.forEach(paths, (file) => entryAt(operation, file)), (found) => found.filter((entry) => entry !== undefined))
+    const [ownEntries, targetEntries] = [yield* entries(own), yield* entries(ofTarget)]
+    if (ofTarget.some((file) => own.includes(file)) || targetEntries.some((found) => ownEntries.some((file) => isSame(file, found)))) {
       return yield* new MaintenanceRefused({ operation, reason: "IsTheDatabase", problem: `${target} is the database itself: give another path` })
     }
+    const found = yield* entryAt(operation, target)
     if (found !== undefined && (!overwrite || !found.isFile())) return yield* targetExists(operation, target)
+    yield* checkSideFiles(target, overwrite)
+    if (found !== undefined) yield* Effect.scoped(locked(operation, target))
   })
 
-const isSame = (one: Stats | undefined, other: Stats | undefined) =>
-  one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino
+/** The log of a file that is gone would be taken for one of the backup. */
+const checkSideFiles = (target: string, overwrite: boolean) =>
+  Effect.flatMap(overwrite ? Effect.succeedNone : sideFileOf(operation, target), Option.match({
+    onNone: () => Effect.void,
+    onSome: (file) => targetExists(operation, file)
+  }))

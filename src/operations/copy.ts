@@ -4,6 +4,7 @@
 import { type SqlError } from "@effect/sql"
 import { type Duration, Effect, Option, type Scope } from "effect"
 import type { PersistenceError } from "../Errors.js"
+import { nameOf } from "../internal/migrationRecord.js"
 import { MaintenanceFailed } from "./errors.js"
 import { sizeOf, syncFile } from "./files.js"
 import { checkIntegrity, type Contents, contentsOf, problemOf } from "./integrity.js"
@@ -97,4 +98,4 @@ const whileTelling = <A, E, R>(tell: Effect.Effect<void>, work: Effect.Effect<A,
 
 /** The name of the last migration, as `0008_control_plane`; none in a database without any. */
 export const lastMigration = ({ ledger }: Contents): Option.Option<string> =>
-  Option.map(Option.fromNullable(ledger.at(-1)), ({ id, label }) => `${String(id).padStart(4, "0")}_${label}`)
+  Option.map(Option.fromNullable(ledger.at(-1)), ({ id, label }) => nameOf(id, label))

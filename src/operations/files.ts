@@ -5,7 +5,7 @@
  */
 import { Effect, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
-import { constants } from "node:fs"
+import { constants, type Stats } from "node:fs"
 import { link, lstat, mkdir, open, rename, rm, stat, unlink } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { codeOf } from "../libsql/DriverError.js"
@@ -65,8 +65,8 @@ export const syncFile = (operation: string, path: string) =>
   })
 
 /** Puts the names in the directory of a file on the disk, where the system can. */
-const syncDirectoryOf = (operation: string, path: string) =>
-  attempt(operation, `${path} cannot be written`, async () => {
+export const syncDirectoryOf = (operation: string, path: string) =>
+  attempt(operation, `${path} is in place, but its name may not outlast a power loss`, async () => {
     const directory = await open(dirname(path), constants.O_RDONLY).catch(() => undefined)
     if (directory === undefined) return
     try {
@@ -83,7 +83,7 @@ const exists = (path: string) => lstat(path).then(() => true, () => false)
 const cannotLink = /^(EPERM|ENOTSUP|EOPNOTSUPP|ENOSYS|EMLINK|EXDEV)$/
 
 /**
- * Gives a finished file its name, at once: whoever looks finds what was there before, or all of the new one. Without
+ * Gives a finished file its name, at once; the name is on the disk only after `syncDirectoryOf`. Whoever looks finds what was there before, or all of the new one. Without
  * `overwrite`, what came to be there meanwhile stays, and it fails.
  */
 export const place = (operation: string, temporary: string, target: string, overwrite: boolean) =>
@@ -95,7 +95,8 @@ export const place = (operation: string, temporary: string, target: string, over
       }
       try {
         await link(temporary, target)
-        await unlink(temporary)
+        // The target is whole by now; this name of it goes with its directory.
+        await unlink(temporary).catch(() => undefined)
         return true
       } catch (error) {
         if (codeOf(error) === "EEXIST") return false
@@ -106,7 +107,6 @@ export const place = (operation: string, temporary: string, target: string, over
       }
     })
     if (!placed) return yield* targetExists(operation, target)
-    yield* syncDirectoryOf(operation, target)
   })
 
 export const targetExists = (operation: string, target: string) =>
@@ -133,8 +133,15 @@ export const moveAside = (operation: string, path: string, aside: string) =>
     if (await exists(path)) await rename(path, aside)
   })
 
-/** Takes back `keepAs` and `moveAside`, as far as it can. */
+/**
+ * Takes back `keepAs` and `moveAside`, as far as it can. What is aside goes only as the second name of what is at the path:
+ * else it may be the last of what was kept.
+ */
 export const putBack = (aside: string, path: string): Effect.Effect<void> =>
   Effect.ignore(Effect.tryPromise(async () => {
-    if (await exists(aside)) await (await exists(path) ? unlink(aside) : rename(aside, path))
+    if (!await exists(path)) return await rename(aside, path)
+    if (isSame(await lstat(aside), await lstat(path))) await unlink(aside)
   }))
+
+/** Whether these are names of one file. */
+export const isSame = (one: Stats, other: Stats): boolean => one.dev === other.dev && one.ino === other.ino

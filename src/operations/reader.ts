@@ -3,6 +3,7 @@
  */
 import { type SqlClient, SqlError } from "@effect/sql"
 import { Effect, type Scope } from "effect"
+import { defaultBusyTimeoutMs } from "../Database.js"
 import type { Row } from "../libsql/Connection.js"
 import { EngineThread } from "../libsql/EngineThread.js"
 import { abilitiesOf, type Place } from "../libsql/registry.js"
@@ -21,14 +22,11 @@ export interface Reader {
   readonly atOnce: <A, E, R>(body: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError.SqlError, R>
 }
 
-// A thread may block: the engine waits for locks by itself there.
-const defaultBusyTimeoutMs = 5000
-
-/** A file; nothing is made where there is none. Closed with the scope. */
-export const readerOfFile = (path: string, busyTimeoutMs = defaultBusyTimeoutMs): Effect.Effect<Reader, never, Scope.Scope> =>
+/** A file; nothing is made where there is none. The engine waits for locks by itself: a thread may block. Closed with the scope. What is `immutable` is opened as `EngineThread` says. */
+export const readerOfFile = (path: string, busyTimeoutMs = defaultBusyTimeoutMs, immutable = false): Effect.Effect<Reader, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() => new EngineThread(path, busyTimeoutMs)),
+      Effect.sync(() => new EngineThread(path, busyTimeoutMs, immutable)),
       (thread) => Effect.promise(() => thread.close())
     ),
     (thread) => {

@@ -1,18 +1,19 @@
 /**
  * Restoring a backup: a verified copy of it takes the place of a database that nobody has open.
  */
-import { Clock, Effect, Option, type Scope } from "effect"
+import { Clock, Effect, Option } from "effect"
+import { randomUUID } from "node:crypto"
 import type { Stats } from "node:fs"
 import { dirname } from "node:path"
 import { migrations as ownMigrations } from "../../migrations/index.js"
 import { compare, differenceOf } from "../internal/migrationLedger.js"
-import { engineErrorOf } from "../internal/engineError.js"
 import { checkRecord } from "../internal/migrationRecord.js"
 import { makeDirectory, reasonOf } from "../libsql/openLocal.js"
 import { pathOf } from "./backup.js"
 import { lastMigration, type OnProgress, verifiedCopy } from "./copy.js"
 import { MaintenanceFailed, MaintenanceRefused } from "./errors.js"
-import { entryAt, keepAs, moveAside, place, putBack, sizeOf, targetExists, temporaryBeside } from "./files.js"
+import { entryAt, isSame, sizeOf, targetExists, temporaryBeside } from "./files.js"
+import { locked, logOf, putInPlace } from "./inPlace.js"
 import { checkIntegrity, contentsOf, problemOf } from "./integrity.js"
 import { engineProblem, type Reader, readerOfFile } from "./reader.js"
 
@@ -50,6 +51,8 @@ export const restore = (request: RestoreRequest): Effect.Effect<Restored, Mainte
     const to = yield* pathOf(operation, request.to)
     const backup = yield* entryAt(operation, from)
     if (backup === undefined || !backup.isFile()) return yield* refuse("NotFound", `there is no file at ${from}: give the path of a backup`)
+    const log = yield* logOf(from)
+    if (Option.isSome(log)) return yield* refuse("NotABackup", logBeside(from, log.value))
     const present = yield* entryAt(operation, to)
     if (present !== undefined) yield* checkDestination(present, backup, to, overwrite)
     else yield* directoryAt(dirname(to))
@@ -63,6 +66,10 @@ export const restore = (request: RestoreRequest): Effect.Effect<Restored, Mainte
     return { path: to, bytes, migration, tables: contents.tables, kept }
   }).pipe(Effect.scoped, Effect.withSpan("Maintenance.restore", { captureStackTrace: false }))
 
+const logBeside = (from: string, log: string) =>
+  `${from} cannot be restored: the engine would take ${log} for a part of it; if it is one, open the file with the program ` +
+  "that left it, and close it again; else move the log away"
+
 const directoryAt = (path: string) =>
   Effect.try({
     try: () => makeDirectory(path),
@@ -72,11 +79,11 @@ const directoryAt = (path: string) =>
 /** Looks before anything long is done; what is there is looked at again when it is replaced. */
 const checkDestination = (present: Stats, backup: Stats, to: string, overwrite: boolean) =>
   Effect.gen(function*() {
-    if (present.dev === backup.dev && present.ino === backup.ino) {
+    if (isSame(present, backup)) {
       return yield* refuse("IsTheDatabase", `${to} is the backup itself: give another path`)
     }
     if (!present.isFile() || (present.size > 0 && !overwrite)) return yield* targetExists(operation, to)
-    yield* Effect.scoped(locked(to))
+    yield* Effect.scoped(locked(operation, to))
   })
 
 /** The last migration of a file that this program can use, and which is whole. */
@@ -94,41 +101,15 @@ const checkBackup = (from: string, source: Reader) =>
   })
 
 /**
- * Holds a database that nobody has open, so that nobody gets it while it is replaced. One that the engine cannot open
- * has no locks that could be asked for.
- */
-const locked = (path: string): Effect.Effect<void, MaintenanceRefused, Scope.Scope> =>
-  Effect.gen(function*() {
-    const database = yield* readerOfFile(path, lockTimeoutMs)
-    // Leaving WAL takes what every other connection has a share of, also an idle one; and moves the log into the file.
-    yield* database.exec("PRAGMA locking_mode = exclusive; PRAGMA journal_mode = delete; BEGIN EXCLUSIVE").pipe(
-      Effect.catchAll((error) =>
-        engineErrorOf(error).code.startsWith("SQLITE_BUSY")
-          ? refuse("InUse", `${path} is open in some program: stop all that use it, and try again`)
-          : Effect.void)
-    )
-  })
-
-// For a program that closes just now; one that runs keeps its share of the lock.
-const lockTimeoutMs = 500
-
-const sideFiles = ["-wal", "-shm", "-journal"]
-
-/**
  * Gives the copy the name of the database. What was there keeps a name of its own, and so does a log that the engine
- * could not move into it: beside the new database it would be taken for a log of that.
+ * could not move into it.
  */
 const replace = (temporary: string, to: string) =>
   Effect.gen(function*() {
     const present = yield* entryAt(operation, to)
     const now = yield* Clock.currentTimeMillis
-    const aside = `${to}.before-restore-${new Date(now).toISOString().replaceAll(/[:.]/g, "-")}`
-    const holds = present !== undefined && present.size > 0
-    if (present !== undefined) yield* locked(to)
-    yield* Effect.gen(function*() {
-      if (holds) yield* keepAs(operation, to, aside)
-      yield* Effect.forEach(sideFiles, (side) => moveAside(operation, to + side, aside + side), { discard: true })
-      yield* place(operation, temporary, to, present !== undefined)
-    }).pipe(Effect.tapError(() => Effect.forEach(["", ...sideFiles], (side) => putBack(aside + side, to + side), { discard: true })))
-    return holds ? Option.some(aside) : Option.none<string>()
-  }).pipe(Effect.scoped)
+    const aside = `${to}.before-restore-${new Date(now).toISOString().replaceAll(/[:.]/g, "-")}-${randomUUID().slice(0, 8)}`
+    const keep = present !== undefined && present.size > 0
+    yield* putInPlace(operation, { temporary, target: to, aside, keep, overwrite: present !== undefined })
+    return keep ? Option.some(aside) : Option.none<string>()
+  })

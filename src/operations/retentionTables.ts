@@ -11,6 +11,8 @@ export interface Walk {
   readonly part?: string
   /** The columns of the index, from the oldest row on; the last of them make each row's place its own. */
   readonly order: ReadonlyArray<string>
+  /** Whether old rows may lie behind young ones: the order is another one than that of ages. Then it is walked to its end. */
+  readonly mixed?: boolean
 }
 
 /** A table of which rows go. */
@@ -18,7 +20,7 @@ export interface Growing {
   readonly walks: ReadonlyArray<Walk>
   /** What names a row. */
   readonly key: ReadonlyArray<string>
-  /** Old enough: the walk ends at the first row that is not. */
+  /** Old enough: the walk ends at the first row that is not, unless it is `mixed`. */
   readonly old: string
   /** Not live, and nobody's any more. */
   readonly ended?: string
@@ -82,21 +84,28 @@ export const growing = {
     since: "they ended, unless a sandbox would be retried or rebuilt from them"
   },
 
-  // Up to the job's own time: a key whose job is gone could not be answered.
+  // Up to the job's own time: a key whose job is gone could not be answered. A key of what is live is what keeps it from
+  // being launched twice.
   sandbox_launch_keys: {
     walks: [{ order: ["created_at", "owner_user_id", "idempotency_key"] }],
     key: ["owner_user_id", "idempotency_key"],
     old: "created_at <= ?1",
+    ended: `NOT EXISTS (SELECT 1 FROM sandbox_attempts AS a WHERE a.id = sandbox_launch_keys.run_id AND a.status IN ('queued', 'running'))
+      AND NOT EXISTS (SELECT 1 FROM oci_image_build_jobs AS j WHERE j.id = sandbox_launch_keys.job_id AND j.status IN ('queued', 'running'))`,
     days: 30,
-    since: "the launch"
+    since: "the launch, unless what it launched is queued or runs"
   },
 
   issue_workflow_execution_keys: {
     walks: [{ order: ["created_at", "issue_workflow_id", "idempotency_key"] }],
     key: ["issue_workflow_id", "idempotency_key"],
     old: "created_at <= ?1",
+    ended: `NOT EXISTS (
+      SELECT 1 FROM issue_workflow_executions AS x
+      WHERE x.id = issue_workflow_execution_keys.execution_id AND x.status IN ('queued', 'running')
+    )`,
     days: 30,
-    since: "the start of the execution"
+    since: "the start of the execution, unless that is queued or runs"
   },
 
   issue_workflow_execution_events: {
@@ -108,12 +117,17 @@ export const growing = {
     since: "their execution ended"
   },
 
-  // In the order of positions, so that what is left of a subject has no gaps.
+  // In the order of positions, and none behind a young one of its subject, so that what is left of a subject has no gaps. A
+  // clock may have been wrong: one event that is dated in the future keeps those of its subject, and no others.
   control_plane_events: {
-    walks: [{ order: ["position"] }],
+    walks: [{ order: ["position"], mixed: true }],
     key: ["position"],
     old: "occurred_at <= ?1",
-    ended: `NOT EXISTS (SELECT 1 FROM control_plane_event_consumers AS c WHERE c.position < control_plane_events.position) AND (
+    ended: `NOT EXISTS (SELECT 1 FROM control_plane_event_consumers AS c WHERE c.position < control_plane_events.position) AND NOT EXISTS (
+      SELECT 1 FROM control_plane_events AS n
+      WHERE n.subject_type = control_plane_events.subject_type AND n.subject_id = control_plane_events.subject_id
+        AND n.sequence < control_plane_events.sequence AND n.occurred_at > ?1
+    ) AND (
       EXISTS (
         SELECT 1 FROM control_plane_events AS n
         WHERE n.subject_type = control_plane_events.subject_type AND n.subject_id = control_plane_events.subject_id
@@ -174,5 +188,6 @@ export const kept: Readonly<Record<string, string>> = {
   issue_workflow_execution_summaries: withTheirExecution,
   issue_workflow_execution_pull_request_links: withTheirExecution,
   control_plane_event_consumers: "a row for each reader of the journal, which is removed by hand with its reader",
+  legacy_imports: "a row for each file of the predecessor that was taken over, which is one; the same file again must find it",
   sealant_migrations: "the ledger of the schema"
 }

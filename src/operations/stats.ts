@@ -4,6 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option } from "effect"
 import { WorkspaceBuildJobStatus } from "../domain/build-job/WorkspaceBuildJob.js"
+import { GitHubWebhookDeliveryStatus } from "../domain/source/GitHubWebhookDelivery.js"
 import { ledgerPresentText } from "../internal/migrationLedger.js"
 import { sizeOf } from "./files.js"
 import { countRows } from "./integrity.js"
@@ -33,8 +34,6 @@ export interface Stats {
   readonly inbox: QueueDepth
 }
 
-const deliveryStatuses = ["received", "processing", "processed", "failed", "ignored"]
-
 export const collectStats = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const place = placeOf(sql)
@@ -54,7 +53,7 @@ export const collectStats = Effect.gen(function*() {
       ...sizes,
       reusableBytes: place.kind === "server" ? Option.none() : Option.some(yield* freeBytes(reader)),
       queue: yield* depthOf(reader, "oci_image_build_jobs", WorkspaceBuildJobStatus.literals, "queued", now),
-      inbox: yield* depthOf(reader, "github_webhook_deliveries", deliveryStatuses, "received", now)
+      inbox: yield* depthOf(reader, "github_webhook_deliveries", GitHubWebhookDeliveryStatus.literals, "received", now)
     }
     return stats
   }))

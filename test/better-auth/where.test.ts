@@ -207,6 +207,20 @@ describe("conditions", () => {
       yield* Effect.promise(() => fc.assert(agrees, { numRuns: 120 }))
     }).pipe(Effect.provide(databaseLayers.memory)), 120_000)
 
+  it.effect("that are none choose no row where one is asked for", () =>
+    Effect.gen(function*() {
+      yield* createTable
+      const adapter = yield* makeAdapter()
+      yield* Effect.promise(async () => {
+        const rows = await fill(adapter, [{ displayName: "one" }, { displayName: "two" }])
+        expect(await adapter.update({ model, where: [], update: { displayName: "changed" } })).toBe(null)
+        expect(await adapter.incrementOne({ model, where: [], increment: { itemCount: 1 } })).toBe(null)
+        expect(await adapter.consumeOne({ model, where: [] })).toBe(null)
+        await adapter.delete({ model, where: [] })
+        expect((await adapter.findMany<Gadget>({ model })).toSorted(byId)).toEqual(rows.toSorted(byId))
+      })
+    }).pipe(Effect.provide(databaseLayers.memory)))
+
   it.effect("take nothing for a wildcard, and long lists and patterns as they are", () =>
     Effect.gen(function*() {
       yield* createTable

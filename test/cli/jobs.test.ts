@@ -55,12 +55,30 @@ it.scopedLive("are listed and shown without their documents, also those that can
     for (const command of [["stats"], ["stats", "--json"], ["doctor"], ["purge", "--dry-run"]]) yield* run(command, environment)
   }))
 
+it.scopedLive("print nothing that a terminal obeys, whatever a worker has said", () =>
+  Effect.gen(function*() {
+    const environment = yield* prepared
+    const said = "\u001b]0;title\u0007 gone\u001b[2J\r\nover \u009b1m\u202Eback"
+    // By its code points: another tool would cut the text where it cannot show it.
+    const text = [...said].map((character) => `char(${character.codePointAt(0)})`).join(" || ")
+    tamper(environment.DATABASE_FILE_PATH, `UPDATE oci_image_build_jobs SET error_message = ${text}, error_code = ${text} WHERE id = 'job-2'`)
+    const harmless = "\uFFFD]0;title\uFFFD gone\uFFFD[2J over \uFFFD1m\uFFFDback"
+    expect((yield* run(["jobs", "list"], environment)).stdout).toContain(harmless)
+    expect((yield* run(["jobs", "show", "job-2"], environment)).stdout).toContain(`${harmless}\n`)
+    expect(JSON.parse((yield* run(["jobs", "show", "job-2", "--json"], environment)).stdout)).toMatchObject({ errorMessage: said, errorCode: said })
+    expect(yield* run(["jobs", "show", "no\u001b[2Jjob"], environment)).toMatchObject({ stderr: expect.not.stringContaining("\u001b") })
+  }))
+
 it.scopedLive("are queued again and cancelled", () =>
   Effect.gen(function*() {
     const environment = yield* prepared
     expect(yield* run(["jobs", "cancel", "job-1", "--reason", "a typo"], environment)).toEqual({ code: 0, stdout: "cancelled job-1\n", stderr: "" })
     expect(JSON.parse((yield* run(["jobs", "show", "job-1", "--json"], environment)).stdout)).toMatchObject({ status: "cancelled", cancelReason: "a typo" })
     expect(yield* run(["jobs", "redrive", "job-1"], environment)).toEqual({ code: 0, stdout: "queued job-1\n", stderr: "" })
+    const printed = (...args: ReadonlyArray<string>) => Effect.map(run(args, environment), ({ stderr, stdout }) => [stderr, JSON.parse(stdout || "null")])
+    expect(yield* printed("jobs", "cancel", "--json", "job-1")).toEqual(["", { cancelled: ["job-1"] }])
+    expect(yield* printed("jobs", "redrive", "--json", "job-1")).toEqual(["", { queued: ["job-1"] }])
+    expect(yield* run(["jobs", "cancel", "--json", "none"], environment)).toMatchObject({ code: 1, stdout: "" })
     const refusals: ReadonlyArray<readonly [ReadonlyArray<string>, number, string]> = [
       [["jobs", "redrive", "job-1", "none"], 1, "WorkspaceBuildJob none was not found"],
       [["jobs", "cancel", "none"], 1, "WorkspaceBuildJob none was not found"],

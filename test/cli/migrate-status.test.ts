@@ -56,6 +56,7 @@ it.scopedLive("looking at a file that is missing or empty, or planning for it, w
     for (const filePath of [missing, empty]) {
       const environment = { DATABASE_FILE_PATH: filePath }
       expect(yield* runHere(["migrate", "--dry-run"], environment)).toEqual({ code: 0, stdout: lines("would apply"), stderr: "" })
+      expect(JSON.parse((yield* runHere(["migrate", "--dry-run", "--json"], environment)).stdout)).toEqual({ dryRun: true, migrations: names })
       const status = yield* runHere(["status", "--json"], environment)
       expect(status.code).toBe(1)
       expect(JSON.parse(status.stdout)).toMatchObject({ current: false, applied: [], mismatched: [], unknown: [] })

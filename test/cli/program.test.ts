@@ -1,6 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
+import { createServer, type Server } from "node:http"
 import { runHere, runProcess } from "./support.js"
 
 const packageJson: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
@@ -26,7 +27,7 @@ it.live("tells its version and its commands in plain lines where there is no ter
 it.live("exits with 2 and one line when it is called in a way that it does not know", () =>
   Effect.gen(function*() {
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
-      [["frobnicate"], "Invalid subcommand for sealant-db - use one of 'migrate', 'status', 'doctor', 'backup', 'restore', 'purge', 'jobs', 'stats'"],
+      [["frobnicate"], "Invalid subcommand for sealant-db - use one of 'migrate', 'status', 'doctor', 'backup', 'restore', 'import-legacy', 'purge', 'jobs', 'secrets', 'stats'"],
       [["--frobnicate", "status"], "Received unknown argument: '--frobnicate'"],
       [["status", "--frobnicate"], "Received unknown argument: '--frobnicate'"],
       [["migrate", "now"], "Received unknown argument: 'now'"],
@@ -34,6 +35,31 @@ it.live("exits with 2 and one line when it is called in a way that it does not k
     ]
     for (const [args, problem] of calls) {
       expect(yield* runHere(args)).toEqual({ code: 2, stdout: "", stderr: `sealant-db: ${problem} (see sealant-db --help)\n` })
+    }
+  }))
+
+/** Listens as a server that never answers, and tells of each request. */
+const silentServer = (hear: () => void) =>
+  Effect.acquireRelease(
+    Effect.async<Server>((resume) => {
+      const server = createServer(hear)
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+  )
+
+it.scopedLive("exits with 130 when it is interrupted", () =>
+  Effect.gen(function*() {
+    for (const name of ["SIGINT", "SIGTERM"] as const) {
+      let interrupt = (): void => undefined
+      const server = yield* silentServer(() => interrupt())
+      const address = server.address()
+      const DATABASE_URL = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
+      const outcome = yield* Effect.promise(() => runProcess(["status"], { DATABASE_URL }, (child) => interrupt = () => void child.kill(name)))
+      expect([name, outcome]).toEqual([name, { code: 130, stdout: "", stderr: "" }])
     }
   }))
 

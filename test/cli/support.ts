@@ -4,7 +4,7 @@
 import { NodeContext } from "@effect/platform-node"
 import { ConfigProvider, type Console, Effect } from "effect"
 import NativeDatabase from "libsql"
-import { spawn } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -21,11 +21,16 @@ export type Environment = Readonly<Record<string, string>>
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
-/** The program as a process that sees no variable but these. */
-export const runProcess = (args: ReadonlyArray<string>, environment: Environment): Promise<Outcome> =>
+/** The program as a process that sees no variable but these. `meet` is given the process when it was started. */
+export const runProcess = (
+  args: ReadonlyArray<string>,
+  environment: Environment,
+  meet: (child: ChildProcess) => void = () => undefined
+): Promise<Outcome> =>
   new Promise((resolve, reject) => {
     const { PATH = "" } = process.env
     const child = spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], { cwd: root, env: { PATH, ...environment } })
+    meet(child)
     const outcome = { stdout: "", stderr: "" }
     child.stdout.setEncoding("utf8").on("data", (text) => outcome.stdout += text)
     child.stderr.setEncoding("utf8").on("data", (text) => outcome.stderr += text)

@@ -23,6 +23,8 @@ const inWorld = <A>(
 
 const died = ({ outcome }: Trial) => Exit.isFailure(outcome) && Option.isSome(Cause.dieOption(outcome.cause))
 
+const isOwner = (path: string) => /\.(ownerUserId|userId)$/.test(path)
+
 const errorOf = ({ outcome }: Trial) => Exit.isFailure(outcome) ? Option.getOrUndefined(Cause.failureOption(outcome.cause)) : undefined
 
 /** What stands wrong at a place: of the same type where the type has wrong values. */
@@ -67,7 +69,7 @@ describe.each(services)("$name", (service) => {
         const before = yield* dump
         const ids = yield* privateIds
         for (const [method, args] of samples) {
-          for (const { path, replacedBy } of placesOf(args).filter(({ path }) => /\.(ownerUserId|userId)$/.test(path))) {
+          for (const { path, replacedBy } of placesOf(args).filter(({ path }) => isOwner(path))) {
             const { after, outcome } = yield* attempt(instance, method, replacedBy("eve"))
             expect(Exit.isFailure(outcome) && Option.isSome(Cause.dieOption(outcome.cause)), `${method} ${path} died`).toBe(false)
             if (Exit.isSuccess(outcome)) {
@@ -77,6 +79,31 @@ describe.each(services)("$name", (service) => {
             expect([...before].filter((row) => !after.has(row)), `${method} ${path} changes`).toEqual([])
           }
         }
+      })))
+
+  it.effect("takes an owner that was lost on the way for nobody", () =>
+    inWorld(service, (instance, samples) =>
+      Effect.gen(function*() {
+        const before = yield* dump
+        const ids = yield* privateIds
+        const wrong: Array<string> = []
+        for (const [method, args] of samples) {
+          for (const { path, replacedBy } of placesOf(args).filter(({ path }) => isOwner(path))) {
+            for (const lost of [undefined, null, ""]) {
+              const trial = yield* attempt(instance, method, replacedBy(lost))
+              const error = errorOf(trial)
+              const what = `${method} ${path} ${JSON.stringify(lost)}`
+              if (Exit.isSuccess(trial.outcome)) {
+                const answer = JSON.stringify(trial.outcome.value) ?? ""
+                if (ids.some((id) => answer.includes(`"${id}"`))) wrong.push(`${what}: answers`)
+              } else if (!(error instanceof db.InvalidInput || error instanceof db.NotFound || error instanceof db.PersistenceError && isForeignId(path, error))) {
+                wrong.push(`${what}: ${Cause.pretty(trial.outcome.cause).slice(0, 200)}`)
+              } else if (trial.after.size !== before.size) wrong.push(`${what}: half a write`)
+              if ([...before].some((row) => !trial.after.has(row))) wrong.push(`${what}: changes`)
+            }
+          }
+        }
+        expect(wrong).toEqual([])
       })))
 
   it.effect("refuses bad input with an error of its own, whole, or works", () =>

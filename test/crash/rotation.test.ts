@@ -5,20 +5,26 @@
 import { SqlClient } from "@effect/sql"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Redacted, Stream } from "effect"
-import { spawn } from "node:child_process"
-import { once } from "node:events"
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
 import * as Database from "../../src/Database.js"
 import { EncryptionKeyId } from "../../src/domain/secret/EncryptionKey.js"
 import { SecretVault } from "../../src/domain/secret/SecretVault.js"
 import * as Migrations from "../../src/Migrations.js"
+import { startChild } from "../support/children.js"
 import { seedUser } from "../support/database.js"
 import { tagOf } from "../support/refusals.js"
-import { busySecret, enoughToKill, owner, type RotationOrders, vaultOn, type WriterReport } from "./rotationOrders.js"
+import {
+  busySecret,
+  enoughToKill,
+  owner,
+  type RotationOrders,
+  type RotationReport,
+  vaultOn,
+  type WriterOrders,
+  type WriterReport
+} from "./rotationOrders.js"
 
 const secretCount = 100
 const versionCount = 2000
@@ -75,9 +81,6 @@ const copy = (name: string) => {
   return filePath
 }
 
-const run = (script: string, argument: string) =>
-  spawn(process.execPath, ["--import", "tsx", fileURLToPath(new URL(script, import.meta.url)), argument], { stdio: ["pipe", "pipe", "pipe"] })
-
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "sealant-rotation-"))
   source = join(directory, "source.sqlite")
@@ -88,22 +91,12 @@ afterAll(() => rmSync(directory, { recursive: true }))
 
 /** Rotates in a process of its own until it dies; says how far it told to have come. */
 const rotateAndDie = async (orders: RotationOrders) => {
-  const child = run("./rotator.ts", JSON.stringify(orders))
-  try {
-    let told = 0
-    let stderr = ""
-    child.stderr.on("data", (data: Buffer) => (stderr += data.toString()))
-    const ended = once(child, "close")
-    for await (const line of createInterface({ input: child.stdout })) {
-      told = Number(line)
-      if (orders.dieAt === "killed" && told === enoughToKill) child.kill("SIGKILL")
-    }
-    const [, signal] = await ended
-    expect({ signal, stderr }).toEqual({ signal: "SIGKILL", stderr: "" })
-    return told
-  } finally {
-    child.kill("SIGKILL")
-  }
+  const rotator = startChild<RotationReport>(new URL("./rotator.ts", import.meta.url), orders, ({ count }) => {
+    if (orders.dieAt === "killed" && count === enoughToKill) rotator.signal("SIGKILL")
+  })
+  const { errors, reports, signal } = await rotator.ended
+  expect({ signal, errors }).toEqual({ signal: "SIGKILL", errors: "" })
+  return reports.at(-1)?.count ?? 0
 }
 
 describe("a rotation whose process is killed", () => {
@@ -146,46 +139,41 @@ describe("a rotation whose process is killed", () => {
 describe("a rotation beside a process that holds the old key only", () => {
   it("loses nothing of either, and retires the key when nothing is under it", async () => {
     const filePath = copy("beside")
-    const writer = run("./oldWriter.ts", filePath)
+    const orders: WriterOrders = { filePath }
+    const writer = startChild<WriterReport>(new URL("./oldWriter.ts", import.meta.url), orders)
+    const next = Effect.promise(() => {
+      const known = writer.reports.length
+      return writer.when(({ length }) => length > known)
+    })
     try {
-      const reports: Array<WriterReport> = []
-      const lines = createInterface({ input: writer.stdout })
-      lines.on("line", (line) => reports.push(JSON.parse(line)))
-      let stderr = ""
-      writer.stderr.on("data", (data: Buffer) => (stderr += data.toString()))
-      const ended = once(writer, "close")
-      const another = Effect.promise(() => Promise.race([once(lines, "line"), ended]))
-      const say = (word: string) => Effect.sync(() => writer.stdin.write(`${word}\n`))
-
       await onFile(
         Effect.gen(function*() {
           const vault = yield* SecretVault
           // It writes between all batches, and goes on after the last: its key stays.
-          yield* another
-          const rotations = yield* Stream.runCollect(Stream.tap(vault.streamRotation({ batchSize: 200 }), () => another))
+          yield* next
+          const rotations = yield* Stream.runCollect(Stream.tap(vault.streamRotation({ batchSize: 200 }), () => next))
           expect(rotations.length).toBeGreaterThan(9)
           expect(Chunk.toReadonlyArray(rotations).at(-1)).toMatchObject({ keyId: "k2", skipped: 0 })
-          yield* another
-          yield* another
+          yield* next
+          yield* next
           expect(yield* tagOf(vault.retireKey(oldKey))).toBe("EncryptionKeyInUse")
-          yield* say("stop")
+          writer.say("stop")
           const mine = yield* vault.put({ ownerUserId: owner, secretId: busySecret, value: Redacted.make("mine") })
+          yield* Effect.promise(() => writer.first("stopped"))
           yield* vault.rotateKeys()
-          const retire = vault.retireKey(oldKey)
-          // A last write of it may have come in between.
-          yield* Effect.retry(Effect.tapErrorTag(retire, "EncryptionKeyInUse", () => vault.rotateKeys()), { times: 5 })
-          yield* say("again")
-          yield* Effect.promise(() => ended)
+          yield* vault.retireKey(oldKey)
+          writer.say("again")
+          const { errors, reports } = yield* Effect.promise(() => writer.ended)
 
-          expect(stderr).toBe("")
-          expect(reports.at(-1)).toEqual({ refused: "retired" })
-          const written = reports.flatMap((report) => "wrote" in report ? [report] : [])
-          expect(written.length).toBe(reports.length - 1)
-          for (const { value, wrote } of written) {
-            const shown = yield* vault.reveal({ ownerUserId: owner, secretId: busySecret, version: wrote })
+          expect(errors).toBe("")
+          expect(reports.slice(-2)).toEqual([{ type: "stopped" }, { type: "refused", problem: "retired" }])
+          const written = reports.flatMap((report) => report.type === "wrote" ? [report] : [])
+          expect(written.length).toBe(reports.length - 2)
+          for (const { value, version } of written) {
+            const shown = yield* vault.reveal({ ownerUserId: owner, secretId: busySecret, version })
             expect(Redacted.value(shown)).toBe(value)
           }
-          expect(new Set([...written.map(({ wrote }) => wrote), mine.version]).size).toBe(written.length + 1)
+          expect(new Set([...written.map(({ version }) => version), mine.version]).size).toBe(written.length + 1)
           expect(yield* countsOf).toEqual({ "k1 retired": 0, "k2 active": versionCount + 1 + written.length + 1 })
           yield* reveal("all")
         }),
@@ -194,7 +182,7 @@ describe("a rotation beside a process that holds the old key only", () => {
         "k1"
       )
     } finally {
-      writer.kill("SIGKILL")
+      writer.signal("SIGKILL")
     }
   })
 })

@@ -16,8 +16,23 @@ export interface RotationOrders {
 /** After so many versions it waits to be killed by its parent, if that is its order. */
 export const enoughToKill = 500
 
-/** What a writer tells of each version that it wrote, before it writes the next, and of the one that it could not. */
-export type WriterReport = { readonly wrote: number; readonly value: string } | { readonly refused: string } | { readonly failed: string }
+/** How many versions a rotation has moved. */
+export interface RotationReport {
+  readonly type: "moved"
+  readonly count: number
+}
+
+/** Which file a writer writes to. */
+export interface WriterOrders {
+  readonly filePath: string
+}
+
+/** What a writer tells of each version that it wrote, before it writes the next, when it stopped, and of what was refused. */
+export type WriterReport =
+  | { readonly type: "wrote"; readonly version: number; readonly value: string }
+  | { readonly type: "stopped" }
+  | { readonly type: "refused"; readonly problem: string }
+  | { readonly type: "failed"; readonly problem: string }
 
 export const owner = UserId.make("ada")
 
@@ -29,9 +44,9 @@ const keys = {
   k2: { id: "k2", key: Redacted.make(new Uint8Array(32).fill(2)) }
 }
 
-/** The vault of a process that holds these keys, on a file. */
+/** The vault of a process that holds these keys, on a file. It waits for the lock, however busy the machine is. */
 export const vaultOn = (filePath: string, ...ids: ReadonlyArray<keyof typeof keys>) =>
   SecretVault.layer.pipe(
     Layer.provide(KeyRing.layer(ids.map((id) => keys[id]))),
-    Layer.provideMerge(Database.layer({ filePath, synchronous: "normal" }))
+    Layer.provideMerge(Database.layer({ filePath, synchronous: "normal", busyTimeoutMs: 60_000 }))
   )

@@ -5,7 +5,8 @@
 import { Effect, Stream } from "effect"
 import { SecretVault } from "../../src/domain/secret/SecretVault.js"
 import { Connection } from "../../src/libsql/Connection.js"
-import { enoughToKill, type RotationOrders, vaultOn } from "./rotationOrders.js"
+import { tell } from "../support/children.js"
+import { enoughToKill, type RotationOrders, type RotationReport, vaultOn } from "./rotationOrders.js"
 
 const { dieAt, filePath }: RotationOrders = JSON.parse(process.argv[2] ?? "{}")
 
@@ -20,10 +21,9 @@ Connection.prototype.commit = function(this: Connection) {
   if (now) process.kill(process.pid, "SIGKILL")
 }
 
-// A write to a pipe is synchronous: what was told is told, also when the process is killed in the next moment.
 const program = Effect.flatMap(SecretVault, (vault) =>
   Stream.runForEach(vault.streamRotation({ batchSize: 50 }), ({ rewrapped }) => {
-    process.stdout.write(`${rewrapped}\n`)
+    tell<RotationReport>({ type: "moved", count: rewrapped })
     return dieAt === "killed" && rewrapped === enoughToKill ? Effect.never : Effect.void
   }))
 

@@ -11,10 +11,15 @@ import { firstFound } from "../../src/internal/waiting.js"
 import { WebhookOutcome } from "../../src/lifecycle/WebhookHandler.js"
 import { WebhookInbox } from "../../src/lifecycle/WebhookInbox.js"
 import { tell } from "../support/children.js"
+import { tomorrow } from "../support/clock.js"
 import { type Death, dieAt } from "./deaths.js"
 import type { Orders, Report } from "./webhookProtocol.js"
 
-const { filePath, leaseMs, task, workerId }: Orders = JSON.parse(process.argv[2] ?? "{}")
+const orders: Orders = JSON.parse(process.argv[2] ?? "{}")
+const { filePath, task, workerId } = orders
+
+// Longer than any test: those of a process that died are over for who works by the clock of tomorrow.
+const leaseDuration = "10 minutes"
 
 /** Two writes, to be done both or not at all, and once. */
 const count = ({ deliveryId }: GitHubWebhookDelivery) =>
@@ -29,7 +34,7 @@ const processOne = (death: Death) =>
   Effect.gen(function*() {
     const inbox = yield* WebhookInbox
     const done = dieAt(death)
-    yield* inbox.process({ workerId, leaseDuration: leaseMs }, count)
+    yield* inbox.process({ workerId, leaseDuration }, count)
     tell<Report>({ type: "counted", ...done })
   })
 
@@ -50,20 +55,21 @@ const processAll = (holdAfter: number | undefined) =>
       sql`SELECT 1 FROM github_webhook_deliveries WHERE status IN ('received', 'processing') LIMIT 1`,
       (rows) => rows.length === 0 ? Option.some("none") : Option.none()
     )
-    const loop = inbox.run({ workerId, leaseDuration: leaseMs, concurrency: 4, pollInterval: "50 millis" }, handler)
+    tell<Report>({ type: "ready" })
+    const loop = inbox.run({ workerId, leaseDuration, concurrency: 4, pollInterval: "50 millis" }, handler)
     yield* Effect.raceFirst(loop, firstFound(sql, left))
     tell<Report>({ type: "done" })
   })
 
 const layer = WebhookInbox.layer.pipe(
   Layer.provideMerge(GitHubWebhookDeliveryRepo.layer),
-  Layer.provideMerge(Database.layer({ filePath, synchronous: "normal" }))
+  Layer.provideMerge(Database.layer({ filePath, synchronous: "normal", busyTimeoutMs: 60_000 }))
 )
 
 const program: Effect.Effect<void, unknown, WebhookInbox | SqlClient.SqlClient> =
   task.do === "one" ? processOne(task.death) : processAll(task.holdAfter)
 
-Effect.runPromise(Effect.provide(program, layer)).catch((error: unknown) => {
+Effect.runPromise(Effect.provide(orders.tomorrow === true ? tomorrow(program) : program, layer)).catch((error: unknown) => {
   process.stderr.write(String(error))
   process.exitCode = 1
 })

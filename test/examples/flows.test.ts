@@ -9,6 +9,7 @@ import { createHmac } from "node:crypto"
 import { handler } from "../../examples/control-plane/builder.js"
 import { type Client, signUp } from "../../examples/control-plane/client.js"
 import { watch } from "../../examples/control-plane/watching.js"
+import { shell } from "../support/lists.js"
 import { refusalOf } from "../support/refusals.js"
 import { baseUrl, memoryServer, webhookSecret } from "./support.js"
 
@@ -108,7 +109,9 @@ it.scopedLive("what is another's is not there, and a key belongs to its owner", 
 
     const payload = { repository: { owner: "acme", name: "app" }, issue: { number: 7, title: "It breaks" } }
     const { workflow } = yield* ada.api.workflows.open({ payload })
-    expect(yield* refusalOf(eve.api.workflows.open({ payload }))).toMatchObject({ _tag: "AlreadyExists" })
+    const told = { ...payload, issue: { number: 7, title: "Eve was here" } }
+    expect(yield* refusalOf(eve.api.workflows.open({ payload: told }))).toMatchObject({ _tag: "AlreadyExists" })
+    expect((yield* ada.api.workflows.get({ path: { id: workflow.id } })).issue.title).toBe("It breaks")
     const { execution } = yield* ada.api.workflows.start({ path: { id: workflow.id }, headers: {}, payload: { name: "agent", spec } })
     expect(yield* refusalOf(eve.api.workflows.get({ path: { id: workflow.id } }))).toMatchObject({ _tag: "NotFound" })
     expect(yield* refusalOf(eve.api.executions.get({ path: { id: execution.id } }))).toMatchObject({ _tag: "NotFound" })
@@ -139,6 +142,7 @@ it.scopedLive("what is out of shape is refused with its status, and is not sent 
       [400, "InvalidInput", yield* send("/sandboxes?status=hush-hush", { method: "GET", headers: { cookie } })],
       [400, "InvalidInput", yield* send("/sandboxes?cursor=hush-hush", { method: "GET", headers: { cookie } })],
       [404, "NotFound", yield* send("/sandboxes/unheard-of", { method: "GET", headers: { cookie } })],
+      [400, "InvalidInput", yield* send("/executions/x/events/stream", { method: "GET", headers: { cookie, "last-event-id": "-5" } })],
       [404, "NotFound", yield* send("/executions/unheard-of", { method: "GET", headers: { cookie } })],
       [413, "BodyTooLarge", yield* send("/sandboxes", { headers, body: JSON.stringify({ name: "hush-hush".repeat(200_000) }) })]
     ] as const
@@ -147,9 +151,31 @@ it.scopedLive("what is out of shape is refused with its status, and is not sent 
     }
   }).pipe(Effect.provide(memoryServer)))
 
+it.scopedLive("an agent whose workflow was cancelled ends quietly, and its sandbox is there", () =>
+  Effect.gen(function*() {
+    const ada = yield* signUp(yield* baseUrl, "Ada")
+    const payload = { repository: { owner: "acme", name: "app" }, issue: { number: 7, title: "It breaks" } }
+    const { workflow } = yield* ada.api.workflows.open({ payload })
+    const { sandbox } = yield* ada.api.workflows.start({ path: { id: workflow.id }, headers: {}, payload: { name: "agent", spec } })
+    yield* ada.api.workflows.cancel({ path: { id: workflow.id }, payload: { reason: "no need" } })
+    yield* Effect.fork(worker)
+    const path = { id: Option.getOrThrow(sandbox).id }
+    const ended = yield* Effect.repeat(ada.api.sandboxes.get({ path }), { until: ({ job }) => Option.exists(job, ({ finishedAt }) => Option.isSome(finishedAt)) })
+    expect([ended.status, Option.map(ended.job, ({ attemptCount, status }) => `${status} ${attemptCount}`)]).toEqual(["ready", Option.some("succeeded 1")])
+  }).pipe(Effect.provide(memoryServer)))
+
+it.scopedLive("sessions that cannot be read are a 503, and no fault of the server's", () =>
+  Effect.gen(function*() {
+    const cookie = yield* cookieOf("ada")
+    yield* shell("ALTER TABLE session RENAME TO elsewhere")
+    const { body, status } = yield* send("/sandboxes", { method: "GET", headers: { cookie } })
+    expect([status, JSON.parse(body)._tag]).toEqual([503, "SessionsUnavailable"])
+  }).pipe(Effect.provide(memoryServer)))
+
 it.scopedLive("a delivery of GitHub is stored once, if it is signed", () =>
   Effect.gen(function*() {
-    const body = JSON.stringify({ action: "opened", installation: { id: 7 }, issue: { number: 1 } })
+    // Longer than any other body may be.
+    const body = JSON.stringify({ action: "opened", installation: { id: 7 }, issue: { number: 1, body: "x".repeat(2_000_000) } })
     const signature = `sha256=${createHmac("sha256", webhookSecret).update(body).digest("hex")}`
     const headers = { "content-type": "application/json", "x-github-delivery": "guid", "x-github-event": "issues", "x-hub-signature-256": signature }
     expect(yield* send("/webhooks/github", { headers, body })).toEqual({ status: 202, body: "{\"created\":true}" })

@@ -3,6 +3,7 @@
  * the real services in memory.
  */
 import { HttpApiBuilder, HttpServer } from "@effect/platform"
+import { SqlClient } from "@effect/sql"
 import { expect, it } from "@effect/vitest"
 import { ControlPlaneEvents, IssueRepo, IssueWorkflowExecutionRepo, IssueWorkflowLifecycle, IssueWorkflowRepo, NotFound, PersistenceError, RepositoryRepo, SandboxLifecycle, UserId } from "@sealant/db"
 import { Factories, layerTest } from "@sealant/db/testing"
@@ -34,7 +35,9 @@ const others = Layer.mergeAll(
   Layer.mock(IssueWorkflowExecutionRepo, {}),
   Layer.mock(IssueWorkflowLifecycle, {}),
   Layer.mock(IssueWorkflowRepo, {}),
-  Layer.mock(RepositoryRepo, {})
+  Layer.mock(RepositoryRepo, {}),
+  // For transactions: nothing here begins one.
+  Layer.effect(SqlClient.SqlClient, SqlClient.SqlClient).pipe(Layer.provide(layerTest))
 )
 
 it.effect("a store that is busy is a 503, which the caller can try again", () =>

@@ -65,6 +65,8 @@ it.scopedLive("a bad setting is one line, and the end", () =>
 it.scopedLive("the visit goes to its end, and its books balance", () =>
   Effect.gen(function*() {
     const running = yield* start("visit.ts", {})
-    expect([yield* exited(running.child), running.text()]).toEqual([0, expect.stringContaining("ok  25 sandboxes, 25 ready")])
+    const code = yield* exited(running.child)
+    expect(running.text()).toContain("ok  25 sandboxes, 25 ready")
     expect(running.text()).not.toContain("NOT ")
+    expect(code).toBe(0)
   }), 120_000)

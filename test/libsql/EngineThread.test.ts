@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import Native from "libsql"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { EngineThread } from "../../src/libsql/EngineThread.js"
@@ -40,6 +41,20 @@ describe("an engine in a thread", () => {
     expect(await codeOf(thread.exec("CREATE TABLE t (n INTEGER)"))).toBe("SQLITE_CANTOPEN")
     await thread.close()
     expect(existsSync(path)).toBe(false)
+  })
+
+  it("writes nothing to a file that is immutable, and makes nothing beside it, whatever its name", async () => {
+    const path = join(directory, "a #1 100%? file.sqlite")
+    const program = new Native(path)
+    program.exec("PRAGMA journal_mode = wal; CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1)")
+    program.close()
+    const before = readFileSync(path)
+    const thread = new EngineThread(path, 0, true)
+    expect(await thread.all("SELECT n FROM t")).toEqual([{ n: 1 }])
+    expect(await codeOf(thread.exec("INSERT INTO t VALUES (2)"))).toBe("SQLITE_READONLY")
+    expect(readdirSync(directory)).toEqual(["a #1 100%? file.sqlite"])
+    await thread.close()
+    expect([readFileSync(path).equals(before), readdirSync(directory)]).toEqual([true, ["a #1 100%? file.sqlite"]])
   })
 
   it("closes after the statement that it is in, without making anybody wait", async () => {

@@ -1,10 +1,11 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Database } from "@sealant/db"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { descriptorsBelow } from "./support.js"
 
 const client = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -63,6 +64,23 @@ describe("changes", () => {
       const waiting = yield* Effect.fork(Database.changedSince(seen).pipe(here))
       yield* Effect.flatMap(SqlClient.SqlClient, (sql) => sql`INSERT INTO t VALUES (1)`).pipe(there)
       yield* Fiber.join(waiting)
+    }))
+
+  it.scoped("end with the database, which is not opened again", () =>
+    Effect.gen(function*() {
+      const directory = mkdtempSync(join(tmpdir(), "changes-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(directory, { recursive: true })))
+      const scope = yield* Scope.make()
+      const inDatabase = Effect.provide(yield* Layer.buildWithScope(Database.layer({ filePath: join(directory, "a.sqlite") }), scope))
+      const seen = yield* Database.version.pipe(inDatabase)
+      const waiting = yield* Effect.fork(Database.changedSince(seen).pipe(inDatabase))
+      yield* Effect.yieldNow()
+      yield* Scope.close(scope, Exit.void)
+      const descriptors = descriptorsBelow(directory)
+      yield* Fiber.join(waiting)
+      yield* Database.changedSince(seen).pipe(inDatabase)
+      expect(yield* Database.version.pipe(inDatabase)).not.toBe(seen)
+      expect(descriptorsBelow(directory)).toBeLessThanOrEqual(descriptors)
     }))
 
   it.scoped("forget who stops waiting", () =>

@@ -2,9 +2,11 @@
  * Transactions on a server: all or nothing, whatever the server and the network do; and whoever asks learns which.
  */
 import { SqlClient, type SqlError } from "@effect/sql"
+import { createClient } from "@libsql/client"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import { persistenceErrorOf } from "../../src/internal/engineError.js"
+import { RemoteTransaction } from "../../src/libsql/RemoteTransaction.js"
 import { turns, until } from "../support/eventLoop.js"
 import type { Habits, Peer } from "../support/hrana/Peer.js"
 import { during, once, onPeer, requestsOf, run } from "./remoteSupport.js"
@@ -67,6 +69,23 @@ describe("a transaction on a server", () => {
         expect(peer.streams.transactions).toBe(0)
         yield* insert(2)
         expect(yield* stored).toEqual([2])
+      })))
+
+  it.effect("closes what it was given when it was over already", () =>
+    onTable((peer) =>
+      Effect.gen(function*() {
+        const client = createClient({ url: peer.url })
+        const interactive = yield* Effect.promise(() => client.transaction("write"))
+        const [asked, given] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const opened = Effect.zipRight(Deferred.succeed(asked, undefined), Deferred.await(given))
+        const transaction = new RemoteTransaction((use) => Effect.runPromise(opened).then(() => use(interactive)), () => {})
+        const answer = yield* Effect.fork(Effect.tryPromise({ try: () => transaction.run("SELECT 1", []), catch: (error) => error }))
+        yield* Deferred.await(asked)
+        yield* Effect.promise(() => transaction.rollback())
+        yield* Deferred.succeed(given, undefined)
+        expect(yield* Effect.flip(Fiber.join(answer))).toMatchObject({ code: "SEALANT_TRANSACTION_OVER" })
+        expect(interactive.closed).toBe(true)
+        client.close()
       })))
 
   it.effect("has savepoints, one after the other", () =>

@@ -86,7 +86,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           const cancelled = yield* building()
           yield* attempts.markCancelled({ id: cancelled.attempt.id, cancelReason: "apart" })
           expect(yield* refusalOf(callsOf(lifecycle, cancelled.lease)[call]), call).toMatchObject({ _tag: "LeaseLost", reason: "cancelled" })
-          expect(yield* stateOf(cancelled.sandbox.id), call).toBe("running cancelled cancelled none")
+          expect(yield* stateOf(cancelled.sandbox.id), call).toBe("stopped cancelled cancelled none")
 
           const stopped = yield* building()
           yield* lifecycle.recordRuntime(stopped.lease, answer("pending"))

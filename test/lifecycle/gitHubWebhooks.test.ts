@@ -7,6 +7,7 @@ import { GitHubInstallationRepo, GitHubWebhooks, IssueWorkflows, Source, Webhook
 import { Effect, FastCheck as fc, Layer, Option, TestClock } from "effect"
 import { overDatabases } from "../support/database.js"
 import { shell } from "../support/lists.js"
+import { planOf, recordStatements } from "../support/plans.js"
 
 const services = WebhookInbox.layer.pipe(Layer.provideMerge(Source.layer), Layer.merge(IssueWorkflows.layer))
 const layers = overDatabases(services)
@@ -120,6 +121,59 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
         ])
       }).pipe(Effect.provide(layer)))
 
+    it.effect("a delivery that comes late takes back nothing of what later ones told, however many there were", () =>
+      Effect.gen(function*() {
+        const busy = Array.from({ length: 60 }, (_, index) => ({ ...issue("edited", 20 + index), payload: { ...issue("edited", 20 + index).payload, installation: { id: 7 } } }))
+        yield* tell(installation("created", { repositories: [ref(1)] }))
+        yield* TestClock.adjust("1 second")
+        yield* receive(installation("suspend"), "late")
+        yield* shell("UPDATE github_webhook_deliveries SET available_at = ?1 WHERE delivery_id = 'late'", 600_000)
+        yield* tell(installation("unsuspend"), ...busy)
+        yield* TestClock.adjust("1 hour")
+        expect(yield* process).toBe("ignored: something later is known")
+        expect((yield* known).installations).toMatchObject([{ status: "active" }])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("a delivery that comes late tells what no later one told: the status, or the rest", () =>
+      Effect.gen(function*() {
+        const late = (told: Told) => Effect.zipRight(
+          Effect.zipRight(TestClock.adjust("1 second"), receive(told, "late")),
+          shell("UPDATE github_webhook_deliveries SET available_at = ?1 WHERE delivery_id = 'late'", 600_000)
+        )
+        const accepted = about({ permissions: { contents: "write" }, repository_selection: "all", account: { ...account, login: "acme-inc" } })
+        yield* late(installation("created", { repositories: [ref(1)], installation: about({ created_at: instant(1) }) }))
+        yield* tell(installation("suspend"), installation("new_permissions_accepted", { installation: accepted }))
+        yield* TestClock.adjust("1 hour")
+        expect(yield* process).toBe("processed")
+        const installations = yield* GitHubInstallationRepo
+        const told = { permissions: { contents: "write" }, repositorySelection: "all", accountLogin: "acme-inc" }
+        expect(Option.getOrThrow(yield* installations.findByExternalId("7"))).toMatchObject({ ...told, status: "suspended" })
+        expect((yield* known).sees).toEqual(["acme/r1"])
+
+        yield* shell("DELETE FROM github_webhook_deliveries")
+        yield* late(installation("unsuspend"))
+        yield* shell("UPDATE github_webhook_deliveries SET available_at = ?1 WHERE delivery_id = 'late'", 36_000_000)
+        yield* tell(installation("new_permissions_accepted", { installation: accepted }))
+        yield* TestClock.adjust("10 hours")
+        expect(yield* process).toBe("processed")
+        expect(Option.getOrThrow(yield* installations.findByExternalId("7"))).toMatchObject({ ...told, status: "active" })
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("a delivery that is received without its installation is put in order by its payload", () =>
+      Effect.gen(function*() {
+        const inbox = yield* WebhookInbox
+        const take = ({ event, payload }: Told, deliveryId: string) =>
+          Effect.zipRight(TestClock.adjust("1 second"), inbox.receive({ deliveryId, eventType: event, payload }))
+        yield* take(installation("suspend"), "late")
+        yield* shell("UPDATE github_webhook_deliveries SET available_at = ?1", 600_000)
+        const { delivery } = yield* take(installation("created", { repositories: [] }), "created")
+        expect(delivery.installationExternalId).toEqual(Option.some("7"))
+        expect(yield* process).toBe("processed")
+        yield* TestClock.adjust("1 hour")
+        expect(yield* process).toBe("ignored: something later is known")
+        expect((yield* known).installations).toMatchObject([{ status: "active" }])
+      }).pipe(Effect.provide(layer)))
+
     it.effect("says where a payload is out of shape, and not what stands there", () =>
       Effect.gen(function*() {
         const wrong = { action: "created", installation: { ...about(), id: "s3cr3t", account: { ...account, login: "" } } }
@@ -133,6 +187,27 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("deliveries of GitHub", () => {
+  it.effect("are held against later ones without a scan of the inbox", () =>
+    Effect.gen(function*() {
+      yield* receive(installation("created", { repositories: [ref(1)] }))
+      yield* receive(changed([1], [2]))
+      expect([yield* process, yield* process]).toEqual(["processed", "processed"])
+      yield* receive(changed([2], []))
+      const later = (yield* recordStatements(process)).filter(({ text }) => text.includes("AS later"))
+      for (const _ of ["without statistics", "with them"]) {
+        const plans = (yield* Effect.forEach(later, planOf)).flat().filter((line) => line.includes("later"))
+        const walk = "SEARCH later USING INDEX github_webhook_deliveries_installation_external_id_received_at_idx (installation_external_id=? AND received_at>?)"
+        expect(plans).toEqual([walk, walk])
+        yield* shell("DELETE FROM github_webhook_deliveries")
+        yield* shell(`
+          INSERT INTO github_webhook_deliveries (id, delivery_id, status, event_type, installation_external_id, payload, received_at, available_at,
+            updated_at, processed_at, error_message)
+          WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 5000)
+          SELECT 'row-' || n, n, iif(n % 9 = 0, 'failed', 'processed'), 'issues', n % 5, '{}', n, 0, 0, 0, 'it broke' FROM numbers`)
+        yield* shell("ANALYZE")
+      }
+    }).pipe(Effect.provide(layers.file)))
+
   const history = [
     installation("created", { repositories: [ref(1), ref(2)] }),
     changed([3], []),

@@ -1,7 +1,7 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Option } from "effect"
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Database from "../../src/Database.js"
 import * as Maintenance from "../../src/Maintenance.js"
@@ -67,6 +67,48 @@ describe("a backup", () => {
         expect(yield* users).toEqual([])
       }).pipe(Effect.provide(databaseAt(filePath)))
       expect(filesIn(directory)).toEqual(["copy.sqlite", "directory", "live.sqlite", "second-name.sqlite"])
+    }))
+
+  it.scopedLive("never takes over the log of what stood at its path", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const path = join(directory, "copy.sqlite")
+      // What a program leaves that is killed while it has a backup open: the last user is in the log only.
+      yield* Effect.gen(function*() {
+        yield* seedUser("old-user")
+        copyFileSync(join(directory, "old.sqlite"), path)
+        copyFileSync(join(directory, "old.sqlite-wal"), `${path}-wal`)
+      }).pipe(Effect.provide(databaseAt(join(directory, "old.sqlite"))))
+      yield* Effect.gen(function*() {
+        yield* seedUser("user-1")
+        const made = yield* Maintenance.backup(path, { overwrite: true })
+        expect(readFileSync(path)).toHaveLength(made.bytes)
+        expect(existsSync(`${path}-wal`)).toBe(false)
+
+        for (const side of ["-wal", "-shm", "-journal"]) {
+          const other = join(directory, `other${side}`)
+          writeFileSync(other + side, "what is left")
+          expect(yield* refusalOf(Maintenance.backup(other))).toMatchObject({ reason: "TargetExists" })
+          expect(readFileSync(other + side, "utf8")).toBe("what is left")
+          yield* Maintenance.backup(other, { overwrite: true })
+          expect(existsSync(other + side)).toBe(false)
+        }
+        expect(yield* refusalOf(Maintenance.backup(join(directory, "live.sq"), { overwrite: true }))).toMatchObject({ reason: "IsTheDatabase" })
+      }).pipe(Effect.provide(databaseAt(join(directory, "live.sq-wal"))))
+      expect(yield* Effect.provide(users, Database.layer({ filePath: path }))).toEqual(["user-1"])
+      expect(filesIn(directory).filter((name) => name.includes("partial"))).toEqual([])
+    }))
+
+  it.scopedLive("replaces none that a program has open", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const path = join(directory, "open.sqlite")
+      yield* Effect.gen(function*() {
+        yield* seedUser("user-1")
+        const error = yield* refusalOf(Maintenance.backup(path, { overwrite: true })).pipe(Effect.provide(databaseAt(join(directory, "live.sqlite"))))
+        expect(error).toMatchObject({ _tag: "MaintenanceRefused", operation: "backup", reason: "InUse" })
+        expect(yield* users).toEqual(["user-1"])
+      }).pipe(Effect.provide(databaseAt(path)))
     }))
 
   it.scopedLive("says in one line why it cannot be made, and leaves nothing", () =>

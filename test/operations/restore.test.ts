@@ -2,15 +2,31 @@ import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import NativeDatabase from "libsql"
-import { copyFileSync, linkSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { copyFileSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import type * as FileSystem from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { migrations } from "../../migrations/index.js"
 import * as Database from "../../src/Database.js"
 import * as Maintenance from "../../src/Maintenance.js"
+import { putBack } from "../../src/operations/files.js"
 import * as Migrations from "../../src/Migrations.js"
+import { vi } from "vitest"
 import { seedUser } from "../support/database.js"
 import { refusalOf } from "../support/refusals.js"
 import { databaseAt, filesIn, permissionsOf, temporaryDirectory } from "./support.js"
+
+/** The directory that the disk fails to write. */
+const failingSync: { of: string | undefined } = vi.hoisted(() => ({ of: undefined }))
+
+vi.mock("node:fs/promises", async (original) => {
+  const actual = await original<typeof FileSystem>()
+  const open: typeof actual.open = async (path, ...rest) => {
+    const file = await actual.open(path, ...rest)
+    if (path === failingSync.of) file.sync = () => Promise.reject(Object.assign(new Error("EIO"), { code: "EIO" }))
+    return file
+  }
+  return { ...actual, open }
+})
 
 const last = Object.keys(migrations).at(-1) ?? ""
 
@@ -80,6 +96,72 @@ describe("restoring", () => {
         // A log that is none the engine removes by itself, when it looks whether somebody has the database open.
         expect(readFileSync(join(dirname(to), aside[0] ?? ""), "utf8").slice(0, 14)).toBe(damaged ? "not a database" : "the log of ano")
         expect(yield* usersAt(to)).toEqual(["user-1"])
+      }
+    }))
+
+  it.scoped("keeps each database that it replaces, also two at one instant", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const to = join(directory, "live.sqlite")
+      const kept: Array<string> = []
+      for (const name of ["one", "two", "three"]) {
+        const from = yield* backupOf(directory, name, `user-${name}`)
+        kept.push(...Option.toArray((yield* Maintenance.restore({ from, to, overwrite: true })).kept))
+      }
+      expect(yield* Effect.forEach(kept, usersAt)).toEqual([["user-one"], ["user-two"]])
+    }))
+
+  it.scoped("that cannot go on puts back what it moved, and never deletes the last name of a file", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const [path, aside] = [join(directory, "path"), join(directory, "aside")]
+      const files = () => readdirSync(directory).toSorted().map((name) => [name, readFileSync(join(directory, name), "utf8")])
+      yield* putBack(aside, path)
+      expect(files()).toEqual([])
+      writeFileSync(aside, "old")
+      yield* putBack(aside, path)
+      expect(files()).toEqual([["path", "old"]])
+      linkSync(path, aside)
+      yield* putBack(aside, path)
+      expect(files()).toEqual([["path", "old"]])
+      writeFileSync(aside, "other")
+      yield* putBack(aside, path)
+      expect(files()).toEqual([["aside", "other"], ["path", "old"]])
+    }))
+
+  it.scoped("keeps the old database when the copy is in place but the disk fails", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      mkdirSync(join(directory, "data"))
+      const to = join(directory, "data", "live.sqlite")
+      const from = yield* backupOf(directory, "backup", "user-1")
+      copyFileSync(yield* backupOf(directory, "other", "user-2"), to)
+      failingSync.of = join(directory, "data")
+      const error = yield* Effect.ensuring(
+        refusalOf(Maintenance.restore({ from, to, overwrite: true })),
+        Effect.sync(() => failingSync.of = undefined)
+      )
+      expect(error).toMatchObject({ _tag: "MaintenanceFailed" })
+      expect(error.message).toContain(`${to} is in place, but its name may not outlast a power loss`)
+      const [aside = ""] = filesIn(dirname(to)).filter((name) => name.includes("before-restore"))
+      expect(yield* usersAt(join(dirname(to), aside))).toEqual(["user-2"])
+      expect(yield* usersAt(to)).toEqual(["user-1"])
+    }))
+
+  it.scopedLive("is refused for a file with a log beside it, whosever that is", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const from = yield* backupOf(directory, "backup", "user-1")
+      const to = join(directory, "live.sqlite")
+      for (const log of [`${from}-wal`, `${from}-journal`]) {
+        writeFileSync(log, "")
+        yield* Maintenance.restore({ from, to, overwrite: true })
+        writeFileSync(log, "the log of another database")
+        const error = yield* refusalOf(Maintenance.restore({ from, to, overwrite: true }))
+        expect(error).toMatchObject({ _tag: "MaintenanceRefused", reason: "NotABackup" })
+        expect(error.message).toContain(`the engine would take ${log} for a part of it`)
+        expect(readFileSync(log, "utf8")).toBe("the log of another database")
+        rmSync(log)
       }
     }))
 

@@ -77,6 +77,9 @@ describe("the retention", () => {
         { pause: "2 minutes" },
         { policy: { session: "soon" } },
         { policy: { session: "40000 days" } },
+        ...[Number.NaN, -1, -1n, "-1 days", [-1, 0], [Number.NaN, 0]].map((session) => ({ policy: { session } })),
+        { pause: Number.NaN },
+        { pause: "-1 millis" },
         { policy: { user: "1 day" } },
         { dryRun: "yes" }
       ]
@@ -166,13 +169,51 @@ for (const [name, database] of Object.entries(databaseLayers)) {
         expect(yield* eventNames).not.toContain("sandbox there 1")
         yield* shell("DELETE FROM control_plane_event_consumers WHERE name = 'slow'")
         yield* purge
-        // Behind the one that is too young nothing is looked at: positions go in their order.
+        // The one before the last is too young, and the last is behind the consumer that is left.
         expect(yield* eventNames).toEqual(["attempt live 2", "attempt over 3", "sandbox gone 3", "sandbox there 2"])
         yield* event("sandbox", "there", 3, now)
         yield* shell("DELETE FROM control_plane_event_consumers")
         yield* TestClock.setTime(now + 91 * day)
         yield* purge
         expect(yield* eventNames).toEqual(["attempt live 2", "sandbox there 3"])
+      }).pipe(Effect.provide(database)))
+
+    it.effect("goes on behind events that are dated in the future, and leaves no gaps among those of a subject", () =>
+      Effect.gen(function*() {
+        yield* begin
+        // Two subjects in turns: one whose second event a wrong clock has dated, and one that is all old and over.
+        for (const sequence of [1, 2, 3, 4, 5]) {
+          yield* event("attempt", "wrong-clock", sequence, sequence === 2 ? now + 1000 * day : 0)
+          yield* event("attempt", "over", sequence, 0)
+        }
+        for (const batchSize of [1, 3]) {
+          const counted = yield* Retention.purge({ batchSize, pause: 0, dryRun: true })
+          expect(counted.control_plane_events).toBe(batchSize === 1 ? 6 : 0)
+          expect((yield* Retention.purge({ batchSize, pause: 0 })).control_plane_events).toBe(counted.control_plane_events)
+          expect(yield* eventNames).toEqual([2, 3, 4, 5].map((sequence) => `attempt wrong-clock ${sequence}`))
+        }
+        yield* TestClock.setTime(now + 1100 * day)
+        expect((yield* Retention.purge()).control_plane_events).toBe(4)
+      }).pipe(Effect.provide(database)))
+
+    it.effect("keeps the keys of what goes on, however old", () =>
+      Effect.gen(function*() {
+        yield* begin
+        yield* seedWorkflow
+        yield* sandbox("sandbox", null)
+        for (const status of ["queued", "running", "failed"]) {
+          const finishedAt = status === "failed" ? now : null
+          yield* attempt(status, status, finishedAt)
+          yield* job(status, { status, createdAt: 0, finishedAt })
+          yield* execution(status, status, finishedAt)
+          yield* shell("INSERT INTO sandbox_launch_keys VALUES ('user', ?1, 'f', 'sandbox', ?2, NULL, 0)", `attempt ${status}`, status)
+          yield* shell("INSERT INTO sandbox_launch_keys VALUES ('user', ?1, 'f', 'sandbox', NULL, ?2, 0)", `job ${status}`, status)
+          yield* shell("INSERT INTO issue_workflow_execution_keys VALUES ('workflow', ?1, 'f', ?1, 0)", status)
+        }
+        const purged = yield* Retention.purge({ batchSize: 2, pause: 0 })
+        expect(purged).toMatchObject({ sandbox_launch_keys: 2, issue_workflow_execution_keys: 1 })
+        expect(yield* names("sandbox_launch_keys", "idempotency_key")).toEqual(["attempt queued", "attempt running", "job queued", "job running"])
+        expect(yield* names("issue_workflow_execution_keys", "idempotency_key")).toEqual(["queued", "running"])
       }).pipe(Effect.provide(database)))
 
     it.effect("keeps deliveries that wait, are worked on, or ended lately; and events of executions that go on", () =>

@@ -7,7 +7,7 @@
  */
 import Database from "libsql"
 import { v7 } from "uuid"
-import { claimDueText } from "../../../src/domain/build-job/claim.js"
+import { texts } from "../../../src/domain/build-job/claim.js"
 import { WorkspaceBuildJob } from "../../../src/domain/build-job/WorkspaceBuildJob.js"
 import { columnList } from "../../../src/internal/rows.js"
 import type { OpenOptions, RowContestant } from "../contestant.js"
@@ -41,7 +41,7 @@ export const openRaw = async ({ durability, file }: OpenOptions): Promise<RowCon
   const feeder = openFeeder(file)
   const select = database.prepare(`SELECT ${columns} FROM oci_image_build_jobs WHERE id = ?1`)
   const insert = database.prepare(insertText)
-  const claimDue = database.prepare(claimDueText(columns))
+  const claimDue = database.prepare(texts.claimDue)
   const succeed = database.prepare(succeedText)
 
   const parsed = (row: Row | undefined) => {

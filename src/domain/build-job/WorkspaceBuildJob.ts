@@ -137,14 +137,16 @@ export const attemptsExhausted = "attempts-exhausted"
 export const unreadableJob = "unreadable-job"
 
 /**
- * What is left to know of a job that has ended, for the run that it belongs to. Without its documents, so that one that
- * cannot be read keeps no run from ending.
+ * Where a job is, as far as the run that it belongs to has to know. Without its documents, so that one that cannot be
+ * read keeps no run from ending.
  */
-export class EndedJob extends Model.Class<EndedJob>("EndedJob")({
+export class JobState extends Model.Class<JobState>("JobState")({
   id: WorkspaceBuildJobId,
   runId: optional(SandboxAttemptId),
   status: WorkspaceBuildJobStatus,
-  cancelReason: optional(Prose)
+  cancelReason: optional(Prose),
+  attemptCount: Count,
+  leaseToken: Count
 }) {}
 
 /** Counts of the queue at one moment. */

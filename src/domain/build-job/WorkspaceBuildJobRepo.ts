@@ -26,7 +26,7 @@ import type { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
 import { make } from "./makeWorkspaceBuildJobRepo.js"
 import type {
   ClaimedJob,
-  EndedJob,
+  JobState,
   EnqueueJob,
   JobFailure,
   JobSuccess,
@@ -127,6 +127,14 @@ export interface WorkspaceBuildJobService {
   ) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
+   * Cancels the newest job of a run where it is queued or running, and says where it is then, if the run has one. Also a
+   * job that cannot be read.
+   */
+  readonly cancelLatestByRunId: (
+    request: { readonly runId: SandboxAttemptId; readonly reason: string }
+  ) => Effect.Effect<Option.Option<JobState>, InvalidInput | PersistenceError>
+
+  /**
    * failed or cancelled → queued, available now, with all its attempts again. A queued job is returned as it is.
    * Fails with `NotFound`, or with `InvalidTransition` when the job is running or has succeeded.
    */
@@ -149,7 +157,7 @@ export interface WorkspaceBuildJobService {
    */
   readonly listUnsettled: (
     request: { readonly limit: number; readonly succeededBefore: DateTime.Utc }
-  ) => Effect.Effect<ReadonlyArray<EndedJob>, InvalidInput | PersistenceError>
+  ) => Effect.Effect<ReadonlyArray<JobState>, InvalidInput | PersistenceError>
 
   /** The run of a job has taken note of its end. Does nothing to a job that has not ended. Fails with `NotFound`. */
   readonly markSettled: (id: WorkspaceBuildJobId) => Effect.Effect<void, NotFound | PersistenceError>
@@ -168,10 +176,8 @@ export interface WorkspaceBuildJobService {
     runId: SandboxAttemptId
   ) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
 
-  /** The id of the newest job of a run, if it has one, also of a job that cannot be read. */
-  readonly findLatestIdByRunId: (
-    runId: SandboxAttemptId
-  ) => Effect.Effect<Option.Option<WorkspaceBuildJobId>, PersistenceError>
+  /** Where the newest job of a run is, if it has one, also a job that cannot be read. */
+  readonly findLatestStateByRunId: (runId: SandboxAttemptId) => Effect.Effect<Option.Option<JobState>, PersistenceError>
 
   /** The newest job of each run that has one; any number of runs, in one statement. */
   readonly listLatestByRunIds: (

@@ -23,9 +23,6 @@ const table: LeasedTable = {
 /** The texts of the queue. */
 export const texts = leaseTexts(table, columnList(WorkspaceBuildJob))
 
-/** Claims the `?4` jobs that have been due longest. */
-export const claimDueText = (columns: string) => leaseTexts(table, columns).claimDue
-
 export const succeedText = texts.underLease(`
   status = 'succeeded', lease_outcome = 'succeeded', lease_expires_at = NULL, finished_at = max(?1, started_at),
   executor_id = ?5, result_payload = ?6, published_reference = ?7, published_digest_reference = ?8,

@@ -3,21 +3,21 @@
  * stands in `leases.ts`.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, DateTime, Effect, Option, Schema } from "effect"
+import { Clock, DateTime, Effect, Option } from "effect"
 import { IdempotencyConflict } from "../../Errors.js"
 import { batchesOfIds } from "../../internal/batch.js"
 import { Prose } from "../../internal/columns.js"
-import { fingerprint } from "../../internal/fingerprint.js"
 import { idOrNew } from "../../internal/ids.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
-import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
+import type { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
 import { texts } from "./claim.js"
 import { makeLeases } from "./leases.js"
+import { encodeRequest, requestFingerprint } from "./requestFingerprint.js"
 import {
-  EndedJob,
+  JobState,
   EnqueueJob,
   type QueueStats,
   WorkspaceBuildJob,
@@ -33,14 +33,12 @@ const dueText = `
   SELECT count(*) AS count, min(iif(status = 'queued', available_at, lease_expires_at)) AS oldest
   FROM oci_image_build_jobs WHERE ${texts.dueCondition} AND attempt_count < max_attempts`
 
-const encodeSpec = Schema.encodeSync(UserWorkspaceSpec)
-
 export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(WorkspaceBuildJob))
   const jobs = yield* rowsOf(WorkspaceBuildJob)
-  const endedColumns = sql.literal(columnList(EndedJob))
-  const ended = yield* rowsOf(EndedJob)
+  const stateColumns = sql.literal(columnList(JobState))
+  const states = yield* rowsOf(JobState)
 
   const { countOf, methods } = makeLeases(sql, jobs)
 
@@ -52,20 +50,20 @@ export const make = Effect.gen(function*() {
       const id = yield* idOrNew(job.id, "job", WorkspaceBuildJobId.make)
       const now = yield* Clock.currentTimeMillis
       const { idempotencyKey: key, registryId, repository, runId = null, tag } = job
-      const requestPayload = encodeSpec(job.requestPayload)
-      const requestFingerprint = fingerprint({ runId, registryId, repository, tag, requestPayload })
+      const requestPayload = encodeRequest(job.requestPayload)
+      const digest = requestFingerprint({ runId, registryId, repository, tag, requestPayload })
       const inserted = yield* jobs.first(sql`
         INSERT INTO oci_image_build_jobs (id, run_id, status, registry_id, repository, tag, request_payload,
           request_fingerprint, idempotency_key, max_attempts, available_at, created_at, updated_at)
         VALUES (${id}, ${runId}, 'queued', ${registryId}, ${repository}, ${tag}, ${JSON.stringify(requestPayload)},
-          ${requestFingerprint}, ${key ?? null}, ${job.maxAttempts},
+          ${digest}, ${key ?? null}, ${job.maxAttempts},
           ${job.availableAt === undefined ? now : DateTime.toEpochMillis(job.availableAt)}, ${now}, ${now})
         ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
         RETURNING ${columns}`)
       if (Option.isSome(inserted)) return { job: inserted.value, created: true }
 
       const first = key === undefined ? Option.none() : yield* byKey(key)
-      return Option.isSome(first) && Option.contains(first.value.requestFingerprint, requestFingerprint)
+      return Option.isSome(first) && Option.contains(first.value.requestFingerprint, digest)
         ? { job: first.value, created: false }
         : yield* new IdempotencyConflict({ key: key ?? "" })
     })
@@ -75,6 +73,19 @@ export const make = Effect.gen(function*() {
     Effect.flatMap(getById(id), unmoved(id, to))
 
   const getById = (id: WorkspaceBuildJobId) => Effect.flatMap(byId(id), present(id))
+
+  const isCancellable = sql.in("status", workspaceBuildJobTransitions.sources("cancelled"))
+
+  const cancelledBy = (now: number, reason: string) => sql`
+    status = 'cancelled', cancel_reason = ${reason}, lease_expires_at = NULL,
+    lease_outcome = iif(status = 'running', 'cancelled', lease_outcome),
+    finished_at = max(${now}, coalesce(started_at, 0)), updated_at = ${now}`
+
+  const latestOf = (runId: SandboxAttemptId) => sql`
+    SELECT id FROM oci_image_build_jobs WHERE run_id = ${runId} ORDER BY created_at DESC, id DESC LIMIT 1`
+
+  const latestState = (runId: SandboxAttemptId) =>
+    states.first(sql`SELECT ${stateColumns} FROM oci_image_build_jobs WHERE id = (${latestOf(runId)})`)
 
   const service: WorkspaceBuildJobService = {
     ...methods,
@@ -94,14 +105,20 @@ export const make = Effect.gen(function*() {
         const given = yield* input("cancel", Prose)(reason)
         const now = yield* Clock.currentTimeMillis
         const cancelled = yield* jobs.first(sql`
-          UPDATE oci_image_build_jobs SET
-            status = 'cancelled', cancel_reason = ${given}, lease_expires_at = NULL,
-            lease_outcome = iif(status = 'running', 'cancelled', lease_outcome),
-            finished_at = max(${now}, coalesce(started_at, 0)), updated_at = ${now}
-          WHERE id = ${id} AND ${sql.in("status", workspaceBuildJobTransitions.sources("cancelled"))}
-          RETURNING ${columns}`)
+          UPDATE oci_image_build_jobs SET ${cancelledBy(now, given)}
+          WHERE id = ${id} AND ${isCancellable} RETURNING ${columns}`)
         return Option.isSome(cancelled) ? cancelled.value : yield* whyNot(id, "cancelled")
       }).pipe(read("cancel", { "job.id": id })),
+
+    cancelLatestByRunId: ({ reason, runId }) =>
+      Effect.gen(function*() {
+        const given = yield* input("cancelLatestByRunId", Prose)(reason)
+        const now = yield* Clock.currentTimeMillis
+        const cancelled = yield* states.first(sql`
+          UPDATE oci_image_build_jobs SET ${cancelledBy(now, given)}
+          WHERE id = (${latestOf(runId)}) AND ${isCancellable} RETURNING ${stateColumns}`)
+        return Option.isSome(cancelled) ? cancelled : yield* latestState(runId)
+      }).pipe(read("cancelLatestByRunId", { "run.id": runId })),
 
     redrive: (id) =>
       Effect.gen(function*() {
@@ -120,8 +137,8 @@ export const make = Effect.gen(function*() {
     listUnsettled: ({ limit, succeededBefore }) =>
       countOf("listUnsettled", limit).pipe(
         Effect.flatMap((count) =>
-          ended.all(sql`
-            SELECT ${endedColumns} FROM oci_image_build_jobs
+          states.all(sql`
+            SELECT ${stateColumns} FROM oci_image_build_jobs
             WHERE finished_at IS NOT NULL AND run_id IS NOT NULL AND run_settled_at IS NULL
               AND (status <> 'succeeded' OR finished_at < ${DateTime.toEpochMillis(succeededBefore)})
             ORDER BY finished_at, id LIMIT ${count}`)
@@ -146,17 +163,9 @@ export const make = Effect.gen(function*() {
     findByIdempotencyKey: (key) => byKey(key).pipe(read("findByIdempotencyKey")),
 
     findLatestByRunId: (runId) =>
-      jobs.first(sql`
-        SELECT ${columns} FROM oci_image_build_jobs WHERE run_id = ${runId}
-        ORDER BY created_at DESC, id DESC LIMIT 1`).pipe(read("findLatestByRunId", { "run.id": runId })),
+      jobs.first(sql`SELECT ${columns} FROM oci_image_build_jobs WHERE id = (${latestOf(runId)})`).pipe(read("findLatestByRunId", { "run.id": runId })),
 
-    findLatestIdByRunId: (runId) =>
-      ended.first(sql`
-        SELECT ${endedColumns} FROM oci_image_build_jobs WHERE run_id = ${runId}
-        ORDER BY created_at DESC, id DESC LIMIT 1`).pipe(
-        Effect.map(Option.map(({ id }) => id)),
-        read("findLatestIdByRunId", { "run.id": runId })
-      ),
+    findLatestStateByRunId: (runId) => latestState(runId).pipe(read("findLatestStateByRunId", { "run.id": runId })),
 
     listLatestByRunIds: (runIds) =>
       Effect.forEach(batchesOfIds(runIds), (batch) =>

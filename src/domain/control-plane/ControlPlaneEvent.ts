@@ -4,7 +4,7 @@
  */
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { Count, enumeration, idOf, JsonObject, Name, optional, OptionalJson, Timestamp } from "../../internal/columns.js"
+import { confinedTo, Count, enumeration, idOf, JsonObject, Name, optional, OptionalJson, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "../auth/User.js"
 
@@ -65,7 +65,7 @@ export const ListSubjectEvents = Schema.Struct({
   subjectType: ControlPlaneSubjectType,
   subjectId: ControlPlaneSubjectId,
   /** Only what is this user's: another's subject has no events then. */
-  ownerUserId: Schema.optionalWith(UserId, { exact: true }),
+  ownerUserId: confinedTo(UserId),
   /** Only events after this one. Left out: from the first. */
   afterSequence: Schema.optionalWith(Count, { default: () => 0 }),
   /** 1 to 500, default 50. */

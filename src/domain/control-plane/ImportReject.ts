@@ -19,6 +19,6 @@ export class ImportReject extends Model.Class<ImportReject>("ImportReject")({
   importedAt: Timestamp
 }, table({
   name: "import_rejects",
-  service: "Retention",
+  service: "LegacyImport",
   purpose: "Rows of the predecessor that an import could not accept, whole, so that nothing is lost."
 })) {}

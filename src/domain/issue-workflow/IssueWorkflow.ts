@@ -3,7 +3,7 @@
  */
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { enumeration, idOf, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
+import { confinedTo, enumeration, idOf, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { UserId } from "../auth/User.js"
@@ -64,8 +64,7 @@ export const CreateIssueWorkflow = Schema.Struct({
 export const IssueWorkflowFilter = Schema.Struct({
   issueId: Schema.optional(IssueId),
   repositoryId: Schema.optional(RepositoryId),
-  // Exact: a list must not become everybody's because an id happened to be `undefined`.
-  ownerUserId: Schema.optionalWith(UserId, { exact: true }),
+  ownerUserId: confinedTo(UserId),
   statuses: Schema.optional(Schema.Array(IssueWorkflowStatus)),
   includeArchived: Schema.optionalWith(Schema.Boolean, { default: () => false })
 })

@@ -6,7 +6,7 @@ import { Clock, DateTime, Effect, Option } from "effect"
 import { v7 } from "uuid"
 import { ReferenceNotFound } from "../../Errors.js"
 import { operations } from "../../internal/query.js"
-import { columnList, type RowsOf, rowsOf } from "../../internal/rows.js"
+import { columnList, givenColumns, type RowsOf, rowsOf } from "../../internal/rows.js"
 import { batchOf, documentOf, executionNotFound, requireExecution } from "./executionBatches.js"
 import {
   IssueWorkflowExecutionDiffFile,
@@ -156,7 +156,7 @@ export const makeReports = Effect.gen(function*() {
 /** The columns that were given, with null where a column is cleared. */
 const columnsOf = (given: Omit<typeof UpsertSummary.Type, "executionId">): Readonly<Record<string, string | number | null>> => {
   const { assumptions, generatedAt, warnings } = given
-  const columns = {
+  return givenColumns({
     objective: given.objective,
     linked_issue_ref: given.linkedIssueRef,
     files_changed: given.filesChanged,
@@ -166,8 +166,7 @@ const columnsOf = (given: Omit<typeof UpsertSummary.Type, "executionId">): Reado
     warnings: warnings === undefined ? undefined : JSON.stringify(warnings),
     summary_markdown: given.summaryMarkdown,
     generated_at: generatedAt === undefined ? undefined : DateTime.toEpochMillis(generatedAt)
-  }
-  return Object.fromEntries(Object.entries(columns).flatMap(([column, value]) => value === undefined ? [] : [[column, value]]))
+  })
 }
 
 /** What happens to a summary that is there: these columns take what is given, if any of them is something else. */

@@ -9,7 +9,7 @@ import { idOrNew } from "../../internal/ids.js"
 import { conditionsOf, walk } from "../../internal/lists.js"
 import * as Page from "../../internal/page.js"
 import type { operations } from "../../internal/query.js"
-import { columnList, columnName, type RowModel, rowsOf } from "../../internal/rows.js"
+import { columnList, columnName, givenColumns, type RowModel, rowsOf } from "../../internal/rows.js"
 import type { StateMachine } from "../../internal/transitions.js"
 import type { SourceProvider } from "../../payloads/enumerations.js"
 import type { RepositoryId } from "../source/Repository.js"
@@ -146,11 +146,8 @@ type Stored = string | number | null
 /** The columns that were given. Whatever is open is not closed: that instant goes with the state, unless it is given. */
 const columnsOf = (told: Told<string>): Readonly<Record<string, Stored>> => {
   const isOpen = told.state === "open" || told.state === "draft"
-  const fields: ReadonlyArray<readonly [string, Stored | DateTime.Utc | undefined]> = Object.entries(
-    isOpen && told.closedAt === undefined ? { ...told, closedAt: null } : told
-  )
-  return Object.fromEntries(fields.flatMap(([field, value]) =>
-    value === undefined || field === "id"
-      ? []
-      : [[columnName(field), DateTime.isDateTime(value) ? DateTime.toEpochMillis(value) : value]]))
+  const { id: _, ...fields } = isOpen && told.closedAt === undefined ? { ...told, closedAt: null } : told
+  const columns: ReadonlyArray<readonly [string, Stored | DateTime.Utc | undefined]> = Object.entries(fields)
+  return givenColumns(Object.fromEntries(columns.map(([field, value]) =>
+    [columnName(field), DateTime.isDateTime(value) ? DateTime.toEpochMillis(value) : value])))
 }

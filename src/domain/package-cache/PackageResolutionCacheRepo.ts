@@ -44,7 +44,7 @@ export interface PackageResolutionCacheService {
   /**
    * The resolution that lives, as `get` finds it, or what `resolve` gives, which is then kept; one of status `invalid` is
    * given and not kept. Callers for the same key wait for each other: after a success they find it, after a failure or
-   * an interruption the next one tries.
+   * an interruption the next one tries. A caller in a transaction waits for nobody, and resolves by itself.
    *
    * Fails as `resolve` does, unless an expired entry may be served and there is one; with `InvalidInput` as `upsert` does.
    */

@@ -7,6 +7,7 @@ import { documentOf } from "../../internal/columns.js"
 import { purgeOf } from "../../internal/expiry.js"
 import { operations, spanned } from "../../internal/query.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
+import { abilitiesOf } from "../../libsql/registry.js"
 import { PackageResolution } from "../../payloads/PackageResolution.js"
 import { PackageCacheQuery, PackageResolutionCacheEntry, StoreResolution } from "./PackageResolutionCacheEntry.js"
 import type { PackageResolutionCacheService } from "./PackageResolutionCacheRepo.js"
@@ -30,6 +31,7 @@ export const make = Effect.gen(function*() {
   const columns = sql.literal(columnList(PackageResolutionCacheEntry))
   const entries = yield* rowsOf(PackageResolutionCacheEntry)
   const alone = oneAtATime()
+  const isInTransaction = abilitiesOf(sql)?.isInTransaction ?? Effect.succeed(true)
 
   /** The entry of a statement, where there is one that can be read. */
   const readable = (statement: Statement.Statement<Readonly<Record<string, unknown>>>) =>
@@ -80,7 +82,9 @@ export const make = Effect.gen(function*() {
         return Option.isSome(expired) ? expired.value.resolutionPayload : yield* Effect.fail(outcome.left)
       })
       const found = yield* kept
-      return Option.isSome(found) ? found.value : yield* alone(key, resolved)
+      if (Option.isSome(found)) return found.value
+      // Who has the turn may be waiting to write until this transaction is over, so it must not wait for the turn.
+      return yield* (yield* isInTransaction) ? resolved : alone(key, resolved)
     }).pipe((whole) => spanned(whole, "PackageResolutionCacheRepo.getOrResolve"))
 
   const keep = (query: string, given: typeof PackageResolution.Encoded, ttl: Duration.DurationInput | undefined) =>

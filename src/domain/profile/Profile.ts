@@ -3,7 +3,7 @@
  */
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { enumeration, idOf, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import { confinedTo, enumeration, idOf, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { UserId } from "../auth/User.js"
@@ -53,16 +53,10 @@ export const CreateProfile = Schema.Struct({
   description: Schema.optional(Prose)
 })
 
-/**
- * An owner to whom a request is confined, if one is given. Given as `undefined` it is refused: what was meant for one
- * owner is not done to anybody's because the id was lost on the way.
- */
-export const confinedTo = Schema.optionalWith(UserId, { exact: true })
-
 /** What changes of a profile. What is left out stays; `description` given as `null` is cleared. */
 export const UpdateProfile = Schema.Struct({
   id: ProfileId,
-  ownerUserId: confinedTo,
+  ownerUserId: confinedTo(UserId),
   slug: Schema.optional(Name),
   name: Schema.optional(Name),
   description: Schema.optional(Schema.NullOr(Prose))

@@ -53,8 +53,8 @@ export interface ProfileService {
   /** The profile. Fails with `NotFound`. */
   readonly getById: (id: ProfileId) => Effect.Effect<Profile, NotFound | PersistenceError>
 
-  /** The profile of this owner. Fails with `NotFound`, also when it is another owner's. */
-  readonly getForOwner: (request: typeof OwnedProfile.Type) => Effect.Effect<Profile, NotFound | PersistenceError>
+  /** The profile of this owner. Fails with `NotFound`, also when it is another owner's, and with `InvalidInput` when no owner is given. */
+  readonly getForOwner: (request: typeof OwnedProfile.Encoded) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
 
   /** The profile that has the slug among those of the owner, if there is one. Fails with `InvalidInput` for an empty one. */
   readonly findBySlug: (
@@ -82,14 +82,14 @@ export interface ProfileService {
   /** Puts the profile away. One that is put away already is returned as it is. Fails with `NotFound`. */
   readonly archive: (id: ProfileId) => Effect.Effect<Profile, NotFound | PersistenceError>
 
-  /** The same for the profile of this owner. Fails with `NotFound`, also when it is another owner's. */
-  readonly archiveForOwner: (request: typeof OwnedProfile.Type) => Effect.Effect<Profile, NotFound | PersistenceError>
+  /** The same for the profile of this owner. Fails with `NotFound`, also when it is another owner's, and with `InvalidInput` when no owner is given. */
+  readonly archiveForOwner: (request: typeof OwnedProfile.Encoded) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
 
   /** Takes back `archive`. A profile that is not put away is returned as it is. Fails with `NotFound`. */
   readonly restore: (id: ProfileId) => Effect.Effect<Profile, NotFound | PersistenceError>
 
-  /** The same for the profile of this owner. Fails with `NotFound`, also when it is another owner's. */
-  readonly restoreForOwner: (request: typeof OwnedProfile.Type) => Effect.Effect<Profile, NotFound | PersistenceError>
+  /** The same for the profile of this owner. Fails with `NotFound`, also when it is another owner's, and with `InvalidInput` when no owner is given. */
+  readonly restoreForOwner: (request: typeof OwnedProfile.Encoded) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
 
   /**
    * Stores a revision with all that belongs to it, under the next number, and makes it the active one unless

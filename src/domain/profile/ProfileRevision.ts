@@ -4,14 +4,14 @@
  */
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { Count, documentOf, enumeration, Flag, idOf, Json, Name, optional, Prose, Timestamp } from "../../internal/columns.js"
+import { confinedTo, Count, documentOf, enumeration, Flag, idOf, Json, Name, optional, Prose, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import { Port } from "../../payloads/enumerations.js"
 import { PartialUserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
 import { UserId } from "../auth/User.js"
 import { SecretId, SecretVersionId } from "../secret/Secret.js"
 import { SshKeyId } from "../secret/SshKey.js"
-import { confinedTo, ProfileId, ProfileRevisionId } from "./Profile.js"
+import { ProfileId, ProfileRevisionId } from "./Profile.js"
 import { EnvVarKey, EnvVarValue, HostPattern, SessionTimeout, setOf } from "./limits.js"
 
 /** One row of `profile_revisions`. */
@@ -145,7 +145,7 @@ const NewSshKey = Schema.Struct({
 export const CreateProfileRevision = Schema.Struct({
   id: Schema.optional(ProfileRevisionId),
   profileId: ProfileId,
-  ownerUserId: confinedTo,
+  ownerUserId: confinedTo(UserId),
   configPatch: documentOf(PartialUserWorkspaceSpec),
   envVars: Schema.optionalWith(setOf(NewEnvVar, ({ key }) => key, "key"), { default: () => [] }),
   secretBindings: Schema.optionalWith(setOf(NewSecretBinding, ({ targetKey }) => targetKey, "targetKey"), { default: () => [] }),
@@ -168,9 +168,9 @@ export const CreateProfileRevision = Schema.Struct({
 /** Which revision becomes the active one of which profile. */
 export const SetActiveProfileRevision = Schema.Struct({
   profileId: ProfileId,
-  ownerUserId: confinedTo,
+  ownerUserId: confinedTo(UserId),
   revisionId: ProfileRevisionId
 })
 
 /** Whose revisions a list shows. */
-export const ProfileRevisionFilter = Schema.Struct({ profileId: ProfileId, ownerUserId: confinedTo })
+export const ProfileRevisionFilter = Schema.Struct({ profileId: ProfileId, ownerUserId: confinedTo(UserId) })

@@ -8,7 +8,7 @@ import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
-import { CreateProfile, Profile, ProfileFilter, ProfileId, ProfileSlug, UpdateProfile } from "./Profile.js"
+import { CreateProfile, OwnedProfile, Profile, ProfileFilter, ProfileId, ProfileSlug, UpdateProfile } from "./Profile.js"
 import { ProfileRevision, ProfileRevisionFilter, SetActiveProfileRevision } from "./ProfileRevision.js"
 import type { ProfileService } from "./ProfileRepo.js"
 import { makeRevisions } from "./profileRevisions.js"
@@ -31,6 +31,10 @@ export const make = Effect.gen(function*() {
     parent: "profile_id"
   })
 
+  // Decoded: without an owner to be within, it would be anybody's.
+  const owned = (method: string, request: typeof OwnedProfile.Encoded) =>
+    Effect.map(input(method, OwnedProfile)(request), ({ id, ownerUserId }) => ({ id, within: ownerUserId }))
+
   const service: ProfileService = {
     create: (request) =>
       Effect.gen(function*() {
@@ -52,8 +56,11 @@ export const make = Effect.gen(function*() {
 
     getById: (id) => versioned.get({ id }).pipe(read("getById", { "profile.id": id })),
 
-    getForOwner: ({ id, ownerUserId }) =>
-      versioned.get({ id, within: ownerUserId }).pipe(read("getForOwner", { "profile.id": id, "user.id": ownerUserId })),
+    getForOwner: (request) =>
+      owned("getForOwner", request).pipe(
+        Effect.flatMap(versioned.get),
+        read("getForOwner", { "profile.id": request.id, "user.id": request.ownerUserId })
+      ),
 
     findBySlug: (request) =>
       Effect.gen(function*() {
@@ -77,16 +84,18 @@ export const make = Effect.gen(function*() {
 
     archive: (id) => versioned.archive({ id }).pipe(read("archive", { "profile.id": id })),
 
-    archiveForOwner: ({ id, ownerUserId }) =>
-      versioned.archive({ id, within: ownerUserId }).pipe(
-        read("archiveForOwner", { "profile.id": id, "user.id": ownerUserId })
+    archiveForOwner: (request) =>
+      owned("archiveForOwner", request).pipe(
+        Effect.flatMap(versioned.archive),
+        read("archiveForOwner", { "profile.id": request.id, "user.id": request.ownerUserId })
       ),
 
     restore: (id) => versioned.restore({ id }).pipe(read("restore", { "profile.id": id })),
 
-    restoreForOwner: ({ id, ownerUserId }) =>
-      versioned.restore({ id, within: ownerUserId }).pipe(
-        read("restoreForOwner", { "profile.id": id, "user.id": ownerUserId })
+    restoreForOwner: (request) =>
+      owned("restoreForOwner", request).pipe(
+        Effect.flatMap(versioned.restore),
+        read("restoreForOwner", { "profile.id": request.id, "user.id": request.ownerUserId })
       ),
 
     ...(yield* makeRevisions(versioned)),

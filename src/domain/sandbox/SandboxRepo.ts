@@ -109,7 +109,10 @@ export interface SandboxService {
   /** Takes back `archive`. A sandbox that is not put away is returned as it is. Fails with `NotFound`. */
   readonly restore: (id: SandboxId) => Effect.Effect<Sandbox, NotFound | PersistenceError>
 
-  /** Deletes the sandbox, whatever its status, and its links; its attempts stay. Fails with `NotFound`. */
+  /**
+   * Deletes the sandbox, whatever its status, and its links; its attempts stay, and are asked to stop, since nobody can
+   * do that afterwards. Fails with `NotFound`.
+   */
   readonly delete: (id: SandboxId) => Effect.Effect<void, NotFound | PersistenceError>
 }
 

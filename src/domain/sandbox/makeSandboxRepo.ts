@@ -208,11 +208,15 @@ export const make = Effect.gen(function*() {
       }).pipe(read("restore", { "sandbox.id": id })),
 
     delete: (id) =>
-      sql`DELETE FROM sandboxes WHERE id = ${id} RETURNING id`.pipe(
-        Effect.flatMap(([deleted]) => present(id)(Option.fromNullable(deleted))),
-        Effect.asVoid,
-        read("delete", { "sandbox.id": id })
-      )
+      Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        // Nobody can stop its runs afterwards: so they are asked to stop before.
+        yield* sql`
+          UPDATE sandbox_attempts SET stop_requested_at = ${now}, updated_at = ${now}
+          WHERE stop_requested_at IS NULL AND id IN (SELECT run_id FROM sandbox_run_links WHERE sandbox_id = ${id})`
+        const [deleted] = yield* sql`DELETE FROM sandboxes WHERE id = ${id} RETURNING id`
+        yield* present(id)(Option.fromNullable(deleted))
+      }).pipe(sql.withTransaction, read("delete", { "sandbox.id": id }))
   }
   return service
 })

@@ -18,7 +18,7 @@ export type EncryptionKeyId = typeof EncryptionKeyId.Type
 export const EncryptionKeyStatus = enumeration("active", "inactive", "retired")
 export type EncryptionKeyStatus = typeof EncryptionKeyStatus.Type
 
-/** Where a key can go. One that is active makes place for another before it is retired. */
+/** Where a key can go. One that is active makes place for another before it is retired; only one that never was becomes active. */
 export const encryptionKeyTransitions = stateMachine(EncryptionKeyStatus.literals, {
   active: ["inactive"],
   inactive: ["active", "retired"],
@@ -35,7 +35,7 @@ export class EncryptionKey extends Model.Class<EncryptionKey>("EncryptionKey")({
    */
   keyCheck: optional(Name),
   createdAt: Timestamp,
-  /** When it became active, the last time it did. */
+  /** When it became active. */
   activatedAt: OptionalTimestamp,
   retiredAt: OptionalTimestamp
 }, table({

@@ -89,8 +89,9 @@ export interface SecretVaultService {
    * nothing.
    *
    * Fails with `EncryptionKeyUnavailable` when there is no key, when the first one is retired or not the one that secrets
-   * know under its id, when this process does not hold the key that is active now, or when another key is made active
-   * meanwhile. Fails with `InvalidInput` for a batch size out of range.
+   * know under its id, when this process does not hold the key that is active now, or when another key was made active
+   * after the first one, before or meanwhile: a key that was active once does not become active again. Fails with
+   * `InvalidInput` for a batch size out of range.
    */
   readonly rotateKeys: (
     request?: typeof RotateKeys.Encoded

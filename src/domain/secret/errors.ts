@@ -9,8 +9,8 @@ import { Schema } from "effect"
  * Why a key cannot be used.
  *
  * `no-keys`: this process was given none; `not-held`: it was not given this one; `different`: it was given another key
- * under this id than the one that secrets are under; `retired`: nothing is written with it any more; `superseded`:
- * another key was made active while this one was being rotated to.
+ * under this id than the one that secrets are under; `retired`: nothing is written with it any more; `superseded`: it
+ * was active, and another key was made active after it, before a rotation to it or meanwhile.
  */
 export const EncryptionKeyProblem = Schema.Literal("no-keys", "not-held", "different", "retired", "superseded")
 export type EncryptionKeyProblem = typeof EncryptionKeyProblem.Type

@@ -89,7 +89,7 @@ export const makeKeys = Effect.gen(function*() {
     return wrapping(key)
   })
 
-  /** Makes the first key of the ring the active one, if it is not. */
+  /** Makes the first key of the ring the active one, if it is not, and never was. */
   const activate = Effect.gen(function*() {
     const [first] = held
     if (first === undefined) return yield* unavailable("no-keys")
@@ -99,8 +99,9 @@ export const makeKeys = Effect.gen(function*() {
     yield* requireSame(first, row)
     if (active?.id === first.id && Option.isSome(active.keyCheck)) return wrapping(first)
     if (active !== undefined && active.id !== first.id) {
-      // A process of yesterday's configuration does not turn back what was decided since.
+      // A process of yesterday's configuration does not turn back what was decided since, whether or not it holds the key.
       if (ofRing(active.id) === undefined) return yield* unavailable("not-held", active.id)
+      if (row !== undefined && Option.isSome(row.activatedAt)) return yield* unavailable("superseded", first.id)
       yield* sql`UPDATE encryption_keys SET status = 'inactive' WHERE id = ${active.id}`
     }
     yield* store(first, "active")

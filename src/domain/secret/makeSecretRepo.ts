@@ -1,7 +1,7 @@
 /**
  * The statements and rules of `SecretRepo`.
  */
-import { SqlClient } from "@effect/sql"
+import { SqlClient, type Statement } from "@effect/sql"
 import { Clock, Effect, Schema } from "effect"
 import { Name } from "../../internal/columns.js"
 import * as Page from "../../internal/page.js"
@@ -14,6 +14,12 @@ import type { SecretService } from "./SecretRepo.js"
 const { input, present, read, write } = operations("SecretRepo", "Secret")
 
 const VersionOrLatest = Schema.UndefinedOr(SecretVersionNumber)
+
+/** Puts the secret away that meets the condition. */
+export const archived = (sql: SqlClient.SqlClient, which: Statement.Fragment, now: number) => sql`
+  UPDATE secrets SET
+    archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
+  WHERE ${which} RETURNING ${sql.literal(columnList(Secret))}`
 
 export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -93,10 +99,7 @@ export const make = Effect.gen(function*() {
     archive: (id) =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
-        return yield* secrets.first(sql`
-          UPDATE secrets SET
-            archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
-          WHERE id = ${id} RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
+        return yield* secrets.first(archived(sql, sql`id = ${id}`, now)).pipe(Effect.flatMap(present(id)))
       }).pipe(read("archive", { "secret.id": id })),
 
     restore: (id) =>

@@ -12,7 +12,7 @@ import { RotateKeys } from "./EncryptionKey.js"
 import { type Identity, open, seal } from "./envelope.js"
 import { SecretUnreadable } from "./errors.js"
 import { makeKeys } from "./keys.js"
-import { make as makeRepo } from "./makeSecretRepo.js"
+import { archived, make as makeRepo } from "./makeSecretRepo.js"
 import { makeRotation, rotationStream } from "./rotation.js"
 import {
   CreateSecret,
@@ -157,10 +157,7 @@ export const make = Effect.gen(function*() {
     archive: ({ ownerUserId, secretId }) =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
-        return yield* secrets.first(sql`
-          UPDATE secrets SET
-            archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
-          WHERE id = ${secretId} AND owner_user_id = ${ownerUserId} RETURNING ${columns}`).pipe(
+        return yield* secrets.first(archived(sql, sql`id = ${secretId} AND owner_user_id = ${ownerUserId}`, now)).pipe(
           Effect.flatMap(present(secretId))
         )
       }).pipe(read("archive", { "secret.id": secretId, "user.id": ownerUserId })),

@@ -29,7 +29,7 @@ export class GitHubInstallationRepository
     isPrivate: Flag,
     isArchived: Flag,
     pushedAt: OptionalTimestamp,
-    /** When a sync last had it. Does not move `updatedAt`. */
+    /** As of when it is known that the installation sees it, or does not: what is told of an earlier moment changes nothing. Does not move `updatedAt`. */
     lastSyncedAt: OptionalTimestamp,
     createdAt: Timestamp,
     updatedAt: Timestamp,

@@ -44,7 +44,8 @@ export interface GitHubInstallationRepositoryService {
   /**
    * Adds to what an installation sees, and takes from it, as `sync` does for the whole; the rest stays. What is known of a
    * repository of the installation since a later moment than `at` stays, too: so a change that comes late undoes no later
-   * one. A removal of a repository that was never seen here leaves no trace, and holds off no addition.
+   * one, and no later sync. So does what `repositories` has of one since later: it is added under the name that it has
+   * there. A removal of a repository that was never seen here leaves no trace, and holds off no addition.
    *
    * Returns what changed, as `sync` does. Fails with `NotFound` when there is no such installation, with `InvalidInput` for
    * more than 20,000, for a repository that is given twice or is both added and removed, and for a value out of shape.

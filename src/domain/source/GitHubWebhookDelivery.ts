@@ -104,7 +104,10 @@ export const defaultDeliveryAttempts = 5
 /** How long a payload may be, in bytes of JSON: what GitHub sends at most, 25 MB. */
 export const maxPayloadBytes = 25 * 1024 * 1024
 
-/** A delivery as it came in. `deliveryId` and `eventType` are the headers `X-GitHub-Delivery` and `X-GitHub-Event`. */
+/**
+ * A delivery as it came in. `deliveryId` and `eventType` are the headers `X-GitHub-Delivery` and `X-GitHub-Event`.
+ * `installationExternalId` left out is `installation.id` of the payload, where it has one.
+ */
 export const RecordDelivery = Schema.Struct({
   id: Schema.optional(GitHubWebhookDeliveryId),
   deliveryId: Name,

@@ -81,10 +81,20 @@ const confirmGivenText = `
   UPDATE ${table} SET last_synced_at = ?3
   WHERE installation_id = ?1 AND external_repository_id IN (SELECT value ->> 'externalId' FROM json_each(?2))`
 
-const confirmText = `UPDATE ${table} SET last_synced_at = ?2 WHERE installation_id = ?1 AND removed_at IS NULL`
+// A sync tells of the whole, so of what it does not see, too: an addition from before it adds nothing of that again.
+const confirmText = `UPDATE ${table} SET last_synced_at = ?2 WHERE installation_id = ?1`
+
+// ?1: the provider, ?2: GitHub's ids, ?3: when something else is told of them. What they are called since later.
+const calledLaterText = `
+  SELECT r.external_id AS id, r.owner, r.name
+  FROM json_each(?2) AS given CROSS JOIN repositories AS r ON r.provider = ?1 AND r.external_id = value
+  WHERE r.last_synced_at > ?3`
 
 type Sync = typeof SyncInstallationRepositories.Type
 type Change = typeof ApplyInstallationChange.Type
+
+/** A repository as it is given; of one that `isLate`, something later is known. */
+type Given = Sync["repositories"][number] & { readonly isLate?: boolean }
 
 // A statement over thousands of rows holds the thread for a while: heartbeats and reads get their turn after each.
 const letOthersRun = Effect.async<void>((resume) => {
@@ -139,12 +149,13 @@ export const makeSyncs = Effect.gen(function*() {
       // A read before the write, and safe: the transaction has the write lock.
       const later = yield* sql.unsafe<{ readonly id: string }>(toldLaterText, [installationId, JSON.stringify(ids), told])
       const stale = new Set(later.map(({ id }) => id))
-      const batch = yield* batchOf(
-        "GitHubInstallationRepositoryRepo.apply",
-        "added",
-        added.filter(({ externalRepositoryId }) => !stale.has(externalRepositoryId)),
-        rowOf(provider, now)
-      )
+      const news = added.filter(({ externalRepositoryId }) => !stale.has(externalRepositoryId))
+      const called = yield* sql.unsafe<Called>(calledLaterText, [
+        provider,
+        JSON.stringify(news.map(({ externalRepositoryId }) => externalRepositoryId)),
+        told
+      ])
+      const batch = yield* batchOf("GitHubInstallationRepositoryRepo.apply", "added", kept(news, called), rowOf(provider, told))
       const left = JSON.stringify(removed.filter((id) => !stale.has(id)))
       const result = yield* store(installationId, batch, now, run(removeGivenText, [installationId, left, now, told]))
       yield* run(confirmGivenText, [installationId, batch, told])
@@ -154,14 +165,36 @@ export const makeSyncs = Effect.gen(function*() {
   return { apply, sync }
 })
 
+interface Called {
+  readonly id: string
+  readonly owner: string
+  readonly name: string
+}
+
+/**
+ * Of what something later is known, that stays: its name, unless another of them has it, and whatever else `repositories`
+ * has of it.
+ */
+const kept = (repositories: ReadonlyArray<Given>, called: ReadonlyArray<Called>): ReadonlyArray<Given> => {
+  const later = new Map(called.map((one) => [one.id, one]))
+  const nameOf = ({ name, owner }: { readonly name: string; readonly owner: string }) => `${owner}/${name}`.toLowerCase()
+  const taken = new Set(repositories.filter(({ externalRepositoryId }) => !later.has(externalRepositoryId)).map(nameOf))
+  return repositories.map((repository) => {
+    const known = later.get(repository.externalRepositoryId)
+    if (known === undefined || taken.has(nameOf(known))) return repository
+    const { externalRepositoryId, isPrivate, pushedAt } = repository
+    return { externalRepositoryId, isPrivate, pushedAt, owner: known.owner, name: known.name, isLate: true }
+  })
+}
+
 /** A repository as the statements here and those of `repositories` take it. */
-const rowOf = (provider: string, now: number) => ({ externalRepositoryId, fullName, pushedAt, ...repository }: Sync["repositories"][number]) => {
+const rowOf = (provider: string, told: number) => ({ externalRepositoryId, fullName, isLate = false, pushedAt, ...repository }: Given) => {
   const row: GivenRepository & Readonly<Record<string, unknown>> = {
     ...repository,
     provider,
     externalId: externalRepositoryId,
     fresh: `repo_${v7()}`,
-    lastSyncedAt: now,
+    lastSyncedAt: isLate ? undefined : told,
     cacheId: `ghr_${v7()}`,
     fullName: fullName ?? `${repository.owner}/${repository.name}`,
     pushedAt: pushedAt && DateTime.toEpochMillis(pushedAt)

@@ -9,7 +9,7 @@ import { idOrNew } from "../../internal/ids.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
-import { columnList, rowsOf } from "../../internal/rows.js"
+import { columnList, givenColumns, rowsOf } from "../../internal/rows.js"
 import {
   GitHubInstallation,
   GitHubInstallationId,
@@ -178,8 +178,8 @@ const millis = (instant: DateTime.Utc | null | undefined): number | null =>
   instant === null || instant === undefined ? null : DateTime.toEpochMillis(instant)
 
 /** The columns that an installation takes as they are given, with null where one is cleared. */
-const columnsOf = (given: typeof UpsertGitHubInstallation.Type): Readonly<Record<string, string | null>> => {
-  const columns = {
+const columnsOf = (given: typeof UpsertGitHubInstallation.Type): Readonly<Record<string, string | null>> =>
+  givenColumns({
     provider: given.provider,
     external_installation_id: given.externalInstallationId,
     external_account_id: given.externalAccountId,
@@ -188,6 +188,4 @@ const columnsOf = (given: typeof UpsertGitHubInstallation.Type): Readonly<Record
     target_type: given.targetType,
     permissions: given.permissions === undefined ? undefined : canonicalJson(given.permissions),
     repository_selection: given.repositorySelection
-  }
-  return Object.fromEntries(Object.entries(columns).flatMap(([column, value]) => value === undefined ? [] : [[column, value]]))
-}
+  })

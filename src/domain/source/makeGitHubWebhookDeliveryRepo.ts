@@ -2,7 +2,7 @@
  * The statements and rules of `GitHubWebhookDeliveryRepo`.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Effect, Option } from "effect"
+import { Clock, Effect, Option, Schema } from "effect"
 import { AlreadyExists, InvalidInput } from "../../Errors.js"
 import { idOrNew } from "../../internal/ids.js"
 import { leasesOn } from "../../internal/leases.js"
@@ -71,6 +71,12 @@ const jsonOf = (payload: Recorded["payload"]): Effect.Effect<string | null, Inva
   )
 }
 
+const decodeInstallation = Schema.decodeUnknownOption(Schema.Struct({ installation: Schema.Struct({ id: Schema.Int.pipe(Schema.positive()) }) }))
+
+/** GitHub's id of the installation, as it is given or as the payload has it: what comes late is told by it. */
+const installationOf = ({ installationExternalId, payload }: Recorded) =>
+  installationExternalId ?? Option.match(decodeInstallation(payload), { onNone: () => null, onSome: ({ installation }) => String(installation.id) })
+
 export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(GitHubWebhookDelivery))
@@ -95,13 +101,13 @@ export const make = Effect.gen(function*() {
 
   const insert = (given: Recorded, payload: string | null) =>
     Effect.gen(function*() {
-      const { action = null, deliveryId, eventType, installationExternalId = null, maxAttempts } = given
+      const { action = null, deliveryId, eventType, maxAttempts } = given
       const id = yield* idOrNew(given.id, "delivery", GitHubWebhookDeliveryId.make)
       const now = yield* Clock.currentTimeMillis
       const inserted = yield* deliveries.first(sql`
         INSERT INTO github_webhook_deliveries (id, delivery_id, event_type, action, installation_external_id, payload,
           received_at, max_attempts, available_at, updated_at)
-        VALUES (${id}, ${deliveryId}, ${eventType}, ${action}, ${installationExternalId}, ${payload},
+        VALUES (${id}, ${deliveryId}, ${eventType}, ${action}, ${installationOf(given)}, ${payload},
           ${now}, ${maxAttempts}, ${now}, ${now})
         ON CONFLICT DO NOTHING
         RETURNING ${columns}`)

@@ -77,7 +77,8 @@ export const sandboxSamples = (world: World): Samples => {
       getById: [world.job.id],
       findByIdempotencyKey: ["enqueued"],
       findLatestByRunId: [launched.attempt.id],
-      findLatestIdByRunId: [launched.attempt.id],
+      findLatestStateByRunId: [launched.attempt.id],
+      cancelLatestByRunId: [{ runId: launched.attempt.id, reason: "enough" }],
       listLatestByRunIds: [[launched.attempt.id]],
       listByStatus: [{ status: "queued", limit: 10 }],
       stats: []

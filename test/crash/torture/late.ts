@@ -17,7 +17,7 @@ const program = Effect.gen(function*() {
   const lifecycle = yield* SandboxLifecycle
   const jobs = yield* WorkspaceBuildJobRepo
   const { job } = yield* lifecycle.launch({ ...request, ownerUserId: owner })
-  const { lease } = Option.getOrThrow(yield* jobs.claimById({ id: job.id, workerId: "sleeper", leaseDuration: "1 second" }))
+  const { lease } = Option.getOrThrow(yield* jobs.claimById({ id: job.id, workerId: "sleeper", leaseDuration: "1 minute" }))
   yield* lifecycle.beginBuild(lease)
   tell<LateReport>({ type: "holding" })
   yield* Effect.promise(() => once(process.stdin, "data"))

@@ -37,7 +37,8 @@ const methods = Effect.map(WorkspaceBuildJobRepo, (jobs): Readonly<Record<string
   getById: jobs.getById(gone),
   findByIdempotencyKey: jobs.findByIdempotencyKey("key"),
   findLatestByRunId: jobs.findLatestByRunId(runId),
-  findLatestIdByRunId: jobs.findLatestIdByRunId(runId),
+  findLatestStateByRunId: jobs.findLatestStateByRunId(runId),
+  cancelLatestByRunId: jobs.cancelLatestByRunId({ runId, reason: "enough" }),
   listLatestByRunIds: jobs.listLatestByRunIds([runId, runId]),
   listByStatus: jobs.listByStatus({ status: "queued" }),
   stats: jobs.stats

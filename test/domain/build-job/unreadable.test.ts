@@ -45,7 +45,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* breakSpec
         yield* jobs.claimById({ ...claimant, id: broken })
         expect(yield* jobs.listUnsettled({ limit: 10, succeededBefore: at(0) })).toMatchObject([{ id: broken, status: "failed", runId: Option.some(runId) }])
-        expect(yield* jobs.findLatestIdByRunId(runId)).toEqual(Option.some(broken))
+        expect(Option.map(yield* jobs.findLatestStateByRunId(runId), ({ id }) => id)).toEqual(Option.some(broken))
         yield* jobs.markSettled(broken)
         expect(yield* jobs.listUnsettled({ limit: 10, succeededBefore: at(0) })).toEqual([])
       }).pipe(Effect.provide(layer)))

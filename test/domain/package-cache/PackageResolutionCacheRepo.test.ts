@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, type Layer, Option, Ref, TestClock } from "effect"
 import type { PackageResolutionCacheEntry } from "../../../src/domain/package-cache/PackageResolutionCacheEntry.js"
 import { PackageResolutionCacheRepo } from "../../../src/domain/package-cache/PackageResolutionCacheRepo.js"
+import { transaction } from "../../../src/Database.js"
 import { overDatabases } from "../../support/database.js"
 import { shell } from "../../support/lists.js"
 import { planIssues } from "../../support/plans.js"
@@ -102,6 +103,22 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(Exit.isInterrupted(yield* Fiber.interrupt(first))).toBe(true)
         expect(yield* Fiber.join(second)).toBe("down")
         expect(yield* Fiber.join(third)).toMatchObject({ selectedProject: "third" })
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("lets nobody in a transaction wait for who waits for the transaction", () =>
+      Effect.gen(function*() {
+        const cache = yield* PackageResolutionCacheRepo
+        const [begun, answered] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const resolve = Deferred.succeed(begun, undefined).pipe(Effect.zipRight(Deferred.await(answered)), Effect.as(project("outside")))
+        const outside = yield* Effect.fork(cache.getOrResolve({ query, resolve }))
+        yield* Deferred.await(begun)
+        const inside = yield* transaction(Effect.gen(function*() {
+          yield* cache.upsert({ query: "nix:bat", resolution })
+          yield* Deferred.succeed(answered, undefined)
+          return yield* cache.getOrResolve({ query, resolve: Effect.succeed(project("inside")) })
+        }))
+        expect(inside).toMatchObject({ selectedProject: "inside" })
+        expect(yield* Fiber.join(outside)).toMatchObject({ selectedProject: "outside" })
       }).pipe(Effect.provide(layer)))
 
     it.effect("serves what has expired when resolving fails, if the caller says so", () =>

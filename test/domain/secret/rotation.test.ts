@@ -174,10 +174,24 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("stops when another key is made active meanwhile", () =>
       Effect.gen(function*() {
         yield* fill(yield* SecretVault, 6)
-        const [forth, back] = [yield* vaultWith("k2", "k1"), yield* vaultWith("k1", "k2")]
-        const turned = Stream.runForEach(forth.streamRotation({ batchSize: 2 }), () => back.rotateKeys())
+        const [second, third] = [yield* vaultWith("k2", "k1"), yield* vaultWith("k3", "k2", "k1")]
+        const begin = Stream.runDrain(Stream.take(third.streamRotation({ batchSize: 1 }), 1))
+        const turned = Stream.runForEach(second.streamRotation({ batchSize: 2 }), () => begin)
         expect(yield* refusalOf(turned)).toMatchObject({ _tag: "EncryptionKeyUnavailable", keyId: Option.some("k2"), problem: "superseded" })
-        expect(yield* counts).toEqual({ "k1 active": 6, "k2 inactive": 0 })
+        expect(yield* counts).toEqual({ "k1 inactive": 3, "k2 inactive": 2, "k3 active": 1 })
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("is not turned back by a process of an earlier configuration, which may hold all keys", () =>
+      Effect.gen(function*() {
+        yield* fill(yield* SecretVault, 3)
+        yield* (yield* vaultWith("k2", "k1")).rotateKeys()
+        const rotated = yield* counts
+        expect(rotated).toEqual({ "k1 inactive": 0, "k2 active": 3 })
+        for (const ring of [["k1", "k2"], ["k1", "k2", "k3"]]) {
+          const earlier = yield* vaultWith(...ring)
+          expect(yield* refusalOf(earlier.rotateKeys())).toMatchObject({ _tag: "EncryptionKeyUnavailable", keyId: Option.some("k1"), problem: "superseded" })
+        }
+        expect(yield* counts).toEqual(rotated)
       }).pipe(Effect.provide(layer)))
 
     it.effect("retires a key or lets it be written with, never both", () =>

@@ -122,7 +122,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* TestClock.setTime(1000)
         expect(yield* sync([told("2", "b"), told("3", "c")])).toEqual({ added: 1, updated: 0, removed: 1 })
         const removed = yield* findOne("1")
-        expect(removed).toEqual(withFields(before, { removedAt: Option.some(at(1000)), updatedAt: at(1000) }))
+        expect(removed).toEqual(withFields(before, { removedAt: Option.some(at(1000)), updatedAt: at(1000), lastSyncedAt: Option.some(at(1000)) }))
         expect(yield* repo.findByRepositoryId({ installationId, repositoryId: before.repositoryId })).toEqual(Option.some(removed))
         expect(yield* seenBy(installationId)).toEqual({ 2: "b", 3: "c" })
         const all = yield* repo.listForInstallation({ installationId, includeRemoved: true })
@@ -130,7 +130,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* TestClock.setTime(2000)
         // The first removal stands.
         expect(yield* sync([told("2", "b"), told("3", "c")])).toEqual({ added: 0, updated: 0, removed: 0 })
-        expect(yield* findOne("1")).toEqual(removed)
+        expect(yield* findOne("1")).toEqual(withFields(removed, { lastSyncedAt: Option.some(at(2000)) }))
         expect(yield* sync([told("1", "a2")])).toEqual({ added: 1, updated: 0, removed: 2 })
         expect(yield* findOne("1")).toMatchObject({ id: before.id, repositoryId: before.repositoryId, name: "a2", removedAt: Option.none() })
         expect(yield* sync([])).toEqual({ added: 0, updated: 0, removed: 1 })

@@ -3,10 +3,11 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { DateTime, Effect, FastCheck as fc, type Layer, TestClock } from "effect"
+import { DateTime, Effect, FastCheck as fc, type Layer, Option, TestClock } from "effect"
 import type { GitHubInstallationId } from "../../../src/domain/source/GitHubInstallation.js"
 import { GitHubInstallationRepo } from "../../../src/domain/source/GitHubInstallationRepo.js"
 import { GitHubInstallationRepositoryRepo } from "../../../src/domain/source/GitHubInstallationRepositoryRepo.js"
+import { RepositoryRepo } from "../../../src/domain/source/RepositoryRepo.js"
 import { recordStatements } from "../../support/plans.js"
 import { badNames, layers, pages, refusalOf, type Services, tagOf } from "./support.js"
 
@@ -56,6 +57,42 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
         yield* repo.sync({ installationId, repositories: [repository(1)] })
         expect(yield* repo.apply({ installationId, added: [], removed: ["1"], at: at(99) })).toEqual({ added: 0, updated: 0, removed: 0 })
         expect(yield* seen(installationId)).toEqual(["1 acme/r1"])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("a change that comes late undoes no later sync", () =>
+      Effect.gen(function*() {
+        const repo = yield* GitHubInstallationRepositoryRepo
+        const { id: installationId } = yield* installation("x")
+        yield* TestClock.setTime(100)
+        yield* repo.sync({ installationId, repositories: [repository(1), repository(2)] })
+        yield* repo.apply({ installationId, added: [], removed: ["2"], at: at(150) })
+        yield* TestClock.setTime(300)
+        yield* repo.sync({ installationId, repositories: [] })
+        // One that the sync removed, and one that it found removed.
+        expect(yield* repo.apply({ installationId, added: [repository(1), repository(2)], removed: [], at: at(200) })).toEqual({ added: 0, updated: 0, removed: 0 })
+        expect(yield* seen(installationId)).toEqual([])
+        expect(yield* repo.apply({ installationId, added: [repository(1)], removed: [], at: at(301) })).toEqual({ added: 1, updated: 0, removed: 0 })
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("a change that comes late gives no repository its old name back", () =>
+      Effect.gen(function*() {
+        const repo = yield* GitHubInstallationRepositoryRepo
+        const repositories = yield* RepositoryRepo
+        const { id: installationId } = yield* installation("x")
+        yield* TestClock.setTime(1000)
+        const renamed = { provider: "github", externalId: "1", owner: "acme", name: "renamed", defaultBranch: "trunk", isArchived: true } as const
+        const { id } = yield* repositories.upsert({ ...renamed, lastSyncedAt: at(60) })
+        yield* repo.apply({ installationId, added: [{ ...repository(1), defaultBranch: "main", isArchived: false }, repository(2)], removed: [], at: at(50) })
+        expect(yield* seen(installationId)).toEqual(["1 acme/renamed", "2 acme/r2"])
+        expect(yield* repositories.getById(id)).toMatchObject({ ...renamed, externalId: Option.some("1"), lastSyncedAt: Option.some(at(60)) })
+        // Told later, it has that name; and what was told at 70 is not as of now.
+        yield* repo.apply({ installationId, added: [{ ...repository(1), name: "again" }], removed: [], at: at(70) })
+        expect(yield* repositories.getById(id)).toMatchObject({ name: "again", lastSyncedAt: Option.some(at(70)) })
+        // Two that would have one name: the one of which nothing later is known has it.
+        yield* repo.apply({ installationId, added: [{ ...repository(1), name: "old" }, { ...repository(3), name: "Again" }], removed: [], at: at(70) })
+        yield* repositories.upsert({ ...renamed, name: "r9", lastSyncedAt: at(90) })
+        yield* repo.apply({ installationId, added: [{ ...repository(1), name: "old" }, { ...repository(4), name: "R9" }], removed: [], at: at(80) })
+        expect(yield* seen(installationId)).toEqual(["1 acme/old", "2 acme/r2", "3 acme/Again", "4 acme/R9"])
       }).pipe(Effect.provide(layer)))
 
     it.effect("refuses what is out of shape, whole", () =>

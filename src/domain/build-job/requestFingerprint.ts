@@ -1,0 +1,18 @@
+/**
+ * What an idempotency key of the queue stands for.
+ */
+import { Schema } from "effect"
+import { fingerprint } from "../../internal/fingerprint.js"
+import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
+
+/** The document of a request as it is stored. */
+export const encodeRequest = Schema.encodeSync(UserWorkspaceSpec)
+
+/** A digest of the request: the same for the same request, however often it comes. */
+export const requestFingerprint = (request: {
+  readonly runId: string | null
+  readonly registryId: string
+  readonly repository: string
+  readonly tag: string
+  readonly requestPayload: ReturnType<typeof encodeRequest>
+}): string => fingerprint(request)

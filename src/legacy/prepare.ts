@@ -1,0 +1,74 @@
+/**
+ * From a row of the source to one of ours, or the rule that it breaks.
+ */
+import { Either, Option } from "effect"
+import { encodeRequest, requestFingerprint } from "../domain/build-job/requestFingerprint.js"
+import { WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
+import { columnName, readerOf } from "../internal/rows.js"
+import { coerced, repairs } from "./repairs.js"
+import type { Row, SourceRow } from "./sourceRows.js"
+import { columnsOf, columnsThere, type LegacyTable } from "./tables.js"
+
+/** A row that our tables may take. */
+export interface Ready {
+  /** The row as it was found. */
+  readonly source: Row
+  readonly row: Row
+  /** References to rows that come later, which the row has not yet. */
+  readonly later: Readonly<Record<string, string | null>>
+  /** What was mended. */
+  readonly mended: Set<string>
+}
+
+/** A row that they do not take. `reason` holds no value of it. */
+export interface Rejected {
+  readonly source: Row
+  readonly reason: string
+}
+
+export interface Preparer {
+  readonly prepare: (row: SourceRow) => Either.Either<Ready, Rejected>
+  /** What follows from the other columns; or the rule that they break. To be called again when a reference was cleared. */
+  readonly complete: (ready: Ready) => Either.Either<Ready, Rejected>
+}
+
+export const preparerOf = (table: LegacyTable): Preparer => {
+  const columns = columnsOf(table)
+  const there = columnsThere(table)
+  const read = readerOf(table.model)
+  const repair = repairs[table.name]
+
+  const complete: Preparer["complete"] = (ready) => {
+    const { row, source } = ready
+    const reject = (column: string, rule: string) => Either.left({ source, reason: `${column}: ${rule}` })
+    for (const { isRequired, name } of there) {
+      const value = row[name]
+      if (isRequired && value === null) return reject(name, "is missing")
+      if (typeof value === "string" && value.includes("\0")) return reject(name, "holds a NUL character, which no text may")
+    }
+    const decoded = read(Object.fromEntries(columns.map(({ field, name }) => [field, row[name]])))
+    if (Either.isLeft(decoded)) return reject(columnName(decoded.left.error.column), "is not of its shape")
+    if (decoded.right instanceof WorkspaceBuildJob) row["request_fingerprint"] = fingerprintOf(decoded.right)
+    return Either.right(ready)
+  }
+
+  return {
+    complete,
+    prepare: ({ notText, row: source }) => {
+      const [column] = notText
+      if (column !== undefined) return Either.left({ source, reason: `${column}: is not UTF-8` })
+      const mended = new Set<string>()
+      const note = (what: string) => void mended.add(what)
+      const row: Row = { ...table.added }
+      for (const column of there) row[column.name] = coerced(source[column.name] ?? null, column, note)
+      repair?.(row, note)
+      const later = Object.fromEntries((table.later ?? []).map((name) => [name, textOf(row[name])]))
+      return complete({ source, row: Object.assign(row, Object.fromEntries((table.later ?? []).map((name) => [name, null]))), later, mended })
+    }
+  }
+}
+
+const textOf = (value: unknown) => typeof value === "string" ? value : null
+
+const fingerprintOf = ({ registryId, repository, requestPayload, runId, tag }: WorkspaceBuildJob) =>
+  requestFingerprint({ runId: Option.getOrNull(runId), registryId, repository, tag, requestPayload: encodeRequest(requestPayload) })

@@ -1,0 +1,148 @@
+/**
+ * A database at the predecessor's schema: read in a thread of its own, in batches, and never written.
+ */
+import type { SqlError } from "@effect/sql"
+import { Data, Effect, Option, type Scope, Stream } from "effect"
+import type { RowsOfKind } from "../domain/control-plane/ImportedSource.js"
+import { engineProblem, type Reader, readerOfFile } from "../operations/reader.js"
+import { type LegacyImportRefused, refuse } from "./errors.js"
+import { decodeSourceRow, encodedColumns, type SourceRow, strictUtf8 } from "./sourceRows.js"
+import { columnsThere, legacyTables, mayBeMissing } from "./tables.js"
+
+/** A batch ends with the row that makes it this long, or this many. */
+const batchRows = 500
+const batchBytes = 4_000_000
+
+const ledger = "__drizzle_migrations"
+
+/** The source cannot be read. */
+export class SourceUnreadable extends Data.TaggedError("SourceUnreadable")<{ readonly problem: string }> {}
+
+export interface Source {
+  /** The rows of a table in the order in which they were stored; only those that have something in a column, if one is named. */
+  readonly rows: (table: string, having?: string) => Stream.Stream<ReadonlyArray<SourceRow>, SourceUnreadable>
+  /** What it holds that the predecessor never had. */
+  readonly ignored: Effect.Effect<ReadonlyArray<RowsOfKind>, SourceUnreadable>
+}
+
+const unreadable = (error: SqlError.SqlError) => new SourceUnreadable({ problem: engineProblem(error) })
+
+const quoted = (name: string) => `"${name.replaceAll("\"", "\"\"")}"`
+
+/** The columns of each table, as bytes: the binding ends the process over a text that is not UTF-8, also over a name. */
+const schemaText = `
+  SELECT CAST(json_group_array(json_array(t.name, t.wr, c.name)) AS BLOB) AS names
+  FROM pragma_table_list AS t, pragma_table_info(t.name) AS c
+  WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT GLOB 'sqlite_*'`
+
+type Tables = ReadonlyMap<string, ReadonlyArray<string>>
+
+/**
+ * Opens the database at `path`, as long as the scope lives. Refuses what is no database, and what is none of the
+ * predecessor's.
+ */
+export const openSource = (path: string): Effect.Effect<Source, LegacyImportRefused, Scope.Scope> =>
+  Effect.gen(function*() {
+    const reader = yield* readerOfFile(path, 0, true)
+    const tables = yield* tablesOf(path, reader)
+    yield* requirePredecessors(path, tables)
+    yield* requireWhole(path, reader)
+    return { rows: rowsOf(reader, tables), ignored: ignoredOf(reader, tables) }
+  }).pipe(Effect.catchTag("SqlError", (error) => refuse("NotADatabase", `${path} cannot be imported: ${engineProblem(error)}`)))
+
+const tablesOf = (path: string, reader: Reader) =>
+  Effect.gen(function*() {
+    const [encoding] = yield* reader.all("SELECT encoding FROM pragma_encoding")
+    const [schema] = yield* reader.all(schemaText)
+    const names = strictUtf8(schema?.["names"])
+    if (encoding?.["encoding"] !== "UTF-8" || names === undefined) {
+      return yield* refuse("NotThePredecessors", `${path} is no database of the predecessor: its texts are not UTF-8`)
+    }
+    const tables = new Map<string, Array<string>>()
+    for (const [table, isWithoutRowid, column] of JSON.parse(names) as ReadonlyArray<readonly [string, number, string]>) {
+      if (isWithoutRowid === 1 && legacyTables.some(({ name }) => name === table)) {
+        return yield* refuse("NotThePredecessors", `${path} is no database of the predecessor: ${table} has no rowid`)
+      }
+      tables.set(table, [...tables.get(table) ?? [], column])
+    }
+    return tables as Tables
+  })
+
+const requirePredecessors = (path: string, tables: Tables): Effect.Effect<void, LegacyImportRefused> => {
+  if (tables.has("sealant_migrations")) {
+    return refuse("NotThePredecessors", `${path} is a database of this program: use \`sealant-db restore\``)
+  }
+  const missing = [
+    ...tables.has(ledger) ? [] : ["its ledger of migrations"],
+    ...legacyTables.flatMap((table) => {
+      const found = tables.get(table.name)
+      if (found === undefined) return mayBeMissing.has(table.name) ? [] : [table.name]
+      return columnsThere(table).filter(({ isRequired, name }) => isRequired && !found.includes(name)).map(({ name }) => `${table.name}.${name}`)
+    })
+  ]
+  const shown = missing.slice(0, 5).join(", ")
+  return missing.length === 0
+    ? Effect.void
+    : refuse("NotThePredecessors", `${path} is no database of the predecessor: it lacks ${shown}${missing.length > 5 ? " and more" : ""}`)
+}
+
+/** Rows may be missing from a damaged page without any error when it is read: so all pages are looked at before. */
+const requireWhole = (path: string, reader: Reader) =>
+  Effect.gen(function*() {
+    const lines = (yield* reader.all("PRAGMA quick_check")).flatMap((line) => Object.values(line).map(String))
+    // What is wrong in a row is no damage: the row is rejected.
+    const [damage] = lines.filter((line) => line !== "ok" && !/^(NULL value in|CHECK constraint failed in) /.test(line))
+    if (damage !== undefined) {
+      const what = damage.replace("*** in database main ***", "").replaceAll(/\s+/g, " ").trim()
+      return yield* refuse("NotADatabase", `${path} is damaged: ${what}; let \`sqlite3 FILE .recover\` make a copy, and see what it lost`)
+    }
+  })
+
+const rowsOf = (reader: Reader, tables: Tables): Source["rows"] => (table, having) => {
+  const columns = tables.get(table)
+  if (columns === undefined) return Stream.empty
+  const name = quoted(table)
+  const condition = having === undefined ? "" : ` AND ${quoted(having)} IS NOT NULL`
+  if (having !== undefined && !columns.includes(having)) return Stream.empty
+  const bytes = columns.map((column) => `ifnull(octet_length(${quoted(column)}), 0)`).join(" + ")
+  // Looks at lengths first, which the engine knows without reading what is long.
+  const text = (from: string) => `
+    SELECT CAST(rowid AS TEXT) AS place, CAST(${encodedColumns(columns.map(quoted))} AS BLOB) AS line
+    FROM ${name} WHERE ${from}${condition} AND rowid <= (
+      SELECT max(place) FROM (
+        SELECT place, sum(bytes) OVER (ORDER BY place) - bytes AS before
+        FROM (SELECT rowid AS place, ${bytes} AS bytes FROM ${name} WHERE ${from}${condition} ORDER BY rowid LIMIT ${batchRows}))
+      WHERE before < ${batchBytes})
+    ORDER BY rowid`
+  const batchFrom = (from: string) =>
+    Effect.flatMap(Effect.mapError(reader.all(text(from)), unreadable), (rows) =>
+      Effect.try({
+        try: () => rows.map(({ line }) => decodeSourceRow(columns, line)),
+        catch: () => new SourceUnreadable({ problem: `a row of ${table} is too long` })
+      }).pipe(Effect.map((batch) => {
+        const last = rows.at(-1)?.["place"]
+        return [batch, typeof last === "string" ? Option.some(`rowid > ${last}`) : Option.none()] as const
+      })))
+  // The next batch is read while one is written.
+  return Stream.buffer(Stream.filter(Stream.paginateEffect("TRUE", batchFrom), (batch) => batch.length > 0), { capacity: 1 })
+}
+
+const ignoredOf = (reader: Reader, tables: Tables): Source["ignored"] =>
+  Effect.gen(function*() {
+    const ignored: Array<RowsOfKind> = []
+    const count = (what: string, table: string, counted: string) =>
+      Effect.map(Effect.mapError(reader.all(`SELECT count(${counted}) AS rows FROM ${quoted(table)}`), unreadable), ([found]) => {
+        const rows = Number(found?.["rows"] ?? 0)
+        if (rows > 0) ignored.push({ what, rows })
+      })
+    for (const [table, columns] of tables) {
+      if (table === ledger) continue
+      const known = legacyTables.find(({ name }) => name === table)
+      if (known === undefined) yield* count(table, table, "*")
+      else {
+        const there = new Set(columnsThere(known).map(({ name }) => name))
+        for (const column of columns) if (!there.has(column)) yield* count(`${table}.${column}`, table, quoted(column))
+      }
+    }
+    return ignored
+  })

@@ -1,0 +1,164 @@
+/**
+ * The predecessor's tables, in the order in which they can be written: what is referred to comes first.
+ */
+import { Account } from "../domain/auth/Account.js"
+import { Session } from "../domain/auth/Session.js"
+import { User } from "../domain/auth/User.js"
+import { Verification } from "../domain/auth/Verification.js"
+import { WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
+import { IssueWorkflowExecutionEvent } from "../domain/issue-workflow/ExecutionEvent.js"
+import {
+  IssueWorkflowExecutionArtifact,
+  IssueWorkflowExecutionDiffFile,
+  IssueWorkflowExecutionPullRequestLink,
+  IssueWorkflowExecutionSummary,
+  IssueWorkflowExecutionValidationResult
+} from "../domain/issue-workflow/ExecutionReport.js"
+import { Issue, IssuePullRequestLink } from "../domain/issue-workflow/Issue.js"
+import { IssueWorkflow } from "../domain/issue-workflow/IssueWorkflow.js"
+import { IssueWorkflowExecution } from "../domain/issue-workflow/IssueWorkflowExecution.js"
+import { PullRequest } from "../domain/issue-workflow/PullRequest.js"
+import { PackageResolutionCacheEntry } from "../domain/package-cache/PackageResolutionCacheEntry.js"
+import { Profile } from "../domain/profile/Profile.js"
+import {
+  ProfileEnvVar,
+  ProfileRevision,
+  ProfileSecretBinding,
+  ProfileSshKeyBinding,
+  ProfileSshSettings
+} from "../domain/profile/ProfileRevision.js"
+import { RepositoryProfile, RepositoryProfileLink, RepositoryProfileRevision } from "../domain/profile/RepositoryProfile.js"
+import { Sandbox, SandboxRunLink } from "../domain/sandbox/Sandbox.js"
+import { SandboxAttempt, SandboxAttemptSnapshot } from "../domain/sandbox/SandboxAttempt.js"
+import { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance.js"
+import { Secret, SecretVersion } from "../domain/secret/Secret.js"
+import { SshKey } from "../domain/secret/SshKey.js"
+import { GitHubInstallation, GitHubInstallationUserGrant } from "../domain/source/GitHubInstallation.js"
+import { GitHubInstallationRepository } from "../domain/source/GitHubInstallationRepository.js"
+import { defaultDeliveryAttempts, GitHubWebhookDelivery } from "../domain/source/GitHubWebhookDelivery.js"
+import { Repository } from "../domain/source/Repository.js"
+import { invalid } from "../internal/decoder.js"
+import { columnName, columnsOf as modelColumns, type RowModel } from "../internal/rows.js"
+
+/** A table of the predecessor, and what has to be known of it beyond the model of ours. */
+export interface LegacyTable {
+  readonly name: string
+  readonly model: RowModel<unknown>
+  readonly key: ReadonlyArray<string>
+  /** The columns that only ours has, and what an imported row has there. */
+  readonly added?: Readonly<Record<string, unknown>>
+  /** References to rows that come later: filled in when all rows are there. */
+  readonly later?: ReadonlyArray<string>
+  /**
+   * What a row `p` that a column refers to must be, beside being there, so that nothing of one owner points at another's:
+   * the rule of a trigger. `$column` is the value of the row.
+   */
+  readonly own?: Readonly<Record<string, string>>
+  /** References that may be empty, but would mean something else then: the row goes with them. */
+  readonly kept?: ReadonlyArray<string>
+}
+
+type More = Omit<LegacyTable, "name" | "model" | "key">
+
+const byId = (name: string, model: RowModel<unknown>, more: More = {}): LegacyTable => ({ name, model, key: ["id"], ...more })
+
+const byKey = (name: string, model: RowModel<unknown>, ...key: ReadonlyArray<string>): LegacyTable => ({ name, model, key })
+
+const ofOwner = "p.owner_user_id = $owner_user_id"
+const ownProfile = "p.profile_id IN (SELECT id FROM profiles WHERE owner_user_id = $owner_user_id)"
+// A workflow may have lost its owner; then the sandbox says whose it is.
+const workflowOwner = "(SELECT owner_user_id FROM issue_workflows WHERE id = $issue_workflow_id)"
+const sandboxOwner = "(SELECT owner_user_id FROM sandboxes WHERE id = $sandbox_id)"
+
+export const legacyTables: ReadonlyArray<LegacyTable> = [
+  byId("user", User),
+  byId("session", Session),
+  byId("account", Account),
+  byId("verification", Verification),
+  byId("repositories", Repository),
+  byId("github_app_installations", GitHubInstallation),
+  byId("github_installation_repositories", GitHubInstallationRepository),
+  byKey("github_installation_user_grants", GitHubInstallationUserGrant, "installation_id", "user_id"),
+  byId("github_webhook_deliveries", GitHubWebhookDelivery, {
+    added: {
+      attempt_count: 0,
+      max_attempts: defaultDeliveryAttempts,
+      available_at: null,
+      claimed_at: null,
+      lease_expires_at: null,
+      worker_id: null,
+      lease_token: 0,
+      lease_outcome: null,
+      updated_at: null
+    }
+  }),
+  byId("secrets", Secret),
+  byId("secret_versions", SecretVersion, { added: { wrapped_data_key: null } }),
+  byId("ssh_keys", SshKey),
+  byId("profiles", Profile, { later: ["active_revision_id"] }),
+  byId("profile_revisions", ProfileRevision),
+  byId("profile_env_vars", ProfileEnvVar),
+  // Without its version, a binding would inject the latest.
+  byId("profile_secret_bindings", ProfileSecretBinding, { kept: ["secret_version_id"] }),
+  byKey("profile_ssh_settings", ProfileSshSettings, "profile_revision_id"),
+  byKey("profile_ssh_key_bindings", ProfileSshKeyBinding, "profile_revision_id", "ssh_key_id", "purpose"),
+  byId("repository_profiles", RepositoryProfile, { later: ["active_revision_id"] }),
+  byId("repository_profile_revisions", RepositoryProfileRevision),
+  byId("repository_profile_profile_links", RepositoryProfileLink),
+  byId("issues", Issue),
+  byId("pull_requests", PullRequest),
+  byKey("issue_pull_request_links", IssuePullRequestLink, "issue_id", "pull_request_id"),
+  byId("sandbox_attempts", SandboxAttempt, {
+    added: { stop_requested_at: null },
+    later: ["retry_of_run_id"],
+    own: { profile_revision_id: ownProfile, retry_of_run_id: `${ofOwner} AND p.id <> $id` }
+  }),
+  byKey("sandbox_attempt_snapshots", SandboxAttemptSnapshot, "run_id"),
+  byKey("sandbox_runtime_instances", SandboxRuntimeInstance, "run_id"),
+  byId("sandboxes", Sandbox, { own: { profile_revision_id: ownProfile, latest_run_id: ofOwner } }),
+  byKey("sandbox_run_links", SandboxRunLink, "sandbox_id", "run_id"),
+  byId("oci_image_build_jobs", WorkspaceBuildJob, {
+    added: { request_fingerprint: null, lease_token: 0, lease_outcome: null, cancel_reason: null, run_settled_at: null }
+  }),
+  byId("issue_workflows", IssueWorkflow),
+  byId("issue_workflow_executions", IssueWorkflowExecution, {
+    own: {
+      sandbox_id: `p.owner_user_id = coalesce(${workflowOwner}, p.owner_user_id)`,
+      sandbox_attempt_id: `p.owner_user_id = coalesce(${workflowOwner}, ${sandboxOwner}, p.owner_user_id)`
+    }
+  }),
+  byId("issue_workflow_execution_events", IssueWorkflowExecutionEvent),
+  byId("issue_workflow_execution_validation_results", IssueWorkflowExecutionValidationResult),
+  byId("issue_workflow_execution_artifacts", IssueWorkflowExecutionArtifact),
+  byId("issue_workflow_execution_diff_files", IssueWorkflowExecutionDiffFile, {
+    own: { patch_artifact_id: "p.execution_id = $execution_id" }
+  }),
+  byKey("issue_workflow_execution_summaries", IssueWorkflowExecutionSummary, "execution_id"),
+  byKey("issue_workflow_execution_pull_request_links", IssueWorkflowExecutionPullRequestLink, "execution_id", "pull_request_id"),
+  byKey("package_resolution_cache_entries", PackageResolutionCacheEntry, "query")
+]
+
+/** A deployment that once stopped between two releases lacks it. */
+export const mayBeMissing: ReadonlySet<string> = new Set(["package_resolution_cache_entries"])
+
+/** A column of ours, as its model tells it. */
+export interface LegacyColumn {
+  readonly name: string
+  /** What the model calls it. */
+  readonly field: string
+  readonly isRequired: boolean
+  readonly isNumber: boolean
+}
+
+/** The columns of a table of ours. */
+export const columnsOf = ({ model }: LegacyTable): ReadonlyArray<LegacyColumn> =>
+  modelColumns(model).map(({ decode, name }) => ({
+    name: columnName(name),
+    field: name,
+    isRequired: decode(null) === invalid,
+    isNumber: decode(1) !== invalid
+  }))
+
+/** Those of them that the predecessor had. */
+export const columnsThere = (table: LegacyTable): ReadonlyArray<LegacyColumn> =>
+  columnsOf(table).filter(({ name }) => !Object.hasOwn(table.added ?? {}, name))
