@@ -48,6 +48,8 @@ const expiring = () => shell("UPDATE oci_image_build_jobs SET lease_expires_at =
 
 const expired = () => shell("UPDATE oci_image_build_jobs SET lease_expires_at = 0 WHERE status = 'running'")
 
+const requeued = ({ launched }: World) => Effect.flatMap(db.WorkspaceBuildJobRepo, (jobs) => jobs.redrive(launched.job.id))
+
 /** A sandbox that failed, and an execution that is in it. */
 const forsaken = ({ waiting }: World) =>
   Effect.flatMap(Factories.make.launch({ sandbox: { ownerUserId: "ada", status: "failed" }, job: { status: "failed" } }), ({ attempt, sandbox }) =>
@@ -95,6 +97,7 @@ const operations: Readonly<Record<"SandboxLifecycle" | "IssueWorkflowLifecycle" 
     fail: "the same",
     release: "the same",
     cancel: "the same",
+    cancelLatestByRunId: { repeat: "the same", prepare: requeued },
     redrive: "the same",
     reapExpired: { repeat: "the same", prepare: expired },
     markSettled: "the same",
@@ -104,7 +107,7 @@ const operations: Readonly<Record<"SandboxLifecycle" | "IssueWorkflowLifecycle" 
     getById: "reads",
     findByIdempotencyKey: "reads",
     findLatestByRunId: "reads",
-    findLatestIdByRunId: "reads",
+    findLatestStateByRunId: "reads",
     listLatestByRunIds: "reads",
     listByStatus: "reads",
     stats: "reads"

@@ -32,6 +32,12 @@ const reviewed = {
     "operations/stuck.ts: since(table)",
     "domain/profile/versioned.ts: makeVersioned(kind)"
   ],
+  "a table of ours and its references, as our schema has them": [
+    "legacy/takeTable.ts: fillLater(fill)",
+    "legacy/takeTable.ts: fillLater(left)",
+    "legacy/takeTable.ts: tableTaker(references)",
+    "legacy/takeTable.ts: tableTaker(table)"
+  ],
   "a text that the calling module has as a constant": [
     "domain/issue-workflow/executionReports.ts: replace(set)",
     "domain/profile/profileRevisions.ts: graph(text)",
