@@ -49,6 +49,7 @@ export {
   GitHubWebhookDeliveryStatus,
   gitHubWebhookDeliveryTransitions,
   IgnoredDelivery,
+  type InboxStats,
   maxPayloadBytes,
   RecordDelivery,
   WebhookLease,
