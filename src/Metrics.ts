@@ -2,18 +2,22 @@
  * What the package counts, as metrics of Effect: whoever exports those, with `@effect/opentelemetry` for instance, has
  * ours among them; for everybody else they cost nothing to speak of.
  *
- * Commits, transactions, waits, claims, retries and lost leases are counted where they happen. The depth of the queue and
- * the lag of the event loop have to be looked at: `layer` does.
+ * Commits, transactions, waits, claims, retries and lost leases are counted where they happen. The depth of the queue and of
+ * the inbox, and the lag of the event loop, have to be looked at: `layer` does.
  */
 import { Clock, type Duration, Effect, Layer, Metric, Option, Schedule, Schema } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { oldestDueAge, queueDepth } from "./domain/build-job/metrics.js"
 import { WorkspaceBuildJobRepo } from "./domain/build-job/WorkspaceBuildJobRepo.js"
+import { GitHubWebhookDeliveryRepo } from "./domain/source/GitHubWebhookDeliveryRepo.js"
+import { inboxDepth, inboxOldestDueAge } from "./domain/source/metrics.js"
 import type { InvalidInput } from "./Errors.js"
 import { Pause } from "./internal/durations.js"
-import { operations } from "./internal/query.js"
+import type { LeaseStats } from "./internal/leases.js"
+import { operations, spanned } from "./internal/query.js"
 
 export { jobsClaimed, jobsRetried, oldestDueAge, queueDepth } from "./domain/build-job/metrics.js"
+export { deliveriesClaimed, deliveriesRetried, inboxDepth, inboxOldestDueAge } from "./domain/source/metrics.js"
 export { leasesLost } from "./internal/leases.js"
 export { busyWaits, commitBatchSize, transactionMillis } from "./libsql/metrics.js"
 
@@ -27,17 +31,18 @@ export const eventLoopLag = Metric.gauge("sealant_db_event_loop_lag_milliseconds
 })
 
 /**
- * Looks at the queue and at the event loop again and again, as long as the layer lives. A look at the queue counts its
- * jobs, which takes as long as there are many: every few seconds is often enough. A store that cannot answer is asked
+ * Looks at the queue, the inbox and the event loop again and again, as long as the layer lives. A look counts all jobs and
+ * deliveries, which takes as long as there are many: every few seconds is often enough. A store that cannot answer is asked
  * again the next time. Fails with `InvalidInput` for a pause that is not from 1 ms to a year.
  */
 export const layer = (
   { every = "10 seconds" }: { readonly every?: Duration.DurationInput } = {}
-): Layer.Layer<never, InvalidInput, WorkspaceBuildJobRepo> =>
+): Layer.Layer<never, InvalidInput, WorkspaceBuildJobRepo | GitHubWebhookDeliveryRepo> =>
   Layer.scopedDiscard(
     Effect.gen(function*() {
       const settings = yield* input("layer", Settings)({ every })
       const jobs = yield* WorkspaceBuildJobRepo
+      const deliveries = yield* GitHubWebhookDeliveryRepo
       const delay = yield* Effect.acquireRelease(
         Effect.sync(() => {
           const histogram = monitorEventLoopDelay({ resolution: 10 })
@@ -49,13 +54,17 @@ export const layer = (
       const look = Effect.gen(function*() {
         yield* Metric.set(eventLoopLag, delay.max / 1e6)
         delay.reset()
-        const { byStatus, oldestDueAt } = yield* jobs.stats
-        for (const [status, count] of Object.entries(byStatus)) {
-          yield* Metric.set(Metric.tagged(queueDepth, "status", status), count)
-        }
-        const now = yield* Clock.currentTimeMillis
-        yield* Metric.set(oldestDueAge, Option.match(oldestDueAt, { onNone: () => 0, onSome: ({ epochMillis }) => now - epochMillis }))
-      })
+        yield* show(yield* jobs.stats, queueDepth, oldestDueAge)
+        yield* show(yield* deliveries.stats, inboxDepth, inboxOldestDueAge)
+        // A trace of its own: the layer lives for days, in whatever span it was built.
+      }).pipe((whole) => spanned(whole, "Metrics.look", {}, true))
       yield* Effect.forkScoped(Effect.repeat(Effect.ignoreLogged(look), Schedule.spaced(settings.every)))
     })
   )
+
+const show = ({ byStatus, oldestDueAt }: LeaseStats<string>, depth: Metric.Metric.Gauge<number>, oldest: Metric.Metric.Gauge<number>) =>
+  Effect.gen(function*() {
+    for (const [status, count] of Object.entries(byStatus)) yield* Metric.set(Metric.tagged(depth, "status", status), count)
+    const now = yield* Clock.currentTimeMillis
+    yield* Metric.set(oldest, Option.match(oldestDueAt, { onNone: () => 0, onSome: ({ epochMillis }) => now - epochMillis }))
+  })

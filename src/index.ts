@@ -50,6 +50,7 @@ export {
   GitHubWebhookDeliveryStatus,
   gitHubWebhookDeliveryTransitions,
   IgnoredDelivery,
+  type InboxStats,
   maxPayloadBytes,
   RecordDelivery,
   WebhookLease,

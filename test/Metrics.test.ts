@@ -7,9 +7,14 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Database from "../src/Database.js"
 import { WorkspaceBuildJobRepo } from "../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import { GitHubWebhookDeliveryRepo } from "../src/domain/source/GitHubWebhookDeliveryRepo.js"
 import * as Metrics from "../src/Metrics.js"
-import { refusedTimes } from "./support/eventLoop.js"
+import { passing, refusedTimes, sleeping } from "./support/eventLoop.js"
 import { claimant, enqueue, failure, layers, leased, tagOf } from "./domain/build-job/support.js"
+import * as webhooks from "./domain/source/webhookSupport.js"
+
+/** Both tables whose rows are worked on under leases, in one database. */
+const both = GitHubWebhookDeliveryRepo.layer.pipe(Layer.provideMerge(layers.memory))
 
 /** How much a counter has grown through the effect. */
 const growthOf = <A, E, R>(counter: Metric.Metric.Counter<number>, effect: Effect.Effect<A, E, R>) =>
@@ -33,6 +38,21 @@ describe("Metrics", () => {
       const second = yield* leased("e")
       expect(yield* growthOf(Metrics.jobsRetried, jobs.fail(second.lease, { ...failure, retryable: false }))).toBe(0)
     }).pipe(Effect.provide(layers.memory)))
+
+  it.effect("count claims, retries and lost leases of deliveries, apart from those of jobs", () =>
+    Effect.gen(function*() {
+      const inbox = yield* GitHubWebhookDeliveryRepo
+      yield* webhooks.record("a")
+      expect(yield* growthOf(Metrics.deliveriesClaimed, inbox.claimNext(claimant))).toBe(1)
+      expect(yield* growthOf(Metrics.deliveriesClaimed, inbox.claimNext(claimant))).toBe(0)
+      const second = yield* webhooks.leased("b")
+      expect(yield* growthOf(Metrics.deliveriesRetried, inbox.markFailed(second.lease, webhooks.failure))).toBe(1)
+      expect(yield* growthOf(Metrics.leasesLost, Effect.flip(Effect.asVoid(inbox.markProcessed({ ...second.lease, token: 9 }))))).toBe(1)
+      const third = yield* webhooks.leased("c")
+      expect(yield* growthOf(Metrics.deliveriesRetried, inbox.markFailed(third.lease, { ...webhooks.failure, retryable: false }))).toBe(0)
+      yield* webhooks.record("d")
+      expect(yield* growthOf(Metrics.jobsClaimed, webhooks.claim())).toBe(0)
+    }).pipe(Effect.provide(webhooks.layers.memory)))
 
   it.effect("count commits and what shared them", () =>
     Effect.gen(function*() {
@@ -71,22 +91,33 @@ describe("Metrics", () => {
       for (const every of [0, -1, Number.NaN, "366 days"] as const) {
         expect(yield* tagOf(Effect.scoped(Layer.build(Metrics.layer({ every })))), String(every)).toBe("InvalidInput")
       }
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(both)))
 
-  it.effect("look at the queue and the event loop again and again", () =>
+  it.effect("look at the queue, the inbox and the event loop again and again", () =>
     Effect.gen(function*() {
       const jobs = yield* WorkspaceBuildJobRepo
       yield* Effect.forEach(["a", "b"], (id) => enqueue(id))
       yield* jobs.claimNext(claimant)
-      yield* TestClock.adjust("3 seconds")
+      const inbox = yield* GitHubWebhookDeliveryRepo
+      yield* TestClock.adjust("1 second")
+      yield* webhooks.leased("c")
+      yield* inbox.record({ ...webhooks.delivery, deliveryId: "d" })
+      yield* TestClock.adjust("2 seconds")
       yield* Layer.build(Metrics.layer({ every: "5 seconds" }))
-      const depth = (status: string) => Effect.map(Metric.value(Metric.tagged(Metrics.queueDepth, "status", status)), ({ value }) => value)
-      yield* TestClock.adjust("5 seconds")
+      const depthOf = (gauge: Metric.Metric.Gauge<number>) => (status: string) =>
+        Effect.map(Metric.value(Metric.tagged(gauge, "status", status)), ({ value }) => value)
+      const depth = depthOf(Metrics.queueDepth)
+      const inboxDepth = depthOf(Metrics.inboxDepth)
+      yield* passing(5)
+      yield* sleeping(5)
       expect([yield* depth("queued"), yield* depth("running"), yield* depth("failed")]).toEqual([1, 1, 0])
       expect((yield* Metric.value(Metrics.oldestDueAge)).value).toBe(8000)
+      expect([yield* inboxDepth("received"), yield* inboxDepth("processing"), yield* inboxDepth("processed")]).toEqual([1, 1, 0])
+      expect((yield* Metric.value(Metrics.inboxOldestDueAge)).value).toBe(7000)
       expect((yield* Metric.value(Metrics.eventLoopLag)).value).toBeGreaterThanOrEqual(0)
       yield* enqueue("c")
-      yield* TestClock.adjust("5 seconds")
+      yield* passing(5)
+      yield* sleeping(5)
       expect(yield* depth("queued")).toBe(2)
-    }).pipe(Effect.scoped, Effect.provide(layers.memory)))
+    }).pipe(Effect.scoped, Effect.provide(both)))
 })

@@ -104,7 +104,13 @@ export const leaseTexts = (table: LeasedTable, columns: string) => {
   const ifRetried = (then: string, otherwise: string) => `iif(?5 AND ${attemptsLeft}, ${then}, ${otherwise})`
 
   return {
-    dueCondition,
+    /** How many rows are in each status. */
+    byStatus: `SELECT status, count(*) AS count FROM ${name} GROUP BY status`,
+
+    /** How many rows could be claimed at `?1`, and since when the oldest of them. */
+    due: `
+  SELECT count(*) AS count, min(iif(status = '${waiting}', available_at, lease_expires_at)) AS oldest
+  FROM ${name} WHERE ${dueCondition} AND ${attemptsLeft}`.trim(),
 
     /** The row of id `?1`. */
     byId: `SELECT ${columns} FROM ${name} WHERE id = ?1`,

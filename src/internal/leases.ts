@@ -2,7 +2,7 @@
  * What workers do to rows under leases, whatever the table: claim them, write under their lease, and learn why they lost it.
  */
 import type { SqlClient, SqlError } from "@effect/sql"
-import { Array, Clock, type DateTime, Duration, Effect, Either, Metric, Option, Random } from "effect"
+import { Array, Clock, DateTime, Duration, Effect, Either, Metric, Option, Random } from "effect"
 import { InvalidInput, LeaseLost, type LeaseLostReason } from "../Errors.js"
 import { abilitiesOf } from "../libsql/registry.js"
 import { Name } from "./columns.js"
@@ -36,6 +36,15 @@ export interface ClaimRequest {
   readonly leaseDuration: Duration.DurationInput
 }
 
+/** Counts of a leased table at one moment. */
+export interface LeaseStats<Status extends string> {
+  readonly byStatus: Readonly<Record<Status, number>>
+  /** How many could be claimed now. */
+  readonly due: number
+  /** Since when the oldest of those could have been claimed. */
+  readonly oldestDueAt: Option.Option<DateTime.Utc>
+}
+
 /** Calls under a lease that was not the current one any more. */
 export const leasesLost = Metric.counter("sealant_db_leases_lost", {
   incremental: true,
@@ -43,18 +52,24 @@ export const leasesLost = Metric.counter("sealant_db_leases_lost", {
 })
 
 /** What is given to `leasesOn`. */
-export interface Definition<Row, Claimed> {
+export interface Definition<Row extends LeasedRow, Claimed> {
   readonly service: string
+  /** How many rows an empty table has in each status. */
+  readonly none: Readonly<Record<Row["status"], number>>
+  /** The status of a row that waits for a worker. */
+  readonly waiting: Row["status"]
   /** The status of a row that is under a lease. */
-  readonly held: string
+  readonly held: Row["status"]
   /** What a row is called in a log. */
   readonly noun: string
   readonly texts: LeaseTexts
   /** The row and the lease, in the words of the service. */
   readonly claimed: (row: Row, workerId: string) => Claimed
   readonly rowOf: (claimed: Claimed) => Row
-  /** Told how many leases were given. */
-  readonly count: (leases: number) => void
+  /** Counts leases that were given. */
+  readonly claims: Metric.Metric.Counter<number>
+  /** Counts rows that failed and wait again. */
+  readonly retries: Metric.Metric.Counter<number>
 }
 
 /** How many rows a claim, a look for expired leases or a purge may take at once. */
@@ -68,7 +83,7 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
   sql: SqlClient.SqlClient,
   rows: RowsOf<Row>,
   { input }: ReturnType<typeof operations>,
-  { claimed: toClaimed, count, held, noun, rowOf, service, texts }: Definition<Row, Claimed>
+  { claimed: toClaimed, claims, held, none, noun, retries, rowOf, service, texts, waiting }: Definition<Row, Claimed>
 ) => {
   // In the way of every worker, all day: written without generators, which cost as much as the decoding.
   const claim = (method: string, { leaseDuration, workerId }: ClaimRequest, text: string, which: string | number) =>
@@ -99,7 +114,7 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
       if (Either.isLeft(row)) unreadable.push(row.left)
       else if (row.right.status === held) claimed.push(toClaimed(row.right, workerId))
     }
-    count(claimed.length)
+    claims.unsafeUpdate(claimed.length, [])
     // The others are claimed, whatever stands in one of them: they are handed out.
     return unreadable.length === 0
       ? Effect.succeed(claimed)
@@ -184,7 +199,9 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
     /** `text` is one of `texts.fail`; `values` are those that its table keeps, from ?7 on. */
     fail: (lease: Held, text: string, retryable: boolean, values: ReadonlyArray<unknown>) =>
       Effect.flatMap(Random.next, (random) =>
-        underLease(lease, text, ["retried", "failed"], [retryable, (1 + random) / 2, ...values])),
+        underLease(lease, text, ["retried", "failed"], [retryable, (1 + random) / 2, ...values])).pipe(
+        Effect.tap((row) => row.status === waiting ? Metric.increment(retries) : Effect.void)
+      ),
 
     release: (lease: Held) => underLease(lease, texts.release, ["released"], []),
 
@@ -192,7 +209,23 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
       Effect.gen(function*() {
         const count = yield* countOf("reapExpired", limit)
         return Array.getRights(yield* rows.each(sql.unsafe(texts.reap, [yield* Clock.currentTimeMillis, count])))
-      })
+      }),
+
+    /** Counts every row. */
+    stats: Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const byStatus: Record<Row["status"], number> = { ...none }
+      for (const { count, status } of yield* sql.unsafe<{ readonly status: Row["status"]; readonly count: number }>(texts.byStatus)) {
+        byStatus[status] = count
+      }
+      const [due] = yield* sql.unsafe<{ readonly count: number; readonly oldest: number | null }>(texts.due, [now])
+      const stats: LeaseStats<Row["status"]> = {
+        byStatus,
+        due: due?.count ?? 0,
+        oldestDueAt: Option.map(Option.fromNullable(due?.oldest), DateTime.unsafeMake)
+      }
+      return stats
+    })
   }
 }
 

@@ -24,7 +24,10 @@ const longestSupervisionPause = Duration.seconds(15)
 
 /** What a loop is made of. */
 export interface Work<A, E, R> {
-  /** Names the span of a claim, `<name>.claim`, in which all that becomes of what was claimed has its spans. */
+  /**
+   * Names the span of a claim, `<name>.claim`, in which all that becomes of what was claimed has its spans, and that of a
+   * supervision, `<name>.supervise`.
+   */
   readonly name: string
   readonly concurrency: number
   readonly leaseDuration: Duration.DurationInput
@@ -56,7 +59,7 @@ export const loop = <A, E extends { readonly message: string }, R>(
         onNone: () => Effect.succeedNone,
         onSome: (claimed) => Effect.asSome(FiberSet.run(workers, Effect.interruptible(work(claimed))))
       })),
-      // A trace for each claim: a loop that runs for days is no span to put them all in.
+      // A trace for each claim, as for each supervision: a loop that runs for days is no span to put them all in.
       (claimed) => spanned(claimed, `${name}.claim`, {}, true),
       Effect.uninterruptible
     )
@@ -70,7 +73,7 @@ export const loop = <A, E extends { readonly message: string }, R>(
     }).pipe(persistently("claiming", pollInterval))
 
     const every = Duration.min(leaseDuration, longestSupervisionPause)
-    const supervision = Effect.zipRight(supervise, Effect.sleep(every)).pipe(persistently("supervising", every))
+    const supervision = spanned(supervise, `${name}.supervise`, {}, true).pipe(Effect.zipRight(Effect.sleep(every))).pipe(persistently("supervising", every))
     return yield* Effect.all([supervision, ...Array.from({ length: concurrency }, () => slot)], { concurrency: "unbounded" }).pipe(
       Effect.zipRight(Effect.never)
     )

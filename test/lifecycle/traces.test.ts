@@ -5,7 +5,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { BuildWorker, WebhookInbox, WebhookOutcome, WorkspaceBuildJobRepo } from "@sealant/db"
 import { Factories, layerTest } from "@sealant/db/testing"
 import { Deferred, Effect, Fiber, Option, TestClock } from "effect"
+import { isDeepStrictEqual } from "node:util"
 import { collectSpans, type SeenSpan } from "../support/spans.js"
+import { eventually, sleeping } from "../support/eventLoop.js"
 import { samplesOf } from "../contract/samples.js"
 import { services } from "../contract/services.js"
 import { attempt } from "../contract/walk.js"
@@ -50,6 +52,27 @@ describe("traces", () => {
         expect(inTrace(spans, own).filter((span) => span.name === name).map(pathOf), name).toContainEqual([name, "BuildWorker.work", "BuildWorker.claim"])
       }
       expect(spans.every(({ ended }) => ended)).toBe(true)
+    }).pipe(Effect.provide(layer), Effect.provide(layerTest))
+  })
+
+  it.effect("each supervision is a trace of its own, whatever the worker is run in", () => {
+    const { layer, spans } = collectSpans()
+    return Effect.gen(function*() {
+      const inbox = yield* WebhookInbox
+      const workers = yield* Effect.all([
+        BuildWorker.run(() => Effect.never, { workerId: "worker" }),
+        inbox.run({ workerId: "worker" }, () => Effect.never)
+      ], { concurrency: "unbounded" }).pipe(Effect.withSpan("the whole day"), Effect.fork)
+      const seen = { build: ["SandboxLifecycle.supervise", "BuildWorker.supervise"], inbox: ["GitHubWebhookDeliveryRepo.reapExpired", "WebhookInbox.supervise"] }
+      const times = (path: ReadonlyArray<string>) => spans.filter((span) => span.ended && isDeepStrictEqual(pathOf(span), path)).length
+      for (const count of [1, 2]) {
+        yield* eventually(Effect.sync(() => times(seen.build) === count && times(seen.inbox) === count))
+        yield* sleeping(15)
+        yield* TestClock.adjust("15 seconds")
+      }
+      yield* Fiber.interrupt(workers)
+      const roots = spans.filter(({ name }) => name.endsWith(".supervise") && !name.startsWith("SandboxLifecycle"))
+      expect(new Set(roots.map(({ traceId }) => traceId)).size).toBe(roots.length)
     }).pipe(Effect.provide(layer), Effect.provide(layerTest))
   })
 

@@ -4,9 +4,10 @@
  * The table is `oci_image_build_jobs`, its other name `workspace_build_jobs` is a view of it.
  */
 import { Model } from "@effect/sql"
-import { type DateTime, type Option, Schema } from "effect"
+import { Schema } from "effect"
 import { Count, documentOf, enumeration, idOf, Json, Name, optional, OptionalJson, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
+import type { LeaseStats } from "../../internal/leases.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { OsExecutorCompileResult } from "../../payloads/Executor.js"
 import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
@@ -150,10 +151,4 @@ export class JobState extends Model.Class<JobState>("JobState")({
 }) {}
 
 /** Counts of the queue at one moment. */
-export interface QueueStats {
-  readonly byStatus: Readonly<Record<WorkspaceBuildJobStatus, number>>
-  /** How many could be claimed now. */
-  readonly due: number
-  /** Since when the oldest of those could have been claimed. */
-  readonly oldestDueAt: Option.Option<DateTime.Utc>
-}
+export type QueueStats = LeaseStats<WorkspaceBuildJobStatus>

@@ -2,7 +2,7 @@
  * What workers do to jobs: claim them, and write under their lease.
  */
 import type { SqlClient } from "@effect/sql"
-import { Effect, Metric, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { leasesOn } from "../../internal/leases.js"
 import { operations } from "../../internal/query.js"
 import type { RowsOf } from "../../internal/rows.js"
@@ -22,7 +22,7 @@ const decodeSuccess = input("succeed", JobSuccess)
 
 type Leases = Pick<
   WorkspaceBuildJobService,
-  "claimNext" | "claimBatch" | "claimById" | "getByLease" | "heartbeat" | "succeed" | "fail" | "release" | "reapExpired"
+  "claimNext" | "claimBatch" | "claimById" | "getByLease" | "heartbeat" | "succeed" | "fail" | "release" | "reapExpired" | "stats"
 >
 
 const heldBy = ({ jobId, token, workerId }: Lease) => ({ id: jobId, token, workerId })
@@ -31,12 +31,15 @@ const heldBy = ({ jobId, token, workerId }: Lease) => ({ id: jobId, token, worke
 export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuildJob>) => {
   const leases = leasesOn<WorkspaceBuildJob, ClaimedJob>(sql, jobs, own, {
     service,
+    none: { queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0 },
+    waiting: "queued",
     held: "running",
     noun: "job",
     texts,
     claimed: (job, workerId) => ({ job, lease: { jobId: job.id, workerId, token: job.leaseToken } }),
     rowOf: ({ job }) => job,
-    count: (given) => jobsClaimed.unsafeUpdate(given, [])
+    claims: jobsClaimed,
+    retries: jobsRetried
   })
 
   const methods: Leases = {
@@ -68,14 +71,14 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
     fail: (lease, failure) =>
       Effect.gen(function*() {
         const { errorCode = null, errorMessage, retryable } = yield* input("fail", JobFailure)(failure)
-        const job = yield* leases.fail(heldBy(lease), failText, retryable, [errorCode, errorMessage])
-        if (job.status === "queued") yield* Metric.increment(jobsRetried)
-        return job
+        return yield* leases.fail(heldBy(lease), failText, retryable, [errorCode, errorMessage])
       }).pipe(write("fail", ["InvalidInput"], { "job.id": lease.jobId })),
 
     release: (lease) => leases.release(heldBy(lease)).pipe(read("release", { "job.id": lease.jobId })),
 
-    reapExpired: (limit) => leases.reapExpired(limit).pipe(read("reapExpired"))
+    reapExpired: (limit) => leases.reapExpired(limit).pipe(read("reapExpired")),
+
+    stats: leases.stats.pipe(read("stats"))
   }
   return { methods, countOf: leases.countOf }
 }

@@ -19,7 +19,6 @@ import { encodeRequest, requestFingerprint } from "./requestFingerprint.js"
 import {
   JobState,
   EnqueueJob,
-  type QueueStats,
   WorkspaceBuildJob,
   WorkspaceBuildJobId,
   WorkspaceBuildJobStatus,
@@ -29,9 +28,6 @@ import type { WorkspaceBuildJobService } from "./WorkspaceBuildJobRepo.js"
 
 const { input, present, read, unmoved, write } = operations("WorkspaceBuildJobRepo", "WorkspaceBuildJob")
 
-const dueText = `
-  SELECT count(*) AS count, min(iif(status = 'queued', available_at, lease_expires_at)) AS oldest
-  FROM oci_image_build_jobs WHERE ${texts.dueCondition} AND attempt_count < max_attempts`
 
 export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -187,25 +183,7 @@ export const make = Effect.gen(function*() {
           WHERE status = ${status} AND ${Page.below(sql, start)}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, (job) => [job.createdAt, job.id])
-      }).pipe(read("listByStatus")),
-
-    stats: Effect.gen(function*() {
-      const now = yield* Clock.currentTimeMillis
-      const counts = yield* sql<{ readonly status: WorkspaceBuildJobStatus; readonly count: number }>`
-        SELECT status, count(*) AS count FROM oci_image_build_jobs GROUP BY status`
-      const [due] = yield* sql.unsafe<{ readonly count: number; readonly oldest: number | null }>(dueText, [now])
-      return statsOf(counts, due?.count ?? 0, Option.fromNullable(due?.oldest))
-    }).pipe(read("stats"))
+      }).pipe(read("listByStatus"))
   }
   return service
 })
-
-const statsOf = (
-  counts: ReadonlyArray<{ readonly status: WorkspaceBuildJobStatus; readonly count: number }>,
-  due: number,
-  oldest: Option.Option<number>
-): QueueStats => {
-  const byStatus = { queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0 }
-  for (const { count, status } of counts) byStatus[status] = count
-  return { byStatus, due, oldestDueAt: Option.map(oldest, DateTime.unsafeMake) }
-}

@@ -17,6 +17,7 @@ import {
   Timestamp
 } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
+import type { LeaseStats } from "../../internal/leases.js"
 import { stateMachine } from "../../internal/transitions.js"
 
 /** The id of a delivery's row, `delivery_` and a UUIDv7 when it is ours. GitHub's id of the delivery is `deliveryId`. */
@@ -103,6 +104,9 @@ export const defaultDeliveryAttempts = 5
 
 /** How long a payload may be, in bytes of JSON: what GitHub sends at most, 25 MB. */
 export const maxPayloadBytes = 25 * 1024 * 1024
+
+/** Counts of the inbox at one moment. */
+export type InboxStats = LeaseStats<GitHubWebhookDeliveryStatus>
 
 /**
  * A delivery as it came in. `deliveryId` and `eventType` are the headers `X-GitHub-Delivery` and `X-GitHub-Event`.

@@ -28,6 +28,7 @@ import type {
   GitHubWebhookDelivery,
   GitHubWebhookDeliveryId,
   IgnoredDelivery,
+  InboxStats,
   RecordDelivery,
   WebhookLease
 } from "./GitHubWebhookDelivery.js"
@@ -151,6 +152,9 @@ export interface GitHubWebhookDeliveryService {
   readonly stream: (
     filter?: typeof DeliveryFilter.Encoded
   ) => Stream.Stream<GitHubWebhookDelivery, InvalidInput | PersistenceError>
+
+  /** How many deliveries are in each state, how many are due, and since when the oldest of those. Counts every one: for people. */
+  readonly stats: Effect.Effect<InboxStats, PersistenceError>
 }
 
 export class GitHubWebhookDeliveryRepo extends Context.Tag("@sealant/db/GitHubWebhookDeliveryRepo")<

@@ -22,6 +22,7 @@ import {
   RecordDelivery,
   type WebhookLease
 } from "./GitHubWebhookDelivery.js"
+import { deliveriesClaimed, deliveriesRetried } from "./metrics.js"
 import type { GitHubWebhookDeliveryService } from "./GitHubWebhookDeliveryRepo.js"
 
 const name = "GitHubWebhookDeliveryRepo"
@@ -85,12 +86,15 @@ export const make = Effect.gen(function*() {
 
   const leases = leasesOn<GitHubWebhookDelivery, ClaimedDelivery>(sql, deliveries, own, {
     service: name,
-    held: table.held,
+    none: { received: 0, processing: 0, processed: 0, failed: 0, ignored: 0 },
+    waiting: "received",
+    held: "processing",
     noun: "delivery",
     texts,
     claimed: (delivery, workerId) => ({ delivery, lease: { deliveryId: delivery.id, workerId, token: delivery.leaseToken } }),
     rowOf: ({ delivery }) => delivery,
-    count: () => {}
+    claims: deliveriesClaimed,
+    retries: deliveriesRetried
   })
 
   const byId = (id: string) => deliveries.first(sql.unsafe(texts.byId, [id]))
@@ -186,6 +190,8 @@ export const make = Effect.gen(function*() {
     findByDeliveryId: (deliveryId) => byDeliveryId(deliveryId).pipe(read("findByDeliveryId")),
 
     list,
+
+    stats: leases.stats.pipe(read("stats")),
 
     stream: (filter = {}) => Page.stream((page) => list({ ...filter, ...page }))
   }

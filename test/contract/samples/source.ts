@@ -81,7 +81,8 @@ export const sourceSamples = (world: World): Samples => {
       getById: [delivery.id],
       findByDeliveryId: [delivery.deliveryId],
       list: [{ status: "received", limit: 10 }],
-      stream: [{ status: "received" }]
+      stream: [{ status: "received" }],
+      stats: []
     },
     WebhookInbox: {
       receive: [{ id: "hook", deliveryId: "guid", eventType: "issues", action: "opened", installationExternalId: "77", payload: { issue: { number: 1 } }, maxAttempts: 3 }],

@@ -57,6 +57,25 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* inbox.findByDeliveryId("guid")).toEqual(Option.some(recorded))
       }).pipe(Effect.provide(layer)))
 
+    it.effect("counts the inbox", () =>
+      Effect.gen(function*() {
+        const inbox = yield* GitHubWebhookDeliveryRepo
+        const none = { received: 0, processing: 0, processed: 0, failed: 0, ignored: 0 }
+        expect(yield* inbox.stats).toEqual({ byStatus: none, due: 0, oldestDueAt: Option.none() })
+        for (const status of ["processed", "failed", "ignored"] as const) yield* make.webhookDelivery({ status, availableAt: at(1) })
+        yield* make.webhookDelivery({ availableAt: at(1000) })
+        yield* make.webhookDelivery({ availableAt: at(70) })
+        yield* make.claimedDelivery({ leaseExpiresAt: at(60), availableAt: at(0) })
+        yield* make.claimedDelivery({ leaseExpiresAt: at(50), attemptCount: 5, maxAttempts: 5 })
+        yield* TestClock.setTime(100)
+        expect(yield* inbox.stats).toEqual({
+          byStatus: { received: 2, processing: 2, processed: 1, failed: 1, ignored: 1 },
+          // Not the one without attempts left: it can only be failed.
+          due: 2,
+          oldestDueAt: Option.some(at(60))
+        })
+      }).pipe(Effect.provide(layer)))
+
     it.effect("records what says no more than what it is", () =>
       Effect.gen(function*() {
         const inbox = yield* GitHubWebhookDeliveryRepo

@@ -33,7 +33,8 @@ const methods = Effect.map(GitHubWebhookDeliveryRepo, (inbox): Readonly<Record<s
     inbox.list({ installationExternalId: "42" }),
     inbox.list({ installationExternalId: "42", status: "received" })
   ]),
-  stream: Stream.runDrain(inbox.stream({ status: "failed" }))
+  stream: Stream.runDrain(inbox.stream({ status: "failed" })),
+  stats: inbox.stats
 }))
 
 const claimPlan = Effect.flatMap(GitHubWebhookDeliveryRepo, (inbox) =>
@@ -52,12 +53,16 @@ const fill = (count: number) => shell(`
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
     SELECT n, n % 100 = 7 AS leased FROM numbers)`, count)
 
+/** What else a statement may cost: the merge of the two times one row of a claim, and the counts for people. */
+const known: Readonly<Record<string, RegExp>> = {
+  claimNext: /^USE TEMP B-TREE FOR ORDER BY in: UPDATE/,
+  stats: /^SCAN github_webhook_deliveries USING COVERING INDEX .* GROUP BY status$/
+}
+
 const noScans = Effect.gen(function*() {
   for (const [method, effect] of Object.entries(yield* methods)) {
-    // The merge of the two times one row of a claim.
     const issues = yield* planIssues(Effect.ignore(effect))
-    const merge = "USE TEMP B-TREE FOR ORDER BY in: UPDATE"
-    expect(issues.filter((issue) => method !== "claimNext" || !issue.startsWith(merge)), method).toEqual([])
+    expect(issues.filter((issue) => known[method]?.test(issue) !== true), method).toEqual([])
   }
 })
 
