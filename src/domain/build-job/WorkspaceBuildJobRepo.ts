@@ -179,7 +179,7 @@ export interface WorkspaceBuildJobService {
   /** Where the newest job of a run is, if it has one, also a job that cannot be read. */
   readonly findLatestStateByRunId: (runId: SandboxAttemptId) => Effect.Effect<Option.Option<JobState>, PersistenceError>
 
-  /** The newest job of each run that has one; any number of runs, in one statement. */
+  /** The newest job of each run that has one; any number of runs, 10,000 in a statement. */
   readonly listLatestByRunIds: (
     runIds: ReadonlyArray<SandboxAttemptId>
   ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, WorkspaceBuildJob>, PersistenceError>
