@@ -13,8 +13,9 @@ import { openStock } from "./contestants/stock.js"
 import { newRequests, seededId } from "./jobs.js"
 import { type Entry, measure, type Plan, type Timing } from "./measure.js"
 import { createFile, type Tables } from "./seed.js"
+import { measureWakeups } from "./wakeups.js"
 
-export const groups = ["reads", "enqueue", "claims", "cycles"] as const
+export const groups = ["reads", "enqueue", "claims", "cycles", "wakeups"] as const
 export type Group = (typeof groups)[number]
 
 export interface Case {
@@ -156,6 +157,13 @@ const cycles = (fibers: number, durability: Durability): Case => ({
     }))
 })
 
+const wakeups: Case = {
+  group: "wakeups",
+  id: "wakeup",
+  title: "claim what another process enqueues, NORMAL",
+  run: measureWakeups
+}
+
 const atATime = (fibers: number) => fibers === 1 ? "one at a time" : `${fibers} fibers`
 
 const levels = ["full", "normal"] as const
@@ -166,5 +174,6 @@ export const cases: ReadonlyArray<Case> = [
   claims(1000),
   claims(100_000),
   depths,
-  ...levels.flatMap((durability) => [cycles(1, durability), cycles(32, durability)])
+  ...levels.flatMap((durability) => [cycles(1, durability), cycles(32, durability)]),
+  wakeups
 ]

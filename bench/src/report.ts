@@ -10,7 +10,7 @@ const dim = (text: string) => process.stdout.isTTY ? `\u001B[2m${text}\u001B[22m
 const times = (value: number) => `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)}×`
 
 const heading = ["", "time / ours", "lowest – highest", "µs", "a second"] as const
-const widths = [30, 13, 20, 11, 11] as const
+const widths = [38, 13, 20, 11, 11] as const
 
 const line = (cells: ReadonlyArray<string>, faint: number) =>
   cells.map((cell, place) => {

@@ -2,9 +2,9 @@
  * What a tracer sees of workers: one trace from a claim to all that became of it.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { BuildWorker, WebhookInbox, WebhookOutcome, WorkspaceBuildJobRepo } from "@sealant/db"
+import { BuildWorker, Metrics, WebhookInbox, WebhookOutcome, WorkspaceBuildJobRepo } from "@sealant/db"
 import { Factories, layerTest } from "@sealant/db/testing"
-import { Deferred, Effect, Fiber, Option, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Layer, Option, TestClock } from "effect"
 import { isDeepStrictEqual } from "node:util"
 import { collectSpans, type SeenSpan } from "../support/spans.js"
 import { eventually, sleeping } from "../support/eventLoop.js"
@@ -74,6 +74,16 @@ describe("traces", () => {
       const roots = spans.filter(({ name }) => name.endsWith(".supervise") && !name.startsWith("SandboxLifecycle"))
       expect(new Set(roots.map(({ traceId }) => traceId)).size).toBe(roots.length)
     }).pipe(Effect.provide(layer), Effect.provide(layerTest))
+  })
+
+  it.effect("so is each look of the metrics", () => {
+    const { layer, spans } = collectSpans()
+    return Effect.gen(function*() {
+      yield* Layer.build(Metrics.layer({ every: "15 seconds" })).pipe(Effect.withSpan("the whole day"))
+      yield* sleeping(15)
+      const paths = spans.map(pathOf)
+      for (const repository of ["WorkspaceBuildJobRepo", "GitHubWebhookDeliveryRepo"]) expect(paths).toContainEqual([`${repository}.stats`, "Metrics.look"])
+    }).pipe(Effect.scoped, Effect.provide(layer), Effect.provide(layerTest))
   })
 
   it.effect("what enqueued a job and what received a delivery name the id that the work on it names", () => {
