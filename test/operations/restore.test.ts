@@ -49,6 +49,16 @@ const tamper = (path: string, ...statements: ReadonlyArray<string>) => {
   database.close()
 }
 
+/** A backup with `user-1`, and a database with `user-2` where it is to be restored, alone in a directory. */
+const besideAnother = Effect.gen(function*() {
+  const directory = yield* temporaryDirectory
+  mkdirSync(join(directory, "data"))
+  const to = join(directory, "data", "live.sqlite")
+  const from = yield* backupOf(directory, "backup", "user-1")
+  copyFileSync(yield* backupOf(directory, "other", "user-2"), to)
+  return { directory, from, to }
+})
+
 describe("restoring", () => {
   it.scopedLive("puts a backup where nothing is, for its owner only, and leaves the backup", () =>
     Effect.gen(function*() {
@@ -67,11 +77,7 @@ describe("restoring", () => {
 
   it.scopedLive("replaces a database only when it is told to, and keeps it", () =>
     Effect.gen(function*() {
-      const directory = yield* temporaryDirectory
-      mkdirSync(join(directory, "data"))
-      const to = join(directory, "data", "live.sqlite")
-      const from = yield* backupOf(directory, "backup", "user-1")
-      copyFileSync(yield* backupOf(directory, "other", "user-2"), to)
+      const { directory, from, to } = yield* besideAnother
       const before = readFileSync(to)
       expect(yield* refusalOf(Maintenance.restore({ from, to }))).toMatchObject({ _tag: "MaintenanceRefused", reason: "TargetExists" })
       expect(readFileSync(to).equals(before)).toBe(true)
@@ -131,11 +137,7 @@ describe("restoring", () => {
 
   it.scoped("keeps the old database when the copy is in place but the disk fails", () =>
     Effect.gen(function*() {
-      const directory = yield* temporaryDirectory
-      mkdirSync(join(directory, "data"))
-      const to = join(directory, "data", "live.sqlite")
-      const from = yield* backupOf(directory, "backup", "user-1")
-      copyFileSync(yield* backupOf(directory, "other", "user-2"), to)
+      const { directory, from, to } = yield* besideAnother
       failingSync.of = join(directory, "data")
       const error = yield* Effect.ensuring(
         refusalOf(Maintenance.restore({ from, to, overwrite: true })),
