@@ -12,10 +12,9 @@ import { Prose } from "../internal/columns.js"
 import { Wait } from "../internal/durations.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 import { journaled } from "./journal.js"
-import { impossible, operationsOf } from "./operation.js"
+import { impossible, kindOf, operationsOf } from "./operation.js"
 import { goesOn, isLive, makeRuns } from "./runs.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
-import { kindOf } from "./working.js"
 
 const { input, operation } = operationsOf("SandboxLifecycle", "Sandbox")
 

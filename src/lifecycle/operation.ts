@@ -43,3 +43,6 @@ export const impossible = <Tag extends string>(...tags: ReadonlyArray<Tag>) =>
 
 const isTagged = (error: unknown, tags: ReadonlyArray<string>): boolean =>
   typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string" && tags.includes(error._tag)
+
+/** What a defect is, in a word: its message may hold values. */
+export const kindOf = (defect: unknown): string => defect instanceof Error ? defect.name : typeof defect

@@ -8,6 +8,7 @@ import * as Database from "../Database.js"
 import { Name } from "../internal/columns.js"
 import { Pause, Wait } from "../internal/durations.js"
 import { spanned } from "../internal/query.js"
+import { kindOf } from "./operation.js"
 
 /** The options that every worker has. */
 export const workerSettings = {
@@ -86,9 +87,6 @@ const persistently = (what: string, pause: Duration.DurationInput) => <E extends
     Effect.catchAllDefect((defect) => Effect.zipRight(Effect.logError(`${what}: ${kindOf(defect)}`), Effect.sleep(pause))),
     Effect.forever
   )
-
-/** What a defect is, in a word: its message may hold values. */
-export const kindOf = (defect: unknown): string => defect instanceof Error ? defect.name : typeof defect
 
 /** Lets what is begun finish for a while, then interrupts it: each gives back what it has. */
 const drain = (workers: FiberSet.FiberSet<void>, timeout: Duration.DurationInput) =>
