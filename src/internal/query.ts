@@ -67,7 +67,7 @@ export const operations = (service: string, entity: string) => {
   }
 }
 
-// The tracer of a program that has set none: it makes spans that nobody sees, and they cost more than the query.
+// The tracer of a program that has set none: it makes spans that nobody sees.
 const nobodysTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
 const shownIfText = (value: Attributes[string]) => typeof value === "string" ? shown(value) : value
