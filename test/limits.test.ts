@@ -118,6 +118,44 @@ describe("the last that is taken, and the first that is not:", () => {
       expect(more.issues.slice(maxIssues)).toEqual(["and 2 more"])
     }))
 
+  it.effect("a document that is not JSON is refused by the key that is not", () =>
+    Effect.gen(function*() {
+      const decode = operations("Test", "Test").input("all", Schema.Struct({ payload: documentOf(JsonObject) }))
+      const issuesOf = (payload: Readonly<Record<string, unknown>>) => Effect.map(Effect.flip(decode({ payload })), ({ issues }) => issues)
+      const cycle: Record<string, unknown> = {}
+      cycle["a"] = [{ self: cycle }]
+      const shared = { deep: {} }
+      expect(yield* decode({ payload: { one: shared, other: [shared, shared] } })).toBeDefined()
+      const json = "must be a plain object, an array, a string, a number, a boolean or null"
+      expect(
+        yield* Effect.forEach([
+          { source: { ref: undefined } },
+          { items: [1, Number.NaN] },
+          { items: [{ far: Number.NEGATIVE_INFINITY }] },
+          { big: 2n },
+          { call: () => undefined },
+          { tag: Symbol("s3cr3t") },
+          { at: new Date(0) },
+          { map: new Map() },
+          { holes: Object.assign([1], { length: 2 }) },
+          cycle,
+          { levels: levels(maxJsonDepth) }
+        ], issuesOf)
+      ).toEqual([
+        ["payload.source.ref: must not be undefined: leave the key out, or pass null"],
+        ["payload.items.1: must be a finite number"],
+        ["payload.items.0.far: must be a finite number"],
+        ["payload.big: must not be a bigint, which JSON does not have"],
+        ["payload.call: must not be a function, which JSON does not have"],
+        ["payload.tag: must not be a symbol, which JSON does not have"],
+        [`payload.at: ${json}`],
+        [`payload.map: ${json}`],
+        ["payload.holes.1: must not be undefined: leave the key out, or pass null"],
+        ["payload.a.0.self: must not contain itself"],
+        [`payload: must be a JSON object of at most ${maxJsonDepth} levels`]
+      ])
+    }))
+
   it("what is shown of a text", () => {
     expect(shown("x".repeat(maxShownCharacters))).toBe("x".repeat(maxShownCharacters))
     expect(shown("x".repeat(maxShownCharacters + 1))).toBe(`${"x".repeat(maxShownCharacters)}…`)

@@ -3,7 +3,7 @@
  * lists as JSON text.
  */
 import { Either } from "effect"
-import { isStorable, maxDocumentLength } from "../internal/columns.js"
+import { furthestMs, isStorable, maxDocumentLength } from "../internal/columns.js"
 import { type Decoder, invalid } from "../internal/decoder.js"
 import type { FieldType } from "./names.js"
 
@@ -31,7 +31,7 @@ export const encode = (type: FieldType, value: unknown): Either.Either<Stored, s
 
 const encodeDate = (value: unknown) => {
   const at = value instanceof Date || typeof value === "string" ? new Date(value).getTime() : value
-  return typeof at === "number" && Number.isInteger(at) ? Either.right(at) : Either.left("must be a date")
+  return typeof at === "number" && Number.isInteger(at) && Math.abs(at) <= furthestMs ? Either.right(at) : Either.left("must be a date")
 }
 
 const encodeFlag = (value: unknown) =>
@@ -72,7 +72,7 @@ export const encodeText = (value: unknown): Either.Either<string, string> => {
 export const decoderOf = (type: FieldType): Decoder => {
   switch (type) {
     case "date":
-      return orNull((stored) => typeof stored === "number" ? new Date(stored) : invalid)
+      return orNull((stored) => typeof stored === "number" ? new Date(Math.max(-furthestMs, Math.min(furthestMs, stored))) : invalid)
     case "boolean":
       return orNull((stored) => stored === 1 ? true : stored === 0 ? false : invalid)
     case "json":

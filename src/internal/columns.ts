@@ -5,8 +5,8 @@
  * twenty columns costs more than the query that read them (see `rows.ts`).
  */
 import { Model } from "@effect/sql"
-import { DateTime, Either, Option, ParseResult, Redacted, Schema } from "effect"
-import { type Decoder, decoderOf, invalid, when, withDecoder } from "./decoder.js"
+import { DateTime, Either, type FastCheck, Option, ParseResult, Redacted, Schema, type SchemaAST } from "effect"
+import { type Decoder, decoderOf, invalid, readAs, readingOf, when, withDecoder } from "./decoder.js"
 
 const nullableDecoderOf = (schema: Schema.Schema.All): Decoder => {
   const decoder = decoderOf(schema.ast)
@@ -14,18 +14,27 @@ const nullableDecoderOf = (schema: Schema.Schema.All): Decoder => {
   return decoder
 }
 
+/** Whether SQLite gives the text back as it was. */
+export const isStorable = (value: string) => !value.includes("\0") && !/[\uD800-\uDFFF]/u.test(value)
+
 /** How many characters an id may have. */
 export const maxIdLength = 255
 
+/** Any text that a column holds. Empty where a NUL is its first character: the engine returns what stands before that. */
+export const StoredText = withDecoder(
+  Schema.String.annotations({ arbitrary: () => (fc) => fc.string({ maxLength: 40 }).filter(isStorable) }),
+  when((stored) => typeof stored === "string")
+)
+
 /** The id of a row: any text of 1 to 255 characters; of ours, a prefix and a UUIDv7. */
 export const idOf = <B extends string>(brand: B) =>
-  withDecoder(
-    Schema.NonEmptyString.pipe(Schema.maxLength(maxIdLength), storable, Schema.brand(brand)),
-    when((stored) => typeof stored === "string" && stored !== "")
+  readAs(
+    withDecoder(
+      Schema.NonEmptyString.pipe(Schema.maxLength(maxIdLength), storable, Schema.brand(brand)),
+      when((stored) => typeof stored === "string" && stored !== "")
+    ),
+    withDecoder(StoredText.pipe(Schema.brand(brand)), when((stored) => typeof stored === "string"))
   )
-
-/** Whether SQLite gives the text back as it was. */
-export const isStorable = (value: string) => !value.includes("\0") && !/[\uD800-\uDFFF]/u.test(value)
 
 /** Text that SQLite gives back as it was: the engine cuts it at a NUL and cannot hold half of a surrogate pair. */
 export const storable = <A extends string, I, R>(text: Schema.Schema<A, I, R>) =>
@@ -38,15 +47,18 @@ export const storable = <A extends string, I, R>(text: Schema.Schema<A, I, R>) =
 // One filter, not one for each rule: every name of every request passes through here.
 const text = (maxLength: number, minLength: number) => {
   const rule = `must be ${minLength === 0 ? "up" : minLength} to ${maxLength} characters, without NUL characters or lone surrogates`
-  return withDecoder(
-    Schema.String.pipe(
-      Schema.filter((value) => value.length >= minLength && value.length <= maxLength && isStorable(value), {
-        message: () => rule,
-        jsonSchema: { minLength, maxLength },
-        arbitrary: () => (fc) => fc.string({ minLength, maxLength: 40 }).filter(isStorable)
-      })
+  return readAs(
+    withDecoder(
+      Schema.String.pipe(
+        Schema.filter((value) => value.length >= minLength && value.length <= maxLength && isStorable(value), {
+          message: () => rule,
+          jsonSchema: { minLength, maxLength },
+          arbitrary: () => (fc) => fc.string({ minLength, maxLength: 40 }).filter(isStorable)
+        })
+      ),
+      when((stored) => typeof stored === "string")
     ),
-    when((stored) => typeof stored === "string")
+    StoredText
   )
 }
 
@@ -74,16 +86,32 @@ export const Prose = text(maxProseLength, 0)
 /** A token or a hash: 1 to 100,000 characters. */
 export const Credential = text(maxProseLength, 1)
 
-const sensitive = withDecoder(
-  Schema.Redacted(Name),
-  (stored) => typeof stored === "string" ? Redacted.make(stored) : invalid
-)
+const redacted = (text: Schema.Schema<string>) =>
+  withDecoder(Schema.Redacted(text), (stored) => typeof stored === "string" ? Redacted.make(stored) : invalid)
+
+const sensitive = redacted(Name)
 
 /** A text that nobody is to see: redacted in the domain, so that it prints as nothing; absent in JSON. */
-export const Sensitive = Model.Field({ select: sensitive, insert: sensitive, update: sensitive })
+export const Sensitive = Model.Field({ select: redacted(StoredText), insert: sensitive, update: sensitive })
+
+/** Any number that an INTEGER column holds. One beyond 2^53 is read as the nearest number of JavaScript. */
+const StoredInteger = withDecoder(
+  Schema.Number.annotations({ arbitrary: () => (fc) => fc.nat() }),
+  when((stored) => typeof stored === "number")
+)
+
+/** A whole number by the schema of an input, and any that its column holds when it is read. */
+export const integerOf = (input: Schema.Schema<number>, accepts: (value: number) => boolean): Schema.Schema<number> =>
+  readAs(
+    withDecoder(input, when((stored) => typeof stored === "number" && Number.isInteger(stored) && accepts(stored))),
+    StoredInteger
+  )
 
 /** A whole number, 0 or more. */
-export const Count = withDecoder(Schema.NonNegativeInt, when((stored) => typeof stored === "number" && Number.isInteger(stored) && stored >= 0))
+export const Count = integerOf(Schema.NonNegativeInt, (value) => value >= 0)
+
+/** A whole number. */
+export const Integer = integerOf(Schema.Int, () => true)
 
 /** One of the values of an enumeration. */
 export const enumeration = <const Values extends readonly [string, ...ReadonlyArray<string>]>(...values: Values) => {
@@ -92,8 +120,22 @@ export const enumeration = <const Values extends readonly [string, ...ReadonlyAr
   return Object.assign(withDecoder(schema, when((stored) => known.has(stored))) as typeof schema, { literals: values })
 }
 
-// The instants that a Date can hold (https://tc39.es/ecma262/#sec-time-values-and-time-range).
-const furthestMs = 8.64e15
+/**
+ * An enumeration whose column takes any text, so that a later release can add values. One that this release does not know
+ * is read as `unknown`.
+ */
+export const openEnumeration = <A extends string>(known: Schema.Schema<A>, unknown: NoInfer<A>): Schema.Schema<A> => {
+  const isKnown = Schema.is(known)
+  const decode = (stored: string): A => isKnown(stored) ? stored : unknown
+  const reading = withDecoder(
+    Schema.transform(StoredText, Schema.typeSchema(known), { strict: true, decode, encode: (value: A) => value }),
+    (stored) => typeof stored === "string" ? decode(stored) : invalid
+  )
+  return readAs(known, reading as unknown as Schema.Schema<A>)
+}
+
+/** The instants that a Date can hold, before and after 1970 (https://tc39.es/ecma262/#sec-time-values-and-time-range). */
+export const furthestMs = 8.64e15
 
 // A row has the same few instants again and again (created and available, claimed and started and updated), and so has
 // the next row: a new `DateTime` for each would be a tenth of the cost of decoding.
@@ -112,8 +154,16 @@ const instant = withDecoder(
   (stored) => typeof stored === "number" && Math.abs(stored) <= furthestMs ? instantOf(stored) : invalid
 )
 
+const nearestInstant = (epochMillis: number) => instantOf(Math.max(-furthestMs, Math.min(furthestMs, epochMillis)))
+
+/** A number that no Date can hold is read as the nearest that one can. */
+const storedInstant = withDecoder(
+  Schema.transform(Schema.Number, Schema.DateTimeUtcFromSelf, { strict: true, decode: nearestInstant, encode: (at) => at.epochMillis }),
+  (stored) => typeof stored === "number" ? nearestInstant(stored) : invalid
+)
+
 /** An instant: epoch milliseconds in SQLite, `DateTime.Utc` in the domain, an ISO 8601 string in JSON. */
-export const Timestamp = Model.Field({ select: instant, insert: instant, update: instant, json: Schema.DateTimeUtc })
+export const Timestamp = Model.Field({ select: storedInstant, insert: instant, update: instant, json: Schema.DateTimeUtc })
 
 const flag = withDecoder(
   Schema.transform(Schema.Literal(0, 1), Schema.Boolean, { strict: true, decode: (bit) => bit === 1, encode: (on) => on ? 1 : 0 }),
@@ -151,10 +201,9 @@ const frozen = (value: unknown): unknown => {
   return value
 }
 
-/** A JSON document of the given shape: text in SQLite. What is read is frozen. */
-export const Json = <A, I>(shape: Schema.Schema<A, I>) => {
+const parsed = <A, I>(shape: Schema.Schema<A, I>) => {
   const decode = decoderOf(shape.ast) ?? decoderBySchema(shape)
-  const stored = withDecoder(
+  return withDecoder(
     Schema.parseJson(shape),
     remembering((text) => {
       try {
@@ -164,7 +213,13 @@ export const Json = <A, I>(shape: Schema.Schema<A, I>) => {
       }
     })
   )
-  return Model.Field({ select: stored, insert: stored, update: stored, json: shape })
+}
+
+/** A JSON document of the given shape: text in SQLite. What is read is frozen. */
+export const Json = <A, I>(shape: Schema.Schema<A, I>) => {
+  const reading = readingOf(shape)
+  const written = parsed(shape)
+  return Model.Field({ select: parsed(reading), insert: written, update: written, json: reading })
 }
 
 const decoderBySchema = <A, I>(shape: Schema.Schema<A, I>): Decoder => {
@@ -174,12 +229,13 @@ const decoderBySchema = <A, I>(shape: Schema.Schema<A, I>): Decoder => {
 
 /** A nullable column: NULL in SQLite, `Option` in the domain, absent in JSON. */
 export const optional = <A, I, R>(column: Schema.Schema<A, I, R>) => {
-  const stored = orNull(column)
+  const reading = readingOf(column)
+  const written = orNull(column)
   return Model.Field({
-    select: stored,
-    insert: stored,
-    update: stored,
-    json: Schema.optionalWith(Schema.typeSchema(column), { as: "Option" })
+    select: orNull(reading),
+    insert: written,
+    update: written,
+    json: Schema.optionalWith(Schema.typeSchema(reading), { as: "Option" })
   })
 }
 
@@ -195,21 +251,18 @@ const orNull = <A, I, R>(column: Schema.Schema<A, I, R>) => {
 
 const optionalInstant = orNull(instant)
 
-const optionalSensitive = orNull(withDecoder(
-  Schema.Redacted(Credential),
-  (stored) => typeof stored === "string" ? Redacted.make(stored) : invalid
-))
+const optionalSensitive = orNull(redacted(Credential))
 
 /** A nullable token or hash that nobody is to see: redacted in the domain, and absent in JSON. */
 export const OptionalSensitive = Model.Field({
-  select: optionalSensitive,
+  select: orNull(redacted(StoredText)),
   insert: optionalSensitive,
   update: optionalSensitive
 })
 
 /** A nullable instant. */
 export const OptionalTimestamp = Model.Field({
-  select: optionalInstant,
+  select: orNull(storedInstant),
   insert: optionalInstant,
   update: optionalInstant,
   json: Schema.optionalWith(Schema.DateTimeUtc, { as: "Option" })
@@ -217,52 +270,106 @@ export const OptionalTimestamp = Model.Field({
 
 /** A nullable JSON document. */
 export const OptionalJson = <A, I>(shape: Schema.Schema<A, I>) => {
-  const stored = orNull(Schema.asSchema(Json(shape).schemas.select))
-  return Model.Field({ select: stored, insert: stored, update: stored, json: Schema.optionalWith(shape, { as: "Option" }) })
+  const reading = readingOf(shape)
+  const written = orNull(parsed(shape))
+  return Model.Field({
+    select: orNull(parsed(reading)),
+    insert: written,
+    update: written,
+    json: Schema.optionalWith(reading, { as: "Option" })
+  })
 }
 
 /** How many levels a document of any shape may have. */
 export const maxJsonDepth = 64
 
-const isJson = (value: unknown, depth: number): boolean => {
-  switch (typeof value) {
-    case "string":
-    case "boolean":
-      return true
-    case "number":
-      return Number.isFinite(value)
-    case "object":
-      if (value === null) return true
-      if (depth === 0) return false
-      return Array.isArray(value)
-        ? value.every((item) => isJson(item, depth - 1))
-        : isPlain(value) && Object.values(value).every((item) => isJson(item, depth - 1))
-    default:
-      return false
-  }
+type JsonObjectValue = { readonly [key: string]: unknown }
+
+const isObject = (value: unknown): value is JsonObjectValue => typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Where a value is not JSON, and which rule it breaks. */
+interface JsonProblem {
+  readonly path: ReadonlyArray<PropertyKey>
+  readonly rule: string
 }
+
+const problemHere = (rule: string): JsonProblem => ({ path: [], rule })
 
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null
 }
 
-type JsonObjectValue = { readonly [key: string]: unknown }
+const jsonProblem = (value: unknown, ancestors: ReadonlyArray<object>): JsonProblem | undefined => {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return undefined
+    case "number":
+      return Number.isFinite(value) ? undefined : problemHere("must be a finite number")
+    case "undefined":
+      return problemHere("must not be undefined: leave the key out, or pass null")
+    case "object":
+      return value === null ? undefined : objectProblem(value, ancestors)
+    default:
+      return problemHere(`must not be a ${typeof value}, which JSON does not have`)
+  }
+}
 
-const isJsonObject = (value: unknown): value is JsonObjectValue =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && isJson(value, maxJsonDepth)
+const objectProblem = (value: object, ancestors: ReadonlyArray<object>): JsonProblem | undefined => {
+  if (ancestors.includes(value)) return problemHere("must not contain itself")
+  if (ancestors.length === maxJsonDepth) return problemHere(tooDeep)
+  const inside = [...ancestors, value]
+  if (Array.isArray(value)) {
+    // Not `entries()` of a sparse array's own keys: a hole is `undefined`, too.
+    for (const [index, item] of value.entries()) {
+      const problem = jsonProblem(item, inside)
+      if (problem !== undefined) return below(index, problem)
+    }
+    return undefined
+  }
+  if (!isPlain(value)) return problemHere("must be a plain object, an array, a string, a number, a boolean or null")
+  for (const [key, item] of Object.entries(value)) {
+    const problem = jsonProblem(item, inside)
+    if (problem !== undefined) return below(key, problem)
+  }
+  return undefined
+}
+
+const tooDeep = `must be a JSON object of at most ${maxJsonDepth} levels`
+
+/** What is too deep is the document: a path of as many keys would help nobody. */
+const below = (key: PropertyKey, { path, rule }: JsonProblem): JsonProblem => rule === tooDeep ? { path, rule } : { path: [key, ...path], rule }
+
+const checkedJson = (input: unknown, _: SchemaAST.ParseOptions, ast: SchemaAST.AST) => {
+  if (!isObject(input)) return ParseResult.fail(new ParseResult.Type(ast, input, tooDeep))
+  const problem = jsonProblem(input, [])
+  if (problem === undefined) return ParseResult.succeed(input)
+  const issue = new ParseResult.Type(ast, input, problem.rule)
+  const [key, ...keys] = problem.path
+  return ParseResult.fail(key === undefined ? issue : new ParseResult.Composite(ast, input, new ParseResult.Pointer([key, ...keys], input, issue)))
+}
+
+// Through text, which has no negative zero.
+const arbitraryJson = () => (fc: typeof FastCheck) =>
+  fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 })).map((value): JsonObjectValue => JSON.parse(JSON.stringify(value)))
 
 /**
- * A JSON object of any shape: finite numbers, no `undefined`, at most 64 levels deep. A declaration, because a record of
- * `effect/Schema` copies its entries, and in that loses a key `__proto__`.
+ * A JSON object of any shape: finite numbers, no `undefined`, at most 64 levels deep. A stored one is read as it is, however
+ * deep. A declaration, because a record of `effect/Schema` copies its entries, and in that loses a key `__proto__`.
  */
-export const JsonObject = Schema.declare(isJsonObject, {
-  identifier: "JsonObject",
-  description: "a JSON object of at most 64 levels",
-  jsonSchema: { type: "object" },
-  // Through text, which has no negative zero.
-  arbitrary: () => (fc) => fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 })).map((value): JsonObjectValue => JSON.parse(JSON.stringify(value)))
-})
+export const JsonObject = readAs(
+  Schema.declare<JsonObjectValue, JsonObjectValue, readonly []>([], { decode: () => checkedJson, encode: () => checkedJson }, {
+    identifier: "JsonObject",
+    description: "a JSON object of at most 64 levels",
+    jsonSchema: { type: "object" },
+    arbitrary: arbitraryJson
+  }),
+  withDecoder(
+    Schema.declare(isObject, { identifier: "StoredJsonObject", jsonSchema: { type: "object" }, arbitrary: arbitraryJson }),
+    when(isObject)
+  )
+)
 
 /** How many characters a document may have as JSON. */
 export const maxDocumentLength = 10_000_000

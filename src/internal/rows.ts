@@ -133,7 +133,7 @@ interface Column {
   readonly decode: Decoder
 }
 
-export const columnsOf = (model: RowModel<unknown>): ReadonlyArray<Column> => {
+export const columnsOf = (model: Pick<RowModel<unknown>, "ast">): ReadonlyArray<Column> => {
   const encoded = SchemaAST.isTransformation(model.ast) ? model.ast.from : model.ast
   return SchemaAST.getPropertySignatures(SchemaAST.isTransformation(encoded) ? encoded.to : encoded).map(({ name, type }) => ({
     name: String(name),

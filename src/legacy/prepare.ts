@@ -48,6 +48,8 @@ export const preparerOf = (table: LegacyTable): Preparer => {
     }
     const decoded = read(Object.fromEntries(columns.map(({ field, name }) => [field, row[name]])))
     if (Either.isLeft(decoded)) return reject(columnName(decoded.left.error.column), "is not of its shape")
+    const unwritable = there.find(({ isWritable, name }) => !isWritable(row[name] ?? null))
+    if (unwritable !== undefined) return reject(unwritable.name, "is not of its shape")
     if (decoded.right instanceof WorkspaceBuildJob) row["request_fingerprint"] = fingerprintOf(decoded.right)
     return Either.right(ready)
   }

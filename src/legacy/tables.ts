@@ -40,10 +40,12 @@ import { Repository } from "../domain/source/Repository.js"
 import { invalid } from "../internal/decoder.js"
 import { columnName, columnsOf as modelColumns, type RowModel } from "../internal/rows.js"
 
+type LegacyModel = RowModel<unknown> & { readonly insert: Pick<RowModel<unknown>, "ast"> }
+
 /** A table of the predecessor, and what has to be known of it beyond the model of ours. */
 export interface LegacyTable {
   readonly name: string
-  readonly model: RowModel<unknown>
+  readonly model: LegacyModel
   readonly key: ReadonlyArray<string>
   /** The columns that only ours has, and what an imported row has there. */
   readonly added?: Readonly<Record<string, unknown>>
@@ -60,9 +62,9 @@ export interface LegacyTable {
 
 type More = Omit<LegacyTable, "name" | "model" | "key">
 
-const byId = (name: string, model: RowModel<unknown>, more: More = {}): LegacyTable => ({ name, model, key: ["id"], ...more })
+const byId = (name: string, model: LegacyModel, more: More = {}): LegacyTable => ({ name, model, key: ["id"], ...more })
 
-const byKey = (name: string, model: RowModel<unknown>, ...key: ReadonlyArray<string>): LegacyTable => ({ name, model, key })
+const byKey = (name: string, model: LegacyModel, ...key: ReadonlyArray<string>): LegacyTable => ({ name, model, key })
 
 const ofOwner = "p.owner_user_id = $owner_user_id"
 const ownProfile = "p.profile_id IN (SELECT id FROM profiles WHERE owner_user_id = $owner_user_id)"
@@ -148,16 +150,24 @@ export interface LegacyColumn {
   readonly field: string
   readonly isRequired: boolean
   readonly isNumber: boolean
+  /** Whether it is a number that we would write: reading takes any that the table does. */
+  readonly isWritable: (value: unknown) => boolean
 }
 
 /** The columns of a table of ours. */
-export const columnsOf = ({ model }: LegacyTable): ReadonlyArray<LegacyColumn> =>
-  modelColumns(model).map(({ decode, name }) => ({
-    name: columnName(name),
-    field: name,
-    isRequired: decode(null) === invalid,
-    isNumber: decode(1) !== invalid
-  }))
+export const columnsOf = ({ model }: LegacyTable): ReadonlyArray<LegacyColumn> => {
+  const written = new Map(modelColumns(model.insert).map(({ decode, name }) => [name, decode]))
+  return modelColumns(model).map(({ decode, name }) => {
+    const isNumber = decode(1) !== invalid
+    return {
+      name: columnName(name),
+      field: name,
+      isRequired: decode(null) === invalid,
+      isNumber,
+      isWritable: (value) => !isNumber || written.get(name)?.(value) !== invalid
+    }
+  })
+}
 
 /** Those of them that the predecessor had. */
 export const columnsThere = (table: LegacyTable): ReadonlyArray<LegacyColumn> =>

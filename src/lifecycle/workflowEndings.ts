@@ -91,7 +91,7 @@ export const makeWorkflowEndings = ({ executions, sql, workflows }: WorkflowRepo
       Effect.gen(function*() {
         const found = yield* lost(yield* input("supervise", Limit)(limit))
         for (const { failed, id } of found) {
-          const before = yield* executions.getById(IssueWorkflowExecutionId.make(id))
+          const before = yield* executions.getById(IssueWorkflowExecutionId.make(id, { disableValidation: true }))
           yield* endExecution(before, failed === 1 ? sandboxFailed : sandboxStopped)
         }
         return { ended: found.length }

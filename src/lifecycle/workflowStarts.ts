@@ -79,7 +79,7 @@ export const makeWorkflowStarts = ({ executions, sandboxes, sandboxLifecycle, sq
   /** The execution that a key stands for, as it is now. Its sandbox may have been deleted since. */
   const replay = ({ executionId }: KeyRow) =>
     Effect.gen(function*() {
-      const execution = yield* executions.getById(IssueWorkflowExecutionId.make(executionId))
+      const execution = yield* executions.getById(IssueWorkflowExecutionId.make(executionId, { disableValidation: true }))
       const sandbox = Option.isSome(execution.sandboxId) ? yield* sandboxes.findById(execution.sandboxId.value) : Option.none()
       return { execution, sandbox, created: false }
     })

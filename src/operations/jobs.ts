@@ -2,12 +2,13 @@
  * Build jobs as operators see them: without their documents, which may hold what is nobody's to see, and so also those
  * that cannot be read any more.
  */
-import { Model, SqlClient } from "@effect/sql"
+import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
 import { LeaseOutcome, WorkspaceBuildJobId, WorkspaceBuildJobStatus } from "../domain/build-job/WorkspaceBuildJob.js"
 import { SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
 import { Count, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../internal/columns.js"
 import { walk, walksByStatus } from "../internal/lists.js"
+import * as Model from "../internal/model.js"
 import * as Page from "../internal/page.js"
 import { operations } from "../internal/query.js"
 import { columnList, rowsOf } from "../internal/rows.js"

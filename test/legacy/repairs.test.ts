@@ -5,7 +5,7 @@ import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { LegacyImport, WorkspaceBuildJobRepo } from "@sealant/db"
 import { DateTime, Effect, Layer, Option, TestClock } from "effect"
-import { attemptsExhausted } from "../../src/domain/build-job/WorkspaceBuildJob.js"
+import { attemptsExhausted, WorkspaceBuildJobId } from "../../src/domain/build-job/WorkspaceBuildJob.js"
 import { memoryLayer } from "../support/database.js"
 import { changed, deployedRows, importRows, place, rejectsOf, type Row, type Rows, said, writeDeployment } from "./source.js"
 
@@ -148,6 +148,19 @@ describe("an import mends", () => {
       expect(yield* rowOf("profiles", String(first("profiles")["id"]))).toMatchObject({ active_revision_id: first("profiles")["active_revision_id"] })
     }).pipe(Effect.provide(memoryLayer)))
 })
+
+it.scoped("an import takes names beyond the limits of inputs, and sources that are refused as inputs", () =>
+  Effect.gen(function*() {
+    const name = "x".repeat(1001)
+    const source = "ext::sh -c id"
+    const [job] = deployedRows["oci_image_build_jobs"] ?? []
+    const payload = { ...JSON.parse(String(job?.["request_payload"])), repo: undefined, sources: undefined, source }
+    const report = yield* importRows(changing("user", { name }, withJob({ request_payload: JSON.stringify(payload) })))
+    expect(report.rejected).toBe(0)
+    expect(yield* rowOf("user", String(first("user")["id"]))).toMatchObject({ name })
+    const found = yield* Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.findById(WorkspaceBuildJobId.make(jobId)))
+    expect(Option.getOrThrow(found).requestPayload).toMatchObject({ source })
+  }).pipe(Effect.provide(Layer.provideMerge(WorkspaceBuildJobRepo.layer, memoryLayer))))
 
 describe("an import rejects", () => {
   it.scoped("what no table takes, with all that cannot be without it, and says no value of it", () =>

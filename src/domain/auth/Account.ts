@@ -2,9 +2,9 @@
  * An account: how a user signs in, by a password or through a provider, in the shape of Better Auth's core schema
  * (https://www.better-auth.com/docs/concepts/database#core-schema).
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { Credential, idOf, Name, optional, OptionalSensitive, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "./User.js"
 

@@ -2,9 +2,9 @@
  * A session: that a user is signed in somewhere, in the shape of Better Auth's core schema
  * (https://www.better-auth.com/docs/concepts/database#core-schema).
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { idOf, Label, Name, optional, Prose, Sensitive, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "./User.js"
 

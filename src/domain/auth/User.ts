@@ -2,9 +2,9 @@
  * A user: the root of what is owned, in the shape of Better Auth's core schema
  * (https://www.better-auth.com/docs/concepts/database#core-schema).
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { Flag, idOf, Label, Name, optional, Prose, storable, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 
 /** The id of a user, `user_` and a UUIDv7 when it is ours. */

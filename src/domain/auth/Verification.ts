@@ -2,9 +2,9 @@
  * A verification: what somebody has to present to prove that an email, or a reset, is theirs, in the shape of Better
  * Auth's core schema (https://www.better-auth.com/docs/concepts/database#core-schema).
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { idOf, Name, Sensitive, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 
 /** The id of a verification, `verification_` and a UUIDv7 when it is ours. */

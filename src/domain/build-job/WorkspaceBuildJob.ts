@@ -3,11 +3,11 @@
  *
  * The table is `oci_image_build_jobs`, its other name `workspace_build_jobs` is a view of it.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { Count, documentOf, enumeration, idOf, Json, Name, optional, OptionalJson, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import type { LeaseStats } from "../../internal/leases.js"
+import * as Model from "../../internal/model.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { OsExecutorCompileResult } from "../../payloads/Executor.js"
 import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"

@@ -2,9 +2,9 @@
  * An event of the control plane: that a sandbox, an attempt, a job, a workflow or an execution went from one state to
  * another, through what, and by whom.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { confinedTo, Count, enumeration, idOf, JsonObject, Name, optional, OptionalJson, Timestamp } from "../../internal/columns.js"
+import { confinedTo, Count, enumeration, idOf, JsonObject, Name, openEnumeration, optional, OptionalJson, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "../auth/User.js"
 
@@ -33,7 +33,8 @@ export class ControlPlaneEvent extends Model.Class<ControlPlaneEvent>("ControlPl
   /** The state that the event before left the subject in; none at its first. */
   fromState: optional(Name),
   toState: optional(Name),
-  actorType: ControlPlaneActorType,
+  /** An actor of a kind that this release does not know is read as `system`. */
+  actorType: openEnumeration(ControlPlaneActorType, "system"),
   /** The user or the worker. */
   actorId: optional(Name),
   /** Whose the subject is, where it is somebody's. */

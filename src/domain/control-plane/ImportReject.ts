@@ -1,9 +1,9 @@
 /**
  * A row of the predecessor that an import could not accept.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { Count, JsonObject, Json, Name, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 
 /** One row of `import_rejects`. */

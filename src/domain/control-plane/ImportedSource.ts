@@ -1,9 +1,9 @@
 /**
  * A file of the predecessor that was taken over, and the report on it.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { Count, Json, Name, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 
 /** So many rows, and what became of them: the rule that they break, what was mended in them, where they were found. */

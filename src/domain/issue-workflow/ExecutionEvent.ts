@@ -1,9 +1,9 @@
 /**
  * An event of an execution: one line of what its agent did, in the order in which it was told.
  */
-import { Model } from "@effect/sql"
 import { type Option, Schema } from "effect"
 import { Count, documentOf, enumeration, idOf, JsonObject, Name, OptionalJson, Prose, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 

@@ -2,7 +2,6 @@
  * What an execution reports beside its events: how its checks went, what it changed, what it left behind, in short what
  * it did, and the pull requests that it worked on.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import {
   Count,
@@ -17,9 +16,11 @@ import {
   OptionalJson,
   Prose,
   storable,
+  StoredText,
   Timestamp
 } from "../../internal/columns.js"
-import { when, withDecoder } from "../../internal/decoder.js"
+import { readAs, when, withDecoder } from "../../internal/decoder.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 import { PullRequestId } from "./PullRequest.js"
@@ -28,9 +29,12 @@ import { PullRequestId } from "./PullRequest.js"
 export const longestPath = 4096
 
 /** A path in a repository or a storage: 1 to 4,096 characters. */
-const Path = withDecoder(
-  Schema.NonEmptyString.pipe(Schema.maxLength(longestPath), storable),
-  when((stored) => typeof stored === "string" && stored !== "")
+const Path = readAs(
+  withDecoder(
+    Schema.NonEmptyString.pipe(Schema.maxLength(longestPath), storable),
+    when((stored) => typeof stored === "string" && stored !== "")
+  ),
+  StoredText
 )
 
 const service = "IssueWorkflowExecutionRepo"

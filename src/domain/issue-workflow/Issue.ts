@@ -1,9 +1,9 @@
 /**
  * An issue, as its provider tells it, and its links to pull requests.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { Count, enumeration, idOf, Label, Name, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { SourceProvider } from "../../payloads/enumerations.js"

@@ -1,9 +1,9 @@
 /**
  * A workflow: the work on one issue, through as many executions as it takes.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { confinedTo, enumeration, idOf, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { UserId } from "../auth/User.js"

@@ -1,9 +1,9 @@
 /**
  * One execution of a workflow: one try to solve its issue, in a sandbox.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { Count, enumeration, idOf, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { UserId } from "../auth/User.js"

@@ -1,8 +1,8 @@
 /**
  * An idempotency key of the start of an execution, and what it led to.
  */
-import { Model } from "@effect/sql"
 import { Name, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { IssueWorkflowId } from "./IssueWorkflow.js"
 import { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"

@@ -1,9 +1,9 @@
 /**
  * A pull request, as its provider tells it.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { Count, enumeration, idOf, Label, Name, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { SourceProvider } from "../../payloads/enumerations.js"

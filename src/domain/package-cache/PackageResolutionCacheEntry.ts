@@ -1,10 +1,10 @@
 /**
  * What a package query resolved to, kept until it expires.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { Count, documentOf, idOf, Json, Timestamp } from "../../internal/columns.js"
 import { durationBetween } from "../../internal/durations.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { ConcreteOsFamily } from "../../payloads/enumerations.js"
 import { isPackageQuery, normalizePackageQuery, PackageResolution } from "../../payloads/PackageResolution.js"

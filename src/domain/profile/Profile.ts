@@ -1,9 +1,9 @@
 /**
  * A profile: what a user brings into every sandbox, in numbered revisions.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { confinedTo, enumeration, idOf, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { UserId } from "../auth/User.js"

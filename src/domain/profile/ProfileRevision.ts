@@ -2,9 +2,9 @@
  * A revision of a profile, and what belongs to it: environment variables, secrets that become such, SSH settings and
  * keys. All of it is written once.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { confinedTo, Count, documentOf, enumeration, Flag, idOf, Json, Name, optional, Prose, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { Port } from "../../payloads/enumerations.js"
 import { PartialUserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"

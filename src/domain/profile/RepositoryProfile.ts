@@ -2,13 +2,13 @@
  * A repository profile: how sandboxes of one repository are run, in numbered revisions, each with the profiles of users
  * that it takes along.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import {
   Count,
   documentOf,
   Flag,
   idOf,
+  Integer,
   Json,
   JsonObject,
   Name,
@@ -18,6 +18,7 @@ import {
   Prose,
   Timestamp
 } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { PartialUserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
 import { UserId } from "../auth/User.js"
@@ -83,7 +84,7 @@ export class RepositoryProfileLink extends Model.Class<RepositoryProfileLink>("R
   repositoryProfileRevisionId: RepositoryProfileRevisionId,
   profileRevisionId: ProfileRevisionId,
   /** The lowest comes first. */
-  precedence: Schema.Int,
+  precedence: Integer,
   /** Whether a launch fails when the profile cannot be had. */
   isRequired: Flag,
   createdAt: Timestamp

@@ -2,9 +2,9 @@
  * A sandbox: what a user sees, names and keeps, through as many attempts to bring it up as it takes; and the links to
  * those attempts.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { enumeration, idOf, Label, Name, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { UserId } from "../auth/User.js"

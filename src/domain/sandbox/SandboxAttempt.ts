@@ -1,7 +1,6 @@
 /**
  * An attempt ("run") to bring a sandbox up, and the snapshot of what it was made from.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import {
   Count,
@@ -17,6 +16,7 @@ import {
   Prose,
   Timestamp
 } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"

@@ -1,8 +1,8 @@
 /**
  * An idempotency key of a launch, and what it led to.
  */
-import { Model } from "@effect/sql"
 import { Name, optional, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "../auth/User.js"
 import { WorkspaceBuildJobId } from "../build-job/WorkspaceBuildJob.js"

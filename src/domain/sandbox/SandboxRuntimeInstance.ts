@@ -1,9 +1,9 @@
 /**
  * A runtime instance: what runs, or ran, for one attempt, as its adapter reported it.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { enumeration, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { RuntimeAdapterId } from "../../payloads/enumerations.js"

@@ -1,9 +1,9 @@
 /**
  * The keys that data keys are wrapped with: their names and where they stand. Their material is in no row: see `KeyRing`.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { enumeration, idOf, Name, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 

@@ -3,10 +3,9 @@
  *
  * A value stands in a version, encrypted; what is not a value is plain. See docs/encryption.md.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { idOf, Name, optional, OptionalTimestamp, Prose, Sensitive, Timestamp } from "../../internal/columns.js"
-import { when, withDecoder } from "../../internal/decoder.js"
+import { idOf, integerOf, Name, optional, OptionalTimestamp, Prose, Sensitive, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "../auth/User.js"
 import { EncryptionKeyId } from "./EncryptionKey.js"
@@ -39,9 +38,9 @@ export class Secret extends Model.Class<Secret>("Secret")({
 const greatestVersion = Number.MAX_SAFE_INTEGER
 
 /** The number of a version, 1 for the first. */
-export const SecretVersionNumber = withDecoder(
+export const SecretVersionNumber = integerOf(
   Schema.Int.pipe(Schema.between(1, greatestVersion, { message: () => "must be a whole number, 1 or more" })),
-  when((stored) => typeof stored === "number" && Number.isInteger(stored) && stored >= 1)
+  (value) => value >= 1
 )
 
 /** Text that is of no use to who reads JSON: absent there. */

@@ -1,9 +1,9 @@
 /**
  * An SSH key of a user: the public half, and which secrets have the other one.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { idOf, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "../auth/User.js"
 import { PublicKey } from "./publicKey.js"

@@ -1,9 +1,9 @@
 /**
  * An installation of the GitHub App at an account, and who may use it.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { documentOf, enumeration, idOf, Json, Label, Name, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { StringMap } from "../../payloads/enumerations.js"

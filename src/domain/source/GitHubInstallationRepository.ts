@@ -1,9 +1,9 @@
 /**
  * A repository as an installation of the GitHub App sees it.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { Flag, idOf, Label, Name, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "../auth/User.js"
 import { GitHubInstallationId } from "./GitHubInstallation.js"

@@ -1,7 +1,6 @@
 /**
  * A webhook delivery of GitHub: what happened there, and how far we are with it.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import {
   Count,
@@ -18,6 +17,7 @@ import {
 } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import type { LeaseStats } from "../../internal/leases.js"
+import * as Model from "../../internal/model.js"
 import { stateMachine } from "../../internal/transitions.js"
 
 /** The id of a delivery's row, `delivery_` and a UUIDv7 when it is ours. GitHub's id of the delivery is `deliveryId`. */

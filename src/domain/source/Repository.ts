@@ -1,9 +1,9 @@
 /**
  * A repository of source code, as a provider knows it.
  */
-import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import { enumeration, Flag, idOf, Label, Name, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
+import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { sourceProviders } from "../../payloads/enumerations.js"
 
