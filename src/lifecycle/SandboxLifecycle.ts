@@ -60,12 +60,13 @@ export interface SandboxLifecycleService {
    * of.
    *
    * Fails with `NotFound` when there is no such sandbox, or nothing to try again; with `InvalidTransition` when the
-   * sandbox is neither stopped nor failed.
+   * sandbox is neither stopped nor failed; with `InvalidInput` when what it was made from is refused today, as a source that
+   * was stored before its scheme was refused.
    */
-  readonly retry: (id: SandboxId) => Effect.Effect<Launch, NotFound | InvalidTransition | PersistenceError>
+  readonly retry: (id: SandboxId) => Effect.Effect<Launch, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /** As `retry`, recorded as a rebuild: somebody wants the image made anew, nothing had to fail. */
-  readonly rebuild: (id: SandboxId) => Effect.Effect<Launch, NotFound | InvalidTransition | PersistenceError>
+  readonly rebuild: (id: SandboxId) => Effect.Effect<Launch, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
    * A worker begins: attempt and sandbox are running. Returns what is to be built. A repeat, also by the next holder

@@ -8,6 +8,7 @@ import { type Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
 import { type SandboxAttempt, SandboxAttemptId, type SandboxAttemptSnapshot } from "../domain/sandbox/SandboxAttempt.js"
 import { IdempotencyConflict, InvalidTransition, NotFound } from "../Errors.js"
 import { fingerprint } from "../internal/fingerprint.js"
+import { readingOf } from "../internal/decoder.js"
 import { toBlueprint } from "../payloads/normalize.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 import { WorkspaceBlueprint } from "../payloads/WorkspaceBlueprint.js"
@@ -18,9 +19,13 @@ import { type Launch, LaunchSandbox } from "./SandboxViews.js"
 
 const { input, operation } = operationsOf("SandboxLifecycle", "Sandbox")
 
-const encodeSpec = Schema.encodeSync(UserWorkspaceSpec)
-const encodeBlueprint = Schema.encodeSync(WorkspaceBlueprint)
+// Also for retries of what was stored before its source was refused: the repositories refuse it as an input.
+const encodeSpec = Schema.encodeSync(readingOf(UserWorkspaceSpec))
+const encodeBlueprint = Schema.encodeSync(readingOf(WorkspaceBlueprint))
 const encodeRequest = Schema.encodeSync(LaunchSandbox)
+
+// An id that was read, whatever its length: limits are for inputs.
+const stored = { disableValidation: true }
 
 interface KeyRow {
   readonly requestFingerprint: string
@@ -47,12 +52,12 @@ export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) =
   /** The launch that a key stands for, as it is now. Its attempt or job may have been deleted since. */
   const replay = ({ jobId, runId, sandboxId }: KeyRow) =>
     Effect.gen(function*() {
-      const sandbox = yield* sandboxes.getById(SandboxId.make(sandboxId))
+      const sandbox = yield* sandboxes.getById(SandboxId.make(sandboxId, stored))
       const gone = (entity: string) => new NotFound({ entity, id: `of ${sandboxId}` })
       if (runId === null) return yield* gone("SandboxAttempt")
       if (jobId === null) return yield* gone("WorkspaceBuildJob")
-      const attempt = yield* attempts.getById(SandboxAttemptId.make(runId))
-      const job = yield* jobs.getById(WorkspaceBuildJobId.make(jobId))
+      const attempt = yield* attempts.getById(SandboxAttemptId.make(runId, stored))
+      const job = yield* jobs.getById(WorkspaceBuildJobId.make(jobId, stored))
       const snapshot = yield* Effect.flatMap(attempts.findSnapshot(attempt.id), Option.match({
         onNone: () => gone("SandboxAttemptSnapshot"),
         onSome: Effect.succeed
@@ -129,7 +134,7 @@ export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) =
         const next = yield* jobs.enqueue({ runId: attempt.id, registryId, repository, tag, requestPayload: encodeSpec(requestPayload) })
         return { sandbox: queued, attempt, snapshot: copied, job: next.job, created: true }
       }).pipe(
-        impossible("AlreadyExists", "ReferenceNotFound", "InvalidInput", "IdempotencyConflict"),
+        impossible("AlreadyExists", "ReferenceNotFound", "IdempotencyConflict"),
         operation(sql, relation, { "sandbox.id": id })
       )
   }

@@ -5,6 +5,7 @@
  * description of the payloads.
  */
 import { Option, Schema } from "effect"
+import { readingOf } from "../internal/decoder.js"
 import {
   ConcreteOsFamily,
   DotfilesManager,
@@ -86,9 +87,12 @@ export const PlanSecret = strict({
 }, { kind: "secret" })
 export type PlanSecret = typeof PlanSecret.Type
 
-/** All that goes into an image. The three maps of variables hold what users wrote, in plain text. */
+/**
+ * All that goes into an image. The three maps of variables hold what users wrote, in plain text. The blueprint is read as a
+ * stored one: it may come from a job that was queued before its source was refused.
+ */
 export const ResolvedImagePlan = strict({
-  blueprint: WorkspaceBlueprint,
+  blueprint: readingOf(WorkspaceBlueprint),
   osFamily: ConcreteOsFamily,
   baseImage: Text,
   packageManager: oneOf("dnf", "pacman", "nix"),

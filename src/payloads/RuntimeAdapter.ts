@@ -5,6 +5,8 @@
 import { Schema } from "effect"
 import {
   Flag,
+  GitRef,
+  GitUrl,
   OciRuntime,
   Persistence,
   Port,
@@ -12,8 +14,7 @@ import {
   StringMap,
   TargetRuntimeFamily,
   TargetRuntimeMode,
-  Text,
-  UrlString
+  Text
 } from "./enumerations.js"
 import { byTag, oneOf, optional, passthrough, strict } from "./shapes.js"
 
@@ -33,7 +34,7 @@ export type RuntimeAdapterLaunchResult = typeof RuntimeAdapterLaunchResult.Type
 
 /** What an adapter reads of a blueprint. All other keys, of this object and below, are kept as they are. */
 export const RuntimeAdapterBlueprint = passthrough({
-  sources: passthrough({ workspace: passthrough({ url: UrlString, ref: Text, authRef: optional(Text) }) }),
+  sources: passthrough({ workspace: passthrough({ url: GitUrl, ref: GitRef, authRef: optional(Text) }) }),
   access: passthrough({
     ssh: passthrough({ enabled: Flag, listenPort: optional(Port), authorizedKeysRef: optional(Text) })
   }),

@@ -7,12 +7,14 @@
  * the payloads.
  */
 import { Schema, Struct } from "effect"
-import { withFilter } from "../internal/decoder.js"
+import { readAs, readingOf, withFilter } from "../internal/decoder.js"
 import {
   BlueprintVersion,
   DotfilesManager,
   DotfilesTarget,
   Flag,
+  GitRef,
+  GitUrl,
   HarnessId,
   InputPurpose,
   LoginShell,
@@ -27,19 +29,18 @@ import {
   TargetOsMode,
   TargetRuntimeFamily,
   TargetRuntimeMode,
-  Text,
-  UrlString
+  Text
 } from "./enumerations.js"
 import { byKind, byTag, list, oneOf, optional, strict } from "./shapes.js"
 
 /** A repository: its address alone, or with host, ref and credentials. */
 export const SourceRef = byKind({
-  string: UrlString,
+  string: GitUrl,
   object: strict({
     kind: SourceKind,
     provider: optional(SourceProvider),
-    url: UrlString,
-    ref: optional(Text),
+    url: GitUrl,
+    ref: optional(GitRef),
     authRef: optional(Text)
   }, { kind: "git" })
 })
@@ -51,8 +52,8 @@ export const InputSource = strict({
   kind: SourceKind,
   purpose: InputPurpose,
   provider: optional(SourceProvider),
-  url: UrlString,
-  ref: optional(Text),
+  url: GitUrl,
+  ref: optional(GitRef),
   authRef: optional(Text),
   mountPath: optional(Text)
 }, { kind: "git" })
@@ -207,6 +208,33 @@ const withOneName = (spec: PartialFields, short: boolean): PartialFields =>
 const withSource = (spec: PartialFields, url: string): PartialFields =>
   spec.source === undefined ? { ...spec, sources: { workspace: url, ...spec.sources } } : spec
 
+const specificationOf = <I>(fields: Schema.Schema<typeof WholeFields.Type, I>) =>
+  withFilter(
+    fields.pipe(
+      Schema.filter(specificationIssues, {
+        identifier: "UserWorkspaceSpec",
+        arbitrary: (fields) => (check) =>
+          check.tuple(fields(check), check.boolean(), check.webUrl())
+            .map(([spec, short, url]) => ({ ...withSource(withOneName(spec, short), url), harness: spec.harness }))
+      })
+    ),
+    fields,
+    (spec) => specificationIssues(spec).length === 0
+  )
+
+const partOf = <I>(fields: Schema.Schema<PartialFields, I>) =>
+  withFilter(
+    fields.pipe(
+      Schema.filter(aliasIssues, {
+        identifier: "PartialUserWorkspaceSpec",
+        arbitrary: (fields) => (check) =>
+          check.tuple(fields(check), check.boolean()).map(([spec, short]) => withOneName(spec, short))
+      })
+    ),
+    fields,
+    (spec) => aliasIssues(spec).length === 0
+  )
+
 /**
  * The specification of a workspace.
  *
@@ -214,23 +242,13 @@ const withSource = (spec: PartialFields, url: string): PartialFields =>
  * seven pairs of names for one thing (`inputs` and `sources.inputs`, `ssh` and `access.ssh`,
  * `packages` and `tooling.packages`, `setup` and `lifecycle.setup`, `startup` and
  * `lifecycle.startup`, `env` and `runtime.env`, `os` and `target.os`) at most one name may be used.
- * Unknown keys and `null` are refused; a key given as `undefined` counts as absent.
+ * Unknown keys and `null` are refused; a key given as `undefined` counts as absent. Sources are
+ * addresses as `GitUrl` has them. A stored specification is read with any URL.
  *
  * Out: the same with its texts trimmed and `kind: "git"` on sources that are objects. Short forms
  * stay as they are: `normalizeUserWorkspaceSpec` resolves them.
  */
-export const UserWorkspaceSpec = withFilter(
-  WholeFields.pipe(
-    Schema.filter(specificationIssues, {
-      identifier: "UserWorkspaceSpec",
-      arbitrary: (fields) => (check) =>
-        check.tuple(fields(check), check.boolean(), check.webUrl())
-          .map(([spec, short, url]) => ({ ...withSource(withOneName(spec, short), url), harness: spec.harness }))
-    })
-  ),
-  WholeFields,
-  (spec) => specificationIssues(spec).length === 0
-)
+export const UserWorkspaceSpec = readAs(specificationOf(WholeFields), specificationOf(readingOf(WholeFields)))
 export type UserWorkspaceSpec = typeof UserWorkspaceSpec.Type
 
 /**
@@ -238,15 +256,5 @@ export type UserWorkspaceSpec = typeof UserWorkspaceSpec.Type
  * is as in `UserWorkspaceSpec`. Two names for one thing are refused here too, also the three of the
  * source: laid over a specification, they could only make an illegal one.
  */
-export const PartialUserWorkspaceSpec = withFilter(
-  PartialFields.pipe(
-    Schema.filter(aliasIssues, {
-      identifier: "PartialUserWorkspaceSpec",
-      arbitrary: (fields) => (check) =>
-        check.tuple(fields(check), check.boolean()).map(([spec, short]) => withOneName(spec, short))
-    })
-  ),
-  PartialFields,
-  (spec) => aliasIssues(spec).length === 0
-)
+export const PartialUserWorkspaceSpec = readAs(partOf(PartialFields), partOf(readingOf(PartialFields)))
 export type PartialUserWorkspaceSpec = typeof PartialUserWorkspaceSpec.Type

@@ -9,6 +9,8 @@ import {
   DotfilesManager,
   DotfilesTarget,
   Flag,
+  GitRef,
+  GitUrl,
   HarnessId,
   InputPurpose,
   LoginShell,
@@ -23,8 +25,7 @@ import {
   TargetOsMode,
   TargetRuntimeFamily,
   TargetRuntimeMode,
-  Text,
-  UrlString
+  Text
 } from "./enumerations.js"
 import { byTag, list, oneOf, optional, strict } from "./shapes.js"
 
@@ -32,8 +33,8 @@ import { byTag, list, oneOf, optional, strict } from "./shapes.js"
 export const WorkspaceSource = strict({
   kind: SourceKind,
   provider: SourceProvider,
-  url: UrlString,
-  ref: Text,
+  url: GitUrl,
+  ref: GitRef,
   authRef: optional(Text)
 }, { kind: "git", provider: "generic", ref: "main" })
 export type WorkspaceSource = typeof WorkspaceSource.Type
@@ -44,8 +45,8 @@ export const WorkspaceInput = strict({
   kind: SourceKind,
   purpose: InputPurpose,
   provider: SourceProvider,
-  url: UrlString,
-  ref: Text,
+  url: GitUrl,
+  ref: GitRef,
   authRef: optional(Text),
   mountPath: optional(Text)
 }, { kind: "git", provider: "generic", ref: "main" })

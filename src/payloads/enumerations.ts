@@ -1,8 +1,8 @@
 /**
  * The enumerations and scalars that all the documents share.
  */
-import { Predicate, Schema } from "effect"
-import { invalid, when, withDecoder } from "../internal/decoder.js"
+import { type FastCheck, Predicate, Schema } from "effect"
+import { invalid, readAs, when, withDecoder } from "../internal/decoder.js"
 import { oneOf, stringMap } from "./shapes.js"
 
 /** The one version of the blueprint format, and of a specification that names its format. */
@@ -101,25 +101,81 @@ export const Text = withDecoder(
 )
 export type Text = typeof Text.Type
 
+const urlArbitrary = () => (check: typeof FastCheck) =>
+  check.oneof(
+    check.webUrl(),
+    check.constantFrom("https://github.com/acme/app", "ssh://git@gitlab.com/acme/app.git", "file:///srv/app")
+  )
+
 /**
- * An address that the WHATWG `URL` constructor accepts, of any scheme, kept letter for letter as it
- * was given. The short form `git@host:path` of Git is none.
+ * An address that the WHATWG `URL` constructor accepts, of any scheme, kept letter for letter. Stored documents may hold any
+ * such address; inputs take a `GitUrl`.
  */
 export const UrlString = withDecoder(
   AnyString.pipe(
     Schema.filter((text) => URL.canParse(text), {
       message: () => "must be a URL",
       jsonSchema: { format: "uri" },
-      arbitrary: () => (check) =>
-        check.oneof(
-          check.webUrl(),
-          check.constantFrom("https://github.com/acme/app", "ssh://git@gitlab.com/acme/app.git", "file:///srv/app")
-        )
+      arbitrary: urlArbitrary
     })
   ),
   when((input) => Predicate.isString(input) && URL.canParse(input))
 )
 export type UrlString = typeof UrlString.Type
+
+const control = /\p{Cc}/u
+
+/** The text without its percent-encoding, which Git also removes (https://git-scm.com/docs/git-clone#_git_urls). */
+const decoded = (text: string) => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** The rule that an address breaks. Git is given the text as it is, so the text is checked beside what `URL` makes of it. */
+const gitUrlProblem = (text: string): string | undefined => {
+  if (/^[^\s/:@]+@[^\s/:]+:(?!\/\/)/.test(text)) return "must be a URL: write git@host:path as ssh://git@host/path"
+  if (!URL.canParse(text)) return "must be a URL"
+  // `ext::` and its like run commands: https://git-scm.com/docs/git-remote-ext
+  if (!/^(https?|ssh|git|file):\/\//i.test(text)) return "must be a URL that begins with https://, http://, ssh://, git:// or file://"
+  if (text.includes("\\") || control.test(text) || control.test(decoded(text))) return "must not contain control characters or backslashes"
+  const { hostname, username } = new URL(text)
+  // ssh would take such a host or user for an option (CVE-2017-1000117).
+  return [hostname, username].some((part) => decoded(part).startsWith("-")) ? "must not have a user or a host that begins with -" : undefined
+}
+
+/**
+ * The address of a Git repository: an `https`, `http`, `ssh`, `git` or `file` URL, kept letter for letter. Addresses that Git
+ * or ssh would take for a command or an option are refused, and so is the short form `git@host:path`: write
+ * `ssh://git@host/path`.
+ */
+export const GitUrl = readAs(
+  withDecoder(
+    AnyString.pipe(
+      Schema.filter((text) => gitUrlProblem(text), { jsonSchema: { format: "uri" }, arbitrary: urlArbitrary })
+    ),
+    when((input) => Predicate.isString(input) && gitUrlProblem(input) === undefined)
+  ),
+  UrlString
+)
+export type GitUrl = typeof GitUrl.Type
+
+const isGitRef = (text: string) => !text.startsWith("-") && !control.test(text)
+
+/** A branch, a tag or a commit of Git, trimmed. Git would take one that begins with `-` for an option. */
+export const GitRef = readAs(
+  withDecoder(
+    Text.pipe(Schema.filter(isGitRef, { message: () => "must not begin with - or contain control characters" })),
+    (input) => {
+      const text = Predicate.isString(input) ? input.trim() : ""
+      return text !== "" && isGitRef(text) ? text : invalid
+    }
+  ),
+  Text
+)
+export type GitRef = typeof GitRef.Type
 
 /** A TCP port. */
 export const Port = withDecoder(

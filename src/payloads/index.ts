@@ -9,6 +9,8 @@ export {
   DotfilesManager,
   DotfilesTarget,
   ExecutorId,
+  GitRef,
+  GitUrl,
   HarnessId,
   InputPurpose,
   LoginShell,

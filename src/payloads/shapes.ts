@@ -7,8 +7,8 @@
  * for every claimed job. These shapes walk a document once, do not depend on the options of the
  * caller, and name rules, never values, when they refuse something.
  */
-import { Arbitrary, Either, identity, ParseResult, Predicate, Pretty, Schema, SchemaAST, type Types } from "effect"
-import { type Decoder, decoderOf, invalid, when, withDecoder } from "../internal/decoder.js"
+import { Arbitrary, Either, identity, ParseResult, Predicate, Pretty, Record, Schema, SchemaAST, type Types } from "effect"
+import { type Decoder, decoderOf, invalid, readAs, readingOf, when, withDecoder } from "../internal/decoder.js"
 
 /** Literals whose refusal names the legal ones, and not what was given. */
 export const oneOf = <const Literals extends readonly [string, ...ReadonlyArray<string>]>(...literals: Literals) => {
@@ -24,6 +24,12 @@ export const optional = <S extends Schema.Schema.All>(schema: S) => Schema.optio
 
 /** A list; refuses anything else without repeating it. */
 export const list = <S extends Schema.Schema.Any>(item: S) => {
+  const array = arrayOf(item)
+  const reading = readingOf(Schema.make<unknown>(item.ast))
+  return reading.ast === item.ast ? array : readAs(array, arrayOf(reading) as unknown as Schema.Schema<Schema.Schema.Type<typeof array>, Schema.Schema.Encoded<typeof array>, Schema.Schema.Context<S>>)
+}
+
+const arrayOf = <S extends Schema.Schema.Any>(item: S) => {
   const array = Schema.Array(item).annotations({ message: () => "must be an array", parseIssueTitle: () => "array" })
   const decode = decoderOf(item.ast)
   return decode === undefined ? array : withDecoder(array, listDecoder(decode))
@@ -65,7 +71,29 @@ const acceptedAST = (fields: Schema.Struct.Fields, defaults: object) =>
     )
   ).ast
 
+/** A field as it is read; the same field where that does not differ. */
+const readingField = <F extends Schema.Struct.Field>(field: F): F => {
+  if (Schema.isSchema(field)) return readingOf(field) as unknown as F
+  if (field.ast._tag !== "PropertySignatureDeclaration") return field
+  const type = Schema.make<unknown>(field.ast.type)
+  const reading = readingOf(type)
+  return reading === type ? field : optional(reading) as unknown as F
+}
+
+/** An object, which is read with its fields as they are read. */
 const objectOf = <Fields extends Schema.Struct.Fields, Defaults extends Readonly<Record<string, unknown>>>(
+  fields: Fields,
+  defaults: Defaults,
+  unknownKeys: "refuse" | "keep"
+): ObjectCodec<Fields, Defaults> => {
+  const codec = plainObjectOf(fields, defaults, unknownKeys)
+  const reading = Record.map(fields, readingField) as Fields
+  return Object.entries(fields).every(([key, field]) => reading[key] === field)
+    ? codec
+    : readAs(codec, plainObjectOf(reading, defaults, unknownKeys))
+}
+
+const plainObjectOf = <Fields extends Schema.Struct.Fields, Defaults extends Readonly<Record<string, unknown>>>(
   fields: Fields,
   defaults: Defaults,
   unknownKeys: "refuse" | "keep"
@@ -203,6 +231,18 @@ export interface Choice<Options extends Members> extends
  * that was meant, where `Schema.Union` reports those of every member that was tried.
  */
 const choice = <Options extends Members>(
+  members: Options,
+  select: (input: unknown) => string,
+  refuse: (ast: Schema.Schema.AnyNoContext["ast"], input: unknown) => ParseResult.ParseIssue
+): Choice<Options> => {
+  const codec = plainChoice(members, select, refuse)
+  const reading = Record.map(members, readingField) as Options
+  return Object.keys(members).every((name) => reading[name] === members[name])
+    ? codec
+    : readAs(codec, plainChoice(reading, select, refuse))
+}
+
+const plainChoice = <Options extends Members>(
   members: Options,
   select: (input: unknown) => string,
   refuse: (ast: Schema.Schema.AnyNoContext["ast"], input: unknown) => ParseResult.ParseIssue

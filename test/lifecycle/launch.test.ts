@@ -65,6 +65,30 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* counts).toEqual(rowsOf(1, 1))
       }).pipe(Effect.provide(layer)))
 
+    it.effect("reads and lists a sandbox whose source was stored before it was refused, and refuses to try it again", () =>
+      Effect.gen(function*() {
+        const { sandbox, attempt, job } = yield* launch()
+        const source = "ext::sh -c id"
+        yield* shell("DROP TRIGGER sandbox_attempt_snapshots_immutable")
+        yield* shell(`UPDATE sandbox_attempt_snapshots SET user_spec_payload = json_set(user_spec_payload, '$.source', '${source}'),
+          resolved_spec_payload = json_set(resolved_spec_payload, '$.source', '${source}'),
+          blueprint_payload = json_set(blueprint_payload, '$.sources.workspace.url', '${source}') WHERE run_id = '${attempt.id}'`)
+        yield* shell(`UPDATE oci_image_build_jobs SET request_payload = json_set(request_payload, '$.source', '${source}') WHERE id = '${job.id}'`)
+        const lifecycle = yield* SandboxLifecycle
+        expect((yield* (yield* WorkspaceBuildJobRepo).getById(job.id)).requestPayload).toMatchObject({ source })
+        expect(Option.getOrThrow(yield* (yield* SandboxAttemptRepo).findSnapshot(attempt.id)).blueprintPayload.sources.workspace.url).toBe(source)
+        expect((yield* lifecycle.list({ ownerUserId: ada })).items).toHaveLength(1)
+        yield* lifecycle.stop(sandbox.id)
+        const before = yield* counts
+        for (const again of [lifecycle.retry, lifecycle.rebuild]) {
+          expect(yield* refusalOf(again(sandbox.id))).toMatchObject({
+            _tag: "InvalidInput",
+            issues: expect.arrayContaining([expect.stringMatching(/^userSpecPayload\.source: must be a URL that begins with /)])
+          })
+        }
+        expect(yield* counts).toEqual(before)
+      }).pipe(Effect.provide(layer)))
+
     it.effect("builds the spec itself when no resolved one is given; without a key each call is another launch", () =>
       Effect.gen(function*() {
         const { snapshot } = yield* launch()

@@ -3,10 +3,11 @@
  */
 import { Schema } from "effect"
 import { fingerprint } from "../../internal/fingerprint.js"
+import { readingOf } from "../../internal/decoder.js"
 import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
 
-/** The document of a request as it is stored. */
-export const encodeRequest = Schema.encodeSync(UserWorkspaceSpec)
+/** The document of a request as it is stored; also of one that was stored before its source was refused. */
+export const encodeRequest = Schema.encodeSync(readingOf(UserWorkspaceSpec))
 
 /** A digest of the request: the same for the same request, however often it comes. */
 export const requestFingerprint = (request: {

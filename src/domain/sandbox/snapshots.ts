@@ -4,16 +4,28 @@
 import type { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option, Schema } from "effect"
 import { AlreadyExists } from "../../Errors.js"
+import { JsonObject } from "../../internal/columns.js"
 import { canonicalJson } from "../../internal/fingerprint.js"
 import { operations } from "../../internal/query.js"
+import { readingOf } from "../../internal/decoder.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, type RowsOf } from "../../internal/rows.js"
+import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
+import { WorkspaceBlueprint } from "../../payloads/WorkspaceBlueprint.js"
 import { type SandboxAttemptId, SandboxAttemptSnapshot, SetSnapshot } from "./SandboxAttempt.js"
 import type { SandboxAttemptService } from "./SandboxAttemptRepo.js"
 
 const { input, read, write } = operations("SandboxAttemptRepo", "SandboxAttemptSnapshot")
 
-const encode = Schema.encodeSync(SetSnapshot)
+// As stored ones are read: what is compared may have been stored before a rule for inputs was made.
+const encode = Schema.encodeSync(Schema.Struct({
+  runId: Schema.String,
+  userSpecPayload: readingOf(UserWorkspaceSpec),
+  resolvedSpecPayload: readingOf(UserWorkspaceSpec),
+  blueprintPayload: readingOf(WorkspaceBlueprint),
+  profileConfigSnapshot: Schema.optional(readingOf(JsonObject)),
+  repositoryProfileConfigSnapshot: Schema.optional(readingOf(JsonObject))
+}))
 
 type Snapshots = Pick<SandboxAttemptService, "setSnapshot" | "findSnapshot">
 
