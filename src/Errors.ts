@@ -139,7 +139,8 @@ export type PersistenceErrorReason = typeof PersistenceErrorReason.Type
  * - `Unavailable`: the disk, the file or the server cannot be reached or written, or the database was closed. Of a server
  *   the answer may be all that was lost, and what was asked may have been done: repeat what does no harm when it is done twice.
  * - `CorruptRow`: a stored row is not of its declared shape.
- * - `SchemaMismatch`: a table or column is missing: the database was not migrated, or by another version.
+ * - `SchemaMismatch`: a table or column is missing, which `cause` names: the database was not migrated, or by another version,
+ *   or lacks what a plugin of Better Auth needs.
  * - `Unknown`: anything else; `cause` says what, as far as it can be told without values.
  *
  * HTTP 503.

@@ -215,7 +215,7 @@ describe("Database.transaction", () => {
         cause: "SQLITE_CONSTRAINT_PRIMARYKEY"
       })
       const missing = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT * FROM missing`)
-      expect(yield* Effect.flip(transaction(missing))).toMatchObject({ _tag: "PersistenceError", reason: "SchemaMismatch" })
+      expect(yield* Effect.flip(transaction(missing))).toMatchObject({ _tag: "PersistenceError", reason: "SchemaMismatch", cause: "SQLITE_ERROR: no table missing" })
     }).pipe(Effect.provide(Database.layerMemory)))
 
   it.scopedLive("says Busy when another held the lock for the whole timeout", () =>

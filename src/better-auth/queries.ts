@@ -4,8 +4,10 @@
 import { SqlClient, type SqlError, type Statement } from "@effect/sql"
 import type { JoinConfig } from "better-auth/adapters"
 import { Effect, Option } from "effect"
-import type { InvalidInput } from "../Errors.js"
+import { type InvalidInput, PersistenceError, ReferenceNotFound } from "../Errors.js"
+import { maxIdLength } from "../internal/columns.js"
 import { invalid } from "../internal/decoder.js"
+import { isSqlError, missingOf } from "../internal/engineError.js"
 import { operations } from "../internal/query.js"
 import { CorruptRow, joinedRows } from "../internal/rows.js"
 import type { Column, Table } from "./names.js"
@@ -40,9 +42,11 @@ const service = "BetterAuthAdapter"
 const query = <A>(
   method: string,
   table: Table,
-  body: (sql: SqlClient.SqlClient, operation: string) => Effect.Effect<A, Failure, SqlClient.SqlClient>
+  body: (sql: SqlClient.SqlClient, operation: string) => Effect.Effect<A, Failure, SqlClient.SqlClient>,
+  joins: ReadonlyArray<Join> = []
 ) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => body(sql, `${service}.${method}`)).pipe(
+    Effect.mapError((error) => isSqlError(error) ? missingFrom(`${service}.${method}`, table, joins, error) ?? error : error),
     operations(service, table.model).write(method, ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], { "auth.model": table.model })
   )
 
@@ -51,7 +55,7 @@ export const create = (table: Table, data: Row) =>
     Effect.gen(function*() {
       const values = yield* storedOf(operation, table, data)
       return yield* first(table, sql`INSERT INTO ${sql(table.name)} ${sql.insert(values)} RETURNING ${list(sql, table)}`)
-    }))
+    })).pipe(nameReference(table, data))
 
 export const find = (table: Table, { fields = [], joins, limit, offset = 0, sortBy, where }: Find) =>
   query("find", table, (sql, operation) =>
@@ -69,7 +73,7 @@ export const find = (table: Table, { fields = [], joins, limit, offset = 0, sort
         SELECT ${sql.csv([list(sql, table, columns), ...joined])} FROM ${sql(table.name)} AS base
         WHERE ${condition} ${order} LIMIT ${limit} OFFSET ${offset}`)
       return yield* Effect.forEach(found, (row) => withJoined(table, columns, joins, row))
-    }))
+    }), joins)
 
 export const count = (table: Table, where: Where | undefined) =>
   query("count", table, (sql, operation) =>
@@ -88,7 +92,7 @@ export const updateOne = (table: Table, where: Where, data: Row, increments: Rea
       return yield* changes.length === 0
         ? first(table, sql`SELECT ${list(sql, table)} FROM ${sql(table.name)} WHERE ${one}`)
         : first(table, sql`UPDATE ${sql(table.name)} SET ${sql.csv(changes)} WHERE ${one} RETURNING ${list(sql, table)}`)
-    }))
+    })).pipe(nameReference(table, data))
 
 /** Changes all rows that meet the condition, and says how many. */
 export const updateMany = (table: Table, where: Where, data: Row) =>
@@ -100,7 +104,7 @@ export const updateMany = (table: Table, where: Where, data: Row) =>
         ? run(sql`SELECT id FROM ${sql(table.name)} WHERE ${condition}`)
         : run(sql`UPDATE ${sql(table.name)} SET ${sql.csv(changes)} WHERE ${condition} RETURNING id`)
       return changed.length
-    }))
+    })).pipe(nameReference(table, data))
 
 /** Removes one row of those that meet the condition, and gives it to the one caller who removed it. */
 export const consumeOne = (table: Table, where: Where) =>
@@ -137,6 +141,9 @@ const storedOf = (operation: string, table: Table, data: Row) =>
     const values: Record<string, Stored> = {}
     for (const [field, value] of Object.entries(data)) {
       const { name, type } = yield* columnOf(operation, table, field)
+      if (name === "id" && typeof value === "string" && value.length > maxIdLength) {
+        yield* refusal(operation, field, `must be up to ${maxIdLength} characters`)
+      }
       values[name] = yield* Effect.mapError(encode(type, value), (rule) => refusal(operation, field, rule))
     }
     return values
@@ -158,6 +165,47 @@ const changesOf = (sql: SqlClient.SqlClient, operation: string, table: Table, da
 const whole = (operation: string, count: number) =>
   Number.isSafeInteger(count) && count >= 0 ? Effect.void : Effect.fail(refusal(operation, "limit and offset", "must be whole numbers, 0 or more"))
 
+/** After a write that was refused for a reference, which the engine does not name: finds the field whose row does not exist. */
+const nameReference = (table: Table, data: Row) => <A, E, R>(write: Effect.Effect<A, E, R>) =>
+  Effect.catchAll(write, (error) =>
+    error instanceof ReferenceNotFound && error.reference === "unknown"
+      ? Effect.flatMap(missingReference(table, data), Option.match({
+        onNone: () => Effect.fail(error),
+        onSome: (reference) => Effect.fail(new ReferenceNotFound({ entity: table.model, reference }))
+      }))
+      : Effect.fail(error))
+
+const missingReference = (table: Table, data: Row) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const keys = yield* run(sql`SELECT "from" AS name, "table" AS parent, coalesce("to", 'id') AS key FROM pragma_foreign_key_list(${table.name})`)
+    for (const { key, name, parent } of keys) {
+      const field = all(table).find((column) => column.name === name)?.field
+      const value = field === undefined ? undefined : data[field]
+      if (field === undefined || typeof value !== "string") continue
+      const found = yield* run(sql`SELECT 1 AS found FROM ${sql(String(parent))} WHERE ${sql(String(key))} = ${value}`)
+      if (found.length === 0) return Option.some(field)
+    }
+    return Option.none<string>()
+  }).pipe(Effect.orElseSucceed(() => Option.none<string>()))
+
+/** What to add when the database lacks a table or a column of a model, as the statement that adds it. */
+const missingFrom = (operation: string, base: Table, joins: ReadonlyArray<Join>, error: SqlError.SqlError) => {
+  const missing = missingOf(error)
+  if (missing === undefined) return undefined
+  const mismatch = (cause: string) => new PersistenceError({ operation, reason: "SchemaMismatch", cause })
+  if (missing.kind !== "column") {
+    const table = [base, ...joins.map((join) => join.table)].find(({ name }) => name === missing.name)
+    return table && mismatch(`there is no table ${table.name}: create it with the columns ${all(table).map(declared).join(", ")}`)
+  }
+  const table = joins.find((_, index) => joinedName(index) === missing.table)?.table ?? base
+  const column = all(table).find(({ name }) => name === missing.name)
+  return column && mismatch(`${table.name} has no column ${column.name}: ALTER TABLE ${table.name} ADD COLUMN ${declared(column)}`)
+}
+
+const declared = ({ name, type }: Column) =>
+  `${name} ${type === "date" || type === "boolean" || type === "number" ? "INTEGER" : "TEXT"}`
+
 const joinedName = (index: number) => `joined_${index}`
 
 /** A column that holds the rows which belong to each row, as JSON: one statement sees one moment. */
@@ -166,11 +214,13 @@ const joinedList = (sql: SqlClient.SqlClient, operation: string, base: Table, { 
     yield* whole(operation, limit)
     const from = yield* columnOf(operation, base, on.from)
     const to = yield* columnOf(operation, table, on.to)
-    const columns = sql.csv(all(table).map(({ name }) => sql`${sql(name)}`))
+    // By the name of the join, which the engine repeats when the column is missing.
+    const other = joinedName(index)
+    const columns = sql.csv(all(table).map(({ name }) => sql`${sql(other)}.${sql(name)}`))
     return sql`(
       SELECT json_group_array(json_array(${columns})) FROM (
-        SELECT ${columns} FROM ${sql(table.name)} AS other WHERE other.${sql(to.name)} = base.${sql(from.name)} LIMIT ${limit})
-      ) AS ${sql(joinedName(index))}`
+        SELECT * FROM ${sql(table.name)} AS other WHERE other.${sql(to.name)} = base.${sql(from.name)} LIMIT ${limit}) AS ${sql(other)}
+      ) AS ${sql(other)}`
   })
 
 const withJoined = (table: Table, columns: ReadonlyArray<Column>, joins: ReadonlyArray<Join>, row: Row) =>

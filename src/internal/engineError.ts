@@ -13,6 +13,31 @@ export const engineErrorOf = (error: SqlError.SqlError): { readonly code: string
   return { code, message }
 }
 
+/** What a statement names and the database lacks. */
+export interface Missing {
+  readonly kind: "table" | "view" | "column"
+  readonly name: string
+  /** The table or alias of a column, where the engine names it. */
+  readonly table: string | undefined
+}
+
+// Names in the text of a statement, never parameters, and only what is formed like a name.
+const name = "[A-Za-z_][\\w$]{0,127}"
+const missingObject = new RegExp(`no such (table|view|column): (?:(${name})\\.)?(${name})$`)
+const missingColumn = new RegExp(`table (${name}) has no column named (${name})$`)
+
+/** The table or column that a refused statement is missing, if that is why it was refused. */
+export const missingOf = (error: SqlError.SqlError): Missing | undefined => {
+  const { message } = engineErrorOf(error)
+  const [, table, column] = missingColumn.exec(message) ?? []
+  if (column !== undefined) return { kind: "column", table, name: column }
+  const [, kind, qualifier, found] = missingObject.exec(message) ?? []
+  return found === undefined ? undefined : { kind: kind === "table" || kind === "view" ? kind : "column", table: qualifier, name: found }
+}
+
+const describe = ({ kind, name, table }: Missing) =>
+  kind !== "column" ? `no ${kind} ${name}` : table === undefined ? `no column ${name}` : `no column ${name} in ${table}`
+
 const unavailable = /^(SQLITE_(READONLY|FULL|IOERR|CANTOPEN|CORRUPT|NOTADB|NOMEM|PERM|AUTH|PROTOCOL)|SEALANT_CLOSED|HRANA_|HTTP_|SERVER_|URL_|UNKNOWN$|E[A-Z]+$)/
 
 const reasonOf = (code: string, message: string): PersistenceErrorReason => {
@@ -24,7 +49,8 @@ const reasonOf = (code: string, message: string): PersistenceErrorReason => {
 /** The `PersistenceError` for a failure of the engine, the client or the network. */
 export const persistenceErrorOf = (operation: string, error: SqlError.SqlError): PersistenceError => {
   const { code, message } = engineErrorOf(error)
-  return new PersistenceError({ operation, reason: reasonOf(code, message), cause: code })
+  const missing = missingOf(error)
+  return new PersistenceError({ operation, reason: reasonOf(code, message), cause: missing === undefined ? code : `${code}: ${describe(missing)}` })
 }
 
 export const isSqlError = (error: unknown): error is SqlError.SqlError => error instanceof SqlError.SqlError

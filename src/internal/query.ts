@@ -115,8 +115,9 @@ const refusalOf = (operation: string, entity: string, error: SqlError.SqlError):
       // Our triggers refuse references across owners, and say which in words of their own.
       return new ReferenceNotFound({ entity, reference: detail })
     case "SQLITE_CONSTRAINT_CHECK":
-    case "SQLITE_CONSTRAINT_NOTNULL":
       return new InvalidInput({ operation, issues: [detail] })
+    case "SQLITE_CONSTRAINT_NOTNULL":
+      return new InvalidInput({ operation, issues: [`${detail}: must not be null`] })
     case "SEALANT_UNSUPPORTED_VALUE":
       return new InvalidInput({ operation, issues: [message] })
     case "UNKNOWN_SQLITE_ERROR_3091": // SQLITE_CONSTRAINT_DATATYPE, which the binding does not name; its text has the value

@@ -119,7 +119,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
           [() => create(adapter, { displayName: "x", tagNames: secret }), { issues: ["tagNames: must be a list"] }],
           [() => create(adapter, { displayName: "x", settings: { n: 1n } }), { issues: ["settings: must be JSON"] }],
           [() => create(adapter, { displayName: "forbidden" }), { _tag: "InvalidInput", issues: ["gadget_box_display_name"] }],
-          [() => create(adapter, { displayName: "x", ownerId: secret }), { _tag: "ReferenceNotFound", entity: "gadgetBox" }],
+          [() => create(adapter, { displayName: "x", ownerId: secret }), { _tag: "ReferenceNotFound", entity: "gadgetBox", reference: "ownerId" }],
           [() => adapter.create({ model, data: { id, displayName: secret }, forceAllowId: true }), { _tag: "AlreadyExists", entity: "gadgetBox", constraint: "gadget_box.id" }],
           [() => create(adapter, { displayName: "x", itemCount: 0.5 }), { _tag: "InvalidInput", issues: ["a value is not of the column's type"] }],
           [() => adapter.incrementOne({ model, where, increment: { itemCount: Number.POSITIVE_INFINITY } }), { issues: ["itemCount: must be a finite number"] }],
