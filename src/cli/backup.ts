@@ -17,7 +17,9 @@ const overwrite = Options.boolean("overwrite").pipe(
 export const backup = Command.make("backup", { path, overwrite, json }, ({ json, overwrite, path }) =>
   Effect.gen(function*() {
     const made = yield* withProgress(json, (tell) => Maintenance.backup(path, { overwrite, onProgress: copyProgress(tell) }))
-    yield* json ? printJson(made) : Console.log(`backed up to ${made.path} (${contentsInWords(made)})`)
+    if (json) return yield* printJson(made)
+    yield* Console.log(`backed up to ${made.path} (${contentsInWords(made)})`)
+    for (const problem of made.problems) yield* Console.error(`sealant-db: restore will refuse it: ${problem}; see \`sealant-db doctor\``)
   }).pipe(Effect.provide(layerExisting))).pipe(
   Command.withDescription(
     "Copies the database as of one moment while programs go on using it. The copy is verified, readable by its owner only, " +

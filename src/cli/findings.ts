@@ -8,6 +8,8 @@ import { statfs } from "node:fs/promises"
 import { dirname } from "node:path"
 import * as Maintenance from "../Maintenance.js"
 import * as Migrations from "../Migrations.js"
+import { readLedger } from "../internal/migrationLedger.js"
+import { operations } from "../internal/query.js"
 import { schemaDrift } from "../operations/drift.js"
 import { placeOf, readerOf } from "../operations/reader.js"
 import { findStuck, type Stuck } from "../operations/stuck.js"
@@ -55,17 +57,21 @@ const engine = Effect.gen(function*() {
   return [ok("engine", `SQLite ${row?.version ?? "of an unknown version"}`)]
 })
 
+const { read } = operations("Doctor", "Schema")
+
 const schema = Effect.gen(function*() {
   const status = yield* Migrations.status
   const difference = Migrations.differenceOf(status)
   if (difference !== undefined) return [{ check: "schema", outcome: "problem", text: difference.message } as const]
-  const { altered, missing } = yield* schemaDrift
+  const sql = yield* SqlClient.SqlClient
+  const { altered, foreign, missing } = yield* schemaDrift(yield* readerOf(sql), yield* readLedger)
   return [
+    ...foreign.map(({ problem: found, remedy }) => problem("schema", found, remedy)),
     ...missing.map((object) => problem("schema", `the ${object} is missing`, "restore a backup, or run its statement from the migrations again")),
     ...altered.map((object) => problem("schema", `the ${object} is not as the migrations made it`, "restore a backup, or make it anew")),
-    ...(missing.length + altered.length === 0 ? [ok("schema", `${status.applied.at(-1)?.name ?? ""}, as the migrations made it`)] : [])
+    ...(missing.length + altered.length + foreign.length === 0 ? [ok("schema", `${status.applied.at(-1)?.name ?? ""}, as the migrations made it`)] : [])
   ]
-})
+}).pipe(Effect.scoped, read("schemaDrift"))
 
 const integrity = Effect.gen(function*() {
   const { damage, danglingReferences, ok: good } = yield* Maintenance.integrityCheck

@@ -5,10 +5,11 @@ import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
 import { dirname, join, resolve } from "node:path"
 import { lastMigration, type OnProgress, verifiedCopy } from "./copy.js"
+import { hiddenActions, schemaDrift } from "./drift.js"
 import { MaintenanceFailed, MaintenanceRefused } from "./errors.js"
 import { entryAt, isSame, sizeOf, targetExists, temporaryBeside } from "./files.js"
 import { locked, putInPlace, sideFileOf, sideFiles } from "./inPlace.js"
-import { placeOf, readerOf, requireEngine } from "./reader.js"
+import { engineProblem, placeOf, readerOf, requireEngine } from "./reader.js"
 
 /** How a backup is made. */
 export interface BackupOptions {
@@ -26,6 +27,8 @@ export interface Backup {
   readonly migration: string
   /** The rows of each table. */
   readonly tables: Readonly<Record<string, number>>
+  /** Why `restore` refuses it, a line each: triggers and other objects that act on writes and that no migration made. */
+  readonly problems: ReadonlyArray<string>
 }
 
 const operation = "backup"
@@ -40,16 +43,22 @@ export const backup = (
     const target = yield* pathOf(operation, path)
     yield* checkTarget(sql, target, overwrite)
     const temporary = yield* temporaryBeside(operation, target)
-    const contents = yield* verifiedCopy(operation, { from: "the database", source: yield* readerOf(sql), temporary, onProgress })
+    const source = yield* readerOf(sql)
+    const contents = yield* verifiedCopy(operation, { from: "the database", source, temporary, onProgress })
     const migration = yield* lastMigration(contents).pipe(
       Effect.mapError(() => new MaintenanceFailed({ operation, problem: "the database holds no schema of ours: run `sealant-db migrate` first" }))
+    )
+    const problems = yield* schemaDrift(source, contents.ledger).pipe(
+      Effect.map(hiddenActions),
+      Effect.mapError((error) =>
+        new MaintenanceFailed({ operation, problem: `the schema cannot be read: ${error._tag === "SqlError" ? engineProblem(error) : error.message}` }))
     )
     const bytes = yield* sizeOf(temporary)
     yield* checkSideFiles(target, overwrite)
     // What is left of a replaced backup goes with the directory of the copy.
     const aside = join(dirname(temporary), "replaced")
     yield* Effect.uninterruptible(putInPlace(operation, { temporary, target, aside, keep: false, overwrite }))
-    return { path: target, bytes, migration, tables: contents.tables }
+    return { path: target, bytes, migration, tables: contents.tables, problems }
   }).pipe(Effect.scoped, Effect.withSpan("Maintenance.backup", { captureStackTrace: false }))
 
 /** An absolute path. Text that the engine and the operating system would take for different files is none. */

@@ -1,24 +1,123 @@
 /**
- * Whether the tables, indexes and triggers are those that the migrations make: what a person has dropped or changed with
- * another tool, the ledger does not know.
+ * Whether the tables, indexes, triggers and views are those that the migrations make. The ledger does not record what a
+ * person has dropped, changed or added with another tool.
+ *
+ * Tables of others, and columns that they add to ours, are left alone: plugins of Better Auth need both. A trigger on one of
+ * our tables is not: it reads and can stop every write.
  */
-import { SqlClient } from "@effect/sql"
+import { SqlClient, type SqlError } from "@effect/sql"
 import { Effect } from "effect"
+import { migrations as ownMigrations } from "../../migrations/index.js"
 import { layerMemory } from "../Database.js"
+import type { PersistenceError } from "../Errors.js"
+import type { LedgerRow } from "../internal/migrationLedger.js"
+import { nameOf } from "../internal/migrationRecord.js"
+import type { Row } from "../libsql/Connection.js"
 import * as Migrations from "../Migrations.js"
-import { operations } from "../internal/query.js"
+import type { Reader } from "./reader.js"
+import { columnNames, indexedColumns, isSame, isSameTable, tokensOf } from "./schemaText.js"
 
-const { read } = operations("Doctor", "Schema")
+interface SchemaObject {
+  readonly type: string
+  readonly name: string
+  /** The table that it is on; for a table, itself. */
+  readonly table: string
+  readonly sql: string
+}
 
-const objects = Effect.flatMap(SqlClient.SqlClient, (sql) => sql<{ readonly object: string; readonly sql: string | null }>`
-  SELECT type || ' ' || name AS object, sql FROM sqlite_master WHERE name NOT GLOB 'sqlite_*' ORDER BY name`)
+/** An object on a table of ours that no migration made. */
+export interface ForeignObject {
+  readonly type: string
+  readonly name: string
+  readonly table: string
+  /** What it does, and how it is removed, in one line. */
+  readonly problem: string
+  readonly remedy: string
+}
 
-/** Which of the program's objects the database lacks, and which it has otherwise. Others that it has are its own. */
-export const schemaDrift = Effect.gen(function*() {
-  const present = new Map((yield* objects).map(({ object, sql }) => [object, sql]))
-  const expected = yield* Effect.zipRight(Migrations.run, objects).pipe(Effect.provide(layerMemory))
-  return {
-    missing: expected.filter(({ object }) => !present.has(object)).map(({ object }) => object),
-    altered: expected.filter(({ object, sql }) => present.has(object) && present.get(object) !== sql).map(({ object }) => object)
+/** How the schema differs from that of the migrations. */
+export interface SchemaDrift {
+  /** What is not there, as `index session_expires_at_idx`. */
+  readonly missing: ReadonlyArray<string>
+  /** What has another definition. */
+  readonly altered: ReadonlyArray<string>
+  readonly foreign: ReadonlyArray<ForeignObject>
+}
+
+// What the engine makes by itself for UNIQUE and PRIMARY KEY has no text.
+const objectsText = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"
+
+const objectOf = (row: Row): SchemaObject => ({
+  type: String(row["type"]),
+  name: String(row["name"]),
+  table: String(row["tbl_name"]).toLowerCase(),
+  sql: String(row["sql"])
+})
+
+/** The objects that the migrations of a ledger make, in a database of their own. */
+const expectedObjects = (ledger: ReadonlyArray<LedgerRow>): Effect.Effect<ReadonlyArray<SchemaObject>, SqlError.SqlError | PersistenceError> => {
+  const applied = new Set(ledger.map(({ id, label }) => nameOf(id, label)))
+  const record = Object.fromEntries(Object.entries(ownMigrations).filter(([name]) => applied.has(name)))
+  return Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* Migrations.make(record).run.pipe(Effect.catchAll((error) => error._tag === "PersistenceError" ? Effect.fail(error) : Effect.die(error)))
+    return (yield* sql.unsafe<Row>(objectsText)).map(objectOf).filter(({ name }) => !name.startsWith("sqlite_"))
+  }).pipe(Effect.provide(layerMemory))
+}
+
+/** A name from a file that may come from anywhere, as one line shows it and as a statement quotes it. */
+const shownName = (name: string) => /^[A-Za-z_]\w{0,127}$/.test(name) ? name : JSON.stringify(name.slice(0, 128))
+
+const foreignOf = (object: SchemaObject, tables: ReadonlyMap<string, SchemaObject>): ReadonlyArray<ForeignObject> => {
+  const table = tables.get(object.table)
+  if (table === undefined) return []
+  const { name, type } = object
+  const found = (problem: string) => [{
+    type,
+    name,
+    table: object.table,
+    problem: `${table.name} has a ${problem}: ${shownName(name)}`,
+    remedy: `find out who added it, and remove it: DROP ${type.toUpperCase()} ${shownName(name)}`
+  }]
+  if (type === "trigger") return found("trigger that no migration made, which sees and can stop every write")
+  if (type === "index") {
+    const own = columnNames(table.sql)
+    // Only a unique one refuses writes, and one on a column that a plugin added concerns the plugin.
+    return tokensOf(object.sql)[1] !== "unique" || indexedColumns(object.sql).some((column) => !own.has(column))
+      ? []
+      : found("unique index that no migration made, which can stop writes")
   }
-}).pipe(read("schemaDrift"))
+  return type === table.type ? [] : found(`${type} in its place that no migration made`)
+}
+
+/** How the schema that a reader sees differs from that of the migrations of a ledger. */
+export const schemaDrift = (
+  reader: Reader,
+  ledger: ReadonlyArray<LedgerRow>
+): Effect.Effect<SchemaDrift, SqlError.SqlError | PersistenceError> =>
+  Effect.gen(function*() {
+    const present = (yield* reader.all(objectsText)).map(objectOf)
+    const expected = yield* expectedObjects(ledger)
+    const keyOf = ({ name, type }: SchemaObject) => `${type} ${name}`
+    const found = new Map(present.map((object) => [keyOf(object), object]))
+    const known = new Set(expected.map(keyOf))
+    const tables = new Map(expected.filter(({ type }) => type === "table" || type === "view").map((object) => [object.name, object]))
+    const isAltered = (object: SchemaObject) => {
+      const other = found.get(keyOf(object))
+      return other !== undefined && !(object.type === "table" ? isSameTable(other.sql, object.sql) : isSame(other.sql, object.sql))
+    }
+    return {
+      missing: expected.filter((object) => !found.has(keyOf(object))).map(keyOf),
+      altered: expected.filter(isAltered).map(keyOf),
+      foreign: present.filter((object) => !known.has(keyOf(object))).flatMap((object) => foreignOf(object, tables))
+    }
+  })
+
+/**
+ * What nobody is to run with unseen: objects that act on writes and that no migration made, a line each. A restore refuses
+ * them.
+ */
+export const hiddenActions = ({ altered, foreign }: SchemaDrift): ReadonlyArray<string> => [
+  ...foreign.map(({ problem }) => problem),
+  ...altered.filter((object) => object.startsWith("trigger ")).map((object) => `the ${object} is not as the migrations made it`)
+]

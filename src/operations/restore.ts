@@ -11,6 +11,7 @@ import { checkRecord } from "../internal/migrationRecord.js"
 import { makeDirectory, reasonOf } from "../libsql/openLocal.js"
 import { pathOf } from "./backup.js"
 import { lastMigration, type OnProgress, verifiedCopy } from "./copy.js"
+import { hiddenActions, schemaDrift } from "./drift.js"
 import { MaintenanceFailed, MaintenanceRefused } from "./errors.js"
 import { entryAt, isSame, sizeOf, targetExists, temporaryBeside } from "./files.js"
 import { locked, logOf, putInPlace } from "./inPlace.js"
@@ -97,6 +98,10 @@ const checkBackup = (from: string, source: Reader) =>
     const contents = yield* inWords(contentsOf(source))
     const difference = differenceOf(compare(checkRecord(ownMigrations).migrations, contents.ledger))
     if (difference !== undefined && difference.reason !== "older") return yield* unusable(difference.message)
+    const [hidden] = hiddenActions(yield* inWords(schemaDrift(source, contents.ledger)))
+    if (hidden !== undefined) {
+      return yield* unusable(`${hidden}; drop it in a copy of the file with the sqlite3 shell, and restore the copy`)
+    }
     return yield* Effect.mapError(lastMigration(contents), () => unusable("it holds no schema of ours"))
   })
 

@@ -95,6 +95,55 @@ it.scopedLive("each fault is named, with the way out", () =>
     ])
   }))
 
+it.scopedLive("tables and columns of plugins are no problem", () =>
+  Effect.gen(function*() {
+    const { environment, filePath } = yield* prepared
+    tamper(
+      filePath,
+      `ALTER TABLE user ADD COLUMN role TEXT`,
+      `alter table "user" add column "banned" integer default 0 not null`,
+      `CREATE TABLE organization (id TEXT PRIMARY KEY NOT NULL, slug TEXT NOT NULL UNIQUE) STRICT`,
+      `ALTER TABLE session ADD COLUMN active_organization_id TEXT REFERENCES organization (id) ON DELETE SET NULL`,
+      `CREATE UNIQUE INDEX user_role ON user (role)`,
+      `CREATE INDEX sandboxes_name ON sandboxes (name)`,
+      `CREATE VIEW names AS SELECT name FROM user`,
+      `CREATE TRIGGER organization_insert AFTER INSERT ON organization BEGIN SELECT 1; END`
+    )
+    expect((yield* doctor(environment)).problems).toEqual([])
+  }))
+
+it.scopedLive("what others have put on our tables, or changed of them, is named", () =>
+  Effect.gen(function*() {
+    const { environment, filePath } = yield* prepared
+    tamper(
+      filePath,
+      `CREATE TABLE copied (token TEXT)`,
+      `CREATE TRIGGER copy_tokens AFTER INSERT ON Session BEGIN INSERT INTO copied VALUES (NEW.token); END`,
+      `CREATE TRIGGER "stop; the queue" BEFORE UPDATE ON oci_image_build_jobs BEGIN SELECT RAISE(IGNORE); END`,
+      `CREATE UNIQUE INDEX one_sandbox ON sandboxes (status)`,
+      `DROP TRIGGER control_plane_events_append_only`,
+      `CREATE TRIGGER control_plane_events_append_only BEFORE UPDATE ON control_plane_events BEGIN SELECT 1; END`,
+      `ALTER TABLE verification RENAME TO verification_kept`,
+      `CREATE VIEW verification AS SELECT * FROM verification_kept`,
+      `ALTER TABLE account ADD COLUMN hidden TEXT CHECK (hidden IS NOT NULL OR provider_id = 'x')`
+    )
+    const found = (yield* doctor(environment)).problems.filter((problem) => problem.startsWith("schema"))
+    const action = (problem: string, drop: string) => `schema: ${problem}; find out who added it, and remove it: DROP ${drop}`
+    const seen = "which sees and can stop every write"
+    expect(found.toSorted()).toEqual([
+      action(`oci_image_build_jobs has a trigger that no migration made, ${seen}: "stop; the queue"`, `TRIGGER "stop; the queue"`),
+      action("sandboxes has a unique index that no migration made, which can stop writes: one_sandbox", "INDEX one_sandbox"),
+      action(`session has a trigger that no migration made, ${seen}: copy_tokens`, "TRIGGER copy_tokens"),
+      // With the table that they are on, the engine renames it in their texts.
+      ...["verification_expires_at_idx", "verification_identifier_value_idx"].map((index) =>
+        `schema: the index ${index} is not as the migrations made it; restore a backup, or make it anew`),
+      "schema: the table account is not as the migrations made it; restore a backup, or make it anew",
+      "schema: the table verification is missing; restore a backup, or run its statement from the migrations again",
+      "schema: the trigger control_plane_events_append_only is not as the migrations made it; restore a backup, or make it anew",
+      action("verification has a view in its place that no migration made: verification", "VIEW verification")
+    ].toSorted())
+  }))
+
 it.scopedLive("text that is not UTF-8 is named, which would end every process that reads it", () =>
   Effect.gen(function*() {
     const { environment, filePath } = yield* prepared

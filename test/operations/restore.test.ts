@@ -75,6 +75,25 @@ describe("restoring", () => {
       expect(readFileSync(from).equals(before)).toBe(true)
     }))
 
+  it.scopedLive("is refused for a trigger that no migration made, which the backup names", () =>
+    Effect.gen(function*() {
+      const { from, to } = yield* besideAnother
+      const before = readFileSync(to)
+      tamper(from, "ALTER TABLE user ADD COLUMN role TEXT", "CREATE TABLE copied (token TEXT)")
+      expect(yield* Maintenance.restore({ from, to: `${to}.plugin` })).toMatchObject({ tables: { copied: 0 } })
+      tamper(from, "CREATE TRIGGER copy_tokens AFTER INSERT ON session BEGIN INSERT INTO copied VALUES (NEW.token); END")
+      const problem = "session has a trigger that no migration made, which sees and can stop every write: copy_tokens"
+      expect(yield* refusalOf(Maintenance.restore({ from, to, overwrite: true }))).toMatchObject({
+        reason: "NotABackup",
+        problem: `${from} cannot be restored: ${problem}; drop it in a copy of the file with the sqlite3 shell, and restore the copy`
+      })
+      expect(readFileSync(to).equals(before)).toBe(true)
+      const { problems } = yield* Effect.provide(Maintenance.backup(`${to}.again`), Database.layer({ filePath: from }))
+      expect(problems).toEqual([problem])
+      tamper(`${to}.again`, "DROP TRIGGER copy_tokens")
+      expect(yield* Maintenance.restore({ from: `${to}.again`, to: `${to}.clean` })).toMatchObject({ migration: last })
+    }))
+
   it.scopedLive("replaces a database only when it is told to, and keeps it", () =>
     Effect.gen(function*() {
       const { directory, from, to } = yield* besideAnother
