@@ -67,6 +67,7 @@ export {
   UpsertRepository
 } from "./domain/source/Repository.js"
 export { RepositoryRepo, type RepositoryService } from "./domain/source/RepositoryRepo.js"
+export { RepositoryAccess } from "./domain/source/RepositoryAccess.js"
 export {
   GitHubAccountType,
   GitHubInstallation,
@@ -77,7 +78,8 @@ export {
   GitHubInstallationUserGrant,
   GitHubRepositorySelection,
   GrantGitHubInstallation,
-  UpsertGitHubInstallation
+  UpsertGitHubInstallation,
+  UserInstallationFilter
 } from "./domain/source/GitHubInstallation.js"
 export { GitHubInstallationRepo, type GitHubInstallationService } from "./domain/source/GitHubInstallationRepo.js"
 export {
@@ -88,6 +90,7 @@ export {
   InstallationRepositoryFilter,
   maxSyncedRepositories,
   ApplyInstallationChange,
+  RepositoryUser,
   SyncInstallationRepositories,
   type SyncResult,
   UserRepositoryFilter

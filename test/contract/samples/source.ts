@@ -15,7 +15,7 @@ export const sourceSamples = (world: World): Samples => {
   const pulled = { repositoryId, number: 9, title: "Mend it", headBranch: "fix", baseBranch: "main" }
   return {
     RepositoryRepo: {
-      upsert: [{ id: "repo", provider: "github", externalId: "9", owner: "acme", name: "tool", defaultBranch: "main", url: "https://github.com/acme/tool", isArchived: false, lastSyncedAt: at }],
+      upsert: [{ id: "repo", provider: "github", externalId: "9", owner: "acme", name: "tool", defaultBranch: "main", url: "https://github.com/acme/tool", isArchived: false, openToAll: true, lastSyncedAt: at }],
       findById: [repositoryId],
       getById: [repositoryId],
       findByExternalId: [{ provider: "github", externalId: "9" }],
@@ -41,7 +41,7 @@ export const sourceSamples = (world: World): Samples => {
       findById: [installationId],
       getById: [installationId],
       findByExternalId: ["77"],
-      listForUser: [{ userId: ada, limit: 10 }],
+      listForUser: [{ userId: ada, statuses: ["active"], limit: 10 }],
       listActive: [{ limit: 10 }],
       setStatus: [{ id: installationId, status: "suspended" }],
       grantToUser: [{ installationId, userId: ada, grantedByUserId: ada }],
@@ -62,6 +62,7 @@ export const sourceSamples = (world: World): Samples => {
       }],
       listForInstallation: [{ installationId, search: "app", includeRemoved: true, limit: 10 }],
       listForUser: [{ userId: ada, search: "app", limit: 10 }],
+      mayUse: [{ userId: ada, repositoryId }],
       findById: [installed.id],
       findByExternalId: [{ installationId, externalRepositoryId: installed.externalRepositoryId }],
       findByRepositoryId: [{ installationId, repositoryId: installed.repositoryId }]
