@@ -5,6 +5,7 @@
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
 import {
+  confinedTo,
   Count,
   documentOf,
   enumeration,
@@ -21,6 +22,7 @@ import {
 } from "../../internal/columns.js"
 import { when, withDecoder } from "../../internal/decoder.js"
 import { table } from "../../internal/table.js"
+import { UserId } from "../auth/User.js"
 import { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 import { PullRequestId } from "./PullRequest.js"
 
@@ -224,6 +226,7 @@ export const InsertArtifacts = Schema.Struct({ executionId: IssueWorkflowExecuti
 /** Which artifacts a list shows: of one execution, of one kind if it is given. */
 export const ArtifactFilter = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
+  ownerUserId: confinedTo(UserId),
   kind: Schema.optional(IssueWorkflowExecutionArtifactKind)
 })
 
@@ -251,4 +254,4 @@ export const LinkExecutionPullRequest = Schema.Struct({
 })
 
 /** Whose pull requests a list shows. */
-export const PullRequestLinkFilter = Schema.Struct({ executionId: IssueWorkflowExecutionId })
+export const PullRequestLinkFilter = Schema.Struct({ executionId: IssueWorkflowExecutionId, ownerUserId: confinedTo(UserId) })

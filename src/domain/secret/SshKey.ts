@@ -3,7 +3,7 @@
  */
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { idOf, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import { confinedTo, idOf, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "../auth/User.js"
 import { PublicKey } from "./publicKey.js"
@@ -45,6 +45,9 @@ export const CreateSshKey = Schema.Struct({
   privateKeySecretId: Schema.optional(SecretId),
   passphraseSecretId: Schema.optional(SecretId)
 })
+
+/** An SSH key and its new name. */
+export const RenameSshKey = Schema.Struct({ id: SshKeyId, ownerUserId: confinedTo(UserId), name: Name })
 
 /** Which SSH keys a list shows: those of an owner. `includeArchived` left out means false. */
 export const SshKeyFilter = Schema.Struct({
