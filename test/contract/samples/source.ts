@@ -112,16 +112,16 @@ export const sourceSamples = (world: World): Samples => {
     },
     IssueWorkflowRepo: {
       create: [{ id: "workflow", issueId: world.otherIssue.id, repositoryId, ownerUserId: ada, requestedByUserId: ada }],
-      findById: [workflow.id],
-      getById: [workflow.id],
+      findById: [{ ownerUserId: ada, id: workflow.id }],
+      getById: [{ ownerUserId: ada, id: workflow.id }],
       getForOwner: [{ ownerUserId: ada, id: workflow.id }],
       list: [{ issueId: issue.id, repositoryId, ownerUserId: ada, statuses: ["active"], includeArchived: true, limit: 10 }],
       stream: [{ ownerUserId: ada }],
-      complete: [workflow.id],
-      fail: [workflow.id],
-      cancel: [workflow.id],
-      archive: [workflow.id],
-      restore: [workflow.id]
+      complete: [{ ownerUserId: ada, id: workflow.id }],
+      fail: [{ ownerUserId: ada, id: workflow.id }],
+      cancel: [{ ownerUserId: ada, id: workflow.id }],
+      archive: [{ ownerUserId: ada, id: workflow.id }],
+      restore: [{ ownerUserId: ada, id: workflow.id }]
     }
   }
 }
