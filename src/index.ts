@@ -29,6 +29,7 @@ export {
   ReferenceNotFound,
   SequenceConflict
 } from "./Errors.js"
+export type { ById, OwnedId } from "./internal/ownerScope.js"
 export type { Page, PageRequest } from "./internal/page.js"
 export type { StateMachine } from "./internal/transitions.js"
 
@@ -66,6 +67,7 @@ export {
   RepositoryProvider,
   UpsertRepository
 } from "./domain/source/Repository.js"
+export { RepositoryAccess } from "./domain/source/RepositoryAccess.js"
 export { RepositoryRepo, type RepositoryService } from "./domain/source/RepositoryRepo.js"
 export {
   GitHubAccountType,
@@ -77,7 +79,8 @@ export {
   GitHubInstallationUserGrant,
   GitHubRepositorySelection,
   GrantGitHubInstallation,
-  UpsertGitHubInstallation
+  UpsertGitHubInstallation,
+  UserInstallationFilter
 } from "./domain/source/GitHubInstallation.js"
 export { GitHubInstallationRepo, type GitHubInstallationService } from "./domain/source/GitHubInstallationRepo.js"
 export {
@@ -87,6 +90,7 @@ export {
   InstallationRepositoryByRepository,
   InstallationRepositoryFilter,
   maxSyncedRepositories,
+  RepositoryUser,
   ApplyInstallationChange,
   SyncInstallationRepositories,
   type SyncResult,
@@ -144,14 +148,17 @@ export {
 } from "./domain/profile/RepositoryProfileRepo.js"
 
 export {
+  AttemptLinkFilter,
   CreateSandbox,
   LinkAttempt,
+  RenameSandbox,
   Sandbox,
   SandboxId,
   SandboxRunLink,
   SandboxRunRelation,
   SandboxStatus,
-  sandboxTransitions
+  sandboxTransitions,
+  SetSandboxStatus
 } from "./domain/sandbox/Sandbox.js"
 export {
   AttemptCancellation,
@@ -297,21 +304,24 @@ export {
 export { type GivenKey, KeyRing, KeyRingConfigError, type KeyRingService, type RingKey } from "./domain/secret/KeyRing.js"
 export {
   CreateSecret,
+  FindSecretVersion,
   maxSecretBytes,
   PutSecret,
+  RenameSecret,
   RevealSecret,
   Secret,
   SecretFilter,
   SecretId,
   SecretValue,
   SecretVersion,
+  SecretVersionFilter,
   SecretVersionId,
   SecretVersionMetadata,
   SecretVersionNumber
 } from "./domain/secret/Secret.js"
 export { SecretRepo, type SecretService } from "./domain/secret/SecretRepo.js"
 export { SecretVault, type SecretVaultService } from "./domain/secret/SecretVault.js"
-export { CreateSshKey, SshKey, SshKeyFilter, SshKeyId } from "./domain/secret/SshKey.js"
+export { CreateSshKey, RenameSshKey, SshKey, SshKeyFilter, SshKeyId } from "./domain/secret/SshKey.js"
 export { SshKeyRepo, type SshKeyService } from "./domain/secret/SshKeyRepo.js"
 
 export {

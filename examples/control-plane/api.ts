@@ -79,8 +79,20 @@ const sandboxes = HttpApiGroup.make("sandboxes")
   .add(HttpApiEndpoint.get("get")`/sandboxes/${id}`.addSuccess(SandboxDetail).addError(NotFound))
   .add(HttpApiEndpoint.get("events")`/sandboxes/${id}/events`.addSuccess(Schema.Array(ControlPlaneEvent.json)))
   .add(HttpApiEndpoint.post("stop")`/sandboxes/${id}/stop`.addSuccess(Sandbox.json).addError(NotFound).addError(InvalidTransition))
-  .add(HttpApiEndpoint.post("retry")`/sandboxes/${id}/retry`.addSuccess(Launched).addError(NotFound).addError(InvalidTransition))
-  .add(HttpApiEndpoint.post("rebuild")`/sandboxes/${id}/rebuild`.addSuccess(Launched).addError(NotFound).addError(InvalidTransition))
+  .add(
+    HttpApiEndpoint.post("retry")`/sandboxes/${id}/retry`
+      .addSuccess(Launched)
+      .addError(NotFound)
+      .addError(InvalidTransition)
+      .addError(ReferenceNotFound)
+  )
+  .add(
+    HttpApiEndpoint.post("rebuild")`/sandboxes/${id}/rebuild`
+      .addSuccess(Launched)
+      .addError(NotFound)
+      .addError(InvalidTransition)
+      .addError(ReferenceNotFound)
+  )
   .middleware(Authentication)
 
 /** The whole API. Any request can be refused for its shape, its size, or a store that cannot answer. */

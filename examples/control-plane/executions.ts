@@ -5,14 +5,10 @@ import { HttpApiBuilder, HttpServerResponse } from "@effect/platform"
 import type { SqlClient } from "@effect/sql"
 import {
   Database,
-  type IssueWorkflowExecution,
   IssueWorkflowExecutionEvent,
-  type IssueWorkflowExecutionId,
   IssueWorkflowExecutionRepo,
   IssueWorkflowLifecycle,
   IssueRepo,
-  IssueWorkflowRepo,
-  NotFound,
   RepositoryRepo
 } from "@sealant/db"
 import { Duration, Effect, Option, Schedule, Schema, Stream } from "effect"
@@ -33,7 +29,10 @@ export const workflowsLayer = HttpApiBuilder.group(ControlPlaneApi, "workflows",
     const issueOf = (repository: typeof OpenRequest.Type.repository, told: typeof OpenRequest.Type.issue) =>
       Effect.gen(function*() {
         const known = yield* repositories.findByOwnerAndName({ provider: "github", ...repository })
-        const { id: repositoryId } = Option.isSome(known) ? known.value : yield* repositories.upsert({ provider: "github", ...repository })
+        // One that no installation contains is open to all: it holds what users said of it, and nothing of GitHub's.
+        const { id: repositoryId } = Option.isSome(known)
+          ? known.value
+          : yield* repositories.upsert({ provider: "github", ...repository, openToAll: true })
         const issue = yield* issues.findByNumber({ repositoryId, number: told.number })
         return Option.isSome(issue) ? issue.value : yield* issues.upsert({ provider: "github", repositoryId, ...told })
       })
@@ -81,29 +80,26 @@ const keepAlive = Stream.schedule(Stream.repeatValue(": still here\n\n"), Schedu
 export const executionsLayer = HttpApiBuilder.group(ControlPlaneApi, "executions", (handlers) =>
   Effect.gen(function*() {
     const executions = yield* IssueWorkflowExecutionRepo
-    const workflows = yield* IssueWorkflowRepo
-
-    /** The execution, if its workflow is this user's: another's is not there. */
-    const owned = <A, E>(id: IssueWorkflowExecutionId, operation: (execution: IssueWorkflowExecution) => Effect.Effect<A, E>) =>
-      asUser((ownerUserId) =>
-        Effect.gen(function*() {
-          const execution = yield* executions.getById(id)
-          yield* workflows.getForOwner({ ownerUserId, id: execution.issueWorkflowId }).pipe(
-            Effect.catchTag("NotFound", () => new NotFound({ entity: "IssueWorkflowExecution", id }))
-          )
-          return yield* operation(execution)
-        })
-      )
 
     return handlers
-      .handle("get", ({ path: { id } }) => owned(id, () => executions.getDetail(id)))
-      .handle("events", ({ path: { id }, urlParams }) => owned(id, () => executions.listEvents({ executionId: id, ...pageOf(urlParams) })))
-      .handle("tail", ({ headers, path: { id } }) =>
-        owned(id, () => Effect.succeed(HttpServerResponse.stream(
-          Stream.mapEffect(executions.tailEvents({ executionId: id, afterSequence: headers["last-event-id"] }), toServerSentEvent).pipe(
-            Stream.merge(keepAlive, { haltStrategy: "left" }),
-            Stream.encodeText
-          ),
-          { contentType: "text/event-stream", headers: { "cache-control": "no-cache" } }
-        ))))
+      .handle("get", ({ path: { id } }) => asUser((ownerUserId) => executions.getDetail({ id, ownerUserId })))
+      .handle("events", ({ path: { id: executionId }, urlParams }) =>
+        asUser((ownerUserId) =>
+          // An execution without events and one of another user have the same empty list: the second is to be NotFound.
+          Effect.zipRight(executions.getById({ id: executionId, ownerUserId }), executions.listEvents({ executionId, ownerUserId, ...pageOf(urlParams) }))
+        ))
+      .handle("tail", ({ headers, path: { id: executionId } }) =>
+        asUser((ownerUserId) =>
+          // Before the answer begins, so that it can still be NotFound.
+          Effect.as(
+            executions.getById({ id: executionId, ownerUserId }),
+            HttpServerResponse.stream(
+              Stream.mapEffect(
+                executions.tailEvents({ executionId, ownerUserId, afterSequence: headers["last-event-id"] }),
+                toServerSentEvent
+              ).pipe(Stream.merge(keepAlive, { haltStrategy: "left" }), Stream.encodeText),
+              { contentType: "text/event-stream", headers: { "cache-control": "no-cache" } }
+            )
+          )
+        ))
   }))

@@ -2,7 +2,7 @@
  * What the API does for sandboxes: each request is one operation of the lifecycle, for the user of the session.
  */
 import { HttpApiBuilder } from "@effect/platform"
-import { ControlPlaneEvents, type Launch, SandboxLifecycle, type SandboxId } from "@sealant/db"
+import { ControlPlaneEvents, type Launch, SandboxLifecycle } from "@sealant/db"
 import { Effect } from "effect"
 import { ControlPlaneApi } from "./api.js"
 import { asUser } from "./authentication.js"
@@ -15,10 +15,6 @@ export const sandboxesLayer = HttpApiBuilder.group(ControlPlaneApi, "sandboxes",
   Effect.gen(function*() {
     const lifecycle = yield* SandboxLifecycle
     const journal = yield* ControlPlaneEvents
-
-    /** An operation on a sandbox of this user: another's is not there. */
-    const owned = <A, E>(id: SandboxId, operation: (id: SandboxId) => Effect.Effect<A, E>) =>
-      asUser((ownerUserId) => Effect.flatMap(lifecycle.getDetail({ ownerUserId, id }), ({ sandbox }) => operation(sandbox.id)))
 
     return handlers
       .handle("launch", ({ headers, payload: { name, spec } }) =>
@@ -44,7 +40,7 @@ export const sandboxesLayer = HttpApiBuilder.group(ControlPlaneApi, "sandboxes",
       .handle("get", ({ path: { id } }) => asUser((ownerUserId) => lifecycle.getDetail({ ownerUserId, id })))
       .handle("events", ({ path: { id } }) =>
         asUser((ownerUserId) => journal.list({ ownerUserId, subjectType: "sandbox", subjectId: id })))
-      .handle("stop", ({ path: { id } }) => owned(id, lifecycle.stop))
-      .handle("retry", ({ path: { id } }) => Effect.map(owned(id, lifecycle.retry), launched))
-      .handle("rebuild", ({ path: { id } }) => Effect.map(owned(id, lifecycle.rebuild), launched))
+      .handle("stop", ({ path: { id } }) => asUser((ownerUserId) => lifecycle.stop({ id, ownerUserId })))
+      .handle("retry", ({ path: { id } }) => asUser((ownerUserId) => Effect.map(lifecycle.retry({ id, ownerUserId }), launched)))
+      .handle("rebuild", ({ path: { id } }) => asUser((ownerUserId) => Effect.map(lifecycle.rebuild({ id, ownerUserId }), launched)))
   }))

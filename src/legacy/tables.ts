@@ -77,7 +77,7 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
   byId("session", Session),
   byId("account", Account),
   byId("verification", Verification),
-  byId("repositories", Repository),
+  byId("repositories", Repository, { added: { open_to_all: 0 } }),
   byId("github_app_installations", GitHubInstallation),
   byId("github_installation_repositories", GitHubInstallationRepository),
   byKey("github_installation_user_grants", GitHubInstallationUserGrant, "installation_id", "user_id"),

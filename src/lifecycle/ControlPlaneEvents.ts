@@ -17,7 +17,12 @@ import { operations } from "../internal/query.js"
 import { CurrentActor } from "./journal.js"
 import { make } from "./makeControlPlaneEvents.js"
 
-/** What `ControlPlaneEvents` can do. */
+/**
+ * What `ControlPlaneEvents` can do.
+ *
+ * Request handlers call `list` with `ownerUserId`. All other calls read the events of every owner and are internal: not
+ * for request handlers.
+ */
 export interface ControlPlaneEventsService {
   /**
    * The events of one subject in their order, after `afterSequence`: of a subject that is unknown, or of another owner

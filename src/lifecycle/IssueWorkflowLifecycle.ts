@@ -8,7 +8,7 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { Context, type Effect, Layer } from "effect"
-import type { IssueWorkflowExecution, IssueWorkflowExecutionId } from "../domain/issue-workflow/IssueWorkflowExecution.js"
+import type { IssueWorkflowExecution } from "../domain/issue-workflow/IssueWorkflowExecution.js"
 import type { IssueWorkflowExecutionRepo } from "../domain/issue-workflow/IssueWorkflowExecutionRepo.js"
 import type { IssueWorkflow } from "../domain/issue-workflow/IssueWorkflow.js"
 import type { IssueWorkflowRepo } from "../domain/issue-workflow/IssueWorkflowRepo.js"
@@ -23,6 +23,7 @@ import type {
   ReferenceNotFound,
   SequenceConflict
 } from "../Errors.js"
+import type { ById } from "../internal/ownerScope.js"
 import type { Page, PageRequest } from "../internal/page.js"
 import type {
   CancelWorkflow,
@@ -41,15 +42,24 @@ import type {
 import { makeIssueWorkflowLifecycle } from "./makeIssueWorkflowLifecycle.js"
 import type { SandboxLifecycle } from "./SandboxLifecycle.js"
 
-/** What `IssueWorkflowLifecycle` can do. */
+/**
+ * What `IssueWorkflowLifecycle` can do.
+ *
+ * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers. So is
+ * `supervise`.
+ */
 export interface IssueWorkflowLifecycleService {
   /**
    * Begins the work of an owner on an issue. When that owner has an active workflow on it, or one of the given id on the
    * same issue, however it has ended since, that one is returned as it is now, with `created: false`.
    *
+   * The owner must be allowed to use the repository that contains the issue (`RepositoryAccess`), unless an earlier
+   * workflow is returned. An issue that the owner may not use is reported as missing, whether it has a workflow or not.
+   *
    * Fails with `AlreadyExists` when the issue has an active workflow of somebody else (`issue_workflows.issue_id`), or
    * the id is that of another workflow (`issue_workflows.id`), with `ReferenceNotFound` that names the field when the
-   * issue, the owner or the requester is not there, or the given repository is not the issue's, with `InvalidInput` for a
+   * issue is not there or may not be used, the owner or the requester is not there, or the given repository is not the
+   * issue's, with `InvalidInput` for a
    * field out of shape.
    */
   readonly open: (
@@ -62,7 +72,8 @@ export interface IssueWorkflowLifecycleService {
    * that attempt is another execution's already. When the idempotency key stands for the same request on this workflow
    * already, the first result is returned as it is now, with `created: false`.
    *
-   * Fails with `NotFound` when there is no such workflow, or it is another owner's than the one that is named; with
+   * Fails with `NotFound` when there is no such workflow, it is another owner's than the one that is named, or its owner may
+   * no longer use the repository that contains the issue (an earlier result is returned all the same); with
    * `InvalidTransition` when the workflow has ended or is put away, or the sandbox is stopped or has failed; with
    * `IdempotencyConflict` when the key stands for another request; with `ReferenceNotFound` that names the field when the
    * sandbox is not there or not of the workflow's owner, the requester or what the launch refers to is not there, or the
@@ -87,7 +98,7 @@ export interface IssueWorkflowLifecycleService {
    * `InvalidTransition` when it has ended, with `InvalidInput` for what is no id.
    */
   readonly beginExecution: (
-    id: IssueWorkflowExecutionId
+    id: ById
   ) => Effect.Effect<IssueWorkflowExecution, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
@@ -146,14 +157,19 @@ export interface IssueWorkflowLifecycleService {
     request: { readonly limit: number }
   ) => Effect.Effect<{ readonly ended: number }, InvalidInput | PersistenceError>
 
-  /** One workflow of an owner with its issue and executions, as of one moment. Fails with `NotFound`, also for another's. */
+  /**
+   * Returns one workflow of an owner with its issue and executions, as one consistent snapshot.
+   *
+   * Fails with `NotFound`, also for a workflow of another owner, and for one whose issue is in a repository that the owner
+   * may no longer use: after a revoked grant, nobody reads the issue through a workflow. `cancel` still ends it.
+   */
   readonly getDetail: (
     request: { readonly ownerUserId: string; readonly id: string }
   ) => Effect.Effect<WorkflowDetail, NotFound | PersistenceError>
 
   /**
    * The workflows of an owner with their issue and newest execution, newest first. What is put away is left out unless
-   * asked for. Fails with `InvalidInput` for a foreign cursor, a limit out of range, an unknown status, or an owner that is
+   * asked for, and so are workflows on issues of repositories that the owner may no longer use. Fails with `InvalidInput` for a foreign cursor, a limit out of range, an unknown status, or an owner that is
    * `undefined`.
    */
   readonly list: (

@@ -70,6 +70,8 @@ export interface StartedExecution {
  */
 export const ReportExecution = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
+  /** Only an execution of this user's workflow. */
+  ownerUserId: confinedTo(UserId),
   /** Stands for this report of this execution: events and artifacts of a replay are not stored again. */
   idempotencyKey: Schema.optional(Name),
   events: Schema.optional(AppendEvents.fields.events),
@@ -91,6 +93,8 @@ export const mostPullRequests = 100
 /** How an execution ended, the pull requests that it worked on, and whether its workflow ends with it. */
 export const FinishExecution = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
+  /** Only an execution of this user's workflow. */
+  ownerUserId: confinedTo(UserId),
   outcome: Schema.Literal("succeeded", "failed", "cancelled"),
   /** Why it did not succeed: kept with a cancelled execution, told as the last event of a failed one. */
   reason: Schema.optional(Prose),

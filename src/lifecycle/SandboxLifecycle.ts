@@ -24,6 +24,7 @@ import type {
   PersistenceError,
   ReferenceNotFound
 } from "../Errors.js"
+import type { ById } from "../internal/ownerScope.js"
 import type { Page, PageRequest } from "../internal/page.js"
 import type { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import { makeSandboxLifecycle } from "./makeSandboxLifecycle.js"
@@ -39,16 +40,25 @@ import type {
   Supervision
 } from "./SandboxViews.js"
 
-/** What `SandboxLifecycle` can do. */
+/**
+ * What `SandboxLifecycle` can do.
+ *
+ * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers. So are the
+ * operations of workers and of supervision, which take no owner.
+ */
 export interface SandboxLifecycleService {
   /**
    * Creates a sandbox with its first attempt, the snapshot of what was asked for, and the build job. An idempotency key
    * belongs to its owner; when it stands for the same request already, the first result is returned as it is now, with
    * `created: false`.
    *
+   * The owner must be allowed to use the repository, and those of the issue and of the repository profile
+   * (`RepositoryAccess`); one that may not be used is reported as missing. A replay of an earlier launch is returned
+   * without this check.
+   *
    * Fails with `InvalidInput` for a spec or field out of shape, with `IdempotencyConflict` when the key stands for
-   * another request, with `ReferenceNotFound` when the owner, repository, profile, issue or requester does not exist or
-   * the profile is another owner's, with `NotFound` when the attempt or the job that the key stands for was deleted. A
+   * another request, with `ReferenceNotFound` when the owner, repository, profile, issue or requester does not exist, the
+   * profile is another owner's, or the owner may not use the repository, with `NotFound` when the attempt or the job that the key stands for was deleted. A
    * sandbox that is deleted takes its keys along.
    */
   readonly launch: (
@@ -60,13 +70,18 @@ export interface SandboxLifecycleService {
    * of.
    *
    * Fails with `NotFound` when there is no such sandbox, or nothing to try again; with `InvalidTransition` when the
-   * sandbox is neither stopped nor failed; with `InvalidInput` when what it was made from is refused today, as a source that
-   * was stored before its scheme was refused.
+   * sandbox is neither stopped nor failed; with `ReferenceNotFound` (`repositoryId`, `repositoryProfileRevisionId`,
+   * `issueId`) when the owner of the sandbox may no longer use its repository; with `InvalidInput` when its stored spec is
+   * not accepted today, such as a source whose scheme is refused now.
    */
-  readonly retry: (id: SandboxId) => Effect.Effect<Launch, NotFound | InvalidTransition | InvalidInput | PersistenceError>
+  readonly retry: (
+    id: ById
+  ) => Effect.Effect<Launch, NotFound | InvalidTransition | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /** As `retry`, recorded as a rebuild: somebody wants the image made anew, nothing had to fail. */
-  readonly rebuild: (id: SandboxId) => Effect.Effect<Launch, NotFound | InvalidTransition | InvalidInput | PersistenceError>
+  readonly rebuild: (
+    id: ById
+  ) => Effect.Effect<Launch, NotFound | InvalidTransition | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /**
    * A worker begins: attempt and sandbox are running. Returns what is to be built. A repeat, also by the next holder
@@ -123,7 +138,7 @@ export interface SandboxLifecycleService {
    * `InvalidInput` for a reason out of shape.
    */
   readonly cancel: (
-    request: { readonly sandboxId: SandboxId; readonly reason: string }
+    request: { readonly sandboxId: SandboxId; readonly ownerUserId?: string; readonly reason: string }
   ) => Effect.Effect<Sandbox, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
@@ -132,7 +147,7 @@ export interface SandboxLifecycleService {
    *
    * Fails with `NotFound`, or with `InvalidTransition` when the sandbox has failed.
    */
-  readonly stop: (id: SandboxId) => Effect.Effect<Sandbox, NotFound | InvalidTransition | PersistenceError>
+  readonly stop: (id: ById) => Effect.Effect<Sandbox, NotFound | InvalidTransition | PersistenceError>
 
   /** One sandbox of an owner with its newest attempt, as of one moment. Fails with `NotFound`, also for another's. */
   readonly getDetail: (

@@ -18,7 +18,11 @@ import type { AlreadyExists, InvalidInput, LeaseLost, PersistenceError } from ".
 import { make } from "./makeWebhookInbox.js"
 import type { ProcessOptions, RunOptions, WebhookHandler } from "./WebhookHandler.js"
 
-/** What `WebhookInbox` can do. */
+/**
+ * What `WebhookInbox` can do.
+ *
+ * Internal: for the endpoint that receives verified deliveries and for workers, not for request handlers of users.
+ */
 export interface WebhookInboxService {
   /**
    * Takes a delivery in, to be processed later: answer the sender when it is done. One that is there already is returned as

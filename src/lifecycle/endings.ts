@@ -4,12 +4,14 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Duration, Effect, Option, Schema } from "effect"
 import * as Database from "../Database.js"
+import { UserId } from "../domain/auth/User.js"
 import type { JobState } from "../domain/build-job/WorkspaceBuildJob.js"
-import type { Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
+import type { Sandbox } from "../domain/sandbox/Sandbox.js"
 import type { SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
 import { InvalidTransition } from "../Errors.js"
-import { Prose } from "../internal/columns.js"
+import { confinedTo, Prose } from "../internal/columns.js"
 import { Wait } from "../internal/durations.js"
+import { scoped, targetOf } from "../internal/ownerScope.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 import { journaled } from "./journal.js"
 import { impossible, kindOf, operationsOf } from "./operation.js"
@@ -24,7 +26,7 @@ const runtimeMissing = { errorCode: "runtime-missing", errorMessage: "no runtime
 // How many jobs at a time is for the queue to check.
 const Deadlines = Schema.Struct({ limit: Schema.Number, runtimeDeadline: Wait })
 
-const Cancellation = Schema.Struct({ reason: Prose })
+const Cancellation = Schema.Struct({ ownerUserId: confinedTo(UserId), reason: Prose })
 
 type Endings = Pick<SandboxLifecycleService, "cancel" | "stop" | "supervise">
 
@@ -64,18 +66,18 @@ export const makeEndings = (repositories: Repositories): Endings => {
   return {
     cancel: (request) =>
       Effect.gen(function*() {
-        const { reason } = yield* input("cancel", Cancellation)(request)
-        const sandbox = yield* sandboxes.getById(request.sandboxId)
+        const { ownerUserId, reason } = yield* input("cancel", Cancellation)(request)
+        const sandbox = yield* sandboxes.getById(scoped(request.sandboxId, ownerUserId))
         if (sandbox.status === "ready" || sandbox.status === "failed") return yield* refuse(sandbox)
         return yield* halt(sandbox, reason)
       }).pipe(operation(sql, "cancel", { "sandbox.id": request.sandboxId })),
 
-    stop: (id: SandboxId) =>
+    stop: (by) =>
       Effect.gen(function*() {
-        const sandbox = yield* sandboxes.getById(id)
+        const sandbox = yield* sandboxes.getById(by)
         if (sandbox.status === "failed") return yield* refuse(sandbox)
         return yield* halt(sandbox, "a stop was asked for")
-      }).pipe(operation(sql, "stop", { "sandbox.id": id })),
+      }).pipe(operation(sql, "stop", { "sandbox.id": targetOf(by).id })),
 
     supervise: (request) =>
       Effect.gen(function*() {

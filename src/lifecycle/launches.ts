@@ -9,9 +9,11 @@ import { type SandboxAttempt, SandboxAttemptId, type SandboxAttemptSnapshot } fr
 import { IdempotencyConflict, InvalidTransition, NotFound } from "../Errors.js"
 import { fingerprint } from "../internal/fingerprint.js"
 import { readingOf } from "../internal/decoder.js"
+import { type ById, targetOf } from "../internal/ownerScope.js"
 import { toBlueprint } from "../payloads/normalize.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 import { WorkspaceBlueprint } from "../payloads/WorkspaceBlueprint.js"
+import type { Access } from "./access.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 import { impossible, operationsOf } from "./operation.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
@@ -34,7 +36,7 @@ interface KeyRow {
   readonly jobId: string | null
 }
 
-export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) => {
+export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories, { requireAccess }: Access) => {
   const findKey = (ownerUserId: string, key: string) =>
     Effect.map(
       sql<KeyRow>`
@@ -70,6 +72,7 @@ export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) =
       const { issueId, name, ownerUserId, registryId, repository, spec, resolvedSpec = spec, tag, triggerType } = request
       const { profileRevisionId, repositoryId, repositoryProfileRevisionId, requestedByUserId } = request
       const origin = { ownerUserId, repositoryId, profileRevisionId, repositoryProfileRevisionId, requestedByUserId }
+      yield* requireAccess("Sandbox", { ...origin, issueId })
       const { id: sandboxId } = yield* sandboxes.create({ ...origin, name })
       const attempt = yield* attempts.createQueued({ ...origin, issueId, triggerType })
       const sandbox = yield* sandboxes.linkAttempt({ sandboxId, attemptId: attempt.id, relation: "launch" })
@@ -111,38 +114,47 @@ export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) =
 
   /** A new attempt of a sandbox that is stopped or has failed, out of what its latest one was made from. */
   function again(relation: "retry" | "rebuild") {
-    return (id: SandboxId) =>
+    return (by: ById) =>
       Effect.gen(function*() {
-        const { job, run, snapshot, sandbox } = yield* latest(id)
+        const found = yield* latest(by)
+        const { run, sandbox } = found
         if (sandbox.status !== "stopped" && sandbox.status !== "failed") {
-          return yield* new InvalidTransition({ entity: "Sandbox", id, from: sandbox.status, to: "queued" })
+          return yield* new InvalidTransition({ entity: "Sandbox", id: sandbox.id, from: sandbox.status, to: "queued" })
         }
-        const attempt = yield* attempts.createQueued({
+        const origin = {
           ownerUserId: sandbox.ownerUserId,
           repositoryId: Option.getOrUndefined(sandbox.repositoryId),
           profileRevisionId: Option.getOrUndefined(sandbox.profileRevisionId),
           repositoryProfileRevisionId: Option.getOrUndefined(sandbox.repositoryProfileRevisionId),
           requestedByUserId: Option.getOrUndefined(sandbox.requestedByUserId),
-          issueId: Option.getOrUndefined(run.issueId),
-          triggerType: "retry",
-          retryOfRunId: run.id
-        }).pipe(after(run.createdAt))
-        yield* sandboxes.linkAttempt({ sandboxId: id, attemptId: attempt.id, relation })
-        const queued = yield* sandboxes.setStatus({ id, status: "queued" })
-        const copied = yield* attempts.setSnapshot({ ...copyOf(snapshot), runId: attempt.id })
-        const { registryId, repository, requestPayload, tag } = job
-        const next = yield* jobs.enqueue({ runId: attempt.id, registryId, repository, tag, requestPayload: encodeSpec(requestPayload) })
-        return { sandbox: queued, attempt, snapshot: copied, job: next.job, created: true }
-      }).pipe(
-        impossible("AlreadyExists", "ReferenceNotFound", "IdempotencyConflict"),
-        operation(sql, relation, { "sandbox.id": id })
-      )
+          issueId: Option.getOrUndefined(run.issueId)
+        }
+        // A grant may have been revoked since the sandbox was launched.
+        yield* requireAccess("Sandbox", origin)
+        return yield* relaunch(found, relation, origin)
+      }).pipe(operation(sql, relation, { "sandbox.id": targetOf(by).id }))
   }
 
-  function latest(id: SandboxId) {
+  function relaunch(
+    { job, run, sandbox: { id }, snapshot }: Effect.Effect.Success<ReturnType<typeof latest>>,
+    relation: "retry" | "rebuild",
+    origin: Omit<Parameters<typeof attempts.createQueued>[0], "id" | "triggerType" | "retryOfRunId">
+  ) {
     return Effect.gen(function*() {
-      const sandbox: Sandbox = yield* sandboxes.getById(id)
-      const missing = (entity: string) => new NotFound({ entity, id: `of ${id}` })
+      const attempt = yield* attempts.createQueued({ ...origin, triggerType: "retry", retryOfRunId: run.id }).pipe(after(run.createdAt))
+      yield* sandboxes.linkAttempt({ sandboxId: id, attemptId: attempt.id, relation })
+      const queued = yield* sandboxes.setStatus({ id, status: "queued" })
+      const copied = yield* attempts.setSnapshot({ ...copyOf(snapshot), runId: attempt.id })
+      const { registryId, repository, requestPayload, tag } = job
+      const next = yield* jobs.enqueue({ runId: attempt.id, registryId, repository, tag, requestPayload: encodeSpec(requestPayload) })
+      return { sandbox: queued, attempt, snapshot: copied, job: next.job, created: true }
+    }).pipe(impossible("AlreadyExists", "NotFound", "InvalidTransition", "ReferenceNotFound", "IdempotencyConflict"))
+  }
+
+  function latest(by: ById) {
+    return Effect.gen(function*() {
+      const sandbox: Sandbox = yield* sandboxes.getById(by)
+      const missing = (entity: string) => new NotFound({ entity, id: `of ${sandbox.id}` })
       const run: SandboxAttempt = yield* Option.match(sandbox.latestRunId, {
         onNone: () => missing("SandboxAttempt"),
         onSome: attempts.getById

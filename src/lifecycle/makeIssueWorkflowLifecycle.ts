@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { IssueWorkflowExecutionRepo } from "../domain/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { IssueWorkflowRepo } from "../domain/issue-workflow/IssueWorkflowRepo.js"
 import { SandboxRepo } from "../domain/sandbox/SandboxRepo.js"
+import { makeAccess } from "./access.js"
 import type { IssueWorkflowLifecycleService } from "./IssueWorkflowLifecycle.js"
 import { recordingWorkflows } from "./recording.js"
 import { SandboxLifecycle } from "./SandboxLifecycle.js"
@@ -32,7 +33,7 @@ export const makeIssueWorkflowLifecycle = Effect.gen(function*() {
     sandboxLifecycle: yield* SandboxLifecycle
   })
   const service: IssueWorkflowLifecycleService = {
-    ...makeWorkflowStarts(repositories),
+    ...makeWorkflowStarts(repositories, yield* makeAccess),
     ...(yield* makeWorkflowReports(repositories)),
     ...makeWorkflowEndings(repositories),
     ...(yield* makeWorkflowViews)

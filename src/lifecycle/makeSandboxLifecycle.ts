@@ -7,6 +7,7 @@ import { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo
 import { SandboxAttemptRepo } from "../domain/sandbox/SandboxAttemptRepo.js"
 import { SandboxRepo } from "../domain/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../domain/sandbox/SandboxRuntimeInstanceRepo.js"
+import { makeAccess } from "./access.js"
 import { makeBuildOperations } from "./builds.js"
 import { makeEndings } from "./endings.js"
 import { makeLaunches } from "./launches.js"
@@ -33,7 +34,7 @@ export const makeSandboxLifecycle = Effect.gen(function*() {
   })
   const views = yield* makeViews
   const service: SandboxLifecycleService = {
-    ...makeLaunches(repositories),
+    ...makeLaunches(repositories, yield* makeAccess),
     ...makeBuildOperations(repositories),
     ...makeEndings(repositories),
     ...views

@@ -5,6 +5,7 @@ import { Chunk, Effect, Stream } from "effect"
 import type { IssueWorkflowId } from "../domain/issue-workflow/IssueWorkflow.js"
 import { type IssueWorkflowExecution, IssueWorkflowExecutionId } from "../domain/issue-workflow/IssueWorkflowExecution.js"
 import { Limit } from "../internal/expiry.js"
+import { scoped } from "../internal/ownerScope.js"
 import type { IssueWorkflowLifecycleService } from "./IssueWorkflowLifecycle.js"
 import { CancelWorkflow, FinishExecution } from "./IssueWorkflowViews.js"
 import type { WorkflowRepositories } from "./makeIssueWorkflowLifecycle.js"
@@ -54,8 +55,8 @@ export const makeWorkflowEndings = ({ executions, sql, workflows }: WorkflowRepo
 
   const finish = (request: typeof FinishExecution.Type) =>
     Effect.gen(function*() {
-      const { executionId, pullRequests, workflow: ending } = request
-      const before = yield* executions.getById(executionId)
+      const { executionId, ownerUserId, pullRequests, workflow: ending } = request
+      const before = yield* executions.getById(scoped(executionId, ownerUserId))
       const execution = yield* endExecution(before, request)
       yield* Effect.forEach(pullRequests, (link) => executions.linkPullRequest({ ...link, executionId }), { discard: true })
       const workflow = ending === undefined

@@ -7,6 +7,7 @@ import { type InsertArtifacts, IssueWorkflowExecutionArtifact, IssueWorkflowExec
 import type { IssueWorkflowExecutionId } from "../domain/issue-workflow/IssueWorkflowExecution.js"
 import { AlreadyExists } from "../Errors.js"
 import { canonicalJson, fingerprint } from "../internal/fingerprint.js"
+import { scoped } from "../internal/ownerScope.js"
 import { columnList, rowsOf } from "../internal/rows.js"
 import type { IssueWorkflowLifecycleService } from "./IssueWorkflowLifecycle.js"
 import { ReportExecution } from "./IssueWorkflowViews.js"
@@ -46,8 +47,8 @@ export const makeWorkflowReports = ({ executions, sql }: WorkflowRepositories) =
 
     const store = (report: typeof ReportExecution.Type, given: typeof ReportExecution.Encoded) =>
       Effect.gen(function*() {
-        const { artifacts, events, executionId, idempotencyKey: key } = report
-        const before = yield* executions.getById(executionId)
+        const { artifacts, events, executionId, idempotencyKey: key, ownerUserId } = report
+        const before = yield* executions.getById(scoped(executionId, ownerUserId))
         // Whoever reports has begun.
         const execution = before.status === "queued" ? yield* impossible("InvalidTransition")(executions.start(executionId)) : before
         const appended = events === undefined

@@ -8,8 +8,10 @@ import type { IssueWorkflow } from "../domain/issue-workflow/IssueWorkflow.js"
 import { type IssueWorkflowExecution, IssueWorkflowExecutionId } from "../domain/issue-workflow/IssueWorkflowExecution.js"
 import type { Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
 import type { SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
-import { AlreadyExists, IdempotencyConflict, InvalidTransition, ReferenceNotFound } from "../Errors.js"
+import { AlreadyExists, IdempotencyConflict, InvalidTransition, NotFound, ReferenceNotFound } from "../Errors.js"
 import { fingerprint } from "../internal/fingerprint.js"
+import { targetOf } from "../internal/ownerScope.js"
+import type { Access } from "./access.js"
 import type { IssueWorkflowLifecycleService } from "./IssueWorkflowLifecycle.js"
 import { LaunchForExecution, OpenWorkflow, StartExecution } from "./IssueWorkflowViews.js"
 import type { WorkflowRepositories } from "./makeIssueWorkflowLifecycle.js"
@@ -38,19 +40,25 @@ interface KeyRow {
 /** Whoever asks does it. */
 const userOf = (id: string | undefined): Actor | undefined => id === undefined ? undefined : { type: "user", id }
 
-export const makeWorkflowStarts = ({ executions, sandboxes, sandboxLifecycle, sql, workflows }: WorkflowRepositories): Starts => {
-  /** What the owner has begun already, so that a repeat begins nothing. What is another's is in the way. */
-  const openBefore = ({ id, issueId, ownerUserId }: typeof OpenWorkflow.Type) =>
+export const makeWorkflowStarts = (
+  { executions, sandboxes, sandboxLifecycle, sql, workflows }: WorkflowRepositories,
+  { mayUseIssue, requireAccess }: Access
+): Starts => {
+  /**
+   * The workflow that the owner has already, so that a repeat begins nothing. Whether another workflow is in the way is
+   * only for an owner who may use the issue's repository to know.
+   */
+  const openBefore = ({ id, issueId, ownerUserId, requestedByUserId }: typeof OpenWorkflow.Type) =>
     Effect.gen(function*() {
-      const refuse = (column: string) => new AlreadyExists({ entity: "IssueWorkflow", constraint: `issue_workflows.${column}` })
-      const isTheirs = (workflow: IssueWorkflow) => Option.contains(workflow.ownerUserId, ownerUserId)
+      const isOwn = (workflow: IssueWorkflow) => Option.contains(workflow.ownerUserId, ownerUserId) && workflow.issueId === issueId
       const known = id === undefined ? Option.none<IssueWorkflow>() : yield* workflows.findById(id)
-      if (Option.isSome(known)) {
-        return isTheirs(known.value) && known.value.issueId === issueId ? known : yield* refuse("id")
-      }
+      if (Option.exists(known, isOwn)) return known
       const [active] = (yield* workflows.list({ issueId, statuses: ["active"], limit: 1 })).items
-      if (active === undefined || isTheirs(active)) return Option.fromNullable(active)
-      return yield* refuse("issue_id")
+      if (Option.isNone(known) && active !== undefined && isOwn(active)) return Option.some(active)
+      yield* requireAccess("IssueWorkflow", { ownerUserId, requestedByUserId, issueId })
+      if (Option.isNone(known) && active === undefined) return Option.none()
+      const column = Option.isSome(known) ? "id" : "issue_id"
+      return yield* new AlreadyExists({ entity: "IssueWorkflow", constraint: `issue_workflows.${column}` })
     })
 
   const open: Starts["open"] = (given) =>
@@ -118,6 +126,11 @@ export const makeWorkflowStarts = ({ executions, sandboxes, sandboxLifecycle, sq
   const create = (workflow: IssueWorkflow, request: typeof StartExecution.Type) =>
     Effect.gen(function*() {
       const { id, launch, requestedByUserId, sandboxId, triggerType } = request
+      const { ownerUserId } = workflow
+      // As `getDetail` has it: the workflow is not there for an owner who may no longer use the repository.
+      if (Option.isSome(ownerUserId) && !(yield* mayUseIssue(ownerUserId.value, workflow.issueId))) {
+        return yield* new NotFound({ entity: "IssueWorkflow", id: workflow.id })
+      }
       if (workflow.status !== "active" || Option.isSome(workflow.archivedAt)) {
         const from = Option.isSome(workflow.archivedAt) ? "archived" : workflow.status
         return yield* new InvalidTransition({ entity: "IssueWorkflow", id: workflow.id, from, to: "active" })
@@ -171,6 +184,6 @@ export const makeWorkflowStarts = ({ executions, sandboxes, sandboxLifecycle, sq
           )
         )),
 
-    beginExecution: (id) => executions.start(id).pipe(operation(sql, "beginExecution", { "execution.id": id }))
+    beginExecution: (by) => executions.start(by).pipe(operation(sql, "beginExecution", { "execution.id": targetOf(by).id }))
   }
 }

@@ -6,6 +6,7 @@ import { Effect, Option } from "effect"
 import { Issue } from "../domain/issue-workflow/Issue.js"
 import { IssueWorkflow } from "../domain/issue-workflow/IssueWorkflow.js"
 import { IssueWorkflowExecution } from "../domain/issue-workflow/IssueWorkflowExecution.js"
+import { repositoryAccess } from "../domain/source/RepositoryAccess.js"
 import { NotFound } from "../Errors.js"
 import * as Page from "../internal/page.js"
 import { CorruptRow, joinedRows, partColumnList, partOf } from "../internal/rows.js"
@@ -35,6 +36,7 @@ const executionLimit = 50
 export const makeWorkflowViews = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const rows = yield* joinedRows
+  const mayUse = yield* repositoryAccess
   const columns = sql.literal(
     [partColumnList(IssueWorkflow, "w"), partColumnList(Issue, "i"), partColumnList(IssueWorkflowExecution, "e")].join(", ")
   )
@@ -48,7 +50,7 @@ export const makeWorkflowViews = Effect.gen(function*() {
         SELECT ${columns} FROM ${source} LEFT JOIN (
           SELECT * FROM issue_workflow_executions WHERE issue_workflow_id = ${id}
           ORDER BY created_at DESC, id DESC LIMIT ${executionLimit + 1}) AS e ON true
-        WHERE w.id = ${id} AND w.owner_user_id = ${ownerUserId}`)
+        WHERE w.id = ${id} AND w.owner_user_id = ${ownerUserId} AND ${mayUse(ownerUserId, sql`i.repository_id`)}`)
       const [first] = found
       if (first === undefined) return yield* new NotFound({ entity: "IssueWorkflow", id })
       const { issue, workflow } = yield* viewOf(first)
@@ -64,7 +66,8 @@ export const makeWorkflowViews = Effect.gen(function*() {
       const found = yield* rows(sql`
         SELECT ${columns} FROM ${source} LEFT JOIN issue_workflow_executions AS e ON e.id = (
           SELECT id FROM issue_workflow_executions WHERE issue_workflow_id = w.id ORDER BY created_at DESC, id DESC LIMIT 1)
-        WHERE w.owner_user_id = ${ownerUserId} AND ${Page.below(sql, start, "w.created_at", "w.id")}
+        WHERE w.owner_user_id = ${ownerUserId} AND ${mayUse(ownerUserId, sql`i.repository_id`)}
+          AND ${Page.below(sql, start, "w.created_at", "w.id")}
           AND (${includeArchived} OR w.archived_at IS NULL)
           AND (${statuses === undefined} OR w.status IN (SELECT value FROM json_each(${JSON.stringify(statuses ?? [])})))
         ORDER BY w.created_at DESC, w.id DESC LIMIT ${start.limit + 1}`)

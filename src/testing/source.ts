@@ -9,7 +9,10 @@ import { idOrNew } from "../internal/ids.js"
 import { owner } from "./auth.js"
 import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 
-/** A repository of GitHub, of the owner `acme`. Its name is made from the id. */
+/**
+ * A repository of GitHub, of the owner `acme`, which every user may use unless `openToAll` is false or an installation
+ * contains it. Its name is made from the id.
+ */
 export const repository = (given: Given<Repository> = {}): Made<Repository> =>
   Effect.gen(function*() {
     const id = yield* idOrNew(asId(RepositoryId, given.id), "repo", RepositoryId.make)
@@ -18,6 +21,7 @@ export const repository = (given: Given<Repository> = {}): Made<Repository> =>
       provider: "github",
       owner: "acme",
       name: id,
+      openToAll: true,
       createdAt: now,
       updatedAt: now,
       ...given,

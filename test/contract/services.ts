@@ -1,9 +1,10 @@
 /**
- * Every service that the package exports, with its name. The key ring has no methods: it is what is given.
+ * Every service that the package exports, with its name. `KeyRing` and `RepositoryAccess` have no methods: they are
+ * configuration.
  */
 import { Context } from "effect"
 import * as db from "@sealant/db"
 import type { TestServices } from "@sealant/db/testing"
 
 export const services = Object.entries(db).flatMap(([name, value]) =>
-  Context.isTag(value) && name !== "KeyRing" ? [{ name, tag: value as Context.Tag<TestServices, object> }] : [])
+  Context.isTag(value) && name !== "KeyRing" && name !== "RepositoryAccess" ? [{ name, tag: value as Context.Tag<TestServices, object> }] : [])

@@ -78,5 +78,10 @@ export const privateIds = Effect.gen(function*() {
     SELECT t.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
     WHERE t.type = 'table' AND c.name = 'owner_user_id' AND t.name NOT IN ('control_plane_events', 'sandbox_launch_keys')`
   const ids = yield* Effect.forEach(owned, ({ name }) => sql<{ readonly id: string }>`SELECT id FROM ${sql(name)} WHERE owner_user_id = 'ada'`)
-  return ids.flat().map(({ id }) => id)
+  const below = yield* sql<{ readonly id: string }>`
+    SELECT id FROM issue_workflow_executions UNION ALL SELECT id FROM issue_workflow_execution_artifacts
+    UNION ALL SELECT id FROM issue_workflow_execution_events UNION ALL SELECT id FROM secret_versions
+    UNION ALL SELECT id FROM profile_revisions UNION ALL SELECT id FROM repository_profiles
+    UNION ALL SELECT id FROM repository_profile_revisions UNION ALL SELECT id FROM session UNION ALL SELECT id FROM account`
+  return [...ids.flat(), ...below].map(({ id }) => id)
 }).pipe(Effect.orDie)

@@ -25,6 +25,7 @@ const reviewed = {
     "internal/expiry.ts: purgeOf(key)",
     "internal/lists.ts: along(column)",
     "internal/lists.ts: aside(column)",
+    "internal/ownerScope.ts: ownerScope(column)",
     "internal/page.ts: below(atColumn)",
     "internal/page.ts: below(idColumn)",
     "operations/stuck.ts: since(column)",
@@ -69,6 +70,7 @@ const reviewed = {
   "what was given chooses among constants": [
     "better-auth/queries.ts: find(sortBy)",
     "better-auth/where.ts: comparison(operator)",
+    "domain/issue-workflow/executionDetail.ts: getDetail(by)",
     "domain/issue-workflow/executionEvents.ts: insert(given)",
     "domain/secret/makeSecretRepo.ts: list(request)",
     "domain/secret/makeSshKeyRepo.ts: list(request)"

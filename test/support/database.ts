@@ -106,9 +106,9 @@ const run = (text: string, ...params: ReadonlyArray<unknown>) =>
 export const seedUser = (id: string) =>
   run("INSERT INTO user (id, name, email, created_at, updated_at) VALUES (?1, ?1, ?1 || '@example.com', 0, 0)", id)
 
-/** A repository. */
+/** A repository that every user may use. */
 export const seedRepository = (id: string) =>
-  run("INSERT INTO repositories (id, owner, name, created_at, updated_at) VALUES (?1, 'acme', ?1, 0, 0)", id)
+  run("INSERT INTO repositories (id, owner, name, open_to_all, created_at, updated_at) VALUES (?1, 'acme', ?1, 1, 0, 0)", id)
 
 /** An issue of a repository that is there; its number is not that of another one. */
 export const seedIssue = (id: string, repositoryId: string) =>

@@ -3,7 +3,7 @@
  * (https://www.better-auth.com/docs/concepts/database#core-schema).
  */
 import { Schema } from "effect"
-import { Credential, idOf, Name, optional, OptionalSensitive, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import { confinedTo, Credential, idOf, Name, optional, OptionalSensitive, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
 import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "./User.js"
@@ -62,6 +62,7 @@ export const ProviderAccount = Schema.Struct(account)
 /** What changes of an account. What is left out stays, what is given as `null` is cleared. */
 export const UpdateTokens = Schema.Struct({
   id: AccountId,
+  ownerUserId: confinedTo(UserId),
   accessToken: Schema.optional(Schema.NullOr(AccountCredential)),
   refreshToken: Schema.optional(Schema.NullOr(AccountCredential)),
   idToken: Schema.optional(Schema.NullOr(AccountCredential)),

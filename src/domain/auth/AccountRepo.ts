@@ -8,12 +8,17 @@ import type { SqlClient } from "@effect/sql"
 import { Context, Layer } from "effect"
 import type { Effect, Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../../Errors.js"
+import type { ById } from "../../internal/ownerScope.js"
 import type { Page, PageRequest } from "../../internal/page.js"
-import type { Account, AccountId, LinkAccount, ProviderAccount, UpdateTokens } from "./Account.js"
+import type { Account, LinkAccount, ProviderAccount, UpdateTokens } from "./Account.js"
 import { make } from "./makeAccountRepo.js"
 import type { UserId } from "./User.js"
 
-/** What `AccountRepo` can do. */
+/**
+ * What `AccountRepo` can do. `ownerUserId` is the user to whom the account is linked.
+ *
+ * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
+ */
 export interface AccountService {
   /**
    * Links an account to a user. Where that user has it already, nothing is added: what is given renews what is there, as
@@ -27,7 +32,7 @@ export interface AccountService {
     account: typeof LinkAccount.Encoded
   ) => Effect.Effect<Account, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
-  /** Whose account this is, if anybody's. Fails with `InvalidInput` for a name out of shape. */
+  /** Whose account this is, if anybody's. Internal: for signing in, not for request handlers. Fails with `InvalidInput` for a name out of shape. */
   readonly find: (
     account: typeof ProviderAccount.Encoded
   ) => Effect.Effect<Option.Option<Account>, InvalidInput | PersistenceError>
@@ -47,7 +52,7 @@ export interface AccountService {
   ) => Effect.Effect<Account, NotFound | InvalidInput | PersistenceError>
 
   /** Takes the account away; the user stays, also without any. Fails with `NotFound`. */
-  readonly unlink: (id: AccountId) => Effect.Effect<void, NotFound | PersistenceError>
+  readonly unlink: (id: ById) => Effect.Effect<void, NotFound | PersistenceError>
 }
 
 export class AccountRepo extends Context.Tag("@sealant/db/AccountRepo")<AccountRepo, AccountService>() {

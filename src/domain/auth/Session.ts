@@ -3,7 +3,7 @@
  * (https://www.better-auth.com/docs/concepts/database#core-schema).
  */
 import { Schema } from "effect"
-import { idOf, Label, Name, optional, Prose, Sensitive, Timestamp } from "../../internal/columns.js"
+import { confinedTo, idOf, Label, Name, optional, Prose, Sensitive, Timestamp } from "../../internal/columns.js"
 import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "./User.js"
@@ -41,4 +41,8 @@ export const CreateSession = Schema.Struct({
 })
 
 /** Until when a session lives from now on. */
-export const ExtendSession = Schema.Struct({ id: SessionId, expiresAt: Schema.DateTimeUtcFromSelf })
+export const ExtendSession = Schema.Struct({
+  id: SessionId,
+  ownerUserId: confinedTo(UserId),
+  expiresAt: Schema.DateTimeUtcFromSelf
+})

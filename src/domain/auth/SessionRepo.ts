@@ -8,12 +8,17 @@ import type { SqlClient } from "@effect/sql"
 import { Context, Layer } from "effect"
 import type { Effect, Option, Redacted } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../../Errors.js"
+import type { ById } from "../../internal/ownerScope.js"
 import type { Page, PageRequest } from "../../internal/page.js"
 import { make } from "./makeSessionRepo.js"
-import type { CreateSession, ExtendSession, Session, SessionId } from "./Session.js"
+import type { CreateSession, ExtendSession, Session } from "./Session.js"
 import type { UserId } from "./User.js"
 
-/** What `SessionRepo` can do. */
+/**
+ * What `SessionRepo` can do. `ownerUserId` is the user who is signed in.
+ *
+ * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
+ */
 export interface SessionService {
   /**
    * Signs a user in. Fails with `AlreadyExists` when the id or the token is taken, with `ReferenceNotFound` (`userId`) when
@@ -43,7 +48,7 @@ export interface SessionService {
   ) => Effect.Effect<Session, NotFound | InvalidInput | PersistenceError>
 
   /** Ends a session. Fails with `NotFound`. */
-  readonly revoke: (id: SessionId) => Effect.Effect<void, NotFound | PersistenceError>
+  readonly revoke: (id: ById) => Effect.Effect<void, NotFound | PersistenceError>
 
   /** Ends all sessions of a user, and says how many there were. */
   readonly revokeAllForUser: (userId: UserId) => Effect.Effect<number, PersistenceError>

@@ -10,7 +10,12 @@ import type { AlreadyExists, InvalidInput, NotFound, PersistenceError } from "..
 import { make } from "./makeUserRepo.js"
 import type { CreateUser, EnsureUser, UpdateUser, User, UserId } from "./User.js"
 
-/** What `UserRepo` can do. */
+/**
+ * What `UserRepo` can do.
+ *
+ * Request handlers call the methods that take the id of the session's own user. The others are internal: not for request
+ * handlers.
+ */
 export interface UserService {
   /**
    * Stores a user, with a new id when none is given. Fails with `AlreadyExists` when the id or the email is taken, with

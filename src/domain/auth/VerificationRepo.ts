@@ -11,7 +11,11 @@ import type { AlreadyExists, InvalidInput, PersistenceError } from "../../Errors
 import { make } from "./makeVerificationRepo.js"
 import type { ConsumeVerification, CreateVerification, Verification } from "./Verification.js"
 
-/** What `VerificationRepo` can do. */
+/**
+ * What `VerificationRepo` can do.
+ *
+ * Internal: for signing in, not for request handlers.
+ */
 export interface VerificationService {
   /**
    * Begins a verification. Fails with `AlreadyExists` when the id is taken or the identifier has this value already, with

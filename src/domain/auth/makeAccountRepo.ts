@@ -5,6 +5,7 @@ import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Option, Redacted } from "effect"
 import { AlreadyExists } from "../../Errors.js"
 import { idOrNew } from "../../internal/ids.js"
+import { ownerScope, targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
@@ -25,7 +26,7 @@ const credentialColumns = [
   "password"
 ]
 
-const credentialsOf = (given: Omit<typeof UpdateTokens.Type, "id">) => [
+const credentialsOf = (given: Omit<typeof UpdateTokens.Type, "id" | "ownerUserId">) => [
   revealed(given.accessToken),
   revealed(given.refreshToken),
   revealed(given.idToken),
@@ -47,6 +48,7 @@ export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(Account))
   const accounts = yield* rowsOf(Account)
+  const ofOwner = ownerScope(sql, "user_id")
 
   const credentials = sql.literal(credentialColumns.join(", "))
   const renewed = sql.literal(credentialColumns.map((column) => `coalesce(excluded.${column}, ${column})`).join(", "))
@@ -91,7 +93,7 @@ export const make = Effect.gen(function*() {
 
     updateTokens: (request) =>
       Effect.gen(function*() {
-        const { id, ...rest } = yield* input("updateTokens", UpdateTokens)(request)
+        const { id, ownerUserId, ...rest } = yield* input("updateTokens", UpdateTokens)(request)
         const now = yield* Clock.currentTimeMillis
         const given = sql.csv(credentialsOf(rest).map((value, index) =>
           sql`iif(${value === undefined}, ${sql.literal(credentialColumns[index] ?? "")}, ${value ?? null})`))
@@ -99,16 +101,18 @@ export const make = Effect.gen(function*() {
           UPDATE account SET
             updated_at = iif((${credentials}) IS (${given}), updated_at, ${now}),
             (${credentials}) = (${given})
-          WHERE id = ${id}
+          WHERE id = ${id} ${ofOwner({ ownerUserId })}
           RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
       }).pipe(write("updateTokens", ["InvalidInput"])),
 
-    unlink: (id) =>
-      sql`DELETE FROM account WHERE id = ${id} RETURNING id`.pipe(
-        Effect.flatMap(([unlinked]) => present(id)(Option.fromNullable(unlinked))),
+    unlink: (by) => {
+      const target = targetOf(by)
+      return sql`DELETE FROM account WHERE id = ${target.id} ${ofOwner(target)} RETURNING id`.pipe(
+        Effect.flatMap(([unlinked]) => present(target.id)(Option.fromNullable(unlinked))),
         Effect.asVoid,
-        read("unlink", { "account.id": id })
+        read("unlink", { "account.id": target.id })
       )
+    }
   }
   return service
 })

@@ -5,6 +5,7 @@ import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Option, Redacted } from "effect"
 import { purgeOf } from "../../internal/expiry.js"
 import { idOrNew } from "../../internal/ids.js"
+import { ownerScope, targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
@@ -19,6 +20,7 @@ export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(Session))
   const sessions = yield* rowsOf(Session)
+  const ofOwner = ownerScope(sql, "user_id")
 
   const service: SessionService = {
     create: (request) =>
@@ -55,20 +57,22 @@ export const make = Effect.gen(function*() {
 
     extend: (request) =>
       Effect.gen(function*() {
-        const { expiresAt, id } = yield* input("extend", ExtendSession)(request)
+        const { expiresAt, ...target } = yield* input("extend", ExtendSession)(request)
         const now = yield* Clock.currentTimeMillis
         return yield* sessions.first(sql`
           UPDATE session SET expires_at = ${DateTime.toEpochMillis(expiresAt)}, updated_at = ${now}
-          WHERE id = ${id} AND expires_at > ${now}
-          RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
+          WHERE id = ${target.id} ${ofOwner(target)} AND expires_at > ${now}
+          RETURNING ${columns}`).pipe(Effect.flatMap(present(target.id)))
       }).pipe(write("extend", ["InvalidInput"])),
 
-    revoke: (id) =>
-      sql`DELETE FROM session WHERE id = ${id} RETURNING id`.pipe(
-        Effect.flatMap(([revoked]) => present(id)(Option.fromNullable(revoked))),
+    revoke: (by) => {
+      const target = targetOf(by)
+      return sql`DELETE FROM session WHERE id = ${target.id} ${ofOwner(target)} RETURNING id`.pipe(
+        Effect.flatMap(([revoked]) => present(target.id)(Option.fromNullable(revoked))),
         Effect.asVoid,
-        read("revoke", { "session.id": id })
-      ),
+        read("revoke", { "session.id": target.id })
+      )
+    },
 
     revokeAllForUser: (userId) =>
       sql`DELETE FROM session WHERE user_id = ${userId} RETURNING id`.pipe(

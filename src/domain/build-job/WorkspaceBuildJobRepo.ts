@@ -39,7 +39,11 @@ import type {
 
 export type { ClaimRequest }
 
-/** What `WorkspaceBuildJobRepo` can do. */
+/**
+ * What `WorkspaceBuildJobRepo` can do.
+ *
+ * Internal: for workers, operators and the lifecycle operations, not for request handlers.
+ */
 export interface WorkspaceBuildJobService {
   /**
    * Puts a job into the queue. With an idempotency key that stands for the same request already (same run, registry,

@@ -2,9 +2,10 @@
  * An event of an execution: one line of what its agent did, in the order in which it was told.
  */
 import { type Option, Schema } from "effect"
-import { Count, documentOf, enumeration, idOf, JsonObject, Name, OptionalJson, Prose, Timestamp } from "../../internal/columns.js"
+import { confinedTo, Count, documentOf, enumeration, idOf, JsonObject, Name, OptionalJson, Prose, Timestamp } from "../../internal/columns.js"
 import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
+import { UserId } from "../auth/User.js"
 import { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 
 /** The id of an event, `evt_` and a UUIDv7 when it is ours. */
@@ -83,6 +84,7 @@ export interface AppendedEvents {
 /** Which events of an execution to read. */
 export const ListEvents = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
+  ownerUserId: confinedTo(UserId),
   /** Only events after this one. Left out: from the first. */
   afterSequence: Schema.optional(Count)
 })
@@ -90,6 +92,7 @@ export const ListEvents = Schema.Struct({
 /** Where a tail begins. */
 export const TailEvents = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
+  ownerUserId: confinedTo(UserId),
   /** Only events after this one. Left out: from the first. */
   afterSequence: Schema.optional(Count)
 })

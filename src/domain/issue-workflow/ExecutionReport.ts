@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import {
+  confinedTo,
   Count,
   documentOf,
   enumeration,
@@ -22,6 +23,7 @@ import {
 import { readAs, when, withDecoder } from "../../internal/decoder.js"
 import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
+import { UserId } from "../auth/User.js"
 import { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 import { PullRequestId } from "./PullRequest.js"
 
@@ -228,6 +230,7 @@ export const InsertArtifacts = Schema.Struct({ executionId: IssueWorkflowExecuti
 /** Which artifacts a list shows: of one execution, of one kind if it is given. */
 export const ArtifactFilter = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
+  ownerUserId: confinedTo(UserId),
   kind: Schema.optional(IssueWorkflowExecutionArtifactKind)
 })
 
@@ -255,4 +258,4 @@ export const LinkExecutionPullRequest = Schema.Struct({
 })
 
 /** Whose pull requests a list shows. */
-export const PullRequestLinkFilter = Schema.Struct({ executionId: IssueWorkflowExecutionId })
+export const PullRequestLinkFilter = Schema.Struct({ executionId: IssueWorkflowExecutionId, ownerUserId: confinedTo(UserId) })

@@ -26,7 +26,12 @@ import type {
 import { make } from "./makeIssueRepo.js"
 import type { ByExternalId, ByNumber } from "./ProviderRow.js"
 
-/** What `IssueRepo` can do. */
+/**
+ * What `IssueRepo` can do.
+ *
+ * Internal: issues are shared by all who may use their repository, and no method checks whether a user may. They are
+ * not for request handlers, unless `GitHubInstallationRepositoryRepo.mayUse` allows the repository first.
+ */
 export interface IssueService {
   /**
    * Stores what the provider tells of an issue, in the row that is found by the given id, else by provider and external

@@ -24,15 +24,14 @@ import type {
   ReferenceNotFound,
   SequenceConflict
 } from "../../Errors.js"
+import type { ById } from "../../internal/ownerScope.js"
 import type { Page, PageRequest } from "../../internal/page.js"
-import type { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
 import type { ExecutionDetail } from "./executionDetail.js"
 import type { AppendedEvents, AppendEvents, IssueWorkflowExecutionEvent, ListEvents, TailEvents } from "./ExecutionEvent.js"
 import type {
   ArtifactFilter,
   InsertArtifacts,
   IssueWorkflowExecutionArtifact,
-  IssueWorkflowExecutionArtifactId,
   IssueWorkflowExecutionDiffFile,
   IssueWorkflowExecutionPullRequestLink,
   IssueWorkflowExecutionSummary,
@@ -48,14 +47,20 @@ import type {
   CreateExecution,
   ExecutionFilter,
   IssueWorkflowExecution,
-  IssueWorkflowExecutionId,
   LinkSandboxAttempt
 } from "./IssueWorkflowExecution.js"
 import { make } from "./makeIssueWorkflowExecutionRepo.js"
 
 export type { ExecutionDetail } from "./executionDetail.js"
 
-/** What `IssueWorkflowExecutionRepo` can do. */
+/**
+ * What `IssueWorkflowExecutionRepo` can do. The owner of an execution, and of all that it reports, is the owner of its
+ * workflow.
+ *
+ * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers. So are
+ * `create` and the methods that store reports, which take no owner: `IssueWorkflowLifecycle` has their scoped forms
+ * (`startExecution`, `report`, `finish`).
+ */
 export interface IssueWorkflowExecutionService {
   /**
    * Stores an execution that waits to be run, with a new id when none is given.
@@ -69,15 +74,15 @@ export interface IssueWorkflowExecutionService {
   ) => Effect.Effect<IssueWorkflowExecution, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /** The execution, if it is there. */
-  readonly findById: (id: IssueWorkflowExecutionId) => Effect.Effect<Option.Option<IssueWorkflowExecution>, PersistenceError>
+  readonly findById: (id: ById) => Effect.Effect<Option.Option<IssueWorkflowExecution>, PersistenceError>
 
   /** The execution that works in this attempt, if there is one: an attempt is one execution's at most. */
   readonly findBySandboxAttemptId: (
-    attemptId: SandboxAttemptId
+    attemptId: ById
   ) => Effect.Effect<Option.Option<IssueWorkflowExecution>, PersistenceError>
 
   /** The execution. Fails with `NotFound`. */
-  readonly getById: (id: IssueWorkflowExecutionId) => Effect.Effect<IssueWorkflowExecution, NotFound | PersistenceError>
+  readonly getById: (id: ById) => Effect.Effect<IssueWorkflowExecution, NotFound | PersistenceError>
 
   /**
    * The executions of a workflow, newest first; none when there is no such workflow. Fails with `InvalidInput` for a
@@ -97,7 +102,7 @@ export interface IssueWorkflowExecutionService {
    * `InvalidTransition` when it has ended, with `InvalidInput` for what is no id.
    */
   readonly start: (
-    id: IssueWorkflowExecutionId
+    id: ById
   ) => Effect.Effect<IssueWorkflowExecution, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
@@ -105,12 +110,12 @@ export interface IssueWorkflowExecutionService {
    * `InvalidTransition` when it never ran or has ended otherwise, with `InvalidInput` for what is no id.
    */
   readonly succeed: (
-    id: IssueWorkflowExecutionId
+    id: ById
   ) => Effect.Effect<IssueWorkflowExecution, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /** running → failed. In all else as `succeed`. */
   readonly fail: (
-    id: IssueWorkflowExecutionId
+    id: ById
   ) => Effect.Effect<IssueWorkflowExecution, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /** queued or running → cancelled, with the reason; the reason of the first call stands. In all else as `succeed`. */
@@ -235,7 +240,7 @@ export interface IssueWorkflowExecutionService {
 
   /** The artifact. Fails with `NotFound`. */
   readonly getArtifact: (
-    id: IssueWorkflowExecutionArtifactId
+    id: ById
   ) => Effect.Effect<IssueWorkflowExecutionArtifact, NotFound | PersistenceError>
 
   /**
@@ -274,7 +279,7 @@ export interface IssueWorkflowExecutionService {
    * The execution and all that it has reported, as of one moment: its events are the first page of them, everything else
    * is whole. Fails with `NotFound`.
    */
-  readonly getDetail: (id: IssueWorkflowExecutionId) => Effect.Effect<ExecutionDetail, NotFound | PersistenceError>
+  readonly getDetail: (id: ById) => Effect.Effect<ExecutionDetail, NotFound | PersistenceError>
 }
 
 export class IssueWorkflowExecutionRepo extends Context.Tag("@sealant/db/IssueWorkflowExecutionRepo")<

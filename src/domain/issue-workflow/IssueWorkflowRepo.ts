@@ -17,15 +17,21 @@ import type {
   PersistenceError,
   ReferenceNotFound
 } from "../../Errors.js"
+import type { ById, OwnedId } from "../../internal/ownerScope.js"
 import type { Page, PageRequest } from "../../internal/page.js"
-import type { UserId } from "../auth/User.js"
-import type { CreateIssueWorkflow, IssueWorkflow, IssueWorkflowFilter, IssueWorkflowId } from "./IssueWorkflow.js"
+import type { CreateIssueWorkflow, IssueWorkflow, IssueWorkflowFilter } from "./IssueWorkflow.js"
 import { make } from "./makeIssueWorkflowRepo.js"
 
-/** What `IssueWorkflowRepo` can do. */
+/**
+ * What `IssueWorkflowRepo` can do.
+ *
+ * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
+ */
 export interface IssueWorkflowService {
   /**
-   * Begins a workflow on an issue, in the repository where the issue is, with a new id when none is given.
+   * Begins a workflow on an issue, in the repository where the issue is, with a new id when none is given. Internal: not
+   * for request handlers, as it does not check whether the owner may use the repository; `IssueWorkflowLifecycle.open`
+   * does.
    *
    * Fails with `AlreadyExists` when the issue has an active workflow (`issue_workflows.issue_id`) or the given id is
    * taken (`issue_workflows.id`), with `ReferenceNotFound` that names the field when the issue, the owner or the requester
@@ -36,14 +42,14 @@ export interface IssueWorkflowService {
   ) => Effect.Effect<IssueWorkflow, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /** The workflow, if it is there. */
-  readonly findById: (id: IssueWorkflowId) => Effect.Effect<Option.Option<IssueWorkflow>, PersistenceError>
+  readonly findById: (id: ById) => Effect.Effect<Option.Option<IssueWorkflow>, PersistenceError>
 
   /** The workflow. Fails with `NotFound`. */
-  readonly getById: (id: IssueWorkflowId) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
+  readonly getById: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
 
   /** The workflow of this owner. Fails with `NotFound`, also when it is another owner's, or nobody's. */
   readonly getForOwner: (
-    request: { readonly ownerUserId: UserId; readonly id: IssueWorkflowId }
+    request: OwnedId
   ) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
 
   /**
@@ -65,25 +71,25 @@ export interface IssueWorkflowService {
    * active → completed. A workflow that is completed is returned as it is. Fails with `NotFound`, with
    * `InvalidTransition` when it has ended otherwise.
    */
-  readonly complete: (id: IssueWorkflowId) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
+  readonly complete: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
 
   /** active → failed. In all else as `complete`. */
-  readonly fail: (id: IssueWorkflowId) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
+  readonly fail: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
 
   /** active → cancelled. In all else as `complete`. */
-  readonly cancel: (id: IssueWorkflowId) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
+  readonly cancel: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
 
   /**
    * Puts the workflow away, whatever its status: lists leave it out, and the issue is free for another. One that is put
    * away already is returned as it is. Fails with `NotFound`.
    */
-  readonly archive: (id: IssueWorkflowId) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
+  readonly archive: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
 
   /**
    * Takes back `archive`. A workflow that is not put away is returned as it is. Fails with `NotFound`, with
    * `AlreadyExists` (`issue_workflows.issue_id`) when it is active and so is another of its issue by now.
    */
-  readonly restore: (id: IssueWorkflowId) => Effect.Effect<IssueWorkflow, NotFound | AlreadyExists | PersistenceError>
+  readonly restore: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | AlreadyExists | PersistenceError>
 }
 
 export class IssueWorkflowRepo extends Context.Tag("@sealant/db/IssueWorkflowRepo")<

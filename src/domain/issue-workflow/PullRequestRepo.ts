@@ -24,7 +24,12 @@ import { make } from "./makePullRequestRepo.js"
 import type { ByExternalId, ByNumber } from "./ProviderRow.js"
 import type { PullRequest, PullRequestFilter, PullRequestId, UpsertPullRequest } from "./PullRequest.js"
 
-/** What `PullRequestRepo` can do. */
+/**
+ * What `PullRequestRepo` can do.
+ *
+ * Internal: pull requests are shared by all who may use their repository, and no method checks whether a user may. They are
+ * not for request handlers, unless `GitHubInstallationRepositoryRepo.mayUse` allows the repository first.
+ */
 export interface PullRequestService {
   /**
    * Stores what the provider tells of a pull request, in the row that is found by the given id, else by provider and

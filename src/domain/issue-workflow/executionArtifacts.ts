@@ -5,10 +5,11 @@ import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
 import { v7 } from "uuid"
 import { conditionsOf, walk } from "../../internal/lists.js"
+import { targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
-import { batchOf, documentOf, executionNotFound, nameMissingOf, requireExecution } from "./executionBatches.js"
+import { batchOf, documentOf, executionNotFound, executionOwnerScope, nameMissingOf, requireExecution, workflowOwnerScope } from "./executionBatches.js"
 import {
   ArtifactFilter,
   InsertArtifacts,
@@ -41,11 +42,12 @@ export const makeArtifacts = Effect.gen(function*() {
   const columns = sql.literal(columnList(IssueWorkflowExecutionArtifact))
   const artifacts = yield* rowsOf(IssueWorkflowExecutionArtifact)
   const { along } = conditionsOf(sql)
+  const ofOwner = executionOwnerScope(sql)
 
   const insert = ({ artifacts: given, executionId }: typeof InsertArtifacts.Type) =>
     Effect.gen(function*() {
       if (given.length === 0) {
-        yield* requireExecution(sql, executionId)
+        yield* requireExecution(sql, { id: executionId })
         return []
       }
       const rows = given.map((artifact) => ({ ...artifact, id: artifact.id ?? `art_${v7()}` }))
@@ -59,9 +61,9 @@ export const makeArtifacts = Effect.gen(function*() {
 
   const listArtifacts: IssueWorkflowExecutionService["listArtifacts"] = (request) =>
     Effect.gen(function*() {
-      const { executionId, kind } = yield* input("listArtifacts", ArtifactFilter)(request)
+      const { executionId, kind, ownerUserId } = yield* input("listArtifacts", ArtifactFilter)(request)
       const start = yield* Page.start("IssueWorkflowExecutionRepo.listArtifacts", request)
-      const conditions = [...along("execution_id", executionId), ...along("kind", kind)]
+      const conditions = [...along("execution_id", executionId), ...along("kind", kind), ofOwner({ id: executionId, ownerUserId })]
       const rows = yield* artifacts.all(walk(sql, { columns, table }, [conditions], start))
       return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
     }).pipe(read("listArtifacts", { "execution.id": request.executionId }))
@@ -79,11 +81,19 @@ export const makeArtifacts = Effect.gen(function*() {
 
     streamArtifacts: (filter) => Page.stream((page) => listArtifacts({ ...filter, ...page })),
 
-    getArtifact: (id) =>
-      artifacts.first(sql`SELECT ${columns} FROM ${sql(table)} WHERE id = ${id}`).pipe(
+    getArtifact: (by) => {
+      const { id, ownerUserId } = targetOf(by)
+      const ofExecutionOwner = ownerUserId === undefined
+        ? sql`true`
+        : sql`execution_id IN (
+            SELECT id FROM issue_workflow_executions
+            WHERE id = issue_workflow_execution_artifacts.execution_id ${workflowOwnerScope(sql)({ ownerUserId })})`
+      return artifacts.first(sql`
+        SELECT ${columns} FROM issue_workflow_execution_artifacts WHERE id = ${id} AND ${ofExecutionOwner}`).pipe(
         Effect.flatMap(present(id)),
         read("getArtifact", { "artifact.id": id })
       )
+    }
   }
   return service
 })
@@ -124,11 +134,12 @@ export const makePullRequests = Effect.gen(function*() {
 
     listPullRequests: (request) =>
       Effect.gen(function*() {
-        const { executionId } = yield* input("listPullRequests", PullRequestLinkFilter)(request)
+        const { executionId, ownerUserId } = yield* input("listPullRequests", PullRequestLinkFilter)(request)
         const start = yield* Page.start("IssueWorkflowExecutionRepo.listPullRequests", request)
         const rows = yield* links.all(sql`
           SELECT ${columns} FROM issue_workflow_execution_pull_request_links
-          WHERE execution_id = ${executionId} AND ${Page.below(sql, start, "linked_at", "pull_request_id")}
+          WHERE execution_id = ${executionId} AND ${executionOwnerScope(sql)({ id: executionId, ownerUserId })}
+            AND ${Page.below(sql, start, "linked_at", "pull_request_id")}
           ORDER BY linked_at DESC, pull_request_id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ linkedAt, pullRequestId }) => [linkedAt, pullRequestId])
       }).pipe(read("listPullRequests", { "execution.id": request.executionId }))

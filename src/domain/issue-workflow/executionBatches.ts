@@ -1,12 +1,12 @@
 /**
  * What the parts of `IssueWorkflowExecutionRepo` share: batches as one parameter, and how an execution is missed.
  */
-import type { SqlClient } from "@effect/sql"
+import type { SqlClient, Statement } from "@effect/sql"
 import { Effect } from "effect"
 import { type InvalidInput, NotFound, type ReferenceNotFound } from "../../Errors.js"
 import * as Batch from "../../internal/batch.js"
+import type { OwnerScope, Target } from "../../internal/ownerScope.js"
 import { nameMissing, type Reference } from "../../internal/references.js"
-import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 
 /** A batch of one method, as `internal/batch.ts` makes it. */
 export const batchOf = <A>(
@@ -20,15 +20,35 @@ export const batchOf = <A>(
 export const documentOf = (document: object | undefined): string | null =>
   document === undefined ? null : JSON.stringify(document)
 
-const isThere = (sql: SqlClient.SqlClient, id: string) =>
-  Effect.map(sql`SELECT 1 FROM issue_workflow_executions WHERE id = ${id}`, ({ length }) => length > 0)
+/**
+ * Builds the condition that an execution is of the owner, for the end of a WHERE clause over `issue_workflow_executions`;
+ * nothing for any owner. The owner of an execution is the owner of its workflow.
+ */
+export const workflowOwnerScope = (sql: SqlClient.SqlClient) => ({ ownerUserId }: OwnerScope): Statement.Fragment =>
+  ownerUserId === undefined
+    ? sql``
+    : sql`AND EXISTS (
+        SELECT 1 FROM issue_workflows AS workflow
+        WHERE workflow.id = issue_workflow_executions.issue_workflow_id AND workflow.owner_user_id = ${ownerUserId})`
+
+/** The same over a table whose column `execution_id` is this execution. */
+export const executionOwnerScope = (sql: SqlClient.SqlClient) => ({ id, ownerUserId }: Target): Statement.Fragment =>
+  ownerUserId === undefined
+    ? sql`true`
+    : sql`EXISTS (SELECT 1 FROM issue_workflow_executions WHERE id = ${id} ${workflowOwnerScope(sql)({ ownerUserId })})`
+
+const isThere = (sql: SqlClient.SqlClient, target: Target) =>
+  Effect.map(
+    sql`SELECT 1 FROM issue_workflow_executions WHERE id = ${target.id} ${workflowOwnerScope(sql)(target)}`,
+    ({ length }) => length > 0
+  )
 
 /** That there is no such execution. */
 export const executionNotFound = (id: string) => new NotFound({ entity: "IssueWorkflowExecution", id })
 
-/** Fails with `NotFound` when there is no such execution. */
-export const requireExecution = (sql: SqlClient.SqlClient, id: IssueWorkflowExecutionId) =>
-  Effect.flatMap(isThere(sql, id), (found) => found ? Effect.void : Effect.fail(executionNotFound(id)))
+/** Fails with `NotFound` when there is no such execution, or when it is not of the owner in whose scope it is asked for. */
+export const requireExecution = (sql: SqlClient.SqlClient, target: Target) =>
+  Effect.flatMap(isThere(sql, target), (found) => found ? Effect.void : Effect.fail(executionNotFound(target.id)))
 
 /**
  * After a write on an execution was refused for a reference that the engine did not name: `NotFound` when it is the
@@ -37,7 +57,7 @@ export const requireExecution = (sql: SqlClient.SqlClient, id: IssueWorkflowExec
 export const nameMissingOf = (sql: SqlClient.SqlClient, executionId: string, others: ReadonlyArray<Reference>) => {
   const named = nameMissing(sql, others)
   return (error: ReferenceNotFound): Effect.Effect<never, NotFound | ReferenceNotFound> =>
-    error.reference !== "unknown" ? named(error) : isThere(sql, executionId).pipe(
+    error.reference !== "unknown" ? named(error) : isThere(sql, { id: executionId }).pipe(
       Effect.orElseSucceed(() => true),
       Effect.flatMap((found): Effect.Effect<never, NotFound | ReferenceNotFound> =>
         found ? named(error) : Effect.fail(executionNotFound(executionId)))

@@ -3,6 +3,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Array, Effect, type Option } from "effect"
+import { targetOf } from "../../internal/ownerScope.js"
 import type { Page } from "../../internal/page.js"
 import { part, together } from "../../internal/parts.js"
 import { operations } from "../../internal/query.js"
@@ -15,7 +16,7 @@ import {
   IssueWorkflowExecutionSummary,
   IssueWorkflowExecutionValidationResult
 } from "./ExecutionReport.js"
-import { IssueWorkflowExecution, type IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
+import { IssueWorkflowExecution } from "./IssueWorkflowExecution.js"
 import type { IssueWorkflowExecutionService } from "./IssueWorkflowExecutionRepo.js"
 
 const { present, read } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
@@ -36,42 +37,47 @@ export interface ExecutionDetail {
 
 const eventLimit = 50
 
-const execution = part(IssueWorkflowExecution, "issue_workflow_executions", "id = ?1")
+const detailOf = (executionId: string) => {
+  const of = `execution_id = ${executionId}`
+  const parts = {
+    execution: part(IssueWorkflowExecution, "issue_workflow_executions", `id = ${executionId}`),
+    summaries: part(IssueWorkflowExecutionSummary, "issue_workflow_execution_summaries", of),
+    events: part(IssueWorkflowExecutionEvent, "issue_workflow_execution_events", of, `ORDER BY sequence LIMIT ${eventLimit + 1}`),
+    results: part(
+      IssueWorkflowExecutionValidationResult,
+      "issue_workflow_execution_validation_results",
+      of,
+      "ORDER BY check_key LIMIT -1"
+    ),
+    files: part(IssueWorkflowExecutionDiffFile, "issue_workflow_execution_diff_files", of, "ORDER BY path LIMIT -1"),
+    artifacts: part(
+      IssueWorkflowExecutionArtifact,
+      "issue_workflow_execution_artifacts",
+      of,
+      "ORDER BY created_at DESC, id DESC LIMIT -1"
+    )
+  }
+  return { parts, text: together(Object.values(parts)) }
+}
 
-const summaries = part(IssueWorkflowExecutionSummary, "issue_workflow_execution_summaries", "execution_id = ?1")
-
-const events = part(
-  IssueWorkflowExecutionEvent,
-  "issue_workflow_execution_events",
-  "execution_id = ?1",
-  `ORDER BY sequence LIMIT ${eventLimit + 1}`
-)
-
-const results = part(
-  IssueWorkflowExecutionValidationResult,
-  "issue_workflow_execution_validation_results",
-  "execution_id = ?1",
-  "ORDER BY check_key LIMIT -1"
-)
-
-const files = part(IssueWorkflowExecutionDiffFile, "issue_workflow_execution_diff_files", "execution_id = ?1", "ORDER BY path LIMIT -1")
-
-const artifacts = part(
-  IssueWorkflowExecutionArtifact,
-  "issue_workflow_execution_artifacts",
-  "execution_id = ?1",
-  "ORDER BY created_at DESC, id DESC LIMIT -1"
-)
-
-const detailText = together([execution, summaries, events, results, files, artifacts])
+// ?1: the execution, ?2: the owner.
+const details = {
+  ofId: detailOf("?1"),
+  ofIdAndOwner: detailOf(`(
+    SELECT x.id FROM issue_workflow_executions AS x CROSS JOIN issue_workflows AS w ON w.id = x.issue_workflow_id
+    WHERE x.id = ?1 AND w.owner_user_id = ?2)`)
+}
 
 export const makeDetail = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const run = yield* joinedRows
 
-  const getDetail: IssueWorkflowExecutionService["getDetail"] = (id: IssueWorkflowExecutionId) =>
+  const getDetail: IssueWorkflowExecutionService["getDetail"] = (by) =>
     Effect.gen(function*() {
-      const rows = yield* run(sql.unsafe(detailText, [id]))
+      const { id, ownerUserId } = targetOf(by)
+      const { parts, text } = ownerUserId === undefined ? details.ofId : details.ofIdAndOwner
+      const { artifacts, events, execution, files, results, summaries } = parts
+      const rows = yield* run(sql.unsafe(text, ownerUserId === undefined ? [id] : [id, ownerUserId]))
       return {
         execution: yield* Effect.flatMap(Effect.map(execution.rowsIn(rows), Array.head), present(id)),
         summary: Array.head(yield* summaries.rowsIn(rows)),
@@ -80,6 +86,6 @@ export const makeDetail = Effect.gen(function*() {
         diffFiles: yield* files.rowsIn(rows),
         artifacts: yield* artifacts.rowsIn(rows)
       }
-    }).pipe(read("getDetail", { "execution.id": id }))
+    }).pipe(read("getDetail", { "execution.id": targetOf(by).id }))
   return { getDetail }
 })

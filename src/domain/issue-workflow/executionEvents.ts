@@ -11,7 +11,7 @@ import { canonicalJson } from "../../internal/fingerprint.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { columnList, joinedRows, rowsOf } from "../../internal/rows.js"
-import { batchOf, documentOf, executionNotFound, requireExecution } from "./executionBatches.js"
+import { batchOf, documentOf, executionNotFound, executionOwnerScope, requireExecution } from "./executionBatches.js"
 import {
   AppendEvents,
   type AppendedEvents,
@@ -52,6 +52,7 @@ export const makeEvents = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const events = yield* rowsOf(IssueWorkflowExecutionEvent)
   const run = yield* joinedRows
+  const ofOwner = executionOwnerScope(sql)
 
   /** Stores them all, or fails. Returns their sequences, in no order. */
   const insert = (executionId: IssueWorkflowExecutionId, given: ReadonlyArray<NewExecutionEvent>) =>
@@ -111,7 +112,7 @@ export const makeEvents = Effect.gen(function*() {
     Effect.gen(function*() {
       const once = yield* withoutRepeats(executionId, given)
       if (once.length === 0) {
-        yield* requireExecution(sql, executionId)
+        yield* requireExecution(sql, { id: executionId })
         return appendedOf({ appended: 0, sequences: [] })
       }
       // In nearly every call all is new: one statement, which the engine refuses whole when something is there already.
@@ -132,12 +133,12 @@ export const makeEvents = Effect.gen(function*() {
 
     listEvents: (request) =>
       Effect.gen(function*() {
-        const { afterSequence, executionId } = yield* input("listEvents", ListEvents)(request)
+        const { afterSequence, executionId, ownerUserId } = yield* input("listEvents", ListEvents)(request)
         const { limit } = yield* Page.start("IssueWorkflowExecutionRepo.listEvents", request.limit === undefined ? {} : { limit: request.limit })
         const after = yield* startOf(afterSequence, request.cursor)
         const rows = yield* events.all(sql`
           SELECT ${sql.literal(columns)} FROM issue_workflow_execution_events
-          WHERE execution_id = ${executionId} AND sequence > ${after}
+          WHERE execution_id = ${executionId} AND sequence > ${after} AND ${ofOwner({ id: executionId, ownerUserId })}
           ORDER BY sequence LIMIT ${limit + 1}`)
         return pageOfEvents(rows, limit)
       }).pipe(read("listEvents", { "execution.id": request.executionId }))

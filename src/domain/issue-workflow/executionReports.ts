@@ -83,7 +83,7 @@ export const makeReports = Effect.gen(function*() {
   /** Makes the set what is given, in one transaction. Returns the rows in the order of the batch. */
   const replace = <A>(set: RowSet<A>, executionId: IssueWorkflowExecutionId, keys: ReadonlyArray<string>, batch: string) =>
     Effect.gen(function*() {
-      yield* requireExecution(sql, executionId)
+      yield* requireExecution(sql, { id: executionId })
       const now = yield* Clock.currentTimeMillis
       yield* sql.unsafe(set.deleteText, [executionId, batch])
       const stored = yield* set.rows.all(sql.unsafe(set.storeText, [executionId, batch, now]))

@@ -7,7 +7,7 @@ import { operations } from "../../internal/query.js"
 import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../../internal/rows.js"
 import { firstFound } from "../../internal/waiting.js"
 import { IssueWorkflowExecutionEvent, TailEvents } from "./ExecutionEvent.js"
-import { executionNotFound } from "./executionBatches.js"
+import { executionNotFound, requireExecution } from "./executionBatches.js"
 import { beforeTheFirst } from "./executionEvents.js"
 import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 import type { IssueWorkflowExecutionService } from "./IssueWorkflowExecutionRepo.js"
@@ -79,6 +79,11 @@ export const makeTail = Effect.gen(function*() {
 
   const tailEvents: IssueWorkflowExecutionService["tailEvents"] = (request) =>
     input("tailEvents", TailEvents)(request).pipe(
+      // The owner of a workflow never changes to another one: what is read from here on is still this owner's.
+      Effect.tap(({ executionId, ownerUserId }) =>
+        ownerUserId === undefined
+          ? Effect.void
+          : requireExecution(sql, { id: executionId, ownerUserId }).pipe(read("tailEvents", { "execution.id": executionId }))),
       Effect.map(({ afterSequence = beforeTheFirst, executionId }) =>
         Stream.paginateChunkEffect<Place, IssueWorkflowExecutionEvent, Effect.Effect.Error<ReturnType<typeof next>>, never>(
           { after: afterSequence, gaps: [] },

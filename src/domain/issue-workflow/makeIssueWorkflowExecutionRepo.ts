@@ -4,16 +4,17 @@
  */
 import { SqlClient, type Statement } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
-import { AlreadyExists, ReferenceNotFound } from "../../Errors.js"
+import { AlreadyExists, type InvalidInput, ReferenceNotFound } from "../../Errors.js"
 import { idOrNew } from "../../internal/ids.js"
 import { conditionsOf, walk } from "../../internal/lists.js"
+import { type ById, type Target, targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
 import { finishedAt } from "../../internal/runs.js"
 import { makeArtifacts, makePullRequests } from "./executionArtifacts.js"
-import { nameMissingOf } from "./executionBatches.js"
+import { nameMissingOf, workflowOwnerScope } from "./executionBatches.js"
 import { makeDetail } from "./executionDetail.js"
 import { makeEvents } from "./executionEvents.js"
 import { makeReports } from "./executionReports.js"
@@ -46,10 +47,12 @@ export const make = Effect.gen(function*() {
   const executions = yield* rowsOf(IssueWorkflowExecution)
   const { along, asideIn } = conditionsOf(sql)
 
-  const byId = (id: IssueWorkflowExecutionId) =>
-    executions.first(sql`SELECT ${columns} FROM issue_workflow_executions WHERE id = ${id}`)
+  const ofOwner = workflowOwnerScope(sql)
 
-  const getById = (id: IssueWorkflowExecutionId) => Effect.flatMap(byId(id), present(id))
+  const find = (target: Target) =>
+    executions.first(sql`SELECT ${columns} FROM issue_workflow_executions WHERE id = ${target.id} ${ofOwner(target)}`)
+
+  const get = (target: Target) => Effect.flatMap(find(target), present(target.id))
 
   const insert = (execution: typeof CreateExecution.Type) =>
     Effect.gen(function*() {
@@ -65,9 +68,12 @@ export const make = Effect.gen(function*() {
 
   const list: IssueWorkflowExecutionService["list"] = (request) =>
     Effect.gen(function*() {
-      const { issueWorkflowId, statuses } = yield* input("list", ExecutionFilter)(request)
+      const { issueWorkflowId, ownerUserId, statuses } = yield* input("list", ExecutionFilter)(request)
       const start = yield* Page.start("IssueWorkflowExecutionRepo.list", request)
-      const walks = [[...along("issue_workflow_id", issueWorkflowId), ...asideIn("status", statuses)]]
+      const ofWorkflowOwner = ownerUserId === undefined
+        ? []
+        : [sql`EXISTS (SELECT 1 FROM issue_workflows WHERE id = ${issueWorkflowId} AND owner_user_id = ${ownerUserId})`]
+      const walks = [[...along("issue_workflow_id", issueWorkflowId), ...asideIn("status", statuses), ...ofWorkflowOwner]]
       const rows = statuses?.length === 0 ? [] : yield* executions.all(walk(sql, { columns, table: "issue_workflow_executions" }, walks, start))
       return Page.make(rows, start, (execution) => [execution.createdAt, execution.id])
     }).pipe(read("list", { "workflow.id": request.issueWorkflowId }))
@@ -76,19 +82,24 @@ export const make = Effect.gen(function*() {
    * Moves an execution from where `to` can be entered, or says why it did not move. One that is in `to` already stays as
    * it is.
    */
-  const move = (id: IssueWorkflowExecutionId, to: IssueWorkflowExecutionStatus, set: (now: number) => Statement.Fragment) =>
+  const move = (target: Target, to: IssueWorkflowExecutionStatus, set: (now: number) => Statement.Fragment) =>
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       const moved = yield* executions.first(sql`
         UPDATE issue_workflow_executions SET status = ${to}, ${set(now)}, updated_at = ${now}
-        WHERE id = ${id} AND ${sql.in("status", issueWorkflowExecutionTransitions.sources(to))}
+        WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", issueWorkflowExecutionTransitions.sources(to))}
         RETURNING ${columns}`)
-      return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(getById(id), unmoved(id, to))
+      return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(get(target), unmoved(target.id, to))
     })
 
   const finish = (now: number) => finishedAt(sql, now)
 
-  const linkAttempt = ({ executionId, sandboxAttemptId, sandboxId }: typeof LinkSandboxAttempt.Type) =>
+  const targeted = (method: string, by: ById): Effect.Effect<Target, InvalidInput> => {
+    const { id, ...scope } = targetOf(by)
+    return Effect.map(input(method, IssueWorkflowExecutionId)(id), (known) => ({ ...scope, id: known }))
+  }
+
+  const linkAttempt = ({ executionId, ownerUserId, sandboxAttemptId, sandboxId }: typeof LinkSandboxAttempt.Type) =>
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       const linked = yield* executions.first(sql`
@@ -97,11 +108,11 @@ export const make = Effect.gen(function*() {
           sandbox_id = coalesce(
             ${sandboxId ?? null}, (SELECT sandbox_id FROM sandbox_run_links WHERE run_id = ${sandboxAttemptId}), sandbox_id),
           updated_at = ${now}
-        WHERE id = ${executionId} AND sandbox_attempt_id IS NOT ${sandboxAttemptId}
+        WHERE id = ${executionId} ${ofOwner({ ownerUserId })} AND sandbox_attempt_id IS NOT ${sandboxAttemptId}
           AND (sandbox_attempt_id IS NULL OR finished_at IS NULL)
         RETURNING ${columns}`)
       if (Option.isSome(linked)) return linked.value
-      const execution = yield* getById(executionId)
+      const execution = yield* get({ id: executionId, ownerUserId })
       if (Option.contains(execution.sandboxAttemptId, sandboxAttemptId)) return execution
       return yield* new AlreadyExists({
         entity: "IssueWorkflowExecution",
@@ -147,40 +158,43 @@ export const make = Effect.gen(function*() {
         ]))
       ),
 
-    findById: (id) => byId(id).pipe(read("findById", { "execution.id": id })),
+    findById: (by) => find(targetOf(by)).pipe(read("findById", { "execution.id": targetOf(by).id })),
 
-    findBySandboxAttemptId: (attemptId) =>
-      executions.first(sql`SELECT ${columns} FROM issue_workflow_executions WHERE sandbox_attempt_id = ${attemptId}`).pipe(
+    findBySandboxAttemptId: (by) => {
+      const { id: attemptId, ...scope } = targetOf(by)
+      return executions.first(sql`
+        SELECT ${columns} FROM issue_workflow_executions WHERE sandbox_attempt_id = ${attemptId} ${ofOwner(scope)}`).pipe(
         read("findBySandboxAttemptId", { "run.id": attemptId })
-      ),
+      )
+    },
 
-    getById: (id) => getById(id).pipe(read("getById", { "execution.id": id })),
+    getById: (by) => get(targetOf(by)).pipe(read("getById", { "execution.id": targetOf(by).id })),
 
     list,
 
     stream: (filter) => Page.stream((page) => list({ ...filter, ...page })),
 
-    start: (id) =>
-      input("start", IssueWorkflowExecutionId)(id).pipe(
-        Effect.flatMap((id) => move(id, "running", (now) => sql`started_at = ${now}`)),
-        read("start", { "execution.id": id })
+    start: (by) =>
+      targeted("start", by).pipe(
+        Effect.flatMap((target) => move(target, "running", (now) => sql`started_at = ${now}`)),
+        read("start", { "execution.id": targetOf(by).id })
       ),
 
-    succeed: (id) =>
-      input("succeed", IssueWorkflowExecutionId)(id).pipe(
-        Effect.flatMap((id) => move(id, "succeeded", finish)),
-        read("succeed", { "execution.id": id })
+    succeed: (by) =>
+      targeted("succeed", by).pipe(
+        Effect.flatMap((target) => move(target, "succeeded", finish)),
+        read("succeed", { "execution.id": targetOf(by).id })
       ),
 
-    fail: (id) =>
-      input("fail", IssueWorkflowExecutionId)(id).pipe(
-        Effect.flatMap((id) => move(id, "failed", finish)),
-        read("fail", { "execution.id": id })
+    fail: (by) =>
+      targeted("fail", by).pipe(
+        Effect.flatMap((target) => move(target, "failed", finish)),
+        read("fail", { "execution.id": targetOf(by).id })
       ),
 
     cancel: (request) =>
       input("cancel", CancelExecution)(request).pipe(
-        Effect.flatMap(({ id, reason }) => move(id, "cancelled", (now) => sql`cancel_reason = ${reason}, ${finish(now)}`)),
+        Effect.flatMap(({ reason, ...target }) => move(target, "cancelled", (now) => sql`cancel_reason = ${reason}, ${finish(now)}`)),
         read("cancel", { "execution.id": request.id })
       ),
 

@@ -6,6 +6,7 @@ import { Clock, Effect, Option } from "effect"
 import { ReferenceNotFound } from "../../Errors.js"
 import { idOrNew } from "../../internal/ids.js"
 import { conditionsOf, walk, walksByStatus } from "../../internal/lists.js"
+import { type ById, ownerScope, type Target, targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
@@ -28,9 +29,12 @@ export const make = Effect.gen(function*() {
   const workflows = yield* rowsOf(IssueWorkflow)
   const { along, aside, asideIn } = conditionsOf(sql)
 
-  const byId = (id: IssueWorkflowId) => workflows.first(sql`SELECT ${columns} FROM issue_workflows WHERE id = ${id}`)
+  const ofOwner = ownerScope(sql)
 
-  const getById = (id: IssueWorkflowId) => Effect.flatMap(byId(id), present(id))
+  const find = (target: Target) =>
+    workflows.first(sql`SELECT ${columns} FROM issue_workflows WHERE id = ${target.id} ${ofOwner(target)}`)
+
+  const get = (target: Target) => Effect.flatMap(find(target), present(target.id))
 
   const insert = (workflow: typeof CreateIssueWorkflow.Type) =>
     Effect.gen(function*() {
@@ -79,15 +83,16 @@ export const make = Effect.gen(function*() {
     }).pipe(read("list"))
 
   /** Ends a workflow, or says why it did not end so. */
-  const end = (method: string, to: IssueWorkflowStatus) => (id: IssueWorkflowId) =>
+  const end = (method: string, to: IssueWorkflowStatus) => (by: ById) =>
     Effect.gen(function*() {
+      const target = targetOf(by)
       const now = yield* Clock.currentTimeMillis
       const moved = yield* workflows.first(sql`
         UPDATE issue_workflows SET status = ${to}, updated_at = ${now}
-        WHERE id = ${id} AND ${sql.in("status", issueWorkflowTransitions.sources(to))}
+        WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", issueWorkflowTransitions.sources(to))}
         RETURNING ${columns}`)
-      return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(getById(id), unmoved(id, to))
-    }).pipe(read(method, { "workflow.id": id }))
+      return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(get(target), unmoved(target.id, to))
+    }).pipe(read(method, { "workflow.id": targetOf(by).id }))
 
   const service: IssueWorkflowService = {
     create: (request) =>
@@ -100,15 +105,11 @@ export const make = Effect.gen(function*() {
         ]))
       ),
 
-    findById: (id) => byId(id).pipe(read("findById", { "workflow.id": id })),
+    findById: (by) => find(targetOf(by)).pipe(read("findById", { "workflow.id": targetOf(by).id })),
 
-    getById: (id) => getById(id).pipe(read("getById", { "workflow.id": id })),
+    getById: (by) => get(targetOf(by)).pipe(read("getById", { "workflow.id": targetOf(by).id })),
 
-    getForOwner: ({ id, ownerUserId }) =>
-      workflows.first(sql`SELECT ${columns} FROM issue_workflows WHERE id = ${id} AND owner_user_id = ${ownerUserId}`).pipe(
-        Effect.flatMap(present(id)),
-        read("getForOwner", { "workflow.id": id, "user.id": ownerUserId })
-      ),
+    getForOwner: (by) => get(targetOf(by)).pipe(read("getForOwner", { "workflow.id": by.id, "user.id": by.ownerUserId })),
 
     list,
 
@@ -120,22 +121,24 @@ export const make = Effect.gen(function*() {
 
     cancel: end("cancel", "cancelled"),
 
-    archive: (id) =>
+    archive: (by) =>
       Effect.gen(function*() {
+        const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
         return yield* workflows.first(sql`
           UPDATE issue_workflows SET
             archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
-          WHERE id = ${id} RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
-      }).pipe(read("archive", { "workflow.id": id })),
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`).pipe(Effect.flatMap(present(target.id)))
+      }).pipe(read("archive", { "workflow.id": targetOf(by).id })),
 
-    restore: (id) =>
+    restore: (by) =>
       Effect.gen(function*() {
+        const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
         return yield* workflows.first(sql`
           UPDATE issue_workflows SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
-          WHERE id = ${id} RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
-      }).pipe(write("restore", ["AlreadyExists"], { "workflow.id": id }))
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`).pipe(Effect.flatMap(present(target.id)))
+      }).pipe(write("restore", ["AlreadyExists"], { "workflow.id": targetOf(by).id }))
   }
   return service
 })

@@ -25,7 +25,11 @@ export interface ResolveRequest<E, R> {
   readonly serveExpired?: boolean
 }
 
-/** What `PackageResolutionCacheRepo` can do. Queries are `<os>:<package>`; case and space around them do not matter. */
+/**
+ * What `PackageResolutionCacheRepo` can do. Queries are `<os>:<package>`; case and space around them do not matter.
+ *
+ * Internal: the cache is shared by all users and is not for request handlers.
+ */
 export interface PackageResolutionCacheService {
   /** The entry that lives, and counts the hit. Fails with `InvalidInput` for what is no query. */
   readonly get: (query: string) => Effect.Effect<Option.Option<PackageResolutionCacheEntry>, InvalidInput | PersistenceError>

@@ -16,16 +16,14 @@ import type { SqlClient } from "@effect/sql"
 import { Context, Layer } from "effect"
 import type { Effect, Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../../Errors.js"
+import type { ById, OwnedId } from "../../internal/ownerScope.js"
 import type { Page, PageRequest } from "../../internal/page.js"
-import type { UserId } from "../auth/User.js"
 import { make } from "./makeProfileRepo.js"
 import type {
   CreateProfile,
   OwnedProfile,
   Profile,
   ProfileFilter,
-  ProfileId,
-  ProfileRevisionId,
   ProfileSlug,
   UpdateProfile
 } from "./Profile.js"
@@ -34,7 +32,11 @@ import type { ProfileRevisionGraph } from "./profileRevisions.js"
 
 export type { ProfileRevisionGraph } from "./profileRevisions.js"
 
-/** What `ProfileRepo` can do. */
+/**
+ * What `ProfileRepo` can do.
+ *
+ * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
+ */
 export interface ProfileService {
   /**
    * Stores a profile, active and without a revision, with a new id when none is given.
@@ -48,10 +50,10 @@ export interface ProfileService {
   ) => Effect.Effect<Profile, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /** The profile, if it is there. */
-  readonly findById: (id: ProfileId) => Effect.Effect<Option.Option<Profile>, PersistenceError>
+  readonly findById: (id: ById) => Effect.Effect<Option.Option<Profile>, PersistenceError>
 
   /** The profile. Fails with `NotFound`. */
-  readonly getById: (id: ProfileId) => Effect.Effect<Profile, NotFound | PersistenceError>
+  readonly getById: (id: ById) => Effect.Effect<Profile, NotFound | PersistenceError>
 
   /** The profile of this owner. Fails with `NotFound`, also when it is another owner's, and with `InvalidInput` when no owner is given. */
   readonly getForOwner: (request: typeof OwnedProfile.Encoded) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
@@ -80,13 +82,13 @@ export interface ProfileService {
   ) => Effect.Effect<Profile, NotFound | AlreadyExists | InvalidInput | PersistenceError>
 
   /** Puts the profile away. One that is put away already is returned as it is. Fails with `NotFound`. */
-  readonly archive: (id: ProfileId) => Effect.Effect<Profile, NotFound | PersistenceError>
+  readonly archive: (id: ById) => Effect.Effect<Profile, NotFound | PersistenceError>
 
   /** The same for the profile of this owner. Fails with `NotFound`, also when it is another owner's, and with `InvalidInput` when no owner is given. */
   readonly archiveForOwner: (request: typeof OwnedProfile.Encoded) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
 
   /** Takes back `archive`. A profile that is not put away is returned as it is. Fails with `NotFound`. */
-  readonly restore: (id: ProfileId) => Effect.Effect<Profile, NotFound | PersistenceError>
+  readonly restore: (id: ById) => Effect.Effect<Profile, NotFound | PersistenceError>
 
   /** The same for the profile of this owner. Fails with `NotFound`, also when it is another owner's, and with `InvalidInput` when no owner is given. */
   readonly restoreForOwner: (request: typeof OwnedProfile.Encoded) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
@@ -119,22 +121,22 @@ export interface ProfileService {
   ) => Effect.Effect<Page<ProfileRevision>, NotFound | InvalidInput | PersistenceError>
 
   /** The revision with all that belongs to it, as of one moment. Fails with `NotFound`. */
-  readonly getRevision: (id: ProfileRevisionId) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
+  readonly getRevision: (id: ById) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
 
   /** The same for a revision of a profile of this owner. Fails with `NotFound`, also when it is another owner's. */
   readonly getRevisionForOwner: (
-    request: { readonly ownerUserId: UserId; readonly id: ProfileRevisionId }
+    request: OwnedId
   ) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
 
   /**
    * The active revision of a profile with all that belongs to it, as of one moment. Fails with `NotFound`: of a `Profile`
    * when there is none, of a `ProfileRevision` when it has no active one.
    */
-  readonly getActiveRevision: (profileId: ProfileId) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
+  readonly getActiveRevision: (profileId: ById) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
 
   /** The same for a profile of this owner. Fails with `NotFound`, also when it is another owner's. */
   readonly getActiveRevisionForOwner: (
-    request: { readonly ownerUserId: UserId; readonly profileId: ProfileId }
+    request: { readonly ownerUserId: string; readonly profileId: string }
   ) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
 
   /**

@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import {
+  confinedTo,
   Count,
   documentOf,
   Flag,
@@ -97,6 +98,8 @@ export class RepositoryProfileLink extends Model.Class<RepositoryProfileLink>("R
 /** What a caller gives to create a repository profile. */
 export const CreateRepositoryProfile = Schema.Struct({
   id: Schema.optional(RepositoryProfileId),
+  /** The user who asks, who must be allowed to use the repository. */
+  ownerUserId: confinedTo(UserId),
   repositoryId: RepositoryId,
   name: Name,
   description: Schema.optional(Prose)
@@ -105,12 +108,17 @@ export const CreateRepositoryProfile = Schema.Struct({
 /** What changes of a repository profile. What is left out stays; `description` given as `null` is cleared. */
 export const UpdateRepositoryProfile = Schema.Struct({
   id: RepositoryProfileId,
+  ownerUserId: confinedTo(UserId),
   name: Schema.optional(Name),
   description: Schema.optional(Schema.NullOr(Prose))
 })
 
 /** Which repository profiles a list shows: those of a repository, in a status if one is given. */
-export const RepositoryProfileFilter = Schema.Struct({ repositoryId: RepositoryId, status: Schema.optional(ProfileStatus) })
+export const RepositoryProfileFilter = Schema.Struct({
+  repositoryId: RepositoryId,
+  ownerUserId: confinedTo(UserId),
+  status: Schema.optional(ProfileStatus)
+})
 
 const NewLink = Schema.Struct({
   profileRevisionId: ProfileRevisionId,
@@ -131,6 +139,7 @@ const Links = setOf(NewLink, ({ profileRevisionId }) => profileRevisionId, "prof
 export const CreateRepositoryProfileRevision = Schema.Struct({
   id: Schema.optional(RepositoryProfileRevisionId),
   repositoryProfileId: RepositoryProfileId,
+  ownerUserId: confinedTo(UserId),
   runTemplate: documentOf(PartialUserWorkspaceSpec),
   policyConfig: Schema.optional(documentOf(JsonObject)),
   links: Schema.optional(Links),
@@ -140,13 +149,17 @@ export const CreateRepositoryProfileRevision = Schema.Struct({
 })
 
 /** All links of a revision. */
-export const ReplaceLinks = Schema.Struct({ revisionId: RepositoryProfileRevisionId, links: Links })
+export const ReplaceLinks = Schema.Struct({ revisionId: RepositoryProfileRevisionId, ownerUserId: confinedTo(UserId), links: Links })
 
 /** Which revision becomes the active one of which repository profile. */
 export const SetActiveRepositoryProfileRevision = Schema.Struct({
   repositoryProfileId: RepositoryProfileId,
+  ownerUserId: confinedTo(UserId),
   revisionId: RepositoryProfileRevisionId
 })
 
 /** Whose revisions a list shows. */
-export const RepositoryProfileRevisionFilter = Schema.Struct({ repositoryProfileId: RepositoryProfileId })
+export const RepositoryProfileRevisionFilter = Schema.Struct({
+  repositoryProfileId: RepositoryProfileId,
+  ownerUserId: confinedTo(UserId)
+})

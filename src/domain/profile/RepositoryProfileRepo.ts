@@ -13,6 +13,7 @@ import type { SqlClient } from "@effect/sql"
 import { Context, Layer } from "effect"
 import type { Effect, Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../../Errors.js"
+import type { ById } from "../../internal/ownerScope.js"
 import type { Page, PageRequest } from "../../internal/page.js"
 import { make } from "./makeRepositoryProfileRepo.js"
 import type {
@@ -21,11 +22,9 @@ import type {
   ReplaceLinks,
   RepositoryProfile,
   RepositoryProfileFilter,
-  RepositoryProfileId,
   RepositoryProfileLink,
   RepositoryProfileRevision,
   RepositoryProfileRevisionFilter,
-  RepositoryProfileRevisionId,
   SetActiveRepositoryProfileRevision,
   UpdateRepositoryProfile
 } from "./RepositoryProfile.js"
@@ -37,7 +36,12 @@ export interface RepositoryProfileRevisionGraph {
   readonly links: ReadonlyArray<RepositoryProfileLink>
 }
 
-/** What `RepositoryProfileRepo` can do. */
+/**
+ * What `RepositoryProfileRepo` can do. A repository profile belongs to its repository: `ownerUserId` is the user who asks,
+ * and profiles of repositories which that user may not use (`RepositoryAccess`) are treated as missing.
+ *
+ * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
+ */
 export interface RepositoryProfileService {
   /**
    * Stores a repository profile, active and without a revision, with a new id when none is given.
@@ -51,10 +55,10 @@ export interface RepositoryProfileService {
   ) => Effect.Effect<RepositoryProfile, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /** The repository profile, if it is there. */
-  readonly findById: (id: RepositoryProfileId) => Effect.Effect<Option.Option<RepositoryProfile>, PersistenceError>
+  readonly findById: (id: ById) => Effect.Effect<Option.Option<RepositoryProfile>, PersistenceError>
 
   /** The repository profile. Fails with `NotFound`. */
-  readonly getById: (id: RepositoryProfileId) => Effect.Effect<RepositoryProfile, NotFound | PersistenceError>
+  readonly getById: (id: ById) => Effect.Effect<RepositoryProfile, NotFound | PersistenceError>
 
   /**
    * The profiles of a repository, in a status if one is given, newest first. Fails with `InvalidInput` for a foreign
@@ -75,10 +79,10 @@ export interface RepositoryProfileService {
   ) => Effect.Effect<RepositoryProfile, NotFound | AlreadyExists | InvalidInput | PersistenceError>
 
   /** Puts the profile away. One that is put away already is returned as it is. Fails with `NotFound`. */
-  readonly archive: (id: RepositoryProfileId) => Effect.Effect<RepositoryProfile, NotFound | PersistenceError>
+  readonly archive: (id: ById) => Effect.Effect<RepositoryProfile, NotFound | PersistenceError>
 
   /** Takes back `archive`. A profile that is not put away is returned as it is. Fails with `NotFound`. */
-  readonly restore: (id: RepositoryProfileId) => Effect.Effect<RepositoryProfile, NotFound | PersistenceError>
+  readonly restore: (id: ById) => Effect.Effect<RepositoryProfile, NotFound | PersistenceError>
 
   /**
    * Stores a revision with its links, under the next number, and makes it the active one unless `setAsActive` is false.
@@ -107,7 +111,7 @@ export interface RepositoryProfileService {
 
   /** The revision with its links, as of one moment. Fails with `NotFound`. */
   readonly getRevision: (
-    id: RepositoryProfileRevisionId
+    id: ById
   ) => Effect.Effect<RepositoryProfileRevisionGraph, NotFound | PersistenceError>
 
   /**
@@ -115,7 +119,7 @@ export interface RepositoryProfileService {
    * when there is none, of a `RepositoryProfileRevision` when it has no active one.
    */
   readonly getActiveRevision: (
-    repositoryProfileId: RepositoryProfileId
+    repositoryProfileId: ById
   ) => Effect.Effect<RepositoryProfileRevisionGraph, NotFound | PersistenceError>
 
   /**

@@ -12,7 +12,7 @@ import { CreateProfile, OwnedProfile, Profile, ProfileFilter, ProfileId, Profile
 import { ProfileRevision, ProfileRevisionFilter, SetActiveProfileRevision } from "./ProfileRevision.js"
 import type { ProfileService } from "./ProfileRepo.js"
 import { makeRevisions } from "./profileRevisions.js"
-import { makeVersioned } from "./versioned.js"
+import { makeVersioned, profileOf } from "./versioned.js"
 
 const { input, read, write } = operations("ProfileRepo", "Profile")
 
@@ -25,6 +25,7 @@ export const make = Effect.gen(function*() {
     entity: "Profile",
     table: "profiles",
     scope: "owner_user_id",
+    isWithin: (userId) => sql`owner_user_id = ${userId}`,
     revisionModel: ProfileRevision,
     revisionEntity: "ProfileRevision",
     revisionTable: "profile_revisions",
@@ -52,9 +53,9 @@ export const make = Effect.gen(function*() {
         ]))
       ),
 
-    findById: (id) => versioned.find({ id }).pipe(read("findById", { "profile.id": id })),
+    findById: (by) => versioned.find(profileOf(by)).pipe(read("findById", { "profile.id": profileOf(by).id })),
 
-    getById: (id) => versioned.get({ id }).pipe(read("getById", { "profile.id": id })),
+    getById: (by) => versioned.get(profileOf(by)).pipe(read("getById", { "profile.id": profileOf(by).id })),
 
     getForOwner: (request) =>
       owned("getForOwner", request).pipe(
@@ -82,7 +83,7 @@ export const make = Effect.gen(function*() {
         return yield* versioned.update({ id, within: ownerUserId }, changes)
       }).pipe(write("update", ["AlreadyExists", "InvalidInput"], { "profile.id": request.id })),
 
-    archive: (id) => versioned.archive({ id }).pipe(read("archive", { "profile.id": id })),
+    archive: (by) => versioned.archive(profileOf(by)).pipe(read("archive", { "profile.id": profileOf(by).id })),
 
     archiveForOwner: (request) =>
       owned("archiveForOwner", request).pipe(
@@ -90,7 +91,7 @@ export const make = Effect.gen(function*() {
         read("archiveForOwner", { "profile.id": request.id, "user.id": request.ownerUserId })
       ),
 
-    restore: (id) => versioned.restore({ id }).pipe(read("restore", { "profile.id": id })),
+    restore: (by) => versioned.restore(profileOf(by)).pipe(read("restore", { "profile.id": profileOf(by).id })),
 
     restoreForOwner: (request) =>
       owned("restoreForOwner", request).pipe(

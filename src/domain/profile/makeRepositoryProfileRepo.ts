@@ -3,11 +3,13 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
+import { ReferenceNotFound } from "../../Errors.js"
 import { idOrNew } from "../../internal/ids.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
+import { repositoryAccess } from "../source/RepositoryAccess.js"
 import {
   CreateRepositoryProfile,
   RepositoryProfile,
@@ -20,7 +22,7 @@ import {
 } from "./RepositoryProfile.js"
 import type { RepositoryProfileService } from "./RepositoryProfileRepo.js"
 import { makeRevisions } from "./repositoryProfileRevisions.js"
-import { makeVersioned } from "./versioned.js"
+import { makeVersioned, profileOf } from "./versioned.js"
 
 const { input, read, write } = operations("RepositoryProfileRepo", "RepositoryProfile")
 
@@ -28,11 +30,13 @@ export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(RepositoryProfile))
   const profiles = yield* rowsOf(RepositoryProfile)
+  const mayUse = yield* repositoryAccess
   const versioned = yield* makeVersioned<RepositoryProfile, RepositoryProfileRevision>({
     model: RepositoryProfile,
     entity: "RepositoryProfile",
     table: "repository_profiles",
     scope: "repository_id",
+    isWithin: (userId) => mayUse(userId, sql`repository_profiles.repository_id`),
     revisionModel: RepositoryProfileRevision,
     revisionEntity: "RepositoryProfileRevision",
     revisionTable: "repository_profile_revisions",
@@ -42,13 +46,17 @@ export const make = Effect.gen(function*() {
   const service: RepositoryProfileService = {
     create: (request) =>
       Effect.gen(function*() {
-        const { description, id: given, name, repositoryId } = yield* input("create", CreateRepositoryProfile)(request)
+        const { description, id: given, name, ownerUserId, repositoryId } = yield* input("create", CreateRepositoryProfile)(request)
         const id = yield* idOrNew(given, "rpf", RepositoryProfileId.make)
         const now = yield* Clock.currentTimeMillis
-        return yield* profiles.one(sql`
+        const usable = ownerUserId === undefined ? sql`true` : mayUse(ownerUserId, sql`${repositoryId}`)
+        const created = yield* profiles.first(sql`
           INSERT INTO repository_profiles (id, repository_id, name, description, created_at, updated_at)
-          VALUES (${id}, ${repositoryId}, ${name}, ${description ?? null}, ${now}, ${now})
+          SELECT ${id}, ${repositoryId}, ${name}, ${description ?? null}, ${now}, ${now} WHERE ${usable}
           RETURNING ${columns}`)
+        return Option.isSome(created)
+          ? created.value
+          : yield* new ReferenceNotFound({ entity: "RepositoryProfile", reference: "repositoryId" })
       }).pipe(
         write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag("ReferenceNotFound", nameMissing(sql, [
@@ -56,40 +64,41 @@ export const make = Effect.gen(function*() {
         ]))
       ),
 
-    findById: (id) => versioned.find({ id }).pipe(read("findById", { "profile.id": id })),
+    findById: (by) => versioned.find(profileOf(by)).pipe(read("findById", { "profile.id": profileOf(by).id })),
 
-    getById: (id) => versioned.get({ id }).pipe(read("getById", { "profile.id": id })),
+    getById: (by) => versioned.get(profileOf(by)).pipe(read("getById", { "profile.id": profileOf(by).id })),
 
     list: (request) =>
       Effect.gen(function*() {
-        const { repositoryId, status } = yield* input("list", RepositoryProfileFilter)(request)
+        const { ownerUserId, repositoryId, status } = yield* input("list", RepositoryProfileFilter)(request)
         const start = yield* Page.start("RepositoryProfileRepo.list", request)
-        return yield* versioned.list(repositoryId, status, start)
+        const usable = ownerUserId === undefined ? [] : [mayUse(ownerUserId, sql`${repositoryId}`)]
+        return yield* versioned.list(repositoryId, status, start, usable)
       }).pipe(read("list", { "repository.id": request.repositoryId })),
 
     update: (request) =>
       Effect.gen(function*() {
-        const { id, ...changes } = yield* input("update", UpdateRepositoryProfile)(request)
-        return yield* versioned.update({ id }, changes)
+        const { id, ownerUserId, ...changes } = yield* input("update", UpdateRepositoryProfile)(request)
+        return yield* versioned.update({ id, within: ownerUserId }, changes)
       }).pipe(write("update", ["AlreadyExists", "InvalidInput"], { "profile.id": request.id })),
 
-    archive: (id) => versioned.archive({ id }).pipe(read("archive", { "profile.id": id })),
+    archive: (by) => versioned.archive(profileOf(by)).pipe(read("archive", { "profile.id": profileOf(by).id })),
 
-    restore: (id) => versioned.restore({ id }).pipe(read("restore", { "profile.id": id })),
+    restore: (by) => versioned.restore(profileOf(by)).pipe(read("restore", { "profile.id": profileOf(by).id })),
 
-    ...(yield* makeRevisions(versioned)),
+    ...(yield* makeRevisions(versioned, mayUse)),
 
     listRevisions: (request) =>
       Effect.gen(function*() {
-        const { repositoryProfileId: id } = yield* input("listRevisions", RepositoryProfileRevisionFilter)(request)
+        const { ownerUserId, repositoryProfileId: id } = yield* input("listRevisions", RepositoryProfileRevisionFilter)(request)
         const start = yield* Page.start("RepositoryProfileRepo.listRevisions", request)
-        return yield* versioned.listRevisions({ id }, start)
+        return yield* versioned.listRevisions({ id, within: ownerUserId }, start)
       }).pipe(read("listRevisions", { "profile.id": request.repositoryProfileId })),
 
     setActiveRevision: (request) =>
       Effect.gen(function*() {
-        const { repositoryProfileId: id, revisionId } = yield* input("setActiveRevision", SetActiveRepositoryProfileRevision)(request)
-        return yield* versioned.setActiveRevision({ id }, revisionId)
+        const { ownerUserId, repositoryProfileId: id, revisionId } = yield* input("setActiveRevision", SetActiveRepositoryProfileRevision)(request)
+        return yield* versioned.setActiveRevision({ id, within: ownerUserId }, revisionId)
       }).pipe(read("setActiveRevision", { "profile.id": request.repositoryProfileId }))
   }
   return service

@@ -8,6 +8,7 @@ import { ReferenceNotFound } from "../../Errors.js"
 import { engineErrorOf, isSqlError } from "../../internal/engineError.js"
 import { fingerprint } from "../../internal/fingerprint.js"
 import { idOrNew } from "../../internal/ids.js"
+import { targetOf } from "../../internal/ownerScope.js"
 import { part, together } from "../../internal/parts.js"
 import { operations } from "../../internal/query.js"
 import { joinedRows } from "../../internal/rows.js"
@@ -21,7 +22,7 @@ import {
   ProfileSshSettings
 } from "./ProfileRevision.js"
 import type { ProfileService } from "./ProfileRepo.js"
-import type { makeVersioned, Target } from "./versioned.js"
+import { type makeVersioned, profileOf, type Target } from "./versioned.js"
 
 const { input, present, read, write } = operations("ProfileRepo", "ProfileRevision")
 
@@ -168,7 +169,7 @@ export const makeRevisions = (versioned: Versioned) =>
         )
       })
 
-    const graph = ({ parts, text }: ReturnType<typeof graphOf>, params: ReadonlyArray<string>) =>
+    const graph = ({ parts, text }: ReturnType<typeof graphOf>, params: ReadonlyArray<string | null>) =>
       Effect.gen(function*() {
         const rows = yield* run(sql.unsafe(text, params))
         const [revision] = yield* parts.revision.rowsIn(rows)
@@ -186,6 +187,17 @@ export const makeRevisions = (versioned: Versioned) =>
     const orNoActive = (target: Target) => <E, R>(found: Effect.Effect<Option.Option<ProfileRevisionGraph>, E, R>) =>
       Effect.flatMap(found, (graph) => Option.isSome(graph) ? Effect.succeed(graph.value) : versioned.noActiveRevision(target))
 
+    const revisionOf = ({ id, ownerUserId }: ReturnType<typeof targetOf>) =>
+      Effect.flatMap(
+        ownerUserId === undefined ? graph(graphs.ofId, [id]) : graph(graphs.ofIdAndOwner, [id, ownerUserId]),
+        present(id)
+      )
+
+    const activeOf = (target: Target) =>
+      orNoActive(target)(
+        target.within === undefined ? graph(graphs.active, [target.id]) : graph(graphs.activeOfOwner, [target.id, target.within])
+      )
+
     const service: Revisions = {
       createRevision: (request) =>
         input("createRevision", CreateProfileRevision)(request).pipe(
@@ -196,21 +208,17 @@ export const makeRevisions = (versioned: Versioned) =>
             Effect.fail(error.reference === "unknown" ? missing("createdByUserId") : error))
         ),
 
-      getRevision: (id) =>
-        graph(graphs.ofId, [id]).pipe(Effect.flatMap(present(id)), read("getRevision", { "revision.id": id })),
+      getRevision: (by) =>
+        revisionOf(targetOf(by)).pipe(read("getRevision", { "revision.id": targetOf(by).id })),
 
-      getRevisionForOwner: ({ id, ownerUserId }) =>
-        graph(graphs.ofIdAndOwner, [id, ownerUserId]).pipe(
-          Effect.flatMap(present(id)),
-          read("getRevisionForOwner", { "revision.id": id, "user.id": ownerUserId })
-        ),
+      getRevisionForOwner: (by) =>
+        revisionOf(targetOf(by)).pipe(read("getRevisionForOwner", { "revision.id": by.id, "user.id": by.ownerUserId })),
 
-      getActiveRevision: (id) =>
-        graph(graphs.active, [id]).pipe(orNoActive({ id }), read("getActiveRevision", { "profile.id": id })),
+      getActiveRevision: (by) =>
+        activeOf(profileOf(by)).pipe(read("getActiveRevision", { "profile.id": profileOf(by).id })),
 
       getActiveRevisionForOwner: ({ ownerUserId, profileId: id }) =>
-        graph(graphs.activeOfOwner, [id, ownerUserId]).pipe(
-          orNoActive({ id, within: ownerUserId }),
+        activeOf(profileOf({ id, ownerUserId })).pipe(
           read("getActiveRevisionForOwner", { "profile.id": id, "user.id": ownerUserId })
         )
     }

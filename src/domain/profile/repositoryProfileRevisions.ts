@@ -1,16 +1,18 @@
 /**
  * Revisions of repository profiles and their links: how they are stored and read.
  */
-import { SqlClient } from "@effect/sql"
+import { SqlClient, type Statement } from "@effect/sql"
 import { Clock, Effect, Option, Schema } from "effect"
 import { v7 } from "uuid"
 import { NotFound, ReferenceNotFound } from "../../Errors.js"
 import { engineErrorOf } from "../../internal/engineError.js"
 import { fingerprint } from "../../internal/fingerprint.js"
 import { idOrNew } from "../../internal/ids.js"
+import { targetOf } from "../../internal/ownerScope.js"
 import { part, together } from "../../internal/parts.js"
 import { operations } from "../../internal/query.js"
 import { columnList, joinedRows, rowsOf } from "../../internal/rows.js"
+import type { RepositoryCondition } from "../source/RepositoryAccess.js"
 import {
   CreateRepositoryProfileRevision,
   ReplaceLinks,
@@ -20,7 +22,7 @@ import {
   RepositoryProfileRevisionId
 } from "./RepositoryProfile.js"
 import type { RepositoryProfileRevisionGraph, RepositoryProfileService } from "./RepositoryProfileRepo.js"
-import type { makeVersioned } from "./versioned.js"
+import { type makeVersioned, profileOf } from "./versioned.js"
 
 const { input, present, read, write } = operations("RepositoryProfileRepo", "RepositoryProfileRevision")
 const ofLinks = operations("RepositoryProfileRepo", "RepositoryProfileLink")
@@ -63,6 +65,7 @@ const graphOf = (revisionId: string) => {
 
 const graphs = {
   ofId: graphOf("?1"),
+  wanted: graphOf("(SELECT id FROM wanted)"),
   active: graphOf("(SELECT active_revision_id FROM repository_profiles WHERE id = ?1)")
 }
 
@@ -70,7 +73,7 @@ type Revisions = Pick<RepositoryProfileService, "createRevision" | "getRevision"
 
 type Versioned = Effect.Effect.Success<ReturnType<typeof makeVersioned<RepositoryProfile, RepositoryProfileRevision>>>
 
-export const makeRevisions = (versioned: Versioned) =>
+export const makeRevisions = (versioned: Versioned, mayUse: RepositoryCondition) =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     const run = yield* joinedRows
@@ -90,10 +93,17 @@ export const makeRevisions = (versioned: Versioned) =>
         )
       )
 
-    const replace = ({ links, revisionId }: typeof ReplaceLinks.Type) =>
+    /** The revision of a repository that the user may use. */
+    const usableRevision = (id: string, userId: string | null) => sql`
+      SELECT r.id FROM repository_profile_revisions AS r CROSS JOIN repository_profiles AS p ON p.id = r.repository_profile_id
+      WHERE r.id = ${id} AND ${mayUse(userId, sql`p.repository_id`)}`
+
+    const replace = ({ links, ownerUserId, revisionId }: typeof ReplaceLinks.Type) =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
-        const found = yield* sql`SELECT 1 FROM repository_profile_revisions WHERE id = ${revisionId}`
+        const found = yield* ownerUserId === undefined
+          ? sql`SELECT id FROM repository_profile_revisions WHERE id = ${revisionId}`
+          : usableRevision(revisionId, ownerUserId)
         if (found.length === 0) return yield* new NotFound({ entity: "RepositoryProfileRevision", id: revisionId })
         return yield* storeLinks(revisionId, links, now)
       }).pipe(sql.withTransaction)
@@ -107,7 +117,7 @@ export const makeRevisions = (versioned: Versioned) =>
         return yield* versioned.createRevision(
           {
             id,
-            profile: { id: given.repositoryProfileId },
+            profile: { id: given.repositoryProfileId, within: given.ownerUserId },
             fingerprint: fingerprint(content),
             content: {
               run_template: JSON.stringify(runTemplate),
@@ -123,12 +133,22 @@ export const makeRevisions = (versioned: Versioned) =>
       })
 
     const graph = ({ links, revision, text }: ReturnType<typeof graphOf>, id: string) =>
+      whole({ links, revision }, sql.unsafe(text, [id]))
+
+    /** The revision that `wanted` selects, if it selects one. */
+    const graphWithin = (wanted: Statement.Fragment) =>
+      whole(graphs.wanted, sql`WITH wanted (id) AS (${wanted}) ${sql.literal(graphs.wanted.text)}`)
+
+    const whole = (
+      { links, revision }: Omit<ReturnType<typeof graphOf>, "text">,
+      statement: Statement.Statement<Readonly<Record<string, unknown>>>
+    ) =>
       Effect.gen(function*() {
-        const rows = yield* run(sql.unsafe(text, [id]))
+        const rows = yield* run(statement)
         const [found] = yield* revision.rowsIn(rows)
         if (found === undefined) return Option.none()
-        const whole: RepositoryProfileRevisionGraph = { revision: found, links: inOrder(yield* links.rowsIn(rows)) }
-        return Option.some(whole)
+        const all: RepositoryProfileRevisionGraph = { revision: found, links: inOrder(yield* links.rowsIn(rows)) }
+        return Option.some(all)
       })
 
     const service: Revisions = {
@@ -141,14 +161,20 @@ export const makeRevisions = (versioned: Versioned) =>
             Effect.fail(new ReferenceNotFound({ entity, reference: reference === "unknown" ? "createdByUserId" : reference })))
         ),
 
-      getRevision: (id) =>
-        graph(graphs.ofId, id).pipe(Effect.flatMap(present(id)), read("getRevision", { "revision.id": id })),
+      getRevision: (by) => {
+        const { id, ownerUserId } = targetOf(by)
+        const found = ownerUserId === undefined ? graph(graphs.ofId, id) : graphWithin(usableRevision(id, ownerUserId))
+        return found.pipe(Effect.flatMap(present(id)), read("getRevision", { "revision.id": id }))
+      },
 
-      getActiveRevision: (id) =>
+      getActiveRevision: (by) =>
         Effect.gen(function*() {
-          const found = yield* graph(graphs.active, id)
-          return Option.isSome(found) ? found.value : yield* versioned.noActiveRevision({ id })
-        }).pipe(read("getActiveRevision", { "profile.id": id })),
+          const target = profileOf(by)
+          const found = yield* target.within === undefined ? graph(graphs.active, target.id) : graphWithin(sql`
+            SELECT active_revision_id FROM repository_profiles
+            WHERE id = ${target.id} AND ${mayUse(target.within, sql`repository_profiles.repository_id`)}`)
+          return Option.isSome(found) ? found.value : yield* versioned.noActiveRevision(target)
+        }).pipe(read("getActiveRevision", { "profile.id": profileOf(by).id })),
 
       replaceLinks: (request) =>
         input("replaceLinks", ReplaceLinks)(request).pipe(

@@ -8,6 +8,7 @@ import { SqlClient, type SqlError, type Statement } from "@effect/sql"
 import { Clock, type DateTime, Effect, Option } from "effect"
 import { NotFound, ReferenceNotFound } from "../../Errors.js"
 import { conditionsOf, walk, walksByStatus } from "../../internal/lists.js"
+import { type ById, targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { columnList, type CorruptRow, type RowModel, rowsOf } from "../../internal/rows.js"
 
@@ -28,6 +29,8 @@ export interface Kind<P, R> {
   readonly table: string
   /** The column of the owner, or of the repository, that the profiles are of. */
   readonly scope: string
+  /** The condition that a profile is within reach of a user; null is no user. */
+  readonly isWithin: (userId: string | null) => Statement.Fragment
   readonly revisionModel: RowModel<R>
   readonly revisionEntity: string
   readonly revisionTable: string
@@ -35,10 +38,16 @@ export interface Kind<P, R> {
   readonly parent: string
 }
 
-/** Which profile; where a scope is given, only if it is in there. */
+/** Which profile; where a user is given, only if it is within the reach of that user. */
 export interface Target {
   readonly id: string
-  readonly within?: string | undefined
+  readonly within?: string | null | undefined
+}
+
+/** The profile that a caller names. */
+export const profileOf = (by: ById): Target => {
+  const { id, ownerUserId } = targetOf(by)
+  return { id, within: ownerUserId }
 }
 
 /** A revision as it is stored, without what belongs to it in other tables. */
@@ -70,7 +79,8 @@ export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind:
     const parent = sql.literal(kind.parent)
     const { along } = conditionsOf(sql)
 
-    const whichIs = ({ id, within }: Target): Statement.Fragment => sql.and([sql`id = ${id}`, ...along(kind.scope, within)])
+    const whichIs = ({ id, within }: Target): Statement.Fragment =>
+      sql.and([sql`id = ${id}`, ...(within === undefined ? [] : [kind.isWithin(within)])])
 
     const find = (target: Target) => profiles.first(sql`SELECT ${columns} FROM ${table} WHERE ${whichIs(target)}`)
 
@@ -80,12 +90,12 @@ export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind:
     const get = (target: Target) => Effect.flatMap(find(target), present(target))
 
     /** The profiles of a scope, newest first. */
-    const list = (scope: string, status: string | undefined, start: Page.Start) =>
+    const list = (scope: string, status: string | undefined, start: Page.Start, more: ReadonlyArray<Statement.Fragment> = []) =>
       Effect.map(
         profiles.all(walk(
           sql,
           { columns, table: kind.table },
-          walksByStatus(sql, status === undefined ? undefined : [status], along(kind.scope, scope)),
+          walksByStatus(sql, status === undefined ? undefined : [status], [...along(kind.scope, scope), ...more]),
           start
         )),
         (rows) => Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])

@@ -3,6 +3,7 @@
  */
 import { Schema } from "effect"
 import {
+  confinedTo,
   Count,
   documentOf,
   enumeration,
@@ -115,12 +116,14 @@ export const QueueAttempt = Schema.Struct({
 /** An attempt that started. `startedAt` left out means now. */
 export const AttemptStart = Schema.Struct({
   id: SandboxAttemptId,
+  ownerUserId: confinedTo(UserId),
   startedAt: Schema.optional(Schema.DateTimeUtcFromSelf)
 })
 
 /** An attempt that ended. `finishedAt` left out means now; before its start counts as at its start. */
 export const AttemptEnd = Schema.Struct({
   id: SandboxAttemptId,
+  ownerUserId: confinedTo(UserId),
   finishedAt: Schema.optional(Schema.DateTimeUtcFromSelf)
 })
 

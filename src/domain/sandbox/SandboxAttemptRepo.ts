@@ -17,6 +17,7 @@ import type {
   PersistenceError,
   ReferenceNotFound
 } from "../../Errors.js"
+import type { ById } from "../../internal/ownerScope.js"
 import type { Page, PageRequest } from "../../internal/page.js"
 import type { SandboxAttemptFilter } from "./filters.js"
 import { make } from "./makeSandboxAttemptRepo.js"
@@ -26,15 +27,19 @@ import type {
   AttemptStart,
   QueueAttempt,
   SandboxAttempt,
-  SandboxAttemptId,
   SandboxAttemptSnapshot,
   SetSnapshot
 } from "./SandboxAttempt.js"
 
-/** What `SandboxAttemptRepo` can do. */
+/**
+ * What `SandboxAttemptRepo` can do.
+ *
+ * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
+ */
 export interface SandboxAttemptService {
   /**
-   * Stores an attempt that waits to be run, with a new id when none is given.
+   * Stores an attempt that waits to be run, with a new id when none is given. Internal: not for request handlers, as it
+   * does not check whether the owner may use the repository; `SandboxLifecycle.launch` and `retry` do.
    *
    * Fails with `AlreadyExists` when the given id is taken, with `ReferenceNotFound` that names the field when what it
    * refers to is not there, or the profile or the attempt that it retries is another owner's, with `InvalidInput` for a
@@ -45,10 +50,10 @@ export interface SandboxAttemptService {
   ) => Effect.Effect<SandboxAttempt, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /** The attempt, if it is there. */
-  readonly findById: (id: SandboxAttemptId) => Effect.Effect<Option.Option<SandboxAttempt>, PersistenceError>
+  readonly findById: (id: ById) => Effect.Effect<Option.Option<SandboxAttempt>, PersistenceError>
 
   /** The attempt. Fails with `NotFound`. */
-  readonly getById: (id: SandboxAttemptId) => Effect.Effect<SandboxAttempt, NotFound | PersistenceError>
+  readonly getById: (id: ById) => Effect.Effect<SandboxAttempt, NotFound | PersistenceError>
 
   /**
    * The attempts that match, newest first; those of one sandbox last linked first.
@@ -102,10 +107,10 @@ export interface SandboxAttemptService {
    * Stores that the attempt is to stop, whatever its status: from then on neither it nor its runtime can begin to run.
    * The first request stands. Fails with `NotFound`.
    */
-  readonly requestStop: (id: SandboxAttemptId) => Effect.Effect<SandboxAttempt, NotFound | PersistenceError>
+  readonly requestStop: (id: ById) => Effect.Effect<SandboxAttempt, NotFound | PersistenceError>
 
   /**
-   * Keeps what the attempt was made from, once. The same content again, in whatever order of keys, returns what is kept.
+   * Keeps what the attempt was made from, once. Internal: not for request handlers. The same content again, in whatever order of keys, returns what is kept.
    *
    * Fails with `AlreadyExists` when other content is kept, with `ReferenceNotFound` (`runId`) when there is no such
    * attempt, with `InvalidInput` for a document out of shape.
@@ -116,7 +121,7 @@ export interface SandboxAttemptService {
 
   /** The snapshot of the attempt, if one is kept. */
   readonly findSnapshot: (
-    runId: SandboxAttemptId
+    runId: ById
   ) => Effect.Effect<Option.Option<SandboxAttemptSnapshot>, PersistenceError>
 }
 

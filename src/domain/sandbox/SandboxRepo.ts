@@ -2,7 +2,8 @@
  * Sandboxes and their links to attempts, over the tables `sandboxes` and `sandbox_run_links`.
  *
  * What it guarantees:
- * - A sandbox, and all that is linked to it, has one owner. What is another owner's counts as not there.
+ * - A sandbox, and all that is linked to it, has one owner. A method that is called with `ownerUserId` treats the rows of
+ *   other owners as missing.
  * - A sandbox moves along its declared transitions only, whoever writes at the same time.
  * - `latestRunId` is the newest linked attempt, by creation and id: linking an older one does not turn it back.
  */
@@ -17,17 +18,29 @@ import type {
   PersistenceError,
   ReferenceNotFound
 } from "../../Errors.js"
+import type { ById, OwnedId } from "../../internal/ownerScope.js"
 import type { Page, PageRequest } from "../../internal/page.js"
-import type { UserId } from "../auth/User.js"
 import type { SandboxFilter } from "./filters.js"
 import { make } from "./makeSandboxRepo.js"
-import type { CreateSandbox, LinkAttempt, Sandbox, SandboxId, SandboxRunLink, SandboxStatus } from "./Sandbox.js"
-import type { SandboxAttemptId } from "./SandboxAttempt.js"
+import type {
+  AttemptLinkFilter,
+  CreateSandbox,
+  LinkAttempt,
+  RenameSandbox,
+  Sandbox,
+  SandboxRunLink,
+  SetSandboxStatus
+} from "./Sandbox.js"
 
-/** What `SandboxRepo` can do. */
+/**
+ * What `SandboxRepo` can do.
+ *
+ * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
+ */
 export interface SandboxService {
   /**
-   * Stores a sandbox, with a new id when none is given.
+   * Stores a sandbox, with a new id when none is given. Internal: not for request handlers, as it does not check whether
+   * the owner may use the repository; `SandboxLifecycle.launch` does.
    *
    * Fails with `AlreadyExists` when the given id is taken, with `ReferenceNotFound` that names the field when an owner,
    * a requester, a repository or a revision is not there or the profile is another owner's, with `InvalidInput` for a
@@ -38,18 +51,18 @@ export interface SandboxService {
   ) => Effect.Effect<Sandbox, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /** The sandbox, if it is there. */
-  readonly findById: (id: SandboxId) => Effect.Effect<Option.Option<Sandbox>, PersistenceError>
+  readonly findById: (id: ById) => Effect.Effect<Option.Option<Sandbox>, PersistenceError>
 
   /** The sandbox. Fails with `NotFound`. */
-  readonly getById: (id: SandboxId) => Effect.Effect<Sandbox, NotFound | PersistenceError>
+  readonly getById: (id: ById) => Effect.Effect<Sandbox, NotFound | PersistenceError>
 
   /** The sandbox of this owner. Fails with `NotFound`, also when it is another owner's. */
   readonly getForOwner: (
-    request: { readonly ownerUserId: UserId; readonly id: SandboxId }
+    request: OwnedId
   ) => Effect.Effect<Sandbox, NotFound | PersistenceError>
 
   /** The sandbox that the attempt is linked to, if there is one. */
-  readonly findByAttemptId: (attemptId: SandboxAttemptId) => Effect.Effect<Option.Option<Sandbox>, PersistenceError>
+  readonly findByAttemptId: (attemptId: ById) => Effect.Effect<Option.Option<Sandbox>, PersistenceError>
 
   /**
    * The sandboxes that match, newest first.
@@ -68,7 +81,7 @@ export interface SandboxService {
 
   /** Gives the sandbox another name. Fails with `NotFound`, or with `InvalidInput` for a name that is empty or too long. */
   readonly rename: (
-    request: { readonly id: SandboxId; readonly name: string }
+    request: typeof RenameSandbox.Encoded
   ) => Effect.Effect<Sandbox, NotFound | InvalidInput | PersistenceError>
 
   /**
@@ -78,7 +91,7 @@ export interface SandboxService {
    * unknown status.
    */
   readonly setStatus: (
-    request: { readonly id: SandboxId; readonly status: SandboxStatus }
+    request: typeof SetSandboxStatus.Encoded
   ) => Effect.Effect<Sandbox, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
@@ -97,23 +110,23 @@ export interface SandboxService {
    * foreign cursor or a limit out of range.
    */
   readonly listAttemptLinks: (
-    request: PageRequest & { readonly sandboxId: SandboxId }
+    request: PageRequest & typeof AttemptLinkFilter.Encoded
   ) => Effect.Effect<Page<SandboxRunLink>, InvalidInput | PersistenceError>
 
   /**
    * Puts the sandbox away, whatever its status: lists leave it out, nothing else changes. One that is put away already
    * is returned as it is. Fails with `NotFound`.
    */
-  readonly archive: (id: SandboxId) => Effect.Effect<Sandbox, NotFound | PersistenceError>
+  readonly archive: (id: ById) => Effect.Effect<Sandbox, NotFound | PersistenceError>
 
   /** Takes back `archive`. A sandbox that is not put away is returned as it is. Fails with `NotFound`. */
-  readonly restore: (id: SandboxId) => Effect.Effect<Sandbox, NotFound | PersistenceError>
+  readonly restore: (id: ById) => Effect.Effect<Sandbox, NotFound | PersistenceError>
 
   /**
    * Deletes the sandbox, whatever its status, and its links; its attempts stay, and are asked to stop, since nobody can
    * do that afterwards. Fails with `NotFound`.
    */
-  readonly delete: (id: SandboxId) => Effect.Effect<void, NotFound | PersistenceError>
+  readonly delete: (id: ById) => Effect.Effect<void, NotFound | PersistenceError>
 }
 
 export class SandboxRepo extends Context.Tag("@sealant/db/SandboxRepo")<SandboxRepo, SandboxService>() {

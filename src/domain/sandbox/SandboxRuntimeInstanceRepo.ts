@@ -10,15 +10,21 @@ import type { SqlClient } from "@effect/sql"
 import { Context, Layer } from "effect"
 import type { Effect, Option } from "effect"
 import type { InvalidInput, InvalidTransition, PersistenceError, ReferenceNotFound } from "../../Errors.js"
+import type { ById } from "../../internal/ownerScope.js"
 import type { Page, PageRequest } from "../../internal/page.js"
 import { make } from "./makeSandboxRuntimeInstanceRepo.js"
 import type { SandboxAttemptId } from "./SandboxAttempt.js"
 import type { RuntimeReport, SandboxRuntimeInstance, SandboxRuntimeStatus } from "./SandboxRuntimeInstance.js"
 
-/** What `SandboxRuntimeInstanceRepo` can do. */
+/**
+ * What `SandboxRuntimeInstanceRepo` can do. The owner of a runtime is the owner of its attempt.
+ *
+ * Calls without `ownerUserId` (bare ids) are internal: not for request handlers.
+ */
 export interface SandboxRuntimeInstanceService {
   /**
    * Stores what is reported of the runtime of an attempt: the first report as it is, each later one over what is known.
+   * Internal: not for request handlers.
    *
    * - What the report leaves out stays as it is known; on a relaunch (failed or stopped → pending or running) it is
    *   cleared, as are the end and the error of what ran before.
@@ -38,16 +44,16 @@ export interface SandboxRuntimeInstanceService {
 
   /** The runtime of the attempt, if one was reported. */
   readonly findByAttemptId: (
-    attemptId: SandboxAttemptId
+    attemptId: ById
   ) => Effect.Effect<Option.Option<SandboxRuntimeInstance>, PersistenceError>
 
   /** The runtime of each attempt that has one; any number of attempts, 10,000 in a statement. */
   readonly listByAttemptIds: (
-    attemptIds: ReadonlyArray<SandboxAttemptId>
+    attemptIds: ReadonlyArray<SandboxAttemptId> | { readonly attemptIds: ReadonlyArray<string>; readonly ownerUserId: string }
   ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, SandboxRuntimeInstance>, PersistenceError>
 
   /**
-   * The runtimes in one state, first reported last. Fails with `InvalidInput` for a foreign cursor, a limit out of range
+   * The runtimes in one state, first reported last. Internal: not for request handlers. Fails with `InvalidInput` for a foreign cursor, a limit out of range
    * or an unknown status.
    */
   readonly listByStatus: (

@@ -5,6 +5,7 @@ import { SqlClient, type Statement } from "@effect/sql"
 import { Array, Clock, DateTime, Effect, Option } from "effect"
 import { idOrNew } from "../../internal/ids.js"
 import { conditionsOf, walk, walksByStatus } from "../../internal/lists.js"
+import { ownerScope, type Target, targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
@@ -42,9 +43,12 @@ export const make = Effect.gen(function*() {
   const joined = yield* joinedRows
   const { along, aside, asideIn } = conditionsOf(sql)
 
-  const byId = (id: SandboxAttemptId) => attempts.first(sql`SELECT ${columns} FROM sandbox_attempts WHERE id = ${id}`)
+  const ofOwner = ownerScope(sql)
 
-  const getById = (id: SandboxAttemptId) => Effect.flatMap(byId(id), present(id))
+  const find = (target: Target) =>
+    attempts.first(sql`SELECT ${columns} FROM sandbox_attempts WHERE id = ${target.id} ${ofOwner(target)}`)
+
+  const get = (target: Target) => Effect.flatMap(find(target), present(target.id))
 
   const insert = (attempt: typeof QueueAttempt.Type) =>
     Effect.gen(function*() {
@@ -114,7 +118,7 @@ export const make = Effect.gen(function*() {
    * is.
    */
   const move = (
-    id: SandboxAttemptId,
+    target: Target,
     to: SandboxAttemptStatus,
     set: (now: number) => Statement.Fragment,
     guard = sql`${sql.in("status", sandboxAttemptTransitions.sources(to))}`
@@ -123,9 +127,9 @@ export const make = Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       const moved = yield* attempts.first(sql`
         UPDATE sandbox_attempts SET status = ${to}, ${set(now)}, updated_at = ${now}
-        WHERE id = ${id} AND ${guard}
+        WHERE id = ${target.id} ${ofOwner(target)} AND ${guard}
         RETURNING ${columns}`)
-      return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(getById(id), unmoved(id, to))
+      return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(get(target), unmoved(target.id, to))
     })
 
   const finish = (at: DateTime.Utc | undefined) => (now: number) => finishedAt(sql, at === undefined ? now : DateTime.toEpochMillis(at))
@@ -162,9 +166,9 @@ export const make = Effect.gen(function*() {
         ]))
       ),
 
-    findById: (id) => byId(id).pipe(read("findById", { "run.id": id })),
+    findById: (by) => find(targetOf(by)).pipe(read("findById", { "run.id": targetOf(by).id })),
 
-    getById: (id) => getById(id).pipe(read("getById", { "run.id": id })),
+    getById: (by) => get(targetOf(by)).pipe(read("getById", { "run.id": targetOf(by).id })),
 
     list,
 
@@ -172,9 +176,9 @@ export const make = Effect.gen(function*() {
 
     markRunning: (request) =>
       input("markRunning", AttemptStart)(request).pipe(
-        Effect.flatMap(({ id, startedAt }) =>
+        Effect.flatMap(({ startedAt, ...target }) =>
           move(
-            id,
+            target,
             "running",
             (now) => sql`started_at = ${startedAt === undefined ? now : DateTime.toEpochMillis(startedAt)}`,
             sql`${sql.in("status", sandboxAttemptTransitions.sources("running"))} AND stop_requested_at IS NULL`
@@ -185,31 +189,32 @@ export const make = Effect.gen(function*() {
 
     markSucceeded: (request) =>
       input("markSucceeded", AttemptEnd)(request).pipe(
-        Effect.flatMap(({ finishedAt, id }) => move(id, "succeeded", finish(finishedAt))),
+        Effect.flatMap(({ finishedAt, ...target }) => move(target, "succeeded", finish(finishedAt))),
         write("markSucceeded", ["InvalidInput"])
       ),
 
     markFailed: (request) =>
       input("markFailed", AttemptEnd)(request).pipe(
-        Effect.flatMap(({ finishedAt, id }) => move(id, "failed", finish(finishedAt))),
+        Effect.flatMap(({ finishedAt, ...target }) => move(target, "failed", finish(finishedAt))),
         write("markFailed", ["InvalidInput"])
       ),
 
-    requestStop: (id) =>
+    requestStop: (by) =>
       Effect.gen(function*() {
+        const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
         return yield* attempts.first(sql`
           UPDATE sandbox_attempts SET
             stop_requested_at = coalesce(stop_requested_at, ${now}),
             updated_at = iif(stop_requested_at IS NULL, ${now}, updated_at)
-          WHERE id = ${id}
-          RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
-      }).pipe(read("requestStop", { "run.id": id })),
+          WHERE id = ${target.id} ${ofOwner(target)}
+          RETURNING ${columns}`).pipe(Effect.flatMap(present(target.id)))
+      }).pipe(read("requestStop", { "run.id": targetOf(by).id })),
 
     markCancelled: (request) =>
       input("markCancelled", AttemptCancellation)(request).pipe(
-        Effect.flatMap(({ cancelReason, finishedAt, id }) =>
-          move(id, "cancelled", (now) => sql`cancel_reason = ${cancelReason}, ${finish(finishedAt)(now)}`)
+        Effect.flatMap(({ cancelReason, finishedAt, ...target }) =>
+          move(target, "cancelled", (now) => sql`cancel_reason = ${cancelReason}, ${finish(finishedAt)(now)}`)
         ),
         write("markCancelled", ["InvalidInput"])
       )

@@ -4,22 +4,24 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
 import { AlreadyExists, ReferenceNotFound } from "../../Errors.js"
-import { Name } from "../../internal/columns.js"
 import { idOrNew } from "../../internal/ids.js"
 import { conditionsOf, walk, walksByStatus } from "../../internal/lists.js"
+import { ownerScope, type Target, targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
 import { SandboxFilter } from "./filters.js"
 import {
+  AttemptLinkFilter,
   CreateSandbox,
   LinkAttempt,
+  RenameSandbox,
   Sandbox,
   SandboxId,
   SandboxRunLink,
-  SandboxStatus,
-  sandboxTransitions
+  sandboxTransitions,
+  SetSandboxStatus
 } from "./Sandbox.js"
 import type { SandboxService } from "./SandboxRepo.js"
 
@@ -33,9 +35,12 @@ export const make = Effect.gen(function*() {
   const links = yield* rowsOf(SandboxRunLink)
   const { along, aside, asideIn } = conditionsOf(sql)
 
-  const byId = (id: SandboxId) => sandboxes.first(sql`SELECT ${columns} FROM sandboxes WHERE id = ${id}`)
+  const ofOwner = ownerScope(sql)
 
-  const getById = (id: SandboxId) => Effect.flatMap(byId(id), present(id))
+  const find = (target: Target) =>
+    sandboxes.first(sql`SELECT ${columns} FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)}`)
+
+  const get = (target: Target) => Effect.flatMap(find(target), present(target.id))
 
   const insert = (sandbox: typeof CreateSandbox.Type) =>
     Effect.gen(function*() {
@@ -73,17 +78,17 @@ export const make = Effect.gen(function*() {
     }).pipe(read("list"))
 
   /** The link, or a look at why there can be none. In a transaction, so that the link and the latest attempt agree. */
-  const link = ({ attemptId, relation, sandboxId }: typeof LinkAttempt.Type) =>
+  const link = ({ attemptId, ownerUserId, relation, sandboxId }: typeof LinkAttempt.Type) =>
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       const inserted = yield* sql`
         INSERT INTO sandbox_run_links (sandbox_id, run_id, relation, linked_at)
         SELECT sandboxes.id, sandbox_attempts.id, ${relation}, ${now}
         FROM sandboxes JOIN sandbox_attempts USING (owner_user_id)
-        WHERE sandboxes.id = ${sandboxId} AND sandbox_attempts.id = ${attemptId}
+        WHERE sandboxes.id = ${sandboxId} ${ofOwner({ ownerUserId })} AND sandbox_attempts.id = ${attemptId}
         ON CONFLICT DO NOTHING
         RETURNING run_id`
-      if (inserted.length === 0) yield* refuseUnlessLinked(sandboxId, attemptId)
+      if (inserted.length === 0) yield* refuseUnlessLinked({ id: sandboxId, ownerUserId }, attemptId)
 
       const newer = sql`
         (attempt.created_at, attempt.id) > (SELECT created_at, id FROM sandbox_attempts WHERE id = ${attemptId})`
@@ -94,17 +99,17 @@ export const make = Effect.gen(function*() {
           AND NOT EXISTS (
             SELECT 1 FROM sandbox_run_links AS link CROSS JOIN sandbox_attempts AS attempt ON attempt.id = link.run_id
             WHERE link.sandbox_id = sandboxes.id AND ${newer})`
-      return yield* getById(sandboxId)
+      return yield* get({ id: sandboxId })
     })
 
-  const refuseUnlessLinked = (sandboxId: SandboxId, attemptId: typeof LinkAttempt.Type["attemptId"]) =>
+  const refuseUnlessLinked = (target: Target, attemptId: typeof LinkAttempt.Type["attemptId"]) =>
     Effect.gen(function*() {
-      const { ownerUserId } = yield* getById(sandboxId)
+      const { ownerUserId } = yield* get(target)
       const [attempt] = yield* sql<{ readonly sandboxId: string | null }>`
         SELECT sandbox_id AS "sandboxId" FROM sandbox_attempts LEFT JOIN sandbox_run_links ON run_id = id
         WHERE id = ${attemptId} AND owner_user_id = ${ownerUserId}`
       if (attempt === undefined) return yield* new ReferenceNotFound({ entity: "Sandbox", reference: "attemptId" })
-      if (attempt.sandboxId !== sandboxId) {
+      if (attempt.sandboxId !== target.id) {
         return yield* new AlreadyExists({ entity: "SandboxRunLink", constraint: "sandbox_run_links.run_id" })
       }
     })
@@ -132,47 +137,44 @@ export const make = Effect.gen(function*() {
         ]))
       ),
 
-    findById: (id) => byId(id).pipe(read("findById", { "sandbox.id": id })),
+    findById: (by) => find(targetOf(by)).pipe(read("findById", { "sandbox.id": targetOf(by).id })),
 
-    getById: (id) => getById(id).pipe(read("getById", { "sandbox.id": id })),
+    getById: (by) => get(targetOf(by)).pipe(read("getById", { "sandbox.id": targetOf(by).id })),
 
-    getForOwner: ({ id, ownerUserId }) =>
-      sandboxes.first(sql`SELECT ${columns} FROM sandboxes WHERE id = ${id} AND owner_user_id = ${ownerUserId}`).pipe(
-        Effect.flatMap(present(id)),
-        read("getForOwner", { "sandbox.id": id, "user.id": ownerUserId })
-      ),
+    getForOwner: (by) => get(targetOf(by)).pipe(read("getForOwner", { "sandbox.id": by.id, "user.id": by.ownerUserId })),
 
-    findByAttemptId: (attemptId) =>
-      sandboxes.first(sql`
+    findByAttemptId: (by) => {
+      const { id: attemptId, ...scope } = targetOf(by)
+      return sandboxes.first(sql`
         SELECT ${columns} FROM sandboxes
-        WHERE id = (SELECT sandbox_id FROM sandbox_run_links WHERE run_id = ${attemptId})`).pipe(
+        WHERE id = (SELECT sandbox_id FROM sandbox_run_links WHERE run_id = ${attemptId}) ${ofOwner(scope)}`).pipe(
         read("findByAttemptId", { "run.id": attemptId })
-      ),
+      )
+    },
 
     list,
 
     stream: (filter) => Page.stream((page) => list({ ...filter, ...page })),
 
-    rename: ({ id, name }) =>
+    rename: (request) =>
       Effect.gen(function*() {
-        const given = yield* input("rename", Name)(name)
+        const { name, ...target } = yield* input("rename", RenameSandbox)(request)
         const now = yield* Clock.currentTimeMillis
         return yield* sandboxes.first(sql`
-          UPDATE sandboxes SET name = ${given}, updated_at = ${now} WHERE id = ${id} RETURNING ${columns}`).pipe(
-          Effect.flatMap(present(id))
-        )
-      }).pipe(read("rename", { "sandbox.id": id })),
+          UPDATE sandboxes SET name = ${name}, updated_at = ${now}
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`).pipe(Effect.flatMap(present(target.id)))
+      }).pipe(read("rename", { "sandbox.id": request.id })),
 
-    setStatus: ({ id, status }) =>
+    setStatus: (request) =>
       Effect.gen(function*() {
-        const to = yield* input("setStatus", SandboxStatus)(status)
+        const { status: to, ...target } = yield* input("setStatus", SetSandboxStatus)(request)
         const now = yield* Clock.currentTimeMillis
         const moved = yield* sandboxes.first(sql`
           UPDATE sandboxes SET status = ${to}, updated_at = ${now}
-          WHERE id = ${id} AND ${sql.in("status", sandboxTransitions.sources(to))}
+          WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", sandboxTransitions.sources(to))}
           RETURNING ${columns}`)
-        return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(getById(id), unmoved(id, to))
-      }).pipe(read("setStatus", { "sandbox.id": id })),
+        return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(get(target), unmoved(target.id, to))
+      }).pipe(read("setStatus", { "sandbox.id": request.id })),
 
     linkAttempt: (request) =>
       input("linkAttempt", LinkAttempt)(request).pipe(
@@ -182,41 +184,49 @@ export const make = Effect.gen(function*() {
 
     listAttemptLinks: (request) =>
       Effect.gen(function*() {
+        const { ownerUserId, sandboxId } = yield* input("listAttemptLinks", AttemptLinkFilter)(request)
         const start = yield* Page.start("SandboxRepo.listAttemptLinks", request)
+        const ofSandboxOwner = ownerUserId === undefined
+          ? sql`true`
+          : sql`EXISTS (SELECT 1 FROM sandboxes WHERE id = ${sandboxId} ${ofOwner({ ownerUserId })})`
         const rows = yield* links.all(sql`
           SELECT ${linkColumns} FROM sandbox_run_links
-          WHERE sandbox_id = ${request.sandboxId} AND ${Page.below(sql, start, "linked_at", "run_id")}
+          WHERE sandbox_id = ${sandboxId} AND ${ofSandboxOwner} AND ${Page.below(sql, start, "linked_at", "run_id")}
           ORDER BY linked_at DESC, run_id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ linkedAt, runId }) => [linkedAt, runId])
       }).pipe(read("listAttemptLinks", { "sandbox.id": request.sandboxId })),
 
-    archive: (id) =>
+    archive: (by) =>
       Effect.gen(function*() {
+        const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
         return yield* sandboxes.first(sql`
           UPDATE sandboxes SET
             archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
-          WHERE id = ${id} RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
-      }).pipe(read("archive", { "sandbox.id": id })),
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`).pipe(Effect.flatMap(present(target.id)))
+      }).pipe(read("archive", { "sandbox.id": targetOf(by).id })),
 
-    restore: (id) =>
+    restore: (by) =>
       Effect.gen(function*() {
+        const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
         return yield* sandboxes.first(sql`
           UPDATE sandboxes SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
-          WHERE id = ${id} RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
-      }).pipe(read("restore", { "sandbox.id": id })),
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`).pipe(Effect.flatMap(present(target.id)))
+      }).pipe(read("restore", { "sandbox.id": targetOf(by).id })),
 
-    delete: (id) =>
+    delete: (by) =>
       Effect.gen(function*() {
+        const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
         // Nobody can stop its runs afterwards: so they are asked to stop before.
         yield* sql`
           UPDATE sandbox_attempts SET stop_requested_at = ${now}, updated_at = ${now}
-          WHERE stop_requested_at IS NULL AND id IN (SELECT run_id FROM sandbox_run_links WHERE sandbox_id = ${id})`
-        const [deleted] = yield* sql`DELETE FROM sandboxes WHERE id = ${id} RETURNING id`
-        yield* present(id)(Option.fromNullable(deleted))
-      }).pipe(sql.withTransaction, read("delete", { "sandbox.id": id }))
+          WHERE stop_requested_at IS NULL AND id IN (SELECT run_id FROM sandbox_run_links WHERE sandbox_id = ${target.id})
+            ${ofOwner(target)}`
+        const [deleted] = yield* sql`DELETE FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)} RETURNING id`
+        yield* present(target.id)(Option.fromNullable(deleted))
+      }).pipe(sql.withTransaction, read("delete", { "sandbox.id": targetOf(by).id }))
   }
   return service
 })

@@ -5,10 +5,12 @@ import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Option } from "effect"
 import { InvalidTransition } from "../../Errors.js"
 import { batchesOfIds } from "../../internal/batch.js"
+import { type Target, targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
+import { attemptOwnerScope } from "./attemptOwner.js"
 import type { SandboxAttemptId } from "./SandboxAttempt.js"
 import {
   endedRuntimeStatuses,
@@ -29,8 +31,10 @@ export const make = Effect.gen(function*() {
   const columns = sql.literal(columnList(SandboxRuntimeInstance))
   const instances = yield* rowsOf(SandboxRuntimeInstance)
 
-  const byRunId = (runId: SandboxAttemptId) =>
-    instances.first(sql`SELECT ${columns} FROM sandbox_runtime_instances WHERE run_id = ${runId}`)
+  const ofOwner = attemptOwnerScope(sql)
+
+  const byRunId = (target: Target) =>
+    instances.first(sql`SELECT ${columns} FROM sandbox_runtime_instances WHERE run_id = ${target.id} ${ofOwner(target)}`)
 
   /** A stop of the attempt was asked for. */
   const stopRequested = (runId: SandboxAttemptId) =>
@@ -74,7 +78,7 @@ export const make = Effect.gen(function*() {
   /** Nothing was stored: a second look, which only says why. */
   const whyNot = ({ runId, status: to }: typeof RuntimeReport.Type) =>
     Effect.gen(function*() {
-      const stored = yield* byRunId(runId)
+      const stored = yield* byRunId({ id: runId })
       const stands = Option.exists(stored, ({ status }) => isEnded(to) && (status === to || status === "stopped"))
       if (Option.isSome(stored) && stands) return stored.value
       // Without a row it was the stop that was asked for: there is no other guard.
@@ -95,16 +99,19 @@ export const make = Effect.gen(function*() {
         ]))
       ),
 
-    findByAttemptId: (attemptId) => byRunId(attemptId).pipe(read("findByAttemptId", { "run.id": attemptId })),
+    findByAttemptId: (by) => byRunId(targetOf(by)).pipe(read("findByAttemptId", { "run.id": targetOf(by).id })),
 
-    listByAttemptIds: (attemptIds) =>
-      Effect.forEach(batchesOfIds(attemptIds), (batch) =>
+    listByAttemptIds: (request) => {
+      const attemptIds = "attemptIds" in request ? request.attemptIds : request
+      const scope = "attemptIds" in request ? { ownerUserId: request.ownerUserId ?? null } : {}
+      return Effect.forEach(batchesOfIds(attemptIds), (batch) =>
         instances.all(sql`
           SELECT ${columns} FROM sandbox_runtime_instances
-          WHERE run_id IN (SELECT value FROM json_each(${batch}))`)).pipe(
+          WHERE run_id IN (SELECT value FROM json_each(${batch})) ${ofOwner(scope)}`)).pipe(
         Effect.map((found) => new Map(found.flat().map((instance) => [instance.runId, instance]))),
         read("listByAttemptIds", { "run.count": attemptIds.length })
-      ),
+      )
+    },
 
     listByStatus: (request) =>
       Effect.gen(function*() {

@@ -6,6 +6,7 @@ import { Clock, Effect, Option, Schema } from "effect"
 import { AlreadyExists } from "../../Errors.js"
 import { JsonObject } from "../../internal/columns.js"
 import { canonicalJson } from "../../internal/fingerprint.js"
+import { type Target, targetOf } from "../../internal/ownerScope.js"
 import { operations } from "../../internal/query.js"
 import { readingOf } from "../../internal/decoder.js"
 import { nameMissing } from "../../internal/references.js"
@@ -13,6 +14,7 @@ import { columnList, type RowsOf } from "../../internal/rows.js"
 import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
 import { WorkspaceBlueprint } from "../../payloads/WorkspaceBlueprint.js"
 import { type SandboxAttemptId, SandboxAttemptSnapshot, SetSnapshot } from "./SandboxAttempt.js"
+import { attemptOwnerScope } from "./attemptOwner.js"
 import type { SandboxAttemptService } from "./SandboxAttemptRepo.js"
 
 const { input, read, write } = operations("SandboxAttemptRepo", "SandboxAttemptSnapshot")
@@ -32,8 +34,10 @@ type Snapshots = Pick<SandboxAttemptService, "setSnapshot" | "findSnapshot">
 export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<SandboxAttemptSnapshot>): Snapshots => {
   const columns = sql.literal(columnList(SandboxAttemptSnapshot))
 
-  const byRunId = (runId: SandboxAttemptId) =>
-    snapshots.first(sql`SELECT ${columns} FROM sandbox_attempt_snapshots WHERE run_id = ${runId}`)
+  const ofOwner = attemptOwnerScope(sql)
+
+  const byRunId = (target: Target) =>
+    snapshots.first(sql`SELECT ${columns} FROM sandbox_attempt_snapshots WHERE run_id = ${target.id} ${ofOwner(target)}`)
 
   const insert = (snapshot: typeof SetSnapshot.Type) =>
     Effect.gen(function*() {
@@ -49,7 +53,7 @@ export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<Sandbo
         RETURNING ${columns}`)
       if (Option.isSome(inserted)) return inserted.value
 
-      const kept = yield* byRunId(snapshot.runId)
+      const kept = yield* byRunId({ id: snapshot.runId })
       return Option.isSome(kept) && contentOf(kept.value) === canonicalJson(content)
         ? kept.value
         : yield* new AlreadyExists({ entity: "SandboxAttemptSnapshot", constraint: "sandbox_attempt_snapshots.run_id" })
@@ -65,7 +69,7 @@ export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<Sandbo
         ]))
       ),
 
-    findSnapshot: (runId) => byRunId(runId).pipe(read("findSnapshot", { "run.id": runId }))
+    findSnapshot: (by) => byRunId(targetOf(by)).pipe(read("findSnapshot", { "run.id": targetOf(by).id }))
   }
 }
 

@@ -4,8 +4,9 @@
  * A value stands in a version, encrypted; what is not a value is plain. See docs/encryption.md.
  */
 import { Schema } from "effect"
-import { idOf, integerOf, Name, optional, OptionalTimestamp, Prose, Sensitive, Timestamp } from "../../internal/columns.js"
+import { confinedTo, idOf, integerOf, Name, optional, OptionalTimestamp, Prose, Sensitive, Timestamp } from "../../internal/columns.js"
 import * as Model from "../../internal/model.js"
+import { when, withDecoder } from "../../internal/decoder.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "../auth/User.js"
 import { EncryptionKeyId } from "./EncryptionKey.js"
@@ -111,6 +112,19 @@ export const RevealSecret = Schema.Struct({
   secretId: SecretId,
   version: Schema.optional(SecretVersionNumber)
 })
+
+/** A secret and its new name. */
+export const RenameSecret = Schema.Struct({ id: SecretId, ownerUserId: confinedTo(UserId), name: Name })
+
+/** A version of a secret: the latest if `version` is left out. */
+export const FindSecretVersion = Schema.Struct({
+  secretId: SecretId,
+  ownerUserId: confinedTo(UserId),
+  version: Schema.optional(SecretVersionNumber)
+})
+
+/** Filter for listing the versions of a secret. */
+export const SecretVersionFilter = Schema.Struct({ secretId: SecretId, ownerUserId: confinedTo(UserId) })
 
 /** Which secrets a list shows: those of an owner. `includeArchived` left out means false. */
 export const SecretFilter = Schema.Struct({

@@ -9,23 +9,36 @@ import type { SqlClient } from "@effect/sql"
 import { Context, Layer } from "effect"
 import type { Effect, Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError } from "../../Errors.js"
+import type { ById, OwnedId } from "../../internal/ownerScope.js"
 import type { Page, PageRequest } from "../../internal/page.js"
 import type { UserId } from "../auth/User.js"
 import type { SecretInUse } from "./errors.js"
 import { make } from "./makeSecretRepo.js"
-import type { Secret, SecretFilter, SecretId, SecretVersion, SecretVersionMetadata } from "./Secret.js"
+import type {
+  FindSecretVersion,
+  RenameSecret,
+  Secret,
+  SecretFilter,
+  SecretVersion,
+  SecretVersionFilter,
+  SecretVersionMetadata
+} from "./Secret.js"
 
-/** What `SecretRepo` can do. */
+/**
+ * What `SecretRepo` can do.
+ *
+ * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
+ */
 export interface SecretService {
   /** The secret, if it is there. */
-  readonly findById: (id: SecretId) => Effect.Effect<Option.Option<Secret>, PersistenceError>
+  readonly findById: (id: ById) => Effect.Effect<Option.Option<Secret>, PersistenceError>
 
   /** The secret. Fails with `NotFound`. */
-  readonly getById: (id: SecretId) => Effect.Effect<Secret, NotFound | PersistenceError>
+  readonly getById: (id: ById) => Effect.Effect<Secret, NotFound | PersistenceError>
 
   /** The secret of this owner. Fails with `NotFound`, also when it is another owner's. */
   readonly getForOwner: (
-    request: { readonly ownerUserId: UserId; readonly id: SecretId }
+    request: OwnedId
   ) => Effect.Effect<Secret, NotFound | PersistenceError>
 
   /** The secret of this name among those of the owner, archived or not. Fails with `InvalidInput` for a name that none can have. */
@@ -46,12 +59,12 @@ export interface SecretService {
    * `InvalidInput` for a foreign cursor or a limit out of range.
    */
   readonly listVersions: (
-    request: PageRequest & { readonly secretId: SecretId }
+    request: PageRequest & typeof SecretVersionFilter.Encoded
   ) => Effect.Effect<Page<SecretVersionMetadata>, InvalidInput | PersistenceError>
 
   /** A version with its ciphertext, the latest if none is given, if it is there. Fails with `InvalidInput` for a number that is none of a version. */
   readonly findVersion: (
-    request: { readonly secretId: SecretId; readonly version?: number | undefined }
+    request: typeof FindSecretVersion.Encoded
   ) => Effect.Effect<Option.Option<SecretVersion>, InvalidInput | PersistenceError>
 
   /**
@@ -59,23 +72,23 @@ export interface SecretService {
    * with `InvalidInput` for a name that is empty or too long.
    */
   readonly rename: (
-    request: { readonly id: SecretId; readonly name: string }
+    request: typeof RenameSecret.Encoded
   ) => Effect.Effect<Secret, NotFound | AlreadyExists | InvalidInput | PersistenceError>
 
   /**
    * Puts the secret away: lists leave it out, and it keeps its name. What refers to it finds it, and it is revealed, as
    * before. One that is put away already is returned as it is. Fails with `NotFound`.
    */
-  readonly archive: (id: SecretId) => Effect.Effect<Secret, NotFound | PersistenceError>
+  readonly archive: (id: ById) => Effect.Effect<Secret, NotFound | PersistenceError>
 
   /** Takes back `archive`. A secret that is not put away is returned as it is. Fails with `NotFound`. */
-  readonly restore: (id: SecretId) => Effect.Effect<Secret, NotFound | PersistenceError>
+  readonly restore: (id: ById) => Effect.Effect<Secret, NotFound | PersistenceError>
 
   /**
    * Deletes the secret with all its versions, for good. Fails with `NotFound`, and with `SecretInUse` when a revision of a
    * profile or an SSH key refers to it.
    */
-  readonly delete: (id: SecretId) => Effect.Effect<void, NotFound | SecretInUse | PersistenceError>
+  readonly delete: (id: ById) => Effect.Effect<void, NotFound | SecretInUse | PersistenceError>
 }
 
 export class SecretRepo extends Context.Tag("@sealant/db/SecretRepo")<SecretRepo, SecretService>() {

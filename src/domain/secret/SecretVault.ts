@@ -23,7 +23,11 @@ import type { KeyRing } from "./KeyRing.js"
 import { make } from "./makeSecretVault.js"
 import type { CreateSecret, PutSecret, RevealSecret, Secret, SecretFilter, SecretId, SecretVersionMetadata } from "./Secret.js"
 
-/** What `SecretVault` can do. */
+/**
+ * What `SecretVault` can do.
+ *
+ * The methods on keys are internal: for operators, not for request handlers.
+ */
 export interface SecretVaultService {
   /**
    * Stores a secret with its first version, both or nothing.

@@ -2,7 +2,7 @@
  * An SSH key of a user: the public half, and which secrets have the other one.
  */
 import { Schema } from "effect"
-import { idOf, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import { confinedTo, idOf, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
 import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "../auth/User.js"
@@ -45,6 +45,9 @@ export const CreateSshKey = Schema.Struct({
   privateKeySecretId: Schema.optional(SecretId),
   passphraseSecretId: Schema.optional(SecretId)
 })
+
+/** An SSH key and its new name. */
+export const RenameSshKey = Schema.Struct({ id: SshKeyId, ownerUserId: confinedTo(UserId), name: Name })
 
 /** Which SSH keys a list shows: those of an owner. `includeArchived` left out means false. */
 export const SshKeyFilter = Schema.Struct({

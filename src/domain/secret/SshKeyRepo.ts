@@ -8,12 +8,17 @@ import type { SqlClient } from "@effect/sql"
 import { Context, Layer } from "effect"
 import type { Effect, Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../../Errors.js"
+import type { ById, OwnedId } from "../../internal/ownerScope.js"
 import type { Page, PageRequest } from "../../internal/page.js"
 import type { UserId } from "../auth/User.js"
 import { make } from "./makeSshKeyRepo.js"
-import type { CreateSshKey, SshKey, SshKeyFilter, SshKeyId } from "./SshKey.js"
+import type { CreateSshKey, RenameSshKey, SshKey, SshKeyFilter } from "./SshKey.js"
 
-/** What `SshKeyRepo` can do. */
+/**
+ * What `SshKeyRepo` can do.
+ *
+ * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
+ */
 export interface SshKeyService {
   /**
    * Stores a public key, as one line, with the fingerprint that OpenSSH gives it. Ed25519, ECDSA (NIST curves), and RSA of
@@ -28,14 +33,14 @@ export interface SshKeyService {
   ) => Effect.Effect<SshKey, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /** The key, if it is there. */
-  readonly findById: (id: SshKeyId) => Effect.Effect<Option.Option<SshKey>, PersistenceError>
+  readonly findById: (id: ById) => Effect.Effect<Option.Option<SshKey>, PersistenceError>
 
   /** The key. Fails with `NotFound`. */
-  readonly getById: (id: SshKeyId) => Effect.Effect<SshKey, NotFound | PersistenceError>
+  readonly getById: (id: ById) => Effect.Effect<SshKey, NotFound | PersistenceError>
 
   /** The key of this owner. Fails with `NotFound`, also when it is another owner's. */
   readonly getForOwner: (
-    request: { readonly ownerUserId: UserId; readonly id: SshKeyId }
+    request: OwnedId
   ) => Effect.Effect<SshKey, NotFound | PersistenceError>
 
   /** The key of this fingerprint among those of the owner, archived or not. Fails with `InvalidInput` for one that none can have. */
@@ -53,17 +58,17 @@ export interface SshKeyService {
 
   /** Gives the key another name. Fails with `NotFound`, or with `InvalidInput` for a name that is empty or too long. */
   readonly rename: (
-    request: { readonly id: SshKeyId; readonly name: string }
+    request: typeof RenameSshKey.Encoded
   ) => Effect.Effect<SshKey, NotFound | InvalidInput | PersistenceError>
 
   /**
    * Puts the key away: lists leave it out, what refers to it finds it as before. One that is put away already is returned
    * as it is. Fails with `NotFound`.
    */
-  readonly archive: (id: SshKeyId) => Effect.Effect<SshKey, NotFound | PersistenceError>
+  readonly archive: (id: ById) => Effect.Effect<SshKey, NotFound | PersistenceError>
 
   /** Takes back `archive`. A key that is not put away is returned as it is. Fails with `NotFound`. */
-  readonly restore: (id: SshKeyId) => Effect.Effect<SshKey, NotFound | PersistenceError>
+  readonly restore: (id: ById) => Effect.Effect<SshKey, NotFound | PersistenceError>
 }
 
 export class SshKeyRepo extends Context.Tag("@sealant/db/SshKeyRepo")<SshKeyRepo, SshKeyService>() {

@@ -2,18 +2,25 @@
  * The statements and rules of `SecretRepo`.
  */
 import { SqlClient, type Statement } from "@effect/sql"
-import { Clock, Effect, Schema } from "effect"
+import { Clock, Effect } from "effect"
 import { Name } from "../../internal/columns.js"
+import { type OwnerScope, ownerScope, type Target, targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
 import { SecretInUse } from "./errors.js"
-import { Secret, SecretFilter, type SecretId, SecretVersion, SecretVersionMetadata, SecretVersionNumber } from "./Secret.js"
+import {
+  FindSecretVersion,
+  RenameSecret,
+  Secret,
+  SecretFilter,
+  SecretVersion,
+  SecretVersionFilter,
+  SecretVersionMetadata
+} from "./Secret.js"
 import type { SecretService } from "./SecretRepo.js"
 
 const { input, present, read, write } = operations("SecretRepo", "Secret")
-
-const VersionOrLatest = Schema.UndefinedOr(SecretVersionNumber)
 
 /** Puts the secret away that meets the condition. */
 export const archived = (sql: SqlClient.SqlClient, which: Statement.Fragment, now: number) => sql`
@@ -30,22 +37,25 @@ export const make = Effect.gen(function*() {
   const versions = yield* rowsOf(SecretVersion)
   const metadata = yield* rowsOf(SecretVersionMetadata)
 
-  const byId = (id: SecretId) => secrets.first(sql`SELECT ${columns} FROM secrets WHERE id = ${id}`)
+  const ofOwner = ownerScope(sql)
+
+  /** The versions of a secret of the owner; nothing for any owner. */
+  const ofSecretOwner = ({ ownerUserId }: OwnerScope) =>
+    ownerUserId === undefined ? sql`` : sql`AND EXISTS (SELECT 1 FROM secrets WHERE id = secret_id AND owner_user_id = ${ownerUserId})`
+
+  const find = (target: Target) => secrets.first(sql`SELECT ${columns} FROM secrets WHERE id = ${target.id} ${ofOwner(target)}`)
+
+  const get = (target: Target) => Effect.flatMap(find(target), present(target.id))
 
   /** Why nothing was deleted. */
-  const refuseDelete = (id: SecretId) =>
-    Effect.flatMap(Effect.flatMap(byId(id), present(id)), () => new SecretInUse({ secretId: id }))
+  const refuseDelete = (target: Target) => Effect.flatMap(get(target), ({ id }) => new SecretInUse({ secretId: id }))
 
   const service: SecretService = {
-    findById: (id) => byId(id).pipe(read("findById", { "secret.id": id })),
+    findById: (by) => find(targetOf(by)).pipe(read("findById", { "secret.id": targetOf(by).id })),
 
-    getById: (id) => Effect.flatMap(byId(id), present(id)).pipe(read("getById", { "secret.id": id })),
+    getById: (by) => get(targetOf(by)).pipe(read("getById", { "secret.id": targetOf(by).id })),
 
-    getForOwner: ({ id, ownerUserId }) =>
-      secrets.first(sql`SELECT ${columns} FROM secrets WHERE id = ${id} AND owner_user_id = ${ownerUserId}`).pipe(
-        Effect.flatMap(present(id)),
-        read("getForOwner", { "secret.id": id, "user.id": ownerUserId })
-      ),
+    getForOwner: (by) => get(targetOf(by)).pipe(read("getForOwner", { "secret.id": by.id, "user.id": by.ownerUserId })),
 
     findByName: ({ name, ownerUserId }) =>
       input("findByName", Name)(name).pipe(
@@ -68,58 +78,65 @@ export const make = Effect.gen(function*() {
 
     listVersions: (request) =>
       Effect.gen(function*() {
+        const { ownerUserId, secretId } = yield* input("listVersions", SecretVersionFilter)(request)
         const start = yield* Page.start("SecretRepo.listVersions", request)
         const rows = yield* metadata.all(sql`
           SELECT ${metadataColumns} FROM secret_versions
-          WHERE secret_id = ${request.secretId} AND ${Page.below(sql, start)}
+          WHERE secret_id = ${secretId} AND ${Page.below(sql, start)} ${ofSecretOwner({ ownerUserId })}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(read("listVersions", { "secret.id": request.secretId })),
 
-    findVersion: ({ secretId, version }) =>
-      input("findVersion", VersionOrLatest)(version).pipe(
-        Effect.flatMap((given) =>
+    findVersion: (request) =>
+      input("findVersion", FindSecretVersion)(request).pipe(
+        Effect.flatMap(({ ownerUserId, secretId, version }) =>
           versions.first(sql`
             SELECT ${versionColumns} FROM secret_versions
-            WHERE secret_id = ${secretId} AND ${given === undefined ? sql`version >= 1` : sql`version = ${given}`}
+            WHERE secret_id = ${secretId} AND ${version === undefined ? sql`version >= 1` : sql`version = ${version}`}
+              ${ofSecretOwner({ ownerUserId })}
             ORDER BY version DESC LIMIT 1`)),
-        read("findVersion", { "secret.id": secretId })
+        read("findVersion", { "secret.id": request.secretId })
       ),
 
-    rename: ({ id, name }) =>
+    rename: (request) =>
       Effect.gen(function*() {
-        const given = yield* input("rename", Name)(name)
+        const { name, ...target } = yield* input("rename", RenameSecret)(request)
         const now = yield* Clock.currentTimeMillis
         return yield* secrets.first(sql`
-          UPDATE secrets SET name = ${given}, updated_at = ${now} WHERE id = ${id} RETURNING ${columns}`).pipe(
-          Effect.flatMap(present(id))
-        )
-      }).pipe(write("rename", ["AlreadyExists"], { "secret.id": id })),
+          UPDATE secrets SET name = ${name}, updated_at = ${now}
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`).pipe(Effect.flatMap(present(target.id)))
+      }).pipe(write("rename", ["AlreadyExists"], { "secret.id": request.id })),
 
-    archive: (id) =>
+    archive: (by) =>
       Effect.gen(function*() {
+        const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
-        return yield* secrets.first(archived(sql, sql`id = ${id}`, now)).pipe(Effect.flatMap(present(id)))
-      }).pipe(read("archive", { "secret.id": id })),
+        return yield* secrets.first(archived(sql, sql`id = ${target.id} ${ofOwner(target)}`, now)).pipe(
+          Effect.flatMap(present(target.id))
+        )
+      }).pipe(read("archive", { "secret.id": targetOf(by).id })),
 
-    restore: (id) =>
+    restore: (by) =>
       Effect.gen(function*() {
+        const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
         return yield* secrets.first(sql`
           UPDATE secrets SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
-          WHERE id = ${id} RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
-      }).pipe(read("restore", { "secret.id": id })),
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`).pipe(Effect.flatMap(present(target.id)))
+      }).pipe(read("restore", { "secret.id": targetOf(by).id })),
 
-    delete: (id) =>
-      sql`
-        DELETE FROM secrets WHERE id = ${id}
+    delete: (by) => {
+      const target = targetOf(by)
+      return sql`
+        DELETE FROM secrets WHERE id = ${target.id} ${ofOwner(target)}
           AND NOT EXISTS (SELECT 1 FROM profile_secret_bindings WHERE secret_id = secrets.id)
           AND NOT EXISTS (SELECT 1 FROM ssh_keys WHERE private_key_secret_id = secrets.id)
           AND NOT EXISTS (SELECT 1 FROM ssh_keys WHERE passphrase_secret_id = secrets.id)
         RETURNING id`.pipe(
-        Effect.flatMap(({ length }) => length > 0 ? Effect.void : refuseDelete(id)),
-        read("delete", { "secret.id": id })
+        Effect.flatMap(({ length }) => length > 0 ? Effect.void : refuseDelete(target)),
+        read("delete", { "secret.id": target.id })
       )
+    }
   }
   return service
 })

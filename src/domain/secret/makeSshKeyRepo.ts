@@ -5,11 +5,12 @@ import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
 import { Name } from "../../internal/columns.js"
 import { idOrNew } from "../../internal/ids.js"
+import { ownerScope, type Target, targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
-import { CreateSshKey, SshKey, SshKeyFilter, SshKeyId } from "./SshKey.js"
+import { CreateSshKey, RenameSshKey, SshKey, SshKeyFilter, SshKeyId } from "./SshKey.js"
 import type { SshKeyService } from "./SshKeyRepo.js"
 
 const { input, present, read, write } = operations("SshKeyRepo", "SshKey")
@@ -19,7 +20,11 @@ export const make = Effect.gen(function*() {
   const columns = sql.literal(columnList(SshKey))
   const keys = yield* rowsOf(SshKey)
 
-  const byId = (id: SshKeyId) => keys.first(sql`SELECT ${columns} FROM ssh_keys WHERE id = ${id}`)
+  const ofOwner = ownerScope(sql)
+
+  const find = (target: Target) => keys.first(sql`SELECT ${columns} FROM ssh_keys WHERE id = ${target.id} ${ofOwner(target)}`)
+
+  const get = (target: Target) => Effect.flatMap(find(target), present(target.id))
 
   const insert = (given: typeof CreateSshKey.Type) =>
     Effect.gen(function*() {
@@ -56,15 +61,11 @@ export const make = Effect.gen(function*() {
         ]))
       ),
 
-    findById: (id) => byId(id).pipe(read("findById", { "sshKey.id": id })),
+    findById: (by) => find(targetOf(by)).pipe(read("findById", { "sshKey.id": targetOf(by).id })),
 
-    getById: (id) => Effect.flatMap(byId(id), present(id)).pipe(read("getById", { "sshKey.id": id })),
+    getById: (by) => get(targetOf(by)).pipe(read("getById", { "sshKey.id": targetOf(by).id })),
 
-    getForOwner: ({ id, ownerUserId }) =>
-      keys.first(sql`SELECT ${columns} FROM ssh_keys WHERE id = ${id} AND owner_user_id = ${ownerUserId}`).pipe(
-        Effect.flatMap(present(id)),
-        read("getForOwner", { "sshKey.id": id, "user.id": ownerUserId })
-      ),
+    getForOwner: (by) => get(targetOf(by)).pipe(read("getForOwner", { "sshKey.id": by.id, "user.id": by.ownerUserId })),
 
     findByFingerprint: ({ fingerprint, ownerUserId }) =>
       input("findByFingerprint", Name)(fingerprint).pipe(
@@ -85,32 +86,33 @@ export const make = Effect.gen(function*() {
         return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(read("list")),
 
-    rename: ({ id, name }) =>
+    rename: (request) =>
       Effect.gen(function*() {
-        const given = yield* input("rename", Name)(name)
+        const { name, ...target } = yield* input("rename", RenameSshKey)(request)
         const now = yield* Clock.currentTimeMillis
         return yield* keys.first(sql`
-          UPDATE ssh_keys SET name = ${given}, updated_at = ${now} WHERE id = ${id} RETURNING ${columns}`).pipe(
-          Effect.flatMap(present(id))
-        )
-      }).pipe(read("rename", { "sshKey.id": id })),
+          UPDATE ssh_keys SET name = ${name}, updated_at = ${now}
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`).pipe(Effect.flatMap(present(target.id)))
+      }).pipe(read("rename", { "sshKey.id": request.id })),
 
-    archive: (id) =>
+    archive: (by) =>
       Effect.gen(function*() {
+        const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
         return yield* keys.first(sql`
           UPDATE ssh_keys SET
             archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
-          WHERE id = ${id} RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
-      }).pipe(read("archive", { "sshKey.id": id })),
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`).pipe(Effect.flatMap(present(target.id)))
+      }).pipe(read("archive", { "sshKey.id": targetOf(by).id })),
 
-    restore: (id) =>
+    restore: (by) =>
       Effect.gen(function*() {
+        const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
         return yield* keys.first(sql`
           UPDATE ssh_keys SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
-          WHERE id = ${id} RETURNING ${columns}`).pipe(Effect.flatMap(present(id)))
-      }).pipe(read("restore", { "sshKey.id": id }))
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`).pipe(Effect.flatMap(present(target.id)))
+      }).pipe(read("restore", { "sshKey.id": targetOf(by).id }))
   }
   return service
 })

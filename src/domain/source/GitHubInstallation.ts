@@ -104,6 +104,15 @@ export const UpsertGitHubInstallation = Schema.Struct({
     !reinstalled || status === undefined || status === "active" || { path: ["status"], message: "must be active where it is reinstalled" })
 )
 
+/**
+ * Filter for listing the installations of a user. Several statuses match any of them; an empty list matches none; left
+ * out, all match.
+ */
+export const UserInstallationFilter = Schema.Struct({
+  userId: UserId,
+  statuses: Schema.optional(Schema.Array(GitHubInstallationStatus))
+})
+
 /** A user and an installation. */
 export const GitHubInstallationUser = Schema.Struct({ installationId: GitHubInstallationId, userId: UserId })
 

@@ -11,7 +11,6 @@ import { Context, Layer } from "effect"
 import type { Effect, Option } from "effect"
 import type { AlreadyExists, InvalidInput, InvalidTransition, NotFound, PersistenceError, ReferenceNotFound } from "../../Errors.js"
 import type { Page, PageRequest } from "../../internal/page.js"
-import type { UserId } from "../auth/User.js"
 import type {
   GitHubInstallation,
   GitHubInstallationId,
@@ -19,11 +18,17 @@ import type {
   GitHubInstallationUser,
   GitHubInstallationUserGrant,
   GrantGitHubInstallation,
-  UpsertGitHubInstallation
+  UpsertGitHubInstallation,
+  UserInstallationFilter
 } from "./GitHubInstallation.js"
 import { make } from "./makeGitHubInstallationRepo.js"
 
-/** What `GitHubInstallationRepo` can do. */
+/**
+ * What `GitHubInstallationRepo` can do.
+ *
+ * Methods without `userId` are internal: not for request handlers. `grantToUser` and `revokeGrant` decide who may use what:
+ * they are for the code that has verified it with GitHub.
+ */
 export interface GitHubInstallationService {
   /**
    * Stores what is known of an installation, in the row of its `externalInstallationId`, or in a new one, with the id if
@@ -50,11 +55,13 @@ export interface GitHubInstallationService {
   ) => Effect.Effect<Option.Option<GitHubInstallation>, InvalidInput | PersistenceError>
 
   /**
-   * The installations that a user has a grant for which is not revoked, whatever their status, last granted first. Fails
-   * with `InvalidInput` for a foreign cursor or a limit out of range.
+   * Lists the installations on which the user has a grant that is not revoked, last granted first. Suspended and deleted
+   * installations are included unless `statuses` excludes them; their repositories cannot be used.
+   *
+   * Fails with `InvalidInput` for a malformed cursor, a limit out of range or an unknown status.
    */
   readonly listForUser: (
-    request: PageRequest & { readonly userId: UserId }
+    request: PageRequest & typeof UserInstallationFilter.Encoded
   ) => Effect.Effect<Page<GitHubInstallation>, InvalidInput | PersistenceError>
 
   /** The active installations, newest first. Fails with `InvalidInput` for a foreign cursor or a limit out of range. */
@@ -90,8 +97,10 @@ export interface GitHubInstallationService {
   ) => Effect.Effect<GitHubInstallationUserGrant, NotFound | InvalidInput | PersistenceError>
 
   /**
-   * Whether the user has a grant for the installation that is not revoked, whatever the status of the installation. Fails
-   * with `InvalidInput` for an id out of shape.
+   * Returns whether the user has a grant that is not revoked on the installation, and the installation is active. False
+   * while it is suspended, and after it was deleted.
+   *
+   * Fails with `InvalidInput` for an invalid id.
    */
   readonly userHasGrant: (
     request: typeof GitHubInstallationUser.Encoded

@@ -122,6 +122,9 @@ export const InstallationRepositoryFilter = Schema.Struct({
 /** The repositories that a user can see: those with `search` in their `owner/name`. */
 export const UserRepositoryFilter = Schema.Struct({ userId: UserId, search: Schema.optional(Label) })
 
+/** A user and a repository. */
+export const RepositoryUser = Schema.Struct({ userId: UserId, repositoryId: RepositoryId })
+
 /** A repository of an installation by GitHub's id. */
 export const InstallationRepositoryByExternalId = Schema.Struct({
   installationId: GitHubInstallationId,

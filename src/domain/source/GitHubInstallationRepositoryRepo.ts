@@ -17,13 +17,18 @@ import type {
   InstallationRepositoryByExternalId,
   InstallationRepositoryByRepository,
   InstallationRepositoryFilter,
+  RepositoryUser,
   SyncInstallationRepositories,
   SyncResult,
   UserRepositoryFilter
 } from "./GitHubInstallationRepository.js"
 import { make } from "./makeGitHubInstallationRepositoryRepo.js"
 
-/** What `GitHubInstallationRepositoryRepo` can do. */
+/**
+ * What `GitHubInstallationRepositoryRepo` can do.
+ *
+ * Methods without `userId` are internal: not for request handlers.
+ */
 export interface GitHubInstallationRepositoryService {
   /**
    * Makes what an installation sees the set that is given, all or nothing, and its `lastSyncedAt` now. Those that are not
@@ -76,6 +81,19 @@ export interface GitHubInstallationRepositoryService {
   readonly listForUser: (
     request: PageRequest & typeof UserRepositoryFilter.Encoded
   ) => Effect.Effect<Page<GitHubInstallationRepository>, InvalidInput | PersistenceError>
+
+  /**
+   * Returns whether the user may use the repository. True in two cases:
+   *
+   * - The user has a grant that is not revoked on an active installation that contains the repository now.
+   * - The repository is marked `openToAll`, and no installation contains it or ever contained it.
+   *
+   * False for a repository or a user that does not exist. With `RepositoryAccess.layer("open")`, true for every user and every
+   * repository that exists. `IssueWorkflowLifecycle` and `SandboxLifecycle` apply the same rule in their transactions.
+   *
+   * Fails with `InvalidInput` for an invalid id.
+   */
+  readonly mayUse: (request: typeof RepositoryUser.Encoded) => Effect.Effect<boolean, InvalidInput | PersistenceError>
 
   /** The row, removed or not, if there is one. */
   readonly findById: (

@@ -34,7 +34,11 @@ import type {
 } from "./GitHubWebhookDelivery.js"
 import { make } from "./makeGitHubWebhookDeliveryRepo.js"
 
-/** What `GitHubWebhookDeliveryRepo` can do. */
+/**
+ * What `GitHubWebhookDeliveryRepo` can do.
+ *
+ * Internal: for the inbox and operators, not for request handlers.
+ */
 export interface GitHubWebhookDeliveryService {
   /**
    * Puts a delivery into the inbox, due now. One that was recorded before under the same `deliveryId` is returned as it

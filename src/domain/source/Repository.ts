@@ -28,6 +28,8 @@ export class Repository extends Model.Class<Repository>("Repository")({
   defaultBranch: Name,
   url: optional(Label),
   isArchived: Flag,
+  /** Whether every user may use it while no installation contains it: see `RepositoryAccess`. */
+  openToAll: Flag,
   /** When the provider last confirmed it. Does not move `updatedAt`. */
   lastSyncedAt: OptionalTimestamp,
   createdAt: Timestamp,
@@ -50,7 +52,7 @@ const instant = Schema.NullOr(Schema.DateTimeUtcFromSelf)
 
 /**
  * What is known of a repository now. What is left out stays as it is, and null clears. For a new row, `provider` left
- * out means generic, `defaultBranch` main, `isArchived` false.
+ * out means generic, `defaultBranch` main, `isArchived` and `openToAll` false.
  */
 export const UpsertRepository = Schema.Struct({
   id: Schema.optional(RepositoryId),
@@ -61,6 +63,7 @@ export const UpsertRepository = Schema.Struct({
   defaultBranch: Schema.optional(Name),
   url: Schema.optional(Schema.NullOr(Name)),
   isArchived: Schema.optional(Schema.Boolean),
+  openToAll: Schema.optional(Schema.Boolean),
   lastSyncedAt: Schema.optional(instant)
 })
 

@@ -20,12 +20,20 @@ import type { Page, PageRequest } from "../../internal/page.js"
 import { make } from "./makeRepositoryRepo.js"
 import type { Repository, RepositoryByExternalId, RepositoryByName, RepositoryId, UpsertRepository } from "./Repository.js"
 
-/** What `RepositoryRepo` can do. */
+/**
+ * What `RepositoryRepo` can do.
+ *
+ * Internal: repositories are shared, and no method checks whether a user may use one. They are not for request handlers,
+ * unless `GitHubInstallationRepositoryRepo.mayUse` allows the repository first.
+ */
 export interface RepositoryService {
   /**
    * Stores what is known of a repository: in the row that has the id, else the external id, else owner and name, else in
    * a new row, with the id if one is given. What is left out stays as it is, null clears. `updatedAt` moves when
-   * anything but `lastSyncedAt` is something else. Fails with `InvalidInput` for a value out of shape.
+   * anything but `lastSyncedAt` is something else.
+   *
+   * `openToAll: true` lets every user open workflows and launch sandboxes on the repository, as long as no installation
+   * of the GitHub App contains it; see `RepositoryAccess`. Fails with `InvalidInput` for a value out of shape.
    */
   readonly upsert: (
     repository: typeof UpsertRepository.Encoded

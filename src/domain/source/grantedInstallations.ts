@@ -5,8 +5,10 @@ import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
 import * as Page from "../../internal/page.js"
 import { CorruptRow, joinedRows, partColumnList, partOf } from "../../internal/rows.js"
-import type { UserId } from "../auth/User.js"
-import { GitHubInstallation, GitHubInstallationUserGrant } from "./GitHubInstallation.js"
+import { operations } from "../../internal/query.js"
+import { GitHubInstallation, GitHubInstallationUserGrant, UserInstallationFilter } from "./GitHubInstallation.js"
+
+const { input } = operations("GitHubInstallationRepo", "GitHubInstallation")
 
 const grantPart = partOf(GitHubInstallationUserGrant, "g")
 const installationPart = partOf(GitHubInstallation, "i")
@@ -16,13 +18,15 @@ export const grantedInstallations = Effect.gen(function*() {
   const run = yield* joinedRows
   const columns = sql.literal(`${partColumnList(GitHubInstallationUserGrant, "g")}, ${partColumnList(GitHubInstallation, "i")}`)
 
-  return (request: Page.PageRequest & { readonly userId: UserId }) =>
+  return (request: Page.PageRequest & typeof UserInstallationFilter.Encoded) =>
     Effect.gen(function*() {
+      const { statuses, userId } = yield* input("listForUser", UserInstallationFilter)(request)
       const start = yield* Page.start("GitHubInstallationRepo.listForUser", request)
       const rows = yield* run(sql`
         SELECT ${columns} FROM github_installation_user_grants AS g
           CROSS JOIN github_app_installations AS i ON i.id = g.installation_id
-        WHERE g.user_id = ${request.userId} AND g.revoked_at IS NULL
+        WHERE g.user_id = ${userId} AND g.revoked_at IS NULL
+          AND (${statuses === undefined} OR i.status IN (SELECT value FROM json_each(${JSON.stringify(statuses ?? [])})))
           AND ${Page.below(sql, start, "g.granted_at", "g.installation_id")}
         ORDER BY g.granted_at DESC, g.installation_id DESC LIMIT ${start.limit + 1}`)
       const found = yield* Effect.forEach(rows, (row) => Effect.zip(read(grantPart(row)), read(installationPart(row))))

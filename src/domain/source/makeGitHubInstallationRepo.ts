@@ -155,8 +155,9 @@ export const make = Effect.gen(function*() {
     userHasGrant: (request) =>
       grant.input("userHasGrant", GitHubInstallationUser)(request).pipe(
         Effect.flatMap(({ installationId, userId }) => sql`
-          SELECT 1 FROM github_installation_user_grants
-          WHERE installation_id = ${installationId} AND user_id = ${userId} AND revoked_at IS NULL`),
+          SELECT 1 FROM github_installation_user_grants AS g
+            CROSS JOIN github_app_installations AS i ON i.id = g.installation_id AND i.status = 'active'
+          WHERE g.installation_id = ${installationId} AND g.user_id = ${userId} AND g.revoked_at IS NULL`),
         Effect.map(({ length }) => length > 0),
         grant.read("userHasGrant")
       ),

@@ -12,11 +12,13 @@ import {
   InstallationRepositoryByExternalId,
   InstallationRepositoryByRepository,
   InstallationRepositoryFilter,
+  RepositoryUser,
   SyncInstallationRepositories,
   UserRepositoryFilter
 } from "./GitHubInstallationRepository.js"
 import type { GitHubInstallationRepositoryService } from "./GitHubInstallationRepositoryRepo.js"
 import { makeSyncs } from "./installationSync.js"
+import { repositoryAccess } from "./RepositoryAccess.js"
 import { userRepositoriesText } from "./userRepositories.js"
 
 const { input, read, write } = operations("GitHubInstallationRepositoryRepo", "GitHubInstallationRepository")
@@ -30,6 +32,7 @@ export const make = Effect.gen(function*() {
   const columns = sql.literal(columnList(GitHubInstallationRepository))
   const repositories = yield* rowsOf(GitHubInstallationRepository)
   const { apply, sync } = yield* makeSyncs
+  const mayUse = yield* repositoryAccess
 
   const service: GitHubInstallationRepositoryService = {
     sync: (request) =>
@@ -71,6 +74,13 @@ export const make = Effect.gen(function*() {
         )
         return Page.make(rows, start, ({ createdAt, repositoryId }) => [createdAt, repositoryId])
       }).pipe(read("listForUser", { "user.id": request.userId })),
+
+    mayUse: (request) =>
+      input("mayUse", RepositoryUser)(request).pipe(
+        Effect.flatMap(({ repositoryId, userId }) => sql`SELECT 1 WHERE ${mayUse(userId, sql`${repositoryId}`)}`),
+        Effect.map(({ length }) => length > 0),
+        read("mayUse", { "repository.id": request.repositoryId, "user.id": request.userId })
+      ),
 
     findById: (id) =>
       repositories.first(sql`SELECT ${columns} FROM github_installation_repositories WHERE id = ${id}`).pipe(

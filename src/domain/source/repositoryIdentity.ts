@@ -17,6 +17,7 @@ export interface GivenRepository {
   readonly defaultBranch?: string | undefined
   readonly url?: string | null | undefined
   readonly isArchived?: boolean | undefined
+  readonly openToAll?: boolean | undefined
   readonly lastSyncedAt?: number | null | undefined
 }
 
@@ -46,12 +47,13 @@ const wanted = `
       coalesce(given ->> 'defaultBranch', old.default_branch, 'main') AS default_branch,
       iif(json_type(given, '$.url') IS NULL, old.url, given ->> 'url') AS url,
       coalesce(given ->> 'isArchived', old.is_archived, 0) AS is_archived,
+      coalesce(given ->> 'openToAll', old.open_to_all, 0) AS open_to_all,
       iif(json_type(given, '$.lastSyncedAt') IS NULL, old.last_synced_at, given ->> 'lastSyncedAt') AS last_synced_at
     FROM found LEFT JOIN repositories AS old ON old.id = found.row_id
   )`
 
 // What moves updated_at.
-const told = ["provider", "external_id", "owner", "name", "default_branch", "url", "is_archived"]
+const told = ["provider", "external_id", "owner", "name", "default_branch", "url", "is_archived", "open_to_all"]
 
 /**
  * Stores the repositories, ?1, at the moment ?2. Breaks a constraint when another row holds what one of them is now

@@ -21,8 +21,8 @@ export const authSamples = ({ ada }: World): Samples => ({
     create: [{ id: "session", userId: ada, token: Redacted.make("token"), expiresAt: later, ipAddress: "127.0.0.1", userAgent: "test" }],
     findByToken: [Redacted.make("token")],
     listForUser: [{ userId: ada, limit: 10 }],
-    extend: [{ id: "signed-in", expiresAt: later }],
-    revoke: ["signed-in"],
+    extend: [{ id: "signed-in", ownerUserId: ada, expiresAt: later }],
+    revoke: [{ id: "signed-in", ownerUserId: ada }],
     revokeAllForUser: [ada],
     purgeExpired: [10]
   },
@@ -30,8 +30,8 @@ export const authSamples = ({ ada }: World): Samples => ({
     link: [{ id: "account", userId: ada, providerId: "github", accountId: "42", accessToken: Redacted.make("access"), refreshToken: Redacted.make("refresh"), idToken: Redacted.make("id"), accessTokenExpiresAt: later, refreshTokenExpiresAt: later, scope: "repo", password: Redacted.make("hash") }],
     find: [{ providerId: "github", accountId: "7" }],
     listForUser: [{ userId: ada, limit: 10 }],
-    updateTokens: [{ id: "linked", accessToken: Redacted.make("access"), refreshToken: Redacted.make("refresh"), idToken: Redacted.make("id"), accessTokenExpiresAt: later, refreshTokenExpiresAt: later, scope: "repo", password: Redacted.make("hash") }],
-    unlink: ["linked"]
+    updateTokens: [{ id: "linked", ownerUserId: ada, accessToken: Redacted.make("access"), refreshToken: Redacted.make("refresh"), idToken: Redacted.make("id"), accessTokenExpiresAt: later, refreshTokenExpiresAt: later, scope: "repo", password: Redacted.make("hash") }],
+    unlink: [{ id: "linked", ownerUserId: ada }]
   },
   VerificationRepo: {
     create: [{ id: "verification", identifier: "ada@example.com", value: Redacted.make("code"), expiresAt: later }],

@@ -10,32 +10,33 @@ export const executionSamples = (
   { ada, artifact, attempt, execution, otherIssue, pullRequestId, resolution: { resolutionPayload: resolution }, waiting, workflow }: World
 ): Samples => {
   const executionId = execution.id
+  const ownerUserId = ada
   return {
     IssueWorkflowExecutionRepo: {
       create: [{ id: "wfx", issueWorkflowId: execution.issueWorkflowId, triggerType: "api", requestedByUserId: ada }],
-      findById: [executionId],
-      findBySandboxAttemptId: [attempt.id],
-      getById: [executionId],
-      list: [{ issueWorkflowId: execution.issueWorkflowId, limit: 10 }],
-      stream: [{ issueWorkflowId: execution.issueWorkflowId }],
-      start: [waiting.id],
-      succeed: [executionId],
-      fail: [executionId],
-      cancel: [{ id: executionId, reason: "no longer needed" }],
-      linkSandboxAttempt: [{ executionId, sandboxAttemptId: attempt.id }],
+      findById: [{ id: executionId, ownerUserId }],
+      findBySandboxAttemptId: [{ id: attempt.id, ownerUserId }],
+      getById: [{ id: executionId, ownerUserId }],
+      list: [{ issueWorkflowId: execution.issueWorkflowId, ownerUserId, limit: 10 }],
+      stream: [{ issueWorkflowId: execution.issueWorkflowId, ownerUserId }],
+      start: [{ id: waiting.id, ownerUserId }],
+      succeed: [{ id: executionId, ownerUserId }],
+      fail: [{ id: executionId, ownerUserId }],
+      cancel: [{ id: executionId, ownerUserId, reason: "no longer needed" }],
+      linkSandboxAttempt: [{ executionId, ownerUserId, sandboxAttemptId: attempt.id }],
       appendEvents: [{ executionId, events: [{ id: "event", phase: "plan", level: "info", eventType: "step", message: "began", payload: { path: "src", deep: { count: 1 } } }] }],
-      listEvents: [{ executionId, afterSequence: 0, limit: 10 }],
-      tailEvents: [{ executionId, afterSequence: 0 }],
+      listEvents: [{ executionId, ownerUserId, afterSequence: 0, limit: 10 }],
+      tailEvents: [{ executionId, ownerUserId, afterSequence: 0 }],
       replaceValidationResults: [{ executionId, results: [{ checkKey: "lint", status: "pass", durationMs: 10, message: "fine", details: { files: 3 } }] }],
       replaceDiffFiles: [{ executionId, files: [{ changeType: "renamed", path: "b.ts", oldPath: "a.ts", additions: 1, deletions: 2, isBinary: false, patchArtifactId: artifact.id }] }],
       insertArtifacts: [{ executionId, artifacts: [{ id: "artifact", kind: "log", storageBackend: "s3", storageKey: "logs/1", contentType: "text/plain", byteSize: 10, checksum: "sha256:0", inlineJson: { lines: 3 } }] }],
-      listArtifacts: [{ executionId, kind: "log", limit: 10 }],
-      streamArtifacts: [{ executionId }],
-      getArtifact: [artifact.id],
+      listArtifacts: [{ executionId, ownerUserId, kind: "log", limit: 10 }],
+      streamArtifacts: [{ executionId, ownerUserId }],
+      getArtifact: [{ id: artifact.id, ownerUserId }],
       upsertSummary: [{ executionId, objective: "mend it", linkedIssueRef: "#1", filesChanged: 1, additions: 2, deletions: 3, assumptions: ["none"], warnings: ["slow"], summaryMarkdown: "# Done", generatedAt: DateTime.unsafeMake(1) }],
       linkPullRequest: [{ executionId, pullRequestId, relation: "updated" }],
-      listPullRequests: [{ executionId, limit: 10 }],
-      getDetail: [executionId]
+      listPullRequests: [{ executionId, ownerUserId, limit: 10 }],
+      getDetail: [{ id: executionId, ownerUserId }]
     },
     IssueWorkflowLifecycle: {
       open: [{ id: "opened", issueId: otherIssue.id, repositoryId: otherIssue.repositoryId, ownerUserId: ada, requestedByUserId: ada }],
@@ -48,9 +49,10 @@ export const executionSamples = (
         requestedByUserId: ada,
         idempotencyKey: "key"
       }],
-      beginExecution: [waiting.id],
+      beginExecution: [{ id: waiting.id, ownerUserId }],
       report: [{
         executionId,
+        ownerUserId,
         idempotencyKey: "report",
         events: [{ phase: "plan", level: "info", eventType: "step", message: "began", payload: { path: "src" } }],
         validationResults: [{ checkKey: "lint", status: "pass", message: "fine", details: { files: 3 } }],
@@ -58,7 +60,7 @@ export const executionSamples = (
         artifacts: [{ kind: "log", storageBackend: "s3", storageKey: "logs/1" }],
         summary: { objective: "mend it", filesChanged: 1, warnings: ["slow"], summaryMarkdown: "# Done" }
       }],
-      finish: [{ executionId, outcome: "failed", reason: "no way", pullRequests: [{ pullRequestId, relation: "created" }], workflow: "failed" }],
+      finish: [{ executionId, ownerUserId, outcome: "failed", reason: "no way", pullRequests: [{ pullRequestId, relation: "created" }], workflow: "failed" }],
       cancel: [{ id: workflow.id, ownerUserId: ada, reason: "no longer needed" }],
       supervise: [{ limit: 10 }],
       getDetail: [{ ownerUserId: ada, id: workflow.id }],

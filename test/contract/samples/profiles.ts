@@ -14,15 +14,15 @@ export const profileSamples = (world: World): Samples => {
   return {
     ProfileRepo: {
       create: [{ id: "new", ownerUserId, slug: "new", name: "New", description: "for the next project" }],
-      findById: [profileId],
-      getById: [profileId],
+      findById: [{ ownerUserId, id: profileId }],
+      getById: [{ ownerUserId, id: profileId }],
       getForOwner: [{ ownerUserId, id: profileId }],
       findBySlug: [{ ownerUserId, slug: profile.slug }],
       list: [{ ownerUserId, status: "active", limit: 10 }],
       update: [{ id: profileId, ownerUserId, slug: "other", name: "Other", description: "for another project" }],
-      archive: [profileId],
+      archive: [{ ownerUserId, id: profileId }],
       archiveForOwner: [{ ownerUserId, id: profileId }],
-      restore: [profileId],
+      restore: [{ ownerUserId, id: profileId }],
       restoreForOwner: [{ ownerUserId, id: profileId }],
       createRevision: [{
         id: "revision",
@@ -38,23 +38,24 @@ export const profileSamples = (world: World): Samples => {
         setAsActive: true
       }],
       listRevisions: [{ profileId, ownerUserId, limit: 10 }],
-      getRevision: [profileRevision.id],
+      getRevision: [{ ownerUserId, id: profileRevision.id }],
       getRevisionForOwner: [{ ownerUserId, id: profileRevision.id }],
-      getActiveRevision: [profileId],
+      getActiveRevision: [{ ownerUserId, id: profileId }],
       getActiveRevisionForOwner: [{ ownerUserId, profileId }],
       setActiveRevision: [{ profileId, ownerUserId, revisionId: profileRevision.id }]
     },
     RepositoryProfileRepo: {
-      create: [{ id: "new", repositoryId: repository.id, name: "New", description: "for the next launch" }],
-      findById: [repositoryProfileId],
-      getById: [repositoryProfileId],
-      list: [{ repositoryId: repository.id, status: "active", limit: 10 }],
-      update: [{ id: repositoryProfileId, name: "Other", description: "for another launch" }],
-      archive: [repositoryProfileId],
-      restore: [repositoryProfileId],
+      create: [{ id: "new", ownerUserId, repositoryId: repository.id, name: "New", description: "for the next launch" }],
+      findById: [{ ownerUserId, id: repositoryProfileId }],
+      getById: [{ ownerUserId, id: repositoryProfileId }],
+      list: [{ ownerUserId, repositoryId: repository.id, status: "active", limit: 10 }],
+      update: [{ id: repositoryProfileId, ownerUserId, name: "Other", description: "for another launch" }],
+      archive: [{ ownerUserId, id: repositoryProfileId }],
+      restore: [{ ownerUserId, id: repositoryProfileId }],
       createRevision: [{
         id: "revision",
         repositoryProfileId,
+        ownerUserId,
         runTemplate: patch,
         policyConfig: { approvals: { count: 1 } },
         links: [{ profileRevisionId: profileRevision.id, precedence: 1, isRequired: true }],
@@ -62,24 +63,24 @@ export const profileSamples = (world: World): Samples => {
         changeSummary: "a policy",
         setAsActive: true
       }],
-      listRevisions: [{ repositoryProfileId, limit: 10 }],
-      getRevision: [repositoryProfileRevision.id],
-      getActiveRevision: [repositoryProfileId],
-      setActiveRevision: [{ repositoryProfileId, revisionId: repositoryProfileRevision.id }],
-      replaceLinks: [{ revisionId: repositoryProfileRevision.id, links: [{ profileRevisionId: profileRevision.id, precedence: 2, isRequired: false }] }]
+      listRevisions: [{ repositoryProfileId, ownerUserId, limit: 10 }],
+      getRevision: [{ ownerUserId, id: repositoryProfileRevision.id }],
+      getActiveRevision: [{ ownerUserId, id: repositoryProfileId }],
+      setActiveRevision: [{ repositoryProfileId, ownerUserId, revisionId: repositoryProfileRevision.id }],
+      replaceLinks: [{ ownerUserId, revisionId: repositoryProfileRevision.id, links: [{ profileRevisionId: profileRevision.id, precedence: 2, isRequired: false }] }]
     },
     SecretRepo: {
-      findById: [secret.id],
-      getById: [secret.id],
+      findById: [{ ownerUserId, id: secret.id }],
+      getById: [{ ownerUserId, id: secret.id }],
       getForOwner: [{ ownerUserId, id: secret.id }],
       findByName: [{ ownerUserId, name: secret.name }],
       list: [{ ownerUserId, includeArchived: true, limit: 10 }],
-      listVersions: [{ secretId: secret.id, limit: 10 }],
-      findVersion: [{ secretId: secret.id, version: 1 }],
-      rename: [{ id: secret.id, name: "other" }],
-      archive: [secret.id],
-      restore: [secret.id],
-      delete: [secret.id]
+      listVersions: [{ ownerUserId, secretId: secret.id, limit: 10 }],
+      findVersion: [{ ownerUserId, secretId: secret.id, version: 1 }],
+      rename: [{ ownerUserId, id: secret.id, name: "other" }],
+      archive: [{ ownerUserId, id: secret.id }],
+      restore: [{ ownerUserId, id: secret.id }],
+      delete: [{ ownerUserId, id: secret.id }]
     },
     SecretVault: {
       create: [{ id: "new", ownerUserId, name: "new", description: "of the registry", value: Redacted.make("hush"), createdByUserId: ada }],
@@ -95,14 +96,14 @@ export const profileSamples = (world: World): Samples => {
     },
     SshKeyRepo: {
       create: [{ id: "new", ownerUserId, name: "laptop", publicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB ada@laptop", privateKeySecretId: secret.id, passphraseSecretId: secret.id }],
-      findById: [sshKey.id],
-      getById: [sshKey.id],
+      findById: [{ ownerUserId, id: sshKey.id }],
+      getById: [{ ownerUserId, id: sshKey.id }],
       getForOwner: [{ ownerUserId, id: sshKey.id }],
       findByFingerprint: [{ ownerUserId, fingerprint: sshKey.fingerprint }],
       list: [{ ownerUserId, includeArchived: true, limit: 10 }],
-      rename: [{ id: sshKey.id, name: "other" }],
-      archive: [sshKey.id],
-      restore: [sshKey.id]
+      rename: [{ ownerUserId, id: sshKey.id, name: "other" }],
+      archive: [{ ownerUserId, id: sshKey.id }],
+      restore: [{ ownerUserId, id: sshKey.id }]
     }
   }
 }

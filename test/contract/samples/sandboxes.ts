@@ -17,31 +17,31 @@ export const sandboxSamples = (world: World): Samples => {
   return {
     SandboxRepo: {
       create: [{ id: "sbx", name: "app", ...owned, repositoryId: repository.id, requestedByUserId: ada, status: "queued" }],
-      findById: [sandbox],
-      getById: [sandbox],
+      findById: [{ ...owned, id: sandbox }],
+      getById: [{ ...owned, id: sandbox }],
       getForOwner: [{ ...owned, id: sandbox }],
-      findByAttemptId: [launched.attempt.id],
+      findByAttemptId: [{ ...owned, id: launched.attempt.id }],
       list: [{ ...owned, statuses: ["stopped", "queued"], includeArchived: true, limit: 10 }],
       stream: [{ ...owned, repositoryId: repository.id, statuses: ["queued"] }],
-      rename: [{ id: sandbox, name: "other" }],
-      setStatus: [{ id: sandbox, status: "queued" }],
-      linkAttempt: [{ sandboxId: sandbox, attemptId: attempt.id, relation: "retry" }],
-      listAttemptLinks: [{ sandboxId: sandbox, limit: 10 }],
-      archive: [sandbox],
-      restore: [sandbox],
-      delete: [sandbox]
+      rename: [{ ...owned, id: sandbox, name: "other" }],
+      setStatus: [{ ...owned, id: sandbox, status: "queued" }],
+      linkAttempt: [{ ...owned, sandboxId: sandbox, attemptId: attempt.id, relation: "retry" }],
+      listAttemptLinks: [{ ...owned, sandboxId: sandbox, limit: 10 }],
+      archive: [{ ...owned, id: sandbox }],
+      restore: [{ ...owned, id: sandbox }],
+      delete: [{ ...owned, id: sandbox }]
     },
     SandboxAttemptRepo: {
       createQueued: [{ id: "run", ...owned, repositoryId: repository.id, triggerType: "api", triggerRef: "call", requestedByUserId: ada }],
-      findById: [attempt.id],
-      getById: [attempt.id],
+      findById: [{ ...owned, id: attempt.id }],
+      getById: [{ ...owned, id: attempt.id }],
       list: [{ ...owned, statuses: ["queued"], limit: 10 }],
       stream: [{ ...owned, sandboxId: sandbox }],
-      markRunning: [{ id: attempt.id }],
-      markSucceeded: [{ id: running.id }],
-      markFailed: [{ id: running.id }],
-      markCancelled: [{ id: running.id, cancelReason: "no longer needed" }],
-      requestStop: [running.id],
+      markRunning: [{ ...owned, id: attempt.id }],
+      markSucceeded: [{ ...owned, id: running.id }],
+      markFailed: [{ ...owned, id: running.id }],
+      markCancelled: [{ ...owned, id: running.id, cancelReason: "no longer needed" }],
+      requestStop: [{ ...owned, id: running.id }],
       setSnapshot: [{
         runId: running.id,
         userSpecPayload: spec,
@@ -50,12 +50,12 @@ export const sandboxSamples = (world: World): Samples => {
         profileConfigSnapshot: { shell: "zsh" },
         repositoryProfileConfigSnapshot: { depth: 1 }
       }],
-      findSnapshot: [started.id]
+      findSnapshot: [{ ...owned, id: started.id }]
     },
     SandboxRuntimeInstanceRepo: {
       upsert: [{ runId: running.id, status: "failed", adapter: "docker", resourceId: "container", reference: "docker:container", errorCode: "oom", errorMessage: "out of memory" }],
-      findByAttemptId: [started.id],
-      listByAttemptIds: [[started.id, running.id]],
+      findByAttemptId: [{ ...owned, id: started.id }],
+      listByAttemptIds: [{ ...owned, attemptIds: [started.id, running.id] }],
       listByStatus: [{ status: "running", limit: 10 }]
     },
     WorkspaceBuildJobRepo: {
@@ -85,14 +85,14 @@ export const sandboxSamples = (world: World): Samples => {
     },
     SandboxLifecycle: {
       launch: [{ ...owned, name: "app", spec, resolvedSpec: spec, registryId: "main", repository: "acme/app", tag: "latest", idempotencyKey: "key", repositoryId: repository.id, requestedByUserId: ada, triggerType: "api" }],
-      retry: [sandbox],
-      rebuild: [sandbox],
+      retry: [{ ...owned, id: sandbox }],
+      rebuild: [{ ...owned, id: sandbox }],
       beginBuild: [building],
       finishBuild: [building, { ...published, runtime: launchedRuntime }],
       failBuild: [building, { errorMessage: "no space left", errorCode: "disk", retryable: false }],
       recordRuntime: [building, launchedRuntime],
-      cancel: [{ sandboxId: queued.sandbox.id, reason: "no longer needed" }],
-      stop: [queued.sandbox.id],
+      cancel: [{ ...owned, sandboxId: queued.sandbox.id, reason: "no longer needed" }],
+      stop: [{ ...owned, id: queued.sandbox.id }],
       getDetail: [{ ...owned, id: sandbox }],
       list: [{ ...owned, statuses: ["queued"], includeArchived: true, limit: 10 }],
       supervise: [{ limit: 10, runtimeDeadline: "1 hour" }]

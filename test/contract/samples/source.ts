@@ -15,7 +15,7 @@ export const sourceSamples = (world: World): Samples => {
   const pulled = { repositoryId, number: 9, title: "Mend it", headBranch: "fix", baseBranch: "main" }
   return {
     RepositoryRepo: {
-      upsert: [{ id: "repo", provider: "github", externalId: "9", owner: "acme", name: "tool", defaultBranch: "main", url: "https://github.com/acme/tool", isArchived: false, lastSyncedAt: at }],
+      upsert: [{ id: "repo", provider: "github", externalId: "9", owner: "acme", name: "tool", defaultBranch: "main", url: "https://github.com/acme/tool", isArchived: false, openToAll: true, lastSyncedAt: at }],
       findById: [repositoryId],
       getById: [repositoryId],
       findByExternalId: [{ provider: "github", externalId: "9" }],
@@ -41,7 +41,7 @@ export const sourceSamples = (world: World): Samples => {
       findById: [installationId],
       getById: [installationId],
       findByExternalId: ["77"],
-      listForUser: [{ userId: ada, limit: 10 }],
+      listForUser: [{ userId: ada, statuses: ["active"], limit: 10 }],
       listActive: [{ limit: 10 }],
       setStatus: [{ id: installationId, status: "suspended" }],
       grantToUser: [{ installationId, userId: ada, grantedByUserId: ada }],
@@ -62,6 +62,7 @@ export const sourceSamples = (world: World): Samples => {
       }],
       listForInstallation: [{ installationId, search: "app", includeRemoved: true, limit: 10 }],
       listForUser: [{ userId: ada, search: "app", limit: 10 }],
+      mayUse: [{ userId: ada, repositoryId }],
       findById: [installed.id],
       findByExternalId: [{ installationId, externalRepositoryId: installed.externalRepositoryId }],
       findByRepositoryId: [{ installationId, repositoryId: installed.repositoryId }]
@@ -111,16 +112,16 @@ export const sourceSamples = (world: World): Samples => {
     },
     IssueWorkflowRepo: {
       create: [{ id: "workflow", issueId: world.otherIssue.id, repositoryId, ownerUserId: ada, requestedByUserId: ada }],
-      findById: [workflow.id],
-      getById: [workflow.id],
+      findById: [{ ownerUserId: ada, id: workflow.id }],
+      getById: [{ ownerUserId: ada, id: workflow.id }],
       getForOwner: [{ ownerUserId: ada, id: workflow.id }],
       list: [{ issueId: issue.id, repositoryId, ownerUserId: ada, statuses: ["active"], includeArchived: true, limit: 10 }],
       stream: [{ ownerUserId: ada }],
-      complete: [workflow.id],
-      fail: [workflow.id],
-      cancel: [workflow.id],
-      archive: [workflow.id],
-      restore: [workflow.id]
+      complete: [{ ownerUserId: ada, id: workflow.id }],
+      fail: [{ ownerUserId: ada, id: workflow.id }],
+      cancel: [{ ownerUserId: ada, id: workflow.id }],
+      archive: [{ ownerUserId: ada, id: workflow.id }],
+      restore: [{ ownerUserId: ada, id: workflow.id }]
     }
   }
 }

@@ -121,7 +121,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             entity: "IssueWorkflowExecution",
             machine: issueWorkflowExecutionTransitions,
             to,
-            run: (id) => run(repo, id),
+            run: (id: IssueWorkflowExecutionId) => run(repo, id),
             rowIn: executionIn,
             getById: repo.getById
           })

@@ -124,7 +124,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             entity: "SandboxAttempt",
             machine: sandboxAttemptTransitions,
             to,
-            run: (id) => run(repo, id),
+            run: (id: SandboxAttemptId) => run(repo, id),
             rowIn: attemptIn,
             getById: repo.getById
           })
