@@ -4,7 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Option } from "effect"
 import { InvalidTransition } from "../../Errors.js"
-import { batchesOfIds } from "../../internal/batch.js"
+import { readByIds } from "../../internal/batch.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
@@ -98,11 +98,11 @@ export const make = Effect.gen(function*() {
     findByAttemptId: (attemptId) => byRunId(attemptId).pipe(read("findByAttemptId", { "run.id": attemptId })),
 
     listByAttemptIds: (attemptIds) =>
-      Effect.forEach(batchesOfIds(attemptIds), (batch) =>
+      readByIds(attemptIds, (batch) =>
         instances.all(sql`
           SELECT ${columns} FROM sandbox_runtime_instances
           WHERE run_id IN (SELECT value FROM json_each(${batch}))`)).pipe(
-        Effect.map((found) => new Map(found.flat().map((instance) => [instance.runId, instance]))),
+        Effect.map((found) => new Map(found.map((instance) => [instance.runId, instance]))),
         read("listByAttemptIds", { "run.count": attemptIds.length })
       ),
 
