@@ -5,7 +5,7 @@
  */
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { Count, documentOf, enumeration, idOf, Json, Name, optional, OptionalJson, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import { Count, documentOf, enumeration, idOf, Json, Name, optional, OptionalJson, OptionalTimestamp, Prose, ReportedProse, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import type { LeaseStats } from "../../internal/leases.js"
 import { stateMachine } from "../../internal/transitions.js"
@@ -126,7 +126,7 @@ export const JobSuccess = Schema.Struct({
 
 /** What a worker tells of a job that failed. `retryable` left out means true. */
 export const JobFailure = Schema.Struct({
-  errorMessage: Prose,
+  errorMessage: ReportedProse,
   errorCode: Schema.optional(Name),
   retryable: Schema.optionalWith(Schema.Boolean, { default: () => true })
 })

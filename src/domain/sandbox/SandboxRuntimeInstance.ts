@@ -3,7 +3,7 @@
  */
 import { Model } from "@effect/sql"
 import { Schema } from "effect"
-import { enumeration, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import { enumeration, Name, optional, OptionalTimestamp, Prose, ReportedProse, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
 import { RuntimeAdapterId } from "../../payloads/enumerations.js"
@@ -63,7 +63,7 @@ export const RuntimeReport = Schema.Struct({
   reference: Schema.optional(Name),
   endpoint: Schema.optional(Name),
   errorCode: Schema.optional(Name),
-  errorMessage: Schema.optional(Prose),
+  errorMessage: Schema.optional(ReportedProse),
   launchedAt: Schema.optional(Schema.DateTimeUtcFromSelf),
   finishedAt: Schema.optional(Schema.DateTimeUtcFromSelf)
 }).pipe(
