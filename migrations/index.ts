@@ -20,6 +20,7 @@ import controlPlane from "./0008_control_plane.js"
 import legacyImports from "./0009_legacy_imports.js"
 import jobsGoWithTheirRun from "./0010_jobs_go_with_their_run.js"
 import openRepositories from "./0011_open_repositories.js"
+import events from "./0012_events.js"
 
 export const migrations: Record<string, string> = {
   "0001_auth": auth,
@@ -32,5 +33,6 @@ export const migrations: Record<string, string> = {
   "0008_control_plane": controlPlane,
   "0009_legacy_imports": legacyImports,
   "0010_jobs_go_with_their_run": jobsGoWithTheirRun,
-  "0011_open_repositories": openRepositories
+  "0011_open_repositories": openRepositories,
+  "0012_events": events
 }

@@ -100,6 +100,21 @@ export class SequenceConflict extends Schema.TaggedError<SequenceConflict>()(
 }
 
 /**
+ * The position belongs to another epoch of the journal: the database was restored from a backup, and events after the backup
+ * are gone. `epoch` is the current one. Remedy: compare what was derived from events with the tables, then read on from the
+ * current end, or from the first event. HTTP 409.
+ */
+export class JournalReset extends Schema.TaggedError<JournalReset>("@sealant/db/JournalReset")(
+  "JournalReset",
+  { epoch: Schema.String },
+  HttpApiSchema.annotations({ status: 409 })
+) {
+  override get message() {
+    return `the position is from another epoch of the journal: the database was restored; reconcile, and read on in epoch ${this.epoch}`
+  }
+}
+
+/**
  * The caller's input is not of the declared shape, or breaks a rule of the table. `issues` says where and what rule,
  * as `path: rule`, never what stood there. HTTP 400.
  */

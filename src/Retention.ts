@@ -13,6 +13,8 @@ import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option, Record, Schema, Stream } from "effect"
 import type { InvalidInput, PersistenceError } from "./Errors.js"
 import { decodeDuration, durationBetween } from "./internal/durations.js"
+import { nextTurn } from "./internal/eventLoop.js"
+import { steps } from "./internal/paging.js"
 import { operations } from "./internal/query.js"
 import { growing, type Growing, kept as keptTables, type Walk } from "./operations/retentionTables.js"
 
@@ -93,15 +95,15 @@ export const purgeBatches = (options: PurgeOptions = {}): Stream.Stream<PurgedBa
     const sql = yield* SqlClient.SqlClient
     const { batchSize, dryRun, pause, policy } = yield* input("purge", Options)(options)
     const now = yield* Clock.currentTimeMillis
-    const steps = tables.flatMap((table) => {
+    const walks = tables.flatMap((table) => {
       const until = now - millisOf(policy[table] ?? defaults[table].keepFor)
       return Number.isFinite(until) ? growing[table].walks.map((walk: Walk) => ({ table, walk, until: Math.floor(until) })) : []
     })
-    return Stream.flatMap(Stream.fromIterable(steps), ({ table, until, walk }) => {
+    return Stream.flatMap(Stream.fromIterable(walks), ({ table, until, walk }) => {
       const step = stepOf(sql, table, walk, { batchSize, dryRun, until })
-      return Stream.paginateEffect(Option.none<Place>(), (from) =>
-        // Only between two batches: who has little to remove does not sleep.
-        Effect.zipRight(Option.isSome(from) ? Effect.sleep(pause) : Effect.void, step(from)).pipe(
+      return steps(Option.none<Place>(), (from) =>
+        // The pause is only between two batches of a walk; a purge with little to remove does not sleep.
+        Effect.zipRight(Option.isSome(from) ? Effect.sleep(pause) : nextTurn, step(from)).pipe(
           Effect.map(([batch, next]) => [batch, Option.map(next, Option.some)] as const)
         ))
     })

@@ -21,6 +21,7 @@ export {
   IdempotencyConflict,
   InvalidInput,
   InvalidTransition,
+  JournalReset,
   LeaseLost,
   LeaseLostReason,
   NotFound,
@@ -250,6 +251,7 @@ export {
 export {
   type AppendedEvents,
   AppendEvents,
+  IssueWorkflowExecutionEnd,
   IssueWorkflowExecutionEvent,
   IssueWorkflowExecutionEventId,
   IssueWorkflowExecutionEventLevel,
@@ -343,10 +345,14 @@ export {
   ControlPlaneActorType,
   ControlPlaneEvent,
   ControlPlaneEventConsumer,
+  ControlPlaneJournal,
   ControlPlaneSubjectId,
   ControlPlaneSubjectType,
+  JournalEpoch,
+  JournalState,
   ListSubjectEvents,
-  ReadEvents
+  ReadEvents,
+  TailJournal
 } from "./domain/control-plane/ControlPlaneEvent.js"
 
 export { SandboxLaunchKey } from "./domain/sandbox/SandboxLaunchKey.js"

@@ -5,6 +5,7 @@ import { Chunk, Effect } from "effect"
 import { InvalidInput } from "../Errors.js"
 import { maxParameterLength } from "../libsql/values.js"
 import { maxIdLength } from "./columns.js"
+import { nextTurn } from "./eventLoop.js"
 
 /**
  * The items as one JSON array. Fails with `InvalidInput` of the operation, for its field, when they are more than one
@@ -40,11 +41,21 @@ const jsonOf = (document: () => object): string | undefined => {
   }
 }
 
-const idsAtOnce = 10_000
+// Rows are read and decoded synchronously: more at a time would block the event loop.
+const idsAtOnce = 500
 
 /**
- * Any number of ids, as JSON arrays that a parameter can hold. What is longer than an id can be names no row, and is left out.
+ * Reads rows by any number of ids, a batch at a time, as JSON arrays that a parameter can hold. The event loop turns between two
+ * batches. What is longer than an id can be names no row, and is left out.
  */
-export const batchesOfIds = (ids: ReadonlyArray<string>): ReadonlyArray<string> =>
-  Chunk.toReadonlyArray(Chunk.chunksOf(Chunk.fromIterable(ids.filter((id) => id.length <= maxIdLength)), idsAtOnce)).map((part) =>
-    JSON.stringify(Chunk.toReadonlyArray(part)))
+export const readByIds = <A, E, R>(
+  ids: ReadonlyArray<string>,
+  read: (batch: string) => Effect.Effect<ReadonlyArray<A>, E, R>
+): Effect.Effect<ReadonlyArray<A>, E, R> => {
+  const batches = Chunk.toReadonlyArray(Chunk.chunksOf(Chunk.fromIterable(ids.filter((id) => id.length <= maxIdLength)), idsAtOnce))
+  return Effect.map(
+    Effect.forEach(batches, (batch, index) =>
+      Effect.zipRight(index === 0 ? Effect.void : nextTurn, read(JSON.stringify(Chunk.toReadonlyArray(batch))))),
+    (found) => found.flat()
+  )
+}

@@ -83,6 +83,18 @@ export const Label = text(maxNameLength, 0)
 /** Prose or an error message: up to 100,000 characters. */
 export const Prose = text(maxProseLength, 0)
 
+/** The text with U+FFFD in place of each character that SQLite does not give back as it was. */
+export const storableText = (text: string): string => isStorable(text) ? text : text.replaceAll(/\0|[\uD800-\uDFFF]/gu, "\uFFFD")
+
+/** Up to 100,000 characters of any kind, as programs print them. */
+export const RawProse = Schema.String.pipe(Schema.maxLength(maxProseLength, { message: () => `must be up to ${maxProseLength} characters` }))
+
+/**
+ * Prose that a worker reports: NUL characters and lone surrogates are replaced with U+FFFD, so that no report is refused, and
+ * lost, because of them. Only for inputs.
+ */
+export const ReportedProse = Schema.transform(RawProse, Prose, { strict: true, decode: storableText, encode: (text) => text })
+
 /** A token or a hash: 1 to 100,000 characters. */
 export const Credential = text(maxProseLength, 1)
 

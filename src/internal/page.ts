@@ -3,9 +3,10 @@
  * between neither repeat others nor hide them (https://use-the-index-luke.com/no-offset).
  */
 import type { SqlClient, Statement } from "@effect/sql"
-import { Chunk, DateTime, Effect, Either, Option, ParseResult, Schema, Stream } from "effect"
+import { DateTime, Effect, Either, Option, ParseResult, Schema, type Stream } from "effect"
 import { InvalidInput } from "../Errors.js"
 import { storable } from "./columns.js"
+import { pages, streamPageSize } from "./paging.js"
 
 /** One page, and the cursor of the next one, if there is one. */
 export interface Page<A> {
@@ -82,8 +83,8 @@ export const make = <A>(rows: ReadonlyArray<A>, { limit }: Start, key: (row: A) 
 
 /** All items of a list, page by page. */
 export const stream = <A, E>(list: (request: PageRequest) => Effect.Effect<Page<A>, E>): Stream.Stream<A, E> =>
-  Stream.paginateChunkEffect(Option.none<string>(), (cursor) =>
+  pages(Option.none<string>(), (cursor) =>
     Effect.map(
-      list({ limit: maxLimit, ...Option.match(cursor, { onNone: () => ({}), onSome: (cursor) => ({ cursor }) }) }),
-      ({ items, nextCursor }) => [Chunk.fromIterable(items), Option.map(nextCursor, Option.some)]
+      list({ limit: streamPageSize, ...Option.match(cursor, { onNone: () => ({}), onSome: (cursor) => ({ cursor }) }) }),
+      ({ items, nextCursor }) => [items, Option.map(nextCursor, Option.some)]
     ))

@@ -1,21 +1,118 @@
 /**
- * Waiting for rows that are not there yet.
+ * Waiting for rows that do not exist yet.
+ *
+ * One reader for each service finds what was committed since it read last, with one indexed statement, and wakes only the
+ * waiters concerned: an idle waiter costs nothing, however much is written. The reader runs while somebody waits.
  */
-import { SqlClient } from "@effect/sql"
-import { Effect, Option } from "effect"
+import type { SqlClient } from "@effect/sql"
+import { Deferred, Effect, Either, FiberId, Option, RcRef, Scope } from "effect"
 import * as Database from "../Database.js"
+import { nextTurn, realSleep } from "./eventLoop.js"
+
+/** Which waiters are concerned: those of these keys, or all. */
+export type Concerned = ReadonlyArray<string> | "all"
+
+/** What a reader has found. */
+export interface Found<Mark> {
+  readonly mark: Mark
+  readonly concerned: Concerned
+  /** Whether it is all that was committed: else the next read follows without a commit. */
+  readonly isAll: boolean
+}
+
+/** How a reader finds what is new. A mark is a place in the order of commits. */
+export interface News<Mark, E> {
+  /** The mark of everything that is committed now. */
+  readonly mark: Effect.Effect<Mark, E>
+  /** What was committed after a mark, and the mark of that. May name more keys than necessary, never fewer. */
+  readonly since: (mark: Mark) => Effect.Effect<Found<Mark>, E>
+}
 
 /**
- * What `look` finds, as soon as it finds something: looks now, and again after each commit. Holds neither a connection
- * nor a transaction while it waits.
+ * What `read` finds, as soon as it finds something: reads now, and again after each commit that concerns the key. Holds
+ * neither a connection nor a transaction while it waits.
  */
-export const firstFound = <A, E>(sql: SqlClient.SqlClient, look: Effect.Effect<Option.Option<A>, E>): Effect.Effect<A, E> =>
+export type FirstFound<E> = <A, E2>(key: string, read: Effect.Effect<Option.Option<A>, E2>) => Effect.Effect<A, E | E2>
+
+// Bounds what the reader costs beside many small commits: at most 100 reads in a second.
+const restMillis = 10
+
+const restAfterFailureMillis = 100
+
+// Each waiter that is woken reads.
+const wokenAtOnce = 50
+
+/** Makes waiters, each for a scope. The reader runs from the first wait of a waiter to the end of its scope. */
+export const make = <Mark, E>(
+  news: News<Mark, E>
+): Effect.Effect<Effect.Effect<FirstFound<E>, never, Scope.Scope>, never, SqlClient.SqlClient> =>
   Effect.gen(function*() {
-    while (true) {
-      // Taken before the look, so that what is committed after the look is a change.
-      const seen = yield* Database.version
-      const found = yield* look
-      if (Option.isSome(found)) return found.value
-      yield* Database.changedSince(seen)
-    }
-  }).pipe(Effect.provideService(SqlClient.SqlClient, sql))
+    const waiters = new Map<string, Set<Deferred.Deferred<void>>>()
+
+    const wake = (concerned: Concerned) =>
+      Effect.gen(function*() {
+        const woken = (concerned === "all" ? [...waiters.keys()] : concerned).flatMap((key) => [...waiters.get(key) ?? []])
+        for (const [index, waiter] of woken.entries()) {
+          if (index > 0 && index % wokenAtOnce === 0) yield* nextTurn
+          Deferred.unsafeDone(waiter, Effect.void)
+        }
+      })
+
+    /** Reads after each commit. When the database cannot be read, waiters read, and fail, by themselves. */
+    const follow = (from: Mark) =>
+      Effect.gen(function*() {
+        let mark = from
+        while (true) {
+          // Taken before the read, so that a commit after the read is a change.
+          const seen = yield* Database.version
+          const found = yield* Effect.either(news.since(mark))
+          if (Either.isRight(found)) mark = found.right.mark
+          yield* wake(Either.isRight(found) ? found.right.concerned : "all")
+          yield* realSleep(Either.isRight(found) ? restMillis : restAfterFailureMillis)
+          if (Either.isRight(found) && found.right.isAll) yield* Database.changedSince(seen)
+        }
+      })
+
+    // A scope that is never closed holds nothing: the last waiter ends the reader. The reader outlives the layer of the
+    // service, so that a database that closes fails its waiters.
+    const scope = yield* Scope.make()
+    const reader = yield* RcRef.make({
+      // The mark is older than the first read of every waiter: no commit falls between the two.
+      acquire: Effect.flatMap(news.mark, (mark) => Effect.forkScoped(Effect.interruptible(follow(mark))))
+    }).pipe(Scope.extend(scope))
+    const expect = (key: string) =>
+      Effect.sync(() => {
+        const waiter = Deferred.unsafeMake<void>(FiberId.none)
+        const ofKey = waiters.get(key)
+        if (ofKey === undefined) waiters.set(key, new Set([waiter]))
+        else ofKey.add(waiter)
+        return waiter
+      })
+
+    const forget = (key: string, waiter: Deferred.Deferred<void>) =>
+      Effect.sync(() => {
+        const ofKey = waiters.get(key)
+        ofKey?.delete(waiter)
+        if (ofKey?.size === 0) waiters.delete(key)
+      })
+
+    return Effect.map(Effect.scope, (scope) => {
+      let runs = false
+      const start = Effect.suspend(() =>
+        runs ? Effect.void : Effect.map(Scope.extend(RcRef.get(reader), scope), () => {
+          runs = true
+        }))
+      const firstFound: FirstFound<E> = <A, E2>(key: string, read: Effect.Effect<Option.Option<A>, E2>) => {
+        // Registered before the read, so that a commit after the read wakes it.
+        const once = Effect.acquireUseRelease(
+          expect(key),
+          (waiter) => Effect.tap(read, (found) => Option.isSome(found) ? Effect.void : Deferred.await(waiter)),
+          (waiter) => forget(key, waiter)
+        )
+        const again: Effect.Effect<A, E2> = Effect.flatMap(once, Option.match({ onNone: () => again, onSome: Effect.succeed }))
+        // What exists already needs no reader.
+        return runs ? again : Effect.flatMap(read, Option.match({ onNone: () => Effect.zipRight(start, again), onSome: Effect.succeed }))
+      }
+      return firstFound
+    })
+  })

@@ -4,14 +4,15 @@
 import type { SqlError } from "@effect/sql"
 import { Data, Effect, Option, type Scope, Stream } from "effect"
 import type { RowsOfKind } from "../domain/control-plane/ImportedSource.js"
+import { steps } from "../internal/paging.js"
 import { engineProblem, type Reader, readerOfFile } from "../operations/reader.js"
 import { type LegacyImportRefused, refuse } from "./errors.js"
 import { decodeSourceRow, encodedColumns, type SourceRow, strictUtf8 } from "./sourceRows.js"
 import { columnsThere, legacyTables, mayBeMissing } from "./tables.js"
 
 /** A batch ends with the row that makes it this long, or this many. */
-const batchRows = 500
-const batchBytes = 4_000_000
+const batchRows = 100
+const batchBytes = 500_000
 
 const ledger = "__drizzle_migrations"
 
@@ -124,7 +125,7 @@ const rowsOf = (reader: Reader, tables: Tables): Source["rows"] => (table, havin
         return [batch, typeof last === "string" ? Option.some(`rowid > ${last}`) : Option.none()] as const
       })))
   // The next batch is read while one is written.
-  return Stream.buffer(Stream.filter(Stream.paginateEffect("TRUE", batchFrom), (batch) => batch.length > 0), { capacity: 1 })
+  return Stream.buffer(Stream.filter(steps("TRUE", batchFrom), (batch) => batch.length > 0), { capacity: 1 })
 }
 
 const ignoredOf = (reader: Reader, tables: Tables): Source["ignored"] =>

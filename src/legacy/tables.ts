@@ -129,7 +129,7 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
       sandbox_attempt_id: `p.owner_user_id = coalesce(${workflowOwner}, ${sandboxOwner}, p.owner_user_id)`
     }
   }),
-  byId("issue_workflow_execution_events", IssueWorkflowExecutionEvent),
+  byId("issue_workflow_execution_events", IssueWorkflowExecutionEvent, { added: { sanitized: 0 } }),
   byId("issue_workflow_execution_validation_results", IssueWorkflowExecutionValidationResult),
   byId("issue_workflow_execution_artifacts", IssueWorkflowExecutionArtifact),
   byId("issue_workflow_execution_diff_files", IssueWorkflowExecutionDiffFile, {

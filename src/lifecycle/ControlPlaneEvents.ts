@@ -8,11 +8,21 @@
  * - Positions grow in the order of commits: who has read up to a position has missed nothing before it.
  * - An event is delivered to each named consumer until the consumer has acknowledged it (at least once): who is killed in
  *   the middle gets again what it had not acknowledged. Handlers have to bear an event twice.
+ * - A position belongs to an epoch. A restore of a backup begins a new epoch, because events that were written after the
+ *   backup are gone and their positions are given again.
  */
 import type { SqlClient } from "@effect/sql"
 import { Context, Effect, Layer, Option, type Stream } from "effect"
-import { Actor, type ControlPlaneEvent, type ListSubjectEvents, type ReadEvents } from "../domain/control-plane/ControlPlaneEvent.js"
-import type { InvalidInput, PersistenceError } from "../Errors.js"
+import {
+  type Acknowledge,
+  Actor,
+  type ControlPlaneEvent,
+  type JournalState,
+  type ListSubjectEvents,
+  type ReadEvents,
+  type TailJournal
+} from "../domain/control-plane/ControlPlaneEvent.js"
+import type { InvalidInput, JournalReset, PersistenceError } from "../Errors.js"
 import { operations } from "../internal/query.js"
 import { CurrentActor } from "./journal.js"
 import { make } from "./makeControlPlaneEvents.js"
@@ -25,6 +35,12 @@ import { make } from "./makeControlPlaneEvents.js"
  */
 export interface ControlPlaneEventsService {
   /**
+   * The epoch of the journal, and the position of its last event. Readers that keep their own position store the epoch
+   * beside it, and pass both.
+   */
+  readonly journal: Effect.Effect<JournalState, PersistenceError>
+
+  /**
    * The events of one subject in their order, after `afterSequence`: of a subject that is unknown, or of another owner
    * than the one given, none. Fails with `InvalidInput` for a limit or a sequence out of range.
    */
@@ -33,43 +49,57 @@ export interface ControlPlaneEventsService {
   ) => Effect.Effect<ReadonlyArray<ControlPlaneEvent>, InvalidInput | PersistenceError>
 
   /**
-   * The events of all subjects in the order of their position, after `afterPosition`. Fails with `InvalidInput` for a
-   * limit or a position out of range.
+   * Reads the events of all subjects in the order of their position, after `afterPosition`. Fails with `InvalidInput` if the
+   * limit is out of range or the position is beyond the end of the journal, and with `JournalReset` if `epoch` is not the
+   * current one.
    */
   readonly read: (
     request: typeof ReadEvents.Encoded
-  ) => Effect.Effect<ReadonlyArray<ControlPlaneEvent>, InvalidInput | PersistenceError>
+  ) => Effect.Effect<ReadonlyArray<ControlPlaneEvent>, InvalidInput | JournalReset | PersistenceError>
 
   /**
-   * All events after `afterPosition`, from the first if it is left out, and then each new one when it is committed: at
-   * once when this process wrote it, within some 10 ms when another process on the same file did. Never ends by itself.
-   * Fails as `read` does.
+   * Streams all events after `afterPosition`, from the first if it is left out, and then each new one: within some 10 ms after
+   * its commit, whichever process on the same file wrote it. Never ends by itself. Fails as `read` does. Idle tails cost
+   * nothing: one reader for all of them reads after commits.
    */
   readonly tail: (
-    request: { readonly afterPosition?: number }
-  ) => Stream.Stream<ControlPlaneEvent, InvalidInput | PersistenceError>
+    request: typeof TailJournal.Encoded
+  ) => Stream.Stream<ControlPlaneEvent, InvalidInput | JournalReset | PersistenceError>
 
-  /** The position that the consumer has acknowledged last; 0 for one that never did. Fails with `InvalidInput` for an empty name. */
+  /** Returns the position that the consumer has acknowledged last; 0 if it never did. Fails with `InvalidInput` if the name is empty. */
   readonly position: (consumer: string) => Effect.Effect<number, InvalidInput | PersistenceError>
 
   /**
-   * Says that the consumer needs nothing up to this position any more. Returns where it stands: a position before that
-   * changes nothing. Fails with `InvalidInput` for an empty name, or a position that is no whole number from 0.
+   * Records that the consumer has processed every event up to the position. Returns the recorded position: an earlier
+   * position changes nothing. Fails with `InvalidInput` if the name is empty or the position is beyond the end of the journal,
+   * and with `JournalReset` if `epoch` is not the current one; nothing is recorded then.
    */
   readonly acknowledge: (
-    request: { readonly consumer: string; readonly position: number }
-  ) => Effect.Effect<number, InvalidInput | PersistenceError>
+    request: typeof Acknowledge.Encoded
+  ) => Effect.Effect<number, InvalidInput | JournalReset | PersistenceError>
 
   /**
-   * Gives the consumer every event that it has not acknowledged, in batches of up to `batchSize` (1 to 500, default 100)
-   * in the order of their positions, and then each new one; acknowledges a batch when the handler has succeeded. Runs
-   * until it is interrupted or the handler fails; what was not acknowledged comes again next time. One process at a time
-   * should run it for a name: two would both get each event.
+   * Passes every event that the consumer has not acknowledged to the handler, in batches of up to `batchSize` (1 to 500,
+   * default 100) in the order of their positions, and then each new one; acknowledges a batch when the handler has succeeded.
+   * Unacknowledged events are delivered again next time. One process at a time should run it for a name: two would both get
+   * each event.
+   *
+   * The consumer exists from its first call: purge keeps the events that it has not acknowledged. After a restore, `onReset`
+   * runs once before the first event, and again if it failed; without it, a warning is logged. The handler then gets the
+   * events after the position that the restored database contains.
+   *
+   * Runs until it is interrupted or the handler or `onReset` fails. A busy or unavailable database is waited for, with a
+   * warning for each attempt. Fails with `InvalidInput` if the name is empty or the batch size is out of range, and with
+   * `PersistenceError` if a row cannot be read, the schema does not match or the database was closed.
    */
-  readonly consume: <E, R>(
-    request: { readonly consumer: string; readonly batchSize?: number },
+  readonly consume: <E, R, E2 = never, R2 = never>(
+    request: {
+      readonly consumer: string
+      readonly batchSize?: number | undefined
+      readonly onReset?: ((reset: JournalReset) => Effect.Effect<void, E2, R2>) | undefined
+    },
     handler: (events: ReadonlyArray<ControlPlaneEvent>) => Effect.Effect<void, E, R>
-  ) => Effect.Effect<never, E | InvalidInput | PersistenceError, R>
+  ) => Effect.Effect<never, E | E2 | InvalidInput | PersistenceError, R | R2>
 }
 
 export class ControlPlaneEvents extends Context.Tag("@sealant/db/ControlPlaneEvents")<

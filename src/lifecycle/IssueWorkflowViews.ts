@@ -19,7 +19,7 @@ import {
   IssueWorkflowExecutionTriggerType
 } from "../domain/issue-workflow/IssueWorkflowExecution.js"
 import { type Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
-import { confinedTo, Name, Prose } from "../internal/columns.js"
+import { confinedTo, Name, Prose, RawProse } from "../internal/columns.js"
 import type { Page } from "../internal/page.js"
 import { LaunchSandbox } from "./SandboxViews.js"
 
@@ -97,7 +97,7 @@ export const FinishExecution = Schema.Struct({
   ownerUserId: confinedTo(UserId),
   outcome: Schema.Literal("succeeded", "failed", "cancelled"),
   /** Why it did not succeed: kept with a cancelled execution, told as the last event of a failed one. */
-  reason: Schema.optional(Prose),
+  reason: Schema.optional(RawProse),
   pullRequests: Schema.optionalWith(
     Schema.Array(Schema.Struct({
       pullRequestId: LinkExecutionPullRequest.fields.pullRequestId,

@@ -1,21 +1,44 @@
 /**
- * The statements of `ControlPlaneEvents`. How events are written stands in `journal.ts`.
+ * The statements of `ControlPlaneEvents`. How events are written is in `journal.ts`, how they are consumed in `consume.ts`.
  */
 import { SqlClient } from "@effect/sql"
-import { Chunk, Clock, Effect, Option, Schema, Stream } from "effect"
-import { Acknowledge, ControlPlaneEvent, ControlPlaneEventConsumer, ListSubjectEvents, ReadEvents } from "../domain/control-plane/ControlPlaneEvent.js"
+import { Clock, Effect, Option, Stream } from "effect"
+import {
+  Acknowledge,
+  ControlPlaneEvent,
+  ControlPlaneEventConsumer,
+  type JournalEpoch,
+  JournalState,
+  ListSubjectEvents,
+  ReadEvents,
+  TailJournal
+} from "../domain/control-plane/ControlPlaneEvent.js"
+import { InvalidInput, JournalReset } from "../Errors.js"
 import { Name } from "../internal/columns.js"
+import { isSqlError, persistenceErrorOf } from "../internal/engineError.js"
+import { pages, streamPageSize } from "../internal/paging.js"
 import { operations } from "../internal/query.js"
-import { columnList, rowsOf } from "../internal/rows.js"
-import { firstFound } from "../internal/waiting.js"
+import { columnList, joinedRows, rowsOf } from "../internal/rows.js"
+import * as Waiting from "../internal/waiting.js"
+import { makeConsume } from "./consume.js"
 import type { ControlPlaneEventsService } from "./ControlPlaneEvents.js"
 
 const { input, read, write } = operations("ControlPlaneEvents", "ControlPlaneEvent")
 
-const pageSize = 500
-const defaultBatch = 100
+/** A position, and the epoch that it belongs to where the caller knows it. */
+export interface Place {
+  readonly afterPosition: number
+  readonly epoch?: JournalEpoch | undefined
+}
 
-const BatchSize = Schema.Struct({ batchSize: Schema.Int.pipe(Schema.between(1, pageSize)) })
+// The engine keeps the highest position that was ever given, also when that event was purged
+// (https://www.sqlite.org/autoinc.html).
+const endText = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'control_plane_events'), 0)"
+
+const stateText = `SELECT coalesce((SELECT epoch FROM control_plane_journal WHERE id = 1), '') AS epoch, ${endText} AS "end"`
+
+// Readers of the journal wait for each of its events.
+const everyReader = "journal"
 
 export const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -23,14 +46,28 @@ export const make = Effect.gen(function*() {
   const events = yield* rowsOf(ControlPlaneEvent)
   const consumers = yield* rowsOf(ControlPlaneEventConsumer)
   const consumerColumns = sql.literal(columnList(ControlPlaneEventConsumer))
+  const states = yield* rowsOf(JournalState)
+  const state = states.one(sql.unsafe(stateText))
 
-  const after = (position: number, limit: number) =>
-    events.all(sql`SELECT ${columns} FROM control_plane_events WHERE position > ${position} ORDER BY position LIMIT ${limit}`)
+  /** Fails when the position is not one of this journal. */
+  const checkPlace = (method: string, field: string, { afterPosition, epoch }: Place) =>
+    Effect.flatMap(state, (current): Effect.Effect<void, InvalidInput | JournalReset> => {
+      if (epoch !== undefined && epoch !== current.epoch) return Effect.fail(new JournalReset({ epoch: current.epoch }))
+      if (afterPosition <= current.end) return Effect.void
+      const issue = `${field}: is beyond the last event of the journal; after a restore, read on from the current end`
+      return Effect.fail(new InvalidInput({ operation: `ControlPlaneEvents.${method}`, issues: [issue] }))
+    })
 
-  const readAfter: ControlPlaneEventsService["read"] = (request) =>
-    input("read", ReadEvents)(request).pipe(
-      Effect.flatMap(({ afterPosition, limit }) => after(afterPosition, limit)),
-      read("read")
+  const inEpoch = (epoch: JournalEpoch | undefined) =>
+    epoch === undefined ? sql`true` : sql`EXISTS (SELECT 1 FROM control_plane_journal WHERE id = 1 AND epoch = ${epoch})`
+
+  const after = (method: string, place: Place, limit: number) =>
+    Effect.tap(
+      events.all(sql`
+        SELECT ${columns} FROM control_plane_events
+        WHERE position > ${place.afterPosition} AND ${inEpoch(place.epoch)} ORDER BY position LIMIT ${limit}`),
+      // Events after a position show that it is not beyond the end.
+      (found) => found.length > 0 ? Effect.void : checkPlace(method, "afterPosition", place)
     )
 
   const position: ControlPlaneEventsService["position"] = (consumer) =>
@@ -44,22 +81,50 @@ export const make = Effect.gen(function*() {
 
   const acknowledge: ControlPlaneEventsService["acknowledge"] = (request) =>
     Effect.gen(function*() {
-      const given = yield* input("acknowledge", Acknowledge)(request)
+      const { consumer, epoch, position } = yield* input("acknowledge", Acknowledge)(request)
       const now = yield* Clock.currentTimeMillis
-      const stands = yield* consumers.one(sql`
-        INSERT INTO control_plane_event_consumers (name, position, updated_at) VALUES (${given.consumer}, ${given.position}, ${now})
+      const stands = yield* consumers.first(sql`
+        INSERT INTO control_plane_event_consumers (name, position, updated_at, epoch)
+        SELECT ${consumer}, ${position}, ${now}, ${epoch ?? null}
+        WHERE ${position} <= ${sql.literal(endText)} AND ${inEpoch(epoch)}
         ON CONFLICT (name) DO UPDATE SET
           position = max(position, excluded.position),
-          updated_at = iif(excluded.position > position, excluded.updated_at, updated_at)
+          updated_at = iif(excluded.position > position, excluded.updated_at, updated_at),
+          epoch = coalesce(excluded.epoch, epoch)
         RETURNING ${consumerColumns}`)
-      return stands.position
+      if (Option.isSome(stands)) return stands.value.position
+      yield* checkPlace("acknowledge", "position", { afterPosition: position, epoch })
+      // The journal has grown up to the position in between.
+      return yield* acknowledge(request)
     }).pipe(write("acknowledge", ["InvalidInput"]))
 
-  /** The next events after a position, as soon as there are some. */
-  const awaitAfter = (from: number, limit: number) =>
-    firstFound(sql, Effect.map(readAfter({ afterPosition: from, limit }), Option.liftPredicate((found) => found.length > 0)))
+  const run = yield* joinedRows
+  const mark = Effect.map(run(sql.unsafe(stateText)), ([row]) => `${String(row?.["epoch"])} ${String(row?.["end"])}`)
+  const waiter = yield* Waiting.make({
+    mark,
+    since: (before) => Effect.map(mark, (now) => ({ mark: now, concerned: now === before ? [] : [everyReader], isAll: true }))
+  })
+
+  /** A way to wait for the next events after a place, for the scope. */
+  const nextEvents = Effect.map(waiter, (firstFound) => (method: string, place: Place, limit: number) =>
+    firstFound(everyReader, Effect.map(read(method)(after(method, place, limit)), Option.liftPredicate((found) => found.length > 0))).pipe(
+      Effect.catchIf(isSqlError, (error) => Effect.fail(persistenceErrorOf(`ControlPlaneEvents.${method}`, error)))
+    ))
+
+  const tail: ControlPlaneEventsService["tail"] = (request) =>
+    Effect.all([input("tail", TailJournal)(request), nextEvents]).pipe(
+      Effect.map(([start, next]) =>
+        pages(start.afterPosition, (afterPosition: number) =>
+          Effect.map(next("tail", { ...start, afterPosition }, streamPageSize), (found) => [
+            found,
+            Option.some(found.at(-1)?.position ?? afterPosition)
+          ]))),
+      Stream.unwrapScoped
+    )
 
   const service: ControlPlaneEventsService = {
+    journal: read("journal")(state),
+
     list: (request) =>
       Effect.gen(function*() {
         const { afterSequence, limit, ownerUserId, subjectId, subjectType } = yield* input("list", ListSubjectEvents)(request)
@@ -70,30 +135,19 @@ export const make = Effect.gen(function*() {
           ORDER BY sequence LIMIT ${limit}`)
       }).pipe(read("list")),
 
-    read: readAfter,
+    read: (request) =>
+      input("read", ReadEvents)(request).pipe(
+        Effect.flatMap(({ limit, ...place }) => after("read", place, limit)),
+        read("read")
+      ),
 
-    tail: ({ afterPosition = 0 }) =>
-      Stream.paginateChunkEffect(afterPosition, (from) =>
-        Effect.map(awaitAfter(from, pageSize), (found) => [
-          Chunk.unsafeFromArray(found),
-          Option.some(found.at(-1)?.position ?? from)
-        ])),
+    tail,
 
     position,
 
     acknowledge,
 
-    consume: ({ batchSize = defaultBatch, consumer }, handler) =>
-      Effect.gen(function*() {
-        const { batchSize: limit } = yield* input("consume", BatchSize)({ batchSize })
-        let from = yield* position(consumer)
-        const batch = Effect.gen(function*() {
-          const found = yield* awaitAfter(from, limit)
-          yield* handler(found)
-          from = yield* acknowledge({ consumer, position: found.at(-1)?.position ?? from })
-        })
-        return yield* Effect.forever(batch)
-      })
+    consume: makeConsume({ sql, consumers, consumerColumns, state, nextEvents, acknowledge })
   }
   return service
 })

@@ -4,6 +4,7 @@
 import { Chunk, Effect, Stream } from "effect"
 import type { IssueWorkflowId } from "../domain/issue-workflow/IssueWorkflow.js"
 import { type IssueWorkflowExecution, IssueWorkflowExecutionId } from "../domain/issue-workflow/IssueWorkflowExecution.js"
+import { storableText } from "../internal/columns.js"
 import { Limit } from "../internal/expiry.js"
 import { scoped } from "../internal/ownerScope.js"
 import type { IssueWorkflowLifecycleService } from "./IssueWorkflowLifecycle.js"
@@ -39,7 +40,7 @@ export const makeWorkflowEndings = ({ executions, sql, workflows }: WorkflowRepo
   const endExecution = (before: IssueWorkflowExecution, { outcome, reason }: Pick<typeof FinishExecution.Type, "outcome" | "reason">) =>
     Effect.gen(function*() {
       const { id: executionId } = before
-      if (outcome === "cancelled") return yield* executions.cancel({ id: executionId, reason: reason ?? "" })
+      if (outcome === "cancelled") return yield* executions.cancel({ id: executionId, reason: storableText(reason ?? "") })
       // What succeeds or fails has run.
       if (before.status === "queued") yield* executions.start(executionId)
       if (outcome === "succeeded") return yield* executions.succeed(executionId)

@@ -12,6 +12,7 @@ import { makeDirectory, reasonOf } from "../libsql/openLocal.js"
 import { pathOf } from "./backup.js"
 import { lastMigration, type OnProgress, verifiedCopy } from "./copy.js"
 import { hiddenActions, schemaDrift } from "./drift.js"
+import { beginEpoch } from "./epoch.js"
 import { MaintenanceFailed, MaintenanceRefused } from "./errors.js"
 import { entryAt, isSame, sizeOf, targetExists, temporaryBeside } from "./files.js"
 import { locked, logOf, putInPlace } from "./inPlace.js"
@@ -62,6 +63,7 @@ export const restore = (request: RestoreRequest): Effect.Effect<Restored, Mainte
     const migration = yield* checkBackup(from, source)
     const temporary = yield* temporaryBeside(operation, to)
     const contents = yield* verifiedCopy(operation, { from, source, temporary, onProgress })
+    if (contents.tables["control_plane_journal"] !== undefined) yield* beginEpoch(operation, temporary)
     const bytes = yield* sizeOf(temporary)
     const kept = yield* Effect.uninterruptible(replace(temporary, to))
     return { path: to, bytes, migration, tables: contents.tables, kept }

@@ -82,6 +82,7 @@ export const executionEvent = (given: Given<IssueWorkflowExecutionEvent> = {}): 
     const words = { phase: "build", level: "info", eventType: "step", message: "a step" } as const
     return yield* insert("issue_workflow_execution_events", IssueWorkflowExecutionEvent, {
       sequence: next?.sequence ?? 1,
+      sanitized: false,
       ...words,
       occurredAt: yield* DateTime.now,
       ...given,

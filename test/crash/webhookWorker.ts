@@ -3,11 +3,10 @@
  * moment that it was told, or by the hand of its parent, while it stands in the middle of a transaction.
  */
 import { SqlClient } from "@effect/sql"
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer } from "effect"
 import * as Database from "../../src/Database.js"
 import type { GitHubWebhookDelivery } from "../../src/domain/source/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../../src/domain/source/GitHubWebhookDeliveryRepo.js"
-import { firstFound } from "../../src/internal/waiting.js"
 import { WebhookOutcome } from "../../src/lifecycle/WebhookHandler.js"
 import { WebhookInbox } from "../../src/lifecycle/WebhookInbox.js"
 import { tell } from "../support/children.js"
@@ -51,13 +50,17 @@ const processAll = (holdAfter: number | undefined) =>
         tell<Report>({ type: "holding", deliveryId: delivery.deliveryId })
         return yield* Effect.never
       })
-    const left = Effect.map(
-      sql`SELECT 1 FROM github_webhook_deliveries WHERE status IN ('received', 'processing') LIMIT 1`,
-      (rows) => rows.length === 0 ? Option.some("none") : Option.none()
-    )
+    const allProcessed = Effect.gen(function*() {
+      while (true) {
+        const seen = yield* Database.version
+        const left = yield* sql`SELECT 1 FROM github_webhook_deliveries WHERE status IN ('received', 'processing') LIMIT 1`
+        if (left.length === 0) return
+        yield* Database.changedSince(seen)
+      }
+    })
     tell<Report>({ type: "ready" })
     const loop = inbox.run({ workerId, leaseDuration, concurrency: 4, pollInterval: "50 millis" }, handler)
-    yield* Effect.raceFirst(loop, firstFound(sql, left))
+    yield* Effect.raceFirst(loop, allProcessed)
     tell<Report>({ type: "done" })
   })
 

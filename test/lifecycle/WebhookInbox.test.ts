@@ -120,7 +120,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const hopeless = after(new WebhookFailure({ errorMessage: "never", retryable: false }))
         expect(Option.getOrThrow(yield* inbox.process(worker, hopeless))).toMatchObject({ status: "failed", attemptCount: 1, errorMessage: Option.some("never") })
         yield* receive("nonsense")
-        const nonsense = () => Effect.succeed(WebhookOutcome.ignored(badNames.nul))
+        const nonsense = () => Effect.succeed(WebhookOutcome.ignored(badNames.huge))
         expect(Option.getOrThrow(yield* inbox.process(worker, nonsense))).toMatchObject({ status: "failed", attemptCount: 1 })
         yield* receive("thrown", { maxAttempts: 1 })
         const throws = (): Effect.Effect<WebhookOutcome> => {

@@ -183,6 +183,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("never takes an acknowledgement back", () =>
       Effect.gen(function*() {
         const events = yield* ControlPlaneEvents
+        yield* Effect.forEach(Array.range(1, 3), () => launch())
         expect(yield* events.acknowledge({ consumer: "mail", position: 7 })).toBe(7)
         expect(yield* events.acknowledge({ consumer: "mail", position: 3 })).toBe(7)
         expect(yield* events.position("mail")).toBe(7)
@@ -224,9 +225,14 @@ describe("ControlPlaneEvents", () => {
       const methods = {
         list: Effect.asVoid(events.list({ subjectType: "job", subjectId: "one", ownerUserId: ada })),
         read: Effect.asVoid(events.read({})),
+        journal: Effect.asVoid(events.journal),
         position: Effect.asVoid(events.position("mail")),
-        acknowledge: Effect.asVoid(events.acknowledge({ consumer: "mail", position: 1 }))
+        acknowledge: Effect.asVoid(events.acknowledge({ consumer: "mail", position: 0 }))
       }
-      for (const [method, effect] of Object.entries(methods)) expect(yield* planIssues(effect), method).toEqual([])
+      for (const [method, effect] of Object.entries(methods)) {
+        // One row for each table with AUTOINCREMENT.
+        const issues = (yield* planIssues(effect)).filter((issue) => !issue.startsWith("SCAN sqlite_sequence "))
+        expect(issues, method).toEqual([])
+      }
     }).pipe(Effect.provide(layers.file)))
 })

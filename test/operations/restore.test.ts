@@ -7,6 +7,7 @@ import type * as FileSystem from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { migrations } from "../../migrations/index.js"
 import * as Database from "../../src/Database.js"
+import { ControlPlaneEvents } from "../../src/lifecycle/ControlPlaneEvents.js"
 import * as Maintenance from "../../src/Maintenance.js"
 import { putBack } from "../../src/operations/files.js"
 import * as Migrations from "../../src/Migrations.js"
@@ -92,6 +93,36 @@ describe("restoring", () => {
       expect(problems).toEqual([problem])
       tamper(`${to}.again`, "DROP TRIGGER copy_tokens")
       expect(yield* Maintenance.restore({ from: `${to}.again`, to: `${to}.clean` })).toMatchObject({ migration: last })
+    }))
+
+  it.scopedLive("begins a new epoch of the journal, from the end that the backup has, and leaves the backup in its own", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const source = join(directory, "source.sqlite")
+      const journal = Effect.flatMap(ControlPlaneEvents, ({ journal }) => journal).pipe(Effect.provide(ControlPlaneEvents.layer))
+      const sql = SqlClient.SqlClient
+      const append = Effect.flatMap(sql, (sql) =>
+        sql`INSERT INTO control_plane_events (subject_type, subject_id, sequence, event_type, actor_type, occurred_at)
+          VALUES ('job', lower(hex(randomblob(8))), 1, 'launch', 'system', 0)`)
+      const from = join(directory, "backup.sqlite")
+      const before = yield* append.pipe(
+        Effect.zipRight(append),
+        // The end is not the last event that is there.
+        Effect.zipRight(Effect.flatMap(sql, (sql) => sql`DELETE FROM control_plane_events WHERE position = 2`)),
+        Effect.zipRight(Maintenance.backup(from)),
+        Effect.zipRight(append),
+        Effect.zipRight(journal),
+        Effect.provide(databaseAt(source))
+      )
+      expect(before).toMatchObject({ end: 3 })
+      const restored = yield* Effect.forEach(["one", "two"], (name) => {
+        const to = join(directory, name)
+        return Effect.zipRight(Maintenance.restore({ from, to }), Effect.provide(journal, Database.layer({ filePath: to })))
+      })
+      expect(restored.map(({ end }) => end)).toEqual([2, 2])
+      const epochs = [before, ...restored].map(({ epoch }) => epoch)
+      expect(new Set(epochs).size).toBe(3)
+      expect(yield* Effect.provide(journal, Database.layer({ filePath: from }))).toEqual({ epoch: before.epoch, end: 2 })
     }))
 
   it.scopedLive("replaces a database only when it is told to, and keeps it", () =>

@@ -4,7 +4,7 @@
  * The table is `oci_image_build_jobs`, its other name `workspace_build_jobs` is a view of it.
  */
 import { Schema } from "effect"
-import { Count, documentOf, enumeration, idOf, Json, Name, optional, OptionalJson, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import { Count, documentOf, enumeration, idOf, Json, Name, optional, OptionalJson, OptionalTimestamp, Prose, ReportedProse, Timestamp } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
 import type { LeaseStats } from "../../internal/leases.js"
 import * as Model from "../../internal/model.js"
@@ -126,7 +126,7 @@ export const JobSuccess = Schema.Struct({
 
 /** What a worker tells of a job that failed. `retryable` left out means true. */
 export const JobFailure = Schema.Struct({
-  errorMessage: Prose,
+  errorMessage: ReportedProse,
   errorCode: Schema.optional(Name),
   retryable: Schema.optionalWith(Schema.Boolean, { default: () => true })
 })

@@ -5,7 +5,7 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Option } from "effect"
 import { IdempotencyConflict } from "../../Errors.js"
-import { batchesOfIds } from "../../internal/batch.js"
+import { readByIds } from "../../internal/batch.js"
 import { Prose } from "../../internal/columns.js"
 import { idOrNew } from "../../internal/ids.js"
 import * as Page from "../../internal/page.js"
@@ -164,13 +164,13 @@ export const make = Effect.gen(function*() {
     findLatestStateByRunId: (runId) => latestState(runId).pipe(read("findLatestStateByRunId", { "run.id": runId })),
 
     listLatestByRunIds: (runIds) =>
-      Effect.forEach(batchesOfIds(runIds), (batch) =>
+      readByIds(runIds, (batch) =>
         jobs.all(sql`
           SELECT ${columns} FROM oci_image_build_jobs
           WHERE id IN (
             SELECT (SELECT id FROM oci_image_build_jobs WHERE run_id = wanted.value ORDER BY created_at DESC, id DESC LIMIT 1)
             FROM json_each(${batch}) AS wanted)`)).pipe(
-        Effect.map((found) => new Map(found.flat().flatMap((job) => Option.toArray(job.runId).map((runId) => [runId, job] as const)))),
+        Effect.map((found) => new Map(found.flatMap((job) => Option.toArray(job.runId).map((runId) => [runId, job] as const)))),
         read("listLatestByRunIds", { "run.count": runIds.length })
       ),
 

@@ -48,18 +48,48 @@ export class ControlPlaneEvent extends Model.Class<ControlPlaneEvent>("ControlPl
   purpose: "The journal of what happened to each sandbox, attempt, job, workflow and execution, written in the transaction that did it. Append-only."
 })) {}
 
+/** The history that positions belong to. A restore of a backup begins a new one. */
+export const JournalEpoch = idOf("JournalEpoch")
+export type JournalEpoch = typeof JournalEpoch.Type
+
+/** The one row of `control_plane_journal`. */
+export class ControlPlaneJournal extends Model.Class<ControlPlaneJournal>("ControlPlaneJournal")({
+  /** Always 1. */
+  id: Count,
+  epoch: JournalEpoch
+}, table({
+  name: "control_plane_journal",
+  service: "ControlPlaneEvents",
+  purpose: "The epoch of the journal, in one row. A restore changes it."
+})) {}
+
+/** The journal at one moment: its epoch, and the position of the last event that was ever written; 0 before the first. */
+export class JournalState extends Schema.Class<JournalState>("JournalState")({ epoch: JournalEpoch, end: Count }) {}
 
 /** One row of `control_plane_event_consumers`: how far a consumer has come. */
 export class ControlPlaneEventConsumer extends Model.Class<ControlPlaneEventConsumer>("ControlPlaneEventConsumer")({
   name: Name,
   /** The last event that it has acknowledged; 0 before the first. */
   position: Count,
-  updatedAt: Timestamp
+  updatedAt: Timestamp,
+  /** The epoch in which it has read last. */
+  epoch: optional(JournalEpoch)
 }, table({
   name: "control_plane_event_consumers",
   service: "ControlPlaneEvents",
   purpose: "How far each named consumer of the journal has come. Never goes back."
 })) {}
+
+// Callers that keep a position by themselves keep the epoch beside it.
+const epoch = Schema.optional(JournalEpoch)
+
+/** Where a tail of the whole journal begins. */
+export const TailJournal = Schema.Struct({
+  /** Only events after this one. Left out: from the first. */
+  afterPosition: Schema.optionalWith(Count, { default: () => 0 }),
+  /** The epoch of the position. Left out: not checked. */
+  epoch
+})
 
 /** Events of one subject, in the order of their sequence. */
 export const ListSubjectEvents = Schema.Struct({
@@ -77,6 +107,8 @@ export const ListSubjectEvents = Schema.Struct({
 export const ReadEvents = Schema.Struct({
   /** Only events after this one. Left out: from the first. */
   afterPosition: Schema.optionalWith(Count, { default: () => 0 }),
+  /** The epoch of the position. Left out: not checked. */
+  epoch,
   /** 1 to 500, default 50. */
   limit: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 500)), { default: () => 50 })
 })
@@ -86,4 +118,9 @@ export const Actor = Schema.Struct({ type: ControlPlaneActorType, id: Schema.opt
 export type Actor = typeof Actor.Type
 
 /** How far a consumer has come. */
-export const Acknowledge = Schema.Struct({ consumer: Name, position: Count })
+export const Acknowledge = Schema.Struct({
+  consumer: Name,
+  position: Count,
+  /** The epoch of the position. Left out: not checked. */
+  epoch
+})

@@ -2,7 +2,7 @@
  * An event of an execution: one line of what its agent did, in the order in which it was told.
  */
 import { type Option, Schema } from "effect"
-import { confinedTo, Count, documentOf, enumeration, idOf, JsonObject, Name, OptionalJson, Prose, Timestamp } from "../../internal/columns.js"
+import { confinedTo, Count, documentOf, enumeration, Flag, idOf, JsonObject, Name, OptionalJson, Prose, RawProse, Timestamp } from "../../internal/columns.js"
 import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "../auth/User.js"
@@ -30,11 +30,24 @@ export class IssueWorkflowExecutionEvent extends Model.Class<IssueWorkflowExecut
   message: Prose,
   payload: OptionalJson(JsonObject),
   /** By the clock of who told it. The order of events is their sequence. */
-  occurredAt: Timestamp
+  occurredAt: Timestamp,
+  /** Whether the message had NUL characters or lone surrogates, each of which was replaced with U+FFFD. */
+  sanitized: Flag
 }, table({
   name: "issue_workflow_execution_events",
   service: "IssueWorkflowExecutionRepo",
   purpose: "What happened in an execution, line by line, in the order of the sequence. Append-only."
+})) {}
+
+/** One row of `issue_workflow_execution_ends`: an execution that has ended or was deleted. */
+export class IssueWorkflowExecutionEnd extends Model.Class<IssueWorkflowExecutionEnd>("IssueWorkflowExecutionEnd")({
+  /** The place in the order of commits. Never given twice. */
+  position: Count,
+  executionId: IssueWorkflowExecutionId
+}, table({
+  name: "issue_workflow_execution_ends",
+  service: "IssueWorkflowExecutionRepo",
+  purpose: "Wakes the tails of executions that have ended or were deleted. Written by triggers, which keep the newest 1,000 rows."
 })) {}
 
 // Far beyond what anybody counts to, and the store can go on counting from there with whole numbers that JavaScript has.
@@ -53,7 +66,8 @@ export const NewExecutionEvent = Schema.Struct({
   phase: Name,
   level: Schema.optionalWith(IssueWorkflowExecutionEventLevel, { default: () => "info" }),
   eventType: Name,
-  message: Prose,
+  /** NUL characters and lone surrogates are replaced with U+FFFD, and the event is marked as `sanitized`. */
+  message: RawProse,
   payload: Schema.optional(documentOf(JsonObject)),
   occurredAt: Schema.optional(Schema.DateTimeUtcFromSelf)
 })

@@ -16,6 +16,7 @@ import {
   optional,
   OptionalJson,
   Prose,
+  ReportedProse,
   storable,
   StoredText,
   Timestamp
@@ -189,7 +190,7 @@ export const ReplaceValidationResults = Schema.Struct({
     checkKey: Name,
     status: IssueWorkflowExecutionValidationStatus,
     durationMs: Schema.optional(Count),
-    message: Schema.optional(Prose),
+    message: Schema.optional(ReportedProse),
     details: Schema.optional(documentOf(JsonObject))
   })).pipe(Schema.filter(oncePer("checkKey")))
 })
@@ -234,19 +235,19 @@ export const ArtifactFilter = Schema.Struct({
   kind: Schema.optional(IssueWorkflowExecutionArtifactKind)
 })
 
-const lines = Schema.optional(documentOf(Schema.Array(Prose)))
+const lines = Schema.optional(documentOf(Schema.Array(ReportedProse)))
 
 /** What is known of a summary now. What is left out stays as it is; null clears. */
 export const UpsertSummary = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
-  objective: Schema.optional(Schema.NullOr(Prose)),
+  objective: Schema.optional(Schema.NullOr(ReportedProse)),
   linkedIssueRef: Schema.optional(Schema.NullOr(Name)),
   filesChanged: Schema.optional(Count),
   additions: Schema.optional(Count),
   deletions: Schema.optional(Count),
   assumptions: lines,
   warnings: lines,
-  summaryMarkdown: Schema.optional(Schema.NullOr(Prose)),
+  summaryMarkdown: Schema.optional(Schema.NullOr(ReportedProse)),
   generatedAt: Schema.optional(Schema.DateTimeUtcFromSelf)
 })
 

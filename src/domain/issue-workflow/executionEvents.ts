@@ -5,7 +5,7 @@ import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Either, Option, ParseResult, Schema } from "effect"
 import { v7 } from "uuid"
 import { AlreadyExists, InvalidInput, SequenceConflict } from "../../Errors.js"
-import { Count } from "../../internal/columns.js"
+import { Count, isStorable, storableText } from "../../internal/columns.js"
 import { isTaken } from "../../internal/engineError.js"
 import { canonicalJson } from "../../internal/fingerprint.js"
 import * as Page from "../../internal/page.js"
@@ -28,9 +28,9 @@ const columns = columnList(IssueWorkflowExecutionEvent)
 
 // ?1: the execution, ?2: the events. The statement has the write lock: nobody takes a number while it counts.
 const insertText = (sequence: string) => `
-  INSERT INTO issue_workflow_execution_events (id, execution_id, sequence, phase, level, event_type, message, payload, occurred_at)
+  INSERT INTO issue_workflow_execution_events (id, execution_id, sequence, phase, level, event_type, message, payload, occurred_at, sanitized)
   SELECT value ->> 'id', ?1, ${sequence}, value ->> 'phase', value ->> 'level', value ->> 'eventType', value ->> 'message',
-    value ->> 'payload', value ->> 'occurredAt'
+    value ->> 'payload', value ->> 'occurredAt', value ->> 'sanitized'
   FROM json_each(?2)
   RETURNING sequence`.trim()
 
@@ -175,8 +175,10 @@ export const pageOfEvents = (rows: ReadonlyArray<IssueWorkflowExecutionEvent>, l
 /** Whether the events of a call come with their sequences: all do, or none. */
 const isNumbered = ([first]: ReadonlyArray<NewExecutionEvent>) => first?.sequence !== undefined
 
-const toRow = ({ id, occurredAt, payload, ...event }: NewExecutionEvent, now: number) => ({
+const toRow = ({ id, message, occurredAt, payload, ...event }: NewExecutionEvent, now: number) => ({
   ...event,
+  message: storableText(message),
+  sanitized: isStorable(message) ? 0 : 1,
   id: id ?? `evt_${v7()}`,
   payload: documentOf(payload),
   occurredAt: occurredAt === undefined ? now : DateTime.toEpochMillis(occurredAt)
@@ -191,7 +193,8 @@ const asGiven = ({ payload, ...event }: IssueWorkflowExecutionEvent): NewExecuti
 const isSame = (one: NewExecutionEvent, other: NewExecutionEvent) =>
   agree(one.id, other.id)
   && agree(one.occurredAt?.epochMillis, other.occurredAt?.epochMillis)
-  && one.phase === other.phase && one.level === other.level && one.eventType === other.eventType && one.message === other.message
+  && one.phase === other.phase && one.level === other.level && one.eventType === other.eventType
+  && storableText(one.message) === storableText(other.message)
   && canonicalJson(one.payload) === canonicalJson(other.payload)
 
 const agree = <A>(one: A | undefined, other: A | undefined) => one === undefined || other === undefined || one === other

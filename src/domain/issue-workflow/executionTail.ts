@@ -2,13 +2,16 @@
  * The tail of an execution: its events, and each new one when it is committed, until the execution ends.
  */
 import { SqlClient } from "@effect/sql"
-import { Array, Chunk, Effect, Option, Stream } from "effect"
+import { Array, Effect, Option, Stream } from "effect"
+import { isSqlError, persistenceErrorOf } from "../../internal/engineError.js"
+import { pages, streamPageSize } from "../../internal/paging.js"
 import { operations } from "../../internal/query.js"
 import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../../internal/rows.js"
-import { firstFound } from "../../internal/waiting.js"
+import * as Waiting from "../../internal/waiting.js"
 import { IssueWorkflowExecutionEvent, TailEvents } from "./ExecutionEvent.js"
 import { executionNotFound, requireExecution } from "./executionBatches.js"
 import { beforeTheFirst } from "./executionEvents.js"
+import { executionNews } from "./executionNews.js"
 import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 import type { IssueWorkflowExecutionService } from "./IssueWorkflowExecutionRepo.js"
 
@@ -17,8 +20,6 @@ const { input, read } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowE
 const columns = columnList(IssueWorkflowExecutionEvent)
 const partColumns = partColumnList(IssueWorkflowExecutionEvent, "event")
 const eventOf = partOf(IssueWorkflowExecutionEvent, "event")
-
-const pageSize = 500
 
 /** Sequences that were not there when one above them was delivered: from the first to the last of each. */
 export type Gaps = ReadonlyArray<readonly [first: number, last: number]>
@@ -42,14 +43,14 @@ const nextText = `
   FROM issue_workflow_executions AS execution
   LEFT JOIN issue_workflow_execution_events AS event ON event.execution_id = execution.id AND event.sequence > ?2
   WHERE execution.id = ?1
-  ORDER BY event.sequence LIMIT ${pageSize}`.trim()
+  ORDER BY event.sequence LIMIT ${streamPageSize}`.trim()
 
 // ?1: the execution, ?2: the gaps. CROSS JOIN keeps the planner to this order of the tables, and so to the order of the gaps.
 const inGapsText = `
   SELECT ${columns}
   FROM (SELECT value ->> 0 AS first, value ->> 1 AS last FROM json_each(?2)) CROSS JOIN issue_workflow_execution_events
     ON execution_id = ?1 AND sequence BETWEEN first AND last
-  LIMIT ${pageSize}`
+  LIMIT ${streamPageSize}`
 
 export const makeTail = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -64,32 +65,34 @@ export const makeTail = Effect.gen(function*() {
       if (first === undefined) return yield* executionNotFound(executionId)
       const late = gaps.length === 0 ? [] : yield* events.all(sql.unsafe(inGapsText, [executionId, JSON.stringify(gaps)]))
       const found = [...late, ...Array.getSomes(yield* Effect.forEach(rows, eventOf))]
-      const isAll = rows.length < pageSize && late.length < pageSize
+      const isAll = rows.length < streamPageSize && late.length < streamPageSize
       return { found, isAll, hasEnded: first["hasEnded"] === 1 }
     }).pipe(read("tailEvents", { "execution.id": executionId }))
 
+  const waiter = yield* Waiting.make(executionNews((text, params) => run(sql.unsafe(text, params))))
+
   /** The next events, as soon as there are some, and where to go on; from nowhere when the execution has ended. */
-  const next = (executionId: IssueWorkflowExecutionId, place: Place) =>
-    firstFound(sql, Effect.map(look(executionId, place), ({ found, hasEnded, isAll }) => {
+  const next = (firstFound: Effect.Effect.Success<typeof waiter>, executionId: IssueWorkflowExecutionId, place: Place) =>
+    firstFound(executionId, Effect.map(look(executionId, place), ({ found, hasEnded, isAll }) => {
       const isLast = hasEnded && isAll
       if (found.length === 0 && !isLast) return Option.none()
       const goOn = isLast ? Option.none<Place>() : Option.some(placeAfter(place, found.map(({ sequence }) => sequence)))
-      return Option.some([Chunk.unsafeFromArray(found), goOn] as const)
-    }))
+      return Option.some([found, goOn] as const)
+    })).pipe(Effect.catchIf(isSqlError, (error) => Effect.fail(persistenceErrorOf("IssueWorkflowExecutionRepo.tailEvents", error))))
 
   const tailEvents: IssueWorkflowExecutionService["tailEvents"] = (request) =>
-    input("tailEvents", TailEvents)(request).pipe(
+    Effect.all([input("tailEvents", TailEvents)(request), waiter]).pipe(
       // The owner of a workflow never changes to another one: what is read from here on is still this owner's.
-      Effect.tap(({ executionId, ownerUserId }) =>
+      Effect.tap(([{ executionId, ownerUserId }]) =>
         ownerUserId === undefined
           ? Effect.void
           : requireExecution(sql, { id: executionId, ownerUserId }).pipe(read("tailEvents", { "execution.id": executionId }))),
-      Effect.map(({ afterSequence = beforeTheFirst, executionId }) =>
-        Stream.paginateChunkEffect<Place, IssueWorkflowExecutionEvent, Effect.Effect.Error<ReturnType<typeof next>>, never>(
+      Effect.map(([{ afterSequence = beforeTheFirst, executionId }, firstFound]) =>
+        pages<Place, IssueWorkflowExecutionEvent, Effect.Effect.Error<ReturnType<typeof next>>, never>(
           { after: afterSequence, gaps: [] },
-          (place) => next(executionId, place)
+          (place) => next(firstFound, executionId, place)
         )),
-      Stream.unwrap
+      Stream.unwrapScoped
     )
   return { tailEvents }
 })

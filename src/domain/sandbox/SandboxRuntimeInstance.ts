@@ -2,7 +2,7 @@
  * A runtime instance: what runs, or ran, for one attempt, as its adapter reported it.
  */
 import { Schema } from "effect"
-import { enumeration, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import { enumeration, Name, optional, OptionalTimestamp, Prose, ReportedProse, Timestamp } from "../../internal/columns.js"
 import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
@@ -63,7 +63,7 @@ export const RuntimeReport = Schema.Struct({
   reference: Schema.optional(Name),
   endpoint: Schema.optional(Name),
   errorCode: Schema.optional(Name),
-  errorMessage: Schema.optional(Prose),
+  errorMessage: Schema.optional(ReportedProse),
   launchedAt: Schema.optional(Schema.DateTimeUtcFromSelf),
   finishedAt: Schema.optional(Schema.DateTimeUtcFromSelf)
 }).pipe(

@@ -4,7 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Option } from "effect"
 import { InvalidTransition } from "../../Errors.js"
-import { batchesOfIds } from "../../internal/batch.js"
+import { readByIds } from "../../internal/batch.js"
 import { type Target, targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
@@ -104,11 +104,11 @@ export const make = Effect.gen(function*() {
     listByAttemptIds: (request) => {
       const attemptIds = "attemptIds" in request ? request.attemptIds : request
       const scope = "attemptIds" in request ? { ownerUserId: request.ownerUserId ?? null } : {}
-      return Effect.forEach(batchesOfIds(attemptIds), (batch) =>
+      return readByIds(attemptIds, (batch) =>
         instances.all(sql`
           SELECT ${columns} FROM sandbox_runtime_instances
           WHERE run_id IN (SELECT value FROM json_each(${batch})) ${ofOwner(scope)}`)).pipe(
-        Effect.map((found) => new Map(found.flat().map((instance) => [instance.runId, instance]))),
+        Effect.map((found) => new Map(found.map((instance) => [instance.runId, instance]))),
         read("listByAttemptIds", { "run.count": attemptIds.length })
       )
     },

@@ -7,6 +7,7 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { Effect, Option, Stream } from "effect"
+import { steps } from "../../internal/paging.js"
 import { EncryptionKeyId, type KeyRotation } from "./EncryptionKey.js"
 import { rewrap, type WrappingKey } from "./envelope.js"
 import { type Keys, unavailable } from "./keys.js"
@@ -117,5 +118,4 @@ export const rotationStream = <E1, R1, E2, R2>(
   step: (active: WrappingKey, state: State) => Effect.Effect<readonly [KeyRotation, Option.Option<State>], E2, R2>
 ): Stream.Stream<KeyRotation, E1 | E2, R1 | R2> =>
   Stream.unwrap(Effect.map(begin, ({ active, state }) =>
-    Stream.paginateEffect<State, KeyRotation, E2, R2>(state, (state) =>
-      Effect.map(step(active, state), ([done, next]) => [done, next]))))
+    steps(state, (state: State) => step(active, state))))

@@ -13,6 +13,7 @@ import {
   OptionalJson,
   OptionalTimestamp,
   Prose,
+  ReportedProse,
   Timestamp
 } from "../../internal/columns.js"
 import { table } from "../../internal/table.js"
@@ -123,11 +124,11 @@ export const RecordDelivery = Schema.Struct({
 })
 
 /** Why a delivery is of no interest here. It is stored: no secrets. */
-export const IgnoredDelivery = Schema.Struct({ reason: Schema.optional(Prose) })
+export const IgnoredDelivery = Schema.Struct({ reason: Schema.optional(ReportedProse) })
 
 /** What a worker tells of a delivery that failed. `retryable` left out means true. It is stored: no secrets. */
 export const DeliveryFailure = Schema.Struct({
-  errorMessage: Prose,
+  errorMessage: ReportedProse,
   retryable: Schema.optionalWith(Schema.Boolean, { default: () => true })
 })
 

@@ -1,12 +1,15 @@
-import { SqlClient } from "@effect/sql"
+import { SqlClient, Statement } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Array, Chunk, Deferred, Effect, Exit, FastCheck, Fiber, Layer, Ref, Stream } from "effect"
+import { Array, Chunk, Deferred, Effect, Exit, FastCheck, Fiber, Layer, Option, Ref, Scope, Stream } from "effect"
 import { spawn } from "node:child_process"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Database from "../../../src/Database.js"
 import { gapsWithout } from "../../../src/domain/issue-workflow/executionTail.js"
 import { IssueWorkflowExecutionRepo } from "../../../src/domain/issue-workflow/IssueWorkflowExecutionRepo.js"
-import { badNames, gone, layers, line, queued, refusalOf, running, type Services, shell, tagOf } from "./executionSupport.js"
+import { badNames, gone, layers, line, queued, refusalOf, running, type Services, services, shell, tagOf } from "./executionSupport.js"
+import { migrated, temporaryDirectory } from "../../support/database.js"
+import { eventually, turns } from "../../support/eventLoop.js"
 
 const writer = fileURLToPath(new URL("./executionWriter.ts", import.meta.url))
 
@@ -226,6 +229,85 @@ describe("tails of executions", () => {
       expect(yield* shell("PRAGMA wal_checkpoint(TRUNCATE)")).toMatchObject([{ busy: 0, log: 0 }])
       yield* Fiber.interrupt(tail.fiber)
     }).pipe(Effect.provide(layers.file)))
+
+  it.live("read nothing for events of other executions, and leave no reader behind", () =>
+    Effect.gen(function*() {
+      const { id: busy } = yield* running
+      const reads = { tails: 0, shared: 0 }
+      const counting: Statement.Statement.Transformer = (statement) =>
+        Effect.sync(() => {
+          const [text] = statement.compile()
+          if (text.includes("LEFT JOIN issue_workflow_execution_events")) reads.tails++
+          if (text.includes("FROM issue_workflow_execution_ends")) reads.shared++
+          return statement
+        })
+      const idle = yield* Effect.forEach(numbers(1, 20), () =>
+        Effect.flatMap(running, ({ id }) => Effect.locally(tailing(id), Statement.currentTransformer, Option.some(counting))))
+      // Each reads once before the shared reader follows, and once after.
+      yield* eventually(Effect.sync(() => reads.tails === 40))
+      const tail = yield* tailing(busy)
+      for (const count of numbers(1, 10)) {
+        yield* append(busy, 1)
+        yield* tail.has(count)
+      }
+      expect(reads.tails).toBe(40)
+      expect(reads.shared).toBeGreaterThan(0)
+
+      yield* Effect.forEach([tail, ...idle], ({ fiber }) => Fiber.interrupt(fiber))
+      const before = reads.shared
+      yield* append(busy, 1)
+      yield* turns(10)
+      expect(reads.shared).toBe(before)
+    }).pipe(Effect.provide(layers.file)))
+
+  it.live("get events that take the rowids of deleted ones", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const [{ id: executionId }, { id: other }] = yield* Effect.all([running, running])
+      yield* append(other, 3)
+      const tail = yield* tailing(executionId)
+      yield* append(executionId, 1)
+      yield* tail.has(1)
+      yield* append(other, 2)
+      // The newest rows go, and others have their rowids at once.
+      for (const count of numbers(2, 6)) {
+        yield* sql.withTransaction(Effect.zipRight(
+          shell("DELETE FROM issue_workflow_execution_events WHERE execution_id = ?", other),
+          Effect.zipRight(append(executionId, 1), append(other, 1))
+        ))
+        expect(yield* tail.has(count)).toEqual(numbers(1, count))
+      }
+      yield* Fiber.interrupt(tail.fiber)
+    }).pipe(Effect.provide(layers.file)))
+
+  it.live("end when so many others end that the record of their own end is gone", () =>
+    Effect.gen(function*() {
+      const repo = yield* IssueWorkflowExecutionRepo
+      const sql = yield* SqlClient.SqlClient
+      const { id: executionId } = yield* running
+      const tail = yield* tailing(executionId)
+      yield* append(executionId, 1)
+      yield* tail.has(1)
+      yield* sql.withTransaction(Effect.zipRight(
+        repo.succeed(executionId),
+        shell("INSERT INTO issue_workflow_execution_ends (execution_id) SELECT 'other' FROM json_each(?)", JSON.stringify(numbers(1, 1500)))
+      ))
+      expect(yield* tail.all).toEqual([1])
+      expect(yield* shell("SELECT count(*) AS kept FROM issue_workflow_execution_ends")).toEqual([{ kept: 1000 }])
+    }).pipe(Effect.provide(layers.file)))
+
+  it.live("fail when their database closes", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const scope = yield* Scope.make()
+      const open = yield* Layer.buildWithScope(
+        Layer.fresh(Layer.provideMerge(services, Layer.provideMerge(migrated, Layer.orDie(Database.layer({ filePath: join(directory, "test.sqlite") }))))),
+        scope
+      )
+      const tail = yield* Effect.provide(Effect.flatMap(running, ({ id }) => Effect.tap(tailing(id), (tail) => Effect.zipRight(append(id, 1), tail.has(1)))), open)
+      yield* Scope.close(scope, Exit.void)
+      expect(yield* refusalOf(tail.all)).toMatchObject({ _tag: "PersistenceError", cause: "SEALANT_CLOSED" })
+    }).pipe(Effect.scoped))
 
   it("keeps of gaps what has not come", () => {
     const gap = FastCheck.tuple(FastCheck.nat(60), FastCheck.nat(60)).map(([a, b]) => [Math.min(a, b), Math.max(a, b)] as const)

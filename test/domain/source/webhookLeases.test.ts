@@ -147,10 +147,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function*() {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery, lease } = yield* leased("row")
-        for (const bad of [badNames.huge, badNames.nul, badNames.surrogate]) {
-          expect(yield* tagOf(inbox.markFailed(lease, { errorMessage: bad }))).toBe("InvalidInput")
-          expect(yield* tagOf(inbox.markIgnored(lease, { reason: bad }))).toBe("InvalidInput")
-        }
+        expect(yield* tagOf(inbox.markFailed(lease, { errorMessage: badNames.huge }))).toBe("InvalidInput")
+        expect(yield* tagOf(inbox.markIgnored(lease, { reason: badNames.huge }))).toBe("InvalidInput")
         expect(yield* inbox.getById(delivery.id)).toEqual(delivery)
       }).pipe(Effect.provide(layer)))
 

@@ -1,0 +1,74 @@
+/**
+ * Which executions have new events, have ended or were deleted since a mark: what the shared reader of their tails asks.
+ *
+ * Events are found by their rowid. The engine gives a new row the highest rowid and one more
+ * (https://www.sqlite.org/autoinc.html), so what is new stands above the mark as long as the row of the mark is there. When
+ * it is not, because it was deleted or a VACUUM has numbered the rows anew, all tails are concerned.
+ */
+import type { SqlError } from "@effect/sql"
+import { Effect } from "effect"
+import type { Found, News } from "../../internal/waiting.js"
+
+type Row = Readonly<Record<string, unknown>>
+
+/** The newest event, and the newest end. `event` is the id of the row with the rowid `place`. 0 and "" where there is none. */
+interface Mark {
+  readonly place: number
+  readonly event: string
+  readonly end: number
+}
+
+const markText = `
+  SELECT 'event' AS kind, rowid AS place, id, '' AS execution, 0 AS rows
+  FROM (SELECT rowid, id FROM issue_workflow_execution_events ORDER BY rowid DESC LIMIT 1)
+  UNION ALL
+  SELECT 'end', position, '', '', 0
+  FROM (SELECT position FROM issue_workflow_execution_ends ORDER BY position DESC LIMIT 1)`
+
+// What is read at a time, so that a reader that comes late does not read a million rows at once.
+const mostRows = 5000
+
+// ?1: the rowid of the mark, ?2: its end. The rows of the mark come, too, where they still exist.
+const newsText = `
+  SELECT 'mark' AS kind, rowid AS place, id, '' AS execution, 0 AS rows FROM issue_workflow_execution_events WHERE rowid = ?1
+  UNION ALL
+  SELECT 'event', max(place), id, execution, count(*) FROM (
+    SELECT rowid AS place, id, execution_id AS execution FROM issue_workflow_execution_events
+    WHERE rowid > ?1 ORDER BY rowid LIMIT ${mostRows})
+  GROUP BY execution
+  UNION ALL
+  SELECT 'end', position, '', execution_id, 0 FROM issue_workflow_execution_ends WHERE position >= ?2`
+
+const beginning: Mark = { place: 0, event: "", end: 0 }
+
+/** `run` runs a statement outside of transactions. */
+export const executionNews = (
+  run: (text: string, params: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
+): News<Mark, SqlError.SqlError> => {
+  const mark = Effect.map(run(markText, []), (rows) => rows.reduce(markAfter, beginning))
+  return {
+    mark,
+    since: (before) =>
+      Effect.flatMap(run(newsText, [before.place, before.end]), (rows): Effect.Effect<Found<Mark>, SqlError.SqlError> =>
+        isContinued(rows, before)
+          ? Effect.succeed(foundIn(rows, before))
+          : Effect.map(mark, (mark) => ({ mark, concerned: "all", isAll: true })))
+  }
+}
+
+/** Whether the rows of the mark still exist. */
+const isContinued = (rows: ReadonlyArray<Row>, { end, event, place }: Mark) =>
+  (place === 0 || rows.some(({ id, kind }) => kind === "mark" && id === event))
+  && (end === 0 || rows.some(({ kind, place }) => kind === "end" && place === end))
+
+const foundIn = (rows: ReadonlyArray<Row>, before: Mark): Found<Mark> => ({
+  mark: rows.reduce(markAfter, before),
+  concerned: rows.flatMap(({ execution }) => typeof execution === "string" && execution !== "" ? [execution] : []),
+  isAll: rows.reduce((sum, { rows }) => sum + Number(rows), 0) < mostRows
+})
+
+const markAfter = (mark: Mark, { id, kind, place }: Row): Mark => {
+  const at = Number(place)
+  if (kind === "end") return at > mark.end ? { ...mark, end: at } : mark
+  return kind === "event" && at > mark.place ? { ...mark, place: at, event: String(id) } : mark
+}
