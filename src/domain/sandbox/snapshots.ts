@@ -13,7 +13,7 @@ import { nameMissing } from "../../internal/references.js"
 import { columnList, type RowsOf } from "../../internal/rows.js"
 import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
 import { WorkspaceBlueprint } from "../../payloads/WorkspaceBlueprint.js"
-import { type SandboxAttemptId, SandboxAttemptSnapshot, SetSnapshot } from "./SandboxAttempt.js"
+import { SandboxAttemptSnapshot, SetSnapshot } from "./SandboxAttempt.js"
 import { attemptOwnerScope } from "./attemptOwner.js"
 import type { SandboxAttemptService } from "./SandboxAttemptRepo.js"
 

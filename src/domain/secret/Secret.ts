@@ -6,7 +6,6 @@
 import { Schema } from "effect"
 import { confinedTo, idOf, integerOf, Name, optional, OptionalTimestamp, Prose, Sensitive, Timestamp } from "../../internal/columns.js"
 import * as Model from "../../internal/model.js"
-import { when, withDecoder } from "../../internal/decoder.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "../auth/User.js"
 import { EncryptionKeyId } from "./EncryptionKey.js"
