@@ -166,13 +166,12 @@ const whole = (operation: string, count: number) =>
   Number.isSafeInteger(count) && count >= 0 ? Effect.void : Effect.fail(refusal(operation, "limit and offset", "must be whole numbers, 0 or more"))
 
 /** After a write that was refused for a reference, which the engine does not name: finds the field whose row does not exist. */
-const nameReference = (table: Table, data: Row) => <A, E, R>(write: Effect.Effect<A, E, R>) =>
-  Effect.catchAll(write, (error) =>
+const nameReference = (table: Table, data: Row) =>
+<A, E, R>(write: Effect.Effect<A, E, R>): Effect.Effect<A, E | ReferenceNotFound, R | SqlClient.SqlClient> =>
+  Effect.catchAll(write, (error): Effect.Effect<never, E | ReferenceNotFound, SqlClient.SqlClient> =>
     error instanceof ReferenceNotFound && error.reference === "unknown"
-      ? Effect.flatMap(missingReference(table, data), Option.match({
-        onNone: () => Effect.fail(error),
-        onSome: (reference) => Effect.fail(new ReferenceNotFound({ entity: table.model, reference }))
-      }))
+      ? Effect.flatMap(missingReference(table, data), (reference) =>
+        Effect.fail(new ReferenceNotFound({ entity: table.model, reference: Option.getOrElse(reference, () => "unknown") })))
       : Effect.fail(error))
 
 const missingReference = (table: Table, data: Row) =>
