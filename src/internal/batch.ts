@@ -42,7 +42,7 @@ const jsonOf = (document: () => object): string | undefined => {
 }
 
 // Rows are read and decoded synchronously: more at a time would block the event loop.
-const idsAtOnce = 500
+const idsAtOnce = 200
 
 /**
  * Reads rows by any number of ids, a batch at a time, as JSON arrays that a parameter can hold. The event loop turns between two

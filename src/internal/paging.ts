@@ -4,7 +4,7 @@
  * The engine answers synchronously, so a stream whose pages follow each other directly blocks the event loop until it
  * ends. The event loop turns between two pages; heartbeats, sockets and other fibers run then.
  */
-import { Chunk, Effect, Option, Stream } from "effect"
+import { Array, Chunk, Effect, Option, Stream } from "effect"
 import { nextTurn } from "./eventLoop.js"
 
 /** How many rows a stream reads at a time: decoding a page of the widest rows takes a few milliseconds. */
@@ -29,3 +29,10 @@ export const steps = <Place, A, E, R>(
   start: Place,
   step: (place: Place) => Effect.Effect<readonly [item: A, next: Option.Option<Place>], E, R>
 ): Stream.Stream<A, E, R> => pages(start, (place) => Effect.map(step(place), ([item, next]) => [[item], next] as const))
+
+/** Works through rows that are read already, a piece at a time. The event loop turns between two pieces. */
+export const inPieces = <Row, A, E, R>(
+  rows: ReadonlyArray<Row>,
+  work: (piece: ReadonlyArray<Row>) => Effect.Effect<A, E, R>
+): Effect.Effect<ReadonlyArray<A>, E, R> =>
+  Effect.forEach(Array.chunksOf(rows, streamPageSize), (piece, index) => Effect.zipRight(index === 0 ? Effect.void : nextTurn, work(piece)))

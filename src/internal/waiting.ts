@@ -7,6 +7,7 @@
 import type { SqlClient } from "@effect/sql"
 import { Deferred, Effect, Either, FiberId, Option, RcRef, Scope } from "effect"
 import * as Database from "../Database.js"
+import { monotonicMs } from "../libsql/backoff.js"
 import { nextTurn, realSleep } from "./eventLoop.js"
 
 /** Which waiters are concerned: those of these keys, or all. */
@@ -34,8 +35,9 @@ export interface News<Mark, E> {
  */
 export type FirstFound<E> = <A, E2>(key: string, read: Effect.Effect<Option.Option<A>, E2>) => Effect.Effect<A, E | E2>
 
-// Bounds what the reader costs beside many small commits: at most 100 reads in a second.
-const restMillis = 10
+// Bounds what the reader costs beside many small commits: 100 reads in a second, or a twentieth of the time where a read
+// takes longer, on a busy machine.
+const restMillis = (readMillis: number) => Math.min(50, Math.max(10, 20 * readMillis))
 
 const restAfterFailureMillis = 100
 
@@ -65,10 +67,12 @@ export const make = <Mark, E>(
         while (true) {
           // Taken before the read, so that a commit after the read is a change.
           const seen = yield* Database.version
+          const began = monotonicMs()
           const found = yield* Effect.either(news.since(mark))
+          const readMillis = monotonicMs() - began
           if (Either.isRight(found)) mark = found.right.mark
           yield* wake(Either.isRight(found) ? found.right.concerned : "all")
-          yield* realSleep(Either.isRight(found) ? restMillis : restAfterFailureMillis)
+          yield* realSleep(Either.isRight(found) ? restMillis(readMillis) : restAfterFailureMillis)
           if (Either.isRight(found) && found.right.isAll) yield* Database.changedSince(seen)
         }
       })

@@ -4,15 +4,15 @@
 import type { SqlError } from "@effect/sql"
 import { Data, Effect, Option, type Scope, Stream } from "effect"
 import type { RowsOfKind } from "../domain/control-plane/ImportedSource.js"
-import { steps } from "../internal/paging.js"
+import { inPieces, steps } from "../internal/paging.js"
 import { engineProblem, type Reader, readerOfFile } from "../operations/reader.js"
 import { type LegacyImportRefused, refuse } from "./errors.js"
 import { decodeSourceRow, encodedColumns, type SourceRow, strictUtf8 } from "./sourceRows.js"
 import { columnsThere, legacyTables, mayBeMissing } from "./tables.js"
 
 /** A batch ends with the row that makes it this long, or this many. */
-const batchRows = 100
-const batchBytes = 500_000
+const batchRows = 500
+const batchBytes = 4_000_000
 
 const ledger = "__drizzle_migrations"
 
@@ -117,10 +117,12 @@ const rowsOf = (reader: Reader, tables: Tables): Source["rows"] => (table, havin
     ORDER BY rowid`
   const batchFrom = (from: string) =>
     Effect.flatMap(Effect.mapError(reader.all(text(from)), unreadable), (rows) =>
-      Effect.try({
-        try: () => rows.map(({ line }) => decodeSourceRow(columns, line)),
-        catch: () => new SourceUnreadable({ problem: `a row of ${table} is too long` })
-      }).pipe(Effect.map((batch) => {
+      inPieces(rows, (piece) =>
+        Effect.try({
+          try: () => piece.map(({ line }) => decodeSourceRow(columns, line)),
+          catch: () => new SourceUnreadable({ problem: `a row of ${table} is too long` })
+        })).pipe(Effect.map((decoded) => {
+        const batch = decoded.flat()
         const last = rows.at(-1)?.["place"]
         return [batch, typeof last === "string" ? Option.some(`rowid > ${last}`) : Option.none()] as const
       })))

@@ -6,6 +6,7 @@ import { Array as Arr, Effect, Either, Option, Stream } from "effect"
 import type { ImportedTable, RowsOfKind } from "../domain/control-plane/ImportedSource.js"
 import { isStorable } from "../internal/columns.js"
 import { engineErrorOf } from "../internal/engineError.js"
+import { inPieces } from "../internal/paging.js"
 import { preparerOf, type Ready, type Rejected } from "./prepare.js"
 import type { Source } from "./source.js"
 import { type Row, wholeOf } from "./sourceRows.js"
@@ -125,10 +126,13 @@ export const tableTaker = (source: Source, references: (table: string) => Readon
       let done = 0
       yield* Stream.runForEach(source.rows(table.name), (batch) =>
         Effect.gen(function*() {
-          const [rejected, ready] = Arr.separate(batch.map(prepare))
-          yield* reject(rejected)
-          yield* rememberKeys(ready)
-          yield* store(ready, false)
+          yield* inPieces(batch, (piece) =>
+            Effect.gen(function*() {
+              const [rejected, ready] = Arr.separate(piece.map(prepare))
+              yield* reject(rejected)
+              yield* rememberKeys(ready)
+              yield* store(ready, false)
+            }))
           done += batch.length
           yield* onProgress(table.name, done)
         }))
@@ -137,13 +141,14 @@ export const tableTaker = (source: Source, references: (table: string) => Readon
     /** Fills references to what came later, now that it is there. */
     const fillLater = Effect.forEach(statements.later, ({ column, fill, left }) =>
       Stream.runForEach(source.rows(table.name, column), (batch) =>
-        Effect.gen(function*() {
-          const [, ready] = Arr.separate(batch.map(prepare))
-          const pairs = JSON.stringify(ready.map(({ later, row }) => [row["id"], later[column]]))
-          yield* sql.unsafe(fill, [pairs])
-          const [unfilled] = yield* sql.unsafe<{ readonly rows: number }>(left, [pairs])
-          counts.repair(cleared(column), unfilled?.rows ?? 0)
-        })), { discard: true })
+        inPieces(batch, (piece) =>
+          Effect.gen(function*() {
+            const [, ready] = Arr.separate(piece.map(prepare))
+            const pairs = JSON.stringify(ready.map(({ later, row }) => [row["id"], later[column]]))
+            yield* sql.unsafe(fill, [pairs])
+            const [unfilled] = yield* sql.unsafe<{ readonly rows: number }>(left, [pairs])
+            counts.repair(cleared(column), unfilled?.rows ?? 0)
+          }))), { discard: true })
 
     return { take, fillLater, counts }
   })

@@ -78,7 +78,7 @@ it.scopedLive("each fault is named, with the way out", () =>
        VALUES ('d', 'd', 'push', 0, ${now - 2 * hour}, 0), ('e', 'e', 'push', 0, ${now - hour}, 0)`,
       `INSERT INTO control_plane_events (subject_type, subject_id, sequence, event_type, actor_type, occurred_at)
        VALUES ('sandbox', 's', 1, 'launch', 'system', 0), ('sandbox', 's', 2, 'stop', 'system', 0)`,
-      `INSERT INTO control_plane_event_consumers VALUES ('mailer', 1, ${now - 50 * hour}), ('busy', 1, ${now}), ('done', 2, 0)`
+      `INSERT INTO control_plane_event_consumers (name, position, updated_at) VALUES ('mailer', 1, ${now - 50 * hour}), ('busy', 1, ${now}), ('done', 2, 0)`
     )
     const { problems } = yield* doctor(environment)
     // The engine gives its logs the permissions of the database, when it makes them.

@@ -162,7 +162,7 @@ for (const [name, database] of Object.entries(databaseLayers)) {
         yield* event("sandbox", "gone", 3, now)
         yield* event("attempt", "over", 3, 0)
         const purge = Effect.map(Retention.purge({ batchSize: 2, pause: 0 }), (purged) => purged.control_plane_events)
-        yield* shell("INSERT INTO control_plane_event_consumers VALUES ('fast', 9, 0), ('slow', 0, 0)")
+        yield* shell("INSERT INTO control_plane_event_consumers (name, position, updated_at) VALUES ('fast', 9, 0), ('slow', 0, 0)")
         expect(yield* purge).toBe(0)
         yield* shell("UPDATE control_plane_event_consumers SET position = 3 WHERE name = 'slow'")
         expect(yield* purge).toBe(2)
