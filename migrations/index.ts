@@ -19,6 +19,7 @@ import packageCache from "./0007_package_cache.js"
 import controlPlane from "./0008_control_plane.js"
 import legacyImports from "./0009_legacy_imports.js"
 import jobsGoWithTheirRun from "./0010_jobs_go_with_their_run.js"
+import derivedStatusAndEndings from "./0011_derived_status_and_endings.js"
 
 export const migrations: Record<string, string> = {
   "0001_auth": auth,
@@ -30,5 +31,6 @@ export const migrations: Record<string, string> = {
   "0007_package_cache": packageCache,
   "0008_control_plane": controlPlane,
   "0009_legacy_imports": legacyImports,
-  "0010_jobs_go_with_their_run": jobsGoWithTheirRun
+  "0010_jobs_go_with_their_run": jobsGoWithTheirRun,
+  "0011_derived_status_and_endings": derivedStatusAndEndings
 }
