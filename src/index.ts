@@ -360,6 +360,7 @@ export {
   type StartedExecution,
   StartExecution,
   type WorkflowDetail,
+  type WorkflowSupervision,
   type WorkflowView,
   WorkflowViewFilter
 } from "./lifecycle/IssueWorkflowViews.js"
@@ -368,6 +369,7 @@ export {
   type Build,
   BuildFailed,
   BuildFinished,
+  DeleteSandbox,
   type Launch,
   LaunchSandbox,
   type SandboxDetail,

@@ -14,7 +14,7 @@ import { Context, Effect, Layer, Option, type Stream } from "effect"
 import { Actor, type ControlPlaneEvent, type ListSubjectEvents, type ReadEvents } from "../domain/control-plane/ControlPlaneEvent.js"
 import type { InvalidInput, PersistenceError } from "../Errors.js"
 import { operations } from "../internal/query.js"
-import { CurrentActor } from "./journal.js"
+import { CurrentActor } from "../domain/control-plane/CurrentActor.js"
 import { make } from "./makeControlPlaneEvents.js"
 
 /** What `ControlPlaneEvents` can do. */

@@ -6,11 +6,13 @@ import type { WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js
 import { WorkspaceBuildJobId } from "../domain/build-job/WorkspaceBuildJob.js"
 import { type Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
 import { type SandboxAttempt, SandboxAttemptId, type SandboxAttemptSnapshot } from "../domain/sandbox/SandboxAttempt.js"
+import { IssueWorkflowExecutionId } from "../domain/issue-workflow/IssueWorkflowExecution.js"
 import { IdempotencyConflict, InvalidTransition, NotFound } from "../Errors.js"
 import { fingerprint } from "../internal/fingerprint.js"
 import { toBlueprint } from "../payloads/normalize.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 import { WorkspaceBlueprint } from "../payloads/WorkspaceBlueprint.js"
+import { makeExecutionEndings, sandboxFailed, sandboxStopped } from "./executionEndings.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 import { impossible, operationsOf } from "./operation.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
@@ -29,7 +31,9 @@ interface KeyRow {
   readonly jobId: string | null
 }
 
-export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) => {
+export const makeLaunches = ({ attempts, executions, jobs, sandboxes, sql }: Repositories) => {
+  const { endExecution } = makeExecutionEndings(executions)
+
   const findKey = (ownerUserId: string, key: string) =>
     Effect.map(
       sql<KeyRow>`
@@ -112,6 +116,7 @@ export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) =
         if (sandbox.status !== "stopped" && sandbox.status !== "failed") {
           return yield* new InvalidTransition({ entity: "Sandbox", id, from: sandbox.status, to: "queued" })
         }
+        yield* endExecutionsIn(sandbox)
         const attempt = yield* attempts.createQueued({
           ownerUserId: sandbox.ownerUserId,
           repositoryId: Option.getOrUndefined(sandbox.repositoryId),
@@ -132,6 +137,18 @@ export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories) =
         impossible("AlreadyExists", "ReferenceNotFound", "InvalidInput", "IdempotencyConflict"),
         operation(sql, relation, { "sandbox.id": id })
       )
+  }
+
+  /** What still goes on in a sandbox that has ended was of the attempt before: with the next one it would never end. */
+  function endExecutionsIn({ id, status }: Sandbox) {
+    return Effect.gen(function*() {
+      const left = yield* sql<{ readonly id: string }>`
+        SELECT id FROM issue_workflow_executions WHERE sandbox_id = ${id} AND +status IN ('queued', 'running')`
+      for (const { id } of left) {
+        const execution = yield* executions.getById(IssueWorkflowExecutionId.make(id))
+        yield* endExecution(execution, status === "failed" ? sandboxFailed : sandboxStopped)
+      }
+    })
   }
 
   function latest(id: SandboxId) {

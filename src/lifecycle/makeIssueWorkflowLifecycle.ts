@@ -12,6 +12,7 @@ import { SandboxLifecycle } from "./SandboxLifecycle.js"
 import { makeWorkflowEndings } from "./workflowEndings.js"
 import { makeWorkflowReports } from "./workflowReports.js"
 import { makeWorkflowStarts } from "./workflowStarts.js"
+import { makeWorkflowSupervision } from "./workflowSupervision.js"
 import { makeWorkflowViews } from "./workflowViews.js"
 
 /** The repositories whose tables an operation on a workflow writes, and those of the sandboxes that it needs. */
@@ -35,6 +36,7 @@ export const makeIssueWorkflowLifecycle = Effect.gen(function*() {
     ...makeWorkflowStarts(repositories),
     ...(yield* makeWorkflowReports(repositories)),
     ...makeWorkflowEndings(repositories),
+    ...makeWorkflowSupervision(repositories),
     ...(yield* makeWorkflowViews)
   }
   return service

@@ -4,6 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
 import { AlreadyExists, ReferenceNotFound } from "../../Errors.js"
+import { endWithSandbox } from "../control-plane/deletions.js"
 import { Name } from "../../internal/columns.js"
 import { idOrNew } from "../../internal/ids.js"
 import { conditionsOf, walk, walksByStatus } from "../../internal/lists.js"
@@ -209,11 +210,7 @@ export const make = Effect.gen(function*() {
 
     delete: (id) =>
       Effect.gen(function*() {
-        const now = yield* Clock.currentTimeMillis
-        // Nobody can stop its runs afterwards: so they are asked to stop before.
-        yield* sql`
-          UPDATE sandbox_attempts SET stop_requested_at = ${now}, updated_at = ${now}
-          WHERE stop_requested_at IS NULL AND id IN (SELECT run_id FROM sandbox_run_links WHERE sandbox_id = ${id})`
+        yield* endWithSandbox(sql, id)
         const [deleted] = yield* sql`DELETE FROM sandboxes WHERE id = ${id} RETURNING id`
         yield* present(id)(Option.fromNullable(deleted))
       }).pipe(sql.withTransaction, read("delete", { "sandbox.id": id }))
