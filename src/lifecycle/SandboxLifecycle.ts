@@ -173,7 +173,7 @@ export interface SandboxLifecycleService {
    * - attempts whose job has failed or was cancelled end with it;
    * - attempts that were asked to stop are cancelled;
    * - attempts that have no job, or whose image is built, fail when no runtime was reported to run within
-   *   `runtimeDeadline`, and so do sandboxes without an attempt and relaunches that never came up (never, when it is infinite);
+   *   `runtimeDeadline`, and so do sandboxes without an attempt and runtime relaunches that never came up (never, when it is infinite);
    * - sandboxes end whose latest attempt has ended.
    *
    * Each row is one short transaction. A row that cannot be handled is logged and counted in `failed`, and keeps no other

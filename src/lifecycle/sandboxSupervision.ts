@@ -111,7 +111,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
         }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"), transaction)
     })
 
-    /** Relaunches that never came up. */
+    /** Relaunches that never came up. Their sandbox is shown as failed, and stays ready to be stopped or launched again. */
     const leftRuntimes = (before: number) => ({
       noun: "runtime of attempt",
       page: inState("sandbox_runtime_instances", "r", "run_id", "pending", runtimeIsLeft, before),
@@ -122,9 +122,8 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
           if (Option.isNone(attempt) || !Option.exists(runtime, ({ status }) => status === "pending")) return false
           if (!(yield* isDue("sandbox_runtime_instances", "r", "run_id", runtimeIsLeft, before, id))) return false
           yield* giveUpRuntime(attempt.value)
-          yield* endSandbox(attempt.value, false)
           return true
-        }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"), transaction)
+        }).pipe(transaction)
     })
 
     /** Sandboxes that wait for an attempt that has ended, or that they never got. */

@@ -77,6 +77,16 @@ const broken = `
   LEFT JOIN sandbox_runtime_instances AS r ON r.run_id = a.id
   WHERE ?1 IS NULL OR s.id = ?1`
 
+/** What goes on of an attempt whose sandbox is gone, and what the journal records otherwise: nothing, if all is well. */
+export const leftOf = (attemptId: string) =>
+  shell(
+    `SELECT id FROM sandbox_attempts AS a WHERE id = ?1 AND (status IN ('queued', 'running') OR status IS NOT ${told("attempt", "a.id")})
+     UNION ALL SELECT id FROM oci_image_build_jobs AS j
+       WHERE run_id = ?1 AND (status IN ('queued', 'running') OR run_settled_at IS NULL OR status IS NOT ${told("job", "j.id")})
+     UNION ALL SELECT run_id FROM sandbox_runtime_instances WHERE run_id = ?1 AND status IN ('pending', 'running')`,
+    attemptId
+  )
+
 /** The rules that a sandbox breaks now, or any sandbox when none is named. */
 export const contradictions = (sandboxId?: string) =>
   Effect.map(shell(broken, sandboxId ?? null), (rows) => Object.keys(rules).filter((rule) => rows.some((row) => Reflect.get(Object(row), rule) === 1)))

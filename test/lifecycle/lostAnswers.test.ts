@@ -29,6 +29,7 @@ type Repeat =
   | "the same"
   /** It is refused, for what was asked has happened. */
   | "InvalidTransition"
+  | "NotFound"
   /** It gives something else, or nothing: what was given first comes back when its lease expires. */
   | "another"
   /** Nothing is written, so no answer to a commit can be lost. */
@@ -48,7 +49,12 @@ const expiring = () => shell("UPDATE oci_image_build_jobs SET lease_expires_at =
 
 const expired = () => shell("UPDATE oci_image_build_jobs SET lease_expires_at = 0 WHERE status = 'running'")
 
-const requeued = ({ launched }: World) => Effect.flatMap(db.WorkspaceBuildJobRepo, (jobs) => jobs.redrive(launched.job.id))
+const requeued = ({ launched }: World) =>
+  shell(
+    `UPDATE oci_image_build_jobs SET status = 'queued', attempt_count = 0, claimed_at = NULL, worker_id = NULL, started_at = NULL,
+       finished_at = NULL, cancel_reason = NULL, run_settled_at = NULL WHERE id = ?`,
+    launched.job.id
+  )
 
 /** A sandbox that failed, and an execution that is in it. */
 const forsaken = ({ waiting }: World) =>
@@ -66,6 +72,7 @@ const operations: Readonly<Record<"SandboxLifecycle" | "IssueWorkflowLifecycle" 
     recordRuntime: "the same",
     cancel: "the same",
     stop: "the same",
+    delete: "NotFound",
     supervise: { repeat: "the same", prepare: expired },
     getDetail: "reads",
     list: "reads"

@@ -84,7 +84,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
       }).pipe(Effect.provide(layer)))
 
-    it.effect("fails a ready sandbox whose runtime was launched again and does not come up", () =>
+    it.effect("fails a runtime that was launched again and does not come up, so that its owner sees the sandbox as failed", () =>
       Effect.gen(function*() {
         const { getDetail, recordRuntime, supervise } = yield* SandboxLifecycle
         const { attempt, sandbox } = yield* ready
@@ -94,7 +94,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
         yield* TestClock.adjust("1 milli")
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 1, failed: 0 })
-        expect(yield* stateOf(sandbox.id)).toBe("failed succeeded succeeded failed")
+        expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded failed")
         expect((yield* getDetail({ ownerUserId: ada, id: sandbox.id })).status).toBe("failed")
       }).pipe(Effect.provide(layer)))
 

@@ -77,11 +77,12 @@ const recordAttempts = (attempts: string) => recordText("attempt", `
   LEFT JOIN sandbox_runtime_instances AS r ON r.run_id = a.id AND r.status IN ('pending', 'running')
   WHERE a.id IN (${attempts}) AND (+a.${live} OR r.run_id IS NOT NULL)`)
 
+// Also jobs that have ended, and whose end nobody has recorded yet.
 const recordJobs = (attempts: string) => recordText("job", `
-  SELECT j.id, a.owner_user_id, 'cancelled' AS to_state, 0 AS forced,
+  SELECT j.id, a.owner_user_id, iif(j.${live}, 'cancelled', j.status) AS to_state, 0 AS forced,
     json_object('attemptCount', j.attempt_count, 'leaseToken', j.lease_token) AS payload
   FROM oci_image_build_jobs AS j JOIN sandbox_attempts AS a ON a.id = j.run_id
-  WHERE j.run_id IN (${attempts}) AND +j.${live}`)
+  WHERE j.run_id IN (${attempts}) AND j.run_settled_at IS NULL`)
 
 const recordExecutions = (executions: string) => recordText("execution", `
   SELECT e.id, w.owner_user_id, 'cancelled' AS to_state, 0 AS forced,
@@ -113,6 +114,11 @@ const endAttemptsText = (attempts: string) => `
     status = 'cancelled', cancel_reason = ?3, finished_at = max(?2, coalesce(started_at, 0)),
     duration_ms = max(?2, started_at) - started_at, stop_requested_at = coalesce(stop_requested_at, ?2), updated_at = ?2
   WHERE id IN (${attempts}) AND +${live}`
+
+// The run of these jobs has ended with the sandbox. ?2: now.
+const settleJobsText = (attempts: string) => `
+  UPDATE oci_image_build_jobs SET run_settled_at = ?2
+  WHERE run_id IN (${attempts}) AND finished_at IS NOT NULL AND run_settled_at IS NULL`
 
 // So that no late report brings a runtime of theirs up again. ?2: now.
 const askToStopText = (attempts: string) => `
@@ -157,7 +163,7 @@ export const endWithSandbox = ending({
     recordExecutions(ofSandbox.executions)
   ],
   ends: [endExecutionsText(ofSandbox.executions), endJobsText(ofSandbox.attempts), endAttemptsText(ofSandbox.attempts)],
-  moves: [askToStopText(ofSandbox.attempts), endRuntimesText(ofSandbox.attempts)]
+  moves: [settleJobsText(ofSandbox.attempts), askToStopText(ofSandbox.attempts), endRuntimesText(ofSandbox.attempts)]
 })
 
 /** Ends workflows and executions of a user, which stay; sandboxes, attempts and jobs go with the user. */
