@@ -99,7 +99,7 @@ END;
 -- The operations of the program end dependants themselves, with events and with the time. These triggers are for every
 -- other way to delete; without a clock they end a row at the time of its last change.
 
--- The links of a sandbox go with it: then nobody can stop what still runs of its attempts.
+-- The links of a sandbox go with it: then no caller can stop its attempts.
 CREATE TRIGGER sandbox_run_links_delete_ends AFTER DELETE ON sandbox_run_links
 BEGIN${endExecution("the sandbox was deleted", "sandbox_attempt_id = OLD.run_id")}
   UPDATE oci_image_build_jobs SET
@@ -127,7 +127,7 @@ WHEN NEW.sandbox_attempt_id IS NULL AND OLD.sandbox_attempt_id IS NOT NULL
 BEGIN${endExecution("the attempt was deleted", "id = NEW.id")}
 END;
 
--- It would stay active for nobody, and keep everybody else from its issue.
+-- An active workflow without its owner would block its issue for every other user.
 CREATE TRIGGER issue_workflows_owner_lost AFTER UPDATE OF owner_user_id ON issue_workflows
 WHEN NEW.owner_user_id IS NULL AND OLD.owner_user_id IS NOT NULL
 BEGIN${endExecution("the owner was deleted", "issue_workflow_id = NEW.id")}

@@ -138,7 +138,7 @@ export interface IssueWorkflowLifecycleService {
   ) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
-   * Ends executions that nobody else ends, up to `limit` of them:
+   * Ends executions that no caller ends, up to `limit` of them:
    *
    * - those whose sandbox, or the attempt that brought it up, has failed, was cancelled or stopped fail or are cancelled
    *   with it;

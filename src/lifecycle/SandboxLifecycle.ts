@@ -138,10 +138,10 @@ export interface SandboxLifecycleService {
   readonly stop: (id: SandboxId) => Effect.Effect<Sandbox, NotFound | InvalidTransition | PersistenceError>
 
   /**
-   * Deletes a sandbox in any state, and ends what depends on it in the same transaction: its attempts, jobs and runtimes,
+   * Deletes a sandbox in any state, and ends its dependants in the same transaction: its attempts, jobs and runtimes,
    * and the executions in it, which are cancelled. Attempts and jobs stay, ended; whatever a worker reports of them later
    * is refused. The journal records each end; the event of an attempt whose runtime was up holds `adapter`, `resourceId`
-   * and `reference`, for whoever tears that down.
+   * and `reference`, for the program that tears it down.
    *
    * Fails with `NotFound`, also for the sandbox of another owner than the one that is named, or with `InvalidInput`.
    */
@@ -167,7 +167,7 @@ export interface SandboxLifecycleService {
   ) => Effect.Effect<Page<SandboxView>, InvalidInput | PersistenceError>
 
   /**
-   * Moves on what nobody else does, up to `limit` rows of each kind:
+   * Ends or requeues rows that no worker moves on, up to `limit` of each kind:
    *
    * - expired leases are reaped;
    * - attempts whose job has failed or was cancelled end with it;

@@ -139,7 +139,7 @@ export const makeLaunches = ({ attempts, executions, jobs, sandboxes, sql }: Rep
       )
   }
 
-  /** What still goes on in a sandbox that has ended was of the attempt before: with the next one it would never end. */
+  /** Ends the executions of an ended sandbox. They belong to the previous attempt; the next one would keep them running. */
   function endExecutionsIn({ id, status }: Sandbox) {
     return Effect.gen(function*() {
       const left = yield* sql<{ readonly id: string }>`

@@ -25,8 +25,8 @@ const noteAttempt = ({ id, ownerUserId, status }: SandboxAttempt) =>
   note({ subjectType: "attempt", subjectId: id, toState: status, ownerUserId })
 
 /**
- * A runtime that has ended, as an event of its attempt: whoever tears it down finds here where it is. The state is that of
- * the attempt.
+ * A runtime that has ended, as an event of its attempt: the program that tears it down finds its place here. The state is
+ * that of the attempt.
  */
 export const noteRuntimeEnd = (attempt: SandboxAttempt, { adapter, reference, resourceId, status }: SandboxRuntimeInstance) =>
   note({

@@ -98,7 +98,7 @@ export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) 
   // What fails has run: a job may run out of attempts before any worker has begun.
   const failAttempt = ({ id }: SandboxAttempt) => Effect.zipRight(attempts.markRunning({ id }), attempts.markFailed({ id }))
 
-  /** Stops the runtime of an attempt if it is up, and records where it was, for whoever tears it down. */
+  /** Stops the runtime of an attempt if it is up, and records its place, for the program that tears it down. */
   const stopRuntime = (attempt: SandboxAttempt) =>
     Effect.gen(function*() {
       const runtime = yield* runtimes.findByAttemptId(attempt.id)

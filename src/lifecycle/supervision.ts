@@ -1,17 +1,17 @@
 /**
- * How supervision works through what was left behind: one row after the other, each in a short transaction of its own,
- * with a turn of the event loop between them. A row that cannot be handled is logged and passed over.
+ * Supervision handles one row after the other, each in a short transaction of its own, with a turn of the event loop
+ * between them. A row that cannot be handled is logged and passed over.
  */
 import { Effect } from "effect"
 import type { PersistenceError } from "../Errors.js"
 import { nextTurn } from "../internal/nextTurn.js"
 import { kindOf } from "./operation.js"
 
-/** A row that supervision looks at, by the key of the index that is walked. */
+/** A row that supervision reads, by the key of the index that is walked. */
 export interface Candidate {
   readonly id: string
   readonly at: number
-  /** Whether there is something to do about it. Decided again in its transaction. */
+  /** Whether a rule applies to it. Decided again in its transaction. */
   readonly due: 0 | 1
 }
 
@@ -24,7 +24,7 @@ export interface Pass<E> {
   readonly noun: string
   /** The next rows after a key, oldest first, up to `pageSize`. */
   readonly page: (after: Pick<Candidate, "at" | "id">) => Effect.Effect<ReadonlyArray<Candidate>, E>
-  /** Does what there is to do about one row, in one transaction. Returns whether it changed anything. */
+  /** Handles one row, in one transaction. Returns whether it changed anything. */
   readonly handle: (id: string) => Effect.Effect<boolean, E>
 }
 

@@ -1,5 +1,5 @@
 /**
- * The supervision of executions that nobody ends. docs/supervision.md has the rules.
+ * The supervision of executions that no caller ends. docs/supervision.md has the rules.
  */
 import { Clock, Duration, Effect } from "effect"
 import { beginDeadline, executionSource, whyExecutionEnds } from "../domain/issue-workflow/leftBehind.js"

@@ -46,7 +46,7 @@ export interface UserService {
   /**
    * Deletes the user with all that is only theirs: sandboxes, attempts, jobs, profiles, secrets, sessions. In the same
    * transaction their active workflows and executions end, and the journal records the end of everything that was active;
-   * of an attempt whose runtime is up it records adapter and resource, for whoever tears that down. Workflows stay, without
+   * of an attempt whose runtime is up it records adapter and resource, for the program that tears it down. Workflows stay, without
    * an owner. Fails with `NotFound`.
    */
   readonly delete: (id: UserId) => Effect.Effect<void, NotFound | PersistenceError>

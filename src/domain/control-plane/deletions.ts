@@ -1,9 +1,9 @@
 /**
- * Ends what depends on a row that is about to be deleted, and records it in the journal, in the transaction of the
+ * Ends the dependants of a row that is about to be deleted, and records it in the journal, in the transaction of the
  * deletion. Each step is one statement over all rows concerned.
  *
  * Rows that the deletion takes along only get their events; rows that stay are ended, too. The triggers of the schema do
- * the same, without events, for whoever deletes past the services.
+ * the same, without events, for deletions past the services.
  */
 import type { SqlClient, SqlError } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
@@ -66,7 +66,7 @@ const recordSandboxes = (sandboxes: string) => recordText("sandbox", `
     iif(latest_run_id IS NULL, NULL, json_object('attemptId', latest_run_id)) AS payload
   FROM sandboxes WHERE id IN (${sandboxes})`)
 
-// An attempt that has ended is recorded, too, while its runtime is up: whoever tears it down reads here where it is.
+// An ended attempt has an event, too, while its runtime is up: the program that tears it down reads its place here.
 const recordAttempts = (attempts: string) => recordText("attempt", `
   SELECT a.id, a.owner_user_id, iif(a.${live}, 'cancelled', a.status) AS to_state, r.run_id IS NOT NULL AS forced,
     json_patch('{}', json_object(
@@ -77,7 +77,7 @@ const recordAttempts = (attempts: string) => recordText("attempt", `
   LEFT JOIN sandbox_runtime_instances AS r ON r.run_id = a.id AND r.status IN ('pending', 'running')
   WHERE a.id IN (${attempts}) AND (+a.${live} OR r.run_id IS NOT NULL)`)
 
-// Also jobs that have ended, and whose end nobody has recorded yet.
+// Also ended jobs whose end is not recorded yet.
 const recordJobs = (attempts: string) => recordText("job", `
   SELECT j.id, a.owner_user_id, iif(j.${live}, 'cancelled', j.status) AS to_state, 0 AS forced,
     json_object('attemptCount', j.attempt_count, 'leaseToken', j.lease_token) AS payload

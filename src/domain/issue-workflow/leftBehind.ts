@@ -1,5 +1,5 @@
 /**
- * Executions that nobody ends: the conditions that supervision acts on and that `sealant-db doctor` counts. `?1` is the
+ * Executions that no caller ends: the conditions that supervision acts on and that `sealant-db doctor` counts. `?1` is the
  * instant before which an execution must have begun to wait for its agent.
  */
 import { Duration } from "effect"
