@@ -21,6 +21,7 @@ import legacyImports from "./0009_legacy_imports.js"
 import jobsGoWithTheirRun from "./0010_jobs_go_with_their_run.js"
 import openRepositories from "./0011_open_repositories.js"
 import events from "./0012_events.js"
+import derivedStatusAndEndings from "./0013_derived_status_and_endings.js"
 
 export const migrations: Record<string, string> = {
   "0001_auth": auth,
@@ -34,5 +35,6 @@ export const migrations: Record<string, string> = {
   "0009_legacy_imports": legacyImports,
   "0010_jobs_go_with_their_run": jobsGoWithTheirRun,
   "0011_open_repositories": openRepositories,
-  "0012_events": events
+  "0012_events": events,
+  "0013_derived_status_and_endings": derivedStatusAndEndings
 }

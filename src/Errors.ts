@@ -47,11 +47,19 @@ export class ReferenceNotFound extends Schema.TaggedError<ReferenceNotFound>()(
 /** The state machine of `entity` has no way from `from` to `to`. HTTP 409. */
 export class InvalidTransition extends Schema.TaggedError<InvalidTransition>()(
   "InvalidTransition",
-  { entity: Schema.String, id: Schema.String, from: Schema.String, to: Schema.String },
+  {
+    entity: Schema.String,
+    id: Schema.String,
+    from: Schema.String,
+    to: Schema.String,
+    /** What to do instead, where that is not obvious. */
+    remedy: Schema.optionalWith(Schema.String, { exact: true })
+  },
   HttpApiSchema.annotations({ status: 409 })
 ) {
   override get message() {
-    return `${this.entity} ${this.id} cannot go from ${this.from} to ${this.to}`
+    const refusal = `${this.entity} ${this.id} cannot go from ${this.from} to ${this.to}`
+    return this.remedy === undefined ? refusal : `${refusal}: ${this.remedy}`
   }
 }
 

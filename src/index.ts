@@ -376,6 +376,7 @@ export {
   type StartedExecution,
   StartExecution,
   type WorkflowDetail,
+  type WorkflowSupervision,
   type WorkflowView,
   WorkflowViewFilter
 } from "./lifecycle/IssueWorkflowViews.js"
@@ -384,6 +385,7 @@ export {
   type Build,
   BuildFailed,
   BuildFinished,
+  DeleteSandbox,
   type Launch,
   LaunchSandbox,
   type SandboxDetail,

@@ -6,6 +6,8 @@ import type { JoinConfig } from "better-auth/adapters"
 import { Effect, Option } from "effect"
 import { type InvalidInput, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { maxIdLength } from "../internal/columns.js"
+import { endWithOwner } from "../domain/control-plane/deletions.js"
+import type { InvalidInput } from "../Errors.js"
 import { invalid } from "../internal/decoder.js"
 import { isSqlError, missingOf } from "../internal/engineError.js"
 import { operations } from "../internal/query.js"
@@ -110,15 +112,25 @@ export const updateMany = (table: Table, where: Where, data: Row) =>
 export const consumeOne = (table: Table, where: Where) =>
   query("consumeOne", table, (sql, operation) =>
     Effect.flatMap(oneOf(sql, operation, table, where), (one) =>
-      first(table, sql`DELETE FROM ${sql(table.name)} WHERE ${one} RETURNING ${list(sql, table)}`)))
+      first(table, sql`DELETE FROM ${sql(table.name)} WHERE ${one} RETURNING ${list(sql, table)}`).pipe(
+        withDependants(sql, table, one)
+      )))
 
 /** Removes all rows that meet the condition, and says how many. */
 export const deleteMany = (table: Table, where: Where) =>
   query("delete", table, (sql, operation) =>
     Effect.gen(function*() {
       const condition = yield* conditionOf(sql, operation, table, where)
-      return (yield* run(sql`DELETE FROM ${sql(table.name)} WHERE ${condition} RETURNING id`)).length
+      const deletion = run(sql`DELETE FROM ${sql(table.name)} WHERE ${condition} RETURNING id`)
+      return (yield* withDependants(sql, table, condition)(deletion)).length
     }))
+
+/** Ends what depends on users, in the transaction that deletes them: as `UserRepo.delete`. */
+const withDependants = (sql: SqlClient.SqlClient, table: Table, condition: Statement.Fragment) => <A, E, R>(deletion: Effect.Effect<A, E, R>) =>
+  table.name !== "user" ? deletion : Effect.gen(function*() {
+    for (const { id } of yield* run(sql`SELECT id FROM user WHERE ${condition}`)) yield* endWithOwner(sql, String(id))
+    return yield* deletion
+  }).pipe(sql.withTransaction)
 
 const run = (statement: Statement.Statement<Row>) => Effect.flatMap(joinedRows, (execute) => execute(statement))
 

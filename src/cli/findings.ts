@@ -137,7 +137,18 @@ const stuckText = (what: string, [one, many]: readonly [string, string], { count
   `${counted(count, one, many)} ${what} for up to ${span(longest)}`
 
 const stuck = Effect.gen(function*() {
-  const { consumers, dueDeliveries, dueJobs, expiredDeliveries, expiredJobs, unsettledJobs } = yield* findStuck
+  const {
+    consumers,
+    dueDeliveries,
+    dueJobs,
+    expiredDeliveries,
+    expiredJobs,
+    leftAttempts,
+    leftExecutions,
+    leftRuntimes,
+    leftSandboxes,
+    unsettledJobs
+  } = yield* findStuck
   // Each check is named after what it counts.
   const found = (check: string, what: string, one: string, wayOut: string, stuck: Option.Option<Stuck>) =>
     Option.toArray(stuck).map((found) => problem(check, stuckText(what, [one, check], found), wayOut))
@@ -145,6 +156,13 @@ const stuck = Effect.gen(function*() {
     ...found("jobs", "due", "job", "start a worker, or look at `sealant-db jobs list --status queued`", dueJobs),
     ...found("jobs", "under an expired lease", "job", "start a worker, which takes them over", expiredJobs),
     ...found("jobs", "ended without their attempt", "job", "start a worker, which ends the attempts, too", unsettledJobs)
+  ]
+  const supervise = "start a worker, whose supervision ends them; the log names those that it passes over"
+  const left = [
+    ...found("attempts", "waiting without a job, or asked to stop,", "attempt", supervise, leftAttempts),
+    ...found("runtimes", "pending after their attempt has ended", "runtime", supervise, leftRuntimes),
+    ...found("sandboxes", "waiting without an attempt", "sandbox", supervise, leftSandboxes),
+    ...found("executions", "without a sandbox, or never begun,", "execution", "call IssueWorkflowLifecycle.supervise, which ends them", leftExecutions)
   ]
   const deliveries = [
     ...found("deliveries", "due", "delivery", "start what works on the webhook inbox", dueDeliveries),
@@ -158,6 +176,7 @@ const stuck = Effect.gen(function*() {
     ))
   return [
     ...(jobs.length > 0 ? jobs : [ok("jobs", "none waits for long")]),
+    ...(left.length > 0 ? left : [ok("supervision", "nothing is left behind")]),
     ...(deliveries.length > 0 ? deliveries : [ok("deliveries", "none waits for long")]),
     ...(readers.length > 0 ? readers : [ok("consumers", "all read the journal")])
   ]

@@ -76,8 +76,8 @@ const each = <E, R>(
 const redrive = Command.make("redrive", { ids, json }, (given) =>
   Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => each("queued", given, (id) => jobs.redrive(id)))).pipe(
   Command.withDescription(
-    "Queues failed or cancelled jobs again, with all their tries. One whose attempt has ended is cancelled again by its " +
-      "worker: retry the sandbox instead."
+    "Queues failed or cancelled jobs again, with all their tries. Refuses a job whose sandbox attempt has ended: retry the " +
+      "sandbox instead."
   )
 )
 

@@ -25,13 +25,17 @@ export const conditionsOf = (sql: SqlClient.SqlClient) => ({
     values === undefined ? [] : [sql`+${sql.in(column, [...new Set(values)])}`]
 })
 
-/** A walk for each status, where the index goes on with the status; one for all where nothing was said of it. */
+/**
+ * A walk for each status, where the index goes on with the status; one for all where nothing was said of it. `column` is
+ * the column of the status.
+ */
 export const walksByStatus = (
   sql: SqlClient.SqlClient,
   statuses: ReadonlyArray<string> | undefined,
-  conditions: Conditions
+  conditions: Conditions,
+  column = "status"
 ): ReadonlyArray<Conditions> =>
-  statuses === undefined ? [conditions] : [...new Set(statuses)].map((status) => [sql`status = ${status}`, ...conditions])
+  statuses === undefined ? [conditions] : [...new Set(statuses)].map((status) => [sql`${sql.literal(column)} = ${status}`, ...conditions])
 
 /** The rows of a page, newest first: the engine merges the walks, each of which is in that order. */
 export const walk = (

@@ -18,6 +18,8 @@ export interface Table {
   readonly purpose: string
   /** The state machine of each status column, by the column's name. */
   readonly states?: Readonly<Record<string, States>>
+  /** Columns that triggers maintain. The model leaves them out: RETURNING shows a row as it is before those triggers run. */
+  readonly maintained?: ReadonlyArray<string>
 }
 
 /** The annotation of a row model: `Model.Class<Sandbox>("Sandbox")({ ... }, table({ name: "sandboxes", ... }))`. */

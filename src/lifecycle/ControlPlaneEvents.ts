@@ -24,7 +24,7 @@ import {
 } from "../domain/control-plane/ControlPlaneEvent.js"
 import type { InvalidInput, JournalReset, PersistenceError } from "../Errors.js"
 import { operations } from "../internal/query.js"
-import { CurrentActor } from "./journal.js"
+import { CurrentActor } from "../domain/control-plane/CurrentActor.js"
 import { make } from "./makeControlPlaneEvents.js"
 
 /**

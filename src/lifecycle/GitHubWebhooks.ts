@@ -183,9 +183,18 @@ const repository = (delivery: GitHubWebhookDelivery) =>
 // A transfer is told by the repository that gets it, as one that was opened there.
 const ticketActions = new Set(["closed", "converted_to_draft", "edited", "opened", "ready_for_review", "reopened", "synchronize"])
 
+const issueDeleted = (delivery: GitHubWebhookDelivery, externalId: string) =>
+  Effect.flatMap(IssueRepo, (issues) => issues.markDeleted({ provider: "github", externalId, at: delivery.receivedAt })).pipe(
+    Effect.map(Option.match({
+      onNone: () => WebhookOutcome.ignored("the issue is not known"),
+      onSome: () => WebhookOutcome.processed
+    }))
+  )
+
 const issues = (delivery: GitHubWebhookDelivery) =>
   Effect.gen(function*() {
     const { action, issue, repository } = yield* payloadOf(delivery, IssuesPayload)
+    if (action === "deleted") return yield* issueDeleted(delivery, issue.id)
     if (!ticketActions.has(action)) return unheeded(action)
     return yield* whenFollowed(repository.id, ({ id: repositoryId }) =>
       Effect.gen(function*() {
@@ -249,7 +258,8 @@ const byEvent = new Map(Object.entries({
  * - `installation_repositories`: what came and what left. Tried again while the installation is not known.
  * - `repository`: renamed, transferred, archived, unarchived, edited, publicized, privatized. One that was deleted there
  *   stays here, for what refers to it.
- * - `issues`, `pull_request`: of repositories that an installation has shown. A merge is never taken back.
+ * - `issues`, `pull_request`: of repositories that an installation has shown. A merge is never taken back. An issue that
+ *   was deleted is closed here, and its active workflow and executions are cancelled.
  *
  * All else is ignored, with a reason. Fails with `WebhookFailure` for a payload out of shape, which is not tried again, and
  * as the repositories do.

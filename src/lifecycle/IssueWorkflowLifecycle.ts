@@ -36,6 +36,7 @@ import type {
   StartedExecution,
   StartExecution,
   WorkflowDetail,
+  WorkflowSupervision,
   WorkflowView,
   WorkflowViewFilter
 } from "./IssueWorkflowViews.js"
@@ -148,14 +149,22 @@ export interface IssueWorkflowLifecycleService {
   ) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
-   * Ends executions that nobody else ends, up to `limit` of them: those whose sandbox, or the attempt that brought it up,
-   * has failed, was cancelled or stopped. They fail with it, or are cancelled with it. To be called again and again.
+   * Ends executions that no caller ends, up to `limit` of them:
+   *
+   * - those whose sandbox, or the attempt that brought it up, has failed, was cancelled or stopped fail or are cancelled
+   *   with it;
+   * - those whose workflow has ended are cancelled;
+   * - those that no agent began within a day after their sandbox was ready, or after they were queued without a sandbox,
+   *   are cancelled.
+   *
+   * Each is one short transaction. One that cannot be handled is logged and counted in `failed`, and keeps no other from
+   * being handled. To be called again and again.
    *
    * Fails with `InvalidInput` for a limit that is not a whole number from 1 to 1,000.
    */
   readonly supervise: (
     request: { readonly limit: number }
-  ) => Effect.Effect<{ readonly ended: number }, InvalidInput | PersistenceError>
+  ) => Effect.Effect<WorkflowSupervision, InvalidInput | PersistenceError>
 
   /**
    * Returns one workflow of an owner with its issue and executions, as one consistent snapshot.

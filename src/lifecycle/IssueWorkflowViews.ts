@@ -118,6 +118,14 @@ export interface FinishedExecution {
   readonly workflow: IssueWorkflow
 }
 
+/** What supervision did. */
+export interface WorkflowSupervision {
+  /** Executions that ended. */
+  readonly ended: number
+  /** Executions that could not be handled; each is logged by its id. */
+  readonly failed: number
+}
+
 /** A workflow that is given up, and why. */
 export const CancelWorkflow = Schema.Struct({
   id: IssueWorkflowId,

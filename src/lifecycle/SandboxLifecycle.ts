@@ -32,6 +32,7 @@ import type {
   Build,
   BuildFailed,
   BuildFinished,
+  DeleteSandbox,
   Launch,
   LaunchSandbox,
   SandboxDetail,
@@ -116,14 +117,17 @@ export interface SandboxLifecycleService {
   ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
 
   /**
-   * What the runtime adapter answered to a launch: under a lease, or later for an attempt. Attempt and sandbox are
-   * running; once the runtime is running and the image is built, the attempt has succeeded and the sandbox is ready. An
-   * answer about another resource is that of another launch, and replaces what was known; `pending` after `running` came
-   * late, and changes nothing.
+   * Stores the runtime adapter's answer to a launch: under a lease, or later for an attempt. Attempt and sandbox are
+   * running; once the runtime is running and the image is built, the attempt has succeeded and the sandbox is ready.
+   * `pending` after `running` of the same resource is out of order, and changes nothing.
    *
-   * Fails with `LeaseLost` under a lease that is not the current one, with `NotFound` when there is no such attempt,
-   * with `InvalidTransition` when a stop was asked for or the attempt has failed: what was launched is to be torn down;
-   * with `InvalidInput` for an answer out of shape.
+   * - Under the current lease, another resource replaces the one that is known; the journal records the end of that one.
+   * - For an attempt, the answer may introduce the first resource, and must name the known one afterwards, also after that
+   *   one has ended: a worker that lost its lease replaces nothing.
+   *
+   * Fails with `LeaseLost` under a lease that is not the current one, with `NotFound` when there is no such attempt, with
+   * `InvalidTransition` when a stop was requested, the attempt has failed, or the attempt has another resource; with
+   * `InvalidInput` for an invalid answer. After any of these the caller tears down what it launched.
    */
   readonly recordRuntime: (
     target: Lease | SandboxAttemptId,
@@ -149,6 +153,18 @@ export interface SandboxLifecycleService {
    */
   readonly stop: (id: ById) => Effect.Effect<Sandbox, NotFound | InvalidTransition | PersistenceError>
 
+  /**
+   * Deletes a sandbox in any state, and ends its dependants in the same transaction: its attempts, jobs and runtimes,
+   * and the executions in it, which are cancelled. Attempts and jobs stay, ended; whatever a worker reports of them later
+   * is refused. The journal records each end; the event of an attempt whose runtime was up holds `adapter`, `resourceId`
+   * and `reference`, for the program that tears it down.
+   *
+   * Fails with `NotFound`, also for the sandbox of another owner than the one that is named, or with `InvalidInput`.
+   */
+  readonly delete: (
+    request: typeof DeleteSandbox.Encoded
+  ) => Effect.Effect<void, NotFound | InvalidInput | PersistenceError>
+
   /** One sandbox of an owner with its newest attempt, as of one moment. Fails with `NotFound`, also for another's. */
   readonly getDetail: (
     request: { readonly ownerUserId: string; readonly id: SandboxId }
@@ -167,11 +183,19 @@ export interface SandboxLifecycleService {
   ) => Effect.Effect<Page<SandboxView>, InvalidInput | PersistenceError>
 
   /**
-   * What has to be done when nobody does it, up to `limit` jobs at a time: expired leases are reaped; runs whose job has
-   * failed or was cancelled apart from them end with it; runs whose image is built but whose runtime was not reported
-   * to run within `runtimeDeadline` fail (never, when it is infinite). To be called again and again, as `BuildWorker` does.
+   * Ends or requeues rows that no worker moves on, up to `limit` of each kind:
    *
-   * Fails with `InvalidInput` for a limit that is not a whole number from 1 to 1,000, or a deadline that is no duration.
+   * - expired leases are reaped;
+   * - attempts whose job has failed or was cancelled end with it;
+   * - attempts that were asked to stop are cancelled;
+   * - attempts that have no job, or whose image is built, fail when no runtime was reported to run within
+   *   `runtimeDeadline`, and so do sandboxes without an attempt and runtime relaunches that never came up (never, when it is infinite);
+   * - sandboxes end whose latest attempt has ended.
+   *
+   * Each row is one short transaction. A row that cannot be handled is logged and counted in `failed`, and keeps no other
+   * from being handled. To be called again and again, as `BuildWorker` does.
+   *
+   * Fails with `InvalidInput` for a limit that is not a whole number from 1 to 1,000, or an invalid deadline.
    */
   readonly supervise: (
     request: { readonly limit: number; readonly runtimeDeadline: Duration.DurationInput }

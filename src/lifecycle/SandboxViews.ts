@@ -8,11 +8,11 @@ import { RepositoryProfileRevisionId } from "../domain/profile/RepositoryProfile
 import { UserId } from "../domain/auth/User.js"
 import { IssueId } from "../domain/issue-workflow/Issue.js"
 import { SandboxFilter } from "../domain/sandbox/filters.js"
-import type { Sandbox } from "../domain/sandbox/Sandbox.js"
+import { type Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
 import { type SandboxAttempt, type SandboxAttemptSnapshot, SandboxAttemptTriggerType } from "../domain/sandbox/SandboxAttempt.js"
 import type { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance.js"
 import { RepositoryId } from "../domain/source/Repository.js"
-import { documentOf, enumeration, Name } from "../internal/columns.js"
+import { confinedTo, documentOf, enumeration, Name } from "../internal/columns.js"
 import { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 
@@ -46,6 +46,13 @@ export interface Launch {
   /** False when an idempotency key gave an earlier launch. */
   readonly created: boolean
 }
+
+/** Which sandbox is deleted. */
+export const DeleteSandbox = Schema.Struct({
+  id: SandboxId,
+  /** Only a sandbox of this user. */
+  ownerUserId: confinedTo(UserId)
+})
 
 /** What a worker has to build, and for whom. A job that belongs to no run has neither attempt, sandbox nor snapshot. */
 export interface Build {
@@ -89,8 +96,12 @@ export interface SandboxDetail extends SandboxView {
   readonly runtime: Option.Option<SandboxRuntimeInstance>
 }
 
-/** What supervision did: jobs given back to the queue, and runs that ended because their job or runtime did. */
+/** What supervision did. */
 export interface Supervision {
+  /** Jobs that went back to the queue. */
   readonly requeued: number
+  /** Attempts, runtimes and sandboxes that ended. */
   readonly ended: number
+  /** Rows that could not be handled; each is logged by its id. */
+  readonly failed: number
 }

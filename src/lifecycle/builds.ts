@@ -19,9 +19,12 @@ type Operations = Pick<SandboxLifecycleService, "beginBuild" | "finishBuild" | "
 
 export const makeBuildOperations = (repositories: Repositories): Operations => {
   const { attempts, jobs, runtimes, sql } = repositories
-  const { endRun, runOf, settle, start } = makeRuns(repositories)
+  const { endRun, runOf, settle, start, stopRuntime } = makeRuns(repositories)
 
-  /** What the adapter answered to the launch for a run that was not asked to stop. */
+  /**
+   * Stores the adapter's answer to the launch of an attempt that was not asked to stop. Under a lease, another resource
+   * replaces the one that is known: its worker took over.
+   */
   const report = (attempt: SandboxAttempt, launched: RuntimeAdapterLaunchResult) =>
     Effect.gen(function*() {
       const { id: runId } = attempt
@@ -31,10 +34,27 @@ export const makeBuildOperations = (repositories: Repositories): Operations => {
       // The launch has got further since: this answer came late.
       if (Option.isSome(same) && same.value.status === "running" && launched.status === "pending") return same.value
       // Another resource is another launch, by the next worker perhaps: nothing of the last one stays.
-      if (Option.isSome(up) && Option.isNone(same)) yield* runtimes.upsert({ runId, status: "stopped" })
+      if (Option.isSome(up) && Option.isNone(same)) yield* stopRuntime(attempt)
       const launchedAt = Option.isSome(Option.flatMap(same, (instance) => instance.launchedAt)) ? undefined : yield* DateTime.now
       return yield* runtimes.upsert({ ...launched, runId, launchedAt })
     }).pipe(impossible("InvalidTransition", "ReferenceNotFound"))
+
+  /**
+   * Without a lease nothing tells the reports of two workers apart but the resource. So such a report is about the resource
+   * that is known, or it is the first one. The transaction holds the write lock, so what is read here stands.
+   */
+  const sameResource = (runId: SandboxAttemptId, { resourceId, status }: RuntimeAdapterLaunchResult) =>
+    Effect.gen(function*() {
+      const known = yield* runtimes.findByAttemptId(runId)
+      if (Option.isNone(known) || Option.getOrElse(known.value.resourceId, () => resourceId) === resourceId) return
+      return yield* new InvalidTransition({
+        entity: "SandboxRuntimeInstance",
+        id: runId,
+        from: known.value.status,
+        to: status,
+        remedy: "the attempt has another resource; tear down what was launched"
+      })
+    })
 
   /** The job under the lease and its run; none when the run has ended or is to, and then the job is cancelled. */
   const held = (lease: Lease) =>
@@ -97,6 +117,7 @@ export const makeBuildOperations = (repositories: Repositories): Operations => {
         if (status === "failed" || status === "cancelled" || Option.isSome(stopRequestedAt)) {
           return yield* new InvalidTransition({ entity: "SandboxAttempt", id, from: status, to: "running" })
         }
+        if (typeof target === "string") yield* sameResource(id, launched)
         const runtime = yield* report(attempt, launched)
         if (goesOn(attempt)) yield* settle(attempt)
         return runtime

@@ -5,11 +5,7 @@
 import type { SqlClient } from "@effect/sql"
 import { Clock, Context, Effect, Option } from "effect"
 import type { Actor, ControlPlaneSubjectType } from "../domain/control-plane/ControlPlaneEvent.js"
-
-/** The actor of operations that are run under it; of each operation its own where nothing is set. */
-export class CurrentActor extends Context.Reference<CurrentActor>()("@sealant/db/CurrentActor", {
-  defaultValue: (): Option.Option<Actor> => Option.none()
-}) {}
+import { CurrentActor } from "../domain/control-plane/CurrentActor.js"
 
 /** That a subject is now in a state. */
 export interface Change {

@@ -6,6 +6,7 @@ import type { WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js
 import { WorkspaceBuildJobId } from "../domain/build-job/WorkspaceBuildJob.js"
 import { type Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
 import { type SandboxAttempt, SandboxAttemptId, type SandboxAttemptSnapshot } from "../domain/sandbox/SandboxAttempt.js"
+import { IssueWorkflowExecutionId } from "../domain/issue-workflow/IssueWorkflowExecution.js"
 import { IdempotencyConflict, InvalidTransition, NotFound } from "../Errors.js"
 import { fingerprint } from "../internal/fingerprint.js"
 import { readingOf } from "../internal/decoder.js"
@@ -14,6 +15,7 @@ import { toBlueprint } from "../payloads/normalize.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 import { WorkspaceBlueprint } from "../payloads/WorkspaceBlueprint.js"
 import type { Access } from "./access.js"
+import { makeExecutionEndings, sandboxFailed, sandboxStopped } from "./executionEndings.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 import { impossible, operationsOf } from "./operation.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
@@ -36,7 +38,9 @@ interface KeyRow {
   readonly jobId: string | null
 }
 
-export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories, { requireAccess }: Access) => {
+export const makeLaunches = ({ attempts, executions, jobs, sandboxes, sql }: Repositories, { requireAccess }: Access) => {
+  const { endExecution } = makeExecutionEndings(executions)
+
   const findKey = (ownerUserId: string, key: string) =>
     Effect.map(
       sql<KeyRow>`
@@ -131,8 +135,21 @@ export const makeLaunches = ({ attempts, jobs, sandboxes, sql }: Repositories, {
         }
         // A grant may have been revoked since the sandbox was launched.
         yield* requireAccess("Sandbox", origin)
+        yield* endExecutionsIn(sandbox)
         return yield* relaunch(found, relation, origin)
       }).pipe(operation(sql, relation, { "sandbox.id": targetOf(by).id }))
+  }
+
+  /** Ends the executions of an ended sandbox. They belong to the previous attempt; the next one would keep them running. */
+  function endExecutionsIn({ id, status }: Sandbox) {
+    return Effect.gen(function*() {
+      const left = yield* sql<{ readonly id: string }>`
+        SELECT id FROM issue_workflow_executions WHERE sandbox_id = ${id} AND +status IN ('queued', 'running')`
+      for (const { id } of left) {
+        const execution = yield* executions.getById(IssueWorkflowExecutionId.make(id, stored))
+        yield* endExecution(execution, status === "failed" ? sandboxFailed : sandboxStopped)
+      }
+    })
   }
 
   function relaunch(

@@ -13,6 +13,7 @@ import { SandboxLifecycle } from "./SandboxLifecycle.js"
 import { makeWorkflowEndings } from "./workflowEndings.js"
 import { makeWorkflowReports } from "./workflowReports.js"
 import { makeWorkflowStarts } from "./workflowStarts.js"
+import { makeWorkflowSupervision } from "./workflowSupervision.js"
 import { makeWorkflowViews } from "./workflowViews.js"
 
 /** The repositories whose tables an operation on a workflow writes, and those of the sandboxes that it needs. */
@@ -36,6 +37,7 @@ export const makeIssueWorkflowLifecycle = Effect.gen(function*() {
     ...makeWorkflowStarts(repositories, yield* makeAccess),
     ...(yield* makeWorkflowReports(repositories)),
     ...makeWorkflowEndings(repositories),
+    ...makeWorkflowSupervision(repositories),
     ...(yield* makeWorkflowViews)
   }
   return service

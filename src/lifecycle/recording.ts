@@ -5,6 +5,7 @@ import { Effect, Option } from "effect"
 import type { JobState, WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
 import type { Sandbox } from "../domain/sandbox/Sandbox.js"
 import type { SandboxAttempt } from "../domain/sandbox/SandboxAttempt.js"
+import type { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance.js"
 import type { IssueWorkflow } from "../domain/issue-workflow/IssueWorkflow.js"
 import type { IssueWorkflowExecution } from "../domain/issue-workflow/IssueWorkflowExecution.js"
 import { note } from "./journal.js"
@@ -22,6 +23,25 @@ const noteSandbox = ({ id, latestRunId, ownerUserId, status }: Sandbox) =>
 
 const noteAttempt = ({ id, ownerUserId, status }: SandboxAttempt) =>
   note({ subjectType: "attempt", subjectId: id, toState: status, ownerUserId })
+
+/**
+ * A runtime that has ended, as an event of its attempt: the program that tears it down finds its place here. The state is
+ * that of the attempt.
+ */
+export const noteRuntimeEnd = (attempt: SandboxAttempt, { adapter, reference, resourceId, status }: SandboxRuntimeInstance) =>
+  note({
+    subjectType: "attempt",
+    subjectId: attempt.id,
+    toState: attempt.status,
+    ownerUserId: attempt.ownerUserId,
+    evenIfSame: true,
+    payload: {
+      runtimeStatus: status,
+      ...(Option.isSome(adapter) ? { adapter: adapter.value } : {}),
+      ...(Option.isSome(resourceId) ? { resourceId: resourceId.value } : {}),
+      ...(Option.isSome(reference) ? { reference: reference.value } : {})
+    }
+  })
 
 /** A job goes to another lease without another status: that is told, too. */
 export const noteJob = (job: JobState | WorkspaceBuildJob, evenIfSame = false) =>
@@ -61,7 +81,7 @@ const noting = <A>(write: (row: A) => Effect.Effect<void>) =>
 (...args: Args): Effect.Effect<A, E> => Effect.tap(method(...args), write)
 
 export const recording = (repositories: Repositories): Repositories => {
-  const { attempts, jobs, sandboxes } = repositories
+  const { attempts, executions, jobs, sandboxes } = repositories
   const sandbox = noting(noteSandbox)
   const attempt = noting(noteAttempt)
   const job = noting((row: WorkspaceBuildJob) => noteJob(row))
@@ -90,14 +110,26 @@ export const recording = (repositories: Repositories): Repositories => {
       cancelLatestByRunId: (request) => Effect.tap(jobs.cancelLatestByRunId(request), (latest) => Option.isSome(latest) ? noteJob(latest.value) : Effect.void),
       reapExpired: (limit) =>
         Effect.tap(jobs.reapExpired(limit), (reaped) => Effect.forEach(reaped, (row) => noteJob(row), { discard: true }))
-    }
+    },
+    executions: recordingExecutions(executions)
+  }
+}
+
+const recordingExecutions = (executions: Repositories["executions"]): Repositories["executions"] => {
+  const execution = noting(noteExecution)
+  return {
+    ...executions,
+    create: execution(executions.create),
+    start: execution(executions.start),
+    succeed: execution(executions.succeed),
+    fail: execution(executions.fail),
+    cancel: execution(executions.cancel)
   }
 }
 
 export const recordingWorkflows = (repositories: WorkflowRepositories): WorkflowRepositories => {
   const { executions, workflows } = repositories
   const workflow = noting(noteWorkflow)
-  const execution = noting(noteExecution)
   return {
     ...repositories,
     workflows: {
@@ -107,13 +139,6 @@ export const recordingWorkflows = (repositories: WorkflowRepositories): Workflow
       fail: workflow(workflows.fail),
       cancel: workflow(workflows.cancel)
     },
-    executions: {
-      ...executions,
-      create: execution(executions.create),
-      start: execution(executions.start),
-      succeed: execution(executions.succeed),
-      fail: execution(executions.fail),
-      cancel: execution(executions.cancel)
-    }
+    executions: recordingExecutions(executions)
   }
 }

@@ -6,7 +6,13 @@ import type { JobState } from "../domain/build-job/WorkspaceBuildJob.js"
 import type { SandboxAttempt } from "../domain/sandbox/SandboxAttempt.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 import { impossible } from "./operation.js"
-import { noteJob } from "./recording.js"
+import { noteJob, noteRuntimeEnd } from "./recording.js"
+
+/** Why an attempt was cancelled that somebody stopped. */
+export const stopRequested = "a stop was asked for"
+
+/** Why an attempt failed whose runtime was not reported to run in time. */
+const runtimeMissing = { errorCode: "runtime-missing", errorMessage: "no runtime was reported in time" }
 
 /** Whether the run has not ended. */
 export const isLive = ({ status }: SandboxAttempt) => status === "queued" || status === "running"
@@ -83,21 +89,28 @@ export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) 
 
   const endAttempt = (attempt: SandboxAttempt, job: JobState) =>
     Effect.gen(function*() {
-      const { id, stopRequestedAt } = attempt
-      const cancelled = job.status === "cancelled" || Option.isSome(stopRequestedAt)
-      if (cancelled) {
-        yield* attempts.markCancelled({ id, cancelReason: Option.getOrElse(job.cancelReason, () => "a stop was asked for") })
-      } else {
-        // What fails has run: a job may run out of attempts before any worker has begun.
-        yield* attempts.markRunning({ id })
-        yield* attempts.markFailed({ id })
-      }
-      const runtime = yield* runtimes.findByAttemptId(id)
-      if (Option.exists(runtime, ({ status }) => status === "pending" || status === "running")) {
-        yield* runtimes.upsert({ runId: id, status: "stopped", finishedAt: yield* DateTime.now })
-      }
+      const cancelled = job.status === "cancelled" || Option.isSome(attempt.stopRequestedAt)
+      const reason = Option.getOrElse(job.cancelReason, () => stopRequested)
+      yield* stopRuntime(yield* cancelled ? attempts.markCancelled({ id: attempt.id, cancelReason: reason }) : failAttempt(attempt))
       yield* endSandbox(attempt, cancelled)
     })
+
+  // What fails has run: a job may run out of attempts before any worker has begun.
+  const failAttempt = ({ id }: SandboxAttempt) => Effect.zipRight(attempts.markRunning({ id }), attempts.markFailed({ id }))
+
+  /** Stops the runtime of an attempt if it is up, and records its place, for the program that tears it down. */
+  const stopRuntime = (attempt: SandboxAttempt) =>
+    Effect.gen(function*() {
+      const runtime = yield* runtimes.findByAttemptId(attempt.id)
+      if (!Option.exists(runtime, ({ status }) => status === "pending" || status === "running")) return
+      yield* noteRuntimeEnd(attempt, yield* runtimes.upsert({ runId: attempt.id, status: "stopped", finishedAt: yield* DateTime.now }))
+    }).pipe(impossible("ReferenceNotFound", "InvalidTransition", "InvalidInput"))
+
+  /** Gives up the runtime of an attempt, which was never reported to run. */
+  const giveUpRuntime = (attempt: SandboxAttempt) =>
+    Effect.gen(function*() {
+      yield* noteRuntimeEnd(attempt, yield* runtimes.upsert({ runId: attempt.id, status: "failed", ...runtimeMissing }))
+    }).pipe(impossible("ReferenceNotFound", "InvalidTransition", "InvalidInput"))
 
   /** The sandbox of a run that has ended, if it lives: it would wait for that run for ever. */
   const endSandbox = (attempt: SandboxAttempt, isCancelled: boolean) =>
@@ -107,5 +120,5 @@ export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) 
       yield* sandboxes.setStatus({ id: sandbox.value.id, status: isCancelled ? "stopped" : "failed" })
     })
 
-  return { runOf, liveRunOf, start, settle, endRun }
+  return { runOf, liveRunOf, start, settle, endRun, endSandbox, failAttempt, stopRuntime, giveUpRuntime }
 }

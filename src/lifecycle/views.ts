@@ -1,6 +1,6 @@
 /**
- * Sandboxes as their owners see them: joined over four tables, with the status derived in SQL so that it can be
- * filtered and paged.
+ * Sandboxes as their owners see them. Their status, derived from sandbox, attempt, job and runtime, is stored in the column
+ * `derived_status` by triggers, so that a list walks an index.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
@@ -9,6 +9,7 @@ import { Sandbox } from "../domain/sandbox/Sandbox.js"
 import { SandboxAttempt, SandboxAttemptSnapshot } from "../domain/sandbox/SandboxAttempt.js"
 import { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance.js"
 import { NotFound } from "../Errors.js"
+import { walksByStatus } from "../internal/lists.js"
 import * as Page from "../internal/page.js"
 import { CorruptRow, joinedRows, partColumnList, partOf } from "../internal/rows.js"
 import { operationsOf } from "./operation.js"
@@ -16,20 +17,6 @@ import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
 import { SandboxStatusView, type SandboxView, SandboxViewFilter } from "./SandboxViews.js"
 
 const { input, read } = operationsOf("SandboxLifecycle", "Sandbox")
-
-/**
- * The derived status. A stop that was asked for and a cancelled job count as cancelled, also while the rest has not
- * caught up; a sandbox without an attempt has its stored status, where stopped is cancelled.
- */
-const derivedStatus = `
-  CASE
-    WHEN a.id IS NULL THEN iif(s.status = 'stopped', 'cancelled', s.status)
-    WHEN a.status = 'cancelled' OR a.stop_requested_at IS NOT NULL OR j.status = 'cancelled' THEN 'cancelled'
-    WHEN a.status = 'failed' OR j.status = 'failed' OR r.status = 'failed' THEN 'failed'
-    WHEN a.status = 'succeeded' AND (j.id IS NULL OR j.status = 'succeeded') AND r.status = 'running' THEN 'ready'
-    WHEN a.status = 'running' OR j.status = 'running' THEN 'running'
-    ELSE 'queued'
-  END`
 
 /** A sandbox with its latest attempt, and that attempt's latest job and runtime. */
 const joined = `
@@ -59,7 +46,6 @@ const viewOf = (row: Row): Effect.Effect<SandboxView, CorruptRow> =>
 export const makeViews = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const rows = yield* joinedRows
-  const status = sql.literal(derivedStatus)
   const source = sql.literal(joined)
   const sandboxColumns = sql.literal(partColumnList(Sandbox, "s"))
   const detailColumns = sql.literal(
@@ -75,7 +61,7 @@ export const makeViews = Effect.gen(function*() {
     Effect.gen(function*() {
       // One statement, so that all of it is of one moment.
       const [row] = yield* rows(sql`
-        SELECT ${sandboxColumns}, ${detailColumns}, ${status} AS status
+        SELECT ${sandboxColumns}, ${detailColumns}, s.derived_status AS status
         FROM ${source} LEFT JOIN sandbox_attempt_snapshots AS n ON n.run_id = s.latest_run_id
         WHERE s.id = ${id} AND s.owner_user_id = ${ownerUserId}`)
       if (row === undefined) return yield* new NotFound({ entity: "Sandbox", id })
@@ -92,13 +78,15 @@ export const makeViews = Effect.gen(function*() {
     Effect.gen(function*() {
       const { includeArchived, ownerUserId, statuses } = yield* input("list", SandboxViewFilter)(request)
       const start = yield* Page.start("SandboxLifecycle.list", request)
+      if (statuses?.length === 0) return { items: [], nextCursor: Option.none() }
+      const live = includeArchived ? [] : [sql`+s.archived_at IS NULL`]
+      const branches = walksByStatus(sql, statuses, [sql`s.owner_user_id = ${ownerUserId}`, ...live], "s.derived_status").map((conditions) =>
+        sql`
+          SELECT ${sandboxColumns}, s.derived_status AS status FROM sandboxes AS s
+          WHERE ${sql.and([...conditions, Page.below(sql, start, "s.created_at", "s.id")])}`)
       const found = yield* rows(sql`
-        SELECT ${sandboxColumns}, ${status} AS status
-        FROM ${source}
-        WHERE s.owner_user_id = ${ownerUserId} AND ${Page.below(sql, start, "s.created_at", "s.id")}
-          AND (${includeArchived} OR s.archived_at IS NULL)
-          AND (${statuses === undefined} OR ${status} IN (SELECT value FROM json_each(${JSON.stringify(statuses ?? [])})))
-        ORDER BY s.created_at DESC, s.id DESC LIMIT ${start.limit + 1}`)
+        ${sql.join(" UNION ALL ", false)(branches)}
+        ORDER BY "s.createdAt" DESC, "s.id" DESC LIMIT ${start.limit + 1}`)
       const views = yield* Effect.forEach(found, viewOf)
       return Page.make(views, start, ({ sandbox }) => [sandbox.createdAt, sandbox.id])
     }).pipe(read("list"))

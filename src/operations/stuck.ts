@@ -1,8 +1,10 @@
 /**
- * What waits, and nobody takes it.
+ * What waits, and nobody takes it: the rules of supervision (docs/supervision.md), with time for it to act.
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option } from "effect"
+import { beginDeadline, executionSource, whyExecutionEnds } from "../domain/issue-workflow/leftBehind.js"
+import { attemptIsLeft, attemptWaitsSince, runtimeIsLeft, sandboxIsLeft } from "../domain/sandbox/leftBehind.js"
 import { operations } from "../internal/query.js"
 
 /** Something that has waited too long: how many of them, and for how long the first. */
@@ -28,6 +30,14 @@ export interface StuckReport {
   readonly expiredJobs: Option.Option<Stuck>
   /** Build jobs that have ended, and their run does not know. */
   readonly unsettledJobs: Option.Option<Stuck>
+  /** Attempts that were asked to stop and go on, or that wait for a runtime without a job. */
+  readonly leftAttempts: Option.Option<Stuck>
+  /** Runtimes that are pending although their attempt has ended. */
+  readonly leftRuntimes: Option.Option<Stuck>
+  /** Sandboxes that wait for an attempt that has ended, or that they never got. */
+  readonly leftSandboxes: Option.Option<Stuck>
+  /** Executions without their sandbox or workflow, or that no agent began. */
+  readonly leftExecutions: Option.Option<Stuck>
   /** The same of webhook deliveries. */
   readonly dueDeliveries: Option.Option<Stuck>
   readonly expiredDeliveries: Option.Option<Stuck>
@@ -46,14 +56,26 @@ export const findStuck = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const now = yield* Clock.currentTimeMillis
 
+  const stuckOf = ([row]: ReadonlyArray<{ readonly count: number; readonly since: number | null }>): Option.Option<Stuck> =>
+    row === undefined || row.since === null ? Option.none() : Option.some({ count: row.count, longest: Duration.millis(now - row.since) })
+
   const since = (table: string, column: string, condition: string, allowed: number) =>
     Effect.map(
       sql.unsafe<{ readonly count: number; readonly since: number | null }>(
         `SELECT count(*) AS count, min(${column}) AS since FROM ${table} WHERE ${condition} AND ${column} <= ?1`,
         [now - allowed]
       ),
-      ([row]): Option.Option<Stuck> =>
-        row === undefined || row.since === null ? Option.none() : Option.some({ count: row.count, longest: Duration.millis(now - row.since) })
+      stuckOf
+    )
+
+  // A supervisor acts within seconds after its deadline, which is 15 minutes where no other is set.
+  const left = (source: string, since: string, condition: string, before: number) =>
+    Effect.map(
+      sql.unsafe<{ readonly count: number; readonly since: number | null }>(
+        `SELECT count(*) AS count, min(${since}) AS since FROM ${source} WHERE ${condition} AND ${since} < ?1`,
+        [now - before]
+      ),
+      stuckOf
     )
 
   // The newest position is the last row of the table: positions grow.
@@ -71,6 +93,15 @@ export const findStuck = Effect.gen(function*() {
       "finished_at",
       "finished_at IS NOT NULL AND run_id IS NOT NULL AND run_settled_at IS NULL",
       untilSettled
+    ),
+    leftAttempts: yield* left("sandbox_attempts AS a", attemptWaitsSince, `a.status IN ('queued', 'running') AND ${attemptIsLeft}`, untilSettled),
+    leftRuntimes: yield* left("sandbox_runtime_instances AS r", "r.updated_at", `r.status = 'pending' AND ${runtimeIsLeft}`, untilSettled),
+    leftSandboxes: yield* left("sandboxes AS s", "s.updated_at", `s.status IN ('queued', 'running') AND ${sandboxIsLeft}`, untilSettled),
+    leftExecutions: yield* left(
+      executionSource,
+      "e.queued_at",
+      `e.status IN ('queued', 'running') AND ${whyExecutionEnds} IS NOT NULL`,
+      untilSettled + Duration.toMillis(beginDeadline)
     ),
     dueDeliveries: yield* since("github_webhook_deliveries", "available_at", "status = 'received'", untilDue),
     expiredDeliveries: yield* since("github_webhook_deliveries", "lease_expires_at", "status = 'processing'", untilReaped),

@@ -39,7 +39,7 @@ it.scopedLive("a good database has a line for each look, and no problem", () =>
     const { findings, problems } = yield* doctor(environment)
     expect(problems).toEqual([])
     expect(findings.map(({ check, outcome }) => `${outcome} ${check}`)).toEqual(
-      ["open", "text", "engine", "schema", "integrity", "permissions", "log", "disk", "jobs", "deliveries", "consumers"].map((check) => `ok ${check}`)
+      ["open", "text", "engine", "schema", "integrity", "permissions", "log", "disk", "jobs", "supervision", "deliveries", "consumers"].map((check) => `ok ${check}`)
     )
   }))
 

@@ -79,6 +79,11 @@ export const driver = Effect.gen(function*() {
         return lifecycle.recordRuntime(attempt.id, answer("pending"))
       case "runRunning":
         return lifecycle.recordRuntime(attempt.id, answer("running"))
+      case "runOther":
+        return Effect.flatMap(runtimes.findByAttemptId(attempt.id), (known) =>
+          Option.exists(known, ({ resourceId }) => Option.isSome(resourceId))
+            ? Effect.asVoid(lifecycle.recordRuntime(attempt.id, answer("running", "other")))
+            : Effect.void)
       case "runtimeFails":
         return runtimes.upsert({ runId: attempt.id, status: "failed" })
       case "cancel":

@@ -89,10 +89,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           yield* recordRuntime(lease, answer("running"))
           yield* TestClock.adjust("1 minute")
           yield* (yield* WorkspaceBuildJobRepo).heartbeat(alive.lease, "1 minute")
-          expect(yield* supervise(supervision)).toEqual(attempt < 3 ? { requeued: 1, ended: 0 } : { requeued: 0, ended: 1 })
+          expect(yield* supervise(supervision)).toEqual(attempt < 3 ? { requeued: 1, ended: 0, failed: 0 } : { requeued: 0, ended: 1, failed: 0 })
           expect(yield* stateOf(lost.sandbox.id)).toBe(attempt < 3 ? "running running queued running" : "failed failed failed stopped")
         }
-        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0 })
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
         expect(yield* stateOf(alive.sandbox.id)).toBe("running running running none")
         // One that was never begun, and whose end the claim of another job found.
         const jobs = yield* WorkspaceBuildJobRepo
@@ -115,14 +115,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const { job } of launches) yield* jobs.cancel({ id: job.id, reason: "by hand" })
         const broken = yield* building()
         yield* jobs.fail(broken.lease, { errorMessage: "no", retryable: false })
-        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 4 })
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 4, failed: 0 })
         for (const { attempt, job, sandbox } of launches) {
           expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none")
           expect((yield* (yield* SandboxAttemptRepo).getById(attempt.id)).cancelReason).toEqual(Option.some("by hand"))
           expect(Option.isSome((yield* jobs.getById(job.id)).runSettledAt)).toBe(true)
         }
         expect(yield* stateOf(broken.sandbox.id)).toBe("failed failed failed none")
-        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0 })
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
       }).pipe(Effect.provide(layer)))
 
     it.effect("supervision fails runs whose runtime does not come, after the deadline and not before", () =>
@@ -136,17 +136,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const unnoticed = yield* built()
         yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: unnoticed.attempt.id, status: "running" })
         yield* TestClock.adjust("15 minutes")
-        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0 })
-        expect(yield* supervise({ limit: 100, runtimeDeadline: Duration.infinity })).toEqual({ requeued: 0, ended: 0 })
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
+        expect(yield* supervise({ limit: 100, runtimeDeadline: Duration.infinity })).toEqual({ requeued: 0, ended: 0, failed: 0 })
         yield* TestClock.adjust("1 milli")
-        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 3 })
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
         for (const { attempt, sandbox } of [...waiting, unbegun]) {
           expect(yield* stateOf(sandbox.id)).toBe("failed failed succeeded failed")
           const runtime = yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(attempt.id)
           expect(Option.getOrThrow(runtime).errorCode).toEqual(Option.some("runtime-missing"))
         }
         for (const { sandbox } of [up, unnoticed]) expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
-        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0 })
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
       }).pipe(Effect.provide(layer)))
 
     it.effect("supervision takes up to the limit at a time, and leaves jobs without a run alone", () =>
@@ -157,8 +157,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const loose = yield* jobs.enqueue(image)
         yield* jobs.cancel({ id: loose.job.id, reason: "by hand" })
         for (let count = 0; count < 3; count++) yield* jobs.cancel({ id: (yield* launch()).job.id, reason: "by hand" })
-        expect(yield* supervise({ ...supervision, limit: 2 })).toEqual({ requeued: 0, ended: 2 })
-        expect(yield* supervise({ ...supervision, limit: 2 })).toEqual({ requeued: 0, ended: 1 })
+        expect(yield* supervise({ ...supervision, limit: 2 })).toEqual({ requeued: 0, ended: 2, failed: 0 })
+        expect(yield* supervise({ ...supervision, limit: 2 })).toEqual({ requeued: 0, ended: 1, failed: 0 })
         expect(yield* jobs.getById(loose.job.id)).toMatchObject({ status: "cancelled", runSettledAt: Option.none() })
         for (const limit of [0, 1001, 1.5, Number.NaN]) expect(yield* tagOf(supervise({ ...supervision, limit }))).toBe("InvalidInput")
       }).pipe(Effect.provide(layer)))
@@ -172,7 +172,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const [odd, sound] = [yield* launch(), yield* launch()]
         for (const { job } of [odd, sound]) yield* jobs.cancel({ id: job.id, reason: "by hand" })
         for (const { job } of [unreadable, odd]) yield* shell("UPDATE oci_image_build_jobs SET request_payload = '{}' WHERE id = ?", job.id)
-        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 3 })
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
         for (const { sandbox } of [odd, sound]) expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none")
         expect(yield* stateOf(unreadable.sandbox.id)).toBe("failed failed succeeded failed")
       }).pipe(Effect.provide(layer)))
@@ -189,12 +189,27 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* finishBuild(lease, { ...success, runtime: answer("running") })
         expect(yield* stateOf(launched.sandbox.id)).toBe("ready succeeded succeeded running")
 
-        // Once its run has ended, it cannot be brought back by its job: a retry is another attempt.
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("a job whose attempt has ended, or is to stop, is not redriven: its error and the status that the owner sees stay", () =>
+      Effect.gen(function*() {
+        const { getDetail, stop } = yield* SandboxLifecycle
+        const jobs = yield* WorkspaceBuildJobRepo
         const dead = yield* failed
-        yield* jobs.redrive(dead.job.id)
-        const next = yield* claim(dead)
-        expect(yield* tagOf((yield* SandboxLifecycle).beginBuild(next.lease))).toBe("LeaseLost")
-        expect(yield* stateOf(dead.sandbox.id)).toBe("failed failed cancelled none")
+        const before = yield* jobs.getById(dead.job.id)
+        const refusal = yield* refusalOf(jobs.redrive(dead.job.id))
+        expect(refusal).toMatchObject({ _tag: "InvalidTransition", entity: "WorkspaceBuildJob", from: "failed", to: "queued" })
+        expect(refusal.message).toBe(`WorkspaceBuildJob ${dead.job.id} cannot go from failed to queued: its attempt has ended; retry the sandbox instead`)
+        expect(yield* jobs.getById(dead.job.id)).toEqual(before)
+        expect((yield* getDetail({ ownerUserId: ada, id: dead.sandbox.id })).status).toBe("failed")
+
+        const { job, sandbox } = yield* building()
+        yield* stop(sandbox.id)
+        expect(yield* tagOf(jobs.redrive(job.id))).toBe("InvalidTransition")
+        const asked = yield* launch()
+        yield* jobs.cancel({ id: asked.job.id, reason: "by hand" })
+        yield* (yield* SandboxAttemptRepo).requestStop(asked.attempt.id)
+        expect(yield* tagOf(jobs.redrive(asked.job.id))).toBe("InvalidTransition")
       }).pipe(Effect.provide(layer)))
   })
 

@@ -46,7 +46,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* told("attempt", attempt.id)).toEqual([
           "1 launch: - > queued by user ada",
           "2 beginBuild: queued > running by worker worker",
-          "3 finishBuild: running > succeeded by worker worker"
+          "3 finishBuild: running > succeeded by worker worker",
+          // Its runtime is to be torn down.
+          "4 stop: succeeded > succeeded by user eve"
         ])
         expect(yield* told("job", job.id)).toEqual([
           "1 launch: - > queued by user ada",

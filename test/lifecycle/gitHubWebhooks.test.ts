@@ -95,6 +95,19 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
         expect(yield* known).toMatchObject({ installations: [{ status: "deleted" }], sees: ["acme/r1", "acme/r3"] })
       }).pipe(Effect.provide(layer)))
 
+    it.effect("closes an issue that was deleted, cancels the work on it, and ignores deliveries from before", () =>
+      Effect.gen(function*() {
+        yield* TestClock.setTime(60_000)
+        expect(yield* tell(issue("deleted", 20))).toEqual(["ignored: the issue is not known"])
+        yield* tell(installation("created", { repositories: [ref(1)] }), issue("opened", 10))
+        yield* shell(`INSERT INTO issue_workflows (id, issue_id, repository_id, created_at, updated_at)
+          SELECT 'wf', id, repository_id, 0, 0 FROM issues`)
+        expect(yield* tell(issue("deleted", 20))).toEqual(["processed"])
+        yield* tell(issue("edited", 15))
+        expect(yield* known).toMatchObject({ issues: [{ state: "closed", closed_at: 64_000 }] })
+        expect(yield* shell("SELECT status FROM issue_workflows")).toEqual([{ status: "cancelled" }])
+      }).pipe(Effect.provide(layer)))
+
     it.effect("follows the issues and the pull requests of repositories that are seen", () =>
       Effect.gen(function*() {
         expect(yield* tell(issue("opened", 10))).toEqual(["ignored: no installation has shown this repository"])

@@ -14,6 +14,26 @@ const up = `coalesce(r.status IN ('pending', 'running'), 0)`
 const told = (type: string, id: string) => `(
   SELECT to_state FROM control_plane_events WHERE subject_type = '${type}' AND subject_id = ${id} ORDER BY sequence DESC LIMIT 1)`
 
+/** The status that an owner sees, derived as it was before it was stored. */
+const derived = `
+  CASE
+    WHEN a.id IS NULL THEN iif(s.status = 'stopped', 'cancelled', s.status)
+    WHEN a.status = 'cancelled' OR a.stop_requested_at IS NOT NULL OR j.status = 'cancelled' THEN 'cancelled'
+    WHEN a.status = 'failed' OR j.status = 'failed' OR r.status = 'failed' THEN 'failed'
+    WHEN a.status = 'succeeded' AND (j.id IS NULL OR j.status = 'succeeded') AND r.status = 'running' THEN 'ready'
+    WHEN a.status = 'running' OR j.status = 'running' THEN 'running'
+    ELSE 'queued'
+  END`
+
+/** The sandboxes that have a stored status that differs from the derived one. */
+export const misderived = shell(`
+  SELECT s.id, s.derived_status AS stored, ${derived} AS derived FROM sandboxes AS s
+  LEFT JOIN sandbox_attempts AS a ON a.id = s.latest_run_id
+  LEFT JOIN oci_image_build_jobs AS j ON j.id = (
+    SELECT id FROM oci_image_build_jobs WHERE run_id = s.latest_run_id ORDER BY created_at DESC, id DESC LIMIT 1)
+  LEFT JOIN sandbox_runtime_instances AS r ON r.run_id = s.latest_run_id
+  WHERE s.derived_status IS NOT ${derived}`)
+
 const rules: Readonly<Record<string, string>> = {
   "an attempt without its snapshot": `NOT EXISTS (SELECT 1 FROM sandbox_attempt_snapshots WHERE run_id = a.id)`,
   "an attempt without a job": `j.id IS NULL`,
@@ -43,6 +63,7 @@ const rules: Readonly<Record<string, string>> = {
       FROM control_plane_events WHERE subject_id IN (s.id, a.id, j.id)
       WINDOW w AS (PARTITION BY subject_type, subject_id ORDER BY sequence))
     WHERE sequence <> place OR from_state IS NOT before)`,
+  "a stored status that is not the derived one": `${latest} AND s.derived_status IS NOT (${derived})`,
   "a latest attempt that is not the newest": `${latest} AND EXISTS (
     SELECT 1 FROM sandbox_run_links AS other JOIN sandbox_attempts AS b ON b.id = other.run_id
     WHERE other.sandbox_id = s.id AND (b.created_at, b.id) > (a.created_at, a.id))`
@@ -55,6 +76,16 @@ const broken = `
     SELECT id FROM oci_image_build_jobs WHERE run_id = a.id ORDER BY created_at DESC, id DESC LIMIT 1)
   LEFT JOIN sandbox_runtime_instances AS r ON r.run_id = a.id
   WHERE ?1 IS NULL OR s.id = ?1`
+
+/** What goes on of an attempt whose sandbox is gone, and what the journal records otherwise: nothing, if all is well. */
+export const leftOf = (attemptId: string) =>
+  shell(
+    `SELECT id FROM sandbox_attempts AS a WHERE id = ?1 AND (status IN ('queued', 'running') OR status IS NOT ${told("attempt", "a.id")})
+     UNION ALL SELECT id FROM oci_image_build_jobs AS j
+       WHERE run_id = ?1 AND (status IN ('queued', 'running') OR run_settled_at IS NULL OR status IS NOT ${told("job", "j.id")})
+     UNION ALL SELECT run_id FROM sandbox_runtime_instances WHERE run_id = ?1 AND status IN ('pending', 'running')`,
+    attemptId
+  )
 
 /** The rules that a sandbox breaks now, or any sandbox when none is named. */
 export const contradictions = (sandboxId?: string) =>

@@ -29,8 +29,11 @@ type Repeat =
   | "the same"
   /** It is refused, for what was asked has happened. */
   | "InvalidTransition"
+  | "NotFound"
   /** It gives something else, or nothing: what was given first comes back when its lease expires. */
   | "another"
+  /** It has several commits: the first stands, and the repeat does the rest. */
+  | "continues"
   /** Nothing is written, so no answer to a commit can be lost. */
   | "reads"
   /** It meets a lost answer by itself. */
@@ -48,7 +51,12 @@ const expiring = () => shell("UPDATE oci_image_build_jobs SET lease_expires_at =
 
 const expired = () => shell("UPDATE oci_image_build_jobs SET lease_expires_at = 0 WHERE status = 'running'")
 
-const requeued = ({ launched }: World) => Effect.flatMap(db.WorkspaceBuildJobRepo, (jobs) => jobs.redrive(launched.job.id))
+const requeued = ({ launched }: World) =>
+  shell(
+    `UPDATE oci_image_build_jobs SET status = 'queued', attempt_count = 0, claimed_at = NULL, worker_id = NULL, started_at = NULL,
+       finished_at = NULL, cancel_reason = NULL, run_settled_at = NULL WHERE id = ?`,
+    launched.job.id
+  )
 
 /** A sandbox that failed, and an execution that is in it. */
 const forsaken = ({ waiting }: World) =>
@@ -66,7 +74,8 @@ const operations: Readonly<Record<"SandboxLifecycle" | "IssueWorkflowLifecycle" 
     recordRuntime: "the same",
     cancel: "the same",
     stop: "the same",
-    supervise: { repeat: "the same", prepare: expired },
+    delete: "NotFound",
+    supervise: { repeat: "continues", prepare: expired },
     getDetail: "reads",
     list: "reads"
   },
@@ -219,6 +228,9 @@ describe.each(Object.entries(operations))("%s, when the answer to a commit is lo
             // What the lost answer gave is under a lease, and is nobody else's.
             const given = meanwhile.filter((row) => !before.includes(row))
             expect(jobsIn(again).filter((id) => given.some((row) => row.includes(`"id":"${id}"`)))).toEqual([])
+          } else if (repeat === "continues") {
+            expect(failureOf(again)).toBeUndefined()
+            expect(yield* Effect.zipRight(call(service, method, args), rows)).toEqual(after)
           } else {
             expect(after).toEqual(meanwhile)
             if (repeat === "the same") expect(failureOf(again)).toBeUndefined()

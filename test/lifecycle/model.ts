@@ -17,6 +17,7 @@ export const commands = [
   "leaseRunning",
   "runPending",
   "runRunning",
+  "runOther",
   "runtimeFails",
   "cancel",
   "stop",
@@ -45,8 +46,12 @@ export interface Model {
   /** How many leases may still be given. */
   readonly attemptsLeft: number
   readonly runtime: "none" | "pending" | "running" | "failed" | "stopped"
+  /** Whether a resource is known of the runtime: always the same one, as workers launch it here. */
+  readonly resource: boolean
   /** The image was built longer ago than a runtime may take. */
   readonly overdue: boolean
+  /** The pending runtime was reported longer ago than it may take. */
+  readonly stale: boolean
 }
 
 export interface Step {
@@ -65,7 +70,9 @@ export const launched: Model = {
   expired: false,
   attemptsLeft: 3,
   runtime: "none",
-  overdue: false
+  resource: false,
+  overdue: false,
+  stale: false
 }
 
 const ok = (model: Model): Step => ({ model, outcome: "ok" })
@@ -102,7 +109,7 @@ const settle = (model: Model): Model => {
 }
 
 const report = (status: "pending" | "running") => (model: Model): Model =>
-  settle({ ...model, runtime: model.runtime === "running" ? "running" : status })
+  settle({ ...model, runtime: model.runtime === "running" ? "running" : status, resource: true, stale: false })
 
 const finish = (runtime?: "pending" | "running") => (model: Model): Step => {
   const tell = (built: Model) => !goesOn(built) ? built : runtime === undefined ? settle(built) : report(runtime)(built)
@@ -149,8 +156,14 @@ const reap = (model: Model): Model =>
     ? model
     : { ...model, expired: false, lease: "expired", job: model.attemptsLeft > 0 ? "queued" : "failed" }
 
+/** A relaunch that did not come up after the attempt had ended. */
+const giveUp = (model: Model): Model =>
+  model.attempt === "succeeded" && model.runtime === "pending" && model.stale
+    ? { ...model, runtime: "failed" }
+    : model
+
 const supervise = (model: Model): Model => {
-  const reaped = reap(model)
+  const reaped = giveUp(reap(model))
   if (reaped.settled) return reaped
   if (reaped.job === "failed" || reaped.job === "cancelled") return end(reaped, reaped.job)
   return reaped.job === "succeeded" && reaped.overdue
@@ -189,6 +202,8 @@ export const next: Readonly<Record<Command, (model: Model) => Step>> = {
   leaseRunning: (model) => underLease(model, report("running"), []),
   runPending: reportForRun("pending"),
   runRunning: reportForRun("running"),
+  // A late report of another resource. Where none is known the driver does not make it: it would be the first one.
+  runOther: (model) => model.resource ? refused(model) : ok(model),
   runtimeFails: (model) => ok({ ...model, runtime: model.runtime === "stopped" ? "stopped" : "failed" }),
   cancel: (model) =>
     model.sandbox === "stopped" ? ok(model) : model.sandbox === "ready" || model.sandbox === "failed" ? refused(model) : ok(halt(model)),
@@ -198,7 +213,7 @@ export const next: Readonly<Record<Command, (model: Model) => Step>> = {
   cancelJob: (model) => model.job === "succeeded" || model.job === "failed" ? refused(model) : ok(cancelJob(model)),
   supervise: (model) => ok(supervise(model)),
   expire: (model) => ok({ ...model, expired: model.lease === "held" }),
-  overdue: (model) => ok({ ...model, expired: model.lease === "held", overdue: model.job === "succeeded" })
+  overdue: (model) => ok({ ...model, expired: model.lease === "held", overdue: model.job === "succeeded", stale: model.runtime === "pending" })
 }
 
 /** The status that the owner of the sandbox sees. */
@@ -211,8 +226,8 @@ export const derived = ({ attempt, job, runtime, stop }: Pick<Model, "attempt" |
 
 /** Every state that can be reached, with a shortest way to it. */
 export const reachable = (): ReadonlyArray<{ readonly model: Model; readonly way: ReadonlyArray<Command> }> => {
-  // What has ended does not care how many attempts it has left.
-  const keyOf = (model: Model) => JSON.stringify({ ...model, attemptsLeft: model.job === "queued" || model.job === "running" ? model.attemptsLeft : 0 })
+  // What has ended does not care how many attempts it has left. Whether a resource is known matters to one command only.
+  const keyOf = ({ resource: _, ...model }: Model) => JSON.stringify({ ...model, stale: model.stale && model.runtime === "pending", attemptsLeft: model.job === "queued" || model.job === "running" ? model.attemptsLeft : 0 })
   const found = new Map([[keyOf(launched), { model: launched, way: [] as ReadonlyArray<Command> }]])
   // A Map walks what is added while it is walked.
   for (const { model, way } of found.values()) {

@@ -4,7 +4,7 @@ import { SandboxAttemptRepo } from "../../src/domain/sandbox/SandboxAttemptRepo.
 import { SandboxRepo } from "../../src/domain/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../src/domain/sandbox/SandboxRuntimeInstanceRepo.js"
 import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
-import { ada, answer, building, built, claim, claimed, launch, layers, millis, refusalOf, type Services, stateOf, success, tagOf } from "./support.js"
+import { ada, answer, building, built, claim, claimed, launch, layers, millis, refusalOf, type Services, shell, stateOf, success, tagOf } from "./support.js"
 
 const endpoint = "ssh://localhost:2222"
 
@@ -95,9 +95,45 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const [runtime] = Option.toArray(yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(first.attempt.id))
         expect(runtime).toMatchObject({ resourceId: Option.some("second"), endpoint: Option.none(), finishedAt: Option.none() })
         expect(millis(runtime?.launchedAt ?? Option.none())).toBe(100_000)
-        const third = yield* recordRuntime(first.attempt.id, answer("running", "third"))
-        expect(third).toMatchObject({ status: "running", resourceId: Option.some("third"), endpoint: Option.none() })
-        expect(yield* stateOf(first.sandbox.id)).toBe("ready succeeded succeeded running")
+        // Where the first runs is in the journal, for whoever tears it down.
+        const [ended] = yield* shell<{ readonly payload: string }>(
+          "SELECT payload FROM control_plane_events WHERE subject_id = ? AND event_type = 'finishBuild' AND payload LIKE '%container%'",
+          first.attempt.id
+        )
+        expect(JSON.parse(ended?.payload ?? "{}")).toEqual({ runtimeStatus: "stopped", adapter: "docker", resourceId: "container", reference: "docker:container" })
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("a worker that lost its lease replaces nothing by the id of the attempt", () =>
+      Effect.gen(function*() {
+        const { finishBuild, recordRuntime } = yield* SandboxLifecycle
+        const { attempt, job, sandbox } = yield* building()
+        yield* TestClock.adjust("1 minute")
+        const next = yield* claim({ job }, "next")
+        const known = yield* recordRuntime(next.lease, answer("running", "second"))
+        const late = (status: "pending" | "running") => recordRuntime(attempt.id, answer(status, "first"))
+        for (const status of ["pending", "running"] as const) {
+          const error = yield* refusalOf(late(status))
+          expect(error).toMatchObject({ _tag: "InvalidTransition", entity: "SandboxRuntimeInstance", id: attempt.id, from: "running", to: status })
+          expect(error.message).toContain("tear down what was launched")
+        }
+        yield* finishBuild(next.lease, success)
+        expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
+        for (const status of ["pending", "running"] as const) expect(yield* tagOf(late(status))).toBe("InvalidTransition")
+        const runtimes = yield* SandboxRuntimeInstanceRepo
+        expect(yield* runtimes.findByAttemptId(attempt.id)).toEqual(Option.some(known))
+        // Also when the known one has ended: it may be launched again, and nothing else in its place.
+        yield* runtimes.upsert({ runId: attempt.id, status: "failed" })
+        expect(yield* tagOf(late("running"))).toBe("InvalidTransition")
+        expect(yield* recordRuntime(attempt.id, answer("running", "second"))).toMatchObject({ status: "running", resourceId: Option.some("second") })
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("the first answer for an attempt introduces its resource, also after one without a resource", () =>
+      Effect.gen(function*() {
+        const { recordRuntime } = yield* SandboxLifecycle
+        const { attempt } = yield* built()
+        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "pending" })
+        expect(yield* recordRuntime(attempt.id, answer("running", "first"))).toMatchObject({ resourceId: Option.some("first") })
+        expect(yield* tagOf(recordRuntime(attempt.id, answer("running", "second")))).toBe("InvalidTransition")
       }).pipe(Effect.provide(layer)))
 
     it.effect("a runtime that has failed can be launched again", () =>

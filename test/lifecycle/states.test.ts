@@ -6,7 +6,8 @@ import { SandboxAttemptStatus } from "../../src/domain/sandbox/SandboxAttempt.js
 import { SandboxRuntimeStatus } from "../../src/domain/sandbox/SandboxRuntimeInstance.js"
 import * as Database from "../../src/Database.js"
 import { driver, seenOf } from "./driver.js"
-import { contradictions } from "./invariants.js"
+import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
+import { contradictions, leftOf } from "./invariants.js"
 import { type Command, commands, launched, next, passesTime, reachable } from "./model.js"
 import { layers, type Services, shell } from "./support.js"
 
@@ -31,18 +32,33 @@ const walk = (way: ReadonlyArray<Command>) =>
     return { ...one, model }
   })
 
+/** What a worker that comes late reports of an attempt: a repeat is answered, all else is refused, and nothing is brought back. */
+const lateReports = ["begin", "finishRunning", "failFinal", "leaseRunning", "runPending", "runRunning"] as const satisfies ReadonlyArray<Command>
+
+/** Deletes the sandbox, and expects that nothing of it goes on, whatever is reported later. */
+const deletion = ({ id, run }: Effect.Effect.Success<ReturnType<typeof walk>>, told: string) =>
+  Effect.gen(function*() {
+    const attempts = yield* shell<{ readonly id: string }>("SELECT run_id AS id FROM sandbox_run_links WHERE sandbox_id = ?", id)
+    yield* (yield* SandboxLifecycle).delete({ id })
+    for (const report of lateReports) expect(yield* run(report), `${told} > delete ${report}`).toMatch(/^(ok|LeaseLost|InvalidTransition)/)
+    for (const attempt of attempts) expect(yield* leftOf(attempt.id), told).toEqual([])
+    yield* (yield* SandboxLifecycle).supervise({ limit: 10, runtimeDeadline: "1 milli" })
+    for (const attempt of attempts) expect(yield* leftOf(attempt.id), told).toEqual([])
+  })
+
 const ways = FastCheck.array(FastCheck.constantFrom(...commands), { minLength: 5, maxLength: 30 })
 
 const suite = (name: string, layer: Layer.Layer<Services>, numRuns: number) =>
   describe(`SandboxLifecycle states (${name})`, () => {
-    it.effect("any sequence of commands leaves what the model says, and no contradiction", () =>
+    it.effect("any sequence of commands leaves what the model says, and no contradiction; a deletion then leaves nothing that goes on", () =>
       Effect.gen(function*() {
         // One database for all sequences: each has a sandbox of its own.
         const runtime = yield* Effect.runtime<Services>()
         const leavesNoContradiction = (way: ReadonlyArray<Command>) =>
           Effect.gen(function*() {
-            const { id } = yield* walk(way)
-            expect(yield* contradictions(id), way.join(" ")).toEqual([])
+            const walked = yield* walk(way)
+            expect(yield* contradictions(walked.id), way.join(" ")).toEqual([])
+            yield* deletion(walked, way.join(" "))
           })
         yield* Effect.promise(() =>
           FastCheck.assert(

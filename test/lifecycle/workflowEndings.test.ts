@@ -217,10 +217,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* shell("UPDATE sandboxes SET status = 'failed' WHERE id = ?", failed.sandboxId)
         yield* shell("UPDATE sandbox_attempts SET status = 'running', started_at = 0 WHERE id = ?", failed.runId)
         yield* shell("UPDATE sandbox_attempts SET status = 'failed', finished_at = 0 WHERE id = ?", failed.runId)
-        expect(yield* supervise({ limit: 2 })).toEqual({ ended: 2 })
-        expect(yield* supervise({ limit: 2 })).toEqual({ ended: 1 })
+        expect(yield* supervise({ limit: 2 })).toEqual({ ended: 2, failed: 0 })
+        expect(yield* supervise({ limit: 2 })).toEqual({ ended: 1, failed: 0 })
         const before = yield* everything
-        expect(yield* supervise({ limit: 2 })).toEqual({ ended: 0 })
+        expect(yield* supervise({ limit: 2 })).toEqual({ ended: 0, failed: 0 })
         expect(yield* everything).toEqual(before)
         const states = yield* Effect.forEach([waits, stopped, retried, failed, bare], ({ id }) => executions.getById(id))
         expect(states.map(({ status }) => status)).toEqual(["queued", "cancelled", "cancelled", "failed", "queued"])

@@ -48,7 +48,12 @@ export interface UserService {
     changes: typeof UpdateUser.Encoded
   ) => Effect.Effect<User, NotFound | AlreadyExists | InvalidInput | PersistenceError>
 
-  /** Deletes the user with all that is only theirs: sandboxes, profiles, secrets, sessions. Fails with `NotFound`. */
+  /**
+   * Deletes the user with all that is only theirs: sandboxes, attempts, jobs, profiles, secrets, sessions. In the same
+   * transaction their active workflows and executions end, and the journal records the end of everything that was active;
+   * of an attempt whose runtime is up it records adapter and resource, for the program that tears it down. Workflows stay, without
+   * an owner. Fails with `NotFound`.
+   */
   readonly delete: (id: UserId) => Effect.Effect<void, NotFound | PersistenceError>
 }
 

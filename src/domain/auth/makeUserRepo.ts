@@ -6,6 +6,7 @@ import { Clock, Effect, Option } from "effect"
 import { idOrNew } from "../../internal/ids.js"
 import { operations } from "../../internal/query.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
+import { endWithOwner } from "../control-plane/deletions.js"
 import { CreateUser, Email, EnsureUser, UpdateUser, User, UserId } from "./User.js"
 import type { UserService } from "./UserRepo.js"
 
@@ -68,9 +69,10 @@ export const make = Effect.gen(function*() {
       }).pipe(write("update", ["AlreadyExists", "InvalidInput"])),
 
     delete: (id) =>
-      sql`DELETE FROM user WHERE id = ${id} RETURNING id`.pipe(
+      Effect.zipRight(endWithOwner(sql, id), sql`DELETE FROM user WHERE id = ${id} RETURNING id`).pipe(
         Effect.flatMap(([deleted]) => present(id)(Option.fromNullable(deleted))),
         Effect.asVoid,
+        sql.withTransaction,
         read("delete", { "user.id": id })
       )
   }

@@ -140,7 +140,9 @@ export interface WorkspaceBuildJobService {
 
   /**
    * failed or cancelled → queued, available now, with all its attempts again. A queued job is returned as it is.
-   * Fails with `NotFound`, or with `InvalidTransition` when the job is running or has succeeded.
+   *
+   * Fails with `NotFound`, with `InvalidTransition` when the job is running or has succeeded, or when the sandbox attempt
+   * that it belongs to has ended or was asked to stop: `SandboxLifecycle.retry` makes a new attempt with a new job.
    */
   readonly redrive: (
     id: WorkspaceBuildJobId

@@ -4,8 +4,8 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Option } from "effect"
-import { IdempotencyConflict } from "../../Errors.js"
-import { readByIds } from "../../internal/batch.js"
+import { IdempotencyConflict, InvalidTransition } from "../../Errors.js"
+import { batchesOfIds, readByIds } from "../../internal/batch.js"
 import { Prose } from "../../internal/columns.js"
 import { idOrNew } from "../../internal/ids.js"
 import * as Page from "../../internal/page.js"
@@ -68,6 +68,18 @@ export const make = Effect.gen(function*() {
   const whyNot = (id: WorkspaceBuildJobId, to: WorkspaceBuildJobStatus) =>
     Effect.flatMap(getById(id), unmoved(id, to))
 
+  const whyNotRedriven = (id: WorkspaceBuildJobId) =>
+    Effect.flatMap(getById(id), (job) =>
+      job.status === "failed" || job.status === "cancelled"
+        ? new InvalidTransition({
+          entity: "WorkspaceBuildJob",
+          id,
+          from: job.status,
+          to: "queued",
+          remedy: "its attempt has ended; retry the sandbox instead"
+        })
+        : unmoved(id, "queued")(job))
+
   const getById = (id: WorkspaceBuildJobId) => Effect.flatMap(byId(id), present(id))
 
   const isCancellable = sql.in("status", workspaceBuildJobTransitions.sources("cancelled"))
@@ -119,15 +131,18 @@ export const make = Effect.gen(function*() {
     redrive: (id) =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
-        // running → queued is a retry or a release, which belong to the lease: not for redrive.
+        // running → queued is a retry or a release, which belong to the lease: not for redrive. A job whose attempt has
+        // ended would only be cancelled by the worker that gets it, and its error would be lost.
         const queued = yield* jobs.first(sql`
           UPDATE oci_image_build_jobs SET
             status = 'queued', attempt_count = 0, available_at = ${now}, claimed_at = NULL, worker_id = NULL,
             started_at = NULL, finished_at = NULL, error_code = NULL, error_message = NULL, cancel_reason = NULL,
             run_settled_at = NULL, updated_at = ${now}
-          WHERE id = ${id} AND status IN ('failed', 'cancelled')
+          WHERE id = ${id} AND status IN ('failed', 'cancelled') AND NOT EXISTS (
+            SELECT 1 FROM sandbox_attempts AS a
+            WHERE a.id = run_id AND (a.status NOT IN ('queued', 'running') OR a.stop_requested_at IS NOT NULL))
           RETURNING ${columns}`)
-        return Option.isSome(queued) ? queued.value : yield* whyNot(id, "queued")
+        return Option.isSome(queued) ? queued.value : yield* whyNotRedriven(id)
       }).pipe(read("redrive", { "job.id": id })),
 
     listUnsettled: ({ limit, succeededBefore }) =>

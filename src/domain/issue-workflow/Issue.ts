@@ -9,7 +9,7 @@ import { stateMachine } from "../../internal/transitions.js"
 import { SourceProvider } from "../../payloads/enumerations.js"
 import { UserId } from "../auth/User.js"
 import { RepositoryId } from "../source/Repository.js"
-import { clearable, providerIdentity } from "./ProviderRow.js"
+import { ByExternalId, clearable, providerIdentity } from "./ProviderRow.js"
 import { PullRequestId } from "./PullRequest.js"
 
 /** The id of an issue, `issue_` and a UUIDv7 when it is ours. */
@@ -85,6 +85,9 @@ export const UpsertIssue = Schema.Struct({
   closedAt: clearable(Schema.DateTimeUtcFromSelf),
   syncedAt: clearable(Schema.DateTimeUtcFromSelf)
 })
+
+/** An issue that its provider has deleted, and when that became known. */
+export const DeletedIssue = Schema.Struct({ ...ByExternalId.fields, at: Schema.DateTimeUtcFromSelf })
 
 /** Which issues a list shows: those of a repository, in one state if it is given. */
 export const IssueFilter = Schema.Struct({ repositoryId: RepositoryId, state: Schema.optional(IssueState) })

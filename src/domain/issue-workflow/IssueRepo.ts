@@ -15,6 +15,7 @@ import type { Effect, Option, Stream } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../../Errors.js"
 import type { Page, PageRequest } from "../../internal/page.js"
 import type {
+  DeletedIssue,
   Issue,
   IssueFilter,
   IssueId,
@@ -51,6 +52,15 @@ export interface IssueService {
   readonly upsert: (
     issue: typeof UpsertIssue.Encoded
   ) => Effect.Effect<Issue, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
+
+  /**
+   * Closes an issue that its provider has deleted, and cancels the active workflow and the executions on it in the same
+   * transaction, with events in the journal. The row stays, for what refers to it. Returns the issue, or none if it is not
+   * known. Idempotent. Fails with `InvalidInput` for an unknown provider or an invalid id.
+   */
+  readonly markDeleted: (
+    deleted: typeof DeletedIssue.Encoded
+  ) => Effect.Effect<Option.Option<Issue>, InvalidInput | PersistenceError>
 
   /** The issue, if it is there. */
   readonly findById: (id: IssueId) => Effect.Effect<Option.Option<Issue>, PersistenceError>

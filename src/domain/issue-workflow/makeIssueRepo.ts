@@ -2,13 +2,15 @@
  * The statements and rules of `IssueRepo`. How its rows follow their provider stands in `providerRows.ts`.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Effect, Option } from "effect"
+import { Clock, DateTime, Effect, Option } from "effect"
 import { NotFound } from "../../Errors.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
+import { endWithIssue } from "../control-plane/deletions.js"
 import {
+  DeletedIssue,
   Issue,
   IssueFilter,
   IssuePullRequestLink,
@@ -43,6 +45,24 @@ export const make = Effect.gen(function*() {
       onNone: () => Effect.flatMap(look(told), Option.match({ onSome: Effect.succeed, onNone: () => upsert(told) }))
     }))
 
+  const issues = yield* rowsOf(Issue)
+  const columns = sql.literal(columnList(Issue))
+
+  const markDeleted = ({ at, externalId, provider }: typeof DeletedIssue.Type) =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const deletedAt = DateTime.toEpochMillis(at)
+      // Deliveries from before the deletion may still arrive: synced_at keeps them from opening the issue again.
+      const closed = yield* issues.first(sql`
+        UPDATE issues SET
+          state = 'closed', closed_at = coalesce(closed_at, ${deletedAt}), synced_at = max(coalesce(synced_at, 0), ${deletedAt}),
+          updated_at = ${now}
+        WHERE provider = ${provider} AND external_id = ${externalId}
+        RETURNING ${columns}`)
+      if (Option.isSome(closed)) yield* endWithIssue(sql, closed.value.id)
+      return closed
+    })
+
   const link = ({ issueId, pullRequestId, relation }: typeof LinkIssuePullRequest.Type) =>
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
@@ -66,6 +86,12 @@ export const make = Effect.gen(function*() {
           { field: "authorUserId", table: "user", id: Option.fromNullable(request.authorUserId) },
           { field: "assigneeUserId", table: "user", id: Option.fromNullable(request.assigneeUserId) }
         ]))
+      ),
+
+    markDeleted: (request) =>
+      own.input("markDeleted", DeletedIssue)(request).pipe(
+        Effect.flatMap((deleted) => sql.withTransaction(markDeleted(deleted))),
+        own.read("markDeleted")
       ),
 
     linkPullRequest: (request) =>

@@ -55,7 +55,8 @@ export class Sandbox extends Model.Class<Sandbox>("Sandbox")({
   name: "sandboxes",
   service: "SandboxRepo",
   purpose: "What a user sees, names and keeps, through as many attempts to bring it up as it takes.",
-  states: { status: sandboxTransitions }
+  states: { status: sandboxTransitions },
+  maintained: ["derived_status"]
 })) {}
 
 /** What made an attempt part of a sandbox: its first launch, or what came after. */

@@ -123,8 +123,9 @@ export interface SandboxService {
   readonly restore: (id: ById) => Effect.Effect<Sandbox, NotFound | PersistenceError>
 
   /**
-   * Deletes the sandbox, whatever its status, and its links; its attempts stay, and are asked to stop, since nobody can
-   * do that afterwards. Fails with `NotFound`.
+   * Deletes the sandbox, whatever its status, and its links. In the same transaction its attempts, jobs, runtimes and the
+   * executions in it end, with events in the journal; these rows stay. Fails with `NotFound`. Internal: not for request
+   * handlers, which call `SandboxLifecycle.delete`.
    */
   readonly delete: (id: ById) => Effect.Effect<void, NotFound | PersistenceError>
 }

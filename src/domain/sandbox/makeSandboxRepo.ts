@@ -4,6 +4,8 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
 import { AlreadyExists, ReferenceNotFound } from "../../Errors.js"
+import { endWithSandbox } from "../control-plane/deletions.js"
+import { Name } from "../../internal/columns.js"
 import { idOrNew } from "../../internal/ids.js"
 import { conditionsOf, walk, walksByStatus } from "../../internal/lists.js"
 import { ownerScope, type Target, targetOf } from "../../internal/ownerScope.js"
@@ -218,12 +220,8 @@ export const make = Effect.gen(function*() {
     delete: (by) =>
       Effect.gen(function*() {
         const target = targetOf(by)
-        const now = yield* Clock.currentTimeMillis
-        // Nobody can stop its runs afterwards: so they are asked to stop before.
-        yield* sql`
-          UPDATE sandbox_attempts SET stop_requested_at = ${now}, updated_at = ${now}
-          WHERE stop_requested_at IS NULL AND id IN (SELECT run_id FROM sandbox_run_links WHERE sandbox_id = ${target.id})
-            ${ofOwner(target)}`
+        // A row of another owner is not deleted below, and then the transaction takes this back.
+        yield* endWithSandbox(sql, target.id)
         const [deleted] = yield* sql`DELETE FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)} RETURNING id`
         yield* present(target.id)(Option.fromNullable(deleted))
       }).pipe(sql.withTransaction, read("delete", { "sandbox.id": targetOf(by).id }))

@@ -63,7 +63,8 @@ export interface RepositoryService {
 
   /**
    * Deletes the repository, and with it its issues, pull requests, workflows, profiles, and what installations know of
-   * it. Sandboxes and attempts stay, and refer to none. Fails with `NotFound`.
+   * it. The journal records the end of active workflows and executions. Sandboxes and attempts stay, without a repository.
+   * Fails with `NotFound`.
    */
   readonly delete: (id: RepositoryId) => Effect.Effect<void, NotFound | PersistenceError>
 }

@@ -9,6 +9,7 @@ import { idOrNew } from "../../internal/ids.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
+import { endWithRepository } from "../control-plane/deletions.js"
 import { Repository, RepositoryByExternalId, RepositoryByName, RepositoryId, UpsertRepository } from "./Repository.js"
 import { giveUpExternalIdsText, giveUpNamesText, type GivenRepository, storeText } from "./repositoryIdentity.js"
 import type { RepositoryService } from "./RepositoryRepo.js"
@@ -72,9 +73,10 @@ export const make = Effect.gen(function*() {
       }).pipe(read("list")),
 
     delete: (id) =>
-      sql`DELETE FROM repositories WHERE id = ${id} RETURNING id`.pipe(
+      Effect.zipRight(endWithRepository(sql, id), sql`DELETE FROM repositories WHERE id = ${id} RETURNING id`).pipe(
         Effect.flatMap(([deleted]) => present(id)(Option.fromNullable(deleted))),
         Effect.asVoid,
+        sql.withTransaction,
         read("delete", { "repository.id": id })
       )
   }

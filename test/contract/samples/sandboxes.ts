@@ -93,6 +93,7 @@ export const sandboxSamples = (world: World): Samples => {
       recordRuntime: [building, launchedRuntime],
       cancel: [{ ...owned, sandboxId: queued.sandbox.id, reason: "no longer needed" }],
       stop: [{ ...owned, id: queued.sandbox.id }],
+      delete: [{ ...owned, id: queued.sandbox.id }],
       getDetail: [{ ...owned, id: sandbox }],
       list: [{ ...owned, statuses: ["queued"], includeArchived: true, limit: 10 }],
       supervise: [{ limit: 10, runtimeDeadline: "1 hour" }]

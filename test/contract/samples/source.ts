@@ -96,6 +96,7 @@ export const sourceSamples = (world: World): Samples => {
       getById: [issue.id],
       findByNumber: [{ repositoryId, number: issue.number }],
       findByExternalId: [{ externalId: "11" }],
+      markDeleted: [{ provider: "github", externalId: "11", at }],
       list: [{ repositoryId, state: "open", limit: 10 }],
       stream: [{ repositoryId }],
       linkPullRequest: [{ issueId: issue.id, pullRequestId: pullRequest.id, relation: "relates_to" }],

@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import { tomorrow } from "../../support/clock.js"
 import { shell } from "../../support/lists.js"
+import * as deletions from "./parts/deletions.js"
 import * as issues from "./parts/issues.js"
 import * as others from "./parts/others.js"
 import * as sandboxes from "./parts/sandboxes.js"
@@ -27,7 +28,8 @@ export const losses = (ledger: Ledger, reasons: RegExp) =>
       ...references.map((row) => `dangling: ${JSON.stringify(row)}`),
       ...yield* sandboxes.books(ledger),
       ...yield* issues.books(ledger),
-      ...yield* others.books(ledger)
+      ...yield* others.books(ledger),
+      ...yield* deletions.books(ledger)
     ]
   })
 
@@ -35,4 +37,4 @@ export const losses = (ledger: Ledger, reasons: RegExp) =>
 export const repeat = (ledger: Ledger) => Effect.zipRight(sandboxes.repeat(ledger), issues.repeat(ledger))
 
 /** Does all that is left to do, as whoever comes next does it, by a clock on which every lease is over. What cannot be done is a loss. */
-export const settle = Effect.map(Effect.all([sandboxes.settle, others.settle]), (all) => all.flat()).pipe(tomorrow)
+export const settle = Effect.map(Effect.all([sandboxes.settle, others.settle, deletions.settle]), (all) => all.flat()).pipe(tomorrow)

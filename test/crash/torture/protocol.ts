@@ -43,6 +43,10 @@ export interface Deeds {
   readonly put: { readonly secretId: string; readonly version: number; readonly value: string }
   readonly rotate: { readonly key: number }
   readonly revision: { readonly profileId: string; readonly revisionId: string; readonly label: string }
+  readonly share: { readonly ownerUserId: string }
+  readonly deleteSandbox: { readonly sandboxId: string; readonly attemptId: string; readonly executionIds: ReadonlyArray<string> }
+  readonly stopAndRetry: { readonly attemptId: string; readonly executionIds: ReadonlyArray<string> }
+  readonly deleteUser: { readonly userId: string; readonly workflowId: string }
   readonly sync: { readonly installationId: string; readonly generation: string }
 }
 

@@ -12,6 +12,7 @@ import { tell } from "../../support/children.js"
 import { shifted } from "../../support/clock.js"
 import { dieAt } from "../deaths.js"
 import type { Turn } from "./deed.js"
+import * as deletions from "./parts/deletions.js"
 import * as issues from "./parts/issues.js"
 import * as others from "./parts/others.js"
 import * as sandboxes from "./parts/sandboxes.js"
@@ -25,7 +26,7 @@ const delay = monitorEventLoopDelay({ resolution: 5 })
 
 let names = 0
 
-const acts: ReadonlyArray<(turn: Turn) => Effect.Effect<unknown, PersistenceError | InvalidInput, Services>> = [...sandboxes.acts, ...issues.acts, ...others.acts]
+const acts: ReadonlyArray<(turn: Turn) => Effect.Effect<unknown, PersistenceError | InvalidInput, Services>> = [...sandboxes.acts, ...issues.acts, ...others.acts, ...deletions.acts]
 
 /** One of the fibers of the process. What it looked for and could not read, it looks for again. */
 const fiber = (index: number) => {

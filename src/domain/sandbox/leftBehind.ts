@@ -1,0 +1,27 @@
+/**
+ * Sandboxes, attempts and runtimes that no worker moves on any more: the conditions that supervision acts on and that
+ * `sealant-db doctor` counts. `?1` is the instant before which a row must have begun to wait.
+ */
+
+/** The attempt has no job that is queued, running, or about to end it. */
+const hasNoJob = `NOT EXISTS (
+  SELECT 1 FROM oci_image_build_jobs AS j
+  WHERE j.run_id = a.id AND (j.status IN ('queued', 'running') OR j.run_settled_at IS NULL))`
+
+/** When the attempt `a` began to wait. */
+export const attemptWaitsSince = "coalesce(a.started_at, a.queued_at)"
+
+/** The live attempt `a` waits for a runtime without a job. */
+export const attemptWithoutJob = `(${attemptWaitsSince} < ?1 AND ${hasNoJob})`
+
+/** The live attempt `a` was asked to stop, or waits for a runtime without a job. */
+export const attemptIsLeft = `(a.stop_requested_at IS NOT NULL OR ${attemptWithoutJob})`
+
+/** The pending runtime `r` belongs to an attempt that has ended, as after a relaunch that never came up. */
+export const runtimeIsLeft = `(r.updated_at < ?1
+  AND EXISTS (SELECT 1 FROM sandbox_attempts AS a WHERE a.id = r.run_id AND a.status NOT IN ('queued', 'running')))`
+
+/** The sandbox `s` waits, and its latest attempt has ended otherwise, or it never got one. */
+export const sandboxIsLeft = `(CASE WHEN s.latest_run_id IS NULL THEN s.updated_at < ?1 ELSE EXISTS (
+  SELECT 1 FROM sandbox_attempts AS a
+  WHERE a.id = s.latest_run_id AND a.status IN ('failed', 'cancelled') AND ${hasNoJob}) END)`

@@ -1,0 +1,36 @@
+/**
+ * How one execution ends.
+ */
+import { Effect } from "effect"
+import type { IssueWorkflowExecution } from "../domain/issue-workflow/IssueWorkflowExecution.js"
+import type { IssueWorkflowExecutionRepo } from "../domain/issue-workflow/IssueWorkflowExecutionRepo.js"
+import { storableText } from "../internal/columns.js"
+import type { FinishExecution } from "./IssueWorkflowViews.js"
+import { impossible } from "./operation.js"
+
+type Ending = Pick<typeof FinishExecution.Type, "outcome" | "reason">
+
+/** Why an execution ends that lost its sandbox. */
+export const sandboxFailed: Ending = { outcome: "failed", reason: "the sandbox has failed" }
+export const sandboxStopped: Ending = { outcome: "cancelled", reason: "the sandbox was stopped" }
+
+export const makeExecutionEndings = (executions: IssueWorkflowExecutionRepo["Type"]) => {
+  /** Before the end, so that whoever tails the events sees it. */
+  const tellFailure = (executionId: IssueWorkflowExecution["id"], message: string) =>
+    executions.appendEvents({ executionId, events: [{ phase: "finish", level: "error", eventType: "failed", message }] }).pipe(
+      impossible("SequenceConflict", "AlreadyExists")
+    )
+
+  const endExecution = (before: IssueWorkflowExecution, { outcome, reason }: Ending) =>
+    Effect.gen(function*() {
+      const { id: executionId } = before
+      if (outcome === "cancelled") return yield* executions.cancel({ id: executionId, reason: storableText(reason ?? "") })
+      // What succeeds or fails has run.
+      if (before.status === "queued") yield* executions.start(executionId)
+      if (outcome === "succeeded") return yield* executions.succeed(executionId)
+      if (reason !== undefined && (before.status === "queued" || before.status === "running")) yield* tellFailure(executionId, reason)
+      return yield* executions.fail(executionId)
+    })
+
+  return { endExecution }
+}

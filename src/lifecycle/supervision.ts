@@ -1,0 +1,82 @@
+/**
+ * Supervision handles one row after the other, each in a short transaction of its own, with a turn of the event loop
+ * between them. A row that cannot be handled is logged and passed over.
+ */
+import { Effect } from "effect"
+import type { PersistenceError } from "../Errors.js"
+import { nextTurn } from "../internal/eventLoop.js"
+import { kindOf } from "./operation.js"
+
+/** A row that supervision reads, by the key of the index that is walked. */
+export interface Candidate {
+  readonly id: string
+  readonly at: number
+  /** Whether a rule applies to it. Decided again in its transaction. */
+  readonly due: 0 | 1
+}
+
+/** How many rows a statement reads at a time: few enough not to hold the event loop. */
+export const pageSize = 200
+
+/** One kind of rows. */
+export interface Pass<E> {
+  /** What a row is called in a log. */
+  readonly noun: string
+  /** The next rows after a key, oldest first, up to `pageSize`. */
+  readonly page: (after: Pick<Candidate, "at" | "id">) => Effect.Effect<ReadonlyArray<Candidate>, E>
+  /** Handles one row, in one transaction. Returns whether it changed anything. */
+  readonly handle: (id: string) => Effect.Effect<boolean, E>
+}
+
+export interface Passed {
+  /** How many rows were changed. */
+  readonly changed: number
+  /** How many rows could not be handled. */
+  readonly failed: number
+}
+
+const start = { at: -1, id: "" }
+
+/** Handles up to `limit` rows. Those that fail do not count, so that they keep no other from being handled. */
+export const runPass = <E extends { readonly _tag: string; readonly message: string }>(
+  { handle, noun, page }: Pass<E>,
+  limit: number
+): Effect.Effect<Passed, E> =>
+  Effect.gen(function*() {
+    const counts = { changed: 0, handled: 0, failed: 0 }
+    const isolated = (id: string) =>
+      handle(id).pipe(
+        Effect.tap((changed) => {
+          counts.handled += 1
+          if (changed) counts.changed += 1
+        }),
+        Effect.catchIf(isOfRow, ({ message }) => passOver(id, message)),
+        Effect.catchAllDefect((defect) => passOver(id, kindOf(defect)))
+      )
+    const passOver = (id: string, problem: string) =>
+      Effect.zipRight(Effect.sync(() => counts.failed += 1), Effect.logWarning(`supervision passes over ${noun} ${id}: ${problem}`))
+
+    let rows = yield* page(start)
+    while (rows.length > 0) {
+      for (const { due, id } of rows) {
+        if (due === 0) continue
+        if (counts.handled >= limit) return counts
+        yield* Effect.zipRight(isolated(id), nextTurn)
+      }
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < pageSize) return counts
+      yield* nextTurn
+      rows = yield* page(last)
+    }
+    return counts
+  })
+
+/** Whether the failure is of this row. Otherwise the store cannot answer, and the pass ends. */
+const isOfRow = (error: { readonly _tag: string; readonly reason?: PersistenceError["reason"] }) =>
+  error._tag !== "PersistenceError" || error.reason === "CorruptRow" || error.reason === "Unknown"
+
+/** The sum of several passes. */
+export const sumOf = (passes: ReadonlyArray<Passed>): Passed => ({
+  changed: passes.reduce((sum, { changed }) => sum + changed, 0),
+  failed: passes.reduce((sum, { failed }) => sum + failed, 0)
+})

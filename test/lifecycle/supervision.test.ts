@@ -1,0 +1,159 @@
+/**
+ * Supervision: every state that nobody moves on has a rule, one bad row keeps no other from being handled, and neither the
+ * write lock nor the event loop is held for long.
+ */
+import { SqlClient } from "@effect/sql"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, type Layer, Option, TestClock } from "effect"
+import { SandboxAttemptRepo } from "../../src/domain/sandbox/SandboxAttemptRepo.js"
+import { SandboxRepo } from "../../src/domain/sandbox/SandboxRepo.js"
+import { SandboxRuntimeInstanceRepo } from "../../src/domain/sandbox/SandboxRuntimeInstanceRepo.js"
+import { WorkspaceBuildJobRepo } from "../../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import { IssueWorkflowLifecycle } from "../../src/lifecycle/IssueWorkflowLifecycle.js"
+import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
+import { recordStatements } from "../support/plans.js"
+import { ada, answer, building, built, launch, layers, ready, type Services, shell, stateOf } from "./support.js"
+import { contradictions } from "./invariants.js"
+import { layers as workflowLayers, started } from "./workflowSupport.js"
+
+const supervision = { limit: 100, runtimeDeadline: "15 minutes" } as const
+
+/** Cancels the jobs of so many launches past the lifecycle, so that supervision has to end them. */
+const cancelledAlone = (count: number) =>
+  Effect.gen(function*() {
+    const launches = yield* Effect.forEach(Array.from({ length: count }), () => launch())
+    yield* shell("UPDATE oci_image_build_jobs SET status = 'cancelled', cancel_reason = 'by hand', finished_at = 0 WHERE status = 'queued'")
+    return launches
+  })
+
+const suite = (name: string, layer: Layer.Layer<Services>) =>
+  describe(`SandboxLifecycle.supervise (${name})`, () => {
+    it.effect("passes over any number of rows that cannot be handled, and counts them", () =>
+      Effect.gen(function*() {
+        const { supervise } = yield* SandboxLifecycle
+        const bad = yield* cancelledAlone(5)
+        // Longer than a reason may be, as another program may write it: they end first, and so are first in line.
+        yield* shell("UPDATE oci_image_build_jobs SET cancel_reason = printf('%.*c', 200000, 'x')")
+        yield* TestClock.adjust("1 second")
+        const good = yield* launch()
+        yield* (yield* WorkspaceBuildJobRepo).cancel({ id: good.job.id, reason: "by hand" })
+        expect(yield* supervise({ ...supervision, limit: 1 })).toEqual({ requeued: 0, ended: 1, failed: 5 })
+        expect(yield* stateOf(good.sandbox.id)).toBe("stopped cancelled cancelled none")
+        for (const { sandbox } of bad) expect(yield* stateOf(sandbox.id)).toBe("queued queued cancelled none")
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("ends an attempt that was asked to stop, whether its job waits or there is none", () =>
+      Effect.gen(function*() {
+        const { supervise } = yield* SandboxLifecycle
+        const attempts = yield* SandboxAttemptRepo
+        const [waiting, working] = [yield* launch(), yield* building()]
+        const bare = yield* attempts.createQueued({ ownerUserId: ada })
+        for (const id of [waiting.attempt.id, working.attempt.id, bare.id]) yield* attempts.requestStop(id)
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
+        for (const { sandbox } of [waiting, working]) expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none stop")
+        expect(yield* attempts.getById(bare.id)).toMatchObject({ status: "cancelled", cancelReason: Option.some("a stop was asked for") })
+        expect(yield* contradictions()).toEqual([])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("fails an attempt without a job when no runtime is reported within the deadline, and lets one succeed that runs", () =>
+      Effect.gen(function*() {
+        const { getDetail, recordRuntime, supervise } = yield* SandboxLifecycle
+        const sandboxes = yield* SandboxRepo
+        const attempts = yield* SandboxAttemptRepo
+        const linked = Effect.gen(function*() {
+          const { id } = yield* sandboxes.create({ name: "bare", ownerUserId: ada })
+          const attempt = yield* attempts.createQueued({ ownerUserId: ada })
+          yield* sandboxes.linkAttempt({ sandboxId: id, attemptId: attempt.id, relation: "resume" })
+          return { id, attemptId: attempt.id }
+        })
+        const [queued, pending, up] = [yield* linked, yield* linked, yield* linked]
+        const { id: never } = yield* sandboxes.create({ name: "never", ownerUserId: ada })
+        yield* recordRuntime(pending.attemptId, answer("pending"))
+        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: up.attemptId, status: "running" })
+        yield* TestClock.adjust("15 minutes")
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
+        yield* TestClock.adjust("1 milli")
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
+        for (const { attemptId, id } of [queued, pending]) {
+          expect(yield* getDetail({ ownerUserId: ada, id })).toMatchObject({ status: "failed", sandbox: { status: "failed" }, attempt: { value: { status: "failed" } } })
+          const runtime = yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(attemptId)
+          expect(Option.getOrThrow(runtime).errorCode).toEqual(Option.some("runtime-missing"))
+        }
+        expect((yield* getDetail({ ownerUserId: ada, id: up.id })).status).toBe("ready")
+        expect((yield* sandboxes.getById(never)).status).toBe("failed")
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("fails a runtime that was launched again and does not come up, so that its owner sees the sandbox as failed", () =>
+      Effect.gen(function*() {
+        const { getDetail, recordRuntime, supervise } = yield* SandboxLifecycle
+        const { attempt, sandbox } = yield* ready
+        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "failed" })
+        yield* recordRuntime(attempt.id, answer("pending"))
+        yield* TestClock.adjust("15 minutes")
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
+        yield* TestClock.adjust("1 milli")
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 1, failed: 0 })
+        expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded failed")
+        expect((yield* getDetail({ ownerUserId: ada, id: sandbox.id })).status).toBe("failed")
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("ends a sandbox whose attempt was ended past the lifecycle", () =>
+      Effect.gen(function*() {
+        const { supervise } = yield* SandboxLifecycle
+        const attempts = yield* SandboxAttemptRepo
+        const { attempt, sandbox } = yield* built()
+        yield* attempts.markCancelled({ id: attempt.id, cancelReason: "by hand" })
+        yield* shell("UPDATE oci_image_build_jobs SET run_settled_at = 1")
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 1, failed: 0 })
+        expect((yield* (yield* SandboxRepo).getById(sandbox.id)).status).toBe("stopped")
+      }).pipe(Effect.provide(layer)))
+  })
+
+for (const name of ["memory", "file"] as const) suite(name, layers[name])
+
+describe("supervision", () => {
+  it.effect("commits each attempt by itself, with turns of the event loop between", () =>
+    Effect.gen(function*() {
+      const { supervise } = yield* SandboxLifecycle
+      const sql = yield* SqlClient.SqlClient
+      yield* cancelledAlone(20)
+      // Another writer gets its turn while supervision works: it does not wait for the end.
+      let [ended, done] = [0, false]
+      const other = Effect.gen(function*() {
+        while (!done) {
+          yield* sql`UPDATE user SET updated_at = updated_at + 1 WHERE id = ${ada}`
+          const [row] = yield* sql<{ readonly count: number }>`SELECT count(*) AS count FROM sandboxes WHERE status = 'stopped'`
+          if (row !== undefined && row.count > 0 && row.count < 20) ended += 1
+          yield* Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
+        }
+      })
+      const whole = Effect.ensuring(supervise(supervision), Effect.sync(() => done = true))
+      const [result] = yield* Effect.all([whole, other], { concurrency: "unbounded" })
+      expect(result).toEqual({ requeued: 0, ended: 20, failed: 0 })
+      expect(ended).toBeGreaterThan(0)
+    }).pipe(Effect.provide(layers.file)))
+
+  it.effect("reads rows in pages of bounded size", () =>
+    Effect.gen(function*() {
+      const { supervise } = yield* SandboxLifecycle
+      yield* launch()
+      const statements = yield* recordStatements(supervise(supervision))
+      const unbounded = statements.filter(({ text }) => text.trimStart().startsWith("SELECT") && !/LIMIT \d+$/.test(text.trim()))
+      expect(unbounded).toEqual([])
+    }).pipe(Effect.provide(layers.memory)))
+
+  it.effect("of workflows passes over executions that cannot be read, and counts them", () =>
+    Effect.gen(function*() {
+      const { beginExecution, supervise } = yield* IssueWorkflowLifecycle
+      const bad = yield* started()
+      const good = yield* started()
+      yield* beginExecution(bad.id)
+      yield* beginExecution(good.id)
+      yield* shell("UPDATE issue_workflows SET status = 'failed'")
+      yield* shell("UPDATE issue_workflow_executions SET queued_at = 9e15, started_at = 9e15 WHERE id = ?", bad.id)
+      expect(yield* supervise({ limit: 1 })).toEqual({ ended: 1, failed: 1 })
+      const [row] = yield* shell<{ readonly reason: string }>("SELECT cancel_reason AS reason FROM issue_workflow_executions WHERE id = ?", good.id)
+      expect(row?.reason).toBe("the workflow has ended")
+    }).pipe(Effect.provide(workflowLayers.memory)))
+})
