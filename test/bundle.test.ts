@@ -6,10 +6,11 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { build } from "esbuild"
 import { execFileSync } from "node:child_process"
-import { symlinkSync } from "node:fs"
+import { copyFileSync, symlinkSync } from "node:fs"
+import { createRequire } from "node:module"
 import { join } from "node:path"
-import { fileURLToPath, pathToFileURL } from "node:url"
-import * as Own from "../src/index.js"
+import { fileURLToPath } from "node:url"
+import type * as Package from "../src/index.js"
 import { temporaryDirectory } from "./support/database.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -46,42 +47,35 @@ describe("a bundle", () => {
     }))
 })
 
-describe("two copies of the package in one process", () => {
-  const otherCopy = Effect.gen(function*() {
-    const outfile = join(yield* outside, "copy.mjs")
+describe("two copies of the package in one process, each with its own copy of Effect", () => {
+  const copies = Effect.gen(function*() {
+    const directory = yield* outside
+    const [one, two] = [join(directory, "one.cjs"), join(directory, "two.cjs")]
     yield* Effect.promise(() =>
-      build({ entryPoints: [join(root, "src/index.ts")], bundle: true, platform: "node", format: "esm", packages: "external", outfile, logLevel: "error" })
+      build({ entryPoints: [join(root, "src/index.ts")], bundle: true, platform: "node", format: "cjs", external: ["libsql"], outfile: one, logLevel: "error" })
     )
-    return (yield* Effect.promise(() => import(pathToFileURL(outfile).href))) as typeof Own
+    copyFileSync(one, two)
+    const require = createRequire(import.meta.url)
+    return { one: require(one) as typeof Package, two: require(two) as typeof Package }
   })
-  const user = { name: "a", email: "a@example.com" }
+  const run = (text: string) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text))
+  const open = (layer: typeof Package.Database.layerMemory) => Effect.map(Layer.build(layer), (context) => Layer.succeedContext(context))
 
-  it.scopedLive("name the same errors: a repository of one works on a database of the other", () =>
+  it.scopedLive("name the same errors, and keep their transactions apart", () =>
     Effect.gen(function*() {
-      const other = yield* otherCopy
-      expect(other.UserRepo).not.toBe(Own.UserRepo)
-      const database = Layer.provideMerge(Own.Migrations.layer, Own.Database.layerMemory)
-      yield* Effect.gen(function*() {
-        const users = yield* other.UserRepo
-        yield* users.create(user)
-        expect(yield* Effect.flip(users.create(user))).toMatchObject({ _tag: "AlreadyExists", entity: "User" })
-      }).pipe(Effect.provide(Layer.provideMerge(other.UserRepo.layer, database)))
-      const broken = other.Migrations.make({ "0001_broken": "CREATE TABLE a (b) STRICT" })
-      expect(yield* Effect.flip(Effect.provide(broken.run, Own.Database.layerMemory))).toMatchObject({ _tag: "MigrationFailed", statement: 1 })
-    }))
+      const { one, two } = yield* copies
+      // First, because databases are counted: these are the first ones of their copies.
+      const [first, second] = [yield* open(one.Database.layerMemory), yield* open(two.Database.layerMemory)]
+      yield* Effect.provide(run("CREATE TABLE t (n)"), second)
+      const inBoth = Effect.zipRight(run("CREATE TABLE u (n)"), Effect.provide(run("INSERT INTO t VALUES (1)"), second))
+      expect(yield* Effect.flip(Effect.provide(one.Database.transaction(Effect.zipRight(inBoth, Effect.fail("taken back"))), first))).toBe("taken back")
+      expect(yield* Effect.provide(run("SELECT n FROM t"), second)).toEqual([{ n: 1 }])
 
-  it.scopedLive("keep their transactions apart", () =>
-    Effect.gen(function*() {
-      const other = yield* otherCopy
-      const open = (layer: typeof Own.Database.layerMemory) =>
-        Effect.map(Layer.build(layer), (context) => Layer.succeedContext(context))
-      const [one, two] = [yield* open(Own.Database.layerMemory), yield* open(other.Database.layerMemory)]
-      const run = (text: string) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text))
-      yield* Effect.provide(run("CREATE TABLE t (n)"), two)
-      yield* Own.Database.transaction(Effect.zipRight(Effect.provide(run("INSERT INTO t VALUES (1)"), two), Effect.fail("taken back"))).pipe(
-        Effect.ignore,
-        Effect.provide(one)
-      )
-      expect(yield* Effect.provide(run("SELECT n FROM t"), two)).toEqual([{ n: 1 }])
+      const user = { name: "a", email: "a@example.com" }
+      const database = Layer.provideMerge(one.Migrations.layer, one.Database.layerMemory)
+      const refused = Effect.flatMap(two.UserRepo, (users) => Effect.zipRight(users.create(user), Effect.flip(users.create(user))))
+      expect(yield* Effect.provide(refused, Layer.provideMerge(two.UserRepo.layer, database))).toMatchObject({ _tag: "AlreadyExists", entity: "User" })
+      const broken = two.Migrations.make({ "0001_broken": "CREATE TABLE a (b) STRICT" })
+      expect(yield* Effect.flip(Effect.provide(broken.run, one.Database.layerMemory))).toMatchObject({ _tag: "MigrationFailed", statement: 1 })
     }))
 })
