@@ -260,7 +260,9 @@ const openVerified = (options: ConnectionOptions): Database.Database => {
  * Opens a file for writing, and closes it. An overlay file system copies a file when it is first opened for writing
  * (https://docs.kernel.org/filesystems/overlayfs.html): a reader that was opened before would go on with the original.
  */
-export const copyUp = (path: string): void => openDatabase({ path, role: "writer" }).close()
+export const copyUp = (path: string): void => {
+  openDatabase({ path, role: "writer" }).close()
+}
 
 /**
  * A reader opens the file read-only, so that it cannot take the exclusive lock under which the last connection to close
