@@ -5,7 +5,7 @@
  */
 import { SqlClient, type SqlError } from "@effect/sql"
 import type { LibsqlClient } from "@effect/sql-libsql"
-import { Config, Effect, Layer, Option, type Redacted, Schema } from "effect"
+import { Effect, Layer, Option, type Redacted, Schema } from "effect"
 import { type OpenLocalOptions, openLocalFile, openMemory } from "./libsql/openLocal.js"
 import { openRemote } from "./libsql/remote.js"
 import { Changes, unknowable, type Version } from "./libsql/Changes.js"
@@ -13,7 +13,7 @@ import { abilitiesOf } from "./libsql/registry.js"
 import * as Sql from "./libsql/SqlClient.js"
 import type { PersistenceError } from "./Errors.js"
 import { isSqlError, persistenceErrorOf } from "./internal/engineError.js"
-import { authTokenName, busyTimeoutName, filePathName, synchronousName, urlName } from "./internal/settings.js"
+import { authTokenName, busyTimeoutName, filePathName, secretVariable, synchronousName, urlName, variable } from "./internal/settings.js"
 
 /**
  * The database cannot be opened as configured. `setting` names the environment variable (or the option) to change,
@@ -122,23 +122,23 @@ const remoteLayer = ({ busyTimeoutMs = defaultBusyTimeoutMs, ...options }: Remot
 const legalTimeout = (busyTimeoutMs: number, names: Pick<SettingNames, "busyTimeoutMs">) =>
   Number.isInteger(busyTimeoutMs) && busyTimeoutMs >= 0
     ? Effect.void
-    : new DatabaseConfigError({ setting: names.busyTimeoutMs, problem: "must be a whole number of milliseconds, 0 or more" })
+    : new DatabaseConfigError({ setting: names.busyTimeoutMs, problem: timeoutRule })
 
 /**
  * The database that the environment names: `DATABASE_FILE_PATH` (default `.data/sealant-control-plane.sqlite`),
  * and `DATABASE_SYNCHRONOUS` (`full` | `normal`) for a file, or `DATABASE_URL` and `DATABASE_AUTH_TOKEN` for a libSQL
  * server; `DATABASE_BUSY_TIMEOUT_MS` (5000) for both.
  *
- * Fails with `DatabaseConfigError`, in one line that names the variable, for a bad value, for both kinds of address at
- * once, and for a database that cannot be opened.
+ * An empty variable counts as unset. Fails with `DatabaseConfigError`, in one line that names the variable, for a bad value,
+ * for one in quotes or with white space around it, for both kinds of address at once, and for a database that cannot be opened.
  */
 export const layerConfig: Layer.Layer<Services, DatabaseConfigError> = Layer.unwrapEffect(
   Effect.gen(function*() {
-    const filePath = yield* setting(Config.string(filePathName), "cannot be read")
-    const url = yield* setting(Config.string(urlName), "cannot be read")
-    const authToken = yield* setting(Config.redacted(authTokenName), "cannot be read")
-    const busyTimeoutMs = yield* setting(Config.integer(busyTimeoutName), "must be a whole number of milliseconds, 0 or more", busyTimeoutName)
-    const synchronous = yield* setting(Config.literal("full", "normal")(synchronousName), "must be full or normal", synchronousName)
+    const filePath = yield* setting(filePathName, variable)
+    const url = yield* setting(urlName, variable)
+    const authToken = yield* setting(authTokenName, secretVariable)
+    const busyTimeoutMs = yield* setting(busyTimeoutName, (name) => Effect.flatMap(variable(name), wholeMilliseconds))
+    const synchronous = yield* setting(synchronousName, (name) => Effect.flatMap(variable(name), fullOrNormal))
     if (Option.isSome(url)) {
       if (Option.isSome(filePath)) {
         return yield* new DatabaseConfigError({ setting: `${filePathName} and ${urlName}`, problem: "are both set; unset one of them" })
@@ -166,9 +166,18 @@ export const layerConfig: Layer.Layer<Services, DatabaseConfigError> = Layer.unw
   })
 )
 
-/** A variable that may be missing; a value that does not parse is named, not shown. */
-const setting = <A>(config: Config.Config<A>, rule: string, name = "the environment") =>
-  Effect.mapError(Config.option(config), () => new DatabaseConfigError({ setting: name, problem: rule }))
+const setting = <A>(name: string, read: (name: string) => Effect.Effect<A, string>) =>
+  Effect.mapError(read(name), (problem) => new DatabaseConfigError({ setting: name, problem }))
+
+const timeoutRule = "must be a whole number of milliseconds, 0 or more"
+
+const wholeMilliseconds = (value: Option.Option<string>): Effect.Effect<Option.Option<number>, string> =>
+  Option.exists(value, (text) => !/^\d{1,15}$/.test(text)) ? Effect.fail(timeoutRule) : Effect.succeed(Option.map(value, Number))
+
+const fullOrNormal = (value: Option.Option<string>): Effect.Effect<Option.Option<"full" | "normal">, string> => {
+  const known = Option.filter(value, (text) => text === "full" || text === "normal")
+  return Option.isSome(value) && Option.isNone(known) ? Effect.fail("must be full or normal") : Effect.succeed(known)
+}
 
 /**
  * Runs `body` in one transaction: all that it writes through any service, or nothing.

@@ -159,7 +159,8 @@ export type PersistenceErrorReason = typeof PersistenceErrorReason.Type
  *
  * - `Busy`: another process held the write lock for the whole busy timeout, or a server took back a transaction that lasted
  *   too long. Nothing was written: trying again is safe.
- * - `Unavailable`: the disk, the file or the server cannot be reached or written, or the database was closed. Of a server
+ * - `Unavailable`: the disk, the file or the server cannot be reached or written, or the database was closed. After the file or
+ *   its log was removed or replaced (`SEALANT_FILE_REPLACED`), until the program is restarted. Of a server
  *   the answer may be all that was lost, and what was asked may have been done: repeat what does no harm when it is done twice.
  * - `CorruptRow`: a stored row is not of its declared shape.
  * - `SchemaMismatch`: a table or column is missing, which `cause` names: the database was not migrated, or by another version,

@@ -13,7 +13,7 @@ import { DateTime, Effect, Layer, Option, Predicate } from "effect"
 import { migrations as ownMigrations } from "../migrations/index.js"
 import { PersistenceError } from "./Errors.js"
 import { abilitiesOf } from "./libsql/registry.js"
-import { BatchFailure } from "./libsql/SqlClient.js"
+import { isBatchFailure } from "./libsql/SqlClient.js"
 import { engineErrorOf, isSqlError, persistenceErrorOf } from "./internal/engineError.js"
 import { DatabaseNotEmpty, InvalidMigrations, MigrationFailed, type SchemaNotCurrent } from "./internal/migrationErrors.js"
 import {
@@ -27,6 +27,7 @@ import {
   type Status
 } from "./internal/migrationLedger.js"
 import { type CheckedRecord, checkRecord, type Migration } from "./internal/migrationRecord.js"
+import { isTaggedAs } from "./internal/tagged.js"
 
 export { DatabaseNotEmpty, InvalidMigrations, MigrationFailed, SchemaNotCurrent } from "./internal/migrationErrors.js"
 export { type AppliedMigration, differenceOf, type MismatchedMigration, type PendingMigration, type Status } from "./internal/migrationLedger.js"
@@ -102,7 +103,7 @@ export const make = (record: Readonly<Record<string, string>>): Migrations => {
     if (before.pending.length === 0) return []
     const present = before.applied.length === 0 ? yield* objects : []
     yield* createLedger
-    yield* Effect.mapError(migrate, (error) => error instanceof MigrationFailed ? inTheWay(error, present) : error)
+    yield* Effect.mapError(migrate, (error) => isMigrationFailed(error) ? inTheWay(error, present) : error)
     const after = yield* compared
     // The migrator takes a ledger that it cannot write for the work of another migrator, and reports success.
     if (differenceOf(after) !== undefined) {
@@ -122,6 +123,9 @@ export const make = (record: Readonly<Record<string, string>>): Migrations => {
     requireCurrent: Layer.effectDiscard(verify)
   }
 }
+
+const isMigrationFailed = isTaggedAs<MigrationFailed>("MigrationFailed")
+const isPersistenceError = isTaggedAs<PersistenceError>("PersistenceError")
 
 /** Lets a status pass that is not different in one of these ways. */
 const refused = (...reasons: ReadonlyArray<SchemaNotCurrent["reason"]>) => (status: Status) => {
@@ -145,7 +149,7 @@ const migrator = (migrations: ReadonlyArray<Migration>) => {
     Effect.catchTag("MigrationError", Effect.die),
     Effect.catchSomeDefect((defect) => {
       const cause = Predicate.isTagged(defect, "MigrationError") && Predicate.hasProperty(defect, "cause") ? defect.cause : undefined
-      return cause instanceof MigrationFailed || cause instanceof PersistenceError ? Option.some(Effect.fail(cause)) : Option.none()
+      return isMigrationFailed(cause) || isPersistenceError(cause) ? Option.some(Effect.fail(cause)) : Option.none()
     })
   )
 }
@@ -166,7 +170,7 @@ const applyStatements = (sql: SqlClient.SqlClient, migration: string, statements
   if (executeAll !== undefined) {
     return executeAll(statements.map((text) => ({ sql: text, values: [] }))).pipe(
       Effect.mapError((error) =>
-        error.cause instanceof BatchFailure
+        isBatchFailure(error.cause)
           ? statementError(migration, error.cause.index + 1, new SqlError.SqlError({ cause: error.cause.cause }))
           : persistenceErrorOf("Migrations.run", error))
     )

@@ -42,7 +42,18 @@ const refusedToNobody = (path: string) =>
 describe("Database.layerConfig refuses, in one line that names the variable", () => {
   const remote = "libsql://db.example"
   const cases: ReadonlyArray<readonly [problem: string, variables: Variables, message: string]> = [
-    ["an empty path", { DATABASE_FILE_PATH: " " }, "DATABASE_FILE_PATH: is empty; give the path of the database file"],
+    ["a path of white space", { DATABASE_FILE_PATH: " " }, "DATABASE_FILE_PATH: begins or ends with white space; remove it"],
+    ["a path in quotes", { DATABASE_FILE_PATH: "\"a.sqlite\"" }, "DATABASE_FILE_PATH: is in quotes; remove them"],
+    ["a path with a blank behind it", { DATABASE_FILE_PATH: "a.sqlite " }, "DATABASE_FILE_PATH: begins or ends with white space; remove it"],
+    [
+      "a path from a file with CRLF line ends",
+      { DATABASE_FILE_PATH: "a.sqlite\r" },
+      "DATABASE_FILE_PATH: contains a carriage return; save the file that sets it with LF line ends"
+    ],
+    ["a timeout in quotes", { DATABASE_BUSY_TIMEOUT_MS: "'5000'" }, "DATABASE_BUSY_TIMEOUT_MS: is in quotes; remove them"],
+    ["a durability with a blank before it", { DATABASE_SYNCHRONOUS: " full" }, "DATABASE_SYNCHRONOUS: begins or ends with white space; remove it"],
+    ["a URL in quotes", { DATABASE_URL: "\"libsql://sentinel\"" }, "DATABASE_URL: is in quotes; remove them"],
+    ["a token with a line end", { DATABASE_URL: remote, DATABASE_AUTH_TOKEN: "sentinel\n" }, "DATABASE_AUTH_TOKEN: begins or ends with white space; remove it"],
     ["memory as a path", { DATABASE_FILE_PATH: ":memory:" }, "DATABASE_FILE_PATH: takes a plain path; for a database in memory use Database.layerMemory"],
     ["a file URL as a path", { DATABASE_FILE_PATH: "file:a.sqlite" }, "DATABASE_FILE_PATH: takes a plain path; for a database in memory use Database.layerMemory"],
     ["a path that is a directory", { DATABASE_FILE_PATH: "/tmp" }, "DATABASE_FILE_PATH: /tmp is not a file"],
@@ -174,6 +185,25 @@ describe("Database.layer", () => {
         const sql = yield* SqlClient.SqlClient
         expect(yield* sql`PRAGMA synchronous`).toEqual([{ synchronous: value }])
       }).pipe(Effect.provide(fromEnvironment({ DATABASE_FILE_PATH: path, DATABASE_SYNCHRONOUS: synchronous })))
+    }))
+
+  it.scopedLive("takes an empty variable for one that is not set", () =>
+    Effect.gen(function*() {
+      const empty = { DATABASE_BUSY_TIMEOUT_MS: "", DATABASE_SYNCHRONOUS: "", DATABASE_URL: "", DATABASE_AUTH_TOKEN: "" }
+      const path = yield* newPath
+      yield* Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        expect(yield* sql`PRAGMA synchronous`).toEqual([{ synchronous: 2 }])
+        const other = yield* rival(path)
+        // The timeout is not 0: the statement waits until the lock is released.
+        other.exec("BEGIN IMMEDIATE")
+        const waiting = yield* Effect.fork(sql`CREATE TABLE t (n)`)
+        yield* Effect.sleep(50)
+        other.exec("ROLLBACK")
+        yield* Fiber.join(waiting)
+      }).pipe(Effect.provide(fromEnvironment({ ...empty, DATABASE_FILE_PATH: path })))
+      const onServer = fromEnvironment({ ...empty, DATABASE_FILE_PATH: "", DATABASE_URL: "http://127.0.0.1:1" })
+      expect(yield* Effect.flip(Effect.provide(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT 1`), onServer))).toMatchObject({ _tag: "SqlError" })
     }))
 
   it.scoped("keeps what was written for the next program", () =>

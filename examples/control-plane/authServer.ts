@@ -26,7 +26,7 @@ export class AuthServer extends Context.Tag("AuthServer")<AuthServer, {
 }>() {}
 
 /** Signs the cookies. One for this run is enough for a try; where it is not set, sessions end with the process. */
-const cookieSecret = Config.redacted("BETTER_AUTH_SECRET").pipe(
+const cookieSecret = Config.redacted(Config.nonEmptyString("BETTER_AUTH_SECRET")).pipe(
   Config.orElse(() => Config.sync(() => Redacted.make(randomBytes(32).toString("hex"))))
 )
 

@@ -13,8 +13,11 @@ import { createServer } from "node:http"
 import { startWorker } from "./processes.js"
 import { serverLayer } from "./server.js"
 
+// An empty variable counts as unset.
+const port = Config.all([Config.nonEmptyString("PORT"), Config.integer("PORT")]).pipe(Config.map(([, port]) => port), Config.withDefault(8787))
+
 const httpLayer = Layer.unwrapEffect(
-  Effect.map(Config.integer("PORT").pipe(Config.withDefault(8787)), (port) => NodeHttpServer.layer(createServer, { host: "127.0.0.1", port }))
+  Effect.map(port, (port) => NodeHttpServer.layer(createServer, { host: "127.0.0.1", port }))
 )
 
 // A deployment has a step of its own for this, before anything starts.

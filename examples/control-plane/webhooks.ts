@@ -8,7 +8,7 @@ import { createHmac, timingSafeEqual } from "node:crypto"
 import { webhookPath } from "./refusals.js"
 
 /** What both sides know. Without it no delivery is taken. */
-const webhookSecret = Config.option(Config.redacted("GITHUB_WEBHOOK_SECRET"))
+const webhookSecret = Config.option(Config.redacted(Config.nonEmptyString("GITHUB_WEBHOOK_SECRET")))
 
 /** https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries */
 const isSigned = (secret: Redacted.Redacted, body: string, signature: string | undefined) => {

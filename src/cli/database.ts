@@ -1,13 +1,13 @@
 /**
  * The database that a command works on.
  */
-import { Config, Effect, Layer, Option } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { statSync } from "node:fs"
 import { DatabaseConfigError, defaultFilePath, layerConfig, layerMemory } from "../Database.js"
-import { filePathName, urlName } from "../internal/settings.js"
+import { filePathName, urlName, variable } from "../internal/settings.js"
 import * as Migrations from "../Migrations.js"
 
-const address = Config.all({ url: Config.option(Config.string(urlName)), filePath: Config.option(Config.string(filePathName)) })
+const address = Effect.all({ url: variable(urlName), filePath: variable(filePathName) })
 
 /**
  * The database of the environment, for a command that only looks: where the file is missing or empty, an empty
@@ -52,7 +52,8 @@ export const layerCurrent = Layer.provideMerge(Migrations.requireCurrent, layerE
  * `DatabaseConfigError` where it names a libSQL server.
  */
 export const databasePath = Effect.gen(function*() {
-  const { filePath, url } = yield* Effect.mapError(address, () => new DatabaseConfigError({ setting: filePathName, problem: "cannot be read" }))
+  const url = yield* Effect.mapError(variable(urlName), (problem) => new DatabaseConfigError({ setting: urlName, problem }))
+  const filePath = yield* Effect.mapError(variable(filePathName), (problem) => new DatabaseConfigError({ setting: filePathName, problem }))
   if (Option.isSome(url)) {
     return yield* new DatabaseConfigError({
       setting: urlName,
@@ -64,7 +65,6 @@ export const databasePath = Effect.gen(function*() {
 
 /** A path that cannot be looked at holds something for all we know: opening it will say what is wrong. */
 const holdsNothing = (path: string): boolean => {
-  if (path.trim() === "") return false
   try {
     const file = statSync(path, { throwIfNoEntry: false })
     return file === undefined || (file.isFile() && file.size === 0)

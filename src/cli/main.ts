@@ -4,6 +4,7 @@
  */
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
 import { Cause, Effect, Exit } from "effect"
+import { keepConnectionsUntilExit } from "../libsql/Connection.js"
 import { run } from "./program.js"
 
 /** What a shell expects of a program that SIGINT ended. */
@@ -15,6 +16,12 @@ for (const stream of [process.stdout, process.stderr]) {
     if (error.code !== "EPIPE") throw error
   })
 }
+
+// The last connection to close deletes the write-ahead log. A program that uses the database may have lost its locks, and would
+// go on with the deleted log: so this one leaves the log where it is.
+keepConnectionsUntilExit()
+// By `process.exit`, which does not collect the connections as the natural end would. All output is written by then.
+process.on("beforeExit", () => process.exit())
 
 NodeRuntime.runMain(Effect.provide(run(process.argv), NodeContext.layer), {
   disableErrorReporting: true,

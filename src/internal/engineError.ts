@@ -1,7 +1,7 @@
 /**
  * What the engine said, in terms that may leave the store: codes and names of constraints, never values.
  */
-import { SqlError } from "@effect/sql"
+import type { SqlError } from "@effect/sql"
 import { Predicate } from "effect"
 import { PersistenceError, type PersistenceErrorReason } from "../Errors.js"
 
@@ -38,7 +38,7 @@ export const missingOf = (error: SqlError.SqlError): Missing | undefined => {
 const describe = ({ kind, name, table }: Missing) =>
   kind !== "column" ? `no ${kind} ${name}` : table === undefined ? `no column ${name}` : `no column ${name} in ${table}`
 
-const unavailable = /^(SQLITE_(READONLY|FULL|IOERR|CANTOPEN|CORRUPT|NOTADB|NOMEM|PERM|AUTH|PROTOCOL)|SEALANT_CLOSED|HRANA_|HTTP_|SERVER_|URL_|UNKNOWN$|E[A-Z]+$)/
+const unavailable = /^(SQLITE_(READONLY|FULL|IOERR|CANTOPEN|CORRUPT|NOTADB|NOMEM|PERM|AUTH|PROTOCOL)|SEALANT_CLOSED|SEALANT_FILE_REPLACED|HRANA_|HTTP_|SERVER_|URL_|UNKNOWN$|E[A-Z]+$)/
 
 const reasonOf = (code: string, message: string): PersistenceErrorReason => {
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return "Busy"
@@ -46,14 +46,20 @@ const reasonOf = (code: string, message: string): PersistenceErrorReason => {
   return unavailable.test(code) ? "Unavailable" : "Unknown"
 }
 
+const causeOf = (code: string, message: string, missing: Missing | undefined): string => {
+  if (missing !== undefined) return `${code}: ${describe(missing)}`
+  // This message is the client's own, and names the remedy.
+  return code === "SEALANT_FILE_REPLACED" ? `${code}: ${message}` : code
+}
+
 /** The `PersistenceError` for a failure of the engine, the client or the network. */
 export const persistenceErrorOf = (operation: string, error: SqlError.SqlError): PersistenceError => {
   const { code, message } = engineErrorOf(error)
-  const missing = missingOf(error)
-  return new PersistenceError({ operation, reason: reasonOf(code, message), cause: missing === undefined ? code : `${code}: ${describe(missing)}` })
+  return new PersistenceError({ operation, reason: reasonOf(code, message), cause: causeOf(code, message, missingOf(error)) })
 }
 
-export const isSqlError = (error: unknown): error is SqlError.SqlError => error instanceof SqlError.SqlError
+/** By its tag: another copy of `@effect/sql` in the process has a class of its own. */
+export const isSqlError = (error: unknown): error is SqlError.SqlError => Predicate.isTagged(error, "SqlError")
 
 /** Whether a row was refused because another one holds what must be unique. */
 export const isTaken = (error: unknown): boolean => {

@@ -10,6 +10,7 @@ import { AlreadyExists, InvalidInput, InvalidTransition, LeaseLost, NotFound, Pe
 import { engineErrorOf, isSqlError, persistenceErrorOf } from "./engineError.js"
 import { excessOf, isLong, maxIssues, shown } from "./limits.js"
 import { CorruptRow } from "./rows.js"
+import { isTaggedAs } from "./tagged.js"
 
 interface Refusals {
   readonly AlreadyExists: AlreadyExists
@@ -90,10 +91,13 @@ const domainError = <E, R extends Refusal>(operation: string, entity: string, re
   return cut(error) as Exclude<E, StoreError>
 }
 
+const isNotFound = isTaggedAs<NotFound>("NotFound")
+const isLeaseLost = isTaggedAs<LeaseLost>("LeaseLost")
+
 /** Of an id that no row has, an error tells no more than an id can be. */
 const cut = (error: unknown): unknown => {
-  if (error instanceof NotFound && isLong(error.id)) return new NotFound({ entity: error.entity, id: shown(error.id) })
-  if (error instanceof LeaseLost && (isLong(error.jobId) || isLong(error.workerId))) {
+  if (isNotFound(error) && isLong(error.id)) return new NotFound({ entity: error.entity, id: shown(error.id) })
+  if (isLeaseLost(error) && (isLong(error.jobId) || isLong(error.workerId))) {
     return new LeaseLost({ jobId: shown(error.jobId), workerId: shown(error.workerId), reason: error.reason })
   }
   return error

@@ -4,6 +4,9 @@
 import type { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
 import { ReferenceNotFound } from "../Errors.js"
+import { isTaggedAs } from "./tagged.js"
+
+export const isReferenceNotFound = isTaggedAs<ReferenceNotFound>("ReferenceNotFound")
 
 /** A row that is referred to: by which field, in which table. */
 export interface Reference {
@@ -22,7 +25,7 @@ export interface Reference {
  */
 export const nameMissing = (sql: SqlClient.SqlClient, references: ReadonlyArray<Reference>) => <E>(error: E) =>
   Effect.gen(function*() {
-    if (!(error instanceof ReferenceNotFound)) return yield* Effect.fail(error)
+    if (!isReferenceNotFound(error)) return yield* Effect.fail(error)
     const refused = references.find(({ rule }) => rule === error.reference)
     if (refused !== undefined) return yield* new ReferenceNotFound({ entity: error.entity, reference: refused.field })
     if (error.reference !== "unknown") return yield* Effect.fail(error)

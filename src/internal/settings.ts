@@ -1,8 +1,32 @@
 /**
- * The variables of the environment that say where the database is, and how it is opened.
+ * The settings that come from the environment, and how they are read.
  */
+import { Config, Effect, Option, Redacted } from "effect"
+
 export const filePathName = "DATABASE_FILE_PATH"
 export const urlName = "DATABASE_URL"
 export const busyTimeoutName = "DATABASE_BUSY_TIMEOUT_MS"
 export const synchronousName = "DATABASE_SYNCHRONOUS"
 export const authTokenName = "DATABASE_AUTH_TOKEN"
+
+/**
+ * The value of a variable. An empty one counts as unset: it is what compose files pass for a variable without a value. Fails
+ * with the problem, which never contains the value, for what an env file or a shell has added to it.
+ */
+export const variable = (name: string): Effect.Effect<Option.Option<string>, string> =>
+  Config.option(Config.string(name)).pipe(
+    Effect.mapError(() => "cannot be read"),
+    Effect.map(Option.filter((value) => value !== "")),
+    Effect.tap(Option.match({ onNone: () => Effect.void, onSome: (value) => Option.match(addedTo(value), { onNone: () => Effect.void, onSome: Effect.fail }) }))
+  )
+
+/** The same, for a value that must not be shown. */
+export const secretVariable = (name: string): Effect.Effect<Option.Option<Redacted.Redacted<string>>, string> =>
+  Effect.map(variable(name), Option.map((value) => Redacted.make(value)))
+
+const addedTo = (value: string): Option.Option<string> => {
+  if (value.includes("\r")) return Option.some("contains a carriage return; save the file that sets it with LF line ends")
+  if (value.trim() !== value) return Option.some("begins or ends with white space; remove it")
+  if (/^(["'`]).*\1$/s.test(value)) return Option.some("is in quotes; remove them")
+  return Option.none()
+}

@@ -44,7 +44,7 @@ type Tables = ReadonlyMap<string, ReadonlyArray<string>>
  */
 export const openSource = (path: string): Effect.Effect<Source, LegacyImportRefused, Scope.Scope> =>
   Effect.gen(function*() {
-    const reader = yield* readerOfFile(path, 0, true)
+    const reader = yield* readerOfFile(path, 0, "immutable")
     const tables = yield* tablesOf(path, reader)
     yield* requirePredecessors(path, tables)
     yield* requireWhole(path, reader)

@@ -7,6 +7,7 @@
  * commits there are. What a watch misses, the rare looks find.
  */
 import { monotonicMs } from "./backoff.js"
+import { clearTimeout, queueMicrotask, setTimeout } from "./timers.js"
 
 /** A point in the history of a database, to be compared for equality only. */
 export type Version = string
@@ -144,7 +145,7 @@ const wakeAll = (waiters: ReadonlyArray<Waiter>): void => {
 const unknownMs = 250
 
 export const unknowable: Source = {
-  version: () => String(Math.floor(performance.now() / unknownMs)),
+  version: () => String(Math.floor(monotonicMs() / unknownMs)),
   pausesMs: [unknownMs]
 }
 

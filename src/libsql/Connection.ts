@@ -5,7 +5,9 @@
  * SQLITE_BUSY: the binding leaves such a statement un-reset, and the connection would hold an open transaction for
  * ever, in which later writes are acknowledged and then lost.
  */
+import { globalValue } from "effect/GlobalValue"
 import Database from "libsql"
+import { pathToFileURL } from "node:url"
 import { DriverError, isBusy } from "./DriverError.js"
 import { objectsOf, rowOf } from "./shape.js"
 import { inspectStatement, type StatementText } from "./sqlText.js"
@@ -43,21 +45,56 @@ const statementCacheSize = 512
 
 const nothing = () => []
 
+/** Hooks of the client that owns a connection. Each may throw, which fails the call. */
+export interface ConnectionHooks {
+  /** A connection was opened; it is closed again when this throws. */
+  readonly onOpen?: () => void
+  /** A transaction was committed: is it where the next process will find it? */
+  readonly confirm?: () => void
+  /**
+   * Rows were committed. A commit that wrote none changed nothing: whoever waits for a change and looks by a statement that
+   * may write, as a claim does, would wake itself for ever.
+   */
+  readonly onCommit?: () => void
+}
+
+/**
+ * Connections that are never closed, nor collected as garbage. Closing the last connection moves the log into the file and
+ * deletes it, which must not happen to a log that was replaced, or under a process that has lost its locks.
+ */
+const kept = globalValue(Symbol.for("@sealant/db/libsql/keptConnections"), () => ({ keepAll: false, connections: new Set<object>() }))
+
+/**
+ * From now on this process closes no connection of its own accord: its end does, without the engine's cleaning up. For a
+ * program that runs for a moment beside others, and ends by `process.exit`.
+ */
+export const keepConnectionsUntilExit = (): void => {
+  kept.keepAll = true
+}
+
 export class Connection {
   private opened: Database.Database | undefined
   private statements = new Map<string, Prepared>()
 
   private wrote = false
 
-  /**
-   * `onCommit` is called after each commit of rows. One that wrote none changed nothing: whoever waits for a change and
-   * looks by a statement that may write, as a claim does, would wake itself for ever.
-   */
-  constructor(private readonly options: ConnectionOptions, private readonly onCommit: () => void = () => undefined) {}
+  /** Why it is not opened any more. */
+  private refusal: { readonly error: unknown } | undefined
+
+  constructor(private readonly options: ConnectionOptions, private readonly hooks: ConnectionHooks = {}) {}
 
   /** Opens the connection if it is not open. What fails here is tried again at the next use. */
   open(): Database.Database {
-    return this.opened ??= openVerified(this.options)
+    if (this.opened !== undefined) return this.opened
+    if (this.refusal !== undefined) throw this.refusal.error
+    this.opened = openVerified(this.options)
+    try {
+      this.hooks.onOpen?.()
+      return this.opened
+    } catch (error) {
+      this.close()
+      throw error
+    }
   }
 
   get isOpen(): boolean {
@@ -73,12 +110,26 @@ export class Connection {
     this.open().exec(sql)
   }
 
-  /** Commits what was begun. Throws what the engine says, and leaves the transaction open then. */
+  /**
+   * Commits what was begun. Throws what the engine says, and leaves the transaction open then; or throws because the commit
+   * is not in the file that others open, and the transaction is over.
+   */
   commit(): void {
     this.exec("COMMIT")
+    this.confirm()
     if (!this.wrote) return
     this.wrote = false
-    this.onCommit()
+    this.hooks.onCommit?.()
+  }
+
+  /** Throws when what was committed is not where the next process will find it. */
+  confirm(): void {
+    this.hooks.confirm?.()
+  }
+
+  /** Runs a read that gives no rows: it makes the engine open the log. */
+  touch(): void {
+    this.exec("SELECT 1 FROM sqlite_schema LIMIT 1")
   }
 
   /** Runs one statement to its end, through the statement cache. */
@@ -103,10 +154,29 @@ export class Connection {
 
   /** Closes the connection with all that was prepared on it. The next use opens it anew. */
   close(): void {
+    this.detach()?.close()
+  }
+
+  /** Closes the connection for good, or leaves that to the end of the process where it keeps its connections. */
+  end(): void {
+    const database = this.detach()
+    if (database === undefined) return
+    if (kept.keepAll && this.options.path !== ":memory:") kept.connections.add(database)
+    else database.close()
+  }
+
+  /** Gives up the connection without closing it: each later use fails with `error`. */
+  abandon(error: unknown): void {
+    this.refusal = { error }
+    const database = this.detach()
+    if (database !== undefined) kept.connections.add(database)
+  }
+
+  private detach(): Database.Database | undefined {
     const database = this.opened
     this.opened = undefined
     this.statements = new Map()
-    database?.close()
+    return database
   }
 
   private prepare(sql: string): Prepared {
@@ -168,7 +238,7 @@ const runPrepared = ({ changesRows, returnsRows, statement, toRow }: Prepared, v
 }
 
 const openVerified = (options: ConnectionOptions): Database.Database => {
-  const database = openDatabase(options.path)
+  const database = openDatabase(options)
   try {
     for (const [pragma, value, expected] of pragmasOf(options)) {
       // Reading first spares the write lock that changing the journal mode takes.
@@ -186,9 +256,21 @@ const openVerified = (options: ConnectionOptions): Database.Database => {
   }
 }
 
-const openDatabase = (path: string): Database.Database => {
+/**
+ * Opens a file for writing, and closes it. An overlay file system copies a file when it is first opened for writing
+ * (https://docs.kernel.org/filesystems/overlayfs.html): a reader that was opened before would go on with the original.
+ */
+export const copyUp = (path: string): void => {
+  openDatabase({ path, role: "writer" }).close()
+}
+
+/**
+ * A reader opens the file read-only, so that it cannot take the exclusive lock under which the last connection to close
+ * deletes the log (https://www.sqlite.org/uri.html#urimode).
+ */
+const openDatabase = ({ path, role }: Pick<ConnectionOptions, "path" | "role">): Database.Database => {
   try {
-    return new Database(path, { timeout: 0 })
+    return new Database(role === "reader" && path !== ":memory:" ? `${pathToFileURL(path).href}?mode=ro` : path, { timeout: 0 })
   } catch (cause) {
     // The binding's error has a message of its own making and no code.
     throw new DriverError("SQLITE_CANTOPEN", "the engine cannot open the file", { cause })
@@ -199,10 +281,13 @@ const openDatabase = (path: string): Database.Database => {
 const pragmasOf = ({ path, role, synchronous }: ConnectionOptions): ReadonlyArray<readonly [string, string, unknown]> => [
   // The engine's own wait blocks the event loop: waiting is done above, without blocking.
   ["busy_timeout", "0", 0],
-  ["journal_mode", path === ":memory:" ? "memory" : "wal", path === ":memory:" ? "memory" : "wal"],
-  ["synchronous", synchronous, synchronous === "full" ? 2 : 1],
   ["foreign_keys", "on", 1],
-  ["query_only", role === "reader" ? "on" : "off", role === "reader" ? 1 : 0]
+  ["query_only", role === "reader" ? "on" : "off", role === "reader" ? 1 : 0],
+  // The writer sets how the file is written. A reader finds it, and opens nothing of the file before it reads.
+  ...(role === "reader" ? [] : [
+    ["journal_mode", path === ":memory:" ? "memory" : "wal", path === ":memory:" ? "memory" : "wal"],
+    ["synchronous", synchronous, synchronous === "full" ? 2 : 1]
+  ] as const)
 ]
 
 const readPragma = (database: Database.Database, pragma: string): unknown =>

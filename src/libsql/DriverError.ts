@@ -6,6 +6,7 @@
  * - `SEALANT_STATEMENT`: text that is not one statement of a kind that may run here.
  * - `SEALANT_TRANSACTION_OVER`: a statement on a transaction that has ended.
  * - `SEALANT_CLOSED`: the database was closed.
+ * - `SEALANT_FILE_REPLACED`: the database file or its log was removed or replaced while it was open.
  */
 export class DriverError extends Error {
   override readonly name = "DriverError"

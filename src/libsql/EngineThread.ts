@@ -46,6 +46,19 @@ const program = `
     }
   })`
 
+/** This module, or the bundle that it is in, which finds `libsql` for its own import, too. CommonJS has no `import.meta.url`. */
+const ownLocation = (): string | URL => import.meta.url ?? __filename
+
+/**
+ * - `read`: writes nothing, and never deletes the log when it closes.
+ * - `write`: may write.
+ * - `immutable`: takes no lock, and makes no log or shared memory beside the file, whatever its journal mode: only for a file
+ *   that nobody writes meanwhile.
+ *
+ * By URI (https://www.sqlite.org/uri.html): the binding's own `readonly` is without effect.
+ */
+export type Access = "read" | "write" | "immutable"
+
 interface Told {
   readonly rows: ReadonlyArray<Row>
   readonly code?: string
@@ -63,14 +76,11 @@ export class EngineThread {
   private readonly waiting: Array<Waiting> = []
   private over: { readonly error: unknown } | undefined
 
-  /**
-   * The file is opened with the first statement, which fails when it is not there. What is `immutable` is never written, no
-   * lock is taken on it, and no log or shared memory is made beside it, whatever its journal mode: only for a file that
-   * nobody writes meanwhile (https://www.sqlite.org/uri.html#uriimmutable; the binding's own `readonly` is without effect).
-   */
-  constructor(path: string, busyTimeoutMs: number, immutable = false) {
-    const binding = createRequire(import.meta.url).resolve("libsql")
-    const address = immutable ? `${pathToFileURL(path).href}?immutable=1` : path
+  /** The file is opened with the first statement, which fails when it is not there. */
+  constructor(path: string, busyTimeoutMs: number, access: Access = "read") {
+    const binding = createRequire(ownLocation()).resolve("libsql")
+    const parameter = access === "immutable" ? "immutable=1" : access === "read" ? "mode=ro" : "mode=rw"
+    const address = `${pathToFileURL(path).href}?${parameter}`
     this.worker = new Worker(program, { eval: true, execArgv: [], workerData: { binding, path, address, busyTimeoutMs } })
     this.worker.on("message", (told: Told) => this.answer(told))
     this.worker.on("error", (error) => this.fail(error))

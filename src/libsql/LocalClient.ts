@@ -7,15 +7,16 @@
 import { monotonicMs, pause } from "./backoff.js"
 import { Changes, nobodyElse } from "./Changes.js"
 import { type Client, type InStatement, type ResultSet, statementOf, toResultSet } from "./Client.js"
-import { Connection, inspect, type Result } from "./Connection.js"
+import { Connection, copyUp, inspect, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
 import type { Place } from "./registry.js"
 import type { Answer, Driver } from "./SqlClient.js"
 import { busyWaits } from "./metrics.js"
 import { LocalTransaction } from "./LocalTransaction.js"
+import { OpenFile } from "./OpenFile.js"
 import { splitStatements } from "./sqlText.js"
 import { watchFile } from "./watchFile.js"
-import { busyError, closedError, WriteQueue } from "./WriteQueue.js"
+import { busyError, closedError, rollback, WriteQueue } from "./WriteQueue.js"
 
 export interface LocalOptions {
   /** A file path, or `:memory:`. */
@@ -41,6 +42,11 @@ export class LocalClient implements Client, Driver {
   private readonly reader: Connection
   private readonly queue: WriteQueue
   private readonly inMemory: boolean
+  /** The file on the disk; memory has none. */
+  private readonly file: OpenFile | undefined
+  /** Both connections were opened, and what they opened is remembered. */
+  private remembered = false
+  private hasCommitted = false
   private shutting: Promise<void> | undefined
 
   constructor(private readonly options: LocalOptions) {
@@ -52,15 +58,24 @@ export class LocalClient implements Client, Driver {
       pausesMs: options.pausesMs ?? pausesMs,
       watch: (stirred) => watchFile(`${path}-wal`, stirred)
     })
-    this.writer = new Connection({ path, synchronous, role: "writer" }, () => this.changes.committed())
+    this.file = this.inMemory ? undefined : new OpenFile(path, (error, isIntact) => this.giveUp(error, isIntact))
+    const confirm = () => this.file?.check()
+    const onCommit = () => {
+      this.hasCommitted = true
+      this.changes.committed()
+    }
+    this.writer = new Connection({ path, synchronous, role: "writer" }, { onOpen: () => this.reopened(this.writer, this.reader), confirm, onCommit })
     // Every connection to `:memory:` is a database of its own, so there the writer reads, too.
-    this.reader = this.inMemory ? this.writer : new Connection({ path, synchronous, role: "reader" })
+    this.reader = this.inMemory
+      ? this.writer
+      : new Connection({ path, synchronous, role: "reader" }, { onOpen: () => this.reopened(this.reader, this.writer) })
     this.queue = new WriteQueue(this.writer, options.busyTimeoutMs)
   }
 
   /** The engine tells the reader of every commit but its own, and it has none. */
   private dataVersion(): string {
     try {
+      this.file?.checkNowAndThen()
       return String(this.reader.run("PRAGMA data_version", []).rows[0]?.["data_version"])
     } catch {
       // What keeps it from being read will be told to whoever looks at the data.
@@ -70,8 +85,42 @@ export class LocalClient implements Client, Driver {
 
   /** Opens both connections, waiting for a lock as long as a statement would. */
   async open(): Promise<void> {
-    // The writer first: it creates the file and sets its journal mode, which the reader only finds.
-    for (const connection of [this.writer, this.reader]) await this.whenNotBusy(() => connection.open())
+    const { file } = this
+    if (file !== undefined) {
+      copyUp(this.options.path)
+      file.rememberFile()
+    }
+    // The reader first: when the process ends, its connections are closed in the opposite order, and a reader deletes no log.
+    for (const connection of [this.reader, this.writer]) await this.whenNotBusy(() => connection.open())
+    if (file === undefined) return
+    await this.whenNotBusy(() => this.writer.touch())
+    file.rememberLog()
+    await this.whenNotBusy(() => this.reader.touch())
+    file.check()
+    this.remembered = true
+  }
+
+  /** A connection that was busy is closed and opened anew. The log may be another only if all were closed in between. */
+  private reopened(connection: Connection, other: Connection): void {
+    if (!this.remembered) return
+    connection.touch()
+    if (other.isOpen) this.file?.check()
+    else this.file?.rememberLog()
+  }
+
+  /**
+   * The file or the log at the path is not the one that is open. Whatever comes from now on is refused, and the connections
+   * are kept as they are: to close the last one would delete the log that is there now, or mix two of them.
+   */
+  private giveUp(error: DriverError, isIntact: boolean): void {
+    rollback(this.writer)
+    if (isIntact) {
+      // Only the name of the log is gone: what it holds is saved into the file.
+      try {
+        this.writer.exec("PRAGMA wal_checkpoint(PASSIVE)")
+      } catch {}
+    }
+    for (const connection of [this.writer, this.reader]) connection.abandon(error)
   }
 
   async execute(statement: InStatement | string, args?: unknown): Promise<ResultSet> {
@@ -82,8 +131,9 @@ export class LocalClient implements Client, Driver {
 
   /** One statement. What needs no waiting, as reads do, is answered at once. */
   run(sql: string, values: ReadonlyArray<unknown>): Answer<Result> {
-    const { kind, single } = inspect(sql)
+    const { kind, refusal, single } = inspect(sql)
     if (!single) throw notOneStatement()
+    if (refusal !== undefined) throw new DriverError("SEALANT_STATEMENT", refusal)
     switch (kind) {
       case "read":
         return this.read(sql, values)
@@ -98,7 +148,10 @@ export class LocalClient implements Client, Driver {
 
   private read(sql: string, args: ReadonlyArray<unknown>): Answer<Result> {
     this.refuseWhenClosed()
-    if (!this.inMemory) return this.whenNotBusy(() => this.reader.run(sql, args))
+    if (!this.inMemory) {
+      this.file?.checkNowAndThen()
+      return this.whenNotBusy(() => this.reader.run(sql, args))
+    }
     // While a transaction holds the one connection, a read would see what it has not committed.
     return this.queue.isIdle ? this.writer.run(sql, args) : this.queue.statement(sql, args)
   }
@@ -181,7 +234,7 @@ export class LocalClient implements Client, Driver {
     void this.shutdown()
   }
 
-  /** Closes after what is in flight, and moves the write-ahead log into the file. */
+  /** Closes after what is in flight, and moves the write-ahead log into the file if something was committed. */
   shutdown(): Promise<void> {
     return this.shutting ??= this.closeConnections()
   }
@@ -190,14 +243,15 @@ export class LocalClient implements Client, Driver {
     this.closed = true
     await this.queue.close()
     this.changes.close()
-    if (!this.inMemory) this.reader.close()
-    if (!this.inMemory && this.writer.isOpen) {
-      // Whoever else has the file open may be in the way; the log is complete, the last one out will move it.
+    if (this.hasCommitted && this.file !== undefined && this.writer.isOpen) {
+      // Whoever else has the file open may be in the way; the log is complete, and the next checkpoint moves it.
       try {
-        this.writer.run("PRAGMA wal_checkpoint(TRUNCATE)", [])
+        this.file.check()
+        this.writer.exec("PRAGMA wal_checkpoint(TRUNCATE)")
       } catch {}
     }
-    this.writer.close()
+    this.writer.end()
+    if (!this.inMemory) this.reader.end()
   }
 }
 

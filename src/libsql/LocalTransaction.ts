@@ -26,10 +26,11 @@ export class LocalTransaction implements Transaction {
 
   /** One statement. Waits for the write lock when it is the first; later ones are answered at once. */
   run(sql: string, values: ReadonlyArray<unknown>): Result | Promise<Result> {
-    const { kind, single } = inspect(sql)
+    const { kind, refusal, single } = inspect(sql)
     if (!single || kind === "boundary" || kind === "alone") {
       throw new DriverError("SEALANT_STATEMENT", "a transaction takes one statement at a time, and none that ends it or cannot run in it")
     }
+    if (refusal !== undefined) throw new DriverError("SEALANT_STATEMENT", refusal)
     return this.release === undefined && this.lost === undefined
       ? this.begin().then(() => this.runNow(sql, values))
       : this.runNow(sql, values)

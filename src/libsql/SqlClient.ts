@@ -10,7 +10,8 @@
 import * as Reactivity from "@effect/experimental/Reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement as SqlStatement } from "@effect/sql"
 import { LibsqlClient } from "@effect/sql-libsql"
-import { Context, Effect, Exit, identity, Layer, Option, Stream } from "effect"
+import { Context, Effect, Exit, identity, Layer, Option, Predicate, Stream } from "effect"
+import { globalValue } from "effect/GlobalValue"
 import { type Client, toResultSet } from "./Client.js"
 import type { Changes } from "./Changes.js"
 import type { Result } from "./Connection.js"
@@ -31,7 +32,8 @@ interface Level {
  */
 type LevelTag = Context.Tag<Level, Level>
 
-let databases = 0
+// Counted for all copies of this package in the process.
+const databases = globalValue(Symbol.for("@sealant/db/libsql/databases"), () => ({ count: 0 }))
 
 /** Begins when it is called, and calls back once: a promise would cost as much as running the statement. */
 export type Later<A> = (succeed: (value: A) => void, fail: (error: unknown) => void) => void
@@ -51,11 +53,14 @@ export interface Statement {
 
 /** One of several statements failed, and those after it did not run. */
 export class BatchFailure extends Error {
+  readonly _tag = "BatchFailure"
   /** `index` says which, from 0. */
   constructor(readonly index: number, override readonly cause: unknown) {
     super("a statement of several failed")
   }
 }
+
+export const isBatchFailure = (error: unknown): error is BatchFailure => Predicate.isTagged(error, "BatchFailure")
 
 /** A transaction: nothing happens before its first statement, and what fails to begin fails there. */
 export interface TransactionTarget extends Target {
@@ -78,7 +83,7 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
   Layer.scopedContext(
     Effect.gen(function*() {
       const driver = yield* open
-      const level: LevelTag = Context.GenericTag<Level>(`@sealant/db/libsql/Level/${databases++}`)
+      const level: LevelTag = Context.GenericTag<Level>(`@sealant/db/libsql/Level/${databases.count++}`)
       const own = connection(driver)
       const inContext = <A, E>(use: (connection: SqlConnection.Connection) => Effect.Effect<A, E>) =>
         Effect.contextWithEffect((context: Context.Context<never>) => {

@@ -10,6 +10,7 @@ import type { Connection, Result } from "./Connection.js"
 import { busyWaits, commitBatchSize, transactionMillis } from "./metrics.js"
 import type { Later } from "./SqlClient.js"
 import { codeOf, DriverError, isBusy } from "./DriverError.js"
+import { setImmediate } from "./timers.js"
 
 interface Waiting {
   /** When the lock was first refused while this entry waited: the busy timeout counts from there. */
@@ -115,7 +116,9 @@ export class WriteQueue {
   private async turn(first: Entry): Promise<boolean> {
     try {
       if (first.type === "alone") {
-        first.succeed(this.connection.run(first.sql, first.args))
+        const result = this.connection.run(first.sql, first.args)
+        this.connection.confirm()
+        first.succeed(result)
         this.entries.shift()
         return true
       }

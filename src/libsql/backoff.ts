@@ -4,6 +4,8 @@
  * The engine gives no signal when a lock is free, so it is asked again: soon at first, then at random up to 10 ms, so
  * that processes that wait together do not ask together.
  */
+import { performance, setTimeout } from "./timers.js"
+
 const longestPauseMs = 10
 
 /** Sleeps before the next try; `attempt` counts from 0. Asking a server costs more than asking the engine: there it is less often. */

@@ -2,9 +2,10 @@
  * Opens local databases, and says in one line why one cannot be opened.
  */
 import { accessSync, closeSync, constants, mkdirSync, openSync, statSync } from "node:fs"
-import { dirname, resolve } from "node:path"
+import { dirname } from "node:path"
 import { codeOf, DriverError } from "./DriverError.js"
 import { LocalClient, type LocalOptions } from "./LocalClient.js"
+import { resolveLinks } from "./resolvePath.js"
 
 export type OpenLocalOptions = LocalOptions
 
@@ -17,7 +18,7 @@ export const openMemory = async (): Promise<LocalClient> => {
 
 /** A database in a file, created with its directory when missing. Rejects with an error whose message is one clear line. */
 export const openLocalFile = async (options: OpenLocalOptions): Promise<LocalClient> => {
-  const path = resolve(options.path)
+  const path = pathOf(options.path)
   prepareFile(path)
   const client = new LocalClient({ ...options, path })
   try {
@@ -26,6 +27,14 @@ export const openLocalFile = async (options: OpenLocalOptions): Promise<LocalCli
   } catch (error) {
     await client.shutdown()
     throw new Error(explain(path, error), { cause: error })
+  }
+}
+
+const pathOf = (path: string): string => {
+  try {
+    return resolveLinks(path)
+  } catch (error) {
+    throw new Error(`${path} cannot be opened: ${reasonOf(error)}`, { cause: error })
   }
 }
 
@@ -83,7 +92,8 @@ export const reasonOf = (error: unknown): string => {
     ENOTDIR: "part of the path is a file",
     EEXIST: "part of the path is a file",
     EISDIR: "it is a directory",
-    ENOSPC: "the disk is full"
+    ENOSPC: "the disk is full",
+    ELOOP: "its symbolic links form a loop"
   }
   return reasons[codeOf(error)] ?? (codeOf(error) || "unknown reason")
 }

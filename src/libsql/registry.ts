@@ -3,6 +3,7 @@
  */
 import type { SqlError } from "@effect/sql"
 import type { Effect } from "effect"
+import { globalValue } from "effect/GlobalValue"
 import type { Changes } from "./Changes.js"
 import type { Row } from "./Connection.js"
 import type { Statement } from "./SqlClient.js"
@@ -27,7 +28,8 @@ export interface Abilities {
   readonly executeAll: (statements: ReadonlyArray<Statement>) => Effect.Effect<void, SqlError.SqlError>
 }
 
-const clients = new WeakMap<object, Abilities>()
+// One for all copies of this package in the process: a repository of one works on a client of the other.
+const clients = globalValue(Symbol.for("@sealant/db/libsql/clients"), () => new WeakMap<object, Abilities>())
 
 export const register = (sql: object, abilities: Abilities): void => {
   clients.set(sql, abilities)

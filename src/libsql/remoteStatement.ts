@@ -18,8 +18,9 @@ export type Sendable = ReturnType<typeof sendable>
 
 /** Throws for what the local client would not take either. */
 export const sendable = (sql: string, values: ReadonlyArray<unknown>) => {
-  const { placeholders, single } = inspect(sql)
+  const { placeholders, refusal, single } = inspect(sql)
   if (!single) throw new DriverError("SEALANT_STATEMENT", "the text must hold one statement")
+  if (refusal !== undefined) throw new DriverError("SEALANT_STATEMENT", refusal)
   if (values.length !== placeholders) {
     throw new DriverError("SEALANT_STATEMENT", `the statement takes ${placeholders} parameters and was given ${values.length}`)
   }

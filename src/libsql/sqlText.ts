@@ -20,6 +20,8 @@ export interface StatementText {
   readonly single: boolean
   /** How many parameters the statement takes, as `?` or `?1`. */
   readonly placeholders: number
+  /** Why the statement is not run: it would change the connection, which all callers share. */
+  readonly refusal: string | undefined
 }
 
 interface Token {
@@ -116,6 +118,39 @@ export const inspectStatement = (sql: string): StatementText => {
   return {
     kind: kindOf(words.slice(words.findIndex((word) => word !== ";"))),
     single: splitStatements(sql).length === 1,
-    placeholders: placeholdersIn(words)
+    placeholders: placeholdersIn(words),
+    refusal: refusalOf(sql)
   }
+}
+
+/**
+ * PRAGMAs that may have an argument: those that read, act on the file, or limit `optimize`
+ * (https://www.sqlite.org/pragma.html). Any other argument is a setting of the connection.
+ */
+const argumentAllowed = new Set([
+  "table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list", "foreign_key_check",
+  "integrity_check", "quick_check", "wal_checkpoint", "incremental_vacuum", "optimize", "analysis_limit", "user_version", "application_id"
+])
+
+const sharedConnection = "it would change the connection that all callers share"
+
+/** The engine applies some PRAGMAs while it prepares them: also after EXPLAIN. */
+const refusalOf = (sql: string): string | undefined => {
+  const raw = Array.from(sql.matchAll(tokenPattern), ([text]) => text).filter((text) => !/^(--|\/\*|;)/.test(text))
+  const words = raw.map((text) => text.toUpperCase())
+  const start = words[0] !== "EXPLAIN" ? 0 : words[1] === "QUERY" ? 3 : 1
+  const verb = words[start]
+  if (verb === "ATTACH" || verb === "DETACH") return `${verb} is refused: ${sharedConnection}`
+  if (verb === "CREATE" && isTemporary(words.slice(start + 1))) return `temporary tables, views and triggers are refused: ${sharedConnection}`
+  if (verb !== "PRAGMA") return undefined
+  const at = words[start + 2] === "." ? start + 3 : start + 1
+  const name = /^\w+$/.test(raw[at] ?? "") ? raw[at]?.toLowerCase() : undefined
+  if (name === undefined) return "a PRAGMA whose name is not a plain word is refused"
+  return words[at + 1] === undefined || argumentAllowed.has(name) ? undefined : `setting PRAGMA ${name} is refused: ${sharedConnection}`
+}
+
+const isTemporary = (words: ReadonlyArray<string>) => {
+  if (words[0] === "TEMP" || words[0] === "TEMPORARY") return true
+  const name = words.findIndex((word) => !/^(TABLE|VIEW|TRIGGER|INDEX|UNIQUE|VIRTUAL|IF|NOT|EXISTS)$/.test(word))
+  return /^["'`[]?TEMP["'`\]]?$/.test(words[name] ?? "") && words[name + 1] === "."
 }

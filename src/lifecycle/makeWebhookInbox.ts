@@ -10,7 +10,8 @@ import * as Errors from "../Errors.js"
 import type { InvalidInput, LeaseLost, PersistenceError } from "../Errors.js"
 import { isSqlError, persistenceErrorOf } from "../internal/engineError.js"
 import { operations, spanned } from "../internal/query.js"
-import { WebhookFailure, type WebhookHandler, type WebhookOutcome } from "./WebhookHandler.js"
+import { isTaggedAs } from "../internal/tagged.js"
+import { type WebhookFailure, type WebhookHandler, type WebhookOutcome } from "./WebhookHandler.js"
 import type { WebhookInboxService } from "./WebhookInbox.js"
 import { loop, patiently, supervisedAtOnce, workerSettings } from "./working.js"
 
@@ -147,12 +148,12 @@ const diedOf = (defect: unknown): Failure => ({
 /** A lock that the handler could not have, or what may be kept of its failure. */
 const failedBy = (failed: unknown): HandlerFailed | PersistenceError => {
   const error = isSqlError(failed) ? persistenceErrorOf("WebhookInbox.process", failed) : failed
-  return error instanceof Errors.PersistenceError && error.reason === "Busy" ? error : new HandlerFailed({ failure: failureOf(error) })
+  return isPersistenceError(error) && error.reason === "Busy" ? error : new HandlerFailed({ failure: failureOf(error) })
 }
 
 /** The words of our own errors, which never hold values, and the tag of any other. */
 const failureOf = (error: unknown): Failure => {
-  if (error instanceof WebhookFailure) {
+  if (isWebhookFailure(error)) {
     const { errorMessage, retryable = true } = error
     return { errorMessage, retryable }
   }
@@ -173,4 +174,7 @@ const ours = [
   Errors.SequenceConflict
 ]
 
+// Not by the tag: an error of the handler may have the same tag, and any words.
 const isOurs = (error: unknown): error is InstanceType<(typeof ours)[number]> => ours.some((known) => error instanceof known)
+const isPersistenceError = isTaggedAs<Errors.PersistenceError>("PersistenceError")
+const isWebhookFailure = isTaggedAs<WebhookFailure>("WebhookFailure")

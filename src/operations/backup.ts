@@ -3,7 +3,9 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
-import { dirname, join, resolve } from "node:path"
+import { dirname, join } from "node:path"
+import { reasonOf } from "../libsql/openLocal.js"
+import { resolveLinks } from "../libsql/resolvePath.js"
 import { lastMigration, type OnProgress, verifiedCopy } from "./copy.js"
 import { hiddenActions, schemaDrift } from "./drift.js"
 import { MaintenanceFailed, MaintenanceRefused } from "./errors.js"
@@ -20,7 +22,7 @@ export interface BackupOptions {
 
 /** A backup that was made. */
 export interface Backup {
-  /** Where it is: an absolute path. */
+  /** Where it is: an absolute path, without symbolic links. */
   readonly path: string
   readonly bytes: number
   /** The last migration of the database, as `0008_control_plane`. */
@@ -61,11 +63,16 @@ export const backup = (
     return { path: target, bytes, migration, tables: contents.tables, problems }
   }).pipe(Effect.scoped, Effect.withSpan("Maintenance.backup", { captureStackTrace: false }))
 
-/** An absolute path. Text that the engine and the operating system would take for different files is none. */
-export const pathOf = (doing: string, path: string): Effect.Effect<string, MaintenanceRefused> =>
-  path.trim() === "" || path.includes("\0") || /[\uD800-\uDFFF]/u.test(path) || /^(:memory:|file:)/.test(path)
-    ? new MaintenanceRefused({ operation: doing, reason: "InvalidPath", problem: "the path is none of a file: give a plain path" })
-    : Effect.sync(() => resolve(path))
+/**
+ * An absolute path, without symbolic links. Refuses text that the engine and the operating system would take for different
+ * files, and loops of links.
+ */
+export const pathOf = (doing: string, path: string): Effect.Effect<string, MaintenanceRefused> => {
+  const refuse = (problem: string) => new MaintenanceRefused({ operation: doing, reason: "InvalidPath", problem })
+  return path.trim() === "" || path.includes("\0") || /[\uD800-\uDFFF]/u.test(path) || /^(:memory:|file:)/.test(path)
+    ? refuse("the path is none of a file: give a plain path")
+    : Effect.try({ try: () => resolveLinks(path), catch: (error) => refuse(`${path} cannot be found: ${reasonOf(error)}`) })
+}
 
 const withSideFiles = (path: string) => [path, ...sideFiles.map((side) => path + side)]
 

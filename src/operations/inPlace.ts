@@ -26,7 +26,7 @@ export const logOf = (path: string) =>
  */
 export const locked = (operation: string, path: string): Effect.Effect<void, MaintenanceRefused, Scope.Scope> =>
   Effect.gen(function*() {
-    const database = yield* readerOfFile(path, lockTimeoutMs)
+    const database = yield* readerOfFile(path, lockTimeoutMs, "write")
     // Leaving WAL takes what every other connection has a share of, also an idle one; and moves the log into the file.
     yield* database.exec("PRAGMA locking_mode = exclusive; PRAGMA journal_mode = delete; BEGIN EXCLUSIVE").pipe(
       Effect.catchAll((error) =>

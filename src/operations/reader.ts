@@ -5,7 +5,7 @@ import { type SqlClient, SqlError } from "@effect/sql"
 import { Effect, type Scope } from "effect"
 import { defaultBusyTimeoutMs } from "../Database.js"
 import type { Row } from "../libsql/Connection.js"
-import { EngineThread } from "../libsql/EngineThread.js"
+import { type Access, EngineThread } from "../libsql/EngineThread.js"
 import { abilitiesOf, type Place } from "../libsql/registry.js"
 import { engineErrorOf } from "../internal/engineError.js"
 import { MaintenanceRefused } from "./errors.js"
@@ -22,11 +22,11 @@ export interface Reader {
   readonly atOnce: <A, E, R>(body: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError.SqlError, R>
 }
 
-/** A file; nothing is made where there is none. The engine waits for locks by itself: a thread may block. Closed with the scope. What is `immutable` is opened as `EngineThread` says. */
-export const readerOfFile = (path: string, busyTimeoutMs = defaultBusyTimeoutMs, immutable = false): Effect.Effect<Reader, never, Scope.Scope> =>
+/** A file; nothing is made where there is none. The engine waits for locks by itself: a thread may block. Closed with the scope. */
+export const readerOfFile = (path: string, busyTimeoutMs = defaultBusyTimeoutMs, access: Access = "read"): Effect.Effect<Reader, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() => new EngineThread(path, busyTimeoutMs, immutable)),
+      Effect.sync(() => new EngineThread(path, busyTimeoutMs, access)),
       (thread) => Effect.promise(() => thread.close())
     ),
     (thread) => {

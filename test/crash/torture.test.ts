@@ -6,6 +6,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { kills } from "./torture/kills.js"
 import { randomOf } from "./torture/random.js"
+import { replaced } from "./torture/replaced.js"
 import { newAccount } from "./torture/run.js"
 import { jumps, late, stops, storms } from "./torture/storms.js"
 
@@ -33,6 +34,14 @@ describe("processes at work on one database", () => {
       yield* stops(account, randomOf(3), 6)
       expect(account.losses).toEqual([])
       expect(account.stops).toBe(6)
+    }), 180_000)
+
+  it.live("acknowledge nothing that is not in the file at the path, when their files are removed or replaced", () =>
+    Effect.gen(function*() {
+      const account = newAccount()
+      yield* replaced(account, randomOf(5), 5)
+      expect(account.losses).toEqual([])
+      expect(account.kills).toBe(5)
     }), 180_000)
 
   it.live("tell one that was late that its lease is lost", () =>

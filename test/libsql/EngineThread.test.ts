@@ -19,7 +19,7 @@ describe("an engine in a thread", () => {
   it("answers in order, and leaves the event loop free meanwhile", async () => {
     const path = join(directory, "thread.sqlite")
     writeFileSync(path, "")
-    const thread = new EngineThread(path, 0)
+    const thread = new EngineThread(path, 0, "write")
     await thread.exec("CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1)")
     let turns = 0
     const turn = setInterval(() => turns++, 0)
@@ -49,7 +49,7 @@ describe("an engine in a thread", () => {
     program.exec("PRAGMA journal_mode = wal; CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1)")
     program.close()
     const before = readFileSync(path)
-    const thread = new EngineThread(path, 0, true)
+    const thread = new EngineThread(path, 0, "immutable")
     expect(await thread.all("SELECT n FROM t")).toEqual([{ n: 1 }])
     expect(await codeOf(thread.exec("INSERT INTO t VALUES (2)"))).toBe("SQLITE_READONLY")
     expect(readdirSync(directory)).toEqual(["a #1 100%? file.sqlite"])

@@ -89,7 +89,8 @@ describe.each(both)("writes that wait together ($name)", ({ open }) => {
     Effect.gen(function*() {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (id INTEGER PRIMARY KEY, x)")
-      yield* execute(client, "PRAGMA max_page_count = 20")
+      // Past the client, which refuses to limit its connection.
+      client["writer"].exec("PRAGMA max_page_count = 20")
       const insert = (id: number, bytes: number) => execute(client, "INSERT INTO t VALUES (?, zeroblob(?))", [id, bytes])
       const answers = yield* all([insert(1, 10), insert(2, 1_000_000), insert(3, 10)])
       // The engine decides whether a full disk ends the statement or the transaction; either way the books balance.
@@ -197,6 +198,22 @@ describe.each(both)("what a statement may be ($name)", ({ open }) => {
       yield* execute(client, "CREATE TABLE t (n)")
       expect(yield* codeOfFailure(execute(client, sql))).toBe("SEALANT_STATEMENT")
       expect(yield* rows(client, "SELECT * FROM t")).toEqual([])
+    }))
+
+  it.scopedLive.each([
+    "PRAGMA foreign_keys = off",
+    "PRAGMA main.\"foreign_keys\"(0)",
+    "EXPLAIN PRAGMA foreign_keys = off",
+    "PRAGMA synchronous = off",
+    "ATTACH ':memory:' AS other",
+    "CREATE TEMP TABLE t (n)"
+  ])("refuses %s, which would change the connection for all", (sql) =>
+    Effect.gen(function*() {
+      const client = yield* open
+      yield* execute(client, "CREATE TABLE t (n INTEGER PRIMARY KEY, r REFERENCES t (n))")
+      expect(yield* Effect.flip(execute(client, sql))).toMatchObject({ code: "SEALANT_STATEMENT", message: expect.stringContaining("refused") })
+      expect(yield* codeOfFailure(execute(client, "INSERT INTO t VALUES (1, 7)"))).toBe("SQLITE_CONSTRAINT_FOREIGNKEY")
+      expect(yield* rows(client, "PRAGMA foreign_keys")).toEqual([{ foreign_keys: 1 }])
     }))
 
   it.scopedLive.each(["PRAGMA foreign_keys = off", "VACUUM", "COMMIT", "SELECT 1; SELECT 2"])("refuses %s in a transaction, which goes on", (sql) =>

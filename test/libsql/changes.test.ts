@@ -8,6 +8,15 @@ import { join } from "node:path"
 import { Changes } from "../../src/libsql/Changes.js"
 import { watchFile } from "../../src/libsql/watchFile.js"
 
+// The client keeps the real timers: here they are those of the test.
+vi.mock("../../src/libsql/timers.js", () => ({
+  setTimeout: (run: () => void, millis: number) => globalThis.setTimeout(run, millis),
+  clearTimeout: (timer: NodeJS.Timeout) => globalThis.clearTimeout(timer),
+  setImmediate: (run: () => void) => globalThis.setImmediate(run),
+  queueMicrotask: (run: () => void) => globalThis.queueMicrotask(run),
+  performance: { now: () => globalThis.performance.now() }
+}))
+
 const pausesMs = [1, 2, 4, 8, 16, 250]
 
 /** A database of which the test says when others commit, and whose watch it moves. */

@@ -187,10 +187,10 @@ describe("lesson 4: PRAGMAs, tables in memory and file descriptors outlive trans
       transaction.close()
     })
 
-  const onFile = (client: Transacts, path: string) =>
+  const onFile = (client: Transacts, path: string, setSynchronous: Effect.Effect<unknown, unknown> = run(client, "PRAGMA synchronous = 1")) =>
     Effect.gen(function*() {
       yield* run(client, "CREATE TABLE t (n)")
-      yield* run(client, "PRAGMA synchronous = 1")
+      yield* setSynchronous
       yield* transact(client, "INSERT INTO t VALUES (1)")
       const before = descriptorsBelow(path)
       for (let n = 0; n < 10; n++) yield* transact(client, "INSERT INTO t VALUES (1)")
@@ -208,7 +208,9 @@ describe("lesson 4: PRAGMAs, tables in memory and file descriptors outlive trans
     Effect.gen(function*() {
       const path = yield* newPath
       const client = yield* ours(path, { synchronous: "full" })
-      expect(yield* onFile(client, path)).toEqual({ synchronous: 1, leaked: 0 })
+      // Past the client, which refuses to change its connection.
+      const setSynchronous = Effect.sync(() => client["writer"].exec("PRAGMA synchronous = 1"))
+      expect(yield* onFile(client, path, setSynchronous)).toEqual({ synchronous: 1, leaked: 0 })
       const memory = yield* Effect.acquireRelease(Effect.promise(openMemory), (client) => Effect.promise(() => client.shutdown()))
       expect(yield* inMemory(memory)).toEqual(Exit.succeed(1))
     }))
@@ -362,15 +364,20 @@ describe("lesson 9: only the writing connection checkpoints", () => {
   it.scopedLive("ours, asked for one and closing", () =>
     Effect.gen(function*() {
       const path = yield* newPath
-      const exec = vi.spyOn(Connection.prototype, "run")
+      const run = vi.spyOn(Connection.prototype, "run")
+      const exec = vi.spyOn(Connection.prototype, "exec")
       yield* Effect.scoped(Effect.gen(function*() {
         const client = yield* ours(path)
         yield* execute(client, "CREATE TABLE t (n)")
+        yield* execute(client, "INSERT INTO t VALUES (1)")
         yield* execute(client, "SELECT * FROM t")
         yield* execute(client, "PRAGMA wal_checkpoint(PASSIVE)")
       }))
-      const checkpointing = exec.mock.calls.flatMap(([sql], call) => sql.includes("wal_checkpoint") ? [exec.mock.contexts[call]] : [])
-      const reading = exec.mock.calls.flatMap(([sql], call) => sql.startsWith("SELECT") ? [exec.mock.contexts[call]] : [])
+      const running = (text: string) =>
+        [run, exec].flatMap(({ mock }) => mock.calls.flatMap(([sql], call) => sql.startsWith(text) ? [mock.contexts[call]] : []))
+      const checkpointing = running("PRAGMA wal_checkpoint")
+      const reading = running("SELECT *")
+      run.mockRestore()
       exec.mockRestore()
       expect(checkpointing).toHaveLength(2)
       expect(reading).toHaveLength(1)

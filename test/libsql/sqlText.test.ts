@@ -113,6 +113,47 @@ describe("inspectStatement", () => {
   })
 
   it.each([
+    "PRAGMA foreign_keys = off",
+    "/* a */ pragma /* b */ main . foreign_keys -- c\n = 0",
+    "PRAGMA foreign_keys(0);",
+    "; PRAGMA foreign_keys = 0",
+    "PRAGMA \"foreign_keys\" = 0",
+    "EXPLAIN PRAGMA query_only = off",
+    "EXPLAIN QUERY PLAN PRAGMA query_only = off",
+    "PRAGMA journal_mode = delete",
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA writable_schema = on",
+    "ATTACH 'x' AS y",
+    "EXPLAIN ATTACH 'x' AS y",
+    "DETACH y",
+    "CREATE TEMP TABLE t (a)",
+    "create temporary trigger t AFTER INSERT ON u BEGIN SELECT 1; END",
+    "CREATE TABLE IF NOT EXISTS temp.t (a)",
+    "CREATE VIEW \"temp\".t AS SELECT 1"
+  ])("%s is refused on a shared connection", (sql) => {
+    expect(inspectStatement(sql).refusal).toMatch(/refused/)
+  })
+
+  it.each([
+    "PRAGMA foreign_keys",
+    "PRAGMA main.journal_mode;",
+    "PRAGMA table_info(t)",
+    "PRAGMA foreign_key_check('t')",
+    "PRAGMA integrity_check(100)",
+    "PRAGMA wal_checkpoint(TRUNCATE)",
+    "PRAGMA analysis_limit = 400",
+    "PRAGMA optimize",
+    "PRAGMA user_version = 3",
+    "VACUUM",
+    "CREATE TABLE temperature (a)",
+    "CREATE TABLE t (temp TEXT)",
+    "INSERT INTO t VALUES ('PRAGMA foreign_keys = off')",
+    "SELECT * FROM pragma_foreign_keys"
+  ])("%s is not refused", (sql) => {
+    expect(inspectStatement(sql).refusal).toBeUndefined()
+  })
+
+  it.each([
     ["SELECT 1", 0],
     ["SELECT ?, ?", 2],
     ["SELECT '?', \"?\", `?`, [?] -- ?\n /* ? */, ?", 1],

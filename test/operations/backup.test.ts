@@ -10,6 +10,7 @@ import { migrations } from "../../migrations/index.js"
 import { seedUser } from "../support/database.js"
 import { turns, until } from "../support/eventLoop.js"
 import { refusalOf } from "../support/refusals.js"
+import { tamper } from "../cli/support.js"
 import { databaseAt, filesIn, permissionsOf, temporaryDirectory } from "./support.js"
 
 const last = Object.keys(migrations).at(-1) ?? ""
@@ -144,9 +145,10 @@ describe("a backup", () => {
       const directory = yield* temporaryDirectory
       const path = join(directory, "copy.sqlite")
       const error = yield* Effect.gen(function*() {
-        const sql = yield* SqlClient.SqlClient
-        yield* sql`INSERT INTO session (id, user_id, token, expires_at, created_at, updated_at) VALUES ('s', 'nobody', 't', 0, 0, 0)`.pipe(
-          (insert) => Effect.zipRight(sql`PRAGMA foreign_keys = off`, insert)
+        tamper(
+          join(directory, "live.sqlite"),
+          "PRAGMA foreign_keys = off",
+          "INSERT INTO session (id, user_id, token, expires_at, created_at, updated_at) VALUES ('s', 'nobody', 't', 0, 0, 0)"
         )
         expect(yield* Maintenance.integrityCheck).toEqual({
           ok: false,

@@ -2,7 +2,7 @@ import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import NativeDatabase from "libsql"
-import { copyFileSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { copyFileSync, existsSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import type * as FileSystem from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { migrations } from "../../migrations/index.js"
@@ -289,5 +289,88 @@ describe("restoring", () => {
       const to = join(directory, "live.sqlite")
       expect(yield* Maintenance.restore({ from, to })).toMatchObject({ migration: first })
       expect(yield* Effect.provide(Migrations.run, Database.layer({ filePath: to }))).toHaveLength(Object.keys(migrations).length - 1)
+    }))
+})
+
+describe("symbolic links", () => {
+  /** A volume with a file in it, and links to both beside it. */
+  const withLinks = Effect.gen(function*() {
+    const directory = yield* temporaryDirectory
+    const volume = join(directory, "volume")
+    mkdirSync(volume)
+    symlinkSync("volume", join(directory, "mount"))
+    symlinkSync(join("mount", "real.sqlite"), join(directory, "link.sqlite"))
+    return { directory, volume, real: join(volume, "real.sqlite"), link: join(directory, "link.sqlite") }
+  })
+
+  it.scopedLive("a database opened through a link is created behind it, with its log", () =>
+    Effect.gen(function*() {
+      const { link, real, volume } = yield* withLinks
+      yield* Effect.gen(function*() {
+        yield* seedUser("user-1")
+        expect(readdirSync(volume).toSorted()).toEqual(["real.sqlite", "real.sqlite-shm", "real.sqlite-wal"])
+        expect((yield* Maintenance.stats).walBytes).not.toEqual(Option.some(0))
+      }).pipe(Effect.provide(databaseAt(link)))
+      expect(lstatSync(link).isSymbolicLink()).toBe(true)
+      expect(yield* usersAt(real)).toEqual(["user-1"])
+    }))
+
+  it.scopedLive("a restore onto a link replaces the database behind it, and keeps the link", () =>
+    Effect.gen(function*() {
+      const { from, to } = yield* besideAnother
+      const { link, real, volume } = yield* withLinks
+      copyFileSync(to, real)
+      const { kept, path } = yield* Maintenance.restore({ from, to: link, overwrite: true })
+      expect({ path, isLink: lstatSync(link).isSymbolicLink() }).toEqual({ path: real, isLink: true })
+      expect(yield* usersAt(real)).toEqual(["user-1"])
+      expect(filesIn(volume)).toEqual(["real.sqlite", expect.stringMatching(/^real\.sqlite\.before-restore-/)])
+      expect(yield* usersAt(Option.getOrThrow(kept))).toEqual(["user-2"])
+    }))
+
+  it.scopedLive("a restore onto a link that leads nowhere creates the file behind it", () =>
+    Effect.gen(function*() {
+      const { from } = yield* besideAnother
+      const { link, real } = yield* withLinks
+      symlinkSync(from, `${link}.backup`)
+      const { path } = yield* Maintenance.restore({ from: `${link}.backup`, to: link })
+      expect({ path, isLink: lstatSync(link).isSymbolicLink() }).toEqual({ path: real, isLink: true })
+      expect(yield* usersAt(link)).toEqual(["user-1"])
+    }))
+
+  it.scopedLive("a restore from a link looks for a log beside the file behind it", () =>
+    Effect.gen(function*() {
+      const { from, to } = yield* besideAnother
+      const { link } = yield* withLinks
+      writeFileSync(`${from}-wal`, "a log")
+      symlinkSync(from, `${link}.backup`)
+      expect(yield* refusalOf(Maintenance.restore({ from: `${link}.backup`, to, overwrite: true }))).toMatchObject({ reason: "NotABackup" })
+    }))
+
+  it.scopedLive("a backup to a link is written behind it, and is refused when that is the database", () =>
+    Effect.gen(function*() {
+      const { directory, link, real } = yield* withLinks
+      const live = join(directory, "live.sqlite")
+      symlinkSync(live, `${live}.link`)
+      yield* Effect.gen(function*() {
+        yield* seedUser("user-1")
+        expect((yield* Maintenance.backup(link)).path).toBe(real)
+        expect(yield* refusalOf(Maintenance.backup(link))).toMatchObject({ reason: "TargetExists" })
+        yield* seedUser("user-2")
+        yield* Maintenance.backup(link, { overwrite: true })
+        expect(yield* refusalOf(Maintenance.backup(`${live}.link`, { overwrite: true }))).toMatchObject({ reason: "IsTheDatabase" })
+      }).pipe(Effect.provide(databaseAt(live)))
+      expect(lstatSync(link).isSymbolicLink()).toBe(true)
+      expect(yield* usersAt(real)).toEqual(["user-1", "user-2"])
+    }))
+
+  it.scopedLive("a loop of links is refused by its name", () =>
+    Effect.gen(function*() {
+      const { directory } = yield* withLinks
+      const loop = join(directory, "loop.sqlite")
+      symlinkSync("loop.sqlite", loop)
+      const refused = yield* Effect.flip(usersAt(loop))
+      expect(refused.message).toBe(`filePath: ${loop} cannot be opened: its symbolic links form a loop`)
+      expect(yield* refusalOf(Maintenance.restore({ from: loop, to: loop }))).toMatchObject({ reason: "InvalidPath" })
+      expect(existsSync(loop)).toBe(false)
     }))
 })

@@ -10,7 +10,7 @@ import { conditionsOf, walk } from "../../internal/lists.js"
 import { type ById, type Target, targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
-import { nameMissing } from "../../internal/references.js"
+import { isReferenceNotFound, nameMissing } from "../../internal/references.js"
 import { columnList, rowsOf } from "../../internal/rows.js"
 import { finishedAt } from "../../internal/runs.js"
 import { makeArtifacts, makePullRequests } from "./executionArtifacts.js"
@@ -123,7 +123,7 @@ export const make = Effect.gen(function*() {
   /** Names which of the two is another owner's: the trigger speaks of both. What is neither is the other's business. */
   const nameStranger = (workflow: Statement.Fragment, { sandboxAttemptId, sandboxId }: References) => <E>(error: E) =>
     Effect.gen(function*() {
-      if (!(error instanceof ReferenceNotFound) || error.reference !== ofAnotherOwner) return yield* Effect.fail(error)
+      if (!isReferenceNotFound(error) || error.reference !== ofAnotherOwner) return yield* Effect.fail(error)
       const strangers = sandboxId === undefined || sandboxAttemptId === undefined ? [] : yield* sql`
         SELECT 1 FROM issue_workflows AS workflow, sandboxes AS sandbox
         WHERE workflow.id = ${workflow} AND sandbox.id = ${sandboxId} AND sandbox.owner_user_id <> workflow.owner_user_id`.pipe(

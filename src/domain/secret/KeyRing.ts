@@ -2,8 +2,9 @@
  * The keys that this process holds. They come from the environment or from the program, and go nowhere: no row, no
  * error, no log, no span has them.
  */
-import { Config, Context, Effect, Layer, Redacted, Schema } from "effect"
+import { Context, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { timingSafeEqual } from "node:crypto"
+import { secretVariable } from "../../internal/settings.js"
 import { EncryptionKeyId } from "./EncryptionKey.js"
 
 /** The keys are not as they must be. `setting` names the variable (or the option), `problem` what is wrong, without a key. */
@@ -48,7 +49,7 @@ export class KeyRing extends Context.Tag("@sealant/db/KeyRing")<KeyRing, KeyRing
 
   /**
    * The keys of `SEALANT_ENCRYPTION_KEYS`: `id:base64,...`, 32 bytes each, the first of them the one that is to be
-   * active. None when it is not set: secrets can then be neither written nor revealed.
+   * active. None when it is not set or empty: secrets can then be neither written nor revealed.
    *
    * Fails with `KeyRingConfigError`, in one line that names the variable and the place in it.
    */
@@ -59,13 +60,9 @@ export class KeyRing extends Context.Tag("@sealant/db/KeyRing")<KeyRing, KeyRing
 }
 
 const fromEnvironment = Effect.gen(function*() {
-  const text = yield* Config.redacted(settingName).pipe(
-    Config.withDefault(Redacted.make("")),
-    Effect.mapError(() => new KeyRingConfigError({ setting: settingName, problem: "cannot be read" }))
-  )
-  const trimmed = Redacted.value(text).trim()
-  if (trimmed === "") return { keys: [] }
-  const entries = trimmed.split(",").map((entry) => entry.trim())
+  const text = yield* Effect.mapError(secretVariable(settingName), (problem) => new KeyRingConfigError({ setting: settingName, problem }))
+  if (Option.isNone(text)) return { keys: [] }
+  const entries = Redacted.value(text.value).split(",").map((entry) => entry.trim())
   const shapeless = entries.findIndex((entry) => !entry.includes(":"))
   if (shapeless >= 0) {
     return yield* new KeyRingConfigError({ setting: settingName, problem: `key ${shapeless + 1} must be id:base64` })

@@ -7,6 +7,7 @@ import { Clock, DateTime, Effect } from "effect"
 import { v7 } from "uuid"
 import { type InvalidInput, NotFound } from "../../Errors.js"
 import { batchOf } from "../../internal/batch.js"
+import { clearImmediate, setImmediate } from "../../libsql/timers.js"
 import type { ApplyInstallationChange, SyncInstallationRepositories, SyncResult } from "./GitHubInstallationRepository.js"
 import { giveUpNamesText, type GivenRepository, storeText as storeRepositoriesText } from "./repositoryIdentity.js"
 

@@ -7,6 +7,7 @@ import { parseArgs } from "node:util"
 import { kills } from "./kills.js"
 import { randomOf } from "./random.js"
 import { newAccount } from "./run.js"
+import { replaced } from "./replaced.js"
 import { jumps, late, stops, storms } from "./storms.js"
 
 const { values } = parseArgs({ options: { minutes: { type: "string" }, seed: { type: "string" }, kills: { type: "string" } } })
@@ -24,6 +25,7 @@ const round = Effect.gen(function*() {
   yield* storms(account, random, 40)
   yield* stops(account, random, 15)
   yield* jumps(account, random, 150)
+  yield* replaced(account, random, 6)
   const { after, told } = yield* late
   if (after.status !== "succeeded" || told.some((tag) => tag !== "LeaseLost")) account.losses.push(`a late worker was told ${told.join(", ")}`)
   say(`${Math.round((performance.now() - begun) / 1000)} s: ${account.kills} kills, ${account.checks} checks, losses: ${account.losses.length}`)

@@ -21,12 +21,12 @@ describe("KeyRing", () => {
   it.effect("reads the environment", () =>
     Effect.gen(function*() {
       expect(bytesOf(yield* configured(`k1:${first}`))).toEqual([["k1", first]])
-      expect(bytesOf(yield* configured(` 2026-05:${second} , k.1_a-b:${first}\n`))).toEqual([["2026-05", second], ["k.1_a-b", first]])
+      expect(bytesOf(yield* configured(`2026-05:${second} , k.1_a-b:${first}`))).toEqual([["2026-05", second], ["k.1_a-b", first]])
       const slashes = Buffer.alloc(32, 0xff)
       for (const text of [slashes.toString("base64"), slashes.toString("base64url"), slashes.toString("base64").replace("=", "")]) {
         expect(bytesOf(yield* configured(`k1:${text}`))).toEqual([["k1", slashes.toString("base64")]])
       }
-      for (const nothing of [undefined, "", "  \n"]) expect((yield* configured(nothing)).keys).toEqual([])
+      for (const nothing of [undefined, ""]) expect((yield* configured(nothing)).keys).toEqual([])
     }))
 
   it.effect("says in one line what is wrong, and shows nothing", () =>
@@ -35,6 +35,9 @@ describe("KeyRing", () => {
       const idRule = "the id of key 1 must be 1 to 64 letters, digits, dots, underscores or dashes"
       const cases: Readonly<Record<string, string>> = {
         [first]: "key 1 must be id:base64",
+        [`k1:${first}\n`]: "begins or ends with white space; remove it",
+        [`k1:${first}\r\n`]: "contains a carriage return; save the file that sets it with LF line ends",
+        [`"k1:${first}"`]: "is in quotes; remove them",
         [`k1:${first},`]: "key 2 must be id:base64",
         [`k1:${first},,k2:${second}`]: "key 2 must be id:base64",
         [`:${first}`]: idRule,

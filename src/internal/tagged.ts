@@ -1,0 +1,7 @@
+/**
+ * Recognizing errors by their tag. Two copies of this package in one process have two classes of each error, and `instanceof`
+ * knows one of them.
+ */
+import { Predicate } from "effect"
+
+export const isTaggedAs = <A extends { readonly _tag: string }>(tag: A["_tag"]) => (error: unknown): error is A => Predicate.isTagged(error, tag)

@@ -1,0 +1,13 @@
+/**
+ * The timers and the clock of the runtime, captured when the module loads: a test that installs fake timers
+ * (`vi.useFakeTimers()`) replaces the globals, and with them would stop the write queue.
+ */
+import { performance as performanceHooks } from "node:perf_hooks"
+import * as nodeTimers from "node:timers"
+
+export const setTimeout = nodeTimers.setTimeout
+export const clearTimeout = nodeTimers.clearTimeout
+export const setImmediate = nodeTimers.setImmediate
+export const clearImmediate = nodeTimers.clearImmediate
+export const queueMicrotask = globalThis.queueMicrotask
+export const performance = performanceHooks

@@ -1,0 +1,49 @@
+/**
+ * Processes whose database file or log is removed or replaced while they write: each number that was acknowledged is in the file at
+ * the path, and none is acknowledged once it would not be.
+ */
+import { Effect } from "effect"
+import Native from "libsql"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { numbersAt, numbersOf, numberWriter, openAndClose } from "../numbers.js"
+import type { Random } from "./random.js"
+import type { Account } from "./run.js"
+
+const accidents = ["remove file -wal -shm", "remove -wal", "replace", "read file", "use stock"] as const
+
+const makeOther = (path: string) => {
+  const other = new Native(path)
+  other.exec("CREATE TABLE numbers (n INTEGER PRIMARY KEY)")
+  other.close()
+}
+
+/** Lets so many processes have an accident each, and kills them. */
+export const replaced = (account: Account, random: Random, count: number) =>
+  Effect.forEach(Array.from({ length: count }), () =>
+    Effect.gen(function*() {
+      const directory = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-torture-"))),
+        (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+      )
+      const path = join(directory, "numbers.sqlite")
+      makeOther(`${path}.other`)
+      const writer = yield* numberWriter(path)
+      const accident = random.pick(accidents) ?? "read file"
+      const before = numbersOf(yield* writer.order(`write ${1 + random.below(40)}`))
+      yield* writer.order(accident === "replace" ? `replace ${path}.other` : accident)
+      const isOnlyLocks = accident === "read file" || accident === "use stock"
+      const isDeleted = isOnlyLocks && random.chance(0.5)
+      if (isDeleted) openAndClose(path)
+      const after = numbersOf(yield* writer.order(`write ${1 + random.below(40)}`))
+      yield* writer.kill
+      account.kills++
+      account.checks++
+      account.acknowledged += before.length + after.length
+      // What was acknowledged before the file was taken away went with it; the program has reported that.
+      const due = accident === "replace" || accident.startsWith("remove file") ? after : [...before, ...after]
+      const present = new Set(due.length > 0 && existsSync(path) ? numbersAt(path) : [])
+      const lost = due.filter((number) => !present.has(number))
+      if (lost.length > 0) account.losses.push(`${accident}${isDeleted ? ", then the log was deleted" : ""}: ${lost.length} acknowledged writes are lost`)
+    }).pipe(Effect.scoped), { discard: true })
