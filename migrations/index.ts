@@ -22,6 +22,7 @@ import jobsGoWithTheirRun from "./0010_jobs_go_with_their_run.js"
 import openRepositories from "./0011_open_repositories.js"
 import events from "./0012_events.js"
 import derivedStatusAndEndings from "./0013_derived_status_and_endings.js"
+import jobMaxDuration from "./0014_job_max_duration.js"
 
 export const migrations: Record<string, string> = {
   "0001_auth": auth,
@@ -36,5 +37,6 @@ export const migrations: Record<string, string> = {
   "0010_jobs_go_with_their_run": jobsGoWithTheirRun,
   "0011_open_repositories": openRepositories,
   "0012_events": events,
-  "0013_derived_status_and_endings": derivedStatusAndEndings
+  "0013_derived_status_and_endings": derivedStatusAndEndings,
+  "0014_job_max_duration": jobMaxDuration
 }

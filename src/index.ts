@@ -361,6 +361,7 @@ export { ImportedSource, ImportedTable, ImportReport, RowsOfKind } from "./domai
 export { ImportReject } from "./domain/control-plane/ImportReject.js"
 
 export * as BuildWorker from "./lifecycle/BuildWorker.js"
+export * as Supervisor from "./lifecycle/Supervisor.js"
 export * as GitHubWebhooks from "./lifecycle/GitHubWebhooks.js"
 export { actingAs, ControlPlaneEvents, type ControlPlaneEventsService } from "./lifecycle/ControlPlaneEvents.js"
 export { IssueWorkflowLifecycle, type IssueWorkflowLifecycleService } from "./lifecycle/IssueWorkflowLifecycle.js"

@@ -20,6 +20,8 @@ export interface LeasedTable {
   readonly leasesIndex: string
   /** Further columns that a claim sets. ?1: now. */
   readonly whenClaimed: ReadonlyArray<string>
+  /** The nullable column with the milliseconds that a lease may last at most, counted from the claim. */
+  readonly maxDurationColumn?: string
   /** Further columns that a release sets. */
   readonly whenReleased: ReadonlyArray<string>
   /** Further columns of a row that fails, and what they are set to. ?1: now. */
@@ -45,8 +47,12 @@ const attemptsLeft = "attempt_count < max_attempts"
 
 /** The texts of one table, for the columns that its model reads. */
 export const leaseTexts = (table: LeasedTable, columns: string) => {
-  const { dueIndex, failed, held, leasesIndex, name, waiting } = table
+  const { dueIndex, failed, held, leasesIndex, maxDurationColumn, name, waiting } = table
   const [endColumn, end] = failed.at
+
+  /** When a lease ends that was given at `claimedAt` and is to end at `asked`. */
+  const leaseEnd = (asked: string, claimedAt: string) =>
+    maxDurationColumn === undefined ? asked : `iif(${maxDurationColumn} IS NULL, ${asked}, min(${asked}, ${claimedAt} + ${maxDurationColumn}))`
 
   /** What a row gets that is failed because its last lease has expired, and keeps else. ?1: now. */
   const failedWhenExhausted = [
@@ -90,7 +96,7 @@ export const leaseTexts = (table: LeasedTable, columns: string) => {
     lease_outcome = iif(${attemptsLeft}, NULL, 'expired'),
     worker_id = iif(${attemptsLeft}, ?2, worker_id),
     claimed_at = iif(${attemptsLeft}, ?1, claimed_at),
-    lease_expires_at = iif(${attemptsLeft}, ?3, NULL),
+    lease_expires_at = iif(${attemptsLeft}, ${leaseEnd("?3", "?1")}, NULL),
     ${[...table.whenClaimed, failedWhenExhausted].join(",\n    ")}
   WHERE id IN (${candidates})
   RETURNING ${columns}`
@@ -124,7 +130,7 @@ export const leaseTexts = (table: LeasedTable, columns: string) => {
 
     underLease,
 
-    heartbeat: underLease("lease_expires_at = ?5"),
+    heartbeat: underLease(`lease_expires_at = ${leaseEnd("?5", "claimed_at")}`),
 
     /** `set` is what the table keeps of the failure. ?5: is it worth another try, ?6: how much of the pause is kept, 0.5 to 1. */
     fail: (...set: ReadonlyArray<string>) =>

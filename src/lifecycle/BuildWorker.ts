@@ -1,21 +1,24 @@
 /**
- * The loop of a process that builds: claims jobs, keeps their leases alive while a handler works, reports how it ended,
- * and does for jobs that were left behind what nobody else does.
+ * The loop of a process that builds: it claims jobs, keeps their leases alive while handlers work, reports the outcomes, and
+ * runs the supervision beside it.
  */
-import type { SqlClient } from "@effect/sql"
+import { SqlClient } from "@effect/sql"
 import { Cause, Data, Duration, Effect, Exit, Option, Schema } from "effect"
-import type { Lease } from "../domain/build-job/WorkspaceBuildJob.js"
+import type { ClaimedJob, Lease } from "../domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo.js"
-import type { InvalidInput, LeaseLost } from "../Errors.js"
+import type { InvalidInput } from "../Errors.js"
 import { Wait } from "../internal/durations.js"
 import { operations, spanned } from "../internal/query.js"
+import { type HeldLease, holding, type Moment, type Over } from "./heldLeases.js"
+import { kindOf } from "./operation.js"
 import { SandboxLifecycle } from "./SandboxLifecycle.js"
-import type { Build, BuildFinished } from "./SandboxViews.js"
-import { loop, patiently, supervisedAtOnce, wholeMillis, workerSettings } from "./working.js"
+import type { Build, BuildFailed, BuildFinished } from "./SandboxViews.js"
+import { supervisionBesides } from "./supervisorLoop.js"
+import { loop, type OnDefect, reportDefect, reporting, untilAnswered, workerSettings } from "./working.js"
 
 /**
  * Why a handler could not build. `retryable` left out means true: the job is tried again while it has attempts left.
- * What stands here is stored and shown to the owner: no secrets.
+ * The message and the code are stored and shown to the owner: no secrets.
  */
 export class BuildFailure extends Data.TaggedError("BuildFailure")<{
   readonly errorMessage: string
@@ -24,8 +27,11 @@ export class BuildFailure extends Data.TaggedError("BuildFailure")<{
 }> {}
 
 /**
- * Builds one image, and launches its runtime if that is this worker's task. It is interrupted when the lease is lost:
- * the job is somebody else's then, or cancelled. A handler that dies has failed, and may be tried again.
+ * Builds one image, and launches its runtime if that is this worker's task.
+ *
+ * It is interrupted when its lease is lost, when no heartbeat was confirmed in time, when the `maxDuration` of the job is over,
+ * or when the worker drains. Its job is released or reported only after it has ended, finalizers included; heartbeats go on
+ * until then. A handler that dies, also one that throws before it returns an effect, has failed and may be tried again.
  */
 export type Handler<R> = (build: Build) => Effect.Effect<typeof BuildFinished.Encoded, BuildFailure, R>
 
@@ -35,14 +41,24 @@ export interface Options {
   readonly workerId: string
   /** How many jobs it works on at the same time. 1 to 1,000, default 1. */
   readonly concurrency?: number
-  /** How long a job stays this worker's without a sign of life; a heartbeat is sent three times as often. Default 1 minute. */
+  /**
+   * How long a lease lasts without a heartbeat; three are sent in that time. Without a confirmed one the handler is interrupted
+   * a tenth of it (at most 10 seconds) before the lease ends. Default 1 minute.
+   */
   readonly leaseDuration?: Duration.DurationInput
-  /** How often an idle worker looks for jobs that became due by themselves: retries, expired leases. Default 1 second. */
+  /** How often an idle worker reads whether jobs became due by the clock: retries, expired leases. Default 1 second. */
   readonly pollInterval?: Duration.DurationInput
   /** How long a run may wait for its runtime after its image was built. Default 15 minutes. */
   readonly runtimeDeadline?: Duration.DurationInput
-  /** How long handlers may go on after the worker was interrupted; then they are, and their jobs given back. Default 10 seconds. */
+  /** How long handlers may continue after the worker was interrupted; then they are interrupted, too. Default 10 seconds. */
   readonly drainTimeout?: Duration.DurationInput
+  /**
+   * Receives what a handler died of. Nothing of it is stored, and the library logs it nowhere else. Default: `Effect.logError`
+   * with the cause; replace it when exceptions may contain secrets.
+   */
+  readonly onDefect?: (cause: Cause.Cause<never>, lease: Lease) => Effect.Effect<void>
+  /** Whether `Supervisor` runs beside the worker, for the services that are provided. Default true. */
+  readonly supervise?: boolean
 }
 
 const Settings = Schema.Struct({
@@ -54,78 +70,102 @@ const { input } = operations("BuildWorker", "WorkspaceBuildJob")
 
 /**
  * Runs until it is interrupted. An enqueue in this process wakes it at once, one in another process within some 10 ms
- * on a local file. Interrupting it lets the handlers finish (`drainTimeout`), and gives back what they could not.
+ * on a local file. Interrupting it lets the handlers finish (`drainTimeout`), then interrupts them, and releases their jobs
+ * after they have ended.
  *
  * A store that cannot answer does not end it: it tries again. Fails with `InvalidInput` for options out of range.
  */
 export const run = <R>(
   handler: Handler<R>,
-  options: Options
+  { onDefect = logDefect, ...options }: Options
 ): Effect.Effect<never, InvalidInput, R | SandboxLifecycle | WorkspaceBuildJobRepo | SqlClient.SqlClient> =>
   Effect.gen(function*() {
-    const { runtimeDeadline, workerId, ...settings } = yield* input("run", Settings)(options)
+    const { runtimeDeadline, supervise, workerId, ...settings } = yield* input("run", Settings)(options)
     const leaseDuration = Duration.decode(settings.leaseDuration)
     const { claimNext } = yield* WorkspaceBuildJobRepo
-    const { supervise } = yield* SandboxLifecycle
     return yield* loop({
       ...settings,
       name: "BuildWorker",
       claim: claimNext({ workerId, leaseDuration }),
-      work: ({ lease }) => work(handler, lease, leaseDuration),
-      supervise: supervise({ limit: supervisedAtOnce, runtimeDeadline })
+      work: (claimed, claimedAt) => work(handler, onDefect, claimed, claimedAt, leaseDuration),
+      supervision: supervise ? supervisionBesides({ leaseDuration, runtimeDeadline }) : Effect.never
     })
   }).pipe(Effect.scoped)
 
-/** One job, from its claim to its end. Never fails: what becomes of it is in the database, or left to its lease. */
-const work = <R>(handler: Handler<R>, lease: Lease, leaseDuration: Duration.Duration) =>
+const logDefect: OnDefect<Lease> = (cause, { jobId }) => Effect.logError(`job ${jobId}: the build handler died`, cause)
+
+/** Works on one job, from its claim to its end. Never fails: the outcome is in the database, or the job is left to its lease. */
+const work = <R>(
+  handler: Handler<R>,
+  onDefect: OnDefect<Lease>,
+  { job: { maxDurationMs }, lease }: ClaimedJob,
+  claimedAt: Moment,
+  leaseDuration: Duration.Duration
+) =>
   Effect.gen(function*() {
     const lifecycle = yield* SandboxLifecycle
-    const build = yield* patiently(lifecycle.beginBuild(lease))
-    const outcome = yield* Effect.exit(Effect.raceFirst(handler(build), keepAlive(lease, leaseDuration)))
-    yield* patiently(
-      Exit.match(outcome, {
-        onSuccess: (result) => finish(lifecycle, lease, result),
-        onFailure: (cause) => fail(lifecycle, lease, cause)
-      })
-    )
+    const jobs = yield* WorkspaceBuildJobRepo
+    const terms = { noun: "job", id: lease.jobId, workerId: lease.workerId, claimedAt, leaseMs: Duration.toMillis(leaseDuration), maxMs: Option.getOrUndefined(maxDurationMs) }
+    const heartbeat = Effect.catchTag(Effect.suspend(() => jobs.heartbeat(lease, leaseDuration)), "InvalidInput", Effect.die)
+    const release = Effect.ignore(jobs.release(lease))
+    return yield* holding(yield* SqlClient.SqlClient, terms, { heartbeat, beatsFrom: "start" }, (held) =>
+      Effect.gen(function*() {
+        const begun = yield* Effect.exit(Effect.interruptible(begin(lifecycle, lease, held)))
+        if (Exit.isFailure(begun)) return yield* Exit.isInterrupted(begun) ? release : begun
+        const { exit, interrupted, over } = yield* held.run(Effect.suspend(() => handler(begun.value)))
+        yield* reportDefect(onDefect, defectOf(exit, interrupted || over !== undefined), lease, "build handler")
+        if (Exit.isSuccess(exit)) return yield* reporting(held, finish(lifecycle, lease, exit.value))
+        if (over?._tag === "Lost") return yield* over.error
+        const failure = failureOf(exit.cause, over)
+        return yield* failure === undefined && interrupted ? release : reporting(held, fail(lifecycle, lease, failure ?? died))
+      }))
   }).pipe(
-    // A fiber that is forked where nothing may interrupt cannot be interrupted either, unless it says so itself. What
-    // comes after it must not be, or a job whose fiber had not begun yet would not be given back.
-    Effect.interruptible,
-    Effect.onInterrupt(() => Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => Effect.ignore(jobs.release(lease)))),
     Effect.catchAll((error) => Effect.logWarning(`job ${lease.jobId}: ${error.message}`)),
-    // Nobody else would hear of it: the slot only waits for the end.
-    Effect.catchAllDefect((defect) => Effect.logError(`job ${lease.jobId} is left to its lease`, defect)),
+    // The words of a defect may contain anything.
+    Effect.catchAllCause((cause) => Effect.logError(`job ${lease.jobId} is left to its lease: ${kindOf(Cause.squash(cause))}`)),
+    Effect.asVoid,
     (whole) => spanned(whole, "BuildWorker.work", { "job.id": lease.jobId, "lease.token": lease.token }),
     Effect.uninterruptible
   )
 
-/** Sends signs of life until the lease is lost. One that could not be sent is no loss: the next may come in time. */
-const keepAlive = (lease: Lease, leaseDuration: Duration.Duration) =>
-  Effect.gen(function*() {
-    const jobs = yield* WorkspaceBuildJobRepo
-    yield* Effect.sleep(wholeMillis(Duration.times(leaseDuration, 1 / 3)))
-    yield* jobs.heartbeat(lease, leaseDuration).pipe(
-      Effect.catchTag("PersistenceError", (error) => Effect.logWarning(`heartbeat of job ${lease.jobId}: ${error.message}`)),
-      Effect.catchTag("InvalidInput", Effect.die)
-    )
-  }).pipe(Effect.forever)
+/** Begins the build as soon as the handler may run, and returns it while the lease is confirmed. */
+const begin = (lifecycle: SandboxLifecycle["Type"], lease: Lease, held: HeldLease) =>
+  held.ready.pipe(Effect.zipRight(untilAnswered(lifecycle.beginBuild(lease))), Effect.zipLeft(held.ready))
+
+/** What a handler died of, if it did: its own interruption counts, one from outside does not. */
+const defectOf = <A>(exit: Exit.Exit<A, unknown>, wasInterrupted: boolean): Cause.Cause<never> | undefined => {
+  if (Exit.isSuccess(exit)) return undefined
+  const isOwn = !wasInterrupted && Option.isNone(Cause.failureOption(exit.cause))
+  return isOwn ? Cause.stripFailures(exit.cause) : Option.getOrUndefined(Cause.keepDefects(exit.cause))
+}
+
+type Failure = typeof BuildFailed.Encoded
+
+const died: Failure = { errorMessage: "the build handler died", errorCode: "handler-died" }
+
+/** What is stored of a handler that failed or had to end. None when it has only died, or was interrupted by a drain. */
+const failureOf = (cause: Cause.Cause<BuildFailure>, over: Over | undefined): Failure | undefined => {
+  if (over?._tag === "TooLong") return { errorMessage: "the build took longer than its maxDuration", errorCode: "max-duration" }
+  const failed = Cause.failureOption(cause)
+  if (Option.isSome(failed)) {
+    const { errorCode, errorMessage, retryable } = failed.value
+    return { errorMessage, errorCode, retryable }
+  }
+  return over?._tag === "Unconfirmed"
+    ? { errorMessage: "no heartbeat was confirmed in time, so the build was interrupted", errorCode: "lease-unconfirmed" }
+    : undefined
+}
 
 const finish = (lifecycle: SandboxLifecycle["Type"], lease: Lease, result: typeof BuildFinished.Encoded) =>
   lifecycle.finishBuild(lease, result).pipe(
-    // The handler gave what is no result of a build. It would give the same again.
+    // The handler returned an invalid result. It would return the same again.
     Effect.catchTag("InvalidInput", ({ message }) =>
       lifecycle.failBuild(lease, { errorMessage: message, errorCode: "invalid-result", retryable: false }))
   )
 
-const fail = (lifecycle: SandboxLifecycle["Type"], lease: Lease, cause: Cause.Cause<BuildFailure | LeaseLost>) => {
-  const error = Cause.failureOption(cause)
-  // What a defect says may hold anything; it is the handler's to log.
-  if (Option.isNone(error)) return lifecycle.failBuild(lease, { errorMessage: "the build handler died", errorCode: "handler-died" })
-  if (error.value._tag === "LeaseLost") return Effect.fail(error.value)
-  const { errorCode, errorMessage, retryable } = error.value
-  return lifecycle.failBuild(lease, { errorMessage, errorCode, retryable }).pipe(
-    // Too long, say. That it failed is known all the same.
-    Effect.catchTag("InvalidInput", ({ message }) => lifecycle.failBuild(lease, { errorMessage: message, errorCode: "invalid-failure", retryable }))
+const fail = (lifecycle: SandboxLifecycle["Type"], lease: Lease, failure: Failure) =>
+  lifecycle.failBuild(lease, failure).pipe(
+    // Its message is too long, for example. That it failed is stored all the same.
+    Effect.catchTag("InvalidInput", ({ message }) =>
+      lifecycle.failBuild(lease, { errorMessage: message, errorCode: "invalid-failure", retryable: failure.retryable }))
   )
-}

@@ -13,6 +13,7 @@ import { type SandboxAttempt, type SandboxAttemptSnapshot, SandboxAttemptTrigger
 import type { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance.js"
 import { RepositoryId } from "../domain/source/Repository.js"
 import { confinedTo, documentOf, enumeration, Name } from "../internal/columns.js"
+import { Milliseconds } from "../internal/durations.js"
 import { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 
@@ -34,7 +35,9 @@ export const LaunchSandbox = Schema.Struct({
   requestedByUserId: Schema.optional(UserId),
   /** The issue that it is to work on. */
   issueId: Schema.optional(IssueId),
-  triggerType: Schema.optional(SandboxAttemptTriggerType)
+  triggerType: Schema.optional(SandboxAttemptTriggerType),
+  /** How long a worker may take for the build, counted from each claim. Left out, without limit. */
+  maxDuration: Schema.optional(Milliseconds)
 })
 
 /** What an attempt of a sandbox consists of. */

@@ -2,8 +2,8 @@
  * What processes deliveries of the webhook inbox, and how.
  */
 import { Data } from "effect"
-import type { Duration, Effect } from "effect"
-import type { GitHubWebhookDelivery } from "../domain/source/GitHubWebhookDelivery.js"
+import type { Cause, Duration, Effect } from "effect"
+import type { GitHubWebhookDelivery, WebhookLease } from "../domain/source/GitHubWebhookDelivery.js"
 
 /** What a handler made of a delivery. What it wrote stands either way. */
 export type WebhookOutcome =
@@ -36,26 +36,34 @@ export class WebhookFailure extends Data.TaggedError("WebhookFailure")<{
  * Processes one delivery. All that it writes, by services or by the `SqlClient` that it is given, is one transaction, which
  * begins with its first statement: what is slow belongs before that, for every other writer waits.
  *
- * It has as long as its lease; then it is interrupted, and has failed. When it fails or dies, nothing of what it wrote
- * stays, and the delivery is tried again after a pause, while attempts are left. Of a `WebhookFailure` and of the errors of
- * this package the message is kept with the delivery; of any other the tag, because its message may hold anything.
+ * It has as long as its lease, less a tenth of it (at most 10 seconds): then it is interrupted, and has failed. When it fails
+ * or dies, nothing of what it wrote is kept, and the delivery is tried again after a pause, while attempts are left. Of a
+ * `WebhookFailure` and of the errors of this package the message is stored with the delivery; of any other error the tag,
+ * because its message may contain anything; of a defect nothing.
  */
 export type WebhookHandler<E, R> = (delivery: GitHubWebhookDelivery) => Effect.Effect<WebhookOutcome, E, R>
 
-/** Who works, and for how long a delivery is theirs. */
+/** Who works, and how long a lease lasts. */
 export interface ProcessOptions {
   /** Names the worker in leases: unique among those that run at the same time, such as host name and process id. */
   readonly workerId: string
-  /** How long a delivery stays this worker's, and how long its handler may take. Default 1 minute. */
+  /** How long a lease lasts, and with it how long a handler may take. Default 1 minute. */
   readonly leaseDuration?: Duration.DurationInput
+  /**
+   * Receives what a handler died of. Nothing of it is stored, and the library logs it nowhere else. Default of `run`:
+   * `Effect.logError` with the cause; replace it when exceptions may contain secrets. Default of `process`: nothing.
+   */
+  readonly onDefect?: (cause: Cause.Cause<never>, lease: WebhookLease) => Effect.Effect<void>
 }
 
 /** How the loop works. */
 export interface RunOptions extends ProcessOptions {
   /** How many deliveries it works on at the same time. 1 to 1,000, default 1. */
   readonly concurrency?: number
-  /** How often an idle worker looks for deliveries that became due by themselves: retries, expired leases. Default 1 second. */
+  /** How often an idle worker reads whether deliveries became due by the clock: retries, expired leases. Default 1 second. */
   readonly pollInterval?: Duration.DurationInput
-  /** How long handlers may go on after the loop was interrupted; then they are, and their deliveries given back. Default 10 seconds. */
+  /** How long handlers may continue after the loop was interrupted; then they are interrupted, too. Default 10 seconds. */
   readonly drainTimeout?: Duration.DurationInput
+  /** Whether `Supervisor` runs beside the loop, for the services that are provided. Default true. */
+  readonly supervise?: boolean
 }

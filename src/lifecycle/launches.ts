@@ -73,7 +73,7 @@ export const makeLaunches = ({ attempts, executions, jobs, sandboxes, sql }: Rep
 
   const create = (request: typeof LaunchSandbox.Type) =>
     Effect.gen(function*() {
-      const { issueId, name, ownerUserId, registryId, repository, spec, resolvedSpec = spec, tag, triggerType } = request
+      const { issueId, maxDuration, name, ownerUserId, registryId, repository, spec, resolvedSpec = spec, tag, triggerType } = request
       const { profileRevisionId, repositoryId, repositoryProfileRevisionId, requestedByUserId } = request
       const origin = { ownerUserId, repositoryId, profileRevisionId, repositoryProfileRevisionId, requestedByUserId }
       yield* requireAccess("Sandbox", { ...origin, issueId })
@@ -86,7 +86,7 @@ export const makeLaunches = ({ attempts, executions, jobs, sandboxes, sql }: Rep
         resolvedSpecPayload: encodeSpec(resolvedSpec),
         blueprintPayload: encodeBlueprint(toBlueprint(resolvedSpec))
       })
-      const { job } = yield* jobs.enqueue({ runId: attempt.id, registryId, repository, tag, requestPayload: encodeSpec(resolvedSpec) })
+      const { job } = yield* jobs.enqueue({ runId: attempt.id, registryId, repository, tag, requestPayload: encodeSpec(resolvedSpec), maxDuration })
       return { sandbox, attempt, snapshot, job, created: true }
     }).pipe(impossible("AlreadyExists", "NotFound", "IdempotencyConflict"))
 
@@ -163,7 +163,8 @@ export const makeLaunches = ({ attempts, executions, jobs, sandboxes, sql }: Rep
       const queued = yield* sandboxes.setStatus({ id, status: "queued" })
       const copied = yield* attempts.setSnapshot({ ...copyOf(snapshot), runId: attempt.id })
       const { registryId, repository, requestPayload, tag } = job
-      const next = yield* jobs.enqueue({ runId: attempt.id, registryId, repository, tag, requestPayload: encodeSpec(requestPayload) })
+      const maxDuration = Option.getOrUndefined(job.maxDurationMs)
+      const next = yield* jobs.enqueue({ runId: attempt.id, registryId, repository, tag, requestPayload: encodeSpec(requestPayload), maxDuration })
       return { sandbox: queued, attempt, snapshot: copied, job: next.job, created: true }
     }).pipe(impossible("AlreadyExists", "NotFound", "InvalidTransition", "ReferenceNotFound", "IdempotencyConflict"))
   }

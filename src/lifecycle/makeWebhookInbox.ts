@@ -2,7 +2,7 @@
  * How a delivery is processed, once and in a loop.
  */
 import { SqlClient } from "@effect/sql"
-import { Cause, Data, type Duration, Effect, Exit, Option, Predicate, Schema } from "effect"
+import { Cause, Data, Duration, Effect, Exit, Option, Predicate, Schema } from "effect"
 import * as Database from "../Database.js"
 import type { ClaimedDelivery, GitHubWebhookDelivery, WebhookLease } from "../domain/source/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../domain/source/GitHubWebhookDeliveryRepo.js"
@@ -11,9 +11,12 @@ import type { InvalidInput, LeaseLost, PersistenceError } from "../Errors.js"
 import { isSqlError, persistenceErrorOf } from "../internal/engineError.js"
 import { operations, spanned } from "../internal/query.js"
 import { isTaggedAs } from "../internal/tagged.js"
-import { type WebhookFailure, type WebhookHandler, type WebhookOutcome } from "./WebhookHandler.js"
+import { type WebhookFailure, WebhookFailure, type WebhookHandler, type WebhookOutcome } from "./WebhookHandler.js"
+import { type HeldLease, holding, type Moment, moment } from "./heldLeases.js"
+import { kindOf } from "./operation.js"
+import { supervisionBesides } from "./supervisorLoop.js"
 import type { WebhookInboxService } from "./WebhookInbox.js"
-import { loop, patiently, supervisedAtOnce, workerSettings } from "./working.js"
+import { loop, type OnDefect, reportDefect, reporting, untilAnswered, workerSettings } from "./working.js"
 
 const { input, read } = operations("WebhookInbox", "GitHubWebhookDelivery")
 
@@ -37,10 +40,12 @@ export const make = Effect.gen(function*() {
   const end = (lease: WebhookLease, outcome: WebhookOutcome) =>
     outcome.status === "processed" ? deliveries.markProcessed(lease) : deliveries.markIgnored(lease, { reason: outcome.reason })
 
-  const handled = <E, R>(handler: WebhookHandler<E, R>, { delivery, lease }: ClaimedDelivery) =>
+  /** `died` receives what the handler died of. */
+  const handled = <E, R>(handler: WebhookHandler<E, R>, { delivery, lease }: ClaimedDelivery, died: (cause: Cause.Cause<never>) => void) =>
     Effect.suspend(() => handler(delivery)).pipe(
+      Effect.tapErrorCause((cause) => Effect.sync(() => Option.map(Cause.keepDefects(cause), died))),
       Effect.mapError(failedBy),
-      Effect.catchAllDefect((defect) => new HandlerFailed({ failure: diedOf(defect) })),
+      Effect.catchAllDefect(() => new HandlerFailed({ failure: handlerDied })),
       Effect.flatMap((outcome) => end(lease, outcome)),
       Database.transaction,
       Effect.provideService(SqlClient.SqlClient, sql)
@@ -51,72 +56,104 @@ export const make = Effect.gen(function*() {
     deliveries.markFailed(lease, failure).pipe(
       // Too long, say. That it failed is known all the same.
       Effect.catchTag("InvalidInput", ({ message }) => deliveries.markFailed(lease, { ...failure, errorMessage: message })),
-      patiently,
       // This lease has ended the delivery: the transaction stands, and only its answer was not heard.
       Effect.catchIf((error): error is LeaseLost => error._tag === "LeaseLost" && error.reason === "finished", (lost) =>
         Effect.flatMap(deliveries.findById(lease.deliveryId), Option.match({ onNone: () => Effect.fail(lost), onSome: Effect.succeed })))
     )
 
-  /** A lock that could not be had is nobody's failure: the attempt does not count. */
+  /** A lock that could not be had is no failure of the handler: the attempt does not count. */
   const giveBack = (lease: WebhookLease, error: PersistenceError) =>
-    Effect.zipRight(Effect.ignore(patiently(deliveries.release(lease))), Effect.fail(error))
+    Effect.zipRight(Effect.ignore(deliveries.release(lease)), Effect.fail(error))
 
-  const attempt = <E, R>(handler: WebhookHandler<E, R>, claimed: ClaimedDelivery, limit: Duration.DurationInput) =>
+  /** What becomes of a delivery whose transaction was not committed, by what is known of the handler. */
+  const afterwards = (lease: WebhookLease, error: LeaseLost | PersistenceError | InvalidInput | HandlerFailed, held: HeldLease, { report }: How) => {
+    switch (error._tag) {
+      case "LeaseLost":
+        return Effect.fail(error)
+      case "PersistenceError":
+        return error.reason === "Busy" ? giveBack(lease, error) : report(held, fail(lease, { errorMessage: error.message }))
+      // The handler returned an invalid outcome. It would return the same again.
+      case "InvalidInput":
+        return report(held, fail(lease, { errorMessage: error.message, retryable: false }))
+      case "HandlerFailed":
+        return report(held, fail(lease, error.failure))
+    }
+  }
+
+  /** Works on a delivery under its lease. Interrupted, it releases the delivery after the handler has ended. */
+  const attempt = <E, R>(handler: WebhookHandler<E, R>, claimed: ClaimedDelivery, held: HeldLease, how: How) =>
     Effect.gen(function*() {
       const { lease } = claimed
-      const outcome = yield* handled(handler, claimed).pipe(
-        Effect.timeoutFail({ duration: limit, onTimeout: () => new HandlerFailed({ failure: tookTooLong }) }),
-        Effect.exit
-      )
-      if (Exit.isSuccess(outcome)) return outcome.value
-      const error = Option.getOrElse(Cause.failureOption(outcome.cause), () => new HandlerFailed({ failure: diedOf(undefined) }))
-      switch (error._tag) {
-        case "LeaseLost":
-          return yield* error
-        case "PersistenceError":
-          return yield* error.reason === "Busy" ? giveBack(lease, error) : fail(lease, { errorMessage: error.message })
-        // The handler gave what is no outcome. It would give the same again.
-        case "InvalidInput":
-          return yield* fail(lease, { errorMessage: error.message, retryable: false })
-        case "HandlerFailed":
-          return yield* fail(lease, error.failure)
-      }
-    }).pipe((whole) => spanned(whole, "WebhookInbox.attempt", { "delivery.id": claimed.lease.deliveryId, "lease.token": claimed.lease.token }))
+      let died: Cause.Cause<never> | undefined
+      const ready = yield* Effect.exit(how.wait(held.ready))
+      const { exit, interrupted, over } = Exit.isFailure(ready)
+        ? { exit: Exit.failCause(ready.cause), interrupted: Exit.isInterrupted(ready), over: undefined }
+        : yield* held.run(handled(handler, claimed, (cause) => { died = cause }), how.wait)
+      if (Exit.isSuccess(exit)) return exit.value
+      const failed = Cause.failureOption(exit.cause)
+      const isOver = over !== undefined || interrupted
+      yield* reportDefect(how.onDefect, isOver || Option.isSome(failed) ? died : Cause.stripFailures(exit.cause), lease, "webhook handler")
+      if (over?._tag === "Lost") return yield* over.error
+      if (interrupted) return yield* Effect.zipRight(Effect.ignore(deliveries.release(lease)), Effect.interrupt)
+      const failure = over === undefined ? handlerDied : tookTooLong
+      return yield* afterwards(lease, Option.getOrElse(failed, () => new HandlerFailed({ failure })), held, how)
+    }).pipe(
+      (whole) => spanned(whole, "WebhookInbox.attempt", { "delivery.id": claimed.lease.deliveryId, "lease.token": claimed.lease.token }),
+      Effect.uninterruptible
+    )
 
-  // What comes before it may be interrupted as `restore` says; then the delivery is given back.
-  const work = <A, E, R>(lease: WebhookLease, restored: Effect.Effect<A, E, R>) =>
-    Effect.onInterrupt(restored, () => Effect.ignore(deliveries.release(lease)))
+  /**
+   * Holds the lease during an attempt. No heartbeats while the handler runs, which has as long as its lease: they would wait for
+   * its transaction, and a server ends a transaction early for which others wait.
+   */
+  const underLease = <E, R>(handler: WebhookHandler<E, R>, claimed: ClaimedDelivery, claimedAt: Moment, leaseDuration: Duration.DurationInput, how: How) => {
+    const { deliveryId, workerId } = claimed.lease
+    const terms = { noun: "delivery", id: deliveryId, workerId, claimedAt, leaseMs: Duration.toMillis(leaseDuration) }
+    const heartbeat = Effect.catchTag(Effect.suspend(() => deliveries.heartbeat(claimed.lease, leaseDuration)), "InvalidInput", Effect.die)
+    return holding(sql, terms, { heartbeat, beatsFrom: "end" }, (held) => attempt(handler, claimed, held, how))
+  }
 
   const service: WebhookInboxService = {
     receive: (delivery) => deliveries.record(delivery).pipe(read("receive")),
 
-    process: (options, handler) =>
+    process: ({ onDefect = () => Effect.void, ...options }, handler) =>
       Effect.gen(function*() {
         const settings = yield* input("process", ProcessSettings)(options)
         return yield* Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(deliveries.claimNext(settings), Option.match({
-            onNone: () => Effect.succeedNone,
-            onSome: (claimed) => Effect.asSome(work(claimed.lease, restore(attempt(handler, claimed, settings.leaseDuration))))
-          })))
+          Effect.gen(function*() {
+            const claimedAt = yield* moment
+            const claimed = yield* deliveries.claimNext(settings)
+            if (Option.isNone(claimed)) return Option.none<GitHubWebhookDelivery>()
+            const report: How["report"] = (held, effect) => restore(Effect.raceFirst(untilAnswered(effect), held.runsOut.pipe(Effect.zipRight(effect))))
+            return Option.some(yield* underLease(handler, claimed.value, claimedAt, settings.leaseDuration, { onDefect, wait: restore, report }))
+          }))
       }).pipe(read("process")),
 
-    run: (options, handler) =>
+    run: ({ onDefect = logDefect, ...options }, handler) =>
       Effect.gen(function*() {
-        const settings = yield* input("run", RunSettings)(options)
+        const { supervise, ...settings } = yield* input("run", RunSettings)(options)
+        const how: How = { onDefect, wait: Effect.interruptible, report: reporting }
         return yield* loop({
           ...settings,
           name: "WebhookInbox",
           claim: deliveries.claimNext(settings),
-          work: (claimed) =>
-            work(claimed.lease, Effect.interruptible(told(claimed, attempt(handler, claimed, settings.leaseDuration), settings.pollInterval))).pipe(
-              Effect.uninterruptible
-            ),
-          supervise: Effect.asVoid(deliveries.reapExpired(supervisedAtOnce))
+          work: (claimed, claimedAt) => told(claimed, underLease(handler, claimed, claimedAt, settings.leaseDuration, how), settings.pollInterval),
+          supervision: supervise ? supervisionBesides({ leaseDuration: settings.leaseDuration, deliveries }) : Effect.never
         })
       }).pipe(Effect.scoped, Effect.provideService(SqlClient.SqlClient, sql))
   }
   return service
 })
+
+/** What an attempt of `process` and one of `run` differ in. */
+interface How {
+  readonly onDefect: OnDefect<WebhookLease>
+  /** Makes a wait interruptible, where the caller may interrupt. */
+  readonly wait: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
+  readonly report: <A, E extends LeaseLost | InvalidInput | PersistenceError>(held: HeldLease, effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
+}
+
+const logDefect: OnDefect<WebhookLease> = (cause, { deliveryId }) => Effect.logError(`delivery ${deliveryId}: the webhook handler died`, cause)
 
 /** For the loop, which goes on whatever became of one delivery: what nobody else would hear of is logged. */
 const told = <E extends LeaseLost | InvalidInput | PersistenceError, R>(
@@ -132,18 +169,17 @@ const told = <E extends LeaseLost | InvalidInput | PersistenceError, R>(
     Effect.catchAll((error) =>
       Effect.zipRight(
         Effect.logWarning(`delivery ${id}: ${error.message}`),
-        error._tag === "PersistenceError" ? Effect.sleep(pause) : Effect.void
+        error._tag === "PersistenceError" ? Effect.interruptible(Effect.sleep(pause)) : Effect.void
       )),
-    Effect.catchAllDefect((defect) => Effect.logError(`delivery ${id} is left to its lease`, defect)),
+    // The words of a defect may contain anything.
+    Effect.catchAllDefect((defect) => Effect.logError(`delivery ${id} is left to its lease: ${kindOf(defect)}`)),
     Effect.asVoid
   )
 
 const tookTooLong: Failure = { errorMessage: "the handler took longer than its lease" }
 
-/** Of a defect only the name: what it says may hold anything, and is the handler's to log. */
-const diedOf = (defect: unknown): Failure => ({
-  errorMessage: defect instanceof Error ? `the handler died (${defect.name})` : "the handler died"
-})
+// Nothing of a defect is stored: `onDefect` receives it.
+const handlerDied: Failure = { errorMessage: "the handler died" }
 
 /** A lock that the handler could not have, or what may be kept of its failure. */
 const failedBy = (failed: unknown): HandlerFailed | PersistenceError => {

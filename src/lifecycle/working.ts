@@ -1,13 +1,14 @@
 /**
- * What the loops of workers share: they claim rows one by one, work on several at the same time, wait for a commit when
- * nothing is due, and drain when they are interrupted.
+ * What the loops of workers share: one dispatcher claims rows for all free slots, waits for a commit when nothing is due, and
+ * drains when it is interrupted.
  */
-import type { SqlClient } from "@effect/sql"
-import { Duration, Effect, Fiber, FiberSet, Option, Schedule, Schema, type Scope } from "effect"
+import { SqlClient } from "@effect/sql"
+import { type Cause, Duration, Effect, Exit, Fiber, FiberSet, Option, Schedule, Schema, type Scope } from "effect"
 import * as Database from "../Database.js"
 import { Name } from "../internal/columns.js"
 import { Pause, Wait } from "../internal/durations.js"
 import { spanned } from "../internal/query.js"
+import { type HeldLease, type Moment, moment, noneOverdue, wholeMillis } from "./heldLeases.js"
 import { kindOf } from "./operation.js"
 
 /** The options that every worker has. */
@@ -16,79 +17,99 @@ export const workerSettings = {
   concurrency: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1000)), { default: () => 1 }),
   leaseDuration: Schema.optionalWith(Pause, { default: () => "1 minute" as const }),
   pollInterval: Schema.optionalWith(Pause, { default: () => "1 second" as const }),
-  drainTimeout: Schema.optionalWith(Wait, { default: () => "10 seconds" as const })
+  drainTimeout: Schema.optionalWith(Wait, { default: () => "10 seconds" as const }),
+  supervise: Schema.optionalWith(Schema.Boolean, { default: () => true })
 }
 
-/** How many rows that were left behind are taken care of at a time, and how often at least. */
-export const supervisedAtOnce = 100
-const longestSupervisionPause = Duration.seconds(15)
+/** Receives what a handler died of, with the lease under which it worked. */
+export type OnDefect<Lease> = (cause: Cause.Cause<never>, lease: Lease) => Effect.Effect<void>
 
 /** What a loop is made of. */
 export interface Work<A, E, R> {
-  /**
-   * Names the span of a claim, `<name>.claim`, in which all that becomes of what was claimed has its spans, and that of a
-   * supervision, `<name>.supervise`.
-   */
+  /** Names the span of a claim, `<name>.claim`, in which everything that is done with the claimed row has its spans. */
   readonly name: string
   readonly concurrency: number
-  readonly leaseDuration: Duration.DurationInput
   readonly pollInterval: Duration.DurationInput
   readonly drainTimeout: Duration.DurationInput
-  /** What is due next, if anything is, under a lease. */
+  /** Claims the next row that is due, if there is one. */
   readonly claim: Effect.Effect<Option.Option<A>, E, R>
-  /** All that becomes of it. Interrupted, it gives back what it has. */
-  readonly work: (claimed: A) => Effect.Effect<void, never, R>
-  /** Does for what was left behind what nobody else does. */
-  readonly supervise: Effect.Effect<void, E, R>
+  /**
+   * Works on a row that was claimed at a moment, which is the one before the claim was sent. It is forked uninterruptible, so
+   * that also a row whose fiber had not begun is released when the loop is interrupted.
+   */
+  readonly work: (claimed: A, claimedAt: Moment) => Effect.Effect<void, never, R>
+  /** Runs beside the loop. */
+  readonly supervision: Effect.Effect<never, never, SqlClient.SqlClient>
 }
 
 /**
- * Works until it is interrupted: then what is begun may be finished for a while (`drainTimeout`), and the rest is given
- * back. A store that cannot answer does not end it: it tries again.
+ * Works until it is interrupted. Then handlers may finish for a while (`drainTimeout`); those that do not are interrupted,
+ * and their rows released after they have ended. A store that cannot answer does not end the loop: it tries again.
  */
 export const loop = <A, E extends { readonly message: string }, R>(
-  { claim, concurrency, drainTimeout, leaseDuration, name, pollInterval, supervise, work }: Work<A, E, R>
+  { claim, concurrency, drainTimeout, name, pollInterval, supervision, work }: Work<A, E, R>
 ): Effect.Effect<never, never, R | SqlClient.SqlClient | Scope.Scope> =>
   Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
     const workers = yield* FiberSet.make<void>()
     yield* Effect.addFinalizer(() => drain(workers, drainTimeout))
+    const freed = Effect.unsafeMakeLatch(false)
+    let busy = 0
+    let width = 1
 
-    // What was claimed has a fiber before anything can interrupt: it would wait for its lease to expire else. That fiber
-    // is not the slot's, so that it can go on while the worker drains, and does not inherit that it is uninterruptible.
-    const claimAndWork = claim.pipe(
-      Effect.flatMap(Option.match({
-        onNone: () => Effect.succeedNone,
-        onSome: (claimed) => Effect.asSome(FiberSet.run(workers, Effect.interruptible(work(claimed))))
-      })),
-      // A trace for each claim, as for each supervision: a loop that runs for days is no span to put them all in.
+    const free = Effect.sync(() => {
+      busy -= 1
+      freed.unsafeOpen()
+    })
+
+    // A claimed row has a fiber before anything can interrupt: it would wait for its lease to expire otherwise.
+    const claimAndWork = Effect.flatMap(moment, (claimedAt) =>
+      Effect.flatMap(claim, Option.match({
+        onNone: () => Effect.succeed(false),
+        onSome: (claimed) => {
+          busy += 1
+          return Effect.as(FiberSet.run(workers, Effect.ensuring(work(claimed, claimedAt), free)), true)
+        }
+      }))).pipe(
+      // A trace for each claim: a loop that runs for days is no span to put them all in.
       (claimed) => spanned(claimed, `${name}.claim`, {}, true),
       Effect.uninterruptible
     )
 
-    const slot = Effect.gen(function*() {
-      // Taken before the look, so that what is committed after the look is a change.
+    // One fiber claims for all slots, so that an idle worker costs the same with any number of them. Claims of the same
+    // moment are one statement. There are twice as many after each time that all of them found something, since one is enough
+    // to see that nothing is due.
+    const dispatch = Effect.gen(function*() {
+      freed.unsafeClose()
+      if (busy >= concurrency) return yield* freed.await
+      yield* noneOverdue(sql)
+      // Read before the claim, so that what is committed after the claim counts as a change.
       const seen = yield* Database.version
-      const fiber = yield* claimAndWork
-      if (Option.isSome(fiber)) yield* Fiber.await(fiber.value)
+      const count = Math.min(width, concurrency - busy)
+      width = 1
+      const found = yield* Effect.all(Array.from({ length: count }, () => claimAndWork), { concurrency: "unbounded" })
+      if (found.every((hasClaimed) => hasClaimed)) width = Math.min(count * 2, concurrency)
       else yield* Effect.raceFirst(Database.changedSince(seen), Effect.sleep(pollInterval))
-    }).pipe(persistently("claiming", pollInterval))
+    })
 
-    const every = Duration.min(leaseDuration, longestSupervisionPause)
-    const supervision = spanned(supervise, `${name}.supervise`, {}, true).pipe(Effect.zipRight(Effect.sleep(every))).pipe(persistently("supervising", every))
-    return yield* Effect.all([supervision, ...Array.from({ length: concurrency }, () => slot)], { concurrency: "unbounded" }).pipe(
+    return yield* Effect.all([supervision, forever(dispatch, "claiming", pollInterval)], { concurrency: "unbounded" }).pipe(
       Effect.zipRight(Effect.never)
     )
   })
 
-/** Again and again; a failure of the store, or a defect, is logged and waited out. */
-const persistently = (what: string, pause: Duration.DurationInput) => <E extends { readonly message: string }, R>(effect: Effect.Effect<void, E, R>) =>
+/** Repeats an effect for ever. A failure or a defect is logged, and the next repetition begins after a pause. */
+export const forever = <E extends { readonly message: string }, R>(
+  effect: Effect.Effect<void, E, R>,
+  what: string,
+  pause: Duration.DurationInput
+): Effect.Effect<never, never, R> =>
   effect.pipe(
     Effect.catchAll((error) => Effect.zipRight(Effect.logWarning(`${what}: ${error.message}`), Effect.sleep(pause))),
     Effect.catchAllDefect((defect) => Effect.zipRight(Effect.logError(`${what}: ${kindOf(defect)}`), Effect.sleep(pause))),
     Effect.forever
   )
 
-/** Lets what is begun finish for a while, then interrupts it: each gives back what it has. */
+/** Lets handlers finish for a while, then interrupts the rest and waits until each has ended and its row is released. */
 const drain = (workers: FiberSet.FiberSet<void>, timeout: Duration.DurationInput) =>
   FiberSet.awaitEmpty(workers).pipe(
     Effect.interruptible,
@@ -97,16 +118,43 @@ const drain = (workers: FiberSet.FiberSet<void>, timeout: Duration.DurationInput
     Effect.zipRight(FiberSet.awaitEmpty(workers))
   )
 
-/** A pause that a test's clock, which stands at the end of a pause to the fraction, can be stored after. */
-export const wholeMillis = (pause: Duration.Duration) => Duration.millis(Math.ceil(Duration.toMillis(pause)))
+interface StoreError {
+  readonly _tag: string
+  readonly reason?: unknown
+}
 
-/** A report is worth waiting for a lock: without it the whole work is done again. */
-export const patiently = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.retry(effect, {
-    while: (error) => error._tag === "PersistenceError",
-    schedule: Schedule.exponential("100 millis").pipe(
-      Schedule.jittered,
-      Schedule.delayed(wholeMillis),
-      Schedule.intersect(Schedule.recurs(5))
+/** The store could not answer, and may do so later. */
+const isTransient = (error: StoreError) => error._tag === "PersistenceError" && (error.reason === "Busy" || error.reason === "Unavailable")
+
+const backoff = Schedule.exponential("100 millis").pipe(Schedule.union(Schedule.spaced("5 seconds")), Schedule.jittered, Schedule.delayed(wholeMillis))
+
+/**
+ * Repeats a write under a lease while the store cannot answer: the store reports `LeaseLost` when the lease is lost, and
+ * until then the whole work would be done again without it. Errors that waiting does not cure are retried five times.
+ */
+export const untilAnswered = <A, E extends StoreError, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  effect.pipe(
+    Effect.retry({ while: isTransient, schedule: backoff }),
+    Effect.retry({ while: (error) => error._tag === "PersistenceError", schedule: Schedule.intersect(backoff, Schedule.recurs(5)) })
+  )
+
+/**
+ * Reports an outcome, whatever interrupts: it goes on until the store has answered. After an interruption, which is the end
+ * of the worker, it goes on at most until the lease has ended by the clocks of this process.
+ */
+export const reporting = <A, E extends StoreError, R>(held: HeldLease, report: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.gen(function*() {
+    // A daemon: an interruption of a fiber reaches its children at once.
+    const fiber = yield* Effect.forkDaemon(Effect.exit(Effect.interruptible(untilAnswered(report))))
+    const waited = yield* Effect.exit(Effect.interruptible(Fiber.await(fiber)))
+    if (Exit.isFailure(waited)) yield* Effect.fork(Effect.interruptible(Effect.zipRight(held.runsOut, Fiber.interrupt(fiber))))
+    return yield* Exit.flatten(yield* Fiber.await(fiber))
+  }).pipe(Effect.uninterruptible)
+
+/** Calls `onDefect`, if the handler died. A callback that fails itself ends nothing. */
+export const reportDefect = <Lease>(onDefect: OnDefect<Lease>, cause: Cause.Cause<never> | undefined, lease: Lease, noun: string) =>
+  cause === undefined
+    ? Effect.void
+    : Effect.suspend(() => onDefect(cause, lease)).pipe(
+      Effect.catchAllDefect((defect) => Effect.logError(`onDefect of a ${noun} died: ${kindOf(defect)}`))
     )
-  })

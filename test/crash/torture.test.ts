@@ -8,6 +8,7 @@ import { kills } from "./torture/kills.js"
 import { randomOf } from "./torture/random.js"
 import { replaced } from "./torture/replaced.js"
 import { newAccount } from "./torture/run.js"
+import { overlaps } from "./torture/overlaps.js"
 import { jumps, late, stops, storms } from "./torture/storms.js"
 
 describe("processes at work on one database", () => {
@@ -42,6 +43,14 @@ describe("processes at work on one database", () => {
       yield* replaced(account, randomOf(5), 5)
       expect(account.losses).toEqual([])
       expect(account.kills).toBe(5)
+    }))
+
+  it.live("run no handler of a job beside another that believes to hold its lease, when one is cut off or stands still", () =>
+    Effect.gen(function*() {
+      const account = newAccount()
+      yield* overlaps(account, randomOf(5), 2)
+      expect(account.losses).toEqual([])
+      expect(account.takeovers).toBeGreaterThan(0)
     }), 180_000)
 
   it.live("tell one that was late that its lease is lost", () =>

@@ -149,7 +149,12 @@ describe("BuildWorker", () => {
       }
       yield* start(handler).pipe(Effect.provideService(WorkspaceBuildJobRepo, unreliable))
       yield* Queue.take(begun)
-      for (let beat = 0; beat < 6; beat++) yield* passing(20)
+      yield* passing(20)
+      yield* eventually(Effect.map(Ref.get(beats), (count) => count === 1))
+      // The next one follows sooner.
+      yield* TestClock.adjust("5 seconds")
+      yield* eventually(Effect.map(Ref.get(beats), (count) => count === 2))
+      for (let beat = 0; beat < 4; beat++) yield* passing(20)
       yield* eventually(Effect.map(Ref.get(beats), (count) => count === 6))
       expect(yield* Ref.get(interrupted)).toBe(0)
       expect(yield* jobOf(launched.job.id)).toMatchObject({ status: "running", leaseToken: 1 })

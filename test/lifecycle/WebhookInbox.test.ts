@@ -87,7 +87,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       "another error": [new Foreign({ secret: "s3cr3t" }), "the handler failed (Foreign)"],
       "a plain error": [Effect.fail(new Error("s3cr3t")), "the handler failed"],
       "a text": [Effect.fail("s3cr3t"), "the handler failed"],
-      "a defect": [Effect.die(new TypeError("s3cr3t")), "the handler died (TypeError)"],
+      "a defect": [Effect.die(new TypeError("s3cr3t")), "the handler died"],
       "a defect that is no error": [Effect.die("s3cr3t"), "the handler died"],
       "an interruption of its own": [Effect.interrupt, "the handler died"],
       "a store that cannot answer": [new PersistenceError({ operation: "test", reason: "Unknown", cause: "SQLITE_X" }), "test: Unknown (SQLITE_X)"],
@@ -126,7 +126,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const throws = (): Effect.Effect<WebhookOutcome> => {
           throw new RangeError("s3cr3t")
         }
-        expect(Option.getOrThrow(yield* inbox.process(worker, throws))).toMatchObject({ status: "failed", errorMessage: Option.some("the handler died (RangeError)") })
+        expect(Option.getOrThrow(yield* inbox.process(worker, throws))).toMatchObject({ status: "failed", errorMessage: Option.some("the handler died") })
         expect(yield* marks).toEqual([])
       }).pipe(Effect.provide(layer)))
 
@@ -209,7 +209,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const endless = yield* Effect.fork(inbox.process(worker, (delivery) =>
           leaveMark(delivery).pipe(Effect.zipRight(Deferred.succeed(begun, undefined)), Effect.zipRight(Effect.never))))
         yield* Deferred.await(begun)
-        yield* TestClock.adjust("1 minute")
+        // It is interrupted before its lease ends, so that nobody else has begun by then.
+        yield* TestClock.adjust("54 seconds")
         const failed = Option.getOrThrow(yield* Fiber.join(endless))
         expect(failed).toMatchObject({ status: "received", errorMessage: Option.some("the handler took longer than its lease") })
         expect(yield* marks).toEqual([])

@@ -61,17 +61,17 @@ describe("traces", () => {
       const inbox = yield* WebhookInbox
       const workers = yield* Effect.all([
         BuildWorker.run(() => Effect.never, { workerId: "worker" }),
-        inbox.run({ workerId: "worker" }, () => Effect.never)
+        inbox.run({ workerId: "worker", supervise: false }, () => Effect.never)
       ], { concurrency: "unbounded" }).pipe(Effect.withSpan("the whole day"), Effect.fork)
-      const seen = { build: ["SandboxLifecycle.supervise", "BuildWorker.supervise"], inbox: ["GitHubWebhookDeliveryRepo.reapExpired", "WebhookInbox.supervise"] }
+      const seen = ["SandboxLifecycle.supervise", "IssueWorkflowLifecycle.supervise", "GitHubWebhookDeliveryRepo.reapExpired"].map((name) => [name, "Supervisor.supervise"])
       const times = (path: ReadonlyArray<string>) => spans.filter((span) => span.ended && isDeepStrictEqual(pathOf(span), path)).length
       for (const count of [1, 2]) {
-        yield* eventually(Effect.sync(() => times(seen.build) === count && times(seen.inbox) === count))
+        yield* eventually(Effect.sync(() => seen.every((path) => times(path) === count)))
         yield* sleeping(15)
         yield* TestClock.adjust("15 seconds")
       }
       yield* Fiber.interrupt(workers)
-      const roots = spans.filter(({ name }) => name.endsWith(".supervise") && !name.startsWith("SandboxLifecycle"))
+      const roots = spans.filter(({ name }) => name === "Supervisor.supervise")
       expect(new Set(roots.map(({ traceId }) => traceId)).size).toBe(roots.length)
     }).pipe(Effect.provide(layer), Effect.provide(layerTest))
   })

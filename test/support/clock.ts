@@ -18,3 +18,25 @@ export const shifted = (millis: number) => <A, E, R>(effect: Effect.Effect<A, E,
 
 /** Later than any lease. */
 export const tomorrow = shifted(24 * 3600 * 1000)
+
+/**
+ * A clock whose time of day can be moved while its monotonic time and its timers stand still: what a machine that slept sees.
+ * Only what runs in `jumping`, and what that forks, has it.
+ */
+export const jumpingClock = () => {
+  let ahead = 0
+  const jumping = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.clockWith((clock) =>
+      Effect.withClock(effect, {
+        [Clock.ClockTypeId]: Clock.ClockTypeId,
+        currentTimeMillis: Effect.map(clock.currentTimeMillis, (now) => now + ahead),
+        currentTimeNanos: clock.currentTimeNanos,
+        sleep: (duration) => clock.sleep(duration),
+        unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis() + ahead,
+        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos()
+      }))
+  const jump = (millis: number) => {
+    ahead += millis
+  }
+  return { jump, jumping }
+}

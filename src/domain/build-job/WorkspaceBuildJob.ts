@@ -5,6 +5,7 @@
  */
 import { Schema } from "effect"
 import { Count, documentOf, enumeration, idOf, Json, Name, optional, OptionalJson, OptionalTimestamp, Prose, ReportedProse, Timestamp } from "../../internal/columns.js"
+import { Milliseconds } from "../../internal/durations.js"
 import { table } from "../../internal/table.js"
 import type { LeaseStats } from "../../internal/leases.js"
 import * as Model from "../../internal/model.js"
@@ -53,6 +54,8 @@ export class WorkspaceBuildJob extends Model.Class<WorkspaceBuildJob>("Workspace
   /** How many leases were given and not released. */
   attemptCount: Count,
   maxAttempts: Count,
+  /** How long a worker may take, counted from the claim, in milliseconds. None is without limit. */
+  maxDurationMs: optional(Count),
   /** Not handed out before. */
   availableAt: Timestamp,
   /** When the current lease was given. */
@@ -102,7 +105,7 @@ export interface ClaimedJob {
 /** How often a job is tried when nothing else is said. */
 export const defaultMaxAttempts = 3
 
-/** What a caller gives to enqueue. `availableAt` left out means now. */
+/** What a caller gives to enqueue. `availableAt` left out means now, `maxDuration` left out means without limit. */
 export const EnqueueJob = Schema.Struct({
   id: Schema.optional(WorkspaceBuildJobId),
   runId: Schema.optional(SandboxAttemptId),
@@ -112,7 +115,8 @@ export const EnqueueJob = Schema.Struct({
   requestPayload: documentOf(UserWorkspaceSpec),
   idempotencyKey: Schema.optional(Name),
   availableAt: Schema.optional(Schema.DateTimeUtcFromSelf),
-  maxAttempts: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1000)), { default: () => defaultMaxAttempts })
+  maxAttempts: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1000)), { default: () => defaultMaxAttempts }),
+  maxDuration: Schema.optional(Milliseconds)
 })
 
 /** What a worker tells of a job that succeeded: who built it, and where the image is. */

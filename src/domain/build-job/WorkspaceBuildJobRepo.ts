@@ -5,6 +5,7 @@
  * - A job is handed to one lease at a time. Every write of a worker carries its lease's token, and the database takes
  *   it only while that token is the job's last: a worker that lost its lease cannot write, however late it wakes up.
  * - A job is tried at most `maxAttempts` times. A lease that expires counts as a try, one that is released does not.
+ * - A lease ends `maxDuration` after its claim at the latest: heartbeats do not extend it further.
  * - A claim costs the same at any depth of the queue: it walks the first entries of partial indexes over live jobs.
  */
 import type { SqlClient } from "@effect/sql"
@@ -47,7 +48,7 @@ export type { ClaimRequest }
 export interface WorkspaceBuildJobService {
   /**
    * Puts a job into the queue. With an idempotency key that stands for the same request already (same run, registry,
-   * repository, tag and payload), returns the job of that first request and `created: false`.
+   * repository, tag, payload and `maxDuration`), returns the job of that first request and `created: false`.
    *
    * Fails with `IdempotencyConflict` when the key stands for another request, with `ReferenceNotFound` when there is
    * no such run, with `AlreadyExists` when the given id is taken, with `InvalidInput` for a spec or field out of shape.
@@ -81,8 +82,8 @@ export interface WorkspaceBuildJobService {
   ) => Effect.Effect<Option.Option<ClaimedJob>, InvalidInput | PersistenceError>
 
   /**
-   * Lets the lease expire `duration` from now. A lease that has expired is still the current one until the job is
-   * given to another or reaped.
+   * Lets the lease expire `duration` from now, but never later than `maxDuration` after the claim. A lease that has expired is
+   * still the current one until the job is given to another or reaped.
    *
    * Fails with `LeaseLost` when the lease is not the current one: the work must stop.
    */

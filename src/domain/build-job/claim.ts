@@ -12,6 +12,7 @@ const table: LeasedTable = {
   dueIndex: "oci_image_build_jobs_due_idx",
   leasesIndex: "oci_image_build_jobs_leases_idx",
   whenClaimed: ["started_at = coalesce(started_at, ?1)"],
+  maxDurationColumn: "max_duration_ms",
   whenReleased: ["started_at = iif(attempt_count = 1, NULL, started_at)"],
   failed: {
     at: ["finished_at", "max(?1, started_at)"],

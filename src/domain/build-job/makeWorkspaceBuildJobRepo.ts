@@ -47,12 +47,13 @@ export const make = Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       const { idempotencyKey: key, registryId, repository, runId = null, tag } = job
       const requestPayload = encodeRequest(job.requestPayload)
-      const digest = requestFingerprint({ runId, registryId, repository, tag, requestPayload })
+      const { maxDuration: maxDurationMs } = job
+      const digest = requestFingerprint({ runId, registryId, repository, tag, requestPayload, maxDurationMs })
       const inserted = yield* jobs.first(sql`
         INSERT INTO oci_image_build_jobs (id, run_id, status, registry_id, repository, tag, request_payload,
-          request_fingerprint, idempotency_key, max_attempts, available_at, created_at, updated_at)
+          request_fingerprint, idempotency_key, max_attempts, max_duration_ms, available_at, created_at, updated_at)
         VALUES (${id}, ${runId}, 'queued', ${registryId}, ${repository}, ${tag}, ${JSON.stringify(requestPayload)},
-          ${digest}, ${key ?? null}, ${job.maxAttempts},
+          ${digest}, ${key ?? null}, ${job.maxAttempts}, ${maxDurationMs ?? null},
           ${job.availableAt === undefined ? now : DateTime.toEpochMillis(job.availableAt)}, ${now}, ${now})
         ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
         RETURNING ${columns}`)

@@ -16,4 +16,6 @@ export const requestFingerprint = (request: {
   readonly repository: string
   readonly tag: string
   readonly requestPayload: ReturnType<typeof encodeRequest>
+  /** A request without it has the fingerprint that it had before there was a `maxDuration`. */
+  readonly maxDurationMs?: number | undefined
 }): string => fingerprint(request)

@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { parseArgs } from "node:util"
 import { kills } from "./kills.js"
 import { randomOf } from "./random.js"
+import { overlaps } from "./overlaps.js"
 import { newAccount } from "./run.js"
 import { replaced } from "./replaced.js"
 import { jumps, late, stops, storms } from "./storms.js"
@@ -26,6 +27,7 @@ const round = Effect.gen(function*() {
   yield* stops(account, random, 15)
   yield* jumps(account, random, 150)
   yield* replaced(account, random, 6)
+  yield* overlaps(account, random, 6)
   const { after, told } = yield* late
   if (after.status !== "succeeded" || told.some((tag) => tag !== "LeaseLost")) account.losses.push(`a late worker was told ${told.join(", ")}`)
   say(`${Math.round((performance.now() - begun) / 1000)} s: ${account.kills} kills, ${account.checks} checks, losses: ${account.losses.length}`)
@@ -39,6 +41,7 @@ say(`
 kills:            ${account.kills} processes, by SIGKILL
 storms:           ${account.storms} times the lock was held by somebody else; ${account.busy} operations were refused as busy
 stops:            ${account.stops} times a worker stood still past its leases
+takeovers:        ${account.takeovers} handlers began on a job of a worker that was cut off or stood still
 clocks:           ${account.jumps} workers whose clock was hours wrong
 acknowledged:     ${account.acknowledged} operations
 checks:           ${account.checks} times the books were balanced

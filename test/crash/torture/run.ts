@@ -16,6 +16,8 @@ export interface Account {
   storms: number
   stops: number
   jumps: number
+  /** How often a handler began on a job that another process had worked on. */
+  takeovers: number
   /** How often the books were balanced. */
   checks: number
   acknowledged: number
@@ -26,7 +28,7 @@ export interface Account {
 }
 
 export const newAccount = (): Account =>
-  ({ kills: 0, storms: 0, stops: 0, jumps: 0, checks: 0, acknowledged: 0, busy: 0, longestTurnMs: 0, losses: [] })
+  ({ kills: 0, storms: 0, stops: 0, jumps: 0, takeovers: 0, checks: 0, acknowledged: 0, busy: 0, longestTurnMs: 0, losses: [] })
 
 const temporaryDirectory = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-torture-"))),

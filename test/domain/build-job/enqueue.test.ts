@@ -4,6 +4,7 @@ import { Effect, type Layer, Option, TestClock } from "effect"
 import { WorkspaceBuildJobId } from "../../../src/domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
 import { IdempotencyConflict, ReferenceNotFound } from "../../../src/Errors.js"
+import { fingerprint } from "../../../src/internal/fingerprint.js"
 import { at, badNames, claimant, gone, layers, make, refusalOf, request, type Services, tagOf } from "./support.js"
 
 const sentinel = "correct-horse-battery-staple"
@@ -64,6 +65,18 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* jobs.stats).byStatus).toMatchObject({ queued: 0, running: 1 })
       }).pipe(Effect.provide(layer)))
 
+    it.effect("the fingerprint of a request without maxDuration is the one of earlier releases, and one duration may be written in two ways", () =>
+      Effect.gen(function*() {
+        const jobs = yield* WorkspaceBuildJobRepo
+        const { registryId, repository, requestPayload, tag } = request
+        const { job } = yield* jobs.enqueue(request)
+        expect(job.requestFingerprint).toEqual(Option.some(fingerprint({ runId: null, registryId, repository, tag, requestPayload })))
+        const first = yield* jobs.enqueue({ ...request, idempotencyKey: "key", maxDuration: "1 hour" })
+        expect(first.job.maxDurationMs).toEqual(Option.some(3_600_000))
+        expect(yield* jobs.enqueue({ ...request, idempotencyKey: "key", maxDuration: 3_600_000 })).toEqual({ job: first.job, created: false })
+        expect(yield* enqueueInvalid({ maxDuration: 0 })).toMatchObject({ _tag: "InvalidInput", issues: [expect.stringContaining("maxDuration: ")] })
+      }).pipe(Effect.provide(layer)))
+
     it.effect("refuses the same key for another request", () =>
       Effect.gen(function*() {
         const jobs = yield* WorkspaceBuildJobRepo
@@ -75,6 +88,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { ...keyed, registryId: "other" },
           { ...keyed, repository: "other" },
           { ...keyed, tag: "other" },
+          { ...keyed, maxDuration: "1 hour" },
           { ...keyed, requestPayload: { ...request.requestPayload, harness: "codex" } }
         ] as const
         for (const other of others) expect(yield* refusalOf(jobs.enqueue(other))).toEqual(new IdempotencyConflict({ key: "key" }))

@@ -51,6 +51,26 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* jobs.getById(job.id)).toEqual(job)
       }).pipe(Effect.provide(layer)))
 
+    it.effect("no claim and no heartbeat lets a lease last longer than the maxDuration of the job", () =>
+      Effect.gen(function*() {
+        const jobs = yield* WorkspaceBuildJobRepo
+        yield* enqueue("short", { maxDuration: "30 seconds" })
+        const short = yield* claim("short")
+        expect(short.job).toMatchObject({ maxDurationMs: Option.some(30_000), leaseExpiresAt: Option.some(at(30_000)) })
+        yield* enqueue("long", { maxDuration: "90 seconds" })
+        const long = yield* claim("long")
+        expect(long.job.leaseExpiresAt).toEqual(Option.some(at(60_000)))
+        yield* TestClock.adjust("20 seconds")
+        expect((yield* jobs.heartbeat(short.lease, "1 minute")).leaseExpiresAt).toEqual(Option.some(at(30_000)))
+        expect((yield* jobs.heartbeat(long.lease, "1 minute")).leaseExpiresAt).toEqual(Option.some(at(80_000)))
+        yield* TestClock.adjust("20 seconds")
+        expect((yield* jobs.heartbeat(long.lease, "1 minute")).leaseExpiresAt).toEqual(Option.some(at(90_000)))
+        // Another worker takes the first, and the time is counted from that claim.
+        const again = yield* claim("short", "two")
+        expect(again.job).toMatchObject({ leaseToken: 2, attemptCount: 2, leaseExpiresAt: Option.some(at(70_000)) })
+        expect(yield* lossOf(jobs.heartbeat(short.lease, "1 minute"))).toBe("superseded")
+      }).pipe(Effect.provide(layer)))
+
     it.effect("a lease that has expired is the current one until somebody takes the job", () =>
       Effect.gen(function*() {
         const jobs = yield* WorkspaceBuildJobRepo

@@ -1,0 +1,82 @@
+/**
+ * The loop of `Supervisor`: what it calls, how often, and how a failure of one supervision is kept from the others.
+ */
+import { SqlClient } from "@effect/sql"
+import { Context, Duration, Effect, Option } from "effect"
+import { GitHubWebhookDeliveryRepo } from "../domain/source/GitHubWebhookDeliveryRepo.js"
+import { spanned } from "../internal/query.js"
+import { noneOverdue } from "./heldLeases.js"
+import { IssueWorkflowLifecycle } from "./IssueWorkflowLifecycle.js"
+import { kindOf } from "./operation.js"
+import { SandboxLifecycle } from "./SandboxLifecycle.js"
+import { forever } from "./working.js"
+
+/** How many rows each supervision takes at a time. */
+const limit = 100
+
+export const defaultRuntimeDeadline = "15 minutes"
+export const defaultEvery = Duration.seconds(15)
+
+interface Settings {
+  readonly every: Duration.Duration
+  readonly runtimeDeadline: Duration.DurationInput
+}
+
+/** What is supervised: each service that a program provides. */
+interface Supervised {
+  readonly sandboxes: Option.Option<SandboxLifecycle["Type"]>
+  readonly workflows: Option.Option<IssueWorkflowLifecycle["Type"]>
+  readonly deliveries: Option.Option<GitHubWebhookDeliveryRepo["Type"]>
+}
+
+/** The services of a context that are supervised. */
+export const supervisedIn: Effect.Effect<Supervised> = Effect.contextWith((context: Context.Context<never>) => ({
+  sandboxes: Context.getOption(context, SandboxLifecycle),
+  workflows: Context.getOption(context, IssueWorkflowLifecycle),
+  deliveries: Context.getOption(context, GitHubWebhookDeliveryRepo)
+}))
+
+/** Calls one supervision, if its service is there. Its failure is logged and ends nothing else. */
+const call = <Service, E extends { readonly message: string }>(
+  what: string,
+  service: Option.Option<Service>,
+  supervise: (service: Service) => Effect.Effect<unknown, E>
+): Effect.Effect<void> =>
+  Option.match(service, {
+    onNone: () => Effect.void,
+    onSome: (provided) =>
+      Effect.suspend(() => supervise(provided)).pipe(
+        Effect.asVoid,
+        Effect.catchAll((error) => Effect.logWarning(`supervising ${what}: ${error.message}`)),
+        Effect.catchAllDefect((defect) => Effect.logError(`supervising ${what}: ${kindOf(defect)}`))
+      )
+  })
+
+/** Supervises for ever: once at the start, then after each pause. */
+export const supervision = (
+  { deliveries, sandboxes, workflows }: Supervised,
+  { every, runtimeDeadline }: Settings
+): Effect.Effect<never, never, SqlClient.SqlClient> =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const once = Effect.all([
+      call("sandboxes", sandboxes, ({ supervise }) => supervise({ limit, runtimeDeadline })),
+      call("issue workflows", workflows, ({ supervise }) => supervise({ limit })),
+      call("webhook deliveries", deliveries, ({ reapExpired }) => reapExpired(limit))
+    ], { discard: true })
+    // It takes rows from expired leases, too. A trace for each time: a loop that runs for days is no span to put them all in.
+    const round = Effect.zipRight(noneOverdue(sql), spanned(once, "Supervisor.supervise", {}, true))
+    return yield* forever(Effect.zipRight(round, Effect.sleep(every)), "supervising", every)
+  })
+
+/** The supervision beside a worker: for the services that the program provides, as often as a lease can expire. */
+export const supervisionBesides = ({ deliveries, leaseDuration, runtimeDeadline = defaultRuntimeDeadline }: {
+  readonly leaseDuration: Duration.DurationInput
+  readonly runtimeDeadline?: Duration.DurationInput
+  readonly deliveries?: GitHubWebhookDeliveryRepo["Type"]
+}): Effect.Effect<never, never, SqlClient.SqlClient> =>
+  Effect.flatMap(supervisedIn, (supervised) =>
+    supervision(
+      deliveries === undefined ? supervised : { ...supervised, deliveries: Option.some(deliveries) },
+      { every: Duration.min(leaseDuration, defaultEvery), runtimeDeadline }
+    ))

@@ -1,0 +1,108 @@
+/**
+ * Workers are cut off from the database, or stand still past their leases, while their handlers work: no two handlers of one
+ * job are at work at the same time while both believe that they hold its lease.
+ */
+import { Effect } from "effect"
+import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import { child } from "../../support/children.js"
+import type { BuilderOrders, BuilderReport } from "./builder.js"
+import type { Random } from "./random.js"
+import { type Account, newVictim } from "./run.js"
+import { onFile } from "./world.js"
+
+const leaseMs = 1500
+// What `heldLeases` keeps between the interruption and the end of the lease.
+const marginMs = leaseMs / 10
+
+const script = new URL("./builder.ts", import.meta.url)
+
+type Event = Extract<BuilderReport, { readonly jobId: string }>
+
+/** One handler: from its beginning, through the moment at which it was interrupted, to its end. */
+interface Work {
+  readonly worker: string
+  readonly jobId: string
+  readonly token: number
+  readonly begun: Event
+  interrupted?: Event
+  ended?: Event
+}
+
+const worksOf = (worker: string, reports: ReadonlyArray<BuilderReport>): ReadonlyArray<Work> => {
+  const works = new Map<string, Work>()
+  for (const report of reports) {
+    if (!("jobId" in report)) continue
+    const key = `${report.jobId} ${report.token}`
+    if (report.type === "begun") works.set(key, { worker, jobId: report.jobId, token: report.token, begun: report })
+    else {
+      const work = works.get(key)
+      if (work !== undefined) work[report.type] = report
+    }
+  }
+  return [...works.values()]
+}
+
+/** Why the earlier of two handlers of one job was still at work when the later one began, where nothing excuses it. */
+const overlapOf = (earlier: Work, later: Work): ReadonlyArray<string> => {
+  const { at } = later.begun
+  const names = `${earlier.jobId}: ${earlier.worker}/${earlier.token} beside ${later.worker}/${later.token}`
+  if (earlier.worker === later.worker) return (earlier.ended?.at ?? Infinity) > at ? [`${names}, in one process`] : []
+  const end = earlier.interrupted ?? earlier.ended
+  // One that cannot be interrupted cannot be told, and a process that stands still cannot tell it.
+  const isExcused = earlier.begun.kind === "uninterruptible" || (end?.stalledMs ?? 0) >= marginMs / 2
+  return (end?.at ?? Infinity) > at && !isExcused ? [names] : []
+}
+
+/** The overlaps among all handlers, and how many of them began on a job that another process had. */
+export const compare = (works: ReadonlyArray<Work>) => {
+  const overlaps: Array<string> = []
+  let takeovers = 0
+  for (const jobId of new Set(works.map((work) => work.jobId))) {
+    const sorted = works.filter((work) => work.jobId === jobId).sort((a, b) => a.token - b.token)
+    for (const [index, later] of sorted.entries()) {
+      for (const earlier of sorted.slice(0, index)) overlaps.push(...overlapOf(earlier, later))
+      if (index > 0 && sorted[index - 1]?.worker !== later.worker) takeovers += 1
+    }
+  }
+  return { overlaps, takeovers }
+}
+
+const pause = (millis: number) => Effect.promise(() => new Promise((resolve) => setTimeout(resolve, millis)))
+
+/** Two workers on six jobs. One of them, in turn, is cut off for longer than a lease, then stopped. */
+export const overlaps = (account: Account, random: Random, rounds: number) =>
+  Effect.gen(function*() {
+    const { filePath } = yield* newVictim
+    yield* Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
+      Effect.forEach(["a", "b", "c", "d", "e", "f"], (id) =>
+        jobs.enqueue({ id, registryId: "r", repository: "r", tag: "t", maxAttempts: 1000, requestPayload: { source: "https://github.com/acme/app", harness: "codex" } }))).pipe(
+      Effect.provide(onFile({ filePath, keys: 1 })))
+    const builders = yield* Effect.forEach(["one", "two"], (workerId) =>
+      Effect.map(child<BuilderReport>(script, { filePath, workerId, seed: random.below(2 ** 31), leaseMs } satisfies BuilderOrders), (process) => ({ workerId, process })))
+    yield* Effect.forEach(builders, ({ process }) => Effect.promise(() => process.first("ready")), { concurrency: "unbounded" })
+    for (let round = 0; round < rounds; round++) {
+      const victim = builders[Math.floor(round / 2) % 2]?.process
+      const other = builders[(Math.floor(round / 2) + 1) % 2]?.process
+      if (victim === undefined || other === undefined) continue
+      const begunBy = (reports: ReadonlyArray<BuilderReport>) => reports.filter(({ type }) => type === "begun").length
+      const before = begunBy(victim.reports)
+      yield* Effect.promise(() => victim.when((reports) => begunBy(reports) > before))
+      const taken = begunBy(other.reports)
+      if (round % 2 === 0) {
+        victim.say("cut")
+        yield* pause(1.5 * leaseMs)
+        yield* Effect.promise(() => other.when((reports) => begunBy(reports) > taken))
+        victim.say("mend")
+      } else {
+        victim.signal("SIGSTOP")
+        yield* pause(1.5 * leaseMs)
+        yield* Effect.promise(() => other.when((reports) => begunBy(reports) > taken))
+        victim.signal("SIGCONT")
+        account.stops += 1
+      }
+      yield* pause(leaseMs / 2)
+    }
+    const { overlaps: found, takeovers } = compare(builders.flatMap(({ process, workerId }) => worksOf(workerId, process.reports)))
+    account.losses.push(...found.map((overlap) => `two handlers at once: ${overlap}`))
+    account.takeovers += takeovers
+  }).pipe(Effect.scoped)
