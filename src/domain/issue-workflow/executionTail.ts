@@ -4,15 +4,15 @@
 import { SqlClient } from "@effect/sql"
 import { Array, Effect, Option, Stream } from "effect"
 import { isSqlError, persistenceErrorOf } from "../../internal/engineError.js"
+import type { Target } from "../../internal/ownerScope.js"
 import { pages, streamPageSize } from "../../internal/paging.js"
 import { operations } from "../../internal/query.js"
 import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../../internal/rows.js"
 import * as Waiting from "../../internal/waiting.js"
 import { IssueWorkflowExecutionEvent, TailEvents } from "./ExecutionEvent.js"
-import { executionNotFound, requireExecution } from "./executionBatches.js"
+import { executionNotFound } from "./executionBatches.js"
 import { beforeTheFirst } from "./executionEvents.js"
 import { executionNews } from "./executionNews.js"
-import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 import type { IssueWorkflowExecutionService } from "./IssueWorkflowExecutionRepo.js"
 
 const { input, read } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
@@ -36,14 +36,19 @@ interface Place {
 // Who numbers with holes would have it look into more and more of them, for ever.
 const mostGaps = 1000
 
-// ?1: the execution, ?2: after which sequence. One row without an event when there is none. That the execution has ended
+// ?1: the execution, ?2: after which sequence, ?3: its owner, in the scope of one. One row without an event when there is none. That the execution has ended
 // is read with the events or before them, never after: all that was stored before the end is there then.
-const nextText = `
+const nextText = (scope: string) => `
   SELECT execution.finished_at IS NOT NULL AS "hasEnded", ${partColumns}
   FROM issue_workflow_executions AS execution
   LEFT JOIN issue_workflow_execution_events AS event ON event.execution_id = execution.id AND event.sequence > ?2
-  WHERE execution.id = ?1
+  WHERE execution.id = ?1 ${scope}
   ORDER BY event.sequence LIMIT ${streamPageSize}`.trim()
+
+const nextOfAnyText = nextText("")
+
+const nextOfOwnerText = nextText(`
+    AND EXISTS (SELECT 1 FROM issue_workflows AS w WHERE w.id = execution.issue_workflow_id AND w.owner_user_id = ?3)`)
 
 // ?1: the execution, ?2: the gaps. CROSS JOIN keeps the planner to this order of the tables, and so to the order of the gaps.
 const inGapsText = `
@@ -58,9 +63,11 @@ export const makeTail = Effect.gen(function*() {
   const run = yield* joinedRows
 
   /** What is there now, in the order of the sequences. */
-  const look = (executionId: IssueWorkflowExecutionId, { after, gaps }: Place) =>
+  const look = ({ id: executionId, ownerUserId }: Target, { after, gaps }: Place) =>
     Effect.gen(function*() {
-      const rows = yield* run(sql.unsafe(nextText, [executionId, after]))
+      const rows = yield* run(
+        ownerUserId === undefined ? sql.unsafe(nextOfAnyText, [executionId, after]) : sql.unsafe(nextOfOwnerText, [executionId, after, ownerUserId])
+      )
       const [first] = rows
       if (first === undefined) return yield* executionNotFound(executionId)
       const late = gaps.length === 0 ? [] : yield* events.all(sql.unsafe(inGapsText, [executionId, JSON.stringify(gaps)]))
@@ -72,8 +79,8 @@ export const makeTail = Effect.gen(function*() {
   const waiter = yield* Waiting.make(executionNews((text, params) => run(sql.unsafe(text, params))))
 
   /** The next events, as soon as there are some, and where to go on; from nowhere when the execution has ended. */
-  const next = (firstFound: Effect.Effect.Success<typeof waiter>, executionId: IssueWorkflowExecutionId, place: Place) =>
-    firstFound(executionId, Effect.map(look(executionId, place), ({ found, hasEnded, isAll }) => {
+  const next = (firstFound: Effect.Effect.Success<typeof waiter>, target: Target, place: Place) =>
+    firstFound(target.id, Effect.map(look(target, place), ({ found, hasEnded, isAll }) => {
       const isLast = hasEnded && isAll
       if (found.length === 0 && !isLast) return Option.none()
       const goOn = isLast ? Option.none<Place>() : Option.some(placeAfter(place, found.map(({ sequence }) => sequence)))
@@ -82,15 +89,10 @@ export const makeTail = Effect.gen(function*() {
 
   const tailEvents: IssueWorkflowExecutionService["tailEvents"] = (request) =>
     Effect.all([input("tailEvents", TailEvents)(request), waiter]).pipe(
-      // The owner of a workflow never changes to another one: what is read from here on is still this owner's.
-      Effect.tap(([{ executionId, ownerUserId }]) =>
-        ownerUserId === undefined
-          ? Effect.void
-          : requireExecution(sql, { id: executionId, ownerUserId }).pipe(read("tailEvents", { "execution.id": executionId }))),
-      Effect.map(([{ afterSequence = beforeTheFirst, executionId }, firstFound]) =>
+      Effect.map(([{ afterSequence = beforeTheFirst, executionId: id, ownerUserId }, firstFound]) =>
         pages<Place, IssueWorkflowExecutionEvent, Effect.Effect.Error<ReturnType<typeof next>>, never>(
           { after: afterSequence, gaps: [] },
-          (place) => next(firstFound, executionId, place)
+          (place) => next(firstFound, { id, ownerUserId }, place)
         )),
       Stream.unwrapScoped
     )
