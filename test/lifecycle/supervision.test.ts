@@ -11,10 +11,11 @@ import { SandboxRuntimeInstanceRepo } from "../../src/domain/sandbox/SandboxRunt
 import { WorkspaceBuildJobRepo } from "../../src/domain/build-job/WorkspaceBuildJobRepo.js"
 import { IssueWorkflowLifecycle } from "../../src/lifecycle/IssueWorkflowLifecycle.js"
 import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
+import { findStuck } from "../../src/operations/stuck.js"
 import { recordStatements } from "../support/plans.js"
 import { ada, answer, building, built, launch, layers, ready, type Services, shell, stateOf } from "./support.js"
 import { contradictions } from "./invariants.js"
-import { layers as workflowLayers, started } from "./workflowSupport.js"
+import { layers as workflowLayers, make, started } from "./workflowSupport.js"
 
 const supervision = { limit: 100, runtimeDeadline: "15 minutes" } as const
 
@@ -119,19 +120,19 @@ describe("supervision", () => {
       const sql = yield* SqlClient.SqlClient
       yield* cancelledAlone(20)
       // Another writer gets its turn while supervision works: it does not wait for the end.
-      let [ended, done] = [0, false]
+      const seen = { between: 0, done: false }
       const other = Effect.gen(function*() {
-        while (!done) {
+        while (!seen.done) {
           yield* sql`UPDATE user SET updated_at = updated_at + 1 WHERE id = ${ada}`
           const [row] = yield* sql<{ readonly count: number }>`SELECT count(*) AS count FROM sandboxes WHERE status = 'stopped'`
-          if (row !== undefined && row.count > 0 && row.count < 20) ended += 1
+          if (row !== undefined && row.count > 0 && row.count < 20) seen.between += 1
           yield* Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
         }
       })
-      const whole = Effect.ensuring(supervise(supervision), Effect.sync(() => done = true))
+      const whole = Effect.ensuring(supervise(supervision), Effect.sync(() => seen.done = true))
       const [result] = yield* Effect.all([whole, other], { concurrency: "unbounded" })
       expect(result).toEqual({ requeued: 0, ended: 20, failed: 0 })
-      expect(ended).toBeGreaterThan(0)
+      expect(seen.between).toBeGreaterThan(0)
     }).pipe(Effect.provide(layers.file)))
 
   it.effect("reads rows in pages of bounded size", () =>
@@ -155,5 +156,22 @@ describe("supervision", () => {
       expect(yield* supervise({ limit: 1 })).toEqual({ ended: 1, failed: 1 })
       const [row] = yield* shell<{ readonly reason: string }>("SELECT cancel_reason AS reason FROM issue_workflow_executions WHERE id = ?", good.id)
       expect(row?.reason).toBe("the workflow has ended")
+    }).pipe(Effect.provide(workflowLayers.memory)))
+
+  it.effect("ends each row that the doctor reports", () =>
+    Effect.gen(function*() {
+      const left = Effect.map(findStuck, ({ leftAttempts, leftExecutions, leftRuntimes, leftSandboxes }) =>
+        [leftAttempts, leftExecutions, leftRuntimes, leftSandboxes].map(Option.match({ onNone: () => 0, onSome: ({ count }) => count })))
+      yield* started()
+      yield* (yield* SandboxAttemptRepo).createQueued({ ownerUserId: "ada" })
+      yield* (yield* SandboxRepo).create({ name: "bare", ownerUserId: "ada" })
+      const done = yield* make.attempt({ ownerUserId: "ada", status: "succeeded" })
+      yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: done.id, status: "pending" })
+      expect(yield* left).toEqual([0, 0, 0, 0])
+      yield* TestClock.adjust("26 hours")
+      expect(yield* left).toEqual([1, 1, 1, 1])
+      expect(yield* (yield* SandboxLifecycle).supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
+      expect(yield* (yield* IssueWorkflowLifecycle).supervise({ limit: 10 })).toEqual({ ended: 1, failed: 0 })
+      expect(yield* left).toEqual([0, 0, 0, 0])
     }).pipe(Effect.provide(workflowLayers.memory)))
 })
