@@ -99,6 +99,7 @@ export const sandboxSamples = (world: World): Samples => {
       supervise: [{ limit: 10, runtimeDeadline: "1 hour" }]
     },
     ControlPlaneEvents: {
+      journal: [],
       list: [{ ...owned, subjectType: "sandbox", subjectId: sandbox, afterSequence: 0, limit: 10 }],
       read: [{ afterPosition: 0, limit: 10 }],
       tail: [{ afterPosition: 0 }],
