@@ -152,7 +152,18 @@ const columnDecoder = (ast: SchemaAST.AST): Decoder => {
 const entityOf = (ast: SchemaAST.AST): string =>
   Option.getOrElse(SchemaAST.getIdentifierAnnotation(ast), () => SchemaAST.isTransformation(ast) ? entityOf(ast.to) : "row")
 
+// Compiling the decoders of all models takes longer than building the layers that use them: each is compiled once.
+const rowDecoders = new WeakMap<RowModel<unknown>, Map<string, (row: Row) => unknown>>()
+
 const rowDecoder = <A>(model: RowModel<A>, prefix = ""): (row: Row) => A => {
+  const ofModel = rowDecoders.get(model) ?? new Map<string, (row: Row) => unknown>()
+  rowDecoders.set(model, ofModel)
+  const known = ofModel.get(prefix) ?? compileRowDecoder(model, prefix)
+  ofModel.set(prefix, known)
+  return known as (row: Row) => A
+}
+
+const compileRowDecoder = (model: RowModel<unknown>, prefix: string): (row: Row) => unknown => {
   const entity = entityOf(model.ast)
   const columns = columnsOf(model).map(({ decode, name }) => ({ name, from: prefix + name, convert: decode }))
   // What the constructor of a `Schema.Class` would make, without the merging of defaults and the validation that it
@@ -160,5 +171,5 @@ const rowDecoder = <A>(model: RowModel<A>, prefix = ""): (row: Row) => A => {
   const refuse = (column: string): never => {
     throw new CorruptRow({ entity, column })
   }
-  return convertedObjectsOf(columns, model.prototype, invalid, refuse) as (row: Row) => A
+  return convertedObjectsOf(columns, model.prototype, invalid, refuse)
 }

@@ -110,6 +110,13 @@ export class Connection {
     this.open().exec(sql)
   }
 
+  /** Runs one statement without parameters, unprepared, inside a transaction. */
+  execOnce(sql: string): void {
+    requireParameters(sql, 0)
+    this.exec(sql)
+    this.wrote = true
+  }
+
   /**
    * Commits what was begun. Throws what the engine says, and leaves the transaction open then; or throws because the commit
    * is not in the file that others open, and the transaction is over.
@@ -134,11 +141,7 @@ export class Connection {
 
   /** Runs one statement to its end, through the statement cache. */
   run(sql: string, args: ReadonlyArray<unknown>): Result {
-    const { placeholders } = inspect(sql)
-    if (args.length !== placeholders) {
-      // The binding keeps what an earlier run of the statement had bound, and drops what is too many.
-      throw new DriverError("SEALANT_STATEMENT", `the statement takes ${placeholders} parameters and was given ${args.length}`)
-    }
+    requireParameters(sql, args.length)
     const values = args.map(toNative)
     const prepared = this.prepare(sql)
     try {
@@ -196,6 +199,14 @@ export class Connection {
       if (!oldest.done) this.statements.delete(oldest.value)
     }
     return prepared
+  }
+}
+
+/** The binding keeps the values that an earlier run of the statement had bound, and drops surplus ones. */
+const requireParameters = (sql: string, count: number): void => {
+  const { placeholders } = inspect(sql)
+  if (count !== placeholders) {
+    throw new DriverError("SEALANT_STATEMENT", `the statement takes ${placeholders} parameters and was given ${count}`)
   }
 }
 

@@ -9,7 +9,7 @@ import { Name } from "../internal/columns.js"
 import { operations } from "../internal/query.js"
 import type { CorruptRow, RowsOf } from "../internal/rows.js"
 import type { ControlPlaneEventsService } from "./ControlPlaneEvents.js"
-import { wholeMillis } from "./working.js"
+import { wholeMillis } from "./heldLeases.js"
 
 const { input, write } = operations("ControlPlaneEvents", "ControlPlaneEvent")
 

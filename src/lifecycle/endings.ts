@@ -1,16 +1,12 @@
 /**
  * How callers end a sandbox and its attempt: cancel, stop, delete.
  */
-import { SqlClient } from "@effect/sql"
-import { Clock, DateTime, Duration, Effect, Option, Schema } from "effect"
-import * as Database from "../Database.js"
+import { DateTime, Effect, Option, Schema } from "effect"
 import { UserId } from "../domain/auth/User.js"
-import type { JobState } from "../domain/build-job/WorkspaceBuildJob.js"
-import type { Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
+import type { Sandbox } from "../domain/sandbox/Sandbox.js"
 import type { SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
 import { InvalidTransition } from "../Errors.js"
 import { confinedTo, Prose } from "../internal/columns.js"
-import { Wait } from "../internal/durations.js"
 import { scoped, targetOf } from "../internal/ownerScope.js"
 import type { Repositories } from "./makeSandboxLifecycle.js"
 import { impossible, operationsOf } from "./operation.js"

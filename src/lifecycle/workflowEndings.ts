@@ -3,8 +3,6 @@
  */
 import { Chunk, Effect, Stream } from "effect"
 import type { IssueWorkflowId } from "../domain/issue-workflow/IssueWorkflow.js"
-import { type IssueWorkflowExecution, IssueWorkflowExecutionId } from "../domain/issue-workflow/IssueWorkflowExecution.js"
-import { Limit } from "../internal/expiry.js"
 import { scoped } from "../internal/ownerScope.js"
 import { makeExecutionEndings } from "./executionEndings.js"
 import type { IssueWorkflowLifecycleService } from "./IssueWorkflowLifecycle.js"

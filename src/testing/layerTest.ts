@@ -30,13 +30,15 @@ const migrate = Effect.gen(function*() {
   const now = yield* Clock.currentTimeMillis
   yield* sql.withTransaction(Effect.gen(function*() {
     yield* createLedger
-    const execute = abilitiesOf(sql)?.execute ?? sql.unsafe
-    for (const statement of statements) yield* execute(statement, [])
+    yield* runAll(sql)
     yield* sql`
       INSERT INTO sealant_migrations (migration_id, name, checksum, created_at)
       SELECT value ->> 'id', value ->> 'label', value ->> 'checksum', ${now} FROM json_each(${applied})`
   }))
 }).pipe(Effect.withTracerEnabled(false), Effect.orDie)
+
+const runAll = (sql: SqlClient.SqlClient) =>
+  abilitiesOf(sql)?.executeAll(statements.map((text) => ({ sql: text, values: [] }))) ?? Effect.dieMessage("layerTest needs a client of this package")
 
 const testKeys = Layer.orDie(KeyRing.layer([testKey]))
 

@@ -12,6 +12,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { migrations } from "../../migrations/index.js"
 import * as Database from "../../src/Database.js"
+import { abilitiesOf } from "../../src/libsql/registry.js"
 import { splitStatements } from "../../src/libsql/sqlText.js"
 import { type Habits, Peer } from "./hrana/Peer.js"
 
@@ -20,7 +21,9 @@ const statements = Object.values(migrations).flatMap(splitStatements)
 /** Makes the schema in the database below it. */
 export const migrated = Layer.effectDiscard(
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
-    sql.withTransaction(Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })))
+    sql.withTransaction(
+      abilitiesOf(sql)?.executeAll(statements.map((text) => ({ sql: text, values: [] }))) ?? Effect.dieMessage("not a client of this package")
+    ))
 )
 
 /** A directory that goes with the scope. */
@@ -32,12 +35,13 @@ export const temporaryDirectory = Effect.acquireRelease(
 /** An empty, migrated database in memory. */
 export const memoryLayer = migrated.pipe(Layer.provideMerge(Database.layerMemory), Layer.orDie)
 
-/** An empty, migrated database in a file of its own. */
-export const fileLayer = migrated.pipe(
-  Layer.provideMerge(
-    Layer.unwrapScoped(Effect.map(temporaryDirectory, (path) => Database.layer({ filePath: join(path, "test.sqlite") })))
-  ),
-  Layer.orDie
+/** An empty, migrated database in a file of its own: a copy of the template. */
+export const fileLayer = Layer.orDie(
+  Layer.unwrapScoped(Effect.map(temporaryDirectory, (directory) => {
+    const filePath = join(directory, "test.sqlite")
+    copyFileSync(templateFile(), filePath)
+    return Database.layer({ filePath })
+  }))
 )
 
 /** A migrated file, made once for each schema, and given its name when it is whole. */

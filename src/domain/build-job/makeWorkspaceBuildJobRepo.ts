@@ -5,7 +5,7 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Option } from "effect"
 import { IdempotencyConflict, InvalidTransition } from "../../Errors.js"
-import { batchesOfIds, readByIds } from "../../internal/batch.js"
+import { readByIds } from "../../internal/batch.js"
 import { Prose } from "../../internal/columns.js"
 import { idOrNew } from "../../internal/ids.js"
 import * as Page from "../../internal/page.js"

@@ -50,8 +50,8 @@ setInterval(() => {
 }, 10)
 const stalledMs = () => Math.max(now() - ticked, ...stalls.map(({ ms }) => ms))
 
-const unlessCut = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | PersistenceError> =>
-  Effect.suspend(() => isCut ? Effect.fail(new PersistenceError({ operation: "test", reason: "Unavailable", cause: "cut off" })) : effect)
+const unlessCut = <A, E>(effect: Effect.Effect<A, E>) =>
+  Effect.suspend((): Effect.Effect<A, E | PersistenceError> => isCut ? Effect.fail(new PersistenceError({ operation: "test", reason: "Unavailable", cause: "cut off" })) : effect)
 
 const handler: BuildWorker.Handler<never> = ({ lease: { jobId, token } }) => {
   const kind = random.pick(["plain", "slow to end", "uninterruptible"] as const) ?? "plain"
