@@ -3,7 +3,7 @@
  * drains when it is interrupted.
  */
 import { SqlClient } from "@effect/sql"
-import { type Cause, Duration, Effect, Exit, Fiber, FiberSet, Option, Schedule, Schema, type Scope } from "effect"
+import { type Cause, type Duration, Effect, Exit, Fiber, FiberSet, Option, Schedule, Schema, type Scope } from "effect"
 import * as Database from "../Database.js"
 import { Name } from "../internal/columns.js"
 import { Pause, Wait } from "../internal/durations.js"

@@ -50,7 +50,7 @@ setInterval(() => {
 }, 10)
 const stalledMs = () => Math.max(now() - ticked, ...stalls.map(({ ms }) => ms))
 
-const unlessCut = <A, E>(effect: Effect.Effect<A, E>) =>
+const unlessCut = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | PersistenceError> =>
   Effect.suspend((): Effect.Effect<A, E | PersistenceError> => isCut ? Effect.fail(new PersistenceError({ operation: "test", reason: "Unavailable", cause: "cut off" })) : effect)
 
 const handler: BuildWorker.Handler<never> = ({ lease: { jobId, token } }) => {
