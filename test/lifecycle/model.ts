@@ -227,7 +227,7 @@ export const derived = ({ attempt, job, runtime, stop }: Pick<Model, "attempt" |
 /** Every state that can be reached, with a shortest way to it. */
 export const reachable = (): ReadonlyArray<{ readonly model: Model; readonly way: ReadonlyArray<Command> }> => {
   // What has ended does not care how many attempts it has left. Whether a resource is known matters to one command only.
-  const keyOf = (model: Model) => JSON.stringify({ ...model, resource: false, stale: model.stale && model.runtime === "pending", attemptsLeft: model.job === "queued" || model.job === "running" ? model.attemptsLeft : 0 })
+  const keyOf = (model: Model) => JSON.stringify({ ...model, resource: false, stale: model.stale && model.runtime === "pending" && model.attempt === "succeeded", attemptsLeft: model.job === "queued" || model.job === "running" ? model.attemptsLeft : 0 })
   const found = new Map([[keyOf(launched), { model: launched, way: [] as ReadonlyArray<Command> }]])
   // A Map walks what is added while it is walked.
   for (const { model, way } of found.values()) {

@@ -31,9 +31,9 @@ const shareSandbox = ({ name, orders, random }: Turn) =>
     const sharing = Effect.gen(function*() {
       const issueWorkflowId = yield* workflowOf(ownerUserId, 1000 + random.below(2 ** 31))
       const launch = { name: ownerUserId, spec: specification, registryId: "registry", repository: "acme/app", tag: "latest" }
-      const first = yield* workflows.startExecution({ issueWorkflowId, launch })
+      const first = yield* workflows.startExecution({ issueWorkflowId, launch, idempotencyKey: "first" })
       const sandboxId = Option.getOrThrow(first.sandbox).id
-      const second = yield* workflows.startExecution({ issueWorkflowId, sandboxId })
+      const second = yield* workflows.startExecution({ issueWorkflowId, sandboxId, idempotencyKey: "second" })
       if (random.chance(0.5)) yield* workflows.beginExecution(first.execution.id)
       return { sandboxId, attemptId: Option.getOrThrow(first.execution.sandboxAttemptId), executionIds: [first.execution.id, second.execution.id] }
     })
@@ -54,7 +54,7 @@ const deleteUser = ({ name, orders, random }: Turn) =>
     const id = name()
     const opening = Effect.gen(function*() {
       const workflowId = yield* workflowOf(id, 1000 + random.below(2 ** 31))
-      yield* (yield* IssueWorkflowLifecycle).startExecution({ issueWorkflowId: workflowId })
+      yield* (yield* IssueWorkflowLifecycle).startExecution({ issueWorkflowId: workflowId, idempotencyKey: "only" })
       return workflowId
     })
     const opened = yield* deed(orders, "share", { ownerUserId: id }, opening, () => undefined)
