@@ -26,14 +26,14 @@ const refusal = (variables: Variables) =>
  * run. What is refused is refused before the first wait, so nothing else runs as that user.
  */
 const refusedToNobody = (path: string) =>
-  Effect.promise(() => {
+  Effect.promise(async () => {
     const isRoot = process.getuid?.() === 0
     if (isRoot) process.seteuid?.(65534)
     try {
-      return openLocalFile({ path, busyTimeoutMs: 0, synchronous: "full" }).then(
-        () => "opened",
-        (error: unknown) => error instanceof Error ? error.message : ""
-      )
+      await openLocalFile({ path, busyTimeoutMs: 0, synchronous: "full" })
+      return "opened"
+    } catch (error) {
+      return error instanceof Error ? error.message : ""
     } finally {
       if (isRoot) process.seteuid?.(0)
     }

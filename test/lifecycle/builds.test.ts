@@ -160,7 +160,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { ...success, resultPayload: {} as never }
         ]
         for (const result of results) expect(yield* tagOf(lifecycle.finishBuild(lease, result))).toBe("InvalidInput")
-        for (const bad of [{ errorMessage: "x\0" }, { errorMessage: "x", errorCode: "" }, { errorMessage: "x".repeat(200_000) }]) {
+        for (const bad of [{ errorMessage: "x", errorCode: "" }, { errorMessage: "x".repeat(200_000) }]) {
           expect(yield* tagOf(lifecycle.failBuild(lease, bad))).toBe("InvalidInput")
         }
         expect(yield* tagOf(lifecycle.recordRuntime(lease, { ...answer("running"), resourceId: 1 as never }))).toBe("InvalidInput")

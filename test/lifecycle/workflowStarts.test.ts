@@ -165,11 +165,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* tagOf(startExecution({ issueWorkflowId, ...lost }))).toBe("InvalidInput")
         expect(yield* everything).toEqual(before)
 
-        // Its owner goes: nobody is there to launch for.
+        const { id: ownerless } = yield* (yield* IssueWorkflowRepo).create({ issueId: (yield* make.issue()).id })
+        expect(yield* refusalOf(startExecution({ issueWorkflowId: ownerless, launch: toLaunch }))).toMatchObject({ _tag: "ReferenceNotFound", reference: "ownerUserId" })
+        expect(yield* refusalOf(startExecution({ issueWorkflowId: ownerless, sandboxId: hers.sandbox.id }))).toEqual(missing)
+        expect(yield* tagOf(startExecution({ issueWorkflowId: ownerless }))).toBe("ok")
+
+        // The workflow ends with its owner.
         yield* shell("DELETE FROM user WHERE id = 'ada'")
-        expect(yield* refusalOf(startExecution({ issueWorkflowId, launch: toLaunch }))).toMatchObject({ _tag: "ReferenceNotFound", reference: "ownerUserId" })
-        expect(yield* refusalOf(startExecution({ issueWorkflowId, sandboxId: hers.sandbox.id }))).toEqual(missing)
-        expect(yield* tagOf(startExecution({ issueWorkflowId }))).toBe("ok")
+        expect(yield* refusalOf(startExecution({ issueWorkflowId, launch: toLaunch }))).toMatchObject({ _tag: "InvalidTransition", from: "cancelled" })
       }).pipe(Effect.provide(layer)))
 
     it.effect("gives the first result to a replay, as it is now", () =>

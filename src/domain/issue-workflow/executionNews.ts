@@ -56,10 +56,12 @@ export const executionNews = (
   }
 }
 
-/** Whether the rows of the mark still exist. */
-const isContinued = (rows: ReadonlyArray<Row>, { end, event, place }: Mark) =>
-  (place === 0 || rows.some(({ id, kind }) => kind === "mark" && id === event))
-  && (end === 0 || rows.some(({ kind, place }) => kind === "end" && place === end))
+/** Whether the rows of the mark still exist. Before the first end, the mark is its position, which is 1. */
+const isContinued = (rows: ReadonlyArray<Row>, { end, event, place }: Mark) => {
+  const ends = rows.filter(({ kind }) => kind === "end")
+  return (place === 0 || rows.some(({ id, kind }) => kind === "mark" && id === event))
+    && ((end === 0 && ends.length === 0) || ends.some(({ place }) => place === Math.max(end, 1)))
+}
 
 const foundIn = (rows: ReadonlyArray<Row>, before: Mark): Found<Mark> => ({
   mark: rows.reduce(markAfter, before),
