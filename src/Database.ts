@@ -129,8 +129,8 @@ const legalTimeout = (busyTimeoutMs: number, names: Pick<SettingNames, "busyTime
  * and `DATABASE_SYNCHRONOUS` (`full` | `normal`) for a file, or `DATABASE_URL` and `DATABASE_AUTH_TOKEN` for a libSQL
  * server; `DATABASE_BUSY_TIMEOUT_MS` (5000) for both.
  *
- * An empty variable counts as unset. Fails with `DatabaseConfigError`, in one line that names the variable, for a bad value,
- * for one in quotes or with white space around it, for both kinds of address at once, and for a database that cannot be opened.
+ * An empty variable counts as unset. Fails with `DatabaseConfigError`, in one line that names the variable, when a value is
+ * invalid, in quotes or has white space around it, when both kinds of address are set, or when the database cannot be opened.
  */
 export const layerConfig: Layer.Layer<Services, DatabaseConfigError> = Layer.unwrapEffect(
   Effect.gen(function*() {

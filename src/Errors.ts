@@ -52,7 +52,7 @@ export class InvalidTransition extends Schema.TaggedError<InvalidTransition>()(
     id: Schema.String,
     from: Schema.String,
     to: Schema.String,
-    /** What to do instead, where that is not obvious. */
+    /** The remedy, unless it is obvious. */
     remedy: Schema.optionalWith(Schema.String, { exact: true })
   },
   HttpApiSchema.annotations({ status: 409 })
@@ -109,7 +109,7 @@ export class SequenceConflict extends Schema.TaggedError<SequenceConflict>()(
 
 /**
  * The position belongs to another epoch of the journal: the database was restored from a backup, and events after the backup
- * are gone. `epoch` is the current one. Remedy: compare what was derived from events with the tables, then read on from the
+ * are gone. `epoch` is the current one. Remedy: compare the data derived from events with the tables, then continue from the
  * current end, or from the first event. HTTP 409.
  */
 export class JournalReset extends Schema.TaggedError<JournalReset>("@sealant/db/JournalReset")(
@@ -118,7 +118,7 @@ export class JournalReset extends Schema.TaggedError<JournalReset>("@sealant/db/
   HttpApiSchema.annotations({ status: 409 })
 ) {
   override get message() {
-    return `the position is from another epoch of the journal: the database was restored; reconcile, and read on in epoch ${this.epoch}`
+    return `the position is from another epoch of the journal: the database was restored; reconcile, and continue in epoch ${this.epoch}`
   }
 }
 
@@ -160,11 +160,11 @@ export type PersistenceErrorReason = typeof PersistenceErrorReason.Type
  * - `Busy`: another process held the write lock for the whole busy timeout, or a server took back a transaction that lasted
  *   too long. Nothing was written: trying again is safe.
  * - `Unavailable`: the disk, the file or the server cannot be reached or written, or the database was closed. After the file or
- *   its log was removed or replaced (`SEALANT_FILE_REPLACED`), until the program is restarted. Of a server
+ *   its log was removed or replaced (`SEALANT_FILE_REPLACED`), every call fails so until the program is restarted. Of a server
  *   the answer may be all that was lost, and what was asked may have been done: repeat what does no harm when it is done twice.
  * - `CorruptRow`: a stored row is not of its declared shape.
- * - `SchemaMismatch`: a table or column is missing, which `cause` names: the database was not migrated, or by another version,
- *   or lacks what a plugin of Better Auth needs.
+ * - `SchemaMismatch`: a table or column is missing, and `cause` names it. The database was not migrated, was migrated by another
+ *   version, or lacks tables or columns of a plugin of Better Auth.
  * - `Unknown`: anything else; `cause` says what, as far as it can be told without values.
  *
  * HTTP 503.

@@ -53,7 +53,8 @@ export const backup: (
  * when the garbage collector has seen its last statement, and until then its database counts as open (`InUse`).
  *
  * Fails with `MaintenanceRefused` when there is no backup (`NotFound`), when it is damaged, none of ours, altered, of a
- * newer program, has a log beside it, or has on our tables a trigger or a unique index that no migration made (`NotABackup`), when a database is there (`TargetExists`, unless `overwrite` is set),
+ * newer program, has a log beside it, or has a trigger or a unique index that no migration made on a table of this package
+ * (`NotABackup`), when a database is there (`TargetExists`, unless `overwrite` is set),
  * and when another connection has that open, as far as the engine can tell (`InUse`): a program that opens it in the moment
  * in which it is replaced goes on with the old one, so stop all programs first. Fails with `MaintenanceFailed` when the copy cannot be
  * written. In each case the database that was there is as it was; only where the message says that the copy is in place,

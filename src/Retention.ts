@@ -102,7 +102,7 @@ export const purgeBatches = (options: PurgeOptions = {}): Stream.Stream<PurgedBa
     return Stream.flatMap(Stream.fromIterable(walks), ({ table, until, walk }) => {
       const step = stepOf(sql, table, walk, { batchSize, dryRun, until })
       return steps(Option.none<Place>(), (from) =>
-        // The pause is only between two batches of a walk; a purge with little to remove does not sleep.
+        // Pauses only between two batches of one kind of rows; a purge with little to remove does not sleep.
         Effect.zipRight(Option.isSome(from) ? Effect.sleep(pause) : nextTurn, step(from)).pipe(
           Effect.map(([batch, next]) => [batch, Option.map(next, Option.some)] as const)
         ))

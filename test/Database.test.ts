@@ -187,7 +187,7 @@ describe("Database.layer", () => {
       }).pipe(Effect.provide(fromEnvironment({ DATABASE_FILE_PATH: path, DATABASE_SYNCHRONOUS: synchronous })))
     }))
 
-  it.scopedLive("takes an empty variable for one that is not set", () =>
+  it.scopedLive("takes an empty variable for unset", () =>
     Effect.gen(function*() {
       const empty = { DATABASE_BUSY_TIMEOUT_MS: "", DATABASE_SYNCHRONOUS: "", DATABASE_URL: "", DATABASE_AUTH_TOKEN: "" }
       const path = yield* newPath

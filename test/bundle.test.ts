@@ -1,5 +1,5 @@
 /**
- * The package inside a bundle, and twice in one process.
+ * The package in a bundle, and two copies of it in one process.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -15,7 +15,7 @@ import { temporaryDirectory } from "./support/database.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-/** A directory in which a bundle finds the native binding, and nothing else of ours. */
+/** A directory in which a bundle finds the native binding and no other dependency. */
 const outside = Effect.tap(temporaryDirectory, (directory) => Effect.sync(() => symlinkSync(join(root, "node_modules"), join(directory, "node_modules"))))
 
 const program = `
@@ -61,7 +61,7 @@ describe("two copies of the package in one process, each with its own copy of Ef
   const run = (text: string) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text))
   const open = (layer: typeof Package.Database.layerMemory) => Effect.map(Layer.build(layer), (context) => Layer.succeedContext(context))
 
-  it.scopedLive("name the same errors, and keep their transactions apart", () =>
+  it.scopedLive("recognize each other's errors, and keep their transactions apart", () =>
     Effect.gen(function*() {
       const { one, two } = yield* copies
       // First, because databases are counted: these are the first ones of their copies.

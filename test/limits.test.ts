@@ -118,7 +118,7 @@ describe("the last that is taken, and the first that is not:", () => {
       expect(more.issues.slice(maxIssues)).toEqual(["and 2 more"])
     }))
 
-  it.effect("a document that is not JSON is refused by the key that is not", () =>
+  it.effect("a document that is not JSON is refused with the key of the invalid value", () =>
     Effect.gen(function*() {
       const decode = operations("Test", "Test").input("all", Schema.Struct({ payload: documentOf(JsonObject) }))
       const issuesOf = (payload: Readonly<Record<string, unknown>>) => Effect.map(Effect.flip(decode({ payload })), ({ issues }) => issues)

@@ -29,7 +29,7 @@ export const workflowsLayer = HttpApiBuilder.group(ControlPlaneApi, "workflows",
     const issueOf = (repository: typeof OpenRequest.Type.repository, told: typeof OpenRequest.Type.issue) =>
       Effect.gen(function*() {
         const known = yield* repositories.findByOwnerAndName({ provider: "github", ...repository })
-        // One that no installation contains is open to all: it holds what users said of it, and nothing of GitHub's.
+        // A repository outside any installation is open to all: it contains only input of users, and no data of GitHub.
         const { id: repositoryId } = Option.isSome(known)
           ? known.value
           : yield* repositories.upsert({ provider: "github", ...repository, openToAll: true })
@@ -85,12 +85,12 @@ export const executionsLayer = HttpApiBuilder.group(ControlPlaneApi, "executions
       .handle("get", ({ path: { id } }) => asUser((ownerUserId) => executions.getDetail({ id, ownerUserId })))
       .handle("events", ({ path: { id: executionId }, urlParams }) =>
         asUser((ownerUserId) =>
-          // An execution without events and one of another user have the same empty list: the second is to be NotFound.
+          // Both an execution without events and one of another user have an empty list: getById fails for the second.
           Effect.zipRight(executions.getById({ id: executionId, ownerUserId }), executions.listEvents({ executionId, ownerUserId, ...pageOf(urlParams) }))
         ))
       .handle("tail", ({ headers, path: { id: executionId } }) =>
         asUser((ownerUserId) =>
-          // Before the answer begins, so that it can still be NotFound.
+          // Before the response begins, so that it can still be NotFound.
           Effect.as(
             executions.getById({ id: executionId, ownerUserId }),
             HttpServerResponse.stream(

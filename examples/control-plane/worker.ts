@@ -1,5 +1,5 @@
 /**
- * The worker process: builds, does what follows from webhooks, and supervises, as every worker does.
+ * The worker process: builds images, processes webhooks, and supervises, as every worker does.
  *
  * Its name is the first argument; the database and the keys are in its environment. SIGTERM lets it finish what it has
  * begun, within some seconds, and gives back the rest.

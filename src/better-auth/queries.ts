@@ -124,7 +124,7 @@ export const deleteMany = (table: Table, where: Where) =>
       return (yield* withDependants(sql, table, condition)(deletion)).length
     }))
 
-/** Ends what depends on users, in the transaction that deletes them: as `UserRepo.delete`. */
+/** Ends the dependants of users in the transaction that deletes them, as `UserRepo.delete` does. */
 const withDependants = (sql: SqlClient.SqlClient, table: Table, condition: Statement.Fragment) => <A, E, R>(deletion: Effect.Effect<A, E, R>) =>
   table.name !== "user" ? deletion : Effect.gen(function*() {
     for (const { id } of yield* run(sql`SELECT id FROM user WHERE ${condition}`)) yield* endWithOwner(sql, String(id))
@@ -176,7 +176,7 @@ const changesOf = (sql: SqlClient.SqlClient, operation: string, table: Table, da
 const whole = (operation: string, count: number) =>
   Number.isSafeInteger(count) && count >= 0 ? Effect.void : Effect.fail(refusal(operation, "limit and offset", "must be whole numbers, 0 or more"))
 
-/** After a write that was refused for a reference, which the engine does not name: finds the field whose row does not exist. */
+/** Finds the field whose row does not exist, after a write with a missing reference: the engine does not name it. */
 const nameReference = (table: Table, data: Row) =>
 <A, E, R>(write: Effect.Effect<A, E, R>): Effect.Effect<A, E | ReferenceNotFound, R | SqlClient.SqlClient> =>
   Effect.catchAll(write, (error): Effect.Effect<never, E | ReferenceNotFound, SqlClient.SqlClient> =>
@@ -199,7 +199,7 @@ const missingReference = (table: Table, data: Row) =>
     return Option.none<string>()
   }).pipe(Effect.orElseSucceed(() => Option.none<string>()))
 
-/** What to add when the database lacks a table or a column of a model, as the statement that adds it. */
+/** Names a table or column of a model that the database lacks, with the statement that adds it. */
 const missingFrom = (operation: string, base: Table, joins: ReadonlyArray<Join>, error: SqlError.SqlError) => {
   const missing = missingOf(error)
   if (missing === undefined) return undefined
@@ -224,7 +224,7 @@ const joinedList = (sql: SqlClient.SqlClient, operation: string, base: Table, { 
     yield* whole(operation, limit)
     const from = yield* columnOf(operation, base, on.from)
     const to = yield* columnOf(operation, table, on.to)
-    // By the name of the join, which the engine repeats when the column is missing.
+    // With the name of the join, which the engine repeats in its error when the column is missing.
     const other = joinedName(index)
     const columns = sql.csv(all(table).map(({ name }) => sql`${sql(other)}.${sql(name)}`))
     return sql`(

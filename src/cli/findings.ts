@@ -157,12 +157,14 @@ const stuck = Effect.gen(function*() {
     ...found("jobs", "under an expired lease", "job", "start a worker, which takes them over", expiredJobs),
     ...found("jobs", "ended without their attempt", "job", "start a worker, which ends the attempts, too", unsettledJobs)
   ]
-  const supervise = "start a worker, whose supervision ends them; the log names those that it passes over"
+  const skipped = "its log lists the rows that it skips"
+  const supervise = `start a worker, which supervises them; ${skipped}`
+  const superviseWorkflows = `start a worker that provides IssueWorkflowLifecycle, or run Supervisor; ${skipped}`
   const left = [
     ...found("attempts", "waiting without a job, or asked to stop,", "attempt", supervise, leftAttempts),
     ...found("runtimes", "pending after their attempt has ended", "runtime", supervise, leftRuntimes),
     ...found("sandboxes", "waiting without an attempt", "sandbox", supervise, leftSandboxes),
-    ...found("executions", "without a sandbox, or never begun,", "execution", "call IssueWorkflowLifecycle.supervise, which ends them", leftExecutions)
+    ...found("executions", "without a sandbox, or never begun,", "execution", superviseWorkflows, leftExecutions)
   ]
   const deliveries = [
     ...found("deliveries", "due", "delivery", "start what works on the webhook inbox", dueDeliveries),

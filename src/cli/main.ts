@@ -18,9 +18,9 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 // The last connection to close deletes the write-ahead log. A program that uses the database may have lost its locks, and would
-// go on with the deleted log: so this one leaves the log where it is.
+// keep writing the deleted log. So this program leaves the log in place.
 keepConnectionsUntilExit()
-// By `process.exit`, which does not collect the connections as the natural end would. All output is written by then.
+// `process.exit` does not finalize the connections, unlike a natural end. All output is written by then.
 process.on("beforeExit", () => process.exit())
 
 NodeRuntime.runMain(Effect.provide(run(process.argv), NodeContext.layer), {

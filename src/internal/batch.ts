@@ -41,12 +41,12 @@ const jsonOf = (document: () => object): string | undefined => {
   }
 }
 
-// Rows are read and decoded synchronously: more at a time would block the event loop.
+// Rows are read and decoded synchronously: larger batches would block the event loop.
 const idsAtOnce = 200
 
 /**
- * Reads rows by any number of ids, a batch at a time, as JSON arrays that a parameter can hold. The event loop turns between two
- * batches. What is longer than an id can be names no row, and is left out.
+ * Reads rows by any number of ids, a batch at a time, as JSON arrays that a parameter can hold. The event loop turns between
+ * two batches. Strings longer than an id are left out, because they match no row.
  */
 export const readByIds = <A, E, R>(
   ids: ReadonlyArray<string>,

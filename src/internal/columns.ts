@@ -14,13 +14,13 @@ const nullableDecoderOf = (schema: Schema.Schema.All): Decoder => {
   return decoder
 }
 
-/** Whether SQLite gives the text back as it was. */
+/** Whether SQLite returns the text unchanged. */
 export const isStorable = (value: string) => !value.includes("\0") && !/[\uD800-\uDFFF]/u.test(value)
 
 /** How many characters an id may have. */
 export const maxIdLength = 255
 
-/** Any text that a column holds. Empty where a NUL is its first character: the engine returns what stands before that. */
+/** Any text that a column holds. Empty when its first character is NUL: the engine returns the characters before a NUL. */
 export const StoredText = withDecoder(
   Schema.String.annotations({ arbitrary: () => (fc) => fc.string({ maxLength: 40 }).filter(isStorable) }),
   when((stored) => typeof stored === "string")
@@ -83,15 +83,15 @@ export const Label = text(maxNameLength, 0)
 /** Prose or an error message: up to 100,000 characters. */
 export const Prose = text(maxProseLength, 0)
 
-/** The text with U+FFFD in place of each character that SQLite does not give back as it was. */
+/** The text with U+FFFD in place of each character that SQLite does not return unchanged. */
 export const storableText = (text: string): string => isStorable(text) ? text : text.replaceAll(/\0|[\uD800-\uDFFF]/gu, "\uFFFD")
 
 /** Up to 100,000 characters of any kind, as programs print them. */
 export const RawProse = Schema.String.pipe(Schema.maxLength(maxProseLength, { message: () => `must be up to ${maxProseLength} characters` }))
 
 /**
- * Prose that a worker reports: NUL characters and lone surrogates are replaced with U+FFFD, so that no report is refused, and
- * lost, because of them. Only for inputs.
+ * Prose that a worker reports: NUL characters and lone surrogates are replaced with U+FFFD, so that no report is lost
+ * because of them. Only for inputs.
  */
 export const ReportedProse = Schema.transform(RawProse, Prose, { strict: true, decode: storableText, encode: (text) => text })
 
@@ -112,7 +112,7 @@ const StoredInteger = withDecoder(
   when((stored) => typeof stored === "number")
 )
 
-/** A whole number by the schema of an input, and any that its column holds when it is read. */
+/** A whole number: the schema of the input limits it; reads accept any value of the column. */
 export const integerOf = (input: Schema.Schema<number>, accepts: (value: number) => boolean): Schema.Schema<number> =>
   readAs(
     withDecoder(input, when((stored) => typeof stored === "number" && Number.isInteger(stored) && accepts(stored))),
@@ -133,8 +133,8 @@ export const enumeration = <const Values extends readonly [string, ...ReadonlyAr
 }
 
 /**
- * An enumeration whose column takes any text, so that a later release can add values. One that this release does not know
- * is read as `unknown`.
+ * An enumeration whose column accepts any text, so that a later release can add values. Values that this release does not know
+ * are read as `unknown`.
  */
 export const openEnumeration = <A extends string>(known: Schema.Schema<A>, unknown: NoInfer<A>): Schema.Schema<A> => {
   const isKnown = Schema.is(known)
@@ -168,7 +168,7 @@ const instant = withDecoder(
 
 const nearestInstant = (epochMillis: number) => instantOf(Math.max(-furthestMs, Math.min(furthestMs, epochMillis)))
 
-/** A number that no Date can hold is read as the nearest that one can. */
+/** Reads a number beyond the range of Date as the nearest Date. */
 const storedInstant = withDecoder(
   Schema.transform(Schema.Number, Schema.DateTimeUtcFromSelf, { strict: true, decode: nearestInstant, encode: (at) => at.epochMillis }),
   (stored) => typeof stored === "number" ? nearestInstant(stored) : invalid
@@ -227,7 +227,7 @@ const parsed = <A, I>(shape: Schema.Schema<A, I>) => {
   )
 }
 
-/** A JSON document of the given shape: text in SQLite. What is read is frozen. */
+/** A JSON document with a schema: text in SQLite. Decoded documents are frozen. */
 export const Json = <A, I>(shape: Schema.Schema<A, I>) => {
   const reading = readingOf(shape)
   const written = parsed(shape)
@@ -299,7 +299,7 @@ type JsonObjectValue = { readonly [key: string]: unknown }
 
 const isObject = (value: unknown): value is JsonObjectValue => typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Where a value is not JSON, and which rule it breaks. */
+/** The path of a value that is not JSON, and the rule that it breaks. */
 interface JsonProblem {
   readonly path: ReadonlyArray<PropertyKey>
   readonly rule: string
@@ -350,7 +350,7 @@ const objectProblem = (value: object, ancestors: ReadonlyArray<object>): JsonPro
 
 const tooDeep = `must be a JSON object of at most ${maxJsonDepth} levels`
 
-/** What is too deep is the document: a path of as many keys would help nobody. */
+/** Reported for the whole document: the path of a value that deep would be useless. */
 const below = (key: PropertyKey, { path, rule }: JsonProblem): JsonProblem => rule === tooDeep ? { path, rule } : { path: [key, ...path], rule }
 
 const checkedJson = (input: unknown, _: SchemaAST.ParseOptions, ast: SchemaAST.AST) => {
@@ -367,8 +367,8 @@ const arbitraryJson = () => (fc: typeof FastCheck) =>
   fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 })).map((value): JsonObjectValue => JSON.parse(JSON.stringify(value)))
 
 /**
- * A JSON object of any shape: finite numbers, no `undefined`, at most 64 levels deep. A stored one is read as it is, however
- * deep. A declaration, because a record of `effect/Schema` copies its entries, and in that loses a key `__proto__`.
+ * A JSON object of any shape: finite numbers, no `undefined`, at most 64 levels deep. Stored objects are read at any depth.
+ * A declaration, because a record of `effect/Schema` copies its entries, and loses a key `__proto__`.
  */
 export const JsonObject = readAs(
   Schema.declare<JsonObjectValue, JsonObjectValue, readonly []>([], { decode: () => checkedJson, encode: () => checkedJson }, {

@@ -1,5 +1,5 @@
 /**
- * Decoders of one call, which a schema carries as an annotation, and the schemas by which stored values are read.
+ * Decoders of one call, which a schema carries as an annotation, and the schemas that decode stored values.
  *
  * Going through a schema means a walk of its tree, with an `Either` for each step: for a row of thirty columns, or for
  * the document in one of them, that is more than the query which read it. The outcome is the same; property tests hold
@@ -43,7 +43,7 @@ export const withFilter = <S extends Schema.Annotable.All, A, I>(
 const ReadingId: unique symbol = Symbol.for("@sealant/db/Reading")
 
 /**
- * Attaches to the schema of an input the schema by which stored values are read.
+ * Attaches to the schema of an input the schema that decodes stored values.
  *
  * Limits are rules for inputs. A row may also come from Better Auth, from an import, from an earlier release, or from a
  * person with a shell, and one value beyond a limit must not make a list unreadable. So a codec with a limit carries a
@@ -54,7 +54,7 @@ export const readAs = <S extends Schema.Annotable.All>(
   reading: Schema.Schema<Schema.Schema.Type<S>, Schema.Schema.Encoded<S>, Schema.Schema.Context<S>>
 ): S => input.annotations({ [ReadingId]: reading }) as S
 
-/** The schema by which stored values are read: the attached one, else the schema itself. */
+/** The schema that decodes stored values: the attached one, else the schema itself. */
 export const readingOf = <A, I, R>(schema: Schema.Schema<A, I, R>): Schema.Schema<A, I, R> => {
   const reading = schema.ast.annotations[ReadingId]
   return Schema.isSchema(reading) ? reading as Schema.Schema<A, I, R> : schema

@@ -26,7 +26,7 @@ export const durationBetween = (minimum: Duration.DurationInput, maximum: Durati
 /** A pause between two looks: 1 ms to a year. Less would be no pause. */
 export const Pause = durationBetween("1 milli", "365 days", "must be a duration from 1 ms to a year")
 
-/** A duration from 1 ms to a year, decoded to whole milliseconds, rounded up: as a column holds it. */
+/** A duration from 1 ms to a year, decoded to whole milliseconds, rounded up, for a column. */
 export const Milliseconds = Schema.transform(Pause, Schema.Number, {
   strict: true,
   decode: (given) => Math.ceil(Duration.toMillis(given)),

@@ -13,20 +13,20 @@ export const engineErrorOf = (error: SqlError.SqlError): { readonly code: string
   return { code, message }
 }
 
-/** What a statement names and the database lacks. */
+/** A table, view or column that a statement names and the database lacks. */
 export interface Missing {
   readonly kind: "table" | "view" | "column"
   readonly name: string
-  /** The table or alias of a column, where the engine names it. */
+  /** The table or alias of a column, if the engine names it. */
   readonly table: string | undefined
 }
 
-// Names in the text of a statement, never parameters, and only what is formed like a name.
+// Only words that have the form of a name: they are from the text of a statement, never parameters.
 const name = "[A-Za-z_][\\w$]{0,127}"
 const missingObject = new RegExp(`no such (table|view|column): (?:(${name})\\.)?(${name})$`)
 const missingColumn = new RegExp(`table (${name}) has no column named (${name})$`)
 
-/** The table or column that a refused statement is missing, if that is why it was refused. */
+/** The missing table or column, if the engine refused a statement for it. */
 export const missingOf = (error: SqlError.SqlError): Missing | undefined => {
   const { message } = engineErrorOf(error)
   const [, table, column] = missingColumn.exec(message) ?? []
@@ -48,7 +48,7 @@ const reasonOf = (code: string, message: string): PersistenceErrorReason => {
 
 const causeOf = (code: string, message: string, missing: Missing | undefined): string => {
   if (missing !== undefined) return `${code}: ${describe(missing)}`
-  // This message is the client's own, and names the remedy.
+  // The client writes this message, which contains the remedy.
   return code === "SEALANT_FILE_REPLACED" ? `${code}: ${message}` : code
 }
 

@@ -1,12 +1,10 @@
 /**
- * Turns and timers of Node's event loop.
- *
- * Taken from `node:timers` when the module loads: tests that replace the global timers do not stop the database.
+ * Turns of Node's event loop and waits in real time, as effects.
  */
 import { Effect } from "effect"
-import { clearImmediate, clearTimeout, setImmediate, setTimeout } from "node:timers"
+import { clearImmediate, clearTimeout, setImmediate, setTimeout } from "../libsql/timers.js"
 
-/** Lets everything that is due run: timers, sockets, other fibers. */
+/** Waits for one turn of the event loop, in which due timers, sockets and other fibers run. */
 export const nextTurn: Effect.Effect<void> = Effect.async((resume) => {
   const turn = setImmediate(() => resume(Effect.void))
   return Effect.sync(() => clearImmediate(turn))

@@ -50,7 +50,7 @@ export const leaseTexts = (table: LeasedTable, columns: string) => {
   const { dueIndex, failed, held, leasesIndex, maxDurationColumn, name, waiting } = table
   const [endColumn, end] = failed.at
 
-  /** When a lease ends that was given at `claimedAt` and is to end at `asked`. */
+  /** The end of a lease that was claimed at `claimedAt` and for which `asked` was requested. */
   const leaseEnd = (asked: string, claimedAt: string) =>
     maxDurationColumn === undefined ? asked : `iif(${maxDurationColumn} IS NULL, ${asked}, min(${asked}, ${claimedAt} + ${maxDurationColumn}))`
 

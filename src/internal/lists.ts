@@ -26,8 +26,8 @@ export const conditionsOf = (sql: SqlClient.SqlClient) => ({
 })
 
 /**
- * A walk for each status, where the index goes on with the status; one for all where nothing was said of it. `column` is
- * the column of the status.
+ * Builds one list of conditions for each status, for an index that continues with the status; one list for all rows without
+ * `statuses`. `column` is the column of the status.
  */
 export const walksByStatus = (
   sql: SqlClient.SqlClient,

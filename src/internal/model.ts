@@ -1,5 +1,5 @@
 /**
- * Row models: `Model.Class` of `@effect/sql`, whose `select` and `json` variants read whatever the table accepts
+ * Row models: `Model.Class` of `@effect/sql`, whose `select` and `json` variants accept every value of the table
  * (`decoder.ts`). The `insert` and `update` variants keep the limits.
  */
 import { Model } from "@effect/sql"
@@ -15,7 +15,7 @@ const isColumn = (value: unknown): value is Schema.Schema<unknown> => Schema.isS
 
 const readable = (schema: unknown): unknown => isColumn(schema) ? readingOf(schema) : schema
 
-/** A field of a model: a schema, which stands for all variants, or a schema for each variant. */
+/** A field of a model: one schema for all variants, or a schema for each variant. */
 const fieldOf = (field: unknown): unknown => {
   if (isColumn(field)) {
     const reading = readingOf(field)
@@ -29,7 +29,7 @@ const fieldOf = (field: unknown): unknown => {
   return makeField(schemas)
 }
 
-/** A model of the rows of one table. The types are those of `Model.Class`: a schema and its reading have the same. */
+/** A model of the rows of one table, with the types of `Model.Class`: schemas of inputs and of stored values share them. */
 export const Class = ((identifier: string) => (fields: object, annotations?: object) =>
   makeClass(identifier)(
     Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, fieldOf(field)])),

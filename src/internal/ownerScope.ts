@@ -3,7 +3,7 @@
  */
 import type { SqlClient, Statement } from "@effect/sql"
 
-/** A row of one owner. For the method, rows of other owners do not exist. */
+/** A row of one owner. The method treats rows of other owners as missing. */
 export interface OwnedId {
   readonly id: string
   readonly ownerUserId: string
@@ -15,7 +15,7 @@ export interface OwnedId {
  */
 export type ById = string | OwnedId
 
-/** Names a row by its id, in the scope of the owner if one is given. */
+/** Builds the argument for a row: its id, in the scope of the owner if `ownerUserId` is set. */
 export const scoped = (id: string, ownerUserId: string | undefined): ById => ownerUserId === undefined ? id : { id, ownerUserId }
 
 /** The scope of a statement: any owner if `ownerUserId` is absent, no owner if it is null. */
@@ -23,15 +23,15 @@ export interface OwnerScope {
   readonly ownerUserId?: string | null | undefined
 }
 
-/** The row that a statement is about. */
+/** The row of a statement, and its scope. */
 export interface Target extends OwnerScope {
   readonly id: string
 }
 
-/** The row that a caller names. An object always has a scope: without an owner it matches no row. */
+/** Decodes the row argument of a method. An object always has a scope: without an owner it matches no row. */
 export const targetOf = (by: ById): Target =>
   typeof by === "object" && by !== null ? { id: by.id, ownerUserId: by.ownerUserId ?? null } : { id: by }
 
-/** Builds `AND <column> = <owner>` for the end of a WHERE clause; nothing for any owner. */
+/** Builds `AND <column> = <owner>` for the end of a WHERE clause; empty for any owner. */
 export const ownerScope = (sql: SqlClient.SqlClient, column = "owner_user_id") => ({ ownerUserId }: OwnerScope): Statement.Fragment =>
   ownerUserId === undefined ? sql`` : sql`AND ${sql.literal(column)} = ${ownerUserId}`

@@ -10,7 +10,7 @@ import { nextTurn } from "./eventLoop.js"
 /** How many rows a stream reads at a time: decoding a page of the widest rows takes a few milliseconds. */
 export const streamPageSize = 100
 
-/** One page, and the place where the next one begins. */
+/** One page, and the start of the next one. */
 export type PageAt<A, Place> = readonly [items: ReadonlyArray<A>, next: Option.Option<Place>]
 
 /** Reads pages from `start` on until one has no next place. */
@@ -30,7 +30,7 @@ export const steps = <Place, A, E, R>(
   step: (place: Place) => Effect.Effect<readonly [item: A, next: Option.Option<Place>], E, R>
 ): Stream.Stream<A, E, R> => pages(start, (place) => Effect.map(step(place), ([item, next]) => [[item], next] as const))
 
-/** Works through rows that are read already, a piece at a time. The event loop turns between two pieces. */
+/** Processes rows in memory, a piece at a time. The event loop turns between two pieces. */
 export const inPieces = <Row, A, E, R>(
   rows: ReadonlyArray<Row>,
   work: (piece: ReadonlyArray<Row>) => Effect.Effect<A, E, R>

@@ -1,5 +1,5 @@
 /**
- * The settings that come from the environment, and how they are read.
+ * The settings from the environment.
  */
 import { Config, Effect, Option, Redacted } from "effect"
 
@@ -10,8 +10,8 @@ export const synchronousName = "DATABASE_SYNCHRONOUS"
 export const authTokenName = "DATABASE_AUTH_TOKEN"
 
 /**
- * The value of a variable. An empty one counts as unset: it is what compose files pass for a variable without a value. Fails
- * with the problem, which never contains the value, for what an env file or a shell has added to it.
+ * The value of a variable. An empty one counts as unset, because compose files pass it for a variable without a value. Fails when
+ * an env file or a shell has added quotes or white space; the error never contains the value.
  */
 export const variable = (name: string): Effect.Effect<Option.Option<string>, string> =>
   Config.option(Config.string(name)).pipe(
@@ -20,7 +20,7 @@ export const variable = (name: string): Effect.Effect<Option.Option<string>, str
     Effect.tap(Option.match({ onNone: () => Effect.void, onSome: (value) => Option.match(addedTo(value), { onNone: () => Effect.void, onSome: Effect.fail }) }))
   )
 
-/** The same, for a value that must not be shown. */
+/** The same, for a secret value. */
 export const secretVariable = (name: string): Effect.Effect<Option.Option<Redacted.Redacted<string>>, string> =>
   Effect.map(variable(name), Option.map((value) => Redacted.make(value)))
 

@@ -18,7 +18,7 @@ export interface Table {
   readonly purpose: string
   /** The state machine of each status column, by the column's name. */
   readonly states?: Readonly<Record<string, States>>
-  /** Columns that triggers maintain. The model leaves them out: RETURNING shows a row as it is before those triggers run. */
+  /** Columns that triggers maintain. The model leaves them out, because RETURNING returns a row as it is before they run. */
   readonly maintained?: ReadonlyArray<string>
 }
 

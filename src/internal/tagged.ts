@@ -1,6 +1,6 @@
 /**
- * Recognizing errors by their tag. Two copies of this package in one process have two classes of each error, and `instanceof`
- * knows one of them.
+ * Recognizes errors by their tag. Two copies of this package in one process have two classes of each error, and `instanceof`
+ * matches only one of them.
  */
 import { Predicate } from "effect"
 

@@ -1,8 +1,8 @@
 /**
  * Waiting for rows that do not exist yet.
  *
- * One reader for each service finds what was committed since it read last, with one indexed statement, and wakes only the
- * waiters concerned: an idle waiter costs nothing, however much is written. The reader runs while somebody waits.
+ * One reader for each service finds the commits since its last read with one indexed statement, and wakes only the waiters
+ * concerned: an idle waiter costs nothing, however much is written. The reader runs while there are waiters.
  */
 import type { SqlClient } from "@effect/sql"
 import { Deferred, Effect, Either, FiberId, Option, RcRef, Scope } from "effect"
@@ -10,38 +10,38 @@ import * as Database from "../Database.js"
 import { monotonicMs } from "../libsql/backoff.js"
 import { nextTurn, realSleep } from "./eventLoop.js"
 
-/** Which waiters are concerned: those of these keys, or all. */
+/** The waiters concerned: those of these keys, or all. */
 export type Concerned = ReadonlyArray<string> | "all"
 
-/** What a reader has found. */
+/** Result of one read. */
 export interface Found<Mark> {
   readonly mark: Mark
   readonly concerned: Concerned
-  /** Whether it is all that was committed: else the next read follows without a commit. */
+  /** Whether it includes all commits: if not, the next read follows without a commit. */
   readonly isAll: boolean
 }
 
-/** How a reader finds what is new. A mark is a place in the order of commits. */
+/** The statements of a reader. A mark is a position in the order of commits. */
 export interface News<Mark, E> {
-  /** The mark of everything that is committed now. */
+  /** Returns the mark of everything that is committed now. */
   readonly mark: Effect.Effect<Mark, E>
-  /** What was committed after a mark, and the mark of that. May name more keys than necessary, never fewer. */
+  /** Returns the keys of commits after a mark, and the new mark. May return more keys than necessary, never fewer. */
   readonly since: (mark: Mark) => Effect.Effect<Found<Mark>, E>
 }
 
 /**
- * What `read` finds, as soon as it finds something: reads now, and again after each commit that concerns the key. Holds
+ * Returns the first rows that `read` finds: reads now, and again after each commit that concerns the key. Holds
  * neither a connection nor a transaction while it waits.
  */
 export type FirstFound<E> = <A, E2>(key: string, read: Effect.Effect<Option.Option<A>, E2>) => Effect.Effect<A, E | E2>
 
-// Bounds what the reader costs beside many small commits: 100 reads in a second, or a twentieth of the time where a read
-// takes longer, on a busy machine.
+// Limits the cost of the reader during many small commits: 100 reads in a second, or a twentieth of the time when reads
+// take longer on a busy machine.
 const restMillis = (readMillis: number) => Math.min(50, Math.max(10, 20 * readMillis))
 
 const restAfterFailureMillis = 100
 
-// Each waiter that is woken reads.
+// Each woken waiter reads.
 const wokenAtOnce = 50
 
 /** Makes waiters, each for a scope. The reader runs from the first wait of a waiter to the end of its scope. */
@@ -77,8 +77,8 @@ export const make = <Mark, E>(
         }
       })
 
-    // A scope that is never closed holds nothing: the last waiter ends the reader. The reader outlives the layer of the
-    // service, so that a database that closes fails its waiters.
+    // The last waiter ends the reader, so a scope that is never closed does not keep it. The reader outlives the layer of the
+    // service, so that its waiters fail when the database closes.
     const scope = yield* Scope.make()
     const reader = yield* RcRef.make({
       // The mark is older than the first read of every waiter: no commit falls between the two.
@@ -114,7 +114,7 @@ export const make = <Mark, E>(
           (waiter) => forget(key, waiter)
         )
         const again: Effect.Effect<A, E2> = Effect.flatMap(once, Option.match({ onNone: () => again, onSome: Effect.succeed }))
-        // What exists already needs no reader.
+        // Rows that exist already need no reader.
         return runs ? again : Effect.flatMap(read, Option.match({ onNone: () => Effect.zipRight(start, again), onSome: Effect.succeed }))
       }
       return firstFound

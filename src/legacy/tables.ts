@@ -150,7 +150,7 @@ export interface LegacyColumn {
   readonly field: string
   readonly isRequired: boolean
   readonly isNumber: boolean
-  /** Whether it is a number that we would write: reading takes any that the table does. */
+  /** Whether the value is valid for an insert: reads accept every value of the table. */
   readonly isWritable: (value: unknown) => boolean
 }
 

@@ -49,11 +49,11 @@ const nothing = () => []
 export interface ConnectionHooks {
   /** A connection was opened; it is closed again when this throws. */
   readonly onOpen?: () => void
-  /** A transaction was committed: is it where the next process will find it? */
+  /** A transaction was committed. Checks that it is in the file that the next process opens. */
   readonly confirm?: () => void
   /**
-   * Rows were committed. A commit that wrote none changed nothing: whoever waits for a change and looks by a statement that
-   * may write, as a claim does, would wake itself for ever.
+   * Rows were committed. Not called for a commit without changes: a waiter that reads with a statement that may write, as a
+   * claim does, would otherwise wake itself for ever.
    */
   readonly onCommit?: () => void
 }
@@ -65,8 +65,8 @@ export interface ConnectionHooks {
 const kept = globalValue(Symbol.for("@sealant/db/libsql/keptConnections"), () => ({ keepAll: false, connections: new Set<object>() }))
 
 /**
- * From now on this process closes no connection of its own accord: its end does, without the engine's cleaning up. For a
- * program that runs for a moment beside others, and ends by `process.exit`.
+ * From now on this process closes no connection: they end with the process, without the engine's cleanup. For a short-lived
+ * program that runs beside others and ends by `process.exit`.
  */
 export const keepConnectionsUntilExit = (): void => {
   kept.keepAll = true
@@ -78,7 +78,7 @@ export class Connection {
 
   private wrote = false
 
-  /** Why it is not opened any more. */
+  /** The error of every later use, set by `abandon`. */
   private refusal: { readonly error: unknown } | undefined
 
   constructor(private readonly options: ConnectionOptions, private readonly hooks: ConnectionHooks = {}) {}
@@ -118,8 +118,8 @@ export class Connection {
   }
 
   /**
-   * Commits what was begun. Throws what the engine says, and leaves the transaction open then; or throws because the commit
-   * is not in the file that others open, and the transaction is over.
+   * Commits the transaction. Throws the engine's error and leaves the transaction open; or, after the commit, throws when the
+   * commit is not in the file that other processes open.
    */
   commit(): void {
     this.exec("COMMIT")
@@ -129,12 +129,12 @@ export class Connection {
     this.hooks.onCommit?.()
   }
 
-  /** Throws when what was committed is not where the next process will find it. */
+  /** Throws when the commit is not in the file that the next process opens. */
   confirm(): void {
     this.hooks.confirm?.()
   }
 
-  /** Runs a read that gives no rows: it makes the engine open the log. */
+  /** Runs a read without rows, which makes the engine open the log. */
   touch(): void {
     this.exec("SELECT 1 FROM sqlite_schema LIMIT 1")
   }
@@ -160,7 +160,7 @@ export class Connection {
     this.detach()?.close()
   }
 
-  /** Closes the connection for good, or leaves that to the end of the process where it keeps its connections. */
+  /** Closes the connection for good, or keeps it until the process ends after `keepConnectionsUntilExit`. */
   end(): void {
     const database = this.detach()
     if (database === undefined) return
@@ -168,7 +168,7 @@ export class Connection {
     else database.close()
   }
 
-  /** Gives up the connection without closing it: each later use fails with `error`. */
+  /** Abandons the connection without closing it: each later use fails with `error`. */
   abandon(error: unknown): void {
     this.refusal = { error }
     const database = this.detach()
@@ -202,11 +202,11 @@ export class Connection {
   }
 }
 
-/** The binding keeps the values that an earlier run of the statement had bound, and drops surplus ones. */
+/** Checks the number of values: the binding keeps values of an earlier run of the statement, and drops surplus ones. */
 const requireParameters = (sql: string, count: number): void => {
   const { placeholders } = inspect(sql)
   if (count !== placeholders) {
-    throw new DriverError("SEALANT_STATEMENT", `the statement takes ${placeholders} parameters and was given ${count}`)
+    throw new DriverError("SEALANT_STATEMENT", `the statement has ${placeholders} parameters, but ${count} values were passed`)
   }
 }
 
@@ -269,7 +269,7 @@ const openVerified = (options: ConnectionOptions): Database.Database => {
 
 /**
  * Opens a file for writing, and closes it. An overlay file system copies a file when it is first opened for writing
- * (https://docs.kernel.org/filesystems/overlayfs.html): a reader that was opened before would go on with the original.
+ * (https://docs.kernel.org/filesystems/overlayfs.html): a reader that was opened before would keep reading the original.
  */
 export const copyUp = (path: string): void => {
   openDatabase({ path, role: "writer" }).close()
@@ -294,7 +294,7 @@ const pragmasOf = ({ path, role, synchronous }: ConnectionOptions): ReadonlyArra
   ["busy_timeout", "0", 0],
   ["foreign_keys", "on", 1],
   ["query_only", role === "reader" ? "on" : "off", role === "reader" ? 1 : 0],
-  // The writer sets how the file is written. A reader finds it, and opens nothing of the file before it reads.
+  // Only the writer sets how the file is written. A reader does not open the file before it reads.
   ...(role === "reader" ? [] : [
     ["journal_mode", path === ":memory:" ? "memory" : "wal", path === ":memory:" ? "memory" : "wal"],
     ["synchronous", synchronous, synchronous === "full" ? 2 : 1]

@@ -46,14 +46,14 @@ const program = `
     }
   })`
 
-/** This module, or the bundle that it is in, which finds `libsql` for its own import, too. CommonJS has no `import.meta.url`. */
+/** This module, or the bundle that contains it: `libsql` is resolved from there. CommonJS has no `import.meta.url`. */
 const ownLocation = (): string | URL => import.meta.url ?? __filename
 
 /**
  * - `read`: writes nothing, and never deletes the log when it closes.
  * - `write`: may write.
- * - `immutable`: takes no lock, and makes no log or shared memory beside the file, whatever its journal mode: only for a file
- *   that nobody writes meanwhile.
+ * - `immutable`: takes no lock, and creates no log or shared memory beside the file, in any journal mode: only for a file
+ *   that no process writes meanwhile.
  *
  * By URI (https://www.sqlite.org/uri.html): the binding's own `readonly` is without effect.
  */
@@ -76,7 +76,7 @@ export class EngineThread {
   private readonly waiting: Array<Waiting> = []
   private over: { readonly error: unknown } | undefined
 
-  /** The file is opened with the first statement, which fails when it is not there. */
+  /** The first statement opens the file, and fails when it does not exist. */
   constructor(path: string, busyTimeoutMs: number, access: Access = "read") {
     const binding = createRequire(ownLocation()).resolve("libsql")
     const parameter = access === "immutable" ? "immutable=1" : access === "read" ? "mode=ro" : "mode=rw"

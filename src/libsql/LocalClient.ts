@@ -42,9 +42,9 @@ export class LocalClient implements Client, Driver {
   private readonly reader: Connection
   private readonly queue: WriteQueue
   private readonly inMemory: boolean
-  /** The file on the disk; memory has none. */
+  /** The file on the disk; `undefined` for memory. */
   private readonly file: OpenFile | undefined
-  /** Both connections were opened, and what they opened is remembered. */
+  /** Whether both connections were opened, and their file and log recorded. */
   private remembered = false
   private hasCommitted = false
   private shutting: Promise<void> | undefined
@@ -100,7 +100,7 @@ export class LocalClient implements Client, Driver {
     this.remembered = true
   }
 
-  /** A connection that was busy is closed and opened anew. The log may be another only if all were closed in between. */
+  /** A busy connection is closed and opened again. The log may be a new one only if all connections were closed meanwhile. */
   private reopened(connection: Connection, other: Connection): void {
     if (!this.remembered) return
     connection.touch()
@@ -109,13 +109,13 @@ export class LocalClient implements Client, Driver {
   }
 
   /**
-   * The file or the log at the path is not the one that is open. Whatever comes from now on is refused, and the connections
-   * are kept as they are: to close the last one would delete the log that is there now, or mix two of them.
+   * The file or the log at the path is not the one that is open. Every later use is refused, and the connections stay open:
+   * closing the last one would delete the log that is there now, or mix two logs.
    */
   private giveUp(error: DriverError, isIntact: boolean): void {
     rollback(this.writer)
     if (isIntact) {
-      // Only the name of the log is gone: what it holds is saved into the file.
+      // Only the name of the log is gone: its contents are saved into the file.
       try {
         this.writer.exec("PRAGMA wal_checkpoint(PASSIVE)")
       } catch {}
@@ -234,7 +234,7 @@ export class LocalClient implements Client, Driver {
     void this.shutdown()
   }
 
-  /** Closes after what is in flight, and moves the write-ahead log into the file if something was committed. */
+  /** Closes after the operations in flight, and moves the write-ahead log into the file if something was committed. */
   shutdown(): Promise<void> {
     return this.shutting ??= this.closeConnections()
   }
@@ -244,7 +244,7 @@ export class LocalClient implements Client, Driver {
     await this.queue.close()
     this.changes.close()
     if (this.hasCommitted && this.file !== undefined && this.writer.isOpen) {
-      // Whoever else has the file open may be in the way; the log is complete, and the next checkpoint moves it.
+      // Another process may block it; the log is complete, and the next checkpoint moves it.
       try {
         this.file.check()
         this.writer.exec("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,8 +1,8 @@
 /**
  * Whether the paths of a database file and of its write-ahead log still lead to the files that are open.
  *
- * The engine goes on with files that were removed or replaced, and reports no error: what it commits then is gone when the
- * process ends. This happens without an operator, too: POSIX drops all locks of a process on a file when the process closes
+ * The engine keeps using files that were removed or replaced, and reports no error: its commits are then lost when the process
+ * ends. This happens without an operator, too: POSIX drops all locks of a process on a file when the process closes
  * any descriptor of it (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_),
  * and the next process that closes the database deletes the log.
  *
@@ -14,12 +14,12 @@ import { type Stats, statSync } from "node:fs"
 import { monotonicMs } from "./backoff.js"
 import { codeOf, DriverError } from "./DriverError.js"
 
-/** Reads need no check of their own: one in so many milliseconds is enough. */
+/** Reads are checked at most once in this interval, in milliseconds. */
 const checkEveryMs = 100
 
 /**
- * Files whose connections were given up in this process, as `device:inode`. The engine shares what it knows of a log among all
- * connections of a process: one that was opened now would take the index of the old log for that of the new one.
+ * Files whose connections were abandoned in this process, as `device:inode`. The engine shares the index of a log among all
+ * connections of a process: a new connection would use the index of the old log for the new one.
  */
 const givenUp = globalValue(Symbol.for("@sealant/db/libsql/filesGivenUp"), () => new Set<string>())
 
@@ -28,7 +28,7 @@ const statOf = (path: string): Stats | undefined => {
     return statSync(path)
   } catch (error) {
     if (/^(ENOENT|ENOTDIR|ELOOP)$/.test(codeOf(error))) return undefined
-    // Without an answer nothing is known to be lost, and nothing is acknowledged.
+    // Without an answer the state is unknown: nothing is acknowledged, and nothing is marked as lost.
     throw error
   }
 }
@@ -41,18 +41,18 @@ export class OpenFile {
   private file: Stats | undefined
   private log: Stats | undefined
   private checkedAt = -Infinity
-  /** Set once something was lost: it stays lost. */
+  /** Set at the first loss, and never reset. */
   private error: DriverError | undefined
 
   /**
-   * `onLost` is called once, before the first error. `isIntact`: the file is there, no other log is, and nobody has written
-   * the file since the last check.
+   * `onLost` is called once, before the first error. `isIntact`: the file is in place without a new log, and was
+   * not written since the last check.
    */
   constructor(private readonly path: string, private readonly onLost: (error: DriverError, isIntact: boolean) => void) {
     this.logPath = `${path}-wal`
   }
 
-  /** Remembers the file, before a connection opens it. Throws for a file that this process has given up. */
+  /** Remembers the file, before a connection opens it. Throws for a file that this process has abandoned. */
   rememberFile(): void {
     this.file = statOf(this.path)
     if (givenUp.has(keyOf(this.file))) throw new DriverError("SEALANT_FILE_REPLACED", "it or its log was replaced while this program had it open; restart the program")
@@ -77,7 +77,7 @@ export class OpenFile {
     this.checkedAt = monotonicMs()
   }
 
-  /** The same, unless it was checked a moment ago. */
+  /** The same, unless the last check was less than `checkEveryMs` ago. */
   checkNowAndThen(): void {
     if (this.error !== undefined || monotonicMs() - this.checkedAt >= checkEveryMs) this.check()
   }

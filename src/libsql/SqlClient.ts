@@ -32,7 +32,7 @@ interface Level {
  */
 type LevelTag = Context.Tag<Level, Level>
 
-// Counted for all copies of this package in the process.
+// One counter for all copies of this package in the process.
 const databases = globalValue(Symbol.for("@sealant/db/libsql/databases"), () => ({ count: 0 }))
 
 /** Begins when it is called, and calls back once: a promise would cost as much as running the statement. */

@@ -28,7 +28,7 @@ export interface Abilities {
   readonly executeAll: (statements: ReadonlyArray<Statement>) => Effect.Effect<void, SqlError.SqlError>
 }
 
-// One for all copies of this package in the process: a repository of one works on a client of the other.
+// One for all copies of this package in the process: a repository of one copy works on a client of another.
 const clients = globalValue(Symbol.for("@sealant/db/libsql/clients"), () => new WeakMap<object, Abilities>())
 
 export const register = (sql: object, abilities: Abilities): void => {

@@ -1,17 +1,17 @@
 /**
- * The path of a file without symbolic links. The engine keeps its log beside the file that a link leads to, so everything
- * that works on a database works on that path.
+ * The path of a file without symbolic links. The engine keeps its log beside the target of a link, so all operations on a
+ * database use that path.
  */
 import { lstatSync, readlinkSync, realpathSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { codeOf } from "./DriverError.js"
 
-// As many as Linux follows (https://man7.org/linux/man-pages/man7/path_resolution.7.html).
+// The limit of Linux (https://man7.org/linux/man-pages/man7/path_resolution.7.html).
 const mostLinks = 40
 
 /**
- * Resolves every link of a path, also of one that leads to a file or a directory that does not exist yet. Throws the error of
- * the operating system for a loop of links.
+ * Resolves every link of a path, also when the target does not exist yet. Throws the error of the operating system for a loop
+ * of links.
  */
 export const resolveLinks = (path: string, links = 0): string => {
   const absolute = resolve(path)
@@ -19,7 +19,7 @@ export const resolveLinks = (path: string, links = 0): string => {
     return realpathSync(absolute)
   } catch (error) {
     if (codeOf(error) === "ELOOP" || links >= mostLinks) throw error
-    // Part of the path is a file, or may not be searched: opening the file reports it.
+    // A part of the path is a file or cannot be searched: opening the file reports the error.
     if (codeOf(error) !== "ENOENT") return absolute
   }
   const directory = dirname(absolute) === absolute ? absolute : resolveLinks(dirname(absolute), links)

@@ -20,7 +20,7 @@ export interface StatementText {
   readonly single: boolean
   /** How many parameters the statement takes, as `?` or `?1`. */
   readonly placeholders: number
-  /** Why the statement is not run: it would change the connection, which all callers share. */
+  /** The reason for refusing the statement: it would change the connection, which all callers share. */
   readonly refusal: string | undefined
 }
 
@@ -134,7 +134,7 @@ const argumentAllowed = new Set([
 
 const sharedConnection = "it would change the connection that all callers share"
 
-/** The engine applies some PRAGMAs while it prepares them: also after EXPLAIN. */
+/** Checks statements after EXPLAIN, too: the engine applies some PRAGMAs while it prepares them. */
 const refusalOf = (sql: string): string | undefined => {
   const raw = Array.from(sql.matchAll(tokenPattern), ([text]) => text).filter((text) => !/^(--|\/\*|;)/.test(text))
   const words = raw.map((text) => text.toUpperCase())

@@ -1,6 +1,6 @@
 /**
- * The loop of a process that builds: it claims jobs, keeps their leases alive while handlers work, reports the outcomes, and
- * runs the supervision beside it.
+ * The loop of a build worker: it claims jobs, keeps their leases alive while handlers work, reports the outcomes, and runs
+ * `Supervisor` beside it.
  */
 import { SqlClient } from "@effect/sql"
 import { Cause, Data, Duration, Effect, Exit, Option, Schema } from "effect"
@@ -30,7 +30,7 @@ export class BuildFailure extends Data.TaggedError("BuildFailure")<{
  * Builds one image, and launches its runtime if that is this worker's task.
  *
  * It is interrupted when its lease is lost, when no heartbeat was confirmed in time, when the `maxDuration` of the job is over,
- * or when the worker drains. Its job is released or reported only after it has ended, finalizers included; heartbeats go on
+ * or when the worker drains. Its job is released or reported only after it has ended, finalizers included; heartbeats continue
  * until then. A handler that dies, also one that throws before it returns an effect, has failed and may be tried again.
  */
 export type Handler<R> = (build: Build) => Effect.Effect<typeof BuildFinished.Encoded, BuildFailure, R>
@@ -53,7 +53,7 @@ export interface Options {
   /** How long handlers may continue after the worker was interrupted; then they are interrupted, too. Default 10 seconds. */
   readonly drainTimeout?: Duration.DurationInput
   /**
-   * Receives what a handler died of. Nothing of it is stored, and the library logs it nowhere else. Default: `Effect.logError`
+   * Receives the cause when a handler dies. It is neither stored nor logged elsewhere. Default: `Effect.logError`
    * with the cause; replace it when exceptions may contain secrets.
    */
   readonly onDefect?: (cause: Cause.Cause<never>, lease: Lease) => Effect.Effect<void>
@@ -121,7 +121,7 @@ const work = <R>(
       }))
   }).pipe(
     Effect.catchAll((error) => Effect.logWarning(`job ${lease.jobId}: ${error.message}`)),
-    // The words of a defect may contain anything.
+    // Only the kind of the defect: its message may contain secrets.
     Effect.catchAllCause((cause) => Effect.logError(`job ${lease.jobId} is left to its lease: ${kindOf(Cause.squash(cause))}`)),
     Effect.asVoid,
     (whole) => spanned(whole, "BuildWorker.work", { "job.id": lease.jobId, "lease.token": lease.token }),
@@ -132,7 +132,7 @@ const work = <R>(
 const begin = (lifecycle: SandboxLifecycle["Type"], lease: Lease, held: HeldLease) =>
   held.ready.pipe(Effect.zipRight(untilAnswered(lifecycle.beginBuild(lease))), Effect.zipLeft(held.ready))
 
-/** What a handler died of, if it did: its own interruption counts, one from outside does not. */
+/** The defect of a handler that died. An interruption from outside is no defect; one by the handler itself is. */
 const defectOf = <A>(exit: Exit.Exit<A, unknown>, wasInterrupted: boolean): Cause.Cause<never> | undefined => {
   if (Exit.isSuccess(exit)) return undefined
   const isOwn = !wasInterrupted && Option.isNone(Cause.failureOption(exit.cause))
@@ -143,7 +143,7 @@ type Failure = typeof BuildFailed.Encoded
 
 const died: Failure = { errorMessage: "the build handler died", errorCode: "handler-died" }
 
-/** What is stored of a handler that failed or had to end. None when it has only died, or was interrupted by a drain. */
+/** The failure to store for a handler that failed or had to end. `undefined` when it only died, or a drain interrupted it. */
 const failureOf = (cause: Cause.Cause<BuildFailure>, over: Over | undefined): Failure | undefined => {
   if (over?._tag === "TooLong") return { errorMessage: "the build took longer than its maxDuration", errorCode: "max-duration" }
   const failed = Cause.failureOption(cause)
@@ -158,14 +158,14 @@ const failureOf = (cause: Cause.Cause<BuildFailure>, over: Over | undefined): Fa
 
 const finish = (lifecycle: SandboxLifecycle["Type"], lease: Lease, result: typeof BuildFinished.Encoded) =>
   lifecycle.finishBuild(lease, result).pipe(
-    // The handler returned an invalid result. It would return the same again.
+    // Not tried again: the handler would return the same invalid result.
     Effect.catchTag("InvalidInput", ({ message }) =>
       lifecycle.failBuild(lease, { errorMessage: message, errorCode: "invalid-result", retryable: false }))
   )
 
 const fail = (lifecycle: SandboxLifecycle["Type"], lease: Lease, failure: Failure) =>
   lifecycle.failBuild(lease, failure).pipe(
-    // Its message is too long, for example. That it failed is stored all the same.
+    // For example, its message is too long. The failure itself is stored nevertheless.
     Effect.catchTag("InvalidInput", ({ message }) =>
       lifecycle.failBuild(lease, { errorMessage: message, errorCode: "invalid-failure", retryable: failure.retryable }))
   )

@@ -9,7 +9,7 @@
  * - An event is delivered to each named consumer until the consumer has acknowledged it (at least once): who is killed in
  *   the middle gets again what it had not acknowledged. Handlers have to bear an event twice.
  * - A position belongs to an epoch. A restore of a backup begins a new epoch, because events that were written after the
- *   backup are gone and their positions are given again.
+ *   backup are gone and their positions are reused.
  */
 import type { SqlClient } from "@effect/sql"
 import { Context, Effect, Layer, Option, type Stream } from "effect"
@@ -28,7 +28,7 @@ import { CurrentActor } from "../domain/control-plane/CurrentActor.js"
 import { make } from "./makeControlPlaneEvents.js"
 
 /**
- * What `ControlPlaneEvents` can do.
+ * Methods of `ControlPlaneEvents`.
  *
  * Request handlers call `list` with `ownerUserId`. All other calls read the events of every owner and are internal: not
  * for request handlers.
@@ -79,13 +79,13 @@ export interface ControlPlaneEventsService {
   ) => Effect.Effect<number, InvalidInput | JournalReset | PersistenceError>
 
   /**
-   * Passes every event that the consumer has not acknowledged to the handler, in batches of up to `batchSize` (1 to 500,
-   * default 100) in the order of their positions, and then each new one; acknowledges a batch when the handler has succeeded.
-   * Unacknowledged events are delivered again next time. One process at a time should run it for a name: two would both get
-   * each event.
+   * Passes every event that the consumer has not acknowledged to the handler, and then each new one, in batches of up to
+   * `batchSize` (1 to 500, default 100) in the order of their positions. Acknowledges a batch when the handler has succeeded.
+   * Unacknowledged events are delivered again by the next call. One process at a time should run it for a name: two would
+   * both receive each event.
    *
    * The consumer exists from its first call: purge keeps the events that it has not acknowledged. After a restore, `onReset`
-   * runs once before the first event, and again if it failed; without it, a warning is logged. The handler then gets the
+   * runs once before the first event, and again if it failed; without it, a warning is logged. The handler then receives the
    * events after the position that the restored database contains.
    *
    * Runs until it is interrupted or the handler or `onReset` fails. A busy or unavailable database is waited for, with a

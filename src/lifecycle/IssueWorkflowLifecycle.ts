@@ -44,7 +44,7 @@ import { makeIssueWorkflowLifecycle } from "./makeIssueWorkflowLifecycle.js"
 import type { SandboxLifecycle } from "./SandboxLifecycle.js"
 
 /**
- * What `IssueWorkflowLifecycle` can do.
+ * Methods of `IssueWorkflowLifecycle`.
  *
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers. So is
  * `supervise`.
@@ -59,8 +59,8 @@ export interface IssueWorkflowLifecycleService {
    *
    * Fails with `AlreadyExists` when the issue has an active workflow of somebody else (`issue_workflows.issue_id`), or
    * the id is that of another workflow (`issue_workflows.id`), with `ReferenceNotFound` that names the field when the
-   * issue is not there or may not be used, the owner or the requester is not there, or the given repository is not the
-   * issue's, with `InvalidInput` for a
+   * issue does not exist or may not be used, the owner or the requester does not exist, or the repository of the request is
+   * another than the issue's, with `InvalidInput` for a
    * field out of shape.
    */
   readonly open: (
@@ -73,8 +73,8 @@ export interface IssueWorkflowLifecycleService {
    * that attempt is another execution's already. When the idempotency key stands for the same request on this workflow
    * already, the first result is returned as it is now, with `created: false`.
    *
-   * Fails with `NotFound` when there is no such workflow, it is another owner's than the one that is named, or its owner may
-   * no longer use the repository that contains the issue (an earlier result is returned all the same); with
+   * Fails with `NotFound` when the workflow does not exist, belongs to another owner than `ownerUserId`, or its owner may no
+   * longer use the repository that contains the issue (an earlier result is returned nevertheless); with
    * `InvalidTransition` when the workflow has ended or is put away, or the sandbox is stopped or has failed; with
    * `IdempotencyConflict` when the key stands for another request; with `ReferenceNotFound` that names the field when the
    * sandbox is not there or not of the workflow's owner, the requester or what the launch refers to is not there, or the
@@ -157,8 +157,8 @@ export interface IssueWorkflowLifecycleService {
    * - those that no agent began within a day after their sandbox was ready, or after they were queued without a sandbox,
    *   are cancelled.
    *
-   * Each is one short transaction. One that cannot be handled is logged and counted in `failed`, and keeps no other from
-   * being handled. To be called again and again.
+   * Each is one short transaction. An execution that cannot be handled is logged and counted in `failed`; the others are
+   * handled regardless. Call it repeatedly, as `Supervisor` does.
    *
    * Fails with `InvalidInput` for a limit that is not a whole number from 1 to 1,000.
    */
@@ -170,7 +170,7 @@ export interface IssueWorkflowLifecycleService {
    * Returns one workflow of an owner with its issue and executions, as one consistent snapshot.
    *
    * Fails with `NotFound`, also for a workflow of another owner, and for one whose issue is in a repository that the owner
-   * may no longer use: after a revoked grant, nobody reads the issue through a workflow. `cancel` still ends it.
+   * may no longer use: after a revoked grant, the owner no longer reads the issue through the workflow. `cancel` still ends it.
    */
   readonly getDetail: (
     request: { readonly ownerUserId: string; readonly id: string }
@@ -178,7 +178,7 @@ export interface IssueWorkflowLifecycleService {
 
   /**
    * The workflows of an owner with their issue and newest execution, newest first. What is put away is left out unless
-   * asked for, and so are workflows on issues of repositories that the owner may no longer use. Fails with `InvalidInput` for a foreign cursor, a limit out of range, an unknown status, or an owner that is
+   * asked for, and so are workflows on issues of repositories that the owner may no longer use. Fails with `InvalidInput` for a malformed cursor, a limit out of range, an unknown status, or an owner that is
    * `undefined`.
    */
   readonly list: (

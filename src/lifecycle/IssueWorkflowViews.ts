@@ -118,7 +118,7 @@ export interface FinishedExecution {
   readonly workflow: IssueWorkflow
 }
 
-/** What supervision did. */
+/** Result of one pass of supervision over executions. */
 export interface WorkflowSupervision {
   /** Executions that ended. */
   readonly ended: number

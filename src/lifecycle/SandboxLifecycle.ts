@@ -42,7 +42,7 @@ import type {
 } from "./SandboxViews.js"
 
 /**
- * What `SandboxLifecycle` can do.
+ * Methods of `SandboxLifecycle`.
  *
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers. So are the
  * operations of workers and of supervision, which take no owner.
@@ -73,7 +73,7 @@ export interface SandboxLifecycleService {
    * Fails with `NotFound` when there is no such sandbox, or nothing to try again; with `InvalidTransition` when the
    * sandbox is neither stopped nor failed; with `ReferenceNotFound` (`repositoryId`, `repositoryProfileRevisionId`,
    * `issueId`) when the owner of the sandbox may no longer use its repository; with `InvalidInput` when its stored spec is
-   * not accepted today, such as a source whose scheme is refused now.
+   * refused by the current rules for inputs, such as those for the scheme of a source.
    */
   readonly retry: (
     id: ById
@@ -121,13 +121,13 @@ export interface SandboxLifecycleService {
    * running; once the runtime is running and the image is built, the attempt has succeeded and the sandbox is ready.
    * `pending` after `running` of the same resource is out of order, and changes nothing.
    *
-   * - Under the current lease, another resource replaces the one that is known; the journal records the end of that one.
-   * - For an attempt, the answer may introduce the first resource, and must name the known one afterwards, also after that
-   *   one has ended: a worker that lost its lease replaces nothing.
+   * - Under the current lease, a new resource replaces the recorded one; the journal records the end of the replaced one.
+   * - For an attempt, the answer may introduce the first resource. Afterwards it must name the recorded one, also after that
+   *   one has ended, so that a worker that lost its lease replaces nothing.
    *
-   * Fails with `LeaseLost` under a lease that is not the current one, with `NotFound` when there is no such attempt, with
-   * `InvalidTransition` when a stop was requested, the attempt has failed, or the attempt has another resource; with
-   * `InvalidInput` for an invalid answer. After any of these the caller tears down what it launched.
+   * Fails with `LeaseLost` under a lease that is not the current one, with `NotFound` when the attempt does not exist, with
+   * `InvalidTransition` when a stop was requested, the attempt has failed, or the attempt has another resource, or with
+   * `InvalidInput` when the answer is invalid. After any of these the caller tears down what it launched.
    */
   readonly recordRuntime: (
     target: Lease | SandboxAttemptId,
@@ -155,11 +155,11 @@ export interface SandboxLifecycleService {
 
   /**
    * Deletes a sandbox in any state, and ends its dependants in the same transaction: its attempts, jobs and runtimes,
-   * and the executions in it, which are cancelled. Attempts and jobs stay, ended; whatever a worker reports of them later
-   * is refused. The journal records each end; the event of an attempt whose runtime was up holds `adapter`, `resourceId`
-   * and `reference`, for the program that tears it down.
+   * and the executions in it, which are cancelled. Attempts and jobs stay, ended; later reports of
+   * workers about them are refused. The journal records each end; the event of an attempt with an active runtime contains
+   * `adapter`, `resourceId` and `reference`, for the program that tears it down.
    *
-   * Fails with `NotFound`, also for the sandbox of another owner than the one that is named, or with `InvalidInput`.
+   * Fails with `NotFound`, also when the sandbox belongs to another owner than `ownerUserId`, or with `InvalidInput`.
    */
   readonly delete: (
     request: typeof DeleteSandbox.Encoded
@@ -190,10 +190,10 @@ export interface SandboxLifecycleService {
    * - attempts that were asked to stop are cancelled;
    * - attempts that have no job, or whose image is built, fail when no runtime was reported to run within
    *   `runtimeDeadline`, and so do sandboxes without an attempt and runtime relaunches that never came up (never, when it is infinite);
-   * - sandboxes end whose latest attempt has ended.
+   * - sandboxes end when their latest attempt has ended.
    *
-   * Each row is one short transaction. A row that cannot be handled is logged and counted in `failed`, and keeps no other
-   * from being handled. To be called again and again, as `BuildWorker` does.
+   * Each row is one short transaction. A row that cannot be handled is logged and counted in `failed`; the others are
+   * handled regardless. Call it repeatedly, as `Supervisor` does.
    *
    * Fails with `InvalidInput` for a limit that is not a whole number from 1 to 1,000, or an invalid deadline.
    */

@@ -36,7 +36,7 @@ export const LaunchSandbox = Schema.Struct({
   /** The issue that it is to work on. */
   issueId: Schema.optional(IssueId),
   triggerType: Schema.optional(SandboxAttemptTriggerType),
-  /** How long a worker may take for the build, counted from each claim. Left out, without limit. */
+  /** How long a worker may take for the build, counted from each claim. Default: no limit. */
   maxDuration: Schema.optional(Milliseconds)
 })
 
@@ -50,7 +50,7 @@ export interface Launch {
   readonly created: boolean
 }
 
-/** Which sandbox is deleted. */
+/** Request to delete a sandbox. */
 export const DeleteSandbox = Schema.Struct({
   id: SandboxId,
   /** Only a sandbox of this user. */
@@ -99,7 +99,7 @@ export interface SandboxDetail extends SandboxView {
   readonly runtime: Option.Option<SandboxRuntimeInstance>
 }
 
-/** What supervision did. */
+/** Result of one pass of supervision over sandboxes. */
 export interface Supervision {
   /** Jobs that went back to the queue. */
   readonly requeued: number

@@ -1,12 +1,13 @@
 /**
- * Moves on the rows that nobody else moves on: one loop for sandboxes, issue workflows and the webhook inbox.
+ * Supervision in one loop: ends or requeues rows of sandboxes, issue workflows and the webhook inbox that no other program
+ * moves on.
  *
  * Each round calls `SandboxLifecycle.supervise`, `IssueWorkflowLifecycle.supervise` and
- * `GitHubWebhookDeliveryRepo.reapExpired`, 100 rows at a time. One that fails is logged and keeps none of the others from
- * running. Any number of processes may supervise one database at the same time.
+ * `GitHubWebhookDeliveryRepo.reapExpired`, 100 rows at a time. If one fails, the failure is logged and the others
+ * run regardless. Any number of processes may supervise one database at the same time.
  *
- * `BuildWorker.run` and `WebhookInbox.run` start it by default, for those of the three services that the program provides. A
- * program without workers, or whose workers provide only some of the services, runs this.
+ * `BuildWorker.run` and `WebhookInbox.run` start it by default, for those of the three services that the program provides. Use
+ * `run` or `layer` in a program without workers, or with workers that provide only some of the services.
  */
 import type { SqlClient } from "@effect/sql"
 import { Duration, Effect, Layer, Schema } from "effect"
@@ -18,15 +19,15 @@ import type { IssueWorkflowLifecycle } from "./IssueWorkflowLifecycle.js"
 import type { SandboxLifecycle } from "./SandboxLifecycle.js"
 import { defaultEvery, defaultRuntimeDeadline, supervisedIn, supervision } from "./supervisorLoop.js"
 
-/** How often it supervises, and by which deadlines. */
+/** Interval and deadlines of supervision. */
 export interface Options {
   /** The pause between two rounds. 1 ms to a year, default 15 seconds. */
   readonly every?: Duration.DurationInput
-  /** How long a run may wait for its runtime after its image was built. Default 15 minutes. */
+  /** How long an attempt may wait for its runtime after its image was built. Default 15 minutes. */
   readonly runtimeDeadline?: Duration.DurationInput
 }
 
-/** The services that it supervises. */
+/** The services whose rows are supervised. */
 export type Supervised = SandboxLifecycle | IssueWorkflowLifecycle | GitHubWebhookDeliveryRepo
 
 const Settings = Schema.Struct({
@@ -37,14 +38,14 @@ const Settings = Schema.Struct({
 const { input } = operations("Supervisor", "Supervisor")
 
 /**
- * Supervises until it is interrupted: at once, then after each pause. A store that cannot answer does not end it. Fails with
+ * Supervises until it is interrupted: at once, then after each pause. It continues when the database cannot answer. Fails with
  * `InvalidInput` for options out of range.
  */
 export const run = (options: Options = {}): Effect.Effect<never, InvalidInput, Supervised | SqlClient.SqlClient> =>
   Effect.flatMap(input("run", Settings)(options), ({ every, runtimeDeadline }) =>
     Effect.flatMap(supervisedIn, (supervised) => supervision(supervised, { every: Duration.decode(every), runtimeDeadline })))
 
-/** Supervises in the background for as long as the layer lives. */
+/** Supervises in the background until the scope of the layer is closed. */
 export const layer = (options: Options = {}): Layer.Layer<never, InvalidInput, Supervised | SqlClient.SqlClient> =>
   Layer.scopedDiscard(
     Effect.flatMap(input("layer", Settings)(options), (settings) => Effect.forkScoped(Effect.orDie(run(settings))))

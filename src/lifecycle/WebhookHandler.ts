@@ -50,7 +50,7 @@ export interface ProcessOptions {
   /** How long a lease lasts, and with it how long a handler may take. Default 1 minute. */
   readonly leaseDuration?: Duration.DurationInput
   /**
-   * Receives what a handler died of. Nothing of it is stored, and the library logs it nowhere else. Default of `run`:
+   * Receives the cause when a handler dies. It is neither stored nor logged elsewhere. Default of `run`:
    * `Effect.logError` with the cause; replace it when exceptions may contain secrets. Default of `process`: nothing.
    */
   readonly onDefect?: (cause: Cause.Cause<never>, lease: WebhookLease) => Effect.Effect<void>

@@ -19,7 +19,7 @@ import { make } from "./makeWebhookInbox.js"
 import type { ProcessOptions, RunOptions, WebhookHandler } from "./WebhookHandler.js"
 
 /**
- * What `WebhookInbox` can do.
+ * Methods of `WebhookInbox`.
  *
  * Internal: for the endpoint that receives verified deliveries and for workers, not for request handlers of users.
  */

@@ -1,6 +1,6 @@
 /**
- * Which repositories an operation may use on behalf of an owner. Everything here runs in the operation's transaction, so
- * that a grant cannot be revoked between the check and the write.
+ * Checks whether an operation may use a repository on behalf of an owner. The checks run in the operation's transaction, so
+ * that a grant cannot be revoked between check and write.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
@@ -38,7 +38,7 @@ export const makeAccess = Effect.gen(function*() {
   const isUsable = (field: typeof fields[number], userId: string, id: string) =>
     Effect.map(sql`SELECT 1 WHERE ${conditions[field](userId, id)}`, ({ length }) => length > 0)
 
-  /** Fails for a reference that is missing or may not be used, unless a user is missing: then that one is named, as ever. */
+  /** Fails for a reference that is missing or may not be used. If a user is missing, the error names that reference instead. */
   const refuse = (entity: string, field: string, { ownerUserId, requestedByUserId }: Users) =>
     nameMissing(sql, [
       { field: "ownerUserId", table: "user", id: Option.some(ownerUserId) },

@@ -22,8 +22,8 @@ export const makeBuildOperations = (repositories: Repositories): Operations => {
   const { endRun, runOf, settle, start, stopRuntime } = makeRuns(repositories)
 
   /**
-   * Stores the adapter's answer to the launch of an attempt that was not asked to stop. Under a lease, another resource
-   * replaces the one that is known: its worker took over.
+   * Stores the adapter's answer to the launch of an attempt that was not asked to stop. Under a lease, a new resource
+   * replaces the recorded one: its worker took over.
    */
   const report = (attempt: SandboxAttempt, launched: RuntimeAdapterLaunchResult) =>
     Effect.gen(function*() {
@@ -40,8 +40,8 @@ export const makeBuildOperations = (repositories: Repositories): Operations => {
     }).pipe(impossible("InvalidTransition", "ReferenceNotFound"))
 
   /**
-   * Without a lease nothing tells the reports of two workers apart but the resource. So such a report is about the resource
-   * that is known, or it is the first one. The transaction holds the write lock, so what is read here stands.
+   * Without a lease, only the resource distinguishes the reports of two workers. So such a report must name the recorded
+   * resource, or be the first one. The transaction holds the write lock, so the row cannot change after this read.
    */
   const sameResource = (runId: SandboxAttemptId, { resourceId, status }: RuntimeAdapterLaunchResult) =>
     Effect.gen(function*() {

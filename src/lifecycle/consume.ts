@@ -2,14 +2,15 @@
  * `ControlPlaneEvents.consume`: gives a named consumer the events that it has not acknowledged, until its handler fails.
  */
 import type { SqlClient, SqlError, Statement } from "@effect/sql"
-import { Clock, Effect, Option, Schedule, Schema, type Scope } from "effect"
+import { Clock, Effect, Option, Schema, type Scope } from "effect"
 import type { ControlPlaneEvent, ControlPlaneEventConsumer, JournalEpoch, JournalState } from "../domain/control-plane/ControlPlaneEvent.js"
 import { type InvalidInput, JournalReset, type PersistenceError } from "../Errors.js"
 import { Name } from "../internal/columns.js"
 import { operations } from "../internal/query.js"
 import type { CorruptRow, RowsOf } from "../internal/rows.js"
+import { isTaggedAs } from "../internal/tagged.js"
 import type { ControlPlaneEventsService } from "./ControlPlaneEvents.js"
-import { wholeMillis } from "./heldLeases.js"
+import { backoff, isTransient } from "./working.js"
 
 const { input, write } = operations("ControlPlaneEvents", "ControlPlaneEvent")
 
@@ -38,7 +39,7 @@ type NextEvents = (
 export const makeConsume = (
   { acknowledge, consumerColumns, consumers, nextEvents, sql, state }: Journal
 ): ControlPlaneEventsService["consume"] => {
-  /** The consumer's row, which is made when there is none, and the journal's current epoch. */
+  /** Returns the consumer's row, which is created if it does not exist, and the journal's current epoch. */
   const enroll = (name: string) =>
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
@@ -87,27 +88,21 @@ export const makeConsume = (
     }).pipe(Effect.scoped)
 }
 
-/** Nothing when the epoch has changed. */
+/** Returns `None` when the epoch has changed. */
 const inEpoch = <A, E>(effect: Effect.Effect<A, E | JournalReset>): Effect.Effect<Option.Option<A>, Exclude<E, JournalReset>> =>
   Effect.catchIf(Effect.asSome(effect), (error): error is JournalReset => error instanceof JournalReset, () => Effect.succeedNone)
 
-const pauses = Schedule.exponential("100 millis").pipe(
-  Schedule.union(Schedule.spaced("5 seconds")),
-  Schedule.jittered,
-  Schedule.delayed(wholeMillis)
-)
-
-/** Waits for a lock, a disk or a server as long as it takes; a database that this program has closed does not come back. */
+/** Repeats while the database is busy or unavailable. A database that this program has closed stays closed: that fails. */
 const retryWhileUnavailable = <A, E extends { readonly _tag: string; readonly message: string }>(
   consumer: string,
   effect: Effect.Effect<A, E | PersistenceError>
 ): Effect.Effect<A, E | PersistenceError> =>
   effect.pipe(
     Effect.tapError((error) => isPassing(error) ? Effect.logWarning(`consumer ${consumer}: ${error.message}`) : Effect.void),
-    Effect.retry({ while: isPassing, schedule: pauses })
+    Effect.retry({ while: isPassing, schedule: backoff })
   )
 
 const isPassing = (error: { readonly _tag: string }): boolean =>
-  isPersistenceError(error) && error.cause !== "SEALANT_CLOSED" && (error.reason === "Busy" || error.reason === "Unavailable")
+  isPersistenceError(error) && error.cause !== "SEALANT_CLOSED" && isTransient(error)
 
-const isPersistenceError = (error: { readonly _tag: string }): error is PersistenceError => error._tag === "PersistenceError"
+const isPersistenceError = isTaggedAs<PersistenceError>("PersistenceError")

@@ -1,5 +1,5 @@
 /**
- * How callers end a sandbox and its attempt: cancel, stop, delete.
+ * The operations that end a sandbox and its attempt: cancel, stop, delete.
  */
 import { DateTime, Effect, Option, Schema } from "effect"
 import { UserId } from "../domain/auth/User.js"

@@ -1,5 +1,5 @@
 /**
- * How one execution ends.
+ * The end of one execution.
  */
 import { Effect } from "effect"
 import type { IssueWorkflowExecution } from "../domain/issue-workflow/IssueWorkflowExecution.js"
@@ -10,12 +10,12 @@ import { impossible } from "./operation.js"
 
 type Ending = Pick<typeof FinishExecution.Type, "outcome" | "reason">
 
-/** Why an execution ends that lost its sandbox. */
+/** The outcome of an execution whose sandbox has ended. */
 export const sandboxFailed: Ending = { outcome: "failed", reason: "the sandbox has failed" }
 export const sandboxStopped: Ending = { outcome: "cancelled", reason: "the sandbox was stopped" }
 
 export const makeExecutionEndings = (executions: IssueWorkflowExecutionRepo["Type"]) => {
-  /** Before the end, so that whoever tails the events sees it. */
+  /** Appended before the end, so that tails deliver it. */
   const tellFailure = (executionId: IssueWorkflowExecution["id"], message: string) =>
     executions.appendEvents({ executionId, events: [{ phase: "finish", level: "error", eventType: "failed", message }] }).pipe(
       impossible("SequenceConflict", "AlreadyExists")
@@ -25,7 +25,7 @@ export const makeExecutionEndings = (executions: IssueWorkflowExecutionRepo["Typ
     Effect.gen(function*() {
       const { id: executionId } = before
       if (outcome === "cancelled") return yield* executions.cancel({ id: executionId, reason: storableText(reason ?? "") })
-      // What succeeds or fails has run.
+      // Only a running execution succeeds or fails.
       if (before.status === "queued") yield* executions.start(executionId)
       if (outcome === "succeeded") return yield* executions.succeed(executionId)
       if (reason !== undefined && (before.status === "queued" || before.status === "running")) yield* tellFailure(executionId, reason)

@@ -1,10 +1,10 @@
 /**
  * The leases that the workers of this process hold, and how long each lasts by the clocks of this process.
  *
- * A worker cannot ask a database that it cannot reach whether it still owns a job. So it counts for itself: from the moment
- * before the claim, or before the last confirmed heartbeat, was sent. Two clocks count, and the one that went further decides:
+ * While the database cannot be reached, a worker measures by itself whether it still owns a job: from the moment before the
+ * claim, or before the last confirmed heartbeat, was sent. Of two clocks, the one that advanced further decides:
  *
- * - the monotonic clock (`Clock.currentTimeNanos`: `process.hrtime`, CLOCK_MONOTONIC), which no change of the time of day moves;
+ * - the monotonic clock (`Clock.currentTimeNanos`: `process.hrtime`, CLOCK_MONOTONIC), which ignores changes of the time of day;
  * - the wall clock, because on Linux the monotonic clock, and with it every timer, stands still while the machine sleeps.
  */
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, FiberId } from "effect"
@@ -22,8 +22,8 @@ export const moment: Effect.Effect<Moment> = Clock.clockWith((clock) =>
   Effect.sync(() => ({ nanos: clock.unsafeCurrentTimeNanos(), millis: clock.unsafeCurrentTimeMillis() }))
 )
 
-/** Milliseconds from one moment to another, by the clock that counts more of them. */
-export const elapsedMs = (from: Moment, to: Moment): number => Math.max(Number(to.nanos - from.nanos) / 1e6, to.millis - from.millis)
+/** Milliseconds from one moment to another, by the clock that advanced further. */
+const elapsedMs = (from: Moment, to: Moment): number => Math.max(Number(to.nanos - from.nanos) / 1e6, to.millis - from.millis)
 
 /** Rounds a pause up to whole milliseconds: the test clock stands at the exact end of a pause, and timestamps are integers. */
 export const wholeMillis = (pause: Duration.Duration) => Duration.millis(Math.ceil(Duration.toMillis(pause)))
@@ -33,7 +33,7 @@ const sleepMs = (millis: number) => Effect.sleep(wholeMillis(Duration.millis(mil
 /** How long before the end of its lease or of its `maxDuration` a handler is interrupted: a tenth of it, at most 10 seconds. */
 const marginOf = (millis: number) => Math.min(millis / 10, 10_000)
 
-/** Why a handler must not go on. */
+/** Why a handler must end. */
 export type Over =
   /** The database reported that the lease is not the current one. */
   | { readonly _tag: "Lost"; readonly error: LeaseLost }
@@ -44,14 +44,14 @@ export type Over =
 
 /** A claimed row, and the terms of the lease on it. */
 export interface Terms {
-  /** What the row is called in a log. */
+  /** The name of this kind of rows in logs. */
   readonly noun: string
   readonly id: string
   readonly workerId: string
   /** The moment before the claim was sent. */
   readonly claimedAt: Moment
   readonly leaseMs: number
-  /** How long the handler may take, counted from the claim. Default without limit. */
+  /** How long the handler may take, counted from the claim. Default: no limit. */
   readonly maxMs?: number | undefined
 }
 
@@ -65,7 +65,7 @@ export class HeldLease {
   private readonly watching = Effect.unsafeMakeLatch(false)
   private readonly waking = Effect.unsafeMakeLatch(false)
   private readonly beating = Effect.unsafeMakeLatch(false)
-  /** How often at least the clocks are read: this long after the machine wakes up a jump is noticed at the latest. */
+  /** The longest time between two reads of the clocks, and so until a jump is noticed after the machine wakes up. */
   private readonly tickMs: number
 
   /** `beatsFrom`: whether heartbeats are sent while the handler runs, or only before it begins and from its end on. */
@@ -162,7 +162,7 @@ export class HeldLease {
       Effect.catchTag("LeaseLost", (error) => Effect.sync(() => this.lose(error))))
   }
 
-  /** Waits until the handler must not go on. */
+  /** Waits until the handler must end. */
   private readonly over: Effect.Effect<Over> = Effect.suspend(() => Effect.raceFirst(
     Effect.map(Deferred.await(this.loss), (error): Over => ({ _tag: "Lost", error })),
     this.timeIsUp(true)
@@ -170,10 +170,10 @@ export class HeldLease {
 
   private timeIsUp(hasJumped: boolean): Effect.Effect<Over> {
     return Effect.flatMap(moment, (now) => {
-      const left = this.leftMs(now);
+      const left = this.leftMs(now)
       if (this.leftOfMaximumMs(now) <= 0) return Effect.succeed<Over>({ _tag: "TooLong" })
       if (left <= 0) {
-        // The process or the machine stood still, and no heartbeat was due by its timers: one may still confirm the lease.
+        // The process or the machine stood still, so no timer sent a heartbeat. One may still confirm the lease.
         return hasJumped && this.beatsFrom === "start"
           ? Effect.zipRight(Effect.raceFirst(this.confirmation, sleepMs(this.tickMs)), this.timeIsUp(false))
           : Effect.succeed<Over>({ _tag: "Unconfirmed" })
@@ -194,13 +194,13 @@ export class HeldLease {
   })
 
   /**
-   * Runs a handler until it ends. When the lease is over first, or the caller is interrupted (`wait` is what makes the
-   * wait interruptible), the handler is interrupted; and in any case this returns only after it has ended.
+   * Runs a handler until it ends. It is interrupted when the lease ends first, or when the caller is interrupted (`wait` makes
+   * the wait interruptible). Returns only after the handler has ended.
    */
   run<A, E, R>(handler: Effect.Effect<A, E, R>, wait: <B>(effect: Effect.Effect<B>) => Effect.Effect<B> = Effect.interruptible) {
     return Effect.gen(this, function*() {
-      // As its exit, so that the runtime does not log what the handler died of. A daemon, as all fibers here: an interruption of
-      // a fiber reaches its children at once, however uninterruptible it is itself.
+      // `exit`, so that the runtime does not log a defect of the handler. A daemon, as all fibers here: an interruption of a
+      // fiber reaches its children at once, even if the fiber is uninterruptible.
       const fiber = yield* Effect.forkDaemon(Effect.exit(Effect.interruptible(handler)))
       const first = yield* Effect.exit(wait(Effect.raceFirst(Effect.as(Fiber.await(fiber), undefined), this.over)))
       this.beating.unsafeOpen()
@@ -221,8 +221,8 @@ const heldOn = (sql: object): Map<string, HeldLease> => {
 }
 
 /**
- * Holds a lease while `use` runs: sends heartbeats (with `beatsFrom: "end"` not while the handler runs), and keeps the row in the
- * registry of the process. An earlier lease on the same row is lost then.
+ * Holds a lease while `use` runs: sends heartbeats (with `beatsFrom: "end"` not while the handler runs), and keeps the row in
+ * the registry of the process. An earlier lease on the same row is lost.
  */
 export const holding = <A, E, R, R2>(
   sql: object,
@@ -254,7 +254,7 @@ export const holding = <A, E, R, R2>(
 
 /**
  * Waits until no lease that this process holds on the database is overdue: each is confirmed or lost, or its handler has
- * ended. Nothing is claimed or reaped before that: it could be what a handler of this process still works on.
+ * ended. Only then may rows be claimed or reaped: before, they could be rows that a handler of this process still works on.
  */
 export const noneOverdue = (sql: object): Effect.Effect<void> =>
   Effect.flatMap(moment, (now) => {

@@ -23,12 +23,12 @@ import { type Launch, LaunchSandbox } from "./SandboxViews.js"
 
 const { input, operation } = operationsOf("SandboxLifecycle", "Sandbox")
 
-// Also for retries of what was stored before its source was refused: the repositories refuse it as an input.
+// Accepts any stored source, for retries; the repositories check it as an input.
 const encodeSpec = Schema.encodeSync(readingOf(UserWorkspaceSpec))
 const encodeBlueprint = Schema.encodeSync(readingOf(WorkspaceBlueprint))
 const encodeRequest = Schema.encodeSync(LaunchSandbox)
 
-// An id that was read, whatever its length: limits are for inputs.
+// An id from a row may have any length: limits are for inputs.
 const stored = { disableValidation: true }
 
 interface KeyRow {
@@ -140,7 +140,7 @@ export const makeLaunches = ({ attempts, executions, jobs, sandboxes, sql }: Rep
       }).pipe(operation(sql, relation, { "sandbox.id": targetOf(by).id }))
   }
 
-  /** Ends the executions of an ended sandbox. They belong to the previous attempt; the next one would keep them running. */
+  /** Ends the executions of an ended sandbox. They belong to the previous attempt; the next attempt would keep them running. */
   function endExecutionsIn({ id, status }: Sandbox) {
     return Effect.gen(function*() {
       const left = yield* sql<{ readonly id: string }>`

@@ -25,13 +25,13 @@ import type { ControlPlaneEventsService } from "./ControlPlaneEvents.js"
 
 const { input, read, write } = operations("ControlPlaneEvents", "ControlPlaneEvent")
 
-/** A position, and the epoch that it belongs to where the caller knows it. */
+/** A position, and its epoch if the caller knows it. */
 export interface Place {
   readonly afterPosition: number
   readonly epoch?: JournalEpoch | undefined
 }
 
-// The engine keeps the highest position that was ever given, also when that event was purged
+// The engine keeps the highest position that it ever assigned, also after that event was purged
 // (https://www.sqlite.org/autoinc.html).
 const endText = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'control_plane_events'), 0)"
 
@@ -49,12 +49,12 @@ export const make = Effect.gen(function*() {
   const states = yield* rowsOf(JournalState)
   const state = states.one(sql.unsafe(stateText))
 
-  /** Fails when the position is not one of this journal. */
+  /** Fails when the position is beyond the end of the journal or of another epoch. */
   const checkPlace = (method: string, field: string, { afterPosition, epoch }: Place) =>
     Effect.flatMap(state, (current): Effect.Effect<void, InvalidInput | JournalReset> => {
       if (epoch !== undefined && epoch !== current.epoch) return Effect.fail(new JournalReset({ epoch: current.epoch }))
       if (afterPosition <= current.end) return Effect.void
-      const issue = `${field}: is beyond the last event of the journal; after a restore, read on from the current end`
+      const issue = `${field}: must not be beyond the last event of the journal; after a restore, continue from the current end`
       return Effect.fail(new InvalidInput({ operation: `ControlPlaneEvents.${method}`, issues: [issue] }))
     })
 
@@ -66,7 +66,7 @@ export const make = Effect.gen(function*() {
       events.all(sql`
         SELECT ${columns} FROM control_plane_events
         WHERE position > ${place.afterPosition} AND ${inEpoch(place.epoch)} ORDER BY position LIMIT ${limit}`),
-      // Events after a position show that it is not beyond the end.
+      // A position with later events cannot be beyond the end.
       (found) => found.length > 0 ? Effect.void : checkPlace(method, "afterPosition", place)
     )
 

@@ -40,7 +40,7 @@ export const make = Effect.gen(function*() {
   const end = (lease: WebhookLease, outcome: WebhookOutcome) =>
     outcome.status === "processed" ? deliveries.markProcessed(lease) : deliveries.markIgnored(lease, { reason: outcome.reason })
 
-  /** `died` receives what the handler died of. */
+  /** `died` receives the cause when the handler dies. */
   const handled = <E, R>(handler: WebhookHandler<E, R>, { delivery, lease }: ClaimedDelivery, died: (cause: Cause.Cause<never>) => void) =>
     Effect.suspend(() => handler(delivery)).pipe(
       Effect.tapErrorCause((cause) => Effect.sync(() => Option.map(Cause.keepDefects(cause), died))),
@@ -61,18 +61,18 @@ export const make = Effect.gen(function*() {
         Effect.flatMap(deliveries.findById(lease.deliveryId), Option.match({ onNone: () => Effect.fail(lost), onSome: Effect.succeed })))
     )
 
-  /** A lock that could not be had is no failure of the handler: the attempt does not count. */
+  /** A lock that cannot be acquired does not fail the handler: the attempt does not count. */
   const giveBack = (lease: WebhookLease, error: PersistenceError) =>
     Effect.zipRight(Effect.ignore(deliveries.release(lease)), Effect.fail(error))
 
-  /** What becomes of a delivery whose transaction was not committed, by what is known of the handler. */
+  /** Decides about a delivery whose transaction was not committed, from the exit of the handler. */
   const afterwards = (lease: WebhookLease, error: LeaseLost | PersistenceError | InvalidInput | HandlerFailed, held: HeldLease, { report }: How) => {
     switch (error._tag) {
       case "LeaseLost":
         return Effect.fail(error)
       case "PersistenceError":
         return error.reason === "Busy" ? giveBack(lease, error) : report(held, fail(lease, { errorMessage: error.message }))
-      // The handler returned an invalid outcome. It would return the same again.
+      // Not tried again: the handler would return the same invalid outcome.
       case "InvalidInput":
         return report(held, fail(lease, { errorMessage: error.message, retryable: false }))
       case "HandlerFailed":
@@ -104,7 +104,7 @@ export const make = Effect.gen(function*() {
 
   /**
    * Holds the lease during an attempt. No heartbeats while the handler runs, which has as long as its lease: they would wait for
-   * its transaction, and a server ends a transaction early for which others wait.
+   * its transaction, and a server ends a transaction early when others wait for it.
    */
   const underLease = <E, R>(handler: WebhookHandler<E, R>, claimed: ClaimedDelivery, claimedAt: Moment, leaseDuration: Duration.DurationInput, how: How) => {
     const { deliveryId, workerId } = claimed.lease
@@ -145,7 +145,7 @@ export const make = Effect.gen(function*() {
   return service
 })
 
-/** What an attempt of `process` and one of `run` differ in. */
+/** The differences between an attempt of `process` and one of `run`. */
 interface How {
   readonly onDefect: OnDefect<WebhookLease>
   /** Makes a wait interruptible, where the caller may interrupt. */
@@ -171,7 +171,7 @@ const told = <E extends LeaseLost | InvalidInput | PersistenceError, R>(
         Effect.logWarning(`delivery ${id}: ${error.message}`),
         error._tag === "PersistenceError" ? Effect.interruptible(Effect.sleep(pause)) : Effect.void
       )),
-    // The words of a defect may contain anything.
+    // Only the kind of the defect: its message may contain secrets.
     Effect.catchAllDefect((defect) => Effect.logError(`delivery ${id} is left to its lease: ${kindOf(defect)}`)),
     Effect.asVoid
   )
@@ -210,7 +210,7 @@ const ours = [
   Errors.SequenceConflict
 ]
 
-// Not by the tag: an error of the handler may have the same tag, and any words.
+// Not by the tag: an error of the handler may have the same tag, and any message.
 const isOurs = (error: unknown): error is InstanceType<(typeof ours)[number]> => ours.some((known) => error instanceof known)
 const isPersistenceError = isTaggedAs<Errors.PersistenceError>("PersistenceError")
 const isWebhookFailure = isTaggedAs<WebhookFailure>("WebhookFailure")

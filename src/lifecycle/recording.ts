@@ -25,8 +25,8 @@ const noteAttempt = ({ id, ownerUserId, status }: SandboxAttempt) =>
   note({ subjectType: "attempt", subjectId: id, toState: status, ownerUserId })
 
 /**
- * A runtime that has ended, as an event of its attempt: the program that tears it down finds its place here. The state is
- * that of the attempt.
+ * Records the end of a runtime as an event of its attempt, with its resource for the program that tears it down. The state
+ * is that of the attempt.
  */
 export const noteRuntimeEnd = (attempt: SandboxAttempt, { adapter, reference, resourceId, status }: SandboxRuntimeInstance) =>
   note({

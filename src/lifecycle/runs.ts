@@ -8,10 +8,10 @@ import type { Repositories } from "./makeSandboxLifecycle.js"
 import { impossible } from "./operation.js"
 import { noteJob, noteRuntimeEnd } from "./recording.js"
 
-/** Why an attempt was cancelled that somebody stopped. */
+/** The cancel reason of an attempt after a stop request. */
 export const stopRequested = "a stop was asked for"
 
-/** Why an attempt failed whose runtime was not reported to run in time. */
+/** The error of a runtime that was not reported to run in time. */
 const runtimeMissing = { errorCode: "runtime-missing", errorMessage: "no runtime was reported in time" }
 
 /** Whether the run has not ended. */
@@ -95,10 +95,10 @@ export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) 
       yield* endSandbox(attempt, cancelled)
     })
 
-  // What fails has run: a job may run out of attempts before any worker has begun.
+  // Only a running attempt fails, but a job may run out of attempts before any worker has begun.
   const failAttempt = ({ id }: SandboxAttempt) => Effect.zipRight(attempts.markRunning({ id }), attempts.markFailed({ id }))
 
-  /** Stops the runtime of an attempt if it is up, and records its place, for the program that tears it down. */
+  /** Stops the runtime of an attempt if it is active, and records its resource, for the program that tears it down. */
   const stopRuntime = (attempt: SandboxAttempt) =>
     Effect.gen(function*() {
       const runtime = yield* runtimes.findByAttemptId(attempt.id)
@@ -106,7 +106,7 @@ export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) 
       yield* noteRuntimeEnd(attempt, yield* runtimes.upsert({ runId: attempt.id, status: "stopped", finishedAt: yield* DateTime.now }))
     }).pipe(impossible("ReferenceNotFound", "InvalidTransition", "InvalidInput"))
 
-  /** Gives up the runtime of an attempt, which was never reported to run. */
+  /** Fails the runtime of an attempt, which was never reported to run. */
   const giveUpRuntime = (attempt: SandboxAttempt) =>
     Effect.gen(function*() {
       yield* noteRuntimeEnd(attempt, yield* runtimes.upsert({ runId: attempt.id, status: "failed", ...runtimeMissing }))

@@ -44,14 +44,14 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
         [before, after.at, after.id]
       ).pipe(read("supervise"))
 
-    /** Whether a row that was due when it was listed still is. */
+    /** Whether a row that was due when it was listed is still due. */
     const isDue = (table: string, alias: string, key: string, due: string, before: number, id: string) =>
       Effect.map(
         sql.unsafe<{ readonly due: number }>(`SELECT ${due} AS due FROM ${table} AS ${alias} WHERE ${alias}.${key} = ?2 AND ?1 IS NOT NULL`, [before, id]),
         ([row]) => row?.due === 1
       )
 
-    /** Jobs that have ended while their run has not taken note of it; succeeded ones only after the deadline. */
+    /** Ended jobs whose attempt has not been updated; succeeded jobs only after the deadline. */
     const endedJobs = (before: number) => ({
       noun: "job",
       page: (after: Pick<Candidate, "at" | "id">) =>
@@ -74,7 +74,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
         }).pipe(transaction)
     })
 
-    /** The image was built in vain, if its run still waits: for a runtime that is not running, whoever reported it. */
+    /** The image was built, but its attempt still waits for a running runtime. */
     const giveUpLaunch = (job: JobState) =>
       Effect.gen(function*() {
         const attempt = Option.filter(yield* liveRunOf(job), goesOn)
@@ -111,7 +111,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
         }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"), transaction)
     })
 
-    /** Relaunches that never came up. Their sandbox is shown as failed, and stays ready to be stopped or launched again. */
+    /** Relaunched runtimes that were never reported to run. Their sandbox is shown as failed, and can be stopped or retried. */
     const leftRuntimes = (before: number) => ({
       noun: "runtime of attempt",
       page: inState("sandbox_runtime_instances", "r", "run_id", "pending", runtimeIsLeft, before),
@@ -126,7 +126,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
         }).pipe(transaction)
     })
 
-    /** Sandboxes that wait for an attempt that has ended, or that they never got. */
+    /** Waiting sandboxes whose latest attempt has ended, or that have no attempt. */
     const leftSandboxes = (status: "queued" | "running", before: number) => ({
       noun: "sandbox",
       page: inState("sandboxes", "s", "id", status, sandboxIsLeft, before),
@@ -159,7 +159,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
       Effect.gen(function*() {
         const { limit, runtimeDeadline } = yield* input("supervise", Deadlines)(request)
         const requeued = yield* reap(limit)
-        // A deadline that reaches back before all time never comes.
+        // An infinite deadline never passes.
         const before = Math.max(0, (yield* Clock.currentTimeMillis) - Duration.toMillis(runtimeDeadline))
         const passes = [
           yield* runPass(endedJobs(before), limit),

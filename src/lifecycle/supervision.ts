@@ -1,17 +1,17 @@
 /**
  * Supervision handles one row after the other, each in a short transaction of its own, with a turn of the event loop
- * between them. A row that cannot be handled is logged and passed over.
+ * between them. A row that cannot be handled is logged and skipped.
  */
 import { Effect } from "effect"
 import type { PersistenceError } from "../Errors.js"
 import { nextTurn } from "../internal/eventLoop.js"
 import { kindOf } from "./operation.js"
 
-/** A row that supervision reads, by the key of the index that is walked. */
+/** A row that supervision reads, with its key in the index. */
 export interface Candidate {
   readonly id: string
   readonly at: number
-  /** Whether a rule applies to it. Decided again in its transaction. */
+  /** Whether a rule applies to it. Checked again in its transaction. */
   readonly due: 0 | 1
 }
 
@@ -20,7 +20,7 @@ export const pageSize = 200
 
 /** One kind of rows. */
 export interface Pass<E> {
-  /** What a row is called in a log. */
+  /** The name of this kind of rows in logs. */
   readonly noun: string
   /** The next rows after a key, oldest first, up to `pageSize`. */
   readonly page: (after: Pick<Candidate, "at" | "id">) => Effect.Effect<ReadonlyArray<Candidate>, E>
@@ -37,7 +37,7 @@ export interface Passed {
 
 const start = { at: -1, id: "" }
 
-/** Handles up to `limit` rows. Those that fail do not count, so that they keep no other from being handled. */
+/** Handles up to `limit` rows. Failed rows do not count, so that the others are handled. */
 export const runPass = <E extends { readonly _tag: string; readonly message: string }>(
   { handle, noun, page }: Pass<E>,
   limit: number
@@ -54,7 +54,7 @@ export const runPass = <E extends { readonly _tag: string; readonly message: str
         Effect.catchAllDefect((defect) => passOver(id, kindOf(defect)))
       )
     const passOver = (id: string, problem: string) =>
-      Effect.zipRight(Effect.sync(() => counts.failed += 1), Effect.logWarning(`supervision passes over ${noun} ${id}: ${problem}`))
+      Effect.zipRight(Effect.sync(() => counts.failed += 1), Effect.logWarning(`supervision skips ${noun} ${id}: ${problem}`))
 
     let rows = yield* page(start)
     while (rows.length > 0) {
@@ -71,7 +71,7 @@ export const runPass = <E extends { readonly _tag: string; readonly message: str
     return counts
   })
 
-/** Whether the failure is of this row. Otherwise the store cannot answer, and the pass ends. */
+/** Whether the failure concerns only this row. Otherwise the database cannot answer, and the pass ends. */
 const isOfRow = (error: { readonly _tag: string; readonly reason?: PersistenceError["reason"] }) =>
   error._tag !== "PersistenceError" || error.reason === "CorruptRow" || error.reason === "Unknown"
 

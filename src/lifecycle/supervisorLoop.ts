@@ -1,5 +1,5 @@
 /**
- * The loop of `Supervisor`: what it calls, how often, and how a failure of one supervision is kept from the others.
+ * The loop of `Supervisor`. A failure of one supervision does not affect the others.
  */
 import { SqlClient } from "@effect/sql"
 import { Context, Duration, Effect, Option } from "effect"
@@ -22,21 +22,21 @@ interface Settings {
   readonly runtimeDeadline: Duration.DurationInput
 }
 
-/** What is supervised: each service that a program provides. */
+/** The supervised services: those that the program provides. */
 interface Supervised {
   readonly sandboxes: Option.Option<SandboxLifecycle["Type"]>
   readonly workflows: Option.Option<IssueWorkflowLifecycle["Type"]>
   readonly deliveries: Option.Option<GitHubWebhookDeliveryRepo["Type"]>
 }
 
-/** The services of a context that are supervised. */
+/** The supervised services in the context. */
 export const supervisedIn: Effect.Effect<Supervised> = Effect.contextWith((context: Context.Context<never>) => ({
   sandboxes: Context.getOption(context, SandboxLifecycle),
   workflows: Context.getOption(context, IssueWorkflowLifecycle),
   deliveries: Context.getOption(context, GitHubWebhookDeliveryRepo)
 }))
 
-/** Calls one supervision, if its service is there. Its failure is logged and ends nothing else. */
+/** Calls one supervision, if its service is provided. Its failure is logged. */
 const call = <Service, E extends { readonly message: string }>(
   what: string,
   service: Option.Option<Service>,
@@ -64,12 +64,12 @@ export const supervision = (
       call("issue workflows", workflows, ({ supervise }) => supervise({ limit })),
       call("webhook deliveries", deliveries, ({ reapExpired }) => reapExpired(limit))
     ], { discard: true })
-    // It takes rows from expired leases, too. A trace for each time: a loop that runs for days is no span to put them all in.
+    // Waits for overdue leases first, because it reaps expired ones. A trace for each round: one for the loop would last for days.
     const round = Effect.zipRight(noneOverdue(sql), spanned(once, "Supervisor.supervise", {}, true))
     return yield* forever(Effect.zipRight(round, Effect.sleep(every)), "supervising", every)
   })
 
-/** The supervision beside a worker: for the services that the program provides, as often as a lease can expire. */
+/** The supervision beside a worker, for the services that the program provides; the pause is at most one lease. */
 export const supervisionBesides = ({ deliveries, leaseDuration, runtimeDeadline = defaultRuntimeDeadline }: {
   readonly leaseDuration: Duration.DurationInput
   readonly runtimeDeadline?: Duration.DurationInput

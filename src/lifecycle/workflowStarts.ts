@@ -45,8 +45,8 @@ export const makeWorkflowStarts = (
   { mayUseIssue, requireAccess }: Access
 ): Starts => {
   /**
-   * The workflow that the owner has already, so that a repeat begins nothing. Whether another workflow is in the way is
-   * only for an owner who may use the issue's repository to know.
+   * Returns the workflow that the owner has already, so that a repeat begins nothing. Only an owner who may use the issue's
+   * repository learns that another workflow is active.
    */
   const openBefore = ({ id, issueId, ownerUserId, requestedByUserId }: typeof OpenWorkflow.Type) =>
     Effect.gen(function*() {
@@ -127,7 +127,7 @@ export const makeWorkflowStarts = (
     Effect.gen(function*() {
       const { id, launch, requestedByUserId, sandboxId, triggerType } = request
       const { ownerUserId } = workflow
-      // As `getDetail` has it: the workflow is not there for an owner who may no longer use the repository.
+      // As in `getDetail`: reported as missing to an owner who may no longer use the repository.
       if (Option.isSome(ownerUserId) && !(yield* mayUseIssue(ownerUserId.value, workflow.issueId))) {
         return yield* new NotFound({ entity: "IssueWorkflow", id: workflow.id })
       }

@@ -13,7 +13,7 @@ import { type Candidate, pageSize, runPass, sumOf } from "./supervision.js"
 
 const { input, read, step } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
 
-/** Why an execution ends whose workflow has ended. */
+/** The cancel reason of an execution whose workflow has ended. */
 export const workflowEnded = "the workflow has ended"
 
 const endings = {

@@ -1,5 +1,5 @@
 /**
- * What the loops of workers share: one dispatcher claims rows for all free slots, waits for a commit when nothing is due, and
+ * The loop that all workers share: one dispatcher claims rows for all free slots, waits for a commit when nothing is due, and
  * drains when it is interrupted.
  */
 import { SqlClient } from "@effect/sql"
@@ -21,12 +21,12 @@ export const workerSettings = {
   supervise: Schema.optionalWith(Schema.Boolean, { default: () => true })
 }
 
-/** Receives what a handler died of, with the lease under which it worked. */
+/** Receives the cause when a handler dies, with the lease under which it worked. */
 export type OnDefect<Lease> = (cause: Cause.Cause<never>, lease: Lease) => Effect.Effect<void>
 
 /** What a loop is made of. */
 export interface Work<A, E, R> {
-  /** Names the span of a claim, `<name>.claim`, in which everything that is done with the claimed row has its spans. */
+  /** Names the span of a claim, `<name>.claim`, which contains all spans of the work on the claimed row. */
   readonly name: string
   readonly concurrency: number
   readonly pollInterval: Duration.DurationInput
@@ -34,8 +34,8 @@ export interface Work<A, E, R> {
   /** Claims the next row that is due, if there is one. */
   readonly claim: Effect.Effect<Option.Option<A>, E, R>
   /**
-   * Works on a row that was claimed at a moment, which is the one before the claim was sent. It is forked uninterruptible, so
-   * that also a row whose fiber had not begun is released when the loop is interrupted.
+   * Works on a claimed row; `claimedAt` is the moment before the claim was sent. It is forked uninterruptible, so that a row
+   * whose fiber has not begun is released, too, when the loop is interrupted.
    */
   readonly work: (claimed: A, claimedAt: Moment) => Effect.Effect<void, never, R>
   /** Runs beside the loop. */
@@ -43,8 +43,8 @@ export interface Work<A, E, R> {
 }
 
 /**
- * Works until it is interrupted. Then handlers may finish for a while (`drainTimeout`); those that do not are interrupted,
- * and their rows released after they have ended. A store that cannot answer does not end the loop: it tries again.
+ * Works until it is interrupted. Then handlers may finish for a while (`drainTimeout`); the rest are interrupted, and their
+ * rows released after they have ended. While the database cannot answer, the loop tries again.
  */
 export const loop = <A, E extends { readonly message: string }, R>(
   { claim, concurrency, drainTimeout, name, pollInterval, supervision, work }: Work<A, E, R>
@@ -62,7 +62,7 @@ export const loop = <A, E extends { readonly message: string }, R>(
       freed.unsafeOpen()
     })
 
-    // A claimed row has a fiber before anything can interrupt: it would wait for its lease to expire otherwise.
+    // A claimed row gets a fiber before any interruption: otherwise it would wait until its lease expires.
     const claimAndWork = Effect.flatMap(moment, (claimedAt) =>
       Effect.flatMap(claim, Option.match({
         onNone: () => Effect.succeed(false),
@@ -71,19 +71,18 @@ export const loop = <A, E extends { readonly message: string }, R>(
           return Effect.as(FiberSet.run(workers, Effect.ensuring(work(claimed, claimedAt), free)), true)
         }
       }))).pipe(
-      // A trace for each claim: a loop that runs for days is no span to put them all in.
+      // A trace for each claim: one span for the whole loop would last for days.
       (claimed) => spanned(claimed, `${name}.claim`, {}, true),
       Effect.uninterruptible
     )
 
-    // One fiber claims for all slots, so that an idle worker costs the same with any number of them. Claims of the same
-    // moment are one statement. There are twice as many after each time that all of them found something, since one is enough
-    // to see that nothing is due.
+    // One fiber claims for all slots, so that an idle worker costs the same with any number of them. Simultaneous claims are
+    // one statement. Their number starts at one, which is enough when nothing is due, and doubles when all found a row.
     const dispatch = Effect.gen(function*() {
       freed.unsafeClose()
       if (busy >= concurrency) return yield* freed.await
       yield* noneOverdue(sql)
-      // Read before the claim, so that what is committed after the claim counts as a change.
+      // Read before the claim, so that a commit after the claim counts as a change.
       const seen = yield* Database.version
       const count = Math.min(width, concurrency - busy)
       width = 1
@@ -123,14 +122,15 @@ interface StoreError {
   readonly reason?: unknown
 }
 
-/** The store could not answer, and may do so later. */
-const isTransient = (error: StoreError) => error._tag === "PersistenceError" && (error.reason === "Busy" || error.reason === "Unavailable")
+/** Whether the database could not answer, but may answer later. */
+export const isTransient = (error: StoreError) => error._tag === "PersistenceError" && (error.reason === "Busy" || error.reason === "Unavailable")
 
-const backoff = Schedule.exponential("100 millis").pipe(Schedule.union(Schedule.spaced("5 seconds")), Schedule.jittered, Schedule.delayed(wholeMillis))
+/** Pauses between repeats: from 100 ms, doubling, at most 5 seconds. */
+export const backoff = Schedule.exponential("100 millis").pipe(Schedule.union(Schedule.spaced("5 seconds")), Schedule.jittered, Schedule.delayed(wholeMillis))
 
 /**
- * Repeats a write under a lease while the store cannot answer: the store reports `LeaseLost` when the lease is lost, and
- * until then the whole work would be done again without it. Errors that waiting does not cure are retried five times.
+ * Repeats a write under a lease while the database cannot answer, because without the write the whole work would be repeated.
+ * The database reports `LeaseLost` when the lease is lost. Other errors are retried five times.
  */
 export const untilAnswered = <A, E extends StoreError, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   effect.pipe(
@@ -139,8 +139,8 @@ export const untilAnswered = <A, E extends StoreError, R>(effect: Effect.Effect<
   )
 
 /**
- * Reports an outcome, whatever interrupts: it goes on until the store has answered. After an interruption, which is the end
- * of the worker, it goes on at most until the lease has ended by the clocks of this process.
+ * Reports an outcome, and continues until the database has answered, also when it is interrupted. An interruption ends the
+ * worker; the report then continues at most until the lease has ended by the clocks of this process.
  */
 export const reporting = <A, E extends StoreError, R>(held: HeldLease, report: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.gen(function*() {
@@ -151,7 +151,7 @@ export const reporting = <A, E extends StoreError, R>(held: HeldLease, report: E
     return yield* Exit.flatten(yield* Fiber.await(fiber))
   }).pipe(Effect.uninterruptible)
 
-/** Calls `onDefect`, if the handler died. A callback that fails itself ends nothing. */
+/** Calls `onDefect` if the handler died. A callback that dies is logged. */
 export const reportDefect = <Lease>(onDefect: OnDefect<Lease>, cause: Cause.Cause<never> | undefined, lease: Lease, noun: string) =>
   cause === undefined
     ? Effect.void

@@ -22,14 +22,14 @@ export interface BackupOptions {
 
 /** A backup that was made. */
 export interface Backup {
-  /** Where it is: an absolute path, without symbolic links. */
+  /** An absolute path, without symbolic links. */
   readonly path: string
   readonly bytes: number
   /** The last migration of the database, as `0008_control_plane`. */
   readonly migration: string
   /** The rows of each table. */
   readonly tables: Readonly<Record<string, number>>
-  /** Why `restore` refuses it, a line each: triggers and other objects that act on writes and that no migration made. */
+  /** Problems for which `restore` refuses it, a line each: triggers and other objects on writes that no migration made. */
   readonly problems: ReadonlyArray<string>
 }
 
@@ -70,7 +70,7 @@ export const backup = (
 export const pathOf = (doing: string, path: string): Effect.Effect<string, MaintenanceRefused> => {
   const refuse = (problem: string) => new MaintenanceRefused({ operation: doing, reason: "InvalidPath", problem })
   return path.trim() === "" || path.includes("\0") || /[\uD800-\uDFFF]/u.test(path) || /^(:memory:|file:)/.test(path)
-    ? refuse("the path is none of a file: give a plain path")
+    ? refuse("the path must be a plain path of a file")
     : Effect.try({ try: () => resolveLinks(path), catch: (error) => refuse(`${path} cannot be found: ${reasonOf(error)}`) })
 }
 

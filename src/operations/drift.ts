@@ -1,9 +1,9 @@
 /**
- * Whether the tables, indexes, triggers and views are those that the migrations make. The ledger does not record what a
- * person has dropped, changed or added with another tool.
+ * Compares the tables, indexes, triggers and views with those that the migrations make. The ledger does not record changes
+ * that a person makes with another tool.
  *
- * Tables of others, and columns that they add to ours, are left alone: plugins of Better Auth need both. A trigger on one of
- * our tables is not: it reads and can stop every write.
+ * Other tables, and columns that are added to ours, are accepted: plugins of Better Auth need both. A trigger on one of our
+ * tables is a problem: it reads every write and can stop it.
  */
 import { SqlClient, type SqlError } from "@effect/sql"
 import { Effect } from "effect"
@@ -20,7 +20,7 @@ import { columnNames, indexedColumns, isSame, isSameTable, tokensOf } from "./sc
 interface SchemaObject {
   readonly type: string
   readonly name: string
-  /** The table that it is on; for a table, itself. */
+  /** The table of the object; for a table, its own name. */
   readonly table: string
   readonly sql: string
 }
@@ -30,21 +30,21 @@ export interface ForeignObject {
   readonly type: string
   readonly name: string
   readonly table: string
-  /** What it does, and how it is removed, in one line. */
+  /** Its effect, in one line. */
   readonly problem: string
   readonly remedy: string
 }
 
-/** How the schema differs from that of the migrations. */
+/** Differences between the schema and that of the migrations. */
 export interface SchemaDrift {
-  /** What is not there, as `index session_expires_at_idx`. */
+  /** Missing objects, as `index session_expires_at_idx`. */
   readonly missing: ReadonlyArray<string>
-  /** What has another definition. */
+  /** Objects with another definition. */
   readonly altered: ReadonlyArray<string>
   readonly foreign: ReadonlyArray<ForeignObject>
 }
 
-// What the engine makes by itself for UNIQUE and PRIMARY KEY has no text.
+// The indexes that the engine makes for UNIQUE and PRIMARY KEY have no text.
 const objectsText = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"
 
 const objectOf = (row: Row): SchemaObject => ({
@@ -65,7 +65,7 @@ const expectedObjects = (ledger: ReadonlyArray<LedgerRow>): Effect.Effect<Readon
   }).pipe(Effect.provide(layerMemory))
 }
 
-/** A name from a file that may come from anywhere, as one line shows it and as a statement quotes it. */
+/** Quotes a name from an untrusted file, for one line of output and for a statement. */
 const shownName = (name: string) => /^[A-Za-z_]\w{0,127}$/.test(name) ? name : JSON.stringify(name.slice(0, 128))
 
 const foreignOf = (object: SchemaObject, tables: ReadonlyMap<string, SchemaObject>): ReadonlyArray<ForeignObject> => {
@@ -90,7 +90,7 @@ const foreignOf = (object: SchemaObject, tables: ReadonlyMap<string, SchemaObjec
   return type === table.type ? [] : found(`${type} in its place that no migration made`)
 }
 
-/** How the schema that a reader sees differs from that of the migrations of a ledger. */
+/** Compares the schema that a reader sees with that of the migrations of a ledger. */
 export const schemaDrift = (
   reader: Reader,
   ledger: ReadonlyArray<LedgerRow>
@@ -114,8 +114,7 @@ export const schemaDrift = (
   })
 
 /**
- * What nobody is to run with unseen: objects that act on writes and that no migration made, a line each. A restore refuses
- * them.
+ * Lists objects that act on writes and that no migration made, a line each. A restore refuses them.
  */
 export const hiddenActions = ({ altered, foreign }: SchemaDrift): ReadonlyArray<string> => [
   ...foreign.map(({ problem }) => problem),

@@ -1,6 +1,6 @@
 /**
  * The epoch of the journal in a restored database. Events that were written after the backup are gone, and their positions
- * are given again: readers with a position of the old epoch must learn that.
+ * are reused: a new epoch makes readers with an old position notice that.
  */
 import { Effect } from "effect"
 import { defaultBusyTimeoutMs } from "../Database.js"
@@ -8,7 +8,7 @@ import { MaintenanceFailed } from "./errors.js"
 import { syncFile } from "./files.js"
 import { engineProblem, readerOfFile } from "./reader.js"
 
-/** Gives the journal in a file that nobody has open a new epoch, and puts it on the disk. */
+/** Writes a new epoch of the journal into a file that no process has open, and syncs it to the disk. */
 export const beginEpoch = (operation: string, path: string): Effect.Effect<void, MaintenanceFailed> =>
   readerOfFile(path, defaultBusyTimeoutMs, "write").pipe(
     Effect.flatMap((file) => file.exec("UPDATE control_plane_journal SET epoch = lower(hex(randomblob(16)))")),

@@ -22,7 +22,7 @@ export interface Reader {
   readonly atOnce: <A, E, R>(body: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError.SqlError, R>
 }
 
-/** A file; nothing is made where there is none. The engine waits for locks by itself: a thread may block. Closed with the scope. */
+/** A reader of an existing file, in a thread, so that the engine itself waits for locks. Closed with the scope. */
 export const readerOfFile = (path: string, busyTimeoutMs = defaultBusyTimeoutMs, access: Access = "read"): Effect.Effect<Reader, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(

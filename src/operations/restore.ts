@@ -32,7 +32,7 @@ export interface RestoreRequest {
 
 /** What was restored. */
 export interface Restored {
-  /** Where the database is: an absolute path, without symbolic links. */
+  /** The path of the database: absolute, without symbolic links. */
   readonly path: string
   readonly bytes: number
   /** The last migration that it has. It may lack later ones: run the migrations. */

@@ -187,7 +187,7 @@ export const kept: Readonly<Record<string, string>> = {
   issue_workflow_execution_diff_files: withTheirExecution,
   issue_workflow_execution_summaries: withTheirExecution,
   issue_workflow_execution_pull_request_links: withTheirExecution,
-  issue_workflow_execution_ends: "the newest 1,000: each that is added removes the one before those",
+  issue_workflow_execution_ends: "the newest 1,000: a trigger removes older rows",
   control_plane_journal: "one row, the epoch of the journal",
   control_plane_event_consumers: "a row for each reader of the journal, which is removed by hand with its reader",
   legacy_imports: "a row for each file of the predecessor that was taken over, which is one; the same file again must find it",

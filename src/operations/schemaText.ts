@@ -19,7 +19,7 @@ const textOf = (tokens: Tokens) => tokens.join(" ")
 export const isSame = (one: string, other: string): boolean => textOf(tokensOf(one)) === textOf(tokensOf(other))
 
 interface TableText {
-  /** What is before and after the list of columns and constraints. */
+  /** The text before and after the list of columns and constraints. */
   readonly around: string
   readonly items: ReadonlyArray<Tokens>
 }
@@ -47,7 +47,7 @@ const constraintWords = new Set(["constraint", "check", "unique", "primary", "fo
 export const columnNames = (sql: string): ReadonlySet<string> =>
   new Set(tableOf(sql).items.flatMap(([name = ""]) => constraintWords.has(name) ? [] : [name]))
 
-/** Whether a column lets every write pass that does not name it: it may be empty or has a default, and checks nothing. */
+/** Whether writes that omit the column still succeed: it is nullable or has a default, and has no CHECK. */
 const isHarmless = (column: Tokens): boolean => {
   const [first = ""] = column
   if (constraintWords.has(first) || column.some((token) => ["check", "unique", "primary"].includes(token))) return false
@@ -55,8 +55,8 @@ const isHarmless = (column: Tokens): boolean => {
 }
 
 /**
- * Whether a table is the expected one, or that with more columns that are harmless, as `ALTER TABLE ADD COLUMN` adds them for
- * a plugin of Better Auth.
+ * Whether a table is the expected one, possibly with additional harmless columns, as `ALTER TABLE ADD COLUMN` adds them for a
+ * plugin of Better Auth.
  */
 export const isSameTable = (present: string, expected: string): boolean => {
   const [found, wanted] = [tableOf(present), tableOf(expected)]

@@ -1,5 +1,5 @@
 /**
- * What waits, and nobody takes it: the rules of supervision (docs/supervision.md), with time for it to act.
+ * Rows that have waited too long: the rules of supervision (docs/supervision.md), plus the time that it needs to act.
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option } from "effect"
@@ -30,11 +30,11 @@ export interface StuckReport {
   readonly expiredJobs: Option.Option<Stuck>
   /** Build jobs that have ended, and their run does not know. */
   readonly unsettledJobs: Option.Option<Stuck>
-  /** Attempts that were asked to stop and go on, or that wait for a runtime without a job. */
+  /** Active attempts that were asked to stop, or that have no job and wait for a runtime. */
   readonly leftAttempts: Option.Option<Stuck>
   /** Runtimes that are pending although their attempt has ended. */
   readonly leftRuntimes: Option.Option<Stuck>
-  /** Sandboxes that wait for an attempt that has ended, or that they never got. */
+  /** Waiting sandboxes whose attempt has ended, or that have no attempt. */
   readonly leftSandboxes: Option.Option<Stuck>
   /** Executions without their sandbox or workflow, or that no agent began. */
   readonly leftExecutions: Option.Option<Stuck>
@@ -68,7 +68,7 @@ export const findStuck = Effect.gen(function*() {
       stuckOf
     )
 
-  // A supervisor acts within seconds after its deadline, which is 15 minutes where no other is set.
+  // A supervisor acts within seconds after its deadline, which is 15 minutes by default.
   const left = (source: string, since: string, condition: string, before: number) =>
     Effect.map(
       sql.unsafe<{ readonly count: number; readonly since: number | null }>(

@@ -88,8 +88,8 @@ export const PlanSecret = strict({
 export type PlanSecret = typeof PlanSecret.Type
 
 /**
- * All that goes into an image. The three maps of variables hold what users wrote, in plain text. The blueprint is read as a
- * stored one: it may come from a job that was queued before its source was refused.
+ * All inputs of an image. The three maps of variables contain the values of users in plain text. The blueprint is read with the
+ * schema of stored ones: it may come from a job that was queued before its source was refused.
  */
 export const ResolvedImagePlan = strict({
   blueprint: readingOf(WorkspaceBlueprint),

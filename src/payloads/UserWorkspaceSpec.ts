@@ -242,8 +242,8 @@ const partOf = <I>(fields: Schema.Schema<PartialFields, I>) =>
  * seven pairs of names for one thing (`inputs` and `sources.inputs`, `ssh` and `access.ssh`,
  * `packages` and `tooling.packages`, `setup` and `lifecycle.setup`, `startup` and
  * `lifecycle.startup`, `env` and `runtime.env`, `os` and `target.os`) at most one name may be used.
- * Unknown keys and `null` are refused; a key given as `undefined` counts as absent. Sources are
- * addresses as `GitUrl` has them. A stored specification is read with any URL.
+ * Unknown keys and `null` are refused; a key with the value `undefined` counts as absent. Addresses of
+ * sources are `GitUrl`s. Stored specifications are read with any URL.
  *
  * Out: the same with its texts trimmed and `kind: "git"` on sources that are objects. Short forms
  * stay as they are: `normalizeUserWorkspaceSpec` resolves them.

@@ -134,7 +134,7 @@ const decoded = (text: string) => {
   }
 }
 
-/** The rule that an address breaks. Git is given the text as it is, so the text is checked beside what `URL` makes of it. */
+/** The rule that an address breaks. Git receives the text unchanged, so both the text and the parsed `URL` are checked. */
 const gitUrlProblem = (text: string): string | undefined => {
   if (/^[^\s/:@]+@[^\s/:]+:(?!\/\/)/.test(text)) return "must be a URL: write git@host:path as ssh://git@host/path"
   if (!URL.canParse(text)) return "must be a URL"

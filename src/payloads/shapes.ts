@@ -71,7 +71,7 @@ const acceptedAST = (fields: Schema.Struct.Fields, defaults: object) =>
     )
   ).ast
 
-/** A field as it is read; the same field where that does not differ. */
+/** The field with its schema for stored values; the same field if both schemas are equal. */
 const readingField = <F extends Schema.Struct.Field>(field: F): F => {
   if (Schema.isSchema(field)) return readingOf(field) as unknown as F
   if (field.ast._tag !== "PropertySignatureDeclaration") return field
@@ -80,7 +80,7 @@ const readingField = <F extends Schema.Struct.Field>(field: F): F => {
   return reading === type ? field : optional(reading) as unknown as F
 }
 
-/** An object, which is read with its fields as they are read. */
+/** An object, whose schema for stored values consists of those of its fields. */
 const objectOf = <Fields extends Schema.Struct.Fields, Defaults extends Readonly<Record<string, unknown>>>(
   fields: Fields,
   defaults: Defaults,

@@ -1,5 +1,5 @@
 /**
- * What Better Auth stores is read by everybody, and what its tables lack is named.
+ * Values that Better Auth stores can be read by every reader, and missing tables and columns are named.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -29,7 +29,7 @@ describe("a sign-up beyond the limits of our inputs", () => {
       expect(yield* sessions.all(sql`SELECT ${sql.literal(columnList(Session))} FROM session`)).toHaveLength(1)
     }).pipe(Effect.provide(UserRepo.layer), Effect.provide(memoryLayer)))
 
-  it.effect("is refused where the id is longer than an id, or a date is one that no Date holds", () =>
+  it.effect("is refused when the id is too long or a date is beyond the range of Date", () =>
     Effect.gen(function*() {
       const adapter = betterAuthAdapter(yield* Effect.runtime<SqlClient.SqlClient>())(quiet)
       const user = { name: "Ada", email: "ada@example.com", emailVerified: false, createdAt: new Date(0), updatedAt: new Date(0) }
@@ -40,9 +40,9 @@ describe("a sign-up beyond the limits of our inputs", () => {
     }).pipe(Effect.provide(memoryLayer)))
 })
 
-describe("a table or column of a plugin that is not there", () => {
+describe("a missing table or column of a plugin", () => {
   for (const [kind, layer] of Object.entries(databaseLayers)) {
-    it.effect(`is named with what adds it (${kind})`, () =>
+    it.effect(`is named with the statement that adds it (${kind})`, () =>
       Effect.gen(function*() {
         const sql = yield* SqlClient.SqlClient
         const runtime = yield* Effect.runtime<SqlClient.SqlClient>()

@@ -95,7 +95,7 @@ it.scopedLive("each fault is named, with the way out", () =>
     ])
   }))
 
-it.scopedLive("tables and columns of plugins are no problem", () =>
+it.scopedLive("tables and columns of plugins are accepted", () =>
   Effect.gen(function*() {
     const { environment, filePath } = yield* prepared
     tamper(
@@ -112,7 +112,7 @@ it.scopedLive("tables and columns of plugins are no problem", () =>
     expect((yield* doctor(environment)).problems).toEqual([])
   }))
 
-it.scopedLive("what others have put on our tables, or changed of them, is named", () =>
+it.scopedLive("objects that no migration made, and altered ones, are named", () =>
   Effect.gen(function*() {
     const { environment, filePath } = yield* prepared
     tamper(

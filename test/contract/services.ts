@@ -1,6 +1,6 @@
 /**
- * Every service that the package exports, with its name. `KeyRing` and `RepositoryAccess` have no methods: they are
- * configuration.
+ * Every service that the package exports, with its name. `KeyRing` and `RepositoryAccess` are configuration and have no
+ * methods.
  */
 import { Context } from "effect"
 import * as db from "@sealant/db"

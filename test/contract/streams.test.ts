@@ -1,5 +1,5 @@
 /**
- * Every stream lets the event loop turn between its pages, so that none blocks a process for as long as its data lasts.
+ * Every stream lets the event loop turn between its pages, so that long streams do not block the process.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -27,7 +27,7 @@ const manyEvents = Effect.flatMap(SqlClient.SqlClient, (sql) =>
     INSERT INTO control_plane_events (subject_type, subject_id, sequence, event_type, actor_type, occurred_at)
     SELECT 'job', 'one', key + 1, 'launch', 'system', 0 FROM json_each(${JSON.stringify(Array.from({ length: rows }))})`)
 
-/** Streams of `rows` items and more, with a transaction that makes what they read. */
+/** Streams of at least `rows` items, with a transaction that creates their rows. */
 const manyRows = Effect.gen(function*() {
   const ofAda = { ownerUserId: (yield* make.user({ id: "ada" })).id }
   const sandboxes = yield* db.SandboxRepo
@@ -89,7 +89,7 @@ const countingTurns = <A, E, R>(body: (turn: () => number) => Effect.Effect<A, E
     (counter) => Effect.sync(() => clearImmediate(counter.next))
   )
 
-/** How many items came in each turn of the event loop that had some. */
+/** The number of items in each turn of the event loop, without empty turns. */
 const itemsPerTurn = (stream: Stream.Stream<unknown, unknown>) =>
   countingTurns((turn) =>
     Effect.map(

@@ -1,6 +1,6 @@
 /**
  * Every method of every service is either called with an owner, or declared internal here and in its documentation. A
- * method that is called with an owner answers a stranger as it answers for rows that do not exist.
+ * method that is called with an owner treats a stranger as if the rows did not exist.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -53,7 +53,7 @@ const ofTheUser: Readonly<Record<string, ReadonlyArray<string>>> = {
   SessionRepo: ["revokeAllForUser"]
 }
 
-/** Internal methods that take an owner, but do not check whether that owner may use what the row refers to. */
+/** Internal methods that take an owner, but do not check whether that owner may use the referenced rows. */
 const unchecked = new Set([
   "SandboxRepo.create",
   "SandboxAttemptRepo.createQueued",

@@ -1,7 +1,7 @@
 /**
- * A process that stores numbers, one after the other, and reports each that was acknowledged. Obeys its standard input:
+ * A process that stores numbers, one after the other, and reports each acknowledged one. Commands on its standard input:
  * `write N` stores so many; `read file` reads the database file as any file, `use stock` opens and closes it with another copy of
- * the engine; `remove NAME...` and `replace BY` do that to files in the moment in which no statement is under way.
+ * the engine; `remove NAME...` and `replace BY` remove and replace files while no statement runs.
  */
 import { SqlClient } from "@effect/sql"
 import type { createClient } from "@libsql/client"

@@ -1,5 +1,5 @@
 /**
- * What the suites share in which a process stores numbers while its files are removed or replaced.
+ * Helpers of the suites in which a process stores numbers while its files are removed or replaced.
  */
 import { Effect } from "effect"
 import Native from "libsql"
@@ -12,7 +12,7 @@ export const numberWriter = (filePath: string) =>
   Effect.gen(function*() {
     const process = yield* child<NumberReport>(new URL("./numberWriter.ts", import.meta.url), { filePath })
     yield* Effect.promise(() => process.first("open"))
-    /** Gives an order, and returns what was reported until it was carried out. */
+    /** Sends a command, and returns the reports until it was executed. */
     const order = (line: string) =>
       Effect.promise(async () => {
         const before = process.reports.length
@@ -29,7 +29,7 @@ export const numberWriter = (filePath: string) =>
 
 export const numbersOf = (reports: ReadonlyArray<NumberReport>) => reports.flatMap((report) => report.type === "stored" ? [report.number] : [])
 
-/** What another program finds at the path. */
+/** The numbers that another program reads at the path. */
 export const numbersAt = (path: string) => {
   const database = new Native(path)
   const rows = database.prepare("SELECT n FROM numbers ORDER BY n").all() as ReadonlyArray<{ readonly n: number }>

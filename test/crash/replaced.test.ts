@@ -1,6 +1,6 @@
 /**
- * Database files and logs that are removed or replaced under a running program: no write is acknowledged that is not in the file
- * which the next program opens.
+ * Database files and logs that are removed or replaced under a running program: every acknowledged write is in
+ * the file that the next program opens.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"

@@ -45,7 +45,7 @@ describe("processes at work on one database", () => {
       expect(account.kills).toBe(5)
     }))
 
-  it.live("run no handler of a job beside another that believes to hold its lease, when one is cut off or stands still", () =>
+  it.live("run no two handlers of a job that both believe to hold its lease, when one worker is cut off or stands still", () =>
     Effect.gen(function*() {
       const account = newAccount()
       yield* overlaps(account, randomOf(5), 2)

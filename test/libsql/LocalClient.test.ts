@@ -89,7 +89,7 @@ describe.each(both)("writes that wait together ($name)", ({ open }) => {
     Effect.gen(function*() {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (id INTEGER PRIMARY KEY, x)")
-      // Past the client, which refuses to limit its connection.
+      // Bypasses the client, which refuses this setting.
       client["writer"].exec("PRAGMA max_page_count = 20")
       const insert = (id: number, bytes: number) => execute(client, "INSERT INTO t VALUES (?, zeroblob(?))", [id, bytes])
       const answers = yield* all([insert(1, 10), insert(2, 1_000_000), insert(3, 10)])

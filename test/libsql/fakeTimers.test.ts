@@ -6,7 +6,7 @@ import { execute, newPath, ours, rival } from "./support.js"
 afterEach(() => void vi.useRealTimers())
 
 describe("with fake timers", () => {
-  it.scopedLive("writes, transactions and the wait for a lock go on", () =>
+  it.scopedLive("writes, transactions and waits for a lock continue", () =>
     Effect.gen(function*() {
       const path = yield* newPath
       const client = yield* ours(path, { busyTimeoutMs: 20 })

@@ -208,7 +208,7 @@ describe("lesson 4: PRAGMAs, tables in memory and file descriptors outlive trans
     Effect.gen(function*() {
       const path = yield* newPath
       const client = yield* ours(path, { synchronous: "full" })
-      // Past the client, which refuses to change its connection.
+      // Bypasses the client, which refuses to change its connection.
       const setSynchronous = Effect.sync(() => client["writer"].exec("PRAGMA synchronous = 1"))
       expect(yield* onFile(client, path, setSynchronous)).toEqual({ synchronous: 1, leaked: 0 })
       const memory = yield* Effect.acquireRelease(Effect.promise(openMemory), (client) => Effect.promise(() => client.shutdown()))

@@ -1,5 +1,5 @@
 /**
- * The one loop of supervision.
+ * The loop of supervision.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { GitHubWebhookDeliveryRepo, IssueWorkflowLifecycle, PersistenceError, SandboxLifecycle, Supervisor, WebhookInbox } from "@sealant/db"
@@ -43,7 +43,7 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layerTest)))
 
   for (const [kind, failure] of Object.entries({ fails: busy, dies: Effect.dieMessage("s3cr3t") })) {
-    it.effect(`calls the others when one ${kind}, and goes on`, () =>
+    it.effect(`calls the others when one ${kind}, and continues`, () =>
       Effect.gen(function*() {
         for (const name of everything) {
           const calls: Array<string> = []
@@ -57,7 +57,7 @@ describe("Supervisor", () => {
       }).pipe(Effect.provide(layerTest)))
   }
 
-  it.effect("layer supervises for as long as it lives", () =>
+  it.effect("layer supervises until its scope is closed", () =>
     Effect.gen(function*() {
       const calls: Array<string> = []
       yield* Effect.scoped(Effect.gen(function*() {
@@ -68,7 +68,7 @@ describe("Supervisor", () => {
       expect(calls).toEqual(everything)
     }).pipe(Effect.provide(layerTest)))
 
-  it.effect("runs beside a worker by default, and not when the worker is told not to", () =>
+  it.effect("runs beside a worker by default, and not with supervise: false", () =>
     Effect.gen(function*() {
       for (const supervise of [undefined, false]) {
         const calls: Array<string> = []

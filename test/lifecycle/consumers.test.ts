@@ -13,7 +13,7 @@ import { launch, layers as lifecycleLayers, shell } from "./support.js"
 
 const layer = Layer.provideMerge(ControlPlaneEvents.layer, lifecycleLayers.memory)
 
-/** Events of one subject each, without anything else. */
+/** Appends events of one subject each. */
 const appendEvents = (count: number) =>
   shell(
     `INSERT INTO control_plane_events (subject_type, subject_id, sequence, event_type, actor_type, occurred_at)
@@ -21,7 +21,7 @@ const appendEvents = (count: number) =>
     JSON.stringify(Array.range(1, count))
   )
 
-/** What a restore does to the journal: a new epoch, without the events after the backup. */
+/** Changes the journal as a restore does: a new epoch, without the events after the backup. */
 const restored = (position: number) =>
   Effect.zipRight(
     shell("DELETE FROM control_plane_events WHERE position > ?", position),
@@ -51,7 +51,7 @@ const batchesOf = (count: number, request: { readonly consumer: string; readonly
   })
 
 describe("positions of the journal", () => {
-  it.effect("beyond the end are refused, by whoever reads or acknowledges", () =>
+  it.effect("beyond the end are refused by reads and acknowledgements", () =>
     Effect.gen(function*() {
       const events = yield* ControlPlaneEvents
       const before = yield* events.journal
@@ -63,7 +63,7 @@ describe("positions of the journal", () => {
         expect(yield* tagOf(Stream.runDrain(events.tail({ afterPosition })))).toBe("InvalidInput")
         expect(yield* refusalOf(events.acknowledge({ consumer: "mail", position: afterPosition }))).toMatchObject({
           _tag: "InvalidInput",
-          issues: ["position: is beyond the last event of the journal; after a restore, read on from the current end"]
+          issues: ["position: must not be beyond the last event of the journal; after a restore, continue from the current end"]
         })
       }
       expect(yield* shell("SELECT * FROM control_plane_event_consumers")).toEqual([])
@@ -111,7 +111,7 @@ describe("consume", () => {
       expect(yield* position("mail")).toBe(0)
     }).pipe(Effect.provide(layer)))
 
-  it.effect("reports a restore once, before the first event, and goes on from the restored position", () =>
+  it.effect("reports a restore once, before the first event, and continues from the restored position", () =>
     Effect.gen(function*() {
       const events = yield* ControlPlaneEvents
       yield* appendEvents(6)
@@ -134,7 +134,7 @@ describe("consume", () => {
       expect(resets).toBe(1)
     }).pipe(Effect.provide(layer)))
 
-  it.effect("notices a restore under its feet when it acknowledges, and delivers from the restored position", () =>
+  it.effect("notices a restore while it runs when it acknowledges, and delivers from the restored position", () =>
     Effect.gen(function*() {
       const { consume } = yield* ControlPlaneEvents
       yield* appendEvents(4)

@@ -1,5 +1,5 @@
 /**
- * Deletions end what depends on the row, through every door: with events through the services, without them past these.
+ * Deletions end the dependants of the row: with events in the services, without events by other means.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { DateTime, Effect, Layer, Option, TestClock } from "effect"
@@ -64,7 +64,7 @@ const statesOf = (executions: ReadonlyArray<string>) =>
     (rows) => rows.map(({ state }) => state)
   )
 
-/** What the journal records last of an attempt. */
+/** The last event of an attempt in the journal. */
 const lastOf = (subjectId: string) =>
   Effect.map(Effect.flatMap(ControlPlaneEvents, ({ list }) => list({ subjectType: "attempt", subjectId })), (events) => events.at(-1))
 
@@ -94,7 +94,7 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
         })
         const runtime = yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(all.attemptId)
         expect(Option.getOrThrow(runtime)).toMatchObject({ status: "stopped", finishedAt: Option.some(DateTime.unsafeMake(1000)) })
-        // Nothing brings it up again.
+        // No late report starts it again.
         expect(yield* tagOf(lifecycle.recordRuntime(all.attemptId, answer("running")))).toBe("InvalidTransition")
         expect(yield* activeWorkflows).toHaveLength(1)
       }).pipe(Effect.provide(layer)))
@@ -113,7 +113,7 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
         expect(yield* live).toEqual([])
       }).pipe(Effect.provide(layer)))
 
-    it.effect("a sandbox deleted by the repository or the shell leaves nothing that goes on", () =>
+    it.effect("a sandbox deleted by the repository or the shell leaves no active dependants", () =>
       Effect.gen(function*() {
         const sandboxes = yield* SandboxRepo
         for (const remove of [(id: SandboxId) => sandboxes.delete(id), (id: SandboxId) => Effect.asVoid(shell("DELETE FROM sandboxes WHERE id = ?", id))]) {
@@ -207,7 +207,7 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
         expect(yield* (yield* IssueWorkflowLifecycle).supervise({ limit: 10 })).toEqual({ ended: 0, failed: 0 })
       }).pipe(Effect.provide(layer)))
 
-    it.effect("an execution that nobody begins is cancelled after a day, counted from when its sandbox was ready", () =>
+    it.effect("an execution that no agent begins is cancelled a day after its sandbox was ready", () =>
       Effect.gen(function*() {
         const { startExecution, supervise } = yield* IssueWorkflowLifecycle
         const { id: issueWorkflowId } = yield* opened
@@ -231,7 +231,7 @@ for (const name of ["memory", "file"] as const) {
   suite(name, Layer.provideMerge(Layer.merge(UserRepo.layer, RepositoryRepo.layer), layer))
 }
 
-it.effect("deletions find what depends on them along indexes", () =>
+it.effect("deletions find dependants through indexes", () =>
   Effect.gen(function*() {
     const { sandboxId } = yield* shared
     yield* make.user({ id: "mallory" })

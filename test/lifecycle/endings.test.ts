@@ -191,7 +191,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 
       }).pipe(Effect.provide(layer)))
 
-    it.effect("a job whose attempt has ended, or is to stop, is not redriven: its error and the status that the owner sees stay", () =>
+    it.effect("a job whose attempt has ended or was asked to stop is not redriven: its error and the derived status stay", () =>
       Effect.gen(function*() {
         const { getDetail, stop } = yield* SandboxLifecycle
         const jobs = yield* WorkspaceBuildJobRepo

@@ -14,7 +14,7 @@ const up = `coalesce(r.status IN ('pending', 'running'), 0)`
 const told = (type: string, id: string) => `(
   SELECT to_state FROM control_plane_events WHERE subject_type = '${type}' AND subject_id = ${id} ORDER BY sequence DESC LIMIT 1)`
 
-/** The status that an owner sees, derived as it was before it was stored. */
+/** The derived status, computed from the four tables. */
 const derived = `
   CASE
     WHEN a.id IS NULL THEN iif(s.status = 'stopped', 'cancelled', s.status)
@@ -77,7 +77,7 @@ const broken = `
   LEFT JOIN sandbox_runtime_instances AS r ON r.run_id = a.id
   WHERE ?1 IS NULL OR s.id = ?1`
 
-/** What goes on of an attempt whose sandbox is gone, and what the journal records otherwise: nothing, if all is well. */
+/** Active rows of an attempt whose sandbox is gone, and contradictions in the journal: empty if the invariants hold. */
 export const leftOf = (attemptId: string) =>
   shell(
     `SELECT id FROM sandbox_attempts AS a WHERE id = ?1 AND (status IN ('queued', 'running') OR status IS NOT ${told("attempt", "a.id")})

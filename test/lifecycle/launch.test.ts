@@ -65,7 +65,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* counts).toEqual(rowsOf(1, 1))
       }).pipe(Effect.provide(layer)))
 
-    it.effect("reads and lists a sandbox whose source was stored before it was refused, and refuses to try it again", () =>
+    it.effect("reads and lists a sandbox whose stored source is refused as an input, and refuses to retry it", () =>
       Effect.gen(function*() {
         const { sandbox, attempt, job } = yield* launch()
         const source = "ext::sh -c id"

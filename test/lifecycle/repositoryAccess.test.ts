@@ -47,7 +47,7 @@ describe("SandboxLifecycle on a repository", () => {
         const nowhere = yield* refusalOf(launch({ ...toLaunch, ownerUserId: "eve", [field]: "nowhere" }))
         expect(stranger).toMatchObject(missing(field))
         expect(stranger).toEqual(nowhere)
-        // Whatever else is wrong with the request.
+        // Also when other fields of the request are invalid.
         expect(yield* refusalOf(launch({ ...toLaunch, ownerUserId: "eve", [field]: id, profileRevisionId: "nowhere" }))).toEqual(nowhere)
       }
       expect(yield* refusalOf(launch({ ...toLaunch, repositoryId, ownerUserId: "nobody" }))).toMatchObject(missing("ownerUserId"))

@@ -95,7 +95,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const [runtime] = Option.toArray(yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(first.attempt.id))
         expect(runtime).toMatchObject({ resourceId: Option.some("second"), endpoint: Option.none(), finishedAt: Option.none() })
         expect(millis(runtime?.launchedAt ?? Option.none())).toBe(100_000)
-        // Where the first runs is in the journal, for whoever tears it down.
+        // The journal contains the first resource, for the program that tears it down.
         const [ended] = yield* shell<{ readonly payload: string }>(
           "SELECT payload FROM control_plane_events WHERE subject_id = ? AND event_type = 'finishBuild' AND payload LIKE '%container%'",
           first.attempt.id

@@ -32,10 +32,10 @@ const walk = (way: ReadonlyArray<Command>) =>
     return { ...one, model }
   })
 
-/** What a worker that comes late reports of an attempt: a repeat is answered, all else is refused, and nothing is brought back. */
+/** Late reports of a worker: a repeat returns the earlier result, other reports are refused, and nothing starts again. */
 const lateReports = ["begin", "finishRunning", "failFinal", "leaseRunning", "runPending", "runRunning"] as const satisfies ReadonlyArray<Command>
 
-/** Deletes the sandbox, and expects that nothing of it goes on, whatever is reported later. */
+/** Deletes the sandbox, and expects no active dependants, also after late reports. */
 const deletion = ({ id, run }: Effect.Effect.Success<ReturnType<typeof walk>>, told: string) =>
   Effect.gen(function*() {
     const attempts = yield* shell<{ readonly id: string }>("SELECT run_id AS id FROM sandbox_run_links WHERE sandbox_id = ?", id)
@@ -50,7 +50,7 @@ const ways = FastCheck.array(FastCheck.constantFrom(...commands), { minLength: 5
 
 const suite = (name: string, layer: Layer.Layer<Services>, numRuns: number) =>
   describe(`SandboxLifecycle states (${name})`, () => {
-    it.effect("any sequence of commands leaves what the model says, and no contradiction; a deletion then leaves nothing that goes on", () =>
+    it.effect("any sequence of commands leaves the state of the model without contradictions; a deletion then leaves no active dependants", () =>
       Effect.gen(function*() {
         // One database for all sequences: each has a sandbox of its own.
         const runtime = yield* Effect.runtime<Services>()

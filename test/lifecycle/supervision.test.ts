@@ -1,6 +1,6 @@
 /**
- * Supervision: every state that nobody moves on has a rule, one bad row keeps no other from being handled, and neither the
- * write lock nor the event loop is held for long.
+ * Supervision: every abandoned state has a rule, an unreadable row does not block others, and neither the write lock nor the
+ * event loop is held for long.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -19,7 +19,7 @@ import { layers as workflowLayers, make, started } from "./workflowSupport.js"
 
 const supervision = { limit: 100, runtimeDeadline: "15 minutes" } as const
 
-/** Cancels the jobs of so many launches past the lifecycle, so that supervision has to end them. */
+/** Cancels the jobs of `count` launches outside the lifecycle, so that supervision has to end them. */
 const cancelledAlone = (count: number) =>
   Effect.gen(function*() {
     const launches = yield* Effect.forEach(Array.from({ length: count }), () => launch())
@@ -29,7 +29,7 @@ const cancelledAlone = (count: number) =>
 
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle.supervise (${name})`, () => {
-    it.effect("passes over any number of rows that cannot be handled, and counts them", () =>
+    it.effect("skips any number of rows that cannot be handled, and counts them", () =>
       Effect.gen(function*() {
         const { supervise } = yield* SandboxLifecycle
         const bad = yield* cancelledAlone(5)
@@ -99,7 +99,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* getDetail({ ownerUserId: ada, id: sandbox.id })).status).toBe("failed")
       }).pipe(Effect.provide(layer)))
 
-    it.effect("ends a sandbox whose attempt was ended past the lifecycle", () =>
+    it.effect("ends a sandbox whose attempt was ended outside the lifecycle", () =>
       Effect.gen(function*() {
         const { supervise } = yield* SandboxLifecycle
         const attempts = yield* SandboxAttemptRepo
@@ -144,7 +144,7 @@ describe("supervision", () => {
       expect(unbounded).toEqual([])
     }).pipe(Effect.provide(layers.memory)))
 
-  it.effect("of workflows passes over executions that cannot be read, and counts them", () =>
+  it.effect("of workflows skips executions that cannot be read, and counts them", () =>
     Effect.gen(function*() {
       const { beginExecution, supervise } = yield* IssueWorkflowLifecycle
       const bad = yield* started()

@@ -82,7 +82,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* misderived).toEqual([])
       }).pipe(Effect.provide(layer)))
 
-    it.effect("the stored status follows writes past the services: rows that change, move and go", () =>
+    it.effect("the stored status follows writes outside the services: updates, moves and deletions of rows", () =>
       Effect.gen(function*() {
         const [one, two, three] = [SandboxAttemptId.make("one"), SandboxAttemptId.make("two"), SandboxAttemptId.make("three")] as const
         for (const id of [one, two, three]) yield* make.attempt({ id, ownerUserId: ada })

@@ -1,5 +1,5 @@
 /**
- * When a worker may believe that it owns a job, and what it does when it cannot know.
+ * How a worker measures its leases, and what it does when it cannot confirm them.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Clock, Deferred, Effect, Fiber, Logger, Option, Queue, Ref, TestClock } from "effect"
@@ -59,7 +59,7 @@ describe("the lease of a handler that is slow to end", () => {
       yield* Queue.take(begun)
       const ended = yield* Effect.fork(Fiber.interrupt(worker))
       yield* isEnding
-      // Three times as long as the lease that it was given.
+      // Three times as long as its lease.
       yield* stepping(Effect.map(jobOf(job.id), ({ leaseExpiresAt }) => Option.getOrThrow(leaseExpiresAt).epochMillis > 180_000))
       expect(yield* jobOf(job.id)).toMatchObject({ status: "running", leaseToken: 1, leaseOutcome: Option.none() })
       expect(yield* (yield* WorkspaceBuildJobRepo).claimNext({ workerId: "other", leaseDuration: "1 minute" })).toEqual(Option.none())
@@ -101,7 +101,7 @@ describe("the local deadline of a lease", () => {
       isCut = true
       yield* stepping(isEndingNow)
       expect(yield* Clock.currentTimeMillis).toBeLessThan(yield* endsAt)
-      // Nobody else could have it by now. It is reported when the store answers again.
+      // No other worker can have the job yet. The failure is reported when the database answers again.
       isCut = false
       yield* Deferred.succeed(clean, undefined)
       yield* reaches(launched, "running running queued none")
@@ -122,7 +122,7 @@ describe("the local deadline of a lease", () => {
       expect(yield* isEndingNow).toBe(false)
     }).pipe(Effect.provide(layers.memory)))
 
-  it.scoped("lets nothing be claimed until the handler has ended, when the time of day has jumped past it and no heartbeat is confirmed", () =>
+  it.scoped("prevents claims until the handler has ended, when the time of day has jumped past it and no heartbeat is confirmed", () =>
     Effect.gen(function*() {
       let isCut = false
       const { jump, jumping } = jumpingClock()
@@ -176,7 +176,7 @@ describe("a handler that throws before it returns an effect", () => {
 })
 
 describe("the report of a finished build", () => {
-  it.scoped("goes on while the store refuses, with heartbeats, until it is stored", () =>
+  it.scoped("is repeated with heartbeats while the database refuses it, until it is stored", () =>
     Effect.gen(function*() {
       const lifecycle = yield* SandboxLifecycle
       const launched = yield* launch()

@@ -19,7 +19,7 @@ const text = (length: number) => `printf('%.${length}c', 'x')`
 
 const nested = (levels: number) => `'{"a":' || printf('%.${levels - 1}c', '[') || printf('%.${levels - 1}c', ']') || '}'`
 
-/** SQL expressions: the last value within each limit, the first beyond it, and what only a shell can write. */
+/** SQL expressions: the last value within each limit, the first beyond it, and values that only a shell can write. */
 const values: ReadonlyArray<string> = [
   "NULL",
   ...[0, maxIdLength, maxIdLength + 1, maxNameLength, maxNameLength + 1, longestPath + 1, maxProseLength + 1].map(text),
@@ -59,7 +59,7 @@ const typedDocuments = new Set([
   "legacy_imports.report"
 ])
 
-/** Rows of tables that no service of the world fills. */
+/** Rows of tables that the fixture does not fill. */
 const others = [
   "INSERT INTO legacy_imports (source_sha256, report, imported_at) VALUES (printf('%.64c', 'a'), '{\"tables\":[],\"imported\":0,\"rejected\":0,\"ignored\":[],\"repeated\":false}', 0)",
   "INSERT INTO import_rejects (source_table, source_key, row_payload, reason, imported_at) VALUES ('user', 'u', '{}', 'r', 0)"

@@ -95,7 +95,7 @@ describe("restoring", () => {
       expect(yield* Maintenance.restore({ from: `${to}.again`, to: `${to}.clean` })).toMatchObject({ migration: last })
     }))
 
-  it.scopedLive("begins a new epoch of the journal, from the end that the backup has, and leaves the backup in its own", () =>
+  it.scopedLive("begins a new epoch of the journal at the end of the backup's events, and leaves the epoch of the backup unchanged", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       const source = join(directory, "source.sqlite")
@@ -327,7 +327,7 @@ describe("symbolic links", () => {
       expect(yield* usersAt(Option.getOrThrow(kept))).toEqual(["user-2"])
     }))
 
-  it.scopedLive("a restore onto a link that leads nowhere creates the file behind it", () =>
+  it.scopedLive("a restore onto a link without a target creates the target", () =>
     Effect.gen(function*() {
       const { from } = yield* besideAnother
       const { link, real } = yield* withLinks
@@ -337,7 +337,7 @@ describe("symbolic links", () => {
       expect(yield* usersAt(link)).toEqual(["user-1"])
     }))
 
-  it.scopedLive("a restore from a link looks for a log beside the file behind it", () =>
+  it.scopedLive("a restore from a link checks for a log beside the target", () =>
     Effect.gen(function*() {
       const { from, to } = yield* besideAnother
       const { link } = yield* withLinks

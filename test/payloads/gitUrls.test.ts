@@ -1,5 +1,5 @@
 /**
- * Which addresses and refs of Git repositories are taken as inputs, and that stored documents are read with any.
+ * Addresses and refs of Git repositories: the rules for inputs, and that stored documents are read with any.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
@@ -78,7 +78,7 @@ describe("a document with a source that is refused", () => {
   ]
   const blueprint = { sources: { workspace: { url }, inputs: [{ id: "i", purpose: "config", url }] }, harness: { id: "codex" } }
 
-  it("is refused as an input, by its place", () => {
+  it("is refused as an input, with the path of the source", () => {
     for (const [spec, path] of specs) expect(paths(UserWorkspaceSpec, spec)).toEqual([path])
     expect(paths(WorkspaceBlueprint, blueprint)).toEqual(["sources.workspace.url", "sources.inputs.0.url"])
     expect(paths(RuntimeAdapterBlueprint, { sources: { workspace: { url, ref: "main" } } })).toContain("sources.workspace.url")

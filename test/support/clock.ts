@@ -20,8 +20,8 @@ export const shifted = (millis: number) => <A, E, R>(effect: Effect.Effect<A, E,
 export const tomorrow = shifted(24 * 3600 * 1000)
 
 /**
- * A clock whose time of day can be moved while its monotonic time and its timers stand still: what a machine that slept sees.
- * Only what runs in `jumping`, and what that forks, has it.
+ * A clock whose time of day can be moved while its monotonic time and its timers stand still, as after a machine has slept.
+ * Effects in `jumping`, and the fibers that they fork, use it.
  */
 export const jumpingClock = () => {
   let ahead = 0

@@ -15,7 +15,7 @@ import { make } from "./makeAccountRepo.js"
 import type { UserId } from "./User.js"
 
 /**
- * What `AccountRepo` can do. `ownerUserId` is the user to whom the account is linked.
+ * Methods of `AccountRepo`. `ownerUserId` is the user to whom the account is linked.
  *
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
  */
@@ -32,7 +32,10 @@ export interface AccountService {
     account: typeof LinkAccount.Encoded
   ) => Effect.Effect<Account, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
-  /** Whose account this is, if anybody's. Internal: for signing in, not for request handlers. Fails with `InvalidInput` for a name out of shape. */
+  /**
+   * Returns the linked account, or none. Internal: for signing in, not for request handlers. Fails with `InvalidInput` when the
+   * name is invalid.
+   */
   readonly find: (
     account: typeof ProviderAccount.Encoded
   ) => Effect.Effect<Option.Option<Account>, InvalidInput | PersistenceError>

@@ -15,7 +15,7 @@ import type { CreateSession, ExtendSession, Session } from "./Session.js"
 import type { UserId } from "./User.js"
 
 /**
- * What `SessionRepo` can do. `ownerUserId` is the user who is signed in.
+ * Methods of `SessionRepo`. `ownerUserId` is the user who is signed in.
  *
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
  */

@@ -11,7 +11,7 @@ import { make } from "./makeUserRepo.js"
 import type { CreateUser, EnsureUser, UpdateUser, User, UserId } from "./User.js"
 
 /**
- * What `UserRepo` can do.
+ * Methods of `UserRepo`.
  *
  * Request handlers call the methods that take the id of the session's own user. The others are internal: not for request
  * handlers.
@@ -49,10 +49,10 @@ export interface UserService {
   ) => Effect.Effect<User, NotFound | AlreadyExists | InvalidInput | PersistenceError>
 
   /**
-   * Deletes the user with all that is only theirs: sandboxes, attempts, jobs, profiles, secrets, sessions. In the same
-   * transaction their active workflows and executions end, and the journal records the end of everything that was active;
-   * of an attempt whose runtime is up it records adapter and resource, for the program that tears it down. Workflows stay, without
-   * an owner. Fails with `NotFound`.
+   * Deletes the user with the user's sandboxes, attempts, jobs, profiles, secrets and sessions. In the same transaction the
+   * user's active workflows and executions end. The journal records each end; the event of an attempt with an active runtime
+   * contains its adapter and resource, for the program that tears it down. Workflows stay, without an owner. Fails with
+   * `NotFound`.
    */
   readonly delete: (id: UserId) => Effect.Effect<void, NotFound | PersistenceError>
 }

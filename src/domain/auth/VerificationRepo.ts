@@ -12,7 +12,7 @@ import { make } from "./makeVerificationRepo.js"
 import type { ConsumeVerification, CreateVerification, Verification } from "./Verification.js"
 
 /**
- * What `VerificationRepo` can do.
+ * Methods of `VerificationRepo`.
  *
  * Internal: for signing in, not for request handlers.
  */

@@ -54,7 +54,7 @@ export class WorkspaceBuildJob extends Model.Class<WorkspaceBuildJob>("Workspace
   /** How many leases were given and not released. */
   attemptCount: Count,
   maxAttempts: Count,
-  /** How long a worker may take, counted from the claim, in milliseconds. None is without limit. */
+  /** How long a worker may take, counted from the claim, in milliseconds. None: no limit. */
   maxDurationMs: optional(Count),
   /** Not handed out before. */
   availableAt: Timestamp,
@@ -105,7 +105,7 @@ export interface ClaimedJob {
 /** How often a job is tried when nothing else is said. */
 export const defaultMaxAttempts = 3
 
-/** What a caller gives to enqueue. `availableAt` left out means now, `maxDuration` left out means without limit. */
+/** Request to enqueue a job. `availableAt` defaults to now; without `maxDuration` there is no limit. */
 export const EnqueueJob = Schema.Struct({
   id: Schema.optional(WorkspaceBuildJobId),
   runId: Schema.optional(SandboxAttemptId),

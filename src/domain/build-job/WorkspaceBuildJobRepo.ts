@@ -41,7 +41,7 @@ import type {
 export type { ClaimRequest }
 
 /**
- * What `WorkspaceBuildJobRepo` can do.
+ * Methods of `WorkspaceBuildJobRepo`.
  *
  * Internal: for workers, operators and the lifecycle operations, not for request handlers.
  */
@@ -83,7 +83,7 @@ export interface WorkspaceBuildJobService {
 
   /**
    * Lets the lease expire `duration` from now, but never later than `maxDuration` after the claim. A lease that has expired is
-   * still the current one until the job is given to another or reaped.
+   * still the current one until another worker claims the job or it is reaped.
    *
    * Fails with `LeaseLost` when the lease is not the current one: the work must stop.
    */
@@ -142,8 +142,8 @@ export interface WorkspaceBuildJobService {
   /**
    * failed or cancelled → queued, available now, with all its attempts again. A queued job is returned as it is.
    *
-   * Fails with `NotFound`, with `InvalidTransition` when the job is running or has succeeded, or when the sandbox attempt
-   * that it belongs to has ended or was asked to stop: `SandboxLifecycle.retry` makes a new attempt with a new job.
+   * Fails with `NotFound`, or with `InvalidTransition` when the job is running or has succeeded, or when its sandbox attempt
+   * has ended or was asked to stop: `SandboxLifecycle.retry` makes a new attempt with a new job.
    */
   readonly redrive: (
     id: WorkspaceBuildJobId
@@ -186,7 +186,7 @@ export interface WorkspaceBuildJobService {
   /** Where the newest job of a run is, if it has one, also a job that cannot be read. */
   readonly findLatestStateByRunId: (runId: SandboxAttemptId) => Effect.Effect<Option.Option<JobState>, PersistenceError>
 
-  /** The newest job of each run that has one; any number of runs, 10,000 in a statement. */
+  /** The newest job of each run that has one; any number of runs, 200 in a statement. */
   readonly listLatestByRunIds: (
     runIds: ReadonlyArray<SandboxAttemptId>
   ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, WorkspaceBuildJob>, PersistenceError>

@@ -132,8 +132,8 @@ export const make = Effect.gen(function*() {
     redrive: (id) =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
-        // running → queued is a retry or a release, which belong to the lease: not for redrive. A job whose attempt has
-        // ended would only be cancelled by the worker that gets it, and its error would be lost.
+        // running → queued is a retry or a release under a lease, not a redrive. A worker would cancel a job whose attempt has
+        // ended, and its error would be lost.
         const queued = yield* jobs.first(sql`
           UPDATE oci_image_build_jobs SET
             status = 'queued', attempt_count = 0, available_at = ${now}, claimed_at = NULL, worker_id = NULL,

@@ -6,7 +6,7 @@ import { fingerprint } from "../../internal/fingerprint.js"
 import { readingOf } from "../../internal/decoder.js"
 import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
 
-/** The document of a request as it is stored; also of one that was stored before its source was refused. */
+/** The stored document of a request, also when its source is refused for inputs. */
 export const encodeRequest = Schema.encodeSync(readingOf(UserWorkspaceSpec))
 
 /** A digest of the request: the same for the same request, however often it comes. */
@@ -16,6 +16,6 @@ export const requestFingerprint = (request: {
   readonly repository: string
   readonly tag: string
   readonly requestPayload: ReturnType<typeof encodeRequest>
-  /** A request without it has the fingerprint that it had before there was a `maxDuration`. */
+  /** A request without it has the fingerprint of releases before `maxDuration`. */
   readonly maxDurationMs?: number | undefined
 }): string => fingerprint(request)

@@ -48,7 +48,7 @@ export class ControlPlaneEvent extends Model.Class<ControlPlaneEvent>("ControlPl
   purpose: "The journal of what happened to each sandbox, attempt, job, workflow and execution, written in the transaction that did it. Append-only."
 })) {}
 
-/** The history that positions belong to. A restore of a backup begins a new one. */
+/** The history to which positions belong. A restore of a backup begins a new one. */
 export const JournalEpoch = idOf("JournalEpoch")
 export type JournalEpoch = typeof JournalEpoch.Type
 
@@ -63,7 +63,7 @@ export class ControlPlaneJournal extends Model.Class<ControlPlaneJournal>("Contr
   purpose: "The epoch of the journal, in one row. A restore changes it."
 })) {}
 
-/** The journal at one moment: its epoch, and the position of the last event that was ever written; 0 before the first. */
+/** Consistent snapshot of the journal: its epoch, and the position of the last event ever written; 0 before the first. */
 export class JournalState extends Schema.Class<JournalState>("JournalState")({ epoch: JournalEpoch, end: Count }) {}
 
 /** One row of `control_plane_event_consumers`: how far a consumer has come. */
@@ -80,14 +80,14 @@ export class ControlPlaneEventConsumer extends Model.Class<ControlPlaneEventCons
   purpose: "How far each named consumer of the journal has come. Never goes back."
 })) {}
 
-// Callers that keep a position by themselves keep the epoch beside it.
+// Callers that keep their own position store the epoch beside it.
 const epoch = Schema.optional(JournalEpoch)
 
-/** Where a tail of the whole journal begins. */
+/** Start of a tail of the whole journal. */
 export const TailJournal = Schema.Struct({
-  /** Only events after this one. Left out: from the first. */
+  /** Only events after this position. Default: from the first event. */
   afterPosition: Schema.optionalWith(Count, { default: () => 0 }),
-  /** The epoch of the position. Left out: not checked. */
+  /** The epoch of the position. Default: not checked. */
   epoch
 })
 
@@ -107,7 +107,7 @@ export const ListSubjectEvents = Schema.Struct({
 export const ReadEvents = Schema.Struct({
   /** Only events after this one. Left out: from the first. */
   afterPosition: Schema.optionalWith(Count, { default: () => 0 }),
-  /** The epoch of the position. Left out: not checked. */
+  /** The epoch of the position. Default: not checked. */
   epoch,
   /** 1 to 500, default 50. */
   limit: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 500)), { default: () => 50 })
@@ -121,6 +121,6 @@ export type Actor = typeof Actor.Type
 export const Acknowledge = Schema.Struct({
   consumer: Name,
   position: Count,
-  /** The epoch of the position. Left out: not checked. */
+  /** The epoch of the position. Default: not checked. */
   epoch
 })

@@ -2,14 +2,14 @@
  * Ends the dependants of a row that is about to be deleted, and records it in the journal, in the transaction of the
  * deletion. Each step is one statement over all rows concerned.
  *
- * Rows that the deletion takes along only get their events; rows that stay are ended, too. The triggers of the schema do
- * the same, without events, for deletions past the services.
+ * For rows that the deletion removes, it only appends the events; it also ends rows that stay. The triggers of the schema do
+ * the same, without events, for deletions by other means.
  */
 import type { SqlClient, SqlError } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
 import { CurrentActor } from "./CurrentActor.js"
 
-/** The rows that a deletion concerns: each a query for ids, where `?1` is the id of the row that is deleted. */
+/** The rows that a deletion concerns, as queries for ids; `?1` is the id of the deleted row. */
 interface Concerned {
   readonly sandboxes?: string
   readonly attempts?: string
@@ -47,8 +47,8 @@ const ofIssue = { executions: executionsOf(onIssue), workflows: onIssue } satisf
 const live = "status IN ('queued', 'running')"
 
 /**
- * Appends an event for each row of `changes`: `id`, `owner_user_id`, `to_state`, `payload`, and `forced` where there is an
- * event also without another state. ?2: now, ?3: event type, ?4: actor type, ?5: actor id.
+ * Appends an event for each row of `changes`: `id`, `owner_user_id`, `to_state`, `payload`, and `forced`, which
+ * appends the event even if the state is unchanged. ?2: now, ?3: event type, ?4: actor type, ?5: actor id.
  */
 const recordText = (subjectType: string, changes: string) => `
   INSERT INTO control_plane_events (subject_type, subject_id, sequence, event_type, from_state, to_state, actor_type,
@@ -66,7 +66,7 @@ const recordSandboxes = (sandboxes: string) => recordText("sandbox", `
     iif(latest_run_id IS NULL, NULL, json_object('attemptId', latest_run_id)) AS payload
   FROM sandboxes WHERE id IN (${sandboxes})`)
 
-// An ended attempt has an event, too, while its runtime is up: the program that tears it down reads its place here.
+// An ended attempt with an active runtime gets an event, too: the program that tears it down reads its resource here.
 const recordAttempts = (attempts: string) => recordText("attempt", `
   SELECT a.id, a.owner_user_id, iif(a.${live}, 'cancelled', a.status) AS to_state, r.run_id IS NOT NULL AS forced,
     json_patch('{}', json_object(
@@ -77,7 +77,7 @@ const recordAttempts = (attempts: string) => recordText("attempt", `
   LEFT JOIN sandbox_runtime_instances AS r ON r.run_id = a.id AND r.status IN ('pending', 'running')
   WHERE a.id IN (${attempts}) AND (+a.${live} OR r.run_id IS NOT NULL)`)
 
-// Also ended jobs whose end is not recorded yet.
+// Includes ended jobs whose end is not recorded yet.
 const recordJobs = (attempts: string) => recordText("job", `
   SELECT j.id, a.owner_user_id, iif(j.${live}, 'cancelled', j.status) AS to_state, 0 AS forced,
     json_object('attemptCount', j.attempt_count, 'leaseToken', j.lease_token) AS payload
@@ -115,12 +115,12 @@ const endAttemptsText = (attempts: string) => `
     duration_ms = max(?2, started_at) - started_at, stop_requested_at = coalesce(stop_requested_at, ?2), updated_at = ?2
   WHERE id IN (${attempts}) AND +${live}`
 
-// The run of these jobs has ended with the sandbox. ?2: now.
+// The attempt of these jobs has ended with the sandbox. ?2: now.
 const settleJobsText = (attempts: string) => `
   UPDATE oci_image_build_jobs SET run_settled_at = ?2
   WHERE run_id IN (${attempts}) AND finished_at IS NOT NULL AND run_settled_at IS NULL`
 
-// So that no late report brings a runtime of theirs up again. ?2: now.
+// Prevents late reports from starting their runtimes again. ?2: now.
 const askToStopText = (attempts: string) => `
   UPDATE sandbox_attempts SET stop_requested_at = ?2, updated_at = ?2
   WHERE id IN (${attempts}) AND stop_requested_at IS NULL`

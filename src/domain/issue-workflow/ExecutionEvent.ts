@@ -31,7 +31,7 @@ export class IssueWorkflowExecutionEvent extends Model.Class<IssueWorkflowExecut
   payload: OptionalJson(JsonObject),
   /** By the clock of who told it. The order of events is their sequence. */
   occurredAt: Timestamp,
-  /** Whether the message had NUL characters or lone surrogates, each of which was replaced with U+FFFD. */
+  /** Whether NUL characters or lone surrogates in the message were replaced with U+FFFD. */
   sanitized: Flag
 }, table({
   name: "issue_workflow_execution_events",
@@ -41,7 +41,7 @@ export class IssueWorkflowExecutionEvent extends Model.Class<IssueWorkflowExecut
 
 /** One row of `issue_workflow_execution_ends`: an execution that has ended or was deleted. */
 export class IssueWorkflowExecutionEnd extends Model.Class<IssueWorkflowExecutionEnd>("IssueWorkflowExecutionEnd")({
-  /** The place in the order of commits. Never given twice. */
+  /** The position in the order of commits. Never reused. */
   position: Count,
   executionId: IssueWorkflowExecutionId
 }, table({

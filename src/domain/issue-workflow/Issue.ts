@@ -86,7 +86,7 @@ export const UpsertIssue = Schema.Struct({
   syncedAt: clearable(Schema.DateTimeUtcFromSelf)
 })
 
-/** An issue that its provider has deleted, and when that became known. */
+/** Request to mark an issue as deleted at its provider, with the time of the report. */
 export const DeletedIssue = Schema.Struct({ ...ByExternalId.fields, at: Schema.DateTimeUtcFromSelf })
 
 /** Which issues a list shows: those of a repository, in one state if it is given. */

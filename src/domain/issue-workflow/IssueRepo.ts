@@ -28,10 +28,10 @@ import { make } from "./makeIssueRepo.js"
 import type { ByExternalId, ByNumber } from "./ProviderRow.js"
 
 /**
- * What `IssueRepo` can do.
+ * Methods of `IssueRepo`.
  *
- * Internal: issues are shared by all who may use their repository, and no method checks whether a user may. They are
- * not for request handlers, unless `GitHubInstallationRepositoryRepo.mayUse` allows the repository first.
+ * Internal: issues are shared by all users of their repository, and no method checks that a user may use it: not for request handlers,
+ * unless `GitHubInstallationRepositoryRepo.mayUse` returned true for the repository.
  */
 export interface IssueService {
   /**
@@ -55,8 +55,8 @@ export interface IssueService {
 
   /**
    * Closes an issue that its provider has deleted, and cancels the active workflow and the executions on it in the same
-   * transaction, with events in the journal. The row stays, for what refers to it. Returns the issue, or none if it is not
-   * known. Idempotent. Fails with `InvalidInput` for an unknown provider or an invalid id.
+   * transaction, with events in the journal. The row stays, because other rows refer to it. Returns the issue, or none if it
+   * does not exist. Idempotent. Fails with `InvalidInput` for an unknown provider or an invalid id.
    */
   readonly markDeleted: (
     deleted: typeof DeletedIssue.Encoded

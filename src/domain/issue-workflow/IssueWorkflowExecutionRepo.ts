@@ -54,7 +54,7 @@ import { make } from "./makeIssueWorkflowExecutionRepo.js"
 export type { ExecutionDetail } from "./executionDetail.js"
 
 /**
- * What `IssueWorkflowExecutionRepo` can do. The owner of an execution, and of all that it reports, is the owner of its
+ * Methods of `IssueWorkflowExecutionRepo`. The owner of an execution, and of everything stored for it, is the owner of its
  * workflow.
  *
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers. So are

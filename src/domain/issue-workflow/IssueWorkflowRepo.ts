@@ -23,13 +23,13 @@ import type { CreateIssueWorkflow, IssueWorkflow, IssueWorkflowFilter } from "./
 import { make } from "./makeIssueWorkflowRepo.js"
 
 /**
- * What `IssueWorkflowRepo` can do.
+ * Methods of `IssueWorkflowRepo`.
  *
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
  */
 export interface IssueWorkflowService {
   /**
-   * Begins a workflow on an issue, in the repository where the issue is, with a new id when none is given. Internal: not
+   * Begins a workflow on an issue, in the repository of the issue, with a new id unless `id` is set. Internal: not
    * for request handlers, as it does not check whether the owner may use the repository; `IssueWorkflowLifecycle.open`
    * does.
    *

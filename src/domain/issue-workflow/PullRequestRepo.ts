@@ -25,10 +25,10 @@ import type { ByExternalId, ByNumber } from "./ProviderRow.js"
 import type { PullRequest, PullRequestFilter, PullRequestId, UpsertPullRequest } from "./PullRequest.js"
 
 /**
- * What `PullRequestRepo` can do.
+ * Methods of `PullRequestRepo`.
  *
- * Internal: pull requests are shared by all who may use their repository, and no method checks whether a user may. They are
- * not for request handlers, unless `GitHubInstallationRepositoryRepo.mayUse` allows the repository first.
+ * Internal: pull requests are shared by all users of their repository, and no method checks that a user may use it:
+ * not for request handlers, unless `GitHubInstallationRepositoryRepo.mayUse` returned true for the repository.
  */
 export interface PullRequestService {
   /**

@@ -21,8 +21,8 @@ export const documentOf = (document: object | undefined): string | null =>
   document === undefined ? null : JSON.stringify(document)
 
 /**
- * Builds the condition that an execution is of the owner, for the end of a WHERE clause over `issue_workflow_executions`;
- * nothing for any owner. The owner of an execution is the owner of its workflow.
+ * Builds the condition that an execution belongs to the owner, for the end of a WHERE clause over `issue_workflow_executions`;
+ * an empty fragment for any owner. The owner of an execution is the owner of its workflow.
  */
 export const workflowOwnerScope = (sql: SqlClient.SqlClient) => ({ ownerUserId }: OwnerScope): Statement.Fragment =>
   ownerUserId === undefined
@@ -46,7 +46,7 @@ const isThere = (sql: SqlClient.SqlClient, target: Target) =>
 /** That there is no such execution. */
 export const executionNotFound = (id: string) => new NotFound({ entity: "IssueWorkflowExecution", id })
 
-/** Fails with `NotFound` when there is no such execution, or when it is not of the owner in whose scope it is asked for. */
+/** Fails with `NotFound` when the execution does not exist or belongs to another owner than that of the target. */
 export const requireExecution = (sql: SqlClient.SqlClient, target: Target) =>
   Effect.flatMap(isThere(sql, target), (found) => found ? Effect.void : Effect.fail(executionNotFound(target.id)))
 

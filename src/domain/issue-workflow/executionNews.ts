@@ -1,9 +1,9 @@
 /**
- * Which executions have new events, have ended or were deleted since a mark: what the shared reader of their tails asks.
+ * Finds executions that have new events, have ended or were deleted since a mark, for the shared reader of their tails.
  *
- * Events are found by their rowid. The engine gives a new row the highest rowid and one more
- * (https://www.sqlite.org/autoinc.html), so what is new stands above the mark as long as the row of the mark is there. When
- * it is not, because it was deleted or a VACUUM has numbered the rows anew, all tails are concerned.
+ * Events are found by their rowid. The engine gives a new row the highest rowid plus one
+ * (https://www.sqlite.org/autoinc.html), so new rows are above the mark as long as the row of the mark exists. When it does
+ * not exist, because it was deleted or a VACUUM has renumbered the rows, all tails are concerned.
  */
 import type { SqlError } from "@effect/sql"
 import { Effect } from "effect"
@@ -11,7 +11,7 @@ import type { Found, News } from "../../internal/waiting.js"
 
 type Row = Readonly<Record<string, unknown>>
 
-/** The newest event, and the newest end. `event` is the id of the row with the rowid `place`. 0 and "" where there is none. */
+/** The newest event, and the newest end. `event` is the id of the row with the rowid `place`. 0 and "" without one. */
 interface Mark {
   readonly place: number
   readonly event: string
@@ -25,10 +25,10 @@ const markText = `
   SELECT 'end', position, '', '', 0
   FROM (SELECT position FROM issue_workflow_execution_ends ORDER BY position DESC LIMIT 1)`
 
-// What is read at a time, so that a reader that comes late does not read a million rows at once.
+// Limits one read, so that a reader that is far behind does not read a million rows at once.
 const mostRows = 5000
 
-// ?1: the rowid of the mark, ?2: its end. The rows of the mark come, too, where they still exist.
+// ?1: the rowid of the mark, ?2: its end. The result includes the rows of the mark if they still exist.
 const newsText = `
   SELECT 'mark' AS kind, rowid AS place, id, '' AS execution, 0 AS rows FROM issue_workflow_execution_events WHERE rowid = ?1
   UNION ALL

@@ -36,8 +36,8 @@ interface Place {
 // Who numbers with holes would have it look into more and more of them, for ever.
 const mostGaps = 1000
 
-// ?1: the execution, ?2: after which sequence, ?3: its owner, in the scope of one. One row without an event when there is none. That the execution has ended
-// is read with the events or before them, never after: all that was stored before the end is there then.
+// ?1: the execution, ?2: after which sequence, ?3: its owner, if scoped. Returns one row without an event when there is none.
+// The end of the execution is read with the events or before them, never after: so no event before the end is missed.
 const nextText = (scope: string) => `
   SELECT execution.finished_at IS NOT NULL AS "hasEnded", ${partColumns}
   FROM issue_workflow_executions AS execution

@@ -4,10 +4,10 @@
  */
 import { Duration } from "effect"
 
-/** How long an execution may wait for its agent once it has a place to run. */
+/** How long an execution may wait for its agent after its sandbox is ready. */
 export const beginDeadline = Duration.days(1)
 
-/** A live execution `e` with its workflow `w`, its sandbox `s` and the attempt `a` that brought that up. */
+/** An active execution `e` with its workflow `w`, its sandbox `s` and the attempt `a` of that sandbox. */
 export const executionSource = `issue_workflow_executions AS e
   JOIN issue_workflows AS w ON w.id = e.issue_workflow_id
   LEFT JOIN sandbox_attempts AS a ON a.id = e.sandbox_attempt_id

@@ -26,7 +26,7 @@ export interface ResolveRequest<E, R> {
 }
 
 /**
- * What `PackageResolutionCacheRepo` can do. Queries are `<os>:<package>`; case and space around them do not matter.
+ * Methods of `PackageResolutionCacheRepo`. Queries are `<os>:<package>`; case and space around them do not matter.
  *
  * Internal: the cache is shared by all users and is not for request handlers.
  */

@@ -33,7 +33,7 @@ import type { ProfileRevisionGraph } from "./profileRevisions.js"
 export type { ProfileRevisionGraph } from "./profileRevisions.js"
 
 /**
- * What `ProfileRepo` can do.
+ * Methods of `ProfileRepo`.
  *
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
  */

@@ -98,7 +98,7 @@ export class RepositoryProfileLink extends Model.Class<RepositoryProfileLink>("R
 /** What a caller gives to create a repository profile. */
 export const CreateRepositoryProfile = Schema.Struct({
   id: Schema.optional(RepositoryProfileId),
-  /** The user who asks, who must be allowed to use the repository. */
+  /** The calling user, who must be allowed to use the repository. */
   ownerUserId: confinedTo(UserId),
   repositoryId: RepositoryId,
   name: Name,

@@ -37,8 +37,8 @@ export interface RepositoryProfileRevisionGraph {
 }
 
 /**
- * What `RepositoryProfileRepo` can do. A repository profile belongs to its repository: `ownerUserId` is the user who asks,
- * and profiles of repositories which that user may not use (`RepositoryAccess`) are treated as missing.
+ * Methods of `RepositoryProfileRepo`. A repository profile belongs to its repository: `ownerUserId` is the calling
+ * user, and profiles of repositories which that user may not use (`RepositoryAccess`) are treated as missing.
  *
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
  */

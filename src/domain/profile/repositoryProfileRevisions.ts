@@ -135,7 +135,7 @@ export const makeRevisions = (versioned: Versioned, mayUse: RepositoryCondition)
     const graph = ({ links, revision, text }: ReturnType<typeof graphOf>, id: string) =>
       whole({ links, revision }, sql.unsafe(text, [id]))
 
-    /** The revision that `wanted` selects, if it selects one. */
+    /** Returns the revision that the query `wanted` selects, or none. */
     const graphWithin = (wanted: Statement.Fragment) =>
       whole(graphs.wanted, sql`WITH wanted (id) AS (${wanted}) ${sql.literal(graphs.wanted.text)}`)
 

@@ -29,7 +29,7 @@ export interface Kind<P, R> {
   readonly table: string
   /** The column of the owner, or of the repository, that the profiles are of. */
   readonly scope: string
-  /** The condition that a profile is within reach of a user; null is no user. */
+  /** Builds the condition that a user may use a profile; null matches no user. */
   readonly isWithin: (userId: string | null) => Statement.Fragment
   readonly revisionModel: RowModel<R>
   readonly revisionEntity: string
@@ -38,13 +38,13 @@ export interface Kind<P, R> {
   readonly parent: string
 }
 
-/** Which profile; where a user is given, only if it is within the reach of that user. */
+/** A profile by its id, and within the scope of a user if `within` is set. */
 export interface Target {
   readonly id: string
   readonly within?: string | null | undefined
 }
 
-/** The profile that a caller names. */
+/** Decodes the profile argument of a method. */
 export const profileOf = (by: ById): Target => {
   const { id, ownerUserId } = targetOf(by)
   return { id, within: ownerUserId }

@@ -32,13 +32,13 @@ import type {
 } from "./SandboxAttempt.js"
 
 /**
- * What `SandboxAttemptRepo` can do.
+ * Methods of `SandboxAttemptRepo`.
  *
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
  */
 export interface SandboxAttemptService {
   /**
-   * Stores an attempt that waits to be run, with a new id when none is given. Internal: not for request handlers, as it
+   * Stores a queued attempt, with a new id unless `id` is set. Internal: not for request handlers, as it
    * does not check whether the owner may use the repository; `SandboxLifecycle.launch` and `retry` do.
    *
    * Fails with `AlreadyExists` when the given id is taken, with `ReferenceNotFound` that names the field when what it
@@ -110,7 +110,8 @@ export interface SandboxAttemptService {
   readonly requestStop: (id: ById) => Effect.Effect<SandboxAttempt, NotFound | PersistenceError>
 
   /**
-   * Keeps what the attempt was made from, once. Internal: not for request handlers. The same content again, in whatever order of keys, returns what is kept.
+   * Stores the documents from which the attempt was made, once. Identical content, in any order of keys, returns the stored
+   * snapshot. Internal: not for request handlers.
    *
    * Fails with `AlreadyExists` when other content is kept, with `ReferenceNotFound` (`runId`) when there is no such
    * attempt, with `InvalidInput` for a document out of shape.

@@ -2,7 +2,7 @@
  * Sandboxes and their links to attempts, over the tables `sandboxes` and `sandbox_run_links`.
  *
  * What it guarantees:
- * - A sandbox, and all that is linked to it, has one owner. A method that is called with `ownerUserId` treats the rows of
+ * - A sandbox, and everything linked to it, has one owner. A method that is called with `ownerUserId` treats the rows of
  *   other owners as missing.
  * - A sandbox moves along its declared transitions only, whoever writes at the same time.
  * - `latestRunId` is the newest linked attempt, by creation and id: linking an older one does not turn it back.
@@ -33,13 +33,13 @@ import type {
 } from "./Sandbox.js"
 
 /**
- * What `SandboxRepo` can do.
+ * Methods of `SandboxRepo`.
  *
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
  */
 export interface SandboxService {
   /**
-   * Stores a sandbox, with a new id when none is given. Internal: not for request handlers, as it does not check whether
+   * Stores a sandbox, with a new id unless `id` is set. Internal: not for request handlers, as it does not check whether
    * the owner may use the repository; `SandboxLifecycle.launch` does.
    *
    * Fails with `AlreadyExists` when the given id is taken, with `ReferenceNotFound` that names the field when an owner,
@@ -123,7 +123,7 @@ export interface SandboxService {
   readonly restore: (id: ById) => Effect.Effect<Sandbox, NotFound | PersistenceError>
 
   /**
-   * Deletes the sandbox, whatever its status, and its links. In the same transaction its attempts, jobs, runtimes and the
+   * Deletes the sandbox in any state, and its links. In the same transaction its attempts, jobs, runtimes and the
    * executions in it end, with events in the journal; these rows stay. Fails with `NotFound`. Internal: not for request
    * handlers, which call `SandboxLifecycle.delete`.
    */

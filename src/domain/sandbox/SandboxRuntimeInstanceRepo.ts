@@ -17,7 +17,7 @@ import type { SandboxAttemptId } from "./SandboxAttempt.js"
 import type { RuntimeReport, SandboxRuntimeInstance, SandboxRuntimeStatus } from "./SandboxRuntimeInstance.js"
 
 /**
- * What `SandboxRuntimeInstanceRepo` can do. The owner of a runtime is the owner of its attempt.
+ * Methods of `SandboxRuntimeInstanceRepo`. The owner of a runtime is the owner of its attempt.
  *
  * Calls without `ownerUserId` (bare ids) are internal: not for request handlers.
  */
@@ -47,14 +47,14 @@ export interface SandboxRuntimeInstanceService {
     attemptId: ById
   ) => Effect.Effect<Option.Option<SandboxRuntimeInstance>, PersistenceError>
 
-  /** The runtime of each attempt that has one; any number of attempts, 10,000 in a statement. */
+  /** The runtime of each attempt that has one; any number of attempts, 200 in a statement. */
   readonly listByAttemptIds: (
     attemptIds: ReadonlyArray<SandboxAttemptId> | { readonly attemptIds: ReadonlyArray<string>; readonly ownerUserId: string }
   ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, SandboxRuntimeInstance>, PersistenceError>
 
   /**
-   * The runtimes in one state, first reported last. Internal: not for request handlers. Fails with `InvalidInput` for a foreign cursor, a limit out of range
-   * or an unknown status.
+   * The runtimes in one state, first reported last. Internal: not for request handlers. Fails with `InvalidInput` when the
+   * cursor is malformed, the limit is out of range or the status is unknown.
    */
   readonly listByStatus: (
     request: PageRequest & { readonly status: SandboxRuntimeStatus }

@@ -4,7 +4,7 @@
 import type { SqlClient, Statement } from "@effect/sql"
 import type { OwnerScope } from "../../internal/ownerScope.js"
 
-/** Builds the condition that the attempt `run_id` is of the owner, for the end of a WHERE clause; nothing for any owner. */
+/** Builds the condition that the attempt `run_id` belongs to the owner, for the end of a WHERE clause; empty for any owner. */
 export const attemptOwnerScope = (sql: SqlClient.SqlClient) => ({ ownerUserId }: OwnerScope): Statement.Fragment =>
   ownerUserId === undefined
     ? sql``

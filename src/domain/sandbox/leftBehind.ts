@@ -8,20 +8,20 @@ const hasNoJob = `NOT EXISTS (
   SELECT 1 FROM oci_image_build_jobs AS j
   WHERE j.run_id = a.id AND (j.status IN ('queued', 'running') OR j.run_settled_at IS NULL))`
 
-/** When the attempt `a` began to wait. */
+/** The instant at which the attempt `a` began to wait. */
 export const attemptWaitsSince = "coalesce(a.started_at, a.queued_at)"
 
-/** The live attempt `a` waits for a runtime without a job. */
+/** The active attempt `a` has no job and waits for a runtime. */
 export const attemptWithoutJob = `(${attemptWaitsSince} < ?1 AND ${hasNoJob})`
 
-/** The live attempt `a` was asked to stop, or waits for a runtime without a job. */
+/** The active attempt `a` was asked to stop, or has no job and waits for a runtime. */
 export const attemptIsLeft = `(a.stop_requested_at IS NOT NULL OR ${attemptWithoutJob})`
 
-/** The pending runtime `r` belongs to an attempt that has ended, as after a relaunch that never came up. */
+/** The pending runtime `r` belongs to an ended attempt, for example after a relaunch that was never reported to run. */
 export const runtimeIsLeft = `(r.updated_at < ?1
   AND EXISTS (SELECT 1 FROM sandbox_attempts AS a WHERE a.id = r.run_id AND a.status NOT IN ('queued', 'running')))`
 
-/** The sandbox `s` waits, and its latest attempt has ended otherwise, or it never got one. */
+/** The sandbox `s` waits, but its latest attempt has failed or was cancelled, or it has no attempt. */
 export const sandboxIsLeft = `(CASE WHEN s.latest_run_id IS NULL THEN s.updated_at < ?1 ELSE EXISTS (
   SELECT 1 FROM sandbox_attempts AS a
   WHERE a.id = s.latest_run_id AND a.status IN ('failed', 'cancelled') AND ${hasNoJob}) END)`

@@ -219,7 +219,7 @@ export const make = Effect.gen(function*() {
     delete: (by) =>
       Effect.gen(function*() {
         const target = targetOf(by)
-        // A row of another owner is not deleted below, and then the transaction takes this back.
+        // If the row belongs to another owner, the deletion below matches no row and the transaction is rolled back.
         yield* endWithSandbox(sql, target.id)
         const [deleted] = yield* sql`DELETE FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)} RETURNING id`
         yield* present(target.id)(Option.fromNullable(deleted))

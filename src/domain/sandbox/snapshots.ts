@@ -19,7 +19,7 @@ import type { SandboxAttemptService } from "./SandboxAttemptRepo.js"
 
 const { input, read, write } = operations("SandboxAttemptRepo", "SandboxAttemptSnapshot")
 
-// As stored ones are read: what is compared may have been stored before a rule for inputs was made.
+// Decoded without limits: the stored snapshot may be older than a rule for inputs.
 const encode = Schema.encodeSync(Schema.Struct({
   runId: Schema.String,
   userSpecPayload: readingOf(UserWorkspaceSpec),

@@ -25,7 +25,7 @@ import type {
 } from "./Secret.js"
 
 /**
- * What `SecretRepo` can do.
+ * Methods of `SecretRepo`.
  *
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
  */

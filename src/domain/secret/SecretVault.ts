@@ -24,7 +24,7 @@ import { make } from "./makeSecretVault.js"
 import type { CreateSecret, PutSecret, RevealSecret, Secret, SecretFilter, SecretId, SecretVersionMetadata } from "./Secret.js"
 
 /**
- * What `SecretVault` can do.
+ * Methods of `SecretVault`.
  *
  * The methods on keys are internal: for operators, not for request handlers.
  */

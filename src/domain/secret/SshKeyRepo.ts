@@ -15,7 +15,7 @@ import { make } from "./makeSshKeyRepo.js"
 import type { CreateSshKey, RenameSshKey, SshKey, SshKeyFilter } from "./SshKey.js"
 
 /**
- * What `SshKeyRepo` can do.
+ * Methods of `SshKeyRepo`.
  *
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
  */

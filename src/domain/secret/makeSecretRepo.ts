@@ -39,7 +39,7 @@ export const make = Effect.gen(function*() {
 
   const ofOwner = ownerScope(sql)
 
-  /** The versions of a secret of the owner; nothing for any owner. */
+  /** Builds the condition that the secret of a version belongs to the owner; empty for any owner. */
   const ofSecretOwner = ({ ownerUserId }: OwnerScope) =>
     ownerUserId === undefined ? sql`` : sql`AND EXISTS (SELECT 1 FROM secrets WHERE id = secret_id AND owner_user_id = ${ownerUserId})`
 

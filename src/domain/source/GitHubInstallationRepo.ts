@@ -24,10 +24,10 @@ import type {
 import { make } from "./makeGitHubInstallationRepo.js"
 
 /**
- * What `GitHubInstallationRepo` can do.
+ * Methods of `GitHubInstallationRepo`.
  *
- * Methods without `userId` are internal: not for request handlers. `grantToUser` and `revokeGrant` decide who may use what:
- * they are for the code that has verified it with GitHub.
+ * Methods without `userId` are internal: not for request handlers. `grantToUser` and `revokeGrant` change the rights of
+ * users: they are for code that has verified the grant with GitHub.
  */
 export interface GitHubInstallationService {
   /**

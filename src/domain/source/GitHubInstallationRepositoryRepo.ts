@@ -25,7 +25,7 @@ import type {
 import { make } from "./makeGitHubInstallationRepositoryRepo.js"
 
 /**
- * What `GitHubInstallationRepositoryRepo` can do.
+ * Methods of `GitHubInstallationRepositoryRepo`.
  *
  * Methods without `userId` are internal: not for request handlers.
  */

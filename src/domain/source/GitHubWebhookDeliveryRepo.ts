@@ -35,7 +35,7 @@ import type {
 import { make } from "./makeGitHubWebhookDeliveryRepo.js"
 
 /**
- * What `GitHubWebhookDeliveryRepo` can do.
+ * Methods of `GitHubWebhookDeliveryRepo`.
  *
  * Internal: for the inbox and operators, not for request handlers.
  */

@@ -21,10 +21,10 @@ import { make } from "./makeRepositoryRepo.js"
 import type { Repository, RepositoryByExternalId, RepositoryByName, RepositoryId, UpsertRepository } from "./Repository.js"
 
 /**
- * What `RepositoryRepo` can do.
+ * Methods of `RepositoryRepo`.
  *
- * Internal: repositories are shared, and no method checks whether a user may use one. They are not for request handlers,
- * unless `GitHubInstallationRepositoryRepo.mayUse` allows the repository first.
+ * Internal: repositories are shared, and no method checks that a user may use one: not for request handlers, unless
+ * `GitHubInstallationRepositoryRepo.mayUse` returned true for the repository.
  */
 export interface RepositoryService {
   /**
@@ -33,7 +33,7 @@ export interface RepositoryService {
    * anything but `lastSyncedAt` is something else.
    *
    * `openToAll: true` lets every user open workflows and launch sandboxes on the repository, as long as no installation
-   * of the GitHub App contains it; see `RepositoryAccess`. Fails with `InvalidInput` for a value out of shape.
+   * of the GitHub App contains it; see `RepositoryAccess`. Fails with `InvalidInput` for an invalid value.
    */
   readonly upsert: (
     repository: typeof UpsertRepository.Encoded

@@ -7,7 +7,7 @@ import { Clock, DateTime, Effect } from "effect"
 import { v7 } from "uuid"
 import { type InvalidInput, NotFound } from "../../Errors.js"
 import { batchOf } from "../../internal/batch.js"
-import { clearImmediate, setImmediate } from "../../libsql/timers.js"
+import { nextTurn } from "../../internal/eventLoop.js"
 import type { ApplyInstallationChange, SyncInstallationRepositories, SyncResult } from "./GitHubInstallationRepository.js"
 import { giveUpNamesText, type GivenRepository, storeText as storeRepositoriesText } from "./repositoryIdentity.js"
 
@@ -97,15 +97,10 @@ type Change = typeof ApplyInstallationChange.Type
 /** A repository as it is given; of one that `isLate`, something later is known. */
 type Given = Sync["repositories"][number] & { readonly isLate?: boolean }
 
-// A statement over thousands of rows holds the thread for a while: heartbeats and reads get their turn after each.
-const letOthersRun = Effect.async<void>((resume) => {
-  const turn = setImmediate(() => resume(Effect.void))
-  return Effect.sync(() => clearImmediate(turn))
-})
-
 export const makeSyncs = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  const run = (text: string, params: ReadonlyArray<unknown>) => Effect.zipLeft(sql.unsafe(text, params), letOthersRun)
+  // A statement over thousands of rows holds the thread for a while: heartbeats and reads get their turn after each.
+  const run = (text: string, params: ReadonlyArray<unknown>) => Effect.zipLeft(sql.unsafe(text, params), nextTurn)
 
   /** Takes the write lock with its first statement. Only the whole of what it sees is a sync of an installation. */
   const providerOf = (installationId: string, syncedAt: number | null) =>

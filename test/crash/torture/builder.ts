@@ -2,7 +2,7 @@
  * A process that runs a `BuildWorker` whose handlers take long, clean up slowly, or cannot be interrupted. It reports when each
  * begins, is interrupted and has ended.
  *
- * `cut` takes the database away from it, `mend` gives it back.
+ * `cut` disconnects it from the database, `mend` reconnects it.
  */
 import { Effect, Layer, Logger } from "effect"
 import { createInterface } from "node:readline"
@@ -14,7 +14,7 @@ import { tell } from "../../support/children.js"
 import { randomOf } from "./random.js"
 import { onFile } from "./world.js"
 
-/** What the process is given as its argument, in JSON. */
+/** The argument of the process, in JSON. */
 export interface BuilderOrders {
   readonly filePath: string
   readonly workerId: string

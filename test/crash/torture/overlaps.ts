@@ -11,7 +11,7 @@ import { type Account, newVictim } from "./run.js"
 import { onFile } from "./world.js"
 
 const leaseMs = 1500
-// What `heldLeases` keeps between the interruption and the end of the lease.
+// The margin of `heldLeases` between the interruption and the end of the lease.
 const marginMs = leaseMs / 10
 
 const script = new URL("./builder.ts", import.meta.url)
@@ -42,13 +42,13 @@ const worksOf = (worker: string, reports: ReadonlyArray<BuilderReport>): Readonl
   return [...works.values()]
 }
 
-/** Why the earlier of two handlers of one job was still at work when the later one began, where nothing excuses it. */
+/** Describes an overlap of two handlers of one job, unless it is allowed. */
 const overlapOf = (earlier: Work, later: Work): ReadonlyArray<string> => {
   const { at } = later.begun
   const names = `${earlier.jobId}: ${earlier.worker}/${earlier.token} beside ${later.worker}/${later.token}`
   if (earlier.worker === later.worker) return (earlier.ended?.at ?? Infinity) > at ? [`${names}, in one process`] : []
   const end = earlier.interrupted ?? earlier.ended
-  // One that cannot be interrupted cannot be told, and a process that stands still cannot tell it.
+  // Allowed: a handler that cannot be interrupted, and a process that stands still.
   const isExcused = earlier.begun.kind === "uninterruptible" || (end?.stalledMs ?? 0) >= marginMs / 2
   return (end?.at ?? Infinity) > at && !isExcused ? [names] : []
 }

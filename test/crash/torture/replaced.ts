@@ -1,6 +1,6 @@
 /**
- * Processes whose database file or log is removed or replaced while they write: each number that was acknowledged is in the file at
- * the path, and none is acknowledged once it would not be.
+ * Processes whose database file or log is removed or replaced while they write: each acknowledged number is in the file at the
+ * path.
  */
 import { Effect } from "effect"
 import Native from "libsql"
@@ -19,7 +19,7 @@ const makeOther = (path: string) => {
   other.close()
 }
 
-/** Lets so many processes have an accident each, and kills them. */
+/** Runs `count` processes, removes or replaces the files of each, and kills them. */
 export const replaced = (account: Account, random: Random, count: number) =>
   Effect.forEach(Array.from({ length: count }), () =>
     Effect.gen(function*() {
@@ -41,7 +41,7 @@ export const replaced = (account: Account, random: Random, count: number) =>
       account.kills++
       account.checks++
       account.acknowledged += before.length + after.length
-      // What was acknowledged before the file was taken away went with it; the program has reported that.
+      // Numbers that were acknowledged before the file was removed are lost with it; the program has reported that.
       const due = accident === "replace" || accident.startsWith("remove file") ? after : [...before, ...after]
       const present = new Set(due.length > 0 && existsSync(path) ? numbersAt(path) : [])
       const lost = due.filter((number) => !present.has(number))

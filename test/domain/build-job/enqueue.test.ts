@@ -65,7 +65,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* jobs.stats).byStatus).toMatchObject({ queued: 0, running: 1 })
       }).pipe(Effect.provide(layer)))
 
-    it.effect("the fingerprint of a request without maxDuration is the one of earlier releases, and one duration may be written in two ways", () =>
+    it.effect("the fingerprint of a request without maxDuration is that of earlier releases, and equal durations have one fingerprint", () =>
       Effect.gen(function*() {
         const jobs = yield* WorkspaceBuildJobRepo
         const { registryId, repository, requestPayload, tag } = request

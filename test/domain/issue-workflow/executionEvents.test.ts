@@ -252,7 +252,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* tagOf(repo.listEvents({ executionId, cursor: Option.getOrThrow(nextCursor), afterSequence: 1 }))).toBe("InvalidInput")
       }).pipe(Effect.provide(layer)))
 
-    it.effect("stores what SQLite cannot keep of a message as U+FFFD, and marks the event", () =>
+    it.effect("stores U+FFFD for characters that SQLite cannot keep in a message, and marks the event", () =>
       Effect.gen(function*() {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
@@ -265,7 +265,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           ["a\uFFFDb\uFFFD", true],
           ["\u{1F600}", false]
         ])
-        // The same event again is the one that is stored.
+        // Appending the same event again returns the stored one.
         expect(yield* repo.appendEvents({ executionId, events: [{ sequence: 2, ...line("a\0b") }] })).toMatchObject({ appended: 0 })
         expect(yield* tagOf(repo.appendEvents({ executionId, events: [{ sequence: 2, ...line("a\0c") }] }))).toBe("SequenceConflict")
       }).pipe(Effect.provide(layer)))

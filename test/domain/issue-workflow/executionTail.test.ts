@@ -269,7 +269,7 @@ describe("tails of executions", () => {
       yield* append(executionId, 1)
       yield* tail.has(1)
       yield* append(other, 2)
-      // The newest rows go, and others have their rowids at once.
+      // The newest rows are deleted, and new rows reuse their rowids at once.
       for (const count of numbers(2, 6)) {
         yield* sql.withTransaction(Effect.zipRight(
           shell("DELETE FROM issue_workflow_execution_events WHERE execution_id = ?", other),

@@ -20,7 +20,7 @@ const installed = Effect.gen(function*() {
   return { app, contained, installationId, installations, mayUse, repositories, repositoryId }
 })
 
-/** What `mayUse` and `userHasGrant` promise. */
+/** The contract of `mayUse` and `userHasGrant`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`mayUse (${name})`, () => {
     it.effect("is true for a grant on an active installation that contains the repository, and false for anybody else", () =>

@@ -1,6 +1,6 @@
 /**
- * Sandboxes and users that are deleted, and sandboxes that are brought up again, while executions work in them: none of
- * these leaves an execution, a job or a workflow behind that goes on for ever.
+ * Sandboxes and users that are deleted, and sandboxes that are brought up again, while executions work in them.
+ * Every execution, job and workflow ends afterwards.
  */
 import { Effect, Option } from "effect"
 import { UserId } from "../../../../src/domain/auth/User.js"
@@ -64,17 +64,17 @@ const deleteUser = ({ name, orders, random }: Turn) =>
 
 export const acts = [shareSandbox, deleteUser]
 
-/** Ends executions as whoever comes next does. What still goes on without its sandbox is a loss. */
+/** Ends executions as the next supervisor does. Reports executions that are still active without their sandbox. */
 export const settle = Effect.gen(function*() {
   const workflows = yield* IssueWorkflowLifecycle
   while ((yield* workflows.supervise({ limit: 1000 })).ended > 0);
   const left = yield* shell<{ readonly id: string }>(`
     SELECT e.id FROM issue_workflow_executions AS e JOIN sandboxes AS s ON s.id = e.sandbox_id
     WHERE e.status IN ('queued', 'running') AND s.status IN ('stopped', 'failed')`)
-  return left.map(({ id }) => `the execution ${id} goes on in a sandbox that has ended`)
+  return left.map(({ id }) => `the execution ${id} is active in a sandbox that has ended`)
 })
 
-/** What goes on although nothing is left that it depends on: at every moment, whoever was killed. */
+/** Active rows whose sandbox or owner is gone: there are none at any moment, whichever process was killed. */
 const orphans = {
   "an active workflow without its owner": "SELECT id FROM issue_workflows WHERE status = 'active' AND owner_user_id IS NULL",
   "an execution without its sandbox": `
