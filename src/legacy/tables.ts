@@ -120,7 +120,7 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
   byId("sandboxes", Sandbox, { own: { profile_revision_id: ownProfile, latest_run_id: ofOwner } }),
   byKey("sandbox_run_links", SandboxRunLink, "sandbox_id", "run_id"),
   byId("oci_image_build_jobs", WorkspaceBuildJob, {
-    added: { request_fingerprint: null, lease_token: 0, lease_outcome: null, cancel_reason: null, run_settled_at: null }
+    added: { request_fingerprint: null, lease_token: 0, lease_outcome: null, cancel_reason: null, max_duration_ms: null, run_settled_at: null }
   }),
   byId("issue_workflows", IssueWorkflow),
   byId("issue_workflow_executions", IssueWorkflowExecution, {

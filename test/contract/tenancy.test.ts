@@ -27,7 +27,7 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
   ],
   WebhookInbox: ["process", "receive", "run"],
   IssueRepo: [
-    "findByExternalId", "findById", "findByNumber", "getById", "linkPullRequest", "list", "listPullRequests", "stream", "upsert"
+    "findByExternalId", "findById", "findByNumber", "getById", "linkPullRequest", "list", "listPullRequests", "markDeleted", "stream", "upsert"
   ],
   PullRequestRepo: ["findByExternalId", "findById", "findByNumber", "getById", "list", "stream", "upsert"],
   IssueWorkflowExecutionRepo: [
@@ -43,7 +43,7 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "findLatestByRunId", "findLatestStateByRunId", "getById", "getByLease", "heartbeat", "listByStatus", "listLatestByRunIds",
     "listUnsettled", "markSettled", "reapExpired", "redrive", "release", "stats", "succeed"
   ],
-  ControlPlaneEvents: ["acknowledge", "consume", "position", "read", "tail"],
+  ControlPlaneEvents: ["acknowledge", "consume", "journal", "position", "read", "tail"],
   PackageResolutionCacheRepo: ["get", "getOrResolve", "peek", "purgeExpired", "upsert"]
 }
 

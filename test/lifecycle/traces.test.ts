@@ -126,7 +126,6 @@ const pages: ReadonlyArray<string> = ["GitHubWebhookDeliveryRepo", "IssueRepo", 
 const rootsOf: Readonly<Record<string, ReadonlyArray<string>>> = {
   ...Object.fromEntries(pages.map((name) => [`${name}.stream`, ["list"]])),
   "IssueWorkflowExecutionRepo.streamArtifacts": ["listArtifacts"],
-  "ControlPlaneEvents.tail": ["read"],
   "SecretVault.rotateKeys": ["rotateKeys", "rotateKeys"],
   "SecretVault.streamRotation": ["rotateKeys", "rotateKeys"]
 }
