@@ -54,7 +54,7 @@ export interface Options {
   readonly drainTimeout?: Duration.DurationInput
   /**
    * Receives the cause when a handler dies. It is neither stored nor logged elsewhere. Default: `Effect.logError`
-   * with the cause; replace it when exceptions may contain secrets.
+   * with the cause; replace it when exceptions may contain secrets. The failure is reported when it has ended, or after 5 seconds.
    */
   readonly onDefect?: (cause: Cause.Cause<never>, lease: Lease) => Effect.Effect<void>
   /** Whether `Supervisor` runs beside the worker, for the services that are provided. Default true. */

@@ -90,7 +90,7 @@ export interface ControlPlaneEventsService {
    *
    * Runs until it is interrupted or the handler or `onReset` fails. A busy or unavailable database is waited for, with a
    * warning for each attempt. Fails with `InvalidInput` if the name is empty or the batch size is out of range, and with
-   * `PersistenceError` if a row cannot be read, the schema does not match or the database was closed.
+   * `PersistenceError` if a row cannot be read, the schema does not match, or the database was closed or its file replaced.
    */
   readonly consume: <E, R, E2 = never, R2 = never>(
     request: {

@@ -90,19 +90,15 @@ export const makeConsume = (
 
 /** Returns `None` when the epoch has changed. */
 const inEpoch = <A, E>(effect: Effect.Effect<A, E | JournalReset>): Effect.Effect<Option.Option<A>, Exclude<E, JournalReset>> =>
-  Effect.catchIf(Effect.asSome(effect), (error): error is JournalReset => error instanceof JournalReset, () => Effect.succeedNone)
+  Effect.catchIf(Effect.asSome(effect), (error): error is JournalReset => isTaggedAs<JournalReset>("JournalReset")(error), () => Effect.succeedNone)
 
-/** Repeats while the database is busy or unavailable. A database that this program has closed stays closed: that fails. */
+/** Repeats while the database is busy or unavailable. Fails when it was closed, or its file replaced: it stays so. */
 const retryWhileUnavailable = <A, E extends { readonly _tag: string; readonly message: string }>(
   consumer: string,
   effect: Effect.Effect<A, E | PersistenceError>
 ): Effect.Effect<A, E | PersistenceError> =>
   effect.pipe(
-    Effect.tapError((error) => isPassing(error) ? Effect.logWarning(`consumer ${consumer}: ${error.message}`) : Effect.void),
-    Effect.retry({ while: isPassing, schedule: backoff })
+    Effect.tapError((error) => isTransient(error) ? Effect.logWarning(`consumer ${consumer}: ${error.message}`) : Effect.void),
+    Effect.retry({ while: isTransient, schedule: backoff })
   )
 
-const isPassing = (error: { readonly _tag: string }): boolean =>
-  isPersistenceError(error) && error.cause !== "SEALANT_CLOSED" && isTransient(error)
-
-const isPersistenceError = isTaggedAs<PersistenceError>("PersistenceError")

@@ -8,6 +8,7 @@
  * - the wall clock, because on Linux the monotonic clock, and with it every timer, stands still while the machine sleeps.
  */
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, FiberId } from "effect"
+import { globalValue } from "effect/GlobalValue"
 import { LeaseLost, type PersistenceError } from "../Errors.js"
 import { kindOf } from "./operation.js"
 
@@ -210,7 +211,8 @@ export class HeldLease {
   }
 }
 
-const registries = new WeakMap<object, Map<string, HeldLease>>()
+// Of all copies of this package in the process.
+const registries = globalValue(Symbol.for("@sealant/db/heldLeases"), () => new WeakMap<object, Map<string, HeldLease>>())
 
 const heldOn = (sql: object): Map<string, HeldLease> => {
   const known = registries.get(sql)

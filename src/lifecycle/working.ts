@@ -113,17 +113,23 @@ const drain = (workers: FiberSet.FiberSet<void>, timeout: Duration.DurationInput
   FiberSet.awaitEmpty(workers).pipe(
     Effect.interruptible,
     Effect.timeoutOption(timeout),
-    Effect.zipRight(FiberSet.clear(workers)),
+    // All at once: `FiberSet.clear` waits for the end of each before it interrupts the next.
+    Effect.zipRight(Effect.suspend(() => Fiber.interruptAll([...workers]))),
     Effect.zipRight(FiberSet.awaitEmpty(workers))
   )
 
 interface StoreError {
   readonly _tag: string
   readonly reason?: unknown
+  readonly cause?: unknown
 }
 
+/** The client of this program does not answer again: it was closed, or its file was replaced. */
+const isFinal = ({ cause }: StoreError) => /^SEALANT_(CLOSED|FILE_REPLACED)\b/.test(String(cause))
+
 /** Whether the database could not answer, but may answer later. */
-export const isTransient = (error: StoreError) => error._tag === "PersistenceError" && (error.reason === "Busy" || error.reason === "Unavailable")
+export const isTransient = (error: StoreError) =>
+  error._tag === "PersistenceError" && (error.reason === "Busy" || error.reason === "Unavailable") && !isFinal(error)
 
 /** Pauses between repeats: from 100 ms, doubling, at most 5 seconds. */
 export const backoff = Schedule.exponential("100 millis").pipe(Schedule.union(Schedule.spaced("5 seconds")), Schedule.jittered, Schedule.delayed(wholeMillis))
@@ -151,10 +157,18 @@ export const reporting = <A, E extends StoreError, R>(held: HeldLease, report: E
     return yield* Exit.flatten(yield* Fiber.await(fiber))
   }).pipe(Effect.uninterruptible)
 
-/** Calls `onDefect` if the handler died. A callback that dies is logged. */
+/** How long the outcome of a handler waits for `onDefect`. */
+const longestDefectReport = "5 seconds"
+
+/** Calls `onDefect`, if the handler died. A callback that dies ends nothing, and one that takes longer continues by itself. */
 export const reportDefect = <Lease>(onDefect: OnDefect<Lease>, cause: Cause.Cause<never> | undefined, lease: Lease, noun: string) =>
   cause === undefined
     ? Effect.void
     : Effect.suspend(() => onDefect(cause, lease)).pipe(
-      Effect.catchAllDefect((defect) => Effect.logError(`onDefect of a ${noun} died: ${kindOf(defect)}`))
+      Effect.catchAllDefect((defect) => Effect.logError(`onDefect of a ${noun} died: ${kindOf(defect)}`)),
+      Effect.interruptible,
+      // A daemon: an interruption of the worker does not end it.
+      Effect.forkDaemon,
+      Effect.flatMap((fiber) => Effect.exit(Effect.interruptible(Effect.raceFirst(Fiber.await(fiber), Effect.sleep(longestDefectReport))))),
+      Effect.asVoid
     )

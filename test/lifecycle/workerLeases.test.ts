@@ -9,6 +9,7 @@ import { PersistenceError } from "../../src/Errors.js"
 import * as BuildWorker from "../../src/lifecycle/BuildWorker.js"
 import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
 import type { Build, Launch } from "../../src/lifecycle/SandboxViews.js"
+import { isTransient } from "../../src/lifecycle/working.js"
 import { jumpingClock } from "../support/clock.js"
 import { eventually, passing, turns } from "../support/eventLoop.js"
 import { answer, launch, layers, stateOf, success } from "./support.js"
@@ -31,7 +32,7 @@ const slowToEnd = Effect.gen(function*() {
       Effect.onInterrupt(() => Effect.zipRight(Ref.update(ending, (count) => count + 1), Deferred.await(clean)))
     )
   const isEndingNow = Effect.map(Ref.get(ending), (count) => count > 0)
-  return { begun, clean, handler, isEnding: eventually(isEndingNow), isEndingNow }
+  return { begun, clean, ending, handler, isEnding: eventually(isEndingNow), isEndingNow }
 })
 
 /** Lets time pass in small steps, with turns of the event loop between them, until something is so. */
@@ -66,6 +67,19 @@ describe("the lease of a handler that is slow to end", () => {
       yield* Deferred.succeed(clean, undefined)
       yield* Fiber.join(ended)
       expect(yield* jobOf(job.id)).toMatchObject({ status: "queued", attemptCount: 0, leaseOutcome: Option.some("released") })
+    }).pipe(Effect.provide(layers.memory)))
+
+  it.scoped("holds no other handler up: a drain interrupts all of them at once", () =>
+    Effect.gen(function*() {
+      const { begun, clean, ending, handler } = yield* slowToEnd
+      yield* launch()
+      yield* launch()
+      const worker = yield* start(handler, { concurrency: 2 })
+      yield* Queue.takeN(begun, 2)
+      const ended = yield* Effect.fork(Fiber.interrupt(worker))
+      yield* eventually(Effect.map(Ref.get(ending), (count) => count === 2))
+      yield* Deferred.succeed(clean, undefined)
+      yield* Fiber.join(ended)
     }).pipe(Effect.provide(layers.memory)))
 
   it.scoped("keeps the next handler of a cancelled and redriven job waiting in the same process", () =>
@@ -164,6 +178,14 @@ describe("a handler that throws before it returns an effect", () => {
       expect(`${JSON.stringify(job)}${lines.join()}`).not.toContain("s3cr3t")
     }).pipe(Effect.provide(layers.memory)))
 
+  it.scoped("is reported after a while when onDefect does not return", () =>
+    Effect.gen(function*() {
+      const launched = yield* launch()
+      const worker = yield* start(throws, { onDefect: () => Effect.never })
+      yield* stepping(Effect.map(stateOf(launched.sandbox.id), (state) => state === "running running queued none"))
+      yield* Fiber.interrupt(worker)
+    }).pipe(Effect.provide(layers.memory)))
+
   it.scoped("is logged with its cause by default", () =>
     Effect.gen(function*() {
       const lines: Array<string> = []
@@ -193,6 +215,13 @@ describe("the report of a finished build", () => {
       expect(yield* Ref.get(handled)).toBe(1)
       expect((yield* jobOf(launched.job.id)).leaseToken).toBe(1)
     }).pipe(Effect.provide(layers.memory)))
+})
+
+describe("a failure of the store", () => {
+  it("passes unless this program has closed the database or lost its file", () => {
+    const failure = (cause: string) => new PersistenceError({ operation: "test", reason: "Unavailable", cause })
+    expect(["no route to host", "SEALANT_CLOSED", "SEALANT_FILE_REPLACED: restart the program"].map((cause) => isTransient(failure(cause)))).toEqual([true, false, false])
+  })
 })
 
 describe("the maxDuration of a job", () => {

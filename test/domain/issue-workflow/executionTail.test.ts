@@ -244,13 +244,14 @@ describe("tails of executions", () => {
       const idle = yield* Effect.forEach(numbers(1, 20), () =>
         Effect.flatMap(running, ({ id }) => Effect.locally(tailing(id), Statement.currentTransformer, Option.some(counting))))
       // Each reads once before the shared reader follows, and once after.
-      yield* eventually(Effect.sync(() => reads.tails === 40))
+      yield* eventually(Effect.sync(() => reads.tails >= 40))
+      const quiet = reads.tails
       const tail = yield* tailing(busy)
       for (const count of numbers(1, 10)) {
         yield* append(busy, 1)
         yield* tail.has(count)
       }
-      expect(reads.tails).toBe(40)
+      expect(reads.tails).toBe(quiet)
       expect(reads.shared).toBeGreaterThan(0)
 
       yield* Effect.forEach([tail, ...idle], ({ fiber }) => Fiber.interrupt(fiber))
