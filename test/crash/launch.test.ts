@@ -106,5 +106,5 @@ describe("a launch whose process is killed", () => {
             broken: []
           })
         }), { concurrency: 2, discard: true })
-    }))
+    }), 300_000)
 })

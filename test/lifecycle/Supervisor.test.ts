@@ -43,17 +43,15 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layerTest)))
 
   for (const [kind, failure] of Object.entries({ fails: busy, dies: Effect.dieMessage("s3cr3t") })) {
-    it.effect(`calls the others when one ${kind}, and continues`, () =>
+    it.effect.each(everything)(`calls the others when that of %s ${kind}, and continues`, (name) =>
       Effect.gen(function*() {
-        for (const name of everything) {
-          const calls: Array<string> = []
-          const fiber = yield* Effect.fork(Effect.provide(Supervisor.run({ every: "1 minute" }), yield* counted(calls, { [name]: failure })))
-          yield* sleeping(60)
-          yield* TestClock.adjust("1 minute")
-          yield* sleeping(60)
-          expect(calls).toEqual([...everything, ...everything])
-          yield* Fiber.interrupt(fiber)
-        }
+        const calls: Array<string> = []
+        const fiber = yield* Effect.fork(Effect.provide(Supervisor.run({ every: "1 minute" }), yield* counted(calls, { [name]: failure })))
+        yield* sleeping(60)
+        yield* TestClock.adjust("1 minute")
+        yield* sleeping(60)
+        expect(calls).toEqual([...everything, ...everything])
+        yield* Fiber.interrupt(fiber)
       }).pipe(Effect.provide(layerTest)))
   }
 

@@ -56,7 +56,7 @@ describe("secrets of build jobs", () => {
         // Failed with a message, and again, and by those who have lost their lease.
         const first = yield* claim("job")
         const failure = { errorMessage: sentinel, errorCode: "failed" }
-        yield* refused(jobs.fail(first.lease, { errorMessage: `${sentinel}\0` }))
+        yield* refused(jobs.fail(first.lease, { errorMessage: sentinel.repeat(10_000) }))
         yield* refused(jobs.fail(first.lease, { errorMessage: sentinel, errorCode: sentinel.repeat(100) }))
         yield* jobs.fail(first.lease, failure)
         yield* TestClock.adjust("10 minutes")

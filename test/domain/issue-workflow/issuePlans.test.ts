@@ -30,7 +30,8 @@ const issueMethods = Effect.gen(function*() {
     list: Effect.forEach([undefined, "open"] as const, (state) => repo.list({ repositoryId: "rep", state })),
     stream: Stream.runDrain(repo.stream({ repositoryId: "rep" })),
     linkPullRequest: Effect.all([repo.linkPullRequest({ issueId, pullRequestId }), Effect.ignore(repo.linkPullRequest({ issueId, pullRequestId: "gone" }))]),
-    listPullRequests: repo.listPullRequests({ issueId })
+    listPullRequests: repo.listPullRequests({ issueId }),
+    markDeleted: repo.markDeleted({ externalId: "x", at: DateTime.unsafeMake(0) })
   }
 })
 

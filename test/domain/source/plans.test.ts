@@ -49,7 +49,8 @@ const cacheMethods = Effect.map(GitHubInstallationRepositoryRepo, (repo) => ({
   listForUser: Effect.forEach([{}, { search: "app" }], (filter) => repo.listForUser({ userId: ada, ...filter })),
   findById: repo.findById(GitHubInstallationRepositoryId.make("gone")),
   findByExternalId: repo.findByExternalId({ installationId, externalRepositoryId: "1" }),
-  findByRepositoryId: repo.findByRepositoryId({ installationId, repositoryId: gone })
+  findByRepositoryId: repo.findByRepositoryId({ installationId, repositoryId: gone }),
+  mayUse: repo.mayUse({ userId: ada, repositoryId: gone })
 }))
 
 type Methods = Readonly<Record<string, Effect.Effect<unknown, unknown>>>
