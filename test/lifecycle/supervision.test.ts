@@ -99,6 +99,24 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* getDetail({ ownerUserId: ada, id: sandbox.id })).status).toBe("failed")
       }).pipe(Effect.provide(layer)))
 
+    it.effect("records each end of a runtime, also when it fails again at the same place", () =>
+      Effect.gen(function*() {
+        const { recordRuntime, supervise } = yield* SandboxLifecycle
+        const { attempt, sandbox } = yield* ready
+        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "failed" })
+        for (const ends of [1, 2, 3]) {
+          yield* recordRuntime(attempt.id, answer("pending"))
+          yield* TestClock.adjust("16 minutes")
+          expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 1, failed: 0 })
+          const events = yield* shell(
+            "SELECT payload FROM control_plane_events WHERE subject_id = ? AND event_type = 'supervise' AND payload ->> 'runtimeStatus' = 'failed'",
+            attempt.id
+          )
+          expect(events).toHaveLength(ends)
+        }
+        expect(yield* contradictions(sandbox.id)).toEqual([])
+      }).pipe(Effect.provide(layer)))
+
     it.effect("ends a sandbox whose attempt was ended past the lifecycle", () =>
       Effect.gen(function*() {
         const { supervise } = yield* SandboxLifecycle
@@ -144,7 +162,7 @@ describe("supervision", () => {
       expect(unbounded).toEqual([])
     }).pipe(Effect.provide(layers.memory)))
 
-  it.effect("of workflows passes over executions that cannot be read, and counts them", () =>
+  it.effect("of workflows passes over executions whose write the database refuses, and counts them", () =>
     Effect.gen(function*() {
       const { beginExecution, supervise } = yield* IssueWorkflowLifecycle
       const bad = yield* started()
@@ -152,7 +170,8 @@ describe("supervision", () => {
       yield* beginExecution(bad.id)
       yield* beginExecution(good.id)
       yield* shell("UPDATE issue_workflows SET status = 'failed'")
-      yield* shell("UPDATE issue_workflow_executions SET queued_at = 9e15, started_at = 9e15 WHERE id = ?", bad.id)
+      yield* shell(`CREATE TRIGGER refuse_bad BEFORE UPDATE ON issue_workflow_executions WHEN OLD.id = '${bad.id}'
+        BEGIN SELECT RAISE(ABORT, 'refused'); END`)
       expect(yield* supervise({ limit: 1 })).toEqual({ ended: 1, failed: 1 })
       const [row] = yield* shell<{ readonly reason: string }>("SELECT cancel_reason AS reason FROM issue_workflow_executions WHERE id = ?", good.id)
       expect(row?.reason).toBe("the workflow has ended")
