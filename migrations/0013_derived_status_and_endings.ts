@@ -39,6 +39,12 @@ const endExecution = (reason: string, condition: string) => `
     duration_ms = max(updated_at, started_at) - started_at
   WHERE ${condition} AND +status IN ('queued', 'running');`
 
+/** The condition on `issue_workflows` for those that block their issue although their owner is gone. */
+const ownerWasDeleted = `owner_user_id IS NULL AND status = 'active' AND EXISTS (
+    SELECT 1 FROM control_plane_events
+    WHERE subject_type = 'workflow' AND subject_id = issue_workflows.id
+      AND control_plane_events.owner_user_id IS NOT NULL)`
+
 export default `
 ALTER TABLE sandboxes ADD COLUMN derived_status TEXT CONSTRAINT sandboxes_derived_status
   CHECK (derived_status IN ('queued', 'running', 'ready', 'failed', 'cancelled'));
@@ -140,6 +146,11 @@ WHEN NEW.owner_user_id IS NULL AND OLD.owner_user_id IS NOT NULL
 BEGIN${endExecution("the owner was deleted", "issue_workflow_id = NEW.id")}
   UPDATE issue_workflows SET status = 'cancelled' WHERE id = NEW.id AND status = 'active';
 END;
+
+-- Earlier releases left the workflows of deleted users active. The journal records which of them had an owner.
+${endExecution("the owner was deleted", `issue_workflow_id IN (
+    SELECT id FROM issue_workflows WHERE ${ownerWasDeleted})`).trim()}
+UPDATE issue_workflows SET status = 'cancelled' WHERE ${ownerWasDeleted};
 
 CREATE TRIGGER sandboxes_attempt_lost AFTER UPDATE OF latest_run_id ON sandboxes
 WHEN NEW.latest_run_id IS NULL AND OLD.latest_run_id IS NOT NULL
