@@ -147,6 +147,7 @@ const stuck = Effect.gen(function*() {
     leftExecutions,
     leftRuntimes,
     leftSandboxes,
+    ownerlessWorkflows,
     unsettledJobs
   } = yield* findStuck
   // Each check is named after what it counts.
@@ -164,8 +165,12 @@ const stuck = Effect.gen(function*() {
     ...found("attempts", "waiting without a job, or asked to stop,", "attempt", supervise, leftAttempts),
     ...found("runtimes", "pending after their attempt has ended", "runtime", supervise, leftRuntimes),
     ...found("sandboxes", "waiting without an attempt", "sandbox", supervise, leftSandboxes),
-    ...found("executions", "without a sandbox, or never begun,", "execution", superviseWorkflows, leftExecutions)
+    ...found("executions", "without a sandbox or an agent", "execution", superviseWorkflows, leftExecutions)
   ]
+  // No problem by itself: a workflow may be created without an owner.
+  const ownerless = ownerlessWorkflows.length === 0
+    ? []
+    : [ok("workflows", `active without an owner: ${ownerlessWorkflows.join(", ")}; cancel those of deleted users, which block their issues`)]
   const deliveries = [
     ...found("deliveries", "due", "delivery", "start what works on the webhook inbox", dueDeliveries),
     ...found("deliveries", "under an expired lease", "delivery", "start what works on the webhook inbox", expiredDeliveries)
@@ -179,6 +184,7 @@ const stuck = Effect.gen(function*() {
   return [
     ...(jobs.length > 0 ? jobs : [ok("jobs", "none waits for long")]),
     ...(left.length > 0 ? left : [ok("supervision", "nothing is left behind")]),
+    ...ownerless,
     ...(deliveries.length > 0 ? deliveries : [ok("deliveries", "none waits for long")]),
     ...(readers.length > 0 ? readers : [ok("consumers", "all read the journal")])
   ]

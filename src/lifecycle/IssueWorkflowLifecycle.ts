@@ -154,8 +154,10 @@ export interface IssueWorkflowLifecycleService {
    * - those whose sandbox, or the attempt that brought it up, has failed, was cancelled or stopped fail or are cancelled
    *   with it;
    * - those whose workflow has ended are cancelled;
+   * - those whose runtime has failed or stopped, and was not launched again within a day, fail or are cancelled with it;
    * - those that no agent began within a day after their sandbox was ready, or after they were queued without a sandbox,
-   *   are cancelled.
+   *   are cancelled;
+   * - those that run without a sandbox, and whose agent reports nothing for a day, fail.
    *
    * Each is one short transaction. An execution that cannot be handled is logged and counted in `failed`; the others are
    * handled regardless. Call it repeatedly, as `Supervisor` does.

@@ -20,6 +20,8 @@ export interface Change {
   readonly payload?: Readonly<Record<string, string | number>>
   /** It is worth telling also when the state is the same as before: a job under a new lease. */
   readonly evenIfSame?: boolean
+  /** Each such change is an event, also one equal to the event before: a runtime that ends again. */
+  readonly always?: boolean
 }
 
 class Notes extends Context.Reference<Notes>()("@sealant/db/Notes", {
@@ -69,8 +71,8 @@ const follow = (changes: ReadonlyArray<Change>, ends: ReadonlyArray<End>) => {
     const payload = change.payload === undefined ? null : JSON.stringify(change.payload)
     const { subjectId, subjectType, toState } = change
     const before = last.get(keyOf(change))
-    const told = change.evenIfSame === true && payload !== before?.payload
-    if (before?.toState === toState && !told) return []
+    const isRecorded = change.always === true || (change.evenIfSame === true && payload !== before?.payload)
+    if (before?.toState === toState && !isRecorded) return []
     const event = { ...change, fromState: before?.toState ?? null, sequence: (before?.sequence ?? 0) + 1 }
     last.set(keyOf(change), { subjectType, subjectId, toState, payload, sequence: event.sequence })
     return [event]

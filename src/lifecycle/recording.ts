@@ -34,7 +34,7 @@ export const noteRuntimeEnd = (attempt: SandboxAttempt, { adapter, reference, re
     subjectId: attempt.id,
     toState: attempt.status,
     ownerUserId: attempt.ownerUserId,
-    evenIfSame: true,
+    always: true,
     payload: {
       runtimeStatus: status,
       ...(Option.isSome(adapter) ? { adapter: adapter.value } : {}),

@@ -20,7 +20,8 @@ const endings = {
   failed: sandboxFailed,
   stopped: sandboxStopped,
   ended: { outcome: "cancelled", reason: workflowEnded },
-  unbegun: { outcome: "cancelled", reason: `no agent began it within ${Duration.format(beginDeadline)}` }
+  unbegun: { outcome: "cancelled", reason: `no agent began it within ${Duration.format(beginDeadline)}` },
+  silent: { outcome: "failed", reason: `its agent reported nothing for ${Duration.format(beginDeadline)}` }
 } as const
 
 export const makeWorkflowSupervision = ({ executions, sql }: WorkflowRepositories): Pick<IssueWorkflowLifecycleService, "supervise"> => {

@@ -36,8 +36,10 @@ export interface StuckReport {
   readonly leftRuntimes: Option.Option<Stuck>
   /** Waiting sandboxes whose attempt has ended, or that have no attempt. */
   readonly leftSandboxes: Option.Option<Stuck>
-  /** Executions without their sandbox or workflow, or that no agent began. */
+  /** Executions without their sandbox or workflow, or without an agent. */
   readonly leftExecutions: Option.Option<Stuck>
+  /** The newest active workflows without an owner, up to 10: created so, or left by a user whom an earlier release deleted. */
+  readonly ownerlessWorkflows: ReadonlyArray<string>
   /** The same of webhook deliveries. */
   readonly dueDeliveries: Option.Option<Stuck>
   readonly expiredDeliveries: Option.Option<Stuck>
@@ -85,6 +87,9 @@ export const findStuck = Effect.gen(function*() {
      WHERE position < newest AND updated_at <= ?1 ORDER BY name`,
     [now - untilRead]
   )
+  const ownerless = yield* sql<{ readonly id: string }>`
+    SELECT id FROM issue_workflows WHERE status = 'active' AND +owner_user_id IS NULL AND +archived_at IS NULL
+    ORDER BY created_at DESC, id DESC LIMIT 10`
   const report: StuckReport = {
     dueJobs: yield* since("oci_image_build_jobs", "available_at", "status = 'queued'", untilDue),
     expiredJobs: yield* since("oci_image_build_jobs", "lease_expires_at", "status = 'running'", untilReaped),
@@ -103,6 +108,7 @@ export const findStuck = Effect.gen(function*() {
       `e.status IN ('queued', 'running') AND ${whyExecutionEnds} IS NOT NULL`,
       untilSettled + Duration.toMillis(beginDeadline)
     ),
+    ownerlessWorkflows: ownerless.map(({ id }) => id),
     dueDeliveries: yield* since("github_webhook_deliveries", "available_at", "status = 'received'", untilDue),
     expiredDeliveries: yield* since("github_webhook_deliveries", "lease_expires_at", "status = 'processing'", untilReaped),
     consumers: consumers.map(({ behind, name, since }) => ({ name, behind, longest: Duration.millis(now - since) }))

@@ -95,6 +95,24 @@ it.scopedLive("each fault is named, with the way out", () =>
     ])
   }))
 
+it.scopedLive("active workflows without an owner are named, and are no problem", () =>
+  Effect.gen(function*() {
+    const { environment, filePath } = yield* prepared
+    tamper(
+      filePath,
+      "INSERT INTO repositories (id, owner, name, created_at, updated_at) VALUES ('app', 'acme', 'app', 0, 0)",
+      ...["one", "two"].flatMap((id, number) => [
+        `INSERT INTO issues (id, repository_id, number, title, created_at, updated_at) VALUES ('${id}', 'app', ${number}, 't', 0, 0)`,
+        `INSERT INTO issue_workflows (id, issue_id, repository_id, created_at, updated_at) VALUES ('${id}', '${id}', 'app', ${number}, 0)`
+      ])
+    )
+    const { findings, problems } = yield* doctor(environment)
+    expect(problems).toEqual([])
+    expect(findings.find(({ check }) => check === "workflows")?.text).toBe(
+      "active without an owner: two, one; cancel those of deleted users, which block their issues"
+    )
+  }))
+
 it.scopedLive("tables and columns of plugins are accepted", () =>
   Effect.gen(function*() {
     const { environment, filePath } = yield* prepared

@@ -67,7 +67,7 @@ it.live("names the variable that is wrong", () =>
   Effect.gen(function*() {
     const settings: ReadonlyArray<readonly [Readonly<Record<string, string>>, string]> = [
       [{ DATABASE_FILE_PATH: "a", DATABASE_URL: "libsql://b" }, "DATABASE_FILE_PATH and DATABASE_URL: are both set; unset one of them"],
-      [{ DATABASE_FILE_PATH: " " }, "DATABASE_FILE_PATH: is empty; give the path of the database file"],
+      [{ DATABASE_FILE_PATH: " " }, "DATABASE_FILE_PATH: begins or ends with white space; remove it"],
       [{ DATABASE_URL: "file:x" }, "DATABASE_URL: must be a libsql:, http(s): or ws(s): URL of a libSQL server"]
     ]
     for (const [environment, problem] of settings) {

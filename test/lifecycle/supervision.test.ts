@@ -5,6 +5,7 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer, Option, TestClock } from "effect"
+import { IssueWorkflowExecutionRepo } from "../../src/domain/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { SandboxAttemptRepo } from "../../src/domain/sandbox/SandboxAttemptRepo.js"
 import { SandboxRepo } from "../../src/domain/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../src/domain/sandbox/SandboxRuntimeInstanceRepo.js"
@@ -12,10 +13,10 @@ import { WorkspaceBuildJobRepo } from "../../src/domain/build-job/WorkspaceBuild
 import { IssueWorkflowLifecycle } from "../../src/lifecycle/IssueWorkflowLifecycle.js"
 import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
 import { findStuck } from "../../src/operations/stuck.js"
-import { recordStatements } from "../support/plans.js"
+import { planIssues, recordStatements } from "../support/plans.js"
 import { ada, answer, building, built, launch, layers, ready, type Services, shell, stateOf } from "./support.js"
 import { contradictions } from "./invariants.js"
-import { layers as workflowLayers, make, started } from "./workflowSupport.js"
+import { layers as workflowLayers, make, opened, started } from "./workflowSupport.js"
 
 const supervision = { limit: 100, runtimeDeadline: "15 minutes" } as const
 
@@ -99,6 +100,24 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* getDetail({ ownerUserId: ada, id: sandbox.id })).status).toBe("failed")
       }).pipe(Effect.provide(layer)))
 
+    it.effect("records each end of a runtime, also when it fails again at the same place", () =>
+      Effect.gen(function*() {
+        const { recordRuntime, supervise } = yield* SandboxLifecycle
+        const { attempt, sandbox } = yield* ready
+        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "failed" })
+        for (const ends of [1, 2, 3]) {
+          yield* recordRuntime(attempt.id, answer("pending"))
+          yield* TestClock.adjust("16 minutes")
+          expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 1, failed: 0 })
+          const events = yield* shell(
+            "SELECT payload FROM control_plane_events WHERE subject_id = ? AND event_type = 'supervise' AND payload ->> 'runtimeStatus' = 'failed'",
+            attempt.id
+          )
+          expect(events).toHaveLength(ends)
+        }
+        expect(yield* contradictions(sandbox.id)).toEqual([])
+      }).pipe(Effect.provide(layer)))
+
     it.effect("ends a sandbox whose attempt was ended outside the lifecycle", () =>
       Effect.gen(function*() {
         const { supervise } = yield* SandboxLifecycle
@@ -144,7 +163,7 @@ describe("supervision", () => {
       expect(unbounded).toEqual([])
     }).pipe(Effect.provide(layers.memory)))
 
-  it.effect("of workflows skips executions that cannot be read, and counts them", () =>
+  it.effect("of workflows skips executions whose write the database refuses, and counts them", () =>
     Effect.gen(function*() {
       const { beginExecution, supervise } = yield* IssueWorkflowLifecycle
       const bad = yield* started()
@@ -152,10 +171,69 @@ describe("supervision", () => {
       yield* beginExecution(bad.id)
       yield* beginExecution(good.id)
       yield* shell("UPDATE issue_workflows SET status = 'failed'")
-      yield* shell("UPDATE issue_workflow_executions SET queued_at = 9e15, started_at = 9e15 WHERE id = ?", bad.id)
+      yield* shell(`CREATE TRIGGER refuse_bad BEFORE UPDATE ON issue_workflow_executions WHEN OLD.id = '${bad.id}'
+        BEGIN SELECT RAISE(ABORT, 'refused'); END`)
       expect(yield* supervise({ limit: 1 })).toEqual({ ended: 1, failed: 1 })
       const [row] = yield* shell<{ readonly reason: string }>("SELECT cancel_reason AS reason FROM issue_workflow_executions WHERE id = ?", good.id)
       expect(row?.reason).toBe("the workflow has ended")
+    }).pipe(Effect.provide(workflowLayers.memory)))
+
+  it.effect("ends executions whose runtime has failed or stopped, unless it is launched again within a day", () =>
+    Effect.gen(function*() {
+      const { supervise } = yield* IssueWorkflowLifecycle
+      const runtimes = yield* SandboxRuntimeInstanceRepo
+      /** An execution in a ready sandbox, which has linked its attempt or has not. */
+      const inSandbox = (isLinked: boolean) =>
+        Effect.gen(function*() {
+          const { id: runId } = yield* make.attempt({ ownerUserId: "ada", status: "succeeded" })
+          const { id: sandboxId } = yield* make.sandbox({ ownerUserId: "ada", status: "ready", latestRunId: runId })
+          yield* runtimes.upsert({ runId, status: "running" })
+          const execution = { sandboxId, status: "running", issueWorkflowId: (yield* opened).id } as const
+          const { id } = yield* make.execution(isLinked ? { ...execution, sandboxAttemptId: runId } : execution)
+          return { id, runId }
+        })
+      const failed = yield* inSandbox(true)
+      // With statistics of tables with one row, the planner must not scan them later.
+      yield* shell("ANALYZE")
+      expect(yield* planIssues(supervise({ limit: 10 }))).toEqual([])
+      const [stopped, again, up] = [yield* inSandbox(false), yield* inSandbox(true), yield* inSandbox(false)]
+      for (const { runId } of [failed, again]) yield* runtimes.upsert({ runId, status: "failed" })
+      yield* runtimes.upsert({ runId: stopped.runId, status: "stopped" })
+      yield* TestClock.adjust("1 day")
+      expect(yield* supervise({ limit: 10 })).toEqual({ ended: 0, failed: 0 })
+      yield* runtimes.upsert({ runId: again.runId, status: "running" })
+      yield* TestClock.adjust("1 milli")
+      expect(yield* supervise({ limit: 10 })).toEqual({ ended: 2, failed: 0 })
+      const statusOf = (id: string) => shell("SELECT status, cancel_reason AS reason FROM issue_workflow_executions WHERE id = ?", id)
+      expect(yield* statusOf(failed.id)).toEqual([{ status: "failed", reason: null }])
+      expect(yield* statusOf(stopped.id)).toEqual([{ status: "cancelled", reason: "the sandbox was stopped" }])
+      for (const { id } of [again, up]) expect(yield* statusOf(id)).toEqual([{ status: "running", reason: null }])
+    }).pipe(Effect.provide(workflowLayers.memory)))
+
+  it.effect("fails executions that run without a sandbox when their agent reports nothing for a day", () =>
+    Effect.gen(function*() {
+      const { beginExecution, report, supervise } = yield* IssueWorkflowLifecycle
+      const executions = yield* IssueWorkflowExecutionRepo
+      const [silent, reporting, orphan] = [yield* started(), yield* started(), yield* started()]
+      for (const { id } of [silent, reporting, orphan]) yield* beginExecution(id)
+      // As an earlier release left the executions of a deleted sandbox.
+      const { id: sandboxId } = yield* make.sandbox({ ownerUserId: "ada", status: "ready" })
+      yield* shell("DROP TRIGGER issue_workflow_executions_sandbox_lost")
+      yield* shell("UPDATE issue_workflow_executions SET sandbox_id = ? WHERE id = ?", sandboxId, orphan.id)
+      yield* shell("DELETE FROM sandboxes")
+      yield* TestClock.adjust("23 hours")
+      yield* report({ executionId: reporting.id, events: [{ phase: "build", eventType: "log", message: "alive" }] })
+      yield* TestClock.adjust("1 hour")
+      expect(yield* supervise({ limit: 10 })).toEqual({ ended: 0, failed: 0 })
+      yield* TestClock.adjust("1 milli")
+      expect(yield* supervise({ limit: 10 })).toEqual({ ended: 2, failed: 0 })
+      for (const { id } of [silent, orphan]) {
+        expect((yield* executions.getById(id)).status).toBe("failed")
+        expect((yield* executions.listEvents({ executionId: id })).items).toMatchObject([{ level: "error", message: "its agent reported nothing for 1d" }])
+      }
+      yield* TestClock.adjust("23 hours")
+      expect(yield* supervise({ limit: 10 })).toEqual({ ended: 1, failed: 0 })
+      expect((yield* executions.getById(reporting.id)).status).toBe("failed")
     }).pipe(Effect.provide(workflowLayers.memory)))
 
   it.effect("ends each row that the doctor reports", () =>

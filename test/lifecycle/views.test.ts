@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { DateTime, Effect, type Layer, Option, TestClock } from "effect"
 import { Factories } from "@sealant/db/testing"
+import Native from "libsql"
 import { WorkspaceBuildJobStatus } from "../../src/domain/build-job/WorkspaceBuildJob.js"
 import { SandboxId, SandboxStatus } from "../../src/domain/sandbox/Sandbox.js"
 import { SandboxAttemptId, SandboxAttemptStatus } from "../../src/domain/sandbox/SandboxAttempt.js"
@@ -116,6 +117,27 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
       }).pipe(Effect.provide(layer)))
 
+    it.effect("the stored status is derived again when another program writes it", () =>
+      Effect.gen(function*() {
+        yield* ready
+        yield* make.sandbox({ ownerUserId: ada, status: "stopped" })
+        for (const status of ["'failed'", "'queued'", "NULL"]) {
+          yield* shell(`UPDATE sandboxes SET derived_status = ${status}`)
+          expect(yield* misderived, status).toEqual([])
+        }
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("a sandbox whose status is not derived is shown with its own, and fails no list", () =>
+      Effect.gen(function*() {
+        const { getDetail, list } = yield* SandboxLifecycle
+        yield* ready
+        for (const name of ["insert", "update"]) yield* shell(`DROP TRIGGER sandboxes_derived_status_${name}`)
+        const { id } = yield* make.sandbox({ ownerUserId: ada, status: "stopped" })
+        yield* shell("UPDATE sandboxes SET derived_status = NULL WHERE id = ?", id)
+        expect((yield* getDetail({ ownerUserId: ada, id })).status).toBe("cancelled")
+        expect((yield* list({ ownerUserId: ada })).items.map(({ status }) => status).sort()).toEqual(["cancelled", "ready"])
+      }).pipe(Effect.provide(layer)))
+
     it.effect("a sandbox without an attempt has its stored status, where stopped is cancelled", () =>
       Effect.gen(function*() {
         const { getDetail, list } = yield* SandboxLifecycle
@@ -197,6 +219,32 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
+it.effect("the stored status follows a program that writes without foreign keys", () =>
+  Effect.gen(function*() {
+    const { list } = yield* SandboxLifecycle
+    yield* ready
+    const [database] = yield* shell<{ readonly file: string }>("PRAGMA database_list")
+    const other = yield* Effect.acquireRelease(Effect.sync(() => new Native(database?.file ?? "")), (opened) => Effect.sync(() => opened.close()))
+    other.exec("PRAGMA foreign_keys = off")
+    const attempt = `INSERT INTO sandbox_attempts (id, owner_user_id, status, queued_at, started_at, created_at, updated_at)
+      VALUES ('later', '${ada}', 'running', 0, 0, 0, 0)`
+    const writes = [
+      ["ready", `INSERT INTO sandboxes (id, name, owner_user_id, status, latest_run_id, created_at, updated_at) VALUES ('s', 'x', '${ada}', 'ready', 'later', 0, 0)`],
+      ["running", attempt],
+      ["ready", "DELETE FROM sandbox_attempts WHERE id = 'later'"],
+      ["failed", "UPDATE sandboxes SET status = 'failed' WHERE id = 's'"],
+      ["running", attempt],
+      ["running", "INSERT INTO sandbox_runtime_instances (run_id, status, created_at, updated_at) VALUES ('elsewhere', 'failed', 0, 0)"],
+      ["failed", "UPDATE sandbox_runtime_instances SET run_id = 'later' WHERE run_id = 'elsewhere'"],
+      ["running", "UPDATE sandbox_runtime_instances SET run_id = 'elsewhere' WHERE run_id = 'later'"]
+    ] as const
+    for (const [status, statement] of writes) {
+      other.exec(statement)
+      expect(yield* misderived, statement).toEqual([])
+      expect((yield* list({ ownerUserId: ada })).items.find(({ sandbox }) => sandbox.id === "s")?.status, statement).toBe(status)
+    }
+  }).pipe(Effect.scoped, Effect.provide(layers.file)))
+
 describe("SandboxLifecycle query plans", () => {
   it.effect("views scan and sort nothing that grows, and lists walk an index of the owner, with the status where one is asked for", () =>
     Effect.gen(function*() {
@@ -212,6 +260,26 @@ describe("SandboxLifecycle query plans", () => {
         const walked = first?.filter((line) => line.startsWith("SEARCH"))
         expect(walked).toHaveLength("statuses" in request ? 2 : 1)
         for (const line of walked ?? []) expect(line).toContain(`SEARCH s USING INDEX ${index}`)
+      }
+    }).pipe(Effect.provide(layers.file)))
+
+  it.effect("details and triggers search along keys when the statistics are of tables with one row", () =>
+    Effect.gen(function*() {
+      const { getDetail } = yield* SandboxLifecycle
+      const { sandbox } = yield* ready
+      yield* make.execution({ sandboxId: sandbox.id, issueWorkflowId: (yield* make.workflow({ ownerUserId: ada })).id })
+      yield* shell("ANALYZE")
+      expect(yield* planIssues(getDetail({ ownerUserId: ada, id: sandbox.id }))).toEqual([])
+      const triggers = yield* shell<{ readonly name: string; readonly sql: string }>("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+      // Their statements, with parameters in place of the rows that fire them; a refusal has none.
+      const statements = triggers.map(({ name, sql }) => ({ name, body: sql.slice(sql.indexOf("BEGIN") + 5, sql.lastIndexOf("END")) }))
+        .filter(({ body }) => !body.includes("RAISE("))
+        .flatMap(({ body, name }) => body.split(";").filter((text) => text.trim() !== "").map((text) => ({ name, text: text.replace(/\b(?:NEW|OLD)\.\w+/g, "?1") })))
+      expect(new Set(statements.map(({ name }) => name)).size).toBeGreaterThan(10)
+      for (const { name, text } of statements) {
+        const params = text.includes("?1") ? ["x"] : []
+        const plan = yield* planOf({ text, params })
+        expect(plan.filter((line) => /^SCAN \w|B-TREE FOR ORDER|_status_created_at_idx/.test(line)), name).toEqual([])
       }
     }).pipe(Effect.provide(layers.file)))
 

@@ -4,20 +4,43 @@
  */
 import { Duration } from "effect"
 
-/** How long an execution may wait for its agent after its sandbox is ready. */
+/** How long an execution may wait for its agent once it has a place to run, and for a sign of life if it has none. */
 export const beginDeadline = Duration.days(1)
 
-/** An active execution `e` with its workflow `w`, its sandbox `s` and the attempt `a` of that sandbox. */
+/**
+ * An active execution `e` with its workflow `w`, its sandbox `s`, the attempt `a` that brought that up, and the runtime `r` that
+ * it runs in. The primary keys are named, because the planner scans a table that had one row when its statistics were taken.
+ */
 export const executionSource = `issue_workflow_executions AS e
-  JOIN issue_workflows AS w ON w.id = e.issue_workflow_id
-  LEFT JOIN sandbox_attempts AS a ON a.id = e.sandbox_attempt_id
-  LEFT JOIN sandboxes AS s ON s.id = e.sandbox_id`
+  JOIN issue_workflows AS w INDEXED BY sqlite_autoindex_issue_workflows_1 ON w.id = e.issue_workflow_id
+  LEFT JOIN sandbox_attempts AS a INDEXED BY sqlite_autoindex_sandbox_attempts_1 ON a.id = e.sandbox_attempt_id
+  LEFT JOIN sandboxes AS s INDEXED BY sqlite_autoindex_sandboxes_1 ON s.id = e.sandbox_id
+  LEFT JOIN sandbox_runtime_instances AS r INDEXED BY sqlite_autoindex_sandbox_runtime_instances_1
+    ON r.run_id = coalesce(e.sandbox_attempt_id, s.latest_run_id)`
 
-/** Why the execution ends: `failed` or `stopped` with its sandbox, `ended` with its workflow, `unbegun` by its deadline. */
+/** When the agent of `e` last reported anything. */
+const lastReport = `max(e.updated_at, ${
+  [
+    "SELECT occurred_at FROM issue_workflow_execution_events WHERE execution_id = e.id ORDER BY sequence DESC LIMIT 1",
+    "SELECT max(created_at) FROM issue_workflow_execution_artifacts WHERE execution_id = e.id",
+    "SELECT max(created_at) FROM issue_workflow_execution_validation_results WHERE execution_id = e.id",
+    "SELECT max(created_at) FROM issue_workflow_execution_diff_files WHERE execution_id = e.id",
+    "SELECT updated_at FROM issue_workflow_execution_summaries WHERE execution_id = e.id",
+    "SELECT max(linked_at) FROM issue_workflow_execution_pull_request_links WHERE execution_id = e.id"
+  ].map((report) => `coalesce((${report}), 0)`).join(", ")
+})`
+
+/**
+ * Why the execution ends: `failed` or `stopped` with its sandbox, `ended` with its workflow, `unbegun` or `silent` by its
+ * deadline. A runtime that has ended may be launched again, so it has the deadline, too.
+ */
 export const whyExecutionEnds = `CASE
     WHEN a.status = 'failed' OR s.status = 'failed' THEN 'failed'
     WHEN a.status = 'cancelled' OR a.stop_requested_at IS NOT NULL OR s.status = 'stopped' THEN 'stopped'
     WHEN w.status <> 'active' THEN 'ended'
+    WHEN r.status = 'failed' AND r.updated_at < ?1 THEN 'failed'
+    WHEN r.status = 'stopped' AND r.updated_at < ?1 THEN 'stopped'
     WHEN e.status = 'queued' AND max(e.queued_at, coalesce(a.finished_at, s.updated_at, 0)) < ?1
       AND coalesce(a.status = 'succeeded', s.status = 'ready', 1) THEN 'unbegun'
+    WHEN e.status = 'running' AND a.id IS NULL AND s.id IS NULL AND e.updated_at < ?1 AND ${lastReport} < ?1 THEN 'silent'
   END`
