@@ -20,16 +20,19 @@ export interface Reference {
 }
 
 /**
- * After a write was refused for a reference that the engine did not name: looks which one is not there. A refusal that
- * names its rule is that of the reference with this rule, else it stays as it is.
+ * After a write was refused for a reference that the engine did not name: finds the first one that does not exist, in the
+ * order of `references`. A refusal by a trigger stands for the reference with its `rule`. Triggers run before foreign keys
+ * are checked, so the references before that one are looked up too: another owner's row is then reported as a missing one.
+ * A refusal by another rule stays as it is.
  */
 export const nameMissing = (sql: SqlClient.SqlClient, references: ReadonlyArray<Reference>) => <E>(error: E) =>
   Effect.gen(function*() {
     if (!isReferenceNotFound(error)) return yield* Effect.fail(error)
-    const refused = references.find(({ rule }) => rule === error.reference)
-    if (refused !== undefined) return yield* new ReferenceNotFound({ entity: error.entity, reference: refused.field })
-    if (error.reference !== "unknown") return yield* Effect.fail(error)
-    for (const { field, id, ownerUserId, table } of references) {
+    const refused = references.find(({ rule }) => rule !== undefined && rule === error.reference)
+    if (refused === undefined && error.reference !== "unknown") return yield* Effect.fail(error)
+    for (const reference of references) {
+      const { field, id, ownerUserId, table } = reference
+      if (reference === refused) return yield* new ReferenceNotFound({ entity: error.entity, reference: field })
       if (Option.isNone(id)) continue
       const ofOwner = ownerUserId === undefined ? sql`` : sql`AND owner_user_id = ${ownerUserId}`
       const found = yield* sql`SELECT 1 FROM ${sql(table)} WHERE id = ${id.value} ${ofOwner}`.pipe(Effect.orElseSucceed(() => [true]))

@@ -128,8 +128,9 @@ export interface IssueWorkflowLifecycleService {
    * A repeat returns the same, and may link more pull requests.
    *
    * Fails with `NotFound` when there is no such execution, with `InvalidTransition` when it has ended otherwise, or the
-   * workflow has, with `ReferenceNotFound` (`pullRequestId`) when there is no such pull request, with `InvalidInput` for
-   * an unknown outcome, a reason of a success, or more than 100 pull requests.
+   * workflow has, with `ReferenceNotFound` (`pullRequestId`) when there is no such pull request or `ownerUserId` may
+   * not use its repository, with `InvalidInput` for an unknown outcome, a reason of a success, or more than 100 pull
+   * requests.
    */
   readonly finish: (
     request: typeof FinishExecution.Encoded

@@ -62,7 +62,16 @@ export const makeAccess = Effect.gen(function*() {
   return {
     requireAccess,
     /** Whether the user may use the repository that contains the issue now. */
-    mayUseIssue: (userId: string, issueId: string) => isUsable("issueId", userId, issueId)
+    mayUseIssue: (userId: string, issueId: string) => isUsable("issueId", userId, issueId),
+    /** Whether the user may use the repository of the pull request, or the execution is linked to it already. */
+    mayLinkPullRequest: (userId: string, executionId: string, pullRequestId: string) =>
+      Effect.map(
+        sql`
+          SELECT 1 FROM pull_requests AS p WHERE p.id = ${pullRequestId} AND (${mayUse(userId, sql`p.repository_id`)} OR EXISTS (
+            SELECT 1 FROM issue_workflow_execution_pull_request_links
+            WHERE execution_id = ${executionId} AND pull_request_id = ${pullRequestId}))`,
+        ({ length }) => length > 0
+      )
   }
 })
 

@@ -33,10 +33,11 @@ export const makeIssueWorkflowLifecycle = Effect.gen(function*() {
     sandboxes: yield* SandboxRepo,
     sandboxLifecycle: yield* SandboxLifecycle
   })
+  const access = yield* makeAccess
   const service: IssueWorkflowLifecycleService = {
-    ...makeWorkflowStarts(repositories, yield* makeAccess),
+    ...makeWorkflowStarts(repositories, access),
     ...(yield* makeWorkflowReports(repositories)),
-    ...makeWorkflowEndings(repositories),
+    ...makeWorkflowEndings(repositories, access),
     ...makeWorkflowSupervision(repositories),
     ...(yield* makeWorkflowViews)
   }

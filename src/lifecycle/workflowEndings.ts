@@ -3,7 +3,9 @@
  */
 import { Chunk, Effect, Stream } from "effect"
 import type { IssueWorkflowId } from "../domain/issue-workflow/IssueWorkflow.js"
+import { ReferenceNotFound } from "../Errors.js"
 import { scoped } from "../internal/ownerScope.js"
+import type { Access } from "./access.js"
 import { makeExecutionEndings } from "./executionEndings.js"
 import type { IssueWorkflowLifecycleService } from "./IssueWorkflowLifecycle.js"
 import { CancelWorkflow, FinishExecution } from "./IssueWorkflowViews.js"
@@ -15,7 +17,7 @@ const { input, operation } = operationsOf("IssueWorkflowLifecycle", "IssueWorkfl
 
 type Endings = Pick<IssueWorkflowLifecycleService, "finish" | "cancel">
 
-export const makeWorkflowEndings = ({ executions, sql, workflows }: WorkflowRepositories): Endings => {
+export const makeWorkflowEndings = ({ executions, sql, workflows }: WorkflowRepositories, { mayLinkPullRequest }: Access): Endings => {
   const { endExecution } = makeExecutionEndings(executions)
   const enders = { completed: workflows.complete, failed: workflows.fail, cancelled: workflows.cancel }
 
@@ -32,12 +34,22 @@ export const makeWorkflowEndings = ({ executions, sql, workflows }: WorkflowRepo
       return ended
     })
 
+  /** Links the pull requests. For an owner, one of a repository that the owner may not use does not exist. */
+  const linkPullRequests = ({ executionId, ownerUserId, pullRequests }: typeof FinishExecution.Type) =>
+    Effect.forEach(pullRequests, (link) =>
+      Effect.gen(function*() {
+        if (ownerUserId !== undefined && !(yield* mayLinkPullRequest(ownerUserId, executionId, link.pullRequestId))) {
+          return yield* new ReferenceNotFound({ entity: "IssueWorkflowExecutionPullRequestLink", reference: "pullRequestId" })
+        }
+        yield* executions.linkPullRequest({ ...link, executionId })
+      }), { discard: true })
+
   const finish = (request: typeof FinishExecution.Type) =>
     Effect.gen(function*() {
-      const { executionId, ownerUserId, pullRequests, workflow: ending } = request
+      const { executionId, ownerUserId, workflow: ending } = request
       const before = yield* executions.getById(scoped(executionId, ownerUserId))
       const execution = yield* endExecution(before, request)
-      yield* Effect.forEach(pullRequests, (link) => executions.linkPullRequest({ ...link, executionId }), { discard: true })
+      yield* linkPullRequests(request)
       const workflow = ending === undefined
         ? yield* workflows.getById(before.issueWorkflowId)
         : yield* endWorkflow(before.issueWorkflowId, ending, workflowEnded)

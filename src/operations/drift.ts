@@ -15,7 +15,7 @@ import { nameOf } from "../internal/migrationRecord.js"
 import type { Row } from "../libsql/Connection.js"
 import * as Migrations from "../Migrations.js"
 import type { Reader } from "./reader.js"
-import { columnNames, indexedColumns, isSame, isSameTable, tokensOf } from "./schemaText.js"
+import { columnNames, indexedColumns, indexEvaluates, isSame, isSameTable, tokensOf } from "./schemaText.js"
 
 interface SchemaObject {
   readonly type: string
@@ -76,18 +76,19 @@ const foreignOf = (object: SchemaObject, tables: ReadonlyMap<string, SchemaObjec
     type,
     name,
     table: object.table,
-    problem: `${table.name} has a ${problem}: ${shownName(name)}`,
+    problem: `${table.name} has ${problem}: ${shownName(name)}`,
     remedy: `find out who added it, and remove it: DROP ${type.toUpperCase()} ${shownName(name)}`
   }]
-  if (type === "trigger") return found("trigger that no migration made, which sees and can stop every write")
+  if (type === "trigger") return found("a trigger that no migration made, which sees and can stop every write")
   if (type === "index") {
+    if (indexEvaluates(object.sql)) return found("an index with an expression or a condition that no migration made, which can stop writes")
     const own = columnNames(table.sql)
-    // Only a unique one refuses writes, and one on a column that a plugin added concerns the plugin.
+    // Of the others only a unique one refuses writes, and one on a column that a plugin added concerns the plugin.
     return tokensOf(object.sql)[1] !== "unique" || indexedColumns(object.sql).some((column) => !own.has(column))
       ? []
-      : found("unique index that no migration made, which can stop writes")
+      : found("a unique index that no migration made, which can stop writes")
   }
-  return type === table.type ? [] : found(`${type} in its place that no migration made`)
+  return type === table.type ? [] : found(`a ${type} in its place that no migration made`)
 }
 
 /** Compares the schema that a reader sees with that of the migrations of a ledger. */

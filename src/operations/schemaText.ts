@@ -47,11 +47,32 @@ const constraintWords = new Set(["constraint", "check", "unique", "primary", "fo
 export const columnNames = (sql: string): ReadonlySet<string> =>
   new Set(tableOf(sql).items.flatMap(([name = ""]) => constraintWords.has(name) ? [] : [name]))
 
-/** Whether writes that omit the column still succeed: it is nullable or has a default, and has no CHECK. */
+/** The tokens that are not in parentheses. */
+const outer = (tokens: Tokens): Tokens => {
+  let depth = 0
+  return tokens.filter((token) => {
+    if (token === ")") depth--
+    const isOuter = depth === 0
+    if (token === "(") depth++
+    return isOuter && token !== ")"
+  })
+}
+
+const refusing = new Set(["check", "unique", "primary", "as", "generated"])
+
+/**
+ * Whether writes that omit the column still succeed: it is nullable or has a default other than NULL, and has no check, no
+ * expression, and no default that a foreign key could refuse.
+ */
 const isHarmless = (column: Tokens): boolean => {
-  const [first = ""] = column
-  if (constraintWords.has(first) || column.some((token) => ["check", "unique", "primary"].includes(token))) return false
-  return !textOf(column).includes("not null") || column.includes("default")
+  const [name = "", ...words] = column
+  const definition = outer(words)
+  if (constraintWords.has(name) || definition.some((word) => refusing.has(word))) return false
+  const at = definition.indexOf("default")
+  const value = at < 0 ? undefined : definition[at + 1]
+  if (value !== undefined && definition.includes("references")) return false
+  const isRequired = definition.some((word, index) => word === "not" && definition[index + 1] === "null")
+  return !isRequired || (value !== undefined && !["null", "not", "constraint"].includes(value))
 }
 
 /**
@@ -68,6 +89,19 @@ export const isSameTable = (present: string, expected: string): boolean => {
     return false
   })
   return left.length === 0 && added.every(isHarmless)
+}
+
+const isColumn = ([name = "", ...rest]: Tokens): boolean =>
+  !name.startsWith("'") && /^(collate (binary|nocase|rtrim))? ?(asc|desc)?$/.test(textOf(rest))
+
+/**
+ * Whether the engine evaluates an expression, a condition or a foreign collation for each write to a `CREATE INDEX`. Such an
+ * evaluation can fail, as `json_extract` does for text that is not JSON, and then the write fails. `IS NULL` cannot fail.
+ */
+export const indexEvaluates = (sql: string): boolean => {
+  const { around, items } = tableOf(sql)
+  const condition = around.slice(around.indexOf("|") + 1).trim()
+  return !items.every(isColumn) || !/^(where \w+ is (not )?null)?$/.test(condition)
 }
 
 /** The columns that a `CREATE INDEX` names; expressions are left out. */

@@ -125,14 +125,11 @@ export type UrlString = typeof UrlString.Type
 
 const control = /\p{Cc}/u
 
-/** The text without its percent-encoding, which Git also removes (https://git-scm.com/docs/git-clone#_git_urls). */
-const decoded = (text: string) => {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}
+/**
+ * The text with its ASCII escapes decoded, as Git decodes them (https://git-scm.com/docs/git-clone#_git_urls). An escape of
+ * another byte stays: `decodeURIComponent` would refuse the whole text for one that is not UTF-8.
+ */
+const decoded = (text: string) => text.replace(/%([0-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
 
 /** The rule that an address breaks. Git receives the text unchanged, so both the text and the parsed `URL` are checked. */
 const gitUrlProblem = (text: string): string | undefined => {

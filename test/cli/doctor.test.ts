@@ -122,8 +122,10 @@ it.scopedLive("tables and columns of plugins are accepted", () =>
       `alter table "user" add column "banned" integer default 0 not null`,
       `CREATE TABLE organization (id TEXT PRIMARY KEY NOT NULL, slug TEXT NOT NULL UNIQUE) STRICT`,
       `ALTER TABLE session ADD COLUMN active_organization_id TEXT REFERENCES organization (id) ON DELETE SET NULL`,
+      `ALTER TABLE user ADD COLUMN locale TEXT NOT NULL DEFAULT 'en'`,
       `CREATE UNIQUE INDEX user_role ON user (role)`,
-      `CREATE INDEX sandboxes_name ON sandboxes (name)`,
+      `CREATE UNIQUE INDEX user_locale ON user (role COLLATE NOCASE DESC) WHERE role IS NOT NULL`,
+      `CREATE INDEX sandboxes_name ON sandboxes (name COLLATE nocase, "created_at" DESC)`,
       `CREATE VIEW names AS SELECT name FROM user`,
       `CREATE TRIGGER organization_insert AFTER INSERT ON organization BEGIN SELECT 1; END`
     )
@@ -160,6 +162,23 @@ it.scopedLive("objects that no migration made, and altered ones, are named", () 
       "schema: the trigger control_plane_events_append_only is not as the migrations made it; restore a backup, or make it anew",
       action("verification has a view in its place that no migration made: verification", "VIEW verification")
     ].toSorted())
+  }))
+
+it.scopedLive("indexes that evaluate something for each write are named", () =>
+  Effect.gen(function*() {
+    const { environment, filePath } = yield* prepared
+    tamper(
+      filePath,
+      `CREATE INDEX of_json ON verification (value, json_extract(identifier, '$'))`,
+      `CREATE INDEX of_operator ON verification (identifier ->> '$')`,
+      `CREATE INDEX of_some ON verification (id) WHERE json(identifier) IS NOT NULL`,
+      `CREATE UNIQUE INDEX "of (|) all" ON verification (abs(identifier))`
+    )
+    const action = (name: string) =>
+      `schema: verification has an index with an expression or a condition that no migration made, which can stop writes: ${name}; ` +
+      `find out who added it, and remove it: DROP INDEX ${name}`
+    const found = (yield* doctor(environment)).problems
+    expect(found.toSorted()).toEqual(["of_json", "of_operator", "of_some", `"of (|) all"`].map(action).toSorted())
   }))
 
 it.scopedLive("text that is not UTF-8 is named, which would end every process that reads it", () =>

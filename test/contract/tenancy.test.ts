@@ -1,15 +1,16 @@
 /**
  * Every method of every service is either called with an owner, or declared internal here and in its documentation. A
- * method that is called with an owner treats a stranger as if the rows did not exist.
+ * method that is called with an owner treats a stranger as if the rows did not exist, and so it treats an owner whose
+ * request refers to a row of a stranger.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { layerTest } from "@sealant/db/testing"
+import { Factories, layerTest } from "@sealant/db/testing"
 import { readdirSync, readFileSync } from "node:fs"
 import { samplesOf } from "./samples.js"
 import { services } from "./services.js"
-import { type Arguments, attempt, isRecord, placesOf } from "./walk.js"
+import { type Arguments, attempt, isRecord, placesOf, type Trial } from "./walk.js"
 import { makeWorld } from "./world.js"
 
 /** Methods without an owner: for the program's own use, for workers and for operators. Never for request handlers. */
@@ -27,7 +28,8 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
   ],
   WebhookInbox: ["process", "receive", "run"],
   IssueRepo: [
-    "findByExternalId", "findById", "findByNumber", "getById", "linkPullRequest", "list", "listPullRequests", "markDeleted", "stream", "upsert"
+    "findByExternalId", "findById", "findByNumber", "getById", "linkPullRequest", "list", "listPullRequests", "markDeleted",
+    "stream", "upsert"
   ],
   PullRequestRepo: ["findByExternalId", "findById", "findByNumber", "getById", "list", "stream", "upsert"],
   IssueWorkflowExecutionRepo: [
@@ -84,6 +86,57 @@ const rowIds = Effect.gen(function*() {
   return new Set(ids.flat().map(({ id }) => id))
 }).pipe(Effect.orDie)
 
+const { make } = Factories
+
+/** Rows of Eve that Ada may not use, by table. */
+const makeStrangers = Effect.gen(function*() {
+  const eve = { ownerUserId: "eve" }
+  const repository = yield* make.repository({ id: "eves-repository", openToAll: false })
+  const installation = yield* make.installation({ id: "eves-installation" })
+  yield* make.installationGrant({ installationId: installation.id, userId: "eve" })
+  yield* make.installationRepository({ installationId: installation.id, repositoryId: repository.id })
+  const issue = yield* make.issue({ repositoryId: repository.id })
+  const pullRequest = yield* make.pullRequest({ repositoryId: repository.id })
+  const workflow = yield* make.workflow({ issueId: issue.id, ...eve })
+  const execution = yield* make.execution({ issueWorkflowId: workflow.id })
+  const artifact = yield* make.executionArtifact({ executionId: execution.id })
+  const secret = yield* make.secret(eve)
+  const version = yield* make.secretVersion({ secretId: secret.id })
+  const sshKey = yield* make.sshKey(eve)
+  const profile = yield* make.profile(eve)
+  const profileRevision = yield* make.profileRevision({ profileId: profile.id })
+  const repositoryProfile = yield* make.repositoryProfile({ repositoryId: repository.id })
+  const repositoryProfileRevision = yield* make.repositoryProfileRevision({ repositoryProfileId: repositoryProfile.id })
+  const { attempt: run, job, sandbox } = yield* make.launch({ sandbox: eve })
+  const strangers: Readonly<Record<string, { readonly id: string }>> = {
+    repositories: repository,
+    github_app_installations: installation,
+    issues: issue,
+    pull_requests: pullRequest,
+    issue_workflows: workflow,
+    issue_workflow_executions: execution,
+    issue_workflow_execution_artifacts: artifact,
+    secrets: secret,
+    secret_versions: version,
+    ssh_keys: sshKey,
+    profiles: profile,
+    profile_revisions: profileRevision,
+    repository_profiles: repositoryProfile,
+    repository_profile_revisions: repositoryProfileRevision,
+    sandboxes: sandbox,
+    sandbox_attempts: run,
+    oci_image_build_jobs: job
+  }
+  return strangers
+}).pipe(Effect.orDie)
+
+/** Whether a place is for an id: an argument of its own, or a field or a list that is named so. */
+const isReference = ({ path }: { readonly path: string }) => /^\d+$|[iI]d$|[iI]ds\.\d+$/.test(path) && !isOwner(path)
+
+/** Puts an id that does not exist in one other place of the arguments. */
+const withAnotherMissing = (args: Arguments, path: string, isId: (value: unknown) => boolean): ReadonlyArray<Arguments> =>
+  placesOf(args).filter((place) => place.path !== path && isReference(place) && isId(place.value)).map(({ replacedBy }) => replacedBy("nowhere"))
+
 const sources = readdirSync(new URL("../../src", import.meta.url), { recursive: true, encoding: "utf8" })
 
 const sourceOf = (name: string) => {
@@ -117,4 +170,29 @@ describe.each(services)("$name", ({ name, tag }) => {
         expect(withoutIds(JSON.stringify(there.outcome)), method).toBe(withoutIds(JSON.stringify(missing.outcome)))
       }
     }).pipe(Effect.provide(layerTest)))
+
+  it.effect("answers an owner who names one row of a stranger as if that row did not exist", () =>
+    Effect.gen(function*() {
+      const service = yield* tag
+      const samples = Object.entries(samplesOf(yield* makeWorld)[name] ?? {})
+      const sql = yield* SqlClient.SqlClient
+      const strangers = yield* Effect.forEach(Object.entries(yield* makeStrangers), ([table, { id }]) =>
+        Effect.map(sql<{ readonly id: string }>`SELECT id FROM ${sql(table)}`, (rows) => ({ id, same: new Set(rows.map((row) => row.id)) })))
+      const isId = (value: unknown) => typeof value === "string" && (value === "ada" || strangers.some(({ same }) => same.has(value)))
+      const shownAs = ({ outcome }: Trial, id: string) => JSON.stringify(outcome).replaceAll(new RegExp(`(?<![\\w-])${id}(?![\\w-])`, "g"), "nowhere")
+      for (const [method, args] of samples) {
+        if (!hasOwner(args) || unchecked.has(`${name}.${method}`)) continue
+        for (const { path, value } of placesOf(args).filter(isReference)) {
+          for (const { id } of strangers.filter(({ same }) => typeof value === "string" && same.has(value))) {
+            for (const given of [args, ...withAnotherMissing(args, path, isId)]) {
+              const replacedBy = placesOf(given).find((place) => place.path === path)?.replacedBy
+              if (replacedBy === undefined) continue
+              const theirs = yield* attempt(service, method, replacedBy(id))
+              const missing = yield* attempt(service, method, replacedBy("nowhere"))
+              expect(shownAs(theirs, id), `${method} ${path} of ${JSON.stringify(given)}`).toBe(shownAs(missing, id))
+            }
+          }
+        }
+      }
+    }).pipe(Effect.provide(layerTest)), 60_000)
 })

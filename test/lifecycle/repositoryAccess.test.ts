@@ -8,6 +8,7 @@ import {
   ControlPlane,
   GitHubInstallationRepo,
   IssueWorkflowLifecycle,
+  IssueWorkflowRepo,
   RepositoryAccess,
   RepositoryProfileRepo,
   SandboxLifecycle
@@ -28,7 +29,7 @@ const world = Effect.gen(function*() {
   yield* make.installationGrant({ installationId, userId: "ada" })
   const { id: issueId } = yield* make.issue({ repositoryId })
   const { revokeGrant } = yield* GitHubInstallationRepo
-  return { issueId, repositoryId, revoke: revokeGrant({ installationId, userId: "ada" }) }
+  return { installationId, issueId, repositoryId, revoke: revokeGrant({ installationId, userId: "ada" }) }
 })
 
 const missing = (reference: string) => ({ _tag: "ReferenceNotFound", reference })
@@ -115,6 +116,48 @@ describe("IssueWorkflowLifecycle on an issue of a private repository", () => {
       yield* sql`UPDATE issues SET repository_id = 'private' WHERE id = ${issueId}`
       expect(yield* tagOf(Effect.asVoid(getDetail({ id, ownerUserId: "eve" })))).toBe("NotFound")
     }).pipe(Effect.provide(layerTest)))
+
+  it.effect("after a revoked grant, an archived workflow cannot be restored by its owner to reserve the issue", () =>
+    Effect.gen(function*() {
+      const { open } = yield* IssueWorkflowLifecycle
+      const { archive, restore } = yield* IssueWorkflowRepo
+      const { installationId, issueId, revoke } = yield* world
+      yield* make.installationGrant({ installationId, userId: "eve" })
+      const { workflow: { id } } = yield* open({ issueId, ownerUserId: "ada" })
+      yield* archive({ id, ownerUserId: "ada" })
+      expect(yield* restore({ id, ownerUserId: "ada" })).toMatchObject({ status: "active" })
+      yield* revoke
+      // An active one stays as it is.
+      expect(yield* restore({ id, ownerUserId: "ada" })).toMatchObject({ status: "active" })
+      yield* archive({ id, ownerUserId: "ada" })
+      expect(yield* refusalOf(restore({ id, ownerUserId: "ada" }))).toMatchObject({ _tag: "NotFound", entity: "IssueWorkflow", id })
+      expect(yield* open({ issueId, ownerUserId: "eve" })).toMatchObject({ created: true })
+      // Without an owner, for the program itself, only the other workflow is in the way.
+      expect(yield* refusalOf(restore(id))).toMatchObject({ _tag: "AlreadyExists" })
+    }).pipe(Effect.provide(layerTest)))
+
+  it.effect("finishes with the pull requests that the owner may use; others are reported as missing, except those already linked", () =>
+    Effect.gen(function*() {
+      const { finish } = yield* IssueWorkflowLifecycle
+      const { issueId, repositoryId, revoke } = yield* world
+      const workflow = yield* make.workflow({ issueId, ownerUserId: "ada" })
+      const { id: executionId } = yield* make.execution({ issueWorkflowId: workflow.id, status: "running" })
+      const { id: first } = yield* make.pullRequest({ repositoryId })
+      const { id: second } = yield* make.pullRequest({ repositoryId })
+      yield* make.repository({ id: "other", openToAll: false })
+      const { id: foreign } = yield* make.pullRequest({ repositoryId: "other" })
+      const finishWith = (...pullRequestIds: ReadonlyArray<string>) =>
+        finish({ executionId, ownerUserId: "ada", outcome: "succeeded", pullRequests: pullRequestIds.map((pullRequestId) => ({ pullRequestId })) })
+      const nowhere = yield* refusalOf(finishWith("nowhere"))
+      expect(nowhere).toMatchObject(missing("pullRequestId"))
+      expect(yield* refusalOf(finishWith(first, foreign))).toEqual(nowhere)
+      expect(yield* finishWith(first)).toMatchObject({ execution: { status: "succeeded" } })
+      yield* revoke
+      expect(yield* finishWith(first)).toMatchObject({ execution: { status: "succeeded" } })
+      expect(yield* refusalOf(finishWith(first, second))).toEqual(nowhere)
+      // Without an owner, for the program itself.
+      expect(yield* finish({ executionId, outcome: "succeeded", pullRequests: [{ pullRequestId: foreign }] })).toMatchObject({ execution: { id: executionId } })
+    }).pipe(Effect.provide(layerTest)))
 })
 
 describe("RepositoryProfileRepo with an owner", () => {
@@ -127,6 +170,31 @@ describe("RepositoryProfileRepo with an owner", () => {
       expect(yield* create({ ...request, ownerUserId: "ada" })).toMatchObject(request)
       expect((yield* list({ repositoryId, ownerUserId: "ada" })).items).toHaveLength(1)
       expect((yield* list({ repositoryId, ownerUserId: "eve" })).items).toEqual([])
+    }).pipe(Effect.provide(layerTest)))
+
+  it.effect("links the user's own profiles, and those that the repository profile links already; others do not exist", () =>
+    Effect.gen(function*() {
+      const { createRevision, replaceLinks } = yield* RepositoryProfileRepo
+      const { repositoryId } = yield* world
+      const revisionOf = (ownerUserId: string) =>
+        Effect.flatMap(make.profile({ ownerUserId }), ({ id: profileId }) => Effect.map(make.profileRevision({ profileId }), ({ id }) => id))
+      const [own, colleagues, others] = yield* Effect.all([revisionOf("ada"), revisionOf("eve"), revisionOf("eve")])
+      const { id: repositoryProfileId } = yield* make.repositoryProfile({ repositoryId })
+      const linksTo = (...ids: ReadonlyArray<string>) => ids.map((profileRevisionId) => ({ profileRevisionId }))
+      const create = (name: string, ownerUserId: string | undefined, ...ids: ReadonlyArray<string>) =>
+        createRevision({
+          repositoryProfileId,
+          runTemplate: { env: { NAME: name } },
+          links: linksTo(...ids),
+          ...(ownerUserId === undefined ? {} : { ownerUserId })
+        })
+      const { revision: { id: revisionId } } = yield* create("first", undefined, colleagues)
+      const nowhere = yield* refusalOf(replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, "nowhere") }))
+      expect(nowhere).toMatchObject(missing("profileRevisionId"))
+      expect(yield* refusalOf(replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, others) }))).toEqual(nowhere)
+      for (const id of ["nowhere", others]) expect(yield* refusalOf(create("second", "ada", own, id))).toEqual(nowhere)
+      expect(yield* replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, colleagues) })).toHaveLength(2)
+      expect(yield* create("second", "ada", own, colleagues)).toMatchObject({ created: true })
     }).pipe(Effect.provide(layerTest)))
 })
 

@@ -21,7 +21,8 @@ describe("a source's address", () => {
     "ssh://git@[::1]:2222/acme/-app.git",
     "git://example.com/acme/app.git",
     "file:///srv/my%20app",
-    "https://example.com/a-b/%D0%B0"
+    "https://example.com/a-b/%D0%B0",
+    "https://example.com/%ff/%2Dapp%"
   ])("is taken as it is: %s", (url) => {
     expect(decode(GitUrl, url)).toBe(url)
   })
@@ -50,6 +51,11 @@ describe("a source's address", () => {
     ["https://github.com\\@example.com/app", unprintable],
     ["ssh://-oProxyCommand=touch/app", option],
     ["ssh://%2DoProxyCommand=touch/app", option],
+    // One escape that is not UTF-8 leaves the others as dangerous as they are.
+    ["ssh://%2DoProxyCommand=touch%24x%ff/app", option],
+    ["ssh://%2doProxyCommand=touch%ff@example.com/app", option],
+    ["ssh://example.com/%0aapp%ff", unprintable],
+    ["ssh://example.com/%7fapp%C3", unprintable],
     ["ssh://-oProxyCommand=touch@example.com/app", option]
   ])("is refused: %j", (url, rule) => {
     expect(issues(GitUrl, url)).toEqual([["", rule]])

@@ -86,8 +86,11 @@ export interface IssueWorkflowService {
   readonly archive: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
 
   /**
-   * Takes back `archive`. A workflow that is not put away is returned as it is. Fails with `NotFound`, with
-   * `AlreadyExists` (`issue_workflows.issue_id`) when it is active and so is another of its issue by now.
+   * Unarchives the workflow. Idempotent. Fails with `NotFound`, with `AlreadyExists` (`issue_workflows.issue_id`) when it
+   * is active and so is another of its issue by now.
+   *
+   * With an owner, fails with `NotFound` also when the workflow is archived and the owner may not use the issue's
+   * repository: an active workflow reserves the issue.
    */
   readonly restore: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | AlreadyExists | PersistenceError>
 }

@@ -35,6 +35,9 @@ const { input, present, read, unmoved, write } = operations("IssueWorkflowExecut
 
 const ofAnotherOwner = "issue_workflow_executions: a sandbox or attempt of another owner"
 
+/** The rule of the trigger, for each of its references. */
+const rules = { sandboxId: `${ofAnotherOwner} (sandboxId)`, sandboxAttemptId: `${ofAnotherOwner} (sandboxAttemptId)` }
+
 /** What of an execution may be refused. */
 interface References {
   readonly sandboxId?: string | undefined
@@ -120,22 +123,24 @@ export const make = Effect.gen(function*() {
       })
     })
 
-  /** Names which of the two is another owner's: the trigger speaks of both. What is neither is the other's business. */
+  /**
+   * Names which of the two references the trigger refused: it has one message for both. The sandbox is named unless the
+   * workflow's owner has it, as if it did not exist, whatever the attempt is.
+   */
   const nameStranger = (workflow: Statement.Fragment, { sandboxAttemptId, sandboxId }: References) => <E>(error: E) =>
     Effect.gen(function*() {
       if (!isReferenceNotFound(error) || error.reference !== ofAnotherOwner) return yield* Effect.fail(error)
-      const strangers = sandboxId === undefined || sandboxAttemptId === undefined ? [] : yield* sql`
+      const own = sandboxId === undefined || sandboxAttemptId === undefined ? [] : yield* sql`
         SELECT 1 FROM issue_workflows AS workflow, sandboxes AS sandbox
-        WHERE workflow.id = ${workflow} AND sandbox.id = ${sandboxId} AND sandbox.owner_user_id <> workflow.owner_user_id`.pipe(
-        Effect.orElseSucceed(() => [])
-      )
-      const isSandbox = strangers.length > 0 || sandboxAttemptId === undefined
-      return yield* new ReferenceNotFound({ entity: error.entity, reference: isSandbox ? "sandboxId" : "sandboxAttemptId" })
+        WHERE workflow.id = ${workflow} AND sandbox.id = ${sandboxId}
+          AND sandbox.owner_user_id = coalesce(workflow.owner_user_id, sandbox.owner_user_id)`.pipe(Effect.orElseSucceed(() => []))
+      const isAttempt = sandboxId === undefined || own.length > 0
+      return yield* new ReferenceNotFound({ entity: error.entity, reference: isAttempt ? rules.sandboxAttemptId : rules.sandboxId })
     })
 
   const referencesOf = ({ sandboxAttemptId, sandboxId }: References) => [
-    { field: "sandboxId", table: "sandboxes", id: Option.fromNullable(sandboxId) },
-    { field: "sandboxAttemptId", table: "sandbox_attempts", id: Option.fromNullable(sandboxAttemptId) }
+    { field: "sandboxId", table: "sandboxes", id: Option.fromNullable(sandboxId), rule: rules.sandboxId },
+    { field: "sandboxAttemptId", table: "sandbox_attempts", id: Option.fromNullable(sandboxAttemptId), rule: rules.sandboxAttemptId }
   ]
 
   const service: IssueWorkflowExecutionService = {

@@ -19,6 +19,7 @@ import {
   type IssueWorkflowStatus,
   issueWorkflowTransitions
 } from "./IssueWorkflow.js"
+import { repositoryAccess } from "../source/RepositoryAccess.js"
 import type { IssueWorkflowService } from "./IssueWorkflowRepo.js"
 
 const { input, present, read, unmoved, write } = operations("IssueWorkflowRepo", "IssueWorkflow")
@@ -30,6 +31,12 @@ export const make = Effect.gen(function*() {
   const { along, aside, asideIn } = conditionsOf(sql)
 
   const ofOwner = ownerScope(sql)
+  const mayUse = yield* repositoryAccess
+
+  /** For an owner, an archived workflow exists only while the owner may use the repository that contains the issue now. */
+  const isRestorable = ({ ownerUserId }: Target) =>
+    ownerUserId === undefined ? sql`` : sql`AND (archived_at IS NULL OR EXISTS (
+      SELECT 1 FROM issues AS i WHERE i.id = issue_workflows.issue_id AND ${mayUse(ownerUserId, sql`i.repository_id`)}))`
 
   const find = (target: Target) =>
     workflows.first(sql`SELECT ${columns} FROM issue_workflows WHERE id = ${target.id} ${ofOwner(target)}`)
@@ -137,7 +144,7 @@ export const make = Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
         return yield* workflows.first(sql`
           UPDATE issue_workflows SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
-          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`).pipe(Effect.flatMap(present(target.id)))
+          WHERE id = ${target.id} ${ofOwner(target)} ${isRestorable(target)} RETURNING ${columns}`).pipe(Effect.flatMap(present(target.id)))
       }).pipe(write("restore", ["AlreadyExists"], { "workflow.id": targetOf(by).id }))
   }
   return service

@@ -137,7 +137,8 @@ export interface RepositoryProfileService {
    * `createdAt`.
    *
    * Fails with `NotFound` when there is no such revision, with `ReferenceNotFound` (`profileRevisionId`) when a revision
-   * of a profile is not there, with `InvalidInput` for more than 1,000 links or a revision that is linked twice.
+   * of a profile is not there, or belongs to a profile of another user than `ownerUserId` and no revision of this
+   * repository profile has a link to it, with `InvalidInput` for more than 1,000 links or a revision that is linked twice.
    */
   readonly replaceLinks: (
     request: typeof ReplaceLinks.Encoded

@@ -32,6 +32,8 @@ type GivenLinks = typeof ReplaceLinks.Type["links"]
 
 const encode = Schema.encodeSync(CreateRepositoryProfileRevision)
 
+const profileRevisionNotFound = () => new ReferenceNotFound({ entity: "RepositoryProfileLink", reference: "profileRevisionId" })
+
 /** Links with what was left out filled in. */
 const complete = (links: GivenLinks) =>
   links.map(({ isRequired, precedence, profileRevisionId }, place) => ({ profileRevisionId, precedence: precedence ?? place, isRequired }))
@@ -46,6 +48,20 @@ const inOrder = <A extends Ordered>(links: ReadonlyArray<A>): ReadonlyArray<A> =
 const deleteText = `
   DELETE FROM repository_profile_profile_links
   WHERE repository_profile_revision_id = ?1 AND profile_revision_id NOT IN (SELECT value ->> 'profileRevisionId' FROM json_each(?2))`
+
+// ?1: the revision, ?2: the links, ?3: the user. Links to profiles of other users, unless a revision of this repository profile
+// has such a link: the user can read it there.
+const unusableText = `
+  SELECT 1 FROM json_each(?2) AS l
+  WHERE NOT EXISTS (
+    SELECT 1 FROM profile_revisions AS r CROSS JOIN profiles AS p ON p.id = r.profile_id
+    WHERE r.id = l.value ->> 'profileRevisionId' AND p.owner_user_id = ?3
+  ) AND NOT EXISTS (
+    SELECT 1 FROM repository_profile_profile_links AS k
+      CROSS JOIN repository_profile_revisions AS r ON r.id = k.repository_profile_revision_id
+    WHERE k.profile_revision_id = l.value ->> 'profileRevisionId' AND r.repository_profile_id = (
+      SELECT repository_profile_id FROM repository_profile_revisions WHERE id = ?1)
+  ) LIMIT 1`
 
 // WHERE true: without it, SQLite would read ON CONFLICT as the constraint of a join (https://www.sqlite.org/lang_upsert.html).
 const storeText = `
@@ -79,17 +95,23 @@ export const makeRevisions = (versioned: Versioned, mayUse: RepositoryCondition)
     const run = yield* joinedRows
     const linkRows = yield* rowsOf(RepositoryProfileLink)
 
-    /** Makes the links of a revision that is there what is given. In a transaction. */
-    const storeLinks = (revisionId: string, given: GivenLinks, now: number) =>
+    /**
+     * Replaces the links of an existing revision. For a user, a profile of another user does not exist. In a transaction.
+     */
+    const storeLinks = (revisionId: string, given: GivenLinks, ownerUserId: string | undefined, now: number) =>
       Effect.gen(function*() {
         const batch = JSON.stringify(complete(given).map((link) => ({ ...link, id: `lnk_${v7()}`, isRequired: link.isRequired ? 1 : 0 })))
+        if (ownerUserId !== undefined) {
+          const unusable = yield* sql.unsafe(unusableText, [revisionId, batch, ownerUserId])
+          if (unusable.length > 0) return yield* profileRevisionNotFound()
+        }
         yield* sql.unsafe(deleteText, [revisionId, batch])
         return inOrder(yield* linkRows.all(sql.unsafe(storeText, [revisionId, batch, now])))
       }).pipe(
         // The revision was there, and stays while the transaction writes.
         Effect.catchIf(
           (error) => error._tag === "SqlError" && engineErrorOf(error).code === "SQLITE_CONSTRAINT_FOREIGNKEY",
-          () => Effect.fail(new ReferenceNotFound({ entity: "RepositoryProfileLink", reference: "profileRevisionId" }))
+          () => Effect.fail(profileRevisionNotFound())
         )
       )
 
@@ -105,7 +127,7 @@ export const makeRevisions = (versioned: Versioned, mayUse: RepositoryCondition)
           ? sql`SELECT id FROM repository_profile_revisions WHERE id = ${revisionId}`
           : usableRevision(revisionId, ownerUserId)
         if (found.length === 0) return yield* new NotFound({ entity: "RepositoryProfileRevision", id: revisionId })
-        return yield* storeLinks(revisionId, links, now)
+        return yield* storeLinks(revisionId, links, ownerUserId, now)
       }).pipe(sql.withTransaction)
 
     const create = (given: Given) =>
@@ -128,7 +150,9 @@ export const makeRevisions = (versioned: Versioned, mayUse: RepositoryCondition)
             setAsActive: given.setAsActive
           },
           // Also those of a revision that is there: they may have been replaced since.
-          ({ revision }, now) => links === undefined ? Effect.void : Effect.asVoid(storeLinks(revision.id, links, now))
+          ({ revision }, now) => links === undefined
+            ? Effect.void
+            : Effect.asVoid(storeLinks(revision.id, links, given.ownerUserId, now))
         )
       })
 

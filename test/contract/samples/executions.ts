@@ -7,7 +7,7 @@ import type { Samples } from "../samples.js"
 import type { World } from "../world.js"
 
 export const executionSamples = (
-  { ada, artifact, attempt, execution, otherIssue, pullRequestId, resolution: { resolutionPayload: resolution }, waiting, workflow }: World
+  { ada, artifact, attempt, execution, otherIssue, pullRequestId, queued, resolution: { resolutionPayload: resolution }, waiting, workflow }: World
 ): Samples => {
   const executionId = execution.id
   const ownerUserId = ada
@@ -23,7 +23,7 @@ export const executionSamples = (
       succeed: [{ id: executionId, ownerUserId }],
       fail: [{ id: executionId, ownerUserId }],
       cancel: [{ id: executionId, ownerUserId, reason: "no longer needed" }],
-      linkSandboxAttempt: [{ executionId, ownerUserId, sandboxAttemptId: attempt.id }],
+      linkSandboxAttempt: [{ executionId, ownerUserId, sandboxId: queued.sandbox.id, sandboxAttemptId: attempt.id }],
       appendEvents: [{ executionId, events: [{ id: "event", phase: "plan", level: "info", eventType: "step", message: "began", payload: { path: "src", deep: { count: 1 } } }] }],
       listEvents: [{ executionId, ownerUserId, afterSequence: 0, limit: 10 }],
       tailEvents: [{ executionId, ownerUserId, afterSequence: 0 }],

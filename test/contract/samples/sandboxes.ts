@@ -11,7 +11,7 @@ const published = { executorId: "fedora", publishedReference: "main/app:latest",
 const launchedRuntime = { adapter: "docker", resourceId: "container", reference: "docker:container", status: "running" }
 
 export const sandboxSamples = (world: World): Samples => {
-  const { ada, attempt, building, launched, lease, queued, repository, running, started } = world
+  const { ada, attempt, building, launched, lease, profileRevision, queued, repository, running, started } = world
   const owned = { ownerUserId: ada }
   const sandbox = launched.sandbox.id
   return {
@@ -84,7 +84,7 @@ export const sandboxSamples = (world: World): Samples => {
       stats: []
     },
     SandboxLifecycle: {
-      launch: [{ ...owned, name: "app", spec, resolvedSpec: spec, registryId: "main", repository: "acme/app", tag: "latest", idempotencyKey: "key", repositoryId: repository.id, requestedByUserId: ada, triggerType: "api" }],
+      launch: [{ ...owned, name: "app", spec, resolvedSpec: spec, registryId: "main", repository: "acme/app", tag: "latest", idempotencyKey: "key", repositoryId: repository.id, profileRevisionId: profileRevision.id, requestedByUserId: ada, triggerType: "api" }],
       retry: [{ ...owned, id: sandbox }],
       rebuild: [{ ...owned, id: sandbox }],
       beginBuild: [building],
