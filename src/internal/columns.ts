@@ -38,12 +38,12 @@ export const idOf = <B extends string>(brand: B) =>
 
 /**
  * The id of an existing row in a request. Rows of an import or of an earlier release can have ids longer than a new row can:
- * up to 100,000 characters are looked up, and an unknown id is `NotFound`.
+ * up to 1,000 characters are looked up, and an unknown id is `NotFound`.
  */
 export const existing = <A extends string, I, R>(id: Schema.Schema<A, I, R>) =>
   readingOf(id).pipe(
-    Schema.filter((value) => value !== "" && value.length <= maxProseLength && isStorable(value), {
-      message: () => `must be 1 to ${maxProseLength} characters, without NUL characters or lone surrogates`
+    Schema.filter((value) => value !== "" && value.length <= maxNameLength && isStorable(value), {
+      message: () => `must be 1 to ${maxNameLength} characters, without NUL characters or lone surrogates`
     })
   )
 
