@@ -36,6 +36,17 @@ export const idOf = <B extends string>(brand: B) =>
     withDecoder(StoredText.pipe(Schema.brand(brand)), when((stored) => typeof stored === "string"))
   )
 
+/**
+ * The id of an existing row in a request. Rows of an import or of an earlier release can have ids longer than a new row can:
+ * up to 1,000 characters are looked up, and an unknown id is `NotFound`.
+ */
+export const existing = <A extends string, I, R>(id: Schema.Schema<A, I, R>) =>
+  readingOf(id).pipe(
+    Schema.filter((value) => value !== "" && value.length <= maxNameLength && isStorable(value), {
+      message: () => `must be 1 to ${maxNameLength} characters, without NUL characters or lone surrogates`
+    })
+  )
+
 /** Text that SQLite gives back as it was: the engine cuts it at a NUL and cannot hold half of a surrogate pair. */
 export const storable = <A extends string, I, R>(text: Schema.Schema<A, I, R>) =>
   text.pipe(

@@ -19,7 +19,7 @@ import {
   IssueWorkflowExecutionTriggerType
 } from "../domain/issue-workflow/IssueWorkflowExecution.js"
 import { type Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
-import { confinedTo, Name, Prose, RawProse } from "../internal/columns.js"
+import { confinedTo, existing, Name, Prose, RawProse } from "../internal/columns.js"
 import type { Page } from "../internal/page.js"
 import { LaunchSandbox } from "./SandboxViews.js"
 
@@ -92,7 +92,7 @@ export const mostPullRequests = 100
 
 /** How an execution ended, the pull requests that it worked on, and whether its workflow ends with it. */
 export const FinishExecution = Schema.Struct({
-  executionId: IssueWorkflowExecutionId,
+  executionId: existing(IssueWorkflowExecutionId),
   /** Only an execution of this user's workflow. */
   ownerUserId: confinedTo(UserId),
   outcome: Schema.Literal("succeeded", "failed", "cancelled"),
@@ -128,7 +128,7 @@ export interface WorkflowSupervision {
 
 /** A workflow that is given up, and why. */
 export const CancelWorkflow = Schema.Struct({
-  id: IssueWorkflowId,
+  id: existing(IssueWorkflowId),
   /** Only a workflow of this user. */
   ownerUserId: confinedTo(UserId),
   reason: Prose

@@ -12,7 +12,7 @@ import { type Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
 import { type SandboxAttempt, type SandboxAttemptSnapshot, SandboxAttemptTriggerType } from "../domain/sandbox/SandboxAttempt.js"
 import type { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance.js"
 import { RepositoryId } from "../domain/source/Repository.js"
-import { confinedTo, documentOf, enumeration, Name } from "../internal/columns.js"
+import { confinedTo, existing, documentOf, enumeration, Name } from "../internal/columns.js"
 import { Milliseconds } from "../internal/durations.js"
 import { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
@@ -52,7 +52,7 @@ export interface Launch {
 
 /** Request to delete a sandbox. */
 export const DeleteSandbox = Schema.Struct({
-  id: SandboxId,
+  id: existing(SandboxId),
   /** Only a sandbox of this user. */
   ownerUserId: confinedTo(UserId)
 })

@@ -20,6 +20,9 @@ const { input, read, step } = operationsOf("SandboxLifecycle", "Sandbox")
 
 const Deadlines = Schema.Struct({ limit: Limit, runtimeDeadline: Wait })
 
+// An id that was read, whatever its length: limits are for inputs.
+const stored = { disableValidation: true }
+
 /** How many expired leases a transaction reaps. */
 const reapedAtOnce = 25
 
@@ -90,7 +93,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
       page: inState("sandbox_attempts", "a", "id", status, attemptIsLeft, before),
       handle: (id: string) =>
         Effect.gen(function*() {
-          const found = Option.filter(yield* attempts.findById(SandboxAttemptId.make(id)), isLive)
+          const found = Option.filter(yield* attempts.findById(SandboxAttemptId.make(id, stored)), isLive)
           if (Option.isNone(found)) return false
           const attempt = found.value
           if (Option.isSome(attempt.stopRequestedAt)) {
@@ -117,8 +120,8 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
       page: inState("sandbox_runtime_instances", "r", "run_id", "pending", runtimeIsLeft, before),
       handle: (id: string) =>
         Effect.gen(function*() {
-          const attempt = yield* attempts.findById(SandboxAttemptId.make(id))
-          const runtime = yield* runtimes.findByAttemptId(SandboxAttemptId.make(id))
+          const attempt = yield* attempts.findById(SandboxAttemptId.make(id, stored))
+          const runtime = yield* runtimes.findByAttemptId(SandboxAttemptId.make(id, stored))
           if (Option.isNone(attempt) || !Option.exists(runtime, ({ status }) => status === "pending")) return false
           if (!(yield* isDue("sandbox_runtime_instances", "r", "run_id", runtimeIsLeft, before, id))) return false
           yield* giveUpRuntime(attempt.value)
@@ -132,7 +135,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
       page: inState("sandboxes", "s", "id", status, sandboxIsLeft, before),
       handle: (id: string) =>
         Effect.gen(function*() {
-          const sandbox = yield* sandboxes.findById(SandboxId.make(id))
+          const sandbox = yield* sandboxes.findById(SandboxId.make(id, stored))
           if (Option.isNone(sandbox) || sandbox.value.status !== status) return false
           if (!(yield* isDue("sandboxes", "s", "id", sandboxIsLeft, before, id))) return false
           const latest = Option.isSome(sandbox.value.latestRunId) ? yield* attempts.findById(sandbox.value.latestRunId.value) : Option.none()

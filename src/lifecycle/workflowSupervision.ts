@@ -43,7 +43,7 @@ export const makeWorkflowSupervision = ({ executions, sql }: WorkflowRepositorie
           [before, id]
         )
         if (found === undefined || found.why === null) return false
-        yield* endExecution(yield* executions.getById(IssueWorkflowExecutionId.make(id)), endings[found.why])
+        yield* endExecution(yield* executions.getById(IssueWorkflowExecutionId.make(id, { disableValidation: true })), endings[found.why])
         return true
       }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"), transaction)
   })

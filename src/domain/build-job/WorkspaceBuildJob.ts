@@ -4,7 +4,7 @@
  * The table is `oci_image_build_jobs`, its other name `workspace_build_jobs` is a view of it.
  */
 import { Schema } from "effect"
-import { Count, documentOf, enumeration, idOf, Json, Name, optional, OptionalJson, OptionalTimestamp, Prose, ReportedProse, Timestamp } from "../../internal/columns.js"
+import { Count, existing, documentOf, enumeration, idOf, Json, Name, optional, OptionalJson, OptionalTimestamp, Prose, ReportedProse, Timestamp } from "../../internal/columns.js"
 import { Milliseconds } from "../../internal/durations.js"
 import { table } from "../../internal/table.js"
 import type { LeaseStats } from "../../internal/leases.js"
@@ -108,7 +108,7 @@ export const defaultMaxAttempts = 3
 /** Request to enqueue a job. `availableAt` defaults to now; without `maxDuration` there is no limit. */
 export const EnqueueJob = Schema.Struct({
   id: Schema.optional(WorkspaceBuildJobId),
-  runId: Schema.optional(SandboxAttemptId),
+  runId: Schema.optional(existing(SandboxAttemptId)),
   registryId: Name,
   repository: Name,
   tag: Name,

@@ -2,7 +2,7 @@
  * An event of an execution: one line of what its agent did, in the order in which it was told.
  */
 import { type Option, Schema } from "effect"
-import { confinedTo, Count, documentOf, enumeration, Flag, idOf, JsonObject, Name, OptionalJson, Prose, RawProse, Timestamp } from "../../internal/columns.js"
+import { confinedTo, existing, Count, documentOf, enumeration, Flag, idOf, JsonObject, Name, OptionalJson, Prose, RawProse, Timestamp } from "../../internal/columns.js"
 import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { UserId } from "../auth/User.js"
@@ -75,7 +75,7 @@ export type NewExecutionEvent = typeof NewExecutionEvent.Type
 
 /** Events of one execution, in their order. */
 export const AppendEvents = Schema.Struct({
-  executionId: IssueWorkflowExecutionId,
+  executionId: existing(IssueWorkflowExecutionId),
   events: Schema.Array(NewExecutionEvent).pipe(
     Schema.filter((events) =>
       events.every(({ sequence }) => (sequence === undefined) === (events[0]?.sequence === undefined))

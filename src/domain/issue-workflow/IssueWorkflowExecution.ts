@@ -2,7 +2,7 @@
  * One execution of a workflow: one try to solve its issue, in a sandbox.
  */
 import { Schema } from "effect"
-import { confinedTo, Count, enumeration, idOf, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
+import { confinedTo, existing, Count, enumeration, idOf, optional, OptionalTimestamp, Prose, Timestamp } from "../../internal/columns.js"
 import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
@@ -70,22 +70,22 @@ export const CreateExecution = Schema.Struct({
 
 /** An execution that is given up, and why. */
 export const CancelExecution = Schema.Struct({
-  id: IssueWorkflowExecutionId,
+  id: existing(IssueWorkflowExecutionId),
   ownerUserId: confinedTo(UserId),
   reason: Prose
 })
 
 /** The attempt that an execution runs in. `sandboxId` left out means the sandbox that the attempt is linked to. */
 export const LinkSandboxAttempt = Schema.Struct({
-  executionId: IssueWorkflowExecutionId,
+  executionId: existing(IssueWorkflowExecutionId),
   ownerUserId: confinedTo(UserId),
-  sandboxAttemptId: SandboxAttemptId,
-  sandboxId: Schema.optional(SandboxId)
+  sandboxAttemptId: existing(SandboxAttemptId),
+  sandboxId: Schema.optional(existing(SandboxId))
 })
 
 /** Which executions a list shows: those of a workflow. Several statuses mean any of them, an empty list of them none. */
 export const ExecutionFilter = Schema.Struct({
-  issueWorkflowId: IssueWorkflowId,
+  issueWorkflowId: existing(IssueWorkflowId),
   ownerUserId: confinedTo(UserId),
   statuses: Schema.optional(Schema.Array(IssueWorkflowExecutionStatus))
 })

@@ -5,6 +5,7 @@
 import { SqlClient, type Statement } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
 import { AlreadyExists, type InvalidInput, ReferenceNotFound } from "../../Errors.js"
+import { existing } from "../../internal/columns.js"
 import { idOrNew } from "../../internal/ids.js"
 import { conditionsOf, walk } from "../../internal/lists.js"
 import { type ById, type Target, targetOf } from "../../internal/ownerScope.js"
@@ -99,7 +100,7 @@ export const make = Effect.gen(function*() {
 
   const targeted = (method: string, by: ById): Effect.Effect<Target, InvalidInput> => {
     const { id, ...scope } = targetOf(by)
-    return Effect.map(input(method, IssueWorkflowExecutionId)(id), (known) => ({ ...scope, id: known }))
+    return Effect.map(input(method, existing(IssueWorkflowExecutionId))(id), (known) => ({ ...scope, id: known }))
   }
 
   const linkAttempt = ({ executionId, ownerUserId, sandboxAttemptId, sandboxId }: typeof LinkSandboxAttempt.Type) =>

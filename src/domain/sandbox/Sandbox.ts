@@ -3,7 +3,7 @@
  * those attempts.
  */
 import { Schema } from "effect"
-import { confinedTo, enumeration, idOf, Label, Name, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
+import { confinedTo, existing, enumeration, idOf, Label, Name, optional, OptionalTimestamp, Timestamp } from "../../internal/columns.js"
 import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
@@ -88,18 +88,18 @@ export const CreateSandbox = Schema.Struct({
 })
 
 /** A sandbox and its new name. */
-export const RenameSandbox = Schema.Struct({ id: SandboxId, ownerUserId: confinedTo(UserId), name: Name })
+export const RenameSandbox = Schema.Struct({ id: existing(SandboxId), ownerUserId: confinedTo(UserId), name: Name })
 
 /** A sandbox and its new status. */
-export const SetSandboxStatus = Schema.Struct({ id: SandboxId, ownerUserId: confinedTo(UserId), status: SandboxStatus })
+export const SetSandboxStatus = Schema.Struct({ id: existing(SandboxId), ownerUserId: confinedTo(UserId), status: SandboxStatus })
 
 /** Filter for listing the attempts of a sandbox. */
-export const AttemptLinkFilter = Schema.Struct({ sandboxId: SandboxId, ownerUserId: confinedTo(UserId) })
+export const AttemptLinkFilter = Schema.Struct({ sandboxId: existing(SandboxId), ownerUserId: confinedTo(UserId) })
 
 /** Which attempt becomes part of which sandbox. `relation` left out means launch. */
 export const LinkAttempt = Schema.Struct({
-  sandboxId: SandboxId,
+  sandboxId: existing(SandboxId),
   ownerUserId: confinedTo(UserId),
-  attemptId: SandboxAttemptId,
+  attemptId: existing(SandboxAttemptId),
   relation: Schema.optionalWith(SandboxRunRelation, { default: () => "launch" })
 })

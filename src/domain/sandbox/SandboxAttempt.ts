@@ -3,7 +3,7 @@
  */
 import { Schema } from "effect"
 import {
-  confinedTo,
+  confinedTo, existing,
   Count,
   documentOf,
   enumeration,
@@ -110,19 +110,19 @@ export const QueueAttempt = Schema.Struct({
   triggerType: Schema.optionalWith(SandboxAttemptTriggerType, { default: () => "manual" }),
   triggerRef: Schema.optional(Name),
   requestedByUserId: Schema.optional(UserId),
-  retryOfRunId: Schema.optional(SandboxAttemptId)
+  retryOfRunId: Schema.optional(existing(SandboxAttemptId))
 })
 
 /** An attempt that started. `startedAt` left out means now. */
 export const AttemptStart = Schema.Struct({
-  id: SandboxAttemptId,
+  id: existing(SandboxAttemptId),
   ownerUserId: confinedTo(UserId),
   startedAt: Schema.optional(Schema.DateTimeUtcFromSelf)
 })
 
 /** An attempt that ended. `finishedAt` left out means now; before its start counts as at its start. */
 export const AttemptEnd = Schema.Struct({
-  id: SandboxAttemptId,
+  id: existing(SandboxAttemptId),
   ownerUserId: confinedTo(UserId),
   finishedAt: Schema.optional(Schema.DateTimeUtcFromSelf)
 })
@@ -132,7 +132,7 @@ export const AttemptCancellation = Schema.Struct({ ...AttemptEnd.fields, cancelR
 
 /** What a caller gives as the snapshot of an attempt. */
 export const SetSnapshot = Schema.Struct({
-  runId: SandboxAttemptId,
+  runId: existing(SandboxAttemptId),
   userSpecPayload: documentOf(UserWorkspaceSpec),
   resolvedSpecPayload: documentOf(UserWorkspaceSpec),
   blueprintPayload: documentOf(WorkspaceBlueprint),

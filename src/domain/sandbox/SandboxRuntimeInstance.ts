@@ -2,7 +2,7 @@
  * A runtime instance: what runs, or ran, for one attempt, as its adapter reported it.
  */
 import { Schema } from "effect"
-import { enumeration, Name, optional, OptionalTimestamp, Prose, ReportedProse, Timestamp } from "../../internal/columns.js"
+import { existing, enumeration, Name, optional, OptionalTimestamp, Prose, ReportedProse, Timestamp } from "../../internal/columns.js"
 import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 import { stateMachine } from "../../internal/transitions.js"
@@ -56,7 +56,7 @@ export class SandboxRuntimeInstance extends Model.Class<SandboxRuntimeInstance>(
 
 /** What is known of a runtime now. What is left out is not known, or has not changed. Only what has ended has an end. */
 export const RuntimeReport = Schema.Struct({
-  runId: SandboxAttemptId,
+  runId: existing(SandboxAttemptId),
   status: SandboxRuntimeStatus,
   adapter: Schema.optional(SandboxRuntimeAdapter),
   resourceId: Schema.optional(Name),
