@@ -36,6 +36,7 @@ it("those of docs/limits.md are those of the code", () => {
   expect(told).toEqual([
     maxIdLength,
     maxNameLength,
+    maxNameLength,
     longestPath,
     maxProseLength,
     maxSecretBytes,
