@@ -42,7 +42,7 @@ describe("payloads of webhook deliveries", () => {
         yield* refused(inbox.record({ ...secretive, action: `${sentinel}\0` }))
         yield* refused(inbox.record({ ...secretive, maxAttempts: 0 }))
         yield* refused(inbox.record({ ...secretive, payload: { [sentinel]: sentinel.repeat(maxPayloadBytes / 20) } } as unknown as typeof delivery))
-        yield* refused(inbox.record({ ...secretive, payload: { [sentinel]: Number.NaN } } as unknown as typeof delivery))
+        yield* refused(inbox.record({ ...secretive, payload: { note: sentinel, count: Number.NaN } } as unknown as typeof delivery))
         yield* refused(inbox.record({ ...secretive, payload: tooDeep(70) } as unknown as typeof delivery))
         yield* refused(inbox.record({ ...secretive, payload: [sentinel] } as unknown as typeof delivery))
 
