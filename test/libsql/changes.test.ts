@@ -1,12 +1,13 @@
 /**
  * Waiting for commits of others, on a clock that the test moves.
  */
-import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
+import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Changes } from "../../src/libsql/Changes.js"
 import { watchFile } from "../../src/libsql/watchFile.js"
+import { vi } from "vitest"
 
 // The client keeps the real timers: here they are those of the test.
 vi.mock("../../src/libsql/timers.js", () => ({
