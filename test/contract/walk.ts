@@ -72,7 +72,7 @@ export const attempt = (service: object, method: string, args: Arguments): Effec
     const sql = yield* SqlClient.SqlClient
     const known = unchanged.get(sql)
     const count = yield* changes
-    const rows = known?.count === count ? known.rows : yield* dump
+    const rows = known !== undefined && known.count === count ? known.rows : yield* dump
     const trial = yield* call(service, method, args).pipe(
       Effect.flatMap((outcome) =>
         Effect.flatMap(changes, (now) =>
