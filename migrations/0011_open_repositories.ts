@@ -1,5 +1,5 @@
 /**
- * Which repositories without an installation every user may use.
+ * The mark of repositories without an installation that every user may use.
  */
 export default `
 -- Closed by default: a repository of an existing database is used through grants, or once a program opens it.

@@ -1,5 +1,5 @@
 /**
- * What readers of events need: the epoch of the journal, the ends of executions in the order of their commits, and a
+ * Columns and tables for readers of events: the epoch of the journal, the ends of executions in the order of their commits, and a
  * mark on events whose text was changed when it was stored.
  */
 export default `

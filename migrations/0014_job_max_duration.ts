@@ -1,5 +1,5 @@
 /**
- * How long a worker may take for a build job, counted from each claim.
+ * The longest time that a worker may take for a build job, counted from each claim.
  */
 export default `
 -- In milliseconds; NULL is without limit. A lease on the job never lasts longer, whatever heartbeats ask for.

@@ -14,7 +14,7 @@ const nullableDecoderOf = (schema: Schema.Schema.All): Decoder => {
   return decoder
 }
 
-/** Whether SQLite returns the text unchanged. */
+/** Returns whether SQLite stores the text unchanged. */
 export const isStorable = (value: string) => !value.includes("\0") && !/[\uD800-\uDFFF]/u.test(value)
 
 /** How many characters an id may have. */

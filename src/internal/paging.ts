@@ -7,7 +7,7 @@
 import { Array, Chunk, Effect, Option, Stream } from "effect"
 import { nextTurn } from "./eventLoop.js"
 
-/** How many rows a stream reads at a time: decoding a page of the widest rows takes a few milliseconds. */
+/** The number of rows that a stream reads at a time: decoding a page of the widest rows takes a few milliseconds. */
 export const streamPageSize = 100
 
 /** One page, and the start of the next one. */

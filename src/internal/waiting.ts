@@ -17,7 +17,7 @@ export type Concerned = ReadonlyArray<string> | "all"
 export interface Found<Mark> {
   readonly mark: Mark
   readonly concerned: Concerned
-  /** Whether it includes all commits: if not, the next read follows without a commit. */
+  /** True if it includes all commits: if not, the next read follows without a commit. */
   readonly isAll: boolean
 }
 

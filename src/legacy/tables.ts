@@ -150,7 +150,7 @@ export interface LegacyColumn {
   readonly field: string
   readonly isRequired: boolean
   readonly isNumber: boolean
-  /** Whether the value is valid for an insert: reads accept every value of the table. */
+  /** Returns whether the value is valid for an insert: reads accept every value of the table. */
   readonly isWritable: (value: unknown) => boolean
 }
 

@@ -44,7 +44,7 @@ export class LocalClient implements Client, Driver {
   private readonly inMemory: boolean
   /** The file on the disk; `undefined` for memory. */
   private readonly file: OpenFile | undefined
-  /** Whether both connections were opened, and their file and log recorded. */
+  /** True once both connections were opened, and their file and log recorded. */
   private remembered = false
   private hasCommitted = false
   private shutting: Promise<void> | undefined

@@ -1,5 +1,5 @@
 /**
- * Whether the paths of a database file and of its write-ahead log still lead to the files that are open.
+ * The check that the paths of a database file and of its write-ahead log still lead to the files that are open.
  *
  * The engine keeps using files that were removed or replaced, and reports no error: its commits are then lost when the process
  * ends. This happens without an operator, too: POSIX drops all locks of a process on a file when the process closes

@@ -42,22 +42,22 @@ export interface Options {
   /** How many jobs it works on at the same time. 1 to 1,000, default 1. */
   readonly concurrency?: number
   /**
-   * How long a lease lasts without a heartbeat; three are sent in that time. Without a confirmed one the handler is interrupted
+   * The duration of a lease without a heartbeat; three are sent in that time. Without a confirmed one the handler is interrupted
    * a tenth of it (at most 10 seconds) before the lease ends. Default 1 minute.
    */
   readonly leaseDuration?: Duration.DurationInput
-  /** How often an idle worker reads whether jobs became due by the clock: retries, expired leases. Default 1 second. */
+  /** The pause between two reads of an idle worker for jobs that became due by the clock: retries, expired leases. Default 1 second. */
   readonly pollInterval?: Duration.DurationInput
   /** How long a run may wait for its runtime after its image was built. Default 15 minutes. */
   readonly runtimeDeadline?: Duration.DurationInput
-  /** How long handlers may continue after the worker was interrupted; then they are interrupted, too. Default 10 seconds. */
+  /** The time for which handlers may continue after the worker was interrupted; then they are interrupted, too. Default 10 seconds. */
   readonly drainTimeout?: Duration.DurationInput
   /**
    * Receives the cause when a handler dies. It is neither stored nor logged elsewhere. Default: `Effect.logError`
    * with the cause; replace it when exceptions may contain secrets. The failure is reported when it has ended, or after 5 seconds.
    */
   readonly onDefect?: (cause: Cause.Cause<never>, lease: Lease) => Effect.Effect<void>
-  /** Whether `Supervisor` runs beside the worker, for the services that are provided. Default true. */
+  /** Runs `Supervisor` beside the worker, for the services that are provided. Default true. */
   readonly supervise?: boolean
 }
 

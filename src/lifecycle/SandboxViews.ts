@@ -36,7 +36,7 @@ export const LaunchSandbox = Schema.Struct({
   /** The issue that it is to work on. */
   issueId: Schema.optional(IssueId),
   triggerType: Schema.optional(SandboxAttemptTriggerType),
-  /** How long a worker may take for the build, counted from each claim. Default: no limit. */
+  /** The longest time that a worker may take for the build, counted from each claim. Default: no limit. */
   maxDuration: Schema.optional(Milliseconds)
 })
 

@@ -23,7 +23,7 @@ import { defaultEvery, defaultRuntimeDeadline, supervisedIn, supervision } from 
 export interface Options {
   /** The pause between two rounds. 1 ms to a year, default 15 seconds. */
   readonly every?: Duration.DurationInput
-  /** How long an attempt may wait for its runtime after its image was built. Default 15 minutes. */
+  /** The longest wait of an attempt for its runtime after its image was built. Default 15 minutes. */
   readonly runtimeDeadline?: Duration.DurationInput
 }
 

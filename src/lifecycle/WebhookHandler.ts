@@ -43,11 +43,11 @@ export class WebhookFailure extends Data.TaggedError("WebhookFailure")<{
  */
 export type WebhookHandler<E, R> = (delivery: GitHubWebhookDelivery) => Effect.Effect<WebhookOutcome, E, R>
 
-/** Who works, and how long a lease lasts. */
+/** The worker, and the duration of its lease. */
 export interface ProcessOptions {
   /** Names the worker in leases: unique among those that run at the same time, such as host name and process id. */
   readonly workerId: string
-  /** How long a lease lasts, and with it how long a handler may take. Default 1 minute. */
+  /** The duration of a lease, which bounds the handler, too. Default 1 minute. */
   readonly leaseDuration?: Duration.DurationInput
   /**
    * Receives the cause when a handler dies. It is neither stored nor logged elsewhere. Default of `run`:
@@ -60,10 +60,10 @@ export interface ProcessOptions {
 export interface RunOptions extends ProcessOptions {
   /** How many deliveries it works on at the same time. 1 to 1,000, default 1. */
   readonly concurrency?: number
-  /** How often an idle worker reads whether deliveries became due by the clock: retries, expired leases. Default 1 second. */
+  /** The pause between two reads of an idle worker for deliveries that became due by the clock: retries, expired leases. Default 1 second. */
   readonly pollInterval?: Duration.DurationInput
-  /** How long handlers may continue after the loop was interrupted; then they are interrupted, too. Default 10 seconds. */
+  /** The time for which handlers may continue after the loop was interrupted; then they are interrupted, too. Default 10 seconds. */
   readonly drainTimeout?: Duration.DurationInput
-  /** Whether `Supervisor` runs beside the loop, for the services that are provided. Default true. */
+  /** Runs `Supervisor` beside the loop, for the services that are provided. Default true. */
   readonly supervise?: boolean
 }

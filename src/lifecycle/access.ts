@@ -61,9 +61,9 @@ export const makeAccess = Effect.gen(function*() {
 
   return {
     requireAccess,
-    /** Whether the user may use the repository that contains the issue now. */
+    /** Reads whether the user may use the repository that contains the issue now. */
     mayUseIssue: (userId: string, issueId: string) => isUsable("issueId", userId, issueId),
-    /** Whether the user may use the repository of the pull request, or the execution is linked to it already. */
+    /** Reads whether the user may use the repository of the pull request, or the execution is linked to it already. */
     mayLinkPullRequest: (userId: string, executionId: string, pullRequestId: string) =>
       Effect.map(
         sql`

@@ -31,10 +31,10 @@ export const wholeMillis = (pause: Duration.Duration) => Duration.millis(Math.ce
 
 const sleepMs = (millis: number) => Effect.sleep(wholeMillis(Duration.millis(millis)))
 
-/** How long before the end of its lease or of its `maxDuration` a handler is interrupted: a tenth of it, at most 10 seconds. */
+/** The time between the interruption of a handler and the end of its lease or of its `maxDuration`: a tenth of it, at most 10 seconds. */
 const marginOf = (millis: number) => Math.min(millis / 10, 10_000)
 
-/** Why a handler must end. */
+/** The reason for which a handler must end. */
 export type Over =
   /** The database reported that the lease is not the current one. */
   | { readonly _tag: "Lost"; readonly error: LeaseLost }
@@ -52,7 +52,7 @@ export interface Terms {
   /** The moment before the claim was sent. */
   readonly claimedAt: Moment
   readonly leaseMs: number
-  /** How long the handler may take, counted from the claim. Default: no limit. */
+  /** The longest time that the handler may take, counted from the claim. Default: no limit. */
   readonly maxMs?: number | undefined
 }
 
@@ -86,7 +86,7 @@ export class HeldLease {
     return maxMs === undefined ? Infinity : maxMs - Math.min(marginOf(leaseMs), marginOf(maxMs)) - elapsedMs(claimedAt, now)
   }
 
-  /** Whether another worker may own the row by now. Past its `maxDuration` a lease cannot be confirmed any more. */
+  /** Returns whether another worker may own the row by now. Past its `maxDuration` a lease cannot be confirmed any more. */
   isOverdue(now: Moment) {
     return this.state === "held" && this.leftMs(now) <= 0 && this.leftOfMaximumMs(now) > 0
   }

@@ -23,7 +23,7 @@ const Deadlines = Schema.Struct({ limit: Limit, runtimeDeadline: Wait })
 // An id that was read, whatever its length: limits are for inputs.
 const stored = { disableValidation: true }
 
-/** How many expired leases a transaction reaps. */
+/** The number of expired leases that a transaction reaps. */
 const reapedAtOnce = 25
 
 const unsettled = "finished_at IS NOT NULL AND run_id IS NOT NULL AND run_settled_at IS NULL"
@@ -47,7 +47,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
         [before, after.at, after.id]
       ).pipe(read("supervise"))
 
-    /** Whether a row that was due when it was listed is still due. */
+    /** Reads whether a row that was due when it was listed is still due. */
     const isDue = (table: string, alias: string, key: string, due: string, before: number, id: string) =>
       Effect.map(
         sql.unsafe<{ readonly due: number }>(`SELECT ${due} AS due FROM ${table} AS ${alias} WHERE ${alias}.${key} = ?2 AND ?1 IS NOT NULL`, [before, id]),

@@ -11,11 +11,11 @@ import { kindOf } from "./operation.js"
 export interface Candidate {
   readonly id: string
   readonly at: number
-  /** Whether a rule applies to it. Checked again in its transaction. */
+  /** 1 if a rule applies to it. Checked again in its transaction. */
   readonly due: 0 | 1
 }
 
-/** How many rows a statement reads at a time: few enough not to hold the event loop. */
+/** The number of rows that a statement reads at a time: few enough not to hold the event loop. */
 export const pageSize = 200
 
 /** One kind of rows. */
@@ -29,9 +29,9 @@ export interface Pass<E> {
 }
 
 export interface Passed {
-  /** How many rows were changed. */
+  /** The number of changed rows. */
   readonly changed: number
-  /** How many rows could not be handled. */
+  /** The number of rows that could not be handled. */
   readonly failed: number
 }
 
@@ -71,7 +71,7 @@ export const runPass = <E extends { readonly _tag: string; readonly message: str
     return counts
   })
 
-/** Whether the failure concerns only this row. Otherwise the database cannot answer, and the pass ends. */
+/** Returns whether the failure concerns only this row. Otherwise the database cannot answer, and the pass ends. */
 const isOfRow = (error: { readonly _tag: string; readonly reason?: PersistenceError["reason"] }) =>
   error._tag !== "PersistenceError" || error.reason === "CorruptRow" || error.reason === "Unknown"
 

@@ -11,7 +11,7 @@ import { kindOf } from "./operation.js"
 import { SandboxLifecycle } from "./SandboxLifecycle.js"
 import { forever } from "./working.js"
 
-/** How many rows each supervision takes at a time. */
+/** The number of rows that each supervision takes at a time. */
 const limit = 100
 
 export const defaultRuntimeDeadline = "15 minutes"

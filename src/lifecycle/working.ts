@@ -127,7 +127,7 @@ interface StoreError {
 /** The client of this program does not answer again: it was closed, or its file was replaced. */
 const isFinal = ({ cause }: StoreError) => /^SEALANT_(CLOSED|FILE_REPLACED)\b/.test(String(cause))
 
-/** Whether the database could not answer, but may answer later. */
+/** Returns whether the database could not answer, but may answer later. */
 export const isTransient = (error: StoreError) =>
   error._tag === "PersistenceError" && (error.reason === "Busy" || error.reason === "Unavailable") && !isFinal(error)
 
@@ -157,7 +157,7 @@ export const reporting = <A, E extends StoreError, R>(held: HeldLease, report: E
     return yield* Exit.flatten(yield* Fiber.await(fiber))
   }).pipe(Effect.uninterruptible)
 
-/** How long the outcome of a handler waits for `onDefect`. */
+/** The longest wait of a handler's outcome for `onDefect`. */
 const longestDefectReport = "5 seconds"
 
 /** Calls `onDefect`, if the handler died. A callback that dies ends nothing, and one that takes longer continues by itself. */

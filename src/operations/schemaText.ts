@@ -15,7 +15,7 @@ export const tokensOf = (sql: string): Tokens =>
 
 const textOf = (tokens: Tokens) => tokens.join(" ")
 
-/** Whether two texts are the same statement. */
+/** Returns whether two texts are the same statement. */
 export const isSame = (one: string, other: string): boolean => textOf(tokensOf(one)) === textOf(tokensOf(other))
 
 interface TableText {
@@ -61,7 +61,7 @@ const outer = (tokens: Tokens): Tokens => {
 const refusing = new Set(["check", "unique", "primary", "as", "generated"])
 
 /**
- * Whether writes that omit the column still succeed: it is nullable or has a default other than NULL, and has no check, no
+ * Returns whether writes that omit the column still succeed: it is nullable or has a default other than NULL, and has no check, no
  * expression, and no default that a foreign key could refuse.
  */
 const isHarmless = (column: Tokens): boolean => {
@@ -76,7 +76,7 @@ const isHarmless = (column: Tokens): boolean => {
 }
 
 /**
- * Whether a table is the expected one, possibly with additional harmless columns, as `ALTER TABLE ADD COLUMN` adds them for a
+ * Returns whether a table is the expected one, possibly with additional harmless columns, as `ALTER TABLE ADD COLUMN` adds them for a
  * plugin of Better Auth.
  */
 export const isSameTable = (present: string, expected: string): boolean => {
@@ -95,7 +95,7 @@ const isColumn = ([name = "", ...rest]: Tokens): boolean =>
   !name.startsWith("'") && /^(collate (binary|nocase|rtrim))? ?(asc|desc)?$/.test(textOf(rest))
 
 /**
- * Whether the engine evaluates an expression, a condition or a foreign collation for each write to a `CREATE INDEX`. Such an
+ * Returns whether the engine evaluates an expression, a condition or a foreign collation for each write to a `CREATE INDEX`. Such an
  * evaluation can fail, as `json_extract` does for text that is not JSON, and then the write fails. `IS NULL` cannot fail.
  */
 export const indexEvaluates = (sql: string): boolean => {

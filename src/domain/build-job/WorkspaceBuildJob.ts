@@ -54,7 +54,7 @@ export class WorkspaceBuildJob extends Model.Class<WorkspaceBuildJob>("Workspace
   /** How many leases were given and not released. */
   attemptCount: Count,
   maxAttempts: Count,
-  /** How long a worker may take, counted from the claim, in milliseconds. None: no limit. */
+  /** The longest time that a worker may take, counted from the claim, in milliseconds. None: no limit. */
   maxDurationMs: optional(Count),
   /** Not handed out before. */
   availableAt: Timestamp,

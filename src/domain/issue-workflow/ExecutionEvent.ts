@@ -31,7 +31,7 @@ export class IssueWorkflowExecutionEvent extends Model.Class<IssueWorkflowExecut
   payload: OptionalJson(JsonObject),
   /** By the clock of who told it. The order of events is their sequence. */
   occurredAt: Timestamp,
-  /** Whether NUL characters or lone surrogates in the message were replaced with U+FFFD. */
+  /** True if NUL characters or lone surrogates in the message were replaced with U+FFFD. */
   sanitized: Flag
 }, table({
   name: "issue_workflow_execution_events",

@@ -56,7 +56,7 @@ export const executionNews = (
   }
 }
 
-/** Whether the rows of the mark still exist. Before the first end, the mark is its position, which is 1. */
+/** Returns whether the rows of the mark still exist. Before the first end, the mark is its position, which is 1. */
 const isContinued = (rows: ReadonlyArray<Row>, { end, event, place }: Mark) => {
   const ends = rows.filter(({ kind }) => kind === "end")
   return (place === 0 || rows.some(({ id, kind }) => kind === "mark" && id === event))

@@ -4,7 +4,7 @@
  */
 import { Duration } from "effect"
 
-/** How long an execution may wait for its agent once it has a place to run, and for a sign of life if it has none. */
+/** The longest wait of an execution for its agent once it has a place to run, or for a sign of life if it has none. */
 export const beginDeadline = Duration.days(1)
 
 /**
@@ -18,7 +18,7 @@ export const executionSource = `issue_workflow_executions AS e
   LEFT JOIN sandbox_runtime_instances AS r INDEXED BY sqlite_autoindex_sandbox_runtime_instances_1
     ON r.run_id = coalesce(e.sandbox_attempt_id, s.latest_run_id)`
 
-/** When the agent of `e` last reported anything. */
+/** The last time at which the agent of `e` reported anything. */
 const lastReport = `max(e.updated_at, ${
   [
     "SELECT occurred_at FROM issue_workflow_execution_events WHERE execution_id = e.id ORDER BY sequence DESC LIMIT 1",
@@ -31,7 +31,7 @@ const lastReport = `max(e.updated_at, ${
 })`
 
 /**
- * Why the execution ends: `failed` or `stopped` with its sandbox, `ended` with its workflow, `unbegun` or `silent` by its
+ * The reason for which the execution ends: `failed` or `stopped` with its sandbox, `ended` with its workflow, `unbegun` or `silent` by its
  * deadline. A runtime that has ended may be launched again, so it has the deadline, too.
  */
 export const whyExecutionEnds = `CASE

@@ -28,7 +28,7 @@ export class Repository extends Model.Class<Repository>("Repository")({
   defaultBranch: Name,
   url: optional(Label),
   isArchived: Flag,
-  /** Whether every user may use it while no installation contains it: see `RepositoryAccess`. */
+  /** True if every user may use it while no installation contains it: see `RepositoryAccess`. */
   openToAll: Flag,
   /** When the provider last confirmed it. Does not move `updatedAt`. */
   lastSyncedAt: OptionalTimestamp,

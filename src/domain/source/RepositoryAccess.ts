@@ -5,7 +5,7 @@ import { SqlClient, type Statement } from "@effect/sql"
 import { Context, Effect, Layer } from "effect"
 
 /**
- * How the services decide whether a user may use a repository:
+ * The rule by which the services decide whether a user may use a repository:
  *
  * - `granted` (default): the user has a grant on an active installation that contains the repository; or the repository
  *   is marked `openToAll` and no installation contains or ever contained it.
