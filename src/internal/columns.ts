@@ -154,7 +154,7 @@ export const openEnumeration = <A extends string>(known: Schema.Schema<A>, unkno
     Schema.transform(StoredText, Schema.typeSchema(known), { strict: true, decode, encode: (value: A) => value }),
     (stored) => typeof stored === "string" ? decode(stored) : invalid
   )
-  return readAs(known, reading as unknown as Schema.Schema<A>)
+  return readAs(known, reading)
 }
 
 /** The instants that a Date can hold, before and after 1970 (https://tc39.es/ecma262/#sec-time-values-and-time-range). */

@@ -49,9 +49,9 @@ const ReadingId: unique symbol = Symbol.for("@sealant/db/Reading")
  * person with a shell, and one value beyond a limit must not make a list unreadable. So a codec with a limit carries a
  * second schema without it, and row models use that one to decode rows and to encode JSON (`model.ts`).
  */
-export const readAs = <S extends Schema.Annotable.All>(
+export const readAs = <S extends Schema.Annotable.All, Stored>(
   input: S,
-  reading: Schema.Schema<Schema.Schema.Type<S>, Schema.Schema.Encoded<S>, Schema.Schema.Context<S>>
+  reading: Schema.Schema<Schema.Schema.Type<S>, Stored, Schema.Schema.Context<S>>
 ): S => input.annotations({ [ReadingId]: reading }) as S
 
 /** The schema that decodes stored values: the attached one, else the schema itself. */

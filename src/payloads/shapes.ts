@@ -25,8 +25,8 @@ export const optional = <S extends Schema.Schema.All>(schema: S) => Schema.optio
 /** A list; refuses anything else without repeating it. */
 export const list = <S extends Schema.Schema.Any>(item: S) => {
   const array = arrayOf(item)
-  const reading = readingOf(Schema.make<unknown>(item.ast))
-  return reading.ast === item.ast ? array : readAs(array, arrayOf(reading) as unknown as Schema.Schema<Schema.Schema.Type<typeof array>, Schema.Schema.Encoded<typeof array>, Schema.Schema.Context<S>>)
+  const reading = readingOf(Schema.make<Schema.Schema.Type<S>, Schema.Schema.Encoded<S>, Schema.Schema.Context<S>>(item.ast))
+  return reading.ast === item.ast ? array : readAs(array, arrayOf(reading))
 }
 
 const arrayOf = <S extends Schema.Schema.Any>(item: S) => {
@@ -72,12 +72,12 @@ const acceptedAST = (fields: Schema.Struct.Fields, defaults: object) =>
   ).ast
 
 /** The field with its schema for stored values; the same field if both schemas are equal. */
-const readingField = <F extends Schema.Struct.Field>(field: F): F => {
-  if (Schema.isSchema(field)) return readingOf(field) as unknown as F
+const readingField = (field: Schema.Struct.Field): Schema.Struct.Field => {
+  if (Schema.isSchema(field)) return readingOf(field)
   if (field.ast._tag !== "PropertySignatureDeclaration") return field
   const type = Schema.make<unknown>(field.ast.type)
   const reading = readingOf(type)
-  return reading === type ? field : optional(reading) as unknown as F
+  return reading === type ? field : optional(reading)
 }
 
 /** An object, whose schema for stored values consists of those of its fields. */
