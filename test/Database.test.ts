@@ -6,6 +6,7 @@ import { join } from "node:path"
 import * as Database from "../src/Database.js"
 import { openLocalFile } from "../src/libsql/openLocal.js"
 import { directory, newPath, rival } from "./libsql/support.js"
+import { refusedTimes } from "./support/eventLoop.js"
 
 type Variables = Readonly<Record<string, string>>
 
@@ -22,8 +23,8 @@ const refusal = (variables: Variables) =>
   })
 
 /**
- * Starts to open a file as another user, for whom permission bits bind: they do not for root, as whom the tests may
- * run. What is refused is refused before the first wait, so nothing else runs as that user.
+ * Opens a file as another user, whom permission bits restrict: they do not restrict root, who may run the tests. The test
+ * awaits it, so that nothing else runs as that user.
  */
 const refusedToNobody = (path: string) =>
   Effect.promise(async () => {
@@ -198,7 +199,7 @@ describe("Database.layer", () => {
         // The timeout is not 0: the statement waits until the lock is released.
         other.exec("BEGIN IMMEDIATE")
         const waiting = yield* Effect.fork(sql`CREATE TABLE t (n)`)
-        yield* Effect.sleep(50)
+        yield* refusedTimes(2)
         other.exec("ROLLBACK")
         yield* Fiber.join(waiting)
       }).pipe(Effect.provide(fromEnvironment({ ...empty, DATABASE_FILE_PATH: path })))

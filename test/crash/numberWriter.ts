@@ -9,6 +9,7 @@ import { Effect, Layer } from "effect"
 import { readFileSync, renameSync, rmSync } from "node:fs"
 import { createRequire } from "node:module"
 import { createInterface } from "node:readline"
+import { setImmediate } from "node:timers/promises"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as Database from "../../src/Database.js"
@@ -33,11 +34,11 @@ const openWithStock = async () => {
   const client = stock.createClient({ url: `file:${filePath}` })
   await client.execute("SELECT count(*) FROM numbers")
   client.close()
-  // The binding closes the file when the statement is collected.
+  // The binding closes the file when the statement is collected; its finalizers run in turns of the event loop.
   setFlagsFromString("--expose-gc")
-  for (let time = 0; time < 3; time++) {
+  for (let turn = 0; turn < 10; turn++) {
     runInNewContext("gc()")
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await setImmediate()
   }
 }
 

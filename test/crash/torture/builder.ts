@@ -2,7 +2,7 @@
  * A process that runs a `BuildWorker` whose handlers take long, clean up slowly, or cannot be interrupted. It reports when each
  * begins, is interrupted and has ended.
  *
- * `cut` disconnects it from the database, `mend` reconnects it.
+ * `cut` disconnects it from the database, `reconnect` connects it again.
  */
 import { Effect, Layer, Logger } from "effect"
 import { createInterface } from "node:readline"
@@ -24,7 +24,7 @@ export interface BuilderOrders {
 
 /** A line that the process writes. `at` is on the monotonic clock of the machine, which all processes share. */
 export type BuilderReport =
-  | { readonly type: "ready" | "cut" | "mended" }
+  | { readonly type: "ready" | "cut" | "reconnected" }
   | {
     readonly type: "begun" | "interrupted" | "ended"
     readonly jobId: string
@@ -87,7 +87,7 @@ const cuttable = Layer.unwrapEffect(Effect.gen(function*() {
 
 createInterface({ input: process.stdin }).on("line", (line) => {
   isCut = line === "cut"
-  tell<BuilderReport>({ type: isCut ? "cut" : "mended" })
+  tell<BuilderReport>({ type: isCut ? "cut" : "reconnected" })
 })
 
 const program = Effect.gen(function*() {

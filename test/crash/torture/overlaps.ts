@@ -67,7 +67,8 @@ export const compare = (works: ReadonlyArray<Work>) => {
   return { overlaps, takeovers }
 }
 
-const pause = (millis: number) => Effect.promise(() => new Promise((resolve) => setTimeout(resolve, millis)))
+/** The time after which every lease of a process that does nothing has expired. The leases are real: no clock of the test moves them. */
+const expiry = Effect.sleep(1.5 * leaseMs)
 
 /** Two workers on six jobs. One of them, in turn, is cut off for longer than a lease, then stopped. */
 export const overlaps = (account: Account, random: Random, rounds: number) =>
@@ -90,17 +91,17 @@ export const overlaps = (account: Account, random: Random, rounds: number) =>
       const taken = begunBy(other.reports)
       if (round % 2 === 0) {
         victim.say("cut")
-        yield* pause(1.5 * leaseMs)
+        yield* expiry
         yield* Effect.promise(() => other.when((reports) => begunBy(reports) > taken))
-        victim.say("mend")
+        victim.say("reconnect")
       } else {
         victim.signal("SIGSTOP")
-        yield* pause(1.5 * leaseMs)
+        yield* expiry
         yield* Effect.promise(() => other.when((reports) => begunBy(reports) > taken))
         victim.signal("SIGCONT")
         account.stops += 1
       }
-      yield* pause(leaseMs / 2)
+      yield* Effect.sleep(leaseMs / 2)
     }
     const { overlaps: found, takeovers } = compare(builders.flatMap(({ process, workerId }) => worksOf(workerId, process.reports)))
     account.losses.push(...found.map((overlap) => `two handlers at once: ${overlap}`))
