@@ -1,6 +1,6 @@
 /**
- * Takes over a database of the predecessor: every row is decoded and checked, mended where it says itself what was meant,
- * and kept whole in `import_rejects` where no table takes it. docs/legacy-import.md tells operators how.
+ * Takes over a database of the predecessor: every row is decoded and checked, repaired where its other columns determine the
+ * right value, and stored in `import_rejects` where no table accepts it. See docs/legacy-import.md.
  *
  * What it guarantees: all of it is one transaction, so that a failure leaves nothing; each row of the source is imported
  * or rejected, and counted; the source is not written, and nothing is made beside it; the same file again changes nothing.

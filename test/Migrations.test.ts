@@ -96,7 +96,7 @@ it.effect("a failing migration in the middle names itself and its statement, and
       expect(failure).toEqual(new Migrations.MigrationFailed({ migration: "0003_heights", statement: 2, reason: "no such table: stem" }))
       expect(failure.message).toBe("migration 0003_heights failed at statement 2 (no such table: stem); nothing was applied")
       expect(yield* contents).toEqual([])
-      // The client is as good as before, and the mended record goes through.
+      // The client still works, and applies the corrected record.
       expect(yield* run).toHaveLength(3)
     }))
     yield* inMemory(Effect.gen(function*() {

@@ -30,8 +30,8 @@ const progressOf = (tell: (now: string, line: Option.Option<string>) => Effect.E
 const linesOf = ({ ignored, tables }: ImportReport): ReadonlyArray<string> => [
   ...columns(tables.filter(({ imported, rejected }) => imported + rejected > 0).map(({ imported, rejected, table }) =>
     [table, `imported ${imported}`, rejected > 0 ? `rejected ${rejected}` : ""])),
-  ...tables.flatMap(({ repaired, table }) => repaired.map(({ rows, what }) => `mended ${rows} of ${table}: ${what}`)),
-  ...tables.flatMap(({ rejects, table }) => rejects.map(({ rows, what }) => `rejected ${rows} of ${table}: ${what}`)),
+  ...tables.flatMap(({ repaired, table }) => repaired.map(({ rows, what }) => `repaired ${counted(rows, "row")} in ${table}: ${what}`)),
+  ...tables.flatMap(({ rejects, table }) => rejects.map(({ rows, what }) => `rejected ${counted(rows, "row")} in ${table}: ${what}`)),
   ...ignored.map(({ rows, what }) => `not imported, because the predecessor had no ${what}: ${counted(rows, "row")}`)
 ]
 
@@ -46,7 +46,7 @@ export const importLegacy = Command.make("import-legacy", { path, json }, ({ jso
     if (rejected > 0) yield* Console.log("what was rejected is in import_rejects, whole, with its reason; it may hold secrets")
   }).pipe(Effect.provide(layerCurrent))).pipe(
   Command.withDescription(
-    "Imports a database of the predecessor into this one, which has to be empty: all of it in one transaction. Rows are mended where " +
-      "they say themselves what was meant; what no table takes is kept whole in import_rejects. The same file again changes nothing."
+    "Imports a database of the predecessor into this one, which must be empty, in one transaction. Rows are repaired where their other " +
+      "columns determine the right value; rows that no table accepts are stored in import_rejects. The same file again changes nothing."
   )
 )

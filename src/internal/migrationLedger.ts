@@ -61,7 +61,7 @@ export const compare = (migrations: ReadonlyArray<Migration>, rows: ReadonlyArra
   return { applied, pending, mismatched, unknown }
 }
 
-/** What keeps the status from being current, or `undefined`. What cannot be mended by migrating comes first. */
+/** The reason for which the status is not current, or `undefined`. Reasons that a migration cannot repair come first. */
 export const differenceOf = ({ applied, mismatched, pending, unknown }: Status): SchemaNotCurrent | undefined => {
   const last = Math.max(0, ...[...applied, ...mismatched, ...unknown].map(({ id }) => id))
   const leftOut = pending.filter(({ id }) => id < last)

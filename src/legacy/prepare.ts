@@ -16,8 +16,8 @@ export interface Ready {
   readonly row: Row
   /** References to rows that come later, which the row has not yet. */
   readonly later: Readonly<Record<string, string | null>>
-  /** What was mended. */
-  readonly mended: Set<string>
+  /** The repairs of the row. */
+  readonly repaired: Set<string>
 }
 
 /** A row that they do not take. `reason` holds no value of it. */
@@ -59,13 +59,13 @@ export const preparerOf = (table: LegacyTable): Preparer => {
     prepare: ({ notText, row: source }) => {
       const [column] = notText
       if (column !== undefined) return Either.left({ source, reason: `${column}: is not UTF-8` })
-      const mended = new Set<string>()
-      const note = (what: string) => void mended.add(what)
+      const repaired = new Set<string>()
+      const note = (what: string) => void repaired.add(what)
       const row: Row = { ...table.added }
       for (const column of there) row[column.name] = coerced(source[column.name] ?? null, column, note)
       repair?.(row, note)
       const later = Object.fromEntries((table.later ?? []).map((name) => [name, textOf(row[name])]))
-      return complete({ source, row: Object.assign(row, Object.fromEntries((table.later ?? []).map((name) => [name, null]))), later, mended })
+      return complete({ source, row: Object.assign(row, Object.fromEntries((table.later ?? []).map((name) => [name, null]))), later, repaired })
     }
   }
 }

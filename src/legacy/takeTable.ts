@@ -24,7 +24,7 @@ class Counts {
 
   take(rows: ReadonlyArray<Ready>): void {
     this.imported += rows.length
-    for (const { mended } of rows) for (const what of mended) this.repair(what, 1)
+    for (const { repaired } of rows) for (const what of repaired) this.repair(what, 1)
   }
 
   repair(what: string, rows: number): void {
@@ -94,7 +94,7 @@ export const tableTaker = (source: Source, references: (table: string) => Readon
           for (const { column, parent } of byPlace[place] ?? []) {
             if (needed.has(column)) return Either.left({ source: ready.source, reason: `${column}: no such row of ${parent} was imported, or it is another owner's` })
             ready.row[column] = null
-            ready.mended.add(cleared(column))
+            ready.repaired.add(cleared(column))
           }
           return complete(ready)
         }))

@@ -21,7 +21,7 @@ const prepared = Effect.gen(function*() {
   return { directory, environment, path }
 })
 
-it.scopedLive("import-legacy tells what was imported, mended, rejected and left, and no value", () =>
+it.scopedLive("import-legacy reports imported, repaired, rejected and ignored rows, and no value", () =>
   Effect.gen(function*() {
     const { environment, path } = yield* prepared
     const before = readFileSync(path)
@@ -33,9 +33,9 @@ it.scopedLive("import-legacy tells what was imported, mended, rejected and left,
     for (
       const line of [
         "repositories                                 imported 3  rejected 1",
-        "mended 1 of user: email: in lower case, as sign-in looks for it",
-        "rejected 1 of repositories: provider: is not of its shape",
-        "rejected 1 of issues: repository_id: no such row of repositories was imported, or it is another owner's",
+        "repaired 1 row in user: email: in lower case, as sign-in looks for it",
+        "rejected 1 row in repositories: provider: is not of its shape",
+        "rejected 1 row in issues: repository_id: no such row of repositories was imported, or it is another owner's",
         "not imported, because the predecessor had no user.nickname: 1 row"
       ]
     ) expect(lines).toContain(line)

@@ -32,11 +32,11 @@ describe.each([["memory", memoryLayer], ["a file", fileLayer], ["a server", remo
 
       const sql = yield* SqlClient.SqlClient
       for (const [table, { columns }] of Object.entries(predecessorTables)) {
-        const mended = Object.keys(said(report, "repaired", table)).flatMap((what) => what.startsWith("status:")
+        const repaired = Object.keys(said(report, "repaired", table)).flatMap((what) => what.startsWith("status:")
           ? ["status", "worker_id", "claimed_at", "lease_expires_at"]
           : [what.split(":")[0] ?? ""])
         const stored = yield* sql.unsafe<Row>(`SELECT ${columns.join(", ")} FROM ${table}`)
-        expect([table, emptied(stored, mended)]).toEqual([table, emptied(deployedRows[table] ?? [], mended)])
+        expect([table, emptied(stored, repaired)]).toEqual([table, emptied(deployedRows[table] ?? [], repaired)])
       }
 
       const renamed = join(directory, "renamed.sqlite")

@@ -117,6 +117,6 @@ export const importRows = (rows: Rows) =>
     return report
   })
 
-/** What was mended, or rejected, in rows of a table. */
+/** What was repaired, or rejected, in rows of a table. */
 export const said = (report: ImportReport, of: "repaired" | "rejects", table: string): Readonly<Record<string, number>> =>
   Object.fromEntries((report.tables.find((found) => found.table === table)?.[of] ?? []).map(({ rows, what }) => [what, rows]))

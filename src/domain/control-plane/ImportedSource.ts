@@ -6,7 +6,7 @@ import { Count, Json, Name, Timestamp } from "../../internal/columns.js"
 import * as Model from "../../internal/model.js"
 import { table } from "../../internal/table.js"
 
-/** So many rows, and what became of them: the rule that they break, what was mended in them, where they were found. */
+/** A number of rows with the same rule that they violate, the same repair, or the same place. */
 export const RowsOfKind = Schema.Struct({ what: Schema.String, rows: Count })
 export type RowsOfKind = typeof RowsOfKind.Type
 
@@ -15,7 +15,7 @@ export const ImportedTable = Schema.Struct({
   table: Schema.String,
   imported: Count,
   rejected: Count,
-  /** Rows that were imported with something mended, by what it was. A row may have several. */
+  /** Rows that were imported with a repair, by repair. A row may have several. */
   repaired: Schema.Array(RowsOfKind),
   /** The rejected rows by the rule that they break. They are in `import_rejects`, whole. */
   rejects: Schema.Array(RowsOfKind)
