@@ -1,11 +1,11 @@
 /**
  * Batches: many rows as one parameter, so that a statement goes through them with `json_each`.
  */
-import { Chunk, Effect } from "effect"
+import { Effect } from "effect"
 import { InvalidInput } from "../Errors.js"
 import { maxParameterLength } from "../libsql/values.js"
-import { maxIdLength } from "./columns.js"
-import { nextTurn } from "./eventLoop.js"
+import { maxNameLength } from "./columns.js"
+import { inPieces } from "./paging.js"
 
 /**
  * The items as one JSON array. Fails with `InvalidInput` of the operation, for its field, when they are more than one
@@ -41,21 +41,15 @@ const jsonOf = (document: () => object): string | undefined => {
   }
 }
 
-// Rows are read and decoded synchronously: larger batches would block the event loop.
-const idsAtOnce = 200
-
 /**
- * Reads rows by any number of ids, a batch at a time, as JSON arrays that a parameter can hold. The event loop turns between
- * two batches. Strings longer than an id are left out, because they match no row.
+ * Reads rows by any number of ids, a piece at a time, as JSON arrays that a parameter can hold. The event loop turns between
+ * two pieces. Strings longer than the id of an existing row (`existing`) are left out, because they match no row.
  */
 export const readByIds = <A, E, R>(
   ids: ReadonlyArray<string>,
   read: (batch: string) => Effect.Effect<ReadonlyArray<A>, E, R>
-): Effect.Effect<ReadonlyArray<A>, E, R> => {
-  const batches = Chunk.toReadonlyArray(Chunk.chunksOf(Chunk.fromIterable(ids.filter((id) => id.length <= maxIdLength)), idsAtOnce))
-  return Effect.map(
-    Effect.forEach(batches, (batch, index) =>
-      Effect.zipRight(index === 0 ? Effect.void : nextTurn, read(JSON.stringify(Chunk.toReadonlyArray(batch))))),
+): Effect.Effect<ReadonlyArray<A>, E, R> =>
+  Effect.map(
+    inPieces(ids.filter((id) => id.length <= maxNameLength), (piece) => read(JSON.stringify(piece))),
     (found) => found.flat()
   )
-}

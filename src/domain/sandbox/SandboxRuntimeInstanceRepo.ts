@@ -47,7 +47,7 @@ export interface SandboxRuntimeInstanceService {
     attemptId: ById
   ) => Effect.Effect<Option.Option<SandboxRuntimeInstance>, PersistenceError>
 
-  /** The runtime of each attempt that has one; any number of attempts, 200 in a statement. */
+  /** The runtime of each attempt that has one; any number of attempts, 100 in a statement. */
   readonly listByAttemptIds: (
     attemptIds: ReadonlyArray<SandboxAttemptId> | { readonly attemptIds: ReadonlyArray<string>; readonly ownerUserId: string }
   ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, SandboxRuntimeInstance>, PersistenceError>

@@ -202,6 +202,15 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
       }).pipe(Effect.provide(layer)))
 
+    it.effect("finds the runtime of an imported attempt, whose id is longer than a new one can be", () =>
+      Effect.gen(function*() {
+        const runId = SandboxAttemptId.make("x".repeat(300), { disableValidation: true })
+        yield* shell("INSERT INTO sandbox_attempts (id, owner_user_id, status, queued_at, created_at, updated_at) VALUES (?, ?, 'queued', 0, 0, 0)", runId, ada)
+        const repo = yield* SandboxRuntimeInstanceRepo
+        yield* repo.upsert({ runId, status: "pending" })
+        expect([...(yield* repo.listByAttemptIds([runId])).keys()]).toEqual([runId])
+      }).pipe(Effect.provide(layer)))
+
     it.effect("finds any number of runtimes at once, and pages through a state", () =>
       Effect.gen(function*() {
         const repo = yield* SandboxRuntimeInstanceRepo
