@@ -170,9 +170,6 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
   return {
     underLease,
 
-    /** A number of rows, or `InvalidInput`. */
-    countOf,
-
     claimNext: (request: ClaimRequest): Effect.Effect<Option.Option<Claimed>, SqlError.SqlError | InvalidInput> =>
       Effect.flatMap(isAlone, (alone) =>
         alone

@@ -43,7 +43,7 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
   WorkspaceBuildJobRepo: [
     "cancel", "cancelLatestByRunId", "claimBatch", "claimById", "claimNext", "enqueue", "fail", "findById", "findByIdempotencyKey",
     "findLatestByRunId", "findLatestStateByRunId", "getById", "getByLease", "heartbeat", "listByStatus", "listLatestByRunIds",
-    "listUnsettled", "markSettled", "reapExpired", "redrive", "release", "stats", "succeed"
+    "markSettled", "reapExpired", "redrive", "release", "stats", "succeed"
   ],
   ControlPlaneEvents: ["acknowledge", "consume", "journal", "position", "read", "tail"],
   PackageResolutionCacheRepo: ["get", "getOrResolve", "peek", "purgeExpired", "upsert"]

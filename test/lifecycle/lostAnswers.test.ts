@@ -111,7 +111,6 @@ const operations: Readonly<Record<"SandboxLifecycle" | "IssueWorkflowLifecycle" 
     reapExpired: { repeat: "the same", prepare: expired },
     markSettled: "the same",
     getByLease: "reads",
-    listUnsettled: "reads",
     findById: "reads",
     getById: "reads",
     findByIdempotencyKey: "reads",

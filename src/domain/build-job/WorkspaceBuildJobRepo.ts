@@ -10,7 +10,7 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { Context, Layer } from "effect"
-import type { DateTime, Duration, Effect, Option } from "effect"
+import type { Duration, Effect, Option } from "effect"
 import type {
   AlreadyExists,
   IdempotencyConflict,
@@ -157,15 +157,6 @@ export interface WorkspaceBuildJobService {
     limit: number
   ) => Effect.Effect<ReadonlyArray<WorkspaceBuildJob>, InvalidInput | PersistenceError>
 
-  /**
-   * The jobs that have ended while the run they belong to has not taken note of it (`markSettled`), those that ended
-   * first at the top; up to `limit` (1 to 1,000). Of the succeeded ones, those that ended before `succeededBefore`: what
-   * has just been built still waits for its runtime.
-   */
-  readonly listUnsettled: (
-    request: { readonly limit: number; readonly succeededBefore: DateTime.Utc }
-  ) => Effect.Effect<ReadonlyArray<JobState>, InvalidInput | PersistenceError>
-
   /** The run of a job has taken note of its end. Does nothing to a job that has not ended. Fails with `NotFound`. */
   readonly markSettled: (id: WorkspaceBuildJobId) => Effect.Effect<void, NotFound | PersistenceError>
 
@@ -186,7 +177,7 @@ export interface WorkspaceBuildJobService {
   /** Where the newest job of a run is, if it has one, also a job that cannot be read. */
   readonly findLatestStateByRunId: (runId: SandboxAttemptId) => Effect.Effect<Option.Option<JobState>, PersistenceError>
 
-  /** The newest job of each run that has one; any number of runs, 200 in a statement. */
+  /** The newest job of each run that has one; any number of runs, 100 in a statement. */
   readonly listLatestByRunIds: (
     runIds: ReadonlyArray<SandboxAttemptId>
   ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, WorkspaceBuildJob>, PersistenceError>

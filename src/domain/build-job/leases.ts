@@ -27,8 +27,8 @@ type Leases = Pick<
 
 const heldBy = ({ jobId, token, workerId }: Lease) => ({ id: jobId, token, workerId })
 
-/** The methods of workers, and `countOf`, which reads a number of jobs for the others. */
-export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuildJob>) => {
+/** The methods of workers. */
+export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuildJob>): Leases => {
   const leases = leasesOn<WorkspaceBuildJob, ClaimedJob>(sql, jobs, own, {
     service,
     none: { queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0 },
@@ -42,7 +42,7 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
     retries: jobsRetried
   })
 
-  const methods: Leases = {
+  return {
     claimNext: (request) => leases.claimNext(request).pipe(read("claimNext")),
 
     claimBatch: (request) => leases.claimBatch(request).pipe(read("claimBatch")),
@@ -80,5 +80,4 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
 
     stats: leases.stats.pipe(read("stats"))
   }
-  return { methods, countOf: leases.countOf }
 }

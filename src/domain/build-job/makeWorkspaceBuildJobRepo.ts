@@ -36,8 +36,6 @@ export const make = Effect.gen(function*() {
   const stateColumns = sql.literal(columnList(JobState))
   const states = yield* rowsOf(JobState)
 
-  const { countOf, methods } = makeLeases(sql, jobs)
-
   const byId = (id: string) => jobs.first(sql.unsafe(texts.byId, [id]))
   const byKey = (key: string) => jobs.first(sql`SELECT ${columns} FROM oci_image_build_jobs WHERE idempotency_key = ${key}`)
 
@@ -97,7 +95,7 @@ export const make = Effect.gen(function*() {
     states.first(sql`SELECT ${stateColumns} FROM oci_image_build_jobs WHERE id = (${latestOf(runId)})`)
 
   const service: WorkspaceBuildJobService = {
-    ...methods,
+    ...makeLeases(sql, jobs),
 
     enqueue: (request) =>
       input("enqueue", EnqueueJob)(request).pipe(
@@ -145,18 +143,6 @@ export const make = Effect.gen(function*() {
           RETURNING ${columns}`)
         return Option.isSome(queued) ? queued.value : yield* whyNotRedriven(id)
       }).pipe(read("redrive", { "job.id": id })),
-
-    listUnsettled: ({ limit, succeededBefore }) =>
-      countOf("listUnsettled", limit).pipe(
-        Effect.flatMap((count) =>
-          states.all(sql`
-            SELECT ${stateColumns} FROM oci_image_build_jobs
-            WHERE finished_at IS NOT NULL AND run_id IS NOT NULL AND run_settled_at IS NULL
-              AND (status <> 'succeeded' OR finished_at < ${DateTime.toEpochMillis(succeededBefore)})
-            ORDER BY finished_at, id LIMIT ${count}`)
-        ),
-        read("listUnsettled")
-      ),
 
     markSettled: (id) =>
       Effect.gen(function*() {

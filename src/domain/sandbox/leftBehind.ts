@@ -3,6 +3,9 @@
  * `sealant-db doctor` counts. `?1` is the instant before which a row must have begun to wait.
  */
 
+/** The job has ended, and its attempt does not reflect that yet. */
+export const jobIsUnsettled = "finished_at IS NOT NULL AND run_id IS NOT NULL AND run_settled_at IS NULL"
+
 /** The attempt has no job that is queued, running, or about to end it. */
 const hasNoJob = `NOT EXISTS (
   SELECT 1 FROM oci_image_build_jobs AS j

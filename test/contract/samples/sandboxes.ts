@@ -1,7 +1,7 @@
 /**
  * A legal call of each method of the sandbox domain, its queue and its lifecycle.
  */
-import { DateTime, Effect } from "effect"
+import { Effect } from "effect"
 import { Factories } from "@sealant/db/testing"
 import type { Samples } from "../samples.js"
 import type { World } from "../world.js"
@@ -71,7 +71,6 @@ export const sandboxSamples = (world: World): Samples => {
       cancel: [{ id: world.job.id, reason: "no longer needed" }],
       redrive: [world.cancelled.id],
       reapExpired: [10],
-      listUnsettled: [{ limit: 10, succeededBefore: DateTime.unsafeMake(0) }],
       markSettled: [world.cancelled.id],
       findById: [world.job.id],
       getById: [world.job.id],

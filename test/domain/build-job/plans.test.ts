@@ -9,7 +9,7 @@ import { Effect } from "effect"
 import { SandboxAttemptId } from "../../../src/domain/sandbox/SandboxAttempt.js"
 import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
 import { planIssues, planOf, recordStatements } from "../../support/plans.js"
-import { at, claimant, failure, gone, layers, request, shell, success } from "./support.js"
+import { claimant, failure, gone, layers, request, shell, success } from "./support.js"
 
 const runId = SandboxAttemptId.make("gone")
 const lease = { jobId: gone, workerId: "one", token: 1 }
@@ -31,7 +31,6 @@ const methods = Effect.map(WorkspaceBuildJobRepo, (jobs): Readonly<Record<string
   cancel: jobs.cancel({ id: gone, reason: "enough" }),
   redrive: jobs.redrive(gone),
   reapExpired: jobs.reapExpired(1000),
-  listUnsettled: jobs.listUnsettled({ limit: 1000, succeededBefore: at(0) }),
   markSettled: jobs.markSettled(gone),
   findById: jobs.findById(gone),
   getById: jobs.getById(gone),

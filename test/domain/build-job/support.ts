@@ -6,8 +6,10 @@ import { DateTime, Effect, Option } from "effect"
 import { Factories } from "@sealant/db/testing"
 import { type ClaimedJob, type Lease, type WorkspaceBuildJob, WorkspaceBuildJobId } from "../../../src/domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import { jobIsUnsettled } from "../../../src/domain/sandbox/leftBehind.js"
 import type { LeaseLostReason } from "../../../src/Errors.js"
 import { overDatabases } from "../../support/database.js"
+import { shell } from "../../support/lists.js"
 
 export type Services = WorkspaceBuildJobRepo | SqlClient.SqlClient
 
@@ -71,8 +73,16 @@ export const underLease = (lease: Lease) =>
 
 export const idsOf = (jobs: ReadonlyArray<{ readonly id: WorkspaceBuildJob["id"] }>): ReadonlyArray<string> => jobs.map(({ id }) => id)
 
-export { pages, shell } from "../../support/lists.js"
+export { pages } from "../../support/lists.js"
+
+export { shell }
 
 export const { make } = Factories
 
 export { badNames, refusalOf, tagOf } from "../../support/refusals.js"
+
+/** The ids of the ended jobs whose attempt does not reflect that yet, oldest first. */
+export const unsettled = Effect.map(
+  shell<{ readonly id: string }>(`SELECT id FROM oci_image_build_jobs WHERE ${jobIsUnsettled} ORDER BY finished_at, id`),
+  (rows) => rows.map(({ id }) => id)
+)

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer, Option, TestClock } from "effect"
 import { unreadableJob, WorkspaceBuildJobId } from "../../../src/domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
-import { at, claimant, enqueue, idsOf, layers, leased, make, type Services, shell, tagOf } from "./support.js"
+import { claimant, enqueue, idsOf, layers, leased, make, type Services, shell, tagOf, unsettled } from "./support.js"
 
 const broken = WorkspaceBuildJobId.make("broken")
 
@@ -44,10 +44,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* make.buildJob({ id: broken, runId })
         yield* breakSpec
         yield* jobs.claimById({ ...claimant, id: broken })
-        expect(yield* jobs.listUnsettled({ limit: 10, succeededBefore: at(0) })).toMatchObject([{ id: broken, status: "failed", runId: Option.some(runId) }])
+        expect(yield* unsettled).toEqual([broken])
         expect(Option.map(yield* jobs.findLatestStateByRunId(runId), ({ id }) => id)).toEqual(Option.some(broken))
         yield* jobs.markSettled(broken)
-        expect(yield* jobs.listUnsettled({ limit: 10, succeededBefore: at(0) })).toEqual([])
+        expect(yield* unsettled).toEqual([])
       }).pipe(Effect.provide(layer)))
   })
 
