@@ -4,6 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
 import { idOrNew } from "../../internal/ids.js"
+import { targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
@@ -12,7 +13,7 @@ import { CreateProfile, OwnedProfile, Profile, ProfileFilter, ProfileId, Profile
 import { ProfileRevision, ProfileRevisionFilter, SetActiveProfileRevision } from "./ProfileRevision.js"
 import type { ProfileService } from "./ProfileRepo.js"
 import { makeRevisions } from "./profileRevisions.js"
-import { makeVersioned, profileOf } from "./versioned.js"
+import { makeVersioned } from "./versioned.js"
 
 const { input, read, write } = operations("ProfileRepo", "Profile")
 
@@ -32,9 +33,8 @@ export const make = Effect.gen(function*() {
     parent: "profile_id"
   })
 
-  // Decoded: without an owner to be within, it would be anybody's.
-  const owned = (method: string, request: typeof OwnedProfile.Encoded) =>
-    Effect.map(input(method, OwnedProfile)(request), ({ id, ownerUserId }) => ({ id, within: ownerUserId }))
+  // Decoded: without an owner it would be a profile of any owner.
+  const owned = (method: string, request: typeof OwnedProfile.Encoded) => input(method, OwnedProfile)(request)
 
   const service: ProfileService = {
     create: (request) =>
@@ -53,9 +53,9 @@ export const make = Effect.gen(function*() {
         ]))
       ),
 
-    findById: (by) => versioned.find(profileOf(by)).pipe(read("findById", { "profile.id": profileOf(by).id })),
+    findById: (by) => versioned.find(targetOf(by)).pipe(read("findById", { "profile.id": targetOf(by).id })),
 
-    getById: (by) => versioned.get(profileOf(by)).pipe(read("getById", { "profile.id": profileOf(by).id })),
+    getById: (by) => versioned.get(targetOf(by)).pipe(read("getById", { "profile.id": targetOf(by).id })),
 
     getForOwner: (request) =>
       owned("getForOwner", request).pipe(
@@ -80,10 +80,10 @@ export const make = Effect.gen(function*() {
     update: (request) =>
       Effect.gen(function*() {
         const { id, ownerUserId, ...changes } = yield* input("update", UpdateProfile)(request)
-        return yield* versioned.update({ id, within: ownerUserId }, changes)
+        return yield* versioned.update({ id, ownerUserId }, changes)
       }).pipe(write("update", ["AlreadyExists", "InvalidInput"], { "profile.id": request.id })),
 
-    archive: (by) => versioned.archive(profileOf(by)).pipe(read("archive", { "profile.id": profileOf(by).id })),
+    archive: (by) => versioned.archive(targetOf(by)).pipe(read("archive", { "profile.id": targetOf(by).id })),
 
     archiveForOwner: (request) =>
       owned("archiveForOwner", request).pipe(
@@ -91,7 +91,7 @@ export const make = Effect.gen(function*() {
         read("archiveForOwner", { "profile.id": request.id, "user.id": request.ownerUserId })
       ),
 
-    restore: (by) => versioned.restore(profileOf(by)).pipe(read("restore", { "profile.id": profileOf(by).id })),
+    restore: (by) => versioned.restore(targetOf(by)).pipe(read("restore", { "profile.id": targetOf(by).id })),
 
     restoreForOwner: (request) =>
       owned("restoreForOwner", request).pipe(
@@ -105,13 +105,13 @@ export const make = Effect.gen(function*() {
       Effect.gen(function*() {
         const { ownerUserId, profileId } = yield* input("listRevisions", ProfileRevisionFilter)(request)
         const start = yield* Page.start("ProfileRepo.listRevisions", request)
-        return yield* versioned.listRevisions({ id: profileId, within: ownerUserId }, start)
+        return yield* versioned.listRevisions({ id: profileId, ownerUserId }, start)
       }).pipe(read("listRevisions", { "profile.id": request.profileId })),
 
     setActiveRevision: (request) =>
       Effect.gen(function*() {
         const { ownerUserId, profileId, revisionId } = yield* input("setActiveRevision", SetActiveProfileRevision)(request)
-        return yield* versioned.setActiveRevision({ id: profileId, within: ownerUserId }, revisionId)
+        return yield* versioned.setActiveRevision({ id: profileId, ownerUserId }, revisionId)
       }).pipe(read("setActiveRevision", { "profile.id": request.profileId }))
   }
   return service

@@ -5,6 +5,7 @@ import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
 import { ReferenceNotFound } from "../../Errors.js"
 import { idOrNew } from "../../internal/ids.js"
+import { targetOf } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { operations } from "../../internal/query.js"
 import { nameMissing } from "../../internal/references.js"
@@ -22,7 +23,7 @@ import {
 } from "./RepositoryProfile.js"
 import type { RepositoryProfileService } from "./RepositoryProfileRepo.js"
 import { makeRevisions } from "./repositoryProfileRevisions.js"
-import { makeVersioned, profileOf } from "./versioned.js"
+import { makeVersioned } from "./versioned.js"
 
 const { input, read, write } = operations("RepositoryProfileRepo", "RepositoryProfile")
 
@@ -64,9 +65,9 @@ export const make = Effect.gen(function*() {
         ]))
       ),
 
-    findById: (by) => versioned.find(profileOf(by)).pipe(read("findById", { "profile.id": profileOf(by).id })),
+    findById: (by) => versioned.find(targetOf(by)).pipe(read("findById", { "profile.id": targetOf(by).id })),
 
-    getById: (by) => versioned.get(profileOf(by)).pipe(read("getById", { "profile.id": profileOf(by).id })),
+    getById: (by) => versioned.get(targetOf(by)).pipe(read("getById", { "profile.id": targetOf(by).id })),
 
     list: (request) =>
       Effect.gen(function*() {
@@ -79,12 +80,12 @@ export const make = Effect.gen(function*() {
     update: (request) =>
       Effect.gen(function*() {
         const { id, ownerUserId, ...changes } = yield* input("update", UpdateRepositoryProfile)(request)
-        return yield* versioned.update({ id, within: ownerUserId }, changes)
+        return yield* versioned.update({ id, ownerUserId }, changes)
       }).pipe(write("update", ["AlreadyExists", "InvalidInput"], { "profile.id": request.id })),
 
-    archive: (by) => versioned.archive(profileOf(by)).pipe(read("archive", { "profile.id": profileOf(by).id })),
+    archive: (by) => versioned.archive(targetOf(by)).pipe(read("archive", { "profile.id": targetOf(by).id })),
 
-    restore: (by) => versioned.restore(profileOf(by)).pipe(read("restore", { "profile.id": profileOf(by).id })),
+    restore: (by) => versioned.restore(targetOf(by)).pipe(read("restore", { "profile.id": targetOf(by).id })),
 
     ...(yield* makeRevisions(versioned, mayUse)),
 
@@ -92,13 +93,13 @@ export const make = Effect.gen(function*() {
       Effect.gen(function*() {
         const { ownerUserId, repositoryProfileId: id } = yield* input("listRevisions", RepositoryProfileRevisionFilter)(request)
         const start = yield* Page.start("RepositoryProfileRepo.listRevisions", request)
-        return yield* versioned.listRevisions({ id, within: ownerUserId }, start)
+        return yield* versioned.listRevisions({ id, ownerUserId }, start)
       }).pipe(read("listRevisions", { "profile.id": request.repositoryProfileId })),
 
     setActiveRevision: (request) =>
       Effect.gen(function*() {
         const { ownerUserId, repositoryProfileId: id, revisionId } = yield* input("setActiveRevision", SetActiveRepositoryProfileRevision)(request)
-        return yield* versioned.setActiveRevision({ id, within: ownerUserId }, revisionId)
+        return yield* versioned.setActiveRevision({ id, ownerUserId }, revisionId)
       }).pipe(read("setActiveRevision", { "profile.id": request.repositoryProfileId }))
   }
   return service

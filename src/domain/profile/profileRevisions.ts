@@ -8,7 +8,7 @@ import { ReferenceNotFound } from "../../Errors.js"
 import { engineErrorOf, isSqlError } from "../../internal/engineError.js"
 import { fingerprint } from "../../internal/fingerprint.js"
 import { idOrNew } from "../../internal/ids.js"
-import { targetOf } from "../../internal/ownerScope.js"
+import { type Target, targetOf } from "../../internal/ownerScope.js"
 import { part, together } from "../../internal/parts.js"
 import { operations } from "../../internal/query.js"
 import { joinedRows } from "../../internal/rows.js"
@@ -22,7 +22,7 @@ import {
   ProfileSshSettings
 } from "./ProfileRevision.js"
 import type { ProfileService } from "./ProfileRepo.js"
-import { type makeVersioned, profileOf, type Target } from "./versioned.js"
+import type { makeVersioned } from "./versioned.js"
 
 const { input, present, read, write } = operations("ProfileRepo", "ProfileRevision")
 
@@ -158,7 +158,7 @@ export const makeRevisions = (versioned: Versioned) =>
         return yield* versioned.createRevision(
           {
             id,
-            profile: { id: given.profileId, within: given.ownerUserId },
+            profile: { id: given.profileId, ownerUserId: given.ownerUserId },
             fingerprint: fingerprint(content),
             content: { config_patch: JSON.stringify(content.configPatch) },
             createdByUserId: given.createdByUserId,
@@ -195,7 +195,7 @@ export const makeRevisions = (versioned: Versioned) =>
 
     const activeOf = (target: Target) =>
       orNoActive(target)(
-        target.within === undefined ? graph(graphs.active, [target.id]) : graph(graphs.activeOfOwner, [target.id, target.within])
+        target.ownerUserId === undefined ? graph(graphs.active, [target.id]) : graph(graphs.activeOfOwner, [target.id, target.ownerUserId])
       )
 
     const service: Revisions = {
@@ -215,10 +215,10 @@ export const makeRevisions = (versioned: Versioned) =>
         revisionOf(targetOf(by)).pipe(read("getRevisionForOwner", { "revision.id": by.id, "user.id": by.ownerUserId })),
 
       getActiveRevision: (by) =>
-        activeOf(profileOf(by)).pipe(read("getActiveRevision", { "profile.id": profileOf(by).id })),
+        activeOf(targetOf(by)).pipe(read("getActiveRevision", { "profile.id": targetOf(by).id })),
 
       getActiveRevisionForOwner: ({ ownerUserId, profileId: id }) =>
-        activeOf(profileOf({ id, ownerUserId })).pipe(
+        activeOf(targetOf({ id, ownerUserId })).pipe(
           read("getActiveRevisionForOwner", { "profile.id": id, "user.id": ownerUserId })
         )
     }

@@ -22,7 +22,7 @@ import {
   RepositoryProfileRevisionId
 } from "./RepositoryProfile.js"
 import type { RepositoryProfileRevisionGraph, RepositoryProfileService } from "./RepositoryProfileRepo.js"
-import { type makeVersioned, profileOf } from "./versioned.js"
+import type { makeVersioned } from "./versioned.js"
 
 const { input, present, read, write } = operations("RepositoryProfileRepo", "RepositoryProfileRevision")
 const ofLinks = operations("RepositoryProfileRepo", "RepositoryProfileLink")
@@ -139,7 +139,7 @@ export const makeRevisions = (versioned: Versioned, mayUse: RepositoryCondition)
         return yield* versioned.createRevision(
           {
             id,
-            profile: { id: given.repositoryProfileId, within: given.ownerUserId },
+            profile: { id: given.repositoryProfileId, ownerUserId: given.ownerUserId },
             fingerprint: fingerprint(content),
             content: {
               run_template: JSON.stringify(runTemplate),
@@ -193,12 +193,12 @@ export const makeRevisions = (versioned: Versioned, mayUse: RepositoryCondition)
 
       getActiveRevision: (by) =>
         Effect.gen(function*() {
-          const target = profileOf(by)
-          const found = yield* target.within === undefined ? graph(graphs.active, target.id) : graphWithin(sql`
+          const target = targetOf(by)
+          const found = yield* target.ownerUserId === undefined ? graph(graphs.active, target.id) : graphWithin(sql`
             SELECT active_revision_id FROM repository_profiles
-            WHERE id = ${target.id} AND ${mayUse(target.within, sql`repository_profiles.repository_id`)}`)
+            WHERE id = ${target.id} AND ${mayUse(target.ownerUserId, sql`repository_profiles.repository_id`)}`)
           return Option.isSome(found) ? found.value : yield* versioned.noActiveRevision(target)
-        }).pipe(read("getActiveRevision", { "profile.id": profileOf(by).id })),
+        }).pipe(read("getActiveRevision", { "profile.id": targetOf(by).id })),
 
       replaceLinks: (request) =>
         input("replaceLinks", ReplaceLinks)(request).pipe(

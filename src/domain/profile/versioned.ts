@@ -8,7 +8,7 @@ import { SqlClient, type SqlError, type Statement } from "@effect/sql"
 import { Clock, type DateTime, Effect, Option } from "effect"
 import { NotFound, ReferenceNotFound } from "../../Errors.js"
 import { conditionsOf, walk, walksByStatus } from "../../internal/lists.js"
-import { type ById, targetOf } from "../../internal/ownerScope.js"
+import type { Target } from "../../internal/ownerScope.js"
 import * as Page from "../../internal/page.js"
 import { columnList, type CorruptRow, type RowModel, rowsOf } from "../../internal/rows.js"
 
@@ -36,18 +36,6 @@ export interface Kind<P, R> {
   readonly revisionTable: string
   /** The column of a revision that has the profile. */
   readonly parent: string
-}
-
-/** A profile by its id, and within the scope of a user if `within` is set. */
-export interface Target {
-  readonly id: string
-  readonly within?: string | null | undefined
-}
-
-/** Decodes the profile argument of a method. */
-export const profileOf = (by: ById): Target => {
-  const { id, ownerUserId } = targetOf(by)
-  return { id, within: ownerUserId }
 }
 
 /** A revision as it is stored, without what belongs to it in other tables. */
@@ -79,8 +67,8 @@ export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind:
     const parent = sql.literal(kind.parent)
     const { along } = conditionsOf(sql)
 
-    const whichIs = ({ id, within }: Target): Statement.Fragment =>
-      sql.and([sql`id = ${id}`, ...(within === undefined ? [] : [kind.isWithin(within)])])
+    const whichIs = ({ id, ownerUserId }: Target): Statement.Fragment =>
+      sql.and([sql`id = ${id}`, ...(ownerUserId === undefined ? [] : [kind.isWithin(ownerUserId)])])
 
     const find = (target: Target) => profiles.first(sql`SELECT ${columns} FROM ${table} WHERE ${whichIs(target)}`)
 
