@@ -13,7 +13,7 @@ import { type HeldLease, holding, type Moment, type Over } from "./heldLeases.js
 import { kindOf } from "./operation.js"
 import { SandboxLifecycle } from "./SandboxLifecycle.js"
 import type { Build, BuildFailed, BuildFinished } from "./SandboxViews.js"
-import { supervisionBesides } from "./supervisorLoop.js"
+import { defaultRuntimeDeadline, supervisionBesides } from "./supervisorLoop.js"
 import { loop, type OnDefect, reportDefect, reporting, untilAnswered, workerSettings } from "./working.js"
 
 /**
@@ -63,7 +63,7 @@ export interface Options {
 
 const Settings = Schema.Struct({
   ...workerSettings,
-  runtimeDeadline: Schema.optionalWith(Wait, { default: () => "15 minutes" as const })
+  runtimeDeadline: Schema.optionalWith(Wait, { default: () => defaultRuntimeDeadline })
 })
 
 const { input } = operations("BuildWorker", "WorkspaceBuildJob")

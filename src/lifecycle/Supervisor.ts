@@ -32,21 +32,23 @@ export type Supervised = SandboxLifecycle | IssueWorkflowLifecycle | GitHubWebho
 
 const Settings = Schema.Struct({
   every: Schema.optionalWith(Pause, { default: () => defaultEvery }),
-  runtimeDeadline: Schema.optionalWith(Wait, { default: () => defaultRuntimeDeadline as Duration.DurationInput })
+  runtimeDeadline: Schema.optionalWith(Wait, { default: () => defaultRuntimeDeadline })
 })
 
 const { input } = operations("Supervisor", "Supervisor")
+
+const superviseWith = ({ every, runtimeDeadline }: typeof Settings.Type) =>
+  Effect.flatMap(supervisedIn, (supervised) => supervision(supervised, { every: Duration.decode(every), runtimeDeadline }))
 
 /**
  * Supervises until it is interrupted: at once, then after each pause. It continues when the database cannot answer. Fails with
  * `InvalidInput` for options out of range.
  */
 export const run = (options: Options = {}): Effect.Effect<never, InvalidInput, Supervised | SqlClient.SqlClient> =>
-  Effect.flatMap(input("run", Settings)(options), ({ every, runtimeDeadline }) =>
-    Effect.flatMap(supervisedIn, (supervised) => supervision(supervised, { every: Duration.decode(every), runtimeDeadline })))
+  Effect.flatMap(input("run", Settings)(options), superviseWith)
 
 /** Supervises in the background until the scope of the layer is closed. */
 export const layer = (options: Options = {}): Layer.Layer<never, InvalidInput, Supervised | SqlClient.SqlClient> =>
   Layer.scopedDiscard(
-    Effect.flatMap(input("layer", Settings)(options), (settings) => Effect.forkScoped(Effect.orDie(run(settings))))
+    Effect.flatMap(input("layer", Settings)(options), (settings) => Effect.forkScoped(superviseWith(settings)))
   )

@@ -21,8 +21,8 @@ const Cancellation = Schema.Struct({ ownerUserId: confinedTo(UserId), reason: Pr
 type Endings = Pick<SandboxLifecycleService, "cancel" | "stop" | "delete">
 
 export const makeEndings = (repositories: Repositories): Endings => {
-  const { attempts, jobs, runtimes, sandboxes, sql } = repositories
-  const { stopRuntime } = makeRuns(repositories)
+  const { attempts, runtimes, sandboxes, sql } = repositories
+  const { cancelAttempt } = makeRuns(repositories)
 
   /** Ends all that lives of a sandbox, also of one that somebody said is stopped, and stores that it was asked for. */
   const halt = (sandbox: Sandbox, reason: string) =>
@@ -40,11 +40,7 @@ export const makeEndings = (repositories: Repositories): Endings => {
 
   const haltRun = (runId: SandboxAttemptId, reason: string) =>
     Effect.gen(function*() {
-      const asked = yield* attempts.requestStop(runId)
-      const attempt = isLive(asked) ? yield* attempts.markCancelled({ id: runId, cancelReason: reason }) : asked
-      const job = yield* jobs.cancelLatestByRunId({ runId, reason })
-      if (Option.isSome(job)) yield* jobs.markSettled(job.value.id)
-      yield* stopRuntime(attempt)
+      yield* cancelAttempt(yield* attempts.requestStop(runId), reason)
       const runtime = yield* runtimes.findByAttemptId(runId)
       if (Option.exists(runtime, ({ status }) => status === "failed")) {
         yield* runtimes.upsert({ runId, status: "stopped", finishedAt: yield* DateTime.now })
@@ -72,9 +68,6 @@ export const makeEndings = (repositories: Repositories): Endings => {
 
     delete: (request) =>
       Effect.flatMap(input("delete", DeleteSandbox)(request), ({ id, ownerUserId }) =>
-        Effect.gen(function*() {
-          if (ownerUserId !== undefined) yield* sandboxes.getForOwner({ ownerUserId, id })
-          yield* sandboxes.delete(id)
-        }).pipe(operation(sql, "delete", { "sandbox.id": id })))
+        sandboxes.delete(scoped(id, ownerUserId)).pipe(operation(sql, "delete", { "sandbox.id": id })))
   }
 }

@@ -4,9 +4,8 @@
 import { Clock, type DateTime, Effect, Option, Schema } from "effect"
 import type { WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobId } from "../domain/build-job/WorkspaceBuildJob.js"
-import { type Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
-import { type SandboxAttempt, SandboxAttemptId, type SandboxAttemptSnapshot } from "../domain/sandbox/SandboxAttempt.js"
-import { IssueWorkflowExecutionId } from "../domain/issue-workflow/IssueWorkflowExecution.js"
+import type { Sandbox } from "../domain/sandbox/Sandbox.js"
+import type { SandboxAttempt, SandboxAttemptSnapshot } from "../domain/sandbox/SandboxAttempt.js"
 import { IdempotencyConflict, InvalidTransition, NotFound } from "../Errors.js"
 import { fingerprint } from "../internal/fingerprint.js"
 import { readingOf } from "../internal/decoder.js"
@@ -27,9 +26,6 @@ const { input, operation } = operationsOf("SandboxLifecycle", "Sandbox")
 const encodeSpec = Schema.encodeSync(readingOf(UserWorkspaceSpec))
 const encodeBlueprint = Schema.encodeSync(readingOf(WorkspaceBlueprint))
 const encodeRequest = Schema.encodeSync(LaunchSandbox)
-
-// An id from a row may have any length: limits are for inputs.
-const stored = { disableValidation: true }
 
 interface KeyRow {
   readonly requestFingerprint: string
@@ -58,12 +54,12 @@ export const makeLaunches = ({ attempts, executions, jobs, sandboxes, sql }: Rep
   /** The launch that a key stands for, as it is now. Its attempt or job may have been deleted since. */
   const replay = ({ jobId, runId, sandboxId }: KeyRow) =>
     Effect.gen(function*() {
-      const sandbox = yield* sandboxes.getById(SandboxId.make(sandboxId, stored))
+      const sandbox = yield* sandboxes.getById(sandboxId)
       const gone = (entity: string) => new NotFound({ entity, id: `of ${sandboxId}` })
       if (runId === null) return yield* gone("SandboxAttempt")
       if (jobId === null) return yield* gone("WorkspaceBuildJob")
-      const attempt = yield* attempts.getById(SandboxAttemptId.make(runId, stored))
-      const job = yield* jobs.getById(WorkspaceBuildJobId.make(jobId, stored))
+      const attempt = yield* attempts.getById(runId)
+      const job = yield* jobs.getById(WorkspaceBuildJobId.make(jobId, { disableValidation: true }))
       const snapshot = yield* Effect.flatMap(attempts.findSnapshot(attempt.id), Option.match({
         onNone: () => gone("SandboxAttemptSnapshot"),
         onSome: Effect.succeed
@@ -146,7 +142,7 @@ export const makeLaunches = ({ attempts, executions, jobs, sandboxes, sql }: Rep
       const left = yield* sql<{ readonly id: string }>`
         SELECT id FROM issue_workflow_executions WHERE sandbox_id = ${id} AND +status IN ('queued', 'running')`
       for (const { id } of left) {
-        const execution = yield* executions.getById(IssueWorkflowExecutionId.make(id, stored))
+        const execution = yield* executions.getById(id)
         yield* endExecution(execution, status === "failed" ? sandboxFailed : sandboxStopped)
       }
     })

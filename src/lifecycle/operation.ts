@@ -18,14 +18,6 @@ export const operationsOf = (service: string, entity: string) => {
     input,
     read,
 
-    /** Runs `body` in one transaction on `sql`, and keeps the journal of it: a step of an operation that has several. */
-    step: (sql: SqlClient.SqlClient, name: string, actor: Actor = system) => {
-      const wrap = read(name)
-      const journal = journaled(sql, name, actor)
-      return <A, E>(body: Effect.Effect<A, E>) =>
-        wrap(Effect.provideService(Database.transaction(journal(body)), SqlClient.SqlClient, sql))
-    },
-
     /**
      * Runs `body` in one transaction on `sql`, under a span named after the operation, and keeps the journal of it.
      * `actor` is who does it where nobody else was said to.

@@ -95,6 +95,15 @@ export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) 
       yield* endSandbox(attempt, cancelled)
     })
 
+  /** Cancels an attempt unless it has ended, cancels its latest job, and stops its runtime. */
+  const cancelAttempt = (attempt: SandboxAttempt, reason: string) =>
+    Effect.gen(function*() {
+      const ended = isLive(attempt) ? yield* attempts.markCancelled({ id: attempt.id, cancelReason: reason }) : attempt
+      const job = yield* jobs.cancelLatestByRunId({ runId: attempt.id, reason })
+      if (Option.isSome(job)) yield* jobs.markSettled(job.value.id)
+      yield* stopRuntime(ended)
+    })
+
   // Only a running attempt fails, but a job may run out of attempts before any worker has begun.
   const failAttempt = ({ id }: SandboxAttempt) => Effect.zipRight(attempts.markRunning({ id }), attempts.markFailed({ id }))
 
@@ -120,5 +129,5 @@ export const makeRuns = ({ attempts, jobs, runtimes, sandboxes }: Repositories) 
       yield* sandboxes.setStatus({ id: sandbox.value.id, status: isCancelled ? "stopped" : "failed" })
     })
 
-  return { runOf, liveRunOf, start, settle, endRun, endSandbox, failAttempt, stopRuntime, giveUpRuntime }
+  return { runOf, liveRunOf, start, settle, endRun, endSandbox, cancelAttempt, failAttempt, giveUpRuntime, stopRuntime }
 }

@@ -3,9 +3,7 @@
  */
 import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { JobState } from "../domain/build-job/WorkspaceBuildJob.js"
-import { attemptIsLeft, attemptWithoutJob, runtimeIsLeft, sandboxIsLeft } from "../domain/sandbox/leftBehind.js"
-import { SandboxId } from "../domain/sandbox/Sandbox.js"
-import { SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
+import { attemptIsLeft, attemptWithoutJob, jobIsUnsettled, runtimeIsLeft, sandboxIsLeft } from "../domain/sandbox/leftBehind.js"
 import { Wait } from "../internal/durations.js"
 import { Limit } from "../internal/expiry.js"
 import { nextTurn } from "../internal/eventLoop.js"
@@ -16,26 +14,23 @@ import { goesOn, isLive, makeRuns, stopRequested } from "./runs.js"
 import type { SandboxLifecycleService } from "./SandboxLifecycle.js"
 import { type Candidate, pageSize, runPass, sumOf } from "./supervision.js"
 
-const { input, read, step } = operationsOf("SandboxLifecycle", "Sandbox")
+const { input, operation, read } = operationsOf("SandboxLifecycle", "Sandbox")
 
 const Deadlines = Schema.Struct({ limit: Limit, runtimeDeadline: Wait })
-
-// An id that was read, whatever its length: limits are for inputs.
-const stored = { disableValidation: true }
 
 /** The number of expired leases that a transaction reaps. */
 const reapedAtOnce = 25
 
-const unsettled = "finished_at IS NOT NULL AND run_id IS NOT NULL AND run_settled_at IS NULL"
+const unsettled = `${jobIsUnsettled} AND (status <> 'succeeded' OR finished_at < ?1)`
 
 type Supervising = Pick<SandboxLifecycleService, "supervise">
 
 export const makeSandboxSupervision = (repositories: Repositories) =>
   Effect.gen(function*() {
     const { attempts, jobs, runtimes, sandboxes, sql } = repositories
-    const { endRun, endSandbox, failAttempt, giveUpRuntime, liveRunOf, settle, stopRuntime } = makeRuns(repositories)
+    const { cancelAttempt, endRun, endSandbox, failAttempt, giveUpRuntime, liveRunOf, settle } = makeRuns(repositories)
     const states = yield* rowsOf(JobState)
-    const transaction = step(sql, "supervise")
+    const transaction = operation(sql, "supervise")
 
     /** The rows of a table in one state, oldest first. `due` is a condition on `alias`, in which ?1 is `before`. */
     const inState = (table: string, alias: string, key: string, status: string, due: string, before: number) =>
@@ -50,7 +45,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
     /** Reads whether a row that was due when it was listed is still due. */
     const isDue = (table: string, alias: string, key: string, due: string, before: number, id: string) =>
       Effect.map(
-        sql.unsafe<{ readonly due: number }>(`SELECT ${due} AS due FROM ${table} AS ${alias} WHERE ${alias}.${key} = ?2 AND ?1 IS NOT NULL`, [before, id]),
+        sql.unsafe<{ readonly due: number }>(`SELECT ${due} AS due FROM ${table} AS ${alias} WHERE ${alias}.${key} = ?2`, [before, id]),
         ([row]) => row?.due === 1
       )
 
@@ -60,7 +55,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
       page: (after: Pick<Candidate, "at" | "id">) =>
         sql.unsafe<Candidate>(
           `SELECT id, finished_at AS at, 1 AS due FROM oci_image_build_jobs
-           WHERE ${unsettled} AND (status <> 'succeeded' OR finished_at < ?1) AND (finished_at, id) > (?2, ?3)
+           WHERE ${unsettled} AND (finished_at, id) > (?2, ?3)
            ORDER BY finished_at, id LIMIT ${pageSize}`,
           [before, after.at, after.id]
         ).pipe(read("supervise")),
@@ -68,7 +63,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
         Effect.gen(function*() {
           const job = yield* states.first(sql.unsafe(
             `SELECT ${columnList(JobState)} FROM oci_image_build_jobs
-             WHERE id = ?2 AND ${unsettled} AND (status <> 'succeeded' OR finished_at < ?1)`,
+             WHERE id = ?2 AND ${unsettled}`,
             [before, id]
           ))
           if (Option.isNone(job)) return false
@@ -93,13 +88,11 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
       page: inState("sandbox_attempts", "a", "id", status, attemptIsLeft, before),
       handle: (id: string) =>
         Effect.gen(function*() {
-          const found = Option.filter(yield* attempts.findById(SandboxAttemptId.make(id, stored)), isLive)
+          const found = Option.filter(yield* attempts.findById(id), isLive)
           if (Option.isNone(found)) return false
           const attempt = found.value
           if (Option.isSome(attempt.stopRequestedAt)) {
-            const job = yield* jobs.cancelLatestByRunId({ runId: attempt.id, reason: stopRequested })
-            if (Option.isSome(job)) yield* jobs.markSettled(job.value.id)
-            yield* stopRuntime(yield* attempts.markCancelled({ id: attempt.id, cancelReason: stopRequested }))
+            yield* cancelAttempt(attempt, stopRequested)
             yield* endSandbox(attempt, true)
             return true
           }
@@ -120,8 +113,8 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
       page: inState("sandbox_runtime_instances", "r", "run_id", "pending", runtimeIsLeft, before),
       handle: (id: string) =>
         Effect.gen(function*() {
-          const attempt = yield* attempts.findById(SandboxAttemptId.make(id, stored))
-          const runtime = yield* runtimes.findByAttemptId(SandboxAttemptId.make(id, stored))
+          const attempt = yield* attempts.findById(id)
+          const runtime = yield* runtimes.findByAttemptId(id)
           if (Option.isNone(attempt) || !Option.exists(runtime, ({ status }) => status === "pending")) return false
           if (!(yield* isDue("sandbox_runtime_instances", "r", "run_id", runtimeIsLeft, before, id))) return false
           yield* giveUpRuntime(attempt.value)
@@ -135,7 +128,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
       page: inState("sandboxes", "s", "id", status, sandboxIsLeft, before),
       handle: (id: string) =>
         Effect.gen(function*() {
-          const sandbox = yield* sandboxes.findById(SandboxId.make(id, stored))
+          const sandbox = yield* sandboxes.findById(id)
           if (Option.isNone(sandbox) || sandbox.value.status !== status) return false
           if (!(yield* isDue("sandboxes", "s", "id", sandboxIsLeft, before, id))) return false
           const latest = Option.isSome(sandbox.value.latestRunId) ? yield* attempts.findById(sandbox.value.latestRunId.value) : Option.none()

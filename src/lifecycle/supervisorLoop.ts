@@ -14,7 +14,7 @@ import { forever } from "./working.js"
 /** The number of rows that each supervision takes at a time. */
 const limit = 100
 
-export const defaultRuntimeDeadline = "15 minutes"
+export const defaultRuntimeDeadline = "15 minutes" as const
 export const defaultEvery = Duration.seconds(15)
 
 interface Settings {

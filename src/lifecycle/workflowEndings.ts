@@ -2,9 +2,8 @@
  * How executions and workflows end.
  */
 import { Chunk, Effect, Stream } from "effect"
-import type { IssueWorkflowId } from "../domain/issue-workflow/IssueWorkflow.js"
 import { ReferenceNotFound } from "../Errors.js"
-import { scoped } from "../internal/ownerScope.js"
+import { type ById, scoped } from "../internal/ownerScope.js"
 import type { Access } from "./access.js"
 import { makeExecutionEndings } from "./executionEndings.js"
 import type { IssueWorkflowLifecycleService } from "./IssueWorkflowLifecycle.js"
@@ -22,10 +21,10 @@ export const makeWorkflowEndings = ({ executions, sql, workflows }: WorkflowRepo
   const enders = { completed: workflows.complete, failed: workflows.fail, cancelled: workflows.cancel }
 
   /** Ends a workflow, and what goes on of it. */
-  const endWorkflow = (id: IssueWorkflowId, to: keyof typeof enders, reason: string) =>
+  const endWorkflow = (by: ById, to: keyof typeof enders, reason: string) =>
     Effect.gen(function*() {
-      const ended = yield* enders[to](id)
-      const live = yield* Stream.runCollect(executions.stream({ issueWorkflowId: id, statuses: ["queued", "running"] })).pipe(
+      const ended = yield* enders[to](by)
+      const live = yield* Stream.runCollect(executions.stream({ issueWorkflowId: ended.id, statuses: ["queued", "running"] })).pipe(
         impossible("InvalidInput")
       )
       yield* Effect.forEach(Chunk.toReadonlyArray(live), ({ id }) => executions.cancel({ id, reason }), { discard: true }).pipe(
@@ -63,9 +62,6 @@ export const makeWorkflowEndings = ({ executions, sql, workflows }: WorkflowRepo
 
     cancel: (given) =>
       Effect.flatMap(input("cancel", CancelWorkflow)(given), ({ id, ownerUserId, reason }) =>
-        Effect.gen(function*() {
-          if (ownerUserId !== undefined) yield* workflows.getForOwner({ ownerUserId, id })
-          return yield* endWorkflow(id, "cancelled", reason)
-        }).pipe(operation(sql, "cancel", { "workflow.id": id })))
+        endWorkflow(scoped(id, ownerUserId), "cancelled", reason).pipe(operation(sql, "cancel", { "workflow.id": id })))
   }
 }

@@ -5,12 +5,12 @@
 import { Clock, Effect, Option, Schema } from "effect"
 import type { Actor } from "../domain/control-plane/ControlPlaneEvent.js"
 import type { IssueWorkflow } from "../domain/issue-workflow/IssueWorkflow.js"
-import { type IssueWorkflowExecution, IssueWorkflowExecutionId } from "../domain/issue-workflow/IssueWorkflowExecution.js"
+import type { IssueWorkflowExecution } from "../domain/issue-workflow/IssueWorkflowExecution.js"
 import type { Sandbox, SandboxId } from "../domain/sandbox/Sandbox.js"
 import type { SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
 import { AlreadyExists, IdempotencyConflict, InvalidTransition, NotFound, ReferenceNotFound } from "../Errors.js"
 import { fingerprint } from "../internal/fingerprint.js"
-import { targetOf } from "../internal/ownerScope.js"
+import { scoped, targetOf } from "../internal/ownerScope.js"
 import type { Access } from "./access.js"
 import type { IssueWorkflowLifecycleService } from "./IssueWorkflowLifecycle.js"
 import { LaunchForExecution, OpenWorkflow, StartExecution } from "./IssueWorkflowViews.js"
@@ -87,7 +87,7 @@ export const makeWorkflowStarts = (
   /** The execution that a key stands for, as it is now. Its sandbox may have been deleted since. */
   const replay = ({ executionId }: KeyRow) =>
     Effect.gen(function*() {
-      const execution = yield* executions.getById(IssueWorkflowExecutionId.make(executionId, { disableValidation: true }))
+      const execution = yield* executions.getById(executionId)
       const sandbox = Option.isSome(execution.sandboxId) ? yield* sandboxes.findById(execution.sandboxId.value) : Option.none()
       return { execution, sandbox, created: false }
     })
@@ -154,7 +154,7 @@ export const makeWorkflowStarts = (
   const startOnce = (request: typeof StartExecution.Type) =>
     Effect.gen(function*() {
       const { idempotencyKey, issueWorkflowId: id, ownerUserId } = request
-      const workflow = ownerUserId === undefined ? yield* workflows.getById(id) : yield* workflows.getForOwner({ ownerUserId, id })
+      const workflow = yield* workflows.getById(scoped(id, ownerUserId))
       if (idempotencyKey === undefined) return yield* create(workflow, request)
 
       const requestFingerprint = fingerprint({ ...encodeRequest(request), idempotencyKey: undefined, ownerUserId: undefined })

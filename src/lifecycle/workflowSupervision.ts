@@ -3,7 +3,6 @@
  */
 import { Clock, Duration, Effect } from "effect"
 import { beginDeadline, executionSource, whyExecutionEnds } from "../domain/issue-workflow/leftBehind.js"
-import { IssueWorkflowExecutionId } from "../domain/issue-workflow/IssueWorkflowExecution.js"
 import { Limit } from "../internal/expiry.js"
 import { makeExecutionEndings, sandboxFailed, sandboxStopped } from "./executionEndings.js"
 import type { IssueWorkflowLifecycleService } from "./IssueWorkflowLifecycle.js"
@@ -11,7 +10,7 @@ import type { WorkflowRepositories } from "./makeIssueWorkflowLifecycle.js"
 import { impossible, operationsOf } from "./operation.js"
 import { type Candidate, pageSize, runPass, sumOf } from "./supervision.js"
 
-const { input, read, step } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
+const { input, operation, read } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
 
 /** The cancel reason of an execution whose workflow has ended. */
 export const workflowEnded = "the workflow has ended"
@@ -26,7 +25,7 @@ const endings = {
 
 export const makeWorkflowSupervision = ({ executions, sql }: WorkflowRepositories): Pick<IssueWorkflowLifecycleService, "supervise"> => {
   const { endExecution } = makeExecutionEndings(executions)
-  const transaction = step(sql, "supervise")
+  const transaction = operation(sql, "supervise")
 
   const pass = (status: "queued" | "running", before: number) => ({
     noun: "execution",
@@ -43,7 +42,7 @@ export const makeWorkflowSupervision = ({ executions, sql }: WorkflowRepositorie
           [before, id]
         )
         if (found === undefined || found.why === null) return false
-        yield* endExecution(yield* executions.getById(IssueWorkflowExecutionId.make(id, { disableValidation: true })), endings[found.why])
+        yield* endExecution(yield* executions.getById(id), endings[found.why])
         return true
       }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"), transaction)
   })

@@ -4,7 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option } from "effect"
 import { beginDeadline, executionSource, whyExecutionEnds } from "../domain/issue-workflow/leftBehind.js"
-import { attemptIsLeft, attemptWaitsSince, runtimeIsLeft, sandboxIsLeft } from "../domain/sandbox/leftBehind.js"
+import { attemptIsLeft, attemptWaitsSince, jobIsUnsettled, runtimeIsLeft, sandboxIsLeft } from "../domain/sandbox/leftBehind.js"
 import { operations } from "../internal/query.js"
 
 /** Something that has waited too long: how many of them, and for how long the first. */
@@ -58,26 +58,14 @@ export const findStuck = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const now = yield* Clock.currentTimeMillis
 
-  const stuckOf = ([row]: ReadonlyArray<{ readonly count: number; readonly since: number | null }>): Option.Option<Stuck> =>
-    row === undefined || row.since === null ? Option.none() : Option.some({ count: row.count, longest: Duration.millis(now - row.since) })
-
-  const since = (table: string, column: string, condition: string, allowed: number) =>
+  const since = (source: string, column: string, condition: string, allowed: number) =>
     Effect.map(
       sql.unsafe<{ readonly count: number; readonly since: number | null }>(
-        `SELECT count(*) AS count, min(${column}) AS since FROM ${table} WHERE ${condition} AND ${column} <= ?1`,
+        `SELECT count(*) AS count, min(${column}) AS since FROM ${source} WHERE ${condition} AND ${column} <= ?1`,
         [now - allowed]
       ),
-      stuckOf
-    )
-
-  // A supervisor acts within seconds after its deadline, which is 15 minutes by default.
-  const left = (source: string, since: string, condition: string, before: number) =>
-    Effect.map(
-      sql.unsafe<{ readonly count: number; readonly since: number | null }>(
-        `SELECT count(*) AS count, min(${since}) AS since FROM ${source} WHERE ${condition} AND ${since} < ?1`,
-        [now - before]
-      ),
-      stuckOf
+      ([row]): Option.Option<Stuck> =>
+        row === undefined || row.since === null ? Option.none() : Option.some({ count: row.count, longest: Duration.millis(now - row.since) })
     )
 
   // The newest position is the last row of the table: positions grow.
@@ -96,13 +84,14 @@ export const findStuck = Effect.gen(function*() {
     unsettledJobs: yield* since(
       "oci_image_build_jobs",
       "finished_at",
-      "finished_at IS NOT NULL AND run_id IS NOT NULL AND run_settled_at IS NULL",
+      jobIsUnsettled,
       untilSettled
     ),
-    leftAttempts: yield* left("sandbox_attempts AS a", attemptWaitsSince, `a.status IN ('queued', 'running') AND ${attemptIsLeft}`, untilSettled),
-    leftRuntimes: yield* left("sandbox_runtime_instances AS r", "r.updated_at", `r.status = 'pending' AND ${runtimeIsLeft}`, untilSettled),
-    leftSandboxes: yield* left("sandboxes AS s", "s.updated_at", `s.status IN ('queued', 'running') AND ${sandboxIsLeft}`, untilSettled),
-    leftExecutions: yield* left(
+    // A supervisor acts within seconds after its deadline, which is 15 minutes by default.
+    leftAttempts: yield* since("sandbox_attempts AS a", attemptWaitsSince, `a.status IN ('queued', 'running') AND ${attemptIsLeft}`, untilSettled),
+    leftRuntimes: yield* since("sandbox_runtime_instances AS r", "r.updated_at", `r.status = 'pending' AND ${runtimeIsLeft}`, untilSettled),
+    leftSandboxes: yield* since("sandboxes AS s", "s.updated_at", `s.status IN ('queued', 'running') AND ${sandboxIsLeft}`, untilSettled),
+    leftExecutions: yield* since(
       executionSource,
       "e.queued_at",
       `e.status IN ('queued', 'running') AND ${whyExecutionEnds} IS NOT NULL`,

@@ -39,12 +39,9 @@ const reviewed = {
     "lifecycle/sandboxSupervision.ts: isDue(key)",
     "lifecycle/sandboxSupervision.ts: isDue(table)",
     "lifecycle/workflowSupervision.ts: pass(status)",
-    "operations/stuck.ts: left(condition)",
-    "operations/stuck.ts: left(since)",
-    "operations/stuck.ts: left(source)",
     "operations/stuck.ts: since(column)",
     "operations/stuck.ts: since(condition)",
-    "operations/stuck.ts: since(table)",
+    "operations/stuck.ts: since(source)",
     "domain/profile/versioned.ts: makeVersioned(kind)"
   ],
   "a table of ours and its references, as our schema has them": [
