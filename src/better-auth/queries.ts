@@ -10,6 +10,7 @@ import { maxIdLength } from "../internal/columns.js"
 import { invalid } from "../internal/decoder.js"
 import { isSqlError, missingOf } from "../internal/engineError.js"
 import { operations } from "../internal/query.js"
+import { isReferenceNotFound } from "../internal/references.js"
 import { CorruptRow, joinedRows } from "../internal/rows.js"
 import type { Column, Table } from "./names.js"
 import { encode, type Stored } from "./values.js"
@@ -180,7 +181,7 @@ const whole = (operation: string, count: number) =>
 const nameReference = (table: Table, data: Row) =>
 <A, E, R>(write: Effect.Effect<A, E, R>): Effect.Effect<A, E | ReferenceNotFound, R | SqlClient.SqlClient> =>
   Effect.catchAll(write, (error): Effect.Effect<never, E | ReferenceNotFound, SqlClient.SqlClient> =>
-    error instanceof ReferenceNotFound && error.reference === "unknown"
+    isReferenceNotFound(error) && error.reference === "unknown"
       ? Effect.flatMap(missingReference(table, data), (reference) =>
         Effect.fail(new ReferenceNotFound({ entity: table.model, reference: Option.getOrElse(reference, () => "unknown") })))
       : Effect.fail(error))

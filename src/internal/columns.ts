@@ -5,7 +5,7 @@
  * twenty columns costs more than the query that read them (see `rows.ts`).
  */
 import { Model } from "@effect/sql"
-import { DateTime, Either, type FastCheck, Option, ParseResult, Redacted, Schema, type SchemaAST } from "effect"
+import { DateTime, Either, type FastCheck, Option, ParseResult, Predicate, Redacted, Schema, type SchemaAST } from "effect"
 import { type Decoder, decoderOf, invalid, readAs, readingOf, when, withDecoder } from "./decoder.js"
 
 const nullableDecoderOf = (schema: Schema.Schema.All): Decoder => {
@@ -33,7 +33,7 @@ export const idOf = <B extends string>(brand: B) =>
       Schema.NonEmptyString.pipe(Schema.maxLength(maxIdLength), storable, Schema.brand(brand)),
       when((stored) => typeof stored === "string" && stored !== "")
     ),
-    withDecoder(StoredText.pipe(Schema.brand(brand)), when((stored) => typeof stored === "string"))
+    StoredText.pipe(Schema.brand(brand))
   )
 
 /**
@@ -308,7 +308,7 @@ export const maxJsonDepth = 64
 
 type JsonObjectValue = { readonly [key: string]: unknown }
 
-const isObject = (value: unknown): value is JsonObjectValue => typeof value === "object" && value !== null && !Array.isArray(value)
+const isObject: (value: unknown) => value is JsonObjectValue = Predicate.isRecord
 
 /** The path of a value that is not JSON, and the rule that it breaks. */
 interface JsonProblem {

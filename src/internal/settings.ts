@@ -17,7 +17,7 @@ export const variable = (name: string): Effect.Effect<Option.Option<string>, str
   Config.option(Config.string(name)).pipe(
     Effect.mapError(() => "cannot be read"),
     Effect.map(Option.filter((value) => value !== "")),
-    Effect.tap(Option.match({ onNone: () => Effect.void, onSome: (value) => Option.match(addedTo(value), { onNone: () => Effect.void, onSome: Effect.fail }) }))
+    Effect.flatMap((value) => Option.match(Option.flatMap(value, addedTo), { onNone: () => Effect.succeed(value), onSome: Effect.fail }))
   )
 
 /** The same, for a secret value. */

@@ -203,7 +203,7 @@ export class Connection {
 }
 
 /** Checks the number of values: the binding keeps values of an earlier run of the statement, and drops surplus ones. */
-const requireParameters = (sql: string, count: number): void => {
+export const requireParameters = (sql: string, count: number): void => {
   const { placeholders } = inspect(sql)
   if (count !== placeholders) {
     throw new DriverError("SEALANT_STATEMENT", `the statement has ${placeholders} parameters, but ${count} values were passed`)

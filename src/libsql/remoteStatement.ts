@@ -2,7 +2,7 @@
  * One statement on its way to a libSQL server, and its result on the way back: the values and the rows of the local client.
  */
 import type { createClient } from "@libsql/client"
-import { inspect, type Result } from "./Connection.js"
+import { inspect, requireParameters, type Result } from "./Connection.js"
 import { DriverError } from "./DriverError.js"
 import { remoteError } from "./remoteError.js"
 import { rowOf } from "./shape.js"
@@ -18,12 +18,10 @@ export type Sendable = ReturnType<typeof sendable>
 
 /** Throws for what the local client would not take either. */
 export const sendable = (sql: string, values: ReadonlyArray<unknown>) => {
-  const { placeholders, refusal, single } = inspect(sql)
+  const { refusal, single } = inspect(sql)
   if (!single) throw new DriverError("SEALANT_STATEMENT", "the text must hold one statement")
   if (refusal !== undefined) throw new DriverError("SEALANT_STATEMENT", refusal)
-  if (values.length !== placeholders) {
-    throw new DriverError("SEALANT_STATEMENT", `the statement takes ${placeholders} parameters and was given ${values.length}`)
-  }
+  requireParameters(sql, values.length)
   return { sql, args: values.map(toNative) }
 }
 
