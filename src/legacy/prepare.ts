@@ -4,6 +4,7 @@
 import { Either, Option } from "effect"
 import { encodeRequest, requestFingerprint } from "../domain/build-job/requestFingerprint.js"
 import { WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
+import { maxNameLength } from "../internal/columns.js"
 import { columnName, readerOf } from "../internal/rows.js"
 import { coerced, repairs } from "./repairs.js"
 import type { Row, SourceRow } from "./sourceRows.js"
@@ -45,6 +46,7 @@ export const preparerOf = (table: LegacyTable): Preparer => {
       const value = row[name]
       if (isRequired && value === null) return reject(name, "is missing")
       if (typeof value === "string" && value.includes("\0")) return reject(name, "holds a NUL character, which no text may")
+      if (isTooLong(value) && table.key.includes(name)) return reject(name, `must be up to ${maxNameLength} characters`)
     }
     const decoded = read(Object.fromEntries(columns.map(({ field, name }) => [field, row[name]])))
     if (Either.isLeft(decoded)) return reject(columnName(decoded.left.error.column), "is not of its shape")
@@ -69,6 +71,9 @@ export const preparerOf = (table: LegacyTable): Preparer => {
     }
   }
 }
+
+// No method would accept the key of such a row: see `existing`.
+const isTooLong = (value: unknown) => typeof value === "string" && value.length > maxNameLength
 
 const textOf = (value: unknown) => typeof value === "string" ? value : null
 

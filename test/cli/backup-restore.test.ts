@@ -5,13 +5,12 @@ import { spawn } from "node:child_process"
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { migrations } from "../../migrations/index.js"
 import { CurrentProgressOutput } from "../../src/cli/output.js"
 import * as Database from "../../src/Database.js"
 import * as Maintenance from "../../src/Maintenance.js"
 import * as Migrations from "../../src/Migrations.js"
-import { type Environment, runHere, runProcess, tamper, temporaryDirectory } from "./support.js"
+import { type Environment, program, runHere, runProcess, tamper, temporaryDirectory } from "./support.js"
 
 const last = Object.keys(migrations).at(-1) ?? ""
 
@@ -146,8 +145,7 @@ it.scopedLive("a program that has the database open keeps it", () =>
 const killedAt = (moment: string, path: string, environment: Environment) =>
   Effect.async<{ readonly signal: NodeJS.Signals | null; readonly stdout: string }>((resume) => {
     const { PATH = "" } = process.env
-    const root = fileURLToPath(new URL("../..", import.meta.url))
-    const child = spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", "backup", path], { cwd: root, env: { PATH, ...environment } })
+    const child = spawn(process.execPath, [program, "backup", path], { env: { PATH, ...environment } })
     let stdout = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       stdout += text

@@ -8,8 +8,8 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { run } from "../../src/cli/program.js"
+import { programAt } from "../support/programs.js"
 
 export interface Outcome {
   readonly code: number | null
@@ -19,9 +19,9 @@ export interface Outcome {
 
 export type Environment = Readonly<Record<string, string>>
 
-const root = fileURLToPath(new URL("../..", import.meta.url))
+export const program = programAt(new URL("../../src/cli/main.ts", import.meta.url))
 
-/** The program as a process that sees no variable but these. `meet` is given the process when it was started. */
+/** The program as a process, which sees no variable but these. `meet` is given the process when it was started. */
 export const runProcess = (
   args: ReadonlyArray<string>,
   environment: Environment,
@@ -29,7 +29,7 @@ export const runProcess = (
 ): Promise<Outcome> =>
   new Promise((resolve, reject) => {
     const { PATH = "" } = process.env
-    const child = spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], { cwd: root, env: { PATH, ...environment } })
+    const child = spawn(process.execPath, [program, ...args], { env: { PATH, ...environment } })
     meet(child)
     const outcome = { stdout: "", stderr: "" }
     child.stdout.setEncoding("utf8").on("data", (text) => outcome.stdout += text)

@@ -8,7 +8,6 @@ import { execFile } from "node:child_process"
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Database from "../../src/Database.js"
 import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
 import * as Migrations from "../../src/Migrations.js"
@@ -17,9 +16,10 @@ import { contradictions } from "../lifecycle/invariants.js"
 import { counts, launchTables } from "../lifecycle/support.js"
 import { memoryLayer, seedUser } from "../support/database.js"
 import { recordStatements } from "../support/plans.js"
+import { programAt } from "../support/programs.js"
 import { type Moment, type Orders, owner, requestOf } from "./moments.js"
 
-const launcher = fileURLToPath(new URL("./launcher.ts", import.meta.url))
+const launcher = programAt(new URL("./launcher.ts", import.meta.url))
 
 let directory = ""
 
@@ -39,7 +39,7 @@ interface End {
 /** Runs a process that launches, until it dies. */
 const launchAndDie = (orders: Orders) =>
   Effect.async<End>((resume) => {
-    const child = execFile(process.execPath, ["--import", "tsx", launcher, JSON.stringify(orders)], (_, stdout, stderr) => {
+    const child = execFile(process.execPath, [launcher, JSON.stringify(orders)], (_, stdout, stderr) => {
       resume(Effect.succeed({ signal: child.signalCode, stdout, stderr }))
     })
     return Effect.sync(() => child.kill("SIGKILL"))

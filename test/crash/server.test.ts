@@ -9,11 +9,11 @@ import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Database from "../../src/Database.js"
 import { until } from "../support/eventLoop.js"
+import { programAt } from "../support/programs.js"
 
-const main = fileURLToPath(new URL("../support/hrana/process.ts", import.meta.url))
+const main = programAt(new URL("../support/hrana/process.ts", import.meta.url))
 
 const directory = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-server-"))),
@@ -24,7 +24,7 @@ const directory = Effect.acquireRelease(
 const start = (path: string, port: string) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
-      const child = spawn(process.execPath, ["--import", "tsx", main, path, port], { stdio: ["pipe", "pipe", "inherit"] })
+      const child = spawn(process.execPath, [main, path, port], { stdio: ["pipe", "pipe", "inherit"] })
       const [url]: ReadonlyArray<unknown> = await once(child.stdout, "data")
       return { child, url: String(url).trim() }
     }),

@@ -1,5 +1,5 @@
 /**
- * Two hundred clients at once, while four worker processes build: nobody gets an error, the books balance, and memory
+ * Sixty clients at once, while four worker processes build: nobody gets an error, the books balance, and memory
  * comes back to its level.
  */
 import { expect, it } from "@effect/vitest"
@@ -66,21 +66,21 @@ const load = (filePath: string) =>
     const clients = yield* Effect.forEach(Array.from({ length: userCount }, (_, index) => `user${index}`), (name) => signUp(url, name), { concurrency: 4 })
     yield* crowd(clients, 20, "w")
     const before = yield* heapInUse
-    yield* crowd(clients, 200, "load")
+    yield* crowd(clients, 60, "load")
     const after = yield* heapInUse
 
-    // 198 visitors and 22 watchers, each with one sandbox, one attempt and one job that was done once, under its last lease.
-    expect(yield* count("sandboxes")).toBe(220)
-    expect(yield* count("oci_image_build_jobs WHERE status = 'succeeded' AND lease_token = attempt_count")).toBe(220)
-    expect(yield* count("sandbox_attempts WHERE status = 'succeeded'")).toBe(220)
-    expect(yield* count("issue_workflow_executions WHERE status = 'succeeded'")).toBe(22)
-    expect(yield* count("issue_workflow_execution_events")).toBe(22 * 4)
-    expect(yield* count("sandbox_launch_keys")).toBe(198)
-    expect(yield* count("control_plane_events WHERE subject_type = 'sandbox' AND to_state = 'ready'")).toBe(220)
+    // 72 visitors and 8 watchers, each with one sandbox, one attempt and one job that was done once, under its last lease.
+    expect(yield* count("sandboxes")).toBe(80)
+    expect(yield* count("oci_image_build_jobs WHERE status = 'succeeded' AND lease_token = attempt_count")).toBe(80)
+    expect(yield* count("sandbox_attempts WHERE status = 'succeeded'")).toBe(80)
+    expect(yield* count("issue_workflow_executions WHERE status = 'succeeded'")).toBe(8)
+    expect(yield* count("issue_workflow_execution_events")).toBe(8 * 4)
+    expect(yield* count("sandbox_launch_keys")).toBe(72)
+    expect(yield* count("control_plane_events WHERE subject_type = 'sandbox' AND to_state = 'ready'")).toBe(80)
     expect((after - before) / 2 ** 20).toBeLessThan(50)
   })
 
-it.scopedLive("two hundred clients are served while four workers build", () =>
+it.scopedLive("sixty clients are served while four workers build", () =>
   Effect.gen(function*() {
     const filePath = join(yield* temporaryDirectory, "load.sqlite")
     yield* Effect.provide(Effect.scoped(load(filePath)), fileServer(filePath))

@@ -177,6 +177,13 @@ describe("an import rejects", () => {
       expect([kept?.key, JSON.parse(kept?.payload ?? "")]).toEqual([first("repositories")["id"], { ...first("repositories"), provider: "banana" }])
     }).pipe(Effect.provide(memoryLayer)))
 
+  it.scoped("a key of more than 1,000 characters, which no method accepts", () =>
+    Effect.gen(function*() {
+      expect((yield* importRows(changing("verification", { id: "x".repeat(1000) }))).rejected).toBe(0)
+      const report = yield* importRows(changing("verification", { id: "x".repeat(1001) })).pipe(Effect.provide(Layer.fresh(memoryLayer)))
+      expect(said(report, "rejects", "verification")).toEqual({ "id: must be up to 1000 characters": 1 })
+    }).pipe(Effect.provide(memoryLayer)))
+
   it.scoped("what belongs to another and cannot be without it, and a version that would become another", () =>
     Effect.gen(function*() {
       const foreign = [

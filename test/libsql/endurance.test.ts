@@ -2,8 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { execFile } from "node:child_process"
 import { readdirSync } from "node:fs"
-import { createRequire } from "node:module"
-import { fileURLToPath } from "node:url"
+import { programAt } from "../support/programs.js"
 import { newPath, ours, rival, sqlOf } from "./support.js"
 
 const descriptors = () => readdirSync("/proc/self/fd").length
@@ -38,9 +37,8 @@ describe("several processes on one file", () => {
 
   const count = (path: string) =>
     Effect.async<typeof Report.Type, Error>((resume) => {
-      const script = fileURLToPath(new URL("./counterProcess.ts", import.meta.url))
-      const tsx = createRequire(import.meta.url).resolve("tsx")
-      const child = execFile(process.execPath, ["--import", tsx, script, path, String(times)], (error, stdout, stderr) =>
+      const script = programAt(new URL("./counterProcess.ts", import.meta.url))
+      const child = execFile(process.execPath, [script, path, String(times)], (error, stdout, stderr) =>
         resume(error === null ? Effect.orDie(Schema.decode(Report)(stdout)) : Effect.fail(new Error(stderr))))
       return Effect.sync(() => child.kill())
     })

@@ -2,7 +2,7 @@
  * What the program's own migrations make: run from nothing, in steps, and looked at as a whole.
  */
 import { SqlClient } from "@effect/sql"
-import { expect, layer } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { migrations } from "../../migrations/index.js"
 import * as Database from "../../src/Database.js"
@@ -34,7 +34,10 @@ const schemaOf = (steps: ReadonlyArray<Record<string, string>>) =>
     Database.layerMemory
   )
 
-layer(Layer.provideMerge(Migrations.layer, Database.layerMemory))("the schema of the program", (it) => {
+// `layer` of @effect/vitest would change the `it` of the other files that this thread runs.
+const database = Layer.provideMerge(Migrations.layer, Database.layerMemory)
+
+describe("the schema of the program", () => {
   it.effect("is current, whole and without a dangling reference", () =>
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
@@ -42,14 +45,14 @@ layer(Layer.provideMerge(Migrations.layer, Database.layerMemory))("the schema of
       expect((yield* Migrations.status).applied.map(({ name }) => name)).toEqual(Object.keys(migrations))
       expect(yield* sql`PRAGMA integrity_check`).toEqual([{ integrity_check: "ok" }])
       expect(yield* sql`PRAGMA foreign_key_check`).toEqual([])
-    }))
+    }).pipe(Effect.provide(database)))
 
   it.effect("is the same whether the migrations run at once or one by one", () =>
     Effect.gen(function*() {
       const entries = Object.entries(migrations)
       const steps = entries.map((_, index) => Object.fromEntries(entries.slice(0, index + 1)))
       expect(yield* schemaOf(steps)).toEqual(yield* schemaOf([migrations]))
-    }))
+    }).pipe(Effect.provide(database)))
 
   it.effect("has the predecessor's 39 tables with all their columns", () =>
     Effect.gen(function*() {
@@ -68,13 +71,13 @@ layer(Layer.provideMerge(Migrations.layer, Database.layerMemory))("the schema of
         columns.filter((found) => found.table === table && found.required === 1 && described.nullable.includes(found.column))
           .map(({ column }) => `${table}.${column}`))
       expect(narrowed).toEqual([])
-    }))
+    }).pipe(Effect.provide(database)))
 
   it.effect("is STRICT in every table", () =>
     Effect.gen(function*() {
       expect((yield* tables).filter(({ strict }) => strict === 0)).toEqual([])
       expect(yield* tables).toContainEqual({ name: "sealant_migrations", strict: 1 })
-    }))
+    }).pipe(Effect.provide(database)))
 
   it.effect("has an index for each reference, so that deleting what is referred to never scans", () =>
     Effect.gen(function*() {
@@ -93,7 +96,7 @@ layer(Layer.provideMerge(Migrations.layer, Database.layerMemory))("the schema of
           (lines) => lines.some(({ detail }) => detail.startsWith("SCAN"))
         ))
       expect(scans.map(({ child, columns }) => `${child}(${columns})`)).toEqual([])
-    }))
+    }).pipe(Effect.provide(database)))
 
   it.effect("shows the build jobs under their second name", () =>
     Effect.gen(function*() {
@@ -101,5 +104,5 @@ layer(Layer.provideMerge(Migrations.layer, Database.layerMemory))("the schema of
       expect(yield* sql`SELECT type FROM sqlite_master WHERE name = 'workspace_build_jobs'`).toEqual([{ type: "view" }])
       const columnsOf = (name: string) => sql`SELECT name FROM pragma_table_info(${name}) ORDER BY name`
       expect(yield* columnsOf("workspace_build_jobs")).toEqual(yield* columnsOf("oci_image_build_jobs"))
-    }))
+    }).pipe(Effect.provide(database)))
 })

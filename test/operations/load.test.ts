@@ -6,18 +6,18 @@ import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Database from "../../src/Database.js"
 import * as Maintenance from "../../src/Maintenance.js"
+import { programAt } from "../support/programs.js"
 import { databaseAt, permissionsOf, temporaryDirectory } from "./support.js"
 
-const program = fileURLToPath(new URL("./writer.ts", import.meta.url))
+const program = programAt(new URL("./writer.ts", import.meta.url))
 
 /** A process that writes until the scope ends, and what it has acknowledged so far. */
 const writing = (filePath: string) =>
   Effect.acquireRelease(
     Effect.async<{ readonly acknowledged: () => number; readonly stop: () => Promise<void> }>((resume) => {
-      const child = spawn(process.execPath, ["--import", "tsx", program, filePath], { stdio: ["pipe", "pipe", "inherit"] })
+      const child = spawn(process.execPath, [program, filePath], { stdio: ["pipe", "pipe", "inherit"] })
       const ended = new Promise<void>((resolve) => child.once("close", () => resolve()))
       let last = 0
       child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
+import { programAt } from "./programs.js"
 
 /** A line that a process writes. */
 export interface Told {
@@ -47,7 +47,7 @@ export const startChild = <Report extends Told>(
   listen: (report: Report) => void = () => undefined,
   identity?: Identity
 ): Child<Report> => {
-  const child = spawn(process.execPath, ["--import", "tsx", fileURLToPath(script), JSON.stringify(orders)], { stdio: ["pipe", "pipe", "pipe"], ...identity })
+  const child = spawn(process.execPath, [programAt(script), JSON.stringify(orders)], { stdio: ["pipe", "pipe", "pipe"], ...identity })
   const reports: Array<Report> = []
   const waiting = new Set<() => void>()
   const lines = createInterface({ input: child.stdout })

@@ -3,15 +3,15 @@ import { describe, expect, it } from "@effect/vitest"
 import { Array, Chunk, Deferred, Effect, Exit, FastCheck, Fiber, Layer, Option, Ref, Scope, Stream } from "effect"
 import { spawn } from "node:child_process"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Database from "../../../src/Database.js"
 import { gapsWithout } from "../../../src/domain/issue-workflow/executionTail.js"
 import { IssueWorkflowExecutionRepo } from "../../../src/domain/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { badNames, gone, layers, line, queued, refusalOf, running, type Services, services, shell, tagOf } from "./executionSupport.js"
 import { migrated, temporaryDirectory } from "../../support/database.js"
 import { eventually, turns } from "../../support/eventLoop.js"
+import { programAt } from "../../support/programs.js"
 
-const writer = fileURLToPath(new URL("./executionWriter.ts", import.meta.url))
+const writer = programAt(new URL("./executionWriter.ts", import.meta.url))
 
 const numbers = (from: number, to: number) => Array.range(from, to)
 
@@ -199,7 +199,7 @@ describe("tails of executions", () => {
       const tail = yield* tailing(executionId)
       const write = (...options: ReadonlyArray<string>) =>
         Effect.async<{ readonly code: number | null; readonly errors: string }>((resume) => {
-          const args = ["--import", "tsx", writer, String(Object(file)["file"]), executionId, ...options]
+          const args = [writer, String(Object(file)["file"]), executionId, ...options]
           const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] })
           const errors: Array<string> = []
           child.stderr.setEncoding("utf8").on("data", (text: string) => errors.push(text))

@@ -1,0 +1,26 @@
+/**
+ * One database with the rows of the world for all tests of a service: each of their calls is rolled back.
+ */
+import { afterAll } from "@effect/vitest"
+import { Effect, Exit, Layer, Scope } from "effect"
+import { layerTest, type TestServices } from "@sealant/db/testing"
+import { samplesOf } from "./samples.js"
+import type { services } from "./services.js"
+import type { Arguments } from "./walk.js"
+import { makeWorld } from "./world.js"
+
+type Samples = ReadonlyArray<readonly [method: string, args: Arguments]>
+
+/** Called inside `describe`: runs a test with the service and a legal call of each of its methods. */
+export const fixtureOf = ({ name, tag }: typeof services[number]) => {
+  const scope = Effect.runSync(Scope.make())
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  const fixture = Effect.runSync(Effect.cached(Effect.gen(function*() {
+    const context = yield* Layer.buildWithScope(layerTest, scope)
+    const world = yield* Effect.provide(makeWorld, context)
+    const samples: Samples = Object.entries(samplesOf(world)[name] ?? {})
+    return { context, samples }
+  })))
+  return <A>(test: (service: object, samples: Samples) => Effect.Effect<A, never, TestServices>) =>
+    Effect.flatMap(fixture, ({ context, samples }) => Effect.provide(Effect.flatMap(tag, (service) => test(service, samples)), context))
+}
