@@ -45,7 +45,7 @@ export const kept: Readonly<Record<string, string>> = keptTables
 /** How to purge. */
 export interface PurgeOptions {
   readonly policy?: Policy
-  /** How many rows are looked at, and removed at most, in one step: 1 to 1,000, default 500. */
+  /** How many rows are looked at, and removed at most, in one step: 1 to 1,000, default 200. */
   readonly batchSize?: number
   /** The pause after each full batch, up to a minute. Default 10 ms. */
   readonly pause?: Duration.DurationInput
@@ -125,7 +125,7 @@ const Options = Schema.Struct({
   ),
   batchSize: Schema.optionalWith(
     Schema.Int.pipe(Schema.between(1, 1000, { message: () => "must be a whole number from 1 to 1000" })),
-    { default: () => 500 }
+    { default: () => 200 }
   ),
   pause: Schema.optionalWith(durationBetween(0, "1 minute", "must be a duration of up to a minute"), { default: () => "10 millis" as const }),
   dryRun: Schema.optionalWith(Schema.Boolean, { default: () => false })

@@ -6,7 +6,7 @@ import type { SqlClient, Statement } from "@effect/sql"
 import { DateTime, Effect, Either, Option, ParseResult, Schema, type Stream } from "effect"
 import { InvalidInput } from "../Errors.js"
 import { storable } from "./columns.js"
-import { pages, streamPageSize } from "./paging.js"
+import { pages } from "./paging.js"
 
 /** One page, and the cursor of the next one, if there is one. */
 export interface Page<A> {
@@ -83,8 +83,8 @@ export const make = <A>(rows: ReadonlyArray<A>, { limit }: Start, key: (row: A) 
 
 /** All items of a list, page by page. */
 export const stream = <A, E>(list: (request: PageRequest) => Effect.Effect<Page<A>, E>): Stream.Stream<A, E> =>
-  pages(Option.none<string>(), (cursor) =>
+  pages(Option.none<string>(), (cursor, limit) =>
     Effect.map(
-      list({ limit: streamPageSize, ...Option.match(cursor, { onNone: () => ({}), onSome: (cursor) => ({ cursor }) }) }),
+      list({ limit, ...Option.match(cursor, { onNone: () => ({}), onSome: (cursor) => ({ cursor }) }) }),
       ({ items, nextCursor }) => [items, Option.map(nextCursor, Option.some)]
     ))

@@ -5,23 +5,44 @@
  * ends. The event loop turns between two pages; heartbeats, sockets and other fibers run then.
  */
 import { Array, Chunk, Effect, Option, Stream } from "effect"
+import { performance } from "node:perf_hooks"
 import { nextTurn } from "./eventLoop.js"
 
-/** The number of rows that a stream reads at a time: decoding a page of the widest rows takes a few milliseconds. */
+/** The largest number of rows that a stream reads at a time. */
 export const streamPageSize = 100
+
+/** The size of a first page. Rows can be megabytes long, and nothing is known about them yet. */
+const firstPageSize = 10
+
+// A stream may block the event loop for up to 20 ms. Pages that took half of that are halved, so that a page of longer rows stays below it.
+const slowMillis = 10
+const fastMillis = 4
+
+/** The size of the next page, by the time for which the event loop was busy with one of `size` rows. */
+export const nextPageSize = (size: number, busyMillis: number): number => {
+  if (busyMillis > slowMillis) return Math.max(1, Math.floor(size / 2))
+  return busyMillis < fastMillis ? Math.min(streamPageSize, size * 2) : size
+}
+
+/** Runs `read`, and measures for how long the event loop was busy meanwhile. Waiting for a server is not included. */
+const measured = <A, E, R>(read: Effect.Effect<A, E, R>): Effect.Effect<readonly [result: A, busyMillis: number], E, R> =>
+  Effect.suspend(() => {
+    const before = performance.eventLoopUtilization()
+    return Effect.map(read, (result) => [result, performance.eventLoopUtilization(before).active] as const)
+  })
 
 /** One page, and the start of the next one. */
 export type PageAt<A, Place> = readonly [items: ReadonlyArray<A>, next: Option.Option<Place>]
 
-/** Reads pages from `start` on until one has no next place. */
+/** Reads pages of up to `size` rows from `start` on until one has no next place. */
 export const pages = <Place, A, E, R>(
   start: Place,
-  read: (place: Place) => Effect.Effect<PageAt<A, Place>, E, R>
+  read: (place: Place, size: number) => Effect.Effect<PageAt<A, Place>, E, R>
 ): Stream.Stream<A, E, R> =>
-  Stream.paginateChunkEffect({ place: start, turn: Effect.void }, ({ place, turn }) =>
-    Effect.map(Effect.zipRight(turn, read(place)), ([items, next]) => [
+  Stream.paginateChunkEffect({ place: start, size: firstPageSize, turn: Effect.void }, ({ place, size, turn }) =>
+    Effect.map(Effect.zipRight(turn, measured(read(place, size))), ([[items, next], busyMillis]) => [
       Chunk.unsafeFromArray(items),
-      Option.map(next, (place) => ({ place, turn: nextTurn }))
+      Option.map(next, (place) => ({ place, size: nextPageSize(size, busyMillis), turn: nextTurn }))
     ]))
 
 /** `pages` with one item for each step. */

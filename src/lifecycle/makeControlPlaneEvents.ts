@@ -16,7 +16,7 @@ import {
 import { InvalidInput, JournalReset } from "../Errors.js"
 import { Name } from "../internal/columns.js"
 import { isSqlError, persistenceErrorOf } from "../internal/engineError.js"
-import { pages, streamPageSize } from "../internal/paging.js"
+import { pages } from "../internal/paging.js"
 import { operations } from "../internal/query.js"
 import { columnList, joinedRows, rowsOf } from "../internal/rows.js"
 import * as Waiting from "../internal/waiting.js"
@@ -114,8 +114,8 @@ export const make = Effect.gen(function*() {
   const tail: ControlPlaneEventsService["tail"] = (request) =>
     Effect.all([input("tail", TailJournal)(request), nextEvents]).pipe(
       Effect.map(([start, next]) =>
-        pages(start.afterPosition, (afterPosition: number) =>
-          Effect.map(next("tail", { ...start, afterPosition }, streamPageSize), (found) => [
+        pages(start.afterPosition, (afterPosition: number, limit) =>
+          Effect.map(next("tail", { ...start, afterPosition }, limit), (found) => [
             found,
             Option.some(found.at(-1)?.position ?? afterPosition)
           ]))),

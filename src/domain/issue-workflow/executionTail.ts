@@ -5,7 +5,7 @@ import { SqlClient } from "@effect/sql"
 import { Array, Effect, Option, Stream } from "effect"
 import { isSqlError, persistenceErrorOf } from "../../internal/engineError.js"
 import type { Target } from "../../internal/ownerScope.js"
-import { pages, streamPageSize } from "../../internal/paging.js"
+import { pages } from "../../internal/paging.js"
 import { operations } from "../../internal/query.js"
 import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../../internal/rows.js"
 import * as Waiting from "../../internal/waiting.js"
@@ -36,26 +36,26 @@ interface Place {
 // Who numbers with holes would have it look into more and more of them, for ever.
 const mostGaps = 1000
 
-// ?1: the execution, ?2: after which sequence, ?3: its owner, if scoped. Returns one row without an event when there is none.
+// ?1: the execution, ?2: after which sequence, ?3: up to how many, ?4: its owner, if scoped. Returns one row without an event when there is none.
 // The end of the execution is read with the events or before them, never after: so no event before the end is missed.
 const nextText = (scope: string) => `
   SELECT execution.finished_at IS NOT NULL AS "hasEnded", ${partColumns}
   FROM issue_workflow_executions AS execution
   LEFT JOIN issue_workflow_execution_events AS event ON event.execution_id = execution.id AND event.sequence > ?2
   WHERE execution.id = ?1 ${scope}
-  ORDER BY event.sequence LIMIT ${streamPageSize}`.trim()
+  ORDER BY event.sequence LIMIT ?3`.trim()
 
 const nextOfAnyText = nextText("")
 
 const nextOfOwnerText = nextText(`
-    AND EXISTS (SELECT 1 FROM issue_workflows AS w WHERE w.id = execution.issue_workflow_id AND w.owner_user_id = ?3)`)
+    AND EXISTS (SELECT 1 FROM issue_workflows AS w WHERE w.id = execution.issue_workflow_id AND w.owner_user_id = ?4)`)
 
-// ?1: the execution, ?2: the gaps. CROSS JOIN keeps the planner to this order of the tables, and so to the order of the gaps.
+// ?1: the execution, ?2: the gaps, ?3: up to how many. CROSS JOIN keeps the planner to this order of the tables, and so to the order of the gaps.
 const inGapsText = `
   SELECT ${columns}
   FROM (SELECT value ->> 0 AS first, value ->> 1 AS last FROM json_each(?2)) CROSS JOIN issue_workflow_execution_events
     ON execution_id = ?1 AND sequence BETWEEN first AND last
-  LIMIT ${streamPageSize}`
+  LIMIT ?3`
 
 export const makeTail = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -63,24 +63,24 @@ export const makeTail = Effect.gen(function*() {
   const run = yield* joinedRows
 
   /** What is there now, in the order of the sequences. */
-  const look = ({ id: executionId, ownerUserId }: Target, { after, gaps }: Place) =>
+  const look = ({ id: executionId, ownerUserId }: Target, { after, gaps }: Place, limit: number) =>
     Effect.gen(function*() {
       const rows = yield* run(
-        ownerUserId === undefined ? sql.unsafe(nextOfAnyText, [executionId, after]) : sql.unsafe(nextOfOwnerText, [executionId, after, ownerUserId])
+        ownerUserId === undefined ? sql.unsafe(nextOfAnyText, [executionId, after, limit]) : sql.unsafe(nextOfOwnerText, [executionId, after, limit, ownerUserId])
       )
       const [first] = rows
       if (first === undefined) return yield* executionNotFound(executionId)
-      const late = gaps.length === 0 ? [] : yield* events.all(sql.unsafe(inGapsText, [executionId, JSON.stringify(gaps)]))
-      const found = [...late, ...Array.getSomes(yield* Effect.forEach(rows, eventOf))]
-      const isAll = rows.length < streamPageSize && late.length < streamPageSize
-      return { found, isAll, hasEnded: first["hasEnded"] === 1 }
+      const late = gaps.length === 0 ? [] : yield* events.all(sql.unsafe(inGapsText, [executionId, JSON.stringify(gaps), limit]))
+      const following = Array.getSomes(yield* Effect.forEach(rows, eventOf))
+      const isAll = following.length < limit && late.length < limit
+      return { found: [...late, ...following], isAll, hasEnded: first["hasEnded"] === 1 }
     }).pipe(read("tailEvents", { "execution.id": executionId }))
 
   const waiter = yield* Waiting.make(executionNews((text, params) => run(sql.unsafe(text, params))))
 
   /** The next events, as soon as there are some, and where to go on; from nowhere when the execution has ended. */
-  const next = (firstFound: Effect.Effect.Success<typeof waiter>, target: Target, place: Place) =>
-    firstFound(target.id, Effect.map(look(target, place), ({ found, hasEnded, isAll }) => {
+  const next = (firstFound: Effect.Effect.Success<typeof waiter>, target: Target, place: Place, limit: number) =>
+    firstFound(target.id, Effect.map(look(target, place, limit), ({ found, hasEnded, isAll }) => {
       const isLast = hasEnded && isAll
       if (found.length === 0 && !isLast) return Option.none()
       const goOn = isLast ? Option.none<Place>() : Option.some(placeAfter(place, found.map(({ sequence }) => sequence)))
@@ -92,7 +92,7 @@ export const makeTail = Effect.gen(function*() {
       Effect.map(([{ afterSequence = beforeTheFirst, executionId: id, ownerUserId }, firstFound]) =>
         pages<Place, IssueWorkflowExecutionEvent, Effect.Effect.Error<ReturnType<typeof next>>, never>(
           { after: afterSequence, gaps: [] },
-          (place) => next(firstFound, { id, ownerUserId }, place)
+          (place, limit) => next(firstFound, { id, ownerUserId }, place, limit)
         )),
       Stream.unwrapScoped
     )
