@@ -4,6 +4,7 @@
  */
 import { Effect } from "effect"
 import { parseArgs } from "node:util"
+import { buildPrograms } from "../../support/programs.js"
 import { kills } from "./kills.js"
 import { randomOf } from "./random.js"
 import { overlaps } from "./overlaps.js"
@@ -21,20 +22,29 @@ const random = randomOf(seed)
 const begun = performance.now()
 const say = (line: string) => process.stdout.write(`${line}\n`)
 
-const round = Effect.gen(function*() {
-  yield* kills(account, random, 30)
-  yield* storms(account, random, 40)
-  yield* stops(account, random, 15)
-  yield* jumps(account, random, 150)
-  yield* replaced(account, random, 6)
-  yield* overlaps(account, random, 6)
-  const { after, told } = yield* late
+const report = (scenario: string) =>
+  say(`${Math.round((performance.now() - begun) / 1000)} s, ${scenario}: ${account.kills} kills, ${account.checks} checks, losses: ${account.losses.length}`)
+
+const lateWorker = Effect.map(late, ({ after, told }) => {
   if (after.status !== "succeeded" || told.some((tag) => tag !== "LeaseLost")) account.losses.push(`a late worker was told ${told.join(", ")}`)
-  say(`${Math.round((performance.now() - begun) / 1000)} s: ${account.kills} kills, ${account.checks} checks, losses: ${account.losses.length}`)
 })
+
+const scenarios = {
+  kills: kills(account, random, 30),
+  storms: storms(account, random, 40),
+  stops: stops(account, random, 15),
+  clocks: jumps(account, random, 150),
+  "replaced files": replaced(account, random, 6),
+  overlaps: overlaps(account, random, 6),
+  "late workers": lateWorker
+}
+
+const round = Effect.forEach(Object.entries<Effect.Effect<unknown, unknown>>(scenarios), ([name, scenario]) =>
+  Effect.map(scenario, () => report(name)), { discard: true })
 
 const isOver = () => account.kills >= enough && performance.now() - begun >= minutes * 60_000
 
+await buildPrograms()
 say(`torture: seed ${seed}, ${minutes} minutes and ${enough} kills at least`)
 await Effect.runPromise(Effect.whileLoop({ while: () => !isOver(), body: () => round, step: () => undefined }))
 say(`
