@@ -16,9 +16,12 @@ const project = (test: TestProjectInlineConfiguration["test"]): TestProjectInlin
   test: { testTimeout: 180_000, hookTimeout: 180_000, ...test }
 })
 
-/** Folders of tests that only call services. Their files run in two threads, and share the modules that these have loaded. */
-const inThreads = ["contract", "domain", "internal", "legacy", "lifecycle", "migrations", "payloads", "security"]
-  .map((folder) => `test/${folder}/**/*.test.ts`)
+/**
+ * Folders whose tests start programs, change the environment, or measure the memory of their own process: each file runs in a
+ * process of its own. All other folders run in two threads, whose files share the modules that they load.
+ */
+const inProcesses = ["*.test.ts", ...["better-auth", "cli", "crash", "examples", "libsql", "operations", "testing"].map((folder) => `${folder}/**/*.test.ts`)]
+  .map((path) => `test/${path}`)
 
 export default defineConfig({
   test: {
@@ -28,9 +31,8 @@ export default defineConfig({
     minWorkers: 1,
     poolOptions: { threads: { isolate: false } },
     projects: [
-      project({ name: "threads", include: inThreads, pool: "threads", sequence: { groupOrder: 0 } }),
-      // The rest starts processes, changes the environment, or looks at the memory of its own process.
-      project({ name: "forks", include: ["test/**/*.test.ts"], exclude: inThreads, pool: "forks", sequence: { groupOrder: 1 } })
+      project({ name: "threads", include: ["test/*/**/*.test.ts"], exclude: inProcesses, pool: "threads", sequence: { groupOrder: 0 } }),
+      project({ name: "forks", include: inProcesses, pool: "forks", sequence: { groupOrder: 1 } })
     ]
   }
 })

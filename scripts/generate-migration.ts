@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
-import { migrationName, nameOf } from "../src/internal/migrationRecord.js"
+import { migrationName, nameOf } from "../src/migration/record.js"
 
 /** The call was wrong: the name, or how many there are. */
 export class UsageError extends Error {}

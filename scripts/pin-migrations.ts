@@ -6,7 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { migrations } from "../migrations/index.js"
-import { checkRecord } from "../src/internal/migrationRecord.js"
+import { checkRecord } from "../src/migration/record.js"
 
 /** Where it is written which migrations were released, and what each said. */
 export const releasedFile = fileURLToPath(new URL("../migrations/released.json", import.meta.url))

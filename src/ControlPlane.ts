@@ -3,17 +3,17 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
-import * as Auth from "./Auth.js"
+import * as Auth from "./auth/index.js"
 import * as Database from "./Database.js"
-import { PackageResolutionCacheRepo } from "./domain/package-cache/PackageResolutionCacheRepo.js"
-import { KeyRing } from "./domain/secret/KeyRing.js"
-import * as IssueWorkflows from "./IssueWorkflows.js"
-import { ControlPlaneEvents } from "./lifecycle/ControlPlaneEvents.js"
-import { WebhookInbox } from "./lifecycle/WebhookInbox.js"
+import { PackageResolutionCacheRepo } from "./package-cache/PackageResolutionCacheRepo.js"
+import { KeyRing } from "./secret/KeyRing.js"
+import * as IssueWorkflows from "./issue-workflow/index.js"
+import { ControlPlaneEvents } from "./events/ControlPlaneEvents.js"
+import { WebhookInbox } from "./github/WebhookInbox.js"
 import * as Migrations from "./Migrations.js"
-import * as Profiles from "./Profiles.js"
-import * as Sandboxes from "./Sandboxes.js"
-import * as Source from "./Source.js"
+import * as Profiles from "./profile/index.js"
+import * as Sandboxes from "./sandbox/index.js"
+import * as Source from "./source/index.js"
 
 const repositories = Layer.mergeAll(
   Auth.layer,

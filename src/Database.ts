@@ -12,8 +12,8 @@ import { Changes, unknowable, type Version } from "./libsql/Changes.js"
 import { abilitiesOf } from "./libsql/registry.js"
 import * as Sql from "./libsql/SqlClient.js"
 import type { PersistenceError } from "./Errors.js"
-import { isSqlError, persistenceErrorOf } from "./internal/engineError.js"
-import { authTokenName, busyTimeoutName, filePathName, secretVariable, synchronousName, urlName, variable } from "./internal/settings.js"
+import { isSqlError, persistenceErrorOf } from "./sql/engineError.js"
+import { authTokenName, busyTimeoutName, filePathName, secretVariable, synchronousName, urlName, variable } from "./libsql/settings.js"
 
 /**
  * The database cannot be opened as configured. `setting` names the environment variable (or the option) to change,

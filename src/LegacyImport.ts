@@ -7,7 +7,7 @@
  */
 import type { SqlClient } from "@effect/sql"
 import type { Effect } from "effect"
-import type { ImportReport } from "./domain/control-plane/ImportedSource.js"
+import type { ImportReport } from "./legacy/ImportedSource.js"
 import type { PersistenceError } from "./Errors.js"
 import type { LegacyImportFailed, LegacyImportRefused } from "./legacy/errors.js"
 import { importSource, type ImportOptions } from "./legacy/importSource.js"

@@ -7,7 +7,7 @@
 import { SqlClient, type SqlError } from "@effect/sql"
 import { Effect } from "effect"
 import type { PersistenceError } from "./Errors.js"
-import { isSqlError, persistenceErrorOf } from "./internal/engineError.js"
+import { isSqlError, persistenceErrorOf } from "./sql/engineError.js"
 import * as Backups from "./operations/backup.js"
 import type { MaintenanceFailed, MaintenanceRefused } from "./operations/errors.js"
 import { checkIntegrity, type IntegrityReport } from "./operations/integrity.js"

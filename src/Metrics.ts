@@ -7,18 +7,18 @@
  */
 import { Clock, type Duration, Effect, Layer, Metric, Option, Schedule, Schema } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import { oldestDueAge, queueDepth } from "./domain/build-job/metrics.js"
-import { WorkspaceBuildJobRepo } from "./domain/build-job/WorkspaceBuildJobRepo.js"
-import { GitHubWebhookDeliveryRepo } from "./domain/source/GitHubWebhookDeliveryRepo.js"
-import { inboxDepth, inboxOldestDueAge } from "./domain/source/metrics.js"
+import { oldestDueAge, queueDepth } from "./build-job/jobMetrics.js"
+import { WorkspaceBuildJobRepo } from "./build-job/WorkspaceBuildJobRepo.js"
+import { GitHubWebhookDeliveryRepo } from "./github/GitHubWebhookDeliveryRepo.js"
+import { inboxDepth, inboxOldestDueAge } from "./github/deliveryMetrics.js"
 import type { InvalidInput } from "./Errors.js"
-import { Pause } from "./internal/durations.js"
-import type { LeaseStats } from "./internal/leases.js"
-import { operations, spanned } from "./internal/query.js"
+import { Pause } from "./sql/durations.js"
+import type { LeaseStats } from "./leasing/leases.js"
+import { operations, spanned } from "./sql/operations.js"
 
-export { jobsClaimed, jobsRetried, oldestDueAge, queueDepth } from "./domain/build-job/metrics.js"
-export { deliveriesClaimed, deliveriesRetried, inboxDepth, inboxOldestDueAge } from "./domain/source/metrics.js"
-export { leasesLost } from "./internal/leases.js"
+export { jobsClaimed, jobsRetried, oldestDueAge, queueDepth } from "./build-job/jobMetrics.js"
+export { deliveriesClaimed, deliveriesRetried, inboxDepth, inboxOldestDueAge } from "./github/deliveryMetrics.js"
+export { leasesLost } from "./leasing/leases.js"
 export { busyWaits, commitBatchSize, transactionMillis } from "./libsql/metrics.js"
 
 const Settings = Schema.Struct({ every: Pause })

@@ -14,8 +14,8 @@ import { migrations as ownMigrations } from "../migrations/index.js"
 import { PersistenceError } from "./Errors.js"
 import { abilitiesOf } from "./libsql/registry.js"
 import { isBatchFailure } from "./libsql/SqlClient.js"
-import { engineErrorOf, isSqlError, persistenceErrorOf } from "./internal/engineError.js"
-import { DatabaseNotEmpty, InvalidMigrations, MigrationFailed, type SchemaNotCurrent } from "./internal/migrationErrors.js"
+import { engineErrorOf, isSqlError, persistenceErrorOf } from "./sql/engineError.js"
+import { DatabaseNotEmpty, InvalidMigrations, MigrationFailed, type SchemaNotCurrent } from "./migration/errors.js"
 import {
   type AppliedMigration,
   compare,
@@ -25,12 +25,12 @@ import {
   type PendingMigration,
   readLedger,
   type Status
-} from "./internal/migrationLedger.js"
-import { type CheckedRecord, checkRecord, type Migration } from "./internal/migrationRecord.js"
-import { isTaggedAs } from "./internal/tagged.js"
+} from "./migration/ledger.js"
+import { type CheckedRecord, checkRecord, type Migration } from "./migration/record.js"
+import { isTaggedAs } from "./sql/tagged.js"
 
-export { DatabaseNotEmpty, InvalidMigrations, MigrationFailed, SchemaNotCurrent } from "./internal/migrationErrors.js"
-export { type AppliedMigration, differenceOf, type MismatchedMigration, type PendingMigration, type Status } from "./internal/migrationLedger.js"
+export { DatabaseNotEmpty, InvalidMigrations, MigrationFailed, SchemaNotCurrent } from "./migration/errors.js"
+export { type AppliedMigration, differenceOf, type MismatchedMigration, type PendingMigration, type Status } from "./migration/ledger.js"
 
 /** What can be done with one record of migrations. */
 export interface Migrations {

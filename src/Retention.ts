@@ -12,10 +12,10 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option, Record, Schema, Stream } from "effect"
 import type { InvalidInput, PersistenceError } from "./Errors.js"
-import { decodeDuration, durationBetween } from "./internal/durations.js"
-import { nextTurn } from "./internal/eventLoop.js"
-import { steps } from "./internal/paging.js"
-import { operations } from "./internal/query.js"
+import { decodeDuration, durationBetween } from "./sql/durations.js"
+import { nextTurn } from "./libsql/eventLoop.js"
+import { steps } from "./sql/paging.js"
+import { operations } from "./sql/operations.js"
 import { growing, type Growing, kept as keptTables, type Walk } from "./operations/retentionTables.js"
 
 /** A table that grows and has a retention. */

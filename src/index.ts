@@ -3,17 +3,17 @@
  * over one libSQL database.
  */
 export * as ControlPlane from "./ControlPlane.js"
-export * as Auth from "./Auth.js"
+export * as Auth from "./auth/index.js"
 export * as Database from "./Database.js"
-export * as IssueWorkflows from "./IssueWorkflows.js"
+export * as IssueWorkflows from "./issue-workflow/index.js"
 export * as LegacyImport from "./LegacyImport.js"
 export * as Metrics from "./Metrics.js"
 export * as Migrations from "./Migrations.js"
-export * as Profiles from "./Profiles.js"
+export * as Profiles from "./profile/index.js"
 export * as Maintenance from "./Maintenance.js"
 export * as Retention from "./Retention.js"
-export * as Sandboxes from "./Sandboxes.js"
-export * as Source from "./Source.js"
+export * as Sandboxes from "./sandbox/index.js"
+export * as Source from "./source/index.js"
 
 export {
   AlreadyExists,
@@ -30,18 +30,18 @@ export {
   ReferenceNotFound,
   SequenceConflict
 } from "./Errors.js"
-export type { ById, OwnedId } from "./internal/ownerScope.js"
-export type { Page, PageRequest } from "./internal/page.js"
-export type { StateMachine } from "./internal/transitions.js"
+export type { ById, OwnedId } from "./sql/ownerScope.js"
+export type { Page, PageRequest } from "./sql/page.js"
+export type { StateMachine } from "./sql/transitions.js"
 
-export { Account, AccountCredential, AccountId, LinkAccount, ProviderAccount, UpdateTokens } from "./domain/auth/Account.js"
-export { AccountRepo, type AccountService } from "./domain/auth/AccountRepo.js"
-export { CreateUser, Email, EnsureUser, UpdateUser, User, UserId } from "./domain/auth/User.js"
-export { CreateSession, ExtendSession, Session, SessionId, SessionToken } from "./domain/auth/Session.js"
-export { SessionRepo, type SessionService } from "./domain/auth/SessionRepo.js"
-export { UserRepo, type UserService } from "./domain/auth/UserRepo.js"
-export { ConsumeVerification, CreateVerification, Verification, VerificationId } from "./domain/auth/Verification.js"
-export { VerificationRepo, type VerificationService } from "./domain/auth/VerificationRepo.js"
+export { Account, AccountCredential, AccountId, LinkAccount, ProviderAccount, UpdateTokens } from "./auth/Account.js"
+export { AccountRepo, type AccountService } from "./auth/AccountRepo.js"
+export { CreateUser, Email, EnsureUser, UpdateUser, User, UserId } from "./auth/User.js"
+export { CreateSession, ExtendSession, Session, SessionId, SessionToken } from "./auth/Session.js"
+export { SessionRepo, type SessionService } from "./auth/SessionRepo.js"
+export { UserRepo, type UserService } from "./auth/UserRepo.js"
+export { ConsumeVerification, CreateVerification, Verification, VerificationId } from "./auth/Verification.js"
+export { VerificationRepo, type VerificationService } from "./auth/VerificationRepo.js"
 export {
   type ClaimedDelivery,
   defaultDeliveryAttempts,
@@ -57,8 +57,8 @@ export {
   RecordDelivery,
   WebhookLease,
   WebhookLeaseOutcome
-} from "./domain/source/GitHubWebhookDelivery.js"
-export { GitHubWebhookDeliveryRepo, type GitHubWebhookDeliveryService } from "./domain/source/GitHubWebhookDeliveryRepo.js"
+} from "./github/GitHubWebhookDelivery.js"
+export { GitHubWebhookDeliveryRepo, type GitHubWebhookDeliveryService } from "./github/GitHubWebhookDeliveryRepo.js"
 export {
   Repository,
   RepositoryByExternalId,
@@ -67,9 +67,9 @@ export {
   RepositoryName,
   RepositoryProvider,
   UpsertRepository
-} from "./domain/source/Repository.js"
-export { RepositoryAccess } from "./domain/source/RepositoryAccess.js"
-export { RepositoryRepo, type RepositoryService } from "./domain/source/RepositoryRepo.js"
+} from "./source/Repository.js"
+export { RepositoryAccess } from "./source/RepositoryAccess.js"
+export { RepositoryRepo, type RepositoryService } from "./source/RepositoryRepo.js"
 export {
   GitHubAccountType,
   GitHubInstallation,
@@ -82,8 +82,8 @@ export {
   GrantGitHubInstallation,
   UpsertGitHubInstallation,
   UserInstallationFilter
-} from "./domain/source/GitHubInstallation.js"
-export { GitHubInstallationRepo, type GitHubInstallationService } from "./domain/source/GitHubInstallationRepo.js"
+} from "./github/GitHubInstallation.js"
+export { GitHubInstallationRepo, type GitHubInstallationService } from "./github/GitHubInstallationRepo.js"
 export {
   GitHubInstallationRepository,
   GitHubInstallationRepositoryId,
@@ -96,11 +96,11 @@ export {
   SyncInstallationRepositories,
   type SyncResult,
   UserRepositoryFilter
-} from "./domain/source/GitHubInstallationRepository.js"
+} from "./github/GitHubInstallationRepository.js"
 export {
   GitHubInstallationRepositoryRepo,
   type GitHubInstallationRepositoryService
-} from "./domain/source/GitHubInstallationRepositoryRepo.js"
+} from "./github/GitHubInstallationRepositoryRepo.js"
 export {
   CreateProfile,
   OwnedProfile,
@@ -112,7 +112,7 @@ export {
   ProfileStatus,
   profileTransitions,
   UpdateProfile
-} from "./domain/profile/Profile.js"
+} from "./profile/Profile.js"
 export {
   CreateProfileRevision,
   ProfileEnvVar,
@@ -125,8 +125,8 @@ export {
   ProfileSshKeyPurpose,
   ProfileSshSettings,
   SetActiveProfileRevision
-} from "./domain/profile/ProfileRevision.js"
-export { ProfileRepo, type ProfileRevisionGraph, type ProfileService } from "./domain/profile/ProfileRepo.js"
+} from "./profile/ProfileRevision.js"
+export { ProfileRepo, type ProfileRevisionGraph, type ProfileService } from "./profile/ProfileRepo.js"
 export {
   CreateRepositoryProfile,
   CreateRepositoryProfileRevision,
@@ -141,12 +141,12 @@ export {
   RepositoryProfileRevisionId,
   SetActiveRepositoryProfileRevision,
   UpdateRepositoryProfile
-} from "./domain/profile/RepositoryProfile.js"
+} from "./profile/RepositoryProfile.js"
 export {
   RepositoryProfileRepo,
   type RepositoryProfileRevisionGraph,
   type RepositoryProfileService
-} from "./domain/profile/RepositoryProfileRepo.js"
+} from "./profile/RepositoryProfileRepo.js"
 
 export {
   AttemptLinkFilter,
@@ -160,7 +160,7 @@ export {
   SandboxStatus,
   sandboxTransitions,
   SetSandboxStatus
-} from "./domain/sandbox/Sandbox.js"
+} from "./sandbox/Sandbox.js"
 export {
   AttemptCancellation,
   AttemptEnd,
@@ -173,18 +173,18 @@ export {
   sandboxAttemptTransitions,
   SandboxAttemptTriggerType,
   SetSnapshot
-} from "./domain/sandbox/SandboxAttempt.js"
+} from "./sandbox/SandboxAttempt.js"
 export {
   RuntimeReport,
   SandboxRuntimeAdapter,
   SandboxRuntimeInstance,
   SandboxRuntimeStatus,
   sandboxRuntimeTransitions
-} from "./domain/sandbox/SandboxRuntimeInstance.js"
-export { SandboxAttemptFilter, SandboxFilter } from "./domain/sandbox/filters.js"
-export { SandboxAttemptRepo, type SandboxAttemptService } from "./domain/sandbox/SandboxAttemptRepo.js"
-export { SandboxRepo, type SandboxService } from "./domain/sandbox/SandboxRepo.js"
-export { SandboxRuntimeInstanceRepo, type SandboxRuntimeInstanceService } from "./domain/sandbox/SandboxRuntimeInstanceRepo.js"
+} from "./sandbox/SandboxRuntimeInstance.js"
+export { SandboxAttemptFilter, SandboxFilter } from "./sandbox/filters.js"
+export { SandboxAttemptRepo, type SandboxAttemptService } from "./sandbox/SandboxAttemptRepo.js"
+export { SandboxRepo, type SandboxService } from "./sandbox/SandboxRepo.js"
+export { SandboxRuntimeInstanceRepo, type SandboxRuntimeInstanceService } from "./sandbox/SandboxRuntimeInstanceRepo.js"
 
 export {
   attemptsExhausted,
@@ -202,8 +202,8 @@ export {
   WorkspaceBuildJobId,
   WorkspaceBuildJobStatus,
   workspaceBuildJobTransitions
-} from "./domain/build-job/WorkspaceBuildJob.js"
-export { type ClaimRequest, WorkspaceBuildJobRepo, type WorkspaceBuildJobService } from "./domain/build-job/WorkspaceBuildJobRepo.js"
+} from "./build-job/WorkspaceBuildJob.js"
+export { type ClaimRequest, WorkspaceBuildJobRepo, type WorkspaceBuildJobService } from "./build-job/WorkspaceBuildJobRepo.js"
 
 export {
   Issue,
@@ -216,9 +216,9 @@ export {
   issueTransitions,
   LinkIssuePullRequest,
   UpsertIssue
-} from "./domain/issue-workflow/Issue.js"
-export { IssueRepo, type IssueService } from "./domain/issue-workflow/IssueRepo.js"
-export { ByExternalId, ByNumber } from "./domain/issue-workflow/ProviderRow.js"
+} from "./issue-workflow/Issue.js"
+export { IssueRepo, type IssueService } from "./issue-workflow/IssueRepo.js"
+export { ByExternalId, ByNumber } from "./issue-workflow/ProviderRow.js"
 export {
   PullRequest,
   PullRequestFilter,
@@ -226,8 +226,8 @@ export {
   PullRequestState,
   pullRequestTransitions,
   UpsertPullRequest
-} from "./domain/issue-workflow/PullRequest.js"
-export { PullRequestRepo, type PullRequestService } from "./domain/issue-workflow/PullRequestRepo.js"
+} from "./issue-workflow/PullRequest.js"
+export { PullRequestRepo, type PullRequestService } from "./issue-workflow/PullRequestRepo.js"
 export {
   CreateIssueWorkflow,
   IssueWorkflow,
@@ -235,8 +235,8 @@ export {
   IssueWorkflowId,
   IssueWorkflowStatus,
   issueWorkflowTransitions
-} from "./domain/issue-workflow/IssueWorkflow.js"
-export { IssueWorkflowRepo, type IssueWorkflowService } from "./domain/issue-workflow/IssueWorkflowRepo.js"
+} from "./issue-workflow/IssueWorkflow.js"
+export { IssueWorkflowRepo, type IssueWorkflowService } from "./issue-workflow/IssueWorkflowRepo.js"
 export {
   CancelExecution,
   CreateExecution,
@@ -247,7 +247,7 @@ export {
   issueWorkflowExecutionTransitions,
   IssueWorkflowExecutionTriggerType,
   LinkSandboxAttempt
-} from "./domain/issue-workflow/IssueWorkflowExecution.js"
+} from "./issue-workflow/IssueWorkflowExecution.js"
 export {
   type AppendedEvents,
   AppendEvents,
@@ -258,7 +258,7 @@ export {
   ListEvents,
   NewExecutionEvent,
   TailEvents
-} from "./domain/issue-workflow/ExecutionEvent.js"
+} from "./issue-workflow/ExecutionEvent.js"
 export {
   ArtifactFilter,
   InsertArtifacts,
@@ -280,12 +280,12 @@ export {
   ReplaceDiffFiles,
   ReplaceValidationResults,
   UpsertSummary
-} from "./domain/issue-workflow/ExecutionReport.js"
+} from "./issue-workflow/ExecutionReport.js"
 export {
   type ExecutionDetail,
   IssueWorkflowExecutionRepo,
   type IssueWorkflowExecutionService
-} from "./domain/issue-workflow/IssueWorkflowExecutionRepo.js"
+} from "./issue-workflow/IssueWorkflowExecutionRepo.js"
 
 export {
   EncryptionKey,
@@ -295,15 +295,15 @@ export {
   type KeyRotation,
   type KeyStatus,
   RotateKeys
-} from "./domain/secret/EncryptionKey.js"
+} from "./secret/EncryptionKey.js"
 export {
   EncryptionKeyInUse,
   EncryptionKeyProblem,
   EncryptionKeyUnavailable,
   SecretInUse,
   SecretUnreadable
-} from "./domain/secret/errors.js"
-export { type GivenKey, KeyRing, KeyRingConfigError, type KeyRingService, type RingKey } from "./domain/secret/KeyRing.js"
+} from "./secret/errors.js"
+export { type GivenKey, KeyRing, KeyRingConfigError, type KeyRingService, type RingKey } from "./secret/KeyRing.js"
 export {
   CreateSecret,
   FindSecretVersion,
@@ -320,11 +320,11 @@ export {
   SecretVersionId,
   SecretVersionMetadata,
   SecretVersionNumber
-} from "./domain/secret/Secret.js"
-export { SecretRepo, type SecretService } from "./domain/secret/SecretRepo.js"
-export { SecretVault, type SecretVaultService } from "./domain/secret/SecretVault.js"
-export { CreateSshKey, RenameSshKey, SshKey, SshKeyFilter, SshKeyId } from "./domain/secret/SshKey.js"
-export { SshKeyRepo, type SshKeyService } from "./domain/secret/SshKeyRepo.js"
+} from "./secret/Secret.js"
+export { SecretRepo, type SecretService } from "./secret/SecretRepo.js"
+export { SecretVault, type SecretVaultService } from "./secret/SecretVault.js"
+export { CreateSshKey, RenameSshKey, SshKey, SshKeyFilter, SshKeyId } from "./secret/SshKey.js"
+export { SshKeyRepo, type SshKeyService } from "./secret/SshKeyRepo.js"
 
 export {
   PackageCacheQuery,
@@ -332,12 +332,12 @@ export {
   PackageResolutionKey,
   StoreResolution,
   TimeToLive
-} from "./domain/package-cache/PackageResolutionCacheEntry.js"
+} from "./package-cache/PackageResolutionCacheEntry.js"
 export {
   PackageResolutionCacheRepo,
   type PackageResolutionCacheService,
   type ResolveRequest
-} from "./domain/package-cache/PackageResolutionCacheRepo.js"
+} from "./package-cache/PackageResolutionCacheRepo.js"
 
 export {
   Acknowledge,
@@ -353,18 +353,18 @@ export {
   ListSubjectEvents,
   ReadEvents,
   TailJournal
-} from "./domain/control-plane/ControlPlaneEvent.js"
+} from "./events/ControlPlaneEvent.js"
 
-export { SandboxLaunchKey } from "./domain/sandbox/SandboxLaunchKey.js"
-export { IssueWorkflowExecutionKey } from "./domain/issue-workflow/IssueWorkflowExecutionKey.js"
-export { ImportedSource, ImportedTable, ImportReport, RowsOfKind } from "./domain/control-plane/ImportedSource.js"
-export { ImportReject } from "./domain/control-plane/ImportReject.js"
+export { SandboxLaunchKey } from "./sandbox/SandboxLaunchKey.js"
+export { IssueWorkflowExecutionKey } from "./issue-workflow/IssueWorkflowExecutionKey.js"
+export { ImportedSource, ImportedTable, ImportReport, RowsOfKind } from "./legacy/ImportedSource.js"
+export { ImportReject } from "./legacy/ImportReject.js"
 
-export * as BuildWorker from "./lifecycle/BuildWorker.js"
-export * as Supervisor from "./lifecycle/Supervisor.js"
-export * as GitHubWebhooks from "./lifecycle/GitHubWebhooks.js"
-export { actingAs, ControlPlaneEvents, type ControlPlaneEventsService } from "./lifecycle/ControlPlaneEvents.js"
-export { IssueWorkflowLifecycle, type IssueWorkflowLifecycleService } from "./lifecycle/IssueWorkflowLifecycle.js"
+export * as BuildWorker from "./build-job/BuildWorker.js"
+export * as Supervisor from "./supervision/Supervisor.js"
+export * as GitHubWebhooks from "./github/GitHubWebhooks.js"
+export { actingAs, ControlPlaneEvents, type ControlPlaneEventsService } from "./events/ControlPlaneEvents.js"
+export { IssueWorkflowLifecycle, type IssueWorkflowLifecycleService } from "./issue-workflow/IssueWorkflowLifecycle.js"
 export {
   CancelWorkflow,
   type FinishedExecution,
@@ -380,8 +380,8 @@ export {
   type WorkflowSupervision,
   type WorkflowView,
   WorkflowViewFilter
-} from "./lifecycle/IssueWorkflowViews.js"
-export { SandboxLifecycle, type SandboxLifecycleService } from "./lifecycle/SandboxLifecycle.js"
+} from "./issue-workflow/IssueWorkflowViews.js"
+export { SandboxLifecycle, type SandboxLifecycleService } from "./sandbox/SandboxLifecycle.js"
 export {
   type Build,
   BuildFailed,
@@ -394,15 +394,15 @@ export {
   SandboxViewFilter,
   type SandboxView,
   type Supervision
-} from "./lifecycle/SandboxViews.js"
+} from "./sandbox/SandboxViews.js"
 export {
   type ProcessOptions as WebhookProcessOptions,
   type RunOptions as WebhookRunOptions,
   WebhookFailure,
   type WebhookHandler,
   WebhookOutcome
-} from "./lifecycle/WebhookHandler.js"
-export { WebhookInbox, type WebhookInboxService } from "./lifecycle/WebhookInbox.js"
+} from "./github/WebhookHandler.js"
+export { WebhookInbox, type WebhookInboxService } from "./github/WebhookInbox.js"
 
 // The documents that rows hold. They stand in a folder of their own because browsers take them without the engine.
 export * from "./payloads/index.js"

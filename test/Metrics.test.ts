@@ -6,12 +6,12 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Database from "../src/Database.js"
-import { WorkspaceBuildJobRepo } from "../src/domain/build-job/WorkspaceBuildJobRepo.js"
-import { GitHubWebhookDeliveryRepo } from "../src/domain/source/GitHubWebhookDeliveryRepo.js"
+import { WorkspaceBuildJobRepo } from "../src/build-job/WorkspaceBuildJobRepo.js"
+import { GitHubWebhookDeliveryRepo } from "../src/github/GitHubWebhookDeliveryRepo.js"
 import * as Metrics from "../src/Metrics.js"
 import { passing, refusedTimes, sleeping } from "./support/eventLoop.js"
-import { claimant, enqueue, failure, layers, leased, tagOf } from "./domain/build-job/support.js"
-import * as webhooks from "./domain/source/webhookSupport.js"
+import { claimant, enqueue, failure, layers, leased, tagOf } from "./build-job/support.js"
+import * as webhooks from "./github/webhookSupport.js"
 
 /** Both tables whose rows are worked on under leases, in one database. */
 const both = GitHubWebhookDeliveryRepo.layer.pipe(Layer.provideMerge(layers.memory))

@@ -28,7 +28,7 @@ describe("the exports", () => {
   }
 
   it("have every enumeration, with its values", () => {
-    const names = ["domain", "lifecycle", "payloads"].flatMap(enumerationsIn)
+    const names = enumerationsIn("")
     expect(names.length).toBeGreaterThan(30)
     for (const name of names) {
       const schema = exported.get(name)

@@ -4,11 +4,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Schema } from "effect"
 import { readFileSync } from "node:fs"
-import { longestPath } from "../src/domain/issue-workflow/ExecutionReport.js"
-import { maxItems, maxValueLength } from "../src/domain/profile/limits.js"
-import { maxSecretBytes } from "../src/domain/secret/Secret.js"
-import { maxSyncedRepositories } from "../src/domain/source/GitHubInstallationRepository.js"
-import { maxPayloadBytes } from "../src/domain/source/GitHubWebhookDelivery.js"
+import { longestPath } from "../src/issue-workflow/ExecutionReport.js"
+import { maxItems, maxValueLength } from "../src/profile/limits.js"
+import { maxSecretBytes } from "../src/secret/Secret.js"
+import { maxSyncedRepositories } from "../src/github/GitHubInstallationRepository.js"
+import { maxPayloadBytes } from "../src/github/GitHubWebhookDelivery.js"
 import {
   Credential,
   documentOf,
@@ -22,13 +22,13 @@ import {
   maxProseLength,
   Name,
   Prose
-} from "../src/internal/columns.js"
-import { maxBatch } from "../src/internal/leases.js"
-import { excessOf, maxInputCharacters, maxInputValues, maxIssues, maxListItems, maxShownCharacters, shown } from "../src/internal/limits.js"
-import { maxLimit } from "../src/internal/page.js"
-import { operations } from "../src/internal/query.js"
+} from "../src/sql/columns.js"
+import { maxBatch } from "../src/leasing/leases.js"
+import { excessOf, maxInputCharacters, maxInputValues, maxIssues, maxListItems, maxShownCharacters, shown } from "../src/sql/inputLimits.js"
+import { maxLimit } from "../src/sql/page.js"
+import { operations } from "../src/sql/operations.js"
 import { maxParameterLength, toNative } from "../src/libsql/values.js"
-import { mostPullRequests } from "../src/lifecycle/IssueWorkflowViews.js"
+import { mostPullRequests } from "../src/issue-workflow/IssueWorkflowViews.js"
 
 it("those of docs/limits.md are those of the code", () => {
   const text = readFileSync(new URL("../docs/limits.md", import.meta.url), "utf8")

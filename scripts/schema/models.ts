@@ -3,9 +3,9 @@
  */
 import { Schema } from "effect"
 import * as db from "../../src/index.js"
-import { ledgerTable } from "../../src/internal/migrationLedger.js"
-import type { RowModel } from "../../src/internal/rows.js"
-import { type Table, TableId } from "../../src/internal/table.js"
+import { ledgerTable } from "../../src/migration/ledger.js"
+import type { RowModel } from "../../src/sql/rows.js"
+import { type Table, TableId } from "../../src/sql/table.js"
 
 /** A model of rows, with the variant that APIs answer. */
 type ModelClass = RowModel<unknown> & Schema.Schema<unknown, object> & { readonly json: Schema.Schema<unknown, unknown> }

@@ -3,7 +3,7 @@
  * (https://mermaid.js.org/syntax/entityRelationshipDiagram.html, https://mermaid.js.org/syntax/stateDiagram.html).
  */
 import { Array } from "effect"
-import type { States, Table } from "../../src/internal/table.js"
+import type { States, Table } from "../../src/sql/table.js"
 import type { Column, ForeignKey, TableSchema } from "./read.js"
 
 interface View {

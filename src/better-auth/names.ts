@@ -2,7 +2,7 @@
  * How Better Auth's models and fields are called in the database: in snake_case.
  */
 import type { AdapterFactoryCustomizeAdapterCreator } from "better-auth/adapters"
-import type { Decoder } from "../internal/decoder.js"
+import type { Decoder } from "../sql/decoder.js"
 import { decoderOf } from "./values.js"
 
 /** What Better Auth's adapter factory tells of the configured server: its models, and the names it gives to them. */

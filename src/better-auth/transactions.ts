@@ -12,7 +12,7 @@
 import { SqlClient } from "@effect/sql"
 import { Cause, Data, Effect, Exit, type ManagedRuntime, Runtime } from "effect"
 import { AsyncLocalStorage, AsyncResource } from "node:async_hooks"
-import { operations } from "../internal/query.js"
+import { operations } from "../sql/operations.js"
 import { abilitiesOf } from "../libsql/registry.js"
 
 /** Gives `SqlClient` to what runs on it. */

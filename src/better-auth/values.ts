@@ -3,8 +3,8 @@
  * lists as JSON text.
  */
 import { Either } from "effect"
-import { furthestMs, isStorable, maxDocumentLength } from "../internal/columns.js"
-import { type Decoder, invalid } from "../internal/decoder.js"
+import { furthestMs, isStorable, maxDocumentLength } from "../sql/columns.js"
+import { type Decoder, invalid } from "../sql/decoder.js"
 import type { FieldType } from "./names.js"
 
 export type Stored = string | number | null

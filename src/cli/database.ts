@@ -4,7 +4,7 @@
 import { Effect, Layer, Option } from "effect"
 import { statSync } from "node:fs"
 import { DatabaseConfigError, defaultFilePath, layerConfig, layerMemory } from "../Database.js"
-import { filePathName, urlName, variable } from "../internal/settings.js"
+import { filePathName, urlName, variable } from "../libsql/settings.js"
 import * as Migrations from "../Migrations.js"
 
 const address = Effect.all({ url: variable(urlName), filePath: variable(filePathName) })

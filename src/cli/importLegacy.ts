@@ -3,7 +3,7 @@
  */
 import { Args, Command } from "@effect/cli"
 import { Console, Effect, Option } from "effect"
-import type { ImportReport } from "../domain/control-plane/ImportedSource.js"
+import type { ImportReport } from "../legacy/ImportedSource.js"
 import { run } from "../LegacyImport.js"
 import { layerCurrent } from "./database.js"
 import { columns, counted, json, printJson, printLines, withProgress } from "./output.js"

@@ -6,8 +6,8 @@
  */
 import { Args, Command, Options } from "@effect/cli"
 import { Clock, Console, DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
-import { WorkspaceBuildJobId, WorkspaceBuildJobStatus } from "../domain/build-job/WorkspaceBuildJob.js"
-import { WorkspaceBuildJobRepo } from "../domain/build-job/WorkspaceBuildJobRepo.js"
+import { WorkspaceBuildJobId, WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
+import { WorkspaceBuildJobRepo } from "../build-job/WorkspaceBuildJobRepo.js"
 import { JobDetail, JobSummary, listJobs, showJob } from "../operations/jobs.js"
 import { layerCurrent } from "./database.js"
 import { columns, json, printable, printJson, printLines, span } from "./output.js"

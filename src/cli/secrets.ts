@@ -3,8 +3,8 @@
  */
 import { Command } from "@effect/cli"
 import { Console, Effect, Layer, Option, Stream } from "effect"
-import { KeyRing } from "../domain/secret/KeyRing.js"
-import { SecretVault } from "../domain/secret/SecretVault.js"
+import { KeyRing } from "../secret/KeyRing.js"
+import { SecretVault } from "../secret/SecretVault.js"
 import { layerCurrent } from "./database.js"
 import { columns, counted, json, printJson, printLines, withProgress } from "./output.js"
 

@@ -2,10 +2,10 @@
  * From a row of the source to one of ours, or the rule that it breaks.
  */
 import { Either, Option } from "effect"
-import { encodeRequest, requestFingerprint } from "../domain/build-job/requestFingerprint.js"
-import { WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
-import { maxNameLength } from "../internal/columns.js"
-import { columnName, readerOf } from "../internal/rows.js"
+import { encodeRequest, requestFingerprint } from "../build-job/requestFingerprint.js"
+import { WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
+import { maxNameLength } from "../sql/columns.js"
+import { columnName, readerOf } from "../sql/rows.js"
 import { coerced, repairs } from "./repairs.js"
 import type { Row, SourceRow } from "./sourceRows.js"
 import { columnsOf, columnsThere, type LegacyTable } from "./tables.js"

@@ -2,7 +2,7 @@
  * Repairs of rows of the predecessor, whose tables had no constraints: only where the other columns of the row determine the
  * right value, or where a value was never recorded. The tables refuse the rest.
  */
-import { attemptsExhausted } from "../domain/build-job/WorkspaceBuildJob.js"
+import { attemptsExhausted } from "../build-job/WorkspaceBuildJob.js"
 import type { Row } from "./sourceRows.js"
 import type { LegacyColumn } from "./tables.js"
 

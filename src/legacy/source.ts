@@ -3,8 +3,8 @@
  */
 import type { SqlError } from "@effect/sql"
 import { Data, Effect, Option, type Scope, Stream } from "effect"
-import type { RowsOfKind } from "../domain/control-plane/ImportedSource.js"
-import { inPieces, steps } from "../internal/paging.js"
+import type { RowsOfKind } from "./ImportedSource.js"
+import { inPieces, steps } from "../sql/paging.js"
 import { engineProblem, type Reader, readerOfFile } from "../operations/reader.js"
 import { type LegacyImportRefused, refuse } from "./errors.js"
 import { decodeSourceRow, encodedColumns, type SourceRow, strictUtf8 } from "./sourceRows.js"

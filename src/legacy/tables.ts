@@ -1,44 +1,44 @@
 /**
  * The predecessor's tables, in the order in which they can be written: what is referred to comes first.
  */
-import { Account } from "../domain/auth/Account.js"
-import { Session } from "../domain/auth/Session.js"
-import { User } from "../domain/auth/User.js"
-import { Verification } from "../domain/auth/Verification.js"
-import { WorkspaceBuildJob } from "../domain/build-job/WorkspaceBuildJob.js"
-import { IssueWorkflowExecutionEvent } from "../domain/issue-workflow/ExecutionEvent.js"
+import { Account } from "../auth/Account.js"
+import { Session } from "../auth/Session.js"
+import { User } from "../auth/User.js"
+import { Verification } from "../auth/Verification.js"
+import { WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
+import { IssueWorkflowExecutionEvent } from "../issue-workflow/ExecutionEvent.js"
 import {
   IssueWorkflowExecutionArtifact,
   IssueWorkflowExecutionDiffFile,
   IssueWorkflowExecutionPullRequestLink,
   IssueWorkflowExecutionSummary,
   IssueWorkflowExecutionValidationResult
-} from "../domain/issue-workflow/ExecutionReport.js"
-import { Issue, IssuePullRequestLink } from "../domain/issue-workflow/Issue.js"
-import { IssueWorkflow } from "../domain/issue-workflow/IssueWorkflow.js"
-import { IssueWorkflowExecution } from "../domain/issue-workflow/IssueWorkflowExecution.js"
-import { PullRequest } from "../domain/issue-workflow/PullRequest.js"
-import { PackageResolutionCacheEntry } from "../domain/package-cache/PackageResolutionCacheEntry.js"
-import { Profile } from "../domain/profile/Profile.js"
+} from "../issue-workflow/ExecutionReport.js"
+import { Issue, IssuePullRequestLink } from "../issue-workflow/Issue.js"
+import { IssueWorkflow } from "../issue-workflow/IssueWorkflow.js"
+import { IssueWorkflowExecution } from "../issue-workflow/IssueWorkflowExecution.js"
+import { PullRequest } from "../issue-workflow/PullRequest.js"
+import { PackageResolutionCacheEntry } from "../package-cache/PackageResolutionCacheEntry.js"
+import { Profile } from "../profile/Profile.js"
 import {
   ProfileEnvVar,
   ProfileRevision,
   ProfileSecretBinding,
   ProfileSshKeyBinding,
   ProfileSshSettings
-} from "../domain/profile/ProfileRevision.js"
-import { RepositoryProfile, RepositoryProfileLink, RepositoryProfileRevision } from "../domain/profile/RepositoryProfile.js"
-import { Sandbox, SandboxRunLink } from "../domain/sandbox/Sandbox.js"
-import { SandboxAttempt, SandboxAttemptSnapshot } from "../domain/sandbox/SandboxAttempt.js"
-import { SandboxRuntimeInstance } from "../domain/sandbox/SandboxRuntimeInstance.js"
-import { Secret, SecretVersion } from "../domain/secret/Secret.js"
-import { SshKey } from "../domain/secret/SshKey.js"
-import { GitHubInstallation, GitHubInstallationUserGrant } from "../domain/source/GitHubInstallation.js"
-import { GitHubInstallationRepository } from "../domain/source/GitHubInstallationRepository.js"
-import { defaultDeliveryAttempts, GitHubWebhookDelivery } from "../domain/source/GitHubWebhookDelivery.js"
-import { Repository } from "../domain/source/Repository.js"
-import { invalid } from "../internal/decoder.js"
-import { columnName, columnsOf as modelColumns, type RowModel } from "../internal/rows.js"
+} from "../profile/ProfileRevision.js"
+import { RepositoryProfile, RepositoryProfileLink, RepositoryProfileRevision } from "../profile/RepositoryProfile.js"
+import { Sandbox, SandboxRunLink } from "../sandbox/Sandbox.js"
+import { SandboxAttempt, SandboxAttemptSnapshot } from "../sandbox/SandboxAttempt.js"
+import { SandboxRuntimeInstance } from "../sandbox/SandboxRuntimeInstance.js"
+import { Secret, SecretVersion } from "../secret/Secret.js"
+import { SshKey } from "../secret/SshKey.js"
+import { GitHubInstallation, GitHubInstallationUserGrant } from "../github/GitHubInstallation.js"
+import { GitHubInstallationRepository } from "../github/GitHubInstallationRepository.js"
+import { defaultDeliveryAttempts, GitHubWebhookDelivery } from "../github/GitHubWebhookDelivery.js"
+import { Repository } from "../source/Repository.js"
+import { invalid } from "../sql/decoder.js"
+import { columnName, columnsOf as modelColumns, type RowModel } from "../sql/rows.js"
 
 type LegacyModel = RowModel<unknown> & { readonly insert: Pick<RowModel<unknown>, "ast"> }
 

@@ -4,7 +4,7 @@
 import { type SqlError } from "@effect/sql"
 import { type Duration, Effect, Option, type Scope } from "effect"
 import type { PersistenceError } from "../Errors.js"
-import { nameOf } from "../internal/migrationRecord.js"
+import { nameOf } from "../migration/record.js"
 import { MaintenanceFailed } from "./errors.js"
 import { sizeOf, syncFile } from "./files.js"
 import { checkIntegrity, type Contents, contentsOf, problemOf } from "./integrity.js"

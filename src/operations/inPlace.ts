@@ -4,7 +4,7 @@
  * The engine takes a log beside a file for a part of it, whosever it was: a new file must never find one.
  */
 import { Effect, type Scope } from "effect"
-import { engineErrorOf } from "../internal/engineError.js"
+import { engineErrorOf } from "../sql/engineError.js"
 import { type MaintenanceFailed, MaintenanceRefused } from "./errors.js"
 import { entryAt, keepAs, moveAside, place, putBack, sizeOf, syncDirectoryOf } from "./files.js"
 import { readerOfFile } from "./reader.js"

@@ -5,7 +5,7 @@ import type { SqlError } from "@effect/sql"
 import { Effect } from "effect"
 import type { PersistenceError } from "../Errors.js"
 import { codeOf } from "../libsql/DriverError.js"
-import { decodeLedgerRows, ledgerPresentText, type LedgerRow, ledgerText } from "../internal/migrationLedger.js"
+import { decodeLedgerRows, ledgerPresentText, type LedgerRow, ledgerText } from "../migration/ledger.js"
 import { quoted, type Reader } from "./reader.js"
 
 /** Rows that refer to what is not there. */

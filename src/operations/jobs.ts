@@ -4,14 +4,14 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
-import { LeaseOutcome, WorkspaceBuildJobId, WorkspaceBuildJobStatus } from "../domain/build-job/WorkspaceBuildJob.js"
-import { SandboxAttemptId } from "../domain/sandbox/SandboxAttempt.js"
-import { Count, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../internal/columns.js"
-import { walk, walksByStatus } from "../internal/lists.js"
-import * as Model from "../internal/model.js"
-import * as Page from "../internal/page.js"
-import { operations } from "../internal/query.js"
-import { columnList, rowsOf } from "../internal/rows.js"
+import { LeaseOutcome, WorkspaceBuildJobId, WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
+import { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
+import { Count, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../sql/columns.js"
+import { walk, walksByStatus } from "../sql/filters.js"
+import * as Model from "../sql/model.js"
+import * as Page from "../sql/page.js"
+import { operations } from "../sql/operations.js"
+import { columnList, rowsOf } from "../sql/rows.js"
 
 const summary = {
   id: WorkspaceBuildJobId,

@@ -7,7 +7,7 @@ import { defaultBusyTimeoutMs } from "../Database.js"
 import type { Row } from "../libsql/Connection.js"
 import { type Access, EngineThread } from "../libsql/EngineThread.js"
 import { abilitiesOf, type Place } from "../libsql/registry.js"
-import { engineErrorOf } from "../internal/engineError.js"
+import { engineErrorOf } from "../sql/engineError.js"
 import { MaintenanceRefused } from "./errors.js"
 
 /** Runs statements without parameters. */

@@ -3,9 +3,9 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option } from "effect"
-import { WorkspaceBuildJobStatus } from "../domain/build-job/WorkspaceBuildJob.js"
-import { GitHubWebhookDeliveryStatus } from "../domain/source/GitHubWebhookDelivery.js"
-import { ledgerPresentText } from "../internal/migrationLedger.js"
+import { WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
+import { GitHubWebhookDeliveryStatus } from "../github/GitHubWebhookDelivery.js"
+import { ledgerPresentText } from "../migration/ledger.js"
 import { sizeOf } from "./files.js"
 import { countRows } from "./integrity.js"
 import { placeOf, type Reader, readerOf } from "./reader.js"

@@ -3,9 +3,9 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option } from "effect"
-import { beginDeadline, executionSource, whyExecutionEnds } from "../domain/issue-workflow/leftBehind.js"
-import { attemptIsLeft, attemptWaitsSince, jobIsUnsettled, runtimeIsLeft, sandboxIsLeft } from "../domain/sandbox/leftBehind.js"
-import { operations } from "../internal/query.js"
+import { beginDeadline, executionSource, whyExecutionEnds } from "../issue-workflow/leftBehind.js"
+import { attemptIsLeft, attemptWaitsSince, jobIsUnsettled, runtimeIsLeft, sandboxIsLeft } from "../sandbox/leftBehind.js"
+import { operations } from "../sql/operations.js"
 
 /** Something that has waited too long: how many of them, and for how long the first. */
 export interface Stuck {

@@ -5,7 +5,7 @@
  * description of the payloads.
  */
 import { Option, Schema } from "effect"
-import { readingOf } from "../internal/decoder.js"
+import { readingOf } from "../sql/decoder.js"
 import {
   ConcreteOsFamily,
   DotfilesManager,

@@ -7,7 +7,7 @@
  * the payloads.
  */
 import { Schema, Struct } from "effect"
-import { readAs, readingOf, withFilter } from "../internal/decoder.js"
+import { readAs, readingOf, withFilter } from "../sql/decoder.js"
 import {
   BlueprintVersion,
   DotfilesManager,

@@ -2,7 +2,7 @@
  * The enumerations and scalars that all the documents share.
  */
 import { type FastCheck, Predicate, Schema } from "effect"
-import { invalid, readAs, when, withDecoder } from "../internal/decoder.js"
+import { invalid, readAs, when, withDecoder } from "../sql/decoder.js"
 import { oneOf, stringMap } from "./shapes.js"
 
 /** The one version of the blueprint format, and of a specification that names its format. */

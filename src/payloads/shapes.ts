@@ -8,7 +8,7 @@
  * caller, and name rules, never values, when they refuse something.
  */
 import { Arbitrary, Either, identity, ParseResult, Predicate, Pretty, Record, Schema, SchemaAST, type Types } from "effect"
-import { type Decoder, decoderOf, invalid, readAs, readingOf, when, withDecoder } from "../internal/decoder.js"
+import { type Decoder, decoderOf, invalid, readAs, readingOf, when, withDecoder } from "../sql/decoder.js"
 
 /** Literals whose refusal names the legal ones, and not what was given. */
 export const oneOf = <const Literals extends readonly [string, ...ReadonlyArray<string>]>(...literals: Literals) => {

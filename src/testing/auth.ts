@@ -2,11 +2,11 @@
  * Factories of users, and of what says who they are.
  */
 import { DateTime, Effect, Redacted } from "effect"
-import { Account, AccountId } from "../domain/auth/Account.js"
-import { Session, SessionId } from "../domain/auth/Session.js"
-import { User, UserId } from "../domain/auth/User.js"
-import { Verification, VerificationId } from "../domain/auth/Verification.js"
-import { idOrNew } from "../internal/ids.js"
+import { Account, AccountId } from "../auth/Account.js"
+import { Session, SessionId } from "../auth/Session.js"
+import { User, UserId } from "../auth/User.js"
+import { Verification, VerificationId } from "../auth/Verification.js"
+import { idOrNew } from "../sql/ids.js"
 import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 
 /** A user. Name and email are made from the id. */

@@ -8,8 +8,8 @@ import {
   WorkspaceBuildJob,
   WorkspaceBuildJobId,
   type WorkspaceBuildJobStatus
-} from "../domain/build-job/WorkspaceBuildJob.js"
-import { idOrNew } from "../internal/ids.js"
+} from "../build-job/WorkspaceBuildJob.js"
+import { idOrNew } from "../sql/ids.js"
 import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 import { attempt, exampleSpec } from "./sandboxes.js"
 

@@ -3,7 +3,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { DateTime, Effect } from "effect"
-import { IssueWorkflowExecutionEvent, IssueWorkflowExecutionEventId } from "../domain/issue-workflow/ExecutionEvent.js"
+import { IssueWorkflowExecutionEvent, IssueWorkflowExecutionEventId } from "../issue-workflow/ExecutionEvent.js"
 import {
   IssueWorkflowExecutionArtifact,
   IssueWorkflowExecutionArtifactId,
@@ -13,10 +13,10 @@ import {
   IssueWorkflowExecutionSummary,
   IssueWorkflowExecutionValidationResult,
   IssueWorkflowExecutionValidationResultId
-} from "../domain/issue-workflow/ExecutionReport.js"
-import { IssueWorkflowId } from "../domain/issue-workflow/IssueWorkflow.js"
-import { IssueWorkflowExecution, IssueWorkflowExecutionId } from "../domain/issue-workflow/IssueWorkflowExecution.js"
-import { idOrNew } from "../internal/ids.js"
+} from "../issue-workflow/ExecutionReport.js"
+import { IssueWorkflowId } from "../issue-workflow/IssueWorkflow.js"
+import { IssueWorkflowExecution, IssueWorkflowExecutionId } from "../issue-workflow/IssueWorkflowExecution.js"
+import { idOrNew } from "../sql/ids.js"
 import { pullRequestOf, workflow } from "./issues.js"
 import { owner } from "./auth.js"
 import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"

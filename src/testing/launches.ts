@@ -2,9 +2,9 @@
  * A whole launch, as `SandboxLifecycle` would have left it.
  */
 import { Effect } from "effect"
-import type { WorkspaceBuildJob, WorkspaceBuildJobStatus } from "../domain/build-job/WorkspaceBuildJob.js"
-import type { Sandbox, SandboxStatus } from "../domain/sandbox/Sandbox.js"
-import type { SandboxAttempt, SandboxAttemptSnapshot } from "../domain/sandbox/SandboxAttempt.js"
+import type { WorkspaceBuildJob, WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
+import type { Sandbox, SandboxStatus } from "../sandbox/Sandbox.js"
+import type { SandboxAttempt, SandboxAttemptSnapshot } from "../sandbox/SandboxAttempt.js"
 import { buildJob } from "./buildJobs.js"
 import { factory, type Given, type Made } from "./rows.js"
 import { attempt, sandbox, snapshot } from "./sandboxes.js"

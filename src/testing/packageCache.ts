@@ -2,7 +2,7 @@
  * Factories of the package cache.
  */
 import { DateTime, Effect } from "effect"
-import { PackageResolutionCacheEntry } from "../domain/package-cache/PackageResolutionCacheEntry.js"
+import { PackageResolutionCacheEntry } from "../package-cache/PackageResolutionCacheEntry.js"
 import { factory, type Given, insert, type Made } from "./rows.js"
 
 const support = { supported: true, packageName: "ripgrep" } as const

@@ -3,7 +3,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { DateTime, Effect } from "effect"
-import { Profile, ProfileId, ProfileRevisionId } from "../domain/profile/Profile.js"
+import { Profile, ProfileId, ProfileRevisionId } from "../profile/Profile.js"
 import {
   ProfileEnvVar,
   ProfileEnvVarId,
@@ -12,7 +12,7 @@ import {
   ProfileSecretBindingId,
   ProfileSshKeyBinding,
   ProfileSshSettings
-} from "../domain/profile/ProfileRevision.js"
+} from "../profile/ProfileRevision.js"
 import {
   RepositoryProfile,
   RepositoryProfileId,
@@ -20,11 +20,11 @@ import {
   RepositoryProfileLinkId,
   RepositoryProfileRevision,
   RepositoryProfileRevisionId
-} from "../domain/profile/RepositoryProfile.js"
-import { SecretId } from "../domain/secret/Secret.js"
-import { SshKeyId } from "../domain/secret/SshKey.js"
-import { idOrNew } from "../internal/ids.js"
-import { columnList, type RowModel, rowsOf } from "../internal/rows.js"
+} from "../profile/RepositoryProfile.js"
+import { SecretId } from "../secret/Secret.js"
+import { SshKeyId } from "../secret/SshKey.js"
+import { idOrNew } from "../sql/ids.js"
+import { columnList, type RowModel, rowsOf } from "../sql/rows.js"
 import { owner } from "./auth.js"
 import { asId, ensure, factory, type Given, insert, type Made, next } from "./rows.js"
 import { secret, secretVersion, sshKey } from "./secrets.js"

@@ -4,8 +4,8 @@
 import { SqlClient } from "@effect/sql"
 import { type Brand, DateTime, Effect, type Option, Redacted } from "effect"
 import type { AlreadyExists, InvalidInput, PersistenceError, ReferenceNotFound } from "../Errors.js"
-import { operations } from "../internal/query.js"
-import { columnList, type RowModel, rowsOf } from "../internal/rows.js"
+import { operations } from "../sql/operations.js"
+import { columnList, type RowModel, rowsOf } from "../sql/rows.js"
 
 /** A field of a row, as a test writes it: an id is plain text, an `Option` is its value. */
 export type Plain<A> = A extends Option.Option<infer Value> ? Plain<Value>

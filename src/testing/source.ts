@@ -2,10 +2,10 @@
  * Factories of the source domain.
  */
 import { DateTime, Effect } from "effect"
-import { GitHubInstallation, GitHubInstallationId, GitHubInstallationUserGrant } from "../domain/source/GitHubInstallation.js"
-import { GitHubInstallationRepository, GitHubInstallationRepositoryId } from "../domain/source/GitHubInstallationRepository.js"
-import { Repository, RepositoryId } from "../domain/source/Repository.js"
-import { idOrNew } from "../internal/ids.js"
+import { GitHubInstallation, GitHubInstallationId, GitHubInstallationUserGrant } from "../github/GitHubInstallation.js"
+import { GitHubInstallationRepository, GitHubInstallationRepositoryId } from "../github/GitHubInstallationRepository.js"
+import { Repository, RepositoryId } from "../source/Repository.js"
+import { idOrNew } from "../sql/ids.js"
 import { owner } from "./auth.js"
 import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 

@@ -9,8 +9,8 @@ import {
   GitHubWebhookDeliveryId,
   type GitHubWebhookDeliveryStatus,
   type WebhookLeaseOutcome
-} from "../domain/source/GitHubWebhookDelivery.js"
-import { idOrNew } from "../internal/ids.js"
+} from "../github/GitHubWebhookDelivery.js"
+import { idOrNew } from "../sql/ids.js"
 import { asId, factory, type Given, insert, type Made } from "./rows.js"
 
 /**

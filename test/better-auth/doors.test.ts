@@ -7,7 +7,7 @@ import { Effect, Schema } from "effect"
 import { admin, twoFactor } from "better-auth/plugins"
 import { Session, User, UserRepo } from "@sealant/db"
 import { betterAuthAdapter } from "@sealant/db/better-auth"
-import { columnList, rowsOf } from "../../src/internal/rows.js"
+import { columnList, rowsOf } from "../../src/sql/rows.js"
 import { databaseLayers, memoryLayer } from "../support/database.js"
 import { quickPasswords, quiet, serve } from "./support.js"
 

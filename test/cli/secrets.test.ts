@@ -2,7 +2,7 @@ import { expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Redacted } from "effect"
 import { join } from "node:path"
 import { Database, KeyRing, SecretVault } from "@sealant/db"
-import { UserId } from "../../src/domain/auth/User.js"
+import { UserId } from "../../src/auth/User.js"
 import { runHere, tamper, temporaryDirectory } from "./support.js"
 
 const keyOf = (id: string) => `${id}:${Buffer.alloc(32, id).toString("base64")}`

@@ -5,7 +5,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option } from "effect"
 import * as db from "@sealant/db"
-import { maxInputCharacters, maxListItems } from "../../src/internal/limits.js"
+import { maxInputCharacters, maxListItems } from "../../src/sql/inputLimits.js"
 import { fixtureOf } from "./fixture.js"
 import { services } from "./services.js"
 import { attempt, isRecord, placesOf, shown, type Trial } from "./walk.js"

@@ -4,9 +4,9 @@
  */
 import { Effect, Either } from "effect"
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
+import { SandboxLifecycle } from "../../src/sandbox/SandboxLifecycle.js"
 import * as Maintenance from "../../src/Maintenance.js"
-import { request } from "../lifecycle/support.js"
+import { request } from "../sandbox/lifecycle/support.js"
 import { tell } from "../support/children.js"
 import { type Random, randomOf } from "./torture/random.js"
 import { onFile, owner } from "./torture/world.js"

@@ -4,7 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { Effect } from "effect"
 import * as Maintenance from "../../src/Maintenance.js"
-import { contradictions } from "../lifecycle/invariants.js"
+import { contradictions } from "../sandbox/lifecycle/invariants.js"
 import { child, type Identity } from "../support/children.js"
 import type { ObedientReport } from "./obedient.js"
 import { onFile } from "./torture/world.js"

@@ -6,8 +6,8 @@ import { Statement } from "@effect/sql"
 import { Effect, Layer } from "effect"
 import * as Database from "../../src/Database.js"
 import { Connection } from "../../src/libsql/Connection.js"
-import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
-import * as Sandboxes from "../../src/Sandboxes.js"
+import { SandboxLifecycle } from "../../src/sandbox/SandboxLifecycle.js"
+import * as Sandboxes from "../../src/sandbox/index.js"
 import { type Orders, requestOf } from "./moments.js"
 
 const { dieAt, filePath }: Orders = JSON.parse(process.argv[2] ?? "{}")

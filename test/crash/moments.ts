@@ -1,7 +1,7 @@
 /**
  * When a process that launches is to die, and what it launches.
  */
-import { UserId } from "../../src/domain/auth/User.js"
+import { UserId } from "../../src/auth/User.js"
 
 /** Right before the numbered statement (1 is the first) of the second launch, or around its COMMIT; or not at all. */
 export type Moment = number | "before COMMIT" | "after COMMIT" | "never"

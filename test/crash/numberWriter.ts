@@ -13,7 +13,7 @@ import { setImmediate } from "node:timers/promises"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as Database from "../../src/Database.js"
-import { persistenceErrorOf } from "../../src/internal/engineError.js"
+import { persistenceErrorOf } from "../../src/sql/engineError.js"
 import * as Migrations from "../../src/Migrations.js"
 import { tell } from "../support/children.js"
 

@@ -7,8 +7,8 @@
 import { Effect } from "effect"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
-import { SandboxLifecycle } from "../../src/lifecycle/SandboxLifecycle.js"
-import { request } from "../lifecycle/support.js"
+import { SandboxLifecycle } from "../../src/sandbox/SandboxLifecycle.js"
+import { request } from "../sandbox/lifecycle/support.js"
 import { tell } from "../support/children.js"
 import { onFile, owner } from "./torture/world.js"
 

@@ -5,7 +5,7 @@
 import { Effect, Fiber, Option, Redacted } from "effect"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
-import { SecretVault } from "../../src/domain/secret/SecretVault.js"
+import { SecretVault } from "../../src/secret/SecretVault.js"
 import * as children from "../support/children.js"
 import { busySecret, owner, vaultOn, type WriterOrders, type WriterReport } from "./rotationOrders.js"
 

@@ -2,10 +2,10 @@
  * What the processes of the rotation test are told, what they tell, and the keys that they hold.
  */
 import { Layer, Redacted } from "effect"
-import { UserId } from "../../src/domain/auth/User.js"
+import { UserId } from "../../src/auth/User.js"
 import * as Database from "../../src/Database.js"
-import { KeyRing } from "../../src/domain/secret/KeyRing.js"
-import { SecretVault } from "../../src/domain/secret/SecretVault.js"
+import { KeyRing } from "../../src/secret/KeyRing.js"
+import { SecretVault } from "../../src/secret/SecretVault.js"
 
 /** Around the numbered COMMIT (1 activates the key, each other is a batch), or when the parent kills it. */
 export interface RotationOrders {

@@ -3,7 +3,7 @@
  * that is killed: by SIGKILL, with nothing closed.
  */
 import { Effect, Stream } from "effect"
-import { SecretVault } from "../../src/domain/secret/SecretVault.js"
+import { SecretVault } from "../../src/secret/SecretVault.js"
 import { Connection } from "../../src/libsql/Connection.js"
 import { tell } from "../support/children.js"
 import { enoughToKill, type RotationOrders, type RotationReport, vaultOn } from "./rotationOrders.js"

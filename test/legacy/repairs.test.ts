@@ -5,7 +5,7 @@ import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { LegacyImport, WorkspaceBuildJobRepo } from "@sealant/db"
 import { DateTime, Effect, Layer, Option, TestClock } from "effect"
-import { attemptsExhausted, WorkspaceBuildJobId } from "../../src/domain/build-job/WorkspaceBuildJob.js"
+import { attemptsExhausted, WorkspaceBuildJobId } from "../../src/build-job/WorkspaceBuildJob.js"
 import { memoryLayer } from "../support/database.js"
 import { changed, deployedRows, importRows, place, rejectsOf, type Row, type Rows, said, writeDeployment } from "./source.js"
 

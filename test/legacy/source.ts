@@ -10,7 +10,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { models } from "../../scripts/schema/models.js"
-import { columnList, rowsOf } from "../../src/internal/rows.js"
+import { columnList, rowsOf } from "../../src/sql/rows.js"
 import { predecessorTables } from "../fixtures/predecessor-tables.js"
 
 /** A row by the names of its columns. */

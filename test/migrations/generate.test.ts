@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { migrations } from "../../migrations/index.js"
 import { generateMigration, UsageError } from "../../scripts/generate-migration.js"
-import { checkRecord } from "../../src/internal/migrationRecord.js"
+import { checkRecord } from "../../src/migration/record.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 

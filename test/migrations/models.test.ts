@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as db from "@sealant/db"
 import { models } from "../../scripts/schema/models.js"
-import { columnList } from "../../src/internal/rows.js"
+import { columnList } from "../../src/sql/rows.js"
 import { memoryLayer } from "../support/database.js"
 import { roundTrip } from "../support/roundTrip.js"
 

@@ -3,7 +3,7 @@
  */
 import { expect, it } from "@effect/vitest"
 import { Effect, Option, TestClock } from "effect"
-import { WorkspaceBuildJobId } from "../../src/domain/build-job/WorkspaceBuildJob.js"
+import { WorkspaceBuildJobId } from "../../src/build-job/WorkspaceBuildJob.js"
 import { listJobs, showJob } from "../../src/operations/jobs.js"
 import { findStuck } from "../../src/operations/stuck.js"
 import { fileLayer } from "../support/database.js"

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Either, FastCheck, Schema } from "effect"
-import { decoderOf, invalid } from "../../src/internal/decoder.js"
+import { decoderOf, invalid } from "../../src/sql/decoder.js"
 import * as payloads from "../../src/payloads/index.js"
 
 /** The documents whose schemas carry a decoder of one call, by name. */

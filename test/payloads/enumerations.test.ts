@@ -60,6 +60,6 @@ it("needs nothing that a browser lacks", () => {
   const folder = new URL("../../src/payloads/", import.meta.url)
   for (const file of readdirSync(folder)) {
     const imports = readFileSync(new URL(file, folder), "utf8").matchAll(/^(?:import|export) (?:type )?(?:\{[^}]*\}|\*.*) from "([^"]+)"/gm)
-    for (const [, from] of imports) expect([file, from]).toEqual([file, expect.stringMatching(/^(effect|\.\/\w+\.js|\.\.\/internal\/decoder\.js)$/)])
+    for (const [, from] of imports) expect([file, from]).toEqual([file, expect.stringMatching(/^(effect|\.\/\w+\.js|\.\.\/sql\/decoder\.js)$/)])
   }
 })

@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { readingOf } from "../../src/internal/decoder.js"
+import { readingOf } from "../../src/sql/decoder.js"
 import { GitRef, GitUrl, OsExecutorCompileResult, RuntimeAdapterBlueprint, UserWorkspaceSpec, WorkspaceBlueprint } from "../../src/payloads/index.js"
 import { decode, issues, paths } from "./support.js"
 

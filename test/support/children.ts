@@ -1,7 +1,7 @@
 /**
  * Real processes that tell what they do: they are given orders as their argument, and write a report a line.
  */
-import { Effect } from "effect"
+import { Effect, Logger } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
@@ -97,6 +97,9 @@ export const child = <Report extends Told>(script: URL, orders: object, listen?:
       return Effect.promise(() => ended)
     }
   )
+
+/** In a process: logs nothing, because the default logger writes to standard output, where the reports are. */
+export const withoutLogs = Effect.provide(Logger.remove(Logger.defaultLogger))
 
 /** In a process: writes a report. A write to a pipe is synchronous: what was told is told, also when the process is killed in the next moment. */
 export const tell = <Report extends Told>(report: Report): void => {

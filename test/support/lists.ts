@@ -3,7 +3,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
-import type { Page, PageRequest } from "../../src/internal/page.js"
+import type { Page, PageRequest } from "../../src/sql/page.js"
 
 /** Runs a statement past the repository, as a person in a shell would. */
 export const shell = <Row extends object>(text: string, ...params: ReadonlyArray<unknown>) =>

@@ -4,7 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { expect, it } from "@effect/vitest"
 import { Arbitrary, Effect, FastCheck, Schema } from "effect"
-import { rowsOf } from "../../src/internal/rows.js"
+import { rowsOf } from "../../src/sql/rows.js"
 import { memoryLayer } from "./database.js"
 
 /** Any instance survives the way through the engine, by the row decoder and by the schema; and through JSON. */

@@ -4,7 +4,7 @@
  */
 import { expect } from "@effect/vitest"
 import { type DateTime, Effect, TestClock } from "effect"
-import type { StateMachine } from "../../src/internal/transitions.js"
+import type { StateMachine } from "../../src/sql/transitions.js"
 
 interface Row<S extends string, Id extends string> {
   readonly id: Id

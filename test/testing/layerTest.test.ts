@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Factories, layerTest } from "@sealant/db/testing"
 import * as Database from "../../src/Database.js"
-import { SandboxRepo } from "../../src/domain/sandbox/SandboxRepo.js"
+import { SandboxRepo } from "../../src/sandbox/SandboxRepo.js"
 import * as Migrations from "../../src/Migrations.js"
 
 const { make } = Factories

@@ -7,9 +7,9 @@
  */
 import Database from "libsql"
 import { v7 } from "uuid"
-import { texts } from "../../../src/domain/build-job/claim.js"
-import { WorkspaceBuildJob } from "../../../src/domain/build-job/WorkspaceBuildJob.js"
-import { columnList } from "../../../src/internal/rows.js"
+import { texts } from "../../../src/build-job/claim.js"
+import { WorkspaceBuildJob } from "../../../src/build-job/WorkspaceBuildJob.js"
+import { columnList } from "../../../src/sql/rows.js"
 import type { OpenOptions, RowContestant } from "../contestant.js"
 import { type JobRequest, leaseMs, success, workerId } from "../jobs.js"
 import { openFeeder } from "../seed.js"

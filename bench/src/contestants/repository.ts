@@ -5,8 +5,8 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Layer, ManagedRuntime, Option } from "effect"
-import type { WorkspaceBuildJobId } from "../../../src/domain/build-job/WorkspaceBuildJob.js"
-import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import type { WorkspaceBuildJobId } from "../../../src/build-job/WorkspaceBuildJob.js"
+import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
 import type { RowContestant } from "../contestant.js"
 import { leaseMs, success, workerId } from "../jobs.js"
 import { openFeeder } from "../seed.js"

@@ -4,13 +4,13 @@
  *
  * `cut` disconnects it from the database, `reconnect` connects it again.
  */
-import { Effect, Layer, Logger } from "effect"
+import { Effect, Layer } from "effect"
 import { createInterface } from "node:readline"
-import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
 import { PersistenceError } from "../../../src/Errors.js"
-import * as BuildWorker from "../../../src/lifecycle/BuildWorker.js"
-import { SandboxLifecycle } from "../../../src/lifecycle/SandboxLifecycle.js"
-import { tell } from "../../support/children.js"
+import * as BuildWorker from "../../../src/build-job/BuildWorker.js"
+import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
+import { tell, withoutLogs } from "../../support/children.js"
 import { randomOf } from "./random.js"
 import { onFile } from "./world.js"
 
@@ -93,6 +93,6 @@ createInterface({ input: process.stdin }).on("line", (line) => {
 const program = Effect.gen(function*() {
   tell<BuilderReport>({ type: "ready" })
   return yield* BuildWorker.run(handler, { workerId, concurrency: 6, leaseDuration: leaseMs, pollInterval: "50 millis" })
-}).pipe(Effect.provide(cuttable), Effect.provide(onFile({ filePath, keys: 1, synchronous: "normal" })), Effect.provide(Logger.remove(Logger.defaultLogger)))
+}).pipe(Effect.provide(cuttable), Effect.provide(onFile({ filePath, keys: 1, synchronous: "normal" })), withoutLogs)
 
 await Effect.runPromise(program)

@@ -3,10 +3,10 @@
  */
 import { Effect, Option } from "effect"
 import { once } from "node:events"
-import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
-import { SandboxLifecycle } from "../../../src/lifecycle/SandboxLifecycle.js"
-import { answer, request, success } from "../../lifecycle/support.js"
-import { tell } from "../../support/children.js"
+import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
+import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
+import { answer, request, success } from "../../sandbox/lifecycle/support.js"
+import { tell, withoutLogs } from "../../support/children.js"
 import { tagOf } from "../../support/refusals.js"
 import type { LateReport } from "./storms.js"
 import { onFile, owner } from "./world.js"
@@ -32,5 +32,5 @@ const program = Effect.gen(function*() {
   for (const attempt of attempts) tell<LateReport>({ type: "answer", tag: yield* tagOf(attempt) })
 })
 
-await Effect.runPromise(Effect.provide(program, onFile({ filePath, keys: 1 })))
+await Effect.runPromise(program.pipe(Effect.provide(onFile({ filePath, keys: 1 })), withoutLogs))
 process.stdin.destroy()

@@ -3,7 +3,7 @@
  * job are at work at the same time while both believe that they hold its lease.
  */
 import { Effect } from "effect"
-import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
+import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
 import { child } from "../../support/children.js"
 import type { BuilderOrders, BuilderReport } from "./builder.js"
 import type { Random } from "./random.js"

@@ -2,10 +2,10 @@
  * The lock is held by somebody else, workers are stopped past their leases, and clocks are wrong.
  */
 import { Effect, Option } from "effect"
-import { WorkspaceBuildJobRepo } from "../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
-import { SandboxLifecycle } from "../../../src/lifecycle/SandboxLifecycle.js"
+import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
+import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
 import { child } from "../../support/children.js"
-import { success } from "../../lifecycle/support.js"
+import { success } from "../../sandbox/lifecycle/support.js"
 import { tomorrow } from "../../support/clock.js"
 import type { HostileOrders, HostileReport } from "./hostile.js"
 import type { Random } from "./random.js"

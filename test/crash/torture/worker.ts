@@ -8,7 +8,7 @@ import { Effect } from "effect"
 import { once } from "node:events"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { InvalidInput, PersistenceError } from "../../../src/Errors.js"
-import { tell } from "../../support/children.js"
+import { tell, withoutLogs } from "../../support/children.js"
 import { shifted } from "../../support/clock.js"
 import { dieAt } from "../deaths.js"
 import type { Turn } from "./deed.js"
@@ -56,5 +56,5 @@ const program = Effect.gen(function*() {
 tell<Report>({ type: "ready" })
 await once(process.stdin, "data")
 dieAt(orders.death)
-await Effect.runPromise(Effect.provide(program, onFile(orders)))
+await Effect.runPromise(program.pipe(Effect.provide(onFile(orders)), withoutLogs))
 process.stdin.destroy()

@@ -3,12 +3,12 @@
  * Every execution, job and workflow ends afterwards.
  */
 import { Effect, Option } from "effect"
-import { UserId } from "../../../../src/domain/auth/User.js"
-import { UserRepo } from "../../../../src/domain/auth/UserRepo.js"
-import { IssueRepo } from "../../../../src/domain/issue-workflow/IssueRepo.js"
-import { IssueWorkflowLifecycle } from "../../../../src/lifecycle/IssueWorkflowLifecycle.js"
-import { SandboxLifecycle } from "../../../../src/lifecycle/SandboxLifecycle.js"
-import { shell, specification } from "../../../lifecycle/support.js"
+import { UserId } from "../../../../src/auth/User.js"
+import { UserRepo } from "../../../../src/auth/UserRepo.js"
+import { IssueRepo } from "../../../../src/issue-workflow/IssueRepo.js"
+import { IssueWorkflowLifecycle } from "../../../../src/issue-workflow/IssueWorkflowLifecycle.js"
+import { SandboxLifecycle } from "../../../../src/sandbox/SandboxLifecycle.js"
+import { shell, specification } from "../../../sandbox/lifecycle/support.js"
 import { deed, type Turn } from "../deed.js"
 import { doneOf, type Ledger } from "../protocol.js"
 import { issueIds } from "../world.js"

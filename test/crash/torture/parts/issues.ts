@@ -2,9 +2,9 @@
  * Issue workflows and their executions, and what must be true of them.
  */
 import { Effect, Option } from "effect"
-import { IssueWorkflowExecutionId } from "../../../../src/domain/issue-workflow/IssueWorkflowExecution.js"
-import { IssueWorkflowLifecycle } from "../../../../src/lifecycle/IssueWorkflowLifecycle.js"
-import { shell, specification } from "../../../lifecycle/support.js"
+import { IssueWorkflowExecutionId } from "../../../../src/issue-workflow/IssueWorkflowExecution.js"
+import { IssueWorkflowLifecycle } from "../../../../src/issue-workflow/IssueWorkflowLifecycle.js"
+import { shell, specification } from "../../../sandbox/lifecycle/support.js"
 import { deed, type Turn } from "../deed.js"
 import { begunOf, doneOf, type Ledger } from "../protocol.js"
 import { issueIds, owner } from "../world.js"

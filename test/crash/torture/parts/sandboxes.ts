@@ -2,10 +2,10 @@
  * Sandboxes and their builds: launches, retries, stops, builds under leases, and what must be true of them.
  */
 import { Effect, Option } from "effect"
-import { WorkspaceBuildJobRepo } from "../../../../src/domain/build-job/WorkspaceBuildJobRepo.js"
-import { SandboxLifecycle } from "../../../../src/lifecycle/SandboxLifecycle.js"
-import { contradictions } from "../../../lifecycle/invariants.js"
-import { answer, shell, specification, success } from "../../../lifecycle/support.js"
+import { WorkspaceBuildJobRepo } from "../../../../src/build-job/WorkspaceBuildJobRepo.js"
+import { SandboxLifecycle } from "../../../../src/sandbox/SandboxLifecycle.js"
+import { contradictions } from "../../../sandbox/lifecycle/invariants.js"
+import { answer, shell, specification, success } from "../../../sandbox/lifecycle/support.js"
 import { deed, type Turn } from "../deed.js"
 import { begunOf, doneOf, type Ledger } from "../protocol.js"
 import { owner } from "../world.js"

@@ -1,0 +1,33 @@
+/**
+ * The statements behind every claim: what the queue gives to the texts that all leased tables share.
+ */
+import { type LeasedTable, leaseTexts } from "../leasing/statements.js"
+import { columnList } from "../sql/rows.js"
+import { attemptsExhausted, unreadableJob, WorkspaceBuildJob } from "./WorkspaceBuildJob.js"
+
+const table: LeasedTable = {
+  name: "oci_image_build_jobs",
+  waiting: "queued",
+  held: "running",
+  dueIndex: "oci_image_build_jobs_due_idx",
+  leasesIndex: "oci_image_build_jobs_leases_idx",
+  whenClaimed: ["started_at = coalesce(started_at, ?1)"],
+  maxDurationColumn: "max_duration_ms",
+  whenReleased: ["started_at = iif(attempt_count = 1, NULL, started_at)"],
+  failed: {
+    at: ["finished_at", "max(?1, started_at)"],
+    exhausted: { error_code: attemptsExhausted, error_message: "the last lease expired with no attempts left" },
+    unreadable: { error_code: unreadableJob, error_message: "the row of the job cannot be read" }
+  }
+}
+
+/** The texts of the queue. */
+export const texts = leaseTexts(table, columnList(WorkspaceBuildJob))
+
+export const succeedText = texts.underLease(`
+  status = 'succeeded', lease_outcome = 'succeeded', lease_expires_at = NULL, finished_at = max(?1, started_at),
+  executor_id = ?5, result_payload = ?6, published_reference = ?7, published_digest_reference = ?8,
+  published_digest = ?9, error_code = NULL, error_message = NULL`)
+
+/** ?7: error code, ?8: error message. */
+export const failText = texts.fail("error_code = ?7", "error_message = ?8")

@@ -1,0 +1,91 @@
+/**
+ * All of one execution, as of one moment.
+ */
+import { SqlClient } from "@effect/sql"
+import { Array, Effect, type Option } from "effect"
+import { targetOf } from "../sql/ownerScope.js"
+import type { Page } from "../sql/page.js"
+import { part, together } from "../sql/unions.js"
+import { operations } from "../sql/operations.js"
+import { joinedRows } from "../sql/rows.js"
+import { IssueWorkflowExecutionEvent } from "./ExecutionEvent.js"
+import { pageOfEvents } from "./executionEvents.js"
+import {
+  IssueWorkflowExecutionArtifact,
+  IssueWorkflowExecutionDiffFile,
+  IssueWorkflowExecutionSummary,
+  IssueWorkflowExecutionValidationResult
+} from "./ExecutionReport.js"
+import { IssueWorkflowExecution } from "./IssueWorkflowExecution.js"
+import type { IssueWorkflowExecutionService } from "./IssueWorkflowExecutionRepo.js"
+
+const { present, read } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
+
+/** An execution and what it has reported. */
+export interface ExecutionDetail {
+  readonly execution: IssueWorkflowExecution
+  readonly summary: Option.Option<IssueWorkflowExecutionSummary>
+  /** The first 50 events, in their order; `listEvents` goes on from the cursor. */
+  readonly events: Page<IssueWorkflowExecutionEvent>
+  /** By check. */
+  readonly validationResults: ReadonlyArray<IssueWorkflowExecutionValidationResult>
+  /** By path. */
+  readonly diffFiles: ReadonlyArray<IssueWorkflowExecutionDiffFile>
+  /** Newest first. */
+  readonly artifacts: ReadonlyArray<IssueWorkflowExecutionArtifact>
+}
+
+const eventLimit = 50
+
+const detailOf = (executionId: string) => {
+  const of = `execution_id = ${executionId}`
+  const parts = {
+    execution: part(IssueWorkflowExecution, "issue_workflow_executions", `id = ${executionId}`),
+    summaries: part(IssueWorkflowExecutionSummary, "issue_workflow_execution_summaries", of),
+    events: part(IssueWorkflowExecutionEvent, "issue_workflow_execution_events", of, `ORDER BY sequence LIMIT ${eventLimit + 1}`),
+    results: part(
+      IssueWorkflowExecutionValidationResult,
+      "issue_workflow_execution_validation_results",
+      of,
+      "ORDER BY check_key LIMIT -1"
+    ),
+    files: part(IssueWorkflowExecutionDiffFile, "issue_workflow_execution_diff_files", of, "ORDER BY path LIMIT -1"),
+    artifacts: part(
+      IssueWorkflowExecutionArtifact,
+      "issue_workflow_execution_artifacts",
+      of,
+      "ORDER BY created_at DESC, id DESC LIMIT -1"
+    )
+  }
+  return { parts, text: together(Object.values(parts)) }
+}
+
+// ?1: the execution, ?2: the owner.
+const details = {
+  ofId: detailOf("?1"),
+  ofIdAndOwner: detailOf(`(
+    SELECT x.id FROM issue_workflow_executions AS x CROSS JOIN issue_workflows AS w ON w.id = x.issue_workflow_id
+    WHERE x.id = ?1 AND w.owner_user_id = ?2)`)
+}
+
+export const makeDetail = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const run = yield* joinedRows
+
+  const getDetail: IssueWorkflowExecutionService["getDetail"] = (by) =>
+    Effect.gen(function*() {
+      const { id, ownerUserId } = targetOf(by)
+      const { parts, text } = ownerUserId === undefined ? details.ofId : details.ofIdAndOwner
+      const { artifacts, events, execution, files, results, summaries } = parts
+      const rows = yield* run(sql.unsafe(text, ownerUserId === undefined ? [id] : [id, ownerUserId]))
+      return {
+        execution: yield* Effect.flatMap(Effect.map(execution.rowsIn(rows), Array.head), present(id)),
+        summary: Array.head(yield* summaries.rowsIn(rows)),
+        events: pageOfEvents(yield* events.rowsIn(rows), eventLimit),
+        validationResults: yield* results.rowsIn(rows),
+        diffFiles: yield* files.rowsIn(rows),
+        artifacts: yield* artifacts.rowsIn(rows)
+      }
+    }).pipe(read("getDetail", { "execution.id": targetOf(by).id }))
+  return { getDetail }
+})

@@ -1,0 +1,178 @@
+/**
+ * What executions report as a whole: validation results and changed files, replaced as sets, and the summary.
+ */
+import { SqlClient, type Statement } from "@effect/sql"
+import { Clock, DateTime, Effect, Option } from "effect"
+import { v7 } from "uuid"
+import { ReferenceNotFound } from "../Errors.js"
+import { operations } from "../sql/operations.js"
+import { columnList, givenColumns, type RowsOf, rowsOf } from "../sql/rows.js"
+import { batchOf, documentOf, executionNotFound, requireExecution } from "./executionBatches.js"
+import {
+  IssueWorkflowExecutionDiffFile,
+  IssueWorkflowExecutionSummary,
+  IssueWorkflowExecutionValidationResult,
+  ReplaceDiffFiles,
+  ReplaceValidationResults,
+  UpsertSummary
+} from "./ExecutionReport.js"
+import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
+import type { IssueWorkflowExecutionService } from "./IssueWorkflowExecutionRepo.js"
+
+const results = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionValidationResult")
+const diffs = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionDiffFile")
+const summary = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionSummary")
+
+/** A set of rows of one execution, and the statements that make it what it is to be. ?1: the execution, ?2: the rows, ?3: now. */
+interface RowSet<A> {
+  readonly rows: RowsOf<A>
+  readonly deleteText: string
+  readonly storeText: string
+  readonly keyOf: (row: A) => string
+}
+
+const deleteText = (table: string, key: string, field: string) => `
+  DELETE FROM ${table} WHERE execution_id = ?1 AND ${key} NOT IN (SELECT value ->> '${field}' FROM json_each(?2))`
+
+const resultsTable = "issue_workflow_execution_validation_results"
+
+// WHERE true: without it, SQLite would read ON CONFLICT as the constraint of a join (https://www.sqlite.org/lang_upsert.html).
+const storeResultsText = `
+  INSERT INTO ${resultsTable} (id, execution_id, check_key, status, duration_ms, message, details, created_at)
+  SELECT value ->> 'id', ?1, value ->> 'checkKey', value ->> 'status', value ->> 'durationMs', value ->> 'message',
+    value ->> 'details', ?3
+  FROM json_each(?2) WHERE true
+  ON CONFLICT (execution_id, check_key) DO UPDATE SET
+    status = excluded.status, duration_ms = excluded.duration_ms, message = excluded.message, details = excluded.details
+  RETURNING ${columnList(IssueWorkflowExecutionValidationResult)}`
+
+const filesTable = "issue_workflow_execution_diff_files"
+
+const storeFilesText = `
+  INSERT INTO ${filesTable} (id, execution_id, change_type, path, old_path, additions, deletions, is_binary,
+    patch_artifact_id, created_at)
+  SELECT value ->> 'id', ?1, value ->> 'changeType', value ->> 'path', value ->> 'oldPath', value ->> 'additions',
+    value ->> 'deletions', value ->> 'isBinary', value ->> 'patchArtifactId', ?3
+  FROM json_each(?2) WHERE true
+  ON CONFLICT (execution_id, path) DO UPDATE SET
+    change_type = excluded.change_type, old_path = excluded.old_path, additions = excluded.additions,
+    deletions = excluded.deletions, is_binary = excluded.is_binary, patch_artifact_id = excluded.patch_artifact_id
+  RETURNING ${columnList(IssueWorkflowExecutionDiffFile)}`
+
+type Reports = Pick<IssueWorkflowExecutionService, "replaceValidationResults" | "replaceDiffFiles" | "upsertSummary">
+
+export const makeReports = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const summaries = yield* rowsOf(IssueWorkflowExecutionSummary)
+  const summaryColumns = sql.literal(columnList(IssueWorkflowExecutionSummary))
+
+  const resultSet: RowSet<IssueWorkflowExecutionValidationResult> = {
+    rows: yield* rowsOf(IssueWorkflowExecutionValidationResult),
+    deleteText: deleteText(resultsTable, "check_key", "checkKey"),
+    storeText: storeResultsText,
+    keyOf: ({ checkKey }) => checkKey
+  }
+
+  const fileSet: RowSet<IssueWorkflowExecutionDiffFile> = {
+    rows: yield* rowsOf(IssueWorkflowExecutionDiffFile),
+    deleteText: deleteText(filesTable, "path", "path"),
+    storeText: storeFilesText,
+    keyOf: ({ path }) => path
+  }
+
+  /** Makes the set what is given, in one transaction. Returns the rows in the order of the batch. */
+  const replace = <A>(set: RowSet<A>, executionId: IssueWorkflowExecutionId, keys: ReadonlyArray<string>, batch: string) =>
+    Effect.gen(function*() {
+      yield* requireExecution(sql, { id: executionId })
+      const now = yield* Clock.currentTimeMillis
+      yield* sql.unsafe(set.deleteText, [executionId, batch])
+      const stored = yield* set.rows.all(sql.unsafe(set.storeText, [executionId, batch, now]))
+      // RETURNING gives its rows in no order.
+      const byKey = new Map(stored.map((row) => [set.keyOf(row), row]))
+      return keys.flatMap((key) => byKey.get(key) ?? [])
+    }).pipe(sql.withTransaction)
+
+  const storeResults = ({ executionId, results }: typeof ReplaceValidationResults.Type) =>
+    Effect.flatMap(
+      batchOf("replaceValidationResults", "results", results, ({ details, ...result }) => ({
+        ...result,
+        id: `val_${v7()}`,
+        details: documentOf(details)
+      })),
+      (batch) => replace(resultSet, executionId, results.map(({ checkKey }) => checkKey), batch)
+    )
+
+  const storeFiles = ({ executionId, files }: typeof ReplaceDiffFiles.Type) =>
+    Effect.flatMap(
+      batchOf("replaceDiffFiles", "files", files, ({ isBinary, ...file }) => ({
+        ...file,
+        id: `dif_${v7()}`,
+        isBinary: isBinary ? 1 : 0
+      })),
+      (batch) => replace(fileSet, executionId, files.map(({ path }) => path), batch)
+    )
+
+  /** What was given is stored over what is there; `updated_at` moves when that is something else. */
+  const storeSummary = ({ executionId, ...given }: typeof UpsertSummary.Type) =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const known = columnsOf(given)
+      const stored = yield* summaries.first(sql`
+        INSERT INTO issue_workflow_execution_summaries ${
+        sql.insert({ generated_at: now, ...known, execution_id: executionId, updated_at: now })
+      } ${overwriting(sql, Object.keys(known))}
+        RETURNING ${summaryColumns}`)
+      if (Option.isSome(stored)) return stored.value
+      const unchanged = yield* summaries.first(sql`
+        SELECT ${summaryColumns} FROM issue_workflow_execution_summaries WHERE execution_id = ${executionId}`)
+      return yield* Option.match(unchanged, { onSome: Effect.succeed, onNone: () => Effect.fail(executionNotFound(executionId)) })
+    })
+
+  const service: Reports = {
+    replaceValidationResults: (request) =>
+      results.input("replaceValidationResults", ReplaceValidationResults)(request).pipe(
+        Effect.flatMap(storeResults),
+        results.write("replaceValidationResults", ["InvalidInput"], { "execution.id": request.executionId })
+      ),
+
+    replaceDiffFiles: (request) =>
+      diffs.input("replaceDiffFiles", ReplaceDiffFiles)(request).pipe(
+        Effect.flatMap(storeFiles),
+        diffs.write("replaceDiffFiles", ["ReferenceNotFound", "InvalidInput"], { "execution.id": request.executionId }),
+        // The execution was there, and stays while the transaction writes: it can only be an artifact.
+        Effect.catchTag("ReferenceNotFound", ({ entity }) => new ReferenceNotFound({ entity, reference: "patchArtifactId" }))
+      ),
+
+    upsertSummary: (request) =>
+      summary.input("upsertSummary", UpsertSummary)(request).pipe(
+        Effect.flatMap(storeSummary),
+        summary.write("upsertSummary", ["ReferenceNotFound", "InvalidInput"], { "execution.id": request.executionId }),
+        Effect.catchTag("ReferenceNotFound", () => executionNotFound(request.executionId))
+      )
+  }
+  return service
+})
+
+/** The columns that were given, with null where a column is cleared. */
+const columnsOf = (given: Omit<typeof UpsertSummary.Type, "executionId">): Readonly<Record<string, string | number | null>> => {
+  const { assumptions, generatedAt, warnings } = given
+  return givenColumns({
+    objective: given.objective,
+    linked_issue_ref: given.linkedIssueRef,
+    files_changed: given.filesChanged,
+    additions: given.additions,
+    deletions: given.deletions,
+    assumptions: assumptions === undefined ? undefined : JSON.stringify(assumptions),
+    warnings: warnings === undefined ? undefined : JSON.stringify(warnings),
+    summary_markdown: given.summaryMarkdown,
+    generated_at: generatedAt === undefined ? undefined : DateTime.toEpochMillis(generatedAt)
+  })
+}
+
+/** What happens to a summary that is there: these columns take what is given, if any of them is something else. */
+const overwriting = (sql: SqlClient.SqlClient, columns: ReadonlyArray<string>): Statement.Fragment => {
+  if (columns.length === 0) return sql`ON CONFLICT (execution_id) DO NOTHING`
+  const taken = columns.map((column) => sql.literal(`${column} = excluded.${column}`))
+  const differs = columns.map((column) => sql.literal(`${column} IS NOT excluded.${column}`))
+  return sql`ON CONFLICT (execution_id) DO UPDATE SET ${sql.csv(taken)}, updated_at = excluded.updated_at WHERE ${sql.or(differs)}`
+}

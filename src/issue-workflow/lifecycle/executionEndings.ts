@@ -1,0 +1,36 @@
+/**
+ * The end of one execution.
+ */
+import { Effect } from "effect"
+import type { IssueWorkflowExecution } from "../IssueWorkflowExecution.js"
+import type { IssueWorkflowExecutionRepo } from "../IssueWorkflowExecutionRepo.js"
+import { storableText } from "../../sql/columns.js"
+import type { FinishExecution } from "../IssueWorkflowViews.js"
+import { impossible } from "../../events/operation.js"
+
+type Ending = Pick<typeof FinishExecution.Type, "outcome" | "reason">
+
+/** The outcome of an execution whose sandbox has ended. */
+export const sandboxFailed: Ending = { outcome: "failed", reason: "the sandbox has failed" }
+export const sandboxStopped: Ending = { outcome: "cancelled", reason: "the sandbox was stopped" }
+
+export const makeExecutionEndings = (executions: IssueWorkflowExecutionRepo["Type"]) => {
+  /** Appended before the end, so that tails deliver it. */
+  const tellFailure = (executionId: IssueWorkflowExecution["id"], message: string) =>
+    executions.appendEvents({ executionId, events: [{ phase: "finish", level: "error", eventType: "failed", message }] }).pipe(
+      impossible("SequenceConflict", "AlreadyExists")
+    )
+
+  const endExecution = (before: IssueWorkflowExecution, { outcome, reason }: Ending) =>
+    Effect.gen(function*() {
+      const { id: executionId } = before
+      if (outcome === "cancelled") return yield* executions.cancel({ id: executionId, reason: storableText(reason ?? "") })
+      // Only a running execution succeeds or fails.
+      if (before.status === "queued") yield* executions.start(executionId)
+      if (outcome === "succeeded") return yield* executions.succeed(executionId)
+      if (reason !== undefined && (before.status === "queued" || before.status === "running")) yield* tellFailure(executionId, reason)
+      return yield* executions.fail(executionId)
+    })
+
+  return { endExecution }
+}

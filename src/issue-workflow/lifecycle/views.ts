@@ -1,0 +1,79 @@
+/**
+ * Workflows as their owners see them: with their issue and their executions.
+ */
+import { SqlClient } from "@effect/sql"
+import { Effect, Option } from "effect"
+import { Issue } from "../Issue.js"
+import { IssueWorkflow } from "../IssueWorkflow.js"
+import { IssueWorkflowExecution } from "../IssueWorkflowExecution.js"
+import { repositoryAccess } from "../../source/RepositoryAccess.js"
+import { NotFound } from "../../Errors.js"
+import * as Page from "../../sql/page.js"
+import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
+import type { IssueWorkflowLifecycleService } from "../IssueWorkflowLifecycle.js"
+import { WorkflowViewFilter } from "../IssueWorkflowViews.js"
+import { operationsOf } from "../../events/operation.js"
+
+const { input, read } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
+
+const workflowPart = partOf(IssueWorkflow, "w")
+const issuePart = partOf(Issue, "i")
+const executionPart = partOf(IssueWorkflowExecution, "e")
+
+type Row = Readonly<Record<string, unknown>>
+
+const viewOf = (row: Row) =>
+  Effect.gen(function*() {
+    const workflow = yield* workflowPart(row)
+    const issue = yield* issuePart(row)
+    return Option.isSome(workflow) && Option.isSome(issue)
+      ? { workflow: workflow.value, issue: issue.value, latestExecution: yield* executionPart(row) }
+      : yield* new CorruptRow({ entity: "IssueWorkflow", column: "issueId" })
+  })
+
+const executionLimit = 50
+
+export const makeWorkflowViews = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* joinedRows
+  const mayUse = yield* repositoryAccess
+  const columns = sql.literal(
+    [partColumnList(IssueWorkflow, "w"), partColumnList(Issue, "i"), partColumnList(IssueWorkflowExecution, "e")].join(", ")
+  )
+  // The workflow leads: whatever the planner knows of issues, it is found by the index of its key.
+  const source = sql`issue_workflows AS w CROSS JOIN issues AS i ON i.id = w.issue_id`
+
+  const getDetail: IssueWorkflowLifecycleService["getDetail"] = ({ id, ownerUserId }) =>
+    Effect.gen(function*() {
+      // One statement, so that all of it is of one moment. Its limit keeps the order of the executions.
+      const found = yield* rows(sql`
+        SELECT ${columns} FROM ${source} LEFT JOIN (
+          SELECT * FROM issue_workflow_executions WHERE issue_workflow_id = ${id}
+          ORDER BY created_at DESC, id DESC LIMIT ${executionLimit + 1}) AS e ON true
+        WHERE w.id = ${id} AND w.owner_user_id = ${ownerUserId} AND ${mayUse(ownerUserId, sql`i.repository_id`)}`)
+      const [first] = found
+      if (first === undefined) return yield* new NotFound({ entity: "IssueWorkflow", id })
+      const { issue, workflow } = yield* viewOf(first)
+      const executions = (yield* Effect.forEach(found, executionPart)).flatMap(Option.toArray)
+      const page = { at: 0, id: "", limit: executionLimit }
+      return { workflow, issue, executions: Page.make(executions, page, ({ createdAt, id }) => [createdAt, id]) }
+    }).pipe(read("getDetail", { "workflow.id": id }))
+
+  const list: IssueWorkflowLifecycleService["list"] = (request) =>
+    Effect.gen(function*() {
+      const { includeArchived, ownerUserId, statuses } = yield* input("list", WorkflowViewFilter)(request)
+      const start = yield* Page.start("IssueWorkflowLifecycle.list", request)
+      const found = yield* rows(sql`
+        SELECT ${columns} FROM ${source} LEFT JOIN issue_workflow_executions AS e ON e.id = (
+          SELECT id FROM issue_workflow_executions WHERE issue_workflow_id = w.id ORDER BY created_at DESC, id DESC LIMIT 1)
+        WHERE w.owner_user_id = ${ownerUserId} AND ${mayUse(ownerUserId, sql`i.repository_id`)}
+          AND ${Page.below(sql, start, "w.created_at", "w.id")}
+          AND (${includeArchived} OR w.archived_at IS NULL)
+          AND (${statuses === undefined} OR w.status IN (SELECT value FROM json_each(${JSON.stringify(statuses ?? [])})))
+        ORDER BY w.created_at DESC, w.id DESC LIMIT ${start.limit + 1}`)
+      const views = yield* Effect.forEach(found, viewOf)
+      return Page.make(views, start, ({ workflow }) => [workflow.createdAt, workflow.id])
+    }).pipe(read("list"))
+
+  return { getDetail, list }
+})

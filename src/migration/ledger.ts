@@ -1,0 +1,122 @@
+/**
+ * The ledger of migrations in the database, and how it stands to what the program knows.
+ */
+import { SqlClient } from "@effect/sql"
+import { type DateTime, Effect, Either, ParseResult, Schema } from "effect"
+import { PersistenceError } from "../Errors.js"
+import { SchemaNotCurrent } from "./errors.js"
+import { type Migration, nameOf } from "./record.js"
+import type { Table } from "../sql/table.js"
+
+/** A migration that the database has. */
+export interface AppliedMigration {
+  readonly id: number
+  /** As it stands in the record: `0001_auth`. */
+  readonly name: string
+  readonly appliedAt: DateTime.Utc
+  /** SHA-256 of the text that was applied, in hexadecimal. */
+  readonly checksum: string
+}
+
+/** A migration that the database does not have yet. */
+export interface PendingMigration {
+  readonly id: number
+  readonly name: string
+  readonly checksum: string
+}
+
+/** A migration of which the database has another text or name than the program. */
+export interface MismatchedMigration extends AppliedMigration {
+  /** The name and the checksum of the program's. */
+  readonly expected: { readonly name: string; readonly checksum: string }
+}
+
+/** How the database stands to the program. Each migration is in one of the four, in the order of the ids. */
+export interface Status {
+  /** The database has them as the program knows them. */
+  readonly applied: ReadonlyArray<AppliedMigration>
+  /** The database lacks them. */
+  readonly pending: ReadonlyArray<PendingMigration>
+  /** The database has them, but not as the program knows them. */
+  readonly mismatched: ReadonlyArray<MismatchedMigration>
+  /** The database has them, the program does not: a newer version applied them. */
+  readonly unknown: ReadonlyArray<AppliedMigration>
+}
+
+/** Each migration of the program and of the ledger, in one of the four lists. */
+export const compare = (migrations: ReadonlyArray<Migration>, rows: ReadonlyArray<LedgerRow>): Status => {
+  const known = new Map(migrations.map((migration) => [migration.id, migration]))
+  const applied: Array<AppliedMigration> = []
+  const mismatched: Array<MismatchedMigration> = []
+  const unknown: Array<AppliedMigration> = []
+  for (const { appliedAt, checksum, id, label } of rows) {
+    const row = { id, name: nameOf(id, label), appliedAt, checksum }
+    const expected = known.get(id)
+    known.delete(id)
+    if (expected === undefined) unknown.push(row)
+    else if (expected.name === row.name && expected.checksum === checksum) applied.push(row)
+    else mismatched.push({ ...row, expected: { name: expected.name, checksum: expected.checksum } })
+  }
+  const pending = Array.from(known.values(), ({ checksum, id, name }) => ({ id, name, checksum }))
+  return { applied, pending, mismatched, unknown }
+}
+
+/** The reason for which the status is not current, or `undefined`. Reasons that a migration cannot repair come first. */
+export const differenceOf = ({ applied, mismatched, pending, unknown }: Status): SchemaNotCurrent | undefined => {
+  const last = Math.max(0, ...[...applied, ...mismatched, ...unknown].map(({ id }) => id))
+  const leftOut = pending.filter(({ id }) => id < last)
+  if (mismatched.length > 0) return differs("altered", mismatched.map(({ expected }) => expected))
+  if (leftOut.length > 0) return differs("altered", leftOut)
+  if (unknown.length > 0) return differs("newer", unknown)
+  return pending.length > 0 ? differs("older", pending) : undefined
+}
+
+const differs = (reason: SchemaNotCurrent["reason"], migrations: ReadonlyArray<{ readonly name: string }>) =>
+  new SchemaNotCurrent({ reason, migrations: migrations.map(({ name }) => name) })
+
+/** The table that the ledger is. */
+export const ledger = "sealant_migrations"
+
+const LedgerRow = Schema.Struct({
+  id: Schema.Int,
+  label: Schema.String,
+  checksum: Schema.String,
+  appliedAt: Schema.DateTimeUtcFromNumber
+})
+export type LedgerRow = typeof LedgerRow.Type
+
+const decodeLedger = ParseResult.decodeUnknownEither(Schema.Array(LedgerRow))
+
+// Effect's migrator reads and writes `migration_id` and `name`, reads `created_at`, and leaves the rest to its default
+// for the moment until the migration has run.
+export const createLedger = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`
+  CREATE TABLE IF NOT EXISTS sealant_migrations (
+    migration_id INTEGER PRIMARY KEY NOT NULL CONSTRAINT sealant_migrations_migration_id CHECK (migration_id >= 1),
+    name TEXT NOT NULL CONSTRAINT sealant_migrations_name CHECK (name <> ''),
+    checksum TEXT NOT NULL DEFAULT '' CONSTRAINT sealant_migrations_checksum CHECK (length(checksum) IN (0, 64)),
+    created_at INTEGER NOT NULL DEFAULT 0 CONSTRAINT sealant_migrations_timestamps CHECK (created_at >= 0)
+  ) STRICT`)
+
+/** What the documentation of the schema says of the ledger, which has no row model. */
+export const ledgerTable: Table = {
+  name: "sealant_migrations",
+  service: "Migrations",
+  purpose: "Which migrations the database has, with the checksum of the text that was applied."
+}
+
+/** Whether there is a ledger: one row when there is. */
+export const ledgerPresentText = `SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '${ledger}'`
+
+export const ledgerText =
+  `SELECT migration_id AS id, name AS label, checksum, created_at AS "appliedAt" FROM ${ledger} ORDER BY migration_id`
+
+/** Rows of `ledgerText`. */
+export const decodeLedgerRows = (rows: unknown): Effect.Effect<ReadonlyArray<LedgerRow>, PersistenceError> =>
+  Either.mapLeft(decodeLedger(rows), () => new PersistenceError({ operation: "Migrations.status", reason: "CorruptRow", cause: ledger }))
+
+/** The rows of the ledger, in the order of their ids: none when there is no ledger yet. */
+export const readLedger = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const tables = yield* sql.unsafe(ledgerPresentText)
+  return tables.length === 0 ? [] : yield* Effect.flatMap(sql.unsafe(ledgerText), decodeLedgerRows)
+})

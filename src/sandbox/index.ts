@@ -1,0 +1,25 @@
+/**
+ * The sandbox domain as one layer: sandboxes, attempts, runtimes, build jobs, and the lifecycle over them.
+ */
+import type { SqlClient } from "@effect/sql"
+import { Layer } from "effect"
+import { WorkspaceBuildJobRepo } from "../build-job/WorkspaceBuildJobRepo.js"
+import { SandboxAttemptRepo } from "./SandboxAttemptRepo.js"
+import { SandboxRepo } from "./SandboxRepo.js"
+import { SandboxRuntimeInstanceRepo } from "./SandboxRuntimeInstanceRepo.js"
+import { SandboxLifecycle } from "./SandboxLifecycle.js"
+
+/** What the layer gives. */
+export type Services =
+  | SandboxLifecycle
+  | SandboxRepo
+  | SandboxAttemptRepo
+  | SandboxRuntimeInstanceRepo
+  | WorkspaceBuildJobRepo
+
+/** All services of the domain over one `SqlClient`. */
+export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = SandboxLifecycle.layer.pipe(
+  Layer.provideMerge(
+    Layer.mergeAll(SandboxRepo.layer, SandboxAttemptRepo.layer, SandboxRuntimeInstanceRepo.layer, WorkspaceBuildJobRepo.layer)
+  )
+)

@@ -1,0 +1,78 @@
+/**
+ * Checks whether an operation may use a repository on behalf of an owner. The checks run in the operation's transaction, so
+ * that a grant cannot be revoked between check and write.
+ */
+import { SqlClient } from "@effect/sql"
+import { Effect, Option } from "effect"
+import { repositoryAccess } from "../../source/RepositoryAccess.js"
+import { ReferenceNotFound } from "../../Errors.js"
+import { nameMissing } from "../../sql/references.js"
+
+/** References of a request that lead to a repository. */
+interface RepositoryReferences {
+  readonly repositoryId?: string | undefined
+  readonly repositoryProfileRevisionId?: string | undefined
+  readonly issueId?: string | undefined
+}
+
+interface Users {
+  readonly ownerUserId: string
+  readonly requestedByUserId?: string | undefined
+}
+
+const fields = ["repositoryId", "repositoryProfileRevisionId", "issueId"] as const
+
+export const makeAccess = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const mayUse = yield* repositoryAccess
+
+  const conditions = {
+    repositoryId: (userId: string, id: string) => mayUse(userId, sql`${id}`),
+    repositoryProfileRevisionId: (userId: string, id: string) => sql`EXISTS (
+      SELECT 1 FROM repository_profile_revisions AS r CROSS JOIN repository_profiles AS p ON p.id = r.repository_profile_id
+      WHERE r.id = ${id} AND ${mayUse(userId, sql`p.repository_id`)})`,
+    issueId: (userId: string, id: string) => sql`EXISTS (
+      SELECT 1 FROM issues AS i WHERE i.id = ${id} AND ${mayUse(userId, sql`i.repository_id`)})`
+  }
+
+  const isUsable = (field: typeof fields[number], userId: string, id: string) =>
+    Effect.map(sql`SELECT 1 WHERE ${conditions[field](userId, id)}`, ({ length }) => length > 0)
+
+  /** Fails for a reference that is missing or may not be used. If a user is missing, the error names that reference instead. */
+  const refuse = (entity: string, field: string, { ownerUserId, requestedByUserId }: Users) =>
+    nameMissing(sql, [
+      { field: "ownerUserId", table: "user", id: Option.some(ownerUserId) },
+      { field: "requestedByUserId", table: "user", id: Option.fromNullable(requestedByUserId) }
+    ])(new ReferenceNotFound({ entity, reference: "unknown" })).pipe(
+      Effect.mapError(({ reference }) => new ReferenceNotFound({ entity, reference: reference === "unknown" ? field : reference }))
+    )
+
+  /**
+   * Fails with `ReferenceNotFound` unless the owner may use every repository that the request leads to. The error for a
+   * repository that may not be used is the one for a repository that does not exist.
+   */
+  const requireAccess = (entity: string, request: Users & RepositoryReferences) =>
+    Effect.gen(function*() {
+      for (const field of fields) {
+        const id = request[field]
+        if (id !== undefined && !(yield* isUsable(field, request.ownerUserId, id))) yield* refuse(entity, field, request)
+      }
+    })
+
+  return {
+    requireAccess,
+    /** Reads whether the user may use the repository that contains the issue now. */
+    mayUseIssue: (userId: string, issueId: string) => isUsable("issueId", userId, issueId),
+    /** Reads whether the user may use the repository of the pull request, or the execution is linked to it already. */
+    mayLinkPullRequest: (userId: string, executionId: string, pullRequestId: string) =>
+      Effect.map(
+        sql`
+          SELECT 1 FROM pull_requests AS p WHERE p.id = ${pullRequestId} AND (${mayUse(userId, sql`p.repository_id`)} OR EXISTS (
+            SELECT 1 FROM issue_workflow_execution_pull_request_links
+            WHERE execution_id = ${executionId} AND pull_request_id = ${pullRequestId}))`,
+        ({ length }) => length > 0
+      )
+  }
+})
+
+export type Access = Effect.Effect.Success<typeof makeAccess>

@@ -1,0 +1,54 @@
+/**
+ * Supervision in one loop: ends or requeues rows of sandboxes, issue workflows and the webhook inbox that no other program
+ * moves on.
+ *
+ * Each round calls `SandboxLifecycle.supervise`, `IssueWorkflowLifecycle.supervise` and
+ * `GitHubWebhookDeliveryRepo.reapExpired`, 100 rows at a time. If one fails, the failure is logged and the others
+ * run regardless. Any number of processes may supervise one database at the same time.
+ *
+ * `BuildWorker.run` and `WebhookInbox.run` start it by default, for those of the three services that the program provides. Use
+ * `run` or `layer` in a program without workers, or with workers that provide only some of the services.
+ */
+import type { SqlClient } from "@effect/sql"
+import { Duration, Effect, Layer, Schema } from "effect"
+import type { GitHubWebhookDeliveryRepo } from "../github/GitHubWebhookDeliveryRepo.js"
+import type { InvalidInput } from "../Errors.js"
+import { Pause, Wait } from "../sql/durations.js"
+import { operations } from "../sql/operations.js"
+import type { IssueWorkflowLifecycle } from "../issue-workflow/IssueWorkflowLifecycle.js"
+import type { SandboxLifecycle } from "../sandbox/SandboxLifecycle.js"
+import { defaultEvery, defaultRuntimeDeadline, supervisedIn, supervision } from "./supervisorLoop.js"
+
+/** Interval and deadlines of supervision. */
+export interface Options {
+  /** The pause between two rounds. 1 ms to a year, default 15 seconds. */
+  readonly every?: Duration.DurationInput
+  /** The longest wait of an attempt for its runtime after its image was built. Default 15 minutes. */
+  readonly runtimeDeadline?: Duration.DurationInput
+}
+
+/** The services whose rows are supervised. */
+export type Supervised = SandboxLifecycle | IssueWorkflowLifecycle | GitHubWebhookDeliveryRepo
+
+const Settings = Schema.Struct({
+  every: Schema.optionalWith(Pause, { default: () => defaultEvery }),
+  runtimeDeadline: Schema.optionalWith(Wait, { default: () => defaultRuntimeDeadline })
+})
+
+const { input } = operations("Supervisor", "Supervisor")
+
+const superviseWith = ({ every, runtimeDeadline }: typeof Settings.Type) =>
+  Effect.flatMap(supervisedIn, (supervised) => supervision(supervised, { every: Duration.decode(every), runtimeDeadline }))
+
+/**
+ * Supervises until it is interrupted: at once, then after each pause. It continues when the database cannot answer. Fails with
+ * `InvalidInput` for options out of range.
+ */
+export const run = (options: Options = {}): Effect.Effect<never, InvalidInput, Supervised | SqlClient.SqlClient> =>
+  Effect.flatMap(input("run", Settings)(options), superviseWith)
+
+/** Supervises in the background until the scope of the layer is closed. */
+export const layer = (options: Options = {}): Layer.Layer<never, InvalidInput, Supervised | SqlClient.SqlClient> =>
+  Layer.scopedDiscard(
+    Effect.flatMap(input("layer", Settings)(options), (settings) => Effect.forkScoped(superviseWith(settings)))
+  )

@@ -1,0 +1,42 @@
+/**
+ * A worker that waits for what another process enqueues.
+ */
+import { expect, it } from "@effect/vitest"
+import { Chunk, Effect, Layer, Queue, TestClock } from "effect"
+import * as BuildWorker from "../../src/build-job/BuildWorker.js"
+import * as Sql from "../../src/libsql/SqlClient.js"
+import { newPath, ours } from "../libsql/support.js"
+import { child } from "../support/children.js"
+import { migrated } from "../support/database.js"
+import { eventually } from "../support/eventLoop.js"
+import { answer, services, success } from "../sandbox/lifecycle/support.js"
+import type { Orders, Report } from "./enqueuer.js"
+
+const hour = 3_600_000
+// Later than the other process's clock, so that what it enqueues is due here.
+const standing = Date.UTC(2200, 0)
+const ready = { ...success, runtime: answer("running") }
+
+it.scoped("an enqueue in another process wakes an idle worker by the watch alone", () =>
+  Effect.gen(function*() {
+    const filePath = yield* newPath
+    // Nothing is looked for again within an hour, and no clock of Effect moves.
+    const client = yield* ours(filePath, { busyTimeoutMs: 60_000, pausesMs: [hour] })
+    const built = yield* Queue.unbounded<string>()
+    const layer = services.pipe(Layer.provideMerge(migrated), Layer.provideMerge(Sql.layer(Effect.succeed(client))))
+    yield* Effect.gen(function*() {
+      yield* TestClock.setTime(standing)
+      const orders: Orders = { filePath }
+      const enqueuer = yield* child<Report>(new URL("./enqueuer.ts", import.meta.url), orders)
+      yield* Effect.promise(() => enqueuer.first("ready"))
+      yield* Effect.fork(
+        BuildWorker.run(({ job }) => Effect.as(Queue.offer(built, job.id), ready), { workerId: "worker", pollInterval: "1 day", drainTimeout: 0 })
+      )
+      yield* eventually(Effect.map(TestClock.sleeps(), Chunk.contains(standing + 24 * hour)))
+      enqueuer.say("")
+      const { jobId } = yield* Effect.promise(() => enqueuer.first("enqueued"))
+      // What is written for a commit may be noticed before it shows. What is written for the next comes after it.
+      enqueuer.say("")
+      expect(yield* Queue.take(built)).toBe(jobId)
+    }).pipe(Effect.provide(layer))
+  }))

@@ -1,0 +1,68 @@
+/**
+ * A worker process of the queue tests. It takes jobs from the file until none is left, and tells its parent of each
+ * lease that it was given and each job that it ended, one line of JSON each, before it goes on.
+ *
+ * It says `ready` when it is set up, and begins when a line comes in: so several begin together.
+ */
+import { Cause, Effect, Layer, Option } from "effect"
+import { once } from "node:events"
+import { monitorEventLoopDelay } from "node:perf_hooks"
+import * as Database from "../../src/Database.js"
+import type { ClaimedJob } from "../../src/build-job/WorkspaceBuildJob.js"
+import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
+import * as children from "../support/children.js"
+import type { Report, WorkerOptions } from "./protocol.js"
+
+const options: WorkerOptions = JSON.parse(process.argv[2] ?? "{}")
+
+const tell = (report: Report) => Effect.sync(() => children.tell(report))
+
+const success = { executorId: "executor", publishedReference: "r/a:t", publishedDigestReference: "r/a@sha256:1", publishedDigest: "sha256:1" }
+
+const delay = monitorEventLoopDelay({ resolution: 5 })
+
+const claimant = { workerId: options.workerId, leaseDuration: options.leaseMs }
+
+/** Ends the job under its lease, unless another was given meanwhile. */
+const finish = ({ job, lease }: ClaimedJob) =>
+  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.succeed(lease, success)).pipe(
+    Effect.as("succeeded" as const),
+    Effect.catchTag("LeaseLost", () => Effect.succeed("lost" as const)),
+    Effect.flatMap((type) => tell({ type, jobId: job.id, token: lease.token }))
+  )
+
+/** One of the worker's fibers: takes one job or several at a time, until no job is queued or running. */
+const work = (fiber: number) =>
+  Effect.gen(function*() {
+    const jobs = yield* WorkspaceBuildJobRepo
+    for (let round = 0;; round++) {
+      const claimed = (fiber + round) % 2 === 0
+        ? Option.toArray(yield* jobs.claimNext(claimant))
+        : yield* jobs.claimBatch({ ...claimant, limit: options.batch })
+      for (const { job, lease } of claimed) yield* tell({ type: "claimed", jobId: job.id, token: lease.token })
+      if (claimed.length === 0) {
+        const { queued, running } = (yield* jobs.stats).byStatus
+        if (queued + running === 0) return
+        yield* Effect.sleep("20 millis")
+      } else if (fiber === 0 && options.holdAfter !== undefined && round >= options.holdAfter) {
+        yield* tell({ type: "holding", jobIds: claimed.map(({ job }) => job.id) })
+        return yield* Effect.never
+      } else yield* Effect.forEach(claimed, finish, { concurrency: "unbounded", discard: true })
+    }
+  })
+
+const program = Effect.gen(function*() {
+  yield* WorkspaceBuildJobRepo
+  yield* tell({ type: "ready" })
+  yield* Effect.promise(() => once(process.stdin, "data"))
+  delay.enable()
+  yield* Effect.forEach(Array.from({ length: options.fibers }, (_, fiber) => fiber), work, { concurrency: "unbounded", discard: true })
+  delay.disable()
+  yield* tell({ type: "done", loopDelayMs: { mean: delay.mean / 1e6, p99: delay.percentile(99) / 1e6, max: delay.max / 1e6 } })
+}).pipe(
+  Effect.provide(Layer.provide(WorkspaceBuildJobRepo.layer, Database.layer({ filePath: options.filePath, synchronous: options.synchronous }))),
+  Effect.catchAllCause((cause) => tell({ type: "failed", cause: Cause.pretty(cause) }))
+)
+
+await Effect.runPromise(program)
+process.stdin.destroy()

@@ -1,0 +1,265 @@
+/**
+ * Every operation that lifecycles, the inbox and the queue have, on a server whose answer to the commit is lost: whoever
+ * repeats the call finds what there would be if it had happened once. A method that is added has to say here what a repeat
+ * comes to.
+ */
+import type { SqlClient } from "@effect/sql"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { Cause, Effect, Exit, Layer, Option, Scope, TestContext } from "effect"
+import { join } from "node:path"
+import * as db from "@sealant/db"
+import { Factories } from "@sealant/db/testing"
+import { KeyRing } from "../../src/secret/KeyRing.js"
+import * as Database from "../../src/Database.js"
+import { testKey } from "../../src/testing/secrets.js"
+import { samplesOf } from "./samples.js"
+import { services } from "./services.js"
+import { call, dump } from "./walk.js"
+import { makeWorld, type World } from "./world.js"
+import { migrated, openPeerOf, temporaryDirectory } from "../support/database.js"
+import type { Fault, Peer, Trouble } from "../support/hrana/Peer.js"
+import { shell } from "../support/lists.js"
+import { marking, marks, worker } from "../github/inboxSupport.js"
+
+const layer = Layer.provideMerge(db.ControlPlane.layer, Layer.orDie(KeyRing.layer([testKey])))
+
+/** What a repeat of a call comes to that was done, and whose answer was lost. */
+type Repeat =
+  /** It answers, and leaves all as it is. */
+  | "the same"
+  /** It is refused, for what was asked has happened. */
+  | "InvalidTransition"
+  | "NotFound"
+  /** It gives something else, or nothing: what was given first comes back when its lease expires. */
+  | "another"
+  /** It has several commits: the first stands, and the repeat does the rest. */
+  | "continues"
+  /** Nothing is written, so no answer to a commit can be lost. */
+  | "reads"
+  /** It meets a lost answer by itself. */
+  | "alone"
+
+interface Operation {
+  readonly repeat: Repeat
+  /** What the operation needs beside the world of the walks. */
+  readonly prepare?: (world: World) => Effect.Effect<unknown, unknown, db.ControlPlane.Services | SqlClient.SqlClient>
+}
+
+type Operations = Readonly<Record<string, Operation | Repeat>>
+
+const expiring = () => shell("UPDATE oci_image_build_jobs SET lease_expires_at = 1000 WHERE status = 'running'")
+
+const expired = () => shell("UPDATE oci_image_build_jobs SET lease_expires_at = 0 WHERE status = 'running'")
+
+const requeued = ({ launched }: World) =>
+  shell(
+    `UPDATE oci_image_build_jobs SET status = 'queued', attempt_count = 0, claimed_at = NULL, worker_id = NULL, started_at = NULL,
+       finished_at = NULL, cancel_reason = NULL, run_settled_at = NULL WHERE id = ?`,
+    launched.job.id
+  )
+
+/** A sandbox that failed, and an execution that is in it. */
+const forsaken = ({ waiting }: World) =>
+  Effect.flatMap(Factories.make.launch({ sandbox: { ownerUserId: "ada", status: "failed" }, job: { status: "failed" } }), ({ attempt, sandbox }) =>
+    shell("UPDATE issue_workflow_executions SET sandbox_id = ?, sandbox_attempt_id = ? WHERE id = ?", sandbox.id, attempt.id, waiting.id))
+
+const operations: Readonly<Record<"SandboxLifecycle" | "IssueWorkflowLifecycle" | "WebhookInbox" | "WorkspaceBuildJobRepo", Operations>> = {
+  SandboxLifecycle: {
+    launch: "the same",
+    retry: "InvalidTransition",
+    rebuild: "InvalidTransition",
+    beginBuild: "the same",
+    finishBuild: "the same",
+    failBuild: "the same",
+    recordRuntime: "the same",
+    cancel: "the same",
+    stop: "the same",
+    delete: "NotFound",
+    supervise: { repeat: "continues", prepare: expired },
+    getDetail: "reads",
+    list: "reads"
+  },
+  IssueWorkflowLifecycle: {
+    open: "the same",
+    startExecution: "the same",
+    beginExecution: "the same",
+    report: "the same",
+    finish: "the same",
+    cancel: "the same",
+    supervise: { repeat: "the same", prepare: forsaken },
+    getDetail: "reads",
+    list: "reads"
+  },
+  WebhookInbox: {
+    receive: "the same",
+    // The loop does what `process` does, again and again. Below.
+    process: "alone",
+    run: "alone"
+  },
+  WorkspaceBuildJobRepo: {
+    enqueue: "the same",
+    claimNext: "another",
+    claimBatch: "another",
+    claimById: "another",
+    heartbeat: { repeat: "the same", prepare: expiring },
+    succeed: "the same",
+    fail: "the same",
+    release: "the same",
+    cancel: "the same",
+    cancelLatestByRunId: { repeat: "the same", prepare: requeued },
+    redrive: "the same",
+    reapExpired: { repeat: "the same", prepare: expired },
+    markSettled: "the same",
+    getByLease: "reads",
+    findById: "reads",
+    getById: "reads",
+    findByIdempotencyKey: "reads",
+    findLatestByRunId: "reads",
+    findLatestStateByRunId: "reads",
+    listLatestByRunIds: "reads",
+    listByStatus: "reads",
+    stats: "reads"
+  }
+}
+
+/** The world of the walks, in a file that each test gets a copy of. */
+const makeTemplate = Effect.gen(function*() {
+  const file = join(yield* temporaryDirectory, "world.sqlite")
+  const world = yield* Effect.provide(makeWorld, layer.pipe(Layer.provideMerge(migrated), Layer.provideMerge(Database.layer({ filePath: file }))))
+  return { file, world }
+}).pipe(Effect.provide(TestContext.TestContext))
+
+const scope = Effect.runSync(Scope.make())
+const template = Effect.runSync(Effect.cached(Scope.extend(makeTemplate, scope)))
+
+beforeAll(() => Effect.runPromise(template))
+afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
+/** Something in that world, on a server of its own. */
+const onServer = <A, E>(
+  use: (peer: Peer, world: World) => Effect.Effect<A, E, db.ControlPlane.Services | KeyRing | SqlClient.SqlClient>
+) =>
+  Effect.scoped(Effect.gen(function*() {
+    const { file, world } = yield* template
+    const peer = yield* openPeerOf(file)
+    return yield* Effect.provide(use(peer, world), Layer.provideMerge(layer, Layer.orDie(Database.layerRemote({ url: peer.url }))))
+  }))
+
+/** The first commit has the fault: that of a transaction, or of a statement that writes by itself. */
+const atCommit = (fault: Fault) => {
+  let inside = false
+  let met = false
+  const trouble: Trouble = (statements) => {
+    const alone = !inside && !statements.some((text) => text.startsWith("BEGIN"))
+    inside = (inside || !alone) && !statements.some((text) => /^(COMMIT|ROLLBACK)$/.test(text))
+    const commits = statements.includes("COMMIT") || alone && statements.some((text) => /\b(INSERT|UPDATE|DELETE)\b/.test(text))
+    if (met || !commits) return undefined
+    met = true
+    return fault
+  }
+  return { trouble, met: () => met }
+}
+
+/** Runs an effect while the first commit has the fault, and says whether there was one. */
+const losing = (peer: Peer, fault: Fault) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const { met, trouble } = atCommit(fault)
+    peer.trouble = trouble
+    return Effect.map(effect, (value) => {
+      peer.trouble = undefined
+      // What is left of a stream goes when it has been idle for too long.
+      peer.streams.expireAll()
+      return { value, met: met() }
+    })
+  })
+
+const lost = { _tag: "PersistenceError", reason: "Unavailable" }
+
+const failureOf = (exit: Exit.Exit<unknown, unknown>) => Exit.isSuccess(exit) ? undefined : Option.getOrElse(Cause.failureOption(exit.cause), () => exit.cause)
+
+const rows = Effect.map(dump, (found) => [...found].toSorted())
+
+/** The ids of jobs that a claim gave. */
+const jobsIn = (exit: Exit.Exit<unknown, unknown>) => [...JSON.stringify(exit).matchAll(/"jobId":"([^"]+)"/g)].map(([, id]) => id)
+
+const operationOf = (operation: Operation | Repeat): Operation => typeof operation === "string" ? { repeat: operation } : operation
+
+describe.each(Object.entries(operations))("%s, when the answer to a commit is lost", (name, methods) => {
+  const tag = services.find((service) => service.name === name)?.tag
+  if (tag === undefined) throw new Error(`${name} is not exported`)
+  const writing = Object.entries(methods).filter(([, operation]) => operationOf(operation).repeat !== "reads" && operationOf(operation).repeat !== "alone")
+  const reading = Object.entries(methods).filter(([, operation]) => operationOf(operation).repeat === "reads")
+
+  it.effect("every method says what a repeat comes to; those that read lose nothing", () =>
+    onServer((peer, world) =>
+      Effect.gen(function*() {
+        const service = yield* tag
+        expect(Object.keys(methods).toSorted()).toEqual(Object.keys(service).toSorted())
+        for (const [method] of reading) {
+          const { met, value } = yield* losing(peer, "lost-answer")(call(service, method, samplesOf(world)[name]?.[method] ?? []))
+          expect([method, met, Exit.isSuccess(value)]).toEqual([method, false, true])
+        }
+      })))
+
+  describe.each(["lost-request", "lost-answer"] as const)("%s", (fault) => {
+    it.effect.each(writing)("%s", ([method, operation]) =>
+      onServer((peer, world) =>
+        Effect.gen(function*() {
+          const service = yield* tag
+          const { prepare, repeat } = operationOf(operation)
+          const args = samplesOf(world)[name]?.[method] ?? []
+          yield* prepare?.(world) ?? Effect.void
+          const before = yield* rows
+          const { met, value: first } = yield* losing(peer, fault)(call(service, method, args))
+          expect(met, "writes").toBe(true)
+          expect(failureOf(first)).toMatchObject(lost)
+          const meanwhile = yield* rows
+          const again = yield* call(service, method, args)
+          const after = yield* rows
+          expect(after).not.toEqual(before)
+          if (fault === "lost-request") {
+            expect(meanwhile).toEqual(before)
+            expect(failureOf(again)).toBeUndefined()
+            return
+          }
+          expect(meanwhile).not.toEqual(before)
+          if (repeat === "another") {
+            // What the lost answer gave is under a lease, and is nobody else's.
+            const given = meanwhile.filter((row) => !before.includes(row))
+            expect(jobsIn(again).filter((id) => given.some((row) => row.includes(`"id":"${id}"`)))).toEqual([])
+          } else if (repeat === "continues") {
+            expect(failureOf(again)).toBeUndefined()
+            expect(yield* Effect.zipRight(call(service, method, args), rows)).toEqual(after)
+          } else {
+            expect(after).toEqual(meanwhile)
+            if (repeat === "the same") expect(failureOf(again)).toBeUndefined()
+            else expect(failureOf(again)).toMatchObject({ _tag: repeat })
+          }
+        })))
+  })
+})
+
+describe("a webhook whose end is not acknowledged", () => {
+  it.effect.each(["lost-request", "lost-answer"] as const)("takes effect once (%s)", (fault) =>
+    onServer((peer) =>
+      Effect.gen(function*() {
+        const inbox = yield* db.WebhookInbox
+        yield* shell("CREATE TABLE effects (delivery TEXT NOT NULL, attempt INTEGER NOT NULL)")
+        // The claim is a commit, too: the one that is lost here is that of the handler's transaction.
+        const ending = (delivery: db.GitHubWebhookDelivery) =>
+          Effect.zipRight(
+            Effect.sync(() => {
+              peer.trouble = atCommit(fault).trouble
+            }),
+            marking(delivery)
+          )
+        const first = yield* inbox.process(worker, ending)
+        expect(first).toMatchObject({ _tag: "Some", value: { status: fault === "lost-answer" ? "processed" : "received" } })
+        expect((yield* marks).length).toBe(fault === "lost-answer" ? 1 : 0)
+        peer.trouble = undefined
+        peer.streams.expireAll()
+        yield* shell("UPDATE github_webhook_deliveries SET available_at = 0")
+        expect((yield* inbox.process(worker, marking))._tag).toBe(fault === "lost-answer" ? "None" : "Some")
+        expect((yield* marks).length).toBe(1)
+      })))
+})
