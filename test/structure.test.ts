@@ -1,0 +1,51 @@
+/**
+ * The structure of `src`: no import cycles, type imports included, and the allowed directions between folders.
+ */
+import { expect, it } from "@effect/vitest"
+import { cruise, type IForbiddenRuleType } from "dependency-cruiser"
+
+/** Forbids imports from a folder to any other part of `src` than the named ones. */
+const only = (folder: string, ...allowed: ReadonlyArray<string>): IForbiddenRuleType => ({
+  name: `${folder} imports only ${allowed.join(", ") || "itself"}`,
+  from: { path: `^src/${folder}/` },
+  to: { path: "^src/", pathNot: [folder, ...allowed].map((part) => `^src/${part}`) }
+})
+
+const rules: Array<IForbiddenRuleType> = [
+  { name: "no cycles", from: {}, to: { circular: true } },
+  only("libsql"),
+  only("sql", "Errors.ts", "libsql/"),
+  only("migration", "Errors.ts", "libsql/", "sql/"),
+  only("payloads", "sql/decoder.ts"),
+  {
+    name: "features import neither operations nor the programs above them",
+    from: {
+      path: "^src/(auth|build-job|events|github|issue-workflow|leasing|package-cache|profile|sandbox|secret|source|supervision)/"
+    },
+    to: {
+      path: "^src/(better-auth|cli|legacy|operations|testing)/|^src/(index|ControlPlane|LegacyImport|Maintenance|Retention)\\.ts$"
+    }
+  },
+  {
+    name: "nothing imports the CLI or the test helpers",
+    from: { path: "^src/", pathNot: "^src/(cli|testing)/" },
+    to: { path: "^src/(cli|testing)/" }
+  }
+]
+
+it("imports follow the rules of docs/architecture.md", async () => {
+  const { output } = await cruise(["src"], {
+    validate: true,
+    ruleSet: { forbidden: rules },
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: "node_modules" },
+    enhancedResolveOptions: { extensions: [".ts"] }
+  })
+  if (typeof output === "string") throw new Error(output)
+  expect(output.summary.totalCruised).toBeGreaterThan(200)
+  expect(
+    output.summary.violations.map(
+      ({ cycle, from, rule, to }) => `${rule.name}: ${[from, ...(cycle?.map(({ name }) => name) ?? [to])].join(" -> ")}`
+    )
+  ).toEqual([])
+})
