@@ -20,8 +20,12 @@ const project = (test: TestProjectInlineConfiguration["test"]): TestProjectInlin
  * Folders whose tests start programs, change the environment, or measure the memory of their own process: each file runs in a
  * process of its own. All other folders run in two threads, whose files share the modules that they load.
  */
-const inProcesses = ["*.test.ts", ...["better-auth", "cli", "crash", "examples", "libsql", "operations", "testing"].map((folder) => `${folder}/**/*.test.ts`)]
-  .map((path) => `test/${path}`)
+const inProcesses = [
+  "*.test.ts",
+  ...["better-auth", "cli", "crash", "examples", "libsql", "operations", "testing"].map(
+    (folder) => `${folder}/**/*.test.ts`
+  )
+].map((path) => `test/${path}`)
 
 export default defineConfig({
   test: {
@@ -31,7 +35,13 @@ export default defineConfig({
     minWorkers: 1,
     poolOptions: { threads: { isolate: false } },
     projects: [
-      project({ name: "threads", include: ["test/*/**/*.test.ts"], exclude: inProcesses, pool: "threads", sequence: { groupOrder: 0 } }),
+      project({
+        name: "threads",
+        include: ["test/*/**/*.test.ts"],
+        exclude: inProcesses,
+        pool: "threads",
+        sequence: { groupOrder: 0 }
+      }),
       project({ name: "forks", include: inProcesses, pool: "forks", sequence: { groupOrder: 1 } })
     ]
   }

@@ -148,8 +148,11 @@ BEGIN${endExecution("the owner was deleted", "issue_workflow_id = NEW.id")}
 END;
 
 -- Earlier releases left the workflows of deleted users active. The journal records which of them had an owner.
-${endExecution("the owner was deleted", `issue_workflow_id IN (
-    SELECT id FROM issue_workflows WHERE ${ownerWasDeleted})`).trim()}
+${endExecution(
+  "the owner was deleted",
+  `issue_workflow_id IN (
+    SELECT id FROM issue_workflows WHERE ${ownerWasDeleted})`
+).trim()}
 UPDATE issue_workflows SET status = 'cancelled' WHERE ${ownerWasDeleted};
 
 CREATE TRIGGER sandboxes_attempt_lost AFTER UPDATE OF latest_run_id ON sandboxes

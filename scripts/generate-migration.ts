@@ -1,5 +1,5 @@
 /**
- * `npm run db:generate -- NAME`: writes `migrations/NNNN_name.ts` with the next number, and registers it in
+ * `npm run db:generate -- NAME`: creates `migrations/NNNN_name.ts` with the next number and registers it in
  * `migrations/index.ts`.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
@@ -7,27 +7,33 @@ import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { migrationName, nameOf } from "../src/migration/record.js"
 
-/** The call was wrong: the name, or how many there are. */
+/** The arguments are wrong: not exactly one name, or an invalid name. */
 export class UsageError extends Error {}
 
 const directoryOfMigrations = fileURLToPath(new URL("../migrations", import.meta.url))
 
-// Words that cannot be the name of an import; the language has more, but none in lower case that reads like a change.
-const reserved = /^(await|break|case|catch|class|const|continue|default|delete|do|else|enum|export|extends|false|finally|for|function|if|implements|import|in|instanceof|interface|let|new|null|package|private|protected|public|return|static|super|switch|this|throw|true|try|typeof|var|void|while|with|yield)$/
+// Reserved words, which cannot name an import. Those that no migration would be called are missing.
+const reserved =
+  /^(await|break|case|catch|class|const|continue|default|delete|do|else|enum|export|extends|false|finally|for|function|if|implements|import|in|instanceof|interface|let|new|null|package|private|protected|public|return|static|super|switch|this|throw|true|try|typeof|var|void|while|with|yield)$/
 
 /**
- * Scaffolds the next migration and returns its name, `0009_more_colours`.
+ * Creates the next migration and returns its name, such as `0009_more_colours`.
  *
- * Throws `UsageError` for a name that is not in snake_case or that another migration has, and an `Error` when the files
- * and the index do not belong together or cannot be written.
+ * Throws `UsageError` if the name is not in snake_case or is already used, and `Error` if the files and the index do
+ * not match or cannot be written.
  */
 export const generateMigration = (label: string, directory = directoryOfMigrations): string => {
   if (!migrationName.test(`0001_${label}`)) {
-    throw new UsageError(`the name of a migration is in snake_case, as add_sandbox_labels: ${JSON.stringify(label)} is not`)
+    throw new UsageError(
+      `the name of a migration is in snake_case, as add_sandbox_labels: ${JSON.stringify(label)} is not`
+    )
   }
-  const existing = readdirSync(directory).map((file) => file.replace(/\.ts$/, "")).filter((name) => migrationName.test(name)).toSorted()
+  const existing = readdirSync(directory)
+    .map((file) => file.replace(/\.ts$/, ""))
+    .filter((name) => migrationName.test(name))
+    .toSorted()
   const taken = existing.find((name) => name.slice(5) === label)
-  if (taken !== undefined) throw new UsageError(`there is a migration of this name: ${taken}`)
+  if (taken !== undefined) throw new UsageError(`a migration of this name already exists: ${taken}`)
   const indexFile = join(directory, "index.ts")
   const index = readFileSync(indexFile, "utf8")
   const name = nameOf(Number(existing.at(-1)?.slice(0, 4) ?? 0) + 1, label)
@@ -38,14 +44,14 @@ export const generateMigration = (label: string, directory = directoryOfMigratio
 }
 
 const scaffold = `/**
- * What this changes, and why.
+ * TODO: the change and its reason.
  */
 export default \`
--- Plain SQL statements, each closed by a semicolon; see index.ts for the habits of the text.
+-- Plain SQL statements, each ended by a semicolon; see index.ts for the conventions.
 \`
 `
 
-/** The index with the migration after the others, in its imports and in its record. */
+/** Returns the text of the index with the migration added to its imports and its record. */
 const register = (index: string, existing: ReadonlyArray<string>, name: string, label: string): string => {
   const imports = [...index.matchAll(/^import (\w+) from "\.\/(\d{4}_\w+)\.js"$/gm)]
   const entries = [...index.matchAll(/^ {2}"(\d{4}_\w+)": \w+(,?)$/gm)]
@@ -53,8 +59,15 @@ const register = (index: string, existing: ReadonlyArray<string>, name: string, 
   const lastEntry = entries.at(-1)
   const inOrder = (names: ReadonlyArray<string | undefined>) =>
     names.length === existing.length && names.every((known, position) => known === existing[position])
-  if (lastImport === undefined || lastEntry === undefined || !inOrder(imports.map(([, , file]) => file)) || !inOrder(entries.map(([, key]) => key))) {
-    throw new Error("index.ts and the files beside it do not name the same migrations in the same order: mend that first")
+  if (
+    lastImport === undefined ||
+    lastEntry === undefined ||
+    !inOrder(imports.map(([, , file]) => file)) ||
+    !inOrder(entries.map(([, key]) => key))
+  ) {
+    throw new Error(
+      "index.ts and the files beside it do not list the same migrations in the same order: correct index.ts first"
+    )
   }
   const camelCase = label.replaceAll(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
   const unusable = reserved.test(camelCase) || imports.some(([, identifier]) => identifier === camelCase)
@@ -78,4 +91,5 @@ const main = (args: ReadonlyArray<string>): void => {
   }
 }
 
-if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) main(process.argv.slice(2))
+if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url))
+  main(process.argv.slice(2))

@@ -1,5 +1,5 @@
 /**
- * Makes `npx sealant-db` run the program of this checkout: npm links the programs of dependencies, not the package's own.
+ * Links `npx sealant-db` to the program of this checkout, because npm links only the programs of dependencies.
  */
 import { chmodSync, mkdirSync, rmSync, symlinkSync } from "node:fs"
 import { join } from "node:path"

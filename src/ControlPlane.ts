@@ -1,5 +1,5 @@
 /**
- * Everything as one layer: all repositories and the lifecycle services over them.
+ * Layers that provide all services: the repositories and the lifecycle services over them.
  */
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
@@ -27,18 +27,18 @@ const repositories = Layer.mergeAll(
 
 const services = Layer.provideMerge(WebhookInbox.layer, repositories)
 
-/** What the layer gives. */
+/** The services that `layer` provides. */
 export type Services = Layer.Layer.Success<typeof services>
 
-/** All services over one `SqlClient`, with the keys of a `KeyRing`. */
+/** Provides all services over one `SqlClient`, with the keys of a `KeyRing`. */
 export const layer: Layer.Layer<Services, never, SqlClient.SqlClient | KeyRing> = services
 
 /**
- * What an API or a worker process provides: all services on the database that the environment names, with the keys of
- * `SEALANT_ENCRYPTION_KEYS`. The schema is checked and not changed.
+ * The layer for an API or worker process: all services on the database of the environment, with the keys of
+ * `SEALANT_ENCRYPTION_KEYS`. Checks the schema and does not change it.
  *
- * Fails with `DatabaseConfigError` or `KeyRingConfigError` for an environment out of shape, with `SchemaNotCurrent` for a
- * schema that is older, altered or newer, and with `PersistenceError` for a store that cannot answer.
+ * Fails with `DatabaseConfigError` or `KeyRingConfigError` if the environment is invalid, with `SchemaNotCurrent` if
+ * the schema is older, newer or altered, and with `PersistenceError` if the database does not respond.
  */
 export const layerConfig = layer.pipe(
   Layer.provideMerge(Migrations.requireCurrent),

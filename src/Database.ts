@@ -1,51 +1,62 @@
 /**
- * The database: where it is, how it is opened, and how a transaction on it is run.
+ * The database: its location, the layers that open it, and transactions on it.
  *
- * Each layer gives `SqlClient` and `LibsqlClient`. None migrates: see `Migrations`.
+ * Each layer provides `SqlClient` and `LibsqlClient`. No layer runs migrations: see `Migrations`.
  */
 import { SqlClient, type SqlError } from "@effect/sql"
 import type { LibsqlClient } from "@effect/sql-libsql"
 import { Effect, Layer, Option, type Redacted, Schema } from "effect"
 import { type OpenLocalOptions, openLocalFile, openMemory } from "./libsql/openLocal.js"
 import { openRemote } from "./libsql/remote.js"
-import { Changes, unknowable, type Version } from "./libsql/Changes.js"
-import { abilitiesOf } from "./libsql/registry.js"
+import { Changes, unobservable, type Version } from "./libsql/Changes.js"
+import { clientInternals } from "./libsql/registry.js"
 import * as Sql from "./libsql/SqlClient.js"
 import type { PersistenceError } from "./Errors.js"
 import { isSqlError, persistenceErrorOf } from "./sql/engineError.js"
-import { authTokenName, busyTimeoutName, filePathName, secretVariable, synchronousName, urlName, variable } from "./libsql/settings.js"
+import {
+  authTokenName,
+  busyTimeoutName,
+  filePathName,
+  secretVariable,
+  synchronousName,
+  urlName,
+  variable
+} from "./libsql/settings.js"
 
 /**
- * The database cannot be opened as configured. `setting` names the environment variable (or the option) to change,
- * `problem` what is wrong with it; the message is both in one line.
+ * The database cannot be opened as configured. `setting` is the environment variable (or the option) to change,
+ * `problem` its rule or error. The message is both in one line.
  */
-export class DatabaseConfigError extends Schema.TaggedError<DatabaseConfigError>()(
+export class DatabaseConfigError extends Schema.TaggedError<DatabaseConfigError>("@sealant/db/DatabaseConfigError")(
   "DatabaseConfigError",
-  { setting: Schema.String, problem: Schema.String }
+  {
+    setting: Schema.String,
+    problem: Schema.String
+  }
 ) {
   override get message() {
     return `${this.setting}: ${this.problem}`
   }
 }
 
-/** The services that every database layer gives. */
+/** The services that every database layer provides. */
 export type Services = SqlClient.SqlClient | LibsqlClient.LibsqlClient
 
-/** The file that is opened when the environment names none, relative to the working directory. */
+/** The default path of the database file, relative to the working directory. */
 export const defaultFilePath = ".data/sealant-control-plane.sqlite"
 
-/** How long a statement waits for a lock of another process, in milliseconds, when nothing else is said. */
+/** The default for the longest wait of a statement for a lock of another process, in milliseconds. */
 export const defaultBusyTimeoutMs = 5000
 
-/** Where a local database is and how it is opened. */
+/** The location of a local database, and the settings for opening it. */
 export interface FileOptions {
-  /** The path of the file. It is created, with its directory, readable by its owner only. */
+  /** The path of the file. The file and its directory are created when missing, accessible to their owner only. */
   readonly filePath: string
-  /** How long a statement waits for a lock that another process holds, in milliseconds. Default 5000. */
+  /** The longest wait of a statement for a lock that another process holds, in milliseconds. Default 5000. */
   readonly busyTimeoutMs?: number
   /**
    * `full`, the default: an acknowledged write survives a power loss. `normal`: it survives the end of the process,
-   * but a power loss may take the last ones (https://www.sqlite.org/pragma.html#pragma_synchronous).
+   * but a power loss may lose the last writes (https://www.sqlite.org/pragma.html#pragma_synchronous).
    */
   readonly synchronous?: "full" | "normal"
 }
@@ -62,15 +73,20 @@ const fileLayer = (options: FileOptions, names: SettingNames) => {
     Effect.acquireRelease(
       Effect.tryPromise({
         try: () => openLocalFile(local),
-        catch: (error) => new DatabaseConfigError({ setting: names.filePath, problem: error instanceof Error ? error.message : String(error) })
+        catch: (error) =>
+          new DatabaseConfigError({
+            setting: names.filePath,
+            problem: error instanceof Error ? error.message : String(error)
+          })
       }),
       (client) => Effect.promise(() => client.shutdown())
     )
   return Sql.layer(
     Effect.suspend(() => {
       if (filePath.trim() === "") return refuse(names.filePath, "is empty; give the path of the database file")
-      if (/^:memory:|^file:/.test(filePath)) return refuse(names.filePath, "takes a plain path; for a database in memory use Database.layerMemory")
-      return Effect.zipRight(legalTimeout(busyTimeoutMs, names), open({ path: filePath, busyTimeoutMs, synchronous }))
+      if (/^:memory:|^file:/.test(filePath))
+        return refuse(names.filePath, "takes a plain path; for a database in memory use Database.layerMemory")
+      return Effect.zipRight(validTimeout(busyTimeoutMs, names), open({ path: filePath, busyTimeoutMs, synchronous }))
     })
   )
 }
@@ -78,62 +94,80 @@ const fileLayer = (options: FileOptions, names: SettingNames) => {
 /**
  * A database in a local file, opened in WAL mode.
  *
- * Fails with `DatabaseConfigError` when the file cannot be opened, read or written, or is no SQLite database.
+ * Fails with `DatabaseConfigError` if an option is invalid, if the file cannot be opened, read or written, or if it
+ * is not a SQLite database.
  */
 export const layer = (options: FileOptions): Layer.Layer<Services, DatabaseConfigError> =>
   fileLayer(options, { filePath: "filePath", busyTimeoutMs: "busyTimeoutMs" })
 
-/** An empty database in memory, a new one each time the layer is built: the real engine, without a disk. */
+/** An empty database in memory, with the real engine and without a disk. Each build of the layer creates a new one. */
 export const layerMemory: Layer.Layer<Services> = Sql.layer(
-  Effect.acquireRelease(Effect.promise(() => openMemory()), (client) => Effect.promise(() => client.shutdown()))
+  Effect.acquireRelease(
+    Effect.promise(() => openMemory()),
+    (client) => Effect.promise(() => client.shutdown())
+  )
 )
 
-/** Where a libSQL server is. */
+/** The location of a libSQL server. */
 export interface RemoteOptions {
   /** A `libsql:`, `http(s):` or `ws(s):` URL. */
   readonly url: string
   readonly authToken?: Redacted.Redacted<string>
-  /** How long a statement or a transaction waits for the lock of the one writer, in milliseconds. Default 5000. */
+  /**
+   * The longest wait of a statement or a transaction for the lock of the single writer, in milliseconds. Default
+   * 5000.
+   */
   readonly busyTimeoutMs?: number
 }
 
 /**
  * A database on a libSQL server. The connection is made with the first statement.
  *
- * Fails with `DatabaseConfigError` for a URL that is none of a libSQL server.
+ * Fails with `DatabaseConfigError` if the URL or another option is invalid.
  */
 export const layerRemote = (options: RemoteOptions): Layer.Layer<Services, DatabaseConfigError> =>
   remoteLayer(options, { url: "url", busyTimeoutMs: "busyTimeoutMs" })
 
-const remoteLayer = ({ busyTimeoutMs = defaultBusyTimeoutMs, ...options }: RemoteOptions, names: Pick<SettingNames, "busyTimeoutMs"> & { readonly url: string }) =>
+const remoteLayer = (
+  { busyTimeoutMs = defaultBusyTimeoutMs, ...options }: RemoteOptions,
+  names: Pick<SettingNames, "busyTimeoutMs"> & { readonly url: string }
+) =>
   Sql.layer(
     Effect.zipRight(
-      legalTimeout(busyTimeoutMs, names),
+      validTimeout(busyTimeoutMs, names),
       Effect.acquireRelease(
         Effect.try({
           try: () => openRemote({ ...options, busyTimeoutMs }),
-          catch: (error) => new DatabaseConfigError({ setting: names.url, problem: error instanceof Error ? error.message : "cannot be used" })
+          catch: (error) =>
+            new DatabaseConfigError({
+              setting: names.url,
+              problem: error instanceof Error ? error.message : "cannot be used"
+            })
         }),
         ({ client }) => Effect.sync(() => client.close())
       )
     )
   )
 
-const legalTimeout = (busyTimeoutMs: number, names: Pick<SettingNames, "busyTimeoutMs">) =>
+const validTimeout = (busyTimeoutMs: number, names: Pick<SettingNames, "busyTimeoutMs">) =>
   Number.isInteger(busyTimeoutMs) && busyTimeoutMs >= 0
     ? Effect.void
     : new DatabaseConfigError({ setting: names.busyTimeoutMs, problem: timeoutRule })
 
 /**
- * The database that the environment names: `DATABASE_FILE_PATH` (default `.data/sealant-control-plane.sqlite`),
- * and `DATABASE_SYNCHRONOUS` (`full` | `normal`) for a file, or `DATABASE_URL` and `DATABASE_AUTH_TOKEN` for a libSQL
- * server; `DATABASE_BUSY_TIMEOUT_MS` (5000) for both.
+ * The database that the environment configures:
+ * - a file: `DATABASE_FILE_PATH` (default `.data/sealant-control-plane.sqlite`) and `DATABASE_SYNCHRONOUS` (`full` |
+ *   `normal`);
+ * - or a libSQL server: `DATABASE_URL` and `DATABASE_AUTH_TOKEN`;
+ * - for both: `DATABASE_BUSY_TIMEOUT_MS` (default 5000).
  *
- * An empty variable counts as unset. Fails with `DatabaseConfigError`, in one line that names the variable, when a value is
- * invalid, in quotes or has white space around it, when both kinds of address are set, or when the database cannot be opened.
+ * An empty variable counts as unset. Fails with `DatabaseConfigError`, in one line that names the variable, if:
+ * - a value is invalid, in quotes, or has white space around it;
+ * - both a file and a URL are set, or a token without a URL;
+ * - the database cannot be opened.
  */
 export const layerConfig: Layer.Layer<Services, DatabaseConfigError> = Layer.unwrapEffect(
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const filePath = yield* setting(filePathName, variable)
     const url = yield* setting(urlName, variable)
     const authToken = yield* setting(authTokenName, secretVariable)
@@ -141,7 +175,10 @@ export const layerConfig: Layer.Layer<Services, DatabaseConfigError> = Layer.unw
     const synchronous = yield* setting(synchronousName, (name) => Effect.flatMap(variable(name), fullOrNormal))
     if (Option.isSome(url)) {
       if (Option.isSome(filePath)) {
-        return yield* new DatabaseConfigError({ setting: `${filePathName} and ${urlName}`, problem: "are both set; unset one of them" })
+        return yield* new DatabaseConfigError({
+          setting: `${filePathName} and ${urlName}`,
+          problem: "are both set; unset one of them"
+        })
       }
       return remoteLayer(
         {
@@ -153,7 +190,10 @@ export const layerConfig: Layer.Layer<Services, DatabaseConfigError> = Layer.unw
       )
     }
     if (Option.isSome(authToken)) {
-      return yield* new DatabaseConfigError({ setting: authTokenName, problem: `is for a libSQL server; set ${urlName}, too, or unset it` })
+      return yield* new DatabaseConfigError({
+        setting: authTokenName,
+        problem: `is for a libSQL server; set ${urlName}, too, or unset it`
+      })
     }
     return fileLayer(
       {
@@ -172,7 +212,9 @@ const setting = <A>(name: string, read: (name: string) => Effect.Effect<A, strin
 const timeoutRule = "must be a whole number of milliseconds, 0 or more"
 
 const wholeMilliseconds = (value: Option.Option<string>): Effect.Effect<Option.Option<number>, string> =>
-  Option.exists(value, (text) => !/^\d{1,15}$/.test(text)) ? Effect.fail(timeoutRule) : Effect.succeed(Option.map(value, Number))
+  Option.exists(value, (text) => !/^\d{1,15}$/.test(text))
+    ? Effect.fail(timeoutRule)
+    : Effect.succeed(Option.map(value, Number))
 
 const fullOrNormal = (value: Option.Option<string>): Effect.Effect<Option.Option<"full" | "normal">, string> => {
   const known = Option.filter(value, (text) => text === "full" || text === "normal")
@@ -180,14 +222,14 @@ const fullOrNormal = (value: Option.Option<string>): Effect.Effect<Option.Option
 }
 
 /**
- * Runs `body` in one transaction: all that it writes through any service, or nothing.
+ * Runs `body` in one transaction. Commits everything that it writes through any service, or nothing.
  *
- * A transaction inside a transaction is a savepoint: when it fails, only what it did is taken back. Several of them at
- * the same time inside one transaction take their turns. The transaction begins with the first statement, waits
- * interruptibly for the write lock, and is rolled back when `body` fails or is interrupted. Keep what is slow out of
- * it: every other writer waits.
+ * A transaction inside a transaction is a savepoint: when it fails, only its own writes are rolled back. Concurrent
+ * savepoints of one transaction run one after the other. The transaction begins with its first statement, and waits
+ * interruptibly for the write lock. It is rolled back when `body` fails or is interrupted. Keep slow work out of it,
+ * because every other writer waits.
  *
- * Fails with the errors of `body`, and with `PersistenceError` when the transaction cannot begin or commit.
+ * Fails with the errors of `body`, and with `PersistenceError` if the transaction cannot begin or commit.
  */
 export const transaction = <A, E, R>(
   body: Effect.Effect<A, E, R>
@@ -198,23 +240,28 @@ export const transaction = <A, E, R>(
 
 export type { Version } from "./libsql/Changes.js"
 
-/** Where the history of the database is now, as far as this process has seen. */
-export const version: Effect.Effect<Version, never, SqlClient.SqlClient> = Effect.map(SqlClient.SqlClient, (sql) => changesOf(sql).version())
+/** Returns the current version of the database, as far as this process has observed it. */
+export const version: Effect.Effect<Version, never, SqlClient.SqlClient> = Effect.map(SqlClient.SqlClient, (sql) =>
+  changesOf(sql).version()
+)
 
 /**
- * Waits until something was committed after `seen`: at once for a commit of this process, within some 10 ms for one of
- * another process on the same file. A libSQL server tells nothing of what others commit there: then it waits a quarter of
- * a second. What was committed is not said, and it may be nothing of interest: look again. When a database in a file or in
- * memory closes, the wait ends, too.
+ * Waits until something is committed after `seen`. A commit of this process ends the wait at once; one of another
+ * process on the same file ends it within some 10 ms. The effect does not report the change, which may be irrelevant
+ * to the caller: read again.
+ *
+ * A libSQL server does not report commits of other clients, so there the wait ends after a quarter of a second. The
+ * wait also ends when a database in a file or in memory closes.
  */
 export const changedSince = (seen: Version): Effect.Effect<void, never, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
     Effect.async<void>((resume) => {
       const cancel = changesOf(sql).wait(seen, () => resume(Effect.void))
       return Effect.sync(cancel)
-    }))
+    })
+  )
 
-// For a client that is none of ours.
-const unknown = new Changes(unknowable)
+// For a client that this package did not make.
+const ofOtherClient = new Changes(unobservable)
 
-const changesOf = (sql: SqlClient.SqlClient): Changes => abilitiesOf(sql)?.changes ?? unknown
+const changesOf = (sql: SqlClient.SqlClient): Changes => clientInternals(sql)?.changes ?? ofOtherClient

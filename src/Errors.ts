@@ -1,15 +1,15 @@
 /**
- * The errors that every service shares.
+ * Errors that all services share.
  *
- * All are `Schema.TaggedError`, so that they cross HTTP and RPC as they are, and each carries the status that
- * `@effect/platform` answers with. None carries a rejected value: they name entities, ids, fields and rules.
+ * All are `Schema.TaggedError`, so HTTP and RPC layers can encode them. Each is annotated with the HTTP status that
+ * `@effect/platform` responds with. They contain entities, ids, fields and rules, and no rejected values.
  */
-// Not from the package's index, which loads all of it: a second of start for each process.
+// The package's index would load every module of it, which adds a second to the start of each process.
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import { Schema } from "effect"
 
-/** No row of `entity` has this id, or none that the caller may see. HTTP 404. */
-export class NotFound extends Schema.TaggedError<NotFound>()(
+/** No row of `entity` has this id, or the row belongs to another owner. HTTP 404. */
+export class NotFound extends Schema.TaggedError<NotFound>("@sealant/db/NotFound")(
   "NotFound",
   { entity: Schema.String, id: Schema.String },
   HttpApiSchema.annotations({ status: 404 })
@@ -20,10 +20,10 @@ export class NotFound extends Schema.TaggedError<NotFound>()(
 }
 
 /**
- * A row of `entity` already holds what must be unique. `constraint` names the columns as the engine does, as
+ * Another row of `entity` has the same unique values. `constraint` contains the columns in the form of the engine:
  * `table.column, table.column`. HTTP 409.
  */
-export class AlreadyExists extends Schema.TaggedError<AlreadyExists>()(
+export class AlreadyExists extends Schema.TaggedError<AlreadyExists>("@sealant/db/AlreadyExists")(
   "AlreadyExists",
   { entity: Schema.String, constraint: Schema.String },
   HttpApiSchema.annotations({ status: 409 })
@@ -33,8 +33,8 @@ export class AlreadyExists extends Schema.TaggedError<AlreadyExists>()(
   }
 }
 
-/** A row that `entity` refers to does not exist, or is another owner's. `reference` names the field. HTTP 409. */
-export class ReferenceNotFound extends Schema.TaggedError<ReferenceNotFound>()(
+/** A row that `entity` refers to does not exist or belongs to another owner. `reference` is the field. HTTP 409. */
+export class ReferenceNotFound extends Schema.TaggedError<ReferenceNotFound>("@sealant/db/ReferenceNotFound")(
   "ReferenceNotFound",
   { entity: Schema.String, reference: Schema.String },
   HttpApiSchema.annotations({ status: 409 })
@@ -44,15 +44,15 @@ export class ReferenceNotFound extends Schema.TaggedError<ReferenceNotFound>()(
   }
 }
 
-/** The state machine of `entity` has no way from `from` to `to`. HTTP 409. */
-export class InvalidTransition extends Schema.TaggedError<InvalidTransition>()(
+/** The state machine of `entity` has no transition from `from` to `to`. HTTP 409. */
+export class InvalidTransition extends Schema.TaggedError<InvalidTransition>("@sealant/db/InvalidTransition")(
   "InvalidTransition",
   {
     entity: Schema.String,
     id: Schema.String,
     from: Schema.String,
     to: Schema.String,
-    /** The remedy, unless it is obvious. */
+    /** The remedy. Absent when it is obvious. */
     remedy: Schema.optionalWith(Schema.String, { exact: true })
   },
   HttpApiSchema.annotations({ status: 409 })
@@ -63,19 +63,24 @@ export class InvalidTransition extends Schema.TaggedError<InvalidTransition>()(
   }
 }
 
-/** Why a lease is not, or no longer, the current one of its job or delivery. */
+/** The reason why a lease is not the current one of its job or delivery; see `LeaseLost`. */
 export const LeaseLostReason = Schema.Literal("expired", "superseded", "released", "finished", "cancelled", "not-found")
 export type LeaseLostReason = typeof LeaseLostReason.Type
 
 /**
- * The worker no longer owns the job: nothing was written, and its work must stop. For a webhook delivery, `jobId` is the
- * id of its row.
+ * The worker no longer owns the job. Nothing was written, and the worker must stop its work on the job. For a webhook
+ * delivery, `jobId` is the id of its row.
  *
- * `expired`: another worker may take it at any moment; `superseded`: another lease was given; `released`: this lease
- * gave the job back; `finished`: this lease has reported how its work ended; `cancelled`: somebody cancelled it; `not-found`: no such job.
+ * - `expired`: the lease has expired, and another worker can claim the job at any time.
+ * - `superseded`: the job has a newer lease.
+ * - `released`: the job was released under this lease.
+ * - `finished`: the outcome of the job was already recorded under this lease.
+ * - `cancelled`: the job was cancelled.
+ * - `not-found`: the job does not exist.
+ *
  * HTTP 409.
  */
-export class LeaseLost extends Schema.TaggedError<LeaseLost>()(
+export class LeaseLost extends Schema.TaggedError<LeaseLost>("@sealant/db/LeaseLost")(
   "LeaseLost",
   { jobId: Schema.String, workerId: Schema.String, reason: LeaseLostReason },
   HttpApiSchema.annotations({ status: 409 })
@@ -85,8 +90,8 @@ export class LeaseLost extends Schema.TaggedError<LeaseLost>()(
   }
 }
 
-/** The idempotency key was used before, for another request. HTTP 409. */
-export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()(
+/** The idempotency key was already used for a different request. HTTP 409. */
+export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>("@sealant/db/IdempotencyConflict")(
   "IdempotencyConflict",
   { key: Schema.String },
   HttpApiSchema.annotations({ status: 409 })
@@ -96,8 +101,8 @@ export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>
   }
 }
 
-/** Another event stands at this sequence number of the execution. HTTP 409. */
-export class SequenceConflict extends Schema.TaggedError<SequenceConflict>()(
+/** The execution already has a different event with this sequence number. HTTP 409. */
+export class SequenceConflict extends Schema.TaggedError<SequenceConflict>("@sealant/db/SequenceConflict")(
   "SequenceConflict",
   { executionId: Schema.String, sequence: Schema.Number },
   HttpApiSchema.annotations({ status: 409 })
@@ -108,9 +113,9 @@ export class SequenceConflict extends Schema.TaggedError<SequenceConflict>()(
 }
 
 /**
- * The position belongs to another epoch of the journal: the database was restored from a backup, and events after the backup
- * are gone. `epoch` is the current one. Remedy: compare the data derived from events with the tables, then continue from the
- * current end, or from the first event. HTTP 409.
+ * The position belongs to another epoch of the journal: the database was restored from a backup, and the events after
+ * that backup no longer exist. `epoch` is the current one. Remedy: compare the data derived from events with the
+ * tables, then continue from the current end or from the first event. HTTP 409.
  */
 export class JournalReset extends Schema.TaggedError<JournalReset>("@sealant/db/JournalReset")(
   "JournalReset",
@@ -123,10 +128,10 @@ export class JournalReset extends Schema.TaggedError<JournalReset>("@sealant/db/
 }
 
 /**
- * The caller's input is not of the declared shape, or breaks a rule of the table. `issues` says where and what rule,
- * as `path: rule`, never what stood there. HTTP 400.
+ * The input is invalid or violates a constraint of the table. `issues` contains items of the form `path: rule`, or the
+ * name of the violated constraint, and no rejected values. HTTP 400.
  */
-export class InvalidInput extends Schema.TaggedError<InvalidInput>()(
+export class InvalidInput extends Schema.TaggedError<InvalidInput>("@sealant/db/InvalidInput")(
   "InvalidInput",
   { operation: Schema.String, issues: Schema.Array(Schema.String) },
   HttpApiSchema.annotations({ status: 400 })
@@ -136,40 +141,27 @@ export class InvalidInput extends Schema.TaggedError<InvalidInput>()(
   }
 }
 
-/**
- * The row exists and may be seen, but this caller may not do this to it. HTTP 403. No method of this package fails with it:
- * another's row is `NotFound` to them. It is for APIs on top of it that show a row to more people than may change it.
- */
-export class Forbidden extends Schema.TaggedError<Forbidden>()(
-  "Forbidden",
-  { entity: Schema.String, id: Schema.String },
-  HttpApiSchema.annotations({ status: 403 })
-) {
-  override get message() {
-    return `not allowed on ${this.entity} ${this.id}`
-  }
-}
-
-/** What kept the store from answering: wait (`Busy`), mend (`Unavailable`, `CorruptRow`, `SchemaMismatch`), or ask. */
+/** The reason of a `PersistenceError`, which describes each. */
 export const PersistenceErrorReason = Schema.Literal("Busy", "Unavailable", "CorruptRow", "SchemaMismatch", "Unknown")
 export type PersistenceErrorReason = typeof PersistenceErrorReason.Type
 
 /**
- * The store could not answer. Can occur in every method.
+ * The database could not complete the operation. Every method can fail with it.
  *
- * - `Busy`: another process held the write lock for the whole busy timeout, or a server took back a transaction that lasted
- *   too long. Nothing was written: trying again is safe.
- * - `Unavailable`: the disk, the file or the server cannot be reached or written, or the database was closed. After the file or
- *   its log was removed or replaced (`SEALANT_FILE_REPLACED`), every call fails so until the program is restarted. Of a server
- *   the answer may be all that was lost, and what was asked may have been done: repeat what does no harm when it is done twice.
- * - `CorruptRow`: a stored row is not of its declared shape.
- * - `SchemaMismatch`: a table or column is missing, and `cause` names it. The database was not migrated, was migrated by another
- *   version, or lacks tables or columns of a plugin of Better Auth.
- * - `Unknown`: anything else; `cause` says what, as far as it can be told without values.
+ * - `Busy`: another process held the write lock for the whole busy timeout, or a server rolled back a transaction that
+ *   took too long. Nothing was written, so a retry is safe.
+ * - `Unavailable`: the disk, the file or the server cannot be reached or written, or the database was closed. After the
+ *   file or its log was removed or replaced (`SEALANT_FILE_REPLACED`), every call fails with this reason until the
+ *   program is restarted. With a server, only the response may be lost, and the operation may have been applied: retry
+ *   only idempotent operations.
+ * - `CorruptRow`: a stored row is invalid. `cause` contains its entity and column.
+ * - `SchemaMismatch`: a table or column is missing, and `cause` contains its name. The database was not migrated, was
+ *   migrated by another version, or lacks tables or columns of a plugin of Better Auth.
+ * - `Unknown`: any other failure. `cause` describes it without values.
  *
  * HTTP 503.
  */
-export class PersistenceError extends Schema.TaggedError<PersistenceError>()(
+export class PersistenceError extends Schema.TaggedError<PersistenceError>("@sealant/db/PersistenceError")(
   "PersistenceError",
   { operation: Schema.String, reason: PersistenceErrorReason, cause: Schema.String },
   HttpApiSchema.annotations({ status: 503 })

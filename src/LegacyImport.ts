@@ -1,9 +1,13 @@
 /**
- * Takes over a database of the predecessor: every row is decoded and checked, repaired where its other columns determine the
- * right value, and stored in `import_rejects` where no table accepts it. See docs/legacy-import.md.
+ * Import of a database of the predecessor. Every row is decoded and checked. Rows are repaired where their other
+ * columns determine the right value, and stored in `import_rejects` if no table accepts them. See
+ * docs/legacy-import.md.
  *
- * What it guarantees: all of it is one transaction, so that a failure leaves nothing; each row of the source is imported
- * or rejected, and counted; the source is not written, and nothing is made beside it; the same file again changes nothing.
+ * Guarantees:
+ * - The import is one transaction: after a failure, nothing is stored.
+ * - Each row of the source is imported or rejected, and counted.
+ * - The source is only read, and no file is created beside it.
+ * - Importing the same file again changes nothing.
  */
 import type { SqlClient } from "@effect/sql"
 import type { Effect } from "effect"
@@ -16,16 +20,19 @@ export { LegacyImportFailed, LegacyImportRefusal, LegacyImportRefused } from "./
 export type { ImportOptions } from "./legacy/importSource.js"
 
 /**
- * Imports the database of the predecessor at `path` into this one, which has to be empty. Rows are read in batches: a
- * million of them are not held in memory. Other programs wait for the write lock meanwhile.
+ * Imports the database of the predecessor at `path` into this database, which must be empty. Reads rows in batches, so
+ * memory does not grow with the source. Holds the write lock until its end.
  *
- * Answers with the report of the first time, `repeated`, where the same file, by its bytes, was imported before.
+ * Returns the first report, with `repeated: true`, if a file with the same bytes was imported before.
  *
- * Fails with `LegacyImportRefused` for a file that is not there, is in use, is no database, a damaged one or none of the predecessor's,
- * and for a database that has rows already; with `LegacyImportFailed` when the source cannot be read to its end, or changes on the way;
- * with `PersistenceError`. After each, nothing was written.
+ * Fails, and writes nothing:
+ * - `LegacyImportRefused`: the file does not exist, is in use, is damaged, or is not a database of the predecessor; or
+ *   this database already contains rows.
+ * - `LegacyImportFailed`: the source cannot be read completely, or changes during the import.
+ * - `PersistenceError`: the database could not complete the import.
  */
 export const run: (
   path: string,
   options?: ImportOptions
-) => Effect.Effect<ImportReport, LegacyImportRefused | LegacyImportFailed | PersistenceError, SqlClient.SqlClient> = importSource
+) => Effect.Effect<ImportReport, LegacyImportRefused | LegacyImportFailed | PersistenceError, SqlClient.SqlClient> =
+  importSource

@@ -1,9 +1,9 @@
 /**
- * What the package counts, as metrics of Effect: whoever exports those, with `@effect/opentelemetry` for instance, has
- * ours among them; for everybody else they cost nothing to speak of.
+ * The metrics of this package, as metrics of Effect. A program that exports those, for instance with
+ * `@effect/opentelemetry`, exports these, too; otherwise their cost is negligible.
  *
- * Commits, transactions, waits, claims, retries and lost leases are counted where they happen. The depth of the queue and of
- * the inbox, and the lag of the event loop, have to be looked at: `layer` does.
+ * Commits, transactions, waits, claims, retries and lost leases are counted when they happen. The depths of the queue
+ * and the inbox, and the lag of the event loop, are sampled by `layer`.
  */
 import { Clock, type Duration, Effect, Layer, Metric, Option, Schedule, Schema } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
@@ -23,24 +23,26 @@ export { busyWaits, commitBatchSize, transactionMillis } from "./libsql/metrics.
 
 const Settings = Schema.Struct({ every: Pause })
 
-const { input } = operations("Metrics", "Metrics")
+const { decodeInput } = operations("Metrics", "Metrics")
 
-/** The longest time for which the event loop was late since it was looked at last, in milliseconds. */
+/** The longest delay of the event loop since the last sample, in milliseconds. */
 export const eventLoopLag = Metric.gauge("sealant_db_event_loop_lag_milliseconds", {
-  description: "Longest delay of the event loop since the last look"
+  description: "Longest delay of the event loop since the last sample"
 })
 
 /**
- * Looks at the queue, the inbox and the event loop again and again, as long as the layer lives. A look counts all jobs and
- * deliveries, which takes as long as there are many: every few seconds is often enough. A store that cannot answer is asked
- * again the next time. Fails with `InvalidInput` for a pause that is not from 1 ms to a year.
+ * Samples the queue, the inbox and the event loop at intervals, until the layer is closed. A sample counts all jobs
+ * and deliveries, so it takes longer the more there are: every few seconds is often enough. A sample that fails is
+ * logged, and the next one is taken as usual. Fails with `InvalidInput` if `every` is not from 1 ms to a year.
  */
-export const layer = (
-  { every = "10 seconds" }: { readonly every?: Duration.DurationInput } = {}
-): Layer.Layer<never, InvalidInput, WorkspaceBuildJobRepo | GitHubWebhookDeliveryRepo> =>
+export const layer = ({
+  every = "10 seconds"
+}: {
+  readonly every?: Duration.DurationInput
+} = {}): Layer.Layer<never, InvalidInput, WorkspaceBuildJobRepo | GitHubWebhookDeliveryRepo> =>
   Layer.scopedDiscard(
-    Effect.gen(function*() {
-      const settings = yield* input("layer", Settings)({ every })
+    Effect.gen(function* () {
+      const settings = yield* decodeInput("layer", Settings)({ every })
       const jobs = yield* WorkspaceBuildJobRepo
       const deliveries = yield* GitHubWebhookDeliveryRepo
       const delay = yield* Effect.acquireRelease(
@@ -51,20 +53,28 @@ export const layer = (
         }),
         (histogram) => Effect.sync(() => histogram.disable())
       )
-      const look = Effect.gen(function*() {
+      const sample = Effect.gen(function* () {
         yield* Metric.set(eventLoopLag, delay.max / 1e6)
         delay.reset()
         yield* show(yield* jobs.stats, queueDepth, oldestDueAge)
         yield* show(yield* deliveries.stats, inboxDepth, inboxOldestDueAge)
-        // A trace of its own: the layer lives for days, in whatever span it was built.
+        // A trace of its own, because the layer stays open for days, in whatever span it was built.
       }).pipe((whole) => spanned(whole, "Metrics.look", {}, true))
-      yield* Effect.forkScoped(Effect.repeat(Effect.ignoreLogged(look), Schedule.spaced(settings.every)))
+      yield* Effect.forkScoped(Effect.repeat(Effect.ignoreLogged(sample), Schedule.spaced(settings.every)))
     })
   )
 
-const show = ({ byStatus, oldestDueAt }: LeaseStats<string>, depth: Metric.Metric.Gauge<number>, oldest: Metric.Metric.Gauge<number>) =>
-  Effect.gen(function*() {
-    for (const [status, count] of Object.entries(byStatus)) yield* Metric.set(Metric.tagged(depth, "status", status), count)
+const show = (
+  { byStatus, oldestDueAt }: LeaseStats<string>,
+  depth: Metric.Metric.Gauge<number>,
+  oldest: Metric.Metric.Gauge<number>
+) =>
+  Effect.gen(function* () {
+    for (const [status, count] of Object.entries(byStatus))
+      yield* Metric.set(Metric.tagged(depth, "status", status), count)
     const now = yield* Clock.currentTimeMillis
-    yield* Metric.set(oldest, Option.match(oldestDueAt, { onNone: () => 0, onSome: ({ epochMillis }) => now - epochMillis }))
+    yield* Metric.set(
+      oldest,
+      Option.match(oldestDueAt, { onNone: () => 0, onSome: ({ epochMillis }) => now - epochMillis })
+    )
   })

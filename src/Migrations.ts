@@ -1,18 +1,19 @@
 /**
- * The schema of the database: which migrations it has, and bringing it up to date.
+ * The migrations of the database: their state, and their application.
  *
- * They run through Effect's own migrator, with what it lacks around it. The table that it keeps its ids in is made here,
- * before it looks for one, as `sealant_migrations`: STRICT, with the checksum of each text and the time by Effect's
- * clock. One ledger, so that there are no two to disagree. It is the only table that is not in the migrations.
+ * They run through Effect's own migrator. This module adds the table `sealant_migrations`, which it creates before
+ * the migrator looks for its table of ids. The table is STRICT, and contains the checksum of each text and the time
+ * by Effect's clock. So there is one ledger. It is the only table that no migration creates.
  *
- * Everything that is pending is applied in one transaction that holds the write lock from its first statement, before
- * the ledger is read: of several migrators one applies, and the others wait and then find nothing to do.
+ * All pending migrations are applied in one transaction. It takes the write lock with its first statement, before the
+ * ledger is read. Of several concurrent migrators one applies the migrations; the others wait, and then find none
+ * pending.
  */
 import { Migrator, SqlClient, SqlError } from "@effect/sql"
 import { DateTime, Effect, Layer, Option, Predicate } from "effect"
 import { migrations as ownMigrations } from "../migrations/index.js"
 import { PersistenceError } from "./Errors.js"
-import { abilitiesOf } from "./libsql/registry.js"
+import { clientInternals } from "./libsql/registry.js"
 import { isBatchFailure } from "./libsql/SqlClient.js"
 import { engineErrorOf, isSqlError, persistenceErrorOf } from "./sql/engineError.js"
 import { DatabaseNotEmpty, InvalidMigrations, MigrationFailed, type SchemaNotCurrent } from "./migration/errors.js"
@@ -30,18 +31,30 @@ import { type CheckedRecord, checkRecord, type Migration } from "./migration/rec
 import { isTaggedAs } from "./sql/tagged.js"
 
 export { DatabaseNotEmpty, InvalidMigrations, MigrationFailed, SchemaNotCurrent } from "./migration/errors.js"
-export { type AppliedMigration, differenceOf, type MismatchedMigration, type PendingMigration, type Status } from "./migration/ledger.js"
+export {
+  type AppliedMigration,
+  differenceOf,
+  type MismatchedMigration,
+  type PendingMigration,
+  type Status
+} from "./migration/ledger.js"
 
-/** What can be done with one record of migrations. */
+/** The operations on one record of migrations. */
 export interface Migrations {
   /**
-   * Applies what is pending, in one transaction, and returns what it applied, in order: nothing when the database is
-   * current. Safe to run in several processes at once. Inside a transaction of the caller it is part of that.
+   * Applies the pending migrations in one transaction, and returns them in order. Returns no migrations when the
+   * database is current. Safe to run in several processes at once. Inside a transaction of the caller it is a part of
+   * that.
    *
-   * Fails with `MigrationFailed` when a statement does, with `SchemaNotCurrent` (`altered` or `newer`, before anything
-   * is applied) when the database was migrated with other texts or by a newer program, with `DatabaseNotEmpty` when it
-   * is another program's, with `InvalidMigrations` when the record cannot be used, and with `PersistenceError` when
-   * the lock cannot be had or the database cannot be written. In each case nothing was applied.
+   * Fails with:
+   * - `MigrationFailed` if a statement of a migration fails;
+   * - `SchemaNotCurrent` (`altered` or `newer`, before anything is applied) if the database was migrated with other
+   *   texts or by a newer program;
+   * - `DatabaseNotEmpty` if the database belongs to another program;
+   * - `InvalidMigrations` if the record cannot be used;
+   * - `PersistenceError` if the write lock cannot be taken or the database cannot be written.
+   *
+   * In each case nothing was applied.
    */
   readonly run: Effect.Effect<
     ReadonlyArray<AppliedMigration>,
@@ -50,9 +63,10 @@ export interface Migrations {
   >
 
   /**
-   * What `run` would apply now. Writes nothing.
+   * Returns the migrations that `run` would apply now. Writes nothing.
    *
-   * Fails with `SchemaNotCurrent` where `run` would refuse, with `InvalidMigrations`, and with `PersistenceError`.
+   * Fails with `SchemaNotCurrent` (`altered` or `newer`) if `run` would, with `InvalidMigrations` if the record
+   * cannot be used, and with `PersistenceError` if the database cannot be read.
    */
   readonly plan: Effect.Effect<
     ReadonlyArray<PendingMigration>,
@@ -61,30 +75,31 @@ export interface Migrations {
   >
 
   /**
-   * How the database stands to the program. Writes nothing, also to a database that was never migrated.
+   * Compares the database with the program. Writes nothing, also to a database that was never migrated.
    *
-   * Fails with `InvalidMigrations` when the record cannot be used, and with `PersistenceError`.
+   * Fails with `InvalidMigrations` if the record cannot be used, and with `PersistenceError` if the database cannot
+   * be read.
    */
   readonly status: Effect.Effect<Status, InvalidMigrations | PersistenceError, SqlClient.SqlClient>
 
   /**
-   * Succeeds when the schema of the database is the program's. Writes nothing.
+   * Checks that the schema of the database is the program's. Writes nothing.
    *
-   * Fails with `SchemaNotCurrent` when it is older, altered or newer, with `InvalidMigrations` when the record cannot
-   * be used, and with `PersistenceError`.
+   * Fails with `SchemaNotCurrent` if it is older, altered or newer, with `InvalidMigrations` if the record cannot be
+   * used, and with `PersistenceError` if the database cannot be read.
    */
   readonly verify: Effect.Effect<void, SchemaNotCurrent | InvalidMigrations | PersistenceError, SqlClient.SqlClient>
 
-  /** Runs the migrations when it is built. Fails as `run` does. */
+  /** Applies the pending migrations when the layer is built. Fails as `run` does. */
   readonly layer: Layer.Layer<never, Effect.Effect.Error<Migrations["run"]>, SqlClient.SqlClient>
 
-  /** Refuses to be built on a database whose schema is not the program's. Fails as `verify` does. */
+  /** Checks the schema when the layer is built. Fails as `verify` does. */
   readonly requireCurrent: Layer.Layer<never, Effect.Effect.Error<Migrations["verify"]>, SqlClient.SqlClient>
 }
 
-/** The same for another record than the program's own: `{ "0001_first": "CREATE TABLE ...; ..." }`. */
+/** Makes the operations for a record other than the program's own: `{ "0001_first": "CREATE TABLE ...; ..." }`. */
 export const make = (record: Readonly<Record<string, string>>): Migrations => {
-  // Split and hashed once, at the first use, and not when the module is loaded.
+  // The record is split and hashed once, at the first use and not when the module is loaded.
   let read: (CheckedRecord & { readonly migrate: ReturnType<typeof migrator> }) | undefined
   const checked = Effect.suspend(() => {
     if (read === undefined) {
@@ -94,29 +109,41 @@ export const make = (record: Readonly<Record<string, string>>): Migrations => {
     return read.issues.length === 0 ? Effect.succeed(read) : Effect.fail(new InvalidMigrations({ issues: read.issues }))
   })
 
-  const compared = Effect.flatMap(checked, ({ migrations }) => Effect.map(readLedger, (rows) => compare(migrations, rows)))
+  const compared = Effect.flatMap(checked, ({ migrations }) =>
+    Effect.map(readLedger, (rows) => compare(migrations, rows))
+  )
 
-  // In one transaction: its first statement, the look at the ledger, waits for the write lock.
-  const apply = Effect.gen(function*() {
+  // Runs in one transaction. Its first statement, the read of the ledger, waits for the write lock.
+  const apply = Effect.gen(function* () {
     const { migrate } = yield* checked
     const before = yield* Effect.flatMap(compared, refused("altered", "newer"))
     if (before.pending.length === 0) return []
     const present = before.applied.length === 0 ? yield* objects : []
     yield* createLedger
-    yield* Effect.mapError(migrate, (error) => isMigrationFailed(error) ? inTheWay(error, present) : error)
+    yield* Effect.mapError(migrate, (error) => (isMigrationFailed(error) ? asDatabaseNotEmpty(error, present) : error))
     const after = yield* compared
-    // The migrator takes a ledger that it cannot write for the work of another migrator, and reports success.
+    // When the ledger cannot be written, the migrator assumes that another migrator is at work, and reports success.
     if (differenceOf(after) !== undefined) {
-      return yield* new PersistenceError({ operation: "Migrations.run", reason: "SchemaMismatch", cause: `${ledger} cannot be written` })
+      return yield* new PersistenceError({
+        operation: "Migrations.run",
+        reason: "SchemaMismatch",
+        cause: `${ledger} cannot be written`
+      })
     }
     return after.applied.slice(-before.pending.length)
   })
 
-  const run = operation("run", Effect.flatMap(SqlClient.SqlClient, (sql) => sql.withTransaction(apply)))
+  const run = operation(
+    "run",
+    Effect.flatMap(SqlClient.SqlClient, (sql) => sql.withTransaction(apply))
+  )
   const verify = operation("verify", Effect.asVoid(Effect.flatMap(compared, refused("older", "altered", "newer"))))
   return {
     run,
-    plan: operation("plan", Effect.map(Effect.flatMap(compared, refused("altered", "newer")), ({ pending }) => pending)),
+    plan: operation(
+      "plan",
+      Effect.map(Effect.flatMap(compared, refused("altered", "newer")), ({ pending }) => pending)
+    ),
     status: operation("status", compared),
     verify,
     layer: Layer.effectDiscard(run),
@@ -127,35 +154,50 @@ export const make = (record: Readonly<Record<string, string>>): Migrations => {
 const isMigrationFailed = isTaggedAs<MigrationFailed>("MigrationFailed")
 const isPersistenceError = isTaggedAs<PersistenceError>("PersistenceError")
 
-/** Lets a status pass that is not different in one of these ways. */
-const refused = (...reasons: ReadonlyArray<SchemaNotCurrent["reason"]>) => (status: Status) => {
-  const difference = differenceOf(status)
-  return difference !== undefined && reasons.includes(difference.reason) ? Effect.fail(difference) : Effect.succeed(status)
-}
+/** Fails with `SchemaNotCurrent` if the status differs for one of the reasons; otherwise returns the status. */
+const refused =
+  (...reasons: ReadonlyArray<SchemaNotCurrent["reason"]>) =>
+  (status: Status) => {
+    const difference = differenceOf(status)
+    return difference !== undefined && reasons.includes(difference.reason)
+      ? Effect.fail(difference)
+      : Effect.succeed(status)
+  }
 
-/** What is in the database, in the words in which the engine says that something exists already. */
-const objects = Effect.flatMap(SqlClient.SqlClient, (sql) => sql<{ readonly object: string }>`
-  SELECT type || ' ' || name AS object FROM sqlite_master`)
+/** Lists the objects of the database, in the engine's words for an object that already exists. */
+const objects = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql<{ readonly object: string }>`
+  SELECT type || ' ' || name AS object FROM sqlite_master`
+)
 
-const inTheWay = (error: MigrationFailed, present: ReadonlyArray<{ readonly object: string }>) => {
+const asDatabaseNotEmpty = (error: MigrationFailed, present: ReadonlyArray<{ readonly object: string }>) => {
   const found = present.find(({ object }) => error.reason === `${object} already exists`)
   return found === undefined ? error : new DatabaseNotEmpty(found)
 }
 
-/** Effect's migrator over the record. It makes a defect of a failing migration: here it is the failure again. */
+/**
+ * Applies the record with Effect's migrator. The migrator turns a failing migration into a defect; this turns it back
+ * into a failure.
+ */
 const migrator = (migrations: ReadonlyArray<Migration>) => {
-  const loader = Migrator.fromRecord(Object.fromEntries(migrations.map((migration) => [migration.name, applyOne(migration)])))
+  const loader = Migrator.fromRecord(
+    Object.fromEntries(migrations.map((migration) => [migration.name, applyOne(migration)]))
+  )
   return Migrator.make({})({ loader, table: ledger }).pipe(
     Effect.catchTag("MigrationError", Effect.die),
     Effect.catchSomeDefect((defect) => {
-      const cause = Predicate.isTagged(defect, "MigrationError") && Predicate.hasProperty(defect, "cause") ? defect.cause : undefined
+      const cause =
+        Predicate.isTagged(defect, "MigrationError") && Predicate.hasProperty(defect, "cause")
+          ? defect.cause
+          : undefined
       return isMigrationFailed(cause) || isPersistenceError(cause) ? Option.some(Effect.fail(cause)) : Option.none()
     })
   )
 }
 
 const applyOne = ({ checksum, id, name, statements }: Migration) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     yield* applyStatements(sql, name, statements)
     const now = yield* DateTime.now
@@ -164,72 +206,82 @@ const applyOne = ({ checksum, id, name, statements }: Migration) =>
       WHERE migration_id = ${id}`.pipe(Effect.mapError((error) => persistenceErrorOf("Migrations.run", error)))
   })
 
-/** In one round trip where there is a server, which ends a transaction that lasts too long. */
+/**
+ * Applies the statements of a migration: on a server in one round trip, because a server ends a transaction that
+ * lasts too long.
+ */
 const applyStatements = (sql: SqlClient.SqlClient, migration: string, statements: ReadonlyArray<string>) => {
-  const executeAll = abilitiesOf(sql)?.executeAll
+  const executeAll = clientInternals(sql)?.executeAll
   if (executeAll !== undefined) {
     return executeAll(statements.map((text) => ({ sql: text, values: [] }))).pipe(
       Effect.mapError((error) =>
         isBatchFailure(error.cause)
           ? statementError(migration, error.cause.index + 1, new SqlError.SqlError({ cause: error.cause.cause }))
-          : persistenceErrorOf("Migrations.run", error))
+          : persistenceErrorOf("Migrations.run", error)
+      )
     )
   }
-  return Effect.forEach(statements, (statement, index) =>
-    Effect.mapError(sql.unsafe(statement), (error) => statementError(migration, index + 1, error)), { discard: true })
+  return Effect.forEach(
+    statements,
+    (statement, index) =>
+      Effect.mapError(sql.unsafe(statement), (error) => statementError(migration, index + 1, error)),
+    { discard: true }
+  )
 }
 
 const statementError = (migration: string, statement: number, error: SqlError.SqlError) => {
   const failure = persistenceErrorOf("Migrations.run", error)
   if (failure.reason === "Busy" || failure.reason === "Unavailable") return failure
   const { code, message } = engineErrorOf(error)
-  // These messages name what the text of the migration or a constraint names; others may hold values.
-  const told = /^(SQLITE_(ERROR|CONSTRAINT)|SEALANT_STATEMENT)/.test(code) ? message.replaceAll(/\s+/g, " ") : code
-  return new MigrationFailed({ migration, statement, reason: told })
+  // These messages contain names from the migration or of a constraint. Other messages may contain values.
+  const reason = /^(SQLITE_(ERROR|CONSTRAINT)|SEALANT_STATEMENT)/.test(code) ? message.replaceAll(/\s+/g, " ") : code
+  return new MigrationFailed({ migration, statement, reason })
 }
 
-/** One span for the whole, none for its hundreds of statements; errors of the engine become errors of the store. */
+/** Wraps a method: one span for all of its statements, and `PersistenceError` for errors of the engine. */
 const operation = <A, E, R>(
   method: string,
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, Exclude<E, SqlError.SqlError> | PersistenceError, R> =>
   effect.pipe(
     Effect.withTracerEnabled(false),
-    Effect.mapError((error) => isSqlError(error) ? persistenceErrorOf(`Migrations.${method}`, error) : error as Exclude<E, SqlError.SqlError>),
+    Effect.mapError((error) =>
+      isSqlError(error) ? persistenceErrorOf(`Migrations.${method}`, error) : (error as Exclude<E, SqlError.SqlError>)
+    ),
     Effect.withSpan(`Migrations.${method}`, { captureStackTrace: false })
   )
 
 const own = make(ownMigrations)
 
 /**
- * Brings the database up to date, and returns what it applied, in order: nothing when it is current.
+ * Applies the pending migrations, and returns them in order. Returns no migrations when the database is current.
  *
- * All in one transaction under the write lock, and safe to run in several processes at once. Fails with
+ * Runs in one transaction under the write lock, and is safe to run in several processes at once. Fails with
  * `MigrationFailed`, `SchemaNotCurrent` (`altered` or `newer`), `DatabaseNotEmpty`, `InvalidMigrations` or
  * `PersistenceError`, and then nothing was applied; see {@link Migrations}.
  */
 export const run = own.run
 
 /**
- * What `run` would apply now. Writes nothing. Fails with `SchemaNotCurrent` or `InvalidMigrations` where `run` would
- * refuse, and with `PersistenceError`.
+ * Returns the migrations that `run` would apply now. Writes nothing. Fails with `SchemaNotCurrent` or
+ * `InvalidMigrations` if `run` would, and with `PersistenceError`; see {@link Migrations}.
  */
 export const plan = own.plan
 
 /**
- * Which migrations the database has, lacks, has with another text, or has beyond this program. Writes nothing. Fails
- * with `InvalidMigrations` or `PersistenceError`.
+ * Compares the migrations of the database with those of the program. Writes nothing. Fails with `InvalidMigrations`
+ * or `PersistenceError`.
  */
 export const status = own.status
 
 /**
- * Succeeds when the schema is this program's. Else fails with `SchemaNotCurrent`, whose message says what to do; or
+ * Checks that the schema is this program's. Fails with `SchemaNotCurrent`, whose message contains the remedy, and
  * with `InvalidMigrations` or `PersistenceError`.
  */
 export const verify = own.verify
 
-/** A layer that brings the database up to date when it is built. Fails as `run` does. */
+/** A layer that applies the pending migrations when it is built. Fails as `run` does. */
 export const layer = own.layer
 
-/** A layer that refuses to be built on a schema that is older, altered or newer. Fails as `verify` does. */
+/** A layer that fails to build on a schema that is older, altered or newer. Fails as `verify` does. */
 export const requireCurrent = own.requireCurrent

@@ -1,6 +1,6 @@
 /**
- * `@sealant/db`: the persistence layer of a control plane that runs AI coding agents in sandboxes, as Effect services
- * over one libSQL database.
+ * `@sealant/db`: the persistence layer of a control plane that runs AI coding agents in sandboxes. It consists of
+ * Effect services over one libSQL database.
  */
 export * as ControlPlane from "./ControlPlane.js"
 export * as Auth from "./auth/index.js"
@@ -17,7 +17,6 @@ export * as Source from "./source/index.js"
 
 export {
   AlreadyExists,
-  Forbidden,
   IdempotencyConflict,
   InvalidInput,
   InvalidTransition,
@@ -203,7 +202,11 @@ export {
   WorkspaceBuildJobStatus,
   workspaceBuildJobTransitions
 } from "./build-job/WorkspaceBuildJob.js"
-export { type ClaimRequest, WorkspaceBuildJobRepo, type WorkspaceBuildJobService } from "./build-job/WorkspaceBuildJobRepo.js"
+export {
+  type ClaimRequest,
+  WorkspaceBuildJobRepo,
+  type WorkspaceBuildJobService
+} from "./build-job/WorkspaceBuildJobRepo.js"
 
 export {
   Issue,
@@ -404,5 +407,5 @@ export {
 } from "./github/WebhookHandler.js"
 export { WebhookInbox, type WebhookInboxService } from "./github/WebhookInbox.js"
 
-// The documents that rows hold. They stand in a folder of their own because browsers take them without the engine.
+// The JSON documents of rows. They are in a separate folder because browsers import them without the engine.
 export * from "./payloads/index.js"

@@ -10,7 +10,8 @@ import { refusedTimes } from "./support/eventLoop.js"
 
 type Variables = Readonly<Record<string, string>>
 
-const withEnvironment = (variables: Variables) => Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
+const withEnvironment = (variables: Variables) =>
+  Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
 
 const fromEnvironment = (variables: Variables) => Layer.provide(Database.layerConfig, withEnvironment(variables))
 
@@ -43,20 +44,48 @@ const refusedToNobody = (path: string) =>
 describe("Database.layerConfig refuses, in one line that names the variable", () => {
   const remote = "libsql://db.example"
   const cases: ReadonlyArray<readonly [problem: string, variables: Variables, message: string]> = [
-    ["a path of white space", { DATABASE_FILE_PATH: " " }, "DATABASE_FILE_PATH: begins or ends with white space; remove it"],
-    ["a path in quotes", { DATABASE_FILE_PATH: "\"a.sqlite\"" }, "DATABASE_FILE_PATH: is in quotes; remove them"],
-    ["a path with a blank behind it", { DATABASE_FILE_PATH: "a.sqlite " }, "DATABASE_FILE_PATH: begins or ends with white space; remove it"],
+    [
+      "a path of white space",
+      { DATABASE_FILE_PATH: " " },
+      "DATABASE_FILE_PATH: begins or ends with white space; remove it"
+    ],
+    ["a path in quotes", { DATABASE_FILE_PATH: '"a.sqlite"' }, "DATABASE_FILE_PATH: is in quotes; remove them"],
+    [
+      "a path with a blank behind it",
+      { DATABASE_FILE_PATH: "a.sqlite " },
+      "DATABASE_FILE_PATH: begins or ends with white space; remove it"
+    ],
     [
       "a path from a file with CRLF line ends",
       { DATABASE_FILE_PATH: "a.sqlite\r" },
       "DATABASE_FILE_PATH: contains a carriage return; save the file that sets it with LF line ends"
     ],
-    ["a timeout in quotes", { DATABASE_BUSY_TIMEOUT_MS: "'5000'" }, "DATABASE_BUSY_TIMEOUT_MS: is in quotes; remove them"],
-    ["a durability with a blank before it", { DATABASE_SYNCHRONOUS: " full" }, "DATABASE_SYNCHRONOUS: begins or ends with white space; remove it"],
-    ["a URL in quotes", { DATABASE_URL: "\"libsql://sentinel\"" }, "DATABASE_URL: is in quotes; remove them"],
-    ["a token with a line end", { DATABASE_URL: remote, DATABASE_AUTH_TOKEN: "sentinel\n" }, "DATABASE_AUTH_TOKEN: begins or ends with white space; remove it"],
-    ["memory as a path", { DATABASE_FILE_PATH: ":memory:" }, "DATABASE_FILE_PATH: takes a plain path; for a database in memory use Database.layerMemory"],
-    ["a file URL as a path", { DATABASE_FILE_PATH: "file:a.sqlite" }, "DATABASE_FILE_PATH: takes a plain path; for a database in memory use Database.layerMemory"],
+    [
+      "a timeout in quotes",
+      { DATABASE_BUSY_TIMEOUT_MS: "'5000'" },
+      "DATABASE_BUSY_TIMEOUT_MS: is in quotes; remove them"
+    ],
+    [
+      "a durability with a blank before it",
+      { DATABASE_SYNCHRONOUS: " full" },
+      "DATABASE_SYNCHRONOUS: begins or ends with white space; remove it"
+    ],
+    ["a URL in quotes", { DATABASE_URL: '"libsql://sentinel"' }, "DATABASE_URL: is in quotes; remove them"],
+    [
+      "a token with a line end",
+      { DATABASE_URL: remote, DATABASE_AUTH_TOKEN: "sentinel\n" },
+      "DATABASE_AUTH_TOKEN: begins or ends with white space; remove it"
+    ],
+    [
+      "memory as a path",
+      { DATABASE_FILE_PATH: ":memory:" },
+      "DATABASE_FILE_PATH: takes a plain path; for a database in memory use Database.layerMemory"
+    ],
+    [
+      "a file URL as a path",
+      { DATABASE_FILE_PATH: "file:a.sqlite" },
+      "DATABASE_FILE_PATH: takes a plain path; for a database in memory use Database.layerMemory"
+    ],
     ["a path that is a directory", { DATABASE_FILE_PATH: "/tmp" }, "DATABASE_FILE_PATH: /tmp is not a file"],
     ["a path that is a device", { DATABASE_FILE_PATH: "/dev/null" }, "DATABASE_FILE_PATH: /dev/null is not a file"],
     [
@@ -69,9 +98,21 @@ describe("Database.layerConfig refuses, in one line that names the variable", ()
       { DATABASE_FILE_PATH: "/proc/a.sqlite" },
       "DATABASE_FILE_PATH: /proc/a.sqlite cannot be opened for writing: no such directory"
     ],
-    ["a negative timeout", { DATABASE_BUSY_TIMEOUT_MS: "-1" }, "DATABASE_BUSY_TIMEOUT_MS: must be a whole number of milliseconds, 0 or more"],
-    ["a timeout that is no number", { DATABASE_BUSY_TIMEOUT_MS: "NaN" }, "DATABASE_BUSY_TIMEOUT_MS: must be a whole number of milliseconds, 0 or more"],
-    ["a timeout that is no whole number", { DATABASE_BUSY_TIMEOUT_MS: "1.5" }, "DATABASE_BUSY_TIMEOUT_MS: must be a whole number of milliseconds, 0 or more"],
+    [
+      "a negative timeout",
+      { DATABASE_BUSY_TIMEOUT_MS: "-1" },
+      "DATABASE_BUSY_TIMEOUT_MS: must be a whole number of milliseconds, 0 or more"
+    ],
+    [
+      "a timeout that is no number",
+      { DATABASE_BUSY_TIMEOUT_MS: "NaN" },
+      "DATABASE_BUSY_TIMEOUT_MS: must be a whole number of milliseconds, 0 or more"
+    ],
+    [
+      "a timeout that is no whole number",
+      { DATABASE_BUSY_TIMEOUT_MS: "1.5" },
+      "DATABASE_BUSY_TIMEOUT_MS: must be a whole number of milliseconds, 0 or more"
+    ],
     ["another durability", { DATABASE_SYNCHRONOUS: "off" }, "DATABASE_SYNCHRONOUS: must be full or normal"],
     [
       "both kinds of address",
@@ -83,116 +124,161 @@ describe("Database.layerConfig refuses, in one line that names the variable", ()
       { DATABASE_AUTH_TOKEN: "sentinel" },
       "DATABASE_AUTH_TOKEN: is for a libSQL server; set DATABASE_URL, too, or unset it"
     ],
-    ["a URL of another kind", { DATABASE_URL: "postgres://sentinel@db" }, "DATABASE_URL: must be a libsql:, http(s): or ws(s): URL of a libSQL server"],
-    ["a URL of a file", { DATABASE_URL: "file:/tmp/a" }, "DATABASE_URL: must be a libsql:, http(s): or ws(s): URL of a libSQL server"],
-    ["a URL without a host", { DATABASE_URL: "libsql:///a" }, "DATABASE_URL: must be a libsql:, http(s): or ws(s): URL of a libSQL server"]
+    [
+      "a URL of another kind",
+      { DATABASE_URL: "postgres://sentinel@db" },
+      "DATABASE_URL: must be a libsql:, http(s): or ws(s): URL of a libSQL server"
+    ],
+    [
+      "a URL of a file",
+      { DATABASE_URL: "file:/tmp/a" },
+      "DATABASE_URL: must be a libsql:, http(s): or ws(s): URL of a libSQL server"
+    ],
+    [
+      "a URL without a host",
+      { DATABASE_URL: "libsql:///a" },
+      "DATABASE_URL: must be a libsql:, http(s): or ws(s): URL of a libSQL server"
+    ]
   ]
 
   it.effect.each(cases)("%s", ([, variables, message]) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* refusal(variables)).toBe(message)
-    }))
+    })
+  )
 
-  it.effect.each(["libsql://[sentinel", "https://db.example?sentinel=1", "http://user:sentinel@db.example:sentinel"])("%s, without showing what it holds", (url) =>
-    Effect.gen(function*() {
-      const message = yield* refusal({ DATABASE_URL: url, DATABASE_AUTH_TOKEN: "sentinel" })
-      expect(message).toMatch(/^DATABASE_URL: /)
-      expect(message).not.toContain("sentinel")
-    }))
+  it.effect.each(["libsql://[sentinel", "https://db.example?sentinel=1", "http://user:sentinel@db.example:sentinel"])(
+    "%s, without showing what it holds",
+    (url) =>
+      Effect.gen(function* () {
+        const message = yield* refusal({ DATABASE_URL: url, DATABASE_AUTH_TOKEN: "sentinel" })
+        expect(message).toMatch(/^DATABASE_URL: /)
+        expect(message).not.toContain("sentinel")
+      })
+  )
 
   it.scoped("a path below a file", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       writeFileSync(path, "")
-      expect(yield* refusal({ DATABASE_FILE_PATH: join(path, "below", "a.sqlite") }))
-        .toBe(`DATABASE_FILE_PATH: the directory ${path}/below cannot be created: part of the path is a file`)
-      expect(yield* refusal({ DATABASE_FILE_PATH: join(path, "a.sqlite") }))
-        .toBe(`DATABASE_FILE_PATH: the directory ${path} cannot be created: part of the path is a file`)
-    }))
+      expect(yield* refusal({ DATABASE_FILE_PATH: join(path, "below", "a.sqlite") })).toBe(
+        `DATABASE_FILE_PATH: the directory ${path}/below cannot be created: part of the path is a file`
+      )
+      expect(yield* refusal({ DATABASE_FILE_PATH: join(path, "a.sqlite") })).toBe(
+        `DATABASE_FILE_PATH: the directory ${path} cannot be created: part of the path is a file`
+      )
+    })
+  )
 
   it.scoped("a file that is no database, and leaves it as it is", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const content = "a text that somebody needs.\n".repeat(100)
       writeFileSync(path, content)
       expect(yield* refusal({ DATABASE_FILE_PATH: path })).toBe(`DATABASE_FILE_PATH: ${path} is not a SQLite database`)
       expect(readFileSync(path, "utf8")).toBe(content)
-    }))
+    })
+  )
 
   it.scopedLive("a file that another process has locked for as long as the timeout", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const other = yield* rival(path)
       other.exec("PRAGMA journal_mode = delete; CREATE TABLE t (n); BEGIN EXCLUSIVE")
-      expect(yield* refusal({ DATABASE_FILE_PATH: path, DATABASE_BUSY_TIMEOUT_MS: "20" }))
-        .toBe(`DATABASE_FILE_PATH: ${path} is locked by another process`)
-    }))
+      expect(yield* refusal({ DATABASE_FILE_PATH: path, DATABASE_BUSY_TIMEOUT_MS: "20" })).toBe(
+        `DATABASE_FILE_PATH: ${path} is locked by another process`
+      )
+    })
+  )
 
   it.scoped("what its user may not read or write", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const open = yield* directory
       chmodSync(open, 0o755)
       const readOnly = join(open, "read-only.sqlite")
       writeFileSync(readOnly, "")
       chmodSync(readOnly, 0o444)
       // access(2) asks for the real user, so that root learns of it from the engine only.
-      expect(yield* refusedToNobody(readOnly)).toMatch(/read-only.sqlite cannot be (opened for writing: no permission|written: the file or its directory is read-only)$/)
+      expect(yield* refusedToNobody(readOnly)).toMatch(
+        /read-only.sqlite cannot be (opened for writing: no permission|written: the file or its directory is read-only)$/
+      )
       const closed = join(open, "closed")
       mkdirSync(closed, { mode: 0o000 })
-      expect(yield* refusedToNobody(join(closed, "a.sqlite"))).toBe(`${closed}/a.sqlite cannot be opened for writing: no permission`)
-      expect(yield* refusedToNobody(join(closed, "new", "a.sqlite"))).toBe(`the directory ${closed}/new cannot be created: no permission`)
-    }))
+      expect(yield* refusedToNobody(join(closed, "a.sqlite"))).toBe(
+        `${closed}/a.sqlite cannot be opened for writing: no permission`
+      )
+      expect(yield* refusedToNobody(join(closed, "new", "a.sqlite"))).toBe(
+        `the directory ${closed}/new cannot be created: no permission`
+      )
+    })
+  )
 })
 
 describe("Database.layer", () => {
   it.scoped("names its options where there are no variables", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filePath = yield* newPath
       const refused = (layer: Layer.Layer<Database.Services, Database.DatabaseConfigError>) =>
         Effect.map(Effect.flip(Effect.scoped(Layer.build(layer))), ({ setting }) => setting)
       for (const busyTimeoutMs of [Number.NaN, -1, 0.5, Number.POSITIVE_INFINITY]) {
         expect(yield* refused(Database.layer({ filePath, busyTimeoutMs }))).toBe("busyTimeoutMs")
-        expect(yield* refused(Database.layerRemote({ url: "libsql://db.example", busyTimeoutMs }))).toBe("busyTimeoutMs")
+        expect(yield* refused(Database.layerRemote({ url: "libsql://db.example", busyTimeoutMs }))).toBe(
+          "busyTimeoutMs"
+        )
       }
       expect(yield* refused(Database.layer({ filePath: "" }))).toBe("filePath")
       expect(yield* refused(Database.layerRemote({ url: "ftp://x" }))).toBe("url")
-    }))
+    })
+  )
 
   it.scoped("creates the file and its directory for their owner only", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filePath = join(yield* directory, "new", "a.sqlite")
-      yield* Effect.scoped(Effect.gen(function*() {
-        const sql = yield* Effect.provide(SqlClient.SqlClient, yield* Layer.build(Database.layer({ filePath })))
-        yield* sql`CREATE TABLE t (n)`
-        const mode = (path: string) => statSync(path).mode & 0o777
-        expect([filePath, `${filePath}-wal`, `${filePath}-shm`].map(mode)).toEqual([0o600, 0o600, 0o600])
-        expect(mode(join(filePath, ".."))).toBe(0o700)
-      }))
-    }))
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const sql = yield* Effect.provide(SqlClient.SqlClient, yield* Layer.build(Database.layer({ filePath })))
+          yield* sql`CREATE TABLE t (n)`
+          const mode = (path: string) => statSync(path).mode & 0o777
+          expect([filePath, `${filePath}-wal`, `${filePath}-shm`].map(mode)).toEqual([0o600, 0o600, 0o600])
+          expect(mode(join(filePath, ".."))).toBe(0o700)
+        })
+      )
+    })
+  )
 
   it.scoped("leaves the mode of a file that exists", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filePath = yield* newPath
       writeFileSync(filePath, "")
       chmodSync(filePath, 0o640)
       yield* Effect.scoped(Layer.build(Database.layer({ filePath })))
       expect(statSync(filePath).mode & 0o777).toBe(0o640)
-    }))
+    })
+  )
 
-  it.scoped.each([["full", 2], ["normal", 1]] as const)("sets DATABASE_SYNCHRONOUS=%s", ([synchronous, value]) =>
-    Effect.gen(function*() {
+  it.scoped.each([
+    ["full", 2],
+    ["normal", 1]
+  ] as const)("sets DATABASE_SYNCHRONOUS=%s", ([synchronous, value]) =>
+    Effect.gen(function* () {
       const path = yield* newPath
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         expect(yield* sql`PRAGMA synchronous`).toEqual([{ synchronous: value }])
       }).pipe(Effect.provide(fromEnvironment({ DATABASE_FILE_PATH: path, DATABASE_SYNCHRONOUS: synchronous })))
-    }))
+    })
+  )
 
   it.scopedLive("takes an empty variable for unset", () =>
-    Effect.gen(function*() {
-      const empty = { DATABASE_BUSY_TIMEOUT_MS: "", DATABASE_SYNCHRONOUS: "", DATABASE_URL: "", DATABASE_AUTH_TOKEN: "" }
+    Effect.gen(function* () {
+      const empty = {
+        DATABASE_BUSY_TIMEOUT_MS: "",
+        DATABASE_SYNCHRONOUS: "",
+        DATABASE_URL: "",
+        DATABASE_AUTH_TOKEN: ""
+      }
       const path = yield* newPath
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         expect(yield* sql`PRAGMA synchronous`).toEqual([{ synchronous: 2 }])
         const other = yield* rival(path)
@@ -204,30 +290,52 @@ describe("Database.layer", () => {
         yield* Fiber.join(waiting)
       }).pipe(Effect.provide(fromEnvironment({ ...empty, DATABASE_FILE_PATH: path })))
       const onServer = fromEnvironment({ ...empty, DATABASE_FILE_PATH: "", DATABASE_URL: "http://127.0.0.1:1" })
-      expect(yield* Effect.flip(Effect.provide(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT 1`), onServer))).toMatchObject({ _tag: "SqlError" })
-    }))
+      expect(
+        yield* Effect.flip(
+          Effect.provide(
+            Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT 1`),
+            onServer
+          )
+        )
+      ).toMatchObject({ _tag: "SqlError" })
+    })
+  )
 
   it.scoped("keeps what was written for the next program", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const layer = fromEnvironment({ DATABASE_FILE_PATH: yield* newPath })
-      yield* Effect.provide(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`CREATE TABLE t AS SELECT 1 AS n`), layer)
-      expect(yield* Effect.provide(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT n FROM t`), layer)).toEqual([{ n: 1 }])
-    }))
+      yield* Effect.provide(
+        Effect.flatMap(SqlClient.SqlClient, (sql) => sql`CREATE TABLE t AS SELECT 1 AS n`),
+        layer
+      )
+      expect(
+        yield* Effect.provide(
+          Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT n FROM t`),
+          layer
+        )
+      ).toEqual([{ n: 1 }])
+    })
+  )
 
   it.scoped("layerMemory gives each its own", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const create = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`CREATE TABLE t (n)`)
       yield* Effect.provide(create, Database.layerMemory)
       yield* Effect.provide(create, Database.layerMemory)
-    }))
+    })
+  )
 
   it.scoped("layerRemote opens without a server, and says that it cannot be reached when it is used", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const layer = Database.layerRemote({ url: "http://127.0.0.1:1", authToken: Redacted.make("sentinel") })
-      const error = yield* Database.transaction(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT 1`)).pipe(Effect.flip, Effect.provide(layer))
+      const error = yield* Database.transaction(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT 1`)).pipe(
+        Effect.flip,
+        Effect.provide(layer)
+      )
       expect(error).toMatchObject({ _tag: "PersistenceError", reason: "Unavailable" })
       expect(JSON.stringify(error)).not.toContain("sentinel")
-    }))
+    })
+  )
 })
 
 describe("Database.transaction", () => {
@@ -235,10 +343,12 @@ describe("Database.transaction", () => {
   const create = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT`)
 
   it.scoped("keeps the errors of its body, and says what kept the store from answering", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* create
       const transaction = Database.transaction
-      expect(yield* Effect.exit(transaction(Effect.zipRight(insert, Effect.fail("mine" as const))))).toEqual(Exit.fail("mine"))
+      expect(yield* Effect.exit(transaction(Effect.zipRight(insert, Effect.fail("mine" as const))))).toEqual(
+        Exit.fail("mine")
+      )
       yield* transaction(insert)
       expect(yield* Effect.flip(transaction(insert))).toMatchObject({
         _tag: "PersistenceError",
@@ -246,33 +356,47 @@ describe("Database.transaction", () => {
         cause: "SQLITE_CONSTRAINT_PRIMARYKEY"
       })
       const missing = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT * FROM missing`)
-      expect(yield* Effect.flip(transaction(missing))).toMatchObject({ _tag: "PersistenceError", reason: "SchemaMismatch", cause: "SQLITE_ERROR: no table missing" })
-    }).pipe(Effect.provide(Database.layerMemory)))
+      expect(yield* Effect.flip(transaction(missing))).toMatchObject({
+        _tag: "PersistenceError",
+        reason: "SchemaMismatch",
+        cause: "SQLITE_ERROR: no table missing"
+      })
+    }).pipe(Effect.provide(Database.layerMemory))
+  )
 
   it.scopedLive("says Busy when another held the lock for the whole timeout", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filePath = yield* newPath
       const other = yield* rival(filePath)
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         yield* create
-        expect(yield* other.locking(Effect.flip(Database.transaction(insert)))).toMatchObject({ _tag: "PersistenceError", reason: "Busy" })
+        expect(yield* other.locking(Effect.flip(Database.transaction(insert)))).toMatchObject({
+          _tag: "PersistenceError",
+          reason: "Busy"
+        })
         yield* Database.transaction(insert)
       }).pipe(Effect.provide(Database.layer({ filePath, busyTimeoutMs: 20 })))
-    }))
+    })
+  )
 
   it.scopedLive("can be interrupted while it waits", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filePath = yield* newPath
       const other = yield* rival(filePath)
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         yield* create
         const waiting = yield* Deferred.make<void>()
-        yield* other.locking(Effect.gen(function*() {
-          const fiber = yield* Effect.fork(Database.transaction(Effect.zipRight(Deferred.succeed(waiting, undefined), insert)))
-          yield* Deferred.await(waiting)
-          expect(Exit.isInterrupted(yield* Fiber.interrupt(fiber))).toBe(true)
-        }))
+        yield* other.locking(
+          Effect.gen(function* () {
+            const fiber = yield* Effect.fork(
+              Database.transaction(Effect.zipRight(Deferred.succeed(waiting, undefined), insert))
+            )
+            yield* Deferred.await(waiting)
+            expect(Exit.isInterrupted(yield* Fiber.interrupt(fiber))).toBe(true)
+          })
+        )
         expect(yield* Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT * FROM t`)).toEqual([])
       }).pipe(Effect.provide(Database.layer({ filePath })))
-    }))
+    })
+  )
 })

@@ -18,7 +18,7 @@ const both = GitHubWebhookDeliveryRepo.layer.pipe(Layer.provideMerge(layers.memo
 
 /** How much a counter has grown through the effect. */
 const growthOf = <A, E, R>(counter: Metric.Metric.Counter<number>, effect: Effect.Effect<A, E, R>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const before = yield* Metric.value(counter)
     yield* effect
     return (yield* Metric.value(counter)).count - before.count
@@ -26,7 +26,7 @@ const growthOf = <A, E, R>(counter: Metric.Metric.Counter<number>, effect: Effec
 
 describe("Metrics", () => {
   it.effect("count claims, retries and lost leases", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const jobs = yield* WorkspaceBuildJobRepo
       yield* Effect.forEach(["a", "b", "c"], (id) => enqueue(id))
       expect(yield* growthOf(Metrics.jobsClaimed, jobs.claimBatch({ ...claimant, limit: 2 }))).toBe(2)
@@ -37,41 +37,54 @@ describe("Metrics", () => {
       expect(yield* growthOf(Metrics.leasesLost, Effect.flip(Effect.asVoid(jobs.heartbeat(lease, "1 minute"))))).toBe(1)
       const second = yield* leased("e")
       expect(yield* growthOf(Metrics.jobsRetried, jobs.fail(second.lease, { ...failure, retryable: false }))).toBe(0)
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("count claims, retries and lost leases of deliveries, apart from those of jobs", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const inbox = yield* GitHubWebhookDeliveryRepo
       yield* webhooks.record("a")
       expect(yield* growthOf(Metrics.deliveriesClaimed, inbox.claimNext(claimant))).toBe(1)
       expect(yield* growthOf(Metrics.deliveriesClaimed, inbox.claimNext(claimant))).toBe(0)
       const second = yield* webhooks.leased("b")
       expect(yield* growthOf(Metrics.deliveriesRetried, inbox.markFailed(second.lease, webhooks.failure))).toBe(1)
-      expect(yield* growthOf(Metrics.leasesLost, Effect.flip(Effect.asVoid(inbox.markProcessed({ ...second.lease, token: 9 }))))).toBe(1)
+      expect(
+        yield* growthOf(
+          Metrics.leasesLost,
+          Effect.flip(Effect.asVoid(inbox.markProcessed({ ...second.lease, token: 9 })))
+        )
+      ).toBe(1)
       const third = yield* webhooks.leased("c")
-      expect(yield* growthOf(Metrics.deliveriesRetried, inbox.markFailed(third.lease, { ...webhooks.failure, retryable: false }))).toBe(0)
+      expect(
+        yield* growthOf(
+          Metrics.deliveriesRetried,
+          inbox.markFailed(third.lease, { ...webhooks.failure, retryable: false })
+        )
+      ).toBe(0)
       yield* webhooks.record("d")
       expect(yield* growthOf(Metrics.jobsClaimed, webhooks.claim())).toBe(0)
-    }).pipe(Effect.provide(webhooks.layers.memory)))
+    }).pipe(Effect.provide(webhooks.layers.memory))
+  )
 
   it.effect("count commits and what shared them", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const before = yield* Metric.value(Metrics.commitBatchSize)
       const transactions = yield* Metric.value(Metrics.transactionMillis)
       yield* Effect.forEach(["a", "b", "c"], (id) => enqueue(id), { concurrency: "unbounded" })
       const after = yield* Metric.value(Metrics.commitBatchSize)
       expect([after.count - before.count, after.sum - before.sum]).toEqual([1, 3])
       expect((yield* Metric.value(Metrics.transactionMillis)).count - transactions.count).toBe(1)
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.live("count waits for a lock that another process holds", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-db-"))),
         (path) => Effect.sync(() => rmSync(path, { recursive: true }))
       )
       const filePath = join(directory, "test.sqlite")
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* sql`CREATE TABLE t (a INTEGER)`
         const holder = new Engine(filePath)
@@ -84,17 +97,19 @@ describe("Metrics", () => {
         holder.close()
         yield* Fiber.join(write)
       }).pipe(Effect.provide(Database.layer({ filePath })))
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 
   it.effect("are not looked at without a pause", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (const every of [0, -1, Number.NaN, "366 days"] as const) {
         expect(yield* tagOf(Effect.scoped(Layer.build(Metrics.layer({ every })))), String(every)).toBe("InvalidInput")
       }
-    }).pipe(Effect.provide(both)))
+    }).pipe(Effect.provide(both))
+  )
 
   it.effect("look at the queue, the inbox and the event loop again and again", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const jobs = yield* WorkspaceBuildJobRepo
       yield* Effect.forEach(["a", "b"], (id) => enqueue(id))
       yield* jobs.claimNext(claimant)
@@ -112,12 +127,15 @@ describe("Metrics", () => {
       yield* sleeping(5)
       expect([yield* depth("queued"), yield* depth("running"), yield* depth("failed")]).toEqual([1, 1, 0])
       expect((yield* Metric.value(Metrics.oldestDueAge)).value).toBe(8000)
-      expect([yield* inboxDepth("received"), yield* inboxDepth("processing"), yield* inboxDepth("processed")]).toEqual([1, 1, 0])
+      expect([yield* inboxDepth("received"), yield* inboxDepth("processing"), yield* inboxDepth("processed")]).toEqual([
+        1, 1, 0
+      ])
       expect((yield* Metric.value(Metrics.inboxOldestDueAge)).value).toBe(7000)
       expect((yield* Metric.value(Metrics.eventLoopLag)).value).toBeGreaterThanOrEqual(0)
       yield* enqueue("c")
       yield* passing(5)
       yield* sleeping(5)
       expect(yield* depth("queued")).toBe(2)
-    }).pipe(Effect.scoped, Effect.provide(both)))
+    }).pipe(Effect.scoped, Effect.provide(both))
+  )
 })

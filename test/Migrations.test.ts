@@ -24,9 +24,13 @@ const upTo = (count: number) => Migrations.make(Object.fromEntries(Object.entrie
 const names = (migrations: ReadonlyArray<{ readonly name: string }>) => migrations.map(({ name }) => name)
 
 /** Everything that the database is made of, and the rows that migrations wrote. */
-const contents = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name`)
+const contents = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql`SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name`
+)
 
-const inMemory = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) => Effect.provide(effect, Database.layerMemory)
+const inMemory = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
+  Effect.provide(effect, Database.layerMemory)
 
 type Opened = Layer.Layer<SqlClient.SqlClient>
 
@@ -36,202 +40,308 @@ const inFile = <A, E, R>(effect: (database: Opened, impatient: Opened) => Effect
     Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-migrations-"))),
     (directory) => {
       const filePath = join(directory, "test.sqlite")
-      return effect(Layer.orDie(Database.layer({ filePath })), Layer.orDie(Database.layer({ filePath, busyTimeoutMs: 100 })))
+      return effect(
+        Layer.orDie(Database.layer({ filePath })),
+        Layer.orDie(Database.layer({ filePath, busyTimeoutMs: 100 }))
+      )
     },
     (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
   )
 
 it.effect("applies all of it, says what it applied, and has nothing to do the second time", () =>
-  inMemory(Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
-    yield* TestClock.setTime(1_700_000_000_123)
-    const applied = yield* run
-    expect(names(applied)).toEqual(["0001_plants", "0002_leaves", "0003_heights"])
-    expect(applied.map(({ appliedAt, checksum, id }) => [id, DateTime.toEpochMillis(appliedAt), checksum.length])).toEqual(
-      [1, 2, 3].map((id) => [id, 1_700_000_000_123, 64])
-    )
-    expect(yield* sql`SELECT * FROM plant`).toEqual([{ id: "fern", height: 3 }])
-    yield* TestClock.adjust("1 hour")
-    expect(yield* run).toEqual([])
-    expect(yield* status).toEqual({ applied, pending: [], mismatched: [], unknown: [] })
-    yield* verify
-  })))
+  inMemory(
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* TestClock.setTime(1_700_000_000_123)
+      const applied = yield* run
+      expect(names(applied)).toEqual(["0001_plants", "0002_leaves", "0003_heights"])
+      expect(
+        applied.map(({ appliedAt, checksum, id }) => [id, DateTime.toEpochMillis(appliedAt), checksum.length])
+      ).toEqual([1, 2, 3].map((id) => [id, 1_700_000_000_123, 64]))
+      expect(yield* sql`SELECT * FROM plant`).toEqual([{ id: "fern", height: 3 }])
+      yield* TestClock.adjust("1 hour")
+      expect(yield* run).toEqual([])
+      expect(yield* status).toEqual({ applied, pending: [], mismatched: [], unknown: [] })
+      yield* verify
+    })
+  )
+)
 
 it.effect("applies the rest to a database that has the first of them; the schema is the same as after one run", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const atOnce = yield* inMemory(Effect.zipRight(run, contents))
     for (const count of [1, 2]) {
-      yield* inMemory(Effect.gen(function*() {
-        yield* upTo(count).run
-        expect(names(yield* plan)).toEqual(Object.keys(record).slice(count))
-        expect(names((yield* status).applied)).toEqual(Object.keys(record).slice(0, count))
-        expect(names(yield* run)).toEqual(Object.keys(record).slice(count))
-        expect(yield* contents).toEqual(atOnce)
-      }))
+      yield* inMemory(
+        Effect.gen(function* () {
+          yield* upTo(count).run
+          expect(names(yield* plan)).toEqual(Object.keys(record).slice(count))
+          expect(names((yield* status).applied)).toEqual(Object.keys(record).slice(0, count))
+          expect(names(yield* run)).toEqual(Object.keys(record).slice(count))
+          expect(yield* contents).toEqual(atOnce)
+        })
+      )
     }
-  }))
+  })
+)
 
 it.effect("keeps one table of its own beside those of the migrations, STRICT like them", () =>
-  inMemory(Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
-    yield* run
-    expect(yield* sql`SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`).toEqual(
-      ["leaf", "plant", "sealant_migrations"].map((name) => ({ name, strict: 1 }))
-    )
-  })))
+  inMemory(
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* run
+      expect(
+        yield* sql`SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`
+      ).toEqual(["leaf", "plant", "sealant_migrations"].map((name) => ({ name, strict: 1 })))
+    })
+  )
+)
 
 it.effect("looks without writing", () =>
-  inMemory(Effect.gen(function*() {
-    expect(names((yield* status).pending)).toEqual(Object.keys(record))
-    expect(names(yield* plan)).toEqual(Object.keys(record))
-    expect((yield* Effect.flip(verify))._tag).toBe("SchemaNotCurrent")
-    expect(yield* contents).toEqual([])
-  })))
+  inMemory(
+    Effect.gen(function* () {
+      expect(names((yield* status).pending)).toEqual(Object.keys(record))
+      expect(names(yield* plan)).toEqual(Object.keys(record))
+      expect((yield* Effect.flip(verify))._tag).toBe("SchemaNotCurrent")
+      expect(yield* contents).toEqual([])
+    })
+  )
+)
 
 it.effect("a failing migration in the middle names itself and its statement, and leaves nothing of any of them", () =>
-  Effect.gen(function*() {
-    const broken = { ...record, "0003_heights": "ALTER TABLE plant ADD COLUMN height INTEGER; INSERT INTO stem VALUES ('sentinel');" }
-    yield* inMemory(Effect.gen(function*() {
-      const failure = yield* Effect.flip(Migrations.make(broken).run)
-      expect(failure).toEqual(new Migrations.MigrationFailed({ migration: "0003_heights", statement: 2, reason: "no such table: stem" }))
-      expect(failure.message).toBe("migration 0003_heights failed at statement 2 (no such table: stem); nothing was applied")
-      expect(yield* contents).toEqual([])
-      // The client still works, and applies the corrected record.
-      expect(yield* run).toHaveLength(3)
-    }))
-    yield* inMemory(Effect.gen(function*() {
-      yield* upTo(1).run
-      const before = yield* contents
-      yield* Effect.flip(Migrations.make(broken).run)
-      expect(yield* contents).toEqual(before)
-      expect(names((yield* Migrations.make(broken).status).applied)).toEqual(["0001_plants"])
-    }))
-  }))
+  Effect.gen(function* () {
+    const broken = {
+      ...record,
+      "0003_heights": "ALTER TABLE plant ADD COLUMN height INTEGER; INSERT INTO stem VALUES ('sentinel');"
+    }
+    yield* inMemory(
+      Effect.gen(function* () {
+        const failure = yield* Effect.flip(Migrations.make(broken).run)
+        expect(failure).toEqual(
+          new Migrations.MigrationFailed({ migration: "0003_heights", statement: 2, reason: "no such table: stem" })
+        )
+        expect(failure.message).toBe(
+          "migration 0003_heights failed at statement 2 (no such table: stem); nothing was applied"
+        )
+        expect(yield* contents).toEqual([])
+        // The client still works, and applies the corrected record.
+        expect(yield* run).toHaveLength(3)
+      })
+    )
+    yield* inMemory(
+      Effect.gen(function* () {
+        yield* upTo(1).run
+        const before = yield* contents
+        yield* Effect.flip(Migrations.make(broken).run)
+        expect(yield* contents).toEqual(before)
+        expect(names((yield* Migrations.make(broken).status).applied)).toEqual(["0001_plants"])
+      })
+    )
+  })
+)
 
 it.effect("a statement's values reach neither the error nor its message", () =>
-  inMemory(Effect.gen(function*() {
-    for (
-      const [statement, reason] of [
+  inMemory(
+    Effect.gen(function* () {
+      for (const [statement, reason] of [
         ["INSERT INTO plant VALUES ('fern')", "UNIQUE constraint failed: plant.id"],
         ["INSERT INTO plant VALUES (x'73656e74696e656c')", "UNKNOWN_SQLITE_ERROR_3091"],
-        ["COMMIT", "a transaction takes one statement at a time, and none that ends it or cannot run in it"],
-        ["PRAGMA foreign_keys = off", "a transaction takes one statement at a time, and none that ends it or cannot run in it"]
-      ] as const
-    ) {
-      const failure = yield* Effect.flip(Migrations.make({ "0001_plants": first, "0002_bad": statement }).run)
-      expect(failure).toEqual(new Migrations.MigrationFailed({ migration: "0002_bad", statement: 1, reason }))
-      expect(yield* contents).toEqual([])
-    }
-  })))
+        [
+          "COMMIT",
+          "a transaction accepts one statement at a time, and no BEGIN, COMMIT, END, ROLLBACK, PRAGMA, VACUUM, ATTACH or DETACH"
+        ],
+        [
+          "PRAGMA foreign_keys = off",
+          "a transaction accepts one statement at a time, and no BEGIN, COMMIT, END, ROLLBACK, PRAGMA, VACUUM, ATTACH or DETACH"
+        ]
+      ] as const) {
+        const failure = yield* Effect.flip(Migrations.make({ "0001_plants": first, "0002_bad": statement }).run)
+        expect(failure).toEqual(new Migrations.MigrationFailed({ migration: "0002_bad", statement: 1, reason }))
+        expect(yield* contents).toEqual([])
+      }
+    })
+  )
+)
 
 it.effect("a deferred reference that is still missing at the commit leaves nothing either", () =>
-  inMemory(Effect.gen(function*() {
-    const dangling = `CREATE TABLE twig (plant_id TEXT REFERENCES plant (id) DEFERRABLE INITIALLY DEFERRED) STRICT; INSERT INTO twig VALUES ('none');`
-    const failure = yield* Effect.flip(Migrations.make({ "0001_plants": first, "0002_twigs": dangling }).run)
-    expect(failure).toMatchObject({ _tag: "PersistenceError", cause: "SQLITE_CONSTRAINT_FOREIGNKEY" })
-    expect(yield* contents).toEqual([])
-  })))
+  inMemory(
+    Effect.gen(function* () {
+      const dangling = `CREATE TABLE twig (plant_id TEXT REFERENCES plant (id) DEFERRABLE INITIALLY DEFERRED) STRICT; INSERT INTO twig VALUES ('none');`
+      const failure = yield* Effect.flip(Migrations.make({ "0001_plants": first, "0002_twigs": dangling }).run)
+      expect(failure).toMatchObject({ _tag: "PersistenceError", cause: "SQLITE_CONSTRAINT_FOREIGNKEY" })
+      expect(yield* contents).toEqual([])
+    })
+  )
+)
 
 it.effect("inside a transaction of the caller it is part of that", () =>
-  inMemory(Effect.gen(function*() {
-    yield* Effect.flip(Database.transaction(Effect.zipRight(run, Effect.fail("no"))))
-    expect(yield* contents).toEqual([])
-    yield* Database.transaction(run)
-    yield* verify
-  })))
+  inMemory(
+    Effect.gen(function* () {
+      yield* Effect.flip(Database.transaction(Effect.zipRight(run, Effect.fail("no"))))
+      expect(yield* contents).toEqual([])
+      yield* Database.transaction(run)
+      yield* verify
+    })
+  )
+)
 
-const refused = (other: Record<string, string>) => Effect.map(Effect.flip(Migrations.make(other).run), ({ message }) => message)
+const refused = (other: Record<string, string>) =>
+  Effect.map(Effect.flip(Migrations.make(other).run), ({ message }) => message)
 
 const because = (issues: string) => `the migrations cannot be used: ${issues}`
 
 it.effect("refuses a record with names, numbers or texts that the migrator would skip", () =>
-  inMemory(Effect.gen(function*() {
-    const text = "SELECT 1;"
-    expect(yield* refused({ "0001_a": text, "0003_c": text })).toBe(because("0003_c is out of sequence: number 0002 is missing before it"))
-    expect(yield* refused({ "0002_b": text })).toBe(because("0002_b is out of sequence: number 0001 is missing before it"))
-    expect(yield* refused({ "0001_a": text, "0001_b": text })).toBe(because("0001_b has the number of another migration"))
-    expect(yield* refused({ "0000_a": text, "0001_b": text })).toBe(because("0000_a has the number of another migration"))
-    expect(yield* refused({ "0001_a": " -- nothing yet\n" })).toBe(because("0001_a holds no statement"))
-    for (const name of ["1_a", "0001a", "0001_A", "0001_a-b", "0001_", "00001_a", "0001__a", "_0001_a", "0001_a.sql"]) {
-      expect(yield* refused({ [name]: text })).toBe(because(`"${name}" is not of the form NNNN_name`))
-    }
-    const several = yield* Effect.flip(Migrations.make({ x: text, "0002_b": "" }).status)
-    expect(several).toMatchObject({ _tag: "InvalidMigrations", issues: [expect.any(String), expect.any(String), expect.any(String)] })
-    expect(yield* contents).toEqual([])
-  })))
+  inMemory(
+    Effect.gen(function* () {
+      const text = "SELECT 1;"
+      expect(yield* refused({ "0001_a": text, "0003_c": text })).toBe(
+        because("0003_c is out of sequence: number 0002 is missing before it")
+      )
+      expect(yield* refused({ "0002_b": text })).toBe(
+        because("0002_b is out of sequence: number 0001 is missing before it")
+      )
+      expect(yield* refused({ "0001_a": text, "0001_b": text })).toBe(
+        because("0001_b has the number of another migration")
+      )
+      expect(yield* refused({ "0000_a": text, "0001_b": text })).toBe(
+        because("0000_a has the number of another migration")
+      )
+      expect(yield* refused({ "0001_a": " -- nothing yet\n" })).toBe(because("0001_a contains no statement"))
+      for (const name of [
+        "1_a",
+        "0001a",
+        "0001_A",
+        "0001_a-b",
+        "0001_",
+        "00001_a",
+        "0001__a",
+        "_0001_a",
+        "0001_a.sql"
+      ]) {
+        expect(yield* refused({ [name]: text })).toBe(because(`"${name}" is not of the form NNNN_name`))
+      }
+      const several = yield* Effect.flip(Migrations.make({ x: text, "0002_b": "" }).status)
+      expect(several).toMatchObject({
+        _tag: "InvalidMigrations",
+        issues: [expect.any(String), expect.any(String), expect.any(String)]
+      })
+      expect(yield* contents).toEqual([])
+    })
+  )
+)
 
 it.effect("refuses a text or a name that is not what was applied, and says which and what to do", () =>
-  inMemory(Effect.gen(function*() {
-    yield* upTo(2).run
-    const before = yield* contents
-    for (const altered of [{ ...record, "0001_plants": `${first} ` }, { "0001_plant": first, "0002_leaves": second, "0003_heights": third }]) {
-      const migrations = Migrations.make(altered)
-      const [name = ""] = Object.keys(altered)
-      const failure = yield* Effect.flip(migrations.run)
-      expect(failure).toMatchObject({ _tag: "SchemaNotCurrent", reason: "altered", migrations: [name] })
-      expect(failure.message).toBe(`${name}: not what was applied to the database; put the released text back, and the change into a new migration`)
-      expect((yield* Effect.flip(migrations.verify))).toEqual(failure)
-      expect((yield* Effect.flip(migrations.plan))).toEqual(failure)
-      const { applied, mismatched, pending } = yield* migrations.status
-      expect([names(applied), names(mismatched), names(pending)]).toEqual([["0002_leaves"], ["0001_plants"], ["0003_heights"]])
-      expect(mismatched[0]?.expected.name).toBe(name)
-      expect(yield* contents).toEqual(before)
-    }
-  })))
+  inMemory(
+    Effect.gen(function* () {
+      yield* upTo(2).run
+      const before = yield* contents
+      for (const altered of [
+        { ...record, "0001_plants": `${first} ` },
+        { "0001_plant": first, "0002_leaves": second, "0003_heights": third }
+      ]) {
+        const migrations = Migrations.make(altered)
+        const [name = ""] = Object.keys(altered)
+        const failure = yield* Effect.flip(migrations.run)
+        expect(failure).toMatchObject({ _tag: "SchemaNotCurrent", reason: "altered", migrations: [name] })
+        expect(failure.message).toBe(
+          `${name}: differs from the database; put the released text back, and the change into a new migration`
+        )
+        expect(yield* Effect.flip(migrations.verify)).toEqual(failure)
+        expect(yield* Effect.flip(migrations.plan)).toEqual(failure)
+        const { applied, mismatched, pending } = yield* migrations.status
+        expect([names(applied), names(mismatched), names(pending)]).toEqual([
+          ["0002_leaves"],
+          ["0001_plants"],
+          ["0003_heights"]
+        ])
+        expect(mismatched[0]?.expected.name).toBe(name)
+        expect(yield* contents).toEqual(before)
+      }
+    })
+  )
+)
 
 it.effect("refuses a database that a newer program migrated", () =>
-  inMemory(Effect.gen(function*() {
-    yield* run
-    for (const effect of [Effect.asVoid(upTo(1).run), Effect.asVoid(upTo(1).plan), upTo(1).verify]) {
-      const failure = yield* Effect.flip(effect)
-      expect(failure).toMatchObject({ _tag: "SchemaNotCurrent", reason: "newer", migrations: ["0002_leaves", "0003_heights"] })
-      expect(failure.message).toBe(
-        "the program is older than the database, which has 0002_leaves, 0003_heights: deploy a version of the program that knows them"
-      )
-    }
-    expect(names((yield* upTo(1).status).unknown)).toEqual(["0002_leaves", "0003_heights"])
-  })))
+  inMemory(
+    Effect.gen(function* () {
+      yield* run
+      for (const effect of [Effect.asVoid(upTo(1).run), Effect.asVoid(upTo(1).plan), upTo(1).verify]) {
+        const failure = yield* Effect.flip(effect)
+        expect(failure).toMatchObject({
+          _tag: "SchemaNotCurrent",
+          reason: "newer",
+          migrations: ["0002_leaves", "0003_heights"]
+        })
+        expect(failure.message).toBe(
+          "the program is older than the database, which has 0002_leaves, 0003_heights: deploy a version of the program that knows them"
+        )
+      }
+      expect(names((yield* upTo(1).status).unknown)).toEqual(["0002_leaves", "0003_heights"])
+    })
+  )
+)
 
 it.effect("refuses a ledger from which a row is gone", () =>
-  inMemory(Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
-    yield* upTo(2).run
-    yield* sql`DELETE FROM sealant_migrations WHERE migration_id = 1`
-    expect(yield* Effect.flip(run)).toMatchObject({ _tag: "SchemaNotCurrent", reason: "altered", migrations: ["0001_plants"] })
-  })))
+  inMemory(
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* upTo(2).run
+      yield* sql`DELETE FROM sealant_migrations WHERE migration_id = 1`
+      expect(yield* Effect.flip(run)).toMatchObject({
+        _tag: "SchemaNotCurrent",
+        reason: "altered",
+        migrations: ["0001_plants"]
+      })
+    })
+  )
+)
 
 it.effect("does not take a ledger that cannot be written for another migrator's work (lesson 15)", () =>
-  inMemory(Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
-    yield* upTo(1).run
-    yield* sql`CREATE TRIGGER guard BEFORE INSERT ON sealant_migrations BEGIN SELECT RAISE(ABORT, 'no'); END`
-    const before = yield* contents
-    expect(yield* Effect.flip(run)).toMatchObject({ _tag: "PersistenceError", cause: "sealant_migrations cannot be written" })
-    expect(yield* contents).toEqual(before)
-  })))
+  inMemory(
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* upTo(1).run
+      yield* sql`CREATE TRIGGER guard BEFORE INSERT ON sealant_migrations BEGIN SELECT RAISE(ABORT, 'no'); END`
+      const before = yield* contents
+      expect(yield* Effect.flip(run)).toMatchObject({
+        _tag: "PersistenceError",
+        cause: "sealant_migrations cannot be written"
+      })
+      expect(yield* contents).toEqual(before)
+    })
+  )
+)
 
 it.effect("says that a database is another program's instead of failing half way into it", () =>
-  inMemory(Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
-    yield* sql`CREATE TABLE leaf (name TEXT)`
-    const failure = yield* Effect.flip(run)
-    expect(failure).toEqual(new Migrations.DatabaseNotEmpty({ object: "table leaf" }))
-    expect(failure.message).toContain("sealant-db import-legacy PATH")
-    expect(yield* contents).toHaveLength(1)
-    // Tables that are in nobody's way may be there.
-    yield* sql`ALTER TABLE leaf RENAME TO notes`
-    yield* run
-    // A migration that collides with one of ours is at fault itself.
-    const twice = Migrations.make({ ...record, "0004_again": "CREATE TABLE plant (id TEXT) STRICT" })
-    expect(yield* Effect.flip(twice.run)).toMatchObject({ _tag: "MigrationFailed", migration: "0004_again", statement: 1 })
-  })))
+  inMemory(
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE TABLE leaf (name TEXT)`
+      const failure = yield* Effect.flip(run)
+      expect(failure).toEqual(new Migrations.DatabaseNotEmpty({ object: "table leaf" }))
+      expect(failure.message).toContain("sealant-db import-legacy PATH")
+      expect(yield* contents).toHaveLength(1)
+      // Tables that are in nobody's way may be there.
+      yield* sql`ALTER TABLE leaf RENAME TO notes`
+      yield* run
+      // A migration that collides with one of ours is at fault itself.
+      const twice = Migrations.make({ ...record, "0004_again": "CREATE TABLE plant (id TEXT) STRICT" })
+      expect(yield* Effect.flip(twice.run)).toMatchObject({
+        _tag: "MigrationFailed",
+        migration: "0004_again",
+        statement: 1
+      })
+    })
+  )
+)
 
-const startOn = (database: Layer.Layer<SqlClient.SqlClient>) => (layer: Layer.Layer<never, { readonly message: string }, SqlClient.SqlClient>) =>
-  Effect.scoped(Effect.asVoid(Layer.build(Layer.provide(layer, database))))
+const startOn =
+  (database: Layer.Layer<SqlClient.SqlClient>) =>
+  (layer: Layer.Layer<never, { readonly message: string }, SqlClient.SqlClient>) =>
+    Effect.scoped(Effect.asVoid(Layer.build(Layer.provide(layer, database))))
 
 it.effect("requireCurrent lets a program start on the current schema only; layer brings it there", () =>
   inFile((database) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const start = startOn(database)
       const older = yield* Effect.flip(start(requireCurrent))
       expect(older.message).toBe(
@@ -244,48 +354,65 @@ it.effect("requireCurrent lets a program start on the current schema only; layer
       yield* start(Migrations.make(record).layer)
       yield* start(requireCurrent)
       expect(yield* Effect.flip(start(upTo(2).requireCurrent))).toMatchObject({ reason: "newer" })
-      expect(yield* Effect.flip(start(Migrations.make({ ...record, "0002_leaves": third }).requireCurrent))).toMatchObject({ reason: "altered" })
+      expect(
+        yield* Effect.flip(start(Migrations.make({ ...record, "0002_leaves": third }).requireCurrent))
+      ).toMatchObject({ reason: "altered" })
     })
-  ))
+  )
+)
 
 it.live("of several migrators at once on connections of their own one applies, the others find nothing to do", () =>
   inFile((database) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const migrators = Array.from({ length: 4 }, () => Effect.provide(run, Layer.fresh(database)))
       const outcomes = yield* Effect.all(migrators, { concurrency: "unbounded" })
       expect(outcomes.map((applied) => applied.length).toSorted()).toEqual([0, 0, 0, 3])
       yield* Effect.provide(verify, database)
     })
-  ))
+  )
+)
 
-it.effect("needs nothing of the local client: it runs through @libsql/client, which a server is reached with, as well", () =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-migrations-"))),
-    (directory) =>
-      Effect.gen(function*() {
-        const broken = Migrations.make({ ...record, "0003_heights": "UPDATE stem SET height = 3" })
-        expect(yield* Effect.flip(broken.run)).toMatchObject({ _tag: "MigrationFailed", migration: "0003_heights", statement: 1 })
-        expect(yield* contents).toEqual([])
-        expect(yield* run).toHaveLength(3)
-        expect(yield* run).toEqual([])
-        yield* verify
-        expect(yield* Effect.flip(upTo(1).run)).toMatchObject({ _tag: "SchemaNotCurrent", reason: "newer" })
-      }).pipe(Effect.provide(LibsqlClient.layer({ url: `file:${join(directory, "test.sqlite")}` }))),
-    (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
-  ))
+it.effect(
+  "needs nothing of the local client: it runs through @libsql/client, which a server is reached with, as well",
+  () =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-migrations-"))),
+      (directory) =>
+        Effect.gen(function* () {
+          const broken = Migrations.make({ ...record, "0003_heights": "UPDATE stem SET height = 3" })
+          expect(yield* Effect.flip(broken.run)).toMatchObject({
+            _tag: "MigrationFailed",
+            migration: "0003_heights",
+            statement: 1
+          })
+          expect(yield* contents).toEqual([])
+          expect(yield* run).toHaveLength(3)
+          expect(yield* run).toEqual([])
+          yield* verify
+          expect(yield* Effect.flip(upTo(1).run)).toMatchObject({ _tag: "SchemaNotCurrent", reason: "newer" })
+        }).pipe(Effect.provide(LibsqlClient.layer({ url: `file:${join(directory, "test.sqlite")}` }))),
+      (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
+    )
+)
 
 it.live("several at once on one connection, too", () =>
-  inMemory(Effect.gen(function*() {
-    const outcomes = yield* Effect.all([run, run, run], { concurrency: "unbounded" })
-    expect(outcomes.map((applied) => applied.length).toSorted()).toEqual([0, 0, 3])
-  })))
+  inMemory(
+    Effect.gen(function* () {
+      const outcomes = yield* Effect.all([run, run, run], { concurrency: "unbounded" })
+      expect(outcomes.map((applied) => applied.length).toSorted()).toEqual([0, 0, 3])
+    })
+  )
+)
 
 it.live("a lock that is not given back in time is Busy, and nothing is applied", () =>
   inFile((database, impatient) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const held = yield* Deferred.make<void>()
       const hold = Effect.flatMap(SqlClient.SqlClient, (sql) =>
-        sql.withTransaction(Effect.zipRight(sql`SELECT 1`, Effect.zipRight(Deferred.succeed(held, undefined), Effect.never))))
+        sql.withTransaction(
+          Effect.zipRight(sql`SELECT 1`, Effect.zipRight(Deferred.succeed(held, undefined), Effect.never))
+        )
+      )
       const holder = yield* Effect.fork(Effect.provide(hold, database))
       yield* Deferred.await(held)
       const failure = yield* Effect.flip(Effect.provide(run, impatient))
@@ -294,4 +421,5 @@ it.live("a lock that is not given back in time is Busy, and nothing is applied",
       expect(yield* Effect.provide(contents, impatient)).toEqual([])
       expect(yield* Effect.provide(run, impatient)).toHaveLength(3)
     })
-  ))
+  )
+)

@@ -16,7 +16,9 @@ import { temporaryDirectory } from "./support/database.js"
 const root = fileURLToPath(new URL("..", import.meta.url))
 
 /** A directory in which a bundle finds the native binding and no other dependency. */
-const outside = Effect.tap(temporaryDirectory, (directory) => Effect.sync(() => symlinkSync(join(root, "node_modules"), join(directory, "node_modules"))))
+const outside = Effect.tap(temporaryDirectory, (directory) =>
+  Effect.sync(() => symlinkSync(join(root, "node_modules"), join(directory, "node_modules")))
+)
 
 const program = `
   import { Effect, Layer } from "effect"
@@ -27,8 +29,11 @@ const program = `
     console.log(JSON.stringify({ ok, migrated: migrations > 0, copied: bytes > 0 })))`
 
 describe("a bundle", () => {
-  it.scopedLive.each([["cjs", ["libsql"]], ["esm", ["libsql", "@*", "effect", "sshpk", "uuid"]]] as const)("in the format %s makes backups, statistics and integrity checks", ([format, external]) =>
-    Effect.gen(function*() {
+  it.scopedLive.each([
+    ["cjs", ["libsql"]],
+    ["esm", ["libsql", "@*", "effect", "sshpk", "uuid"]]
+  ] as const)("in the format %s makes backups, statistics and integrity checks", ([format, external]) =>
+    Effect.gen(function* () {
       const directory = yield* outside
       const outfile = join(directory, format === "cjs" ? "program.cjs" : "program.mjs")
       yield* Effect.promise(() =>
@@ -42,40 +47,66 @@ describe("a bundle", () => {
           logLevel: "error"
         })
       )
-      const printed = execFileSync(process.execPath, [outfile, join(directory, "a.sqlite")], { encoding: "utf8", cwd: "/" })
+      const printed = execFileSync(process.execPath, [outfile, join(directory, "a.sqlite")], {
+        encoding: "utf8",
+        cwd: "/"
+      })
       expect(JSON.parse(printed)).toEqual({ ok: true, migrated: true, copied: true })
-    }))
+    })
+  )
 })
 
 describe("two copies of the package in one process, each with its own copy of Effect", () => {
-  const copies = Effect.gen(function*() {
+  const copies = Effect.gen(function* () {
     const directory = yield* outside
     const [one, two] = [join(directory, "one.cjs"), join(directory, "two.cjs")]
     yield* Effect.promise(() =>
-      build({ entryPoints: [join(root, "src/index.ts")], bundle: true, platform: "node", format: "cjs", external: ["libsql"], outfile: one, logLevel: "error" })
+      build({
+        entryPoints: [join(root, "src/index.ts")],
+        bundle: true,
+        platform: "node",
+        format: "cjs",
+        external: ["libsql"],
+        outfile: one,
+        logLevel: "error"
+      })
     )
     copyFileSync(one, two)
     const require = createRequire(import.meta.url)
     return { one: require(one) as typeof Package, two: require(two) as typeof Package }
   })
   const run = (text: string) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text))
-  const open = (layer: typeof Package.Database.layerMemory) => Effect.map(Layer.build(layer), (context) => Layer.succeedContext(context))
+  const open = (layer: typeof Package.Database.layerMemory) =>
+    Effect.map(Layer.build(layer), (context) => Layer.succeedContext(context))
 
   it.scopedLive("recognize each other's errors, and keep their transactions apart", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { one, two } = yield* copies
       // First, because databases are counted: these are the first ones of their copies.
       const [first, second] = [yield* open(one.Database.layerMemory), yield* open(two.Database.layerMemory)]
       yield* Effect.provide(run("CREATE TABLE t (n)"), second)
       const inBoth = Effect.zipRight(run("CREATE TABLE u (n)"), Effect.provide(run("INSERT INTO t VALUES (1)"), second))
-      expect(yield* Effect.flip(Effect.provide(one.Database.transaction(Effect.zipRight(inBoth, Effect.fail("taken back"))), first))).toBe("taken back")
+      expect(
+        yield* Effect.flip(
+          Effect.provide(one.Database.transaction(Effect.zipRight(inBoth, Effect.fail("taken back"))), first)
+        )
+      ).toBe("taken back")
       expect(yield* Effect.provide(run("SELECT n FROM t"), second)).toEqual([{ n: 1 }])
 
       const user = { name: "a", email: "a@example.com" }
       const database = Layer.provideMerge(one.Migrations.layer, one.Database.layerMemory)
-      const refused = Effect.flatMap(two.UserRepo, (users) => Effect.zipRight(users.create(user), Effect.flip(users.create(user))))
-      expect(yield* Effect.provide(refused, Layer.provideMerge(two.UserRepo.layer, database))).toMatchObject({ _tag: "AlreadyExists", entity: "User" })
+      const refused = Effect.flatMap(two.UserRepo, (users) =>
+        Effect.zipRight(users.create(user), Effect.flip(users.create(user)))
+      )
+      expect(yield* Effect.provide(refused, Layer.provideMerge(two.UserRepo.layer, database))).toMatchObject({
+        _tag: "AlreadyExists",
+        entity: "User"
+      })
       const broken = two.Migrations.make({ "0001_broken": "CREATE TABLE a (b) STRICT" })
-      expect(yield* Effect.flip(Effect.provide(broken.run, one.Database.layerMemory))).toMatchObject({ _tag: "MigrationFailed", statement: 1 })
-    }))
+      expect(yield* Effect.flip(Effect.provide(broken.run, one.Database.layerMemory))).toMatchObject({
+        _tag: "MigrationFailed",
+        statement: 1
+      })
+    })
+  )
 })

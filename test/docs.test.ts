@@ -17,7 +17,10 @@ const examplesOf = (file: string): ReadonlyArray<Example> => {
   const text = readFileSync(file, "utf8")
   return [...text.matchAll(/^([ \t]*\*? ?)```ts\n([\s\S]*?)^\1```/gm)].map((match) => ({
     place: `${relative(root, file)}:${text.slice(0, match.index).split("\n").length}`,
-    code: (match[2] ?? "").split("\n").map((line) => line.replace(/^\s*\* ?/, "")).join("\n")
+    code: (match[2] ?? "")
+      .split("\n")
+      .map((line) => line.replace(/^\s*\* ?/, ""))
+      .join("\n")
   }))
 }
 
@@ -30,7 +33,9 @@ const compiler = join(root, "node_modules", "typescript", "bin", "tsc")
 
 /** The errors of the compiler in a directory. It is a process of its own: a thread that compiles for a minute cannot answer the test runner. */
 const compile = (directory: string) =>
-  new Promise<string>((resolve) => execFile(process.execPath, [compiler, "-p", directory, "--pretty", "false"], (_, stdout) => resolve(stdout)))
+  new Promise<string>((resolve) =>
+    execFile(process.execPath, [compiler, "-p", directory, "--pretty", "false"], (_, stdout) => resolve(stdout))
+  )
 
 /** The errors in the examples under the settings of the project, as `place: message`. */
 const problemsOf = async (examples: ReadonlyArray<Example>): Promise<ReadonlyArray<string>> => {
@@ -39,9 +44,19 @@ const problemsOf = async (examples: ReadonlyArray<Example>): Promise<ReadonlyArr
   try {
     examples.forEach(({ code }, index) => writeFileSync(join(directory, `example${index}.ts`), code))
     const compilerOptions = { incremental: false, tsBuildInfoFile: null, noUnusedLocals: false }
-    writeFileSync(join(directory, "tsconfig.json"), JSON.stringify({ extends: "../../tsconfig.json", compilerOptions, include: ["*.ts"], exclude: [] }))
-    return (await compile(directory)).split("\n").filter((line) => line !== "").map((line) =>
-      line.replace(/^.*example(\d+)\.ts\(\d+,\d+\): error TS\d+: /, (_, index: string) => `${examples[Number(index)]?.place}: `))
+    writeFileSync(
+      join(directory, "tsconfig.json"),
+      JSON.stringify({ extends: "../../tsconfig.json", compilerOptions, include: ["*.ts"], exclude: [] })
+    )
+    return (await compile(directory))
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) =>
+        line.replace(
+          /^.*example(\d+)\.ts\(\d+,\d+\): error TS\d+: /,
+          (_, index: string) => `${examples[Number(index)]?.place}: `
+        )
+      )
   } finally {
     rmSync(directory, { recursive: true })
   }
@@ -52,6 +67,8 @@ describe("the examples in the README, the docs and the docstrings", () => {
     const examples = [join(root, "README.md"), ...sources("docs"), ...sources("src")].flatMap(examplesOf)
     expect(examples.filter(({ place }) => place.startsWith("README.md")).length).toBeGreaterThanOrEqual(2)
     const wrong = { place: "here:1", code: `import { Database } from "@sealant/db"\nDatabase.nothing` }
-    expect(await problemsOf([...examples, wrong])).toEqual([expect.stringMatching(/^here:1: Property 'nothing' does not exist/)])
+    expect(await problemsOf([...examples, wrong])).toEqual([
+      expect.stringMatching(/^here:1: Property 'nothing' does not exist/)
+    ])
   }, 600_000)
 })

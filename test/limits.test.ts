@@ -24,7 +24,15 @@ import {
   Prose
 } from "../src/sql/columns.js"
 import { maxBatch } from "../src/leasing/leases.js"
-import { excessOf, maxInputCharacters, maxInputValues, maxIssues, maxListItems, maxShownCharacters, shown } from "../src/sql/inputLimits.js"
+import {
+  excessOf,
+  maxInputCharacters,
+  maxInputValues,
+  maxIssues,
+  maxListItems,
+  maxShownCharacters,
+  shown
+} from "../src/sql/inputLimits.js"
 import { maxLimit } from "../src/sql/page.js"
 import { operations } from "../src/sql/operations.js"
 import { maxParameterLength, toNative } from "../src/libsql/values.js"
@@ -32,7 +40,9 @@ import { mostPullRequests } from "../src/issue-workflow/IssueWorkflowViews.js"
 
 it("those of docs/limits.md are those of the code", () => {
   const text = readFileSync(new URL("../docs/limits.md", import.meta.url), "utf8")
-  const told = [...text.matchAll(/^\| .+ \| ([\d,]+)( \w+)?.* \|$/gm)].map(([, number]) => Number(number?.replaceAll(",", "")))
+  const told = [...text.matchAll(/^\| .+ \| ([\d,]+)( \w+)?.* \|$/gm)].map(([, number]) =>
+    Number(number?.replaceAll(",", ""))
+  )
   expect(told).toEqual([
     maxIdLength,
     maxNameLength,
@@ -63,7 +73,7 @@ const takes = <A, I>(schema: Schema.Schema<A, I>) => {
   return (value: unknown) => Either.isRight(decode(value))
 }
 
-const levels = (count: number): object => count === 1 ? {} : { in: levels(count - 1) }
+const levels = (count: number): object => (count === 1 ? {} : { in: levels(count - 1) })
 
 describe("the last that is taken, and the first that is not:", () => {
   it.each([
@@ -89,7 +99,11 @@ describe("the last that is taken, and the first that is not:", () => {
 
   it("the levels of a document", () => {
     const fits = takes(JsonObject)
-    expect([fits(levels(maxJsonDepth)), fits(levels(maxJsonDepth + 1)), fits(levels(2000))]).toEqual([true, false, false])
+    expect([fits(levels(maxJsonDepth)), fits(levels(maxJsonDepth + 1)), fits(levels(2000))]).toEqual([
+      true,
+      false,
+      false
+    ])
   })
 
   it("a list", () => {
@@ -109,39 +123,48 @@ describe("the last that is taken, and the first that is not:", () => {
   })
 
   it.effect("the issues of an error, and how much they show of a key", () =>
-    Effect.gen(function*() {
-      const decode = operations("Test", "Test").input("all", Schema.Record({ key: Schema.String, value: Schema.Finite }))
-      const wrong = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`${index}${"k".repeat(1000)}`, Number.NaN]))
+    Effect.gen(function* () {
+      const decode = operations("Test", "Test").decodeInput(
+        "all",
+        Schema.Record({ key: Schema.String, value: Schema.Finite })
+      )
+      const wrong = (count: number) =>
+        Object.fromEntries(Array.from({ length: count }, (_, index) => [`${index}${"k".repeat(1000)}`, Number.NaN]))
       const { issues } = yield* Effect.flip(decode(wrong(maxIssues)))
       expect(issues.length).toBe(maxIssues)
       expect(Math.max(...issues.map((issue) => issue.length))).toBeLessThan(2 * maxShownCharacters)
       const more = yield* Effect.flip(decode(wrong(maxIssues + 2)))
       expect(more.issues.slice(maxIssues)).toEqual(["and 2 more"])
-    }))
+    })
+  )
 
   it.effect("a document that is not JSON is refused with the key of the invalid value", () =>
-    Effect.gen(function*() {
-      const decode = operations("Test", "Test").input("all", Schema.Struct({ payload: documentOf(JsonObject) }))
-      const issuesOf = (payload: Readonly<Record<string, unknown>>) => Effect.map(Effect.flip(decode({ payload })), ({ issues }) => issues)
+    Effect.gen(function* () {
+      const decode = operations("Test", "Test").decodeInput("all", Schema.Struct({ payload: documentOf(JsonObject) }))
+      const issuesOf = (payload: Readonly<Record<string, unknown>>) =>
+        Effect.map(Effect.flip(decode({ payload })), ({ issues }) => issues)
       const cycle: Record<string, unknown> = {}
       cycle["a"] = [{ self: cycle }]
       const shared = { deep: {} }
       expect(yield* decode({ payload: { one: shared, other: [shared, shared] } })).toBeDefined()
       const json = "must be a plain object, an array, a string, a number, a boolean or null"
       expect(
-        yield* Effect.forEach([
-          { source: { ref: undefined } },
-          { items: [1, Number.NaN] },
-          { items: [{ far: Number.NEGATIVE_INFINITY }] },
-          { big: 2n },
-          { call: () => undefined },
-          { tag: Symbol("s3cr3t") },
-          { at: new Date(0) },
-          { map: new Map() },
-          { holes: Object.assign([1], { length: 2 }) },
-          cycle,
-          { levels: levels(maxJsonDepth) }
-        ], issuesOf)
+        yield* Effect.forEach(
+          [
+            { source: { ref: undefined } },
+            { items: [1, Number.NaN] },
+            { items: [{ far: Number.NEGATIVE_INFINITY }] },
+            { big: 2n },
+            { call: () => undefined },
+            { tag: Symbol("s3cr3t") },
+            { at: new Date(0) },
+            { map: new Map() },
+            { holes: Object.assign([1], { length: 2 }) },
+            cycle,
+            { levels: levels(maxJsonDepth) }
+          ],
+          issuesOf
+        )
       ).toEqual([
         ["payload.source.ref: must not be undefined: leave the key out, or pass null"],
         ["payload.items.1: must be a finite number"],
@@ -155,7 +178,8 @@ describe("the last that is taken, and the first that is not:", () => {
         ["payload.a.0.self: must not contain itself"],
         [`payload: must be a JSON object of at most ${maxJsonDepth} levels`]
       ])
-    }))
+    })
+  )
 
   it("what is shown of a text", () => {
     expect(shown("x".repeat(maxShownCharacters))).toBe("x".repeat(maxShownCharacters))

@@ -108,8 +108,7 @@ const claims = (depth: number): Case => ({
   group: "claims",
   id: `claim-${depth}`,
   title: `claim one, queue ${depth.toLocaleString("en")} deep, NORMAL`,
-  run: (plan) =>
-    compare<Contestant>([ours, drizzle, drizzleQueuedOnly, plainjob, raw], depth, "normal", plan, claiming)
+  run: (plan) => compare<Contestant>([ours, drizzle, drizzleQueuedOnly, plainjob, raw], depth, "normal", plan, claiming)
 })
 
 const claiming = (contestant: Contestant): Entry => ({
@@ -164,7 +163,7 @@ const wakeups: Case = {
   run: measureWakeups
 }
 
-const atATime = (fibers: number) => fibers === 1 ? "one at a time" : `${fibers} fibers`
+const atATime = (fibers: number) => (fibers === 1 ? "one at a time" : `${fibers} fibers`)
 
 const levels = ["full", "normal"] as const
 

@@ -41,5 +41,7 @@ export const checked = async <C extends Contestant>(contestant: C, { durability 
   const actual = await contestant.synchronous()
   if (actual === expected[durability]) return contestant
   await contestant.close()
-  throw new Error(`${contestant.name}: PRAGMA synchronous is ${String(actual)}, not ${expected[durability]} (${durability})`)
+  throw new Error(
+    `${contestant.name}: PRAGMA synchronous is ${String(actual)}, not ${expected[durability]} (${durability})`
+  )
 }

@@ -7,7 +7,10 @@ import { openPlainjob } from "./contestants/plainjob.js"
 import { openRaw } from "./contestants/raw.js"
 import { newRequests } from "./jobs.js"
 
-const openers = { ours: openOurs, plainjob: openPlainjob, raw: openRaw } satisfies Record<string, (options: OpenOptions) => Promise<Contestant>>
+const openers = { ours: openOurs, plainjob: openPlainjob, raw: openRaw } satisfies Record<
+  string,
+  (options: OpenOptions) => Promise<Contestant>
+>
 
 export type EnqueuerName = keyof typeof openers
 

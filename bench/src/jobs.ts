@@ -50,10 +50,15 @@ export const jobRequest = (index: number): JobRequest => ({
 let requested = 1_000_000
 
 /** Requests that nobody has seen before. */
-export const newRequests = (count: number): ReadonlyArray<JobRequest> => Array.from({ length: count }, () => jobRequest(requested++))
+export const newRequests = (count: number): ReadonlyArray<JobRequest> =>
+  Array.from({ length: count }, () => jobRequest(requested++))
 
 /** Runs `operation` for each item with so many of them under way at a time: what a caller without Effect writes. */
-export const eachOf = async <A>(items: ReadonlyArray<A>, fibers: number, operation: (item: A) => Promise<void>): Promise<void> => {
+export const eachOf = async <A>(
+  items: ReadonlyArray<A>,
+  fibers: number,
+  operation: (item: A) => Promise<void>
+): Promise<void> => {
   const waiting = items.values()
   const lane = async () => {
     for (const item of waiting) await operation(item)

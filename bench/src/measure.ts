@@ -50,7 +50,7 @@ export const measure = async (entries: ReadonlyArray<Entry>, plan: Plan): Promis
     for (let place = 0; place < contestants.length; place++) {
       const contestant = contestants[(place + round) % contestants.length]
       if (contestant === undefined) continue
-      contestant.rounds.push(1000 * (await time(contestant.entry, contestant.operations)) / contestant.operations)
+      contestant.rounds.push((1000 * (await time(contestant.entry, contestant.operations))) / contestant.operations)
     }
   }
   return contestants.map(({ entry: { name }, rounds }) => ({ name, rounds }))
@@ -65,7 +65,9 @@ export const ratioOf = (slower: Timing, faster: Timing): Ratio => {
 export const median = (values: ReadonlyArray<number>): number => {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle] ?? Number.NaN : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2
+  return sorted.length % 2 === 1
+    ? (sorted[middle] ?? Number.NaN)
+    : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2
 }
 
 const fewestOperations = 4
@@ -74,11 +76,11 @@ const fewestOperations = 4
 const warmUp = async (entry: Entry, { batchMs, warmMs }: Plan): Promise<number> => {
   const most = entry.mostOperations ?? Number.POSITIVE_INFINITY
   let operations = fewestOperations
-  for (let spent = 0; spent < warmMs;) {
+  for (let spent = 0; spent < warmMs; ) {
     const elapsed = await time(entry, operations)
     spent += elapsed
     // Cold code is slow: the size of a batch is found on the way, not by its first.
-    operations = within(Math.min(4 * operations, Math.round(operations * batchMs / elapsed)), most)
+    operations = within(Math.min(4 * operations, Math.round((operations * batchMs) / elapsed)), most)
   }
   return operations
 }

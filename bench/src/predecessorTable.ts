@@ -10,44 +10,52 @@ import type { UserWorkspaceSpec } from "../../src/payloads/UserWorkspaceSpec.js"
 
 const instant = (name: string) => integer(name, { mode: "timestamp_ms" })
 
-export const buildJobs = sqliteTable("oci_image_build_jobs", {
-  id: text("id").primaryKey().$defaultFn(() => `job_${v7()}`),
-  runId: text("run_id"),
-  status: text("status", { enum: ["queued", "running", "succeeded", "failed", "cancelled"] }).notNull().default("queued"),
-  registryId: text("registry_id").notNull(),
-  repository: text("repository").notNull(),
-  tag: text("tag").notNull(),
-  requestPayload: text("request_payload", { mode: "json" }).$type<UserWorkspaceSpec>().notNull(),
-  requestFingerprint: text("request_fingerprint"),
-  idempotencyKey: text("idempotency_key"),
-  attemptCount: integer("attempt_count").notNull().default(0),
-  maxAttempts: integer("max_attempts").notNull().default(3),
-  availableAt: instant("available_at").notNull(),
-  claimedAt: instant("claimed_at"),
-  leaseExpiresAt: instant("lease_expires_at"),
-  workerId: text("worker_id"),
-  leaseToken: integer("lease_token").notNull().default(0),
-  leaseOutcome: text("lease_outcome"),
-  startedAt: instant("started_at"),
-  finishedAt: instant("finished_at"),
-  executorId: text("executor_id"),
-  resultPayload: text("result_payload", { mode: "json" }),
-  publishedReference: text("published_reference"),
-  publishedDigestReference: text("published_digest_reference"),
-  publishedDigest: text("published_digest"),
-  errorCode: text("error_code"),
-  errorMessage: text("error_message"),
-  cancelReason: text("cancel_reason"),
-  runSettledAt: instant("run_settled_at"),
-  createdAt: instant("created_at").notNull(),
-  updatedAt: instant("updated_at").notNull()
-}, (table) => [
-  uniqueIndex("oci_image_build_jobs_idempotency_key_idx").on(table.idempotencyKey),
-  index("oci_image_build_jobs_status_available_at_idx").on(table.status, table.availableAt),
-  index("oci_image_build_jobs_status_claimed_at_idx").on(table.status, table.claimedAt),
-  index("oci_image_build_jobs_created_at_idx").on(table.createdAt),
-  index("oci_image_build_jobs_run_id_idx").on(table.runId)
-])
+export const buildJobs = sqliteTable(
+  "oci_image_build_jobs",
+  {
+    id: text("id")
+      .primaryKey()
+      .$defaultFn(() => `job_${v7()}`),
+    runId: text("run_id"),
+    status: text("status", { enum: ["queued", "running", "succeeded", "failed", "cancelled"] })
+      .notNull()
+      .default("queued"),
+    registryId: text("registry_id").notNull(),
+    repository: text("repository").notNull(),
+    tag: text("tag").notNull(),
+    requestPayload: text("request_payload", { mode: "json" }).$type<UserWorkspaceSpec>().notNull(),
+    requestFingerprint: text("request_fingerprint"),
+    idempotencyKey: text("idempotency_key"),
+    attemptCount: integer("attempt_count").notNull().default(0),
+    maxAttempts: integer("max_attempts").notNull().default(3),
+    availableAt: instant("available_at").notNull(),
+    claimedAt: instant("claimed_at"),
+    leaseExpiresAt: instant("lease_expires_at"),
+    workerId: text("worker_id"),
+    leaseToken: integer("lease_token").notNull().default(0),
+    leaseOutcome: text("lease_outcome"),
+    startedAt: instant("started_at"),
+    finishedAt: instant("finished_at"),
+    executorId: text("executor_id"),
+    resultPayload: text("result_payload", { mode: "json" }),
+    publishedReference: text("published_reference"),
+    publishedDigestReference: text("published_digest_reference"),
+    publishedDigest: text("published_digest"),
+    errorCode: text("error_code"),
+    errorMessage: text("error_message"),
+    cancelReason: text("cancel_reason"),
+    runSettledAt: instant("run_settled_at"),
+    createdAt: instant("created_at").notNull(),
+    updatedAt: instant("updated_at").notNull()
+  },
+  (table) => [
+    uniqueIndex("oci_image_build_jobs_idempotency_key_idx").on(table.idempotencyKey),
+    index("oci_image_build_jobs_status_available_at_idx").on(table.status, table.availableAt),
+    index("oci_image_build_jobs_status_claimed_at_idx").on(table.status, table.claimedAt),
+    index("oci_image_build_jobs_created_at_idx").on(table.createdAt),
+    index("oci_image_build_jobs_run_id_idx").on(table.runId)
+  ]
+)
 
 export const predecessorTable = `
 CREATE TABLE oci_image_build_jobs (

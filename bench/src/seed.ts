@@ -25,11 +25,14 @@ export const createFile = (file: string, tables: Tables, jobs: number): void => 
   database.exec("PRAGMA journal_mode = wal; PRAGMA synchronous = normal")
   for (const text of texts[tables]) database.exec(text)
   const now = Date.now()
-  insertAll(database, Array.from({ length: jobs }, (_, index) => ({
-    id: seededId(index),
-    request: jobRequest(index),
-    dueAt: now - jobs + index
-  })))
+  insertAll(
+    database,
+    Array.from({ length: jobs }, (_, index) => ({
+      id: seededId(index),
+      request: jobRequest(index),
+      dueAt: now - jobs + index
+    }))
+  )
   database.exec("PRAGMA wal_checkpoint(TRUNCATE)")
   database.close()
 }
@@ -42,7 +45,10 @@ export const openFeeder = (file: string) => {
   return {
     feed: (count: number) => {
       const now = Date.now()
-      insertAll(database, newRequests(count).map((request) => ({ id: `job_fed_${fed++}`, request, dueAt: now })))
+      insertAll(
+        database,
+        newRequests(count).map((request) => ({ id: `job_fed_${fed++}`, request, dueAt: now }))
+      )
       // Or the first batch to come would pay for these pages at its checkpoint.
       database.exec("PRAGMA wal_checkpoint(TRUNCATE)")
     },

@@ -34,9 +34,11 @@ const pollMs = 10
 
 /** The slot of a worker: claims, and waits for a commit when there is nothing. */
 const ours: Work = async (file, claimed) => {
-  const runtime = ManagedRuntime.make(Layer.provideMerge(WorkspaceBuildJobRepo.layer, Database.layer({ filePath: file, synchronous: durability })))
+  const runtime = ManagedRuntime.make(
+    Layer.provideMerge(WorkspaceBuildJobRepo.layer, Database.layer({ filePath: file, synchronous: durability }))
+  )
   const jobs = await runtime.runPromise(WorkspaceBuildJobRepo)
-  const slot = Effect.gen(function*() {
+  const slot = Effect.gen(function* () {
     const seen = yield* Database.version
     const job = yield* jobs.claimNext({ workerId, leaseDuration: leaseMs })
     if (Option.isNone(job)) return yield* Database.changedSince(seen)
@@ -106,7 +108,11 @@ export const measureWakeups = async (plan: Plan): Promise<ReadonlyArray<Timing>>
   }
 }
 
-const entryOf = async ({ enqueuer, name, work }: Contestant, file: string, closing: Array<() => Promise<void>>): Promise<Entry> => {
+const entryOf = async (
+  { enqueuer, name, work }: Contestant,
+  file: string,
+  closing: Array<() => Promise<void>>
+): Promise<Entry> => {
   const child = fork(new URL("./enqueuer.js", import.meta.url), [enqueuer, file, durability])
   const exited = once(child, "exit")
   closing.push(async () => {

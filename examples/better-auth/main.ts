@@ -1,6 +1,6 @@
 /**
- * Better Auth on a database of this package: a user signs up and in, resets a password, signs out and leaves. After each
- * step, what the repositories see of it. No token and no hash is printed: in the models they print as nothing.
+ * Better Auth on a database of this package: a user signs up and in, resets the password, signs out, and deletes the
+ * account. After each step, prints the rows that the repositories return. Tokens and hashes are redacted in the models.
  */
 import { FileSystem, Path } from "@effect/platform"
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
@@ -14,7 +14,7 @@ import { Console, Effect, Layer, Option } from "effect"
 const email = "ada@example.com"
 const origin = "http://localhost:3000"
 
-/** A server on the database of the program, and the tokens that it would have sent by mail. */
+/** Makes a server on the database of the program. `mails` collects the tokens that it would send by mail. */
 const makeServer = Effect.map(Effect.runtime<SqlClient.SqlClient>(), (runtime) => {
   const mails: Array<string> = []
   const auth = betterAuth({
@@ -29,14 +29,16 @@ const makeServer = Effect.map(Effect.runtime<SqlClient.SqlClient>(), (runtime) =
   return { auth, mails }
 })
 
-/** Posts to the server as a browser would, with the cookies of the answers before. */
+/** Makes a client that posts to the server like a browser, with the cookies of earlier responses. */
 const makeBrowser = (handler: (request: Request) => Promise<Response>) => {
   const cookies = new Map<string, string>()
   return (path: string, body: object) =>
     Effect.promise(async () => {
       const cookie = Array.from(cookies, ([name, value]) => `${name}=${value}`).join("; ")
       const headers = { origin, cookie, "content-type": "application/json" }
-      const answer = await handler(new Request(`${origin}/api/auth${path}`, { method: "POST", headers, body: JSON.stringify(body) }))
+      const answer = await handler(
+        new Request(`${origin}/api/auth${path}`, { method: "POST", headers, body: JSON.stringify(body) })
+      )
       for (const pair of answer.headers.getSetCookie().map((header) => header.split(";")[0] ?? "")) {
         cookies.set(pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1))
       }
@@ -44,20 +46,23 @@ const makeBrowser = (handler: (request: Request) => Promise<Response>) => {
     })
 }
 
-/** What the repositories see after a step, in a line. Fails when the server answered otherwise than it should. */
+/** Prints the rows of the user in a line. Fails if the server responded with an unexpected status. */
 const report = (step: string, status: number, expected: number) =>
-  Effect.gen(function*() {
-    if (status !== expected) return yield* Effect.fail(new Error(`${step}: the server answered ${status}, not ${expected}`))
+  Effect.gen(function* () {
+    if (status !== expected)
+      return yield* Effect.fail(new Error(`${step}: the server responded with ${status}, expected ${expected}`))
     const user = yield* (yield* UserRepo).findByEmail(email)
     if (Option.isNone(user)) return yield* Console.log(`${step}: ${status}; no user`)
     const { id: userId, name } = user.value
     const accounts = yield* (yield* AccountRepo).listForUser({ userId })
     const sessions = yield* (yield* SessionRepo).listForUser({ userId })
-    const ways = accounts.items.map(({ password, providerId }) => `${providerId} (password ${Option.getOrElse(password, () => "none")})`)
+    const ways = accounts.items.map(
+      ({ password, providerId }) => `${providerId} (password ${Option.getOrElse(password, () => "none")})`
+    )
     yield* Console.log(`${step}: ${status}; ${name} signs in by ${ways.join(", ")}; sessions: ${sessions.items.length}`)
   })
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   const { auth, mails } = yield* makeServer
   const post = makeBrowser(auth.handler)
   const [password, newPassword] = ["a long passphrase", "another passphrase"]
@@ -75,7 +80,7 @@ const program = Effect.gen(function*() {
   for (const [step, run, expected = 200] of steps) yield* report(step, yield* run(), expected)
 })
 
-const main = Effect.gen(function*() {
+const main = Effect.gen(function* () {
   const files = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const directory = yield* files.makeTempDirectoryScoped({ prefix: "sealant-auth-" })

@@ -1,8 +1,8 @@
 /**
- * The contract of the API: what can be asked, what is answered, and how it is refused. Clients are generated from it
- * (`HttpApiClient.make(ControlPlaneApi)`), and so is the page at `/docs`.
+ * The contract of the API: requests, responses and errors. Clients (`HttpApiClient.make(ControlPlaneApi)`) and the page
+ * at `/docs` are generated from it.
  *
- * Requests and answers are the schemas of `@sealant/db`: rows in their JSON variants, errors with their statuses.
+ * Requests and responses use the schemas of `@sealant/db`: rows in their JSON variants, errors with their statuses.
  */
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "@effect/platform"
 import {
@@ -28,15 +28,24 @@ import { executions, workflows } from "./executionsApi.js"
 import { optional, Page, PageParams } from "./pages.js"
 import { BodyTooLarge, MalformedBody } from "./refusals.js"
 
-// What a person sees of a build. Not the request: it is the spec, which they have, and which may hold secrets.
+// The fields of a build job for its owner. Without the request, which contains the spec and may contain secrets.
 const BuildView = WorkspaceBuildJob.json.pipe(
-  Schema.pick("id", "status", "attemptCount", "errorCode", "errorMessage", "publishedReference", "createdAt", "finishedAt")
+  Schema.pick(
+    "id",
+    "status",
+    "attemptCount",
+    "errorCode",
+    "errorMessage",
+    "publishedReference",
+    "createdAt",
+    "finishedAt"
+  )
 )
 
-/** A sandbox as its owner sees it: `status` is derived from the attempt, the job and the runtime. */
+/** A sandbox with its status, which is derived from the attempt, the job and the runtime. */
 export const SandboxView = Schema.Struct({ sandbox: Sandbox.json, status: SandboxStatusView })
 
-/** A sandbox with its newest attempt, as of one moment. */
+/** A consistent snapshot of a sandbox with its newest attempt. */
 export const SandboxDetail = Schema.Struct({
   ...SandboxView.fields,
   attempt: optional(SandboxAttempt.json),
@@ -44,7 +53,7 @@ export const SandboxDetail = Schema.Struct({
   runtime: optional(SandboxRuntimeInstance.json)
 })
 
-/** What a launch came to. `created` is false when the idempotency key gave an earlier launch. */
+/** The result of a launch. `created` is false if the idempotency key belongs to an earlier launch. */
 export const Launched = Schema.Struct({
   sandbox: Sandbox.json,
   attempt: SandboxAttempt.json,
@@ -52,7 +61,7 @@ export const Launched = Schema.Struct({
   created: Schema.Boolean
 })
 
-/** What is asked for. Whose it is comes from the session, where its image goes from the control plane. */
+/** The request of a launch. The owner comes from the session, the name of the image from the control plane. */
 export const LaunchRequest = Schema.Struct({ name: LaunchSandbox.fields.name, spec: UserWorkspaceSpec })
 
 const id = HttpApiSchema.param("id", SandboxId)
@@ -69,16 +78,23 @@ const sandboxes = HttpApiGroup.make("sandboxes")
   )
   .add(
     HttpApiEndpoint.get("list", "/sandboxes")
-      .setUrlParams(Schema.Struct({
-        ...PageParams.fields,
-        status: Schema.optional(SandboxStatusView),
-        archived: Schema.optional(Schema.BooleanFromString)
-      }))
+      .setUrlParams(
+        Schema.Struct({
+          ...PageParams.fields,
+          status: Schema.optional(SandboxStatusView),
+          archived: Schema.optional(Schema.BooleanFromString)
+        })
+      )
       .addSuccess(Page(SandboxView))
   )
   .add(HttpApiEndpoint.get("get")`/sandboxes/${id}`.addSuccess(SandboxDetail).addError(NotFound))
   .add(HttpApiEndpoint.get("events")`/sandboxes/${id}/events`.addSuccess(Schema.Array(ControlPlaneEvent.json)))
-  .add(HttpApiEndpoint.post("stop")`/sandboxes/${id}/stop`.addSuccess(Sandbox.json).addError(NotFound).addError(InvalidTransition))
+  .add(
+    HttpApiEndpoint.post("stop")`/sandboxes/${id}/stop`
+      .addSuccess(Sandbox.json)
+      .addError(NotFound)
+      .addError(InvalidTransition)
+  )
   .add(
     HttpApiEndpoint.post("retry")`/sandboxes/${id}/retry`
       .addSuccess(Launched)
@@ -95,7 +111,7 @@ const sandboxes = HttpApiGroup.make("sandboxes")
   )
   .middleware(Authentication)
 
-/** The whole API. Any request can be refused for its shape, its size, or a store that cannot answer. */
+/** The API. Every request can fail because it is invalid or too large, or because the database does not respond. */
 export class ControlPlaneApi extends HttpApi.make("control-plane")
   .add(sandboxes)
   .add(workflows)
@@ -105,5 +121,4 @@ export class ControlPlaneApi extends HttpApi.make("control-plane")
   .addError(MalformedBody)
   .addError(BodyTooLarge)
   .annotate(OpenApi.Title, "Control plane")
-  .annotate(OpenApi.Version, "1.0.0")
-{}
+  .annotate(OpenApi.Version, "1.0.0") {}

@@ -1,5 +1,5 @@
 /**
- * The Better Auth server of this example, on the database of the control plane.
+ * The Better Auth server of the example, on the database of the control plane.
  */
 import { HttpApiBuilder, HttpApiSchema, HttpApp } from "@effect/platform"
 import type { SqlClient } from "@effect/sql"
@@ -8,7 +8,7 @@ import { betterAuth } from "better-auth"
 import { Config, Context, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { randomBytes } from "node:crypto"
 
-/** Who asks could not be found out: the store is busy, or does not answer. */
+/** The session could not be read, because the database is busy or does not respond. */
 export class SessionsUnavailable extends Schema.TaggedError<SessionsUnavailable>()(
   "SessionsUnavailable",
   {},
@@ -19,24 +19,29 @@ export class SessionsUnavailable extends Schema.TaggedError<SessionsUnavailable>
   }
 }
 
-export class AuthServer extends Context.Tag("AuthServer")<AuthServer, {
-  readonly handler: (request: Request) => Promise<Response>
-  /** The id of the user whose session a request carries. */
-  readonly userOf: (headers: Readonly<Record<string, string>>) => Effect.Effect<Option.Option<string>, SessionsUnavailable>
-}>() {}
+export class AuthServer extends Context.Tag("AuthServer")<
+  AuthServer,
+  {
+    readonly handler: (request: Request) => Promise<Response>
+    /** The id of the user whose session a request carries. */
+    readonly userOf: (
+      headers: Readonly<Record<string, string>>
+    ) => Effect.Effect<Option.Option<string>, SessionsUnavailable>
+  }
+>() {}
 
-/** Signs the cookies. One for this run is enough for a try; where it is not set, sessions end with the process. */
+/** The secret that signs the cookies. By default random, so sessions end with the process. */
 const cookieSecret = Config.redacted(Config.nonEmptyString("BETTER_AUTH_SECRET")).pipe(
   Config.orElse(() => Config.sync(() => Redacted.make(randomBytes(32).toString("hex"))))
 )
 
-const make = Effect.gen(function*() {
+const make = Effect.gen(function* () {
   const runtime = yield* Effect.runtime<SqlClient.SqlClient>()
   const auth = betterAuth({
     database: betterAuthAdapter(runtime),
     secret: Redacted.value(yield* cookieSecret),
     emailAndPassword: { enabled: true },
-    // Clients of this example are programs, which send no Origin; a page would leave the check on.
+    // The clients of this example are programs, which send no Origin. A server for browsers must leave the check on.
     advanced: { disableCSRFCheck: true },
     rateLimit: { enabled: false },
     logger: { level: "error" },
@@ -48,14 +53,13 @@ const make = Effect.gen(function*() {
       Effect.tryPromise({
         try: () => auth.api.getSession({ headers: new Headers(headers) }),
         catch: () => new SessionsUnavailable()
-      }).pipe(
-        Effect.map((session) => Option.map(Option.fromNullable(session), ({ user }) => user.id))
-      )
+      }).pipe(Effect.map((session) => Option.map(Option.fromNullable(session), ({ user }) => user.id)))
   })
 })
 
 export const authServerLayer = Layer.effect(AuthServer, make)
 
-/** Signing up, in and out: `/api/auth/*`, as Better Auth documents it. */
+/** The routes of Better Auth: `/api/auth/*`. */
 export const authRoutes = HttpApiBuilder.Router.use((router) =>
-  Effect.flatMap(AuthServer, ({ handler }) => router.all("/api/auth/*", HttpApp.fromWebHandler(handler))))
+  Effect.flatMap(AuthServer, ({ handler }) => router.all("/api/auth/*", HttpApp.fromWebHandler(handler)))
+)

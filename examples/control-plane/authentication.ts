@@ -1,13 +1,13 @@
 /**
- * Who asks: the user of the session that Better Auth keeps in a cookie. Whose rows an operation may see comes from here
- * and from nowhere in the request.
+ * Authentication: the user of the session in the cookie of Better Auth. Operations take the owner of rows only from
+ * here, never from the request.
  */
 import { HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, HttpServerRequest } from "@effect/platform"
 import { actingAs, UserId } from "@sealant/db"
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { AuthServer, SessionsUnavailable } from "./authServer.js"
 
-/** Nobody is signed in. */
+/** The request has no valid session. */
 export class SignedOut extends Schema.TaggedError<SignedOut>()(
   "SignedOut",
   {},
@@ -18,10 +18,10 @@ export class SignedOut extends Schema.TaggedError<SignedOut>()(
   }
 }
 
-/** The user who asks. */
+/** The user of the request. */
 export class CurrentUser extends Context.Tag("CurrentUser")<CurrentUser, { readonly id: UserId }>() {}
 
-/** Runs an operation for the user who asks, and in their name: it is what the journal tells. */
+/** Runs an operation for the current user, and as this actor in the journal. */
 export const asUser = <A, E, R>(operation: (userId: UserId) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(CurrentUser, ({ id }) => actingAs({ type: "user", id })(operation(id)))
 
@@ -34,11 +34,13 @@ export class Authentication extends HttpApiMiddleware.Tag<Authentication>()("Aut
 export const authenticationLayer = Layer.effect(
   Authentication,
   Effect.map(AuthServer, ({ userOf }) => ({
-    // Better Auth checks the signature of the cookie, so it gets the whole request and not the token in it.
+    // Better Auth checks the signature of the cookie, so it needs all headers and not only the token.
     session: () =>
       HttpServerRequest.HttpServerRequest.pipe(
         Effect.flatMap(({ headers }) => userOf(headers)),
-        Effect.flatMap(Option.match({ onNone: () => new SignedOut(), onSome: (id) => Effect.succeed({ id: UserId.make(id) }) }))
+        Effect.flatMap(
+          Option.match({ onNone: () => new SignedOut(), onSome: (id) => Effect.succeed({ id: UserId.make(id) }) })
+        )
       )
   }))
 )

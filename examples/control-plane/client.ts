@@ -1,5 +1,5 @@
 /**
- * A client of the API, generated from its contract, with the session of a user in its cookie.
+ * A client of the API, generated from its contract, with a session cookie.
  */
 import { Cookies, FetchHttpClient, HttpApiClient, HttpClient, HttpClientRequest } from "@effect/platform"
 import { Effect, Ref } from "effect"
@@ -7,16 +7,22 @@ import { ControlPlaneApi } from "./api.js"
 
 const password = "correct horse battery staple"
 
-/** Signs a user up, and gives a client that asks in their name. */
+/** Signs up a user. Returns a client with the session of this user. */
 export const signUp = (baseUrl: string, name: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const cookies = yield* Ref.make(Cookies.empty)
     const http = HttpClient.withCookiesRef(yield* HttpClient.HttpClient, cookies)
-    yield* http.execute(
-      HttpClientRequest.post(`${baseUrl}/api/auth/sign-up/email`).pipe(
-        HttpClientRequest.bodyUnsafeJson({ name, email: `${name.toLowerCase()}@example.com`, password })
+    yield* http
+      .execute(
+        HttpClientRequest.post(`${baseUrl}/api/auth/sign-up/email`).pipe(
+          HttpClientRequest.bodyUnsafeJson({ name, email: `${name.toLowerCase()}@example.com`, password })
+        )
       )
-    ).pipe(Effect.flatMap((answer) => answer.status === 200 ? answer.text : Effect.fail(new Error(`sign-up: ${answer.status}`))))
+      .pipe(
+        Effect.flatMap((answer) =>
+          answer.status === 200 ? answer.text : Effect.fail(new Error(`sign-up: ${answer.status}`))
+        )
+      )
     const api = yield* HttpApiClient.makeWith(ControlPlaneApi, { baseUrl, httpClient: http })
     return { api, http: HttpClient.mapRequest(http, HttpClientRequest.prependUrl(baseUrl)) }
   }).pipe(Effect.provide(FetchHttpClient.layer))

@@ -1,5 +1,5 @@
 /**
- * The part of the contract that is about work on issues: workflows, and executions that can be watched as they go.
+ * The contract of the API for issue workflows and their executions.
  */
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "@effect/platform"
 import {
@@ -27,13 +27,13 @@ import { Schema } from "effect"
 import { Authentication } from "./authentication.js"
 import { optional, Page, PageParams } from "./pages.js"
 
-/** The issue that is to be worked on, as its provider names it. */
+/** The request to open a workflow: the repository and the issue, by the names of their provider. */
 export const OpenRequest = Schema.Struct({
   repository: Schema.Struct({ owner: UpsertRepository.fields.owner, name: UpsertRepository.fields.name }),
   issue: Schema.Struct({ number: UpsertIssue.fields.number, title: UpsertIssue.fields.title })
 })
 
-/** A workflow on an issue; `created` is false when this user had begun it before. */
+/** A workflow on an issue. `created` is false if this user already has an active workflow on it. */
 export const Opened = Schema.Struct({ workflow: IssueWorkflow.json, issue: Issue.json, created: Schema.Boolean })
 
 const WorkflowView = Schema.Struct({
@@ -42,14 +42,22 @@ const WorkflowView = Schema.Struct({
   latestExecution: optional(IssueWorkflowExecution.json)
 })
 
-const WorkflowDetail = Schema.Struct({ workflow: IssueWorkflow.json, issue: Issue.json, executions: Page(IssueWorkflowExecution.json) })
+const WorkflowDetail = Schema.Struct({
+  workflow: IssueWorkflow.json,
+  issue: Issue.json,
+  executions: Page(IssueWorkflowExecution.json)
+})
 
-/** The sandbox in which an agent is to work on the issue. */
+/** The request to start an execution: the sandbox of the agent. */
 export const StartRequest = Schema.Struct({ name: LaunchSandbox.fields.name, spec: UserWorkspaceSpec })
 
-const Started = Schema.Struct({ execution: IssueWorkflowExecution.json, sandbox: optional(Sandbox.json), created: Schema.Boolean })
+const Started = Schema.Struct({
+  execution: IssueWorkflowExecution.json,
+  sandbox: optional(Sandbox.json),
+  created: Schema.Boolean
+})
 
-/** An execution and what it has reported. */
+/** An execution with its summary and its validation results. */
 const ExecutionDetail = Schema.Struct({
   execution: IssueWorkflowExecution.json,
   summary: optional(IssueWorkflowExecutionSummary.json),
@@ -101,9 +109,13 @@ export const executions = HttpApiGroup.make("executions")
       .addError(NotFound)
   )
   .add(
-    // Each event under its sequence as the id: who was cut off goes on after `Last-Event-ID`. Ends with the execution.
+    // The id of an event is its sequence, so a client resumes with `Last-Event-ID`. The stream ends with the execution.
     HttpApiEndpoint.get("tail")`/executions/${executionId}/events/stream`
-      .setHeaders(Schema.Struct({ "last-event-id": Schema.optional(Schema.compose(Schema.NumberFromString, Schema.NonNegativeInt)) }))
+      .setHeaders(
+        Schema.Struct({
+          "last-event-id": Schema.optional(Schema.compose(Schema.NumberFromString, Schema.NonNegativeInt))
+        })
+      )
       .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
       .addError(NotFound)
   )

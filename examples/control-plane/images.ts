@@ -1,8 +1,12 @@
 /**
- * Where the image of a workspace is published.
+ * The names of workspace images.
  */
 import type { UserId } from "@sealant/db"
 
-/** One repository of images for each user, whose name is what registries take for one. */
+/** Returns the image repository of a user, with a name that registries accept. */
 export const imageOf = (userId: UserId) =>
-  ({ registryId: "local", repository: `workspaces/${userId.toLowerCase().replaceAll(/[^a-z0-9-]/g, "-")}`, tag: "latest" }) as const
+  ({
+    registryId: "local",
+    repository: `workspaces/${userId.toLowerCase().replaceAll(/[^a-z0-9-]/g, "-")}`,
+    tag: "latest"
+  }) as const

@@ -1,9 +1,9 @@
 /**
- * The control plane on one machine: `npm run example`. The API in this process, a worker in another, on one database file;
- * prints the address. Ends with SIGINT or SIGTERM, which let both finish what they have begun.
+ * The control plane on one machine: `npm run example`. Runs the API in this process and a worker in another, on one
+ * database file, and prints the address. On SIGINT or SIGTERM, both finish their current work and end.
  *
- * Environment: PORT (default 8787, 0 for any that is free), DATABASE_FILE_PATH and the others of `@sealant/db`,
- * BETTER_AUTH_SECRET, GITHUB_WEBHOOK_SECRET.
+ * Environment: PORT (default 8787; 0 selects a free port), BETTER_AUTH_SECRET, GITHUB_WEBHOOK_SECRET, and the variables
+ * of `@sealant/db`, such as DATABASE_FILE_PATH.
  */
 import { HttpServer } from "@effect/platform"
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
@@ -14,17 +14,22 @@ import { startWorker } from "./processes.js"
 import { serverLayer } from "./server.js"
 
 // An empty variable counts as unset.
-const port = Config.all([Config.nonEmptyString("PORT"), Config.integer("PORT")]).pipe(Config.map(([, port]) => port), Config.withDefault(8787))
+const port = Config.all([Config.nonEmptyString("PORT"), Config.integer("PORT")]).pipe(
+  Config.map(([, port]) => port),
+  Config.withDefault(8787)
+)
 
 const httpLayer = Layer.unwrapEffect(
   Effect.map(port, (port) => NodeHttpServer.layer(createServer, { host: "127.0.0.1", port }))
 )
 
-// A deployment has a step of its own for this, before anything starts.
+// In a deployment, this is a separate step before any process starts.
 const migrate = Effect.provide(Migrations.run, Database.layerConfig)
 
-const program = Effect.gen(function*() {
-  yield* HttpServer.addressFormattedWith((address) => Console.log(`listening on ${address}, documentation at ${address}/docs`))
+const program = Effect.gen(function* () {
+  yield* HttpServer.addressFormattedWith((address) =>
+    Console.log(`listening on ${address}, documentation at ${address}/docs`)
+  )
   yield* startWorker("worker-1")
   return yield* Effect.never
 }).pipe(Effect.scoped)

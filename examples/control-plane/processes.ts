@@ -1,5 +1,5 @@
 /**
- * Worker processes: started beside the API, stopped with it, and killed where a story asks for it.
+ * Worker processes that the API, the demo and the tests start and end.
  */
 import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -11,11 +11,14 @@ const ended = (child: ChildProcess) =>
     else child.once("exit", () => resume(Effect.void))
   })
 
-/** Ends a process by a signal, and waits until it has ended. */
+/** Sends a signal to a process and waits until it has ended. */
 export const end = (child: ChildProcess, signal: "SIGTERM" | "SIGKILL") =>
-  Effect.zipRight(Effect.sync(() => child.kill(signal)), ended(child))
+  Effect.zipRight(
+    Effect.sync(() => child.kill(signal)),
+    ended(child)
+  )
 
-/** Starts a worker in this environment. It is told to stop, and given time to, when the scope closes. */
+/** Starts a worker with these variables. Closing the scope sends SIGTERM and waits until the worker has ended. */
 export const startWorker = (name: string, environment: Readonly<Record<string, string>> = {}) =>
   Effect.acquireRelease(
     Effect.sync(() =>

@@ -1,24 +1,24 @@
 /**
- * How a body is refused that nobody reads: too large, or no JSON.
+ * Errors of request bodies: too large or malformed.
  */
 import { HttpApiSchema } from "@effect/platform"
 import { maxPayloadBytes } from "@sealant/db"
 import { Schema } from "effect"
 
-/** Where GitHub delivers. */
+/** The path of GitHub's webhook deliveries. */
 export const webhookPath = "/webhooks/github"
 
-/** How long a body may be, in bytes. One of GitHub's deliveries may be as long as the inbox takes it. */
-export const maxBodyBytesOf = (path: string) => path === webhookPath ? maxPayloadBytes : 1_000_000
+/** Returns the maximum length of a body in bytes. For deliveries of GitHub, it is the limit of the inbox. */
+export const maxBodyBytesOf = (path: string) => (path === webhookPath ? maxPayloadBytes : 1_000_000)
 
-/** The body is not what its content type says. */
+/** The body does not have the format of its content type. */
 export class MalformedBody extends Schema.TaggedError<MalformedBody>()(
   "MalformedBody",
   { problem: Schema.String },
   HttpApiSchema.annotations({ status: 400 })
 ) {}
 
-/** The body is longer than the server reads. */
+/** The body exceeds the maximum length. */
 export class BodyTooLarge extends Schema.TaggedError<BodyTooLarge>()(
   "BodyTooLarge",
   { maxBytes: Schema.Int },

@@ -1,5 +1,5 @@
 /**
- * What the API does for sandboxes: each request is one operation of the lifecycle, for the user of the session.
+ * Handlers of the API for sandboxes. Each request is one operation of the lifecycle, for the user of the session.
  */
 import { HttpApiBuilder } from "@effect/platform"
 import { ControlPlaneEvents, type Launch, SandboxLifecycle } from "@sealant/db"
@@ -12,7 +12,7 @@ import { pageOf } from "./pages.js"
 const launched = ({ attempt, created, job, sandbox }: Launch) => ({ attempt, created, job, sandbox })
 
 export const sandboxesLayer = HttpApiBuilder.group(ControlPlaneApi, "sandboxes", (handlers) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
     const journal = yield* ControlPlaneEvents
 
@@ -27,7 +27,8 @@ export const sandboxesLayer = HttpApiBuilder.group(ControlPlaneApi, "sandboxes",
             idempotencyKey: headers["idempotency-key"],
             triggerType: "api"
           })
-        ).pipe(Effect.map(launched)))
+        ).pipe(Effect.map(launched))
+      )
       .handle("list", ({ urlParams: { archived = false, status, ...page } }) =>
         asUser((ownerUserId) =>
           lifecycle.list({
@@ -36,11 +37,18 @@ export const sandboxesLayer = HttpApiBuilder.group(ControlPlaneApi, "sandboxes",
             ...pageOf(page),
             ...(status === undefined ? {} : { statuses: [status] })
           })
-        ))
+        )
+      )
       .handle("get", ({ path: { id } }) => asUser((ownerUserId) => lifecycle.getDetail({ ownerUserId, id })))
       .handle("events", ({ path: { id } }) =>
-        asUser((ownerUserId) => journal.list({ ownerUserId, subjectType: "sandbox", subjectId: id })))
+        asUser((ownerUserId) => journal.list({ ownerUserId, subjectType: "sandbox", subjectId: id }))
+      )
       .handle("stop", ({ path: { id } }) => asUser((ownerUserId) => lifecycle.stop({ id, ownerUserId })))
-      .handle("retry", ({ path: { id } }) => asUser((ownerUserId) => Effect.map(lifecycle.retry({ id, ownerUserId }), launched)))
-      .handle("rebuild", ({ path: { id } }) => asUser((ownerUserId) => Effect.map(lifecycle.rebuild({ id, ownerUserId }), launched)))
-  }))
+      .handle("retry", ({ path: { id } }) =>
+        asUser((ownerUserId) => Effect.map(lifecycle.retry({ id, ownerUserId }), launched))
+      )
+      .handle("rebuild", ({ path: { id } }) =>
+        asUser((ownerUserId) => Effect.map(lifecycle.rebuild({ id, ownerUserId }), launched))
+      )
+  })
+)

@@ -1,5 +1,5 @@
 /**
- * The API as an HTTP server, over the services that the layer below it gives.
+ * The HTTP server of the API.
  */
 import { HttpApiBuilder, HttpApiSwagger, HttpMiddleware } from "@effect/platform"
 import { Layer } from "effect"
@@ -11,10 +11,15 @@ import { requestsLayer } from "./requests.js"
 import { sandboxesLayer } from "./sandboxes.js"
 import { webhookRoutes } from "./webhooks.js"
 
-/** The handlers of the API. Needs the services of `@sealant/db`, and somebody who knows who asks. */
-export const handlersLayer = HttpApiBuilder.api(ControlPlaneApi).pipe(Layer.provide([sandboxesLayer, workflowsLayer, executionsLayer]))
+/** The handlers of the API. Requires the services of `@sealant/db` and `Authentication`. */
+export const handlersLayer = HttpApiBuilder.api(ControlPlaneApi).pipe(
+  Layer.provide([sandboxesLayer, workflowsLayer, executionsLayer])
+)
 
-/** The API, its documentation at `/docs`, and Better Auth at `/api/auth`; needs an `HttpServer` and the services. */
+/**
+ * Serves the API, its documentation at `/docs`, and Better Auth at `/api/auth`. Requires an `HttpServer` and the
+ * services.
+ */
 export const serverLayer = HttpApiBuilder.serve(HttpMiddleware.logger).pipe(
   Layer.provide(HttpApiSwagger.layer({ path: "/docs" })),
   Layer.provide(requestsLayer),

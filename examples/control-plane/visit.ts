@@ -1,7 +1,9 @@
 /**
- * A visit of the control plane, over HTTP and with nothing but its API: `npm run demo`. Two users sign up, sandboxes are
- * launched and built by a worker that is killed in the middle and one that goes on, an agent works on an issue while somebody
- * watches, and what has to be refused is refused. It works in a directory of its own, which it removes.
+ * The demo of the control plane, over its HTTP API: `npm run demo`.
+ *
+ * Two users sign up and launch sandboxes. One worker is killed during the builds, and another one takes over its jobs.
+ * An agent works on an issue while its events are streamed. At the end, the demo checks the results and two requests
+ * that must fail. The database is in a temporary directory.
  */
 import { FileSystem, HttpServer, Path } from "@effect/platform"
 import { NodeContext, NodeHttpServer, NodeRuntime } from "@effect/platform-node"
@@ -17,7 +19,7 @@ import { watch } from "./watching.js"
 const sandboxCount = 24
 const readyBeforeKill = 6
 
-const readSpecs = Effect.gen(function*() {
+const readSpecs = Effect.gen(function* () {
   const files = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const directory = fileURLToPath(new URL("specs", import.meta.url))
@@ -26,21 +28,28 @@ const readSpecs = Effect.gen(function*() {
     files.readFileString(path.join(directory, name)).pipe(
       Effect.flatMap(Schema.decode(Schema.parseJson(UserWorkspaceSpec))),
       Effect.map((spec) => ({ name: path.basename(name, ".json"), spec }))
-    ))
+    )
+  )
 })
 
 const launchAll = ({ api }: Client) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const specs = yield* readSpecs
     yield* Console.log(`Launching ${sandboxCount} sandboxes from ${specs.length} spec files`)
-    yield* Effect.forEach(specs.flatMap((spec) => Array.from({ length: sandboxCount / specs.length }, (_, copy) => ({ ...spec, copy }))), (
-      { copy, name, spec }
-    ) => api.sandboxes.launch({ headers: { "idempotency-key": `${name}-${copy}` }, payload: { name: `${name}-${copy}`, spec } }), { concurrency: 8 })
+    yield* Effect.forEach(
+      specs.flatMap((spec) => Array.from({ length: sandboxCount / specs.length }, (_, copy) => ({ ...spec, copy }))),
+      ({ copy, name, spec }) =>
+        api.sandboxes.launch({
+          headers: { "idempotency-key": `${name}-${copy}` },
+          payload: { name: `${name}-${copy}`, spec }
+        }),
+      { concurrency: 8 }
+    )
   })
 
-/** Looks at the list until so many are ready, and says how far it is. */
+/** Polls the list until `count` sandboxes are ready, and prints the progress. */
 const untilReady = ({ api }: Client, count: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     while (true) {
       const { items } = yield* api.sandboxes.list({ urlParams: { limit: 500 } })
       const ready = items.filter(({ status }) => status === "ready").length
@@ -49,9 +58,9 @@ const untilReady = ({ api }: Client, count: number) =>
     }
   })
 
-/** An agent works on an issue, and what it tells is seen while it works. */
+/** Starts an agent on an issue, and prints its events while it works. */
 const workOnIssue = ({ api, http }: Client) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { workflow } = yield* api.workflows.open({
       payload: { repository: { owner: "acme", name: "storefront" }, issue: { number: 7, title: "The cart forgets" } }
     })
@@ -61,36 +70,50 @@ const workOnIssue = ({ api, http }: Client) =>
       payload: { name: "agent", spec: { source: "https://github.com/acme/storefront", harness: "opencode" } }
     })
     yield* Console.log(`An agent works on issue 7 (${execution.id}):`)
-    yield* Stream.runForEach(watch(http, execution.id), ({ data, id }) => Console.log(`  event ${id}: ${JSON.parse(data).message}`))
+    yield* Stream.runForEach(watch(http, execution.id), ({ data, id }) =>
+      Console.log(`  event ${id}: ${JSON.parse(data).message}`)
+    )
     const { summary } = yield* api.executions.get({ path: { id: execution.id } })
     const detail = yield* api.workflows.get({ path: { id: workflow.id } })
-    const words = Option.flatMap(summary, ({ summaryMarkdown }) => summaryMarkdown)
-    yield* Console.log(`  the workflow is ${detail.workflow.status}: ${Option.getOrElse(words, () => "no summary")}`)
+    const markdown = Option.flatMap(summary, ({ summaryMarkdown }) => summaryMarkdown)
+    yield* Console.log(`  the workflow is ${detail.workflow.status}: ${Option.getOrElse(markdown, () => "no summary")}`)
     return detail.workflow.status
   })
 
 const checks = (ada: Client, eve: Client) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { items } = yield* ada.api.sandboxes.list({ urlParams: { limit: 500 } })
-    const details = yield* Effect.forEach(items, ({ sandbox }) => ada.api.sandboxes.get({ path: { id: sandbox.id } }), { concurrency: 8 })
-    const { sandbox: { id } } = yield* Option.fromNullable(items[0])
-    const stranger = yield* Effect.flip(eve.api.sandboxes.get({ path: { id } }))
-    const replay = yield* Effect.flip(ada.api.sandboxes.launch({
-      headers: { "idempotency-key": "web-app-0" },
-      payload: { name: "web-app-0", spec: { source: "https://github.com/acme/other", harness: "codex" } }
-    }))
+    const details = yield* Effect.forEach(items, ({ sandbox }) => ada.api.sandboxes.get({ path: { id: sandbox.id } }), {
+      concurrency: 8
+    })
+    const {
+      sandbox: { id }
+    } = yield* Option.fromNullable(items[0])
+    const foreignRead = yield* Effect.flip(eve.api.sandboxes.get({ path: { id } }))
+    const reusedKey = yield* Effect.flip(
+      ada.api.sandboxes.launch({
+        headers: { "idempotency-key": "web-app-0" },
+        payload: { name: "web-app-0", spec: { source: "https://github.com/acme/other", harness: "codex" } }
+      })
+    )
     const succeeded = details.filter(({ job }) => Option.exists(job, ({ status }) => status === "succeeded"))
     const takenOver = details.filter(({ job }) => Option.exists(job, ({ attemptCount }) => attemptCount > 1))
     return [
-      [`${items.length} sandboxes, ${items.filter(({ status }) => status === "ready").length} ready`, items.every(({ status }) => status === "ready")],
-      [`${succeeded.length} jobs succeeded, ${takenOver.length} of them taken over from the worker that was killed`, succeeded.length === items.length && takenOver.length > 0],
-      [`another user's sandbox is refused: ${stranger._tag}`, stranger._tag === "NotFound"],
-      [`an idempotency key with another body is refused: ${replay._tag}`, replay._tag === "IdempotencyConflict"]
+      [
+        `${items.length} sandboxes, ${items.filter(({ status }) => status === "ready").length} ready`,
+        items.every(({ status }) => status === "ready")
+      ],
+      [
+        `${succeeded.length} jobs succeeded, ${takenOver.length} of them taken over from the worker that was killed`,
+        succeeded.length === items.length && takenOver.length > 0
+      ],
+      [`a request for another user's sandbox fails with ${foreignRead._tag}`, foreignRead._tag === "NotFound"],
+      [`an idempotency key with another body fails with ${reusedKey._tag}`, reusedKey._tag === "IdempotencyConflict"]
     ] as const
   })
 
-const visit = (environment: Readonly<Record<string, string>>) =>
-  Effect.gen(function*() {
+const demo = (environment: Readonly<Record<string, string>>) =>
+  Effect.gen(function* () {
     const baseUrl = yield* HttpServer.addressFormattedWith(Effect.succeed)
     yield* Console.log(`The control plane listens on ${baseUrl}`)
     const ada = yield* signUp(baseUrl, "Ada")
@@ -99,20 +122,23 @@ const visit = (environment: Readonly<Record<string, string>>) =>
     yield* launchAll(ada)
     const killed = yield* startWorker("worker-a", environment)
     yield* untilReady(ada, readyBeforeKill)
-    // Alone until here, it holds jobs for sure.
+    // Until here it is the only worker, so it holds leases.
     yield* end(killed, "SIGKILL")
-    yield* Console.log("worker-a was killed (SIGKILL); its jobs wait for their leases to expire, worker-b goes on")
+    yield* Console.log("worker-a was killed (SIGKILL); worker-b takes over its jobs when their leases expire")
     yield* startWorker("worker-b", environment)
     yield* untilReady(ada, sandboxCount)
     const status = yield* workOnIssue(ada)
     yield* untilReady(ada, sandboxCount + 1)
-    const books = [...(yield* checks(ada, eve)), [`the workflow on issue 7 is ${status}`, status === "completed"] as const]
-    for (const [line, holds] of books) yield* Console.log(`${holds ? "ok " : "NOT"} ${line}`)
-    yield* Console.log(`The visit took ${(((yield* Clock.currentTimeMillis) - startedAt) / 1000).toFixed(1)} s`)
-    if (books.some(([, holds]) => !holds)) return yield* Effect.fail(new Error("the books do not balance"))
+    const results = [
+      ...(yield* checks(ada, eve)),
+      [`the workflow on issue 7 is ${status}`, status === "completed"] as const
+    ]
+    for (const [line, holds] of results) yield* Console.log(`${holds ? "ok " : "NOT"} ${line}`)
+    yield* Console.log(`The demo took ${(((yield* Clock.currentTimeMillis) - startedAt) / 1000).toFixed(1)} s`)
+    if (results.some(([, holds]) => !holds)) return yield* Effect.fail(new Error("a check of the demo failed"))
   }).pipe(Effect.scoped)
 
-const main = Effect.gen(function*() {
+const main = Effect.gen(function* () {
   const files = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const filePath = path.join(yield* files.makeTempDirectoryScoped({ prefix: "sealant-demo-" }), "demo.sqlite")
@@ -122,7 +148,7 @@ const main = Effect.gen(function*() {
     Layer.provide(Migrations.layer),
     Layer.provide(Layer.merge(Database.layer({ filePath }), KeyRing.layerConfig))
   )
-  yield* Effect.provide(visit({ DATABASE_FILE_PATH: filePath }), live)
+  yield* Effect.provide(demo({ DATABASE_FILE_PATH: filePath }), live)
 }).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.Warning), Effect.provide(NodeContext.layer))
 
 NodeRuntime.runMain(main)

@@ -1,8 +1,8 @@
 /**
- * The worker process: builds images, processes webhooks, and supervises, as every worker does.
+ * The worker process. It builds images, processes webhook deliveries and runs supervision.
  *
- * Its name is the first argument; the database and the keys are in its environment. SIGTERM lets it finish what it has
- * begun, within some seconds, and gives back the rest.
+ * The first argument is its name; the environment contains the database and the keys. On SIGTERM it finishes its jobs
+ * within five seconds and releases the rest.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { BuildWorker, ControlPlane, GitHubWebhooks, WebhookInbox } from "@sealant/db"
@@ -11,10 +11,19 @@ import { handler } from "./builder.js"
 
 const workerId = process.argv[2] ?? `worker-${process.pid}`
 
-const webhooks = Effect.flatMap(WebhookInbox, (inbox) => inbox.run({ workerId, supervise: false }, GitHubWebhooks.handler))
+const webhooks = Effect.flatMap(WebhookInbox, (inbox) =>
+  inbox.run({ workerId, supervise: false }, GitHubWebhooks.handler)
+)
 
-const builds = BuildWorker.run(handler, { workerId, concurrency: 4, leaseDuration: "2 seconds", drainTimeout: "5 seconds" })
+const builds = BuildWorker.run(handler, {
+  workerId,
+  concurrency: 4,
+  leaseDuration: "2 seconds",
+  drainTimeout: "5 seconds"
+})
 
 NodeRuntime.runMain(
-  Effect.all([builds, webhooks], { concurrency: "unbounded", discard: true }).pipe(Effect.provide(ControlPlane.layerConfig))
+  Effect.all([builds, webhooks], { concurrency: "unbounded", discard: true }).pipe(
+    Effect.provide(ControlPlane.layerConfig)
+  )
 )

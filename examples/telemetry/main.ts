@@ -1,14 +1,27 @@
 /**
- * What the package tells of itself, through OpenTelemetry: one sandbox is launched and built, and then the spans of it are
- * printed as a tree, and the metrics as lines. `npm run example:telemetry`.
+ * Traces and metrics of the package with OpenTelemetry. Launches and builds one sandbox, then prints its spans as a
+ * tree and the metrics as lines. `npm run example:telemetry`.
  *
- * A program that has a collector gives its own processor and reader, and nothing else is different.
+ * A program with a collector passes its own span processor and metric reader instead.
  */
 import { NodeSdk } from "@effect/opentelemetry"
 import { NodeRuntime } from "@effect/platform-node"
-import { AggregationTemporality, InMemoryMetricExporter, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics"
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  PeriodicExportingMetricReader
+} from "@opentelemetry/sdk-metrics"
 import { InMemorySpanExporter, type ReadableSpan, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base"
-import { BuildWorker, ControlPlane, Database, KeyRing, Metrics, Migrations, SandboxLifecycle, UserRepo } from "@sealant/db"
+import {
+  BuildWorker,
+  ControlPlane,
+  Database,
+  KeyRing,
+  Metrics,
+  Migrations,
+  SandboxLifecycle,
+  UserRepo
+} from "@sealant/db"
 import { Console, Deferred, Effect, Fiber, Layer } from "effect"
 
 const spans = new InMemorySpanExporter()
@@ -21,14 +34,22 @@ const telemetry = NodeSdk.layer(() => ({
   metricReader: reader
 }))
 
-const built = { executorId: "stand-in", publishedReference: "local/app:latest", publishedDigestReference: "local/app@sha256:0", publishedDigest: "sha256:0" }
+const built = {
+  executorId: "stand-in",
+  publishedReference: "local/app:latest",
+  publishedDigestReference: "local/app@sha256:0",
+  publishedDigest: "sha256:0"
+}
 
-/** Launches a sandbox, and works until it is built. */
-const day = Effect.gen(function*() {
+/** Launches a sandbox and runs a worker until it is built. */
+const launchAndBuild = Effect.gen(function* () {
   const { user } = yield* (yield* UserRepo).ensure({ name: "Ada", email: "ada@example.com" })
   const done = yield* Deferred.make<void>()
   const handler: BuildWorker.Handler<never> = () =>
-    Effect.succeed(built).pipe(Effect.withSpan("docker build"), Effect.tap(() => Deferred.succeed(done, undefined)))
+    Effect.succeed(built).pipe(
+      Effect.withSpan("docker build"),
+      Effect.tap(() => Deferred.succeed(done, undefined))
+    )
   const worker = yield* Effect.fork(BuildWorker.run(handler, { workerId: "worker-1" }))
   yield* (yield* SandboxLifecycle).launch({
     ownerUserId: user.id,
@@ -44,42 +65,54 @@ const day = Effect.gen(function*() {
 
 const millisOf = ({ duration: [seconds, nanos] }: ReadableSpan) => (seconds * 1e3 + nanos / 1e6).toFixed(2)
 
-/** A span and what is in it, with what it says of itself. Single statements are left out. */
+/** Returns the lines of a span and its children, with their attributes, without the spans of single statements. */
 const tree = (all: ReadonlyArray<ReadableSpan>, span: ReadableSpan, depth: number): ReadonlyArray<string> => {
-  const inside = all.filter(({ name, parentSpanContext }) => parentSpanContext?.spanId === span.spanContext().spanId && !name.startsWith("sql."))
-  const attributes = Object.keys(span.attributes).filter((key) => !key.startsWith("code.")).map((key) => `${key}=${String(span.attributes[key])}`)
-  return [`${"  ".repeat(depth)}${span.name}  ${millisOf(span)} ms  ${attributes.join(" ")}`.trimEnd(), ...inside.flatMap((inner) => tree(all, inner, depth + 1))]
+  const children = all.filter(
+    ({ name, parentSpanContext }) => parentSpanContext?.spanId === span.spanContext().spanId && !name.startsWith("sql.")
+  )
+  const attributes = Object.keys(span.attributes)
+    .filter((key) => !key.startsWith("code."))
+    .map((key) => `${key}=${String(span.attributes[key])}`)
+  return [
+    `${"  ".repeat(depth)}${span.name}  ${millisOf(span)} ms  ${attributes.join(" ")}`.trimEnd(),
+    ...children.flatMap((child) => tree(all, child, depth + 1))
+  ]
 }
 
-/** The traces that came to something: an idle worker looks, and finds nothing. */
-const traces = Effect.gen(function*() {
+/** Prints the traces of the launch and the build, without those of an idle worker that polls. */
+const traces = Effect.gen(function* () {
   const all = spans.getFinishedSpans()
   const roots = all.filter(({ parentSpanContext }) => parentSpanContext === undefined)
-  const told = roots.map((root) => tree(all, root, 0)).filter((lines) => lines.some((line) => /launch|work/.test(line)))
-  yield* Console.log(told.flat().join("\n"))
+  const shown = roots
+    .map((root) => tree(all, root, 0))
+    .filter((lines) => lines.some((line) => /launch|work/.test(line)))
+  yield* Console.log(shown.flat().join("\n"))
 })
 
-const counts = Effect.gen(function*() {
+const counts = Effect.gen(function* () {
   yield* Effect.promise(() => reader.forceFlush())
   const latest = metrics.getMetrics().at(-1)
   for (const { dataPoints, descriptor } of latest?.scopeMetrics.flatMap((scope) => scope.metrics) ?? []) {
     if (!descriptor.name.startsWith("sealant_db_")) continue
     for (const { attributes, value } of dataPoints) {
       const status = attributes["status"]
-      const shown = typeof value === "object" && value !== null && "count" in value ? `${String(value.count)} times, ${String(value.sum)} in all` : String(value)
+      const shown =
+        typeof value === "object" && value !== null && "count" in value
+          ? `count ${String(value.count)}, sum ${String(value.sum)}`
+          : String(value)
       yield* Console.log(`${descriptor.name}${typeof status === "string" ? ` {status=${status}}` : ""}  ${shown}`)
     }
   }
 })
 
-const live = Layer.mergeAll(ControlPlane.layer, Metrics.layer({ every: "50 millis" }).pipe(Layer.provide(ControlPlane.layer))).pipe(
-  Layer.provideMerge(Migrations.layer),
-  Layer.provideMerge(Layer.merge(Database.layerMemory, KeyRing.layer([])))
-)
+const live = Layer.mergeAll(
+  ControlPlane.layer,
+  Metrics.layer({ every: "50 millis" }).pipe(Layer.provide(ControlPlane.layer))
+).pipe(Layer.provideMerge(Migrations.layer), Layer.provideMerge(Layer.merge(Database.layerMemory, KeyRing.layer([]))))
 
-const program = Effect.gen(function*() {
-  yield* day
-  // So that the queue was looked at once more.
+const program = Effect.gen(function* () {
+  yield* launchAndBuild
+  // Waits for the next reading of the queue metrics.
   yield* Effect.sleep("100 millis")
   yield* Console.log("Traces\n")
   yield* traces

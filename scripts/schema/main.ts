@@ -11,13 +11,17 @@ import { descriptions } from "./models.js"
 import { readSchema } from "./read.js"
 import { render } from "./render.js"
 
-/** Where the document is. */
+/** The path of the document. */
 export const schemaDocument = fileURLToPath(new URL("../../docs/schema.md", import.meta.url))
 
-/** The document as it should be now. */
+/** Renders the document from the current migrations and row models. */
 export const currentDocument = Effect.map(readSchema, (schema) =>
-  render(schema, descriptions, Object.keys(migrations).map((name) => name.slice(5)))).pipe(
-    Effect.provide(Layer.provideMerge(Migrations.layer, Database.layerMemory))
+  render(
+    schema,
+    descriptions,
+    Object.keys(migrations).map((name) => name.slice(5))
   )
+).pipe(Effect.provide(Layer.provideMerge(Migrations.layer, Database.layerMemory)))
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(schemaDocument, await Effect.runPromise(currentDocument))
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  writeFileSync(schemaDocument, await Effect.runPromise(currentDocument))

@@ -1,5 +1,5 @@
 /**
- * The schema as the engine tells it: from a database that was migrated, not from the text of the migrations.
+ * Reads the schema of a migrated database from the engine, not from the text of the migrations.
  */
 import { SqlClient } from "@effect/sql"
 import { Array, Effect } from "effect"
@@ -10,7 +10,7 @@ export interface Column {
   readonly type: string
   readonly required: boolean
   readonly default: string | null
-  /** Its place in the primary key, from 1; 0 where it is no part of it. */
+  /** Position in the primary key, from 1; 0 if the column is not part of it. */
   readonly key: number
 }
 
@@ -24,22 +24,22 @@ export interface ForeignKey {
 export interface Index {
   readonly name: string
   readonly unique: boolean
-  /** What stands between the name and the end: `(provider, owner COLLATE NOCASE) WHERE ...`. */
+  /** The columns and the condition: `(provider, owner COLLATE NOCASE) WHERE ...`. */
   readonly definition: string
   readonly columns: ReadonlyArray<string>
 }
 
 export interface Trigger {
   readonly name: string
-  /** `BEFORE UPDATE OF status`. */
+  /** The moment, for example `BEFORE UPDATE OF status`. */
   readonly event: string
-  /** What it refuses with; none where it does something else. */
+  /** The message of its RAISE; null if it raises nothing. */
   readonly refusal: string | null
 }
 
 export interface TableSchema {
   readonly name: string
-  /** The migration that made it, without its number: `issue_workflows`. None for the ledger of migrations. */
+  /** The name of its migration without the number, such as `issue_workflows`; null for the ledger of migrations. */
   readonly domain: string | null
   readonly columns: ReadonlyArray<Column>
   readonly checks: ReadonlyArray<{ readonly name: string; readonly rule: string }>
@@ -50,17 +50,20 @@ export interface TableSchema {
 
 const oneLine = (text: string) => text.replaceAll(/\s+/g, " ").trim()
 
-/** The rule of each `CONSTRAINT name CHECK (...)`, with the parentheses inside it. */
+/** Returns the rule of each `CONSTRAINT name CHECK (...)`. Rules may contain parentheses. */
 const checksOf = (text: string) =>
   [...text.matchAll(/CONSTRAINT (\w+)\s+CHECK \(/g)].map(({ 0: { length }, 1: name = "", index }) => {
     const start = index + length
     let end = start
-    for (let depth = 1; depth > 0 && end < text.length; end++) depth += text[end] === "(" ? 1 : text[end] === ")" ? -1 : 0
+    for (let depth = 1; depth > 0 && end < text.length; end++)
+      depth += text[end] === "(" ? 1 : text[end] === ")" ? -1 : 0
     return { name, rule: oneLine(text.slice(start, end - 1).replaceAll(/--.*$/gm, "")) }
   })
 
 const domainOf = (table: string) =>
-  Object.entries(migrations).find(([, text]) => new RegExp(`^CREATE TABLE ${table} \\(`, "m").test(text))?.[0].slice(5) ?? null
+  Object.entries(migrations)
+    .find(([, text]) => new RegExp(`^CREATE TABLE ${table} \\(`, "m").test(text))?.[0]
+    .slice(5) ?? null
 
 interface StoredForeignKey {
   readonly id: number
@@ -78,15 +81,20 @@ const foreignKeysOf = (rows: ReadonlyArray<StoredForeignKey>): ReadonlyArray<For
     onDelete: parts[0].onDelete
   }))
 
-/** All tables of the database, each as it is now, in the order of their names. */
-export const readSchema = Effect.gen(function*() {
+/** Reads all tables and views of the database, by name. */
+export const readSchema = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const objects = yield* sql<{ readonly type: string; readonly name: string; readonly table: string; readonly text: string | null }>`
+  const objects = yield* sql<{
+    readonly type: string
+    readonly name: string
+    readonly table: string
+    readonly text: string | null
+  }>`
     SELECT type, name, tbl_name AS "table", sql AS text FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*' ORDER BY type, name`
   const of = (type: string, table: string) => objects.filter((object) => object.type === type && object.table === table)
 
   const table = (name: string, text: string) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const columns = yield* sql<Omit<Column, "required"> & { readonly required: number }>`
         SELECT name, type, "notnull" AS required, dflt_value AS "default", pk AS key FROM pragma_table_info(${name})`
       const foreignKeys = yield* sql<StoredForeignKey>`
@@ -101,12 +109,15 @@ export const readSchema = Effect.gen(function*() {
             definition: oneLine(index.text?.slice(index.text.indexOf("(")) ?? ""),
             columns: parts.flatMap(({ name }) => name ?? [])
           })
-        ))
-      const triggers = of("trigger", name).map(({ name: trigger, text }): Trigger => ({
-        name: trigger,
-        event: oneLine(/(?:BEFORE|AFTER)[\s\S]*?(?=\sON\s)/.exec(text ?? "")?.[0] ?? ""),
-        refusal: /RAISE\(ABORT, '([^']*)'\)/.exec(text ?? "")?.[1] ?? null
-      }))
+        )
+      )
+      const triggers = of("trigger", name).map(
+        ({ name: trigger, text }): Trigger => ({
+          name: trigger,
+          event: oneLine(/(?:BEFORE|AFTER)[\s\S]*?(?=\sON\s)/.exec(text ?? "")?.[0] ?? ""),
+          refusal: /RAISE\(ABORT, '([^']*)'\)/.exec(text ?? "")?.[1] ?? null
+        })
+      )
       return {
         name,
         domain: domainOf(name),
@@ -118,7 +129,12 @@ export const readSchema = Effect.gen(function*() {
       } satisfies TableSchema
     })
 
-  const tables = yield* Effect.forEach(objects.filter(({ type }) => type === "table"), ({ name, text }) => table(name, text ?? ""))
-  const views = objects.filter(({ type }) => type === "view").map(({ name, text }) => ({ name, definition: oneLine(text?.slice(text.indexOf("SELECT")) ?? "") }))
+  const tables = yield* Effect.forEach(
+    objects.filter(({ type }) => type === "table"),
+    ({ name, text }) => table(name, text ?? "")
+  )
+  const views = objects
+    .filter(({ type }) => type === "view")
+    .map(({ name, text }) => ({ name, definition: oneLine(text?.slice(text.indexOf("SELECT")) ?? "") }))
   return { tables, views }
 })

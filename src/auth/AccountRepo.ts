@@ -1,17 +1,21 @@
 /**
- * Accounts, over the table `account`, which Better Auth writes, too.
+ * The repository of accounts, over the table `account`, which Better Auth also writes.
  *
- * What it guarantees: an account at a provider is linked to one user, whoever links it at the same moment, and a token or
- * a password hash reaches no error, no log and no span.
+ * Guarantees:
+ * - An account at a provider is linked to at most one user, also under concurrent calls.
+ * - Tokens and password hashes never appear in errors, logs or spans.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option } from "effect"
-import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
-import type { ById } from "../sql/ownerScope.js"
-import type { Page, PageRequest } from "../sql/page.js"
-import type { Account, LinkAccount, ProviderAccount, UpdateTokens } from "./Account.js"
-import { make } from "./makeAccountRepo.js"
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, DateTime, Effect, Layer, Option, Redacted } from "effect"
+import { AlreadyExists } from "../Errors.js"
+import type { InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
+import { idOrNew } from "../sql/ids.js"
+import { operations } from "../sql/operations.js"
+import { type ById, ownerScope, targetOf } from "../sql/ownerScope.js"
+import * as Page from "../sql/page.js"
+import { resolveForeignKeyError } from "../sql/references.js"
+import { columnList, rowsOf } from "../sql/rows.js"
+import { Account, AccountId, LinkAccount, ProviderAccount, UpdateTokens } from "./Account.js"
 import type { UserId } from "./User.js"
 
 /**
@@ -21,44 +25,172 @@ import type { UserId } from "./User.js"
  */
 export interface AccountService {
   /**
-   * Links an account to a user. Where that user has it already, nothing is added: what is given renews what is there, as
-   * after another sign-in at the provider, what is left out stays, and the row keeps its id. So the same call again
-   * changes nothing.
+   * Links an account to a user. If the account is already linked to this user, the call updates the fields that the
+   * request contains, as after another sign-in at the provider. Absent fields and the id stay unchanged. Idempotent.
    *
-   * Fails with `AlreadyExists` when the account is another user's or the id is taken, with `ReferenceNotFound` (`userId`)
-   * when there is no such user, with `InvalidInput` for a value out of shape.
+   * Fails with:
+   * - `AlreadyExists` if the account is linked to another user, or the id is taken;
+   * - `ReferenceNotFound` (`userId`) if the user does not exist;
+   * - `InvalidInput` if a value is invalid.
    */
   readonly link: (
     account: typeof LinkAccount.Encoded
   ) => Effect.Effect<Account, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /**
-   * Returns the linked account, or none. Internal: for signing in, not for request handlers. Fails with `InvalidInput` when the
-   * name is invalid.
+   * Returns the account of a user at a provider, if it is linked. Internal: for signing in, not for request handlers.
+   * Fails with `InvalidInput` if the provider or the id is invalid.
    */
   readonly find: (
     account: typeof ProviderAccount.Encoded
   ) => Effect.Effect<Option.Option<Account>, InvalidInput | PersistenceError>
 
-  /** The accounts of a user, newest first. Fails with `InvalidInput` for a foreign cursor or a limit out of range. */
+  /**
+   * Lists the accounts of a user, newest first. Fails with `InvalidInput` if the cursor is malformed or the limit is
+   * out of range.
+   */
   readonly listForUser: (
-    request: PageRequest & { readonly userId: UserId }
-  ) => Effect.Effect<Page<Account>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & { readonly userId: UserId }
+  ) => Effect.Effect<Page.Page<Account>, InvalidInput | PersistenceError>
 
   /**
-   * Changes the tokens, their ends, the scope or the password hash: what is left out stays, what is given as `null` is
-   * cleared. `updatedAt` moves when something is another than before. Fails with `NotFound`, with `InvalidInput` for a
-   * value out of shape.
+   * Changes the tokens, their expiry, the scope or the password hash. Absent fields stay unchanged; `null` clears a
+   * field. `updatedAt` changes only if a field changes.
+   *
+   * Fails with `NotFound` if the account does not exist, and with `InvalidInput` if a value is invalid.
    */
   readonly updateTokens: (
     changes: typeof UpdateTokens.Encoded
   ) => Effect.Effect<Account, NotFound | InvalidInput | PersistenceError>
 
-  /** Takes the account away; the user stays, also without any. Fails with `NotFound`. */
+  /** Deletes the account. Keeps the user, even without any account. Fails with `NotFound` if it does not exist. */
   readonly unlink: (id: ById) => Effect.Effect<void, NotFound | PersistenceError>
 }
 
+const { decodeInput, orNotFound, read, write } = operations("AccountRepo", "Account")
+
+/** The columns that `credentialsOf` returns values for, in the same order. */
+const credentialColumns = [
+  "access_token",
+  "refresh_token",
+  "id_token",
+  "access_token_expires_at",
+  "refresh_token_expires_at",
+  "scope",
+  "password"
+]
+
+const credentialsOf = (request: Omit<typeof UpdateTokens.Type, "id" | "ownerUserId">) => [
+  revealed(request.accessToken),
+  revealed(request.refreshToken),
+  revealed(request.idToken),
+  millisOf(request.accessTokenExpiresAt),
+  millisOf(request.refreshTokenExpiresAt),
+  request.scope,
+  revealed(request.password)
+]
+
+const revealed = (credential: Redacted.Redacted | null | undefined) =>
+  Redacted.isRedacted(credential) ? Redacted.value(credential) : credential
+
+const millisOf = (at: DateTime.Utc | null | undefined) => (DateTime.isDateTime(at) ? DateTime.toEpochMillis(at) : at)
+
+// The constraint has the name that the engine reports for a violation.
+const linkedToOther = new AlreadyExists({ entity: "Account", constraint: "account.provider_id, account.account_id" })
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(Account))
+  const accounts = yield* rowsOf(Account)
+  const ofOwner = ownerScope(sql, "user_id")
+
+  const credentials = sql.literal(credentialColumns.join(", "))
+  const renewed = sql.literal(credentialColumns.map((column) => `coalesce(excluded.${column}, ${column})`).join(", "))
+
+  const service: AccountService = {
+    link: (request) =>
+      Effect.gen(function* () {
+        const {
+          accountId,
+          id: requestedId,
+          providerId,
+          userId,
+          ...rest
+        } = yield* decodeInput("link", LinkAccount)(request)
+        const id = yield* idOrNew(requestedId, "account", AccountId.make)
+        const now = yield* Clock.currentTimeMillis
+        const values = sql.csv(credentialsOf(rest).map((value) => sql`${value ?? null}`))
+        const linked = yield* accounts.findOne(sql`
+          INSERT INTO account (id, user_id, provider_id, account_id, ${credentials}, created_at, updated_at)
+          VALUES (${id}, ${userId}, ${providerId}, ${accountId}, ${values}, ${now}, ${now})
+          ON CONFLICT (provider_id, account_id) DO UPDATE SET
+            updated_at = iif((${credentials}) IS (${renewed}), updated_at, excluded.updated_at),
+            (${credentials}) = (${renewed})
+          WHERE user_id = excluded.user_id
+          RETURNING ${columns}`)
+        return yield* Option.isSome(linked) ? Effect.succeed(linked.value) : Effect.fail(linkedToOther)
+      }).pipe(
+        write("link", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [{ field: "userId", table: "user", id: Option.some(request.userId) }])
+        )
+      ),
+
+    find: (request) =>
+      decodeInput(
+        "find",
+        ProviderAccount
+      )(request).pipe(
+        Effect.flatMap(({ accountId, providerId }) =>
+          accounts.findOne(sql`
+            SELECT ${columns} FROM account WHERE provider_id = ${providerId} AND account_id = ${accountId}`)
+        ),
+        read("find")
+      ),
+
+    listForUser: (request) =>
+      Effect.gen(function* () {
+        const start = yield* Page.start("AccountRepo.listForUser", request)
+        const rows = yield* accounts.findAll(sql`
+          SELECT ${columns} FROM account WHERE user_id = ${request.userId} AND ${Page.afterCursor(sql, start)}
+          ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+      }).pipe(read("listForUser", { "user.id": request.userId })),
+
+    updateTokens: (request) =>
+      Effect.gen(function* () {
+        const { id, ownerUserId, ...rest } = yield* decodeInput("updateTokens", UpdateTokens)(request)
+        const now = yield* Clock.currentTimeMillis
+        const updated = sql.csv(
+          credentialsOf(rest).map(
+            (value, index) =>
+              sql`iif(${value === undefined}, ${sql.literal(credentialColumns[index] ?? "")}, ${value ?? null})`
+          )
+        )
+        return yield* accounts
+          .findOne(sql`
+          UPDATE account SET
+            updated_at = iif((${credentials}) IS (${updated}), updated_at, ${now}),
+            (${credentials}) = (${updated})
+          WHERE id = ${id} ${ofOwner({ ownerUserId })}
+          RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(id)))
+      }).pipe(write("updateTokens", ["InvalidInput"])),
+
+    unlink: (by) => {
+      const target = targetOf(by)
+      return sql`DELETE FROM account WHERE id = ${target.id} ${ofOwner(target)} RETURNING id`.pipe(
+        Effect.flatMap(([unlinked]) => orNotFound(target.id)(Option.fromNullable(unlinked))),
+        Effect.asVoid,
+        read("unlink", { "account.id": target.id })
+      )
+    }
+  }
+  return service
+})
+
 export class AccountRepo extends Context.Tag("@sealant/db/AccountRepo")<AccountRepo, AccountService>() {
-  /** The accounts over `SqlClient`. */
+  /** Accounts over `SqlClient`. */
   static readonly layer: Layer.Layer<AccountRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

@@ -1,17 +1,21 @@
 /**
- * Sessions, over the table `session`, which Better Auth writes, too.
+ * The repository of sessions, over the table `session`, which Better Auth also writes.
  *
- * What it guarantees: a session that has expired or was revoked is found by nobody, and a token reaches no error, no log
- * and no span.
+ * Guarantees:
+ * - `findByToken` never returns a session that has expired or was revoked.
+ * - Tokens never appear in errors, logs or spans.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option, Redacted } from "effect"
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, DateTime, Effect, Layer, Option, Redacted } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
-import type { ById } from "../sql/ownerScope.js"
-import type { Page, PageRequest } from "../sql/page.js"
-import { make } from "./makeSessionRepo.js"
-import type { CreateSession, ExtendSession, Session } from "./Session.js"
+import { purgeOf } from "../sql/expiry.js"
+import { idOrNew } from "../sql/ids.js"
+import { operations } from "../sql/operations.js"
+import { type ById, ownerScope, targetOf } from "../sql/ownerScope.js"
+import * as Page from "../sql/page.js"
+import { resolveForeignKeyError } from "../sql/references.js"
+import { columnList, rowsOf } from "../sql/rows.js"
+import { CreateSession, ExtendSession, Session, SessionId, SessionToken } from "./Session.js"
 import type { UserId } from "./User.js"
 
 /**
@@ -21,46 +25,141 @@ import type { UserId } from "./User.js"
  */
 export interface SessionService {
   /**
-   * Signs a user in. Fails with `AlreadyExists` when the id or the token is taken, with `ReferenceNotFound` (`userId`) when
-   * there is no such user, with `InvalidInput` for a value out of shape.
+   * Signs a user in.
+   *
+   * Fails with:
+   * - `AlreadyExists` if the id or the token is taken;
+   * - `ReferenceNotFound` (`userId`) if the user does not exist;
+   * - `InvalidInput` if a value is invalid.
    */
   readonly create: (
     session: typeof CreateSession.Encoded
   ) => Effect.Effect<Session, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
-  /** The session of this token, if it is there and has not expired. Fails with `InvalidInput` for an empty token. */
-  readonly findByToken: (token: Redacted.Redacted) => Effect.Effect<Option.Option<Session>, InvalidInput | PersistenceError>
+  /**
+   * Returns the session with this token, if it exists and has not expired. Fails with `InvalidInput` if the token is
+   * invalid.
+   */
+  readonly findByToken: (
+    token: Redacted.Redacted
+  ) => Effect.Effect<Option.Option<Session>, InvalidInput | PersistenceError>
 
   /**
-   * The sessions of a user, expired ones too, newest first. Fails with `InvalidInput` for a foreign cursor or a limit out
-   * of range.
+   * Lists the sessions of a user, including expired ones, newest first. Fails with `InvalidInput` if the cursor is
+   * malformed or the limit is out of range.
    */
   readonly listForUser: (
-    request: PageRequest & { readonly userId: UserId }
-  ) => Effect.Effect<Page<Session>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & { readonly userId: UserId }
+  ) => Effect.Effect<Page.Page<Session>, InvalidInput | PersistenceError>
 
   /**
-   * Lets a session that lives end at another instant. Fails with `NotFound` when there is none, or it has expired: it does
-   * not come back to life. Fails with `InvalidInput` for an instant before 1970.
+   * Changes the expiry of a session that has not expired.
+   *
+   * Fails with `NotFound` if the session does not exist or has expired, and with `InvalidInput` if the instant is
+   * before 1970.
    */
   readonly extend: (
     request: typeof ExtendSession.Encoded
   ) => Effect.Effect<Session, NotFound | InvalidInput | PersistenceError>
 
-  /** Ends a session. Fails with `NotFound`. */
+  /** Deletes the session. Fails with `NotFound` if it does not exist. */
   readonly revoke: (id: ById) => Effect.Effect<void, NotFound | PersistenceError>
 
-  /** Ends all sessions of a user, and says how many there were. */
+  /** Deletes all sessions of a user, and returns their number. */
   readonly revokeAllForUser: (userId: UserId) => Effect.Effect<number, PersistenceError>
 
   /**
-   * Removes up to `limit` sessions that have expired, the longest expired first, and says how many. Fails with
-   * `InvalidInput` for a limit that is not a whole number from 1 to 1,000.
+   * Deletes up to `limit` expired sessions, the longest expired first, and returns their number. Fails with
+   * `InvalidInput` if `limit` is not a whole number from 1 to 1,000.
    */
   readonly purgeExpired: (limit: number) => Effect.Effect<number, InvalidInput | PersistenceError>
 }
 
+const own = operations("SessionRepo", "Session")
+const { decodeInput, orNotFound, read, write } = own
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(Session))
+  const sessions = yield* rowsOf(Session)
+  const ofOwner = ownerScope(sql, "user_id")
+
+  const service: SessionService = {
+    create: (request) =>
+      Effect.gen(function* () {
+        const {
+          id: requestedId,
+          userId,
+          token,
+          expiresAt,
+          ipAddress,
+          userAgent
+        } = yield* decodeInput("create", CreateSession)(request)
+        const id = yield* idOrNew(requestedId, "session", SessionId.make)
+        const now = yield* Clock.currentTimeMillis
+        return yield* sessions.single(sql`
+          INSERT INTO session (id, user_id, token, expires_at, ip_address, user_agent, created_at, updated_at)
+          VALUES (${id}, ${userId}, ${Redacted.value(token)}, ${DateTime.toEpochMillis(expiresAt)},
+            ${ipAddress ?? null}, ${userAgent ?? null}, ${now}, ${now})
+          RETURNING ${columns}`)
+      }).pipe(
+        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [{ field: "userId", table: "user", id: Option.some(request.userId) }])
+        )
+      ),
+
+    findByToken: (request) =>
+      Effect.gen(function* () {
+        const token = yield* decodeInput("findByToken", SessionToken)(request)
+        const now = yield* Clock.currentTimeMillis
+        return yield* sessions.findOne(sql`
+          SELECT ${columns} FROM session WHERE token = ${Redacted.value(token)} AND expires_at > ${now}`)
+      }).pipe(read("findByToken")),
+
+    listForUser: (request) =>
+      Effect.gen(function* () {
+        const start = yield* Page.start("SessionRepo.listForUser", request)
+        const rows = yield* sessions.findAll(sql`
+          SELECT ${columns} FROM session WHERE user_id = ${request.userId} AND ${Page.afterCursor(sql, start)}
+          ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+      }).pipe(read("listForUser", { "user.id": request.userId })),
+
+    extend: (request) =>
+      Effect.gen(function* () {
+        const { expiresAt, ...target } = yield* decodeInput("extend", ExtendSession)(request)
+        const now = yield* Clock.currentTimeMillis
+        return yield* sessions
+          .findOne(sql`
+          UPDATE session SET expires_at = ${DateTime.toEpochMillis(expiresAt)}, updated_at = ${now}
+          WHERE id = ${target.id} ${ofOwner(target)} AND expires_at > ${now}
+          RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(target.id)))
+      }).pipe(write("extend", ["InvalidInput"])),
+
+    revoke: (by) => {
+      const target = targetOf(by)
+      return sql`DELETE FROM session WHERE id = ${target.id} ${ofOwner(target)} RETURNING id`.pipe(
+        Effect.flatMap(([revoked]) => orNotFound(target.id)(Option.fromNullable(revoked))),
+        Effect.asVoid,
+        read("revoke", { "session.id": target.id })
+      )
+    },
+
+    revokeAllForUser: (userId) =>
+      sql`DELETE FROM session WHERE user_id = ${userId} RETURNING id`.pipe(
+        Effect.map((revoked) => revoked.length),
+        read("revokeAllForUser", { "user.id": userId })
+      ),
+
+    purgeExpired: purgeOf(sql, own, "session")
+  }
+  return service
+})
+
 export class SessionRepo extends Context.Tag("@sealant/db/SessionRepo")<SessionRepo, SessionService>() {
-  /** The sessions over `SqlClient`. */
+  /** Sessions over `SqlClient`. */
   static readonly layer: Layer.Layer<SessionRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

@@ -1,5 +1,5 @@
 /**
- * A user: the root of what is owned, in the shape of Better Auth's core schema
+ * Users: the owners of sandboxes, profiles, secrets and workflows. The columns are those of Better Auth's core schema
  * (https://www.better-auth.com/docs/concepts/database#core-schema).
  */
 import { Schema } from "effect"
@@ -7,31 +7,34 @@ import { Flag, idOf, Label, Name, optional, Prose, storable, Timestamp } from ".
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 
-/** The id of a user, `user_` and a UUIDv7 when it is ours. */
+/** The id of a user: `user_` and a UUIDv7 if this package generated it. */
 export const UserId = idOf("UserId")
 export type UserId = typeof UserId.Type
 
 /** One row of `user`. */
-export class User extends Model.Class<User>("User")({
-  id: UserId,
-  name: Label,
-  /** In lower case, as Better Auth keeps it: unique. */
-  email: Name,
-  emailVerified: Flag,
-  /** Where a picture of the person is, or the picture itself as a data URL. */
-  image: optional(Prose),
-  createdAt: Timestamp,
-  updatedAt: Timestamp
-}, table({
-  name: "user",
-  service: "UserRepo",
-  purpose: "The people who own what is here. Deleting one takes with it what that person owned."
-})) {}
+export class User extends Model.Class<User>("User")(
+  {
+    id: UserId,
+    name: Label,
+    /** Unique, and in lower case, as in Better Auth. */
+    email: Name,
+    emailVerified: Flag,
+    /** The URL of a picture of the user, which may be a data URL. */
+    image: optional(Prose),
+    createdAt: Timestamp,
+    updatedAt: Timestamp
+  },
+  table({
+    name: "user",
+    service: "UserRepo",
+    purpose: "The owners of sandboxes, profiles, secrets and workflows. Deleting a user deletes all but the workflows."
+  })
+) {}
 
 // RFC 5321 allows 64 characters before the @ and 255 after it.
 const emailRule = "must be an email address of at most 320 characters"
 
-/** An email address as callers give it; kept in lower case, so that one person is one user. */
+/** An email address in a request. It is stored in lower case, so that each address belongs to one user. */
 export const Email = Schema.transform(
   Schema.String,
   storable(Schema.String).pipe(
@@ -46,17 +49,17 @@ const fields = {
   image: Schema.optional(Name)
 }
 
-/** What a caller gives to create a user. `emailVerified` left out means false. */
+/** Input for creating a user. `emailVerified` is false by default. */
 export const CreateUser = Schema.Struct({
   ...fields,
   id: Schema.optional(UserId),
   emailVerified: Schema.optionalWith(Schema.Boolean, { default: () => false })
 })
 
-/** Who is to be there. */
+/** Input for finding a user by email, or creating one with this name. */
 export const EnsureUser = Schema.Struct({ name: Label, email: Email })
 
-/** What changes of a user. What is left out stays; `image` given as `null` is cleared. */
+/** Changes of a user. Absent fields stay unchanged; `image: null` clears the image. */
 export const UpdateUser = Schema.Struct({
   id: UserId,
   name: Schema.optional(Label),

@@ -1,15 +1,18 @@
 /**
- * Verifications, over the table `verification`, which Better Auth writes, too.
+ * The repository of verifications, over the table `verification`, which Better Auth also writes.
  *
- * What it guarantees: a verification is consumed once at most, whoever presents it at the same moment, and never after it
- * has expired. Neither its value nor its identifier reaches an error, a log or a span.
+ * Guarantees:
+ * - A verification is consumed at most once, also under concurrent calls, and never after it has expired.
+ * - Its value and its identifier never appear in errors, logs or spans.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option } from "effect"
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, DateTime, Effect, Layer, type Option, Redacted } from "effect"
 import type { AlreadyExists, InvalidInput, PersistenceError } from "../Errors.js"
-import { make } from "./makeVerificationRepo.js"
-import type { ConsumeVerification, CreateVerification, Verification } from "./Verification.js"
+import { purgeOf } from "../sql/expiry.js"
+import { idOrNew } from "../sql/ids.js"
+import { operations } from "../sql/operations.js"
+import { columnList, rowsOf } from "../sql/rows.js"
+import { ConsumeVerification, CreateVerification, Verification, VerificationId } from "./Verification.js"
 
 /**
  * Methods of `VerificationRepo`.
@@ -18,29 +21,76 @@ import type { ConsumeVerification, CreateVerification, Verification } from "./Ve
  */
 export interface VerificationService {
   /**
-   * Begins a verification. Fails with `AlreadyExists` when the id is taken or the identifier has this value already, with
-   * `InvalidInput` for a value out of shape.
+   * Creates a verification.
+   *
+   * Fails with `AlreadyExists` if the id is taken or the identifier already has this value, and with `InvalidInput` if
+   * a value is invalid.
    */
   readonly create: (
     verification: typeof CreateVerification.Encoded
   ) => Effect.Effect<Verification, AlreadyExists | InvalidInput | PersistenceError>
 
   /**
-   * Takes a verification away, and gives it to the one caller who took it; none when there is none, or it has expired.
-   * Fails with `InvalidInput` for an empty identifier or value.
+   * Deletes a verification and returns it. Exactly one of several concurrent calls returns it. Returns `None` if it
+   * does not exist or has expired.
+   *
+   * Fails with `InvalidInput` if the identifier or the value is invalid.
    */
   readonly consume: (
     presented: typeof ConsumeVerification.Encoded
   ) => Effect.Effect<Option.Option<Verification>, InvalidInput | PersistenceError>
 
   /**
-   * Removes up to `limit` verifications that have expired, the longest expired first, and says how many. Fails with
-   * `InvalidInput` for a limit that is not a whole number from 1 to 1,000.
+   * Deletes up to `limit` expired verifications, the longest expired first, and returns their number. Fails with
+   * `InvalidInput` if `limit` is not a whole number from 1 to 1,000.
    */
   readonly purgeExpired: (limit: number) => Effect.Effect<number, InvalidInput | PersistenceError>
 }
 
-export class VerificationRepo extends Context.Tag("@sealant/db/VerificationRepo")<VerificationRepo, VerificationService>() {
-  /** The verifications over `SqlClient`. */
+const own = operations("VerificationRepo", "Verification")
+const { decodeInput, read, write } = own
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(Verification))
+  const verifications = yield* rowsOf(Verification)
+
+  const service: VerificationService = {
+    create: (request) =>
+      Effect.gen(function* () {
+        const {
+          expiresAt,
+          id: requestedId,
+          identifier,
+          value
+        } = yield* decodeInput("create", CreateVerification)(request)
+        const id = yield* idOrNew(requestedId, "verification", VerificationId.make)
+        const now = yield* Clock.currentTimeMillis
+        return yield* verifications.single(sql`
+          INSERT INTO verification (id, identifier, value, expires_at, created_at, updated_at)
+          VALUES (${id}, ${identifier}, ${Redacted.value(value)}, ${DateTime.toEpochMillis(expiresAt)}, ${now}, ${now})
+          RETURNING ${columns}`)
+      }).pipe(write("create", ["AlreadyExists", "InvalidInput"])),
+
+    consume: (presented) =>
+      Effect.gen(function* () {
+        const { identifier, value } = yield* decodeInput("consume", ConsumeVerification)(presented)
+        const now = yield* Clock.currentTimeMillis
+        return yield* verifications.findOne(sql`
+          DELETE FROM verification
+          WHERE identifier = ${identifier} AND value = ${Redacted.value(value)} AND expires_at > ${now}
+          RETURNING ${columns}`)
+      }).pipe(read("consume")),
+
+    purgeExpired: purgeOf(sql, own, "verification")
+  }
+  return service
+})
+
+export class VerificationRepo extends Context.Tag("@sealant/db/VerificationRepo")<
+  VerificationRepo,
+  VerificationService
+>() {
+  /** Verifications over `SqlClient`. */
   static readonly layer: Layer.Layer<VerificationRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

@@ -1,5 +1,5 @@
 /**
- * The auth domain as one layer: users, their sessions and accounts, and verifications.
+ * The services of users, sessions, accounts and verifications as one layer.
  */
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
@@ -8,10 +8,10 @@ import { SessionRepo } from "./SessionRepo.js"
 import { UserRepo } from "./UserRepo.js"
 import { VerificationRepo } from "./VerificationRepo.js"
 
-/** What the layer gives. */
+/** The services that `layer` provides. */
 export type Services = UserRepo | SessionRepo | AccountRepo | VerificationRepo
 
-/** All services of the domain over one `SqlClient`. */
+/** All services of this module over one `SqlClient`. */
 export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = Layer.mergeAll(
   UserRepo.layer,
   SessionRepo.layer,

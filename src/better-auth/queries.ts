@@ -1,5 +1,5 @@
 /**
- * The statements of the adapter. Each method is one of them.
+ * The queries of the adapter methods.
  */
 import { SqlClient, type SqlError, type Statement } from "@effect/sql"
 import type { JoinConfig } from "better-auth/adapters"
@@ -16,17 +16,17 @@ import type { Column, Table } from "./names.js"
 import { encode, type Stored } from "./values.js"
 import { columnOf, conditionOf, refusal, type Where } from "./where.js"
 
-/** A row as Better Auth sees it: by the names of its fields, with dates, booleans and documents. */
+/** A row in the representation of Better Auth: field names, with dates, booleans and JSON values. */
 export type Row = Readonly<Record<string, unknown>>
 
-/** What is joined, and under which name Better Auth looks for it. */
+/** A join. `key` is the name of its result in the row. */
 export interface Join {
   readonly key: string
   readonly table: Table
   readonly config: JoinConfig[string]
 }
 
-/** What is looked for. */
+/** Input of `find`. */
 export interface Find {
   readonly where?: Where | undefined
   readonly fields?: ReadonlyArray<string> | undefined
@@ -40,7 +40,7 @@ type Failure = SqlError.SqlError | CorruptRow | InvalidInput
 
 const service = "BetterAuthAdapter"
 
-/** What a method does with the client, under a span of its own, and with errors that hold no values. */
+/** Wraps the body of a method: adds a span, and converts errors to domain errors without values. */
 const query = <A>(
   method: string,
   table: Table,
@@ -48,108 +48,147 @@ const query = <A>(
   joins: ReadonlyArray<Join> = []
 ) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => body(sql, `${service}.${method}`)).pipe(
-    Effect.mapError((error) => isSqlError(error) ? missingFrom(`${service}.${method}`, table, joins, error) ?? error : error),
-    operations(service, table.model).write(method, ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], { "auth.model": table.model })
+    Effect.mapError((error) =>
+      isSqlError(error) ? (schemaMismatchOf(`${service}.${method}`, table, joins, error) ?? error) : error
+    ),
+    operations(service, table.model).write(method, ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
+      "auth.model": table.model
+    })
   )
 
 export const create = (table: Table, data: Row) =>
   query("create", table, (sql, operation) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const values = yield* storedOf(operation, table, data)
-      return yield* first(table, sql`INSERT INTO ${sql(table.name)} ${sql.insert(values)} RETURNING ${list(sql, table)}`)
-    })).pipe(nameReference(table, data))
+      return yield* first(
+        table,
+        sql`INSERT INTO ${sql(table.name)} ${sql.insert(values)} RETURNING ${list(sql, table)}`
+      )
+    })
+  ).pipe(resolveForeignKeyError(table, data))
 
 export const find = (table: Table, { fields = [], joins, limit, offset = 0, sortBy, where }: Find) =>
-  query("find", table, (sql, operation) =>
-    Effect.gen(function*() {
-      const condition = yield* conditionOf(sql, operation, table, where)
-      const columns = fields.length === 0 ? all(table) : yield* Effect.forEach(fields, (field) => columnOf(operation, table, field))
-      for (const count of [limit, offset]) yield* whole(operation, count)
-      // The id decides between equals, so that pages neither repeat nor skip a row.
-      const order = sortBy === undefined
-        ? sql``
-        : sql`ORDER BY ${sql((yield* columnOf(operation, table, sortBy.field)).name)}
+  query(
+    "find",
+    table,
+    (sql, operation) =>
+      Effect.gen(function* () {
+        const condition = yield* conditionOf(sql, operation, table, where)
+        const columns =
+          fields.length === 0 ? all(table) : yield* Effect.forEach(fields, (field) => columnOf(operation, table, field))
+        for (const count of [limit, offset]) yield* whole(operation, count)
+        // The id orders rows with equal values, so that pages neither repeat nor skip a row.
+        const order =
+          sortBy === undefined
+            ? sql``
+            : sql`ORDER BY ${sql((yield* columnOf(operation, table, sortBy.field)).name)}
             ${sql.literal(sortBy.direction === "desc" ? "DESC" : "ASC")}, id`
-      const joined = yield* Effect.forEach(joins, (join, index) => joinedList(sql, operation, table, join, index))
-      const found = yield* run(sql`
+        const joined = yield* Effect.forEach(joins, (join, index) => joinedList(sql, operation, table, join, index))
+        const found = yield* run(sql`
         SELECT ${sql.csv([list(sql, table, columns), ...joined])} FROM ${sql(table.name)} AS base
         WHERE ${condition} ${order} LIMIT ${limit} OFFSET ${offset}`)
-      return yield* Effect.forEach(found, (row) => withJoined(table, columns, joins, row))
-    }), joins)
+        return yield* Effect.forEach(found, (row) => withJoined(table, columns, joins, row))
+      }),
+    joins
+  )
 
 export const count = (table: Table, where: Where | undefined) =>
   query("count", table, (sql, operation) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const condition = yield* conditionOf(sql, operation, table, where)
       const [row] = yield* run(sql`SELECT count(*) AS count FROM ${sql(table.name)} WHERE ${condition}`)
       return Number(row?.["count"] ?? 0)
-    }))
+    })
+  )
 
-/** Changes one row of those that meet the condition, and gives it. */
+/** Updates one row that meets the condition, and returns it. */
 export const updateOne = (table: Table, where: Where, data: Row, increments: Readonly<Record<string, number>> = {}) =>
   query("update", table, (sql, operation) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const one = yield* oneOf(sql, operation, table, where)
       const changes = yield* changesOf(sql, operation, table, data, increments)
       return yield* changes.length === 0
         ? first(table, sql`SELECT ${list(sql, table)} FROM ${sql(table.name)} WHERE ${one}`)
-        : first(table, sql`UPDATE ${sql(table.name)} SET ${sql.csv(changes)} WHERE ${one} RETURNING ${list(sql, table)}`)
-    })).pipe(nameReference(table, data))
+        : first(
+            table,
+            sql`UPDATE ${sql(table.name)} SET ${sql.csv(changes)} WHERE ${one} RETURNING ${list(sql, table)}`
+          )
+    })
+  ).pipe(resolveForeignKeyError(table, data))
 
-/** Changes all rows that meet the condition, and says how many. */
+/** Updates all rows that meet the condition, and returns their number. */
 export const updateMany = (table: Table, where: Where, data: Row) =>
   query("updateMany", table, (sql, operation) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const condition = yield* conditionOf(sql, operation, table, where)
       const changes = yield* changesOf(sql, operation, table, data, {})
       const changed = yield* changes.length === 0
         ? run(sql`SELECT id FROM ${sql(table.name)} WHERE ${condition}`)
         : run(sql`UPDATE ${sql(table.name)} SET ${sql.csv(changes)} WHERE ${condition} RETURNING id`)
       return changed.length
-    })).pipe(nameReference(table, data))
+    })
+  ).pipe(resolveForeignKeyError(table, data))
 
-/** Removes one row of those that meet the condition, and gives it to the one caller who removed it. */
+/**
+ * Deletes one row that meets the condition, and returns it. Only one of several concurrent callers receives the row.
+ */
 export const consumeOne = (table: Table, where: Where) =>
   query("consumeOne", table, (sql, operation) =>
     Effect.flatMap(oneOf(sql, operation, table, where), (one) =>
       first(table, sql`DELETE FROM ${sql(table.name)} WHERE ${one} RETURNING ${list(sql, table)}`).pipe(
         withDependants(sql, table, one)
-      )))
+      )
+    )
+  )
 
-/** Removes all rows that meet the condition, and says how many. */
+/** Deletes all rows that meet the condition, and returns their number. */
 export const deleteMany = (table: Table, where: Where) =>
   query("delete", table, (sql, operation) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const condition = yield* conditionOf(sql, operation, table, where)
       const deletion = run(sql`DELETE FROM ${sql(table.name)} WHERE ${condition} RETURNING id`)
       return (yield* withDependants(sql, table, condition)(deletion)).length
-    }))
+    })
+  )
 
 /** Ends the dependants of users in the transaction that deletes them, as `UserRepo.delete` does. */
-const withDependants = (sql: SqlClient.SqlClient, table: Table, condition: Statement.Fragment) => <A, E, R>(deletion: Effect.Effect<A, E, R>) =>
-  table.name !== "user" ? deletion : Effect.gen(function*() {
-    for (const { id } of yield* run(sql`SELECT id FROM user WHERE ${condition}`)) yield* endWithOwner(sql, String(id))
-    return yield* deletion
-  }).pipe(sql.withTransaction)
+const withDependants =
+  (sql: SqlClient.SqlClient, table: Table, condition: Statement.Fragment) =>
+  <A, E, R>(deletion: Effect.Effect<A, E, R>) =>
+    table.name !== "user"
+      ? deletion
+      : Effect.gen(function* () {
+          for (const { id } of yield* run(sql`SELECT id FROM user WHERE ${condition}`))
+            yield* endWithOwner(sql, String(id))
+          return yield* deletion
+        }).pipe(sql.withTransaction)
 
 const run = (statement: Statement.Statement<Row>) => Effect.flatMap(joinedRows, (execute) => execute(statement))
 
 const first = (table: Table, statement: Statement.Statement<Row>) =>
   Effect.flatMap(run(statement), ([row]) =>
-    row === undefined ? Effect.succeedNone : Effect.map(decoded(table, all(table), ({ field }) => row[field]), Option.some))
+    row === undefined
+      ? Effect.succeedNone
+      : Effect.map(
+          decoded(table, all(table), ({ field }) => row[field]),
+          Option.some
+        )
+  )
 
 const all = (table: Table) => [...table.columns.values()]
 
 const list = (sql: SqlClient.SqlClient, table: Table, columns = all(table)) =>
   sql.csv(columns.map(({ field, name }) => sql`${sql(name)} AS ${sql(field)}`))
 
-/** The condition of one row, whichever of those it is. */
+/** Returns a condition that matches one of the rows that meet `where`. */
 const oneOf = (sql: SqlClient.SqlClient, operation: string, table: Table, where: Where) =>
-  Effect.map(conditionOf(sql, operation, table, where), (condition) =>
-    sql`id = (SELECT id FROM ${sql(table.name)} WHERE ${condition} LIMIT 1)`)
+  Effect.map(
+    conditionOf(sql, operation, table, where),
+    (condition) => sql`id = (SELECT id FROM ${sql(table.name)} WHERE ${condition} LIMIT 1)`
+  )
 
 const storedOf = (operation: string, table: Table, data: Row) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const values: Record<string, Stored> = {}
     for (const [field, value] of Object.entries(data)) {
       const { name, type } = yield* columnOf(operation, table, field)
@@ -161,35 +200,55 @@ const storedOf = (operation: string, table: Table, data: Row) =>
     return values
   })
 
-const changesOf = (sql: SqlClient.SqlClient, operation: string, table: Table, data: Row, increments: Readonly<Record<string, number>>) =>
-  Effect.gen(function*() {
+const changesOf = (
+  sql: SqlClient.SqlClient,
+  operation: string,
+  table: Table,
+  data: Row,
+  increments: Readonly<Record<string, number>>
+) =>
+  Effect.gen(function* () {
     const values = yield* storedOf(operation, table, data)
     const added = yield* storedOf(operation, table, increments)
     for (const field of Object.keys(increments)) {
-      if (table.columns.get(field)?.type !== "number") yield* refusal(operation, field, "is not a number that can grow")
+      if (table.columns.get(field)?.type !== "number")
+        yield* refusal(operation, field, "is not a number, so it cannot be incremented")
     }
     return [
-      ...Object.entries(values).filter(([name]) => added[name] === undefined).map(([name, value]) => sql`${sql(name)} = ${value}`),
+      ...Object.entries(values)
+        .filter(([name]) => added[name] === undefined)
+        .map(([name, value]) => sql`${sql(name)} = ${value}`),
       ...Object.entries(added).map(([name, delta]) => sql`${sql(name)} = coalesce(${sql(name)}, 0) + ${delta}`)
     ]
   })
 
 const whole = (operation: string, count: number) =>
-  Number.isSafeInteger(count) && count >= 0 ? Effect.void : Effect.fail(refusal(operation, "limit and offset", "must be whole numbers, 0 or more"))
+  Number.isSafeInteger(count) && count >= 0
+    ? Effect.void
+    : Effect.fail(refusal(operation, "limit and offset", "must be whole numbers, 0 or more"))
 
-/** Finds the field whose row does not exist, after a write with a missing reference: the engine does not name it. */
-const nameReference = (table: Table, data: Row) =>
-<A, E, R>(write: Effect.Effect<A, E, R>): Effect.Effect<A, E | ReferenceNotFound, R | SqlClient.SqlClient> =>
-  Effect.catchAll(write, (error): Effect.Effect<never, E | ReferenceNotFound, SqlClient.SqlClient> =>
-    isReferenceNotFound(error) && error.reference === "unknown"
-      ? Effect.flatMap(missingReference(table, data), (reference) =>
-        Effect.fail(new ReferenceNotFound({ entity: table.model, reference: Option.getOrElse(reference, () => "unknown") })))
-      : Effect.fail(error))
+/** Adds the missing reference to a `ReferenceNotFound`, because the error of the engine does not contain it. */
+const resolveForeignKeyError =
+  (table: Table, data: Row) =>
+  <A, E, R>(write: Effect.Effect<A, E, R>): Effect.Effect<A, E | ReferenceNotFound, R | SqlClient.SqlClient> =>
+    Effect.catchAll(
+      write,
+      (error): Effect.Effect<never, E | ReferenceNotFound, SqlClient.SqlClient> =>
+        isReferenceNotFound(error) && error.reference === "unknown"
+          ? Effect.flatMap(missingReference(table, data), (reference) =>
+              Effect.fail(
+                new ReferenceNotFound({ entity: table.model, reference: Option.getOrElse(reference, () => "unknown") })
+              )
+            )
+          : Effect.fail(error)
+    )
 
 const missingReference = (table: Table, data: Row) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    const keys = yield* run(sql`SELECT "from" AS name, "table" AS parent, coalesce("to", 'id') AS key FROM pragma_foreign_key_list(${table.name})`)
+    const keys = yield* run(
+      sql`SELECT "from" AS name, "table" AS parent, coalesce("to", 'id') AS key FROM pragma_foreign_key_list(${table.name})`
+    )
     for (const { key, name, parent } of keys) {
       const field = all(table).find((column) => column.name === name)?.field
       const value = field === undefined ? undefined : data[field]
@@ -200,18 +259,26 @@ const missingReference = (table: Table, data: Row) =>
     return Option.none<string>()
   }).pipe(Effect.orElseSucceed(() => Option.none<string>()))
 
-/** Names a table or column of a model that the database lacks, with the statement that adds it. */
-const missingFrom = (operation: string, base: Table, joins: ReadonlyArray<Join>, error: SqlError.SqlError) => {
+/**
+ * Converts the error of a missing table or column to a `SchemaMismatch` with its remedy; `undefined` for other errors.
+ */
+const schemaMismatchOf = (operation: string, base: Table, joins: ReadonlyArray<Join>, error: SqlError.SqlError) => {
   const missing = missingOf(error)
   if (missing === undefined) return undefined
   const mismatch = (cause: string) => new PersistenceError({ operation, reason: "SchemaMismatch", cause })
   if (missing.kind !== "column") {
     const table = [base, ...joins.map((join) => join.table)].find(({ name }) => name === missing.name)
-    return table && mismatch(`there is no table ${table.name}: create it with the columns ${all(table).map(declared).join(", ")}`)
+    return (
+      table &&
+      mismatch(`there is no table ${table.name}: create it with the columns ${all(table).map(declared).join(", ")}`)
+    )
   }
   const table = joins.find((_, index) => joinedName(index) === missing.table)?.table ?? base
   const column = all(table).find(({ name }) => name === missing.name)
-  return column && mismatch(`${table.name} has no column ${column.name}: ALTER TABLE ${table.name} ADD COLUMN ${declared(column)}`)
+  return (
+    column &&
+    mismatch(`${table.name} has no column ${column.name}: ALTER TABLE ${table.name} ADD COLUMN ${declared(column)}`)
+  )
 }
 
 const declared = ({ name, type }: Column) =>
@@ -219,13 +286,19 @@ const declared = ({ name, type }: Column) =>
 
 const joinedName = (index: number) => `joined_${index}`
 
-/** A column that holds the rows which belong to each row, as JSON: one statement sees one moment. */
-const joinedList = (sql: SqlClient.SqlClient, operation: string, base: Table, { config: { limit = 100, on }, table }: Join, index: number) =>
-  Effect.gen(function*() {
+/** Selects the joined rows of each row as JSON, so that one statement reads a consistent snapshot. */
+const joinedList = (
+  sql: SqlClient.SqlClient,
+  operation: string,
+  base: Table,
+  { config: { limit = 100, on }, table }: Join,
+  index: number
+) =>
+  Effect.gen(function* () {
     yield* whole(operation, limit)
     const from = yield* columnOf(operation, base, on.from)
     const to = yield* columnOf(operation, table, on.to)
-    // With the name of the join, which the engine repeats in its error when the column is missing.
+    // The columns have the name of the join as prefix, because the engine's error for a missing column contains it.
     const other = joinedName(index)
     const columns = sql.csv(all(table).map(({ name }) => sql`${sql(other)}.${sql(name)}`))
     return sql`(
@@ -235,16 +308,18 @@ const joinedList = (sql: SqlClient.SqlClient, operation: string, base: Table, { 
   })
 
 const withJoined = (table: Table, columns: ReadonlyArray<Column>, joins: ReadonlyArray<Join>, row: Row) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const base = yield* decoded(table, columns, ({ field }) => row[field])
     const joined = yield* Effect.forEach(joins, ({ config, key, table: other }, index) =>
-      Effect.forEach(listsOf(row[joinedName(index)]), (values) => decoded(other, all(other), (_, place) => values[place])).pipe(
-        Effect.map((found) => [key, config.relation === "one-to-one" ? found[0] ?? null : found] as const)
-      ))
+      Effect.forEach(listsOf(row[joinedName(index)]), (values) =>
+        decoded(other, all(other), (_, place) => values[place])
+      ).pipe(Effect.map((found) => [key, config.relation === "one-to-one" ? (found[0] ?? null) : found] as const))
+    )
     return { ...base, ...Object.fromEntries(joined) }
   })
 
-const listsOf = (json: unknown): ReadonlyArray<ReadonlyArray<unknown>> => typeof json === "string" ? JSON.parse(json) : []
+const listsOf = (json: unknown): ReadonlyArray<ReadonlyArray<unknown>> =>
+  typeof json === "string" ? JSON.parse(json) : []
 
 const decoded = (
   table: Table,

@@ -1,58 +1,63 @@
 /**
- * Promises of Better Auth in transactions of ours.
+ * Transactions of Better Auth.
  *
- * A transaction is in the context of fibers, and Better Auth has none: it hands a callback to the adapter, and calls the
- * adapter back from promises. So the callback runs in the body of a transaction, whose context is kept as a runtime, and
- * each statement of the callback runs on that runtime.
+ * A transaction of this package is part of the context of a fiber. Better Auth has no fibers: it passes a callback to
+ * the adapter, and calls the adapter from promises. So the callback runs inside the body of a transaction, and each of
+ * its statements runs on a runtime with the context of that body.
  *
- * Better Auth in turn knows by the asynchronous context (`AsyncLocalStorage`) in whose transaction it is. Fibers run in the
- * context of whoever woke them, and one turn of the scheduler or of the write queue wakes those of many: what is run here
- * leaves the context of the caller, or another fiber would find itself in this transaction.
+ * Better Auth and this adapter find the transaction of a caller through `AsyncLocalStorage`. A fiber resumes in the
+ * asynchronous context of the code that woke it, and one turn of the scheduler or the write queue wakes fibers of many
+ * callers. So effects run outside the asynchronous context of the caller. Otherwise a fiber of another caller could
+ * join this transaction.
  */
 import { SqlClient } from "@effect/sql"
 import { Cause, Data, Effect, Exit, type ManagedRuntime, Runtime } from "effect"
 import { AsyncLocalStorage, AsyncResource } from "node:async_hooks"
 import { operations } from "../sql/operations.js"
-import { abilitiesOf } from "../libsql/registry.js"
+import { clientInternals } from "../libsql/registry.js"
 
-/** Gives `SqlClient` to what runs on it. */
+/** A runtime that provides `SqlClient`. */
 export type Provider<E> = ManagedRuntime.ManagedRuntime<SqlClient.SqlClient, E> | Runtime.Runtime<SqlClient.SqlClient>
 
-/** Runs an effect; the promise rejects with the error of the effect itself. */
+/** Runs an effect. The promise rejects with the error of the effect. */
 export type Run = <A>(effect: Effect.Effect<A, unknown, SqlClient.SqlClient>) => Promise<A>
 
-/** Where statements run: on the database, or in a transaction. */
+/** The scope of statements: the database or a transaction. */
 export interface Scope {
   readonly read: Run
   readonly write: Run
-  /** What a transaction is in; none for the database itself. */
+  /** The scope that contains the transaction; `undefined` for the database. */
   readonly outer: Scope | undefined
   ended: boolean
 }
 
-/** Of no request. */
+// An asynchronous context without a request.
 const outside = new AsyncResource("@sealant/db/better-auth")
 
-const runBy = <E>(provider: Provider<E>): Run => async (effect) => {
-  const exit = await outside.runInAsyncScope(() =>
-    "runPromiseExit" in provider ? provider.runPromiseExit(effect) : Runtime.runPromiseExit(provider)(effect))
-  if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
-  return exit.value
-}
+const runBy =
+  <E>(provider: Provider<E>): Run =>
+  async (effect) => {
+    const exit = await outside.runInAsyncScope(() =>
+      "runPromiseExit" in provider ? provider.runPromiseExit(effect) : Runtime.runPromiseExit(provider)(effect)
+    )
+    if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
+    return exit.value
+  }
 
-/** The database itself. */
+/** Makes the scope of the database. */
 export const databaseScope = <E>(provider: Provider<E>): Scope => {
   const run = runBy(provider)
   return { read: run, write: run, outer: undefined, ended: false }
 }
 
 /**
- * A transaction begins with its first write, and what is read before that is read outside it: Better Auth looks for the
- * user first and then hashes a password, and every other writer would wait for the hash. So what it reads before it writes
- * may have changed by then, as under READ COMMITTED, the default of the servers that it is made for.
+ * Makes the scope of a transaction. The transaction begins with its first write, and earlier reads run outside it:
+ * Better Auth reads the user and then hashes a password, and all other writers would wait for the hash. So rows that
+ * were read before the first write may have changed since, as under READ COMMITTED, the default of PostgreSQL
+ * (https://www.postgresql.org/docs/current/transaction-iso.html).
  */
 const transactionScope = (outer: Scope, run: Run, begun: boolean): Scope => ({
-  read: (effect) => begun ? run(effect) : outer.read(effect),
+  read: (effect) => (begun ? run(effect) : outer.read(effect)),
   write: (effect) => {
     begun = true
     return run(effect)
@@ -63,22 +68,20 @@ const transactionScope = (outer: Scope, run: Run, begun: boolean): Scope => ({
 
 /** The transactions of one adapter. */
 export interface Transactions {
-  /** The scope of who asks: `own`, or a transaction in it in whose callback the asker is. */
+  /** Returns the scope of the caller: the innermost active transaction inside `own`, or `own`. */
   readonly current: (own: Scope) => Scope
-  /** Runs a callback in a transaction of a scope: a savepoint where that is one itself. */
+  /** Runs a callback in a transaction, or in a savepoint if `scope` is a transaction. */
   readonly transaction: <A>(scope: Scope, callback: (inner: Scope) => Promise<A>) => Promise<A>
 }
 
-/** The callback has rejected; with what is for the caller alone. */
+/** The callback has rejected. Only its caller receives the reason. */
 class RolledBack extends Data.TaggedError("RolledBack") {}
 
 export const makeTransactions = (): Transactions => {
   const scopes = new AsyncLocalStorage<Scope>()
 
-  /**
-   * A hook inside a transaction may hold the adapter of the database itself. Outside the transaction it would wait for
-   * its end, and the transaction for the hook.
-   */
+  // A hook inside a transaction may call the adapter of the database. Its statements must join the transaction:
+  // otherwise they would wait for the transaction, which waits for the hook.
   const current = (own: Scope): Scope => {
     let innermost = scopes.getStore()
     while (innermost?.ended === true) innermost = innermost.outer
@@ -108,14 +111,15 @@ export const makeTransactions = (): Transactions => {
           }
         })
       })
-    const whole = Effect.gen(function*() {
+    const whole = Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      // Inside another transaction its statements wait for this one to end, and so would what is read outside.
-      const begun = yield* abilitiesOf(sql)?.isInTransaction ?? Effect.succeed(true)
+      // Inside another transaction of the runtime, reads outside this one would wait for it to end. So it begins at
+      // once.
+      const begun = yield* clientInternals(sql)?.isInTransaction ?? Effect.succeed(true)
       return yield* sql.withTransaction(body(begun))
     }).pipe(
       operations("BetterAuthAdapter", "transaction").read("transaction"),
-      Effect.mapError((error) => error instanceof RolledBack ? thrown : error)
+      Effect.mapError((error) => (error instanceof RolledBack ? thrown : error))
     )
     return scope.write(whole)
   }

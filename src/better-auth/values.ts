@@ -1,15 +1,21 @@
 /**
- * Values of Better Auth, and how they stand in SQLite: instants as epoch milliseconds, booleans as 0 and 1, JSON and
- * lists as JSON text.
+ * Encoding of Better Auth's values in SQLite: dates as epoch milliseconds, booleans as 0 and 1, JSON and lists as JSON
+ * text.
  */
+import type { AdapterFactoryCustomizeAdapterCreator } from "better-auth/adapters"
 import { Either } from "effect"
 import { furthestMs, isStorable, maxDocumentLength } from "../sql/columns.js"
 import { type Decoder, invalid } from "../sql/decoder.js"
-import type { FieldType } from "./names.js"
+
+/** The configured server, as Better Auth's adapter factory passes it: its models and their names. */
+export type Server = Parameters<AdapterFactoryCustomizeAdapterCreator>[0]
+
+/** The type of a field, such as `date` or `string[]`. */
+export type FieldType = Server["schema"][string]["fields"][string]["type"]
 
 export type Stored = string | number | null
 
-/** A value as it is stored, or the rule that it breaks: never the value. */
+/** Encodes a value. Fails with the violated rule, which does not contain the value. */
 export const encode = (type: FieldType, value: unknown): Either.Either<Stored, string> => {
   if (value === null) return Either.right(null)
   switch (type) {
@@ -31,19 +37,23 @@ export const encode = (type: FieldType, value: unknown): Either.Either<Stored, s
 
 const encodeDate = (value: unknown) => {
   const at = value instanceof Date || typeof value === "string" ? new Date(value).getTime() : value
-  return typeof at === "number" && Number.isInteger(at) && Math.abs(at) <= furthestMs ? Either.right(at) : Either.left("must be a date")
+  return typeof at === "number" && Number.isInteger(at) && Math.abs(at) <= furthestMs
+    ? Either.right(at)
+    : Either.left("must be a date")
 }
 
 const encodeFlag = (value: unknown) =>
   value === true || value === 1
     ? Either.right(1)
     : value === false || value === 0
-    ? Either.right(0)
-    : Either.left("must be true or false")
+      ? Either.right(0)
+      : Either.left("must be true or false")
 
 const encodeNumber = (value: unknown) => {
   const number = typeof value === "bigint" ? Number(value) : value
-  return typeof number === "number" && Number.isFinite(number) && (typeof value !== "bigint" || Number.isSafeInteger(number))
+  return typeof number === "number" &&
+    Number.isFinite(number) &&
+    (typeof value !== "bigint" || Number.isSafeInteger(number))
     ? Either.right(number)
     : Either.left("must be a finite number")
 }
@@ -60,7 +70,7 @@ const encodeJson = (value: unknown) => {
   }
 }
 
-/** Text; a number is its digits, because providers number their users. */
+/** Encodes text. Accepts numbers, because some providers have numeric user ids. */
 export const encodeText = (value: unknown): Either.Either<string, string> => {
   const text = typeof value === "number" || typeof value === "bigint" ? String(value) : value
   if (typeof text !== "string") return Either.left("must be text")
@@ -68,13 +78,15 @@ export const encodeText = (value: unknown): Either.Either<string, string> => {
   return isStorable(text) ? Either.right(text) : Either.left("must not contain NUL characters or lone surrogates")
 }
 
-/** What Better Auth gets of a stored value; `invalid` when it is none of the type's. */
+/** Returns the decoder of a type. It returns `invalid` for a stored value that the type does not have. */
 export const decoderOf = (type: FieldType): Decoder => {
   switch (type) {
     case "date":
-      return orNull((stored) => typeof stored === "number" ? new Date(Math.max(-furthestMs, Math.min(furthestMs, stored))) : invalid)
+      return orNull((stored) =>
+        typeof stored === "number" ? new Date(Math.max(-furthestMs, Math.min(furthestMs, stored))) : invalid
+      )
     case "boolean":
-      return orNull((stored) => stored === 1 ? true : stored === 0 ? false : invalid)
+      return orNull((stored) => (stored === 1 ? true : stored === 0 ? false : invalid))
     case "json":
     case "string[]":
     case "number[]":
@@ -84,7 +96,10 @@ export const decoderOf = (type: FieldType): Decoder => {
   }
 }
 
-const orNull = (decode: Decoder): Decoder => (stored) => stored === null ? null : decode(stored)
+const orNull =
+  (decode: Decoder): Decoder =>
+  (stored) =>
+    stored === null ? null : decode(stored)
 
 const parsed: Decoder = (stored) => {
   if (typeof stored !== "string") return invalid

@@ -1,6 +1,6 @@
 /**
- * The loop of a build worker: it claims jobs, keeps their leases alive while handlers work, reports the outcomes, and runs
- * `Supervisor` beside it.
+ * The loop of a build worker. It claims jobs, sends heartbeats while handlers work, reports the outcomes, and runs
+ * `Supervisor` concurrently.
  */
 import { SqlClient } from "@effect/sql"
 import { Cause, Data, Duration, Effect, Exit, Option, Schema } from "effect"
@@ -17,8 +17,8 @@ import { defaultRuntimeDeadline, supervisionBesides } from "../supervision/super
 import { loop, type OnDefect, reportDefect, reporting, untilAnswered, workerSettings } from "../leasing/workerLoop.js"
 
 /**
- * Why a handler could not build. `retryable` left out means true: the job is tried again while it has attempts left.
- * The message and the code are stored and shown to the owner: no secrets.
+ * The failure of a handler. `retryable` defaults to true: the job is retried while it has attempts left. The message
+ * and the code are stored and shown to the owner, so they must not contain secrets.
  */
 export class BuildFailure extends Data.TaggedError("BuildFailure")<{
   readonly errorMessage: string
@@ -27,37 +27,45 @@ export class BuildFailure extends Data.TaggedError("BuildFailure")<{
 }> {}
 
 /**
- * Builds one image, and launches its runtime if that is this worker's task.
+ * Builds one image, and launches its runtime if that is the task of this worker.
  *
- * It is interrupted when its lease is lost, when no heartbeat was confirmed in time, when the `maxDuration` of the job is over,
- * or when the worker drains. Its job is released or reported only after it has ended, finalizers included; heartbeats continue
- * until then. A handler that dies, also one that throws before it returns an effect, has failed and may be tried again.
+ * It is interrupted when its lease is lost, when no heartbeat was confirmed in time, when the `maxDuration` of the job
+ * has passed, or when the worker drains. The job is released or reported only after the handler and its finalizers have
+ * ended; heartbeats continue until then. A handler that dies, or that throws before it returns an effect, has failed,
+ * and the job may be retried.
  */
 export type Handler<R> = (build: Build) => Effect.Effect<typeof BuildFinished.Encoded, BuildFailure, R>
 
-/** How a worker works. */
+/** Options of a worker. */
 export interface Options {
-  /** Names the worker in leases: unique among those that run at the same time, such as host name and process id. */
+  /** The name of the worker in leases. Unique among the running workers, such as host name and process id. */
   readonly workerId: string
-  /** How many jobs it works on at the same time. 1 to 1,000, default 1. */
+  /** The maximum number of concurrent jobs. 1 to 1,000, default 1. */
   readonly concurrency?: number
   /**
-   * The duration of a lease without a heartbeat; three are sent in that time. Without a confirmed one the handler is interrupted
-   * a tenth of it (at most 10 seconds) before the lease ends. Default 1 minute.
+   * The duration of a lease without a heartbeat. Three heartbeats are sent in that time. If none is confirmed, the
+   * handler is interrupted before the lease ends: by a tenth of the duration, at most 10 seconds. Default 1 minute.
    */
   readonly leaseDuration?: Duration.DurationInput
-  /** The pause between two reads of an idle worker for jobs that became due by the clock: retries, expired leases. Default 1 second. */
+  /**
+   * The pause between two polls of an idle worker, for retries that became due and leases that expired. Default 1
+   * second.
+   */
   readonly pollInterval?: Duration.DurationInput
-  /** How long a run may wait for its runtime after its image was built. Default 15 minutes. */
+  /** The longest wait of an attempt for its runtime after its image was built. Default 15 minutes. */
   readonly runtimeDeadline?: Duration.DurationInput
-  /** The time for which handlers may continue after the worker was interrupted; then they are interrupted, too. Default 10 seconds. */
+  /**
+   * The time for which handlers may continue after the worker was interrupted. Then they are interrupted. Default 10
+   * seconds.
+   */
   readonly drainTimeout?: Duration.DurationInput
   /**
-   * Receives the cause when a handler dies. It is neither stored nor logged elsewhere. Default: `Effect.logError`
-   * with the cause; replace it when exceptions may contain secrets. The failure is reported when it has ended, or after 5 seconds.
+   * Receives the cause when a handler dies. The cause is neither stored nor logged elsewhere. Default:
+   * `Effect.logError` with the cause; replace it if exceptions may contain secrets. The failure of the job is reported
+   * after the callback has ended, or after 5 seconds.
    */
   readonly onDefect?: (cause: Cause.Cause<never>, lease: Lease) => Effect.Effect<void>
-  /** Runs `Supervisor` beside the worker, for the services that are provided. Default true. */
+  /** Whether to run `Supervisor` concurrently, for the provided services. Default true. */
   readonly supervise?: boolean
 }
 
@@ -66,21 +74,21 @@ const Settings = Schema.Struct({
   runtimeDeadline: Schema.optionalWith(Wait, { default: () => defaultRuntimeDeadline })
 })
 
-const { input } = operations("BuildWorker", "WorkspaceBuildJob")
+const { decodeInput } = operations("BuildWorker", "WorkspaceBuildJob")
 
 /**
- * Runs until it is interrupted. An enqueue in this process wakes it at once, one in another process within some 10 ms
- * on a local file. Interrupting it lets the handlers finish (`drainTimeout`), then interrupts them, and releases their jobs
- * after they have ended.
+ * Works until it is interrupted. An enqueue in this process wakes it up at once; one in another process within about 10
+ * ms, if the database is a local file. After an interruption handlers may continue for `drainTimeout`. The remaining
+ * ones are interrupted, and their jobs are released after they have ended.
  *
- * A store that cannot answer does not end it: it tries again. Fails with `InvalidInput` for options out of range.
+ * Retries while the database cannot answer. Fails with `InvalidInput` if an option is out of range.
  */
 export const run = <R>(
   handler: Handler<R>,
   { onDefect = logDefect, ...options }: Options
 ): Effect.Effect<never, InvalidInput, R | SandboxLifecycle | WorkspaceBuildJobRepo | SqlClient.SqlClient> =>
-  Effect.gen(function*() {
-    const { runtimeDeadline, supervise, workerId, ...settings } = yield* input("run", Settings)(options)
+  Effect.gen(function* () {
+    const { runtimeDeadline, supervise, workerId, ...settings } = yield* decodeInput("run", Settings)(options)
     const leaseDuration = Duration.decode(settings.leaseDuration)
     const { claimNext } = yield* WorkspaceBuildJobRepo
     return yield* loop({
@@ -94,7 +102,10 @@ export const run = <R>(
 
 const logDefect: OnDefect<Lease> = (cause, { jobId }) => Effect.logError(`job ${jobId}: the build handler died`, cause)
 
-/** Works on one job, from its claim to its end. Never fails: the outcome is in the database, or the job is left to its lease. */
+/**
+ * Works on one job, from its claim to its end. Never fails: a job without a stored outcome is retried after its lease
+ * expires.
+ */
 const work = <R>(
   handler: Handler<R>,
   onDefect: OnDefect<Lease>,
@@ -102,14 +113,25 @@ const work = <R>(
   claimedAt: Moment,
   leaseDuration: Duration.Duration
 ) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
     const jobs = yield* WorkspaceBuildJobRepo
-    const terms = { noun: "job", id: lease.jobId, workerId: lease.workerId, claimedAt, leaseMs: Duration.toMillis(leaseDuration), maxMs: Option.getOrUndefined(maxDurationMs) }
-    const heartbeat = Effect.catchTag(Effect.suspend(() => jobs.heartbeat(lease, leaseDuration)), "InvalidInput", Effect.die)
+    const terms = {
+      noun: "job",
+      id: lease.jobId,
+      workerId: lease.workerId,
+      claimedAt,
+      leaseMs: Duration.toMillis(leaseDuration),
+      maxMs: Option.getOrUndefined(maxDurationMs)
+    }
+    const heartbeat = Effect.catchTag(
+      Effect.suspend(() => jobs.heartbeat(lease, leaseDuration)),
+      "InvalidInput",
+      Effect.die
+    )
     const release = Effect.ignore(jobs.release(lease))
     return yield* holding(yield* SqlClient.SqlClient, terms, { heartbeat, beatsFrom: "start" }, (held) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const begun = yield* Effect.exit(Effect.interruptible(begin(lifecycle, lease, held)))
         if (Exit.isFailure(begun)) return yield* Exit.isInterrupted(begun) ? release : begun
         const { exit, interrupted, over } = yield* held.run(Effect.suspend(() => handler(begun.value)))
@@ -117,22 +139,30 @@ const work = <R>(
         if (Exit.isSuccess(exit)) return yield* reporting(held, finish(lifecycle, lease, exit.value))
         if (over?._tag === "Lost") return yield* over.error
         const failure = failureOf(exit.cause, over)
-        return yield* failure === undefined && interrupted ? release : reporting(held, fail(lifecycle, lease, failure ?? died))
-      }))
+        return yield* failure === undefined && interrupted
+          ? release
+          : reporting(held, fail(lifecycle, lease, failure ?? died))
+      })
+    )
   }).pipe(
     Effect.catchAll((error) => Effect.logWarning(`job ${lease.jobId}: ${error.message}`)),
-    // Only the kind of the defect: its message may contain secrets.
-    Effect.catchAllCause((cause) => Effect.logError(`job ${lease.jobId} is left to its lease: ${kindOf(Cause.squash(cause))}`)),
+    // Logs only the kind of the defect, because its message may contain secrets.
+    Effect.catchAllCause((cause) => {
+      const kind = kindOf(Cause.squash(cause))
+      return Effect.logError(`job ${lease.jobId}: its fiber died (${kind}); it is retried after its lease expires`)
+    }),
     Effect.asVoid,
     (whole) => spanned(whole, "BuildWorker.work", { "job.id": lease.jobId, "lease.token": lease.token }),
     Effect.uninterruptible
   )
 
-/** Begins the build as soon as the handler may run, and returns it while the lease is confirmed. */
+/** Begins the build as soon as the handler may run, and returns it if the lease is not overdue afterwards. */
 const begin = (lifecycle: SandboxLifecycle["Type"], lease: Lease, held: HeldLease) =>
   held.ready.pipe(Effect.zipRight(untilAnswered(lifecycle.beginBuild(lease))), Effect.zipLeft(held.ready))
 
-/** The defect of a handler that died. An interruption from outside is no defect; one by the handler itself is. */
+/**
+ * Returns the defect of a handler that died. An interruption counts as a defect only if the handler interrupted itself.
+ */
 const defectOf = <A>(exit: Exit.Exit<A, unknown>, wasInterrupted: boolean): Cause.Cause<never> | undefined => {
   if (Exit.isSuccess(exit)) return undefined
   const isOwn = !wasInterrupted && Option.isNone(Cause.failureOption(exit.cause))
@@ -143,29 +173,35 @@ type Failure = typeof BuildFailed.Encoded
 
 const died: Failure = { errorMessage: "the build handler died", errorCode: "handler-died" }
 
-/** The failure to store for a handler that failed or had to end. `undefined` when it only died, or a drain interrupted it. */
+/** Returns the failure of a handler that failed or had to end. `undefined` if it died, or if a drain interrupted it. */
 const failureOf = (cause: Cause.Cause<BuildFailure>, over: Over | undefined): Failure | undefined => {
-  if (over?._tag === "TooLong") return { errorMessage: "the build took longer than its maxDuration", errorCode: "max-duration" }
+  if (over?._tag === "TooLong")
+    return { errorMessage: "the build took longer than its maxDuration", errorCode: "max-duration" }
   const failed = Cause.failureOption(cause)
   if (Option.isSome(failed)) {
     const { errorCode, errorMessage, retryable } = failed.value
     return { errorMessage, errorCode, retryable }
   }
   return over?._tag === "Unconfirmed"
-    ? { errorMessage: "no heartbeat was confirmed in time, so the build was interrupted", errorCode: "lease-unconfirmed" }
+    ? {
+        errorMessage: "no heartbeat was confirmed in time, so the build was interrupted",
+        errorCode: "lease-unconfirmed"
+      }
     : undefined
 }
 
 const finish = (lifecycle: SandboxLifecycle["Type"], lease: Lease, result: typeof BuildFinished.Encoded) =>
   lifecycle.finishBuild(lease, result).pipe(
-    // Not tried again: the handler would return the same invalid result.
+    // Not retryable, because the handler would return the same invalid result.
     Effect.catchTag("InvalidInput", ({ message }) =>
-      lifecycle.failBuild(lease, { errorMessage: message, errorCode: "invalid-result", retryable: false }))
+      lifecycle.failBuild(lease, { errorMessage: message, errorCode: "invalid-result", retryable: false })
+    )
   )
 
 const fail = (lifecycle: SandboxLifecycle["Type"], lease: Lease, failure: Failure) =>
   lifecycle.failBuild(lease, failure).pipe(
-    // For example, its message is too long. The failure itself is stored nevertheless.
+    // An invalid failure, for example with too long a message, is stored as a failure with another message.
     Effect.catchTag("InvalidInput", ({ message }) =>
-      lifecycle.failBuild(lease, { errorMessage: message, errorCode: "invalid-failure", retryable: failure.retryable }))
+      lifecycle.failBuild(lease, { errorMessage: message, errorCode: "invalid-failure", retryable: failure.retryable })
+    )
   )

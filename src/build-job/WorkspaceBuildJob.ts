@@ -1,10 +1,24 @@
 /**
- * A workspace build job: one image to build and publish, and how far that is.
+ * A workspace build job: the build and publication of one image.
  *
- * The table is `oci_image_build_jobs`, its other name `workspace_build_jobs` is a view of it.
+ * The table is `oci_image_build_jobs`; `workspace_build_jobs` is a view of it.
  */
 import { Schema } from "effect"
-import { Count, existing, documentOf, enumeration, idOf, Json, Name, optional, OptionalJson, OptionalTimestamp, Prose, ReportedProse, Timestamp } from "../sql/columns.js"
+import {
+  Count,
+  documentOf,
+  enumeration,
+  existing,
+  idOf,
+  Json,
+  Name,
+  optional,
+  OptionalJson,
+  OptionalTimestamp,
+  Prose,
+  ReportedProse,
+  Timestamp
+} from "../sql/columns.js"
 import { Milliseconds } from "../sql/durations.js"
 import { table } from "../sql/table.js"
 import type { LeaseStats } from "../leasing/leases.js"
@@ -14,18 +28,24 @@ import { OsExecutorCompileResult } from "../payloads/Executor.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 import { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
 
-/** The id of a build job, `job_` and a UUIDv7 when it is ours. */
+/** The id of a build job. Generated ids are `job_` and a UUIDv7. */
 export const WorkspaceBuildJobId = idOf("WorkspaceBuildJobId")
 export type WorkspaceBuildJobId = typeof WorkspaceBuildJobId.Type
 
 /**
- * `queued`: waits until `availableAt`; `running`: under a lease; `succeeded`, `failed`, `cancelled`: ended, the last two
- * until somebody redrives them.
+ * The status of a build job.
+ *
+ * - `queued`: due from `availableAt` on;
+ * - `running`: under a lease;
+ * - `succeeded`: ended;
+ * - `failed`, `cancelled`: ended, unless the job is redriven.
  */
 export const WorkspaceBuildJobStatus = enumeration("queued", "running", "succeeded", "failed", "cancelled")
 export type WorkspaceBuildJobStatus = typeof WorkspaceBuildJobStatus.Type
 
-/** Where a job can go: running → queued is a retry or a release, failed and cancelled → queued a redrive. */
+/**
+ * The transitions of a build job. running → queued is a retry or a release; failed or cancelled → queued is a redrive.
+ */
 export const workspaceBuildJobTransitions = stateMachine(WorkspaceBuildJobStatus.literals, {
   queued: ["running", "cancelled"],
   running: ["queued", "succeeded", "failed", "cancelled"],
@@ -34,75 +54,82 @@ export const workspaceBuildJobTransitions = stateMachine(WorkspaceBuildJobStatus
   cancelled: ["queued"]
 })
 
-/** How the last lease of a job ended. */
+/** The outcome of the last lease of a job. */
 export const LeaseOutcome = enumeration("succeeded", "failed", "retried", "released", "expired", "cancelled")
 export type LeaseOutcome = typeof LeaseOutcome.Type
 
-/** One row of `oci_image_build_jobs`. */
-export class WorkspaceBuildJob extends Model.Class<WorkspaceBuildJob>("WorkspaceBuildJob")({
-  id: WorkspaceBuildJobId,
-  /** The attempt that the image is for. */
-  runId: optional(SandboxAttemptId),
-  status: WorkspaceBuildJobStatus,
-  registryId: Name,
-  repository: Name,
-  tag: Name,
-  requestPayload: Json(UserWorkspaceSpec),
-  /** What the idempotency key stands for: a digest of the request. */
-  requestFingerprint: optional(Name),
-  idempotencyKey: optional(Name),
-  /** How many leases were given and not released. */
-  attemptCount: Count,
-  maxAttempts: Count,
-  /** The longest time that a worker may take, counted from the claim, in milliseconds. None: no limit. */
-  maxDurationMs: optional(Count),
-  /** Not handed out before. */
-  availableAt: Timestamp,
-  /** When the current lease was given. */
-  claimedAt: OptionalTimestamp,
-  leaseExpiresAt: OptionalTimestamp,
-  /** The fence: the number of the last lease. It only grows. */
-  leaseToken: Count,
-  /** How the lease of that number ended; none while it is held. */
-  leaseOutcome: optional(LeaseOutcome),
-  workerId: optional(Name),
-  /** When the first lease was given. */
-  startedAt: OptionalTimestamp,
-  finishedAt: OptionalTimestamp,
-  executorId: optional(Name),
-  resultPayload: OptionalJson(OsExecutorCompileResult),
-  publishedReference: optional(Name),
-  publishedDigestReference: optional(Name),
-  publishedDigest: optional(Name),
-  /** The last error, kept through retries until the job succeeds or is redriven. */
-  errorCode: optional(Name),
-  errorMessage: optional(Prose),
-  cancelReason: optional(Prose),
-  /** When the run that the job belongs to took note of the job's end. */
-  runSettledAt: OptionalTimestamp,
-  createdAt: Timestamp,
-  updatedAt: Timestamp
-}, table({
-  name: "oci_image_build_jobs",
-  service: "WorkspaceBuildJobRepo",
-  purpose: "The durable queue of image builds: who holds which lease, how often a job was tried, and what came of it.",
-  states: { status: workspaceBuildJobTransitions }
-})) {}
+/** A row of `oci_image_build_jobs`. */
+export class WorkspaceBuildJob extends Model.Class<WorkspaceBuildJob>("WorkspaceBuildJob")(
+  {
+    id: WorkspaceBuildJobId,
+    /** The sandbox attempt that uses the image. */
+    runId: optional(SandboxAttemptId),
+    status: WorkspaceBuildJobStatus,
+    registryId: Name,
+    repository: Name,
+    tag: Name,
+    requestPayload: Json(UserWorkspaceSpec),
+    /** The fingerprint of the request, which a repeat with the same idempotency key must match. */
+    requestFingerprint: optional(Name),
+    idempotencyKey: optional(Name),
+    /** The number of claims, without released ones. */
+    attemptCount: Count,
+    maxAttempts: Count,
+    /** The maximum duration of a lease since its claim, in milliseconds. None: no limit. */
+    maxDurationMs: optional(Count),
+    /** The earliest time of the next claim. */
+    availableAt: Timestamp,
+    /** The time of the claim of the current lease. */
+    claimedAt: OptionalTimestamp,
+    leaseExpiresAt: OptionalTimestamp,
+    /** The fencing token: the number of the last lease. It only increases. */
+    leaseToken: Count,
+    /** The outcome of that lease. None while it is held. */
+    leaseOutcome: optional(LeaseOutcome),
+    workerId: optional(Name),
+    /** The time of the first claim that was not released. */
+    startedAt: OptionalTimestamp,
+    finishedAt: OptionalTimestamp,
+    executorId: optional(Name),
+    resultPayload: OptionalJson(OsExecutorCompileResult),
+    publishedReference: optional(Name),
+    publishedDigestReference: optional(Name),
+    publishedDigest: optional(Name),
+    /** The last error, kept through retries until the job succeeds or is redriven. */
+    errorCode: optional(Name),
+    errorMessage: optional(Prose),
+    cancelReason: optional(Prose),
+    /** The time when the sandbox attempt of the job processed the end of the job. */
+    runSettledAt: OptionalTimestamp,
+    createdAt: Timestamp,
+    updatedAt: Timestamp
+  },
+  table({
+    name: "oci_image_build_jobs",
+    service: "WorkspaceBuildJobRepo",
+    purpose: "The durable queue of image builds: the lease, the attempts and the result of each job.",
+    states: { status: workspaceBuildJobTransitions }
+  })
+) {}
 
 /**
- * The right to work on a job, and the fence of every write under it: `token` is never given twice for a job, so that a
- * worker which lost its lease without noticing cannot write any more.
+ * The right to work on a job. Every write of the worker carries `token`, a fencing token that is unique among the
+ * leases of the job. So a worker that lost its lease without noticing cannot write.
  */
-export const Lease = Schema.Struct({ jobId: WorkspaceBuildJobId, workerId: Name, token: Schema.Positive.pipe(Schema.int()) })
+export const Lease = Schema.Struct({
+  jobId: WorkspaceBuildJobId,
+  workerId: Name,
+  token: Schema.Positive.pipe(Schema.int())
+})
 export type Lease = typeof Lease.Type
 
-/** A job that was claimed, and the lease on it. */
+/** A claimed job and its lease. */
 export interface ClaimedJob {
   readonly job: WorkspaceBuildJob
   readonly lease: Lease
 }
 
-/** How often a job is tried when nothing else is said. */
+/** The default of `maxAttempts`. */
 export const defaultMaxAttempts = 3
 
 /** Request to enqueue a job. `availableAt` defaults to now; without `maxDuration` there is no limit. */
@@ -119,7 +146,7 @@ export const EnqueueJob = Schema.Struct({
   maxDuration: Schema.optional(Milliseconds)
 })
 
-/** What a worker tells of a job that succeeded: who built it, and where the image is. */
+/** The result of a successful build: the executor, and the published image. */
 export const JobSuccess = Schema.Struct({
   executorId: Name,
   resultPayload: Schema.optional(documentOf(OsExecutorCompileResult)),
@@ -128,22 +155,22 @@ export const JobSuccess = Schema.Struct({
   publishedDigest: Name
 })
 
-/** What a worker tells of a job that failed. `retryable` left out means true. */
+/** The failure of a build. `retryable` defaults to true. */
 export const JobFailure = Schema.Struct({
   errorMessage: ReportedProse,
   errorCode: Schema.optional(Name),
   retryable: Schema.optionalWith(Schema.Boolean, { default: () => true })
 })
 
-/** The error code of a job whose last lease expired with no attempts left. */
+/** The error code of a job whose last lease expired without attempts left. */
 export const attemptsExhausted = "attempts-exhausted"
 
-/** The error code of a job whose row is not of its declared shape: its spec, most likely, is older than the schema. */
+/** The error code of a job whose row cannot be decoded, usually because its spec is older than the schema. */
 export const unreadableJob = "unreadable-job"
 
 /**
- * Where a job is, as far as the run that it belongs to has to know. Without its documents, so that one that cannot be
- * read keeps no run from ending.
+ * The state of a job, as its sandbox attempt needs it. It omits the documents, so that an attempt can end even if a
+ * document cannot be decoded.
  */
 export class JobState extends Model.Class<JobState>("JobState")({
   id: WorkspaceBuildJobId,
@@ -154,5 +181,5 @@ export class JobState extends Model.Class<JobState>("JobState")({
   leaseToken: Count
 }) {}
 
-/** Counts of the queue at one moment. */
+/** Counts of the jobs in the queue. */
 export type QueueStats = LeaseStats<WorkspaceBuildJobStatus>

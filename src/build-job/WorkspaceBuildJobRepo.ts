@@ -1,41 +1,50 @@
 /**
  * The durable queue of workspace builds, over the table `oci_image_build_jobs`.
  *
- * What it guarantees:
- * - A job is handed to one lease at a time. Every write of a worker carries its lease's token, and the database takes
- *   it only while that token is the job's last: a worker that lost its lease cannot write, however late it wakes up.
- * - A job is tried at most `maxAttempts` times. A lease that expires counts as a try, one that is released does not.
+ * - A job has one current lease at a time. Each write of a worker carries the token of its lease, and the database
+ *   refuses it unless the token is the last one of the job. A worker that lost its lease cannot write, no matter how
+ *   late it continues.
+ * - A job has at most `maxAttempts` attempts. An expired lease counts as an attempt, a released one does not.
  * - A lease ends `maxDuration` after its claim at the latest: heartbeats do not extend it further.
- * - A claim costs the same at any depth of the queue: it walks the first entries of partial indexes over live jobs.
+ * - The cost of a claim does not depend on the depth of the queue: it reads the first entries of partial indexes on
+ *   queued and running jobs.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Duration, Effect, Option } from "effect"
-import type {
-  AlreadyExists,
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, DateTime, type Duration, Effect, Layer, Option } from "effect"
+import {
+  type AlreadyExists,
   IdempotencyConflict,
-  InvalidInput,
+  type InvalidInput,
   InvalidTransition,
-  LeaseLost,
-  NotFound,
-  PersistenceError,
-  ReferenceNotFound
+  type LeaseLost,
+  type NotFound,
+  type PersistenceError,
+  type ReferenceNotFound
 } from "../Errors.js"
 import type { ClaimRequest } from "../leasing/leases.js"
-import type { Page, PageRequest } from "../sql/page.js"
 import type { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
-import { make } from "./makeWorkspaceBuildJobRepo.js"
-import type {
-  ClaimedJob,
-  JobState,
+import { readByIds } from "../sql/batch.js"
+import { Prose } from "../sql/columns.js"
+import { idOrNew } from "../sql/ids.js"
+import { operations } from "../sql/operations.js"
+import * as Page from "../sql/page.js"
+import { resolveForeignKeyError } from "../sql/references.js"
+import { columnList, rowsOf } from "../sql/rows.js"
+import { texts } from "./claim.js"
+import { makeLeases } from "./leases.js"
+import { encodeRequest, requestFingerprint } from "./requestFingerprint.js"
+import {
+  type ClaimedJob,
   EnqueueJob,
-  JobFailure,
-  JobSuccess,
-  Lease,
-  QueueStats,
+  type JobFailure,
+  JobState,
+  type JobSuccess,
+  type Lease,
+  type QueueStats,
   WorkspaceBuildJob,
   WorkspaceBuildJobId,
-  WorkspaceBuildJobStatus
+  WorkspaceBuildJobStatus,
+  workspaceBuildJobTransitions
 } from "./WorkspaceBuildJob.js"
 
 export type { ClaimRequest }
@@ -47,11 +56,14 @@ export type { ClaimRequest }
  */
 export interface WorkspaceBuildJobService {
   /**
-   * Puts a job into the queue. With an idempotency key that stands for the same request already (same run, registry,
-   * repository, tag, payload and `maxDuration`), returns the job of that first request and `created: false`.
+   * Enqueues a job. Idempotent by `idempotencyKey`: a repeat of the same request (same sandbox attempt, registry,
+   * repository, tag, payload and `maxDuration`) returns the job of the first request and `created: false`.
    *
-   * Fails with `IdempotencyConflict` when the key stands for another request, with `ReferenceNotFound` when there is
-   * no such run, with `AlreadyExists` when the given id is taken, with `InvalidInput` for a spec or field out of shape.
+   * Fails with
+   * - `IdempotencyConflict` if the key was used for a different request,
+   * - `ReferenceNotFound` if the sandbox attempt `runId` does not exist,
+   * - `AlreadyExists` if `id` is in use,
+   * - `InvalidInput` if the spec or a field is invalid.
    */
   readonly enqueue: (
     job: typeof EnqueueJob.Encoded
@@ -61,31 +73,39 @@ export interface WorkspaceBuildJobService {
   >
 
   /**
-   * Gives the job that has been due longest: queued and available, or running under a lease that has expired. None
-   * when nothing is due. A due job with no attempts left is failed (`attempts-exhausted`) and never handed out; so is one whose row
-   * cannot be read (`unreadable-job`).
+   * Claims the job that has been due longest: queued and available, or running under an expired lease. Returns `None`
+   * if no job is due. Due jobs without attempts left (`attempts-exhausted`) and jobs whose row cannot be decoded
+   * (`unreadable-job`) are marked as failed and not returned.
    *
-   * Fails with `InvalidInput` for an empty worker id or a lease that is shorter than 1 ms or longer than 100 years.
+   * Fails with `InvalidInput` if the worker id is invalid, or if the lease is shorter than 1 ms or longer than 100
+   * years.
    */
   readonly claimNext: (
     request: ClaimRequest
   ) => Effect.Effect<Option.Option<ClaimedJob>, InvalidInput | PersistenceError>
 
-  /** As `claimNext`, up to `limit` (1 to 1,000) jobs at once, in one statement; fewer when fewer are due. */
+  /**
+   * Claims up to `limit` (1 to 1,000) jobs in one statement, otherwise as `claimNext`. Returns fewer if fewer are due.
+   * Fails with `InvalidInput` if `limit` is out of range.
+   */
   readonly claimBatch: (
     request: ClaimRequest & { readonly limit: number }
   ) => Effect.Effect<ReadonlyArray<ClaimedJob>, InvalidInput | PersistenceError>
 
-  /** As `claimNext`, for one job: none when it is not due, under a lease, ended, or not there. */
+  /**
+   * Claims one job if it is due, otherwise as `claimNext`. Returns `None` if the job is not due, is under a lease, has
+   * ended or does not exist.
+   */
   readonly claimById: (
     request: ClaimRequest & { readonly id: WorkspaceBuildJobId }
   ) => Effect.Effect<Option.Option<ClaimedJob>, InvalidInput | PersistenceError>
 
   /**
-   * Lets the lease expire `duration` from now, but never later than `maxDuration` after the claim. A lease that has expired is
-   * still the current one until another worker claims the job or it is reaped.
+   * Extends the lease to `duration` from now, but at most to `maxDuration` after the claim. An expired lease remains
+   * the current one until another worker claims the job or the lease is reaped.
    *
-   * Fails with `LeaseLost` when the lease is not the current one: the work must stop.
+   * Fails with `LeaseLost` if the lease is not the current one (the work must stop), with `InvalidInput` if `duration`
+   * is shorter than 1 ms or longer than 100 years.
    */
   readonly heartbeat: (
     lease: Lease,
@@ -93,9 +113,9 @@ export interface WorkspaceBuildJobService {
   ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
 
   /**
-   * running → succeeded. A repeat by the same lease returns the job as the first call left it.
+   * Ends a job as succeeded (running → succeeded). A repeat by the same lease changes nothing and returns the job.
    *
-   * Fails with `LeaseLost` when the lease is not the current one, with `InvalidInput` for a result out of shape.
+   * Fails with `LeaseLost` if the lease is not the current one, with `InvalidInput` if the result is invalid.
    */
   readonly succeed: (
     lease: Lease,
@@ -103,11 +123,11 @@ export interface WorkspaceBuildJobService {
   ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
 
   /**
-   * running → queued while it is retryable and attempts are left, available after a pause that doubles with each
-   * attempt (1 s at first, 5 min at most, half of it random); else running → failed. A repeat by the same lease
-   * returns the job as it is.
+   * Reports a failure. If it is retryable and attempts are left, the job is queued again (running → queued). It is
+   * available after a pause that doubles with each attempt: 1 s at first, 5 min at most, half of it random. Otherwise
+   * the job ends as failed (running → failed). A repeat by the same lease changes nothing and returns the job.
    *
-   * Fails with `LeaseLost` when the lease is not the current one, with `InvalidInput` for an error out of shape.
+   * Fails with `LeaseLost` if the lease is not the current one, with `InvalidInput` if the failure is invalid.
    */
   readonly fail: (
     lease: Lease,
@@ -115,86 +135,292 @@ export interface WorkspaceBuildJobService {
   ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
 
   /**
-   * Gives the job back, as if it had not been claimed: the attempt does not count. A repeat by the same lease returns
-   * the job as it is. Fails with `LeaseLost` when the lease is not the current one.
+   * Releases a job (running → queued). The attempt does not count. A repeat by the same lease changes nothing and
+   * returns the job. Fails with `LeaseLost` if the lease is not the current one.
    */
   readonly release: (lease: Lease) => Effect.Effect<WorkspaceBuildJob, LeaseLost | PersistenceError>
 
-  /** The job, while the lease on it is the current one. Fails with `LeaseLost` when it is not. */
+  /** Returns the job of a lease. Fails with `LeaseLost` if the lease is not the current one. */
   readonly getByLease: (lease: Lease) => Effect.Effect<WorkspaceBuildJob, LeaseLost | PersistenceError>
 
   /**
-   * queued or running → cancelled; its worker learns it from the next call under its lease. A cancelled job is
-   * returned as it is. Fails with `NotFound`, or with `InvalidTransition` when the job has ended otherwise.
-   */
-  readonly cancel: (
-    request: { readonly id: WorkspaceBuildJobId; readonly reason: string }
-  ) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | InvalidInput | PersistenceError>
-
-  /**
-   * Cancels the newest job of a run where it is queued or running, and says where it is then, if the run has one. Also a
-   * job that cannot be read.
-   */
-  readonly cancelLatestByRunId: (
-    request: { readonly runId: SandboxAttemptId; readonly reason: string }
-  ) => Effect.Effect<Option.Option<JobState>, InvalidInput | PersistenceError>
-
-  /**
-   * failed or cancelled → queued, available now, with all its attempts again. A queued job is returned as it is.
+   * Cancels a job (queued or running → cancelled). Idempotent. The next call of its worker under the lease fails with
+   * `LeaseLost`.
    *
-   * Fails with `NotFound`, or with `InvalidTransition` when the job is running or has succeeded, or when its sandbox attempt
-   * has ended or was asked to stop: `SandboxLifecycle.retry` makes a new attempt with a new job.
+   * Fails with `NotFound` if the job does not exist, with `InvalidTransition` if it has succeeded or failed, with
+   * `InvalidInput` if the reason is invalid.
+   */
+  readonly cancel: (request: {
+    readonly id: WorkspaceBuildJobId
+    readonly reason: string
+  }) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | InvalidInput | PersistenceError>
+
+  /**
+   * Cancels the newest job of a sandbox attempt if it is queued or running, and returns the state of that job. Returns
+   * `None` if the attempt has no job. Also handles jobs whose documents cannot be decoded. Fails with `InvalidInput` if
+   * the reason is invalid.
+   */
+  readonly cancelLatestByRunId: (request: {
+    readonly runId: SandboxAttemptId
+    readonly reason: string
+  }) => Effect.Effect<Option.Option<JobState>, InvalidInput | PersistenceError>
+
+  /**
+   * Queues a job again (failed or cancelled → queued), available now and with all its attempts. A queued job is
+   * returned unchanged.
+   *
+   * Fails with `NotFound` if the job does not exist. Fails with `InvalidTransition` if the job is running or has
+   * succeeded, or if its sandbox attempt has ended or was asked to stop. `SandboxLifecycle.retry` creates a new attempt
+   * with a new job.
    */
   readonly redrive: (
     id: WorkspaceBuildJobId
   ) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | PersistenceError>
 
   /**
-   * Takes up to `limit` (1 to 1,000) jobs from leases that have expired, longest first: back to queued while attempts
-   * are left, else failed (`attempts-exhausted`). Returns those that can be read, as they are now.
+   * Ends up to `limit` (1 to 1,000) expired leases, the longest expired first. Their jobs are queued again if attempts
+   * are left, else failed (`attempts-exhausted`). Returns the updated jobs, except those whose row cannot be decoded.
+   * Fails with `InvalidInput` if `limit` is out of range.
    */
   readonly reapExpired: (
     limit: number
   ) => Effect.Effect<ReadonlyArray<WorkspaceBuildJob>, InvalidInput | PersistenceError>
 
-  /** The run of a job has taken note of its end. Does nothing to a job that has not ended. Fails with `NotFound`. */
+  /**
+   * Records that the sandbox attempt of a job has processed the end of the job. Does nothing if the job has not ended.
+   * Fails with `NotFound` if the job does not exist.
+   */
   readonly markSettled: (id: WorkspaceBuildJobId) => Effect.Effect<void, NotFound | PersistenceError>
 
-  /** The job, if it is there. */
+  /** Returns the job, if it exists. */
   readonly findById: (id: WorkspaceBuildJobId) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
 
-  /** The job. Fails with `NotFound`. */
+  /** Returns the job. Fails with `NotFound` if it does not exist. */
   readonly getById: (id: WorkspaceBuildJobId) => Effect.Effect<WorkspaceBuildJob, NotFound | PersistenceError>
 
-  /** The job that was enqueued with this key, if there is one. */
+  /** Returns the job that was enqueued with this key, if there is one. */
   readonly findByIdempotencyKey: (key: string) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
 
-  /** The newest job of a run, if it has one. */
+  /** Returns the newest job of a sandbox attempt, if it has one. */
   readonly findLatestByRunId: (
     runId: SandboxAttemptId
   ) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
 
-  /** Where the newest job of a run is, if it has one, also a job that cannot be read. */
+  /**
+   * Returns the state of the newest job of a sandbox attempt, if it has one. Also returns jobs whose documents cannot
+   * be decoded.
+   */
   readonly findLatestStateByRunId: (runId: SandboxAttemptId) => Effect.Effect<Option.Option<JobState>, PersistenceError>
 
-  /** The newest job of each run that has one; any number of runs, 100 in a statement. */
+  /**
+   * Returns the newest job of each sandbox attempt that has one. Accepts any number of attempts and reads 100 in a
+   * statement.
+   */
   readonly listLatestByRunIds: (
     runIds: ReadonlyArray<SandboxAttemptId>
   ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, WorkspaceBuildJob>, PersistenceError>
 
-  /** The jobs in one state, newest first. Fails with `InvalidInput` for a foreign cursor or a limit out of range. */
+  /**
+   * Lists the jobs with a status, newest first. Fails with `InvalidInput` if the status is unknown, the cursor is
+   * malformed or the limit is out of range.
+   */
   readonly listByStatus: (
-    request: PageRequest & { readonly status: WorkspaceBuildJobStatus }
-  ) => Effect.Effect<Page<WorkspaceBuildJob>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & { readonly status: WorkspaceBuildJobStatus }
+  ) => Effect.Effect<Page.Page<WorkspaceBuildJob>, InvalidInput | PersistenceError>
 
-  /** How many jobs are in each state, how many are due, and since when the oldest of those. Counts every job: for people. */
+  /**
+   * Counts the jobs in each status and the due jobs, and returns since when the oldest one is due. Counts all jobs, so
+   * the cost grows with the table: for people, not for a loop.
+   */
   readonly stats: Effect.Effect<QueueStats, PersistenceError>
 }
 
+const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations(
+  "WorkspaceBuildJobRepo",
+  "WorkspaceBuildJob"
+)
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(WorkspaceBuildJob))
+  const jobs = yield* rowsOf(WorkspaceBuildJob)
+  const stateColumns = sql.literal(columnList(JobState))
+  const states = yield* rowsOf(JobState)
+
+  const byId = (id: string) => jobs.findOne(sql.unsafe(texts.byId, [id]))
+  const byKey = (key: string) =>
+    jobs.findOne(sql`SELECT ${columns} FROM oci_image_build_jobs WHERE idempotency_key = ${key}`)
+
+  const insert = (job: typeof EnqueueJob.Type) =>
+    Effect.gen(function* () {
+      const id = yield* idOrNew(job.id, "job", WorkspaceBuildJobId.make)
+      const now = yield* Clock.currentTimeMillis
+      const { idempotencyKey: key, registryId, repository, runId = null, tag } = job
+      const requestPayload = encodeRequest(job.requestPayload)
+      const { maxDuration: maxDurationMs } = job
+      const digest = requestFingerprint({ runId, registryId, repository, tag, requestPayload, maxDurationMs })
+      const inserted = yield* jobs.findOne(sql`
+        INSERT INTO oci_image_build_jobs (id, run_id, status, registry_id, repository, tag, request_payload,
+          request_fingerprint, idempotency_key, max_attempts, max_duration_ms, available_at, created_at, updated_at)
+        VALUES (${id}, ${runId}, 'queued', ${registryId}, ${repository}, ${tag}, ${JSON.stringify(requestPayload)},
+          ${digest}, ${key ?? null}, ${job.maxAttempts}, ${maxDurationMs ?? null},
+          ${job.availableAt === undefined ? now : DateTime.toEpochMillis(job.availableAt)}, ${now}, ${now})
+        ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+        RETURNING ${columns}`)
+      if (Option.isSome(inserted)) return { job: inserted.value, created: true }
+
+      const existing = key === undefined ? Option.none() : yield* byKey(key)
+      return Option.isSome(existing) && Option.contains(existing.value.requestFingerprint, digest)
+        ? { job: existing.value, created: false }
+        : yield* new IdempotencyConflict({ key: key ?? "" })
+    })
+
+  /** Explains an UPDATE that matched no row. */
+  const alreadyOrInvalid = (id: WorkspaceBuildJobId, to: WorkspaceBuildJobStatus) =>
+    Effect.flatMap(getById(id), orInvalidTransition(id, to))
+
+  const queuedOrInvalid = (id: WorkspaceBuildJobId) =>
+    Effect.flatMap(getById(id), (job) =>
+      job.status === "failed" || job.status === "cancelled"
+        ? new InvalidTransition({
+            entity: "WorkspaceBuildJob",
+            id,
+            from: job.status,
+            to: "queued",
+            remedy: "its attempt has ended; retry the sandbox instead"
+          })
+        : orInvalidTransition(id, "queued")(job)
+    )
+
+  const getById = (id: WorkspaceBuildJobId) => Effect.flatMap(byId(id), orNotFound(id))
+
+  const isCancellable = sql.in("status", workspaceBuildJobTransitions.sources("cancelled"))
+
+  const cancelledBy = (now: number, reason: string) => sql`
+    status = 'cancelled', cancel_reason = ${reason}, lease_expires_at = NULL,
+    lease_outcome = iif(status = 'running', 'cancelled', lease_outcome),
+    finished_at = max(${now}, coalesce(started_at, 0)), updated_at = ${now}`
+
+  const latestOf = (runId: SandboxAttemptId) => sql`
+    SELECT id FROM oci_image_build_jobs WHERE run_id = ${runId} ORDER BY created_at DESC, id DESC LIMIT 1`
+
+  const latestState = (runId: SandboxAttemptId) =>
+    states.findOne(sql`SELECT ${stateColumns} FROM oci_image_build_jobs WHERE id = (${latestOf(runId)})`)
+
+  const service: WorkspaceBuildJobService = {
+    ...makeLeases(sql, jobs),
+
+    enqueue: (request) =>
+      decodeInput(
+        "enqueue",
+        EnqueueJob
+      )(request).pipe(
+        Effect.flatMap(insert),
+        Effect.tap(({ job }) => Effect.annotateCurrentSpan("job.id", job.id)),
+        write("enqueue", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [
+            { field: "runId", table: "sandbox_attempts", id: Option.fromNullable(request.runId) }
+          ])
+        )
+      ),
+
+    cancel: ({ id, reason }) =>
+      Effect.gen(function* () {
+        const cancelReason = yield* decodeInput("cancel", Prose)(reason)
+        const now = yield* Clock.currentTimeMillis
+        const cancelled = yield* jobs.findOne(sql`
+          UPDATE oci_image_build_jobs SET ${cancelledBy(now, cancelReason)}
+          WHERE id = ${id} AND ${isCancellable} RETURNING ${columns}`)
+        return Option.isSome(cancelled) ? cancelled.value : yield* alreadyOrInvalid(id, "cancelled")
+      }).pipe(read("cancel", { "job.id": id })),
+
+    cancelLatestByRunId: ({ reason, runId }) =>
+      Effect.gen(function* () {
+        const cancelReason = yield* decodeInput("cancelLatestByRunId", Prose)(reason)
+        const now = yield* Clock.currentTimeMillis
+        const cancelled = yield* states.findOne(sql`
+          UPDATE oci_image_build_jobs SET ${cancelledBy(now, cancelReason)}
+          WHERE id = (${latestOf(runId)}) AND ${isCancellable} RETURNING ${stateColumns}`)
+        return Option.isSome(cancelled) ? cancelled : yield* latestState(runId)
+      }).pipe(read("cancelLatestByRunId", { "run.id": runId })),
+
+    redrive: (id) =>
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        // running → queued is a retry or a release under a lease, not a redrive. Jobs of an ended attempt are excluded:
+        // a worker would cancel them, and their error would be lost.
+        const queued = yield* jobs.findOne(sql`
+          UPDATE oci_image_build_jobs SET
+            status = 'queued', attempt_count = 0, available_at = ${now}, claimed_at = NULL, worker_id = NULL,
+            started_at = NULL, finished_at = NULL, error_code = NULL, error_message = NULL, cancel_reason = NULL,
+            run_settled_at = NULL, updated_at = ${now}
+          WHERE id = ${id} AND status IN ('failed', 'cancelled') AND NOT EXISTS (
+            SELECT 1 FROM sandbox_attempts AS a
+            WHERE a.id = run_id AND (a.status NOT IN ('queued', 'running') OR a.stop_requested_at IS NOT NULL))
+          RETURNING ${columns}`)
+        return Option.isSome(queued) ? queued.value : yield* queuedOrInvalid(id)
+      }).pipe(read("redrive", { "job.id": id })),
+
+    markSettled: (id) =>
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        const settled = yield* sql`
+          UPDATE oci_image_build_jobs SET run_settled_at = ${now}
+          WHERE id = ${id} AND finished_at IS NOT NULL AND run_settled_at IS NULL
+          RETURNING id`
+        if (settled.length === 0) yield* getById(id)
+      }).pipe(read("markSettled", { "job.id": id })),
+
+    findById: (id) => byId(id).pipe(read("findById", { "job.id": id })),
+
+    getById: (id) => getById(id).pipe(read("getById", { "job.id": id })),
+
+    findByIdempotencyKey: (key) => byKey(key).pipe(read("findByIdempotencyKey")),
+
+    findLatestByRunId: (runId) =>
+      jobs
+        .findOne(sql`SELECT ${columns} FROM oci_image_build_jobs WHERE id = (${latestOf(runId)})`)
+        .pipe(read("findLatestByRunId", { "run.id": runId })),
+
+    findLatestStateByRunId: (runId) => latestState(runId).pipe(read("findLatestStateByRunId", { "run.id": runId })),
+
+    listLatestByRunIds: (runIds) =>
+      readByIds(runIds, (batch) =>
+        jobs.findAll(sql`
+          SELECT ${columns} FROM oci_image_build_jobs
+          WHERE id IN (
+            SELECT (
+              SELECT id FROM oci_image_build_jobs WHERE run_id = wanted.value
+              ORDER BY created_at DESC, id DESC LIMIT 1)
+            FROM json_each(${batch}) AS wanted)`)
+      ).pipe(
+        Effect.map(
+          (found) => new Map(found.flatMap((job) => Option.toArray(job.runId).map((runId) => [runId, job] as const)))
+        ),
+        read("listLatestByRunIds", { "run.count": runIds.length })
+      ),
+
+    listByStatus: (request) =>
+      Effect.gen(function* () {
+        const status = yield* decodeInput("listByStatus", WorkspaceBuildJobStatus)(request.status)
+        const start = yield* Page.start("WorkspaceBuildJobRepo.listByStatus", request)
+        const rows = yield* jobs.findAll(sql`
+          SELECT ${columns} FROM oci_image_build_jobs
+          WHERE status = ${status} AND ${Page.afterCursor(sql, start)}
+          ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, (job) => [job.createdAt, job.id])
+      }).pipe(read("listByStatus"))
+  }
+  return service
+})
+
+/** The queue of workspace builds. */
 export class WorkspaceBuildJobRepo extends Context.Tag("@sealant/db/WorkspaceBuildJobRepo")<
   WorkspaceBuildJobRepo,
   WorkspaceBuildJobService
 >() {
-  /** The queue over `SqlClient`. */
+  /** The repository over `SqlClient`. */
   static readonly layer: Layer.Layer<WorkspaceBuildJobRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

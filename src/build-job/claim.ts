@@ -1,5 +1,5 @@
 /**
- * The statements behind every claim: what the queue gives to the texts that all leased tables share.
+ * The statements of workers on `oci_image_build_jobs`: claims, and writes under a lease.
  */
 import { type LeasedTable, leaseTexts } from "../leasing/statements.js"
 import { columnList } from "../sql/rows.js"
@@ -21,13 +21,14 @@ const table: LeasedTable = {
   }
 }
 
-/** The texts of the queue. */
+/** The statements that all leased tables share, for the queue. */
 export const texts = leaseTexts(table, columnList(WorkspaceBuildJob))
 
+/** Ends a job as succeeded. ?5: executor id, ?6: result, ?7: reference, ?8: digest reference, ?9: digest. */
 export const succeedText = texts.underLease(`
   status = 'succeeded', lease_outcome = 'succeeded', lease_expires_at = NULL, finished_at = max(?1, started_at),
   executor_id = ?5, result_payload = ?6, published_reference = ?7, published_digest_reference = ?8,
   published_digest = ?9, error_code = NULL, error_message = NULL`)
 
-/** ?7: error code, ?8: error message. */
+/** Queues a job for a retry, or fails it. ?7: error code, ?8: error message. */
 export const failText = texts.fail("error_code = ?7", "error_message = ?8")

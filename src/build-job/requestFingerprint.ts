@@ -1,21 +1,24 @@
 /**
- * What an idempotency key of the queue stands for.
+ * Fingerprints of enqueue requests. A repeat of a request with the same idempotency key must have the same fingerprint.
  */
 import { Schema } from "effect"
 import { fingerprint } from "../sql/fingerprint.js"
 import { readingOf } from "../sql/decoder.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 
-/** The stored document of a request, also when its source is refused for inputs. */
+/**
+ * Encodes the document of a request for its column. Does not apply the limits of inputs, so it also encodes stored
+ * documents.
+ */
 export const encodeRequest = Schema.encodeSync(readingOf(UserWorkspaceSpec))
 
-/** A digest of the request: the same for the same request, however often it comes. */
+/** Returns the fingerprint of a request. Equal requests have the same fingerprint. */
 export const requestFingerprint = (request: {
   readonly runId: string | null
   readonly registryId: string
   readonly repository: string
   readonly tag: string
   readonly requestPayload: ReturnType<typeof encodeRequest>
-  /** A request without it has the fingerprint of releases before `maxDuration`. */
+  /** If absent, the fingerprint equals that of releases before `maxDuration`. */
   readonly maxDurationMs?: number | undefined
 }): string => fingerprint(request)

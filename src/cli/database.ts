@@ -1,5 +1,5 @@
 /**
- * The database that a command works on.
+ * Layers for the database that a command uses.
  */
 import { Effect, Layer, Option } from "effect"
 import { statSync } from "node:fs"
@@ -10,31 +10,36 @@ import * as Migrations from "../Migrations.js"
 const address = Effect.all({ url: variable(urlName), filePath: variable(filePathName) })
 
 /**
- * The database of the environment, for a command that only looks: where the file is missing or empty, an empty
- * database in memory stands for it, because opening it would create it.
+ * Provides the database of the environment to a command that only reads. If the file is missing or empty, provides an
+ * empty database in memory instead, because opening the file would create it.
  *
  * Fails with `DatabaseConfigError` as `Database.layerConfig` does.
  */
-export const layerToLookAt = Layer.unwrapEffect(
+export const layerReadOnly = Layer.unwrapEffect(
   address.pipe(
     Effect.map(({ filePath, url }) =>
-      Option.isNone(url) && holdsNothing(Option.getOrElse(filePath, () => defaultFilePath)) ? layerMemory : layerConfig
+      Option.isNone(url) && isMissingOrEmpty(Option.getOrElse(filePath, () => defaultFilePath))
+        ? layerMemory
+        : layerConfig
     ),
-    // An environment that cannot be read: opening the database will say so.
+    // If the environment is invalid, opening the database fails with the reason.
     Effect.orElseSucceed(() => layerConfig)
   )
 )
 
 /**
- * The database of the environment, which has to be there: for a command that is of no use on an empty one.
+ * Provides the existing database of the environment.
  *
- * Fails with `DatabaseConfigError` as `Database.layerConfig` does, and when there is no file.
+ * Fails with `DatabaseConfigError` as `Database.layerConfig` does, and if the file is missing or empty.
  */
 export const layerExisting = Layer.unwrapEffect(
-  Effect.gen(function*() {
-    const { filePath, url } = yield* Effect.orElseSucceed(address, () => ({ filePath: Option.none<string>(), url: Option.some("") }))
+  Effect.gen(function* () {
+    const { filePath, url } = yield* Effect.orElseSucceed(address, () => ({
+      filePath: Option.none<string>(),
+      url: Option.some("")
+    }))
     const path = Option.getOrElse(filePath, () => defaultFilePath)
-    if (Option.isNone(url) && holdsNothing(path)) {
+    if (Option.isNone(url) && isMissingOrEmpty(path)) {
       return yield* new DatabaseConfigError({
         setting: filePathName,
         problem: `there is no database at ${path}; give the path of one, or run \`sealant-db migrate\` to make it`
@@ -44,16 +49,22 @@ export const layerExisting = Layer.unwrapEffect(
   })
 )
 
-/** The same, with the schema of this program. Fails with `SchemaNotCurrent`, too, which says what to do. */
+/** Like `layerExisting`. Fails with `SchemaNotCurrent`, too, if the schema is not that of this program. */
 export const layerCurrent = Layer.provideMerge(Migrations.requireCurrent, layerExisting)
 
 /**
- * The path that the environment names, for a command that works on a file which is not open. Fails with
- * `DatabaseConfigError` where it names a libSQL server.
+ * Returns the database path of the environment, for a command that must not open the file. Fails with
+ * `DatabaseConfigError` if a setting is invalid or if the environment names a libSQL server.
  */
-export const databasePath = Effect.gen(function*() {
-  const url = yield* Effect.mapError(variable(urlName), (problem) => new DatabaseConfigError({ setting: urlName, problem }))
-  const filePath = yield* Effect.mapError(variable(filePathName), (problem) => new DatabaseConfigError({ setting: filePathName, problem }))
+export const databasePath = Effect.gen(function* () {
+  const url = yield* Effect.mapError(
+    variable(urlName),
+    (problem) => new DatabaseConfigError({ setting: urlName, problem })
+  )
+  const filePath = yield* Effect.mapError(
+    variable(filePathName),
+    (problem) => new DatabaseConfigError({ setting: filePathName, problem })
+  )
   if (Option.isSome(url)) {
     return yield* new DatabaseConfigError({
       setting: urlName,
@@ -63,8 +74,10 @@ export const databasePath = Effect.gen(function*() {
   return Option.getOrElse(filePath, () => defaultFilePath)
 })
 
-/** A path that cannot be looked at holds something for all we know: opening it will say what is wrong. */
-const holdsNothing = (path: string): boolean => {
+/**
+ * Returns whether the file is missing or empty; `false` if it cannot be read, because opening it reports the reason.
+ */
+const isMissingOrEmpty = (path: string): boolean => {
   try {
     const file = statSync(path, { throwIfNoEntry: false })
     return file === undefined || (file.isFile() && file.size === 0)

@@ -1,5 +1,5 @@
 /**
- * `sealant-db doctor`: what is wrong with the database, and the way out.
+ * `sealant-db doctor`: checks the database and prints a remedy for each problem.
  */
 import { Command } from "@effect/cli"
 import { Data, Effect, Option } from "effect"
@@ -15,21 +15,28 @@ class ProblemsFound extends Data.TaggedError("ProblemsFound")<{ readonly count: 
 
 const findings = examine.pipe(
   Effect.provide(layerExisting),
-  Effect.catchTag("DatabaseConfigError", (error): Effect.Effect<ReadonlyArray<Finding>> =>
-    Effect.succeed([{ check: "open", outcome: "problem", text: error.message }]))
+  Effect.catchTag(
+    "DatabaseConfigError",
+    (error): Effect.Effect<ReadonlyArray<Finding>> =>
+      Effect.succeed([{ check: "open", outcome: "problem", text: error.message }])
+  )
 )
 
 export const doctor = Command.make("doctor", { json }, ({ json }) =>
-  Effect.gen(function*() {
-    const found = yield* withProgress(json, (tell) => Effect.zipRight(tell("looking at each page", Option.none()), findings))
+  Effect.gen(function* () {
+    const found = yield* withProgress(json, (report) =>
+      Effect.zipRight(report("checking each page", Option.none()), findings)
+    )
     const count = found.filter(({ outcome }) => outcome === "problem").length
     yield* json
       ? printJson({ ok: count === 0, findings: found })
       : printLines(columns(found.map(({ check, outcome, text }) => [outcome, check, text])))
     if (count > 0) yield* new ProblemsFound({ count })
-  })).pipe(
+  })
+).pipe(
   Command.withDescription(
-    "Looks at the database, its schema, each page of it, its files, and at what waits for too long; prints a line for each " +
-      "finding, with the way out. Changes nothing in it, but leaves a file in WAL mode, as whatever opens it. Exits with 1 when something is wrong."
+    "Checks the schema, each page, the files, and work that has waited too long; prints a line for each finding, with a remedy " +
+      "for each problem. Changes nothing, except that it leaves a file in WAL mode, as every program does that opens it. " +
+      "Exits with 1 when it finds a problem."
   )
 )

@@ -1,8 +1,8 @@
 /**
- * `sealant-db jobs`: the queue of builds, for people.
+ * `sealant-db jobs`: reads and changes the build queue.
  *
- * What a job was asked to build and what came out of it are documents that may hold secrets: they are never read here. Of
- * an error, `list` shows the code; what the worker said is shown by `show` only, to who asks for this one job.
+ * The request and the result of a job may contain secrets, so these commands never read them. `list` prints the code of
+ * an error; only `show` prints its message, for one job.
  */
 import { Args, Command, Options } from "@effect/cli"
 import { Clock, Console, DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
@@ -16,7 +16,7 @@ const layer = Layer.provideMerge(WorkspaceBuildJobRepo.layer, layerCurrent)
 
 const id = Args.text({ name: "id" }).pipe(Args.withSchema(WorkspaceBuildJobId))
 
-const ids = id.pipe(Args.withDescription("The job, or several of them."), Args.atLeast(1))
+const ids = id.pipe(Args.withDescription("Ids of one or more jobs."), Args.atLeast(1))
 
 const status = Options.choice("status", WorkspaceBuildJobStatus.literals).pipe(
   Options.withDescription("Only jobs in this state."),
@@ -24,8 +24,10 @@ const status = Options.choice("status", WorkspaceBuildJobStatus.literals).pipe(
 )
 
 const limit = Options.integer("limit").pipe(
-  Options.withSchema(Schema.Int.pipe(Schema.between(1, 500, { message: () => "--limit must be a whole number from 1 to 500" }))),
-  Options.withDescription("How many, 1 to 500; 50 when nothing is said."),
+  Options.withSchema(
+    Schema.Int.pipe(Schema.between(1, 500, { message: () => "--limit must be a whole number from 1 to 500" }))
+  ),
+  Options.withDescription("Number of jobs, 1 to 500; default 50."),
   Options.withDefault(50)
 )
 
@@ -35,61 +37,72 @@ const encodeDetail = Schema.encodeSync(JobDetail.json)
 const age = (now: number, at: DateTime.Utc) => span(Duration.millis(Math.max(0, now - DateTime.toEpochMillis(at))))
 
 const list = Command.make("list", { status, limit, json }, ({ json, limit, status }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const jobs = yield* listJobs(limit, status)
     if (json) return yield* printJson(jobs.map((job) => encodeSummary(job)))
     if (jobs.length === 0) return yield* Console.log("no jobs")
     const now = yield* Clock.currentTimeMillis
-    yield* printLines(columns([
-      ["ID", "STATUS", "AGE", "TRIES", "WORKER", "ERROR", "IMAGE"],
-      ...jobs.map((job) => [
-        job.id,
-        job.status,
-        age(now, job.createdAt),
-        `${job.attemptCount}/${job.maxAttempts}`,
-        Option.getOrElse(job.workerId, () => "-"),
-        Option.getOrElse(job.errorCode, () => "-"),
-        `${job.registryId}/${job.repository}:${job.tag}`
+    yield* printLines(
+      columns([
+        ["ID", "STATUS", "AGE", "TRIES", "WORKER", "ERROR", "IMAGE"],
+        ...jobs.map((job) => [
+          job.id,
+          job.status,
+          age(now, job.createdAt),
+          `${job.attemptCount}/${job.maxAttempts}`,
+          Option.getOrElse(job.workerId, () => "-"),
+          Option.getOrElse(job.errorCode, () => "-"),
+          `${job.registryId}/${job.repository}:${job.tag}`
+        ])
       ])
-    ]))
-  })).pipe(Command.withDescription("Lists the newest jobs, newest first."))
+    )
+  })
+).pipe(Command.withDescription("Lists the newest jobs, newest first."))
 
 const show = Command.make("show", { id, json }, ({ id, json }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const job = encodeDetail(yield* showJob(id))
     if (json) return yield* printJson(job)
     yield* printLines(columns(Object.entries(job).map(([field, value]) => [field, String(value)])))
-  })).pipe(
-  Command.withDescription("Shows one job: all but what it was asked to build and what came out, which may hold secrets.")
-)
+  })
+).pipe(Command.withDescription("Shows one job without its request and result, which may contain secrets."))
 
-/** Does it to one after the other, and says so: at once for people, when all are done for a script. */
+/** Changes one job after the other. Prints a line for each, or with `--json` one document at the end. */
 const each = <E, R>(
   done: string,
   { ids, json }: { readonly ids: ReadonlyArray<WorkspaceBuildJobId>; readonly json: boolean },
   change: (id: WorkspaceBuildJobId) => Effect.Effect<unknown, E, R>
 ) =>
-  Effect.forEach(ids, (id) => Effect.zipRight(change(id), json ? Effect.void : Console.log(`${done} ${printable(id)}`)), { discard: true }).pipe(
-    Effect.zipRight(json ? printJson({ [done]: ids }) : Effect.void)
-  )
+  Effect.forEach(
+    ids,
+    (id) => Effect.zipRight(change(id), json ? Effect.void : Console.log(`${done} ${printable(id)}`)),
+    { discard: true }
+  ).pipe(Effect.zipRight(json ? printJson({ [done]: ids }) : Effect.void))
 
-const redrive = Command.make("redrive", { ids, json }, (given) =>
-  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => each("queued", given, (id) => jobs.redrive(id)))).pipe(
+const redrive = Command.make("redrive", { ids, json }, (input) =>
+  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => each("queued", input, (id) => jobs.redrive(id)))
+).pipe(
   Command.withDescription(
-    "Queues failed or cancelled jobs again, with all their tries. Refuses a job whose sandbox attempt has ended: retry the " +
-      "sandbox instead."
+    "Queues failed or cancelled jobs again and resets their attempts. Fails for a job whose sandbox attempt has ended: retry " +
+      "the sandbox instead."
   )
 )
 
-const reason = Options.text("reason").pipe(Options.withDescription("Why, for who looks at the job later."), Options.withDefault("cancelled by an operator"))
+const reason = Options.text("reason").pipe(
+  Options.withDescription("Reason that is stored with the job."),
+  Options.withDefault("cancelled by an operator")
+)
 
-const cancel = Command.make("cancel", { ids, reason, json }, ({ reason, ...given }) =>
-  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => each("cancelled", given, (id) => jobs.cancel({ id, reason })))).pipe(
-  Command.withDescription("Cancels queued or running jobs. A worker that is on one is told at its next heartbeat; its attempt ends, too.")
+const cancel = Command.make("cancel", { ids, reason, json }, ({ reason, ...input }) =>
+  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => each("cancelled", input, (id) => jobs.cancel({ id, reason })))
+).pipe(
+  Command.withDescription(
+    "Cancels queued or running jobs. The worker of a running job stops at its next heartbeat. The sandbox attempt of a job ends, too."
+  )
 )
 
 export const jobs = Command.make("jobs").pipe(
-  Command.withDescription("Looks at the queue of builds, and changes it."),
+  Command.withDescription("Reads and changes the build queue."),
   Command.withSubcommands([list, show, redrive, cancel]),
   Command.provide(layer)
 )

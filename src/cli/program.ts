@@ -1,8 +1,8 @@
 /**
- * The commands together, and what all of them share: exit codes, and one line about what went wrong.
+ * The program `sealant-db`: its commands, exit codes and error output.
  *
- * A command is a file of its own. It prints its outcome with `Console.log`, and fails with an error whose message is
- * one clear line.
+ * Each command has its own file. It prints its result with `Console.log`, and fails with an error whose message is one
+ * line.
  */
 import { CliConfig, Command, HelpDoc, ValidationError } from "@effect/cli"
 import { Cause, Console, Effect, Option, Predicate, Schema } from "effect"
@@ -19,7 +19,7 @@ import { secrets } from "./secrets.js"
 import { stats } from "./stats.js"
 import { status } from "./status.js"
 
-/** 0: done. 1: failed, for the reason in the one line on stderr. 2: called in a way that the program does not know. */
+/** 0: done. 1: failed, with the reason in one line on stderr. 2: wrong usage. */
 export type ExitCode = 0 | 1 | 2
 
 const name = "sealant-db"
@@ -32,17 +32,17 @@ const root = Command.make(name).pipe(
   Command.withSubcommands([migrate, status, doctor, backup, restore, importLegacy, purge, jobs, secrets, stats])
 )
 
-// The package's own name resolves from the sources and from dist alike.
+// The name of the package resolves from src and from dist.
 const packageJson: unknown = createRequire(import.meta.url)("@sealant/db/package.json")
 const { version } = Schema.decodeUnknownSync(Schema.Struct({ version: Schema.String }))(packageJson)
 
-/** Runs the program with the arguments of a process, `[node, script, ...]`, and gives its exit code. Never fails. */
+/** Runs the program with the arguments of a process, `[node, script, ...]`. Returns its exit code, and never fails. */
 export const run = (argv: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const console = yield* Effect.console
     const inColour = process.stdout.isTTY === true && !process.env["NO_COLOR"]
-    // The parser prints its errors itself, over several lines: here they are one line, printed below. Its help comes in
-    // colour, whoever reads it.
+    // The parser prints errors in several lines; `report` prints them in one. It prints help in colour even without a
+    // terminal.
     const parserConsole: Console.Console = {
       ...console,
       error: () => Effect.void,
@@ -60,8 +60,10 @@ const report = (cause: Cause.Cause<unknown>, firstArgument: string): Effect.Effe
   if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
   const failure = Option.getOrUndefined(Cause.failureOption(cause))
   if (ValidationError.isValidationError(failure)) {
-    // The parser takes an option before the command for a command.
-    const problem = firstArgument.startsWith("-") ? `Received unknown argument: '${firstArgument}'` : HelpDoc.toAnsiText(failure.error)
+    // The parser mistakes an option before the command for a command.
+    const problem = firstArgument.startsWith("-")
+      ? `Received unknown argument: '${firstArgument}'`
+      : HelpDoc.toAnsiText(failure.error)
     return Effect.as(Console.error(`${name}: ${oneLine(problem)} (see ${name} --help)`), 2)
   }
   const problem = failure === undefined ? `unexpected failure: ${messageOf(Cause.squash(cause))}` : messageOf(failure)
@@ -69,7 +71,9 @@ const report = (cause: Cause.Cause<unknown>, firstArgument: string): Effect.Effe
 }
 
 const messageOf = (error: unknown): string =>
-  Predicate.hasProperty(error, "message") && typeof error.message === "string" && error.message !== "" ? error.message : String(error)
+  Predicate.hasProperty(error, "message") && typeof error.message === "string" && error.message !== ""
+    ? error.message
+    : String(error)
 
 // oxlint-disable-next-line no-control-regex -- the escape sequences of a terminal begin with a control character
 const withoutColour = (text: string): string => text.replaceAll(/\u001b\[[\d;]*m/g, "")

@@ -1,5 +1,5 @@
 /**
- * `sealant-db stats`: figures of the database.
+ * `sealant-db stats`: statistics of the database.
  */
 import { Command } from "@effect/cli"
 import { Duration, Effect, Option } from "effect"
@@ -22,17 +22,36 @@ const documentOf = ({ fileBytes, inbox, queue, reusableBytes, walBytes, ...rest 
 })
 
 const queueLine = (name: string, { byStatus, oldestQueuedAge }: Maintenance.QueueDepth): ReadonlyArray<string> => {
-  const counts = Object.entries(byStatus).map(([status, count]) => `${status} ${count}`).join(", ")
-  return [name, counts + Option.match(oldestQueuedAge, { onNone: () => "", onSome: (age) => `; the oldest is due for ${span(age)}` })]
+  const counts = Object.entries(byStatus)
+    .map(([status, count]) => `${status} ${count}`)
+    .join(", ")
+  return [
+    name,
+    counts +
+      Option.match(oldestQueuedAge, { onNone: () => "", onSome: (age) => `; the oldest is due for ${span(age)}` })
+  ]
 }
 
-const linesOf = ({ engineVersion, fileBytes, inbox, migrations, queue, reusableBytes, tables, walBytes }: Maintenance.Stats) => {
-  const sizes = [["file", fileBytes], ["log", walBytes], ["reusable", reusableBytes]] as const
+const linesOf = ({
+  engineVersion,
+  fileBytes,
+  inbox,
+  migrations,
+  queue,
+  reusableBytes,
+  tables,
+  walBytes
+}: Maintenance.Stats) => {
+  const sizes = [
+    ["file", fileBytes],
+    ["log", walBytes],
+    ["reusable", reusableBytes]
+  ] as const
   return [
     ...columns([
       ["engine", `SQLite ${engineVersion}`],
       ["migrations", String(migrations)],
-      ...sizes.flatMap(([name, size]) => Option.isSome(size) ? [[name, bytes(size.value)]] : []),
+      ...sizes.flatMap(([name, size]) => (Option.isSome(size) ? [[name, bytes(size.value)]] : [])),
       queueLine("jobs", queue),
       queueLine("deliveries", inbox)
     ]),
@@ -41,9 +60,12 @@ const linesOf = ({ engineVersion, fileBytes, inbox, migrations, queue, reusableB
 }
 
 export const stats = Command.make("stats", { json }, ({ json }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const stats = yield* Maintenance.stats
     yield* json ? printJson(documentOf(stats)) : printLines(linesOf(stats))
-  }).pipe(Effect.provide(layerCurrent))).pipe(
-  Command.withDescription("Prints the versions, the sizes of the files, the depth of the queues, and the rows of each table. Counts every row.")
+  }).pipe(Effect.provide(layerCurrent))
+).pipe(
+  Command.withDescription(
+    "Prints the versions, the file sizes, the queue depths, and the number of rows of each table. Counts every row."
+  )
 )

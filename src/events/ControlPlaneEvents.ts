@@ -1,31 +1,39 @@
 /**
  * The journal of the control plane, over the tables `control_plane_events` and `control_plane_event_consumers`.
+ * `journal.ts` appends the events of lifecycle operations, and `consume.ts` delivers events to consumers.
  *
- * What it guarantees:
- * - Every change of state that a lifecycle operation makes is in the journal, written in the transaction that made it:
- *   there is no change without its event, and no event of a change that was taken back.
- * - The events of one subject are numbered 1, 2, 3 without gaps, and each begins in the state that the one before ended in.
- * - Positions grow in the order of commits: who has read up to a position has missed nothing before it.
- * - An event is delivered to each named consumer until the consumer has acknowledged it (at least once): who is killed in
- *   the middle gets again what it had not acknowledged. Handlers have to bear an event twice.
- * - A position belongs to an epoch. A restore of a backup begins a new epoch, because events that were written after the
- *   backup are gone and their positions are reused.
+ * Guarantees:
+ * - Every state change by a lifecycle operation is in the journal, written in the transaction of the change. A change
+ *   is committed with its event, or neither is.
+ * - The events of one subject are numbered 1, 2, 3 without gaps. Each begins in the end state of the previous one.
+ * - Positions increase in the order of commits. A reader that has read up to a position has read every event before it.
+ * - Delivery to a named consumer is at least once: an event is delivered until it is acknowledged. After a crash,
+ *   unacknowledged events are delivered again, so handlers must be idempotent.
+ * - A position belongs to an epoch. A restore of a backup begins a new epoch, because events that were written after
+ *   the backup are gone and their positions are reused.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Effect, Layer, Option, type Stream } from "effect"
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, Effect, Layer, Option, Stream } from "effect"
 import {
-  type Acknowledge,
+  Acknowledge,
   Actor,
-  type ControlPlaneEvent,
-  type JournalState,
-  type ListSubjectEvents,
-  type ReadEvents,
-  type TailJournal
+  ControlPlaneEvent,
+  ControlPlaneEventConsumer,
+  type JournalEpoch,
+  JournalState,
+  ListSubjectEvents,
+  ReadEvents,
+  TailJournal
 } from "./ControlPlaneEvent.js"
-import type { InvalidInput, JournalReset, PersistenceError } from "../Errors.js"
+import { InvalidInput, JournalReset, type PersistenceError } from "../Errors.js"
+import { Name } from "../sql/columns.js"
+import { isSqlError, persistenceErrorOf } from "../sql/engineError.js"
+import { pages } from "../sql/paging.js"
 import { operations } from "../sql/operations.js"
+import { columnList, joinedRows, rowsOf } from "../sql/rows.js"
+import { makeConsume } from "./consume.js"
 import { CurrentActor } from "./CurrentActor.js"
-import { make } from "./makeControlPlaneEvents.js"
+import * as Waiting from "./waiting.js"
 
 /**
  * Methods of `ControlPlaneEvents`.
@@ -35,62 +43,66 @@ import { make } from "./makeControlPlaneEvents.js"
  */
 export interface ControlPlaneEventsService {
   /**
-   * The epoch of the journal, and the position of its last event. Readers that keep their own position store the epoch
-   * beside it, and pass both.
+   * Returns the epoch of the journal and the position of its last event. Readers that keep their own position store the
+   * epoch beside it, and pass both.
    */
   readonly journal: Effect.Effect<JournalState, PersistenceError>
 
   /**
-   * The events of one subject in their order, after `afterSequence`: of a subject that is unknown, or of another owner
-   * than the one given, none. Fails with `InvalidInput` for a limit or a sequence out of range.
+   * Lists the events of one subject in their order, after `afterSequence`. Returns no events if the subject is unknown
+   * or belongs to another owner. Fails with `InvalidInput` if the limit or the sequence number is out of range.
    */
   readonly list: (
     request: typeof ListSubjectEvents.Encoded
   ) => Effect.Effect<ReadonlyArray<ControlPlaneEvent>, InvalidInput | PersistenceError>
 
   /**
-   * Reads the events of all subjects in the order of their position, after `afterPosition`. Fails with `InvalidInput` if the
-   * limit is out of range or the position is beyond the end of the journal, and with `JournalReset` if `epoch` is not the
-   * current one.
+   * Reads the events of all subjects in the order of their position, after `afterPosition`. Fails with `InvalidInput`
+   * if the limit is out of range or the position is beyond the end of the journal, and with `JournalReset` if `epoch`
+   * is not the current one.
    */
   readonly read: (
     request: typeof ReadEvents.Encoded
   ) => Effect.Effect<ReadonlyArray<ControlPlaneEvent>, InvalidInput | JournalReset | PersistenceError>
 
   /**
-   * Streams all events after `afterPosition`, from the first if it is left out, and then each new one: within some 10 ms after
-   * its commit, whichever process on the same file wrote it. Never ends by itself. Fails as `read` does. Idle tails cost
-   * nothing: one reader for all of them reads after commits.
+   * Streams all events after `afterPosition` (default: from the first), then each new event: about 10 ms after its
+   * commit, by any process on the same file. Does not end by itself. Fails as `read` does. Idle tails cost nothing:
+   * they share one reader, which reads after commits.
    */
   readonly tail: (
     request: typeof TailJournal.Encoded
   ) => Stream.Stream<ControlPlaneEvent, InvalidInput | JournalReset | PersistenceError>
 
-  /** Returns the position that the consumer has acknowledged last; 0 if it never did. Fails with `InvalidInput` if the name is empty. */
+  /**
+   * Returns the position that the consumer has acknowledged last; 0 if it never did. Fails with `InvalidInput` if the
+   * name is empty.
+   */
   readonly position: (consumer: string) => Effect.Effect<number, InvalidInput | PersistenceError>
 
   /**
-   * Records that the consumer has processed every event up to the position. Returns the recorded position: an earlier
-   * position changes nothing. Fails with `InvalidInput` if the name is empty or the position is beyond the end of the journal,
-   * and with `JournalReset` if `epoch` is not the current one; nothing is recorded then.
+   * Records that the consumer has processed every event up to the position. Returns the recorded position; an earlier
+   * position changes nothing. Fails with `InvalidInput` if the name is empty or the position is beyond the end of the
+   * journal, and with `JournalReset` if `epoch` is not the current one. A failed call records nothing.
    */
   readonly acknowledge: (
     request: typeof Acknowledge.Encoded
   ) => Effect.Effect<number, InvalidInput | JournalReset | PersistenceError>
 
   /**
-   * Passes every event that the consumer has not acknowledged to the handler, and then each new one, in batches of up to
-   * `batchSize` (1 to 500, default 100) in the order of their positions. Acknowledges a batch when the handler has succeeded.
-   * Unacknowledged events are delivered again by the next call. One process at a time should run it for a name: two would
-   * both receive each event.
+   * Passes every unacknowledged event of the consumer to the handler, then each new event, in batches of up to
+   * `batchSize` (1 to 500, default 100) in the order of their positions. Acknowledges a batch when the handler has
+   * succeeded. The next call delivers unacknowledged events again. Run it in one process at a time for each name: two
+   * processes would both receive each event.
    *
-   * The consumer exists from its first call: purge keeps the events that it has not acknowledged. After a restore, `onReset`
-   * runs once before the first event, and again if it failed; without it, a warning is logged. The handler then receives the
-   * events after the position that the restored database contains.
+   * The consumer exists from its first call, and purge keeps its unacknowledged events. After a restore, `onReset` runs
+   * once before the first event, and again if it failed. Without `onReset`, a warning is logged. The handler then
+   * receives the events after the position in the restored database.
    *
-   * Runs until it is interrupted or the handler or `onReset` fails. A busy or unavailable database is waited for, with a
-   * warning for each attempt. Fails with `InvalidInput` if the name is empty or the batch size is out of range, and with
-   * `PersistenceError` if a row cannot be read, the schema does not match, or the database was closed or its file replaced.
+   * Runs until it is interrupted or the handler or `onReset` fails. While the database is busy or unavailable, it
+   * retries, with a warning for each attempt. Fails with `InvalidInput` if the name is empty or the batch size is out
+   * of range, and with `PersistenceError` if a row cannot be read, the schema does not match, or the database was
+   * closed or its file replaced.
    */
   readonly consume: <E, R, E2 = never, R2 = never>(
     request: {
@@ -102,21 +114,169 @@ export interface ControlPlaneEventsService {
   ) => Effect.Effect<never, E | E2 | InvalidInput | PersistenceError, R | R2>
 }
 
+const { decodeInput, read, write } = operations("ControlPlaneEvents", "ControlPlaneEvent")
+
+const decodeActor = decodeInput("actingAs", Actor)
+
+/**
+ * Sets the actor of the lifecycle operations in `effect`; their events contain it. By default, the actor of an
+ * operation under a lease is its worker, that of a launch its requester, and that of any other operation `system`.
+ *
+ * Fails with `InvalidInput`, before `effect` runs, if the type is unknown or the id is empty or too long.
+ */
+export const actingAs =
+  (actor: typeof Actor.Encoded) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | InvalidInput, R> =>
+    Effect.flatMap(decodeActor(actor), (decoded) => Effect.provideService(effect, CurrentActor, Option.some(decoded)))
+
+/** A position in the journal, and its epoch if the caller passes one. */
+interface Place {
+  readonly afterPosition: number
+  readonly epoch?: JournalEpoch | undefined
+}
+
+// The engine keeps the highest position that it ever assigned, also after that event was purged
+// (https://www.sqlite.org/autoinc.html).
+const endText = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'control_plane_events'), 0)"
+
+const stateText = `SELECT coalesce((SELECT epoch FROM control_plane_journal WHERE id = 1), '') AS epoch, ${endText} AS "end"`
+
+// All readers share one key, because each of them waits for every event.
+const everyReader = "journal"
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(ControlPlaneEvent))
+  const events = yield* rowsOf(ControlPlaneEvent)
+  const consumers = yield* rowsOf(ControlPlaneEventConsumer)
+  const consumerColumns = sql.literal(columnList(ControlPlaneEventConsumer))
+  const states = yield* rowsOf(JournalState)
+  const state = states.single(sql.unsafe(stateText))
+
+  /** Fails if the position belongs to another epoch or is beyond the end of the journal. */
+  const checkPlace = (method: string, field: string, { afterPosition, epoch }: Place) =>
+    Effect.flatMap(state, (current): Effect.Effect<void, InvalidInput | JournalReset> => {
+      if (epoch !== undefined && epoch !== current.epoch) return Effect.fail(new JournalReset({ epoch: current.epoch }))
+      if (afterPosition <= current.end) return Effect.void
+      const issue = `${field}: must not be beyond the last event of the journal; after a restore, continue from the current end`
+      return Effect.fail(new InvalidInput({ operation: `ControlPlaneEvents.${method}`, issues: [issue] }))
+    })
+
+  const inEpoch = (epoch: JournalEpoch | undefined) =>
+    epoch === undefined
+      ? sql`true`
+      : sql`EXISTS (SELECT 1 FROM control_plane_journal WHERE id = 1 AND epoch = ${epoch})`
+
+  const after = (method: string, place: Place, limit: number) =>
+    Effect.tap(
+      events.findAll(sql`
+        SELECT ${columns} FROM control_plane_events
+        WHERE position > ${place.afterPosition} AND ${inEpoch(place.epoch)} ORDER BY position LIMIT ${limit}`),
+      // A position with later events cannot be beyond the end.
+      (found) => (found.length > 0 ? Effect.void : checkPlace(method, "afterPosition", place))
+    )
+
+  const position: ControlPlaneEventsService["position"] = (consumer) =>
+    decodeInput(
+      "position",
+      Name
+    )(consumer).pipe(
+      Effect.flatMap((name) =>
+        consumers.findOne(sql`SELECT ${consumerColumns} FROM control_plane_event_consumers WHERE name = ${name}`)
+      ),
+      Effect.map(Option.match({ onNone: () => 0, onSome: (found) => found.position })),
+      read("position")
+    )
+
+  const acknowledge: ControlPlaneEventsService["acknowledge"] = (request) =>
+    Effect.gen(function* () {
+      const { consumer, epoch, position } = yield* decodeInput("acknowledge", Acknowledge)(request)
+      const now = yield* Clock.currentTimeMillis
+      const acknowledged = yield* consumers.findOne(sql`
+        INSERT INTO control_plane_event_consumers (name, position, updated_at, epoch)
+        SELECT ${consumer}, ${position}, ${now}, ${epoch ?? null}
+        WHERE ${position} <= ${sql.literal(endText)} AND ${inEpoch(epoch)}
+        ON CONFLICT (name) DO UPDATE SET
+          position = max(position, excluded.position),
+          updated_at = iif(excluded.position > position, excluded.updated_at, updated_at),
+          epoch = coalesce(excluded.epoch, epoch)
+        RETURNING ${consumerColumns}`)
+      if (Option.isSome(acknowledged)) return acknowledged.value.position
+      yield* checkPlace("acknowledge", "position", { afterPosition: position, epoch })
+      // The journal has grown up to the position since the statement.
+      return yield* acknowledge(request)
+    }).pipe(write("acknowledge", ["InvalidInput"]))
+
+  const run = yield* joinedRows
+  const mark = Effect.map(run(sql.unsafe(stateText)), ([row]) => `${String(row?.["epoch"])} ${String(row?.["end"])}`)
+  const waiter = yield* Waiting.make({
+    mark,
+    since: (before) =>
+      Effect.map(mark, (now) => ({ mark: now, concerned: now === before ? [] : [everyReader], isAll: true }))
+  })
+
+  /** Makes, for a scope, a function that waits for the next events after a position. */
+  const nextEvents = Effect.map(waiter, (firstFound) => (method: string, place: Place, limit: number) => {
+    const found = Effect.map(
+      read(method)(after(method, place, limit)),
+      Option.liftPredicate((events) => events.length > 0)
+    )
+    return Effect.catchIf(firstFound(everyReader, found), isSqlError, (error) =>
+      Effect.fail(persistenceErrorOf(`ControlPlaneEvents.${method}`, error))
+    )
+  })
+
+  const tail: ControlPlaneEventsService["tail"] = (request) =>
+    Effect.all([decodeInput("tail", TailJournal)(request), nextEvents]).pipe(
+      Effect.map(([start, next]) =>
+        pages(start.afterPosition, (afterPosition: number, limit) =>
+          Effect.map(next("tail", { ...start, afterPosition }, limit), (found) => [
+            found,
+            Option.some(found.at(-1)?.position ?? afterPosition)
+          ])
+        )
+      ),
+      Stream.unwrapScoped
+    )
+
+  const service: ControlPlaneEventsService = {
+    journal: read("journal")(state),
+
+    list: (request) =>
+      Effect.gen(function* () {
+        const decoded = yield* decodeInput("list", ListSubjectEvents)(request)
+        const { afterSequence, limit, ownerUserId, subjectId, subjectType } = decoded
+        const ofOwner = ownerUserId === undefined ? sql`true` : sql`+owner_user_id = ${ownerUserId}`
+        return yield* events.findAll(sql`
+          SELECT ${columns} FROM control_plane_events
+          WHERE subject_type = ${subjectType} AND subject_id = ${subjectId} AND sequence > ${afterSequence} AND ${ofOwner}
+          ORDER BY sequence LIMIT ${limit}`)
+      }).pipe(read("list")),
+
+    read: (request) =>
+      decodeInput(
+        "read",
+        ReadEvents
+      )(request).pipe(
+        Effect.flatMap(({ limit, ...place }) => after("read", place, limit)),
+        read("read")
+      ),
+
+    tail,
+
+    position,
+
+    acknowledge,
+
+    consume: makeConsume({ sql, consumers, consumerColumns, state, nextEvents, acknowledge })
+  }
+  return service
+})
+
 export class ControlPlaneEvents extends Context.Tag("@sealant/db/ControlPlaneEvents")<
   ControlPlaneEvents,
   ControlPlaneEventsService
 >() {
-  /** The journal over `SqlClient`. */
+  /** Provides the journal over `SqlClient`. */
   static readonly layer: Layer.Layer<ControlPlaneEvents, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }
-
-const decodeActor = operations("ControlPlaneEvents", "ControlPlaneEvent").input("actingAs", Actor)
-
-/**
- * Names who does what the lifecycle operations inside do; their events carry it. Without it, an operation under a lease
- * is its worker's, a launch its requester's, and every other the system's. Fails with `InvalidInput`, before anything is
- * done, for an unknown type or an id that is empty or too long.
- */
-export const actingAs = (actor: typeof Actor.Encoded) =>
-<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | InvalidInput, R> =>
-  Effect.flatMap(decodeActor(actor), (known) => Effect.provideService(effect, CurrentActor, Option.some(known)))

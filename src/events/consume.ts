@@ -1,25 +1,36 @@
 /**
- * `ControlPlaneEvents.consume`: gives a named consumer the events that it has not acknowledged, until its handler fails.
+ * `ControlPlaneEvents.consume`: delivers unacknowledged events to a named consumer until its handler fails.
  */
 import type { SqlClient, SqlError, Statement } from "@effect/sql"
 import { Clock, Effect, Option, Schema, type Scope } from "effect"
-import type { ControlPlaneEvent, ControlPlaneEventConsumer, JournalEpoch, JournalState } from "./ControlPlaneEvent.js"
+import type {
+  Acknowledge,
+  ControlPlaneEvent,
+  ControlPlaneEventConsumer,
+  JournalEpoch,
+  JournalState
+} from "./ControlPlaneEvent.js"
 import { type InvalidInput, JournalReset, type PersistenceError } from "../Errors.js"
 import { Name } from "../sql/columns.js"
 import { operations } from "../sql/operations.js"
 import type { CorruptRow, RowsOf } from "../sql/rows.js"
 import { isTaggedAs } from "../sql/tagged.js"
-import type { ControlPlaneEventsService } from "./ControlPlaneEvents.js"
 import { backoff, isTransient } from "../leasing/workerLoop.js"
 
-const { input, write } = operations("ControlPlaneEvents", "ControlPlaneEvent")
+const { decodeInput, write } = operations("ControlPlaneEvents", "ControlPlaneEvent")
 
-const mostAtOnce = 500
+const maxBatchSize = 500
 
 const Options = Schema.Struct({
   consumer: Name,
-  batchSize: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, mostAtOnce)), { default: () => 100 })
+  batchSize: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, maxBatchSize)), { default: () => 100 })
 })
+
+interface Request<E, R> {
+  readonly consumer: string
+  readonly batchSize?: number | undefined
+  readonly onReset?: ((reset: JournalReset) => Effect.Effect<void, E, R>) | undefined
+}
 
 interface Journal {
   readonly sql: SqlClient.SqlClient
@@ -27,7 +38,9 @@ interface Journal {
   readonly consumerColumns: Statement.Fragment
   readonly state: Effect.Effect<JournalState, SqlError.SqlError | CorruptRow>
   readonly nextEvents: Effect.Effect<NextEvents, never, Scope.Scope>
-  readonly acknowledge: ControlPlaneEventsService["acknowledge"]
+  readonly acknowledge: (
+    request: typeof Acknowledge.Encoded
+  ) => Effect.Effect<number, InvalidInput | JournalReset | PersistenceError>
 }
 
 type NextEvents = (
@@ -36,14 +49,14 @@ type NextEvents = (
   limit: number
 ) => Effect.Effect<ReadonlyArray<ControlPlaneEvent>, InvalidInput | JournalReset | PersistenceError>
 
-export const makeConsume = (
-  { acknowledge, consumerColumns, consumers, nextEvents, sql, state }: Journal
-): ControlPlaneEventsService["consume"] => {
-  /** Returns the consumer's row, which is created if it does not exist, and the journal's current epoch. */
+export const makeConsume = ({ acknowledge, consumerColumns, consumers, nextEvents, sql, state }: Journal) => {
+  /**
+   * Returns the position of the consumer, which is created if it does not exist, and the current epoch of the journal.
+   */
   const enroll = (name: string) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      const { position, ...row } = yield* consumers.one(sql`
+      const { position, ...row } = yield* consumers.single(sql`
         INSERT INTO control_plane_event_consumers (name, position, updated_at, epoch)
         VALUES (${name}, 0, ${now}, (SELECT epoch FROM control_plane_journal WHERE id = 1))
         ON CONFLICT (name) DO UPDATE SET epoch = coalesce(epoch, excluded.epoch)
@@ -55,18 +68,21 @@ export const makeConsume = (
   const enterEpoch = (name: string, epoch: JournalEpoch) =>
     sql`UPDATE control_plane_event_consumers SET epoch = ${epoch} WHERE name = ${name}`.pipe(write("consume", []))
 
-  return ({ onReset, ...request }, handler) =>
-    Effect.gen(function*() {
-      const { batchSize, consumer } = yield* input("consume", Options)(request)
+  return <E, R, E2 = never, R2 = never>(
+    { onReset, ...request }: Request<E2, R2>,
+    handler: (events: ReadonlyArray<ControlPlaneEvent>) => Effect.Effect<void, E, R>
+  ): Effect.Effect<never, E | E2 | InvalidInput | PersistenceError, R | R2> =>
+    Effect.gen(function* () {
+      const { batchSize, consumer } = yield* decodeInput("consume", Options)(request)
       const next = yield* nextEvents
-      const reset = (epoch: JournalEpoch) =>
+      const reset = (epoch: JournalEpoch): Effect.Effect<void, E2, R2> =>
         Effect.suspend(() => {
           const error = new JournalReset({ epoch })
           return onReset === undefined ? Effect.logWarning(`consumer ${consumer}: ${error.message}`) : onReset(error)
         })
 
       /** Consumes until the epoch changes. */
-      const consumeEpoch = Effect.gen(function*() {
+      const consumeEpoch = Effect.gen(function* () {
         const { epoch, isReset, position } = yield* retryWhileUnavailable(consumer, enroll(consumer))
         if (isReset) {
           yield* reset(epoch)
@@ -74,12 +90,16 @@ export const makeConsume = (
         }
         let afterPosition = position
         while (true) {
-          const found = yield* inEpoch(retryWhileUnavailable(consumer, next("consume", { afterPosition, epoch }, batchSize)))
+          const found = yield* inEpoch(
+            retryWhileUnavailable(consumer, next("consume", { afterPosition, epoch }, batchSize))
+          )
           if (Option.isNone(found)) return
-          // A handler that throws before it returns an effect dies inside this one.
+          // `suspend` turns an exception of the handler into a defect of this effect.
           yield* Effect.suspend(() => handler(found.value))
           const last = found.value.at(-1)?.position ?? afterPosition
-          const acknowledged = yield* inEpoch(retryWhileUnavailable(consumer, acknowledge({ consumer, position: last, epoch })))
+          const acknowledged = yield* inEpoch(
+            retryWhileUnavailable(consumer, acknowledge({ consumer, position: last, epoch }))
+          )
           if (Option.isNone(acknowledged)) return
           afterPosition = acknowledged.value
         }
@@ -88,17 +108,28 @@ export const makeConsume = (
     }).pipe(Effect.scoped)
 }
 
-/** Returns `None` when the epoch has changed. */
-const inEpoch = <A, E>(effect: Effect.Effect<A, E | JournalReset>): Effect.Effect<Option.Option<A>, Exclude<E, JournalReset>> =>
-  Effect.catchIf(Effect.asSome(effect), (error): error is JournalReset => isTaggedAs<JournalReset>("JournalReset")(error), () => Effect.succeedNone)
+const isJournalReset = isTaggedAs<JournalReset>("JournalReset")
 
-/** Repeats while the database is busy or unavailable. Fails when it was closed, or its file replaced: it stays so. */
+/** Returns `None` when the epoch has changed. */
+const inEpoch = <A, E>(
+  effect: Effect.Effect<A, E | JournalReset>
+): Effect.Effect<Option.Option<A>, Exclude<E, JournalReset>> =>
+  Effect.catchIf(
+    Effect.asSome(effect),
+    (error): error is JournalReset => isJournalReset(error),
+    () => Effect.succeedNone
+  )
+
+/**
+ * Repeats while the database is busy or unavailable. Fails if it was closed or its file replaced, which is permanent.
+ */
 const retryWhileUnavailable = <A, E extends { readonly _tag: string; readonly message: string }>(
   consumer: string,
   effect: Effect.Effect<A, E | PersistenceError>
 ): Effect.Effect<A, E | PersistenceError> =>
   effect.pipe(
-    Effect.tapError((error) => isTransient(error) ? Effect.logWarning(`consumer ${consumer}: ${error.message}`) : Effect.void),
+    Effect.tapError((error) =>
+      isTransient(error) ? Effect.logWarning(`consumer ${consumer}: ${error.message}`) : Effect.void
+    ),
     Effect.retry({ while: isTransient, schedule: backoff })
   )
-

@@ -1,60 +1,72 @@
 /**
- * How lifecycle operations keep the journal (`control_plane_events`): the repositories that an operation writes through
- * note each change of state, and the operation appends what was noted as the last statement of its transaction.
+ * Writes the journal (`control_plane_events`) of lifecycle operations. The repositories of an operation record each
+ * change of state, and the operation appends the recorded events as the last statement of its transaction.
  */
 import type { SqlClient } from "@effect/sql"
 import { Clock, Context, Effect, Option } from "effect"
 import type { Actor, ControlPlaneSubjectType } from "./ControlPlaneEvent.js"
 import { CurrentActor } from "./CurrentActor.js"
 
-/** That a subject is now in a state. */
-export interface Change {
+/** The state that a subject has entered. */
+export interface Transition {
   readonly subjectType: ControlPlaneSubjectType
   readonly subjectId: string
   readonly toState: string
-  /** Whose it is; of a job, its run tells, and of an execution, its workflow. */
+  /** The owner. For a job it is read from `runId`, for an execution from `workflowId`. */
   readonly ownerUserId?: string
   readonly runId?: string
   readonly workflowId?: string
-  /** Ids of what belongs to it, and counts. */
+  /** Ids of related rows, and counts. */
   readonly payload?: Readonly<Record<string, string | number>>
-  /** It is worth telling also when the state is the same as before: a job under a new lease. */
+  /** Appends an event for an unchanged state if the payload differs: a job under a new lease. */
   readonly evenIfSame?: boolean
-  /** Each such change is an event, also one equal to the event before: a runtime that ends again. */
+  /** Appends an event even if it equals the previous event: a runtime that ends again. */
   readonly always?: boolean
 }
 
-class Notes extends Context.Reference<Notes>()("@sealant/db/Notes", {
-  defaultValue: (): Option.Option<Array<Change>> => Option.none()
+class PendingTransitions extends Context.Reference<PendingTransitions>()("@sealant/db/PendingTransitions", {
+  defaultValue: (): Option.Option<Array<Transition>> => Option.none()
 }) {}
 
-/** Notes a change for the operation that is being run. */
-export const note = (change: Change): Effect.Effect<void> =>
-  Effect.map(Notes, Option.match({ onNone: () => undefined, onSome: (notes) => void notes.push(change) }))
+/** Records a transition for the current operation. Does nothing outside an operation. */
+export const recordTransition = (transition: Transition): Effect.Effect<void> =>
+  Effect.map(
+    PendingTransitions,
+    Option.match({ onNone: () => undefined, onSome: (pending) => void pending.push(transition) })
+  )
 
-/** Runs `body`, and appends what it notes. To be run in the transaction that the notes are about. */
-export const journaled = (sql: SqlClient.SqlClient, eventType: string, own: Actor) => <A, E, R>(body: Effect.Effect<A, E, R>) =>
-  Effect.suspend(() => {
-    const notes: Array<Change> = []
-    return Effect.tap(
-      Effect.provideService(body, Notes, Option.some(notes)),
-      () => notes.length === 0 ? Effect.void : append(sql, eventType, own, notes)
-    )
-  })
+/**
+ * Runs `body`, then appends the transitions that it recorded. Must run in the transaction of the recorded changes.
+ * `defaultActor` is the actor of the events when `CurrentActor` is not set.
+ */
+export const withEvents =
+  (sql: SqlClient.SqlClient, eventType: string, defaultActor: Actor) =>
+  <A, E, R>(body: Effect.Effect<A, E, R>) =>
+    Effect.suspend(() => {
+      const pending: Array<Transition> = []
+      return Effect.tap(Effect.provideService(body, PendingTransitions, Option.some(pending)), () =>
+        pending.length === 0 ? Effect.void : append(sql, eventType, defaultActor, pending)
+      )
+    })
 
-const append = (sql: SqlClient.SqlClient, eventType: string, own: Actor, changes: ReadonlyArray<Change>) =>
-  Effect.gen(function*() {
+const append = (
+  sql: SqlClient.SqlClient,
+  eventType: string,
+  defaultActor: Actor,
+  transitions: ReadonlyArray<Transition>
+) =>
+  Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    const actor = Option.getOrElse(yield* CurrentActor, () => own)
-    // A read before the write, and safe: the transaction has the write lock.
-    const ends = yield* sql.unsafe<End>(endsText, [JSON.stringify(changes.map(({ subjectId, subjectType }) => ({ subjectId, subjectType })))])
-    const events = follow(changes, ends)
+    const actor = Option.getOrElse(yield* CurrentActor, () => defaultActor)
+    const subjects = JSON.stringify(transitions.map(({ subjectId, subjectType }) => ({ subjectId, subjectType })))
+    // A read before the write is safe: the transaction has the write lock.
+    const events = eventsOf(transitions, yield* sql.unsafe<LastEvent>(lastEventsText, [subjects]))
     if (events.length === 0) return
     yield* sql.unsafe(appendText, [JSON.stringify(events), eventType, actor.type, actor.id ?? null, now])
   })
 
-/** Where the journal leaves a subject. */
-interface End {
+/** The last event of a subject in the journal. */
+interface LastEvent {
   readonly subjectType: string
   readonly subjectId: string
   readonly sequence: number
@@ -62,24 +74,25 @@ interface End {
   readonly payload: string | null
 }
 
-const keyOf = ({ subjectId, subjectType }: { readonly subjectType: string; readonly subjectId: string }) => `${subjectType} ${subjectId}`
+const keyOf = ({ subjectId, subjectType }: { readonly subjectType: string; readonly subjectId: string }) =>
+  `${subjectType} ${subjectId}`
 
-/** Each change as the event after the one before of its subject; a change that changes nothing is none. */
-const follow = (changes: ReadonlyArray<Change>, ends: ReadonlyArray<End>) => {
-  const last = new Map(ends.map((end) => [keyOf(end), end]))
-  return changes.flatMap((change) => {
-    const payload = change.payload === undefined ? null : JSON.stringify(change.payload)
-    const { subjectId, subjectType, toState } = change
-    const before = last.get(keyOf(change))
-    const isRecorded = change.always === true || (change.evenIfSame === true && payload !== before?.payload)
-    if (before?.toState === toState && !isRecorded) return []
-    const event = { ...change, fromState: before?.toState ?? null, sequence: (before?.sequence ?? 0) + 1 }
-    last.set(keyOf(change), { subjectType, subjectId, toState, payload, sequence: event.sequence })
+/** Builds the events of the transitions, each after the previous event of its subject. Skips unchanged states. */
+const eventsOf = (transitions: ReadonlyArray<Transition>, lastEvents: ReadonlyArray<LastEvent>) => {
+  const last = new Map(lastEvents.map((event) => [keyOf(event), event]))
+  return transitions.flatMap((transition) => {
+    const payload = transition.payload === undefined ? null : JSON.stringify(transition.payload)
+    const { subjectId, subjectType, toState } = transition
+    const previous = last.get(keyOf(transition))
+    const isForced = transition.always === true || (transition.evenIfSame === true && payload !== previous?.payload)
+    if (previous?.toState === toState && !isForced) return []
+    const event = { ...transition, fromState: previous?.toState ?? null, sequence: (previous?.sequence ?? 0) + 1 }
+    last.set(keyOf(transition), { subjectType, subjectId, toState, payload, sequence: event.sequence })
     return [event]
   })
 }
 
-const endsText = `
+const lastEventsText = `
   SELECT subject_type AS "subjectType", subject_id AS "subjectId", sequence, to_state AS "toState", payload
   FROM control_plane_events
   WHERE position IN (

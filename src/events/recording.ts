@@ -1,19 +1,22 @@
 /**
- * The repositories as lifecycle operations have them: each write that moves a row is noted for the journal.
+ * Repositories for lifecycle operations: each write that changes a status records an event in the journal.
  */
 import { Effect, Option } from "effect"
 import type { JobState, WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
-import type { Sandbox } from "../sandbox/Sandbox.js"
-import type { SandboxAttempt } from "../sandbox/SandboxAttempt.js"
-import type { SandboxRuntimeInstance } from "../sandbox/SandboxRuntimeInstance.js"
+import type { WorkspaceBuildJobRepo } from "../build-job/WorkspaceBuildJobRepo.js"
 import type { IssueWorkflow } from "../issue-workflow/IssueWorkflow.js"
 import type { IssueWorkflowExecution } from "../issue-workflow/IssueWorkflowExecution.js"
-import { note } from "./journal.js"
-import type { WorkflowRepositories } from "../issue-workflow/makeIssueWorkflowLifecycle.js"
-import type { Repositories } from "../sandbox/makeSandboxLifecycle.js"
+import type { IssueWorkflowExecutionRepo } from "../issue-workflow/IssueWorkflowExecutionRepo.js"
+import type { IssueWorkflowRepo } from "../issue-workflow/IssueWorkflowRepo.js"
+import type { Sandbox } from "../sandbox/Sandbox.js"
+import type { SandboxAttempt } from "../sandbox/SandboxAttempt.js"
+import type { SandboxAttemptRepo } from "../sandbox/SandboxAttemptRepo.js"
+import type { SandboxRepo } from "../sandbox/SandboxRepo.js"
+import type { SandboxRuntimeInstance } from "../sandbox/SandboxRuntimeInstance.js"
+import { recordTransition } from "./journal.js"
 
-const noteSandbox = ({ id, latestRunId, ownerUserId, status }: Sandbox) =>
-  note({
+const recordSandbox = ({ id, latestRunId, ownerUserId, status }: Sandbox) =>
+  recordTransition({
     subjectType: "sandbox",
     subjectId: id,
     toState: status,
@@ -21,15 +24,18 @@ const noteSandbox = ({ id, latestRunId, ownerUserId, status }: Sandbox) =>
     ...(Option.isSome(latestRunId) ? { payload: { attemptId: latestRunId.value } } : {})
   })
 
-const noteAttempt = ({ id, ownerUserId, status }: SandboxAttempt) =>
-  note({ subjectType: "attempt", subjectId: id, toState: status, ownerUserId })
+const recordAttempt = ({ id, ownerUserId, status }: SandboxAttempt) =>
+  recordTransition({ subjectType: "attempt", subjectId: id, toState: status, ownerUserId })
 
 /**
- * Records the end of a runtime as an event of its attempt, with its resource for the program that tears it down. The state
- * is that of the attempt.
+ * Records the end of a runtime as an event of its attempt, with its resource for the program that tears it down. The
+ * state is that of the attempt.
  */
-export const noteRuntimeEnd = (attempt: SandboxAttempt, { adapter, reference, resourceId, status }: SandboxRuntimeInstance) =>
-  note({
+export const recordRuntimeEnd = (
+  attempt: SandboxAttempt,
+  { adapter, reference, resourceId, status }: SandboxRuntimeInstance
+) =>
+  recordTransition({
     subjectType: "attempt",
     subjectId: attempt.id,
     toState: attempt.status,
@@ -43,9 +49,9 @@ export const noteRuntimeEnd = (attempt: SandboxAttempt, { adapter, reference, re
     }
   })
 
-/** A job goes to another lease without another status: that is told, too. */
-export const noteJob = (job: JobState | WorkspaceBuildJob, evenIfSame = false) =>
-  note({
+/** Records the status of a job. With `evenIfSame`, a new lease under the same status is an event, too. */
+export const recordJob = (job: JobState | WorkspaceBuildJob, evenIfSame = false) =>
+  recordTransition({
     subjectType: "job",
     subjectId: job.id,
     toState: job.status,
@@ -54,8 +60,8 @@ export const noteJob = (job: JobState | WorkspaceBuildJob, evenIfSame = false) =
     ...(Option.isSome(job.runId) ? { runId: job.runId.value } : {})
   })
 
-const noteWorkflow = ({ id, issueId, ownerUserId, status }: IssueWorkflow) =>
-  note({
+const recordWorkflow = ({ id, issueId, ownerUserId, status }: IssueWorkflow) =>
+  recordTransition({
     subjectType: "workflow",
     subjectId: id,
     toState: status,
@@ -63,8 +69,8 @@ const noteWorkflow = ({ id, issueId, ownerUserId, status }: IssueWorkflow) =>
     ...(Option.isSome(ownerUserId) ? { ownerUserId: ownerUserId.value } : {})
   })
 
-const noteExecution = ({ id, issueWorkflowId, sandboxAttemptId, sandboxId, status }: IssueWorkflowExecution) =>
-  note({
+const recordExecution = ({ id, issueWorkflowId, sandboxAttemptId, sandboxId, status }: IssueWorkflowExecution) =>
+  recordTransition({
     subjectType: "execution",
     subjectId: id,
     toState: status,
@@ -76,20 +82,31 @@ const noteExecution = ({ id, issueWorkflowId, sandboxAttemptId, sandboxId, statu
     }
   })
 
-const noting = <A>(write: (row: A) => Effect.Effect<void>) =>
-<Args extends ReadonlyArray<unknown>, E>(method: (...args: Args) => Effect.Effect<A, E>) =>
-(...args: Args): Effect.Effect<A, E> => Effect.tap(method(...args), write)
+/** Wraps a method so that the row that it returns is recorded. */
+const recorded =
+  <A>(record: (row: A) => Effect.Effect<void>) =>
+  <Args extends ReadonlyArray<unknown>, E>(method: (...args: Args) => Effect.Effect<A, E>) =>
+  (...args: Args): Effect.Effect<A, E> =>
+    Effect.tap(method(...args), record)
 
-export const recording = (repositories: Repositories): Repositories => {
+interface SandboxRepositories {
+  readonly sandboxes: SandboxRepo["Type"]
+  readonly attempts: SandboxAttemptRepo["Type"]
+  readonly jobs: WorkspaceBuildJobRepo["Type"]
+  readonly executions: IssueWorkflowExecutionRepo["Type"]
+}
+
+/** Wraps the repositories of sandboxes, attempts, jobs and executions. */
+export const recordingSandboxes = <R extends SandboxRepositories>(repositories: R): R => {
   const { attempts, executions, jobs, sandboxes } = repositories
-  const sandbox = noting(noteSandbox)
-  const attempt = noting(noteAttempt)
-  const job = noting((row: WorkspaceBuildJob) => noteJob(row))
+  const sandbox = recorded(recordSandbox)
+  const attempt = recorded(recordAttempt)
+  const job = recorded((row: WorkspaceBuildJob) => recordJob(row))
   return {
     ...repositories,
     sandboxes: {
       ...sandboxes,
-      // A new sandbox is noted when its attempt is linked, in the same transaction: then it is known which that is.
+      // A new sandbox is recorded when its attempt is linked, in the same transaction, so that the event has its id.
       linkAttempt: sandbox(sandboxes.linkAttempt),
       setStatus: sandbox(sandboxes.setStatus)
     },
@@ -103,20 +120,25 @@ export const recording = (repositories: Repositories): Repositories => {
     },
     jobs: {
       ...jobs,
-      enqueue: (request) => Effect.tap(jobs.enqueue(request), ({ job }) => noteJob(job)),
+      enqueue: (request) => Effect.tap(jobs.enqueue(request), ({ job }) => recordJob(job)),
       succeed: job(jobs.succeed),
       fail: job(jobs.fail),
       cancel: job(jobs.cancel),
-      cancelLatestByRunId: (request) => Effect.tap(jobs.cancelLatestByRunId(request), (latest) => Option.isSome(latest) ? noteJob(latest.value) : Effect.void),
+      cancelLatestByRunId: (request) =>
+        Effect.tap(jobs.cancelLatestByRunId(request), (latest) =>
+          Option.isSome(latest) ? recordJob(latest.value) : Effect.void
+        ),
       reapExpired: (limit) =>
-        Effect.tap(jobs.reapExpired(limit), (reaped) => Effect.forEach(reaped, (row) => noteJob(row), { discard: true }))
-    },
+        Effect.tap(jobs.reapExpired(limit), (reaped) =>
+          Effect.forEach(reaped, (row) => recordJob(row), { discard: true })
+        )
+    } satisfies SandboxRepositories["jobs"],
     executions: recordingExecutions(executions)
   }
 }
 
-const recordingExecutions = (executions: Repositories["executions"]): Repositories["executions"] => {
-  const execution = noting(noteExecution)
+const recordingExecutions = (executions: SandboxRepositories["executions"]): SandboxRepositories["executions"] => {
+  const execution = recorded(recordExecution)
   return {
     ...executions,
     create: execution(executions.create),
@@ -127,9 +149,15 @@ const recordingExecutions = (executions: Repositories["executions"]): Repositori
   }
 }
 
-export const recordingWorkflows = (repositories: WorkflowRepositories): WorkflowRepositories => {
+interface WorkflowRepositories {
+  readonly workflows: IssueWorkflowRepo["Type"]
+  readonly executions: IssueWorkflowExecutionRepo["Type"]
+}
+
+/** Wraps the repositories of workflows and executions. */
+export const recordingWorkflows = <R extends WorkflowRepositories>(repositories: R): R => {
   const { executions, workflows } = repositories
-  const workflow = noting(noteWorkflow)
+  const workflow = recorded(recordWorkflow)
   return {
     ...repositories,
     workflows: {

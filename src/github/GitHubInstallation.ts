@@ -1,8 +1,18 @@
 /**
- * An installation of the GitHub App at an account, and who may use it.
+ * Installations of the GitHub App at accounts, and the grants of users to use them.
  */
 import { Schema } from "effect"
-import { documentOf, enumeration, idOf, Json, Label, Name, optional, OptionalTimestamp, Timestamp } from "../sql/columns.js"
+import {
+  documentOf,
+  enumeration,
+  idOf,
+  Json,
+  Label,
+  Name,
+  optional,
+  OptionalTimestamp,
+  Timestamp
+} from "../sql/columns.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { stateMachine } from "../sql/transitions.js"
@@ -10,79 +20,88 @@ import { StringMap } from "../payloads/enumerations.js"
 import { UserId } from "../auth/User.js"
 import { RepositoryProvider } from "../source/Repository.js"
 
-/** The id of an installation, `ghi_` and a UUIDv7 when it is ours. Not GitHub's. */
+/** The id of an installation in this database, not GitHub's: `ghi_` and a UUIDv7 if this package generated it. */
 export const GitHubInstallationId = idOf("GitHubInstallationId")
 export type GitHubInstallationId = typeof GitHubInstallationId.Type
 
-/** `active`: can be used; `suspended`: for now not; `deleted`: uninstalled, until it is installed again. */
+/**
+ * `active`: usable; `suspended`: not usable until it is unsuspended; `deleted`: uninstalled, until a reinstallation.
+ */
 export const GitHubInstallationStatus = enumeration("active", "suspended", "deleted")
 export type GitHubInstallationStatus = typeof GitHubInstallationStatus.Type
 
-/** Where an installation can go: deleted → active is a reinstallation. */
+/** The transitions of an installation. deleted → active is a reinstallation. */
 export const gitHubInstallationTransitions = stateMachine(GitHubInstallationStatus.literals, {
   active: ["suspended", "deleted"],
   suspended: ["active", "deleted"],
   deleted: ["active"]
 })
 
-/** What kind of account has the app. */
+/** The type of the account that has the app. */
 export const GitHubAccountType = enumeration("organization", "user")
 export type GitHubAccountType = typeof GitHubAccountType.Type
 
-/** Whether the installation sees all repositories of the account, or those that were selected. */
+/** Whether the installation contains all repositories of the account, or selected ones. */
 export const GitHubRepositorySelection = enumeration("all", "selected")
 export type GitHubRepositorySelection = typeof GitHubRepositorySelection.Type
 
 /** One row of `github_app_installations`. */
-export class GitHubInstallation extends Model.Class<GitHubInstallation>("GitHubInstallation")({
-  id: GitHubInstallationId,
-  provider: RepositoryProvider,
-  /** GitHub's id of it: unique. */
-  externalInstallationId: Name,
-  externalAccountId: optional(Label),
-  accountLogin: Name,
-  accountType: GitHubAccountType,
-  targetType: optional(GitHubAccountType),
-  status: GitHubInstallationStatus,
-  /** What the app may do, as GitHub tells it: `{ contents: "read" }`. */
-  permissions: Json(StringMap),
-  repositorySelection: GitHubRepositorySelection,
-  /** When it was first installed. */
-  installedAt: OptionalTimestamp,
-  /** Since when it is suspended; not known of some rows that were carried over. */
-  suspendedAt: OptionalTimestamp,
-  /** When its repositories were last synced. Does not move `updatedAt`. */
-  lastSyncedAt: OptionalTimestamp,
-  createdAt: Timestamp,
-  updatedAt: Timestamp
-}, table({
-  name: "github_app_installations",
-  service: "GitHubInstallationRepo",
-  purpose: "Where the GitHub App is installed, and whether it can be used there.",
-  states: { status: gitHubInstallationTransitions }
-})) {}
+export class GitHubInstallation extends Model.Class<GitHubInstallation>("GitHubInstallation")(
+  {
+    id: GitHubInstallationId,
+    provider: RepositoryProvider,
+    /** GitHub's id of the installation. Unique. */
+    externalInstallationId: Name,
+    externalAccountId: optional(Label),
+    accountLogin: Name,
+    accountType: GitHubAccountType,
+    targetType: optional(GitHubAccountType),
+    status: GitHubInstallationStatus,
+    /** The permissions of the app, as GitHub reports them: `{ contents: "read" }`. */
+    permissions: Json(StringMap),
+    repositorySelection: GitHubRepositorySelection,
+    /** The instant of the first installation. */
+    installedAt: OptionalTimestamp,
+    /** The instant of the suspension, while the installation is suspended. Absent in some imported rows. */
+    suspendedAt: OptionalTimestamp,
+    /** The instant of the last sync of its repositories. A sync alone keeps `updatedAt`. */
+    lastSyncedAt: OptionalTimestamp,
+    createdAt: Timestamp,
+    updatedAt: Timestamp
+  },
+  table({
+    name: "github_app_installations",
+    service: "GitHubInstallationRepo",
+    purpose: "The installations of the GitHub App, and whether they can be used.",
+    states: { status: gitHubInstallationTransitions }
+  })
+) {}
 
-/** One row of `github_installation_user_grants`: that a user may use an installation, or might once. */
-export class GitHubInstallationUserGrant
-  extends Model.Class<GitHubInstallationUserGrant>("GitHubInstallationUserGrant")({
+/** One row of `github_installation_user_grants`: the grant of a user to use an installation, revoked or not. */
+export class GitHubInstallationUserGrant extends Model.Class<GitHubInstallationUserGrant>(
+  "GitHubInstallationUserGrant"
+)(
+  {
     installationId: GitHubInstallationId,
     userId: UserId,
-    /** Who gave it, where it is known and that user is still there. */
+    /** The user who granted it, if known and not deleted. */
     grantedByUserId: optional(UserId),
     grantedAt: Timestamp,
-    /** Since when it counts no more. */
+    /** The instant of the revocation. */
     revokedAt: OptionalTimestamp
-  }, table({
+  },
+  table({
     name: "github_installation_user_grants",
     service: "GitHubInstallationRepo",
-    purpose: "Which users may use an installation: at most one row for each of both, revoked or not."
-  }))
-{}
+    purpose: "The grants of users to use installations, revoked or not: at most one for each installation and user."
+  })
+) {}
 
 /**
- * What is known of an installation now. What is left out stays as it is, and null clears. For a new row, `provider` left
- * out means github, `status` active, `permissions` none, `repositorySelection` all, `installedAt` now. A reinstallation
- * makes it active, so it comes with no other status.
+ * The current state of an installation. Absent fields stay unchanged; `null` clears a field. Defaults of a new row:
+ * `provider` github, `status` active, `permissions` empty, `repositorySelection` all, `installedAt` now.
+ *
+ * `reinstalled: true` makes the installation active, so any other `status` beside it is refused.
  */
 export const UpsertGitHubInstallation = Schema.Struct({
   id: Schema.optional(GitHubInstallationId),
@@ -100,13 +119,17 @@ export const UpsertGitHubInstallation = Schema.Struct({
   lastSyncedAt: Schema.optional(Schema.NullOr(Schema.DateTimeUtcFromSelf)),
   reinstalled: Schema.optionalWith(Schema.Boolean, { default: () => false })
 }).pipe(
-  Schema.filter(({ reinstalled, status }) =>
-    !reinstalled || status === undefined || status === "active" || { path: ["status"], message: "must be active where it is reinstalled" })
+  Schema.filter(
+    ({ reinstalled, status }) =>
+      !reinstalled ||
+      status === undefined ||
+      status === "active" || { path: ["status"], message: "must be active if `reinstalled` is true" }
+  )
 )
 
 /**
- * Filter for listing the installations of a user. Several statuses match any of them; an empty list matches none; left
- * out, all match.
+ * Filter for listing the installations of a user. `statuses` matches installations in any of them: an empty list
+ * matches none, and without it all match.
  */
 export const UserInstallationFilter = Schema.Struct({
   userId: UserId,
@@ -116,7 +139,7 @@ export const UserInstallationFilter = Schema.Struct({
 /** A user and an installation. */
 export const GitHubInstallationUser = Schema.Struct({ installationId: GitHubInstallationId, userId: UserId })
 
-/** That a user may use an installation, and who says so. */
+/** Input for granting a user the use of an installation. `grantedByUserId` is the user who grants it. */
 export const GrantGitHubInstallation = Schema.Struct({
   ...GitHubInstallationUser.fields,
   grantedByUserId: Schema.optional(UserId)

@@ -1,27 +1,42 @@
 /**
- * Installations of the GitHub App, and who may use them, over the tables `github_app_installations` and
- * `github_installation_user_grants`.
+ * The repository of GitHub App installations and of the grants of users to use them, over the tables
+ * `github_app_installations` and `github_installation_user_grants`.
  *
- * What it guarantees: an installation that was deleted stays so, however late older news of it come, until somebody says
- * that it was installed again; `suspendedAt` is there only while it is suspended; a grant that was revoked counts from
- * then on for nothing, and the first revocation stands until a new grant.
+ * Guarantees:
+ * - A deleted installation stays deleted, also when out-of-order deliveries report an older status, until a caller
+ *   reports a reinstallation.
+ * - `suspendedAt` is set only while the installation is suspended.
+ * - A revoked grant has no effect, and keeps the instant of its first revocation until it is granted again.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option } from "effect"
-import type { AlreadyExists, InvalidInput, InvalidTransition, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
-import type { Page, PageRequest } from "../sql/page.js"
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
 import type {
+  AlreadyExists,
+  InvalidInput,
+  InvalidTransition,
+  NotFound,
+  PersistenceError,
+  ReferenceNotFound
+} from "../Errors.js"
+import { Name } from "../sql/columns.js"
+import { canonicalJson } from "../sql/fingerprint.js"
+import { idOrNew } from "../sql/ids.js"
+import { operations } from "../sql/operations.js"
+import * as Page from "../sql/page.js"
+import { resolveForeignKeyError } from "../sql/references.js"
+import { columnList, givenColumns, rowsOf } from "../sql/rows.js"
+import {
   GitHubInstallation,
   GitHubInstallationId,
   GitHubInstallationStatus,
+  gitHubInstallationTransitions,
   GitHubInstallationUser,
   GitHubInstallationUserGrant,
   GrantGitHubInstallation,
   UpsertGitHubInstallation,
-  UserInstallationFilter
+  type UserInstallationFilter
 } from "./GitHubInstallation.js"
-import { make } from "./makeGitHubInstallationRepo.js"
+import { grantedInstallations } from "./grantedInstallations.js"
 
 /**
  * Methods of `GitHubInstallationRepo`.
@@ -31,66 +46,77 @@ import { make } from "./makeGitHubInstallationRepo.js"
  */
 export interface GitHubInstallationService {
   /**
-   * Stores what is known of an installation, in the row of its `externalInstallationId`, or in a new one, with the id if
-   * one is given. What is left out stays as it is, null clears, and `installedAt` is kept once it is known.
+   * Stores the current state of an installation: in the row with its `externalInstallationId`, or else in a new row,
+   * with the id of the request if it has one. Absent fields stay unchanged; `null` clears a field. `installedAt` never
+   * changes once it is set.
    *
-   * - A status that is given is taken, and `suspendedAt` goes with it: what is given or now for suspended, else none.
-   * - A deleted one stays deleted, whatever the status; the rest is stored. With `reinstalled: true` it is active.
+   * - A `status` in the request is stored. `suspendedAt` of a suspended installation is that of the request, by default
+   *   the stored one, or now if it was not suspended before. For other statuses it is cleared.
+   * - A deleted installation keeps its status unless `reinstalled` is true, which makes it active. The other fields are
+   *   stored.
    *
-   * Fails with `AlreadyExists` when the id is another installation's, with `InvalidInput` for a value out of shape.
+   * Fails with `AlreadyExists` if another installation has the id, and with `InvalidInput` if a value is invalid.
    */
   readonly upsert: (
     installation: typeof UpsertGitHubInstallation.Encoded
   ) => Effect.Effect<GitHubInstallation, AlreadyExists | InvalidInput | PersistenceError>
 
-  /** The installation, if there is one. */
+  /** Returns the installation, if it exists. */
   readonly findById: (id: GitHubInstallationId) => Effect.Effect<Option.Option<GitHubInstallation>, PersistenceError>
 
-  /** The installation. Fails with `NotFound`. */
+  /** Returns the installation. Fails with `NotFound` if it does not exist. */
   readonly getById: (id: GitHubInstallationId) => Effect.Effect<GitHubInstallation, NotFound | PersistenceError>
 
-  /** The installation that GitHub gave this id. Fails with `InvalidInput` for an empty id. */
+  /** Returns the installation with GitHub's id, if it exists. Fails with `InvalidInput` if the id is invalid. */
   readonly findByExternalId: (
     externalInstallationId: string
   ) => Effect.Effect<Option.Option<GitHubInstallation>, InvalidInput | PersistenceError>
 
   /**
-   * Lists the installations on which the user has a grant that is not revoked, last granted first. Suspended and deleted
-   * installations are included unless `statuses` excludes them; their repositories cannot be used.
+   * Lists the installations on which the user has a grant that is not revoked, last granted first. Suspended and
+   * deleted installations are included unless `statuses` excludes them; their repositories cannot be used.
    *
-   * Fails with `InvalidInput` for a malformed cursor, a limit out of range or an unknown status.
+   * Fails with `InvalidInput` if the cursor is malformed, the limit is out of range or a status is unknown.
    */
   readonly listForUser: (
-    request: PageRequest & typeof UserInstallationFilter.Encoded
-  ) => Effect.Effect<Page<GitHubInstallation>, InvalidInput | PersistenceError>
-
-  /** The active installations, newest first. Fails with `InvalidInput` for a foreign cursor or a limit out of range. */
-  readonly listActive: (request: PageRequest) => Effect.Effect<Page<GitHubInstallation>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof UserInstallationFilter.Encoded
+  ) => Effect.Effect<Page.Page<GitHubInstallation>, InvalidInput | PersistenceError>
 
   /**
-   * Moves the installation to a status; `suspendedAt` is now for suspended, else none. One that has the status already is
-   * returned as it is. To make a deleted one active is to say that it was installed again.
-   *
-   * Fails with `NotFound`, with `InvalidTransition` when no way leads there from its status, with `InvalidInput` for an
-   * unknown status.
+   * Lists the active installations, newest first. Fails with `InvalidInput` if the cursor is malformed or the limit is
+   * out of range.
    */
-  readonly setStatus: (
-    request: { readonly id: GitHubInstallationId; readonly status: GitHubInstallationStatus }
-  ) => Effect.Effect<GitHubInstallation, NotFound | InvalidTransition | InvalidInput | PersistenceError>
+  readonly listActive: (
+    request: Page.PageRequest
+  ) => Effect.Effect<Page.Page<GitHubInstallation>, InvalidInput | PersistenceError>
 
   /**
-   * Lets a user use an installation. A grant that is there is returned as it is; one that was revoked is given anew.
+   * Changes the status of the installation. `suspendedAt` is now for `suspended`, and cleared for other statuses.
+   * Idempotent. deleted → active records a reinstallation.
    *
-   * Fails with `ReferenceNotFound` (`installationId`, `userId`, `grantedByUserId`) when one of them is not there, with
-   * `InvalidInput` for an id out of shape.
+   * Fails with:
+   * - `NotFound` if the installation does not exist;
+   * - `InvalidTransition` if its status cannot change to the requested one;
+   * - `InvalidInput` if the requested status is unknown.
+   */
+  readonly setStatus: (request: {
+    readonly id: GitHubInstallationId
+    readonly status: GitHubInstallationStatus
+  }) => Effect.Effect<GitHubInstallation, NotFound | InvalidTransition | InvalidInput | PersistenceError>
+
+  /**
+   * Grants a user the use of an installation. Returns an active grant unchanged, and renews a revoked one.
+   *
+   * Fails with `ReferenceNotFound` (`installationId`, `userId`, `grantedByUserId`) if one of them does not exist, and
+   * with `InvalidInput` if an id is invalid.
    */
   readonly grantToUser: (
     request: typeof GrantGitHubInstallation.Encoded
   ) => Effect.Effect<GitHubInstallationUserGrant, ReferenceNotFound | InvalidInput | PersistenceError>
 
   /**
-   * Takes a grant back. One that was revoked already is returned as it is. Fails with `NotFound` when the user never had
-   * one, with `InvalidInput` for an id out of shape.
+   * Revokes a grant. Idempotent. Fails with `NotFound` if the user never had one, and with `InvalidInput` if an id is
+   * invalid.
    */
   readonly revokeGrant: (
     request: typeof GitHubInstallationUser.Encoded
@@ -100,24 +126,215 @@ export interface GitHubInstallationService {
    * Returns whether the user has a grant that is not revoked on the installation, and the installation is active. False
    * while it is suspended, and after it was deleted.
    *
-   * Fails with `InvalidInput` for an invalid id.
+   * Fails with `InvalidInput` if an id is invalid.
    */
   readonly userHasGrant: (
     request: typeof GitHubInstallationUser.Encoded
   ) => Effect.Effect<boolean, InvalidInput | PersistenceError>
 
   /**
-   * The grants for an installation, revoked ones too, last granted first; none when there is no such installation. Fails
-   * with `InvalidInput` for a foreign cursor or a limit out of range.
+   * Lists the grants on an installation, including revoked ones, last granted first. Returns an empty page if the
+   * installation does not exist. Fails with `InvalidInput` if the cursor is malformed or the limit is out of range.
    */
   readonly listGrants: (
-    request: PageRequest & { readonly installationId: GitHubInstallationId }
-  ) => Effect.Effect<Page<GitHubInstallationUserGrant>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & { readonly installationId: GitHubInstallationId }
+  ) => Effect.Effect<Page.Page<GitHubInstallationUserGrant>, InvalidInput | PersistenceError>
 }
 
-export class GitHubInstallationRepo
-  extends Context.Tag("@sealant/db/GitHubInstallationRepo")<GitHubInstallationRepo, GitHubInstallationService>()
-{
-  /** The installations over `SqlClient`. */
+const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations(
+  "GitHubInstallationRepo",
+  "GitHubInstallation"
+)
+const grant = operations("GitHubInstallationRepo", "GitHubInstallationUserGrant")
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(GitHubInstallation))
+  const grantColumns = sql.literal(columnList(GitHubInstallationUserGrant))
+  const installations = yield* rowsOf(GitHubInstallation)
+  const grants = yield* rowsOf(GitHubInstallationUserGrant)
+  const listForUser = yield* grantedInstallations
+
+  const byId = (id: GitHubInstallationId) =>
+    installations.findOne(sql`SELECT ${columns} FROM github_app_installations WHERE id = ${id}`)
+
+  const getById = (id: GitHubInstallationId) => Effect.flatMap(byId(id), orNotFound(id))
+
+  /** Inserts the installation, or updates its row. A deleted one keeps its status unless it is reinstalled. */
+  const store = (request: typeof UpsertGitHubInstallation.Type) =>
+    Effect.gen(function* () {
+      const id = yield* idOrNew(request.id, "ghi", GitHubInstallationId.make)
+      const now = yield* Clock.currentTimeMillis
+      const fields = columnsOf(request)
+      const requested = request.status ?? (request.reinstalled ? "active" : undefined)
+      const status = sql`
+        iif(status = 'deleted' AND NOT ${request.reinstalled}, status, coalesce(${requested ?? null}, status))`
+      const suspendedAt = sql`CASE
+        WHEN ${status} <> 'suspended' THEN NULL
+        WHEN status = 'suspended' THEN coalesce(${millis(request.suspendedAt)}, suspended_at)
+        ELSE ${millis(request.suspendedAt) ?? now} END`
+      const differs = [
+        ...Object.keys(fields).map((column) => sql.literal(`${column} IS NOT excluded.${column}`)),
+        sql`status IS NOT ${status}`,
+        sql`suspended_at IS NOT ${suspendedAt}`,
+        sql`installed_at IS NOT coalesce(installed_at, ${millis(request.installedAt)})`
+      ]
+      return yield* installations.single(sql`
+        INSERT INTO github_app_installations ${sql.insert({
+          id,
+          ...fields,
+          status: requested ?? "active",
+          installed_at: millis(request.installedAt) ?? now,
+          suspended_at: requested === "suspended" ? (millis(request.suspendedAt) ?? now) : null,
+          ...(request.lastSyncedAt === undefined ? {} : { last_synced_at: millis(request.lastSyncedAt) }),
+          created_at: now,
+          updated_at: now
+        })} ON CONFLICT (external_installation_id) DO UPDATE SET
+          updated_at = iif(${sql.or(differs)}, excluded.updated_at, updated_at),
+          ${sql.csv(Object.keys(fields).map((column) => sql.literal(`${column} = excluded.${column}`)))},
+          status = ${status},
+          suspended_at = ${suspendedAt},
+          installed_at = coalesce(installed_at, ${millis(request.installedAt)}),
+          last_synced_at = ${request.lastSyncedAt === undefined ? sql`last_synced_at` : sql`excluded.last_synced_at`}
+        RETURNING ${columns}`)
+    })
+
+  const service: GitHubInstallationService = {
+    upsert: (request) =>
+      decodeInput(
+        "upsert",
+        UpsertGitHubInstallation
+      )(request).pipe(Effect.flatMap(store), write("upsert", ["AlreadyExists", "InvalidInput"])),
+
+    findById: (id) => byId(id).pipe(read("findById", { "installation.id": id })),
+
+    getById: (id) => getById(id).pipe(read("getById", { "installation.id": id })),
+
+    findByExternalId: (externalInstallationId) =>
+      decodeInput(
+        "findByExternalId",
+        Name
+      )(externalInstallationId).pipe(
+        Effect.flatMap((externalId) =>
+          installations.findOne(sql`
+          SELECT ${columns} FROM github_app_installations WHERE external_installation_id = ${externalId}`)
+        ),
+        read("findByExternalId")
+      ),
+
+    listForUser: (request) => listForUser(request).pipe(read("listForUser", { "user.id": request.userId })),
+
+    listActive: (request) =>
+      Effect.gen(function* () {
+        const start = yield* Page.start("GitHubInstallationRepo.listActive", request)
+        const rows = yield* installations.findAll(sql`
+          SELECT ${columns} FROM github_app_installations WHERE status = 'active' AND ${Page.afterCursor(sql, start)}
+          ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+      }).pipe(read("listActive")),
+
+    setStatus: ({ id, status }) =>
+      Effect.gen(function* () {
+        const to = yield* decodeInput("setStatus", GitHubInstallationStatus)(status)
+        const now = yield* Clock.currentTimeMillis
+        const moved = yield* installations.findOne(sql`
+          UPDATE github_app_installations SET
+            status = ${to}, suspended_at = ${to === "suspended" ? now : null}, updated_at = ${now}
+          WHERE id = ${id} AND ${sql.in("status", gitHubInstallationTransitions.sources(to))}
+          RETURNING ${columns}`)
+        return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(getById(id), orInvalidTransition(id, to))
+      }).pipe(read("setStatus", { "installation.id": id })),
+
+    grantToUser: (request) =>
+      Effect.gen(function* () {
+        const { grantedByUserId, installationId, userId } = yield* grant.decodeInput(
+          "grantToUser",
+          GrantGitHubInstallation
+        )(request)
+        const now = yield* Clock.currentTimeMillis
+        // An update without effect if the grant is not revoked, because DO NOTHING would not return the row.
+        return yield* grants.single(sql`
+          INSERT INTO github_installation_user_grants (installation_id, user_id, granted_by_user_id, granted_at)
+          VALUES (${installationId}, ${userId}, ${grantedByUserId ?? null}, ${now})
+          ON CONFLICT (installation_id, user_id) DO UPDATE SET
+            granted_by_user_id = iif(revoked_at IS NULL, granted_by_user_id, excluded.granted_by_user_id),
+            granted_at = iif(revoked_at IS NULL, granted_at, excluded.granted_at),
+            revoked_at = NULL
+          RETURNING ${grantColumns}`)
+      }).pipe(
+        grant.write("grantToUser", ["ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [
+            { field: "installationId", table: "github_app_installations", id: Option.some(request.installationId) },
+            { field: "userId", table: "user", id: Option.some(request.userId) },
+            { field: "grantedByUserId", table: "user", id: Option.fromNullable(request.grantedByUserId) }
+          ])
+        )
+      ),
+
+    revokeGrant: (request) =>
+      Effect.gen(function* () {
+        const { installationId, userId } = yield* grant.decodeInput("revokeGrant", GitHubInstallationUser)(request)
+        const now = yield* Clock.currentTimeMillis
+        return yield* grants
+          .findOne(sql`
+          UPDATE github_installation_user_grants SET revoked_at = coalesce(revoked_at, ${now})
+          WHERE installation_id = ${installationId} AND user_id = ${userId}
+          RETURNING ${grantColumns}`)
+          .pipe(Effect.flatMap(grant.orNotFound(`${installationId}, ${userId}`)))
+      }).pipe(grant.read("revokeGrant")),
+
+    userHasGrant: (request) =>
+      grant
+        .decodeInput(
+          "userHasGrant",
+          GitHubInstallationUser
+        )(request)
+        .pipe(
+          Effect.flatMap(
+            ({ installationId, userId }) => sql`
+          SELECT 1 FROM github_installation_user_grants AS g
+            CROSS JOIN github_app_installations AS i ON i.id = g.installation_id AND i.status = 'active'
+          WHERE g.installation_id = ${installationId} AND g.user_id = ${userId} AND g.revoked_at IS NULL`
+          ),
+          Effect.map(({ length }) => length > 0),
+          grant.read("userHasGrant")
+        ),
+
+    listGrants: (request) =>
+      Effect.gen(function* () {
+        const start = yield* Page.start("GitHubInstallationRepo.listGrants", request)
+        const rows = yield* grants.findAll(sql`
+          SELECT ${grantColumns} FROM github_installation_user_grants
+          WHERE installation_id = ${request.installationId} AND ${Page.afterCursor(sql, start, "granted_at", "user_id")}
+          ORDER BY granted_at DESC, user_id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, ({ grantedAt, userId }) => [grantedAt, userId])
+      }).pipe(grant.read("listGrants", { "installation.id": request.installationId }))
+  }
+  return service
+})
+
+const millis = (instant: DateTime.Utc | null | undefined): number | null =>
+  instant === null || instant === undefined ? null : DateTime.toEpochMillis(instant)
+
+/** Returns the columns that the request sets, with null for cleared ones. */
+const columnsOf = (request: typeof UpsertGitHubInstallation.Type): Readonly<Record<string, string | null>> =>
+  givenColumns({
+    provider: request.provider,
+    external_installation_id: request.externalInstallationId,
+    external_account_id: request.externalAccountId,
+    account_login: request.accountLogin,
+    account_type: request.accountType,
+    target_type: request.targetType,
+    permissions: request.permissions === undefined ? undefined : canonicalJson(request.permissions),
+    repository_selection: request.repositorySelection
+  })
+
+export class GitHubInstallationRepo extends Context.Tag("@sealant/db/GitHubInstallationRepo")<
+  GitHubInstallationRepo,
+  GitHubInstallationService
+>() {
+  /** Installations and grants over `SqlClient`. */
   static readonly layer: Layer.Layer<GitHubInstallationRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

@@ -1,5 +1,5 @@
 /**
- * A repository as an installation of the GitHub App sees it.
+ * Repositories of installations of the GitHub App.
  */
 import { Schema } from "effect"
 import { Flag, idOf, Label, Name, OptionalTimestamp, Timestamp } from "../sql/columns.js"
@@ -9,48 +9,56 @@ import { UserId } from "../auth/User.js"
 import { GitHubInstallationId } from "./GitHubInstallation.js"
 import { RepositoryId, RepositoryName } from "../source/Repository.js"
 
-/** The id of a repository in the cache of an installation, `ghr_` and a UUIDv7 when it is ours. */
+/** The id of a repository in an installation: `ghr_` and a UUIDv7 if this package generated it. */
 export const GitHubInstallationRepositoryId = idOf("GitHubInstallationRepositoryId")
 export type GitHubInstallationRepositoryId = typeof GitHubInstallationRepositoryId.Type
 
 /** One row of `github_installation_repositories`. */
-export class GitHubInstallationRepository
-  extends Model.Class<GitHubInstallationRepository>("GitHubInstallationRepository")({
+export class GitHubInstallationRepository extends Model.Class<GitHubInstallationRepository>(
+  "GitHubInstallationRepository"
+)(
+  {
     id: GitHubInstallationRepositoryId,
     installationId: GitHubInstallationId,
     repositoryId: RepositoryId,
-    /** GitHub's id of the repository: unique in an installation. */
+    /** GitHub's id of the repository. Unique in an installation. */
     externalRepositoryId: Name,
     owner: Name,
     name: Name,
-    /** `owner/name`: what searches look into. */
+    /** `owner/name`, the text that searches match. */
     fullName: Name,
     defaultBranch: Name,
     isPrivate: Flag,
     isArchived: Flag,
     pushedAt: OptionalTimestamp,
-    /** As of when it is known that the installation sees it, or does not: what is told of an earlier moment changes nothing. Does not move `updatedAt`. */
+    /**
+     * The instant of the last confirmed sync or change. Changes from an earlier instant are ignored. A sync alone keeps
+     * `updatedAt`.
+     */
     lastSyncedAt: OptionalTimestamp,
     createdAt: Timestamp,
     updatedAt: Timestamp,
-    /** Since when the installation does not see it any more. */
+    /** The instant of its removal from the installation. */
     removedAt: OptionalTimestamp
-  }, table({
+  },
+  table({
     name: "github_installation_repositories",
     service: "GitHubInstallationRepositoryRepo",
-    purpose: "Which repositories each installation sees, and once saw, as of its last sync."
-  }))
-{}
+    purpose: "The repositories of each installation, including removed ones, as of the last sync."
+  })
+) {}
 
-/** How many repositories a sync takes at most. */
+/** The maximum number of repositories in a sync. */
 export const maxSyncedRepositories = 20_000
 
-/** Upper and lower case are one to SQLite's NOCASE in these letters only. */
+/** Folds case as SQLite's NOCASE does: only the letters A to Z. */
 const folded = (text: string) => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 
 const longestName = 1000
 
-/** A repository as GitHub tells of it. `fullName` left out is `owner/name`. */
+const duplicate = "is given twice"
+
+/** A repository as GitHub reports it. `fullName` is `owner/name` by default. */
 const SyncedRepository = Schema.Struct({
   externalRepositoryId: Name,
   owner: Name,
@@ -61,65 +69,80 @@ const SyncedRepository = Schema.Struct({
   isArchived: Schema.optional(Schema.Boolean),
   pushedAt: Schema.optional(Schema.NullOr(Schema.DateTimeUtcFromSelf)),
   url: Schema.optional(Schema.NullOr(Name))
-}).pipe(Schema.filter(({ fullName, name, owner }) =>
-  fullName !== undefined || owner.length + name.length < longestName || `must be up to ${longestName} characters as owner/name`))
+}).pipe(
+  Schema.filter(
+    ({ fullName, name, owner }) =>
+      fullName !== undefined ||
+      owner.length + name.length < longestName ||
+      `must be up to ${longestName} characters as owner/name`
+  )
+)
 
 type SyncedRepository = typeof SyncedRepository.Type
 
-/** Refuses too many repositories, and a second one that is the same as one before it, and says where it stands. */
-const once = (repositories: ReadonlyArray<SyncedRepository>) => {
+/** Refuses too many repositories, and the first duplicate by external id or by name, with its path. */
+const refuseDuplicates = (repositories: ReadonlyArray<SyncedRepository>) => {
   if (repositories.length > maxSyncedRepositories) return `must be up to ${maxSyncedRepositories} repositories`
   const ids = new Set<string>()
   const names = new Set<string>()
   for (const [index, { externalRepositoryId, name, owner }] of repositories.entries()) {
-    if (ids.size === ids.add(externalRepositoryId).size) return { path: [index, "externalRepositoryId"], message: "is given twice" }
-    if (names.size === names.add(JSON.stringify([folded(owner), folded(name)])).size) return { path: [index, "name"], message: "is given twice" }
+    if (ids.size === ids.add(externalRepositoryId).size) {
+      return { path: [index, "externalRepositoryId"], message: duplicate }
+    }
+    if (names.size === names.add(JSON.stringify([folded(owner), folded(name)])).size) {
+      return { path: [index, "name"], message: duplicate }
+    }
   }
   return undefined
 }
 
 /**
- * All repositories that an installation sees, up to 20,000, each once by its id and by its name. What is left out of a
- * repository that is known stays as it is, and null clears. For a new one, `defaultBranch` left out means main,
- * `isPrivate` true, `isArchived` false.
+ * All repositories of an installation: up to 20,000, without duplicates by id or by name. In a stored repository,
+ * absent fields stay unchanged and `null` clears a field. Defaults of a new one: `defaultBranch` main, `isPrivate`
+ * true, `isArchived` false.
  */
 export const SyncInstallationRepositories = Schema.Struct({
   installationId: GitHubInstallationId,
-  repositories: Schema.Array(SyncedRepository).pipe(Schema.filter(once))
+  repositories: Schema.Array(SyncedRepository).pipe(Schema.filter(refuseDuplicates))
 })
 
 /**
- * What came to an installation and what left it, as GitHub tells it, and when: up to 20,000 each. `added` as in a sync,
- * `removed` by GitHub's ids; none is both. `at` left out means now.
+ * A change of the repositories of an installation, as GitHub reports it: up to 20,000 added and 20,000 removed ones.
+ * `added` has the form of a sync, `removed` contains GitHub's ids, and no repository is in both. `at` is the instant of
+ * the change, by default now.
  */
 export const ApplyInstallationChange = Schema.Struct({
   installationId: GitHubInstallationId,
-  added: Schema.Array(SyncedRepository).pipe(Schema.filter(once)),
+  added: Schema.Array(SyncedRepository).pipe(Schema.filter(refuseDuplicates)),
   removed: Schema.Array(Name).pipe(
     Schema.filter((ids) => ids.length <= maxSyncedRepositories || `must be up to ${maxSyncedRepositories} ids`)
   ),
   at: Schema.optional(Schema.DateTimeUtcFromSelf)
-}).pipe(Schema.filter(({ added, removed }) => {
-  const left = new Set(removed)
-  const both = added.findIndex(({ externalRepositoryId }) => left.has(externalRepositoryId))
-  return both < 0 || { path: ["added", both, "externalRepositoryId"], message: "is removed, too" }
-}))
+}).pipe(
+  Schema.filter(({ added, removed }) => {
+    const removedIds = new Set(removed)
+    const both = added.findIndex(({ externalRepositoryId }) => removedIds.has(externalRepositoryId))
+    return both < 0 || { path: ["added", both, "externalRepositoryId"], message: "must not be in removed, too" }
+  })
+)
 
-/** What a sync changed: how many repositories an installation sees that it did not see before, or sees as something else, or sees no more. */
+/** The numbers of repositories that a sync or a change added to an installation, updated, or removed from it. */
 export interface SyncResult {
+  /** New repositories, and removed ones that returned. */
   readonly added: number
+  /** Repositories that stay, with another value in at least one field. */
   readonly updated: number
   readonly removed: number
 }
 
-/** Whose repositories a list shows, and which: those with `search` in their `owner/name`. */
+/** Filter for listing the repositories of an installation. `search` matches a part of `owner/name`. */
 export const InstallationRepositoryFilter = Schema.Struct({
   installationId: GitHubInstallationId,
   search: Schema.optional(Label),
   includeRemoved: Schema.optionalWith(Schema.Boolean, { default: () => false })
 })
 
-/** The repositories that a user can see: those with `search` in their `owner/name`. */
+/** Filter for listing the repositories that a user can see. `search` matches a part of `owner/name`. */
 export const UserRepositoryFilter = Schema.Struct({ userId: UserId, search: Schema.optional(Label) })
 
 /** A user and a repository. */
@@ -131,7 +154,7 @@ export const InstallationRepositoryByExternalId = Schema.Struct({
   externalRepositoryId: Name
 })
 
-/** A repository of an installation by our id. */
+/** A repository of an installation by its id in this database. */
 export const InstallationRepositoryByRepository = Schema.Struct({
   installationId: GitHubInstallationId,
   repositoryId: RepositoryId

@@ -1,28 +1,34 @@
 /**
- * Which repositories each installation of the GitHub App sees, over the table `github_installation_repositories`.
+ * The repositories that each installation of the GitHub App contains, over the table
+ * `github_installation_repositories`.
  *
- * What it guarantees: after a sync the installation sees exactly the set that was given, whatever was there before and
- * whoever else syncs; a repository keeps its ids through renames, transfers, removal and return; and each is a row of
- * `repositories`, found or made by the rules of `RepositoryRepo`, in the same transaction.
+ * Guarantees:
+ * - After a sync, the installation contains exactly the requested set, also under concurrent syncs.
+ * - A repository keeps its ids through renames, transfers, removal and return.
+ * - Each repository has a row in `repositories`, found or created by the rules of `RepositoryRepo` in the same
+ *   transaction.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option } from "effect"
+import { SqlClient } from "@effect/sql"
+import { Context, Effect, Layer, type Option } from "effect"
 import type { InvalidInput, NotFound, PersistenceError } from "../Errors.js"
-import type { Page, PageRequest } from "../sql/page.js"
-import type {
+import { repositoryAccess } from "../source/RepositoryAccess.js"
+import { userRepositoriesText } from "../source/userRepositories.js"
+import { operations } from "../sql/operations.js"
+import * as Page from "../sql/page.js"
+import { columnList, rowsOf } from "../sql/rows.js"
+import {
   ApplyInstallationChange,
   GitHubInstallationRepository,
-  GitHubInstallationRepositoryId,
+  type GitHubInstallationRepositoryId,
   InstallationRepositoryByExternalId,
   InstallationRepositoryByRepository,
   InstallationRepositoryFilter,
   RepositoryUser,
   SyncInstallationRepositories,
-  SyncResult,
+  type SyncResult,
   UserRepositoryFilter
 } from "./GitHubInstallationRepository.js"
-import { make } from "./makeGitHubInstallationRepositoryRepo.js"
+import { makeInstallationSync } from "./installationSync.js"
 
 /**
  * Methods of `GitHubInstallationRepositoryRepo`.
@@ -31,56 +37,67 @@ import { make } from "./makeGitHubInstallationRepositoryRepo.js"
  */
 export interface GitHubInstallationRepositoryService {
   /**
-   * Makes what an installation sees the set that is given, all or nothing, and its `lastSyncedAt` now. Those that are not
-   * in the set are removed, and those that were and are in it again return, each with the ids that it had. Rows of
-   * `repositories` are found by the external id, then by owner and name where no other one of the set has their external
-   * id, and follow; those of another name give way as in `RepositoryRepo`.
+   * Replaces the repositories of an installation with the requested set, in one transaction, and sets the
+   * installation's `lastSyncedAt` to now. Repositories that are missing from the set are removed. Removed ones that are
+   * in the set return with the same ids.
    *
-   * Returns how many the installation sees that it did not see before (returned ones too), sees no more, and still sees
-   * as something else. Takes up to 20,000 repositories, in the same number of statements as one; other fibers run between them.
+   * Rows of `repositories` are found by the external id, else by owner and name, unless the row has the external id of
+   * another repository of the set. They are updated, too; other rows that hold a needed name release it as in
+   * `RepositoryRepo`.
    *
-   * Fails with `NotFound` when there is no such installation, with `InvalidInput` for more, for a repository that is
-   * given twice by its id or its name, and for a value out of shape.
+   * Returns the numbers of added, updated and removed repositories. Takes up to 20,000 repositories, in a constant
+   * number of statements. Other fibers run between the statements.
+   *
+   * Fails with `NotFound` if the installation does not exist. Fails with `InvalidInput` if the set has more than 20,000
+   * repositories, contains an id or a name twice, or contains an invalid value.
    */
   readonly sync: (
     request: typeof SyncInstallationRepositories.Encoded
   ) => Effect.Effect<SyncResult, NotFound | InvalidInput | PersistenceError>
 
   /**
-   * Adds to what an installation sees, and takes from it, as `sync` does for the whole; the rest stays. What is known of a
-   * repository of the installation since a later moment than `at` stays, too: so a change that comes late undoes no later
-   * one, and no later sync. So does what `repositories` has of one since later: it is added under the name that it has
-   * there. A removal of a repository that was never seen here leaves no trace, and holds off no addition.
+   * Adds repositories to an installation and removes others, by the rules of `sync`. The rest stays unchanged.
    *
-   * Returns what changed, as `sync` does. Fails with `NotFound` when there is no such installation, with `InvalidInput` for
-   * more than 20,000, for a repository that is given twice or is both added and removed, and for a value out of shape.
+   * The change is ignored for repositories of the installation that were confirmed at an instant after `at`, so that an
+   * out-of-order delivery undoes neither a later change nor a later sync. If the row in `repositories` was confirmed
+   * after `at`, the repository is added under the name in that row. The removal of a repository that the installation
+   * never contained is not recorded, and does not prevent its addition.
+   *
+   * Returns the numbers of added, updated and removed repositories.
+   *
+   * Fails with `NotFound` if the installation does not exist. Fails with `InvalidInput` if either list has more than
+   * 20,000 entries, a repository is added twice or is both added and removed, or a value is invalid.
    */
   readonly apply: (
     request: typeof ApplyInstallationChange.Encoded
   ) => Effect.Effect<SyncResult, NotFound | InvalidInput | PersistenceError>
 
   /**
-   * The repositories that an installation sees, newest first; with `includeRemoved`, those that it saw, too. `search` is
-   * looked for in `owner/name`, as it stands, in upper or lower case of the Latin letters. None when there is no such
-   * installation.
+   * Lists the repositories of an installation, newest first; with `includeRemoved`, also the removed ones. `search`
+   * matches a part of `owner/name` literally, ignoring the case of the letters A to Z. Returns an empty page if the
+   * installation does not exist.
    *
-   * Fails with `InvalidInput` for a foreign cursor, a limit out of range, or a search of more than 1,000 characters.
+   * Fails with `InvalidInput` if the cursor is malformed, the limit is out of range, or `search` has more than 1,000
+   * characters.
    */
   readonly listForInstallation: (
-    request: PageRequest & typeof InstallationRepositoryFilter.Encoded
-  ) => Effect.Effect<Page<GitHubInstallationRepository>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof InstallationRepositoryFilter.Encoded
+  ) => Effect.Effect<Page.Page<GitHubInstallationRepository>, InvalidInput | PersistenceError>
 
   /**
-   * The repositories that a user can see: through a grant that is not revoked, an installation that is active, and not
-   * removed there. Each once, as the installation sees it that came to see it last. By `repositoryId`, from the newest
-   * where the ids are ours: so a repository is there once, and none is missed, also when it goes from one installation to
-   * another while the list is read. `search` as in `listForInstallation`.
+   * Lists the repositories that a user can see: those that an active installation contains on which the user has a
+   * grant that is not revoked. If several installations contain a repository, the newest of their rows is returned.
+   * `search` as in `listForInstallation`.
    *
-   * Fails with `InvalidInput` for a foreign cursor, a limit out of range, or a search of more than 1,000 characters.
+   * The order is descending by `repositoryId`, which is newest first for generated ids. So a repository is listed
+   * exactly once, also when it moves from one installation to another between two pages.
+   *
+   * Fails with `InvalidInput` if the cursor is malformed, the limit is out of range, or `search` has more than 1,000
+   * characters.
    */
   readonly listForUser: (
-    request: PageRequest & typeof UserRepositoryFilter.Encoded
-  ) => Effect.Effect<Page<GitHubInstallationRepository>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof UserRepositoryFilter.Encoded
+  ) => Effect.Effect<Page.Page<GitHubInstallationRepository>, InvalidInput | PersistenceError>
 
   /**
    * Returns whether the user may use the repository. True in two cases:
@@ -88,36 +105,154 @@ export interface GitHubInstallationRepositoryService {
    * - The user has a grant that is not revoked on an active installation that contains the repository now.
    * - The repository is marked `openToAll`, and no installation contains it or ever contained it.
    *
-   * False for a repository or a user that does not exist. With `RepositoryAccess.layer("open")`, true for every user and every
-   * repository that exists. `IssueWorkflowLifecycle` and `SandboxLifecycle` apply the same rule in their transactions.
+   * False for a repository or a user that does not exist. With `RepositoryAccess.layer("open")`, true for every user
+   * and every repository that exists. `IssueWorkflowLifecycle` and `SandboxLifecycle` apply the same rule in their
+   * transactions.
    *
-   * Fails with `InvalidInput` for an invalid id.
+   * Fails with `InvalidInput` if an id is invalid.
    */
   readonly mayUse: (request: typeof RepositoryUser.Encoded) => Effect.Effect<boolean, InvalidInput | PersistenceError>
 
-  /** The row, removed or not, if there is one. */
+  /** Returns the row, removed or not, if it exists. */
   readonly findById: (
     id: GitHubInstallationRepositoryId
   ) => Effect.Effect<Option.Option<GitHubInstallationRepository>, PersistenceError>
 
-  /** The repository to which GitHub gave this id, removed or not. Fails with `InvalidInput` for an empty id. */
+  /**
+   * Returns the row with GitHub's id of the repository, removed or not, if it exists. Fails with `InvalidInput` if an
+   * id is invalid.
+   */
   readonly findByExternalId: (
     request: typeof InstallationRepositoryByExternalId.Encoded
   ) => Effect.Effect<Option.Option<GitHubInstallationRepository>, InvalidInput | PersistenceError>
 
   /**
-   * The repository as the installation sees it, or, where it is removed, as it saw it last. Fails with `InvalidInput` for
-   * an empty id.
+   * Returns the row of the repository, if it exists. If all its rows are removed, returns the newest. Fails with
+   * `InvalidInput` if an id is invalid.
    */
   readonly findByRepositoryId: (
     request: typeof InstallationRepositoryByRepository.Encoded
   ) => Effect.Effect<Option.Option<GitHubInstallationRepository>, InvalidInput | PersistenceError>
 }
 
+const { decodeInput, read, write } = operations("GitHubInstallationRepositoryRepo", "GitHubInstallationRepository")
+
+/** Builds the LIKE pattern of a search for a part of a text; null without a search. */
+const patternOf = (search: string | undefined): string | null =>
+  search === undefined || search === "" ? null : `%${search.replace(/[\\%_]/g, "\\$&")}%`
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(GitHubInstallationRepository))
+  const repositories = yield* rowsOf(GitHubInstallationRepository)
+  const { apply, sync } = yield* makeInstallationSync
+  const mayUse = yield* repositoryAccess
+
+  const service: GitHubInstallationRepositoryService = {
+    sync: (request) =>
+      decodeInput(
+        "sync",
+        SyncInstallationRepositories
+      )(request).pipe(
+        Effect.flatMap(sync),
+        write("sync", ["InvalidInput"], { "installation.id": request.installationId })
+      ),
+
+    apply: (request) =>
+      decodeInput(
+        "apply",
+        ApplyInstallationChange
+      )(request).pipe(
+        Effect.flatMap(apply),
+        write("apply", ["InvalidInput"], { "installation.id": request.installationId })
+      ),
+
+    listForInstallation: (request) =>
+      Effect.gen(function* () {
+        const { includeRemoved, installationId, search } = yield* decodeInput(
+          "listForInstallation",
+          InstallationRepositoryFilter
+        )(request)
+        const start = yield* Page.start("GitHubInstallationRepositoryRepo.listForInstallation", request)
+        const pattern = patternOf(search)
+        const conditions = [
+          sql`installation_id = ${installationId}`,
+          ...(includeRemoved ? [] : [sql`+removed_at IS NULL`]),
+          ...(pattern === null ? [] : [sql`full_name LIKE ${pattern} ESCAPE '\\'`]),
+          Page.afterCursor(sql, start)
+        ]
+        const rows = yield* repositories.findAll(sql`
+          SELECT ${columns} FROM github_installation_repositories WHERE ${sql.and(conditions)}
+          ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+      }).pipe(read("listForInstallation", { "installation.id": request.installationId })),
+
+    listForUser: (request) =>
+      Effect.gen(function* () {
+        const { search, userId } = yield* decodeInput("listForUser", UserRepositoryFilter)(request)
+        const start = yield* Page.start("GitHubInstallationRepositoryRepo.listForUser", request)
+        const last = request.cursor === undefined ? null : start.id
+        const rows = yield* repositories.findAll(
+          sql.unsafe(userRepositoriesText, [userId, last, patternOf(search), start.limit + 1])
+        )
+        return Page.make(rows, start, ({ createdAt, repositoryId }) => [createdAt, repositoryId])
+      }).pipe(read("listForUser", { "user.id": request.userId })),
+
+    mayUse: (request) =>
+      decodeInput(
+        "mayUse",
+        RepositoryUser
+      )(request).pipe(
+        Effect.flatMap(({ repositoryId, userId }) => sql`SELECT 1 WHERE ${mayUse(userId, sql`${repositoryId}`)}`),
+        Effect.map(({ length }) => length > 0),
+        read("mayUse", { "repository.id": request.repositoryId, "user.id": request.userId })
+      ),
+
+    findById: (id) =>
+      repositories
+        .findOne(sql`SELECT ${columns} FROM github_installation_repositories WHERE id = ${id}`)
+        .pipe(read("findById", { "installation_repository.id": id })),
+
+    findByExternalId: (request) =>
+      decodeInput(
+        "findByExternalId",
+        InstallationRepositoryByExternalId
+      )(request).pipe(
+        Effect.flatMap(({ externalRepositoryId, installationId }) =>
+          repositories.findOne(sql`
+          SELECT ${columns} FROM github_installation_repositories
+          WHERE installation_id = ${installationId} AND external_repository_id = ${externalRepositoryId}`)
+        ),
+        read("findByExternalId", { "installation.id": request.installationId })
+      ),
+
+    findByRepositoryId: (request) =>
+      decodeInput(
+        "findByRepositoryId",
+        InstallationRepositoryByRepository
+      )(request).pipe(
+        Effect.flatMap(({ installationId, repositoryId }) =>
+          repositories.findOne(sql`
+          SELECT ${columns} FROM github_installation_repositories WHERE id = coalesce(
+            (SELECT id FROM github_installation_repositories
+             WHERE installation_id = ${installationId} AND repository_id = ${repositoryId} AND removed_at IS NULL),
+            (SELECT id FROM github_installation_repositories
+             WHERE +installation_id = ${installationId} AND repository_id = ${repositoryId}
+             ORDER BY created_at DESC, id DESC LIMIT 1))`)
+        ),
+        read("findByRepositoryId", { "installation.id": request.installationId })
+      )
+  }
+  return service
+})
+
 export class GitHubInstallationRepositoryRepo extends Context.Tag("@sealant/db/GitHubInstallationRepositoryRepo")<
   GitHubInstallationRepositoryRepo,
   GitHubInstallationRepositoryService
 >() {
   /** The repositories of installations over `SqlClient`. */
-  static readonly layer: Layer.Layer<GitHubInstallationRepositoryRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
+  static readonly layer: Layer.Layer<GitHubInstallationRepositoryRepo, never, SqlClient.SqlClient> = Layer.effect(
+    this,
+    make
+  )
 }

@@ -1,38 +1,45 @@
 /**
  * The inbox of webhook deliveries, over the table `github_webhook_deliveries`.
  *
- * What it guarantees:
- * - A delivery is stored once, however often and from how many sides at once it is sent.
- * - It is handed to one lease at a time. Every write of a worker carries its lease's token, and the database takes it only
- *   while that token is the delivery's last: a worker that lost its lease cannot write, however late it wakes up.
- * - It is tried at most `maxAttempts` times. A lease that expires counts as a try, one that is released does not.
- * - A claim costs the same at any depth of the inbox: it walks the first entries of partial indexes.
- * - What has ended stays as it is until somebody redelivers it.
- * - A payload is given to who asks for the delivery. It reaches no error, no log and no span.
+ * Guarantees:
+ * - A delivery is stored once, however often it is sent, also under concurrent calls.
+ * - At most one lease on a delivery is current. Each write of a worker carries the token of its lease, and succeeds
+ *   only while the token is the delivery's last. So a worker that lost its lease cannot write.
+ * - A delivery is attempted at most `maxAttempts` times. A lease that expires counts as an attempt, a released one does
+ *   not.
+ * - The cost of a claim does not depend on the depth of the inbox: it reads the first entries of partial indexes.
+ * - A delivery that has ended does not change until it is redelivered.
+ * - Payloads never appear in errors, logs or spans.
  *
- * It does not keep the order in which things happened: GitHub may send an older event after a newer one, and a retry comes
- * after what was received meanwhile. Who processes deliveries compares what they say of the time.
+ * Deliveries are not ordered: GitHub may send an older event after a newer one, and retries run after deliveries that
+ * were received meanwhile. Handlers must compare the timestamps in the payloads.
  *
- * `LeaseLost` has the id of the delivery's row in its field `jobId`.
+ * `LeaseLost.jobId` is the id of the delivery's row.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Duration, Effect, Option, Stream } from "effect"
-import type { AlreadyExists, InvalidInput, InvalidTransition, LeaseLost, NotFound, PersistenceError } from "../Errors.js"
-import type { ClaimRequest } from "../leasing/leases.js"
-import type { Page, PageRequest } from "../sql/page.js"
-import type {
-  ClaimedDelivery,
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, type Duration, Effect, Layer, Option, Schema, type Stream } from "effect"
+import { AlreadyExists, InvalidInput } from "../Errors.js"
+import type { InvalidTransition, LeaseLost, NotFound, PersistenceError } from "../Errors.js"
+import { type ClaimRequest, leasesOn } from "../leasing/leases.js"
+import { type LeasedTable, leaseTexts } from "../leasing/statements.js"
+import { conditionsOf } from "../sql/filters.js"
+import { idOrNew } from "../sql/ids.js"
+import { operations } from "../sql/operations.js"
+import * as Page from "../sql/page.js"
+import { columnList, rowsOf } from "../sql/rows.js"
+import { deliveriesClaimed, deliveriesRetried } from "./deliveryMetrics.js"
+import {
+  type ClaimedDelivery,
   DeliveryFailure,
   DeliveryFilter,
   GitHubWebhookDelivery,
   GitHubWebhookDeliveryId,
   IgnoredDelivery,
-  InboxStats,
+  type InboxStats,
+  maxPayloadBytes,
   RecordDelivery,
-  WebhookLease
+  type WebhookLease
 } from "./GitHubWebhookDelivery.js"
-import { make } from "./makeGitHubWebhookDeliveryRepo.js"
 
 /**
  * Methods of `GitHubWebhookDeliveryRepo`.
@@ -41,12 +48,12 @@ import { make } from "./makeGitHubWebhookDeliveryRepo.js"
  */
 export interface GitHubWebhookDeliveryService {
   /**
-   * Puts a delivery into the inbox, due now. One that was recorded before under the same `deliveryId` is returned as it
-   * is now, with `created: false`, whatever else the second says: GitHub sends a delivery again under the same id. To work
-   * on it anew, `redeliver` it.
+   * Stores a received delivery, available now. If its `deliveryId` is already stored, returns the stored delivery
+   * unchanged with `created: false`, because GitHub sends a delivery again under the same id. `redeliver` processes it
+   * again.
    *
-   * Fails with `AlreadyExists` when the given id is another delivery's, with `InvalidInput` for a field out of shape or a
-   * payload of more than 25 MB (`maxPayloadBytes`, in bytes of JSON).
+   * Fails with `AlreadyExists` if another delivery has the id of the row. Fails with `InvalidInput` if a field is
+   * invalid or the payload has more than 25 MB (`maxPayloadBytes`, in bytes of JSON).
    */
   readonly record: (
     delivery: typeof RecordDelivery.Encoded
@@ -56,21 +63,22 @@ export interface GitHubWebhookDeliveryService {
   >
 
   /**
-   * Gives the delivery that has been due longest: received and available, or processing under a lease that has expired.
-   * None when nothing is due. A due delivery with no attempts left is failed and never handed out; so is one whose row
-   * cannot be read.
+   * Claims the delivery that has been due longest: received and available, or processing under an expired lease.
+   * Returns `None` if no delivery is due. A due delivery with no attempts left, or with a row that cannot be read, is
+   * failed instead of claimed.
    *
-   * Fails with `InvalidInput` for an empty worker id or a lease that is shorter than 1 ms or longer than 100 years.
+   * Fails with `InvalidInput` if the worker id is invalid, or the lease is shorter than 1 ms or longer than 100 years.
    */
   readonly claimNext: (
     request: ClaimRequest
   ) => Effect.Effect<Option.Option<ClaimedDelivery>, InvalidInput | PersistenceError>
 
   /**
-   * Lets the lease expire `duration` from now. A lease that has expired is still the current one until the delivery is
-   * given to another or reaped.
+   * Extends the lease to `duration` from now. An expired lease stays the current one until another worker claims the
+   * delivery or it is reaped.
    *
-   * Fails with `LeaseLost` when the lease is not the current one: the work must stop.
+   * Fails with `LeaseLost` if the lease is not the current one: the worker must stop. Fails with `InvalidInput` if the
+   * duration is shorter than 1 ms or longer than 100 years.
    */
   readonly heartbeat: (
     lease: WebhookLease,
@@ -78,16 +86,15 @@ export interface GitHubWebhookDeliveryService {
   ) => Effect.Effect<GitHubWebhookDelivery, LeaseLost | InvalidInput | PersistenceError>
 
   /**
-   * processing → processed. A repeat by the same lease returns the delivery as it is. Fails with `LeaseLost` when the lease
-   * is not the current one.
+   * processing → processed. Idempotent for the same lease. Fails with `LeaseLost` if the lease is not the current one.
    */
   readonly markProcessed: (lease: WebhookLease) => Effect.Effect<GitHubWebhookDelivery, LeaseLost | PersistenceError>
 
   /**
-   * processing → ignored: there is nothing to do for it here. The reason stands in `errorMessage`. A repeat by the same
-   * lease returns the delivery as it is.
+   * processing → ignored, for a delivery that needs no processing. Stores the reason in `errorMessage`. Idempotent for
+   * the same lease.
    *
-   * Fails with `LeaseLost` when the lease is not the current one, with `InvalidInput` for a reason out of shape.
+   * Fails with `LeaseLost` if the lease is not the current one, and with `InvalidInput` if the reason is invalid.
    */
   readonly markIgnored: (
     lease: WebhookLease,
@@ -95,11 +102,11 @@ export interface GitHubWebhookDeliveryService {
   ) => Effect.Effect<GitHubWebhookDelivery, LeaseLost | InvalidInput | PersistenceError>
 
   /**
-   * processing → received while it is retryable and attempts are left, available after a pause that doubles with each
-   * attempt (1 s at first, 5 min at most, half of it random); else processing → failed. A repeat by the same lease returns
-   * the delivery as it is.
+   * processing → received if the failure is retryable and attempts are left, otherwise processing → failed. A retry is
+   * available after a pause that doubles with each attempt: 1 s at first, 5 min at most, half of it random. Idempotent
+   * for the same lease.
    *
-   * Fails with `LeaseLost` when the lease is not the current one, with `InvalidInput` for an error out of shape.
+   * Fails with `LeaseLost` if the lease is not the current one, and with `InvalidInput` if the error is invalid.
    */
   readonly markFailed: (
     lease: WebhookLease,
@@ -107,59 +114,273 @@ export interface GitHubWebhookDeliveryService {
   ) => Effect.Effect<GitHubWebhookDelivery, LeaseLost | InvalidInput | PersistenceError>
 
   /**
-   * Gives the delivery back, as if it had not been claimed: the attempt does not count. A repeat by the same lease returns
-   * the delivery as it is. Fails with `LeaseLost` when the lease is not the current one.
+   * processing → received, without counting the attempt. Idempotent for the same lease. Fails with `LeaseLost` if the
+   * lease is not the current one.
    */
   readonly release: (lease: WebhookLease) => Effect.Effect<GitHubWebhookDelivery, LeaseLost | PersistenceError>
 
-  /** The delivery, while the lease on it is the current one. Fails with `LeaseLost` when it is not. */
+  /** Returns the delivery. Fails with `LeaseLost` if the lease is not the current one. */
   readonly getByLease: (lease: WebhookLease) => Effect.Effect<GitHubWebhookDelivery, LeaseLost | PersistenceError>
 
   /**
-   * processed, failed or ignored → received, available now, with all its attempts again. A received delivery is returned
-   * as it is. Fails with `NotFound`, or with `InvalidTransition` while somebody works on it.
+   * processed, failed or ignored → received, available now, with all attempts again. Idempotent. Fails with `NotFound`
+   * if the delivery does not exist, and with `InvalidTransition` while it is processing.
    */
   readonly redeliver: (
     id: GitHubWebhookDeliveryId
   ) => Effect.Effect<GitHubWebhookDelivery, NotFound | InvalidTransition | PersistenceError>
 
   /**
-   * Takes up to `limit` (1 to 1,000) deliveries from leases that have expired, longest first: back to received while
-   * attempts are left, else failed. Returns those that can be read, as they are now.
+   * Reaps up to `limit` expired leases, the longest expired first: processing → received if attempts are left,
+   * otherwise processing → failed. Returns the changed deliveries, without those whose row cannot be read.
+   *
+   * Fails with `InvalidInput` if `limit` is not a whole number from 1 to 1,000.
    */
   readonly reapExpired: (
     limit: number
   ) => Effect.Effect<ReadonlyArray<GitHubWebhookDelivery>, InvalidInput | PersistenceError>
 
-  /** The delivery, if it is there. */
+  /** Returns the delivery, if it exists. */
   readonly findById: (
     id: GitHubWebhookDeliveryId
   ) => Effect.Effect<Option.Option<GitHubWebhookDelivery>, PersistenceError>
 
-  /** The delivery. Fails with `NotFound`. */
-  readonly getById: (
-    id: GitHubWebhookDeliveryId
-  ) => Effect.Effect<GitHubWebhookDelivery, NotFound | PersistenceError>
+  /** Returns the delivery. Fails with `NotFound` if it does not exist. */
+  readonly getById: (id: GitHubWebhookDeliveryId) => Effect.Effect<GitHubWebhookDelivery, NotFound | PersistenceError>
 
-  /** The delivery of this id of GitHub's, if it was recorded. */
-  readonly findByDeliveryId: (deliveryId: string) => Effect.Effect<Option.Option<GitHubWebhookDelivery>, PersistenceError>
+  /** Returns the delivery with GitHub's id, if it exists. */
+  readonly findByDeliveryId: (
+    deliveryId: string
+  ) => Effect.Effect<Option.Option<GitHubWebhookDelivery>, PersistenceError>
 
   /**
-   * The deliveries that match what is given, newest first. Fails with `InvalidInput` for a status that is none, an
-   * installation that is `undefined`, a foreign cursor or a limit out of range.
+   * Lists the deliveries that match the filter, newest first. Fails with `InvalidInput` if the status is unknown,
+   * `installationExternalId` is invalid or an explicit `undefined`, the cursor is malformed or the limit is out of
+   * range.
    */
   readonly list: (
-    request?: PageRequest & typeof DeliveryFilter.Encoded
-  ) => Effect.Effect<Page<GitHubWebhookDelivery>, InvalidInput | PersistenceError>
+    request?: Page.PageRequest & typeof DeliveryFilter.Encoded
+  ) => Effect.Effect<Page.Page<GitHubWebhookDelivery>, InvalidInput | PersistenceError>
 
-  /** As `list`, all of them, page by page. */
+  /** Streams all deliveries that match the filter, page by page. Fails as `list` does. */
   readonly stream: (
     filter?: typeof DeliveryFilter.Encoded
   ) => Stream.Stream<GitHubWebhookDelivery, InvalidInput | PersistenceError>
 
-  /** How many deliveries are in each state, how many are due, and since when the oldest of those. Counts every one: for people. */
+  /**
+   * Returns the number of deliveries by status, the number of due ones, and the instant since which the oldest of them
+   * is due. Reads every row: for operators and metrics, not for frequent polling.
+   */
   readonly stats: Effect.Effect<InboxStats, PersistenceError>
 }
+
+const name = "GitHubWebhookDeliveryRepo"
+const entity = "GitHubWebhookDelivery"
+const own = operations(name, entity)
+const { decodeInput, orNotFound, read, orInvalidTransition, write } = own
+
+const table: LeasedTable = {
+  name: "github_webhook_deliveries",
+  waiting: "received",
+  held: "processing",
+  dueIndex: "github_webhook_deliveries_due_idx",
+  leasesIndex: "github_webhook_deliveries_leases_idx",
+  whenClaimed: [],
+  whenReleased: [],
+  failed: {
+    at: ["processed_at", "?1"],
+    exhausted: { error_message: "the last lease expired with no attempts left" },
+    unreadable: { error_message: "the row of the delivery cannot be read" }
+  }
+}
+
+const texts = leaseTexts(table, columnList(GitHubWebhookDelivery))
+
+const processedText = texts.underLease(
+  "status = 'processed', lease_outcome = 'processed', lease_expires_at = NULL, processed_at = ?1, error_message = NULL"
+)
+
+// ?5: the reason.
+const ignoredText = texts.underLease(
+  "status = 'ignored', lease_outcome = 'ignored', lease_expires_at = NULL, processed_at = ?1, error_message = ?5"
+)
+
+// ?7: the error message.
+const failedText = texts.fail("error_message = ?7")
+
+type Recorded = typeof RecordDelivery.Type
+
+const tooLong = new InvalidInput({
+  operation: `${name}.record`,
+  issues: [`payload: must be at most ${maxPayloadBytes} bytes of JSON`]
+})
+
+/** Encodes a payload for its column. */
+const jsonOf = (payload: Recorded["payload"]): Effect.Effect<string | null, InvalidInput> => {
+  if (payload === undefined) return Effect.succeed(null)
+  // The payload is decoded JSON, so `stringify` throws only if the text is longer than the longest string of
+  // JavaScript.
+  return Effect.try({ try: () => JSON.stringify(payload), catch: () => tooLong }).pipe(
+    Effect.filterOrFail(
+      (text) => Buffer.byteLength(text) <= maxPayloadBytes,
+      () => tooLong
+    )
+  )
+}
+
+const decodeInstallation = Schema.decodeUnknownOption(
+  Schema.Struct({ installation: Schema.Struct({ id: Schema.Int.pipe(Schema.positive()) }) })
+)
+
+/**
+ * Returns GitHub's id of the installation, from the request or the payload. Out-of-order deliveries are found by it.
+ */
+const installationOf = ({ installationExternalId, payload }: Recorded) =>
+  installationExternalId ??
+  Option.match(decodeInstallation(payload), {
+    onNone: () => null,
+    onSome: ({ installation }) => String(installation.id)
+  })
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(GitHubWebhookDelivery))
+  const deliveries = yield* rowsOf(GitHubWebhookDelivery)
+  const { indexedBy, unindexed } = conditionsOf(sql)
+
+  const leases = leasesOn<GitHubWebhookDelivery, ClaimedDelivery>(sql, deliveries, own, {
+    service: name,
+    none: { received: 0, processing: 0, processed: 0, failed: 0, ignored: 0 },
+    waiting: "received",
+    held: "processing",
+    noun: "delivery",
+    texts,
+    claimed: (delivery, workerId) => ({
+      delivery,
+      lease: { deliveryId: delivery.id, workerId, token: delivery.leaseToken }
+    }),
+    rowOf: ({ delivery }) => delivery,
+    claims: deliveriesClaimed,
+    retries: deliveriesRetried
+  })
+
+  const byId = (id: string) => deliveries.findOne(sql.unsafe(texts.byId, [id]))
+  const getById = (id: GitHubWebhookDeliveryId) => Effect.flatMap(byId(id), orNotFound(id))
+
+  const byDeliveryId = (deliveryId: string) =>
+    deliveries.findOne(sql`SELECT ${columns} FROM github_webhook_deliveries WHERE delivery_id = ${deliveryId}`)
+
+  const insert = (request: Recorded, payload: string | null) =>
+    Effect.gen(function* () {
+      const { action = null, deliveryId, eventType, maxAttempts } = request
+      const id = yield* idOrNew(request.id, "delivery", GitHubWebhookDeliveryId.make)
+      const now = yield* Clock.currentTimeMillis
+      const inserted = yield* deliveries.findOne(sql`
+        INSERT INTO github_webhook_deliveries (id, delivery_id, event_type, action, installation_external_id, payload,
+          received_at, max_attempts, available_at, updated_at)
+        VALUES (${id}, ${deliveryId}, ${eventType}, ${action}, ${installationOf(request)}, ${payload},
+          ${now}, ${maxAttempts}, ${now}, ${now})
+        ON CONFLICT DO NOTHING
+        RETURNING ${columns}`)
+      if (Option.isSome(inserted)) return { delivery: inserted.value, created: true }
+
+      const first = yield* byDeliveryId(deliveryId)
+      return Option.isSome(first)
+        ? { delivery: first.value, created: false }
+        : yield* new AlreadyExists({ entity, constraint: "github_webhook_deliveries.id" })
+    })
+
+  const list: GitHubWebhookDeliveryService["list"] = (request = {}) =>
+    Effect.gen(function* () {
+      const { installationExternalId, status } = yield* decodeInput("list", DeliveryFilter)(request)
+      const start = yield* Page.start(`${name}.list`, request)
+      const ofInstallation = indexedBy("installation_external_id", installationExternalId)
+      const inStatus = ofInstallation.length === 0 ? indexedBy("status", status) : unindexed("status", status)
+      const rows = yield* deliveries.findAll(sql`
+        SELECT ${columns} FROM github_webhook_deliveries
+        WHERE ${sql.and([...ofInstallation, ...inStatus, Page.afterCursor(sql, start, "received_at")])}
+        ORDER BY received_at DESC, id DESC LIMIT ${start.limit + 1}`)
+      return Page.make(rows, start, ({ id, receivedAt }) => [receivedAt, id])
+    }).pipe(read("list"))
+
+  const service: GitHubWebhookDeliveryService = {
+    record: (request) =>
+      Effect.gen(function* () {
+        const delivery = yield* decodeInput("record", RecordDelivery)(request)
+        const recorded = yield* insert(delivery, yield* jsonOf(delivery.payload))
+        yield* Effect.annotateCurrentSpan("delivery.id", recorded.delivery.id)
+        return recorded
+      }).pipe(write("record", ["AlreadyExists", "InvalidInput"])),
+
+    claimNext: (request) => leases.claimNext(request).pipe(read("claimNext")),
+
+    heartbeat: (lease, duration) =>
+      leases.heartbeat(heldBy(lease), duration).pipe(read("heartbeat", attributesOf(lease))),
+
+    markProcessed: (lease) =>
+      leases
+        .underLease(heldBy(lease), processedText, ["processed"], [])
+        .pipe(read("markProcessed", attributesOf(lease))),
+
+    markIgnored: (lease, ignored = {}) =>
+      decodeInput(
+        "markIgnored",
+        IgnoredDelivery
+      )(ignored).pipe(
+        Effect.flatMap(({ reason = null }) => leases.underLease(heldBy(lease), ignoredText, ["ignored"], [reason])),
+        read("markIgnored", attributesOf(lease))
+      ),
+
+    markFailed: (lease, failure) =>
+      decodeInput(
+        "markFailed",
+        DeliveryFailure
+      )(failure).pipe(
+        Effect.flatMap(({ errorMessage, retryable }) =>
+          leases.fail(heldBy(lease), failedText, retryable, [errorMessage])
+        ),
+        read("markFailed", attributesOf(lease))
+      ),
+
+    release: (lease) => leases.release(heldBy(lease)).pipe(read("release", attributesOf(lease))),
+
+    getByLease: (lease) => leases.getByLease(heldBy(lease)).pipe(read("getByLease", attributesOf(lease))),
+
+    redeliver: (id) =>
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        // Not from `processing`: processing → received is a retry or a release under the lease.
+        const received = yield* deliveries.findOne(sql`
+          UPDATE github_webhook_deliveries SET
+            status = 'received', attempt_count = 0, available_at = ${now}, claimed_at = NULL, worker_id = NULL,
+            processed_at = NULL, error_message = NULL, updated_at = ${now}
+          WHERE id = ${id} AND status IN ('processed', 'failed', 'ignored')
+          RETURNING ${columns}`)
+        return Option.isSome(received)
+          ? received.value
+          : yield* Effect.flatMap(getById(id), orInvalidTransition(id, "received"))
+      }).pipe(read("redeliver", { "delivery.id": id })),
+
+    reapExpired: (limit) => leases.reapExpired(limit).pipe(read("reapExpired")),
+
+    findById: (id) => byId(id).pipe(read("findById", { "delivery.id": id })),
+
+    getById: (id) => getById(id).pipe(read("getById", { "delivery.id": id })),
+
+    findByDeliveryId: (deliveryId) => byDeliveryId(deliveryId).pipe(read("findByDeliveryId")),
+
+    list,
+
+    stats: leases.stats.pipe(read("stats")),
+
+    stream: (filter = {}) => Page.stream((page) => list({ ...filter, ...page }))
+  }
+  return service
+})
+
+const heldBy = ({ deliveryId, token, workerId }: WebhookLease) => ({ id: deliveryId, token, workerId })
+
+const attributesOf = ({ deliveryId }: WebhookLease) => ({ "delivery.id": deliveryId })
 
 export class GitHubWebhookDeliveryRepo extends Context.Tag("@sealant/db/GitHubWebhookDeliveryRepo")<
   GitHubWebhookDeliveryRepo,

@@ -1,23 +1,32 @@
 /**
- * What follows from a delivery of GitHub: installations of the app, the repositories that they see, issues and pull
- * requests are kept as GitHub tells them. A handler for `WebhookInbox`, so that each delivery takes effect exactly once.
+ * The handler of `WebhookInbox` for deliveries of GitHub. It stores installations of the app, their repositories,
+ * issues and pull requests as GitHub reports them. Each delivery takes effect exactly once.
  *
- * Deliveries come twice, late and in any order. What a later one has told stands:
- * - of an issue or a pull request, by the instant that GitHub gives it (`updated_at`);
- * - of a repository, by that instant, too;
- * - of an installation and of what it sees, for which GitHub gives none, by the moment at which deliveries were received.
+ * Deliveries can be repeated, late and out of order. The later information wins:
+ * - of an issue or a pull request, by GitHub's `updated_at`;
+ * - of a repository, by GitHub's `updated_at`, or else by the instant at which the delivery was received;
+ * - of an installation and its repositories, whose payloads have no such instant, by the instant at which the
+ *   deliveries were received.
  */
 import type { SqlClient } from "@effect/sql"
 import { DateTime, Effect, Either, Option, ParseResult, type Schema } from "effect"
+import type {
+  AlreadyExists,
+  InvalidInput,
+  InvalidTransition,
+  NotFound,
+  PersistenceError,
+  ReferenceNotFound
+} from "../Errors.js"
+import { IssueRepo } from "../issue-workflow/IssueRepo.js"
+import { PullRequestRepo } from "../issue-workflow/PullRequestRepo.js"
+import type { Repository } from "../source/Repository.js"
+import { RepositoryRepo } from "../source/RepositoryRepo.js"
 import type { GitHubAccountType, GitHubInstallationStatus } from "./GitHubInstallation.js"
 import { GitHubInstallationRepo } from "./GitHubInstallationRepo.js"
 import { GitHubInstallationRepositoryRepo } from "./GitHubInstallationRepositoryRepo.js"
 import type { GitHubWebhookDelivery } from "./GitHubWebhookDelivery.js"
-import type { Repository } from "../source/Repository.js"
-import { RepositoryRepo } from "../source/RepositoryRepo.js"
-import { IssueRepo } from "../issue-workflow/IssueRepo.js"
-import { PullRequestRepo } from "../issue-workflow/PullRequestRepo.js"
-import type { AlreadyExists, InvalidInput, InvalidTransition, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
+import { type Later, laterThan, withoutLaterRemoved } from "./laterDeliveries.js"
 import {
   type Installation,
   InstallationPayload,
@@ -27,10 +36,9 @@ import {
   RepositoryPayload,
   type RepositoryRef
 } from "./payloads.js"
-import { type Later, laterThan, stillThere } from "./laterDeliveries.js"
 import { WebhookFailure, type WebhookHandler, WebhookOutcome } from "./WebhookHandler.js"
 
-/** What the handler writes through. */
+/** The services that the handler needs. */
 export type Services =
   | GitHubInstallationRepo
   | GitHubInstallationRepositoryRepo
@@ -39,7 +47,10 @@ export type Services =
   | PullRequestRepo
   | SqlClient.SqlClient
 
-/** Why a delivery may fail, and be tried again while it has attempts left; a payload out of shape is not. */
+/**
+ * The errors of the handler. A delivery that failed is retried while it has attempts left, unless its payload is
+ * invalid.
+ */
 export type Failure =
   | WebhookFailure
   | AlreadyExists
@@ -49,122 +60,167 @@ export type Failure =
   | PersistenceError
   | ReferenceNotFound
 
-/** The payload as far as it is used. One that is out of shape will be so at each try; where, is said, and not what stood there. */
-const payloadOf = <A, I>(delivery: GitHubWebhookDelivery, schema: Schema.Schema<A, I>): Effect.Effect<A, WebhookFailure> =>
+/**
+ * Decodes the fields of the payload that are used. An invalid payload is not retried. The error contains the paths of
+ * the invalid fields, never their values.
+ */
+const payloadOf = <A, I>(
+  delivery: GitHubWebhookDelivery,
+  schema: Schema.Schema<A, I>
+): Effect.Effect<A, WebhookFailure> =>
   Either.mapLeft(ParseResult.decodeUnknownEither(schema)(Option.getOrUndefined(delivery.payload)), (issue) => {
-    const paths = ParseResult.ArrayFormatter.formatIssueSync(issue).map(({ path }) => path.map(String).join(".") || "the payload")
-    return new WebhookFailure({ errorMessage: `out of shape: ${[...new Set(paths)].join(", ")}`, retryable: false })
+    const paths = ParseResult.ArrayFormatter.formatIssueSync(issue).map(
+      ({ path }) => path.map(String).join(".") || "the payload"
+    )
+    return new WebhookFailure({ errorMessage: `invalid payload: ${[...new Set(paths)].join(", ")}`, retryable: false })
   })
 
-const older = WebhookOutcome.ignored("something later is known")
-const unheeded = (action: string) => WebhookOutcome.ignored(`nothing follows from ${action}`)
+const superseded = WebhookOutcome.ignored("newer information is already stored")
+const unhandled = (name: string) => WebhookOutcome.ignored(`not handled: ${name}`)
 
-const kindOf = (type: string): GitHubAccountType => type === "Organization" ? "organization" : "user"
+const accountTypeOf = (type: string): GitHubAccountType => (type === "Organization" ? "organization" : "user")
 
-/** What is said of an installation, but for its status. */
-const told = ({ account, created_at, id, permissions, repository_selection, target_type }: Installation) => ({
-  externalInstallationId: id,
-  externalAccountId: account.id,
-  accountLogin: account.login,
-  accountType: kindOf(account.type),
-  ...(typeof target_type === "string" ? { targetType: kindOf(target_type) } : {}),
-  ...(permissions === undefined ? {} : { permissions }),
-  ...(repository_selection === undefined ? {} : { repositorySelection: repository_selection }),
-  ...(created_at === undefined || created_at === null ? {} : { installedAt: created_at })
-} as const)
+/** Builds the fields of an installation, without its status. */
+const fieldsOf = ({ account, created_at, id, permissions, repository_selection, target_type }: Installation) =>
+  ({
+    externalInstallationId: id,
+    externalAccountId: account.id,
+    accountLogin: account.login,
+    accountType: accountTypeOf(account.type),
+    ...(typeof target_type === "string" ? { targetType: accountTypeOf(target_type) } : {}),
+    ...(permissions === undefined ? {} : { permissions }),
+    ...(repository_selection === undefined ? {} : { repositorySelection: repository_selection }),
+    ...(created_at === undefined || created_at === null ? {} : { installedAt: created_at })
+  }) as const
 
-const seen = ({ full_name, id, private: isPrivate }: RepositoryRef) => {
+const syncedRepositoryOf = ({ full_name, id, private: isPrivate }: RepositoryRef) => {
   const [owner = "", name = ""] = full_name.split("/")
   return { externalRepositoryId: id, owner, name, ...(isPrivate === undefined ? {} : { isPrivate }) }
 }
 
-/** The status that an action leaves an installation in; none where it says nothing of it. */
-const statuses = new Map<string, { readonly status?: GitHubInstallationStatus }>(Object.entries({
-  created: { status: "active" },
-  unsuspend: { status: "active" },
-  suspend: { status: "suspended" },
-  deleted: { status: "deleted" },
-  new_permissions_accepted: {}
-}))
+/** The handled actions of `installation`, and the status that each sets, if any. */
+const statuses = new Map<string, { readonly status?: GitHubInstallationStatus }>(
+  Object.entries({
+    created: { status: "active" },
+    unsuspend: { status: "active" },
+    suspend: { status: "suspended" },
+    deleted: { status: "deleted" },
+    new_permissions_accepted: {}
+  })
+)
 
-// The actions of `installation` that tell its status.
-const toldStatus = (later: Later) => later.some(({ action, eventType }) =>
-  eventType === "installation" && Option.exists(action, (name) => statuses.get(name)?.status !== undefined))
+/** Returns whether a later delivery set the status of the installation. */
+const hasLaterStatus = (later: Later) =>
+  later.some(
+    ({ action, eventType }) =>
+      eventType === "installation" && Option.exists(action, (name) => statuses.get(name)?.status !== undefined)
+  )
 
-/** The installation as it is said to be, but for what something later has told: its status, and all else. */
-const keep = (said: Installation, later: Later, status: { readonly status?: GitHubInstallationStatus; readonly suspendedAt?: DateTime.Utc }) =>
-  Effect.gen(function*() {
+/** Stores the installation. Of a known one, only the status is stored if a later delivery was processed before. */
+const storeInstallation = (
+  reported: Installation,
+  later: Later,
+  status: { readonly status?: GitHubInstallationStatus; readonly suspendedAt?: DateTime.Utc }
+) =>
+  Effect.gen(function* () {
     const installations = yield* GitHubInstallationRepo
-    const known = yield* installations.findByExternalId(said.id)
+    const known = yield* installations.findByExternalId(reported.id)
     const isLate = later.length > 0
     return yield* installations.upsert({
-      ...Option.match(Option.filter(known, () => isLate), {
-        onNone: () => told(said),
-        onSome: ({ accountLogin, accountType }) => ({ externalInstallationId: said.id, accountLogin, accountType })
-      }),
+      ...Option.match(
+        Option.filter(known, () => isLate),
+        {
+          onNone: () => fieldsOf(reported),
+          onSome: ({ accountLogin, accountType }) => ({
+            externalInstallationId: reported.id,
+            accountLogin,
+            accountType
+          })
+        }
+      ),
       ...status
     })
   })
 
 const installation = (delivery: GitHubWebhookDelivery) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { action, installation, repositories = [] } = yield* payloadOf(delivery, InstallationPayload)
     const status = statuses.get(action)
-    if (status === undefined) return unheeded(action)
+    if (status === undefined) return unhandled(action)
     const later = yield* laterThan(delivery, installation.id)
-    // That it was deleted is the last word whenever it comes: GitHub gives a new installation a new id.
-    const saysStatus = status.status !== undefined && (action === "deleted" || !toldStatus(later))
-    if (later.length > 0 && !saysStatus && action !== "created") return older
+    // A deletion is always the final status: GitHub gives a new installation a new id.
+    const setsStatus = status.status !== undefined && (action === "deleted" || !hasLaterStatus(later))
+    if (later.length > 0 && !setsStatus && action !== "created") return superseded
     const { suspended_at } = installation
-    const { id: installationId, status: now } = yield* keep(installation, later, {
-      ...(saysStatus ? status : {}),
-      ...(saysStatus && action === "suspend" && suspended_at !== undefined && suspended_at !== null ? { suspendedAt: suspended_at } : {})
+    const { id: installationId, status: now } = yield* storeInstallation(installation, later, {
+      ...(setsStatus ? status : {}),
+      ...(setsStatus && action === "suspend" && suspended_at !== undefined && suspended_at !== null
+        ? { suspendedAt: suspended_at }
+        : {})
     })
     if (action === "created" && now !== "deleted") {
-      const added = yield* stillThere(delivery, installation.id, repositories)
-      yield* (yield* GitHubInstallationRepositoryRepo).apply({ installationId, added: added.map(seen), removed: [], at: delivery.receivedAt })
+      const added = yield* withoutLaterRemoved(delivery, installation.id, repositories)
+      yield* (yield* GitHubInstallationRepositoryRepo).apply({
+        installationId,
+        added: added.map(syncedRepositoryOf),
+        removed: [],
+        at: delivery.receivedAt
+      })
     }
     return WebhookOutcome.processed
   })
 
 const installationRepositories = (delivery: GitHubWebhookDelivery) =>
-  Effect.gen(function*() {
-    const { installation, repositories_added, repositories_removed } = yield* payloadOf(delivery, InstallationRepositoriesPayload)
+  Effect.gen(function* () {
+    const { installation, repositories_added, repositories_removed } = yield* payloadOf(
+      delivery,
+      InstallationRepositoriesPayload
+    )
     const known = yield* (yield* GitHubInstallationRepo).findByExternalId(installation.id)
-    // Its `installation` delivery may be on the way.
+    // A retry succeeds after the `installation` delivery was processed.
     if (Option.isNone(known)) return yield* new WebhookFailure({ errorMessage: "the installation is not known yet" })
-    yield* keep(installation, yield* laterThan(delivery, installation.id), {})
-    const added = yield* stillThere(delivery, installation.id, repositories_added)
+    yield* storeInstallation(installation, yield* laterThan(delivery, installation.id), {})
+    const added = yield* withoutLaterRemoved(delivery, installation.id, repositories_added)
     yield* (yield* GitHubInstallationRepositoryRepo).apply({
       installationId: known.value.id,
-      added: added.map(seen),
+      added: added.map(syncedRepositoryOf),
       removed: repositories_removed.map(({ id }) => id),
       at: delivery.receivedAt
     })
     return WebhookOutcome.processed
   })
 
-/** The repository that a delivery is about, if anything here is about it. */
-const followed = (externalId: string) =>
-  Effect.flatMap(RepositoryRepo, (repositories) => repositories.findByExternalId({ provider: "github", externalId }))
+/** Handles a delivery if its repository is stored, and ignores it otherwise. */
+const whenStored = <E, R>(
+  externalId: string,
+  handle: (repository: Repository) => Effect.Effect<WebhookOutcome, E, R>
+) =>
+  Effect.gen(function* () {
+    const repository = yield* (yield* RepositoryRepo).findByExternalId({ provider: "github", externalId })
+    return Option.isSome(repository)
+      ? yield* handle(repository.value)
+      : WebhookOutcome.ignored("the repository is not known")
+  })
 
-const whenFollowed = <E, R>(externalId: string, then: (repository: Repository) => Effect.Effect<WebhookOutcome, E, R>) =>
-  Effect.flatMap(followed(externalId), Option.match({
-    onNone: () => Effect.succeed(WebhookOutcome.ignored("no installation has shown this repository")),
-    onSome: then
-  }))
-
-const repositoryActions = new Set(["archived", "edited", "publicized", "privatized", "renamed", "transferred", "unarchived"])
+const repositoryActions = new Set([
+  "archived",
+  "edited",
+  "publicized",
+  "privatized",
+  "renamed",
+  "transferred",
+  "unarchived"
+])
 
 const repository = (delivery: GitHubWebhookDelivery) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { action, repository } = yield* payloadOf(delivery, RepositoryPayload)
-    if (!repositoryActions.has(action)) return unheeded(action)
-    return yield* whenFollowed(repository.id, (known) =>
-      Effect.gen(function*() {
+    if (!repositoryActions.has(action)) return unhandled(action)
+    return yield* whenStored(repository.id, (known) =>
+      Effect.gen(function* () {
         const { archived, default_branch, full_name, html_url, id, updated_at } = repository
-        const toldAt = updated_at ?? delivery.receivedAt
-        if (Option.exists(known.lastSyncedAt, DateTime.greaterThan(toldAt))) return older
+        const confirmedAt = updated_at ?? delivery.receivedAt
+        if (Option.exists(known.lastSyncedAt, DateTime.greaterThan(confirmedAt))) return superseded
         const [owner = "", name = ""] = full_name.split("/")
         yield* (yield* RepositoryRepo).upsert({
           provider: "github",
@@ -174,30 +230,46 @@ const repository = (delivery: GitHubWebhookDelivery) =>
           defaultBranch: default_branch,
           isArchived: archived,
           url: html_url,
-          lastSyncedAt: toldAt
+          lastSyncedAt: confirmedAt
         })
         return WebhookOutcome.processed
-      }))
+      })
+    )
   })
 
-// A transfer is told by the repository that gets it, as one that was opened there.
-const ticketActions = new Set(["closed", "converted_to_draft", "edited", "opened", "ready_for_review", "reopened", "synchronize"])
+/**
+ * The handled actions of issues and pull requests. GitHub reports a transferred issue as `opened` in its new
+ * repository.
+ */
+const ticketActions = new Set([
+  "closed",
+  "converted_to_draft",
+  "edited",
+  "opened",
+  "ready_for_review",
+  "reopened",
+  "synchronize"
+])
 
 const issueDeleted = (delivery: GitHubWebhookDelivery, externalId: string) =>
-  Effect.flatMap(IssueRepo, (issues) => issues.markDeleted({ provider: "github", externalId, at: delivery.receivedAt })).pipe(
-    Effect.map(Option.match({
-      onNone: () => WebhookOutcome.ignored("the issue is not known"),
-      onSome: () => WebhookOutcome.processed
-    }))
+  Effect.flatMap(IssueRepo, (issues) =>
+    issues.markDeleted({ provider: "github", externalId, at: delivery.receivedAt })
+  ).pipe(
+    Effect.map(
+      Option.match({
+        onNone: () => WebhookOutcome.ignored("the issue is not known"),
+        onSome: () => WebhookOutcome.processed
+      })
+    )
   )
 
 const issues = (delivery: GitHubWebhookDelivery) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { action, issue, repository } = yield* payloadOf(delivery, IssuesPayload)
     if (action === "deleted") return yield* issueDeleted(delivery, issue.id)
-    if (!ticketActions.has(action)) return unheeded(action)
-    return yield* whenFollowed(repository.id, ({ id: repositoryId }) =>
-      Effect.gen(function*() {
+    if (!ticketActions.has(action)) return unhandled(action)
+    return yield* whenStored(repository.id, ({ id: repositoryId }) =>
+      Effect.gen(function* () {
         const { closed_at, created_at, html_url, id, number, state, title, updated_at } = issue
         yield* (yield* IssueRepo).upsert({
           provider: "github",
@@ -212,16 +284,30 @@ const issues = (delivery: GitHubWebhookDelivery) =>
           syncedAt: updated_at
         })
         return WebhookOutcome.processed
-      }))
+      })
+    )
   })
 
 const pullRequest = (delivery: GitHubWebhookDelivery) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { action, pull_request, repository } = yield* payloadOf(delivery, PullRequestPayload)
-    if (!ticketActions.has(action)) return unheeded(action)
-    return yield* whenFollowed(repository.id, ({ id: repositoryId }) =>
-      Effect.gen(function*() {
-        const { base, closed_at, created_at, draft = false, head, html_url, id, merged_at, number, state, title, updated_at } = pull_request
+    if (!ticketActions.has(action)) return unhandled(action)
+    return yield* whenStored(repository.id, ({ id: repositoryId }) =>
+      Effect.gen(function* () {
+        const {
+          base,
+          closed_at,
+          created_at,
+          draft = false,
+          head,
+          html_url,
+          id,
+          merged_at,
+          number,
+          state,
+          title,
+          updated_at
+        } = pull_request
         const isMerged = merged_at !== undefined && merged_at !== null
         yield* (yield* PullRequestRepo).upsert({
           provider: "github",
@@ -240,29 +326,34 @@ const pullRequest = (delivery: GitHubWebhookDelivery) =>
           syncedAt: updated_at
         })
         return WebhookOutcome.processed
-      }))
+      })
+    )
   })
 
-const byEvent = new Map(Object.entries({
-  installation,
-  installation_repositories: installationRepositories,
-  repository,
-  issues,
-  pull_request: pullRequest
-}))
+const byEvent = new Map(
+  Object.entries({
+    installation,
+    installation_repositories: installationRepositories,
+    repository,
+    issues,
+    pull_request: pullRequest
+  })
+)
 
 /**
- * Keeps what GitHub tells: `inbox.run({ workerId }, GitHubWebhooks.handler)`.
+ * Stores the information of a delivery: `inbox.run({ workerId }, GitHubWebhooks.handler)`. It handles these events and
+ * actions:
  *
- * - `installation`: created, deleted, suspend, unsuspend, new_permissions_accepted. One that was deleted stays so.
- * - `installation_repositories`: what came and what left. Tried again while the installation is not known.
- * - `repository`: renamed, transferred, archived, unarchived, edited, publicized, privatized. One that was deleted there
- *   stays here, for what refers to it.
- * - `issues`, `pull_request`: of repositories that an installation has shown. A merge is never taken back. An issue that
- *   was deleted is closed here, and its active workflow and executions are cancelled.
+ * - `installation`: created, deleted, suspend, unsuspend, new_permissions_accepted. A deleted installation stays
+ *   deleted.
+ * - `installation_repositories`: added and removed repositories. Retried while the installation is not known.
+ * - `repository`: renamed, transferred, archived, unarchived, edited, publicized, privatized. A repository that was
+ *   deleted at GitHub stays stored, because other rows refer to it.
+ * - `issues` and `pull_request` of stored repositories: opened, edited, closed, reopened and similar. A merged pull
+ *   request stays merged. A deleted issue is closed, and its active workflow and executions are cancelled.
  *
- * All else is ignored, with a reason. Fails with `WebhookFailure` for a payload out of shape, which is not tried again, and
- * as the repositories do.
+ * Other events and actions are ignored, with a reason. Fails with `WebhookFailure` if the payload is invalid, which is
+ * not retried, or the installation is not known yet. Otherwise fails as the repository services do.
  */
 export const handler: WebhookHandler<Failure, Services> = (delivery) =>
-  byEvent.get(delivery.eventType)?.(delivery) ?? Effect.succeed(unheeded(delivery.eventType))
+  byEvent.get(delivery.eventType)?.(delivery) ?? Effect.succeed(unhandled(delivery.eventType))

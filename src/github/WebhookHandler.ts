@@ -1,27 +1,26 @@
 /**
- * What processes deliveries of the webhook inbox, and how.
+ * Handlers of webhook deliveries, and the options of the workers that run them.
  */
 import { Data } from "effect"
 import type { Cause, Duration, Effect } from "effect"
 import type { GitHubWebhookDelivery, WebhookLease } from "./GitHubWebhookDelivery.js"
 
-/** What a handler made of a delivery. What it wrote stands either way. */
-export type WebhookOutcome =
-  | { readonly status: "processed" }
-  | { readonly status: "ignored"; readonly reason?: string }
+/** The outcome of a handler. Both outcomes commit its writes. */
+export type WebhookOutcome = { readonly status: "processed" } | { readonly status: "ignored"; readonly reason?: string }
 
 const processed: WebhookOutcome = { status: "processed" }
 
-/** The outcomes, for handlers to return. */
+/** Constructors of outcomes. */
 export const WebhookOutcome = {
   processed,
-  /** There is nothing to do for the delivery here. The reason is stored: no secrets. */
-  ignored: (reason?: string): WebhookOutcome => reason === undefined ? { status: "ignored" } : { status: "ignored", reason }
+  /** The delivery needs no processing. The reason is stored, so it must not contain secrets. */
+  ignored: (reason?: string): WebhookOutcome =>
+    reason === undefined ? { status: "ignored" } : { status: "ignored", reason }
 } as const
 
 /**
- * Why a handler could not process a delivery, in words of its own. `retryable` left out means true: the delivery is tried
- * again while it has attempts left. What stands here is stored: no secrets.
+ * A failure of a handler with a message of its own. If `retryable` is true (default), the delivery is retried while it
+ * has attempts left. The message is stored, so it must not contain secrets.
  */
 export class WebhookFailure extends Data.TaggedError("WebhookFailure")<{
   readonly errorMessage: string
@@ -33,21 +32,25 @@ export class WebhookFailure extends Data.TaggedError("WebhookFailure")<{
 }
 
 /**
- * Processes one delivery. All that it writes, by services or by the `SqlClient` that it is given, is one transaction, which
- * begins with its first statement: what is slow belongs before that, for every other writer waits.
+ * Processes one delivery. All its writes, by services or by the `SqlClient` of its context, are one transaction. The
+ * transaction begins with its first statement and blocks all other writers, so slow work belongs before it.
  *
- * It has as long as its lease, less a tenth of it (at most 10 seconds): then it is interrupted, and has failed. When it fails
- * or dies, nothing of what it wrote is kept, and the delivery is tried again after a pause, while attempts are left. Of a
- * `WebhookFailure` and of the errors of this package the message is stored with the delivery; of any other error the tag,
- * because its message may contain anything; of a defect nothing.
+ * The handler is interrupted shortly before its lease expires: after the lease duration minus a tenth of it, at most 10
+ * seconds. It has then failed. If a handler fails or dies, its writes are rolled back, and the delivery is retried
+ * after a pause while attempts are left.
+ *
+ * A failure is stored with the delivery:
+ * - of a `WebhookFailure` and of the errors of this package, the message;
+ * - of other errors, only the tag, because the message may contain secrets;
+ * - of a defect, nothing but the fact.
  */
 export type WebhookHandler<E, R> = (delivery: GitHubWebhookDelivery) => Effect.Effect<WebhookOutcome, E, R>
 
-/** The worker, and the duration of its lease. */
+/** Options of a worker that processes a delivery. */
 export interface ProcessOptions {
-  /** Names the worker in leases: unique among those that run at the same time, such as host name and process id. */
+  /** Identifies the worker in leases. Must be unique among running workers, such as host name and process id. */
   readonly workerId: string
-  /** The duration of a lease, which bounds the handler, too. Default 1 minute. */
+  /** The duration of a lease, which also limits the handler. Default 1 minute. */
   readonly leaseDuration?: Duration.DurationInput
   /**
    * Receives the cause when a handler dies. It is neither stored nor logged elsewhere. Default of `run`:
@@ -56,14 +59,19 @@ export interface ProcessOptions {
   readonly onDefect?: (cause: Cause.Cause<never>, lease: WebhookLease) => Effect.Effect<void>
 }
 
-/** How the loop works. */
+/** Options of a worker that processes deliveries in a loop. */
 export interface RunOptions extends ProcessOptions {
-  /** How many deliveries it works on at the same time. 1 to 1,000, default 1. */
+  /** The number of deliveries that are processed at the same time. 1 to 1,000, default 1. */
   readonly concurrency?: number
-  /** The pause between two reads of an idle worker for deliveries that became due by the clock: retries, expired leases. Default 1 second. */
+  /**
+   * The pause between two polls of an idle worker for deliveries that became due by time: retries and expired leases.
+   * Default 1 second.
+   */
   readonly pollInterval?: Duration.DurationInput
-  /** The time for which handlers may continue after the loop was interrupted; then they are interrupted, too. Default 10 seconds. */
+  /**
+   * The time that handlers have to finish after the loop is interrupted. Then they are interrupted. Default 10 seconds.
+   */
   readonly drainTimeout?: Duration.DurationInput
-  /** Runs `Supervisor` beside the loop, for the services that are provided. Default true. */
+  /** Whether to run `Supervisor` beside the loop, for the services in the context. Default true. */
   readonly supervise?: boolean
 }

@@ -1,24 +1,24 @@
 /**
- * What the inbox of webhooks counts.
+ * The metrics of the webhook inbox.
  */
 import { Metric } from "effect"
 
-/** Leases of deliveries that were given. */
+/** Counts claimed deliveries. */
 export const deliveriesClaimed = Metric.counter("sealant_db_deliveries_claimed", {
   incremental: true,
-  description: "Leases of deliveries that were given"
+  description: "Claims of webhook deliveries"
 })
 
-/** Deliveries that failed and went back to the inbox. */
+/** Counts failed deliveries that will be retried. */
 export const deliveriesRetried = Metric.counter("sealant_db_deliveries_retried", {
   incremental: true,
-  description: "Deliveries that failed and went back to the inbox"
+  description: "Failed webhook deliveries that will be retried"
 })
 
-/** How many deliveries there are, by `status`. */
-export const inboxDepth = Metric.gauge("sealant_db_inbox_depth", { description: "Deliveries by status" })
+/** The number of deliveries, tagged with `status`. */
+export const inboxDepth = Metric.gauge("sealant_db_inbox_depth", { description: "Webhook deliveries by status" })
 
-/** How long the delivery that is due longest has been due, in milliseconds; 0 when none is. */
+/** Milliseconds since the oldest due delivery became due; 0 if none is due. */
 export const inboxOldestDueAge = Metric.gauge("sealant_db_inbox_oldest_due_milliseconds", {
-  description: "Milliseconds since the delivery that is due longest became due"
+  description: "Milliseconds since the oldest due webhook delivery became due"
 })

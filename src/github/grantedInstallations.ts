@@ -1,5 +1,5 @@
 /**
- * The installations that a user was granted: a list in the order of the grants.
+ * The list of the installations on which a user has a grant, in the order of the grants.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
@@ -8,36 +8,46 @@ import { CorruptRow, joinedRows, partColumnList, partOf } from "../sql/rows.js"
 import { operations } from "../sql/operations.js"
 import { GitHubInstallation, GitHubInstallationUserGrant, UserInstallationFilter } from "./GitHubInstallation.js"
 
-const { input } = operations("GitHubInstallationRepo", "GitHubInstallation")
+const { decodeInput } = operations("GitHubInstallationRepo", "GitHubInstallation")
 
 const grantPart = partOf(GitHubInstallationUserGrant, "g")
 const installationPart = partOf(GitHubInstallation, "i")
 
-export const grantedInstallations = Effect.gen(function*() {
+export const grantedInstallations = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const run = yield* joinedRows
-  const columns = sql.literal(`${partColumnList(GitHubInstallationUserGrant, "g")}, ${partColumnList(GitHubInstallation, "i")}`)
+  const select = yield* joinedRows
+  const columns = sql.literal(
+    `${partColumnList(GitHubInstallationUserGrant, "g")}, ${partColumnList(GitHubInstallation, "i")}`
+  )
 
   return (request: Page.PageRequest & typeof UserInstallationFilter.Encoded) =>
-    Effect.gen(function*() {
-      const { statuses, userId } = yield* input("listForUser", UserInstallationFilter)(request)
+    Effect.gen(function* () {
+      const { statuses, userId } = yield* decodeInput("listForUser", UserInstallationFilter)(request)
       const start = yield* Page.start("GitHubInstallationRepo.listForUser", request)
-      const rows = yield* run(sql`
+      const rows = yield* select(sql`
         SELECT ${columns} FROM github_installation_user_grants AS g
           CROSS JOIN github_app_installations AS i ON i.id = g.installation_id
         WHERE g.user_id = ${userId} AND g.revoked_at IS NULL
           AND (${statuses === undefined} OR i.status IN (SELECT value FROM json_each(${JSON.stringify(statuses ?? [])})))
-          AND ${Page.below(sql, start, "g.granted_at", "g.installation_id")}
+          AND ${Page.afterCursor(sql, start, "g.granted_at", "g.installation_id")}
         ORDER BY g.granted_at DESC, g.installation_id DESC LIMIT ${start.limit + 1}`)
-      const found = yield* Effect.forEach(rows, (row) => Effect.zip(read(grantPart(row)), read(installationPart(row))))
-      const { items, nextCursor } = Page.make(found, start, ([{ grantedAt, installationId }]) => [grantedAt, installationId])
+      const found = yield* Effect.forEach(rows, (row) =>
+        Effect.zip(required(grantPart(row)), required(installationPart(row)))
+      )
+      const { items, nextCursor } = Page.make(found, start, ([{ grantedAt, installationId }]) => [
+        grantedAt,
+        installationId
+      ])
       return { items: items.map(([, installation]) => installation), nextCursor }
     })
 })
 
-/** A part that an inner join always has. */
-const read = <A>(part: Effect.Effect<Option.Option<A>, CorruptRow>) =>
-  Effect.flatMap(part, Option.match({
-    onSome: Effect.succeed,
-    onNone: () => Effect.fail(new CorruptRow({ entity: "GitHubInstallation", column: "id" }))
-  }))
+/** Fails if a part is absent: an inner join returns every part. */
+const required = <A>(part: Effect.Effect<Option.Option<A>, CorruptRow>) =>
+  Effect.flatMap(
+    part,
+    Option.match({
+      onSome: Effect.succeed,
+      onNone: () => Effect.fail(new CorruptRow({ entity: "GitHubInstallation", column: "id" }))
+    })
+  )

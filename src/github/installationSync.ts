@@ -1,56 +1,74 @@
 /**
- * The sync of what an installation sees, whole or by what changed: one transaction, the same few statements for any number
- * of repositories.
+ * The statements that sync the repositories of an installation, as a whole or by a change. A sync is one transaction
+ * with the same few statements for any number of repositories.
  */
 import { SqlClient, type SqlError } from "@effect/sql"
 import { Clock, DateTime, Effect } from "effect"
 import { v7 } from "uuid"
 import { type InvalidInput, NotFound } from "../Errors.js"
-import { batchOf } from "../sql/batch.js"
 import { nextTurn } from "../libsql/eventLoop.js"
-import type { ApplyInstallationChange, SyncInstallationRepositories, SyncResult } from "./GitHubInstallationRepository.js"
-import { giveUpNamesText, type GivenRepository, storeText as storeRepositoriesText } from "../source/repositoryIdentity.js"
+import {
+  releaseNamesText,
+  type RepositoryInput,
+  storeText as storeRepositoriesText
+} from "../source/repositoryIdentity.js"
+import { batchOf } from "../sql/batch.js"
+import type {
+  ApplyInstallationChange,
+  SyncInstallationRepositories,
+  SyncResult
+} from "./GitHubInstallationRepository.js"
 
 const table = "github_installation_repositories"
 
 // ?1: the installation, ?2: its repositories, ?3: now.
 
-const removeText = `
+const removeMissingText = `
   UPDATE ${table} SET removed_at = ?3, updated_at = ?3
   WHERE installation_id = ?1 AND removed_at IS NULL
     AND external_repository_id NOT IN (SELECT value ->> 'externalId' FROM json_each(?2))
   RETURNING id`.trim()
 
-// ?1: the installation, ?2: GitHub's ids, ?3: now, ?4: since when they are removed.
-const removeGivenText = `
+// ?1: the installation, ?2: GitHub's ids, ?3: now, ?4: the instant of the change.
+const removeText = `
   UPDATE ${table} SET removed_at = ?3, updated_at = ?3, last_synced_at = ?4
   WHERE installation_id = ?1 AND removed_at IS NULL AND external_repository_id IN (SELECT value FROM json_each(?2))
   RETURNING id`.trim()
 
-// ?1: the installation, ?2: GitHub's ids, ?3: when something else is told of them. What is known since later.
-const toldLaterText = `
+// The repositories of the installation that were confirmed after a change.
+// ?1: the installation, ?2: GitHub's ids, ?3: the instant of the change.
+const confirmedLaterText = `
   SELECT external_repository_id AS id FROM ${table}
   WHERE installation_id = ?1 AND external_repository_id IN (SELECT value FROM json_each(?2)) AND last_synced_at > ?3`
 
 /**
- * The repositories with what is known of them. They have their rows by now: each is the one with its external id. CROSS
- * JOIN, so that the batch comes first.
+ * Joins the batch with the rows of `repositories`, which exist by now, and with the previous rows of the installation.
+ * CROSS JOIN makes the batch the outer loop.
  */
-const known = `
-  FROM json_each(?2) AS given
+const joined = `
+  FROM json_each(?2) AS element
     CROSS JOIN repositories AS r ON r.provider = value ->> 'provider' AND r.external_id = value ->> 'externalId'
     LEFT JOIN ${table} AS old ON old.installation_id = ?1 AND old.external_repository_id = value ->> 'externalId'`
 
 /**
- * A row whose external id has come to another repository steps aside, or two that take each other's could not be stored
- * one after the other: what is removed holds no repository.
+ * Marks a row as removed if its external id now belongs to another repository. Otherwise two rows could not swap their
+ * repositories, because the unique index covers the rows that are not removed.
  */
-const stepAsideText = `
+const releaseText = `
   UPDATE ${table} SET removed_at = ?3
-  WHERE id IN (SELECT old.id ${known} WHERE old.removed_at IS NULL AND old.repository_id <> r.id)
+  WHERE id IN (SELECT old.id ${joined} WHERE old.removed_at IS NULL AND old.repository_id <> r.id)
   RETURNING id`.trim()
 
-const columns = ["repository_id", "owner", "name", "full_name", "default_branch", "is_private", "is_archived", "pushed_at"]
+const columns = [
+  "repository_id",
+  "owner",
+  "name",
+  "full_name",
+  "default_branch",
+  "is_private",
+  "is_archived",
+  "pushed_at"
+]
 
 const values = [
   "r.id",
@@ -63,9 +81,10 @@ const values = [
   "iif(json_type(value, '$.pushedAt') IS NULL, old.pushed_at, value ->> 'pushedAt')"
 ]
 
-const storeText = (condition: string) => `
+const storeText = (condition: string) =>
+  `
   INSERT INTO ${table} (id, installation_id, external_repository_id, ${columns.join(", ")}, created_at, updated_at)
-  SELECT value ->> 'cacheId', ?1, value ->> 'externalId', ${values.join(", ")}, ?3, ?3 ${known}
+  SELECT value ->> 'cacheId', ?1, value ->> 'externalId', ${values.join(", ")}, ?3, ?3 ${joined}
   WHERE ${condition}
   ON CONFLICT (installation_id, external_repository_id) DO UPDATE SET
     ${columns.map((column) => `${column} = excluded.${column}`).join(", ")}, updated_at = excluded.updated_at, removed_at = NULL
@@ -77,33 +96,38 @@ const updateText = storeText(`
 
 const addText = storeText("old.id IS NULL OR old.removed_at IS NOT NULL")
 
-// ?1: the installation, ?2: its repositories, ?3: when they were told of.
-const confirmGivenText = `
+// ?1: the installation, ?2: its repositories, ?3: the instant of the change.
+const confirmText = `
   UPDATE ${table} SET last_synced_at = ?3
   WHERE installation_id = ?1 AND external_repository_id IN (SELECT value ->> 'externalId' FROM json_each(?2))`
 
-// A sync tells of the whole, so of what it does not see, too: an addition from before it adds nothing of that again.
-const confirmText = `UPDATE ${table} SET last_synced_at = ?2 WHERE installation_id = ?1`
+// A sync also confirms which repositories the installation does not contain: an earlier addition must not restore them.
+// ?1: the installation, ?2: now.
+const confirmAllText = `UPDATE ${table} SET last_synced_at = ?2 WHERE installation_id = ?1`
 
-// ?1: the provider, ?2: GitHub's ids, ?3: when something else is told of them. What they are called since later.
-const calledLaterText = `
+// The current names of repositories whose row in `repositories` was confirmed after a change.
+// ?1: the provider, ?2: GitHub's ids, ?3: the instant of the change.
+const laterNamesText = `
   SELECT r.external_id AS id, r.owner, r.name
-  FROM json_each(?2) AS given CROSS JOIN repositories AS r ON r.provider = ?1 AND r.external_id = value
+  FROM json_each(?2) AS element CROSS JOIN repositories AS r ON r.provider = ?1 AND r.external_id = value
   WHERE r.last_synced_at > ?3`
 
 type Sync = typeof SyncInstallationRepositories.Type
 type Change = typeof ApplyInstallationChange.Type
 
-/** A repository as it is given; of one that `isLate`, something later is known. */
-type Given = Sync["repositories"][number] & { readonly isLate?: boolean }
+/** A repository of a request. `isOutdated`: its row in `repositories` was confirmed after the change. */
+type RequestedRepository = Sync["repositories"][number] & { readonly isOutdated?: boolean }
 
-export const makeSyncs = Effect.gen(function*() {
+export const makeInstallationSync = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  // A statement over thousands of rows holds the thread for a while: heartbeats and reads get their turn after each.
+  // A statement over thousands of rows blocks the thread for a while: heartbeats and reads run after each.
   const run = (text: string, params: ReadonlyArray<unknown>) => Effect.zipLeft(sql.unsafe(text, params), nextTurn)
 
-  /** Takes the write lock with its first statement. Only the whole of what it sees is a sync of an installation. */
-  const providerOf = (installationId: string, syncedAt: number | null) =>
+  /**
+   * Returns the provider of the installation. It is the first statement and a write, so that the transaction holds the
+   * write lock from here on. `syncedAt` is null for a change, which is not a sync of the installation.
+   */
+  const lockInstallation = (installationId: string, syncedAt: number | null) =>
     Effect.flatMap(
       sql<{ readonly provider: string }>`
         UPDATE github_app_installations SET last_synced_at = coalesce(${syncedAt}, last_synced_at) WHERE id = ${installationId}
@@ -114,86 +138,131 @@ export const makeSyncs = Effect.gen(function*() {
           : Effect.succeed(installation.provider)
     )
 
-  /** Stores what is seen, after `remove` has taken what is not: a name or an external id that is free again can be another's. */
-  const store = <E>(installationId: string, batch: string, now: number, remove: Effect.Effect<ReadonlyArray<unknown>, E>) =>
-    Effect.gen(function*() {
-      yield* run(giveUpNamesText, [batch, now, `~${v7()}`])
+  /**
+   * Stores the batch. `remove` runs before, so that other repositories can take over released names and external ids.
+   */
+  const store = <E>(
+    installationId: string,
+    batch: string,
+    now: number,
+    remove: Effect.Effect<ReadonlyArray<unknown>, E>
+  ) =>
+    Effect.gen(function* () {
+      yield* run(releaseNamesText, [batch, now, `~${v7()}`])
       yield* run(storeRepositoriesText, [batch, now])
       const removed = yield* remove
-      const aside = yield* run(stepAsideText, [installationId, batch, now])
+      const released = yield* run(releaseText, [installationId, batch, now])
       const updated = yield* run(updateText, [installationId, batch, now])
       const added = yield* run(addText, [installationId, batch, now])
-      return { added: added.length - aside.length, updated: updated.length + aside.length, removed: removed.length }
+      // The released rows were added again: they count as updated.
+      return {
+        added: added.length - released.length,
+        updated: updated.length + released.length,
+        removed: removed.length
+      }
     })
 
-  const sync = ({ installationId, repositories }: Sync): Effect.Effect<SyncResult, NotFound | InvalidInput | SqlError.SqlError> =>
-    Effect.gen(function*() {
+  const sync = ({
+    installationId,
+    repositories
+  }: Sync): Effect.Effect<SyncResult, NotFound | InvalidInput | SqlError.SqlError> =>
+    Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      const provider = yield* providerOf(installationId, now)
-      const batch = yield* batchOf("GitHubInstallationRepositoryRepo.sync", "repositories", repositories, rowOf(provider, now))
-      const result = yield* store(installationId, batch, now, run(removeText, [installationId, batch, now]))
-      yield* run(confirmText, [installationId, now])
+      const provider = yield* lockInstallation(installationId, now)
+      const batch = yield* batchOf(
+        "GitHubInstallationRepositoryRepo.sync",
+        "repositories",
+        repositories,
+        rowOf(provider, now)
+      )
+      const result = yield* store(installationId, batch, now, run(removeMissingText, [installationId, batch, now]))
+      yield* run(confirmAllText, [installationId, now])
       return result
     }).pipe(sql.withTransaction)
 
-  const apply = ({ added, at, installationId, removed }: Change): Effect.Effect<SyncResult, NotFound | InvalidInput | SqlError.SqlError> =>
-    Effect.gen(function*() {
+  const apply = ({
+    added,
+    at,
+    installationId,
+    removed
+  }: Change): Effect.Effect<SyncResult, NotFound | InvalidInput | SqlError.SqlError> =>
+    Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      const told = at === undefined ? now : DateTime.toEpochMillis(at)
-      const provider = yield* providerOf(installationId, null)
+      const changedAt = at === undefined ? now : DateTime.toEpochMillis(at)
+      const provider = yield* lockInstallation(installationId, null)
       const ids = [...removed, ...added.map(({ externalRepositoryId }) => externalRepositoryId)]
-      // A read before the write, and safe: the transaction has the write lock.
-      const later = yield* sql.unsafe<{ readonly id: string }>(toldLaterText, [installationId, JSON.stringify(ids), told])
-      const stale = new Set(later.map(({ id }) => id))
-      const news = added.filter(({ externalRepositoryId }) => !stale.has(externalRepositoryId))
-      const called = yield* sql.unsafe<Called>(calledLaterText, [
-        provider,
-        JSON.stringify(news.map(({ externalRepositoryId }) => externalRepositoryId)),
-        told
+      // These reads before the write are safe, because the transaction holds the write lock.
+      const confirmedLater = yield* sql.unsafe<{ readonly id: string }>(confirmedLaterText, [
+        installationId,
+        JSON.stringify(ids),
+        changedAt
       ])
-      const batch = yield* batchOf("GitHubInstallationRepositoryRepo.apply", "added", kept(news, called), rowOf(provider, told))
-      const left = JSON.stringify(removed.filter((id) => !stale.has(id)))
-      const result = yield* store(installationId, batch, now, run(removeGivenText, [installationId, left, now, told]))
-      yield* run(confirmGivenText, [installationId, batch, told])
+      const ignored = new Set(confirmedLater.map(({ id }) => id))
+      const additions = added.filter(({ externalRepositoryId }) => !ignored.has(externalRepositoryId))
+      const laterNames = yield* sql.unsafe<CurrentName>(laterNamesText, [
+        provider,
+        JSON.stringify(additions.map(({ externalRepositoryId }) => externalRepositoryId)),
+        changedAt
+      ])
+      const batch = yield* batchOf(
+        "GitHubInstallationRepositoryRepo.apply",
+        "added",
+        withCurrentNames(additions, laterNames),
+        rowOf(provider, changedAt)
+      )
+      const removals = JSON.stringify(removed.filter((id) => !ignored.has(id)))
+      const remove = run(removeText, [installationId, removals, now, changedAt])
+      const result = yield* store(installationId, batch, now, remove)
+      yield* run(confirmText, [installationId, batch, changedAt])
       return result
     }).pipe(sql.withTransaction)
 
   return { apply, sync }
 })
 
-interface Called {
+/** The external id of a repository, and its current owner and name in `repositories`. */
+interface CurrentName {
   readonly id: string
   readonly owner: string
   readonly name: string
 }
 
 /**
- * Of what something later is known, that stays: its name, unless another of them has it, and whatever else `repositories`
- * has of it.
+ * Replaces the names of outdated repositories with the current ones, and leaves out the fields that `repositories`
+ * stores, so that they stay unchanged. A repository keeps the requested name if another repository of the change needs
+ * the current one.
  */
-const kept = (repositories: ReadonlyArray<Given>, called: ReadonlyArray<Called>): ReadonlyArray<Given> => {
-  const later = new Map(called.map((one) => [one.id, one]))
-  const nameOf = ({ name, owner }: { readonly name: string; readonly owner: string }) => `${owner}/${name}`.toLowerCase()
-  const taken = new Set(repositories.filter(({ externalRepositoryId }) => !later.has(externalRepositoryId)).map(nameOf))
+const withCurrentNames = (
+  repositories: ReadonlyArray<RequestedRepository>,
+  currentNames: ReadonlyArray<CurrentName>
+): ReadonlyArray<RequestedRepository> => {
+  const current = new Map(currentNames.map((one) => [one.id, one]))
+  const nameOf = ({ name, owner }: { readonly name: string; readonly owner: string }) =>
+    `${owner}/${name}`.toLowerCase()
+  const taken = new Set(
+    repositories.filter(({ externalRepositoryId }) => !current.has(externalRepositoryId)).map(nameOf)
+  )
   return repositories.map((repository) => {
-    const known = later.get(repository.externalRepositoryId)
+    const known = current.get(repository.externalRepositoryId)
     if (known === undefined || taken.has(nameOf(known))) return repository
     const { externalRepositoryId, isPrivate, pushedAt } = repository
-    return { externalRepositoryId, isPrivate, pushedAt, owner: known.owner, name: known.name, isLate: true }
+    return { externalRepositoryId, isPrivate, pushedAt, owner: known.owner, name: known.name, isOutdated: true }
   })
 }
 
-/** A repository as the statements here and those of `repositories` take it. */
-const rowOf = (provider: string, told: number) => ({ externalRepositoryId, fullName, isLate = false, pushedAt, ...repository }: Given) => {
-  const row: GivenRepository & Readonly<Record<string, unknown>> = {
-    ...repository,
-    provider,
-    externalId: externalRepositoryId,
-    fresh: `repo_${v7()}`,
-    lastSyncedAt: isLate ? undefined : told,
-    cacheId: `ghr_${v7()}`,
-    fullName: fullName ?? `${repository.owner}/${repository.name}`,
-    pushedAt: pushedAt && DateTime.toEpochMillis(pushedAt)
+/** Builds the element of the batch for a repository: the statements above and those of `repositories` read it. */
+const rowOf =
+  (provider: string, syncedAt: number) =>
+  ({ externalRepositoryId, fullName, isOutdated = false, pushedAt, ...repository }: RequestedRepository) => {
+    const row: RepositoryInput & Readonly<Record<string, unknown>> = {
+      ...repository,
+      provider,
+      externalId: externalRepositoryId,
+      newId: `repo_${v7()}`,
+      lastSyncedAt: isOutdated ? undefined : syncedAt,
+      cacheId: `ghr_${v7()}`,
+      fullName: fullName ?? `${repository.owner}/${repository.name}`,
+      pushedAt: pushedAt && DateTime.toEpochMillis(pushedAt)
+    }
+    return row
   }
-  return row
-}

@@ -1,48 +1,61 @@
 /**
- * What deliveries about an installation have told that were received after another one, and took effect before it.
+ * Queries for deliveries about an installation that were received after a given delivery, but processed before it.
  *
- * The statements walk those of the installation that were received since, which are few: the index has both. Into payloads
- * they look only where the action was not given apart, and for what has left.
+ * The statements read only the deliveries of the installation that were received since, which are few, by an index over
+ * both columns. They read payloads only for removed repositories, and for deliveries without a stored action.
  */
 import { SqlClient } from "@effect/sql"
 import { DateTime, Effect, Option } from "effect"
-import type { GitHubWebhookDelivery } from "./GitHubWebhookDelivery.js"
 import { operations } from "../sql/operations.js"
+import type { GitHubWebhookDelivery } from "./GitHubWebhookDelivery.js"
 
 const { read } = operations("GitHubWebhooks", "GitHubWebhookDelivery")
 
-/** What later deliveries tell of an installation: each kind once. */
+/** The events and actions of later deliveries, without duplicates. */
 export type Later = ReadonlyArray<{ readonly eventType: string; readonly action: Option.Option<string> }>
 
-// ?1: GitHub's id of the installation, ?2: since when.
+// ?1: GitHub's id of the installation, ?2: the instant at which the delivery was received.
 const received = `
   FROM github_webhook_deliveries AS later
   WHERE installation_external_id = ?1 AND received_at > ?2 AND event_type`
 
-const kindsText = `
-  SELECT DISTINCT event_type, coalesce(action, payload ->> 'action') AS action ${received} IN ('installation', 'installation_repositories') AND status = 'processed'`
+const actionsText = `
+  SELECT DISTINCT event_type, coalesce(action, payload ->> 'action') AS action
+  ${received} IN ('installation', 'installation_repositories') AND status = 'processed'`
 
-const leftText = `
+const removedText = `
   SELECT DISTINCT value ->> 'id' AS id FROM (
     SELECT payload ${received} = 'installation_repositories' AND status = 'processed'
   ) CROSS JOIN json_each(payload, '$.repositories_removed')`
 
-/** The kinds of deliveries that tell of the installation itself, and have taken effect though they came after this one. */
+/** Returns the events and actions of the later deliveries about the installation that were processed. */
 export const laterThan = ({ receivedAt }: GitHubWebhookDelivery, installationId: string) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
     Effect.map(
-      sql.unsafe<{ readonly event_type: string; readonly action: string | null }>(kindsText, [installationId, DateTime.toEpochMillis(receivedAt)]),
-      (rows): Later => rows.map(({ action, event_type }) => ({ eventType: event_type, action: Option.fromNullable(action) }))
-    )).pipe(read("laterThan"))
+      sql.unsafe<{ readonly event_type: string; readonly action: string | null }>(actionsText, [
+        installationId,
+        DateTime.toEpochMillis(receivedAt)
+      ]),
+      (rows): Later =>
+        rows.map(({ action, event_type }) => ({ eventType: event_type, action: Option.fromNullable(action) }))
+    )
+  ).pipe(read("laterThan"))
 
-/** What has come, but for what has left since: of that, no row may tell. */
-export const stillThere = <Ref extends { readonly id: string }>(
+/**
+ * Returns the repositories of a delivery without those that a later delivery removed. The removal of a repository that
+ * was never added leaves no row, so it is found only in the payload of its delivery.
+ */
+export const withoutLaterRemoved = <Ref extends { readonly id: string }>(
   { receivedAt }: GitHubWebhookDelivery,
   installationId: string,
   repositories: ReadonlyArray<Ref>
 ) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
-    Effect.map(sql.unsafe<{ readonly id: unknown }>(leftText, [installationId, DateTime.toEpochMillis(receivedAt)]), (rows) => {
-      const left = new Set(rows.map(({ id }) => String(id)))
-      return repositories.filter(({ id }) => !left.has(id))
-    })).pipe(read("stillThere"))
+    Effect.map(
+      sql.unsafe<{ readonly id: unknown }>(removedText, [installationId, DateTime.toEpochMillis(receivedAt)]),
+      (rows) => {
+        const removed = new Set(rows.map(({ id }) => String(id)))
+        return repositories.filter(({ id }) => !removed.has(id))
+      }
+    )
+  ).pipe(read("withoutLaterRemoved"))

@@ -1,21 +1,29 @@
 /**
- * Of the payloads of GitHub's webhooks, the fields that are used here
- * (https://docs.github.com/en/webhooks/webhook-events-and-payloads). All else is let pass.
+ * The fields of GitHub's webhook payloads that the handler reads
+ * (https://docs.github.com/en/webhooks/webhook-events-and-payloads). Other fields are ignored.
  */
 import { Schema } from "effect"
 
-/** An id of GitHub: a number there, text here. */
-const Id = Schema.transform(Schema.Int.pipe(Schema.positive()), Schema.String, { strict: true, decode: String, encode: Number })
+/** An id of GitHub: a number in payloads, text in the database. */
+const Id = Schema.transform(Schema.Int.pipe(Schema.positive()), Schema.String, {
+  strict: true,
+  decode: String,
+  encode: Number
+})
 
-/** An instant: ISO 8601, but for one event in which it is in seconds. */
+/** An instant in ISO 8601, or in epoch seconds, which one event uses. */
 const Instant = Schema.Union(
   Schema.DateTimeUtc,
-  Schema.transform(Schema.Int.pipe(Schema.between(0, 8.64e12)), Schema.DateTimeUtcFromNumber, { strict: true, decode: (s) => s * 1000, encode: (ms) => ms / 1000 })
+  Schema.transform(Schema.Int.pipe(Schema.between(0, 8.64e12)), Schema.DateTimeUtcFromNumber, {
+    strict: true,
+    decode: (seconds) => seconds * 1000,
+    encode: (millis) => millis / 1000
+  })
 )
 
 const nullable = <A, I>(schema: Schema.Schema<A, I>) => Schema.optional(Schema.NullOr(schema))
 
-/** `owner/name`, as GitHub has it where it names no owner apart. */
+/** `owner/name`, for payloads without a separate owner. */
 const FullName = Schema.String.pipe(Schema.pattern(/^[^/]+\/[^/]+$/))
 
 const RepositoryRef = Schema.Struct({ id: Id, full_name: FullName, private: Schema.optional(Schema.Boolean) })

@@ -1,67 +1,89 @@
 /**
- * An event of an execution: one line of what its agent did, in the order in which it was told.
+ * Events of executions: the log of an agent, ordered by sequence.
  */
 import { type Option, Schema } from "effect"
-import { confinedTo, existing, Count, documentOf, enumeration, Flag, idOf, JsonObject, Name, OptionalJson, Prose, RawProse, Timestamp } from "../sql/columns.js"
+import {
+  ownerScopeField,
+  Count,
+  documentOf,
+  enumeration,
+  existing,
+  Flag,
+  idOf,
+  JsonObject,
+  Name,
+  OptionalJson,
+  Prose,
+  RawProse,
+  Timestamp
+} from "../sql/columns.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { UserId } from "../auth/User.js"
 import { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 
-/** The id of an event, `evt_` and a UUIDv7 when it is ours. */
+/** The id of an event. Generated ids are `evt_` and a UUIDv7. */
 export const IssueWorkflowExecutionEventId = idOf("IssueWorkflowExecutionEventId")
 export type IssueWorkflowExecutionEventId = typeof IssueWorkflowExecutionEventId.Type
 
-/** How much an event matters. */
+/** The severity of an event. */
 export const IssueWorkflowExecutionEventLevel = enumeration("debug", "info", "warn", "error")
 export type IssueWorkflowExecutionEventLevel = typeof IssueWorkflowExecutionEventLevel.Type
 
-/** One row of `issue_workflow_execution_events`. Never changes. */
-export class IssueWorkflowExecutionEvent extends Model.Class<IssueWorkflowExecutionEvent>("IssueWorkflowExecutionEvent")({
-  id: IssueWorkflowExecutionEventId,
-  executionId: IssueWorkflowExecutionId,
-  /** The place among the events of its execution. Numbered by the store, it is 1, 2, 3 without gaps. */
-  sequence: Count,
-  /** The part of the work that it belongs to, in words of the caller: `plan`, `build`. */
-  phase: Name,
-  level: IssueWorkflowExecutionEventLevel,
-  /** What kind of event it is, in words of the caller. */
-  eventType: Name,
-  message: Prose,
-  payload: OptionalJson(JsonObject),
-  /** By the clock of who told it. The order of events is their sequence. */
-  occurredAt: Timestamp,
-  /** True if NUL characters or lone surrogates in the message were replaced with U+FFFD. */
-  sanitized: Flag
-}, table({
-  name: "issue_workflow_execution_events",
-  service: "IssueWorkflowExecutionRepo",
-  purpose: "What happened in an execution, line by line, in the order of the sequence. Append-only."
-})) {}
+/** One row of `issue_workflow_execution_events`. Immutable. */
+export class IssueWorkflowExecutionEvent extends Model.Class<IssueWorkflowExecutionEvent>(
+  "IssueWorkflowExecutionEvent"
+)(
+  {
+    id: IssueWorkflowExecutionEventId,
+    executionId: IssueWorkflowExecutionId,
+    /** The position in the execution. The repository assigns 1, 2, 3 without gaps. */
+    sequence: Count,
+    /** The phase of the work, named by the caller: `plan`, `build`. */
+    phase: Name,
+    level: IssueWorkflowExecutionEventLevel,
+    /** The kind of event, named by the caller. */
+    eventType: Name,
+    message: Prose,
+    payload: OptionalJson(JsonObject),
+    /** The time by the clock of the reporter. Events are ordered by sequence. */
+    occurredAt: Timestamp,
+    /** True if NUL characters or lone surrogates in the message were replaced with U+FFFD. */
+    sanitized: Flag
+  },
+  table({
+    name: "issue_workflow_execution_events",
+    service: "IssueWorkflowExecutionRepo",
+    purpose: "The log of an execution, ordered by sequence. Append-only."
+  })
+) {}
 
 /** One row of `issue_workflow_execution_ends`: an execution that has ended or was deleted. */
-export class IssueWorkflowExecutionEnd extends Model.Class<IssueWorkflowExecutionEnd>("IssueWorkflowExecutionEnd")({
-  /** The position in the order of commits. Never reused. */
-  position: Count,
-  executionId: IssueWorkflowExecutionId
-}, table({
-  name: "issue_workflow_execution_ends",
-  service: "IssueWorkflowExecutionRepo",
-  purpose: "Wakes the tails of executions that have ended or were deleted. Written by triggers, which keep the newest 1,000 rows."
-})) {}
+export class IssueWorkflowExecutionEnd extends Model.Class<IssueWorkflowExecutionEnd>("IssueWorkflowExecutionEnd")(
+  {
+    /** The position in the order of commits. Never reused. */
+    position: Count,
+    executionId: IssueWorkflowExecutionId
+  },
+  table({
+    name: "issue_workflow_execution_ends",
+    service: "IssueWorkflowExecutionRepo",
+    purpose: "Ended and deleted executions, for tails. Written by triggers, which keep the newest 1,000 rows."
+  })
+) {}
 
-// Far beyond what anybody counts to, and the store can go on counting from there with whole numbers that JavaScript has.
+// Sequences that the repository assigns after this one are still exact: JavaScript has integers up to 2^53.
 const highestSequence = 1_000_000_000_000_000
 
 const Sequence = Count.pipe(
   Schema.lessThanOrEqualTo(highestSequence, { message: () => `must be a whole number from 0 to ${highestSequence}` })
 )
 
-/** An event as a caller tells it. `level` left out means info, `occurredAt` now. */
+/** A new event. `level` defaults to info, `occurredAt` to now. */
 export const NewExecutionEvent = Schema.Struct({
-  /** An event whose id is stored is told again. */
+  /** An event with the id of a stored event is a repeat of it. */
   id: Schema.optional(IssueWorkflowExecutionEventId),
-  /** Left out, in all events of a call: the store numbers them. */
+  /** Set in all events of a call, or in no event: then the repository assigns the sequences. */
   sequence: Schema.optional(Sequence),
   phase: Name,
   level: Schema.optionalWith(IssueWorkflowExecutionEventLevel, { default: () => "info" }),
@@ -73,40 +95,41 @@ export const NewExecutionEvent = Schema.Struct({
 })
 export type NewExecutionEvent = typeof NewExecutionEvent.Type
 
-/** Events of one execution, in their order. */
+/** Request to append events to an execution, in this order. */
 export const AppendEvents = Schema.Struct({
   executionId: existing(IssueWorkflowExecutionId),
   events: Schema.Array(NewExecutionEvent).pipe(
     Schema.filter((events) =>
       events.every(({ sequence }) => (sequence === undefined) === (events[0]?.sequence === undefined))
         ? undefined
-        : "either all events have a sequence, or none")
+        : "either all events have a sequence, or none"
+    )
   )
 })
 
-/** What an append came to. */
+/** The result of an append. */
 export interface AppendedEvents {
-  /** How many events it stored: those of the call without those that were stored before. */
+  /** The number of new events: events that were stored before are not counted. */
   readonly appended: number
   /**
-   * The lowest and the highest sequence of the events of the call; none when it had none. New events that the store
-   * numbered stand in it one after the other, in the order of the call.
+   * The lowest and the highest sequence of the events of the call; none for a call without events. Sequences that the
+   * repository assigned are consecutive, in the order of the call.
    */
   readonly range: Option.Option<{ readonly first: number; readonly last: number }>
 }
 
-/** Which events of an execution to read. */
+/** Filter for listing the events of an execution. */
 export const ListEvents = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
-  ownerUserId: confinedTo(UserId),
-  /** Only events after this one. Left out: from the first. */
+  ownerUserId: ownerScopeField(UserId),
+  /** Only events after this sequence. Default: all events. */
   afterSequence: Schema.optional(Count)
 })
 
-/** Where a tail begins. */
+/** Request to tail the events of an execution. */
 export const TailEvents = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
-  ownerUserId: confinedTo(UserId),
-  /** Only events after this one. Left out: from the first. */
+  ownerUserId: ownerScopeField(UserId),
+  /** Only events after this sequence. Default: all events. */
   afterSequence: Schema.optional(Count)
 })

@@ -1,10 +1,10 @@
 /**
- * What an execution reports beside its events: how its checks went, what it changed, what it left behind, in short what
- * it did, and the pull requests that it worked on.
+ * Reports of executions, except events: validation results, artifacts, changed files, the summary, and links to pull
+ * requests.
  */
 import { Schema } from "effect"
 import {
-  confinedTo,
+  ownerScopeField,
   Count,
   documentOf,
   enumeration,
@@ -28,10 +28,10 @@ import { UserId } from "../auth/User.js"
 import { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 import { PullRequestId } from "./PullRequest.js"
 
-// The longest path that Linux takes (PATH_MAX, https://man7.org/linux/man-pages/man0/limits.h.0p.html).
+// The longest path that Linux accepts (PATH_MAX, https://man7.org/linux/man-pages/man0/limits.h.0p.html).
 export const longestPath = 4096
 
-/** A path in a repository or a storage: 1 to 4,096 characters. */
+/** A path in a repository or a storage backend: 1 to 4,096 characters. */
 const Path = readAs(
   withDecoder(
     Schema.NonEmptyString.pipe(Schema.maxLength(longestPath), storable),
@@ -46,34 +46,37 @@ const service = "IssueWorkflowExecutionRepo"
 export const IssueWorkflowExecutionValidationResultId = idOf("IssueWorkflowExecutionValidationResultId")
 export type IssueWorkflowExecutionValidationResultId = typeof IssueWorkflowExecutionValidationResultId.Type
 
-/** How a check went. */
+/** The outcome of a check. */
 export const IssueWorkflowExecutionValidationStatus = enumeration("pass", "warn", "fail", "skip")
 export type IssueWorkflowExecutionValidationStatus = typeof IssueWorkflowExecutionValidationStatus.Type
 
 /** One row of `issue_workflow_execution_validation_results`. */
-export class IssueWorkflowExecutionValidationResult
-  extends Model.Class<IssueWorkflowExecutionValidationResult>("IssueWorkflowExecutionValidationResult")({
+export class IssueWorkflowExecutionValidationResult extends Model.Class<IssueWorkflowExecutionValidationResult>(
+  "IssueWorkflowExecutionValidationResult"
+)(
+  {
     id: IssueWorkflowExecutionValidationResultId,
     executionId: IssueWorkflowExecutionId,
-    /** Which check it was: `lint`, `test`. One result for each. */
+    /** The check: `lint`, `test`. Unique in the execution. */
     checkKey: Name,
     status: IssueWorkflowExecutionValidationStatus,
     durationMs: optional(Count),
     message: optional(Prose),
     details: OptionalJson(JsonObject),
     createdAt: Timestamp
-  }, table({
+  },
+  table({
     name: "issue_workflow_execution_validation_results",
     service,
-    purpose: "How the checks of an execution went, one row for each check. Replaced as a set."
-  }))
-{}
+    purpose: "The results of the checks of an execution, one row per check. Replaced as a set."
+  })
+) {}
 
-/** The id of an artifact, `art_` and a UUIDv7 when it is ours. */
+/** The id of an artifact. Generated ids are `art_` and a UUIDv7. */
 export const IssueWorkflowExecutionArtifactId = idOf("IssueWorkflowExecutionArtifactId")
 export type IssueWorkflowExecutionArtifactId = typeof IssueWorkflowExecutionArtifactId.Type
 
-/** What an artifact is. */
+/** The kind of an artifact. */
 export const IssueWorkflowExecutionArtifactKind = enumeration(
   "log",
   "trace",
@@ -85,131 +88,165 @@ export const IssueWorkflowExecutionArtifactKind = enumeration(
 )
 export type IssueWorkflowExecutionArtifactKind = typeof IssueWorkflowExecutionArtifactKind.Type
 
-/** Where the content of an artifact is: in its row (`inline`, `database`), or elsewhere under its key. */
-export const IssueWorkflowExecutionArtifactStorage = enumeration("inline", "database", "s3", "gcs", "azure-blob", "filesystem")
+/**
+ * The storage backend of an artifact. `inline` and `database`: the content is in the row. Others: the content is stored
+ * under `storageKey`.
+ */
+export const IssueWorkflowExecutionArtifactStorage = enumeration(
+  "inline",
+  "database",
+  "s3",
+  "gcs",
+  "azure-blob",
+  "filesystem"
+)
 export type IssueWorkflowExecutionArtifactStorage = typeof IssueWorkflowExecutionArtifactStorage.Type
 
-/** One row of `issue_workflow_execution_artifacts`. Never changes. */
-export class IssueWorkflowExecutionArtifact extends Model.Class<IssueWorkflowExecutionArtifact>("IssueWorkflowExecutionArtifact")({
-  id: IssueWorkflowExecutionArtifactId,
-  executionId: IssueWorkflowExecutionId,
-  kind: IssueWorkflowExecutionArtifactKind,
-  storageBackend: IssueWorkflowExecutionArtifactStorage,
-  /** Under which name the storage has it. */
-  storageKey: optional(Path),
-  contentType: optional(Name),
-  byteSize: optional(Count),
-  checksum: optional(Name),
-  inlineJson: OptionalJson(JsonObject),
-  createdAt: Timestamp
-}, table({
-  name: "issue_workflow_execution_artifacts",
-  service,
-  purpose: "What an execution left behind: logs, diffs, reports, here or in a storage elsewhere. Written once."
-})) {}
+/** One row of `issue_workflow_execution_artifacts`. Immutable. */
+export class IssueWorkflowExecutionArtifact extends Model.Class<IssueWorkflowExecutionArtifact>(
+  "IssueWorkflowExecutionArtifact"
+)(
+  {
+    id: IssueWorkflowExecutionArtifactId,
+    executionId: IssueWorkflowExecutionId,
+    kind: IssueWorkflowExecutionArtifactKind,
+    storageBackend: IssueWorkflowExecutionArtifactStorage,
+    /** The key of the content in the storage backend. */
+    storageKey: optional(Path),
+    contentType: optional(Name),
+    byteSize: optional(Count),
+    checksum: optional(Name),
+    inlineJson: OptionalJson(JsonObject),
+    createdAt: Timestamp
+  },
+  table({
+    name: "issue_workflow_execution_artifacts",
+    service,
+    purpose: "The artifacts of an execution: logs, diffs, reports, in the row or in a storage backend. Written once."
+  })
+) {}
 
 /** The id of a changed file, `dif_` and a UUIDv7. */
 export const IssueWorkflowExecutionDiffFileId = idOf("IssueWorkflowExecutionDiffFileId")
 export type IssueWorkflowExecutionDiffFileId = typeof IssueWorkflowExecutionDiffFileId.Type
 
-/** What became of a file. */
+/** The kind of change of a file. */
 export const IssueWorkflowExecutionChangeType = enumeration("added", "modified", "deleted", "renamed")
 export type IssueWorkflowExecutionChangeType = typeof IssueWorkflowExecutionChangeType.Type
 
 /** One row of `issue_workflow_execution_diff_files`. */
-export class IssueWorkflowExecutionDiffFile extends Model.Class<IssueWorkflowExecutionDiffFile>("IssueWorkflowExecutionDiffFile")({
-  id: IssueWorkflowExecutionDiffFileId,
-  executionId: IssueWorkflowExecutionId,
-  changeType: IssueWorkflowExecutionChangeType,
-  /** Where the file is now, or was. One row for each. */
-  path: Path,
-  /** Where it was before it was renamed. */
-  oldPath: optional(Path),
-  additions: Count,
-  deletions: Count,
-  isBinary: Flag,
-  /** The artifact of the same execution that holds the patch. */
-  patchArtifactId: optional(IssueWorkflowExecutionArtifactId),
-  createdAt: Timestamp
-}, table({
-  name: "issue_workflow_execution_diff_files",
-  service,
-  purpose: "The files that an execution changed, one row for each path. Replaced as a set."
-})) {}
+export class IssueWorkflowExecutionDiffFile extends Model.Class<IssueWorkflowExecutionDiffFile>(
+  "IssueWorkflowExecutionDiffFile"
+)(
+  {
+    id: IssueWorkflowExecutionDiffFileId,
+    executionId: IssueWorkflowExecutionId,
+    changeType: IssueWorkflowExecutionChangeType,
+    /** The path after the change; of a deleted file, its last path. Unique in the execution. */
+    path: Path,
+    /** The path before the file was renamed. */
+    oldPath: optional(Path),
+    additions: Count,
+    deletions: Count,
+    isBinary: Flag,
+    /** The artifact that contains the patch. Belongs to the same execution. */
+    patchArtifactId: optional(IssueWorkflowExecutionArtifactId),
+    createdAt: Timestamp
+  },
+  table({
+    name: "issue_workflow_execution_diff_files",
+    service,
+    purpose: "The files that an execution changed, one row per path. Replaced as a set."
+  })
+) {}
 
 /** One row of `issue_workflow_execution_summaries`. */
-export class IssueWorkflowExecutionSummary extends Model.Class<IssueWorkflowExecutionSummary>("IssueWorkflowExecutionSummary")({
-  executionId: IssueWorkflowExecutionId,
-  objective: optional(Prose),
-  /** The issue as people write it: `acme/app#7`. */
-  linkedIssueRef: optional(Name),
-  filesChanged: Count,
-  additions: Count,
-  deletions: Count,
-  assumptions: Json(Schema.Array(Schema.String)),
-  warnings: Json(Schema.Array(Schema.String)),
-  summaryMarkdown: optional(Prose),
-  /** When whoever wrote the summary wrote it. */
-  generatedAt: Timestamp,
-  updatedAt: Timestamp
-}, table({
-  name: "issue_workflow_execution_summaries",
-  service,
-  purpose: "What an execution did, in short: at most one row for each."
-})) {}
+export class IssueWorkflowExecutionSummary extends Model.Class<IssueWorkflowExecutionSummary>(
+  "IssueWorkflowExecutionSummary"
+)(
+  {
+    executionId: IssueWorkflowExecutionId,
+    objective: optional(Prose),
+    /** The issue in the notation of its provider: `acme/app#7`. */
+    linkedIssueRef: optional(Name),
+    filesChanged: Count,
+    additions: Count,
+    deletions: Count,
+    assumptions: Json(Schema.Array(Schema.String)),
+    warnings: Json(Schema.Array(Schema.String)),
+    summaryMarkdown: optional(Prose),
+    /** The time at which the summary was written, as reported. */
+    generatedAt: Timestamp,
+    updatedAt: Timestamp
+  },
+  table({
+    name: "issue_workflow_execution_summaries",
+    service,
+    purpose: "The summaries of executions, at most one row per execution."
+  })
+) {}
 
-/** What an execution did with a pull request. */
+/** The relation of an execution to a pull request. */
 export const IssueWorkflowExecutionPullRequestRelation = enumeration("created", "updated", "referenced")
 export type IssueWorkflowExecutionPullRequestRelation = typeof IssueWorkflowExecutionPullRequestRelation.Type
 
 /** One row of `issue_workflow_execution_pull_request_links`. */
-export class IssueWorkflowExecutionPullRequestLink
-  extends Model.Class<IssueWorkflowExecutionPullRequestLink>("IssueWorkflowExecutionPullRequestLink")({
+export class IssueWorkflowExecutionPullRequestLink extends Model.Class<IssueWorkflowExecutionPullRequestLink>(
+  "IssueWorkflowExecutionPullRequestLink"
+)(
+  {
     executionId: IssueWorkflowExecutionId,
     pullRequestId: PullRequestId,
     relation: IssueWorkflowExecutionPullRequestRelation,
     linkedAt: Timestamp
-  }, table({
+  },
+  table({
     name: "issue_workflow_execution_pull_request_links",
     service,
-    purpose: "Which pull requests an execution created, updated or referred to."
-  }))
-{}
+    purpose: "The links of executions to pull requests that they created, updated or referred to."
+  })
+) {}
 
-/** Refuses a second item with the same text in a field, and says where it stands. */
-const oncePer = <Field extends string>(field: Field) => (items: ReadonlyArray<Readonly<Record<Field, string>>>) => {
-  const seen = new Set<string>()
-  const again = items.findIndex((item) => seen.size === seen.add(item[field]).size)
-  return again < 0 ? undefined : { path: [again, field], message: "is given twice" }
-}
+/** Rejects a list with two items of the same value in `field`. The issue contains the path of the second one. */
+const oncePer =
+  <Field extends string>(field: Field) =>
+  (items: ReadonlyArray<Readonly<Record<Field, string>>>) => {
+    const seen = new Set<string>()
+    const repeated = items.findIndex((item) => seen.size === seen.add(item[field]).size)
+    return repeated < 0 ? undefined : { path: [repeated, field], message: "is given twice" }
+  }
 
-/** All validation results of an execution. */
+/** Request to replace all validation results of an execution. */
 export const ReplaceValidationResults = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
-  results: Schema.Array(Schema.Struct({
-    checkKey: Name,
-    status: IssueWorkflowExecutionValidationStatus,
-    durationMs: Schema.optional(Count),
-    message: Schema.optional(ReportedProse),
-    details: Schema.optional(documentOf(JsonObject))
-  })).pipe(Schema.filter(oncePer("checkKey")))
+  results: Schema.Array(
+    Schema.Struct({
+      checkKey: Name,
+      status: IssueWorkflowExecutionValidationStatus,
+      durationMs: Schema.optional(Count),
+      message: Schema.optional(ReportedProse),
+      details: Schema.optional(documentOf(JsonObject))
+    })
+  ).pipe(Schema.filter(oncePer("checkKey")))
 })
 
-/** All files that an execution changed. Counts left out mean 0, `isBinary` left out means false. */
+/** Request to replace all changed files of an execution. Counts default to 0, `isBinary` to false. */
 export const ReplaceDiffFiles = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
-  files: Schema.Array(Schema.Struct({
-    changeType: IssueWorkflowExecutionChangeType,
-    path: Path,
-    oldPath: Schema.optional(Path),
-    additions: Schema.optionalWith(Count, { default: () => 0 }),
-    deletions: Schema.optionalWith(Count, { default: () => 0 }),
-    isBinary: Schema.optionalWith(Schema.Boolean, { default: () => false }),
-    patchArtifactId: Schema.optional(IssueWorkflowExecutionArtifactId)
-  })).pipe(Schema.filter(oncePer("path")))
+  files: Schema.Array(
+    Schema.Struct({
+      changeType: IssueWorkflowExecutionChangeType,
+      path: Path,
+      oldPath: Schema.optional(Path),
+      additions: Schema.optionalWith(Count, { default: () => 0 }),
+      deletions: Schema.optionalWith(Count, { default: () => 0 }),
+      isBinary: Schema.optionalWith(Schema.Boolean, { default: () => false }),
+      patchArtifactId: Schema.optional(IssueWorkflowExecutionArtifactId)
+    })
+  ).pipe(Schema.filter(oncePer("path")))
 })
 
-/** An artifact as a caller gives it. `kind` left out means other, `storageBackend` inline. */
+/** A new artifact. `kind` defaults to other, `storageBackend` to inline. */
 const NewArtifact = Schema.Struct({
   id: Schema.optional(IssueWorkflowExecutionArtifactId),
   kind: Schema.optionalWith(IssueWorkflowExecutionArtifactKind, { default: () => "other" }),
@@ -220,24 +257,30 @@ const NewArtifact = Schema.Struct({
   checksum: Schema.optional(Name),
   inlineJson: Schema.optional(documentOf(JsonObject))
 }).pipe(
-  Schema.filter(({ storageBackend, storageKey }) =>
-    storageKey !== undefined || storageBackend === "inline" || storageBackend === "database" ||
-    { path: ["storageKey"], message: "is needed where the content is elsewhere" })
+  Schema.filter(
+    ({ storageBackend, storageKey }) =>
+      storageKey !== undefined ||
+      storageBackend === "inline" ||
+      storageBackend === "database" || { path: ["storageKey"], message: "is required for this storageBackend" }
+  )
 )
 
-/** Artifacts of one execution. */
-export const InsertArtifacts = Schema.Struct({ executionId: IssueWorkflowExecutionId, artifacts: Schema.Array(NewArtifact) })
+/** Request to store artifacts of one execution. */
+export const InsertArtifacts = Schema.Struct({
+  executionId: IssueWorkflowExecutionId,
+  artifacts: Schema.Array(NewArtifact)
+})
 
-/** Which artifacts a list shows: of one execution, of one kind if it is given. */
+/** Filter for listing the artifacts of an execution, optionally those of one kind. */
 export const ArtifactFilter = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
-  ownerUserId: confinedTo(UserId),
+  ownerUserId: ownerScopeField(UserId),
   kind: Schema.optional(IssueWorkflowExecutionArtifactKind)
 })
 
 const lines = Schema.optional(documentOf(Schema.Array(ReportedProse)))
 
-/** What is known of a summary now. What is left out stays as it is; null clears. */
+/** Request to update the summary of an execution. Omitted fields keep their value, null clears a field. */
 export const UpsertSummary = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
   objective: Schema.optional(Schema.NullOr(ReportedProse)),
@@ -251,12 +294,15 @@ export const UpsertSummary = Schema.Struct({
   generatedAt: Schema.optional(Schema.DateTimeUtcFromSelf)
 })
 
-/** A pull request that an execution worked on. `relation` left out means created. */
+/** Request to link an execution to a pull request. `relation` defaults to created. */
 export const LinkExecutionPullRequest = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
   pullRequestId: PullRequestId,
   relation: Schema.optionalWith(IssueWorkflowExecutionPullRequestRelation, { default: () => "created" })
 })
 
-/** Whose pull requests a list shows. */
-export const PullRequestLinkFilter = Schema.Struct({ executionId: IssueWorkflowExecutionId, ownerUserId: confinedTo(UserId) })
+/** Filter for listing the links of an execution to pull requests. */
+export const PullRequestLinkFilter = Schema.Struct({
+  executionId: IssueWorkflowExecutionId,
+  ownerUserId: ownerScopeField(UserId)
+})

@@ -1,5 +1,5 @@
 /**
- * An issue, as its provider tells it, and its links to pull requests.
+ * Issues as their provider reports them, and their links to pull requests.
  */
 import { Schema } from "effect"
 import { Count, enumeration, idOf, Label, Name, optional, OptionalTimestamp, Timestamp } from "../sql/columns.js"
@@ -12,66 +12,73 @@ import { RepositoryId } from "../source/Repository.js"
 import { ByExternalId, clearable, providerIdentity } from "./ProviderRow.js"
 import { PullRequestId } from "./PullRequest.js"
 
-/** The id of an issue, `issue_` and a UUIDv7 when it is ours. */
+/** The id of an issue. Generated ids are `issue_` and a UUIDv7. */
 export const IssueId = idOf("IssueId")
 export type IssueId = typeof IssueId.Type
 
-/** What an issue is at its provider. */
+/** The state of an issue at its provider. */
 export const IssueState = enumeration("open", "closed")
 export type IssueState = typeof IssueState.Type
 
-/** Where an issue can go: it is closed, and opened again. */
+/** Allowed transitions of an issue. A closed issue can be reopened. */
 export const issueTransitions = stateMachine(IssueState.literals, { open: ["closed"], closed: ["open"] })
 
 /** One row of `issues`. */
-export class Issue extends Model.Class<Issue>("Issue")({
-  id: IssueId,
-  /** Where it is now: a transfer moves it. */
-  repositoryId: RepositoryId,
-  provider: SourceProvider,
-  /** The provider's id, which stays when the issue is transferred. */
-  externalId: optional(Name),
-  /** The number in its repository. */
-  number: Count,
-  /** Empty only in rows that were carried over. */
-  title: Label,
-  state: IssueState,
-  url: optional(Name),
-  /** The user of ours who wrote it, where it is one. */
-  authorUserId: optional(UserId),
-  assigneeUserId: optional(UserId),
-  openedAt: OptionalTimestamp,
-  closedAt: OptionalTimestamp,
-  /** As of when the provider told this. */
-  syncedAt: OptionalTimestamp,
-  createdAt: Timestamp,
-  updatedAt: Timestamp
-}, table({
-  name: "issues",
-  service: "IssueRepo",
-  purpose: "The issues of repositories, as their provider told them last.",
-  states: { state: issueTransitions }
-})) {}
+export class Issue extends Model.Class<Issue>("Issue")(
+  {
+    id: IssueId,
+    /** The current repository. A transfer changes it. */
+    repositoryId: RepositoryId,
+    provider: SourceProvider,
+    /** The provider's id. Unchanged when the issue is transferred. */
+    externalId: optional(Name),
+    /** The number of the issue in its repository. */
+    number: Count,
+    /** Empty only in imported rows. */
+    title: Label,
+    state: IssueState,
+    url: optional(Name),
+    /** The author, if the author is a user of this database. */
+    authorUserId: optional(UserId),
+    assigneeUserId: optional(UserId),
+    openedAt: OptionalTimestamp,
+    closedAt: OptionalTimestamp,
+    /** The time of the provider's report. */
+    syncedAt: OptionalTimestamp,
+    createdAt: Timestamp,
+    updatedAt: Timestamp
+  },
+  table({
+    name: "issues",
+    service: "IssueRepo",
+    purpose: "The issues of repositories, as last reported by their provider.",
+    states: { state: issueTransitions }
+  })
+) {}
 
-/** What a pull request does for an issue. */
+/** The relation of a pull request to an issue. */
 export const IssuePullRequestRelation = enumeration("fixes", "relates_to")
 export type IssuePullRequestRelation = typeof IssuePullRequestRelation.Type
 
 /** One row of `issue_pull_request_links`. */
-export class IssuePullRequestLink extends Model.Class<IssuePullRequestLink>("IssuePullRequestLink")({
-  issueId: IssueId,
-  pullRequestId: PullRequestId,
-  relation: IssuePullRequestRelation,
-  linkedAt: Timestamp
-}, table({
-  name: "issue_pull_request_links",
-  service: "IssueRepo",
-  purpose: "Which pull requests fix an issue, or have to do with it."
-})) {}
+export class IssuePullRequestLink extends Model.Class<IssuePullRequestLink>("IssuePullRequestLink")(
+  {
+    issueId: IssueId,
+    pullRequestId: PullRequestId,
+    relation: IssuePullRequestRelation,
+    linkedAt: Timestamp
+  },
+  table({
+    name: "issue_pull_request_links",
+    service: "IssueRepo",
+    purpose: "The links of issues to pull requests that fix them or relate to them."
+  })
+) {}
 
 /**
- * What a provider tells of an issue. What is left out stays as it is; null clears. Of a new issue, `provider` left out
- * means github, `state` open. An id that is given is that of a new row, and the first by which an old one is looked for.
+ * A provider's report of an issue. Omitted fields keep their value, null clears a field. `provider` defaults to github,
+ * and `state` to open for a new row. `id` is the first identity by which an existing row is found, and the id of a new
+ * row.
  */
 export const UpsertIssue = Schema.Struct({
   id: Schema.optional(IssueId),
@@ -89,15 +96,15 @@ export const UpsertIssue = Schema.Struct({
 /** Request to mark an issue as deleted at its provider, with the time of the report. */
 export const DeletedIssue = Schema.Struct({ ...ByExternalId.fields, at: Schema.DateTimeUtcFromSelf })
 
-/** Which issues a list shows: those of a repository, in one state if it is given. */
+/** Filter for listing the issues of a repository, optionally those in one state. */
 export const IssueFilter = Schema.Struct({ repositoryId: RepositoryId, state: Schema.optional(IssueState) })
 
-/** A pull request that has to do with an issue. `relation` left out means that it fixes it. */
+/** Request to link a pull request to an issue. `relation` defaults to fixes. */
 export const LinkIssuePullRequest = Schema.Struct({
   issueId: IssueId,
   pullRequestId: PullRequestId,
   relation: Schema.optionalWith(IssuePullRequestRelation, { default: () => "fixes" })
 })
 
-/** Whose pull requests a list shows. */
+/** Filter for listing the links of an issue to pull requests. */
 export const IssuePullRequestLinkFilter = Schema.Struct({ issueId: IssueId })

@@ -1,8 +1,8 @@
 /**
- * A workflow: the work on one issue, through as many executions as it takes.
+ * Workflows: the work on one issue, with any number of executions.
  */
 import { Schema } from "effect"
-import { confinedTo, enumeration, idOf, optional, OptionalTimestamp, Timestamp } from "../sql/columns.js"
+import { ownerScopeField, enumeration, idOf, optional, OptionalTimestamp, Timestamp } from "../sql/columns.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { stateMachine } from "../sql/transitions.js"
@@ -10,15 +10,15 @@ import { UserId } from "../auth/User.js"
 import { RepositoryId } from "../source/Repository.js"
 import { IssueId } from "./Issue.js"
 
-/** The id of an issue workflow, `wf_` and a UUIDv7 when it is ours. */
+/** The id of an issue workflow. Generated ids are `wf_` and a UUIDv7. */
 export const IssueWorkflowId = idOf("IssueWorkflowId")
 export type IssueWorkflowId = typeof IssueWorkflowId.Type
 
-/** `active`: is being worked on; `completed`, `failed`, `cancelled`: ended, for good. */
+/** The status of a workflow. All except `active` are final. */
 export const IssueWorkflowStatus = enumeration("active", "completed", "failed", "cancelled")
 export type IssueWorkflowStatus = typeof IssueWorkflowStatus.Type
 
-/** Where a workflow can go. What has ended stays: more work on the issue is another workflow. */
+/** Allowed transitions of a workflow. More work on the issue after the end needs a new workflow. */
 export const issueWorkflowTransitions = stateMachine(IssueWorkflowStatus.literals, {
   active: ["completed", "failed", "cancelled"],
   completed: [],
@@ -27,28 +27,35 @@ export const issueWorkflowTransitions = stateMachine(IssueWorkflowStatus.literal
 })
 
 /** One row of `issue_workflows`. */
-export class IssueWorkflow extends Model.Class<IssueWorkflow>("IssueWorkflow")({
-  id: IssueWorkflowId,
-  issueId: IssueId,
-  /** Where the issue was when the work on it began. */
-  repositoryId: RepositoryId,
-  /** None when that user is gone. */
-  ownerUserId: optional(UserId),
-  status: IssueWorkflowStatus,
-  /** Who asked for it, where that is not the owner alone. */
-  requestedByUserId: optional(UserId),
-  createdAt: Timestamp,
-  updatedAt: Timestamp,
-  /** Put away: lists leave it out, and its issue is free for another. Says nothing of the status. */
-  archivedAt: OptionalTimestamp
-}, table({
-  name: "issue_workflows",
-  service: "IssueWorkflowRepo",
-  purpose: "The work on an issue, through as many executions as it takes. An issue has one that is active at most.",
-  states: { status: issueWorkflowTransitions }
-})) {}
+export class IssueWorkflow extends Model.Class<IssueWorkflow>("IssueWorkflow")(
+  {
+    id: IssueWorkflowId,
+    issueId: IssueId,
+    /** The repository of the issue when the workflow was created. */
+    repositoryId: RepositoryId,
+    /** None if the user was deleted. */
+    ownerUserId: optional(UserId),
+    status: IssueWorkflowStatus,
+    /** The user who requested the workflow, if it was recorded. */
+    requestedByUserId: optional(UserId),
+    createdAt: Timestamp,
+    updatedAt: Timestamp,
+    /**
+     * The time of archiving. Lists omit archived workflows by default, and the issue accepts a new workflow. Independent
+     * of the status.
+     */
+    archivedAt: OptionalTimestamp
+  },
+  table({
+    name: "issue_workflows",
+    service: "IssueWorkflowRepo",
+    purpose:
+      "The work on an issue, with any number of executions. An issue has at most one active, unarchived workflow.",
+    states: { status: issueWorkflowTransitions }
+  })
+) {}
 
-/** What a caller gives to begin a workflow. `repositoryId` left out means that of the issue. */
+/** Request to create a workflow. `repositoryId` defaults to the repository of the issue. */
 export const CreateIssueWorkflow = Schema.Struct({
   id: Schema.optional(IssueWorkflowId),
   issueId: IssueId,
@@ -58,13 +65,13 @@ export const CreateIssueWorkflow = Schema.Struct({
 })
 
 /**
- * Which workflows a list shows: those that match all that is given. Several statuses mean any of them, an empty list of
- * them none. `includeArchived` left out means false. An owner given as `undefined` is refused.
+ * Filter for listing workflows. A workflow must match every field that is set, and one of `statuses`; an empty list of
+ * statuses matches no workflow. `includeArchived` defaults to false. `ownerUserId: undefined` is invalid.
  */
 export const IssueWorkflowFilter = Schema.Struct({
   issueId: Schema.optional(IssueId),
   repositoryId: Schema.optional(RepositoryId),
-  ownerUserId: confinedTo(UserId),
+  ownerUserId: ownerScopeField(UserId),
   statuses: Schema.optional(Schema.Array(IssueWorkflowStatus)),
   includeArchived: Schema.optionalWith(Schema.Boolean, { default: () => false })
 })

@@ -1,8 +1,18 @@
 /**
- * One execution of a workflow: one try to solve its issue, in a sandbox.
+ * Executions of workflows. In an execution, an agent works on the issue in a sandbox.
  */
 import { Schema } from "effect"
-import { confinedTo, existing, Count, enumeration, idOf, optional, OptionalTimestamp, Prose, Timestamp } from "../sql/columns.js"
+import {
+  ownerScopeField,
+  Count,
+  enumeration,
+  existing,
+  idOf,
+  optional,
+  OptionalTimestamp,
+  Prose,
+  Timestamp
+} from "../sql/columns.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { stateMachine } from "../sql/transitions.js"
@@ -11,15 +21,15 @@ import { SandboxId } from "../sandbox/Sandbox.js"
 import { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
 import { IssueWorkflowId } from "./IssueWorkflow.js"
 
-/** The id of an execution, `wfx_` and a UUIDv7 when it is ours. */
+/** The id of an execution. Generated ids are `wfx_` and a UUIDv7. */
 export const IssueWorkflowExecutionId = idOf("IssueWorkflowExecutionId")
 export type IssueWorkflowExecutionId = typeof IssueWorkflowExecutionId.Type
 
-/** `queued`: waits; `running`: an agent is on it; `succeeded`, `failed`, `cancelled`: ended, for good. */
+/** The status of an execution. `running`: an agent works on it. `succeeded`, `failed` and `cancelled` are final. */
 export const IssueWorkflowExecutionStatus = enumeration("queued", "running", "succeeded", "failed", "cancelled")
 export type IssueWorkflowExecutionStatus = typeof IssueWorkflowExecutionStatus.Type
 
-/** Where an execution can go. What has ended stays: another try is another execution. */
+/** Allowed transitions of an execution. A retry is a new execution. */
 export const issueWorkflowExecutionTransitions = stateMachine(IssueWorkflowExecutionStatus.literals, {
   queued: ["running", "cancelled"],
   running: ["succeeded", "failed", "cancelled"],
@@ -28,37 +38,40 @@ export const issueWorkflowExecutionTransitions = stateMachine(IssueWorkflowExecu
   cancelled: []
 })
 
-/** What led to an execution. */
+/** The trigger of an execution. */
 export const IssueWorkflowExecutionTriggerType = enumeration("manual", "api", "retry")
 export type IssueWorkflowExecutionTriggerType = typeof IssueWorkflowExecutionTriggerType.Type
 
 /** One row of `issue_workflow_executions`. */
-export class IssueWorkflowExecution extends Model.Class<IssueWorkflowExecution>("IssueWorkflowExecution")({
-  id: IssueWorkflowExecutionId,
-  issueWorkflowId: IssueWorkflowId,
-  /** The sandbox that it works in. */
-  sandboxId: optional(SandboxId),
-  /** The attempt that brought that sandbox up for it. An attempt is of one execution at most. */
-  sandboxAttemptId: optional(SandboxAttemptId),
-  status: IssueWorkflowExecutionStatus,
-  triggerType: IssueWorkflowExecutionTriggerType,
-  requestedByUserId: optional(UserId),
-  cancelReason: optional(Prose),
-  queuedAt: Timestamp,
-  startedAt: OptionalTimestamp,
-  finishedAt: OptionalTimestamp,
-  /** From start to finish; none when it never started. */
-  durationMs: optional(Count),
-  createdAt: Timestamp,
-  updatedAt: Timestamp
-}, table({
-  name: "issue_workflow_executions",
-  service: "IssueWorkflowExecutionRepo",
-  purpose: "The executions of issue workflows: one row for each try to solve an issue, which ends for good.",
-  states: { status: issueWorkflowExecutionTransitions }
-})) {}
+export class IssueWorkflowExecution extends Model.Class<IssueWorkflowExecution>("IssueWorkflowExecution")(
+  {
+    id: IssueWorkflowExecutionId,
+    issueWorkflowId: IssueWorkflowId,
+    /** The sandbox in which the agent works. */
+    sandboxId: optional(SandboxId),
+    /** The attempt that started the sandbox for this execution. An attempt belongs to at most one execution. */
+    sandboxAttemptId: optional(SandboxAttemptId),
+    status: IssueWorkflowExecutionStatus,
+    triggerType: IssueWorkflowExecutionTriggerType,
+    requestedByUserId: optional(UserId),
+    cancelReason: optional(Prose),
+    queuedAt: Timestamp,
+    startedAt: OptionalTimestamp,
+    finishedAt: OptionalTimestamp,
+    /** The time from start to finish. None if the execution never started. */
+    durationMs: optional(Count),
+    createdAt: Timestamp,
+    updatedAt: Timestamp
+  },
+  table({
+    name: "issue_workflow_executions",
+    service: "IssueWorkflowExecutionRepo",
+    purpose: "The executions of issue workflows. An ended execution keeps its status; a retry is a new row.",
+    states: { status: issueWorkflowExecutionTransitions }
+  })
+) {}
 
-/** What a caller gives to queue an execution. `triggerType` left out means manual. */
+/** Request to queue an execution. `triggerType` defaults to manual. */
 export const CreateExecution = Schema.Struct({
   id: Schema.optional(IssueWorkflowExecutionId),
   issueWorkflowId: IssueWorkflowId,
@@ -68,24 +81,27 @@ export const CreateExecution = Schema.Struct({
   requestedByUserId: Schema.optional(UserId)
 })
 
-/** An execution that is given up, and why. */
+/** Request to cancel an execution. */
 export const CancelExecution = Schema.Struct({
   id: existing(IssueWorkflowExecutionId),
-  ownerUserId: confinedTo(UserId),
+  ownerUserId: ownerScopeField(UserId),
   reason: Prose
 })
 
-/** The attempt that an execution runs in. `sandboxId` left out means the sandbox that the attempt is linked to. */
+/** Request to set the attempt of an execution. `sandboxId` defaults to the sandbox that the attempt is linked to. */
 export const LinkSandboxAttempt = Schema.Struct({
   executionId: existing(IssueWorkflowExecutionId),
-  ownerUserId: confinedTo(UserId),
+  ownerUserId: ownerScopeField(UserId),
   sandboxAttemptId: existing(SandboxAttemptId),
   sandboxId: Schema.optional(existing(SandboxId))
 })
 
-/** Which executions a list shows: those of a workflow. Several statuses mean any of them, an empty list of them none. */
+/**
+ * Filter for listing the executions of a workflow. An execution must have one of `statuses`, if set; an empty list
+ * matches no execution.
+ */
 export const ExecutionFilter = Schema.Struct({
   issueWorkflowId: existing(IssueWorkflowId),
-  ownerUserId: confinedTo(UserId),
+  ownerUserId: ownerScopeField(UserId),
   statuses: Schema.optional(Schema.Array(IssueWorkflowExecutionStatus))
 })

@@ -1,20 +1,23 @@
 /**
- * Executions of issue workflows, and all that they report, over the tables `issue_workflow_executions` and
+ * Executions of issue workflows and their reports, over the tables `issue_workflow_executions` and
  * `issue_workflow_execution_events`, `_validation_results`, `_diff_files`, `_artifacts`, `_summaries` and
  * `_pull_request_links`.
  *
- * What it guarantees:
- * - An execution ends once: the first end stands, a repeat of it changes nothing, another one is refused.
- * - An execution, its sandbox and its attempt have one owner, that of the workflow. What is another owner's counts as not
- *   there. An attempt is of one execution at most.
- * - The events that the store numbers are 1, 2, 3 without gaps, however many write at the same time. An event that is
- *   stored never changes; a call is stored whole or not at all.
- * - Reports are taken from ended executions, too: the last lines of a log, and the artifacts of a run that was cancelled,
- *   come after the end. They do not change how it ended.
+ * Guarantees:
+ * - An execution ends once. Repeating the same end changes nothing; another end fails with `InvalidTransition`.
+ * - An execution, its sandbox and its attempt have one owner, the owner of the workflow. Rows of another owner are
+ *   reported as missing. An attempt belongs to at most one execution.
+ * - Sequences that the repository assigns are 1, 2, 3 without gaps, also under concurrent calls. Stored events never
+ *   change. A call stores all of its events or none.
+ * - Ended executions accept reports, because the last log lines and the artifacts of a cancelled execution arrive after
+ *   its end. Reports do not change the status.
+ *
+ * This file has the statements on executions themselves. The parts of the service in other files:
+ * `executionSandbox.ts`, `executionEvents.ts`, `executionTail.ts`, `executionReports.ts`, `executionArtifacts.ts` and
+ * `executionDetail.ts`.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option, Stream } from "effect"
+import { SqlClient, type Statement } from "@effect/sql"
+import { Clock, Context, Effect, Layer, Option, type Stream } from "effect"
 import type {
   AlreadyExists,
   InvalidInput,
@@ -24,10 +27,26 @@ import type {
   ReferenceNotFound,
   SequenceConflict
 } from "../Errors.js"
-import type { ById } from "../sql/ownerScope.js"
-import type { Page, PageRequest } from "../sql/page.js"
-import type { ExecutionDetail } from "./executionDetail.js"
-import type { AppendedEvents, AppendEvents, IssueWorkflowExecutionEvent, ListEvents, TailEvents } from "./ExecutionEvent.js"
+import { existing } from "../sql/columns.js"
+import { conditionsOf, keysetQuery } from "../sql/filters.js"
+import { finishedAt } from "../sql/finishedAt.js"
+import { idOrNew } from "../sql/ids.js"
+import { operations } from "../sql/operations.js"
+import { type ById, type Target, targetOf } from "../sql/ownerScope.js"
+import * as Page from "../sql/page.js"
+import { resolveForeignKeyError } from "../sql/references.js"
+import { columnList, rowsOf } from "../sql/rows.js"
+import { makeArtifacts, makePullRequests } from "./executionArtifacts.js"
+import { workflowOwnerScope } from "./executionBatches.js"
+import { type ExecutionDetail, makeDetail } from "./executionDetail.js"
+import type {
+  AppendedEvents,
+  AppendEvents,
+  IssueWorkflowExecutionEvent,
+  ListEvents,
+  TailEvents
+} from "./ExecutionEvent.js"
+import { makeEvents } from "./executionEvents.js"
 import type {
   ArtifactFilter,
   InsertArtifacts,
@@ -42,20 +61,25 @@ import type {
   ReplaceValidationResults,
   UpsertSummary
 } from "./ExecutionReport.js"
-import type {
+import { makeReports } from "./executionReports.js"
+import { makeSandboxReferences } from "./executionSandbox.js"
+import { makeTail } from "./executionTail.js"
+import {
   CancelExecution,
   CreateExecution,
   ExecutionFilter,
   IssueWorkflowExecution,
-  LinkSandboxAttempt
+  IssueWorkflowExecutionId,
+  type IssueWorkflowExecutionStatus,
+  issueWorkflowExecutionTransitions,
+  type LinkSandboxAttempt
 } from "./IssueWorkflowExecution.js"
-import { make } from "./makeIssueWorkflowExecutionRepo.js"
 
 export type { ExecutionDetail } from "./executionDetail.js"
 
 /**
- * Methods of `IssueWorkflowExecutionRepo`. The owner of an execution, and of everything stored for it, is the owner of its
- * workflow.
+ * Methods of `IssueWorkflowExecutionRepo`. The owner of an execution, and of everything stored for it, is the owner of
+ * its workflow.
  *
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers. So are
  * `create` and the methods that store reports, which take no owner: `IssueWorkflowLifecycle` has their scoped forms
@@ -63,74 +87,83 @@ export type { ExecutionDetail } from "./executionDetail.js"
  */
 export interface IssueWorkflowExecutionService {
   /**
-   * Stores an execution that waits to be run, with a new id when none is given.
+   * Creates a queued execution. Generates the id unless `id` is set.
    *
-   * Fails with `AlreadyExists` when the given id is taken or the attempt is another execution's, with `ReferenceNotFound`
-   * that names the field when the workflow, the sandbox, the attempt or the requester is not there, or the sandbox or the
-   * attempt is not of the workflow's owner, with `InvalidInput` for a field out of shape.
+   * Fails with:
+   * - `AlreadyExists` if the id exists or the attempt belongs to another execution;
+   * - `ReferenceNotFound`, with the field, if the workflow, the sandbox, the attempt or the requester does not exist,
+   *   or the sandbox or the attempt does not belong to the owner of the workflow;
+   * - `InvalidInput` if a field is invalid.
    */
   readonly create: (
     execution: typeof CreateExecution.Encoded
   ) => Effect.Effect<IssueWorkflowExecution, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
-  /** The execution, if it is there. */
+  /** Returns the execution, or none if it does not exist. */
   readonly findById: (id: ById) => Effect.Effect<Option.Option<IssueWorkflowExecution>, PersistenceError>
 
-  /** The execution that works in this attempt, if there is one: an attempt is one execution's at most. */
+  /** Returns the execution of this attempt, or none. An attempt belongs to at most one execution. */
   readonly findBySandboxAttemptId: (
     attemptId: ById
   ) => Effect.Effect<Option.Option<IssueWorkflowExecution>, PersistenceError>
 
-  /** The execution. Fails with `NotFound`. */
+  /** Returns the execution. Fails with `NotFound`. */
   readonly getById: (id: ById) => Effect.Effect<IssueWorkflowExecution, NotFound | PersistenceError>
 
   /**
-   * The executions of a workflow, newest first; none when there is no such workflow. Fails with `InvalidInput` for a
-   * foreign cursor, a limit out of range, an unknown status, or a workflow that is `undefined`.
+   * Lists the executions of a workflow, newest first. The list of an unknown workflow is empty. Fails with
+   * `InvalidInput` if the cursor is malformed, the limit is out of range, a status is unknown, or the workflow is
+   * `undefined`.
    */
   readonly list: (
-    request: PageRequest & typeof ExecutionFilter.Encoded
-  ) => Effect.Effect<Page<IssueWorkflowExecution>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof ExecutionFilter.Encoded
+  ) => Effect.Effect<Page.Page<IssueWorkflowExecution>, InvalidInput | PersistenceError>
 
-  /** All that `list` would give, read page by page as it is taken. Fails as `list` does. */
+  /** Streams the items of `list`, reading page by page. Fails as `list` does. */
   readonly stream: (
     filter: typeof ExecutionFilter.Encoded
   ) => Stream.Stream<IssueWorkflowExecution, InvalidInput | PersistenceError>
 
   /**
-   * queued → running, as of now. A running execution is returned as it is. Fails with `NotFound`, with
-   * `InvalidTransition` when it has ended, with `InvalidInput` for what is no id.
+   * Sets the status from queued to running, and the start to now. Idempotent. Fails with `NotFound`, with
+   * `InvalidTransition` if the execution has ended, with `InvalidInput` if the id is invalid.
    */
   readonly start: (
     id: ById
   ) => Effect.Effect<IssueWorkflowExecution, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
-   * running → succeeded, as of now. An execution that has succeeded is returned as it is. Fails with `NotFound`, with
-   * `InvalidTransition` when it never ran or has ended otherwise, with `InvalidInput` for what is no id.
+   * Sets the status from running to succeeded, and the end to now. Idempotent. Fails with `NotFound`, with
+   * `InvalidTransition` if the execution is queued or has another final status, with `InvalidInput` if the id is
+   * invalid.
    */
   readonly succeed: (
     id: ById
   ) => Effect.Effect<IssueWorkflowExecution, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
-  /** running → failed. In all else as `succeed`. */
+  /** Sets the status from running to failed. Otherwise like `succeed`. */
   readonly fail: (
     id: ById
   ) => Effect.Effect<IssueWorkflowExecution, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
-  /** queued or running → cancelled, with the reason; the reason of the first call stands. In all else as `succeed`. */
+  /**
+   * Sets the status from queued or running to cancelled, with the reason. A repeat keeps the first reason. Otherwise
+   * like `succeed`.
+   */
   readonly cancel: (
     cancellation: typeof CancelExecution.Encoded
   ) => Effect.Effect<IssueWorkflowExecution, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
-   * Tells in which attempt the execution runs, and so in which sandbox: the given one, else the one that the attempt is
-   * linked to, else the one that was known. While the execution has not ended, a later attempt takes the place of an
-   * earlier one. An execution that has this attempt already is returned as it is.
+   * Sets the attempt of the execution, and its sandbox: the one of the request, else the one that the attempt is linked
+   * to, else the current one. Until the execution ends, a later attempt replaces an earlier one. Idempotent.
    *
-   * Fails with `NotFound`, with `ReferenceNotFound` that names the field when the attempt or the sandbox is not there, or
-   * is not of the workflow's owner, with `AlreadyExists` when the attempt is another execution's, or the execution has
-   * ended with another attempt, with `InvalidInput` for what is no id.
+   * Fails with:
+   * - `NotFound` if the execution does not exist;
+   * - `ReferenceNotFound`, with the field, if the attempt or the sandbox does not exist or does not belong to the owner
+   *   of the workflow;
+   * - `AlreadyExists` if the attempt belongs to another execution, or the execution has ended with another attempt;
+   * - `InvalidInput` if an id is invalid.
    */
   readonly linkSandboxAttempt: (
     link: typeof LinkSandboxAttempt.Encoded
@@ -140,70 +173,76 @@ export interface IssueWorkflowExecutionService {
   >
 
   /**
-   * Stores events, all of them or none, in a constant number of statements: one, unless something is stored already.
-   * Returns how many are new and their range, not the events: they may be many, and the range says the number of each.
+   * Appends events, all of them or none, in a constant number of statements: one, unless some events are stored
+   * already. Returns the number of new events and the range of the sequences, not the events, because they may be many.
    *
-   * - Either all events of a call have a `sequence`, from 0, or none has. Without, the store numbers them: they follow the
-   *   highest sequence that the execution has, one after the other in the order of the call; the first of all is 1.
-   * - An event that is stored already, of the same sequence or (where the store numbers) the same id, and the same
-   *   content, is a repeat: it stays as it is, and the others are stored. Keys of the payload may come in another order,
-   *   and an id or an instant that is left out is no difference. So a call whose answer was lost can be made again; where
-   *   the store numbers, only with ids, or it is told twice.
-   * - The same holds for an event that is twice in one call.
+   * - Either all events of a call have a `sequence`, from 0, or none has. Without, the repository assigns the
+   *   sequences: they follow the highest sequence of the execution, in the order of the call, and start at 1.
+   * - An event is a repeat if its sequence is stored with the same content. If the repository assigns the sequences,
+   *   the id decides instead. Repeats are skipped, and the other events are stored.
+   * - Content is compared without the order of keys in the payload, and without an id or an instant that one side
+   *   omits.
+   * - The same rules apply to repeats within a call.
+   * - A call whose answer was lost can be repeated. If the repository assigns the sequences, a repeat without ids
+   *   stores the events twice.
    * - The execution may have ended.
    *
-   * Fails with `NotFound` when there is no such execution, with `SequenceConflict` when another event stands at one of
-   * the sequences (the lowest is named), with `AlreadyExists` when an id is that of another event, with `InvalidInput`
-   * for an event out of shape, sequences of some events only, or more than 200 million characters in one call.
+   * Fails with:
+   * - `NotFound` if the execution does not exist;
+   * - `SequenceConflict`, with the first such sequence, if another event has a sequence of the call;
+   * - `AlreadyExists` if another event has an id of the call;
+   * - `InvalidInput` if an event is invalid, only some events have a sequence, or the call has more than 200 million
+   *   characters.
    */
   readonly appendEvents: (
     request: typeof AppendEvents.Encoded
-  ) => Effect.Effect<
-    AppendedEvents,
-    NotFound | SequenceConflict | AlreadyExists | InvalidInput | PersistenceError
-  >
+  ) => Effect.Effect<AppendedEvents, NotFound | SequenceConflict | AlreadyExists | InvalidInput | PersistenceError>
 
   /**
-   * The events of an execution in their order, after `afterSequence`, from the first if it is left out; none when there
-   * is no such execution. Fails with `InvalidInput` for a foreign cursor, a limit or a sequence out of range, or a cursor
-   * and a sequence at once.
+   * Lists the events of an execution after `afterSequence`, by default all, in the order of their sequences. The list
+   * of an unknown execution is empty. Fails with `InvalidInput` if the cursor is malformed, the limit or the sequence
+   * is out of range, or both a cursor and a sequence are set.
    */
   readonly listEvents: (
-    request: PageRequest & typeof ListEvents.Encoded
-  ) => Effect.Effect<Page<IssueWorkflowExecutionEvent>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof ListEvents.Encoded
+  ) => Effect.Effect<Page.Page<IssueWorkflowExecutionEvent>, InvalidInput | PersistenceError>
 
   /**
-   * The events after `afterSequence`, from the first if it is left out, and then each new one when it is committed: at
-   * once when this process wrote it, within some 10 ms when another process on the same file did, within a quarter of a
-   * second on a libSQL server. Ends when the execution has ended; each event that was stored before its end comes before
-   * that, once. Of an execution that has ended already it gives what is there. Holds nothing while it waits.
+   * Streams the events after `afterSequence`, by default all, and then each new event when it is committed. The delay
+   * is near zero for commits of this process, some 10 ms for commits of another process to the same file, and up to a
+   * quarter of a second on a libSQL server.
    *
-   * They come in the order of their sequences. One whose caller numbered it below another that has come already, comes as
-   * soon as it is seen; a tail watches up to 1,000 such gaps.
+   * The stream ends when the execution has ended, after every event that was stored before the end, each once. For an
+   * ended execution it returns the stored events and ends. It holds neither a connection nor a transaction while it
+   * waits.
    *
-   * Fails with `NotFound` when there is no such execution, or no longer, with `InvalidInput` for a sequence out of range.
+   * Events arrive in the order of their sequences, with one exception: if the caller stores an event below a delivered
+   * one, it is delivered when it is read. A tail watches up to 1,000 such gaps.
+   *
+   * Fails with `NotFound` if the execution does not exist or is deleted, with `InvalidInput` if the sequence is out of
+   * range.
    */
   readonly tailEvents: (
     request: typeof TailEvents.Encoded
   ) => Stream.Stream<IssueWorkflowExecutionEvent, NotFound | InvalidInput | PersistenceError>
 
   /**
-   * Makes these the validation results of the execution, all at once. The result of a check that had one keeps its id and
-   * `createdAt`. Returns the results in the order given.
+   * Replaces all validation results of the execution in one transaction. A check that had a result keeps its id and
+   * `createdAt`. Returns the results in the order of the request.
    *
-   * Fails with `NotFound` when there is no such execution, with `InvalidInput` for a result out of shape or a check that is
-   * given twice.
+   * Fails with `NotFound` if the execution does not exist, with `InvalidInput` if a result is invalid or a check occurs
+   * twice.
    */
   readonly replaceValidationResults: (
     request: typeof ReplaceValidationResults.Encoded
   ) => Effect.Effect<ReadonlyArray<IssueWorkflowExecutionValidationResult>, NotFound | InvalidInput | PersistenceError>
 
   /**
-   * Makes these the changed files of the execution, all at once. A path that was there keeps its id and `createdAt`.
-   * Returns the files in the order given.
+   * Replaces all changed files of the execution in one transaction. A path that had a row keeps its id and `createdAt`.
+   * Returns the files in the order of the request.
    *
-   * Fails with `NotFound` when there is no such execution, with `ReferenceNotFound` (`patchArtifactId`) when a patch is no
-   * artifact of this execution, with `InvalidInput` for a file out of shape or a path that is given twice.
+   * Fails with `NotFound` if the execution does not exist, with `ReferenceNotFound` (`patchArtifactId`) if a patch is
+   * not an artifact of this execution, with `InvalidInput` if a file is invalid or a path occurs twice.
    */
   readonly replaceDiffFiles: (
     request: typeof ReplaceDiffFiles.Encoded
@@ -213,10 +252,11 @@ export interface IssueWorkflowExecutionService {
   >
 
   /**
-   * Stores artifacts, all of them or none, with new ids where none is given. Returns them in the order given.
+   * Stores artifacts, all of them or none. Generates ids where `id` is not set. Returns them in the order of the
+   * request.
    *
-   * Fails with `NotFound` when there is no such execution, with `AlreadyExists` when an id is taken or given twice, with
-   * `InvalidInput` for an artifact out of shape, or one that is elsewhere and has no `storageKey`.
+   * Fails with `NotFound` if the execution does not exist, with `AlreadyExists` if an id exists or occurs twice, with
+   * `InvalidInput` if an artifact is invalid or its storage backend requires a `storageKey`.
    */
   readonly insertArtifacts: (
     request: typeof InsertArtifacts.Encoded
@@ -226,39 +266,37 @@ export interface IssueWorkflowExecutionService {
   >
 
   /**
-   * The artifacts of an execution, of one kind if it is given, newest first; none when there is no such execution. Fails
-   * with `InvalidInput` for a foreign cursor, a limit out of range, or an unknown kind.
+   * Lists the artifacts of an execution, optionally those of one kind, newest first. The list of an unknown execution
+   * is empty. Fails with `InvalidInput` if the cursor is malformed, the limit is out of range, or the kind is unknown.
    */
   readonly listArtifacts: (
-    request: PageRequest & typeof ArtifactFilter.Encoded
-  ) => Effect.Effect<Page<IssueWorkflowExecutionArtifact>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof ArtifactFilter.Encoded
+  ) => Effect.Effect<Page.Page<IssueWorkflowExecutionArtifact>, InvalidInput | PersistenceError>
 
-  /** All that `listArtifacts` would give, read page by page as it is taken. Fails as `listArtifacts` does. */
+  /** Streams the items of `listArtifacts`, reading page by page. Fails as `listArtifacts` does. */
   readonly streamArtifacts: (
     filter: typeof ArtifactFilter.Encoded
   ) => Stream.Stream<IssueWorkflowExecutionArtifact, InvalidInput | PersistenceError>
 
-  /** The artifact. Fails with `NotFound`. */
-  readonly getArtifact: (
-    id: ById
-  ) => Effect.Effect<IssueWorkflowExecutionArtifact, NotFound | PersistenceError>
+  /** Returns the artifact. Fails with `NotFound`. */
+  readonly getArtifact: (id: ById) => Effect.Effect<IssueWorkflowExecutionArtifact, NotFound | PersistenceError>
 
   /**
-   * Stores what is known of the execution's summary. What is left out stays as it is, and begins empty; null clears.
-   * `generatedAt` left out is the moment of the first call. `updatedAt` moves when something is another than before.
+   * Updates the summary of the execution, or creates it. Omitted fields keep their value, and are empty in a new
+   * summary; null clears a field. `generatedAt` defaults to the time of the first call. `updatedAt` changes only if a
+   * value changes.
    *
-   * Fails with `NotFound` when there is no such execution, with `InvalidInput` for a field out of shape.
+   * Fails with `NotFound` if the execution does not exist, with `InvalidInput` if a field is invalid.
    */
   readonly upsertSummary: (
     summary: typeof UpsertSummary.Encoded
   ) => Effect.Effect<IssueWorkflowExecutionSummary, NotFound | InvalidInput | PersistenceError>
 
   /**
-   * Tells that the execution worked on a pull request. One that is linked to it already stays as it was linked, also when
-   * the relation is another.
+   * Links the execution to a pull request. An existing link is returned unchanged, even if its relation differs.
    *
-   * Fails with `NotFound` when there is no such execution, with `ReferenceNotFound` (`pullRequestId`) when there is no
-   * such pull request, with `InvalidInput` for an unknown relation or what is no id.
+   * Fails with `NotFound` if the execution does not exist, with `ReferenceNotFound` (`pullRequestId`) if the pull
+   * request does not exist, with `InvalidInput` if the relation is unknown or an id is invalid.
    */
   readonly linkPullRequest: (
     link: typeof LinkExecutionPullRequest.Encoded
@@ -268,24 +306,180 @@ export interface IssueWorkflowExecutionService {
   >
 
   /**
-   * The links of an execution to pull requests, last linked first; none when there is no such execution. Fails with
-   * `InvalidInput` for a foreign cursor or a limit out of range.
+   * Lists the links of an execution to pull requests, newest first. The list of an unknown execution is empty. Fails
+   * with `InvalidInput` if the cursor is malformed or the limit is out of range.
    */
   readonly listPullRequests: (
-    request: PageRequest & typeof PullRequestLinkFilter.Encoded
-  ) => Effect.Effect<Page<IssueWorkflowExecutionPullRequestLink>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof PullRequestLinkFilter.Encoded
+  ) => Effect.Effect<Page.Page<IssueWorkflowExecutionPullRequestLink>, InvalidInput | PersistenceError>
 
   /**
-   * The execution and all that it has reported, as of one moment: its events are the first page of them, everything else
-   * is whole. Fails with `NotFound`.
+   * Returns the execution and its reports as one consistent snapshot: the first page of its events, and everything else
+   * in full. Fails with `NotFound`.
    */
   readonly getDetail: (id: ById) => Effect.Effect<ExecutionDetail, NotFound | PersistenceError>
 }
+
+const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations(
+  "IssueWorkflowExecutionRepo",
+  "IssueWorkflowExecution"
+)
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(IssueWorkflowExecution))
+  const executions = yield* rowsOf(IssueWorkflowExecution)
+  const { indexedBy, unindexedIn } = conditionsOf(sql)
+  const { linkSandboxAttempt, referencesOf, resolveOwnerError } = yield* makeSandboxReferences
+
+  const ofOwner = workflowOwnerScope(sql)
+
+  const find = (target: Target) =>
+    executions.findOne(sql`SELECT ${columns} FROM issue_workflow_executions WHERE id = ${target.id} ${ofOwner(target)}`)
+
+  const get = (target: Target) => Effect.flatMap(find(target), orNotFound(target.id))
+
+  const insert = (execution: typeof CreateExecution.Type) =>
+    Effect.gen(function* () {
+      const id = yield* idOrNew(execution.id, "wfx", IssueWorkflowExecutionId.make)
+      const now = yield* Clock.currentTimeMillis
+      return yield* executions.single(sql`
+        INSERT INTO issue_workflow_executions (id, issue_workflow_id, sandbox_id, sandbox_attempt_id, status, trigger_type,
+          requested_by_user_id, queued_at, created_at, updated_at)
+        VALUES (${id}, ${execution.issueWorkflowId}, ${execution.sandboxId ?? null}, ${execution.sandboxAttemptId ?? null},
+          'queued', ${execution.triggerType}, ${execution.requestedByUserId ?? null}, ${now}, ${now}, ${now})
+        RETURNING ${columns}`)
+    })
+
+  const list: IssueWorkflowExecutionService["list"] = (request) =>
+    Effect.gen(function* () {
+      const { issueWorkflowId, ownerUserId, statuses } = yield* decodeInput("list", ExecutionFilter)(request)
+      const start = yield* Page.start("IssueWorkflowExecutionRepo.list", request)
+      const ofWorkflowOwner =
+        ownerUserId === undefined
+          ? []
+          : [
+              sql`EXISTS (SELECT 1 FROM issue_workflows WHERE id = ${issueWorkflowId} AND owner_user_id = ${ownerUserId})`
+            ]
+      const conditions = [
+        ...indexedBy("issue_workflow_id", issueWorkflowId),
+        ...unindexedIn("status", statuses),
+        ...ofWorkflowOwner
+      ]
+      const rows =
+        statuses?.length === 0
+          ? []
+          : yield* executions.findAll(
+              keysetQuery(sql, { columns, table: "issue_workflow_executions" }, [conditions], start)
+            )
+      return Page.make(rows, start, (execution) => [execution.createdAt, execution.id])
+    }).pipe(read("list", { "workflow.id": request.issueWorkflowId }))
+
+  /**
+   * Sets the status to `to`, from a status that allows it. Returns an execution that has this status already; fails
+   * with `InvalidTransition` for other statuses.
+   */
+  const move = (target: Target, to: IssueWorkflowExecutionStatus, set: (now: number) => Statement.Fragment) =>
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const moved = yield* executions.findOne(sql`
+        UPDATE issue_workflow_executions SET status = ${to}, ${set(now)}, updated_at = ${now}
+        WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", issueWorkflowExecutionTransitions.sources(to))}
+        RETURNING ${columns}`)
+      return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(get(target), orInvalidTransition(target.id, to))
+    })
+
+  const finish = (now: number) => finishedAt(sql, now)
+
+  /** Decodes the argument of a transition. */
+  const targetFor = (method: string, by: ById): Effect.Effect<Target, InvalidInput> => {
+    const { id, ...scope } = targetOf(by)
+    return Effect.map(decodeInput(method, existing(IssueWorkflowExecutionId))(id), (decoded) => ({
+      ...scope,
+      id: decoded
+    }))
+  }
+
+  const service: IssueWorkflowExecutionService = {
+    ...(yield* makeEvents),
+    ...(yield* makeTail),
+    ...(yield* makeReports),
+    ...(yield* makeArtifacts),
+    ...(yield* makePullRequests),
+    ...(yield* makeDetail),
+
+    create: (request) =>
+      decodeInput(
+        "create",
+        CreateExecution
+      )(request).pipe(
+        Effect.flatMap(insert),
+        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag("ReferenceNotFound", resolveOwnerError(sql`${request.issueWorkflowId}`, request)),
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [
+            { field: "issueWorkflowId", table: "issue_workflows", id: Option.some(request.issueWorkflowId) },
+            { field: "requestedByUserId", table: "user", id: Option.fromNullable(request.requestedByUserId) },
+            ...referencesOf(request)
+          ])
+        )
+      ),
+
+    findById: (by) => find(targetOf(by)).pipe(read("findById", { "execution.id": targetOf(by).id })),
+
+    findBySandboxAttemptId: (by) => {
+      const { id: attemptId, ...scope } = targetOf(by)
+      return executions
+        .findOne(sql`
+        SELECT ${columns} FROM issue_workflow_executions WHERE sandbox_attempt_id = ${attemptId} ${ofOwner(scope)}`)
+        .pipe(read("findBySandboxAttemptId", { "run.id": attemptId }))
+    },
+
+    getById: (by) => get(targetOf(by)).pipe(read("getById", { "execution.id": targetOf(by).id })),
+
+    list,
+
+    stream: (filter) => Page.stream((page) => list({ ...filter, ...page })),
+
+    start: (by) =>
+      targetFor("start", by).pipe(
+        Effect.flatMap((target) => move(target, "running", (now) => sql`started_at = ${now}`)),
+        read("start", { "execution.id": targetOf(by).id })
+      ),
+
+    succeed: (by) =>
+      targetFor("succeed", by).pipe(
+        Effect.flatMap((target) => move(target, "succeeded", finish)),
+        read("succeed", { "execution.id": targetOf(by).id })
+      ),
+
+    fail: (by) =>
+      targetFor("fail", by).pipe(
+        Effect.flatMap((target) => move(target, "failed", finish)),
+        read("fail", { "execution.id": targetOf(by).id })
+      ),
+
+    cancel: (request) =>
+      decodeInput(
+        "cancel",
+        CancelExecution
+      )(request).pipe(
+        Effect.flatMap(({ reason, ...target }) =>
+          move(target, "cancelled", (now) => sql`cancel_reason = ${reason}, ${finish(now)}`)
+        ),
+        read("cancel", { "execution.id": request.id })
+      ),
+
+    linkSandboxAttempt
+  }
+  return service
+})
 
 export class IssueWorkflowExecutionRepo extends Context.Tag("@sealant/db/IssueWorkflowExecutionRepo")<
   IssueWorkflowExecutionRepo,
   IssueWorkflowExecutionService
 >() {
-  /** The executions over `SqlClient`. */
+  /** The layer over `SqlClient`. */
   static readonly layer: Layer.Layer<IssueWorkflowExecutionRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

@@ -1,18 +1,12 @@
 /**
- * What happens to the work on an issue as a whole: it is opened, executions start in sandboxes, report and finish, and it
- * ends with all that goes on of it. Each operation is one transaction: all of it is stored, or nothing; and each may be
- * called again when its answer was lost.
+ * The lifecycle of workflows: they are opened, their executions start in sandboxes, report and finish, and they end.
+ * Each operation is one transaction. An operation whose answer was lost can be repeated.
  *
- * A workflow that ends here leaves no execution that goes on, and an execution that lost its sandbox ends with it. Sandboxes
- * are their owner's, and stay as they are when an execution ends: what it left behind may be looked at.
+ * An ended workflow has no active executions, and an execution ends with its sandbox. A sandbox stays unchanged when an
+ * execution ends, so that its owner can inspect it.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, type Effect, Layer } from "effect"
-import type { IssueWorkflowExecution } from "./IssueWorkflowExecution.js"
-import type { IssueWorkflowExecutionRepo } from "./IssueWorkflowExecutionRepo.js"
-import type { IssueWorkflow } from "./IssueWorkflow.js"
-import type { IssueWorkflowRepo } from "./IssueWorkflowRepo.js"
-import type { SandboxRepo } from "../sandbox/SandboxRepo.js"
+import { SqlClient } from "@effect/sql"
+import { Context, Effect, Layer } from "effect"
 import type {
   AlreadyExists,
   IdempotencyConflict,
@@ -23,8 +17,16 @@ import type {
   ReferenceNotFound,
   SequenceConflict
 } from "../Errors.js"
+import { recordingWorkflows } from "../events/recording.js"
+import { makeAccess } from "../sandbox/lifecycle/access.js"
+import { SandboxLifecycle } from "../sandbox/SandboxLifecycle.js"
+import { SandboxRepo } from "../sandbox/SandboxRepo.js"
 import type { ById } from "../sql/ownerScope.js"
 import type { Page, PageRequest } from "../sql/page.js"
+import type { IssueWorkflow } from "./IssueWorkflow.js"
+import type { IssueWorkflowExecution } from "./IssueWorkflowExecution.js"
+import { IssueWorkflowExecutionRepo } from "./IssueWorkflowExecutionRepo.js"
+import { IssueWorkflowRepo } from "./IssueWorkflowRepo.js"
 import type {
   CancelWorkflow,
   FinishedExecution,
@@ -40,8 +42,12 @@ import type {
   WorkflowView,
   WorkflowViewFilter
 } from "./IssueWorkflowViews.js"
-import { makeIssueWorkflowLifecycle } from "./makeIssueWorkflowLifecycle.js"
-import type { SandboxLifecycle } from "../sandbox/SandboxLifecycle.js"
+import { makeWorkflowEndings } from "./lifecycle/end.js"
+import { makeWorkflowReports } from "./lifecycle/report.js"
+import type { WorkflowRepositories } from "./lifecycle/repositories.js"
+import { makeWorkflowStarts } from "./lifecycle/start.js"
+import { makeWorkflowSupervision } from "./lifecycle/supervise.js"
+import { makeWorkflowViews } from "./lifecycle/views.js"
 
 /**
  * Methods of `IssueWorkflowLifecycle`.
@@ -51,35 +57,38 @@ import type { SandboxLifecycle } from "../sandbox/SandboxLifecycle.js"
  */
 export interface IssueWorkflowLifecycleService {
   /**
-   * Begins the work of an owner on an issue. When that owner has an active workflow on it, or one of the given id on the
-   * same issue, however it has ended since, that one is returned as it is now, with `created: false`.
+   * Opens a workflow of an owner on an issue. Idempotent: returns, with `created: false`, the workflow of the owner
+   * with this id on the issue, in any status, or the active workflow of the owner on the issue.
    *
-   * The owner must be allowed to use the repository that contains the issue (`RepositoryAccess`), unless an earlier
-   * workflow is returned. An issue that the owner may not use is reported as missing, whether it has a workflow or not.
+   * The owner must be allowed to use the repository of the issue (`RepositoryAccess`), unless an existing workflow is
+   * returned. An issue that the owner may not use is reported as missing, whether it has a workflow or not.
    *
-   * Fails with `AlreadyExists` when the issue has an active workflow of somebody else (`issue_workflows.issue_id`), or
-   * the id is that of another workflow (`issue_workflows.id`), with `ReferenceNotFound` that names the field when the
-   * issue does not exist or may not be used, the owner or the requester does not exist, or the repository of the request is
-   * another than the issue's, with `InvalidInput` for a
-   * field out of shape.
+   * Fails with:
+   * - `AlreadyExists` if the issue has an active workflow of another owner (`issue_workflows.issue_id`), or the id
+   *   belongs to another workflow (`issue_workflows.id`);
+   * - `ReferenceNotFound`, with the field, if the issue does not exist or may not be used, the owner or the requester
+   *   does not exist, or `repositoryId` is not the repository of the issue;
+   * - `InvalidInput` if a field is invalid.
    */
   readonly open: (
     request: typeof OpenWorkflow.Encoded
   ) => Effect.Effect<OpenedWorkflow, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /**
-   * Queues an execution of an active workflow: in the given sandbox of the workflow's owner, in one that is launched for
-   * it as `SandboxLifecycle.launch` does, or in none. With the sandbox it gets the attempt that brings that up, unless
-   * that attempt is another execution's already. When the idempotency key stands for the same request on this workflow
-   * already, the first result is returned as it is now, with `created: false`.
+   * Queues an execution of an active workflow: in an existing sandbox of the workflow's owner, in a new sandbox,
+   * launched as by `SandboxLifecycle.launch`, or without a sandbox. The execution takes the latest attempt of the
+   * sandbox, unless the attempt belongs to another execution. If the idempotency key was used for the same request on
+   * this workflow, the first execution is returned in its current state, with `created: false`.
    *
-   * Fails with `NotFound` when the workflow does not exist, belongs to another owner than `ownerUserId`, or its owner may no
-   * longer use the repository that contains the issue (an earlier result is returned nevertheless); with
-   * `InvalidTransition` when the workflow has ended or is put away, or the sandbox is stopped or has failed; with
-   * `IdempotencyConflict` when the key stands for another request; with `ReferenceNotFound` that names the field when the
-   * sandbox is not there or not of the workflow's owner, the requester or what the launch refers to is not there, or the
-   * workflow has no owner to launch for; with `AlreadyExists` when the given id is taken; with `InvalidInput` for a field
-   * out of shape.
+   * Fails with:
+   * - `NotFound` if the workflow does not exist, belongs to another owner than `ownerUserId`, or its owner may no
+   *   longer use the repository of the issue (an earlier result is returned regardless);
+   * - `InvalidTransition` if the workflow has ended or is archived, or the sandbox is stopped or has failed;
+   * - `IdempotencyConflict` if the key was used for another request;
+   * - `ReferenceNotFound`, with the field, if the sandbox does not exist or does not belong to the workflow's owner,
+   *   the requester or a reference of the launch does not exist, or the workflow has no owner to launch for;
+   * - `AlreadyExists` if the id exists;
+   * - `InvalidInput` if a field is invalid.
    */
   readonly startExecution: (
     request: typeof StartExecution.Encoded
@@ -95,25 +104,27 @@ export interface IssueWorkflowLifecycleService {
   >
 
   /**
-   * An agent is on it: queued → running. A running execution is returned as it is. Fails with `NotFound`, with
-   * `InvalidTransition` when it has ended, with `InvalidInput` for what is no id.
+   * Sets the status from queued to running, when an agent begins to work. Idempotent. Fails with `NotFound`, with
+   * `InvalidTransition` if the execution has ended, with `InvalidInput` if the id is invalid.
    */
   readonly beginExecution: (
     id: ById
   ) => Effect.Effect<IssueWorkflowExecution, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
-   * Stores what an execution tells, all of it or nothing, as `IssueWorkflowExecutionRepo` stores each part. An execution
-   * that waited runs from then on; one that has ended may still report, and stays as it ended.
+   * Stores a report of an execution, all of it or nothing. `IssueWorkflowExecutionRepo` documents each part. A queued
+   * execution becomes running; an ended one accepts reports and keeps its status.
    *
-   * A report may be given again. Results, files and summary come out the same; events that have a sequence or an id, and
-   * artifacts that have an id, are stored once. With an `idempotencyKey`, those that have none get an id that is made from
-   * the key and their place. Without a key, they are told twice.
+   * A report can be repeated. Results, files and summary are replaced with the same values. Events with a sequence or
+   * an id, and artifacts with an id, are stored once. With an `idempotencyKey`, the others receive ids that are derived
+   * from the key and their position, and are stored once, too. Without a key, a repeat stores them again.
    *
-   * Fails with `NotFound` when there is no such execution, with `SequenceConflict` when another event stands at a
-   * sequence, with `AlreadyExists` when an event or an artifact of an id is stored with another content, with
-   * `ReferenceNotFound` (`patchArtifactId`) when a patch is no artifact of this execution, with `InvalidInput` for
-   * anything out of shape.
+   * Fails with:
+   * - `NotFound` if the execution does not exist;
+   * - `SequenceConflict` if another event has a sequence of the report;
+   * - `AlreadyExists` if an event or an artifact with an id of the report is stored with different content;
+   * - `ReferenceNotFound` (`patchArtifactId`) if a patch is not an artifact of this execution;
+   * - `InvalidInput` if a part is invalid.
    */
   readonly report: (
     report: typeof ReportExecution.Encoded
@@ -123,14 +134,17 @@ export interface IssueWorkflowLifecycleService {
   >
 
   /**
-   * Ends an execution, links the pull requests that it worked on, and ends the workflow where that is asked for: then
-   * what else goes on of the workflow is cancelled. An execution that never began, and has succeeded or failed, began now.
-   * A repeat returns the same, and may link more pull requests.
+   * Ends an execution, links its pull requests, and ends the workflow if requested: then its other active executions
+   * are cancelled. A queued execution that succeeds or fails is started first. A repeat returns the same result, and
+   * may link more pull requests.
    *
-   * Fails with `NotFound` when there is no such execution, with `InvalidTransition` when it has ended otherwise, or the
-   * workflow has, with `ReferenceNotFound` (`pullRequestId`) when there is no such pull request or `ownerUserId` may
-   * not use its repository, with `InvalidInput` for an unknown outcome, a reason of a success, or more than 100 pull
-   * requests.
+   * Fails with:
+   * - `NotFound` if the execution does not exist;
+   * - `InvalidTransition` if the execution or the workflow has another final status;
+   * - `ReferenceNotFound` (`pullRequestId`) if a pull request does not exist or `ownerUserId` may not use its
+   *   repository;
+   * - `InvalidInput` if the outcome is unknown, a succeeded execution has a reason, or there are more than 100 pull
+   *   requests.
    */
   readonly finish: (
     request: typeof FinishExecution.Encoded
@@ -140,10 +154,10 @@ export interface IssueWorkflowLifecycleService {
   >
 
   /**
-   * Gives up an active workflow, and what goes on of it, which keeps the reason. A cancelled workflow is returned as it is.
+   * Cancels an active workflow and its active executions, which record the reason. Idempotent.
    *
-   * Fails with `NotFound` when there is no such workflow, or it is another owner's than the one that is named, with
-   * `InvalidTransition` when it was completed or has failed, with `InvalidInput` for a reason out of shape.
+   * Fails with `NotFound` if the workflow does not exist or belongs to another owner than `ownerUserId`, with
+   * `InvalidTransition` if it is completed or has failed, with `InvalidInput` if the reason is invalid.
    */
   readonly cancel: (
     request: typeof CancelWorkflow.Encoded
@@ -152,51 +166,73 @@ export interface IssueWorkflowLifecycleService {
   /**
    * Ends executions that no caller ends, up to `limit` of them:
    *
-   * - those whose sandbox, or the attempt that brought it up, has failed, was cancelled or stopped fail or are cancelled
-   *   with it;
-   * - those whose workflow has ended are cancelled;
-   * - those whose runtime has failed or stopped, and was not launched again within a day, fail or are cancelled with it;
-   * - those that no agent began within a day after their sandbox was ready, or after they were queued without a sandbox,
-   *   are cancelled;
-   * - those that run without a sandbox, and whose agent reports nothing for a day, fail.
+   * - executions whose sandbox or attempt has failed, was cancelled or stopped: they fail or are cancelled with it;
+   * - executions whose workflow has ended: they are cancelled;
+   * - executions whose runtime has failed or stopped and was not launched again within a day: they fail or are
+   *   cancelled with it;
+   * - executions that no agent began within a day after their sandbox was ready, or, without a sandbox, after they were
+   *   queued: they are cancelled;
+   * - executions that run without a sandbox and reported nothing for a day: they fail.
    *
-   * Each is one short transaction. An execution that cannot be handled is logged and counted in `failed`; the others are
-   * handled regardless. Call it repeatedly, as `Supervisor` does.
+   * Each is one short transaction. An execution that cannot be handled is logged and counted in `failed`; the others
+   * are handled regardless. Call it repeatedly, as `Supervisor` does.
    *
-   * Fails with `InvalidInput` for a limit that is not a whole number from 1 to 1,000.
+   * Fails with `InvalidInput` unless the limit is a whole number from 1 to 1,000.
    */
-  readonly supervise: (
-    request: { readonly limit: number }
-  ) => Effect.Effect<WorkflowSupervision, InvalidInput | PersistenceError>
+  readonly supervise: (request: {
+    readonly limit: number
+  }) => Effect.Effect<WorkflowSupervision, InvalidInput | PersistenceError>
 
   /**
    * Returns one workflow of an owner with its issue and executions, as one consistent snapshot.
    *
-   * Fails with `NotFound`, also for a workflow of another owner, and for one whose issue is in a repository that the owner
-   * may no longer use: after a revoked grant, the owner no longer reads the issue through the workflow. `cancel` still ends it.
+   * Fails with `NotFound`, also if the workflow belongs to another owner, or the owner may no longer use the repository
+   * of the issue: after a revoked grant, the owner cannot read the issue through the workflow. `cancel` still ends it.
    */
-  readonly getDetail: (
-    request: { readonly ownerUserId: string; readonly id: string }
-  ) => Effect.Effect<WorkflowDetail, NotFound | PersistenceError>
+  readonly getDetail: (request: {
+    readonly ownerUserId: string
+    readonly id: string
+  }) => Effect.Effect<WorkflowDetail, NotFound | PersistenceError>
 
   /**
-   * The workflows of an owner with their issue and newest execution, newest first. What is put away is left out unless
-   * asked for, and so are workflows on issues of repositories that the owner may no longer use. Fails with `InvalidInput` for a malformed cursor, a limit out of range, an unknown status, or an owner that is
-   * `undefined`.
+   * Lists the workflows of an owner with their issue and newest execution, newest first. Omits archived workflows
+   * unless `includeArchived` is set, and workflows on issues of repositories that the owner may no longer use.
+   *
+   * Fails with `InvalidInput` if the cursor is malformed, the limit is out of range, a status is unknown, or the owner
+   * is `undefined`.
    */
   readonly list: (
     request: PageRequest & typeof WorkflowViewFilter.Encoded
   ) => Effect.Effect<Page<WorkflowView>, InvalidInput | PersistenceError>
 }
 
+const make = Effect.gen(function* () {
+  const repositories: WorkflowRepositories = recordingWorkflows({
+    sql: yield* SqlClient.SqlClient,
+    workflows: yield* IssueWorkflowRepo,
+    executions: yield* IssueWorkflowExecutionRepo,
+    sandboxes: yield* SandboxRepo,
+    sandboxLifecycle: yield* SandboxLifecycle
+  })
+  const access = yield* makeAccess
+  const service: IssueWorkflowLifecycleService = {
+    ...makeWorkflowStarts(repositories, access),
+    ...(yield* makeWorkflowReports(repositories)),
+    ...makeWorkflowEndings(repositories, access),
+    ...makeWorkflowSupervision(repositories),
+    ...(yield* makeWorkflowViews)
+  }
+  return service
+})
+
 export class IssueWorkflowLifecycle extends Context.Tag("@sealant/db/IssueWorkflowLifecycle")<
   IssueWorkflowLifecycle,
   IssueWorkflowLifecycleService
 >() {
-  /** The lifecycle over the repositories of its tables, and the lifecycle of the sandboxes that it launches. */
+  /** The layer over the repositories of its tables, and the lifecycle of the sandboxes that it launches. */
   static readonly layer: Layer.Layer<
     IssueWorkflowLifecycle,
     never,
     SqlClient.SqlClient | IssueWorkflowRepo | IssueWorkflowExecutionRepo | SandboxRepo | SandboxLifecycle
-  > = Layer.effect(this, makeIssueWorkflowLifecycle)
+  > = Layer.effect(this, make)
 }

@@ -1,26 +1,31 @@
 /**
  * Workflows, over the table `issue_workflows`.
  *
- * What it guarantees:
- * - An issue has at most one workflow that is active and not put away, whoever begins one at the same time.
- * - A workflow ends once: the first end stands, a repeat of it changes nothing, another one is refused.
- * - What is another owner's counts as not there. A workflow whose owner was deleted is nobody's: no owner sees it.
+ * Guarantees:
+ * - An issue has at most one active, unarchived workflow, also under concurrent calls.
+ * - A workflow ends once. Repeating the same end changes nothing; another end fails with `InvalidTransition`.
+ * - Workflows of another owner are reported as `NotFound`. A workflow whose owner was deleted has no owner.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option, Stream } from "effect"
-import type {
-  AlreadyExists,
-  InvalidInput,
-  InvalidTransition,
-  NotFound,
-  PersistenceError,
-  ReferenceNotFound
-} from "../Errors.js"
-import type { ById, OwnedId } from "../sql/ownerScope.js"
-import type { Page, PageRequest } from "../sql/page.js"
-import type { CreateIssueWorkflow, IssueWorkflow, IssueWorkflowFilter } from "./IssueWorkflow.js"
-import { make } from "./makeIssueWorkflowRepo.js"
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, Effect, Layer, Option, type Stream } from "effect"
+import { ReferenceNotFound } from "../Errors.js"
+import type { AlreadyExists, InvalidInput, InvalidTransition, NotFound, PersistenceError } from "../Errors.js"
+import { repositoryAccess } from "../source/RepositoryAccess.js"
+import { conditionsOf, keysetQuery, unionByStatus } from "../sql/filters.js"
+import { idOrNew } from "../sql/ids.js"
+import { operations } from "../sql/operations.js"
+import { type ById, type OwnedId, ownerScope, type Target, targetOf } from "../sql/ownerScope.js"
+import * as Page from "../sql/page.js"
+import { resolveForeignKeyError } from "../sql/references.js"
+import { columnList, rowsOf } from "../sql/rows.js"
+import {
+  CreateIssueWorkflow,
+  IssueWorkflow,
+  IssueWorkflowFilter,
+  IssueWorkflowId,
+  type IssueWorkflowStatus,
+  issueWorkflowTransitions
+} from "./IssueWorkflow.js"
 
 /**
  * Methods of `IssueWorkflowRepo`.
@@ -29,76 +34,229 @@ import { make } from "./makeIssueWorkflowRepo.js"
  */
 export interface IssueWorkflowService {
   /**
-   * Begins a workflow on an issue, in the repository of the issue, with a new id unless `id` is set. Internal: not
-   * for request handlers, as it does not check whether the owner may use the repository; `IssueWorkflowLifecycle.open`
-   * does.
+   * Creates an active workflow on an issue, in the repository of the issue. Generates the id unless `id` is set.
+   * Internal: not for request handlers, because it does not check that the owner may use the repository.
+   * `IssueWorkflowLifecycle.open` does.
    *
-   * Fails with `AlreadyExists` when the issue has an active workflow (`issue_workflows.issue_id`) or the given id is
-   * taken (`issue_workflows.id`), with `ReferenceNotFound` that names the field when the issue, the owner or the requester
-   * is not there, or the given repository is not the issue's, with `InvalidInput` for a field out of shape.
+   * Fails with:
+   * - `AlreadyExists` if the issue has an active workflow (`issue_workflows.issue_id`) or the id exists
+   *   (`issue_workflows.id`);
+   * - `ReferenceNotFound`, with the field, if the issue, the owner or the requester does not exist, or `repositoryId`
+   *   is not the repository of the issue;
+   * - `InvalidInput` if a field is invalid.
    */
   readonly create: (
     workflow: typeof CreateIssueWorkflow.Encoded
   ) => Effect.Effect<IssueWorkflow, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
-  /** The workflow, if it is there. */
+  /** Returns the workflow, or none if it does not exist. */
   readonly findById: (id: ById) => Effect.Effect<Option.Option<IssueWorkflow>, PersistenceError>
 
-  /** The workflow. Fails with `NotFound`. */
+  /** Returns the workflow. Fails with `NotFound`. */
   readonly getById: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
 
-  /** The workflow of this owner. Fails with `NotFound`, also when it is another owner's, or nobody's. */
-  readonly getForOwner: (
-    request: OwnedId
-  ) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
+  /** Returns the workflow of this owner. Fails with `NotFound`, also if it has another owner or no owner. */
+  readonly getForOwner: (request: OwnedId) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
 
   /**
-   * The workflows that match, newest first.
-   *
-   * Fails with `InvalidInput` for a foreign cursor, a limit out of range, an unknown status, or an owner that is
-   * `undefined`.
+   * Lists workflows, newest first. Fails with `InvalidInput` if the cursor is malformed, the limit is out of range, a
+   * status is unknown, or the owner is `undefined`.
    */
   readonly list: (
-    request: PageRequest & typeof IssueWorkflowFilter.Encoded
-  ) => Effect.Effect<Page<IssueWorkflow>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof IssueWorkflowFilter.Encoded
+  ) => Effect.Effect<Page.Page<IssueWorkflow>, InvalidInput | PersistenceError>
 
-  /** All that `list` would give, read page by page as it is taken. Fails as `list` does. */
+  /** Streams the items of `list`, reading page by page. Fails as `list` does. */
   readonly stream: (
     filter: typeof IssueWorkflowFilter.Encoded
   ) => Stream.Stream<IssueWorkflow, InvalidInput | PersistenceError>
 
   /**
-   * active → completed. A workflow that is completed is returned as it is. Fails with `NotFound`, with
-   * `InvalidTransition` when it has ended otherwise.
+   * Sets the status from active to completed. Idempotent. Fails with `NotFound`, or with `InvalidTransition` if the
+   * workflow has another final status.
    */
   readonly complete: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
 
-  /** active → failed. In all else as `complete`. */
+  /** Sets the status from active to failed. Otherwise like `complete`. */
   readonly fail: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
 
-  /** active → cancelled. In all else as `complete`. */
+  /** Sets the status from active to cancelled. Otherwise like `complete`. */
   readonly cancel: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
 
   /**
-   * Puts the workflow away, whatever its status: lists leave it out, and the issue is free for another. One that is put
-   * away already is returned as it is. Fails with `NotFound`.
+   * Archives the workflow in any status: lists omit it by default, and the issue accepts a new workflow. Idempotent.
+   * Fails with `NotFound`.
    */
   readonly archive: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
 
   /**
-   * Unarchives the workflow. Idempotent. Fails with `NotFound`, with `AlreadyExists` (`issue_workflows.issue_id`) when it
-   * is active and so is another of its issue by now.
+   * Unarchives the workflow. Idempotent. Fails with `NotFound`, or with `AlreadyExists` (`issue_workflows.issue_id`) if
+   * it is active and the issue has another active workflow.
    *
-   * With an owner, fails with `NotFound` also when the workflow is archived and the owner may not use the issue's
-   * repository: an active workflow reserves the issue.
+   * With an owner, fails with `NotFound` also if the workflow is archived and the owner may not use the repository of
+   * the issue: an active workflow reserves the issue.
    */
   readonly restore: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | AlreadyExists | PersistenceError>
 }
+
+const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations("IssueWorkflowRepo", "IssueWorkflow")
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(IssueWorkflow))
+  const workflows = yield* rowsOf(IssueWorkflow)
+  const { indexedBy, unindexed, unindexedIn } = conditionsOf(sql)
+
+  const ofOwner = ownerScope(sql)
+  const mayUse = yield* repositoryAccess
+
+  /**
+   * Builds the condition for unarchiving. With an owner, it excludes an archived workflow unless the owner may use the
+   * current repository of the issue.
+   */
+  const isRestorable = ({ ownerUserId }: Target) =>
+    ownerUserId === undefined
+      ? sql``
+      : sql`AND (archived_at IS NULL OR EXISTS (
+      SELECT 1 FROM issues AS i WHERE i.id = issue_workflows.issue_id AND ${mayUse(ownerUserId, sql`i.repository_id`)}))`
+
+  const find = (target: Target) =>
+    workflows.findOne(sql`SELECT ${columns} FROM issue_workflows WHERE id = ${target.id} ${ofOwner(target)}`)
+
+  const get = (target: Target) => Effect.flatMap(find(target), orNotFound(target.id))
+
+  const insert = (workflow: typeof CreateIssueWorkflow.Type) =>
+    Effect.gen(function* () {
+      const { issueId, ownerUserId = null, repositoryId = null, requestedByUserId = null } = workflow
+      const id = yield* idOrNew(workflow.id, "wf", IssueWorkflowId.make)
+      const now = yield* Clock.currentTimeMillis
+      const created = yield* workflows.findOne(sql`
+        INSERT INTO issue_workflows (id, issue_id, repository_id, owner_user_id, status, requested_by_user_id, created_at, updated_at)
+        SELECT ${id}, id, repository_id, ${ownerUserId}, 'active', ${requestedByUserId}, ${now}, ${now}
+        FROM issues WHERE id = ${issueId} AND repository_id = coalesce(${repositoryId}, repository_id)
+        RETURNING ${columns}`)
+      if (Option.isSome(created)) return created.value
+      const issue = yield* sql`SELECT 1 FROM issues WHERE id = ${issueId}`
+      const reference = issue.length === 0 ? "issueId" : "repositoryId"
+      return yield* new ReferenceNotFound({ entity: "IssueWorkflow", reference })
+    })
+
+  /**
+   * Builds the conditions of a list. They use the index on the issue, else on the owner, else on the repository: an
+   * issue has few workflows, and a repository may have more than an owner.
+   */
+  const conditionsFor = (filter: typeof IssueWorkflowFilter.Type) => {
+    const { includeArchived, issueId, ownerUserId, repositoryId, statuses } = filter
+    const unarchived = includeArchived ? [] : [sql`+archived_at IS NULL`]
+    if (issueId !== undefined) {
+      return [
+        [
+          ...indexedBy("issue_id", issueId),
+          ...unindexed("owner_user_id", ownerUserId),
+          ...unindexed("repository_id", repositoryId),
+          ...unindexedIn("status", statuses),
+          ...unarchived
+        ]
+      ]
+    }
+    return unionByStatus(
+      sql,
+      statuses,
+      ownerUserId === undefined
+        ? [...indexedBy("repository_id", repositoryId), ...unarchived]
+        : [...indexedBy("owner_user_id", ownerUserId), ...unindexed("repository_id", repositoryId), ...unarchived]
+    )
+  }
+
+  const list: IssueWorkflowService["list"] = (request) =>
+    Effect.gen(function* () {
+      const filter = yield* decodeInput("list", IssueWorkflowFilter)(request)
+      const start = yield* Page.start("IssueWorkflowRepo.list", request)
+      const rows =
+        filter.statuses?.length === 0
+          ? []
+          : yield* workflows.findAll(
+              keysetQuery(sql, { columns, table: "issue_workflows" }, conditionsFor(filter), start)
+            )
+      return Page.make(rows, start, (workflow) => [workflow.createdAt, workflow.id])
+    }).pipe(read("list"))
+
+  /** Sets the final status `to`. Returns a workflow that has this status already; fails for another final status. */
+  const end = (method: string, to: IssueWorkflowStatus) => (by: ById) =>
+    Effect.gen(function* () {
+      const target = targetOf(by)
+      const now = yield* Clock.currentTimeMillis
+      const ended = yield* workflows.findOne(sql`
+        UPDATE issue_workflows SET status = ${to}, updated_at = ${now}
+        WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", issueWorkflowTransitions.sources(to))}
+        RETURNING ${columns}`)
+      return Option.isSome(ended) ? ended.value : yield* Effect.flatMap(get(target), orInvalidTransition(target.id, to))
+    }).pipe(read(method, { "workflow.id": targetOf(by).id }))
+
+  const service: IssueWorkflowService = {
+    create: (request) =>
+      decodeInput(
+        "create",
+        CreateIssueWorkflow
+      )(request).pipe(
+        Effect.flatMap(insert),
+        write("create", ["AlreadyExists", "ReferenceNotFound"]),
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [
+            { field: "ownerUserId", table: "user", id: Option.fromNullable(request.ownerUserId) },
+            { field: "requestedByUserId", table: "user", id: Option.fromNullable(request.requestedByUserId) }
+          ])
+        )
+      ),
+
+    findById: (by) => find(targetOf(by)).pipe(read("findById", { "workflow.id": targetOf(by).id })),
+
+    getById: (by) => get(targetOf(by)).pipe(read("getById", { "workflow.id": targetOf(by).id })),
+
+    getForOwner: (by) =>
+      get(targetOf(by)).pipe(read("getForOwner", { "workflow.id": by.id, "user.id": by.ownerUserId })),
+
+    list,
+
+    stream: (filter) => Page.stream((page) => list({ ...filter, ...page })),
+
+    complete: end("complete", "completed"),
+
+    fail: end("fail", "failed"),
+
+    cancel: end("cancel", "cancelled"),
+
+    archive: (by) =>
+      Effect.gen(function* () {
+        const target = targetOf(by)
+        const now = yield* Clock.currentTimeMillis
+        return yield* workflows
+          .findOne(sql`
+          UPDATE issue_workflows SET
+            archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(target.id)))
+      }).pipe(read("archive", { "workflow.id": targetOf(by).id })),
+
+    restore: (by) =>
+      Effect.gen(function* () {
+        const target = targetOf(by)
+        const now = yield* Clock.currentTimeMillis
+        return yield* workflows
+          .findOne(sql`
+          UPDATE issue_workflows SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
+          WHERE id = ${target.id} ${ofOwner(target)} ${isRestorable(target)} RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(target.id)))
+      }).pipe(write("restore", ["AlreadyExists"], { "workflow.id": targetOf(by).id }))
+  }
+  return service
+})
 
 export class IssueWorkflowRepo extends Context.Tag("@sealant/db/IssueWorkflowRepo")<
   IssueWorkflowRepo,
   IssueWorkflowService
 >() {
-  /** The workflows over `SqlClient`. */
+  /** The layer over `SqlClient`. */
   static readonly layer: Layer.Layer<IssueWorkflowRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

@@ -1,5 +1,5 @@
 /**
- * What goes into the lifecycle of an issue workflow, and what comes out of it.
+ * Requests and results of `IssueWorkflowLifecycle`.
  */
 import { type Option, Schema } from "effect"
 import { UserId } from "../auth/User.js"
@@ -19,60 +19,66 @@ import {
   IssueWorkflowExecutionTriggerType
 } from "./IssueWorkflowExecution.js"
 import { type Sandbox, SandboxId } from "../sandbox/Sandbox.js"
-import { confinedTo, existing, Name, Prose, RawProse } from "../sql/columns.js"
+import { ownerScopeField, existing, Name, Prose, RawProse } from "../sql/columns.js"
 import type { Page } from "../sql/page.js"
 import { LaunchSandbox } from "../sandbox/SandboxViews.js"
 
-/** The work on an issue that an owner wants begun. `repositoryId` left out means that of the issue. */
+/** Request to open a workflow for an owner. `repositoryId` defaults to the repository of the issue. */
 export const OpenWorkflow = Schema.Struct({ ...CreateIssueWorkflow.fields, ownerUserId: UserId })
 
-/** A workflow that is worked on, and whether it was begun now. */
+/** The result of `open`. */
 export interface OpenedWorkflow {
   readonly workflow: IssueWorkflow
-  /** False when it was there already. */
+  /** False if the workflow existed before. */
   readonly created: boolean
 }
 
-/** The sandbox that is launched for an execution. Left out, the repository is that of the workflow, the trigger the issue. */
+/**
+ * Request to launch a sandbox for an execution. `repositoryId` defaults to the repository of the workflow,
+ * `triggerType` to issue.
+ */
 export const LaunchForExecution = LaunchSandbox.omit("ownerUserId", "idempotencyKey", "requestedByUserId", "issueId")
 
 /**
- * A try to solve the issue of a workflow: in a sandbox that is there (`sandboxId`), in one that is launched for it
- * (`launch`), or in none so far. `triggerType` left out means manual.
+ * Request to start an execution: in an existing sandbox (`sandboxId`), in a new one (`launch`), or without a sandbox.
+ * `triggerType` defaults to manual.
  */
 export const StartExecution = Schema.Struct({
   issueWorkflowId: IssueWorkflowId,
-  /** Only a workflow of this user. */
-  ownerUserId: confinedTo(UserId),
+  /** Limits the request to workflows of this user. */
+  ownerUserId: ownerScopeField(UserId),
   id: Schema.optional(IssueWorkflowExecutionId),
   sandboxId: Schema.optional(SandboxId),
   launch: Schema.optional(LaunchForExecution),
   triggerType: Schema.optional(IssueWorkflowExecutionTriggerType),
   requestedByUserId: Schema.optional(UserId),
-  /** Stands for this request on this workflow: a replay gives the first result. */
+  /** Identifies the request within the workflow: a repeat returns the first result. */
   idempotencyKey: Schema.optional(Name)
 }).pipe(
-  Schema.filter(({ launch, sandboxId }) =>
-    launch === undefined || sandboxId === undefined || { path: ["launch"], message: "is for an execution without a sandboxId" })
+  Schema.filter(
+    ({ launch, sandboxId }) =>
+      launch === undefined ||
+      sandboxId === undefined || { path: ["launch"], message: "must be omitted when sandboxId is set" }
+  )
 )
 
-/** An execution, and the sandbox that it is to work in. */
+/** The result of `startExecution`: the execution and its sandbox. */
 export interface StartedExecution {
   readonly execution: IssueWorkflowExecution
   readonly sandbox: Option.Option<Sandbox>
-  /** False when an idempotency key gave an earlier one. */
+  /** False if the idempotency key belongs to an earlier execution, which is returned. */
   readonly created: boolean
 }
 
 /**
- * What an execution tells at once. What is left out is not touched; validation results and changed files are replaced as
- * sets, and the fields of the summary as `upsertSummary` does.
+ * Report of an execution. Omitted parts stay unchanged. Validation results and changed files are replaced as sets; the
+ * summary is updated as by `upsertSummary`.
  */
 export const ReportExecution = Schema.Struct({
   executionId: IssueWorkflowExecutionId,
-  /** Only an execution of this user's workflow. */
-  ownerUserId: confinedTo(UserId),
-  /** Stands for this report of this execution: events and artifacts of a replay are not stored again. */
+  /** Limits the request to executions of this user's workflows. */
+  ownerUserId: ownerScopeField(UserId),
+  /** Identifies the report within the execution: a repeat does not store its events and artifacts again. */
   idempotencyKey: Schema.optional(Name),
   events: Schema.optional(AppendEvents.fields.events),
   validationResults: Schema.optional(ReplaceValidationResults.fields.results),
@@ -81,38 +87,43 @@ export const ReportExecution = Schema.Struct({
   summary: Schema.optional(UpsertSummary.omit("executionId"))
 })
 
-/** What became of a report. */
+/** The result of `report`. */
 export interface ReportedExecution {
   readonly execution: IssueWorkflowExecution
   readonly events: AppendedEvents
 }
 
-// Each is a statement under the write lock.
+// Each pull request is one statement under the write lock.
 export const mostPullRequests = 100
 
-/** How an execution ended, the pull requests that it worked on, and whether its workflow ends with it. */
+/** Request to end an execution, link its pull requests, and optionally end its workflow. */
 export const FinishExecution = Schema.Struct({
   executionId: existing(IssueWorkflowExecutionId),
-  /** Only an execution of this user's workflow. */
-  ownerUserId: confinedTo(UserId),
+  /** Limits the request to executions of this user's workflows. */
+  ownerUserId: ownerScopeField(UserId),
   outcome: Schema.Literal("succeeded", "failed", "cancelled"),
-  /** Why it did not succeed: kept with a cancelled execution, told as the last event of a failed one. */
+  /** The reason: `cancelReason` of a cancelled execution, the message of the last event of a failed one. */
   reason: Schema.optional(RawProse),
   pullRequests: Schema.optionalWith(
-    Schema.Array(Schema.Struct({
-      pullRequestId: LinkExecutionPullRequest.fields.pullRequestId,
-      relation: LinkExecutionPullRequest.fields.relation
-    })).pipe(Schema.maxItems(mostPullRequests, { message: () => `must be up to ${mostPullRequests} of them` })),
+    Schema.Array(
+      Schema.Struct({
+        pullRequestId: LinkExecutionPullRequest.fields.pullRequestId,
+        relation: LinkExecutionPullRequest.fields.relation
+      })
+    ).pipe(Schema.maxItems(mostPullRequests, { message: () => `must be up to ${mostPullRequests}` })),
     { default: () => [] }
   ),
-  /** How the workflow ends; left out, it goes on. */
+  /** The final status of the workflow. Default: the workflow stays active. */
   workflow: Schema.optional(Schema.Literal("completed", "failed"))
 }).pipe(
-  Schema.filter(({ outcome, reason }) =>
-    outcome !== "succeeded" || reason === undefined || { path: ["reason"], message: "is for an execution that did not succeed" })
+  Schema.filter(
+    ({ outcome, reason }) =>
+      outcome !== "succeeded" ||
+      reason === undefined || { path: ["reason"], message: "must be omitted when the outcome is succeeded" }
+  )
 )
 
-/** An execution that has ended, and its workflow. */
+/** The result of `finish`. */
 export interface FinishedExecution {
   readonly execution: IssueWorkflowExecution
   readonly workflow: IssueWorkflow
@@ -120,38 +131,41 @@ export interface FinishedExecution {
 
 /** Result of one pass of supervision over executions. */
 export interface WorkflowSupervision {
-  /** Executions that ended. */
+  /** The number of executions that were ended. */
   readonly ended: number
-  /** Executions that could not be handled; each is logged by its id. */
+  /** The number of executions that could not be handled. Each is logged with its id. */
   readonly failed: number
 }
 
-/** A workflow that is given up, and why. */
+/** Request to cancel a workflow. */
 export const CancelWorkflow = Schema.Struct({
   id: existing(IssueWorkflowId),
-  /** Only a workflow of this user. */
-  ownerUserId: confinedTo(UserId),
+  /** Limits the request to workflows of this user. */
+  ownerUserId: ownerScopeField(UserId),
   reason: Prose
 })
 
-/** Which workflows of an owner a list shows. Several statuses mean any of them, an empty list of them none. */
+/**
+ * Filter for listing the workflows of an owner. A workflow must have one of `statuses`, if set; an empty list matches
+ * no workflow. `includeArchived` defaults to false.
+ */
 export const WorkflowViewFilter = Schema.Struct({
   ownerUserId: UserId,
   statuses: IssueWorkflowFilter.fields.statuses,
   includeArchived: IssueWorkflowFilter.fields.includeArchived
 })
 
-/** A workflow, its issue, and its newest execution. */
+/** A workflow with its issue and its newest execution. */
 export interface WorkflowView {
   readonly workflow: IssueWorkflow
   readonly issue: Issue
   readonly latestExecution: Option.Option<IssueWorkflowExecution>
 }
 
-/** A workflow, its issue, and its executions, as of one moment. */
+/** A consistent snapshot of a workflow, its issue and its executions. */
 export interface WorkflowDetail {
   readonly workflow: IssueWorkflow
   readonly issue: Issue
-  /** The newest 50; `IssueWorkflowExecutionRepo.list` goes on from the cursor. */
+  /** The newest 50 executions. `IssueWorkflowExecutionRepo.list` continues from the cursor. */
   readonly executions: Page<IssueWorkflowExecution>
 }

@@ -1,26 +1,26 @@
 /**
- * What issues and pull requests share: by what their provider knows them.
+ * Schemas that issues and pull requests share: the identities of a row at its provider.
  */
 import { Schema } from "effect"
 import { Count, Name } from "../sql/columns.js"
 import { SourceProvider } from "../payloads/enumerations.js"
 import { RepositoryId } from "../source/Repository.js"
 
-/** The provider of what was given without one, as the tables have it. */
+/** The provider of requests without `provider`. Equals the default of the column. */
 export const defaultProvider: SourceProvider = "github"
 
 const provider = Schema.optionalWith(SourceProvider, { default: () => defaultProvider })
 
-/** The number that people call it by in its repository. `provider` left out means github. */
+/** A row by its number in its repository. `provider` defaults to github. */
 export const ByNumber = Schema.Struct({ provider, repositoryId: RepositoryId, number: Count })
 
-/** The id that the provider gave it. `provider` left out means github. */
+/** A row by the id that its provider assigned. `provider` defaults to github. */
 export const ByExternalId = Schema.Struct({ provider, externalId: Name })
 
-/** A field that stays as it is when it is left out, and that null clears. */
+/** Makes a field of an upsert optional: an omitted field keeps its value, null clears it. */
 export const clearable = <A, I, R>(field: Schema.Schema<A, I, R>) => Schema.optional(Schema.NullOr(field))
 
-/** By what an upsert finds its row, and where the provider has it now. */
+/** The identities by which an upsert finds its row, with its current repository and number. */
 export const providerIdentity = {
   provider: Schema.optional(SourceProvider),
   externalId: clearable(Name),

@@ -1,5 +1,5 @@
 /**
- * A pull request, as its provider tells it.
+ * Pull requests as their provider reports them.
  */
 import { Schema } from "effect"
 import { Count, enumeration, idOf, Label, Name, optional, OptionalTimestamp, Timestamp } from "../sql/columns.js"
@@ -11,15 +11,18 @@ import { UserId } from "../auth/User.js"
 import { RepositoryId } from "../source/Repository.js"
 import { clearable, providerIdentity } from "./ProviderRow.js"
 
-/** The id of a pull request, `pr_` and a UUIDv7 when it is ours. */
+/** The id of a pull request. Generated ids are `pr_` and a UUIDv7. */
 export const PullRequestId = idOf("PullRequestId")
 export type PullRequestId = typeof PullRequestId.Type
 
-/** What a pull request is at its provider. */
+/** The state of a pull request at its provider. */
 export const PullRequestState = enumeration("draft", "open", "merged", "closed")
 export type PullRequestState = typeof PullRequestState.Type
 
-/** Where a pull request can go: what is merged stays. Closed → merged: that it was open in between was not told. */
+/**
+ * Allowed transitions of a pull request; `merged` is final. closed → merged is allowed, because the report of the
+ * reopening in between may be missing.
+ */
 export const pullRequestTransitions = stateMachine(PullRequestState.literals, {
   draft: ["open", "merged", "closed"],
   open: ["draft", "merged", "closed"],
@@ -28,40 +31,44 @@ export const pullRequestTransitions = stateMachine(PullRequestState.literals, {
 })
 
 /** One row of `pull_requests`. */
-export class PullRequest extends Model.Class<PullRequest>("PullRequest")({
-  id: PullRequestId,
-  repositoryId: RepositoryId,
-  provider: SourceProvider,
-  /** The provider's id. */
-  externalId: optional(Name),
-  /** The number in its repository. */
-  number: Count,
-  /** Empty only in rows that were carried over. */
-  title: Label,
-  state: PullRequestState,
-  headBranch: Name,
-  baseBranch: Name,
-  headSha: optional(Name),
-  url: optional(Name),
-  /** The user of ours who wrote it, where it is one. */
-  authorUserId: optional(UserId),
-  openedAt: OptionalTimestamp,
-  mergedAt: OptionalTimestamp,
-  closedAt: OptionalTimestamp,
-  /** As of when the provider told this. */
-  syncedAt: OptionalTimestamp,
-  createdAt: Timestamp,
-  updatedAt: Timestamp
-}, table({
-  name: "pull_requests",
-  service: "PullRequestRepo",
-  purpose: "The pull requests of repositories, as their provider told them last.",
-  states: { state: pullRequestTransitions }
-})) {}
+export class PullRequest extends Model.Class<PullRequest>("PullRequest")(
+  {
+    id: PullRequestId,
+    repositoryId: RepositoryId,
+    provider: SourceProvider,
+    /** The provider's id. */
+    externalId: optional(Name),
+    /** The number of the pull request in its repository. */
+    number: Count,
+    /** Empty only in imported rows. */
+    title: Label,
+    state: PullRequestState,
+    headBranch: Name,
+    baseBranch: Name,
+    headSha: optional(Name),
+    url: optional(Name),
+    /** The author, if the author is a user of this database. */
+    authorUserId: optional(UserId),
+    openedAt: OptionalTimestamp,
+    mergedAt: OptionalTimestamp,
+    closedAt: OptionalTimestamp,
+    /** The time of the provider's report. */
+    syncedAt: OptionalTimestamp,
+    createdAt: Timestamp,
+    updatedAt: Timestamp
+  },
+  table({
+    name: "pull_requests",
+    service: "PullRequestRepo",
+    purpose: "The pull requests of repositories, as last reported by their provider.",
+    states: { state: pullRequestTransitions }
+  })
+) {}
 
 /**
- * What a provider tells of a pull request. What is left out stays as it is; null clears. Of a new one, `provider` left out
- * means github, `state` draft. An id that is given is that of a new row, and the first by which an old one is looked for.
+ * A provider's report of a pull request. Omitted fields keep their value, null clears a field. `provider` defaults to
+ * github, and `state` to draft for a new row. `id` is the first identity by which an existing row is found, and the id
+ * of a new row.
  */
 export const UpsertPullRequest = Schema.Struct({
   id: Schema.optional(PullRequestId),
@@ -79,5 +86,5 @@ export const UpsertPullRequest = Schema.Struct({
   syncedAt: clearable(Schema.DateTimeUtcFromSelf)
 })
 
-/** Which pull requests a list shows: those of a repository, in one state if it is given. */
+/** Filter for listing the pull requests of a repository, optionally those in one state. */
 export const PullRequestFilter = Schema.Struct({ repositoryId: RepositoryId, state: Schema.optional(PullRequestState) })

@@ -1,11 +1,11 @@
 /**
- * All of one execution, as of one moment.
+ * The detail of an execution: the execution and its reports, read in one statement.
  */
 import { SqlClient } from "@effect/sql"
 import { Array, Effect, type Option } from "effect"
-import { targetOf } from "../sql/ownerScope.js"
+import { type ById, targetOf } from "../sql/ownerScope.js"
 import type { Page } from "../sql/page.js"
-import { part, together } from "../sql/unions.js"
+import { part, unionQuery } from "../sql/unions.js"
 import { operations } from "../sql/operations.js"
 import { joinedRows } from "../sql/rows.js"
 import { IssueWorkflowExecutionEvent } from "./ExecutionEvent.js"
@@ -17,19 +17,18 @@ import {
   IssueWorkflowExecutionValidationResult
 } from "./ExecutionReport.js"
 import { IssueWorkflowExecution } from "./IssueWorkflowExecution.js"
-import type { IssueWorkflowExecutionService } from "./IssueWorkflowExecutionRepo.js"
 
-const { present, read } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
+const { orNotFound, read } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
 
-/** An execution and what it has reported. */
+/** An execution and its reports. */
 export interface ExecutionDetail {
   readonly execution: IssueWorkflowExecution
   readonly summary: Option.Option<IssueWorkflowExecutionSummary>
-  /** The first 50 events, in their order; `listEvents` goes on from the cursor. */
+  /** The first 50 events, ordered by sequence. `listEvents` continues from the cursor. */
   readonly events: Page<IssueWorkflowExecutionEvent>
-  /** By check. */
+  /** Ordered by check. */
   readonly validationResults: ReadonlyArray<IssueWorkflowExecutionValidationResult>
-  /** By path. */
+  /** Ordered by path. */
   readonly diffFiles: ReadonlyArray<IssueWorkflowExecutionDiffFile>
   /** Newest first. */
   readonly artifacts: ReadonlyArray<IssueWorkflowExecutionArtifact>
@@ -38,26 +37,36 @@ export interface ExecutionDetail {
 const eventLimit = 50
 
 const detailOf = (executionId: string) => {
-  const of = `execution_id = ${executionId}`
+  const condition = `execution_id = ${executionId}`
   const parts = {
     execution: part(IssueWorkflowExecution, "issue_workflow_executions", `id = ${executionId}`),
-    summaries: part(IssueWorkflowExecutionSummary, "issue_workflow_execution_summaries", of),
-    events: part(IssueWorkflowExecutionEvent, "issue_workflow_execution_events", of, `ORDER BY sequence LIMIT ${eventLimit + 1}`),
+    summaries: part(IssueWorkflowExecutionSummary, "issue_workflow_execution_summaries", condition),
+    events: part(
+      IssueWorkflowExecutionEvent,
+      "issue_workflow_execution_events",
+      condition,
+      `ORDER BY sequence LIMIT ${eventLimit + 1}`
+    ),
     results: part(
       IssueWorkflowExecutionValidationResult,
       "issue_workflow_execution_validation_results",
-      of,
+      condition,
       "ORDER BY check_key LIMIT -1"
     ),
-    files: part(IssueWorkflowExecutionDiffFile, "issue_workflow_execution_diff_files", of, "ORDER BY path LIMIT -1"),
+    files: part(
+      IssueWorkflowExecutionDiffFile,
+      "issue_workflow_execution_diff_files",
+      condition,
+      "ORDER BY path LIMIT -1"
+    ),
     artifacts: part(
       IssueWorkflowExecutionArtifact,
       "issue_workflow_execution_artifacts",
-      of,
+      condition,
       "ORDER BY created_at DESC, id DESC LIMIT -1"
     )
   }
-  return { parts, text: together(Object.values(parts)) }
+  return { parts, text: unionQuery(Object.values(parts)) }
 }
 
 // ?1: the execution, ?2: the owner.
@@ -68,18 +77,18 @@ const details = {
     WHERE x.id = ?1 AND w.owner_user_id = ?2)`)
 }
 
-export const makeDetail = Effect.gen(function*() {
+export const makeDetail = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const run = yield* joinedRows
 
-  const getDetail: IssueWorkflowExecutionService["getDetail"] = (by) =>
-    Effect.gen(function*() {
+  const getDetail = (by: ById) =>
+    Effect.gen(function* () {
       const { id, ownerUserId } = targetOf(by)
       const { parts, text } = ownerUserId === undefined ? details.ofId : details.ofIdAndOwner
       const { artifacts, events, execution, files, results, summaries } = parts
       const rows = yield* run(sql.unsafe(text, ownerUserId === undefined ? [id] : [id, ownerUserId]))
       return {
-        execution: yield* Effect.flatMap(Effect.map(execution.rowsIn(rows), Array.head), present(id)),
+        execution: yield* Effect.flatMap(Effect.map(execution.rowsIn(rows), Array.head), orNotFound(id)),
         summary: Array.head(yield* summaries.rowsIn(rows)),
         events: pageOfEvents(yield* events.rowsIn(rows), eventLimit),
         validationResults: yield* results.rowsIn(rows),

@@ -1,5 +1,5 @@
 /**
- * Events of executions: how they are stored and read.
+ * Events of executions: appending and listing.
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Either, Option, ParseResult, Schema } from "effect"
@@ -20,160 +20,180 @@ import {
   type NewExecutionEvent
 } from "./ExecutionEvent.js"
 import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
-import type { IssueWorkflowExecutionService } from "./IssueWorkflowExecutionRepo.js"
 
-const { input, read, write } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionEvent")
+const { decodeInput, read, write } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionEvent")
 
 const columns = columnList(IssueWorkflowExecutionEvent)
 
-// ?1: the execution, ?2: the events. The statement has the write lock: nobody takes a number while it counts.
-const insertText = (sequence: string) => `
+// ?1: the execution, ?2: the events. The statement holds the write lock, so no other writer assigns the same sequence.
+const insertText = (sequence: string) =>
+  `
   INSERT INTO issue_workflow_execution_events (id, execution_id, sequence, phase, level, event_type, message, payload, occurred_at, sanitized)
   SELECT value ->> 'id', ?1, ${sequence}, value ->> 'phase', value ->> 'level', value ->> 'eventType', value ->> 'message',
     value ->> 'payload', value ->> 'occurredAt', value ->> 'sanitized'
   FROM json_each(?2)
   RETURNING sequence`.trim()
 
-const insertGivenText = insertText("value ->> 'sequence'")
+const insertSequencedText = insertText("value ->> 'sequence'")
 
-const insertNumberedText = insertText(
+const insertNextText = insertText(
   "(SELECT coalesce(max(sequence), 0) FROM issue_workflow_execution_events WHERE execution_id = ?1) + 1 + key"
 )
 
-const atSequencesText = `
+const bySequencesText = `
   SELECT ${columns} FROM issue_workflow_execution_events
   WHERE execution_id = ?1 AND sequence IN (SELECT value FROM json_each(?2))`
 
-const ofIdsText = `SELECT ${columns} FROM issue_workflow_execution_events WHERE id IN (SELECT value FROM json_each(?1))`
+const byIdsText = `SELECT ${columns} FROM issue_workflow_execution_events WHERE id IN (SELECT value FROM json_each(?1))`
 
-type Events = Pick<IssueWorkflowExecutionService, "appendEvents" | "listEvents">
-
-export const makeEvents = Effect.gen(function*() {
+export const makeEvents = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const events = yield* rowsOf(IssueWorkflowExecutionEvent)
   const run = yield* joinedRows
   const ofOwner = executionOwnerScope(sql)
 
-  /** Stores them all, or fails. Returns their sequences, in no order. */
-  const insert = (executionId: IssueWorkflowExecutionId, given: ReadonlyArray<NewExecutionEvent>) =>
-    Effect.gen(function*() {
+  /** Inserts all events, or fails. Returns their sequences, in undefined order. */
+  const insert = (executionId: IssueWorkflowExecutionId, newEvents: ReadonlyArray<NewExecutionEvent>) =>
+    Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      const batch = yield* batchOf("appendEvents", "events", given, (event) => toRow(event, now))
-      const text = isNumbered(given) ? insertGivenText : insertNumberedText
+      const batch = yield* batchOf("appendEvents", "events", newEvents, (event) => toRow(event, now))
+      const text = haveSequences(newEvents) ? insertSequencedText : insertNextText
       const rows = yield* run(sql.unsafe(text, [executionId, batch]))
       return rows.map(({ sequence }) => Number(sequence))
     })
 
   /**
-   * Stores those that are not stored yet. In a transaction, so that nothing comes in between. One that stands in the
-   * way with other content ends it.
+   * Inserts the events that are not stored yet. Runs in a transaction, so that no other writer appends between the read
+   * and the insert. Fails if a stored event has the sequence or the id of a different one.
    */
-  const insertRest = (executionId: IssueWorkflowExecutionId, given: ReadonlyArray<NewExecutionEvent>) =>
-    Effect.gen(function*() {
-      const isStored = isNumbered(given) ? yield* atTheirSequence(executionId, given) : yield* ofTheirId(executionId, given)
-      const rest: Array<NewExecutionEvent> = []
-      const known: Array<number> = []
-      for (const event of given) {
-        const stored = yield* isStored(event)
-        if (stored === undefined) rest.push(event)
-        else known.push(stored.sequence)
+  const insertMissing = (executionId: IssueWorkflowExecutionId, newEvents: ReadonlyArray<NewExecutionEvent>) =>
+    Effect.gen(function* () {
+      const findStored = haveSequences(newEvents)
+        ? yield* readBySequence(executionId, newEvents)
+        : yield* readById(executionId, newEvents)
+      const missing: Array<NewExecutionEvent> = []
+      const storedSequences: Array<number> = []
+      for (const event of newEvents) {
+        const stored = yield* findStored(event)
+        if (stored === undefined) missing.push(event)
+        else storedSequences.push(stored.sequence)
       }
-      const inserted = rest.length === 0 ? [] : yield* insert(executionId, rest)
-      return { appended: rest.length, sequences: [...known, ...inserted] }
+      const inserted = missing.length === 0 ? [] : yield* insert(executionId, missing)
+      return { appended: missing.length, sequences: [...storedSequences, ...inserted] }
     })
 
-  const atTheirSequence = (executionId: IssueWorkflowExecutionId, given: ReadonlyArray<NewExecutionEvent>) =>
-    Effect.gen(function*() {
-      const sequences = JSON.stringify(given.map(({ sequence }) => sequence))
-      const stored = yield* events.all(sql.unsafe(atSequencesText, [executionId, sequences]))
-      const bySequence = new Map<number | undefined, IssueWorkflowExecutionEvent>(stored.map((event) => [event.sequence, event]))
+  /** Reads the stored events with these sequences. Returns a lookup that fails if the stored event is different. */
+  const readBySequence = (executionId: IssueWorkflowExecutionId, newEvents: ReadonlyArray<NewExecutionEvent>) =>
+    Effect.gen(function* () {
+      const sequences = JSON.stringify(newEvents.map(({ sequence }) => sequence))
+      const stored = yield* events.findAll(sql.unsafe(bySequencesText, [executionId, sequences]))
+      const bySequence = new Map<number | undefined, IssueWorkflowExecutionEvent>(
+        stored.map((event) => [event.sequence, event])
+      )
       return (event: NewExecutionEvent) => {
         const found = bySequence.get(event.sequence)
-        return found === undefined || isSame(event, asGiven(found))
+        return found === undefined || isRepeat(event, toNewEvent(found))
           ? Effect.succeed(found)
           : Effect.fail(new SequenceConflict({ executionId, sequence: found.sequence }))
       }
     })
 
-  const ofTheirId = (executionId: IssueWorkflowExecutionId, given: ReadonlyArray<NewExecutionEvent>) =>
-    Effect.gen(function*() {
-      const ids = JSON.stringify(given.flatMap(({ id }) => id ?? []))
-      const stored = yield* events.all(sql.unsafe(ofIdsText, [ids]))
+  /** Reads the stored events with these ids. Returns a lookup that fails if the stored event is different. */
+  const readById = (executionId: IssueWorkflowExecutionId, newEvents: ReadonlyArray<NewExecutionEvent>) =>
+    Effect.gen(function* () {
+      const ids = JSON.stringify(newEvents.flatMap(({ id }) => id ?? []))
+      const stored = yield* events.findAll(sql.unsafe(byIdsText, [ids]))
       const byId = new Map<string | undefined, IssueWorkflowExecutionEvent>(stored.map((event) => [event.id, event]))
       return (event: NewExecutionEvent) => {
         const found = byId.get(event.id)
-        return found === undefined || found.executionId === executionId && isSame(event, asGiven(found))
+        return found === undefined || (found.executionId === executionId && isRepeat(event, toNewEvent(found)))
           ? Effect.succeed(found)
-          : Effect.fail(idTaken())
+          : Effect.fail(idExists())
       }
     })
 
-  const append = ({ events: given, executionId }: typeof AppendEvents.Type) =>
-    Effect.gen(function*() {
-      const once = yield* withoutRepeats(executionId, given)
-      if (once.length === 0) {
+  const append = ({ events: newEvents, executionId }: typeof AppendEvents.Type) =>
+    Effect.gen(function* () {
+      const distinct = yield* withoutRepeats(executionId, newEvents)
+      if (distinct.length === 0) {
         yield* requireExecution(sql, { id: executionId })
         return appendedOf({ appended: 0, sequences: [] })
       }
-      // In nearly every call all is new: one statement, which the engine refuses whole when something is there already.
-      return yield* insert(executionId, once).pipe(
-        Effect.map((sequences) => appendedOf({ appended: once.length, sequences })),
-        Effect.catchIf(isTaken, () => Effect.map(sql.withTransaction(insertRest(executionId, once)), appendedOf))
+      // Nearly all calls have only new events. Otherwise the statement fails as a whole, by a UNIQUE constraint.
+      return yield* insert(executionId, distinct).pipe(
+        Effect.map((sequences) => appendedOf({ appended: distinct.length, sequences })),
+        Effect.catchIf(isTaken, () => Effect.map(sql.withTransaction(insertMissing(executionId, distinct)), appendedOf))
       )
     })
 
-  const service: Events = {
-    appendEvents: (request) =>
-      input("appendEvents", AppendEvents)(request).pipe(
+  return {
+    appendEvents: (request: typeof AppendEvents.Encoded) =>
+      decodeInput(
+        "appendEvents",
+        AppendEvents
+      )(request).pipe(
         Effect.flatMap(append),
-        write("appendEvents", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], { "execution.id": request.executionId }),
-        // It is all that an event refers to.
+        write("appendEvents", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
+          "execution.id": request.executionId
+        }),
+        // The only reference of an event is its execution.
         Effect.catchTag("ReferenceNotFound", () => executionNotFound(request.executionId))
       ),
 
-    listEvents: (request) =>
-      Effect.gen(function*() {
-        const { afterSequence, executionId, ownerUserId } = yield* input("listEvents", ListEvents)(request)
-        const { limit } = yield* Page.start("IssueWorkflowExecutionRepo.listEvents", request.limit === undefined ? {} : { limit: request.limit })
+    listEvents: (request: Page.PageRequest & typeof ListEvents.Encoded) =>
+      Effect.gen(function* () {
+        const { afterSequence, executionId, ownerUserId } = yield* decodeInput("listEvents", ListEvents)(request)
+        // Only the limit: the cursor of this list is a sequence.
+        const page = request.limit === undefined ? {} : { limit: request.limit }
+        const { limit } = yield* Page.start("IssueWorkflowExecutionRepo.listEvents", page)
         const after = yield* startOf(afterSequence, request.cursor)
-        const rows = yield* events.all(sql`
+        const rows = yield* events.findAll(sql`
           SELECT ${sql.literal(columns)} FROM issue_workflow_execution_events
           WHERE execution_id = ${executionId} AND sequence > ${after} AND ${ofOwner({ id: executionId, ownerUserId })}
           ORDER BY sequence LIMIT ${limit + 1}`)
         return pageOfEvents(rows, limit)
       }).pipe(read("listEvents", { "execution.id": request.executionId }))
   }
-  return service
 })
 
-/** Before every sequence. */
+/** A position before every sequence. */
 export const beforeTheFirst = -1
 
 const Cursor = Page.cursorOf(Schema.Struct({ afterSequence: Count }))
 const decodeCursor = ParseResult.decodeUnknownEither(Cursor)
 const encodeCursor = Schema.encodeSync(Cursor)
 
-const startOf = (afterSequence: number | undefined, cursor: string | undefined): Effect.Effect<number, InvalidInput> => {
+/** Returns the sequence after which a page starts. */
+const startOf = (
+  afterSequence: number | undefined,
+  cursor: string | undefined
+): Effect.Effect<number, InvalidInput> => {
   const refuse = (issue: string) =>
     Effect.fail(new InvalidInput({ operation: "IssueWorkflowExecutionRepo.listEvents", issues: [issue] }))
   if (cursor === undefined) return Effect.succeed(afterSequence ?? beforeTheFirst)
-  if (afterSequence !== undefined) return refuse("cursor: goes on after a page, afterSequence begins elsewhere; give one of them")
+  if (afterSequence !== undefined) return refuse("cursor: must be omitted when afterSequence is set")
   return Either.match(decodeCursor(cursor), {
     onLeft: () => refuse("cursor: is not a cursor of this list"),
     onRight: (start) => Effect.succeed(start.afterSequence)
   })
 }
 
-/** A page out of up to `limit + 1` events: the one too many only says that there is more. */
-export const pageOfEvents = (rows: ReadonlyArray<IssueWorkflowExecutionEvent>, limit: number): Page.Page<IssueWorkflowExecutionEvent> => {
+/** Builds a page from up to `limit + 1` events. If the extra event exists, the page has a next cursor. */
+export const pageOfEvents = (
+  rows: ReadonlyArray<IssueWorkflowExecutionEvent>,
+  limit: number
+): Page.Page<IssueWorkflowExecutionEvent> => {
   const items = rows.slice(0, limit)
   const last = items.at(-1)
-  const nextCursor = rows.length <= limit || last === undefined ? Option.none() : Option.some(encodeCursor({ afterSequence: last.sequence }))
+  const nextCursor =
+    rows.length <= limit || last === undefined
+      ? Option.none()
+      : Option.some(encodeCursor({ afterSequence: last.sequence }))
   return { items, nextCursor }
 }
 
-/** Whether the events of a call come with their sequences: all do, or none. */
-const isNumbered = ([first]: ReadonlyArray<NewExecutionEvent>) => first?.sequence !== undefined
+/** Returns whether the events of a call have sequences: all have one, or none. */
+const haveSequences = ([first]: ReadonlyArray<NewExecutionEvent>) => first?.sequence !== undefined
 
 const toRow = ({ id, message, occurredAt, payload, ...event }: NewExecutionEvent, now: number) => ({
   ...event,
@@ -184,52 +204,61 @@ const toRow = ({ id, message, occurredAt, payload, ...event }: NewExecutionEvent
   occurredAt: occurredAt === undefined ? now : DateTime.toEpochMillis(occurredAt)
 })
 
-const asGiven = ({ payload, ...event }: IssueWorkflowExecutionEvent): NewExecutionEvent => ({
+/** Converts a stored event to the form of the input, for comparison. */
+const toNewEvent = ({ payload, ...event }: IssueWorkflowExecutionEvent): NewExecutionEvent => ({
   ...event,
   payload: Option.getOrUndefined(payload)
 })
 
-/** Whether one event is the other told again: what was left out of one of them is no difference. */
-const isSame = (one: NewExecutionEvent, other: NewExecutionEvent) =>
-  agree(one.id, other.id)
-  && agree(one.occurredAt?.epochMillis, other.occurredAt?.epochMillis)
-  && one.phase === other.phase && one.level === other.level && one.eventType === other.eventType
-  && storableText(one.message) === storableText(other.message)
-  && canonicalJson(one.payload) === canonicalJson(other.payload)
+/** Returns whether one event is a repeat of the other. An id or an instant that one of them omits is not compared. */
+const isRepeat = (one: NewExecutionEvent, other: NewExecutionEvent) =>
+  agree(one.id, other.id) &&
+  agree(one.occurredAt?.epochMillis, other.occurredAt?.epochMillis) &&
+  one.phase === other.phase &&
+  one.level === other.level &&
+  one.eventType === other.eventType &&
+  storableText(one.message) === storableText(other.message) &&
+  canonicalJson(one.payload) === canonicalJson(other.payload)
 
 const agree = <A>(one: A | undefined, other: A | undefined) => one === undefined || other === undefined || one === other
 
-/** The events of a call without those that it has twice. */
+/** Removes repeats within a call. Fails if two different events have one sequence or one id. */
 const withoutRepeats = (
   executionId: IssueWorkflowExecutionId,
-  given: ReadonlyArray<NewExecutionEvent>
+  newEvents: ReadonlyArray<NewExecutionEvent>
 ): Effect.Effect<ReadonlyArray<NewExecutionEvent>, SequenceConflict | AlreadyExists> => {
   const bySequence = new Map<number, NewExecutionEvent>()
   const byId = new Map<string, NewExecutionEvent>()
-  const once: Array<NewExecutionEvent> = []
-  for (const event of given) {
+  const distinct: Array<NewExecutionEvent> = []
+  for (const event of newEvents) {
     const { id, sequence } = event
     const atSequence = sequence === undefined ? undefined : bySequence.get(sequence)
     if (sequence !== undefined && atSequence !== undefined) {
-      if (!isSame(event, atSequence)) return Effect.fail(new SequenceConflict({ executionId, sequence }))
+      if (!isRepeat(event, atSequence)) return Effect.fail(new SequenceConflict({ executionId, sequence }))
       continue
     }
-    const ofId = id === undefined ? undefined : byId.get(id)
-    if (ofId !== undefined) {
-      if (sequence !== undefined || !isSame(event, ofId)) return Effect.fail(idTaken())
+    const withId = id === undefined ? undefined : byId.get(id)
+    if (withId !== undefined) {
+      if (sequence !== undefined || !isRepeat(event, withId)) return Effect.fail(idExists())
       continue
     }
-    once.push(event)
+    distinct.push(event)
     if (sequence !== undefined) bySequence.set(sequence, event)
     if (id !== undefined) byId.set(id, event)
   }
-  return Effect.succeed(once)
+  return Effect.succeed(distinct)
 }
 
-const idTaken = () =>
+const idExists = () =>
   new AlreadyExists({ entity: "IssueWorkflowExecutionEvent", constraint: "issue_workflow_execution_events.id" })
 
-const appendedOf = ({ appended, sequences }: { readonly appended: number; readonly sequences: ReadonlyArray<number> }): AppendedEvents => {
+const appendedOf = ({
+  appended,
+  sequences
+}: {
+  readonly appended: number
+  readonly sequences: ReadonlyArray<number>
+}): AppendedEvents => {
   let first = Infinity
   let last = -Infinity
   for (const sequence of sequences) {

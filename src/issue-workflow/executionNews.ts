@@ -1,9 +1,10 @@
 /**
- * Finds executions that have new events, have ended or were deleted since a mark, for the shared reader of their tails.
+ * Statements of the shared reader of tails: they find executions that have new events, have ended or were deleted since
+ * a mark.
  *
- * Events are found by their rowid. The engine gives a new row the highest rowid plus one
- * (https://www.sqlite.org/autoinc.html), so new rows are above the mark as long as the row of the mark exists. When it does
- * not exist, because it was deleted or a VACUUM has renumbered the rows, all tails are concerned.
+ * Events are found by their rowid. SQLite assigns a new row the highest rowid plus one
+ * (https://www.sqlite.org/autoinc.html), so new rows are above the mark while the row of the mark exists. If that row
+ * was deleted, or a VACUUM has renumbered the rows, the reader wakes all tails.
  */
 import type { SqlError } from "@effect/sql"
 import { Effect } from "effect"
@@ -11,7 +12,7 @@ import type { Found, News } from "../events/waiting.js"
 
 type Row = Readonly<Record<string, unknown>>
 
-/** The newest event, and the newest end. `event` is the id of the row with the rowid `place`. 0 and "" without one. */
+/** The positions of the newest event and the newest end; 0 and "" without one. `event` is the id of the row `place`. */
 interface Mark {
   readonly place: number
   readonly event: string
@@ -25,7 +26,7 @@ const markText = `
   SELECT 'end', position, '', '', 0
   FROM (SELECT position FROM issue_workflow_execution_ends ORDER BY position DESC LIMIT 1)`
 
-// Limits one read, so that a reader that is far behind does not read a million rows at once.
+// Limits the rows of one read. A reader that is far behind needs several reads.
 const mostRows = 5000
 
 // ?1: the rowid of the mark, ?2: its end. The result includes the rows of the mark if they still exist.
@@ -41,7 +42,7 @@ const newsText = `
 
 const beginning: Mark = { place: 0, event: "", end: 0 }
 
-/** `run` runs a statement outside of transactions. */
+/** Builds the statements. `run` executes a statement outside of transactions. */
 export const executionNews = (
   run: (text: string, params: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
 ): News<Mark, SqlError.SqlError> => {
@@ -49,23 +50,31 @@ export const executionNews = (
   return {
     mark,
     since: (before) =>
-      Effect.flatMap(run(newsText, [before.place, before.end]), (rows): Effect.Effect<Found<Mark>, SqlError.SqlError> =>
-        isContinued(rows, before)
-          ? Effect.succeed(foundIn(rows, before))
-          : Effect.map(mark, (mark) => ({ mark, concerned: "all", isAll: true })))
+      Effect.flatMap(
+        run(newsText, [before.place, before.end]),
+        (rows): Effect.Effect<Found<Mark>, SqlError.SqlError> =>
+          isContinued(rows, before)
+            ? Effect.succeed(foundIn(rows, before))
+            : Effect.map(mark, (mark) => ({ mark, concerned: "all", isAll: true }))
+      )
   }
 }
 
-/** Returns whether the rows of the mark still exist. Before the first end, the mark is its position, which is 1. */
+/**
+ * Returns whether the rows of the mark still exist. A mark without an end requires that there is no end, or that the
+ * first one (position 1) still exists.
+ */
 const isContinued = (rows: ReadonlyArray<Row>, { end, event, place }: Mark) => {
   const ends = rows.filter(({ kind }) => kind === "end")
-  return (place === 0 || rows.some(({ id, kind }) => kind === "mark" && id === event))
-    && ((end === 0 && ends.length === 0) || ends.some(({ place }) => place === Math.max(end, 1)))
+  return (
+    (place === 0 || rows.some(({ id, kind }) => kind === "mark" && id === event)) &&
+    ((end === 0 && ends.length === 0) || ends.some(({ place }) => place === Math.max(end, 1)))
+  )
 }
 
 const foundIn = (rows: ReadonlyArray<Row>, before: Mark): Found<Mark> => ({
   mark: rows.reduce(markAfter, before),
-  concerned: rows.flatMap(({ execution }) => typeof execution === "string" && execution !== "" ? [execution] : []),
+  concerned: rows.flatMap(({ execution }) => (typeof execution === "string" && execution !== "" ? [execution] : [])),
   isAll: rows.reduce((sum, { rows }) => sum + Number(rows), 0) < mostRows
 })
 

@@ -1,5 +1,5 @@
 /**
- * What executions report as a whole: validation results and changed files, replaced as sets, and the summary.
+ * Reports of executions: validation results and changed files, replaced as sets, and the summary.
  */
 import { SqlClient, type Statement } from "@effect/sql"
 import { Clock, DateTime, Effect, Option } from "effect"
@@ -17,13 +17,12 @@ import {
   UpsertSummary
 } from "./ExecutionReport.js"
 import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
-import type { IssueWorkflowExecutionService } from "./IssueWorkflowExecutionRepo.js"
 
 const results = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionValidationResult")
 const diffs = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionDiffFile")
 const summary = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionSummary")
 
-/** A set of rows of one execution, and the statements that make it what it is to be. ?1: the execution, ?2: the rows, ?3: now. */
+/** A table whose rows of one execution are replaced as a set. Parameters: ?1 the execution, ?2 the rows, ?3 now. */
 interface RowSet<A> {
   readonly rows: RowsOf<A>
   readonly deleteText: string
@@ -36,7 +35,7 @@ const deleteText = (table: string, key: string, field: string) => `
 
 const resultsTable = "issue_workflow_execution_validation_results"
 
-// WHERE true: without it, SQLite would read ON CONFLICT as the constraint of a join (https://www.sqlite.org/lang_upsert.html).
+// WHERE true: without it, SQLite parses ON CONFLICT as a join constraint (https://www.sqlite.org/lang_upsert.html).
 const storeResultsText = `
   INSERT INTO ${resultsTable} (id, execution_id, check_key, status, duration_ms, message, details, created_at)
   SELECT value ->> 'id', ?1, value ->> 'checkKey', value ->> 'status', value ->> 'durationMs', value ->> 'message',
@@ -59,9 +58,7 @@ const storeFilesText = `
     deletions = excluded.deletions, is_binary = excluded.is_binary, patch_artifact_id = excluded.patch_artifact_id
   RETURNING ${columnList(IssueWorkflowExecutionDiffFile)}`
 
-type Reports = Pick<IssueWorkflowExecutionService, "replaceValidationResults" | "replaceDiffFiles" | "upsertSummary">
-
-export const makeReports = Effect.gen(function*() {
+export const makeReports = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const summaries = yield* rowsOf(IssueWorkflowExecutionSummary)
   const summaryColumns = sql.literal(columnList(IssueWorkflowExecutionSummary))
@@ -80,14 +77,19 @@ export const makeReports = Effect.gen(function*() {
     keyOf: ({ path }) => path
   }
 
-  /** Makes the set what is given, in one transaction. Returns the rows in the order of the batch. */
-  const replace = <A>(set: RowSet<A>, executionId: IssueWorkflowExecutionId, keys: ReadonlyArray<string>, batch: string) =>
-    Effect.gen(function*() {
+  /** Replaces the rows of the execution with the batch, in one transaction. Returns the rows in the order of `keys`. */
+  const replace = <A>(
+    set: RowSet<A>,
+    executionId: IssueWorkflowExecutionId,
+    keys: ReadonlyArray<string>,
+    batch: string
+  ) =>
+    Effect.gen(function* () {
       yield* requireExecution(sql, { id: executionId })
       const now = yield* Clock.currentTimeMillis
       yield* sql.unsafe(set.deleteText, [executionId, batch])
-      const stored = yield* set.rows.all(sql.unsafe(set.storeText, [executionId, batch, now]))
-      // RETURNING gives its rows in no order.
+      const stored = yield* set.rows.findAll(sql.unsafe(set.storeText, [executionId, batch, now]))
+      // RETURNING has no defined order (https://www.sqlite.org/lang_returning.html).
       const byKey = new Map(stored.map((row) => [set.keyOf(row), row]))
       return keys.flatMap((key) => byKey.get(key) ?? [])
     }).pipe(sql.withTransaction)
@@ -99,7 +101,13 @@ export const makeReports = Effect.gen(function*() {
         id: `val_${v7()}`,
         details: documentOf(details)
       })),
-      (batch) => replace(resultSet, executionId, results.map(({ checkKey }) => checkKey), batch)
+      (batch) =>
+        replace(
+          resultSet,
+          executionId,
+          results.map(({ checkKey }) => checkKey),
+          batch
+        )
     )
 
   const storeFiles = ({ executionId, files }: typeof ReplaceDiffFiles.Type) =>
@@ -109,70 +117,105 @@ export const makeReports = Effect.gen(function*() {
         id: `dif_${v7()}`,
         isBinary: isBinary ? 1 : 0
       })),
-      (batch) => replace(fileSet, executionId, files.map(({ path }) => path), batch)
+      (batch) =>
+        replace(
+          fileSet,
+          executionId,
+          files.map(({ path }) => path),
+          batch
+        )
     )
 
-  /** What was given is stored over what is there; `updated_at` moves when that is something else. */
-  const storeSummary = ({ executionId, ...given }: typeof UpsertSummary.Type) =>
-    Effect.gen(function*() {
+  /** Stores the columns of the request. `updated_at` changes only if a column changes. */
+  const storeSummary = ({ executionId, ...fields }: typeof UpsertSummary.Type) =>
+    Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      const known = columnsOf(given)
-      const stored = yield* summaries.first(sql`
-        INSERT INTO issue_workflow_execution_summaries ${
-        sql.insert({ generated_at: now, ...known, execution_id: executionId, updated_at: now })
-      } ${overwriting(sql, Object.keys(known))}
+      const columns = columnsOf(fields)
+      const stored = yield* summaries.findOne(sql`
+        INSERT INTO issue_workflow_execution_summaries ${sql.insert({
+          generated_at: now,
+          ...columns,
+          execution_id: executionId,
+          updated_at: now
+        })} ${upsertClause(sql, Object.keys(columns))}
         RETURNING ${summaryColumns}`)
       if (Option.isSome(stored)) return stored.value
-      const unchanged = yield* summaries.first(sql`
+      const unchanged = yield* summaries.findOne(sql`
         SELECT ${summaryColumns} FROM issue_workflow_execution_summaries WHERE execution_id = ${executionId}`)
-      return yield* Option.match(unchanged, { onSome: Effect.succeed, onNone: () => Effect.fail(executionNotFound(executionId)) })
+      return yield* Option.match(unchanged, {
+        onSome: Effect.succeed,
+        onNone: () => Effect.fail(executionNotFound(executionId))
+      })
     })
 
-  const service: Reports = {
-    replaceValidationResults: (request) =>
-      results.input("replaceValidationResults", ReplaceValidationResults)(request).pipe(
-        Effect.flatMap(storeResults),
-        results.write("replaceValidationResults", ["InvalidInput"], { "execution.id": request.executionId })
-      ),
+  return {
+    replaceValidationResults: (request: typeof ReplaceValidationResults.Encoded) =>
+      results
+        .decodeInput(
+          "replaceValidationResults",
+          ReplaceValidationResults
+        )(request)
+        .pipe(
+          Effect.flatMap(storeResults),
+          results.write("replaceValidationResults", ["InvalidInput"], { "execution.id": request.executionId })
+        ),
 
-    replaceDiffFiles: (request) =>
-      diffs.input("replaceDiffFiles", ReplaceDiffFiles)(request).pipe(
-        Effect.flatMap(storeFiles),
-        diffs.write("replaceDiffFiles", ["ReferenceNotFound", "InvalidInput"], { "execution.id": request.executionId }),
-        // The execution was there, and stays while the transaction writes: it can only be an artifact.
-        Effect.catchTag("ReferenceNotFound", ({ entity }) => new ReferenceNotFound({ entity, reference: "patchArtifactId" }))
-      ),
+    replaceDiffFiles: (request: typeof ReplaceDiffFiles.Encoded) =>
+      diffs
+        .decodeInput(
+          "replaceDiffFiles",
+          ReplaceDiffFiles
+        )(request)
+        .pipe(
+          Effect.flatMap(storeFiles),
+          diffs.write("replaceDiffFiles", ["ReferenceNotFound", "InvalidInput"], {
+            "execution.id": request.executionId
+          }),
+          // The transaction has checked the execution, so the missing reference is an artifact.
+          Effect.catchTag(
+            "ReferenceNotFound",
+            ({ entity }) => new ReferenceNotFound({ entity, reference: "patchArtifactId" })
+          )
+        ),
 
-    upsertSummary: (request) =>
-      summary.input("upsertSummary", UpsertSummary)(request).pipe(
-        Effect.flatMap(storeSummary),
-        summary.write("upsertSummary", ["ReferenceNotFound", "InvalidInput"], { "execution.id": request.executionId }),
-        Effect.catchTag("ReferenceNotFound", () => executionNotFound(request.executionId))
-      )
+    upsertSummary: (request: typeof UpsertSummary.Encoded) =>
+      summary
+        .decodeInput(
+          "upsertSummary",
+          UpsertSummary
+        )(request)
+        .pipe(
+          Effect.flatMap(storeSummary),
+          summary.write("upsertSummary", ["ReferenceNotFound", "InvalidInput"], {
+            "execution.id": request.executionId
+          }),
+          Effect.catchTag("ReferenceNotFound", () => executionNotFound(request.executionId))
+        )
   }
-  return service
 })
 
-/** The columns that were given, with null where a column is cleared. */
-const columnsOf = (given: Omit<typeof UpsertSummary.Type, "executionId">): Readonly<Record<string, string | number | null>> => {
-  const { assumptions, generatedAt, warnings } = given
+/** Returns the columns that the request sets, with null for a cleared column. */
+const columnsOf = (
+  fields: Omit<typeof UpsertSummary.Type, "executionId">
+): Readonly<Record<string, string | number | null>> => {
+  const { assumptions, generatedAt, warnings } = fields
   return givenColumns({
-    objective: given.objective,
-    linked_issue_ref: given.linkedIssueRef,
-    files_changed: given.filesChanged,
-    additions: given.additions,
-    deletions: given.deletions,
+    objective: fields.objective,
+    linked_issue_ref: fields.linkedIssueRef,
+    files_changed: fields.filesChanged,
+    additions: fields.additions,
+    deletions: fields.deletions,
     assumptions: assumptions === undefined ? undefined : JSON.stringify(assumptions),
     warnings: warnings === undefined ? undefined : JSON.stringify(warnings),
-    summary_markdown: given.summaryMarkdown,
+    summary_markdown: fields.summaryMarkdown,
     generated_at: generatedAt === undefined ? undefined : DateTime.toEpochMillis(generatedAt)
   })
 }
 
-/** What happens to a summary that is there: these columns take what is given, if any of them is something else. */
-const overwriting = (sql: SqlClient.SqlClient, columns: ReadonlyArray<string>): Statement.Fragment => {
+/** Builds the ON CONFLICT clause: updates these columns of an existing summary if any of them differs. */
+const upsertClause = (sql: SqlClient.SqlClient, columns: ReadonlyArray<string>): Statement.Fragment => {
   if (columns.length === 0) return sql`ON CONFLICT (execution_id) DO NOTHING`
-  const taken = columns.map((column) => sql.literal(`${column} = excluded.${column}`))
-  const differs = columns.map((column) => sql.literal(`${column} IS NOT excluded.${column}`))
-  return sql`ON CONFLICT (execution_id) DO UPDATE SET ${sql.csv(taken)}, updated_at = excluded.updated_at WHERE ${sql.or(differs)}`
+  const assignments = columns.map((column) => sql.literal(`${column} = excluded.${column}`))
+  const differences = columns.map((column) => sql.literal(`${column} IS NOT excluded.${column}`))
+  return sql`ON CONFLICT (execution_id) DO UPDATE SET ${sql.csv(assignments)}, updated_at = excluded.updated_at WHERE ${sql.or(differences)}`
 }

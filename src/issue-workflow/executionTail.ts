@@ -1,5 +1,6 @@
 /**
- * The tail of an execution: its events, and each new one when it is committed, until the execution ends.
+ * The tail of an execution: a stream of its events, and of new events when they are committed, until the execution
+ * ends.
  */
 import { SqlClient } from "@effect/sql"
 import { Array, Effect, Option, Stream } from "effect"
@@ -13,32 +14,33 @@ import { IssueWorkflowExecutionEvent, TailEvents } from "./ExecutionEvent.js"
 import { executionNotFound } from "./executionBatches.js"
 import { beforeTheFirst } from "./executionEvents.js"
 import { executionNews } from "./executionNews.js"
-import type { IssueWorkflowExecutionService } from "./IssueWorkflowExecutionRepo.js"
 
-const { input, read } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
+const { decodeInput, read } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
 
 const columns = columnList(IssueWorkflowExecutionEvent)
 const partColumns = partColumnList(IssueWorkflowExecutionEvent, "event")
 const eventOf = partOf(IssueWorkflowExecutionEvent, "event")
 
-/** Sequences that were not there when one above them was delivered: from the first to the last of each. */
+/** Ranges of sequences that did not exist when a higher one was delivered, in ascending order. */
 export type Gaps = ReadonlyArray<readonly [first: number, last: number]>
 
 /**
- * How far a tail has come. Callers that number events themselves may store one below another that was delivered
- * already: it must not be lost.
+ * The position of a tail. Callers that set sequences may store an event below a delivered one, so the tail also reads
+ * the gaps.
  */
-interface Place {
+interface Position {
   readonly after: number
   readonly gaps: Gaps
 }
 
-// Who numbers with holes would have it look into more and more of them, for ever.
+// Limits the cost of a read when a caller leaves many gaps.
 const mostGaps = 1000
 
-// ?1: the execution, ?2: after which sequence, ?3: up to how many, ?4: its owner, if scoped. Returns one row without an event when there is none.
-// The end of the execution is read with the events or before them, never after: so no event before the end is missed.
-const nextText = (scope: string) => `
+// ?1: the execution, ?2: the sequence before the first event, ?3: the limit, ?4: the owner, if scoped. Returns one row
+// without an event if there is no event. The statement reads the end of the execution together with the events, so that
+// no event before the end is missed.
+const nextText = (scope: string) =>
+  `
   SELECT execution.finished_at IS NOT NULL AS "hasEnded", ${partColumns}
   FROM issue_workflow_executions AS execution
   LEFT JOIN issue_workflow_execution_events AS event ON event.execution_id = execution.id AND event.sequence > ?2
@@ -50,69 +52,84 @@ const nextOfAnyText = nextText("")
 const nextOfOwnerText = nextText(`
     AND EXISTS (SELECT 1 FROM issue_workflows AS w WHERE w.id = execution.issue_workflow_id AND w.owner_user_id = ?4)`)
 
-// ?1: the execution, ?2: the gaps, ?3: up to how many. CROSS JOIN keeps the planner to this order of the tables, and so to the order of the gaps.
+// ?1: the execution, ?2: the gaps, ?3: the limit. CROSS JOIN fixes the order of the tables, so that the rows are in the
+// order of the gaps (https://www.sqlite.org/optoverview.html).
 const inGapsText = `
   SELECT ${columns}
   FROM (SELECT value ->> 0 AS first, value ->> 1 AS last FROM json_each(?2)) CROSS JOIN issue_workflow_execution_events
     ON execution_id = ?1 AND sequence BETWEEN first AND last
   LIMIT ?3`
 
-export const makeTail = Effect.gen(function*() {
+export const makeTail = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const events = yield* rowsOf(IssueWorkflowExecutionEvent)
   const run = yield* joinedRows
 
-  /** What is there now, in the order of the sequences. */
-  const look = ({ id: executionId, ownerUserId }: Target, { after, gaps }: Place, limit: number) =>
-    Effect.gen(function*() {
+  /** Reads the events that are stored now, in the order of their sequences. */
+  const readEvents = ({ id: executionId, ownerUserId }: Target, { after, gaps }: Position, limit: number) =>
+    Effect.gen(function* () {
       const rows = yield* run(
-        ownerUserId === undefined ? sql.unsafe(nextOfAnyText, [executionId, after, limit]) : sql.unsafe(nextOfOwnerText, [executionId, after, limit, ownerUserId])
+        ownerUserId === undefined
+          ? sql.unsafe(nextOfAnyText, [executionId, after, limit])
+          : sql.unsafe(nextOfOwnerText, [executionId, after, limit, ownerUserId])
       )
       const [first] = rows
       if (first === undefined) return yield* executionNotFound(executionId)
-      const late = gaps.length === 0 ? [] : yield* events.all(sql.unsafe(inGapsText, [executionId, JSON.stringify(gaps), limit]))
+      const inGaps =
+        gaps.length === 0
+          ? []
+          : yield* events.findAll(sql.unsafe(inGapsText, [executionId, JSON.stringify(gaps), limit]))
       const following = Array.getSomes(yield* Effect.forEach(rows, eventOf))
-      const isAll = following.length < limit && late.length < limit
-      return { found: [...late, ...following], isAll, hasEnded: first["hasEnded"] === 1 }
+      const isAll = following.length < limit && inGaps.length < limit
+      return { found: [...inGaps, ...following], isAll, hasEnded: first["hasEnded"] === 1 }
     }).pipe(read("tailEvents", { "execution.id": executionId }))
 
   const waiter = yield* Waiting.make(executionNews((text, params) => run(sql.unsafe(text, params))))
 
-  /** The next events, as soon as there are some, and where to go on; from nowhere when the execution has ended. */
-  const next = (firstFound: Effect.Effect.Success<typeof waiter>, target: Target, place: Place, limit: number) =>
-    firstFound(target.id, Effect.map(look(target, place, limit), ({ found, hasEnded, isAll }) => {
-      const isLast = hasEnded && isAll
-      if (found.length === 0 && !isLast) return Option.none()
-      const goOn = isLast ? Option.none<Place>() : Option.some(placeAfter(place, found.map(({ sequence }) => sequence)))
-      return Option.some([found, goOn] as const)
-    })).pipe(Effect.catchIf(isSqlError, (error) => Effect.fail(persistenceErrorOf("IssueWorkflowExecutionRepo.tailEvents", error))))
+  /** Waits for the next events. Returns them with the next position, or without one if the execution has ended. */
+  const next = (firstFound: Effect.Effect.Success<typeof waiter>, target: Target, position: Position, limit: number) =>
+    firstFound(
+      target.id,
+      Effect.map(readEvents(target, position, limit), ({ found, hasEnded, isAll }) => {
+        const isLast = hasEnded && isAll
+        if (found.length === 0 && !isLast) return Option.none()
+        const sequences = found.map(({ sequence }) => sequence)
+        const nextPosition = isLast ? Option.none<Position>() : Option.some(positionAfter(position, sequences))
+        return Option.some([found, nextPosition] as const)
+      })
+    ).pipe(
+      Effect.catchIf(isSqlError, (error) =>
+        Effect.fail(persistenceErrorOf("IssueWorkflowExecutionRepo.tailEvents", error))
+      )
+    )
 
-  const tailEvents: IssueWorkflowExecutionService["tailEvents"] = (request) =>
-    Effect.all([input("tailEvents", TailEvents)(request), waiter]).pipe(
+  const tailEvents = (request: typeof TailEvents.Encoded) =>
+    Effect.all([decodeInput("tailEvents", TailEvents)(request), waiter]).pipe(
       Effect.map(([{ afterSequence = beforeTheFirst, executionId: id, ownerUserId }, firstFound]) =>
-        pages<Place, IssueWorkflowExecutionEvent, Effect.Effect.Error<ReturnType<typeof next>>, never>(
+        pages<Position, IssueWorkflowExecutionEvent, Effect.Effect.Error<ReturnType<typeof next>>, never>(
           { after: afterSequence, gaps: [] },
-          (place, limit) => next(firstFound, { id, ownerUserId }, place, limit)
-        )),
+          (position, limit) => next(firstFound, { id, ownerUserId }, position, limit)
+        )
+      ),
       Stream.unwrapScoped
     )
   return { tailEvents }
 })
 
-/** Where a tail stands when it has delivered the events of these sequences, which ascend. */
-const placeAfter = ({ after, gaps }: Place, delivered: ReadonlyArray<number>): Place => {
+/** Returns the position after these sequences were delivered. They are in ascending order. */
+const positionAfter = ({ after, gaps }: Position, delivered: ReadonlyArray<number>): Position => {
   const last = delivered.at(-1) ?? after
   const open: Gaps = last > after ? [...gaps, [after + 1, last]] : gaps
   return { after: Math.max(after, last), gaps: gapsWithout(open, delivered).slice(-mostGaps) }
 }
 
-/** What remains of gaps, in their order, when something in them has come. Both ascend. */
-export const gapsWithout = (gaps: Gaps, came: ReadonlyArray<number>): Gaps => {
+/** Removes the delivered sequences from the gaps. Both are in ascending order, and so is the result. */
+export const gapsWithout = (gaps: Gaps, delivered: ReadonlyArray<number>): Gaps => {
   const left: Array<readonly [number, number]> = []
   let index = 0
   for (const [first, last] of gaps) {
     let from = first
-    for (let sequence = came[index]; sequence !== undefined && sequence <= last; sequence = came[++index]) {
+    for (let sequence = delivered[index]; sequence !== undefined && sequence <= last; sequence = delivered[++index]) {
       if (sequence > from) left.push([from, sequence - 1])
       if (sequence >= from) from = sequence + 1
     }

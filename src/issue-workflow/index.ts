@@ -1,6 +1,6 @@
 /**
- * The issue domain as one layer: issues, pull requests, workflows, executions with what they report, and the lifecycle
- * over them, which launches sandboxes.
+ * The layer of issues, pull requests, workflows and executions, and of `IssueWorkflowLifecycle`, which launches
+ * sandboxes.
  */
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
@@ -11,10 +11,15 @@ import { PullRequestRepo } from "./PullRequestRepo.js"
 import { IssueWorkflowLifecycle } from "./IssueWorkflowLifecycle.js"
 import * as Sandboxes from "../sandbox/index.js"
 
-/** What the layer gives. */
-export type Services = IssueWorkflowLifecycle | IssueRepo | PullRequestRepo | IssueWorkflowRepo | IssueWorkflowExecutionRepo
+/** The services of the layer. */
+export type Services =
+  | IssueWorkflowLifecycle
+  | IssueRepo
+  | PullRequestRepo
+  | IssueWorkflowRepo
+  | IssueWorkflowExecutionRepo
 
-/** All services of the domain over one `SqlClient`. */
+/** The layer of all these services over one `SqlClient`. */
 export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = IssueWorkflowLifecycle.layer.pipe(
   Layer.provide(Sandboxes.layer),
   Layer.provideMerge(

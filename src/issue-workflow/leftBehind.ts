@@ -1,15 +1,18 @@
 /**
- * Executions that no caller ends: the conditions that supervision acts on and that `sealant-db doctor` counts. `?1` is the
- * instant before which an execution must have begun to wait for its agent.
+ * The conditions for executions that no caller ends. Supervision ends these executions, and `sealant-db doctor` counts
+ * them. `?1` is the current time minus `beginDeadline`.
  */
 import { Duration } from "effect"
 
-/** The longest wait of an execution for its agent once it has a place to run, or for a sign of life if it has none. */
+/**
+ * The longest wait of a queued execution for its agent after its sandbox is ready, and the longest time between two
+ * reports of an execution that runs without a sandbox.
+ */
 export const beginDeadline = Duration.days(1)
 
 /**
- * An active execution `e` with its workflow `w`, its sandbox `s`, the attempt `a` that brought that up, and the runtime `r` that
- * it runs in. The primary keys are named, because the planner scans a table that had one row when its statistics were taken.
+ * The FROM clause for an active execution `e`, its workflow `w`, its sandbox `s`, its attempt `a` and its runtime `r`.
+ * It names the primary keys, because the planner scans a table that had one row when its statistics were collected.
  */
 export const executionSource = `issue_workflow_executions AS e
   JOIN issue_workflows AS w INDEXED BY sqlite_autoindex_issue_workflows_1 ON w.id = e.issue_workflow_id
@@ -18,21 +21,21 @@ export const executionSource = `issue_workflow_executions AS e
   LEFT JOIN sandbox_runtime_instances AS r INDEXED BY sqlite_autoindex_sandbox_runtime_instances_1
     ON r.run_id = coalesce(e.sandbox_attempt_id, s.latest_run_id)`
 
-/** The last time at which the agent of `e` reported anything. */
-const lastReport = `max(e.updated_at, ${
-  [
-    "SELECT occurred_at FROM issue_workflow_execution_events WHERE execution_id = e.id ORDER BY sequence DESC LIMIT 1",
-    "SELECT max(created_at) FROM issue_workflow_execution_artifacts WHERE execution_id = e.id",
-    "SELECT max(created_at) FROM issue_workflow_execution_validation_results WHERE execution_id = e.id",
-    "SELECT max(created_at) FROM issue_workflow_execution_diff_files WHERE execution_id = e.id",
-    "SELECT updated_at FROM issue_workflow_execution_summaries WHERE execution_id = e.id",
-    "SELECT max(linked_at) FROM issue_workflow_execution_pull_request_links WHERE execution_id = e.id"
-  ].map((report) => `coalesce((${report}), 0)`).join(", ")
-})`
+/** The time of the last report of the agent of `e`. */
+const lastReport = `max(e.updated_at, ${[
+  "SELECT occurred_at FROM issue_workflow_execution_events WHERE execution_id = e.id ORDER BY sequence DESC LIMIT 1",
+  "SELECT max(created_at) FROM issue_workflow_execution_artifacts WHERE execution_id = e.id",
+  "SELECT max(created_at) FROM issue_workflow_execution_validation_results WHERE execution_id = e.id",
+  "SELECT max(created_at) FROM issue_workflow_execution_diff_files WHERE execution_id = e.id",
+  "SELECT updated_at FROM issue_workflow_execution_summaries WHERE execution_id = e.id",
+  "SELECT max(linked_at) FROM issue_workflow_execution_pull_request_links WHERE execution_id = e.id"
+]
+  .map((report) => `coalesce((${report}), 0)`)
+  .join(", ")})`
 
 /**
- * The reason for which the execution ends: `failed` or `stopped` with its sandbox, `ended` with its workflow, `unbegun` or `silent` by its
- * deadline. A runtime that has ended may be launched again, so it has the deadline, too.
+ * The reason for ending an execution: `failed` or `stopped` with its sandbox, `ended` with its workflow, `unbegun` or
+ * `silent` after the deadline. The deadline also applies to an ended runtime, because it may be launched again.
  */
 export const whyExecutionEnds = `CASE
     WHEN a.status = 'failed' OR s.status = 'failed' THEN 'failed'

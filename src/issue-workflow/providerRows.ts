@@ -1,12 +1,12 @@
 /**
- * The statements that issues and pull requests share: rows that follow what a provider tells, found by any of their
+ * Statements that issues and pull requests share: rows that store a provider's reports, found by any of their
  * identities.
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Option, type Schema } from "effect"
 import type { InvalidInput, NotFound, PersistenceError } from "../Errors.js"
 import { idOrNew } from "../sql/ids.js"
-import { conditionsOf, walk } from "../sql/filters.js"
+import { conditionsOf, keysetQuery } from "../sql/filters.js"
 import * as Page from "../sql/page.js"
 import type { operations } from "../sql/operations.js"
 import { columnList, columnName, givenColumns, type RowModel, rowsOf } from "../sql/rows.js"
@@ -21,8 +21,8 @@ interface ProviderRow {
   readonly createdAt: DateTime.Utc
 }
 
-/** What an upsert of either is given, as far as it matters to both. */
-interface Told<S extends string> {
+/** The fields of an upsert that both tables have. */
+interface Report<S extends string> {
   readonly id?: string | undefined
   readonly provider?: SourceProvider | undefined
   readonly externalId?: string | null | undefined
@@ -38,36 +38,38 @@ interface Filter<Id extends string, S extends string> {
   readonly state?: S | undefined
 }
 
-/** How rows of one table follow a provider. */
-interface Following<A, S extends string, I> {
+/** One of the two tables. */
+interface ProviderTable<A, S extends string, I> {
   readonly model: RowModel<A>
   readonly table: string
   readonly service: string
-  /** Of new ids, and of span attributes. */
+  /** The prefix of new ids and of span attributes. */
   readonly prefix: string
   readonly states: StateMachine<S>
   readonly filter: Schema.Schema<Filter<RepositoryId, S>, I>
 }
 
-/** The row came from the provider later than this was told. */
-export const isNewer = ({ syncedAt }: ProviderRow, told: Pick<Told<string>, "syncedAt">): boolean =>
-  told.syncedAt !== undefined && told.syncedAt !== null && Option.exists(syncedAt, DateTime.greaterThan(told.syncedAt))
+/** Returns whether the row has a later `syncedAt` than the report. */
+export const isNewer = ({ syncedAt }: ProviderRow, report: Pick<Report<string>, "syncedAt">): boolean =>
+  report.syncedAt !== undefined &&
+  report.syncedAt !== null &&
+  Option.exists(syncedAt, DateTime.greaterThan(report.syncedAt))
 
 export const makeProviderRows = <A extends ProviderRow, S extends string, I extends Filter<string, string>>(
-  { input, present, read }: ReturnType<typeof operations>,
-  { filter, model, prefix, service, states, table }: Following<A, S, I>
+  { decodeInput, orNotFound, read }: ReturnType<typeof operations>,
+  { filter, model, prefix, service, states, table }: ProviderTable<A, S, I>
 ) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const rows = yield* rowsOf(model)
     const columns = sql.literal(columnList(model))
     const from = sql(table)
-    const { along } = conditionsOf(sql)
+    const { indexedBy } = conditionsOf(sql)
 
-    const byId = (id: string) => rows.first(sql`SELECT ${columns} FROM ${from} WHERE id = ${id}`)
+    const byId = (id: string) => rows.findOne(sql`SELECT ${columns} FROM ${from} WHERE id = ${id}`)
 
-    /** The ids under which the row may be known, the strongest identity first. */
-    const known = ({ externalId, id, number, provider = defaultProvider, repositoryId }: Told<S>) =>
+    /** Builds the ids of the rows that match each identity, the strongest identity first. */
+    const matchingIds = ({ externalId, id, number, provider = defaultProvider, repositoryId }: Report<S>) =>
       sql.csv([
         ...(id === undefined ? [] : [sql`(SELECT id FROM ${from} WHERE id = ${id})`]),
         ...(externalId === undefined || externalId === null
@@ -76,78 +78,90 @@ export const makeProviderRows = <A extends ProviderRow, S extends string, I exte
         sql`(SELECT id FROM ${from} WHERE provider = ${provider} AND repository_id = ${repositoryId} AND number = ${number})`
       ])
 
-    /** The row that the provider tells of, if it is here. */
-    const look = (told: Told<S>) => rows.first(sql`SELECT ${columns} FROM ${from} WHERE id = coalesce(${known(told)}, NULL)`)
+    /** Finds the row that the report is about. */
+    const findExisting = (report: Report<S>) =>
+      rows.findOne(sql`SELECT ${columns} FROM ${from} WHERE id = coalesce(${matchingIds(report)}, NULL)`)
 
-    /** What must hold of a row that is here: it can go to that state, and nothing later was told of it. */
-    const guards = ({ state, syncedAt }: Told<S>) => [
+    /** Builds the conditions for updating an existing row: the transition is allowed, and the row is not newer. */
+    const guards = ({ state, syncedAt }: Report<S>) => [
       ...(state === undefined ? [] : [sql.in("state", [state, ...states.sources(state)])]),
       ...(syncedAt === undefined || syncedAt === null
         ? []
         : [sql`(synced_at IS NULL OR synced_at <= ${DateTime.toEpochMillis(syncedAt)})`])
     ]
 
-    /** Stores what was told, in a new row or the one that is here; none when a guard kept that from being written. */
-    const store = (told: Told<S>) =>
-      Effect.gen(function*() {
+    /** Stores the report in the matching row, or in a new one. Returns none if a guard prevented the update. */
+    const store = (report: Report<S>) =>
+      Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        const newId = yield* idOrNew(told.id, prefix, String)
-        const given = columnsOf(told)
-        const names = Object.keys(given)
+        const newId = yield* idOrNew(report.id, prefix, String)
+        const reported = columnsOf(report)
+        const names = Object.keys(reported)
         const all = sql.csv(names)
-        const taken = sql.csv(names.map((name) => sql.literal(`excluded.${name}`)))
-        return yield* rows.first(sql`
+        const excluded = sql.csv(names.map((name) => sql.literal(`excluded.${name}`)))
+        const values = sql.csv(Object.values(reported).map((value) => sql`${value}`))
+        return yield* rows.findOne(sql`
           INSERT INTO ${from} (id, created_at, updated_at, ${all})
-          VALUES (coalesce(${known(told)}, ${newId}), ${now}, ${now}, ${sql.csv(Object.values(given).map((value) => sql`${value}`))})
+          VALUES (coalesce(${matchingIds(report)}, ${newId}), ${now}, ${now}, ${values})
           ON CONFLICT (id) DO UPDATE SET
-            updated_at = iif((${all}) IS (${taken}), updated_at, excluded.updated_at), (${all}) = (${taken})
-          WHERE ${sql.and(guards(told))}
+            updated_at = iif((${all}) IS (${excluded}), updated_at, excluded.updated_at), (${all}) = (${excluded})
+          WHERE ${sql.and(guards(report))}
           RETURNING ${columns}`)
       })
 
     const list = (request: Page.PageRequest & I): Effect.Effect<Page.Page<A>, InvalidInput | PersistenceError> =>
-      Effect.gen(function*() {
-        const { repositoryId, state } = yield* input("list", filter)(request)
+      Effect.gen(function* () {
+        const { repositoryId, state } = yield* decodeInput("list", filter)(request)
         const start = yield* Page.start(`${service}.list`, request)
-        const walks = [[...along("repository_id", repositoryId), ...along("state", state)]]
-        return Page.make(yield* rows.all(walk(sql, { columns, table }, walks, start)), start, ({ createdAt, id }) => [createdAt, id])
+        const conditions = [...indexedBy("repository_id", repositoryId), ...indexedBy("state", state)]
+        const found = yield* rows.findAll(keysetQuery(sql, { columns, table }, [conditions], start))
+        return Page.make(found, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(read("list", { "repository.id": request.repositoryId }))
 
     const attributesOf = (id: string) => ({ [`${prefix}.id`]: id })
 
     const reads = {
-      findById: (id: string): Effect.Effect<Option.Option<A>, PersistenceError> => byId(id).pipe(read("findById", attributesOf(id))),
+      findById: (id: string): Effect.Effect<Option.Option<A>, PersistenceError> =>
+        byId(id).pipe(read("findById", attributesOf(id))),
 
       getById: (id: string): Effect.Effect<A, NotFound | PersistenceError> =>
-        Effect.flatMap(byId(id), present(id)).pipe(read("getById", attributesOf(id))),
+        Effect.flatMap(byId(id), orNotFound(id)).pipe(read("getById", attributesOf(id))),
 
-      findByNumber: (request: typeof ByNumber.Encoded): Effect.Effect<Option.Option<A>, InvalidInput | PersistenceError> =>
-        Effect.flatMap(input("findByNumber", ByNumber)(request), ({ number, provider, repositoryId }) =>
-          rows.first(sql`
-            SELECT ${columns} FROM ${from} WHERE provider = ${provider} AND repository_id = ${repositoryId} AND number = ${number}`)).pipe(
-          read("findByNumber", { "repository.id": request.repositoryId })
-        ),
+      findByNumber: (
+        request: typeof ByNumber.Encoded
+      ): Effect.Effect<Option.Option<A>, InvalidInput | PersistenceError> =>
+        Effect.flatMap(decodeInput("findByNumber", ByNumber)(request), ({ number, provider, repositoryId }) =>
+          rows.findOne(sql`
+            SELECT ${columns} FROM ${from} WHERE provider = ${provider} AND repository_id = ${repositoryId} AND number = ${number}`)
+        ).pipe(read("findByNumber", { "repository.id": request.repositoryId })),
 
-      findByExternalId: (request: typeof ByExternalId.Encoded): Effect.Effect<Option.Option<A>, InvalidInput | PersistenceError> =>
-        Effect.flatMap(input("findByExternalId", ByExternalId)(request), ({ externalId, provider }) =>
-          rows.first(sql`SELECT ${columns} FROM ${from} WHERE provider = ${provider} AND external_id = ${externalId}`)).pipe(
-          read("findByExternalId")
-        ),
+      findByExternalId: (
+        request: typeof ByExternalId.Encoded
+      ): Effect.Effect<Option.Option<A>, InvalidInput | PersistenceError> =>
+        Effect.flatMap(decodeInput("findByExternalId", ByExternalId)(request), ({ externalId, provider }) =>
+          rows.findOne(sql`SELECT ${columns} FROM ${from} WHERE provider = ${provider} AND external_id = ${externalId}`)
+        ).pipe(read("findByExternalId")),
 
       list,
 
       stream: (filter: I) => Page.stream((page) => list({ ...filter, ...page }))
     }
-    return { look, reads, store }
+    return { findExisting, reads, store }
   })
 
 type Stored = string | number | null
 
-/** The columns that were given. Whatever is open is not closed: that instant goes with the state, unless it is given. */
-const columnsOf = (told: Told<string>): Readonly<Record<string, Stored>> => {
-  const isOpen = told.state === "open" || told.state === "draft"
-  const { id: _, ...fields } = isOpen && told.closedAt === undefined ? { ...told, closedAt: null } : told
+/** Returns the columns that the report sets. An open state clears `closed_at`, unless the report sets it. */
+const columnsOf = (report: Report<string>): Readonly<Record<string, Stored>> => {
+  const isOpen = report.state === "open" || report.state === "draft"
+  const { id: _, ...fields } = isOpen && report.closedAt === undefined ? { ...report, closedAt: null } : report
   const columns: ReadonlyArray<readonly [string, Stored | DateTime.Utc | undefined]> = Object.entries(fields)
-  return givenColumns(Object.fromEntries(columns.map(([field, value]) =>
-    [columnName(field), DateTime.isDateTime(value) ? DateTime.toEpochMillis(value) : value])))
+  return givenColumns(
+    Object.fromEntries(
+      columns.map(([field, value]) => [
+        columnName(field),
+        DateTime.isDateTime(value) ? DateTime.toEpochMillis(value) : value
+      ])
+    )
+  )
 }

@@ -1,73 +1,79 @@
 /**
- * The statements behind every table whose rows are worked on under leases. They are constant texts with numbered
- * parameters, not templates: these are the statements that run thousands of times a second, and building their text
- * costs as much as running them.
+ * The statements of tables whose rows are leased to workers. They are constant texts with numbered parameters, because
+ * they run thousands of times a second, and building a statement from a template costs as much as running it.
  *
- * Such a table has the columns `id`, `status`, `attempt_count`, `max_attempts`, `available_at`, `claimed_at`,
+ * A leased table has the columns `id`, `status`, `attempt_count`, `max_attempts`, `available_at`, `claimed_at`,
  * `lease_expires_at`, `lease_token`, `lease_outcome`, `worker_id` and `updated_at`, and a status `failed`.
  */
 
-/** A table whose rows are worked on under leases: what is its own. */
+/** The properties of one leased table. */
 export interface LeasedTable {
   readonly name: string
   /** The status of a row that waits for a worker. */
   readonly waiting: string
   /** The status of a row that is under a lease. */
   readonly held: string
-  /** The partial index over what waits: status, available_at, id. */
+  /** The partial index of waiting rows: status, available_at, id. */
   readonly dueIndex: string
-  /** The partial index over what is held: status, lease_expires_at, id. */
+  /** The partial index of rows under a lease: status, lease_expires_at, id. */
   readonly leasesIndex: string
-  /** Further columns that a claim sets. ?1: now. */
+  /** Additional assignments of a claim. ?1: now. */
   readonly whenClaimed: ReadonlyArray<string>
-  /** The nullable column with the milliseconds that a lease may last at most, counted from the claim. */
+  /** The nullable column with the maximum duration of a lease since its claim, in milliseconds. */
   readonly maxDurationColumn?: string
-  /** Further columns that a release sets. */
+  /** Additional assignments of a release. */
   readonly whenReleased: ReadonlyArray<string>
-  /** Further columns of a row that fails, and what they are set to. ?1: now. */
+  /** Additional columns of a failed row. ?1: now. */
   readonly failed: {
-    /** When the row ended, the column and its value. */
+    /** The column with the end of the row, and its SQL expression. */
     readonly at: readonly [column: string, value: string]
-    /** What is said of a row whose last lease has expired. */
+    /** The error columns of a row whose last lease has expired. */
     readonly exhausted: Readonly<Record<string, string>>
-    /** What is said of a row that was claimed and cannot be read. */
+    /** The error columns of a row that was claimed and cannot be decoded. */
     readonly unreadable: Readonly<Record<string, string>>
   }
 }
 
-/** How many exhausted rows a claim fails on its way: enough to keep up, few enough not to be felt. */
+/**
+ * The number of rows without attempts left that one claim fails, besides the claimed rows. It bounds the cost of a
+ * claim.
+ */
 const exhaustedPerClaim = 10
 
-// The pause before a retry: 1 s after the first attempt, twice as long after each other, never more than 5 min. At
-// least half of it is kept, the rest is random, so that what failed together does not come back together.
+// The pause before a retry: 1 s after the first attempt, doubled after each further one, at most 5 min. Half of it is
+// random, so that rows that failed together are not retried together.
 const firstBackoffMs = 1000
 const longestBackoffMs = 5 * 60_000
 
 const attemptsLeft = "attempt_count < max_attempts"
 
-/** The texts of one table, for the columns that its model reads. */
+/** Builds the statements of one table. `columns` are the columns of its model. */
 export const leaseTexts = (table: LeasedTable, columns: string) => {
   const { dueIndex, failed, held, leasesIndex, maxDurationColumn, name, waiting } = table
   const [endColumn, end] = failed.at
 
-  /** The end of a lease that was claimed at `claimedAt` and for which `asked` was requested. */
-  const leaseEnd = (asked: string, claimedAt: string) =>
-    maxDurationColumn === undefined ? asked : `iif(${maxDurationColumn} IS NULL, ${asked}, min(${asked}, ${claimedAt} + ${maxDurationColumn}))`
+  /** The end of a lease: `requested`, but at most the maximum duration after `claimedAt`. */
+  const leaseEnd = (requested: string, claimedAt: string) =>
+    maxDurationColumn === undefined
+      ? requested
+      : `iif(${maxDurationColumn} IS NULL, ${requested}, min(${requested}, ${claimedAt} + ${maxDurationColumn}))`
 
-  /** What a row gets that is failed because its last lease has expired, and keeps else. ?1: now. */
+  /** Sets the end and the error of a row if it has no attempts left; clears the end otherwise. ?1: now. */
   const failedWhenExhausted = [
     `${endColumn} = iif(${attemptsLeft}, NULL, ${end})`,
-    ...Object.entries(failed.exhausted).map(([column, said]) => `${column} = iif(${attemptsLeft}, ${column}, '${said}')`),
+    ...Object.entries(failed.exhausted).map(
+      ([column, value]) => `${column} = iif(${attemptsLeft}, ${column}, '${value}')`
+    ),
     "updated_at = ?1"
   ].join(",\n    ")
 
-  /** Waiting and available, or under a lease that has expired. ?1: now. */
+  /** A due row: waiting and available, or under a lease that has expired. ?1: now. */
   const dueCondition = `(status = '${waiting}' AND available_at <= ?1 OR status = '${held}' AND lease_expires_at <= ?1)`
 
   const expired = `status = '${held}' AND lease_expires_at <= ?1`
 
-  // Each branch reads a prefix of one partial index, so that the depth of the queue does not matter. Left to itself, the
-  // planner takes the index that begins with the status, and sorts the whole queue.
+  // Each branch reads a prefix of one partial index, so the cost does not depend on the depth of the queue. Without
+  // INDEXED BY the planner chooses the index that begins with the status and sorts the whole queue.
   const due = `
   SELECT id FROM (
     SELECT id, due FROM (
@@ -86,8 +92,8 @@ export const leaseTexts = (table: LeasedTable, columns: string) => {
     WHERE ${expired} AND attempt_count >= max_attempts
     ORDER BY lease_expires_at, id LIMIT ${exhaustedPerClaim})`
 
-  // Hands out what is selected, and fails what has no attempts left, in one statement: what is chosen cannot change
-  // between the choice and the write. ?1: now, ?2: worker, ?3: when the leases expire, ?4: as `candidates` says.
+  // Claims the candidates, and fails those without attempts left. One statement, so that no candidate changes between
+  // selection and write. ?1: now, ?2: worker, ?3: requested end of the leases, ?4: the parameter of `candidates`.
   const claim = (candidates: string) => `
   UPDATE ${name} SET
     status = iif(${attemptsLeft}, '${held}', 'failed'),
@@ -101,8 +107,10 @@ export const leaseTexts = (table: LeasedTable, columns: string) => {
   WHERE id IN (${candidates})
   RETURNING ${columns}`
 
-  // The write under a lease: `set` stands if the lease is the current one. ?1: now, ?2 to ?4: the lease; `set` has the rest.
-  const underLease = (...set: ReadonlyArray<string>) => `
+  // A write under a lease: it matches the row only if the lease is the current one. ?1: now, ?2 to ?4: the lease. `set`
+  // may use parameters from ?5.
+  const underLease = (...set: ReadonlyArray<string>) =>
+    `
   UPDATE ${name} SET ${set.join(", ")}, updated_at = ?1
   WHERE id = ?2 AND status = '${held}' AND lease_token = ?3 AND worker_id = ?4
   RETURNING ${columns}`.trim()
@@ -110,29 +118,34 @@ export const leaseTexts = (table: LeasedTable, columns: string) => {
   const ifRetried = (then: string, otherwise: string) => `iif(?5 AND ${attemptsLeft}, ${then}, ${otherwise})`
 
   return {
-    /** How many rows are in each status. */
+    /** Counts the rows in each status. */
     byStatus: `SELECT status, count(*) AS count FROM ${name} GROUP BY status`,
 
-    /** How many rows could be claimed at `?1`, and since when the oldest of them. */
+    /** Counts the rows that are due at `?1`, and returns the time since when the oldest one is due. */
     due: `
   SELECT count(*) AS count, min(iif(status = '${waiting}', available_at, lease_expires_at)) AS oldest
   FROM ${name} WHERE ${dueCondition} AND ${attemptsLeft}`.trim(),
 
-    /** The row of id `?1`. */
+    /** Reads the row with id `?1`. */
     byId: `SELECT ${columns} FROM ${name} WHERE id = ?1`,
 
-    // Trimmed once: the statement trims, and a text that is new each time is hashed anew each time to find what was prepared.
+    // Trimmed here: `@effect/sql` trims each text, and a new string would be hashed again in the cache of prepared
+    // statements.
     /** Claims the `?4` rows that have been due longest. */
     claimDue: claim(due).trim(),
 
-    /** Claims the row of id `?4`, if it is due. */
+    /** Claims the row with id `?4`, if it is due. */
     claimOne: claim(`SELECT id FROM ${name} WHERE id = ?4 AND ${dueCondition}`).trim(),
 
     underLease,
 
+    /** Extends the lease. ?5: its requested end. */
     heartbeat: underLease(`lease_expires_at = ${leaseEnd("?5", "claimed_at")}`),
 
-    /** `set` is what the table keeps of the failure. ?5: is it worth another try, ?6: how much of the pause is kept, 0.5 to 1. */
+    /**
+     * Queues the row for a retry, or fails it. `set` has the assignments of the error. ?5: whether it is retryable, ?6:
+     * the factor of the pause, 0.5 to 1.
+     */
     fail: (...set: ReadonlyArray<string>) =>
       underLease(
         `status = ${ifRetried(`'${waiting}'`, "'failed'")}`,
@@ -140,16 +153,15 @@ export const leaseTexts = (table: LeasedTable, columns: string) => {
         "lease_expires_at = NULL",
         `claimed_at = ${ifRetried("NULL", "claimed_at")}`,
         `worker_id = ${ifRetried("NULL", "worker_id")}`,
-        `available_at = ${
-          ifRetried(
-            `?1 + CAST(?6 * min(${longestBackoffMs}, ${firstBackoffMs} << min(attempt_count - 1, 30)) AS INTEGER)`,
-            "available_at"
-          )
-        }`,
+        `available_at = ${ifRetried(
+          `?1 + CAST(?6 * min(${longestBackoffMs}, ${firstBackoffMs} << min(attempt_count - 1, 30)) AS INTEGER)`,
+          "available_at"
+        )}`,
         `${endColumn} = ${ifRetried("NULL", end)}`,
         ...set
       ),
 
+    /** Queues the row again, without counting the attempt. */
     release: underLease(
       `status = '${waiting}'`,
       "lease_outcome = 'released'",
@@ -160,14 +172,18 @@ export const leaseTexts = (table: LeasedTable, columns: string) => {
       ...table.whenReleased
     ),
 
-    /** Fails a row that was claimed and cannot be read. ?1: now, ?2: id, ?3: token. */
+    /** Fails a row that was claimed and cannot be decoded. ?1: now, ?2: id, ?3: token. */
     failUnreadable: `
   UPDATE ${name} SET
     status = 'failed', lease_outcome = 'failed', lease_expires_at = NULL, ${endColumn} = ${end},
-    ${Object.entries(failed.unreadable).map(([column, said]) => `${column} = '${said}'`).join(", ")}, updated_at = ?1
+    ${Object.entries(failed.unreadable)
+      .map(([column, value]) => `${column} = '${value}'`)
+      .join(", ")}, updated_at = ?1
   WHERE id = ?2 AND status = '${held}' AND lease_token = ?3`,
 
-    /** Takes up to `?2` rows from leases that have expired by `?1`. */
+    /**
+     * Ends up to `?2` leases that have expired by `?1`: queues their rows again, or fails those without attempts left.
+     */
     reap: `
   UPDATE ${name} SET
     status = iif(${attemptsLeft}, '${waiting}', 'failed'),

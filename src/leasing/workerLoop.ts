@@ -1,6 +1,6 @@
 /**
- * The loop that all workers share: one dispatcher claims rows for all free slots, waits for a commit when nothing is due, and
- * drains when it is interrupted.
+ * The loop of all workers. One dispatcher claims rows for all free slots and waits for a commit when no row is due. The
+ * loop drains when it is interrupted.
  */
 import { SqlClient } from "@effect/sql"
 import { type Cause, type Duration, Effect, Exit, Fiber, FiberSet, Option, Schedule, Schema, type Scope } from "effect"
@@ -11,7 +11,7 @@ import { spanned } from "../sql/operations.js"
 import { type HeldLease, type Moment, moment, noneOverdue, wholeMillis } from "./heldLeases.js"
 import { kindOf } from "../events/operation.js"
 
-/** The options that every worker has. */
+/** The options that all workers share. */
 export const workerSettings = {
   workerId: Name,
   concurrency: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1000)), { default: () => 1 }),
@@ -21,35 +21,41 @@ export const workerSettings = {
   supervise: Schema.optionalWith(Schema.Boolean, { default: () => true })
 }
 
-/** Receives the cause when a handler dies, with the lease under which it worked. */
+/** Callback for a handler that died. Receives the cause and the lease of the handler. */
 export type OnDefect<Lease> = (cause: Cause.Cause<never>, lease: Lease) => Effect.Effect<void>
 
-/** What a loop is made of. */
+/** The parts of a loop. */
 export interface Work<A, E, R> {
-  /** Names the span of a claim, `<name>.claim`, which contains all spans of the work on the claimed row. */
+  /** The prefix of the span of a claim, `<name>.claim`, which contains all spans of the work on the claimed row. */
   readonly name: string
   readonly concurrency: number
   readonly pollInterval: Duration.DurationInput
   readonly drainTimeout: Duration.DurationInput
-  /** Claims the next row that is due, if there is one. */
+  /** Claims the next due row, if there is one. */
   readonly claim: Effect.Effect<Option.Option<A>, E, R>
   /**
-   * Works on a claimed row; `claimedAt` is the moment before the claim was sent. It is forked uninterruptible, so that a row
-   * whose fiber has not begun is released, too, when the loop is interrupted.
+   * Works on a claimed row. `claimedAt` is the moment before the claim was sent. It is forked uninterruptible, so that
+   * an interruption of the loop also releases a row whose fiber has not begun.
    */
   readonly work: (claimed: A, claimedAt: Moment) => Effect.Effect<void, never, R>
-  /** Runs beside the loop. */
+  /** Runs concurrently with the loop. */
   readonly supervision: Effect.Effect<never, never, SqlClient.SqlClient>
 }
 
 /**
- * Works until it is interrupted. Then handlers may finish for a while (`drainTimeout`); the rest are interrupted, and their
- * rows released after they have ended. While the database cannot answer, the loop tries again.
+ * Works until it is interrupted. Then handlers may continue for `drainTimeout`. The remaining ones are interrupted, and
+ * their rows are released after they have ended. The loop retries while the database cannot answer.
  */
-export const loop = <A, E extends { readonly message: string }, R>(
-  { claim, concurrency, drainTimeout, name, pollInterval, supervision, work }: Work<A, E, R>
-): Effect.Effect<never, never, R | SqlClient.SqlClient | Scope.Scope> =>
-  Effect.gen(function*() {
+export const loop = <A, E extends { readonly message: string }, R>({
+  claim,
+  concurrency,
+  drainTimeout,
+  name,
+  pollInterval,
+  supervision,
+  work
+}: Work<A, E, R>): Effect.Effect<never, never, R | SqlClient.SqlClient | Scope.Scope> =>
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const workers = yield* FiberSet.make<void>()
     yield* Effect.addFinalizer(() => drain(workers, drainTimeout))
@@ -62,23 +68,29 @@ export const loop = <A, E extends { readonly message: string }, R>(
       freed.unsafeOpen()
     })
 
-    // A claimed row gets a fiber before any interruption: otherwise it would wait until its lease expires.
+    // Uninterruptible, so that each claimed row has a fiber: otherwise its next claim would wait until the lease
+    // expires.
     const claimAndWork = Effect.flatMap(moment, (claimedAt) =>
-      Effect.flatMap(claim, Option.match({
-        onNone: () => Effect.succeed(false),
-        onSome: (claimed) => {
-          busy += 1
-          return Effect.as(FiberSet.run(workers, Effect.ensuring(work(claimed, claimedAt), free)), true)
-        }
-      }))).pipe(
-      // A trace for each claim: one span for the whole loop would last for days.
+      Effect.flatMap(
+        claim,
+        Option.match({
+          onNone: () => Effect.succeed(false),
+          onSome: (claimed) => {
+            busy += 1
+            return Effect.as(FiberSet.run(workers, Effect.ensuring(work(claimed, claimedAt), free)), true)
+          }
+        })
+      )
+    ).pipe(
+      // One trace for each claim: a span of the whole loop would last for days.
       (claimed) => spanned(claimed, `${name}.claim`, {}, true),
       Effect.uninterruptible
     )
 
-    // One fiber claims for all slots, so that an idle worker costs the same with any number of them. Simultaneous claims are
-    // one statement. Their number starts at one, which is enough when nothing is due, and doubles when all found a row.
-    const dispatch = Effect.gen(function*() {
+    // One fiber claims for all slots, so the cost of an idle worker does not depend on their number. Simultaneous
+    // claims are one statement. Their number starts at one, which is enough when no row is due, and doubles when all
+    // claims found a row.
+    const dispatch = Effect.gen(function* () {
       freed.unsafeClose()
       if (busy >= concurrency) return yield* freed.await
       yield* noneOverdue(sql)
@@ -86,34 +98,44 @@ export const loop = <A, E extends { readonly message: string }, R>(
       const seen = yield* Database.version
       const count = Math.min(width, concurrency - busy)
       width = 1
-      const found = yield* Effect.all(Array.from({ length: count }, () => claimAndWork), { concurrency: "unbounded" })
+      const found = yield* Effect.all(
+        Array.from({ length: count }, () => claimAndWork),
+        { concurrency: "unbounded" }
+      )
       if (found.every((hasClaimed) => hasClaimed)) width = Math.min(count * 2, concurrency)
       else yield* Effect.raceFirst(Database.changedSince(seen), Effect.sleep(pollInterval))
     })
 
-    return yield* Effect.all([supervision, forever(dispatch, "claiming", pollInterval)], { concurrency: "unbounded" }).pipe(
-      Effect.zipRight(Effect.never)
-    )
+    return yield* Effect.all([supervision, forever(dispatch, "claiming", pollInterval)], {
+      concurrency: "unbounded"
+    }).pipe(Effect.zipRight(Effect.never))
   })
 
-/** Repeats an effect for ever. A failure or a defect is logged, and the next repetition begins after a pause. */
+/**
+ * Repeats an effect forever. A failure or a defect is logged with the name of the activity, and the next repetition
+ * begins after a pause.
+ */
 export const forever = <E extends { readonly message: string }, R>(
   effect: Effect.Effect<void, E, R>,
-  what: string,
+  activity: string,
   pause: Duration.DurationInput
 ): Effect.Effect<never, never, R> =>
   effect.pipe(
-    Effect.catchAll((error) => Effect.zipRight(Effect.logWarning(`${what}: ${error.message}`), Effect.sleep(pause))),
-    Effect.catchAllDefect((defect) => Effect.zipRight(Effect.logError(`${what}: ${kindOf(defect)}`), Effect.sleep(pause))),
+    Effect.catchAll(({ message }) =>
+      Effect.zipRight(Effect.logWarning(`${activity}: ${message}`), Effect.sleep(pause))
+    ),
+    Effect.catchAllDefect((defect) =>
+      Effect.zipRight(Effect.logError(`${activity}: ${kindOf(defect)}`), Effect.sleep(pause))
+    ),
     Effect.forever
   )
 
-/** Lets handlers finish for a while, then interrupts the rest and waits until each has ended and its row is released. */
+/** Waits for handlers until the timeout, then interrupts the remaining ones and waits until their rows are released. */
 const drain = (workers: FiberSet.FiberSet<void>, timeout: Duration.DurationInput) =>
   FiberSet.awaitEmpty(workers).pipe(
     Effect.interruptible,
     Effect.timeoutOption(timeout),
-    // All at once: `FiberSet.clear` waits for the end of each before it interrupts the next.
+    // Interrupts all at once. `FiberSet.clear` waits for the end of each fiber before it interrupts the next.
     Effect.zipRight(Effect.suspend(() => Fiber.interruptAll([...workers]))),
     Effect.zipRight(FiberSet.awaitEmpty(workers))
   )
@@ -124,51 +146,72 @@ interface StoreError {
   readonly cause?: unknown
 }
 
-/** The client of this program does not answer again: it was closed, or its file was replaced. */
+/** Returns whether the client of this program can no longer answer: it was closed, or its file was replaced. */
 const isFinal = ({ cause }: StoreError) => /^SEALANT_(CLOSED|FILE_REPLACED)\b/.test(String(cause))
 
 /** Returns whether the database could not answer, but may answer later. */
 export const isTransient = (error: StoreError) =>
   error._tag === "PersistenceError" && (error.reason === "Busy" || error.reason === "Unavailable") && !isFinal(error)
 
-/** Pauses between repeats: from 100 ms, doubling, at most 5 seconds. */
-export const backoff = Schedule.exponential("100 millis").pipe(Schedule.union(Schedule.spaced("5 seconds")), Schedule.jittered, Schedule.delayed(wholeMillis))
+/** Pauses between retries: 100 ms at first, then doubled, at most 5 seconds, with jitter. */
+export const backoff = Schedule.exponential("100 millis").pipe(
+  Schedule.union(Schedule.spaced("5 seconds")),
+  Schedule.jittered,
+  Schedule.delayed(wholeMillis)
+)
 
 /**
- * Repeats a write under a lease while the database cannot answer, because without the write the whole work would be repeated.
- * The database reports `LeaseLost` when the lease is lost. Other errors are retried five times.
+ * Retries a write under a lease while the database cannot answer: without the write the whole work would be repeated.
+ * Ends with `LeaseLost` when the lease is lost. Other errors of the store are retried five times.
  */
 export const untilAnswered = <A, E extends StoreError, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   effect.pipe(
     Effect.retry({ while: isTransient, schedule: backoff }),
-    Effect.retry({ while: (error) => error._tag === "PersistenceError", schedule: Schedule.intersect(backoff, Schedule.recurs(5)) })
+    Effect.retry({
+      while: (error) => error._tag === "PersistenceError",
+      schedule: Schedule.intersect(backoff, Schedule.recurs(5))
+    })
   )
 
 /**
- * Reports an outcome, and continues until the database has answered, also when it is interrupted. An interruption ends the
+ * Reports an outcome until the database has answered, even if the caller is interrupted. An interruption ends the
  * worker; the report then continues at most until the lease has ended by the clocks of this process.
  */
-export const reporting = <A, E extends StoreError, R>(held: HeldLease, report: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.gen(function*() {
-    // A daemon: an interruption of a fiber reaches its children at once.
+export const reporting = <A, E extends StoreError, R>(
+  held: HeldLease,
+  report: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.gen(function* () {
+    // A daemon, because interruption reaches the children of a fiber at once.
     const fiber = yield* Effect.forkDaemon(Effect.exit(Effect.interruptible(untilAnswered(report))))
     const waited = yield* Effect.exit(Effect.interruptible(Fiber.await(fiber)))
-    if (Exit.isFailure(waited)) yield* Effect.fork(Effect.interruptible(Effect.zipRight(held.runsOut, Fiber.interrupt(fiber))))
+    if (Exit.isFailure(waited))
+      yield* Effect.fork(Effect.interruptible(Effect.zipRight(held.runsOut, Fiber.interrupt(fiber))))
     return yield* Exit.flatten(yield* Fiber.await(fiber))
   }).pipe(Effect.uninterruptible)
 
-/** The longest wait of a handler's outcome for `onDefect`. */
+/** The longest time for which the report of a defect waits for `onDefect`. */
 const longestDefectReport = "5 seconds"
 
-/** Calls `onDefect`, if the handler died. A callback that dies ends nothing, and one that takes longer continues by itself. */
-export const reportDefect = <Lease>(onDefect: OnDefect<Lease>, cause: Cause.Cause<never> | undefined, lease: Lease, noun: string) =>
+/**
+ * Calls `onDefect` if the handler died (`cause`), and waits for it at most 5 seconds; after that it continues in the
+ * background. A defect of the callback is logged.
+ */
+export const reportDefect = <Lease>(
+  onDefect: OnDefect<Lease>,
+  cause: Cause.Cause<never> | undefined,
+  lease: Lease,
+  noun: string
+) =>
   cause === undefined
     ? Effect.void
     : Effect.suspend(() => onDefect(cause, lease)).pipe(
-      Effect.catchAllDefect((defect) => Effect.logError(`onDefect of a ${noun} died: ${kindOf(defect)}`)),
-      Effect.interruptible,
-      // A daemon: an interruption of the worker does not end it.
-      Effect.forkDaemon,
-      Effect.flatMap((fiber) => Effect.exit(Effect.interruptible(Effect.raceFirst(Fiber.await(fiber), Effect.sleep(longestDefectReport))))),
-      Effect.asVoid
-    )
+        Effect.catchAllDefect((defect) => Effect.logError(`onDefect of a ${noun} died: ${kindOf(defect)}`)),
+        Effect.interruptible,
+        // A daemon, so that an interruption of the worker does not end it.
+        Effect.forkDaemon,
+        Effect.flatMap((fiber) =>
+          Effect.exit(Effect.interruptible(Effect.raceFirst(Fiber.await(fiber), Effect.sleep(longestDefectReport))))
+        ),
+        Effect.asVoid
+      )

@@ -1,25 +1,31 @@
 /**
- * What keeps an import from being done.
+ * Errors of an import.
  */
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import { Schema } from "effect"
 
-/** Why an import was refused before it wrote anything. */
-export const LegacyImportRefusal = Schema.Literal("NotFound", "InUse", "NotADatabase", "NotThePredecessors", "TargetNotEmpty")
+/** The reason of a `LegacyImportRefused`, which describes each. */
+export const LegacyImportRefusal = Schema.Literal(
+  "NotFound",
+  "InUse",
+  "NotADatabase",
+  "NotThePredecessors",
+  "TargetNotEmpty"
+)
 export type LegacyImportRefusal = typeof LegacyImportRefusal.Type
 
 /**
- * The import was refused, and nothing was written. `problem` says in one line what is in the way, and the way out.
+ * The import was refused, and nothing was written. `problem` contains the cause and the remedy in one line.
  *
- * - `NotFound`: there is no such file, or it cannot be read.
- * - `InUse`: a program has it open, or did not close it: a log or a journal with changes is beside it.
- * - `NotADatabase`: it is no SQLite database, or a damaged one.
- * - `NotThePredecessors`: it has not the predecessor's tables and columns, or is a database of this program.
- * - `TargetNotEmpty`: the database that is to be filled has rows, and not from an import of this file.
+ * - `NotFound`: the source does not exist or cannot be read.
+ * - `InUse`: a program has the source open or did not close it: a log or journal beside the file contains changes.
+ * - `NotADatabase`: the source is not a SQLite database, or is damaged.
+ * - `NotThePredecessors`: the source lacks tables or columns of the predecessor, or is a database of this package.
+ * - `TargetNotEmpty`: the target contains rows that were not imported from this file.
  *
  * HTTP 409.
  */
-export class LegacyImportRefused extends Schema.TaggedError<LegacyImportRefused>()(
+export class LegacyImportRefused extends Schema.TaggedError<LegacyImportRefused>("@sealant/db/LegacyImportRefused")(
   "LegacyImportRefused",
   { reason: LegacyImportRefusal, problem: Schema.String },
   HttpApiSchema.annotations({ status: 409 })
@@ -29,8 +35,11 @@ export class LegacyImportRefused extends Schema.TaggedError<LegacyImportRefused>
   }
 }
 
-/** The source could not be read to its end, and nothing was written. `problem` says in one line what failed. HTTP 503. */
-export class LegacyImportFailed extends Schema.TaggedError<LegacyImportFailed>()(
+/**
+ * The source could not be read completely or changed during the import. Nothing was written. `problem` contains the
+ * cause in one line. HTTP 503.
+ */
+export class LegacyImportFailed extends Schema.TaggedError<LegacyImportFailed>("@sealant/db/LegacyImportFailed")(
   "LegacyImportFailed",
   { problem: Schema.String },
   HttpApiSchema.annotations({ status: 503 })
@@ -40,5 +49,5 @@ export class LegacyImportFailed extends Schema.TaggedError<LegacyImportFailed>()
   }
 }
 
-/** The import is refused, for this reason. */
+/** Makes a `LegacyImportRefused`. */
 export const refuse = (reason: LegacyImportRefusal, problem: string) => new LegacyImportRefused({ reason, problem })

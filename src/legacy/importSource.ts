@@ -1,5 +1,5 @@
 /**
- * How an import goes: table by table, in one transaction.
+ * The steps of an import: all tables in order, in one transaction.
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
@@ -10,42 +10,45 @@ import { operations } from "../sql/operations.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { LegacyImportFailed, type LegacyImportRefused, refuse } from "./errors.js"
 import { openSource } from "./source.js"
-import { lookAt, type SourceFile } from "./sourceFile.js"
-import { emptyText, readReferences, settleText } from "./statements.js"
+import { inspectSource, type SourceFile } from "./sourceFile.js"
+import { readReferences, settleText, targetIsFilledText } from "./statements.js"
 import { legacyTables } from "./tables.js"
-import { tableTaker } from "./takeTable.js"
+import { makeTableImporter } from "./importTable.js"
 
-/** How an import is told of. */
+/** Options of an import. */
 export interface ImportOptions {
-  /** Told how many rows of a table have been gone through, again and again. */
+  /** Called after each batch, with the number of processed rows of the table. */
   readonly onProgress?: (table: string, rows: number) => Effect.Effect<void>
 }
 
 const { write } = operations("LegacyImport", "ImportedSource")
 
-const silent = () => Effect.void
+const noProgress = () => Effect.void
 
-const importOf = ({ path, sha256, isUnchanged }: SourceFile, { onProgress = silent }: ImportOptions) =>
-  Effect.gen(function*() {
+const importOf = ({ path, sha256, isUnchanged }: SourceFile, { onProgress = noProgress }: ImportOptions) =>
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const imports = yield* rowsOf(ImportedSource)
-    // The first statement takes the write lock: nobody fills the database from here on.
-    const before = yield* imports.first(sql`
+    // The first statement takes the write lock, so no other process can fill the database from here on.
+    const before = yield* imports.findOne(sql`
       SELECT ${sql.literal(columnList(ImportedSource))} FROM legacy_imports WHERE source_sha256 = ${sha256}`)
     if (Option.isSome(before)) return { ...before.value.report, repeated: true }
-    const [target] = yield* sql.unsafe<{ readonly filled: number }>(emptyText)
+    const [target] = yield* sql.unsafe<{ readonly filled: number }>(targetIsFilledText)
     if (target?.filled === 1) {
-      return yield* refuse("TargetNotEmpty", "the database has rows already, and none are of an import of this file: import into an empty one")
+      return yield* refuse(
+        "TargetNotEmpty",
+        "the database already contains rows that were not imported from this file: import into an empty database"
+      )
     }
 
     const source = yield* openSource(path)
     const now = yield* Clock.currentTimeMillis
-    const takerOf = yield* tableTaker(source, yield* readReferences, now)
-    const takers = legacyTables.map((table) => takerOf(table, onProgress))
-    for (const { take } of takers) yield* take
-    for (const { fillLater } of takers) yield* fillLater
+    const importerOf = yield* makeTableImporter(source, yield* readReferences, now)
+    const importers = legacyTables.map((table) => importerOf(table, onProgress))
+    for (const { importRows } of importers) yield* importRows
+    for (const { fillDeferred } of importers) yield* fillDeferred
     yield* sql.unsafe(settleText)
-    const tables = takers.map(({ counts }) => counts.report)
+    const tables = importers.map(({ counts }) => counts.report)
     const report: ImportReport = {
       tables,
       imported: tables.reduce((sum, { imported }) => sum + imported, 0),
@@ -53,7 +56,10 @@ const importOf = ({ path, sha256, isUnchanged }: SourceFile, { onProgress = sile
       ignored: yield* source.ignored,
       repeated: false
     }
-    if (!(yield* isUnchanged)) return yield* new LegacyImportFailed({ problem: "the source was changed while it was read: stop what writes to it" })
+    if (!(yield* isUnchanged))
+      return yield* new LegacyImportFailed({
+        problem: "the source changed during the import: stop the program that writes to it"
+      })
     yield* sql`INSERT INTO legacy_imports (source_sha256, report, imported_at) VALUES (${sha256}, ${JSON.stringify(report)}, ${now})`
     return report
   })
@@ -63,8 +69,11 @@ export const importSource = (
   options: ImportOptions = {}
 ): Effect.Effect<ImportReport, LegacyImportRefused | LegacyImportFailed | PersistenceError, SqlClient.SqlClient> =>
   SqlClient.SqlClient.pipe(
-    Effect.flatMap((sql) => lookAt(sql, path)),
+    Effect.flatMap((sql) => inspectSource(sql, path)),
     Effect.flatMap((file) => Database.transaction(Effect.scoped(importOf(file, options)))),
-    Effect.catchTag("SourceUnreadable", ({ problem }) => new LegacyImportFailed({ problem: `the source cannot be read to its end: ${problem}` })),
+    Effect.catchTag(
+      "SourceUnreadable",
+      ({ problem }) => new LegacyImportFailed({ problem: `the source cannot be read completely: ${problem}` })
+    ),
     write("run", [])
   )

@@ -1,5 +1,5 @@
 /**
- * From a row of the source to one of ours, or the rule that it breaks.
+ * Conversion of a source row to a row of this package, or to the rule that it violates.
  */
 import { Either, Option } from "effect"
 import { encodeRequest, requestFingerprint } from "../build-job/requestFingerprint.js"
@@ -10,18 +10,18 @@ import { coerced, repairs } from "./repairs.js"
 import type { Row, SourceRow } from "./sourceRows.js"
 import { columnsOf, columnsThere, type LegacyTable } from "./tables.js"
 
-/** A row that our tables may take. */
+/** A converted row, ready for an INSERT. */
 export interface Ready {
-  /** The row as it was found. */
+  /** The source row. */
   readonly source: Row
   readonly row: Row
-  /** References to rows that come later, which the row has not yet. */
+  /** References to rows that are imported later. In `row` they are null. */
   readonly later: Readonly<Record<string, string | null>>
   /** The repairs of the row. */
   readonly repaired: Set<string>
 }
 
-/** A row that they do not take. `reason` holds no value of it. */
+/** A rejected row. `reason` contains no values of the row. */
 export interface Rejected {
   readonly source: Row
   readonly reason: string
@@ -29,7 +29,7 @@ export interface Rejected {
 
 export interface Preparer {
   readonly prepare: (row: SourceRow) => Either.Either<Ready, Rejected>
-  /** What follows from the other columns; or the rule that they break. To be called again when a reference was cleared. */
+  /** Checks the row and sets its derived columns. Must be called again after a reference was cleared. */
   readonly complete: (ready: Ready) => Either.Either<Ready, Rejected>
 }
 
@@ -45,13 +45,13 @@ export const preparerOf = (table: LegacyTable): Preparer => {
     for (const { isRequired, name } of there) {
       const value = row[name]
       if (isRequired && value === null) return reject(name, "is missing")
-      if (typeof value === "string" && value.includes("\0")) return reject(name, "holds a NUL character, which no text may")
+      if (typeof value === "string" && value.includes("\0")) return reject(name, "contains a NUL character")
       if (isTooLong(value) && table.key.includes(name)) return reject(name, `must be up to ${maxNameLength} characters`)
     }
     const decoded = read(Object.fromEntries(columns.map(({ field, name }) => [field, row[name]])))
-    if (Either.isLeft(decoded)) return reject(columnName(decoded.left.error.column), "is not of its shape")
+    if (Either.isLeft(decoded)) return reject(columnName(decoded.left.error.column), "is invalid")
     const unwritable = there.find(({ isWritable, name }) => !isWritable(row[name] ?? null))
-    if (unwritable !== undefined) return reject(unwritable.name, "is not of its shape")
+    if (unwritable !== undefined) return reject(unwritable.name, "is invalid")
     if (decoded.right instanceof WorkspaceBuildJob) row["request_fingerprint"] = fingerprintOf(decoded.right)
     return Either.right(ready)
   }
@@ -67,15 +67,26 @@ export const preparerOf = (table: LegacyTable): Preparer => {
       for (const column of there) row[column.name] = coerced(source[column.name] ?? null, column, note)
       repair?.(row, note)
       const later = Object.fromEntries((table.later ?? []).map((name) => [name, textOf(row[name])]))
-      return complete({ source, row: Object.assign(row, Object.fromEntries((table.later ?? []).map((name) => [name, null]))), later, repaired })
+      return complete({
+        source,
+        row: Object.assign(row, Object.fromEntries((table.later ?? []).map((name) => [name, null]))),
+        later,
+        repaired
+      })
     }
   }
 }
 
-// No method would accept the key of such a row: see `existing`.
+// Methods accept keys of up to `maxNameLength` characters, so a row with a longer key could not be read.
 const isTooLong = (value: unknown) => typeof value === "string" && value.length > maxNameLength
 
-const textOf = (value: unknown) => typeof value === "string" ? value : null
+const textOf = (value: unknown) => (typeof value === "string" ? value : null)
 
 const fingerprintOf = ({ registryId, repository, requestPayload, runId, tag }: WorkspaceBuildJob) =>
-  requestFingerprint({ runId: Option.getOrNull(runId), registryId, repository, tag, requestPayload: encodeRequest(requestPayload) })
+  requestFingerprint({
+    runId: Option.getOrNull(runId),
+    registryId,
+    repository,
+    tag,
+    requestPayload: encodeRequest(requestPayload)
+  })

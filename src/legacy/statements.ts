@@ -1,12 +1,12 @@
 /**
- * The statements of an import, made once for each table: whole batches over `json_each`, rows as arrays in the order of
+ * The statements of an import. Each processes a batch of rows through `json_each`; a row is an array in the order of
  * the columns.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect } from "effect"
 import { columnsOf, type LegacyTable, legacyTables } from "./tables.js"
 
-/** A reference of a row: the column that says which row, and all that has to agree with it. */
+/** A foreign key: the column that identifies the parent row, and all pairs of columns that must be equal. */
 export interface Reference {
   readonly column: string
   readonly parent: string
@@ -21,8 +21,8 @@ interface ForeignKey {
   readonly to: string
 }
 
-/** What the tables of the database refer to, by the name of the table. */
-export const readReferences = Effect.gen(function*() {
+/** Reads the foreign keys of the imported tables. Returns a function from a table name to its references. */
+export const readReferences = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const keys = yield* sql<ForeignKey>`
     SELECT t.value AS child, f.id, f."table" AS parent, f."from", f."to"
@@ -32,68 +32,85 @@ export const readReferences = Effect.gen(function*() {
   for (const { child, from, id, parent, to } of keys) {
     const place = `${child} ${id}`
     const known = references.get(place)
-    references.set(place, { column: known?.column ?? from, parent, pairs: [...known?.pairs ?? [], [from, to]] })
+    references.set(place, { column: known?.column ?? from, parent, pairs: [...(known?.pairs ?? []), [from, to]] })
   }
   return (table: string): ReadonlyArray<Reference> =>
-    Array.from(references).flatMap(([place, reference]) => place.startsWith(`${table} `) ? [reference] : [])
+    Array.from(references).flatMap(([place, reference]) => (place.startsWith(`${table} `) ? [reference] : []))
 })
 
-/** Whether what a row refers to is there, and may be referred to by it. `valueOf` is the SQL of a column of the row. */
-const isThere = ({ own }: LegacyTable, { column, pairs, parent }: Reference, valueOf: (column: string) => string) => {
+/**
+ * Returns the SQL condition that the parent row exists and meets the owner rule of the reference. `valueOf` returns the
+ * SQL of a column of the child row.
+ */
+const parentExists = (
+  { own }: LegacyTable,
+  { column, pairs, parent }: Reference,
+  valueOf: (column: string) => string
+) => {
   const rule = own?.[column]?.replaceAll(/\$(\w+)/g, (_, name: string) => valueOf(name))
-  return `EXISTS (SELECT 1 FROM ${parent} AS p WHERE ${
-    [...pairs.map(([from, to]) => `p.${to} = ${valueOf(from)}`), ...rule === undefined ? [] : [rule]].join(" AND ")
-  })`
+  return `EXISTS (SELECT 1 FROM ${parent} AS p WHERE ${[
+    ...pairs.map(([from, to]) => `p.${to} = ${valueOf(from)}`),
+    ...(rule === undefined ? [] : [rule])
+  ].join(" AND ")})`
 }
 
-/** The statements of one table. */
+/** Makes the statements of one table. */
 export const statementsOf = (table: LegacyTable, references: ReadonlyArray<Reference>) => {
   const columns = columnsOf(table).map(({ name }) => name)
   const ofBatch = (column: string) => `r.value ->> ${columns.indexOf(column)}`
   const later = new Set(table.later)
-  const missing = references.filter(({ column }) => !later.has(column)).map((reference) =>
-    `SELECT r.key AS place, '${reference.column}' AS "column", '${reference.parent}' AS parent FROM json_each(?1) AS r
-    WHERE ${ofBatch(reference.column)} IS NOT NULL AND NOT ${isThere(table, reference, ofBatch)}`)
+  const missing = references
+    .filter(({ column }) => !later.has(column))
+    .map(
+      (reference) =>
+        `SELECT r.key AS place, '${reference.column}' AS "column", '${reference.parent}' AS parent FROM json_each(?1) AS r
+    WHERE ${ofBatch(reference.column)} IS NOT NULL AND NOT ${parentExists(table, reference, ofBatch)}`
+    )
   return {
     columns,
 
-    /** ?1: the rows. */
+    /** Inserts rows. ?1: the rows. */
     insert: `INSERT INTO ${table.name} (${columns.join(", ")}) SELECT ${columns.map((_, place) => `value ->> ${place}`).join(", ")} FROM json_each(?1)`,
 
-    /** References of rows that lead nowhere. ?1: the rows. */
+    /** Selects the references of rows whose parent row is missing. ?1: the rows. */
     missing: missing.length === 0 ? undefined : missing.join("\n    UNION ALL\n    "),
 
-    /** For each reference that comes later: its column, and the statement. ?1: pairs of an id and a value. */
-    later: references.filter(({ column }) => later.has(column)).map((reference) => ({
-      column: reference.column,
-      fill: `UPDATE ${table.name} AS t SET ${reference.column} = r.value ->> 1 FROM json_each(?1) AS r
-        WHERE t.id = r.value ->> 0 AND ${
-        isThere(table, reference, (column) => column === reference.column ? "r.value ->> 1" : `t.${column}`)
-      }`,
-      left: `SELECT count(*) AS rows FROM json_each(?1) AS r CROSS JOIN ${table.name} AS t ON t.id = r.value ->> 0
+    /**
+     * For each deferred reference: its column, the statement that fills it, and the one that counts the references left
+     * empty. ?1: pairs of an id and a value.
+     */
+    later: references
+      .filter(({ column }) => later.has(column))
+      .map((reference) => ({
+        column: reference.column,
+        fill: `UPDATE ${table.name} AS t SET ${reference.column} = r.value ->> 1 FROM json_each(?1) AS r
+        WHERE t.id = r.value ->> 0 AND ${parentExists(table, reference, (column) =>
+          column === reference.column ? "r.value ->> 1" : `t.${column}`
+        )}`,
+        unfilled: `SELECT count(*) AS rows FROM json_each(?1) AS r CROSS JOIN ${table.name} AS t ON t.id = r.value ->> 0
         WHERE t.${reference.column} IS NULL`
-    }))
+      }))
   }
 }
 
-/** ?1: names of keys, ?2: now. The keys that encrypted what is imported are only names there. */
+/** Registers the keys of imported secret versions, of which only the names are known. ?1: names of keys, ?2: now. */
 export const rememberKeysText = `
   INSERT INTO encryption_keys (id, status, created_at)
   SELECT DISTINCT value, 'inactive', ?2 FROM json_each(?1) WHERE value <> ''
   ON CONFLICT DO NOTHING`.trim()
 
-/** Runs that have ended know of the end of their jobs; those that go on are ended by supervision. */
+/** Marks the ends of jobs as settled if their attempts have ended. Supervision settles the jobs of active attempts. */
 export const settleText = `
   UPDATE oci_image_build_jobs SET run_settled_at = finished_at
   WHERE finished_at IS NOT NULL AND run_id IS NOT NULL AND run_settled_at IS NULL
     AND run_id IN (SELECT id FROM sandbox_attempts WHERE status NOT IN ('queued', 'running'))`.trim()
 
-/** ?1: rows of table, key, row and reason; ?2: now. */
+/** Stores rejected rows. ?1: rows of table, key, row and reason; ?2: now. */
 export const rejectText = `
   INSERT INTO import_rejects (source_table, source_key, row_payload, reason, imported_at)
   SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?2 FROM json_each(?1)`.trim()
 
-/** Whether any table has a row that an import may not mix with. */
-export const emptyText = `SELECT ${
-  [...legacyTables.map(({ name }) => name), "import_rejects"].map((name) => `EXISTS (SELECT 1 FROM ${name})`).join(" OR ")
-} AS filled`
+/** Selects whether any imported table contains rows. */
+export const targetIsFilledText = `SELECT ${[...legacyTables.map(({ name }) => name), "import_rejects"]
+  .map((name) => `EXISTS (SELECT 1 FROM ${name})`)
+  .join(" OR ")} AS filled`

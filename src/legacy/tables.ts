@@ -1,5 +1,5 @@
 /**
- * The predecessor's tables, in the order in which they can be written: what is referred to comes first.
+ * The predecessor's tables, in the order of the import: parent tables come before the tables that refer to them.
  */
 import { Account } from "../auth/Account.js"
 import { Session } from "../auth/Session.js"
@@ -42,33 +42,41 @@ import { columnName, columnsOf as modelColumns, type RowModel } from "../sql/row
 
 type LegacyModel = RowModel<unknown> & { readonly insert: Pick<RowModel<unknown>, "ast"> }
 
-/** A table of the predecessor, and what has to be known of it beyond the model of ours. */
+/** A table of the predecessor, with the facts that the row model does not contain. */
 export interface LegacyTable {
   readonly name: string
   readonly model: LegacyModel
   readonly key: ReadonlyArray<string>
-  /** The columns that only ours has, and what an imported row has there. */
+  /** Columns that the predecessor did not have, with their values in imported rows. */
   readonly added?: Readonly<Record<string, unknown>>
-  /** References to rows that come later: filled in when all rows are there. */
+  /** References to rows that are imported later. They are filled in after all rows are stored. */
   readonly later?: ReadonlyArray<string>
   /**
-   * What a row `p` that a column refers to must be, beside being there, so that nothing of one owner points at another's:
-   * the rule of a trigger. `$column` is the value of the row.
+   * SQL conditions on the row `p` that a column refers to, by column, which keep references inside one owner as the
+   * triggers do. `$column` is the value of the referring row.
    */
   readonly own?: Readonly<Record<string, string>>
-  /** References that may be empty, but would mean something else then: the row goes with them. */
+  /**
+   * Nullable references that must not be cleared, because null has another meaning. Without its parent, the row is
+   * rejected.
+   */
   readonly kept?: ReadonlyArray<string>
 }
 
-type More = Omit<LegacyTable, "name" | "model" | "key">
+type Details = Omit<LegacyTable, "name" | "model" | "key">
 
-const byId = (name: string, model: LegacyModel, more: More = {}): LegacyTable => ({ name, model, key: ["id"], ...more })
+const byId = (name: string, model: LegacyModel, details: Details = {}): LegacyTable => ({
+  name,
+  model,
+  key: ["id"],
+  ...details
+})
 
 const byKey = (name: string, model: LegacyModel, ...key: ReadonlyArray<string>): LegacyTable => ({ name, model, key })
 
 const ofOwner = "p.owner_user_id = $owner_user_id"
 const ownProfile = "p.profile_id IN (SELECT id FROM profiles WHERE owner_user_id = $owner_user_id)"
-// A workflow may have lost its owner; then the sandbox says whose it is.
+// A workflow may have no owner. Then the owner of the sandbox applies.
 const workflowOwner = "(SELECT owner_user_id FROM issue_workflows WHERE id = $issue_workflow_id)"
 const sandboxOwner = "(SELECT owner_user_id FROM sandboxes WHERE id = $sandbox_id)"
 
@@ -100,7 +108,7 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
   byId("profiles", Profile, { later: ["active_revision_id"] }),
   byId("profile_revisions", ProfileRevision),
   byId("profile_env_vars", ProfileEnvVar),
-  // Without its version, a binding would inject the latest.
+  // A binding without a version injects the latest one.
   byId("profile_secret_bindings", ProfileSecretBinding, { kept: ["secret_version_id"] }),
   byKey("profile_ssh_settings", ProfileSshSettings, "profile_revision_id"),
   byKey("profile_ssh_key_bindings", ProfileSshKeyBinding, "profile_revision_id", "ssh_key_id", "purpose"),
@@ -120,7 +128,14 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
   byId("sandboxes", Sandbox, { own: { profile_revision_id: ownProfile, latest_run_id: ofOwner } }),
   byKey("sandbox_run_links", SandboxRunLink, "sandbox_id", "run_id"),
   byId("oci_image_build_jobs", WorkspaceBuildJob, {
-    added: { request_fingerprint: null, lease_token: 0, lease_outcome: null, cancel_reason: null, max_duration_ms: null, run_settled_at: null }
+    added: {
+      request_fingerprint: null,
+      lease_token: 0,
+      lease_outcome: null,
+      cancel_reason: null,
+      max_duration_ms: null,
+      run_settled_at: null
+    }
   }),
   byId("issue_workflows", IssueWorkflow),
   byId("issue_workflow_executions", IssueWorkflowExecution, {
@@ -136,25 +151,30 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
     own: { patch_artifact_id: "p.execution_id = $execution_id" }
   }),
   byKey("issue_workflow_execution_summaries", IssueWorkflowExecutionSummary, "execution_id"),
-  byKey("issue_workflow_execution_pull_request_links", IssueWorkflowExecutionPullRequestLink, "execution_id", "pull_request_id"),
+  byKey(
+    "issue_workflow_execution_pull_request_links",
+    IssueWorkflowExecutionPullRequestLink,
+    "execution_id",
+    "pull_request_id"
+  ),
   byKey("package_resolution_cache_entries", PackageResolutionCacheEntry, "query")
 ]
 
-/** A deployment that once stopped between two releases lacks it. */
+/** Tables that may be missing: a deployment that stopped between two releases lacks this one. */
 export const mayBeMissing: ReadonlySet<string> = new Set(["package_resolution_cache_entries"])
 
-/** A column of ours, as its model tells it. */
+/** A column of this package, derived from its row model. */
 export interface LegacyColumn {
   readonly name: string
-  /** What the model calls it. */
+  /** The field of the model. */
   readonly field: string
   readonly isRequired: boolean
   readonly isNumber: boolean
-  /** Returns whether the value is valid for an insert: reads accept every value of the table. */
+  /** Returns whether the value is valid for an INSERT. Reads accept every value that the table accepts. */
   readonly isWritable: (value: unknown) => boolean
 }
 
-/** The columns of a table of ours. */
+/** Returns the columns of a table of this package. */
 export const columnsOf = ({ model }: LegacyTable): ReadonlyArray<LegacyColumn> => {
   const written = new Map(modelColumns(model.insert).map(({ decode, name }) => [name, decode]))
   return modelColumns(model).map(({ decode, name }) => {
@@ -169,6 +189,6 @@ export const columnsOf = ({ model }: LegacyTable): ReadonlyArray<LegacyColumn> =
   })
 }
 
-/** Those of them that the predecessor had. */
+/** Returns the columns that the predecessor had, too. */
 export const columnsThere = (table: LegacyTable): ReadonlyArray<LegacyColumn> =>
   columnsOf(table).filter(({ name }) => !Object.hasOwn(table.added ?? {}, name))

@@ -1,10 +1,11 @@
 /**
- * Tells that something was committed, so that who waits for work need not ask the database again and again.
+ * Notifications of commits, which replace polling by their waiters.
  *
- * Commits of this process are known at once. For those of others the version is read: soon after something stirs, then ever
- * more rarely, and only while somebody waits. What stirs is a watch on what others write, where there is one, which is kept
- * only while all is quiet: beside a process that commits all day, an idle one looks some hundred times a second, however many
- * commits there are. What a watch misses, the rare looks find.
+ * A commit of this process is known at once. A commit of another process is found by reading the version of the
+ * database: soon after a file change, then at growing intervals, and only while somebody waits. A file watch reports
+ * changes where the system has one. It is kept only while the file is quiet: beside a process that commits all day,
+ * an idle process polls some hundred times per second, however many commits there are. A commit that the watch misses
+ * is found by the next poll.
  */
 import { monotonicMs } from "./backoff.js"
 import { clearTimeout, queueMicrotask, setTimeout } from "./timers.js"
@@ -12,20 +13,28 @@ import { clearTimeout, queueMicrotask, setTimeout } from "./timers.js"
 /** A point in the history of a database, to be compared for equality only. */
 export type Version = string
 
-/** What a driver knows of commits of others. */
+/** The access of a driver to commits of other processes. */
 export interface Source {
-  /** The version that others have made. Must not throw: a version that cannot be read has changed. */
+  /**
+   * Reads the version, which changes with commits of others. Must not throw; an unreadable version counts as changed.
+   */
   readonly version: () => Version
-  /** The pauses between looks after something stirred. The last one is that of the looks from then on. */
+  /** The pauses between polls after a file change, in milliseconds. The last one repeats. */
   readonly pausesMs: ReadonlyArray<number>
-  /** Calls `stirred` when others may have committed, or be about to. Returns how to end that. May throw. */
-  readonly watch?: (stirred: () => void) => () => void
+  /**
+   * Calls `onChange` when others may have committed, or are about to. Returns a function that ends the watch. May
+   * throw.
+   */
+  readonly watch?: (onChange: () => void) => () => void
 }
 
-/** The longest pause where others can only be found by looking, or while that is no dearer than a watch. */
+/** The longest pause without a watch. Up to this pause, polls are no more expensive than a watch. */
 const longestUnwatchedMs = 10
 
-/** How long it rests after a look, and after one that woke somebody: commits of others may follow each other closely. */
+/**
+ * The shortest time between two polls, and after a poll that woke a waiter, because commits of others may come in
+ * series.
+ */
 const restMs = 1
 const restAfterWakingMs = 5
 
@@ -39,10 +48,10 @@ export class Changes {
   private own = 0
   private closed = false
   private timer: NodeJS.Timeout | undefined
-  /** How to end the watch; none while there was no time for one, or it was tried in vain. */
+  /** Ends the watch; `undefined` when no watch was begun, or it could not begin. */
   private unwatch: (() => void) | undefined
   private watchTried = false
-  /** Which of the pauses is the next. */
+  /** The index of the next pause. */
   private step = 0
   private restsUntil = 0
 
@@ -52,33 +61,33 @@ export class Changes {
     return this.closed ? "closed" : `${this.own} ${this.source.version()}`
   }
 
-  /** Calls `wake` once, when the version is another than `seen`. Returns how to stop waiting. */
+  /** Calls `wake` once, when the version differs from `seen`. Returns a function that cancels the wait. */
   wait(seen: Version, wake: () => void): () => void {
     const waiter: Waiter = { seen, wake }
     this.waiters.add(waiter)
-    if (this.closed || !seen.startsWith(`${this.own} `)) queueMicrotask(() => wakeAll(this.takeLate()))
-    else this.stir()
+    if (this.closed || !seen.startsWith(`${this.own} `)) queueMicrotask(() => wakeAll(this.takeOutdated()))
+    else this.fileChanged()
     return () => this.remove(waiter)
   }
 
-  /** To be called after each commit of this process that changed something. */
+  /** Wakes waiters. Must be called after each commit of this process that changed something. */
   committed(): void {
     this.own++
-    if (this.waiters.size > 0) wakeAll(this.takeLate())
+    if (this.waiters.size > 0) wakeAll(this.takeOutdated())
   }
 
-  /** Wakes all who wait: what they look at is closed. */
+  /** Wakes all waiters, because the database was closed. */
   close(): void {
     this.closed = true
-    wakeAll(this.takeLate())
+    wakeAll(this.takeOutdated())
   }
 
-  /** Takes those whose version has passed from those who wait. */
-  private takeLate(): ReadonlyArray<Waiter> {
+  /** Removes and returns the waiters whose version is outdated. */
+  private takeOutdated(): ReadonlyArray<Waiter> {
     const now = this.version()
-    const late = [...this.waiters].filter(({ seen }) => seen !== now)
-    for (const waiter of late) this.remove(waiter)
-    return late
+    const outdated = [...this.waiters].filter(({ seen }) => seen !== now)
+    for (const waiter of outdated) this.remove(waiter)
+    return outdated
   }
 
   private remove(waiter: Waiter): void {
@@ -88,30 +97,30 @@ export class Changes {
     this.endWatch()
   }
 
-  /** Others may have committed, or be about to: a commit shows later than what is written for it. */
-  private stir(): void {
+  /** Restarts polling at the shortest pause. A commit is visible only some time after its writes to the file. */
+  private fileChanged(): void {
     this.step = 0
     this.endWatch()
     const rest = this.restsUntil - monotonicMs()
-    if (rest > 0) this.lookIn(rest)
-    else this.look()
+    if (rest > 0) this.pollAfter(rest)
+    else this.poll()
   }
 
-  private look(): void {
+  private poll(): void {
     const pause = this.nextPause()
-    const late = this.takeLate()
-    this.restsUntil = monotonicMs() + (late.length > 0 ? restAfterWakingMs : restMs)
-    if (this.waiters.size > 0) this.lookIn(pause)
-    // At last: who is woken may wait again at once.
-    wakeAll(late)
+    const outdated = this.takeOutdated()
+    this.restsUntil = monotonicMs() + (outdated.length > 0 ? restAfterWakingMs : restMs)
+    if (this.waiters.size > 0) this.pollAfter(pause)
+    // Last, because a woken caller may wait again at once.
+    wakeAll(outdated)
   }
 
-  private lookIn(millis: number): void {
+  private pollAfter(millis: number): void {
     clearTimeout(this.timer)
-    this.timer = setTimeout(() => this.look(), millis)
+    this.timer = setTimeout(() => this.poll(), millis)
   }
 
-  /** Begins to watch before a pause that is long: what comes before that, the look after it finds. */
+  /** Begins a watch before a long pause. The poll that follows finds changes from before the watch. */
   private nextPause(): number {
     const { pausesMs, watch } = this.source
     const pause = pausesMs[this.step] ?? longestUnwatchedMs
@@ -124,9 +133,9 @@ export class Changes {
   private beginWatch(watch: NonNullable<Source["watch"]>): void {
     this.watchTried = true
     try {
-      this.unwatch = watch(() => this.stir())
+      this.unwatch = watch(() => this.fileChanged())
     } catch {
-      // No such file yet, or the system has no watch to give: then it is looked for.
+      // The file does not exist yet, or the system has no free watch: polling continues.
     }
   }
 
@@ -141,16 +150,16 @@ const wakeAll = (waiters: ReadonlyArray<Waiter>): void => {
   for (const { wake } of waiters) wake()
 }
 
-/** A source that cannot tell: a quarter of a second later, something may have changed. */
-const unknownMs = 250
+const unobservableMs = 250
 
-export const unknowable: Source = {
-  version: () => String(Math.floor(monotonicMs() / unknownMs)),
-  pausesMs: [unknownMs]
+/** The source for a database whose commits by others cannot be observed. Its version changes every 250 ms. */
+export const unobservable: Source = {
+  version: () => String(Math.floor(monotonicMs() / unobservableMs)),
+  pausesMs: [unobservableMs]
 }
 
-/** Where there are no others. */
-export const nobodyElse: Source = {
+/** The source for a database that no other process can write. */
+export const noOtherWriters: Source = {
   version: () => "",
   pausesMs: [2 ** 31 - 1]
 }

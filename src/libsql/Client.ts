@@ -1,29 +1,37 @@
 /**
- * The interface of `@libsql/client`, and how our statements and results pass through it.
+ * The interface of `@libsql/client`, and the conversions of its statements and results.
  */
 import type { LibsqlClient } from "@effect/sql-libsql"
 import type { Result, Row } from "./Connection.js"
 import { DriverError } from "./DriverError.js"
 
-/** The client interface as `@effect/sql-libsql` takes it. */
+/** The client interface that `@effect/sql-libsql` accepts. */
 export type Client = LibsqlClient.LibsqlClientConfig.Live["liveClient"]
 export type Transaction = Awaited<ReturnType<Client["transaction"]>>
 export type ResultSet = Awaited<ReturnType<Client["execute"]>>
 export type InStatement = Exclude<Parameters<Client["batch"]>[0][number], readonly unknown[]>
 
-/** SQL and parameters out of the forms that the interface allows. Named parameters are not among ours. */
+/**
+ * Extracts SQL and parameters from the forms that the interface allows. Throws `SEALANT_STATEMENT` for named
+ * parameters.
+ */
 export const statementOf = (statement: InStatement | string | [string, unknown?], args?: unknown) => {
-  const [sql, given] = typeof statement === "string"
-    ? [statement, args]
-    : Array.isArray(statement)
-    ? statement
-    : [statement.sql, statement.args]
-  if (given === undefined || given === null) return { sql, values: [] }
-  if (!Array.isArray(given)) throw new DriverError("SEALANT_STATEMENT", "named parameters are not supported: use ?")
-  return { sql, values: given as ReadonlyArray<unknown> }
+  const [sql, parameters] =
+    typeof statement === "string"
+      ? [statement, args]
+      : Array.isArray(statement)
+        ? statement
+        : [statement.sql, statement.args]
+  if (parameters === undefined || parameters === null) return { sql, values: [] }
+  if (!Array.isArray(parameters))
+    throw new DriverError("SEALANT_STATEMENT", "named parameters are not supported: use ?")
+  return { sql, values: parameters as ReadonlyArray<unknown> }
 }
 
-/** A result in the interface's form: a row has its columns by name, and also, out of sight, by number. */
+/**
+ * Converts a result to the form of the interface. A row has its columns by name and, as non-enumerable properties, by
+ * number.
+ */
 export const toResultSet = (result: Result): ResultSet => {
   const { lastInsertRowid, rows, rowsAffected } = result
   const columns = [...result.columns()]

@@ -1,9 +1,9 @@
 /**
  * One connection to a database file, through the native binding.
  *
- * It verifies what it sets, keeps prepared statements, and closes itself when a prepared statement has met
- * SQLITE_BUSY: the binding leaves such a statement un-reset, and the connection would hold an open transaction for
- * ever, in which later writes are acknowledged and then lost.
+ * It verifies its settings and caches prepared statements. It closes itself when a prepared statement fails with
+ * SQLITE_BUSY: the binding does not reset such a statement. The connection would then hold an open transaction for
+ * ever, and later writes would be acknowledged and lost.
  */
 import { globalValue } from "effect/GlobalValue"
 import Database from "libsql"
@@ -20,7 +20,7 @@ export interface ConnectionOptions {
   readonly synchronous: "full" | "normal"
 }
 
-/** A row as the binding gives it: a plain object, columns by name. */
+/** A row as the binding returns it: a plain object, columns by name. */
 export type Row = Record<string, unknown>
 
 export interface Result {
@@ -36,37 +36,41 @@ interface Prepared {
   readonly statement: Database.Statement
   readonly returnsRows: boolean
   readonly changesRows: boolean
-  /** Makes a row out of an array of values; none where the binding makes the rows. */
+  /** Makes a row from an array of values; `undefined` when the binding makes the rows. */
   readonly toRow: ((values: ReadonlyArray<unknown>) => object) | undefined
 }
 
-// The statements of all our services fit; a program that builds SQL text without end does not grow without end.
+// Large enough for the statements of all services. The limit bounds memory in a program that builds SQL text
+// dynamically.
 const statementCacheSize = 512
 
 const nothing = () => []
 
-/** Hooks of the client that owns a connection. Each may throw, which fails the call. */
+/** Hooks of the client that owns a connection. A hook that throws fails the call. */
 export interface ConnectionHooks {
-  /** A connection was opened; it is closed again when this throws. */
+  /** Called after a connection was opened. When it throws, the connection is closed again. */
   readonly onOpen?: () => void
-  /** A transaction was committed. Checks that it is in the file that the next process opens. */
+  /** Called after a commit. Throws when the commit is not in the file that the next process opens. */
   readonly confirm?: () => void
   /**
-   * Rows were committed. Not called for a commit without changes: a waiter that reads with a statement that may write, as a
-   * claim does, would otherwise wake itself for ever.
+   * Called after rows were committed, but not after a commit without changes. Otherwise a waiter that reads with a
+   * statement that may write, such as a claim, would wake itself for ever.
    */
   readonly onCommit?: () => void
 }
 
 /**
- * Connections that are never closed, nor collected as garbage. Closing the last connection moves the log into the file and
- * deletes it, which must not happen to a log that was replaced, or under a process that has lost its locks.
+ * Connections that are never closed or garbage-collected. Closing the last connection moves the log into the file and
+ * deletes it. That must not happen to a log that was replaced, or under a process that has lost its locks.
  */
-const kept = globalValue(Symbol.for("@sealant/db/libsql/keptConnections"), () => ({ keepAll: false, connections: new Set<object>() }))
+const kept = globalValue(Symbol.for("@sealant/db/libsql/keptConnections"), () => ({
+  keepAll: false,
+  connections: new Set<object>()
+}))
 
 /**
- * From now on this process closes no connection: they end with the process, without the engine's cleanup. For a short-lived
- * program that runs beside others and ends by `process.exit`.
+ * Stops this process from closing connections. They end with the process, without the engine's cleanup. For a
+ * short-lived program that runs beside others and ends by `process.exit`.
  */
 export const keepConnectionsUntilExit = (): void => {
   kept.keepAll = true
@@ -81,9 +85,12 @@ export class Connection {
   /** The error of every later use, set by `abandon`. */
   private refusal: { readonly error: unknown } | undefined
 
-  constructor(private readonly options: ConnectionOptions, private readonly hooks: ConnectionHooks = {}) {}
+  constructor(
+    private readonly options: ConnectionOptions,
+    private readonly hooks: ConnectionHooks = {}
+  ) {}
 
-  /** Opens the connection if it is not open. What fails here is tried again at the next use. */
+  /** Opens the connection if it is not open. After a failure, the next use tries again. */
   open(): Database.Database {
     if (this.opened !== undefined) return this.opened
     if (this.refusal !== undefined) throw this.refusal.error
@@ -105,7 +112,10 @@ export class Connection {
     return this.opened?.inTransaction ?? false
   }
 
-  /** Runs text that takes no parameters and gives no rows. The only safe way to take the write lock. */
+  /**
+   * Runs text that has no parameters and returns no rows. Only `exec` may take the write lock: a prepared statement
+   * would stay open after SQLITE_BUSY.
+   */
   exec(sql: string): void {
     this.open().exec(sql)
   }
@@ -118,8 +128,8 @@ export class Connection {
   }
 
   /**
-   * Commits the transaction. Throws the engine's error and leaves the transaction open; or, after the commit, throws when the
-   * commit is not in the file that other processes open.
+   * Commits the transaction. Throws the engine's error and leaves the transaction open when the commit fails. Also
+   * throws when the commit succeeded, but is not in the file that other processes open.
    */
   commit(): void {
     this.exec("COMMIT")
@@ -149,18 +159,18 @@ export class Connection {
       if (prepared.changesRows && result.rowsAffected > 0) this.wrote = true
       return result
     } catch (error) {
-      // Memory has one connection, which cannot be busy with another, and closing it would drop the database.
+      // A database in memory has one connection, which waits for no other. Closing it would drop the database.
       if (isBusy(error) && this.options.path !== ":memory:") this.close()
       throw error
     }
   }
 
-  /** Closes the connection with all that was prepared on it. The next use opens it anew. */
+  /** Closes the connection with all its prepared statements. The next use opens it again. */
   close(): void {
     this.detach()?.close()
   }
 
-  /** Closes the connection for good, or keeps it until the process ends after `keepConnectionsUntilExit`. */
+  /** Closes the connection for good. After `keepConnectionsUntilExit` it stays open until the process ends. */
   end(): void {
     const database = this.detach()
     if (database === undefined) return
@@ -185,7 +195,7 @@ export class Connection {
   private prepare(sql: string): Prepared {
     const known = this.statements.get(sql)
     if (known !== undefined) {
-      // A Map iterates in order of insertion: putting a statement back makes it the youngest.
+      // A Map iterates in order of insertion: inserting the statement again makes it the newest.
       if (this.statements.size >= statementCacheSize / 2) {
         this.statements.delete(sql)
         this.statements.set(sql, known)
@@ -202,11 +212,14 @@ export class Connection {
   }
 }
 
-/** Checks the number of values: the binding keeps values of an earlier run of the statement, and drops surplus ones. */
+/** Checks the number of values. The binding would reuse values of an earlier execution, and drop surplus ones. */
 export const requireParameters = (sql: string, count: number): void => {
   const { placeholders } = inspect(sql)
   if (count !== placeholders) {
-    throw new DriverError("SEALANT_STATEMENT", `the statement has ${placeholders} parameters, but ${count} values were passed`)
+    throw new DriverError(
+      "SEALANT_STATEMENT",
+      `the statement has ${placeholders} parameters, but ${count} values were passed`
+    )
   }
 }
 
@@ -221,7 +234,7 @@ const prepare = (database: Database.Database, sql: string): Prepared => {
 const rowMaker = (statement: Database.Statement, sql: string): Prepared["toRow"] => {
   const names = columnsOf(statement)
   if (new Set(names).size < names.length) return (values) => rowOf(columnsOf(statement), values)
-  // What a star stands for may change under a statement that is kept: there the binding has to look each time.
+  // The columns of `*` may change while the statement is cached, so the binding reads their names each time.
   return sql.includes("*") ? undefined : objectsOf(names)
 }
 
@@ -230,7 +243,13 @@ const columnsOf = (statement: Database.Statement): Array<string> => statement.co
 const runPrepared = ({ changesRows, returnsRows, statement, toRow }: Prepared, values: Array<NativeValue>): Result => {
   if (!returnsRows) {
     const { changes, lastInsertRowid } = statement.run(values)
-    return { columns: nothing, rows: [], values: nothing, rowsAffected: changes, lastInsertRowid: BigInt(lastInsertRowid) }
+    return {
+      columns: nothing,
+      rows: [],
+      values: nothing,
+      rowsAffected: changes,
+      lastInsertRowid: BigInt(lastInsertRowid)
+    }
   }
   // `.all()`, because `.run()` leaves a RETURNING statement open and `.get()` adds a key to its row.
   const found = statement.all(values)
@@ -252,12 +271,12 @@ const openVerified = (options: ConnectionOptions): Database.Database => {
   const database = openDatabase(options)
   try {
     for (const [pragma, value, expected] of pragmasOf(options)) {
-      // Reading first spares the write lock that changing the journal mode takes.
+      // Reading first avoids the write lock that a change of the journal mode takes.
       if (readPragma(database, pragma) === expected) continue
       database.exec(`PRAGMA ${pragma} = ${value}`)
       const actual = readPragma(database, pragma)
       if (actual !== expected) {
-        throw new DriverError("SEALANT_PRAGMA", `PRAGMA ${pragma} is ${String(actual)} where ${value} was asked for`)
+        throw new DriverError("SEALANT_PRAGMA", `PRAGMA ${pragma} is ${String(actual)} and cannot be set to ${value}`)
       }
     }
     return database
@@ -269,36 +288,45 @@ const openVerified = (options: ConnectionOptions): Database.Database => {
 
 /**
  * Opens a file for writing, and closes it. An overlay file system copies a file when it is first opened for writing
- * (https://docs.kernel.org/filesystems/overlayfs.html): a reader that was opened before would keep reading the original.
+ * (https://docs.kernel.org/filesystems/overlayfs.html): a reader that was opened earlier would keep reading the
+ * original.
  */
 export const copyUp = (path: string): void => {
   openDatabase({ path, role: "writer" }).close()
 }
 
 /**
- * A reader opens the file read-only, so that it cannot take the exclusive lock under which the last connection to close
- * deletes the log (https://www.sqlite.org/uri.html#urimode).
+ * Opens a database. A reader opens the file read-only, so that it cannot take the exclusive lock under which the last
+ * connection to close deletes the log (https://www.sqlite.org/uri.html#urimode).
  */
 const openDatabase = ({ path, role }: Pick<ConnectionOptions, "path" | "role">): Database.Database => {
   try {
-    return new Database(role === "reader" && path !== ":memory:" ? `${pathToFileURL(path).href}?mode=ro` : path, { timeout: 0 })
+    return new Database(role === "reader" && path !== ":memory:" ? `${pathToFileURL(path).href}?mode=ro` : path, {
+      timeout: 0
+    })
   } catch (cause) {
-    // The binding's error has a message of its own making and no code.
+    // The binding's error has no code, and its message is not the engine's.
     throw new DriverError("SQLITE_CANTOPEN", "the engine cannot open the file", { cause })
   }
 }
 
-/** Name, value to set, value to read back (https://www.sqlite.org/pragma.html). */
-const pragmasOf = ({ path, role, synchronous }: ConnectionOptions): ReadonlyArray<readonly [string, string, unknown]> => [
-  // The engine's own wait blocks the event loop: waiting is done above, without blocking.
+/** The settings of a connection: name, value to set, value to read back (https://www.sqlite.org/pragma.html). */
+const pragmasOf = ({
+  path,
+  role,
+  synchronous
+}: ConnectionOptions): ReadonlyArray<readonly [string, string, unknown]> => [
+  // The engine's own wait would block the event loop. The client waits instead.
   ["busy_timeout", "0", 0],
   ["foreign_keys", "on", 1],
   ["query_only", role === "reader" ? "on" : "off", role === "reader" ? 1 : 0],
-  // Only the writer sets how the file is written. A reader does not open the file before it reads.
-  ...(role === "reader" ? [] : [
-    ["journal_mode", path === ":memory:" ? "memory" : "wal", path === ":memory:" ? "memory" : "wal"],
-    ["synchronous", synchronous, synchronous === "full" ? 2 : 1]
-  ] as const)
+  // Only the writer sets how the file is written. A reader does not open the file before its first read.
+  ...(role === "reader"
+    ? []
+    : ([
+        ["journal_mode", path === ":memory:" ? "memory" : "wal", path === ":memory:" ? "memory" : "wal"],
+        ["synchronous", synchronous, synchronous === "full" ? 2 : 1]
+      ] as const))
 ]
 
 const readPragma = (database: Database.Database, pragma: string): unknown =>
@@ -306,7 +334,7 @@ const readPragma = (database: Database.Database, pragma: string): unknown =>
 
 const inspected = new Map<string, StatementText>()
 
-/** What kind of statement a text holds, remembered for texts seen before. */
+/** Inspects the text of a statement, and caches the result. */
 export const inspect = (sql: string): StatementText => {
   const known = inspected.get(sql)
   if (known !== undefined) return known

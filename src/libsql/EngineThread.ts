@@ -1,30 +1,31 @@
 /**
- * A connection of the engine in a thread of its own, for what takes long: a copy of the whole database, a look at each
- * of its pages. The binding is synchronous: here it would keep the event loop, and with it every writer, for as long.
+ * A connection of the engine in a thread of its own, for long operations: a copy of the whole database, or a check of
+ * each of its pages. The binding is synchronous. On the main thread it would block the event loop, and with it every
+ * writer.
  *
- * A thread, and not a process: beside a thread a writer went on with 65 % of its commits while 137 MB were copied, beside a
- * process with 79 % (two cores, synchronous=full); but a process outlives the one that started it and is killed. Inside one process the engine knows of its connections in all
- * threads, so that closing one drops no lock of another.
+ * A thread is used because a process outlives a parent that is killed. While 137 MB were copied, a writer kept 65 %
+ * of its commits beside a thread, and 79 % beside a process (two cores, synchronous=full). Inside one process the
+ * engine knows its connections in all threads, so closing one drops no lock of another.
  *
- * It is never terminated: a thread that ends in the middle leaves its connection open, with its locks. A statement that
- * nobody waits for any more runs to its end, and then the thread closes.
+ * The thread is never terminated: ending it during a statement would leave its connection open, with its locks. A
+ * statement whose caller was interrupted runs to its end, and then the thread closes.
  */
-// oxlint-disable unicorn/require-post-message-target-origin -- a thread is no window
+// oxlint-disable unicorn/require-post-message-target-origin -- a worker thread is not a window
 import { createRequire } from "node:module"
 import { pathToFileURL } from "node:url"
 import { Worker } from "node:worker_threads"
 import type { Row } from "./Connection.js"
 import { DriverError } from "./DriverError.js"
 
-// Text, because modules of ours are TypeScript in tests and JavaScript when they are built: it is all that a thread needs.
+// The program is text, because the modules of this package are TypeScript in tests and JavaScript in a build.
 const program = `
   const { parentPort, workerData } = require("node:worker_threads")
   const { existsSync } = require("node:fs")
   const Database = require(workerData.binding)
   let database
   const open = () => {
-    // The engine would make it.
-    if (!existsSync(workerData.path)) throw Object.assign(new Error("the file is not there"), { code: "SQLITE_CANTOPEN" })
+    // The engine would create the file.
+    if (!existsSync(workerData.path)) throw Object.assign(new Error("the file does not exist"), { code: "SQLITE_CANTOPEN" })
     return new Database(workerData.address, { timeout: workerData.busyTimeoutMs })
   }
   const run = ({ returnsRows, text }) => {
@@ -33,33 +34,38 @@ const program = `
     database.exec(text)
     return []
   }
-  parentPort.on("message", (order) => {
-    if (order === "close") {
+  parentPort.on("message", (request) => {
+    if (request === "close") {
       database?.close()
       parentPort.close()
       return
     }
     try {
-      parentPort.postMessage({ rows: run(order) })
+      parentPort.postMessage({ rows: run(request) })
     } catch (error) {
       parentPort.postMessage({ rows: [], code: String(error.code ?? "SQLITE_CANTOPEN"), message: String(error.message) })
     }
   })`
 
-/** This module, or the bundle that contains it: `libsql` is resolved from there. CommonJS has no `import.meta.url`. */
+/**
+ * The location of this module, or of the bundle that contains it, from which `libsql` is resolved. CommonJS has no
+ * `import.meta.url`.
+ */
 const ownLocation = (): string | URL => import.meta.url ?? __filename
 
 /**
+ * The mode in which a file is opened.
+ *
  * - `read`: writes nothing, and never deletes the log when it closes.
  * - `write`: may write.
- * - `immutable`: takes no lock, and creates no log or shared memory beside the file, in any journal mode: only for a file
- *   that no process writes meanwhile.
+ * - `immutable`: takes no lock, and creates no log or shared memory beside the file, in any journal mode. Only for a
+ *   file that no process writes meanwhile.
  *
- * By URI (https://www.sqlite.org/uri.html): the binding's own `readonly` is without effect.
+ * It is set by URI (https://www.sqlite.org/uri.html), because the binding's own `readonly` option has no effect.
  */
 export type Access = "read" | "write" | "immutable"
 
-interface Told {
+interface Reply {
   readonly rows: ReadonlyArray<Row>
   readonly code?: string
   readonly message?: string
@@ -76,38 +82,44 @@ export class EngineThread {
   private readonly waiting: Array<Waiting> = []
   private over: { readonly error: unknown } | undefined
 
-  /** The first statement opens the file, and fails when it does not exist. */
+  /** Starts the thread. The first statement opens the file, and fails when the file does not exist. */
   constructor(path: string, busyTimeoutMs: number, access: Access = "read") {
     const binding = createRequire(ownLocation()).resolve("libsql")
     const parameter = access === "immutable" ? "immutable=1" : access === "read" ? "mode=ro" : "mode=rw"
     const address = `${pathToFileURL(path).href}?${parameter}`
-    this.worker = new Worker(program, { eval: true, execArgv: [], workerData: { binding, path, address, busyTimeoutMs } })
-    this.worker.on("message", (told: Told) => this.answer(told))
+    this.worker = new Worker(program, {
+      eval: true,
+      execArgv: [],
+      workerData: { binding, path, address, busyTimeoutMs }
+    })
+    this.worker.on("message", (reply: Reply) => this.answer(reply))
     this.worker.on("error", (error) => this.fail(error))
-    this.ended = new Promise((resolve) => this.worker.once("exit", () => {
-      this.fail(new DriverError("SEALANT_CLOSED", "the thread has ended"))
-      resolve()
-    }))
+    this.ended = new Promise((resolve) =>
+      this.worker.once("exit", () => {
+        this.fail(new DriverError("SEALANT_CLOSED", "the thread has ended"))
+        resolve()
+      })
+    )
   }
 
-  /** Runs one statement and gives its rows. */
+  /** Runs one statement and returns its rows. */
   all(text: string): Promise<ReadonlyArray<Row>> {
-    return this.order({ returnsRows: true, text })
+    return this.request({ returnsRows: true, text })
   }
 
-  /** Runs text that gives no rows. */
+  /** Runs text that returns no rows. */
   async exec(text: string): Promise<void> {
-    await this.order({ returnsRows: false, text })
+    await this.request({ returnsRows: false, text })
   }
 
-  /** Closes the connection after what runs on it, and waits for that unless a statement is still running. */
+  /** Closes the connection after its current statement. Waits for that, unless a statement is still running. */
   async close(): Promise<void> {
     const isBusy = this.waiting.length > 0
     this.worker.postMessage("close")
     if (!isBusy) await this.ended
   }
 
-  private order(message: { readonly returnsRows: boolean; readonly text: string }): Promise<ReadonlyArray<Row>> {
+  private request(message: { readonly returnsRows: boolean; readonly text: string }): Promise<ReadonlyArray<Row>> {
     return new Promise((resolve, reject) => {
       if (this.over !== undefined) return reject(this.over.error)
       this.waiting.push({ resolve, reject })
@@ -115,8 +127,8 @@ export class EngineThread {
     })
   }
 
-  // Orders are answered in their order.
-  private answer({ code, message = "", rows }: Told): void {
+  // Replies arrive in the order of the requests.
+  private answer({ code, message = "", rows }: Reply): void {
     const first = this.waiting.shift()
     if (code === undefined) first?.resolve(rows)
     else first?.reject(new DriverError(code, message))

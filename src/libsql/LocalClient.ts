@@ -1,11 +1,14 @@
 /**
- * The client of a local database file: the interface of `@libsql/client`, kept over the native binding.
+ * The client of a local database file: the interface of `@libsql/client` over the native binding.
  *
- * What it promises beyond that interface: an answered write is on disk (as far as `synchronous` says), no wait blocks
- * the event loop, `transaction()` never rejects, and reads see every answered write.
+ * It guarantees more than that interface:
+ * - An acknowledged write is on the disk, as far as `synchronous` requires.
+ * - No wait blocks the event loop.
+ * - `transaction()` never rejects.
+ * - Reads see every acknowledged write.
  */
 import { monotonicMs, pause } from "./backoff.js"
-import { Changes, nobodyElse } from "./Changes.js"
+import { Changes, noOtherWriters } from "./Changes.js"
 import { type Client, type InStatement, type ResultSet, statementOf, toResultSet } from "./Client.js"
 import { Connection, copyUp, inspect, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
@@ -21,15 +24,15 @@ import { busyError, closedError, rollback, WriteQueue } from "./WriteQueue.js"
 export interface LocalOptions {
   /** A file path, or `:memory:`. */
   readonly path: string
-  /** How long a statement waits for a lock that another process holds. */
+  /** The longest wait of a statement for a lock that another process holds, in milliseconds. */
   readonly busyTimeoutMs: number
-  /** `full` keeps an answered write through a power loss, `normal` through a crash of the process. */
+  /** `full`: an acknowledged write survives a power loss. `normal`: it survives a crash of the process. */
   readonly synchronous: "full" | "normal"
-  /** The pauses between looks for commits of other processes, where they are not to be the usual ones. */
+  /** The pauses between two polls for commits of other processes, in milliseconds. Default: from 1 to 250 ms. */
   readonly pausesMs?: ReadonlyArray<number>
 }
 
-// Twice as long each time, and at last so rare that it costs nothing to speak of: the watch is what finds a commit.
+// The pauses double. Polls are finally so rare that their cost is negligible, because the file watch finds commits.
 const pausesMs = [1, 2, 4, 8, 16, 32, 64, 128, 250]
 
 export class LocalClient implements Client, Driver {
@@ -42,7 +45,7 @@ export class LocalClient implements Client, Driver {
   private readonly reader: Connection
   private readonly queue: WriteQueue
   private readonly inMemory: boolean
-  /** The file on the disk; `undefined` for memory. */
+  /** The file on the disk; `undefined` for a database in memory. */
   private readonly file: OpenFile | undefined
   /** True once both connections were opened, and their file and log recorded. */
   private remembered = false
@@ -53,44 +56,54 @@ export class LocalClient implements Client, Driver {
     const { path, synchronous } = options
     this.inMemory = path === ":memory:"
     this.place = this.inMemory ? { kind: "memory" } : { kind: "file", path }
-    this.changes = new Changes(this.inMemory ? nobodyElse : {
-      version: () => this.dataVersion(),
-      pausesMs: options.pausesMs ?? pausesMs,
-      watch: (stirred) => watchFile(`${path}-wal`, stirred)
-    })
+    this.changes = new Changes(
+      this.inMemory
+        ? noOtherWriters
+        : {
+            version: () => this.dataVersion(),
+            pausesMs: options.pausesMs ?? pausesMs,
+            watch: (onChange) => watchFile(`${path}-wal`, onChange)
+          }
+    )
     this.file = this.inMemory ? undefined : new OpenFile(path, (error, isIntact) => this.giveUp(error, isIntact))
     const confirm = () => this.file?.check()
     const onCommit = () => {
       this.hasCommitted = true
       this.changes.committed()
     }
-    this.writer = new Connection({ path, synchronous, role: "writer" }, { onOpen: () => this.reopened(this.writer, this.reader), confirm, onCommit })
-    // Every connection to `:memory:` is a database of its own, so there the writer reads, too.
+    this.writer = new Connection(
+      { path, synchronous, role: "writer" },
+      { onOpen: () => this.reopened(this.writer, this.reader), confirm, onCommit }
+    )
+    // Each connection to `:memory:` opens a database of its own, so the writer serves the reads, too.
     this.reader = this.inMemory
       ? this.writer
       : new Connection({ path, synchronous, role: "reader" }, { onOpen: () => this.reopened(this.reader, this.writer) })
     this.queue = new WriteQueue(this.writer, options.busyTimeoutMs)
   }
 
-  /** The engine tells the reader of every commit but its own, and it has none. */
+  /**
+   * Reads the version of the database, which changes with each commit of another connection. The reader commits
+   * nothing.
+   */
   private dataVersion(): string {
     try {
-      this.file?.checkNowAndThen()
+      this.file?.checkIfDue()
       return String(this.reader.run("PRAGMA data_version", []).rows[0]?.["data_version"])
     } catch {
-      // What keeps it from being read will be told to whoever looks at the data.
+      // The next read of data reports the error.
       return "unknown"
     }
   }
 
-  /** Opens both connections, waiting for a lock as long as a statement would. */
+  /** Opens both connections. Waits for a lock as long as a statement does. */
   async open(): Promise<void> {
     const { file } = this
     if (file !== undefined) {
       copyUp(this.options.path)
       file.rememberFile()
     }
-    // The reader first: when the process ends, its connections are closed in the opposite order, and a reader deletes no log.
+    // The reader first: at exit, connections close in the opposite order, and a reader cannot delete the log.
     for (const connection of [this.reader, this.writer]) await this.whenNotBusy(() => connection.open())
     if (file === undefined) return
     await this.whenNotBusy(() => this.writer.touch())
@@ -100,7 +113,10 @@ export class LocalClient implements Client, Driver {
     this.remembered = true
   }
 
-  /** A busy connection is closed and opened again. The log may be a new one only if all connections were closed meanwhile. */
+  /**
+   * Checks a connection that was closed after SQLITE_BUSY and opened again. The log may be another one only if all
+   * connections were closed meanwhile.
+   */
   private reopened(connection: Connection, other: Connection): void {
     if (!this.remembered) return
     connection.touch()
@@ -109,13 +125,14 @@ export class LocalClient implements Client, Driver {
   }
 
   /**
-   * The file or the log at the path is not the one that is open. Every later use is refused, and the connections stay open:
-   * closing the last one would delete the log that is there now, or mix two logs.
+   * Abandons the connections, because the file or the log at the path is not the one that is open. Every later use
+   * fails. The connections stay open: closing the last one would delete the log that is at the path now, or mix two
+   * logs.
    */
   private giveUp(error: DriverError, isIntact: boolean): void {
     rollback(this.writer)
     if (isIntact) {
-      // Only the name of the log is gone: its contents are saved into the file.
+      // Only the name of the log is gone, so its contents are saved into the file.
       try {
         this.writer.exec("PRAGMA wal_checkpoint(PASSIVE)")
       } catch {}
@@ -129,7 +146,7 @@ export class LocalClient implements Client, Driver {
     return toResultSet(await (typeof answer === "function" ? new Promise(answer) : answer))
   }
 
-  /** One statement. What needs no waiting, as reads do, is answered at once. */
+  /** Runs one statement. Answers synchronously when it need not wait, as for reads. */
   run(sql: string, values: ReadonlyArray<unknown>): Answer<Result> {
     const { kind, refusal, single } = inspect(sql)
     if (!single) throw notOneStatement()
@@ -149,14 +166,14 @@ export class LocalClient implements Client, Driver {
   private read(sql: string, args: ReadonlyArray<unknown>): Answer<Result> {
     this.refuseWhenClosed()
     if (!this.inMemory) {
-      this.file?.checkNowAndThen()
+      this.file?.checkIfDue()
       return this.whenNotBusy(() => this.reader.run(sql, args))
     }
-    // While a transaction holds the one connection, a read would see what it has not committed.
+    // A read on the one connection would see uncommitted changes of an open transaction.
     return this.queue.isIdle ? this.writer.run(sql, args) : this.queue.statement(sql, args)
   }
 
-  /** At once when nothing is locked; else again and again until the timeout. */
+  /** Runs `use` synchronously. While a lock is held, retries it until the timeout. */
   private whenNotBusy<A>(use: () => A): A | Promise<A> {
     try {
       return use()
@@ -186,19 +203,19 @@ export class LocalClient implements Client, Driver {
   }
 
   /**
-   * A transaction that begins with its first statement. Never rejects: what keeps it from beginning is the failure of
-   * that statement, which its caller waits for interruptibly.
+   * Opens a transaction, which begins with its first statement. Never rejects: when the transaction cannot begin, its
+   * first statement fails, for which its caller waits interruptibly.
    */
   async transaction(): Promise<LocalTransaction> {
     return this.begin()
   }
 
-  /** The same, without a promise around it. */
+  /** Opens a transaction synchronously. */
   begin(): LocalTransaction {
     return new LocalTransaction(this.writer, this.queue)
   }
 
-  /** All statements in one transaction; none of them when one fails. */
+  /** Runs all statements in one transaction. When one fails, none is committed. */
   async batch(statements: Array<InStatement | [string, unknown?]>): Promise<Array<ResultSet>> {
     const transaction = this.begin()
     try {
@@ -210,12 +227,15 @@ export class LocalClient implements Client, Driver {
     }
   }
 
-  /** Runs the statements of a script one after the other, each by itself, until one fails. */
+  /** Runs the statements of a script in order, each by itself, until one fails. */
   async executeMultiple(script: string): Promise<void> {
     for (const statement of splitStatements(script)) await this.execute(statement)
   }
 
-  /** The libSQL protocol's migration batch switches foreign keys off; ours never are. */
+  /**
+   * Always rejects. The migration batch of the libSQL protocol switches foreign keys off, which this client never
+   * does.
+   */
   migrate(): Promise<Array<ResultSet>> {
     return Promise.reject(new DriverError("SEALANT_STATEMENT", "migrate() is not supported: use Migrations.run"))
   }
@@ -229,14 +249,14 @@ export class LocalClient implements Client, Driver {
     if (!this.inMemory) this.reader.close()
   }
 
-  /** Refuses new work at once; connections close when what is in flight is done. */
+  /** Refuses new work at once. The connections close when the operations in flight end. */
   close(): void {
     void this.shutdown()
   }
 
-  /** Closes after the operations in flight, and moves the write-ahead log into the file if something was committed. */
+  /** Closes after the operations in flight. Moves the write-ahead log into the file if something was committed. */
   shutdown(): Promise<void> {
-    return this.shutting ??= this.closeConnections()
+    return (this.shutting ??= this.closeConnections())
   }
 
   private async closeConnections(): Promise<void> {
@@ -244,7 +264,7 @@ export class LocalClient implements Client, Driver {
     await this.queue.close()
     this.changes.close()
     if (this.hasCommitted && this.file !== undefined && this.writer.isOpen) {
-      // Another process may block it; the log is complete, and the next checkpoint moves it.
+      // Another process may block this checkpoint. The log is complete, and the next checkpoint moves it.
       try {
         this.file.check()
         this.writer.exec("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -4,32 +4,39 @@
 import { type InStatement, type ResultSet, statementOf, toResultSet, type Transaction } from "./Client.js"
 import { type Connection, inspect, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
-import { BatchFailure, type Statement } from "./SqlClient.js"
+import type { Statement } from "./registry.js"
+import { BatchFailure } from "./SqlClient.js"
 import { splitStatements } from "./sqlText.js"
 import { rollback, type WriteQueue } from "./WriteQueue.js"
 
 export class LocalTransaction implements Transaction {
   closed = false
   private begun: Promise<void> | undefined
-  /** Leaves the queue of those who wait for the write lock. */
+  /** Leaves the queue for the write lock. */
   private withdraw: (() => void) | undefined
   private release: (() => void) | undefined
-  /** Why the engine took the transaction back before it was committed. */
+  /** The failure with which the engine rolled the transaction back before its commit. */
   private lost: { readonly error: unknown } | undefined
 
-  constructor(private readonly connection: Connection, private readonly queue: WriteQueue) {}
+  constructor(
+    private readonly connection: Connection,
+    private readonly queue: WriteQueue
+  ) {}
 
   async execute(statement: InStatement | string | [string, unknown?], args?: unknown): Promise<ResultSet> {
     const { sql, values } = statementOf(statement, args)
     return toResultSet(await this.run(sql, values))
   }
 
-  /** Runs one statement. The first one waits for the write lock; later ones are answered at once. */
+  /** Runs one statement. The first one waits for the write lock; later ones are answered synchronously. */
   run(sql: string, values: ReadonlyArray<unknown>): Result | Promise<Result> {
     return this.inside(sql, () => this.connection.run(sql, values))
   }
 
-  /** Runs one statement without parameters and drops its rows. It is not prepared and so costs half as much when it runs once. */
+  /**
+   * Runs one statement without parameters and drops its rows. It is not prepared, which halves the cost of a
+   * statement that runs once.
+   */
   private exec(sql: string): void | Promise<void> {
     return this.inside(sql, () => this.connection.execOnce(sql))
   }
@@ -37,15 +44,20 @@ export class LocalTransaction implements Transaction {
   private inside<A>(sql: string, use: () => A): A | Promise<A> {
     const { kind, refusal, single } = inspect(sql)
     if (!single || kind === "boundary" || kind === "alone") {
-      throw new DriverError("SEALANT_STATEMENT", "a transaction takes one statement at a time, and none that ends it or cannot run in it")
+      throw new DriverError(
+        "SEALANT_STATEMENT",
+        "a transaction accepts one statement at a time, and no BEGIN, COMMIT, END, ROLLBACK, PRAGMA, VACUUM, ATTACH or DETACH"
+      )
     }
     if (refusal !== undefined) throw new DriverError("SEALANT_STATEMENT", refusal)
-    return this.release === undefined && this.lost === undefined ? this.begin().then(() => this.now(use)) : this.now(use)
+    return this.release === undefined && this.lost === undefined
+      ? this.begin().then(() => this.now(use))
+      : this.now(use)
   }
 
   private now<A>(use: () => A): A {
     if (this.lost !== undefined) throw this.lost.error
-    if (this.release === undefined) throw over()
+    if (this.release === undefined) throw transactionEnded()
     try {
       return use()
     } catch (error) {
@@ -81,11 +93,11 @@ export class LocalTransaction implements Transaction {
 
   async commit(): Promise<void> {
     if (this.lost !== undefined) throw this.lost.error
-    if (this.closed) throw over()
+    if (this.closed) throw transactionEnded()
     try {
       if (this.release !== undefined) this.connection.commit()
     } finally {
-      // A COMMIT that failed leaves the transaction open, with the write lock.
+      // A failed COMMIT leaves the transaction open, and the write lock held.
       this.close()
     }
   }
@@ -94,24 +106,24 @@ export class LocalTransaction implements Transaction {
     this.close()
   }
 
-  /** Takes back what was not committed. Does nothing to a transaction that has ended. */
+  /** Rolls back uncommitted changes. Has no effect on a transaction that has ended. */
   close(): void {
     if (this.release !== undefined) rollback(this.connection)
     this.end()
   }
 
   private begin(): Promise<void> {
-    if (this.closed) throw over()
-    return this.begun ??= new Promise((resolve, reject) => {
+    if (this.closed) throw transactionEnded()
+    return (this.begun ??= new Promise((resolve, reject) => {
       const leave = this.queue.transaction((release) => {
         this.release = release
         resolve()
       }, reject)
       this.withdraw = () => {
         leave()
-        reject(over())
+        reject(transactionEnded())
       }
-    })
+    }))
   }
 
   private end(): void {
@@ -123,4 +135,4 @@ export class LocalTransaction implements Transaction {
   }
 }
 
-const over = () => new DriverError("SEALANT_TRANSACTION_OVER", "the transaction has ended")
+const transactionEnded = () => new DriverError("SEALANT_TRANSACTION_OVER", "the transaction has ended")

@@ -1,11 +1,11 @@
 /**
  * `SqlClient` over a libSQL client, local or remote.
  *
- * `@effect/sql-libsql` builds the same from the same client. What is ours instead of its own, and why:
- * - a transaction is no reason for reads outside it to wait, and one that cannot begin leaves no lock behind;
- * - nested transactions that run at the same time get savepoints one after the other, and the statements beside them
- *   wait, too: with one savepoint name for all, one that fails takes the rows of its sibling with it;
- * - a COMMIT that fails is an error, not a defect.
+ * It differs from the client that `@effect/sql-libsql` builds:
+ * - Reads outside a transaction do not wait for it, and a transaction that cannot begin leaves no lock behind.
+ * - Concurrent nested transactions, and the statements beside them, run one after the other. With one savepoint name
+ *   for all, a nested transaction that fails would roll back the rows of its sibling.
+ * - A COMMIT that fails is an error, not a defect.
  */
 import * as Reactivity from "@effect/experimental/Reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement as SqlStatement } from "@effect/sql"
@@ -15,62 +15,62 @@ import { globalValue } from "effect/GlobalValue"
 import { type Client, toResultSet } from "./Client.js"
 import type { Changes } from "./Changes.js"
 import type { Result } from "./Connection.js"
-import { type Place, register } from "./registry.js"
+import { type Place, register, type Statement } from "./registry.js"
 
 /** One level of a transaction: the outermost, or a savepoint in the level above. */
 interface Level {
   readonly transaction: TransactionTarget
   readonly depth: number
-  /** Runs one thing of this level at a time: a statement, or a whole level below. */
+  /** Runs one operation of this level at a time: a statement, or a whole nested level. */
   readonly turn: Effect.Semaphore
   readonly connection: SqlConnection.Connection
 }
 
 /**
- * Where the level of a database stands in the context. Each database has a tag of its own: inside a transaction of one,
- * another is not in that transaction.
+ * The tag of the current level of a database in the context. Each database has its own tag, so that a transaction of
+ * one database does not include statements on another.
  */
 type LevelTag = Context.Tag<Level, Level>
 
 // One counter for all copies of this package in the process.
 const databases = globalValue(Symbol.for("@sealant/db/libsql/databases"), () => ({ count: 0 }))
 
-/** Begins when it is called, and calls back once: a promise would cost as much as running the statement. */
+/**
+ * An operation that begins when it is called, and calls back once. A promise would cost as much as running the
+ * statement.
+ */
 export type Later<A> = (succeed: (value: A) => void, fail: (error: unknown) => void) => void
 
 export type Answer<A> = A | Promise<A> | Later<A>
 
-/** What runs statements: a database, or a transaction in it. Answers at once where it can. */
+/** A database, or a transaction in it, that runs statements. Answers synchronously when it can. */
 export interface Target {
   readonly run: (sql: string, values: ReadonlyArray<unknown>) => Answer<Result>
 }
 
-/** One of several statements that run together. */
-export interface Statement {
-  readonly sql: string
-  readonly values: ReadonlyArray<unknown>
-}
-
-/** One of several statements failed, and those after it did not run. */
+/** The failure of one of several statements. The statements after it did not run. */
 export class BatchFailure extends Error {
   readonly _tag = "BatchFailure"
-  /** `index` says which, from 0. */
-  constructor(readonly index: number, override readonly cause: unknown) {
+  /** `index` is the position of the failed statement, from 0. */
+  constructor(
+    readonly index: number,
+    override readonly cause: unknown
+  ) {
     super("a statement of several failed")
   }
 }
 
 export const isBatchFailure = (error: unknown): error is BatchFailure => Predicate.isTagged(error, "BatchFailure")
 
-/** A transaction: nothing happens before its first statement, and what fails to begin fails there. */
+/** A transaction. It begins with its first statement, which fails when the transaction cannot begin. */
 export interface TransactionTarget extends Target {
-  /** Runs statements in their order, on a server in one round trip. Rejects with `BatchFailure`. */
+  /** Runs statements in order, on a server in one round trip. Rejects with `BatchFailure`. */
   readonly runAll: (statements: ReadonlyArray<Statement>) => Promise<void>
   readonly commit: () => Promise<void>
   readonly rollback: () => Promise<void>
 }
 
-/** A database, and the client of it that `@effect/sql-libsql` would take. */
+/** A database, and its client in the form that `@effect/sql-libsql` accepts. */
 export interface Driver extends Target {
   readonly begin: () => TransactionTarget
   readonly client: Client
@@ -78,10 +78,10 @@ export interface Driver extends Target {
   readonly place: Place
 }
 
-/** Gives `SqlClient` and `LibsqlClient` on an open client. Closing that client is up to who opened it. */
+/** Provides `SqlClient` and `LibsqlClient` on an open client. The opener of that client closes it. */
 export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
   Layer.scopedContext(
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const driver = yield* open
       const level: LevelTag = Context.GenericTag<Level>(`@sealant/db/libsql/Level/${databases.count++}`)
       const own = connection(driver)
@@ -102,7 +102,10 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
         execute: (text, values) => inContext((connection) => connection.execute(text, values, undefined)),
         executeAll: (statements) =>
           Effect.flatMap(Effect.serviceOption(level), (current) =>
-            Option.isSome(current) ? runAllIn(current.value, statements) : Effect.dieMessage("several statements run together in a transaction only"))
+            Option.isSome(current)
+              ? runAllIn(current.value, statements)
+              : Effect.dieMessage("executeAll must run inside a transaction")
+          )
       })
       const libsql: LibsqlClient.LibsqlClient = Object.assign(sql, {
         [LibsqlClient.TypeId]: LibsqlClient.TypeId as LibsqlClient.TypeId,
@@ -116,15 +119,17 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
 const runAllIn = ({ transaction, turn }: Level, statements: ReadonlyArray<Statement>) =>
   turn.withPermits(1)(attempt(() => transaction.runAll(statements), identity))
 
-const withTransaction = (driver: Driver, tag: LevelTag) => <A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
-  Effect.contextWithEffect((context: Context.Context<R>): Effect.Effect<A, E | SqlError.SqlError, R> => {
-    const current = Context.getOption(context, tag)
-    return Option.isNone(current) ? outermost(driver, tag, body) : nested(current.value, tag, body)
-  })
+const withTransaction =
+  (driver: Driver, tag: LevelTag) =>
+  <A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
+    Effect.contextWithEffect((context: Context.Context<R>): Effect.Effect<A, E | SqlError.SqlError, R> => {
+      const current = Context.getOption(context, tag)
+      return Option.isNone(current) ? outermost(driver, tag, body) : nested(current.value, tag, body)
+    })
 
 const outermost = <A, E, R>(driver: Driver, tag: LevelTag, body: Effect.Effect<A, E, R>) =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const transaction = driver.begin()
       const exit = yield* Effect.exit(restore(runIn(transaction, 0, tag, body)))
       if (Exit.isSuccess(exit)) yield* attempt(() => transaction.commit(), identity)
@@ -135,15 +140,15 @@ const outermost = <A, E, R>(driver: Driver, tag: LevelTag, body: Effect.Effect<A
 
 const nested = <A, E, R>({ depth, transaction, turn }: Level, tag: LevelTag, body: Effect.Effect<A, E, R>) => {
   const name = `level_${depth + 1}`
-  const move = (statement: string) => attempt(() => transaction.run(`${statement} ${name}`, []), identity)
+  const savepoint = (statement: string) => attempt(() => transaction.run(`${statement} ${name}`, []), identity)
   return turn.withPermits(1)(
     Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function*() {
-        yield* restore(move("SAVEPOINT"))
+      Effect.gen(function* () {
+        yield* restore(savepoint("SAVEPOINT"))
         const exit = yield* Effect.exit(restore(runIn(transaction, depth + 1, tag, body)))
-        // If the engine took the whole transaction back, there is no savepoint, and the commit will say so.
-        if (Exit.isFailure(exit)) yield* Effect.ignore(move("ROLLBACK TO"))
-        yield* Exit.isFailure(exit) ? Effect.ignore(move("RELEASE")) : move("RELEASE")
+        // If the engine rolled the whole transaction back, the savepoint is gone, and the commit fails.
+        if (Exit.isFailure(exit)) yield* Effect.ignore(savepoint("ROLLBACK TO"))
+        yield* Exit.isFailure(exit) ? Effect.ignore(savepoint("RELEASE")) : savepoint("RELEASE")
         return yield* exit
       })
     )
@@ -175,8 +180,11 @@ const connection = (target: Target, turn?: Effect.Semaphore): SqlConnection.Conn
 
 const rowsOf = ({ rows }: Result) => rows
 
-/** What `use` makes of what is run. Runs what answers at once or later; a fiber goes to sleep only for what is later. */
-const attempt = <A extends object | void, B>(run: () => Answer<A>, use: (answer: A) => B): Effect.Effect<B, SqlError.SqlError> =>
+/** Runs `run` and maps its answer with `use`. The fiber suspends only for an answer that is not synchronous. */
+const attempt = <A extends object | void, B>(
+  run: () => Answer<A>,
+  use: (answer: A) => B
+): Effect.Effect<B, SqlError.SqlError> =>
   Effect.suspend(() => {
     try {
       const answer = run()

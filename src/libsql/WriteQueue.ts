@@ -1,9 +1,9 @@
 /**
- * The order in which writes reach the one writing connection.
+ * The queue of writes to the one writing connection.
  *
- * Statements that wait together share a transaction and so one fsync: each turn takes the write lock, runs what
- * waits, commits, and only then answers. A transaction that a caller holds takes its turn like a statement and keeps
- * the connection until it ends.
+ * Statements that wait at the same time share a transaction, and so one fsync. Each turn takes the write lock, runs
+ * the waiting statements, commits, and only then answers. A transaction of a caller takes its turn like a statement,
+ * and keeps the connection until it ends.
  */
 import { monotonicMs, pause } from "./backoff.js"
 import type { Connection, Result } from "./Connection.js"
@@ -13,10 +13,13 @@ import { codeOf, DriverError, isBusy } from "./DriverError.js"
 import { setImmediate } from "./timers.js"
 
 interface Waiting {
-  /** When the lock was first refused while this entry waited: the busy timeout counts from there. */
+  /** The time at which the lock was first refused while this entry waited. The busy timeout counts from there. */
   blockedSince: number | undefined
-  /** Set once a shared transaction failed with it: it gets one of its own, so that only the one at fault fails. */
-  apart: boolean
+  /**
+   * Set after a shared transaction failed with this entry. The entry then gets a transaction of its own, so that only
+   * the statement at fault fails.
+   */
+  isolated: boolean
   readonly fail: (error: unknown) => void
 }
 
@@ -29,13 +32,13 @@ interface WaitingStatement extends Waiting {
 
 interface WaitingTransaction extends Waiting {
   readonly type: "transaction"
-  /** Gets the connection inside a transaction; the queue goes on when the promise ends. */
+  /** Takes the connection inside a transaction. The queue continues when the promise settles. */
   readonly hold: () => Promise<void>
 }
 
 type Entry = WaitingStatement | WaitingTransaction
 
-// One turn blocks the event loop: it ends after so many statements, or so many milliseconds, whichever is first.
+// A turn blocks the event loop, so it ends after this many statements or milliseconds, whichever comes first.
 const turnStatements = 1000
 const turnMs = 8
 
@@ -45,27 +48,32 @@ export class WriteQueue {
   private closed = false
   private idle: Promise<void> = Promise.resolve()
 
-  constructor(private readonly connection: Connection, private readonly busyTimeoutMs: number) {}
+  constructor(
+    private readonly connection: Connection,
+    private readonly busyTimeoutMs: number
+  ) {}
 
-  /** Runs a statement in a transaction that it may share; answers after the commit. */
+  /** Runs a statement in a transaction that it may share. Answers after the commit. */
   statement(sql: string, args: ReadonlyArray<unknown>): Later<Result> {
-    return (succeed, fail) => this.add({ type: "statement", sql, args, succeed, fail, blockedSince: undefined, apart: false })
+    return (succeed, fail) =>
+      this.add({ type: "statement", sql, args, succeed, fail, blockedSince: undefined, isolated: false })
   }
 
   /** Runs a statement outside any transaction, when its turn comes. */
   alone(sql: string, args: ReadonlyArray<unknown>): Later<Result> {
-    return (succeed, fail) => this.add({ type: "alone", sql, args, succeed, fail, blockedSince: undefined, apart: false })
+    return (succeed, fail) =>
+      this.add({ type: "alone", sql, args, succeed, fail, blockedSince: undefined, isolated: false })
   }
 
   /**
-   * Waits for the write lock. `grant` is called inside `BEGIN IMMEDIATE`, with the function that gives the connection
-   * back. Returns how to stop waiting, which does nothing once the lock was granted.
+   * Waits for the write lock. Calls `grant` inside `BEGIN IMMEDIATE`, with a function that releases the connection.
+   * Returns a function that cancels the wait, and has no effect after the lock was granted.
    */
   transaction(grant: (release: () => void) => void, fail: (error: unknown) => void): () => void {
     const entry: WaitingTransaction = {
       type: "transaction",
       blockedSince: undefined,
-      apart: false,
+      isolated: false,
       fail,
       hold: () => new Promise((release) => grant(release))
     }
@@ -76,13 +84,13 @@ export class WriteQueue {
     }
   }
 
-  /** Refuses what comes from now on, and resolves when what waits is done. */
+  /** Refuses new entries, and resolves when all waiting entries are done. */
   close(): Promise<void> {
     this.closed = true
     return this.idle
   }
 
-  /** True while nothing waits and nobody holds the connection. */
+  /** True while the queue is empty and the connection is free. */
   get isIdle(): boolean {
     return !this.draining
   }
@@ -96,7 +104,7 @@ export class WriteQueue {
   }
 
   private async drain(): Promise<void> {
-    // Callers that run now add their statements to the same turn.
+    // Callers that run meanwhile add their statements to the same turn.
     await nextTurn()
     let refusals = 0
     for (let first = this.entries[0]; first !== undefined; first = this.entries[0]) {
@@ -112,7 +120,10 @@ export class WriteQueue {
     this.draining = false
   }
 
-  /** Serves `first`, and with it the statements that may share its transaction. False when another holds the lock. */
+  /**
+   * Serves `first`, and the statements that may share its transaction. Returns false when another connection holds
+   * the lock.
+   */
   private async turn(first: Entry): Promise<boolean> {
     try {
       if (first.type === "alone") {
@@ -138,12 +149,15 @@ export class WriteQueue {
     this.entries.shift()
     await first.hold()
     transactionMillis.unsafeUpdate(monotonicMs() - begun, [])
-    // Its owner has ended the transaction; this is for the one who forgot to.
+    // Rolls back when the owner released the connection without ending the transaction.
     rollback(this.connection)
     return true
   }
 
-  /** Fails those who have waited for the lock too long. What runs alone may need more than the lock: it waits alone. */
+  /**
+   * Fails the entries that have waited too long for the lock. A statement that runs alone may need more than the
+   * lock, so only its own wait counts.
+   */
   private failExpired(first: Entry): void {
     const now = monotonicMs()
     const blocked = first.type === "alone" ? [first] : this.entries
@@ -155,28 +169,28 @@ export class WriteQueue {
     for (const entry of expired) entry.fail(busyError(this.busyTimeoutMs))
   }
 
-  /** Inside the write lock: runs what waits, commits it, and only then answers. */
+  /** Runs the waiting statements inside the write lock, commits, and only then answers. */
   private commitTogether(): boolean {
     const answers: Array<() => void> = []
     const until = monotonicMs() + turnMs
     while (answers.length < turnStatements && (answers.length === 0 || monotonicMs() < until)) {
       const entry = this.entries[answers.length]
-      if (entry?.type !== "statement" || (entry.apart && answers.length > 0)) break
+      if (entry?.type !== "statement" || (entry.isolated && answers.length > 0)) break
       try {
         const result = this.connection.run(entry.sql, entry.args)
         answers.push(() => entry.succeed(result))
       } catch (error) {
         answers.push(() => entry.fail(error))
-        // The engine may take the whole transaction back with it: a full disk, an I/O error, RAISE(ROLLBACK).
-        if (!this.connection.inTransaction) return this.afterLosing(answers.length, error)
+        // The engine rolls back the whole transaction for some errors: a full disk, an I/O error, RAISE(ROLLBACK).
+        if (!this.connection.inTransaction) return this.afterRollback(answers.length, error)
       }
-      if (entry.apart) break
+      if (entry.isolated) break
     }
     try {
       this.connection.commit()
     } catch (error) {
       rollback(this.connection)
-      return this.afterLosing(answers.length, error)
+      return this.afterRollback(answers.length, error)
     }
     this.entries.splice(0, answers.length)
     commitBatchSize.unsafeUpdate(answers.length, [])
@@ -184,13 +198,13 @@ export class WriteQueue {
     return true
   }
 
-  /** Nothing of a turn was stored, and nobody was answered. */
-  private afterLosing(count: number, error: unknown): boolean {
-    // The statements stay where they are, and run again. A connection that was busy is closed by now.
+  /** Handles a turn that was rolled back: nothing was stored, and no caller was answered. */
+  private afterRollback(count: number, error: unknown): boolean {
+    // The statements stay in the queue, and run again. A busy connection has closed itself by now.
     if (isBusy(error)) return false
     if (count > 1 && codeOf(error).startsWith("SQLITE_CONSTRAINT")) {
-      // A constraint is broken by one statement, and the others have no part in it.
-      for (const entry of this.entries.slice(0, count)) entry.apart = true
+      // One statement violated the constraint, and the others must not fail with it.
+      for (const entry of this.entries.slice(0, count)) entry.isolated = true
     } else {
       for (const entry of this.entries.splice(0, count)) entry.fail(error)
     }
@@ -198,13 +212,13 @@ export class WriteQueue {
   }
 }
 
-/** Ends a transaction that is not to be, if it is still there. */
+/** Rolls back the open transaction, if there is one. */
 export const rollback = (connection: Connection): void => {
   if (!connection.inTransaction) return
   try {
     connection.exec("ROLLBACK")
   } catch {
-    // A connection that cannot roll back is of no use: closing it takes the transaction with it.
+    // When the rollback fails, closing the connection ends the transaction.
     connection.close()
   }
 }

@@ -10,7 +10,7 @@ export const nextTurn: Effect.Effect<void> = Effect.async((resume) => {
   return Effect.sync(() => clearImmediate(turn))
 })
 
-/** Waits in real time, whatever the `Clock` of the fiber is. */
+/** Waits in real time, independent of the `Clock` of the fiber. */
 export const realSleep = (millis: number): Effect.Effect<void> =>
   Effect.async((resume) => {
     const timer = setTimeout(() => resume(Effect.void), millis)

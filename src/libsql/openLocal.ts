@@ -1,5 +1,5 @@
 /**
- * Opens local databases, and says in one line why one cannot be opened.
+ * The opening of local databases. A failure is reported as an error with a message of one line.
  */
 import { accessSync, closeSync, constants, mkdirSync, openSync, statSync } from "node:fs"
 import { dirname } from "node:path"
@@ -9,14 +9,17 @@ import { resolveLinks } from "./resolvePath.js"
 
 export type OpenLocalOptions = LocalOptions
 
-/** A database in memory. */
+/** Opens a new database in memory. */
 export const openMemory = async (): Promise<LocalClient> => {
   const client = new LocalClient({ path: ":memory:", busyTimeoutMs: 0, synchronous: "full" })
   await client.open()
   return client
 }
 
-/** A database in a file, created with its directory when missing. Rejects with an error whose message is one clear line. */
+/**
+ * Opens a database file. Creates the file and its directory when they are missing. Rejects with an error whose
+ * message is one line.
+ */
 export const openLocalFile = async (options: OpenLocalOptions): Promise<LocalClient> => {
   const path = pathOf(options.path)
   prepareFile(path)
@@ -38,7 +41,10 @@ const pathOf = (path: string): string => {
   }
 }
 
-/** Creates what is missing, for its owner only, and finds out whether the file can be written. */
+/**
+ * Creates the file and its directory when they are missing, for their owner only. Throws when the file cannot be
+ * written.
+ */
 const prepareFile = (path: string): void => {
   const directory = dirname(path)
   try {
@@ -48,9 +54,10 @@ const prepareFile = (path: string): void => {
   }
   try {
     if (createFile(path)) return
-    // A file that exists is not opened here: closing it would drop every lock that this process holds on it through
-    // another connection (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_),
-    // and the next process that closes the database would delete the write-ahead log under it.
+    // An existing file is not opened here. Closing it would drop every lock that this process holds on it through
+    // another connection
+    // (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+    // The next process that closes the database would then delete its write-ahead log.
     if (!statSync(path).isFile()) throw new Error(`${path} is not a file`)
     accessSync(path, constants.R_OK | constants.W_OK)
   } catch (error) {
@@ -59,7 +66,7 @@ const prepareFile = (path: string): void => {
   }
 }
 
-/** False when it exists. */
+/** Creates a file. Returns false when it exists. */
 const createFile = (path: string): boolean => {
   try {
     closeSync(openSync(path, "ax", 0o600))
@@ -70,7 +77,10 @@ const createFile = (path: string): boolean => {
   }
 }
 
-/** Makes a directory with those above it, for its owner only. Not by `recursive`, which never returns on Node 20 where the file system refuses with "no such file", as /proc does. */
+/**
+ * Creates a directory and its parents, for their owner only. It avoids `recursive`, which never returns on Node 20
+ * when the file system answers ENOENT, as /proc does.
+ */
 export const makeDirectory = (path: string): void => {
   try {
     mkdirSync(path, { mode: 0o700 })
@@ -82,7 +92,7 @@ export const makeDirectory = (path: string): void => {
   }
 }
 
-/** What the operating system refused, in words. */
+/** Describes an error of the operating system in words. */
 export const reasonOf = (error: unknown): string => {
   const reasons: Readonly<Record<string, string>> = {
     EACCES: "no permission",

@@ -1,39 +1,52 @@
 /**
- * What our `SqlClient` can do beyond its interface, for those who hold one.
+ * The registry of this package's clients, with their operations beyond the interface of `SqlClient`.
  */
 import type { SqlError } from "@effect/sql"
 import type { Effect } from "effect"
 import { globalValue } from "effect/GlobalValue"
 import type { Changes } from "./Changes.js"
 import type { Row } from "./Connection.js"
-import type { Statement } from "./SqlClient.js"
 
-/** Where a database is. */
-export type Place = { readonly kind: "file"; readonly path: string } | { readonly kind: "memory" } | { readonly kind: "server" }
+/** One of several statements that run together. */
+export interface Statement {
+  readonly sql: string
+  readonly values: ReadonlyArray<unknown>
+}
 
-export interface Abilities {
+/** The location of a database. */
+export type Place =
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "memory" }
+  | { readonly kind: "server" }
+
+/** The operations of a client beyond the interface of `SqlClient`. */
+export interface ClientInternals {
   readonly place: Place
   readonly changes: Changes
-  /** Whether the caller is inside a transaction of this database. */
+  /** Returns whether the caller is inside a transaction of this database. */
   readonly isInTransaction: Effect.Effect<boolean>
   /**
-   * Runs one statement where a statement of the client would run, in the transaction that is open or by itself, without
-   * the scope and the span that a statement makes for itself.
+   * Runs one statement in the open transaction, or by itself when there is none. Makes no scope and no span for it,
+   * unlike a statement of the client.
    */
-  readonly execute: (text: string, values: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
+  readonly execute: (
+    text: string,
+    values: ReadonlyArray<unknown>
+  ) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
   /**
-   * Runs statements in their order, in the transaction that is open, until one fails; on a server in one round trip. The
-   * cause of the error is a `BatchFailure`, which says which one.
+   * Runs statements in order in the open transaction, until one fails; on a server in one round trip. The cause of
+   * the error is a `BatchFailure`, with the position of the failed statement.
    */
   readonly executeAll: (statements: ReadonlyArray<Statement>) => Effect.Effect<void, SqlError.SqlError>
 }
 
-// One for all copies of this package in the process: a repository of one copy works on a client of another.
-const clients = globalValue(Symbol.for("@sealant/db/libsql/clients"), () => new WeakMap<object, Abilities>())
+// One registry for all copies of this package in the process: a repository of one copy works on a client of another.
+const clients = globalValue(Symbol.for("@sealant/db/libsql/clients"), () => new WeakMap<object, ClientInternals>())
 
-export const register = (sql: object, abilities: Abilities): void => {
-  clients.set(sql, abilities)
+/** Registers the internals of a client. */
+export const register = (sql: object, internals: ClientInternals): void => {
+  clients.set(sql, internals)
 }
 
-/** `undefined` for a client that is none of ours. */
-export const abilitiesOf = (sql: object): Abilities | undefined => clients.get(sql)
+/** Returns the internals of a client, or `undefined` for a client that this package did not make. */
+export const clientInternals = (sql: object): ClientInternals | undefined => clients.get(sql)

@@ -1,17 +1,18 @@
 /**
- * The client of a libSQL server: `@libsql/client`, wrapped so that a transaction begins with its first statement, and so
- * that values and errors are those of the local client.
+ * The client of a libSQL server. It wraps `@libsql/client`, so that a transaction begins with its first statement,
+ * and values and errors are those of the local client.
  *
- * A server gives an interactive transaction a few seconds to live. Beginning late keeps it short, and what fails to
- * begin fails where somebody waits for it.
+ * A server ends an interactive transaction after a few seconds. Beginning it late keeps it short, and reports a
+ * failure to begin to the first statement, for which a caller waits.
  *
- * Nothing is sent twice that may have been done once. Sent again are: a statement, or the beginning of a transaction, that
- * the server refused because others had the lock; and, once, a read outside a transaction whose answer was lost.
+ * A request that may have been executed is not sent again. Only these are retried:
+ * - a statement, or the beginning of a transaction, that the server refused because the lock was held;
+ * - a read outside a transaction whose answer was lost, once.
  */
 import { createClient } from "@libsql/client"
 import { Redacted } from "effect"
 import { monotonicMs, pause } from "./backoff.js"
-import { Changes, unknowable } from "./Changes.js"
+import { Changes, unobservable } from "./Changes.js"
 import { inspect, type Result } from "./Connection.js"
 import { codeOf, DriverError, isBusy } from "./DriverError.js"
 import { busyWaits } from "./metrics.js"
@@ -23,30 +24,40 @@ import type { Driver } from "./SqlClient.js"
 export interface RemoteOptions {
   readonly url: string
   readonly authToken?: Redacted.Redacted<string>
-  /** How long a statement, or the beginning of a transaction, is tried again while the server says that others have the lock. */
+  /**
+   * The time for which a statement, or the beginning of a transaction, is retried while the server reports that the
+   * lock is held, in milliseconds.
+   */
   readonly busyTimeoutMs: number
-  /** How long a request may take before its answer counts as lost. */
+  /** The time after which the answer to a request counts as lost, in milliseconds. Default 30,000. */
   readonly requestTimeoutMs?: number
 }
 
-// Longer than a server lets anything wait for its lock, and short enough for a program that is to stop.
+// Longer than any wait for a lock on a server, and short enough for a program that has to stop.
 const defaultRequestTimeoutMs = 30_000
 
 const longestPauseMs = 100
 
 const urlPattern = /^(libsql|https?|wss?):\/\/[^/]/
 
-/** A driver for the server at `url`. Throws for a URL of another kind. */
-export const openRemote = ({ authToken, busyTimeoutMs, requestTimeoutMs = defaultRequestTimeoutMs, url }: RemoteOptions): Driver => {
-  if (!urlPattern.test(url)) throw new DriverError("SEALANT_URL", "must be a libsql:, http(s): or ws(s): URL of a libSQL server")
+/** Creates a driver for the server at `url`. Throws `SEALANT_URL` if the URL is invalid. */
+export const openRemote = ({
+  authToken,
+  busyTimeoutMs,
+  requestTimeoutMs = defaultRequestTimeoutMs,
+  url
+}: RemoteOptions): Driver => {
+  if (!urlPattern.test(url))
+    throw new DriverError("SEALANT_URL", "must be a libsql:, http(s): or ws(s): URL of a libSQL server")
   const client = connect({
     url,
-    // As numbers they would be refused beyond 2^53, where the local client rounds, and a column that needs no rounding finds out.
+    // The mode `number` would refuse integers beyond 2^53. The local client rounds them, and the decoder of a column
+    // that must be exact detects that.
     intMode: "bigint",
     fetch: (request: Request) => fetch(request, { signal: AbortSignal.timeout(requestTimeoutMs) }),
     ...(authToken === undefined ? {} : { authToken: Redacted.value(authToken) })
   })
-  const changes = new Changes(unknowable)
+  const changes = new Changes(unobservable)
   const committed = () => changes.committed()
   return {
     client,
@@ -58,11 +69,17 @@ export const openRemote = ({ authToken, busyTimeoutMs, requestTimeoutMs = defaul
         throw new DriverError("SEALANT_STATEMENT", "transactions are opened with transaction(), not by statement")
       }
       const statement = sendable(sql, values)
-      const result = await whenNotBusy(busyTimeoutMs, () => kind === "read" ? read(client, statement) : execute(client, statement))
+      const result = await whenNotBusy(busyTimeoutMs, () =>
+        kind === "read" ? read(client, statement) : execute(client, statement)
+      )
       if (result.rowsAffected > 0) committed()
       return result
     },
-    begin: () => new RemoteTransaction((use) => whenNotBusy(busyTimeoutMs, async () => use(await client.transaction("write"))), committed)
+    begin: () =>
+      new RemoteTransaction(
+        (use) => whenNotBusy(busyTimeoutMs, async () => use(await client.transaction("write"))),
+        committed
+      )
   }
 }
 
@@ -70,12 +87,16 @@ const connect = (config: Parameters<typeof createClient>[0]) => {
   try {
     return createClient(config)
   } catch (cause) {
-    // Its message may show a part of the URL, and with it a password or a token; its code does not.
-    throw new DriverError("SEALANT_URL", `is no URL that a libSQL client takes: ${codeOf(cause) || "unknown reason"}`, { cause })
+    // The message may contain a part of the URL, and with it a password or a token; the code does not.
+    throw new DriverError(
+      "SEALANT_URL",
+      `must be a URL that the libSQL client accepts: ${codeOf(cause) || "unknown reason"}`,
+      { cause }
+    )
   }
 }
 
-/** Asks a second time when the answer is lost: a connection that was kept may have been closed by the server meanwhile. */
+/** Runs a read, and repeats it once when its answer is lost: the server may have closed a kept connection meanwhile. */
 const read = async (client: RemoteClient, statement: Sendable): Promise<Result> => {
   try {
     return await execute(client, statement)
@@ -87,7 +108,7 @@ const read = async (client: RemoteClient, statement: Sendable): Promise<Result> 
 
 const whenNotBusy = async <A>(busyTimeoutMs: number, use: () => Promise<A>): Promise<A> => {
   const until = monotonicMs() + busyTimeoutMs
-  for (let attempt = 0;; attempt++) {
+  for (let attempt = 0; ; attempt++) {
     try {
       return await use()
     } catch (error) {

@@ -1,14 +1,15 @@
 /**
- * What a libSQL server, its client and the network say, in the engine's own words: so that nothing above has to know where
- * an error comes from.
+ * The conversion of errors of a libSQL server, its client and the network to the engine's codes, so that no other
+ * module depends on the origin of an error.
  *
- * A server gives the primary code and puts words around the engine's message
- * (https://github.com/tursodatabase/libsql/blob/main/libsql-server/src/hrana/stmt.rs), and the client puts the code
- * before it. Which constraint it was stands in the message only. What the network says stays here: it may name hosts.
+ * A server returns the primary code, and adds words to the engine's message
+ * (https://github.com/tursodatabase/libsql/blob/main/libsql-server/src/hrana/stmt.rs). The client puts the code
+ * before it. Only the message contains the kind of constraint. Messages of the network are dropped, because they may
+ * name hosts.
  */
 import { codeOf, DriverError } from "./DriverError.js"
 
-/** Something that is known of an error by its message: the engine's code for it. */
+/** Patterns of messages, each with the engine's code for that error. */
 const constraints: ReadonlyArray<readonly [RegExp, string]> = [
   [/^UNIQUE constraint failed/, "SQLITE_CONSTRAINT_UNIQUE"],
   [/^CHECK constraint failed/, "SQLITE_CONSTRAINT_CHECK"],
@@ -17,7 +18,7 @@ const constraints: ReadonlyArray<readonly [RegExp, string]> = [
   [/^cannot store /, "UNKNOWN_SQLITE_ERROR_3091"]
 ]
 
-/** The codes of a server that the engine has under another name. */
+/** Codes of a server that have another name in the engine. */
 const names: Readonly<Record<string, string>> = {
   SQLITE_UNKNOWN: "SQLITE_ERROR",
   SQL_INPUT_ERROR: "SQLITE_ERROR",
@@ -27,20 +28,24 @@ const names: Readonly<Record<string, string>> = {
 }
 
 /**
- * Taken back, because it or another one lasted too long. Nothing of it was stored, as after SQLITE_BUSY: to whoever asks,
- * it is the same.
+ * Codes of a transaction that the server rolled back, because it or another one lasted too long. Nothing of it was
+ * stored, so callers handle it like SQLITE_BUSY.
  */
-const takenBack = /^(TRANSACTION_TIMEOUT|TRANSACTION_BUSY|STREAM_EXPIRED)$/
+const rolledBack = /^(TRANSACTION_TIMEOUT|TRANSACTION_BUSY|STREAM_EXPIRED)$/
 
-/** The error as a `DriverError`. One that is known to have left the server is never `SQLITE_BUSY`, and the other way round. */
+/**
+ * Converts an error to a `DriverError`. An error is reported as `SQLITE_BUSY` only if the server is known to have
+ * stored nothing.
+ */
 export const remoteError = (error: unknown): DriverError => {
   if (error instanceof DriverError) return error
   const code = codeOf(error)
   const message = messageOf(error, code)
-  if (takenBack.test(code)) return new DriverError(`SQLITE_BUSY_${code}`, "the server took the transaction back")
+  if (rolledBack.test(code)) return new DriverError(`SQLITE_BUSY_${code}`, "the server rolled the transaction back")
   if (code === "SQLITE_CONSTRAINT") return new DriverError(constraintOf(message), message)
-  // The message of a text that the server does not take is that text.
-  if (code === "SQL_PARSE_ERROR") return new DriverError("SEALANT_STATEMENT", "the server does not take such a statement")
+  // The message of this error is the text of the statement.
+  if (code === "SQL_PARSE_ERROR")
+    return new DriverError("SEALANT_STATEMENT", "the server does not accept this statement")
   if (/^SQL(ITE)?_/.test(code) || code === "ARGS_INVALID") return new DriverError(names[code] ?? code, message)
   if (isRefusal(error)) return new DriverError(`SERVER_${code}`, "the server refused")
   const status = statusOf(error)
@@ -48,36 +53,44 @@ export const remoteError = (error: unknown): DriverError => {
   return new DriverError(transportCode(error, code), "the server cannot be reached, or its answer was lost")
 }
 
-/** Whether a transaction in which a statement failed like this may go on. */
+/** Returns whether a transaction may still be open after a statement failed with this error. */
 export const leavesTransaction = ({ code }: DriverError): boolean =>
-  /^(SQLITE_(CONSTRAINT|ERROR|MISMATCH|TOOBIG|RANGE)|UNKNOWN_SQLITE_ERROR_3091|SEALANT_(STATEMENT|UNSUPPORTED_VALUE))/.test(code)
+  /^(SQLITE_(CONSTRAINT|ERROR|MISMATCH|TOOBIG|RANGE)|UNKNOWN_SQLITE_ERROR_3091|SEALANT_(STATEMENT|UNSUPPORTED_VALUE))/.test(
+    code
+  )
 
-/** Whether nobody can say if what was asked was done. */
+/** Returns whether it is unknown if the request was executed. */
 export const isUnanswered = ({ code }: DriverError): boolean => code.startsWith("HRANA_")
 
 const constraintOf = (message: string): string =>
-  // What is left is the text of a trigger's RAISE.
+  // Any other message is the text of a trigger's RAISE.
   constraints.find(([pattern]) => pattern.test(message))?.[1] ?? "SQLITE_CONSTRAINT_TRIGGER"
 
 const messageOf = (error: unknown, code: string): string => {
   const message = error instanceof Error ? error.message : ""
-  // In a batch the client puts it before what has it already.
-  return (code === "" ? message : message.replaceAll(`${code}: `, "")).replace(/^(SQLite error|SQL input error): /, "").replace(/ \(at offset -?\d+\)$/, "")
+  // In a batch the client may add the code twice.
+  return (code === "" ? message : message.replaceAll(`${code}: `, ""))
+    .replace(/^(SQLite error|SQL input error): /, "")
+    .replace(/ \(at offset -?\d+\)$/, "")
 }
 
-/** What the server said itself, with a code that the engine does not have: `BLOCKED`, `RESPONSE_TOO_LARGE`. */
+/**
+ * Returns whether the server itself refused, with a code that the engine does not have: `BLOCKED`,
+ * `RESPONSE_TOO_LARGE`.
+ */
 const isRefusal = (error: unknown): boolean =>
   error instanceof Error && error.cause instanceof Error && error.cause.name === "ResponseError"
 
 const statusOf = (error: unknown): number | undefined => {
   const cause = error instanceof Error ? error.cause : undefined
   for (const candidate of [error, cause]) {
-    if (candidate instanceof Error && "status" in candidate && typeof candidate.status === "number") return candidate.status
+    if (candidate instanceof Error && "status" in candidate && typeof candidate.status === "number")
+      return candidate.status
   }
   return undefined
 }
 
-/** `HRANA_` with what the network stack calls it, where it has a name for it: `HRANA_ECONNREFUSED`. */
+/** Returns `HRANA_` and the name that the network stack has for the error, if it has one: `HRANA_ECONNREFUSED`. */
 const transportCode = (error: unknown, code: string): string => {
   if (/^HRANA_[A-Z_]+$/.test(code)) return code
   if (error instanceof Error && error.name === "TimeoutError") return "HRANA_TIMEOUT"

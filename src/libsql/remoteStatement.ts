@@ -1,5 +1,5 @@
 /**
- * One statement on its way to a libSQL server, and its result on the way back: the values and the rows of the local client.
+ * The conversion of a statement for a libSQL server, and of its result to the values and rows of the local client.
  */
 import type { createClient } from "@libsql/client"
 import { inspect, requireParameters, type Result } from "./Connection.js"
@@ -13,10 +13,10 @@ export type RemoteClient = ReturnType<typeof createClient>
 /** A transaction of `@libsql/client`, which begins on the server with its first statement. */
 export type Interactive = Awaited<ReturnType<RemoteClient["transaction"]>>
 
-/** A statement as the client takes it. */
+/** A statement in the form that `@libsql/client` accepts. */
 export type Sendable = ReturnType<typeof sendable>
 
-/** Throws for what the local client would not take either. */
+/** Converts a statement. Throws `SEALANT_STATEMENT` or `SEALANT_UNSUPPORTED_VALUE` when the local client would. */
 export const sendable = (sql: string, values: ReadonlyArray<unknown>) => {
   const { refusal, single } = inspect(sql)
   if (!single) throw new DriverError("SEALANT_STATEMENT", "the text must hold one statement")
@@ -34,7 +34,12 @@ export const execute = async (target: RemoteClient | Interactive, statement: Sen
   }
 }
 
-const resultOf = ({ columns, lastInsertRowid, rows, rowsAffected }: Awaited<ReturnType<RemoteClient["execute"]>>): Result => {
+const resultOf = ({
+  columns,
+  lastInsertRowid,
+  rows,
+  rowsAffected
+}: Awaited<ReturnType<RemoteClient["execute"]>>): Result => {
   const values = rows.map((row) => columns.map((_, index) => fromServer(row[index])))
   return {
     columns: () => columns,

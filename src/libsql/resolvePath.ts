@@ -1,6 +1,6 @@
 /**
- * The path of a file without symbolic links. The engine keeps its log beside the target of a link, so all operations on a
- * database use that path.
+ * The resolution of symbolic links. The engine keeps its log beside the target of a link, so all operations on a
+ * database use the path of the target.
  */
 import { lstatSync, readlinkSync, realpathSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
@@ -10,8 +10,8 @@ import { codeOf } from "./DriverError.js"
 const mostLinks = 40
 
 /**
- * Resolves every link of a path, also when the target does not exist yet. Throws the error of the operating system for a loop
- * of links.
+ * Resolves every link of a path, also when the target does not exist yet. Throws the error of the operating system
+ * for a loop of links.
  */
 export const resolveLinks = (path: string, links = 0): string => {
   const absolute = resolve(path)

@@ -1,38 +1,41 @@
 /**
- * Reads SQL text as far as routing needs it: where a statement ends, and what kind it is.
+ * A tokenizer that reads SQL text as far as routing needs it: the end of each statement, and its kind.
  *
- * The end of a trigger body follows the rule of `sqlite3_complete`
- * (https://www.sqlite.org/c3ref/complete.html): a trigger ends at `; END ;`.
+ * The end of a trigger body follows the rule of `sqlite3_complete` (https://www.sqlite.org/c3ref/complete.html): a
+ * trigger ends at `; END ;`.
  */
 
 /**
+ * The kind of a statement, which decides where it runs.
+ *
  * - `read`: changes nothing, runs on the reading connection.
  * - `write`: may share a transaction with others.
- * - `alone`: refuses to run inside a transaction (VACUUM) or acts on the connection (PRAGMA).
- * - `savepoint`: moves inside a transaction, makes no sense outside one.
+ * - `alone`: cannot run inside a transaction (VACUUM), or acts on the connection (PRAGMA).
+ * - `savepoint`: acts on a savepoint, and is valid only inside a transaction.
  * - `boundary`: begins or ends a transaction, which only the client itself may do.
  */
 export type StatementKind = "read" | "write" | "alone" | "savepoint" | "boundary"
 
 export interface StatementText {
   readonly kind: StatementKind
-  /** False when the text holds more than one statement, of which the engine would drop all but the first, or none. */
+  /** False when the text contains no statement, or several, of which the engine would run only the first. */
   readonly single: boolean
-  /** How many parameters the statement takes, as `?` or `?1`. */
+  /** The number of parameters that the statement has, as `?` or `?1`. */
   readonly placeholders: number
-  /** The reason for refusing the statement: it would change the connection, which all callers share. */
+  /** The reason for refusing the statement, if it would change the connection, which all callers share. */
   readonly refusal: string | undefined
 }
 
 interface Token {
-  /** A keyword or name in upper case, `;`, `(`, `)`, a placeholder as it stands, or `.` for everything else. */
+  /** A keyword or name in upper case, `;`, `(`, `)`, a placeholder as written, or `.` for everything else. */
   readonly text: string
   readonly end: number
 }
 
-// String literals, quoted names, comments, words, placeholders, and single characters, in this order. What is quoted
-// ends at its first closing quote: a doubled quote makes it two tokens side by side, which is all the same here.
-const tokenPattern = /'[^']*(?:'|$)|"[^"]*(?:"|$)|`[^`]*(?:`|$)|\[[^\]]*(?:\]|$)|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[A-Za-z_][\w$]*|\?\d*|\S/g
+// String literals, quoted names, comments, words, placeholders, and single characters, in this order. A quoted text
+// ends at its first closing quote: a doubled quote yields two adjacent tokens, with the same effect here.
+const tokenPattern =
+  /'[^']*(?:'|$)|"[^"]*(?:"|$)|`[^`]*(?:`|$)|\[[^\]]*(?:\]|$)|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[A-Za-z_][\w$]*|\?\d*|\S/g
 
 function* tokens(sql: string): Generator<Token> {
   for (const match of sql.matchAll(tokenPattern)) {
@@ -43,7 +46,7 @@ function* tokens(sql: string): Generator<Token> {
   }
 }
 
-/** The statements of a script, in their order, without the semicolons that end them. */
+/** Splits a script into its statements, in order, without the semicolons that end them. */
 export const splitStatements = (script: string): ReadonlyArray<string> => {
   const statements: Array<string> = []
   let start = 0
@@ -92,7 +95,7 @@ const kindOf = (words: ReadonlyArray<string>): StatementKind => {
   return kinds[first] ?? "write"
 }
 
-/** The verb of `WITH a AS (...) SELECT ...`: the first one outside parentheses. */
+/** Finds the verb of `WITH a AS (...) SELECT ...`: the first one outside parentheses. */
 const verbAfterWith = (words: ReadonlyArray<string>) => {
   let depth = 0
   for (const word of words) {
@@ -105,14 +108,14 @@ const verbAfterWith = (words: ReadonlyArray<string>) => {
 
 const placeholdersIn = (words: ReadonlyArray<string>) => {
   let highest = 0
-  // A plain `?` is one more than the highest so far (https://www.sqlite.org/lang_expr.html#varparam).
+  // A plain `?` has the number after the highest one so far (https://www.sqlite.org/lang_expr.html#varparam).
   for (const word of words) {
     if (word.startsWith("?")) highest = word === "?" ? highest + 1 : Math.max(highest, Number(word.slice(1)))
   }
   return highest
 }
 
-/** What a text given for one statement holds. */
+/** Inspects a text that is to be one statement. */
 export const inspectStatement = (sql: string): StatementText => {
   const words = Array.from(tokens(sql), (token) => token.text)
   return {
@@ -128,25 +131,45 @@ export const inspectStatement = (sql: string): StatementText => {
  * (https://www.sqlite.org/pragma.html). Any other argument is a setting of the connection.
  */
 const argumentAllowed = new Set([
-  "table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list", "foreign_key_check",
-  "integrity_check", "quick_check", "wal_checkpoint", "incremental_vacuum", "optimize", "analysis_limit", "user_version", "application_id"
+  "table_info",
+  "table_xinfo",
+  "table_list",
+  "index_list",
+  "index_info",
+  "index_xinfo",
+  "foreign_key_list",
+  "foreign_key_check",
+  "integrity_check",
+  "quick_check",
+  "wal_checkpoint",
+  "incremental_vacuum",
+  "optimize",
+  "analysis_limit",
+  "user_version",
+  "application_id"
 ])
 
 const sharedConnection = "it would change the connection that all callers share"
 
-/** Checks statements after EXPLAIN, too: the engine applies some PRAGMAs while it prepares them. */
+/**
+ * Returns the reason for refusing a statement. Checks statements after EXPLAIN, too: the engine applies some PRAGMAs
+ * while it prepares them.
+ */
 const refusalOf = (sql: string): string | undefined => {
   const raw = Array.from(sql.matchAll(tokenPattern), ([text]) => text).filter((text) => !/^(--|\/\*|;)/.test(text))
   const words = raw.map((text) => text.toUpperCase())
   const start = words[0] !== "EXPLAIN" ? 0 : words[1] === "QUERY" ? 3 : 1
   const verb = words[start]
   if (verb === "ATTACH" || verb === "DETACH") return `${verb} is refused: ${sharedConnection}`
-  if (verb === "CREATE" && isTemporary(words.slice(start + 1))) return `temporary tables, views and triggers are refused: ${sharedConnection}`
+  if (verb === "CREATE" && isTemporary(words.slice(start + 1)))
+    return `temporary tables, views and triggers are refused: ${sharedConnection}`
   if (verb !== "PRAGMA") return undefined
   const at = words[start + 2] === "." ? start + 3 : start + 1
   const name = /^\w+$/.test(raw[at] ?? "") ? raw[at]?.toLowerCase() : undefined
   if (name === undefined) return "a PRAGMA whose name is not a plain word is refused"
-  return words[at + 1] === undefined || argumentAllowed.has(name) ? undefined : `setting PRAGMA ${name} is refused: ${sharedConnection}`
+  return words[at + 1] === undefined || argumentAllowed.has(name)
+    ? undefined
+    : `setting PRAGMA ${name} is refused: ${sharedConnection}`
 }
 
 const isTemporary = (words: ReadonlyArray<string>) => {

@@ -1,6 +1,6 @@
 /**
- * The timers and the clock of the runtime, captured when the module loads. Fake timers (`vi.useFakeTimers()`) replace the
- * globals, and would stop the write queue.
+ * The timers and the clock of the runtime, captured when the module loads. Fake timers (`vi.useFakeTimers()`) replace
+ * the globals, and would stop the write queue.
  */
 import { performance as performanceHooks } from "node:perf_hooks"
 import * as nodeTimers from "node:timers"

@@ -1,24 +1,33 @@
 /**
- * What may be bound to a statement.
+ * The checks of the values that are bound to a statement.
  *
- * The native binding aborts the whole process for a boolean, stores NaN and `undefined` as NULL, cuts text at its
- * first NUL when it is read back, and replaces lone surrogates: all of it without an error. So each value is looked
- * at before it gets there. It also binds every number as a REAL (`7 / ?` is 3.5, `json_array(?)` holds 2.0), so whole
- * numbers go to it as bigints, which it binds as INTEGER.
+ * The native binding has these defects, and throws no error for them:
+ * - A boolean aborts the whole process.
+ * - NaN and `undefined` are stored as NULL.
+ * - Text is cut at its first NUL when it is read back.
+ * - Lone surrogates are replaced.
+ * - Every number is bound as a REAL (`7 / ?` is 3.5, `json_array(?)` contains 2.0).
+ *
+ * So each value is checked before it is bound. Whole numbers are passed as bigints, which the binding binds as
+ * INTEGER.
  */
 import { DriverError } from "./DriverError.js"
 
 export type NativeValue = string | number | bigint | Buffer | null
 
 /**
- * How long a text may be, in characters, and a blob, in bytes. A text of SQLite has at most 1,000,000,000 bytes
- * (https://www.sqlite.org/limits.html), a character up to three of them.
+ * The limit for a text, in characters, and for a blob, in bytes. A text of SQLite has at most 1,000,000,000 bytes
+ * (https://www.sqlite.org/limits.html), and a character takes up to three of them.
  */
 export const maxParameterLength = 200_000_000
 
-const refused = (what: string) => new DriverError("SEALANT_UNSUPPORTED_VALUE", `a parameter is ${what}, which SQLite cannot keep as it is`)
+const refused = (what: string) =>
+  new DriverError("SEALANT_UNSUPPORTED_VALUE", `a parameter is ${what}, which SQLite cannot store unchanged`)
 
-/** The value as the binding takes it. Throws `SEALANT_UNSUPPORTED_VALUE` for what would be stored as something else. */
+/**
+ * Converts a value for the binding. Throws `SEALANT_UNSUPPORTED_VALUE` for a value that would be stored as another
+ * one.
+ */
 export const toNative = (value: unknown): NativeValue => {
   switch (typeof value) {
     case "string":
@@ -49,5 +58,5 @@ const fitting = (blob: Buffer) => {
   return blob
 }
 
-// ES2024's String.prototype.isWellFormed, which Node 20 has and the compiler's ES2023 library does not know.
+// ES2024's String.prototype.isWellFormed, which Node 20 has and the compiler's ES2023 library does not declare.
 const isWellFormed = (text: string) => !/[\uD800-\uDFFF]/u.test(text)

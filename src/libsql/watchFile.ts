@@ -1,17 +1,17 @@
 /**
  * A watch on one file, through the operating system.
  *
- * It does not open the file where that would matter: on Linux it goes by the path, and the write-ahead log, which is what we
- * watch, is a file without locks.
+ * The watch cannot drop locks of the engine by closing a descriptor. On Linux it uses the path and opens nothing.
+ * Elsewhere it may open the file, but the watched file is the write-ahead log, on which the engine holds no locks.
  */
 import { watch } from "node:fs"
 
 /**
- * Calls `stirred` when the file is written, replaced or removed, and when the watch breaks. Returns how to end it. Throws
- * when the file cannot be watched.
+ * Calls `onChange` when the file is written, replaced or removed, and when the watch breaks. Returns a function that
+ * ends the watch. Throws when the file cannot be watched.
  */
-export const watchFile = (path: string, stirred: () => void): () => void => {
-  const watcher = watch(path, { persistent: false }, stirred)
-  watcher.on("error", stirred)
+export const watchFile = (path: string, onChange: () => void): (() => void) => {
+  const watcher = watch(path, { persistent: false }, onChange)
+  watcher.on("error", onChange)
   return () => watcher.close()
 }

@@ -1,12 +1,16 @@
 /**
- * What keeps a database from being migrated, or a program from using it. Public: `Migrations` exports them.
+ * The errors of migrations. Public: `Migrations` exports them.
  */
-// Not from the package's index, which loads all of it: a second of start for each process.
+// The import avoids the index of the package, which would load all of it and delay the start of each process by a
+// second.
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import { Schema } from "effect"
 
-/** The record of migrations cannot be used; `issues` says what is wrong with which. Nothing was applied. HTTP 503. */
-export class InvalidMigrations extends Schema.TaggedError<InvalidMigrations>()(
+/**
+ * The record of migrations cannot be used. `issues` contains each problem, with the name of its migration. Nothing
+ * was applied. HTTP 503.
+ */
+export class InvalidMigrations extends Schema.TaggedError<InvalidMigrations>("@sealant/db/InvalidMigrations")(
   "InvalidMigrations",
   { issues: Schema.Array(Schema.String) },
   HttpApiSchema.annotations({ status: 503 })
@@ -17,10 +21,10 @@ export class InvalidMigrations extends Schema.TaggedError<InvalidMigrations>()(
 }
 
 /**
- * A statement of a migration failed; `statement` counts from 1. Nothing was applied, also none of the migrations before
- * it that ran with it. HTTP 503.
+ * A statement of a migration failed; `statement` counts from 1. Nothing was applied, including the migrations before
+ * it in the same call. HTTP 503.
  */
-export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()(
+export class MigrationFailed extends Schema.TaggedError<MigrationFailed>("@sealant/db/MigrationFailed")(
   "MigrationFailed",
   { migration: Schema.String, statement: Schema.Int, reason: Schema.String },
   HttpApiSchema.annotations({ status: 503 })
@@ -31,30 +35,33 @@ export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()(
 }
 
 /**
- * The database was never migrated, and yet holds what the first migrations make: it is another program's, or the
- * predecessor's. `object` names what is in the way. Nothing was applied. HTTP 503.
+ * The database was never migrated, but contains an object that the first migrations create. It belongs to another
+ * program, or to the predecessor. `object` is the type and name of that object. Nothing was applied. HTTP 503.
  */
-export class DatabaseNotEmpty extends Schema.TaggedError<DatabaseNotEmpty>()(
+export class DatabaseNotEmpty extends Schema.TaggedError<DatabaseNotEmpty>("@sealant/db/DatabaseNotEmpty")(
   "DatabaseNotEmpty",
   { object: Schema.String },
   HttpApiSchema.annotations({ status: 503 })
 ) {
   override get message() {
-    return `the database was not made by these migrations and already holds the ${this.object}: use a new file, ` +
+    return (
+      `the database was not made by these migrations and already holds the ${this.object}: use a new file, ` +
       "and `sealant-db import-legacy PATH` to copy a predecessor's database into it"
+    )
   }
 }
 
 /**
- * The schema of the database is not the one of this program; `migrations` names where they differ.
+ * The schema of the database differs from that of this program. `migrations` contains the names of the migrations
+ * that differ.
  *
  * - `older`: migrations are pending.
- * - `altered`: a migration is not what was applied under its number, or one before the last was left out.
+ * - `altered`: an applied migration has another text or name, or a migration before the last applied one is missing.
  * - `newer`: the database has migrations that this program does not know.
  *
  * HTTP 503.
  */
-export class SchemaNotCurrent extends Schema.TaggedError<SchemaNotCurrent>()(
+export class SchemaNotCurrent extends Schema.TaggedError<SchemaNotCurrent>("@sealant/db/SchemaNotCurrent")(
   "SchemaNotCurrent",
   { reason: Schema.Literal("older", "altered", "newer"), migrations: Schema.Array(Schema.String) },
   HttpApiSchema.annotations({ status: 503 })
@@ -66,7 +73,7 @@ export class SchemaNotCurrent extends Schema.TaggedError<SchemaNotCurrent>()(
       case "older":
         return `the database is older than the program and lacks ${names}: run \`sealant-db migrate\``
       case "altered":
-        return `${names}: not what was applied to the database; put the released text back, and the change into a new migration`
+        return `${names}: differs from the database; put the released text back, and the change into a new migration`
       case "newer":
         return `the program is older than the database, which has ${names}: deploy a version of the program that knows them`
     }

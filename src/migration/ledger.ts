@@ -1,5 +1,5 @@
 /**
- * The ledger of migrations in the database, and how it stands to what the program knows.
+ * The ledger of migrations in the database, and its comparison with the migrations of the program.
  */
 import { SqlClient } from "@effect/sql"
 import { type DateTime, Effect, Either, ParseResult, Schema } from "effect"
@@ -11,7 +11,7 @@ import type { Table } from "../sql/table.js"
 /** A migration that the database has. */
 export interface AppliedMigration {
   readonly id: number
-  /** As it stands in the record: `0001_auth`. */
+  /** The name in the record: `0001_auth`. */
   readonly name: string
   readonly appliedAt: DateTime.Utc
   /** SHA-256 of the text that was applied, in hexadecimal. */
@@ -25,25 +25,27 @@ export interface PendingMigration {
   readonly checksum: string
 }
 
-/** A migration of which the database has another text or name than the program. */
+/** A migration whose text or name in the database differs from the program's. */
 export interface MismatchedMigration extends AppliedMigration {
-  /** The name and the checksum of the program's. */
+  /** The name and the checksum in the program. */
   readonly expected: { readonly name: string; readonly checksum: string }
 }
 
-/** How the database stands to the program. Each migration is in one of the four, in the order of the ids. */
+/**
+ * The comparison of a database with the program. Each migration is in one of the four lists, in the order of the ids.
+ */
 export interface Status {
-  /** The database has them as the program knows them. */
+  /** Migrations of the database that are equal in the program. */
   readonly applied: ReadonlyArray<AppliedMigration>
-  /** The database lacks them. */
+  /** Migrations of the program that the database lacks. */
   readonly pending: ReadonlyArray<PendingMigration>
-  /** The database has them, but not as the program knows them. */
+  /** Migrations of the database that differ in the program. */
   readonly mismatched: ReadonlyArray<MismatchedMigration>
-  /** The database has them, the program does not: a newer version applied them. */
+  /** Migrations of the database that the program lacks: a newer version applied them. */
   readonly unknown: ReadonlyArray<AppliedMigration>
 }
 
-/** Each migration of the program and of the ledger, in one of the four lists. */
+/** Assigns each migration of the program and of the ledger to one of the four lists. */
 export const compare = (migrations: ReadonlyArray<Migration>, rows: ReadonlyArray<LedgerRow>): Status => {
   const known = new Map(migrations.map((migration) => [migration.id, migration]))
   const applied: Array<AppliedMigration> = []
@@ -61,11 +63,18 @@ export const compare = (migrations: ReadonlyArray<Migration>, rows: ReadonlyArra
   return { applied, pending, mismatched, unknown }
 }
 
-/** The reason for which the status is not current, or `undefined`. Reasons that a migration cannot repair come first. */
+/**
+ * Returns the error for a status that is not current, or `undefined`. Reasons that a migration cannot repair come
+ * first.
+ */
 export const differenceOf = ({ applied, mismatched, pending, unknown }: Status): SchemaNotCurrent | undefined => {
   const last = Math.max(0, ...[...applied, ...mismatched, ...unknown].map(({ id }) => id))
   const leftOut = pending.filter(({ id }) => id < last)
-  if (mismatched.length > 0) return differs("altered", mismatched.map(({ expected }) => expected))
+  if (mismatched.length > 0)
+    return differs(
+      "altered",
+      mismatched.map(({ expected }) => expected)
+    )
   if (leftOut.length > 0) return differs("altered", leftOut)
   if (unknown.length > 0) return differs("newer", unknown)
   return pending.length > 0 ? differs("older", pending) : undefined
@@ -74,7 +83,7 @@ export const differenceOf = ({ applied, mismatched, pending, unknown }: Status):
 const differs = (reason: SchemaNotCurrent["reason"], migrations: ReadonlyArray<{ readonly name: string }>) =>
   new SchemaNotCurrent({ reason, migrations: migrations.map(({ name }) => name) })
 
-/** The table that the ledger is. */
+/** The name of the ledger's table. */
 export const ledger = "sealant_migrations"
 
 const LedgerRow = Schema.Struct({
@@ -87,35 +96,40 @@ export type LedgerRow = typeof LedgerRow.Type
 
 const decodeLedger = ParseResult.decodeUnknownEither(Schema.Array(LedgerRow))
 
-// Effect's migrator reads and writes `migration_id` and `name`, reads `created_at`, and leaves the rest to its default
-// for the moment until the migration has run.
-export const createLedger = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`
+// Effect's migrator reads and writes `migration_id` and `name`, and reads `created_at`. The other columns have their
+// defaults until the migration has run.
+export const createLedger = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql`
   CREATE TABLE IF NOT EXISTS sealant_migrations (
     migration_id INTEGER PRIMARY KEY NOT NULL CONSTRAINT sealant_migrations_migration_id CHECK (migration_id >= 1),
     name TEXT NOT NULL CONSTRAINT sealant_migrations_name CHECK (name <> ''),
     checksum TEXT NOT NULL DEFAULT '' CONSTRAINT sealant_migrations_checksum CHECK (length(checksum) IN (0, 64)),
     created_at INTEGER NOT NULL DEFAULT 0 CONSTRAINT sealant_migrations_timestamps CHECK (created_at >= 0)
-  ) STRICT`)
+  ) STRICT`
+)
 
-/** What the documentation of the schema says of the ledger, which has no row model. */
+/** The ledger's entry in the documentation of the schema. The ledger has no row model. */
 export const ledgerTable: Table = {
   name: "sealant_migrations",
   service: "Migrations",
   purpose: "Which migrations the database has, with the checksum of the text that was applied."
 }
 
-/** Whether there is a ledger: one row when there is. */
+/** Selects one row when the ledger exists, else none. */
 export const ledgerPresentText = `SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '${ledger}'`
 
-export const ledgerText =
-  `SELECT migration_id AS id, name AS label, checksum, created_at AS "appliedAt" FROM ${ledger} ORDER BY migration_id`
+export const ledgerText = `SELECT migration_id AS id, name AS label, checksum, created_at AS "appliedAt" FROM ${ledger} ORDER BY migration_id`
 
-/** Rows of `ledgerText`. */
+/** Decodes the rows of `ledgerText`. Fails with `PersistenceError` (`CorruptRow`) when a row is invalid. */
 export const decodeLedgerRows = (rows: unknown): Effect.Effect<ReadonlyArray<LedgerRow>, PersistenceError> =>
-  Either.mapLeft(decodeLedger(rows), () => new PersistenceError({ operation: "Migrations.status", reason: "CorruptRow", cause: ledger }))
+  Either.mapLeft(
+    decodeLedger(rows),
+    () => new PersistenceError({ operation: "Migrations.status", reason: "CorruptRow", cause: ledger })
+  )
 
-/** The rows of the ledger, in the order of their ids: none when there is no ledger yet. */
-export const readLedger = Effect.gen(function*() {
+/** Reads the rows of the ledger, in the order of their ids. Returns no rows when the ledger does not exist. */
+export const readLedger = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const tables = yield* sql.unsafe(ledgerPresentText)
   return tables.length === 0 ? [] : yield* Effect.flatMap(sql.unsafe(ledgerText), decodeLedgerRows)

@@ -1,5 +1,6 @@
 /**
- * Backups: a verified copy of the database while everybody goes on, at its path whole or not at all.
+ * Backups: a verified copy of the database, made while others read and write. Its path contains a whole backup or
+ * none.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
@@ -13,23 +14,26 @@ import { entryAt, isSame, sizeOf, targetExists, temporaryBeside } from "./files.
 import { locked, putInPlace, sideFileOf, sideFiles } from "./inPlace.js"
 import { engineProblem, placeOf, readerOf, requireEngine } from "./reader.js"
 
-/** How a backup is made. */
+/** The options of a backup. */
 export interface BackupOptions {
-  /** Whether a file at the path is replaced, once the new backup is verified. Default false. */
+  /** Whether an existing file at the path is replaced, after the new backup is verified. Default false. */
   readonly overwrite?: boolean
   readonly onProgress?: OnProgress
 }
 
-/** A backup that was made. */
+/** The result of a backup. */
 export interface Backup {
-  /** An absolute path, without symbolic links. */
+  /** The absolute path, without symbolic links. */
   readonly path: string
   readonly bytes: number
   /** The last migration of the database, as `0008_control_plane`. */
   readonly migration: string
-  /** The rows of each table. */
+  /** The number of rows of each table. */
   readonly tables: Readonly<Record<string, number>>
-  /** Problems for which `restore` refuses it, a line each: triggers and other objects on writes that no migration made. */
+  /**
+   * Problems for which `restore` refuses the backup, one line each: triggers and other objects that act on writes and
+   * that no migration created.
+   */
   readonly problems: ReadonlyArray<string>
 }
 
@@ -39,7 +43,7 @@ export const backup = (
   path: string,
   { onProgress, overwrite = false }: BackupOptions = {}
 ): Effect.Effect<Backup, MaintenanceRefused | MaintenanceFailed, SqlClient.SqlClient> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     yield* requireEngine(operation, sql)
     const target = yield* pathOf(operation, path)
@@ -48,44 +52,68 @@ export const backup = (
     const source = yield* readerOf(sql)
     const contents = yield* verifiedCopy(operation, { from: "the database", source, temporary, onProgress })
     const migration = yield* lastMigration(contents).pipe(
-      Effect.mapError(() => new MaintenanceFailed({ operation, problem: "the database holds no schema of ours: run `sealant-db migrate` first" }))
+      Effect.mapError(
+        () =>
+          new MaintenanceFailed({
+            operation,
+            problem: "the database does not contain the schema of this package: run `sealant-db migrate` first"
+          })
+      )
     )
     const problems = yield* schemaDrift(source, contents.ledger).pipe(
       Effect.map(hiddenActions),
-      Effect.mapError((error) =>
-        new MaintenanceFailed({ operation, problem: `the schema cannot be read: ${error._tag === "SqlError" ? engineProblem(error) : error.message}` }))
+      Effect.mapError(
+        (error) =>
+          new MaintenanceFailed({
+            operation,
+            problem: `the schema cannot be read: ${error._tag === "SqlError" ? engineProblem(error) : error.message}`
+          })
+      )
     )
     const bytes = yield* sizeOf(temporary)
     yield* checkSideFiles(target, overwrite)
-    // What is left of a replaced backup goes with the directory of the copy.
+    // The remains of a replaced backup are removed with the directory of the copy.
     const aside = join(dirname(temporary), "replaced")
     yield* Effect.uninterruptible(putInPlace(operation, { temporary, target, aside, keep: false, overwrite }))
     return { path: target, bytes, migration, tables: contents.tables, problems }
   }).pipe(Effect.scoped, Effect.withSpan("Maintenance.backup", { captureStackTrace: false }))
 
 /**
- * An absolute path, without symbolic links. Refuses text that the engine and the operating system would take for different
- * files, and loops of links.
+ * Returns an absolute path without symbolic links. Fails with `InvalidPath` for text that the engine and the
+ * operating system would take for different files, and for loops of links.
  */
 export const pathOf = (doing: string, path: string): Effect.Effect<string, MaintenanceRefused> => {
   const refuse = (problem: string) => new MaintenanceRefused({ operation: doing, reason: "InvalidPath", problem })
   return path.trim() === "" || path.includes("\0") || /[\uD800-\uDFFF]/u.test(path) || /^(:memory:|file:)/.test(path)
     ? refuse("the path must be a plain path of a file")
-    : Effect.try({ try: () => resolveLinks(path), catch: (error) => refuse(`${path} cannot be found: ${reasonOf(error)}`) })
+    : Effect.try({
+        try: () => resolveLinks(path),
+        catch: (error) => refuse(`${path} cannot be found: ${reasonOf(error)}`)
+      })
 }
 
 const withSideFiles = (path: string) => [path, ...sideFiles.map((side) => path + side)]
 
 const checkTarget = (sql: SqlClient.SqlClient, target: string, overwrite: boolean) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const database = placeOf(sql)
     const own = database.kind === "file" ? withSideFiles(database.path) : []
     const ofTarget = withSideFiles(target)
     const entries = (paths: ReadonlyArray<string>) =>
-      Effect.map(Effect.forEach(paths, (file) => entryAt(operation, file)), (found) => found.filter((entry) => entry !== undefined))
+      Effect.map(
+        Effect.forEach(paths, (file) => entryAt(operation, file)),
+        (found) => found.filter((entry) => entry !== undefined)
+      )
     const [ownEntries, targetEntries] = [yield* entries(own), yield* entries(ofTarget)]
-    if (ofTarget.some((file) => own.includes(file)) || targetEntries.some((found) => ownEntries.some((file) => isSame(file, found)))) {
-      return yield* new MaintenanceRefused({ operation, reason: "IsTheDatabase", problem: `${target} is the database itself: give another path` })
+    if (
+      ofTarget.some((file) => own.includes(file)) ||
+      targetEntries.some((found) => ownEntries.some((file) => isSame(file, found)))
+    ) {
+      return yield* new MaintenanceRefused({
+        operation,
+        reason: "IsTheDatabase",
+        problem: `${target} is the database itself: give another path`
+      })
     }
     const found = yield* entryAt(operation, target)
     if (found !== undefined && (!overwrite || !found.isFile())) return yield* targetExists(operation, target)
@@ -93,9 +121,15 @@ const checkTarget = (sql: SqlClient.SqlClient, target: string, overwrite: boolea
     if (found !== undefined) yield* Effect.scoped(locked(operation, target))
   })
 
-/** The log of a file that is gone would be taken for one of the backup. */
+/**
+ * Fails with `TargetExists` if there is a side file: the engine would treat the log of a deleted file as a part of
+ * the backup.
+ */
 const checkSideFiles = (target: string, overwrite: boolean) =>
-  Effect.flatMap(overwrite ? Effect.succeedNone : sideFileOf(operation, target), Option.match({
-    onNone: () => Effect.void,
-    onSome: (file) => targetExists(operation, file)
-  }))
+  Effect.flatMap(
+    overwrite ? Effect.succeedNone : sideFileOf(operation, target),
+    Option.match({
+      onNone: () => Effect.void,
+      onSome: (file) => targetExists(operation, file)
+    })
+  )

@@ -1,9 +1,9 @@
 /**
- * Compares the tables, indexes, triggers and views with those that the migrations make. The ledger does not record changes
- * that a person makes with another tool.
+ * The comparison of tables, indexes, triggers and views with those that the migrations create. The ledger does not
+ * record changes that a person makes with another tool.
  *
- * Other tables, and columns that are added to ours, are accepted: plugins of Better Auth need both. A trigger on one of our
- * tables is a problem: it reads every write and can stop it.
+ * Other tables, and columns that are added to tables of this package, are accepted: plugins of Better Auth need both.
+ * A trigger on a table of this package is a problem: it reads every write and can stop it.
  */
 import { SqlClient, type SqlError } from "@effect/sql"
 import { Effect } from "effect"
@@ -25,7 +25,7 @@ interface SchemaObject {
   readonly sql: string
 }
 
-/** An object on a table of ours that no migration made. */
+/** An object on a table of this package that no migration created. */
 export interface ForeignObject {
   readonly type: string
   readonly name: string
@@ -54,36 +54,43 @@ const objectOf = (row: Row): SchemaObject => ({
   sql: String(row["sql"])
 })
 
-/** The objects that the migrations of a ledger make, in a database of their own. */
-const expectedObjects = (ledger: ReadonlyArray<LedgerRow>): Effect.Effect<ReadonlyArray<SchemaObject>, SqlError.SqlError | PersistenceError> => {
+/** Returns the objects that the migrations of a ledger create, from a new database in memory. */
+const expectedObjects = (
+  ledger: ReadonlyArray<LedgerRow>
+): Effect.Effect<ReadonlyArray<SchemaObject>, SqlError.SqlError | PersistenceError> => {
   const applied = new Set(ledger.map(({ id, label }) => nameOf(id, label)))
   const record = Object.fromEntries(Object.entries(ownMigrations).filter(([name]) => applied.has(name)))
-  return Effect.gen(function*() {
+  return Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    yield* Migrations.make(record).run.pipe(Effect.catchAll((error) => error._tag === "PersistenceError" ? Effect.fail(error) : Effect.die(error)))
+    yield* Migrations.make(record).run.pipe(
+      Effect.catchAll((error) => (error._tag === "PersistenceError" ? Effect.fail(error) : Effect.die(error)))
+    )
     return (yield* sql.unsafe<Row>(objectsText)).map(objectOf).filter(({ name }) => !name.startsWith("sqlite_"))
   }).pipe(Effect.provide(layerMemory))
 }
 
 /** Quotes a name from an untrusted file, for one line of output and for a statement. */
-const shownName = (name: string) => /^[A-Za-z_]\w{0,127}$/.test(name) ? name : JSON.stringify(name.slice(0, 128))
+const shownName = (name: string) => (/^[A-Za-z_]\w{0,127}$/.test(name) ? name : JSON.stringify(name.slice(0, 128)))
 
 const foreignOf = (object: SchemaObject, tables: ReadonlyMap<string, SchemaObject>): ReadonlyArray<ForeignObject> => {
   const table = tables.get(object.table)
   if (table === undefined) return []
   const { name, type } = object
-  const found = (problem: string) => [{
-    type,
-    name,
-    table: object.table,
-    problem: `${table.name} has ${problem}: ${shownName(name)}`,
-    remedy: `find out who added it, and remove it: DROP ${type.toUpperCase()} ${shownName(name)}`
-  }]
+  const found = (problem: string) => [
+    {
+      type,
+      name,
+      table: object.table,
+      problem: `${table.name} has ${problem}: ${shownName(name)}`,
+      remedy: `find out who added it, and remove it: DROP ${type.toUpperCase()} ${shownName(name)}`
+    }
+  ]
   if (type === "trigger") return found("a trigger that no migration made, which sees and can stop every write")
   if (type === "index") {
-    if (indexEvaluates(object.sql)) return found("an index with an expression or a condition that no migration made, which can stop writes")
+    if (indexEvaluates(object.sql))
+      return found("an index with an expression or a condition that no migration made, which can stop writes")
     const own = columnNames(table.sql)
-    // Of the others only a unique one refuses writes, and one on a column that a plugin added concerns the plugin.
+    // Of the other indexes only a unique one can refuse writes. An index on a column of a plugin concerns the plugin.
     return tokensOf(object.sql)[1] !== "unique" || indexedColumns(object.sql).some((column) => !own.has(column))
       ? []
       : found("a unique index that no migration made, which can stop writes")
@@ -91,21 +98,26 @@ const foreignOf = (object: SchemaObject, tables: ReadonlyMap<string, SchemaObjec
   return type === table.type ? [] : found(`a ${type} in its place that no migration made`)
 }
 
-/** Compares the schema that a reader sees with that of the migrations of a ledger. */
+/** Compares the schema of a reader's database with that of the migrations in its ledger. */
 export const schemaDrift = (
   reader: Reader,
   ledger: ReadonlyArray<LedgerRow>
 ): Effect.Effect<SchemaDrift, SqlError.SqlError | PersistenceError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const present = (yield* reader.all(objectsText)).map(objectOf)
     const expected = yield* expectedObjects(ledger)
     const keyOf = ({ name, type }: SchemaObject) => `${type} ${name}`
     const found = new Map(present.map((object) => [keyOf(object), object]))
     const known = new Set(expected.map(keyOf))
-    const tables = new Map(expected.filter(({ type }) => type === "table" || type === "view").map((object) => [object.name, object]))
+    const tables = new Map(
+      expected.filter(({ type }) => type === "table" || type === "view").map((object) => [object.name, object])
+    )
     const isAltered = (object: SchemaObject) => {
       const other = found.get(keyOf(object))
-      return other !== undefined && !(object.type === "table" ? isSameTable(other.sql, object.sql) : isSame(other.sql, object.sql))
+      return (
+        other !== undefined &&
+        !(object.type === "table" ? isSameTable(other.sql, object.sql) : isSame(other.sql, object.sql))
+      )
     }
     return {
       missing: expected.filter((object) => !found.has(keyOf(object))).map(keyOf),
@@ -114,10 +126,10 @@ export const schemaDrift = (
     }
   })
 
-/**
- * Lists objects that act on writes and that no migration made, a line each. A restore refuses them.
- */
+/** Lists the objects that act on writes and that no migration created, one line each. A restore refuses them. */
 export const hiddenActions = ({ altered, foreign }: SchemaDrift): ReadonlyArray<string> => [
   ...foreign.map(({ problem }) => problem),
-  ...altered.filter((object) => object.startsWith("trigger ")).map((object) => `the ${object} is not as the migrations made it`)
+  ...altered
+    .filter((object) => object.startsWith("trigger "))
+    .map((object) => `the ${object} is not as the migrations made it`)
 ]

@@ -1,13 +1,13 @@
 /**
- * Build jobs as operators see them: without their documents, which may hold what is nobody's to see, and so also those
- * that cannot be read any more.
+ * Build jobs for operators, without their documents, which may be confidential. So jobs with unreadable documents are
+ * included.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
 import { LeaseOutcome, WorkspaceBuildJobId, WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
 import { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
 import { Count, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../sql/columns.js"
-import { walk, walksByStatus } from "../sql/filters.js"
+import { keysetQuery, unionByStatus } from "../sql/filters.js"
 import * as Model from "../sql/model.js"
 import * as Page from "../sql/page.js"
 import { operations } from "../sql/operations.js"
@@ -30,10 +30,10 @@ const summary = {
   createdAt: Timestamp
 }
 
-/** A job in a list. */
+/** A build job in a list. */
 export class JobSummary extends Model.Class<JobSummary>("JobSummary")(summary) {}
 
-/** One job, with all that is not a document. */
+/** One build job, with all its columns except documents. */
 export class JobDetail extends Model.Class<JobDetail>("JobDetail")({
   ...summary,
   requestFingerprint: optional(Name),
@@ -51,26 +51,32 @@ export class JobDetail extends Model.Class<JobDetail>("JobDetail")({
   updatedAt: Timestamp
 }) {}
 
-const { present, read } = operations("Jobs", "WorkspaceBuildJob")
+const { orNotFound, read } = operations("Jobs", "WorkspaceBuildJob")
 
-/** The newest jobs, in one state or in any. */
+/** Lists the newest jobs, in one state or in any. Fails with `InvalidInput` if the limit is out of range. */
 export const listJobs = (limit: number, status: Option.Option<WorkspaceBuildJobStatus>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const jobs = yield* rowsOf(JobSummary)
     const start = yield* Page.start("Jobs.list", { limit })
     const columns = sql.literal(columnList(JobSummary))
-    // A walk for each state: no index has them all in one order.
-    const walks = walksByStatus(sql, Option.match(status, { onNone: () => WorkspaceBuildJobStatus.literals, onSome: (one) => [one] }), [])
-    const found = yield* jobs.all(walk(sql, { columns, table: "oci_image_build_jobs" }, walks, start))
+    // One query for each state, because no index has the jobs of all states in this order.
+    const walks = unionByStatus(
+      sql,
+      Option.match(status, { onNone: () => WorkspaceBuildJobStatus.literals, onSome: (one) => [one] }),
+      []
+    )
+    const found = yield* jobs.findAll(keysetQuery(sql, { columns, table: "oci_image_build_jobs" }, walks, start))
     return found.slice(0, limit)
   }).pipe(read("list"))
 
-/** One job. Fails with `NotFound`. */
+/** Returns one job. Fails with `NotFound` if it does not exist. */
 export const showJob = (id: WorkspaceBuildJobId) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const jobs = yield* rowsOf(JobDetail)
-    const found = yield* jobs.first(sql`SELECT ${sql.literal(columnList(JobDetail))} FROM oci_image_build_jobs WHERE id = ${id}`)
-    return yield* present(id)(found)
+    const found = yield* jobs.findOne(
+      sql`SELECT ${sql.literal(columnList(JobDetail))} FROM oci_image_build_jobs WHERE id = ${id}`
+    )
+    return yield* orNotFound(id)(found)
   }).pipe(read("show"))

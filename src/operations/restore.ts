@@ -1,5 +1,5 @@
 /**
- * Restoring a backup: a verified copy of it takes the place of a database that nobody has open.
+ * The restore of a backup: a verified copy of it replaces a database that no program has open.
  */
 import { Clock, Effect, Option } from "effect"
 import { randomUUID } from "node:crypto"
@@ -19,40 +19,42 @@ import { locked, logOf, putInPlace } from "./inPlace.js"
 import { checkIntegrity, contentsOf, problemOf } from "./integrity.js"
 import { engineProblem, type Reader, readerOfFile } from "./reader.js"
 
-/** What is restored, and where. */
+/** The request for a restore. */
 export interface RestoreRequest {
-  /** The backup. */
+  /** The path of the backup. */
   readonly from: string
-  /** The path of the database. Its directory is made when it is missing, for its owner only. */
+  /** The path of the database. Its directory is created when missing, for its owner only. */
   readonly to: string
-  /** Whether a database that is there is replaced; it is kept beside the new one. Default false. */
+  /** Whether an existing database is replaced. It is kept beside the new one. Default false. */
   readonly overwrite?: boolean
   readonly onProgress?: OnProgress
 }
 
-/** What was restored. */
+/** The result of a restore. */
 export interface Restored {
   /** The path of the database: absolute, without symbolic links. */
   readonly path: string
   readonly bytes: number
-  /** The last migration that it has. It may lack later ones: run the migrations. */
+  /** The last migration of the database. Later ones may be missing: run the migrations. */
   readonly migration: string
   readonly tables: Readonly<Record<string, number>>
-  /** Where the database is kept that was there before. */
+  /** The path at which the previous database is kept; `None` if there was none. */
   readonly kept: Option.Option<string>
 }
 
 const operation = "restore"
 
-const refuse = (reason: MaintenanceRefused["reason"], problem: string) => new MaintenanceRefused({ operation, reason, problem })
+const refuse = (reason: MaintenanceRefused["reason"], problem: string) =>
+  new MaintenanceRefused({ operation, reason, problem })
 
 export const restore = (request: RestoreRequest): Effect.Effect<Restored, MaintenanceRefused | MaintenanceFailed> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { onProgress, overwrite = false } = request
     const from = yield* pathOf(operation, request.from)
     const to = yield* pathOf(operation, request.to)
     const backup = yield* entryAt(operation, from)
-    if (backup === undefined || !backup.isFile()) return yield* refuse("NotFound", `there is no file at ${from}: give the path of a backup`)
+    if (backup === undefined || !backup.isFile())
+      return yield* refuse("NotFound", `there is no file at ${from}: give the path of a backup`)
     const log = yield* logOf(from)
     if (Option.isSome(log)) return yield* refuse("NotABackup", logBeside(from, log.value))
     const present = yield* entryAt(operation, to)
@@ -76,12 +78,13 @@ const logBeside = (from: string, log: string) =>
 const directoryAt = (path: string) =>
   Effect.try({
     try: () => makeDirectory(path),
-    catch: (error) => new MaintenanceFailed({ operation, problem: `the directory ${path} cannot be created: ${reasonOf(error)}` })
+    catch: (error) =>
+      new MaintenanceFailed({ operation, problem: `the directory ${path} cannot be created: ${reasonOf(error)}` })
   })
 
-/** Looks before anything long is done; what is there is looked at again when it is replaced. */
+/** Checks the destination before the long work begins. It is checked again when it is replaced. */
 const checkDestination = (present: Stats, backup: Stats, to: string, overwrite: boolean) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     if (isSame(present, backup)) {
       return yield* refuse("IsTheDatabase", `${to} is the backup itself: give another path`)
     }
@@ -89,12 +92,16 @@ const checkDestination = (present: Stats, backup: Stats, to: string, overwrite: 
     yield* Effect.scoped(locked(operation, to))
   })
 
-/** The last migration of a file that this program can use, and which is whole. */
+/**
+ * Returns the last migration of a backup. Fails with `NotABackup` if the file is damaged, or if this program cannot
+ * use it.
+ */
 const checkBackup = (from: string, source: Reader) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const unusable = (problem: string) => refuse("NotABackup", `${from} cannot be restored: ${problem}`)
     const inWords = Effect.mapError((error: Effect.Effect.Error<ReturnType<typeof contentsOf>>) =>
-      unusable(error._tag === "SqlError" ? engineProblem(error) : error.message))
+      unusable(error._tag === "SqlError" ? engineProblem(error) : error.message)
+    )
     const problem = problemOf(yield* inWords(checkIntegrity(source)))
     if (problem !== undefined) return yield* unusable(problem)
     const contents = yield* inWords(contentsOf(source))
@@ -104,15 +111,17 @@ const checkBackup = (from: string, source: Reader) =>
     if (hidden !== undefined) {
       return yield* unusable(`${hidden}; drop it in a copy of the file with the sqlite3 shell, and restore the copy`)
     }
-    return yield* Effect.mapError(lastMigration(contents), () => unusable("it holds no schema of ours"))
+    return yield* Effect.mapError(lastMigration(contents), () =>
+      unusable("it does not contain the schema of this package")
+    )
   })
 
 /**
- * Gives the copy the name of the database. What was there keeps a name of its own, and so does a log that the engine
- * could not move into it.
+ * Gives the copy the name of the database. The previous database gets another name, and so does a log that the engine
+ * could not move into it. Returns that name.
  */
 const replace = (temporary: string, to: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const present = yield* entryAt(operation, to)
     const now = yield* Clock.currentTimeMillis
     const aside = `${to}.before-restore-${new Date(now).toISOString().replaceAll(/[:.]/g, "-")}-${randomUUID().slice(0, 8)}`

@@ -1,78 +1,87 @@
 /**
- * Which tables grow for ever, what of them may go and when, and why the other tables stay.
+ * The tables that grow without limit, the rules for purging them, and the reasons for keeping the rows of all other
+ * tables.
  *
- * Each growing table is walked in an order that an index has, oldest first, and each row that is old enough is looked at:
- * what is not live goes. Conditions name columns of the table by its name; ?1 is the instant up to which rows are old.
+ * Each growing table is scanned in the order of an index, oldest first. A row that is old enough is purged unless it
+ * is live. Conditions qualify columns by the name of the table where needed. ?1 is the instant up to which rows are
+ * old.
  */
 
-/** A way through a table. */
-export interface Walk {
-  /** The rows of it, where it is a part of the table: the columns that lead the index. */
+/** A scan of a table. */
+export interface Scan {
+  /** The condition of a scan that covers a part of the table, on the leading columns of the index. */
   readonly part?: string
-  /** The columns of the index, from the oldest row on; the last of them make each row's place its own. */
+  /** The columns of the index, from the oldest row on. The last ones make the position of each row unique. */
   readonly order: ReadonlyArray<string>
-  /** Whether old rows may lie behind young ones: the order is another one than that of ages. Then it is walked to its end. */
+  /**
+   * Whether old rows may follow young ones, because the order is not by age. If so, the scan covers the whole table.
+   */
   readonly mixed?: boolean
 }
 
-/** A table of which rows go. */
+/** A table whose rows are purged. */
 export interface Growing {
-  readonly walks: ReadonlyArray<Walk>
-  /** What names a row. */
+  readonly scans: ReadonlyArray<Scan>
+  /** The columns that identify a row. */
   readonly key: ReadonlyArray<string>
-  /** Old enough: the walk ends at the first row that is not, unless it is `mixed`. */
+  /** The condition for a row that is old enough. The scan ends at the first row that is not, unless it is `mixed`. */
   readonly old: string
-  /** Not live, and nobody's any more. */
+  /** The condition for a row that is not live and that no live row needs. */
   readonly ended?: string
-  /** How long rows are kept when nothing else is said, in days. */
+  /** The default retention, in days. */
   readonly days: number
-  /** What goes, for people: "`days` after ...". */
+  /** The start of the retention, for people: "`days` after ...". */
   readonly since: string
 }
 
-const byExpiry = (table: string): Pick<Growing, "walks" | "key" | "old"> => ({
-  walks: [{ order: ["expires_at", "rowid"] }],
+const byExpiry = (table: string): Pick<Growing, "scans" | "key" | "old"> => ({
+  scans: [{ order: ["expires_at", "rowid"] }],
   key: ["rowid"],
   old: `${table}.expires_at <= ?1`
 })
 
-const byStatus = (statuses: ReadonlyArray<string>, order: string): ReadonlyArray<Walk> =>
+const byStatus = (statuses: ReadonlyArray<string>, order: string): ReadonlyArray<Scan> =>
   statuses.map((status) => ({ part: `status = '${status}'`, order: [order, "id"] }))
 
-/** The newest event of a subject is what its next one follows, while there can be one. */
-const subjectsThatGoOn: Readonly<Record<string, string>> = {
+/** The newest event of a subject stays while the subject can have another event, which continues its sequence. */
+const activeSubjects: Readonly<Record<string, string>> = {
   sandbox: "SELECT 1 FROM sandboxes AS s WHERE s.id = subject_id",
   attempt: "SELECT 1 FROM sandbox_attempts AS s WHERE s.id = subject_id AND s.status IN ('queued', 'running')",
   job: "SELECT 1 FROM oci_image_build_jobs AS s WHERE s.id = subject_id",
   workflow: "SELECT 1 FROM issue_workflows AS s WHERE s.id = subject_id AND s.status = 'active'",
-  execution: "SELECT 1 FROM issue_workflow_executions AS s WHERE s.id = subject_id AND s.status IN ('queued', 'running')"
+  execution:
+    "SELECT 1 FROM issue_workflow_executions AS s WHERE s.id = subject_id AND s.status IN ('queued', 'running')"
 }
 
-const subjectHasEnded = `CASE subject_type ${
-  Object.entries(subjectsThatGoOn).map(([type, text]) => `WHEN '${type}' THEN NOT EXISTS (${text})`).join(" ")
-} ELSE 0 END`
+const subjectHasEnded = `CASE subject_type ${Object.entries(activeSubjects)
+  .map(([type, text]) => `WHEN '${type}' THEN NOT EXISTS (${text})`)
+  .join(" ")} ELSE 0 END`
 
 export const growing = {
   session: { ...byExpiry("session"), days: 7, since: "they expired" },
 
   verification: { ...byExpiry("verification"), days: 1, since: "they expired" },
 
-  // Some time after it has expired an entry may still be served where resolving fails.
-  package_resolution_cache_entries: { ...byExpiry("package_resolution_cache_entries"), days: 30, since: "they expired" },
+  // An expired entry may still be served for some time when resolving fails.
+  package_resolution_cache_entries: {
+    ...byExpiry("package_resolution_cache_entries"),
+    days: 30,
+    since: "they expired"
+  },
 
-  // Longer than its provider delivers again what was delivered: a row that is gone is a delivery that is new.
+  // Longer than GitHub redelivers, because a delivery whose row was purged counts as new.
   github_webhook_deliveries: {
-    walks: byStatus(["processed", "ignored", "failed"], "received_at"),
+    scans: byStatus(["processed", "ignored", "failed"], "received_at"),
     key: ["rowid"],
     old: "received_at <= ?1",
     ended: "processed_at <= ?1",
     days: 30,
-    since: "they were processed, ignored or given up"
+    since: "they were processed, ignored or failed"
   },
 
-  // Not the job that a sandbox is made again from, nor one whose end its run has not taken note of.
+  // Jobs from which a sandbox can be rebuilt stay, and so do jobs whose end is not yet recorded in their attempt.
   oci_image_build_jobs: {
-    walks: byStatus(["succeeded", "failed", "cancelled"], "created_at"),
+    scans: byStatus(["succeeded", "failed", "cancelled"], "created_at"),
     key: ["rowid"],
     old: "created_at <= ?1",
     ended: `finished_at <= ?1 AND (run_id IS NULL OR (
@@ -84,20 +93,20 @@ export const growing = {
     since: "they ended, unless a sandbox would be retried or rebuilt from them"
   },
 
-  // Up to the job's own time: a key whose job is gone could not be answered. A key of what is live is what keeps it from
-  // being launched twice.
+  // Not longer than jobs, because a key whose job is purged cannot be answered. Keys of active launches stay, because
+  // they prevent a second launch.
   sandbox_launch_keys: {
-    walks: [{ order: ["created_at", "owner_user_id", "idempotency_key"] }],
+    scans: [{ order: ["created_at", "owner_user_id", "idempotency_key"] }],
     key: ["owner_user_id", "idempotency_key"],
     old: "created_at <= ?1",
     ended: `NOT EXISTS (SELECT 1 FROM sandbox_attempts AS a WHERE a.id = sandbox_launch_keys.run_id AND a.status IN ('queued', 'running'))
       AND NOT EXISTS (SELECT 1 FROM oci_image_build_jobs AS j WHERE j.id = sandbox_launch_keys.job_id AND j.status IN ('queued', 'running'))`,
     days: 30,
-    since: "the launch, unless what it launched is queued or runs"
+    since: "the launch, unless its attempt or job is queued or running"
   },
 
   issue_workflow_execution_keys: {
-    walks: [{ order: ["created_at", "issue_workflow_id", "idempotency_key"] }],
+    scans: [{ order: ["created_at", "issue_workflow_id", "idempotency_key"] }],
     key: ["issue_workflow_id", "idempotency_key"],
     old: "created_at <= ?1",
     ended: `NOT EXISTS (
@@ -105,11 +114,11 @@ export const growing = {
       WHERE x.id = issue_workflow_execution_keys.execution_id AND x.status IN ('queued', 'running')
     )`,
     days: 30,
-    since: "the start of the execution, unless that is queued or runs"
+    since: "the start of the execution, unless it is queued or running"
   },
 
   issue_workflow_execution_events: {
-    walks: [{ order: ["occurred_at", "rowid"] }],
+    scans: [{ order: ["occurred_at", "rowid"] }],
     key: ["rowid"],
     old: "occurred_at <= ?1",
     ended: "EXISTS (SELECT 1 FROM issue_workflow_executions AS x WHERE x.id = execution_id AND x.finished_at <= ?1)",
@@ -117,10 +126,10 @@ export const growing = {
     since: "their execution ended"
   },
 
-  // In the order of positions, and none behind a young one of its subject, so that what is left of a subject has no gaps. A
-  // clock may have been wrong: one event that is dated in the future keeps those of its subject, and no others.
+  // Scanned by position. An event stays while an earlier event of its subject is young, so that the events of a
+  // subject have no gaps. When a wrong clock dated an event in the future, only the events of its subject stay.
   control_plane_events: {
-    walks: [{ order: ["position"], mixed: true }],
+    scans: [{ order: ["position"], mixed: true }],
     key: ["position"],
     old: "occurred_at <= ?1",
     ended: `NOT EXISTS (SELECT 1 FROM control_plane_event_consumers AS c WHERE c.position < control_plane_events.position) AND NOT EXISTS (
@@ -135,11 +144,11 @@ export const growing = {
       ) OR ${subjectHasEnded}
     )`,
     days: 90,
-    since: "they happened, once every named consumer has acknowledged them; the newest of a subject that goes on stays"
+    since: "they happened, once every named consumer has acknowledged them; the newest event of an active subject stays"
   },
 
   import_rejects: {
-    walks: [{ order: ["imported_at", "id"] }],
+    scans: [{ order: ["imported_at", "id"] }],
     key: ["id"],
     old: "imported_at <= ?1",
     days: 365,
@@ -147,21 +156,22 @@ export const growing = {
   }
 } as const satisfies Readonly<Record<string, Growing>>
 
-const withTheirUser = "goes with its user, and is a few rows each"
-const withTheirProfile = "a revision is immutable, and what was launched with it refers to it"
-const withTheirExecution = "the report on an execution, which goes with its workflow"
+const withTheirUser = "deleted with its user, and a few rows for each"
+const withTheirProfile = "a revision is immutable, and launches refer to it"
+const withTheirExecution = "the report on an execution, deleted with its workflow"
+const ofProvider = "a mirror of the provider, which grows with it and not with time"
 
-/** The tables that stay, and why. */
+/** The tables whose rows are kept, and the reasons. */
 export const kept: Readonly<Record<string, string>> = {
-  user: "who there is; deleting one takes along what that person owned",
+  user: "all users; deleting one deletes everything that the user owns",
   account: withTheirUser,
-  repositories: "what the provider has; grows with it and not with time",
-  github_app_installations: "what the provider has; grows with it and not with time",
-  github_installation_repositories: "what the provider has; grows with it and not with time",
-  github_installation_user_grants: "who was granted what, and when that was taken back",
-  encryption_keys: "names every key that anything was ever encrypted with",
+  repositories: ofProvider,
+  github_app_installations: ofProvider,
+  github_installation_repositories: ofProvider,
+  github_installation_user_grants: "the grants of users, and the times of their revocation",
+  encryption_keys: "every key that was ever used for encryption",
   secrets: withTheirUser,
-  secret_versions: "what was launched with a version refers to it; goes with its secret",
+  secret_versions: "launches refer to their version; deleted with its secret",
   ssh_keys: withTheirUser,
   profiles: withTheirUser,
   profile_revisions: withTheirProfile,
@@ -169,27 +179,27 @@ export const kept: Readonly<Record<string, string>> = {
   profile_secret_bindings: withTheirProfile,
   profile_ssh_settings: withTheirProfile,
   profile_ssh_key_bindings: withTheirProfile,
-  repository_profiles: "goes with its repository, and is a few rows each",
+  repository_profiles: "deleted with its repository, and a few rows for each",
   repository_profile_revisions: withTheirProfile,
   repository_profile_profile_links: withTheirProfile,
-  sandboxes: "what its owner sees, archived or not; goes when it is deleted",
-  sandbox_attempts: "the history of a sandbox, which its owner sees",
-  sandbox_attempt_snapshots: "what an attempt was made from; goes with the attempt",
-  sandbox_runtime_instances: "one row of each attempt; goes with the attempt",
-  sandbox_run_links: "the history of a sandbox; goes with it",
-  issues: "what the provider has; grows with it and not with time",
-  pull_requests: "what the provider has; grows with it and not with time",
-  issue_pull_request_links: "what the provider has; grows with it and not with time",
-  issue_workflows: "the history of an issue; goes with it",
-  issue_workflow_executions: "the history of a workflow; goes with it",
+  sandboxes: "visible to its owner, archived or not, until it is deleted",
+  sandbox_attempts: "the history of a sandbox, visible to its owner",
+  sandbox_attempt_snapshots: "the input of an attempt; deleted with the attempt",
+  sandbox_runtime_instances: "one row for each attempt; deleted with the attempt",
+  sandbox_run_links: "the history of a sandbox; deleted with it",
+  issues: ofProvider,
+  pull_requests: ofProvider,
+  issue_pull_request_links: ofProvider,
+  issue_workflows: "the history of an issue; deleted with it",
+  issue_workflow_executions: "the history of a workflow; deleted with it",
   issue_workflow_execution_validation_results: withTheirExecution,
   issue_workflow_execution_artifacts: withTheirExecution,
   issue_workflow_execution_diff_files: withTheirExecution,
   issue_workflow_execution_summaries: withTheirExecution,
   issue_workflow_execution_pull_request_links: withTheirExecution,
   issue_workflow_execution_ends: "the newest 1,000: a trigger removes older rows",
-  control_plane_journal: "one row, the epoch of the journal",
-  control_plane_event_consumers: "a row for each reader of the journal, which is removed by hand with its reader",
-  legacy_imports: "a row for each file of the predecessor that was taken over, which is one; the same file again must find it",
+  control_plane_journal: "one row with the epoch of the journal",
+  control_plane_event_consumers: "one row for each reader of the journal, removed by hand with its reader",
+  legacy_imports: "one row for each imported file of the predecessor, usually one; a repeated import must find it",
   sealant_migrations: "the ledger of the schema"
 }

@@ -1,17 +1,21 @@
 /**
- * Compares the texts of schema objects as SQLite keeps them, regardless of white space, comments, and the case and quotes of
- * names.
+ * The comparison of schema objects by the texts that SQLite keeps, regardless of white space, comments, and the case
+ * and quotes of names.
  */
 
 // String literals, quoted names, comments, words and numbers, single characters.
-const tokenPattern = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[\w$]+|\S/g
+const tokenPattern =
+  /'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[\w$]+|\S/g
 
 type Tokens = ReadonlyArray<string>
 
+/** Splits SQL into tokens, without comments. Names and keywords are in lower case and without quotes. */
 export const tokensOf = (sql: string): Tokens =>
   Array.from(sql.matchAll(tokenPattern), ([token]) => token)
     .filter((token) => !token.startsWith("--") && !token.startsWith("/*"))
-    .map((token) => token.startsWith("'") ? token : /^["`[]/.test(token) ? token.slice(1, -1).toLowerCase() : token.toLowerCase())
+    .map((token) =>
+      token.startsWith("'") ? token : /^["`[]/.test(token) ? token.slice(1, -1).toLowerCase() : token.toLowerCase()
+    )
 
 const textOf = (tokens: Tokens) => tokens.join(" ")
 
@@ -24,7 +28,7 @@ interface TableText {
   readonly items: ReadonlyArray<Tokens>
 }
 
-/** The columns and constraints of a `CREATE TABLE`, each on its own. */
+/** Splits a `CREATE TABLE` into its columns and constraints. */
 const tableOf = (sql: string): TableText => {
   const tokens = tokensOf(sql)
   const start = tokens.indexOf("(")
@@ -43,11 +47,11 @@ const tableOf = (sql: string): TableText => {
 
 const constraintWords = new Set(["constraint", "check", "unique", "primary", "foreign"])
 
-/** The names of the columns of a `CREATE TABLE`. */
+/** Returns the names of the columns of a `CREATE TABLE`. */
 export const columnNames = (sql: string): ReadonlySet<string> =>
-  new Set(tableOf(sql).items.flatMap(([name = ""]) => constraintWords.has(name) ? [] : [name]))
+  new Set(tableOf(sql).items.flatMap(([name = ""]) => (constraintWords.has(name) ? [] : [name])))
 
-/** The tokens that are not in parentheses. */
+/** Returns the tokens outside parentheses. */
 const outer = (tokens: Tokens): Tokens => {
   let depth = 0
   return tokens.filter((token) => {
@@ -61,8 +65,8 @@ const outer = (tokens: Tokens): Tokens => {
 const refusing = new Set(["check", "unique", "primary", "as", "generated"])
 
 /**
- * Returns whether writes that omit the column still succeed: it is nullable or has a default other than NULL, and has no check, no
- * expression, and no default that a foreign key could refuse.
+ * Returns whether writes that omit the column still succeed: it is nullable or has a default other than NULL, and has
+ * no check, no expression, and no default that a foreign key could refuse.
  */
 const isHarmless = (column: Tokens): boolean => {
   const [name = "", ...words] = column
@@ -76,8 +80,8 @@ const isHarmless = (column: Tokens): boolean => {
 }
 
 /**
- * Returns whether a table is the expected one, possibly with additional harmless columns, as `ALTER TABLE ADD COLUMN` adds them for a
- * plugin of Better Auth.
+ * Returns whether a table is the expected one, possibly with additional harmless columns, as `ALTER TABLE ADD COLUMN`
+ * adds them for a plugin of Better Auth.
  */
 export const isSameTable = (present: string, expected: string): boolean => {
   const [found, wanted] = [tableOf(present), tableOf(expected)]
@@ -95,8 +99,9 @@ const isColumn = ([name = "", ...rest]: Tokens): boolean =>
   !name.startsWith("'") && /^(collate (binary|nocase|rtrim))? ?(asc|desc)?$/.test(textOf(rest))
 
 /**
- * Returns whether the engine evaluates an expression, a condition or a foreign collation for each write to a `CREATE INDEX`. Such an
- * evaluation can fail, as `json_extract` does for text that is not JSON, and then the write fails. `IS NULL` cannot fail.
+ * Returns whether each write evaluates an expression, a condition or a foreign collation of a `CREATE INDEX`. Such an
+ * evaluation can fail, as `json_extract` does for text that is not JSON, and then the write fails. `IS NULL` cannot
+ * fail.
  */
 export const indexEvaluates = (sql: string): boolean => {
   const { around, items } = tableOf(sql)
@@ -104,6 +109,6 @@ export const indexEvaluates = (sql: string): boolean => {
   return !items.every(isColumn) || !/^(where \w+ is (not )?null)?$/.test(condition)
 }
 
-/** The columns that a `CREATE INDEX` names; expressions are left out. */
+/** Returns the columns of a `CREATE INDEX`, without its expressions. */
 export const indexedColumns = (sql: string): ReadonlyArray<string> =>
-  tableOf(sql).items.flatMap((item) => item.includes("(") ? [] : item.slice(0, 1))
+  tableOf(sql).items.flatMap((item) => (item.includes("(") ? [] : item.slice(0, 1)))

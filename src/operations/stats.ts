@@ -1,5 +1,5 @@
 /**
- * Figures of the whole database at one moment.
+ * Statistics of the whole database, from a consistent snapshot.
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option } from "effect"
@@ -10,53 +10,64 @@ import { sizeOf } from "./files.js"
 import { countRows } from "./integrity.js"
 import { placeOf, type Reader, readerOf } from "./reader.js"
 
-/** How much waits in a queue. */
+/** The depth of a queue. */
 export interface QueueDepth {
   readonly byStatus: Readonly<Record<string, number>>
-  /** For how long the oldest of those that wait could have been taken; none when none is due. */
+  /** The time for which the oldest due row could have been claimed; `None` when no row is due. */
   readonly oldestQueuedAge: Option.Option<Duration.Duration>
 }
 
-/** Figures of a database. Sizes are those of a local file; a server and memory have none. */
+/** Statistics of a database. Sizes are those of a local file; a server and a database in memory have none. */
 export interface Stats {
   /** The version of SQLite in the engine, as `3.45.1`. */
   readonly engineVersion: string
+  /** The number of applied migrations. */
   readonly migrations: number
-  /** The rows of each table. */
+  /** The number of rows of each table. */
   readonly tables: Readonly<Record<string, number>>
   readonly fileBytes: Option.Option<number>
   readonly walBytes: Option.Option<number>
-  /** Bytes of the file that deleted rows left, for rows to come. */
+  /** Bytes of free pages in the file, which later rows use. */
   readonly reusableBytes: Option.Option<number>
-  /** The build jobs. */
+  /** The queue of build jobs. */
   readonly queue: QueueDepth
-  /** The webhook deliveries. */
+  /** The inbox of webhook deliveries. */
   readonly inbox: QueueDepth
 }
 
-export const collectStats = Effect.gen(function*() {
+/** Collects the statistics. Counts every row. */
+export const collectStats = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const place = placeOf(sql)
   const now = yield* Clock.currentTimeMillis
   const reader = yield* readerOf(sql)
-  const sizes = place.kind === "file"
-    ? { fileBytes: Option.some(yield* sizeOf(place.path)), walBytes: Option.some(yield* sizeOf(`${place.path}-wal`)) }
-    : { fileBytes: Option.none<number>(), walBytes: Option.none<number>() }
-  return yield* reader.atOnce(Effect.gen(function*() {
-    const [version] = yield* reader.all("SELECT sqlite_version() AS version")
-    const isMigrated = (yield* reader.all(ledgerPresentText)).length > 0
-    const [ledger] = isMigrated ? yield* reader.all("SELECT count(*) AS count FROM sealant_migrations") : []
-    const stats: Stats = {
-      engineVersion: String(version?.["version"]),
-      migrations: Number(ledger?.["count"] ?? 0),
-      tables: yield* countRows(reader),
-      ...sizes,
-      reusableBytes: place.kind === "server" ? Option.none() : Option.some(yield* freeBytes(reader)),
-      queue: yield* depthOf(reader, "oci_image_build_jobs", WorkspaceBuildJobStatus.literals, "queued", now),
-      inbox: yield* depthOf(reader, "github_webhook_deliveries", GitHubWebhookDeliveryStatus.literals, "received", now)
-    }
-    return stats
-  }))
+  const sizes =
+    place.kind === "file"
+      ? { fileBytes: Option.some(yield* sizeOf(place.path)), walBytes: Option.some(yield* sizeOf(`${place.path}-wal`)) }
+      : { fileBytes: Option.none<number>(), walBytes: Option.none<number>() }
+  return yield* reader.inSnapshot(
+    Effect.gen(function* () {
+      const [version] = yield* reader.all("SELECT sqlite_version() AS version")
+      const isMigrated = (yield* reader.all(ledgerPresentText)).length > 0
+      const [ledger] = isMigrated ? yield* reader.all("SELECT count(*) AS count FROM sealant_migrations") : []
+      const stats: Stats = {
+        engineVersion: String(version?.["version"]),
+        migrations: Number(ledger?.["count"] ?? 0),
+        tables: yield* countRows(reader),
+        ...sizes,
+        reusableBytes: place.kind === "server" ? Option.none() : Option.some(yield* freeBytes(reader)),
+        queue: yield* depthOf(reader, "oci_image_build_jobs", WorkspaceBuildJobStatus.literals, "queued", now),
+        inbox: yield* depthOf(
+          reader,
+          "github_webhook_deliveries",
+          GitHubWebhookDeliveryStatus.literals,
+          "received",
+          now
+        )
+      }
+      return stats
+    })
+  )
 }).pipe(Effect.scoped)
 
 const freeBytes = (reader: Reader) =>
@@ -66,7 +77,7 @@ const freeBytes = (reader: Reader) =>
   )
 
 const depthOf = (reader: Reader, table: string, statuses: ReadonlyArray<string>, waiting: string, now: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const counts = yield* reader.all(`SELECT status, count(*) AS count FROM ${table} GROUP BY status`)
     const [oldest] = yield* reader.all(
       `SELECT min(available_at) AS since FROM ${table} WHERE status = '${waiting}' AND available_at <= ${now}`

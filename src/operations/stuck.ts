@@ -1,34 +1,41 @@
 /**
- * Rows that have waited too long: the rules of supervision (docs/supervision.md), plus the time that it needs to act.
+ * The search for rows that have waited too long: by the rules of supervision (docs/supervision.md), plus the time
+ * that supervision needs to act.
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option } from "effect"
 import { beginDeadline, executionSource, whyExecutionEnds } from "../issue-workflow/leftBehind.js"
-import { attemptIsLeft, attemptWaitsSince, jobIsUnsettled, runtimeIsLeft, sandboxIsLeft } from "../sandbox/leftBehind.js"
+import {
+  attemptIsLeft,
+  attemptWaitsSince,
+  jobIsUnsettled,
+  runtimeIsLeft,
+  sandboxIsLeft
+} from "../sandbox/leftBehind.js"
 import { operations } from "../sql/operations.js"
 
-/** Something that has waited too long: how many of them, and for how long the first. */
+/** Rows that have waited too long: their number, and the longest wait. */
 export interface Stuck {
   readonly count: number
   readonly longest: Duration.Duration
 }
 
-/** A reader of the journal that does not move. */
+/** A consumer of the journal that has stopped acknowledging. */
 export interface StuckConsumer {
   readonly name: string
-  /** How many positions it is behind the newest event. */
+  /** The number of positions after its own, up to the newest event. */
   readonly behind: number
-  /** Since when it has acknowledged nothing. */
+  /** The time since its last acknowledgement. */
   readonly longest: Duration.Duration
 }
 
-/** What has waited for longer than somebody who works on it would let it wait. */
+/** Rows that have waited for longer than active workers and supervisors would allow. */
 export interface StuckReport {
   /** Build jobs that could have been claimed. */
   readonly dueJobs: Option.Option<Stuck>
-  /** Build jobs under a lease that has expired, and that nobody has taken over. */
+  /** Build jobs whose lease has expired, and that no worker has taken over. */
   readonly expiredJobs: Option.Option<Stuck>
-  /** Build jobs that have ended, and their run does not know. */
+  /** Build jobs whose end is not recorded in their attempt. */
   readonly unsettledJobs: Option.Option<Stuck>
   /** Active attempts that were asked to stop, or that have no job and wait for a runtime. */
   readonly leftAttempts: Option.Option<Stuck>
@@ -38,15 +45,20 @@ export interface StuckReport {
   readonly leftSandboxes: Option.Option<Stuck>
   /** Executions without their sandbox or workflow, or without an agent. */
   readonly leftExecutions: Option.Option<Stuck>
-  /** The newest active workflows without an owner, up to 10: created so, or left by a user whom an earlier release deleted. */
+  /**
+   * The newest active workflows without an owner, up to 10: created so, or left by a user whom an earlier release
+   * deleted.
+   */
   readonly ownerlessWorkflows: ReadonlyArray<string>
-  /** The same of webhook deliveries. */
+  /** Webhook deliveries that could have been processed. */
   readonly dueDeliveries: Option.Option<Stuck>
+  /** Webhook deliveries whose lease has expired, and that no worker has taken over. */
   readonly expiredDeliveries: Option.Option<Stuck>
+  /** Consumers that are behind, and have acknowledged nothing for a day. */
   readonly consumers: ReadonlyArray<StuckConsumer>
 }
 
-// A worker looks at once, a supervisor within seconds; people may stop them for a deploy.
+// A worker polls at once, and a supervisor within seconds. The limits allow for a deploy that stops them.
 const untilDue = Duration.toMillis("15 minutes")
 const untilReaped = Duration.toMillis("5 minutes")
 const untilSettled = Duration.toMillis("1 hour")
@@ -54,7 +66,8 @@ const untilRead = Duration.toMillis("1 day")
 
 const { read } = operations("Doctor", "Stuck")
 
-export const findStuck = Effect.gen(function*() {
+/** Finds rows that have waited too long. Fails with `PersistenceError` if the database cannot be read. */
+export const findStuck = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const now = yield* Clock.currentTimeMillis
 
@@ -65,10 +78,12 @@ export const findStuck = Effect.gen(function*() {
         [now - allowed]
       ),
       ([row]): Option.Option<Stuck> =>
-        row === undefined || row.since === null ? Option.none() : Option.some({ count: row.count, longest: Duration.millis(now - row.since) })
+        row === undefined || row.since === null
+          ? Option.none()
+          : Option.some({ count: row.count, longest: Duration.millis(now - row.since) })
     )
 
-  // The newest position is the last row of the table: positions grow.
+  // Positions grow, so the newest one is in the last row of the table.
   const consumers = yield* sql.unsafe<{ readonly name: string; readonly behind: number; readonly since: number }>(
     `SELECT name, newest - position AS behind, updated_at AS since
      FROM (SELECT max(position) AS newest FROM control_plane_events), control_plane_event_consumers
@@ -81,16 +96,26 @@ export const findStuck = Effect.gen(function*() {
   const report: StuckReport = {
     dueJobs: yield* since("oci_image_build_jobs", "available_at", "status = 'queued'", untilDue),
     expiredJobs: yield* since("oci_image_build_jobs", "lease_expires_at", "status = 'running'", untilReaped),
-    unsettledJobs: yield* since(
-      "oci_image_build_jobs",
-      "finished_at",
-      jobIsUnsettled,
+    unsettledJobs: yield* since("oci_image_build_jobs", "finished_at", jobIsUnsettled, untilSettled),
+    // A supervisor acts within seconds after its deadline, which is 15 minutes by default.
+    leftAttempts: yield* since(
+      "sandbox_attempts AS a",
+      attemptWaitsSince,
+      `a.status IN ('queued', 'running') AND ${attemptIsLeft}`,
       untilSettled
     ),
-    // A supervisor acts within seconds after its deadline, which is 15 minutes by default.
-    leftAttempts: yield* since("sandbox_attempts AS a", attemptWaitsSince, `a.status IN ('queued', 'running') AND ${attemptIsLeft}`, untilSettled),
-    leftRuntimes: yield* since("sandbox_runtime_instances AS r", "r.updated_at", `r.status = 'pending' AND ${runtimeIsLeft}`, untilSettled),
-    leftSandboxes: yield* since("sandboxes AS s", "s.updated_at", `s.status IN ('queued', 'running') AND ${sandboxIsLeft}`, untilSettled),
+    leftRuntimes: yield* since(
+      "sandbox_runtime_instances AS r",
+      "r.updated_at",
+      `r.status = 'pending' AND ${runtimeIsLeft}`,
+      untilSettled
+    ),
+    leftSandboxes: yield* since(
+      "sandboxes AS s",
+      "s.updated_at",
+      `s.status IN ('queued', 'running') AND ${sandboxIsLeft}`,
+      untilSettled
+    ),
     leftExecutions: yield* since(
       executionSource,
       "e.queued_at",
@@ -99,7 +124,12 @@ export const findStuck = Effect.gen(function*() {
     ),
     ownerlessWorkflows: ownerless.map(({ id }) => id),
     dueDeliveries: yield* since("github_webhook_deliveries", "available_at", "status = 'received'", untilDue),
-    expiredDeliveries: yield* since("github_webhook_deliveries", "lease_expires_at", "status = 'processing'", untilReaped),
+    expiredDeliveries: yield* since(
+      "github_webhook_deliveries",
+      "lease_expires_at",
+      "status = 'processing'",
+      untilReaped
+    ),
     consumers: consumers.map(({ behind, name, since }) => ({ name, behind, longest: Duration.millis(now - since) }))
   }
   return report

@@ -1,66 +1,205 @@
 /**
  * The cache of package resolutions, over the table `package_resolution_cache_entries`.
  *
- * What it guarantees:
- * - Every hit is counted once, whoever else asks at the same moment.
- * - In one process, one resolver at a time works on a key; who waited for it finds what it stored.
- * - A stored resolution that cannot be read any more is a miss, and the next one takes its place.
+ * Guarantees:
+ * - Each hit is counted once, also under concurrent calls.
+ * - In one process, at most one caller resolves a key at a time, except in transactions. Callers that waited for it
+ *   find the resolution that it stored.
+ * - A stored resolution that cannot be decoded is a miss, and the next resolution replaces it.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, type Duration, Layer } from "effect"
-import type { Effect, Option } from "effect"
+import { SqlClient, type Statement } from "@effect/sql"
+import { Array, Clock, Context, DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
 import type { InvalidInput, PersistenceError } from "../Errors.js"
-import type { PackageResolution } from "../payloads/PackageResolution.js"
-import { make } from "./makePackageResolutionCacheRepo.js"
-import type { PackageResolutionCacheEntry, StoreResolution } from "./PackageResolutionCacheEntry.js"
+import { clientInternals } from "../libsql/registry.js"
+import { PackageResolution } from "../payloads/PackageResolution.js"
+import { documentOf } from "../sql/columns.js"
+import { purgeOf } from "../sql/expiry.js"
+import { operations, spanned } from "../sql/operations.js"
+import { columnList, rowsOf } from "../sql/rows.js"
+import { PackageCacheQuery, PackageResolutionCacheEntry, StoreResolution } from "./PackageResolutionCacheEntry.js"
 
-/** What is to be found, and how when it is not there. */
+/** Request of `getOrResolve`. */
 export interface ResolveRequest<E, R> {
   readonly query: string
-  /** Asked when the cache has nothing that lives. */
+  /** Resolves the query. Runs when the cache has no entry, or an expired one. */
   readonly resolve: Effect.Effect<typeof PackageResolution.Encoded, E, R>
   /** As in `upsert`. */
   readonly ttl?: Duration.DurationInput
-  /** Whether an expired entry will do when resolving fails. Default false. */
+  /** Whether to return an expired entry when `resolve` fails. Default false. */
   readonly serveExpired?: boolean
 }
 
 /**
- * Methods of `PackageResolutionCacheRepo`. Queries are `<os>:<package>`; case and space around them do not matter.
+ * Methods of `PackageResolutionCacheRepo`. Queries have the form `<os>:<package>`; case and surrounding spaces are
+ * ignored.
  *
  * Internal: the cache is shared by all users and is not for request handlers.
  */
 export interface PackageResolutionCacheService {
-  /** The entry that lives, and counts the hit. Fails with `InvalidInput` for what is no query. */
-  readonly get: (query: string) => Effect.Effect<Option.Option<PackageResolutionCacheEntry>, InvalidInput | PersistenceError>
-
-  /** The entry, expired or not, and counts nothing. Fails with `InvalidInput` for what is no query. */
-  readonly peek: (query: string) => Effect.Effect<Option.Option<PackageResolutionCacheEntry>, InvalidInput | PersistenceError>
+  /**
+   * Returns the entry if it has not expired, and counts the hit. Fails with `InvalidInput` if the query is invalid.
+   */
+  readonly get: (
+    query: string
+  ) => Effect.Effect<Option.Option<PackageResolutionCacheEntry>, InvalidInput | PersistenceError>
 
   /**
-   * Keeps a resolution, in place of the one before; the hits stay counted. Fails with `InvalidInput` for what is no query,
-   * a resolution out of shape or of status `invalid`, or a time to live that is not from 1 ms to 10 years.
+   * Returns the entry, expired or not, without counting a hit. Fails with `InvalidInput` if the query is invalid.
+   */
+  readonly peek: (
+    query: string
+  ) => Effect.Effect<Option.Option<PackageResolutionCacheEntry>, InvalidInput | PersistenceError>
+
+  /**
+   * Stores a resolution, or replaces the stored one and keeps its count of hits.
+   *
+   * Fails with `InvalidInput` if the query is invalid, the resolution is invalid or of status `invalid`, or the `ttl`
+   * is not from 1 ms to 10 years.
    */
   readonly upsert: (
     entry: typeof StoreResolution.Encoded
   ) => Effect.Effect<PackageResolutionCacheEntry, InvalidInput | PersistenceError>
 
   /**
-   * The resolution that lives, as `get` finds it, or what `resolve` gives, which is then kept; one of status `invalid` is
-   * given and not kept. Callers for the same key wait for each other: after a success they find it, after a failure or
-   * an interruption the next one tries. A caller in a transaction waits for nobody, and resolves by itself.
+   * Returns the cached resolution as `get` does, or else runs `resolve` and stores the result. A result of status
+   * `invalid` is returned, but not stored.
    *
-   * Fails as `resolve` does, unless an expired entry may be served and there is one; with `InvalidInput` as `upsert` does.
+   * Callers for the same key wait for each other. After a success they find the stored resolution; after a failure or
+   * an interruption, the next one resolves. A caller in a transaction does not wait, and resolves by itself.
+   *
+   * Fails as `resolve` does, unless `serveExpired` is set and an expired entry exists. Fails with `InvalidInput` under
+   * the conditions of `upsert`, except for the status `invalid`.
    */
   readonly getOrResolve: <E, R>(
     request: ResolveRequest<E, R>
   ) => Effect.Effect<PackageResolution, E | InvalidInput | PersistenceError, R>
 
   /**
-   * Removes up to `limit` entries that have expired, the longest expired first, and says how many. Fails with
-   * `InvalidInput` for a limit that is not a whole number from 1 to 1,000.
+   * Deletes up to `limit` expired entries, the longest expired first, and returns their number. Fails with
+   * `InvalidInput` if `limit` is not a whole number from 1 to 1,000.
    */
   readonly purgeExpired: (limit: number) => Effect.Effect<number, InvalidInput | PersistenceError>
+}
+
+const own = operations("PackageResolutionCacheRepo", "PackageResolutionCacheEntry")
+const { decodeInput, read, write } = own
+
+const encodeResolution = Schema.encodeSync(Schema.parseJson(PackageResolution))
+
+/** Sets `fetchedAt` to now and `expiresAt` to the end of the `ttl`, if there is one. */
+const withTtl = (
+  { resolution, ttl }: Pick<typeof StoreResolution.Type, "resolution" | "ttl">,
+  now: number
+): PackageResolution =>
+  ttl === undefined
+    ? resolution
+    : { ...resolution, fetchedAt: isoOf(now), expiresAt: isoOf(now + Math.ceil(Duration.toMillis(ttl))) }
+
+const isoOf = (millis: number) => DateTime.formatIso(DateTime.unsafeMake(millis))
+const millisOf = (iso: string) => DateTime.toEpochMillis(DateTime.unsafeMake(iso))
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(PackageResolutionCacheEntry))
+  const entries = yield* rowsOf(PackageResolutionCacheEntry)
+  const oneAtATime = keyedMutex()
+  const isInTransaction = clientInternals(sql)?.isInTransaction ?? Effect.succeed(true)
+
+  /** Returns the entry of a statement, or `None` if there is no row or it cannot be decoded. */
+  const firstReadable = (statement: Statement.Statement<Readonly<Record<string, unknown>>>) =>
+    Effect.map(entries.each(statement), (found) => Array.head(Array.getRights(found)))
+
+  const get: PackageResolutionCacheService["get"] = (query) =>
+    Effect.gen(function* () {
+      const key = yield* decodeInput("get", PackageCacheQuery)(query)
+      const now = yield* Clock.currentTimeMillis
+      return yield* firstReadable(sql`
+        UPDATE package_resolution_cache_entries SET hit_count = hit_count + 1, last_used_at = max(last_used_at, ${now})
+        WHERE query = ${key} AND expires_at > ${now}
+        RETURNING ${columns}`)
+    }).pipe(read("get"))
+
+  const peek: PackageResolutionCacheService["peek"] = (query) =>
+    decodeInput(
+      "peek",
+      PackageCacheQuery
+    )(query).pipe(
+      Effect.flatMap((key) =>
+        firstReadable(sql`SELECT ${columns} FROM package_resolution_cache_entries WHERE query = ${key}`)
+      ),
+      read("peek")
+    )
+
+  const upsert: PackageResolutionCacheService["upsert"] = (request) =>
+    Effect.gen(function* () {
+      const entry = yield* decodeInput("upsert", StoreResolution)(request)
+      const now = yield* Clock.currentTimeMillis
+      const resolution = withTtl(entry, now)
+      return yield* entries.single(sql`
+        INSERT INTO package_resolution_cache_entries (query, resolution_payload, fetched_at, expires_at, last_used_at)
+        VALUES (${entry.query}, ${encodeResolution(resolution)}, ${millisOf(resolution.fetchedAt)},
+          ${millisOf(resolution.expiresAt)}, ${now})
+        ON CONFLICT (query) DO UPDATE SET
+          resolution_payload = excluded.resolution_payload, fetched_at = excluded.fetched_at,
+          expires_at = excluded.expires_at, last_used_at = max(last_used_at, excluded.last_used_at)
+        RETURNING ${columns}`)
+    }).pipe(write("upsert", ["InvalidInput"]))
+
+  const getOrResolve: PackageResolutionCacheService["getOrResolve"] = ({ query, resolve, serveExpired = false, ttl }) =>
+    Effect.gen(function* () {
+      const key = yield* decodeInput("getOrResolve", PackageCacheQuery)(query)
+      const cached = Effect.map(
+        get(key),
+        Option.map(({ resolutionPayload }) => resolutionPayload)
+      )
+      const resolved = Effect.gen(function* () {
+        // The previous holder of the mutex may have stored the resolution.
+        const found = yield* cached
+        if (Option.isSome(found)) return found.value
+        const outcome = yield* Effect.either(resolve)
+        if (outcome._tag === "Right") return yield* store(key, outcome.right, ttl)
+        const expired = serveExpired ? yield* peek(key) : Option.none()
+        return Option.isSome(expired) ? expired.value.resolutionPayload : yield* Effect.fail(outcome.left)
+      })
+      const found = yield* cached
+      if (Option.isSome(found)) return found.value
+      // In a transaction, waiting could be a deadlock: the holder of the mutex may be waiting for this transaction to
+      // end.
+      return yield* (yield* isInTransaction) ? resolved : oneAtATime(key, resolved)
+    }).pipe((whole) => spanned(whole, "PackageResolutionCacheRepo.getOrResolve"))
+
+  const store = (query: string, encoded: typeof PackageResolution.Encoded, ttl: Duration.DurationInput | undefined) =>
+    Effect.flatMap(decodeInput("getOrResolve", documentOf(PackageResolution))(encoded), (resolution) =>
+      resolution.status === "invalid"
+        ? Effect.succeed(resolution)
+        : Effect.map(upsert({ query, resolution: encoded, ttl }), ({ resolutionPayload }) => resolutionPayload)
+    )
+
+  const service: PackageResolutionCacheService = {
+    get,
+    peek,
+    upsert,
+    getOrResolve,
+    purgeExpired: purgeOf(sql, own, "package_resolution_cache_entries", "query")
+  }
+  return service
+})
+
+/** Runs one effect at a time for each key, in the order of the calls. */
+const keyedMutex = () => {
+  const mutexes = new Map<string, { readonly semaphore: Effect.Semaphore; users: number }>()
+  const join = (key: string) => {
+    const mutex = mutexes.get(key) ?? { semaphore: Effect.unsafeMakeSemaphore(1), users: 0 }
+    mutex.users++
+    mutexes.set(key, mutex)
+    return mutex
+  }
+  return <A, E, R>(key: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => join(key)),
+      ({ semaphore }) => semaphore.withPermits(1)(effect),
+      (mutex) => Effect.sync(() => --mutex.users === 0 && mutexes.delete(key))
+    )
 }
 
 export class PackageResolutionCacheRepo extends Context.Tag("@sealant/db/PackageResolutionCacheRepo")<

@@ -1,18 +1,17 @@
 /**
- * The convention for `authRef` in specifications and blueprints: section 8 of the description of the
- * payloads.
+ * The format of `authRef` in specifications and blueprints. Rules: section 8 of the payload specification.
  */
 import { Option } from "effect"
 
 const prefix = "github-installation-repository:"
 
 /**
- * The `authRef` of a repository that a GitHub App installation gives access to: the id of its row in
- * `github_installation_repositories`, which stored documents therefore depend on.
+ * Builds the `authRef` of a repository of a GitHub App installation. It contains the id of the row in
+ * `github_installation_repositories`, so stored documents depend on these ids.
  */
 export const formatGithubInstallationRepositoryRef = (id: string): string => `${prefix}${id}`
 
-/** The id that an `authRef` names. `None` for another kind of reference, and for a blank id. */
+/** Returns the id in an `authRef`. `None` if the reference has another kind or a blank id. */
 export const parseGithubInstallationRepositoryRef = (authRef: string): Option.Option<string> => {
   const id = authRef.startsWith(prefix) ? authRef.slice(prefix.length).trim() : ""
   return id === "" ? Option.none() : Option.some(id)

@@ -1,6 +1,5 @@
 /**
- * What the runtime adapters are given and what they answer: section 5 of the description of the
- * payloads.
+ * Inputs and results of runtime adapters. Rules: section 5 of the payload specification.
  */
 import { Schema } from "effect"
 import {
@@ -18,11 +17,11 @@ import {
 } from "./enumerations.js"
 import { byTag, oneOf, optional, passthrough, strict } from "./shapes.js"
 
-/** How far a launch got. */
+/** The state of a launch. */
 export const RuntimeAdapterLaunchStatus = oneOf("pending", "running")
 export type RuntimeAdapterLaunchStatus = typeof RuntimeAdapterLaunchStatus.Type
 
-/** A launched sandbox: where it runs and, where SSH is on and was found, how it is reached. */
+/** A launched sandbox. `endpoint` is the SSH address, if SSH is enabled and the address is known. */
 export const RuntimeAdapterLaunchResult = strict({
   adapter: RuntimeAdapterId,
   resourceId: Text,
@@ -32,7 +31,7 @@ export const RuntimeAdapterLaunchResult = strict({
 }).annotations({ identifier: "RuntimeAdapterLaunchResult" })
 export type RuntimeAdapterLaunchResult = typeof RuntimeAdapterLaunchResult.Type
 
-/** What an adapter reads of a blueprint. All other keys, of this object and below, are kept as they are. */
+/** The part of a blueprint that an adapter reads. All other keys are kept unchanged, at every level. */
 export const RuntimeAdapterBlueprint = passthrough({
   sources: passthrough({ workspace: passthrough({ url: GitUrl, ref: GitRef, authRef: optional(Text) }) }),
   access: passthrough({
@@ -59,7 +58,7 @@ export const PublishedImage = strict({
 })
 export type PublishedImage = typeof PublishedImage.Type
 
-/** How the clone of the workspace authenticates: not at all, by a file, or by a token (which is a secret). */
+/** The authentication of the clone of the workspace: none, a file, or a token, which is confidential. */
 export const WorkspaceCloneAuth = byTag("type", {
   none: strict({ type: oneOf("none") }),
   "file-ref": strict({ type: oneOf("file-ref"), path: Text }),
@@ -67,7 +66,7 @@ export const WorkspaceCloneAuth = byTag("type", {
 })
 export type WorkspaceCloneAuth = typeof WorkspaceCloneAuth.Type
 
-/** All that an adapter needs to launch a sandbox. */
+/** The input of an adapter for launching a sandbox. */
 export const RuntimeAdapterLaunchInput = strict({
   blueprint: RuntimeAdapterBlueprint,
   publishedImage: PublishedImage,
@@ -75,7 +74,7 @@ export const RuntimeAdapterLaunchInput = strict({
 }).annotations({ identifier: "RuntimeAdapterLaunchInput" })
 export type RuntimeAdapterLaunchInput = typeof RuntimeAdapterLaunchInput.Type
 
-/** Why an adapter does not launch a blueprint. */
+/** The reason why an adapter does not support a blueprint. */
 export const RuntimeAdapterUnsupportedReason = oneOf(
   "unsupported-runtime",
   "unsupported-access-mode",
@@ -84,7 +83,7 @@ export const RuntimeAdapterUnsupportedReason = oneOf(
 )
 export type RuntimeAdapterUnsupportedReason = typeof RuntimeAdapterUnsupportedReason.Type
 
-/** Whether an adapter launches a blueprint, and if not, why. */
+/** Whether an adapter supports a blueprint. Contains the reason if it does not. */
 export const RuntimeAdapterSupport = byTag("supported", {
   true: strict({ supported: Schema.Literal(true) }),
   false: strict({ supported: Schema.Literal(false), reason: RuntimeAdapterUnsupportedReason, message: Text })

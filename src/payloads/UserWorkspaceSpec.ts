@@ -1,10 +1,9 @@
 /**
- * What a user asks for: the specification of a workspace, with its short forms.
+ * The specification of a workspace, as a user writes it, with its short forms.
  *
- * Stored in `oci_image_build_jobs.request_payload` and in the two specifications of
- * `sandbox_attempt_snapshots`; its partial form in `profile_revisions.config_patch` and
- * `repository_profile_revisions.run_template`. The rules are those of section 1 of the description of
- * the payloads.
+ * Stored in `oci_image_build_jobs.request_payload` and in the two specifications of `sandbox_attempt_snapshots`. The
+ * partial form is stored in `profile_revisions.config_patch` and `repository_profile_revisions.run_template`. Rules:
+ * section 1 of the payload specification.
  */
 import { Schema, Struct } from "effect"
 import { readAs, readingOf, withFilter } from "../sql/decoder.js"
@@ -33,54 +32,60 @@ import {
 } from "./enumerations.js"
 import { byKind, byTag, list, oneOf, optional, strict } from "./shapes.js"
 
-/** A repository: its address alone, or with host, ref and credentials. */
+/** A repository: its URL, or an object with provider, ref and credentials. */
 export const SourceRef = byKind({
   string: GitUrl,
-  object: strict({
-    kind: SourceKind,
-    provider: optional(SourceProvider),
-    url: GitUrl,
-    ref: optional(GitRef),
-    authRef: optional(Text)
-  }, { kind: "git" })
+  object: strict(
+    {
+      kind: SourceKind,
+      provider: optional(SourceProvider),
+      url: GitUrl,
+      ref: optional(GitRef),
+      authRef: optional(Text)
+    },
+    { kind: "git" }
+  )
 })
 export type SourceRef = typeof SourceRef.Type
 
-/** A repository that is used beside the workspace, what it is for, and where it is put. */
-export const InputSource = strict({
-  id: optional(Text),
-  kind: SourceKind,
-  purpose: InputPurpose,
-  provider: optional(SourceProvider),
-  url: GitUrl,
-  ref: optional(GitRef),
-  authRef: optional(Text),
-  mountPath: optional(Text)
-}, { kind: "git" })
+/** An additional repository, with its purpose and mount path. */
+export const InputSource = strict(
+  {
+    id: optional(Text),
+    kind: SourceKind,
+    purpose: InputPurpose,
+    provider: optional(SourceProvider),
+    url: GitUrl,
+    ref: optional(GitRef),
+    authRef: optional(Text),
+    mountPath: optional(Text)
+  },
+  { kind: "git" }
+)
 export type InputSource = typeof InputSource.Type
 
-/** The agent: its id alone, or with the profile it runs with. */
+/** The coding agent: its id, or an object with its profile. */
 export const HarnessRef = byKind({
   string: HarnessId,
   object: strict({ id: HarnessId, profile: optional(Text) })
 })
 export type HarnessRef = typeof HarnessRef.Type
 
-/** Access over SSH: on or off, or how. */
+/** SSH access: enabled or disabled, or an object with settings. */
 export const SshAccess = byKind({
   boolean: Flag,
   object: strict({ enabled: optional(Flag), listenPort: optional(Port), authorizedKeysRef: optional(Text) })
 })
 export type SshAccess = typeof SshAccess.Type
 
-/** A package: its id alone, or with a version. */
+/** A package: its id, or an object with a version. */
 export const PackageRef = byKind({
   string: Text,
   object: strict({ id: Text, version: optional(Text) })
 })
 export type PackageRef = typeof PackageRef.Type
 
-/** A command: its text alone, or with how it is run. */
+/** A command: its text, or an object with shell and working directory. */
 export const CommandStep = byKind({
   string: Text,
   object: strict({
@@ -92,7 +97,7 @@ export const CommandStep = byKind({
 })
 export type CommandStep = typeof CommandStep.Type
 
-/** What runs in the foreground: `"harness"` for the agent, any other text for a command, or either as an object. */
+/** The foreground process: `"harness"` for the agent, any other text for a command, or an object of either kind. */
 export const StartupForeground = byKind({
   string: Text,
   object: byTag("kind", {
@@ -107,7 +112,7 @@ export const StartupForeground = byKind({
 })
 export type StartupForeground = typeof StartupForeground.Type
 
-/** What runs at the start: the foreground alone as a text, the steps alone as a list, or both. */
+/** The startup of a sandbox: a text is the foreground process, a list contains the steps, an object has both. */
 export const Startup = byKind({
   string: Text,
   array: list(CommandStep),
@@ -115,14 +120,14 @@ export const Startup = byKind({
 })
 export type Startup = typeof Startup.Type
 
-/** The operating system asked for: its family alone, or with how firmly. */
+/** The requested operating system: its family, or an object with family and mode. */
 export const TargetOs = byKind({
   string: TargetOsFamily,
   object: strict({ family: optional(TargetOsFamily), mode: optional(TargetOsMode) })
 })
 export type TargetOs = typeof TargetOs.Type
 
-/** The runtime asked for: its family alone, or with how firmly. */
+/** The requested runtime: its family, or an object with family and mode. */
 export const TargetRuntime = byKind({
   string: TargetRuntimeFamily,
   object: strict({ family: optional(TargetRuntimeFamily), mode: optional(TargetRuntimeMode) })
@@ -143,27 +148,31 @@ const fields = {
   startup: optional(Startup),
   lifecycle: optional(strict({ setup: optional(list(CommandStep)), startup: optional(Startup) })),
   env: optional(StringMap),
-  runtime: optional(strict({
-    env: optional(StringMap),
-    workspaceRoot: optional(Text),
-    workingDirectory: optional(Text),
-    persistence: optional(Persistence),
-    ociRuntime: optional(OciRuntime),
-    network: optional(strict({ outbound: optional(Flag) }))
-  })),
-  customization: optional(strict({
-    defaultShell: optional(LoginShell),
-    dotfilesManager: optional(DotfilesManager),
-    dotfilesTarget: optional(DotfilesTarget),
-    applyDotfiles: optional(Flag),
-    dotfilesBootstrap: optional(Flag),
-    dotfilesBootstrapCommand: optional(Text)
-  })),
+  runtime: optional(
+    strict({
+      env: optional(StringMap),
+      workspaceRoot: optional(Text),
+      workingDirectory: optional(Text),
+      persistence: optional(Persistence),
+      ociRuntime: optional(OciRuntime),
+      network: optional(strict({ outbound: optional(Flag) }))
+    })
+  ),
+  customization: optional(
+    strict({
+      defaultShell: optional(LoginShell),
+      dotfilesManager: optional(DotfilesManager),
+      dotfilesTarget: optional(DotfilesTarget),
+      applyDotfiles: optional(Flag),
+      dotfilesBootstrap: optional(Flag),
+      dotfilesBootstrapCommand: optional(Text)
+    })
+  ),
   os: optional(TargetOs),
   target: optional(strict({ os: optional(TargetOs), runtime: optional(TargetRuntime) }))
 }
 
-// One filter that reports a list, because filters in a row stop at the first that refuses.
+// One filter that reports all issues, because a chain of filters stops at the first failure.
 const PartialFields = strict({ ...fields, harness: optional(HarnessRef) })
 type PartialFields = typeof PartialFields.Type
 
@@ -199,7 +208,7 @@ const specificationIssues = (spec: typeof WholeFields.Type): Array<Schema.Filter
     ? [{ path: ["source"], message: "one of source, repo and sources.workspace is required" }, ...aliasIssues(spec)]
     : aliasIssues(spec)
 
-// Left to itself, a generator uses both names of nearly every pair, and nearly nothing gets through the filter.
+// For generated values only. Otherwise they have both names of most pairs, and the filter rejects nearly all of them.
 const withOneName = (spec: PartialFields, short: boolean): PartialFields =>
   short
     ? Struct.omit(spec, "access", "lifecycle", "repo", "runtime", "sources", "target", "tooling")
@@ -214,7 +223,8 @@ const specificationOf = <I>(fields: Schema.Schema<typeof WholeFields.Type, I>) =
       Schema.filter(specificationIssues, {
         identifier: "UserWorkspaceSpec",
         arbitrary: (fields) => (check) =>
-          check.tuple(fields(check), check.boolean(), check.webUrl())
+          check
+            .tuple(fields(check), check.boolean(), check.webUrl())
             .map(([spec, short, url]) => ({ ...withSource(withOneName(spec, short), url), harness: spec.harness }))
       })
     ),
@@ -238,23 +248,24 @@ const partOf = <I>(fields: Schema.Schema<PartialFields, I>) =>
 /**
  * The specification of a workspace.
  *
- * In: `harness`, and exactly one of `source`, `repo` and `sources.workspace`, are required; of the
- * seven pairs of names for one thing (`inputs` and `sources.inputs`, `ssh` and `access.ssh`,
- * `packages` and `tooling.packages`, `setup` and `lifecycle.setup`, `startup` and
- * `lifecycle.startup`, `env` and `runtime.env`, `os` and `target.os`) at most one name may be used.
- * Unknown keys and `null` are refused; a key with the value `undefined` counts as absent. Addresses of
- * sources are `GitUrl`s. Stored specifications are read with any URL.
+ * Encoded:
+ * - `harness` and exactly one of `source`, `repo` and `sources.workspace` are required.
+ * - Seven settings have two names: `inputs` and `sources.inputs`, `ssh` and `access.ssh`, `packages` and
+ *   `tooling.packages`, `setup` and `lifecycle.setup`, `startup` and `lifecycle.startup`, `env` and `runtime.env`, `os`
+ *   and `target.os`. At most one name of each pair may be present.
+ * - Unknown keys and `null` are refused. A key with the value `undefined` is treated as absent.
+ * - Source URLs must be `GitUrl`s. Stored specifications are decoded with any URL.
  *
- * Out: the same with its texts trimmed and `kind: "git"` on sources that are objects. Short forms
- * stay as they are: `normalizeUserWorkspaceSpec` resolves them.
+ * Decoded: the same document with trimmed texts, and with `kind: "git"` in source objects. Short forms are kept;
+ * `normalizeUserWorkspaceSpec` resolves them.
  */
 export const UserWorkspaceSpec = readAs(specificationOf(WholeFields), specificationOf(readingOf(WholeFields)))
 export type UserWorkspaceSpec = typeof UserWorkspaceSpec.Type
 
 /**
- * A part of a specification, as profiles and run templates hold it: every key is optional, the rest
- * is as in `UserWorkspaceSpec`. Two names for one thing are refused here too, also the three of the
- * source: laid over a specification, they could only make an illegal one.
+ * A partial specification, for profiles and run templates. All keys are optional; the other rules are those of
+ * `UserWorkspaceSpec`. At most one name of each pair, and one of the three names of the source, may be present, because
+ * the specification that results from the patch would be invalid.
  */
 export const PartialUserWorkspaceSpec = readAs(partOf(PartialFields), partOf(readingOf(PartialFields)))
 export type PartialUserWorkspaceSpec = typeof PartialUserWorkspaceSpec.Type

@@ -1,22 +1,22 @@
 /**
- * The enumerations and scalars that all the documents share.
+ * Enumerations and scalars that the documents share.
  */
 import { type FastCheck, Predicate, Schema } from "effect"
 import { invalid, readAs, when, withDecoder } from "../sql/decoder.js"
 import { oneOf, stringMap } from "./shapes.js"
 
-/** The one version of the blueprint format, and of a specification that names its format. */
+/** The version of the format of blueprints and specifications. */
 export const BlueprintVersion = oneOf("1")
 export type BlueprintVersion = typeof BlueprintVersion.Type
 
-/** What kind of source an input or a workspace is. There is one so far. */
+/** The kind of a source. Git is the only one. */
 export const SourceKind = oneOf("git")
 export type SourceKind = typeof SourceKind.Type
 
-/** Those that can host a source, in a document as in a row. */
+/** The providers of sources, in documents and rows. */
 export const sourceProviders = ["github", "gitlab", "generic"] as const
 
-/** Who hosts a source. What is neither GitHub nor GitLab is `generic`. */
+/** The provider of a source. `generic` for all except GitHub and GitLab. */
 export const SourceProvider = oneOf(...sourceProviders)
 export type SourceProvider = typeof SourceProvider.Type
 
@@ -24,7 +24,7 @@ export type SourceProvider = typeof SourceProvider.Type
 export const HarnessId = oneOf("opencode", "codex", "claude-code")
 export type HarnessId = typeof HarnessId.Type
 
-/** What an input source is for. */
+/** The purpose of an input source. */
 export const InputPurpose = oneOf("config", "dotfiles", "bootstrap")
 export type InputPurpose = typeof InputPurpose.Type
 
@@ -32,39 +32,39 @@ export type InputPurpose = typeof InputPurpose.Type
 export const Shell = oneOf("sh", "bash")
 export type Shell = typeof Shell.Type
 
-/** The shell that a person gets in a sandbox. */
+/** The login shell of a sandbox. */
 export const LoginShell = oneOf("bash", "zsh", "fish")
 export type LoginShell = typeof LoginShell.Type
 
-/** How dotfiles are applied; `auto` looks at the repository that holds them. */
+/** The tool that applies dotfiles. `auto` detects it from the repository of the dotfiles. */
 export const DotfilesManager = oneOf("auto", "chezmoi", "stow", "copy")
 export type DotfilesManager = typeof DotfilesManager.Type
 
-/** Where dotfiles go: the home directory, or its configuration directory. */
+/** The target of dotfiles: the home directory, or its configuration directory. */
 export const DotfilesTarget = oneOf("home", "config")
 export type DotfilesTarget = typeof DotfilesTarget.Type
 
-/** Whether the disk of a sandbox outlives it. */
+/** Whether the disk of a sandbox is kept after its end. */
 export const Persistence = oneOf("ephemeral", "persistent")
 export type Persistence = typeof Persistence.Type
 
-/** The low-level container runtime: the usual one, or gVisor's. */
+/** The OCI runtime: the standard one, or gVisor's. */
 export const OciRuntime = oneOf("runc", "runsc")
 export type OciRuntime = typeof OciRuntime.Type
 
-/** The family of operating systems that is asked for; `auto` leaves it to the control plane. */
+/** The requested family of operating systems. With `auto`, the control plane chooses. */
 export const TargetOsFamily = oneOf("auto", "nix", "fedora", "arch")
 export type TargetOsFamily = typeof TargetOsFamily.Type
 
-/** Whether another family of operating systems will do. */
+/** Whether the requested family of operating systems is a preference or a requirement. */
 export const TargetOsMode = oneOf("prefer", "require")
 export type TargetOsMode = typeof TargetOsMode.Type
 
-/** The runtime that is asked for; `auto` leaves it to the control plane. */
+/** The requested runtime. With `auto`, the control plane chooses. */
 export const TargetRuntimeFamily = oneOf("auto", "docker", "k8s", "k3s")
 export type TargetRuntimeFamily = typeof TargetRuntimeFamily.Type
 
-/** Whether another runtime will do. */
+/** Whether the requested runtime is a preference or a requirement. */
 export const TargetRuntimeMode = oneOf("prefer", "require")
 export type TargetRuntimeMode = typeof TargetRuntimeMode.Type
 
@@ -72,7 +72,7 @@ export type TargetRuntimeMode = typeof TargetRuntimeMode.Type
 export const ExecutorId = oneOf("nix", "fedora", "arch")
 export type ExecutorId = typeof ExecutorId.Type
 
-/** A family of operating systems that something was built for: never `auto`. */
+/** The family of operating systems of a build. Excludes `auto`. */
 export const ConcreteOsFamily = oneOf("nix", "fedora", "arch")
 export type ConcreteOsFamily = typeof ConcreteOsFamily.Type
 
@@ -81,10 +81,16 @@ export const RuntimeAdapterId = oneOf("docker", "k8s", "k3s")
 export type RuntimeAdapterId = typeof RuntimeAdapterId.Type
 
 /** Any string. */
-export const AnyString = withDecoder(Schema.String.annotations({ message: () => "must be a string" }), when(Predicate.isString))
+export const AnyString = withDecoder(
+  Schema.String.annotations({ message: () => "must be a string" }),
+  when(Predicate.isString)
+)
 
 /** `true` or `false`. */
-export const Flag = withDecoder(Schema.Boolean.annotations({ message: () => "must be a boolean" }), when(Predicate.isBoolean))
+export const Flag = withDecoder(
+  Schema.Boolean.annotations({ message: () => "must be a boolean" }),
+  when(Predicate.isBoolean)
+)
 
 const TrimmedText = AnyString.pipe(
   Schema.filter((text) => text !== "" && text.trim() === text, {
@@ -93,10 +99,13 @@ const TrimmedText = AnyString.pipe(
   })
 )
 
-/** A text that says something: decoding trims it, and refuses what is then empty. */
+/** A non-empty text. Decoding trims it, and refuses a text of only white space. */
 export const Text = withDecoder(
-  Schema.transform(AnyString, TrimmedText, { strict: true, decode: (text) => text.trim(), encode: (text) => text })
-    .annotations({ parseIssueTitle: () => "text" }),
+  Schema.transform(AnyString, TrimmedText, {
+    strict: true,
+    decode: (text) => text.trim(),
+    encode: (text) => text
+  }).annotations({ parseIssueTitle: () => "text" }),
   (input) => (Predicate.isString(input) && input.trim()) || invalid
 )
 export type Text = typeof Text.Type
@@ -108,8 +117,8 @@ const urlArbitrary = () => (check: typeof FastCheck) =>
   )
 
 /**
- * An address that the WHATWG `URL` constructor accepts, of any scheme, kept letter for letter. Stored documents may hold any
- * such address; inputs take a `GitUrl`.
+ * A URL with any scheme that the WHATWG `URL` constructor accepts, kept unchanged. Stored documents can contain any
+ * URL; inputs require a `GitUrl`.
  */
 export const UrlString = withDecoder(
   AnyString.pipe(
@@ -126,26 +135,35 @@ export type UrlString = typeof UrlString.Type
 const control = /\p{Cc}/u
 
 /**
- * The text with its ASCII escapes decoded, as Git decodes them (https://git-scm.com/docs/git-clone#_git_urls). An escape of
- * another byte stays: `decodeURIComponent` would refuse the whole text for one that is not UTF-8.
+ * Decodes percent-encoded ASCII characters, as Git does (https://git-scm.com/docs/git-clone#_git_urls). Escapes of
+ * other bytes are kept, because `decodeURIComponent` fails for bytes that are not UTF-8.
  */
-const decoded = (text: string) => text.replace(/%([0-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
+const decoded = (text: string) =>
+  text.replace(/%([0-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
 
-/** The rule that an address breaks. Git receives the text unchanged, so both the text and the parsed `URL` are checked. */
+/**
+ * Returns the rule that a URL breaks. Git receives the text unchanged, so both the text and the parsed URL are checked.
+ */
 const gitUrlProblem = (text: string): string | undefined => {
   if (/^[^\s/:@]+@[^\s/:]+:(?!\/\/)/.test(text)) return "must be a URL: write git@host:path as ssh://git@host/path"
   if (!URL.canParse(text)) return "must be a URL"
-  // `ext::` and its like run commands: https://git-scm.com/docs/git-remote-ext
-  if (!/^(https?|ssh|git|file):\/\//i.test(text)) return "must be a URL that begins with https://, http://, ssh://, git:// or file://"
-  if (text.includes("\\") || control.test(text) || control.test(decoded(text))) return "must not contain control characters or backslashes"
+  // Remote helpers such as `ext::` run commands: https://git-scm.com/docs/git-remote-ext
+  if (!/^(https?|ssh|git|file):\/\//i.test(text)) {
+    return "must be a URL that begins with https://, http://, ssh://, git:// or file://"
+  }
+  if (text.includes("\\") || control.test(text) || control.test(decoded(text))) {
+    return "must not contain control characters or backslashes"
+  }
   const { hostname, username } = new URL(text)
-  // ssh would take such a host or user for an option (CVE-2017-1000117).
-  return [hostname, username].some((part) => decoded(part).startsWith("-")) ? "must not have a user or a host that begins with -" : undefined
+  // ssh parses such a host or user as an option (CVE-2017-1000117).
+  return [hostname, username].some((part) => decoded(part).startsWith("-"))
+    ? "must not have a user or a host that begins with -"
+    : undefined
 }
 
 /**
- * The address of a Git repository: an `https`, `http`, `ssh`, `git` or `file` URL, kept letter for letter. Addresses that Git
- * or ssh would take for a command or an option are refused, and so is the short form `git@host:path`: write
+ * The URL of a Git repository, kept unchanged. Allowed schemes: `https`, `http`, `ssh`, `git` and `file`. URLs that Git
+ * or ssh would parse as a command or an option are refused. So is the short form `git@host:path`: write
  * `ssh://git@host/path`.
  */
 export const GitUrl = readAs(
@@ -161,7 +179,7 @@ export type GitUrl = typeof GitUrl.Type
 
 const isGitRef = (text: string) => !text.startsWith("-") && !control.test(text)
 
-/** A branch, a tag or a commit of Git, trimmed. Git would take one that begins with `-` for an option. */
+/** A Git branch, tag or commit, trimmed. A leading `-` is refused, because Git would parse the text as an option. */
 export const GitRef = readAs(
   withDecoder(
     Text.pipe(Schema.filter(isGitRef, { message: () => "must not begin with - or contain control characters" })),
@@ -184,6 +202,6 @@ export const Port = withDecoder(
 )
 export type Port = typeof Port.Type
 
-/** Environment variables, and other maps of strings. Keys and values are free. */
+/** A map of strings, for example environment variables, with arbitrary keys and values. */
 export const StringMap = stringMap
 export type StringMap = typeof StringMap.Type

@@ -1,6 +1,6 @@
 /**
- * The JSON documents that the control plane stores and exchanges. Needs `effect` alone: no database,
- * no Node, so that it runs in browsers too.
+ * Schemas of the JSON documents that the control plane stores and exchanges. Depends only on `effect`, so it also runs
+ * in browsers.
  */
 export { formatGithubInstallationRepositoryRef, parseGithubInstallationRepositoryRef } from "./AuthRef.js"
 export {

@@ -1,5 +1,5 @@
 /**
- * From what a user asks for to a blueprint: section 2 of the description of the payloads.
+ * Normalization of a specification to a blueprint. Rules: section 2 of the payload specification.
  */
 import { Effect, type ParseResult, Schema } from "effect"
 import type { SourceProvider } from "./enumerations.js"
@@ -30,10 +30,9 @@ import type {
 const decode = Schema.decode(UserWorkspaceSpec, { errors: "all" })
 
 /**
- * Decodes a specification and makes its blueprint.
+ * Decodes a specification and builds its blueprint.
  *
- * Fails with a `ParseError` that holds every issue of the specification; their messages name rules,
- * not values.
+ * Fails with a `ParseError` that contains all issues of the specification. Their messages contain rules, not values.
  *
  * @example
  * ```ts
@@ -48,12 +47,11 @@ const decode = Schema.decode(UserWorkspaceSpec, { errors: "all" })
  */
 export const normalizeUserWorkspaceSpec = (
   input: typeof UserWorkspaceSpec.Encoded
-): Effect.Effect<WorkspaceBlueprint, ParseResult.ParseError> =>
-  Effect.map(decode(input), toBlueprint)
+): Effect.Effect<WorkspaceBlueprint, ParseResult.ParseError> => Effect.map(decode(input), toBlueprint)
 
 /**
- * Who hosts the repository at this address: `github.com`, `gitlab.com` and the hosts below them are
- * known, all others are `generic`.
+ * Returns the provider of the repository at this URL: `github` or `gitlab` for `github.com`, `gitlab.com` and their
+ * subdomains, `generic` for all other hosts.
  */
 export const inferSourceProvider = (url: string): SourceProvider => {
   const host = new URL(url).hostname.toLowerCase()
@@ -62,7 +60,7 @@ export const inferSourceProvider = (url: string): SourceProvider => {
   return "generic"
 }
 
-/** The blueprint of a specification that is decoded already. Total: every legal specification has one. */
+/** Builds the blueprint of a decoded specification. Never fails for a value that `UserWorkspaceSpec` has decoded. */
 export const toBlueprint = (spec: UserWorkspaceSpec): WorkspaceBlueprint => {
   const workspaceRoot = spec.runtime?.workspaceRoot ?? "/workspace"
   return {
@@ -100,12 +98,14 @@ export const toBlueprint = (spec: UserWorkspaceSpec): WorkspaceBlueprint => {
 
 const workspaceOf = (spec: UserWorkspaceSpec): SourceRef => {
   const source = spec.sources?.workspace ?? spec.source ?? spec.repo
-  // The filter of the schema refused this; only a value that never was decoded gets here.
-  if (source === undefined) throw new TypeError("a specification without a source was never decoded")
+  // The schema requires a source, so only a value that bypassed it gets here.
+  if (source === undefined) {
+    throw new TypeError("the specification has no source; decode it with UserWorkspaceSpec first")
+  }
   return source
 }
 
-// Spreading keeps what is optional absent where it is absent, which assigning would not.
+// Spreading keeps absent optional keys absent. Assigning them would set them to undefined.
 const workspaceSource = (source: SourceRef): WorkspaceSource =>
   typeof source === "string"
     ? { kind: "git", provider: inferSourceProvider(source), url: source, ref: "main" }
@@ -118,48 +118,48 @@ const workspaceInput = (input: InputSource, index: number): WorkspaceInput => ({
   ref: input.ref ?? "main"
 })
 
-const harness = (given: HarnessRef): WorkspaceHarness => typeof given === "string" ? { id: given } : given
+const harness = (ref: HarnessRef): WorkspaceHarness => (typeof ref === "string" ? { id: ref } : ref)
 
-const ssh = (given: SshAccess | undefined): WorkspaceSsh =>
-  typeof given === "object"
+const ssh = (access: SshAccess | undefined): WorkspaceSsh =>
+  typeof access === "object"
     ? {
-      ...given,
-      enabled: given.enabled ?? (given.listenPort !== undefined || given.authorizedKeysRef !== undefined),
-      listenPort: given.listenPort ?? 2222
-    }
-    : { enabled: given ?? false, listenPort: 2222 }
+        ...access,
+        enabled: access.enabled ?? (access.listenPort !== undefined || access.authorizedKeysRef !== undefined),
+        listenPort: access.listenPort ?? 2222
+      }
+    : { enabled: access ?? false, listenPort: 2222 }
 
-const packages = (given: ReadonlyArray<PackageRef>): ReadonlyArray<WorkspacePackage> => {
+const packages = (refs: ReadonlyArray<PackageRef>): ReadonlyArray<WorkspacePackage> => {
   const byId = new Map<string, WorkspacePackage>()
-  for (const one of given) {
-    const entry = typeof one === "string" ? { id: one } : one
+  for (const ref of refs) {
+    const entry = typeof ref === "string" ? { id: ref } : ref
     if (!byId.has(entry.id)) byId.set(entry.id, entry)
   }
   return [...byId.values()]
 }
 
-const step = (given: CommandStep): WorkspaceStep =>
-  typeof given === "string" ? { run: given, shell: "bash" } : { ...given, shell: given.shell ?? "bash" }
+const step = (command: CommandStep): WorkspaceStep =>
+  typeof command === "string" ? { run: command, shell: "bash" } : { ...command, shell: command.shell ?? "bash" }
 
-const startup = (given: Startup | undefined): WorkspaceStartup => {
-  if (given === undefined || typeof given === "string") return { steps: [], foreground: foreground(given) }
-  return isSteps(given)
-    ? { steps: given.map(step), foreground: foreground(undefined) }
-    : { steps: (given.steps ?? []).map(step), foreground: foreground(given.foreground) }
+const startup = (spec: Startup | undefined): WorkspaceStartup => {
+  if (spec === undefined || typeof spec === "string") return { steps: [], foreground: foreground(spec) }
+  return isSteps(spec)
+    ? { steps: spec.map(step), foreground: foreground(undefined) }
+    : { steps: (spec.steps ?? []).map(step), foreground: foreground(spec.foreground) }
 }
 
-// Array.isArray does not tell a read-only array from an object.
-const isSteps = (given: Exclude<Startup, string>): given is ReadonlyArray<CommandStep> => Array.isArray(given)
+// A type guard, because Array.isArray does not narrow read-only arrays.
+const isSteps = (spec: Exclude<Startup, string>): spec is ReadonlyArray<CommandStep> => Array.isArray(spec)
 
-const foreground = (given: StartupForeground | undefined): WorkspaceForeground => {
-  if (given === undefined || given === "harness") return { kind: "harness" }
-  if (typeof given === "string") return { kind: "command", run: given, shell: "bash" }
-  return given.kind === "harness" ? given : { ...given, shell: given.shell ?? "bash" }
+const foreground = (spec: StartupForeground | undefined): WorkspaceForeground => {
+  if (spec === undefined || spec === "harness") return { kind: "harness" }
+  if (typeof spec === "string") return { kind: "command", run: spec, shell: "bash" }
+  return spec.kind === "harness" ? spec : { ...spec, shell: spec.shell ?? "bash" }
 }
 
-const target = ({ os, target: given }: UserWorkspaceSpec): WorkspaceTarget => {
-  const system = given?.os ?? os
-  const runtime = given?.runtime
+const target = ({ os, target: requested }: UserWorkspaceSpec): WorkspaceTarget => {
+  const system = requested?.os ?? os
+  const runtime = requested?.runtime
   return {
     os: { family: "auto", mode: "prefer", ...(typeof system === "string" ? { family: system } : system) },
     runtime: { family: "auto", mode: "prefer", ...(typeof runtime === "string" ? { family: runtime } : runtime) }

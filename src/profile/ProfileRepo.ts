@@ -2,33 +2,42 @@
  * Profiles of users and their revisions, over the tables `profiles`, `profile_revisions`, `profile_env_vars`,
  * `profile_secret_bindings`, `profile_ssh_settings` and `profile_ssh_key_bindings`.
  *
- * What it guarantees:
- * - A profile has one owner, for ever, and its revisions bind secrets and SSH keys of that owner only. What is another
- *   owner's counts as not there.
- * - A revision is stored whole or not at all, and never changes. Revisions are numbered 1, 2, 3 and so on, without gaps,
- *   however many writers there are.
- * - A profile has no two revisions that say the same: storing one again gives the one that is there. The order of
- *   variables, secrets, keys and hosts says nothing, nor does who stored it and with what summary.
- * - The active revision is one of this very profile.
- * - Values of environment variables reach no span, log or error.
+ * Guarantees:
+ * - The owner of a profile is immutable. Revisions bind only secrets and SSH keys of that owner.
+ * - Rows of another owner are reported as `NotFound` or `ReferenceNotFound`, like missing rows.
+ * - A revision is stored completely or not at all, and is immutable. Revisions are numbered 1, 2, 3 and so on, without
+ *   gaps, also with concurrent writers.
+ * - Revisions are deduplicated by content: creating an identical revision returns the existing one. Content excludes
+ *   the order of variables, secrets, keys and hosts, the author, and the change summary.
+ * - The active revision of a profile is one of its own revisions.
+ * - Spans, logs and errors do not contain values of environment variables.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option } from "effect"
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, Effect, Layer, Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
-import type { ById, OwnedId } from "../sql/ownerScope.js"
-import type { Page, PageRequest } from "../sql/page.js"
-import { make } from "./makeProfileRepo.js"
-import type {
+import { idOrNew } from "../sql/ids.js"
+import { type ById, type OwnedId, targetOf } from "../sql/ownerScope.js"
+import * as Page from "../sql/page.js"
+import { operations } from "../sql/operations.js"
+import { resolveForeignKeyError } from "../sql/references.js"
+import { columnList, rowsOf } from "../sql/rows.js"
+import {
   CreateProfile,
   OwnedProfile,
   Profile,
   ProfileFilter,
+  ProfileId,
   ProfileSlug,
   UpdateProfile
 } from "./Profile.js"
-import type { CreateProfileRevision, ProfileRevision, ProfileRevisionFilter, SetActiveProfileRevision } from "./ProfileRevision.js"
-import type { ProfileRevisionGraph } from "./profileRevisions.js"
+import {
+  type CreateProfileRevision,
+  ProfileRevision,
+  ProfileRevisionFilter,
+  SetActiveProfileRevision
+} from "./ProfileRevision.js"
+import { makeRevisions, type ProfileRevisionGraph } from "./profileRevisions.js"
+import { makeVersioned } from "./versioned.js"
 
 export type { ProfileRevisionGraph } from "./profileRevisions.js"
 
@@ -39,69 +48,88 @@ export type { ProfileRevisionGraph } from "./profileRevisions.js"
  */
 export interface ProfileService {
   /**
-   * Stores a profile, active and without a revision, with a new id when none is given.
+   * Creates an active profile without revisions, with a new id if the input has none.
    *
-   * Fails with `AlreadyExists` when the id is taken, or the slug by another profile of the owner; with
-   * `ReferenceNotFound` (`ownerUserId`) when there is no such user; with `InvalidInput` for a text that is empty or too
-   * long.
+   * Fails with:
+   * - `AlreadyExists` if the id is taken, or another profile of the owner has the slug.
+   * - `ReferenceNotFound` (`ownerUserId`) if the user does not exist.
+   * - `InvalidInput` if a text is empty or too long.
    */
   readonly create: (
     profile: typeof CreateProfile.Encoded
   ) => Effect.Effect<Profile, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
-  /** The profile, if it is there. */
+  /** Finds a profile by id. Returns `None` if it does not exist. */
   readonly findById: (id: ById) => Effect.Effect<Option.Option<Profile>, PersistenceError>
 
-  /** The profile. Fails with `NotFound`. */
+  /** Returns the profile. Fails with `NotFound` if it does not exist. */
   readonly getById: (id: ById) => Effect.Effect<Profile, NotFound | PersistenceError>
 
-  /** The profile of this owner. Fails with `NotFound`, also when it is another owner's, and with `InvalidInput` when no owner is given. */
-  readonly getForOwner: (request: typeof OwnedProfile.Encoded) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
+  /**
+   * Returns the profile of the owner. Fails with `NotFound` if it does not exist or belongs to another owner, and with
+   * `InvalidInput` if the owner is missing.
+   */
+  readonly getForOwner: (
+    request: typeof OwnedProfile.Encoded
+  ) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
 
-  /** The profile that has the slug among those of the owner, if there is one. Fails with `InvalidInput` for an empty one. */
+  /** Finds the profile of the owner with this slug. Fails with `InvalidInput` if the slug is empty. */
   readonly findBySlug: (
     request: typeof ProfileSlug.Encoded
   ) => Effect.Effect<Option.Option<Profile>, InvalidInput | PersistenceError>
 
   /**
-   * The profiles of an owner, in a status if one is given, newest first. Fails with `InvalidInput` for a foreign cursor, a
-   * limit out of range or an unknown status.
+   * Lists the profiles of the owner, optionally by status, newest first. Fails with `InvalidInput` if the cursor is
+   * malformed, the limit is out of range, or the status is unknown.
    */
   readonly list: (
-    request: PageRequest & typeof ProfileFilter.Encoded
-  ) => Effect.Effect<Page<Profile>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof ProfileFilter.Encoded
+  ) => Effect.Effect<Page.Page<Profile>, InvalidInput | PersistenceError>
 
   /**
-   * Changes what is given. `updatedAt` moves when something is another than before.
+   * Updates the fields that the request contains. `updatedAt` changes only if a value differs.
    *
-   * Fails with `NotFound`, also when an owner is given and it is another's; with `AlreadyExists` when another profile of
-   * its owner has the slug; with `InvalidInput` for a text that is empty or too long, or an owner that is `undefined`.
+   * Fails with:
+   * - `NotFound` if the profile does not exist, or belongs to another owner than `ownerUserId`.
+   * - `AlreadyExists` if another profile of the owner has the slug.
+   * - `InvalidInput` if a text is empty or too long, or `ownerUserId` is `undefined`.
    */
   readonly update: (
     request: typeof UpdateProfile.Encoded
   ) => Effect.Effect<Profile, NotFound | AlreadyExists | InvalidInput | PersistenceError>
 
-  /** Puts the profile away. One that is put away already is returned as it is. Fails with `NotFound`. */
+  /** Archives the profile. Idempotent. Fails with `NotFound` if it does not exist. */
   readonly archive: (id: ById) => Effect.Effect<Profile, NotFound | PersistenceError>
 
-  /** The same for the profile of this owner. Fails with `NotFound`, also when it is another owner's, and with `InvalidInput` when no owner is given. */
-  readonly archiveForOwner: (request: typeof OwnedProfile.Encoded) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
+  /**
+   * Archives the profile of the owner. Idempotent. Fails with `NotFound` if it does not exist or belongs to another
+   * owner, and with `InvalidInput` if the owner is missing.
+   */
+  readonly archiveForOwner: (
+    request: typeof OwnedProfile.Encoded
+  ) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
 
-  /** Takes back `archive`. A profile that is not put away is returned as it is. Fails with `NotFound`. */
+  /** Unarchives the profile. Idempotent. Fails with `NotFound` if it does not exist. */
   readonly restore: (id: ById) => Effect.Effect<Profile, NotFound | PersistenceError>
 
-  /** The same for the profile of this owner. Fails with `NotFound`, also when it is another owner's, and with `InvalidInput` when no owner is given. */
-  readonly restoreForOwner: (request: typeof OwnedProfile.Encoded) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
+  /**
+   * Unarchives the profile of the owner. Idempotent. Fails with `NotFound` if it does not exist or belongs to another
+   * owner, and with `InvalidInput` if the owner is missing.
+   */
+  readonly restoreForOwner: (
+    request: typeof OwnedProfile.Encoded
+  ) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
 
   /**
-   * Stores a revision with all that belongs to it, under the next number, and makes it the active one unless
-   * `setAsActive` is false. When the profile has a revision that says the same, that one is made active and returned, and
-   * `created` is false.
+   * Creates a revision with the next number, and activates it unless `setAsActive` is false. If the profile has a
+   * revision with the same content, activates and returns that one, with `created: false`.
    *
-   * Fails with `NotFound` when there is no such profile, or an owner is given and it is another's; with
-   * `ReferenceNotFound` that names the field (`createdByUserId`, `secretId`, `secretVersionId`, `sshKeyId`) when what it
-   * refers to is not there, a secret or a key is another owner's, or a version is one of another secret; with
-   * `AlreadyExists` when the given id is taken; with `InvalidInput` for what `CreateProfileRevision` does not take.
+   * Fails with:
+   * - `NotFound` if the profile does not exist, or belongs to another owner than `ownerUserId`.
+   * - `ReferenceNotFound` with the field (`createdByUserId`, `secretId`, `secretVersionId`, `sshKeyId`) if a referenced
+   *   row does not exist, a secret or key belongs to another owner, or a version belongs to another secret.
+   * - `AlreadyExists` if the id is taken.
+   * - `InvalidInput` if the input violates a rule of `CreateProfileRevision`.
    */
   readonly createRevision: (
     request: typeof CreateProfileRevision.Encoded
@@ -111,47 +139,170 @@ export interface ProfileService {
   >
 
   /**
-   * The revisions of a profile, the last one first.
+   * Lists the revisions of the profile, latest first.
    *
-   * Fails with `NotFound` when there is no such profile, or an owner is given and it is another's; with `InvalidInput`
-   * for a foreign cursor, a limit out of range, or an owner that is `undefined`.
+   * Fails with `NotFound` if the profile does not exist, or belongs to another owner than `ownerUserId`. Fails with
+   * `InvalidInput` if the cursor is malformed, the limit is out of range, or `ownerUserId` is `undefined`.
    */
   readonly listRevisions: (
-    request: PageRequest & typeof ProfileRevisionFilter.Encoded
-  ) => Effect.Effect<Page<ProfileRevision>, NotFound | InvalidInput | PersistenceError>
-
-  /** The revision with all that belongs to it, as of one moment. Fails with `NotFound`. */
-  readonly getRevision: (id: ById) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
-
-  /** The same for a revision of a profile of this owner. Fails with `NotFound`, also when it is another owner's. */
-  readonly getRevisionForOwner: (
-    request: OwnedId
-  ) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
+    request: Page.PageRequest & typeof ProfileRevisionFilter.Encoded
+  ) => Effect.Effect<Page.Page<ProfileRevision>, NotFound | InvalidInput | PersistenceError>
 
   /**
-   * The active revision of a profile with all that belongs to it, as of one moment. Fails with `NotFound`: of a `Profile`
-   * when there is none, of a `ProfileRevision` when it has no active one.
+   * Returns the revision with the rows that belong to it, as a consistent snapshot. Fails with `NotFound` if it does
+   * not exist.
+   */
+  readonly getRevision: (id: ById) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
+
+  /**
+   * Returns the revision of a profile of the owner, as `getRevision` does. Fails with `NotFound` if it does not exist
+   * or belongs to another owner.
+   */
+  readonly getRevisionForOwner: (request: OwnedId) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
+
+  /**
+   * Returns the active revision of the profile with the rows that belong to it, as a consistent snapshot. Fails with
+   * `NotFound` of a `Profile` if the profile does not exist, of a `ProfileRevision` if it has no active revision.
    */
   readonly getActiveRevision: (profileId: ById) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
 
-  /** The same for a profile of this owner. Fails with `NotFound`, also when it is another owner's. */
-  readonly getActiveRevisionForOwner: (
-    request: { readonly ownerUserId: string; readonly profileId: string }
-  ) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
+  /**
+   * Returns the active revision of a profile of the owner, as `getActiveRevision` does. A profile of another owner is
+   * reported as `NotFound`.
+   */
+  readonly getActiveRevisionForOwner: (request: {
+    readonly ownerUserId: string
+    readonly profileId: string
+  }) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
 
   /**
-   * Makes a revision of the profile the active one. `updatedAt` moves when another was.
+   * Activates a revision of the profile. `updatedAt` changes only if another revision was active.
    *
-   * Fails with `NotFound` when there is no such profile, or an owner is given and it is another's; with
-   * `ReferenceNotFound` (`revisionId`) when there is no such revision or it is one of another profile; with
-   * `InvalidInput` for an id that is none, or an owner that is `undefined`.
+   * Fails with:
+   * - `NotFound` if the profile does not exist, or belongs to another owner than `ownerUserId`.
+   * - `ReferenceNotFound` (`revisionId`) if the revision does not exist or belongs to another profile.
+   * - `InvalidInput` if an id is invalid, or `ownerUserId` is `undefined`.
    */
   readonly setActiveRevision: (
     request: typeof SetActiveProfileRevision.Encoded
   ) => Effect.Effect<Profile, NotFound | ReferenceNotFound | InvalidInput | PersistenceError>
 }
 
+const { decodeInput, read, write } = operations("ProfileRepo", "Profile")
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(Profile))
+  const profiles = yield* rowsOf(Profile)
+  const versioned = yield* makeVersioned<Profile, ProfileRevision>({
+    model: Profile,
+    entity: "Profile",
+    table: "profiles",
+    scope: "owner_user_id",
+    isWithin: (userId) => sql`owner_user_id = ${userId}`,
+    revisionModel: ProfileRevision,
+    revisionEntity: "ProfileRevision",
+    revisionTable: "profile_revisions",
+    parent: "profile_id"
+  })
+
+  // Decoded, because a request without an owner would reach the profile of any owner.
+  const decodeOwned = (method: string, request: typeof OwnedProfile.Encoded) =>
+    decodeInput(method, OwnedProfile)(request)
+
+  const service: ProfileService = {
+    create: (request) =>
+      Effect.gen(function* () {
+        const {
+          description,
+          id: requestedId,
+          name,
+          ownerUserId,
+          slug
+        } = yield* decodeInput("create", CreateProfile)(request)
+        const id = yield* idOrNew(requestedId, "prf", ProfileId.make)
+        const now = yield* Clock.currentTimeMillis
+        return yield* profiles.single(sql`
+          INSERT INTO profiles (id, owner_user_id, slug, name, description, created_at, updated_at)
+          VALUES (${id}, ${ownerUserId}, ${slug}, ${name}, ${description ?? null}, ${now}, ${now})
+          RETURNING ${columns}`)
+      }).pipe(
+        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [{ field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) }])
+        )
+      ),
+
+    findById: (by) => versioned.find(targetOf(by)).pipe(read("findById", { "profile.id": targetOf(by).id })),
+
+    getById: (by) => versioned.get(targetOf(by)).pipe(read("getById", { "profile.id": targetOf(by).id })),
+
+    getForOwner: (request) =>
+      decodeOwned("getForOwner", request).pipe(
+        Effect.flatMap(versioned.get),
+        read("getForOwner", { "profile.id": request.id, "user.id": request.ownerUserId })
+      ),
+
+    findBySlug: (request) =>
+      Effect.gen(function* () {
+        const { ownerUserId, slug } = yield* decodeInput("findBySlug", ProfileSlug)(request)
+        return yield* profiles.findOne(sql`
+          SELECT ${columns} FROM profiles WHERE owner_user_id = ${ownerUserId} AND slug = ${slug}`)
+      }).pipe(read("findBySlug", { "user.id": request.ownerUserId })),
+
+    list: (request) =>
+      Effect.gen(function* () {
+        const { ownerUserId, status } = yield* decodeInput("list", ProfileFilter)(request)
+        const start = yield* Page.start("ProfileRepo.list", request)
+        return yield* versioned.list(ownerUserId, status, start)
+      }).pipe(read("list", { "user.id": request.ownerUserId })),
+
+    update: (request) =>
+      Effect.gen(function* () {
+        const { id, ownerUserId, ...changes } = yield* decodeInput("update", UpdateProfile)(request)
+        return yield* versioned.update({ id, ownerUserId }, changes)
+      }).pipe(write("update", ["AlreadyExists", "InvalidInput"], { "profile.id": request.id })),
+
+    archive: (by) => versioned.archive(targetOf(by)).pipe(read("archive", { "profile.id": targetOf(by).id })),
+
+    archiveForOwner: (request) =>
+      decodeOwned("archiveForOwner", request).pipe(
+        Effect.flatMap(versioned.archive),
+        read("archiveForOwner", { "profile.id": request.id, "user.id": request.ownerUserId })
+      ),
+
+    restore: (by) => versioned.restore(targetOf(by)).pipe(read("restore", { "profile.id": targetOf(by).id })),
+
+    restoreForOwner: (request) =>
+      decodeOwned("restoreForOwner", request).pipe(
+        Effect.flatMap(versioned.restore),
+        read("restoreForOwner", { "profile.id": request.id, "user.id": request.ownerUserId })
+      ),
+
+    ...(yield* makeRevisions(versioned)),
+
+    listRevisions: (request) =>
+      Effect.gen(function* () {
+        const { ownerUserId, profileId } = yield* decodeInput("listRevisions", ProfileRevisionFilter)(request)
+        const start = yield* Page.start("ProfileRepo.listRevisions", request)
+        return yield* versioned.listRevisions({ id: profileId, ownerUserId }, start)
+      }).pipe(read("listRevisions", { "profile.id": request.profileId })),
+
+    setActiveRevision: (request) =>
+      Effect.gen(function* () {
+        const { ownerUserId, profileId, revisionId } = yield* decodeInput(
+          "setActiveRevision",
+          SetActiveProfileRevision
+        )(request)
+        return yield* versioned.setActiveRevision({ id: profileId, ownerUserId }, revisionId)
+      }).pipe(read("setActiveRevision", { "profile.id": request.profileId }))
+  }
+  return service
+})
+
+/** Profiles of users and their revisions. */
 export class ProfileRepo extends Context.Tag("@sealant/db/ProfileRepo")<ProfileRepo, ProfileService>() {
-  /** The profiles over `SqlClient`. */
+  /** The layer of `ProfileRepo` over `SqlClient`. */
   static readonly layer: Layer.Layer<ProfileRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

@@ -1,10 +1,10 @@
 /**
- * A repository profile: how sandboxes of one repository are run, in numbered revisions, each with the profiles of users
- * that it takes along.
+ * Profiles of repositories: row models and inputs. A repository profile is a run template for sandboxes of one
+ * repository, in numbered revisions. Each revision links to revisions of profiles of users.
  */
 import { Schema } from "effect"
 import {
-  confinedTo,
+  ownerScopeField,
   Count,
   documentOf,
   Flag,
@@ -27,96 +27,105 @@ import { RepositoryId } from "../source/Repository.js"
 import { setOf } from "./limits.js"
 import { ProfileRevisionId, ProfileStatus, profileTransitions } from "./Profile.js"
 
-/** The id of a repository profile, `rpf_` and a UUIDv7 when it is ours. */
+/** The id of a repository profile. Generated ids are `rpf_` and a UUIDv7. */
 export const RepositoryProfileId = idOf("RepositoryProfileId")
 export type RepositoryProfileId = typeof RepositoryProfileId.Type
 
-/** The id of a revision of a repository profile, `rpv_` and a UUIDv7 when it is ours. */
+/** The id of a repository profile revision. Generated ids are `rpv_` and a UUIDv7. */
 export const RepositoryProfileRevisionId = idOf("RepositoryProfileRevisionId")
 export type RepositoryProfileRevisionId = typeof RepositoryProfileRevisionId.Type
 
 /** One row of `repository_profiles`. */
-export class RepositoryProfile extends Model.Class<RepositoryProfile>("RepositoryProfile")({
-  id: RepositoryProfileId,
-  repositoryId: RepositoryId,
-  /** Unique among the profiles of its repository, archived ones too. */
-  name: Name,
-  description: optional(Prose),
-  status: ProfileStatus,
-  /** The revision that launches take: one of this profile, none before the first. */
-  activeRevisionId: optional(RepositoryProfileRevisionId),
-  createdAt: Timestamp,
-  updatedAt: Timestamp,
-  archivedAt: OptionalTimestamp
-}, table({
-  name: "repository_profiles",
-  service: "RepositoryProfileRepo",
-  purpose: "How sandboxes of one repository are run: a name for numbered revisions, of which one is active.",
-  states: { status: profileTransitions }
-})) {}
+export class RepositoryProfile extends Model.Class<RepositoryProfile>("RepositoryProfile")(
+  {
+    id: RepositoryProfileId,
+    repositoryId: RepositoryId,
+    /** Unique among the profiles of the repository, including archived ones. */
+    name: Name,
+    description: optional(Prose),
+    status: ProfileStatus,
+    /** The revision of this profile that launches use. None until a revision is activated. */
+    activeRevisionId: optional(RepositoryProfileRevisionId),
+    createdAt: Timestamp,
+    updatedAt: Timestamp,
+    archivedAt: OptionalTimestamp
+  },
+  table({
+    name: "repository_profiles",
+    service: "RepositoryProfileRepo",
+    purpose: "Named run templates for sandboxes of one repository, in numbered revisions of which one is active.",
+    states: { status: profileTransitions }
+  })
+) {}
 
 /** One row of `repository_profile_revisions`. */
-export class RepositoryProfileRevision extends Model.Class<RepositoryProfileRevision>("RepositoryProfileRevision")({
-  id: RepositoryProfileRevisionId,
-  repositoryProfileId: RepositoryProfileId,
-  /** 1, 2, 3 and so on within the profile, without gaps. */
-  version: Count,
-  createdByUserId: optional(UserId),
-  changeSummary: optional(Prose),
-  /** Of what the revision said when it was stored: a profile has no two revisions of one content. */
-  fingerprint: Name,
-  /** What a launch begins with. */
-  runTemplate: Json(PartialUserWorkspaceSpec),
-  policyConfig: OptionalJson(JsonObject),
-  createdAt: Timestamp
-}, table({
-  name: "repository_profile_revisions",
-  service: "RepositoryProfileRepo",
-  purpose: "What a repository profile says, from one numbered revision to the next. Immutable, but for its links."
-})) {}
+export class RepositoryProfileRevision extends Model.Class<RepositoryProfileRevision>("RepositoryProfileRevision")(
+  {
+    id: RepositoryProfileRevisionId,
+    repositoryProfileId: RepositoryProfileId,
+    /** 1, 2, 3 and so on within the profile, without gaps. */
+    version: Count,
+    createdByUserId: optional(UserId),
+    changeSummary: optional(Prose),
+    /** Hash of the content of the revision when it was stored. Unique within the profile. */
+    fingerprint: Name,
+    /** The specification that a launch starts from. */
+    runTemplate: Json(PartialUserWorkspaceSpec),
+    policyConfig: OptionalJson(JsonObject),
+    createdAt: Timestamp
+  },
+  table({
+    name: "repository_profile_revisions",
+    service: "RepositoryProfileRepo",
+    purpose: "Numbered revisions of the content of a repository profile. Immutable, except for their links."
+  })
+) {}
 
-/** The id of a link, `lnk_` and a UUIDv7 when it is ours. */
+/** The id of a link: `lnk_` and a UUIDv7, except in imported rows. */
 export const RepositoryProfileLinkId = idOf("RepositoryProfileLinkId")
 export type RepositoryProfileLinkId = typeof RepositoryProfileLinkId.Type
 
 /** One row of `repository_profile_profile_links`. */
-export class RepositoryProfileLink extends Model.Class<RepositoryProfileLink>("RepositoryProfileLink")({
-  id: RepositoryProfileLinkId,
-  repositoryProfileRevisionId: RepositoryProfileRevisionId,
-  profileRevisionId: ProfileRevisionId,
-  /** The lowest comes first. */
-  precedence: Integer,
-  /** Whether a launch fails when the profile cannot be had. */
-  isRequired: Flag,
-  createdAt: Timestamp
-}, table({
-  name: "repository_profile_profile_links",
-  service: "RepositoryProfileRepo",
-  purpose: "Which revisions of profiles of users a revision of a repository profile takes along, in which order."
-})) {}
+export class RepositoryProfileLink extends Model.Class<RepositoryProfileLink>("RepositoryProfileLink")(
+  {
+    id: RepositoryProfileLinkId,
+    repositoryProfileRevisionId: RepositoryProfileRevisionId,
+    profileRevisionId: ProfileRevisionId,
+    /** The order of the links, lowest first. */
+    precedence: Integer,
+    /** Whether a launch fails when the profile is unavailable. */
+    isRequired: Flag,
+    createdAt: Timestamp
+  },
+  table({
+    name: "repository_profile_profile_links",
+    service: "RepositoryProfileRepo",
+    purpose: "Links from a revision of a repository profile to revisions of profiles of users, in order of precedence."
+  })
+) {}
 
-/** What a caller gives to create a repository profile. */
+/** Input for creating a repository profile. */
 export const CreateRepositoryProfile = Schema.Struct({
   id: Schema.optional(RepositoryProfileId),
   /** The calling user, who must be allowed to use the repository. */
-  ownerUserId: confinedTo(UserId),
+  ownerUserId: ownerScopeField(UserId),
   repositoryId: RepositoryId,
   name: Name,
   description: Schema.optional(Prose)
 })
 
-/** What changes of a repository profile. What is left out stays; `description` given as `null` is cleared. */
+/** Input for updating a repository profile. Absent fields stay unchanged; a `description` of `null` clears it. */
 export const UpdateRepositoryProfile = Schema.Struct({
   id: RepositoryProfileId,
-  ownerUserId: confinedTo(UserId),
+  ownerUserId: ownerScopeField(UserId),
   name: Schema.optional(Name),
   description: Schema.optional(Schema.NullOr(Prose))
 })
 
-/** Which repository profiles a list shows: those of a repository, in a status if one is given. */
+/** Filter for listing the profiles of a repository, optionally by status. */
 export const RepositoryProfileFilter = Schema.Struct({
   repositoryId: RepositoryId,
-  ownerUserId: confinedTo(UserId),
+  ownerUserId: ownerScopeField(UserId),
   status: Schema.optional(ProfileStatus)
 })
 
@@ -127,19 +136,19 @@ const NewLink = Schema.Struct({
 })
 
 /**
- * Up to 1,000 links, each revision of a profile once. `precedence` left out is the place in the list, from 0;
- * `isRequired` left out means true.
+ * Up to 1,000 links to different profile revisions. `precedence` defaults to the index in the list, `isRequired` to
+ * true.
  */
 const Links = setOf(NewLink, ({ profileRevisionId }) => profileRevisionId, "profileRevisionId")
 
 /**
- * A revision as a caller gives it. What is left out is none; `setAsActive` left out means true. Each document has up to
- * 10,000,000 characters as JSON.
+ * Input for creating a repository profile revision. `setAsActive` defaults to true. `runTemplate` and `policyConfig`
+ * have up to 10,000,000 characters each as JSON.
  */
 export const CreateRepositoryProfileRevision = Schema.Struct({
   id: Schema.optional(RepositoryProfileRevisionId),
   repositoryProfileId: RepositoryProfileId,
-  ownerUserId: confinedTo(UserId),
+  ownerUserId: ownerScopeField(UserId),
   runTemplate: documentOf(PartialUserWorkspaceSpec),
   policyConfig: Schema.optional(documentOf(JsonObject)),
   links: Schema.optional(Links),
@@ -148,18 +157,22 @@ export const CreateRepositoryProfileRevision = Schema.Struct({
   setAsActive: Schema.optionalWith(Schema.Boolean, { default: () => true })
 })
 
-/** All links of a revision. */
-export const ReplaceLinks = Schema.Struct({ revisionId: RepositoryProfileRevisionId, ownerUserId: confinedTo(UserId), links: Links })
+/** Input for replacing all links of a revision. */
+export const ReplaceLinks = Schema.Struct({
+  revisionId: RepositoryProfileRevisionId,
+  ownerUserId: ownerScopeField(UserId),
+  links: Links
+})
 
-/** Which revision becomes the active one of which repository profile. */
+/** Input for activating a revision of a repository profile. */
 export const SetActiveRepositoryProfileRevision = Schema.Struct({
   repositoryProfileId: RepositoryProfileId,
-  ownerUserId: confinedTo(UserId),
+  ownerUserId: ownerScopeField(UserId),
   revisionId: RepositoryProfileRevisionId
 })
 
-/** Whose revisions a list shows. */
+/** Filter for listing the revisions of a repository profile. */
 export const RepositoryProfileRevisionFilter = Schema.Struct({
   repositoryProfileId: RepositoryProfileId,
-  ownerUserId: confinedTo(UserId)
+  ownerUserId: ownerScopeField(UserId)
 })

@@ -2,39 +2,46 @@
  * Profiles of repositories and their revisions, over the tables `repository_profiles`, `repository_profile_revisions`
  * and `repository_profile_profile_links`.
  *
- * What it guarantees:
- * - A revision is stored whole or not at all, and never changes, but for its links, which are replaced as a set.
- *   Revisions are numbered 1, 2, 3 and so on, without gaps, however many writers there are.
- * - A profile has no two revisions that were stored with the same content, links included: storing one again gives the
- *   one that is there. The order of links says nothing where they have their precedence, nor does who stored it.
- * - The active revision is one of this very profile.
+ * Guarantees:
+ * - A revision is stored completely or not at all, and is immutable, except for its links, which are replaced as a set.
+ *   Revisions are numbered 1, 2, 3 and so on, without gaps, also with concurrent writers.
+ * - Revisions are deduplicated by their content at creation, links included: creating an identical revision returns the
+ *   existing one. Content excludes the author and, for links with an explicit precedence, their order in the list.
+ * - The active revision of a profile is one of its own revisions.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option } from "effect"
-import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
-import type { ById } from "../sql/ownerScope.js"
-import type { Page, PageRequest } from "../sql/page.js"
-import { make } from "./makeRepositoryProfileRepo.js"
-import type {
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, Effect, Layer, Option } from "effect"
+import {
+  type AlreadyExists,
+  type InvalidInput,
+  type NotFound,
+  type PersistenceError,
+  ReferenceNotFound
+} from "../Errors.js"
+import { idOrNew } from "../sql/ids.js"
+import { type ById, targetOf } from "../sql/ownerScope.js"
+import * as Page from "../sql/page.js"
+import { operations } from "../sql/operations.js"
+import { resolveForeignKeyError } from "../sql/references.js"
+import { columnList, rowsOf } from "../sql/rows.js"
+import { repositoryAccess } from "../source/RepositoryAccess.js"
+import {
   CreateRepositoryProfile,
-  CreateRepositoryProfileRevision,
-  ReplaceLinks,
+  type CreateRepositoryProfileRevision,
+  type ReplaceLinks,
   RepositoryProfile,
   RepositoryProfileFilter,
-  RepositoryProfileLink,
+  RepositoryProfileId,
+  type RepositoryProfileLink,
   RepositoryProfileRevision,
   RepositoryProfileRevisionFilter,
   SetActiveRepositoryProfileRevision,
   UpdateRepositoryProfile
 } from "./RepositoryProfile.js"
+import { makeRevisions, type RepositoryProfileRevisionGraph } from "./repositoryProfileRevisions.js"
+import { makeVersioned } from "./versioned.js"
 
-/** A revision of a repository profile and its links. */
-export interface RepositoryProfileRevisionGraph {
-  readonly revision: RepositoryProfileRevision
-  /** By precedence, and by the revision that is linked where two have the same. */
-  readonly links: ReadonlyArray<RepositoryProfileLink>
-}
+export type { RepositoryProfileRevisionGraph } from "./repositoryProfileRevisions.js"
 
 /**
  * Methods of `RepositoryProfileRepo`. A repository profile belongs to its repository: `ownerUserId` is the calling
@@ -44,55 +51,62 @@ export interface RepositoryProfileRevisionGraph {
  */
 export interface RepositoryProfileService {
   /**
-   * Stores a repository profile, active and without a revision, with a new id when none is given.
+   * Creates an active repository profile without revisions, with a new id if the input has none.
    *
-   * Fails with `AlreadyExists` when the id is taken, or the name by another profile of the repository; with
-   * `ReferenceNotFound` (`repositoryId`) when there is no such repository; with `InvalidInput` for a text that is empty
-   * or too long.
+   * Fails with:
+   * - `AlreadyExists` if the id is taken, or another profile of the repository has the name.
+   * - `ReferenceNotFound` (`repositoryId`) if the repository does not exist.
+   * - `InvalidInput` if a text is empty or too long.
    */
   readonly create: (
     profile: typeof CreateRepositoryProfile.Encoded
   ) => Effect.Effect<RepositoryProfile, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
-  /** The repository profile, if it is there. */
+  /** Finds a repository profile by id. Returns `None` if it does not exist. */
   readonly findById: (id: ById) => Effect.Effect<Option.Option<RepositoryProfile>, PersistenceError>
 
-  /** The repository profile. Fails with `NotFound`. */
+  /** Returns the repository profile. Fails with `NotFound` if it does not exist. */
   readonly getById: (id: ById) => Effect.Effect<RepositoryProfile, NotFound | PersistenceError>
 
   /**
-   * The profiles of a repository, in a status if one is given, newest first. Fails with `InvalidInput` for a foreign
-   * cursor, a limit out of range or an unknown status.
+   * Lists the profiles of a repository, optionally by status, newest first. Fails with `InvalidInput` if the cursor is
+   * malformed, the limit is out of range, or the status is unknown.
    */
   readonly list: (
-    request: PageRequest & typeof RepositoryProfileFilter.Encoded
-  ) => Effect.Effect<Page<RepositoryProfile>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof RepositoryProfileFilter.Encoded
+  ) => Effect.Effect<Page.Page<RepositoryProfile>, InvalidInput | PersistenceError>
 
   /**
-   * Changes what is given. `updatedAt` moves when something is another than before.
+   * Updates the fields that the request contains. `updatedAt` changes only if a value differs.
    *
-   * Fails with `NotFound`, with `AlreadyExists` when another profile of its repository has the name, with `InvalidInput`
-   * for a text that is empty or too long.
+   * Fails with:
+   * - `NotFound` if the profile does not exist.
+   * - `AlreadyExists` if another profile of the repository has the name.
+   * - `InvalidInput` if a text is empty or too long.
    */
   readonly update: (
     request: typeof UpdateRepositoryProfile.Encoded
   ) => Effect.Effect<RepositoryProfile, NotFound | AlreadyExists | InvalidInput | PersistenceError>
 
-  /** Puts the profile away. One that is put away already is returned as it is. Fails with `NotFound`. */
+  /** Archives the profile. Idempotent. Fails with `NotFound` if it does not exist. */
   readonly archive: (id: ById) => Effect.Effect<RepositoryProfile, NotFound | PersistenceError>
 
-  /** Takes back `archive`. A profile that is not put away is returned as it is. Fails with `NotFound`. */
+  /** Unarchives the profile. Idempotent. Fails with `NotFound` if it does not exist. */
   readonly restore: (id: ById) => Effect.Effect<RepositoryProfile, NotFound | PersistenceError>
 
   /**
-   * Stores a revision with its links, under the next number, and makes it the active one unless `setAsActive` is false.
-   * When the profile has a revision that was stored with the same content, that one is made active and returned, and
-   * `created` is false; should its links have been replaced since, they are made what is given, and stay as they are when
-   * none are given.
+   * Creates a revision with its links and the next number, and activates it unless `setAsActive` is false.
    *
-   * Fails with `NotFound` when there is no such profile, with `ReferenceNotFound` that names the field
-   * (`createdByUserId`, `profileRevisionId`) when what it refers to is not there, with `AlreadyExists` when the given id
-   * is taken, with `InvalidInput` for a document out of shape, more than 1,000 links, or a revision that is linked twice.
+   * If the profile has a revision that was created with the same content, activates and returns that one, with
+   * `created: false`. Its links may have been replaced since: they are replaced by `links`, or stay unchanged if
+   * `links` is absent.
+   *
+   * Fails with:
+   * - `NotFound` if the profile does not exist.
+   * - `ReferenceNotFound` with the field (`createdByUserId`, `profileRevisionId`) if a referenced row does not exist.
+   * - `AlreadyExists` if the id is taken.
+   * - `InvalidInput` if a document is invalid, there are more than 1,000 links, or two links refer to the same
+   *   revision.
    */
   readonly createRevision: (
     request: typeof CreateRepositoryProfileRevision.Encoded
@@ -102,53 +116,152 @@ export interface RepositoryProfileService {
   >
 
   /**
-   * The revisions of a profile, the last one first. Fails with `NotFound` when there is no such profile, with
-   * `InvalidInput` for a foreign cursor or a limit out of range.
+   * Lists the revisions of the profile, latest first. Fails with `NotFound` if the profile does not exist, and with
+   * `InvalidInput` if the cursor is malformed or the limit is out of range.
    */
   readonly listRevisions: (
-    request: PageRequest & typeof RepositoryProfileRevisionFilter.Encoded
-  ) => Effect.Effect<Page<RepositoryProfileRevision>, NotFound | InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof RepositoryProfileRevisionFilter.Encoded
+  ) => Effect.Effect<Page.Page<RepositoryProfileRevision>, NotFound | InvalidInput | PersistenceError>
 
-  /** The revision with its links, as of one moment. Fails with `NotFound`. */
-  readonly getRevision: (
-    id: ById
-  ) => Effect.Effect<RepositoryProfileRevisionGraph, NotFound | PersistenceError>
+  /** Returns the revision with its links, as a consistent snapshot. Fails with `NotFound` if it does not exist. */
+  readonly getRevision: (id: ById) => Effect.Effect<RepositoryProfileRevisionGraph, NotFound | PersistenceError>
 
   /**
-   * The active revision of a profile with its links, as of one moment. Fails with `NotFound`: of a `RepositoryProfile`
-   * when there is none, of a `RepositoryProfileRevision` when it has no active one.
+   * Returns the active revision of the profile with its links, as a consistent snapshot. Fails with `NotFound` of a
+   * `RepositoryProfile` if the profile does not exist, of a `RepositoryProfileRevision` if it has no active revision.
    */
   readonly getActiveRevision: (
     repositoryProfileId: ById
   ) => Effect.Effect<RepositoryProfileRevisionGraph, NotFound | PersistenceError>
 
   /**
-   * Makes a revision of the profile the active one. `updatedAt` moves when another was.
+   * Activates a revision of the profile. `updatedAt` changes only if another revision was active.
    *
-   * Fails with `NotFound` when there is no such profile, with `ReferenceNotFound` (`revisionId`) when there is no such
-   * revision or it is one of another profile, with `InvalidInput` for an id that is none.
+   * Fails with:
+   * - `NotFound` if the profile does not exist.
+   * - `ReferenceNotFound` (`revisionId`) if the revision does not exist or belongs to another profile.
+   * - `InvalidInput` if an id is invalid.
    */
   readonly setActiveRevision: (
     request: typeof SetActiveRepositoryProfileRevision.Encoded
   ) => Effect.Effect<RepositoryProfile, NotFound | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /**
-   * Makes the links of a revision what is given, and returns them by precedence. A link that stays keeps its id and
-   * `createdAt`.
+   * Replaces the links of a revision, and returns them ordered by precedence. A link that exists already keeps its id
+   * and `createdAt`.
    *
-   * Fails with `NotFound` when there is no such revision, with `ReferenceNotFound` (`profileRevisionId`) when a revision
-   * of a profile is not there, or belongs to a profile of another user than `ownerUserId` and no revision of this
-   * repository profile has a link to it, with `InvalidInput` for more than 1,000 links or a revision that is linked twice.
+   * Fails with:
+   * - `NotFound` if the revision does not exist.
+   * - `ReferenceNotFound` (`profileRevisionId`) if a linked revision does not exist. With `ownerUserId`, also if it
+   *   belongs to a profile of another user, unless a revision of this repository profile has a link to it already.
+   * - `InvalidInput` if there are more than 1,000 links, or two links refer to the same revision.
    */
   readonly replaceLinks: (
     request: typeof ReplaceLinks.Encoded
-  ) => Effect.Effect<ReadonlyArray<RepositoryProfileLink>, NotFound | ReferenceNotFound | InvalidInput | PersistenceError>
+  ) => Effect.Effect<
+    ReadonlyArray<RepositoryProfileLink>,
+    NotFound | ReferenceNotFound | InvalidInput | PersistenceError
+  >
 }
 
+const { decodeInput, read, write } = operations("RepositoryProfileRepo", "RepositoryProfile")
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(RepositoryProfile))
+  const profiles = yield* rowsOf(RepositoryProfile)
+  const mayUse = yield* repositoryAccess
+  const versioned = yield* makeVersioned<RepositoryProfile, RepositoryProfileRevision>({
+    model: RepositoryProfile,
+    entity: "RepositoryProfile",
+    table: "repository_profiles",
+    scope: "repository_id",
+    isWithin: (userId) => mayUse(userId, sql`repository_profiles.repository_id`),
+    revisionModel: RepositoryProfileRevision,
+    revisionEntity: "RepositoryProfileRevision",
+    revisionTable: "repository_profile_revisions",
+    parent: "repository_profile_id"
+  })
+
+  const service: RepositoryProfileService = {
+    create: (request) =>
+      Effect.gen(function* () {
+        const { description, name, ownerUserId, repositoryId, ...rest } = yield* decodeInput(
+          "create",
+          CreateRepositoryProfile
+        )(request)
+        const id = yield* idOrNew(rest.id, "rpf", RepositoryProfileId.make)
+        const now = yield* Clock.currentTimeMillis
+        const isUsable = ownerUserId === undefined ? sql`true` : mayUse(ownerUserId, sql`${repositoryId}`)
+        const created = yield* profiles.findOne(sql`
+          INSERT INTO repository_profiles (id, repository_id, name, description, created_at, updated_at)
+          SELECT ${id}, ${repositoryId}, ${name}, ${description ?? null}, ${now}, ${now} WHERE ${isUsable}
+          RETURNING ${columns}`)
+        return Option.isSome(created)
+          ? created.value
+          : yield* new ReferenceNotFound({ entity: "RepositoryProfile", reference: "repositoryId" })
+      }).pipe(
+        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [
+            { field: "repositoryId", table: "repositories", id: Option.some(request.repositoryId) }
+          ])
+        )
+      ),
+
+    findById: (by) => versioned.find(targetOf(by)).pipe(read("findById", { "profile.id": targetOf(by).id })),
+
+    getById: (by) => versioned.get(targetOf(by)).pipe(read("getById", { "profile.id": targetOf(by).id })),
+
+    list: (request) =>
+      Effect.gen(function* () {
+        const { ownerUserId, repositoryId, status } = yield* decodeInput("list", RepositoryProfileFilter)(request)
+        const start = yield* Page.start("RepositoryProfileRepo.list", request)
+        const isUsable = ownerUserId === undefined ? [] : [mayUse(ownerUserId, sql`${repositoryId}`)]
+        return yield* versioned.list(repositoryId, status, start, isUsable)
+      }).pipe(read("list", { "repository.id": request.repositoryId })),
+
+    update: (request) =>
+      Effect.gen(function* () {
+        const { id, ownerUserId, ...changes } = yield* decodeInput("update", UpdateRepositoryProfile)(request)
+        return yield* versioned.update({ id, ownerUserId }, changes)
+      }).pipe(write("update", ["AlreadyExists", "InvalidInput"], { "profile.id": request.id })),
+
+    archive: (by) => versioned.archive(targetOf(by)).pipe(read("archive", { "profile.id": targetOf(by).id })),
+
+    restore: (by) => versioned.restore(targetOf(by)).pipe(read("restore", { "profile.id": targetOf(by).id })),
+
+    ...(yield* makeRevisions(versioned, mayUse)),
+
+    listRevisions: (request) =>
+      Effect.gen(function* () {
+        const { ownerUserId, repositoryProfileId: id } = yield* decodeInput(
+          "listRevisions",
+          RepositoryProfileRevisionFilter
+        )(request)
+        const start = yield* Page.start("RepositoryProfileRepo.listRevisions", request)
+        return yield* versioned.listRevisions({ id, ownerUserId }, start)
+      }).pipe(read("listRevisions", { "profile.id": request.repositoryProfileId })),
+
+    setActiveRevision: (request) =>
+      Effect.gen(function* () {
+        const {
+          ownerUserId,
+          repositoryProfileId: id,
+          revisionId
+        } = yield* decodeInput("setActiveRevision", SetActiveRepositoryProfileRevision)(request)
+        return yield* versioned.setActiveRevision({ id, ownerUserId }, revisionId)
+      }).pipe(read("setActiveRevision", { "profile.id": request.repositoryProfileId }))
+  }
+  return service
+})
+
+/** Profiles of repositories and their revisions. */
 export class RepositoryProfileRepo extends Context.Tag("@sealant/db/RepositoryProfileRepo")<
   RepositoryProfileRepo,
   RepositoryProfileService
 >() {
-  /** The repository profiles over `SqlClient`. */
+  /** The layer of `RepositoryProfileRepo` over `SqlClient`. */
   static readonly layer: Layer.Layer<RepositoryProfileRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

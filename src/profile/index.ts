@@ -1,5 +1,5 @@
 /**
- * The profile domain as one layer: what users and repositories bring into a launch.
+ * The services of profiles, secrets and SSH keys as one layer.
  */
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
@@ -10,15 +10,10 @@ import { SecretRepo } from "../secret/SecretRepo.js"
 import { SecretVault } from "../secret/SecretVault.js"
 import { SshKeyRepo } from "../secret/SshKeyRepo.js"
 
-/** What the layer gives. */
-export type Services =
-  | ProfileRepo
-  | RepositoryProfileRepo
-  | SecretRepo
-  | SecretVault
-  | SshKeyRepo
+/** The services of the layer. */
+export type Services = ProfileRepo | RepositoryProfileRepo | SecretRepo | SecretVault | SshKeyRepo
 
-/** All services of the domain over one `SqlClient`, with the keys of a `KeyRing`. */
+/** All services of the domain, over one `SqlClient`, with the keys of `KeyRing`. */
 export const layer: Layer.Layer<Services, never, SqlClient.SqlClient | KeyRing> = Layer.mergeAll(
   ProfileRepo.layer,
   RepositoryProfileRepo.layer,

@@ -1,5 +1,5 @@
 /**
- * Revisions of profiles with all that belongs to them: how they are stored and read.
+ * The revision methods of `ProfileRepo`: storing and reading a revision with the rows that belong to it.
  */
 import { SqlClient } from "@effect/sql"
 import { Array, Effect, Option, Schema } from "effect"
@@ -8,8 +8,8 @@ import { ReferenceNotFound } from "../Errors.js"
 import { engineErrorOf, isSqlError } from "../sql/engineError.js"
 import { fingerprint } from "../sql/fingerprint.js"
 import { idOrNew } from "../sql/ids.js"
-import { type Target, targetOf } from "../sql/ownerScope.js"
-import { part, together } from "../sql/unions.js"
+import { type ById, type OwnedId, type Target, targetOf } from "../sql/ownerScope.js"
+import { part, unionQuery } from "../sql/unions.js"
 import { operations } from "../sql/operations.js"
 import { joinedRows } from "../sql/rows.js"
 import { type Profile, ProfileRevisionId } from "./Profile.js"
@@ -21,49 +21,51 @@ import {
   ProfileSshKeyBinding,
   ProfileSshSettings
 } from "./ProfileRevision.js"
-import type { ProfileService } from "./ProfileRepo.js"
 import type { makeVersioned } from "./versioned.js"
 
-const { input, present, read, write } = operations("ProfileRepo", "ProfileRevision")
+const { decodeInput, orNotFound, read, write } = operations("ProfileRepo", "ProfileRevision")
 
-/** A revision of a profile and all that belongs to it. */
+/** A profile revision and the rows that belong to it. */
 export interface ProfileRevisionGraph {
   readonly revision: ProfileRevision
-  /** By key. */
+  /** Ordered by key. */
   readonly envVars: ReadonlyArray<ProfileEnvVar>
-  /** By target. */
+  /** Ordered by target key. */
   readonly secretBindings: ReadonlyArray<ProfileSecretBinding>
   readonly sshSettings: Option.Option<ProfileSshSettings>
-  /** By key and purpose. */
+  /** Ordered by key and purpose. */
   readonly sshKeys: ReadonlyArray<ProfileSshKeyBinding>
 }
 
-type Given = typeof CreateProfileRevision.Type
+type Input = typeof CreateProfileRevision.Type
 
 const encodeContent = Schema.encodeSync(CreateProfileRevision)
 
-/** All that a revision says, in one order, with what was left out filled in. */
-const contentOf = ({ envVars, secretBindings, sshKeys, sshSettings, ...given }: Given) => ({
-  configPatch: encodeContent({ ...given, envVars: [], secretBindings: [], sshKeys: [] }).configPatch,
+/** Builds the content of a revision for its fingerprint: lists are sorted, absent parts are null or empty. */
+const contentOf = ({ envVars, secretBindings, sshKeys, sshSettings, ...rest }: Input) => ({
+  configPatch: encodeContent({ ...rest, envVars: [], secretBindings: [], sshKeys: [] }).configPatch,
   envVars: sorted(envVars, ({ key }) => key),
   secretBindings: sorted(secretBindings, ({ targetKey }) => targetKey),
-  sshSettings: sshSettings === undefined
-    ? null
-    : { ...sshSettings, hostAllowlist: sorted(sshSettings.hostAllowlist, (host) => host) },
+  sshSettings:
+    sshSettings === undefined
+      ? null
+      : { ...sshSettings, hostAllowlist: sorted(sshSettings.hostAllowlist, (host) => host) },
   sshKeys: sorted(sshKeys, ({ purpose, sshKeyId }) => `${purpose} ${sshKeyId}`)
 })
 
 const sorted = <A>(items: ReadonlyArray<A>, keyOf: (item: A) => string): ReadonlyArray<A> =>
-  items.toSorted((one, other) => keyOf(one) < keyOf(other) ? -1 : 1)
+  items.toSorted((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1))
 
-// ?1: the revision, ?2: the rows, ?3: now.
+// ?1: id of the revision, ?2: rows as JSON, ?3: now.
 const storeEnvVarsText = `
   INSERT INTO profile_env_vars (id, profile_revision_id, key, value, created_at)
   SELECT value ->> 'id', ?1, value ->> 'key', value ->> 'value', ?3 FROM json_each(?2)`
 
 const storeSecretBindingsText = `
-  INSERT INTO profile_secret_bindings (id, profile_revision_id, target_key, secret_id, secret_version_id, is_required, created_at)
-  SELECT value ->> 'id', ?1, value ->> 'targetKey', value ->> 'secretId', value ->> 'secretVersionId', value ->> 'isRequired', ?3
+  INSERT INTO profile_secret_bindings
+    (id, profile_revision_id, target_key, secret_id, secret_version_id, is_required, created_at)
+  SELECT value ->> 'id', ?1, value ->> 'targetKey', value ->> 'secretId', value ->> 'secretVersionId',
+    value ->> 'isRequired', ?3
   FROM json_each(?2)`
 
 const storeSshKeysText = `
@@ -91,10 +93,10 @@ const graphOf = (revisionId: string) => {
       "ORDER BY ssh_key_id, purpose LIMIT -1"
     )
   }
-  return { parts, text: together(Object.values(parts)) }
+  return { parts, text: unionQuery(Object.values(parts)) }
 }
 
-// ?1: the revision or the profile, ?2: the owner.
+// ?1: id of the revision or the profile, ?2: id of the owner.
 const graphs = {
   ofId: graphOf("?1"),
   ofIdAndOwner: graphOf(`(
@@ -104,73 +106,82 @@ const graphs = {
   activeOfOwner: graphOf("(SELECT active_revision_id FROM profiles WHERE id = ?1 AND owner_user_id = ?2)")
 }
 
-type Revisions = Pick<
-  ProfileService,
-  "createRevision" | "getRevision" | "getRevisionForOwner" | "getActiveRevision" | "getActiveRevisionForOwner"
->
-
 type Versioned = Effect.Effect.Success<ReturnType<typeof makeVersioned<Profile, ProfileRevision>>>
 
+/** Builds the methods that store and read whole revisions. */
 export const makeRevisions = (versioned: Versioned) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const run = yield* joinedRows
 
-    /** Stores the rows of one table, where there are any. */
+    /** Inserts the rows of one table, if there are any. */
     const storeRows = (text: string, revisionId: string, rows: ReadonlyArray<object>, now: number) =>
       rows.length === 0 ? Effect.void : Effect.asVoid(sql.unsafe(text, [revisionId, JSON.stringify(rows), now]))
 
-    const storeSecretBindings = (revisionId: string, given: Given["secretBindings"], now: number) =>
+    const storeSecretBindings = (revisionId: string, bindings: Input["secretBindings"], now: number) =>
       storeRows(
         storeSecretBindingsText,
         revisionId,
-        given.map((binding) => ({ ...binding, id: `bnd_${v7()}`, isRequired: binding.isRequired ? 1 : 0 })),
+        bindings.map((binding) => ({ ...binding, id: `bnd_${v7()}`, isRequired: binding.isRequired ? 1 : 0 })),
         now
       ).pipe(
-        // The trigger speaks of a secret only, the engine of nothing.
-        Effect.catchIf(isForeign, () => Effect.fail(missing("secretId"))),
-        Effect.catchIf(isMissing, () =>
-          Effect.flatMap(sql.unsafe(missingSecretText, [JSON.stringify(given)]), ({ length }) =>
-            Effect.fail(missing(length > 0 ? "secretId" : "secretVersionId"))))
+        // The trigger checks the owner of the secret. A foreign key error does not name its key, so look it up.
+        Effect.catchIf(isTriggerError, () => Effect.fail(missing("secretId"))),
+        Effect.catchIf(isForeignKeyError, () =>
+          Effect.flatMap(sql.unsafe(missingSecretText, [JSON.stringify(bindings)]), ({ length }) =>
+            Effect.fail(missing(length > 0 ? "secretId" : "secretVersionId"))
+          )
+        )
       )
 
-    const storeSshSettings = (revisionId: string, given: Given["sshSettings"], now: number) =>
-      given === undefined ? Effect.void : sql`
+    const storeSshSettings = (revisionId: string, settings: Input["sshSettings"], now: number) =>
+      settings === undefined
+        ? Effect.void
+        : sql`
         INSERT INTO profile_ssh_settings (profile_revision_id, enabled, listen_port, host_allowlist,
           session_timeout_minutes, authorized_keys_ref, created_at, updated_at)
-        VALUES (${revisionId}, ${given.enabled ? 1 : 0}, ${given.listenPort}, ${JSON.stringify(given.hostAllowlist)},
-          ${given.sessionTimeoutMinutes ?? null}, ${given.authorizedKeysRef ?? null}, ${now}, ${now})`
+        VALUES (${revisionId}, ${settings.enabled ? 1 : 0}, ${settings.listenPort},
+          ${JSON.stringify(settings.hostAllowlist)}, ${settings.sessionTimeoutMinutes ?? null},
+          ${settings.authorizedKeysRef ?? null}, ${now}, ${now})`
 
-    const storeParts = ({ envVars, secretBindings, sshKeys, sshSettings }: Given, id: ProfileRevisionId, now: number) =>
-      Effect.gen(function*() {
-        yield* storeRows(storeEnvVarsText, id, envVars.map((envVar) => ({ ...envVar, id: `env_${v7()}` })), now)
+    const storeParts = ({ envVars, secretBindings, sshKeys, sshSettings }: Input, id: ProfileRevisionId, now: number) =>
+      Effect.gen(function* () {
+        yield* storeRows(
+          storeEnvVarsText,
+          id,
+          envVars.map((envVar) => ({ ...envVar, id: `env_${v7()}` })),
+          now
+        )
         yield* storeSecretBindings(id, secretBindings, now)
         yield* storeSshSettings(id, sshSettings, now)
         yield* storeRows(storeSshKeysText, id, sshKeys, now).pipe(
-          Effect.catchIf((error) => isForeign(error) || isMissing(error), () => Effect.fail(missing("sshKeyId")))
+          Effect.catchIf(
+            (error) => isTriggerError(error) || isForeignKeyError(error),
+            () => Effect.fail(missing("sshKeyId"))
+          )
         )
       })
 
-    const create = (given: Given) =>
-      Effect.gen(function*() {
-        const id = yield* idOrNew(given.id, "prv", ProfileRevisionId.make)
-        const content = contentOf(given)
+    const create = (revision: Input) =>
+      Effect.gen(function* () {
+        const id = yield* idOrNew(revision.id, "prv", ProfileRevisionId.make)
+        const content = contentOf(revision)
         return yield* versioned.createRevision(
           {
             id,
-            profile: { id: given.profileId, ownerUserId: given.ownerUserId },
+            profile: { id: revision.profileId, ownerUserId: revision.ownerUserId },
             fingerprint: fingerprint(content),
             content: { config_patch: JSON.stringify(content.configPatch) },
-            createdByUserId: given.createdByUserId,
-            changeSummary: given.changeSummary,
-            setAsActive: given.setAsActive
+            createdByUserId: revision.createdByUserId,
+            changeSummary: revision.changeSummary,
+            setAsActive: revision.setAsActive
           },
-          ({ created, revision }, now) => created ? storeParts(given, revision.id, now) : Effect.void
+          (stored, now) => (stored.created ? storeParts(revision, stored.revision.id, now) : Effect.void)
         )
       })
 
     const graph = ({ parts, text }: ReturnType<typeof graphOf>, params: ReadonlyArray<string | null>) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const rows = yield* run(sql.unsafe(text, params))
         const [revision] = yield* parts.revision.rowsIn(rows)
         if (revision === undefined) return Option.none()
@@ -184,49 +195,64 @@ export const makeRevisions = (versioned: Versioned) =>
         return Option.some(found)
       })
 
-    const orNoActive = (target: Target) => <E, R>(found: Effect.Effect<Option.Option<ProfileRevisionGraph>, E, R>) =>
-      Effect.flatMap(found, (graph) => Option.isSome(graph) ? Effect.succeed(graph.value) : versioned.noActiveRevision(target))
-
-    const revisionOf = ({ id, ownerUserId }: ReturnType<typeof targetOf>) =>
+    const getRevision = ({ id, ownerUserId }: Target) =>
       Effect.flatMap(
         ownerUserId === undefined ? graph(graphs.ofId, [id]) : graph(graphs.ofIdAndOwner, [id, ownerUserId]),
-        present(id)
+        orNotFound(id)
       )
 
-    const activeOf = (target: Target) =>
-      orNoActive(target)(
-        target.ownerUserId === undefined ? graph(graphs.active, [target.id]) : graph(graphs.activeOfOwner, [target.id, target.ownerUserId])
+    const getActiveRevision = (target: Target) =>
+      Effect.flatMap(
+        target.ownerUserId === undefined
+          ? graph(graphs.active, [target.id])
+          : graph(graphs.activeOfOwner, [target.id, target.ownerUserId]),
+        (found) => (Option.isSome(found) ? Effect.succeed(found.value) : versioned.noActiveRevision(target))
       )
 
-    const service: Revisions = {
-      createRevision: (request) =>
-        input("createRevision", CreateProfileRevision)(request).pipe(
+    return {
+      createRevision: (request: typeof CreateProfileRevision.Encoded) =>
+        decodeInput(
+          "createRevision",
+          CreateProfileRevision
+        )(request).pipe(
           Effect.flatMap(create),
-          write("createRevision", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], { "profile.id": request.profileId }),
-          // What else a revision refers to was named where it was stored.
+          write("createRevision", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
+            "profile.id": request.profileId
+          }),
+          // The statements of the other references have named the field already.
           Effect.catchTag("ReferenceNotFound", (error) =>
-            Effect.fail(error.reference === "unknown" ? missing("createdByUserId") : error))
+            Effect.fail(error.reference === "unknown" ? missing("createdByUserId") : error)
+          )
         ),
 
-      getRevision: (by) =>
-        revisionOf(targetOf(by)).pipe(read("getRevision", { "revision.id": targetOf(by).id })),
+      getRevision: (by: ById) =>
+        getRevision(targetOf(by)).pipe(read("getRevision", { "revision.id": targetOf(by).id })),
 
-      getRevisionForOwner: (by) =>
-        revisionOf(targetOf(by)).pipe(read("getRevisionForOwner", { "revision.id": by.id, "user.id": by.ownerUserId })),
+      getRevisionForOwner: (by: OwnedId) =>
+        getRevision(targetOf(by)).pipe(
+          read("getRevisionForOwner", { "revision.id": by.id, "user.id": by.ownerUserId })
+        ),
 
-      getActiveRevision: (by) =>
-        activeOf(targetOf(by)).pipe(read("getActiveRevision", { "profile.id": targetOf(by).id })),
+      getActiveRevision: (by: ById) =>
+        getActiveRevision(targetOf(by)).pipe(read("getActiveRevision", { "profile.id": targetOf(by).id })),
 
-      getActiveRevisionForOwner: ({ ownerUserId, profileId: id }) =>
-        activeOf(targetOf({ id, ownerUserId })).pipe(
+      getActiveRevisionForOwner: ({
+        ownerUserId,
+        profileId: id
+      }: {
+        readonly ownerUserId: string
+        readonly profileId: string
+      }) =>
+        getActiveRevision(targetOf({ id, ownerUserId })).pipe(
           read("getActiveRevisionForOwner", { "profile.id": id, "user.id": ownerUserId })
         )
     }
-    return service
   })
 
 const missing = (reference: string) => new ReferenceNotFound({ entity: "ProfileRevision", reference })
 
-const isForeign = (error: unknown) => isSqlError(error) && engineErrorOf(error).code === "SQLITE_CONSTRAINT_TRIGGER"
+const isTriggerError = (error: unknown) =>
+  isSqlError(error) && engineErrorOf(error).code === "SQLITE_CONSTRAINT_TRIGGER"
 
-const isMissing = (error: unknown) => isSqlError(error) && engineErrorOf(error).code === "SQLITE_CONSTRAINT_FOREIGNKEY"
+const isForeignKeyError = (error: unknown) =>
+  isSqlError(error) && engineErrorOf(error).code === "SQLITE_CONSTRAINT_FOREIGNKEY"

@@ -1,13 +1,13 @@
 /**
- * What profiles of users and of repositories have in common: a row that is put away and restored, and immutable
- * revisions of it, numbered without gaps, of which one is active.
+ * Statements that profiles of users and of repositories share: a profile that can be archived, and its immutable
+ * revisions, numbered without gaps, of which one is active.
  *
- * The statements of both, for tables that are named here. What a revision holds beside its own row, its repository adds.
+ * The caller passes the names of the two tables, and stores the rows of a revision in further tables.
  */
 import { SqlClient, type SqlError, type Statement } from "@effect/sql"
 import { Clock, type DateTime, Effect, Option } from "effect"
 import { NotFound, ReferenceNotFound } from "../Errors.js"
-import { conditionsOf, walk, walksByStatus } from "../sql/filters.js"
+import { conditionsOf, keysetQuery, unionByStatus } from "../sql/filters.js"
 import type { Target } from "../sql/ownerScope.js"
 import * as Page from "../sql/page.js"
 import { columnList, type CorruptRow, type RowModel, rowsOf } from "../sql/rows.js"
@@ -22,28 +22,28 @@ interface RevisionRow {
   readonly version: number
 }
 
-/** The two tables of a kind of profile. */
+/** The tables and models of a kind of profile. */
 export interface Kind<P, R> {
   readonly model: RowModel<P>
   readonly entity: string
   readonly table: string
-  /** The column of the owner, or of the repository, that the profiles are of. */
+  /** The column with the owner, or the repository, of a profile. */
   readonly scope: string
   /** Builds the condition that a user may use a profile; null matches no user. */
   readonly isWithin: (userId: string | null) => Statement.Fragment
   readonly revisionModel: RowModel<R>
   readonly revisionEntity: string
   readonly revisionTable: string
-  /** The column of a revision that has the profile. */
+  /** The column of a revision with the id of its profile. */
   readonly parent: string
 }
 
-/** A revision as it is stored, without what belongs to it in other tables. */
+/** A revision to insert, without its rows in other tables. */
 export interface NewRevision {
   readonly id: string
   readonly profile: Target
   readonly fingerprint: string
-  /** The columns that hold what it says. */
+  /** The values of the content columns, by column name. */
   readonly content: Readonly<Record<string, string | null>>
   readonly createdByUserId: string | undefined
   readonly changeSummary: string | undefined
@@ -52,11 +52,11 @@ export interface NewRevision {
 
 type StoreError = SqlError.SqlError | CorruptRow
 
-/** What of a column is to change: nothing where it is `undefined`. */
+/** New values by column name. A column whose value is `undefined` stays unchanged. */
 export type Changes = Readonly<Record<string, string | null | undefined>>
 
 export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind: Kind<P, R>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const profiles = yield* rowsOf(kind.model)
     const revisions = yield* rowsOf(kind.revisionModel)
@@ -65,139 +65,170 @@ export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind:
     const table = sql(kind.table)
     const revisionTable = sql(kind.revisionTable)
     const parent = sql.literal(kind.parent)
-    const { along } = conditionsOf(sql)
+    const { indexedBy } = conditionsOf(sql)
 
-    const whichIs = ({ id, ownerUserId }: Target): Statement.Fragment =>
+    const isTarget = ({ id, ownerUserId }: Target): Statement.Fragment =>
       sql.and([sql`id = ${id}`, ...(ownerUserId === undefined ? [] : [kind.isWithin(ownerUserId)])])
 
-    const find = (target: Target) => profiles.first(sql`SELECT ${columns} FROM ${table} WHERE ${whichIs(target)}`)
+    const find = (target: Target) => profiles.findOne(sql`SELECT ${columns} FROM ${table} WHERE ${isTarget(target)}`)
 
-    const present = ({ id }: Target) => (row: Option.Option<P>): Effect.Effect<P, NotFound> =>
-      Option.isSome(row) ? Effect.succeed(row.value) : Effect.fail(new NotFound({ entity: kind.entity, id }))
+    const orNotFound =
+      ({ id }: Target) =>
+      (row: Option.Option<P>): Effect.Effect<P, NotFound> =>
+        Option.isSome(row) ? Effect.succeed(row.value) : Effect.fail(new NotFound({ entity: kind.entity, id }))
 
-    const get = (target: Target) => Effect.flatMap(find(target), present(target))
+    const get = (target: Target) => Effect.flatMap(find(target), orNotFound(target))
 
-    /** The profiles of a scope, newest first. */
-    const list = (scope: string, status: string | undefined, start: Page.Start, more: ReadonlyArray<Statement.Fragment> = []) =>
+    /** Lists the profiles of an owner or a repository that fulfil `conditions`, newest first. */
+    const list = (
+      scope: string,
+      status: string | undefined,
+      start: Page.Start,
+      conditions: ReadonlyArray<Statement.Fragment> = []
+    ) =>
       Effect.map(
-        profiles.all(walk(
-          sql,
-          { columns, table: kind.table },
-          walksByStatus(sql, status === undefined ? undefined : [status], [...along(kind.scope, scope), ...more]),
-          start
-        )),
+        profiles.findAll(
+          keysetQuery(
+            sql,
+            { columns, table: kind.table },
+            unionByStatus(sql, status === undefined ? undefined : [status], [
+              ...indexedBy(kind.scope, scope),
+              ...conditions
+            ]),
+            start
+          )
+        ),
         (rows) => Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
       )
 
-    /** Changes these columns, and `updated_at` when that makes a difference. */
+    /** Updates the columns of `changes`, and `updated_at` if a value differs. */
     const update = (target: Target, changes: Changes): Effect.Effect<P, NotFound | StoreError> =>
-      Effect.gen(function*() {
-        const given = Object.entries(changes).flatMap(([column, value]) =>
-          value === undefined ? [] : [{ column: sql.literal(column), value }])
-        if (given.length === 0) return yield* get(target)
+      Effect.gen(function* () {
+        const assignments = Object.entries(changes).flatMap(([column, value]) =>
+          value === undefined ? [] : [{ column: sql.literal(column), value }]
+        )
+        if (assignments.length === 0) return yield* get(target)
         const now = yield* Clock.currentTimeMillis
-        const same = sql.and(given.map(({ column, value }) => sql`${column} IS ${value}`))
-        const updated = yield* profiles.first(sql`
+        const isUnchanged = sql.and(assignments.map(({ column, value }) => sql`${column} IS ${value}`))
+        const updated = yield* profiles.findOne(sql`
           UPDATE ${table} SET
-            ${sql.csv(given.map(({ column, value }) => sql`${column} = ${value}`))},
-            updated_at = iif(${same}, updated_at, ${now})
-          WHERE ${whichIs(target)}
+            ${sql.csv(assignments.map(({ column, value }) => sql`${column} = ${value}`))},
+            updated_at = iif(${isUnchanged}, updated_at, ${now})
+          WHERE ${isTarget(target)}
           RETURNING ${columns}`)
-        return yield* present(target)(updated)
+        return yield* orNotFound(target)(updated)
       })
 
     const archive = (target: Target): Effect.Effect<P, NotFound | StoreError> =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        return yield* profiles.first(sql`
+        return yield* profiles
+          .findOne(sql`
           UPDATE ${table} SET
             status = 'archived', archived_at = coalesce(archived_at, ${now}),
             updated_at = iif(status = 'archived', updated_at, ${now})
-          WHERE ${whichIs(target)}
-          RETURNING ${columns}`).pipe(Effect.flatMap(present(target)))
+          WHERE ${isTarget(target)}
+          RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(target)))
       })
 
     const restore = (target: Target): Effect.Effect<P, NotFound | StoreError> =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        return yield* profiles.first(sql`
+        return yield* profiles
+          .findOne(sql`
           UPDATE ${table} SET
             status = 'active', archived_at = NULL, updated_at = iif(status = 'active', updated_at, ${now})
-          WHERE ${whichIs(target)}
-          RETURNING ${columns}`).pipe(Effect.flatMap(present(target)))
+          WHERE ${isTarget(target)}
+          RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(target)))
       })
 
-    /** The revision under the next number; none where the profile is not there, or has one of this content. */
+    /**
+     * Inserts the revision with the next number. Returns none if the profile does not exist or has a revision with this
+     * content.
+     */
     const insert = ({ content, profile, ...revision }: NewRevision, now: number) => {
       const names = Object.keys(content).map((column) => sql.literal(column))
       const values = Object.values(content).map((value) => sql`${value}`)
-      return revisions.first(sql`
+      return revisions.findOne(sql`
         INSERT INTO ${revisionTable}
           (id, ${parent}, version, created_by_user_id, change_summary, fingerprint, created_at, ${sql.csv(names)})
         SELECT ${revision.id}, id, (SELECT coalesce(max(version), 0) + 1 FROM ${revisionTable} WHERE ${parent} = ${profile.id}),
-          ${revision.createdByUserId ?? null}, ${revision.changeSummary ?? null}, ${revision.fingerprint}, ${now}, ${sql.csv(values)}
-        FROM ${table} WHERE ${whichIs(profile)}
+          ${revision.createdByUserId ?? null}, ${revision.changeSummary ?? null}, ${revision.fingerprint}, ${now},
+          ${sql.csv(values)}
+        FROM ${table} WHERE ${isTarget(profile)}
         ON CONFLICT (${parent}, fingerprint) DO NOTHING
         RETURNING ${revisionColumns}`)
     }
 
     const activate = (profileId: string, revisionId: string) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => sql`
+      Effect.flatMap(
+        Clock.currentTimeMillis,
+        (now) => sql`
         UPDATE ${table} SET active_revision_id = ${revisionId}, updated_at = ${now}
-        WHERE id = ${profileId} AND active_revision_id IS NOT ${revisionId}`)
+        WHERE id = ${profileId} AND active_revision_id IS NOT ${revisionId}`
+      )
 
     /**
-     * Stores a revision with its parts, or finds the one that says the same, in one transaction: its first statement has
-     * the write lock, so nobody takes a number or stores the same in between.
+     * Stores a revision and its parts, or finds the revision with the same content, in one transaction. Its first
+     * statement takes the write lock, so concurrent writers can neither take the number nor store the same content.
      */
     const createRevision = <E>(
-      given: NewRevision,
-      storeParts: (stored: { readonly revision: R; readonly created: boolean }, now: number) => Effect.Effect<unknown, E>
+      newRevision: NewRevision,
+      storeParts: (
+        stored: { readonly revision: R; readonly created: boolean },
+        now: number
+      ) => Effect.Effect<unknown, E>
     ) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        const inserted = yield* insert(given, now)
+        const inserted = yield* insert(newRevision, now)
         const created = Option.isSome(inserted)
-        const revision = created ? inserted.value : yield* existing(given)
+        const revision = created ? inserted.value : yield* existing(newRevision)
         yield* storeParts({ revision, created }, now)
-        if (given.setAsActive) yield* activate(given.profile.id, revision.id)
+        if (newRevision.setAsActive) yield* activate(newRevision.profile.id, revision.id)
         return { revision, created }
       }).pipe(sql.withTransaction)
 
+    /** Returns the revision with the content of `fingerprint`. Fails with `NotFound` if the profile does not exist. */
     const existing = ({ fingerprint, profile }: NewRevision) =>
       Effect.zipRight(
         get(profile),
-        revisions.one(sql`
+        revisions.single(sql`
           SELECT ${revisionColumns} FROM ${revisionTable} WHERE ${parent} = ${profile.id} AND fingerprint = ${fingerprint}`)
       )
 
-    /** The revisions of a profile, the last first. By number: it grows with each, whatever the clock says. */
+    /** Lists the revisions of a profile, latest first. Ordered by number, because clocks can go backwards. */
     const listRevisions = (target: Target, start: Page.Start): Effect.Effect<Page.Page<R>, NotFound | StoreError> =>
-      Effect.gen(function*() {
-        const rows = yield* revisions.all(sql`
+      Effect.gen(function* () {
+        const rows = yield* revisions.findAll(sql`
           SELECT ${revisionColumns} FROM ${revisionTable}
-          WHERE ${parent} = (SELECT id FROM ${table} WHERE ${whichIs(target)}) AND version < ${start.at}
+          WHERE ${parent} = (SELECT id FROM ${table} WHERE ${isTarget(target)}) AND version < ${start.at}
           ORDER BY version DESC LIMIT ${start.limit + 1}`)
         if (rows.length === 0) yield* get(target)
         return Page.make(rows, start, ({ id, version }) => [version, id])
       })
 
-    /** Makes a revision of this very profile the active one, or looks at why it cannot be. */
-    const setActiveRevision = (target: Target, revisionId: string): Effect.Effect<P, NotFound | ReferenceNotFound | StoreError> =>
-      Effect.gen(function*() {
+    /** Activates a revision of the profile. If no row matches, reads which of the two is missing. */
+    const setActiveRevision = (
+      target: Target,
+      revisionId: string
+    ): Effect.Effect<P, NotFound | ReferenceNotFound | StoreError> =>
+      Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        const moved = yield* profiles.first(sql`
+        const updated = yield* profiles.findOne(sql`
           UPDATE ${table} SET
             active_revision_id = ${revisionId}, updated_at = iif(active_revision_id IS ${revisionId}, updated_at, ${now})
-          WHERE ${whichIs(target)}
+          WHERE ${isTarget(target)}
             AND EXISTS (SELECT 1 FROM ${revisionTable} AS r WHERE r.id = ${revisionId} AND r.${parent} = ${target.id})
           RETURNING ${columns}`)
-        if (Option.isSome(moved)) return moved.value
+        if (Option.isSome(updated)) return updated.value
         yield* get(target)
         return yield* new ReferenceNotFound({ entity: kind.entity, reference: "revisionId" })
       })
 
-    /** Which thing is not there, where a profile's active revision was looked for and not found. */
+    /** Fails with `NotFound`: of the profile if it does not exist, else of its active revision. */
     const noActiveRevision = (target: Target) =>
       Effect.flatMap(get(target), () => Effect.fail(new NotFound({ entity: kind.revisionEntity, id: target.id })))
 

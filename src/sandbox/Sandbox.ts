@@ -1,9 +1,19 @@
 /**
- * A sandbox: what a user sees, names and keeps, through as many attempts to bring it up as it takes; and the links to
- * those attempts.
+ * Row models and requests of sandboxes and of their links to attempts. A sandbox is the named workspace of a user. It
+ * keeps its id when it is retried or rebuilt; each launch of it is one attempt.
  */
 import { Schema } from "effect"
-import { confinedTo, existing, enumeration, idOf, Label, Name, optional, OptionalTimestamp, Timestamp } from "../sql/columns.js"
+import {
+  ownerScopeField,
+  enumeration,
+  existing,
+  idOf,
+  Label,
+  Name,
+  optional,
+  OptionalTimestamp,
+  Timestamp
+} from "../sql/columns.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { stateMachine } from "../sql/transitions.js"
@@ -13,18 +23,22 @@ import { RepositoryProfileRevisionId } from "../profile/RepositoryProfile.js"
 import { RepositoryId } from "../source/Repository.js"
 import { SandboxAttemptId } from "./SandboxAttempt.js"
 
-/** The id of a sandbox, `sbx_` and a UUIDv7 when it is ours. */
+/** The id of a sandbox. Generated ids are `sbx_` and a UUIDv7. */
 export const SandboxId = idOf("SandboxId")
 export type SandboxId = typeof SandboxId.Type
 
 /**
- * `queued`: waits for its attempt; `running`: is being brought up; `ready`: can be used; `failed` and `stopped`: ended,
- * until a new attempt queues it again.
+ * The status of a sandbox:
+ *
+ * - `queued`: its attempt has not started;
+ * - `running`: its attempt is being built or launched;
+ * - `ready`: usable;
+ * - `failed`, `stopped`: ended, until a new attempt queues it again.
  */
 export const SandboxStatus = enumeration("queued", "running", "ready", "failed", "stopped")
 export type SandboxStatus = typeof SandboxStatus.Type
 
-/** Where a sandbox can go: stopped and failed → queued is a new attempt. */
+/** The allowed transitions of a sandbox. A new attempt moves it from stopped or failed to queued. */
 export const sandboxTransitions = stateMachine(SandboxStatus.literals, {
   queued: ["running", "stopped", "failed"],
   running: ["ready", "stopped", "failed"],
@@ -34,48 +48,54 @@ export const sandboxTransitions = stateMachine(SandboxStatus.literals, {
 })
 
 /** One row of `sandboxes`. */
-export class Sandbox extends Model.Class<Sandbox>("Sandbox")({
-  id: SandboxId,
-  /** Empty only in rows that were carried over. */
-  name: Label,
-  ownerUserId: UserId,
-  repositoryId: optional(RepositoryId),
-  repositoryProfileRevisionId: optional(RepositoryProfileRevisionId),
-  profileRevisionId: optional(ProfileRevisionId),
-  /** Who asked for it, where that is not the owner alone. */
-  requestedByUserId: optional(UserId),
-  status: SandboxStatus,
-  /** The newest of the attempts that are linked to it. */
-  latestRunId: optional(SandboxAttemptId),
-  createdAt: Timestamp,
-  updatedAt: Timestamp,
-  /** Put away: lists leave it out. Says nothing of the status. */
-  archivedAt: OptionalTimestamp
-}, table({
-  name: "sandboxes",
-  service: "SandboxRepo",
-  purpose: "What a user sees, names and keeps, through as many attempts to bring it up as it takes.",
-  states: { status: sandboxTransitions },
-  maintained: ["derived_status"]
-})) {}
+export class Sandbox extends Model.Class<Sandbox>("Sandbox")(
+  {
+    id: SandboxId,
+    /** Empty only in imported rows. */
+    name: Label,
+    ownerUserId: UserId,
+    repositoryId: optional(RepositoryId),
+    repositoryProfileRevisionId: optional(RepositoryProfileRevisionId),
+    profileRevisionId: optional(ProfileRevisionId),
+    /** The requester, if recorded separately from the owner. */
+    requestedByUserId: optional(UserId),
+    status: SandboxStatus,
+    /** The newest linked attempt. */
+    latestRunId: optional(SandboxAttemptId),
+    createdAt: Timestamp,
+    updatedAt: Timestamp,
+    /** Set while the sandbox is archived: lists leave it out. Independent of the status. */
+    archivedAt: OptionalTimestamp
+  },
+  table({
+    name: "sandboxes",
+    service: "SandboxRepo",
+    purpose: "The sandboxes of users. A sandbox keeps its id across attempts to launch it.",
+    states: { status: sandboxTransitions },
+    maintained: ["derived_status"]
+  })
+) {}
 
-/** What made an attempt part of a sandbox: its first launch, or what came after. */
+/** The operation that added an attempt to a sandbox: its first launch, or a later one. */
 export const SandboxRunRelation = enumeration("launch", "rebuild", "retry", "resume")
 export type SandboxRunRelation = typeof SandboxRunRelation.Type
 
-/** One row of `sandbox_run_links`: an attempt of a sandbox. An attempt belongs to one sandbox at most. */
-export class SandboxRunLink extends Model.Class<SandboxRunLink>("SandboxRunLink")({
-  sandboxId: SandboxId,
-  runId: SandboxAttemptId,
-  relation: SandboxRunRelation,
-  linkedAt: Timestamp
-}, table({
-  name: "sandbox_run_links",
-  service: "SandboxRepo",
-  purpose: "Which attempts belong to a sandbox, and what made them part of it."
-})) {}
+/** One row of `sandbox_run_links`: an attempt of a sandbox. An attempt belongs to at most one sandbox. */
+export class SandboxRunLink extends Model.Class<SandboxRunLink>("SandboxRunLink")(
+  {
+    sandboxId: SandboxId,
+    runId: SandboxAttemptId,
+    relation: SandboxRunRelation,
+    linkedAt: Timestamp
+  },
+  table({
+    name: "sandbox_run_links",
+    service: "SandboxRepo",
+    purpose: "The attempts of each sandbox, and the operation that added each of them."
+  })
+) {}
 
-/** What a caller gives to create a sandbox. `status` left out means queued. */
+/** Request to create a sandbox. `status` defaults to queued. */
 export const CreateSandbox = Schema.Struct({
   id: Schema.optional(SandboxId),
   name: Name,
@@ -87,19 +107,27 @@ export const CreateSandbox = Schema.Struct({
   status: Schema.optionalWith(SandboxStatus, { default: () => "queued" })
 })
 
-/** A sandbox and its new name. */
-export const RenameSandbox = Schema.Struct({ id: existing(SandboxId), ownerUserId: confinedTo(UserId), name: Name })
+/** Request to rename a sandbox. */
+export const RenameSandbox = Schema.Struct({
+  id: existing(SandboxId),
+  ownerUserId: ownerScopeField(UserId),
+  name: Name
+})
 
-/** A sandbox and its new status. */
-export const SetSandboxStatus = Schema.Struct({ id: existing(SandboxId), ownerUserId: confinedTo(UserId), status: SandboxStatus })
+/** Request to change the status of a sandbox. */
+export const SetSandboxStatus = Schema.Struct({
+  id: existing(SandboxId),
+  ownerUserId: ownerScopeField(UserId),
+  status: SandboxStatus
+})
 
-/** Filter for listing the attempts of a sandbox. */
-export const AttemptLinkFilter = Schema.Struct({ sandboxId: existing(SandboxId), ownerUserId: confinedTo(UserId) })
+/** Filter for listing the links of a sandbox to its attempts. */
+export const AttemptLinkFilter = Schema.Struct({ sandboxId: existing(SandboxId), ownerUserId: ownerScopeField(UserId) })
 
-/** Which attempt becomes part of which sandbox. `relation` left out means launch. */
+/** Request to link an attempt to a sandbox. `relation` defaults to launch. */
 export const LinkAttempt = Schema.Struct({
   sandboxId: existing(SandboxId),
-  ownerUserId: confinedTo(UserId),
+  ownerUserId: ownerScopeField(UserId),
   attemptId: existing(SandboxAttemptId),
   relation: Schema.optionalWith(SandboxRunRelation, { default: () => "launch" })
 })

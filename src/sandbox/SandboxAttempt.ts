@@ -1,12 +1,13 @@
 /**
- * An attempt ("run") to bring a sandbox up, and the snapshot of what it was made from.
+ * Row models and requests of attempts to launch a sandbox, and of their snapshots. Columns name an attempt `run_id`.
  */
 import { Schema } from "effect"
 import {
-  confinedTo, existing,
+  ownerScopeField,
   Count,
   documentOf,
   enumeration,
+  existing,
   idOf,
   Json,
   JsonObject,
@@ -28,15 +29,15 @@ import { ProfileRevisionId } from "../profile/Profile.js"
 import { RepositoryProfileRevisionId } from "../profile/RepositoryProfile.js"
 import { RepositoryId } from "../source/Repository.js"
 
-/** The id of an attempt, `run_` and a UUIDv7 when it is ours. */
+/** The id of an attempt. Generated ids are `run_` and a UUIDv7. */
 export const SandboxAttemptId = idOf("SandboxAttemptId")
 export type SandboxAttemptId = typeof SandboxAttemptId.Type
 
-/** `queued`: waits; `running`: a worker is on it; `succeeded`, `failed`, `cancelled`: ended, for good. */
+/** `queued`: not started; `running`: started by a worker or a runtime; `succeeded`, `failed`, `cancelled`: ended. */
 export const SandboxAttemptStatus = enumeration("queued", "running", "succeeded", "failed", "cancelled")
 export type SandboxAttemptStatus = typeof SandboxAttemptStatus.Type
 
-/** Where an attempt can go. What has ended stays: another try is another attempt. */
+/** The allowed transitions of an attempt. An ended attempt keeps its status: a retry is a new attempt. */
 export const sandboxAttemptTransitions = stateMachine(SandboxAttemptStatus.literals, {
   queued: ["running", "cancelled"],
   running: ["succeeded", "failed", "cancelled"],
@@ -45,61 +46,69 @@ export const sandboxAttemptTransitions = stateMachine(SandboxAttemptStatus.liter
   cancelled: []
 })
 
-/** What led to an attempt. */
+/** The kind of trigger of an attempt. */
 export const SandboxAttemptTriggerType = enumeration("manual", "issue", "schedule", "api", "retry")
 export type SandboxAttemptTriggerType = typeof SandboxAttemptTriggerType.Type
 
 /** One row of `sandbox_attempts`. */
-export class SandboxAttempt extends Model.Class<SandboxAttempt>("SandboxAttempt")({
-  id: SandboxAttemptId,
-  ownerUserId: UserId,
-  repositoryId: optional(RepositoryId),
-  repositoryProfileRevisionId: optional(RepositoryProfileRevisionId),
-  profileRevisionId: optional(ProfileRevisionId),
-  /** The issue that it works on. */
-  issueId: optional(IssueId),
-  status: SandboxAttemptStatus,
-  triggerType: SandboxAttemptTriggerType,
-  /** What of that kind led to it, in words of the caller. */
-  triggerRef: optional(Name),
-  requestedByUserId: optional(UserId),
-  retryOfRunId: optional(SandboxAttemptId),
-  cancelReason: optional(Prose),
-  /** When somebody asked for it to stop. From then on it cannot begin to run. */
-  stopRequestedAt: OptionalTimestamp,
-  queuedAt: Timestamp,
-  startedAt: OptionalTimestamp,
-  finishedAt: OptionalTimestamp,
-  /** From start to finish; none when it never started. */
-  durationMs: optional(Count),
-  createdAt: Timestamp,
-  updatedAt: Timestamp
-}, table({
-  name: "sandbox_attempts",
-  service: "SandboxAttemptRepo",
-  purpose: "The attempts (runs) to bring sandboxes up: one row for each try, which ends for good.",
-  states: { status: sandboxAttemptTransitions }
-})) {}
+export class SandboxAttempt extends Model.Class<SandboxAttempt>("SandboxAttempt")(
+  {
+    id: SandboxAttemptId,
+    ownerUserId: UserId,
+    repositoryId: optional(RepositoryId),
+    repositoryProfileRevisionId: optional(RepositoryProfileRevisionId),
+    profileRevisionId: optional(ProfileRevisionId),
+    /** The issue to work on. */
+    issueId: optional(IssueId),
+    status: SandboxAttemptStatus,
+    triggerType: SandboxAttemptTriggerType,
+    /** The trigger itself, as named by the caller. */
+    triggerRef: optional(Name),
+    requestedByUserId: optional(UserId),
+    retryOfRunId: optional(SandboxAttemptId),
+    cancelReason: optional(Prose),
+    /** The instant of the first stop request. A queued attempt cannot start after it. */
+    stopRequestedAt: OptionalTimestamp,
+    queuedAt: Timestamp,
+    startedAt: OptionalTimestamp,
+    finishedAt: OptionalTimestamp,
+    /** The time from start to finish. `None` if it never started. */
+    durationMs: optional(Count),
+    createdAt: Timestamp,
+    updatedAt: Timestamp
+  },
+  table({
+    name: "sandbox_attempts",
+    service: "SandboxAttemptRepo",
+    purpose: "The attempts to launch sandboxes, one row each. An ended attempt keeps its status.",
+    states: { status: sandboxAttemptTransitions }
+  })
+) {}
 
-/** One row of `sandbox_attempt_snapshots`: what an attempt was made from, whatever becomes of its sources. */
-export class SandboxAttemptSnapshot extends Model.Class<SandboxAttemptSnapshot>("SandboxAttemptSnapshot")({
-  runId: SandboxAttemptId,
-  /** What the user asked for. */
-  userSpecPayload: Json(UserWorkspaceSpec),
-  /** The same with the profiles laid over it. */
-  resolvedSpecPayload: Json(UserWorkspaceSpec),
-  /** What it came to. */
-  blueprintPayload: Json(WorkspaceBlueprint),
-  profileConfigSnapshot: OptionalJson(JsonObject),
-  repositoryProfileConfigSnapshot: OptionalJson(JsonObject),
-  createdAt: Timestamp
-}, table({
-  name: "sandbox_attempt_snapshots",
-  service: "SandboxAttemptRepo",
-  purpose: "What an attempt was made from: the specification as given and as resolved, and the blueprint. Written once."
-})) {}
+/**
+ * One row of `sandbox_attempt_snapshots`: the inputs of an attempt. Later changes of their sources do not affect it.
+ */
+export class SandboxAttemptSnapshot extends Model.Class<SandboxAttemptSnapshot>("SandboxAttemptSnapshot")(
+  {
+    runId: SandboxAttemptId,
+    /** The requested specification. */
+    userSpecPayload: Json(UserWorkspaceSpec),
+    /** The specification with the profiles applied. */
+    resolvedSpecPayload: Json(UserWorkspaceSpec),
+    /** The blueprint of the resolved specification. */
+    blueprintPayload: Json(WorkspaceBlueprint),
+    profileConfigSnapshot: OptionalJson(JsonObject),
+    repositoryProfileConfigSnapshot: OptionalJson(JsonObject),
+    createdAt: Timestamp
+  },
+  table({
+    name: "sandbox_attempt_snapshots",
+    service: "SandboxAttemptRepo",
+    purpose: "The inputs of an attempt: the requested and the resolved specification, and the blueprint. Written once."
+  })
+) {}
 
-/** What a caller gives to queue an attempt. `triggerType` left out means manual. */
+/** Request to queue an attempt. `triggerType` defaults to manual. */
 export const QueueAttempt = Schema.Struct({
   id: Schema.optional(SandboxAttemptId),
   ownerUserId: UserId,
@@ -113,24 +122,24 @@ export const QueueAttempt = Schema.Struct({
   retryOfRunId: Schema.optional(existing(SandboxAttemptId))
 })
 
-/** An attempt that started. `startedAt` left out means now. */
+/** Start of an attempt. `startedAt` defaults to now. */
 export const AttemptStart = Schema.Struct({
   id: existing(SandboxAttemptId),
-  ownerUserId: confinedTo(UserId),
+  ownerUserId: ownerScopeField(UserId),
   startedAt: Schema.optional(Schema.DateTimeUtcFromSelf)
 })
 
-/** An attempt that ended. `finishedAt` left out means now; before its start counts as at its start. */
+/** End of an attempt. `finishedAt` defaults to now. An instant before the start is replaced by the start. */
 export const AttemptEnd = Schema.Struct({
   id: existing(SandboxAttemptId),
-  ownerUserId: confinedTo(UserId),
+  ownerUserId: ownerScopeField(UserId),
   finishedAt: Schema.optional(Schema.DateTimeUtcFromSelf)
 })
 
-/** An attempt that was given up, and why. */
+/** Cancellation of an attempt, and its reason. */
 export const AttemptCancellation = Schema.Struct({ ...AttemptEnd.fields, cancelReason: Prose })
 
-/** What a caller gives as the snapshot of an attempt. */
+/** Request to store the snapshot of an attempt. */
 export const SetSnapshot = Schema.Struct({
   runId: existing(SandboxAttemptId),
   userSpecPayload: documentOf(UserWorkspaceSpec),

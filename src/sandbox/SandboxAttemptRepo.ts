@@ -1,14 +1,14 @@
 /**
- * Attempts and their snapshots, over the tables `sandbox_attempts` and `sandbox_attempt_snapshots`.
+ * Attempts and their snapshots, over the tables `sandbox_attempts` and `sandbox_attempt_snapshots`. The snapshot
+ * methods are in `snapshots.ts`.
  *
- * What it guarantees:
- * - An attempt ends once: the first end stands, a repeat of it changes nothing, another one is refused.
- * - An attempt that was asked to stop cannot begin to run.
- * - A snapshot is written once: what an attempt was made from does not change afterwards.
+ * Guarantees:
+ * - An attempt ends once: repeating its end changes nothing, and any other end fails.
+ * - A queued attempt with a stop request cannot start.
+ * - A snapshot is written once, and does not change afterwards.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option, Stream } from "effect"
+import { SqlClient, type Statement } from "@effect/sql"
+import { Array, Clock, Context, DateTime, Effect, Layer, Option, type Stream } from "effect"
 import type {
   AlreadyExists,
   InvalidInput,
@@ -17,19 +17,29 @@ import type {
   PersistenceError,
   ReferenceNotFound
 } from "../Errors.js"
-import type { ById } from "../sql/ownerScope.js"
-import type { Page, PageRequest } from "../sql/page.js"
-import type { SandboxAttemptFilter } from "./filters.js"
-import { make } from "./makeSandboxAttemptRepo.js"
-import type {
+import { idOrNew } from "../sql/ids.js"
+import { conditionsOf, keysetQuery, unionByStatus } from "../sql/filters.js"
+import { type ById, ownerScope, type Target, targetOf } from "../sql/ownerScope.js"
+import * as Page from "../sql/page.js"
+import { operations } from "../sql/operations.js"
+import { resolveForeignKeyError } from "../sql/references.js"
+import { finishedAt } from "../sql/finishedAt.js"
+import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../sql/rows.js"
+import { SandboxAttemptFilter } from "./filters.js"
+import { SandboxRunLink } from "./Sandbox.js"
+import {
   AttemptCancellation,
   AttemptEnd,
   AttemptStart,
   QueueAttempt,
   SandboxAttempt,
+  SandboxAttemptId,
   SandboxAttemptSnapshot,
-  SetSnapshot
+  type SandboxAttemptStatus,
+  sandboxAttemptTransitions,
+  type SetSnapshot
 } from "./SandboxAttempt.js"
+import { makeSnapshots } from "./snapshots.js"
 
 /**
  * Methods of `SandboxAttemptRepo`.
@@ -38,98 +48,329 @@ import type {
  */
 export interface SandboxAttemptService {
   /**
-   * Stores a queued attempt, with a new id unless `id` is set. Internal: not for request handlers, as it
-   * does not check whether the owner may use the repository; `SandboxLifecycle.launch` and `retry` do.
+   * Creates a queued attempt, with a new id unless `id` is set. Internal: not for request handlers, because it does not
+   * check whether the owner may use the repository; `SandboxLifecycle.launch` and `retry` do.
    *
-   * Fails with `AlreadyExists` when the given id is taken, with `ReferenceNotFound` that names the field when what it
-   * refers to is not there, or the profile or the attempt that it retries is another owner's, with `InvalidInput` for a
-   * field out of shape.
+   * Fails with:
+   * - `AlreadyExists` if the id is taken;
+   * - `ReferenceNotFound`, which names the field, if a referenced row does not exist, or if the profile or the retried
+   *   attempt belongs to another owner;
+   * - `InvalidInput` if a field is invalid.
    */
   readonly createQueued: (
     attempt: typeof QueueAttempt.Encoded
   ) => Effect.Effect<SandboxAttempt, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
-  /** The attempt, if it is there. */
+  /** Finds the attempt by its id. */
   readonly findById: (id: ById) => Effect.Effect<Option.Option<SandboxAttempt>, PersistenceError>
 
-  /** The attempt. Fails with `NotFound`. */
+  /** Returns the attempt. Fails with `NotFound`. */
   readonly getById: (id: ById) => Effect.Effect<SandboxAttempt, NotFound | PersistenceError>
 
   /**
-   * The attempts that match, newest first; those of one sandbox last linked first.
+   * Lists the matching attempts, newest first. With `sandboxId`, lists them in the order of their links, last linked
+   * first.
    *
-   * Fails with `InvalidInput` for a foreign cursor, a limit out of range, an unknown status, or an owner or a
-   * sandbox that is `undefined`.
+   * Fails with `InvalidInput` if the cursor is malformed, the limit is out of range, a status is unknown, or the owner
+   * or the sandbox is `undefined`.
    */
   readonly list: (
-    request: PageRequest & typeof SandboxAttemptFilter.Encoded
-  ) => Effect.Effect<Page<SandboxAttempt>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof SandboxAttemptFilter.Encoded
+  ) => Effect.Effect<Page.Page<SandboxAttempt>, InvalidInput | PersistenceError>
 
-  /** All that `list` would give, read page by page as it is taken. Fails as `list` does. */
+  /** Streams all items of `list`. Reads each page on demand. Fails as `list` does. */
   readonly stream: (
     filter: typeof SandboxAttemptFilter.Encoded
   ) => Stream.Stream<SandboxAttempt, InvalidInput | PersistenceError>
 
   /**
-   * queued → running, as of `startedAt`, or now. A running attempt is returned as it is.
+   * Moves a queued attempt to running, at `startedAt` or now. Idempotent.
    *
-   * Fails with `NotFound`, with `InvalidTransition` when it has ended, or when it is queued and was asked to stop, with
-   * `InvalidInput` for an instant before 1970.
+   * Fails with `NotFound`, with `InvalidTransition` if the attempt has ended, or is queued and has a stop request, and
+   * with `InvalidInput` if the instant is before 1970.
    */
   readonly markRunning: (
     start: typeof AttemptStart.Encoded
   ) => Effect.Effect<SandboxAttempt, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
-   * running → succeeded, as of `finishedAt`, or now, but never before it started. An attempt that has succeeded is
-   * returned as it is.
+   * Moves a running attempt to succeeded, at `finishedAt` or now, but never before its start. Idempotent.
    *
-   * Fails with `NotFound`, with `InvalidTransition` when it never ran or has ended otherwise, with `InvalidInput` for a
-   * field out of shape.
+   * Fails with `NotFound`, with `InvalidTransition` if the attempt never ran or has another end, and with
+   * `InvalidInput` if a field is invalid.
    */
   readonly markSucceeded: (
     end: typeof AttemptEnd.Encoded
   ) => Effect.Effect<SandboxAttempt, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
-  /** running → failed. In all else as `markSucceeded`. */
+  /** Moves a running attempt to failed. Otherwise like `markSucceeded`. */
   readonly markFailed: (
     end: typeof AttemptEnd.Encoded
   ) => Effect.Effect<SandboxAttempt, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
-   * queued or running → cancelled, with the reason; the reason of the first call stands. In all else as `markSucceeded`.
+   * Moves a queued or running attempt to cancelled, and records the reason. A repeated call keeps the first reason.
+   * Otherwise like `markSucceeded`.
    */
   readonly markCancelled: (
     cancellation: typeof AttemptCancellation.Encoded
   ) => Effect.Effect<SandboxAttempt, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
-   * Stores that the attempt is to stop, whatever its status: from then on neither it nor its runtime can begin to run.
-   * The first request stands. Fails with `NotFound`.
+   * Records a stop request for the attempt in any status. Afterwards neither the attempt nor its runtime can start. A
+   * repeated call keeps the first request. Fails with `NotFound`.
    */
   readonly requestStop: (id: ById) => Effect.Effect<SandboxAttempt, NotFound | PersistenceError>
 
   /**
-   * Stores the documents from which the attempt was made, once. Identical content, in any order of keys, returns the stored
-   * snapshot. Internal: not for request handlers.
+   * Stores the inputs of the attempt, once. A repeated call with identical content, in any order of keys, returns the
+   * stored snapshot. Internal: not for request handlers.
    *
-   * Fails with `AlreadyExists` when other content is kept, with `ReferenceNotFound` (`runId`) when there is no such
-   * attempt, with `InvalidInput` for a document out of shape.
+   * Fails with `AlreadyExists` if the stored content differs, with `ReferenceNotFound` (`runId`) if the attempt does
+   * not exist, and with `InvalidInput` if a document is invalid.
    */
   readonly setSnapshot: (
     snapshot: typeof SetSnapshot.Encoded
   ) => Effect.Effect<SandboxAttemptSnapshot, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
-  /** The snapshot of the attempt, if one is kept. */
-  readonly findSnapshot: (
-    runId: ById
-  ) => Effect.Effect<Option.Option<SandboxAttemptSnapshot>, PersistenceError>
+  /** Finds the snapshot of the attempt. */
+  readonly findSnapshot: (runId: ById) => Effect.Effect<Option.Option<SandboxAttemptSnapshot>, PersistenceError>
 }
+
+const attemptColumns = partColumnList(SandboxAttempt, "attempt")
+const linkColumns = partColumnList(SandboxRunLink, "link")
+const attemptOf = partOf(SandboxAttempt, "attempt")
+const linkOf = partOf(SandboxRunLink, "link")
+
+const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations("SandboxAttemptRepo", "SandboxAttempt")
+
+type Filter = typeof SandboxAttemptFilter.Type
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(SandboxAttempt))
+  const attempts = yield* rowsOf(SandboxAttempt)
+  const joined = yield* joinedRows
+  const { indexedBy, unindexed, unindexedIn } = conditionsOf(sql)
+
+  const ofOwner = ownerScope(sql)
+
+  const find = (target: Target) =>
+    attempts.findOne(sql`SELECT ${columns} FROM sandbox_attempts WHERE id = ${target.id} ${ofOwner(target)}`)
+
+  const get = (target: Target) => Effect.flatMap(find(target), orNotFound(target.id))
+
+  const insert = (attempt: typeof QueueAttempt.Type) =>
+    Effect.gen(function* () {
+      const id = yield* idOrNew(attempt.id, "run", SandboxAttemptId.make)
+      const now = yield* Clock.currentTimeMillis
+      return yield* attempts.single(sql`
+        INSERT INTO sandbox_attempts (id, owner_user_id, repository_id, repository_profile_revision_id,
+          profile_revision_id, issue_id, status, trigger_type, trigger_ref, requested_by_user_id, retry_of_run_id,
+          queued_at, created_at, updated_at)
+        VALUES (${id}, ${attempt.ownerUserId}, ${attempt.repositoryId ?? null},
+          ${attempt.repositoryProfileRevisionId ?? null}, ${attempt.profileRevisionId ?? null},
+          ${attempt.issueId ?? null}, 'queued', ${attempt.triggerType}, ${attempt.triggerRef ?? null},
+          ${attempt.requestedByUserId ?? null}, ${attempt.retryOfRunId ?? null}, ${now}, ${now}, ${now})
+        RETURNING ${columns}`)
+    })
+
+  /**
+   * Selects the most selective index: that of the issue, because an issue has few attempts, then that of the owner, so
+   * that the cost of a list depends only on the rows of its owner.
+   */
+  const branchesOf = ({ issueId, ownerUserId, repositoryId, statuses }: Filter) =>
+    issueId !== undefined
+      ? [
+          [
+            ...indexedBy("issue_id", issueId),
+            ...unindexed("owner_user_id", ownerUserId),
+            ...unindexed("repository_id", repositoryId),
+            ...unindexedIn("status", statuses)
+          ]
+        ]
+      : ownerUserId === undefined && repositoryId !== undefined
+        ? [[...indexedBy("repository_id", repositoryId), ...unindexedIn("status", statuses)]]
+        : unionByStatus(sql, statuses, [
+            ...indexedBy("owner_user_id", ownerUserId),
+            ...unindexed("repository_id", repositoryId)
+          ])
+
+  const page = (filter: Filter, start: Page.Start) =>
+    attempts
+      .findAll(keysetQuery(sql, { columns, table: "sandbox_attempts" }, branchesOf(filter), start))
+      .pipe(Effect.map((rows) => Page.make(rows, start, (attempt) => [attempt.createdAt, attempt.id])))
+
+  /** Reads a page in the order of the links, because no other index covers the attempts of one sandbox. */
+  const pageOfSandbox = (sandboxId: string, filter: Filter, start: Page.Start) =>
+    Effect.gen(function* () {
+      const conditions = sql.and([
+        sql`sandbox_id = ${sandboxId}`,
+        ...unindexed("issue_id", filter.issueId),
+        ...unindexed("owner_user_id", filter.ownerUserId),
+        ...unindexed("repository_id", filter.repositoryId),
+        ...unindexedIn("status", filter.statuses),
+        Page.afterCursor(sql, start, "linked_at", "run_id")
+      ])
+      // CROSS JOIN fixes the order of the tables (https://www.sqlite.org/optoverview.html).
+      const rows = yield* joined(sql`
+        SELECT ${sql.literal(attemptColumns)}, ${sql.literal(linkColumns)}
+        FROM sandbox_run_links AS link CROSS JOIN sandbox_attempts AS attempt ON id = run_id
+        WHERE ${conditions}
+        ORDER BY linked_at DESC, run_id DESC LIMIT ${start.limit + 1}`)
+      const found = yield* Effect.forEach(rows, (row) =>
+        Effect.map(Effect.all([attemptOf(row), linkOf(row)]), Option.all)
+      )
+      const { items, nextCursor } = Page.make(Array.getSomes(found), start, ([, { linkedAt, runId }]) => [
+        linkedAt,
+        runId
+      ])
+      return { items: items.map(([attempt]) => attempt), nextCursor }
+    })
+
+  const list: SandboxAttemptService["list"] = (request) =>
+    Effect.gen(function* () {
+      const filter = yield* decodeInput("list", SandboxAttemptFilter)(request)
+      const start = yield* Page.start("SandboxAttemptRepo.list", request)
+      if (filter.statuses?.length === 0) return { items: [], nextCursor: Option.none() }
+      const { sandboxId } = filter
+      return yield* sandboxId === undefined ? page(filter, start) : pageOfSandbox(sandboxId, filter, start)
+    }).pipe(read("list"))
+
+  /**
+   * Moves an attempt to `to` if its status allows that, and `guard` holds. Returns an attempt that is already in `to`
+   * unchanged, and fails with `InvalidTransition` otherwise.
+   */
+  const move = (
+    target: Target,
+    to: SandboxAttemptStatus,
+    set: (now: number) => Statement.Fragment,
+    guard = sql`${sql.in("status", sandboxAttemptTransitions.sources(to))}`
+  ) =>
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const moved = yield* attempts.findOne(sql`
+        UPDATE sandbox_attempts SET status = ${to}, ${set(now)}, updated_at = ${now}
+        WHERE id = ${target.id} ${ofOwner(target)} AND ${guard}
+        RETURNING ${columns}`)
+      return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(get(target), orInvalidTransition(target.id, to))
+    })
+
+  const finish = (at: DateTime.Utc | undefined) => (now: number) =>
+    finishedAt(sql, at === undefined ? now : DateTime.toEpochMillis(at))
+
+  const service: SandboxAttemptService = {
+    ...makeSnapshots(sql, yield* rowsOf(SandboxAttemptSnapshot)),
+
+    createQueued: (request) =>
+      decodeInput(
+        "createQueued",
+        QueueAttempt
+      )(request).pipe(
+        Effect.flatMap(insert),
+        write("createQueued", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [
+            { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) },
+            { field: "requestedByUserId", table: "user", id: Option.fromNullable(request.requestedByUserId) },
+            { field: "repositoryId", table: "repositories", id: Option.fromNullable(request.repositoryId) },
+            {
+              field: "repositoryProfileRevisionId",
+              table: "repository_profile_revisions",
+              id: Option.fromNullable(request.repositoryProfileRevisionId)
+            },
+            {
+              field: "profileRevisionId",
+              table: "profile_revisions",
+              id: Option.fromNullable(request.profileRevisionId),
+              rule: "sandbox_attempts: a profile of another owner"
+            },
+            { field: "issueId", table: "issues", id: Option.fromNullable(request.issueId) },
+            {
+              field: "retryOfRunId",
+              table: "sandbox_attempts",
+              id: Option.fromNullable(request.retryOfRunId),
+              rule: "sandbox_attempts: a retry of an attempt of another owner"
+            }
+          ])
+        )
+      ),
+
+    findById: (by) => find(targetOf(by)).pipe(read("findById", { "run.id": targetOf(by).id })),
+
+    getById: (by) => get(targetOf(by)).pipe(read("getById", { "run.id": targetOf(by).id })),
+
+    list,
+
+    stream: (filter) => Page.stream((page) => list({ ...filter, ...page })),
+
+    markRunning: (request) =>
+      decodeInput(
+        "markRunning",
+        AttemptStart
+      )(request).pipe(
+        Effect.flatMap(({ startedAt, ...target }) =>
+          move(
+            target,
+            "running",
+            (now) => sql`started_at = ${startedAt === undefined ? now : DateTime.toEpochMillis(startedAt)}`,
+            sql`${sql.in("status", sandboxAttemptTransitions.sources("running"))} AND stop_requested_at IS NULL`
+          )
+        ),
+        write("markRunning", ["InvalidInput"])
+      ),
+
+    markSucceeded: (request) =>
+      decodeInput(
+        "markSucceeded",
+        AttemptEnd
+      )(request).pipe(
+        Effect.flatMap(({ finishedAt, ...target }) => move(target, "succeeded", finish(finishedAt))),
+        write("markSucceeded", ["InvalidInput"])
+      ),
+
+    markFailed: (request) =>
+      decodeInput(
+        "markFailed",
+        AttemptEnd
+      )(request).pipe(
+        Effect.flatMap(({ finishedAt, ...target }) => move(target, "failed", finish(finishedAt))),
+        write("markFailed", ["InvalidInput"])
+      ),
+
+    requestStop: (by) =>
+      Effect.gen(function* () {
+        const target = targetOf(by)
+        const now = yield* Clock.currentTimeMillis
+        return yield* attempts
+          .findOne(sql`
+          UPDATE sandbox_attempts SET
+            stop_requested_at = coalesce(stop_requested_at, ${now}),
+            updated_at = iif(stop_requested_at IS NULL, ${now}, updated_at)
+          WHERE id = ${target.id} ${ofOwner(target)}
+          RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(target.id)))
+      }).pipe(read("requestStop", { "run.id": targetOf(by).id })),
+
+    markCancelled: (request) =>
+      decodeInput(
+        "markCancelled",
+        AttemptCancellation
+      )(request).pipe(
+        Effect.flatMap(({ cancelReason, finishedAt, ...target }) =>
+          move(target, "cancelled", (now) => sql`cancel_reason = ${cancelReason}, ${finish(finishedAt)(now)}`)
+        ),
+        write("markCancelled", ["InvalidInput"])
+      )
+  }
+  return service
+})
 
 export class SandboxAttemptRepo extends Context.Tag("@sealant/db/SandboxAttemptRepo")<
   SandboxAttemptRepo,
   SandboxAttemptService
 >() {
-  /** The attempts over `SqlClient`. */
+  /** Provides the attempts over `SqlClient`. */
   static readonly layer: Layer.Layer<SandboxAttemptRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

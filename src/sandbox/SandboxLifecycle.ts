@@ -1,20 +1,14 @@
 /**
- * What happens to a sandbox as a whole: launch, build, runtime, stop. Each operation is one transaction over the
- * sandbox, its attempt, its job and its runtime: all of it is stored, or nothing.
+ * Lifecycle operations of sandboxes: launch, build, runtime, stop. Each operation is one transaction over the sandbox,
+ * its attempt, its job and its runtime, except `supervise`, which is one for each row.
  *
- * The operations of a worker carry its lease. A worker that lost it, or whose sandbox was stopped meanwhile, is told
- * so and writes nothing.
+ * The operations of a worker take its lease. They fail with `LeaseLost`, and write no result, if the worker has lost
+ * the lease or its sandbox was stopped.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, type Duration, type Effect, Layer } from "effect"
+import { SqlClient } from "@effect/sql"
+import { Context, type Duration, Effect, Layer } from "effect"
 import type { Lease, WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
-import type { WorkspaceBuildJobRepo } from "../build-job/WorkspaceBuildJobRepo.js"
-import type { Sandbox, SandboxId } from "./Sandbox.js"
-import type { SandboxAttemptId } from "./SandboxAttempt.js"
-import type { SandboxAttemptRepo } from "./SandboxAttemptRepo.js"
-import type { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
-import type { SandboxRepo } from "./SandboxRepo.js"
-import type { SandboxRuntimeInstanceRepo } from "./SandboxRuntimeInstanceRepo.js"
+import { WorkspaceBuildJobRepo } from "../build-job/WorkspaceBuildJobRepo.js"
 import type {
   IdempotencyConflict,
   InvalidInput,
@@ -24,10 +18,24 @@ import type {
   PersistenceError,
   ReferenceNotFound
 } from "../Errors.js"
+import { recordingSandboxes } from "../events/recording.js"
+import { IssueWorkflowExecutionRepo } from "../issue-workflow/IssueWorkflowExecutionRepo.js"
+import type { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import type { ById } from "../sql/ownerScope.js"
 import type { Page, PageRequest } from "../sql/page.js"
-import type { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
-import { makeSandboxLifecycle } from "./makeSandboxLifecycle.js"
+import { makeAccess } from "./lifecycle/access.js"
+import { makeBuildOperations } from "./lifecycle/build.js"
+import { makeLaunches } from "./lifecycle/launch.js"
+import type { Repositories } from "./lifecycle/repositories.js"
+import { makeEndings } from "./lifecycle/stop.js"
+import { makeSandboxSupervision } from "./lifecycle/supervise.js"
+import { makeViews } from "./lifecycle/views.js"
+import type { Sandbox, SandboxId } from "./Sandbox.js"
+import type { SandboxAttemptId } from "./SandboxAttempt.js"
+import { SandboxAttemptRepo } from "./SandboxAttemptRepo.js"
+import { SandboxRepo } from "./SandboxRepo.js"
+import type { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
+import { SandboxRuntimeInstanceRepo } from "./SandboxRuntimeInstanceRepo.js"
 import type {
   Build,
   BuildFailed,
@@ -44,61 +52,64 @@ import type {
 /**
  * Methods of `SandboxLifecycle`.
  *
- * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers. So are the
- * operations of workers and of supervision, which take no owner.
+ * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers. So are
+ * the operations of workers and of supervision, which take no owner.
  */
 export interface SandboxLifecycleService {
   /**
-   * Creates a sandbox with its first attempt, the snapshot of what was asked for, and the build job. An idempotency key
-   * belongs to its owner; when it stands for the same request already, the first result is returned as it is now, with
-   * `created: false`.
+   * Creates a sandbox with its first attempt, the snapshot of its inputs, and the build job. An idempotency key belongs
+   * to its owner: a repeated request with the key returns the current state of the first result, with `created: false`.
    *
-   * The owner must be allowed to use the repository, and those of the issue and of the repository profile
-   * (`RepositoryAccess`); one that may not be used is reported as missing. A replay of an earlier launch is returned
-   * without this check.
+   * The owner must be allowed to use the repository, and the repositories of the issue and of the repository profile
+   * (`RepositoryAccess`). A repository that the owner may not use is reported as missing. A repeated request skips this
+   * check.
    *
-   * Fails with `InvalidInput` for a spec or field out of shape, with `IdempotencyConflict` when the key stands for
-   * another request, with `ReferenceNotFound` when the owner, repository, profile, issue or requester does not exist, the
-   * profile is another owner's, or the owner may not use the repository, with `NotFound` when the attempt or the job that the key stands for was deleted. A
-   * sandbox that is deleted takes its keys along.
+   * Fails with:
+   * - `InvalidInput` if the specification or a field is invalid;
+   * - `IdempotencyConflict` if the key belongs to a different request;
+   * - `ReferenceNotFound` if the owner, repository, profile, issue or requester does not exist, the profile belongs to
+   *   another owner, or the owner may not use the repository;
+   * - `NotFound` if the attempt or the job of the first result was deleted. Deleting a sandbox deletes its keys.
    */
   readonly launch: (
     request: typeof LaunchSandbox.Encoded
   ) => Effect.Effect<Launch, InvalidInput | IdempotencyConflict | ReferenceNotFound | NotFound | PersistenceError>
 
   /**
-   * A new attempt of a stopped or failed sandbox, with the spec and the job of its newest attempt, which it is a retry
-   * of.
+   * Creates a new attempt of a stopped or failed sandbox, with the specification and the job of its newest attempt. The
+   * new attempt is recorded as a retry of the newest one.
    *
-   * Fails with `NotFound` when there is no such sandbox, or nothing to try again; with `InvalidTransition` when the
-   * sandbox is neither stopped nor failed; with `ReferenceNotFound` (`repositoryId`, `repositoryProfileRevisionId`,
-   * `issueId`) when the owner of the sandbox may no longer use its repository; with `InvalidInput` when its stored spec is
-   * refused by the current rules for inputs, such as those for the scheme of a source.
+   * Fails with:
+   * - `NotFound` if the sandbox does not exist, or has no attempt with a snapshot and a job;
+   * - `InvalidTransition` if the sandbox is neither stopped nor failed;
+   * - `ReferenceNotFound` (`repositoryId`, `repositoryProfileRevisionId`, `issueId`) if its owner may no longer use its
+   *   repository;
+   * - `InvalidInput` if its stored specification breaks a current input rule, for example for the scheme of a source.
    */
   readonly retry: (
     id: ById
   ) => Effect.Effect<Launch, NotFound | InvalidTransition | ReferenceNotFound | InvalidInput | PersistenceError>
 
-  /** As `retry`, recorded as a rebuild: somebody wants the image made anew, nothing had to fail. */
+  /** Does the same as `retry`, recorded as a rebuild: a new image is requested, without a failure. */
   readonly rebuild: (
     id: ById
   ) => Effect.Effect<Launch, NotFound | InvalidTransition | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /**
-   * A worker begins: attempt and sandbox are running. Returns what is to be built. A repeat, also by the next holder
-   * of the job, changes nothing.
+   * Begins a build: attempt and sandbox are running. Returns the work. Idempotent, also for the next holder of the job.
    *
-   * Fails with `LeaseLost` when the lease is not the current one, or when the attempt has ended: its job is cancelled
-   * then.
+   * Fails with `LeaseLost` if the lease is not the current one, or if the attempt has ended; the job is cancelled in
+   * the second case.
    */
   readonly beginBuild: (lease: Lease) => Effect.Effect<Build, LeaseLost | PersistenceError>
 
   /**
-   * A worker has built and published the image, and may have launched the runtime: the job has succeeded; once the
-   * runtime is running, too, the attempt has succeeded and the sandbox is ready. A repeat returns the same.
+   * Records that a worker has built and published the image, and possibly launched the runtime: the job has succeeded.
+   * Once the runtime is running, too, the attempt has succeeded and the sandbox is ready. A repeated call returns the
+   * same result.
    *
-   * Fails with `LeaseLost` when the lease is not the current one, or when the attempt has ended: its job is cancelled
-   * then, and what was launched is to be torn down. Fails with `InvalidInput` for a result out of shape.
+   * Fails with `LeaseLost` if the lease is not the current one, or if the attempt has ended: the job is then cancelled,
+   * and the worker tears down the launched runtime. Fails with `InvalidInput` if the result is invalid.
    */
   readonly finishBuild: (
     lease: Lease,
@@ -106,10 +117,10 @@ export interface SandboxLifecycleService {
   ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
 
   /**
-   * A worker has failed. While attempts are left and the failure is retryable, the job waits for its next try; else
-   * job, attempt and sandbox have failed.
+   * Records that a build has failed. The job is queued again if the failure is retryable and job attempts are left.
+   * Otherwise job, attempt and sandbox have failed.
    *
-   * Fails with `LeaseLost` when the lease is not the current one, with `InvalidInput` for an error out of shape.
+   * Fails with `LeaseLost` if the lease is not the current one, and with `InvalidInput` if the error is invalid.
    */
   readonly failBuild: (
     lease: Lease,
@@ -117,17 +128,18 @@ export interface SandboxLifecycleService {
   ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
 
   /**
-   * Stores the runtime adapter's answer to a launch: under a lease, or later for an attempt. Attempt and sandbox are
-   * running; once the runtime is running and the image is built, the attempt has succeeded and the sandbox is ready.
+   * Stores the runtime adapter's response to a launch, under a lease or later for an attempt. Attempt and sandbox are
+   * running. Once the runtime is running and the image is built, the attempt has succeeded and the sandbox is ready.
    * `pending` after `running` of the same resource is out of order, and changes nothing.
    *
-   * - Under the current lease, a new resource replaces the recorded one; the journal records the end of the replaced one.
-   * - For an attempt, the answer may introduce the first resource. Afterwards it must name the recorded one, also after that
-   *   one has ended, so that a worker that lost its lease replaces nothing.
+   * - Under the current lease, a new resource replaces the recorded one; the journal records the end of the replaced
+   *   one.
+   * - For an attempt, the response may introduce the first resource. Afterwards it must name the recorded one, also
+   *   after that one has ended, so that a worker that lost its lease replaces nothing.
    *
-   * Fails with `LeaseLost` under a lease that is not the current one, with `NotFound` when the attempt does not exist, with
-   * `InvalidTransition` when a stop was requested, the attempt has failed, or the attempt has another resource, or with
-   * `InvalidInput` when the answer is invalid. After any of these the caller tears down what it launched.
+   * Fails with `LeaseLost` if the lease is not the current one, with `NotFound` if the attempt does not exist, with
+   * `InvalidTransition` if a stop was requested, the attempt has failed, or the attempt has another resource, and with
+   * `InvalidInput` if the response is invalid. After any of these errors the caller tears down the launched resource.
    */
   readonly recordRuntime: (
     target: Lease | SandboxAttemptId,
@@ -135,44 +147,51 @@ export interface SandboxLifecycleService {
   ) => Effect.Effect<SandboxRuntimeInstance, LeaseLost | NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
-   * Ends an attempt that is not ready yet: attempt and job are cancelled, the runtime and the sandbox stopped. A
-   * stopped sandbox is returned as it is; what still lives of it ends.
+   * Cancels a sandbox that is not ready yet: attempt and job are cancelled, runtime and sandbox are stopped. Returns a
+   * stopped sandbox unchanged, and ends its active attempt or runtime.
    *
-   * Fails with `NotFound`, with `InvalidTransition` when the sandbox is ready (stop it) or has failed, with
-   * `InvalidInput` for a reason out of shape.
+   * Fails with `NotFound`, with `InvalidTransition` if the sandbox is ready (call `stop` instead) or has failed, and
+   * with `InvalidInput` if the reason is invalid.
    */
-  readonly cancel: (
-    request: { readonly sandboxId: SandboxId; readonly ownerUserId?: string; readonly reason: string }
-  ) => Effect.Effect<Sandbox, NotFound | InvalidTransition | InvalidInput | PersistenceError>
+  readonly cancel: (request: {
+    readonly sandboxId: SandboxId
+    readonly ownerUserId?: string
+    readonly reason: string
+  }) => Effect.Effect<Sandbox, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
-   * Stops a sandbox in any live state. The wish is stored with the attempt: whatever a worker reports later, this
-   * attempt does not run again. A stopped sandbox is returned as it is; what still lives of it ends.
+   * Stops a sandbox that has not failed. The attempt records the stop request, so that later reports of workers cannot
+   * start it again. Returns a stopped sandbox unchanged, and ends its active attempt or runtime.
    *
-   * Fails with `NotFound`, or with `InvalidTransition` when the sandbox has failed.
+   * Fails with `NotFound`, and with `InvalidTransition` if the sandbox has failed.
    */
   readonly stop: (id: ById) => Effect.Effect<Sandbox, NotFound | InvalidTransition | PersistenceError>
 
   /**
-   * Deletes a sandbox in any state, and ends its dependants in the same transaction: its attempts, jobs and runtimes,
-   * and the executions in it, which are cancelled. Attempts and jobs stay, ended; later reports of
-   * workers about them are refused. The journal records each end; the event of an attempt with an active runtime contains
-   * `adapter`, `resourceId` and `reference`, for the program that tears it down.
+   * Deletes a sandbox in any state. The same transaction ends its attempts, jobs and runtimes, and cancels the
+   * executions in it. The ended attempts and jobs stay, and later reports of workers about them fail. The journal
+   * records each end. The event of an attempt with an active runtime contains `adapter`, `resourceId` and `reference`,
+   * for the program that tears it down.
    *
-   * Fails with `NotFound`, also when the sandbox belongs to another owner than `ownerUserId`, or with `InvalidInput`.
+   * Fails with `NotFound`, also if the sandbox belongs to another owner than `ownerUserId`, and with `InvalidInput`.
    */
   readonly delete: (
     request: typeof DeleteSandbox.Encoded
   ) => Effect.Effect<void, NotFound | InvalidInput | PersistenceError>
 
-  /** One sandbox of an owner with its newest attempt, as of one moment. Fails with `NotFound`, also for another's. */
-  readonly getDetail: (
-    request: { readonly ownerUserId: string; readonly id: SandboxId }
-  ) => Effect.Effect<SandboxDetail, NotFound | PersistenceError>
+  /**
+   * Returns a consistent snapshot of one sandbox of an owner with its newest attempt. Fails with `NotFound`, also if
+   * the sandbox belongs to another owner.
+   */
+  readonly getDetail: (request: {
+    readonly ownerUserId: string
+    readonly id: SandboxId
+  }) => Effect.Effect<SandboxDetail, NotFound | PersistenceError>
 
   /**
-   * The sandboxes of an owner with their derived status, newest first. `statuses` are derived ones; archived sandboxes
-   * are left out unless asked for. Fails with `InvalidInput` for an unknown status, a foreign cursor or a limit out of range.
+   * Lists the sandboxes of an owner with their derived status, newest first. `statuses` are derived statuses. Archived
+   * sandboxes are left out unless `includeArchived` is true. Fails with `InvalidInput` if a status is unknown, the
+   * cursor is malformed or the limit is out of range.
    */
   readonly list: (
     request: PageRequest & {
@@ -187,29 +206,52 @@ export interface SandboxLifecycleService {
    *
    * - expired leases are reaped;
    * - attempts whose job has failed or was cancelled end with it;
-   * - attempts that were asked to stop are cancelled;
-   * - attempts that have no job, or whose image is built, fail when no runtime was reported to run within
-   *   `runtimeDeadline`, and so do sandboxes without an attempt and runtime relaunches that never came up (never, when it is infinite);
-   * - sandboxes end when their latest attempt has ended.
+   * - attempts with a stop request are cancelled;
+   * - attempts without a job, or with a built image, fail if no runtime was reported running within `runtimeDeadline`;
+   * - sandboxes without an attempt, and relaunched runtimes that were never reported running, fail after the same
+   *   deadline;
+   * - sandboxes end if their latest attempt has ended.
    *
-   * Each row is one short transaction. A row that cannot be handled is logged and counted in `failed`; the others are
-   * handled regardless. Call it repeatedly, as `Supervisor` does.
+   * An infinite `runtimeDeadline` turns its rules off. Each row is one short transaction. A row that cannot be handled
+   * is logged and counted in `failed`; the others are handled regardless. Call it repeatedly, as `Supervisor` does.
    *
-   * Fails with `InvalidInput` for a limit that is not a whole number from 1 to 1,000, or an invalid deadline.
+   * Fails with `InvalidInput` if the limit is not a whole number from 1 to 1,000, or the deadline is invalid.
    */
-  readonly supervise: (
-    request: { readonly limit: number; readonly runtimeDeadline: Duration.DurationInput }
-  ) => Effect.Effect<Supervision, InvalidInput | PersistenceError>
+  readonly supervise: (request: {
+    readonly limit: number
+    readonly runtimeDeadline: Duration.DurationInput
+  }) => Effect.Effect<Supervision, InvalidInput | PersistenceError>
 }
+
+const make = Effect.gen(function* () {
+  const repositories: Repositories = recordingSandboxes({
+    sql: yield* SqlClient.SqlClient,
+    sandboxes: yield* SandboxRepo,
+    attempts: yield* SandboxAttemptRepo,
+    runtimes: yield* SandboxRuntimeInstanceRepo,
+    jobs: yield* WorkspaceBuildJobRepo,
+    executions: yield* IssueWorkflowExecutionRepo
+  })
+  const service: SandboxLifecycleService = {
+    ...makeLaunches(repositories, yield* makeAccess),
+    ...makeBuildOperations(repositories),
+    ...makeEndings(repositories),
+    ...(yield* makeSandboxSupervision(repositories)),
+    ...(yield* makeViews)
+  }
+  return service
+})
 
 export class SandboxLifecycle extends Context.Tag("@sealant/db/SandboxLifecycle")<
   SandboxLifecycle,
   SandboxLifecycleService
 >() {
-  /** The lifecycle over the repositories of its tables. */
+  /** Provides the lifecycle over the repositories of its tables. */
   static readonly layer: Layer.Layer<
     SandboxLifecycle,
     never,
     SqlClient.SqlClient | SandboxRepo | SandboxAttemptRepo | SandboxRuntimeInstanceRepo | WorkspaceBuildJobRepo
-  > = Layer.effect(this, makeSandboxLifecycle)
+  > =
+    // Programs without issue workflows do not provide the executions.
+    Layer.provide(Layer.effect(this, make), IssueWorkflowExecutionRepo.layer)
 }

@@ -1,34 +1,40 @@
 /**
  * Sandboxes and their links to attempts, over the tables `sandboxes` and `sandbox_run_links`.
  *
- * What it guarantees:
- * - A sandbox, and everything linked to it, has one owner. A method that is called with `ownerUserId` treats the rows of
- *   other owners as missing.
- * - A sandbox moves along its declared transitions only, whoever writes at the same time.
- * - `latestRunId` is the newest linked attempt, by creation and id: linking an older one does not turn it back.
+ * Guarantees:
+ * - A sandbox, and every row linked to it, has the same owner. A method that is called with `ownerUserId` treats the
+ *   rows of other owners as missing.
+ * - A sandbox moves only along its declared transitions, also under concurrent writes.
+ * - `latestRunId` is the newest linked attempt, by creation and id. Linking an older attempt does not change it.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option, Stream } from "effect"
-import type {
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, Effect, Layer, Option, type Stream } from "effect"
+import {
   AlreadyExists,
-  InvalidInput,
-  InvalidTransition,
-  NotFound,
-  PersistenceError,
+  type InvalidInput,
+  type InvalidTransition,
+  type NotFound,
+  type PersistenceError,
   ReferenceNotFound
 } from "../Errors.js"
-import type { ById, OwnedId } from "../sql/ownerScope.js"
-import type { Page, PageRequest } from "../sql/page.js"
-import type { SandboxFilter } from "./filters.js"
-import { make } from "./makeSandboxRepo.js"
-import type {
+import { endWithSandbox } from "../events/deletions.js"
+import { idOrNew } from "../sql/ids.js"
+import { conditionsOf, keysetQuery, unionByStatus } from "../sql/filters.js"
+import { type ById, type OwnedId, ownerScope, type Target, targetOf } from "../sql/ownerScope.js"
+import * as Page from "../sql/page.js"
+import { operations } from "../sql/operations.js"
+import { resolveForeignKeyError } from "../sql/references.js"
+import { columnList, rowsOf } from "../sql/rows.js"
+import { SandboxFilter } from "./filters.js"
+import {
   AttemptLinkFilter,
   CreateSandbox,
   LinkAttempt,
   RenameSandbox,
   Sandbox,
+  SandboxId,
   SandboxRunLink,
+  sandboxTransitions,
   SetSandboxStatus
 } from "./Sandbox.js"
 
@@ -39,98 +45,323 @@ import type {
  */
 export interface SandboxService {
   /**
-   * Stores a sandbox, with a new id unless `id` is set. Internal: not for request handlers, as it does not check whether
-   * the owner may use the repository; `SandboxLifecycle.launch` does.
+   * Creates a sandbox, with a new id unless `id` is set. Internal: not for request handlers, because it does not check
+   * whether the owner may use the repository; `SandboxLifecycle.launch` does.
    *
-   * Fails with `AlreadyExists` when the given id is taken, with `ReferenceNotFound` that names the field when an owner,
-   * a requester, a repository or a revision is not there or the profile is another owner's, with `InvalidInput` for a
-   * name or id that is empty or too long.
+   * Fails with:
+   * - `AlreadyExists` if the id is taken;
+   * - `ReferenceNotFound`, which names the field, if the owner, the requester, the repository or a revision does not
+   *   exist, or if the profile belongs to another owner;
+   * - `InvalidInput` if a name or an id is empty or too long.
    */
   readonly create: (
     sandbox: typeof CreateSandbox.Encoded
   ) => Effect.Effect<Sandbox, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
-  /** The sandbox, if it is there. */
+  /** Finds the sandbox by its id. */
   readonly findById: (id: ById) => Effect.Effect<Option.Option<Sandbox>, PersistenceError>
 
-  /** The sandbox. Fails with `NotFound`. */
+  /** Returns the sandbox. Fails with `NotFound`. */
   readonly getById: (id: ById) => Effect.Effect<Sandbox, NotFound | PersistenceError>
 
-  /** The sandbox of this owner. Fails with `NotFound`, also when it is another owner's. */
-  readonly getForOwner: (
-    request: OwnedId
-  ) => Effect.Effect<Sandbox, NotFound | PersistenceError>
+  /** Returns the sandbox of this owner. Fails with `NotFound`, also if it belongs to another owner. */
+  readonly getForOwner: (request: OwnedId) => Effect.Effect<Sandbox, NotFound | PersistenceError>
 
-  /** The sandbox that the attempt is linked to, if there is one. */
+  /** Finds the sandbox that the attempt is linked to. */
   readonly findByAttemptId: (attemptId: ById) => Effect.Effect<Option.Option<Sandbox>, PersistenceError>
 
   /**
-   * The sandboxes that match, newest first.
+   * Lists the matching sandboxes, newest first.
    *
-   * Fails with `InvalidInput` for a foreign cursor, a limit out of range, an unknown status, or an owner that is
-   * `undefined`.
+   * Fails with `InvalidInput` if the cursor is malformed, the limit is out of range, a status is unknown, or the owner
+   * is `undefined`.
    */
   readonly list: (
-    request: PageRequest & typeof SandboxFilter.Encoded
-  ) => Effect.Effect<Page<Sandbox>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof SandboxFilter.Encoded
+  ) => Effect.Effect<Page.Page<Sandbox>, InvalidInput | PersistenceError>
 
-  /** All that `list` would give, read page by page as it is taken. Fails as `list` does. */
-  readonly stream: (
-    filter: typeof SandboxFilter.Encoded
-  ) => Stream.Stream<Sandbox, InvalidInput | PersistenceError>
+  /** Streams all items of `list`. Reads each page on demand. Fails as `list` does. */
+  readonly stream: (filter: typeof SandboxFilter.Encoded) => Stream.Stream<Sandbox, InvalidInput | PersistenceError>
 
-  /** Gives the sandbox another name. Fails with `NotFound`, or with `InvalidInput` for a name that is empty or too long. */
+  /** Renames the sandbox. Fails with `NotFound`, and with `InvalidInput` if the name is empty or too long. */
   readonly rename: (
     request: typeof RenameSandbox.Encoded
   ) => Effect.Effect<Sandbox, NotFound | InvalidInput | PersistenceError>
 
   /**
-   * Moves the sandbox to a status. One that has it already is returned as it is.
+   * Moves the sandbox to a status. Idempotent.
    *
-   * Fails with `NotFound`, with `InvalidTransition` when no way leads there from its status, with `InvalidInput` for an
-   * unknown status.
+   * Fails with `NotFound`, with `InvalidTransition` if its status does not allow the transition, and with
+   * `InvalidInput` if the status is unknown.
    */
   readonly setStatus: (
     request: typeof SetSandboxStatus.Encoded
   ) => Effect.Effect<Sandbox, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
-   * Makes an attempt of the same owner part of the sandbox, and its latest if none that is linked is newer. Returns the
-   * sandbox. An attempt that is linked to it already stays as it was linked, also when the relation is another.
+   * Links an attempt of the same owner to the sandbox, and makes it the latest attempt unless a linked one is newer.
+   * Returns the sandbox. Linking an attempt again keeps its first relation.
    *
-   * Fails with `NotFound` when there is no such sandbox, with `ReferenceNotFound` (`attemptId`) when there is no such
-   * attempt or it is another owner's, with `AlreadyExists` when it belongs to another sandbox.
+   * Fails with:
+   * - `NotFound` if the sandbox does not exist;
+   * - `ReferenceNotFound` (`attemptId`) if the attempt does not exist or belongs to another owner;
+   * - `AlreadyExists` if the attempt belongs to another sandbox;
+   * - `InvalidInput` if a field is invalid.
    */
   readonly linkAttempt: (
     request: typeof LinkAttempt.Encoded
   ) => Effect.Effect<Sandbox, NotFound | AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /**
-   * The attempts of a sandbox, last linked first; none when there is no such sandbox. Fails with `InvalidInput` for a
-   * foreign cursor or a limit out of range.
+   * Lists the links of a sandbox to its attempts, last linked first. Returns no links if the sandbox does not exist.
+   * Fails with `InvalidInput` if the cursor is malformed or the limit is out of range.
    */
   readonly listAttemptLinks: (
-    request: PageRequest & typeof AttemptLinkFilter.Encoded
-  ) => Effect.Effect<Page<SandboxRunLink>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof AttemptLinkFilter.Encoded
+  ) => Effect.Effect<Page.Page<SandboxRunLink>, InvalidInput | PersistenceError>
 
   /**
-   * Puts the sandbox away, whatever its status: lists leave it out, nothing else changes. One that is put away already
-   * is returned as it is. Fails with `NotFound`.
+   * Archives the sandbox in any status: lists leave it out, and nothing else changes. Idempotent. Fails with
+   * `NotFound`.
    */
   readonly archive: (id: ById) => Effect.Effect<Sandbox, NotFound | PersistenceError>
 
-  /** Takes back `archive`. A sandbox that is not put away is returned as it is. Fails with `NotFound`. */
+  /** Unarchives the sandbox. Idempotent. Fails with `NotFound`. */
   readonly restore: (id: ById) => Effect.Effect<Sandbox, NotFound | PersistenceError>
 
   /**
-   * Deletes the sandbox in any state, and its links. In the same transaction its attempts, jobs, runtimes and the
-   * executions in it end, with events in the journal; these rows stay. Fails with `NotFound`. Internal: not for request
-   * handlers, which call `SandboxLifecycle.delete`.
+   * Deletes the sandbox in any state, and its links. The same transaction ends its attempts, jobs, runtimes and the
+   * executions in it, and appends their events to the journal; these rows stay. Fails with `NotFound`. Internal: not
+   * for request handlers, which call `SandboxLifecycle.delete`.
    */
   readonly delete: (id: ById) => Effect.Effect<void, NotFound | PersistenceError>
 }
 
+const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations("SandboxRepo", "Sandbox")
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(Sandbox))
+  const linkColumns = sql.literal(columnList(SandboxRunLink))
+  const sandboxes = yield* rowsOf(Sandbox)
+  const links = yield* rowsOf(SandboxRunLink)
+  const { indexedBy, unindexed, unindexedIn } = conditionsOf(sql)
+
+  const ofOwner = ownerScope(sql)
+
+  const find = (target: Target) =>
+    sandboxes.findOne(sql`SELECT ${columns} FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)}`)
+
+  const get = (target: Target) => Effect.flatMap(find(target), orNotFound(target.id))
+
+  const insert = (sandbox: typeof CreateSandbox.Type) =>
+    Effect.gen(function* () {
+      const id = yield* idOrNew(sandbox.id, "sbx", SandboxId.make)
+      const now = yield* Clock.currentTimeMillis
+      return yield* sandboxes.single(sql`
+        INSERT INTO sandboxes (id, name, owner_user_id, repository_id, repository_profile_revision_id,
+          profile_revision_id, requested_by_user_id, status, created_at, updated_at)
+        VALUES (${id}, ${sandbox.name}, ${sandbox.ownerUserId}, ${sandbox.repositoryId ?? null},
+          ${sandbox.repositoryProfileRevisionId ?? null}, ${sandbox.profileRevisionId ?? null},
+          ${sandbox.requestedByUserId ?? null}, ${sandbox.status}, ${now}, ${now})
+        RETURNING ${columns}`)
+    })
+
+  /** Prefers the index of the owner, so that the cost of a list depends only on the rows of its owner. */
+  const branchesOf = ({ includeArchived, ownerUserId, repositoryId, statuses }: typeof SandboxFilter.Type) => {
+    const notArchived = includeArchived ? [] : [sql`archived_at IS NULL`]
+    return ownerUserId === undefined && repositoryId !== undefined
+      ? [[...indexedBy("repository_id", repositoryId), ...unindexedIn("status", statuses), ...notArchived]]
+      : unionByStatus(sql, statuses, [
+          ...indexedBy("owner_user_id", ownerUserId),
+          ...unindexed("repository_id", repositoryId),
+          ...notArchived
+        ])
+  }
+
+  const list: SandboxService["list"] = (request) =>
+    Effect.gen(function* () {
+      const filter = yield* decodeInput("list", SandboxFilter)(request)
+      const start = yield* Page.start("SandboxRepo.list", request)
+      const rows =
+        filter.statuses?.length === 0
+          ? []
+          : yield* sandboxes.findAll(keysetQuery(sql, { columns, table: "sandboxes" }, branchesOf(filter), start))
+      return Page.make(rows, start, (sandbox) => [sandbox.createdAt, sandbox.id])
+    }).pipe(read("list"))
+
+  /** Links an attempt. Runs in a transaction, so that the link and the latest attempt agree. */
+  const link = ({ attemptId, ownerUserId, relation, sandboxId }: typeof LinkAttempt.Type) =>
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const inserted = yield* sql`
+        INSERT INTO sandbox_run_links (sandbox_id, run_id, relation, linked_at)
+        SELECT sandboxes.id, sandbox_attempts.id, ${relation}, ${now}
+        FROM sandboxes JOIN sandbox_attempts USING (owner_user_id)
+        WHERE sandboxes.id = ${sandboxId} ${ofOwner({ ownerUserId })} AND sandbox_attempts.id = ${attemptId}
+        ON CONFLICT DO NOTHING
+        RETURNING run_id`
+      if (inserted.length === 0) yield* refuseUnlessLinked({ id: sandboxId, ownerUserId }, attemptId)
+
+      const newer = sql`
+        (attempt.created_at, attempt.id) > (SELECT created_at, id FROM sandbox_attempts WHERE id = ${attemptId})`
+      yield* sql`
+        UPDATE sandboxes SET latest_run_id = ${attemptId}, updated_at = ${now}
+        WHERE id = ${sandboxId} AND latest_run_id IS NOT ${attemptId}
+          AND NOT EXISTS (
+            SELECT 1 FROM sandbox_attempts AS attempt WHERE attempt.id = sandboxes.latest_run_id AND ${newer})
+          AND NOT EXISTS (
+            SELECT 1 FROM sandbox_run_links AS link CROSS JOIN sandbox_attempts AS attempt ON attempt.id = link.run_id
+            WHERE link.sandbox_id = sandboxes.id AND ${newer})`
+      return yield* get({ id: sandboxId })
+    })
+
+  /** Explains an INSERT that added no link. Succeeds if the attempt is linked to the sandbox already. */
+  const refuseUnlessLinked = (target: Target, attemptId: (typeof LinkAttempt.Type)["attemptId"]) =>
+    Effect.gen(function* () {
+      const { ownerUserId } = yield* get(target)
+      const [attempt] = yield* sql<{ readonly sandboxId: string | null }>`
+        SELECT sandbox_id AS "sandboxId" FROM sandbox_attempts LEFT JOIN sandbox_run_links ON run_id = id
+        WHERE id = ${attemptId} AND owner_user_id = ${ownerUserId}`
+      if (attempt === undefined) return yield* new ReferenceNotFound({ entity: "Sandbox", reference: "attemptId" })
+      if (attempt.sandboxId !== target.id) {
+        return yield* new AlreadyExists({ entity: "SandboxRunLink", constraint: "sandbox_run_links.run_id" })
+      }
+    })
+
+  const service: SandboxService = {
+    create: (request) =>
+      decodeInput(
+        "create",
+        CreateSandbox
+      )(request).pipe(
+        Effect.flatMap(insert),
+        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [
+            { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) },
+            { field: "requestedByUserId", table: "user", id: Option.fromNullable(request.requestedByUserId) },
+            { field: "repositoryId", table: "repositories", id: Option.fromNullable(request.repositoryId) },
+            {
+              field: "repositoryProfileRevisionId",
+              table: "repository_profile_revisions",
+              id: Option.fromNullable(request.repositoryProfileRevisionId)
+            },
+            {
+              field: "profileRevisionId",
+              table: "profile_revisions",
+              id: Option.fromNullable(request.profileRevisionId),
+              rule: "sandboxes: a profile of another owner"
+            }
+          ])
+        )
+      ),
+
+    findById: (by) => find(targetOf(by)).pipe(read("findById", { "sandbox.id": targetOf(by).id })),
+
+    getById: (by) => get(targetOf(by)).pipe(read("getById", { "sandbox.id": targetOf(by).id })),
+
+    getForOwner: (by) =>
+      get(targetOf(by)).pipe(read("getForOwner", { "sandbox.id": by.id, "user.id": by.ownerUserId })),
+
+    findByAttemptId: (by) => {
+      const { id: attemptId, ...scope } = targetOf(by)
+      return sandboxes
+        .findOne(sql`
+        SELECT ${columns} FROM sandboxes
+        WHERE id = (SELECT sandbox_id FROM sandbox_run_links WHERE run_id = ${attemptId}) ${ofOwner(scope)}`)
+        .pipe(read("findByAttemptId", { "run.id": attemptId }))
+    },
+
+    list,
+
+    stream: (filter) => Page.stream((page) => list({ ...filter, ...page })),
+
+    rename: (request) =>
+      Effect.gen(function* () {
+        const { name, ...target } = yield* decodeInput("rename", RenameSandbox)(request)
+        const now = yield* Clock.currentTimeMillis
+        return yield* sandboxes
+          .findOne(sql`
+          UPDATE sandboxes SET name = ${name}, updated_at = ${now}
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(target.id)))
+      }).pipe(read("rename", { "sandbox.id": request.id })),
+
+    setStatus: (request) =>
+      Effect.gen(function* () {
+        const { status: to, ...target } = yield* decodeInput("setStatus", SetSandboxStatus)(request)
+        const now = yield* Clock.currentTimeMillis
+        const moved = yield* sandboxes.findOne(sql`
+          UPDATE sandboxes SET status = ${to}, updated_at = ${now}
+          WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", sandboxTransitions.sources(to))}
+          RETURNING ${columns}`)
+        return Option.isSome(moved)
+          ? moved.value
+          : yield* Effect.flatMap(get(target), orInvalidTransition(target.id, to))
+      }).pipe(read("setStatus", { "sandbox.id": request.id })),
+
+    linkAttempt: (request) =>
+      decodeInput(
+        "linkAttempt",
+        LinkAttempt
+      )(request).pipe(
+        Effect.flatMap((decoded) => sql.withTransaction(link(decoded))),
+        write("linkAttempt", ["AlreadyExists"])
+      ),
+
+    listAttemptLinks: (request) =>
+      Effect.gen(function* () {
+        const { ownerUserId, sandboxId } = yield* decodeInput("listAttemptLinks", AttemptLinkFilter)(request)
+        const start = yield* Page.start("SandboxRepo.listAttemptLinks", request)
+        const ofSandboxOwner =
+          ownerUserId === undefined
+            ? sql`true`
+            : sql`EXISTS (SELECT 1 FROM sandboxes WHERE id = ${sandboxId} ${ofOwner({ ownerUserId })})`
+        const rows = yield* links.findAll(sql`
+          SELECT ${linkColumns} FROM sandbox_run_links
+          WHERE sandbox_id = ${sandboxId} AND ${ofSandboxOwner} AND ${Page.afterCursor(sql, start, "linked_at", "run_id")}
+          ORDER BY linked_at DESC, run_id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, ({ linkedAt, runId }) => [linkedAt, runId])
+      }).pipe(read("listAttemptLinks", { "sandbox.id": request.sandboxId })),
+
+    archive: (by) =>
+      Effect.gen(function* () {
+        const target = targetOf(by)
+        const now = yield* Clock.currentTimeMillis
+        return yield* sandboxes
+          .findOne(sql`
+          UPDATE sandboxes SET
+            archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(target.id)))
+      }).pipe(read("archive", { "sandbox.id": targetOf(by).id })),
+
+    restore: (by) =>
+      Effect.gen(function* () {
+        const target = targetOf(by)
+        const now = yield* Clock.currentTimeMillis
+        return yield* sandboxes
+          .findOne(sql`
+          UPDATE sandboxes SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(target.id)))
+      }).pipe(read("restore", { "sandbox.id": targetOf(by).id })),
+
+    delete: (by) =>
+      Effect.gen(function* () {
+        const target = targetOf(by)
+        // If the row belongs to another owner, the deletion below matches no row and the transaction is rolled back.
+        yield* endWithSandbox(sql, target.id)
+        const [deleted] = yield* sql`DELETE FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)} RETURNING id`
+        yield* orNotFound(target.id)(Option.fromNullable(deleted))
+      }).pipe(sql.withTransaction, read("delete", { "sandbox.id": targetOf(by).id }))
+  }
+  return service
+})
+
 export class SandboxRepo extends Context.Tag("@sealant/db/SandboxRepo")<SandboxRepo, SandboxService>() {
-  /** The sandboxes over `SqlClient`. */
+  /** Provides the sandboxes over `SqlClient`. */
   static readonly layer: Layer.Layer<SandboxRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

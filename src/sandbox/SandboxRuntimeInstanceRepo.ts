@@ -1,20 +1,30 @@
 /**
- * What runs for an attempt, as its adapter reports it, over the table `sandbox_runtime_instances`.
+ * Runtimes of attempts, as their adapters report them, over the table `sandbox_runtime_instances`.
  *
- * What it guarantees:
- * - A stop wins: a failure that is reported after it does not overwrite it, and after a stop was asked for nothing can be
- *   pending or running any more.
- * - Reports may come late, twice and by several workers: each is one guarded statement.
+ * Guarantees:
+ * - A failure that is reported after a stop does not overwrite the stop. After a stop request for its attempt, a
+ *   runtime cannot become pending or running.
+ * - Reports may be out of order, repeated, and sent by several workers: each is one guarded statement.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option } from "effect"
-import type { InvalidInput, InvalidTransition, PersistenceError, ReferenceNotFound } from "../Errors.js"
-import type { ById } from "../sql/ownerScope.js"
-import type { Page, PageRequest } from "../sql/page.js"
-import { make } from "./makeSandboxRuntimeInstanceRepo.js"
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
+import { type InvalidInput, InvalidTransition, type PersistenceError, type ReferenceNotFound } from "../Errors.js"
+import { readByIds } from "../sql/batch.js"
+import { type ById, type Target, targetOf } from "../sql/ownerScope.js"
+import * as Page from "../sql/page.js"
+import { operations } from "../sql/operations.js"
+import { resolveForeignKeyError } from "../sql/references.js"
+import { columnList, rowsOf } from "../sql/rows.js"
+import { attemptOwnerScope } from "./attemptOwner.js"
 import type { SandboxAttemptId } from "./SandboxAttempt.js"
-import type { RuntimeReport, SandboxRuntimeInstance, SandboxRuntimeStatus } from "./SandboxRuntimeInstance.js"
+import {
+  endedRuntimeStatuses,
+  isEnded,
+  RuntimeReport,
+  SandboxRuntimeInstance,
+  SandboxRuntimeStatus,
+  sandboxRuntimeTransitions
+} from "./SandboxRuntimeInstance.js"
 
 /**
  * Methods of `SandboxRuntimeInstanceRepo`. The owner of a runtime is the owner of its attempt.
@@ -23,48 +33,163 @@ import type { RuntimeReport, SandboxRuntimeInstance, SandboxRuntimeStatus } from
  */
 export interface SandboxRuntimeInstanceService {
   /**
-   * Stores what is reported of the runtime of an attempt: the first report as it is, each later one over what is known.
-   * Internal: not for request handlers.
+   * Stores a report of the runtime of an attempt: inserts the first report, and merges each later one into the stored
+   * row. Internal: not for request handlers.
    *
-   * - What the report leaves out stays as it is known; on a relaunch (failed or stopped → pending or running) it is
-   *   cleared, as are the end and the error of what ran before.
-   * - `launchedAt` left out is the moment of the first report of running; `finishedAt` left out is the moment of the first
-   *   report of an end, and never before the launch.
-   * - A repeated end (failed, or stopped) and a failure that is reported after the stop change nothing: what is stored is
-   *   returned.
+   * - Omitted fields keep their stored values. A relaunch (failed or stopped to pending or running) clears them, and
+   *   the end and the error of the previous runtime.
+   * - `launchedAt` defaults to the time of the first report with the status running. `finishedAt` defaults to the time
+   *   of the first report of an end, and is never before the launch.
+   * - A repeated end (failed or stopped), and a failure after a stop, change nothing: the call returns the stored row.
    *
-   * Fails with `InvalidTransition` when the runtime cannot go from its status to that of the report, and when a stop of
-   * the attempt was asked for and the report says pending or running (`from` is stopped where nothing was stored yet);
-   * with `ReferenceNotFound` (`runId`) when there is no such attempt; with `InvalidInput` for a field out of shape, and
-   * for the end of what has not ended.
+   * Fails with:
+   * - `InvalidTransition` if the stored status does not allow that of the report, or if the report is pending or
+   *   running and the attempt has a stop request (without a stored row, `from` is stopped);
+   * - `ReferenceNotFound` (`runId`) if the attempt does not exist;
+   * - `InvalidInput` if a field is invalid, or `finishedAt` is set and the status is pending or running.
    */
   readonly upsert: (
     report: typeof RuntimeReport.Encoded
   ) => Effect.Effect<SandboxRuntimeInstance, InvalidTransition | ReferenceNotFound | InvalidInput | PersistenceError>
 
-  /** The runtime of the attempt, if one was reported. */
-  readonly findByAttemptId: (
-    attemptId: ById
-  ) => Effect.Effect<Option.Option<SandboxRuntimeInstance>, PersistenceError>
+  /** Finds the runtime of the attempt. */
+  readonly findByAttemptId: (attemptId: ById) => Effect.Effect<Option.Option<SandboxRuntimeInstance>, PersistenceError>
 
-  /** The runtime of each attempt that has one; any number of attempts, 100 in a statement. */
+  /** Lists the runtimes of any number of attempts, by attempt id. Reads 100 attempts in a statement. */
   readonly listByAttemptIds: (
-    attemptIds: ReadonlyArray<SandboxAttemptId> | { readonly attemptIds: ReadonlyArray<string>; readonly ownerUserId: string }
+    attemptIds:
+      | ReadonlyArray<SandboxAttemptId>
+      | { readonly attemptIds: ReadonlyArray<string>; readonly ownerUserId: string }
   ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, SandboxRuntimeInstance>, PersistenceError>
 
   /**
-   * The runtimes in one state, first reported last. Internal: not for request handlers. Fails with `InvalidInput` when the
+   * Lists the runtimes in one state, newest first. Internal: not for request handlers. Fails with `InvalidInput` if the
    * cursor is malformed, the limit is out of range or the status is unknown.
    */
   readonly listByStatus: (
-    request: PageRequest & { readonly status: SandboxRuntimeStatus }
-  ) => Effect.Effect<Page<SandboxRuntimeInstance>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & { readonly status: SandboxRuntimeStatus }
+  ) => Effect.Effect<Page.Page<SandboxRuntimeInstance>, InvalidInput | PersistenceError>
 }
+
+const millisOrNull = (instant: DateTime.Utc | undefined) =>
+  instant === undefined ? null : DateTime.toEpochMillis(instant)
+
+const { decodeInput, read, write } = operations("SandboxRuntimeInstanceRepo", "SandboxRuntimeInstance")
+
+const reportedColumns = ["adapter", "resource_id", "reference", "endpoint", "error_code", "error_message"]
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(SandboxRuntimeInstance))
+  const instances = yield* rowsOf(SandboxRuntimeInstance)
+
+  const ofOwner = attemptOwnerScope(sql)
+
+  const findByRunId = (target: Target) =>
+    instances.findOne(sql`
+      SELECT ${columns} FROM sandbox_runtime_instances WHERE run_id = ${target.id} ${ofOwner(target)}`)
+
+  /** Builds the condition that the attempt has a stop request. */
+  const hasStopRequest = (runId: SandboxAttemptId) =>
+    sql`EXISTS (SELECT 1 FROM sandbox_attempts WHERE id = ${runId} AND stop_requested_at IS NOT NULL)`
+
+  /** Builds the stored value of a column, or NULL on a relaunch: an ended runtime becomes pending or running. */
+  const storedValue = (column: string, ended: boolean) =>
+    sql.literal(ended ? column : `iif(status IN ('${endedRuntimeStatuses.join("', '")}'), NULL, ${column})`)
+
+  /** Builds the assignment of a column: the reported value, or else the stored one. */
+  const assignment = (column: string, ended: boolean) =>
+    sql`${sql.literal(column)} = coalesce(${sql.literal(`excluded.${column}`)}, ${storedValue(column, ended)})`
+
+  const store = (report: typeof RuntimeReport.Type) =>
+    Effect.gen(function* () {
+      const { runId, status } = report
+      const now = yield* Clock.currentTimeMillis
+      const launchedAt = millisOrNull(report.launchedAt)
+      const finishedAt = millisOrNull(report.finishedAt)
+      const ended = isEnded(status)
+      // A repeated end changes nothing. Repeated reports of an active runtime may add fields.
+      const sources = sandboxRuntimeTransitions.sources(status)
+      const from = ended ? sources : [...sources, status]
+      const launchedByDefault = status === "running" ? now : null
+      return yield* instances.findOne(sql`
+        INSERT INTO sandbox_runtime_instances (run_id, status, adapter, resource_id, reference, endpoint, error_code,
+          error_message, launched_at, finished_at, created_at, updated_at)
+        SELECT ${runId}, ${status}, ${report.adapter ?? null}, ${report.resourceId ?? null}, ${report.reference ?? null},
+          ${report.endpoint ?? null}, ${report.errorCode ?? null}, ${report.errorMessage ?? null},
+          ${launchedAt ?? launchedByDefault}, ${ended ? Math.max(finishedAt ?? now, launchedAt ?? 0) : null}, ${now}, ${now}
+        WHERE ${ended} OR NOT ${hasStopRequest(runId)}
+        ON CONFLICT (run_id) DO UPDATE SET
+          status = excluded.status, ${sql.csv(reportedColumns.map((column) => assignment(column, ended)))},
+          launched_at = coalesce(${launchedAt}, ${storedValue("launched_at", ended)}, ${launchedByDefault}),
+          finished_at = iif(${ended},
+            max(coalesce(${finishedAt}, finished_at, ${now}), coalesce(${launchedAt}, launched_at, 0)), NULL),
+          updated_at = excluded.updated_at
+        WHERE ${sql.in("status", from)}
+        RETURNING ${columns}`)
+    })
+
+  /**
+   * Explains a report that changed no row: returns the stored row if the report repeats its end or fails a stopped
+   * runtime, else fails with `InvalidTransition`.
+   */
+  const explainUnchanged = ({ runId, status: to }: typeof RuntimeReport.Type) =>
+    Effect.gen(function* () {
+      const stored = yield* findByRunId({ id: runId })
+      const keepsEnd = Option.exists(stored, ({ status }) => isEnded(to) && (status === to || status === "stopped"))
+      if (Option.isSome(stored) && keepsEnd) return stored.value
+      // Without a stored row, the stop request was the only guard.
+      const from = Option.match(stored, { onNone: () => "stopped", onSome: ({ status }) => status })
+      return yield* new InvalidTransition({ entity: "SandboxRuntimeInstance", id: runId, from, to })
+    })
+
+  const service: SandboxRuntimeInstanceService = {
+    upsert: (request) =>
+      Effect.gen(function* () {
+        const report = yield* decodeInput("upsert", RuntimeReport)(request)
+        const stored = yield* store(report)
+        return Option.isSome(stored) ? stored.value : yield* explainUnchanged(report)
+      }).pipe(
+        write("upsert", ["ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [{ field: "runId", table: "sandbox_attempts", id: Option.some(request.runId) }])
+        )
+      ),
+
+    findByAttemptId: (by) => findByRunId(targetOf(by)).pipe(read("findByAttemptId", { "run.id": targetOf(by).id })),
+
+    listByAttemptIds: (request) => {
+      const attemptIds = "attemptIds" in request ? request.attemptIds : request
+      const scope = "attemptIds" in request ? { ownerUserId: request.ownerUserId ?? null } : {}
+      return readByIds(attemptIds, (batch) =>
+        instances.findAll(sql`
+          SELECT ${columns} FROM sandbox_runtime_instances
+          WHERE run_id IN (SELECT value FROM json_each(${batch})) ${ofOwner(scope)}`)
+      ).pipe(
+        Effect.map((found) => new Map(found.map((instance) => [instance.runId, instance]))),
+        read("listByAttemptIds", { "run.count": attemptIds.length })
+      )
+    },
+
+    listByStatus: (request) =>
+      Effect.gen(function* () {
+        const status = yield* decodeInput("listByStatus", SandboxRuntimeStatus)(request.status)
+        const start = yield* Page.start("SandboxRuntimeInstanceRepo.listByStatus", request)
+        const rows = yield* instances.findAll(sql`
+          SELECT ${columns} FROM sandbox_runtime_instances
+          WHERE status = ${status} AND ${Page.afterCursor(sql, start, "created_at", "run_id")}
+          ORDER BY created_at DESC, run_id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, ({ createdAt, runId }) => [createdAt, runId])
+      }).pipe(read("listByStatus"))
+  }
+  return service
+})
 
 export class SandboxRuntimeInstanceRepo extends Context.Tag("@sealant/db/SandboxRuntimeInstanceRepo")<
   SandboxRuntimeInstanceRepo,
   SandboxRuntimeInstanceService
 >() {
-  /** The runtimes over `SqlClient`. */
+  /** Provides the runtimes over `SqlClient`. */
   static readonly layer: Layer.Layer<SandboxRuntimeInstanceRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

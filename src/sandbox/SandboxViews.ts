@@ -1,5 +1,5 @@
 /**
- * What goes into the lifecycle of a sandbox, and what comes out of it.
+ * Requests and results of `SandboxLifecycle`.
  */
 import { type Option, Schema } from "effect"
 import { JobFailure, JobSuccess, type Lease, type WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
@@ -12,52 +12,52 @@ import { type Sandbox, SandboxId } from "./Sandbox.js"
 import { type SandboxAttempt, type SandboxAttemptSnapshot, SandboxAttemptTriggerType } from "./SandboxAttempt.js"
 import type { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
 import { RepositoryId } from "../source/Repository.js"
-import { confinedTo, existing, documentOf, enumeration, Name } from "../sql/columns.js"
+import { ownerScopeField, existing, documentOf, enumeration, Name } from "../sql/columns.js"
 import { Milliseconds } from "../sql/durations.js"
 import { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 
-/** What a caller asks for: a sandbox of an owner, the spec of its workspace, and where its image is published. */
+/** Request to launch a sandbox: its owner, the specification of its workspace, and the destination of its image. */
 export const LaunchSandbox = Schema.Struct({
   ownerUserId: UserId,
   name: Name,
   spec: documentOf(UserWorkspaceSpec),
-  /** The spec with the profile applied; left out, it is the spec itself. It is what gets built. */
+  /** The specification to build: `spec` with the profile applied. Defaults to `spec`. */
   resolvedSpec: Schema.optional(documentOf(UserWorkspaceSpec)),
   registryId: Name,
   repository: Name,
   tag: Name,
-  /** Stands for this request of this owner: a replay gives the first result. */
+  /** Identifies the request within its owner: a repeated request with the key returns the first result. */
   idempotencyKey: Schema.optional(Name),
   repositoryId: Schema.optional(RepositoryId),
   profileRevisionId: Schema.optional(ProfileRevisionId),
   repositoryProfileRevisionId: Schema.optional(RepositoryProfileRevisionId),
   requestedByUserId: Schema.optional(UserId),
-  /** The issue that it is to work on. */
+  /** The issue to work on. */
   issueId: Schema.optional(IssueId),
   triggerType: Schema.optional(SandboxAttemptTriggerType),
-  /** The longest time that a worker may take for the build, counted from each claim. Default: no limit. */
+  /** The maximum build time of a worker, from each claim. Default: no limit. */
   maxDuration: Schema.optional(Milliseconds)
 })
 
-/** What an attempt of a sandbox consists of. */
+/** A sandbox and its new attempt, with the snapshot and the build job of the attempt. */
 export interface Launch {
   readonly sandbox: Sandbox
   readonly attempt: SandboxAttempt
   readonly snapshot: SandboxAttemptSnapshot
   readonly job: WorkspaceBuildJob
-  /** False when an idempotency key gave an earlier launch. */
+  /** False if the idempotency key returned an earlier launch. */
   readonly created: boolean
 }
 
 /** Request to delete a sandbox. */
 export const DeleteSandbox = Schema.Struct({
   id: existing(SandboxId),
-  /** Only a sandbox of this user. */
-  ownerUserId: confinedTo(UserId)
+  /** Deletes only a sandbox of this user. */
+  ownerUserId: ownerScopeField(UserId)
 })
 
-/** What a worker has to build, and for whom. A job that belongs to no run has neither attempt, sandbox nor snapshot. */
+/** The work of a worker. A job without an attempt has no sandbox and no snapshot either. */
 export interface Build {
   readonly lease: Lease
   readonly job: WorkspaceBuildJob
@@ -66,18 +66,22 @@ export interface Build {
   readonly snapshot: Option.Option<SandboxAttemptSnapshot>
 }
 
-/** What a worker tells of a build that succeeded, and of the runtime when it launched one. */
-export const BuildFinished = Schema.Struct({ ...JobSuccess.fields, runtime: Schema.optional(RuntimeAdapterLaunchResult) })
+/** Report of a successful build, and of the runtime if the worker launched one. */
+export const BuildFinished = Schema.Struct({
+  ...JobSuccess.fields,
+  runtime: Schema.optional(RuntimeAdapterLaunchResult)
+})
 
-/** What a worker tells of a build that failed. */
+/** Report of a failed build. */
 export const BuildFailed = JobFailure
 
-/** The status of a sandbox as its owner sees it: derived from sandbox, attempt, job and runtime. */
+/** The status of a sandbox for its owner, derived from sandbox, attempt, job and runtime. */
 export const SandboxStatusView = enumeration("queued", "running", "ready", "failed", "cancelled")
 export type SandboxStatusView = typeof SandboxStatusView.Type
 
 /**
- * Which sandboxes of an owner a list shows, by their derived status. Several mean any of them, an empty list of them none.
+ * Filter for listing the sandboxes of an owner by their derived status. Rows must match one of `statuses`; an empty
+ * list matches no row.
  */
 export const SandboxViewFilter = Schema.Struct({
   ownerUserId: UserId,
@@ -85,13 +89,13 @@ export const SandboxViewFilter = Schema.Struct({
   includeArchived: SandboxFilter.fields.includeArchived
 })
 
-/** A sandbox, and its status as its owner sees it. */
+/** A sandbox and its derived status. */
 export interface SandboxView {
   readonly sandbox: Sandbox
   readonly status: SandboxStatusView
 }
 
-/** A sandbox with its newest attempt, as of one moment. */
+/** Consistent snapshot of a sandbox with its newest attempt. */
 export interface SandboxDetail extends SandboxView {
   readonly attempt: Option.Option<SandboxAttempt>
   readonly snapshot: Option.Option<SandboxAttemptSnapshot>
@@ -101,10 +105,10 @@ export interface SandboxDetail extends SandboxView {
 
 /** Result of one pass of supervision over sandboxes. */
 export interface Supervision {
-  /** Jobs that went back to the queue. */
+  /** The number of requeued jobs. */
   readonly requeued: number
-  /** Attempts, runtimes and sandboxes that ended. */
+  /** The number of attempts, runtimes and sandboxes that were ended. */
   readonly ended: number
-  /** Rows that could not be handled; each is logged by its id. */
+  /** The number of rows that could not be handled. Each is logged by its id. */
   readonly failed: number
 }

@@ -1,5 +1,5 @@
 /**
- * The sandbox domain as one layer: sandboxes, attempts, runtimes, build jobs, and the lifecycle over them.
+ * One layer for the services of sandboxes, attempts, runtimes and build jobs, and the lifecycle over them.
  */
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
@@ -9,7 +9,7 @@ import { SandboxRepo } from "./SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "./SandboxRuntimeInstanceRepo.js"
 import { SandboxLifecycle } from "./SandboxLifecycle.js"
 
-/** What the layer gives. */
+/** The services that `layer` provides. */
 export type Services =
   | SandboxLifecycle
   | SandboxRepo
@@ -17,9 +17,14 @@ export type Services =
   | SandboxRuntimeInstanceRepo
   | WorkspaceBuildJobRepo
 
-/** All services of the domain over one `SqlClient`. */
+/** Provides all services of sandboxes over one `SqlClient`. */
 export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = SandboxLifecycle.layer.pipe(
   Layer.provideMerge(
-    Layer.mergeAll(SandboxRepo.layer, SandboxAttemptRepo.layer, SandboxRuntimeInstanceRepo.layer, WorkspaceBuildJobRepo.layer)
+    Layer.mergeAll(
+      SandboxRepo.layer,
+      SandboxAttemptRepo.layer,
+      SandboxRuntimeInstanceRepo.layer,
+      WorkspaceBuildJobRepo.layer
+    )
   )
 )

@@ -1,9 +1,9 @@
 /**
- * Sandboxes, attempts and runtimes that no worker moves on any more: the conditions that supervision acts on and that
- * `sealant-db doctor` counts. `?1` is the instant before which a row must have begun to wait.
+ * SQL conditions for sandboxes, attempts and runtimes that no worker will move on. Supervision acts on them, and
+ * `sealant-db doctor` counts them. `?1` is the instant before which a row must have begun to wait.
  */
 
-/** The job has ended, and its attempt does not reflect that yet. */
+/** The job has ended, and its attempt has not been updated yet. */
 export const jobIsUnsettled = "finished_at IS NOT NULL AND run_id IS NOT NULL AND run_settled_at IS NULL"
 
 /** The attempt has no job that is queued, running, or about to end it. */
@@ -17,14 +17,16 @@ export const attemptWaitsSince = "coalesce(a.started_at, a.queued_at)"
 /** The active attempt `a` has no job and waits for a runtime. */
 export const attemptWithoutJob = `(${attemptWaitsSince} < ?1 AND ${hasNoJob})`
 
-/** The active attempt `a` was asked to stop, or has no job and waits for a runtime. */
+/** The active attempt `a` has a stop request, or has no job and waits for a runtime. */
 export const attemptIsLeft = `(a.stop_requested_at IS NOT NULL OR ${attemptWithoutJob})`
 
-/** The pending runtime `r` belongs to an ended attempt, for example after a relaunch that was never reported to run. */
+/**
+ * The pending runtime `r` belongs to an ended attempt, for example after a relaunch that was never reported running.
+ */
 export const runtimeIsLeft = `(r.updated_at < ?1
   AND EXISTS (SELECT 1 FROM sandbox_attempts AS a WHERE a.id = r.run_id AND a.status NOT IN ('queued', 'running')))`
 
-/** The sandbox `s` waits, but its latest attempt has failed or was cancelled, or it has no attempt. */
+/** The waiting sandbox `s` has a latest attempt that failed or was cancelled, or has no attempt. */
 export const sandboxIsLeft = `(CASE WHEN s.latest_run_id IS NULL THEN s.updated_at < ?1 ELSE EXISTS (
   SELECT 1 FROM sandbox_attempts AS a
   WHERE a.id = s.latest_run_id AND a.status IN ('failed', 'cancelled') AND ${hasNoJob}) END)`

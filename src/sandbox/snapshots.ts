@@ -1,49 +1,49 @@
 /**
- * The snapshot of an attempt: written once.
+ * The snapshot methods of `SandboxAttemptRepo`, over the table `sandbox_attempt_snapshots`. A snapshot is written once.
  */
 import type { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option, Schema } from "effect"
 import { AlreadyExists } from "../Errors.js"
 import { JsonObject } from "../sql/columns.js"
 import { canonicalJson } from "../sql/fingerprint.js"
-import { type Target, targetOf } from "../sql/ownerScope.js"
+import { type ById, type Target, targetOf } from "../sql/ownerScope.js"
 import { operations } from "../sql/operations.js"
 import { readingOf } from "../sql/decoder.js"
-import { nameMissing } from "../sql/references.js"
+import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, type RowsOf } from "../sql/rows.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 import { WorkspaceBlueprint } from "../payloads/WorkspaceBlueprint.js"
 import { SandboxAttemptSnapshot, SetSnapshot } from "./SandboxAttempt.js"
 import { attemptOwnerScope } from "./attemptOwner.js"
-import type { SandboxAttemptService } from "./SandboxAttemptRepo.js"
 
-const { input, read, write } = operations("SandboxAttemptRepo", "SandboxAttemptSnapshot")
+const { decodeInput, read, write } = operations("SandboxAttemptRepo", "SandboxAttemptSnapshot")
 
-// Decoded without limits: the stored snapshot may be older than a rule for inputs.
-const encode = Schema.encodeSync(Schema.Struct({
-  runId: Schema.String,
-  userSpecPayload: readingOf(UserWorkspaceSpec),
-  resolvedSpecPayload: readingOf(UserWorkspaceSpec),
-  blueprintPayload: readingOf(WorkspaceBlueprint),
-  profileConfigSnapshot: Schema.optional(readingOf(JsonObject)),
-  repositoryProfileConfigSnapshot: Schema.optional(readingOf(JsonObject))
-}))
+// Accepts values beyond the input limits: the stored snapshot may be older than a limit.
+const encode = Schema.encodeSync(
+  Schema.Struct({
+    runId: Schema.String,
+    userSpecPayload: readingOf(UserWorkspaceSpec),
+    resolvedSpecPayload: readingOf(UserWorkspaceSpec),
+    blueprintPayload: readingOf(WorkspaceBlueprint),
+    profileConfigSnapshot: Schema.optional(readingOf(JsonObject)),
+    repositoryProfileConfigSnapshot: Schema.optional(readingOf(JsonObject))
+  })
+)
 
-type Snapshots = Pick<SandboxAttemptService, "setSnapshot" | "findSnapshot">
-
-export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<SandboxAttemptSnapshot>): Snapshots => {
+export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<SandboxAttemptSnapshot>) => {
   const columns = sql.literal(columnList(SandboxAttemptSnapshot))
 
   const ofOwner = attemptOwnerScope(sql)
 
-  const byRunId = (target: Target) =>
-    snapshots.first(sql`SELECT ${columns} FROM sandbox_attempt_snapshots WHERE run_id = ${target.id} ${ofOwner(target)}`)
+  const findByRunId = (target: Target) =>
+    snapshots.findOne(sql`
+      SELECT ${columns} FROM sandbox_attempt_snapshots WHERE run_id = ${target.id} ${ofOwner(target)}`)
 
   const insert = (snapshot: typeof SetSnapshot.Type) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const content = encode(snapshot)
-      const inserted = yield* snapshots.first(sql`
+      const inserted = yield* snapshots.findOne(sql`
         INSERT INTO sandbox_attempt_snapshots (run_id, user_spec_payload, resolved_spec_payload, blueprint_payload,
           profile_config_snapshot, repository_profile_config_snapshot, created_at)
         VALUES (${snapshot.runId}, ${JSON.stringify(content.userSpecPayload)},
@@ -53,35 +53,41 @@ export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<Sandbo
         RETURNING ${columns}`)
       if (Option.isSome(inserted)) return inserted.value
 
-      const kept = yield* byRunId({ id: snapshot.runId })
-      return Option.isSome(kept) && contentOf(kept.value) === canonicalJson(content)
-        ? kept.value
+      const stored = yield* findByRunId({ id: snapshot.runId })
+      return Option.isSome(stored) && contentOf(stored.value) === canonicalJson(content)
+        ? stored.value
         : yield* new AlreadyExists({ entity: "SandboxAttemptSnapshot", constraint: "sandbox_attempt_snapshots.run_id" })
     })
 
   return {
-    setSnapshot: (request) =>
-      input("setSnapshot", SetSnapshot)(request).pipe(
+    setSnapshot: (request: typeof SetSnapshot.Encoded) =>
+      decodeInput(
+        "setSnapshot",
+        SetSnapshot
+      )(request).pipe(
         Effect.flatMap(insert),
         write("setSnapshot", ["ReferenceNotFound", "InvalidInput"]),
-        Effect.catchTag("ReferenceNotFound", nameMissing(sql, [
-          { field: "runId", table: "sandbox_attempts", id: Option.some(request.runId) }
-        ]))
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [{ field: "runId", table: "sandbox_attempts", id: Option.some(request.runId) }])
+        )
       ),
 
-    findSnapshot: (by) => byRunId(targetOf(by)).pipe(read("findSnapshot", { "run.id": targetOf(by).id }))
+    findSnapshot: (by: ById) => findByRunId(targetOf(by)).pipe(read("findSnapshot", { "run.id": targetOf(by).id }))
   }
 }
 
-const jsonOrNull = (document: unknown) => document === undefined ? null : JSON.stringify(document)
+const jsonOrNull = (document: unknown) => (document === undefined ? null : JSON.stringify(document))
 
-/** What is kept, in the form of what was given: rows that were carried over may lack what has a default. */
-const contentOf = ({ profileConfigSnapshot, repositoryProfileConfigSnapshot, ...kept }: SandboxAttemptSnapshot) =>
-  canonicalJson(encode({
-    runId: kept.runId,
-    userSpecPayload: kept.userSpecPayload,
-    resolvedSpecPayload: kept.resolvedSpecPayload,
-    blueprintPayload: kept.blueprintPayload,
-    profileConfigSnapshot: Option.getOrUndefined(profileConfigSnapshot),
-    repositoryProfileConfigSnapshot: Option.getOrUndefined(repositoryProfileConfigSnapshot)
-  }))
+/** Encodes a stored snapshot as an input is encoded. Imported rows may lack fields that have a default. */
+const contentOf = ({ profileConfigSnapshot, repositoryProfileConfigSnapshot, ...stored }: SandboxAttemptSnapshot) =>
+  canonicalJson(
+    encode({
+      runId: stored.runId,
+      userSpecPayload: stored.userSpecPayload,
+      resolvedSpecPayload: stored.resolvedSpecPayload,
+      blueprintPayload: stored.blueprintPayload,
+      profileConfigSnapshot: Option.getOrUndefined(profileConfigSnapshot),
+      repositoryProfileConfigSnapshot: Option.getOrUndefined(repositoryProfileConfigSnapshot)
+    })
+  )

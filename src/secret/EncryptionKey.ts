@@ -1,5 +1,6 @@
 /**
- * The keys that data keys are wrapped with: their names and where they stand. Their material is in no row: see `KeyRing`.
+ * Encryption keys, which wrap data keys: row model, states and inputs. Rows contain the id and the status of a key. The
+ * key itself is only in `KeyRing`.
  */
 import { Schema } from "effect"
 import { enumeration, idOf, Name, optional, OptionalTimestamp, Timestamp } from "../sql/columns.js"
@@ -7,18 +8,24 @@ import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { stateMachine } from "../sql/transitions.js"
 
-/** The id of a key, as the key ring names it. */
+/** The id of an encryption key. The key ring uses the same id. */
 export const EncryptionKeyId = idOf("EncryptionKeyId")
 export type EncryptionKeyId = typeof EncryptionKeyId.Type
 
 /**
- * `active`: what is written from now on is written with it; `inactive`: opens what was written with it, and is written
- * with only by who does not hold the active one; `retired`: nothing uses it, and nothing ever will.
+ * The status of an encryption key:
+ *
+ * - `active`: encrypts new versions.
+ * - `inactive`: decrypts existing versions. Encrypts new ones only in processes that do not hold the active key.
+ * - `retired`: is not used any more. Final.
  */
 export const EncryptionKeyStatus = enumeration("active", "inactive", "retired")
 export type EncryptionKeyStatus = typeof EncryptionKeyStatus.Type
 
-/** Where a key can go. One that is active makes place for another before it is retired; only one that never was becomes active. */
+/**
+ * The state machine of an encryption key. An active key becomes inactive, by the activation of another key, before it
+ * can be retired. `rotateKeys` activates only keys that never were active.
+ */
 export const encryptionKeyTransitions = stateMachine(EncryptionKeyStatus.literals, {
   active: ["inactive"],
   inactive: ["active", "retired"],
@@ -26,51 +33,58 @@ export const encryptionKeyTransitions = stateMachine(EncryptionKeyStatus.literal
 })
 
 /** One row of `encryption_keys`. */
-export class EncryptionKey extends Model.Class<EncryptionKey>("EncryptionKey")({
-  id: EncryptionKeyId,
-  status: EncryptionKeyStatus,
-  /**
-   * What tells whether a process holds the same key under this id, and nothing else of it. None until a process that
-   * holds the key has used it.
-   */
-  keyCheck: optional(Name),
-  createdAt: Timestamp,
-  /** When it became active. */
-  activatedAt: OptionalTimestamp,
-  retiredAt: OptionalTimestamp
-}, table({
-  name: "encryption_keys",
-  service: "SecretVault",
-  purpose: "Which keys secrets are encrypted with, by name, and which one is active. The keys themselves are not here.",
-  states: { status: encryptionKeyTransitions }
-})) {}
+export class EncryptionKey extends Model.Class<EncryptionKey>("EncryptionKey")(
+  {
+    id: EncryptionKeyId,
+    status: EncryptionKeyStatus,
+    /**
+     * Check value that detects a different key under the same id. It does not reveal the key. None until a process that
+     * holds the key has used it.
+     */
+    keyCheck: optional(Name),
+    createdAt: Timestamp,
+    /** The time of the activation. */
+    activatedAt: OptionalTimestamp,
+    retiredAt: OptionalTimestamp
+  },
+  table({
+    name: "encryption_keys",
+    service: "SecretVault",
+    purpose: "Ids and states of the keys that encrypt secrets. The keys themselves are not stored.",
+    states: { status: encryptionKeyTransitions }
+  })
+) {}
 
-/** A key, how many versions of secrets are under it, and whether this process holds it. */
+/** An encryption key, with its use. */
 export interface KeyStatus {
   readonly key: EncryptionKey
+  /** The number of versions of secrets that are encrypted with the key. */
   readonly versions: number
+  /** Whether the key ring of this process contains the key. */
   readonly held: boolean
 }
 
-/** How far a rotation has come. */
+/** The progress of a key rotation. */
 export interface KeyRotation {
-  /** The key that versions are brought under: the active one. */
+  /** The active key, which wraps the data keys after the rotation. */
   readonly keyId: EncryptionKeyId
-  /** How many versions were under other keys when it began. */
+  /** The number of versions under other keys at the start of the rotation. */
   readonly total: number
-  /** How many of them it has brought under the active key. */
+  /** The number of versions that the rotation has moved to the active key. */
   readonly rewrapped: number
-  /** How many of them stay as they are: under a key that this process does not hold, damaged, or carried over. */
+  /** The number of versions that stay unchanged: their key is not in the key ring, or they are damaged or imported. */
   readonly skipped: number
 }
 
 const maxBatchSize = 1000
 const defaultBatchSize = 200
 
-/** How a rotation goes: `batchSize` versions at a time, 1 to 1,000, by default 200. */
+/** Options of a key rotation. `batchSize` is the number of versions for each statement: 1 to 1,000, default 200. */
 export const RotateKeys = Schema.Struct({
   batchSize: Schema.optionalWith(
-    Schema.Int.pipe(Schema.between(1, maxBatchSize, { message: () => `must be a whole number from 1 to ${maxBatchSize}` })),
+    Schema.Int.pipe(
+      Schema.between(1, maxBatchSize, { message: () => `must be a whole number from 1 to ${maxBatchSize}` })
+    ),
     { default: () => defaultBatchSize }
   )
 })

@@ -1,57 +1,64 @@
 /**
- * The keys that this process holds. They come from the environment or from the program, and go nowhere: no row, no
- * error, no log, no span has them.
+ * The key ring: the encryption keys of this process, from the environment or from the program. Rows, errors, logs and
+ * spans do not contain keys.
  */
 import { Context, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { timingSafeEqual } from "node:crypto"
 import { secretVariable } from "../libsql/settings.js"
 import { EncryptionKeyId } from "./EncryptionKey.js"
 
-/** The keys are not as they must be. `setting` names the variable (or the option), `problem` what is wrong, without a key. */
-export class KeyRingConfigError extends Schema.TaggedError<KeyRingConfigError>()(
+/** Invalid keys. `setting` is the environment variable or the option, `problem` the broken rule. Contains no key. */
+export class KeyRingConfigError extends Schema.TaggedError<KeyRingConfigError>("@sealant/db/KeyRingConfigError")(
   "KeyRingConfigError",
-  { setting: Schema.String, problem: Schema.String }
+  {
+    setting: Schema.String,
+    problem: Schema.String
+  }
 ) {
   override get message() {
     return `${this.setting}: ${this.problem}`
   }
 }
 
-/** A key as a program gives it: 32 bytes, or their base64. */
+/** A key that a program passes to `KeyRing.layer`. */
 export interface GivenKey {
   /** 1 to 64 letters, digits, `.`, `_` or `-`, the first of them a letter or a digit. */
   readonly id: string
+  /** 32 bytes, or their base64. */
   readonly key: Redacted.Redacted<string | Uint8Array>
 }
 
-/** A key of the ring. */
+/** A key in the key ring. */
 export interface RingKey {
   readonly id: EncryptionKeyId
   readonly key: Redacted.Redacted<Uint8Array>
 }
 
-/** What `KeyRing` holds. */
+/** The content of `KeyRing`. */
 export interface KeyRingService {
-  /** The keys, the one that is to be active first. None when there are none. */
+  /** The keys. `rotateKeys` and the very first write activate the first one. Empty if no key is configured. */
   readonly keys: ReadonlyArray<RingKey>
 }
 
 const settingName = "SEALANT_ENCRYPTION_KEYS"
 const keyBytes = 32
 
+/** The encryption keys of this process. */
 export class KeyRing extends Context.Tag("@sealant/db/KeyRing")<KeyRing, KeyRingService>() {
   /**
-   * These keys, the first of them the one that is to be active. Fails with `KeyRingConfigError` for an id or a key out of
-   * shape, and for an id or a key that is there twice.
+   * Provides these keys; the first one is the key to activate. Fails with `KeyRingConfigError` if an id or a key is
+   * invalid or a duplicate.
    */
   static readonly layer = (keys: ReadonlyArray<GivenKey>): Layer.Layer<KeyRing, KeyRingConfigError> =>
     Layer.effect(this, ringOf("keys", keys))
 
   /**
-   * The keys of `SEALANT_ENCRYPTION_KEYS`: `id:base64,...`, 32 bytes each, the first of them the one that is to be
-   * active. None when it is not set or empty: secrets can then be neither written nor revealed.
+   * Provides the keys of `SEALANT_ENCRYPTION_KEYS`: `id:base64,...`, 32 bytes each; the first one is the key to
+   * activate. Without the variable, or if it is empty, there are no keys, and secrets can be neither written nor
+   * revealed.
    *
-   * Fails with `KeyRingConfigError`, in one line that names the variable and the place in it.
+   * Fails with `KeyRingConfigError` if the variable is invalid. The message has one line, with the variable and the
+   * position of the key.
    */
   static readonly layerConfig: Layer.Layer<KeyRing, KeyRingConfigError> = Layer.effect(
     this,
@@ -59,13 +66,18 @@ export class KeyRing extends Context.Tag("@sealant/db/KeyRing")<KeyRing, KeyRing
   )
 }
 
-const fromEnvironment = Effect.gen(function*() {
-  const text = yield* Effect.mapError(secretVariable(settingName), (problem) => new KeyRingConfigError({ setting: settingName, problem }))
+const fromEnvironment = Effect.gen(function* () {
+  const text = yield* Effect.mapError(
+    secretVariable(settingName),
+    (problem) => new KeyRingConfigError({ setting: settingName, problem })
+  )
   if (Option.isNone(text)) return { keys: [] }
-  const entries = Redacted.value(text.value).split(",").map((entry) => entry.trim())
-  const shapeless = entries.findIndex((entry) => !entry.includes(":"))
-  if (shapeless >= 0) {
-    return yield* new KeyRingConfigError({ setting: settingName, problem: `key ${shapeless + 1} must be id:base64` })
+  const entries = Redacted.value(text.value)
+    .split(",")
+    .map((entry) => entry.trim())
+  const invalid = entries.findIndex((entry) => !entry.includes(":"))
+  if (invalid >= 0) {
+    return yield* new KeyRingConfigError({ setting: settingName, problem: `key ${invalid + 1} must be id:base64` })
   }
   return yield* ringOf(
     settingName,
@@ -76,12 +88,14 @@ const fromEnvironment = Effect.gen(function*() {
   )
 })
 
-/** Keys are named by their place: what stands where an id should may be a key. */
-const ringOf = (setting: string, given: ReadonlyArray<GivenKey>): Effect.Effect<KeyRingService, KeyRingConfigError> =>
+/**
+ * Validates the keys. Errors contain the position of a key, not its id, because a key may be in the place of the id.
+ */
+const ringOf = (setting: string, entries: ReadonlyArray<GivenKey>): Effect.Effect<KeyRingService, KeyRingConfigError> =>
   Effect.suspend(() => {
     const refuse = (problem: string) => Effect.fail(new KeyRingConfigError({ setting, problem }))
     const keys: Array<RingKey> = []
-    for (const [index, { id, key }] of given.entries()) {
+    for (const [index, { id, key }] of entries.entries()) {
       const name = `key ${index + 1}`
       if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(id)) {
         return refuse(`the id of ${name} must be 1 to 64 letters, digits, dots, underscores or dashes`)
@@ -97,10 +111,15 @@ const ringOf = (setting: string, given: ReadonlyArray<GivenKey>): Effect.Effect<
     return Effect.succeed({ keys })
   })
 
-/** The bytes of a key, in memory of their own. Base64 in either alphabet, padded or not; nothing that only looks like it. */
+/**
+ * Copies the bytes of a key. Accepts base64 in both alphabets, with or without padding. `Buffer.from` skips invalid
+ * characters, so the result must encode to the same text.
+ */
 const bytesOf = (key: string | Uint8Array): Uint8Array | undefined => {
   if (typeof key !== "string") return key.length === keyBytes ? Uint8Array.from(key) : undefined
   const bytes = Buffer.from(key, "base64")
   const canonical = key.replaceAll("-", "+").replaceAll("_", "/").replace(/=$/, "")
-  return bytes.length === keyBytes && bytes.toString("base64").replace(/=+$/, "") === canonical ? Uint8Array.from(bytes) : undefined
+  return bytes.length === keyBytes && bytes.toString("base64").replace(/=+$/, "") === canonical
+    ? Uint8Array.from(bytes)
+    : undefined
 }

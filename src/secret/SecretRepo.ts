@@ -1,20 +1,23 @@
 /**
- * Secrets and their versions as they are stored, over the tables `secrets` and `secret_versions`: names and ciphertext.
- * Values are written and revealed by `SecretVault`.
+ * Secrets and their versions, over the tables `secrets` and `secret_versions`. Contains names and ciphertext;
+ * `SecretVault` encrypts and decrypts the values.
  *
- * What it guarantees: a secret has one owner, for good; a name is used once among the secrets of an owner; what is
- * referred to by a profile or an SSH key is not deleted.
+ * Guarantees:
+ * - The owner of a secret is immutable.
+ * - A name is unique among the secrets of an owner.
+ * - A secret that a profile or an SSH key refers to cannot be deleted.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option } from "effect"
+import { SqlClient, type Statement } from "@effect/sql"
+import { Clock, Context, Effect, Layer, type Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError } from "../Errors.js"
-import type { ById, OwnedId } from "../sql/ownerScope.js"
-import type { Page, PageRequest } from "../sql/page.js"
+import { Name } from "../sql/columns.js"
+import { type ById, type OwnedId, type OwnerScope, ownerScope, type Target, targetOf } from "../sql/ownerScope.js"
+import * as Page from "../sql/page.js"
+import { operations } from "../sql/operations.js"
+import { columnList, rowsOf } from "../sql/rows.js"
 import type { UserId } from "../auth/User.js"
-import type { SecretInUse } from "./errors.js"
-import { make } from "./makeSecretRepo.js"
-import type {
+import { SecretInUse } from "./errors.js"
+import {
   FindSecretVersion,
   RenameSecret,
   Secret,
@@ -30,68 +33,213 @@ import type {
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers.
  */
 export interface SecretService {
-  /** The secret, if it is there. */
+  /** Finds a secret by id. Returns `None` if it does not exist. */
   readonly findById: (id: ById) => Effect.Effect<Option.Option<Secret>, PersistenceError>
 
-  /** The secret. Fails with `NotFound`. */
+  /** Returns the secret. Fails with `NotFound` if it does not exist. */
   readonly getById: (id: ById) => Effect.Effect<Secret, NotFound | PersistenceError>
 
-  /** The secret of this owner. Fails with `NotFound`, also when it is another owner's. */
-  readonly getForOwner: (
-    request: OwnedId
-  ) => Effect.Effect<Secret, NotFound | PersistenceError>
-
-  /** The secret of this name among those of the owner, archived or not. Fails with `InvalidInput` for a name that none can have. */
-  readonly findByName: (
-    request: { readonly ownerUserId: UserId; readonly name: string }
-  ) => Effect.Effect<Option.Option<Secret>, InvalidInput | PersistenceError>
+  /** Returns the secret of the owner. Fails with `NotFound` if it does not exist or belongs to another owner. */
+  readonly getForOwner: (request: OwnedId) => Effect.Effect<Secret, NotFound | PersistenceError>
 
   /**
-   * The secrets of an owner, newest first. Fails with `InvalidInput` for a foreign cursor, a limit out of range, or an
-   * owner that is `undefined`.
+   * Finds the secret of the owner with this name, archived or not. Fails with `InvalidInput` if the name is invalid.
+   */
+  readonly findByName: (request: {
+    readonly ownerUserId: UserId
+    readonly name: string
+  }) => Effect.Effect<Option.Option<Secret>, InvalidInput | PersistenceError>
+
+  /**
+   * Lists the secrets of the owner, newest first. Fails with `InvalidInput` if the cursor is malformed, the limit is
+   * out of range, or the owner is `undefined`.
    */
   readonly list: (
-    request: PageRequest & typeof SecretFilter.Encoded
-  ) => Effect.Effect<Page<Secret>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof SecretFilter.Encoded
+  ) => Effect.Effect<Page.Page<Secret>, InvalidInput | PersistenceError>
 
   /**
-   * The versions of a secret without their ciphertext, newest first; none when there is no such secret. Fails with
-   * `InvalidInput` for a foreign cursor or a limit out of range.
+   * Lists the versions of the secret without their ciphertext, newest first. The list is empty if the secret does not
+   * exist. Fails with `InvalidInput` if the cursor is malformed or the limit is out of range.
    */
   readonly listVersions: (
-    request: PageRequest & typeof SecretVersionFilter.Encoded
-  ) => Effect.Effect<Page<SecretVersionMetadata>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof SecretVersionFilter.Encoded
+  ) => Effect.Effect<Page.Page<SecretVersionMetadata>, InvalidInput | PersistenceError>
 
-  /** A version with its ciphertext, the latest if none is given, if it is there. Fails with `InvalidInput` for a number that is none of a version. */
+  /**
+   * Finds a version with its ciphertext; without `version`, the latest one. Fails with `InvalidInput` if the version
+   * number is invalid.
+   */
   readonly findVersion: (
     request: typeof FindSecretVersion.Encoded
   ) => Effect.Effect<Option.Option<SecretVersion>, InvalidInput | PersistenceError>
 
   /**
-   * Gives the secret another name. Fails with `NotFound`, with `AlreadyExists` when another secret of the owner has it,
-   * with `InvalidInput` for a name that is empty or too long.
+   * Renames the secret.
+   *
+   * Fails with `NotFound` if it does not exist, with `AlreadyExists` if another secret of the owner has the name, and
+   * with `InvalidInput` if the name is empty or too long.
    */
   readonly rename: (
     request: typeof RenameSecret.Encoded
   ) => Effect.Effect<Secret, NotFound | AlreadyExists | InvalidInput | PersistenceError>
 
   /**
-   * Puts the secret away: lists leave it out, and it keeps its name. What refers to it finds it, and it is revealed, as
-   * before. One that is put away already is returned as it is. Fails with `NotFound`.
+   * Archives the secret. Idempotent. Lists omit an archived secret. It keeps its name, references to it stay valid, and
+   * its values can be revealed. Fails with `NotFound` if it does not exist.
    */
   readonly archive: (id: ById) => Effect.Effect<Secret, NotFound | PersistenceError>
 
-  /** Takes back `archive`. A secret that is not put away is returned as it is. Fails with `NotFound`. */
+  /** Unarchives the secret. Idempotent. Fails with `NotFound` if it does not exist. */
   readonly restore: (id: ById) => Effect.Effect<Secret, NotFound | PersistenceError>
 
   /**
-   * Deletes the secret with all its versions, for good. Fails with `NotFound`, and with `SecretInUse` when a revision of a
-   * profile or an SSH key refers to it.
+   * Deletes the secret and all its versions. Fails with `NotFound` if it does not exist, and with `SecretInUse` if a
+   * profile revision or an SSH key refers to it.
    */
   readonly delete: (id: ById) => Effect.Effect<void, NotFound | SecretInUse | PersistenceError>
 }
 
+const { decodeInput, orNotFound, read, write } = operations("SecretRepo", "Secret")
+
+/** Builds the statement that archives the secret for which `condition` is true. `SecretVault` uses it, too. */
+export const archiveStatement = (sql: SqlClient.SqlClient, condition: Statement.Fragment, now: number) => sql`
+  UPDATE secrets SET
+    archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
+  WHERE ${condition} RETURNING ${sql.literal(columnList(Secret))}`
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(Secret))
+  const versionColumns = sql.literal(columnList(SecretVersion))
+  const metadataColumns = sql.literal(columnList(SecretVersionMetadata))
+  const secrets = yield* rowsOf(Secret)
+  const versions = yield* rowsOf(SecretVersion)
+  const metadata = yield* rowsOf(SecretVersionMetadata)
+
+  const ofOwner = ownerScope(sql)
+
+  /** Builds the condition that the secret of a version belongs to the owner; empty for any owner. */
+  const ofSecretOwner = ({ ownerUserId }: OwnerScope) =>
+    ownerUserId === undefined
+      ? sql``
+      : sql`AND EXISTS (SELECT 1 FROM secrets WHERE id = secret_id AND owner_user_id = ${ownerUserId})`
+
+  const find = (target: Target) =>
+    secrets.findOne(sql`SELECT ${columns} FROM secrets WHERE id = ${target.id} ${ofOwner(target)}`)
+
+  const get = (target: Target) => Effect.flatMap(find(target), orNotFound(target.id))
+
+  /** Explains a DELETE that matched no row: fails with `NotFound` or `SecretInUse`. */
+  const refuseDelete = (target: Target) => Effect.flatMap(get(target), ({ id }) => new SecretInUse({ secretId: id }))
+
+  const service: SecretService = {
+    findById: (by) => find(targetOf(by)).pipe(read("findById", { "secret.id": targetOf(by).id })),
+
+    getById: (by) => get(targetOf(by)).pipe(read("getById", { "secret.id": targetOf(by).id })),
+
+    getForOwner: (by) => get(targetOf(by)).pipe(read("getForOwner", { "secret.id": by.id, "user.id": by.ownerUserId })),
+
+    findByName: (request) =>
+      decodeInput(
+        "findByName",
+        Name
+      )(request.name).pipe(
+        Effect.flatMap((name) =>
+          secrets.findOne(
+            sql`SELECT ${columns} FROM secrets WHERE owner_user_id = ${request.ownerUserId} AND name = ${name}`
+          )
+        ),
+        read("findByName", { "user.id": request.ownerUserId })
+      ),
+
+    list: (request) =>
+      Effect.gen(function* () {
+        const { includeArchived, ownerUserId } = yield* decodeInput("list", SecretFilter)(request)
+        const start = yield* Page.start("SecretRepo.list", request)
+        const rows = yield* secrets.findAll(sql`
+          SELECT ${columns} FROM secrets
+          WHERE owner_user_id = ${ownerUserId} AND ${Page.afterCursor(sql, start)}
+            ${sql.literal(includeArchived ? "" : "AND archived_at IS NULL")}
+          ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+      }).pipe(read("list")),
+
+    listVersions: (request) =>
+      Effect.gen(function* () {
+        const { ownerUserId, secretId } = yield* decodeInput("listVersions", SecretVersionFilter)(request)
+        const start = yield* Page.start("SecretRepo.listVersions", request)
+        const rows = yield* metadata.findAll(sql`
+          SELECT ${metadataColumns} FROM secret_versions
+          WHERE secret_id = ${secretId} AND ${Page.afterCursor(sql, start)} ${ofSecretOwner({ ownerUserId })}
+          ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+      }).pipe(read("listVersions", { "secret.id": request.secretId })),
+
+    findVersion: (request) =>
+      decodeInput(
+        "findVersion",
+        FindSecretVersion
+      )(request).pipe(
+        Effect.flatMap(({ ownerUserId, secretId, version }) =>
+          versions.findOne(sql`
+            SELECT ${versionColumns} FROM secret_versions
+            WHERE secret_id = ${secretId} AND ${version === undefined ? sql`version >= 1` : sql`version = ${version}`}
+              ${ofSecretOwner({ ownerUserId })}
+            ORDER BY version DESC LIMIT 1`)
+        ),
+        read("findVersion", { "secret.id": request.secretId })
+      ),
+
+    rename: (request) =>
+      Effect.gen(function* () {
+        const { name, ...target } = yield* decodeInput("rename", RenameSecret)(request)
+        const now = yield* Clock.currentTimeMillis
+        return yield* secrets
+          .findOne(sql`
+          UPDATE secrets SET name = ${name}, updated_at = ${now}
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(target.id)))
+      }).pipe(write("rename", ["AlreadyExists"], { "secret.id": request.id })),
+
+    archive: (by) =>
+      Effect.gen(function* () {
+        const target = targetOf(by)
+        const now = yield* Clock.currentTimeMillis
+        return yield* secrets
+          .findOne(archiveStatement(sql, sql`id = ${target.id} ${ofOwner(target)}`, now))
+          .pipe(Effect.flatMap(orNotFound(target.id)))
+      }).pipe(read("archive", { "secret.id": targetOf(by).id })),
+
+    restore: (by) =>
+      Effect.gen(function* () {
+        const target = targetOf(by)
+        const now = yield* Clock.currentTimeMillis
+        return yield* secrets
+          .findOne(sql`
+          UPDATE secrets SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(target.id)))
+      }).pipe(read("restore", { "secret.id": targetOf(by).id })),
+
+    delete: (by) => {
+      const target = targetOf(by)
+      return sql`
+        DELETE FROM secrets WHERE id = ${target.id} ${ofOwner(target)}
+          AND NOT EXISTS (SELECT 1 FROM profile_secret_bindings WHERE secret_id = secrets.id)
+          AND NOT EXISTS (SELECT 1 FROM ssh_keys WHERE private_key_secret_id = secrets.id)
+          AND NOT EXISTS (SELECT 1 FROM ssh_keys WHERE passphrase_secret_id = secrets.id)
+        RETURNING id`.pipe(
+        Effect.flatMap(({ length }) => (length > 0 ? Effect.void : refuseDelete(target))),
+        read("delete", { "secret.id": target.id })
+      )
+    }
+  }
+  return service
+})
+
+/** Secrets and their versions, without values. */
 export class SecretRepo extends Context.Tag("@sealant/db/SecretRepo")<SecretRepo, SecretService>() {
-  /** The secrets over `SqlClient`. */
+  /** The layer of `SecretRepo` over `SqlClient`. */
   static readonly layer: Layer.Layer<SecretRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

@@ -1,51 +1,86 @@
 /**
- * The values of secrets, and the keys that they are encrypted with, over the tables `secrets`, `secret_versions` and
- * `encryption_keys` and the keys of `KeyRing`. How values are encrypted, and how keys are changed without anybody
- * stopping, is in docs/encryption.md.
+ * Values of secrets and the keys that encrypt them, over the tables `secrets`, `secret_versions` and `encryption_keys`,
+ * and the keys of `KeyRing`. docs/encryption.md describes the format, and the rotation of keys without downtime.
  *
- * What it guarantees:
- * - A value is stored encrypted only, under a key of its own, and opens as the version of the secret of the owner that it
- *   was written for, and as nothing else.
- * - Versions of a secret are numbered without a gap, whoever writes at the same time.
- * - Which key is active is recorded in the database, and only `rotateKeys` changes it. Who does not hold it writes with
- *   one that it holds. A key that a version is under is never retired, and a retired key never used.
- * - Values and keys reach no error, no log and no span.
+ * Guarantees:
+ * - A value is stored only encrypted, with its own data key. It decrypts only as the version of the secret of the owner
+ *   for which it was encrypted.
+ * - Versions of a secret are numbered without gaps, also with concurrent writers.
+ * - The database records the active key. After the first write only `rotateKeys` changes it. A process that does not
+ *   hold the active key encrypts with another key that it holds.
+ * - A key that wraps the data key of a version cannot be retired, and a retired key is never used again.
+ * - Errors, logs and spans contain neither values nor keys.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Redacted, Stream } from "effect"
-import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, Effect, Layer, Option, Redacted, Stream } from "effect"
+import {
+  type AlreadyExists,
+  type InvalidInput,
+  NotFound,
+  type PersistenceError,
+  type ReferenceNotFound
+} from "../Errors.js"
+import { idOrNew } from "../sql/ids.js"
+import { operations } from "../sql/operations.js"
 import type { Page, PageRequest } from "../sql/page.js"
+import { resolveForeignKeyError } from "../sql/references.js"
+import { columnList, rowsOf } from "../sql/rows.js"
 import type { UserId } from "../auth/User.js"
-import type { EncryptionKey, EncryptionKeyId, KeyRotation, KeyStatus, RotateKeys } from "./EncryptionKey.js"
-import type { EncryptionKeyInUse, EncryptionKeyUnavailable, SecretUnreadable } from "./errors.js"
+import {
+  type EncryptionKey,
+  type EncryptionKeyId,
+  type KeyRotation,
+  type KeyStatus,
+  RotateKeys
+} from "./EncryptionKey.js"
+import { type Identity, open, seal } from "./envelope.js"
+import { type EncryptionKeyInUse, type EncryptionKeyUnavailable, SecretUnreadable } from "./errors.js"
 import type { KeyRing } from "./KeyRing.js"
-import { make } from "./makeSecretVault.js"
-import type { CreateSecret, PutSecret, RevealSecret, Secret, SecretFilter, SecretId, SecretVersionMetadata } from "./Secret.js"
+import { makeKeys } from "./keys.js"
+import { makeRotation, rotationStream } from "./rotation.js"
+import {
+  CreateSecret,
+  PutSecret,
+  RevealSecret,
+  Secret,
+  type SecretFilter,
+  SecretId,
+  SecretVersion,
+  SecretVersionId,
+  SecretVersionMetadata
+} from "./Secret.js"
+import { archiveStatement, SecretRepo } from "./SecretRepo.js"
 
 /**
  * Methods of `SecretVault`.
  *
- * The methods on keys are internal: for operators, not for request handlers.
+ * The methods for keys are internal: for operators, not for request handlers.
  */
 export interface SecretVaultService {
   /**
-   * Stores a secret with its first version, both or nothing.
+   * Creates a secret with its first version, in one transaction.
    *
-   * Fails with `AlreadyExists` when the owner has a secret of this name (archived ones count) or the id is taken, with
-   * `ReferenceNotFound` that names the field when the owner or the author is not there, with `EncryptionKeyUnavailable`
-   * when this process holds no key that may be written with, with `InvalidInput` for a name, an id or a value out of
-   * shape.
+   * Fails with:
+   * - `AlreadyExists` if the owner has a secret with this name, archived or not, or the id is taken.
+   * - `ReferenceNotFound` with the field if the owner or the author does not exist.
+   * - `EncryptionKeyUnavailable` if this process holds no key for encryption.
+   * - `InvalidInput` if the name, the id or the value is invalid.
    */
   readonly create: (
     secret: typeof CreateSecret.Encoded
-  ) => Effect.Effect<Secret, AlreadyExists | ReferenceNotFound | EncryptionKeyUnavailable | InvalidInput | PersistenceError>
+  ) => Effect.Effect<
+    Secret,
+    AlreadyExists | ReferenceNotFound | EncryptionKeyUnavailable | InvalidInput | PersistenceError
+  >
 
   /**
-   * Gives a secret of this owner a new value, as its next version. Those before stay.
+   * Stores a new value of the secret of the owner, as its next version. Earlier versions are kept.
    *
-   * Fails with `NotFound`, also when it is another owner's, with `ReferenceNotFound` (`createdByUserId`), with
-   * `EncryptionKeyUnavailable` and `InvalidInput` as `create` does.
+   * Fails with:
+   * - `NotFound` if the secret does not exist or belongs to another owner.
+   * - `ReferenceNotFound` (`createdByUserId`) if the author does not exist.
+   * - `EncryptionKeyUnavailable` if this process holds no key for encryption.
+   * - `InvalidInput` if an id or the value is invalid.
    */
   readonly put: (
     request: typeof PutSecret.Encoded
@@ -55,11 +90,13 @@ export interface SecretVaultService {
   >
 
   /**
-   * The value of a version, of the latest if none is given, also of a secret that is archived.
+   * Decrypts and returns the value of a version, of the latest one without `version`. Archived secrets can be revealed.
    *
-   * Fails with `NotFound` when the owner has no such secret or the secret no such version, with
-   * `EncryptionKeyUnavailable` when this process does not hold the key, with `SecretUnreadable` when what is stored does
-   * not open, with `InvalidInput` for a number that is none of a version.
+   * Fails with:
+   * - `NotFound` if the owner has no such secret, or the secret has no such version.
+   * - `EncryptionKeyUnavailable` if this process does not hold the key.
+   * - `SecretUnreadable` if the stored data cannot be decrypted.
+   * - `InvalidInput` if the version number is invalid.
    */
   readonly reveal: (
     request: typeof RevealSecret.Encoded
@@ -68,59 +105,258 @@ export interface SecretVaultService {
     NotFound | EncryptionKeyUnavailable | SecretUnreadable | InvalidInput | PersistenceError
   >
 
-  /** The secrets of an owner, newest first. Fails with `InvalidInput` as `SecretRepo.list` does. */
+  /** Lists the secrets of the owner, newest first. Fails with `InvalidInput` as `SecretRepo.list` does. */
   readonly list: (
     request: PageRequest & typeof SecretFilter.Encoded
   ) => Effect.Effect<Page<Secret>, InvalidInput | PersistenceError>
 
   /**
-   * The versions of a secret of this owner, newest first, without their values. Fails with `NotFound`, also when it is
-   * another owner's, and with `InvalidInput` for a foreign cursor or a limit out of range.
+   * Lists the versions of the secret of the owner without their values, newest first. Fails with `NotFound` if the
+   * secret does not exist or belongs to another owner, and with `InvalidInput` if the cursor is malformed or the limit
+   * is out of range.
    */
   readonly listVersions: (
     request: PageRequest & { readonly ownerUserId: UserId; readonly secretId: SecretId }
   ) => Effect.Effect<Page<SecretVersionMetadata>, NotFound | InvalidInput | PersistenceError>
 
-  /** Puts a secret of this owner away, as `SecretRepo.archive` does. Fails with `NotFound`, also when it is another owner's. */
-  readonly archive: (
-    request: { readonly ownerUserId: UserId; readonly secretId: SecretId }
-  ) => Effect.Effect<Secret, NotFound | PersistenceError>
+  /**
+   * Archives the secret of the owner, as `SecretRepo.archive` does. Idempotent. Fails with `NotFound` if it does not
+   * exist or belongs to another owner.
+   */
+  readonly archive: (request: {
+    readonly ownerUserId: UserId
+    readonly secretId: SecretId
+  }) => Effect.Effect<Secret, NotFound | PersistenceError>
 
   /**
-   * Makes the first key of this process's ring the active one, and brings the versions that were there before under it:
-   * their data keys are wrapped anew, their values are not touched. Readers and writers go on meanwhile. Returns what was
-   * done. Killed at any moment, it goes on where it was when it is called again; called again with nothing to do, it does
-   * nothing.
+   * Activates the first key of the key ring of this process, and wraps the data keys of all existing versions with it.
+   * Values are not re-encrypted. Readers and writers are not blocked. Returns the final progress.
    *
-   * Fails with `EncryptionKeyUnavailable` when there is no key, when the first one is retired or not the one that secrets
-   * know under its id, when this process does not hold the key that is active now, or when another key was made active
-   * after the first one, before or meanwhile: a key that was active once does not become active again. Fails with
-   * `InvalidInput` for a batch size out of range.
+   * Can be interrupted at any time: the next call continues. Does nothing if all versions are under the active key.
+   *
+   * Fails with `EncryptionKeyUnavailable` and the problem:
+   * - `no-keys` if the key ring is empty.
+   * - `retired` if the first key is retired.
+   * - `different` if the database records another key under its id.
+   * - `not-held` if this process does not hold the active key.
+   * - `superseded` if another key was activated after the first one, before or during the rotation. A key is activated
+   *   only once.
+   *
+   * Fails with `InvalidInput` if the batch size is out of range.
    */
   readonly rotateKeys: (
     request?: typeof RotateKeys.Encoded
   ) => Effect.Effect<KeyRotation, EncryptionKeyUnavailable | InvalidInput | PersistenceError>
 
-  /** What `rotateKeys` does, with how far it has come after each batch. It goes no further than is taken from it. */
+  /**
+   * Rotates the keys as `rotateKeys` does, and emits the progress after each batch. The rotation advances only when the
+   * consumer pulls.
+   */
   readonly streamRotation: (
     request?: typeof RotateKeys.Encoded
   ) => Stream.Stream<KeyRotation, EncryptionKeyUnavailable | InvalidInput | PersistenceError>
 
-  /** All keys that were ever used, by id, how many versions are under each, and which of them this process holds. */
+  /** Lists all known keys, ordered by id, with the number of their versions and whether this process holds them. */
   readonly keyStatus: Effect.Effect<ReadonlyArray<KeyStatus>, PersistenceError>
 
   /**
-   * Lets a key never be used again. One that is retired already is returned as it is. A process that holds no other key
-   * can write no secrets from then on.
+   * Retires a key, permanently. Idempotent. A process that holds no other key cannot write secrets any more.
    *
-   * Fails with `NotFound`, and with `EncryptionKeyInUse` when it is the active one or versions are under it.
+   * Fails with `NotFound` if the key does not exist, and with `EncryptionKeyInUse` if it is the active key or versions
+   * are under it.
    */
   readonly retireKey: (
     id: EncryptionKeyId
   ) => Effect.Effect<EncryptionKey, NotFound | EncryptionKeyInUse | PersistenceError>
 }
 
+const { decodeInput, orNotFound, read, write } = operations("SecretVault", "Secret")
+const ofKeys = operations("SecretVault", "EncryptionKey")
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const repo = yield* SecretRepo
+  const keys = yield* makeKeys
+  const rotation = makeRotation(sql, keys)
+  const secrets = yield* rowsOf(Secret)
+  const versions = yield* rowsOf(SecretVersion)
+  const metadata = yield* rowsOf(SecretVersionMetadata)
+  const columns = sql.literal(columnList(Secret))
+  const versionColumns = sql.literal(columnList(SecretVersion))
+  const metadataColumns = sql.literal(columnList(SecretVersionMetadata))
+
+  /**
+   * Encrypts and inserts a version, in a transaction that holds the write lock: number and key cannot change meanwhile.
+   */
+  const storeVersion = (
+    { ownerUserId, secretId, version }: Omit<Identity, "versionId">,
+    value: Redacted.Redacted,
+    createdByUserId: string | undefined
+  ) =>
+    Effect.gen(function* () {
+      const key = yield* keys.toWriteWith
+      const id = yield* idOrNew(undefined, "sev", SecretVersionId.make)
+      const now = yield* Clock.currentTimeMillis
+      const sealed = seal(Redacted.value(value), key, { ownerUserId, secretId, versionId: id, version })
+      return yield* metadata.single(sql`
+        INSERT INTO secret_versions (id, secret_id, version, encrypted_value, encryption_key_id, wrapped_data_key,
+          created_by_user_id, created_at)
+        VALUES (${id}, ${secretId}, ${version}, ${sealed.encryptedValue}, ${key.id}, ${sealed.wrappedDataKey},
+          ${createdByUserId ?? null}, ${now})
+        RETURNING ${metadataColumns}`)
+    })
+
+  const insert = ({ createdByUserId, description, name, ownerUserId, value, ...rest }: typeof CreateSecret.Type) =>
+    Effect.gen(function* () {
+      const id = yield* idOrNew(rest.id, "sec", SecretId.make)
+      const now = yield* Clock.currentTimeMillis
+      const secret = yield* secrets.single(sql`
+        INSERT INTO secrets (id, owner_user_id, name, description, created_at, updated_at)
+        VALUES (${id}, ${ownerUserId}, ${name}, ${description ?? null}, ${now}, ${now})
+        RETURNING ${columns}`)
+      yield* storeVersion({ ownerUserId, secretId: id, version: 1 }, value, createdByUserId)
+      return secret
+    }).pipe(sql.withTransaction)
+
+  const append = ({ createdByUserId, ownerUserId, secretId, value }: typeof PutSecret.Type) =>
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const [secret] = yield* sql<{ readonly next: number }>`
+        UPDATE secrets SET updated_at = ${now} WHERE id = ${secretId} AND owner_user_id = ${ownerUserId}
+        RETURNING (SELECT coalesce(max(version), 0) + 1 FROM secret_versions WHERE secret_id = secrets.id) AS next`
+      const { next: version } = yield* orNotFound(secretId)(Option.fromNullable(secret))
+      return yield* storeVersion({ ownerUserId, secretId, version }, value, createdByUserId)
+    }).pipe(sql.withTransaction)
+
+  const ownSecret = (ownerUserId: string, secretId: string) => sql`
+    secret_id = (SELECT id FROM secrets WHERE id = ${secretId} AND owner_user_id = ${ownerUserId})`
+
+  /** Returns the requested version, by default the latest. Fails with `NotFound` of the secret or of the version. */
+  const getVersion = ({ ownerUserId, secretId, version }: typeof RevealSecret.Type) =>
+    Effect.gen(function* () {
+      const isVersion = version === undefined ? sql`version >= 1` : sql`version = ${version}`
+      const found = yield* versions.findOne(sql`
+        SELECT ${versionColumns} FROM secret_versions
+        WHERE ${ownSecret(ownerUserId, secretId)} AND ${isVersion}
+        ORDER BY version DESC LIMIT 1`)
+      if (Option.isSome(found)) return found.value
+      yield* requireOwned(ownerUserId, secretId)
+      return yield* new NotFound({
+        entity: "SecretVersion",
+        id: version === undefined ? secretId : `${secretId}@${version}`
+      })
+    })
+
+  /** Fails with `NotFound` if the secret does not exist or belongs to another owner. */
+  const requireOwned = (ownerUserId: string, secretId: SecretId) =>
+    sql`SELECT id FROM secrets WHERE id = ${secretId} AND owner_user_id = ${ownerUserId}`.pipe(
+      Effect.flatMap(([found]) => orNotFound(secretId)(Option.fromNullable(found)))
+    )
+
+  const decrypt = (stored: SecretVersion, ownerUserId: string) =>
+    Effect.gen(function* () {
+      const { encryptedValue, encryptionKeyId, id: versionId, secretId, version, wrappedDataKey } = stored
+      const unreadable = new SecretUnreadable({ secretId, version })
+      // An imported version has no data key. Its format is undocumented.
+      if (Option.isNone(wrappedDataKey) || Option.isNone(encryptionKeyId)) return yield* unreadable
+      const key = yield* keys.toOpenWith(encryptionKeyId.value)
+      const identity = { ownerUserId, secretId, versionId, version }
+      const value = open({ encryptedValue, wrappedDataKey: wrappedDataKey.value }, key, identity)
+      return Option.isSome(value) ? Redacted.make(value.value) : yield* unreadable
+    })
+
+  const streamRotation: SecretVaultService["streamRotation"] = (request = {}) =>
+    Stream.unwrap(
+      Effect.map(ofKeys.decodeInput("rotateKeys", RotateKeys)(request), ({ batchSize }) =>
+        rotationStream(rotation.begin.pipe(ofKeys.read("rotateKeys")), (active, state) =>
+          rotation
+            .step(
+              active,
+              batchSize
+            )(state)
+            .pipe(ofKeys.read("rotateKeys", { "key.id": active.id }))
+        )
+      )
+    )
+
+  const service: SecretVaultService = {
+    create: (request) =>
+      decodeInput(
+        "create",
+        CreateSecret
+      )(request).pipe(
+        Effect.flatMap(insert),
+        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [
+            { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) },
+            { field: "createdByUserId", table: "user", id: Option.fromNullable(request.createdByUserId) }
+          ])
+        )
+      ),
+
+    put: (request) =>
+      decodeInput(
+        "put",
+        PutSecret
+      )(request).pipe(
+        Effect.flatMap(append),
+        write("put", ["ReferenceNotFound", "InvalidInput"], { "secret.id": request.secretId }),
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [
+            { field: "createdByUserId", table: "user", id: Option.fromNullable(request.createdByUserId) }
+          ])
+        )
+      ),
+
+    reveal: (request) =>
+      Effect.gen(function* () {
+        const decoded = yield* decodeInput("reveal", RevealSecret)(request)
+        return yield* decrypt(yield* getVersion(decoded), decoded.ownerUserId)
+      }).pipe(read("reveal", { "secret.id": request.secretId })),
+
+    list: (request) => repo.list(request).pipe(read("list", { "user.id": request.ownerUserId })),
+
+    listVersions: ({ ownerUserId, secretId, ...page }) =>
+      requireOwned(ownerUserId, secretId).pipe(
+        Effect.zipRight(repo.listVersions({ secretId, ...page })),
+        read("listVersions", { "secret.id": secretId, "user.id": ownerUserId })
+      ),
+
+    archive: ({ ownerUserId, secretId }) =>
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        const isOwned = sql`id = ${secretId} AND owner_user_id = ${ownerUserId}`
+        return yield* secrets.findOne(archiveStatement(sql, isOwned, now)).pipe(Effect.flatMap(orNotFound(secretId)))
+      }).pipe(read("archive", { "secret.id": secretId, "user.id": ownerUserId })),
+
+    rotateKeys: (request) =>
+      Stream.runLast(streamRotation(request)).pipe(
+        Effect.flatMap(
+          Option.match({
+            onSome: Effect.succeed,
+            onNone: () => Effect.dieMessage("a key rotation must emit its progress at least once")
+          })
+        )
+      ),
+
+    streamRotation,
+
+    keyStatus: keys.status.pipe(ofKeys.read("keyStatus")),
+
+    retireKey: (id) =>
+      Effect.flatMap(keys.retire(id), ofKeys.orNotFound(id)).pipe(ofKeys.read("retireKey", { "key.id": id }))
+  }
+  return service
+})
+
+/** Values of secrets, and the keys that encrypt them. */
 export class SecretVault extends Context.Tag("@sealant/db/SecretVault")<SecretVault, SecretVaultService>() {
-  /** The values of secrets over `SqlClient`, with the keys of `KeyRing`. */
-  static readonly layer: Layer.Layer<SecretVault, never, SqlClient.SqlClient | KeyRing> = Layer.effect(this, make)
+  /** The layer of `SecretVault` over `SqlClient`, with the keys of `KeyRing`. */
+  static readonly layer: Layer.Layer<SecretVault, never, SqlClient.SqlClient | KeyRing> = Layer.provide(
+    Layer.effect(this, make),
+    SecretRepo.layer
+  )
 }

@@ -1,18 +1,23 @@
 /**
- * SSH keys, over the table `ssh_keys`: public halves, with their fingerprints. Private keys are secrets, and never here.
+ * SSH public keys with their fingerprints, over the table `ssh_keys`. Private keys are stored as secrets.
  *
- * What it guarantees: a key has one owner, for good, and refers to secrets of that owner only; an owner has a key once;
- * the fingerprint is the key's. A private key that is given by mistake is stored nowhere and shown nowhere.
+ * Guarantees:
+ * - The owner of a key is immutable, and a key refers only to secrets of that owner.
+ * - A public key is unique among the keys of an owner. Its fingerprint is computed from the key.
+ * - A private key that a caller passes by mistake is neither stored nor shown in errors.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option } from "effect"
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, Effect, Layer, Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
-import type { ById, OwnedId } from "../sql/ownerScope.js"
-import type { Page, PageRequest } from "../sql/page.js"
+import { Name } from "../sql/columns.js"
+import { idOrNew } from "../sql/ids.js"
+import { type ById, type OwnedId, ownerScope, type Target, targetOf } from "../sql/ownerScope.js"
+import * as Page from "../sql/page.js"
+import { operations } from "../sql/operations.js"
+import { resolveForeignKeyError } from "../sql/references.js"
+import { columnList, rowsOf } from "../sql/rows.js"
 import type { UserId } from "../auth/User.js"
-import { make } from "./makeSshKeyRepo.js"
-import type { CreateSshKey, RenameSshKey, SshKey, SshKeyFilter } from "./SshKey.js"
+import { CreateSshKey, RenameSshKey, SshKey, SshKeyFilter, SshKeyId } from "./SshKey.js"
 
 /**
  * Methods of `SshKeyRepo`.
@@ -21,57 +26,188 @@ import type { CreateSshKey, RenameSshKey, SshKey, SshKeyFilter } from "./SshKey.
  */
 export interface SshKeyService {
   /**
-   * Stores a public key, as one line, with the fingerprint that OpenSSH gives it. Ed25519, ECDSA (NIST curves), and RSA of
+   * Stores a public key in one line, with its OpenSSH fingerprint. Accepts Ed25519, ECDSA (NIST curves), and RSA of
    * 2,048 to 16,384 bits.
    *
-   * Fails with `AlreadyExists` when the owner has this key (archived ones count) or the id is taken, with
-   * `ReferenceNotFound` that names the field when the owner or a secret is not there or the secret is another owner's,
-   * with `InvalidInput` for anything else than such a key, and for a name or an id that is empty or too long.
+   * Fails with:
+   * - `AlreadyExists` if the owner has this key, archived or not, or the id is taken.
+   * - `ReferenceNotFound` with the field if the owner or a secret does not exist, or the secret belongs to another
+   *   owner.
+   * - `InvalidInput` if the text is not an accepted public key, or the name or the id is empty or too long.
    */
   readonly create: (
     key: typeof CreateSshKey.Encoded
   ) => Effect.Effect<SshKey, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
-  /** The key, if it is there. */
+  /** Finds a key by id. Returns `None` if it does not exist. */
   readonly findById: (id: ById) => Effect.Effect<Option.Option<SshKey>, PersistenceError>
 
-  /** The key. Fails with `NotFound`. */
+  /** Returns the key. Fails with `NotFound` if it does not exist. */
   readonly getById: (id: ById) => Effect.Effect<SshKey, NotFound | PersistenceError>
 
-  /** The key of this owner. Fails with `NotFound`, also when it is another owner's. */
-  readonly getForOwner: (
-    request: OwnedId
-  ) => Effect.Effect<SshKey, NotFound | PersistenceError>
-
-  /** The key of this fingerprint among those of the owner, archived or not. Fails with `InvalidInput` for one that none can have. */
-  readonly findByFingerprint: (
-    request: { readonly ownerUserId: UserId; readonly fingerprint: string }
-  ) => Effect.Effect<Option.Option<SshKey>, InvalidInput | PersistenceError>
+  /** Returns the key of the owner. Fails with `NotFound` if it does not exist or belongs to another owner. */
+  readonly getForOwner: (request: OwnedId) => Effect.Effect<SshKey, NotFound | PersistenceError>
 
   /**
-   * The keys of an owner, newest first. Fails with `InvalidInput` for a foreign cursor, a limit out of range, or an owner
-   * that is `undefined`.
+   * Finds the key of the owner with this fingerprint, archived or not. Fails with `InvalidInput` if the fingerprint is
+   * empty or too long.
+   */
+  readonly findByFingerprint: (request: {
+    readonly ownerUserId: UserId
+    readonly fingerprint: string
+  }) => Effect.Effect<Option.Option<SshKey>, InvalidInput | PersistenceError>
+
+  /**
+   * Lists the keys of the owner, newest first. Fails with `InvalidInput` if the cursor is malformed, the limit is out
+   * of range, or the owner is `undefined`.
    */
   readonly list: (
-    request: PageRequest & typeof SshKeyFilter.Encoded
-  ) => Effect.Effect<Page<SshKey>, InvalidInput | PersistenceError>
+    request: Page.PageRequest & typeof SshKeyFilter.Encoded
+  ) => Effect.Effect<Page.Page<SshKey>, InvalidInput | PersistenceError>
 
-  /** Gives the key another name. Fails with `NotFound`, or with `InvalidInput` for a name that is empty or too long. */
+  /**
+   * Renames the key. Fails with `NotFound` if it does not exist, and with `InvalidInput` if the name is empty or too
+   * long.
+   */
   readonly rename: (
     request: typeof RenameSshKey.Encoded
   ) => Effect.Effect<SshKey, NotFound | InvalidInput | PersistenceError>
 
   /**
-   * Puts the key away: lists leave it out, what refers to it finds it as before. One that is put away already is returned
-   * as it is. Fails with `NotFound`.
+   * Archives the key. Idempotent. Lists omit an archived key; references to it stay valid. Fails with `NotFound` if it
+   * does not exist.
    */
   readonly archive: (id: ById) => Effect.Effect<SshKey, NotFound | PersistenceError>
 
-  /** Takes back `archive`. A key that is not put away is returned as it is. Fails with `NotFound`. */
+  /** Unarchives the key. Idempotent. Fails with `NotFound` if it does not exist. */
   readonly restore: (id: ById) => Effect.Effect<SshKey, NotFound | PersistenceError>
 }
 
+const { decodeInput, orNotFound, read, write } = operations("SshKeyRepo", "SshKey")
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(SshKey))
+  const keys = yield* rowsOf(SshKey)
+
+  const ofOwner = ownerScope(sql)
+
+  const find = (target: Target) =>
+    keys.findOne(sql`SELECT ${columns} FROM ssh_keys WHERE id = ${target.id} ${ofOwner(target)}`)
+
+  const get = (target: Target) => Effect.flatMap(find(target), orNotFound(target.id))
+
+  const insert = (key: typeof CreateSshKey.Type) =>
+    Effect.gen(function* () {
+      const id = yield* idOrNew(key.id, "ssh", SshKeyId.make)
+      const now = yield* Clock.currentTimeMillis
+      const { fingerprint, line } = key.publicKey
+      return yield* keys.single(sql`
+        INSERT INTO ssh_keys (id, owner_user_id, name, public_key, private_key_secret_id, passphrase_secret_id,
+          fingerprint, created_at, updated_at)
+        VALUES (${id}, ${key.ownerUserId}, ${key.name}, ${line}, ${key.privateKeySecretId ?? null},
+          ${key.passphraseSecretId ?? null}, ${fingerprint}, ${now}, ${now})
+        RETURNING ${columns}`)
+    })
+
+  const service: SshKeyService = {
+    create: (request) =>
+      decodeInput(
+        "create",
+        CreateSshKey
+      )(request).pipe(
+        Effect.flatMap(insert),
+        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, [
+            { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) },
+            {
+              field: "privateKeySecretId",
+              table: "secrets",
+              id: Option.fromNullable(request.privateKeySecretId),
+              ownerUserId: request.ownerUserId
+            },
+            {
+              field: "passphraseSecretId",
+              table: "secrets",
+              id: Option.fromNullable(request.passphraseSecretId),
+              ownerUserId: request.ownerUserId
+            }
+          ])
+        )
+      ),
+
+    findById: (by) => find(targetOf(by)).pipe(read("findById", { "sshKey.id": targetOf(by).id })),
+
+    getById: (by) => get(targetOf(by)).pipe(read("getById", { "sshKey.id": targetOf(by).id })),
+
+    getForOwner: (by) => get(targetOf(by)).pipe(read("getForOwner", { "sshKey.id": by.id, "user.id": by.ownerUserId })),
+
+    findByFingerprint: (request) =>
+      decodeInput(
+        "findByFingerprint",
+        Name
+      )(request.fingerprint).pipe(
+        Effect.flatMap((fingerprint) =>
+          keys.findOne(sql`
+            SELECT ${columns} FROM ssh_keys
+            WHERE owner_user_id = ${request.ownerUserId} AND fingerprint = ${fingerprint}`)
+        ),
+        read("findByFingerprint", { "user.id": request.ownerUserId })
+      ),
+
+    list: (request) =>
+      Effect.gen(function* () {
+        const { includeArchived, ownerUserId } = yield* decodeInput("list", SshKeyFilter)(request)
+        const start = yield* Page.start("SshKeyRepo.list", request)
+        const rows = yield* keys.findAll(sql`
+          SELECT ${columns} FROM ssh_keys
+          WHERE owner_user_id = ${ownerUserId} AND ${Page.afterCursor(sql, start)}
+            ${sql.literal(includeArchived ? "" : "AND archived_at IS NULL")}
+          ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+      }).pipe(read("list")),
+
+    rename: (request) =>
+      Effect.gen(function* () {
+        const { name, ...target } = yield* decodeInput("rename", RenameSshKey)(request)
+        const now = yield* Clock.currentTimeMillis
+        return yield* keys
+          .findOne(sql`
+          UPDATE ssh_keys SET name = ${name}, updated_at = ${now}
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(target.id)))
+      }).pipe(read("rename", { "sshKey.id": request.id })),
+
+    archive: (by) =>
+      Effect.gen(function* () {
+        const target = targetOf(by)
+        const now = yield* Clock.currentTimeMillis
+        return yield* keys
+          .findOne(sql`
+          UPDATE ssh_keys SET
+            archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(target.id)))
+      }).pipe(read("archive", { "sshKey.id": targetOf(by).id })),
+
+    restore: (by) =>
+      Effect.gen(function* () {
+        const target = targetOf(by)
+        const now = yield* Clock.currentTimeMillis
+        return yield* keys
+          .findOne(sql`
+          UPDATE ssh_keys SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
+          .pipe(Effect.flatMap(orNotFound(target.id)))
+      }).pipe(read("restore", { "sshKey.id": targetOf(by).id }))
+  }
+  return service
+})
+
+/** SSH public keys. */
 export class SshKeyRepo extends Context.Tag("@sealant/db/SshKeyRepo")<SshKeyRepo, SshKeyService>() {
-  /** The SSH keys over `SqlClient`. */
+  /** The layer of `SshKeyRepo` over `SqlClient`. */
   static readonly layer: Layer.Layer<SshKeyRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

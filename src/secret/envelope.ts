@@ -1,13 +1,13 @@
 /**
- * How a value is encrypted: under a data key of its own, which is wrapped by a key of the ring. docs/encryption.md has
- * the format, and why it is so.
+ * Envelope encryption: each value is encrypted with its own data key, which a key of the key ring wraps.
+ * docs/encryption.md describes the format and its reasons.
  *
- * Nothing here says why something does not open.
+ * Decryption does not report why it failed.
  */
 import { Option } from "effect"
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto"
 
-/** What a value is the value of. It opens as nothing else. */
+/** The version that a value belongs to. It is authenticated: the value decrypts only with the same identity. */
 export interface Identity {
   readonly ownerUserId: string
   readonly secretId: string
@@ -15,19 +15,19 @@ export interface Identity {
   readonly version: number
 }
 
-/** A key of the ring, with its bytes. */
+/** A key of the key ring, with its bytes. */
 export interface WrappingKey {
   readonly id: string
   readonly bytes: Uint8Array
 }
 
-/** A value as it is stored: both in base64. */
+/** An encrypted value as it is stored. Both fields are base64. */
 export interface Sealed {
   readonly encryptedValue: string
   readonly wrappedDataKey: string
 }
 
-/** Where random bytes come from. */
+/** A source of random bytes. */
 export type RandomBytes = (length: number) => Uint8Array
 
 const algorithm = "aes-256-gcm"
@@ -40,14 +40,16 @@ const valueLabel = "sealant/secret-value"
 const dataKeyLabel = "sealant/data-key"
 const keyCheckLabel = "sealant/key-check"
 
-/** Each field after its length: no two lists of fields have the same bytes. */
+/** Encodes fields with their lengths, so that different lists of fields have different bytes. */
 const fieldsOf = (...fields: ReadonlyArray<string>): Buffer =>
-  Buffer.concat(fields.flatMap((field) => {
-    const bytes = Buffer.from(field, "utf8")
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(bytes.length)
-    return [length, bytes]
-  }))
+  Buffer.concat(
+    fields.flatMap((field) => {
+      const bytes = Buffer.from(field, "utf8")
+      const length = Buffer.alloc(4)
+      length.writeUInt32BE(bytes.length)
+      return [length, bytes]
+    })
+  )
 
 const identityFields = ({ ownerUserId, secretId, version, versionId }: Identity) =>
   [ownerUserId, secretId, versionId, String(version)] as const
@@ -57,7 +59,7 @@ const valueContext = (identity: Identity) => fieldsOf(valueLabel, String(formatV
 const dataKeyContext = (keyId: string, identity: Identity) =>
   fieldsOf(dataKeyLabel, String(formatVersion), keyId, ...identityFields(identity))
 
-/** version, nonce, ciphertext, tag. */
+/** Encrypts to the base64 of: format version, nonce, ciphertext, tag. */
 const encrypt = (key: Uint8Array, plain: Uint8Array, context: Buffer, random: RandomBytes): string => {
   const nonce = random(nonceBytes)
   const cipher = createCipheriv(algorithm, key, nonce, { authTagLength: tagBytes }).setAAD(context)
@@ -67,7 +69,7 @@ const encrypt = (key: Uint8Array, plain: Uint8Array, context: Buffer, random: Ra
 
 const decrypt = (key: Uint8Array, stored: string, context: Buffer): Option.Option<Buffer> => {
   const bytes = Buffer.from(stored, "base64")
-  // The decoder takes much that its encoder does not give: no second text stands for the same bytes.
+  // `Buffer.from` accepts several texts for the same bytes. Only the canonical one is valid.
   if (bytes.toString("base64") !== stored) return Option.none()
   if (bytes.length < 1 + nonceBytes + tagBytes || bytes[0] !== formatVersion) return Option.none()
   const nonce = bytes.subarray(1, 1 + nonceBytes)
@@ -81,8 +83,13 @@ const decrypt = (key: Uint8Array, stored: string, context: Buffer): Option.Optio
   }
 }
 
-/** Encrypts a value, with a new data key and new nonces. */
-export const seal = (value: string, key: WrappingKey, identity: Identity, random: RandomBytes = randomBytes): Sealed => {
+/** Encrypts a value with a new data key and new nonces. */
+export const seal = (
+  value: string,
+  key: WrappingKey,
+  identity: Identity,
+  random: RandomBytes = randomBytes
+): Sealed => {
   const dataKey = random(keyBytes)
   const plain = Buffer.from(value, "utf8")
   const sealed = {
@@ -95,10 +102,17 @@ export const seal = (value: string, key: WrappingKey, identity: Identity, random
 }
 
 const unwrap = (wrappedDataKey: string, key: WrappingKey, identity: Identity) =>
-  Option.filter(decrypt(key.bytes, wrappedDataKey, dataKeyContext(key.id, identity)), ({ length }) => length === keyBytes)
+  Option.filter(
+    decrypt(key.bytes, wrappedDataKey, dataKeyContext(key.id, identity)),
+    ({ length }) => length === keyBytes
+  )
 
-/** The value; none if anything is not as it was sealed. */
-export const open = ({ encryptedValue, wrappedDataKey }: Sealed, key: WrappingKey, identity: Identity): Option.Option<string> =>
+/** Decrypts a value. Returns none if the stored data, the key or the identity differs from encryption. */
+export const open = (
+  { encryptedValue, wrappedDataKey }: Sealed,
+  key: WrappingKey,
+  identity: Identity
+): Option.Option<string> =>
   Option.flatMap(unwrap(wrappedDataKey, key, identity), (dataKey) => {
     const plain = decrypt(dataKey, encryptedValue, valueContext(identity))
     dataKey.fill(0)
@@ -109,7 +123,7 @@ export const open = ({ encryptedValue, wrappedDataKey }: Sealed, key: WrappingKe
     })
   })
 
-/** The data key under another key, with a new nonce; none if it does not open. The value stays as it is. */
+/** Wraps the data key with another key and a new nonce. Returns none if unwrapping fails. The value is not touched. */
 export const rewrap = (
   wrappedDataKey: string,
   from: WrappingKey,
@@ -123,6 +137,6 @@ export const rewrap = (
     return wrapped
   })
 
-/** What tells one key from another without telling anything of either: half of an HMAC under it. */
+/** Computes the check value of a key, half of an HMAC with it. Detects a different key without revealing either. */
 export const keyCheckOf = ({ bytes, id }: WrappingKey): string =>
   createHmac("sha256", bytes).update(fieldsOf(keyCheckLabel, id)).digest("hex").slice(0, 32)

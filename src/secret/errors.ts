@@ -1,22 +1,29 @@
 /**
- * What only secrets fail with. None says anything of a value or of a key beside its id.
+ * Errors of secrets and encryption keys. They contain no values, and of keys only the id.
  */
-// Not from the package's index, which loads all of it: a second of start for each process.
+// Imported from its module, because the index of the package loads all of it, which adds a second to each start.
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import { Schema } from "effect"
 
 /**
- * Why a key cannot be used.
+ * The reason why a key cannot be used:
  *
- * `no-keys`: this process was given none; `not-held`: it was not given this one; `different`: it was given another key
- * under this id than the one that secrets are under; `retired`: nothing is written with it any more; `superseded`: it
- * was active, and another key was made active after it, before a rotation to it or meanwhile.
+ * - `no-keys`: the key ring of this process is empty.
+ * - `not-held`: the key ring does not contain this key.
+ * - `different`: the key ring contains another key under this id than the one that encrypted secrets.
+ * - `retired`: the key is retired.
+ * - `superseded`: the key was active, and another key was activated after it, before or during a rotation to it.
  */
 export const EncryptionKeyProblem = Schema.Literal("no-keys", "not-held", "different", "retired", "superseded")
 export type EncryptionKeyProblem = typeof EncryptionKeyProblem.Type
 
-/** The key that is needed cannot be used here: nothing was read or written. `keyId` is absent for `no-keys`. HTTP 503. */
-export class EncryptionKeyUnavailable extends Schema.TaggedError<EncryptionKeyUnavailable>()(
+/**
+ * The required key cannot be used in this process. Nothing was read or written. `keyId` is absent for `no-keys`. HTTP
+ * 503.
+ */
+export class EncryptionKeyUnavailable extends Schema.TaggedError<EncryptionKeyUnavailable>(
+  "@sealant/db/EncryptionKeyUnavailable"
+)(
   "EncryptionKeyUnavailable",
   { keyId: Schema.optionalWith(Schema.String, { as: "Option" }), problem: EncryptionKeyProblem },
   HttpApiSchema.annotations({ status: 503 })
@@ -24,12 +31,12 @@ export class EncryptionKeyUnavailable extends Schema.TaggedError<EncryptionKeyUn
   override get message() {
     return this.keyId._tag === "Some"
       ? `encryption key ${this.keyId.value} cannot be used (${this.problem})`
-      : `there is no encryption key (${this.problem}); set SEALANT_ENCRYPTION_KEYS, or give one to KeyRing.layer`
+      : `there is no encryption key (${this.problem}); set SEALANT_ENCRYPTION_KEYS, or pass one to KeyRing.layer`
   }
 }
 
-/** The key cannot be retired: it is the active one, or versions are under it (rotate first). HTTP 409. */
-export class EncryptionKeyInUse extends Schema.TaggedError<EncryptionKeyInUse>()(
+/** The key cannot be retired, because it is active or wraps data keys of versions (rotate first). HTTP 409. */
+export class EncryptionKeyInUse extends Schema.TaggedError<EncryptionKeyInUse>("@sealant/db/EncryptionKeyInUse")(
   "EncryptionKeyInUse",
   { keyId: Schema.String, reason: Schema.Literal("active", "versions") },
   HttpApiSchema.annotations({ status: 409 })
@@ -40,10 +47,10 @@ export class EncryptionKeyInUse extends Schema.TaggedError<EncryptionKeyInUse>()
 }
 
 /**
- * The stored version does not open, and nothing more is said: it was changed, moved or cut, or belongs to another key or
- * another owner, or was carried over from a store with another format. HTTP 500.
+ * The stored version cannot be decrypted: it was modified, moved or truncated, belongs to another key or owner, or was
+ * imported in another format. The error does not contain which of these. HTTP 500.
  */
-export class SecretUnreadable extends Schema.TaggedError<SecretUnreadable>()(
+export class SecretUnreadable extends Schema.TaggedError<SecretUnreadable>("@sealant/db/SecretUnreadable")(
   "SecretUnreadable",
   { secretId: Schema.String, version: Schema.Number },
   HttpApiSchema.annotations({ status: 500 })
@@ -53,8 +60,8 @@ export class SecretUnreadable extends Schema.TaggedError<SecretUnreadable>()(
   }
 }
 
-/** The secret cannot be deleted: a profile or an SSH key refers to it. HTTP 409. */
-export class SecretInUse extends Schema.TaggedError<SecretInUse>()(
+/** The secret cannot be deleted, because a profile or an SSH key refers to it. HTTP 409. */
+export class SecretInUse extends Schema.TaggedError<SecretInUse>("@sealant/db/SecretInUse")(
   "SecretInUse",
   { secretId: Schema.String },
   HttpApiSchema.annotations({ status: 409 })

@@ -1,5 +1,5 @@
 /**
- * Which key is used: what the ring of this process and the database say together.
+ * Selection and states of encryption keys, from the key ring of this process and the table `encryption_keys`.
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option, Redacted } from "effect"
@@ -11,13 +11,13 @@ import { KeyRing } from "./KeyRing.js"
 
 const columns = columnList(EncryptionKey)
 
-// The active key and those of ?1, the ids of the ring.
+// The active key and the keys of the key ring. ?1: their ids as JSON.
 const knownText = `
   SELECT ${columns} FROM encryption_keys WHERE status = 'active'
   UNION
   SELECT ${columns} FROM encryption_keys WHERE id IN (SELECT value FROM json_each(?1))`
 
-// ?1: id, ?2: status, ?3: key check, ?4: now. A key that was carried over is known by its name only.
+// ?1: id, ?2: status, ?3: key check, ?4: now. The row of an imported key has no key check until now.
 const storeText = `
   INSERT INTO encryption_keys (id, status, key_check, created_at, activated_at)
   VALUES (?1, ?2, ?3, ?4, iif(?2 = 'active', ?4, NULL))
@@ -25,7 +25,7 @@ const storeText = `
     key_check = coalesce(key_check, excluded.key_check), status = excluded.status,
     activated_at = iif(status = 'active', activated_at, coalesce(excluded.activated_at, activated_at))`
 
-// id > '': a walk along the primary key, of the few keys that there ever were.
+// id > '': reads the primary key in order. The table has few rows.
 const statusText = `
   SELECT ${partColumnList(EncryptionKey, "k")},
     (SELECT count(*) FROM secret_versions WHERE encryption_key_id = k.id) AS versions
@@ -37,60 +37,66 @@ const retireText = `
     AND NOT EXISTS (SELECT 1 FROM secret_versions WHERE encryption_key_id = encryption_keys.id)
   RETURNING ${columns}`
 
+/** Builds the error of a key that cannot be used. */
 export const unavailable = (problem: EncryptionKeyProblem, keyId?: string) =>
   new EncryptionKeyUnavailable({ keyId: Option.fromNullable(keyId), problem })
 
-export const makeKeys = Effect.gen(function*() {
+/** Builds the operations on keys of `SecretVault`. */
+export const makeKeys = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const ring = (yield* KeyRing).keys
   const rows = yield* rowsOf(EncryptionKey)
   const joined = yield* joinedRows
   const keyOf = partOf(EncryptionKey, "k")
 
-  // The bytes stay redacted in here: only who wraps or unwraps sees them.
+  // The bytes stay redacted until a data key is wrapped or unwrapped.
   const held = ring.map(({ id, key }) => ({ id, check: keyCheckOf({ id, bytes: Redacted.value(key) }), key }))
   const heldIds = JSON.stringify(held.map(({ id }) => id))
-  type Held = typeof held[number]
+  type Held = (typeof held)[number]
 
   const wrapping = ({ id, key }: Held): WrappingKey => ({ id, bytes: Redacted.value(key) })
 
-  const ofRing = (id: string) => held.find((key) => key.id === id)
+  const inRing = (id: string) => held.find((key) => key.id === id)
 
   const store = ({ check, id }: Held, status: "active" | "inactive") =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => sql.unsafe(storeText, [id, status, check, now]))
 
-  /** Fails where the database knows another key under this id. */
+  /** Fails with `EncryptionKeyUnavailable` if the row records another key under this id. */
   const requireSame = (key: Held, row: EncryptionKey | undefined) =>
     row === undefined || Option.getOrElse(row.keyCheck, () => key.check) === key.check
       ? Effect.void
       : unavailable("different", key.id)
 
-  /** What the database knows of the active key and of those of the ring. */
-  const known = Effect.map(rows.all(sql.unsafe(knownText, [heldIds])), (all) => ({
+  /** Reads the rows of the active key and of the keys in the key ring. */
+  const known = Effect.map(rows.findAll(sql.unsafe(knownText, [heldIds])), (all) => ({
     active: all.find(({ status }) => status === "active"),
     rowOf: (id: string) => all.find((row) => row.id === id)
   }))
 
   /**
-   * The key to write with, inside the transaction that writes: it is not retired before that is committed. The active
-   * one; where this process does not hold it, the first that it holds and that is not retired. The first of the first
-   * ring that ever writes becomes active.
+   * Selects the key for encryption: the active key if this process holds it, else the first key of the key ring that is
+   * not retired. The very first write activates the first key of its key ring.
+   *
+   * Call it in the transaction that writes, so that the key cannot be retired before the commit.
    */
-  const toWriteWith = Effect.gen(function*() {
+  const toWriteWith = Effect.gen(function* () {
     const [first] = held
     if (first === undefined) return yield* unavailable("no-keys")
     const { active, rowOf } = yield* known
-    const key = (active === undefined ? undefined : ofRing(active.id)) ?? held.find(({ id }) => rowOf(id)?.status !== "retired")
+    const key =
+      (active === undefined ? undefined : inRing(active.id)) ?? held.find(({ id }) => rowOf(id)?.status !== "retired")
     if (key === undefined) return yield* unavailable("retired", first.id)
     const row = rowOf(key.id)
     yield* requireSame(key, row)
     if (active === undefined) yield* store(key, "active")
-    else if (row === undefined || Option.isNone(row.keyCheck)) yield* store(key, row?.status === "active" ? "active" : "inactive")
+    else if (row === undefined || Option.isNone(row.keyCheck)) {
+      yield* store(key, row?.status === "active" ? "active" : "inactive")
+    }
     return wrapping(key)
   })
 
-  /** Makes the first key of the ring the active one, if it is not, and never was. */
-  const activate = Effect.gen(function*() {
+  /** Activates the first key of the key ring, unless it is active. A key that was active before is refused. */
+  const activate = Effect.gen(function* () {
     const [first] = held
     if (first === undefined) return yield* unavailable("no-keys")
     const { active, rowOf } = yield* known
@@ -99,8 +105,8 @@ export const makeKeys = Effect.gen(function*() {
     yield* requireSame(first, row)
     if (active?.id === first.id && Option.isSome(active.keyCheck)) return wrapping(first)
     if (active !== undefined && active.id !== first.id) {
-      // A process of yesterday's configuration does not turn back what was decided since, whether or not it holds the key.
-      if (ofRing(active.id) === undefined) return yield* unavailable("not-held", active.id)
+      // A process with an older configuration must not undo a later activation, whether or not it holds the active key.
+      if (inRing(active.id) === undefined) return yield* unavailable("not-held", active.id)
       if (row !== undefined && Option.isSome(row.activatedAt)) return yield* unavailable("superseded", first.id)
       yield* sql`UPDATE encryption_keys SET status = 'inactive' WHERE id = ${active.id}`
     }
@@ -108,27 +114,38 @@ export const makeKeys = Effect.gen(function*() {
     return wrapping(first)
   }).pipe(sql.withTransaction)
 
-  /** The key that a version is under. */
+  /** Returns the key `id` for decryption. Fails with `EncryptionKeyUnavailable` if this process does not hold it. */
   const toOpenWith = (id: string) => {
-    const key = ofRing(id)
+    const key = inRing(id)
     return key === undefined
       ? Effect.fail(held.length === 0 ? unavailable("no-keys") : unavailable("not-held", id))
       : Effect.succeed(wrapping(key))
   }
 
-  const status = Effect.flatMap(joined(sql.unsafe(statusText)), Effect.forEach((row) =>
-    Effect.map(keyOf(row), Option.map((key): KeyStatus => ({
-      key,
-      versions: Number(row["versions"]),
-      held: ofRing(key.id) !== undefined
-    }))))).pipe(Effect.map((keys) => keys.flatMap(Option.toArray)))
+  const status = Effect.flatMap(
+    joined(sql.unsafe(statusText)),
+    Effect.forEach((row) =>
+      Effect.map(
+        keyOf(row),
+        Option.map(
+          (key): KeyStatus => ({
+            key,
+            versions: Number(row["versions"]),
+            held: inRing(key.id) !== undefined
+          })
+        )
+      )
+    )
+  ).pipe(Effect.map((keys) => keys.flatMap(Option.toArray)))
 
-  const find = (id: EncryptionKeyId) => rows.first(sql`SELECT ${sql.literal(columns)} FROM encryption_keys WHERE id = ${id}`)
+  const find = (id: EncryptionKeyId) =>
+    rows.findOne(sql`SELECT ${sql.literal(columns)} FROM encryption_keys WHERE id = ${id}`)
 
+  /** Retires the key. Returns none if it does not exist. Fails with `EncryptionKeyInUse`. */
   const retire = (id: EncryptionKeyId) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      const retired = yield* rows.first(sql.unsafe(retireText, [id, now]))
+      const retired = yield* rows.findOne(sql.unsafe(retireText, [id, now]))
       if (Option.isSome(retired)) return retired
       const row = yield* find(id)
       if (Option.isNone(row) || row.value.status === "retired") return row
@@ -136,10 +153,13 @@ export const makeKeys = Effect.gen(function*() {
     })
 
   const isActive = (id: string) =>
-    Effect.map(find(EncryptionKeyId.make(id)), Option.exists(({ status }) => status === "active"))
+    Effect.map(
+      find(EncryptionKeyId.make(id)),
+      Option.exists(({ status }) => status === "active")
+    )
 
   return { activate, isActive, retire, status, toOpenWith, toWriteWith }
 })
 
-/** What `makeKeys` makes. */
+/** The operations that `makeKeys` builds. */
 export type Keys = Effect.Effect.Success<typeof makeKeys>

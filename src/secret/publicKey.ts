@@ -1,39 +1,40 @@
 /**
- * Public keys in the format of OpenSSH: `type base64 comment` (https://man.openbsd.org/sshd#AUTHORIZED_KEYS_FILE_FORMAT,
- * without options).
+ * Parser of public keys in the format of OpenSSH: `type base64 comment`, without options
+ * (https://man.openbsd.org/sshd#AUTHORIZED_KEYS_FILE_FORMAT).
  */
 import { Either, ParseResult, Schema } from "effect"
 import { createHash, createPublicKey } from "node:crypto"
 import { parseKey } from "sshpk"
 
-/** A public key, read and found good. */
+/** A valid public key. */
 export interface ParsedPublicKey {
-  /** As it is stored: one space between type, base64 and comment, nothing around them. */
+  /** The normalized line: type, base64 and comment, separated by one space, without surrounding white space. */
   readonly line: string
-  /** `SHA256:` and the base64 of the hash of the key, as `ssh-keygen -l` prints it. */
+  /** `SHA256:` and the unpadded base64 of the hash of the key, as `ssh-keygen -l` prints it. */
   readonly fingerprint: string
 }
 
-const longestLine = 16_384
-const fewestRsaBits = 2048
-const mostRsaBits = 16_384
+const maxLineLength = 16_384
+const minRsaBits = 2048
+const maxRsaBits = 16_384
 
-// What is wrong is said without what was given: it may be a private key.
+// Messages must not contain the input, because it may be a private key.
 const rules = {
   shape: "must be an OpenSSH public key in one line: type, base64, comment",
-  private: "is a private key, of which nothing was kept: give the public one, the line in the file that ends in .pub",
+  private: "is a private key, and was not stored: pass the public key, the line in the file that ends in .pub",
   type: "must be an Ed25519, ECDSA or RSA key",
-  rsa: `must have ${fewestRsaBits} to ${mostRsaBits} bits and an odd exponent above 1`
+  rsa: `must have ${minRsaBits} to ${maxRsaBits} bits and an odd exponent above 1`
 }
 
 const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u
 
-/** Reads a public key; on the left the rule that it breaks. */
+/** Parses a public key. The left side is the rule that the text breaks. */
 export const parsePublicKey = (text: string): Either.Either<ParsedPublicKey, string> => {
-  // First: most private keys have several lines.
+  // Checked first, because most private keys have several lines and would fail as `shape`.
   if (/-----BEGIN |PRIVATE KEY-----|PuTTY-User-Key-File/.test(text)) return Either.left(rules.private)
-  const line = text.length > longestLine ? "" : text.trim().replaceAll("\t", " ")
-  const [, type = "", base64 = "", comment = ""] = /^([a-z0-9@.-]+) +([A-Za-z0-9+/]+={0,2})(?: +(.*))?$/.exec(line) ?? []
+  const line = text.length > maxLineLength ? "" : text.trim().replaceAll("\t", " ")
+  const [, type = "", base64 = "", comment = ""] =
+    /^([a-z0-9@.-]+) +([A-Za-z0-9+/]+={0,2})(?: +(.*))?$/.exec(line) ?? []
   const blob = Buffer.from(base64, "base64")
   if (type === "" || unprintable.test(line) || blob.toString("base64") !== base64) return Either.left(rules.shape)
   if (!/^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521))$/.test(type)) return Either.left(rules.type)
@@ -45,24 +46,27 @@ export const parsePublicKey = (text: string): Either.Either<ParsedPublicKey, str
   })
 }
 
-/** The rule that the key itself breaks, if it does. */
+/** Returns the rule that the key breaks, if any. */
 const brokenRule = (type: string, base64: string, blob: Buffer): string | undefined => {
   try {
     const key = parseKey(`${type} ${base64}`, "ssh")
-    // The parser takes bytes that it then leaves out, those of a private key among them.
+    // The parser accepts and drops extra bytes, for example those of a private key.
     if (!key.toBuffer("rfc4253").equals(blob) || !key.toString("ssh").startsWith(`${type} `)) return rules.shape
-    const { asymmetricKeyDetails: { modulusLength = 0, publicExponent = 0n } = {} } = createPublicKey(key.toString("pkcs8"))
-    const weak = modulusLength < fewestRsaBits || modulusLength > mostRsaBits || publicExponent < 3n || publicExponent % 2n === 0n
-    return type === "ssh-rsa" && weak ? rules.rsa : undefined
+    const { asymmetricKeyDetails: { modulusLength = 0, publicExponent = 0n } = {} } = createPublicKey(
+      key.toString("pkcs8")
+    )
+    const hasBadLength = modulusLength < minRsaBits || modulusLength > maxRsaBits
+    const hasBadExponent = publicExponent < 3n || publicExponent % 2n === 0n
+    return type === "ssh-rsa" && (hasBadLength || hasBadExponent) ? rules.rsa : undefined
   } catch {
-    // What the parsers say of it may repeat it.
+    // The errors of the parsers are dropped, because they may contain the input.
     return rules.shape
   }
 }
 
 const Parsed = Schema.Struct({ line: Schema.String, fingerprint: Schema.String })
 
-/** A public key as callers give it, with its fingerprint once it is read. */
+/** A public key as input text, decoded to its normalized line and fingerprint. */
 export const PublicKey = Schema.transformOrFail(Schema.String, Parsed, {
   strict: true,
   decode: (text, _, ast) =>

@@ -1,5 +1,5 @@
 /**
- * The rule that decides whether a user may use a repository, and the option that turns it off.
+ * The rule that decides whether a user may use a repository, and the setting that turns it off.
  */
 import { SqlClient, type Statement } from "@effect/sql"
 import { Context, Effect, Layer } from "effect"
@@ -11,9 +11,9 @@ import { Context, Effect, Layer } from "effect"
  *   is marked `openToAll` and no installation contains or ever contained it.
  * - `open`: every user may use every repository. For programs that do not keep GitHub grants in this database.
  *
- * Repositories that were stored before `openToAll` existed, and imported ones, are not marked.
+ * Imported repositories, and repositories that were stored before `openToAll` existed, are not marked.
  *
- * The services read the option when their layer is built:
+ * The services read the setting when their layer is built:
  *
  * @example
  * ```ts
@@ -26,13 +26,15 @@ import { Context, Effect, Layer } from "effect"
 export class RepositoryAccess extends Context.Reference<RepositoryAccess>()("@sealant/db/RepositoryAccess", {
   defaultValue: (): "granted" | "open" => "granted"
 }) {
-  /** The option for the services that are built with this layer. */
+  /** Sets the rule for the services that are built with this layer. */
   static readonly layer = (access: "granted" | "open"): Layer.Layer<RepositoryAccess> =>
     Layer.succeedContext(Context.make(RepositoryAccess, access))
 }
 
-/** Builds the SQL condition that `userId` may use the repository whose id is `repositoryId`, a column or a parameter. */
-export const repositoryAccess = Effect.gen(function*() {
+/**
+ * Builds the SQL condition that `userId` may use the repository whose id is `repositoryId`, a column or a parameter.
+ */
+export const repositoryAccess = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const access = yield* RepositoryAccess
   return (userId: string | null, repositoryId: Statement.Fragment): Statement.Fragment =>
@@ -52,5 +54,5 @@ export const repositoryAccess = Effect.gen(function*() {
             AND NOT EXISTS (SELECT 1 FROM github_installation_repositories AS seen WHERE seen.repository_id = used.id)))`
 })
 
-/** The condition as `repositoryAccess` builds it. */
+/** The function that builds the condition. */
 export type RepositoryCondition = Effect.Effect.Success<typeof repositoryAccess>

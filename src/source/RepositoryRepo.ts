@@ -1,75 +1,177 @@
 /**
  * Repositories of source code, over the table `repositories`.
  *
- * A row is what sandboxes, issues and profiles refer to: its id is for good. What the provider calls the repository is
- * not, and rows follow it: by our id where it is given, then by the provider's id, then by owner and name, in which
- * upper and lower case are the same, as they are to the providers. So a rename and a transfer change the row, and one
- * that was deleted and made again under its name, with another id of the provider's, is the same row.
+ * Sandboxes, issues and profiles refer to a row by its id, which never changes. `upsert` finds the row of a repository
+ * by its id, else by the provider's id (`externalId`), else by owner and name, ignoring case as the providers do. So a
+ * rename or a transfer changes the row. A repository that was deleted and created again under its name keeps its row,
+ * although the provider's id is new.
  *
- * What it guarantees: at one provider, an external id belongs to one row, and so do an owner and name, also when many
- * write at once. Where another row still holds what the written one now is called, the provider no longer confirms it:
- * it gives way. It keeps its id, all that refers to it, and its external id, by which it is found and named again when
- * the provider tells of it; its name gets `~` and a UUID, which no provider allows in a name. An external id that it
- * holds is cleared where a caller says by id that it is another row's.
+ * Guarantees, for each provider, also under concurrent writes:
+ * - An external id belongs to at most one row.
+ * - An owner and name belong to at most one row.
+ *
+ * If another row holds the owner and name of the written repository, that row is out of date. The write appends `~` and
+ * a UUID, which no provider allows in a name, to its name. The other row keeps its id, its external id and all
+ * references to it. It gets its current name when the provider reports its external id again.
+ *
+ * If a caller stores a repository by id with an external id that another row holds, the other row's external id is
+ * cleared.
  */
-import type { SqlClient } from "@effect/sql"
-import { Context, Layer } from "effect"
-import type { Effect, Option } from "effect"
+import { SqlClient } from "@effect/sql"
+import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
+import { v7 } from "uuid"
 import type { InvalidInput, NotFound, PersistenceError } from "../Errors.js"
-import type { Page, PageRequest } from "../sql/page.js"
-import { make } from "./makeRepositoryRepo.js"
-import type { Repository, RepositoryByExternalId, RepositoryByName, RepositoryId, UpsertRepository } from "./Repository.js"
+import { endWithRepository } from "../events/deletions.js"
+import { isTaken } from "../sql/engineError.js"
+import { idOrNew } from "../sql/ids.js"
+import { operations } from "../sql/operations.js"
+import * as Page from "../sql/page.js"
+import { columnList, rowsOf } from "../sql/rows.js"
+import { Repository, RepositoryByExternalId, RepositoryByName, RepositoryId, UpsertRepository } from "./Repository.js"
+import { releaseExternalIdsText, releaseNamesText, type RepositoryInput, storeText } from "./repositoryIdentity.js"
 
 /**
  * Methods of `RepositoryRepo`.
  *
- * Internal: repositories are shared, and no method checks that a user may use one: not for request handlers, unless
+ * Internal: repositories are shared, and no method checks that a user may use one. Not for request handlers, unless
  * `GitHubInstallationRepositoryRepo.mayUse` returned true for the repository.
  */
 export interface RepositoryService {
   /**
-   * Stores what is known of a repository: in the row that has the id, else the external id, else owner and name, else in
-   * a new row, with the id if one is given. What is left out stays as it is, null clears. `updatedAt` moves when
-   * anything but `lastSyncedAt` is something else.
+   * Stores the current state of a repository: in the row with its id, else with its external id, else with its owner
+   * and name, else in a new row, with the id of the request if it has one. Absent fields stay unchanged; `null` clears
+   * a field. `updatedAt` changes only if a field other than `lastSyncedAt` changes.
    *
    * `openToAll: true` lets every user open workflows and launch sandboxes on the repository, as long as no installation
-   * of the GitHub App contains it; see `RepositoryAccess`. Fails with `InvalidInput` for an invalid value.
+   * of the GitHub App contains it; see `RepositoryAccess`.
+   *
+   * Fails with `InvalidInput` if a value is invalid.
    */
   readonly upsert: (
     repository: typeof UpsertRepository.Encoded
   ) => Effect.Effect<Repository, InvalidInput | PersistenceError>
 
-  /** The repository, if there is one. */
+  /** Returns the repository, if it exists. */
   readonly findById: (id: RepositoryId) => Effect.Effect<Option.Option<Repository>, PersistenceError>
 
-  /** The repository. Fails with `NotFound`. */
+  /** Returns the repository. Fails with `NotFound` if it does not exist. */
   readonly getById: (id: RepositoryId) => Effect.Effect<Repository, NotFound | PersistenceError>
 
-  /** The repository that the provider gave this id. Fails with `InvalidInput` for an empty id or an unknown provider. */
+  /**
+   * Returns the repository with the provider's id, if it exists. Fails with `InvalidInput` if the id is invalid or the
+   * provider is unknown.
+   */
   readonly findByExternalId: (
     request: typeof RepositoryByExternalId.Encoded
   ) => Effect.Effect<Option.Option<Repository>, InvalidInput | PersistenceError>
 
   /**
-   * The repository of this name, in upper or lower case. Fails with `InvalidInput` for an empty name or an unknown
-   * provider.
+   * Returns the repository with the owner and name, ignoring case, if it exists. Fails with `InvalidInput` if the owner
+   * or the name is invalid, or the provider is unknown.
    */
   readonly findByOwnerAndName: (
     request: typeof RepositoryByName.Encoded
   ) => Effect.Effect<Option.Option<Repository>, InvalidInput | PersistenceError>
 
-  /** All repositories, newest first. Fails with `InvalidInput` for a foreign cursor or a limit out of range. */
-  readonly list: (request: PageRequest) => Effect.Effect<Page<Repository>, InvalidInput | PersistenceError>
+  /**
+   * Lists all repositories, newest first. Fails with `InvalidInput` if the cursor is malformed or the limit is out of
+   * range.
+   */
+  readonly list: (request: Page.PageRequest) => Effect.Effect<Page.Page<Repository>, InvalidInput | PersistenceError>
 
   /**
-   * Deletes the repository, and with it its issues, pull requests, workflows, profiles, and what installations know of
-   * it. The journal records the end of active workflows and executions. Sandboxes and attempts stay, without a repository.
-   * Fails with `NotFound`.
+   * Deletes the repository with its issues, pull requests, workflows and profiles, and its rows in installations. The
+   * journal records the end of active workflows and executions. Sandboxes and attempts stay, without a repository.
+   *
+   * Fails with `NotFound` if the repository does not exist.
    */
   readonly delete: (id: RepositoryId) => Effect.Effect<void, NotFound | PersistenceError>
 }
 
+const { decodeInput, orNotFound, read, write } = operations("RepositoryRepo", "Repository")
+
+const storeOneText = `${storeText} RETURNING ${columnList(Repository)}`
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const columns = sql.literal(columnList(Repository))
+  const repositories = yield* rowsOf(Repository)
+
+  const byId = (id: RepositoryId) => repositories.findOne(sql`SELECT ${columns} FROM repositories WHERE id = ${id}`)
+
+  const store = ({ lastSyncedAt, ...repository }: typeof UpsertRepository.Type) =>
+    Effect.gen(function* () {
+      const newId = yield* idOrNew(repository.id, "repo", RepositoryId.make)
+      const now = yield* Clock.currentTimeMillis
+      const row: RepositoryInput = {
+        ...repository,
+        newId,
+        lastSyncedAt: lastSyncedAt && DateTime.toEpochMillis(lastSyncedAt)
+      }
+      const batch = JSON.stringify([row])
+      const stored = repositories.single(sql.unsafe(storeOneText, [batch, now]))
+      const release = Effect.zipRight(
+        sql.unsafe(releaseExternalIdsText, [batch, now]),
+        sql.unsafe(releaseNamesText, [batch, now, `~${v7()}`])
+      )
+      // Conflicts are rare: nearly every call is one statement.
+      return yield* Effect.catchIf(stored, isTaken, () => sql.withTransaction(Effect.zipRight(release, stored)))
+    })
+
+  const service: RepositoryService = {
+    upsert: (request) =>
+      decodeInput("upsert", UpsertRepository)(request).pipe(Effect.flatMap(store), write("upsert", ["InvalidInput"])),
+
+    findById: (id) => byId(id).pipe(read("findById", { "repository.id": id })),
+
+    getById: (id) => Effect.flatMap(byId(id), orNotFound(id)).pipe(read("getById", { "repository.id": id })),
+
+    findByExternalId: (request) =>
+      decodeInput(
+        "findByExternalId",
+        RepositoryByExternalId
+      )(request).pipe(
+        Effect.flatMap(({ externalId, provider }) =>
+          repositories.findOne(sql`
+          SELECT ${columns} FROM repositories WHERE provider = ${provider} AND external_id = ${externalId}`)
+        ),
+        read("findByExternalId")
+      ),
+
+    findByOwnerAndName: (request) =>
+      decodeInput(
+        "findByOwnerAndName",
+        RepositoryByName
+      )(request).pipe(
+        Effect.flatMap(({ name, owner, provider }) =>
+          repositories.findOne(sql`
+          SELECT ${columns} FROM repositories
+          WHERE provider = ${provider} AND owner = ${owner} COLLATE NOCASE AND name = ${name} COLLATE NOCASE`)
+        ),
+        read("findByOwnerAndName")
+      ),
+
+    list: (request) =>
+      Effect.gen(function* () {
+        const start = yield* Page.start("RepositoryRepo.list", request)
+        const rows = yield* repositories.findAll(sql`
+          SELECT ${columns} FROM repositories WHERE ${Page.afterCursor(sql, start)}
+          ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
+        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+      }).pipe(read("list")),
+
+    delete: (id) =>
+      Effect.zipRight(endWithRepository(sql, id), sql`DELETE FROM repositories WHERE id = ${id} RETURNING id`).pipe(
+        Effect.flatMap(([deleted]) => orNotFound(id)(Option.fromNullable(deleted))),
+        Effect.asVoid,
+        sql.withTransaction,
+        read("delete", { "repository.id": id })
+      )
+  }
+  return service
+})
+
 export class RepositoryRepo extends Context.Tag("@sealant/db/RepositoryRepo")<RepositoryRepo, RepositoryService>() {
-  /** The repositories over `SqlClient`. */
+  /** Repositories over `SqlClient`. */
   static readonly layer: Layer.Layer<RepositoryRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

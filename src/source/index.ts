@@ -1,6 +1,5 @@
 /**
- * The source domain as one layer: repositories, installations of the GitHub App and what each of those sees, and
- * the inbox of webhook deliveries.
+ * The services of repositories, GitHub App installations, their repositories and webhook deliveries as one layer.
  */
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
@@ -9,14 +8,14 @@ import { GitHubInstallationRepositoryRepo } from "../github/GitHubInstallationRe
 import { GitHubWebhookDeliveryRepo } from "../github/GitHubWebhookDeliveryRepo.js"
 import { RepositoryRepo } from "./RepositoryRepo.js"
 
-/** What the layer gives. */
+/** The services that `layer` provides. */
 export type Services =
   | RepositoryRepo
   | GitHubInstallationRepo
   | GitHubInstallationRepositoryRepo
   | GitHubWebhookDeliveryRepo
 
-/** All services of the domain over one `SqlClient`. */
+/** All services of this module over one `SqlClient`. */
 export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = Layer.mergeAll(
   RepositoryRepo.layer,
   GitHubInstallationRepo.layer,

@@ -1,15 +1,16 @@
 /**
- * The repositories that a user can see, through whichever installations.
+ * The statement that lists the repositories that a user can see through all installations.
  *
- * An installation sees thousands, a user sees through some of them: sorting all that for each page would cost what the
- * user can see, not what the page holds. So the list steps from repository to repository: the next one is the first that
- * any of the installations has below the last one, which is one look into an index for each of them.
+ * An installation may contain thousands of repositories, so sorting all of them for each page would be slow. The
+ * statement steps from one repository id to the next lower one, with one index lookup for each installation. Without a
+ * search, the cost of a page depends on its length and on the number of installations.
  */
-import { columnList } from "../sql/rows.js"
 import { GitHubInstallationRepository } from "../github/GitHubInstallationRepository.js"
+import { columnList } from "../sql/rows.js"
 
-// Every text is less than a blob (https://www.sqlite.org/datatype3.html#sort_order): it starts the first page.
-const above = "coalesce(?2, x'')"
+// The first page starts above all ids: a blob sorts after every text
+// (https://www.sqlite.org/datatype3.html#sort_order).
+const start = "coalesce(?2, x'')"
 
 const nextBelow = (last: string) => `
   (SELECT max((
@@ -18,23 +19,26 @@ const nextBelow = (last: string) => `
   )) FROM open)`
 
 /**
- * ?1: the user, ?2: the repository that ended the page before, or null, ?3: the pattern of a search, or null, ?4: how
- * many rows. They come in the order of the steps, as the walk is the outer loop; a sort would walk to the end.
+ * ?1: the user, ?2: the last repository of the previous page, or null, ?3: the LIKE pattern of a search, or null, ?4:
+ * the number of rows.
+ *
+ * There is no ORDER BY, because a sort would step through all repositories. The rows are in the order of the steps,
+ * because the CROSS JOIN makes `steps` the outer loop.
  */
 export const userRepositoriesText = `
   WITH RECURSIVE open AS MATERIALIZED (
     SELECT g.installation_id FROM github_installation_user_grants AS g
       CROSS JOIN github_app_installations AS i ON i.id = g.installation_id
     WHERE g.user_id = ?1 AND g.revoked_at IS NULL AND i.status = 'active'
-  ), walk (step) AS (
-    SELECT ${nextBelow(above)}
+  ), steps (step) AS (
+    SELECT ${nextBelow(start)}
     UNION ALL
-    SELECT ${nextBelow("walk.step")} FROM walk WHERE walk.step IS NOT NULL
+    SELECT ${nextBelow("steps.step")} FROM steps WHERE steps.step IS NOT NULL
   )
-  SELECT ${columnList(GitHubInstallationRepository)} FROM walk
+  SELECT ${columnList(GitHubInstallationRepository)} FROM steps
     CROSS JOIN github_installation_repositories AS shown ON shown.id = (
       SELECT seen.id FROM github_installation_repositories AS seen
-      WHERE seen.repository_id = walk.step AND seen.removed_at IS NULL
+      WHERE seen.repository_id = steps.step AND seen.removed_at IS NULL
         AND seen.installation_id IN (SELECT installation_id FROM open)
         AND (?3 IS NULL OR seen.full_name LIKE ?3 ESCAPE '\\')
       ORDER BY seen.created_at DESC, seen.id DESC LIMIT 1)

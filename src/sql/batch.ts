@@ -1,5 +1,5 @@
 /**
- * Batches: many rows as one parameter, so that a statement goes through them with `json_each`.
+ * Batches: many rows in one JSON parameter, which a statement reads with `json_each`.
  */
 import { Effect } from "effect"
 import { InvalidInput } from "../Errors.js"
@@ -8,8 +8,8 @@ import { maxNameLength } from "./columns.js"
 import { inPieces } from "./paging.js"
 
 /**
- * The items as one JSON array. Fails with `InvalidInput` of the operation, for its field, when they are more than one
- * parameter can hold.
+ * Encodes the items as one JSON array. Fails with `InvalidInput` for `field` if the array is longer than a parameter
+ * can be.
  */
 export const batchOf = <A>(
   operation: string,
@@ -24,14 +24,15 @@ export const batchOf = <A>(
       const text = jsonOf(() => toRow(item))
       length += (text?.length ?? Infinity) + 1
       if (text === undefined || length > maxParameterLength) {
-        return Effect.fail(new InvalidInput({ operation, issues: [`${field}: must be up to ${maxParameterLength} characters together`] }))
+        const rule = `must be up to ${maxParameterLength} characters together`
+        return Effect.fail(new InvalidInput({ operation, issues: [`${field}: ${rule}`] }))
       }
       texts.push(text)
     }
     return Effect.succeed(`[${texts.join(",")}]`)
   })
 
-/** The document as JSON; none when that, or a text in it, is longer than a string of JavaScript can be. */
+/** Encodes a document as JSON. Returns `undefined` if the JSON would be longer than a JavaScript string can be. */
 const jsonOf = (document: () => object): string | undefined => {
   try {
     return JSON.stringify(document())
@@ -42,14 +43,17 @@ const jsonOf = (document: () => object): string | undefined => {
 }
 
 /**
- * Reads rows by any number of ids, a piece at a time, as JSON arrays that a parameter can hold. The event loop turns between
- * two pieces. Strings longer than the id of an existing row (`existing`) are left out, because they match no row.
+ * Reads rows by any number of ids. `read` receives 100 ids at a time, as a JSON array; the event loop turns between two
+ * calls. Strings longer than an id of an existing row can be (`existing`) are skipped, because they match no row.
  */
 export const readByIds = <A, E, R>(
   ids: ReadonlyArray<string>,
   read: (batch: string) => Effect.Effect<ReadonlyArray<A>, E, R>
 ): Effect.Effect<ReadonlyArray<A>, E, R> =>
   Effect.map(
-    inPieces(ids.filter((id) => id.length <= maxNameLength), (piece) => read(JSON.stringify(piece))),
+    inPieces(
+      ids.filter((id) => id.length <= maxNameLength),
+      (piece) => read(JSON.stringify(piece))
+    ),
     (found) => found.flat()
   )

@@ -1,32 +1,45 @@
 /**
- * Column codecs: how a value stands in SQLite, in the domain, and in JSON.
+ * Column codecs: the forms of a value in SQLite, in the domain and in JSON.
  *
- * Each codec that rows are made of carries, beside its schema, a decoder of one call: going through the schema of some
- * twenty columns costs more than the query that read them (see `rows.ts`).
+ * Each codec carries a schema and a decoder that is one function call. Decoding the twenty columns of a row by their
+ * schemas costs more than the query that read them (`rows.ts`).
  */
 import { Model } from "@effect/sql"
-import { DateTime, Either, type FastCheck, Option, ParseResult, Predicate, Redacted, Schema, type SchemaAST } from "effect"
+import {
+  DateTime,
+  Either,
+  type FastCheck,
+  Option,
+  ParseResult,
+  Predicate,
+  Redacted,
+  Schema,
+  type SchemaAST
+} from "effect"
 import { type Decoder, decoderOf, invalid, readAs, readingOf, when, withDecoder } from "./decoder.js"
 
 const nullableDecoderOf = (schema: Schema.Schema.All): Decoder => {
   const decoder = decoderOf(schema.ast)
-  if (decoder === undefined) throw new Error("a nullable column needs a column codec")
+  if (decoder === undefined) throw new Error("nullable column: the schema must have a decoder (sql/columns.ts)")
   return decoder
 }
 
 /** Returns whether SQLite stores the text unchanged. */
 export const isStorable = (value: string) => !value.includes("\0") && !/[\uD800-\uDFFF]/u.test(value)
 
-/** How many characters an id may have. */
+/** The maximum length of an id, in characters. */
 export const maxIdLength = 255
 
-/** Any text that a column holds. Empty when its first character is NUL: the engine returns the characters before a NUL. */
+/**
+ * Any text of a column. The engine returns the characters before a NUL, so a text that begins with NUL is read as
+ * empty.
+ */
 export const StoredText = withDecoder(
   Schema.String.annotations({ arbitrary: () => (fc) => fc.string({ maxLength: 40 }).filter(isStorable) }),
   when((stored) => typeof stored === "string")
 )
 
-/** The id of a row: any text of 1 to 255 characters; of ours, a prefix and a UUIDv7. */
+/** The id of a row: 1 to 255 characters. Generated ids are a prefix and a UUIDv7 (`ids.ts`). */
 export const idOf = <B extends string>(brand: B) =>
   readAs(
     withDecoder(
@@ -37,8 +50,8 @@ export const idOf = <B extends string>(brand: B) =>
   )
 
 /**
- * The id of an existing row in a request. Rows of an import or of an earlier release can have ids longer than a new row can:
- * up to 1,000 characters are looked up, and an unknown id is `NotFound`.
+ * The id of an existing row in a request: 1 to 1,000 characters, because imports and earlier releases stored ids longer
+ * than `maxIdLength`. A valid id without a row is reported as `NotFound`.
  */
 export const existing = <A extends string, I, R>(id: Schema.Schema<A, I, R>) =>
   readingOf(id).pipe(
@@ -47,7 +60,10 @@ export const existing = <A extends string, I, R>(id: Schema.Schema<A, I, R>) =>
     })
   )
 
-/** Text that SQLite gives back as it was: the engine cuts it at a NUL and cannot hold half of a surrogate pair. */
+/**
+ * Restricts a schema to text that SQLite returns unchanged. The engine cuts text at a NUL and cannot store a lone
+ * surrogate.
+ */
 export const storable = <A extends string, I, R>(text: Schema.Schema<A, I, R>) =>
   text.pipe(
     Schema.filter(isStorable, {
@@ -55,7 +71,7 @@ export const storable = <A extends string, I, R>(text: Schema.Schema<A, I, R>) =
     })
   )
 
-// One filter, not one for each rule: every name of every request passes through here.
+// One filter instead of one for each rule, for speed: every name in every request is decoded here.
 const text = (maxLength: number, minLength: number) => {
   const rule = `must be ${minLength === 0 ? "up" : minLength} to ${maxLength} characters, without NUL characters or lone surrogates`
   return readAs(
@@ -74,15 +90,15 @@ const text = (maxLength: number, minLength: number) => {
 }
 
 /**
- * An id to which a request is confined, if one is given. Given as `undefined` it is refused: what was meant for one owner
- * is not done to anybody's because the id was lost on the way.
+ * An optional id that restricts a request, such as `ownerUserId`. An explicit `undefined` is refused: otherwise a
+ * caller that lost the id would reach the rows of all owners.
  */
-export const confinedTo = <A, I, R>(id: Schema.Schema<A, I, R>) => Schema.optionalWith(id, { exact: true })
+export const ownerScopeField = <A, I, R>(id: Schema.Schema<A, I, R>) => Schema.optionalWith(id, { exact: true })
 
-/** How many characters a name, a reference or a label may have. */
+/** The maximum length of a name, a reference or a label, in characters. */
 export const maxNameLength = 1000
 
-/** How many characters prose, an error message, a token or a hash may have. */
+/** The maximum length of prose, an error message, a token or a hash, in characters. */
 export const maxProseLength = 100_000
 
 /** A name or a reference: 1 to 1,000 characters. */
@@ -94,39 +110,49 @@ export const Label = text(maxNameLength, 0)
 /** Prose or an error message: up to 100,000 characters. */
 export const Prose = text(maxProseLength, 0)
 
-/** The text with U+FFFD in place of each character that SQLite does not return unchanged. */
-export const storableText = (text: string): string => isStorable(text) ? text : text.replaceAll(/\0|[\uD800-\uDFFF]/gu, "\uFFFD")
+/** Replaces each character that SQLite does not return unchanged with U+FFFD. */
+export const storableText = (text: string): string =>
+  isStorable(text) ? text : text.replaceAll(/\0|[\uD800-\uDFFF]/gu, "\uFFFD")
 
-/** Up to 100,000 characters of any kind, as programs print them. */
-export const RawProse = Schema.String.pipe(Schema.maxLength(maxProseLength, { message: () => `must be up to ${maxProseLength} characters` }))
+/** The output of a program: up to 100,000 characters of any kind. */
+export const RawProse = Schema.String.pipe(
+  Schema.maxLength(maxProseLength, { message: () => `must be up to ${maxProseLength} characters` })
+)
 
 /**
- * Prose that a worker reports: NUL characters and lone surrogates are replaced with U+FFFD, so that no report is lost
- * because of them. Only for inputs.
+ * Prose that a worker reports. NUL characters and lone surrogates are replaced with U+FFFD, because a report must not
+ * fail for them. Only for inputs.
  */
-export const ReportedProse = Schema.transform(RawProse, Prose, { strict: true, decode: storableText, encode: (text) => text })
+export const ReportedProse = Schema.transform(RawProse, Prose, {
+  strict: true,
+  decode: storableText,
+  encode: (text) => text
+})
 
 /** A token or a hash: 1 to 100,000 characters. */
 export const Credential = text(maxProseLength, 1)
 
 const redacted = (text: Schema.Schema<string>) =>
-  withDecoder(Schema.Redacted(text), (stored) => typeof stored === "string" ? Redacted.make(stored) : invalid)
+  withDecoder(Schema.Redacted(text), (stored) => (typeof stored === "string" ? Redacted.make(stored) : invalid))
 
 const sensitive = redacted(Name)
 
-/** A text that nobody is to see: redacted in the domain, so that it prints as nothing; absent in JSON. */
+/** A secret text: `Redacted` in the domain, so that it is never printed; absent in JSON. */
 export const Sensitive = Model.Field({ select: redacted(StoredText), insert: sensitive, update: sensitive })
 
-/** Any number that an INTEGER column holds. One beyond 2^53 is read as the nearest number of JavaScript. */
+/** Any number of an INTEGER column. Values beyond 2^53 are read as the nearest JavaScript number. */
 const StoredInteger = withDecoder(
   Schema.Number.annotations({ arbitrary: () => (fc) => fc.nat() }),
   when((stored) => typeof stored === "number")
 )
 
-/** A whole number: the schema of the input limits it; reads accept any value of the column. */
+/** Builds the codec of a whole number. The schema limits inputs; reads accept any value of the column. */
 export const integerOf = (input: Schema.Schema<number>, accepts: (value: number) => boolean): Schema.Schema<number> =>
   readAs(
-    withDecoder(input, when((stored) => typeof stored === "number" && Number.isInteger(stored) && accepts(stored))),
+    withDecoder(
+      input,
+      when((stored) => typeof stored === "number" && Number.isInteger(stored) && accepts(stored))
+    ),
     StoredInteger
   )
 
@@ -136,86 +162,107 @@ export const Count = integerOf(Schema.NonNegativeInt, (value) => value >= 0)
 /** A whole number. */
 export const Integer = integerOf(Schema.Int, () => true)
 
-/** One of the values of an enumeration. */
+/** Builds the codec of an enumeration. */
 export const enumeration = <const Values extends readonly [string, ...ReadonlyArray<string>]>(...values: Values) => {
   const known: ReadonlySet<unknown> = new Set(values)
   const schema = Schema.Literal(...values)
-  return Object.assign(withDecoder(schema, when((stored) => known.has(stored))) as typeof schema, { literals: values })
+  return Object.assign(
+    withDecoder(
+      schema,
+      when((stored) => known.has(stored))
+    ) as typeof schema,
+    { literals: values }
+  )
 }
 
 /**
- * An enumeration whose column accepts any text, so that a later release can add values. Values that this release does not know
- * are read as `unknown`.
+ * Builds the codec of an enumeration whose column accepts any text, so that later releases can add values. Unrecognized
+ * values are read as `unknown`.
  */
 export const openEnumeration = <A extends string>(known: Schema.Schema<A>, unknown: NoInfer<A>): Schema.Schema<A> => {
   const isKnown = Schema.is(known)
-  const decode = (stored: string): A => isKnown(stored) ? stored : unknown
+  const decode = (stored: string): A => (isKnown(stored) ? stored : unknown)
   const reading = withDecoder(
     Schema.transform(StoredText, Schema.typeSchema(known), { strict: true, decode, encode: (value: A) => value }),
-    (stored) => typeof stored === "string" ? decode(stored) : invalid
+    (stored) => (typeof stored === "string" ? decode(stored) : invalid)
   )
   return readAs(known, reading)
 }
 
-/** The instants that a Date can hold, before and after 1970 (https://tc39.es/ecma262/#sec-time-values-and-time-range). */
+/**
+ * The greatest distance from 1970 that a Date can represent, in milliseconds
+ * (https://tc39.es/ecma262/#sec-time-values-and-time-range).
+ */
 export const furthestMs = 8.64e15
 
-// A row has the same few instants again and again (created and available, claimed and started and updated), and so has
-// the next row: a new `DateTime` for each would be a tenth of the cost of decoding.
+// Rows repeat the same few instants: created and available; claimed, started and updated. A new `DateTime` for each
+// would be a tenth of the cost of decoding.
 const recentInstants: Array<DateTime.Utc> = []
 
 const instantOf = (epochMillis: number): DateTime.Utc => {
-  const place = epochMillis & 63
-  const recent = recentInstants[place]
+  const slot = epochMillis & 63
+  const recent = recentInstants[slot]
   return recent !== undefined && recent.epochMillis === epochMillis
     ? recent
-    : (recentInstants[place] = DateTime.unsafeMake(epochMillis))
+    : (recentInstants[slot] = DateTime.unsafeMake(epochMillis))
 }
 
-const instant = withDecoder(
-  Schema.DateTimeUtcFromNumber,
-  (stored) => typeof stored === "number" && Math.abs(stored) <= furthestMs ? instantOf(stored) : invalid
+const instant = withDecoder(Schema.DateTimeUtcFromNumber, (stored) =>
+  typeof stored === "number" && Math.abs(stored) <= furthestMs ? instantOf(stored) : invalid
 )
 
 const nearestInstant = (epochMillis: number) => instantOf(Math.max(-furthestMs, Math.min(furthestMs, epochMillis)))
 
-/** Reads a number beyond the range of Date as the nearest Date. */
+/** An instant for reads: a number outside the range of Date is read as the nearest Date. */
 const storedInstant = withDecoder(
-  Schema.transform(Schema.Number, Schema.DateTimeUtcFromSelf, { strict: true, decode: nearestInstant, encode: (at) => at.epochMillis }),
-  (stored) => typeof stored === "number" ? nearestInstant(stored) : invalid
+  Schema.transform(Schema.Number, Schema.DateTimeUtcFromSelf, {
+    strict: true,
+    decode: nearestInstant,
+    encode: (at) => at.epochMillis
+  }),
+  (stored) => (typeof stored === "number" ? nearestInstant(stored) : invalid)
 )
 
 /** An instant: epoch milliseconds in SQLite, `DateTime.Utc` in the domain, an ISO 8601 string in JSON. */
-export const Timestamp = Model.Field({ select: storedInstant, insert: instant, update: instant, json: Schema.DateTimeUtc })
+export const Timestamp = Model.Field({
+  select: storedInstant,
+  insert: instant,
+  update: instant,
+  json: Schema.DateTimeUtc
+})
 
 const flag = withDecoder(
-  Schema.transform(Schema.Literal(0, 1), Schema.Boolean, { strict: true, decode: (bit) => bit === 1, encode: (on) => on ? 1 : 0 }),
-  (stored) => stored === 1 ? true : stored === 0 ? false : invalid
+  Schema.transform(Schema.Literal(0, 1), Schema.Boolean, {
+    strict: true,
+    decode: (bit) => bit === 1,
+    encode: (on) => (on ? 1 : 0)
+  }),
+  (stored) => (stored === 1 ? true : stored === 0 ? false : invalid)
 )
 
 /** A boolean: 0 or 1 in SQLite. */
 export const Flag = Model.Field({ select: flag, insert: flag, update: flag, json: Schema.Boolean })
 
-// A document is read again and again while its row moves on: a job's spec at the claim, at each heartbeat, at the end.
-// Decoding it costs as much as the rest of the row, and the same text always gives the same value.
-const rememberedDocuments = 256
-const longestRemembered = 16_384
+// A document is decoded at each read of its row: the spec of a job at the claim, at each heartbeat and at the end.
+// Decoding it costs as much as the rest of the row, and the same text always decodes to the same value.
+const maxCachedDocuments = 256
+const maxCachedLength = 16_384
 
-const remembering = (decode: (text: string) => unknown): Decoder => {
-  const known = new Map<string, unknown>()
+const cached = (decode: (text: string) => unknown): Decoder => {
+  const cache = new Map<string, unknown>()
   return (text) => {
     if (typeof text !== "string") return invalid
-    const before = known.get(text)
-    if (before !== undefined) return before
+    const hit = cache.get(text)
+    if (hit !== undefined) return hit
     const value = decode(text)
-    if (value === invalid || text.length > longestRemembered) return value
-    if (known.size >= rememberedDocuments) known.clear()
-    known.set(text, frozen(value))
+    if (value === invalid || text.length > maxCachedLength) return value
+    if (cache.size >= maxCachedDocuments) cache.clear()
+    cache.set(text, frozen(value))
     return value
   }
 }
 
-/** Several readers get the same document: none can change it for the others. */
+/** Freezes a decoded document, because several readers share it. */
 const frozen = (value: unknown): unknown => {
   if (typeof value === "object" && value !== null) {
     Object.freeze(value)
@@ -228,7 +275,7 @@ const parsed = <A, I>(shape: Schema.Schema<A, I>) => {
   const decode = decoderOf(shape.ast) ?? decoderBySchema(shape)
   return withDecoder(
     Schema.parseJson(shape),
-    remembering((text) => {
+    cached((text) => {
       try {
         return decode(JSON.parse(text))
       } catch {
@@ -238,7 +285,7 @@ const parsed = <A, I>(shape: Schema.Schema<A, I>) => {
   )
 }
 
-/** A JSON document with a schema: text in SQLite. Decoded documents are frozen. */
+/** A JSON document with a schema, stored as text. Decoded documents are frozen. */
 export const Json = <A, I>(shape: Schema.Schema<A, I>) => {
   const reading = readingOf(shape)
   const written = parsed(shape)
@@ -276,7 +323,7 @@ const optionalInstant = orNull(instant)
 
 const optionalSensitive = orNull(redacted(Credential))
 
-/** A nullable token or hash that nobody is to see: redacted in the domain, and absent in JSON. */
+/** A nullable secret token or hash: `Redacted` in the domain, absent in JSON. */
 export const OptionalSensitive = Model.Field({
   select: orNull(redacted(StoredText)),
   insert: optionalSensitive,
@@ -303,14 +350,14 @@ export const OptionalJson = <A, I>(shape: Schema.Schema<A, I>) => {
   })
 }
 
-/** How many levels a document of any shape may have. */
+/** The maximum depth of a `JsonObject`, in levels. */
 export const maxJsonDepth = 64
 
 type JsonObjectValue = { readonly [key: string]: unknown }
 
 const isObject: (value: unknown) => value is JsonObjectValue = Predicate.isRecord
 
-/** The path of a value that is not JSON, and the rule that it breaks. */
+/** The path of a value without a JSON form, and the rule that it violates. */
 interface JsonProblem {
   readonly path: ReadonlyArray<PropertyKey>
   readonly rule: string
@@ -344,25 +391,29 @@ const objectProblem = (value: object, ancestors: ReadonlyArray<object>): JsonPro
   if (ancestors.length === maxJsonDepth) return problemHere(tooDeep)
   const inside = [...ancestors, value]
   if (Array.isArray(value)) {
-    // Not `entries()` of a sparse array's own keys: a hole is `undefined`, too.
+    // `Array.entries` includes the holes of a sparse array, as `undefined`. `Object.entries` skips them.
     for (const [index, item] of value.entries()) {
       const problem = jsonProblem(item, inside)
-      if (problem !== undefined) return below(index, problem)
+      if (problem !== undefined) return atKey(index, problem)
     }
     return undefined
   }
   if (!isPlain(value)) return problemHere("must be a plain object, an array, a string, a number, a boolean or null")
   for (const [key, item] of Object.entries(value)) {
     const problem = jsonProblem(item, inside)
-    if (problem !== undefined) return below(key, problem)
+    if (problem !== undefined) return atKey(key, problem)
   }
   return undefined
 }
 
 const tooDeep = `must be a JSON object of at most ${maxJsonDepth} levels`
 
-/** Reported for the whole document: the path of a value that deep would be useless. */
-const below = (key: PropertyKey, { path, rule }: JsonProblem): JsonProblem => rule === tooDeep ? { path, rule } : { path: [key, ...path], rule }
+/**
+ * Prefixes the path of a problem with a key. Excess depth is reported for the whole document, because its path is too
+ * long.
+ */
+const atKey = (key: PropertyKey, { path, rule }: JsonProblem): JsonProblem =>
+  rule === tooDeep ? { path, rule } : { path: [key, ...path], rule }
 
 const checkedJson = (input: unknown, _: SchemaAST.ParseOptions, ast: SchemaAST.AST) => {
   if (!isObject(input)) return ParseResult.fail(new ParseResult.Type(ast, input, tooDeep))
@@ -370,47 +421,63 @@ const checkedJson = (input: unknown, _: SchemaAST.ParseOptions, ast: SchemaAST.A
   if (problem === undefined) return ParseResult.succeed(input)
   const issue = new ParseResult.Type(ast, input, problem.rule)
   const [key, ...keys] = problem.path
-  return ParseResult.fail(key === undefined ? issue : new ParseResult.Composite(ast, input, new ParseResult.Pointer([key, ...keys], input, issue)))
+  return ParseResult.fail(
+    key === undefined
+      ? issue
+      : new ParseResult.Composite(ast, input, new ParseResult.Pointer([key, ...keys], input, issue))
+  )
 }
 
-// Through text, which has no negative zero.
+// The round trip through text removes negative zeros, which JSON text does not preserve.
 const arbitraryJson = () => (fc: typeof FastCheck) =>
-  fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 })).map((value): JsonObjectValue => JSON.parse(JSON.stringify(value)))
+  fc
+    .dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 }))
+    .map((value): JsonObjectValue => JSON.parse(JSON.stringify(value)))
 
 /**
- * A JSON object of any shape: finite numbers, no `undefined`, at most 64 levels deep. Stored objects are read at any depth.
- * A declaration, because a record of `effect/Schema` copies its entries, and loses a key `__proto__`.
+ * A JSON object with any keys: finite numbers, no `undefined`, at most 64 levels deep. Stored objects are read at any
+ * depth. This is a declaration, because `Schema.Record` copies the entries and loses a key `__proto__`.
  */
 export const JsonObject = readAs(
-  Schema.declare<JsonObjectValue, JsonObjectValue, readonly []>([], { decode: () => checkedJson, encode: () => checkedJson }, {
-    identifier: "JsonObject",
-    description: "a JSON object of at most 64 levels",
-    jsonSchema: { type: "object" },
-    arbitrary: arbitraryJson
-  }),
+  Schema.declare<JsonObjectValue, JsonObjectValue, readonly []>(
+    [],
+    { decode: () => checkedJson, encode: () => checkedJson },
+    {
+      identifier: "JsonObject",
+      description: "a JSON object of at most 64 levels",
+      jsonSchema: { type: "object" },
+      arbitrary: arbitraryJson
+    }
+  ),
   withDecoder(
-    Schema.declare(isObject, { identifier: "StoredJsonObject", jsonSchema: { type: "object" }, arbitrary: arbitraryJson }),
+    Schema.declare(isObject, {
+      identifier: "StoredJsonObject",
+      jsonSchema: { type: "object" },
+      arbitrary: arbitraryJson
+    }),
     when(isObject)
   )
 )
 
-/** How many characters a document may have as JSON. */
+/** The maximum length of a document as JSON, in characters. */
 export const maxDocumentLength = 10_000_000
 
 /**
- * A document as a caller gives it: up to 10,000,000 characters as JSON. Only for inputs: what is stored is read, however
- * long it is.
+ * Limits a document in an input to 10,000,000 characters as JSON. Only for inputs: stored documents of any length are
+ * read.
  */
 export const documentOf = <A, I>(shape: Schema.Schema<A, I>) =>
   shape.pipe(
-    Schema.filter((document) => isShort(document), { message: () => `must be up to ${maxDocumentLength} characters as JSON` })
+    Schema.filter((document) => isWithinLength(document), {
+      message: () => `must be up to ${maxDocumentLength} characters as JSON`
+    })
   )
 
-const isShort = (document: unknown): boolean => {
+const isWithinLength = (document: unknown): boolean => {
   try {
     return JSON.stringify(document).length <= maxDocumentLength
   } catch (error) {
-    // Longer than a string of JavaScript can be.
+    // The JSON is longer than a JavaScript string can be.
     if (error instanceof RangeError) return false
     throw error
   }

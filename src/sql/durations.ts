@@ -1,37 +1,38 @@
 /**
- * Durations that callers give.
+ * Durations in inputs.
  */
 import { Duration, Option, Schema } from "effect"
 
 /**
- * A duration, if it is one. Effect makes zero of NaN and of what is negative: as a time for which something is kept or waited
- * for that would be "not at all", which nobody meant.
+ * Decodes a duration. Returns `None` for NaN and for negative values: Effect decodes them to zero, which would silently
+ * disable a retention or a wait.
  */
-export const decodeDuration = (given: unknown): Option.Option<Duration.Duration> =>
-  isMeant(given) ? Duration.decodeUnknown(given) : Option.none()
+export const decodeDuration = (input: unknown): Option.Option<Duration.Duration> =>
+  isNonNegative(input) ? Duration.decodeUnknown(input) : Option.none()
 
-const isMeant = (given: unknown): boolean => {
-  if (typeof given === "number" || typeof given === "bigint") return given >= 0
-  if (typeof given === "string") return !given.startsWith("-")
-  return !Array.isArray(given) || given.every(isMeant)
+const isNonNegative = (input: unknown): boolean => {
+  if (typeof input === "number" || typeof input === "bigint") return input >= 0
+  if (typeof input === "string") return !input.startsWith("-")
+  return !Array.isArray(input) || input.every(isNonNegative)
 }
 
-/** A duration within bounds; `rule` says them to who gave another. */
+/** Builds the schema of a duration within bounds. `rule` is the message for all other values. */
 export const durationBetween = (minimum: Duration.DurationInput, maximum: Duration.DurationInput, rule: string) =>
   Schema.declare(
-    (given): given is Duration.DurationInput => Option.exists(decodeDuration(given), Duration.between({ minimum, maximum })),
+    (input): input is Duration.DurationInput =>
+      Option.exists(decodeDuration(input), Duration.between({ minimum, maximum })),
     { message: () => rule }
   )
 
-/** A pause between two looks: 1 ms to a year. Less would be no pause. */
+/** A pause between two polls: 1 ms to a year. */
 export const Pause = durationBetween("1 milli", "365 days", "must be a duration from 1 ms to a year")
 
 /** A duration from 1 ms to a year, decoded to whole milliseconds, rounded up, for a column. */
 export const Milliseconds = Schema.transform(Pause, Schema.Number, {
   strict: true,
-  decode: (given) => Math.ceil(Duration.toMillis(given)),
+  decode: (pause) => Math.ceil(Duration.toMillis(pause)),
   encode: (millis) => millis
 })
 
-/** A wait that may be none, or never end. */
+/** A wait: 0 or more, or infinite. */
 export const Wait = durationBetween(0, Duration.infinity, "must be a duration, 0 or more")

@@ -1,11 +1,14 @@
 /**
- * What the engine said, in terms that may leave the store: codes and names of constraints, never values.
+ * Translation of engine errors into `PersistenceError`: error codes and names of database objects, never values.
  */
 import type { SqlError } from "@effect/sql"
 import { Predicate } from "effect"
 import { PersistenceError, type PersistenceErrorReason } from "../Errors.js"
 
-/** The engine's error code (https://www.sqlite.org/rescode.html), or `UNKNOWN`, and its message, which may hold values. */
+/**
+ * Returns the engine's error code (https://www.sqlite.org/rescode.html), or `UNKNOWN`, and its message. The message may
+ * contain values.
+ */
 export const engineErrorOf = (error: SqlError.SqlError): { readonly code: string; readonly message: string } => {
   const { cause } = error
   const code = Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : "UNKNOWN"
@@ -21,24 +24,27 @@ export interface Missing {
   readonly table: string | undefined
 }
 
-// Only words that have the form of a name: they are from the text of a statement, never parameters.
+// Matches only words in the form of a name: these come from the text of a statement, never from a parameter.
 const name = "[A-Za-z_][\\w$]{0,127}"
 const missingObject = new RegExp(`no such (table|view|column): (?:(${name})\\.)?(${name})$`)
 const missingColumn = new RegExp(`table (${name}) has no column named (${name})$`)
 
-/** The missing table or column, if the engine refused a statement for it. */
+/** Returns the missing table, view or column if the engine refused a statement because of it. */
 export const missingOf = (error: SqlError.SqlError): Missing | undefined => {
   const { message } = engineErrorOf(error)
   const [, table, column] = missingColumn.exec(message) ?? []
   if (column !== undefined) return { kind: "column", table, name: column }
   const [, kind, qualifier, found] = missingObject.exec(message) ?? []
-  return found === undefined ? undefined : { kind: kind === "table" || kind === "view" ? kind : "column", table: qualifier, name: found }
+  return found === undefined
+    ? undefined
+    : { kind: kind === "table" || kind === "view" ? kind : "column", table: qualifier, name: found }
 }
 
 const describe = ({ kind, name, table }: Missing) =>
   kind !== "column" ? `no ${kind} ${name}` : table === undefined ? `no column ${name}` : `no column ${name} in ${table}`
 
-const unavailable = /^(SQLITE_(READONLY|FULL|IOERR|CANTOPEN|CORRUPT|NOTADB|NOMEM|PERM|AUTH|PROTOCOL)|SEALANT_CLOSED|SEALANT_FILE_REPLACED|HRANA_|HTTP_|SERVER_|URL_|UNKNOWN$|E[A-Z]+$)/
+const unavailable =
+  /^(SQLITE_(READONLY|FULL|IOERR|CANTOPEN|CORRUPT|NOTADB|NOMEM|PERM|AUTH|PROTOCOL)|SEALANT_CLOSED|SEALANT_FILE_REPLACED|HRANA_|HTTP_|SERVER_|URL_|UNKNOWN$|E[A-Z]+$)/
 
 const reasonOf = (code: string, message: string): PersistenceErrorReason => {
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return "Busy"
@@ -48,20 +54,24 @@ const reasonOf = (code: string, message: string): PersistenceErrorReason => {
 
 const causeOf = (code: string, message: string, missing: Missing | undefined): string => {
   if (missing !== undefined) return `${code}: ${describe(missing)}`
-  // The client writes this message, which contains the remedy.
+  // This message is written by the client and contains the remedy.
   return code === "SEALANT_FILE_REPLACED" ? `${code}: ${message}` : code
 }
 
-/** The `PersistenceError` for a failure of the engine, the client or the network. */
+/** Builds the `PersistenceError` for a failure of the engine, the client or the network. */
 export const persistenceErrorOf = (operation: string, error: SqlError.SqlError): PersistenceError => {
   const { code, message } = engineErrorOf(error)
-  return new PersistenceError({ operation, reason: reasonOf(code, message), cause: causeOf(code, message, missingOf(error)) })
+  return new PersistenceError({
+    operation,
+    reason: reasonOf(code, message),
+    cause: causeOf(code, message, missingOf(error))
+  })
 }
 
-/** By its tag: another copy of `@effect/sql` in the process has a class of its own. */
+/** Recognizes a `SqlError` by its tag, because another copy of `@effect/sql` in the process has its own class. */
 export const isSqlError = (error: unknown): error is SqlError.SqlError => Predicate.isTagged(error, "SqlError")
 
-/** Whether a row was refused because another one holds what must be unique. */
+/** Returns whether a write violated a UNIQUE or PRIMARY KEY constraint. */
 export const isTaken = (error: unknown): boolean => {
   if (!isSqlError(error)) return false
   const { code } = engineErrorOf(error)

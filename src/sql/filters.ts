@@ -1,51 +1,59 @@
 /**
- * Lists that can be narrowed: along which index they are walked.
+ * Filters of lists, and the index that each list reads.
  *
- * A page is read off one index in the order of the page, so that it costs what it holds. Several statuses are several
- * such walks, merged. What no index holds beside the one that is walked is looked at on the way: written as `+column`,
- * so that the planner does not leave the order for it.
+ * A page reads one index in the order of the page, so its cost depends only on the length of the page. A filter on
+ * several statuses reads one range of the index for each status and merges them. Conditions on columns outside the
+ * index are written as `+column`, so that the planner does not choose another index for them
+ * (https://www.sqlite.org/optoverview.html, "Disqualifying WHERE Clause Terms using Unary-+").
  */
 import type { SqlClient, Statement } from "@effect/sql"
 import * as Page from "./page.js"
 
 export type Conditions = ReadonlyArray<Statement.Fragment>
 
-/** Conditions of a list out of what its caller gave; what was not given is no condition. */
+/** Builds the conditions of a list from its filter. A field that is `undefined` has no condition. */
 export const conditionsOf = (sql: SqlClient.SqlClient) => ({
-  /** The column that leads the index. */
-  along: (column: string, value: string | undefined): Conditions =>
+  /** Builds the condition on the leading column of the index. */
+  indexedBy: (column: string, value: string | undefined): Conditions =>
     value === undefined ? [] : [sql`${sql.literal(column)} = ${value}`],
 
-  /** A column that the index does not hold. */
-  aside: (column: string, value: string | undefined): Conditions =>
+  /** Builds the condition on a column outside the index. */
+  unindexed: (column: string, value: string | undefined): Conditions =>
     value === undefined ? [] : [sql`+${sql.literal(column)} = ${value}`],
 
-  /** Several values of a column that the index does not hold. */
-  asideIn: (column: string, values: ReadonlyArray<string> | undefined): Conditions =>
+  /** Builds the condition that a column outside the index has one of several values. */
+  unindexedIn: (column: string, values: ReadonlyArray<string> | undefined): Conditions =>
     values === undefined ? [] : [sql`+${sql.in(column, [...new Set(values)])}`]
 })
 
 /**
- * Builds one list of conditions for each status, for an index that continues with the status; one list for all rows without
- * `statuses`. `column` is the column of the status.
+ * Builds one list of conditions for each status, for an index that continues with the status. Without `statuses`,
+ * builds one list for all rows. `column` is the name of the status column.
  */
-export const walksByStatus = (
+export const unionByStatus = (
   sql: SqlClient.SqlClient,
   statuses: ReadonlyArray<string> | undefined,
   conditions: Conditions,
   column = "status"
 ): ReadonlyArray<Conditions> =>
-  statuses === undefined ? [conditions] : [...new Set(statuses)].map((status) => [sql`${sql.literal(column)} = ${status}`, ...conditions])
+  statuses === undefined
+    ? [conditions]
+    : [...new Set(statuses)].map((status) => [sql`${sql.literal(column)} = ${status}`, ...conditions])
 
-/** The rows of a page, newest first: the engine merges the walks, each of which is in that order. */
-export const walk = (
+/**
+ * Builds the statement of a page, newest first. Each list of conditions becomes one branch, read in the order of its
+ * index; the engine merges the branches.
+ */
+export const keysetQuery = (
   sql: SqlClient.SqlClient,
   source: { readonly columns: Statement.Fragment; readonly table: string },
-  walks: ReadonlyArray<Conditions>,
+  alternatives: ReadonlyArray<Conditions>,
   start: Page.Start
 ) => {
-  const branches = walks.map((conditions) =>
-    sql`SELECT ${source.columns} FROM ${sql(source.table)} WHERE ${sql.and([...conditions, Page.below(sql, start)])}`)
+  const branches = alternatives.map(
+    (conditions) =>
+      sql`SELECT ${source.columns} FROM ${sql(source.table)} WHERE ${sql.and([...conditions, Page.afterCursor(sql, start)])}`
+  )
   return sql`
     ${sql.join(" UNION ALL ", false)(branches)}
     ORDER BY "createdAt" DESC, id DESC LIMIT ${start.limit + 1}`

@@ -1,8 +1,11 @@
 /**
- * Rows that start and finish, and measure the time between.
+ * End and duration of rows that start and finish.
  */
 import type { SqlClient, Statement } from "@effect/sql"
 
-/** Ends a row at an instant, but never before it started. One that never started has no duration: `max` of NULL is NULL. */
+/**
+ * Builds the assignments that end a row at an instant, or at its start if that is later. A row that never started has
+ * no duration: `max` of NULL is NULL (https://www.sqlite.org/lang_corefunc.html#max_scalar).
+ */
 export const finishedAt = (sql: SqlClient.SqlClient, millis: number): Statement.Fragment =>
   sql`finished_at = max(${millis}, coalesce(started_at, 0)), duration_ms = max(${millis}, started_at) - started_at`

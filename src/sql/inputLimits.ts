@@ -1,28 +1,28 @@
 /**
- * How much a caller may give to one method, whatever its schema allows. It is looked at before anything is decoded, so that
- * no input costs much more than reading it. What a field may hold stands with its schema; docs/limits.md has all of it.
+ * Size limits of the input of any method. They are checked before an input is decoded, so that an oversized input costs
+ * little. The limits of single fields are in their schemas; docs/limits.md lists all limits.
  */
 import { maxParameterLength } from "../libsql/values.js"
 
-/** How many items a list may have: the input itself, or one of its fields. */
+/** The maximum number of items in a list: the input itself, or one of its fields. */
 export const maxListItems = 100_000
 
-/** How many values an input may have, each list, object and field counted, also inside documents. */
+/** The maximum number of values in an input: all list items and object fields, at every depth, including documents. */
 export const maxInputValues = 5_000_000
 
-/** How many characters the texts and keys of an input may have together. */
+/** The maximum total length of all texts and keys of an input, in characters. */
 export const maxInputCharacters = maxParameterLength
 
-/** How many issues an error tells. */
+/** The maximum number of issues in an error. */
 export const maxIssues = 100
 
-/** How much of a text that a caller gave stands in an error or in a span: an id, or a key in the path of an issue. */
+/** The maximum length of an input text in an error or a span: an id, or a key in the path of an issue. */
 export const maxShownCharacters = 255
 
-// Deeper than any schema reaches: below, nothing is read, or `JsonObject` refuses it.
-const deepest = 100
+// Deeper than any schema: values below this depth are ignored, or `JsonObject` refuses them.
+const maxDepth = 100
 
-/** What there is too much of, as an issue; nothing in an input within the limits. */
+/** Returns the exceeded limit as an issue, or `undefined` for an input within the limits. */
 export const excessOf = (input: unknown): string | undefined => {
   if (typeof input !== "object" || input === null) return undefined
   const list = longList(input)
@@ -33,21 +33,23 @@ export const excessOf = (input: unknown): string | undefined => {
   const fits = (value: unknown, depth: number): boolean => {
     if (typeof value === "string") characters += value.length
     else if (Array.isArray(value)) {
-      // Also of one that has holes, which a walk would pass over.
+      // `length` includes the holes of a sparse array, which `every` skips.
       values += value.length
-      return isWithin() && (depth === deepest || value.every((item) => fits(item, depth + 1)))
+      return isWithin() && (depth === maxDepth || value.every((item) => fits(item, depth + 1)))
     } else if (isPlain(value)) {
       const keys = Object.keys(value)
       values += keys.length
       for (const key of keys) characters += key.length
-      return isWithin() && (depth === deepest || keys.every((key) => fits(value[key], depth + 1)))
+      return isWithin() && (depth === maxDepth || keys.every((key) => fits(value[key], depth + 1)))
     }
     return isWithin()
   }
 
   const isWithin = () => values <= maxInputValues && characters <= maxInputCharacters
 
-  return fits(input, 0) ? undefined : `must be up to ${maxInputValues} values and ${maxInputCharacters} characters together`
+  return fits(input, 0)
+    ? undefined
+    : `must be up to ${maxInputValues} values and ${maxInputCharacters} characters together`
 }
 
 const longList = (input: object): string | undefined => {
@@ -65,7 +67,8 @@ const isPlain = (value: unknown): value is Readonly<Record<string, unknown>> => 
   return prototype === Object.prototype || prototype === null
 }
 
+/** Returns whether a text is longer than errors and spans may contain. */
 export const isLong = (text: string): boolean => text.length > maxShownCharacters
 
-/** A text of a caller as errors and spans have it: cut when it is longer than an id can be. */
-export const shown = (text: string): string => isLong(text) ? `${text.slice(0, maxShownCharacters)}…` : text
+/** Cuts an input text to the length that errors and spans may contain. */
+export const shown = (text: string): string => (isLong(text) ? `${text.slice(0, maxShownCharacters)}…` : text)

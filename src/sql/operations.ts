@@ -1,12 +1,32 @@
 /**
- * What every method of a repository is wrapped in: a span, and errors of the domain in place of the engine's.
+ * The wrapper of repository methods: it adds a span, decodes inputs, and replaces engine errors by domain errors.
  *
- * The engine names the columns of a UNIQUE constraint, the name of a CHECK, the text of a trigger's RAISE, and nothing
- * of a FOREIGN KEY: a method with several references looks which one is missing (`references.ts`).
+ * The error of a UNIQUE constraint contains its columns, that of a CHECK its name, and that of a trigger the text of
+ * RAISE. The error of a FOREIGN KEY contains no name, so methods with several references find the missing row
+ * themselves (`references.ts`).
  */
 import type { SqlError } from "@effect/sql"
-import { Context, DefaultServices, Effect, Either, Option, ParseResult, Record, type Schema, SchemaAST, Tracer } from "effect"
-import { AlreadyExists, InvalidInput, InvalidTransition, LeaseLost, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
+import {
+  Context,
+  DefaultServices,
+  Effect,
+  Either,
+  Option,
+  ParseResult,
+  Record,
+  type Schema,
+  SchemaAST,
+  Tracer
+} from "effect"
+import {
+  AlreadyExists,
+  InvalidInput,
+  InvalidTransition,
+  LeaseLost,
+  NotFound,
+  PersistenceError,
+  ReferenceNotFound
+} from "../Errors.js"
 import { engineErrorOf, isSqlError, persistenceErrorOf } from "./engineError.js"
 import { excessOf, isLong, maxIssues, shown } from "./inputLimits.js"
 import { CorruptRow } from "./rows.js"
@@ -22,7 +42,7 @@ type Refusal = keyof Refusals
 type StoreError = SqlError.SqlError | CorruptRow
 type Attributes = Readonly<Record<string, string | number | boolean>>
 
-/** Wraps the methods of one service. `entity` is the name that its errors give to a row. */
+/** Builds the wrappers of one service. `entity` is the name of its rows in errors. */
 export const operations = (service: string, entity: string) => {
   const wrap = <R extends Refusal>(method: string, refusals: ReadonlyArray<R>, attributes: Attributes | undefined) => {
     const operation = `${service}.${method}`
@@ -36,26 +56,35 @@ export const operations = (service: string, entity: string) => {
       )
   }
   return {
-    /** For a method that changes nothing, or whose guards leave no constraint to violate. */
+    /** Wraps a method that violates no constraint: it does not write, or its conditions exclude violations. */
     read: (method: string, attributes?: Attributes) => wrap<never>(method, [], attributes),
 
-    /** For a method that a constraint may refuse: `refusals` are the errors of the domain that this can be. */
+    /** Wraps a method that a constraint may refuse. `refusals` lists the domain errors for these constraints. */
     write: <R extends Refusal>(method: string, refusals: ReadonlyArray<R>, attributes?: Attributes) =>
       wrap(method, refusals, attributes),
 
-    /** The row, or `NotFound`. */
-    present: (id: string) => <A>(row: Option.Option<A>): Effect.Effect<A, NotFound> =>
-      Option.isSome(row) ? Effect.succeed(row.value) : Effect.fail(new NotFound({ entity, id })),
-
-    /** Nothing moved: what a second look at the row says of it. A row that is where it was to go is the answer. */
-    unmoved: (id: string, to: string) => <A extends { readonly status: string }>(row: A): Effect.Effect<A, InvalidTransition> =>
-      row.status === to ? Effect.succeed(row) : Effect.fail(new InvalidTransition({ entity, id, from: row.status, to })),
+    /** Returns the row. Fails with `NotFound` if there is none. */
+    orNotFound:
+      (id: string) =>
+      <A>(row: Option.Option<A>): Effect.Effect<A, NotFound> =>
+        Option.isSome(row) ? Effect.succeed(row.value) : Effect.fail(new NotFound({ entity, id })),
 
     /**
-     * Decodes a caller's input before any statement runs. Fails with `InvalidInput`, which tells paths and rules: also when it
-     * is too much to be decoded.
+     * Explains an UPDATE that matched no row: returns the row if it is already in state `to`, else fails with
+     * `InvalidTransition`.
      */
-    input: <A, I>(method: string, schema: Schema.Schema<A, I>) => {
+    orInvalidTransition:
+      (id: string, to: string) =>
+      <A extends { readonly status: string }>(row: A): Effect.Effect<A, InvalidTransition> =>
+        row.status === to
+          ? Effect.succeed(row)
+          : Effect.fail(new InvalidTransition({ entity, id, from: row.status, to })),
+
+    /**
+     * Decodes an input before any statement runs. Fails with `InvalidInput`, which contains paths and rules, if the
+     * input is invalid or exceeds the limits in `inputLimits.ts`.
+     */
+    decodeInput: <A, I>(method: string, schema: Schema.Schema<A, I>) => {
       const decode = ParseResult.decodeUnknownEither(schema, { errors: "all" })
       const operation = `${service}.${method}`
       return (value: I): Effect.Effect<A, InvalidInput> => {
@@ -68,16 +97,23 @@ export const operations = (service: string, entity: string) => {
   }
 }
 
-// The tracer of a program that has set none: it makes spans that nobody sees.
-const nobodysTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+// The tracer of a program without tracing. It discards its spans.
+const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
-const shownIfText = (value: Attributes[string]) => typeof value === "string" ? shown(value) : value
+const shownIfText = (value: Attributes[string]) => (typeof value === "string" ? shown(value) : value)
 
-/** Makes a span where somebody traces. With `root` it begins a trace of its own, whatever it is run in. */
-export const spanned = <A, E, R>(effect: Effect.Effect<A, E, R>, name: string, attributes: Attributes = {}, root = false) => {
-  const traced = () => Effect.withSpan(effect, name, { captureStackTrace: false, attributes: Record.map(attributes, shownIfText), root })
+/** Runs an effect in a span if the program has a tracer. With `root` the span begins a new trace. */
+export const spanned = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  name: string,
+  attributes: Attributes = {},
+  root = false
+) => {
+  const traced = () =>
+    Effect.withSpan(effect, name, { captureStackTrace: false, attributes: Record.map(attributes, shownIfText), root })
   return Effect.withFiberRuntime<A, E, Exclude<R, Tracer.ParentSpan>>((fiber) =>
-    fiber.currentTracer === nobodysTracer ? effect as ReturnType<typeof traced> : traced())
+    fiber.currentTracer === defaultTracer ? (effect as ReturnType<typeof traced>) : traced()
+  )
 }
 
 const domainError = <E, R extends Refusal>(operation: string, entity: string, refusals: ReadonlyArray<R>, error: E) => {
@@ -88,14 +124,14 @@ const domainError = <E, R extends Refusal>(operation: string, entity: string, re
   if (error instanceof CorruptRow) {
     return new PersistenceError({ operation, reason: "CorruptRow", cause: `${error.entity}.${error.column}` })
   }
-  return cut(error) as Exclude<E, StoreError>
+  return withShownIds(error) as Exclude<E, StoreError>
 }
 
 const isNotFound = isTaggedAs<NotFound>("NotFound")
 const isLeaseLost = isTaggedAs<LeaseLost>("LeaseLost")
 
-/** Of an id that no row has, an error tells no more than an id can be. */
-const cut = (error: unknown): unknown => {
+/** Cuts the ids in an error to the length that errors may contain. */
+const withShownIds = (error: unknown): unknown => {
   if (isNotFound(error) && isLong(error.id)) return new NotFound({ entity: error.entity, id: shown(error.id) })
   if (isLeaseLost(error) && (isLong(error.jobId) || isLong(error.workerId))) {
     return new LeaseLost({ jobId: shown(error.jobId), workerId: shown(error.workerId), reason: error.reason })
@@ -116,7 +152,7 @@ const refusalOf = (operation: string, entity: string, error: SqlError.SqlError):
     case "SQLITE_CONSTRAINT_FOREIGNKEY":
       return new ReferenceNotFound({ entity, reference: "unknown" })
     case "SQLITE_CONSTRAINT_TRIGGER":
-      // Our triggers refuse references across owners, and say which in words of their own.
+      // The triggers of this schema refuse references to rows of another owner. `detail` is the text of RAISE.
       return new ReferenceNotFound({ entity, reference: detail })
     case "SQLITE_CONSTRAINT_CHECK":
       return new InvalidInput({ operation, issues: [detail] })
@@ -124,7 +160,8 @@ const refusalOf = (operation: string, entity: string, error: SqlError.SqlError):
       return new InvalidInput({ operation, issues: [`${detail}: must not be null`] })
     case "SEALANT_UNSUPPORTED_VALUE":
       return new InvalidInput({ operation, issues: [message] })
-    case "UNKNOWN_SQLITE_ERROR_3091": // SQLITE_CONSTRAINT_DATATYPE, which the binding does not name; its text has the value
+    // SQLITE_CONSTRAINT_DATATYPE, for which the binding has no name. Its message contains the value.
+    case "UNKNOWN_SQLITE_ERROR_3091":
       return new InvalidInput({ operation, issues: ["a value is not of the column's type"] })
     default:
       return undefined
@@ -137,20 +174,22 @@ const invalidInput = (operation: string, issue: ParseResult.ParseIssue) => {
   return new InvalidInput({ operation, issues: more > 0 ? [...rules.slice(0, maxIssues), `and ${more} more`] : rules })
 }
 
-/** `path: rule` for each thing that is wrong. The rule comes from the schema, never from the value. */
+/** Returns `path: rule` for each issue. Rules come from the schema and never contain the value. */
 const rulesOf = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKey>): ReadonlyArray<string> => {
   switch (issue._tag) {
     case "Pointer":
       return rulesOf(issue.issue, [...path, ...(Array.isArray(issue.path) ? issue.path : [issue.path])])
     case "Composite":
-      return (Array.isArray(issue.issues) ? issue.issues : [issue.issues])
-        // That an optional field could also be left out helps nobody who gave it.
-        .filter((inner) => !(inner._tag === "Type" && SchemaAST.isUndefinedKeyword(inner.ast)))
-        .flatMap((inner) => rulesOf(inner, path))
+      return (
+        (Array.isArray(issue.issues) ? issue.issues : [issue.issues])
+          // An optional field that is present must not be reported as "must be undefined".
+          .filter((inner) => !(inner._tag === "Type" && SchemaAST.isUndefinedKeyword(inner.ast)))
+          .flatMap((inner) => rulesOf(inner, path))
+      )
     case "Transformation":
       return rulesOf(issue.issue, path)
     case "Refinement":
-      // The schema that a filter starts from, or a filter that says itself where and what: look inside.
+      // The issue is in the schema under the filter, or the filter reports its own path and message.
       return issue.kind === "From" || issue.issue._tag !== "Type" || issue.issue.message !== undefined
         ? rulesOf(issue.issue, path)
         : [at(path, ruleOf(issue))]
@@ -164,12 +203,14 @@ const rulesOf = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKey>
   }
 }
 
-const at = (path: ReadonlyArray<PropertyKey>, rule: string) => path.length === 0 ? rule : `${path.map((key) => shown(String(key))).join(".")}: ${rule}`
+const at = (path: ReadonlyArray<PropertyKey>, rule: string) =>
+  path.length === 0 ? rule : `${path.map((key) => shown(String(key))).join(".")}: ${rule}`
 
-/** The message that the schema gives for itself, or what it expects, in one line; never what it got. */
+/** Returns the message of the schema, or `must be` and its description, in one line. Never contains the value. */
 const ruleOf = (issue: ParseResult.Type | ParseResult.Forbidden | ParseResult.Refinement): string => {
-  const given = Option.map(SchemaAST.getMessageAnnotation(issue.ast), (annotation) => annotation(issue))
-  const message = Option.isSome(given) && typeof given.value === "object" && "message" in given.value ? given.value.message : Option.getOrUndefined(given)
+  const annotation = SchemaAST.getMessageAnnotation(issue.ast)
+  const own = Option.isSome(annotation) ? annotation.value(issue) : undefined
+  const message = typeof own === "object" && "message" in own ? own.message : own
   if (typeof message === "string") return message
   const expected = Option.getOrElse(SchemaAST.getDescriptionAnnotation(issue.ast), () => String(issue.ast))
   return `must be ${expected.replaceAll(/\s+/g, " ")}`

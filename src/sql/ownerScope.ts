@@ -1,37 +1,41 @@
 /**
- * Rows by id, either of one owner or of any owner. The scope is a condition of the statement, never a read before it.
+ * Owner scope of methods that take the id of a row. The scope is a condition of the statement, not a separate read
+ * before it.
  */
 import type { SqlClient, Statement } from "@effect/sql"
 
-/** A row of one owner. The method treats rows of other owners as missing. */
+/** The id of a row, and its owner. Rows of other owners are treated as missing. */
 export interface OwnedId {
   readonly id: string
   readonly ownerUserId: string
 }
 
 /**
- * A row by its id alone, or by its id and its owner. Internal: a call with the id alone reaches the row of any owner and
- * is not for request handlers.
+ * The id of a row, with or without its owner. Internal: a call with the id alone reaches the rows of all owners and is
+ * not for request handlers.
  */
 export type ById = string | OwnedId
 
-/** Builds the argument for a row: its id, in the scope of the owner if `ownerUserId` is set. */
-export const scoped = (id: string, ownerUserId: string | undefined): ById => ownerUserId === undefined ? id : { id, ownerUserId }
+/** Builds the argument for a row: the id with its owner, or the id alone if `ownerUserId` is `undefined`. */
+export const scoped = (id: string, ownerUserId: string | undefined): ById =>
+  ownerUserId === undefined ? id : { id, ownerUserId }
 
 /** The scope of a statement: any owner if `ownerUserId` is absent, no owner if it is null. */
 export interface OwnerScope {
   readonly ownerUserId?: string | null | undefined
 }
 
-/** The row of a statement, and its scope. */
+/** The id of a row, and the scope of the statement. */
 export interface Target extends OwnerScope {
   readonly id: string
 }
 
-/** Decodes the row argument of a method. An object always has a scope: without an owner it matches no row. */
+/** Decodes the row argument of a method. An object without an owner matches no row. */
 export const targetOf = (by: ById): Target =>
   typeof by === "object" && by !== null ? { id: by.id, ownerUserId: by.ownerUserId ?? null } : { id: by }
 
 /** Builds `AND <column> = <owner>` for the end of a WHERE clause; empty for any owner. */
-export const ownerScope = (sql: SqlClient.SqlClient, column = "owner_user_id") => ({ ownerUserId }: OwnerScope): Statement.Fragment =>
-  ownerUserId === undefined ? sql`` : sql`AND ${sql.literal(column)} = ${ownerUserId}`
+export const ownerScope =
+  (sql: SqlClient.SqlClient, column = "owner_user_id") =>
+  ({ ownerUserId }: OwnerScope): Statement.Fragment =>
+    ownerUserId === undefined ? sql`` : sql`AND ${sql.literal(column)} = ${ownerUserId}`

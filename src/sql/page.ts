@@ -1,6 +1,6 @@
 /**
- * Keyset pages, newest first: each page starts below the last key of the one before, so that rows which come or go in
- * between neither repeat others nor hide them (https://use-the-index-luke.com/no-offset).
+ * Keyset pagination, newest first. Each page starts after the last key of the previous page, so rows that are inserted
+ * or deleted in between neither repeat nor hide other rows (https://use-the-index-luke.com/no-offset).
  */
 import type { SqlClient, Statement } from "@effect/sql"
 import { DateTime, Effect, Either, Option, ParseResult, Schema, type Stream } from "effect"
@@ -8,13 +8,13 @@ import { InvalidInput } from "../Errors.js"
 import { storable } from "./columns.js"
 import { pages } from "./paging.js"
 
-/** One page, and the cursor of the next one, if there is one. */
+/** One page, and the cursor of the next page, if there is one. */
 export interface Page<A> {
   readonly items: ReadonlyArray<A>
   readonly nextCursor: Option.Option<string>
 }
 
-/** How much, and from where. `limit` is 1 to 500, by default 50; `cursor` is the `nextCursor` of the page before. */
+/** Request for one page. `limit` is 1 to 500, default 50; `cursor` is the `nextCursor` of the previous page. */
 export interface PageRequest {
   readonly limit?: number
   readonly cursor?: string
@@ -22,7 +22,7 @@ export interface PageRequest {
 
 type Key = readonly [at: number, id: string]
 
-/** Where a page starts and how long it is. */
+/** The key after which a page starts, and its length. */
 export interface Start {
   readonly at: number
   readonly id: string
@@ -30,13 +30,13 @@ export interface Start {
 }
 
 const defaultLimit = 50
-/** How many items a page may have. */
+/** The maximum number of items in a page. */
 export const maxLimit = 500
 
-// Longer than that of any id.
+// Enough for the longest id of an existing row.
 const maxCursorLength = 10_000
 
-/** A cursor that holds this, as text that says nothing to whom it is given. */
+/** Builds the schema of an opaque cursor: the key as JSON in base64url. */
 export const cursorOf = <A, I>(key: Schema.Schema<A, I>) =>
   Schema.compose(
     Schema.compose(Schema.String.pipe(Schema.maxLength(maxCursorLength)), Schema.StringFromBase64Url),
@@ -47,13 +47,17 @@ const Cursor = cursorOf(Schema.Tuple(Schema.Int, storable(Schema.String)))
 const decodeCursor = ParseResult.decodeUnknownEither(Cursor)
 const encodeCursor = Schema.encodeSync(Cursor)
 
-// Above every key: no instant is later.
+// Greater than every key: no instant is later.
 const top: Key = [Number.MAX_SAFE_INTEGER, ""]
 
-/** Fails with `InvalidInput` for a limit out of range or a cursor that is none of ours. */
-export const start = (operation: string, { cursor, limit = defaultLimit }: PageRequest): Effect.Effect<Start, InvalidInput> => {
+/** Decodes a page request. Fails with `InvalidInput` if the limit is out of range or the cursor is malformed. */
+export const start = (
+  operation: string,
+  { cursor, limit = defaultLimit }: PageRequest
+): Effect.Effect<Start, InvalidInput> => {
   const issues: Array<string> = []
-  if (!Number.isInteger(limit) || limit < 1 || limit > maxLimit) issues.push(`limit: must be a whole number from 1 to ${maxLimit}`)
+  if (!Number.isInteger(limit) || limit < 1 || limit > maxLimit)
+    issues.push(`limit: must be a whole number from 1 to ${maxLimit}`)
   const key = cursor === undefined ? Option.some(top) : Either.getRight(decodeCursor(cursor))
   if (Option.isNone(key)) issues.push("cursor: is not a cursor of this list")
   return Option.isSome(key) && issues.length === 0
@@ -61,8 +65,8 @@ export const start = (operation: string, { cursor, limit = defaultLimit }: PageR
     : Effect.fail(new InvalidInput({ operation, issues }))
 }
 
-/** The condition that a row stands below the start of the page. The key's columns are `created_at` and `id` if not given. */
-export const below = (
+/** Builds the condition that a row comes after the start of the page. The key is `created_at` and `id` by default. */
+export const afterCursor = (
   sql: SqlClient.SqlClient,
   { at, id }: Start,
   atColumn = "created_at",
@@ -70,21 +74,29 @@ export const below = (
 ): Statement.Fragment => sql`(${sql.literal(atColumn)}, ${sql.literal(idColumn)}) < (${at}, ${id})`
 
 /**
- * A page out of up to `limit + 1` rows: the one too many only says that there is more. A key begins with an instant, or
- * with a number that grows.
+ * Builds a page from up to `limit + 1` rows. The extra row is not part of the page; it shows that there is a next one.
+ * A key begins with an instant or an increasing number.
  */
-export const make = <A>(rows: ReadonlyArray<A>, { limit }: Start, key: (row: A) => readonly [at: DateTime.Utc | number, id: string]): Page<A> => {
+export const make = <A>(
+  rows: ReadonlyArray<A>,
+  { limit }: Start,
+  key: (row: A) => readonly [at: DateTime.Utc | number, id: string]
+): Page<A> => {
   const items = rows.slice(0, limit)
   const last = items.at(-1)
   if (rows.length <= limit || last === undefined) return { items, nextCursor: Option.none() }
   const [at, id] = key(last)
-  return { items, nextCursor: Option.some(encodeCursor([typeof at === "number" ? at : DateTime.toEpochMillis(at), id])) }
+  return {
+    items,
+    nextCursor: Option.some(encodeCursor([typeof at === "number" ? at : DateTime.toEpochMillis(at), id]))
+  }
 }
 
-/** All items of a list, page by page. */
+/** Streams all items of a list, page by page. */
 export const stream = <A, E>(list: (request: PageRequest) => Effect.Effect<Page<A>, E>): Stream.Stream<A, E> =>
   pages(Option.none<string>(), (cursor, limit) =>
     Effect.map(
       list({ limit, ...Option.match(cursor, { onNone: () => ({}), onSome: (cursor) => ({ cursor }) }) }),
       ({ items, nextCursor }) => [items, Option.map(nextCursor, Option.some)]
-    ))
+    )
+  )

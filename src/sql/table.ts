@@ -1,26 +1,29 @@
 /**
- * What a model says of its table: for those who read it, and for the test that holds the two together.
+ * The description of a table, as an annotation of its row model. `docs/schema.md` is generated from it, and a test
+ * compares it with the database.
  */
 export const TableId: unique symbol = Symbol.for("@sealant/db/Table")
 
-/** What a diagram needs of a state machine. */
+/** The states and transitions of a state machine, as diagrams need them. */
 export interface States {
   readonly states: ReadonlyArray<string>
   readonly transitions: Readonly<Record<string, ReadonlyArray<string>>>
 }
 
-/** A table as its model describes it. */
+/** The description of a table. */
 export interface Table {
   readonly name: string
-  /** The service that writes it. */
+  /** The service that writes the table. */
   readonly service: string
-  /** What the rows are for: a sentence or two. */
+  /** The purpose of the rows, in one or two sentences. */
   readonly purpose: string
-  /** The state machine of each status column, by the column's name. */
+  /** The state machine of each status column, by column name. */
   readonly states?: Readonly<Record<string, States>>
-  /** Columns that triggers maintain. The model leaves them out, because RETURNING returns a row as it is before they run. */
+  /**
+   * Columns that triggers maintain. The model omits them, because RETURNING contains the values before triggers run.
+   */
   readonly maintained?: ReadonlyArray<string>
 }
 
-/** The annotation of a row model: `Model.Class<Sandbox>("Sandbox")({ ... }, table({ name: "sandboxes", ... }))`. */
+/** Builds the annotation: `Model.Class<Sandbox>("Sandbox")({ ... }, table({ name: "sandboxes", ... }))`. */
 export const table = (description: Table) => ({ description: description.purpose, [TableId]: description })

@@ -1,17 +1,19 @@
 /**
- * State machines: one declared map per status column. The guard in SQL, the error, the diagram and the exhaustive test
- * all come from it; the triggers of the migrations hold the same map against everybody else.
+ * State machines: one map of transitions for each status column. The guard in SQL, the error, the diagram and the
+ * exhaustive test are derived from it. Triggers of the migrations enforce the same map for all other writers.
  */
 
-/** Where a row can go from each state. */
+/** The states of a row, and the transitions between them. */
 export interface StateMachine<S extends string> {
   readonly states: ReadonlyArray<S>
   readonly transitions: Readonly<Record<S, ReadonlyArray<S>>>
-  /** The states from which `to` can be entered. */
+  /** Returns the states that have a transition to `to`. */
   readonly sources: (to: S) => ReadonlyArray<S>
+  /** Returns whether there is a transition from `from` to `to`. */
   readonly allows: (from: S, to: S) => boolean
 }
 
+/** Builds a state machine from its map of transitions. */
 export const stateMachine = <S extends string>(
   states: ReadonlyArray<S>,
   transitions: Readonly<Record<S, ReadonlyArray<S>>>

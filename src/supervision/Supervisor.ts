@@ -1,13 +1,14 @@
 /**
- * Supervision in one loop: ends or requeues rows of sandboxes, issue workflows and the webhook inbox that no other program
- * moves on.
+ * The loop that ends or requeues rows of sandboxes, issue workflows and the webhook inbox whose worker, runtime or
+ * caller is gone. docs/supervision.md has the rules.
  *
  * Each round calls `SandboxLifecycle.supervise`, `IssueWorkflowLifecycle.supervise` and
- * `GitHubWebhookDeliveryRepo.reapExpired`, 100 rows at a time. If one fails, the failure is logged and the others
- * run regardless. Any number of processes may supervise one database at the same time.
+ * `GitHubWebhookDeliveryRepo.reapExpired`, each for up to 100 rows. A failure of one call is logged, and the others run
+ * regardless. Any number of processes may supervise one database at the same time.
  *
- * `BuildWorker.run` and `WebhookInbox.run` start it by default, for those of the three services that the program provides. Use
- * `run` or `layer` in a program without workers, or with workers that provide only some of the services.
+ * `BuildWorker.run` and `WebhookInbox.run` start supervision by default, for those of the three services that the
+ * program provides. Use `run` or `layer` in a program without workers, or whose workers provide only some of the
+ * services.
  */
 import type { SqlClient } from "@effect/sql"
 import { Duration, Effect, Layer, Schema } from "effect"
@@ -19,7 +20,7 @@ import type { IssueWorkflowLifecycle } from "../issue-workflow/IssueWorkflowLife
 import type { SandboxLifecycle } from "../sandbox/SandboxLifecycle.js"
 import { defaultEvery, defaultRuntimeDeadline, supervisedIn, supervision } from "./supervisorLoop.js"
 
-/** Interval and deadlines of supervision. */
+/** The interval and the deadline of supervision. */
 export interface Options {
   /** The pause between two rounds. 1 ms to a year, default 15 seconds. */
   readonly every?: Duration.DurationInput
@@ -35,20 +36,25 @@ const Settings = Schema.Struct({
   runtimeDeadline: Schema.optionalWith(Wait, { default: () => defaultRuntimeDeadline })
 })
 
-const { input } = operations("Supervisor", "Supervisor")
+const { decodeInput } = operations("Supervisor", "Supervisor")
 
 const superviseWith = ({ every, runtimeDeadline }: typeof Settings.Type) =>
-  Effect.flatMap(supervisedIn, (supervised) => supervision(supervised, { every: Duration.decode(every), runtimeDeadline }))
+  Effect.flatMap(supervisedIn, (supervised) =>
+    supervision(supervised, { every: Duration.decode(every), runtimeDeadline })
+  )
 
 /**
- * Supervises until it is interrupted: at once, then after each pause. It continues when the database cannot answer. Fails with
- * `InvalidInput` for options out of range.
+ * Supervises until it is interrupted: at once, then after each pause. Continues while the database cannot answer. Fails
+ * with `InvalidInput` if an option is out of range.
  */
 export const run = (options: Options = {}): Effect.Effect<never, InvalidInput, Supervised | SqlClient.SqlClient> =>
-  Effect.flatMap(input("run", Settings)(options), superviseWith)
+  Effect.flatMap(decodeInput("run", Settings)(options), superviseWith)
 
-/** Supervises in the background until the scope of the layer is closed. */
+/**
+ * Supervises in the background until the scope of the layer is closed. Fails with `InvalidInput` if an option is out of
+ * range.
+ */
 export const layer = (options: Options = {}): Layer.Layer<never, InvalidInput, Supervised | SqlClient.SqlClient> =>
   Layer.scopedDiscard(
-    Effect.flatMap(input("layer", Settings)(options), (settings) => Effect.forkScoped(superviseWith(settings)))
+    Effect.flatMap(decodeInput("layer", Settings)(options), (settings) => Effect.forkScoped(superviseWith(settings)))
   )

@@ -1,33 +1,34 @@
 /**
- * Supervision handles one row after the other, each in a short transaction of its own, with a turn of the event loop
- * between them. A row that cannot be handled is logged and skipped.
+ * One pass of supervision over the rows of a table. It handles the rows one by one, each in a short transaction, with a
+ * turn of the event loop in between. A row that cannot be handled is logged and skipped.
  */
 import { Effect } from "effect"
 import type { PersistenceError } from "../Errors.js"
 import { nextTurn } from "../libsql/eventLoop.js"
 import { kindOf } from "../events/operation.js"
 
-/** A row that supervision reads, with its key in the index. */
+/** A row to supervise, with its key in the index. */
 export interface Candidate {
   readonly id: string
   readonly at: number
-  /** 1 if a rule applies to it. Checked again in its transaction. */
+  /** 1 if a rule applies to the row. Checked again in the transaction of the row. */
   readonly due: 0 | 1
 }
 
-/** The number of rows that a statement reads at a time: few enough not to hold the event loop. */
+/** The number of rows that one statement reads: few enough not to block the event loop. */
 export const pageSize = 200
 
-/** One kind of rows. */
+/** A pass over one kind of rows. */
 export interface Pass<E> {
   /** The name of this kind of rows in logs. */
   readonly noun: string
-  /** The next rows after a key, oldest first, up to `pageSize`. */
+  /** Reads the next rows after a key, oldest first, up to `pageSize`. */
   readonly page: (after: Pick<Candidate, "at" | "id">) => Effect.Effect<ReadonlyArray<Candidate>, E>
-  /** Handles one row, in one transaction. Returns whether it changed anything. */
+  /** Handles one row in one transaction. Returns whether it changed a row. */
   readonly handle: (id: string) => Effect.Effect<boolean, E>
 }
 
+/** The result of a pass. */
 export interface Passed {
   /** The number of changed rows. */
   readonly changed: number
@@ -37,12 +38,12 @@ export interface Passed {
 
 const start = { at: -1, id: "" }
 
-/** Handles up to `limit` rows. Failed rows do not count, so that the others are handled. */
+/** Handles up to `limit` rows. Failed rows do not count, so that they cannot keep the others from being handled. */
 export const runPass = <E extends { readonly _tag: string; readonly message: string }>(
   { handle, noun, page }: Pass<E>,
   limit: number
 ): Effect.Effect<Passed, E> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const counts = { changed: 0, handled: 0, failed: 0 }
     const isolated = (id: string) =>
       handle(id).pipe(
@@ -50,11 +51,14 @@ export const runPass = <E extends { readonly _tag: string; readonly message: str
           counts.handled += 1
           if (changed) counts.changed += 1
         }),
-        Effect.catchIf(isOfRow, ({ message }) => passOver(id, message)),
-        Effect.catchAllDefect((defect) => passOver(id, kindOf(defect)))
+        Effect.catchIf(isOfRow, ({ message }) => skip(id, message)),
+        Effect.catchAllDefect((defect) => skip(id, kindOf(defect)))
       )
-    const passOver = (id: string, problem: string) =>
-      Effect.zipRight(Effect.sync(() => counts.failed += 1), Effect.logWarning(`supervision skips ${noun} ${id}: ${problem}`))
+    const skip = (id: string, problem: string) =>
+      Effect.zipRight(
+        Effect.sync(() => (counts.failed += 1)),
+        Effect.logWarning(`supervision skips ${noun} ${id}: ${problem}`)
+      )
 
     let rows = yield* page(start)
     while (rows.length > 0) {
@@ -71,11 +75,14 @@ export const runPass = <E extends { readonly _tag: string; readonly message: str
     return counts
   })
 
-/** Returns whether the failure concerns only this row. Otherwise the database cannot answer, and the pass ends. */
+/**
+ * Returns whether a failure concerns only this row. Other failures mean that the database cannot answer, and end the
+ * pass.
+ */
 const isOfRow = (error: { readonly _tag: string; readonly reason?: PersistenceError["reason"] }) =>
   error._tag !== "PersistenceError" || error.reason === "CorruptRow" || error.reason === "Unknown"
 
-/** The sum of several passes. */
+/** Returns the sum of the results of several passes. */
 export const sumOf = (passes: ReadonlyArray<Passed>): Passed => ({
   changed: passes.reduce((sum, { changed }) => sum + changed, 0),
   failed: passes.reduce((sum, { failed }) => sum + failed, 0)

@@ -1,5 +1,5 @@
 /**
- * The loop of `Supervisor`. A failure of one supervision does not affect the others.
+ * The loop of `Supervisor`. A failure in one service does not affect the supervision of the others.
  */
 import { SqlClient } from "@effect/sql"
 import { Context, Duration, Effect, Option } from "effect"
@@ -11,7 +11,7 @@ import { kindOf } from "../events/operation.js"
 import { SandboxLifecycle } from "../sandbox/SandboxLifecycle.js"
 import { forever } from "../leasing/workerLoop.js"
 
-/** The number of rows that each supervision takes at a time. */
+/** The number of rows that a round handles for each service. */
 const limit = 100
 
 export const defaultRuntimeDeadline = "15 minutes" as const
@@ -22,23 +22,23 @@ interface Settings {
   readonly runtimeDeadline: Duration.DurationInput
 }
 
-/** The supervised services: those that the program provides. */
+/** The supervised services. A program may provide only some of them. */
 interface Supervised {
   readonly sandboxes: Option.Option<SandboxLifecycle["Type"]>
   readonly workflows: Option.Option<IssueWorkflowLifecycle["Type"]>
   readonly deliveries: Option.Option<GitHubWebhookDeliveryRepo["Type"]>
 }
 
-/** The supervised services in the context. */
+/** Returns the supervised services in the context. */
 export const supervisedIn: Effect.Effect<Supervised> = Effect.contextWith((context: Context.Context<never>) => ({
   sandboxes: Context.getOption(context, SandboxLifecycle),
   workflows: Context.getOption(context, IssueWorkflowLifecycle),
   deliveries: Context.getOption(context, GitHubWebhookDeliveryRepo)
 }))
 
-/** Calls one supervision, if its service is provided. Its failure is logged. */
+/** Supervises the rows of one service, if the service is provided. Failures are logged with the name of the rows. */
 const call = <Service, E extends { readonly message: string }>(
-  what: string,
+  rows: string,
   service: Option.Option<Service>,
   supervise: (service: Service) => Effect.Effect<unknown, E>
 ): Effect.Effect<void> =>
@@ -47,36 +47,48 @@ const call = <Service, E extends { readonly message: string }>(
     onSome: (provided) =>
       Effect.suspend(() => supervise(provided)).pipe(
         Effect.asVoid,
-        Effect.catchAll((error) => Effect.logWarning(`supervising ${what}: ${error.message}`)),
-        Effect.catchAllDefect((defect) => Effect.logError(`supervising ${what}: ${kindOf(defect)}`))
+        Effect.catchAll((error) => Effect.logWarning(`supervising ${rows}: ${error.message}`)),
+        Effect.catchAllDefect((defect) => Effect.logError(`supervising ${rows}: ${kindOf(defect)}`))
       )
   })
 
-/** Supervises for ever: once at the start, then after each pause. */
+/** Supervises forever: once at the start, then after each pause. */
 export const supervision = (
   { deliveries, sandboxes, workflows }: Supervised,
   { every, runtimeDeadline }: Settings
 ): Effect.Effect<never, never, SqlClient.SqlClient> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    const once = Effect.all([
-      call("sandboxes", sandboxes, ({ supervise }) => supervise({ limit, runtimeDeadline })),
-      call("issue workflows", workflows, ({ supervise }) => supervise({ limit })),
-      call("webhook deliveries", deliveries, ({ reapExpired }) => reapExpired(limit))
-    ], { discard: true })
-    // Waits for overdue leases first, because it reaps expired ones. A trace for each round: one for the loop would last for days.
+    const once = Effect.all(
+      [
+        call("sandboxes", sandboxes, ({ supervise }) => supervise({ limit, runtimeDeadline })),
+        call("issue workflows", workflows, ({ supervise }) => supervise({ limit })),
+        call("webhook deliveries", deliveries, ({ reapExpired }) => reapExpired(limit))
+      ],
+      { discard: true }
+    )
+    // Overdue leases come first: a round reaps expired leases, and must not reap one whose handler still runs in this
+    // process. One trace for each round: a span of the whole loop would last for days.
     const round = Effect.zipRight(noneOverdue(sql), spanned(once, "Supervisor.supervise", {}, true))
     return yield* forever(Effect.zipRight(round, Effect.sleep(every)), "supervising", every)
   })
 
-/** The supervision beside a worker, for the services that the program provides; the pause is at most one lease. */
-export const supervisionBesides = ({ deliveries, leaseDuration, runtimeDeadline = defaultRuntimeDeadline }: {
+/**
+ * Supervises concurrently with a worker, for the services that the program provides. `deliveries` replaces the provided
+ * repository. The pause is 15 seconds, or one lease if that is shorter.
+ */
+export const supervisionBesides = ({
+  deliveries,
+  leaseDuration,
+  runtimeDeadline = defaultRuntimeDeadline
+}: {
   readonly leaseDuration: Duration.DurationInput
   readonly runtimeDeadline?: Duration.DurationInput
   readonly deliveries?: GitHubWebhookDeliveryRepo["Type"]
 }): Effect.Effect<never, never, SqlClient.SqlClient> =>
   Effect.flatMap(supervisedIn, (supervised) =>
-    supervision(
-      deliveries === undefined ? supervised : { ...supervised, deliveries: Option.some(deliveries) },
-      { every: Duration.min(leaseDuration, defaultEvery), runtimeDeadline }
-    ))
+    supervision(deliveries === undefined ? supervised : { ...supervised, deliveries: Option.some(deliveries) }, {
+      every: Duration.min(leaseDuration, defaultEvery),
+      runtimeDeadline
+    })
+  )

@@ -1,9 +1,12 @@
 /**
- * Rows for tests: each factory stores a legal row and what it needs, and keeps what is given.
+ * Factories of rows for tests. A factory stores a valid row with the fields of its argument, and default values for the
+ * others.
  *
- * What a row refers to is made when it is not there, with the id that was given. Columns that belong to a status are
- * filled as the repositories would have left them. Times are those of Effect's clock. A row that the database refuses
- * (a second user of an email, a profile of another owner) is an error of the domain, and then nothing is stored.
+ * - Referenced rows that do not exist are created with the id in the argument.
+ * - Columns that depend on a status have the values that the repositories write.
+ * - Times come from Effect's `Clock`.
+ * - A row that the database refuses, for example a second user with the same email, is a domain error, and nothing is
+ *   stored.
  *
  * @example
  * ```ts
@@ -15,7 +18,7 @@
  * const { make } = Factories
  *
  * it.effect("a job that is given back was not tried", () =>
- *   Effect.gen(function*() {
+ *   Effect.gen(function* () {
  *     const jobs = yield* WorkspaceBuildJobRepo
  *     const { lease } = yield* make.claimedJob({ workerId: "worker-1", attemptCount: 2 })
  *     const job = yield* jobs.release(lease)
@@ -57,7 +60,7 @@ export type { FactoryError, Given, Made, Plain } from "./rows.js"
 export type { GivenLaunch, MadeLaunch } from "./launches.js"
 export { exampleSpec } from "./sandboxes.js"
 
-/** The factories, by the name of what they make. */
+/** The factories, by the name of the row. */
 export const make = {
   user,
   session,

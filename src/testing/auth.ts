@@ -1,5 +1,5 @@
 /**
- * Factories of users, and of what says who they are.
+ * Factories of users, sessions, accounts and verifications.
  */
 import { DateTime, Effect, Redacted } from "effect"
 import { Account, AccountId } from "../auth/Account.js"
@@ -9,9 +9,9 @@ import { Verification, VerificationId } from "../auth/Verification.js"
 import { idOrNew } from "../sql/ids.js"
 import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 
-/** A user. Name and email are made from the id. */
+/** Creates a user. The name is the id, and the email contains it. */
 export const user = (given: Given<User> = {}): Made<User> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(UserId, given.id), "user", UserId.make)
     const now = given.createdAt ?? (yield* DateTime.now)
     return yield* insert("user", User, {
@@ -25,9 +25,9 @@ export const user = (given: Given<User> = {}): Made<User> =>
     })
   }).pipe(factory("user"))
 
-/** A session of the user that is given, of a new one if none is. It lives for a week, and its token is made from the id. */
+/** Creates a session, by default of a new user. It expires after a week, and its token contains the id. */
 export const session = (given: Given<Session> = {}): Made<Session> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(SessionId, given.id), "session", SessionId.make)
     const userId = yield* owner(given.userId)
     const now = given.createdAt ?? (yield* DateTime.now)
@@ -42,9 +42,9 @@ export const session = (given: Given<Session> = {}): Made<Session> =>
     })
   }).pipe(factory("session"))
 
-/** An account at GitHub of the user that is given, of a new one if none is. Its id there is made from the id. */
+/** Creates a GitHub account, by default of a new user. The account id at GitHub is the id. */
 export const account = (given: Given<Account> = {}): Made<Account> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(AccountId, given.id), "account", AccountId.make)
     const userId = yield* owner(given.userId)
     const now = given.createdAt ?? (yield* DateTime.now)
@@ -59,9 +59,9 @@ export const account = (given: Given<Account> = {}): Made<Account> =>
     })
   }).pipe(factory("account"))
 
-/** A verification that can be consumed for an hour. Its identifier and value are made from the id. */
+/** Creates a verification that expires after an hour. Its identifier and value contain the id. */
 export const verification = (given: Given<Verification> = {}): Made<Verification> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(VerificationId, given.id), "verification", VerificationId.make)
     const now = given.createdAt ?? (yield* DateTime.now)
     return yield* insert("verification", Verification, {
@@ -75,9 +75,9 @@ export const verification = (given: Given<Verification> = {}): Made<Verification
     })
   }).pipe(factory("verification"))
 
-/** The user of this id, made when missing; a new one when none is given. */
+/** Returns the id of a user, and creates the user if it does not exist. By default a new one. */
 export const owner = (given: string | undefined) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* ensure("user", given, (id) => user({ id }))
     return given === undefined ? (yield* user()).id : UserId.make(given)
   })

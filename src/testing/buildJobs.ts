@@ -14,13 +14,13 @@ import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 import { attempt, exampleSpec } from "./sandboxes.js"
 
 /**
- * A job in the status that is given, `queued` and due now if none is.
+ * Creates a job, by default `queued` and due now.
  *
- * A running one is under lease number `leaseToken` of `workerId` for another minute. One that has ended was tried once;
- * a queued or cancelled one never, unless `attemptCount` or `leaseToken` says so.
+ * The lease of a running job has the token `leaseToken`, belongs to `workerId`, and expires in a minute. `attemptCount`
+ * defaults to 0 for a queued or cancelled job, and to 1 for all others; `leaseToken` defaults to `attemptCount`.
  */
 export const buildJob = (given: Given<WorkspaceBuildJob> = {}): Made<WorkspaceBuildJob> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(WorkspaceBuildJobId, given.id), "job", WorkspaceBuildJobId.make)
     yield* ensure("sandbox_attempts", given.runId, (id) => attempt({ id }))
     const now = given.createdAt ?? (yield* DateTime.now)
@@ -38,14 +38,14 @@ export const buildJob = (given: Given<WorkspaceBuildJob> = {}): Made<WorkspaceBu
     })
   }).pipe(factory("buildJob"))
 
-/** A running job, and the lease that it is under. */
+/** Creates a running job, and returns it with its lease. */
 export const claimedJob = (given: Omit<Given<WorkspaceBuildJob>, "status"> = {}): Made<ClaimedJob> =>
   Effect.map(buildJob({ ...given, status: "running" }), (job) => ({
     job,
     lease: { jobId: job.id, workerId: Option.getOrElse(job.workerId, () => ""), token: job.leaseToken }
   }))
 
-const minutePerLease = { minutes: 1 }
+const leaseDuration = { minutes: 1 }
 
 const outcomes: Readonly<Record<WorkspaceBuildJobStatus, LeaseOutcome | undefined>> = {
   queued: "retried",
@@ -55,7 +55,7 @@ const outcomes: Readonly<Record<WorkspaceBuildJobStatus, LeaseOutcome | undefine
   cancelled: "cancelled"
 }
 
-/** What the status asks of the other columns. */
+/** Builds the columns that depend on the status. */
 const columnsOf = (given: Given<WorkspaceBuildJob>, now: DateTime.Utc): Given<WorkspaceBuildJob> => {
   const status = given.status ?? "queued"
   const neverTried = status === "queued" || status === "cancelled"
@@ -71,7 +71,7 @@ const columnsOf = (given: Given<WorkspaceBuildJob>, now: DateTime.Utc): Given<Wo
     ...(leaseToken > 0 ? { startedAt } : {}),
     ...(leaseToken > 0 && leaseOutcome !== undefined ? { leaseOutcome } : {}),
     ...(leaseToken > 0 && status !== "queued" ? { workerId: "worker", claimedAt: now } : {}),
-    ...(status === "running" ? { leaseExpiresAt: DateTime.add(now, minutePerLease) } : {}),
+    ...(status === "running" ? { leaseExpiresAt: DateTime.add(now, leaseDuration) } : {}),
     ...(status === "succeeded" || status === "failed" || status === "cancelled" ? { finishedAt: startedAt } : {}),
     ...(status === "succeeded" ? published : {}),
     ...(status === "failed" ? { errorMessage: "the build failed" } : {}),

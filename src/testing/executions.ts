@@ -1,5 +1,5 @@
 /**
- * Factories of executions of issue workflows, and of what they report.
+ * Factories of executions of issue workflows, and of their reports.
  */
 import { SqlClient } from "@effect/sql"
 import { DateTime, Effect } from "effect"
@@ -23,21 +23,23 @@ import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 import { attempt, sandbox } from "./sandboxes.js"
 import { timesOf } from "./times.js"
 
-/** The owner of a row, where it is there and has one. */
+/** Returns the owner of a row, or an empty list if the row does not exist or has no owner. */
 const ownerOf = (table: string, id: string | undefined) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     if (id === undefined) return []
     const sql = yield* SqlClient.SqlClient
-    const rows = yield* sql<{ readonly owner: string | null }>`SELECT owner_user_id AS owner FROM ${sql(table)} WHERE id = ${id}`
+    const rows = yield* sql<{
+      readonly owner: string | null
+    }>`SELECT owner_user_id AS owner FROM ${sql(table)} WHERE id = ${id}`
     return rows.flatMap(({ owner }) => owner ?? [])
   })
 
 /**
- * An execution in the status that is given, `queued` if none is, of a new workflow if none is given. One that ended had
- * started, unless it was cancelled. Its sandbox and attempt are of the workflow's owner.
+ * Creates an execution, by default `queued` and of a new workflow. An ended execution has a start time, unless it was
+ * cancelled. Its sandbox and attempt belong to the owner of the workflow.
  */
 export const execution = (given: Given<IssueWorkflowExecution> = {}): Made<IssueWorkflowExecution> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(IssueWorkflowExecutionId, given.id), "wfx", IssueWorkflowExecutionId.make)
     const [known] = [
       ...(yield* ownerOf("issue_workflows", given.issueWorkflowId)),
@@ -64,26 +66,26 @@ export const execution = (given: Given<IssueWorkflowExecution> = {}): Made<Issue
     })
   }).pipe(factory("execution"))
 
-/** The execution of this id, made when missing; a new one that is running when none is given. */
+/** Returns the id of an execution, and creates the execution if it does not exist. By default a new, running one. */
 const executionOf = (given: string | undefined) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* ensure("issue_workflow_executions", given, (id) => execution({ id, status: "running" }))
     return given === undefined ? (yield* execution({ status: "running" })).id : IssueWorkflowExecutionId.make(given)
   })
 
-/** An event of an execution, of a new one if none is given, after those that the execution has. */
+/** Creates an event of an execution, by default of a new one, with the next sequence number. */
 export const executionEvent = (given: Given<IssueWorkflowExecutionEvent> = {}): Made<IssueWorkflowExecutionEvent> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const id = yield* idOrNew(asId(IssueWorkflowExecutionEventId, given.id), "evt", IssueWorkflowExecutionEventId.make)
     const executionId = yield* executionOf(given.executionId)
     const [next] = yield* sql<{ readonly sequence: number }>`
       SELECT coalesce(max(sequence), 0) + 1 AS sequence FROM issue_workflow_execution_events WHERE execution_id = ${executionId}`
-    const words = { phase: "build", level: "info", eventType: "step", message: "a step" } as const
+    const texts = { phase: "build", level: "info", eventType: "step", message: "a step" } as const
     return yield* insert("issue_workflow_execution_events", IssueWorkflowExecutionEvent, {
       sequence: next?.sequence ?? 1,
       sanitized: false,
-      ...words,
+      ...texts,
       occurredAt: yield* DateTime.now,
       ...given,
       id,
@@ -91,11 +93,11 @@ export const executionEvent = (given: Given<IssueWorkflowExecutionEvent> = {}): 
     })
   }).pipe(factory("executionEvent"))
 
-/** The result of a check of an execution, of a new one if none is given: by default it passed. The check is named by the id. */
+/** Creates a validation result of an execution, by default of a new one, with status `pass` and the id as check key. */
 export const executionValidationResult = (
   given: Given<IssueWorkflowExecutionValidationResult> = {}
 ): Made<IssueWorkflowExecutionValidationResult> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const known = asId(IssueWorkflowExecutionValidationResultId, given.id)
     const id = yield* idOrNew(known, "val", IssueWorkflowExecutionValidationResultId.make)
     const executionId = yield* executionOf(given.executionId)
@@ -109,16 +111,22 @@ export const executionValidationResult = (
     })
   }).pipe(factory("executionValidationResult"))
 
-/** An artifact of an execution, of a new one if none is given: by default an empty document in its row. */
-export const executionArtifact = (given: Given<IssueWorkflowExecutionArtifact> = {}): Made<IssueWorkflowExecutionArtifact> =>
-  Effect.gen(function*() {
-    const id = yield* idOrNew(asId(IssueWorkflowExecutionArtifactId, given.id), "art", IssueWorkflowExecutionArtifactId.make)
+/** Creates an artifact of an execution, by default of a new one, with an empty inline document. */
+export const executionArtifact = (
+  given: Given<IssueWorkflowExecutionArtifact> = {}
+): Made<IssueWorkflowExecutionArtifact> =>
+  Effect.gen(function* () {
+    const id = yield* idOrNew(
+      asId(IssueWorkflowExecutionArtifactId, given.id),
+      "art",
+      IssueWorkflowExecutionArtifactId.make
+    )
     const executionId = yield* executionOf(given.executionId)
-    const isElsewhere = !["inline", "database"].includes(given.storageBackend ?? "inline")
+    const isExternal = !["inline", "database"].includes(given.storageBackend ?? "inline")
     return yield* insert("issue_workflow_execution_artifacts", IssueWorkflowExecutionArtifact, {
       kind: "other",
       storageBackend: "inline",
-      ...(isElsewhere ? { storageKey: id } : { inlineJson: {} }),
+      ...(isExternal ? { storageKey: id } : { inlineJson: {} }),
       createdAt: yield* DateTime.now,
       ...given,
       id,
@@ -126,12 +134,20 @@ export const executionArtifact = (given: Given<IssueWorkflowExecutionArtifact> =
     })
   }).pipe(factory("executionArtifact"))
 
-/** A changed file of an execution, of a new one if none is given. Its path is made from the id. */
-export const executionDiffFile = (given: Given<IssueWorkflowExecutionDiffFile> = {}): Made<IssueWorkflowExecutionDiffFile> =>
-  Effect.gen(function*() {
-    const id = yield* idOrNew(asId(IssueWorkflowExecutionDiffFileId, given.id), "dif", IssueWorkflowExecutionDiffFileId.make)
+/** Creates a changed file of an execution, by default of a new one. The path contains the id. */
+export const executionDiffFile = (
+  given: Given<IssueWorkflowExecutionDiffFile> = {}
+): Made<IssueWorkflowExecutionDiffFile> =>
+  Effect.gen(function* () {
+    const id = yield* idOrNew(
+      asId(IssueWorkflowExecutionDiffFileId, given.id),
+      "dif",
+      IssueWorkflowExecutionDiffFileId.make
+    )
     const executionId = yield* executionOf(given.executionId)
-    yield* ensure("issue_workflow_execution_artifacts", given.patchArtifactId, (id) => executionArtifact({ id, executionId, kind: "diff" }))
+    yield* ensure("issue_workflow_execution_artifacts", given.patchArtifactId, (id) =>
+      executionArtifact({ id, executionId, kind: "diff" })
+    )
     return yield* insert("issue_workflow_execution_diff_files", IssueWorkflowExecutionDiffFile, {
       changeType: "modified",
       path: `src/${id}.ts`,
@@ -145,9 +161,11 @@ export const executionDiffFile = (given: Given<IssueWorkflowExecutionDiffFile> =
     })
   }).pipe(factory("executionDiffFile"))
 
-/** The summary of an execution, of a new one if none is given: by default it changed nothing. */
-export const executionSummary = (given: Given<IssueWorkflowExecutionSummary> = {}): Made<IssueWorkflowExecutionSummary> =>
-  Effect.gen(function*() {
+/** Creates the summary of an execution, by default of a new one, without changes. */
+export const executionSummary = (
+  given: Given<IssueWorkflowExecutionSummary> = {}
+): Made<IssueWorkflowExecutionSummary> =>
+  Effect.gen(function* () {
     const executionId = yield* executionOf(given.executionId)
     const now = yield* DateTime.now
     return yield* insert("issue_workflow_execution_summaries", IssueWorkflowExecutionSummary, {
@@ -163,11 +181,11 @@ export const executionSummary = (given: Given<IssueWorkflowExecutionSummary> = {
     })
   }).pipe(factory("executionSummary"))
 
-/** That an execution, a new one if none is given, worked on a pull request, on a new one if none is given. */
+/** Creates a link from an execution to a pull request that it created, by default between new ones. */
 export const executionPullRequestLink = (
   given: Given<IssueWorkflowExecutionPullRequestLink> = {}
 ): Made<IssueWorkflowExecutionPullRequestLink> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const executionId = yield* executionOf(given.executionId)
     const pullRequestId = yield* pullRequestOf(given.pullRequestId)
     return yield* insert("issue_workflow_execution_pull_request_links", IssueWorkflowExecutionPullRequestLink, {

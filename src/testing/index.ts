@@ -1,8 +1,8 @@
 /**
- * The testing kit, `@sealant/db/testing`: databases for tests, and rows to put into them.
+ * The testing kit, `@sealant/db/testing`: a test layer with an in-memory database, and factories of rows.
  *
- * There are no doubles of the repositories here. Where a test wants one to fail, `Layer.mock` of `effect` makes a stub of
- * the methods that the test calls:
+ * It contains no mocks of the repositories. To test a failure, stub the methods that the test calls with `Layer.mock`
+ * of `effect`:
  *
  * ```ts
  * import { Effect, Layer } from "effect"

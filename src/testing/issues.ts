@@ -1,5 +1,5 @@
 /**
- * Factories of issues, pull requests, and the workflows that work on issues.
+ * Factories of issues, pull requests and issue workflows.
  */
 import { SqlClient } from "@effect/sql"
 import { DateTime, Effect } from "effect"
@@ -12,11 +12,15 @@ import { asId, ensure, factory, type Given, insert, type Made, next } from "./ro
 import { repositoryOf } from "./source.js"
 
 const users = (given: ReadonlyArray<string | undefined>) =>
-  Effect.forEach(given.flatMap((id) => id ?? []), owner, { discard: true })
+  Effect.forEach(
+    given.flatMap((id) => id ?? []),
+    owner,
+    { discard: true }
+  )
 
-/** An open issue of a repository, with the next number there. Its title is made from the id. */
+/** Creates an open issue with the next number of its repository. The title is the id. */
 export const issue = (given: Given<Issue> = {}): Made<Issue> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(IssueId, given.id), "issue", IssueId.make)
     const repositoryId = yield* repositoryOf(given.repositoryId)
     yield* users([given.authorUserId, given.assigneeUserId])
@@ -36,9 +40,9 @@ export const issue = (given: Given<Issue> = {}): Made<Issue> =>
     })
   }).pipe(factory("issue"))
 
-/** A pull request of a repository in the state that is given, `draft` if none is, with the next number there. */
+/** Creates a pull request, by default a draft, with the next number of its repository. The title is the id. */
 export const pullRequest = (given: Given<PullRequest> = {}): Made<PullRequest> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(PullRequestId, given.id), "pr", PullRequestId.make)
     const repositoryId = yield* repositoryOf(given.repositoryId)
     yield* users([given.authorUserId])
@@ -61,9 +65,9 @@ export const pullRequest = (given: Given<PullRequest> = {}): Made<PullRequest> =
     })
   }).pipe(factory("pullRequest"))
 
-/** That a pull request, a new one if none is given, fixes an issue, a new one if none is given. */
+/** Creates a link with the relation `fixes` from a pull request to an issue, by default between new ones. */
 export const issuePullRequestLink = (given: Given<IssuePullRequestLink> = {}): Made<IssuePullRequestLink> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const issueId = yield* issueOf(given.issueId)
     const pullRequestId = yield* pullRequestOf(given.pullRequestId)
     return yield* insert("issue_pull_request_links", IssuePullRequestLink, {
@@ -75,9 +79,9 @@ export const issuePullRequestLink = (given: Given<IssuePullRequestLink> = {}): M
     })
   }).pipe(factory("issuePullRequestLink"))
 
-/** An active workflow on an issue, on a new one if none is given, of the owner that is given, of a new one if none is. */
+/** Creates an active workflow, by default on a new issue and of a new owner. */
 export const workflow = (given: Given<IssueWorkflow> = {}): Made<IssueWorkflow> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(IssueWorkflowId, given.id), "wf", IssueWorkflowId.make)
     const ownerUserId = yield* owner(given.ownerUserId)
     yield* users([given.requestedByUserId])
@@ -95,24 +99,25 @@ export const workflow = (given: Given<IssueWorkflow> = {}): Made<IssueWorkflow> 
     })
   }).pipe(factory("workflow"))
 
-/** The issue of this id, made when missing; a new one when none is given. */
+/** Returns the id of an issue, and creates the issue if it does not exist. By default a new one. */
 const issueOf = (given: string | undefined, repositoryId?: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const ofRepository = repositoryId === undefined ? {} : { repositoryId }
     yield* ensure("issues", given, (id) => issue({ id, ...ofRepository }))
     return given === undefined ? (yield* issue(ofRepository)).id : IssueId.make(given)
   })
 
-/** The pull request of this id, made when missing; a new one when none is given. */
+/** Returns the id of a pull request, and creates the pull request if it does not exist. By default a new one. */
 export const pullRequestOf = (given: string | undefined) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* ensure("pull_requests", given, (id) => pullRequest({ id }))
     return given === undefined ? (yield* pullRequest()).id : PullRequestId.make(given)
   })
 
 const repositoryOfIssue = (issueId: IssueId) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    const [row] = yield* sql<{ readonly repositoryId: string }>`SELECT repository_id AS "repositoryId" FROM issues WHERE id = ${issueId}`
-    return row?.repositoryId ?? (yield* Effect.dieMessage("an issue that was just made is gone"))
+    const [row] = yield* sql<{ readonly repositoryId: string }>`
+      SELECT repository_id AS "repositoryId" FROM issues WHERE id = ${issueId}`
+    return row?.repositoryId ?? (yield* Effect.dieMessage("the issue that was just created does not exist"))
   })

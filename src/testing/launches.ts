@@ -1,5 +1,5 @@
 /**
- * A whole launch, as `SandboxLifecycle` would have left it.
+ * Factory of a whole launch, with the same rows that `SandboxLifecycle` writes.
  */
 import { Effect } from "effect"
 import type { WorkspaceBuildJob, WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
@@ -9,7 +9,7 @@ import { buildJob } from "./buildJobs.js"
 import { factory, type Given, type Made } from "./rows.js"
 import { attempt, sandbox, snapshot } from "./sandboxes.js"
 
-/** What a test says of the parts of a launch. The status of the job is the default of the others'. */
+/** Fields of the parts of a launch. The statuses of the other parts default to that of the job. */
 export interface GivenLaunch {
   readonly sandbox?: Omit<Given<Sandbox>, "latestRunId">
   readonly attempt?: Omit<Given<SandboxAttempt>, "ownerUserId">
@@ -26,11 +26,11 @@ export interface MadeLaunch {
 }
 
 /**
- * A sandbox, its attempt, the snapshot of that, and its build job, all of one owner. How far the job is tells how far
- * the others are, where nothing else is given: a launch whose job has succeeded is ready.
+ * Creates a sandbox with an attempt, its snapshot and its build job, all of one owner. The status of the job determines
+ * the default statuses of the others: a sandbox whose job succeeded is `ready`.
  */
 export const launch = (given: GivenLaunch = {}): Made<MadeLaunch> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const status = given.job?.status ?? "queued"
     const ofOwner = given.sandbox?.ownerUserId === undefined ? {} : { ownerUserId: given.sandbox.ownerUserId }
     const run = yield* attempt({ status, ...given.attempt, ...ofOwner })
@@ -47,7 +47,7 @@ export const launch = (given: GivenLaunch = {}): Made<MadeLaunch> =>
     }
   }).pipe(factory("launch"))
 
-/** What the status of the job makes of the sandbox. */
+/** The status of the sandbox for each status of the job. */
 const statuses: Readonly<Record<WorkspaceBuildJobStatus, SandboxStatus>> = {
   queued: "queued",
   running: "running",

@@ -1,5 +1,5 @@
 /**
- * The database of a test: the real engine in memory, with the schema that `Migrations.run` makes, in a fraction of its
+ * The test layer: the real engine with an in-memory database, and the schema of `Migrations.run` in a fraction of its
  * time.
  */
 import { SqlClient } from "@effect/sql"
@@ -10,42 +10,46 @@ import * as Database from "../Database.js"
 import { KeyRing } from "../secret/KeyRing.js"
 import { createLedger } from "../migration/ledger.js"
 import { checkRecord } from "../migration/record.js"
-import { abilitiesOf } from "../libsql/registry.js"
+import { clientInternals } from "../libsql/registry.js"
 import { testKey } from "./secrets.js"
 
-/** What `layerTest` gives. */
+/** The services of `layerTest`. */
 export type TestServices = Database.Services | ControlPlane.Services | KeyRing
 
-// Read once, however many databases are made.
+// Read once for all databases of the process.
 const { migrations } = checkRecord(record)
 const statements = migrations.flatMap((migration) => migration.statements)
 
-/** The ledger's rows: names are kept there without their number. */
+/** The rows of the ledger, as JSON. The ledger stores names without their number. */
 const applied = JSON.stringify(migrations.map(({ checksum, id, name }) => ({ id, label: name.slice(5), checksum })))
 
-// What `Migrations.run` does, without what costs more than the statements: a look at each migration, the migrator's
-// logs, and a statement of `SqlClient` around each of hundreds.
-const migrate = Effect.gen(function*() {
+// The same as `Migrations.run`, without its overhead: reading the ledger for each migration, logging, and running hundreds
+// of statements one by one through `SqlClient`.
+const migrate = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const now = yield* Clock.currentTimeMillis
-  yield* sql.withTransaction(Effect.gen(function*() {
-    yield* createLedger
-    yield* runAll(sql)
-    yield* sql`
+  yield* sql.withTransaction(
+    Effect.gen(function* () {
+      yield* createLedger
+      yield* runAll(sql)
+      yield* sql`
       INSERT INTO sealant_migrations (migration_id, name, checksum, created_at)
       SELECT value ->> 'id', value ->> 'label', value ->> 'checksum', ${now} FROM json_each(${applied})`
-  }))
+    })
+  )
 }).pipe(Effect.withTracerEnabled(false), Effect.orDie)
 
 const runAll = (sql: SqlClient.SqlClient) =>
-  abilitiesOf(sql)?.executeAll(statements.map((text) => ({ sql: text, values: [] }))) ?? Effect.dieMessage("layerTest needs a client of this package")
+  clientInternals(sql)?.executeAll(statements.map((text) => ({ sql: text, values: [] }))) ??
+  Effect.dieMessage("layerTest needs a client of this package")
 
 const testKeys = Layer.orDie(KeyRing.layer([testKey]))
 
 /**
- * All services on an empty database in memory: the real engine and the real schema, ready in milliseconds, a new one
- * each time the layer is built. `Effect.provide(layerTest)` in each test gives each its own; one `it.layer(layerTest)`
- * around several lets them share one.
+ * Provides all services over a new, empty in-memory database with the real engine and schema. It takes milliseconds.
+ *
+ * `Effect.provide(layerTest)` in a test creates a database for that test. `it.layer(layerTest)` shares one database
+ * among several tests.
  *
  * @example
  * ```ts
@@ -55,7 +59,7 @@ const testKeys = Layer.orDie(KeyRing.layer([testKey]))
  * import { Factories, layerTest } from "@sealant/db/testing"
  *
  * it.effect("a stopped sandbox can be queued again", () =>
- *   Effect.gen(function*() {
+ *   Effect.gen(function* () {
  *     const sandboxes = yield* SandboxRepo
  *     const { id } = yield* Factories.make.sandbox({ status: "stopped" })
  *     const queued = yield* sandboxes.setStatus({ id, status: "queued" })

@@ -7,9 +7,9 @@ import { factory, type Given, insert, type Made } from "./rows.js"
 
 const support = { supported: true, packageName: "ripgrep" } as const
 
-/** A resolution of `ripgrep` on Fedora, fetched now and good for a week, under the query that is given. */
+/** Creates a cached resolution of `ripgrep` on Fedora, fetched now, which expires after a week. */
 export const packageResolution = (given: Given<PackageResolutionCacheEntry> = {}): Made<PackageResolutionCacheEntry> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const now = yield* DateTime.now
     const fetchedAt = given.fetchedAt ?? now
     const expiresAt = given.expiresAt ?? DateTime.add(fetchedAt, { days: 7 })

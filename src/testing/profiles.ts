@@ -1,5 +1,5 @@
 /**
- * Factories of profiles of users and of repositories, their revisions, and what belongs to those.
+ * Factories of profiles of users and of repositories, their revisions, and the rows of the revisions.
  */
 import { SqlClient } from "@effect/sql"
 import { DateTime, Effect } from "effect"
@@ -30,15 +30,16 @@ import { asId, ensure, factory, type Given, insert, type Made, next } from "./ro
 import { secret, secretVersion, sshKey } from "./secrets.js"
 import { repositoryOf } from "./source.js"
 
-/** When a profile was put away, where that is its status. */
-const archivedAt = ({ status }: { readonly status?: string }, now: DateTime.Utc) => status === "archived" ? { archivedAt: now } : {}
+/** Builds `archivedAt` for an archived profile. */
+const archivedAt = ({ status }: { readonly status?: string }, now: DateTime.Utc) =>
+  status === "archived" ? { archivedAt: now } : {}
 
 /**
- * A profile of the owner that is given, of a new one if none is, in the status that is given, or `active`. Its slug and
- * name are made from the id. The revision that is given as `activeRevisionId` is one of it.
+ * Creates a profile, by default `active` and of a new owner. The slug is the id, and the name is the slug. The revision
+ * `activeRevisionId` is created for this profile if it does not exist.
  */
 export const profile = (given: Given<Profile> = {}): Made<Profile> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(ProfileId, given.id), "prf", ProfileId.make)
     const ownerUserId = yield* owner(given.ownerUserId)
     const now = given.createdAt ?? (yield* DateTime.now)
@@ -60,9 +61,11 @@ export const profile = (given: Given<Profile> = {}): Made<Profile> =>
     return yield* activated("profiles", Profile, id, activeRevisionId)
   }).pipe(factory("profile"))
 
-/** The next revision of a profile, of a new one when none is given: by default it says nothing. */
-export const profileRevision = (given: Given<ProfileRevision> & { readonly ownerUserId?: string } = {}): Made<ProfileRevision> =>
-  Effect.gen(function*() {
+/** Creates the next revision of a profile, by default of a new one, with an empty patch. */
+export const profileRevision = (
+  given: Given<ProfileRevision> & { readonly ownerUserId?: string } = {}
+): Made<ProfileRevision> =>
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(ProfileRevisionId, given.id), "prv", ProfileRevisionId.make)
     const { ownerUserId, ...fields } = given
     const ofOwner = ownerUserId === undefined ? {} : { ownerUserId }
@@ -80,9 +83,9 @@ export const profileRevision = (given: Given<ProfileRevision> & { readonly owner
     })
   }).pipe(factory("profileRevision"))
 
-/** An environment variable of a revision, of a new one if none is given: by default `KEY`, without a text. */
+/** Creates an environment variable of a revision, by default of a new one, with the key `KEY` and an empty value. */
 export const profileEnvVar = (given: Given<ProfileEnvVar> = {}): Made<ProfileEnvVar> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(ProfileEnvVarId, given.id), "env", ProfileEnvVarId.make)
     const profileRevisionId = yield* revisionOf(given.profileRevisionId)
     return yield* insert("profile_env_vars", ProfileEnvVar, {
@@ -95,9 +98,9 @@ export const profileEnvVar = (given: Given<ProfileEnvVar> = {}): Made<ProfileEnv
     })
   }).pipe(factory("profileEnvVar"))
 
-/** That a secret of the owner, a new one if none is given, becomes an environment variable under a revision: by default `SECRET`. */
+/** Creates a secret binding, by default of a new revision and a new secret of its owner, for the variable `SECRET`. */
 export const profileSecretBinding = (given: Given<ProfileSecretBinding> = {}): Made<ProfileSecretBinding> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(ProfileSecretBindingId, given.id), "bnd", ProfileSecretBindingId.make)
     const profileRevisionId = yield* revisionOf(given.profileRevisionId)
     const secretId = yield* idOrNew(asId(SecretId, given.secretId), "sec", SecretId.make)
@@ -115,9 +118,9 @@ export const profileSecretBinding = (given: Given<ProfileSecretBinding> = {}): M
     })
   }).pipe(factory("profileSecretBinding"))
 
-/** The SSH settings of a revision, of a new one if none is given: by default off. */
+/** Creates the SSH settings of a revision, by default of a new one, disabled. */
 export const profileSshSettings = (given: Given<ProfileSshSettings> = {}): Made<ProfileSshSettings> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const profileRevisionId = yield* revisionOf(given.profileRevisionId)
     const now = given.createdAt ?? (yield* DateTime.now)
     return yield* insert("profile_ssh_settings", ProfileSshSettings, {
@@ -131,9 +134,9 @@ export const profileSshSettings = (given: Given<ProfileSshSettings> = {}): Made<
     })
   }).pipe(factory("profileSshSettings"))
 
-/** That a revision, a new one if none is given, uses an SSH key of the owner, a new one if none is given: by default to log in. */
+/** Creates an SSH key binding, by default of a new revision and a new key of its owner, with the purpose `login`. */
 export const profileSshKeyBinding = (given: Given<ProfileSshKeyBinding> = {}): Made<ProfileSshKeyBinding> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const profileRevisionId = yield* revisionOf(given.profileRevisionId)
     const sshKeyId = yield* idOrNew(asId(SshKeyId, given.sshKeyId), "ssh", SshKeyId.make)
     const ownerUserId = yield* ownerOf(profileRevisionId)
@@ -148,11 +151,11 @@ export const profileSshKeyBinding = (given: Given<ProfileSshKeyBinding> = {}): M
   }).pipe(factory("profileSshKeyBinding"))
 
 /**
- * A profile of the repository that is given, of a new one if none is, in the status that is given, or `active`. Its name
- * is made from the id. The revision that is given as `activeRevisionId` is one of it.
+ * Creates a repository profile, by default `active` and of a new repository. The name is the id. The revision
+ * `activeRevisionId` is created for this profile if it does not exist.
  */
 export const repositoryProfile = (given: Given<RepositoryProfile> = {}): Made<RepositoryProfile> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(RepositoryProfileId, given.id), "rpf", RepositoryProfileId.make)
     const repositoryId = yield* repositoryOf(given.repositoryId)
     const now = given.createdAt ?? (yield* DateTime.now)
@@ -169,20 +172,22 @@ export const repositoryProfile = (given: Given<RepositoryProfile> = {}): Made<Re
     })
     if (activeRevisionId === undefined) return row
     yield* ensure("repository_profile_revisions", activeRevisionId, () =>
-      repositoryProfileRevision({ id: activeRevisionId, repositoryProfileId: id }))
+      repositoryProfileRevision({ id: activeRevisionId, repositoryProfileId: id })
+    )
     return yield* activated("repository_profiles", RepositoryProfile, id, activeRevisionId)
   }).pipe(factory("repositoryProfile"))
 
-/** The next revision of a profile of a repository, of a new one when none is given: by default it says nothing. */
+/** Creates the next revision of a repository profile, by default of a new one, with an empty template. */
 export const repositoryProfileRevision = (
   given: Given<RepositoryProfileRevision> & { readonly repositoryId?: string } = {}
 ): Made<RepositoryProfileRevision> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(RepositoryProfileRevisionId, given.id), "rpv", RepositoryProfileRevisionId.make)
     const { repositoryId, ...fields } = given
     const ofRepository = repositoryId === undefined ? {} : { repositoryId }
     yield* ensure("repository_profiles", given.repositoryProfileId, (id) => repositoryProfile({ id, ...ofRepository }))
-    const repositoryProfileId = asId(RepositoryProfileId, given.repositoryProfileId) ?? (yield* repositoryProfile(ofRepository)).id
+    const repositoryProfileId =
+      asId(RepositoryProfileId, given.repositoryProfileId) ?? (yield* repositoryProfile(ofRepository)).id
     if (given.createdByUserId !== undefined) yield* owner(given.createdByUserId)
     return yield* insert("repository_profile_revisions", RepositoryProfileRevision, {
       version: yield* next("repository_profile_revisions", "version", "repository_profile_id", repositoryProfileId),
@@ -195,13 +200,14 @@ export const repositoryProfileRevision = (
     })
   }).pipe(factory("repositoryProfileRevision"))
 
-/** That a revision of a repository profile takes along one of a profile; new ones where none is given. */
+/** Creates a link from a repository profile revision to a profile revision, by default between new ones. */
 export const repositoryProfileLink = (given: Given<RepositoryProfileLink> = {}): Made<RepositoryProfileLink> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(RepositoryProfileLinkId, given.id), "lnk", RepositoryProfileLinkId.make)
     const known = given.repositoryProfileRevisionId
     yield* ensure("repository_profile_revisions", known, (id) => repositoryProfileRevision({ id }))
-    const repositoryProfileRevisionId = asId(RepositoryProfileRevisionId, known) ?? (yield* repositoryProfileRevision()).id
+    const repositoryProfileRevisionId =
+      asId(RepositoryProfileRevisionId, known) ?? (yield* repositoryProfileRevision()).id
     return yield* insert("repository_profile_profile_links", RepositoryProfileLink, {
       precedence: 0,
       isRequired: true,
@@ -213,26 +219,28 @@ export const repositoryProfileLink = (given: Given<RepositoryProfileLink> = {}):
     })
   }).pipe(factory("repositoryProfileLink"))
 
-/** The revision of this id, made when missing; a new one when none is given. */
+/** Returns the id of a profile revision, and creates the revision if it does not exist. By default a new one. */
 const revisionOf = (given: string | undefined) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* ensure("profile_revisions", given, (id) => profileRevision({ id }))
     return given === undefined ? (yield* profileRevision()).id : ProfileRevisionId.make(given)
   })
 
 const ownerOf = (revisionId: ProfileRevisionId) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const [found] = yield* sql<{ readonly owner: string }>`
-      SELECT owner_user_id AS owner FROM profiles WHERE id = (SELECT profile_id FROM profile_revisions WHERE id = ${revisionId})`
+      SELECT owner_user_id AS owner FROM profiles
+      WHERE id = (SELECT profile_id FROM profile_revisions WHERE id = ${revisionId})`
     return found?.owner ?? ""
   })
 
-/** Makes a revision the active one of its profile. */
+/** Activates a revision of a profile. */
 const activated = <Row>(table: string, model: RowModel<Row>, id: string, revisionId: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const rows = yield* rowsOf(model)
-    return yield* rows.one(sql`
-      UPDATE ${sql(table)} SET active_revision_id = ${revisionId} WHERE id = ${id} RETURNING ${sql.literal(columnList(model))}`)
+    return yield* rows.single(sql`
+      UPDATE ${sql(table)} SET active_revision_id = ${revisionId} WHERE id = ${id}
+      RETURNING ${sql.literal(columnList(model))}`)
   })

@@ -1,5 +1,5 @@
 /**
- * Factories of sandboxes, their attempts, and what belongs to those.
+ * Factories of sandboxes, attempts, snapshots and runtime instances.
  */
 import { SqlClient } from "@effect/sql"
 import { DateTime, Effect } from "effect"
@@ -16,10 +16,10 @@ import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 import { repository } from "./source.js"
 import { timesOf } from "./times.js"
 
-/** A specification of a workspace, as small as one can be. */
+/** A minimal workspace specification. */
 export const exampleSpec: UserWorkspaceSpec = { source: "https://github.com/acme/app", harness: "opencode" }
 
-/** What a sandbox and an attempt both refer to, and the owner of it all. */
+/** Creates the rows that both a sandbox and an attempt refer to, if they do not exist. Returns the id of the owner. */
 const references = (given: {
   readonly ownerUserId?: string
   readonly requestedByUserId?: string
@@ -27,21 +27,22 @@ const references = (given: {
   readonly profileRevisionId?: string
   readonly repositoryProfileRevisionId?: string
 }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const ownerUserId = yield* owner(given.ownerUserId)
     if (given.requestedByUserId !== undefined) yield* owner(given.requestedByUserId)
     yield* ensure("repositories", given.repositoryId, (id) => repository({ id }))
     yield* ensure("profile_revisions", given.profileRevisionId, (id) => profileRevision({ id, ownerUserId }))
-    yield* ensure("repository_profile_revisions", given.repositoryProfileRevisionId, (id) => repositoryProfileRevision({ id }))
+    yield* ensure("repository_profile_revisions", given.repositoryProfileRevisionId, (id) =>
+      repositoryProfileRevision({ id })
+    )
     return ownerUserId
   })
 
 /**
- * A sandbox in the status that is given, `queued` if none is, of the owner that is given, of a new one if none is. The
- * attempt that is given as `latestRunId` is linked to it.
+ * Creates a sandbox, by default `queued` and of a new owner. Links the attempt `latestRunId` to it.
  */
 export const sandbox = (given: Given<Sandbox> = {}): Made<Sandbox> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(SandboxId, given.id), "sbx", SandboxId.make)
     const ownerUserId = yield* references(given)
     yield* ensure("sandbox_attempts", given.latestRunId, (id) => attempt({ id, ownerUserId }))
@@ -60,16 +61,20 @@ export const sandbox = (given: Given<Sandbox> = {}): Made<Sandbox> =>
   }).pipe(factory("sandbox"))
 
 const link = (sandboxId: string, runId: string, now: DateTime.Utc) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) => sql`
-    INSERT INTO sandbox_run_links (sandbox_id, run_id, linked_at) VALUES (${sandboxId}, ${runId}, ${DateTime.toEpochMillis(now)})`)
+  Effect.flatMap(
+    SqlClient.SqlClient,
+    (sql) => sql`
+    INSERT INTO sandbox_run_links (sandbox_id, run_id, linked_at)
+    VALUES (${sandboxId}, ${runId}, ${DateTime.toEpochMillis(now)})`
+  )
 
-/** An attempt in the status that is given, `queued` if none is. One that ended had started, unless it was cancelled. */
+/** Creates an attempt, by default `queued`. An ended attempt has a start time, unless it was cancelled. */
 export const attempt = (given: Given<SandboxAttempt> = {}): Made<SandboxAttempt> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(SandboxAttemptId, given.id), "run", SandboxAttemptId.make)
     const ownerUserId = yield* references(given)
-    const repositoryOfIt = given.repositoryId === undefined ? {} : { repositoryId: given.repositoryId }
-    yield* ensure("issues", given.issueId, (id) => issue({ id, ...repositoryOfIt }))
+    const ofRepository = given.repositoryId === undefined ? {} : { repositoryId: given.repositoryId }
+    yield* ensure("issues", given.issueId, (id) => issue({ id, ...ofRepository }))
     yield* ensure("sandbox_attempts", given.retryOfRunId, (id) => attempt({ id, ownerUserId }))
     const now = given.createdAt ?? (yield* DateTime.now)
     return yield* insert("sandbox_attempts", SandboxAttempt, {
@@ -85,9 +90,9 @@ export const attempt = (given: Given<SandboxAttempt> = {}): Made<SandboxAttempt>
     })
   }).pipe(factory("attempt"))
 
-/** The snapshot of an attempt, of a new one if none is given: by default `exampleSpec`, and what it comes to. */
+/** Creates the snapshot of an attempt, by default of a new one, with `exampleSpec` and its blueprint. */
 export const snapshot = (given: Given<SandboxAttemptSnapshot> = {}): Made<SandboxAttemptSnapshot> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const runId = yield* attemptOf(given.runId)
     const userSpecPayload = given.userSpecPayload ?? exampleSpec
     const resolvedSpecPayload = given.resolvedSpecPayload ?? userSpecPayload
@@ -102,9 +107,9 @@ export const snapshot = (given: Given<SandboxAttemptSnapshot> = {}): Made<Sandbo
     })
   }).pipe(factory("snapshot"))
 
-/** The runtime of an attempt, of a new running one if none is given, in the status that is given, or `pending`. */
+/** Creates the runtime instance of an attempt, by default `pending` and of a new, running attempt. */
 export const runtimeInstance = (given: Given<SandboxRuntimeInstance> = {}): Made<SandboxRuntimeInstance> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const runId = yield* attemptOf(given.runId)
     const now = given.createdAt ?? (yield* DateTime.now)
     const status = given.status ?? "pending"
@@ -123,9 +128,9 @@ export const runtimeInstance = (given: Given<SandboxRuntimeInstance> = {}): Made
     })
   }).pipe(factory("runtimeInstance"))
 
-/** The attempt of this id, made when missing; a new one that is running when none is given. */
+/** Returns the id of an attempt, and creates the attempt if it does not exist. By default a new, running one. */
 const attemptOf = (given: string | undefined) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* ensure("sandbox_attempts", given, (id) => attempt({ id, status: "running" }))
     return given === undefined ? (yield* attempt({ status: "running" })).id : SandboxAttemptId.make(given)
   })

@@ -1,5 +1,5 @@
 /**
- * Factories of secrets, of the keys that they are under, and of SSH keys.
+ * Factories of secrets, encryption keys and SSH keys.
  */
 import { SqlClient } from "@effect/sql"
 import { DateTime, Effect, Either, Redacted } from "effect"
@@ -14,15 +14,15 @@ import { idOrNew } from "../sql/ids.js"
 import { owner } from "./auth.js"
 import { asId, ensure, factory, type Given, insert, type Made, next } from "./rows.js"
 
-/** The key that `layerTest` holds. It has the length that keys have, and everybody knows it. */
+/** The key in the key ring of `layerTest`. A constant: it protects nothing. */
 export const testKey = { id: "test", key: Redacted.make(new Uint8Array(32).fill(1)) }
 
-/** The test key, under the id that is given. */
+/** Returns the test key with another id. */
 const wrappingKey = (id: string) => ({ id, bytes: Redacted.value(testKey.key) })
 
-/** A key in the status that is given, `inactive` if none is: by the name `test`, the one that `layerTest` holds. */
+/** Creates an encryption key, by default `inactive`. The id `test` is the key in the key ring of `layerTest`. */
 export const encryptionKey = (given: Given<EncryptionKey> = {}): Made<EncryptionKey> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(EncryptionKeyId, given.id), "key", EncryptionKeyId.make)
     const now = given.createdAt ?? (yield* DateTime.now)
     const { status = "inactive" } = given
@@ -36,36 +36,39 @@ export const encryptionKey = (given: Given<EncryptionKey> = {}): Made<Encryption
     })
   }).pipe(factory("encryptionKey"))
 
-/** A secret without a version, of the owner that is given, of a new one if none is. Its name is made from the id. */
+/** Creates a secret without versions, by default of a new owner. The name is the id. */
 export const secret = (given: Given<Secret> = {}): Made<Secret> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(SecretId, given.id), "sec", SecretId.make)
     const ownerUserId = yield* owner(given.ownerUserId)
     const now = given.createdAt ?? (yield* DateTime.now)
     return yield* insert("secrets", Secret, { name: id, createdAt: now, updatedAt: now, ...given, id, ownerUserId })
   }).pipe(factory("secret"))
 
-/** The key of this id, made when missing: active, if no other is. */
+/** Creates the key if it does not exist: `active` if no other key is, else `inactive`. */
 const keyOf = (id: string) =>
   ensure("encryption_keys", id, (id) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const active = yield* sql`SELECT 1 FROM encryption_keys WHERE status = 'active'`
       return yield* encryptionKey({ id, status: active.length === 0 ? "active" : "inactive" })
-    }))
+    })
+  )
 
 /**
- * The next version of a secret, of a new one if none is given. Its value is the `value` that is given, and `SecretVault` of
- * `layerTest` reveals it. One whose ciphertext is given instead is stored as it is given.
+ * Creates the next version of a secret, by default of a new one. Encrypts `value`, which `SecretVault` of `layerTest`
+ * can reveal. If `encryptedValue` is set, stores that instead.
  */
-export const secretVersion = (
-  { value = "value", ...given }: Given<SecretVersion> & { readonly value?: string } = {}
-): Made<SecretVersion> =>
-  Effect.gen(function*() {
+export const secretVersion = ({
+  value = "value",
+  ...given
+}: Given<SecretVersion> & { readonly value?: string } = {}): Made<SecretVersion> =>
+  Effect.gen(function* () {
     const versionId = yield* idOrNew(asId(SecretVersionId, given.id), "sev", SecretVersionId.make)
     yield* ensure("secrets", given.secretId, (id) => secret({ id }))
     const secretId = asId(SecretId, given.secretId) ?? (yield* secret()).id
-    const { encryptionKeyId = testKey.id, version = yield* next("secret_versions", "version", "secret_id", secretId) } = given
+    const { encryptionKeyId = testKey.id, version = yield* next("secret_versions", "version", "secret_id", secretId) } =
+      given
     yield* keyOf(encryptionKeyId)
     if (given.createdByUserId !== undefined) yield* owner(given.createdByUserId)
     const identity = { ownerUserId: yield* ownerOf(secretId), secretId, versionId, version }
@@ -81,13 +84,15 @@ export const secretVersion = (
   }).pipe(factory("secretVersion"))
 
 const ownerOf = (secretId: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    const [row] = yield* sql<{ readonly owner: string }>`SELECT owner_user_id AS owner FROM secrets WHERE id = ${secretId}`
+    const [row] = yield* sql<{
+      readonly owner: string
+    }>`SELECT owner_user_id AS owner FROM secrets WHERE id = ${secretId}`
     return row?.owner ?? ""
   })
 
-/** An Ed25519 public key that is another for each name: nobody has its private half. */
+/** Returns an Ed25519 public key derived from the name. It has no known private key. */
 const publicKeyOf = (name: string) => {
   const field = (bytes: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, bytes.length]), bytes])
   const point = createHash("sha256").update(name).digest()
@@ -95,11 +100,11 @@ const publicKeyOf = (name: string) => {
 }
 
 /**
- * An SSH key of the owner that is given, else of the owner of its secrets, else of a new one. Its name and its public
- * key are made from the id, its fingerprint from the public key.
+ * Creates an SSH key, by default of the owner of its secrets, else of a new owner. The name is the id, the public key
+ * is derived from the id, and the fingerprint from the public key.
  */
 export const sshKey = (given: Given<SshKey> = {}): Made<SshKey> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(SshKeyId, given.id), "ssh", SshKeyId.make)
     const secretIds = [given.privateKeySecretId, given.passphraseSecretId].flatMap((id) => id ?? [])
     const [known] = (yield* Effect.forEach(secretIds, ownerOf)).filter((id) => id !== "")

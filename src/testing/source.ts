@@ -1,5 +1,5 @@
 /**
- * Factories of the source domain.
+ * Factories of repositories and GitHub App installations.
  */
 import { DateTime, Effect } from "effect"
 import { GitHubInstallation, GitHubInstallationId, GitHubInstallationUserGrant } from "../github/GitHubInstallation.js"
@@ -10,11 +10,11 @@ import { owner } from "./auth.js"
 import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 
 /**
- * A repository of GitHub, of the owner `acme`, which every user may use unless `openToAll` is false or an installation
- * contains it. Its name is made from the id.
+ * Creates a GitHub repository of the owner `acme`. The name is the id. Every user may use it, unless `openToAll` is
+ * false or an installation contains it.
  */
 export const repository = (given: Given<Repository> = {}): Made<Repository> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(RepositoryId, given.id), "repo", RepositoryId.make)
     const now = given.createdAt ?? (yield* DateTime.now)
     return yield* insert("repositories", Repository, {
@@ -29,9 +29,9 @@ export const repository = (given: Given<Repository> = {}): Made<Repository> =>
     })
   }).pipe(factory("repository"))
 
-/** An installation at the organization `acme`, in the status that is given, `active` if none is. */
+/** Creates an installation in the organization `acme`, by default `active`. */
 export const installation = (given: Given<GitHubInstallation> = {}): Made<GitHubInstallation> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(GitHubInstallationId, given.id), "ghi", GitHubInstallationId.make)
     const now = given.createdAt ?? (yield* DateTime.now)
     return yield* insert("github_app_installations", GitHubInstallation, {
@@ -48,16 +48,22 @@ export const installation = (given: Given<GitHubInstallation> = {}): Made<GitHub
   }).pipe(factory("installation"))
 
 /**
- * A repository that an installation sees, of a new one each where none is given. What is not given of it is that of the
- * repository, so the two agree.
+ * Creates a repository of an installation, by default of a new installation and a new repository. The repository that
+ * it creates has the same external id, owner and name.
  */
-export const installationRepository = (given: Given<GitHubInstallationRepository> = {}): Made<GitHubInstallationRepository> =>
-  Effect.gen(function*() {
-    const id = yield* idOrNew(asId(GitHubInstallationRepositoryId, given.id), "ghr", GitHubInstallationRepositoryId.make)
+export const installationRepository = (
+  given: Given<GitHubInstallationRepository> = {}
+): Made<GitHubInstallationRepository> =>
+  Effect.gen(function* () {
+    const id = yield* idOrNew(
+      asId(GitHubInstallationRepositoryId, given.id),
+      "ghr",
+      GitHubInstallationRepositoryId.make
+    )
     const now = given.createdAt ?? (yield* DateTime.now)
     const { externalRepositoryId = given.repositoryId ?? id, name = externalRepositoryId, owner = "acme" } = given
-    const repositoryOfIt = { externalId: externalRepositoryId, owner, name }
-    yield* ensure("repositories", given.repositoryId, (id) => repository({ id, ...repositoryOfIt }))
+    const repositoryFields = { externalId: externalRepositoryId, owner, name }
+    yield* ensure("repositories", given.repositoryId, (id) => repository({ id, ...repositoryFields }))
     return yield* insert("github_installation_repositories", GitHubInstallationRepository, {
       fullName: `${owner}/${name}`,
       createdAt: now,
@@ -68,13 +74,13 @@ export const installationRepository = (given: Given<GitHubInstallationRepository
       name,
       owner,
       installationId: yield* installationOf(given.installationId),
-      repositoryId: given.repositoryId ?? (yield* repository(repositoryOfIt)).id
+      repositoryId: given.repositoryId ?? (yield* repository(repositoryFields)).id
     })
   }).pipe(factory("installationRepository"))
 
-/** That a user may use an installation, a new one each where none is given. */
+/** Creates the grant of an installation to a user, by default with new ones. */
 export const installationGrant = (given: Given<GitHubInstallationUserGrant> = {}): Made<GitHubInstallationUserGrant> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     if (given.grantedByUserId !== undefined) yield* owner(given.grantedByUserId)
     return yield* insert("github_installation_user_grants", GitHubInstallationUserGrant, {
       grantedAt: yield* DateTime.now,
@@ -84,16 +90,16 @@ export const installationGrant = (given: Given<GitHubInstallationUserGrant> = {}
     })
   }).pipe(factory("installationGrant"))
 
-/** The installation of this id, made when missing; a new one when none is given. */
+/** Returns the id of an installation, and creates the installation if it does not exist. By default a new one. */
 const installationOf = (given: string | undefined) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* ensure("github_app_installations", given, (id) => installation({ id }))
     return given === undefined ? (yield* installation()).id : GitHubInstallationId.make(given)
   })
 
-/** The repository of this id, made when missing; a new one when none is given. */
+/** Returns the id of a repository, and creates the repository if it does not exist. By default a new one. */
 export const repositoryOf = (given: string | undefined) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* ensure("repositories", given, (id) => repository({ id }))
     return given === undefined ? (yield* repository()).id : RepositoryId.make(given)
   })

@@ -1,5 +1,5 @@
 /**
- * The times of what is queued, runs and ends, as attempts and executions do.
+ * Default start and end times of attempts and executions.
  */
 import { DateTime } from "effect"
 
@@ -13,7 +13,7 @@ interface GivenTimes extends Omit<Times, "durationMs"> {
   readonly status?: "queued" | "running" | "succeeded" | "failed" | "cancelled"
 }
 
-/** What the status asks of the times. What ended had started, unless it was cancelled. */
+/** Builds the times that the status requires. An ended row has a start time, unless it was cancelled. */
 export const timesOf = (given: GivenTimes, now: DateTime.Utc): Times => {
   const status = given.status ?? "queued"
   if (status === "queued") return {}

@@ -14,13 +14,14 @@ import { idOrNew } from "../sql/ids.js"
 import { asId, factory, type Given, insert, type Made } from "./rows.js"
 
 /**
- * A delivery in the status that is given, `received` and due now if none is.
+ * Creates a delivery, by default `received` and due now.
  *
- * One that is processing is under lease number `leaseToken` of `workerId` for another minute. One that has ended was tried
- * once; a received one never, unless `attemptCount` or `leaseToken` says so.
+ * The lease of a delivery in status `processing` has the token `leaseToken`, belongs to `workerId`, and expires in a
+ * minute. `attemptCount` defaults to 0 for a received delivery, and to 1 for all others; `leaseToken` defaults to
+ * `attemptCount`.
  */
 export const webhookDelivery = (given: Given<GitHubWebhookDelivery> = {}): Made<GitHubWebhookDelivery> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = yield* idOrNew(asId(GitHubWebhookDeliveryId, given.id), "delivery", GitHubWebhookDeliveryId.make)
     const now = given.receivedAt ?? (yield* DateTime.now)
     return yield* insert("github_webhook_deliveries", GitHubWebhookDelivery, {
@@ -37,14 +38,18 @@ export const webhookDelivery = (given: Given<GitHubWebhookDelivery> = {}): Made<
     })
   }).pipe(factory("webhookDelivery"))
 
-/** A delivery that is processing, and the lease that it is under. */
+/** Creates a delivery in status `processing`, and returns it with its lease. */
 export const claimedDelivery = (given: Omit<Given<GitHubWebhookDelivery>, "status"> = {}): Made<ClaimedDelivery> =>
   Effect.map(webhookDelivery({ ...given, status: "processing" }), (delivery) => ({
     delivery,
-    lease: { deliveryId: delivery.id, workerId: Option.getOrElse(delivery.workerId, () => ""), token: delivery.leaseToken }
+    lease: {
+      deliveryId: delivery.id,
+      workerId: Option.getOrElse(delivery.workerId, () => ""),
+      token: delivery.leaseToken
+    }
   }))
 
-const minutePerLease = { minutes: 1 }
+const leaseDuration = { minutes: 1 }
 
 const outcomes: Readonly<Record<GitHubWebhookDeliveryStatus, WebhookLeaseOutcome | undefined>> = {
   received: "retried",
@@ -54,21 +59,21 @@ const outcomes: Readonly<Record<GitHubWebhookDeliveryStatus, WebhookLeaseOutcome
   ignored: "ignored"
 }
 
-/** What the status asks of the other columns. */
+/** Builds the columns that depend on the status. */
 const columnsOf = (given: Given<GitHubWebhookDelivery>, now: DateTime.Utc): Given<GitHubWebhookDelivery> => {
   const status = given.status ?? "received"
-  const waits = status === "received"
-  const attemptCount = given.attemptCount ?? (waits ? 0 : 1)
+  const isReceived = status === "received"
+  const attemptCount = given.attemptCount ?? (isReceived ? 0 : 1)
   const leaseToken = given.leaseToken ?? attemptCount
   const leaseOutcome = outcomes[status]
   return {
     status,
     attemptCount,
-    maxAttempts: Math.max(defaultDeliveryAttempts, waits ? attemptCount + 1 : attemptCount),
+    maxAttempts: Math.max(defaultDeliveryAttempts, isReceived ? attemptCount + 1 : attemptCount),
     leaseToken,
     ...(leaseToken > 0 && leaseOutcome !== undefined ? { leaseOutcome } : {}),
-    ...(leaseToken > 0 && !waits ? { workerId: "worker", claimedAt: now } : {}),
-    ...(status === "processing" ? { leaseExpiresAt: DateTime.add(now, minutePerLease) } : {}),
+    ...(leaseToken > 0 && !isReceived ? { workerId: "worker", claimedAt: now } : {}),
+    ...(status === "processing" ? { leaseExpiresAt: DateTime.add(now, leaseDuration) } : {}),
     ...(status === "processed" || status === "failed" || status === "ignored" ? { processedAt: now } : {}),
     ...(status === "failed" ? { errorMessage: "the delivery failed" } : {})
   }

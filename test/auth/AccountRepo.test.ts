@@ -13,13 +13,20 @@ const ada = UserId.make("ada")
 const eve = UserId.make("eve")
 const seed = Layer.effectDiscard(Effect.all([seedUser(ada), seedUser(eve)]))
 
-const over = <E>(database: Layer.Layer<SqlClient.SqlClient, E>) => Layer.provideMerge(Layer.merge(AccountRepo.layer, seed), database)
-const layers = { memory: over(databaseLayers.memory), file: over(databaseLayers.file), remote: over(databaseLayers.remote) }
+const over = <E>(database: Layer.Layer<SqlClient.SqlClient, E>) =>
+  Layer.provideMerge(Layer.merge(AccountRepo.layer, seed), database)
+const layers = {
+  memory: over(databaseLayers.memory),
+  file: over(databaseLayers.file),
+  remote: over(databaseLayers.remote)
+}
 
 const at = (millis: number) => DateTime.unsafeMake(millis)
 const github = (accountId: string, userId = ada) => ({ providerId: "github", accountId, userId })
-const valueOf = (credential: Option.Option<Redacted.Redacted>) => Option.getOrNull(Option.map(credential, Redacted.value))
-const secretsOf = ({ accessToken, idToken, password, refreshToken }: Account) => [accessToken, refreshToken, idToken, password].map(valueOf)
+const valueOf = (credential: Option.Option<Redacted.Redacted>) =>
+  Option.getOrNull(Option.map(credential, Redacted.value))
+const secretsOf = ({ accessToken, idToken, password, refreshToken }: Account) =>
+  [accessToken, refreshToken, idToken, password].map(valueOf)
 
 const tokens = {
   accessToken: Redacted.make("access"),
@@ -34,7 +41,7 @@ const tokens = {
 const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClient>) =>
   describe(`AccountRepo (${name})`, () => {
     it.effect("keeps what a provider gave, and finds whose it is", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const accounts = yield* AccountRepo
         yield* TestClock.setTime(1000)
         const linked = yield* accounts.link({ ...github("1"), ...tokens })
@@ -52,17 +59,29 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
         expect(yield* accounts.find({ providerId: "github", accountId: "1" })).toEqual(Option.some(linked))
         expect(yield* accounts.find({ providerId: "gitlab", accountId: "1" })).toEqual(Option.none())
         expect(secretsOf(yield* accounts.link({ id: "plain", ...github("2") }))).toEqual([null, null, null, null])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("is linked once: again by its user renews it, by another is refused", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const accounts = yield* AccountRepo
         const linked = yield* accounts.link({ id: "first", ...github("1"), ...tokens })
         yield* TestClock.setTime(1000)
         expect(yield* accounts.link({ id: "first", ...github("1"), ...tokens })).toEqual(linked)
         expect(yield* accounts.link(github("1"))).toEqual(linked)
-        const renewed = yield* accounts.link({ id: "second", ...github("1"), accessToken: Redacted.make("newer"), accessTokenExpiresAt: at(7000) })
-        expect(renewed).toMatchObject({ id: "first", updatedAt: at(1000), createdAt: at(0), scope: Option.some("repo user"), accessTokenExpiresAt: Option.some(at(7000)) })
+        const renewed = yield* accounts.link({
+          id: "second",
+          ...github("1"),
+          accessToken: Redacted.make("newer"),
+          accessTokenExpiresAt: at(7000)
+        })
+        expect(renewed).toMatchObject({
+          id: "first",
+          updatedAt: at(1000),
+          createdAt: at(0),
+          scope: Option.some("repo user"),
+          accessTokenExpiresAt: Option.some(at(7000))
+        })
         expect(secretsOf(renewed)).toEqual(["newer", "refresh", "id", "hash"])
         expect(yield* refusalOf(accounts.link({ ...github("1", eve), ...tokens }))).toMatchObject({
           _tag: "AlreadyExists",
@@ -72,26 +91,36 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
         expect(yield* tagOf(accounts.link({ ...github("2"), id: "first" }))).toBe("AlreadyExists")
         expect(yield* accounts.find(github("1"))).toEqual(Option.some(renewed))
         expect(yield* shell("SELECT 1 FROM account")).toHaveLength(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("goes to one of many users who link it at the same moment", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const accounts = yield* AccountRepo
         const outcomes = yield* Effect.all(
-          Array.from({ length: 40 }, (_, index) => Effect.either(accounts.link(github("1", index % 2 === 0 ? ada : eve)))),
+          Array.from({ length: 40 }, (_, index) =>
+            Effect.either(accounts.link(github("1", index % 2 === 0 ? ada : eve)))
+          ),
           { concurrency: "unbounded" }
         )
-        const linked = outcomes.flatMap((outcome) => outcome._tag === "Right" ? [outcome.right] : [])
+        const linked = outcomes.flatMap((outcome) => (outcome._tag === "Right" ? [outcome.right] : []))
         expect(new Set(linked.map(({ id }) => id)).size).toBe(1)
         expect(linked).toHaveLength(20)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("changes what is given, clears what is null, keeps what is left out", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const accounts = yield* AccountRepo
         const { id } = yield* accounts.link({ ...github("1"), ...tokens })
         yield* TestClock.setTime(1000)
-        const changed = yield* accounts.updateTokens({ id, accessToken: Redacted.make("newer"), refreshToken: null, refreshTokenExpiresAt: null, scope: "repo" })
+        const changed = yield* accounts.updateTokens({
+          id,
+          accessToken: Redacted.make("newer"),
+          refreshToken: null,
+          refreshTokenExpiresAt: null,
+          scope: "repo"
+        })
         expect(changed).toMatchObject({
           updatedAt: at(1000),
           accessTokenExpiresAt: Option.some(at(5000)),
@@ -101,14 +130,28 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
         expect(secretsOf(changed)).toEqual(["newer", null, "id", "hash"])
         yield* TestClock.setTime(2000)
         expect(yield* accounts.updateTokens({ id })).toEqual(changed)
-        expect(yield* accounts.updateTokens({ id, accessToken: Redacted.make("newer"), refreshToken: null })).toEqual(changed)
-        const cleared = yield* accounts.updateTokens({ id, accessToken: null, idToken: null, accessTokenExpiresAt: null, scope: null, password: null })
-        expect([secretsOf(cleared), cleared.scope, cleared.accessTokenExpiresAt]).toEqual([[null, null, null, null], Option.none(), Option.none()])
+        expect(yield* accounts.updateTokens({ id, accessToken: Redacted.make("newer"), refreshToken: null })).toEqual(
+          changed
+        )
+        const cleared = yield* accounts.updateTokens({
+          id,
+          accessToken: null,
+          idToken: null,
+          accessTokenExpiresAt: null,
+          scope: null,
+          password: null
+        })
+        expect([secretsOf(cleared), cleared.scope, cleared.accessTokenExpiresAt]).toEqual([
+          [null, null, null, null],
+          Option.none(),
+          Option.none()
+        ])
         expect(yield* tagOf(accounts.updateTokens({ id: "gone", scope: "x" }))).toBe("NotFound")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("is listed for its user only, and unlinked once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const accounts = yield* AccountRepo
         for (let index = 0; index < 9; index++) {
           yield* TestClock.setTime(index < 4 ? 0 : index)
@@ -123,10 +166,11 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
         yield* accounts.unlink(AccountId.make("a3"))
         expect(yield* tagOf(accounts.unlink(AccountId.make("a3")))).toBe("NotFound")
         expect(yield* accounts.find(github("3"))).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuses what is out of shape, and never tells a token", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const accounts = yield* AccountRepo
         const secret = "s3cr3t-t0ken"
         const { id } = yield* accounts.link({
@@ -147,7 +191,8 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
             Object.values(bad).flatMap((value) => [
               Effect.asVoid(accounts.link({ ...github("2"), [field]: Redacted.make(value) })),
               Effect.asVoid(accounts.updateTokens({ id, [field]: Redacted.make(value) }))
-            ])),
+            ])
+          ),
           Effect.asVoid(accounts.link({ ...github("2"), accessTokenExpiresAt: at(-1) })),
           Effect.asVoid(accounts.updateTokens({ id, refreshTokenExpiresAt: at(-1) })),
           ...Object.values(badNames).flatMap((name) => [
@@ -159,18 +204,24 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
         for (const call of refused) {
           const exit = yield* Effect.exit(call)
           expect(yield* tagOf(call)).toBe("InvalidInput")
-          expect(Exit.isFailure(exit) ? Cause.pretty(exit.cause) + JSON.stringify(exit.cause) : secret).not.toContain(secret)
+          expect(Exit.isFailure(exit) ? Cause.pretty(exit.cause) + JSON.stringify(exit.cause) : secret).not.toContain(
+            secret
+          )
         }
-        expect(yield* refusalOf(accounts.link(github("3", UserId.make("nobody"))))).toMatchObject({ _tag: "ReferenceNotFound", reference: "userId" })
+        expect(yield* refusalOf(accounts.link(github("3", UserId.make("nobody"))))).toMatchObject({
+          _tag: "ReferenceNotFound",
+          reference: "userId"
+        })
         expect(yield* shell("SELECT 1 FROM account")).toHaveLength(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("AccountRepo", () => {
   it.effect("scans and sorts nothing that grows", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const accounts = yield* AccountRepo
       const methods = {
         link: Effect.asVoid(accounts.link({ ...github("1"), ...tokens })),
@@ -181,5 +232,6 @@ describe("AccountRepo", () => {
         unlink: Effect.ignore(accounts.unlink(AccountId.make("gone")))
       }
       for (const [method, effect] of Object.entries(methods)) expect(yield* planIssues(effect), method).toEqual([])
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 })

@@ -23,34 +23,45 @@ const gone = SessionId.make("gone")
 const suite = (name: string, layer: Layer.Layer<SessionRepo | SqlClient.SqlClient>) =>
   describe(`SessionRepo (${name})`, () => {
     it.effect("finds a session by its token until it expires", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const sessions = yield* SessionRepo
         const { id: _, ...given } = session("one")
         const created = yield* sessions.create({ ...given, ipAddress: "127.0.0.1", userAgent: "curl" })
         expect(created.id).toMatch(/^session_/)
-        expect(created).toMatchObject({ userId: ada, ipAddress: Option.some("127.0.0.1"), userAgent: Option.some("curl") })
+        expect(created).toMatchObject({
+          userId: ada,
+          ipAddress: Option.some("127.0.0.1"),
+          userAgent: Option.some("curl")
+        })
         expect(Redacted.value(created.token)).toBe("token-one")
         yield* TestClock.setTime(9999)
-        expect(Option.map(yield* sessions.findByToken(token("token-one")), ({ id }) => id)).toEqual(Option.some(created.id))
+        expect(Option.map(yield* sessions.findByToken(token("token-one")), ({ id }) => id)).toEqual(
+          Option.some(created.id)
+        )
         expect(yield* sessions.findByToken(token("token-two"))).toEqual(Option.none())
         yield* TestClock.setTime(10_000)
         expect(yield* sessions.findByToken(token("token-one"))).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("extends what lives, and nothing else", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const sessions = yield* SessionRepo
         const { id } = yield* sessions.create(session("one"))
         yield* TestClock.setTime(5000)
-        expect(yield* sessions.extend({ id, expiresAt: at(20_000) })).toMatchObject({ expiresAt: { epochMillis: 20_000 }, updatedAt: { epochMillis: 5000 } })
+        expect(yield* sessions.extend({ id, expiresAt: at(20_000) })).toMatchObject({
+          expiresAt: { epochMillis: 20_000 },
+          updatedAt: { epochMillis: 5000 }
+        })
         expect(yield* tagOf(sessions.extend({ id: "gone", expiresAt: at(20_000) }))).toBe("NotFound")
         expect(yield* tagOf(sessions.extend({ id, expiresAt: at(-1) }))).toBe("InvalidInput")
         yield* TestClock.setTime(20_000)
         expect(yield* tagOf(sessions.extend({ id, expiresAt: at(30_000) }))).toBe("NotFound")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("revokes one, or all of a user and nobody else's", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const sessions = yield* SessionRepo
         for (const id of ["a", "b", "c"]) yield* sessions.create(session(id))
         yield* sessions.create(session("hers", eve))
@@ -60,10 +71,11 @@ const suite = (name: string, layer: Layer.Layer<SessionRepo | SqlClient.SqlClien
         expect(yield* sessions.revokeAllForUser(ada)).toBe(2)
         expect(yield* sessions.revokeAllForUser(ada)).toBe(0)
         expect((yield* sessions.listForUser({ userId: eve })).items).toHaveLength(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lists the sessions of a user, newest first, while others come and go", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const sessions = yield* SessionRepo
         for (let index = 0; index < 25; index++) {
           yield* TestClock.setTime(index < 10 ? 0 : index)
@@ -73,27 +85,38 @@ const suite = (name: string, layer: Layer.Layer<SessionRepo | SqlClient.SqlClien
         let more = 0
         const between = Effect.suspend(() => sessions.create(session(`later${more++}`)))
         const listed = yield* pages((page) => sessions.listForUser({ userId: ada, ...page }), 4, between)
-        expect(listed.map(({ id }) => String(id))).toEqual(Array.from({ length: 25 }, (_, index) => `s${String(24 - index).padStart(2, "0")}`))
+        expect(listed.map(({ id }) => String(id))).toEqual(
+          Array.from({ length: 25 }, (_, index) => `s${String(24 - index).padStart(2, "0")}`)
+        )
         expect(yield* tagOf(Effect.asVoid(sessions.listForUser({ userId: ada, cursor: "no" })))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("purges what has expired, the oldest first, up to a limit", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const sessions = yield* SessionRepo
-        for (const expires of [3, 1, 2, 9]) yield* sessions.create({ ...session(`s${expires}`), expiresAt: at(expires) })
+        for (const expires of [3, 1, 2, 9])
+          yield* sessions.create({ ...session(`s${expires}`), expiresAt: at(expires) })
         yield* TestClock.setTime(3)
         expect(yield* sessions.purgeExpired(2)).toBe(2)
-        expect((yield* sessions.listForUser({ userId: ada })).items.map(({ id }) => String(id)).toSorted()).toEqual(["s3", "s9"])
+        expect((yield* sessions.listForUser({ userId: ada })).items.map(({ id }) => String(id)).toSorted()).toEqual([
+          "s3",
+          "s9"
+        ])
         expect(yield* sessions.purgeExpired(1000)).toBe(1)
-        for (const limit of [0, 1001, 1.5, Number.NaN]) expect(yield* tagOf(sessions.purgeExpired(limit))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer)))
+        for (const limit of [0, 1001, 1.5, Number.NaN])
+          expect(yield* tagOf(sessions.purgeExpired(limit))).toBe("InvalidInput")
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuses what is taken, what is not there and what is out of shape, and never tells a token", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const sessions = yield* SessionRepo
         const secret = "s3cr3t-t0ken"
         const created = yield* sessions.create({ ...session("one"), token: token(secret) })
-        expect(String(created) + JSON.stringify(created) + JSON.stringify(Schema.encodeSync(Session.json)(created))).not.toContain(secret)
+        expect(
+          String(created) + JSON.stringify(created) + JSON.stringify(Schema.encodeSync(Session.json)(created))
+        ).not.toContain(secret)
         const refusals = [
           [sessions.create({ ...session("two"), token: token(secret) }), "AlreadyExists"],
           [sessions.create({ ...session("three"), userId: "nobody", token: token(`${secret}2`) }), "ReferenceNotFound"],
@@ -105,19 +128,24 @@ const suite = (name: string, layer: Layer.Layer<SessionRepo | SqlClient.SqlClien
         for (const [refused, tag] of refusals) {
           const exit = yield* Effect.exit(Effect.asVoid(refused))
           expect(yield* tagOf(Effect.asVoid(refused))).toBe(tag)
-          expect(Exit.isFailure(exit) ? Cause.pretty(exit.cause) + JSON.stringify(exit.cause) : secret).not.toContain(secret)
+          expect(Exit.isFailure(exit) ? Cause.pretty(exit.cause) + JSON.stringify(exit.cause) : secret).not.toContain(
+            secret
+          )
         }
-        expect(yield* refusalOf(sessions.create({ ...session("eight"), userId: "nobody" }))).toMatchObject({ reference: "userId" })
+        expect(yield* refusalOf(sessions.create({ ...session("eight"), userId: "nobody" }))).toMatchObject({
+          reference: "userId"
+        })
         expect(yield* tagOf(Effect.asVoid(sessions.findByToken(token(""))))).toBe("InvalidInput")
         expect(yield* shell("SELECT 1 FROM session")).toHaveLength(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("SessionRepo", () => {
   it.effect("scans and sorts nothing that grows", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sessions = yield* SessionRepo
       const methods = {
         create: Effect.asVoid(sessions.create(session("one"))),
@@ -129,5 +157,6 @@ describe("SessionRepo", () => {
         purgeExpired: Effect.asVoid(sessions.purgeExpired(10))
       }
       for (const [method, effect] of Object.entries(methods)) expect(yield* planIssues(effect), method).toEqual([])
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 })

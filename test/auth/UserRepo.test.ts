@@ -17,11 +17,16 @@ const grace = { name: "Grace", email: "grace@example.com" }
 const suite = (name: string, layer: Layer.Layer<UserRepo | SqlClient.SqlClient>) =>
   describe(`UserRepo (${name})`, () => {
     it.effect("keeps what it is given, and the email in lower case", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const users = yield* UserRepo
         yield* TestClock.setTime(1000)
         const user = yield* users.create({ ...grace, email: " Grace@Example.com ", image: "https://example.com/g.png" })
-        expect(user).toMatchObject({ ...grace, emailVerified: false, image: Option.some("https://example.com/g.png"), createdAt: { epochMillis: 1000 } })
+        expect(user).toMatchObject({
+          ...grace,
+          emailVerified: false,
+          image: Option.some("https://example.com/g.png"),
+          createdAt: { epochMillis: 1000 }
+        })
         expect(user.id).toMatch(/^user_/)
         expect(yield* users.getById(user.id)).toEqual(user)
         expect(yield* users.findById(user.id)).toEqual(Option.some(user))
@@ -29,23 +34,27 @@ const suite = (name: string, layer: Layer.Layer<UserRepo | SqlClient.SqlClient>)
         expect(yield* users.findByEmail("nobody@example.com")).toEqual(Option.none())
         expect(yield* users.findById(gone)).toEqual(Option.none())
         expect(yield* refusalOf(users.getById(gone))).toMatchObject({ _tag: "NotFound", entity: "User", id: "gone" })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("has one user for an email, and says nothing of it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const users = yield* UserRepo
         const { id } = yield* users.create({ ...grace, id: "grace" })
         const refusal = yield* refusalOf(users.create({ ...grace, email: "GRACE@example.com" }))
         expect(refusal).toMatchObject({ _tag: "AlreadyExists", entity: "User", constraint: "user.email" })
         expect(JSON.stringify(refusal).toLowerCase()).not.toContain("grace@")
         expect(yield* tagOf(users.create({ name: "other", email: "o@example.com", id }))).toBe("AlreadyExists")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("ensures one user when many ask at the same time", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const users = yield* UserRepo
         const all = yield* Effect.all(
-          Array.from({ length: 30 }, (_, index) => users.ensure({ name: `name ${index}`, email: index % 2 === 0 ? "A@x" : "a@X" })),
+          Array.from({ length: 30 }, (_, index) =>
+            users.ensure({ name: `name ${index}`, email: index % 2 === 0 ? "A@x" : "a@X" })
+          ),
           { concurrency: "unbounded" }
         )
         expect(new Set(all.map(({ user }) => user.id)).size).toBe(1)
@@ -53,10 +62,11 @@ const suite = (name: string, layer: Layer.Layer<UserRepo | SqlClient.SqlClient>)
         yield* TestClock.adjust("1 second")
         const again = yield* users.ensure({ name: "another name", email: "a@x" })
         expect([again.created, again.user]).toEqual([false, all[0]?.user])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("changes what is given and nothing else", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const users = yield* UserRepo
         const { id } = yield* users.create({ ...grace, image: "one" })
         yield* users.create({ name: "Ada", email: "ada@example.com" })
@@ -77,26 +87,42 @@ const suite = (name: string, layer: Layer.Layer<UserRepo | SqlClient.SqlClient>)
         const now = yield* users.getById(id)
         yield* TestClock.adjust("1 second")
         expect(yield* users.update({ id })).toEqual(now)
-        expect(yield* users.update({ id, name: now.name, email: "G@EXAMPLE.com", emailVerified: false, image: null })).toEqual(now)
+        expect(
+          yield* users.update({ id, name: now.name, email: "G@EXAMPLE.com", emailVerified: false, image: null })
+        ).toEqual(now)
         expect(yield* tagOf(users.update({ id, email: "ADA@example.com" }))).toBe("AlreadyExists")
         expect(yield* tagOf(users.update({ id: "gone", name: "x" }))).toBe("NotFound")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("deletes a user with what is theirs", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const users = yield* UserRepo
         const { sandbox } = yield* Factories.make.launch({ job: { status: "running" } })
         yield* users.delete(sandbox.ownerUserId)
-        for (const table of ["user", "sandboxes", "sandbox_attempts"]) expect(yield* shell(`SELECT 1 FROM ${table}`), table).toEqual([])
+        for (const table of ["user", "sandboxes", "sandbox_attempts"])
+          expect(yield* shell(`SELECT 1 FROM ${table}`), table).toEqual([])
         expect(yield* tagOf(users.delete(sandbox.ownerUserId))).toBe("NotFound")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuses what is out of shape before anything is written", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const users = yield* UserRepo
         const { id } = yield* users.create(grace)
-        for (const [rule, bad] of Object.entries({ ...badNames, plain: "grace", two: "a@b@c", space: "a b@c", long: `${"a".repeat(400)}@b` })) {
-          for (const call of [Effect.asVoid(users.create({ name: "x", email: bad })), Effect.asVoid(users.ensure({ name: "x", email: bad })), Effect.asVoid(users.update({ id, email: bad })), Effect.asVoid(users.findByEmail(bad))]) {
+        for (const [rule, bad] of Object.entries({
+          ...badNames,
+          plain: "grace",
+          two: "a@b@c",
+          space: "a b@c",
+          long: `${"a".repeat(400)}@b`
+        })) {
+          for (const call of [
+            Effect.asVoid(users.create({ name: "x", email: bad })),
+            Effect.asVoid(users.ensure({ name: "x", email: bad })),
+            Effect.asVoid(users.update({ id, email: bad })),
+            Effect.asVoid(users.findByEmail(bad))
+          ]) {
             expect(yield* tagOf(call), rule).toBe("InvalidInput")
           }
         }
@@ -105,14 +131,15 @@ const suite = (name: string, layer: Layer.Layer<UserRepo | SqlClient.SqlClient>)
           expect(yield* tagOf(users.update({ id, image: bad }))).toBe("InvalidInput")
         }
         expect(yield* shell("SELECT 1 FROM user")).toHaveLength(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("UserRepo", () => {
   it.effect("scans and sorts nothing that grows", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const users = yield* UserRepo
       const methods = {
         create: Effect.asVoid(users.create(grace)),
@@ -126,5 +153,6 @@ describe("UserRepo", () => {
         // The engine looks at each table that refers to a user, along its index.
         expect(yield* planIssues(effect), method).toEqual([])
       }
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 })

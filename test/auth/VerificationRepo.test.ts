@@ -17,40 +17,54 @@ const given = (value: string) => ({ ...presented(value), expiresAt: at(10_000) }
 const suite = (name: string, layer: Layer.Layer<VerificationRepo | SqlClient.SqlClient>) =>
   describe(`VerificationRepo (${name})`, () => {
     it.effect("is consumed once, by one of many who present it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const verifications = yield* VerificationRepo
         const created = yield* verifications.create(given("code"))
         expect(created.id).toMatch(/^verification_/)
         expect(yield* verifications.consume(presented("other"))).toEqual(Option.none())
         expect(yield* verifications.consume(presented("code", "eve@example.com"))).toEqual(Option.none())
-        const taken = yield* Effect.all(Array.from({ length: 20 }, () => verifications.consume(presented("code"))), { concurrency: "unbounded" })
+        const taken = yield* Effect.all(
+          Array.from({ length: 20 }, () => verifications.consume(presented("code"))),
+          { concurrency: "unbounded" }
+        )
         const [one, ...others] = taken.flatMap(Option.toArray)
         expect(others).toEqual([])
-        expect(Option.map(Option.fromNullable(one), ({ identifier, value }) => [Redacted.value(identifier), Redacted.value(value)]))
-          .toEqual(Option.some(["ada@example.com", "code"]))
+        expect(
+          Option.map(Option.fromNullable(one), ({ identifier, value }) => [
+            Redacted.value(identifier),
+            Redacted.value(value)
+          ])
+        ).toEqual(Option.some(["ada@example.com", "code"]))
         expect(yield* shell("SELECT 1 FROM verification")).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("proves nothing once it has expired", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const verifications = yield* VerificationRepo
         yield* verifications.create(given("code"))
         yield* TestClock.setTime(10_000)
         expect(yield* verifications.consume(presented("code"))).toEqual(Option.none())
         expect(yield* verifications.purgeExpired(10)).toBe(1)
         expect(yield* verifications.purgeExpired(10)).toBe(0)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuses what is taken or out of shape, and never tells a value", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const verifications = yield* VerificationRepo
         const secret = "s3cr3t"
         // Better Auth has the token of a password reset in the identifier.
         const reset = yield* verifications.create({ ...given("of ada"), identifier: `reset-password:${secret}` })
-        expect(String(reset) + JSON.stringify(reset) + JSON.stringify(Schema.encodeSync(Verification.json)(reset))).not.toContain(secret)
+        expect(
+          String(reset) + JSON.stringify(reset) + JSON.stringify(Schema.encodeSync(Verification.json)(reset))
+        ).not.toContain(secret)
         yield* verifications.create(given(secret))
         const refusal = yield* refusalOf(verifications.create(given(secret)))
-        expect(refusal).toMatchObject({ _tag: "AlreadyExists", constraint: "verification.identifier, verification.value" })
+        expect(refusal).toMatchObject({
+          _tag: "AlreadyExists",
+          constraint: "verification.identifier, verification.value"
+        })
         expect(JSON.stringify(refusal)).not.toContain(secret)
         for (const [rule, bad] of Object.entries(badNames)) {
           for (const call of [
@@ -62,15 +76,17 @@ const suite = (name: string, layer: Layer.Layer<VerificationRepo | SqlClient.Sql
           }
         }
         expect(yield* tagOf(verifications.create({ ...given("x"), expiresAt: at(-1) }))).toBe("InvalidInput")
-        for (const limit of [0, 1001, 1.5, Number.NaN]) expect(yield* tagOf(verifications.purgeExpired(limit))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer)))
+        for (const limit of [0, 1001, 1.5, Number.NaN])
+          expect(yield* tagOf(verifications.purgeExpired(limit))).toBe("InvalidInput")
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("VerificationRepo", () => {
   it.effect("scans and sorts nothing that grows", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const verifications = yield* VerificationRepo
       const methods = {
         create: Effect.asVoid(verifications.create(given("one"))),
@@ -78,5 +94,6 @@ describe("VerificationRepo", () => {
         purgeExpired: Effect.asVoid(verifications.purgeExpired(10))
       }
       for (const [method, effect] of Object.entries(methods)) expect(yield* planIssues(effect), method).toEqual([])
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 })

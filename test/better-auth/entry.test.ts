@@ -19,7 +19,15 @@ const load = (...entries: ReadonlyArray<string>) => {
   const script = entries.map((entry) => `await import("./src/${entry}"); console.log("${entry}")`).join("\n")
   return spawnSync(
     process.execPath,
-    ["--import", "tsx", "--import", `data:text/javascript,${encodeURIComponent(withoutIt)}`, "--input-type=module", "-e", script],
+    [
+      "--import",
+      "tsx",
+      "--import",
+      `data:text/javascript,${encodeURIComponent(withoutIt)}`,
+      "--input-type=module",
+      "-e",
+      script
+    ],
     { cwd: root, encoding: "utf8" }
   )
 }
@@ -33,6 +41,9 @@ describe("entry points", () => {
 
   it("are what the package exports", () => {
     const { exports } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
-    expect(exports["./better-auth"]).toEqual({ types: "./dist/src/better-auth/index.d.ts", default: "./dist/src/better-auth/index.js" })
+    expect(exports["./better-auth"]).toEqual({
+      types: "./dist/src/better-auth/index.d.ts",
+      default: "./dist/src/better-auth/index.js"
+    })
   })
 })

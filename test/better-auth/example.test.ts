@@ -6,7 +6,9 @@ const root = fileURLToPath(new URL("../..", import.meta.url))
 
 const runExample = () =>
   new Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>((resolve) => {
-    const child = execFile("npm", ["run", "--silent", "example:auth"], { cwd: root }, (_, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }))
+    const child = execFile("npm", ["run", "--silent", "example:auth"], { cwd: root }, (_, stdout, stderr) =>
+      resolve({ code: child.exitCode, stdout, stderr })
+    )
   })
 
 it("the example runs to its end, and prints no secret", async () => {

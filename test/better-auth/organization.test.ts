@@ -27,7 +27,7 @@ const tables = [
 describe("the organization plugin", () => {
   for (const joins of [false, true]) {
     it.effect(`keeps organizations, members and invitations here (joins: ${joins})`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* Effect.forEach(tables, (table) => sql.unsafe(table))
         const { browser } = yield* serve({
@@ -39,17 +39,30 @@ describe("the organization plugin", () => {
         yield* ada.post("/sign-up/email", { name: "Ada", email: "ada@example.com", password: "a long passphrase" })
         yield* bob.post("/sign-up/email", { name: "Bob", email: "bob@example.com", password: "a long passphrase" })
 
-        const made = yield* ada.post("/organization/create", { name: "Engines", slug: "engines", metadata: { floors: 3 } })
-        expect(made).toMatchObject({ status: 200, body: { slug: "engines", metadata: { floors: 3 }, members: [{ role: "owner" }] } })
+        const made = yield* ada.post("/organization/create", {
+          name: "Engines",
+          slug: "engines",
+          metadata: { floors: 3 }
+        })
+        expect(made).toMatchObject({
+          status: 200,
+          body: { slug: "engines", metadata: { floors: 3 }, members: [{ role: "owner" }] }
+        })
         const { id: organizationId } = made.body as { readonly id: string }
         expect((yield* bob.post("/organization/create", { name: "Others", slug: "engines" })).status).toBe(400)
 
-        const invited = yield* ada.post("/organization/invite-member", { email: "bob@example.com", role: "member", organizationId })
+        const invited = yield* ada.post("/organization/invite-member", {
+          email: "bob@example.com",
+          role: "member",
+          organizationId
+        })
         const { id: invitationId } = invited.body as { readonly id: string }
         expect((yield* bob.post("/organization/accept-invitation", { invitationId })).status).toBe(200)
         expect((yield* bob.post("/organization/accept-invitation", { invitationId })).status).toBe(400)
 
-        expect((yield* ada.get(`/organization/get-full-organization?organizationId=${organizationId}`)).body).toMatchObject({
+        expect(
+          (yield* ada.get(`/organization/get-full-organization?organizationId=${organizationId}`)).body
+        ).toMatchObject({
           name: "Engines",
           members: expect.arrayContaining([
             expect.objectContaining({ role: "owner", user: expect.objectContaining({ email: "ada@example.com" }) }),
@@ -58,7 +71,10 @@ describe("the organization plugin", () => {
         })
         expect((yield* bob.get("/organization/list")).body).toMatchObject([{ slug: "engines" }])
         expect((yield* ada.post("/organization/delete", { organizationId })).status).toBe(200)
-        expect(yield* shell("SELECT 1 FROM member UNION ALL SELECT 1 FROM invitation UNION ALL SELECT 1 FROM organization")).toEqual([])
-      }).pipe(Effect.provide(databaseLayers.memory)))
+        expect(
+          yield* shell("SELECT 1 FROM member UNION ALL SELECT 1 FROM invitation UNION ALL SELECT 1 FROM organization")
+        ).toEqual([])
+      }).pipe(Effect.provide(databaseLayers.memory))
+    )
   }
 })

@@ -40,7 +40,9 @@ export interface Gadget {
 
 export const model = "gadgetBox"
 
-export const createTable = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`
+export const createTable = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql`
   CREATE TABLE gadget_box (
     id TEXT PRIMARY KEY NOT NULL,
     display_name TEXT NOT NULL CONSTRAINT gadget_box_display_name CHECK (display_name <> 'forbidden'),
@@ -51,12 +53,23 @@ export const createTable = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`
     settings TEXT CHECK (json_valid(settings)),
     tag_names TEXT CHECK (json_type(tag_names) = 'array'),
     top_scores TEXT CHECK (json_type(top_scores) = 'array')
-  ) STRICT`)
+  ) STRICT`
+)
 
 /** The adapter on the database of the test. `joins` lets the factory ask for joins. */
 export const makeAdapter = ({ joins = false } = {}) =>
   Effect.map(Effect.runtime<SqlClient.SqlClient>(), (runtime) =>
-    betterAuthAdapter(runtime)({ ...quiet, plugins: [gadgets], advanced: { database: { joins } } }))
+    betterAuthAdapter(runtime)({ ...quiet, plugins: [gadgets], advanced: { database: { joins } } })
+  )
 
 /** What a row has where nothing is said of it. */
-export const plain = { displayName: "box", ownerId: null, itemCount: null, isOpen: null, openedAt: null, settings: null, tagNames: null, topScores: null }
+export const plain = {
+  displayName: "box",
+  ownerId: null,
+  itemCount: null,
+  isOpen: null,
+  openedAt: null,
+  settings: null,
+  tagNames: null,
+  topScores: null
+}

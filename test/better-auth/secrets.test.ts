@@ -22,76 +22,135 @@ const password = { hash: async (given: string) => `hash of ${given}`, verify: as
 
 const valuesOf = (table: string, columns: string) =>
   Effect.map(shell(`SELECT ${columns} FROM ${table}`), (rows) =>
-    rows.flatMap((row) => Object.values(row).filter((value): value is string => typeof value === "string" && value !== "")))
+    rows.flatMap((row) =>
+      Object.values(row).filter((value): value is string => typeof value === "string" && value !== "")
+    )
+  )
 
 describe("secrets of Better Auth", () => {
   for (const [name, database] of Object.entries(databaseLayers)) {
     it.effect(`are in no error, span or log (${name})`, () => {
       const { layer: watched, tell, told } = witness()
-      return Effect.scoped(Effect.gen(function*() {
-        // Where Better Auth prints what it did not expect.
-        const printed = vi.spyOn(console, "error").mockImplementation(tell)
-        yield* Effect.addFinalizer(() => Effect.sync(() => printed.mockRestore()))
-        const resets: Array<string> = []
-        const { auth, browser } = yield* serve({
-          logger: { level: "debug", log: (level, message, ...rest) => tell(level, message, ...rest) },
-          emailAndPassword: { enabled: true, password, sendResetPassword: async ({ token }) => void resets.push(token) }
+      return Effect.scoped(
+        Effect.gen(function* () {
+          // Where Better Auth prints what it did not expect.
+          const printed = vi.spyOn(console, "error").mockImplementation(tell)
+          yield* Effect.addFinalizer(() => Effect.sync(() => printed.mockRestore()))
+          const resets: Array<string> = []
+          const { auth, browser } = yield* serve({
+            logger: { level: "debug", log: (level, message, ...rest) => tell(level, message, ...rest) },
+            emailAndPassword: {
+              enabled: true,
+              password,
+              sendResetPassword: async ({ token }) => void resets.push(token)
+            }
+          })
+          const laptop = browser()
+          const ada = { name: "Ada", email: "ada@example.com", password: sentinel }
+          expect((yield* laptop.post("/sign-up/email", ada)).status).toBe(200)
+          yield* laptop.post("/sign-up/email", ada)
+          yield* laptop.post("/request-password-reset", { email: ada.email })
+          yield* laptop.get("/get-session")
+          const secrets = [
+            sentinel,
+            ...resets,
+            ...(yield* valuesOf("session", "token")),
+            ...(yield* valuesOf("account", "password")),
+            ...(yield* valuesOf("verification", "identifier, value"))
+          ]
+          expect(secrets).toHaveLength(6)
+
+          // As the repositories show them.
+          const user = Option.getOrThrow(yield* (yield* UserRepo).findByEmail(ada.email))
+          const { items: sessions } = yield* (yield* SessionRepo).listForUser({ userId: user.id })
+          const { items: accounts } = yield* (yield* AccountRepo).listForUser({ userId: user.id })
+          tell(JSON.stringify([sessions, accounts]), String(sessions), String(accounts))
+          expect(Redacted.value(sessions[0]?.token ?? Redacted.make(""))).toBe(secrets[2])
+
+          // Refused by a rule, by a constraint, by a schema that is not there, and inside a transaction.
+          const runtime = yield* Effect.runtime<SqlClient.SqlClient>()
+          const adapter = betterAuthAdapter(runtime)({
+            ...quiet,
+            logger: { log: (level, message, ...rest) => tell(level, message, ...rest) }
+          })
+          const session = {
+            userId: user.id,
+            token: secrets[2],
+            expiresAt: new Date(1),
+            createdAt: new Date(1),
+            updatedAt: new Date(1)
+          }
+          const refused = (call: () => Promise<unknown>) =>
+            Effect.promise(() =>
+              call().then(
+                () => "it was not refused",
+                (error: unknown) => error
+              )
+            ).pipe(
+              Effect.tap((error) => {
+                tell(error, String(error), JSON.stringify(error), error instanceof Error ? error.stack : "")
+                expect(error).toBeInstanceOf(Error)
+              })
+            )
+          yield* refused(() => adapter.create({ model: "session", data: session }))
+          yield* refused(() => adapter.create({ model: "session", data: { ...session, token: `${sentinel}\0` } }))
+          yield* refused(() =>
+            adapter.create({ model: "session", data: { ...session, token: `${sentinel}2`, userId: sentinel } })
+          )
+          yield* refused(() =>
+            adapter.create({ model: "session", data: { ...session, token: `${sentinel}3`, expiresAt: new Date(-1) } })
+          )
+          yield* refused(() =>
+            adapter.findMany({
+              model: "session",
+              where: [{ field: "token", operator: "in", value: [`${sentinel}\uD800`] }]
+            })
+          )
+          yield* refused(() =>
+            adapter.update({
+              model: "session",
+              where: [{ field: "token", value: String(secrets[2]) }],
+              update: { userId: sentinel }
+            })
+          )
+          yield* refused(() => adapter.transaction((trx) => trx.create({ model: "session", data: session })))
+          yield* shell("ALTER TABLE account RENAME COLUMN password TO pass_word")
+          yield* refused(() =>
+            adapter.updateMany({
+              model: "account",
+              where: [{ field: "userId", value: user.id }],
+              update: { password: sentinel }
+            })
+          )
+          yield* refused(() =>
+            adapter.transaction((trx) =>
+              trx.update({
+                model: "account",
+                where: [{ field: "password", value: sentinel }],
+                update: { password: sentinel }
+              })
+            )
+          )
+          const { status } = yield* Effect.promise(() =>
+            auth.handler(
+              new Request(`${quiet.baseURL}/api/auth/sign-up/email`, {
+                method: "POST",
+                headers: { "content-type": "application/json" },
+                body: JSON.stringify({ ...ada, email: "bob@example.com" })
+              })
+            )
+          )
+          expect(status).toBe(500)
+
+          const all = told.join("\n")
+          expect(all).toContain("BetterAuthAdapter.create")
+          expect(all).toContain("BetterAuthAdapter.transaction")
+          expect(all).toContain("SchemaMismatch")
+          expect(printed).toHaveBeenCalled()
+          for (const secret of new Set(secrets.filter((value) => value !== user.id)))
+            expect(all.includes(secret), secret).toBe(false)
         })
-        const laptop = browser()
-        const ada = { name: "Ada", email: "ada@example.com", password: sentinel }
-        expect((yield* laptop.post("/sign-up/email", ada)).status).toBe(200)
-        yield* laptop.post("/sign-up/email", ada)
-        yield* laptop.post("/request-password-reset", { email: ada.email })
-        yield* laptop.get("/get-session")
-        const secrets = [
-          sentinel,
-          ...resets,
-          ...(yield* valuesOf("session", "token")),
-          ...(yield* valuesOf("account", "password")),
-          ...(yield* valuesOf("verification", "identifier, value"))
-        ]
-        expect(secrets).toHaveLength(6)
-
-        // As the repositories show them.
-        const user = Option.getOrThrow(yield* (yield* UserRepo).findByEmail(ada.email))
-        const { items: sessions } = yield* (yield* SessionRepo).listForUser({ userId: user.id })
-        const { items: accounts } = yield* (yield* AccountRepo).listForUser({ userId: user.id })
-        tell(JSON.stringify([sessions, accounts]), String(sessions), String(accounts))
-        expect(Redacted.value(sessions[0]?.token ?? Redacted.make(""))).toBe(secrets[2])
-
-        // Refused by a rule, by a constraint, by a schema that is not there, and inside a transaction.
-        const runtime = yield* Effect.runtime<SqlClient.SqlClient>()
-        const adapter = betterAuthAdapter(runtime)({ ...quiet, logger: { log: (level, message, ...rest) => tell(level, message, ...rest) } })
-        const session = { userId: user.id, token: secrets[2], expiresAt: new Date(1), createdAt: new Date(1), updatedAt: new Date(1) }
-        const refused = (call: () => Promise<unknown>) =>
-          Effect.promise(() => call().then(() => "it was not refused", (error: unknown) => error)).pipe(Effect.tap((error) => {
-            tell(error, String(error), JSON.stringify(error), error instanceof Error ? error.stack : "")
-            expect(error).toBeInstanceOf(Error)
-          }))
-        yield* refused(() => adapter.create({ model: "session", data: session }))
-        yield* refused(() => adapter.create({ model: "session", data: { ...session, token: `${sentinel}\0` } }))
-        yield* refused(() => adapter.create({ model: "session", data: { ...session, token: `${sentinel}2`, userId: sentinel } }))
-        yield* refused(() => adapter.create({ model: "session", data: { ...session, token: `${sentinel}3`, expiresAt: new Date(-1) } }))
-        yield* refused(() => adapter.findMany({ model: "session", where: [{ field: "token", operator: "in", value: [`${sentinel}\uD800`] }] }))
-        yield* refused(() => adapter.update({ model: "session", where: [{ field: "token", value: String(secrets[2]) }], update: { userId: sentinel } }))
-        yield* refused(() => adapter.transaction((trx) => trx.create({ model: "session", data: session })))
-        yield* shell("ALTER TABLE account RENAME COLUMN password TO pass_word")
-        yield* refused(() => adapter.updateMany({ model: "account", where: [{ field: "userId", value: user.id }], update: { password: sentinel } }))
-        yield* refused(() => adapter.transaction((trx) => trx.update({ model: "account", where: [{ field: "password", value: sentinel }], update: { password: sentinel } })))
-        const { status } = yield* Effect.promise(() => auth.handler(new Request(`${quiet.baseURL}/api/auth/sign-up/email`, {
-          method: "POST",
-          headers: { "content-type": "application/json" },
-          body: JSON.stringify({ ...ada, email: "bob@example.com" })
-        })))
-        expect(status).toBe(500)
-
-        const all = told.join("\n")
-        expect(all).toContain("BetterAuthAdapter.create")
-        expect(all).toContain("BetterAuthAdapter.transaction")
-        expect(all).toContain("SchemaMismatch")
-        expect(printed).toHaveBeenCalled()
-        for (const secret of new Set(secrets.filter((value) => value !== user.id))) expect(all.includes(secret), secret).toBe(false)
-      })).pipe(Effect.provide(Layer.provideMerge(Auth.layer, database)), Effect.provide(watched))
+      ).pipe(Effect.provide(Layer.provideMerge(Auth.layer, database)), Effect.provide(watched))
     })
   }
 })

@@ -20,7 +20,8 @@ export const quiet = {
 /** Hashing that costs nothing, for tests that are about something else. */
 export const quickPasswords = {
   hash: async (password: string) => `hash of ${password}`,
-  verify: async ({ hash, password }: { readonly hash: string; readonly password: string }) => hash === `hash of ${password}`
+  verify: async ({ hash, password }: { readonly hash: string; readonly password: string }) =>
+    hash === `hash of ${password}`
 }
 
 /** A server, and a way to call it as a browser would. */

@@ -20,9 +20,12 @@ type Statements = Pick<DBAdapter, "create" | "findMany" | "update" | "incrementO
 const add = (adapter: Statements, displayName: string, itemCount = 0) =>
   adapter.create<Record<string, unknown>, Gadget>({ model, data: { displayName, itemCount } })
 
-const namesIn = async (adapter: Statements) => (await adapter.findMany<Gadget>({ model })).map(({ displayName }) => displayName).toSorted()
+const namesIn = async (adapter: Statements) =>
+  (await adapter.findMany<Gadget>({ model })).map(({ displayName }) => displayName).toSorted()
 
-const stored = Effect.map(shell("SELECT display_name AS name FROM gadget_box ORDER BY name"), (rows) => rows.map((row) => (row as { readonly name: string }).name))
+const stored = Effect.map(shell("SELECT display_name AS name FROM gadget_box ORDER BY name"), (rows) =>
+  rows.map((row) => (row as { readonly name: string }).name)
+)
 
 const signal = () => {
   let give = () => {}
@@ -32,19 +35,25 @@ const signal = () => {
   return { given, give: () => give() }
 }
 
-const reasonOf = (promise: Promise<unknown>) => promise.then(() => "it was not refused", (reason: unknown) => reason)
+const reasonOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => "it was not refused",
+    (reason: unknown) => reason
+  )
 
 const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
   describe(`transactions (${name})`, () => {
     it.effect("keep all or nothing, and reject with what was thrown", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* createTable
         const adapter = yield* makeAdapter()
         const thrown = { reason: "the caller's own" }
-        const given = yield* Effect.promise(() => adapter.transaction(async (trx) => {
-          await add(trx, "kept")
-          return namesIn(trx)
-        }))
+        const given = yield* Effect.promise(() =>
+          adapter.transaction(async (trx) => {
+            await add(trx, "kept")
+            return namesIn(trx)
+          })
+        )
         expect(given).toEqual(["kept"])
         const rejected = adapter.transaction(async (trx) => {
           await add(trx, "one")
@@ -55,58 +64,74 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
         expect(yield* Effect.promise(() => reasonOf(rejected))).toBe(thrown)
         expect(yield* stored).toEqual(["kept"])
         // A statement that is refused is refused alone, as anywhere in SQLite.
-        yield* Effect.promise(() => adapter.transaction(async (trx) => {
-          expect(await reasonOf(add(trx, "forbidden"))).toMatchObject({ _tag: "InvalidInput" })
-          await add(trx, "after")
-        }))
+        yield* Effect.promise(() =>
+          adapter.transaction(async (trx) => {
+            expect(await reasonOf(add(trx, "forbidden"))).toMatchObject({ _tag: "InvalidInput" })
+            await add(trx, "after")
+          })
+        )
         expect(yield* stored).toEqual(["after", "kept"])
         yield* Effect.promise(() => adapter.transaction(async () => undefined))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("are savepoints in one another, also through the adapter of the database", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* createTable
         const adapter = yield* makeAdapter()
-        yield* Effect.promise(() => adapter.transaction(async (trx) => {
-          await add(trx, "outer")
-          const failing = (statements: Statements, rowName: string) =>
-            adapter.transaction(async (inner) => {
-              await add(inner, `${rowName} by the inner`)
-              await add(statements, `${rowName} by the outer`)
-              expect(await namesIn(trx)).toHaveLength(3)
-              throw new Error("taken back")
-            })
-          for (const statements of [trx, adapter]) {
-            expect(await reasonOf(failing(statements, "gone"))).toMatchObject({ message: "taken back" })
-            expect(await namesIn(trx)).toEqual(["outer"])
-          }
-          await adapter.transaction((inner) => add(inner, "inner"))
-          await Promise.all([adapter.transaction((inner) => add(inner, "left")), add(trx, "right"), add(adapter, "beside")])
-        }))
+        yield* Effect.promise(() =>
+          adapter.transaction(async (trx) => {
+            await add(trx, "outer")
+            const failing = (statements: Statements, rowName: string) =>
+              adapter.transaction(async (inner) => {
+                await add(inner, `${rowName} by the inner`)
+                await add(statements, `${rowName} by the outer`)
+                expect(await namesIn(trx)).toHaveLength(3)
+                throw new Error("taken back")
+              })
+            for (const statements of [trx, adapter]) {
+              expect(await reasonOf(failing(statements, "gone"))).toMatchObject({ message: "taken back" })
+              expect(await namesIn(trx)).toEqual(["outer"])
+            }
+            await adapter.transaction((inner) => add(inner, "inner"))
+            await Promise.all([
+              adapter.transaction((inner) => add(inner, "left")),
+              add(trx, "right"),
+              add(adapter, "beside")
+            ])
+          })
+        )
         expect(yield* stored).toEqual(["beside", "inner", "left", "outer", "right"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("take their turns when there are many", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* createTable
         const adapter = yield* makeAdapter()
         const { id } = yield* Effect.promise(() => add(adapter, "counter"))
         const where = [{ field: "id", value: id }]
-        const outcomes = yield* Effect.promise(() => Promise.allSettled(Array.from({ length: 30 }, (_, index) =>
-          adapter.transaction(async (trx) => {
-            // The first write holds the lock, and what is read after it is nobody else's to change.
-            await add(trx, `row ${index}`)
-            const [counter] = await trx.findMany<Gadget>({ model, where })
-            await trx.update({ model, where, update: { itemCount: (counter?.itemCount ?? 0) + 1 } })
-            if (index % 3 === 0) throw new Error("taken back")
-          }))))
+        const outcomes = yield* Effect.promise(() =>
+          Promise.allSettled(
+            Array.from({ length: 30 }, (_, index) =>
+              adapter.transaction(async (trx) => {
+                // The first write holds the lock, and what is read after it is nobody else's to change.
+                await add(trx, `row ${index}`)
+                const [counter] = await trx.findMany<Gadget>({ model, where })
+                await trx.update({ model, where, update: { itemCount: (counter?.itemCount ?? 0) + 1 } })
+                if (index % 3 === 0) throw new Error("taken back")
+              })
+            )
+          )
+        )
         expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(20)
         expect(yield* shell("SELECT item_count FROM gadget_box WHERE id = ?", id)).toEqual([{ item_count: 20 }])
         expect(yield* stored).toHaveLength(21)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("hold nobody up before they write, and nobody's statements but their own", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* createTable
         const adapter = yield* makeAdapter()
         const opened = signal()
@@ -125,28 +150,35 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
         written.give()
         expect(yield* Effect.promise(() => reasonOf(reading))).toMatchObject({ message: "taken back" })
         expect(yield* stored).toEqual(["outside"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("are over when they are over", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* createTable
         const adapter = yield* makeAdapter()
         let late: Promise<unknown> = Promise.resolve()
         const ended = signal()
-        const trx = yield* Effect.promise(() => adapter.transaction(async (inner) => {
-          await add(inner, "in time")
-          // What nobody waits for goes to the database once the transaction is over.
-          late = ended.given.then(() => add(adapter, "late"))
-          return inner
-        }))
+        const trx = yield* Effect.promise(() =>
+          adapter.transaction(async (inner) => {
+            await add(inner, "in time")
+            // What nobody waits for goes to the database once the transaction is over.
+            late = ended.given.then(() => add(adapter, "late"))
+            return inner
+          })
+        )
         ended.give()
         yield* Effect.promise(() => late)
-        expect(yield* Effect.promise(() => reasonOf(add(trx, "too late")))).toMatchObject({ _tag: "PersistenceError", cause: "SEALANT_TRANSACTION_OVER" })
+        expect(yield* Effect.promise(() => reasonOf(add(trx, "too late")))).toMatchObject({
+          _tag: "PersistenceError",
+          cause: "SEALANT_TRANSACTION_OVER"
+        })
         expect(yield* stored).toEqual(["in time", "late"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("of many requests are each request's own", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { browser } = yield* serve({
           emailAndPassword: { enabled: true, password: quickPasswords },
           databaseHooks: {
@@ -155,26 +187,40 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
                 // User and account are written by now. The others get their turns before it comes to nothing.
                 before: async (_, context) => {
                   await Effect.runPromise(turns(3))
-                  if (/odd/.test(String(context?.body?.email))) throw new APIError("FORBIDDEN", { message: "no session" })
+                  if (/odd/.test(String(context?.body?.email)))
+                    throw new APIError("FORBIDDEN", { message: "no session" })
                 }
               }
             }
           }
         })
-        const emails = Array.from({ length: 20 }, (_, index) => `${index % 2 === 0 ? "even" : "odd"}${index}@example.com`)
+        const emails = Array.from(
+          { length: 20 },
+          (_, index) => `${index % 2 === 0 ? "even" : "odd"}${index}@example.com`
+        )
         // Whoever writes beside a transaction is woken by the end of it, and is to find itself outside.
         const signUp = (email: string) =>
-          Effect.zipRight(shell("UPDATE user SET name = 'y'"), browser().post("/sign-up/email", { name: "x", email, password: "a long passphrase" }))
-        const answers = yield* Effect.forEach(emails, (email, index) => Effect.zipRight(turns(index), signUp(email)), { concurrency: "unbounded" })
-        expect(answers.map(({ status }) => status)).toEqual(emails.map((email) => email.startsWith("even") ? 200 : 403))
+          Effect.zipRight(
+            shell("UPDATE user SET name = 'y'"),
+            browser().post("/sign-up/email", { name: "x", email, password: "a long passphrase" })
+          )
+        const answers = yield* Effect.forEach(emails, (email, index) => Effect.zipRight(turns(index), signUp(email)), {
+          concurrency: "unbounded"
+        })
+        expect(answers.map(({ status }) => status)).toEqual(
+          emails.map((email) => (email.startsWith("even") ? 200 : 403))
+        )
         const rows = yield* shell(`
           SELECT email FROM user JOIN account ON account.user_id = user.id JOIN session ON session.user_id = user.id ORDER BY email`)
-        expect(rows.map((row) => (row as { readonly email: string }).email)).toEqual(emails.filter((email) => email.startsWith("even")).toSorted())
+        expect(rows.map((row) => (row as { readonly email: string }).email)).toEqual(
+          emails.filter((email) => email.startsWith("even")).toSorted()
+        )
         expect(yield* shell("SELECT 1 FROM user")).toHaveLength(10)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keep the context of a request to the request", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* createTable
         const adapter = yield* makeAdapter()
         const requests = new AsyncLocalStorage<string>()
@@ -190,36 +236,48 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
             await written.given
             await add(trx, "of the request, too")
             seen.push(requests.getStore())
-          }))
+          })
+        )
         yield* Effect.promise(() => begun.given)
         // It waits for the transaction, and the end of that wakes it.
-        const beside = yield* Effect.fork(Effect.zipRight(shell("UPDATE gadget_box SET item_count = 1"), Effect.sync(() => requests.getStore())))
+        const beside = yield* Effect.fork(
+          Effect.zipRight(
+            shell("UPDATE gadget_box SET item_count = 1"),
+            Effect.sync(() => requests.getStore())
+          )
+        )
         yield* turns(5)
         written.give()
         yield* Effect.promise(() => request)
         expect(yield* beside).toBe(undefined)
         expect(seen).toEqual(["a request", "a request"])
         expect(requests.getStore()).toBe(undefined)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("are part of the transaction that the runtime is in", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* createTable
         const within = (fails: boolean) =>
-          Database.transaction(Effect.gen(function*() {
-            const adapter = yield* makeAdapter()
-            yield* Effect.promise(() => add(adapter, "one"))
-            yield* Effect.promise(() => adapter.transaction(async (trx) => {
-              expect(await namesIn(trx)).toEqual(["one"])
-              await add(trx, "two")
-            }))
-            if (fails) yield* Effect.fail("taken back")
-          }))
+          Database.transaction(
+            Effect.gen(function* () {
+              const adapter = yield* makeAdapter()
+              yield* Effect.promise(() => add(adapter, "one"))
+              yield* Effect.promise(() =>
+                adapter.transaction(async (trx) => {
+                  expect(await namesIn(trx)).toEqual(["one"])
+                  await add(trx, "two")
+                })
+              )
+              if (fails) yield* Effect.fail("taken back")
+            })
+          )
         expect(yield* Effect.flip(within(true))).toBe("taken back")
         expect(yield* stored).toEqual([])
         yield* within(false)
         expect(yield* stored).toEqual(["one", "two"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(databaseLayers)) suite(name, layer)
@@ -228,10 +286,20 @@ describe("a managed runtime", () => {
   it("serves until it is disposed of", async () => {
     const runtime = ManagedRuntime.make(databaseLayers.memory)
     const adapter = betterAuthAdapter(runtime)(quiet)
-    const user = { name: "Ada", email: "ada@example.com", emailVerified: false, createdAt: new Date(1), updatedAt: new Date(1) }
+    const user = {
+      name: "Ada",
+      email: "ada@example.com",
+      emailVerified: false,
+      createdAt: new Date(1),
+      updatedAt: new Date(1)
+    }
     await adapter.transaction((trx) => trx.create({ model: "user", data: user }))
     expect(await adapter.count({ model: "user" })).toBe(1)
-    expect(Exit.isSuccess(await runtime.runPromiseExit(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT 1 FROM user`)))).toBe(true)
+    expect(
+      Exit.isSuccess(
+        await runtime.runPromiseExit(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT 1 FROM user`))
+      )
+    ).toBe(true)
     await runtime.dispose()
     expect(await reasonOf(adapter.count({ model: "user" }))).toMatch(/disposed/)
   })

@@ -13,7 +13,9 @@ type Scalar = string | number | boolean | Date
 const lower = (text: string) => text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())
 
 const compare = (left: Scalar, right: Scalar): number =>
-  typeof left === "string" && typeof right === "string" ? Buffer.compare(Buffer.from(left), Buffer.from(right)) : Number(left) - Number(right)
+  typeof left === "string" && typeof right === "string"
+    ? Buffer.compare(Buffer.from(left), Buffer.from(right))
+    : Number(left) - Number(right)
 
 const holds = (row: Gadget, { field, mode, operator = "eq", value }: Where): boolean => {
   const stored = row[field as "displayName" | "ownerId" | "itemCount" | "isOpen" | "openedAt"]
@@ -23,8 +25,8 @@ const holds = (row: Gadget, { field, mode, operator = "eq", value }: Where): boo
   if (operator === "ne" && value === null) return stored !== null
   if (stored === null) return false
   const folds = mode === "insensitive" && given.every((item) => typeof item === "string")
-  const folded = (item: Scalar) => folds && typeof item === "string" ? lower(item) : item
-  const differences = given.flatMap((item) => item === null ? [] : [compare(folded(stored), folded(item))])
+  const folded = (item: Scalar) => (folds && typeof item === "string" ? lower(item) : item)
+  const differences = given.flatMap((item) => (item === null ? [] : [compare(folded(stored), folded(item))]))
   const inOrder = differences.length > 0 ? compare(stored, given[0] as Scalar) : Number.NaN
   const text = String(folded(stored))
   const part = String(folded(String(value)))
@@ -60,7 +62,9 @@ const holdsAll = (row: Gadget, where: ReadonlyArray<Where>) => {
 
 // Few letters, so that conditions meet rows; and all that a pattern or a statement could take for something else.
 const text = fc.oneof(
-  fc.stringOf(fc.constantFrom("a", "A", "b", "%", "_", "é", "É", "\\", "'", "\"", "*", "?", "[", "😀", " "), { maxLength: 3 }),
+  fc.stringOf(fc.constantFrom("a", "A", "b", "%", "_", "é", "É", "\\", "'", '"', "*", "?", "[", "😀", " "), {
+    maxLength: 3
+  }),
   fc.string({ maxLength: 4 }).filter((value) => !/[\0\uD800-\uDFFF]/u.test(value))
 )
 const whole = fc.integer({ min: -2, max: 3 })
@@ -78,8 +82,16 @@ const patterns: ReadonlyArray<WhereOperator> = ["contains", "starts_with", "ends
 
 const part = fc.stringOf(fc.constantFrom("a", "A", "b", "%", "_", "é", "'", "*"), { maxLength: 2 })
 
-const clauseOf = <A extends string | number | boolean | Date>(field: string, value: fc.Arbitrary<A>, operators: ReadonlyArray<WhereOperator>) => {
-  const rest = { field: fc.constant(field), connector: fc.constantFrom<"AND" | "OR">("AND", "OR"), mode: fc.constantFrom<"sensitive" | "insensitive">("sensitive", "insensitive") }
+const clauseOf = <A extends string | number | boolean | Date>(
+  field: string,
+  value: fc.Arbitrary<A>,
+  operators: ReadonlyArray<WhereOperator>
+) => {
+  const rest = {
+    field: fc.constant(field),
+    connector: fc.constantFrom<"AND" | "OR">("AND", "OR"),
+    mode: fc.constantFrom<"sensitive" | "insensitive">("sensitive", "insensitive")
+  }
   const list = fc.array(value, { maxLength: 3 }) as fc.Arbitrary<Array<string>>
   return fc.oneof(
     fc.record({ ...rest, operator: fc.constantFrom<WhereOperator>("eq", "ne"), value: fc.option(value) }),
@@ -99,14 +111,20 @@ const clause: fc.Arbitrary<Where> = fc.oneof(
 const query = fc.record({
   where: fc.array(clause, { maxLength: 4 }),
   sortBy: fc.option(
-    fc.record({ field: fc.constantFrom("displayName", "itemCount", "isOpen", "openedAt"), direction: fc.constantFrom<"asc" | "desc">("asc", "desc") }),
+    fc.record({
+      field: fc.constantFrom("displayName", "itemCount", "isOpen", "openedAt"),
+      direction: fc.constantFrom<"asc" | "desc">("asc", "desc")
+    }),
     { nil: undefined }
   ),
   limit: fc.integer({ min: 0, max: 12 }),
   offset: fc.integer({ min: 0, max: 4 })
 })
 
-const expected = (rows: ReadonlyArray<Gadget>, { limit, offset, sortBy, where }: typeof query extends fc.Arbitrary<infer A> ? A : never) => {
+const expected = (
+  rows: ReadonlyArray<Gadget>,
+  { limit, offset, sortBy, where }: typeof query extends fc.Arbitrary<infer A> ? A : never
+) => {
   const found = rows.filter((candidate) => holdsAll(candidate, where))
   if (sortBy === undefined) return found
   const key = (candidate: Gadget) => candidate[sortBy.field as "displayName"]
@@ -123,92 +141,124 @@ const methods = ["update", "updateMany", "delete", "deleteMany", "consumeOne", "
 const fill = async (adapter: DBAdapter, rows: ReadonlyArray<Partial<Gadget>>) => {
   await adapter.deleteMany({ model, where: [] })
   const made: Array<Gadget> = []
-  for (const data of rows) made.push(await adapter.create<Record<string, unknown>, Gadget>({ model, data: { ...plain, ...data } }))
+  for (const data of rows)
+    made.push(await adapter.create<Record<string, unknown>, Gadget>({ model, data: { ...plain, ...data } }))
   return made
 }
 
 const byId = (left: { readonly id: string }, right: { readonly id: string }) => compare(left.id, right.id)
 
 describe("conditions", () => {
-  it.effect("are those of the model, with any rows, order and page", () =>
-    Effect.gen(function*() {
-      yield* createTable
-      const adapter = yield* makeAdapter()
-      const agrees = fc.asyncProperty(fc.array(row, { minLength: 4, maxLength: 10 }), fc.array(query, { minLength: 10, maxLength: 20 }), async (given, queries) => {
-        const rows = await fill(adapter, given)
-        expect(rows).toMatchObject(given)
-        for (const asked of queries) {
-          const { limit, offset, sortBy, where } = asked
-          const matching = rows.filter((candidate) => holdsAll(candidate, where))
-          expect(await adapter.count({ model, where })).toBe(matching.length)
-          const page = sortBy === undefined ? { limit: 100 } : { limit, offset, sortBy }
-          const found = await adapter.findMany<Gadget>({ model, where, ...page })
-          const wanted = expected(rows, asked)
-          if (sortBy === undefined) expect(found.toSorted(byId)).toEqual(wanted.toSorted(byId))
-          else expect(found).toEqual(wanted)
-          const first = await adapter.findOne<Gadget>({ model, where })
-          expect(first === null ? 0 : matching.filter(({ id }) => id === first.id).length).toBe(Math.min(1, matching.length))
-        }
-      })
-      yield* Effect.promise(() => fc.assert(agrees, { numRuns: 50 }))
-    }).pipe(Effect.provide(databaseLayers.memory)), 120_000)
+  it.effect(
+    "are those of the model, with any rows, order and page",
+    () =>
+      Effect.gen(function* () {
+        yield* createTable
+        const adapter = yield* makeAdapter()
+        const agrees = fc.asyncProperty(
+          fc.array(row, { minLength: 4, maxLength: 10 }),
+          fc.array(query, { minLength: 10, maxLength: 20 }),
+          async (given, queries) => {
+            const rows = await fill(adapter, given)
+            expect(rows).toMatchObject(given)
+            for (const asked of queries) {
+              const { limit, offset, sortBy, where } = asked
+              const matching = rows.filter((candidate) => holdsAll(candidate, where))
+              expect(await adapter.count({ model, where })).toBe(matching.length)
+              const page = sortBy === undefined ? { limit: 100 } : { limit, offset, sortBy }
+              const found = await adapter.findMany<Gadget>({ model, where, ...page })
+              const wanted = expected(rows, asked)
+              if (sortBy === undefined) expect(found.toSorted(byId)).toEqual(wanted.toSorted(byId))
+              else expect(found).toEqual(wanted)
+              const first = await adapter.findOne<Gadget>({ model, where })
+              expect(first === null ? 0 : matching.filter(({ id }) => id === first.id).length).toBe(
+                Math.min(1, matching.length)
+              )
+            }
+          }
+        )
+        yield* Effect.promise(() => fc.assert(agrees, { numRuns: 50 }))
+      }).pipe(Effect.provide(databaseLayers.memory)),
+    120_000
+  )
 
-  it.effect("choose what is changed and removed", () =>
-    Effect.gen(function*() {
-      yield* createTable
-      const adapter = yield* makeAdapter()
-      const check = async (given: ReadonlyArray<Partial<Gadget>>, where: Array<Where>, method: typeof methods[number]) => {
-        const rows = await fill(adapter, given)
-        const matching = rows.filter((candidate) => holdsAll(candidate, where))
-        const change = { displayName: "changed", settings: { changed: true } }
-        const all = async () => (await adapter.findMany<Gadget>({ model })).toSorted(byId)
-        const without = (gone: ReadonlyArray<Gadget>) => rows.filter((candidate) => !gone.includes(candidate)).toSorted(byId)
-        const instead = (by: Gadget | null) => rows.map((candidate) => candidate.id === by?.id ? by : candidate).toSorted(byId)
-        const one = (found: Gadget | null) => expect(matching.filter(({ id }) => id === found?.id)).toHaveLength(Math.min(1, matching.length))
-        switch (method) {
-          case "update": {
-            const changed = await adapter.update<Gadget>({ model, where, update: change })
-            one(changed)
-            if (changed !== null) expect(changed).toMatchObject(change)
-            return expect(await all()).toEqual(instead(changed))
-          }
-          case "updateMany": {
-            expect(await adapter.updateMany({ model, where, update: change })).toBe(matching.length)
-            return expect(await all()).toEqual(rows.map((candidate) => matching.includes(candidate) ? { ...candidate, ...change } : candidate).toSorted(byId))
-          }
-          case "delete":
-            await adapter.delete({ model, where })
-            return expect(await all()).toEqual(without(matching))
-          case "deleteMany":
-            expect(await adapter.deleteMany({ model, where })).toBe(matching.length)
-            return expect(await all()).toEqual(without(matching))
-          case "consumeOne": {
-            const consumed = await adapter.consumeOne<Gadget>({ model, where })
-            one(consumed)
-            return expect(await all()).toEqual(without(rows.filter(({ id }) => id === consumed?.id)))
-          }
-          default: {
-            const counted = await adapter.incrementOne<Gadget>({ model, where, increment: { itemCount: -2 }, set: { displayName: "counted" } })
-            one(counted)
-            const before = rows.find(({ id }) => id === counted?.id)
-            if (counted !== null) expect(counted).toEqual({ ...before, displayName: "counted", itemCount: (before?.itemCount ?? 0) - 2 })
-            return expect(await all()).toEqual(instead(counted))
+  it.effect(
+    "choose what is changed and removed",
+    () =>
+      Effect.gen(function* () {
+        yield* createTable
+        const adapter = yield* makeAdapter()
+        const check = async (
+          given: ReadonlyArray<Partial<Gadget>>,
+          where: Array<Where>,
+          method: (typeof methods)[number]
+        ) => {
+          const rows = await fill(adapter, given)
+          const matching = rows.filter((candidate) => holdsAll(candidate, where))
+          const change = { displayName: "changed", settings: { changed: true } }
+          const all = async () => (await adapter.findMany<Gadget>({ model })).toSorted(byId)
+          const without = (gone: ReadonlyArray<Gadget>) =>
+            rows.filter((candidate) => !gone.includes(candidate)).toSorted(byId)
+          const instead = (by: Gadget | null) =>
+            rows.map((candidate) => (candidate.id === by?.id ? by : candidate)).toSorted(byId)
+          const one = (found: Gadget | null) =>
+            expect(matching.filter(({ id }) => id === found?.id)).toHaveLength(Math.min(1, matching.length))
+          switch (method) {
+            case "update": {
+              const changed = await adapter.update<Gadget>({ model, where, update: change })
+              one(changed)
+              if (changed !== null) expect(changed).toMatchObject(change)
+              return expect(await all()).toEqual(instead(changed))
+            }
+            case "updateMany": {
+              expect(await adapter.updateMany({ model, where, update: change })).toBe(matching.length)
+              return expect(await all()).toEqual(
+                rows
+                  .map((candidate) => (matching.includes(candidate) ? { ...candidate, ...change } : candidate))
+                  .toSorted(byId)
+              )
+            }
+            case "delete":
+              await adapter.delete({ model, where })
+              return expect(await all()).toEqual(without(matching))
+            case "deleteMany":
+              expect(await adapter.deleteMany({ model, where })).toBe(matching.length)
+              return expect(await all()).toEqual(without(matching))
+            case "consumeOne": {
+              const consumed = await adapter.consumeOne<Gadget>({ model, where })
+              one(consumed)
+              return expect(await all()).toEqual(without(rows.filter(({ id }) => id === consumed?.id)))
+            }
+            default: {
+              const counted = await adapter.incrementOne<Gadget>({
+                model,
+                where,
+                increment: { itemCount: -2 },
+                set: { displayName: "counted" }
+              })
+              one(counted)
+              const before = rows.find(({ id }) => id === counted?.id)
+              if (counted !== null)
+                expect(counted).toEqual({ ...before, displayName: "counted", itemCount: (before?.itemCount ?? 0) - 2 })
+              return expect(await all()).toEqual(instead(counted))
+            }
           }
         }
-      }
-      const agrees = fc.asyncProperty(
-        fc.array(row, { maxLength: 6 }),
-        fc.array(clause, { minLength: 1, maxLength: 3 }),
-        fc.constantFrom(...methods),
-        async (given, where, method) => {
-          await check(given, where, method)
-        }
-      )
-      yield* Effect.promise(() => fc.assert(agrees, { numRuns: 120 }))
-    }).pipe(Effect.provide(databaseLayers.memory)), 120_000)
+        const agrees = fc.asyncProperty(
+          fc.array(row, { maxLength: 6 }),
+          fc.array(clause, { minLength: 1, maxLength: 3 }),
+          fc.constantFrom(...methods),
+          async (given, where, method) => {
+            await check(given, where, method)
+          }
+        )
+        yield* Effect.promise(() => fc.assert(agrees, { numRuns: 120 }))
+      }).pipe(Effect.provide(databaseLayers.memory)),
+    120_000
+  )
 
   it.effect("that are none choose no row where one is asked for", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* createTable
       const adapter = yield* makeAdapter()
       yield* Effect.promise(async () => {
@@ -219,16 +269,24 @@ describe("conditions", () => {
         await adapter.delete({ model, where: [] })
         expect((await adapter.findMany<Gadget>({ model })).toSorted(byId)).toEqual(rows.toSorted(byId))
       })
-    }).pipe(Effect.provide(databaseLayers.memory)))
+    }).pipe(Effect.provide(databaseLayers.memory))
+  )
 
   it.effect("take nothing for a wildcard, and long lists and patterns as they are", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* createTable
       const adapter = yield* makeAdapter()
       yield* Effect.promise(async () => {
-        await fill(adapter, [{ displayName: "100%" }, { displayName: "100 percent" }, { displayName: "a_b" }, { displayName: "axb" }])
+        await fill(adapter, [
+          { displayName: "100%" },
+          { displayName: "100 percent" },
+          { displayName: "a_b" },
+          { displayName: "axb" }
+        ])
         const names = async (operator: WhereOperator, value: Where["value"]) =>
-          (await adapter.findMany<Gadget>({ model, where: [{ field: "displayName", operator, value }] })).map(({ displayName }) => displayName).toSorted()
+          (await adapter.findMany<Gadget>({ model, where: [{ field: "displayName", operator, value }] }))
+            .map(({ displayName }) => displayName)
+            .toSorted()
         expect(await names("contains", "0%")).toEqual(["100%"])
         expect(await names("starts_with", "a_")).toEqual(["a_b"])
         expect(await names("ends_with", "_b")).toEqual(["a_b"])
@@ -238,25 +296,59 @@ describe("conditions", () => {
         expect(await names("not_in", [...many, "axb"])).toEqual(["100 percent", "100%", "a_b"])
         expect(await names("eq", "' OR 1 = 1 --")).toEqual([])
       })
-    }).pipe(Effect.provide(databaseLayers.file)))
+    }).pipe(Effect.provide(databaseLayers.file))
+  )
 
   it.effect("of a running server are looked up along the indexes of the tables", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const lookUps: ReadonlyArray<(adapter: DBAdapter) => Promise<unknown>> = [
-        (adapter) => adapter.findOne({ model: "session", where: [{ field: "token", value: "t" }], join: { user: true } }),
-        (adapter) => adapter.findMany({ model: "session", where: [{ field: "userId", value: "ada" }, { field: "expiresAt", operator: "gt", value: new Date(0) }] }),
-        (adapter) => adapter.deleteMany({ model: "session", where: [{ field: "token", operator: "in", value: ["t", "u"] }] }),
-        (adapter) => adapter.findOne({ model: "user", where: [{ field: "email", value: "ada@example.com" }], join: { account: true } }),
-        (adapter) => adapter.findOne({ model: "account", where: [{ field: "accountId", value: "1" }, { field: "providerId", value: "github" }] }),
-        (adapter) => adapter.updateMany({ model: "account", where: [{ field: "userId", value: "ada" }], update: { password: "hash" } }),
+        (adapter) =>
+          adapter.findOne({ model: "session", where: [{ field: "token", value: "t" }], join: { user: true } }),
+        (adapter) =>
+          adapter.findMany({
+            model: "session",
+            where: [
+              { field: "userId", value: "ada" },
+              { field: "expiresAt", operator: "gt", value: new Date(0) }
+            ]
+          }),
+        (adapter) =>
+          adapter.deleteMany({ model: "session", where: [{ field: "token", operator: "in", value: ["t", "u"] }] }),
+        (adapter) =>
+          adapter.findOne({
+            model: "user",
+            where: [{ field: "email", value: "ada@example.com" }],
+            join: { account: true }
+          }),
+        (adapter) =>
+          adapter.findOne({
+            model: "account",
+            where: [
+              { field: "accountId", value: "1" },
+              { field: "providerId", value: "github" }
+            ]
+          }),
+        (adapter) =>
+          adapter.updateMany({
+            model: "account",
+            where: [{ field: "userId", value: "ada" }],
+            update: { password: "hash" }
+          }),
         (adapter) => adapter.consumeOne({ model: "verification", where: [{ field: "identifier", value: "ada" }] }),
-        (adapter) => adapter.deleteMany({ model: "verification", where: [{ field: "expiresAt", operator: "lt", value: new Date(0) }] })
+        (adapter) =>
+          adapter.deleteMany({
+            model: "verification",
+            where: [{ field: "expiresAt", operator: "lt", value: new Date(0) }]
+          })
       ]
       for (const joins of [false, true]) {
         for (const lookUp of lookUps) {
-          const issues = yield* planIssues(Effect.flatMap(makeAdapter({ joins }), (adapter) => Effect.promise(() => lookUp(adapter))))
+          const issues = yield* planIssues(
+            Effect.flatMap(makeAdapter({ joins }), (adapter) => Effect.promise(() => lookUp(adapter)))
+          )
           expect(issues, String(lookUp)).toEqual([])
         }
       }
-    }).pipe(Effect.provide(databaseLayers.file)))
+    }).pipe(Effect.provide(databaseLayers.file))
+  )
 })

@@ -17,7 +17,7 @@ const start = <R>(handler: BuildWorker.Handler<R>, options: Partial<BuildWorker.
   Effect.fork(BuildWorker.run(handler, { workerId: "worker", drainTimeout: 0, ...options }))
 
 /** A handler that tells of each build it begins, and waits in each until the test lets go. */
-const waiting = Effect.gen(function*() {
+const waiting = Effect.gen(function* () {
   const begun = yield* Queue.unbounded<Build>()
   const go = yield* Deferred.make<typeof ready, BuildWorker.BuildFailure>()
   const interrupted = yield* Ref.make(0)
@@ -36,62 +36,80 @@ const reaches = ({ sandbox }: Launch, state: string) =>
 
 describe("BuildWorker", () => {
   it.effect("builds what is there: the sandbox is ready", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const launched = yield* launch()
       const seen = yield* Deferred.make<Build>()
       yield* start((build) => Effect.as(Deferred.succeed(seen, build), ready))
       const build = yield* Deferred.await(seen)
-      expect(build).toMatchObject({ job: { id: launched.job.id, status: "running" }, snapshot: Option.some(launched.snapshot) })
+      expect(build).toMatchObject({
+        job: { id: launched.job.id, status: "running" },
+        snapshot: Option.some(launched.snapshot)
+      })
       expect(build.lease.workerId).toBe("worker")
       expect(Option.getOrThrow(build.attempt).status).toBe("running")
       expect(Option.getOrThrow(build.sandbox).status).toBe("running")
       yield* reaches(launched, "ready succeeded succeeded running")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("a build that failed is tried again, one that is not worth it is not", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const launched = yield* launch()
       const tries = yield* Ref.make(0)
       yield* start(() =>
-        Effect.flatMap(Ref.updateAndGet(tries, (count) => count + 1), (count) =>
-          new BuildWorker.BuildFailure({ errorMessage: `try ${count}`, errorCode: "no-luck", retryable: count < 2 })))
+        Effect.flatMap(
+          Ref.updateAndGet(tries, (count) => count + 1),
+          (count) =>
+            new BuildWorker.BuildFailure({ errorMessage: `try ${count}`, errorCode: "no-luck", retryable: count < 2 })
+        )
+      )
       yield* reaches(launched, "running running queued none")
-      expect(yield* jobOf(launched.job.id)).toMatchObject({ errorMessage: Option.some("try 1"), errorCode: Option.some("no-luck") })
+      expect(yield* jobOf(launched.job.id)).toMatchObject({
+        errorMessage: Option.some("try 1"),
+        errorCode: Option.some("no-luck")
+      })
       yield* passing(1)
       yield* reaches(launched, "failed failed failed none")
       expect(yield* jobOf(launched.job.id)).toMatchObject({ errorMessage: Option.some("try 2"), attemptCount: 2 })
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("a handler that dies has failed, may be tried again, and its words are not stored", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const launched = yield* launch()
       yield* start(() => Effect.die(new Error("token s3cr3t")))
       yield* reaches(launched, "running running queued none")
       const job = yield* jobOf(launched.job.id)
       expect(job).toMatchObject({ errorCode: Option.some("handler-died"), attemptCount: 1 })
       expect(JSON.stringify(job)).not.toContain("s3cr3t")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("what is no result of a build fails it for good, by its path and not by its value", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const launched = yield* launch()
       yield* start(() => Effect.succeed({ ...success, executorId: "s3cr3t".repeat(1000) }))
       yield* reaches(launched, "failed failed failed none")
       const job = yield* jobOf(launched.job.id)
-      expect(job).toMatchObject({ errorCode: Option.some("invalid-result"), errorMessage: Option.some(expect.stringContaining("executorId")) })
+      expect(job).toMatchObject({
+        errorCode: Option.some("invalid-result"),
+        errorMessage: Option.some(expect.stringContaining("executorId"))
+      })
       expect(JSON.stringify(job)).not.toContain("s3cr3t")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("an error that cannot be stored fails the build all the same", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const launched = yield* launch()
       yield* start(() => new BuildWorker.BuildFailure({ errorMessage: "x".repeat(200_000), retryable: false }))
       yield* reaches(launched, "failed failed failed none")
       expect((yield* jobOf(launched.job.id)).errorCode).toEqual(Option.some("invalid-failure"))
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("a stop interrupts the handler at the next sign of life, and nothing more is written", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const launched = yield* launch()
       const { begun, handler, interrupted } = yield* waiting
       yield* start(handler)
@@ -105,10 +123,11 @@ describe("BuildWorker", () => {
       const next = yield* launch()
       expect((yield* Queue.take(begun)).job.id).toBe(next.job.id)
       expect(yield* jobOf(launched.job.id)).toEqual(stopped)
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("a job that another has taken over is let go, and left to it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const launched = yield* launch()
       const { begun, handler, interrupted } = yield* waiting
       yield* start(handler)
@@ -118,13 +137,18 @@ describe("BuildWorker", () => {
       const { lease } = yield* claim(launched, "other")
       yield* passing(20)
       yield* eventually(Effect.map(Ref.get(interrupted), (count) => count === 1))
-      expect(yield* jobOf(launched.job.id)).toMatchObject({ status: "running", workerId: Option.some("other"), leaseToken: lease.token })
+      expect(yield* jobOf(launched.job.id)).toMatchObject({
+        status: "running",
+        workerId: Option.some("other"),
+        leaseToken: lease.token
+      })
       yield* (yield* SandboxLifecycle).finishBuild(lease, ready)
       expect(yield* stateOf(launched.sandbox.id)).toBe("ready succeeded succeeded running")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("signs of life keep a build for many lease durations, whatever supervision does", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const launched = yield* launch()
       const { begun, go, handler, interrupted } = yield* waiting
       yield* start(handler)
@@ -134,10 +158,11 @@ describe("BuildWorker", () => {
       expect(yield* Ref.get(interrupted)).toBe(0)
       yield* Deferred.succeed(go, ready)
       yield* reaches(launched, "ready succeeded succeeded running")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("one sign of life that cannot be sent does not end the work", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const launched = yield* launch()
       const { begun, go, handler, interrupted } = yield* waiting
       const jobs = yield* WorkspaceBuildJobRepo
@@ -145,7 +170,10 @@ describe("BuildWorker", () => {
       const unreliable: typeof jobs = {
         ...jobs,
         heartbeat: (lease, duration) =>
-          Effect.flatMap(Ref.updateAndGet(beats, (count) => count + 1), (count) => count === 1 ? Effect.fail(busy) : jobs.heartbeat(lease, duration))
+          Effect.flatMap(
+            Ref.updateAndGet(beats, (count) => count + 1),
+            (count) => (count === 1 ? Effect.fail(busy) : jobs.heartbeat(lease, duration))
+          )
       }
       yield* start(handler).pipe(Effect.provideService(WorkspaceBuildJobRepo, unreliable))
       yield* Queue.take(begun)
@@ -160,10 +188,11 @@ describe("BuildWorker", () => {
       expect(yield* jobOf(launched.job.id)).toMatchObject({ status: "running", leaseToken: 1 })
       yield* Deferred.succeed(go, ready)
       yield* reaches(launched, "ready succeeded succeeded running")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("a store that cannot answer for a while ends neither the worker nor the build", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const launched = yield* launch()
       const jobs = yield* WorkspaceBuildJobRepo
       const lifecycle = yield* SandboxLifecycle
@@ -172,11 +201,19 @@ describe("BuildWorker", () => {
       const atFirst = <A, E>(name: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E | PersistenceError> =>
         Effect.flatMap(
           Ref.getAndUpdate(calls, (names) => [...names, name]),
-          (names): Effect.Effect<A, E | PersistenceError> => names.includes(name) ? effect : Effect.fail(busy)
+          (names): Effect.Effect<A, E | PersistenceError> => (names.includes(name) ? effect : Effect.fail(busy))
         )
       const handled = yield* Ref.make(0)
-      yield* start(() => Effect.as(Ref.update(handled, (count) => count + 1), ready)).pipe(
-        Effect.provideService(WorkspaceBuildJobRepo, { ...jobs, claimNext: (request) => atFirst("claim", jobs.claimNext(request)) }),
+      yield* start(() =>
+        Effect.as(
+          Ref.update(handled, (count) => count + 1),
+          ready
+        )
+      ).pipe(
+        Effect.provideService(WorkspaceBuildJobRepo, {
+          ...jobs,
+          claimNext: (request) => atFirst("claim", jobs.claimNext(request))
+        }),
         Effect.provideService(SandboxLifecycle, {
           ...lifecycle,
           supervise: (request) => atFirst("supervise", lifecycle.supervise(request)),
@@ -185,21 +222,25 @@ describe("BuildWorker", () => {
         })
       )
       yield* passing(1)
-      yield* eventually(Effect.gen(function*() {
-        yield* TestClock.adjust("100 millis")
-        return (yield* stateOf(launched.sandbox.id)) === "ready succeeded succeeded running"
-      }))
+      yield* eventually(
+        Effect.gen(function* () {
+          yield* TestClock.adjust("100 millis")
+          return (yield* stateOf(launched.sandbox.id)) === "ready succeeded succeeded running"
+        })
+      )
       expect(new Set(yield* Ref.get(calls))).toEqual(new Set(["claim", "supervise", "begin", "finish"]))
       expect(yield* Ref.get(handled)).toBe(1)
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("works on as many jobs at the same time as it is told, and on the others after", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const launches = yield* Effect.replicateEffect(launch(), 5)
       const running = yield* Ref.make({ now: 0, most: 0 })
       const begun = yield* Queue.unbounded<void>()
       const permits = yield* Queue.unbounded<void>()
-      const count = (by: number) => Ref.update(running, ({ most, now }) => ({ now: now + by, most: Math.max(most, now + by) }))
+      const count = (by: number) =>
+        Ref.update(running, ({ most, now }) => ({ now: now + by, most: Math.max(most, now + by) }))
       yield* start(
         () =>
           count(1).pipe(
@@ -213,57 +254,69 @@ describe("BuildWorker", () => {
       yield* Queue.takeN(begun, 3)
       yield* turns(5)
       expect(yield* Queue.size(begun)).toBe(0)
-      yield* Queue.offerAll(permits, Array.from({ length: 5 }, () => undefined))
+      yield* Queue.offerAll(
+        permits,
+        Array.from({ length: 5 }, () => undefined)
+      )
       for (const launched of launches) yield* reaches(launched, "ready succeeded succeeded running")
       expect(yield* Ref.get(running)).toEqual({ now: 0, most: 3 })
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   for (const [name, layer] of Object.entries(layers)) {
     it.effect(`an idle worker is woken by an enqueue, and no clock has to move (${name})`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { begun, handler } = yield* waiting
         yield* start(handler, { pollInterval: "1 day" })
         // It sleeps: it has looked, and found nothing.
         yield* eventually(Effect.map(TestClock.sleeps(), Chunk.contains(24 * 3600 * 1000)))
         const launched = yield* launch()
         expect((yield* Queue.take(begun)).job.id).toBe(launched.job.id)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   }
 
   // Not on a server: it tells nobody of a commit, so a worker that waits there looks again and again.
   for (const name of ["memory", "file"] as const) {
     it.effect(`an idle worker looks once, and its own look does not wake it (${name})`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const looks = yield* Ref.make(0)
         yield* start(() => Effect.succeed(ready), { pollInterval: "1 day" }).pipe(
           Effect.provideService(WorkspaceBuildJobRepo, {
             ...jobs,
-            claimNext: (request) => Effect.zipRight(Ref.update(looks, (count) => count + 1), jobs.claimNext(request))
+            claimNext: (request) =>
+              Effect.zipRight(
+                Ref.update(looks, (count) => count + 1),
+                jobs.claimNext(request)
+              )
           })
         )
         yield* eventually(Effect.map(TestClock.sleeps(), Chunk.contains(24 * 3600 * 1000)))
         yield* turns(200)
         expect(yield* Ref.get(looks)).toBe(1)
-      }).pipe(Effect.provide(layers[name])))
+      }).pipe(Effect.provide(layers[name]))
+    )
   }
 
   it.effect("a defect of the store costs one job its lease, not the worker its life", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const lifecycle = yield* SandboxLifecycle
       const [first, second] = [yield* launch(), yield* launch()]
       yield* start(() => Effect.succeed(ready)).pipe(
         Effect.provideService(SandboxLifecycle, {
           ...lifecycle,
-          beginBuild: (lease) => lease.jobId === first.job.id ? Effect.dieMessage("broken") : lifecycle.beginBuild(lease)
+          beginBuild: (lease) =>
+            lease.jobId === first.job.id ? Effect.dieMessage("broken") : lifecycle.beginBuild(lease)
         })
       )
       yield* reaches(second, "ready succeeded succeeded running")
       expect(yield* stateOf(first.sandbox.id)).toBe("queued queued running none")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("an idle worker finds by itself what becomes due", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { begun, handler } = yield* waiting
       const launched = yield* launch()
       const { lease } = yield* claim(launched)
@@ -271,10 +324,11 @@ describe("BuildWorker", () => {
       yield* start(handler, { pollInterval: "5 seconds" })
       yield* passing(5)
       expect((yield* Queue.take(begun)).job.id).toBe(launched.job.id)
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("interrupted, it lets its handlers finish, and begins nothing new", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { begun, go, handler } = yield* waiting
       const launched = yield* launch()
       const worker = yield* start(handler, { drainTimeout: "10 seconds" })
@@ -287,10 +341,11 @@ describe("BuildWorker", () => {
       yield* Fiber.join(ending)
       expect(yield* stateOf(launched.sandbox.id)).toBe("ready succeeded succeeded running")
       expect(yield* stateOf(later.sandbox.id)).toBe("queued queued queued none")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("what a handler does not finish in time is given back, and its attempt does not count", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { begun, handler, interrupted } = yield* waiting
       const launched = yield* launch()
       const worker = yield* start(handler, { drainTimeout: "10 seconds" })
@@ -308,20 +363,22 @@ describe("BuildWorker", () => {
       // The next worker takes it at once.
       yield* start(() => Effect.succeed(ready))
       yield* reaches(launched, "ready succeeded succeeded running")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("an idle worker ends at once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const worker = yield* start(() => Effect.succeed(ready), { concurrency: 5, drainTimeout: "1 day" })
       yield* eventually(Effect.map(TestClock.sleeps(), (sleeps) => Chunk.size(sleeps) > 0))
       yield* Fiber.interrupt(worker)
       const launched = yield* launch()
       yield* turns(5)
       expect(yield* stateOf(launched.sandbox.id)).toBe("queued queued queued none")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("supervises what others left behind, at once and again and again", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const jobs = yield* WorkspaceBuildJobRepo
       const { begun, handler } = yield* waiting
       const [first, second] = yield* Effect.all([launch(), launch()])
@@ -336,10 +393,11 @@ describe("BuildWorker", () => {
       expect(yield* stateOf(third.sandbox.id)).toBe("running running cancelled none")
       yield* passing(15)
       yield* reaches(third, "stopped cancelled cancelled none")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("refuses options out of range", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bad: Readonly<Record<string, Partial<BuildWorker.Options>>> = {
         workerId: { workerId: "" },
         concurrency: { concurrency: 0 },
@@ -354,7 +412,12 @@ describe("BuildWorker", () => {
       }
       for (const [field, options] of Object.entries(bad)) {
         const error = yield* refusalOf(BuildWorker.run(() => Effect.succeed(ready), { workerId: "worker", ...options }))
-        expect(error, field).toMatchObject({ _tag: "InvalidInput", operation: "BuildWorker.run", issues: expect.arrayContaining([expect.stringMatching(`^${field.trim()}: `)]) })
+        expect(error, field).toMatchObject({
+          _tag: "InvalidInput",
+          operation: "BuildWorker.run",
+          issues: expect.arrayContaining([expect.stringMatching(`^${field.trim()}: `)])
+        })
       }
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 })

@@ -4,7 +4,26 @@ import { attemptsExhausted } from "../../src/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobId } from "../../src/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
 import { InvalidTransition, NotFound } from "../../src/Errors.js"
-import { at, badNames, claim, claimant, enqueue, failure, gone, idsOf, layers, leased, lossOf, make, millis, refusalOf, type Services, success, tagOf, unsettled } from "./support.js"
+import {
+  at,
+  badNames,
+  claim,
+  claimant,
+  enqueue,
+  failure,
+  gone,
+  idsOf,
+  layers,
+  leased,
+  lossOf,
+  make,
+  millis,
+  refusalOf,
+  type Services,
+  success,
+  tagOf,
+  unsettled
+} from "./support.js"
 
 const reason = "not wanted any more"
 
@@ -12,7 +31,7 @@ const reason = "not wanted any more"
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo changes (${name})`, () => {
     it.effect("cancel ends a queued job", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id } = yield* enqueue("job")
         yield* TestClock.setTime(1000)
@@ -27,12 +46,16 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         })
         expect(yield* jobs.getById(id)).toEqual(cancelled)
         expect(yield* jobs.claimNext(claimant)).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("cancel ends a running job, and its worker learns it from its next call", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        const { job: { id }, lease } = yield* leased("job")
+        const {
+          job: { id },
+          lease
+        } = yield* leased("job")
         expect(yield* jobs.cancel({ id, reason: "" })).toMatchObject({
           status: "cancelled",
           cancelReason: Option.some(""),
@@ -42,43 +65,60 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           attemptCount: 1
         })
         expect(yield* lossOf(jobs.heartbeat(lease, "1 minute"))).toBe("cancelled")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("cancel never ends a job before it started", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job } = yield* make.claimedJob({ startedAt: at(5000) })
         expect((yield* jobs.cancel({ id: job.id, reason })).finishedAt).toEqual(Option.some(at(5000)))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("cancel returns a cancelled job as it is, with its first reason", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id } = yield* enqueue("job")
         const first = yield* jobs.cancel({ id, reason })
         yield* TestClock.adjust("1 second")
         expect(yield* jobs.cancel({ id, reason: "another" })).toEqual(first)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("cancel refuses a job that has ended, one that is not there, and a reason out of shape", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (const status of ["succeeded", "failed"] as const) {
           const { id } = yield* make.buildJob({ status })
-          expect(yield* refusalOf(jobs.cancel({ id, reason }))).toEqual(new InvalidTransition({ entity: "WorkspaceBuildJob", id, from: status, to: "cancelled" }))
+          expect(yield* refusalOf(jobs.cancel({ id, reason }))).toEqual(
+            new InvalidTransition({ entity: "WorkspaceBuildJob", id, from: status, to: "cancelled" })
+          )
         }
-        expect(yield* refusalOf(jobs.cancel({ id: gone, reason }))).toEqual(new NotFound({ entity: "WorkspaceBuildJob", id: gone }))
+        expect(yield* refusalOf(jobs.cancel({ id: gone, reason }))).toEqual(
+          new NotFound({ entity: "WorkspaceBuildJob", id: gone })
+        )
         const { id } = yield* enqueue("job")
-        for (const bad of [badNames.huge, badNames.nul, badNames.surrogate]) expect(yield* tagOf(jobs.cancel({ id, reason: bad }))).toBe("InvalidInput")
+        for (const bad of [badNames.huge, badNames.nul, badNames.surrogate])
+          expect(yield* tagOf(jobs.cancel({ id, reason: bad }))).toBe("InvalidInput")
         expect((yield* jobs.getById(id)).status).toBe("queued")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     for (const status of ["failed", "cancelled"] as const) {
       it.effect(`redrive queues a ${status} job with all its attempts`, () =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const jobs = yield* WorkspaceBuildJobRepo
           const { id: runId } = yield* make.attempt()
-          const ended = yield* make.buildJob({ status, runId, attemptCount: 3, leaseToken: 4, availableAt: at(9_000_000), errorCode: "oom", errorMessage: "out of memory" })
+          const ended = yield* make.buildJob({
+            status,
+            runId,
+            attemptCount: 3,
+            leaseToken: 4,
+            availableAt: at(9_000_000),
+            errorCode: "oom",
+            errorMessage: "out of memory"
+          })
           yield* jobs.markSettled(ended.id)
           yield* TestClock.setTime(1000)
           const queued = yield* jobs.redrive(ended.id)
@@ -91,31 +131,46 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             updatedAt: at(1000),
             runId: Option.some(runId)
           })
-          const cleared = ["claimedAt", "workerId", "startedAt", "finishedAt", "errorCode", "errorMessage", "cancelReason", "runSettledAt", "leaseExpiresAt"] as const
+          const cleared = [
+            "claimedAt",
+            "workerId",
+            "startedAt",
+            "finishedAt",
+            "errorCode",
+            "errorMessage",
+            "cancelReason",
+            "runSettledAt",
+            "leaseExpiresAt"
+          ] as const
           for (const field of cleared) expect(queued[field], field).toEqual(Option.none())
           expect(yield* jobs.getById(ended.id)).toEqual(queued)
           const again = yield* claim(ended.id)
           expect([again.job.attemptCount, again.lease.token, millis(again.job.startedAt)]).toEqual([1, 5, 1000])
-        }).pipe(Effect.provide(layer)))
+        }).pipe(Effect.provide(layer))
+      )
     }
 
     it.effect("redrive returns a queued job as it is, and refuses all others", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const queued = yield* enqueue("job", { availableAt: at(1000) })
         yield* TestClock.adjust("1 second")
         expect(yield* jobs.redrive(queued.id)).toEqual(queued)
         for (const status of ["running", "succeeded"] as const) {
           const { id } = yield* make.buildJob({ status })
-          expect(yield* refusalOf(jobs.redrive(id))).toEqual(new InvalidTransition({ entity: "WorkspaceBuildJob", id, from: status, to: "queued" }))
+          expect(yield* refusalOf(jobs.redrive(id))).toEqual(
+            new InvalidTransition({ entity: "WorkspaceBuildJob", id, from: status, to: "queued" })
+          )
         }
         expect(yield* refusalOf(jobs.redrive(gone))).toEqual(new NotFound({ entity: "WorkspaceBuildJob", id: gone }))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("reapExpired takes jobs from expired leases, longest first", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        for (const expiry of [50, 20, 101, 40, 30]) yield* make.claimedJob({ id: `job-${expiry}`, leaseExpiresAt: at(expiry), ...failure })
+        for (const expiry of [50, 20, 101, 40, 30])
+          yield* make.claimedJob({ id: `job-${expiry}`, leaseExpiresAt: at(expiry), ...failure })
         yield* TestClock.setTime(100)
         const reaped = yield* jobs.reapExpired(2)
         expect(idsOf(reaped).toSorted()).toEqual(["job-20", "job-30"])
@@ -138,38 +193,51 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(idsOf(yield* jobs.reapExpired(1000)).toSorted()).toEqual(["job-40", "job-50"])
         expect(yield* jobs.reapExpired(1000)).toEqual([])
         expect((yield* jobs.stats).byStatus).toMatchObject({ queued: 4, running: 1 })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("reapExpired fails what has no attempts left", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* make.claimedJob({ id: "job", attemptCount: 3, maxAttempts: 3 })
         yield* TestClock.adjust("1 minute")
-        expect(yield* jobs.reapExpired(10)).toMatchObject([{
-          status: "failed",
-          attemptCount: 3,
-          leaseOutcome: Option.some("expired"),
-          workerId: Option.some("worker"),
-          errorCode: Option.some(attemptsExhausted),
-          finishedAt: Option.some(at(60_000))
-        }])
-      }).pipe(Effect.provide(layer)))
+        expect(yield* jobs.reapExpired(10)).toMatchObject([
+          {
+            status: "failed",
+            attemptCount: 3,
+            leaseOutcome: Option.some("expired"),
+            workerId: Option.some("worker"),
+            errorCode: Option.some(attemptsExhausted),
+            finishedAt: Option.some(at(60_000))
+          }
+        ])
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("reapExpired takes each job once, also when several reap at once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (let index = 0; index < 20; index++) yield* make.claimedJob()
         yield* TestClock.adjust("1 minute")
-        const reaped = (yield* Effect.all(Array.from({ length: 10 }, () => jobs.reapExpired(5)), { concurrency: "unbounded" })).flat()
+        const reaped = (yield* Effect.all(
+          Array.from({ length: 10 }, () => jobs.reapExpired(5)),
+          { concurrency: "unbounded" }
+        )).flat()
         expect([reaped.length, new Set(idsOf(reaped)).size]).toEqual([20, 20])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("markSettled takes the end of a job off the list of those to take note of", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id: runId } = yield* make.attempt()
-        const states = [["succeeded", 30], ["failed", 10], ["cancelled", 20]] as const
-        for (const [status, finished] of states) yield* make.buildJob({ id: status, status, runId, finishedAt: at(finished), startedAt: at(0) })
+        const states = [
+          ["succeeded", 30],
+          ["failed", 10],
+          ["cancelled", 20]
+        ] as const
+        for (const [status, finished] of states)
+          yield* make.buildJob({ id: status, status, runId, finishedAt: at(finished), startedAt: at(0) })
         yield* make.buildJob({ id: "of-no-run", status: "failed" })
         yield* make.buildJob({ id: "running", status: "running", runId })
         yield* make.buildJob({ id: "queued", runId })
@@ -183,20 +251,24 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* TestClock.adjust("1 second")
         yield* jobs.markSettled(failed.id)
         expect(yield* jobs.getById(failed.id)).toEqual(settled)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("markSettled does nothing to a job that has not ended, and fails for one that is not there", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job } = yield* make.claimedJob({ runId: "run" })
         const queued = yield* make.buildJob({ runId: "run" })
         for (const { id } of [job, queued]) yield* jobs.markSettled(id)
         expect([yield* jobs.getById(job.id), yield* jobs.getById(queued.id)]).toEqual([job, queued])
-        expect(yield* refusalOf(jobs.markSettled(gone))).toEqual(new NotFound({ entity: "WorkspaceBuildJob", id: gone }))
-      }).pipe(Effect.provide(layer)))
+        expect(yield* refusalOf(jobs.markSettled(gone))).toEqual(
+          new NotFound({ entity: "WorkspaceBuildJob", id: gone })
+        )
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a job that ends again after a redrive is to be taken note of again", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id } = yield* make.buildJob({ status: "failed", runId: "run" })
         yield* jobs.markSettled(id)
@@ -205,15 +277,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const { lease } = yield* claim(id)
         yield* jobs.succeed(lease, success)
         expect(yield* unsettled).toEqual([id])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("batches out of range are refused", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (const limit of [0, -1, 1001, 1.5, Number.NaN]) {
           expect(yield* tagOf(jobs.reapExpired(limit)), String(limit)).toBe("InvalidInput")
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

@@ -2,7 +2,22 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer, Option, TestClock } from "effect"
 import { attemptsExhausted } from "../../src/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
-import { at, badNames, claim, claimant, enqueue, gone, idsOf, layers, leased, lossOf, make, millis, type Services, tagOf } from "./support.js"
+import {
+  at,
+  badNames,
+  claim,
+  claimant,
+  enqueue,
+  gone,
+  idsOf,
+  layers,
+  leased,
+  lossOf,
+  make,
+  millis,
+  type Services,
+  tagOf
+} from "./support.js"
 
 /** A job that runs under a lease which expires at the given moment. */
 const expiring = (id: string, leaseExpiresAt: number, given: object = {}) =>
@@ -14,29 +29,32 @@ const idOf = Option.map(({ job }: { readonly job: { readonly id: string } }) => 
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo claims (${name})`, () => {
     it.effect("hand out a job under a new lease", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const queued = yield* enqueue("job", { maxAttempts: 2 })
         yield* TestClock.setTime(1000)
         const { job, lease } = yield* Effect.flatten(jobs.claimNext({ workerId: "one", leaseDuration: "5 seconds" }))
         expect(lease).toEqual({ jobId: "job", workerId: "one", token: 1 })
-        expect(job).toEqual(Object.assign(Object.create(Object.getPrototypeOf(queued)), queued, {
-          status: "running",
-          attemptCount: 1,
-          leaseToken: 1,
-          workerId: Option.some("one"),
-          claimedAt: Option.some(at(1000)),
-          startedAt: Option.some(at(1000)),
-          leaseExpiresAt: Option.some(at(6000)),
-          updatedAt: at(1000)
-        }))
+        expect(job).toEqual(
+          Object.assign(Object.create(Object.getPrototypeOf(queued)), queued, {
+            status: "running",
+            attemptCount: 1,
+            leaseToken: 1,
+            workerId: Option.some("one"),
+            claimedAt: Option.some(at(1000)),
+            startedAt: Option.some(at(1000)),
+            leaseExpiresAt: Option.some(at(6000)),
+            updatedAt: at(1000)
+          })
+        )
         expect(yield* jobs.getById(job.id)).toEqual(job)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("find nothing in an empty queue, and nothing that is under a lease or has ended", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        const nothing = Effect.gen(function*() {
+        const nothing = Effect.gen(function* () {
           expect(yield* jobs.claimNext(claimant)).toEqual(Option.none())
           expect(yield* jobs.claimBatch({ ...claimant, limit: 1000 })).toEqual([])
         })
@@ -47,10 +65,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* jobs.claimById({ ...claimant, id }), status).toEqual(Option.none())
         }
         yield* nothing
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("take what has been due longest, queued or expired, ties by id", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* make.buildJob({ id: "f", availableAt: at(60) })
         yield* make.buildJob({ id: "c", availableAt: at(30) })
@@ -67,16 +86,29 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           order.push(next.value.job.id)
         }
         expect(order).toEqual(["a", "b", "c", "d", "e", "f", "g"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("take a batch of what has been due longest, and no more than is due", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        for (let index = 0; index < 25; index++) yield* make.buildJob({ id: `q${String(index).padStart(2, "0")}`, availableAt: at(2 * index) })
+        for (let index = 0; index < 25; index++)
+          yield* make.buildJob({ id: `q${String(index).padStart(2, "0")}`, availableAt: at(2 * index) })
         for (let index = 0; index < 25; index++) yield* expiring(`r${String(index).padStart(2, "0")}`, 2 * index + 1)
         yield* TestClock.setTime(39)
         const batch = yield* jobs.claimBatch({ ...claimant, limit: 10 })
-        expect(batch.map(({ job }) => job.id).toSorted()).toEqual(["q00", "q01", "q02", "q03", "q04", "r00", "r01", "r02", "r03", "r04"])
+        expect(batch.map(({ job }) => job.id).toSorted()).toEqual([
+          "q00",
+          "q01",
+          "q02",
+          "q03",
+          "q04",
+          "r00",
+          "r01",
+          "r02",
+          "r03",
+          "r04"
+        ])
         expect(batch.map(({ lease }) => lease.token).toSorted()).toEqual([1, 1, 1, 1, 1, 2, 2, 2, 2, 2])
         for (const { job, lease } of batch) {
           expect(lease).toEqual({ jobId: job.id, workerId: "one", token: job.leaseToken })
@@ -84,19 +116,21 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect(yield* jobs.claimBatch({ ...claimant, limit: 1000 })).toHaveLength(30)
         expect(yield* jobs.claimBatch({ ...claimant, limit: 1000 })).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("give the queued jobs of a batch in the order in which they were due", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (const due of [5, 3, 9, 1, 7]) yield* make.buildJob({ id: `job-${due}`, availableAt: at(due) })
         yield* TestClock.setTime(10)
         const batch = yield* jobs.claimBatch({ ...claimant, limit: 4 })
         expect(idsOf(batch.map(({ job }) => job))).toEqual(["job-1", "job-3", "job-5", "job-7"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("take over an expired lease, and not one that is held", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job, lease } = yield* leased("job")
         yield* TestClock.adjust("59999 millis")
@@ -113,23 +147,29 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           leaseOutcome: Option.none()
         })
         expect(yield* lossOf(jobs.heartbeat(lease, "1 minute"))).toBe("superseded")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("let the same worker take its own expired lease over, under another token", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { lease } = yield* leased("job")
         yield* TestClock.adjust("1 minute")
         const again = yield* claim("job")
         expect(again.lease).toEqual({ ...lease, token: lease.token + 1 })
         expect(yield* lossOf(jobs.getByLease(lease))).toBe("superseded")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     for (const method of ["claimNext", "claimBatch", "claimById"] as const) {
       it.effect(`${method} fails a job with no attempts left, and never hands it out`, () =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const jobs = yield* WorkspaceBuildJobRepo
-          const { job, lease } = yield* expiring("spent", 50, { attemptCount: 2, maxAttempts: 2, errorMessage: "before" })
+          const { job, lease } = yield* expiring("spent", 50, {
+            attemptCount: 2,
+            maxAttempts: 2,
+            errorMessage: "before"
+          })
           yield* TestClock.setTime(100)
           const claimed = {
             claimNext: Effect.map(jobs.claimNext(claimant), Option.toArray),
@@ -151,13 +191,15 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           })
           expect(yield* lossOf(jobs.heartbeat(lease, "1 minute"))).toBe("expired")
           expect(yield* claimed[method]).toEqual([])
-        }).pipe(Effect.provide(layer)))
+        }).pipe(Effect.provide(layer))
+      )
     }
 
     it.effect("are not kept from a due job by any number of exhausted ones before it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        for (let index = 0; index < 25; index++) yield* expiring(`spent-${index}`, 10, { attemptCount: 1, maxAttempts: 1 })
+        for (let index = 0; index < 25; index++)
+          yield* expiring(`spent-${index}`, 10, { attemptCount: 1, maxAttempts: 1 })
         yield* expiring("expired", 20)
         yield* make.buildJob({ id: "queued", availableAt: at(30) })
         yield* TestClock.setTime(100)
@@ -165,10 +207,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(idOf(yield* jobs.claimNext(claimant))).toEqual(Option.some("queued"))
         expect(yield* jobs.claimNext(claimant)).toEqual(Option.none())
         expect((yield* jobs.stats).byStatus).toMatchObject({ failed: 25, running: 2, queued: 0 })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("give fifty claimants of twenty jobs twenty different ones", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (let index = 0; index < 20; index++) yield* enqueue(`job-${index}`)
         const answers = yield* Effect.forEach(
@@ -181,10 +224,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(new Set(claimed.map(({ job }) => job.id)).size).toBe(20)
         expect(new Set(claimed.map(({ lease }) => lease.workerId)).size).toBe(20)
         for (const { job, lease } of claimed) expect(job.workerId).toEqual(Option.some(lease.workerId))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("count the attempts up to the last one", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* enqueue("job", { maxAttempts: 2 })
         expect((yield* claim("job")).job.attemptCount).toBe(1)
@@ -193,15 +237,19 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* TestClock.adjust("1 minute")
         expect(yield* jobs.claimNext(claimant)).toEqual(Option.none())
         expect((yield* jobs.stats).byStatus.failed).toBe(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuse a worker without a name, a lease without an end, and a batch out of range", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id } = yield* enqueue("job")
         const requests = [
           ...Object.values(badNames).map((workerId) => ({ ...claimant, workerId })),
-          ...[0, -1, Number.POSITIVE_INFINITY, Number.NaN, Number.MAX_SAFE_INTEGER, 0.1].map((leaseDuration) => ({ ...claimant, leaseDuration }))
+          ...[0, -1, Number.POSITIVE_INFINITY, Number.NaN, Number.MAX_SAFE_INTEGER, 0.1].map((leaseDuration) => ({
+            ...claimant,
+            leaseDuration
+          }))
         ]
         for (const bad of requests) {
           const told = JSON.stringify(bad).slice(0, 80)
@@ -213,16 +261,19 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* tagOf(jobs.claimBatch({ ...claimant, limit })), String(limit)).toBe("InvalidInput")
         }
         expect((yield* jobs.getById(id)).status).toBe("queued")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("take the lease that they were asked for, in any form of a duration", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* Effect.forEach(["a", "b", "c"], (id) => enqueue(id))
         const leases = yield* Effect.forEach([90_000, "90 seconds", "1.5 minutes"] as const, (leaseDuration) =>
-          Effect.flatten(jobs.claimNext({ workerId: "one", leaseDuration })))
+          Effect.flatten(jobs.claimNext({ workerId: "one", leaseDuration }))
+        )
         expect(leases.map(({ job }) => millis(job.leaseExpiresAt))).toEqual([90_000, 90_000, 90_000])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

@@ -16,7 +16,7 @@ const enqueueInvalid = (given: object) =>
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo.enqueue (${name})`, () => {
     it.effect("queues what it is given, due now", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* TestClock.setTime(1000)
         const { created, job } = yield* jobs.enqueue(request)
@@ -32,22 +32,40 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           createdAt: at(1000),
           updatedAt: at(1000)
         })
-        const absent = ["runId", "idempotencyKey", "workerId", "claimedAt", "leaseExpiresAt", "leaseOutcome", "startedAt", "finishedAt", "resultPayload", "cancelReason"] as const
+        const absent = [
+          "runId",
+          "idempotencyKey",
+          "workerId",
+          "claimedAt",
+          "leaseExpiresAt",
+          "leaseOutcome",
+          "startedAt",
+          "finishedAt",
+          "resultPayload",
+          "cancelReason"
+        ] as const
         for (const field of absent) expect(job[field], field).toEqual(Option.none())
         expect(yield* jobs.getById(job.id)).toEqual(job)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keeps each field that is given", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id: runId } = yield* make.attempt()
-        const given = { id: WorkspaceBuildJobId.make("job"), idempotencyKey: "key", availableAt: at(5000), maxAttempts: 7 }
+        const given = {
+          id: WorkspaceBuildJobId.make("job"),
+          idempotencyKey: "key",
+          availableAt: at(5000),
+          maxAttempts: 7
+        }
         const { job } = yield* jobs.enqueue({ ...request, ...given, runId })
         expect(job).toMatchObject({ ...given, runId: Option.some(runId), idempotencyKey: Option.some("key") })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("answers the same key and request with the first job, whatever became of it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const first = yield* jobs.enqueue({ ...request, idempotencyKey: "key" })
         yield* jobs.claimById({ ...claimant, id: first.job.id })
@@ -59,26 +77,41 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const running = yield* jobs.getById(first.job.id)
         expect(yield* jobs.enqueue(replay)).toEqual({ job: running, created: false })
         // What is no part of the request: when, how often, under which id.
-        expect(yield* jobs.enqueue({ ...replay, maxAttempts: 9, availableAt: at(9) })).toEqual({ job: running, created: false })
+        expect(yield* jobs.enqueue({ ...replay, maxAttempts: 9, availableAt: at(9) })).toEqual({
+          job: running,
+          created: false
+        })
         expect(yield* jobs.enqueue({ ...replay, id: "another" })).toEqual({ job: running, created: false })
         expect(yield* jobs.enqueue({ ...replay, id: first.job.id })).toEqual({ job: running, created: false })
         expect((yield* jobs.stats).byStatus).toMatchObject({ queued: 0, running: 1 })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
-    it.effect("the fingerprint of a request without maxDuration is that of earlier releases, and equal durations have one fingerprint", () =>
-      Effect.gen(function*() {
-        const jobs = yield* WorkspaceBuildJobRepo
-        const { registryId, repository, requestPayload, tag } = request
-        const { job } = yield* jobs.enqueue(request)
-        expect(job.requestFingerprint).toEqual(Option.some(fingerprint({ runId: null, registryId, repository, tag, requestPayload })))
-        const first = yield* jobs.enqueue({ ...request, idempotencyKey: "key", maxDuration: "1 hour" })
-        expect(first.job.maxDurationMs).toEqual(Option.some(3_600_000))
-        expect(yield* jobs.enqueue({ ...request, idempotencyKey: "key", maxDuration: 3_600_000 })).toEqual({ job: first.job, created: false })
-        expect(yield* enqueueInvalid({ maxDuration: 0 })).toMatchObject({ _tag: "InvalidInput", issues: [expect.stringContaining("maxDuration: ")] })
-      }).pipe(Effect.provide(layer)))
+    it.effect(
+      "the fingerprint of a request without maxDuration is that of earlier releases, and equal durations have one fingerprint",
+      () =>
+        Effect.gen(function* () {
+          const jobs = yield* WorkspaceBuildJobRepo
+          const { registryId, repository, requestPayload, tag } = request
+          const { job } = yield* jobs.enqueue(request)
+          expect(job.requestFingerprint).toEqual(
+            Option.some(fingerprint({ runId: null, registryId, repository, tag, requestPayload }))
+          )
+          const first = yield* jobs.enqueue({ ...request, idempotencyKey: "key", maxDuration: "1 hour" })
+          expect(first.job.maxDurationMs).toEqual(Option.some(3_600_000))
+          expect(yield* jobs.enqueue({ ...request, idempotencyKey: "key", maxDuration: 3_600_000 })).toEqual({
+            job: first.job,
+            created: false
+          })
+          expect(yield* enqueueInvalid({ maxDuration: 0 })).toMatchObject({
+            _tag: "InvalidInput",
+            issues: [expect.stringContaining("maxDuration: ")]
+          })
+        }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuses the same key for another request", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id: runId } = yield* make.attempt()
         const keyed = { ...request, idempotencyKey: "key" }
@@ -91,32 +124,39 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { ...keyed, maxDuration: "1 hour" },
           { ...keyed, requestPayload: { ...request.requestPayload, harness: "codex" } }
         ] as const
-        for (const other of others) expect(yield* refusalOf(jobs.enqueue(other))).toEqual(new IdempotencyConflict({ key: "key" }))
+        for (const other of others)
+          expect(yield* refusalOf(jobs.enqueue(other))).toEqual(new IdempotencyConflict({ key: "key" }))
         expect((yield* jobs.stats).byStatus.queued).toBe(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("creates one job for a key that twenty ask for at once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const enqueue = jobs.enqueue({ ...request, idempotencyKey: "key" })
-        const answers = yield* Effect.all(Array.from({ length: 20 }, () => enqueue), { concurrency: "unbounded" })
+        const answers = yield* Effect.all(
+          Array.from({ length: 20 }, () => enqueue),
+          { concurrency: "unbounded" }
+        )
         expect(answers.filter(({ created }) => created)).toHaveLength(1)
         expect(new Set(answers.map(({ job }) => job.id)).size).toBe(1)
         expect((yield* jobs.stats).byStatus.queued).toBe(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("takes many jobs without a key, and finds each by its key", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* Effect.all([jobs.enqueue(request), jobs.enqueue(request)])
         const { job } = yield* jobs.enqueue({ ...request, idempotencyKey: "key" })
         expect((yield* jobs.stats).byStatus.queued).toBe(3)
         expect(yield* jobs.findByIdempotencyKey("key")).toEqual(Option.some(job))
         expect(yield* jobs.findByIdempotencyKey("other")).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuses an id that is taken, and a run that is not there", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* jobs.enqueue({ ...request, id: "job" })
         expect(yield* refusalOf(jobs.enqueue({ ...request, id: "job" }))).toMatchObject({
@@ -127,10 +167,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* refusalOf(jobs.enqueue({ ...request, runId: gone }))).toEqual(
           new ReferenceNotFound({ entity: "WorkspaceBuildJob", reference: "runId" })
         )
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says which field is out of shape, never what stood there", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (const field of ["id", "runId", "registryId", "repository", "tag", "idempotencyKey"]) {
           for (const [what, value] of Object.entries(badNames)) {
@@ -144,15 +185,21 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect((yield* enqueueInvalid({ availableAt: at(-1) }))._tag).toBe("InvalidInput")
         expect((yield* jobs.stats).byStatus.queued).toBe(0)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("tells of a bad spec where and what rule, and nothing of what it says", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const specs: ReadonlyArray<object> = [
           { source: sentinel, harness: "opencode" },
           { source: "https://github.com/acme/app", harness: sentinel },
           { source: "https://github.com/acme/app", harness: "opencode", env: { TOKEN: { secret: sentinel } } },
-          { source: "https://github.com/acme/app", harness: "opencode", env: { TOKEN: sentinel }, runtime: { env: { TOKEN: sentinel } } },
+          {
+            source: "https://github.com/acme/app",
+            harness: "opencode",
+            env: { TOKEN: sentinel },
+            runtime: { env: { TOKEN: sentinel } }
+          },
           { source: "https://github.com/acme/app", harness: "opencode", env: { TOKEN: sentinel }, unknown: sentinel },
           { harness: "opencode", env: { TOKEN: sentinel } },
           { source: "https://github.com/acme/app", harness: "opencode", setup: [{ run: "", shell: sentinel }] }
@@ -163,28 +210,37 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(error.message).toContain("requestPayload")
           expect(JSON.stringify(error) + error.message + String(error)).not.toContain(sentinel)
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("hands nothing out before it is available", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        const { job: { id } } = yield* jobs.enqueue({ ...request, availableAt: at(1000) })
+        const {
+          job: { id }
+        } = yield* jobs.enqueue({ ...request, availableAt: at(1000) })
         yield* TestClock.setTime(999)
         expect(yield* jobs.claimNext(claimant)).toEqual(Option.none())
         expect(yield* jobs.claimBatch({ ...claimant, limit: 10 })).toEqual([])
         expect(yield* jobs.claimById({ ...claimant, id })).toEqual(Option.none())
         yield* TestClock.setTime(1000)
         expect(Option.isSome(yield* jobs.claimById({ ...claimant, id }))).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("joins the transaction that it is called in", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { withTransaction } = yield* SqlClient.SqlClient
         const keyed = jobs.enqueue({ ...request, idempotencyKey: "key" })
-        expect(yield* tagOf(withTransaction(Effect.zipRight(Effect.all([keyed, keyed]), new IdempotencyConflict({ key: "" }))))).toBe("IdempotencyConflict")
+        expect(
+          yield* tagOf(
+            withTransaction(Effect.zipRight(Effect.all([keyed, keyed]), new IdempotencyConflict({ key: "" })))
+          )
+        ).toBe("IdempotencyConflict")
         expect(yield* jobs.findByIdempotencyKey("key")).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

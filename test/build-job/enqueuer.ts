@@ -19,10 +19,12 @@ export type Report = { readonly type: "ready" } | { readonly type: "enqueued"; r
 
 const { filePath }: Orders = JSON.parse(process.argv[2] ?? "{}")
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   const jobs = yield* WorkspaceBuildJobRepo
   const lines = createInterface({ input: process.stdin })
-  const runEnqueue = Effect.flatMap(jobs.enqueue(request), ({ job }) => Effect.sync(() => tell<Report>({ type: "enqueued", jobId: job.id })))
+  const runEnqueue = Effect.flatMap(jobs.enqueue(request), ({ job }) =>
+    Effect.sync(() => tell<Report>({ type: "enqueued", jobId: job.id }))
+  )
   lines.on("line", () => {
     Effect.runFork(runEnqueue)
   })

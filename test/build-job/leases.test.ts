@@ -3,7 +3,25 @@ import { Effect, type Layer, Option, Random, TestClock } from "effect"
 import type { Lease } from "../../src/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
 import { LeaseLost } from "../../src/Errors.js"
-import { at, badNames, claim, claimant, enqueue, failure, gone, layers, leased, lossOf, make, millis, refusalOf, type Services, success, tagOf, underLease } from "./support.js"
+import {
+  at,
+  badNames,
+  claim,
+  claimant,
+  enqueue,
+  failure,
+  gone,
+  layers,
+  leased,
+  lossOf,
+  make,
+  millis,
+  refusalOf,
+  type Services,
+  success,
+  tagOf,
+  underLease
+} from "./support.js"
 
 const minutes = 60_000
 
@@ -15,12 +33,14 @@ const result = {
 
 /** Each call under the lease is refused for this reason, and changes nothing. */
 const isLost = (lease: Lease, reason: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const jobs = yield* WorkspaceBuildJobRepo
     const before = yield* jobs.findById(lease.jobId)
     yield* TestClock.adjust("1 second")
     for (const [method, call] of Object.entries(yield* underLease(lease))) {
-      expect(yield* refusalOf(call), method).toEqual(new LeaseLost({ jobId: lease.jobId, workerId: lease.workerId, reason: reason as "expired" }))
+      expect(yield* refusalOf(call), method).toEqual(
+        new LeaseLost({ jobId: lease.jobId, workerId: lease.workerId, reason: reason as "expired" })
+      )
     }
     expect(yield* jobs.findById(lease.jobId)).toEqual(before)
   })
@@ -29,30 +49,38 @@ const isLost = (lease: Lease, reason: string) =>
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo leases (${name})`, () => {
     it.effect("a heartbeat lets the lease expire that long from now", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job, lease } = yield* leased("job")
         yield* TestClock.adjust("40 seconds")
         const alive = yield* jobs.heartbeat(lease, "1 minute")
-        expect(alive).toMatchObject({ leaseExpiresAt: Option.some(at(100_000)), updatedAt: at(40_000), claimedAt: job.claimedAt, leaseToken: 1, attemptCount: 1 })
+        expect(alive).toMatchObject({
+          leaseExpiresAt: Option.some(at(100_000)),
+          updatedAt: at(40_000),
+          claimedAt: job.claimedAt,
+          leaseToken: 1,
+          attemptCount: 1
+        })
         yield* TestClock.adjust("59 seconds")
         expect(yield* jobs.claimNext({ ...claimant, workerId: "two" })).toEqual(Option.none())
         yield* TestClock.adjust("1 second")
         expect(yield* jobs.claimNext({ ...claimant, workerId: "two" })).not.toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a heartbeat refuses what is no length of time", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job, lease } = yield* leased("job")
         for (const duration of [0, -1, Number.POSITIVE_INFINITY, Number.NaN, Number.MAX_SAFE_INTEGER]) {
           expect(yield* tagOf(jobs.heartbeat(lease, duration)), String(duration)).toBe("InvalidInput")
         }
         expect(yield* jobs.getById(job.id)).toEqual(job)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("no claim and no heartbeat lets a lease last longer than the maxDuration of the job", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* enqueue("short", { maxDuration: "30 seconds" })
         const short = yield* claim("short")
@@ -69,10 +97,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const again = yield* claim("short", "two")
         expect(again.job).toMatchObject({ leaseToken: 2, attemptCount: 2, leaseExpiresAt: Option.some(at(70_000)) })
         expect(yield* lossOf(jobs.heartbeat(short.lease, "1 minute"))).toBe("superseded")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a lease that has expired is the current one until somebody takes the job", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job, lease } = yield* leased("job")
         yield* TestClock.adjust("1 hour")
@@ -80,10 +109,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(millis((yield* jobs.heartbeat(lease, "1 minute")).leaseExpiresAt)).toBe(61 * minutes)
         yield* TestClock.adjust("1 hour")
         expect((yield* jobs.succeed(lease, success)).status).toBe("succeeded")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("succeed ends the job, and forgets the errors of earlier tries", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { lease } = yield* make.claimedJob({ id: "job", attemptCount: 2, ...failure })
         yield* TestClock.setTime(30_000)
@@ -106,24 +136,28 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           errorMessage: Option.none()
         })
         expect(yield* jobs.getById(done.id)).toEqual(done)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("succeed refuses a result out of shape, and fail an error out of shape", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job, lease } = yield* leased("job")
         for (const field of ["executorId", "publishedReference", "publishedDigestReference", "publishedDigest"]) {
-          for (const value of Object.values(badNames)) expect(yield* tagOf(jobs.succeed(lease, { ...success, [field]: value })), field).toBe("InvalidInput")
+          for (const value of Object.values(badNames))
+            expect(yield* tagOf(jobs.succeed(lease, { ...success, [field]: value })), field).toBe("InvalidInput")
         }
         const nothing = { ...result, artifacts: [] }
         expect(yield* tagOf(jobs.succeed(lease, { ...success, resultPayload: nothing }))).toBe("InvalidInput")
         expect(yield* tagOf(jobs.fail(lease, { errorMessage: badNames.huge }))).toBe("InvalidInput")
-        for (const errorCode of Object.values(badNames)) expect(yield* tagOf(jobs.fail(lease, { errorMessage: "", errorCode }))).toBe("InvalidInput")
+        for (const errorCode of Object.values(badNames))
+          expect(yield* tagOf(jobs.fail(lease, { errorMessage: "", errorCode }))).toBe("InvalidInput")
         expect(yield* jobs.getById(job.id)).toEqual(job)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("fail gives the job back while attempts are left, and ends it after the last", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* enqueue("job", { maxAttempts: 2 })
         const first = yield* claim("job")
@@ -155,10 +189,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         })
         yield* TestClock.adjust("1 hour")
         expect(yield* jobs.claimNext(claimant)).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("fail ends the job at once when it is not worth another try", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { lease } = yield* leased("job")
         expect(yield* jobs.fail(lease, { ...failure, retryable: false })).toMatchObject({
@@ -167,27 +202,30 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           finishedAt: Option.some(at(0)),
           errorCode: Option.some("build-failed")
         })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("the pause before a retry doubles from 1 s to 5 min, and half of it is random", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const now = 1_000_000
         yield* TestClock.setTime(now)
         const pause = (attemptCount: number, random: number) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const { lease } = yield* make.claimedJob({ attemptCount, maxAttempts: 1000 })
             const { availableAt } = yield* jobs.fail(lease, failure).pipe(Effect.withRandom(Random.fixed([random])))
             return availableAt.epochMillis - now
           })
-        const pauses = (random: number) => Effect.forEach([1, 2, 3, 4, 9, 10, 40, 999], (attempt) => pause(attempt, random))
+        const pauses = (random: number) =>
+          Effect.forEach([1, 2, 3, 4, 9, 10, 40, 999], (attempt) => pause(attempt, random))
         expect(yield* pauses(0)).toEqual([500, 1000, 2000, 4000, 128_000, 150_000, 150_000, 150_000])
         expect(yield* pauses(1)).toEqual([1000, 2000, 4000, 8000, 256_000, 300_000, 300_000, 300_000])
         expect(yield* pauses(0.5)).toEqual([750, 1500, 3000, 6000, 192_000, 225_000, 225_000, 225_000])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a job that waits for its retry is not handed out before", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { lease } = yield* leased("job")
         yield* jobs.fail(lease, failure).pipe(Effect.withRandom(Random.fixed([0])))
@@ -195,32 +233,44 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* jobs.claimNext(claimant)).toEqual(Option.none())
         yield* TestClock.setTime(500)
         expect((yield* claim("job")).lease.token).toBe(2)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("release gives the job back as if it had not been claimed", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const queued = yield* enqueue("job", { maxAttempts: 1 })
         yield* TestClock.adjust("1 second")
         const { lease } = yield* claim("job")
         const released = yield* jobs.release(lease)
-        expect({ ...released }).toEqual({ ...queued, leaseToken: 1, leaseOutcome: Option.some("released"), updatedAt: at(1000) })
+        expect({ ...released }).toEqual({
+          ...queued,
+          leaseToken: 1,
+          leaseOutcome: Option.some("released"),
+          updatedAt: at(1000)
+        })
         for (let token = 2; token < 10; token++) {
           const again = yield* claim("job")
           expect(again.lease.token).toBe(token)
           expect((yield* jobs.release(again.lease)).attemptCount).toBe(0)
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("release takes back only the last attempt", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { lease } = yield* make.claimedJob({ attemptCount: 2, startedAt: at(0), ...failure })
-        expect(yield* jobs.release(lease)).toMatchObject({ attemptCount: 1, startedAt: Option.some(at(0)), errorCode: Option.some("build-failed") })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* jobs.release(lease)).toMatchObject({
+          attemptCount: 1,
+          startedAt: Option.some(at(0)),
+          errorCode: Option.some("build-failed")
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a repeat by the same lease changes nothing and succeeds", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const calls = {
           succeed: (lease: Lease) => jobs.succeed(lease, success),
@@ -238,10 +288,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const { lease } = yield* make.claimedJob()
         const first = yield* jobs.succeed(lease, success)
         expect(yield* jobs.succeed(lease, { ...success, publishedDigest: "another" })).toEqual(first)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("another call by a lease that has ended the job is refused", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const calls = {
           succeed: [(lease: Lease) => jobs.succeed(lease, success), "finished"],
@@ -255,39 +306,51 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             expect(yield* lossOf(again), `${other} after ${method}`).toBe(other === method ? "ok" : reason)
           }
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("of two ends at once by one lease, one stands", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job, lease } = yield* leased("job")
         const outcomes = yield* Effect.all(
-          [lossOf(jobs.fail(lease, { ...failure, retryable: false })), lossOf(jobs.succeed(lease, success)), lossOf(jobs.release(lease))],
+          [
+            lossOf(jobs.fail(lease, { ...failure, retryable: false })),
+            lossOf(jobs.succeed(lease, success)),
+            lossOf(jobs.release(lease))
+          ],
           { concurrency: "unbounded" }
         )
         expect(outcomes.toSorted()).toEqual(["finished", "finished", "ok"])
-        expect((yield* jobs.getById(job.id)).status).toBe(outcomes[0] === "ok" ? "failed" : outcomes[1] === "ok" ? "succeeded" : "queued")
-      }).pipe(Effect.provide(layer)))
+        expect((yield* jobs.getById(job.id)).status).toBe(
+          outcomes[0] === "ok" ? "failed" : outcomes[1] === "ok" ? "succeeded" : "queued"
+        )
+      }).pipe(Effect.provide(layer))
+    )
 
-    it.effect("a lease is lost to a job that is not there, to another worker, and to a token that was never given", () =>
-      Effect.gen(function*() {
-        const { lease } = yield* leased("job")
-        yield* isLost({ ...lease, jobId: gone }, "not-found")
-        yield* isLost({ ...lease, workerId: "two" }, "superseded")
-        yield* isLost({ ...lease, token: 2 }, "superseded")
-      }).pipe(Effect.provide(layer)))
+    it.effect(
+      "a lease is lost to a job that is not there, to another worker, and to a token that was never given",
+      () =>
+        Effect.gen(function* () {
+          const { lease } = yield* leased("job")
+          yield* isLost({ ...lease, jobId: gone }, "not-found")
+          yield* isLost({ ...lease, workerId: "two" }, "superseded")
+          yield* isLost({ ...lease, token: 2 }, "superseded")
+        }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a lease is lost to whoever took over", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { lease } = yield* leased("job")
         yield* TestClock.adjust("1 minute")
         const taken = yield* claim("job", "two")
         yield* isLost(lease, "superseded")
         expect(yield* (yield* WorkspaceBuildJobRepo).getByLease(taken.lease)).toEqual(taken.job)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a lease is lost to the reaper, with and without attempts left", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { lease } = yield* make.claimedJob({ id: "left" })
         const spent = yield* make.claimedJob({ id: "spent", attemptCount: 1, maxAttempts: 1 })
@@ -295,10 +358,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* jobs.reapExpired(10)
         yield* isLost(lease, "expired")
         yield* isLost(spent.lease, "expired")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a lease is lost to a cancellation, also after the job was queued again", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job, lease } = yield* leased("job")
         yield* jobs.cancel({ id: job.id, reason: "enough" })
@@ -307,20 +371,22 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* isLost(lease, "cancelled")
         expect((yield* claim("job", "two")).lease.token).toBe(2)
         yield* isLost(lease, "superseded")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("the end of a job answers nobody but the lease that ended it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { lease } = yield* leased("job")
         yield* jobs.succeed(lease, success)
         expect(yield* lossOf(jobs.succeed({ ...lease, workerId: "two" }, success))).toBe("finished")
         expect(yield* lossOf(jobs.succeed({ ...lease, token: 2 }, success))).toBe("superseded")
         expect(yield* lossOf(jobs.succeed({ ...lease, jobId: gone }, success))).toBe("not-found")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a token is larger than all before, whatever became of them", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* enqueue("job", { maxAttempts: 2 })
         const dead: Array<Lease> = []
@@ -329,23 +395,28 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           (lease: Lease) => jobs.fail(lease, failure),
           () => TestClock.adjust("10 minutes"),
           () => Effect.zipRight(TestClock.adjust("10 minutes"), jobs.reapExpired(1)),
-          (lease: Lease) => Effect.zipRight(jobs.cancel({ id: lease.jobId, reason: "enough" }), jobs.redrive(lease.jobId)),
-          (lease: Lease) => Effect.zipRight(jobs.fail(lease, { ...failure, retryable: false }), jobs.redrive(lease.jobId))
+          (lease: Lease) =>
+            Effect.zipRight(jobs.cancel({ id: lease.jobId, reason: "enough" }), jobs.redrive(lease.jobId)),
+          (lease: Lease) =>
+            Effect.zipRight(jobs.fail(lease, { ...failure, retryable: false }), jobs.redrive(lease.jobId))
         ]
         for (const [index, end] of ends.entries()) {
           const { job, lease } = yield* claim("job", `worker-${index}`)
           expect(lease.token).toBe(index + 1)
           for (const before of dead) {
-            for (const [method, call] of Object.entries(yield* underLease(before))) expect(yield* lossOf(call), method).toBe("superseded")
+            for (const [method, call] of Object.entries(yield* underLease(before)))
+              expect(yield* lossOf(call), method).toBe("superseded")
           }
           dead.push(lease)
           yield* end(lease)
           yield* TestClock.adjust("10 minutes")
           const { status } = yield* jobs.getById(job.id)
           if (status === "failed") yield* jobs.redrive(job.id)
-          else if (job.attemptCount === 2) yield* Effect.all([jobs.cancel({ id: job.id, reason: "enough" }), jobs.redrive(job.id)])
+          else if (job.attemptCount === 2)
+            yield* Effect.all([jobs.cancel({ id: job.id, reason: "enough" }), jobs.redrive(job.id)])
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

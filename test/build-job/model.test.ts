@@ -15,51 +15,97 @@ const duration = FastCheck.constantFrom(500, 1000, 30_000)
 const index = FastCheck.nat(1000)
 
 const command = FastCheck.oneof(
-  { weight: 4, arbitrary: FastCheck.record({
-    type: FastCheck.constant("enqueue" as const),
-    delay: FastCheck.constantFrom(0, 0, 700, 2000),
-    maxAttempts: FastCheck.integer({ min: 1, max: 3 }),
-    key: FastCheck.option(FastCheck.nat(2), { nil: undefined })
-  }) },
+  {
+    weight: 4,
+    arbitrary: FastCheck.record({
+      type: FastCheck.constant("enqueue" as const),
+      delay: FastCheck.constantFrom(0, 0, 700, 2000),
+      maxAttempts: FastCheck.integer({ min: 1, max: 3 }),
+      key: FastCheck.option(FastCheck.nat(2), { nil: undefined })
+    })
+  },
   { weight: 4, arbitrary: FastCheck.record({ type: FastCheck.constant("claimNext" as const), worker, duration }) },
-  { weight: 2, arbitrary: FastCheck.record({ type: FastCheck.constant("claimBatch" as const), worker, duration, limit: FastCheck.integer({ min: 1, max: 4 }) }) },
-  { weight: 2, arbitrary: FastCheck.record({ type: FastCheck.constant("claimById" as const), worker, duration, job: index }) },
-  { weight: 2, arbitrary: FastCheck.record({ type: FastCheck.constant("heartbeat" as const), lease: index, duration }) },
+  {
+    weight: 2,
+    arbitrary: FastCheck.record({
+      type: FastCheck.constant("claimBatch" as const),
+      worker,
+      duration,
+      limit: FastCheck.integer({ min: 1, max: 4 })
+    })
+  },
+  {
+    weight: 2,
+    arbitrary: FastCheck.record({ type: FastCheck.constant("claimById" as const), worker, duration, job: index })
+  },
+  {
+    weight: 2,
+    arbitrary: FastCheck.record({ type: FastCheck.constant("heartbeat" as const), lease: index, duration })
+  },
   { weight: 2, arbitrary: FastCheck.record({ type: FastCheck.constant("succeed" as const), lease: index }) },
-  { weight: 3, arbitrary: FastCheck.record({
-    type: FastCheck.constant("fail" as const),
-    lease: index,
-    retryable: FastCheck.boolean(),
-    random: FastCheck.constantFrom(0, 0.25, 0.5, 0.75)
-  }) },
+  {
+    weight: 3,
+    arbitrary: FastCheck.record({
+      type: FastCheck.constant("fail" as const),
+      lease: index,
+      retryable: FastCheck.boolean(),
+      random: FastCheck.constantFrom(0, 0.25, 0.5, 0.75)
+    })
+  },
   { weight: 2, arbitrary: FastCheck.record({ type: FastCheck.constant("release" as const), lease: index }) },
   { weight: 1, arbitrary: FastCheck.record({ type: FastCheck.constant("cancel" as const), job: index }) },
   { weight: 2, arbitrary: FastCheck.record({ type: FastCheck.constant("redrive" as const), job: index }) },
-  { weight: 1, arbitrary: FastCheck.record({ type: FastCheck.constant("reap" as const), limit: FastCheck.integer({ min: 1, max: 3 }) }) },
-  { weight: 4, arbitrary: FastCheck.record({ type: FastCheck.constant("wait" as const), millis: FastCheck.constantFrom(1, 250, 500, 1000, 40_000) }) }
+  {
+    weight: 1,
+    arbitrary: FastCheck.record({
+      type: FastCheck.constant("reap" as const),
+      limit: FastCheck.integer({ min: 1, max: 3 })
+    })
+  },
+  {
+    weight: 4,
+    arbitrary: FastCheck.record({
+      type: FastCheck.constant("wait" as const),
+      millis: FastCheck.constantFrom(1, 250, 500, 1000, 40_000)
+    })
+  }
 )
 
-const commands: FastCheck.Arbitrary<ReadonlyArray<Command>> = FastCheck.array(command, { minLength: 40, maxLength: 80, size: "max" })
+const commands: FastCheck.Arbitrary<ReadonlyArray<Command>> = FastCheck.array(command, {
+  minLength: 40,
+  maxLength: 80,
+  size: "max"
+})
 
 /** What stands in the table, in the terms of the model. */
-const stored = Effect.flatMap(SqlClient.SqlClient, (sql) => sql<ModelJob>`
+const stored = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql<ModelJob>`
   SELECT id, max_attempts AS "maxAttempts", status, attempt_count AS attempts, available_at AS "availableAt", lease_token AS token,
     lease_outcome AS outcome, iif(status = 'running', worker_id, NULL) AS worker, lease_expires_at AS "expiresAt"
-  FROM oci_image_build_jobs ORDER BY id`)
+  FROM oci_image_build_jobs ORDER BY id`
+)
 
 const seen = (job: ModelJob): ModelJob => ({ ...job, worker: job.status === "running" ? job.worker : null })
 
 /** Does it to both, and compares what they answer. */
 const perform = (model: ModelQueue, command: Command) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const jobs = yield* WorkspaceBuildJobRepo
     const pick = <A>(items: ReadonlyArray<A>, at: number) => items[at % Math.max(1, items.length)]
 
-    const claimed = (due: ReadonlyArray<ModelJob>, given: ReadonlyArray<ClaimedJob>, worker: string, duration: number) => {
+    const claimed = (
+      due: ReadonlyArray<ModelJob>,
+      given: ReadonlyArray<ClaimedJob>,
+      worker: string,
+      duration: number
+    ) => {
       for (const job of due) model.lease(job, worker, duration)
       const expected = due.map(({ id, token }) => ({ jobId: id, workerId: worker, token }))
       const leases = given.map(({ lease }) => lease)
-      expect(leases.toSorted((a, b) => a.jobId < b.jobId ? -1 : 1)).toEqual(expected.toSorted((a, b) => a.jobId < b.jobId ? -1 : 1))
+      expect(leases.toSorted((a, b) => (a.jobId < b.jobId ? -1 : 1))).toEqual(
+        expected.toSorted((a, b) => (a.jobId < b.jobId ? -1 : 1))
+      )
       model.leases.push(...leases)
     }
 
@@ -68,7 +114,13 @@ const perform = (model: ModelQueue, command: Command) =>
         const id = model.nextId()
         const key = command.key === undefined ? {} : { idempotencyKey: `key-${command.key}` }
         const availableAt = DateTime.unsafeMake(model.now + command.delay)
-        const { created, job } = yield* jobs.enqueue({ ...request, id, maxAttempts: command.maxAttempts, availableAt, ...key })
+        const { created, job } = yield* jobs.enqueue({
+          ...request,
+          id,
+          maxAttempts: command.maxAttempts,
+          availableAt,
+          ...key
+        })
         return expect({ id: job.id, created }).toEqual(model.enqueue(command.delay, command.maxAttempts, command.key))
       }
       case "claimNext": {
@@ -76,13 +128,21 @@ const perform = (model: ModelQueue, command: Command) =>
         return claimed(model.claimDue(1), Option.toArray(given), command.worker, command.duration)
       }
       case "claimBatch": {
-        const given = yield* jobs.claimBatch({ workerId: command.worker, leaseDuration: command.duration, limit: command.limit })
+        const given = yield* jobs.claimBatch({
+          workerId: command.worker,
+          leaseDuration: command.duration,
+          limit: command.limit
+        })
         return claimed(model.claimDue(command.limit), given, command.worker, command.duration)
       }
       case "claimById": {
         const job = pick(model.rows, command.job)
         if (job === undefined) return
-        const given = yield* jobs.claimById({ workerId: command.worker, leaseDuration: command.duration, id: WorkspaceBuildJobId.make(job.id) })
+        const given = yield* jobs.claimById({
+          workerId: command.worker,
+          leaseDuration: command.duration,
+          id: WorkspaceBuildJobId.make(job.id)
+        })
         return claimed(model.claimOne(job), Option.toArray(given), command.worker, command.duration)
       }
       case "heartbeat":
@@ -94,18 +154,29 @@ const perform = (model: ModelQueue, command: Command) =>
         switch (command.type) {
           case "heartbeat":
             return expect(yield* lossOf(jobs.heartbeat(lease, command.duration))).toBe(
-              model.underLease(lease, [], (job) => job.expiresAt = model.now + command.duration)
+              model.underLease(lease, [], (job) => (job.expiresAt = model.now + command.duration))
             )
           case "succeed":
             return expect(yield* lossOf(jobs.succeed(lease, success))).toBe(
               model.underLease(lease, ["succeeded"], (job) => model.end(job, "succeeded", "succeeded"))
             )
           case "fail":
-            return expect(yield* lossOf(Effect.withRandom(jobs.fail(lease, { ...failure, retryable: command.retryable }), Random.fixed([command.random])))).toBe(
-              model.underLease(lease, ["retried", "failed"], (job) => model.fail(job, command.retryable, command.random))
+            return expect(
+              yield* lossOf(
+                Effect.withRandom(
+                  jobs.fail(lease, { ...failure, retryable: command.retryable }),
+                  Random.fixed([command.random])
+                )
+              )
+            ).toBe(
+              model.underLease(lease, ["retried", "failed"], (job) =>
+                model.fail(job, command.retryable, command.random)
+              )
             )
           case "release":
-            return expect(yield* lossOf(jobs.release(lease))).toBe(model.underLease(lease, ["released"], (job) => model.release(job)))
+            return expect(yield* lossOf(jobs.release(lease))).toBe(
+              model.underLease(lease, ["released"], (job) => model.release(job))
+            )
         }
         return
       }
@@ -131,27 +202,36 @@ const perform = (model: ModelQueue, command: Command) =>
 describe("the queue and its model", () => {
   const reached = new Set<string>()
 
-  it.effect.prop("agree after each of any commands", [commands], ([sequence]) =>
-    Effect.gen(function*() {
-      const jobs = yield* WorkspaceBuildJobRepo
-      const model = new ModelQueue()
-      let tokens = new Map<string, number>()
-      for (const next of sequence) {
-        yield* perform(model, next)
-        const now = yield* stored
-        expect(now).toEqual(model.rows.map(seen))
-        for (const { id, outcome, token } of now) {
-          expect(token).toBeGreaterThanOrEqual(tokens.get(id) ?? 0)
-          if (outcome !== null) reached.add(outcome)
+  it.effect.prop(
+    "agree after each of any commands",
+    [commands],
+    ([sequence]) =>
+      Effect.gen(function* () {
+        const jobs = yield* WorkspaceBuildJobRepo
+        const model = new ModelQueue()
+        let tokens = new Map<string, number>()
+        for (const next of sequence) {
+          yield* perform(model, next)
+          const now = yield* stored
+          expect(now).toEqual(model.rows.map(seen))
+          for (const { id, outcome, token } of now) {
+            expect(token).toBeGreaterThanOrEqual(tokens.get(id) ?? 0)
+            if (outcome !== null) reached.add(outcome)
+          }
+          tokens = new Map(now.map(({ id, token }) => [id, token]))
         }
-        tokens = new Map(now.map(({ id, token }) => [id, token]))
-      }
-      const given = model.leases.map(({ jobId, token }) => `${jobId} ${token}`)
-      expect(new Set(given).size).toBe(given.length)
-      // Of all leases ever given, those still current are those of the running jobs: one each.
-      const current = yield* Effect.filter(model.leases, (lease) => Effect.map(tagOf(jobs.getByLease(lease)), (tag) => tag === "ok"))
-      expect(current.map(({ jobId }) => jobId).toSorted()).toEqual(model.rows.filter(({ status }) => status === "running").map(({ id }) => id))
-    }).pipe(Effect.provide(layers.memory)), { fastCheck: { numRuns: 60 } })
+        const given = model.leases.map(({ jobId, token }) => `${jobId} ${token}`)
+        expect(new Set(given).size).toBe(given.length)
+        // Of all leases ever given, those still current are those of the running jobs: one each.
+        const current = yield* Effect.filter(model.leases, (lease) =>
+          Effect.map(tagOf(jobs.getByLease(lease)), (tag) => tag === "ok")
+        )
+        expect(current.map(({ jobId }) => jobId).toSorted()).toEqual(
+          model.rows.filter(({ status }) => status === "running").map(({ id }) => id)
+        )
+      }).pipe(Effect.provide(layers.memory)),
+    { fastCheck: { numRuns: 60 } }
+  )
 
   it("have met each way in which a lease ends", () => {
     expect([...reached].toSorted()).toEqual(["cancelled", "expired", "failed", "released", "retried", "succeeded"])

@@ -30,7 +30,11 @@ export class ModelQueue extends LeaseModel<WorkspaceBuildJobStatus, ModelJob, Le
     super({ prefix: "job", waiting: "queued", held: "running", failed: "failed" }, ({ jobId }) => jobId)
   }
 
-  enqueue(delay: number, maxAttempts: number, key: number | undefined): { readonly id: string; readonly created: boolean } {
+  enqueue(
+    delay: number,
+    maxAttempts: number,
+    key: number | undefined
+  ): { readonly id: string; readonly created: boolean } {
     const known = key === undefined ? undefined : this.keys.get(key)
     if (known !== undefined) return { id: known, created: false }
     const job = this.fresh(maxAttempts, this.now + delay)

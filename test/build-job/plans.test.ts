@@ -14,39 +14,47 @@ import { claimant, failure, gone, layers, request, shell, success } from "./supp
 const runId = SandboxAttemptId.make("gone")
 const lease = { jobId: gone, workerId: "one", token: 1 }
 
-const methods = Effect.map(WorkspaceBuildJobRepo, (jobs): Readonly<Record<string, Effect.Effect<unknown, unknown>>> => ({
-  enqueue: Effect.all([
-    jobs.enqueue({ ...request, idempotencyKey: "key" }),
-    jobs.enqueue({ ...request, idempotencyKey: "key" }),
-    Effect.ignore(jobs.enqueue({ ...request, runId }))
-  ]),
-  claimNext: jobs.claimNext(claimant),
-  claimBatch: jobs.claimBatch({ ...claimant, limit: 1000 }),
-  claimById: jobs.claimById({ ...claimant, id: gone }),
-  getByLease: jobs.getByLease(lease),
-  heartbeat: jobs.heartbeat(lease, "1 minute"),
-  succeed: jobs.succeed(lease, success),
-  fail: jobs.fail(lease, failure),
-  release: jobs.release(lease),
-  cancel: jobs.cancel({ id: gone, reason: "enough" }),
-  redrive: jobs.redrive(gone),
-  reapExpired: jobs.reapExpired(1000),
-  markSettled: jobs.markSettled(gone),
-  findById: jobs.findById(gone),
-  getById: jobs.getById(gone),
-  findByIdempotencyKey: jobs.findByIdempotencyKey("key"),
-  findLatestByRunId: jobs.findLatestByRunId(runId),
-  findLatestStateByRunId: jobs.findLatestStateByRunId(runId),
-  cancelLatestByRunId: jobs.cancelLatestByRunId({ runId, reason: "enough" }),
-  listLatestByRunIds: jobs.listLatestByRunIds([runId, runId]),
-  listByStatus: jobs.listByStatus({ status: "queued" }),
-  stats: jobs.stats
-}))
+const methods = Effect.map(
+  WorkspaceBuildJobRepo,
+  (jobs): Readonly<Record<string, Effect.Effect<unknown, unknown>>> => ({
+    enqueue: Effect.all([
+      jobs.enqueue({ ...request, idempotencyKey: "key" }),
+      jobs.enqueue({ ...request, idempotencyKey: "key" }),
+      Effect.ignore(jobs.enqueue({ ...request, runId }))
+    ]),
+    claimNext: jobs.claimNext(claimant),
+    claimBatch: jobs.claimBatch({ ...claimant, limit: 1000 }),
+    claimById: jobs.claimById({ ...claimant, id: gone }),
+    getByLease: jobs.getByLease(lease),
+    heartbeat: jobs.heartbeat(lease, "1 minute"),
+    succeed: jobs.succeed(lease, success),
+    fail: jobs.fail(lease, failure),
+    release: jobs.release(lease),
+    cancel: jobs.cancel({ id: gone, reason: "enough" }),
+    redrive: jobs.redrive(gone),
+    reapExpired: jobs.reapExpired(1000),
+    markSettled: jobs.markSettled(gone),
+    findById: jobs.findById(gone),
+    getById: jobs.getById(gone),
+    findByIdempotencyKey: jobs.findByIdempotencyKey("key"),
+    findLatestByRunId: jobs.findLatestByRunId(runId),
+    findLatestStateByRunId: jobs.findLatestStateByRunId(runId),
+    cancelLatestByRunId: jobs.cancelLatestByRunId({ runId, reason: "enough" }),
+    listLatestByRunIds: jobs.listLatestByRunIds([runId, runId]),
+    listByStatus: jobs.listByStatus({ status: "queued" }),
+    stats: jobs.stats
+  })
+)
 
 const plansOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(recordStatements(Effect.ignore(effect)), Effect.forEach((statement) => planOf(statement)))
+  Effect.flatMap(
+    recordStatements(Effect.ignore(effect)),
+    Effect.forEach((statement) => planOf(statement))
+  )
 
-const claimPlan = Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => Effect.map(plansOf(jobs.claimNext(claimant)), (plans) => plans.flat()))
+const claimPlan = Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
+  Effect.map(plansOf(jobs.claimNext(claimant)), (plans) => plans.flat())
+)
 
 /** What else a statement may cost: the counts for people, and the merge of the two times `limit` rows of a claim. */
 const known: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
@@ -56,53 +64,74 @@ const known: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
 }
 
 /** Adds so many jobs, due at different moments: one in ten to come, one in a hundred under a lease, half of those expired. */
-const fill = (count: number) => shell(`
+const fill = (count: number) =>
+  shell(
+    `
   INSERT INTO oci_image_build_jobs (id, status, registry_id, repository, tag, request_payload, available_at, created_at, updated_at,
     attempt_count, lease_token, worker_id, claimed_at, started_at, lease_expires_at)
   SELECT 'job-' || n, iif(leased, 'running', 'queued'), 'r', 'r', 't', '{"repo":"https://github.com/acme/app","harness":"codex"}', iif(n % 10 = 0, 1000000000 + n, 0), n, 0,
     iif(leased, 1, 0), iif(leased, 1, 0), iif(leased, 'w', NULL), iif(leased, 0, NULL), iif(leased, 0, NULL), iif(leased, (n % 200) * 1000000, NULL)
   FROM (
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
-    SELECT n, n % 100 = 7 AS leased FROM numbers)`, count)
+    SELECT n, n % 100 = 7 AS leased FROM numbers)`,
+    count
+  )
 
 describe("build job query plans", () => {
   it.effect("no statement scans or sorts what grows, but for the counts of stats", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const all = yield* methods
       expect(new Set(Object.keys(all))).toEqual(new Set(Object.keys(yield* WorkspaceBuildJobRepo)))
       for (const [method, effect] of Object.entries(all)) {
         const issues = yield* planIssues(Effect.ignore(effect))
         const allowed = known[method] ?? []
-        expect(issues.filter((issue) => !allowed.some((pattern) => pattern.test(issue))), method).toEqual([])
+        expect(
+          issues.filter((issue) => !allowed.some((pattern) => pattern.test(issue))),
+          method
+        ).toEqual([])
       }
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 
   it.effect("a claim walks the first entries of the two partial indexes", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const plan = yield* claimPlan
       const walks = plan.filter((line) => line.includes("oci_image_build_jobs"))
       expect(walks).toEqual([
-        expect.stringMatching(/^SEARCH oci_image_build_jobs USING .*sqlite_autoindex_oci_image_build_jobs_1 \(id=\?\)$/),
+        expect.stringMatching(
+          /^SEARCH oci_image_build_jobs USING .*sqlite_autoindex_oci_image_build_jobs_1 \(id=\?\)$/
+        ),
         "SEARCH oci_image_build_jobs USING COVERING INDEX oci_image_build_jobs_due_idx (status=? AND available_at<?)",
         "SEARCH oci_image_build_jobs USING INDEX oci_image_build_jobs_leases_idx (status=? AND lease_expires_at<?)",
         "SEARCH oci_image_build_jobs USING INDEX oci_image_build_jobs_leases_idx (status=? AND lease_expires_at<?)"
       ])
       // Only what the limits have cut: the sorts merge what comes out of the walks.
-      expect(plan.filter((line) => line.startsWith("SCAN")).every((line) => /^SCAN \(subquery-\d+\)$/.test(line))).toBe(true)
-      expect(plan.filter((line) => line.includes("TEMP B-TREE"))).toEqual(["USE TEMP B-TREE FOR ORDER BY", "USE TEMP B-TREE FOR ORDER BY"])
-    }).pipe(Effect.provide(layers.file)))
+      expect(plan.filter((line) => line.startsWith("SCAN")).every((line) => /^SCAN \(subquery-\d+\)$/.test(line))).toBe(
+        true
+      )
+      expect(plan.filter((line) => line.includes("TEMP B-TREE"))).toEqual([
+        "USE TEMP B-TREE FOR ORDER BY",
+        "USE TEMP B-TREE FOR ORDER BY"
+      ])
+    }).pipe(Effect.provide(layers.file))
+  )
 
   it.effect("the index of the queue is in the order that the walk needs", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const columnsOf = (index: string) => Effect.map(sql<{ readonly name: string }>`
-        SELECT name FROM pragma_index_info(${index}) ORDER BY seqno`, (columns) => columns.map(({ name }) => name))
+      const columnsOf = (index: string) =>
+        Effect.map(
+          sql<{ readonly name: string }>`
+        SELECT name FROM pragma_index_info(${index}) ORDER BY seqno`,
+          (columns) => columns.map(({ name }) => name)
+        )
       expect(yield* columnsOf("oci_image_build_jobs_due_idx")).toEqual(["status", "available_at", "id"])
       expect(yield* columnsOf("oci_image_build_jobs_leases_idx")).toEqual(["status", "lease_expires_at", "id"])
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("a claim is planned the same at 100 and at 100,000 jobs, with and without statistics", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const empty = yield* claimPlan
       yield* fill(100)
@@ -114,5 +143,6 @@ describe("build job query plans", () => {
       expect(yield* claimPlan).toEqual(empty)
       yield* sql`ANALYZE`
       expect(yield* claimPlan).toEqual(empty)
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 })

@@ -37,14 +37,16 @@ const onFile = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>): Promise
 
 /** An empty queue with so many jobs, all due. */
 const seed = (count: number) =>
-  onFile(Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
-    yield* Migrations.run
-    yield* sql`
+  onFile(
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* Migrations.run
+      yield* sql`
       INSERT INTO oci_image_build_jobs (id, registry_id, repository, tag, request_payload, max_attempts, available_at, created_at, updated_at)
       WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count})
       SELECT 'job-' || n, 'r', 'r', 't', '{"source":"https://github.com/acme/app","harness":"codex"}', 9, n, n, n FROM numbers`
-  }))
+    })
+  )
 
 interface StoredJob {
   readonly id: string
@@ -56,9 +58,14 @@ interface StoredJob {
 }
 
 const storedJobs = () =>
-  onFile(Effect.flatMap(SqlClient.SqlClient, (sql) => sql<StoredJob>`
+  onFile(
+    Effect.flatMap(
+      SqlClient.SqlClient,
+      (sql) => sql<StoredJob>`
     SELECT id, status, lease_token AS token, attempt_count AS attempts, lease_outcome AS outcome, worker_id AS worker
-    FROM oci_image_build_jobs`))
+    FROM oci_image_build_jobs`
+    )
+  )
 
 const start = (options: Omit<WorkerOptions, "filePath">): Worker => {
   const worker = { id: options.workerId, ...startChild<Report>(script, { ...options, filePath }) }
@@ -74,13 +81,16 @@ const begin = async (all: ReadonlyArray<Worker>) => {
 
 /** What the workers told of one kind, as `job token`. */
 const told = (all: ReadonlyArray<Worker>, type: "claimed" | "succeeded") =>
-  all.flatMap(({ reports }) => reports.flatMap((report) => report.type === type ? [`${report.jobId} ${report.token}`] : []))
+  all.flatMap(({ reports }) =>
+    reports.flatMap((report) => (report.type === type ? [`${report.jobId} ${report.token}`] : []))
+  )
 
 describe("processes on one queue", () => {
   it("do each of 10,000 jobs once, and none is kept waiting in its event loop", async () => {
     await seed(10_000)
     const all = Array.from({ length: 8 }, (_, index) =>
-      start({ workerId: `worker-${index}`, leaseMs: 120_000, fibers: 4, batch: 20, synchronous: "normal" }))
+      start({ workerId: `worker-${index}`, leaseMs: 120_000, fibers: 4, batch: 20, synchronous: "normal" })
+    )
     await begin(all)
     const begun = performance.now()
     const ends = await Promise.all(all.map(({ first }) => first("done")))
@@ -88,9 +98,9 @@ describe("processes on one queue", () => {
     expect((await Promise.all(all.map(({ ended }) => ended))).map(({ errors }) => errors).join("")).toBe("")
 
     const delays = ends.map(({ loopDelayMs }) => loopDelayMs)
-    const measured = `8 processes, 10,000 jobs: ${seconds.toFixed(1)} s; delay of the event loop in ms: ${
-      delays.map(({ max, mean, p99 }) => `mean ${mean.toFixed(0)}, p99 ${p99.toFixed(0)}, max ${max.toFixed(0)}`).join("; ")
-    }`
+    const measured = `8 processes, 10,000 jobs: ${seconds.toFixed(1)} s; delay of the event loop in ms: ${delays
+      .map(({ max, mean, p99 }) => `mean ${mean.toFixed(0)}, p99 ${p99.toFixed(0)}, max ${max.toFixed(0)}`)
+      .join("; ")}`
 
     // The books: no lease given twice, each job claimed once and ended by who claimed it, and so it stands in the file.
     const claimed = told(all, "claimed")
@@ -99,9 +109,13 @@ describe("processes on one queue", () => {
     expect(new Set(claimed)).toEqual(expected)
     expect(told(all, "succeeded").length).toBe(10_000)
     for (const worker of all) expect(new Set(told([worker], "succeeded"))).toEqual(new Set(told([worker], "claimed")))
-    const owners = new Map(all.flatMap((worker) => told([worker], "claimed").map((lease) => [lease, worker.id] as const)))
-    const wrong = (await storedJobs()).filter(({ attempts, id, outcome, status, token, worker }) =>
-      status !== "succeeded" || attempts !== 1 || outcome !== "succeeded" || owners.get(`${id} ${token}`) !== worker)
+    const owners = new Map(
+      all.flatMap((worker) => told([worker], "claimed").map((lease) => [lease, worker.id] as const))
+    )
+    const wrong = (await storedJobs()).filter(
+      ({ attempts, id, outcome, status, token, worker }) =>
+        status !== "succeeded" || attempts !== 1 || outcome !== "succeeded" || owners.get(`${id} ${token}`) !== worker
+    )
     expect(wrong).toEqual([])
     expect(all.flatMap(({ reports }) => reports.filter(({ type }) => type === "failed" || type === "lost"))).toEqual([])
     // The engine's own wait for a lock would block the loop for up to the busy timeout; what is left is a busy machine.
@@ -131,7 +145,11 @@ describe("processes on one queue", () => {
     const byId = new Map(jobs.map((job) => [job.id, job]))
     expect(held.length).toBeGreaterThan(0)
     const takenOver = held.map((id) => byId.get(id))
-    expect(takenOver.filter((job) => job === undefined || job.worker === "victim" || job.token < 2 || job.attempts !== job.token)).toEqual([])
+    expect(
+      takenOver.filter(
+        (job) => job === undefined || job.worker === "victim" || job.token < 2 || job.attempts !== job.token
+      )
+    ).toEqual([])
 
     // The books: no token given twice, each job ended once, under its last token, by whoever had it. The victim may have
     // been killed between an answer and its telling.
@@ -144,7 +162,9 @@ describe("processes on one queue", () => {
     const ended = new Set(succeeded)
     expect(jobs.filter(({ id, token, worker }) => !ended.has(`${id} ${token}`) && worker !== "victim")).toEqual([])
     const known = new Set(claimed)
-    const untold = jobs.flatMap(({ id, token }) => Array.from({ length: token }, (_, index) => `${id} ${index + 1}`)).filter((lease) => !known.has(lease))
+    const untold = jobs
+      .flatMap(({ id, token }) => Array.from({ length: token }, (_, index) => `${id} ${index + 1}`))
+      .filter((lease) => !known.has(lease))
     expect(untold.length).toBeLessThanOrEqual(options.fibers * options.batch)
   }, 120_000)
 })

@@ -21,4 +21,7 @@ export type Report =
   | { readonly type: "claimed" | "succeeded" | "lost"; readonly jobId: string; readonly token: number }
   | { readonly type: "holding"; readonly jobIds: ReadonlyArray<string> }
   | { readonly type: "failed"; readonly cause: string }
-  | { readonly type: "done"; readonly loopDelayMs: { readonly mean: number; readonly p99: number; readonly max: number } }
+  | {
+      readonly type: "done"
+      readonly loopDelayMs: { readonly mean: number; readonly p99: number; readonly max: number }
+    }

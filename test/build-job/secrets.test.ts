@@ -31,7 +31,7 @@ describe("secrets of build jobs", () => {
   for (const [name, layer] of Object.entries(layers)) {
     it.effect(`are in no error, span or log (${name})`, () => {
       const { layer: watched, tell, told } = witness()
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const jobs = yield* WorkspaceBuildJobRepo
         let failures = 0
@@ -46,11 +46,18 @@ describe("secrets of build jobs", () => {
         const { job } = yield* jobs.enqueue({ ...keyed, id: "job", maxAttempts: 2 })
         expect(job.requestPayload.env).toEqual({ TOKEN: sentinel })
         yield* jobs.enqueue(keyed)
-        yield* refused(jobs.enqueue({ ...keyed, requestPayload: { ...secretive.requestPayload, env: { TOKEN: `${sentinel}-2` } } }))
+        yield* refused(
+          jobs.enqueue({ ...keyed, requestPayload: { ...secretive.requestPayload, env: { TOKEN: `${sentinel}-2` } } })
+        )
         yield* refused(jobs.enqueue({ ...secretive, id: "job" }))
         yield* refused(jobs.enqueue({ ...secretive, runId: "gone" }))
         yield* refused(jobs.enqueue({ ...secretive, tag: badNames.nul }))
-        yield* refused(jobs.enqueue({ ...secretive, requestPayload: { ...secretive.requestPayload, repo: `https://${sentinel}@example.com` } }))
+        yield* refused(
+          jobs.enqueue({
+            ...secretive,
+            requestPayload: { ...secretive.requestPayload, repo: `https://${sentinel}@example.com` }
+          })
+        )
         yield* refused(jobs.enqueue({ ...secretive, availableAt: at(-1) }))
 
         // Failed with a message, and again, and by those who have lost their lease.
@@ -70,8 +77,16 @@ describe("secrets of build jobs", () => {
         yield* refused(jobs.redrive(job.id))
 
         // Read by each of the lists, also where the row is not what it should be.
-        yield* make.claimedJob({ id: "broken", requestPayload: secretive.requestPayload, leaseExpiresAt: at(0), errorMessage: sentinel })
-        yield* shell("UPDATE oci_image_build_jobs SET request_payload = ? WHERE id = 'broken'", JSON.stringify({ env: { TOKEN: sentinel } }))
+        yield* make.claimedJob({
+          id: "broken",
+          requestPayload: secretive.requestPayload,
+          leaseExpiresAt: at(0),
+          errorMessage: sentinel
+        })
+        yield* shell(
+          "UPDATE oci_image_build_jobs SET request_payload = ? WHERE id = 'broken'",
+          JSON.stringify({ env: { TOKEN: sentinel } })
+        )
         yield* refused(jobs.listByStatus({ status: "running" }))
         yield* jobs.claimNext(claimant)
         yield* refused(jobs.listByStatus({ status: "failed" }))

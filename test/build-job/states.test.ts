@@ -4,7 +4,12 @@
 import { SqlError } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer, TestClock } from "effect"
-import { type Lease, type WorkspaceBuildJobId, WorkspaceBuildJobStatus, workspaceBuildJobTransitions } from "../../src/build-job/WorkspaceBuildJob.js"
+import {
+  type Lease,
+  type WorkspaceBuildJobId,
+  WorkspaceBuildJobStatus,
+  workspaceBuildJobTransitions
+} from "../../src/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo, type WorkspaceBuildJobService } from "../../src/build-job/WorkspaceBuildJobRepo.js"
 import { at, claimant, failure, layers, make, type Services, shell, success, tagOf } from "./support.js"
 
@@ -62,7 +67,10 @@ const claims = {
 } as const
 
 /** A write under the job's last lease, of which the states that are no longer under it know how it ended. */
-const underLease = (to: Record<"running" | "last", string>, repeatedIn: ReadonlyArray<State>): Record<State, string> => ({
+const underLease = (
+  to: Record<"running" | "last", string>,
+  repeatedIn: ReadonlyArray<State>
+): Record<State, string> => ({
   queued: repeatedIn.includes("queued") ? "same" : "LeaseLost",
   "queued for later": repeatedIn.includes("queued") ? "same" : "LeaseLost",
   running: to.running,
@@ -121,15 +129,31 @@ const isState = (name: string): name is State => name in states
 
 /** The columns of a job that may change. */
 const columns = [
-  "status", "attempt_count", "available_at", "claimed_at", "lease_expires_at", "worker_id", "lease_token", "lease_outcome", "started_at", "finished_at",
-  "executor_id", "published_reference", "published_digest_reference", "published_digest", "error_code", "error_message", "cancel_reason"
+  "status",
+  "attempt_count",
+  "available_at",
+  "claimed_at",
+  "lease_expires_at",
+  "worker_id",
+  "lease_token",
+  "lease_outcome",
+  "started_at",
+  "finished_at",
+  "executor_id",
+  "published_reference",
+  "published_digest_reference",
+  "published_digest",
+  "error_code",
+  "error_message",
+  "cancel_reason"
 ].join(", ")
 
 /** What the database says to a statement: `ok`, or its message. */
 const verdict = (text: string, ...params: ReadonlyArray<unknown>) =>
   Effect.match(shell(text, ...params), {
     onSuccess: () => "ok",
-    onFailure: (error) => error instanceof SqlError.SqlError && error.cause instanceof Error ? error.cause.message : String(error)
+    onFailure: (error) =>
+      error instanceof SqlError.SqlError && error.cause instanceof Error ? error.cause.message : String(error)
   })
 
 const suite = (name: string, layer: Layer.Layer<Services>) =>
@@ -138,7 +162,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       for (const state of Object.keys(states).filter(isState)) {
         const outcome = expected[method][state]
         it.effect(`${method} of a job that is ${state}: ${outcome}`, () =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const jobs = yield* WorkspaceBuildJobRepo
             yield* TestClock.setTime(now)
             const before = yield* make.buildJob({ leaseToken: 1, ...states[state] })
@@ -149,8 +173,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             expect(answer).toBe(refused ? outcome : "ok")
             if (refused || outcome === "same") expect(after).toEqual(before)
             else expect(after.status).toBe(outcome)
-            expect(before.status === after.status || workspaceBuildJobTransitions.allows(before.status, after.status)).toBe(true)
-          }).pipe(Effect.provide(layer)))
+            expect(
+              before.status === after.status || workspaceBuildJobTransitions.allows(before.status, after.status)
+            ).toBe(true)
+          }).pipe(Effect.provide(layer))
+        )
       }
     }
 
@@ -158,7 +185,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       for (const to of statuses) {
         const allowed = from === to || workspaceBuildJobTransitions.allows(from, to)
         it.effect(`the database ${allowed ? "allows" : "refuses"} ${from} → ${to}`, () =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const source = yield* make.buildJob({ status: from })
             // All that a job of the other status has, under a new token: nothing but the transition can be at fault.
             const target = yield* make.buildJob({ status: to, attemptCount: 1, leaseToken: source.leaseToken + 1 })
@@ -169,7 +196,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             )
             expect(said).toContain(allowed ? "ok" : "invalid transition: oci_image_build_jobs.status")
             expect((yield* (yield* WorkspaceBuildJobRepo).getById(source.id)).status).toBe(allowed ? to : from)
-          }).pipe(Effect.provide(layer)))
+          }).pipe(Effect.provide(layer))
+        )
       }
     }
 
@@ -210,8 +238,16 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       ["running", "lease_token = lease_token - 1", "a claim needs a new lease token"],
       ["running", "status = 'queued'", "oci_image_build_jobs_"],
       ["running", "status = 'succeeded'", "oci_image_build_jobs_"],
-      ["running", "status = 'failed', finished_at = 2000, lease_expires_at = NULL, lease_outcome = 'failed'", "oci_image_build_jobs_failed"],
-      ["running", "status = 'cancelled', finished_at = 2000, lease_expires_at = NULL, lease_outcome = 'cancelled'", "oci_image_build_jobs_cancelled"],
+      [
+        "running",
+        "status = 'failed', finished_at = 2000, lease_expires_at = NULL, lease_outcome = 'failed'",
+        "oci_image_build_jobs_failed"
+      ],
+      [
+        "running",
+        "status = 'cancelled', finished_at = 2000, lease_expires_at = NULL, lease_outcome = 'cancelled'",
+        "oci_image_build_jobs_cancelled"
+      ],
       [
         "running",
         "status = 'succeeded', finished_at = 2000, lease_expires_at = NULL, lease_outcome = 'succeeded', executor_id = 'e'",
@@ -228,30 +264,43 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       ["succeeded", "lease_token = lease_token + 1, lease_outcome = 'lost'", "oci_image_build_jobs_lease_outcome"],
       ["succeeded", "lease_token = 0", "a claim needs a new lease token"],
       ["failed", "error_message = NULL", "oci_image_build_jobs_failed"],
-      ["failed", "status = 'running', lease_expires_at = 9, finished_at = NULL, lease_token = 2, lease_outcome = NULL", "invalid transition"],
+      [
+        "failed",
+        "status = 'running', lease_expires_at = 9, finished_at = NULL, lease_token = 2, lease_outcome = NULL",
+        "invalid transition"
+      ],
       ["cancelled", "cancel_reason = NULL", "oci_image_build_jobs_cancelled"],
       // A queued job needs a new token to run, also when it was under one before.
-      ["queued", "status = 'running', lease_expires_at = 9, worker_id = 'w', claimed_at = 1, started_at = 1, attempt_count = 1", "a claim needs a new lease token"]
+      [
+        "queued",
+        "status = 'running', lease_expires_at = 9, worker_id = 'w', claimed_at = 1, started_at = 1, attempt_count = 1",
+        "a claim needs a new lease token"
+      ]
     ]
     // What an update would meet the triggers for first.
-    for (const [column, value, rule] of [["status", "'done'", "oci_image_build_jobs_status"], ["lease_token", "-1", "oci_image_build_jobs_lease_token"]]) {
+    for (const [column, value, rule] of [
+      ["status", "'done'", "oci_image_build_jobs_status"],
+      ["lease_token", "-1", "oci_image_build_jobs_lease_token"]
+    ]) {
       it.effect(`the database refuses a new job with ${column} ${value}`, () =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const said = yield* verdict(`
             INSERT INTO oci_image_build_jobs (id, registry_id, repository, tag, request_payload, available_at, created_at, updated_at, ${column})
             VALUES ('job', 'r', 'r', 't', '{}', 0, 0, 0, ${value})`)
           expect(said).toContain(rule)
-        }).pipe(Effect.provide(layer)))
+        }).pipe(Effect.provide(layer))
+      )
     }
 
     for (const [status, set, rule] of attempts) {
       it.effect(`the database refuses a ${status} job ${set}`, () =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           yield* TestClock.setTime(now)
           const job = yield* make.buildJob({ status })
           expect(yield* verdict(`UPDATE oci_image_build_jobs SET ${set} WHERE id = ?`, job.id)).toContain(rule)
           expect(yield* (yield* WorkspaceBuildJobRepo).getById(job.id)).toEqual(job)
-        }).pipe(Effect.provide(layer)))
+        }).pipe(Effect.provide(layer))
+      )
     }
   })
 

@@ -4,7 +4,12 @@
 import type { SqlClient } from "@effect/sql"
 import { DateTime, Effect, Option } from "effect"
 import { Factories } from "@sealant/db/testing"
-import { type ClaimedJob, type Lease, type WorkspaceBuildJob, WorkspaceBuildJobId } from "../../src/build-job/WorkspaceBuildJob.js"
+import {
+  type ClaimedJob,
+  type Lease,
+  type WorkspaceBuildJob,
+  WorkspaceBuildJobId
+} from "../../src/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
 import { jobIsUnsettled } from "../../src/sandbox/leftBehind.js"
 import type { LeaseLostReason } from "../../src/Errors.js"
@@ -44,21 +49,26 @@ export const claimant = { workerId: "one", leaseDuration: "1 minute" } as const
 
 /** Enqueues a job of this id, due now. */
 export const enqueue = (id: string, given: object = {}) =>
-  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => Effect.map(jobs.enqueue({ ...request, id, ...given }), ({ job }) => job))
+  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
+    Effect.map(jobs.enqueue({ ...request, id, ...given }), ({ job }) => job)
+  )
 
 /** Claims the job of this id for a minute, and fails the test when it cannot be had. */
 export const claim = (id: string, workerId = "one"): Effect.Effect<ClaimedJob, unknown, WorkspaceBuildJobRepo> =>
   Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
-    Effect.flatten(jobs.claimById({ ...claimant, workerId, id: WorkspaceBuildJobId.make(id) })))
+    Effect.flatten(jobs.claimById({ ...claimant, workerId, id: WorkspaceBuildJobId.make(id) }))
+  )
 
 /** A job of this id under a new lease. */
 export const leased = (id: string, given: object = {}) => Effect.zipRight(enqueue(id, given), claim(id))
 
 /** Why the lease is lost for whoever does this; `ok` when it is not. */
-export const lossOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<LeaseLostReason | string, never, R> =>
+export const lossOf = <A, E extends { readonly _tag: string }, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<LeaseLostReason | string, never, R> =>
   Effect.match(effect, {
     onSuccess: () => "ok",
-    onFailure: (error) => error._tag === "LeaseLost" && "reason" in error ? String(error.reason) : error._tag
+    onFailure: (error) => (error._tag === "LeaseLost" && "reason" in error ? String(error.reason) : error._tag)
   })
 
 /** What a worker can say under a lease, by the name of the method. */
@@ -71,7 +81,8 @@ export const underLease = (lease: Lease) =>
     release: jobs.release(lease)
   }))
 
-export const idsOf = (jobs: ReadonlyArray<{ readonly id: WorkspaceBuildJob["id"] }>): ReadonlyArray<string> => jobs.map(({ id }) => id)
+export const idsOf = (jobs: ReadonlyArray<{ readonly id: WorkspaceBuildJob["id"] }>): ReadonlyArray<string> =>
+  jobs.map(({ id }) => id)
 
 export { pages } from "../support/lists.js"
 
@@ -83,6 +94,8 @@ export { badNames, refusalOf, tagOf } from "../support/refusals.js"
 
 /** The ids of the ended jobs whose attempt does not reflect that yet, oldest first. */
 export const unsettled = Effect.map(
-  shell<{ readonly id: string }>(`SELECT id FROM oci_image_build_jobs WHERE ${jobIsUnsettled} ORDER BY finished_at, id`),
+  shell<{ readonly id: string }>(
+    `SELECT id FROM oci_image_build_jobs WHERE ${jobIsUnsettled} ORDER BY finished_at, id`
+  ),
   (rows) => rows.map(({ id }) => id)
 )

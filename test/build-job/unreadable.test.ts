@@ -7,15 +7,19 @@ import { claimant, enqueue, idsOf, layers, leased, make, type Services, shell, t
 const broken = WorkspaceBuildJobId.make("broken")
 
 /** A spec that was legal once, as after a deploy with a stricter schema. */
-const breakSpec = shell(`UPDATE oci_image_build_jobs SET request_payload = '{"harness":"retired"}' WHERE id = ?`, broken)
+const breakSpec = shell(
+  `UPDATE oci_image_build_jobs SET request_payload = '{"harness":"retired"}' WHERE id = ?`,
+  broken
+)
 
-const errorCodeOf = (id: string) => shell("SELECT status, error_code AS code FROM oci_image_build_jobs WHERE id = ?", id)
+const errorCodeOf = (id: string) =>
+  shell("SELECT status, error_code AS code FROM oci_image_build_jobs WHERE id = ?", id)
 
 /** A row that cannot be read harms no other. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo with a job that cannot be read (${name})`, () => {
     it.effect("hands out the others, and fails that one", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (const id of ["a", broken, "c"]) yield* enqueue(id)
         yield* breakSpec
@@ -23,10 +27,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(claimed.map(({ job }) => job.id)).toEqual(["a", "c"])
         expect(yield* errorCodeOf(broken)).toEqual([{ status: "failed", code: unreadableJob }])
         expect(yield* tagOf(jobs.getById(broken))).toBe("PersistenceError")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("reaps the others, and that one, too", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (const id of ["a", broken, "c"]) yield* leased(id)
         yield* breakSpec
@@ -35,10 +40,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* errorCodeOf(broken)).toMatchObject([{ status: "queued" }])
         expect(yield* jobs.claimById({ ...claimant, id: broken })).toEqual(Option.none())
         expect(yield* errorCodeOf(broken)).toEqual([{ status: "failed", code: unreadableJob }])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("tells a run that it has ended", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id: runId } = yield* make.attempt({ status: "running" })
         yield* make.buildJob({ id: broken, runId })
@@ -48,7 +54,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(Option.map(yield* jobs.findLatestStateByRunId(runId), ({ id }) => id)).toEqual(Option.some(broken))
         yield* jobs.markSettled(broken)
         expect(yield* unsettled).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

@@ -18,19 +18,23 @@ const standing = Date.UTC(2200, 0)
 const ready = { ...success, runtime: answer("running") }
 
 it.scoped("an enqueue in another process wakes an idle worker by the watch alone", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const filePath = yield* newPath
     // Nothing is looked for again within an hour, and no clock of Effect moves.
     const client = yield* ours(filePath, { busyTimeoutMs: 60_000, pausesMs: [hour] })
     const built = yield* Queue.unbounded<string>()
     const layer = services.pipe(Layer.provideMerge(migrated), Layer.provideMerge(Sql.layer(Effect.succeed(client))))
-    yield* Effect.gen(function*() {
+    yield* Effect.gen(function* () {
       yield* TestClock.setTime(standing)
       const orders: Orders = { filePath }
       const enqueuer = yield* child<Report>(new URL("./enqueuer.ts", import.meta.url), orders)
       yield* Effect.promise(() => enqueuer.first("ready"))
       yield* Effect.fork(
-        BuildWorker.run(({ job }) => Effect.as(Queue.offer(built, job.id), ready), { workerId: "worker", pollInterval: "1 day", drainTimeout: 0 })
+        BuildWorker.run(({ job }) => Effect.as(Queue.offer(built, job.id), ready), {
+          workerId: "worker",
+          pollInterval: "1 day",
+          drainTimeout: 0
+        })
       )
       yield* eventually(Effect.map(TestClock.sleeps(), Chunk.contains(standing + 24 * hour)))
       enqueuer.say("")
@@ -39,4 +43,5 @@ it.scoped("an enqueue in another process wakes an idle worker by the watch alone
       enqueuer.say("")
       expect(yield* Queue.take(built)).toBe(jobId)
     }).pipe(Effect.provide(layer))
-  }))
+  })
+)

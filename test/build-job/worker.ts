@@ -17,7 +17,12 @@ const options: WorkerOptions = JSON.parse(process.argv[2] ?? "{}")
 
 const tell = (report: Report) => Effect.sync(() => children.tell(report))
 
-const success = { executorId: "executor", publishedReference: "r/a:t", publishedDigestReference: "r/a@sha256:1", publishedDigest: "sha256:1" }
+const success = {
+  executorId: "executor",
+  publishedReference: "r/a:t",
+  publishedDigestReference: "r/a@sha256:1",
+  publishedDigest: "sha256:1"
+}
 
 const delay = monitorEventLoopDelay({ resolution: 5 })
 
@@ -33,12 +38,13 @@ const finish = ({ job, lease }: ClaimedJob) =>
 
 /** One of the worker's fibers: takes one job or several at a time, until no job is queued or running. */
 const work = (fiber: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const jobs = yield* WorkspaceBuildJobRepo
-    for (let round = 0;; round++) {
-      const claimed = (fiber + round) % 2 === 0
-        ? Option.toArray(yield* jobs.claimNext(claimant))
-        : yield* jobs.claimBatch({ ...claimant, limit: options.batch })
+    for (let round = 0; ; round++) {
+      const claimed =
+        (fiber + round) % 2 === 0
+          ? Option.toArray(yield* jobs.claimNext(claimant))
+          : yield* jobs.claimBatch({ ...claimant, limit: options.batch })
       for (const { job, lease } of claimed) yield* tell({ type: "claimed", jobId: job.id, token: lease.token })
       if (claimed.length === 0) {
         const { queued, running } = (yield* jobs.stats).byStatus
@@ -51,16 +57,28 @@ const work = (fiber: number) =>
     }
   })
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   yield* WorkspaceBuildJobRepo
   yield* tell({ type: "ready" })
   yield* Effect.promise(() => once(process.stdin, "data"))
   delay.enable()
-  yield* Effect.forEach(Array.from({ length: options.fibers }, (_, fiber) => fiber), work, { concurrency: "unbounded", discard: true })
+  yield* Effect.forEach(
+    Array.from({ length: options.fibers }, (_, fiber) => fiber),
+    work,
+    { concurrency: "unbounded", discard: true }
+  )
   delay.disable()
-  yield* tell({ type: "done", loopDelayMs: { mean: delay.mean / 1e6, p99: delay.percentile(99) / 1e6, max: delay.max / 1e6 } })
+  yield* tell({
+    type: "done",
+    loopDelayMs: { mean: delay.mean / 1e6, p99: delay.percentile(99) / 1e6, max: delay.max / 1e6 }
+  })
 }).pipe(
-  Effect.provide(Layer.provide(WorkspaceBuildJobRepo.layer, Database.layer({ filePath: options.filePath, synchronous: options.synchronous }))),
+  Effect.provide(
+    Layer.provide(
+      WorkspaceBuildJobRepo.layer,
+      Database.layer({ filePath: options.filePath, synchronous: options.synchronous })
+    )
+  ),
   Effect.catchAllCause((cause) => tell({ type: "failed", cause: Cause.pretty(cause) }))
 )
 

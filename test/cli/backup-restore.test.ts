@@ -14,7 +14,8 @@ import { type Environment, program, runHere, runProcess, tamper, temporaryDirect
 
 const last = Object.keys(migrations).at(-1) ?? ""
 
-const spawned = (args: ReadonlyArray<string>, environment: Environment) => Effect.promise(() => runProcess(args, environment))
+const spawned = (args: ReadonlyArray<string>, environment: Environment) =>
+  Effect.promise(() => runProcess(args, environment))
 
 const seed = (path: string, users: number, bytes = 0) =>
   tamper(
@@ -27,7 +28,11 @@ const seed = (path: string, users: number, bytes = 0) =>
 const examine = (path: string) => {
   const database = new NativeDatabase(path)
   const all = (text: string) => database.prepare(text).all()
-  const found = { integrity: all("PRAGMA integrity_check"), references: all("PRAGMA foreign_key_check"), users: all("SELECT count(*) AS count FROM user") }
+  const found = {
+    integrity: all("PRAGMA integrity_check"),
+    references: all("PRAGMA foreign_key_check"),
+    users: all("SELECT count(*) AS count FROM user")
+  }
   database.close()
   return found
 }
@@ -41,13 +46,15 @@ beforeAll(async () => {
   const directory = mkdtempSync(join(tmpdir(), "sealant-db-cli-"))
   template = join(directory, "template.sqlite")
   await Effect.runPromise(
-    Effect.zipRight(Migrations.run, Maintenance.backup(template)).pipe(Effect.provide(Database.layer({ filePath: join(directory, "source.sqlite") })))
+    Effect.zipRight(Migrations.run, Maintenance.backup(template)).pipe(
+      Effect.provide(Database.layer({ filePath: join(directory, "source.sqlite") }))
+    )
   )
 })
 
 afterAll(() => rmSync(dirname(template), { recursive: true }))
 
-const prepared = Effect.gen(function*() {
+const prepared = Effect.gen(function* () {
   const directory = yield* temporaryDirectory
   const filePath = join(directory, "data", "control-plane.sqlite")
   mkdirSync(dirname(filePath), { mode: 0o700 })
@@ -56,14 +63,16 @@ const prepared = Effect.gen(function*() {
 })
 
 it.scopedLive("a database is backed up, lost, and restored", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { directory, environment, filePath } = yield* prepared
     seed(filePath, 3)
     const path = join(directory, "backup.sqlite")
     const backup = yield* spawned(["backup", path], environment)
     expect(backup).toMatchObject({ code: 0, stderr: "" })
     expect(backup.stdout.split("\n").at(-2)).toMatch(
-      new RegExp(`^backed up to ${path} \\(\\d+\\.\\d MB, ${4 + Object.keys(migrations).length} rows in \\d+ tables, schema ${last}\\)$`)
+      new RegExp(
+        `^backed up to ${path} \\(\\d+\\.\\d MB, ${4 + Object.keys(migrations).length} rows in \\d+ tables, schema ${last}\\)$`
+      )
     )
     expect((statSync(path).mode & 0o777).toString(8)).toBe("600")
 
@@ -79,17 +88,25 @@ it.scopedLive("a database is backed up, lost, and restored", () =>
     expect(restored.stdout).toMatch(/^kept the database that was there as .*\.before-restore-.*$/m)
     expect(examine(filePath)).toEqual(whole(3))
     expect((yield* runHere(["doctor"], environment)).code).toBe(0)
-  }))
+  })
+)
 
 it.scopedLive("a script reads what was done, and a person sees how far it is", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { directory, environment, filePath } = yield* prepared
     const path = join(directory, "backup.sqlite")
     const written: Array<string> = []
     const terminal = { isTerminal: true, write: (text: string) => void written.push(text) }
-    const backup = yield* runHere(["backup", path, "--json"], environment).pipe(Effect.provideService(CurrentProgressOutput, terminal))
+    const backup = yield* runHere(["backup", path, "--json"], environment).pipe(
+      Effect.provideService(CurrentProgressOutput, terminal)
+    )
     expect(backup).toMatchObject({ code: 0, stderr: "" })
-    expect(JSON.parse(backup.stdout)).toMatchObject({ path, migration: last, bytes: statSync(path).size, tables: { user: 0 } })
+    expect(JSON.parse(backup.stdout)).toMatchObject({
+      path,
+      migration: last,
+      bytes: statSync(path).size,
+      tables: { user: 0 }
+    })
     expect(written.some((text) => text.startsWith("\r\u001b[2Kcopying "))).toBe(true)
     // The line is taken away at the end.
     expect(written.at(-1)).toBe("\r\u001b[2K")
@@ -99,33 +116,70 @@ it.scopedLive("a script reads what was done, and a person sees how far it is", (
     expect(restore).toMatchObject({ code: 0, stderr: "" })
     expect(JSON.parse(restore.stdout)).toMatchObject({ path: to, migration: last, kept: null })
     expect(existsSync(filePath)).toBe(true)
-  }))
+  })
+)
 
 it.scopedLive("what is in the way is one line", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { directory, environment, filePath } = yield* prepared
     writeFileSync(join(directory, "text"), "this is not a database, but long enough to be looked at as one".repeat(10))
     mkdirSync(join(directory, "sub"))
     const none = join(directory, "none.sqlite")
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, Environment, number, string]> = [
-      [["backup", join(directory, "text")], environment, 1, `there is something at ${join(directory, "text")} already: give another path, or overwrite it on purpose (--overwrite)`],
+      [
+        ["backup", join(directory, "text")],
+        environment,
+        1,
+        `there is something at ${join(directory, "text")} already: give another path, or overwrite it on purpose (--overwrite)`
+      ],
       [["backup", filePath, "--overwrite"], environment, 1, `${filePath} is the database itself: give another path`],
-      [["backup", join(directory, "no", "where")], environment, 1, `${join(directory, "no", "where")} cannot be written: no such directory`],
+      [
+        ["backup", join(directory, "no", "where")],
+        environment,
+        1,
+        `${join(directory, "no", "where")} cannot be written: no such directory`
+      ],
       [["backup"], environment, 2, "Missing argument <path> (see sealant-db --help)"],
-      [["backup", none], { DATABASE_FILE_PATH: none }, 1, `DATABASE_FILE_PATH: there is no database at ${none}; give the path of one, or run \`sealant-db migrate\` to make it`],
-      [["backup", none], { DATABASE_URL: "http://127.0.0.1:9" }, 1, "a libSQL server does not do backup for its clients: use the tools of the server"],
-      [["restore", none], { DATABASE_FILE_PATH: join(directory, "new") }, 1, `there is no file at ${none}: give the path of a backup`],
-      [["restore", join(directory, "text")], { DATABASE_FILE_PATH: join(directory, "new") }, 1, `${join(directory, "text")} cannot be restored: it is no SQLite database`],
-      [["restore", none], { DATABASE_URL: "libsql://b" }, 1, "DATABASE_URL: names a libSQL server, which has tools of its own for this; unset it, and set DATABASE_FILE_PATH"]
+      [
+        ["backup", none],
+        { DATABASE_FILE_PATH: none },
+        1,
+        `DATABASE_FILE_PATH: there is no database at ${none}; give the path of one, or run \`sealant-db migrate\` to make it`
+      ],
+      [
+        ["backup", none],
+        { DATABASE_URL: "http://127.0.0.1:9" },
+        1,
+        "a libSQL server does not do backup for its clients: use the tools of the server"
+      ],
+      [
+        ["restore", none],
+        { DATABASE_FILE_PATH: join(directory, "new") },
+        1,
+        `there is no file at ${none}: give the path of a backup`
+      ],
+      [
+        ["restore", join(directory, "text")],
+        { DATABASE_FILE_PATH: join(directory, "new") },
+        1,
+        `${join(directory, "text")} cannot be restored: it is not a SQLite database`
+      ],
+      [
+        ["restore", none],
+        { DATABASE_URL: "libsql://b" },
+        1,
+        "DATABASE_URL: names a libSQL server, which has tools of its own for this; unset it, and set DATABASE_FILE_PATH"
+      ]
     ]
     for (const [args, variables, code, message] of calls) {
       expect(yield* runHere(args, variables)).toEqual({ code, stdout: "", stderr: `sealant-db: ${message}\n` })
     }
     expect(readdirSync(directory).toSorted()).toEqual(["data", "sub", "text"])
-  }))
+  })
+)
 
 it.scopedLive("a program that has the database open keeps it", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     const other = new NativeDatabase(filePath)
     // As our programs have it.
@@ -139,7 +193,8 @@ it.scopedLive("a program that has the database open keeps it", () =>
     other.exec("INSERT INTO user (id, name, email, created_at, updated_at) VALUES ('u', 'u', 'u', 0, 0)")
     other.close()
     expect(examine(filePath)).toEqual(whole(1))
-  }))
+  })
+)
 
 /** Runs a backup, and kills it when it prints a line that begins so. */
 const killedAt = (moment: string, path: string, environment: Environment) =>
@@ -155,7 +210,7 @@ const killedAt = (moment: string, path: string, environment: Environment) =>
   })
 
 it.scopedLive("a backup whose process is killed leaves no half of one, and the database as it is", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { directory, environment, filePath } = yield* prepared
     seed(filePath, 30_000, 1000)
     const killed: Array<boolean> = []
@@ -175,4 +230,5 @@ it.scopedLive("a backup whose process is killed leaves no half of one, and the d
     const path = join(directory, "backup.sqlite")
     expect((yield* runHere(["backup", path], environment)).code).toBe(0)
     expect(examine(path)).toEqual(whole(30_000))
-  }))
+  })
+)

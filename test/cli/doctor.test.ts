@@ -12,21 +12,25 @@ interface Finding {
 
 /** What the doctor finds, and that lines and JSON say the same. */
 const doctor = (environment: Environment) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const told = yield* runHere(["doctor", "--json"], environment)
-    const { findings, ok }: { readonly ok: boolean; readonly findings: ReadonlyArray<Finding> } = JSON.parse(told.stdout)
+    const { findings, ok }: { readonly ok: boolean; readonly findings: ReadonlyArray<Finding> } = JSON.parse(
+      told.stdout
+    )
     const problems = findings.filter(({ outcome }) => outcome === "problem")
     const lines = yield* runHere(["doctor"], environment)
     expect(lines.stdout.split("\n").filter((line) => line.startsWith("problem"))).toHaveLength(problems.length)
     expect([ok, told.code, lines.code]).toEqual(problems.length === 0 ? [true, 0, 0] : [false, 1, 1])
-    expect(told.stderr).toBe(problems.length === 0 ? "" : `sealant-db: ${problems.length} problem${problems.length === 1 ? "" : "s"} found\n`)
+    expect(told.stderr).toBe(
+      problems.length === 0 ? "" : `sealant-db: ${problems.length} problem${problems.length === 1 ? "" : "s"} found\n`
+    )
     return { findings, problems: problems.map(({ check, text }) => `${check}: ${text}`) }
   })
 
 /** However long the test takes. */
 const inHours = (problem: string) => problem.replaceAll(/(\d+[dh])( \d+[hms])+/g, "$1")
 
-const prepared = Effect.gen(function*() {
+const prepared = Effect.gen(function* () {
   const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
   const environment = { DATABASE_FILE_PATH: filePath }
   yield* runHere(["migrate"], environment)
@@ -34,17 +38,31 @@ const prepared = Effect.gen(function*() {
 })
 
 it.scopedLive("a good database has a line for each look, and no problem", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { environment } = yield* prepared
     const { findings, problems } = yield* doctor(environment)
     expect(problems).toEqual([])
     expect(findings.map(({ check, outcome }) => `${outcome} ${check}`)).toEqual(
-      ["open", "text", "engine", "schema", "integrity", "permissions", "log", "disk", "jobs", "supervision", "deliveries", "consumers"].map((check) => `ok ${check}`)
+      [
+        "open",
+        "text",
+        "engine",
+        "schema",
+        "integrity",
+        "permissions",
+        "log",
+        "disk",
+        "jobs",
+        "supervision",
+        "deliveries",
+        "consumers"
+      ].map((check) => `ok ${check}`)
     )
-  }))
+  })
+)
 
 it.scopedLive("what cannot be opened is a finding", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const directory = yield* temporaryDirectory
     const none = join(directory, "none.sqlite")
     expect((yield* doctor({ DATABASE_FILE_PATH: none })).problems).toEqual([
@@ -52,11 +70,14 @@ it.scopedLive("what cannot be opened is a finding", () =>
     ])
     const text = join(directory, "text")
     writeFileSync(text, "this is not a database, but long enough to be looked at as one".repeat(10))
-    expect((yield* doctor({ DATABASE_FILE_PATH: text })).problems).toEqual([`open: DATABASE_FILE_PATH: ${text} is not a SQLite database`])
-  }))
+    expect((yield* doctor({ DATABASE_FILE_PATH: text })).problems).toEqual([
+      `open: DATABASE_FILE_PATH: ${text} is not a SQLite database`
+    ])
+  })
+)
 
 it.scopedLive("each fault is named, with the way out", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     const hour = 3_600_000
     const now = Date.now()
@@ -84,19 +105,20 @@ it.scopedLive("each fault is named, with the way out", () =>
     // The engine gives its logs the permissions of the database, when it makes them.
     expect(problems.filter((problem) => !/-(wal|shm) is open/.test(problem)).map(inHours)).toEqual([
       "schema: the trigger control_plane_events_append_only is missing; restore a backup, or run its statement from the migrations again",
-      "schema: the index session_expires_at_idx is not as the migrations made it; restore a backup, or make it anew",
-      "references: 1 row of session refers to rows of user that are not there; put those back, or delete what `PRAGMA foreign_key_check(session)` lists",
+      "schema: the index session_expires_at_idx is not as the migrations made it; restore a backup, or recreate it",
+      "references: 1 row of session refers to rows of user that do not exist; restore those rows, or delete the rows that `PRAGMA foreign_key_check(session)` lists",
       expect.stringMatching(/^permissions: .*control-plane\.sqlite is open to others \(644\); chmod 600 /),
-      "jobs: 1 job due for up to 3h; start a worker, or look at `sealant-db jobs list --status queued`",
+      "jobs: 1 job due for up to 3h; start a worker, or read `sealant-db jobs list --status queued`",
       "jobs: 1 job under an expired lease for up to 2h; start a worker, which takes them over",
-      "deliveries: 2 deliveries due for up to 2h; start what works on the webhook inbox",
-      "consumers: mailer is 1 event behind, and has acknowledged none for 2d; start it; or, if it is gone for good, " +
-      "delete its row from control_plane_event_consumers, so that old events can be purged"
+      "deliveries: 2 deliveries due for up to 2h; start a worker of the webhook inbox",
+      "consumers: mailer is 1 event behind, and has acknowledged none for 2d; start it; or, if it no longer exists, " +
+        "delete its row from control_plane_event_consumers, so that old events can be purged"
     ])
-  }))
+  })
+)
 
 it.scopedLive("active workflows without an owner are named, and are no problem", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     tamper(
       filePath,
@@ -111,10 +133,11 @@ it.scopedLive("active workflows without an owner are named, and are no problem",
     expect(findings.find(({ check }) => check === "workflows")?.text).toBe(
       "active without an owner: two, one; cancel those of deleted users, which block their issues"
     )
-  }))
+  })
+)
 
 it.scopedLive("tables and columns of plugins are accepted", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     tamper(
       filePath,
@@ -130,10 +153,11 @@ it.scopedLive("tables and columns of plugins are accepted", () =>
       `CREATE TRIGGER organization_insert AFTER INSERT ON organization BEGIN SELECT 1; END`
     )
     expect((yield* doctor(environment)).problems).toEqual([])
-  }))
+  })
+)
 
 it.scopedLive("objects that no migration made, and altered ones, are named", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     tamper(
       filePath,
@@ -148,24 +172,35 @@ it.scopedLive("objects that no migration made, and altered ones, are named", () 
       `ALTER TABLE account ADD COLUMN hidden TEXT CHECK (hidden IS NOT NULL OR provider_id = 'x')`
     )
     const found = (yield* doctor(environment)).problems.filter((problem) => problem.startsWith("schema"))
-    const action = (problem: string, drop: string) => `schema: ${problem}; find out who added it, and remove it: DROP ${drop}`
+    const action = (problem: string, drop: string) =>
+      `schema: ${problem}; find out who added it, and remove it: DROP ${drop}`
     const seen = "which sees and can stop every write"
-    expect(found.toSorted()).toEqual([
-      action(`oci_image_build_jobs has a trigger that no migration made, ${seen}: "stop; the queue"`, `TRIGGER "stop; the queue"`),
-      action("sandboxes has a unique index that no migration made, which can stop writes: one_sandbox", "INDEX one_sandbox"),
-      action(`session has a trigger that no migration made, ${seen}: copy_tokens`, "TRIGGER copy_tokens"),
-      // With the table that they are on, the engine renames it in their texts.
-      ...["verification_expires_at_idx", "verification_identifier_value_idx"].map((index) =>
-        `schema: the index ${index} is not as the migrations made it; restore a backup, or make it anew`),
-      "schema: the table account is not as the migrations made it; restore a backup, or make it anew",
-      "schema: the table verification is missing; restore a backup, or run its statement from the migrations again",
-      "schema: the trigger control_plane_events_append_only is not as the migrations made it; restore a backup, or make it anew",
-      action("verification has a view in its place that no migration made: verification", "VIEW verification")
-    ].toSorted())
-  }))
+    expect(found.toSorted()).toEqual(
+      [
+        action(
+          `oci_image_build_jobs has a trigger that no migration made, ${seen}: "stop; the queue"`,
+          `TRIGGER "stop; the queue"`
+        ),
+        action(
+          "sandboxes has a unique index that no migration made, which can stop writes: one_sandbox",
+          "INDEX one_sandbox"
+        ),
+        action(`session has a trigger that no migration made, ${seen}: copy_tokens`, "TRIGGER copy_tokens"),
+        // With the table that they are on, the engine renames it in their texts.
+        ...["verification_expires_at_idx", "verification_identifier_value_idx"].map(
+          (index) => `schema: the index ${index} is not as the migrations made it; restore a backup, or recreate it`
+        ),
+        "schema: the table account is not as the migrations made it; restore a backup, or recreate it",
+        "schema: the table verification is missing; restore a backup, or run its statement from the migrations again",
+        "schema: the trigger control_plane_events_append_only is not as the migrations made it; restore a backup, or recreate it",
+        action("verification has a view in its place that no migration made: verification", "VIEW verification")
+      ].toSorted()
+    )
+  })
+)
 
 it.scopedLive("indexes that evaluate something for each write are named", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     tamper(
       filePath,
@@ -179,15 +214,18 @@ it.scopedLive("indexes that evaluate something for each write are named", () =>
       `find out who added it, and remove it: DROP INDEX ${name}`
     const found = (yield* doctor(environment)).problems
     expect(found.toSorted()).toEqual(["of_json", "of_operator", "of_some", `"of (|) all"`].map(action).toSorted())
-  }))
+  })
+)
 
 it.scopedLive("text that is not UTF-8 is named, which would end every process that reads it", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     const user = (name: string, index: number) => `('u${index}', ${name}, 'u${index}@example.com', 0, 0)`
     // Legal ones, more than are looked at together; then each way to be none: https://www.unicode.org/versions/Unicode16.0.0/core-spec/chapter-3/#G7404
     const legal = Array.from({ length: 120 }, (_, index) => user(`'Zoë 🐳 \uFFFD \u0080 ${index}'`, index))
-    const illegal = ["ff41", "41ff", "80", "c3", "c0af", "eda080", "f4908080", "e282"].map((bytes, index) => user(`CAST(x'${bytes}' AS TEXT)`, 1000 + index))
+    const illegal = ["ff41", "41ff", "80", "c3", "c0af", "eda080", "f4908080", "e282"].map((bytes, index) =>
+      user(`CAST(x'${bytes}' AS TEXT)`, 1000 + index)
+    )
     const users = "INSERT INTO user (id, name, email, created_at, updated_at) VALUES"
     tamper(filePath, `${users} ${legal.join(", ")}`)
     expect((yield* doctor(environment)).problems).toEqual([])
@@ -197,18 +235,23 @@ it.scopedLive("text that is not UTF-8 is named, which would end every process th
       `INSERT INTO oci_image_build_jobs (id, registry_id, repository, tag, request_payload, available_at, created_at, updated_at)
        VALUES ('job', 'r', 'a', CAST(x'ff' AS TEXT), '{}', 0, 0, 0)`
     )
-    const rest = "which ends every program that reads it; stop all programs, and restore the last good backup, or overwrite it by the sqlite3 shell"
+    const rest =
+      "which ends every program that reads it; stop all programs, and restore the last good backup, or overwrite the text with the sqlite3 shell"
     expect((yield* doctor(environment)).problems).toEqual([
       `text: 1 row of oci_image_build_jobs has text in tag that is not UTF-8, ${rest}`,
       `text: 8 rows of user have text in name that is not UTF-8, ${rest}`
     ])
-  }))
+  })
+)
 
 it.scopedLive("of another schema it tells that it is one", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     tamper(filePath, `INSERT INTO sealant_migrations VALUES (9999, 'colours', '', 0)`)
     const { findings, problems } = yield* doctor(environment)
-    expect(problems).toEqual([expect.stringMatching(/^schema: the program is older than the database, which has 9999_colours/)])
+    expect(problems).toEqual([
+      expect.stringMatching(/^schema: the program is older than the database, which has 9999_colours/)
+    ])
     expect(findings.find(({ check }) => check === "jobs")?.outcome).toBe("skipped")
-  }))
+  })
+)

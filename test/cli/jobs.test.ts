@@ -15,7 +15,7 @@ const jobsText = `
     ('job-2', 'failed', 'main', 'acme/two', 'v1', '${spec}', NULL, 0, 3, 1, 1, 'failed', 5, 'no-image', 'the base image is gone', 2, 2),
     ('job-3', 'queued', 'main', 'acme/three', 'v1', '{"env":"${secret}"}', NULL, 0, 3, 0, 0, NULL, NULL, NULL, NULL, 3, 3)`
 
-const prepared = Effect.gen(function*() {
+const prepared = Effect.gen(function* () {
   const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
   const environment = { DATABASE_FILE_PATH: filePath }
   yield* runHere(["migrate"], environment)
@@ -31,7 +31,7 @@ const run = (args: ReadonlyArray<string>, environment: Environment) =>
   })
 
 it.scopedLive("are listed and shown without their documents, also those that cannot be read", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const environment = yield* prepared
     const list = yield* run(["jobs", "list"], environment)
     expect(list).toMatchObject({ code: 0, stderr: "" })
@@ -40,8 +40,14 @@ it.scopedLive("are listed and shown without their documents, also those that can
     expect(list.stdout).not.toContain("the base image is gone")
 
     const ids = (text: string) => (JSON.parse(text) as ReadonlyArray<{ readonly id: string }>).map(({ id }) => id)
-    expect(ids((yield* run(["jobs", "list", "--json", "--status", "queued"], environment)).stdout)).toEqual(["job-3", "job-1"])
-    expect(ids((yield* run(["jobs", "list", "--json", "--limit", "2"], environment)).stdout)).toEqual(["job-3", "job-2"])
+    expect(ids((yield* run(["jobs", "list", "--json", "--status", "queued"], environment)).stdout)).toEqual([
+      "job-3",
+      "job-1"
+    ])
+    expect(ids((yield* run(["jobs", "list", "--json", "--limit", "2"], environment)).stdout)).toEqual([
+      "job-3",
+      "job-2"
+    ])
     expect((yield* run(["jobs", "list", "--status", "running"], environment)).stdout).toBe("no jobs\n")
 
     const shown = yield* run(["jobs", "show", "job-2"], environment)
@@ -52,30 +58,53 @@ it.scopedLive("are listed and shown without their documents, also those that can
       errorCode: "no-image",
       createdAt: "1970-01-01T00:00:00.002Z"
     })
-    for (const command of [["stats"], ["stats", "--json"], ["doctor"], ["purge", "--dry-run"]]) yield* run(command, environment)
-  }))
+    for (const command of [["stats"], ["stats", "--json"], ["doctor"], ["purge", "--dry-run"]])
+      yield* run(command, environment)
+  })
+)
 
 it.scopedLive("print nothing that a terminal obeys, whatever a worker has said", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const environment = yield* prepared
     const said = "\u001b]0;title\u0007 gone\u001b[2J\r\nover \u009b1m\u202Eback"
     // By its code points: another tool would cut the text where it cannot show it.
     const text = [...said].map((character) => `char(${character.codePointAt(0)})`).join(" || ")
-    tamper(environment.DATABASE_FILE_PATH, `UPDATE oci_image_build_jobs SET error_message = ${text}, error_code = ${text} WHERE id = 'job-2'`)
+    tamper(
+      environment.DATABASE_FILE_PATH,
+      `UPDATE oci_image_build_jobs SET error_message = ${text}, error_code = ${text} WHERE id = 'job-2'`
+    )
     const harmless = "\uFFFD]0;title\uFFFD gone\uFFFD[2J over \uFFFD1m\uFFFDback"
     expect((yield* run(["jobs", "list"], environment)).stdout).toContain(harmless)
     expect((yield* run(["jobs", "show", "job-2"], environment)).stdout).toContain(`${harmless}\n`)
-    expect(JSON.parse((yield* run(["jobs", "show", "job-2", "--json"], environment)).stdout)).toMatchObject({ errorMessage: said, errorCode: said })
-    expect(yield* run(["jobs", "show", "no\u001b[2Jjob"], environment)).toMatchObject({ stderr: expect.not.stringContaining("\u001b") })
-  }))
+    expect(JSON.parse((yield* run(["jobs", "show", "job-2", "--json"], environment)).stdout)).toMatchObject({
+      errorMessage: said,
+      errorCode: said
+    })
+    expect(yield* run(["jobs", "show", "no\u001b[2Jjob"], environment)).toMatchObject({
+      stderr: expect.not.stringContaining("\u001b")
+    })
+  })
+)
 
 it.scopedLive("are queued again and cancelled", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const environment = yield* prepared
-    expect(yield* run(["jobs", "cancel", "job-1", "--reason", "a typo"], environment)).toEqual({ code: 0, stdout: "cancelled job-1\n", stderr: "" })
-    expect(JSON.parse((yield* run(["jobs", "show", "job-1", "--json"], environment)).stdout)).toMatchObject({ status: "cancelled", cancelReason: "a typo" })
-    expect(yield* run(["jobs", "redrive", "job-1"], environment)).toEqual({ code: 0, stdout: "queued job-1\n", stderr: "" })
-    const printed = (...args: ReadonlyArray<string>) => Effect.map(run(args, environment), ({ stderr, stdout }) => [stderr, JSON.parse(stdout || "null")])
+    expect(yield* run(["jobs", "cancel", "job-1", "--reason", "a typo"], environment)).toEqual({
+      code: 0,
+      stdout: "cancelled job-1\n",
+      stderr: ""
+    })
+    expect(JSON.parse((yield* run(["jobs", "show", "job-1", "--json"], environment)).stdout)).toMatchObject({
+      status: "cancelled",
+      cancelReason: "a typo"
+    })
+    expect(yield* run(["jobs", "redrive", "job-1"], environment)).toEqual({
+      code: 0,
+      stdout: "queued job-1\n",
+      stderr: ""
+    })
+    const printed = (...args: ReadonlyArray<string>) =>
+      Effect.map(run(args, environment), ({ stderr, stdout }) => [stderr, JSON.parse(stdout || "null")])
     expect(yield* printed("jobs", "cancel", "--json", "job-1")).toEqual(["", { cancelled: ["job-1"] }])
     expect(yield* printed("jobs", "redrive", "--json", "job-1")).toEqual(["", { queued: ["job-1"] }])
     expect(yield* run(["jobs", "cancel", "--json", "none"], environment)).toMatchObject({ code: 1, stdout: "" })
@@ -89,28 +118,42 @@ it.scopedLive("are queued again and cancelled", () =>
     for (const [args, code, message] of refusals) {
       expect(yield* run(args, environment)).toMatchObject({ code, stderr: `sealant-db: ${message}\n` })
     }
-  }))
+  })
+)
 
 it.scopedLive("figures and purges are for people and scripts", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const environment = yield* prepared
     const stats = yield* run(["stats", "--json"], environment)
     expect(JSON.parse(stats.stdout)).toMatchObject({
       tables: { oci_image_build_jobs: 3, user: 0 },
-      queue: { byStatus: { queued: 2, running: 0, succeeded: 0, failed: 1, cancelled: 0 }, oldestQueuedMs: expect.any(Number) },
+      queue: {
+        byStatus: { queued: 2, running: 0, succeeded: 0, failed: 1, cancelled: 0 },
+        oldestQueuedMs: expect.any(Number)
+      },
       inbox: { oldestQueuedMs: null },
       fileBytes: expect.any(Number),
       walBytes: expect.any(Number)
     })
-    expect((yield* run(["stats"], environment)).stdout).toMatch(/^jobs +queued 2, running 0, succeeded 0, failed 1, cancelled 0; the oldest is due for \d+d/m)
+    expect((yield* run(["stats"], environment)).stdout).toMatch(
+      /^jobs +queued 2, running 0, succeeded 0, failed 1, cancelled 0; the oldest is due for \d+d/m
+    )
 
     const removes = (verb: string) => `oci_image_build_jobs  1\n${verb} 1 row\n`
     const keep = ["purge", "--keep", "oci_image_build_jobs=keep"]
     expect(yield* run(keep, environment)).toEqual({ code: 0, stdout: "removed 0 rows\n", stderr: "" })
-    expect(yield* run(["purge", "--dry-run"], environment)).toEqual({ code: 0, stdout: removes("would remove"), stderr: "" })
+    expect(yield* run(["purge", "--dry-run"], environment)).toEqual({
+      code: 0,
+      stdout: removes("would remove"),
+      stderr: ""
+    })
     expect(yield* run(["purge"], environment)).toEqual({ code: 0, stdout: removes("removed"), stderr: "" })
     const again = yield* run(["purge", "--json"], environment)
-    expect(JSON.parse(again.stdout)).toMatchObject({ dryRun: false, total: 0, tables: { oci_image_build_jobs: 0, session: 0 } })
+    expect(JSON.parse(again.stdout)).toMatchObject({
+      dryRun: false,
+      total: 0,
+      tables: { oci_image_build_jobs: 0, session: 0 }
+    })
     expect(yield* run(["purge", "--keep", "user=1 day"], environment)).toMatchObject({
       code: 1,
       stderr: "sealant-db: Retention.purge: policy.user: is not a known field\n"
@@ -119,4 +162,5 @@ it.scopedLive("figures and purges are for people and scripts", () =>
       code: 1,
       stderr: "sealant-db: Retention.purge: policy.session: must be a duration of up to a hundred years, or `keep`\n"
     })
-  }))
+  })
+)

@@ -7,7 +7,7 @@ import { runHere, runProcess } from "./support.js"
 const packageJson: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
 
 it.live("tells its version and its commands in plain lines where there is no terminal", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const version = yield* Effect.promise(() => runProcess(["--version"], {}))
     expect(version).toMatchObject({ code: 0, stderr: "" })
     expect(packageJson).toMatchObject({ version: version.stdout.trim() })
@@ -22,21 +22,30 @@ it.live("tells its version and its commands in plain lines where there is no ter
     }
     const help = yield* runHere(["status", "--help"])
     expect(help.stdout).toContain("Exits with 0 when the database is current and with 1 when it is not")
-  }))
+  })
+)
 
 it.live("exits with 2 and one line when it is called in a way that it does not know", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
-      [["frobnicate"], "Invalid subcommand for sealant-db - use one of 'migrate', 'status', 'doctor', 'backup', 'restore', 'import-legacy', 'purge', 'jobs', 'secrets', 'stats'"],
+      [
+        ["frobnicate"],
+        "Invalid subcommand for sealant-db - use one of 'migrate', 'status', 'doctor', 'backup', 'restore', 'import-legacy', 'purge', 'jobs', 'secrets', 'stats'"
+      ],
       [["--frobnicate", "status"], "Received unknown argument: '--frobnicate'"],
       [["status", "--frobnicate"], "Received unknown argument: '--frobnicate'"],
       [["migrate", "now"], "Received unknown argument: 'now'"],
       [["status", "--json=maybe"], "Received unknown argument: 'maybe'"]
     ]
     for (const [args, problem] of calls) {
-      expect(yield* runHere(args)).toEqual({ code: 2, stdout: "", stderr: `sealant-db: ${problem} (see sealant-db --help)\n` })
+      expect(yield* runHere(args)).toEqual({
+        code: 2,
+        stdout: "",
+        stderr: `sealant-db: ${problem} (see sealant-db --help)\n`
+      })
     }
-  }))
+  })
+)
 
 /** Listens as a server that never answers, and tells of each request. */
 const silentServer = (hear: () => void) =>
@@ -45,34 +54,46 @@ const silentServer = (hear: () => void) =>
       const server = createServer(hear)
       server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
     }),
-    (server) => Effect.sync(() => {
-      server.closeAllConnections()
-      server.close()
-    })
+    (server) =>
+      Effect.sync(() => {
+        server.closeAllConnections()
+        server.close()
+      })
   )
 
 it.scopedLive("exits with 130 when it is interrupted", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     for (const name of ["SIGINT", "SIGTERM"] as const) {
       let interrupt = (): void => undefined
       const server = yield* silentServer(() => interrupt())
       const address = server.address()
       const DATABASE_URL = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
-      const outcome = yield* Effect.promise(() => runProcess(["status"], { DATABASE_URL }, (child) => interrupt = () => void child.kill(name)))
+      const outcome = yield* Effect.promise(() =>
+        runProcess(["status"], { DATABASE_URL }, (child) => (interrupt = () => void child.kill(name)))
+      )
       expect([name, outcome]).toEqual([name, { code: 130, stdout: "", stderr: "" }])
     }
-  }))
+  })
+)
 
 it.live("names the variable that is wrong", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const settings: ReadonlyArray<readonly [Readonly<Record<string, string>>, string]> = [
-      [{ DATABASE_FILE_PATH: "a", DATABASE_URL: "libsql://b" }, "DATABASE_FILE_PATH and DATABASE_URL: are both set; unset one of them"],
+      [
+        { DATABASE_FILE_PATH: "a", DATABASE_URL: "libsql://b" },
+        "DATABASE_FILE_PATH and DATABASE_URL: are both set; unset one of them"
+      ],
       [{ DATABASE_FILE_PATH: " " }, "DATABASE_FILE_PATH: begins or ends with white space; remove it"],
       [{ DATABASE_URL: "file:x" }, "DATABASE_URL: must be a libsql:, http(s): or ws(s): URL of a libSQL server"]
     ]
     for (const [environment, problem] of settings) {
       for (const command of ["migrate", "status"]) {
-        expect(yield* runHere([command], environment)).toEqual({ code: 1, stdout: "", stderr: `sealant-db: ${problem}\n` })
+        expect(yield* runHere([command], environment)).toEqual({
+          code: 1,
+          stdout: "",
+          stderr: `sealant-db: ${problem}\n`
+        })
       }
     }
-  }))
+  })
+)

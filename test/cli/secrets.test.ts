@@ -9,16 +9,22 @@ const keyOf = (id: string) => `${id}:${Buffer.alloc(32, id).toString("base64")}`
 const value = "hunter2-in-a-secret"
 
 /** A database with two secrets under the key `old`, and a version that the predecessor encrypted. */
-const prepared = Effect.gen(function*() {
+const prepared = Effect.gen(function* () {
   const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
   const environment = { DATABASE_FILE_PATH: filePath }
   yield* runHere(["migrate"], environment)
-  tamper(filePath, "INSERT INTO user (id, name, email, created_at, updated_at) VALUES ('ada', 'Ada', 'ada@example.com', 0, 0)")
-  yield* Effect.gen(function*() {
+  tamper(
+    filePath,
+    "INSERT INTO user (id, name, email, created_at, updated_at) VALUES ('ada', 'Ada', 'ada@example.com', 0, 0)"
+  )
+  yield* Effect.gen(function* () {
     const vault = yield* SecretVault
-    for (const name of ["one", "two"]) yield* vault.create({ ownerUserId: UserId.make("ada"), name, value: Redacted.make(value) })
+    for (const name of ["one", "two"])
+      yield* vault.create({ ownerUserId: UserId.make("ada"), name, value: Redacted.make(value) })
   }).pipe(
-    Effect.provide(Layer.provideMerge(SecretVault.layer, Layer.merge(KeyRing.layerConfig, Database.layer({ filePath })))),
+    Effect.provide(
+      Layer.provideMerge(SecretVault.layer, Layer.merge(KeyRing.layerConfig, Database.layer({ filePath })))
+    ),
     Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["SEALANT_ENCRYPTION_KEYS", keyOf("old")]])))
   )
   tamper(
@@ -33,12 +39,13 @@ const prepared = Effect.gen(function*() {
 /** What a command prints, of which nothing is secret. */
 const run = (args: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) =>
   Effect.map(runHere(args, environment), (outcome) => {
-    for (const hidden of [value, ...["old", "new"].map((id) => keyOf(id).split(":")[1] ?? "")]) expect(JSON.stringify(outcome)).not.toContain(hidden)
+    for (const hidden of [value, ...["old", "new"].map((id) => keyOf(id).split(":")[1] ?? "")])
+      expect(JSON.stringify(outcome)).not.toContain(hidden)
     return outcome
   })
 
 it.scopedLive("secrets are brought under another key, and their state is shown", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const environment = yield* prepared
     const withBoth = { ...environment, SEALANT_ENCRYPTION_KEYS: `${keyOf("new")},${keyOf("old")}` }
     const status = yield* run(["secrets", "status"], withBoth)
@@ -51,25 +58,34 @@ it.scopedLive("secrets are brought under another key, and their state is shown",
     expect(yield* run(["secrets", "rotate"], withBoth)).toEqual({
       code: 0,
       stderr: "",
-      stdout: "2 versions came under key new\n" +
-        "1 version did not: the key is not in SEALANT_ENCRYPTION_KEYS (see secrets status), or they are of the predecessor\n"
+      stdout:
+        "rewrapped 2 versions with key new\n" +
+        "skipped 1 version: the key is not in SEALANT_ENCRYPTION_KEYS (see `sealant-db secrets status`), " +
+        "or the predecessor encrypted it\n"
     })
-    expect(JSON.parse((yield* run(["secrets", "rotate", "--json"], withBoth)).stdout)).toEqual({ keyId: "new", total: 1, rewrapped: 0, skipped: 1 })
+    expect(JSON.parse((yield* run(["secrets", "rotate", "--json"], withBoth)).stdout)).toEqual({
+      keyId: "new",
+      total: 1,
+      rewrapped: 0,
+      skipped: 1
+    })
     expect(JSON.parse((yield* run(["secrets", "status", "--json"], withBoth)).stdout)).toEqual([
       { key: "legacy-key", status: "inactive", held: false, versions: 1 },
       { key: "new", status: "active", held: true, versions: 2 },
       { key: "old", status: "inactive", held: true, versions: 0 }
     ])
-  }))
+  })
+)
 
 it.scopedLive("without the keys, their state is shown, and nothing is rotated", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const environment = yield* prepared
     expect((yield* run(["secrets", "status"], environment)).stdout).toMatch(/^old +active +2 +no$/m)
     expect(yield* run(["secrets", "rotate"], environment)).toEqual({
       code: 1,
       stdout: "",
-      stderr: "sealant-db: there is no encryption key (no-keys); set SEALANT_ENCRYPTION_KEYS, or give one to KeyRing.layer\n"
+      stderr:
+        "sealant-db: there is no encryption key (no-keys); set SEALANT_ENCRYPTION_KEYS, or pass one to KeyRing.layer\n"
     })
     const other = { ...environment, SEALANT_ENCRYPTION_KEYS: keyOf("new") }
     expect(yield* run(["secrets", "rotate"], other)).toEqual({
@@ -82,11 +98,13 @@ it.scopedLive("without the keys, their state is shown, and nothing is rotated", 
       stderr: "sealant-db: SEALANT_ENCRYPTION_KEYS: key 1 must be 32 bytes in base64\n"
     })
     expect((yield* run(["secrets"], environment)).code).toBe(0)
-  }))
+  })
+)
 
 it.scopedLive("of a database without secrets it says so", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const environment = { DATABASE_FILE_PATH: join(yield* temporaryDirectory, "control-plane.sqlite") }
     yield* run(["migrate"], environment)
-    expect((yield* run(["secrets", "status"], environment)).stdout).toBe("nothing was encrypted yet\n")
-  }))
+    expect((yield* run(["secrets", "status"], environment)).stdout).toBe("no encryption keys\n")
+  })
+)

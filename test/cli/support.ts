@@ -32,8 +32,8 @@ export const runProcess = (
     const child = spawn(process.execPath, [program, ...args], { env: { PATH, ...environment } })
     meet(child)
     const outcome = { stdout: "", stderr: "" }
-    child.stdout.setEncoding("utf8").on("data", (text) => outcome.stdout += text)
-    child.stderr.setEncoding("utf8").on("data", (text) => outcome.stderr += text)
+    child.stdout.setEncoding("utf8").on("data", (text) => (outcome.stdout += text))
+    child.stderr.setEncoding("utf8").on("data", (text) => (outcome.stderr += text))
     child.on("error", reject)
     child.on("close", (code) => resolve({ code, ...outcome }))
   })
@@ -47,10 +47,11 @@ export const tamper = (path: string, ...statements: ReadonlyArray<string>): void
 
 /** The program within this process. */
 export const runHere = (args: ReadonlyArray<string>, environment: Environment = {}) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const console = yield* Effect.console
     const outcome = { stdout: "", stderr: "" }
-    const keep = (stream: "stdout" | "stderr") => (text: unknown) => Effect.sync(() => void (outcome[stream] += `${String(text)}\n`))
+    const keep = (stream: "stdout" | "stderr") => (text: unknown) =>
+      Effect.sync(() => void (outcome[stream] += `${String(text)}\n`))
     const recorder: Console.Console = { ...console, log: keep("stdout"), error: keep("stderr") }
     const code = yield* run(["node", "sealant-db", ...args]).pipe(
       Effect.withConsole(recorder),

@@ -12,15 +12,24 @@ import { makeWorld } from "./world.js"
 type Samples = ReadonlyArray<readonly [method: string, args: Arguments]>
 
 /** Called inside `describe`: runs a test with the service and a legal call of each of its methods. */
-export const fixtureOf = ({ name, tag }: typeof services[number]) => {
+export const fixtureOf = ({ name, tag }: (typeof services)[number]) => {
   const scope = Effect.runSync(Scope.make())
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
-  const fixture = Effect.runSync(Effect.cached(Effect.gen(function*() {
-    const context = yield* Layer.buildWithScope(layerTest, scope)
-    const world = yield* Effect.provide(makeWorld, context)
-    const samples: Samples = Object.entries(samplesOf(world)[name] ?? {})
-    return { context, samples }
-  })))
+  const fixture = Effect.runSync(
+    Effect.cached(
+      Effect.gen(function* () {
+        const context = yield* Layer.buildWithScope(layerTest, scope)
+        const world = yield* Effect.provide(makeWorld, context)
+        const samples: Samples = Object.entries(samplesOf(world)[name] ?? {})
+        return { context, samples }
+      })
+    )
+  )
   return <A>(test: (service: object, samples: Samples) => Effect.Effect<A, never, TestServices>) =>
-    Effect.flatMap(fixture, ({ context, samples }) => Effect.provide(Effect.flatMap(tag, (service) => test(service, samples)), context))
+    Effect.flatMap(fixture, ({ context, samples }) =>
+      Effect.provide(
+        Effect.flatMap(tag, (service) => test(service, samples)),
+        context
+      )
+    )
 }

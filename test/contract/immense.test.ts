@@ -43,12 +43,19 @@ const more = {
 /** Values of which five million parts are counted before they are refused: passed once to each service. */
 const costly = { "a value that has no end": endless(), "a value that doubles": doubling() }
 
-const immense = (path: string, value: unknown, isFirst: boolean): ReadonlyArray<readonly [what: string, value: unknown]> => {
+const immense = (
+  path: string,
+  value: unknown,
+  isFirst: boolean
+): ReadonlyArray<readonly [what: string, value: unknown]> => {
   if (typeof value === "string") return [["a text of 200 MB", longText]]
   if (Array.isArray(value)) return [["a list of one too many", Array.from({ length: maxListItems + 1 }).fill(value[0])]]
   // The input, and its documents: what is deeper is a part of those.
   if (!isRecord(value) || path.split(".").length > 2) return []
-  return Object.entries(isFirst ? { ...more, ...costly } : more).map(([what, immense]) => [what, { ...value, more: immense }])
+  return Object.entries(isFirst ? { ...more, ...costly } : more).map(([what, immense]) => [
+    what,
+    { ...value, more: immense }
+  ])
 }
 
 const problemOf = ({ outcome }: Trial): string | undefined => {
@@ -63,31 +70,43 @@ const problemOf = ({ outcome }: Trial): string | undefined => {
 describe.each(services)("$name", (service) => {
   const withService = fixtureOf(service)
 
-  it.effect("refuses what is immense, or takes no notice of it", () =>
-    withService((instance, samples) => Effect.gen(function*() {
-      const wrong: Array<string> = []
-      let isCostlyDone = false
-      for (const [method, args] of samples) {
-        for (const { path, replacedBy, value } of placesOf(args)) {
-          const isFirst: boolean = isRecord(value) && !isCostlyDone
-          isCostlyDone ||= isFirst
-          for (const [what, other] of immense(path, value, isFirst)) {
-            const problem = problemOf(yield* attempt(instance, method, replacedBy(other)))
-            if (problem !== undefined) wrong.push(`${method} ${path}, ${what}: ${problem}`)
+  it.effect(
+    "refuses what is immense, or takes no notice of it",
+    () =>
+      withService((instance, samples) =>
+        Effect.gen(function* () {
+          const wrong: Array<string> = []
+          let isCostlyDone = false
+          for (const [method, args] of samples) {
+            for (const { path, replacedBy, value } of placesOf(args)) {
+              const isFirst: boolean = isRecord(value) && !isCostlyDone
+              isCostlyDone ||= isFirst
+              for (const [what, other] of immense(path, value, isFirst)) {
+                const problem = problemOf(yield* attempt(instance, method, replacedBy(other)))
+                if (problem !== undefined) wrong.push(`${method} ${path}, ${what}: ${problem}`)
+              }
+            }
           }
-        }
-      }
-      expect(wrong).toEqual([])
-    })), 600_000)
+          expect(wrong).toEqual([])
+        })
+      ),
+    600_000
+  )
 
-  it.effect("shows no more of an id than an id can have", () =>
-    withService((instance, samples) => Effect.gen(function*() {
-      for (const [method, args] of samples) {
-        for (const { path, replacedBy, value } of placesOf(args)) {
-          if (typeof value !== "string") continue
-          const text = yield* shown(instance, method, replacedBy("y".repeat(2000)))
-          expect(text.includes("y".repeat(1001)), `${method} ${path}`).toBe(false)
-        }
-      }
-    })), 600_000)
+  it.effect(
+    "shows no more of an id than an id can have",
+    () =>
+      withService((instance, samples) =>
+        Effect.gen(function* () {
+          for (const [method, args] of samples) {
+            for (const { path, replacedBy, value } of placesOf(args)) {
+              if (typeof value !== "string") continue
+              const text = yield* shown(instance, method, replacedBy("y".repeat(2000)))
+              expect(text.includes("y".repeat(1001)), `${method} ${path}`).toBe(false)
+            }
+          }
+        })
+      ),
+    600_000
+  )
 })

@@ -35,14 +35,34 @@ interface List {
   readonly field?: string
 }
 
-const sandboxes: Copies = { table: "sandboxes", of: ({ launched }) => launched.sandbox.id, vary: { latest_run_id: "NULL" } }
+const sandboxes: Copies = {
+  table: "sandboxes",
+  of: ({ launched }) => launched.sandbox.id,
+  vary: { latest_run_id: "NULL" }
+}
 const attempts: Copies = { table: "sandbox_attempts", of: ({ started }) => started.id }
 const jobs: Copies = { table: "oci_image_build_jobs", of: ({ job }) => job.id, vary: { idempotency_key: "NULL" } }
-const repositories: Copies = { table: "repositories", of: ({ repository }) => repository.id, vary: { name: "name || n", external_id: "n" } }
-const installations: Copies = { table: "github_app_installations", of: ({ installation }) => installation.id, vary: { external_installation_id: "'e' || n" } }
+const repositories: Copies = {
+  table: "repositories",
+  of: ({ repository }) => repository.id,
+  vary: { name: "name || n", external_id: "n" }
+}
+const installations: Copies = {
+  table: "github_app_installations",
+  of: ({ installation }) => installation.id,
+  vary: { external_installation_id: "'e' || n" }
+}
 const users: Copies = { table: "user", of: ({ ada }) => ada, vary: { email: "n || email" } }
-const issues: Copies = { table: "issues", of: ({ issue }) => issue.id, vary: { number: "100 + n", external_id: "NULL" } }
-const pullRequests: Copies = { table: "pull_requests", of: ({ pullRequest }) => pullRequest.id, vary: { number: "100 + n", external_id: "NULL" } }
+const issues: Copies = {
+  table: "issues",
+  of: ({ issue }) => issue.id,
+  vary: { number: "100 + n", external_id: "NULL" }
+}
+const pullRequests: Copies = {
+  table: "pull_requests",
+  of: ({ pullRequest }) => pullRequest.id,
+  vary: { number: "100 + n", external_id: "NULL" }
+}
 // One that is active for an issue, unless it is put away.
 const workflows: Copies = { table: "issue_workflows", of: ({ workflow }) => workflow.id, vary: { archived_at: "1" } }
 const installed: Copies = {
@@ -58,70 +78,162 @@ const lists: Readonly<Record<string, List>> = {
   "SandboxRepo.listAttemptLinks": {
     copies: [
       { ...attempts, of: ({ launched }) => launched.attempt.id },
-      { table: "sandbox_run_links", key: "run_id", of: ({ launched }) => launched.attempt.id, vary: { linked_at: "linked_at + n / 3" } }
+      {
+        table: "sandbox_run_links",
+        key: "run_id",
+        of: ({ launched }) => launched.attempt.id,
+        vary: { linked_at: "linked_at + n / 3" }
+      }
     ]
   },
   "SandboxAttemptRepo.list": { copies: [{ ...attempts, of: ({ attempt }) => attempt.id }] },
   "SandboxRuntimeInstanceRepo.listByStatus": {
-    copies: [attempts, { table: "sandbox_runtime_instances", key: "run_id", of: ({ started }) => started.id, vary: { updated_at: "updated_at + n / 3" } }]
+    copies: [
+      attempts,
+      {
+        table: "sandbox_runtime_instances",
+        key: "run_id",
+        of: ({ started }) => started.id,
+        vary: { updated_at: "updated_at + n / 3" }
+      }
+    ]
   },
   "SandboxLifecycle.list": { copies: [{ ...sandboxes, of: ({ queued }) => queued.sandbox.id }], part: "sandbox" },
   "WorkspaceBuildJobRepo.listByStatus": { copies: [jobs] },
   "SessionRepo.listForUser": { copies: [{ table: "session", of: () => "signed-in", vary: { token: "token || n" } }] },
-  "AccountRepo.listForUser": { copies: [{ table: "account", of: () => "linked", vary: { account_id: "account_id || n" } }] },
+  "AccountRepo.listForUser": {
+    copies: [{ table: "account", of: () => "linked", vary: { account_id: "account_id || n" } }]
+  },
   "RepositoryRepo.list": { copies: [repositories] },
   "GitHubInstallationRepo.listActive": { copies: [installations] },
   "GitHubInstallationRepo.listForUser": {
-    copies: [installations, { table: "github_installation_user_grants", key: "installation_id", of: ({ installation }) => installation.id, vary: { granted_at: "granted_at + n / 3" } }],
+    copies: [
+      installations,
+      {
+        table: "github_installation_user_grants",
+        key: "installation_id",
+        of: ({ installation }) => installation.id,
+        vary: { granted_at: "granted_at + n / 3" }
+      }
+    ],
     field: "id"
   },
   "GitHubInstallationRepo.listGrants": {
-    copies: [users, { table: "github_installation_user_grants", key: "user_id", of: ({ ada }) => ada, vary: { granted_at: "granted_at + n / 3" } }]
+    copies: [
+      users,
+      {
+        table: "github_installation_user_grants",
+        key: "user_id",
+        of: ({ ada }) => ada,
+        vary: { granted_at: "granted_at + n / 3" }
+      }
+    ]
   },
   "GitHubInstallationRepositoryRepo.listForInstallation": { copies: [repositories, installed] },
   "GitHubInstallationRepositoryRepo.listForUser": { copies: [repositories, installed] },
   "GitHubWebhookDeliveryRepo.list": {
-    copies: [{ table: "github_webhook_deliveries", of: ({ delivery }) => delivery.id, vary: { delivery_id: "delivery_id || n", received_at: "received_at + n / 3" } }]
+    copies: [
+      {
+        table: "github_webhook_deliveries",
+        of: ({ delivery }) => delivery.id,
+        vary: { delivery_id: "delivery_id || n", received_at: "received_at + n / 3" }
+      }
+    ]
   },
   "IssueRepo.list": { copies: [issues] },
   "IssueRepo.listPullRequests": {
-    copies: [pullRequests, { table: "issue_pull_request_links", key: "pull_request_id", of: ({ pullRequest }) => pullRequest.id, vary: { linked_at: "linked_at + n / 3" } }]
+    copies: [
+      pullRequests,
+      {
+        table: "issue_pull_request_links",
+        key: "pull_request_id",
+        of: ({ pullRequest }) => pullRequest.id,
+        vary: { linked_at: "linked_at + n / 3" }
+      }
+    ]
   },
   "PullRequestRepo.list": { copies: [{ ...pullRequests, vary: { ...pullRequests.vary, state: "'open'" } }] },
   "IssueWorkflowRepo.list": { copies: [workflows] },
   "IssueWorkflowLifecycle.list": { copies: [workflows], part: "workflow" },
-  "IssueWorkflowExecutionRepo.list": { copies: [{ table: "issue_workflow_executions", of: ({ waiting }) => waiting.id, vary: { sandbox_attempt_id: "NULL" } }] },
-  "IssueWorkflowExecutionRepo.listEvents": { copies: [{ table: "issue_workflow_execution_events", of: ({ event }) => event.id, vary: { sequence: "sequence + n" } }] },
-  "IssueWorkflowExecutionRepo.listArtifacts": { copies: [{ table: "issue_workflow_execution_artifacts", of: ({ artifact }) => artifact.id, vary: { kind: "'log'" } }] },
+  "IssueWorkflowExecutionRepo.list": {
+    copies: [
+      { table: "issue_workflow_executions", of: ({ waiting }) => waiting.id, vary: { sandbox_attempt_id: "NULL" } }
+    ]
+  },
+  "IssueWorkflowExecutionRepo.listEvents": {
+    copies: [
+      { table: "issue_workflow_execution_events", of: ({ event }) => event.id, vary: { sequence: "sequence + n" } }
+    ]
+  },
+  "IssueWorkflowExecutionRepo.listArtifacts": {
+    copies: [
+      { table: "issue_workflow_execution_artifacts", of: ({ artifact }) => artifact.id, vary: { kind: "'log'" } }
+    ]
+  },
   "IssueWorkflowExecutionRepo.listPullRequests": {
     copies: [
       { ...pullRequests, of: ({ pullRequestId }) => pullRequestId },
-      { table: "issue_workflow_execution_pull_request_links", key: "pull_request_id", of: ({ pullRequestId }) => pullRequestId, vary: { linked_at: "linked_at + n / 3" } }
+      {
+        table: "issue_workflow_execution_pull_request_links",
+        key: "pull_request_id",
+        of: ({ pullRequestId }) => pullRequestId,
+        vary: { linked_at: "linked_at + n / 3" }
+      }
     ]
   },
-  "ProfileRepo.list": { copies: [{ table: "profiles", of: ({ profile }) => profile.id, vary: { slug: "slug || n", active_revision_id: "NULL" } }] },
-  "ProfileRepo.listRevisions": { copies: [{ table: "profile_revisions", of: ({ profileRevision }) => profileRevision.id, vary: revision }] },
-  "RepositoryProfileRepo.list": { copies: [{ table: "repository_profiles", of: ({ repositoryProfile }) => repositoryProfile.id, vary: { name: "name || n", active_revision_id: "NULL" } }] },
+  "ProfileRepo.list": {
+    copies: [
+      { table: "profiles", of: ({ profile }) => profile.id, vary: { slug: "slug || n", active_revision_id: "NULL" } }
+    ]
+  },
+  "ProfileRepo.listRevisions": {
+    copies: [{ table: "profile_revisions", of: ({ profileRevision }) => profileRevision.id, vary: revision }]
+  },
+  "RepositoryProfileRepo.list": {
+    copies: [
+      {
+        table: "repository_profiles",
+        of: ({ repositoryProfile }) => repositoryProfile.id,
+        vary: { name: "name || n", active_revision_id: "NULL" }
+      }
+    ]
+  },
   "RepositoryProfileRepo.listRevisions": {
-    copies: [{ table: "repository_profile_revisions", of: ({ repositoryProfileRevision }) => repositoryProfileRevision.id, vary: revision }]
+    copies: [
+      {
+        table: "repository_profile_revisions",
+        of: ({ repositoryProfileRevision }) => repositoryProfileRevision.id,
+        vary: revision
+      }
+    ]
   },
   "SecretRepo.list": { copies: [secrets] },
-  "SecretRepo.listVersions": { copies: [{ table: "secret_versions", of: ({ version }) => version.id, vary: { version: "1 + n" } }] },
+  "SecretRepo.listVersions": {
+    copies: [{ table: "secret_versions", of: ({ version }) => version.id, vary: { version: "1 + n" } }]
+  },
   "SecretVault.list": { copies: [secrets] },
-  "SecretVault.listVersions": { copies: [{ table: "secret_versions", of: ({ version }) => version.id, vary: { version: "1 + n" } }] },
-  "SshKeyRepo.list": { copies: [{ table: "ssh_keys", of: ({ sshKey }) => sshKey.id, vary: { fingerprint: "fingerprint || n" } }] }
+  "SecretVault.listVersions": {
+    copies: [{ table: "secret_versions", of: ({ version }) => version.id, vary: { version: "1 + n" } }]
+  },
+  "SshKeyRepo.list": {
+    copies: [{ table: "ssh_keys", of: ({ sshKey }) => sshKey.id, vary: { fingerprint: "fingerprint || n" } }]
+  }
 }
 
 const keyOf = ({ key = "id" }: Copies) => key
 
 /** Stores the copies numbered `first` to `last`, the older ones first. */
 const copy = (copies: Copies, world: World, first: number, last: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const { of, table, vary } = copies
     const columns = yield* sql<{ readonly name: string }>`SELECT name FROM pragma_table_info(${table})`
     // Three rows share an instant.
-    const expressions: Readonly<Record<string, string>> = { created_at: "created_at + n / 3", ...vary, [keyOf(copies)]: `${keyOf(copies)} || '-' || n` }
+    const expressions: Readonly<Record<string, string>> = {
+      created_at: "created_at + n / 3",
+      ...vary,
+      [keyOf(copies)]: `${keyOf(copies)} || '-' || n`
+    }
     yield* sql.unsafe(
       `INSERT INTO ${table} (${columns.map(({ name }) => name).join(", ")})
        WITH RECURSIVE numbers (n) AS (SELECT ?2 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?3)
@@ -131,15 +243,18 @@ const copy = (copies: Copies, world: World, first: number, last: number) =>
   })
 
 const remove = (copies: Copies, world: World, n: number) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(`DELETE FROM ${copies.table} WHERE ${keyOf(copies)} = ?1`, [`${copies.of(world)}-${n}`]))
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    sql.unsafe(`DELETE FROM ${copies.table} WHERE ${keyOf(copies)} = ?1`, [`${copies.of(world)}-${n}`])
+  )
 
 const camelCase = (column: string) => column.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
-const isPage = (value: unknown): value is db.Page<unknown> => Predicate.hasProperty(value, "items") && Predicate.hasProperty(value, "nextCursor")
+const isPage = (value: unknown): value is db.Page<unknown> =>
+  Predicate.hasProperty(value, "items") && Predicate.hasProperty(value, "nextCursor")
 
 describe("lists", () => {
   it.effect("are all paged through here", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const samples = samplesOf(yield* makeWorld)
       const paged: Array<string> = []
       for (const { name, tag } of services) {
@@ -150,38 +265,50 @@ describe("lists", () => {
         }
       }
       expect(paged.toSorted()).toEqual(Object.keys(lists).toSorted())
-    }).pipe(Effect.provide(layerTest)))
+    }).pipe(Effect.provide(layerTest))
+  )
 
-  it.effect.each(Object.entries(lists))("%s", ([list, { copies, field, part }]) =>
-    Effect.gen(function*() {
-      const [name = "", method = ""] = list.split(".")
-      const world = yield* makeWorld
-      const service = yield* Option.getOrThrow(Option.fromNullable(services.find((other) => other.name === name))).tag
-      const [request] = samplesOf(world)[name]?.[method] ?? []
-      const page = (cursor: object): Effect.Effect<db.Page<object>, unknown> =>
-        Reflect.apply(Reflect.get(service, method), service, [{ ...(request as object), afterSequence: undefined, limit: pageLength, ...cursor }])
-      const rows = copies[copies.length - 1] as Copies
-      for (const each of copies) yield* copy(each, world, 1, rowCount)
+  it.effect.each(Object.entries(lists))(
+    "%s",
+    ([list, { copies, field, part }]) =>
+      Effect.gen(function* () {
+        const [name = "", method = ""] = list.split(".")
+        const world = yield* makeWorld
+        const service = yield* Option.getOrThrow(Option.fromNullable(services.find((other) => other.name === name))).tag
+        const [request] = samplesOf(world)[name]?.[method] ?? []
+        const page = (cursor: object): Effect.Effect<db.Page<object>, unknown> =>
+          Reflect.apply(Reflect.get(service, method), service, [
+            { ...(request as object), afterSequence: undefined, limit: pageLength, ...cursor }
+          ])
+        const rows = copies[copies.length - 1] as Copies
+        for (const each of copies) yield* copy(each, world, 1, rowCount)
 
-      const seen: Array<string> = []
-      const gone = new Set<string>()
-      const see = ({ items }: db.Page<object>) => {
-        for (const item of items) seen.push(String(Reflect.get(part === undefined ? item : Reflect.get(item, part), field ?? camelCase(keyOf(rows)))))
-      }
-      let now = yield* page({})
-      see(now)
-      for (let turn = 1; Option.isSome(now.nextCursor); turn++) {
-        for (const each of copies) yield* copy(each, world, rowCount + turn, rowCount + turn)
-        const n = (turn * 7919) % rowCount + 1
-        yield* remove(rows, world, n)
-        gone.add(`${rows.of(world)}-${n}`)
-        now = yield* page({ cursor: now.nextCursor.value })
+        const seen: Array<string> = []
+        const gone = new Set<string>()
+        const see = ({ items }: db.Page<object>) => {
+          for (const item of items)
+            seen.push(
+              String(Reflect.get(part === undefined ? item : Reflect.get(item, part), field ?? camelCase(keyOf(rows))))
+            )
+        }
+        let now = yield* page({})
         see(now)
-      }
-      expect(gone.size).toBeGreaterThan(10)
-      expect(new Set(seen).size).toBe(seen.length)
-      const told = new Set(seen)
-      const throughout = Array.from({ length: rowCount }, (_, index) => `${rows.of(world)}-${index + 1}`).filter((key) => !gone.has(key))
-      expect(throughout.filter((key) => !told.has(key))).toEqual([])
-    }).pipe(Effect.provide(layerTest)), 60_000)
+        for (let turn = 1; Option.isSome(now.nextCursor); turn++) {
+          for (const each of copies) yield* copy(each, world, rowCount + turn, rowCount + turn)
+          const n = ((turn * 7919) % rowCount) + 1
+          yield* remove(rows, world, n)
+          gone.add(`${rows.of(world)}-${n}`)
+          now = yield* page({ cursor: now.nextCursor.value })
+          see(now)
+        }
+        expect(gone.size).toBeGreaterThan(10)
+        expect(new Set(seen).size).toBe(seen.length)
+        const told = new Set(seen)
+        const throughout = Array.from({ length: rowCount }, (_, index) => `${rows.of(world)}-${index + 1}`).filter(
+          (key) => !gone.has(key)
+        )
+        expect(throughout.filter((key) => !told.has(key))).toEqual([])
+      }).pipe(Effect.provide(layerTest)),
+    60_000
+  )
 })

@@ -4,7 +4,13 @@
 import { SqlClient } from "@effect/sql"
 import { expect, it } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
-import { IssueWorkflowExecutionRepo, IssueWorkflowLifecycle, SandboxAttemptRepo, SandboxLifecycle, SandboxRepo } from "@sealant/db"
+import {
+  IssueWorkflowExecutionRepo,
+  IssueWorkflowLifecycle,
+  SandboxAttemptRepo,
+  SandboxLifecycle,
+  SandboxRepo
+} from "@sealant/db"
 import { Factories, layerTest } from "@sealant/db/testing"
 import { refusalOf } from "../support/refusals.js"
 
@@ -13,7 +19,7 @@ const { make } = Factories
 const long = (prefix: string) => prefix.padEnd(300, "x")
 
 /** A sandbox of Ada that waits for its attempt, and an execution that waits for an agent. */
-const world = Effect.gen(function*() {
+const world = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* make.user({ id: "ada" })
   const [sandbox, attempt, execution] = [long("sandbox"), long("attempt"), long("execution")]
@@ -29,7 +35,7 @@ const world = Effect.gen(function*() {
 })
 
 it.effect("a sandbox, an attempt and an execution with long ids are ended by supervision", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sandboxes = yield* SandboxLifecycle
     const workflows = yield* IssueWorkflowLifecycle
     const ids = yield* world
@@ -40,10 +46,11 @@ it.effect("a sandbox, an attempt and an execution with long ids are ended by sup
     expect(yield* (yield* SandboxAttemptRepo).getById(ids.attempt)).toMatchObject({ status: "failed" })
     expect(yield* workflows.supervise({ limit: 10 })).toEqual({ ended: 1, failed: 0 })
     expect(yield* (yield* IssueWorkflowExecutionRepo).getById(ids.execution)).toMatchObject({ status: "cancelled" })
-  }).pipe(Effect.provide(layerTest)))
+  }).pipe(Effect.provide(layerTest))
+)
 
 it.effect("a sandbox with a long id is stopped and deleted, and its workflow cancelled", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { delete: remove, stop } = yield* SandboxLifecycle
     const ids = yield* world
     expect(yield* stop({ id: ids.sandbox, ownerUserId: "ada" })).toMatchObject({ status: "stopped" })
@@ -51,14 +58,18 @@ it.effect("a sandbox with a long id is stopped and deleted, and its workflow can
     yield* remove({ id: ids.sandbox, ownerUserId: "ada" })
     yield* (yield* IssueWorkflowLifecycle).cancel({ id: ids.workflowId, ownerUserId: "ada", reason: "enough" })
     expect(yield* (yield* IssueWorkflowExecutionRepo).getById(ids.execution)).toMatchObject({ status: "cancelled" })
-  }).pipe(Effect.provide(layerTest)))
+  }).pipe(Effect.provide(layerTest))
+)
 
 it.effect("an unknown long id is reported as any unknown id", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { delete: remove, stop } = yield* SandboxLifecycle
     yield* world
     const notFound = { _tag: "NotFound", entity: "Sandbox" }
     expect(yield* refusalOf(stop(long("nowhere")))).toMatchObject(notFound)
     expect(yield* refusalOf(remove({ id: long("nowhere"), ownerUserId: "ada" }))).toMatchObject(notFound)
-    expect(yield* refusalOf((yield* SandboxRepo).setStatus({ id: long("nowhere"), status: "stopped" }))).toMatchObject(notFound)
-  }).pipe(Effect.provide(layerTest)))
+    expect(yield* refusalOf((yield* SandboxRepo).setStatus({ id: long("nowhere"), status: "stopped" }))).toMatchObject(
+      notFound
+    )
+  }).pipe(Effect.provide(layerTest))
+)

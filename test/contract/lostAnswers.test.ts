@@ -60,10 +60,20 @@ const requeued = ({ launched }: World) =>
 
 /** A sandbox that failed, and an execution that is in it. */
 const forsaken = ({ waiting }: World) =>
-  Effect.flatMap(Factories.make.launch({ sandbox: { ownerUserId: "ada", status: "failed" }, job: { status: "failed" } }), ({ attempt, sandbox }) =>
-    shell("UPDATE issue_workflow_executions SET sandbox_id = ?, sandbox_attempt_id = ? WHERE id = ?", sandbox.id, attempt.id, waiting.id))
+  Effect.flatMap(
+    Factories.make.launch({ sandbox: { ownerUserId: "ada", status: "failed" }, job: { status: "failed" } }),
+    ({ attempt, sandbox }) =>
+      shell(
+        "UPDATE issue_workflow_executions SET sandbox_id = ?, sandbox_attempt_id = ? WHERE id = ?",
+        sandbox.id,
+        attempt.id,
+        waiting.id
+      )
+  )
 
-const operations: Readonly<Record<"SandboxLifecycle" | "IssueWorkflowLifecycle" | "WebhookInbox" | "WorkspaceBuildJobRepo", Operations>> = {
+const operations: Readonly<
+  Record<"SandboxLifecycle" | "IssueWorkflowLifecycle" | "WebhookInbox" | "WorkspaceBuildJobRepo", Operations>
+> = {
   SandboxLifecycle: {
     launch: "the same",
     retry: "InvalidTransition",
@@ -123,9 +133,12 @@ const operations: Readonly<Record<"SandboxLifecycle" | "IssueWorkflowLifecycle" 
 }
 
 /** The world of the walks, in a file that each test gets a copy of. */
-const makeTemplate = Effect.gen(function*() {
+const makeTemplate = Effect.gen(function* () {
   const file = join(yield* temporaryDirectory, "world.sqlite")
-  const world = yield* Effect.provide(makeWorld, layer.pipe(Layer.provideMerge(migrated), Layer.provideMerge(Database.layer({ filePath: file }))))
+  const world = yield* Effect.provide(
+    makeWorld,
+    layer.pipe(Layer.provideMerge(migrated), Layer.provideMerge(Database.layer({ filePath: file })))
+  )
   return { file, world }
 }).pipe(Effect.provide(TestContext.TestContext))
 
@@ -139,11 +152,16 @@ afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 const onServer = <A, E>(
   use: (peer: Peer, world: World) => Effect.Effect<A, E, db.ControlPlane.Services | KeyRing | SqlClient.SqlClient>
 ) =>
-  Effect.scoped(Effect.gen(function*() {
-    const { file, world } = yield* template
-    const peer = yield* openPeerOf(file)
-    return yield* Effect.provide(use(peer, world), Layer.provideMerge(layer, Layer.orDie(Database.layerRemote({ url: peer.url }))))
-  }))
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { file, world } = yield* template
+      const peer = yield* openPeerOf(file)
+      return yield* Effect.provide(
+        use(peer, world),
+        Layer.provideMerge(layer, Layer.orDie(Database.layerRemote({ url: peer.url })))
+      )
+    })
+  )
 
 /** The first commit has the fault: that of a transaction, or of a statement that writes by itself. */
 const atCommit = (fault: Fault) => {
@@ -152,7 +170,8 @@ const atCommit = (fault: Fault) => {
   const trouble: Trouble = (statements) => {
     const alone = !inside && !statements.some((text) => text.startsWith("BEGIN"))
     inside = (inside || !alone) && !statements.some((text) => /^(COMMIT|ROLLBACK)$/.test(text))
-    const commits = statements.includes("COMMIT") || alone && statements.some((text) => /\b(INSERT|UPDATE|DELETE)\b/.test(text))
+    const commits =
+      statements.includes("COMMIT") || (alone && statements.some((text) => /\b(INSERT|UPDATE|DELETE)\b/.test(text)))
     if (met || !commits) return undefined
     met = true
     return fault
@@ -161,50 +180,62 @@ const atCommit = (fault: Fault) => {
 }
 
 /** Runs an effect while the first commit has the fault, and says whether there was one. */
-const losing = (peer: Peer, fault: Fault) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.suspend(() => {
-    const { met, trouble } = atCommit(fault)
-    peer.trouble = trouble
-    return Effect.map(effect, (value) => {
-      peer.trouble = undefined
-      // What is left of a stream goes when it has been idle for too long.
-      peer.streams.expireAll()
-      return { value, met: met() }
+const losing =
+  (peer: Peer, fault: Fault) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.suspend(() => {
+      const { met, trouble } = atCommit(fault)
+      peer.trouble = trouble
+      return Effect.map(effect, (value) => {
+        peer.trouble = undefined
+        // What is left of a stream goes when it has been idle for too long.
+        peer.streams.expireAll()
+        return { value, met: met() }
+      })
     })
-  })
 
 const lost = { _tag: "PersistenceError", reason: "Unavailable" }
 
-const failureOf = (exit: Exit.Exit<unknown, unknown>) => Exit.isSuccess(exit) ? undefined : Option.getOrElse(Cause.failureOption(exit.cause), () => exit.cause)
+const failureOf = (exit: Exit.Exit<unknown, unknown>) =>
+  Exit.isSuccess(exit) ? undefined : Option.getOrElse(Cause.failureOption(exit.cause), () => exit.cause)
 
 const rows = Effect.map(dump, (found) => [...found].toSorted())
 
 /** The ids of jobs that a claim gave. */
-const jobsIn = (exit: Exit.Exit<unknown, unknown>) => [...JSON.stringify(exit).matchAll(/"jobId":"([^"]+)"/g)].map(([, id]) => id)
+const jobsIn = (exit: Exit.Exit<unknown, unknown>) =>
+  [...JSON.stringify(exit).matchAll(/"jobId":"([^"]+)"/g)].map(([, id]) => id)
 
-const operationOf = (operation: Operation | Repeat): Operation => typeof operation === "string" ? { repeat: operation } : operation
+const operationOf = (operation: Operation | Repeat): Operation =>
+  typeof operation === "string" ? { repeat: operation } : operation
 
 describe.each(Object.entries(operations))("%s, when the answer to a commit is lost", (name, methods) => {
   const tag = services.find((service) => service.name === name)?.tag
   if (tag === undefined) throw new Error(`${name} is not exported`)
-  const writing = Object.entries(methods).filter(([, operation]) => operationOf(operation).repeat !== "reads" && operationOf(operation).repeat !== "alone")
+  const writing = Object.entries(methods).filter(
+    ([, operation]) => operationOf(operation).repeat !== "reads" && operationOf(operation).repeat !== "alone"
+  )
   const reading = Object.entries(methods).filter(([, operation]) => operationOf(operation).repeat === "reads")
 
   it.effect("every method says what a repeat comes to; those that read lose nothing", () =>
     onServer((peer, world) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const service = yield* tag
         expect(Object.keys(methods).toSorted()).toEqual(Object.keys(service).toSorted())
         for (const [method] of reading) {
-          const { met, value } = yield* losing(peer, "lost-answer")(call(service, method, samplesOf(world)[name]?.[method] ?? []))
+          const { met, value } = yield* losing(
+            peer,
+            "lost-answer"
+          )(call(service, method, samplesOf(world)[name]?.[method] ?? []))
           expect([method, met, Exit.isSuccess(value)]).toEqual([method, false, true])
         }
-      })))
+      })
+    )
+  )
 
   describe.each(["lost-request", "lost-answer"] as const)("%s", (fault) => {
     it.effect.each(writing)("%s", ([method, operation]) =>
       onServer((peer, world) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const service = yield* tag
           const { prepare, repeat } = operationOf(operation)
           const args = samplesOf(world)[name]?.[method] ?? []
@@ -235,14 +266,16 @@ describe.each(Object.entries(operations))("%s, when the answer to a commit is lo
             if (repeat === "the same") expect(failureOf(again)).toBeUndefined()
             else expect(failureOf(again)).toMatchObject({ _tag: repeat })
           }
-        })))
+        })
+      )
+    )
   })
 })
 
 describe("a webhook whose end is not acknowledged", () => {
   it.effect.each(["lost-request", "lost-answer"] as const)("takes effect once (%s)", (fault) =>
     onServer((peer) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* db.WebhookInbox
         yield* shell("CREATE TABLE effects (delivery TEXT NOT NULL, attempt INTEGER NOT NULL)")
         // The claim is a commit, too: the one that is lost here is that of the handler's transaction.
@@ -254,12 +287,17 @@ describe("a webhook whose end is not acknowledged", () => {
             marking(delivery)
           )
         const first = yield* inbox.process(worker, ending)
-        expect(first).toMatchObject({ _tag: "Some", value: { status: fault === "lost-answer" ? "processed" : "received" } })
+        expect(first).toMatchObject({
+          _tag: "Some",
+          value: { status: fault === "lost-answer" ? "processed" : "received" }
+        })
         expect((yield* marks).length).toBe(fault === "lost-answer" ? 1 : 0)
         peer.trouble = undefined
         peer.streams.expireAll()
         yield* shell("UPDATE github_webhook_deliveries SET available_at = 0")
         expect((yield* inbox.process(worker, marking))._tag).toBe(fault === "lost-answer" ? "None" : "Some")
         expect((yield* marks).length).toBe(1)
-      })))
+      })
+    )
+  )
 })

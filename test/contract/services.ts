@@ -7,4 +7,7 @@ import * as db from "@sealant/db"
 import type { TestServices } from "@sealant/db/testing"
 
 export const services = Object.entries(db).flatMap(([name, value]) =>
-  Context.isTag(value) && name !== "KeyRing" && name !== "RepositoryAccess" ? [{ name, tag: value as Context.Tag<TestServices, object> }] : [])
+  Context.isTag(value) && name !== "KeyRing" && name !== "RepositoryAccess"
+    ? [{ name, tag: value as Context.Tag<TestServices, object> }]
+    : []
+)

@@ -20,15 +20,20 @@ const isStream = (value: unknown): value is Stream.Stream<unknown, unknown> =>
 const rows = streamPageSize * 2.5
 
 const many = <A, E, R>(one: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) => sql.withTransaction(Effect.replicateEffect(one, rows, { discard: true })))
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    sql.withTransaction(Effect.replicateEffect(one, rows, { discard: true }))
+  )
 
-const manyEvents = Effect.flatMap(SqlClient.SqlClient, (sql) =>
-  sql`
+const manyEvents = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) =>
+    sql`
     INSERT INTO control_plane_events (subject_type, subject_id, sequence, event_type, actor_type, occurred_at)
-    SELECT 'job', 'one', key + 1, 'launch', 'system', 0 FROM json_each(${JSON.stringify(Array.from({ length: rows }))})`)
+    SELECT 'job', 'one', key + 1, 'launch', 'system', 0 FROM json_each(${JSON.stringify(Array.from({ length: rows }))})`
+)
 
 /** Streams of at least `rows` items, with a transaction that creates their rows. */
-const manyRows = Effect.gen(function*() {
+const manyRows = Effect.gen(function* () {
   const ofAda = { ownerUserId: (yield* make.user({ id: "ada" })).id }
   const sandboxes = yield* db.SandboxRepo
   const attempts = yield* db.SandboxAttemptRepo
@@ -95,55 +100,72 @@ const itemsPerTurn = (stream: Stream.Stream<unknown, unknown>) =>
     Effect.map(
       Stream.runFold(stream, new Map<number, number>(), (items) => items.set(turn(), (items.get(turn()) ?? 0) + 1)),
       (items) => [...items.values()]
-    ))
+    )
+  )
 
 describe("streams", () => {
   it.effect("are all known here", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = yield* makeWorld
       const found = yield* Effect.forEach(services, ({ name, tag }) =>
         Effect.map(tag as Effect.Effect<object, never, TestServices>, (service) =>
           Object.entries(samplesOf(world)[name] ?? {}).flatMap(([method, args]) => {
             const member: unknown = Reflect.get(service, method)
-            return typeof member === "function" && isStream(Reflect.apply(member, service, [...args])) ? [`${name}.${method}`] : []
-          })))
-      const known = Object.entries(yield* Effect.provide(manyRows, Layer.fresh(layerTest))).flatMap(([name, streams]) => Object.keys(streams).map((method) => `${name}.${method}`))
+            return typeof member === "function" && isStream(Reflect.apply(member, service, [...args]))
+              ? [`${name}.${method}`]
+              : []
+          })
+        )
+      )
+      const known = Object.entries(yield* Effect.provide(manyRows, Layer.fresh(layerTest))).flatMap(([name, streams]) =>
+        Object.keys(streams).map((method) => `${name}.${method}`)
+      )
       expect(found.flat().toSorted()).toEqual(known.toSorted())
-    }).pipe(Effect.provide(layerTest)))
+    }).pipe(Effect.provide(layerTest))
+  )
 
   it.effect("give at most a page of items in one turn of the event loop", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (const [name, streams] of Object.entries(yield* manyRows)) {
         for (const [method, stream] of Object.entries<Stream.Stream<unknown, unknown>>(streams)) {
           // Its items are steps of many rows each.
           if (method === "streamRotation") continue
           const counts = yield* itemsPerTurn(stream)
-          expect(counts.reduce((sum, count) => sum + count, 0), `${name}.${method}`).toBeGreaterThanOrEqual(rows)
+          expect(
+            counts.reduce((sum, count) => sum + count, 0),
+            `${name}.${method}`
+          ).toBeGreaterThanOrEqual(rows)
           expect(Math.max(...counts), `${name}.${method}`).toBeLessThanOrEqual(streamPageSize)
         }
       }
-    }).pipe(Effect.provide(layerTest)))
+    }).pipe(Effect.provide(layerTest))
+  )
 
   it.effect("give the events of a consumer in batches, each in a turn of its own", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* manyEvents
       const { consume } = yield* db.ControlPlaneEvents
       const turns = yield* countingTurns((turn) => {
         const seen: Array<number> = []
         return consume({ consumer: "mail", batchSize: 10 }, () =>
-          seen.push(turn()) < rows / 10 ? Effect.void : Effect.fail("enough")).pipe(Effect.ignore, Effect.as(seen))
+          seen.push(turn()) < rows / 10 ? Effect.void : Effect.fail("enough")
+        ).pipe(Effect.ignore, Effect.as(seen))
       })
       expect(new Set(turns).size).toBe(rows / 10)
-    }).pipe(Effect.provide(layerTest)))
+    }).pipe(Effect.provide(layerTest))
+  )
 
   it.live("of a purge give each batch in a turn of its own", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* manyEvents
       const policy = { control_plane_events: "0 millis", session: "keep" } as const
-      const batches = yield* itemsPerTurn(db.Retention.purgeBatches({ policy, batchSize: 10, pause: 0, dryRun: true }).pipe(
-        Stream.provideContext(yield* Effect.context<SqlClient.SqlClient>())
-      ))
+      const batches = yield* itemsPerTurn(
+        db.Retention.purgeBatches({ policy, batchSize: 10, pause: 0, dryRun: true }).pipe(
+          Stream.provideContext(yield* Effect.context<SqlClient.SqlClient>())
+        )
+      )
       expect(batches.length).toBeGreaterThan(rows / 10)
       expect(Math.max(...batches)).toBe(1)
-    }).pipe(Effect.provide(layerTest)))
+    }).pipe(Effect.provide(layerTest))
+  )
 })

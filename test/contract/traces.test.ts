@@ -16,18 +16,28 @@ import { makeWorld } from "./world.js"
 
 const { make } = Factories
 
-const published = { executorId: "e", publishedReference: "r", publishedDigestReference: "d", publishedDigest: "sha256:0" }
+const published = {
+  executorId: "e",
+  publishedReference: "r",
+  publishedDigestReference: "d",
+  publishedDigest: "sha256:0"
+}
 
 /** The names from a span up to the one that began its trace. */
-const pathOf = (span: SeenSpan): ReadonlyArray<string> =>
-  [span.name, ...Option.match(span.parent, { onNone: () => [], onSome: (parent) => parent._tag === "Span" ? pathOf(parent as SeenSpan) : ["external"] })]
+const pathOf = (span: SeenSpan): ReadonlyArray<string> => [
+  span.name,
+  ...Option.match(span.parent, {
+    onNone: () => [],
+    onSome: (parent) => (parent._tag === "Span" ? pathOf(parent as SeenSpan) : ["external"])
+  })
+]
 
 const inTrace = (spans: ReadonlyArray<SeenSpan>, of: SeenSpan) => spans.filter(({ traceId }) => traceId === of.traceId)
 
 describe("traces", () => {
   it.effect("a claim, its handler, its heartbeats and its end are one trace", () => {
     const { layer, spans } = collectSpans()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       yield* make.launch()
       const begun = yield* Deferred.make<void>()
       const go = yield* Deferred.make<void>()
@@ -38,7 +48,9 @@ describe("traces", () => {
           Effect.withSpan("the handler's own"),
           Effect.tap(() => Deferred.succeed(done, undefined))
         )
-      const worker = yield* Effect.fork(BuildWorker.run(handler, { workerId: "worker", leaseDuration: "30 seconds", drainTimeout: "1 hour" }))
+      const worker = yield* Effect.fork(
+        BuildWorker.run(handler, { workerId: "worker", leaseDuration: "30 seconds", drainTimeout: "1 hour" })
+      )
       yield* Deferred.await(begun)
       yield* TestClock.adjust("10 seconds")
       yield* Deferred.succeed(go, undefined)
@@ -48,8 +60,17 @@ describe("traces", () => {
       const own = spans.find(({ name }) => name === "the handler's own") as SeenSpan
       expect(pathOf(own)).toEqual(["the handler's own", "BuildWorker.work", "BuildWorker.claim"])
       expect(inTrace(spans, own).map(pathOf)).toContainEqual(["WorkspaceBuildJobRepo.claimNext", "BuildWorker.claim"])
-      for (const name of ["SandboxLifecycle.beginBuild", "WorkspaceBuildJobRepo.heartbeat", "SandboxLifecycle.finishBuild"]) {
-        expect(inTrace(spans, own).filter((span) => span.name === name).map(pathOf), name).toContainEqual([name, "BuildWorker.work", "BuildWorker.claim"])
+      for (const name of [
+        "SandboxLifecycle.beginBuild",
+        "WorkspaceBuildJobRepo.heartbeat",
+        "SandboxLifecycle.finishBuild"
+      ]) {
+        expect(
+          inTrace(spans, own)
+            .filter((span) => span.name === name)
+            .map(pathOf),
+          name
+        ).toContainEqual([name, "BuildWorker.work", "BuildWorker.claim"])
       }
       expect(spans.every(({ ended }) => ended)).toBe(true)
     }).pipe(Effect.provide(layer), Effect.provide(layerTest))
@@ -57,14 +78,22 @@ describe("traces", () => {
 
   it.effect("each supervision is a trace of its own, whatever the worker is run in", () => {
     const { layer, spans } = collectSpans()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const inbox = yield* WebhookInbox
-      const workers = yield* Effect.all([
-        BuildWorker.run(() => Effect.never, { workerId: "worker" }),
-        inbox.run({ workerId: "worker", supervise: false }, () => Effect.never)
-      ], { concurrency: "unbounded" }).pipe(Effect.withSpan("the whole day"), Effect.fork)
-      const seen = ["SandboxLifecycle.supervise", "IssueWorkflowLifecycle.supervise", "GitHubWebhookDeliveryRepo.reapExpired"].map((name) => [name, "Supervisor.supervise"])
-      const times = (path: ReadonlyArray<string>) => spans.filter((span) => span.ended && isDeepStrictEqual(pathOf(span), path)).length
+      const workers = yield* Effect.all(
+        [
+          BuildWorker.run(() => Effect.never, { workerId: "worker" }),
+          inbox.run({ workerId: "worker", supervise: false }, () => Effect.never)
+        ],
+        { concurrency: "unbounded" }
+      ).pipe(Effect.withSpan("the whole day"), Effect.fork)
+      const seen = [
+        "SandboxLifecycle.supervise",
+        "IssueWorkflowLifecycle.supervise",
+        "GitHubWebhookDeliveryRepo.reapExpired"
+      ].map((name) => [name, "Supervisor.supervise"])
+      const times = (path: ReadonlyArray<string>) =>
+        spans.filter((span) => span.ended && isDeepStrictEqual(pathOf(span), path)).length
       for (const count of [1, 2]) {
         yield* eventually(Effect.sync(() => seen.every((path) => times(path) === count)))
         yield* sleeping(15)
@@ -78,17 +107,18 @@ describe("traces", () => {
 
   it.effect("so is each look of the metrics", () => {
     const { layer, spans } = collectSpans()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       yield* Layer.build(Metrics.layer({ every: "15 seconds" })).pipe(Effect.withSpan("the whole day"))
       yield* sleeping(15)
       const paths = spans.map(pathOf)
-      for (const repository of ["WorkspaceBuildJobRepo", "GitHubWebhookDeliveryRepo"]) expect(paths).toContainEqual([`${repository}.stats`, "Metrics.look"])
+      for (const repository of ["WorkspaceBuildJobRepo", "GitHubWebhookDeliveryRepo"])
+        expect(paths).toContainEqual([`${repository}.stats`, "Metrics.look"])
     }).pipe(Effect.scoped, Effect.provide(layer), Effect.provide(layerTest))
   })
 
   it.effect("what enqueued a job and what received a delivery name the id that the work on it names", () => {
     const { layer, spans } = collectSpans()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const jobs = yield* WorkspaceBuildJobRepo
       const inbox = yield* WebhookInbox
       const { job } = yield* jobs.enqueue(request)
@@ -101,18 +131,25 @@ describe("traces", () => {
 
   it.effect("a delivery and its handler are one trace", () => {
     const { layer, spans } = collectSpans()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const inbox = yield* WebhookInbox
       yield* inbox.receive({ deliveryId: "guid", eventType: "issues" })
       const done = yield* Deferred.make<void>()
-      const handler = () => Effect.as(Deferred.succeed(done, undefined), WebhookOutcome.processed).pipe(Effect.withSpan("the handler's own"))
+      const handler = () =>
+        Effect.as(Deferred.succeed(done, undefined), WebhookOutcome.processed).pipe(
+          Effect.withSpan("the handler's own")
+        )
       const worker = yield* Effect.fork(inbox.run({ workerId: "worker", drainTimeout: "1 hour" }, handler))
       yield* Deferred.await(done)
       yield* Fiber.interrupt(worker)
       const own = spans.find(({ name }) => name === "the handler's own") as SeenSpan
       expect(pathOf(own)).toEqual(["the handler's own", "WebhookInbox.attempt", "WebhookInbox.claim"])
       const end = inTrace(spans, own).find(({ name }) => name === "GitHubWebhookDeliveryRepo.markProcessed") as SeenSpan
-      expect(pathOf(end)).toEqual(["GitHubWebhookDeliveryRepo.markProcessed", "WebhookInbox.attempt", "WebhookInbox.claim"])
+      expect(pathOf(end)).toEqual([
+        "GitHubWebhookDeliveryRepo.markProcessed",
+        "WebhookInbox.attempt",
+        "WebhookInbox.claim"
+      ])
     }).pipe(Effect.provide(layer), Effect.provide(layerTest))
   })
 })
@@ -120,7 +157,15 @@ describe("traces", () => {
 // They go on for ever: what they do has its spans, again and again.
 const loops = new Set(["consume", "run"])
 
-const pages: ReadonlyArray<string> = ["GitHubWebhookDeliveryRepo", "IssueRepo", "IssueWorkflowExecutionRepo", "IssueWorkflowRepo", "PullRequestRepo", "SandboxAttemptRepo", "SandboxRepo"]
+const pages: ReadonlyArray<string> = [
+  "GitHubWebhookDeliveryRepo",
+  "IssueRepo",
+  "IssueWorkflowExecutionRepo",
+  "IssueWorkflowRepo",
+  "PullRequestRepo",
+  "SandboxAttemptRepo",
+  "SandboxRepo"
+]
 
 /** A stream has a span for each page that it reads, of the method that reads it; a rotation one for each step. */
 const rootsOf: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -132,15 +177,21 @@ const rootsOf: Readonly<Record<string, ReadonlyArray<string>>> = {
 
 describe.each(services)("the spans of $name", ({ name, tag }) => {
   it.effect("are one of each method, in which those of the methods that it calls are", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const service = yield* tag
       for (const [method, args] of Object.entries(samplesOf(yield* makeWorld)[name] ?? {})) {
         if (loops.has(method)) continue
         const { layer, spans } = collectSpans()
         yield* attempt(service, method, args).pipe(Effect.provide(layer))
         // The transaction around the call, and the look at what it left, are the walk's.
-        const roots = spans.filter((span) => Option.isNone(span.parent) && !span.name.startsWith("sql.")).map((span) => span.name)
-        expect([method, roots]).toEqual([method, (rootsOf[`${name}.${method}`] ?? [method]).map((root) => `${name}.${root}`)])
+        const roots = spans
+          .filter((span) => Option.isNone(span.parent) && !span.name.startsWith("sql."))
+          .map((span) => span.name)
+        expect([method, roots]).toEqual([
+          method,
+          (rootsOf[`${name}.${method}`] ?? [method]).map((root) => `${name}.${root}`)
+        ])
       }
-    }).pipe(Effect.provide(layerTest)))
+    }).pipe(Effect.provide(layerTest))
+  )
 })

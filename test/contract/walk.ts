@@ -29,22 +29,28 @@ const waiting = "waits"
 
 /** Until somebody sleeps who did not before. */
 const asleep = Effect.flatMap(TestClock.sleeps(), (before) =>
-  eventually(Effect.map(TestClock.sleeps(), (now) => Chunk.size(now) > Chunk.size(before))))
+  eventually(Effect.map(TestClock.sleeps(), (now) => Chunk.size(now) > Chunk.size(before)))
+)
 
 /** Calls a method. What it throws by itself is a defect, as what its effect dies of. */
-export const call = (service: object, method: string, args: Arguments): Effect.Effect<Outcome, never, SqlClient.SqlClient> =>
+export const call = (
+  service: object,
+  method: string,
+  args: Arguments
+): Effect.Effect<Outcome, never, SqlClient.SqlClient> =>
   Effect.suspend(() => toEffect(invoke(service, method, args))).pipe(
     Effect.raceFirst(Effect.as(asleep, waiting)),
     Effect.exit
   )
 
 /** All rows of all tables, each as JSON, by the name of its table. */
-export const dump = Effect.gen(function*() {
+export const dump = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const tables = yield* sql<{ readonly name: string }>`
     SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*' AND name <> 'sealant_migrations' ORDER BY name`
   const rows = yield* Effect.forEach(tables, ({ name }) =>
-    Effect.map(sql`SELECT * FROM ${sql(name)}`, (found) => found.map((row) => `${name} ${JSON.stringify(row)}`)))
+    Effect.map(sql`SELECT * FROM ${sql(name)}`, (found) => found.map((row) => `${name} ${JSON.stringify(row)}`))
+  )
   return new Set(rows.flat())
 }).pipe(Effect.orDie)
 
@@ -61,14 +67,19 @@ class TakenBack {
 
 /** How many rows statements have changed on the one connection of a database in memory. It counts changes that are taken back, too. */
 const changes = Effect.flatMap(SqlClient.SqlClient, (sql) =>
-  Effect.map(sql<{ readonly count: number }>`SELECT total_changes() AS count`, ([row]) => row?.count)).pipe(Effect.orDie)
+  Effect.map(sql<{ readonly count: number }>`SELECT total_changes() AS count`, ([row]) => row?.count)
+).pipe(Effect.orDie)
 
 /** The rows of a database before an attempt, which takes back what it changes. */
 const unchanged = new WeakMap<object, { readonly count: number | undefined; readonly rows: ReadonlySet<string> }>()
 
 /** Calls a method on a database in memory, reads the rows that it left, and takes them back. Reads nothing if no row was changed. */
-export const attempt = (service: object, method: string, args: Arguments): Effect.Effect<Trial, never, SqlClient.SqlClient> =>
-  Effect.gen(function*() {
+export const attempt = (
+  service: object,
+  method: string,
+  args: Arguments
+): Effect.Effect<Trial, never, SqlClient.SqlClient> =>
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const known = unchanged.get(sql)
     const count = yield* changes
@@ -76,16 +87,24 @@ export const attempt = (service: object, method: string, args: Arguments): Effec
     const trial = yield* call(service, method, args).pipe(
       Effect.flatMap((outcome) =>
         Effect.flatMap(changes, (now) =>
-          Effect.flatMap(now === count ? Effect.succeed(rows) : dump, (after) => Effect.fail(new TakenBack({ outcome, after }))))),
+          Effect.flatMap(now === count ? Effect.succeed(rows) : dump, (after) =>
+            Effect.fail(new TakenBack({ outcome, after }))
+          )
+        )
+      ),
       (body) => sql.withTransaction(body),
-      Effect.catchAll((error) => error instanceof TakenBack ? Effect.succeed(error.trial) : Effect.die(error))
+      Effect.catchAll((error) => (error instanceof TakenBack ? Effect.succeed(error.trial) : Effect.die(error)))
     )
     unchanged.set(sql, { count: yield* changes, rows })
     return trial
   })
 
 /** What a person could see of a call that does not get its answer: spans, logs, and the error in every form it is shown in. */
-export const shown = (service: object, method: string, args: Arguments): Effect.Effect<string, never, SqlClient.SqlClient> =>
+export const shown = (
+  service: object,
+  method: string,
+  args: Arguments
+): Effect.Effect<string, never, SqlClient.SqlClient> =>
   Effect.suspend(() => {
     const { layer, tell, told } = witness()
     return attempt(service, method, args).pipe(
@@ -99,7 +118,10 @@ export const shown = (service: object, method: string, args: Arguments): Effect.
 
 /** What a walk goes into. A Redacted, a DateTime, a Duration and a function are taken whole. */
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && Object.getPrototypeOf(value) === Object.prototype
+  typeof value === "object" &&
+  value !== null &&
+  !Array.isArray(value) &&
+  Object.getPrototypeOf(value) === Object.prototype
 
 interface Place {
   /** `0.envVars.1.value`: the first argument, its field, the second item. */
@@ -113,10 +135,20 @@ export const placesOf = (args: Arguments): ReadonlyArray<Place> => {
   const within = (value: unknown, path: string, replacedBy: Place["replacedBy"]): ReadonlyArray<Place> => {
     const here = { path, value, replacedBy }
     if (Array.isArray(value)) {
-      return [here, ...value.flatMap((item, index) => within(item, `${path}.${index}`, (other) => replacedBy(value.with(index, other))))]
+      return [
+        here,
+        ...value.flatMap((item, index) =>
+          within(item, `${path}.${index}`, (other) => replacedBy(value.with(index, other)))
+        )
+      ]
     }
     if (!isRecord(value)) return [here]
-    return [here, ...Object.entries(value).flatMap(([key, inner]) => within(inner, `${path}.${key}`, (other) => replacedBy({ ...value, [key]: other })))]
+    return [
+      here,
+      ...Object.entries(value).flatMap(([key, inner]) =>
+        within(inner, `${path}.${key}`, (other) => replacedBy({ ...value, [key]: other }))
+      )
+    ]
   }
   return args.flatMap((arg, index) => within(arg, String(index), (other) => args.with(index, other)))
 }

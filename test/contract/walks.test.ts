@@ -14,7 +14,8 @@ const died = ({ outcome }: Trial) => Exit.isFailure(outcome) && Option.isSome(Ca
 
 const isOwner = (path: string) => /\.(ownerUserId|userId)$/.test(path)
 
-const errorOf = ({ outcome }: Trial) => Exit.isFailure(outcome) ? Option.getOrUndefined(Cause.failureOption(outcome.cause)) : undefined
+const errorOf = ({ outcome }: Trial) =>
+  Exit.isFailure(outcome) ? Option.getOrUndefined(Cause.failureOption(outcome.cause)) : undefined
 
 /** What stands wrong at a place: of the same type where the type has wrong values. */
 const wrongValues = (path: string, value: unknown): ReadonlyArray<unknown> => {
@@ -22,13 +23,17 @@ const wrongValues = (path: string, value: unknown): ReadonlyArray<unknown> => {
   if (typeof value === "number") return [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]
   if (typeof value === "boolean") return ["yes"]
   if (Redacted.isRedacted(value)) return ["", "x".repeat(1_000_000), "a\0b"].map((wrong) => Redacted.make(wrong))
-  if (Array.isArray(value)) return [Array.from({ length: 10_000 }, (_, index) => typeof value[0] === "string" ? `${value[0]}${index}` : value[0])]
+  if (Array.isArray(value))
+    return [
+      Array.from({ length: 10_000 }, (_, index) => (typeof value[0] === "string" ? `${value[0]}${index}` : value[0]))
+    ]
   const isDocument = /payload|details|inlineJson|snapshot|config|template|permissions/i.test(path)
   return isDocument ? [{ count: Number.NaN }, { text: "a\uD800b" }, { missing: undefined }, { big: 2n }] : []
 }
 
 /** An id is branded text: one that no schema has seen is the store's to refuse. */
-const isForeignId = (path: string, { cause }: db.PersistenceError) => cause === "SEALANT_UNSUPPORTED_VALUE" && /(^\d+|\.\d+|[iI]d)$/.test(path)
+const isForeignId = (path: string, { cause }: db.PersistenceError) =>
+  cause === "SEALANT_UNSUPPORTED_VALUE" && /(^\d+|\.\d+|[iI]d)$/.test(path)
 
 const sentinel = "correct-horse-battery-staple"
 
@@ -46,35 +51,51 @@ describe.each(services)("$name", (service) => {
 
   it.effect("has a sample for each method, and each works", () =>
     withService((instance, samples) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         expect(samples.map(([method]) => method).toSorted()).toEqual(Object.keys(instance).toSorted())
         for (const [method, args] of samples) {
           const { outcome } = yield* attempt(instance, method, args)
-          expect(Exit.isSuccess(outcome) || Cause.isInterruptedOnly(outcome.cause), `${method}: ${Exit.isFailure(outcome) ? Cause.pretty(outcome.cause) : ""}`).toBe(true)
+          expect(
+            Exit.isSuccess(outcome) || Cause.isInterruptedOnly(outcome.cause),
+            `${method}: ${Exit.isFailure(outcome) ? Cause.pretty(outcome.cause) : ""}`
+          ).toBe(true)
         }
-      })))
+      })
+    )
+  )
 
   it.effect("shows a stranger nothing, and lets them change nothing", () =>
     withService((instance, samples) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const before = yield* dump
         const ids = yield* privateIds
         for (const [method, args] of samples) {
           for (const { path, replacedBy } of placesOf(args).filter(({ path }) => isOwner(path))) {
             const { after, outcome } = yield* attempt(instance, method, replacedBy("eve"))
-            expect(Exit.isFailure(outcome) && Option.isSome(Cause.dieOption(outcome.cause)), `${method} ${path} died`).toBe(false)
+            expect(
+              Exit.isFailure(outcome) && Option.isSome(Cause.dieOption(outcome.cause)),
+              `${method} ${path} died`
+            ).toBe(false)
             if (Exit.isSuccess(outcome)) {
               const answer = JSON.stringify(outcome.value) ?? ""
-              expect(ids.filter((id) => answer.includes(`"${id}"`)), `${method} ${path} answers`).toEqual([])
+              expect(
+                ids.filter((id) => answer.includes(`"${id}"`)),
+                `${method} ${path} answers`
+              ).toEqual([])
             }
-            expect([...before].filter((row) => !after.has(row)), `${method} ${path} changes`).toEqual([])
+            expect(
+              [...before].filter((row) => !after.has(row)),
+              `${method} ${path} changes`
+            ).toEqual([])
           }
         }
-      })))
+      })
+    )
+  )
 
   it.effect("takes an owner that was lost on the way for nobody", () =>
     withService((instance, samples) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const before = yield* dump
         const ids = yield* privateIds
         const wrong: Array<string> = []
@@ -87,7 +108,13 @@ describe.each(services)("$name", (service) => {
               if (Exit.isSuccess(trial.outcome)) {
                 const answer = JSON.stringify(trial.outcome.value) ?? ""
                 if (ids.some((id) => answer.includes(`"${id}"`))) wrong.push(`${what}: answers`)
-              } else if (!(error instanceof db.InvalidInput || error instanceof db.NotFound || error instanceof db.PersistenceError && isForeignId(path, error))) {
+              } else if (
+                !(
+                  error instanceof db.InvalidInput ||
+                  error instanceof db.NotFound ||
+                  (error instanceof db.PersistenceError && isForeignId(path, error))
+                )
+              ) {
                 wrong.push(`${what}: ${Cause.pretty(trial.outcome.cause).slice(0, 200)}`)
               } else if (trial.after.size !== before.size) wrong.push(`${what}: half a write`)
               if ([...before].some((row) => !trial.after.has(row))) wrong.push(`${what}: changes`)
@@ -95,38 +122,55 @@ describe.each(services)("$name", (service) => {
           }
         }
         expect(wrong).toEqual([])
-      })))
+      })
+    )
+  )
 
-  it.effect("refuses bad input with an error of its own, whole, or works", () =>
-    withService((instance, samples) =>
-      Effect.gen(function*() {
-        const before = yield* dump
-        const wrong: Array<string> = []
-        for (const [method, args] of samples) {
-          for (const { path, replacedBy, value } of placesOf(args)) {
-            for (const [index, other] of wrongValues(path, value).entries()) {
-              const trial = yield* attempt(instance, method, replacedBy(other))
-              const error = errorOf(trial)
-              const what = `${method} ${path} #${index}`
-              if (died(trial)) wrong.push(`${what}: died ${Exit.isFailure(trial.outcome) ? Cause.pretty(trial.outcome.cause).slice(0, 200) : ""}`)
-              else if (error instanceof db.PersistenceError && !isForeignId(path, error)) wrong.push(`${what}: ${error.message}`)
-              if (error !== undefined && [...trial.after].some((row) => !before.has(row))) wrong.push(`${what}: half a write`)
+  it.effect(
+    "refuses bad input with an error of its own, whole, or works",
+    () =>
+      withService((instance, samples) =>
+        Effect.gen(function* () {
+          const before = yield* dump
+          const wrong: Array<string> = []
+          for (const [method, args] of samples) {
+            for (const { path, replacedBy, value } of placesOf(args)) {
+              for (const [index, other] of wrongValues(path, value).entries()) {
+                const trial = yield* attempt(instance, method, replacedBy(other))
+                const error = errorOf(trial)
+                const what = `${method} ${path} #${index}`
+                if (died(trial))
+                  wrong.push(
+                    `${what}: died ${Exit.isFailure(trial.outcome) ? Cause.pretty(trial.outcome.cause).slice(0, 200) : ""}`
+                  )
+                else if (error instanceof db.PersistenceError && !isForeignId(path, error))
+                  wrong.push(`${what}: ${error.message}`)
+                if (error !== undefined && [...trial.after].some((row) => !before.has(row)))
+                  wrong.push(`${what}: half a write`)
+              }
             }
           }
-        }
-        expect(wrong).toEqual([])
-      })), 120_000)
+          expect(wrong).toEqual([])
+        })
+      ),
+    120_000
+  )
 
-  it.effect("shows nothing that it is given in an error, a span or a log", () =>
-    withService((instance, samples) =>
-      Effect.gen(function*() {
-        for (const [method, args] of samples) {
-          for (const { path, replacedBy, value } of placesOf(args).filter(({ path }) => !isShown(path))) {
-            for (const secret of sentinels(value)) {
-              const text = yield* shown(instance, method, replacedBy(secret))
-              expect(text.includes(sentinel), `${method} ${path}`).toBe(false)
+  it.effect(
+    "shows nothing that it is given in an error, a span or a log",
+    () =>
+      withService((instance, samples) =>
+        Effect.gen(function* () {
+          for (const [method, args] of samples) {
+            for (const { path, replacedBy, value } of placesOf(args).filter(({ path }) => !isShown(path))) {
+              for (const secret of sentinels(value)) {
+                const text = yield* shown(instance, method, replacedBy(secret))
+                expect(text.includes(sentinel), `${method} ${path}`).toBe(false)
+              }
             }
           }
-        }
-      })), 120_000)
+        })
+      ),
+    120_000
+  )
 })

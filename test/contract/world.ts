@@ -8,7 +8,7 @@ import { Factories } from "@sealant/db/testing"
 
 const { make } = Factories
 
-export const makeWorld = Effect.gen(function*() {
+export const makeWorld = Effect.gen(function* () {
   const ada = (yield* make.user({ id: "ada" })).id
   yield* make.user({ id: "eve" })
   const ofAda = { ownerUserId: ada }
@@ -37,7 +37,10 @@ export const makeWorld = Effect.gen(function*() {
   const repositoryProfile = yield* make.repositoryProfile({ repositoryId: repository.id })
   const repositoryProfileRevision = yield* make.repositoryProfileRevision({ repositoryProfileId: repositoryProfile.id })
   yield* (yield* ProfileRepo).setActiveRevision({ profileId: profile.id, revisionId: profileRevision.id })
-  yield* (yield* RepositoryProfileRepo).setActiveRevision({ repositoryProfileId: repositoryProfile.id, revisionId: repositoryProfileRevision.id })
+  yield* (yield* RepositoryProfileRepo).setActiveRevision({
+    repositoryProfileId: repositoryProfile.id,
+    revisionId: repositoryProfileRevision.id
+  })
 
   const launched = yield* make.launch({ sandbox: { ...ofAda, status: "stopped" }, job: { status: "failed" } })
   const queued = yield* make.launch({ sandbox: ofAda })
@@ -61,23 +64,64 @@ export const makeWorld = Effect.gen(function*() {
 
   // What the journal tells of.
   const lifecycle = yield* SandboxLifecycle
-  yield* lifecycle.launch({ ...ofAda, name: "told", spec: Factories.exampleSpec, registryId: "main", repository: "acme/app", tag: "latest" })
+  yield* lifecycle.launch({
+    ...ofAda,
+    name: "told",
+    spec: Factories.exampleSpec,
+    registryId: "main",
+    repository: "acme/app",
+    tag: "latest"
+  })
   return {
-    ada, artifact, attempt, building, cancelled, delivery, deliveryLease, event, execution, failedDelivery, installation, installed, issue,
-    job, launched, lease, otherIssue, profile, profileRevision, pullRequest, pullRequestId, queued, repository, repositoryProfile,
-    repositoryProfileRevision, resolution, retirable, running, secret, sshKey, started, version, waiting, workflow
+    ada,
+    artifact,
+    attempt,
+    building,
+    cancelled,
+    delivery,
+    deliveryLease,
+    event,
+    execution,
+    failedDelivery,
+    installation,
+    installed,
+    issue,
+    job,
+    launched,
+    lease,
+    otherIssue,
+    profile,
+    profileRevision,
+    pullRequest,
+    pullRequestId,
+    queued,
+    repository,
+    repositoryProfile,
+    repositoryProfileRevision,
+    resolution,
+    retirable,
+    running,
+    secret,
+    sshKey,
+    started,
+    version,
+    waiting,
+    workflow
   }
 }).pipe(Effect.orDie)
 
 export type World = Effect.Effect.Success<typeof makeWorld>
 
 /** The ids of what has an owner, and of what belongs to it: a stranger's answer must hold none of them. */
-export const privateIds = Effect.gen(function*() {
+export const privateIds = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const owned = yield* sql<{ readonly name: string }>`
     SELECT t.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
     WHERE t.type = 'table' AND c.name = 'owner_user_id' AND t.name NOT IN ('control_plane_events', 'sandbox_launch_keys')`
-  const ids = yield* Effect.forEach(owned, ({ name }) => sql<{ readonly id: string }>`SELECT id FROM ${sql(name)} WHERE owner_user_id = 'ada'`)
+  const ids = yield* Effect.forEach(
+    owned,
+    ({ name }) => sql<{ readonly id: string }>`SELECT id FROM ${sql(name)} WHERE owner_user_id = 'ada'`
+  )
   const below = yield* sql<{ readonly id: string }>`
     SELECT id FROM issue_workflow_executions UNION ALL SELECT id FROM issue_workflow_execution_artifacts
     UNION ALL SELECT id FROM issue_workflow_execution_events UNION ALL SELECT id FROM secret_versions

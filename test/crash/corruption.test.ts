@@ -17,7 +17,7 @@ import { prepare } from "./torture/world.js"
 
 /** A file with so many launches in it, of which the log is moved. */
 const populated = (directory: string, launches: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const source = join(directory, "source.sqlite")
     yield* prepare(source)
     const worker = yield* obedient(source, "w")
@@ -28,64 +28,79 @@ const populated = (directory: string, launches: number) =>
     return source
   })
 
-const typed = /^(ok|NotFound|InvalidTransition|AlreadyExists|ReferenceNotFound|PersistenceError (Unavailable (SQLITE_CORRUPT|SQLITE_NOTADB|SQLITE_IOERR|SQLITE_READONLY)|CorruptRow|SchemaMismatch|Unknown))/
+const typed =
+  /^(ok|NotFound|InvalidTransition|AlreadyExists|ReferenceNotFound|PersistenceError (Unavailable (SQLITE_CORRUPT|SQLITE_NOTADB|SQLITE_IOERR|SQLITE_READONLY)|CorruptRow|SchemaMismatch|Unknown))/
 
 const copies = 60
 
 describe("a damaged file", () => {
-  it.scopedLive("is found out, or read as what stands there; nothing hangs", () =>
-    Effect.gen(function*() {
-      const directory = yield* temporaryDirectory
-      const source = yield* populated(directory, 40)
-      const found: Array<Extract<CorruptionReport, { readonly type: "found" }>> = []
-      let aborted = 0
-      for (let from = 0; from < copies;) {
-        const orders = { source, copy: join(directory, `copy-${from}.sqlite`), seed: 5, from, count: copies }
-        const { errors, reports, signal } = yield* Effect.flatMap(
-          child<CorruptionReport>(new URL("./corruption.ts", import.meta.url), orders),
-          ({ ended }) => Effect.promise(() => ended)
-        )
-        found.push(...reports.flatMap((report) => report.type === "found" ? [report] : []))
-        if (signal === null) {
-          expect({ errors, last: reports.at(-1)?.type }).toEqual({ errors: "", last: "done" })
-          break
+  it.scopedLive(
+    "is found out, or read as what stands there; nothing hangs",
+    () =>
+      Effect.gen(function* () {
+        const directory = yield* temporaryDirectory
+        const source = yield* populated(directory, 40)
+        const found: Array<Extract<CorruptionReport, { readonly type: "found" }>> = []
+        let aborted = 0
+        for (let from = 0; from < copies; ) {
+          const orders = { source, copy: join(directory, `copy-${from}.sqlite`), seed: 5, from, count: copies }
+          const { errors, reports, signal } = yield* Effect.flatMap(
+            child<CorruptionReport>(new URL("./corruption.ts", import.meta.url), orders),
+            ({ ended }) => Effect.promise(() => ended)
+          )
+          found.push(...reports.flatMap((report) => (report.type === "found" ? [report] : [])))
+          if (signal === null) {
+            expect({ errors, last: reports.at(-1)?.type }).toEqual({ errors: "", last: "done" })
+            break
+          }
+          expect({ signal, errors }).toEqual({ signal: "SIGABRT", errors: expect.stringContaining("Utf8Error") })
+          aborted += 1
+          from = 1 + Math.max(...reports.flatMap((report) => (report.type === "next" ? [report.number] : [])))
         }
-        expect({ signal, errors }).toEqual({ signal: "SIGABRT", errors: expect.stringContaining("Utf8Error") })
-        aborted += 1
-        from = 1 + Math.max(...reports.flatMap((report) => report.type === "next" ? [report.number] : []))
-      }
-      expect(found.length + aborted).toBe(copies)
-      expect(aborted).toBeLessThan(copies / 4)
-      // A whole page, or what says what a page is, never passes for sound.
-      const missed = found.filter(({ check, damage, opening }) => damage.startsWith("page") && opening === undefined && check === "ok")
-      expect(missed).toEqual([])
-      expect(found.flatMap(({ use = [] }) => use).filter((end) => !typed.test(end))).toEqual([])
-      expect(found.flatMap(({ opening = "" }) => opening).filter((line) => line.includes("\n"))).toEqual([])
-      expect(found.filter(({ check }) => check === "damaged").length).toBeGreaterThan(10)
-    }), 120_000)
+        expect(found.length + aborted).toBe(copies)
+        expect(aborted).toBeLessThan(copies / 4)
+        // A whole page, or what says what a page is, never passes for sound.
+        const missed = found.filter(
+          ({ check, damage, opening }) => damage.startsWith("page") && opening === undefined && check === "ok"
+        )
+        expect(missed).toEqual([])
+        expect(found.flatMap(({ use = [] }) => use).filter((end) => !typed.test(end))).toEqual([])
+        expect(found.flatMap(({ opening = "" }) => opening).filter((line) => line.includes("\n"))).toEqual([])
+        expect(found.filter(({ check }) => check === "damaged").length).toBeGreaterThan(10)
+      }),
+    120_000
+  )
 })
 
 describe("a log that was cut off, as by a power loss", () => {
-  it.scopedLive("gives what was committed before the cut, each launch whole", () =>
-    Effect.gen(function*() {
-      const directory = yield* temporaryDirectory
-      const source = join(directory, "source.sqlite")
-      yield* prepare(source)
-      const worker = yield* obedient(source, "w")
-      yield* Effect.promise(() => worker.first("open"))
-      const { launched } = yield* worker.launch(9)
-      const length = statSync(`${source}-wal`).size
-      const random = randomOf(9)
-      for (let cut = 0; cut < 12; cut++) {
-        const copy = join(directory, `cut-${cut}.sqlite`)
-        copyFileSync(source, copy)
-        copyFileSync(`${source}-wal`, `${copy}-wal`)
-        const log = openSync(`${copy}-wal`, "r+")
-        ftruncateSync(log, random.below(length))
-        closeSync(log)
-        const { contradictions, names, ok } = yield* lookAt(copy)
-        expect({ ok, contradictions, names }).toEqual({ ok: true, contradictions: [], names: launched.slice(0, names.length) })
-      }
-      expect(readdirSync(directory).length).toBeGreaterThan(12)
-    }), 120_000)
+  it.scopedLive(
+    "gives what was committed before the cut, each launch whole",
+    () =>
+      Effect.gen(function* () {
+        const directory = yield* temporaryDirectory
+        const source = join(directory, "source.sqlite")
+        yield* prepare(source)
+        const worker = yield* obedient(source, "w")
+        yield* Effect.promise(() => worker.first("open"))
+        const { launched } = yield* worker.launch(9)
+        const length = statSync(`${source}-wal`).size
+        const random = randomOf(9)
+        for (let cut = 0; cut < 12; cut++) {
+          const copy = join(directory, `cut-${cut}.sqlite`)
+          copyFileSync(source, copy)
+          copyFileSync(`${source}-wal`, `${copy}-wal`)
+          const log = openSync(`${copy}-wal`, "r+")
+          ftruncateSync(log, random.below(length))
+          closeSync(log)
+          const { contradictions, names, ok } = yield* lookAt(copy)
+          expect({ ok, contradictions, names }).toEqual({
+            ok: true,
+            contradictions: [],
+            names: launched.slice(0, names.length)
+          })
+        }
+        expect(readdirSync(directory).length).toBeGreaterThan(12)
+      }),
+    120_000
+  )
 })

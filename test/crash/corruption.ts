@@ -28,15 +28,15 @@ export interface CorruptionOrders {
 /** A line that it writes. */
 export type CorruptionReport =
   | {
-    readonly type: "found"
-    readonly damage: Damage
-    /** What opening said, where it was refused. */
-    readonly opening?: string
-    /** What the check found: nothing, damage, or the error that it failed with. */
-    readonly check?: "ok" | "damaged" | string
-    /** How reading and writing ended: `ok`, or an error. */
-    readonly use?: ReadonlyArray<string>
-  }
+      readonly type: "found"
+      readonly damage: Damage
+      /** What opening said, where it was refused. */
+      readonly opening?: string
+      /** What the check found: nothing, damage, or the error that it failed with. */
+      readonly check?: "ok" | "damaged" | string
+      /** How reading and writing ended: `ok`, or an error. */
+      readonly use?: ReadonlyArray<string>
+    }
   | { readonly type: "next"; readonly number: number }
   | { readonly type: "done" }
 
@@ -67,7 +67,7 @@ const nameOf = (error: { readonly _tag: string }) =>
 const outcome = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.match(effect, { onFailure: nameOf, onSuccess: () => "ok" })
 
-const use = Effect.gen(function*() {
+const use = Effect.gen(function* () {
   const lifecycle = yield* SandboxLifecycle
   return yield* Effect.all([
     outcome(lifecycle.list({ ownerUserId: owner, limit: 100 })),
@@ -83,13 +83,22 @@ for (let number = orders.from; number < orders.count; number++) {
   const bytes = readFileSync(orders.copy)
   spoil(bytes, damage, randomOf(orders.seed + number))
   writeFileSync(orders.copy, bytes)
-  const found = await Effect.runPromise(Effect.either(
-    Effect.all({
-      check: Effect.match(Maintenance.integrityCheck, { onFailure: nameOf, onSuccess: ({ ok }) => ok ? "ok" : "damaged" }),
-      use
-    }).pipe(Effect.provide(onFile({ filePath: orders.copy, keys: 1, busyTimeoutMs: 100 })))
-  ))
-  tell<CorruptionReport>({ type: "found", damage, ...Either.match(found, { onLeft: ({ message }) => ({ opening: message }), onRight: (told) => told }) })
+  const found = await Effect.runPromise(
+    Effect.either(
+      Effect.all({
+        check: Effect.match(Maintenance.integrityCheck, {
+          onFailure: nameOf,
+          onSuccess: ({ ok }) => (ok ? "ok" : "damaged")
+        }),
+        use
+      }).pipe(Effect.provide(onFile({ filePath: orders.copy, keys: 1, busyTimeoutMs: 100 })))
+    )
+  )
+  tell<CorruptionReport>({
+    type: "found",
+    damage,
+    ...Either.match(found, { onLeft: ({ message }) => ({ opening: message }), onRight: (told) => told })
+  })
   for (const suffix of ["", "-wal", "-shm"]) rmSync(`${orders.copy}${suffix}`, { force: true })
 }
 tell<CorruptionReport>({ type: "done" })

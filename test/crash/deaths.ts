@@ -15,12 +15,12 @@ export const dieAt = (death: Death) => {
     if (death.at !== "never" && death.at === at && death.number === number) process.kill(process.pid, "SIGKILL")
   }
   const { commit, run } = Connection.prototype
-  Connection.prototype.run = function(this: Connection, sql, args) {
+  Connection.prototype.run = function (this: Connection, sql, args) {
     done.statements += 1
     pass("statement", done.statements)
     return run.call(this, sql, args)
   }
-  Connection.prototype.commit = function(this: Connection) {
+  Connection.prototype.commit = function (this: Connection) {
     done.commits += 1
     pass("before COMMIT", done.commits)
     commit.call(this)

@@ -46,7 +46,7 @@ const typed = /^PersistenceError Unavailable SQLITE_(FULL|IOERR)/
 
 describe("a disk that is full", () => {
   it.scopedLive("is told as such; what was acknowledged stays, and work goes on when there is room", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = join(yield* temporaryDirectory, "small")
       const mounted = yield* smallDisk(directory, 12)
       const filePath = join(directory, "test.sqlite")
@@ -66,10 +66,11 @@ describe("a disk that is full", () => {
       expect(after.refused).toEqual([])
       const launched = [...before.launched, ...full.launched, ...after.launched].toSorted()
       expect(yield* lookAt(filePath)).toEqual({ ok: true, names: launched, contradictions: [] })
-    }))
+    })
+  )
 
   it.scopedLive("or a file that may not grow: the same", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filePath = join(yield* temporaryDirectory, "test.sqlite")
       yield* prepare(filePath)
       const worker = yield* obedient(filePath, "w")
@@ -86,12 +87,13 @@ describe("a disk that is full", () => {
       expect(after.refused).toEqual([])
       const launched = [...before.launched, ...full.launched, ...after.launched].toSorted()
       expect(yield* lookAt(filePath)).toEqual({ ok: true, names: launched, contradictions: [] })
-    }))
+    })
+  )
 })
 
 describe("a file that cannot be written", () => {
   it.scopedLive("is refused in one line when it is opened", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const filePath = join(directory, "test.sqlite")
       yield* prepare(filePath)
@@ -105,12 +107,13 @@ describe("a file that cannot be written", () => {
       chmodSync(directory, 0o755)
       chmodSync(filePath, 0o600)
       expect(yield* lookAt(filePath)).toEqual({ ok: true, names: [], contradictions: [] })
-    }))
+    })
+  )
 })
 
 describe("a log that grows under a long reader", () => {
   it.scopedLive("keeps nobody from writing, and is moved and used again when the reader has ended", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filePath = join(yield* temporaryDirectory, "test.sqlite")
       yield* prepare(filePath)
       const reader = yield* hostile({ filePath, seed: 1, busyTimeoutMs: 0 })
@@ -125,7 +128,7 @@ describe("a log that grows under a long reader", () => {
       const grown = log()
       // The engine would begin anew after 1,000 pages.
       expect(grown).toBeGreaterThan(1100 * 4096)
-      expect((yield* Effect.either(checkpoint))).not.toMatchObject({ _tag: "Right", right: { complete: true } })
+      expect(yield* Effect.either(checkpoint)).not.toMatchObject({ _tag: "Right", right: { complete: true } })
       expect((yield* worker.launch(50)).refused).toEqual([])
       expect(log()).toBeGreaterThan(grown)
 
@@ -140,5 +143,6 @@ describe("a log that grows under a long reader", () => {
       expect(log()).toBeLessThan(largest)
       const { contradictions, names, ok } = yield* lookAt(filePath)
       expect({ ok, launches: names.length, contradictions }).toEqual({ ok: true, launches: 310, contradictions: [] })
-    }))
+    })
+  )
 })

@@ -11,25 +11,28 @@ import { onFile } from "./torture/world.js"
 
 /** A process that launches as it is told. */
 export const obedient = (filePath: string, name: string, identity?: Identity) =>
-  Effect.map(child<ObedientReport>(new URL("./obedient.ts", import.meta.url), { filePath, name }, undefined, identity), (process) => ({
-    ...process,
-    /** Lets it launch so many, and says what became of them. */
-    launch: (count: number) =>
-      Effect.promise(async () => {
-        const before = process.reports.length
-        process.say(`launch ${count}`)
-        await process.when((reports) => reports.slice(before).some(({ type }) => type === "done"))
-        const told = process.reports.slice(before)
-        return {
-          launched: told.flatMap((report) => report.type === "launched" ? [report.name] : []),
-          refused: told.flatMap((report) => report.type === "refused" ? [`${report.tag} ${report.reason}`] : [])
-        }
-      })
-  }))
+  Effect.map(
+    child<ObedientReport>(new URL("./obedient.ts", import.meta.url), { filePath, name }, undefined, identity),
+    (process) => ({
+      ...process,
+      /** Lets it launch so many, and says what became of them. */
+      launch: (count: number) =>
+        Effect.promise(async () => {
+          const before = process.reports.length
+          process.say(`launch ${count}`)
+          await process.when((reports) => reports.slice(before).some(({ type }) => type === "done"))
+          const told = process.reports.slice(before)
+          return {
+            launched: told.flatMap((report) => (report.type === "launched" ? [report.name] : [])),
+            refused: told.flatMap((report) => (report.type === "refused" ? [`${report.tag} ${report.reason}`] : []))
+          }
+        })
+    })
+  )
 
 /** Whether the file is whole, and which launches are in it, in order. */
 export const lookAt = (filePath: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const { ok } = yield* Maintenance.integrityCheck
     const rows = yield* sql<{ readonly name: string }>`SELECT name FROM sandboxes ORDER BY name`

@@ -49,14 +49,14 @@ const onFile = (filePath: string) => Layer.provideMerge(Sandboxes.layer, Databas
 
 const rowsOf = (launches: number) => launchTables.map((name) => ({ name, rows: launches }))
 
-const prepared = Effect.gen(function*() {
+const prepared = Effect.gen(function* () {
   const filePath = join(directory, "prepared.sqlite")
   yield* Effect.zipRight(Migrations.run, seedUser(owner)).pipe(Effect.provide(Database.layer({ filePath })))
   return filePath
 })
 
 /** How many statements a launch takes. */
-const statementsOfALaunch = Effect.gen(function*() {
+const statementsOfALaunch = Effect.gen(function* () {
   const { launch } = yield* SandboxLifecycle
   yield* seedUser(owner)
   yield* launch(requestOf("first"))
@@ -65,7 +65,7 @@ const statementsOfALaunch = Effect.gen(function*() {
 
 /** What the file says after the process died. */
 const examine = (moment: Moment) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const { launch } = yield* SandboxLifecycle
     const integrity = yield* sql.unsafe("PRAGMA integrity_check")
@@ -77,34 +77,45 @@ const examine = (moment: Moment) =>
   })
 
 describe("a launch whose process is killed", () => {
-  it.live("leaves everything or nothing, and can be launched again", () =>
-    Effect.gen(function*() {
-      const source = yield* prepared
-      const statements = yield* statementsOfALaunch
-      expect(statements).toBeGreaterThan(launchTables.length)
-      const moments: ReadonlyArray<Moment> = [
-        ...Array.from({ length: statements }, (_, index) => index + 1),
-        "before COMMIT",
-        "after COMMIT",
-        "never"
-      ]
-      yield* Effect.forEach(moments, (moment) =>
-        Effect.gen(function*() {
-          const filePath = join(directory, `${moment}.sqlite`)
-          copyFileSync(source, filePath)
-          const end = yield* launchAndDie({ filePath, dieAt: moment })
-          const told = moment === "never" ? { signal: null, stdout: String(statements), stderr: "" } : { signal: "SIGKILL", stdout: "", stderr: "" }
-          expect(end, `dying ${moment}`).toEqual(told)
-          const all = moment === "after COMMIT" || moment === "never"
-          expect(yield* Effect.provide(examine(moment), onFile(filePath))).toEqual({
-            moment,
-            integrity: [{ integrity_check: "ok" }],
-            references: [],
-            left: rowsOf(all ? 2 : 1),
-            created: !all,
-            after: rowsOf(2),
-            broken: []
-          })
-        }), { concurrency: 2, discard: true })
-    }), 300_000)
+  it.live(
+    "leaves everything or nothing, and can be launched again",
+    () =>
+      Effect.gen(function* () {
+        const source = yield* prepared
+        const statements = yield* statementsOfALaunch
+        expect(statements).toBeGreaterThan(launchTables.length)
+        const moments: ReadonlyArray<Moment> = [
+          ...Array.from({ length: statements }, (_, index) => index + 1),
+          "before COMMIT",
+          "after COMMIT",
+          "never"
+        ]
+        yield* Effect.forEach(
+          moments,
+          (moment) =>
+            Effect.gen(function* () {
+              const filePath = join(directory, `${moment}.sqlite`)
+              copyFileSync(source, filePath)
+              const end = yield* launchAndDie({ filePath, dieAt: moment })
+              const told =
+                moment === "never"
+                  ? { signal: null, stdout: String(statements), stderr: "" }
+                  : { signal: "SIGKILL", stdout: "", stderr: "" }
+              expect(end, `dying ${moment}`).toEqual(told)
+              const all = moment === "after COMMIT" || moment === "never"
+              expect(yield* Effect.provide(examine(moment), onFile(filePath))).toEqual({
+                moment,
+                integrity: [{ integrity_check: "ok" }],
+                references: [],
+                left: rowsOf(all ? 2 : 1),
+                created: !all,
+                after: rowsOf(2),
+                broken: []
+              })
+            }),
+          { concurrency: 2, discard: true }
+        )
+      }),
+    300_000
+  )
 })

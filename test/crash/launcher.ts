@@ -24,12 +24,12 @@ const dieByStatement = Statement.withTransformer((statement) =>
   })
 )
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   const { launch } = yield* SandboxLifecycle
   yield* launch(requestOf("first"))
 
   const commit = Connection.prototype.commit
-  Connection.prototype.commit = function(this: Connection) {
+  Connection.prototype.commit = function (this: Connection) {
     if (dieAt === "before COMMIT") die()
     commit.call(this)
     if (dieAt === "after COMMIT") die()
@@ -38,7 +38,9 @@ const program = Effect.gen(function*() {
   yield* Effect.sync(() => process.stdout.write(`${statements}`))
 })
 
-Effect.runPromise(Effect.provide(program, Layer.provide(Sandboxes.layer, Database.layer({ filePath })))).catch((error: unknown) => {
-  process.stderr.write(String(error))
-  process.exitCode = 1
-})
+Effect.runPromise(Effect.provide(program, Layer.provide(Sandboxes.layer, Database.layer({ filePath })))).catch(
+  (error: unknown) => {
+    process.stderr.write(String(error))
+    process.exitCode = 1
+  }
+)

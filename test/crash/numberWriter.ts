@@ -45,7 +45,7 @@ const openWithStock = async () => {
 let next = 1
 
 const obey = (order: string, argument: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     if (order === "remove") for (const name of argument) rmSync(`${filePath}${name === "file" ? "" : name}`)
     if (order === "replace") renameSync(argument[0] ?? "", filePath)
@@ -68,7 +68,7 @@ const obey = (order: string, argument: ReadonlyArray<string>) =>
     tell<NumberReport>({ type: "obeyed" })
   })
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`CREATE TABLE IF NOT EXISTS numbers (n INTEGER PRIMARY KEY)`
   tell<NumberReport>({ type: "open" })
@@ -81,4 +81,6 @@ const program = Effect.gen(function*() {
 })
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
-await Effect.runPromise(Effect.provide(program, Layer.provideMerge(Migrations.layer, Database.layer({ filePath, synchronous: "normal" }))))
+await Effect.runPromise(
+  Effect.provide(program, Layer.provideMerge(Migrations.layer, Database.layer({ filePath, synchronous: "normal" })))
+)

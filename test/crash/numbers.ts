@@ -9,7 +9,7 @@ import type { NumberReport } from "./numberWriter.js"
 
 /** A process that stores numbers. Only it opens the database: another connection of this process would keep the log. */
 export const numberWriter = (filePath: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const process = yield* child<NumberReport>(new URL("./numberWriter.ts", import.meta.url), { filePath })
     yield* Effect.promise(() => process.first("open"))
     /** Sends a command, and returns the reports until it was executed. */
@@ -27,7 +27,8 @@ export const numberWriter = (filePath: string) =>
     return { order, kill }
   })
 
-export const numbersOf = (reports: ReadonlyArray<NumberReport>) => reports.flatMap((report) => report.type === "stored" ? [report.number] : [])
+export const numbersOf = (reports: ReadonlyArray<NumberReport>) =>
+  reports.flatMap((report) => (report.type === "stored" ? [report.number] : []))
 
 /** The numbers that another program reads at the path. */
 export const numbersAt = (path: string) => {
@@ -39,8 +40,12 @@ export const numbersAt = (path: string) => {
 
 /** Opens the database in a process of its own and closes it, as any tool does: as the last connection, it deletes the log. */
 export const openAndClose = (path: string) =>
-  execFileSync(process.execPath, ["-e", `
+  execFileSync(process.execPath, [
+    "-e",
+    `
     const Database = require("libsql")
     const database = new Database(process.argv[1])
     database.exec("SELECT count(*) FROM numbers")
-    database.close()`, path])
+    database.close()`,
+    path
+  ])

@@ -31,16 +31,23 @@ const say = (report: ObedientReport) => tell<ObedientReport>(report)
 const lines = createInterface({ input: process.stdin })
 let number = 0
 
-const launch = Effect.gen(function*() {
+const launch = Effect.gen(function* () {
   const lifecycle = yield* SandboxLifecycle
   const key = `${name}_${++number}`
-  yield* lifecycle.launch({ ...request, ownerUserId: owner, name: key, idempotencyKey: key }).pipe(Effect.match({
-    onSuccess: () => say({ type: "launched", name: key }),
-    onFailure: (error) => say({ type: "refused", tag: error._tag, reason: error._tag === "PersistenceError" ? `${error.reason} ${error.cause}` : error.message })
-  }))
+  yield* lifecycle.launch({ ...request, ownerUserId: owner, name: key, idempotencyKey: key }).pipe(
+    Effect.match({
+      onSuccess: () => say({ type: "launched", name: key }),
+      onFailure: (error) =>
+        say({
+          type: "refused",
+          tag: error._tag,
+          reason: error._tag === "PersistenceError" ? `${error.reason} ${error.cause}` : error.message
+        })
+    })
+  )
 })
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   say({ type: "open" })
   for (;;) {
     const [line]: ReadonlyArray<unknown> = yield* Effect.promise(() => once(lines, "line"))
@@ -51,8 +58,10 @@ const program = Effect.gen(function*() {
   }
 })
 
-await Effect.runPromise(program.pipe(
-  Effect.provide(onFile({ filePath, keys: 1 })),
-  Effect.catchAll((error) => Effect.sync(() => say({ type: "closed", problem: error.message })))
-))
+await Effect.runPromise(
+  program.pipe(
+    Effect.provide(onFile({ filePath, keys: 1 })),
+    Effect.catchAll((error) => Effect.sync(() => say({ type: "closed", problem: error.message })))
+  )
+)
 process.stdin.destroy()

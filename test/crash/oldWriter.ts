@@ -16,11 +16,13 @@ const tell = (report: WriterReport) => Effect.sync(() => children.tell(report))
 const lines = createInterface({ input: process.stdin })
 const nextLine = Effect.promise(() => once(lines, "line"))
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   const vault = yield* SecretVault
   const write = (value: string) =>
-    Effect.flatMap(vault.put({ ownerUserId: owner, secretId: busySecret, value: Redacted.make(value) }), ({ version }) =>
-      tell({ type: "wrote", version, value }))
+    Effect.flatMap(
+      vault.put({ ownerUserId: owner, secretId: busySecret, value: Redacted.make(value) }),
+      ({ version }) => tell({ type: "wrote", version, value })
+    )
   const stop = yield* Effect.fork(nextLine)
   for (let count = 0; Option.isNone(yield* Fiber.poll(stop)); count++) yield* write(`written ${count}`)
   yield* tell({ type: "stopped" })

@@ -18,33 +18,39 @@ const count = (length: number, from = 1) => Array.from({ length }, (_, index) =>
 const refused = (what: string) => ({
   type: "refused",
   reason: "Unavailable",
-  cause: expect.stringMatching(new RegExp(`^SEALANT_FILE_REPLACED: the ${what} was removed or replaced while this program had it open; [^\\n]*$`))
+  cause: expect.stringMatching(
+    new RegExp(`^SEALANT_FILE_REPLACED: the ${what} was removed or replaced while this program had it open; [^\\n]*$`)
+  )
 })
 
 describe("a program whose database file or log is removed or replaced", () => {
   it.scopedLive("acknowledges no write after its file and log were removed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const writer = yield* numberWriter(path)
       expect(numbersOf(yield* writer.order("write 20"))).toEqual(count(20))
       yield* writer.order("remove file -wal -shm")
       expect(yield* writer.order("write 3")).toEqual(Array.from({ length: 3 }, () => refused("database file")))
       expect(existsSync(path)).toBe(false)
-    }))
+    })
+  )
 
   it.scopedLive("acknowledges no write after its log was removed, and saves those that it has acknowledged", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const writer = yield* numberWriter(path)
       const stored = numbersOf(yield* writer.order("write 20"))
       yield* writer.order("remove -wal")
-      expect(yield* writer.order("write 3")).toEqual(Array.from({ length: 3 }, () => refused("write-ahead log of the database")))
+      expect(yield* writer.order("write 3")).toEqual(
+        Array.from({ length: 3 }, () => refused("write-ahead log of the database"))
+      )
       yield* writer.kill
       expect(numbersAt(path)).toEqual(expect.arrayContaining(stored))
-    }))
+    })
+  )
 
   it.scopedLive("acknowledges no write after another database took the place of its file, which is left as it is", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const other = new Native(`${path}.other`)
       other.exec("CREATE TABLE other (n)")
@@ -56,10 +62,11 @@ describe("a program whose database file or log is removed or replaced", () => {
       expect(yield* writer.order("write 3")).toEqual(Array.from({ length: 3 }, () => refused("database file")))
       yield* writer.kill
       expect([statSync(path).ino, statSync(path).mtimeMs]).toEqual([before.ino, before.mtimeMs])
-    }))
+    })
+  )
 
-  it.scopedLive("keeps its log beside \"sealant-db stats\" when it reads its database file, and loses nothing", () =>
-    Effect.gen(function*() {
+  it.scopedLive('keeps its log beside "sealant-db stats" when it reads its database file, and loses nothing', () =>
+    Effect.gen(function* () {
       const path = yield* newPath
       const writer = yield* numberWriter(path)
       yield* writer.order("write 10")
@@ -70,30 +77,38 @@ describe("a program whose database file or log is removed or replaced", () => {
       expect(numbersOf(yield* writer.order("write 20"))).toEqual(count(20, 11))
       yield* writer.kill
       expect(numbersAt(path)).toEqual(count(30))
-    }))
+    })
+  )
 
   // The other copy knows nothing of our locks: when it is the last of its own connections to close, it deletes the log.
   it.scopedLive("loses no acknowledged write when another copy of the engine in it opens and closes its database", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const writer = yield* numberWriter(path)
       yield* writer.order("write 10")
       yield* writer.order("use stock")
-      expect(yield* Effect.promise(() => runProcess(["stats"], { DATABASE_FILE_PATH: path }))).toMatchObject({ code: 0, stderr: "" })
+      expect(yield* Effect.promise(() => runProcess(["stats"], { DATABASE_FILE_PATH: path }))).toMatchObject({
+        code: 0,
+        stderr: ""
+      })
       const acknowledged = numbersOf(yield* writer.order("write 20"))
       yield* writer.kill
       expect(numbersAt(path)).toEqual([...count(10), ...acknowledged])
-    }))
+    })
+  )
 
   it.scopedLive("acknowledges no write after it has lost its locks and another tool has deleted the log", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const writer = yield* numberWriter(path)
       yield* writer.order("write 10")
       yield* writer.order("read file")
       openAndClose(path)
-      expect(yield* writer.order("write 2")).toEqual(Array.from({ length: 2 }, () => refused("write-ahead log of the database")))
+      expect(yield* writer.order("write 2")).toEqual(
+        Array.from({ length: 2 }, () => refused("write-ahead log of the database"))
+      )
       yield* writer.kill
       expect(numbersAt(path)).toEqual(count(10))
-    }))
+    })
+  )
 })

@@ -34,36 +34,41 @@ const oldKey = EncryptionKeyId.make("k1")
 let directory = ""
 let source = ""
 
-const onFile = <A, E>(effect: Effect.Effect<A, E, SecretVault | SqlClient.SqlClient>, filePath: string, ...ids: ReadonlyArray<"k1" | "k2">) =>
-  Effect.runPromise(Effect.provide(effect, vaultOn(filePath, ...ids)))
+const onFile = <A, E>(
+  effect: Effect.Effect<A, E, SecretVault | SqlClient.SqlClient>,
+  filePath: string,
+  ...ids: ReadonlyArray<"k1" | "k2">
+) => Effect.runPromise(Effect.provide(effect, vaultOn(filePath, ...ids)))
 
 const valueOf = (secret: number, version: number) => `value ${version} of secret ${secret}`
 
 /** 2,000 versions under the old key. */
-const seed = Effect.gen(function*() {
+const seed = Effect.gen(function* () {
   const vault = yield* SecretVault
   yield* Migrations.run
   yield* seedUser(owner)
-  yield* Database.transaction(Effect.gen(function*() {
-    yield* vault.create({ id: busySecret, ownerUserId: owner, name: busySecret, value: Redacted.make("first") })
-    for (let secret = 0; secret < secretCount; secret++) {
-      const secretId = `s${secret}`
-      for (let version = 1; version <= versionsOfEach; version++) {
-        const value = Redacted.make(valueOf(secret, version))
-        yield* version === 1
-          ? vault.create({ id: secretId, ownerUserId: owner, name: secretId, value })
-          : vault.put({ ownerUserId: owner, secretId, value })
+  yield* Database.transaction(
+    Effect.gen(function* () {
+      yield* vault.create({ id: busySecret, ownerUserId: owner, name: busySecret, value: Redacted.make("first") })
+      for (let secret = 0; secret < secretCount; secret++) {
+        const secretId = `s${secret}`
+        for (let version = 1; version <= versionsOfEach; version++) {
+          const value = Redacted.make(valueOf(secret, version))
+          yield* version === 1
+            ? vault.create({ id: secretId, ownerUserId: owner, name: secretId, value })
+            : vault.put({ ownerUserId: owner, secretId, value })
+        }
       }
-    }
-  }))
+    })
+  )
 })
 
 /** Fails the test unless every version, or one of each secret, gives back its value. */
 const reveal = (which: "all" | "some") =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const vault = yield* SecretVault
     for (let secret = 0; secret < secretCount; secret++) {
-      const some = 1 + secret % versionsOfEach
+      const some = 1 + (secret % versionsOfEach)
       const versions = which === "some" ? [some] : Array.from({ length: versionsOfEach }, (_, index) => index + 1)
       for (const version of versions) {
         const value = yield* vault.reveal({ ownerUserId: owner, secretId: `s${secret}`, version })
@@ -72,8 +77,10 @@ const reveal = (which: "all" | "some") =>
     }
   })
 
-const countsOf = Effect.map(Effect.flatMap(SecretVault, ({ keyStatus }) => keyStatus), (keys) =>
-  Object.fromEntries(keys.map(({ key, versions }) => [`${key.id} ${key.status}`, versions])))
+const countsOf = Effect.map(
+  Effect.flatMap(SecretVault, ({ keyStatus }) => keyStatus),
+  (keys) => Object.fromEntries(keys.map(({ key, versions }) => [`${key.id} ${key.status}`, versions]))
+)
 
 const copy = (name: string) => {
   const filePath = join(directory, `${name}.sqlite`)
@@ -112,7 +119,7 @@ describe("a rotation whose process is killed", () => {
       const filePath = copy(name)
       const told = await rotateAndDie({ filePath, dieAt })
       await onFile(
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const vault = yield* SecretVault
           const sql = yield* SqlClient.SqlClient
           expect(yield* sql.unsafe("PRAGMA integrity_check")).toEqual([{ integrity_check: "ok" }])
@@ -121,7 +128,9 @@ describe("a rotation whose process is killed", () => {
           expect(told).toBeLessThanOrEqual(done)
           yield* reveal("some")
           const left = versionCount + 1 - moved
-          expect(Object.entries(others)).toEqual([[name === "before the key is active" ? "k1 active" : "k1 inactive", left]])
+          expect(Object.entries(others)).toEqual([
+            [name === "before the key is active" ? "k1 active" : "k1 inactive", left]
+          ])
           expect(yield* vault.rotateKeys()).toEqual({ keyId: "k2", total: left, rewrapped: left, skipped: 0 })
           expect(yield* countsOf).toEqual({ "k1 inactive": 0, "k2 active": versionCount + 1 })
           expect((yield* vault.retireKey(oldKey)).status).toBe("retired")
@@ -147,7 +156,7 @@ describe("a rotation beside a process that holds the old key only", () => {
     })
     try {
       await onFile(
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const vault = yield* SecretVault
           // It writes between all batches, and goes on after the last: its key stays.
           yield* next
@@ -167,7 +176,7 @@ describe("a rotation beside a process that holds the old key only", () => {
 
           expect(errors).toBe("")
           expect(reports.slice(-2)).toEqual([{ type: "stopped" }, { type: "refused", problem: "retired" }])
-          const written = reports.flatMap((report) => report.type === "wrote" ? [report] : [])
+          const written = reports.flatMap((report) => (report.type === "wrote" ? [report] : []))
           expect(written.length).toBe(reports.length - 2)
           for (const { value, version } of written) {
             const shown = yield* vault.reveal({ ownerUserId: owner, secretId: busySecret, version })

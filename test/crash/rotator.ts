@@ -13,7 +13,7 @@ const { dieAt, filePath }: RotationOrders = JSON.parse(process.argv[2] ?? "{}")
 let commits = 0
 
 const commit = Connection.prototype.commit
-Connection.prototype.commit = function(this: Connection) {
+Connection.prototype.commit = function (this: Connection) {
   commits += 1
   const now = dieAt !== "killed" && dieAt.commit === commits
   if (now && dieAt.moment === "before") process.kill(process.pid, "SIGKILL")
@@ -25,7 +25,8 @@ const program = Effect.flatMap(SecretVault, (vault) =>
   Stream.runForEach(vault.streamRotation({ batchSize: 50 }), ({ rewrapped }) => {
     tell<RotationReport>({ type: "moved", count: rewrapped })
     return dieAt === "killed" && rewrapped === enoughToKill ? Effect.never : Effect.void
-  }))
+  })
+)
 
 Effect.runPromise(Effect.provide(program, vaultOn(filePath, "k2", "k1"))).catch((error: unknown) => {
   process.stderr.write(String(error))

@@ -40,10 +40,10 @@ const kill = (child: ChildProcess) =>
   })
 
 it.scopedLive("a server that is killed at work", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const path = join(yield* directory, "test.sqlite")
     const server = yield* start(path, "0")
-    yield* Effect.gen(function*() {
+    yield* Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       yield* sql`CREATE TABLE numbers (n INTEGER PRIMARY KEY) STRICT`
       const acknowledged: Array<number> = []
@@ -51,9 +51,11 @@ it.scopedLive("a server that is killed at work", () =>
       // Two rows each: both or none.
       const write = Effect.suspend(() => {
         const n = 2 * next++
-        return sql.withTransaction(Effect.zipRight(sql`INSERT INTO numbers VALUES (${n})`, sql`INSERT INTO numbers VALUES (${n + 1})`)).pipe(
-          Effect.tap(() => Effect.sync(() => acknowledged.push(n)))
-        )
+        return sql
+          .withTransaction(
+            Effect.zipRight(sql`INSERT INTO numbers VALUES (${n})`, sql`INSERT INTO numbers VALUES (${n + 1})`)
+          )
+          .pipe(Effect.tap(() => Effect.sync(() => acknowledged.push(n))))
       })
       const writers = yield* Effect.forEach([1, 2, 3, 4], () => Effect.fork(Effect.flip(Effect.forever(write))))
       yield* until(() => acknowledged.length >= 40)
@@ -64,8 +66,9 @@ it.scopedLive("a server that is killed at work", () =>
       const rows = yield* sql<{ readonly n: number }>`SELECT n FROM numbers`
       const stored = new Set(rows.map(({ n }) => n))
       expect(acknowledged.filter((n) => !stored.has(n))).toEqual([])
-      expect([...stored].filter((n) => !stored.has(n - n % 2) || !stored.has(n - n % 2 + 1))).toEqual([])
+      expect([...stored].filter((n) => !stored.has(n - (n % 2)) || !stored.has(n - (n % 2) + 1))).toEqual([])
       yield* write
       expect(yield* sql`SELECT count(*) AS n FROM numbers`).toEqual([{ n: stored.size + 2 }])
     }).pipe(Effect.provide(Layer.orDie(Database.layerRemote({ url: server.url }))))
-  }))
+  })
+)

@@ -22,7 +22,7 @@ const leaseDuration = "10 minutes"
 
 /** Two writes, to be done both or not at all, and once. */
 const count = ({ deliveryId }: GitHubWebhookDelivery) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     yield* sql`UPDATE counter SET n = n + 1`
     yield* sql`INSERT INTO effects (delivery, worker) VALUES (${deliveryId}, ${workerId})`
@@ -30,7 +30,7 @@ const count = ({ deliveryId }: GitHubWebhookDelivery) =>
   })
 
 const processOne = (death: Death) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const inbox = yield* WebhookInbox
     const done = dieAt(death)
     yield* inbox.process({ workerId, leaseDuration }, count)
@@ -38,22 +38,23 @@ const processOne = (death: Death) =>
   })
 
 const processAll = (holdAfter: number | undefined) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const inbox = yield* WebhookInbox
     const sql = yield* SqlClient.SqlClient
     let handled = 0
     const handler = (delivery: GitHubWebhookDelivery) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const outcome = yield* count(delivery)
         handled += 1
         if (handled !== holdAfter) return outcome
         tell<Report>({ type: "holding", deliveryId: delivery.deliveryId })
         return yield* Effect.never
       })
-    const allProcessed = Effect.gen(function*() {
+    const allProcessed = Effect.gen(function* () {
       while (true) {
         const seen = yield* Database.version
-        const left = yield* sql`SELECT 1 FROM github_webhook_deliveries WHERE status IN ('received', 'processing') LIMIT 1`
+        const left =
+          yield* sql`SELECT 1 FROM github_webhook_deliveries WHERE status IN ('received', 'processing') LIMIT 1`
         if (left.length === 0) return
         yield* Database.changedSince(seen)
       }
@@ -72,7 +73,9 @@ const layer = WebhookInbox.layer.pipe(
 const program: Effect.Effect<void, unknown, WebhookInbox | SqlClient.SqlClient> =
   task.do === "one" ? processOne(task.death) : processAll(task.holdAfter)
 
-Effect.runPromise(Effect.provide(orders.tomorrow === true ? tomorrow(program) : program, layer)).catch((error: unknown) => {
-  process.stderr.write(String(error))
-  process.exitCode = 1
-})
+Effect.runPromise(Effect.provide(orders.tomorrow === true ? tomorrow(program) : program, layer)).catch(
+  (error: unknown) => {
+    process.stderr.write(String(error))
+    process.exitCode = 1
+  }
+)

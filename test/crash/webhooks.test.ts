@@ -42,15 +42,18 @@ const layerOf = (filePath: string) =>
 /** An inbox with so many deliveries, all due, and the tables that handlers write to. */
 const prepare = (name: string, count: number) => {
   const filePath = join(directory, name)
-  return Effect.gen(function*() {
+  return Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     yield* Migrations.run
     yield* sql`CREATE TABLE counter (n INTEGER NOT NULL)`
     yield* sql`INSERT INTO counter VALUES (0)`
     yield* sql`CREATE TABLE effects (delivery TEXT NOT NULL, worker TEXT NOT NULL)`
     const { receive } = yield* WebhookInbox
-    yield* Effect.forEach(Array.from({ length: count }, (_, index) => index), (index) =>
-      receive({ deliveryId: `guid-${index}`, eventType: "push", payload: { index }, maxAttempts: 50 }), { concurrency: 50 })
+    yield* Effect.forEach(
+      Array.from({ length: count }, (_, index) => index),
+      (index) => receive({ deliveryId: `guid-${index}`, eventType: "push", payload: { index }, maxAttempts: 50 }),
+      { concurrency: 50 }
+    )
     return filePath
   }).pipe(Effect.provide(layerOf(filePath)))
 }
@@ -66,91 +69,125 @@ const start = (orders: Orders) => {
 const processedBy = (filePath: string, workerId: string, death: Death) =>
   Effect.promise(() => start({ filePath, workerId, task: { do: "one", death } }).ended)
 
-const books = Effect.gen(function*() {
+const books = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const [counted] = yield* sql<{ readonly n: number }>`SELECT n FROM counter`
-  const effects = yield* sql<{ readonly delivery: string; readonly worker: string }>`SELECT delivery, worker FROM effects ORDER BY delivery`
+  const effects = yield* sql<{
+    readonly delivery: string
+    readonly worker: string
+  }>`SELECT delivery, worker FROM effects ORDER BY delivery`
   const integrity = yield* sql.unsafe("PRAGMA integrity_check")
   return { counted: counted?.n, effects, integrity }
 })
 
 /** Processes what is left, as the next worker would tomorrow. */
-const finish = Effect.gen(function*() {
+const finish = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const inbox = yield* WebhookInbox
-  return yield* inbox.process({ workerId: "next" }, ({ deliveryId }) =>
-    Effect.gen(function*() {
-      yield* sql`UPDATE counter SET n = n + 1`
-      yield* sql`INSERT INTO effects (delivery, worker) VALUES (${deliveryId}, 'next')`
-      return WebhookOutcome.processed
-    })).pipe(tomorrow)
+  return yield* inbox
+    .process({ workerId: "next" }, ({ deliveryId }) =>
+      Effect.gen(function* () {
+        yield* sql`UPDATE counter SET n = n + 1`
+        yield* sql`INSERT INTO effects (delivery, worker) VALUES (${deliveryId}, 'next')`
+        return WebhookOutcome.processed
+      })
+    )
+    .pipe(tomorrow)
 })
 
 describe("a process that processes a webhook and is killed", () => {
-  it.live("leaves all of its effects or none, and the next one does the rest, once", () =>
-    Effect.gen(function*() {
-      const source = yield* prepare("source.sqlite", 1)
-      const copy = (name: string) => {
-        const filePath = join(directory, `${name}.sqlite`)
-        copyFileSync(source, filePath)
-        return filePath
-      }
-      const calm = yield* processedBy(copy("never"), "calm", { at: "never" })
-      const [told] = calm.reports
-      if (told?.type !== "counted") return expect.fail(`it did not count: ${calm.errors}`)
-      // The claim; both of the handler; the end. The claim and the transaction commit.
-      expect(told).toEqual({ type: "counted", statements: 4, commits: 2 })
-      const deaths: ReadonlyArray<Death> = [
-        ...Array.from({ length: told.statements }, (_, index) => ({ at: "statement", number: index + 1 } as const)),
-        ...Array.from({ length: told.commits }, (_, index) => ({ at: "before COMMIT", number: index + 1 } as const)),
-        ...Array.from({ length: told.commits }, (_, index) => ({ at: "after COMMIT", number: index + 1 } as const))
-      ]
-      yield* Effect.forEach(deaths, (death) =>
-        Effect.gen(function*() {
-          const name = JSON.stringify(death)
-          const filePath = copy(name)
-          const end = yield* processedBy(filePath, "victim", death)
-          expect(end, name).toEqual({ signal: "SIGKILL", reports: [], errors: "" })
-          yield* Effect.gen(function*() {
-            const survived = death.at === "after COMMIT" && death.number === 2
-            const effects = [{ delivery: "guid-0", worker: "victim" }]
-            const integrity = [{ integrity_check: "ok" }]
-            expect(yield* books, name).toEqual({ counted: survived ? 1 : 0, effects: survived ? effects : [], integrity })
-            const next = yield* finish
-            expect(Option.isSome(next), name).toBe(!survived)
-            expect(yield* books, name).toEqual({ counted: 1, effects: survived ? effects : [{ delivery: "guid-0", worker: "next" }], integrity })
-            expect(yield* finish, name).toEqual(Option.none())
-          }).pipe(Effect.provide(layerOf(filePath)))
-        }), { concurrency: 2, discard: true })
-    }), 120_000)
+  it.live(
+    "leaves all of its effects or none, and the next one does the rest, once",
+    () =>
+      Effect.gen(function* () {
+        const source = yield* prepare("source.sqlite", 1)
+        const copy = (name: string) => {
+          const filePath = join(directory, `${name}.sqlite`)
+          copyFileSync(source, filePath)
+          return filePath
+        }
+        const calm = yield* processedBy(copy("never"), "calm", { at: "never" })
+        const [told] = calm.reports
+        if (told?.type !== "counted") return expect.fail(`it did not count: ${calm.errors}`)
+        // The claim; both of the handler; the end. The claim and the transaction commit.
+        expect(told).toEqual({ type: "counted", statements: 4, commits: 2 })
+        const deaths: ReadonlyArray<Death> = [
+          ...Array.from({ length: told.statements }, (_, index) => ({ at: "statement", number: index + 1 }) as const),
+          ...Array.from({ length: told.commits }, (_, index) => ({ at: "before COMMIT", number: index + 1 }) as const),
+          ...Array.from({ length: told.commits }, (_, index) => ({ at: "after COMMIT", number: index + 1 }) as const)
+        ]
+        yield* Effect.forEach(
+          deaths,
+          (death) =>
+            Effect.gen(function* () {
+              const name = JSON.stringify(death)
+              const filePath = copy(name)
+              const end = yield* processedBy(filePath, "victim", death)
+              expect(end, name).toEqual({ signal: "SIGKILL", reports: [], errors: "" })
+              yield* Effect.gen(function* () {
+                const survived = death.at === "after COMMIT" && death.number === 2
+                const effects = [{ delivery: "guid-0", worker: "victim" }]
+                const integrity = [{ integrity_check: "ok" }]
+                expect(yield* books, name).toEqual({
+                  counted: survived ? 1 : 0,
+                  effects: survived ? effects : [],
+                  integrity
+                })
+                const next = yield* finish
+                expect(Option.isSome(next), name).toBe(!survived)
+                expect(yield* books, name).toEqual({
+                  counted: 1,
+                  effects: survived ? effects : [{ delivery: "guid-0", worker: "next" }],
+                  integrity
+                })
+                expect(yield* finish, name).toEqual(Option.none())
+              }).pipe(Effect.provide(layerOf(filePath)))
+            }),
+          { concurrency: 2, discard: true }
+        )
+      }),
+    120_000
+  )
 
-  it.live("in the middle of a transaction, while others come to the inbox, keeps nothing from them", () =>
-    Effect.gen(function*() {
-      const filePath = yield* prepare("shared.sqlite", 200)
-      const victim = start({ filePath, workerId: "victim", task: { do: "all", holdAfter: 10 } })
-      // It holds the write lock then, with what it wrote for one delivery, and leases on others.
-      yield* Effect.promise(() => victim.first("holding"))
-      // For them the leases of the victim are over.
-      const others = ["one", "two"].map((workerId) => start({ filePath, workerId, tomorrow: true, task: { do: "all" } }))
-      yield* Effect.promise(() => Promise.all(others.map(({ first }) => first("ready"))))
-      victim.signal("SIGKILL")
-      const ends = yield* Effect.promise(() => Promise.all(others.map(({ ended }) => ended)))
-      for (const end of ends) expect(end).toMatchObject({ signal: null, errors: "" })
-      const dead = yield* Effect.promise(() => victim.ended)
-      const held = dead.reports.flatMap((report) => report.type === "holding" ? [report.deliveryId] : [])
-      expect(held).toHaveLength(1)
+  it.live(
+    "in the middle of a transaction, while others come to the inbox, keeps nothing from them",
+    () =>
+      Effect.gen(function* () {
+        const filePath = yield* prepare("shared.sqlite", 200)
+        const victim = start({ filePath, workerId: "victim", task: { do: "all", holdAfter: 10 } })
+        // It holds the write lock then, with what it wrote for one delivery, and leases on others.
+        yield* Effect.promise(() => victim.first("holding"))
+        // For them the leases of the victim are over.
+        const others = ["one", "two"].map((workerId) =>
+          start({ filePath, workerId, tomorrow: true, task: { do: "all" } })
+        )
+        yield* Effect.promise(() => Promise.all(others.map(({ first }) => first("ready"))))
+        victim.signal("SIGKILL")
+        const ends = yield* Effect.promise(() => Promise.all(others.map(({ ended }) => ended)))
+        for (const end of ends) expect(end).toMatchObject({ signal: null, errors: "" })
+        const dead = yield* Effect.promise(() => victim.ended)
+        const held = dead.reports.flatMap((report) => (report.type === "holding" ? [report.deliveryId] : []))
+        expect(held).toHaveLength(1)
 
-      yield* Effect.gen(function*() {
-        const sql = yield* SqlClient.SqlClient
-        const { counted, effects, integrity } = yield* books
-        expect(integrity).toEqual([{ integrity_check: "ok" }])
-        expect(counted).toBe(200)
-        expect(effects.map(({ delivery }) => delivery)).toEqual(Array.from({ length: 200 }, (_, index) => `guid-${index}`).toSorted())
-        expect(effects.find(({ delivery }) => delivery === held[0])?.worker).not.toBe("victim")
-        expect(yield* sql`SELECT status, count(*) AS n FROM github_webhook_deliveries GROUP BY status`).toEqual([{ status: "processed", n: 200 }])
-        // Whose lease ended a delivery is who wrote its effect.
-        expect(yield* sql`
-          SELECT delivery FROM effects JOIN github_webhook_deliveries ON delivery_id = delivery WHERE worker <> worker_id`).toEqual([])
-      }).pipe(Effect.provide(layerOf(filePath)))
-    }), 120_000)
+        yield* Effect.gen(function* () {
+          const sql = yield* SqlClient.SqlClient
+          const { counted, effects, integrity } = yield* books
+          expect(integrity).toEqual([{ integrity_check: "ok" }])
+          expect(counted).toBe(200)
+          expect(effects.map(({ delivery }) => delivery)).toEqual(
+            Array.from({ length: 200 }, (_, index) => `guid-${index}`).toSorted()
+          )
+          expect(effects.find(({ delivery }) => delivery === held[0])?.worker).not.toBe("victim")
+          expect(yield* sql`SELECT status, count(*) AS n FROM github_webhook_deliveries GROUP BY status`).toEqual([
+            { status: "processed", n: 200 }
+          ])
+          // Whose lease ended a delivery is who wrote its effect.
+          expect(
+            yield* sql`
+          SELECT delivery FROM effects JOIN github_webhook_deliveries ON delivery_id = delivery WHERE worker <> worker_id`
+          ).toEqual([])
+        }).pipe(Effect.provide(layerOf(filePath)))
+      }),
+    120_000
+  )
 })

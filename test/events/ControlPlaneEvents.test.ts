@@ -9,7 +9,17 @@ import { SandboxLifecycle } from "../../src/sandbox/SandboxLifecycle.js"
 import { migrated } from "../support/database.js"
 import { planIssues } from "../support/plans.js"
 import { badNames, refusalOf, tagOf } from "../support/refusals.js"
-import { ada, answer, building, eve, launch, layers as lifecycleLayers, type Services as LifecycleServices, shell, success } from "../sandbox/lifecycle/support.js"
+import {
+  ada,
+  answer,
+  building,
+  eve,
+  launch,
+  layers as lifecycleLayers,
+  type Services as LifecycleServices,
+  shell,
+  success
+} from "../sandbox/lifecycle/support.js"
 
 type Services = LifecycleServices | ControlPlaneEvents
 
@@ -21,16 +31,20 @@ const layers = {
 /** The events of a subject, one line each. */
 const told = (subjectType: "sandbox" | "attempt" | "job", subjectId: string) =>
   Effect.flatMap(ControlPlaneEvents, (events) =>
-    Effect.map(events.list({ subjectType, subjectId }), Array.map((event) => {
-      const from = Option.getOrElse(event.fromState, () => "-")
-      const who = [event.actorType, ...Option.toArray(event.actorId)].join(" ")
-      return `${event.sequence} ${event.eventType}: ${from} > ${Option.getOrElse(event.toState, () => "-")} by ${who}`
-    })))
+    Effect.map(
+      events.list({ subjectType, subjectId }),
+      Array.map((event) => {
+        const from = Option.getOrElse(event.fromState, () => "-")
+        const who = [event.actorType, ...Option.toArray(event.actorId)].join(" ")
+        return `${event.sequence} ${event.eventType}: ${from} > ${Option.getOrElse(event.toState, () => "-")} by ${who}`
+      })
+    )
+  )
 
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`ControlPlaneEvents (${name})`, () => {
     it.effect("tells who did what to a sandbox, its attempt and its job", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { finishBuild, stop } = yield* SandboxLifecycle
         const events = yield* ControlPlaneEvents
         yield* TestClock.setTime(1000)
@@ -61,10 +75,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           payload: Option.some({ attemptCount: 0, leaseToken: 0 }),
           occurredAt: { epochMillis: 1000 }
         })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("takes no actor that it could not tell of", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const events = yield* ControlPlaneEvents
         for (const id of Object.values(badNames)) {
           expect(yield* tagOf(Effect.asVoid(launch().pipe(actingAs({ type: "user", id }))))).toBe("InvalidInput")
@@ -73,10 +88,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* events.read({})).toEqual([])
         yield* launch().pipe(actingAs({ type: "system" }))
         expect(yield* events.read({ limit: 1 })).toMatchObject([{ actorType: "system", actorId: Option.none() }])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("tells nothing of what was taken back, and nothing twice", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { beginBuild, stop } = yield* SandboxLifecycle
         const events = yield* ControlPlaneEvents
         expect(yield* tagOf(launch({ repositoryId: "nowhere" }))).toBe("ReferenceNotFound")
@@ -92,22 +108,29 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const stopped = yield* events.read({})
         yield* stop(sandbox.id)
         expect(yield* events.read({})).toEqual(stopped)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("numbers the events of each subject without gaps when many write", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const events = yield* ControlPlaneEvents
         yield* Effect.forEach(Array.range(1, 20), () => building(), { concurrency: "unbounded" })
         const all = yield* events.read({ limit: 500 })
         expect(all).toHaveLength(20 * 6)
         for (const [subject, its] of Object.entries(Array.groupBy(all, ({ subjectId }) => subjectId))) {
-          expect(its.map(({ sequence }) => sequence), subject).toEqual([1, 2])
+          expect(
+            its.map(({ sequence }) => sequence),
+            subject
+          ).toEqual([1, 2])
         }
-        expect(all.map(({ position }) => position)).toEqual(all.map(({ position }) => position).toSorted((a, b) => a - b))
-      }).pipe(Effect.provide(layer)))
+        expect(all.map(({ position }) => position)).toEqual(
+          all.map(({ position }) => position).toSorted((a, b) => a - b)
+        )
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lists and reads in pages, and only an owner's where one is named", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const events = yield* ControlPlaneEvents
         const { sandbox } = yield* building()
         const subject = { subjectType: "sandbox", subjectId: sandbox.id } as const
@@ -123,16 +146,22 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect(yield* tagOf(events.read({ afterPosition: -1 }))).toBe("InvalidInput")
         expect(yield* tagOf(events.list({ subjectType: "sandbox", subjectId: "" }))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.live("tails what is there, and then what comes", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const events = yield* ControlPlaneEvents
         yield* launch()
         const seen = yield* Ref.make(0)
         const three = yield* Deferred.make<void>()
         const tail = yield* events.tail({}).pipe(
-          Stream.tap(() => Effect.flatMap(Ref.updateAndGet(seen, (count) => count + 1), (count) => count === 3 ? Deferred.succeed(three, undefined) : Effect.void)),
+          Stream.tap(() =>
+            Effect.flatMap(
+              Ref.updateAndGet(seen, (count) => count + 1),
+              (count) => (count === 3 ? Deferred.succeed(three, undefined) : Effect.void)
+            )
+          ),
           Stream.take(6),
           Stream.runCollect,
           Effect.fork
@@ -143,17 +172,20 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(collected).toEqual(yield* events.read({}))
         expect(collected.at(-3)).toMatchObject({ subjectType: "attempt" })
         expect(collected.map(({ subjectId }) => String(subjectId))).toContain(sandbox.id)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.live("delivers each event until it is acknowledged, to each consumer", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const events = yield* ControlPlaneEvents
         yield* Effect.forEach(Array.range(1, 4), () => launch())
         const all = yield* events.read({})
         const got = yield* Ref.make<ReadonlyArray<number>>([])
         const handled = (failAfter: number) => (batch: ReadonlyArray<{ readonly position: number }>) =>
-          Effect.flatMap(Ref.updateAndGet(got, (before) => [...before, ...batch.map(({ position }) => position)]), (now) =>
-            now.length >= failAfter ? Effect.fail("killed" as const) : Effect.void)
+          Effect.flatMap(
+            Ref.updateAndGet(got, (before) => [...before, ...batch.map(({ position }) => position)]),
+            (now) => (now.length >= failAfter ? Effect.fail("killed" as const) : Effect.void)
+          )
 
         // Killed while it handles the second batch: the first is acknowledged, the second comes again.
         expect(yield* refusalOf(events.consume({ consumer: "mail", batchSize: 5 }, handled(6)))).toBe("killed")
@@ -167,48 +199,63 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* refusalOf(events.consume({ consumer: "audit" }, handled(12)))).toBe("killed")
         expect(yield* Ref.get(got)).toEqual(all.map(({ position }) => position))
         expect(yield* events.position("audit")).toBe(0)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.live("wakes a consumer that has handled everything", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const events = yield* ControlPlaneEvents
         const came = yield* Deferred.make<ReadonlyArray<string>>()
         const consumer = yield* Effect.fork(
-          events.consume({ consumer: "mail" }, (batch) => Deferred.succeed(came, batch.map(({ subjectType }) => subjectType)))
+          events.consume({ consumer: "mail" }, (batch) =>
+            Deferred.succeed(
+              came,
+              batch.map(({ subjectType }) => subjectType)
+            )
+          )
         )
         yield* Effect.yieldNow()
         yield* launch()
         expect(yield* Deferred.await(came)).toEqual(expect.arrayContaining(["sandbox", "attempt", "job"]))
         expect(Exit.isInterrupted(yield* Fiber.interrupt(consumer))).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("never takes an acknowledgement back", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const events = yield* ControlPlaneEvents
         yield* Effect.forEach(Array.range(1, 3), () => launch())
         expect(yield* events.acknowledge({ consumer: "mail", position: 7 })).toBe(7)
         expect(yield* events.acknowledge({ consumer: "mail", position: 3 })).toBe(7)
         expect(yield* events.position("mail")).toBe(7)
-        for (const bad of [{ consumer: "", position: 1 }, { consumer: "a\0", position: 1 }, { consumer: "a", position: -1 }, { consumer: "a", position: 0.5 }]) {
+        for (const bad of [
+          { consumer: "", position: 1 },
+          { consumer: "a\0", position: 1 },
+          { consumer: "a", position: -1 },
+          { consumer: "a", position: 0.5 }
+        ]) {
           expect(yield* tagOf(events.acknowledge(bad))).toBe("InvalidInput")
         }
         expect(yield* tagOf(events.position(""))).toBe("InvalidInput")
         expect(yield* tagOf(events.consume({ consumer: "mail", batchSize: 0 }, () => Effect.void))).toBe("InvalidInput")
         expect(yield* Effect.isFailure(shell("UPDATE control_plane_event_consumers SET position = 1"))).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("ControlPlaneEvents", () => {
   it.live("tails what another connection to the same file writes", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-db-"))),
         (path) => Effect.sync(() => rmSync(path, { recursive: true }))
       )
       const open = Database.layer({ filePath: join(directory, "test.sqlite") }).pipe(Layer.orDie)
-      const reader = yield* Layer.build(Layer.fresh(Layer.provideMerge(ControlPlaneEvents.layer, Layer.provideMerge(migrated, open))))
+      const reader = yield* Layer.build(
+        Layer.fresh(Layer.provideMerge(ControlPlaneEvents.layer, Layer.provideMerge(migrated, open)))
+      )
       const writer = yield* Layer.build(Layer.fresh(open))
       const tail = yield* ControlPlaneEvents.pipe(
         Effect.flatMap((events) => Stream.runHead(events.tail({}))),
@@ -219,10 +266,11 @@ describe("ControlPlaneEvents", () => {
         INSERT INTO control_plane_events (subject_type, subject_id, sequence, event_type, actor_type, occurred_at)
         VALUES ('job', 'one', 1, 'launch', 'system', 0)`).pipe(Effect.provide(writer))
       expect(Option.map(yield* Fiber.join(tail), ({ subjectId }) => subjectId)).toEqual(Option.some("one"))
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 
   it.effect("scans and sorts nothing that grows", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const events = yield* ControlPlaneEvents
       const methods = {
         list: Effect.asVoid(events.list({ subjectType: "job", subjectId: "one", ownerUserId: ada })),
@@ -236,5 +284,6 @@ describe("ControlPlaneEvents", () => {
         const issues = (yield* planIssues(effect)).filter((issue) => !issue.startsWith("SCAN sqlite_sequence "))
         expect(issues, method).toEqual([])
       }
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 })

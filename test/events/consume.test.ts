@@ -32,19 +32,22 @@ const restored = (position: number) =>
   )
 
 /** Runs a consumer until it has had so many batches; returns their positions. */
-const batchesOf = (count: number, request: { readonly consumer: string; readonly batchSize?: number }, onReset?: Effect.Effect<void>) =>
-  Effect.gen(function*() {
+const batchesOf = (
+  count: number,
+  request: { readonly consumer: string; readonly batchSize?: number },
+  onReset?: Effect.Effect<void>
+) =>
+  Effect.gen(function* () {
     const { consume } = yield* ControlPlaneEvents
     const got: globalThis.Array<ReadonlyArray<number>> = []
     const enough = yield* Deferred.make<void>()
-    const fiber = yield* Effect.fork(consume(
-      { ...request, ...(onReset === undefined ? {} : { onReset: () => onReset }) },
-      (batch) => {
+    const fiber = yield* Effect.fork(
+      consume({ ...request, ...(onReset === undefined ? {} : { onReset: () => onReset }) }, (batch) => {
         if (got.length === count) return Effect.zipRight(Deferred.succeed(enough, undefined), Effect.never)
         got.push(batch.map(({ position }) => position))
         return Effect.void
-      }
-    ))
+      })
+    )
     yield* Effect.raceFirst(Deferred.await(enough), Fiber.join(fiber))
     yield* Fiber.interrupt(fiber)
     return got
@@ -52,7 +55,7 @@ const batchesOf = (count: number, request: { readonly consumer: string; readonly
 
 describe("positions of the journal", () => {
   it.effect("beyond the end are refused by reads and acknowledgements", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const events = yield* ControlPlaneEvents
       const before = yield* events.journal
       expect(before).toMatchObject({ end: 0 })
@@ -63,7 +66,9 @@ describe("positions of the journal", () => {
         expect(yield* tagOf(Stream.runDrain(events.tail({ afterPosition })))).toBe("InvalidInput")
         expect(yield* refusalOf(events.acknowledge({ consumer: "mail", position: afterPosition }))).toMatchObject({
           _tag: "InvalidInput",
-          issues: ["position: must not be beyond the last event of the journal; after a restore, continue from the current end"]
+          issues: [
+            "position: must not be beyond the last event of the journal; after a restore, continue from the current end"
+          ]
         })
       }
       expect(yield* shell("SELECT * FROM control_plane_event_consumers")).toEqual([])
@@ -73,10 +78,11 @@ describe("positions of the journal", () => {
       yield* shell("DELETE FROM control_plane_events")
       expect(yield* events.read({ afterPosition: 3 })).toEqual([])
       expect(yield* events.acknowledge({ consumer: "audit", position: 3 })).toBe(3)
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 
   it.effect("of another epoch are refused, and nothing is acknowledged", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const events = yield* ControlPlaneEvents
       yield* appendEvents(5)
       const { epoch } = yield* events.journal
@@ -92,39 +98,49 @@ describe("positions of the journal", () => {
       expect(yield* refusalOf(events.acknowledge({ consumer: "mail", position: 5, epoch }))).toMatchObject(reset)
       expect(yield* events.position("mail")).toBe(2)
       expect(yield* events.acknowledge({ consumer: "mail", position: 3, epoch: "restored" })).toBe(3)
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 })
 
 describe("consume", () => {
   it.effect("makes its consumer before the first event, so that purge waits for it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { consume, position } = yield* ControlPlaneEvents
       yield* appendEvents(3)
       const handling = yield* Deferred.make<void>()
-      const fiber = yield* Effect.fork(consume({ consumer: "mail", batchSize: 2 }, () =>
-        Effect.zipRight(Deferred.succeed(handling, undefined), Effect.never)))
+      const fiber = yield* Effect.fork(
+        consume({ consumer: "mail", batchSize: 2 }, () =>
+          Effect.zipRight(Deferred.succeed(handling, undefined), Effect.never)
+        )
+      )
       yield* Deferred.await(handling)
       const policy = { control_plane_events: "0 millis" } as const
       expect((yield* Retention.purge({ policy })).control_plane_events).toBe(0)
       yield* Fiber.interrupt(fiber)
       expect((yield* Retention.purge({ policy })).control_plane_events).toBe(0)
       expect(yield* position("mail")).toBe(0)
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 
   it.effect("reports a restore once, before the first event, and continues from the restored position", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const events = yield* ControlPlaneEvents
       yield* appendEvents(6)
       let resets = 0
       const count = Effect.sync(() => {
         resets++
       })
-      expect(yield* batchesOf(2, { consumer: "mail", batchSize: 2 }, count)).toEqual([[1, 2], [3, 4]])
+      expect(yield* batchesOf(2, { consumer: "mail", batchSize: 2 }, count)).toEqual([
+        [1, 2],
+        [3, 4]
+      ])
       expect(resets).toBe(0)
       yield* restored(5)
       yield* appendEvents(3)
       // One that fails is reported again.
-      expect(yield* refusalOf(events.consume({ consumer: "mail", onReset: Effect.fail }, () => Effect.void))).toMatchObject({
+      expect(
+        yield* refusalOf(events.consume({ consumer: "mail", onReset: Effect.fail }, () => Effect.void))
+      ).toMatchObject({
         _tag: "JournalReset",
         epoch: "restored"
       })
@@ -132,42 +148,52 @@ describe("consume", () => {
       expect(resets).toBe(1)
       expect(yield* batchesOf(0, { consumer: "mail" }, count)).toEqual([])
       expect(resets).toBe(1)
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 
   it.effect("notices a restore while it runs when it acknowledges, and delivers from the restored position", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { consume } = yield* ControlPlaneEvents
       yield* appendEvents(4)
       const seen: globalThis.Array<string> = []
-      const outcome = yield* refusalOf(consume(
-        { consumer: "mail", batchSize: 2, onReset: ({ epoch }) => Effect.sync(() => seen.push(epoch)) },
-        (batch) => {
-          seen.push(batch.map(({ position }) => position).join())
-          return seen.length === 1 ? Effect.orDie(restored(3)) : seen.length < 4 ? Effect.void : Effect.fail("enough")
-        }
-      ))
+      const outcome = yield* refusalOf(
+        consume(
+          { consumer: "mail", batchSize: 2, onReset: ({ epoch }) => Effect.sync(() => seen.push(epoch)) },
+          (batch) => {
+            seen.push(batch.map(({ position }) => position).join())
+            return seen.length === 1 ? Effect.orDie(restored(3)) : seen.length < 4 ? Effect.void : Effect.fail("enough")
+          }
+        )
+      )
       expect(outcome).toBe("enough")
       expect(seen).toEqual(["1,2", "restored", "1,2", "3"])
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 
   it.effect("dies of a handler that throws instead of returning an effect", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { consume } = yield* ControlPlaneEvents
       yield* launch()
-      const exit = yield* Effect.exit(consume({ consumer: "mail" }, (): Effect.Effect<void> => {
-        throw new Error("no effect")
-      }))
+      const exit = yield* Effect.exit(
+        consume({ consumer: "mail" }, (): Effect.Effect<void> => {
+          throw new Error("no effect")
+        })
+      )
       expect(Exit.isFailure(exit) && Option.isSome(Cause.dieOption(exit.cause))).toBe(true)
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 
   it.scopedLive("waits for a lock of another process, and acknowledges after it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-db-"))),
         (path) => Effect.sync(() => rmSync(path, { recursive: true }))
       )
-      const open = (busyTimeoutMs: number) => Database.layer({ filePath: join(directory, "test.sqlite"), busyTimeoutMs }).pipe(Layer.orDie)
-      const consumer = yield* Layer.build(Layer.fresh(Layer.provideMerge(ControlPlaneEvents.layer, Layer.provideMerge(migrated, open(1)))))
+      const open = (busyTimeoutMs: number) =>
+        Database.layer({ filePath: join(directory, "test.sqlite"), busyTimeoutMs }).pipe(Layer.orDie)
+      const consumer = yield* Layer.build(
+        Layer.fresh(Layer.provideMerge(ControlPlaneEvents.layer, Layer.provideMerge(migrated, open(1))))
+      )
       const other = yield* Layer.build(Layer.fresh(open(5000)))
       yield* Effect.provide(appendEvents(2), consumer)
 
@@ -176,7 +202,7 @@ describe("consume", () => {
       const warnings = Logger.make(({ message }) => {
         if (warned !== undefined && String(message).includes("Busy")) Deferred.unsafeDone(warned, Effect.void)
       })
-      const untilRefused = Effect.gen(function*() {
+      const untilRefused = Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const refused = yield* Deferred.make<void>()
         const isHeld = yield* Deferred.make<void>()
@@ -190,17 +216,20 @@ describe("consume", () => {
       }).pipe(Effect.provide(other))
 
       yield* untilRefused
-      const acknowledged = yield* Effect.gen(function*() {
+      const acknowledged = yield* Effect.gen(function* () {
         const { consume, position } = yield* ControlPlaneEvents
         let calls = 0
-        const fiber = yield* Effect.fork(consume({ consumer: "mail", batchSize: 1 }, () => {
-          calls++
-          // Held again for the acknowledgement of the first batch.
-          return calls === 1 ? Effect.orDie(untilRefused) : Effect.fail("enough")
-        }))
+        const fiber = yield* Effect.fork(
+          consume({ consumer: "mail", batchSize: 1 }, () => {
+            calls++
+            // Held again for the acknowledgement of the first batch.
+            return calls === 1 ? Effect.orDie(untilRefused) : Effect.fail("enough")
+          })
+        )
         expect(yield* refusalOf(Fiber.join(fiber))).toBe("enough")
         return yield* position("mail")
       }).pipe(Effect.provide(consumer), Effect.provide(Logger.replace(Logger.defaultLogger, warnings)))
       expect(acknowledged).toBe(1)
-    }))
+    })
+  )
 })

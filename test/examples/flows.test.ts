@@ -15,7 +15,8 @@ import { baseUrl, memoryServer, webhookSecret } from "./support.js"
 
 const spec = { source: "https://github.com/acme/app", harness: "opencode", env: { TOKEN: "hush-hush" } } as const
 
-const launch = ({ api }: Client, key: string, name = "app") => api.sandboxes.launch({ headers: { "idempotency-key": key }, payload: { name, spec } })
+const launch = ({ api }: Client, key: string, name = "app") =>
+  api.sandboxes.launch({ headers: { "idempotency-key": key }, payload: { name, spec } })
 
 const worker = BuildWorker.run(handler, { workerId: "worker", concurrency: 4 })
 
@@ -25,19 +26,28 @@ const send = (path: string, init: RequestInit = {}) =>
     Effect.promise(async () => {
       const answer = await fetch(`${url}${path}`, { method: "POST", ...init })
       return { status: answer.status, body: await answer.text() }
-    }))
+    })
+  )
 
 /** The cookie of a new session, for requests by hand. */
 const cookieOf = (name: string) =>
   Effect.flatMap(baseUrl, (url) =>
     Effect.promise(async () => {
       const body = JSON.stringify({ name, email: `${name}@example.com`, password: "correct horse battery" })
-      const answer = await fetch(`${url}/api/auth/sign-up/email`, { method: "POST", headers: { "content-type": "application/json" }, body })
-      return answer.headers.getSetCookie().map((cookie) => cookie.split(";")[0]).join("; ")
-    }))
+      const answer = await fetch(`${url}/api/auth/sign-up/email`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body
+      })
+      return answer.headers
+        .getSetCookie()
+        .map((cookie) => cookie.split(";")[0])
+        .join("; ")
+    })
+  )
 
 it.scopedLive("a sandbox is launched, built, seen, stopped and retried by its owner", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const ada = yield* signUp(yield* baseUrl, "Ada")
     const first = yield* launch(ada, "one")
     expect([first.created, first.sandbox.status, first.job.status]).toEqual([true, "queued", "queued"])
@@ -59,15 +69,20 @@ it.scopedLive("a sandbox is launched, built, seen, stopped and retried by its ow
     expect(retried.attempt.id).not.toBe(first.attempt.id)
     yield* Effect.repeat(ada.api.sandboxes.get({ path }), { until: ({ status }) => status === "ready" })
     yield* Fiber.interrupt(building)
-  }).pipe(Effect.provide(memoryServer)))
+  }).pipe(Effect.provide(memoryServer))
+)
 
 it.scopedLive("an agent works on an issue while somebody watches, is cut off, and goes on where they were", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const ada = yield* signUp(yield* baseUrl, "Ada")
     const payload = { repository: { owner: "acme", name: "app" }, issue: { number: 7, title: "It breaks" } }
     const { created, workflow } = yield* ada.api.workflows.open({ payload })
     expect([created, (yield* ada.api.workflows.open({ payload })).workflow.id]).toEqual([true, workflow.id])
-    const start = ada.api.workflows.start({ path: { id: workflow.id }, headers: { "idempotency-key": "one" }, payload: { name: "agent", spec } })
+    const start = ada.api.workflows.start({
+      path: { id: workflow.id },
+      headers: { "idempotency-key": "one" },
+      payload: { name: "agent", spec }
+    })
     const { execution } = yield* start
     expect((yield* start).execution.id).toBe(execution.id)
 
@@ -89,18 +104,26 @@ it.scopedLive("an agent works on an issue while somebody watches, is cut off, an
     expect(detail.execution.status).toBe("succeeded")
     expect(detail.validationResults.map(({ checkKey, status }) => `${checkKey} ${status}`)).toEqual(["tests pass"])
     expect((yield* ada.api.workflows.get({ path: { id: workflow.id } })).workflow.status).toBe("completed")
-    expect((yield* ada.api.executions.events({ path: { id: execution.id }, urlParams: { limit: 3 } })).items).toHaveLength(3)
-  }).pipe(Effect.provide(memoryServer)))
+    expect(
+      (yield* ada.api.executions.events({ path: { id: execution.id }, urlParams: { limit: 3 } })).items
+    ).toHaveLength(3)
+  }).pipe(Effect.provide(memoryServer))
+)
 
 it.scopedLive("what is another's is not there, and a key belongs to its owner", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const url = yield* baseUrl
     const ada = yield* signUp(url, "Ada")
     const eve = yield* signUp(url, "Eve")
     const { sandbox } = yield* launch(ada, "one")
     const path = { id: sandbox.id }
     for (const method of ["get", "stop", "retry", "rebuild"] as const) {
-      expect(yield* refusalOf(Effect.asVoid(eve.api.sandboxes[method]({ path }) as Effect.Effect<unknown, { readonly _tag: string }>)), method).toMatchObject({ _tag: "NotFound" })
+      expect(
+        yield* refusalOf(
+          Effect.asVoid(eve.api.sandboxes[method]({ path }) as Effect.Effect<unknown, { readonly _tag: string }>)
+        ),
+        method
+      ).toMatchObject({ _tag: "NotFound" })
     }
     expect(yield* eve.api.sandboxes.events({ path })).toEqual([])
     expect((yield* eve.api.sandboxes.list({ urlParams: {} })).items).toEqual([])
@@ -112,81 +135,136 @@ it.scopedLive("what is another's is not there, and a key belongs to its owner", 
     const told = { ...payload, issue: { number: 7, title: "Eve was here" } }
     expect(yield* refusalOf(eve.api.workflows.open({ payload: told }))).toMatchObject({ _tag: "AlreadyExists" })
     expect((yield* ada.api.workflows.get({ path: { id: workflow.id } })).issue.title).toBe("It breaks")
-    const { execution } = yield* ada.api.workflows.start({ path: { id: workflow.id }, headers: {}, payload: { name: "agent", spec } })
+    const { execution } = yield* ada.api.workflows.start({
+      path: { id: workflow.id },
+      headers: {},
+      payload: { name: "agent", spec }
+    })
     expect(yield* refusalOf(eve.api.workflows.get({ path: { id: workflow.id } }))).toMatchObject({ _tag: "NotFound" })
     expect(yield* refusalOf(eve.api.executions.get({ path: { id: execution.id } }))).toMatchObject({ _tag: "NotFound" })
-    expect(yield* refusalOf(Stream.runDrain(watch(eve.http, execution.id)))).toMatchObject({ _tag: "ResponseError", response: { status: 404 } })
-  }).pipe(Effect.provide(memoryServer)))
+    expect(yield* refusalOf(Stream.runDrain(watch(eve.http, execution.id)))).toMatchObject({
+      _tag: "ResponseError",
+      response: { status: 404 }
+    })
+  }).pipe(Effect.provide(memoryServer))
+)
 
 it.scopedLive("a stale worker writes nothing, and says so", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const ada = yield* signUp(yield* baseUrl, "Ada")
     const { sandbox } = yield* launch(ada, "one")
     const jobs = yield* WorkspaceBuildJobRepo
     const claim = Effect.flatten(jobs.claimNext({ workerId: "slow", leaseDuration: "1 milli" }))
     const { lease } = yield* claim
-    yield* Effect.repeat(Effect.option(jobs.claimNext({ workerId: "quick", leaseDuration: "1 minute" })), { until: (claimed) => Option.isSome(Option.flatten(claimed)) })
-    expect(yield* refusalOf(jobs.fail(lease, { errorMessage: "late" }))).toMatchObject({ _tag: "LeaseLost", reason: "superseded" })
+    yield* Effect.repeat(Effect.option(jobs.claimNext({ workerId: "quick", leaseDuration: "1 minute" })), {
+      until: (claimed) => Option.isSome(Option.flatten(claimed))
+    })
+    expect(yield* refusalOf(jobs.fail(lease, { errorMessage: "late" }))).toMatchObject({
+      _tag: "LeaseLost",
+      reason: "superseded"
+    })
     expect((yield* ada.api.sandboxes.get({ path: { id: sandbox.id } })).status).toBe("running")
-  }).pipe(Effect.provide(memoryServer)))
+  }).pipe(Effect.provide(memoryServer))
+)
 
 it.scopedLive("what is out of shape is refused with its status, and is not sent back", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const cookie = yield* cookieOf("ada")
     const headers = { cookie, "content-type": "application/json" }
     const refusals = [
       [401, "SignedOut", yield* send("/sandboxes", { method: "GET" })],
-      [400, "MalformedBody", yield* send("/sandboxes", { headers, body: "{\"name\": hush-hush" })],
-      [400, "InvalidInput", yield* send("/sandboxes", { headers, body: JSON.stringify({ name: "app", spec: { env: { TOKEN: 7, OTHER: "hush-hush" } } }) })],
+      [400, "MalformedBody", yield* send("/sandboxes", { headers, body: '{"name": hush-hush' })],
+      [
+        400,
+        "InvalidInput",
+        yield* send("/sandboxes", {
+          headers,
+          body: JSON.stringify({ name: "app", spec: { env: { TOKEN: 7, OTHER: "hush-hush" } } })
+        })
+      ],
       [400, "InvalidInput", yield* send("/sandboxes", { headers, body: JSON.stringify({ name: "", spec }) })],
       [400, "InvalidInput", yield* send("/sandboxes?status=hush-hush", { method: "GET", headers: { cookie } })],
       [400, "InvalidInput", yield* send("/sandboxes?cursor=hush-hush", { method: "GET", headers: { cookie } })],
       [404, "NotFound", yield* send("/sandboxes/unheard-of", { method: "GET", headers: { cookie } })],
-      [400, "InvalidInput", yield* send("/executions/x/events/stream", { method: "GET", headers: { cookie, "last-event-id": "-5" } })],
+      [
+        400,
+        "InvalidInput",
+        yield* send("/executions/x/events/stream", { method: "GET", headers: { cookie, "last-event-id": "-5" } })
+      ],
       [404, "NotFound", yield* send("/executions/unheard-of", { method: "GET", headers: { cookie } })],
-      [413, "BodyTooLarge", yield* send("/sandboxes", { headers, body: JSON.stringify({ name: "hush-hush".repeat(200_000) }) })]
+      [
+        413,
+        "BodyTooLarge",
+        yield* send("/sandboxes", { headers, body: JSON.stringify({ name: "hush-hush".repeat(200_000) }) })
+      ]
     ] as const
     for (const [status, tag, { body, ...answer }] of refusals) {
       expect([answer.status, JSON.parse(body)._tag, body.includes("hush-hush")], body).toEqual([status, tag, false])
     }
-  }).pipe(Effect.provide(memoryServer)))
+  }).pipe(Effect.provide(memoryServer))
+)
 
 it.scopedLive("an agent whose workflow was cancelled ends quietly, and its sandbox is there", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const ada = yield* signUp(yield* baseUrl, "Ada")
     const payload = { repository: { owner: "acme", name: "app" }, issue: { number: 7, title: "It breaks" } }
     const { workflow } = yield* ada.api.workflows.open({ payload })
-    const { sandbox } = yield* ada.api.workflows.start({ path: { id: workflow.id }, headers: {}, payload: { name: "agent", spec } })
+    const { sandbox } = yield* ada.api.workflows.start({
+      path: { id: workflow.id },
+      headers: {},
+      payload: { name: "agent", spec }
+    })
     yield* ada.api.workflows.cancel({ path: { id: workflow.id }, payload: { reason: "no need" } })
     yield* Effect.fork(worker)
     const path = { id: Option.getOrThrow(sandbox).id }
-    const ended = yield* Effect.repeat(ada.api.sandboxes.get({ path }), { until: ({ job }) => Option.exists(job, ({ finishedAt }) => Option.isSome(finishedAt)) })
-    expect([ended.status, Option.map(ended.job, ({ attemptCount, status }) => `${status} ${attemptCount}`)]).toEqual(["ready", Option.some("succeeded 1")])
-  }).pipe(Effect.provide(memoryServer)))
+    const ended = yield* Effect.repeat(ada.api.sandboxes.get({ path }), {
+      until: ({ job }) => Option.exists(job, ({ finishedAt }) => Option.isSome(finishedAt))
+    })
+    expect([ended.status, Option.map(ended.job, ({ attemptCount, status }) => `${status} ${attemptCount}`)]).toEqual([
+      "ready",
+      Option.some("succeeded 1")
+    ])
+  }).pipe(Effect.provide(memoryServer))
+)
 
 it.scopedLive("sessions that cannot be read are a 503, and no fault of the server's", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const cookie = yield* cookieOf("ada")
     yield* shell("ALTER TABLE session RENAME TO elsewhere")
     const { body, status } = yield* send("/sandboxes", { method: "GET", headers: { cookie } })
     expect([status, JSON.parse(body)._tag]).toEqual([503, "SessionsUnavailable"])
-  }).pipe(Effect.provide(memoryServer)))
+  }).pipe(Effect.provide(memoryServer))
+)
 
 it.scopedLive("a delivery of GitHub is stored once, if it is signed", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     // Longer than any other body may be.
-    const body = JSON.stringify({ action: "opened", installation: { id: 7 }, issue: { number: 1, body: "x".repeat(2_000_000) } })
+    const body = JSON.stringify({
+      action: "opened",
+      installation: { id: 7 },
+      issue: { number: 1, body: "x".repeat(2_000_000) }
+    })
     const signature = `sha256=${createHmac("sha256", webhookSecret).update(body).digest("hex")}`
-    const headers = { "content-type": "application/json", "x-github-delivery": "guid", "x-github-event": "issues", "x-hub-signature-256": signature }
-    expect(yield* send("/webhooks/github", { headers, body })).toEqual({ status: 202, body: "{\"created\":true}" })
-    expect(yield* send("/webhooks/github", { headers, body })).toEqual({ status: 202, body: "{\"created\":false}" })
+    const headers = {
+      "content-type": "application/json",
+      "x-github-delivery": "guid",
+      "x-github-event": "issues",
+      "x-hub-signature-256": signature
+    }
+    expect(yield* send("/webhooks/github", { headers, body })).toEqual({ status: 202, body: '{"created":true}' })
+    expect(yield* send("/webhooks/github", { headers, body })).toEqual({ status: 202, body: '{"created":false}' })
     expect((yield* send("/webhooks/github", { headers, body: `${body} ` })).status).toBe(401)
-    expect((yield* send("/webhooks/github", { headers: { ...headers, "x-hub-signature-256": "" }, body })).status).toBe(401)
-  }).pipe(Effect.provide(memoryServer)))
+    expect((yield* send("/webhooks/github", { headers: { ...headers, "x-hub-signature-256": "" }, body })).status).toBe(
+      401
+    )
+  }).pipe(Effect.provide(memoryServer))
+)
 
 it.scopedLive("the documentation is there, and tells of every refusal", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { body, status } = yield* send("/docs", { method: "GET" })
     expect(status).toBe(200)
-    for (const text of ["/sandboxes/{id}/events", "IdempotencyConflict", "text/event-stream", "BodyTooLarge"]) expect(body).toContain(text)
-  }).pipe(Effect.provide(memoryServer)))
+    for (const text of ["/sandboxes/{id}/events", "IdempotencyConflict", "text/event-stream", "BodyTooLarge"])
+      expect(body).toContain(text)
+  }).pipe(Effect.provide(memoryServer))
+)

@@ -5,7 +5,18 @@
 import { HttpApiBuilder, HttpServer } from "@effect/platform"
 import { SqlClient } from "@effect/sql"
 import { expect, it } from "@effect/vitest"
-import { ControlPlaneEvents, IssueRepo, IssueWorkflowExecutionRepo, IssueWorkflowLifecycle, IssueWorkflowRepo, NotFound, PersistenceError, RepositoryRepo, SandboxLifecycle, UserId } from "@sealant/db"
+import {
+  ControlPlaneEvents,
+  IssueRepo,
+  IssueWorkflowExecutionRepo,
+  IssueWorkflowLifecycle,
+  IssueWorkflowRepo,
+  NotFound,
+  PersistenceError,
+  RepositoryRepo,
+  SandboxLifecycle,
+  UserId
+} from "@sealant/db"
 import { Factories, layerTest } from "@sealant/db/testing"
 import { Effect, Layer } from "effect"
 import { Authentication } from "../../examples/control-plane/authentication.js"
@@ -15,7 +26,10 @@ import { handlersLayer } from "../../examples/control-plane/server.js"
 /** Everybody is Ada: signing in is not what these tests are about. */
 const asAda = Layer.succeed(Authentication, { session: () => Effect.succeed({ id: UserId.make("ada") }) })
 
-const api = Layer.mergeAll(handlersLayer, requestsLayer.pipe(Layer.provide(handlersLayer))).pipe(Layer.provideMerge(asAda), Layer.provideMerge(HttpServer.layerContext))
+const api = Layer.mergeAll(handlersLayer, requestsLayer.pipe(Layer.provide(handlersLayer))).pipe(
+  Layer.provideMerge(asAda),
+  Layer.provideMerge(HttpServer.layerContext)
+)
 
 /** One request, answered in this process. */
 const ask = <E>(layer: Layer.Layer<Layer.Layer.Success<typeof api>, E>, path: string, init: RequestInit = {}) =>
@@ -23,7 +37,7 @@ const ask = <E>(layer: Layer.Layer<Layer.Layer.Success<typeof api>, E>, path: st
     const { dispose, handler } = HttpApiBuilder.toWebHandler(layer)
     try {
       const answer = await handler(new Request(`http://localhost${path}`, init))
-      return { status: answer.status, body: await answer.json() as unknown }
+      return { status: answer.status, body: (await answer.json()) as unknown }
     } finally {
       await dispose()
     }
@@ -41,16 +55,18 @@ const others = Layer.mergeAll(
 )
 
 it.effect("a store that is busy is a 503, which the caller can try again", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const busy = Layer.mock(SandboxLifecycle, {
-      list: () => Effect.fail(new PersistenceError({ operation: "SandboxLifecycle.list", reason: "Busy", cause: "SQLITE_BUSY" }))
+      list: () =>
+        Effect.fail(new PersistenceError({ operation: "SandboxLifecycle.list", reason: "Busy", cause: "SQLITE_BUSY" }))
     })
     const { body, status } = yield* ask(api.pipe(Layer.provide(busy), Layer.provide(others)), "/sandboxes")
     expect([status, body]).toEqual([503, expect.objectContaining({ _tag: "PersistenceError", reason: "Busy" })])
-  }))
+  })
+)
 
 it.effect("an operation gets the user of the session, and not one of the request", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const asked: Array<string> = []
     const spying = Layer.mock(SandboxLifecycle, {
       getDetail: ({ id, ownerUserId }) => {
@@ -58,17 +74,27 @@ it.effect("an operation gets the user of the session, and not one of the request
         return Effect.fail(new NotFound({ entity: "Sandbox", id }))
       }
     })
-    const { status } = yield* ask(api.pipe(Layer.provide(spying), Layer.provide(others)), "/sandboxes/sbx?ownerUserId=eve", { method: "GET" })
+    const { status } = yield* ask(
+      api.pipe(Layer.provide(spying), Layer.provide(others)),
+      "/sandboxes/sbx?ownerUserId=eve",
+      { method: "GET" }
+    )
     expect([status, asked]).toEqual([404, ["ada"]])
-  }))
+  })
+)
 
 it.effect("the list is that of the real services", () =>
-  Effect.gen(function*() {
-    const rows = Layer.effectDiscard(Effect.orDie(Effect.all([
-      Factories.make.sandbox({ ownerUserId: "ada", name: "mine" }),
-      Factories.make.sandbox({ ownerUserId: "eve", name: "not mine" })
-    ])))
+  Effect.gen(function* () {
+    const rows = Layer.effectDiscard(
+      Effect.orDie(
+        Effect.all([
+          Factories.make.sandbox({ ownerUserId: "ada", name: "mine" }),
+          Factories.make.sandbox({ ownerUserId: "eve", name: "not mine" })
+        ])
+      )
+    )
     const { body, status } = yield* ask(api.pipe(Layer.provide(Layer.provideMerge(rows, layerTest))), "/sandboxes")
     expect(status).toBe(200)
     expect(body).toMatchObject({ items: [{ sandbox: { name: "mine" }, status: "queued" }] })
-  }))
+  })
+)

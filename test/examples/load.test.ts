@@ -18,7 +18,7 @@ const userCount = 8
 
 /** What one client does: launches twice under a key, looks until its sandbox is ready, and reads what happened. */
 const visitor = ({ api }: Client, name: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const launch = api.sandboxes.launch({ headers: { "idempotency-key": name }, payload: { name, spec } })
     const [first, again] = yield* Effect.all([launch, launch], { concurrency: 2 })
     expect(again.sandbox.id).toBe(first.sandbox.id)
@@ -33,20 +33,28 @@ const visitor = ({ api }: Client, name: string) =>
 
 /** What every tenth does instead: has an agent work on an issue, and watches it to its end. */
 const watcher = ({ api, http }: Client, number: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const payload = { repository: { owner: "acme", name: "app" }, issue: { number, title: "It breaks" } }
     const { workflow } = yield* api.workflows.open({ payload })
-    const { execution } = yield* api.workflows.start({ path: { id: workflow.id }, headers: {}, payload: { name: `agent-${number}`, spec } })
+    const { execution } = yield* api.workflows.start({
+      path: { id: workflow.id },
+      headers: {},
+      payload: { name: `agent-${number}`, spec }
+    })
     const events = yield* Stream.runCollect(watch(http, execution.id))
     expect(Array.from(events, ({ id }) => id)).toEqual([1, 2, 3, 4])
   })
 
 const crowd = (clients: ReadonlyArray<Client>, size: number, wave: string) =>
-  Effect.forEach(Array.from({ length: size }, (_, index) => index), (index) => {
-    const client = clients[index % clients.length]
-    if (client === undefined) return Effect.dieMessage("no client")
-    return index % 10 === 0 ? watcher(client, wave.length * 1000 + index) : visitor(client, `${wave}-${index}`)
-  }, { concurrency: "unbounded", discard: true })
+  Effect.forEach(
+    Array.from({ length: size }, (_, index) => index),
+    (index) => {
+      const client = clients[index % clients.length]
+      if (client === undefined) return Effect.dieMessage("no client")
+      return index % 10 === 0 ? watcher(client, wave.length * 1000 + index) : visitor(client, `${wave}-${index}`)
+    },
+    { concurrency: "unbounded", discard: true }
+  )
 
 /** The bytes that are still in use after what is not has been collected. */
 const heapInUse = Effect.sync(() => {
@@ -57,13 +65,21 @@ const heapInUse = Effect.sync(() => {
 })
 
 const count = (text: string) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) => Effect.map(sql.unsafe<{ readonly n: number }>(`SELECT count(*) AS n FROM ${text}`), ([row]) => row?.n))
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    Effect.map(sql.unsafe<{ readonly n: number }>(`SELECT count(*) AS n FROM ${text}`), ([row]) => row?.n)
+  )
 
 const load = (filePath: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const url = yield* baseUrl
-    yield* Effect.forEach([1, 2, 3, 4], (number) => startWorker(`worker-${number}`, { DATABASE_FILE_PATH: filePath, DATABASE_BUSY_TIMEOUT_MS: String(patientMs) }))
-    const clients = yield* Effect.forEach(Array.from({ length: userCount }, (_, index) => `user${index}`), (name) => signUp(url, name), { concurrency: 4 })
+    yield* Effect.forEach([1, 2, 3, 4], (number) =>
+      startWorker(`worker-${number}`, { DATABASE_FILE_PATH: filePath, DATABASE_BUSY_TIMEOUT_MS: String(patientMs) })
+    )
+    const clients = yield* Effect.forEach(
+      Array.from({ length: userCount }, (_, index) => `user${index}`),
+      (name) => signUp(url, name),
+      { concurrency: 4 }
+    )
     yield* crowd(clients, 20, "w")
     const before = yield* heapInUse
     yield* crowd(clients, 60, "load")
@@ -80,8 +96,12 @@ const load = (filePath: string) =>
     expect((after - before) / 2 ** 20).toBeLessThan(50)
   })
 
-it.scopedLive("sixty clients are served while four workers build", () =>
-  Effect.gen(function*() {
-    const filePath = join(yield* temporaryDirectory, "load.sqlite")
-    yield* Effect.provide(Effect.scoped(load(filePath)), fileServer(filePath))
-  }), 180_000)
+it.scopedLive(
+  "sixty clients are served while four workers build",
+  () =>
+    Effect.gen(function* () {
+      const filePath = join(yield* temporaryDirectory, "load.sqlite")
+      yield* Effect.provide(Effect.scoped(load(filePath)), fileServer(filePath))
+    }),
+  180_000
+)

@@ -20,7 +20,8 @@ const start = (script: string, environment: Readonly<Record<string, string>>) =>
         stdio: ["ignore", "pipe", "pipe"]
       })
       const printed: Array<string> = []
-      for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => printed.push(text))
+      for (const stream of [child.stdout, child.stderr])
+        stream.setEncoding("utf8").on("data", (text: string) => printed.push(text))
       return { child, text: () => printed.join("") }
     }),
     ({ child }) => Effect.sync(() => child.exitCode === null && child.kill("SIGKILL"))
@@ -43,30 +44,45 @@ const printed = ({ child, text }: Effect.Effect.Success<ReturnType<typeof start>
     look()
   })
 
-it.scopedLive("the example prints its address, answers, and ends well when it is told to", () =>
-  Effect.gen(function*() {
-    const running = yield* start("main.ts", { DATABASE_FILE_PATH: join(yield* temporaryDirectory, "example.sqlite"), PORT: "0" })
-    const [, url = ""] = yield* printed(running, /listening on (http:\/\/127\.0\.0\.1:\d+)/)
-    const answer = yield* Effect.promise(() => fetch(`${url}/sandboxes`))
-    expect([answer.status, yield* Effect.promise(() => answer.json())]).toEqual([401, { _tag: "SignedOut" }])
-    running.child.kill("SIGTERM")
-    // 130: what NodeRuntime gives a program that was interrupted, and had time to finish.
-    expect([0, 130]).toContain(yield* exited(running.child))
-    expect(running.text()).not.toMatch(/error/i)
-  }), 60_000)
+it.scopedLive(
+  "the example prints its address, answers, and ends well when it is told to",
+  () =>
+    Effect.gen(function* () {
+      const running = yield* start("main.ts", {
+        DATABASE_FILE_PATH: join(yield* temporaryDirectory, "example.sqlite"),
+        PORT: "0"
+      })
+      const [, url = ""] = yield* printed(running, /listening on (http:\/\/127\.0\.0\.1:\d+)/)
+      const answer = yield* Effect.promise(() => fetch(`${url}/sandboxes`))
+      expect([answer.status, yield* Effect.promise(() => answer.json())]).toEqual([401, { _tag: "SignedOut" }])
+      running.child.kill("SIGTERM")
+      // 130: what NodeRuntime gives a program that was interrupted, and had time to finish.
+      expect([0, 130]).toContain(yield* exited(running.child))
+      expect(running.text()).not.toMatch(/error/i)
+    }),
+  60_000
+)
 
-it.scopedLive("a bad setting is one line, and the end", () =>
-  Effect.gen(function*() {
-    const running = yield* start("main.ts", { DATABASE_FILE_PATH: "", DATABASE_URL: "ftp://nowhere" })
-    expect(yield* exited(running.child)).toBe(1)
-    expect(running.text()).toMatch(/DATABASE_FILE_PATH|DATABASE_URL/)
-  }), 60_000)
+it.scopedLive(
+  "a bad setting is one line, and the end",
+  () =>
+    Effect.gen(function* () {
+      const running = yield* start("main.ts", { DATABASE_FILE_PATH: "", DATABASE_URL: "ftp://nowhere" })
+      expect(yield* exited(running.child)).toBe(1)
+      expect(running.text()).toMatch(/DATABASE_FILE_PATH|DATABASE_URL/)
+    }),
+  60_000
+)
 
-it.scopedLive("the visit goes to its end, and its books balance", () =>
-  Effect.gen(function*() {
-    const running = yield* start("visit.ts", {})
-    const code = yield* exited(running.child)
-    expect(running.text()).toContain("ok  25 sandboxes, 25 ready")
-    expect(running.text()).not.toContain("NOT ")
-    expect(code).toBe(0)
-  }), 120_000)
+it.scopedLive(
+  "the visit goes to its end, and its books balance",
+  () =>
+    Effect.gen(function* () {
+      const running = yield* start("visit.ts", {})
+      const code = yield* exited(running.child)
+      expect(running.text()).toContain("ok  25 sandboxes, 25 ready")
+      expect(running.text()).not.toContain("NOT ")
+      expect(code).toBe(0)
+    }),
+  120_000
+)

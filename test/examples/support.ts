@@ -30,10 +30,12 @@ export const patientMs = 60_000
 
 /** On a file, which other processes can open. */
 export const fileServer = (filePath: string) =>
-  over(ControlPlane.layer.pipe(
-    Layer.provideMerge(Migrations.layer),
-    Layer.provideMerge(Layer.merge(Database.layer({ filePath, busyTimeoutMs: patientMs }), KeyRing.layer([])))
-  ))
+  over(
+    ControlPlane.layer.pipe(
+      Layer.provideMerge(Migrations.layer),
+      Layer.provideMerge(Layer.merge(Database.layer({ filePath, busyTimeoutMs: patientMs }), KeyRing.layer([])))
+    )
+  )
 
 /** Where it listens. */
 export const baseUrl = HttpServer.addressFormattedWith(Effect.succeed)

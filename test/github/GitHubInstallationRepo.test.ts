@@ -1,7 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { DateTime, Effect, type Layer, Option, TestClock } from "effect"
 import { UserId } from "../../src/auth/User.js"
-import { GitHubInstallationId, GitHubInstallationStatus, gitHubInstallationTransitions } from "../../src/github/GitHubInstallation.js"
+import {
+  GitHubInstallationId,
+  GitHubInstallationStatus,
+  gitHubInstallationTransitions
+} from "../../src/github/GitHubInstallation.js"
 import { GitHubInstallationRepo } from "../../src/github/GitHubInstallationRepo.js"
 import { followsTransitions } from "../support/transitions.js"
 import { ada, badNames, eve, layers, pages, refusalOf, type Services, shell, tagOf } from "./support.js"
@@ -14,7 +18,7 @@ const at = (millis: number) => DateTime.unsafeMake(millis)
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`GitHubInstallationRepo (${name})`, () => {
     it.effect("keeps what it is given", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         yield* TestClock.setTime(1000)
         const small = yield* repo.upsert(acme)
@@ -65,20 +69,39 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect(yield* repo.findById(gone)).toEqual(Option.none())
         expect(yield* repo.findByExternalId("3")).toEqual(Option.none())
-        expect(yield* refusalOf(repo.getById(gone))).toMatchObject({ _tag: "NotFound", entity: "GitHubInstallation", id: "gone" })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* refusalOf(repo.getById(gone))).toMatchObject({
+          _tag: "NotFound",
+          entity: "GitHubInstallation",
+          id: "gone"
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keeps what is left out, clears what is null, and keeps when it was installed", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
-        const details = { externalAccountId: "9", targetType: "organization", permissions: { issues: "write", contents: "read" } } as const
+        const details = {
+          externalAccountId: "9",
+          targetType: "organization",
+          permissions: { issues: "write", contents: "read" }
+        } as const
         const first = yield* repo.upsert({ ...acme, ...details, installedAt: at(5), lastSyncedAt: at(6) })
         yield* TestClock.adjust("1 second")
         expect(yield* repo.upsert(acme)).toEqual(first)
         expect(yield* repo.upsert({ ...acme, permissions: { contents: "read", issues: "write" } })).toEqual(first)
         expect(yield* repo.upsert({ ...acme, id: first.id, installedAt: at(500) })).toEqual(first)
-        expect(yield* repo.upsert({ ...acme, lastSyncedAt: at(7) })).toMatchObject({ lastSyncedAt: Option.some(at(7)), updatedAt: first.updatedAt })
-        const changed = yield* repo.upsert({ ...acme, accountLogin: "acme-inc", externalAccountId: null, targetType: null, lastSyncedAt: null, permissions: {} })
+        expect(yield* repo.upsert({ ...acme, lastSyncedAt: at(7) })).toMatchObject({
+          lastSyncedAt: Option.some(at(7)),
+          updatedAt: first.updatedAt
+        })
+        const changed = yield* repo.upsert({
+          ...acme,
+          accountLogin: "acme-inc",
+          externalAccountId: null,
+          targetType: null,
+          lastSyncedAt: null,
+          permissions: {}
+        })
         expect(changed).toMatchObject({
           id: first.id,
           accountLogin: "acme-inc",
@@ -98,10 +121,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           _tag: "AlreadyExists",
           constraint: "github_app_installations.id"
         })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("is told of every status in every status: deleted stays deleted unless it was installed again", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         let count = 0
         for (const from of GitHubInstallationStatus.literals) {
@@ -112,9 +136,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
               const before = yield* repo.upsert({ ...one, status: from, suspendedAt: at(1) })
               yield* TestClock.adjust("1 second")
               const after = yield* repo.upsert({ ...one, reinstalled, ...(told === undefined ? {} : { status: told }) })
-              const expected = reinstalled ? "active" : from === "deleted" ? from : told ?? from
+              const expected = reinstalled ? "active" : from === "deleted" ? from : (told ?? from)
               expect(after.status, `${from}, told ${told}`).toBe(expected)
-              const suspendedAt = expected !== "suspended" ? Option.none() : from === "suspended" ? Option.some(at(1)) : Option.some(after.updatedAt)
+              const suspendedAt =
+                expected !== "suspended"
+                  ? Option.none()
+                  : from === "suspended"
+                    ? Option.some(at(1))
+                    : Option.some(after.updatedAt)
               expect(after.suspendedAt).toEqual(suspendedAt)
               expect(after.updatedAt.epochMillis).toBe(before.updatedAt.epochMillis + (expected === from ? 0 : 1000))
               expect(after.installedAt).toEqual(before.installedAt)
@@ -122,12 +151,16 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           }
         }
         for (const status of ["suspended", "deleted"] as const) {
-          expect(yield* refusalOf(repo.upsert({ ...acme, reinstalled: true, status }))).toMatchObject({ _tag: "InvalidInput", issues: [expect.stringMatching(/^status: /)] })
+          expect(yield* refusalOf(repo.upsert({ ...acme, reinstalled: true, status }))).toMatchObject({
+            _tag: "InvalidInput",
+            issues: [expect.stringMatching(/^status: /)]
+          })
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("moves from every state along the declared transitions only", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         let count = 0
         for (const to of GitHubInstallationStatus.literals) {
@@ -144,7 +177,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           for (const to of GitHubInstallationStatus.literals) {
             const { id } = yield* repo.upsert({ ...acme, externalInstallationId: `i${count++}`, status: from })
             const clear = to === "active" ? ", suspended_at = NULL" : ""
-            const taken = yield* Effect.isSuccess(shell(`UPDATE github_app_installations SET status = ?${clear} WHERE id = ?`, to, id))
+            const taken = yield* Effect.isSuccess(
+              shell(`UPDATE github_app_installations SET status = ?${clear} WHERE id = ?`, to, id)
+            )
             expect(taken, `${from} → ${to}`).toBe(from === to || gitHubInstallationTransitions.allows(from, to))
           }
         }
@@ -154,25 +189,36 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* repo.setStatus({ id, status: "active" })).suspendedAt).toEqual(Option.none())
         expect(yield* tagOf(repo.setStatus({ id: gone, status: "active" }))).toBe("NotFound")
         expect(yield* tagOf(repo.setStatus({ id, status: "dead" as "active" }))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("makes one row when many write the same installation", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
-        const stored = yield* Effect.forEach(Array.from({ length: 30 }, () => acme), repo.upsert, { concurrency: "unbounded" })
+        const stored = yield* Effect.forEach(
+          Array.from({ length: 30 }, () => acme),
+          repo.upsert,
+          { concurrency: "unbounded" }
+        )
         expect(new Set(stored.map(({ id }) => id)).size).toBe(1)
         expect((yield* repo.listActive({})).items).toHaveLength(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("grants, revokes once, and grants again", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         const { id: installationId } = yield* repo.upsert(acme)
         const own = { installationId, userId: ada }
         expect(yield* repo.userHasGrant(own)).toBe(false)
         yield* TestClock.setTime(1000)
         const granted = yield* repo.grantToUser({ ...own, grantedByUserId: eve })
-        expect(granted).toMatchObject({ ...own, grantedByUserId: Option.some(eve), grantedAt: at(1000), revokedAt: Option.none() })
+        expect(granted).toMatchObject({
+          ...own,
+          grantedByUserId: Option.some(eve),
+          grantedAt: at(1000),
+          revokedAt: Option.none()
+        })
         yield* TestClock.setTime(2000)
         expect(yield* repo.grantToUser(own)).toEqual(granted)
         expect(yield* repo.userHasGrant(own)).toBe(true)
@@ -196,15 +242,23 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* repo.listGrants({ installationId })).items).toMatchObject([{ grantedByUserId: Option.none() }])
         yield* shell("DELETE FROM user WHERE id = 'ada'")
         expect((yield* repo.listGrants({ installationId })).items).toEqual([])
-        expect(yield* refusalOf(repo.revokeGrant(own))).toMatchObject({ _tag: "NotFound", entity: "GitHubInstallationUserGrant" })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* refusalOf(repo.revokeGrant(own))).toMatchObject({
+          _tag: "NotFound",
+          entity: "GitHubInstallationUserGrant"
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("gives the first revocation to all who revoke at once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         const { id: installationId } = yield* repo.upsert(acme)
         const own = { installationId, userId: ada }
-        const granted = yield* Effect.forEach(Array.from({ length: 20 }, () => own), repo.grantToUser, { concurrency: "unbounded" })
+        const granted = yield* Effect.forEach(
+          Array.from({ length: 20 }, () => own),
+          repo.grantToUser,
+          { concurrency: "unbounded" }
+        )
         expect(granted.every(({ grantedAt }) => grantedAt.epochMillis === 0)).toBe(true)
         const revoked = yield* Effect.forEach(
           Array.from({ length: 20 }, (_, index) => Effect.zipRight(TestClock.setTime(index), repo.revokeGrant(own))),
@@ -212,10 +266,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { concurrency: "unbounded" }
         )
         expect(new Set(revoked.map(({ revokedAt }) => JSON.stringify(revokedAt))).size).toBe(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("names the reference that is missing", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         const { id: installationId } = yield* repo.upsert(acme)
         const whole = { installationId, userId: ada, grantedByUserId: eve }
@@ -227,10 +282,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           })
         }
         expect((yield* repo.listGrants({ installationId })).items).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what it cannot be given", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         for (const [rule, bad] of Object.entries(badNames)) {
           for (const field of ["id", "externalInstallationId", "externalAccountId", "accountLogin"] as const) {
@@ -255,17 +311,19 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { lastSyncedAt: at(-1) },
           { status: "suspended", suspendedAt: at(-1) }
         ]
-        for (const fields of wrong) expect(yield* tagOf(repo.upsert({ ...acme, ...fields })), JSON.stringify(fields)).toBe("InvalidInput")
+        for (const fields of wrong)
+          expect(yield* tagOf(repo.upsert({ ...acme, ...fields })), JSON.stringify(fields)).toBe("InvalidInput")
         for (const page of [{ limit: 0 }, { limit: 501 }, { cursor: "!" }]) {
           expect(yield* tagOf(repo.listActive(page))).toBe("InvalidInput")
           expect(yield* tagOf(repo.listForUser({ userId: ada, ...page }))).toBe("InvalidInput")
           expect(yield* tagOf(repo.listGrants({ installationId: gone, ...page }))).toBe("InvalidInput")
         }
         expect((yield* repo.listActive({})).items).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lists newest first, whatever comes and goes meanwhile", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         yield* shell(`
           INSERT INTO github_app_installations (id, external_installation_id, account_login, account_type, status, created_at, updated_at)
@@ -281,7 +339,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         let round = 0
         const meanwhile = Effect.suspend(() => {
           round++
-          const [high, low] = [GitHubInstallationId.make(`i0${9999 - round * 3}`), GitHubInstallationId.make(`i0${1000 + round * 3}`)]
+          const [high, low] = [
+            GitHubInstallationId.make(`i0${9999 - round * 3}`),
+            GitHubInstallationId.make(`i0${1000 + round * 3}`)
+          ]
           return Effect.all([
             TestClock.setTime(100_000 + round),
             repo.upsert({ ...acme, externalInstallationId: `new${round}` }),
@@ -295,23 +356,41 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           const there = new Set(seen)
           expect(left.filter((id) => !there.has(id))).toEqual([])
         }
-        const idsOf = (text: string) => Effect.map(shell<{ readonly id: string }>(text), (rows) => rows.map(({ id }) => id))
+        const idsOf = (text: string) =>
+          Effect.map(shell<{ readonly id: string }>(text), (rows) => rows.map(({ id }) => id))
 
         const active = (yield* pages(repo.listActive, 500, meanwhile)).map(({ id }): string => id)
-        walk(active, yield* idsOf("SELECT id FROM github_app_installations WHERE status = 'active' AND account_type = 'user'"), 6000)
+        walk(
+          active,
+          yield* idsOf("SELECT id FROM github_app_installations WHERE status = 'active' AND account_type = 'user'"),
+          6000
+        )
         expect(active.slice(0, 2)).toEqual(["i09998", "i09997"])
-        const granted = (yield* pages((page) => repo.listForUser({ userId: ada, ...page }), 500, meanwhile)).map(({ id }): string => id)
+        const granted = (yield* pages((page) => repo.listForUser({ userId: ada, ...page }), 500, meanwhile)).map(
+          ({ id }): string => id
+        )
         walk(
           granted,
-          yield* idsOf("SELECT installation_id AS id FROM github_installation_user_grants WHERE user_id = 'ada' AND revoked_at IS NULL"),
+          yield* idsOf(
+            "SELECT installation_id AS id FROM github_installation_user_grants WHERE user_id = 'ada' AND revoked_at IS NULL"
+          ),
           7000
         )
         const installationId = GitHubInstallationId.make("i00001")
-        const users = (yield* pages((page) => repo.listGrants({ installationId, ...page }), 500, meanwhile)).map(({ userId }): string => userId)
-        walk(users, yield* idsOf("SELECT user_id AS id FROM github_installation_user_grants WHERE installation_id = 'i00001'"), 2900)
-        expect((yield* repo.listForUser({ userId: UserId.make("u00001") })).items.map(({ id }) => id)).toEqual(["i00001"])
+        const users = (yield* pages((page) => repo.listGrants({ installationId, ...page }), 500, meanwhile)).map(
+          ({ userId }): string => userId
+        )
+        walk(
+          users,
+          yield* idsOf("SELECT user_id AS id FROM github_installation_user_grants WHERE installation_id = 'i00001'"),
+          2900
+        )
+        expect((yield* repo.listForUser({ userId: UserId.make("u00001") })).items.map(({ id }) => id)).toEqual([
+          "i00001"
+        ])
         expect((yield* repo.listForUser({ userId: eve })).items).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

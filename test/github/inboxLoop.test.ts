@@ -3,7 +3,12 @@ import { Deferred, Effect, Fiber, Layer, Option, Queue, Ref, TestClock } from "e
 import type { GitHubWebhookDelivery } from "../../src/github/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../../src/github/GitHubWebhookDeliveryRepo.js"
 import { PersistenceError } from "../../src/Errors.js"
-import { type RunOptions, WebhookFailure, type WebhookHandler, WebhookOutcome } from "../../src/github/WebhookHandler.js"
+import {
+  type RunOptions,
+  WebhookFailure,
+  type WebhookHandler,
+  WebhookOutcome
+} from "../../src/github/WebhookHandler.js"
 import { WebhookInbox } from "../../src/github/WebhookInbox.js"
 import { eventually, passing, sleeping, turns } from "../support/eventLoop.js"
 import { shell } from "../support/lists.js"
@@ -14,10 +19,12 @@ const busy = new PersistenceError({ operation: "test", reason: "Busy", cause: "S
 
 /** Starts the loop; what it has in hand at the end of the test is given back at once. */
 const start = <E, R>(handler: WebhookHandler<E, R>, options: Partial<RunOptions> = {}) =>
-  Effect.flatMap(WebhookInbox, (inbox) => Effect.fork(inbox.run({ workerId: "worker", drainTimeout: 0, ...options }, handler)))
+  Effect.flatMap(WebhookInbox, (inbox) =>
+    Effect.fork(inbox.run({ workerId: "worker", drainTimeout: 0, ...options }, handler))
+  )
 
 /** A handler that tells of each delivery it begins, waits until the test lets go, and leaves a mark. */
-const waiting = Effect.gen(function*() {
+const waiting = Effect.gen(function* () {
   const begun = yield* Queue.unbounded<GitHubWebhookDelivery>()
   const go = yield* Deferred.make<void>()
   const interrupted = yield* Ref.make(0)
@@ -36,7 +43,7 @@ const reaches = (id: string, status: GitHubWebhookDelivery["status"]) =>
 describe("WebhookInbox.run", () => {
   for (const [name, layer] of Object.entries(layers)) {
     it.effect(`drains what is there, and is woken by what comes in while no clock moves (${name})`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         for (const id of ["a", "b", "c"]) yield* receive(id)
         yield* start(marking, { pollInterval: "1 day" })
         for (const id of ["a", "b", "c"]) yield* reaches(id, "processed")
@@ -44,28 +51,36 @@ describe("WebhookInbox.run", () => {
         yield* receive("d")
         yield* reaches("d", "processed")
         expect(yield* marks).toEqual(["a 1", "b 1", "c 1", "d 1"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     // A server tells nothing, so it is polled.
     if (name === "remote") continue
 
     it.effect(`an idle loop looks once, and its own look does not wake it (${name})`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const deliveries = yield* GitHubWebhookDeliveryRepo
         const looks = yield* Ref.make(0)
         const counting = Layer.succeed(GitHubWebhookDeliveryRepo, {
           ...deliveries,
-          claimNext: (request) => Effect.zipRight(Ref.update(looks, (count) => count + 1), deliveries.claimNext(request))
+          claimNext: (request) =>
+            Effect.zipRight(
+              Ref.update(looks, (count) => count + 1),
+              deliveries.claimNext(request)
+            )
         })
-        yield* start(marking, { pollInterval: "1 day" }).pipe(Effect.provide(Layer.provide(WebhookInbox.layer, counting)))
+        yield* start(marking, { pollInterval: "1 day" }).pipe(
+          Effect.provide(Layer.provide(WebhookInbox.layer, counting))
+        )
         yield* sleeping(24 * 3600)
         yield* turns(200)
         expect(yield* Ref.get(looks)).toBe(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   }
 
   it.effect("works on as many deliveries at the same time as it is told, and on the others after", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (const id of ["a", "b", "c", "d", "e"]) yield* receive(id)
       const { begun, go, handler } = yield* waiting
       yield* start(handler, { concurrency: 3 })
@@ -75,14 +90,17 @@ describe("WebhookInbox.run", () => {
       yield* Deferred.succeed(go, undefined)
       for (const id of ["a", "b", "c", "d", "e"]) yield* reaches(id, "processed")
       expect(yield* marks).toEqual(["a 1", "b 1", "c 1", "d 1", "e 1"])
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("goes on after failures, and tries again what may be", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const handler: WebhookHandler<unknown, never> = ({ attemptCount, deliveryId }) =>
         deliveryId === "good" || attemptCount === 2
           ? Effect.succeed(WebhookOutcome.processed)
-          : deliveryId === "dies" ? Effect.die("no") : new WebhookFailure({ errorMessage: "no", retryable: deliveryId === "fails" })
+          : deliveryId === "dies"
+            ? Effect.die("no")
+            : new WebhookFailure({ errorMessage: "no", retryable: deliveryId === "fails" })
       for (const id of ["dies", "fails", "hopeless", "good"]) yield* receive(id)
       yield* start(handler)
       yield* reaches("good", "processed")
@@ -91,15 +109,18 @@ describe("WebhookInbox.run", () => {
       yield* passing(1)
       yield* reaches("dies", "processed")
       yield* reaches("fails", "processed")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("a store that cannot answer for a while ends neither the loop nor a delivery", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const deliveries = yield* GitHubWebhookDeliveryRepo
       const refusals = yield* Ref.make(3)
       const refusing = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | PersistenceError> =>
-        Effect.flatMap(Ref.getAndUpdate(refusals, (left) => Math.max(0, left - 1)), (left): Effect.Effect<A, E | PersistenceError> =>
-          left > 0 ? Effect.fail(busy) : effect)
+        Effect.flatMap(
+          Ref.getAndUpdate(refusals, (left) => Math.max(0, left - 1)),
+          (left): Effect.Effect<A, E | PersistenceError> => (left > 0 ? Effect.fail(busy) : effect)
+        )
       const failing = Layer.succeed(GitHubWebhookDeliveryRepo, {
         ...deliveries,
         claimNext: (request) => refusing(deliveries.claimNext(request)),
@@ -114,14 +135,16 @@ describe("WebhookInbox.run", () => {
       yield* reaches("guid", "processed")
       // Given back and not counted, and nothing written twice.
       expect(yield* marks).toEqual(["guid 1"])
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("a defect of the store costs one delivery its lease, not the loop its life", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const deliveries = yield* GitHubWebhookDeliveryRepo
       const breaking = Layer.succeed(GitHubWebhookDeliveryRepo, {
         ...deliveries,
-        markFailed: (lease, failure) => lease.deliveryId === "broken" ? Effect.dieMessage("broken") : deliveries.markFailed(lease, failure)
+        markFailed: (lease, failure) =>
+          lease.deliveryId === "broken" ? Effect.dieMessage("broken") : deliveries.markFailed(lease, failure)
       })
       yield* receive("broken")
       yield* receive("good")
@@ -130,13 +153,19 @@ describe("WebhookInbox.run", () => {
       yield* start(handler).pipe(Effect.provide(Layer.provide(WebhookInbox.layer, breaking)))
       yield* reaches("good", "processed")
       expect((yield* stored("broken")).status).toBe("processing")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("takes back what others left under expired leases, and fails what has no attempts left", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const deliveries = yield* GitHubWebhookDeliveryRepo
       const { begun, handler } = yield* waiting
-      for (const [id, maxAttempts] of [["a-left", 5], ["b-spent", 1], ["c-mine", 5]] as const) yield* receive(id, { maxAttempts })
+      for (const [id, maxAttempts] of [
+        ["a-left", 5],
+        ["b-spent", 1],
+        ["c-mine", 5]
+      ] as const)
+        yield* receive(id, { maxAttempts })
       yield* deliveries.claimNext({ workerId: "dead", leaseDuration: "5 seconds" })
       yield* deliveries.claimNext({ workerId: "dead", leaseDuration: "5 seconds" })
       // The only slot is taken: nothing but the supervision looks.
@@ -145,11 +174,14 @@ describe("WebhookInbox.run", () => {
       yield* passing(15)
       yield* reaches("a-left", "received")
       yield* reaches("b-spent", "failed")
-      expect((yield* stored("b-spent")).errorMessage).toEqual(Option.some("the last lease expired with no attempts left"))
-    }).pipe(Effect.provide(layers.memory)))
+      expect((yield* stored("b-spent")).errorMessage).toEqual(
+        Option.some("the last lease expired with no attempts left")
+      )
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("interrupted, it lets its handlers finish, and begins nothing new", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { begun, go, handler } = yield* waiting
       yield* receive("guid")
       const loop = yield* start(handler, { drainTimeout: "10 seconds" })
@@ -162,28 +194,35 @@ describe("WebhookInbox.run", () => {
       expect((yield* stored("guid")).status).toBe("processed")
       expect((yield* stored("later")).status).toBe("received")
       expect(yield* marks).toEqual(["guid 1"])
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("what a handler does not finish in time is given back, and nothing of it stays", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* receive("guid", { maxAttempts: 1 })
       const begun = yield* Deferred.make<void>()
       const loop = yield* start(
-        (delivery) => leaveMark(delivery).pipe(Effect.zipRight(Deferred.succeed(begun, undefined)), Effect.zipRight(Effect.never)),
+        (delivery) =>
+          leaveMark(delivery).pipe(Effect.zipRight(Deferred.succeed(begun, undefined)), Effect.zipRight(Effect.never)),
         { drainTimeout: "10 seconds" }
       )
       yield* Deferred.await(begun)
       const ending = yield* Effect.fork(Fiber.interrupt(loop))
       yield* passing(10)
       yield* Fiber.join(ending)
-      expect(yield* stored("guid")).toMatchObject({ status: "received", attemptCount: 0, leaseOutcome: Option.some("released") })
+      expect(yield* stored("guid")).toMatchObject({
+        status: "received",
+        attemptCount: 0,
+        leaseOutcome: Option.some("released")
+      })
       expect(yield* marks).toEqual([])
       yield* start(marking)
       yield* reaches("guid", "processed")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("refuses options out of range", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const inbox = yield* WebhookInbox
       const bad: Readonly<Record<string, Partial<RunOptions>>> = {
         workerId: { workerId: "" },
@@ -196,9 +235,14 @@ describe("WebhookInbox.run", () => {
       }
       for (const [field, options] of Object.entries(bad)) {
         const error = yield* refusalOf(inbox.run({ workerId: "worker", ...options }, marking))
-        expect(error, field).toMatchObject({ _tag: "InvalidInput", operation: "WebhookInbox.run", issues: [expect.stringContaining(`${field.trim()}: `)] })
+        expect(error, field).toMatchObject({
+          _tag: "InvalidInput",
+          operation: "WebhookInbox.run",
+          issues: [expect.stringContaining(`${field.trim()}: `)]
+        })
       }
       expect(yield* shell("SELECT 1 FROM effects")).toEqual([])
       yield* TestClock.adjust("1 day")
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 })

@@ -40,10 +40,11 @@ export class Model {
   /** The rows in which they are, each found before one of them changes. */
   store(told: ReadonlyArray<Told>): ReadonlyArray<RepositoryRow> {
     const claimed = told.map(({ externalId }) => externalId)
-    const targets = told.map((one) =>
-      this.repositories.find(({ externalId }) => externalId !== undefined && externalId === one.externalId)
-        ?? this.byName(one, claimed)
-        ?? { externalId: undefined, owner: "", name: "", isArchived: false, gaveWay: false })
+    const targets = told.map(
+      (one) =>
+        this.repositories.find(({ externalId }) => externalId !== undefined && externalId === one.externalId) ??
+        this.byName(one, claimed) ?? { externalId: undefined, owner: "", name: "", isArchived: false, gaveWay: false }
+    )
     for (const row of this.repositories) {
       if (!row.gaveWay && told.some((one, index) => sameName(row, one) && targets[index] !== row)) row.gaveWay = true
     }

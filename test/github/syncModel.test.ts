@@ -6,20 +6,43 @@ import { RepositoryRepo } from "../../src/source/RepositoryRepo.js"
 import { type CachedRow, Model, type RepositoryRow, type Told } from "./model.js"
 import { layers, type Services, shell } from "./support.js"
 
-const names = fc.record({ owner: fc.constantFrom("acme", "Acme", "org"), name: fc.constantFrom("a", "A", "b", "c"), isArchived: fc.boolean() })
+const names = fc.record({
+  owner: fc.constantFrom("acme", "Acme", "org"),
+  name: fc.constantFrom("a", "A", "b", "c"),
+  isArchived: fc.boolean()
+})
 const externalId = fc.constantFrom("1", "2", "3", "4", "5")
 const known = fc.record({ externalId }).chain((id) => names.map((rest) => ({ ...rest, ...id })))
 const maybeKnown: fc.Arbitrary<Told> = fc.oneof(known, names)
 
-const set = fc.uniqueArray(known, { selector: (one) => one.externalId, maxLength: 5 }).map((all) =>
-  all.filter((one, index) => all.findIndex(({ name, owner }) => `${owner}/${name}`.toLowerCase() === `${one.owner}/${one.name}`.toLowerCase()) === index))
+const set = fc
+  .uniqueArray(known, { selector: (one) => one.externalId, maxLength: 5 })
+  .map((all) =>
+    all.filter(
+      (one, index) =>
+        all.findIndex(
+          ({ name, owner }) => `${owner}/${name}`.toLowerCase() === `${one.owner}/${one.name}`.toLowerCase()
+        ) === index
+    )
+  )
 
 type Command =
-  | { readonly _tag: "sync"; readonly installationId: "x" | "y"; readonly set: ReadonlyArray<Told & { readonly externalId: string }> }
+  | {
+      readonly _tag: "sync"
+      readonly installationId: "x" | "y"
+      readonly set: ReadonlyArray<Told & { readonly externalId: string }>
+    }
   | { readonly _tag: "upsert"; readonly told: Told }
 
 const command: fc.Arbitrary<Command> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ _tag: fc.constant("sync" as const), installationId: fc.constantFrom("x" as const, "y" as const), set }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      _tag: fc.constant("sync" as const),
+      installationId: fc.constantFrom("x" as const, "y" as const),
+      set
+    })
+  },
   { weight: 1, arbitrary: fc.record({ _tag: fc.constant("upsert" as const), told: maybeKnown }) }
 )
 
@@ -50,7 +73,12 @@ class Ids {
     for (const row of model.repositories) {
       const known = this.repositories.get(row)
       const found = stored.find(({ external_id, id, name, owner }) =>
-        known === undefined ? (row.externalId === undefined ? name === row.name && owner === row.owner : external_id === row.externalId) : id === known)
+        known === undefined
+          ? row.externalId === undefined
+            ? name === row.name && owner === row.owner
+            : external_id === row.externalId
+          : id === known
+      )
       expect(found).toMatchObject({
         external_id: row.externalId ?? null,
         owner: row.owner,
@@ -81,13 +109,14 @@ class Ids {
 }
 
 const follow = (commands: ReadonlyArray<Command>): Effect.Effect<void, unknown, Services> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const installations = yield* GitHubInstallationRepo
     const cache = yield* GitHubInstallationRepositoryRepo
     const repositories = yield* RepositoryRepo
     yield* shell("DELETE FROM repositories")
     yield* shell("DELETE FROM github_app_installations")
-    for (const id of ["x", "y"]) yield* installations.upsert({ id, externalInstallationId: id, accountLogin: "acme", accountType: "user" })
+    for (const id of ["x", "y"])
+      yield* installations.upsert({ id, externalInstallationId: id, accountLogin: "acme", accountType: "user" })
     const model = new Model()
     const ids = new Ids()
     for (const next of commands) {
@@ -111,11 +140,16 @@ const follow = (commands: ReadonlyArray<Command>): Effect.Effect<void, unknown, 
   })
 
 describe("syncs of installations", () => {
-  it.effect("follow the model, whatever is told by whom and in whatever order", () =>
-    Effect.gen(function*() {
-      const runtime = yield* Effect.runtime<Services>()
-      const property = fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 12 }), (commands) =>
-        Effect.runPromise(Effect.provide(follow(commands), runtime)))
-      yield* Effect.promise(() => fc.assert(property, { numRuns: 120 }))
-    }).pipe(Effect.provide(layers.memory)), 60_000)
+  it.effect(
+    "follow the model, whatever is told by whom and in whatever order",
+    () =>
+      Effect.gen(function* () {
+        const runtime = yield* Effect.runtime<Services>()
+        const property = fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 12 }), (commands) =>
+          Effect.runPromise(Effect.provide(follow(commands), runtime))
+        )
+        yield* Effect.promise(() => fc.assert(property, { numRuns: 120 }))
+      }).pipe(Effect.provide(layers.memory)),
+    60_000
+  )
 })

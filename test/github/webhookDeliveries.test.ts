@@ -6,7 +6,19 @@ import { defaultDeliveryAttempts, maxPayloadBytes } from "../../src/github/GitHu
 import { GitHubWebhookDeliveryRepo } from "../../src/github/GitHubWebhookDeliveryRepo.js"
 import { pages, shell } from "../support/lists.js"
 import { badNames, refusalOf, tagOf } from "../support/refusals.js"
-import { at, claim, claimant, delivery, gone, idOf, layers, leased, lossOf, record, type Services } from "./webhookSupport.js"
+import {
+  at,
+  claim,
+  claimant,
+  delivery,
+  gone,
+  idOf,
+  layers,
+  leased,
+  lossOf,
+  record,
+  type Services
+} from "./webhookSupport.js"
 
 const { make } = Factories
 
@@ -16,8 +28,11 @@ const expiring = (id: string, leaseExpiresAt: number, given: object = {}) =>
 
 /** How many deliveries there are in each status. */
 const counts = Effect.map(
-  Effect.flatMap(SqlClient.SqlClient, (sql) => sql<{ readonly status: string; readonly count: number }>`
-    SELECT status, count(*) AS count FROM github_webhook_deliveries GROUP BY status`),
+  Effect.flatMap(
+    SqlClient.SqlClient,
+    (sql) => sql<{ readonly status: string; readonly count: number }>`
+    SELECT status, count(*) AS count FROM github_webhook_deliveries GROUP BY status`
+  ),
   (rows): Readonly<Record<string, number>> => Object.fromEntries(rows.map(({ count, status }) => [status, count]))
 )
 
@@ -25,7 +40,7 @@ const counts = Effect.map(
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`GitHubWebhookDeliveryRepo (${name})`, () => {
     it.effect("records a delivery, due now", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         yield* TestClock.setTime(1000)
         const { created, delivery: recorded } = yield* inbox.record(delivery)
@@ -55,14 +70,16 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* inbox.getById(recorded.id)).toEqual(recorded)
         expect(yield* inbox.findById(recorded.id)).toEqual(Option.some(recorded))
         expect(yield* inbox.findByDeliveryId("guid")).toEqual(Option.some(recorded))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("counts the inbox", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const none = { received: 0, processing: 0, processed: 0, failed: 0, ignored: 0 }
         expect(yield* inbox.stats).toEqual({ byStatus: none, due: 0, oldestDueAt: Option.none() })
-        for (const status of ["processed", "failed", "ignored"] as const) yield* make.webhookDelivery({ status, availableAt: at(1) })
+        for (const status of ["processed", "failed", "ignored"] as const)
+          yield* make.webhookDelivery({ status, availableAt: at(1) })
         yield* make.webhookDelivery({ availableAt: at(1000) })
         yield* make.webhookDelivery({ availableAt: at(70) })
         yield* make.claimedDelivery({ leaseExpiresAt: at(60), availableAt: at(0) })
@@ -74,20 +91,30 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           due: 2,
           oldestDueAt: Option.some(at(60))
         })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("records what says no more than what it is", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery: bare } = yield* inbox.record({ deliveryId: "guid", eventType: "ping" })
-        expect(bare).toMatchObject({ action: Option.none(), installationExternalId: Option.none(), payload: Option.none() })
-        expect(yield* refusalOf(inbox.getById(gone))).toMatchObject({ _tag: "NotFound", entity: "GitHubWebhookDelivery", id: "gone" })
+        expect(bare).toMatchObject({
+          action: Option.none(),
+          installationExternalId: Option.none(),
+          payload: Option.none()
+        })
+        expect(yield* refusalOf(inbox.getById(gone))).toMatchObject({
+          _tag: "NotFound",
+          entity: "GitHubWebhookDelivery",
+          id: "gone"
+        })
         expect(yield* inbox.findById(gone)).toEqual(Option.none())
         expect(yield* inbox.findByDeliveryId("gone")).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("answers a repeat with the delivery as it is now, whatever became of it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery: first } = yield* inbox.record({ ...delivery, id: "row" })
         yield* TestClock.setTime(5000)
@@ -99,10 +126,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const processed = yield* inbox.markProcessed(lease)
         expect(yield* inbox.record(delivery)).toEqual({ delivery: processed, created: false })
         expect(yield* counts).toEqual({ processed: 1 })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuses an id that is another delivery's", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const first = yield* record("row")
         expect(yield* refusalOf(inbox.record({ ...delivery, id: "row", deliveryId: "another" }))).toMatchObject({
@@ -112,22 +140,27 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         })
         expect(yield* inbox.getById(first.id)).toEqual(first)
         expect(yield* counts).toEqual({ received: 1 })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("stores a delivery once that many send at the same moment", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const answers = yield* Effect.all(
           Array.from({ length: 200 }, (_, index) => inbox.record({ ...delivery, deliveryId: `guid-${index % 10}` })),
           { concurrency: "unbounded" }
         )
         expect(answers.filter(({ created }) => created)).toHaveLength(10)
-        for (const { delivery } of answers) expect(answers.find((one) => one.created && one.delivery.deliveryId === delivery.deliveryId)?.delivery).toEqual(delivery)
+        for (const { delivery } of answers)
+          expect(
+            answers.find((one) => one.created && one.delivery.deliveryId === delivery.deliveryId)?.delivery
+          ).toEqual(delivery)
         expect(yield* counts).toEqual({ received: 10 })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuses what is out of shape, and stores nothing of it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const fields = ["id", "deliveryId", "eventType", "installationExternalId"]
         for (const field of fields) {
@@ -135,41 +168,62 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             expect(yield* tagOf(inbox.record({ ...delivery, [field]: bad })), `${field} ${kind}`).toBe("InvalidInput")
           }
         }
-        for (const action of [badNames.huge, badNames.nul, badNames.surrogate]) expect(yield* tagOf(inbox.record({ ...delivery, action }))).toBe("InvalidInput")
-        for (const maxAttempts of [0, -1, 1.5, 1001, Number.NaN]) expect(yield* tagOf(inbox.record({ ...delivery, maxAttempts }))).toBe("InvalidInput")
-        const nested = (depth: number): object => depth === 0 ? {} : { in: nested(depth - 1) }
-        for (const payload of [{ a: Number.NaN }, { a: undefined }, { a: [Number.POSITIVE_INFINITY] }, { a: new Date(0) }, nested(70), nested(3000)]) {
+        for (const action of [badNames.huge, badNames.nul, badNames.surrogate])
+          expect(yield* tagOf(inbox.record({ ...delivery, action }))).toBe("InvalidInput")
+        for (const maxAttempts of [0, -1, 1.5, 1001, Number.NaN])
+          expect(yield* tagOf(inbox.record({ ...delivery, maxAttempts }))).toBe("InvalidInput")
+        const nested = (depth: number): object => (depth === 0 ? {} : { in: nested(depth - 1) })
+        for (const payload of [
+          { a: Number.NaN },
+          { a: undefined },
+          { a: [Number.POSITIVE_INFINITY] },
+          { a: new Date(0) },
+          nested(70),
+          nested(3000)
+        ]) {
           expect(yield* tagOf(inbox.record({ ...delivery, payload } as typeof delivery))).toBe("InvalidInput")
         }
         for (const payload of [[], "text", 1, null]) {
-          expect(yield* tagOf(inbox.record({ ...delivery, payload } as unknown as typeof delivery))).toBe("InvalidInput")
+          expect(yield* tagOf(inbox.record({ ...delivery, payload } as unknown as typeof delivery))).toBe(
+            "InvalidInput"
+          )
         }
         expect(yield* counts).toEqual({})
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("takes any JSON in a payload as it is", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
-        const payload = JSON.parse(`{"__proto__": 1, "nul": "a\\u0000b", "half": "\\ud800", "": [null, -0.5, {"a": []}], "é": "😀"}`)
+        const payload = JSON.parse(
+          `{"__proto__": 1, "nul": "a\\u0000b", "half": "\\ud800", "": [null, -0.5, {"a": []}], "é": "😀"}`
+        )
         const { delivery: recorded } = yield* inbox.record({ ...delivery, payload })
         expect(recorded.payload).toEqual(Option.some(payload))
         expect(Object.keys(Option.getOrThrow(recorded.payload))).toEqual(["__proto__", "nul", "half", "", "é"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("takes the longest payload that GitHub sends, and none that is longer", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         // Two bytes a letter: the limit is of bytes.
         const payloadOf = (bytes: number) => ({ a: "é".repeat((bytes - `{"a":""}`.length) / 2) })
         const refused = yield* refusalOf(inbox.record({ ...delivery, payload: payloadOf(maxPayloadBytes + 2) }))
-        expect(refused).toMatchObject({ _tag: "InvalidInput", issues: ["payload: must be at most 26214400 bytes of JSON"] })
+        expect(refused).toMatchObject({
+          _tag: "InvalidInput",
+          issues: ["payload: must be at most 26214400 bytes of JSON"]
+        })
         const { delivery: longest } = yield* inbox.record({ ...delivery, payload: payloadOf(maxPayloadBytes) })
         expect(Option.isSome(longest.payload)).toBe(true)
-        expect(yield* shell("SELECT octet_length(payload) AS bytes FROM github_webhook_deliveries")).toEqual([{ bytes: maxPayloadBytes }])
-      }).pipe(Effect.provide(layer)))
+        expect(yield* shell("SELECT octet_length(payload) AS bytes FROM github_webhook_deliveries")).toEqual([
+          { bytes: maxPayloadBytes }
+        ])
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("hands out a delivery under a new lease", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const received = yield* record("row")
         yield* TestClock.setTime(1000)
@@ -187,10 +241,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         })
         expect(yield* inbox.getById(received.id)).toEqual(claimed.delivery)
         expect(yield* inbox.getByLease(claimed.lease)).toEqual(claimed.delivery)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("hands out what has been due longest, received or expired, ties by id", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         yield* make.webhookDelivery({ id: "f", availableAt: at(60) })
         yield* make.webhookDelivery({ id: "c", availableAt: at(30) })
@@ -200,17 +255,23 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* expiring("e", 50)
         yield* expiring("d", 30)
         yield* expiring("live", 101)
-        for (const status of ["processed", "failed", "ignored"] as const) yield* make.webhookDelivery({ id: status, status })
+        for (const status of ["processed", "failed", "ignored"] as const)
+          yield* make.webhookDelivery({ id: status, status })
         yield* TestClock.setTime(100)
         const order = []
-        for (let next = yield* inbox.claimNext(claimant); Option.isSome(next); next = yield* inbox.claimNext(claimant)) {
+        for (
+          let next = yield* inbox.claimNext(claimant);
+          Option.isSome(next);
+          next = yield* inbox.claimNext(claimant)
+        ) {
           order.push(next.value.delivery.id)
         }
         expect(order).toEqual(["a", "b", "c", "d", "e", "f"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lets an expired lease be taken over, and not one that is held", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { lease } = yield* leased("row")
         yield* TestClock.adjust("59999 millis")
@@ -218,14 +279,23 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* TestClock.adjust("1 millis")
         const taken = yield* claim("two")
         expect(taken.lease).toEqual({ deliveryId: "row", workerId: "two", token: 2 })
-        expect(taken.delivery).toMatchObject({ attemptCount: 2, claimedAt: Option.some(at(60_000)), leaseOutcome: Option.none() })
+        expect(taken.delivery).toMatchObject({
+          attemptCount: 2,
+          claimedAt: Option.some(at(60_000)),
+          leaseOutcome: Option.none()
+        })
         expect(yield* lossOf(inbox.markProcessed(lease))).toBe("superseded")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("fails a delivery with no attempts left, and never hands it out", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
-        const { delivery: spent, lease } = yield* expiring("spent", 50, { attemptCount: 2, maxAttempts: 2, errorMessage: "before" })
+        const { delivery: spent, lease } = yield* expiring("spent", 50, {
+          attemptCount: 2,
+          maxAttempts: 2,
+          errorMessage: "before"
+        })
         yield* TestClock.setTime(100)
         expect(yield* inbox.claimNext(claimant)).toEqual(Option.none())
         const failed = yield* inbox.getById(spent.id)
@@ -240,12 +310,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         })
         expect(yield* lossOf(inbox.heartbeat(lease, "1 minute"))).toBe("expired")
         expect(yield* inbox.claimNext(claimant)).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keeps no due delivery behind any number of exhausted ones", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
-        for (let index = 0; index < 25; index++) yield* expiring(`spent-${index}`, 10, { attemptCount: 1, maxAttempts: 1 })
+        for (let index = 0; index < 25; index++)
+          yield* expiring(`spent-${index}`, 10, { attemptCount: 1, maxAttempts: 1 })
         yield* expiring("expired", 20)
         yield* make.webhookDelivery({ id: "received", availableAt: at(30) })
         yield* TestClock.setTime(100)
@@ -253,21 +325,29 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(idOf(yield* inbox.claimNext(claimant))).toEqual(Option.some("received"))
         expect(yield* inbox.claimNext(claimant)).toEqual(Option.none())
         expect(yield* counts).toEqual({ failed: 25, processing: 2 })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("hands out a delivery whose payload is nested deeper than an input may be", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         for (const id of ["a", "deep", "c"]) yield* record(id)
-        yield* shell("UPDATE github_webhook_deliveries SET payload = ? WHERE id = 'deep'", `${"{\"a\":".repeat(70)}1${"}".repeat(70)}`)
-        const claims = yield* Effect.all(Array.from({ length: 3 }, () => inbox.claimNext(claimant)), { concurrency: "unbounded" })
+        yield* shell(
+          "UPDATE github_webhook_deliveries SET payload = ? WHERE id = 'deep'",
+          `${'{"a":'.repeat(70)}1${"}".repeat(70)}`
+        )
+        const claims = yield* Effect.all(
+          Array.from({ length: 3 }, () => inbox.claimNext(claimant)),
+          { concurrency: "unbounded" }
+        )
         expect(claims.flatMap((claimed) => Option.toArray(idOf(claimed))).toSorted()).toEqual(["a", "c", "deep"])
         expect(yield* counts).toEqual({ processing: 3 })
         expect(yield* inbox.findByDeliveryId("deep")).toMatchObject({ _tag: "Some" })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("gives fifty claimants of twenty deliveries twenty different ones", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         for (let index = 0; index < 20; index++) yield* record(`row-${index}`)
         const answers = yield* Effect.forEach(
@@ -279,16 +359,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(claimed).toHaveLength(20)
         expect(new Set(claimed.map(({ delivery }) => delivery.id)).size).toBe(20)
         for (const { delivery, lease } of claimed) expect(delivery.workerId).toEqual(Option.some(lease.workerId))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("gives each lease once to fibers that claim, end and lose deliveries all at the same time", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         for (let index = 0; index < 60; index++) yield* record(`row-${index}`, { maxAttempts: 1000 })
         const given: Array<string> = []
         const ended: Array<string> = []
         const work = (fiber: number) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             for (let round = 0; round < 12; round++) {
               const claimed = yield* inbox.claimNext({ workerId: `worker-${fiber % 8}`, leaseDuration: "1 second" })
               if (Option.isNone(claimed)) continue
@@ -298,26 +379,34 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
               else if ((yield* lossOf(inbox.markProcessed(lease))) === "ok") ended.push(lease.deliveryId)
             }
           })
-        yield* Effect.forEach(Array.from({ length: 24 }, (_, fiber) => fiber), work, { concurrency: "unbounded" })
+        yield* Effect.forEach(
+          Array.from({ length: 24 }, (_, fiber) => fiber),
+          work,
+          { concurrency: "unbounded" }
+        )
         expect(new Set(given).size).toBe(given.length)
         expect(new Set(ended).size).toBe(ended.length)
         expect((yield* counts)["processed"]).toBe(ended.length)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuses a worker without a name, a lease without an end, and a number of deliveries out of range", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { id } = yield* record("row")
-        for (const workerId of Object.values(badNames)) expect(yield* tagOf(inbox.claimNext({ ...claimant, workerId }))).toBe("InvalidInput")
+        for (const workerId of Object.values(badNames))
+          expect(yield* tagOf(inbox.claimNext({ ...claimant, workerId }))).toBe("InvalidInput")
         for (const leaseDuration of [0, -1, Number.POSITIVE_INFINITY, Number.NaN, Number.MAX_SAFE_INTEGER]) {
           expect(yield* tagOf(inbox.claimNext({ ...claimant, leaseDuration }))).toBe("InvalidInput")
         }
-        for (const limit of [0, -1, 1001, 1.5, Number.NaN]) expect(yield* tagOf(inbox.reapExpired(limit))).toBe("InvalidInput")
+        for (const limit of [0, -1, 1001, 1.5, Number.NaN])
+          expect(yield* tagOf(inbox.reapExpired(limit))).toBe("InvalidInput")
         expect((yield* inbox.getById(id)).status).toBe("received")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lists deliveries newest first, by status and installation", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const statuses = ["received", "processed", "ignored"] as const
         for (let index = 0; index < 30; index++) {
@@ -329,32 +418,48 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           })
         }
         const all = Array.from({ length: 30 }, (_, index) => index).toReversed()
-        const expected = (keep: (index: number) => boolean) => all.filter(keep).map((index) => `row-${String(index).padStart(2, "0")}`)
-        const ids = (filter: object) => Effect.map(pages((page) => inbox.list({ ...filter, ...page }), 4), (rows) => rows.map(({ id }) => id))
+        const expected = (keep: (index: number) => boolean) =>
+          all.filter(keep).map((index) => `row-${String(index).padStart(2, "0")}`)
+        const ids = (filter: object) =>
+          Effect.map(
+            pages((page) => inbox.list({ ...filter, ...page }), 4),
+            (rows) => rows.map(({ id }) => id)
+          )
         expect(yield* ids({})).toEqual(expected(() => true))
         expect(yield* ids({ status: "processed" })).toEqual(expected((index) => index % 3 === 1))
         expect(yield* ids({ installationExternalId: "inst-2" })).toEqual(expected((index) => index % 4 === 2))
-        expect(yield* ids({ status: "ignored", installationExternalId: "inst-0" })).toEqual(expected((index) => index % 12 === 8))
+        expect(yield* ids({ status: "ignored", installationExternalId: "inst-0" })).toEqual(
+          expected((index) => index % 12 === 8)
+        )
         expect(yield* ids({ installationExternalId: "none" })).toEqual([])
         expect((yield* inbox.list()).items).toHaveLength(30)
         const streamed = yield* Stream.runCollect(inbox.stream({ status: "processed" }))
         expect(Chunk.toReadonlyArray(streamed).map(({ id }) => id)).toEqual(expected((index) => index % 3 === 1))
         expect(Chunk.size(yield* Stream.runCollect(inbox.stream()))).toBe(30)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keeps a list from becoming everybody's, and refuses what is no filter", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         yield* record("row")
-        const filters = [{ installationExternalId: undefined }, { installationExternalId: "" }, { status: "done" }, { limit: 0 }, { limit: 501 }, { cursor: "bad" }]
+        const filters = [
+          { installationExternalId: undefined },
+          { installationExternalId: "" },
+          { status: "done" },
+          { limit: 0 },
+          { limit: 501 },
+          { cursor: "bad" }
+        ]
         for (const filter of filters) {
           expect(yield* tagOf(inbox.list(filter as object)), JSON.stringify(filter)).toBe("InvalidInput")
         }
         expect((yield* inbox.list({ status: undefined })).items).toHaveLength(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("redelivers what has ended, with all its attempts and under other leases", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         for (const status of ["processed", "failed", "ignored"] as const) {
           const before = yield* make.webhookDelivery({ status, attemptCount: 5, leaseToken: 7, errorMessage: "before" })
@@ -376,38 +481,62 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* lossOf(inbox.markProcessed({ ...lease, workerId: "worker", token: 7 }))).toBe("superseded")
         }
         expect(yield* refusalOf(inbox.redeliver(gone))).toMatchObject({ _tag: "NotFound", id: "gone" })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("reaps up to so many expired leases, the longest expired first", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
-        for (const [id, expires] of [["c", 30], ["a", 10], ["b", 20], ["live", 101]] as const) yield* expiring(id, expires)
+        for (const [id, expires] of [
+          ["c", 30],
+          ["a", 10],
+          ["b", 20],
+          ["live", 101]
+        ] as const)
+          yield* expiring(id, expires)
         yield* expiring("spent", 5, { attemptCount: 1, maxAttempts: 1 })
         yield* TestClock.setTime(100)
         const first = yield* inbox.reapExpired(2)
-        expect(first.map(({ id, status }) => [id, status]).toSorted()).toEqual([["a", "received"], ["spent", "failed"]])
-        expect(first.find(({ id }) => id === "a")).toMatchObject({ availableAt: at(100), workerId: Option.none(), leaseOutcome: Option.some("expired"), attemptCount: 1 })
+        expect(first.map(({ id, status }) => [id, status]).toSorted()).toEqual([
+          ["a", "received"],
+          ["spent", "failed"]
+        ])
+        expect(first.find(({ id }) => id === "a")).toMatchObject({
+          availableAt: at(100),
+          workerId: Option.none(),
+          leaseOutcome: Option.some("expired"),
+          attemptCount: 1
+        })
         expect((yield* inbox.reapExpired(1000)).map(({ id }) => id).toSorted()).toEqual(["b", "c"])
         expect(yield* inbox.reapExpired(1000)).toEqual([])
         expect(yield* counts).toEqual({ failed: 1, processing: 1, received: 3 })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("recording deliveries", () => {
   it.effect("a payload that is longer than any string is refused, too", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const inbox = yield* GitHubWebhookDeliveryRepo
       const endless = "x".repeat(2 ** 28)
-      expect(yield* tagOf(inbox.record({ ...delivery, payload: { a: endless, b: endless, c: endless } }))).toBe("InvalidInput")
-    }).pipe(Effect.provide(layers.memory)))
+      expect(yield* tagOf(inbox.record({ ...delivery, payload: { a: endless, b: endless, c: endless } }))).toBe(
+        "InvalidInput"
+      )
+    }).pipe(Effect.provide(layers.memory))
+  )
 
-  it.effect.prop("any text as an id finds what it names, or nothing", [FastCheck.string()], ([text]) =>
-    Effect.gen(function*() {
-      const inbox = yield* GitHubWebhookDeliveryRepo
-      const recorded = yield* Effect.option(inbox.record({ deliveryId: text, eventType: "push" }))
-      const found = yield* inbox.findByDeliveryId(text)
-      expect(Option.isSome(found)).toBe(Option.isSome(recorded))
-    }).pipe(Effect.provide(layers.memory)), { fastCheck: { numRuns: 30 } })
+  it.effect.prop(
+    "any text as an id finds what it names, or nothing",
+    [FastCheck.string()],
+    ([text]) =>
+      Effect.gen(function* () {
+        const inbox = yield* GitHubWebhookDeliveryRepo
+        const recorded = yield* Effect.option(inbox.record({ deliveryId: text, eventType: "push" }))
+        const found = yield* inbox.findByDeliveryId(text)
+        expect(Option.isSome(found)).toBe(Option.isSome(recorded))
+      }).pipe(Effect.provide(layers.memory)),
+    { fastCheck: { numRuns: 30 } }
+  )
 })

@@ -5,13 +5,25 @@ import type { WebhookLease } from "../../src/github/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../../src/github/GitHubWebhookDeliveryRepo.js"
 import { LeaseLost } from "../../src/Errors.js"
 import { badNames, refusalOf, tagOf } from "../support/refusals.js"
-import { at, claim, claimant, failure, gone, layers, leased, lossOf, record, type Services, underLease } from "./webhookSupport.js"
+import {
+  at,
+  claim,
+  claimant,
+  failure,
+  gone,
+  layers,
+  leased,
+  lossOf,
+  record,
+  type Services,
+  underLease
+} from "./webhookSupport.js"
 
 const { make } = Factories
 
 /** Each call under the lease is refused for this reason, and changes nothing. */
 const isLost = (lease: WebhookLease, reason: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const inbox = yield* GitHubWebhookDeliveryRepo
     const before = yield* inbox.findById(lease.deliveryId)
     yield* TestClock.adjust("1 second")
@@ -27,7 +39,7 @@ const isLost = (lease: WebhookLease, reason: string) =>
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`GitHubWebhookDeliveryRepo leases (${name})`, () => {
     it.effect("a heartbeat lets the lease expire that long from now", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery, lease } = yield* leased("row")
         yield* TestClock.adjust("40 seconds")
@@ -37,29 +49,32 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* inbox.claimNext({ ...claimant, workerId: "two" })).toEqual(Option.none())
         yield* TestClock.adjust("1 second")
         expect((yield* claim("two")).lease.token).toBe(2)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a heartbeat refuses what is no length of time", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery, lease } = yield* leased("row")
         for (const duration of [0, -1, Number.POSITIVE_INFINITY, Number.NaN, Number.MAX_SAFE_INTEGER]) {
           expect(yield* tagOf(inbox.heartbeat(lease, duration)), String(duration)).toBe("InvalidInput")
         }
         expect(yield* inbox.getById(delivery.id)).toEqual(delivery)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a lease that has expired is the current one until somebody takes the delivery", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery, lease } = yield* leased("row")
         yield* TestClock.adjust("1 hour")
         expect(yield* inbox.getByLease(lease)).toEqual(delivery)
         expect((yield* inbox.markProcessed(lease)).status).toBe("processed")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("markProcessed ends the delivery, and forgets the errors of earlier tries", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery, lease } = yield* make.claimedDelivery({ id: "row", attemptCount: 2, ...failure })
         yield* TestClock.setTime(30_000)
@@ -74,12 +89,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           updatedAt: at(30_000)
         })
         expect(yield* inbox.getById(done.id)).toEqual(done)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("markIgnored ends the delivery, and keeps why", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
-        for (const [ignored, kept] of [[undefined, Option.none()], [{}, Option.none()], [{ reason: "a ping" }, Option.some("a ping")]] as const) {
+        for (const [ignored, kept] of [
+          [undefined, Option.none()],
+          [{}, Option.none()],
+          [{ reason: "a ping" }, Option.some("a ping")]
+        ] as const) {
           const { delivery, lease } = yield* make.claimedDelivery({ errorMessage: "before" })
           expect({ ...(yield* inbox.markIgnored(lease, ignored)) }).toEqual({
             ...delivery,
@@ -90,10 +110,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             errorMessage: kept
           })
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("markFailed gives the delivery back while attempts are left, and ends it after the last", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const received = yield* record("row", { maxAttempts: 2 })
         const first = yield* claim()
@@ -121,39 +142,49 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         })
         yield* TestClock.adjust("1 hour")
         expect(yield* inbox.claimNext(claimant)).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("markFailed ends the delivery at once when it is not worth another try", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { lease } = yield* leased("row")
-        expect(yield* inbox.markFailed(lease, { ...failure, retryable: false })).toMatchObject({ status: "failed", attemptCount: 1, processedAt: Option.some(at(0)) })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* inbox.markFailed(lease, { ...failure, retryable: false })).toMatchObject({
+          status: "failed",
+          attemptCount: 1,
+          processedAt: Option.some(at(0))
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("the pause before a retry doubles from 1 s to 5 min, and half of it is random", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const pauses = (random: number) =>
           Effect.forEach([1, 2, 3, 9, 10, 40, 999], (attemptCount) =>
-            Effect.gen(function*() {
+            Effect.gen(function* () {
               const { lease } = yield* make.claimedDelivery({ attemptCount, maxAttempts: 1000 })
-              return (yield* inbox.markFailed(lease, failure).pipe(Effect.withRandom(Random.fixed([random])))).availableAt.epochMillis
-            }))
+              return (yield* inbox.markFailed(lease, failure).pipe(Effect.withRandom(Random.fixed([random]))))
+                .availableAt.epochMillis
+            })
+          )
         expect(yield* pauses(0)).toEqual([500, 1000, 2000, 128_000, 150_000, 150_000, 150_000])
         expect(yield* pauses(1)).toEqual([1000, 2000, 4000, 256_000, 300_000, 300_000, 300_000])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("reasons and errors out of shape are refused", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery, lease } = yield* leased("row")
         expect(yield* tagOf(inbox.markFailed(lease, { errorMessage: badNames.huge }))).toBe("InvalidInput")
         expect(yield* tagOf(inbox.markIgnored(lease, { reason: badNames.huge }))).toBe("InvalidInput")
         expect(yield* inbox.getById(delivery.id)).toEqual(delivery)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("release gives the delivery back as if it had not been claimed", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const received = yield* record("row", { maxAttempts: 1 })
         yield* TestClock.adjust("1 second")
@@ -167,10 +198,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             updatedAt: at(1000)
           })
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a repeat by the same lease changes nothing and succeeds", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const calls = {
           markProcessed: (lease: WebhookLease) => inbox.markProcessed(lease),
@@ -186,10 +218,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* call(lease), method).toEqual(first)
           expect(yield* inbox.getById(lease.deliveryId), method).toEqual(first)
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("another call by a lease that has ended the delivery is refused", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const ends = {
           markProcessed: [(lease: WebhookLease) => inbox.markProcessed(lease), "finished"],
@@ -205,10 +238,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           }
           expect(yield* inbox.getById(lease.deliveryId)).toEqual(after)
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a lease is lost to another, to the reaper, to a redelivery; and one of no delivery is no lease", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { lease } = yield* leased("row", { maxAttempts: 3 })
         yield* isLost({ ...lease, workerId: "two" }, "superseded")
@@ -227,16 +261,18 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* lossOf(inbox.markProcessed(third.lease))).toBe("finished")
         expect((yield* claim("four")).lease.token).toBe(4)
         yield* isLost(third.lease, "superseded")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("the end of a delivery answers nobody but the lease that ended it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { lease } = yield* leased("row")
         yield* inbox.markProcessed(lease)
         expect(yield* lossOf(inbox.markProcessed({ ...lease, workerId: "two" }))).toBe("finished")
         expect(yield* lossOf(inbox.markProcessed({ ...lease, token: 2 }))).toBe("superseded")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

@@ -18,43 +18,72 @@ const index = FastCheck.nat(1000)
 const one = <Type extends Command["type"]>(type: Type) => FastCheck.constant(type)
 
 const command = FastCheck.oneof(
-  { weight: 4, arbitrary: FastCheck.record({ type: one("record"), guid: FastCheck.nat(15), maxAttempts: FastCheck.integer({ min: 1, max: 3 }) }) },
+  {
+    weight: 4,
+    arbitrary: FastCheck.record({
+      type: one("record"),
+      guid: FastCheck.nat(15),
+      maxAttempts: FastCheck.integer({ min: 1, max: 3 })
+    })
+  },
   { weight: 6, arbitrary: FastCheck.record({ type: one("claimNext"), worker, duration }) },
   { weight: 2, arbitrary: FastCheck.record({ type: one("heartbeat"), lease: index, duration }) },
-  { weight: 5, arbitrary: FastCheck.record({ type: FastCheck.constantFrom("markProcessed" as const, "markIgnored" as const, "release" as const), lease: index }) },
-  { weight: 3, arbitrary: FastCheck.record({
-    type: one("markFailed"),
-    lease: index,
-    retryable: FastCheck.boolean(),
-    random: FastCheck.constantFrom(0, 0.25, 0.5, 0.75)
-  }) },
+  {
+    weight: 5,
+    arbitrary: FastCheck.record({
+      type: FastCheck.constantFrom("markProcessed" as const, "markIgnored" as const, "release" as const),
+      lease: index
+    })
+  },
+  {
+    weight: 3,
+    arbitrary: FastCheck.record({
+      type: one("markFailed"),
+      lease: index,
+      retryable: FastCheck.boolean(),
+      random: FastCheck.constantFrom(0, 0.25, 0.5, 0.75)
+    })
+  },
   { weight: 2, arbitrary: FastCheck.record({ type: one("redeliver"), delivery: index }) },
   { weight: 1, arbitrary: FastCheck.record({ type: one("reap"), limit: FastCheck.integer({ min: 1, max: 3 }) }) },
-  { weight: 4, arbitrary: FastCheck.record({ type: one("wait"), millis: FastCheck.constantFrom(1, 250, 500, 1000, 40_000) }) }
+  {
+    weight: 4,
+    arbitrary: FastCheck.record({ type: one("wait"), millis: FastCheck.constantFrom(1, 250, 500, 1000, 40_000) })
+  }
 )
 
-const commands: FastCheck.Arbitrary<ReadonlyArray<Command>> = FastCheck.array(command, { minLength: 40, maxLength: 80, size: "max" })
+const commands: FastCheck.Arbitrary<ReadonlyArray<Command>> = FastCheck.array(command, {
+  minLength: 40,
+  maxLength: 80,
+  size: "max"
+})
 
 /** What stands in the table, in the terms of the model. */
-const stored = Effect.flatMap(SqlClient.SqlClient, (sql) => sql<ModelDelivery>`
+const stored = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql<ModelDelivery>`
   SELECT id, delivery_id AS guid, max_attempts AS "maxAttempts", status, attempt_count AS attempts, available_at AS "availableAt",
     lease_token AS token, lease_outcome AS outcome, iif(status = 'processing', worker_id, NULL) AS worker, lease_expires_at AS "expiresAt"
-  FROM github_webhook_deliveries ORDER BY id`)
+  FROM github_webhook_deliveries ORDER BY id`
+)
 
-const seen = (row: ModelDelivery): ModelDelivery => ({ ...row, worker: row.status === "processing" ? row.worker : null })
+const seen = (row: ModelDelivery): ModelDelivery => ({
+  ...row,
+  worker: row.status === "processing" ? row.worker : null
+})
 
 const pick = <A>(items: ReadonlyArray<A>, at: number) => items[at % Math.max(1, items.length)]
 
 /** Does to both what is done under a lease, and compares what they answer. */
 const performUnderLease = (model: ModelInbox, command: Extract<Command, { readonly lease: number }>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const inbox = yield* GitHubWebhookDeliveryRepo
     const lease = pick(model.leases, command.lease)
     if (lease === undefined) return
     switch (command.type) {
       case "heartbeat":
         return expect(yield* lossOf(inbox.heartbeat(lease, command.duration))).toBe(
-          model.underLease(lease, [], (row) => row.expiresAt = model.now + command.duration)
+          model.underLease(lease, [], (row) => (row.expiresAt = model.now + command.duration))
         )
       case "markProcessed":
         return expect(yield* lossOf(inbox.markProcessed(lease))).toBe(
@@ -71,22 +100,33 @@ const performUnderLease = (model: ModelInbox, command: Extract<Command, { readon
         )
       }
       case "release":
-        return expect(yield* lossOf(inbox.release(lease))).toBe(model.underLease(lease, ["released"], (row) => model.release(row)))
+        return expect(yield* lossOf(inbox.release(lease))).toBe(
+          model.underLease(lease, ["released"], (row) => model.release(row))
+        )
     }
   })
 
 /** Does it to both, and compares what they answer. */
 const perform = (model: ModelInbox, command: Command) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const inbox = yield* GitHubWebhookDeliveryRepo
     switch (command.type) {
       case "record": {
         const guid = `guid-${command.guid}`
-        const recorded = yield* inbox.record({ ...delivery, id: model.nextId(), deliveryId: guid, maxAttempts: command.maxAttempts })
-        return expect({ id: recorded.delivery.id, created: recorded.created }).toEqual(model.record(guid, command.maxAttempts))
+        const recorded = yield* inbox.record({
+          ...delivery,
+          id: model.nextId(),
+          deliveryId: guid,
+          maxAttempts: command.maxAttempts
+        })
+        return expect({ id: recorded.delivery.id, created: recorded.created }).toEqual(
+          model.record(guid, command.maxAttempts)
+        )
       }
       case "claimNext": {
-        const given = Option.toArray(yield* inbox.claimNext({ workerId: command.worker, leaseDuration: command.duration }))
+        const given = Option.toArray(
+          yield* inbox.claimNext({ workerId: command.worker, leaseDuration: command.duration })
+        )
         const leases = given.map(({ lease }) => lease)
         const due = model.claimDue(1)
         for (const row of due) model.lease(row, command.worker, command.duration)
@@ -113,24 +153,31 @@ const perform = (model: ModelInbox, command: Command) =>
 describe("the inbox and its model", () => {
   const reached = new Set<string>()
 
-  it.effect.prop("agree after each of any commands", [commands], ([sequence]) =>
-    Effect.gen(function*() {
-      const inbox = yield* GitHubWebhookDeliveryRepo
-      const model = new ModelInbox()
-      for (const next of sequence) {
-        yield* perform(model, next)
-        const now = yield* stored
-        expect(now).toEqual(model.rows.map(seen))
-        for (const { outcome } of now) if (outcome !== null) reached.add(outcome)
-      }
-      const given = model.leases.map(({ deliveryId, token }) => `${deliveryId} ${token}`)
-      expect(new Set(given).size).toBe(given.length)
-      // Of all leases ever given, those still current are those of the deliveries that are processing: one each.
-      const current = yield* Effect.filter(model.leases, (lease) => Effect.map(tagOf(inbox.getByLease(lease)), (tag) => tag === "ok"))
-      expect(current.map(({ deliveryId }) => deliveryId).toSorted()).toEqual(
-        model.rows.filter(({ status }) => status === "processing").map(({ id }) => id)
-      )
-    }).pipe(Effect.provide(layers.memory)), { fastCheck: { numRuns: 40 } })
+  it.effect.prop(
+    "agree after each of any commands",
+    [commands],
+    ([sequence]) =>
+      Effect.gen(function* () {
+        const inbox = yield* GitHubWebhookDeliveryRepo
+        const model = new ModelInbox()
+        for (const next of sequence) {
+          yield* perform(model, next)
+          const now = yield* stored
+          expect(now).toEqual(model.rows.map(seen))
+          for (const { outcome } of now) if (outcome !== null) reached.add(outcome)
+        }
+        const given = model.leases.map(({ deliveryId, token }) => `${deliveryId} ${token}`)
+        expect(new Set(given).size).toBe(given.length)
+        // Of all leases ever given, those still current are those of the deliveries that are processing: one each.
+        const current = yield* Effect.filter(model.leases, (lease) =>
+          Effect.map(tagOf(inbox.getByLease(lease)), (tag) => tag === "ok")
+        )
+        expect(current.map(({ deliveryId }) => deliveryId).toSorted()).toEqual(
+          model.rows.filter(({ status }) => status === "processing").map(({ id }) => id)
+        )
+      }).pipe(Effect.provide(layers.memory)),
+    { fastCheck: { numRuns: 40 } }
+  )
 
   it("have met each way in which a lease ends", () => {
     expect([...reached].toSorted()).toEqual(["expired", "failed", "ignored", "processed", "released", "retried"])

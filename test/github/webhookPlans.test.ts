@@ -12,46 +12,57 @@ import { claimant, delivery, failure, gone, layers } from "./webhookSupport.js"
 
 const lease = { deliveryId: gone, workerId: "one", token: 1 }
 
-const methods = Effect.map(GitHubWebhookDeliveryRepo, (inbox): Readonly<Record<string, Effect.Effect<unknown, unknown>>> => ({
-  record: Effect.all([inbox.record(delivery), inbox.record(delivery)]),
-  claimNext: inbox.claimNext(claimant),
-  heartbeat: inbox.heartbeat(lease, "1 minute"),
-  markProcessed: inbox.markProcessed(lease),
-  markIgnored: inbox.markIgnored(lease),
-  markFailed: inbox.markFailed(lease, failure),
-  release: inbox.release(lease),
-  getByLease: inbox.getByLease(lease),
-  redeliver: inbox.redeliver(gone),
-  reapExpired: inbox.reapExpired(1000),
-  findById: inbox.findById(gone),
-  getById: inbox.getById(gone),
-  findByDeliveryId: inbox.findByDeliveryId("guid"),
-  list: Effect.all([
-    inbox.list(),
-    inbox.list({ status: "received" }),
-    inbox.list({ status: "processing" }),
-    inbox.list({ installationExternalId: "42" }),
-    inbox.list({ installationExternalId: "42", status: "received" })
-  ]),
-  stream: Stream.runDrain(inbox.stream({ status: "failed" })),
-  stats: inbox.stats
-}))
+const methods = Effect.map(
+  GitHubWebhookDeliveryRepo,
+  (inbox): Readonly<Record<string, Effect.Effect<unknown, unknown>>> => ({
+    record: Effect.all([inbox.record(delivery), inbox.record(delivery)]),
+    claimNext: inbox.claimNext(claimant),
+    heartbeat: inbox.heartbeat(lease, "1 minute"),
+    markProcessed: inbox.markProcessed(lease),
+    markIgnored: inbox.markIgnored(lease),
+    markFailed: inbox.markFailed(lease, failure),
+    release: inbox.release(lease),
+    getByLease: inbox.getByLease(lease),
+    redeliver: inbox.redeliver(gone),
+    reapExpired: inbox.reapExpired(1000),
+    findById: inbox.findById(gone),
+    getById: inbox.getById(gone),
+    findByDeliveryId: inbox.findByDeliveryId("guid"),
+    list: Effect.all([
+      inbox.list(),
+      inbox.list({ status: "received" }),
+      inbox.list({ status: "processing" }),
+      inbox.list({ installationExternalId: "42" }),
+      inbox.list({ installationExternalId: "42", status: "received" })
+    ]),
+    stream: Stream.runDrain(inbox.stream({ status: "failed" })),
+    stats: inbox.stats
+  })
+)
 
 const claimPlan = Effect.flatMap(GitHubWebhookDeliveryRepo, (inbox) =>
   Effect.map(
-    Effect.flatMap(recordStatements(inbox.claimNext(claimant)), Effect.forEach((statement) => planOf(statement))),
+    Effect.flatMap(
+      recordStatements(inbox.claimNext(claimant)),
+      Effect.forEach((statement) => planOf(statement))
+    ),
     (plans) => plans.flat()
-  ))
+  )
+)
 
 /** Adds so many deliveries, due at different moments: one in ten to come, one in a hundred under a lease, half of those expired. */
-const fill = (count: number) => shell(`
+const fill = (count: number) =>
+  shell(
+    `
   INSERT INTO github_webhook_deliveries (id, delivery_id, status, event_type, installation_external_id, payload, received_at, available_at,
     updated_at, attempt_count, lease_token, worker_id, claimed_at, lease_expires_at)
   SELECT 'row-' || n, n, iif(leased, 'processing', 'received'), 'push', n % 50, '{}', n, iif(n % 10 = 0, 1000000000 + n, 0),
     0, iif(leased, 1, 0), iif(leased, 1, 0), iif(leased, 'w', NULL), iif(leased, 0, NULL), iif(leased, (n % 200) * 1000000, NULL)
   FROM (
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
-    SELECT n, n % 100 = 7 AS leased FROM numbers)`, count)
+    SELECT n, n % 100 = 7 AS leased FROM numbers)`,
+    count
+  )
 
 /** What else a statement may cost: the merge of the two times one row of a claim, and the counts for people. */
 const known: Readonly<Record<string, RegExp>> = {
@@ -59,45 +70,57 @@ const known: Readonly<Record<string, RegExp>> = {
   stats: /^SCAN github_webhook_deliveries USING COVERING INDEX .* GROUP BY status$/
 }
 
-const noScans = Effect.gen(function*() {
+const noScans = Effect.gen(function* () {
   for (const [method, effect] of Object.entries(yield* methods)) {
     const issues = yield* planIssues(Effect.ignore(effect))
-    expect(issues.filter((issue) => known[method]?.test(issue) !== true), method).toEqual([])
+    expect(
+      issues.filter((issue) => known[method]?.test(issue) !== true),
+      method
+    ).toEqual([])
   }
 })
 
 describe("webhook delivery query plans", () => {
   it.effect("no statement scans or sorts what grows, with and without statistics", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(new Set(Object.keys(yield* methods))).toEqual(new Set(Object.keys(yield* GitHubWebhookDeliveryRepo)))
       yield* noScans
       yield* fill(10_000)
       yield* shell("ANALYZE")
       yield* noScans
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 
   it.effect("a claim walks the first entries of the two partial indexes", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const walks = (yield* claimPlan).filter((line) => line.includes("github_webhook_deliveries"))
       expect(walks).toEqual([
-        expect.stringMatching(/^SEARCH github_webhook_deliveries USING .*sqlite_autoindex_github_webhook_deliveries_1 \(id=\?\)$/),
+        expect.stringMatching(
+          /^SEARCH github_webhook_deliveries USING .*sqlite_autoindex_github_webhook_deliveries_1 \(id=\?\)$/
+        ),
         "SEARCH github_webhook_deliveries USING COVERING INDEX github_webhook_deliveries_due_idx (status=? AND available_at<?)",
         "SEARCH github_webhook_deliveries USING INDEX github_webhook_deliveries_leases_idx (status=? AND lease_expires_at<?)",
         "SEARCH github_webhook_deliveries USING INDEX github_webhook_deliveries_leases_idx (status=? AND lease_expires_at<?)"
       ])
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 
   it.effect("the indexes are in the order that the walk needs", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const columnsOf = (index: string) => Effect.map(sql<{ readonly name: string }>`
-        SELECT name FROM pragma_index_info(${index}) ORDER BY seqno`, (columns) => columns.map(({ name }) => name))
+      const columnsOf = (index: string) =>
+        Effect.map(
+          sql<{ readonly name: string }>`
+        SELECT name FROM pragma_index_info(${index}) ORDER BY seqno`,
+          (columns) => columns.map(({ name }) => name)
+        )
       expect(yield* columnsOf("github_webhook_deliveries_due_idx")).toEqual(["status", "available_at", "id"])
       expect(yield* columnsOf("github_webhook_deliveries_leases_idx")).toEqual(["status", "lease_expires_at", "id"])
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("a claim is planned the same at 100 and at 100,000 deliveries, with and without statistics", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const empty = yield* claimPlan
       for (const count of [100, 100_000]) {
         yield* shell("DELETE FROM github_webhook_deliveries")
@@ -106,5 +129,6 @@ describe("webhook delivery query plans", () => {
         yield* shell("ANALYZE")
         expect(yield* claimPlan).toEqual(empty)
       }
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 })

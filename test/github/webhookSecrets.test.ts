@@ -17,13 +17,13 @@ const sentinel = "correct-horse-battery-staple"
 
 const secretive = { ...delivery, payload: { action: "created", token: sentinel, [sentinel]: [{ sentinel }] } } as const
 
-const tooDeep = (depth: number): object => depth === 0 ? { sentinel } : { [sentinel]: tooDeep(depth - 1) }
+const tooDeep = (depth: number): object => (depth === 0 ? { sentinel } : { [sentinel]: tooDeep(depth - 1) })
 
 describe("payloads of webhook deliveries", () => {
   for (const [name, layer] of Object.entries(layers)) {
     it.effect(`are in no error, span or log (${name})`, () => {
       const { layer: watched, tell, told } = witness()
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const inbox = yield* GitHubWebhookDeliveryRepo
         let failures = 0
@@ -41,8 +41,15 @@ describe("payloads of webhook deliveries", () => {
         yield* refused(inbox.record({ ...secretive, eventType: badNames.nul }))
         yield* refused(inbox.record({ ...secretive, action: `${sentinel}\0` }))
         yield* refused(inbox.record({ ...secretive, maxAttempts: 0 }))
-        yield* refused(inbox.record({ ...secretive, payload: { [sentinel]: sentinel.repeat(maxPayloadBytes / 20) } } as unknown as typeof delivery))
-        yield* refused(inbox.record({ ...secretive, payload: { note: sentinel, count: Number.NaN } } as unknown as typeof delivery))
+        yield* refused(
+          inbox.record({
+            ...secretive,
+            payload: { [sentinel]: sentinel.repeat(maxPayloadBytes / 20) }
+          } as unknown as typeof delivery)
+        )
+        yield* refused(
+          inbox.record({ ...secretive, payload: { note: sentinel, count: Number.NaN } } as unknown as typeof delivery)
+        )
         yield* refused(inbox.record({ ...secretive, payload: tooDeep(70) } as unknown as typeof delivery))
         yield* refused(inbox.record({ ...secretive, payload: [sentinel] } as unknown as typeof delivery))
 

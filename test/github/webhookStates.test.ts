@@ -11,7 +11,10 @@ import {
   gitHubWebhookDeliveryTransitions,
   type WebhookLease
 } from "../../src/github/GitHubWebhookDelivery.js"
-import { GitHubWebhookDeliveryRepo, type GitHubWebhookDeliveryService } from "../../src/github/GitHubWebhookDeliveryRepo.js"
+import {
+  GitHubWebhookDeliveryRepo,
+  type GitHubWebhookDeliveryService
+} from "../../src/github/GitHubWebhookDeliveryRepo.js"
 import { shell } from "../support/lists.js"
 import { tagOf } from "../support/refusals.js"
 import { at, claimant, failure, layers, type Services } from "./webhookSupport.js"
@@ -70,8 +73,11 @@ const nothing: Record<State, string> = {
 }
 
 /** A write under the delivery's last lease, of which the states that are no longer under it know how it ended. */
-const underLease = (to: Record<"processing" | "last", string>, repeatedIn: ReadonlyArray<Status>): Record<State, string> => {
-  const ended = (status: Status) => repeatedIn.includes(status) ? "same" : "LeaseLost"
+const underLease = (
+  to: Record<"processing" | "last", string>,
+  repeatedIn: ReadonlyArray<Status>
+): Record<State, string> => {
+  const ended = (status: Status) => (repeatedIn.includes(status) ? "same" : "LeaseLost")
   return {
     received: ended("received"),
     "received, for later": ended("received"),
@@ -117,14 +123,24 @@ const isState = (name: string): name is State => name in states
 
 /** The columns of a delivery that may change. */
 const columns = [
-  "status", "attempt_count", "available_at", "claimed_at", "lease_expires_at", "worker_id", "lease_token", "lease_outcome", "processed_at", "error_message"
+  "status",
+  "attempt_count",
+  "available_at",
+  "claimed_at",
+  "lease_expires_at",
+  "worker_id",
+  "lease_token",
+  "lease_outcome",
+  "processed_at",
+  "error_message"
 ].join(", ")
 
 /** What the database says to a statement: `ok`, or its message. */
 const verdict = (text: string, ...params: ReadonlyArray<unknown>) =>
   Effect.match(shell(text, ...params), {
     onSuccess: () => "ok",
-    onFailure: (error) => error instanceof SqlError.SqlError && error.cause instanceof Error ? error.cause.message : String(error)
+    onFailure: (error) =>
+      error instanceof SqlError.SqlError && error.cause instanceof Error ? error.cause.message : String(error)
   })
 
 /** What a shell tries on a delivery in a state, and which rule refuses it. */
@@ -147,7 +163,11 @@ const attempts: ReadonlyArray<readonly [status: Status, set: string, rule: strin
   ["received", "lease_outcome = 'released'", "github_webhook_deliveries_lease_ended"],
   ["received", "processed_at = 1", "github_webhook_deliveries_finished"],
   ["received", "status = 'ignored', processed_at = 1", "invalid transition"],
-  ["received", "status = 'processing', lease_expires_at = 9, worker_id = 'w', claimed_at = 1, attempt_count = 1", "a claim needs a new lease token"],
+  [
+    "received",
+    "status = 'processing', lease_expires_at = 9, worker_id = 'w', claimed_at = 1, attempt_count = 1",
+    "a claim needs a new lease token"
+  ],
   ["processing", "attempt_count = max_attempts + 1", "github_webhook_deliveries_attempts"],
   ["processing", "attempt_count = 0", "github_webhook_deliveries_processing"],
   ["processing", "lease_expires_at = NULL", "github_webhook_deliveries_lease"],
@@ -158,7 +178,11 @@ const attempts: ReadonlyArray<readonly [status: Status, set: string, rule: strin
   ["processing", "lease_token = lease_token - 1", "a claim needs a new lease token"],
   ["processing", "status = 'received'", "github_webhook_deliveries_"],
   ["processing", "status = 'processed'", "github_webhook_deliveries_"],
-  ["processing", "status = 'failed', processed_at = 2000, lease_expires_at = NULL, lease_outcome = 'failed'", "github_webhook_deliveries_failed"],
+  [
+    "processing",
+    "status = 'failed', processed_at = 2000, lease_expires_at = NULL, lease_outcome = 'failed'",
+    "github_webhook_deliveries_failed"
+  ],
   ["processed", "worker_id = ''", "github_webhook_deliveries_worker_id"],
   ["processed", "processed_at = NULL", "github_webhook_deliveries_finished"],
   ["processed", "lease_outcome = 'failed'", "the outcome of a lease stands"],
@@ -168,7 +192,11 @@ const attempts: ReadonlyArray<readonly [status: Status, set: string, rule: strin
   ["processed", "status = 'ignored'", "invalid transition"],
   ["ignored", "status = 'processed'", "invalid transition"],
   ["failed", "error_message = NULL", "github_webhook_deliveries_failed"],
-  ["failed", "status = 'processing', lease_expires_at = 9, processed_at = NULL, lease_token = 2, lease_outcome = NULL", "invalid transition"]
+  [
+    "failed",
+    "status = 'processing', lease_expires_at = 9, processed_at = NULL, lease_token = 2, lease_outcome = NULL",
+    "invalid transition"
+  ]
 ]
 
 const suite = (name: string, layer: Layer.Layer<Services>) =>
@@ -177,7 +205,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       for (const state of Object.keys(states).filter(isState)) {
         const outcome = expected[method][state]
         it.effect(`${method} of a delivery that is ${state}: ${outcome}`, () =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const inbox = yield* GitHubWebhookDeliveryRepo
             yield* TestClock.setTime(now)
             const before = yield* make.webhookDelivery({ leaseToken: 1, ...states[state] })
@@ -188,8 +216,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             expect(answer).toBe(refused ? outcome : "ok")
             if (refused || outcome === "same") expect(after).toEqual(before)
             else expect(after.status).toBe(outcome)
-            expect(before.status === after.status || gitHubWebhookDeliveryTransitions.allows(before.status, after.status)).toBe(true)
-          }).pipe(Effect.provide(layer)))
+            expect(
+              before.status === after.status || gitHubWebhookDeliveryTransitions.allows(before.status, after.status)
+            ).toBe(true)
+          }).pipe(Effect.provide(layer))
+        )
       }
     }
 
@@ -197,10 +228,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       for (const to of statuses) {
         const allowed = from === to || gitHubWebhookDeliveryTransitions.allows(from, to)
         it.effect(`the database ${allowed ? "allows" : "refuses"} ${from} → ${to}`, () =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const source = yield* make.webhookDelivery({ status: from })
             // All that a delivery of the other status has, under a new token: nothing but the transition can be at fault.
-            const target = yield* make.webhookDelivery({ status: to, attemptCount: 1, leaseToken: source.leaseToken + 1 })
+            const target = yield* make.webhookDelivery({
+              status: to,
+              attemptCount: 1,
+              leaseToken: source.leaseToken + 1
+            })
             const said = yield* verdict(
               `UPDATE github_webhook_deliveries SET (${columns}) = (SELECT ${columns} FROM github_webhook_deliveries WHERE id = ?) WHERE id = ?`,
               target.id,
@@ -208,29 +243,37 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             )
             expect(said).toContain(allowed ? "ok" : "invalid transition: github_webhook_deliveries.status")
             expect((yield* (yield* GitHubWebhookDeliveryRepo).getById(source.id)).status).toBe(allowed ? to : from)
-          }).pipe(Effect.provide(layer)))
+          }).pipe(Effect.provide(layer))
+        )
       }
     }
 
     for (const [status, set, rule] of attempts) {
       it.effect(`the database refuses a ${status} delivery ${set}`, () =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           yield* TestClock.setTime(now)
           const delivery = yield* make.webhookDelivery({ status })
-          expect(yield* verdict(`UPDATE github_webhook_deliveries SET ${set} WHERE id = ?`, delivery.id)).toContain(rule)
+          expect(yield* verdict(`UPDATE github_webhook_deliveries SET ${set} WHERE id = ?`, delivery.id)).toContain(
+            rule
+          )
           expect(yield* (yield* GitHubWebhookDeliveryRepo).getById(delivery.id)).toEqual(delivery)
-        }).pipe(Effect.provide(layer)))
+        }).pipe(Effect.provide(layer))
+      )
     }
 
     // What an update would meet the triggers for first.
-    for (const [column, value, rule] of [["status", "'done'", "github_webhook_deliveries_status"], ["lease_token", "-1", "github_webhook_deliveries_lease_token"]]) {
+    for (const [column, value, rule] of [
+      ["status", "'done'", "github_webhook_deliveries_status"],
+      ["lease_token", "-1", "github_webhook_deliveries_lease_token"]
+    ]) {
       it.effect(`the database refuses a new delivery with ${column} ${value}`, () =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const said = yield* verdict(`
             INSERT INTO github_webhook_deliveries (id, delivery_id, event_type, received_at, available_at, updated_at, ${column})
             VALUES ('row', 'guid', 'push', 0, 0, 0, ${value})`)
           expect(said).toContain(rule)
-        }).pipe(Effect.provide(layer)))
+        }).pipe(Effect.provide(layer))
+      )
     }
   })
 

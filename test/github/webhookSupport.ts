@@ -3,7 +3,11 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { DateTime, Effect, Option } from "effect"
-import { type ClaimedDelivery, GitHubWebhookDeliveryId, type WebhookLease } from "../../src/github/GitHubWebhookDelivery.js"
+import {
+  type ClaimedDelivery,
+  GitHubWebhookDeliveryId,
+  type WebhookLease
+} from "../../src/github/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../../src/github/GitHubWebhookDeliveryRepo.js"
 import type { LeaseLostReason } from "../../src/Errors.js"
 import { overDatabases } from "../support/database.js"
@@ -34,7 +38,8 @@ export const claimant = { workerId: "one", leaseDuration: "1 minute" } as const
 /** Records a delivery of this id, due now. */
 export const record = (id: string, given: object = {}) =>
   Effect.flatMap(GitHubWebhookDeliveryRepo, (inbox) =>
-    Effect.map(inbox.record({ ...delivery, id, deliveryId: id, ...given }), ({ delivery }) => delivery))
+    Effect.map(inbox.record({ ...delivery, id, deliveryId: id, ...given }), ({ delivery }) => delivery)
+  )
 
 /** Claims what is due next for a minute, and fails the test when nothing is. */
 export const claim = (workerId = "one"): Effect.Effect<ClaimedDelivery, unknown, GitHubWebhookDeliveryRepo> =>
@@ -44,10 +49,12 @@ export const claim = (workerId = "one"): Effect.Effect<ClaimedDelivery, unknown,
 export const leased = (id: string, given: object = {}) => Effect.zipRight(record(id, given), claim())
 
 /** Why the lease is lost for whoever does this; `ok` when it is not. */
-export const lossOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<LeaseLostReason | string, never, R> =>
+export const lossOf = <A, E extends { readonly _tag: string }, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<LeaseLostReason | string, never, R> =>
   Effect.match(effect, {
     onSuccess: () => "ok",
-    onFailure: (error) => error._tag === "LeaseLost" && "reason" in error ? String(error.reason) : error._tag
+    onFailure: (error) => (error._tag === "LeaseLost" && "reason" in error ? String(error.reason) : error._tag)
   })
 
 /** What a worker can say under a lease, by the name of the method. */

@@ -3,17 +3,31 @@ import { DateTime, Effect, type Layer, Option, TestClock } from "effect"
 import { IssueId } from "../../src/issue-workflow/Issue.js"
 import { IssueRepo } from "../../src/issue-workflow/IssueRepo.js"
 import { PullRequestRepo } from "../../src/issue-workflow/PullRequestRepo.js"
-import { badNames, layers, pages, refusalOf, type Services, shell, tagOf, toldIssue, toldPullRequest } from "./issueSupport.js"
+import {
+  badNames,
+  layers,
+  pages,
+  refusalOf,
+  type Services,
+  shell,
+  tagOf,
+  toldIssue,
+  toldPullRequest
+} from "./issueSupport.js"
 
 /** What is said of issues beside what is said of all that follows a provider (`providerRows.test.ts`). */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueRepo (${name})`, () => {
     it.effect("knows who an issue is given to", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueRepo
         const created = yield* repo.upsert({ ...toldIssue(1), assigneeUserId: "eve" })
         expect(created.id).toMatch(/^issue_/)
-        expect(created).toMatchObject({ state: "open", assigneeUserId: Option.some("eve"), authorUserId: Option.none() })
+        expect(created).toMatchObject({
+          state: "open",
+          assigneeUserId: Option.some("eve"),
+          authorUserId: Option.none()
+        })
         expect(yield* repo.upsert(toldIssue(1))).toEqual(created)
         expect((yield* repo.upsert({ ...toldIssue(1), assigneeUserId: null })).assigneeUserId).toEqual(Option.none())
         expect(yield* refusalOf(repo.upsert({ ...toldIssue(1), assigneeUserId: "nobody" }))).toMatchObject({
@@ -22,18 +36,27 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         })
         yield* repo.upsert({ ...toldIssue(1), assigneeUserId: "eve", authorUserId: "eve" })
         yield* shell("DELETE FROM user WHERE id = 'eve'")
-        expect(yield* repo.getById(created.id)).toMatchObject({ assigneeUserId: Option.none(), authorUserId: Option.none() })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* repo.getById(created.id)).toMatchObject({
+          assigneeUserId: Option.none(),
+          authorUserId: Option.none()
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("links pull requests, also of another repository, and keeps the first word on each", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueRepo
         const pullRequests = yield* PullRequestRepo
         const { id: issueId } = yield* repo.upsert(toldIssue(1))
         const { id: near } = yield* pullRequests.upsert(toldPullRequest(1))
         const { id: far } = yield* pullRequests.upsert({ ...toldPullRequest(1), repositoryId: "rep2" })
         const first = yield* repo.linkPullRequest({ issueId, pullRequestId: near })
-        expect(first).toMatchObject({ issueId, pullRequestId: near, relation: "fixes", linkedAt: DateTime.unsafeMake(0) })
+        expect(first).toMatchObject({
+          issueId,
+          pullRequestId: near,
+          relation: "fixes",
+          linkedAt: DateTime.unsafeMake(0)
+        })
         yield* TestClock.adjust("1 second")
         const second = yield* repo.linkPullRequest({ issueId, pullRequestId: far, relation: "relates_to" })
         expect(second.relation).toBe("relates_to")
@@ -45,14 +68,19 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* repo.listPullRequests({ issueId })).items).toEqual([second, first])
         yield* shell("DELETE FROM pull_requests WHERE id = ?", near)
         expect((yield* repo.listPullRequests({ issueId })).items).toEqual([second])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what it cannot link", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueRepo
         const { id: issueId } = yield* repo.upsert(toldIssue(1))
         const { id: pullRequestId } = yield* (yield* PullRequestRepo).upsert(toldPullRequest(1))
-        expect(yield* refusalOf(repo.linkPullRequest({ issueId: "gone", pullRequestId }))).toMatchObject({ _tag: "NotFound", entity: "Issue", id: "gone" })
+        expect(yield* refusalOf(repo.linkPullRequest({ issueId: "gone", pullRequestId }))).toMatchObject({
+          _tag: "NotFound",
+          entity: "Issue",
+          id: "gone"
+        })
         expect(yield* refusalOf(repo.linkPullRequest({ issueId, pullRequestId: "gone" }))).toMatchObject({
           _tag: "ReferenceNotFound",
           entity: "IssuePullRequestLink",
@@ -63,29 +91,34 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* tagOf(repo.linkPullRequest({ issueId, pullRequestId: bad }))).toBe("InvalidInput")
           expect(yield* tagOf(repo.listPullRequests({ issueId: bad }))).toBe("InvalidInput")
         }
-        expect(yield* tagOf(repo.linkPullRequest({ issueId, pullRequestId, relation: "x" as "fixes" }))).toBe("InvalidInput")
-        for (const page of [{ limit: 0 }, { cursor: "!" }]) expect(yield* tagOf(repo.listPullRequests({ issueId, ...page }))).toBe("InvalidInput")
+        expect(yield* tagOf(repo.linkPullRequest({ issueId, pullRequestId, relation: "x" as "fixes" }))).toBe(
+          "InvalidInput"
+        )
+        for (const page of [{ limit: 0 }, { cursor: "!" }])
+          expect(yield* tagOf(repo.listPullRequests({ issueId, ...page }))).toBe("InvalidInput")
         expect((yield* repo.listPullRequests({ issueId })).items).toEqual([])
         expect((yield* repo.listPullRequests({ issueId: IssueId.make("gone") })).items).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("links one pull request once when many try", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueRepo
         const { id: issueId } = yield* repo.upsert(toldIssue(1))
         const { id: pullRequestId } = yield* (yield* PullRequestRepo).upsert(toldPullRequest(1))
         const links = yield* Effect.forEach(
-          Array.from({ length: 20 }, (_, index) => index % 2 === 0 ? "fixes" as const : "relates_to" as const),
+          Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? ("fixes" as const) : ("relates_to" as const))),
           (relation) => repo.linkPullRequest({ issueId, pullRequestId, relation }),
           { concurrency: "unbounded" }
         )
         const { items } = yield* repo.listPullRequests({ issueId })
         expect(items).toHaveLength(1)
         for (const link of links) expect([link]).toEqual(items)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("is read page by page while ten thousand come and go", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueRepo
         // A hundred share each instant.
         yield* shell(`
@@ -96,22 +129,34 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         let round = 0
         const meanwhile = Effect.suspend(() => {
           round++
-          return Effect.all([
-            repo.upsert({ ...toldIssue(20_000 + round), id: `new${round}` }),
-            shell("DELETE FROM issues WHERE id IN (printf('i%05d', ?), printf('i%05d', ?))", 9999 - round * 400, round * 3)
-          ], { concurrency: "unbounded" })
+          return Effect.all(
+            [
+              repo.upsert({ ...toldIssue(20_000 + round), id: `new${round}` }),
+              shell(
+                "DELETE FROM issues WHERE id IN (printf('i%05d', ?), printf('i%05d', ?))",
+                9999 - round * 400,
+                round * 3
+              )
+            ],
+            { concurrency: "unbounded" }
+          )
         })
-        const seen = (yield* pages((page) => repo.list({ repositoryId: "rep", ...page }), 500, meanwhile)).map(({ id }) => id)
+        const seen = (yield* pages((page) => repo.list({ repositoryId: "rep", ...page }), 500, meanwhile)).map(
+          ({ id }) => id
+        )
         expect(seen).toEqual(seen.toSorted().toReversed())
         expect(new Set(seen).size).toBe(seen.length)
-        const left = (yield* shell("SELECT id FROM issues WHERE id GLOB 'i0*'")).map((row) => String(Object.values(row)[0]))
+        const left = (yield* shell("SELECT id FROM issues WHERE id GLOB 'i0*'")).map((row) =>
+          String(Object.values(row)[0])
+        )
         const ids = new Set<string>(seen)
         expect(left.filter((id) => !ids.has(id))).toEqual([])
         expect(round).toBeGreaterThan(15)
         expect(yield* pages((page) => repo.list({ repositoryId: "rep", state: "closed", ...page }), 500)).toHaveLength(
           left.filter((id) => id.endsWith("0")).length
         )
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

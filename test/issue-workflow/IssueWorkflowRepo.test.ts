@@ -1,7 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, type DateTime, Effect, type Layer, Option, Stream, TestClock } from "effect"
 import { IssueRepo } from "../../src/issue-workflow/IssueRepo.js"
-import { IssueWorkflowId, IssueWorkflowStatus, issueWorkflowTransitions } from "../../src/issue-workflow/IssueWorkflow.js"
+import {
+  IssueWorkflowId,
+  IssueWorkflowStatus,
+  issueWorkflowTransitions
+} from "../../src/issue-workflow/IssueWorkflow.js"
 import { IssueWorkflowRepo } from "../../src/issue-workflow/IssueWorkflowRepo.js"
 import { followsTransitions } from "../support/transitions.js"
 import { ada, badNames, eve, layers, pages, refusalOf, type Services, shell, tagOf, toldIssue } from "./issueSupport.js"
@@ -15,56 +19,101 @@ const issue = (number: number, repositoryId = "rep") =>
 const millis = (instant: Option.Option<DateTime.Utc>) => Option.map(instant, ({ epochMillis }) => epochMillis)
 
 /** The ways to end a workflow, by the status that each leads to. */
-const endings = Effect.map(IssueWorkflowRepo, (repo) => ({ completed: repo.complete, failed: repo.fail, cancelled: repo.cancel }))
+const endings = Effect.map(IssueWorkflowRepo, (repo) => ({
+  completed: repo.complete,
+  failed: repo.fail,
+  cancelled: repo.cancel
+}))
 
 /** What any implementation of `IssueWorkflowRepo` must do. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowRepo (${name})`, () => {
     it.effect("keeps what it is given, in the repository of the issue", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         yield* TestClock.setTime(1000)
         const issueId = yield* issue(1)
         const small = yield* repo.create({ issueId })
         expect(small.id).toMatch(/^wf_/)
-        expect(small).toMatchObject({ issueId, repositoryId: "rep", status: "active", ownerUserId: Option.none(), requestedByUserId: Option.none(), archivedAt: Option.none() })
+        expect(small).toMatchObject({
+          issueId,
+          repositoryId: "rep",
+          status: "active",
+          ownerUserId: Option.none(),
+          requestedByUserId: Option.none(),
+          archivedAt: Option.none()
+        })
         expect([small.createdAt.epochMillis, small.updatedAt.epochMillis]).toEqual([1000, 1000])
-        const full = yield* repo.create({ id: "given", issueId: yield* issue(2), repositoryId: "rep", ownerUserId: ada, requestedByUserId: eve })
-        expect(full).toMatchObject({ id: "given", ownerUserId: Option.some("ada"), requestedByUserId: Option.some("eve") })
+        const full = yield* repo.create({
+          id: "given",
+          issueId: yield* issue(2),
+          repositoryId: "rep",
+          ownerUserId: ada,
+          requestedByUserId: eve
+        })
+        expect(full).toMatchObject({
+          id: "given",
+          ownerUserId: Option.some("ada"),
+          requestedByUserId: Option.some("eve")
+        })
         for (const workflow of [small, full]) {
           expect(yield* repo.findById(workflow.id)).toEqual(Option.some(workflow))
           expect(yield* repo.getById(workflow.id)).toEqual(workflow)
         }
         expect(yield* repo.findById(gone)).toEqual(Option.none())
-        expect(yield* refusalOf(repo.getById(gone))).toMatchObject({ _tag: "NotFound", entity: "IssueWorkflow", id: "gone" })
+        expect(yield* refusalOf(repo.getById(gone))).toMatchObject({
+          _tag: "NotFound",
+          entity: "IssueWorkflow",
+          id: "gone"
+        })
         // The issue moves: the work on it was begun where it was.
         yield* (yield* IssueRepo).upsert({ ...toldIssue(9), id: issueId, repositoryId: "rep2" })
         expect(yield* repo.getById(small.id)).toEqual(small)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what a workflow cannot be begun with", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const issueId = yield* issue(1)
         for (const field of ["issueId", "ownerUserId", "requestedByUserId", "repositoryId"] as const) {
-          expect(yield* refusalOf(repo.create({ issueId, [field]: "nobody" }))).toMatchObject({ _tag: "ReferenceNotFound", entity: "IssueWorkflow", reference: field })
+          expect(yield* refusalOf(repo.create({ issueId, [field]: "nobody" }))).toMatchObject({
+            _tag: "ReferenceNotFound",
+            entity: "IssueWorkflow",
+            reference: field
+          })
           for (const [rule, bad] of Object.entries({ ...badNames })) {
             const error = yield* refusalOf(repo.create({ issueId, [field]: bad }))
-            expect(error, `${field} ${rule}`).toMatchObject({ _tag: "InvalidInput", issues: [expect.stringMatching(new RegExp(`^${field}: `))] })
+            expect(error, `${field} ${rule}`).toMatchObject({
+              _tag: "InvalidInput",
+              issues: [expect.stringMatching(new RegExp(`^${field}: `))]
+            })
           }
         }
-        expect(yield* refusalOf(repo.create({ issueId, repositoryId: "rep2" }))).toMatchObject({ _tag: "ReferenceNotFound", reference: "repositoryId" })
+        expect(yield* refusalOf(repo.create({ issueId, repositoryId: "rep2" }))).toMatchObject({
+          _tag: "ReferenceNotFound",
+          reference: "repositoryId"
+        })
         expect((yield* repo.list({})).items).toEqual([])
         yield* repo.create({ id: "taken", issueId })
-        expect(yield* refusalOf(repo.create({ issueId }))).toMatchObject({ _tag: "AlreadyExists", constraint: "issue_workflows.issue_id" })
-        expect(yield* refusalOf(repo.create({ id: "taken", issueId: yield* issue(2) }))).toMatchObject({ _tag: "AlreadyExists", constraint: "issue_workflows.id" })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* refusalOf(repo.create({ issueId }))).toMatchObject({
+          _tag: "AlreadyExists",
+          constraint: "issue_workflows.issue_id"
+        })
+        expect(yield* refusalOf(repo.create({ id: "taken", issueId: yield* issue(2) }))).toMatchObject({
+          _tag: "AlreadyExists",
+          constraint: "issue_workflows.id"
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("has one active workflow of an issue when many begin one", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const issueId = yield* issue(1)
-        const outcomes = yield* Effect.forEach(Array.from({ length: 20 }), () => tagOf(repo.create({ issueId })), { concurrency: "unbounded" })
+        const outcomes = yield* Effect.forEach(Array.from({ length: 20 }), () => tagOf(repo.create({ issueId })), {
+          concurrency: "unbounded"
+        })
         expect(outcomes.toSorted()).toEqual([...Array.from({ length: 19 }, () => "AlreadyExists"), "ok"])
         const [active] = (yield* repo.list({ issueId })).items
         if (active === undefined) return expect.unreachable()
@@ -72,10 +121,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* repo.create({ issueId })
         expect((yield* repo.list({ issueId, statuses: ["active"] })).items).toHaveLength(1)
         expect((yield* repo.list({ issueId })).items).toHaveLength(2)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("ends from every state along the declared transitions only", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const all = yield* endings
         let number = 0
@@ -86,7 +136,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             to: to as keyof typeof all,
             run,
             rowIn: (status) =>
-              Effect.gen(function*() {
+              Effect.gen(function* () {
                 const { id } = yield* repo.create({ issueId: yield* issue(number++) })
                 return status === "active" ? yield* repo.getById(id) : yield* all[status](id)
               }),
@@ -94,10 +144,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           })
           expect(yield* tagOf(run(gone))).toBe("NotFound")
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("has a database that refuses exactly what is not declared", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const all = yield* endings
         let number = 0
@@ -110,58 +161,84 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           }
         }
         expect(yield* Effect.isFailure(shell("UPDATE issue_workflows SET owner_user_id = 'eve'"))).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("ends once when many end it otherwise", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const { id } = yield* repo.create({ issueId: yield* issue(1) })
         const outcomes = yield* Effect.forEach(
           Array.from({ length: 30 }, (_, index) => index % 3),
-          (which) => Effect.map(tagOf([repo.complete, repo.fail, repo.cancel][which]?.(id) ?? Effect.die(which)), (tag) => [which, tag] as const),
+          (which) =>
+            Effect.map(
+              tagOf([repo.complete, repo.fail, repo.cancel][which]?.(id) ?? Effect.die(which)),
+              (tag) => [which, tag] as const
+            ),
           { concurrency: "unbounded" }
         )
         const { status } = yield* repo.getById(id)
         const winner = ["completed", "failed", "cancelled"].indexOf(status)
         for (const [which, tag] of outcomes) expect(tag).toBe(which === winner ? "ok" : "InvalidTransition")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("puts away and takes back, unless another took its place", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const issueId = yield* issue(1)
         const { id } = yield* repo.create({ issueId, ownerUserId: ada })
         yield* TestClock.adjust("1 second")
         const archived = yield* repo.archive(id)
-        expect([archived.status, millis(archived.archivedAt), archived.updatedAt.epochMillis]).toEqual(["active", Option.some(1000), 1000])
+        expect([archived.status, millis(archived.archivedAt), archived.updatedAt.epochMillis]).toEqual([
+          "active",
+          Option.some(1000),
+          1000
+        ])
         yield* TestClock.adjust("1 second")
         expect(yield* repo.archive(id)).toEqual(archived)
         expect((yield* repo.list({ ownerUserId: ada })).items).toEqual([])
         expect((yield* repo.list({ ownerUserId: ada, includeArchived: true })).items).toEqual([archived])
 
         const other = yield* repo.create({ issueId })
-        expect(yield* refusalOf(repo.restore(id))).toMatchObject({ _tag: "AlreadyExists", entity: "IssueWorkflow", constraint: "issue_workflows.issue_id" })
+        expect(yield* refusalOf(repo.restore(id))).toMatchObject({
+          _tag: "AlreadyExists",
+          entity: "IssueWorkflow",
+          constraint: "issue_workflows.issue_id"
+        })
         expect(yield* repo.getById(id)).toEqual(archived)
         yield* repo.fail(other.id)
         const restored = yield* repo.restore(id)
-        expect([restored.status, restored.archivedAt, restored.updatedAt.epochMillis]).toEqual(["active", Option.none(), 2000])
+        expect([restored.status, restored.archivedAt, restored.updatedAt.epochMillis]).toEqual([
+          "active",
+          Option.none(),
+          2000
+        ])
         yield* TestClock.adjust("1 second")
         expect(yield* repo.restore(id)).toEqual(restored)
         // One that has ended is in nobody's way.
         yield* repo.archive(other.id)
         expect((yield* repo.restore(other.id)).status).toBe("failed")
-        for (const method of [repo.archive, repo.restore]) expect(yield* tagOf<unknown, { readonly _tag: string }, never>(method(gone))).toBe("NotFound")
-      }).pipe(Effect.provide(layer)))
+        for (const method of [repo.archive, repo.restore])
+          expect(yield* tagOf<unknown, { readonly _tag: string }, never>(method(gone))).toBe("NotFound")
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keeps tenants apart", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const { id } = yield* repo.create({ issueId: yield* issue(1), ownerUserId: ada })
         const nobodys = yield* repo.create({ issueId: yield* issue(2) })
         expect((yield* repo.getForOwner({ ownerUserId: ada, id })).id).toBe(id)
         expect(yield* refusalOf(repo.getForOwner({ ownerUserId: eve, id }))).toMatchObject({ _tag: "NotFound", id })
-        for (const other of [gone, nobodys.id]) expect(yield* tagOf(repo.getForOwner({ ownerUserId: ada, id: other }))).toBe("NotFound")
-        for (const filter of [{}, { repositoryId: "rep" }, { statuses: ["active"] as const }, { issueId: yield* issue(1) }]) {
+        for (const other of [gone, nobodys.id])
+          expect(yield* tagOf(repo.getForOwner({ ownerUserId: ada, id: other }))).toBe("NotFound")
+        for (const filter of [
+          {},
+          { repositoryId: "rep" },
+          { statuses: ["active"] as const },
+          { issueId: yield* issue(1) }
+        ]) {
           expect((yield* repo.list({ ownerUserId: eve, ...filter })).items).toEqual([])
           expect((yield* repo.list({ ownerUserId: ada, ...filter })).items).toHaveLength(1)
         }
@@ -171,10 +248,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* shell("DELETE FROM user WHERE id = 'ada'")
         expect((yield* repo.getById(id)).ownerUserId).toEqual(Option.none())
         expect(yield* tagOf(repo.getForOwner({ ownerUserId: ada, id }))).toBe("NotFound")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lists newest first by all filters", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const all = yield* endings
         for (let index = 0; index < 48; index++) {
@@ -189,12 +267,20 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           if (index < 24 || index % 7 === 0) yield* repo.archive(id)
         }
         const everything = (yield* repo.list({ includeArchived: true, limit: 500 })).items
-        expect(everything.map(({ id }) => id)).toEqual(Array.from({ length: 48 }, (_, index) => `w${String(47 - index).padStart(2, "0")}`))
+        expect(everything.map(({ id }) => id)).toEqual(
+          Array.from({ length: 48 }, (_, index) => `w${String(47 - index).padStart(2, "0")}`)
+        )
         const issueId = yield* issue(3, "rep2")
         for (const ownerUserId of [undefined, ada, eve]) {
           for (const repositoryId of [undefined, "rep", "gone"]) {
             for (const ofIssue of [undefined, issueId]) {
-              for (const statuses of [undefined, [], ["active"], ["failed", "active", "failed"], IssueWorkflowStatus.literals] as const) {
+              for (const statuses of [
+                undefined,
+                [],
+                ["active"],
+                ["failed", "active", "failed"],
+                IssueWorkflowStatus.literals
+              ] as const) {
                 for (const includeArchived of [undefined, true]) {
                   const filter = {
                     ...(ownerUserId === undefined ? {} : { ownerUserId }),
@@ -203,12 +289,13 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
                     statuses,
                     includeArchived
                   }
-                  const expected = everything.filter((workflow) =>
-                    (ownerUserId === undefined || Option.contains(workflow.ownerUserId, ownerUserId)) &&
-                    (repositoryId === undefined || workflow.repositoryId === repositoryId) &&
-                    (ofIssue === undefined || workflow.issueId === ofIssue) &&
-                    (statuses === undefined || statuses.some((status) => status === workflow.status)) &&
-                    (includeArchived === true || Option.isNone(workflow.archivedAt))
+                  const expected = everything.filter(
+                    (workflow) =>
+                      (ownerUserId === undefined || Option.contains(workflow.ownerUserId, ownerUserId)) &&
+                      (repositoryId === undefined || workflow.repositoryId === repositoryId) &&
+                      (ofIssue === undefined || workflow.issueId === ofIssue) &&
+                      (statuses === undefined || statuses.some((status) => status === workflow.status)) &&
+                      (includeArchived === true || Option.isNone(workflow.archivedAt))
                   )
                   expect(yield* pages((page) => repo.list({ ...filter, ...page }), 7)).toEqual(expected)
                   expect(Chunk.toReadonlyArray(yield* Stream.runCollect(repo.stream(filter)))).toEqual(expected)
@@ -217,26 +304,34 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             }
           }
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what a list cannot be asked for", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const bad: ReadonlyArray<Parameters<typeof repo.list>[0]> = [
           ...[0, -1, 1.5, 501, Number.NaN].map((limit) => ({ limit })),
           ...["", "!", "W10"].map((cursor) => ({ cursor })),
-          ...Object.values(badNames).flatMap((name) => [{ ownerUserId: name }, { issueId: name }, { repositoryId: name }]),
+          ...Object.values(badNames).flatMap((name) => [
+            { ownerUserId: name },
+            { issueId: name },
+            { repositoryId: name }
+          ]),
           { statuses: ["dead" as "active"] },
           { statuses: [], limit: 0 },
           { includeArchived: 1 as unknown as boolean }
         ]
-        for (const request of bad) expect(yield* tagOf(repo.list(request)), JSON.stringify(request).slice(0, 80)).toBe("InvalidInput")
+        for (const request of bad)
+          expect(yield* tagOf(repo.list(request)), JSON.stringify(request).slice(0, 80)).toBe("InvalidInput")
         const many = Array.from({ length: 100_000 }, () => "active" as const)
-        for (const filter of [{}, { issueId: "x" }, { repositoryId: "rep" }]) expect((yield* repo.list({ ...filter, statuses: many })).items).toEqual([])
-      }).pipe(Effect.provide(layer)))
+        for (const filter of [{}, { issueId: "x" }, { repositoryId: "rep" }])
+          expect((yield* repo.list({ ...filter, statuses: many })).items).toEqual([])
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("is read page by page while ten thousand come and go", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const issueId = yield* issue(1)
         // A hundred share each instant.
@@ -250,21 +345,35 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         let round = 0
         const meanwhile = Effect.suspend(() => {
           round++
-          return Effect.all([
-            Effect.flatMap(issue(round + 1), (issueId) => repo.create({ id: `new${round}`, issueId, ownerUserId: ada })),
-            shell("DELETE FROM issue_workflows WHERE id IN (printf('i%05d', ?), printf('i%05d', ?))", 9999 - round * 400, round * 3)
-          ], { concurrency: "unbounded" })
+          return Effect.all(
+            [
+              Effect.flatMap(issue(round + 1), (issueId) =>
+                repo.create({ id: `new${round}`, issueId, ownerUserId: ada })
+              ),
+              shell(
+                "DELETE FROM issue_workflows WHERE id IN (printf('i%05d', ?), printf('i%05d', ?))",
+                9999 - round * 400,
+                round * 3
+              )
+            ],
+            { concurrency: "unbounded" }
+          )
         })
-        const seen = (yield* pages((page) => repo.list({ ownerUserId: ada, ...page }), 500, meanwhile)).map(({ id }) => id)
+        const seen = (yield* pages((page) => repo.list({ ownerUserId: ada, ...page }), 500, meanwhile)).map(
+          ({ id }) => id
+        )
         expect(seen).toEqual(seen.toSorted().toReversed())
         expect(new Set(seen).size).toBe(seen.length)
-        const left = (yield* shell("SELECT id FROM issue_workflows WHERE id GLOB 'i0*'")).map((row) => String(Object.values(row)[0]))
+        const left = (yield* shell("SELECT id FROM issue_workflows WHERE id GLOB 'i0*'")).map((row) =>
+          String(Object.values(row)[0])
+        )
         const ids = new Set<string>(seen)
         expect(left.filter((id) => !ids.has(id))).toEqual([])
-        expect(yield* pages((page) => repo.list({ ownerUserId: ada, statuses: ["failed"], ...page }), 500)).toHaveLength(
-          left.filter((id) => id.endsWith("0")).length
-        )
-      }).pipe(Effect.provide(layer)))
+        expect(
+          yield* pages((page) => repo.list({ ownerUserId: ada, statuses: ["failed"], ...page }), 500)
+        ).toHaveLength(left.filter((id) => id.endsWith("0")).length)
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

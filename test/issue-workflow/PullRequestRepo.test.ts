@@ -10,11 +10,17 @@ const at = (millis: number) => DateTime.unsafeMake(millis)
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`PullRequestRepo (${name})`, () => {
     it.effect("keeps branches, commit and merge", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* PullRequestRepo
         const created = yield* repo.upsert(toldPullRequest(1))
         expect(created.id).toMatch(/^pr_/)
-        expect(created).toMatchObject({ state: "draft", headBranch: "fix", baseBranch: "main", headSha: Option.none(), mergedAt: Option.none() })
+        expect(created).toMatchObject({
+          state: "draft",
+          headBranch: "fix",
+          baseBranch: "main",
+          headSha: Option.none(),
+          mergedAt: Option.none()
+        })
         const merged = yield* repo.upsert({
           ...toldPullRequest(1),
           state: "merged",
@@ -43,35 +49,39 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             expect(yield* tagOf(repo.upsert({ ...toldPullRequest(1), [field]: bad })), field).toBe("InvalidInput")
           }
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
-    it.effect("moves from every state along the declared transitions only, and leaves the rest of the row with it", () =>
-      Effect.gen(function*() {
-        const repo = yield* PullRequestRepo
-        let number = 0
-        for (const from of PullRequestState.literals) {
-          for (const to of PullRequestState.literals) {
-            number++
-            const before = yield* repo.upsert({ ...toldPullRequest(number), state: from })
-            yield* TestClock.adjust("1 second")
-            const outcome = yield* Effect.either(repo.upsert({ ...toldPullRequest(number), state: to, title: "new" }))
-            const after = yield* repo.getById(before.id)
-            if (from === to || pullRequestTransitions.allows(from, to)) {
-              expect(outcome, `${from} → ${to}`).toMatchObject({ _tag: "Right", right: after })
-              expect(after).toMatchObject({ state: to, title: "new" })
-            } else {
-              expect(outcome, `${from} → ${to}`).toMatchObject({
-                _tag: "Left",
-                left: { _tag: "InvalidTransition", entity: "PullRequest", id: before.id, from, to }
-              })
-              expect(after).toEqual(before)
+    it.effect(
+      "moves from every state along the declared transitions only, and leaves the rest of the row with it",
+      () =>
+        Effect.gen(function* () {
+          const repo = yield* PullRequestRepo
+          let number = 0
+          for (const from of PullRequestState.literals) {
+            for (const to of PullRequestState.literals) {
+              number++
+              const before = yield* repo.upsert({ ...toldPullRequest(number), state: from })
+              yield* TestClock.adjust("1 second")
+              const outcome = yield* Effect.either(repo.upsert({ ...toldPullRequest(number), state: to, title: "new" }))
+              const after = yield* repo.getById(before.id)
+              if (from === to || pullRequestTransitions.allows(from, to)) {
+                expect(outcome, `${from} → ${to}`).toMatchObject({ _tag: "Right", right: after })
+                expect(after).toMatchObject({ state: to, title: "new" })
+              } else {
+                expect(outcome, `${from} → ${to}`).toMatchObject({
+                  _tag: "Left",
+                  left: { _tag: "InvalidTransition", entity: "PullRequest", id: before.id, from, to }
+                })
+                expect(after).toEqual(before)
+              }
             }
           }
-        }
-      }).pipe(Effect.provide(layer)))
+        }).pipe(Effect.provide(layer))
+    )
 
     it.effect("has a database that refuses exactly what is not declared", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* PullRequestRepo
         let number = 0
         for (const from of PullRequestState.literals) {
@@ -81,25 +91,34 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             expect(taken, `${from} → ${to}`).toBe(from === to || pullRequestTransitions.allows(from, to))
           }
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("does not take a merge back, and says so unless what is told came late", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* PullRequestRepo
         const told = { ...toldPullRequest(1), externalId: "x" }
         const merged = yield* repo.upsert({ ...told, state: "merged", mergedAt: at(10), syncedAt: at(10) })
         yield* TestClock.adjust("1 second")
         expect(yield* repo.upsert({ ...told, state: "open", syncedAt: at(9) })).toEqual(merged)
         for (const syncedAt of [undefined, null, at(10), at(11)]) {
-          expect(yield* refusalOf(repo.upsert({ ...told, number: 4, state: "open", syncedAt }))).toMatchObject({ _tag: "InvalidTransition", from: "merged", to: "open" })
+          expect(yield* refusalOf(repo.upsert({ ...told, number: 4, state: "open", syncedAt }))).toMatchObject({
+            _tag: "InvalidTransition",
+            from: "merged",
+            to: "open"
+          })
         }
         expect(yield* repo.getById(merged.id)).toEqual(merged)
-        expect(yield* repo.upsert({ ...told, title: "renamed", state: "merged" })).toMatchObject({ id: merged.id, title: "renamed" })
+        expect(yield* repo.upsert({ ...told, title: "renamed", state: "merged" })).toMatchObject({
+          id: merged.id,
+          title: "renamed"
+        })
         expect(yield* repo.findById(PullRequestId.make("gone"))).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("is merged in the end when many tell of it at the same time", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* PullRequestRepo
         const states = ["open", "merged", "closed", "draft"] as const
         const outcomes = yield* Effect.forEach(
@@ -110,7 +129,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(outcomes.filter(([state, tag]) => state === "merged" && tag !== "ok")).toEqual([])
         expect(new Set(outcomes.map(([, tag]) => tag))).toEqual(new Set(["ok", "InvalidTransition"]))
         expect((yield* repo.list({ repositoryId: "rep" })).items.map(({ state }) => state)).toEqual(["merged"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

@@ -5,9 +5,23 @@ import {
   IssueWorkflowExecutionArtifactKind,
   IssueWorkflowExecutionPullRequestRelation
 } from "../../src/issue-workflow/ExecutionReport.js"
-import { IssueWorkflowExecutionRepo, type IssueWorkflowExecutionService } from "../../src/issue-workflow/IssueWorkflowExecutionRepo.js"
+import {
+  IssueWorkflowExecutionRepo,
+  type IssueWorkflowExecutionService
+} from "../../src/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { recordStatements } from "../support/plans.js"
-import { badNames, gone, hardDocument, layers, pages, refusalOf, running, type Services, shell, tagOf } from "./executionSupport.js"
+import {
+  badNames,
+  gone,
+  hardDocument,
+  layers,
+  pages,
+  refusalOf,
+  running,
+  type Services,
+  shell,
+  tagOf
+} from "./executionSupport.js"
 
 type Artifacts = Parameters<IssueWorkflowExecutionService["insertArtifacts"]>[0]["artifacts"]
 
@@ -15,7 +29,7 @@ type Artifacts = Parameters<IssueWorkflowExecutionService["insertArtifacts"]>[0]
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`artifacts and pull requests of executions (${name})`, () => {
     it.effect("keeps artifacts", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
         const { id: other } = yield* running
@@ -42,7 +56,12 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           checksum: Option.some("sha256:1"),
           inlineJson: Option.some(hardDocument)
         })
-        expect(small).toMatchObject({ kind: "other", storageBackend: "inline", storageKey: Option.none(), inlineJson: Option.none() })
+        expect(small).toMatchObject({
+          kind: "other",
+          storageBackend: "inline",
+          storageKey: Option.none(),
+          inlineJson: Option.none()
+        })
         expect(small?.id).toMatch(/^art_/)
         expect(yield* repo.getArtifact(IssueWorkflowExecutionArtifactId.make("own"))).toEqual(own)
         expect(yield* refusalOf(repo.getArtifact(IssueWorkflowExecutionArtifactId.make("gone")))).toMatchObject({
@@ -53,7 +72,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* repo.succeed(executionId)
         expect(yield* recordStatements(insert(...Array.from({ length: 5000 }, () => ({}))))).toHaveLength(1)
 
-        expect(yield* refusalOf(insert({}, { id: "own" }))).toMatchObject({ _tag: "AlreadyExists", constraint: "issue_workflow_execution_artifacts.id" })
+        expect(yield* refusalOf(insert({}, { id: "own" }))).toMatchObject({
+          _tag: "AlreadyExists",
+          constraint: "issue_workflow_execution_artifacts.id"
+        })
         expect(yield* tagOf(insert({ id: "twice" }, { id: "twice" }))).toBe("AlreadyExists")
         const bad: ReadonlyArray<Artifacts[number]> = [
           { storageBackend: "s3" },
@@ -62,30 +84,45 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { byteSize: -1 },
           { byteSize: Number.NaN },
           { inlineJson: { a: 1n } },
-          ...Object.values(badNames).flatMap((text) => [{ id: text }, { storageKey: text }, { contentType: text }, { checksum: text }])
+          ...Object.values(badNames).flatMap((text) => [
+            { id: text },
+            { storageKey: text },
+            { contentType: text },
+            { checksum: text }
+          ])
         ]
-        for (const artifact of bad) expect(yield* tagOf(insert({}, artifact)), JSON.stringify(Object.keys(artifact))).toBe("InvalidInput")
-        for (const artifacts of [[], [{}]]) expect(yield* tagOf(repo.insertArtifacts({ executionId: gone, artifacts }))).toBe("NotFound")
-        expect(yield* shell("SELECT count(*) AS count FROM issue_workflow_execution_artifacts")).toEqual([{ count: 5002 }])
+        for (const artifact of bad)
+          expect(yield* tagOf(insert({}, artifact)), JSON.stringify(Object.keys(artifact))).toBe("InvalidInput")
+        for (const artifacts of [[], [{}]])
+          expect(yield* tagOf(repo.insertArtifacts({ executionId: gone, artifacts }))).toBe("NotFound")
+        expect(yield* shell("SELECT count(*) AS count FROM issue_workflow_execution_artifacts")).toEqual([
+          { count: 5002 }
+        ])
         expect((yield* repo.listArtifacts({ executionId: other })).items).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lists artifacts newest first, of one kind if asked", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
         const kinds = IssueWorkflowExecutionArtifactKind.literals
         for (let index = 0; index < 30; index++) {
           if (index % 4 === 0) yield* TestClock.adjust("1 second")
           const kind = kinds[index % kinds.length]
-          yield* repo.insertArtifacts({ executionId, artifacts: [{ id: `a${10 + index}`, ...(kind === undefined ? {} : { kind }) }] })
+          yield* repo.insertArtifacts({
+            executionId,
+            artifacts: [{ id: `a${10 + index}`, ...(kind === undefined ? {} : { kind }) }]
+          })
         }
         const all = yield* pages((page) => repo.listArtifacts({ executionId, ...page }), 7)
         expect(all.map(({ id }) => id)).toEqual(Array.from({ length: 30 }, (_, index) => `a${39 - index}`))
         for (const kind of kinds) {
           const expected = all.filter((artifact) => artifact.kind === kind)
           expect(yield* pages((page) => repo.listArtifacts({ executionId, kind, ...page }), 2)).toEqual(expected)
-          expect(Chunk.toReadonlyArray(yield* Stream.runCollect(repo.streamArtifacts({ executionId, kind })))).toEqual(expected)
+          expect(Chunk.toReadonlyArray(yield* Stream.runCollect(repo.streamArtifacts({ executionId, kind })))).toEqual(
+            expected
+          )
         }
         const bad: ReadonlyArray<Parameters<typeof repo.listArtifacts>[0]> = [
           ...[0, 501, Number.NaN].map((limit) => ({ executionId, limit })),
@@ -94,10 +131,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { executionId: "" }
         ]
         for (const request of bad) expect(yield* tagOf(repo.listArtifacts(request))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("links pull requests, as they were linked first", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
         const first = yield* repo.linkPullRequest({ executionId, pullRequestId: "pr-1" })
@@ -105,25 +143,39 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* TestClock.adjust("1 second")
         expect(yield* repo.linkPullRequest({ executionId, pullRequestId: "pr-1", relation: "updated" })).toEqual(first)
         for (const [index, relation] of IssueWorkflowExecutionPullRequestRelation.literals.entries()) {
-          expect((yield* repo.linkPullRequest({ executionId, pullRequestId: `pr-${index + 2}`, relation })).relation).toBe(relation)
+          expect(
+            (yield* repo.linkPullRequest({ executionId, pullRequestId: `pr-${index + 2}`, relation })).relation
+          ).toBe(relation)
         }
         const linked = yield* pages((page) => repo.listPullRequests({ executionId, ...page }), 2)
         expect(linked.map(({ pullRequestId }) => pullRequestId)).toEqual(["pr-4", "pr-3", "pr-2", "pr-1"])
         expect((yield* repo.listPullRequests({ executionId: gone })).items).toEqual([])
 
         for (const pullRequestId of ["pr-1", "nowhere"]) {
-          expect(yield* refusalOf(repo.linkPullRequest({ executionId: gone, pullRequestId }))).toMatchObject({ _tag: "NotFound", id: "gone" })
+          expect(yield* refusalOf(repo.linkPullRequest({ executionId: gone, pullRequestId }))).toMatchObject({
+            _tag: "NotFound",
+            id: "gone"
+          })
         }
         expect(yield* refusalOf(repo.linkPullRequest({ executionId, pullRequestId: "nowhere" }))).toMatchObject({
           _tag: "ReferenceNotFound",
           reference: "pullRequestId"
         })
-        expect(yield* tagOf(repo.linkPullRequest({ executionId, pullRequestId: "pr-5", relation: "x" as "created" }))).toBe("InvalidInput")
-        for (const bad of Object.values(badNames)) expect(yield* tagOf(repo.linkPullRequest({ executionId, pullRequestId: bad }))).toBe("InvalidInput")
-        for (const request of [{ limit: 0 }, { cursor: "!" }]) expect(yield* tagOf(repo.listPullRequests({ executionId, ...request }))).toBe("InvalidInput")
-        const links = yield* Effect.forEach(Array.from({ length: 8 }), () => repo.linkPullRequest({ executionId, pullRequestId: "pr-5" }), { concurrency: "unbounded" })
+        expect(
+          yield* tagOf(repo.linkPullRequest({ executionId, pullRequestId: "pr-5", relation: "x" as "created" }))
+        ).toBe("InvalidInput")
+        for (const bad of Object.values(badNames))
+          expect(yield* tagOf(repo.linkPullRequest({ executionId, pullRequestId: bad }))).toBe("InvalidInput")
+        for (const request of [{ limit: 0 }, { cursor: "!" }])
+          expect(yield* tagOf(repo.listPullRequests({ executionId, ...request }))).toBe("InvalidInput")
+        const links = yield* Effect.forEach(
+          Array.from({ length: 8 }),
+          () => repo.linkPullRequest({ executionId, pullRequestId: "pr-5" }),
+          { concurrency: "unbounded" }
+        )
         for (const link of links) expect(link).toEqual(links[0])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

@@ -7,14 +7,15 @@ const same = (row: object) => row
 
 describe("batches", () => {
   it.effect("are one JSON array, whatever they hold", () =>
-    Effect.gen(function*() {
-      const rows = [{ id: "a\"b", text: "é" }, {}]
+    Effect.gen(function* () {
+      const rows = [{ id: 'a"b', text: "é" }, {}]
       expect(JSON.parse(yield* batchOf("appendEvents", "events", rows, same))).toEqual(rows)
       expect(yield* batchOf("appendEvents", "events", [], same)).toBe("[]")
-    }))
+    })
+  )
 
   it.effect("that are longer than a parameter, or than a string, are refused", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const long = { text: "x".repeat(101_000_000) }
       // What the engine of the language says of a text of more than half a gigabyte, without making one.
       const endless = {
@@ -22,12 +23,16 @@ describe("batches", () => {
           throw new RangeError("Invalid string length")
         }
       }
-      for (const rows of [[long, long], [{}, endless]]) {
+      for (const rows of [
+        [long, long],
+        [{}, endless]
+      ]) {
         expect(yield* refusalOf(batchOf("appendEvents", "events", rows, same))).toMatchObject({
           _tag: "InvalidInput",
           operation: "IssueWorkflowExecutionRepo.appendEvents",
           issues: ["events: must be up to 200000000 characters together"]
         })
       }
-    }))
+    })
+  )
 })

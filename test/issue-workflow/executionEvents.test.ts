@@ -3,9 +3,24 @@ import { describe, expect, it } from "@effect/vitest"
 import { Array, DateTime, Effect, FastCheck, Layer, Option, TestClock } from "effect"
 import * as Database from "../../src/Database.js"
 import { IssueWorkflowExecutionEventLevel } from "../../src/issue-workflow/ExecutionEvent.js"
-import { IssueWorkflowExecutionRepo, type IssueWorkflowExecutionService } from "../../src/issue-workflow/IssueWorkflowExecutionRepo.js"
+import {
+  IssueWorkflowExecutionRepo,
+  type IssueWorkflowExecutionService
+} from "../../src/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { recordStatements } from "../support/plans.js"
-import { badNames, gone, layers, line, pages, queued, refusalOf, running, type Services, shell, tagOf } from "./executionSupport.js"
+import {
+  badNames,
+  gone,
+  layers,
+  line,
+  pages,
+  queued,
+  refusalOf,
+  running,
+  type Services,
+  shell,
+  tagOf
+} from "./executionSupport.js"
 
 type NewEvent = Parameters<IssueWorkflowExecutionService["appendEvents"]>[0]["events"][number]
 
@@ -13,7 +28,7 @@ const at = (millis: number) => DateTime.unsafeMake(millis)
 
 /** All events of an execution, as `sequence message`. */
 const told = (executionId: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const repo = yield* IssueWorkflowExecutionRepo
     const events = yield* pages((page) => repo.listEvents({ executionId, ...page }), 500)
     return events.map(({ message, sequence }) => `${sequence} ${message}`)
@@ -25,7 +40,7 @@ const numbers = (from: number, to: number) => Array.range(from, to)
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`events of executions (${name})`, () => {
     it.effect("keeps what it is given", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* queued
         yield* TestClock.setTime(1000)
@@ -35,12 +50,22 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { id: "own", ...line("'\"\\\n\t 👍 é"), level: "error" as const, payload, occurredAt: at(7) },
           { ...line(""), payload: {} }
         ]
-        expect(yield* repo.appendEvents({ executionId, events })).toEqual({ appended: 3, range: Option.some({ first: 1, last: 3 }) })
+        expect(yield* repo.appendEvents({ executionId, events })).toEqual({
+          appended: 3,
+          range: Option.some({ first: 1, last: 3 })
+        })
         const { items, nextCursor } = yield* repo.listEvents({ executionId })
         expect(nextCursor).toEqual(Option.none())
         expect(items).toMatchObject([
           { executionId, sequence: 1, ...line("short"), level: "info", payload: Option.none(), occurredAt: at(1000) },
-          { id: "own", sequence: 2, message: "'\"\\\n\t 👍 é", level: "error", payload: Option.some(payload), occurredAt: at(7) },
+          {
+            id: "own",
+            sequence: 2,
+            message: "'\"\\\n\t 👍 é",
+            level: "error",
+            payload: Option.some(payload),
+            occurredAt: at(7)
+          },
           { sequence: 3, message: "", payload: Option.some({}) }
         ])
         expect(items[0]?.id).toMatch(/^evt_/)
@@ -51,15 +76,19 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           IssueWorkflowExecutionEventLevel.literals
         )
         // As it was written, not as the engine would write it.
-        expect(yield* shell("SELECT payload FROM issue_workflow_execution_events WHERE id = 'own'")).toEqual([{ payload: JSON.stringify(payload) }])
-      }).pipe(Effect.provide(layer)))
+        expect(yield* shell("SELECT payload FROM issue_workflow_execution_events WHERE id = 'own'")).toEqual([
+          { payload: JSON.stringify(payload) }
+        ])
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("numbers each execution from 1, and goes on after what is there", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const one = yield* queued
         const other = yield* queued
-        const append = (executionId: string, ...messages: ReadonlyArray<string>) => repo.appendEvents({ executionId, events: messages.map(line) })
+        const append = (executionId: string, ...messages: ReadonlyArray<string>) =>
+          repo.appendEvents({ executionId, events: messages.map(line) })
         expect((yield* append(one.id, "a", "b")).range).toEqual(Option.some({ first: 1, last: 2 }))
         expect((yield* append(other.id, "c")).range).toEqual(Option.some({ first: 1, last: 1 }))
         yield* repo.appendEvents({ executionId: one.id, events: [{ sequence: 9, ...line("given") }] })
@@ -67,25 +96,35 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* told(one.id)).toEqual(["1 a", "2 b", "9 given", "10 d", "11 e", "12 f"])
         expect(yield* told(other.id)).toEqual(["1 c"])
         yield* repo.appendEvents({ executionId: (yield* queued).id, events: [{ sequence: 0, ...line("zero") }] })
-        expect(yield* repo.appendEvents({ executionId: one.id, events: [] })).toEqual({ appended: 0, range: Option.none() })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* repo.appendEvents({ executionId: one.id, events: [] })).toEqual({
+          appended: 0,
+          range: Option.none()
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("numbers without gaps when many write at once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const sql = yield* SqlClient.SqlClient
         const { id: executionId } = yield* queued
         const write = (writer: number) =>
           Effect.forEach(numbers(1, 5), (round) => {
-            const append = repo.appendEvents({ executionId, events: numbers(1, writer % 4 + 1).map((n) => line(`${writer}.${round}.${n}`)) })
+            const append = repo.appendEvents({
+              executionId,
+              events: numbers(1, (writer % 4) + 1).map((n) => line(`${writer}.${round}.${n}`))
+            })
             // Some in transactions, of which some are taken back.
             if (writer % 5 === 0) return Effect.ignore(sql.withTransaction(Effect.zipRight(append, Effect.fail("no"))))
             return writer % 5 === 1 ? sql.withTransaction(append) : append
           })
         yield* Effect.forEach(numbers(1, 20), write, { concurrency: "unbounded", discard: true })
         const lines = yield* told(executionId)
-        const expected = numbers(1, 20).filter((writer) => writer % 5 !== 0)
-          .flatMap((writer) => numbers(1, 5).flatMap((round) => numbers(1, writer % 4 + 1).map((n) => `${writer}.${round}.${n}`)))
+        const expected = numbers(1, 20)
+          .filter((writer) => writer % 5 !== 0)
+          .flatMap((writer) =>
+            numbers(1, 5).flatMap((round) => numbers(1, (writer % 4) + 1).map((n) => `${writer}.${round}.${n}`))
+          )
         expect(lines.map((told) => told.split(" ")[0])).toEqual(expected.map((_, index) => `${index + 1}`))
         const messages = lines.map((told) => told.split(" ")[1] ?? "")
         expect(messages.toSorted()).toEqual(expected.toSorted())
@@ -93,12 +132,15 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const places = messages.map((message, place) => ({ call: message.replace(/\.\d+$/, ""), message, place }))
         for (const call of Object.values(Array.groupBy(places, ({ call }) => call))) {
           const [{ place: first }] = call
-          expect(call.map(({ message, place }) => [place - first, message.replace(/.*\./, "")])).toEqual(call.map((_, n) => [n, `${n + 1}`]))
+          expect(call.map(({ message, place }) => [place - first, message.replace(/.*\./, "")])).toEqual(
+            call.map((_, n) => [n, `${n + 1}`])
+          )
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("takes an event again that is the same, and none that is another", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
         const first = { sequence: 1, ...line("one"), payload: { a: 1, b: { c: 2, d: 3 } } }
@@ -131,12 +173,23 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { ...second, occurredAt: at(6) }
         ]
         for (const event of others) {
-          const refusal = yield* refusalOf(repo.appendEvents({ executionId, events: [{ sequence: 8, ...line("new") }, event, { sequence: 9, ...line("new") }] }))
-          expect(refusal, JSON.stringify(event)).toMatchObject({ _tag: "SequenceConflict", executionId, sequence: event.sequence })
+          const refusal = yield* refusalOf(
+            repo.appendEvents({
+              executionId,
+              events: [{ sequence: 8, ...line("new") }, event, { sequence: 9, ...line("new") }]
+            })
+          )
+          expect(refusal, JSON.stringify(event)).toMatchObject({
+            _tag: "SequenceConflict",
+            executionId,
+            sequence: event.sequence
+          })
         }
         expect((yield* repo.listEvents({ executionId })).items).toEqual(before)
         // What is new of a call is stored beside what was there.
-        expect(yield* repo.appendEvents({ executionId, events: [{ sequence: 4, ...line("four") }, second, first] })).toEqual({
+        expect(
+          yield* repo.appendEvents({ executionId, events: [{ sequence: 4, ...line("four") }, second, first] })
+        ).toEqual({
           appended: 1,
           range: Option.some({ first: 1, last: 4 })
         })
@@ -144,11 +197,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* repo.listEvents({ executionId })).items.slice(0, 2)).toEqual(before)
         // Another execution has sequences of its own.
         const { id: other } = yield* queued
-        expect(yield* repo.appendEvents({ executionId: other, events: [{ ...first, message: "another" }] })).toMatchObject({ appended: 1 })
-      }).pipe(Effect.provide(layer)))
+        expect(
+          yield* repo.appendEvents({ executionId: other, events: [{ ...first, message: "another" }] })
+        ).toMatchObject({ appended: 1 })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("takes an event without sequence again by its id", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
         const { id: other } = yield* running
@@ -163,47 +219,72 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const taken = { _tag: "AlreadyExists", constraint: "issue_workflow_execution_events.id" }
         const refused: ReadonlyArray<Parameters<typeof repo.appendEvents>[0]> = [
           { executionId, events: [line("new"), { ...a, message: "another" }] },
-          { executionId, events: [{ id: "c", ...line("new") }, { id: "c", ...line("another") }] },
+          {
+            executionId,
+            events: [
+              { id: "c", ...line("new") },
+              { id: "c", ...line("another") }
+            ]
+          },
           { executionId: other, events: [line("new"), a] },
           { executionId: other, events: [{ sequence: 1, ...a }] },
           { executionId, events: [{ sequence: 7, ...a }] },
-          { executionId, events: [{ sequence: 7, ...line("new"), id: "c" }, { sequence: 8, ...line("new"), id: "c" }] }
+          {
+            executionId,
+            events: [
+              { sequence: 7, ...line("new"), id: "c" },
+              { sequence: 8, ...line("new"), id: "c" }
+            ]
+          }
         ]
-        for (const request of refused) expect(yield* refusalOf(repo.appendEvents(request)), JSON.stringify(request)).toMatchObject(taken)
+        for (const request of refused)
+          expect(yield* refusalOf(repo.appendEvents(request)), JSON.stringify(request)).toMatchObject(taken)
         expect(yield* told(executionId)).toEqual(["1 one", "2 two", "3 three"])
         expect(yield* told(other)).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("stores each given event once when its writers race, and refuses those who tell another", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
-        const calls = numbers(1, 40).map((n) => numbers(n, n + 3).map((sequence) => ({ sequence, ...line(n % 10 === 0 ? `wrong ${n}` : `line ${sequence}`) })))
-        const tags = yield* Effect.forEach(calls, (events) => tagOf(repo.appendEvents({ executionId, events })), { concurrency: "unbounded" })
+        const calls = numbers(1, 40).map((n) =>
+          numbers(n, n + 3).map((sequence) => ({ sequence, ...line(n % 10 === 0 ? `wrong ${n}` : `line ${sequence}`) }))
+        )
+        const tags = yield* Effect.forEach(calls, (events) => tagOf(repo.appendEvents({ executionId, events })), {
+          concurrency: "unbounded"
+        })
         const stored = yield* told(executionId)
         expect(stored).toHaveLength(new Set(stored.map((told) => told.split(" ")[0])).size)
         for (const [index, events] of calls.entries()) {
           const isThere = events.every(({ message, sequence }) => stored.includes(`${sequence} ${message}`))
           expect(tags[index]).toBe(isThere ? "ok" : "SequenceConflict")
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("takes ten thousand events in one statement, and again in four", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
         const many = numbers(1, 10_000).map((n) => ({ ...line(`line ${n}`), payload: { n } }))
         const given = many.map((event, index) => ({ ...event, sequence: index + 1 }))
         expect(yield* recordStatements(repo.appendEvents({ executionId, events: many }))).toHaveLength(1)
-        expect((yield* recordStatements(repo.appendEvents({ executionId, events: [...given, { sequence: 10_001, ...line("last") }] }))).length)
-          .toBeLessThanOrEqual(4)
-        expect(yield* shell(
-          "SELECT count(*) AS count, min(sequence) AS first, max(sequence) AS last FROM issue_workflow_execution_events"
-        )).toEqual([{ count: 10_001, first: 1, last: 10_001 }])
-      }).pipe(Effect.provide(layer)))
+        expect(
+          (yield* recordStatements(
+            repo.appendEvents({ executionId, events: [...given, { sequence: 10_001, ...line("last") }] })
+          )).length
+        ).toBeLessThanOrEqual(4)
+        expect(
+          yield* shell(
+            "SELECT count(*) AS count, min(sequence) AS first, max(sequence) AS last FROM issue_workflow_execution_events"
+          )
+        ).toEqual([{ count: 10_001, first: 1, last: 10_001 }])
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("is taken after the end, and is part of the transaction around it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const sql = yield* SqlClient.SqlClient
         const { id: executionId } = yield* running
@@ -211,27 +292,47 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* repo.appendEvents({ executionId, events: [line("late")] })
         expect(yield* repo.getById(executionId)).toEqual(ended)
         const again = { sequence: 1, ...line("late") }
-        yield* Effect.ignore(sql.withTransaction(Effect.gen(function*() {
-          yield* repo.appendEvents({ executionId, events: [line("taken back")] })
-          yield* repo.appendEvents({ executionId, events: [again, { sequence: 3, ...line("taken back") }] })
-          return yield* Effect.fail("no")
-        })))
+        yield* Effect.ignore(
+          sql.withTransaction(
+            Effect.gen(function* () {
+              yield* repo.appendEvents({ executionId, events: [line("taken back")] })
+              yield* repo.appendEvents({ executionId, events: [again, { sequence: 3, ...line("taken back") }] })
+              return yield* Effect.fail("no")
+            })
+          )
+        )
         expect(yield* told(executionId)).toEqual(["1 late"])
         // A conflict inside a transaction takes only its own call back.
-        yield* sql.withTransaction(Effect.gen(function*() {
-          yield* repo.appendEvents({ executionId, events: [line("kept")] })
-          expect(yield* tagOf(repo.appendEvents({ executionId, events: [{ sequence: 5, ...line("no") }, { ...again, message: "no" }] }))).toBe("SequenceConflict")
-          yield* repo.appendEvents({ executionId, events: [again, { sequence: 4, ...line("kept, too") }] })
-        }))
+        yield* sql.withTransaction(
+          Effect.gen(function* () {
+            yield* repo.appendEvents({ executionId, events: [line("kept")] })
+            expect(
+              yield* tagOf(
+                repo.appendEvents({
+                  executionId,
+                  events: [
+                    { sequence: 5, ...line("no") },
+                    { ...again, message: "no" }
+                  ]
+                })
+              )
+            ).toBe("SequenceConflict")
+            yield* repo.appendEvents({ executionId, events: [again, { sequence: 4, ...line("kept, too") }] })
+          })
+        )
         expect(yield* told(executionId)).toEqual(["1 late", "2 kept", "4 kept, too"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lists in pages, in the order of the sequence", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
         const sequences = [0, 3, 4, 5, 20, 21, 100]
-        yield* repo.appendEvents({ executionId, events: sequences.toReversed().map((sequence) => ({ sequence, ...line("x") })) })
+        yield* repo.appendEvents({
+          executionId,
+          events: sequences.toReversed().map((sequence) => ({ sequence, ...line("x") }))
+        })
         const all = yield* pages((page) => repo.listEvents({ executionId, ...page }), 2)
         expect(all.map(({ sequence }) => sequence)).toEqual(sequences)
         for (const afterSequence of [0, 2, 4, 99, 100, 1000]) {
@@ -247,13 +348,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           ...[-1, 0.5, Number.NaN, Infinity].map((afterSequence) => ({ executionId, afterSequence })),
           ...Object.values(badNames).map((executionId) => ({ executionId }))
         ]
-        for (const request of bad) expect(yield* tagOf(repo.listEvents(request)), JSON.stringify(request).slice(0, 80)).toBe("InvalidInput")
+        for (const request of bad)
+          expect(yield* tagOf(repo.listEvents(request)), JSON.stringify(request).slice(0, 80)).toBe("InvalidInput")
         const { nextCursor } = yield* repo.listEvents({ executionId, limit: 1 })
-        expect(yield* tagOf(repo.listEvents({ executionId, cursor: Option.getOrThrow(nextCursor), afterSequence: 1 }))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer)))
+        expect(
+          yield* tagOf(repo.listEvents({ executionId, cursor: Option.getOrThrow(nextCursor), afterSequence: 1 }))
+        ).toBe("InvalidInput")
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("stores U+FFFD for characters that SQLite cannot keep in a message, and marks the event", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
         const events = ["fine", "a\0b", "a\uD800b\uDC00", "\u{1F600}"].map(line)
@@ -266,12 +371,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           ["\u{1F600}", false]
         ])
         // Appending the same event again returns the stored one.
-        expect(yield* repo.appendEvents({ executionId, events: [{ sequence: 2, ...line("a\0b") }] })).toMatchObject({ appended: 0 })
-        expect(yield* tagOf(repo.appendEvents({ executionId, events: [{ sequence: 2, ...line("a\0c") }] }))).toBe("SequenceConflict")
-      }).pipe(Effect.provide(layer)))
+        expect(yield* repo.appendEvents({ executionId, events: [{ sequence: 2, ...line("a\0b") }] })).toMatchObject({
+          appended: 0
+        })
+        expect(yield* tagOf(repo.appendEvents({ executionId, events: [{ sequence: 2, ...line("a\0c") }] }))).toBe(
+          "SequenceConflict"
+        )
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what it cannot take", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
         expect(yield* refusalOf(repo.appendEvents({ executionId: gone, events: [line("x")] }))).toMatchObject({
@@ -280,7 +390,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           id: "gone"
         })
         expect(yield* tagOf(repo.appendEvents({ executionId: gone, events: [] }))).toBe("NotFound")
-        expect(yield* tagOf(repo.appendEvents({ executionId: gone, events: [{ sequence: 1, ...line("x") }] }))).toBe("NotFound")
+        expect(yield* tagOf(repo.appendEvents({ executionId: gone, events: [{ sequence: 1, ...line("x") }] }))).toBe(
+          "NotFound"
+        )
         const cyclic: Record<string, unknown> = {}
         cyclic["self"] = cyclic
         const big = "x".repeat(90_000)
@@ -288,7 +400,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           ...[-1, 0.5, Number.NaN, Infinity, 1e15 + 1].map((sequence) => [{ sequence, ...line("x") }]),
           [{ sequence: 1, ...line("x") }, line("x")],
           [line("x"), { sequence: 1, ...line("x") }],
-          ...Object.values(badNames).flatMap((name) => [[{ ...line("x"), phase: name }], [{ ...line("x"), eventType: name }], [{ ...line("x"), id: name }]]),
+          ...Object.values(badNames).flatMap((name) => [
+            [{ ...line("x"), phase: name }],
+            [{ ...line("x"), eventType: name }],
+            [{ ...line("x"), id: name }]
+          ]),
           [line(badNames.huge)],
           [{ ...line("x"), level: "fatal" as "error" }],
           [{ ...line("x"), occurredAt: at(-1) }],
@@ -298,12 +414,19 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           [{ ...line("x"), payload: [] as unknown as Record<string, unknown> }],
           numbers(1, 2300).map(() => line(big))
         ]
-        for (const events of bad) expect(yield* tagOf(repo.appendEvents({ executionId, events })), JSON.stringify(events[0]?.message).slice(0, 80)).toBe("InvalidInput")
+        for (const events of bad)
+          expect(
+            yield* tagOf(repo.appendEvents({ executionId, events })),
+            JSON.stringify(events[0]?.message).slice(0, 80)
+          ).toBe("InvalidInput")
         expect(yield* told(executionId)).toEqual([])
         const sentinel = "sentinel-7f3a"
-        const refusal = yield* refusalOf(repo.appendEvents({ executionId, events: [{ ...line(sentinel), payload: { sentinel, a: undefined } }] }))
+        const refusal = yield* refusalOf(
+          repo.appendEvents({ executionId, events: [{ ...line(sentinel), payload: { sentinel, a: undefined } }] })
+        )
         expect(JSON.stringify(refusal)).not.toContain(sentinel)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
@@ -315,10 +438,16 @@ interface Told {
   readonly message: string
 }
 
-const modelAppend = (stored: ReadonlyArray<Told>, events: ReadonlyArray<{ readonly sequence?: number; readonly id?: string; readonly message: string }>) => {
+const modelAppend = (
+  stored: ReadonlyArray<Told>,
+  events: ReadonlyArray<{ readonly sequence?: number; readonly id?: string; readonly message: string }>
+) => {
   const next = [...stored]
   for (const { id, message, sequence } of events) {
-    const known = sequence === undefined ? next.find((event) => id !== undefined && event.id === id) : next.find((event) => event.sequence === sequence)
+    const known =
+      sequence === undefined
+        ? next.find((event) => id !== undefined && event.id === id)
+        : next.find((event) => event.sequence === sequence)
     if (known === undefined) {
       if (id !== undefined && next.some((event) => event.id === id)) return "AlreadyExists"
       next.push({ sequence: sequence ?? Math.max(0, ...next.map(({ sequence }) => sequence)) + 1, id, message })
@@ -331,17 +460,24 @@ const modelAppend = (stored: ReadonlyArray<Told>, events: ReadonlyArray<{ readon
 
 const messages = FastCheck.constantFrom("a", "b")
 const numbered = FastCheck.array(FastCheck.record({ message: messages }), { maxLength: 4 })
-const byId = FastCheck.array(FastCheck.record({ message: messages, id: FastCheck.constantFrom("i", "j", "k") }, { requiredKeys: ["message"] }), { maxLength: 4 })
+const byId = FastCheck.array(
+  FastCheck.record({ message: messages, id: FastCheck.constantFrom("i", "j", "k") }, { requiredKeys: ["message"] }),
+  { maxLength: 4 }
+)
 const given = FastCheck.array(FastCheck.record({ message: messages, sequence: FastCheck.nat(6) }), { maxLength: 4 })
 
 describe("events of executions", () => {
   it.effect("follow the model, whatever is told in whatever order", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const repo = yield* IssueWorkflowExecutionRepo
       const runtime = yield* Effect.runtime<Services>()
       let round = 0
-      const check = (calls: ReadonlyArray<ReadonlyArray<{ readonly sequence?: number; readonly id?: string; readonly message: string }>>) =>
-        Effect.gen(function*() {
+      const check = (
+        calls: ReadonlyArray<
+          ReadonlyArray<{ readonly sequence?: number; readonly id?: string; readonly message: string }>
+        >
+      ) =>
+        Effect.gen(function* () {
           const { id: executionId } = yield* queued
           round++
           let model: ReadonlyArray<Told> = []
@@ -362,22 +498,39 @@ describe("events of executions", () => {
         })
       const calls = FastCheck.array(FastCheck.oneof(numbered, byId, given), { maxLength: 8 })
       yield* Effect.promise(() =>
-        FastCheck.assert(FastCheck.asyncProperty(calls, (calls) => Effect.runPromise(Effect.provide(check(calls), runtime))), { numRuns: 150 })
+        FastCheck.assert(
+          FastCheck.asyncProperty(calls, (calls) => Effect.runPromise(Effect.provide(check(calls), runtime))),
+          { numRuns: 150 }
+        )
       )
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.live("are numbered without gaps by several connections to one file", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const repo = yield* IssueWorkflowExecutionRepo
       const { id: executionId } = yield* queued
       const [file] = yield* shell("PRAGMA database_list")
-      const other = Layer.fresh(Layer.provide(IssueWorkflowExecutionRepo.layer, Database.layer({ filePath: String(Object(file)["file"]), busyTimeoutMs: 20_000 })))
+      const other = Layer.fresh(
+        Layer.provide(
+          IssueWorkflowExecutionRepo.layer,
+          Database.layer({ filePath: String(Object(file)["file"]), busyTimeoutMs: 20_000 })
+        )
+      )
       const append = (writer: string) =>
         Effect.flatMap(IssueWorkflowExecutionRepo, (repo) =>
-          Effect.forEach(numbers(1, 25), (n) => repo.appendEvents({ executionId, events: [line(`${writer} ${n}`), line("and")] }), { concurrency: 5 }))
-      yield* Effect.all([append("a"), Effect.provide(append("b"), other), Effect.provide(append("c"), other)], { concurrency: "unbounded" })
+          Effect.forEach(
+            numbers(1, 25),
+            (n) => repo.appendEvents({ executionId, events: [line(`${writer} ${n}`), line("and")] }),
+            { concurrency: 5 }
+          )
+        )
+      yield* Effect.all([append("a"), Effect.provide(append("b"), other), Effect.provide(append("c"), other)], {
+        concurrency: "unbounded"
+      })
       const all = yield* pages((page) => repo.listEvents({ executionId, ...page }), 100)
       expect(all.map(({ sequence }) => sequence)).toEqual(numbers(1, 150))
       for (let index = 1; index < all.length; index += 2) expect(all[index]?.message).toBe("and")
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 })

@@ -26,10 +26,18 @@ const seedWorkflow = (id: string, ownerUserId: string | null) =>
   )
 
 const seedAttempt = (id: string, ownerUserId: string) =>
-  shell("INSERT INTO sandbox_attempts (id, owner_user_id, queued_at, created_at, updated_at) VALUES (?1, ?2, 0, 0, 0)", id, ownerUserId)
+  shell(
+    "INSERT INTO sandbox_attempts (id, owner_user_id, queued_at, created_at, updated_at) VALUES (?1, ?2, 0, 0, 0)",
+    id,
+    ownerUserId
+  )
 
 const seedSandbox = (id: string, ownerUserId: string) =>
-  shell("INSERT INTO sandboxes (id, name, owner_user_id, created_at, updated_at) VALUES (?1, ?1, ?2, 0, 0)", id, ownerUserId)
+  shell(
+    "INSERT INTO sandboxes (id, name, owner_user_id, created_at, updated_at) VALUES (?1, ?1, ?2, 0, 0)",
+    id,
+    ownerUserId
+  )
 
 const seedPullRequest = (id: string) =>
   shell(
@@ -42,7 +50,7 @@ const seedPullRequest = (id: string) =>
  * Workflows of Ada, of Eve and of nobody (`ada-workflow`, ...); of Ada and Eve a sandbox and two attempts each, of which
  * one is in that sandbox (`ada-attempt`) and the other in none (`ada-attempt-2`); pull requests `pr-1` to `pr-5`.
  */
-export const seed = Effect.gen(function*() {
+export const seed = Effect.gen(function* () {
   yield* seedRepository("rep")
   yield* seedWorkflow("nobody-workflow", null)
   for (const user of [ada, eve]) {
@@ -51,7 +59,11 @@ export const seed = Effect.gen(function*() {
     yield* seedSandbox(`${user}-sandbox`, user)
     yield* seedAttempt(`${user}-attempt`, user)
     yield* seedAttempt(`${user}-attempt-2`, user)
-    yield* shell("INSERT INTO sandbox_run_links (sandbox_id, run_id, linked_at) VALUES (?, ?, 0)", `${user}-sandbox`, `${user}-attempt`)
+    yield* shell(
+      "INSERT INTO sandbox_run_links (sandbox_id, run_id, linked_at) VALUES (?, ?, 0)",
+      `${user}-sandbox`,
+      `${user}-attempt`
+    )
   }
   yield* Effect.forEach(["pr-1", "pr-2", "pr-3", "pr-4", "pr-5"], seedPullRequest)
 }).pipe(Effect.orDie)
@@ -65,16 +77,20 @@ export const services = Layer.merge(IssueWorkflowExecutionRepo.layer, Layer.effe
 export const layers = overDatabases(services)
 
 /** A new execution of Ada's workflow. */
-export const queued = Effect.flatMap(IssueWorkflowExecutionRepo, (repo) => repo.create({ issueWorkflowId: "ada-workflow" }))
+export const queued = Effect.flatMap(IssueWorkflowExecutionRepo, (repo) =>
+  repo.create({ issueWorkflowId: "ada-workflow" })
+)
 
 /** The same, started. */
-export const running = Effect.flatMap(IssueWorkflowExecutionRepo, (repo) => Effect.flatMap(queued, ({ id }) => repo.start(id)))
+export const running = Effect.flatMap(IssueWorkflowExecutionRepo, (repo) =>
+  Effect.flatMap(queued, ({ id }) => repo.start(id))
+)
 
 /** An event, as short as one can be. */
 export const line = (message: string) => ({ phase: "build", eventType: "line", message })
 
 /** A document with all that is hard to keep. */
-export const hardDocument = { z: 1, a: [null, "é\0\uD800", 1e21], "'": { "\"": "\\" } }
+export const hardDocument = { z: 1, a: [null, "é\0\uD800", 1e21], "'": { '"': "\\" } }
 
 export { pages, shell } from "../support/lists.js"
 export { badNames, refusalOf, tagOf } from "../support/refusals.js"

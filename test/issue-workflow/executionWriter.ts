@@ -11,14 +11,19 @@ const [filePath = "", id = "", count = "0", end] = process.argv.slice(2)
 
 const executionId = IssueWorkflowExecutionId.make(id)
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   const repo = yield* IssueWorkflowExecutionRepo
   for (let told = 0; told < Number(count); told++) {
     yield* repo.appendEvents({ executionId, events: [{ phase: "build", eventType: "line", message: `line ${told}` }] })
   }
   if (end !== undefined) yield* repo.succeed(executionId)
 }).pipe(
-  Effect.provide(Layer.provide(IssueWorkflowExecutionRepo.layer, Database.layer({ filePath, busyTimeoutMs: 20_000, synchronous: "normal" }))),
+  Effect.provide(
+    Layer.provide(
+      IssueWorkflowExecutionRepo.layer,
+      Database.layer({ filePath, busyTimeoutMs: 20_000, synchronous: "normal" })
+    )
+  ),
   Effect.tapErrorCause((cause) => Effect.sync(() => process.stderr.write(Cause.pretty(cause))))
 )
 

@@ -15,7 +15,7 @@ const at = (millis: number) => DateTime.unsafeMake(millis)
 
 describe("factories of issues", () => {
   it.effect("in every state are what the repositories read", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (const state of IssueState.literals) {
         const issue = yield* make.issue({ state })
         expect(yield* (yield* IssueRepo).getById(issue.id)).toEqual(issue)
@@ -33,20 +33,45 @@ describe("factories of issues", () => {
       }
       const link = yield* make.issuePullRequestLink()
       expect((yield* (yield* IssueRepo).listPullRequests({ issueId: link.issueId })).items).toEqual([link])
-    }).pipe(Effect.provide(layerTest)))
+    }).pipe(Effect.provide(layerTest))
+  )
 
   it.effect("keep what is given, and make what it refers to once", () =>
-    Effect.gen(function*() {
-      const issue = yield* make.issue({ id: "i", repositoryId: "r", number: 5, title: "", externalId: "x", authorUserId: "ada", assigneeUserId: "ada", syncedAt: at(3) })
-      expect(issue).toMatchObject({ id: "i", repositoryId: "r", number: 5, title: "", externalId: Option.some("x"), authorUserId: Option.some("ada"), syncedAt: Option.some(at(3)) })
+    Effect.gen(function* () {
+      const issue = yield* make.issue({
+        id: "i",
+        repositoryId: "r",
+        number: 5,
+        title: "",
+        externalId: "x",
+        authorUserId: "ada",
+        assigneeUserId: "ada",
+        syncedAt: at(3)
+      })
+      expect(issue).toMatchObject({
+        id: "i",
+        repositoryId: "r",
+        number: 5,
+        title: "",
+        externalId: Option.some("x"),
+        authorUserId: Option.some("ada"),
+        syncedAt: Option.some(at(3))
+      })
       expect((yield* make.issue({ repositoryId: "r" })).number).toBe(6)
       expect((yield* make.pullRequest({ repositoryId: "r", headSha: "0a" })).number).toBe(1)
       const workflow = yield* make.workflow({ id: "w", issueId: "i", ownerUserId: "ada", requestedByUserId: "eve" })
-      expect(workflow).toMatchObject({ id: "w", issueId: "i", repositoryId: "r", ownerUserId: Option.some("ada"), requestedByUserId: Option.some("eve") })
+      expect(workflow).toMatchObject({
+        id: "w",
+        issueId: "i",
+        repositoryId: "r",
+        ownerUserId: Option.some("ada"),
+        requestedByUserId: Option.some("eve")
+      })
       expect(yield* make.workflow({ repositoryId: "r2" })).toMatchObject({ repositoryId: "r2" })
       const link = yield* make.issuePullRequestLink({ issueId: "i", pullRequestId: "p", relation: "relates_to" })
       expect(link).toMatchObject({ issueId: "i", pullRequestId: "p", relation: "relates_to" })
       expect(yield* shell("SELECT id FROM repositories WHERE id IN ('r', 'r2')")).toHaveLength(2)
       expect(yield* shell("SELECT id FROM issues")).toHaveLength(3)
-    }).pipe(Effect.provide(layerTest)))
+    }).pipe(Effect.provide(layerTest))
+  )
 })

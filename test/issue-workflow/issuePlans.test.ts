@@ -13,11 +13,18 @@ const syncedAt = DateTime.unsafeMake(5)
 
 /** Every combination of the fields. */
 const combinations = (...fields: ReadonlyArray<ReadonlyArray<object>>): ReadonlyArray<object> =>
-  fields.reduce<ReadonlyArray<object>>((all, values) => all.flatMap((some) => values.map((value) => ({ ...some, ...value }))), [{}])
+  fields.reduce<ReadonlyArray<object>>(
+    (all, values) => all.flatMap((some) => values.map((value) => ({ ...some, ...value }))),
+    [{}]
+  )
 
-const identities = combinations([{}, { id: "one" }], [{}, { externalId: "x" }, { externalId: null }], [{}, { syncedAt }, { syncedAt: DateTime.unsafeMake(1) }])
+const identities = combinations(
+  [{}, { id: "one" }],
+  [{}, { externalId: "x" }, { externalId: null }],
+  [{}, { syncedAt }, { syncedAt: DateTime.unsafeMake(1) }]
+)
 
-const issueMethods = Effect.gen(function*() {
+const issueMethods = Effect.gen(function* () {
   const repo = yield* IssueRepo
   const { id: issueId } = yield* repo.upsert(toldIssue(9))
   const { id: pullRequestId } = yield* (yield* PullRequestRepo).upsert(toldPullRequest(9))
@@ -29,7 +36,10 @@ const issueMethods = Effect.gen(function*() {
     findByExternalId: repo.findByExternalId({ externalId: "x" }),
     list: Effect.forEach([undefined, "open"] as const, (state) => repo.list({ repositoryId: "rep", state })),
     stream: Stream.runDrain(repo.stream({ repositoryId: "rep" })),
-    linkPullRequest: Effect.all([repo.linkPullRequest({ issueId, pullRequestId }), Effect.ignore(repo.linkPullRequest({ issueId, pullRequestId: "gone" }))]),
+    linkPullRequest: Effect.all([
+      repo.linkPullRequest({ issueId, pullRequestId }),
+      Effect.ignore(repo.linkPullRequest({ issueId, pullRequestId: "gone" }))
+    ]),
     listPullRequests: repo.listPullRequests({ issueId }),
     markDeleted: repo.markDeleted({ externalId: "x", at: DateTime.unsafeMake(0) })
   }
@@ -37,7 +47,8 @@ const issueMethods = Effect.gen(function*() {
 
 const pullRequestMethods = Effect.map(PullRequestRepo, (repo) => ({
   upsert: Effect.forEach([...identities, { state: "merged" }, { state: "open" }], (fields) =>
-    Effect.ignore(repo.upsert({ ...toldPullRequest(1), state: "open", ...fields }))),
+    Effect.ignore(repo.upsert({ ...toldPullRequest(1), state: "open", ...fields }))
+  ),
   findById: repo.findById(PullRequestId.make("gone")),
   getById: repo.getById(PullRequestId.make("gone")),
   findByNumber: repo.findByNumber({ repositoryId: "rep", number: 1 }),
@@ -77,11 +88,13 @@ const scansNothing = (
   methods: Effect.Effect<Readonly<Record<string, Effect.Effect<unknown, unknown>>>, unknown, Services>
 ) =>
   it.effect(`of ${name} scan and sort nothing that grows`, () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const known = yield* methods
       expect(Object.keys(known).toSorted()).toEqual(Object.keys(yield* service).toSorted())
-      for (const [method, effect] of Object.entries(known)) expect(yield* planIssues(Effect.ignore(effect)), method).toEqual([])
-    }).pipe(Effect.provide(layers.file)))
+      for (const [method, effect] of Object.entries(known))
+        expect(yield* planIssues(Effect.ignore(effect)), method).toEqual([])
+    }).pipe(Effect.provide(layers.file))
+  )
 
 describe("statements", () => {
   scansNothing("IssueRepo", IssueRepo, issueMethods)

@@ -13,7 +13,9 @@ import { overDatabases, seedRepository, seedUser } from "../support/database.js"
 export const ada = UserId.make("ada")
 export const eve = UserId.make("eve")
 
-const seed = Layer.effectDiscard(Effect.all([seedUser(ada), seedUser(eve), seedRepository("rep"), seedRepository("rep2")]))
+const seed = Layer.effectDiscard(
+  Effect.all([seedUser(ada), seedUser(eve), seedRepository("rep"), seedRepository("rep2")])
+)
 
 const repositories = Layer.mergeAll(IssueRepo.layer, PullRequestRepo.layer, IssueWorkflowRepo.layer)
 

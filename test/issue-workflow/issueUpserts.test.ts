@@ -50,26 +50,48 @@ const told = (states: ReadonlyArray<State>): FastCheck.Arbitrary<Told> =>
     syncedAt: maybe(FastCheck.constantFrom(1, 2, 3))
   }).map((fields): Told => {
     const { number, repositoryId, ...rest } = fields
-    return { repositoryId, number, ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)) }
+    return {
+      repositoryId,
+      number,
+      ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
+    }
   })
 
-const sameNumber = (row: ModelRow, { number, repositoryId }: Told) => row.number === number && row.repositoryId === repositoryId
+const sameNumber = (row: ModelRow, { number, repositoryId }: Told) =>
+  row.number === number && row.repositoryId === repositoryId
 
 /** What the model says that becomes of the rows, and of the call. `fresh` is the id of a new row. */
 const apply = (rows: ReadonlyArray<ModelRow>, given: Told, initial: State, fresh: string) => {
-  const found = rows.find(({ id }) => id === given.id) ??
+  const found =
+    rows.find(({ id }) => id === given.id) ??
     rows.find(({ externalId }) => externalId !== null && externalId === given.externalId) ??
     rows.find((row) => sameNumber(row, given))
-  const before: ModelRow = found ??
-    { id: given.id ?? fresh, externalId: null, repositoryId: "", number: 0, url: null, state: initial, closedAt: null, syncedAt: null }
-  if (found !== undefined && given.syncedAt !== undefined && (found.syncedAt ?? 0) > given.syncedAt) return { rows, outcome: "ok", row: found }
-  if (found !== undefined && given.state !== undefined && found.state !== given.state && !pullRequestTransitions.allows(found.state, given.state)) {
+  const before: ModelRow = found ?? {
+    id: given.id ?? fresh,
+    externalId: null,
+    repositoryId: "",
+    number: 0,
+    url: null,
+    state: initial,
+    closedAt: null,
+    syncedAt: null
+  }
+  if (found !== undefined && given.syncedAt !== undefined && (found.syncedAt ?? 0) > given.syncedAt)
+    return { rows, outcome: "ok", row: found }
+  if (
+    found !== undefined &&
+    given.state !== undefined &&
+    found.state !== given.state &&
+    !pullRequestTransitions.allows(found.state, given.state)
+  ) {
     return { rows, outcome: "InvalidTransition" }
   }
   const isOpen = given.state === "open" || given.state === "draft"
   const row: ModelRow = { ...before, ...(isOpen ? { closedAt: null } : {}), ...given, id: before.id }
   const others = rows.filter((other) => other !== found)
-  const taken = others.some((other) => sameNumber(other, given) || (row.externalId !== null && other.externalId === row.externalId))
+  const taken = others.some(
+    (other) => sameNumber(other, given) || (row.externalId !== null && other.externalId === row.externalId)
+  )
   return taken ? { rows, outcome: "AlreadyExists" } : { rows: [...others, row], outcome: "ok", row }
 }
 
@@ -90,50 +112,66 @@ const subjects: Readonly<Record<string, Subject>> = {
     initial: "open",
     states: ["open", "closed"],
     upsert: (given: Told) =>
-      Effect.flatMap(IssueRepo, (repo) => repo.upsert({ ...toldIssue(1), ...inputOf(given), state: given.state === "closed" ? "closed" : given.state && "open" }))
+      Effect.flatMap(IssueRepo, (repo) =>
+        repo.upsert({
+          ...toldIssue(1),
+          ...inputOf(given),
+          state: given.state === "closed" ? "closed" : given.state && "open"
+        })
+      )
   },
   pull_requests: {
     initial: "draft",
     states: ["draft", "open", "merged", "closed"],
-    upsert: (given: Told) => Effect.flatMap(PullRequestRepo, (repo) => repo.upsert({ ...toldPullRequest(1), ...inputOf(given) }))
+    upsert: (given: Told) =>
+      Effect.flatMap(PullRequestRepo, (repo) => repo.upsert({ ...toldPullRequest(1), ...inputOf(given) }))
   }
 }
 
 const stored = (table: string) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) =>
-    sql<ModelRow>`
+  Effect.flatMap(
+    SqlClient.SqlClient,
+    (sql) =>
+      sql<ModelRow>`
       SELECT id, external_id AS "externalId", repository_id AS "repositoryId", number, url, state, closed_at AS "closedAt",
         synced_at AS "syncedAt"
-      FROM ${sql(table)} ORDER BY id`)
+      FROM ${sql(table)} ORDER BY id`
+  )
 
-const byId = (a: ModelRow, b: ModelRow) => a.id < b.id ? -1 : 1
+const byId = (a: ModelRow, b: ModelRow) => (a.id < b.id ? -1 : 1)
 
 describe("random upserts", () => {
   for (const [table, { initial, states, upsert }] of Object.entries(subjects)) {
-    it.effect(`of ${table} do what the model does`, () =>
-      Effect.gen(function*() {
-        const runtime = yield* Effect.runtime<Services>()
-        const check = (calls: ReadonlyArray<Told>) =>
-          Effect.gen(function*() {
-            const sql = yield* SqlClient.SqlClient
-            yield* sql`DELETE FROM ${sql(table)}`
-            let model: ReadonlyArray<ModelRow> = []
-            for (const given of calls) {
-              const result = yield* Effect.either(upsert(given))
-              const fresh = result._tag === "Right" ? result.right.id : ""
-              const expected = apply(model, given, initial, fresh)
-              expect(yield* tagOf(result)).toBe(expected.outcome)
-              if (result._tag === "Right") {
-                expect([result.right.id, result.right.state]).toEqual([expected.row?.id, expected.row?.state])
-                expect(Option.getOrNull(result.right.url)).toBe(expected.row?.url)
+    it.effect(
+      `of ${table} do what the model does`,
+      () =>
+        Effect.gen(function* () {
+          const runtime = yield* Effect.runtime<Services>()
+          const check = (calls: ReadonlyArray<Told>) =>
+            Effect.gen(function* () {
+              const sql = yield* SqlClient.SqlClient
+              yield* sql`DELETE FROM ${sql(table)}`
+              let model: ReadonlyArray<ModelRow> = []
+              for (const given of calls) {
+                const result = yield* Effect.either(upsert(given))
+                const fresh = result._tag === "Right" ? result.right.id : ""
+                const expected = apply(model, given, initial, fresh)
+                expect(yield* tagOf(result)).toBe(expected.outcome)
+                if (result._tag === "Right") {
+                  expect([result.right.id, result.right.state]).toEqual([expected.row?.id, expected.row?.state])
+                  expect(Option.getOrNull(result.right.url)).toBe(expected.row?.url)
+                }
+                model = expected.rows
+                expect(yield* stored(table)).toEqual(model.toSorted(byId))
               }
-              model = expected.rows
-              expect(yield* stored(table)).toEqual(model.toSorted(byId))
-            }
-          })
-        const runs = FastCheck.asyncProperty(FastCheck.array(told(states), { minLength: 1, maxLength: 12 }), (calls) =>
-          Effect.runPromise(Effect.provide(check(calls), runtime)))
-        yield* Effect.promise(() => FastCheck.assert(runs, { numRuns: 100 }))
-      }).pipe(Effect.provide(layers.memory)), 60_000)
+            })
+          const runs = FastCheck.asyncProperty(
+            FastCheck.array(told(states), { minLength: 1, maxLength: 12 }),
+            (calls) => Effect.runPromise(Effect.provide(check(calls), runtime))
+          )
+          yield* Effect.promise(() => FastCheck.assert(runs, { numRuns: 100 }))
+        }).pipe(Effect.provide(layers.memory)),
+      60_000
+    )
   }
 })

@@ -1,13 +1,30 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, DateTime, Effect, type Layer, Option, Stream, TestClock } from "effect"
-import type { AlreadyExists, InvalidInput, InvalidTransition, NotFound, PersistenceError, ReferenceNotFound } from "../../src/Errors.js"
+import type {
+  AlreadyExists,
+  InvalidInput,
+  InvalidTransition,
+  NotFound,
+  PersistenceError,
+  ReferenceNotFound
+} from "../../src/Errors.js"
 import type { Page, PageRequest } from "../../src/sql/page.js"
 import { type Issue, type IssueFilter, IssueId } from "../../src/issue-workflow/Issue.js"
 import { IssueRepo } from "../../src/issue-workflow/IssueRepo.js"
 import type { ByExternalId, ByNumber } from "../../src/issue-workflow/ProviderRow.js"
 import { type PullRequest, PullRequestId } from "../../src/issue-workflow/PullRequest.js"
 import { PullRequestRepo } from "../../src/issue-workflow/PullRequestRepo.js"
-import { badNames, layers, pages, refusalOf, type Services, shell, tagOf, toldIssue, toldPullRequest } from "./issueSupport.js"
+import {
+  badNames,
+  layers,
+  pages,
+  refusalOf,
+  type Services,
+  shell,
+  tagOf,
+  toldIssue,
+  toldPullRequest
+} from "./issueSupport.js"
 
 type Row = Issue | PullRequest
 
@@ -54,11 +71,17 @@ const suite = (
 ) =>
   describe(name, () => {
     it.effect("keep what they are given, and find it by every identity", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { find, get, repo, upsert } = yield* subject
         yield* TestClock.setTime(1000)
         const small = yield* upsert({ number: 0 })
-        expect(small).toMatchObject({ provider: "github", number: 0, externalId: Option.none(), url: Option.none(), syncedAt: Option.none() })
+        expect(small).toMatchObject({
+          provider: "github",
+          number: 0,
+          externalId: Option.none(),
+          url: Option.none(),
+          syncedAt: Option.none()
+        })
         expect([small.createdAt.epochMillis, small.updatedAt.epochMillis]).toEqual([1000, 1000])
         const full = yield* upsert({
           id: "given",
@@ -91,25 +114,38 @@ const suite = (
           expect(yield* get(row.id)).toEqual(row)
         }
         expect(yield* repo.findByNumber({ repositoryId: "rep", number: 0 })).toEqual(Option.some(small))
-        expect(yield* repo.findByNumber({ provider: "gitlab", repositoryId: "rep", number: 7 })).toEqual(Option.some(full))
+        expect(yield* repo.findByNumber({ provider: "gitlab", repositoryId: "rep", number: 7 })).toEqual(
+          Option.some(full)
+        )
         expect(yield* repo.findByExternalId({ provider: "gitlab", externalId: "X_1" })).toEqual(Option.some(full))
-        for (const other of [{ repositoryId: "rep2", number: 0 }, { repositoryId: "rep", number: 7 }, { repositoryId: "gone", number: 0 }]) {
+        for (const other of [
+          { repositoryId: "rep2", number: 0 },
+          { repositoryId: "rep", number: 7 },
+          { repositoryId: "gone", number: 0 }
+        ]) {
           expect(yield* repo.findByNumber(other)).toEqual(Option.none())
         }
         expect(yield* repo.findByExternalId({ externalId: "X_1" })).toEqual(Option.none())
         expect(yield* find("gone")).toEqual(Option.none())
         expect(yield* refusalOf(get("gone"))).toMatchObject({ _tag: "NotFound", entity, id: "gone" })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("are one row through renumbering, transfer and another external id", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { repo, upsert } = yield* subject
         const first = yield* upsert({ externalId: "x", url: "u", authorUserId: "ada" })
         yield* TestClock.adjust("1 second")
         const same = yield* upsert({})
         expect(same).toEqual(first)
         const renumbered = yield* upsert({ externalId: "x", number: 9 })
-        expect(renumbered).toMatchObject({ id: first.id, number: 9, url: first.url, authorUserId: first.authorUserId, createdAt: first.createdAt })
+        expect(renumbered).toMatchObject({
+          id: first.id,
+          number: 9,
+          url: first.url,
+          authorUserId: first.authorUserId,
+          createdAt: first.createdAt
+        })
         expect(renumbered.updatedAt.epochMillis).toBe(1000)
         const transferred = yield* upsert({ id: "ignored", externalId: "x", repositoryId: "rep2", number: 3 })
         expect(transferred).toMatchObject({ id: first.id, repositoryId: "rep2", number: 3, url: first.url })
@@ -117,16 +153,23 @@ const suite = (
         const moved = yield* upsert({ externalId: "y", repositoryId: "rep2", number: 3 })
         expect(moved).toMatchObject({ id: first.id, externalId: Option.some("y") })
         const byId = yield* upsert({ id: first.id, externalId: "z", provider: "gitlab", number: 12 })
-        expect(byId).toMatchObject({ id: first.id, externalId: Option.some("z"), repositoryId: "rep", number: 12, provider: "gitlab" })
+        expect(byId).toMatchObject({
+          id: first.id,
+          externalId: Option.some("z"),
+          repositoryId: "rep",
+          number: 12,
+          provider: "gitlab"
+        })
         expect(yield* upsert({ id: first.id, number: 12 })).toEqual(byId)
         expect(yield* shell(`SELECT id FROM ${table}`)).toEqual([{ id: first.id }])
         // Where it was is free.
         expect((yield* upsert({ number: 1 })).id).not.toBe(first.id)
         expect(yield* repo.findByExternalId({ externalId: "x" })).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("take what is given, keep what is not, and clear by null", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { upsert } = yield* subject
         const full = yield* upsert({
           externalId: "x",
@@ -140,24 +183,47 @@ const suite = (
         yield* TestClock.adjust("1 second")
         expect(yield* upsert({ url: undefined, state: undefined })).toEqual(full)
         expect(yield* upsert({ title: "new" })).toMatchObject({ ...full, title: "new", updatedAt: at(1000) })
-        const cleared = yield* upsert({ title: "new", externalId: null, url: null, authorUserId: null, openedAt: null, closedAt: null, syncedAt: null })
+        const cleared = yield* upsert({
+          title: "new",
+          externalId: null,
+          url: null,
+          authorUserId: null,
+          openedAt: null,
+          closedAt: null,
+          syncedAt: null
+        })
         const none = Option.none()
-        expect(cleared).toMatchObject({ id: full.id, state: "closed", externalId: none, url: none, authorUserId: none, openedAt: none, closedAt: none, syncedAt: none })
+        expect(cleared).toMatchObject({
+          id: full.id,
+          state: "closed",
+          externalId: none,
+          url: none,
+          authorUserId: none,
+          openedAt: none,
+          closedAt: none,
+          syncedAt: none
+        })
         yield* TestClock.adjust("1 second")
         expect(yield* upsert({ title: "new", externalId: null, url: null })).toEqual(cleared)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("are opened again, and then not closed any more", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { upsert } = yield* subject
         const closed = yield* upsert({ state: "closed", closedAt: at(5) })
         expect(yield* upsert({ title: "again" })).toMatchObject({ state: "closed", closedAt: Option.some(at(5)) })
-        expect(yield* upsert({ state: "open" })).toMatchObject({ id: closed.id, state: "open", closedAt: Option.none() })
+        expect(yield* upsert({ state: "open" })).toMatchObject({
+          id: closed.id,
+          state: "open",
+          closedAt: Option.none()
+        })
         expect(yield* upsert({ state: "open", closedAt: at(6) })).toMatchObject({ closedAt: Option.some(at(6)) })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("do not take what came from the provider before what they have", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { upsert } = yield* subject
         const now = yield* upsert({ externalId: "x", title: "now", state: "closed", syncedAt: at(1000) })
         yield* TestClock.adjust("1 second")
@@ -165,20 +231,33 @@ const suite = (
         for (const fields of [{}, { externalId: "x", number: 5 }, { id: now.id, repositoryId: "rep2" }]) {
           expect(yield* upsert({ ...late, ...fields })).toEqual(now)
         }
-        expect(yield* upsert({ title: "of the same moment", syncedAt: at(1000) })).toMatchObject({ title: "of the same moment" })
-        expect(yield* upsert({ title: "whenever" })).toMatchObject({ title: "whenever", syncedAt: Option.some(at(1000)) })
-        expect(yield* upsert({ title: "later", syncedAt: at(1001) })).toMatchObject({ title: "later", syncedAt: Option.some(at(1001)) })
+        expect(yield* upsert({ title: "of the same moment", syncedAt: at(1000) })).toMatchObject({
+          title: "of the same moment"
+        })
+        expect(yield* upsert({ title: "whenever" })).toMatchObject({
+          title: "whenever",
+          syncedAt: Option.some(at(1000))
+        })
+        expect(yield* upsert({ title: "later", syncedAt: at(1001) })).toMatchObject({
+          title: "later",
+          syncedAt: Option.some(at(1001))
+        })
         // In whatever order they come, the latest stands.
         yield* Effect.forEach(
           Array.from({ length: 30 }, (_, index) => (index * 7) % 30),
           (index) => upsert({ title: `${index}`, syncedAt: at(2000 + index) }),
           { concurrency: "unbounded" }
         )
-        expect(yield* upsert({ title: "29", syncedAt: at(0) })).toMatchObject({ id: now.id, title: "29", syncedAt: Option.some(at(2029)) })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* upsert({ title: "29", syncedAt: at(0) })).toMatchObject({
+          id: now.id,
+          title: "29",
+          syncedAt: Option.some(at(2029))
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuse an identity that is another row's, and write nothing", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { repo, upsert } = yield* subject
         const one = yield* upsert({ externalId: "x", number: 1 })
         const two = yield* upsert({ externalId: "y", number: 2 })
@@ -190,16 +269,24 @@ const suite = (
         ] as const
         for (const [fields, constraint] of refused) {
           const error = yield* refusalOf(upsert({ title: "other", ...fields }))
-          expect(error, JSON.stringify(fields)).toMatchObject({ _tag: "AlreadyExists", entity, ...(constraint === undefined ? {} : { constraint }) })
+          expect(error, JSON.stringify(fields)).toMatchObject({
+            _tag: "AlreadyExists",
+            entity,
+            ...(constraint === undefined ? {} : { constraint })
+          })
         }
-        expect((yield* repo.list({ repositoryId: "rep" })).items.toSorted((a, b) => a.number - b.number)).toEqual([one, two])
+        expect((yield* repo.list({ repositoryId: "rep" })).items.toSorted((a, b) => a.number - b.number)).toEqual([
+          one,
+          two
+        ])
         // The one that stands in the way is told of first: then there is room.
         yield* upsert({ externalId: "y", number: 3 })
         expect(yield* upsert({ externalId: "x", number: 2 })).toMatchObject({ id: one.id, number: 2 })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("are stored once when many tell of one", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { upsert } = yield* subject
         const rows = yield* Effect.forEach(
           Array.from({ length: 40 }, (_, index) => index),
@@ -207,17 +294,23 @@ const suite = (
           { concurrency: "unbounded" }
         )
         expect(new Set(rows.map(({ id }) => id)).size).toBe(1)
-        expect(yield* shell(`SELECT count(*) AS count, max(external_id) AS external FROM ${table}`)).toEqual([{ count: 1, external: "x" }])
-      }).pipe(Effect.provide(layer)))
+        expect(yield* shell(`SELECT count(*) AS count, max(external_id) AS external FROM ${table}`)).toEqual([
+          { count: 1, external: "x" }
+        ])
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuse what is out of shape, or refers to nothing, before anything is written", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { repo, upsert } = yield* subject
         const before = yield* upsert({ externalId: "x", number: 1 })
         for (const [rule, bad] of Object.entries(badNames)) {
           for (const field of ["id", "externalId", "repositoryId", "title", "url", "authorUserId"]) {
             const error = yield* refusalOf(upsert({ [field]: bad }))
-            expect(error, `${field} ${rule}`).toMatchObject({ _tag: "InvalidInput", issues: expect.arrayContaining([expect.stringMatching(new RegExp(`^${field}: `))]) })
+            expect(error, `${field} ${rule}`).toMatchObject({
+              _tag: "InvalidInput",
+              issues: expect.arrayContaining([expect.stringMatching(new RegExp(`^${field}: `))])
+            })
             if (bad !== "") expect(JSON.stringify(error)).not.toContain(bad)
           }
           expect(yield* tagOf(repo.findByExternalId({ externalId: bad }))).toBe("InvalidInput")
@@ -225,21 +318,39 @@ const suite = (
         }
         for (const number of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "1"]) {
           expect(yield* tagOf(upsert({ number }))).toBe("InvalidInput")
-          expect(yield* tagOf(repo.findByNumber({ repositoryId: "rep", number: number as number }))).toBe("InvalidInput")
+          expect(yield* tagOf(repo.findByNumber({ repositoryId: "rep", number: number as number }))).toBe(
+            "InvalidInput"
+          )
         }
         expect(yield* tagOf(upsert({ number: 1e300 }))).toBe("InvalidInput")
-        for (const fields of [{ state: "dead" }, { provider: "svn" }, { title: null }, { state: null }, { openedAt: at(-1) }, { syncedAt: 5 }]) {
+        for (const fields of [
+          { state: "dead" },
+          { provider: "svn" },
+          { title: null },
+          { state: null },
+          { openedAt: at(-1) },
+          { syncedAt: 5 }
+        ]) {
           expect(yield* tagOf(upsert(fields)), JSON.stringify(fields)).toBe("InvalidInput")
         }
         for (const field of ["repositoryId", "authorUserId"]) {
-          expect(yield* refusalOf(upsert({ [field]: "nobody", number: 5 }))).toMatchObject({ _tag: "ReferenceNotFound", entity, reference: field })
-          expect(yield* refusalOf(upsert({ [field]: "nobody", externalId: "x" }))).toMatchObject({ _tag: "ReferenceNotFound", entity, reference: field })
+          expect(yield* refusalOf(upsert({ [field]: "nobody", number: 5 }))).toMatchObject({
+            _tag: "ReferenceNotFound",
+            entity,
+            reference: field
+          })
+          expect(yield* refusalOf(upsert({ [field]: "nobody", externalId: "x" }))).toMatchObject({
+            _tag: "ReferenceNotFound",
+            entity,
+            reference: field
+          })
         }
         expect((yield* repo.list({ repositoryId: "rep" })).items).toEqual([before])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("are listed by repository and state, newest first", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { repo, upsert } = yield* subject
         for (let index = 0; index < 40; index++) {
           if (index % 4 === 0) yield* TestClock.adjust("1 second")
@@ -252,13 +363,16 @@ const suite = (
         }
         for (const repositoryId of ["rep", "rep2", "gone"]) {
           const all = (yield* repo.list({ repositoryId, limit: 500 })).items
-          const numbers = Array.from({ length: 40 }, (_, index) => 39 - index).filter((number) =>
-            repositoryId !== "gone" && (number % 3 === 0 ? "rep2" : "rep") === repositoryId)
+          const numbers = Array.from({ length: 40 }, (_, index) => 39 - index).filter(
+            (number) => repositoryId !== "gone" && (number % 3 === 0 ? "rep2" : "rep") === repositoryId
+          )
           expect(all.map(({ number }) => number)).toEqual(numbers)
           for (const state of [undefined, "open", "closed"] as const) {
             const expected = all.filter((row) => state === undefined || row.state === state)
             expect(yield* pages((page) => repo.list({ repositoryId, state, ...page }), 7)).toEqual(expected)
-            expect(Chunk.toReadonlyArray(yield* Stream.runCollect(repo.stream({ repositoryId, state })))).toEqual(expected)
+            expect(Chunk.toReadonlyArray(yield* Stream.runCollect(repo.stream({ repositoryId, state })))).toEqual(
+              expected
+            )
           }
         }
         const lost: { readonly repositoryId: string } = { repositoryId: undefined as unknown as string }
@@ -268,7 +382,8 @@ const suite = (
           expect(yield* tagOf(repo.list({ repositoryId: "rep", ...page }))).toBe("InvalidInput")
         }
         expect(yield* tagOf(repo.list({ repositoryId: "rep", state: "dead" as "open" }))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) {

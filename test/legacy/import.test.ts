@@ -12,14 +12,34 @@ import { columnsOf, columnsThere, legacyTables } from "../../src/legacy/tables.j
 import { predecessorTables } from "../fixtures/predecessor-tables.js"
 import { fileLayer, memoryLayer, remoteLayer } from "../support/database.js"
 import { refusalOf } from "../support/refusals.js"
-import { changed, count, deployedRows, expectBalance, expectLegal, importRows, place, type Row, said, tableNames, writeDeployment, writeRows } from "./source.js"
+import {
+  changed,
+  count,
+  deployedRows,
+  expectBalance,
+  expectLegal,
+  importRows,
+  place,
+  type Row,
+  said,
+  tableNames,
+  writeDeployment,
+  writeRows
+} from "./source.js"
 
 const emptied = (rows: ReadonlyArray<Row>, columns: ReadonlyArray<string>) =>
-  rows.map((row) => ({ ...row, ...Object.fromEntries(columns.map((column) => [column, null])) })).map((row) => JSON.stringify(row)).toSorted()
+  rows
+    .map((row) => ({ ...row, ...Object.fromEntries(columns.map((column) => [column, null])) }))
+    .map((row) => JSON.stringify(row))
+    .toSorted()
 
-describe.each([["memory", memoryLayer], ["a file", fileLayer], ["a server", remoteLayer]] as const)("an import into %s", (_, layer) => {
+describe.each([
+  ["memory", memoryLayer],
+  ["a file", fileLayer],
+  ["a server", remoteLayer]
+] as const)("an import into %s", (_, layer) => {
   it.scoped("takes over every table as it is, and the same file again changes nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { directory, path } = yield* place
       writeDeployment(path)
       const [before, entries] = [readFileSync(path), readdirSync(directory)]
@@ -32,9 +52,11 @@ describe.each([["memory", memoryLayer], ["a file", fileLayer], ["a server", remo
 
       const sql = yield* SqlClient.SqlClient
       for (const [table, { columns }] of Object.entries(predecessorTables)) {
-        const repaired = Object.keys(said(report, "repaired", table)).flatMap((what) => what.startsWith("status:")
-          ? ["status", "worker_id", "claimed_at", "lease_expires_at"]
-          : [what.split(":")[0] ?? ""])
+        const repaired = Object.keys(said(report, "repaired", table)).flatMap((what) =>
+          what.startsWith("status:")
+            ? ["status", "worker_id", "claimed_at", "lease_expires_at"]
+            : [what.split(":")[0] ?? ""]
+        )
         const stored = yield* sql.unsafe<Row>(`SELECT ${columns.join(", ")} FROM ${table}`)
         expect([table, emptied(stored, repaired)]).toEqual([table, emptied(deployedRows[table] ?? [], repaired)])
       }
@@ -43,56 +65,68 @@ describe.each([["memory", memoryLayer], ["a file", fileLayer], ["a server", remo
       copyFileSync(path, renamed)
       expect(yield* LegacyImport.run(renamed)).toEqual({ ...report, repeated: true })
       yield* expectBalance(deployedRows, report)
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 })
 
 describe("an import", () => {
   it.scoped("of a deployment that stopped between two releases lacks the package cache", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(path, "DROP TABLE package_resolution_cache_entries")
       expect((yield* LegacyImport.run(path)).rejected).toBe(0)
       expect(yield* count("package_resolution_cache_entries")).toBe(0)
-    }).pipe(Effect.provide(memoryLayer)))
+    }).pipe(Effect.provide(memoryLayer))
+  )
 
   it.scoped("of another file with the same rows is none of the same file", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { directory, path } = yield* place
       writeDeployment(path)
       yield* LegacyImport.run(path)
       const other = join(directory, "other.sqlite")
       writeDeployment(other, "UPDATE user SET name = 'Somebody else'")
-      expect(yield* refusalOf(LegacyImport.run(other))).toMatchObject({ _tag: "LegacyImportRefused", reason: "TargetNotEmpty" })
+      expect(yield* refusalOf(LegacyImport.run(other))).toMatchObject({
+        _tag: "LegacyImportRefused",
+        reason: "TargetNotEmpty"
+      })
       yield* expectLegal
-    }).pipe(Effect.provide(memoryLayer)))
+    }).pipe(Effect.provide(memoryLayer))
+  )
 
   it.scoped("goes through many rows in batches, finds the bad ones among them, and tells how far it is", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [event] = deployedRows["issue_workflow_execution_events"] ?? []
       const shapeless = new Set([1, 499, 1749])
       const repeated = new Set([500, 777, 778, 1200])
-      const events = Array.from({ length: 1750 }, (_, index): Row => ({
-        ...event,
-        id: `event-${index}`,
-        sequence: shapeless.has(index) ? -1 : repeated.has(index) ? 0 : index
-      }))
+      const events = Array.from(
+        { length: 1750 },
+        (_, index): Row => ({
+          ...event,
+          id: `event-${index}`,
+          sequence: shapeless.has(index) ? -1 : repeated.has(index) ? 0 : index
+        })
+      )
       const { path } = yield* place
       const rows = { ...deployedRows, issue_workflow_execution_events: events }
       writeRows(path, rows)
       const seen: Array<number> = []
       const report = yield* LegacyImport.run(path, {
-        onProgress: (table, done) => Effect.sync(() => void (table === "issue_workflow_execution_events" && seen.push(done)))
+        onProgress: (table, done) =>
+          Effect.sync(() => void (table === "issue_workflow_execution_events" && seen.push(done)))
       })
       yield* expectBalance(rows, report)
       expect(said(report, "rejects", "issue_workflow_execution_events")).toEqual({
-        "sequence: is not of its shape": shapeless.size,
-        "is there already: issue_workflow_execution_events.execution_id, issue_workflow_execution_events.sequence": repeated.size
+        "sequence: is invalid": shapeless.size,
+        "already exists: issue_workflow_execution_events.execution_id, issue_workflow_execution_events.sequence":
+          repeated.size
       })
       expect(seen).toEqual([500, 1000, 1500, 1750])
-    }).pipe(Effect.provide(memoryLayer)))
+    }).pipe(Effect.provide(memoryLayer))
+  )
 
   it.scoped("takes every rowid that there can be", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(
         path,
@@ -100,56 +134,107 @@ describe("an import", () => {
         "UPDATE user SET rowid = 9223372036854775807 WHERE id = 'user_1'",
         "UPDATE user SET rowid = 9007199254740993 WHERE id = 'user_2'"
       )
-      expect(yield* LegacyImport.run(path)).toMatchObject({ rejected: 0, imported: Object.values(deployedRows).flat().length })
-    }).pipe(Effect.provide(memoryLayer)))
+      expect(yield* LegacyImport.run(path)).toMatchObject({
+        rejected: 0,
+        imported: Object.values(deployedRows).flat().length
+      })
+    }).pipe(Effect.provide(memoryLayer))
+  )
 
   it.scoped("ends a batch at some megabytes, however few rows that are", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [event] = deployedRows["issue_workflow_execution_events"] ?? []
-      const events = Array.from({ length: 6 }, (_, index): Row => ({ ...event, id: `event-${index}`, sequence: index, message: "x".repeat(3_000_000) }))
+      const events = Array.from(
+        { length: 6 },
+        (_, index): Row => ({ ...event, id: `event-${index}`, sequence: index, message: "x".repeat(3_000_000) })
+      )
       const { path } = yield* place
       writeRows(path, { ...deployedRows, issue_workflow_execution_events: events })
       const seen: Array<number> = []
       yield* LegacyImport.run(path, {
-        onProgress: (table, done) => Effect.sync(() => void (table === "issue_workflow_execution_events" && seen.push(done)))
+        onProgress: (table, done) =>
+          Effect.sync(() => void (table === "issue_workflow_execution_events" && seen.push(done)))
       })
       expect(seen).toEqual([2, 4, 6])
-    }).pipe(Effect.provide(memoryLayer)))
+    }).pipe(Effect.provide(memoryLayer))
+  )
 
   it.scoped("that is given up leaves nothing, and can be begun again", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { directory, path } = yield* place
       writeDeployment(path)
       const reached = yield* Deferred.make<void>()
-      const fiber = yield* Effect.fork(LegacyImport.run(path, {
-        onProgress: (table) => table === "sandboxes" ? Effect.zipRight(Deferred.succeed(reached, undefined), Effect.never) : Effect.void
-      }))
+      const fiber = yield* Effect.fork(
+        LegacyImport.run(path, {
+          onProgress: (table) =>
+            table === "sandboxes" ? Effect.zipRight(Deferred.succeed(reached, undefined), Effect.never) : Effect.void
+        })
+      )
       yield* Deferred.await(reached)
       expect(Exit.isInterrupted(yield* Fiber.interrupt(fiber))).toBe(true)
-      for (const table of [...tableNames, "import_rejects", "legacy_imports", "encryption_keys"]) expect([table, yield* count(table)]).toEqual([table, 0])
+      for (const table of [...tableNames, "import_rejects", "legacy_imports", "encryption_keys"])
+        expect([table, yield* count(table)]).toEqual([table, 0])
       expect(readdirSync(directory)).toEqual(["legacy.sqlite"])
       expect((yield* LegacyImport.run(path)).repeated).toBe(false)
-    }).pipe(Effect.provide(fileLayer)))
+    }).pipe(Effect.provide(fileLayer))
+  )
 
-  const wrong = fc.constantFrom<unknown>(null, "", "banana", -1, 0, 1.5, 9e15, "{not json", "[1]", "gone", "A".repeat(2000), "2026-01-01", "1")
+  const wrong = fc.constantFrom<unknown>(
+    null,
+    "",
+    "banana",
+    -1,
+    0,
+    1.5,
+    9e15,
+    "{not json",
+    "[1]",
+    "gone",
+    "A".repeat(2000),
+    "2026-01-01",
+    "1"
+  )
   const spot = fc.record({ table: fc.nat(), row: fc.nat(), column: fc.nat(), value: wrong })
 
-  it.scoped.prop("comes to balanced books, whatever is wrong in whichever row", [fc.array(spot, { minLength: 1, maxLength: 25 })], ([spots]) =>
-    Effect.gen(function*() {
-      const rows = spots.reduce((all, { column, row, table, value }) => {
-        const name = tableNames[table % tableNames.length] ?? ""
-        const columns = predecessorTables[name]?.columns ?? []
-        return changed(all, name, (_, index) => index === row % (all[name]?.length ?? 1) ? { [columns[column % columns.length] ?? ""]: value } : undefined)
-      }, deployedRows)
-      yield* importRows(rows)
-    }).pipe(Effect.provide(memoryLayer)), { fastCheck: { numRuns: 20 } })
+  it.scoped.prop(
+    "comes to balanced books, whatever is wrong in whichever row",
+    [fc.array(spot, { minLength: 1, maxLength: 25 })],
+    ([spots]) =>
+      Effect.gen(function* () {
+        const rows = spots.reduce((all, { column, row, table, value }) => {
+          const name = tableNames[table % tableNames.length] ?? ""
+          const columns = predecessorTables[name]?.columns ?? []
+          return changed(all, name, (_, index) =>
+            index === row % (all[name]?.length ?? 1) ? { [columns[column % columns.length] ?? ""]: value } : undefined
+          )
+        }, deployedRows)
+        yield* importRows(rows)
+      }).pipe(Effect.provide(memoryLayer)),
+    { fastCheck: { numRuns: 20 } }
+  )
 
   it("knows which columns the predecessor had", () => {
-    const known = Object.fromEntries(legacyTables.map((table) => [table.name, columnsThere(table).map(({ name }) => name).toSorted()]))
-    expect(known).toEqual(Object.fromEntries(Object.entries(predecessorTables).map(([table, { columns }]) => [table, columns.toSorted()])))
+    const known = Object.fromEntries(
+      legacyTables.map((table) => [
+        table.name,
+        columnsThere(table)
+          .map(({ name }) => name)
+          .toSorted()
+      ])
+    )
+    expect(known).toEqual(
+      Object.fromEntries(Object.entries(predecessorTables).map(([table, { columns }]) => [table, columns.toSorted()]))
+    )
     for (const table of legacyTables) {
       const names = columnsOf(table).map(({ name }) => name)
-      expect(names, table.name).toEqual(expect.arrayContaining([...Object.keys(table.added ?? {}), ...table.later ?? [], ...Object.keys(table.own ?? {}), ...table.key]))
+      expect(names, table.name).toEqual(
+        expect.arrayContaining([
+          ...Object.keys(table.added ?? {}),
+          ...(table.later ?? []),
+          ...Object.keys(table.own ?? {}),
+          ...table.key
+        ])
+      )
     }
   })
 
@@ -158,7 +243,7 @@ describe("an import", () => {
   const rejectedOf: Readonly<Record<string, number>> = { "clean.sqlite": 0, "gap.sqlite": 0, "dirty.sqlite": 26 }
   for (const file of existsSync(deployments) ? readdirSync(deployments).filter((name) => name in rejectedOf) : []) {
     it.scoped(`takes over ${file}`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { directory } = yield* place
         const path = join(directory, file)
         copyFileSync(join(deployments, file), path)
@@ -167,6 +252,7 @@ describe("an import", () => {
         expect(statSync(path).size).toBe(statSync(join(deployments, file)).size)
         yield* expectLegal
         expect((yield* LegacyImport.run(path)).repeated).toBe(true)
-      }).pipe(Effect.provide(memoryLayer)))
+      }).pipe(Effect.provide(memoryLayer))
+    )
   }
 })

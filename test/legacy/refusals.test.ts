@@ -15,12 +15,13 @@ import { count, place, tableNames, writeDeployment } from "./source.js"
 
 /** What an import says of the file, and that it left nothing, here and there. */
 const refused = (path: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const beside = () => readdirSync(dirname(path)).toSorted()
     const before = beside()
     const error = yield* refusalOf(LegacyImport.run(path))
     expect(beside()).toEqual(before)
-    for (const table of [...tableNames, "import_rejects", "legacy_imports", "encryption_keys"]) expect([table, yield* count(table)]).toEqual([table, 0])
+    for (const table of [...tableNames, "import_rejects", "legacy_imports", "encryption_keys"])
+      expect([table, yield* count(table)]).toEqual([table, 0])
     expect(error.message).not.toContain("\n")
     return error
   })
@@ -29,48 +30,75 @@ const pageSize = 4096
 
 describe("an import refuses", () => {
   it.scoped("what is no database", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { directory, path } = yield* place
-      expect(yield* refused(path)).toMatchObject({ _tag: "LegacyImportRefused", reason: "NotFound", problem: `there is no file at ${path}` })
-      expect(yield* refused(directory)).toMatchObject({ reason: "NotADatabase", problem: `${directory} is no file` })
-      for (const [text, reason] of [["SQLite format 3\0", "NotADatabase"], ["no database at all ".repeat(500), "NotADatabase"], ["", "NotThePredecessors"]] as const) {
+      expect(yield* refused(path)).toMatchObject({
+        _tag: "LegacyImportRefused",
+        reason: "NotFound",
+        problem: `there is no file at ${path}`
+      })
+      expect(yield* refused(directory)).toMatchObject({ reason: "NotADatabase", problem: `${directory} is not a file` })
+      for (const [text, reason] of [
+        ["SQLite format 3\0", "NotADatabase"],
+        ["no database at all ".repeat(500), "NotADatabase"],
+        ["", "NotThePredecessors"]
+      ] as const) {
         writeFileSync(path, text)
         expect(yield* refused(path)).toMatchObject({ reason })
       }
-      for (const bad of Object.values(badNames)) expect(yield* refusalOf(LegacyImport.run(bad))).toMatchObject({ reason: "NotFound" })
-    }).pipe(Effect.provide(memoryLayer)))
+      for (const bad of Object.values(badNames))
+        expect(yield* refusalOf(LegacyImport.run(bad))).toMatchObject({ reason: "NotFound" })
+    }).pipe(Effect.provide(memoryLayer))
+  )
 
   it.scoped("a database of others, of ours, and the one that is to be filled", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { directory, path } = yield* place
-      writeDeployment(path, "DROP TABLE issues", "DROP TABLE profiles", "ALTER TABLE user DROP COLUMN email", "ALTER TABLE user DROP COLUMN image")
+      writeDeployment(
+        path,
+        "DROP TABLE issues",
+        "DROP TABLE profiles",
+        "ALTER TABLE user DROP COLUMN email",
+        "ALTER TABLE user DROP COLUMN image"
+      )
       expect(yield* refused(path)).toMatchObject({
         reason: "NotThePredecessors",
-        problem: `${path} is no database of the predecessor: it lacks user.email, profiles, issues`
+        problem: `${path} is not a database of the predecessor: it lacks user.email, profiles, issues`
       })
       const ours = join(directory, "ours.sqlite")
       writeDeployment(ours, "CREATE TABLE sealant_migrations (id INTEGER)")
-      expect(yield* refused(ours)).toMatchObject({ reason: "NotThePredecessors", problem: expect.stringContaining("of this program") })
+      expect(yield* refused(ours)).toMatchObject({
+        reason: "NotThePredecessors",
+        problem: expect.stringContaining("of this package")
+      })
       const target = placeOf(yield* SqlClient.SqlClient)
       const link = join(directory, "link.sqlite")
       symlinkSync(target.kind === "file" ? target.path : "", link)
-      expect(yield* refused(link)).toMatchObject({ reason: "NotThePredecessors", problem: expect.stringContaining("that is to be filled") })
+      expect(yield* refused(link)).toMatchObject({
+        reason: "NotThePredecessors",
+        problem: expect.stringContaining("is the target database")
+      })
       const elsewhere = join(directory, "utf16.sqlite")
       const database = new Native(elsewhere)
       database.exec("PRAGMA encoding = 'UTF-16'; CREATE TABLE user (id TEXT)")
       database.close()
-      expect(yield* refused(elsewhere)).toMatchObject({ reason: "NotThePredecessors", problem: expect.stringContaining("UTF-8") })
-    }).pipe(Effect.provide(fileLayer)))
+      expect(yield* refused(elsewhere)).toMatchObject({
+        reason: "NotThePredecessors",
+        problem: expect.stringContaining("UTF-8")
+      })
+    }).pipe(Effect.provide(fileLayer))
+  )
 
   it.scoped("takes a column that may be empty for empty where it is not there", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(path, "ALTER TABLE user DROP COLUMN image")
       expect((yield* LegacyImport.run(path)).rejected).toBe(0)
-    }).pipe(Effect.provide(memoryLayer)))
+    }).pipe(Effect.provide(memoryLayer))
+  )
 
   it.scoped("a database that is in use, and takes over one in WAL mode that was closed, without a file beside it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { directory } = yield* place
       const inside = join(directory, "a # strange? 100% nāme")
       mkdirSync(inside)
@@ -88,56 +116,83 @@ describe("an import refuses", () => {
       const onProgress = () => Effect.sync(() => readdirSync(inside).forEach((name) => beside.add(name)))
       expect((yield* LegacyImport.run(path, { onProgress })).imported).toBeGreaterThan(80)
       expect([readFileSync(path).equals(before), [...beside]]).toEqual([true, ["legacy ?.sqlite"]])
-    }).pipe(Effect.provide(memoryLayer)))
+    }).pipe(Effect.provide(memoryLayer))
+  )
 
   it.scoped("a database with a journal that was not played back", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(path)
       writeFileSync(`${path}-journal`, "something")
-      expect(yield* refused(path)).toMatchObject({ reason: "InUse", problem: expect.stringContaining(`${path}-journal`) })
-    }).pipe(Effect.provide(memoryLayer)))
+      expect(yield* refused(path)).toMatchObject({
+        reason: "InUse",
+        problem: expect.stringContaining(`${path}-journal`)
+      })
+    }).pipe(Effect.provide(memoryLayer))
+  )
 
   it.scoped("a target that has rows", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(path)
       const sql = yield* SqlClient.SqlClient
       yield* sql`INSERT INTO user (id, name, email, created_at, updated_at) VALUES ('eve', '', 'eve@example.com', 0, 0)`
       expect(yield* refusalOf(LegacyImport.run(path))).toMatchObject({ reason: "TargetNotEmpty" })
       expect([yield* count("user"), yield* count("sandboxes")]).toEqual([1, 0])
-    }).pipe(Effect.provide(memoryLayer)))
+    }).pipe(Effect.provide(memoryLayer))
+  )
 })
 
 describe("an import fails", () => {
   it.scoped("over a damaged page, and over a file that was cut", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(path)
       const pages = readFileSync(path)
       const database = new Native(path)
-      const [{ rootpage }] = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'sandboxes'").all() as [{ rootpage: number }]
+      const [{ rootpage }] = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'sandboxes'").all() as [
+        { rootpage: number }
+      ]
       database.close()
-      writeFileSync(path, Buffer.concat([pages.subarray(0, (rootpage - 1) * pageSize), Buffer.alloc(pageSize, 0xff), pages.subarray(rootpage * pageSize)]))
-      expect(yield* refused(path)).toMatchObject({ reason: "NotADatabase", problem: expect.stringContaining("damaged") })
+      writeFileSync(
+        path,
+        Buffer.concat([
+          pages.subarray(0, (rootpage - 1) * pageSize),
+          Buffer.alloc(pageSize, 0xff),
+          pages.subarray(rootpage * pageSize)
+        ])
+      )
+      expect(yield* refused(path)).toMatchObject({
+        reason: "NotADatabase",
+        problem: expect.stringContaining("damaged")
+      })
       // A page that says it has fewer rows than it has: each of them can be read.
       const cut = Buffer.from(pages)
       cut.writeUInt16BE(1, (rootpage - 1) * pageSize + 3)
       writeFileSync(path, cut)
-      expect(yield* refused(path)).toMatchObject({ reason: "NotADatabase", problem: expect.stringContaining(`${path} is damaged: `) })
+      expect(yield* refused(path)).toMatchObject({
+        reason: "NotADatabase",
+        problem: expect.stringContaining(`${path} is damaged: `)
+      })
       truncateSync(path, pageSize * 20)
-      expect(yield* refused(path)).toMatchObject({ reason: "NotADatabase", problem: expect.stringContaining("damaged") })
-    }).pipe(Effect.provide(memoryLayer)))
+      expect(yield* refused(path)).toMatchObject({
+        reason: "NotADatabase",
+        problem: expect.stringContaining("damaged")
+      })
+    }).pipe(Effect.provide(memoryLayer))
+  )
 
   it.scoped("over a file that changes while it is read", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(path)
-      const onProgress = (table: string) => Effect.sync(() => table === "verification" ? appendFileSync(path, "x") : undefined)
+      const onProgress = (table: string) =>
+        Effect.sync(() => (table === "verification" ? appendFileSync(path, "x") : undefined))
       expect(yield* refusalOf(LegacyImport.run(path, { onProgress }))).toMatchObject({
         _tag: "LegacyImportFailed",
-        message: "the source was changed while it was read: stop what writes to it"
+        message: "the source changed during the import: stop the program that writes to it"
       })
       expect(yield* count("user")).toBe(0)
-    }).pipe(Effect.provide(memoryLayer)))
+    }).pipe(Effect.provide(memoryLayer))
+  )
 })

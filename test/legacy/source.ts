@@ -44,8 +44,11 @@ export const writeDeployment = (path: string, ...statements: ReadonlyArray<strin
 export const deployedRows: Rows = (() => {
   const database = new Native(":memory:")
   database.exec(`PRAGMA foreign_keys = off; ${deployment}`)
-  const rowsOfTable = (table: string, columns: ReadonlyArray<string>) => database.prepare(`SELECT ${columns.join(", ")} FROM ${table}`).all() as Array<Row>
-  return Object.fromEntries(Object.entries(predecessorTables).map(([table, { columns }]) => [table, rowsOfTable(table, columns)]))
+  const rowsOfTable = (table: string, columns: ReadonlyArray<string>) =>
+    database.prepare(`SELECT ${columns.join(", ")} FROM ${table}`).all() as Array<Row>
+  return Object.fromEntries(
+    Object.entries(predecessorTables).map(([table, { columns }]) => [table, rowsOfTable(table, columns)])
+  )
 })()
 
 /** The rows with some of a table's changed; one for which `change` says nothing stays. */
@@ -54,12 +57,15 @@ export const changed = (rows: Rows, table: string, change: (row: Row, index: num
   [table]: (rows[table] ?? []).map((row, index) => ({ ...row, ...change(row, index) }))
 })
 
-const bound = (value: unknown): unknown => typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value ?? null
+const bound = (value: unknown): unknown =>
+  typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : (value ?? null)
 
 /** Writes rows into the predecessor's tables without any of their rules, so that everything can be in them. */
 export const writeRows = (path: string, rows: Rows): void => {
   const database = new Native(path)
-  database.exec("BEGIN; CREATE TABLE __drizzle_migrations (id INTEGER PRIMARY KEY, hash TEXT NOT NULL, created_at INTEGER)")
+  database.exec(
+    "BEGIN; CREATE TABLE __drizzle_migrations (id INTEGER PRIMARY KEY, hash TEXT NOT NULL, created_at INTEGER)"
+  )
   for (const [table, { columns }] of Object.entries(predecessorTables)) {
     database.exec(`CREATE TABLE ${table} (${columns.join(", ")})`)
     const insert = database.prepare(`INSERT INTO ${table} VALUES (${columns.map(() => "?").join(", ")})`)
@@ -70,17 +76,22 @@ export const writeRows = (path: string, rows: Rows): void => {
 }
 
 export const count = (table: string) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) => Effect.map(sql<{ readonly n: number }>`SELECT count(*) AS n FROM ${sql(table)}`, ([row]) => row?.n ?? 0))
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    Effect.map(sql<{ readonly n: number }>`SELECT count(*) AS n FROM ${sql(table)}`, ([row]) => row?.n ?? 0)
+  )
 
 /** What the import rejected: the reasons, and the rows as they were. */
 export const rejectsOf = (table: string) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) =>
-    sql<{ readonly key: string; readonly payload: string; readonly reason: string }>`
-      SELECT source_key AS key, row_payload AS payload, reason FROM import_rejects WHERE source_table = ${table} ORDER BY id`)
+  Effect.flatMap(
+    SqlClient.SqlClient,
+    (sql) =>
+      sql<{ readonly key: string; readonly payload: string; readonly reason: string }>`
+      SELECT source_key AS key, row_payload AS payload, reason FROM import_rejects WHERE source_table = ${table} ORDER BY id`
+  )
 
 /** Each row of the source is here, or in `import_rejects`, whole; and all that is here is legal. */
 export const expectBalance = (rows: Rows, report: ImportReport) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     expect(report.tables.map(({ table }) => table).toSorted()).toEqual(tableNames.toSorted())
     for (const { imported, rejected, rejects, table } of report.tables) {
       const given = rows[table] ?? []
@@ -97,19 +108,19 @@ export const expectBalance = (rows: Rows, report: ImportReport) =>
   })
 
 /** Every row can be read by its model, refers to what is there, and breaks no rule. */
-export const expectLegal = Effect.gen(function*() {
+export const expectLegal = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   expect(yield* sql`PRAGMA foreign_key_check`).toEqual([])
   expect(yield* sql`PRAGMA integrity_check`).toEqual([{ integrity_check: "ok" }])
   for (const { model, table } of models) {
     const read = yield* rowsOf(model)
-    yield* read.all(sql`SELECT ${sql.literal(columnList(model))} FROM ${sql(table.name)}`)
+    yield* read.findAll(sql`SELECT ${sql.literal(columnList(model))} FROM ${sql(table.name)}`)
   }
 })
 
 /** Writes the rows, imports them, and looks whether the books balance. */
 export const importRows = (rows: Rows) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { path } = yield* place
     writeRows(path, rows)
     const report = yield* LegacyImport.run(path)
@@ -118,5 +129,11 @@ export const importRows = (rows: Rows) =>
   })
 
 /** What was repaired, or rejected, in rows of a table. */
-export const said = (report: ImportReport, of: "repaired" | "rejects", table: string): Readonly<Record<string, number>> =>
-  Object.fromEntries((report.tables.find((found) => found.table === table)?.[of] ?? []).map(({ rows, what }) => [what, rows]))
+export const said = (
+  report: ImportReport,
+  of: "repaired" | "rejects",
+  table: string
+): Readonly<Record<string, number>> =>
+  Object.fromEntries(
+    (report.tables.find((found) => found.table === table)?.[of] ?? []).map(({ rows, what }) => [what, rows])
+  )

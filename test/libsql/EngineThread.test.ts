@@ -13,7 +13,11 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true }))
 
-const codeOf = (answer: Promise<unknown>) => answer.then(() => "none", ({ code }: { readonly code: string }) => code)
+const codeOf = (answer: Promise<unknown>) =>
+  answer.then(
+    () => "none",
+    ({ code }: { readonly code: string }) => code
+  )
 
 describe("an engine in a thread", () => {
   it("answers in order, and leaves the event loop free meanwhile", async () => {
@@ -24,7 +28,9 @@ describe("an engine in a thread", () => {
     let turns = 0
     const turn = setInterval(() => turns++, 0)
     const answers = await Promise.all([
-      thread.all("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT count(*) AS count FROM n"),
+      thread.all(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT count(*) AS count FROM n"
+      ),
       codeOf(thread.all("SELECT nothing FROM t")),
       thread.all("SELECT n FROM t")
     ])
@@ -61,9 +67,11 @@ describe("an engine in a thread", () => {
     const path = join(directory, "thread.sqlite")
     writeFileSync(path, "")
     const thread = new EngineThread(path, 0)
-    const answer = thread.all("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT count(*) AS count FROM n")
+    const answer = thread.all(
+      "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT count(*) AS count FROM n"
+    )
     let answered = false
-    void answer.then(() => answered = true)
+    void answer.then(() => (answered = true))
     await thread.close()
     expect(answered).toBe(false)
     expect(await answer).toEqual([{ count: 2_000_000 }])

@@ -15,12 +15,19 @@ import { codeOf, codeOfFailure, endsWithin, execute, newPath, ours, rival, sqlOf
 
 const memory = Effect.acquireRelease(Effect.promise(openMemory), (client) => Effect.promise(() => client.shutdown()))
 const onFile = Effect.flatMap(newPath, (path) => ours(path))
-const both = [{ name: "file", open: onFile }, { name: "memory", open: memory }]
+const both = [
+  { name: "file", open: onFile },
+  { name: "memory", open: memory }
+]
 
 const all = (effects: ReadonlyArray<Effect.Effect<unknown, unknown>>) =>
-  Effect.forEach(effects, (effect) => Effect.map(Effect.either(effect), (answer) => answer._tag === "Right" ? "ok" : codeOf(answer.left)), {
-    concurrency: "unbounded"
-  })
+  Effect.forEach(
+    effects,
+    (effect) => Effect.map(Effect.either(effect), (answer) => (answer._tag === "Right" ? "ok" : codeOf(answer.left))),
+    {
+      concurrency: "unbounded"
+    }
+  )
 
 const rows = (client: LocalClient, sql: string) => Effect.map(execute(client, sql), (result) => result.rows)
 
@@ -36,78 +43,104 @@ const inOneTurn = <A, E, R>(body: Effect.Effect<A, E, R>) =>
 const commits = <A, E, R>(body: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
     Effect.sync(() => vi.spyOn(Database.prototype, "exec")),
-    (exec) => Effect.map(inOneTurn(body), (value) => ({ value, commits: exec.mock.calls.filter(([sql]) => sql === "COMMIT").length })),
+    (exec) =>
+      Effect.map(inOneTurn(body), (value) => ({
+        value,
+        commits: exec.mock.calls.filter(([sql]) => sql === "COMMIT").length
+      })),
     (exec) => Effect.sync(() => exec.mockRestore())
   )
 
 describe.each(both)("writes that wait together ($name)", ({ open }) => {
   it.scopedLive("share one commit, and each gets its own answer", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
-      const insert = (id: number) => Effect.map(execute(client, "INSERT INTO t VALUES (?)", [id]), (result) => result.lastInsertRowid)
-      const { commits: count, value } = yield* commits(Effect.all(Array.from({ length: 100 }, (_, id) => insert(id)), { concurrency: "unbounded" }))
+      const insert = (id: number) =>
+        Effect.map(execute(client, "INSERT INTO t VALUES (?)", [id]), (result) => result.lastInsertRowid)
+      const { commits: count, value } = yield* commits(
+        Effect.all(
+          Array.from({ length: 100 }, (_, id) => insert(id)),
+          { concurrency: "unbounded" }
+        )
+      )
       expect(count).toBe(1)
       expect(value).toEqual(Array.from({ length: 100 }, (_, id) => BigInt(id)))
-    }))
+    })
+  )
 
   it.scopedLive("a failing one fails alone", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
       const insert = (id: unknown) => execute(client, "INSERT INTO t VALUES (?)", [id])
-      const { commits: count, value } = yield* commits(all([insert(1), insert(1), insert(2), insert(Number.NaN), insert(3)]))
+      const { commits: count, value } = yield* commits(
+        all([insert(1), insert(1), insert(2), insert(Number.NaN), insert(3)])
+      )
       expect(value).toEqual(["ok", "SQLITE_CONSTRAINT_PRIMARYKEY", "ok", "SEALANT_UNSUPPORTED_VALUE", "ok"])
       expect(count).toBe(1)
       expect(yield* rows(client, "SELECT id FROM t")).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }])
-    }))
+    })
+  )
 
   it.scopedLive("a constraint that fails at the shared commit fails its own statement alone", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE p (id INTEGER PRIMARY KEY)")
-      yield* execute(client, "CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED)")
-      const insert = (table: string, ...values: ReadonlyArray<number>) => execute(client, `INSERT INTO ${table} VALUES (${values.join(", ")})`)
-      expect(yield* all([insert("p", 1), insert("c", 1, 1), insert("c", 2, 404), insert("p", 1), insert("c", 3, 1)]))
-        .toEqual(["ok", "ok", "SQLITE_CONSTRAINT_FOREIGNKEY", "SQLITE_CONSTRAINT_PRIMARYKEY", "ok"])
+      yield* execute(
+        client,
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED)"
+      )
+      const insert = (table: string, ...values: ReadonlyArray<number>) =>
+        execute(client, `INSERT INTO ${table} VALUES (${values.join(", ")})`)
+      expect(
+        yield* all([insert("p", 1), insert("c", 1, 1), insert("c", 2, 404), insert("p", 1), insert("c", 3, 1)])
+      ).toEqual(["ok", "ok", "SQLITE_CONSTRAINT_FOREIGNKEY", "SQLITE_CONSTRAINT_PRIMARYKEY", "ok"])
       expect(yield* rows(client, "SELECT id FROM c")).toEqual([{ id: 1 }, { id: 3 }])
       expect(yield* all([insert("c", 4, 1)])).toEqual(["ok"])
-    }))
+    })
+  )
 
   it.scopedLive("one that takes the whole transaction back with it fails alone, too", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
-      yield* execute(client, "CREATE TRIGGER g BEFORE INSERT ON t WHEN NEW.id = 13 BEGIN SELECT RAISE(ROLLBACK, 'no 13'); END")
+      yield* execute(
+        client,
+        "CREATE TRIGGER g BEFORE INSERT ON t WHEN NEW.id = 13 BEGIN SELECT RAISE(ROLLBACK, 'no 13'); END"
+      )
       const insert = (id: number) => execute(client, "INSERT INTO t VALUES (?)", [id])
       expect(yield* all([insert(1), insert(13), insert(2)])).toEqual(["ok", "SQLITE_CONSTRAINT_TRIGGER", "ok"])
       expect(yield* rows(client, "SELECT id FROM t")).toEqual([{ id: 1 }, { id: 2 }])
       expect(yield* all([insert(3)])).toEqual(["ok"])
-    }))
+    })
+  )
 
   it.scopedLive("a full disk fails all of its turn, and stores nothing of it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (id INTEGER PRIMARY KEY, x)")
       // Bypasses the client, which refuses this setting.
       client["writer"].exec("PRAGMA max_page_count = 20")
-      const insert = (id: number, bytes: number) => execute(client, "INSERT INTO t VALUES (?, zeroblob(?))", [id, bytes])
+      const insert = (id: number, bytes: number) =>
+        execute(client, "INSERT INTO t VALUES (?, zeroblob(?))", [id, bytes])
       const answers = yield* all([insert(1, 10), insert(2, 1_000_000), insert(3, 10)])
       // The engine decides whether a full disk ends the statement or the transaction; either way the books balance.
       const stored = (yield* rows(client, "SELECT id FROM t")).map((row) => row["id"])
-      expect(stored).toEqual(answers.flatMap((answer, index) => answer === "ok" ? [index + 1] : []))
+      expect(stored).toEqual(answers.flatMap((answer, index) => (answer === "ok" ? [index + 1] : [])))
       expect(answers[1]).toBe("SQLITE_FULL")
       expect(yield* all([insert(4, 10)])).toEqual(["ok"])
-    }))
+    })
+  )
 })
 
 describe("a turn that the engine takes back", () => {
   it.scopedLive("fails all who were in it when it is nobody's fault, and later ones work", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const client = yield* onFile
       yield* execute(client, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
       const run = Connection.prototype.run
-      const spy = vi.spyOn(Connection.prototype, "run").mockImplementation(function(this: Connection, sql, args) {
+      const spy = vi.spyOn(Connection.prototype, "run").mockImplementation(function (this: Connection, sql, args) {
         if (args[0] !== 2) return run.call(this, sql, args)
         this.exec("ROLLBACK")
         throw Object.assign(new Error("disk I/O error"), { code: "SQLITE_IOERR_WRITE" })
@@ -117,48 +150,59 @@ describe("a turn that the engine takes back", () => {
       spy.mockRestore()
       expect(answers).toEqual(["SQLITE_IOERR_WRITE", "SQLITE_IOERR_WRITE", "ok"])
       expect(yield* rows(client, "SELECT id FROM t")).toEqual([{ id: 3 }])
-    }))
+    })
+  )
 })
 
 describe("the busy timeout", () => {
   it.scopedLive("expires with SQLITE_BUSY for whatever waits, and leaves the client usable", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path, { busyTimeoutMs: 50 })
       yield* execute(client, "CREATE TABLE t (n)")
       const other = yield* rival(path)
       const insert = execute(client, "INSERT INTO t VALUES (1)")
-      const transaction = Effect.tryPromise({ try: () => client.batch([["INSERT INTO t VALUES (2)"]]), catch: (error) => error })
+      const transaction = Effect.tryPromise({
+        try: () => client.batch([["INSERT INTO t VALUES (2)"]]),
+        catch: (error) => error
+      })
       const waiting = all([insert, transaction, execute(client, "VACUUM"), insert])
       expect(yield* other.locking(waiting)).toEqual(["SQLITE_BUSY", "SQLITE_BUSY", "SQLITE_BUSY", "SQLITE_BUSY"])
       expect(yield* rows(client, "SELECT * FROM t")).toEqual([])
       expect(yield* waiting).toEqual(["ok", "ok", "ok", "ok"])
       expect(other.value("SELECT count(*) FROM t")).toBe(3)
-    }))
+    })
+  )
 
   it.scopedLive("counts from when the lock was refused, for each by itself", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path, { busyTimeoutMs: 400 })
       yield* execute(client, "CREATE TABLE t (n)")
       const other = yield* rival(path)
       const clock = Effect.sync(() => performance.now())
-      const timed = Effect.gen(function*() {
+      const timed = Effect.gen(function* () {
         const start = yield* clock
         const code = yield* codeOfFailure(execute(client, "INSERT INTO t VALUES (1)"))
         return { code, inTime: (yield* clock) - start >= 400 }
       })
-      const fibers = yield* other.locking(Effect.gen(function*() {
-        const first = yield* Effect.fork(timed)
-        yield* refusedTimes(5)
-        const second = yield* Effect.fork(timed)
-        return yield* Effect.all([Fiber.join(first), Fiber.join(second)])
-      }))
-      expect(fibers).toEqual([{ code: "SQLITE_BUSY", inTime: true }, { code: "SQLITE_BUSY", inTime: true }])
-    }))
+      const fibers = yield* other.locking(
+        Effect.gen(function* () {
+          const first = yield* Effect.fork(timed)
+          yield* refusedTimes(5)
+          const second = yield* Effect.fork(timed)
+          return yield* Effect.all([Fiber.join(first), Fiber.join(second)])
+        })
+      )
+      expect(fibers).toEqual([
+        { code: "SQLITE_BUSY", inTime: true },
+        { code: "SQLITE_BUSY", inTime: true }
+      ])
+    })
+  )
 
   it.scopedLive("does not run while a transaction of the same client holds the connection", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       // Whoever has to wait for a lock fails at once.
       const client = yield* Effect.flatMap(newPath, (path) => ours(path, { busyTimeoutMs: 0 }))
       yield* execute(client, "CREATE TABLE t (n)")
@@ -168,10 +212,11 @@ describe("the busy timeout", () => {
       yield* turns(20)
       yield* Effect.promise(() => transaction.commit())
       expect((yield* Fiber.join(waiting)).rowsAffected).toBe(1)
-    }))
+    })
+  )
 
   it.scopedLive("a failing VACUUM replaces the connection, with the PRAGMAs of the first", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path, { busyTimeoutMs: 30, synchronous: "normal" })
       yield* execute(client, "CREATE TABLE t (n)")
@@ -180,7 +225,8 @@ describe("the busy timeout", () => {
       expect(yield* rows(client, "PRAGMA synchronous")).toEqual([{ synchronous: 1 }])
       expect(yield* rows(client, "PRAGMA foreign_keys")).toEqual([{ foreign_keys: 1 }])
       expect(other.canWrite()).toBe(true)
-    }))
+    })
+  )
 })
 
 describe.each(both)("what a statement may be ($name)", ({ open }) => {
@@ -193,102 +239,145 @@ describe.each(both)("what a statement may be ($name)", ({ open }) => {
     "",
     "-- nothing"
   ])("refuses '%s'", (sql) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (n)")
       expect(yield* codeOfFailure(execute(client, sql))).toBe("SEALANT_STATEMENT")
       expect(yield* rows(client, "SELECT * FROM t")).toEqual([])
-    }))
+    })
+  )
 
   it.scopedLive.each([
     "PRAGMA foreign_keys = off",
-    "PRAGMA main.\"foreign_keys\"(0)",
+    'PRAGMA main."foreign_keys"(0)',
     "EXPLAIN PRAGMA foreign_keys = off",
     "PRAGMA synchronous = off",
     "ATTACH ':memory:' AS other",
     "CREATE TEMP TABLE t (n)"
   ])("refuses %s, which would change the connection for all", (sql) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (n INTEGER PRIMARY KEY, r REFERENCES t (n))")
-      expect(yield* Effect.flip(execute(client, sql))).toMatchObject({ code: "SEALANT_STATEMENT", message: expect.stringContaining("refused") })
+      expect(yield* Effect.flip(execute(client, sql))).toMatchObject({
+        code: "SEALANT_STATEMENT",
+        message: expect.stringContaining("refused")
+      })
       expect(yield* codeOfFailure(execute(client, "INSERT INTO t VALUES (1, 7)"))).toBe("SQLITE_CONSTRAINT_FOREIGNKEY")
       expect(yield* rows(client, "PRAGMA foreign_keys")).toEqual([{ foreign_keys: 1 }])
-    }))
+    })
+  )
 
-  it.scopedLive.each(["PRAGMA foreign_keys = off", "VACUUM", "COMMIT", "SELECT 1; SELECT 2"])("refuses %s in a transaction, which goes on", (sql) =>
-    Effect.gen(function*() {
-      const client = yield* open
-      yield* execute(client, "CREATE TABLE t (n)")
-      const transaction = client.begin()
-      const inTransaction = (sql: string) => Effect.tryPromise({ try: () => transaction.execute(sql), catch: codeOf })
-      yield* inTransaction("INSERT INTO t VALUES (1)")
-      expect(yield* Effect.flip(inTransaction(sql))).toBe("SEALANT_STATEMENT")
-      yield* inTransaction("INSERT INTO t VALUES (2)")
-      yield* Effect.promise(() => transaction.commit())
-      expect(yield* rows(client, "SELECT * FROM t")).toEqual([{ n: 1 }, { n: 2 }])
-    }))
+  it.scopedLive.each(["PRAGMA foreign_keys = off", "VACUUM", "COMMIT", "SELECT 1; SELECT 2"])(
+    "refuses %s in a transaction, which goes on",
+    (sql) =>
+      Effect.gen(function* () {
+        const client = yield* open
+        yield* execute(client, "CREATE TABLE t (n)")
+        const transaction = client.begin()
+        const inTransaction = (sql: string) => Effect.tryPromise({ try: () => transaction.execute(sql), catch: codeOf })
+        yield* inTransaction("INSERT INTO t VALUES (1)")
+        expect(yield* Effect.flip(inTransaction(sql))).toBe("SEALANT_STATEMENT")
+        yield* inTransaction("INSERT INTO t VALUES (2)")
+        yield* Effect.promise(() => transaction.commit())
+        expect(yield* rows(client, "SELECT * FROM t")).toEqual([{ n: 1 }, { n: 2 }])
+      })
+  )
 
   it.scopedLive("runs scripts statement by statement, and batches as one transaction", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const client = yield* open
-      yield* Effect.promise(() => client.executeMultiple("CREATE TABLE t (n UNIQUE); INSERT INTO t VALUES (1); -- two\nINSERT INTO t VALUES (2);"))
+      yield* Effect.promise(() =>
+        client.executeMultiple("CREATE TABLE t (n UNIQUE); INSERT INTO t VALUES (1); -- two\nINSERT INTO t VALUES (2);")
+      )
       const batch = Effect.tryPromise({
         try: () => client.batch([{ sql: "INSERT INTO t VALUES (?)", args: [3] }, ["INSERT INTO t VALUES (?)", [1]]]),
         catch: codeOf
       })
       expect(yield* Effect.flip(batch)).toBe("SQLITE_CONSTRAINT_UNIQUE")
       expect(yield* rows(client, "SELECT n FROM t")).toEqual([{ n: 1 }, { n: 2 }])
-      yield* Effect.promise(() => client.batch([["DELETE FROM t WHERE n = ?", [2]], ["INSERT INTO t VALUES (?)", [3]]]))
+      yield* Effect.promise(() =>
+        client.batch([
+          ["DELETE FROM t WHERE n = ?", [2]],
+          ["INSERT INTO t VALUES (?)", [3]]
+        ])
+      )
       expect(yield* rows(client, "SELECT n FROM t")).toEqual([{ n: 1 }, { n: 3 }])
-      expect(yield* codeOfFailure(Effect.tryPromise({ try: () => client.migrate(), catch: (error) => error }))).toBe("SEALANT_STATEMENT")
-    }))
+      expect(yield* codeOfFailure(Effect.tryPromise({ try: () => client.migrate(), catch: (error) => error }))).toBe(
+        "SEALANT_STATEMENT"
+      )
+    })
+  )
 })
 
 describe("SqlClient", () => {
   it.scopedLive("gives rows, values and whole results", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* sqlOf(yield* memory)
       yield* sql`CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)`
-      const inserted = yield* sql`INSERT INTO t ${sql.insert([{ id: 5, name: "a" }, { id: 6, name: "b" }])}`.raw
+      const inserted = yield* sql`INSERT INTO t ${sql.insert([
+        { id: 5, name: "a" },
+        { id: 6, name: "b" }
+      ])}`.raw
       expect(inserted).toMatchObject({ columns: [], rows: [], rowsAffected: 2, lastInsertRowid: 6n })
       const select = sql<{ readonly id: number; readonly name: string }>`SELECT name, id, id AS name FROM t ORDER BY id`
-      expect(yield* select).toEqual([{ name: "a", id: 5 }, { name: "b", id: 6 }])
-      expect(yield* select.values).toEqual([["a", 5, 5], ["b", 6, 6]])
+      expect(yield* select).toEqual([
+        { name: "a", id: 5 },
+        { name: "b", id: 6 }
+      ])
+      expect(yield* select.values).toEqual([
+        ["a", 5, 5],
+        ["b", 6, 6]
+      ])
       expect(yield* select.withoutTransform).toEqual(yield* select)
-      expect(yield* select.raw).toMatchObject({ columns: ["name", "id", "name"], rows: [{ name: "a", id: 5 }, { name: "b", id: 6 }], rowsAffected: 0 })
+      expect(yield* select.raw).toMatchObject({
+        columns: ["name", "id", "name"],
+        rows: [
+          { name: "a", id: 5 },
+          { name: "b", id: 6 }
+        ],
+        rowsAffected: 0
+      })
       expect(yield* sql`SELECT 1 AS a WHERE 0`.raw).toMatchObject({ columns: ["a"], rows: [] })
       expect(yield* sql`DELETE FROM t RETURNING id`.values).toEqual([[5], [6]])
-    }))
+    })
+  )
 
   it.scopedLive("answers a read at once, without going to sleep", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* sqlOf(yield* onFile)
       expect(Effect.runSync(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
-    }))
+    })
+  )
 
   it.scopedLive("works as the live client of the stock layer", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const client = yield* onFile
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* sql`CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)`
-        yield* sql.withTransaction(Effect.gen(function*() {
-          yield* sql`INSERT INTO t VALUES (1, 'a')`
-          yield* Effect.ignore(sql.withTransaction(Effect.zipRight(sql`INSERT INTO t VALUES (2, 'b')`, Effect.fail("no"))))
-        }))
-        yield* Effect.ignore(sql.withTransaction(Effect.zipRight(sql`INSERT INTO t VALUES (3, 'c')`, Effect.fail("no"))))
+        yield* sql.withTransaction(
+          Effect.gen(function* () {
+            yield* sql`INSERT INTO t VALUES (1, 'a')`
+            yield* Effect.ignore(
+              sql.withTransaction(Effect.zipRight(sql`INSERT INTO t VALUES (2, 'b')`, Effect.fail("no")))
+            )
+          })
+        )
+        yield* Effect.ignore(
+          sql.withTransaction(Effect.zipRight(sql`INSERT INTO t VALUES (3, 'c')`, Effect.fail("no")))
+        )
         expect(yield* sql`SELECT * FROM t`).toEqual([{ id: 1, name: "a" }])
         expect(yield* sql`SELECT name, id FROM t`.values).toEqual([["a", 1]])
         expect(yield* sql`SELECT id FROM t`.raw).toMatchObject({ columns: ["id"], rows: [{ id: 1 }] })
       }).pipe(Effect.provide(LibsqlClient.layer({ liveClient: client })))
-    }))
+    })
+  )
 
   it.scopedLive("a transaction that cannot begin, under the stock layer, leaves it usable", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path, { busyTimeoutMs: 20 })
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* sql`CREATE TABLE t (n)`
         const insert = sql.withTransaction(sql`INSERT INTO t VALUES (1)`)
@@ -296,12 +385,13 @@ describe("SqlClient", () => {
         expect(yield* endsWithin(1000, insert)).toBe(true)
         expect(yield* sql`SELECT * FROM t`).toEqual([{ n: 1 }])
       }).pipe(Effect.provide(LibsqlClient.layer({ liveClient: client })))
-    }))
+    })
+  )
 })
 
 describe("closing", () => {
   it.scopedLive.each(both)("waits for what is in flight and refuses what comes later ($name)", ({ open }) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (n)")
       const transaction = client.begin()
@@ -310,32 +400,45 @@ describe("closing", () => {
       yield* Effect.yieldNow()
       const closing = yield* Effect.fork(Effect.promise(() => client.shutdown()))
       yield* Effect.yieldNow()
-      expect(yield* all([execute(client, "INSERT INTO t VALUES (3)"), execute(client, "SELECT * FROM t"), execute(client, "PRAGMA user_version")]))
-        .toEqual(["SEALANT_CLOSED", "SEALANT_CLOSED", "SEALANT_CLOSED"])
-      expect(yield* codeOfFailure(Effect.tryPromise({ try: () => client.begin().execute("SELECT 1"), catch: (error) => error }))).toBe("SEALANT_CLOSED")
+      expect(
+        yield* all([
+          execute(client, "INSERT INTO t VALUES (3)"),
+          execute(client, "SELECT * FROM t"),
+          execute(client, "PRAGMA user_version")
+        ])
+      ).toEqual(["SEALANT_CLOSED", "SEALANT_CLOSED", "SEALANT_CLOSED"])
+      expect(
+        yield* codeOfFailure(
+          Effect.tryPromise({ try: () => client.begin().execute("SELECT 1"), catch: (error) => error })
+        )
+      ).toBe("SEALANT_CLOSED")
       yield* Effect.promise(() => transaction.execute("INSERT INTO t VALUES (4)"))
       yield* Effect.promise(() => transaction.commit())
       expect(Exit.isSuccess(yield* Fiber.join(waiting))).toBe(true)
       yield* Fiber.join(closing)
       yield* Effect.promise(() => client.shutdown())
       expect(yield* all([execute(client, "SELECT 1")])).toEqual(["SEALANT_CLOSED"])
-    }))
+    })
+  )
 
   it.scopedLive("moves the write-ahead log into the file", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
-      yield* Effect.scoped(Effect.gen(function*() {
-        const client = yield* ours(path)
-        yield* execute(client, "CREATE TABLE t (n)")
-        yield* execute(client, "INSERT INTO t VALUES (1)")
-        expect(statSync(`${path}-wal`).size).toBeGreaterThan(0)
-      }))
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const client = yield* ours(path)
+          yield* execute(client, "CREATE TABLE t (n)")
+          yield* execute(client, "INSERT INTO t VALUES (1)")
+          expect(statSync(`${path}-wal`).size).toBeGreaterThan(0)
+        })
+      )
       expect(existsSync(`${path}-wal`) ? statSync(`${path}-wal`).size : 0).toBe(0)
       expect((yield* rival(path)).value("SELECT n FROM t")).toBe(1)
-    }))
+    })
+  )
 
   it.scopedLive("a client that could not be opened can be closed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const other = yield* rival(path)
       other.exec("PRAGMA journal_mode = delete; CREATE TABLE t (n); BEGIN EXCLUSIVE")
@@ -343,12 +446,13 @@ describe("closing", () => {
       expect(Exit.isFailure(opened) && String(opened.cause)).toContain("is locked by another process")
       other.exec("COMMIT")
       expect(yield* rows(yield* ours(path), "SELECT * FROM t")).toEqual([])
-    }))
+    })
+  )
 })
 
 describe("opening", () => {
   it.scopedLive("waits for who holds the file", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const other = yield* rival(path)
       other.exec("PRAGMA journal_mode = delete; CREATE TABLE t (n); BEGIN EXCLUSIVE")
@@ -357,12 +461,13 @@ describe("opening", () => {
       other.exec("COMMIT")
       const client = yield* Fiber.join(opening)
       expect(yield* rows(client, "PRAGMA journal_mode")).toEqual([{ journal_mode: "wal" }])
-    }))
+    })
+  )
 
   // A process loses all its locks on a file when it closes any descriptor of it. Then the next process that closes the
   // database takes itself for the last one and deletes the write-ahead log, into which this one goes on writing.
   it.scopedLive("a file that this process has open costs it no locks, and so no acknowledged writes", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path)
       yield* execute(client, "CREATE TABLE t (n)")
@@ -379,51 +484,69 @@ describe("opening", () => {
       yield* execute(client, "INSERT INTO t VALUES (2)")
       expect(yield* rows(client, "SELECT n FROM t")).toEqual([{ n: 1 }, { n: 2 }])
       expect(elsewhere("SELECT n FROM t")).toEqual([{ n: 1 }, { n: 2 }])
-    }))
+    })
+  )
 })
 
 describe("reads", () => {
   it.scopedLive("on a file they neither wait for a transaction nor see what it has not committed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* sqlOf(yield* onFile)
       yield* sql`CREATE TABLE t (n)`
       const written = yield* Deferred.make<void>()
       const seen = yield* Deferred.make<ReadonlyArray<unknown>>()
-      const transaction = yield* Effect.fork(sql.withTransaction(Effect.gen(function*() {
-        yield* sql`INSERT INTO t VALUES (1)`
-        yield* Deferred.succeed(written, undefined)
-        expect(yield* Deferred.await(seen)).toEqual([])
-      })))
+      const transaction = yield* Effect.fork(
+        sql.withTransaction(
+          Effect.gen(function* () {
+            yield* sql`INSERT INTO t VALUES (1)`
+            yield* Deferred.succeed(written, undefined)
+            expect(yield* Deferred.await(seen)).toEqual([])
+          })
+        )
+      )
       yield* Deferred.await(written)
       yield* Deferred.succeed(seen, yield* sql`SELECT * FROM t`)
       yield* Fiber.join(transaction)
       expect(yield* sql`SELECT * FROM t`).toEqual([{ n: 1 }])
-    }))
+    })
+  )
 
   it.scopedLive("in memory, which is one connection, they come after it, and so see nothing uncommitted either", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* sqlOf(yield* memory)
       yield* sql`CREATE TABLE t (n)`
       const written = yield* Deferred.make<void>()
-      const transaction = yield* Effect.fork(Effect.exit(sql.withTransaction(Effect.gen(function*() {
-        yield* sql`INSERT INTO t VALUES (1)`
-        yield* Deferred.succeed(written, undefined)
-        yield* Effect.yieldNow()
-        return yield* Effect.fail("taken back")
-      }))))
+      const transaction = yield* Effect.fork(
+        Effect.exit(
+          sql.withTransaction(
+            Effect.gen(function* () {
+              yield* sql`INSERT INTO t VALUES (1)`
+              yield* Deferred.succeed(written, undefined)
+              yield* Effect.yieldNow()
+              return yield* Effect.fail("taken back")
+            })
+          )
+        )
+      )
       yield* Deferred.await(written)
       expect(yield* sql`SELECT * FROM t`).toEqual([])
       yield* Fiber.join(transaction)
-    }))
+    })
+  )
 
   it.scopedLive("see every write that was answered", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* sqlOf(yield* onFile)
       yield* sql`CREATE TABLE t (n)`
-      yield* Effect.forEach(Array.from({ length: 50 }, (_, n) => n), (n) =>
-        Effect.gen(function*() {
-          yield* sql`INSERT INTO t VALUES (${n})`
-          expect(yield* sql`SELECT n FROM t WHERE n = ${n}`).toEqual([{ n }])
-        }), { concurrency: 8 })
-    }))
+      yield* Effect.forEach(
+        Array.from({ length: 50 }, (_, n) => n),
+        (n) =>
+          Effect.gen(function* () {
+            yield* sql`INSERT INTO t VALUES (${n})`
+            expect(yield* sql`SELECT n FROM t WHERE n = ${n}`).toEqual([{ n }])
+          }),
+        { concurrency: 8 }
+      )
+    })
+  )
 })

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { descriptorsBelow } from "./support.js"
 
-const client = Effect.gen(function*() {
+const client = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`CREATE TABLE t (id INTEGER PRIMARY KEY) STRICT`
   return sql
@@ -17,23 +17,30 @@ const open = Effect.map(Layer.build(Layer.fresh(Database.layerMemory)), (context
 
 describe("two databases at once", () => {
   it.scoped("a transaction of one is none of the other", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const one = yield* client.pipe(yield* open)
       const other = yield* client.pipe(yield* open)
-      yield* Effect.ignore(one.withTransaction(Effect.gen(function*() {
-        yield* one`INSERT INTO t VALUES (1)`
-        yield* other`INSERT INTO t VALUES (2)`
-        yield* other.withTransaction(Effect.zipRight(other`INSERT INTO t VALUES (3)`, one`INSERT INTO t VALUES (4)`))
-        return yield* Effect.fail("undone")
-      })))
+      yield* Effect.ignore(
+        one.withTransaction(
+          Effect.gen(function* () {
+            yield* one`INSERT INTO t VALUES (1)`
+            yield* other`INSERT INTO t VALUES (2)`
+            yield* other.withTransaction(
+              Effect.zipRight(other`INSERT INTO t VALUES (3)`, one`INSERT INTO t VALUES (4)`)
+            )
+            return yield* Effect.fail("undone")
+          })
+        )
+      )
       expect(yield* one`SELECT id FROM t`).toEqual([])
       expect(yield* other`SELECT id FROM t`).toEqual([{ id: 2 }, { id: 3 }])
-    }))
+    })
+  )
 })
 
 describe("changes", () => {
   it.scoped("wake who waits for a commit, at once, in memory", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const inDatabase = yield* open
       const sql = yield* client.pipe(inDatabase)
       const seen = yield* Database.version.pipe(inDatabase)
@@ -41,19 +48,21 @@ describe("changes", () => {
       yield* sql`INSERT INTO t VALUES (1)`
       yield* Fiber.join(waiting)
       expect(yield* Database.version.pipe(inDatabase)).not.toBe(seen)
-    }))
+    })
+  )
 
   it.scoped("do not wait for a commit that came before", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const inDatabase = yield* open
       const sql = yield* client.pipe(inDatabase)
       const seen = yield* Database.version.pipe(inDatabase)
       yield* sql.withTransaction(sql`INSERT INTO t VALUES (1)`)
       yield* Database.changedSince(seen).pipe(inDatabase)
-    }))
+    })
+  )
 
   it.scopedLive("tell of a commit through another connection to the file", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = mkdtempSync(join(tmpdir(), "changes-"))
       yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(directory, { recursive: true })))
       const layer = Layer.fresh(Database.layer({ filePath: join(directory, "a.sqlite") }))
@@ -64,14 +73,17 @@ describe("changes", () => {
       const waiting = yield* Effect.fork(Database.changedSince(seen).pipe(here))
       yield* Effect.flatMap(SqlClient.SqlClient, (sql) => sql`INSERT INTO t VALUES (1)`).pipe(there)
       yield* Fiber.join(waiting)
-    }))
+    })
+  )
 
   it.scoped("end with the database, which is not opened again", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = mkdtempSync(join(tmpdir(), "changes-"))
       yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(directory, { recursive: true })))
       const scope = yield* Scope.make()
-      const inDatabase = Effect.provide(yield* Layer.buildWithScope(Database.layer({ filePath: join(directory, "a.sqlite") }), scope))
+      const inDatabase = Effect.provide(
+        yield* Layer.buildWithScope(Database.layer({ filePath: join(directory, "a.sqlite") }), scope)
+      )
       const seen = yield* Database.version.pipe(inDatabase)
       const waiting = yield* Effect.fork(Database.changedSince(seen).pipe(inDatabase))
       yield* Effect.yieldNow()
@@ -81,10 +93,11 @@ describe("changes", () => {
       yield* Database.changedSince(seen).pipe(inDatabase)
       expect(yield* Database.version.pipe(inDatabase)).not.toBe(seen)
       expect(descriptorsBelow(directory)).toBeLessThanOrEqual(descriptors)
-    }))
+    })
+  )
 
   it.scoped("forget who stops waiting", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const inDatabase = yield* open
       const sql = yield* client.pipe(inDatabase)
       const seen = yield* Database.version.pipe(inDatabase)
@@ -93,5 +106,6 @@ describe("changes", () => {
       yield* Fiber.interrupt(waiting)
       yield* sql`INSERT INTO t VALUES (1)`
       expect(yield* Database.version.pipe(inDatabase)).not.toBe(seen)
-    }))
+    })
+  )
 })

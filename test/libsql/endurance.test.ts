@@ -9,13 +9,16 @@ const descriptors = () => readdirSync("/proc/self/fd").length
 
 describe("an open database", () => {
   it.scopedLive("10,000 transactions later has as many file descriptors and about as much memory as before", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const client = yield* Effect.flatMap(newPath, (path) => ours(path))
       const sql = yield* sqlOf(client)
       yield* sql`CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)`
       yield* sql`INSERT INTO t VALUES (1, 0)`
-      const increment = sql.withTransaction(Effect.zipRight(sql`SELECT n FROM t`, sql`UPDATE t SET n = n + 1 WHERE id = ${1}`))
-      const transactions = (count: number) => Effect.forEach(Array.from({ length: count }), () => increment, { concurrency: 8, discard: true })
+      const increment = sql.withTransaction(
+        Effect.zipRight(sql`SELECT n FROM t`, sql`UPDATE t SET n = n + 1 WHERE id = ${1}`)
+      )
+      const transactions = (count: number) =>
+        Effect.forEach(Array.from({ length: count }), () => increment, { concurrency: 8, discard: true })
       yield* transactions(2000)
       const before = { descriptors: descriptors(), memory: process.memoryUsage() }
       yield* transactions(10_000)
@@ -27,7 +30,8 @@ describe("an open database", () => {
       expect(grownMb).toBeLessThan(100)
       // In case the numbers are asked for: npx vitest run test/libsql/endurance.test.ts --reporter=verbose
       yield* Effect.logDebug({ grownMb, before, after })
-    }))
+    })
+  )
 })
 
 describe("several processes on one file", () => {
@@ -39,21 +43,26 @@ describe("several processes on one file", () => {
     Effect.async<typeof Report.Type, Error>((resume) => {
       const script = programAt(new URL("./counterProcess.ts", import.meta.url))
       const child = execFile(process.execPath, [script, path, String(times)], (error, stdout, stderr) =>
-        resume(error === null ? Effect.orDie(Schema.decode(Report)(stdout)) : Effect.fail(new Error(stderr))))
+        resume(error === null ? Effect.orDie(Schema.decode(Report)(stdout)) : Effect.fail(new Error(stderr)))
+      )
       return Effect.sync(() => child.kill())
     })
 
   it.scopedLive("count without an error, and none is lost", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const other = yield* rival(path)
       other.exec("PRAGMA journal_mode = wal; CREATE TABLE counter (n INTEGER NOT NULL); INSERT INTO counter VALUES (0)")
-      const reports = yield* Effect.all(Array.from({ length: processes }, () => count(path)), { concurrency: "unbounded" })
+      const reports = yield* Effect.all(
+        Array.from({ length: processes }, () => count(path)),
+        { concurrency: "unbounded" }
+      )
       expect(reports.flatMap(({ errors }) => errors)).toEqual([])
       expect(other.value("SELECT n FROM counter")).toBe(processes * times)
       expect(other.value("PRAGMA integrity_check")).toBe("ok")
       // A blocking wait would show here as one as long as the wait of 20 s.
       for (const { longestDelayMs } of reports) expect(longestDelayMs).toBeLessThan(10_000)
       yield* Effect.logDebug(reports)
-    }))
+    })
+  )
 })

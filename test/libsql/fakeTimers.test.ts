@@ -7,11 +7,23 @@ afterEach(() => void vi.useRealTimers())
 
 describe("with fake timers", () => {
   it.scopedLive("writes, transactions and waits for a lock continue", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path, { busyTimeoutMs: 20 })
       const other = yield* rival(path)
-      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setImmediate", "clearImmediate", "setInterval", "clearInterval", "Date", "performance", "queueMicrotask"] })
+      vi.useFakeTimers({
+        toFake: [
+          "setTimeout",
+          "clearTimeout",
+          "setImmediate",
+          "clearImmediate",
+          "setInterval",
+          "clearInterval",
+          "Date",
+          "performance",
+          "queueMicrotask"
+        ]
+      })
       yield* execute(client, "CREATE TABLE t (n)")
       yield* Effect.promise(() => client.batch(["INSERT INTO t VALUES (1)"]))
       other.exec("BEGIN IMMEDIATE")
@@ -20,5 +32,6 @@ describe("with fake timers", () => {
       const woken = new Promise<void>((resolve) => client.changes.wait("none", resolve))
       yield* Effect.promise(() => woken)
       expect((yield* execute(client, "SELECT n FROM t")).rows).toEqual([{ n: 1 }])
-    }))
+    })
+  )
 })

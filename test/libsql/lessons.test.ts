@@ -30,10 +30,14 @@ import {
 } from "./support.js"
 
 interface Executes {
-  readonly execute: (sql: string, args?: never) => Promise<{ readonly rowsAffected: number; readonly rows: ReadonlyArray<unknown> }>
+  readonly execute: (
+    sql: string,
+    args?: never
+  ) => Promise<{ readonly rowsAffected: number; readonly rows: ReadonlyArray<unknown> }>
 }
 
-const run = (client: Executes, sql: string) => Effect.tryPromise({ try: () => client.execute(sql), catch: (error) => error })
+const run = (client: Executes, sql: string) =>
+  Effect.tryPromise({ try: () => client.execute(sql), catch: (error) => error })
 
 /** The first column of the first row, however the client forms its rows. */
 const value = (client: Executes, sql: string) =>
@@ -44,7 +48,7 @@ describe("lesson 1: acknowledged writes survive a busy statement", () => {
 
   /** A write that meets SQLITE_BUSY, then writes that are acknowledged: who sees them? */
   const scenario = (client: Executes, path: string, Native: Binding) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const other = yield* rival(path, Native)
       yield* run(client, "CREATE TABLE t (n)")
       const refused = yield* other.locking(codeOfFailure(run(client, "INSERT INTO t VALUES (0)")))
@@ -60,7 +64,7 @@ describe("lesson 1: acknowledged writes survive a busy statement", () => {
     })
 
   it.scopedLive("ours", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path, { busyTimeoutMs: 20 })
       expect(yield* scenario(client, path, Database)).toEqual({
@@ -70,26 +74,30 @@ describe("lesson 1: acknowledged writes survive a busy statement", () => {
         seenByOthers: writes,
         othersCanWrite: true
       })
-    }))
+    })
+  )
 
   it.each([stockClients.bundled, stockClients.newest])("the trap: $name", ({ Native, open }) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const seen = yield* scenario((yield* open(path)) as Executes, path, Native)
       expect(seen).toMatchObject({ refused: "SQLITE_BUSY", acknowledged: writes, othersCanWrite: false })
       expect(seen.seenByItself).toBeGreaterThanOrEqual(writes)
       expect(seen.seenByOthers).toBeLessThanOrEqual(1)
-    }).pipe(Effect.scoped, Effect.runPromise))
+    }).pipe(Effect.scoped, Effect.runPromise)
+  )
 
   it.scopedLive("a connection whose prepared statement was busy is closed, and lets go of everything", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const other = yield* rival(path)
       const connection = new Connection({ path, role: "writer", synchronous: "normal" })
       connection.exec("CREATE TABLE t (n)")
       connection.run("INSERT INTO t VALUES (?)", [1])
       const before = connection.open()
-      const refused = yield* other.locking(Effect.flip(Effect.try({ try: () => connection.run("INSERT INTO t VALUES (?)", [2]), catch: codeOf })))
+      const refused = yield* other.locking(
+        Effect.flip(Effect.try({ try: () => connection.run("INSERT INTO t VALUES (?)", [2]), catch: codeOf }))
+      )
       expect(refused).toBe("SQLITE_BUSY")
       expect(connection.isOpen).toBe(false)
       // What holds a snapshot or a lock would keep the log from being moved and cut.
@@ -101,39 +109,50 @@ describe("lesson 1: acknowledged writes survive a busy statement", () => {
       expect(other.value("SELECT count(*) FROM t")).toBe(3)
       expect(connection.run("PRAGMA synchronous", []).rows).toEqual([{ synchronous: 1 }])
       connection.close()
-    }))
+    })
+  )
 })
 
 describe("lesson 2: a transaction that cannot begin leaves the client usable", () => {
   const scenario = ({ Native, layer }: Subject) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
-      return yield* Effect.gen(function*() {
+      return yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* sql`CREATE TABLE t (n)`
         const other = yield* rival(path, Native)
         const begin = sql.withTransaction(sql`INSERT INTO t VALUES (1)`)
         const refused = yield* other.locking(codeOfFailure(begin))
-        return { refused, laterQueryEnds: yield* endsWithin(500, sql`SELECT * FROM t`), laterWriteEnds: yield* endsWithin(500, begin) }
+        return {
+          refused,
+          laterQueryEnds: yield* endsWithin(500, sql`SELECT * FROM t`),
+          laterWriteEnds: yield* endsWithin(500, begin)
+        }
       }).pipe(Effect.provide(layer(path)))
     })
 
   it.scopedLive("ours", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* scenario(ourLayer)).toEqual({ refused: "SQLITE_BUSY", laterQueryEnds: true, laterWriteEnds: true })
-    }))
+    })
+  )
 
   it.scopedLive("the trap: every later query hangs", () =>
-    Effect.gen(function*() {
-      expect(yield* scenario(stockLayer)).toEqual({ refused: "SQLITE_BUSY", laterQueryEnds: false, laterWriteEnds: false })
-    }))
+    Effect.gen(function* () {
+      expect(yield* scenario(stockLayer)).toEqual({
+        refused: "SQLITE_BUSY",
+        laterQueryEnds: false,
+        laterWriteEnds: false
+      })
+    })
+  )
 })
 
 describe("lesson 3: a COMMIT that fails is an error and gives the lock back", () => {
   const scenario = ({ Native, layer }: Subject) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
-      return yield* Effect.gen(function*() {
+      return yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* sql`CREATE TABLE p (id INTEGER PRIMARY KEY)`
         yield* sql`CREATE TABLE c (p INTEGER REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED)`
@@ -144,15 +163,16 @@ describe("lesson 3: a COMMIT that fails is an error and gives the lock back", ()
           defect: Exit.isFailure(exit) && Chunk.isNonEmpty(Cause.defects(exit.cause)),
           stored: other.value("SELECT count(*) FROM c"),
           othersCanWrite: other.canWrite(),
-          nextTransactionSucceeds: yield* endsWithin(500, Effect.orDie(sql.withTransaction(sql`INSERT INTO p VALUES (1)`))).pipe(
-            Effect.map((ends) => ends && other.value("SELECT count(*) FROM p") === 1)
-          )
+          nextTransactionSucceeds: yield* endsWithin(
+            500,
+            Effect.orDie(sql.withTransaction(sql`INSERT INTO p VALUES (1)`))
+          ).pipe(Effect.map((ends) => ends && other.value("SELECT count(*) FROM p") === 1))
         }
       }).pipe(Effect.provide(layer(path)))
     })
 
   it.scopedLive("ours", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* scenario(ourLayer)).toEqual({
         failure: Option.some("SQLITE_CONSTRAINT_FOREIGNKEY"),
         defect: false,
@@ -160,10 +180,11 @@ describe("lesson 3: a COMMIT that fails is an error and gives the lock back", ()
         othersCanWrite: true,
         nextTransactionSucceeds: true
       })
-    }))
+    })
+  )
 
   it.scopedLive("the trap: a defect, and the write lock stays taken", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* scenario(stockLayer)).toEqual({
         failure: Option.none(),
         defect: true,
@@ -171,7 +192,8 @@ describe("lesson 3: a COMMIT that fails is an error and gives the lock back", ()
         othersCanWrite: false,
         nextTransactionSucceeds: false
       })
-    }))
+    })
+  )
 })
 
 describe("lesson 4: PRAGMAs, tables in memory and file descriptors outlive transactions", () => {
@@ -187,8 +209,12 @@ describe("lesson 4: PRAGMAs, tables in memory and file descriptors outlive trans
       transaction.close()
     })
 
-  const onFile = (client: Transacts, path: string, setSynchronous: Effect.Effect<unknown, unknown> = run(client, "PRAGMA synchronous = 1")) =>
-    Effect.gen(function*() {
+  const onFile = (
+    client: Transacts,
+    path: string,
+    setSynchronous: Effect.Effect<unknown, unknown> = run(client, "PRAGMA synchronous = 1")
+  ) =>
+    Effect.gen(function* () {
       yield* run(client, "CREATE TABLE t (n)")
       yield* setSynchronous
       yield* transact(client, "INSERT INTO t VALUES (1)")
@@ -198,25 +224,28 @@ describe("lesson 4: PRAGMAs, tables in memory and file descriptors outlive trans
     })
 
   const inMemory = (client: Transacts) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* run(client, "CREATE TABLE t (n)")
       yield* transact(client, "INSERT INTO t VALUES (1)")
       return yield* Effect.exit(value(client, "SELECT count(*) AS n FROM t"))
     })
 
   it.scopedLive("ours", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path, { synchronous: "full" })
       // Bypasses the client, which refuses to change its connection.
       const setSynchronous = Effect.sync(() => client["writer"].exec("PRAGMA synchronous = 1"))
       expect(yield* onFile(client, path, setSynchronous)).toEqual({ synchronous: 1, leaked: 0 })
-      const memory = yield* Effect.acquireRelease(Effect.promise(openMemory), (client) => Effect.promise(() => client.shutdown()))
+      const memory = yield* Effect.acquireRelease(Effect.promise(openMemory), (client) =>
+        Effect.promise(() => client.shutdown())
+      )
       expect(yield* inMemory(memory)).toEqual(Exit.succeed(1))
-    }))
+    })
+  )
 
   it.scopedLive("the trap: @libsql/client 0.12 opens a new connection after each transaction", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const { leaked, synchronous } = yield* onFile((yield* stockClients.bundled.open(path)) as Transacts, path)
       expect(synchronous).toBe(2)
@@ -224,10 +253,11 @@ describe("lesson 4: PRAGMAs, tables in memory and file descriptors outlive trans
       expect(leaked).toBeGreaterThan(0)
       const exit = yield* inMemory((yield* stockClients.bundled.open(":memory:")) as Transacts)
       expect(Exit.isFailure(exit) && String(Cause.squash(exit.cause))).toContain("no such table")
-    }))
+    })
+  )
 
   it.scopedLive("the trap, as @libsql/client 0.18 has it: a pool, of which a PRAGMA reaches one connection", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const client = (yield* stockClients.newest.open(path)) as Transacts
       expect(yield* onFile(client, path)).toEqual({ synchronous: 1, leaked: 0 })
@@ -235,26 +265,29 @@ describe("lesson 4: PRAGMAs, tables in memory and file descriptors outlive trans
       expect(yield* value(client, "PRAGMA synchronous")).toBe(2)
       held.close()
       expect(yield* inMemory((yield* stockClients.newest.open(":memory:")) as Transacts)).toEqual(Exit.succeed(1))
-    }))
+    })
+  )
 })
 
 describe("lesson 5: a failing nested transaction takes back its own rows only", () => {
   /** `failing` begins first and fails last; `succeeding` runs beside it, in between where the client lets it. */
   const scenario = ({ layer }: Subject) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
-      return yield* Effect.gen(function*() {
+      return yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* sql`CREATE TABLE t (name TEXT)`
         const begun = yield* Deferred.make<void>()
         const siblingDone = yield* Deferred.make<void>()
-        const failing = sql.withTransaction(Effect.gen(function*() {
-          yield* sql`INSERT INTO t VALUES ('failed')`
-          yield* Deferred.succeed(begun, undefined)
-          // Where nested transactions take turns, the sibling cannot come before this one has ended.
-          yield* Effect.raceFirst(Deferred.await(siblingDone), turns(200))
-          return yield* Effect.fail("on purpose" as const)
-        }))
+        const failing = sql.withTransaction(
+          Effect.gen(function* () {
+            yield* sql`INSERT INTO t VALUES ('failed')`
+            yield* Deferred.succeed(begun, undefined)
+            // Where nested transactions take turns, the sibling cannot come before this one has ended.
+            yield* Effect.raceFirst(Deferred.await(siblingDone), turns(200))
+            return yield* Effect.fail("on purpose" as const)
+          })
+        )
         const succeeding = Deferred.await(begun).pipe(
           Effect.zipRight(sql.withTransaction(sql`INSERT INTO t VALUES ('succeeded')`)),
           Effect.zipRight(Deferred.succeed(siblingDone, undefined))
@@ -265,20 +298,22 @@ describe("lesson 5: a failing nested transaction takes back its own rows only", 
     })
 
   it.scopedLive("ours", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* scenario(ourLayer)).toEqual(["succeeded"])
-    }))
+    })
+  )
 
   it.scopedLive("the trap: the sibling's row is erased, and the failed one's is stored", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* scenario(stockLayer)).toEqual(["failed"])
-    }))
+    })
+  )
 })
 
 describe("lesson 6: waiting for a lock does not block the event loop", () => {
   // Whoever holds the lock gives it back when the event loop comes round: a client that blocks it waits for itself.
   it.scopedLive("ours", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path, { busyTimeoutMs: 10_000 })
       yield* execute(client, "CREATE TABLE t (n)")
@@ -287,10 +322,11 @@ describe("lesson 6: waiting for a lock does not block the event loop", () => {
       yield* Effect.yieldNow()
       expect((yield* execute(client, "INSERT INTO t VALUES (1)")).rowsAffected).toBe(1)
       yield* Fiber.join(holding)
-    }))
+    })
+  )
 
   it.scopedLive("the trap: the binding's own timeout, which the one who holds the lock cannot cut short", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const other = yield* rival(path)
       other.exec("PRAGMA journal_mode = wal; CREATE TABLE t (n)")
@@ -301,18 +337,21 @@ describe("lesson 6: waiting for a lock does not block the event loop", () => {
       waiting.close()
       yield* Fiber.join(holding)
       expect(exit).toEqual(Exit.fail("SQLITE_BUSY"))
-    }))
+    })
+  )
 })
 
 describe("lesson 7: a text with two statements is refused, and streams work", () => {
   const scenario = ({ layer }: Subject) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
-      return yield* Effect.gen(function*() {
+      return yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* sql`CREATE TABLE t (n)`
         const answer = yield* Effect.either(sql.unsafe("INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)"))
-        const stream = yield* Effect.exit(Stream.runCollect(sql<{ readonly n: number }>`SELECT n FROM t ORDER BY n`.stream))
+        const stream = yield* Effect.exit(
+          Stream.runCollect(sql<{ readonly n: number }>`SELECT n FROM t ORDER BY n`.stream)
+        )
         return {
           answer: answer._tag === "Right" ? "succeeded" : codeOf(answer.left),
           stored: (yield* sql<{ readonly n: number }>`SELECT n FROM t ORDER BY n`).map(({ n }) => n),
@@ -322,23 +361,25 @@ describe("lesson 7: a text with two statements is refused, and streams work", ()
     })
 
   it.scopedLive("ours", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* scenario(ourLayer)).toEqual({ answer: "SEALANT_STATEMENT", stored: [], stream: 0 })
-    }))
+    })
+  )
 
   it.scopedLive("the trap: only the first runs, silently, and a stream dies", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* scenario(stockLayer)).toEqual({ answer: "succeeded", stored: [1], stream: true })
-    }))
+    })
+  )
 })
 
 describe("lesson 8: a statement is prepared once", () => {
   const reads = 50
 
   const preparations = ({ Native, layer }: Subject) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
-      return yield* Effect.gen(function*() {
+      return yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* sql`CREATE TABLE t (n)`
         const prepare = vi.spyOn(Native.prototype, "prepare")
@@ -350,31 +391,37 @@ describe("lesson 8: a statement is prepared once", () => {
     })
 
   it.scopedLive("ours", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* preparations(ourLayer)).toBe(1)
-    }))
+    })
+  )
 
   it.scopedLive("the trap: at each call", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* preparations(stockLayer)).toBe(reads)
-    }))
+    })
+  )
 })
 
 describe("lesson 9: only the writing connection checkpoints", () => {
   it.scopedLive("ours, asked for one and closing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const run = vi.spyOn(Connection.prototype, "run")
       const exec = vi.spyOn(Connection.prototype, "exec")
-      yield* Effect.scoped(Effect.gen(function*() {
-        const client = yield* ours(path)
-        yield* execute(client, "CREATE TABLE t (n)")
-        yield* execute(client, "INSERT INTO t VALUES (1)")
-        yield* execute(client, "SELECT * FROM t")
-        yield* execute(client, "PRAGMA wal_checkpoint(PASSIVE)")
-      }))
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const client = yield* ours(path)
+          yield* execute(client, "CREATE TABLE t (n)")
+          yield* execute(client, "INSERT INTO t VALUES (1)")
+          yield* execute(client, "SELECT * FROM t")
+          yield* execute(client, "PRAGMA wal_checkpoint(PASSIVE)")
+        })
+      )
       const running = (text: string) =>
-        [run, exec].flatMap(({ mock }) => mock.calls.flatMap(([sql], call) => sql.startsWith(text) ? [mock.contexts[call]] : []))
+        [run, exec].flatMap(({ mock }) =>
+          mock.calls.flatMap(([sql], call) => (sql.startsWith(text) ? [mock.contexts[call]] : []))
+        )
       const checkpointing = running("PRAGMA wal_checkpoint")
       const reading = running("SELECT *")
       run.mockRestore()
@@ -382,21 +429,27 @@ describe("lesson 9: only the writing connection checkpoints", () => {
       expect(checkpointing).toHaveLength(2)
       expect(reading).toHaveLength(1)
       for (const connection of checkpointing) expect(connection).not.toBe(reading[0])
-    }))
+    })
+  )
 
   // From 3.51.3 on the engine is free of the WAL-reset bug, and the rule may go.
-  it.each([stockClients.bundled, stockClients.newest])("the trap: the engine below $name has the WAL-reset bug", ({ Native }) => {
-    const database = new Native(":memory:")
-    const { version } = database.prepare("SELECT sqlite_version() AS version").all([])[0] as { readonly version: string }
-    const [major = 0, minor = 0, patch = 0] = version.split(".").map(Number)
-    expect(major * 1_000_000 + minor * 1000 + patch).toBeLessThan(3_051_003)
-    database.close()
-  })
+  it.each([stockClients.bundled, stockClients.newest])(
+    "the trap: the engine below $name has the WAL-reset bug",
+    ({ Native }) => {
+      const database = new Native(":memory:")
+      const { version } = database.prepare("SELECT sqlite_version() AS version").all([])[0] as {
+        readonly version: string
+      }
+      const [major = 0, minor = 0, patch = 0] = version.split(".").map(Number)
+      expect(major * 1_000_000 + minor * 1000 + patch).toBeLessThan(3_051_003)
+      database.close()
+    }
+  )
 })
 
 describe("lesson 10: foreign keys, durability and copies", () => {
   it.scopedLive("ours", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = yield* newPath
       const sql = yield* sqlOf(yield* ours(path, { synchronous: "full" }))
       yield* sql`CREATE TABLE p (id INTEGER PRIMARY KEY)`
@@ -406,7 +459,8 @@ describe("lesson 10: foreign keys, durability and copies", () => {
       yield* sql`INSERT INTO p VALUES (1)`
       yield* sql`VACUUM INTO ${`${path}.copy`}`
       expect((yield* rival(`${path}.copy`)).value("SELECT count(*) FROM p")).toBe(1)
-    }))
+    })
+  )
 
   it.each([stockClients.bundled, stockClients.newest])("as measured: the binding below $name", ({ Native }) => {
     const database = new Native(":memory:")

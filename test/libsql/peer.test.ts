@@ -7,17 +7,23 @@ import { Effect, Option } from "effect"
 import { openEmptyPeer } from "../support/database.js"
 
 const onStockClient = (use: (client: ReturnType<typeof createClient>) => Promise<void>, authToken?: string) =>
-  Effect.scoped(Effect.gen(function*() {
-    const { url } = yield* openEmptyPeer(authToken === undefined ? {} : { authToken })
-    const client = yield* Effect.acquireRelease(
-      Effect.sync(() => createClient({ url, ...(authToken === undefined ? {} : { authToken }) })),
-      (open) => Effect.sync(() => open.close())
-    )
-    yield* Effect.promise(() => use(client))
-  }))
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { url } = yield* openEmptyPeer(authToken === undefined ? {} : { authToken })
+      const client = yield* Effect.acquireRelease(
+        Effect.sync(() => createClient({ url, ...(authToken === undefined ? {} : { authToken }) })),
+        (open) => Effect.sync(() => open.close())
+      )
+      yield* Effect.promise(() => use(client))
+    })
+  )
 
 const codeOf = (failing: Promise<unknown>) =>
-  failing.then(() => "ok", (error: unknown) => Option.getOrElse(Option.liftThrowable(() => String(Reflect.get(Object(error), "code")))(), () => "none"))
+  failing.then(
+    () => "ok",
+    (error: unknown) =>
+      Option.getOrElse(Option.liftThrowable(() => String(Reflect.get(Object(error), "code")))(), () => "none")
+  )
 
 it.effect("runs statements, scripts and batches", () =>
   onStockClient(async (client) => {
@@ -28,10 +34,20 @@ it.effect("runs statements, scripts and batches", () =>
     expect([updated.rowsAffected, updated.columns, updated.rows.length]).toEqual([2, ["n"], 2])
     const { columns, rows } = await client.execute("SELECT n, v, 1.5 AS f, NULL AS missing FROM t ORDER BY n")
     expect(columns).toEqual(["n", "v", "f", "missing"])
-    expect(rows.map((row) => Array.from(row))).toEqual([[1, "one", 1.5, null], [7, new Uint8Array([1, 2, 3, 4]).buffer, 1.5, null]])
-    expect(await codeOf(client.batch(["INSERT INTO t VALUES (8, NULL)", "INSERT INTO t VALUES (7, NULL)"]))).toBe("SQLITE_CONSTRAINT")
-    expect((await client.batch(["INSERT INTO t VALUES (8, NULL)", "SELECT count(*) AS c FROM t"], "write"))[1]?.rows[0]?.["c"]).toBe(3)
-  }))
+    expect(rows.map((row) => Array.from(row))).toEqual([
+      [1, "one", 1.5, null],
+      [7, new Uint8Array([1, 2, 3, 4]).buffer, 1.5, null]
+    ])
+    expect(await codeOf(client.batch(["INSERT INTO t VALUES (8, NULL)", "INSERT INTO t VALUES (7, NULL)"]))).toBe(
+      "SQLITE_CONSTRAINT"
+    )
+    expect(
+      (await client.batch(["INSERT INTO t VALUES (8, NULL)", "SELECT count(*) AS c FROM t"], "write"))[1]?.rows[0]?.[
+        "c"
+      ]
+    ).toBe(3)
+  })
+)
 
 it.effect("has transactions, which a failed BEGIN, a rollback or a closed stream leave", () =>
   onStockClient(async (client) => {
@@ -45,7 +61,8 @@ it.effect("has transactions, which a failed BEGIN, a rollback or a closed stream
       expect((await client.execute("SELECT n FROM t")).rows.length).toBe(leave === "commit" ? 4 : 0)
       await client.execute("DELETE FROM t")
     }
-  }))
+  })
+)
 
 it.effect("refuses as a server does", () =>
   onStockClient(async (client) => {
@@ -54,4 +71,5 @@ it.effect("refuses as a server does", () =>
     expect(await codeOf(client.execute("SELECT ?"))).toBe("ARGS_INVALID")
     expect(await codeOf(client.execute("VACUUM INTO '/tmp/never'"))).toBe("SQL_PARSE_ERROR")
     expect(await codeOf(client.execute("COMMIT"))).toBe("SQLITE_UNKNOWN")
-  }, "token"))
+  }, "token")
+)

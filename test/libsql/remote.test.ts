@@ -25,36 +25,65 @@ const table = run(`CREATE TABLE numbers (
 ) STRICT`)
 
 const outcomes = (statements: ReadonlyArray<readonly [string, ...ReadonlyArray<unknown>]>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* table
-    yield* run("CREATE TRIGGER numbers_limit BEFORE INSERT ON numbers WHEN new.n > 1000 BEGIN SELECT RAISE(ABORT, 'numbers are small'); END")
+    yield* run(
+      "CREATE TRIGGER numbers_limit BEFORE INSERT ON numbers WHEN new.n > 1000 BEGIN SELECT RAISE(ABORT, 'numbers are small'); END"
+    )
     yield* run("INSERT INTO numbers (n, name) VALUES (1, 'one')")
     const sql = yield* SqlClient.SqlClient
     return yield* Effect.forEach(statements, ([text, ...params]) =>
-      Effect.zip(told(run(text, ...params)), told(sql.withTransaction(run(text, ...params)))))
+      Effect.zip(told(run(text, ...params)), told(sql.withTransaction(run(text, ...params))))
+    )
   })
 
 describe("a statement on a server", () => {
   it.effect("has the values of the local client", () =>
-    Effect.gen(function*() {
-      const values = Effect.gen(function*() {
+    Effect.gen(function* () {
+      const values = Effect.gen(function* () {
         const given = [
-          0, -1, 1.5, -0.25, 1e300, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 2n ** 53n + 1n, -(2n ** 63n), 2n ** 63n - 1n,
-          "", "é\u{1F600}\n'\"", true, false, null,
-          ...[0, 1, 2, 3, 4].map((length) => Uint8Array.from({ length }, (_, index) => 255 - index)), new Date(1000)
+          0,
+          -1,
+          1.5,
+          -0.25,
+          1e300,
+          Number.MAX_SAFE_INTEGER,
+          Number.MIN_SAFE_INTEGER,
+          2n ** 53n + 1n,
+          -(2n ** 63n),
+          2n ** 63n - 1n,
+          "",
+          "é\u{1F600}\n'\"",
+          true,
+          false,
+          null,
+          ...[0, 1, 2, 3, 4].map((length) => Uint8Array.from({ length }, (_, index) => 255 - index)),
+          new Date(1000)
         ]
         const sql = yield* SqlClient.SqlClient
-        return yield* Effect.forEach(given, (value) => sql`SELECT ${value} AS v, typeof(${value}) AS type, 1 AS twice, 2 AS twice`)
+        return yield* Effect.forEach(
+          given,
+          (value) => sql`SELECT ${value} AS v, typeof(${value}) AS type, 1 AS twice, 2 AS twice`
+        )
       })
       const local = yield* Effect.provide(values, memoryLayer)
       expect(local).toHaveLength(21)
       expect(yield* Effect.provide(values, remoteLayer)).toEqual(local)
-    }))
+    })
+  )
 
   it.effect("is refused with a value that cannot be kept, and nothing is sent", () =>
     onPeer((peer) =>
-      Effect.gen(function*() {
-        for (const value of [Number.NaN, Number.POSITIVE_INFINITY, "a\0b", "\uD800", 2n ** 63n, Symbol("x"), undefined]) {
+      Effect.gen(function* () {
+        for (const value of [
+          Number.NaN,
+          Number.POSITIVE_INFINITY,
+          "a\0b",
+          "\uD800",
+          2n ** 63n,
+          Symbol("x"),
+          undefined
+        ]) {
           expect(yield* requestsOf(peer, told(run("SELECT ?", value)))).toBe(0)
           expect((yield* told(run("SELECT ?", value))).code).toBe("SEALANT_UNSUPPORTED_VALUE")
         }
@@ -63,10 +92,12 @@ describe("a statement on a server", () => {
         }
         expect((yield* told(run("SELECT ?, ?", 1))).code).toBe("SEALANT_STATEMENT")
         expect(peer.requests).toBe(0)
-      })))
+      })
+    )
+  )
 
   it.effect("fails as it does on the local client, and the message shows no value", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const statements = [
         ["INSERT INTO numbers (n, name) VALUES (2, 'one')"],
         ["INSERT INTO numbers (n, name) VALUES (1, 'sentinel')"],
@@ -89,7 +120,8 @@ describe("a statement on a server", () => {
       const same = JSON.stringify(local).replaceAll("CONSTRAINT_PRIMARYKEY", "CONSTRAINT_UNIQUE")
       expect(remote).toEqual(JSON.parse(same))
       expect(same).not.toContain("sentinel")
-    }))
+    })
+  )
 })
 
 describe("a statement whose answer does not come", () => {
@@ -98,7 +130,7 @@ describe("a statement whose answer does not come", () => {
 
   it.effect("is a write that may have happened, and is not sent again", () =>
     onPeer((peer) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* table
         const lost = reasonOf(insert).pipe(during(peer, once(/^INSERT/, "lost-request")))
         expect(yield* requestsOf(peer, lost)).toBe(1)
@@ -107,120 +139,165 @@ describe("a statement whose answer does not come", () => {
         expect(yield* requestsOf(peer, unanswered)).toBe(1)
         expect(yield* stored).toEqual([{ n: 1 }])
         for (const fault of ["lost-request", "lost-answer"] as const) {
-          expect(yield* reasonOf(insert).pipe(during(peer, once(/^INSERT/, fault)))).toMatch(/^Unavailable HRANA_[A-Z_]+$/)
+          expect(yield* reasonOf(insert).pipe(during(peer, once(/^INSERT/, fault)))).toMatch(
+            /^Unavailable HRANA_[A-Z_]+$/
+          )
         }
-      })))
+      })
+    )
+  )
 
   it.effect("is a read that is sent once more, and no more", () =>
     onPeer((peer) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* table
         for (const fault of ["lost-request", "lost-answer"] as const) {
           expect(yield* stored.pipe(during(peer, once(/^SELECT/, fault)))).toEqual([])
           expect(yield* requestsOf(peer, reasonOf(stored).pipe(during(peer, () => fault)))).toBe(2)
         }
-      })))
+      })
+    )
+  )
 
   it.live("is given up after a while, and the fiber goes on", () =>
-    onPeer(({ url }) =>
-      Effect.gen(function*() {
-        const { client, run } = openRemote({ url, busyTimeoutMs: 0, requestTimeoutMs: 20 })
-        const error: unknown = yield* Effect.flip(Effect.tryPromise({ try: async () => run("SELECT 1", []), catch: (error) => error }))
-        expect(error).toMatchObject({ code: "HRANA_TIMEOUT" })
-        client.close()
-      }), { latencyMs: 60_000 }))
+    onPeer(
+      ({ url }) =>
+        Effect.gen(function* () {
+          const { client, run } = openRemote({ url, busyTimeoutMs: 0, requestTimeoutMs: 20 })
+          const error: unknown = yield* Effect.flip(
+            Effect.tryPromise({ try: async () => run("SELECT 1", []), catch: (error) => error })
+          )
+          expect(error).toMatchObject({ code: "HRANA_TIMEOUT" })
+          client.close()
+        }),
+      { latencyMs: 60_000 }
+    )
+  )
 })
 
 describe("a server that answers with an error", () => {
-  it.effect.each([401, 403, 404, 429, 500, 502, 503])("of status %i is told by its status, and not asked again", (status) =>
-    onPeer((peer) =>
-      Effect.gen(function*() {
-        const sql = yield* SqlClient.SqlClient
-        for (const effect of [run("SELECT 1"), sql.withTransaction(run("SELECT 1"))]) {
-          const failing = reasonOf(effect).pipe(during(peer, () => status))
-          expect(yield* requestsOf(peer, failing)).toBe(1)
-          expect(yield* reasonOf(effect).pipe(during(peer, () => status))).toBe(`Unavailable HTTP_${status}`)
-        }
-      })))
+  it.effect.each([401, 403, 404, 429, 500, 502, 503])(
+    "of status %i is told by its status, and not asked again",
+    (status) =>
+      onPeer((peer) =>
+        Effect.gen(function* () {
+          const sql = yield* SqlClient.SqlClient
+          for (const effect of [run("SELECT 1"), sql.withTransaction(run("SELECT 1"))]) {
+            const failing = reasonOf(effect).pipe(during(peer, () => status))
+            expect(yield* requestsOf(peer, failing)).toBe(1)
+            expect(yield* reasonOf(effect).pipe(during(peer, () => status))).toBe(`Unavailable HTTP_${status}`)
+          }
+        })
+      )
+  )
 
   it.effect("of its own is told by its code, and not asked again", () =>
     onPeer((peer) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const blocked = { message: "Operation was blocked: sentinel", code: "BLOCKED" }
         for (const effect of [run("SELECT 1"), sql.withTransaction(run("SELECT 1"))]) {
           expect(yield* requestsOf(peer, reasonOf(effect).pipe(during(peer, () => blocked)))).toBe(1)
           expect(yield* reasonOf(effect).pipe(during(peer, () => blocked))).toBe("Unavailable SERVER_BLOCKED")
         }
-      })))
+      })
+    )
+  )
 
   it.effect("to a token shows neither", () =>
-    onPeer((peer) =>
-      Effect.gen(function*() {
-        const token = { authToken: Redacted.make("right") }
-        expect(yield* run("SELECT 1 AS n").pipe(Effect.provide(Database.layerRemote({ url: peer.url, ...token })))).toEqual([{ n: 1 }])
-        const error = yield* Effect.flip(Database.transaction(run("SELECT 1")))
-        expect(error).toMatchObject({ _tag: "PersistenceError", reason: "Unavailable", cause: "HTTP_401" })
-        expect(JSON.stringify(error)).not.toContain("sentinel")
-      }), { authToken: "right" }, { authToken: Redacted.make("sentinel") }))
+    onPeer(
+      (peer) =>
+        Effect.gen(function* () {
+          const token = { authToken: Redacted.make("right") }
+          expect(
+            yield* run("SELECT 1 AS n").pipe(Effect.provide(Database.layerRemote({ url: peer.url, ...token })))
+          ).toEqual([{ n: 1 }])
+          const error = yield* Effect.flip(Database.transaction(run("SELECT 1")))
+          expect(error).toMatchObject({ _tag: "PersistenceError", reason: "Unavailable", cause: "HTTP_401" })
+          expect(JSON.stringify(error)).not.toContain("sentinel")
+        }),
+      { authToken: "right" },
+      { authToken: Redacted.make("sentinel") }
+    )
+  )
 
   it.effect("to what it does not take names the statement in no way", () =>
     onPeer(() =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         for (const text of ["PRAGMA optimize", "VACUUM INTO 'sentinel'"]) {
           const error = yield* told(run(text))
-          expect(error).toEqual({ code: "SEALANT_STATEMENT", message: "the server does not take such a statement" })
+          expect(error).toEqual({ code: "SEALANT_STATEMENT", message: "the server does not accept this statement" })
           expect((yield* told(sql.withTransaction(run(text)))).code).toBe("SEALANT_STATEMENT")
         }
-        for (const text of ["PRAGMA journal_mode = delete", "ATTACH 'sentinel' AS other", "PRAGMA foreign_keys = off"]) {
+        for (const text of [
+          "PRAGMA journal_mode = delete",
+          "ATTACH 'sentinel' AS other",
+          "PRAGMA foreign_keys = off"
+        ]) {
           const error = yield* told(run(text))
           expect(error).toMatchObject({ code: "SEALANT_STATEMENT", message: expect.stringContaining("refused") })
           expect(error.message).not.toContain("sentinel")
         }
         expect(yield* run("PRAGMA foreign_keys")).toEqual([{ foreign_keys: 1 }])
-      })))
+      })
+    )
+  )
 })
 
 describe("a lock that another stream has", () => {
   it.live("is waited for, by statements and by transactions", () =>
-    onPeer((peer) =>
-      Effect.gen(function*() {
-        const sql = yield* SqlClient.SqlClient
-        yield* table
-        const { lock } = peer.streams
-        const other = { lose: () => undefined }
-        yield* Effect.promise(() => lock.acquire(other))
-        const waiting = yield* Effect.fork(Effect.all([
-          run("INSERT INTO numbers (n, name) VALUES (1, 'one')"),
-          sql.withTransaction(run("INSERT INTO numbers (n, name) VALUES (2, 'two')"))
-        ], { concurrency: 2 }))
-        // Both were refused at least once: the server lets nobody wait.
-        yield* until(() => peer.requests > 4)
-        expect(yield* run("SELECT n FROM numbers")).toEqual([])
-        lock.release(other)
-        yield* Fiber.join(waiting)
-        expect(yield* run("SELECT n FROM numbers ORDER BY n")).toEqual([{ n: 1 }, { n: 2 }])
-      }), { lockTimeoutMs: 0 }))
+    onPeer(
+      (peer) =>
+        Effect.gen(function* () {
+          const sql = yield* SqlClient.SqlClient
+          yield* table
+          const { lock } = peer.streams
+          const other = { lose: () => undefined }
+          yield* Effect.promise(() => lock.acquire(other))
+          const waiting = yield* Effect.fork(
+            Effect.all(
+              [
+                run("INSERT INTO numbers (n, name) VALUES (1, 'one')"),
+                sql.withTransaction(run("INSERT INTO numbers (n, name) VALUES (2, 'two')"))
+              ],
+              { concurrency: 2 }
+            )
+          )
+          // Both were refused at least once: the server lets nobody wait.
+          yield* until(() => peer.requests > 4)
+          expect(yield* run("SELECT n FROM numbers")).toEqual([])
+          lock.release(other)
+          yield* Fiber.join(waiting)
+          expect(yield* run("SELECT n FROM numbers ORDER BY n")).toEqual([{ n: 1 }, { n: 2 }])
+        }),
+      { lockTimeoutMs: 0 }
+    )
+  )
 
   it.live("fails as Busy when it is held for the whole timeout, and nothing was written", () =>
-    onPeer((peer) =>
-      Effect.gen(function*() {
-        const sql = yield* SqlClient.SqlClient
-        yield* table
-        const other = { lose: () => undefined }
-        yield* Effect.promise(() => peer.streams.lock.acquire(other))
-        const insert = run("INSERT INTO numbers (n, name) VALUES (1, 'one')")
-        expect(yield* reasonOf(insert)).toBe("Busy SQLITE_BUSY")
-        expect(yield* reasonOf(sql.withTransaction(insert))).toBe("Busy SQLITE_BUSY")
-        peer.streams.lock.release(other)
-        expect(yield* run("SELECT n FROM numbers")).toEqual([])
-        yield* sql.withTransaction(insert)
-      }), { lockTimeoutMs: 0 }, { busyTimeoutMs: 20 }))
+    onPeer(
+      (peer) =>
+        Effect.gen(function* () {
+          const sql = yield* SqlClient.SqlClient
+          yield* table
+          const other = { lose: () => undefined }
+          yield* Effect.promise(() => peer.streams.lock.acquire(other))
+          const insert = run("INSERT INTO numbers (n, name) VALUES (1, 'one')")
+          expect(yield* reasonOf(insert)).toBe("Busy SQLITE_BUSY")
+          expect(yield* reasonOf(sql.withTransaction(insert))).toBe("Busy SQLITE_BUSY")
+          peer.streams.lock.release(other)
+          expect(yield* run("SELECT n FROM numbers")).toEqual([])
+          yield* sql.withTransaction(insert)
+        }),
+      { lockTimeoutMs: 0 },
+      { busyTimeoutMs: 20 }
+    )
+  )
 
   it.live("is not waited for by whoever is interrupted", () =>
     onPeer((peer) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* table
         const { lock } = peer.streams
@@ -232,5 +309,7 @@ describe("a lock that another stream has", () => {
         lock.release(other)
         yield* run("INSERT INTO numbers (n, name) VALUES (2, 'two')")
         expect(yield* run("SELECT n FROM numbers")).toEqual([{ n: 2 }])
-      })))
+      })
+    )
+  )
 })

@@ -15,15 +15,22 @@ export const onPeer = <A, E, R>(
 ) => onDatabase(openPeer(habits), use, options)
 
 /** The same on a database that was never migrated. */
-export const onEmptyPeer = <A, E, R>(use: (peer: Peer) => Effect.Effect<A, E, R>) => onDatabase(openEmptyPeer(), use, {})
+export const onEmptyPeer = <A, E, R>(use: (peer: Peer) => Effect.Effect<A, E, R>) =>
+  onDatabase(openEmptyPeer(), use, {})
 
 const onDatabase = <A, E, R>(
   open: Effect.Effect<Peer, never, Scope.Scope>,
   use: (peer: Peer) => Effect.Effect<A, E, R>,
   options: Omit<Database.RemoteOptions, "url">
-) => Effect.scoped(Effect.flatMap(open, (peer) => Effect.provide(use(peer), Layer.orDie(Database.layerRemote({ url: peer.url, ...options })))))
+) =>
+  Effect.scoped(
+    Effect.flatMap(open, (peer) =>
+      Effect.provide(use(peer), Layer.orDie(Database.layerRemote({ url: peer.url, ...options })))
+    )
+  )
 
-export const run = (text: string, ...params: ReadonlyArray<unknown>) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text, params))
+export const run = (text: string, ...params: ReadonlyArray<unknown>) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text, params))
 
 /** The first request in which a statement is like this has the trouble; none after it. */
 export const once = (pattern: RegExp, fault: Fault): Trouble => {
@@ -36,21 +43,25 @@ export const once = (pattern: RegExp, fault: Fault): Trouble => {
 }
 
 /** Has the trouble for the length of an effect, and fails if it never came. */
-export const during = (peer: Peer, trouble: Trouble) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.suspend(() => {
-    let came = false
-    peer.trouble = (statements) => {
-      const fault = trouble(statements)
-      came ||= fault !== undefined
-      return fault
-    }
-    return effect.pipe(
-      Effect.ensuring(Effect.sync(() => {
-        peer.trouble = undefined
-      })),
-      Effect.tap(() => came ? Effect.void : Effect.dieMessage("the trouble never came"))
-    )
-  })
+export const during =
+  (peer: Peer, trouble: Trouble) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.suspend(() => {
+      let came = false
+      peer.trouble = (statements) => {
+        const fault = trouble(statements)
+        came ||= fault !== undefined
+        return fault
+      }
+      return effect.pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            peer.trouble = undefined
+          })
+        ),
+        Effect.tap(() => (came ? Effect.void : Effect.dieMessage("the trouble never came")))
+      )
+    })
 
 /** How many requests an effect takes. */
 export const requestsOf = <A, E, R>(peer: Peer, effect: Effect.Effect<A, E, R>) =>

@@ -16,11 +16,23 @@ describe("splitStatements", () => {
     ["nothing", "", []],
     ["comments only", "-- one;\n/* two; */", []],
     ["semicolons in strings", "SELECT 'a;b', 'it''s;'; SELECT 2", ["SELECT 'a;b', 'it''s;'", "SELECT 2"]],
-    ["semicolons in quoted names", "SELECT \"a;\"\"b\", `c;d`, [e;f] FROM t; SELECT 2", ["SELECT \"a;\"\"b\", `c;d`, [e;f] FROM t", "SELECT 2"]],
-    ["semicolons and quotes in comments", "SELECT 1 -- it's; not\n; SELECT /* don't; */ 2", ["SELECT 1 -- it's; not", "SELECT /* don't; */ 2"]],
+    [
+      "semicolons in quoted names",
+      'SELECT "a;""b", `c;d`, [e;f] FROM t; SELECT 2',
+      ['SELECT "a;""b", `c;d`, [e;f] FROM t', "SELECT 2"]
+    ],
+    [
+      "semicolons and quotes in comments",
+      "SELECT 1 -- it's; not\n; SELECT /* don't; */ 2",
+      ["SELECT 1 -- it's; not", "SELECT /* don't; */ 2"]
+    ],
     ["comment marks in strings", "SELECT '--', '/*'; SELECT 2", ["SELECT '--', '/*'", "SELECT 2"]],
     ["a trigger with CASE in it", `${trigger}; SELECT 1`, [trigger, "SELECT 1"]],
-    ["a temporary trigger", `${trigger.replace("CREATE", "create temp")};SELECT 1`, [trigger.replace("CREATE", "create temp"), "SELECT 1"]],
+    [
+      "a temporary trigger",
+      `${trigger.replace("CREATE", "create temp")};SELECT 1`,
+      [trigger.replace("CREATE", "create temp"), "SELECT 1"]
+    ],
     ["a string that does not end", "SELECT 'a; SELECT 2", ["SELECT 'a; SELECT 2"]],
     ["a comment that does not end", "SELECT 1; /* SELECT 2;", ["SELECT 1"]]
   ]
@@ -37,15 +49,17 @@ describe("splitStatements", () => {
       "WITH a AS (SELECT ';') INSERT INTO t SELECT * FROM a",
       "SELECT CASE WHEN 1 THEN 2 END",
       "SELECT /* ; */ 1 -- ;\n + 2",
-      "UPDATE \"end\" SET [begin;] = `x;`",
+      'UPDATE "end" SET [begin;] = `x;`',
       trigger
     )
     const between = fc.constantFrom(";", " ; ", ";\n-- comment; with 'quote\n", ";;", "; /* a; b */ ")
-    fc.assert(fc.property(fc.array(fc.tuple(statement, between)), (parts) => {
-      const found = splitStatements(parts.map(([text, end]) => text + end).join(""))
-      const withoutComments = found.map((text) => text.replace(/^(--[^\n]*\n|\/\*.*?\*\/|\s)+/, ""))
-      expect(withoutComments).toEqual(parts.map(([text]) => text))
-    }))
+    fc.assert(
+      fc.property(fc.array(fc.tuple(statement, between)), (parts) => {
+        const found = splitStatements(parts.map(([text, end]) => text + end).join(""))
+        const withoutComments = found.map((text) => text.replace(/^(--[^\n]*\n|\/\*.*?\*\/|\s)+/, ""))
+        expect(withoutComments).toEqual(parts.map(([text]) => text))
+      })
+    )
   })
 
   it("agrees with the engine on whole scripts", () => {
@@ -53,7 +67,10 @@ describe("splitStatements", () => {
     const [whole, split] = [new Database(":memory:"), new Database(":memory:")]
     whole.exec(script)
     for (const statement of splitStatements(script)) split.prepare(statement).run([])
-    const content = (database: Database.Database) => [database.prepare("SELECT * FROM t").all([]), database.prepare("SELECT sql FROM sqlite_schema").all([])]
+    const content = (database: Database.Database) => [
+      database.prepare("SELECT * FROM t").all([]),
+      database.prepare("SELECT sql FROM sqlite_schema").all([])
+    ]
     expect(content(split)).toEqual(content(whole))
     whole.close()
     split.close()
@@ -117,7 +134,7 @@ describe("inspectStatement", () => {
     "/* a */ pragma /* b */ main . foreign_keys -- c\n = 0",
     "PRAGMA foreign_keys(0);",
     "; PRAGMA foreign_keys = 0",
-    "PRAGMA \"foreign_keys\" = 0",
+    'PRAGMA "foreign_keys" = 0',
     "EXPLAIN PRAGMA query_only = off",
     "EXPLAIN QUERY PLAN PRAGMA query_only = off",
     "PRAGMA journal_mode = delete",
@@ -129,7 +146,7 @@ describe("inspectStatement", () => {
     "CREATE TEMP TABLE t (a)",
     "create temporary trigger t AFTER INSERT ON u BEGIN SELECT 1; END",
     "CREATE TABLE IF NOT EXISTS temp.t (a)",
-    "CREATE VIEW \"temp\".t AS SELECT 1"
+    'CREATE VIEW "temp".t AS SELECT 1'
   ])("%s is refused on a shared connection", (sql) => {
     expect(inspectStatement(sql).refusal).toMatch(/refused/)
   })

@@ -24,7 +24,9 @@ export const directory: Effect.Effect<string, never, Scope.Scope> = Effect.acqui
 )
 
 /** The path of a database that does not exist yet. */
-export const newPath: Effect.Effect<string, never, Scope.Scope> = Effect.map(directory, (path) => join(path, "a.sqlite"))
+export const newPath: Effect.Effect<string, never, Scope.Scope> = Effect.map(directory, (path) =>
+  join(path, "a.sqlite")
+)
 
 /** A connection through the native binding alone, for looking at a file from outside and for holding its lock. */
 export const rival = (path: string, Native: Binding = Database) =>
@@ -119,11 +121,13 @@ export interface StockClient {
   readonly open: (path: string) => Effect.Effect<ReturnType<typeof createClient>, never, Scope.Scope>
 }
 
-const opening = (create: typeof createClient): StockClient["open"] => (path) =>
-  Effect.acquireRelease(
-    Effect.sync(() => create({ url: path === ":memory:" ? path : `file:${path}` })),
-    (client) => Effect.sync(() => client.close())
-  )
+const opening =
+  (create: typeof createClient): StockClient["open"] =>
+  (path) =>
+    Effect.acquireRelease(
+      Effect.sync(() => create({ url: path === ":memory:" ? path : `file:${path}` })),
+      (client) => Effect.sync(() => client.close())
+    )
 
 export const stockClients = {
   /** `@libsql/client` 0.12 over `libsql` 0.4.7. */
@@ -135,7 +139,8 @@ export const stockClients = {
 /** Whether an effect ends within a time. One that does not is left behind where it hangs: it cannot be interrupted. */
 export const endsWithin = <A, E, R>(millis: number, effect: Effect.Effect<A, E, R>) =>
   Effect.flatMap(Effect.forkDaemon(effect), (fiber) =>
-    Effect.raceFirst(Effect.as(Fiber.await(fiber), true), Effect.as(Effect.sleep(millis), false)))
+    Effect.raceFirst(Effect.as(Fiber.await(fiber), true), Effect.as(Effect.sleep(millis), false))
+  )
 
 /** The engine's code inside whatever failed. */
 export const codeOf = (error: unknown): unknown => {

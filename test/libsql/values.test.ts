@@ -38,38 +38,47 @@ describe("toNative", () => {
   })
 
   it("never shows the value it refuses", () => {
-    expect(() => toNative("sentinel\0")).toThrow(expect.objectContaining({ message: expect.not.stringContaining("sentinel") }))
+    expect(() => toNative("sentinel\0")).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining("sentinel") })
+    )
   })
 
   it.scoped("keeps each type as SQLite names it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const connection = yield* memory
       const typeOf = (value: unknown) => connection.run("SELECT typeof(?) AS type", [value]).rows[0]?.["type"]
-      expect([1, -0, 2 ** 53 - 1, 5n, true, new Date(0)].map(typeOf)).toEqual(Array.from({ length: 6 }, () => "integer"))
+      expect([1, -0, 2 ** 53 - 1, 5n, true, new Date(0)].map(typeOf)).toEqual(
+        Array.from({ length: 6 }, () => "integer")
+      )
       expect([1.5, 2 ** 53, 1e300].map(typeOf)).toEqual(["real", "real", "real"])
       expect(["", "é😀"].map(typeOf)).toEqual(["text", "text"])
-      expect([new Uint8Array([1]), new ArrayBuffer(1), Buffer.from("a"), new DataView(new ArrayBuffer(2))].map(typeOf))
-        .toEqual(["blob", "blob", "blob", "blob"])
+      expect(
+        [new Uint8Array([1]), new ArrayBuffer(1), Buffer.from("a"), new DataView(new ArrayBuffer(2))].map(typeOf)
+      ).toEqual(["blob", "blob", "blob", "blob"])
       expect(typeOf(null)).toBe("null")
-    }))
+    })
+  )
 
   it.scoped("whole numbers are integers in expressions, too", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const connection = yield* memory
-      expect(connection.run("SELECT 7 / ? AS quotient, json_array(?) AS json, CAST(? AS TEXT) AS text", [2, 2, 2]).rows)
-        .toEqual([{ quotient: 3, json: "[2]", text: "2" }])
-    }))
+      expect(
+        connection.run("SELECT 7 / ? AS quotient, json_array(?) AS json, CAST(? AS TEXT) AS text", [2, 2, 2]).rows
+      ).toEqual([{ quotient: 3, json: "[2]", text: "2" }])
+    })
+  )
 
   it.scoped("takes the part of a buffer that a view shows, and no more", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const connection = yield* memory
       const view = new Uint8Array([1, 2, 3, 4]).subarray(1, 3)
       expect(connection.run("SELECT hex(?) AS hex", [view]).rows).toEqual([{ hex: "0203" }])
       expect(connection.run("SELECT hex(?) AS hex", [new Uint16Array([0x0201])]).rows).toEqual([{ hex: "0102" }])
-    }))
+    })
+  )
 
   it.scoped("gives back what it was given, or refuses it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const connection = yield* memory
       const back = (value: unknown) => connection.run("SELECT ? AS value", [value]).rows[0]?.["value"]
       const text = fc.string({ unit: "binary" }).filter((text) => !text.includes("\0"))
@@ -77,7 +86,12 @@ describe("toNative", () => {
       fc.assert(fc.property(fc.maxSafeInteger(), (value) => back(value) === value))
       fc.assert(fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => back(value) === value))
       fc.assert(fc.property(fc.uint8Array(), (value) => Buffer.from(back(value) as ArrayBuffer).equals(value)))
-      fc.assert(fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) =>
-        connection.run("SELECT CAST(? AS TEXT) AS value", [value]).rows[0]?.["value"] === String(value)))
-    }))
+      fc.assert(
+        fc.property(
+          fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+          (value) => connection.run("SELECT CAST(? AS TEXT) AS value", [value]).rows[0]?.["value"] === String(value)
+        )
+      )
+    })
+  )
 })

@@ -22,7 +22,9 @@ afterEach(() => rmSync(directory, { recursive: true }))
 const next = (by: number) => String(Object.keys(migrations).length + by).padStart(4, "0")
 
 const recordOf = async (): Promise<Record<string, string>> => {
-  const module: { readonly migrations: Record<string, string> } = await import(/* @vite-ignore */ join(directory, "index.ts"))
+  const module: { readonly migrations: Record<string, string> } = await import(
+    /* @vite-ignore */ join(directory, "index.ts")
+  )
   return module.migrations
 }
 
@@ -31,8 +33,12 @@ it("writes the next migration and registers it after the others", async () => {
   expect(generateMigration("delete", directory)).toBe(`${next(2)}_delete`)
   expect(generateMigration("sandboxes2", directory)).toBe(`${next(3)}_sandboxes2`)
   const index = readFileSync(join(directory, "index.ts"), "utf8")
-  expect(index).toContain(`\nimport sandboxLabels2 from "./${next(1)}_sandbox_labels_2.js"\nimport deleteMigration from "./${next(2)}_delete.js"\n`)
-  expect(index).toContain(`,\n  "${next(1)}_sandbox_labels_2": sandboxLabels2,\n  "${next(2)}_delete": deleteMigration,\n  "${next(3)}_sandboxes2": sandboxes2\n}\n`)
+  expect(index).toContain(
+    `\nimport sandboxLabels2 from "./${next(1)}_sandbox_labels_2.js"\nimport deleteMigration from "./${next(2)}_delete.js"\n`
+  )
+  expect(index).toContain(
+    `,\n  "${next(1)}_sandbox_labels_2": sandboxLabels2,\n  "${next(2)}_delete": deleteMigration,\n  "${next(3)}_sandboxes2": sandboxes2\n}\n`
+  )
   // What was there before is as it was.
   const original = readFileSync(join(root, "migrations", "index.ts"), "utf8")
   const added = new RegExp(`^.*(${next(1)}|${next(2)}|${next(3)})_.*\n`, "gm")
@@ -43,13 +49,18 @@ it("writes the next migration and registers it after the others", async () => {
     if (/^\d/.test(file)) writeFileSync(join(directory, file), "export default `SELECT 1;`\n")
   }
   const record = await recordOf()
-  expect(Object.keys(record)).toEqual([...Object.keys(migrations), `${next(1)}_sandbox_labels_2`, `${next(2)}_delete`, `${next(3)}_sandboxes2`])
+  expect(Object.keys(record)).toEqual([
+    ...Object.keys(migrations),
+    `${next(1)}_sandbox_labels_2`,
+    `${next(2)}_delete`,
+    `${next(3)}_sandboxes2`
+  ])
   expect(checkRecord(record).issues).toEqual([])
 })
 
 it("a migration into which nothing was written yet is refused by the runner", async () => {
   generateMigration("labels", directory)
-  expect(checkRecord(await recordOf()).issues).toEqual([`${next(1)}_labels holds no statement`])
+  expect(checkRecord(await recordOf()).issues).toEqual([`${next(1)}_labels contains no statement`])
 })
 
 it("refuses names that are not in snake_case and names that are taken", () => {
@@ -58,17 +69,26 @@ it("refuses names that are not in snake_case and names that are taken", () => {
     expect(() => generateMigration(label, directory)).toThrow(UsageError)
   }
   const taken = Object.keys(migrations)[0] ?? ""
-  expect(() => generateMigration(taken.slice(5), directory)).toThrow(`there is a migration of this name: ${taken}`)
+  expect(() => generateMigration(taken.slice(5), directory)).toThrow(
+    `a migration of this name already exists: ${taken}`
+  )
   expect(readdirSync(directory)).toEqual(before)
 })
 
 it("refuses to add to files that the index does not name", () => {
   writeFileSync(join(directory, `${next(1)}_stray.ts`), "export default ``\n")
-  expect(() => generateMigration("labels", directory)).toThrow("mend that first")
+  expect(() => generateMigration("labels", directory)).toThrow("correct index.ts first")
   expect(existsSync(join(directory, `${next(2)}_labels.ts`))).toBe(false)
 })
 
 it("exits with 2 when it is called without a name", () => {
-  const { status, stderr, stdout } = spawnSync(process.execPath, ["--import", "tsx", "scripts/generate-migration.ts"], { cwd: root, encoding: "utf8" })
-  expect({ status, stderr, stdout }).toEqual({ status: 2, stderr: "db:generate: usage: npm run db:generate -- NAME\n", stdout: "" })
+  const { status, stderr, stdout } = spawnSync(process.execPath, ["--import", "tsx", "scripts/generate-migration.ts"], {
+    cwd: root,
+    encoding: "utf8"
+  })
+  expect({ status, stderr, stdout }).toEqual({
+    status: 2,
+    stderr: "db:generate: usage: npm run db:generate -- NAME\n",
+    stdout: ""
+  })
 })

@@ -10,7 +10,10 @@ const released = readReleased()
 
 describe("released migrations", () => {
   it("say what they said when they were released", () => {
-    expect(changedSince(released, checksumsOf(migrations)), "put the released text back, and the change into a new migration").toEqual([])
+    expect(
+      changedSince(released, checksumsOf(migrations)),
+      "put the released text back, and the change into a new migration"
+    ).toEqual([])
     expect(Object.keys(released).length).toBeGreaterThan(0)
   })
 
@@ -20,7 +23,9 @@ describe("released migrations", () => {
 
   it("are told from edited and missing ones", () => {
     const [first = "", ...others] = Object.keys(migrations)
-    expect(changedSince(released, checksumsOf({ ...migrations, [first]: `${migrations[first] ?? ""} ` }))).toEqual([first])
+    expect(changedSince(released, checksumsOf({ ...migrations, [first]: `${migrations[first] ?? ""} ` }))).toEqual([
+      first
+    ])
     expect(changedSince(released, {})).toEqual([first, ...others].slice(0, Object.keys(released).length))
   })
 })
@@ -30,7 +35,7 @@ const breaking: Readonly<Record<string, RegExp>> = {
   "drops a table": /^DROP TABLE/i,
   "drops a view": /^DROP VIEW/i,
   "drops a column: only when no released program names it; see docs/migrations.md": /^ALTER TABLE \S+ DROP/i,
-  "renames": /^ALTER TABLE .* RENAME/i,
+  renames: /^ALTER TABLE .* RENAME/i,
   "adds a column that old programs do not fill": /^ALTER TABLE \S+ ADD (COLUMN )?(?!.*\bDEFAULT\b).*\bNOT NULL\b/i
 }
 
@@ -38,8 +43,11 @@ const breaking: Readonly<Record<string, RegExp>> = {
 const problemsOf = (text: string) =>
   splitStatements(text).flatMap((statement) => {
     if (/-- second release:/.test(statement)) return []
-    const plain = statement.replaceAll(/^\s*--.*$/gm, "").replaceAll(/\s+/g, " ").trim()
-    return Object.entries(breaking).flatMap(([problem, pattern]) => pattern.test(plain) ? [problem] : [])
+    const plain = statement
+      .replaceAll(/^\s*--.*$/gm, "")
+      .replaceAll(/\s+/g, " ")
+      .trim()
+    return Object.entries(breaking).flatMap(([problem, pattern]) => (pattern.test(plain) ? [problem] : []))
   })
 
 describe("migrations after the last release", () => {
@@ -49,17 +57,19 @@ describe("migrations after the last release", () => {
   })
 
   it("are refused for what old programs would not survive", () => {
-    for (
-      const statement of [
-        "DROP TABLE secrets",
-        "DROP VIEW live",
-        "ALTER TABLE secrets DROP COLUMN name",
-        "ALTER TABLE secrets RENAME TO hidden",
-        "ALTER TABLE secrets ADD COLUMN colour TEXT NOT NULL"
-      ]
-    ) expect(problemsOf(`-- Why.\n${statement};`)).toHaveLength(1)
-    const allowed = "ALTER TABLE secrets ADD COLUMN colour TEXT; ALTER TABLE secrets ADD COLUMN size INTEGER NOT NULL DEFAULT 0; CREATE INDEX i ON secrets (colour);"
+    for (const statement of [
+      "DROP TABLE secrets",
+      "DROP VIEW live",
+      "ALTER TABLE secrets DROP COLUMN name",
+      "ALTER TABLE secrets RENAME TO hidden",
+      "ALTER TABLE secrets ADD COLUMN colour TEXT NOT NULL"
+    ])
+      expect(problemsOf(`-- Why.\n${statement};`)).toHaveLength(1)
+    const allowed =
+      "ALTER TABLE secrets ADD COLUMN colour TEXT; ALTER TABLE secrets ADD COLUMN size INTEGER NOT NULL DEFAULT 0; CREATE INDEX i ON secrets (colour);"
     expect(problemsOf(allowed)).toEqual([])
-    expect(problemsOf("-- second release: nobody reads it since 0.2.\nALTER TABLE secrets DROP COLUMN name;")).toEqual([])
+    expect(problemsOf("-- second release: nobody reads it since 0.2.\nALTER TABLE secrets DROP COLUMN name;")).toEqual(
+      []
+    )
   })
 })

@@ -25,54 +25,65 @@ ALTER TABLE oci_image_build_jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE colours (id TEXT PRIMARY KEY NOT NULL, sandbox_id TEXT REFERENCES sandboxes (id) ON DELETE CASCADE) STRICT;
 CREATE INDEX colours_sandbox_id_idx ON colours (sandbox_id);
 CREATE INDEX sandboxes_colour_idx ON sandboxes (colour) WHERE colour IS NOT NULL;`,
-  [name(2, "shades")]: "UPDATE sandboxes SET colour = 'green' WHERE colour IS NULL; CREATE INDEX oci_image_build_jobs_priority_idx ON oci_image_build_jobs (priority);"
+  [name(2, "shades")]:
+    "UPDATE sandboxes SET colour = 'green' WHERE colour IS NULL; CREATE INDEX oci_image_build_jobs_priority_idx ON oci_image_build_jobs (priority);"
 }
 const newer = Migrations.make(next)
 const onlyLooking = (filePath: string) => Database.layer({ filePath })
 
-it.live("old programs go on while two new ones migrate at once, and new ones need the new schema", () =>
-  Effect.gen(function*() {
-    const victim = yield* newVictim
-    const random = randomOf(21)
-    const old = yield* Effect.forEach([0, 1], (slot) => worker(victim, { seed: random.below(2 ** 31), slot, synchronous: "normal" }))
-    yield* Effect.forEach(old, begin)
-    yield* Effect.forEach(old, (process) => progress(process, 30))
-
-    const refused = yield* Effect.flip(newer.verify).pipe(Effect.provide(onlyLooking(victim.filePath)))
-    expect(refused.message).toBe(
-      `the database is older than the program and lacks ${name(1, "colours")}, ${name(2, "shades")}: run \`sealant-db migrate\``
-    )
-    const migrate = Effect.provide(newer.run, onlyLooking(victim.filePath))
-    const applied = yield* Effect.all([migrate, migrate], { concurrency: "unbounded" })
-    expect(applied.map((all) => all.length).toSorted()).toEqual([0, 2])
-
-    // Statements that they prepared before, and new ones.
-    yield* Effect.forEach(old, (process) => progress(process, 60))
-    for (const process of old) {
-      process.signal("SIGKILL")
-      yield* endOf(process)
-    }
-    // The books are balanced by programs of the old release, which are at work, too.
-    const account = newAccount()
-    yield* check(account, victim, "after the deploy", { last: true })
-    expect(account.losses).toEqual([])
-
-    yield* Effect.gen(function*() {
-      const sql = yield* SqlClient.SqlClient
-      yield* newer.verify
-      expect((yield* Effect.flip(Migrations.verify)).message).toBe(
-        `the program is older than the database, which has ${name(1, "colours")}, ${name(2, "shades")}: deploy a version of the program that knows them`
+it.live(
+  "old programs go on while two new ones migrate at once, and new ones need the new schema",
+  () =>
+    Effect.gen(function* () {
+      const victim = yield* newVictim
+      const random = randomOf(21)
+      const old = yield* Effect.forEach([0, 1], (slot) =>
+        worker(victim, { seed: random.below(2 ** 31), slot, synchronous: "normal" })
       )
-      expect(yield* sql`SELECT count(*) AS n FROM sandboxes WHERE colour = 'green'`).not.toEqual([{ n: 0 }])
-    }).pipe(Effect.provide(onlyLooking(victim.filePath)))
-  }).pipe(Effect.scoped), 120_000)
+      yield* Effect.forEach(old, begin)
+      yield* Effect.forEach(old, (process) => progress(process, 30))
+
+      const refused = yield* Effect.flip(newer.verify).pipe(Effect.provide(onlyLooking(victim.filePath)))
+      expect(refused.message).toBe(
+        `the database is older than the program and lacks ${name(1, "colours")}, ${name(2, "shades")}: run \`sealant-db migrate\``
+      )
+      const migrate = Effect.provide(newer.run, onlyLooking(victim.filePath))
+      const applied = yield* Effect.all([migrate, migrate], { concurrency: "unbounded" })
+      expect(applied.map((all) => all.length).toSorted()).toEqual([0, 2])
+
+      // Statements that they prepared before, and new ones.
+      yield* Effect.forEach(old, (process) => progress(process, 60))
+      for (const process of old) {
+        process.signal("SIGKILL")
+        yield* endOf(process)
+      }
+      // The books are balanced by programs of the old release, which are at work, too.
+      const account = newAccount()
+      yield* check(account, victim, "after the deploy", { last: true })
+      expect(account.losses).toEqual([])
+
+      yield* Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        yield* newer.verify
+        expect((yield* Effect.flip(Migrations.verify)).message).toBe(
+          `the program is older than the database, which has ${name(1, "colours")}, ${name(2, "shades")}: deploy a version of the program that knows them`
+        )
+        expect(yield* sql`SELECT count(*) AS n FROM sandboxes WHERE colour = 'green'`).not.toEqual([{ n: 0 }])
+      }).pipe(Effect.provide(onlyLooking(victim.filePath)))
+    }).pipe(Effect.scoped),
+  120_000
+)
 
 it.scopedLive("a program that starts on another schema says in one line what to do", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const filePath = join(yield* temporaryDirectory, "test.sqlite")
-    const doing = (command: ReadonlyArray<string>) => Effect.promise(() => runProcess(command, { DATABASE_FILE_PATH: filePath }))
+    const doing = (command: ReadonlyArray<string>) =>
+      Effect.promise(() => runProcess(command, { DATABASE_FILE_PATH: filePath }))
     yield* Effect.provide(newer.run, onlyLooking(filePath))
     const { code, stderr } = yield* doing(["migrate"])
     expect(code).toBe(1)
-    expect(stderr).toMatch(/^sealant-db: the program is older than the database, which has .*: deploy a version of the program that knows them\n$/)
-  }))
+    expect(stderr).toMatch(
+      /^sealant-db: the program is older than the database, which has .*: deploy a version of the program that knows them\n$/
+    )
+  })
+)

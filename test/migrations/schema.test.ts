@@ -22,15 +22,24 @@ interface ForeignKey {
   readonly columns: string
 }
 
-const tables = Effect.flatMap(SqlClient.SqlClient, (sql) => sql<{ readonly name: string; readonly strict: number }>`
+const tables = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql<{ readonly name: string; readonly strict: number }>`
   SELECT name, strict FROM pragma_table_list
-  WHERE schema = 'main' AND type = 'table' AND name NOT GLOB 'sqlite_*' ORDER BY name`)
+  WHERE schema = 'main' AND type = 'table' AND name NOT GLOB 'sqlite_*' ORDER BY name`
+)
 
-const schema = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT type, name, sql FROM sqlite_master ORDER BY type, name`)
+const schema = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql`SELECT type, name, sql FROM sqlite_master ORDER BY type, name`
+)
 
 const schemaOf = (steps: ReadonlyArray<Record<string, string>>) =>
   Effect.provide(
-    Effect.zipRight(Effect.forEach(steps, (step) => Migrations.make(step).run, { discard: true }), schema),
+    Effect.zipRight(
+      Effect.forEach(steps, (step) => Migrations.make(step).run, { discard: true }),
+      schema
+    ),
     Database.layerMemory
   )
 
@@ -39,23 +48,25 @@ const database = Layer.provideMerge(Migrations.layer, Database.layerMemory)
 
 describe("the schema of the program", () => {
   it.effect("is current, whole and without a dangling reference", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       yield* Migrations.verify
       expect((yield* Migrations.status).applied.map(({ name }) => name)).toEqual(Object.keys(migrations))
       expect(yield* sql`PRAGMA integrity_check`).toEqual([{ integrity_check: "ok" }])
       expect(yield* sql`PRAGMA foreign_key_check`).toEqual([])
-    }).pipe(Effect.provide(database)))
+    }).pipe(Effect.provide(database))
+  )
 
   it.effect("is the same whether the migrations run at once or one by one", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const entries = Object.entries(migrations)
       const steps = entries.map((_, index) => Object.fromEntries(entries.slice(0, index + 1)))
       expect(yield* schemaOf(steps)).toEqual(yield* schemaOf([migrations]))
-    }).pipe(Effect.provide(database)))
+    }).pipe(Effect.provide(database))
+  )
 
   it.effect("has the predecessor's 39 tables with all their columns", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const columns = yield* sql<Column>`
         SELECT t.name AS "table", c.name AS "column", c."notnull" AS required FROM pragma_table_list t, pragma_table_info(t.name) c
@@ -63,24 +74,30 @@ describe("the schema of the program", () => {
       const expected = Object.entries(predecessorTables)
       expect(expected).toHaveLength(39)
       const missing = expected.flatMap(([table, described]) =>
-        described.columns.filter((column) => !columns.some((found) => found.table === table && found.column === column))
-          .map((column) => `${table}.${column}`))
+        described.columns
+          .filter((column) => !columns.some((found) => found.table === table && found.column === column))
+          .map((column) => `${table}.${column}`)
+      )
       expect(missing).toEqual([])
       // What could be NULL there can be NULL here, or rows of the predecessor would have no place.
       const narrowed = expected.flatMap(([table, described]) =>
-        columns.filter((found) => found.table === table && found.required === 1 && described.nullable.includes(found.column))
-          .map(({ column }) => `${table}.${column}`))
+        columns
+          .filter((found) => found.table === table && found.required === 1 && described.nullable.includes(found.column))
+          .map(({ column }) => `${table}.${column}`)
+      )
       expect(narrowed).toEqual([])
-    }).pipe(Effect.provide(database)))
+    }).pipe(Effect.provide(database))
+  )
 
   it.effect("is STRICT in every table", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect((yield* tables).filter(({ strict }) => strict === 0)).toEqual([])
       expect(yield* tables).toContainEqual({ name: "sealant_migrations", strict: 1 })
-    }).pipe(Effect.provide(database)))
+    }).pipe(Effect.provide(database))
+  )
 
   it.effect("has an index for each reference, so that deleting what is referred to never scans", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const references = yield* sql<ForeignKey>`
         SELECT t.name AS child, f."table" AS parent, f.id, group_concat(f."from") AS columns
@@ -90,19 +107,25 @@ describe("the schema of the program", () => {
       const scans = yield* Effect.filter(references, ({ child, columns }) =>
         Effect.map(
           sql.unsafe<{ readonly detail: string }>(
-            `EXPLAIN QUERY PLAN SELECT 1 FROM "${child}" WHERE ${columns.split(",").map((column) => `"${column}" = ?`).join(" AND ")}`,
+            `EXPLAIN QUERY PLAN SELECT 1 FROM "${child}" WHERE ${columns
+              .split(",")
+              .map((column) => `"${column}" = ?`)
+              .join(" AND ")}`,
             columns.split(",").map(() => "x")
           ),
           (lines) => lines.some(({ detail }) => detail.startsWith("SCAN"))
-        ))
+        )
+      )
       expect(scans.map(({ child, columns }) => `${child}(${columns})`)).toEqual([])
-    }).pipe(Effect.provide(database)))
+    }).pipe(Effect.provide(database))
+  )
 
   it.effect("shows the build jobs under their second name", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       expect(yield* sql`SELECT type FROM sqlite_master WHERE name = 'workspace_build_jobs'`).toEqual([{ type: "view" }])
       const columnsOf = (name: string) => sql`SELECT name FROM pragma_table_info(${name}) ORDER BY name`
       expect(yield* columnsOf("workspace_build_jobs")).toEqual(yield* columnsOf("oci_image_build_jobs"))
-    }).pipe(Effect.provide(database)))
+    }).pipe(Effect.provide(database))
+  )
 })

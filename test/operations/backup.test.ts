@@ -15,72 +15,89 @@ import { databaseAt, filesIn, permissionsOf, temporaryDirectory } from "./suppor
 
 const last = Object.keys(migrations).at(-1) ?? ""
 
-const users = Effect.flatMap(SqlClient.SqlClient, (sql) => Effect.map(sql`SELECT id FROM user ORDER BY id`, (rows) => rows.map(({ id }) => id)))
+const users = Effect.flatMap(SqlClient.SqlClient, (sql) =>
+  Effect.map(sql`SELECT id FROM user ORDER BY id`, (rows) => rows.map(({ id }) => id))
+)
 
 describe("a backup", () => {
   it.scopedLive("is the whole database, for its owner only, and nothing else is left beside it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       mkdirSync(join(directory, "backups"))
       const path = join(directory, "backups", "it's a copy.sqlite")
-      const made = yield* Effect.gen(function*() {
+      const made = yield* Effect.gen(function* () {
         yield* seedUser("user-1")
         const backup = yield* Maintenance.backup(path)
         yield* seedUser("user-2")
         return backup
       }).pipe(Effect.provide(databaseAt(join(directory, "live.sqlite"))))
-      expect(made).toMatchObject({ path, migration: last, bytes: readFileSync(path).length, tables: { user: 1, sandboxes: 0 } })
+      expect(made).toMatchObject({
+        path,
+        migration: last,
+        bytes: readFileSync(path).length,
+        tables: { user: 1, sandboxes: 0 }
+      })
       expect(permissionsOf(path)).toBe("600")
       expect(filesIn(join(directory, "backups"))).toEqual(["it's a copy.sqlite"])
 
       const restored = Effect.zipRight(Migrations.verify, users)
       expect(yield* Effect.provide(restored, Database.layer({ filePath: path }))).toEqual(["user-1"])
-    }))
+    })
+  )
 
   it.scopedLive("of a database in memory is one, too", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = join(yield* temporaryDirectory, "copy.sqlite")
       yield* Effect.zipRight(seedUser("user-1"), Maintenance.backup(path)).pipe(
         Effect.provide(Layer.provideMerge(Migrations.layer, Database.layerMemory))
       )
       expect(yield* Effect.provide(users, Database.layer({ filePath: path }))).toEqual(["user-1"])
-    }))
+    })
+  )
 
   it.scopedLive("is refused where something stands, and replaces it when it is told to", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const path = join(directory, "copy.sqlite")
       const filePath = join(directory, "live.sqlite")
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         writeFileSync(path, "precious", { mode: 0o644 })
-        expect(yield* refusalOf(Maintenance.backup(path))).toMatchObject({ _tag: "MaintenanceRefused", reason: "TargetExists" })
+        expect(yield* refusalOf(Maintenance.backup(path))).toMatchObject({
+          _tag: "MaintenanceRefused",
+          reason: "TargetExists"
+        })
         expect(readFileSync(path, "utf8")).toBe("precious")
         yield* Maintenance.backup(path, { overwrite: true })
         expect(readFileSync(path, "latin1").slice(0, 15)).toBe("SQLite format 3")
         expect(permissionsOf(path)).toBe("600")
 
         mkdirSync(join(directory, "directory"))
-        expect(yield* refusalOf(Maintenance.backup(join(directory, "directory"), { overwrite: true }))).toMatchObject({ reason: "TargetExists" })
+        expect(yield* refusalOf(Maintenance.backup(join(directory, "directory"), { overwrite: true }))).toMatchObject({
+          reason: "TargetExists"
+        })
         linkSync(filePath, join(directory, "second-name.sqlite"))
         for (const own of [filePath, `${filePath}-wal`, `${filePath}-shm`, join(directory, "second-name.sqlite")]) {
-          expect(yield* refusalOf(Maintenance.backup(own, { overwrite: true }))).toMatchObject({ reason: "IsTheDatabase" })
+          expect(yield* refusalOf(Maintenance.backup(own, { overwrite: true }))).toMatchObject({
+            reason: "IsTheDatabase"
+          })
         }
         expect(yield* users).toEqual([])
       }).pipe(Effect.provide(databaseAt(filePath)))
       expect(filesIn(directory)).toEqual(["copy.sqlite", "directory", "live.sqlite", "second-name.sqlite"])
-    }))
+    })
+  )
 
   it.scopedLive("never takes over the log of what stood at its path", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const path = join(directory, "copy.sqlite")
       // What a program leaves that is killed while it has a backup open: the last user is in the log only.
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         yield* seedUser("old-user")
         copyFileSync(join(directory, "old.sqlite"), path)
         copyFileSync(join(directory, "old.sqlite-wal"), `${path}-wal`)
       }).pipe(Effect.provide(databaseAt(join(directory, "old.sqlite"))))
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         yield* seedUser("user-1")
         const made = yield* Maintenance.backup(path, { overwrite: true })
         expect(readFileSync(path)).toHaveLength(made.bytes)
@@ -94,57 +111,74 @@ describe("a backup", () => {
           yield* Maintenance.backup(other, { overwrite: true })
           expect(existsSync(other + side)).toBe(false)
         }
-        expect(yield* refusalOf(Maintenance.backup(join(directory, "live.sq"), { overwrite: true }))).toMatchObject({ reason: "IsTheDatabase" })
+        expect(yield* refusalOf(Maintenance.backup(join(directory, "live.sq"), { overwrite: true }))).toMatchObject({
+          reason: "IsTheDatabase"
+        })
       }).pipe(Effect.provide(databaseAt(join(directory, "live.sq-wal"))))
       expect(yield* Effect.provide(users, Database.layer({ filePath: path }))).toEqual(["user-1"])
       expect(filesIn(directory).filter((name) => name.includes("partial"))).toEqual([])
-    }))
+    })
+  )
 
   it.scopedLive("replaces none that a program has open", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const path = join(directory, "open.sqlite")
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         yield* seedUser("user-1")
-        const error = yield* refusalOf(Maintenance.backup(path, { overwrite: true })).pipe(Effect.provide(databaseAt(join(directory, "live.sqlite"))))
+        const error = yield* refusalOf(Maintenance.backup(path, { overwrite: true })).pipe(
+          Effect.provide(databaseAt(join(directory, "live.sqlite")))
+        )
         expect(error).toMatchObject({ _tag: "MaintenanceRefused", operation: "backup", reason: "InUse" })
         expect(yield* users).toEqual(["user-1"])
       }).pipe(Effect.provide(databaseAt(path)))
-    }))
+    })
+  )
 
   it.scopedLive("says in one line why it cannot be made, and leaves nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       writeFileSync(join(directory, "file"), "")
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         for (const path of ["", " ", "a\0b", "a\uD800b", ":memory:", "file:x"]) {
           expect(yield* refusalOf(Maintenance.backup(path))).toMatchObject({ reason: "InvalidPath" })
         }
         const problems = yield* Effect.forEach(["none/copy.sqlite", "file/copy.sqlite"], (path) =>
-          Effect.map(refusalOf(Maintenance.backup(join(directory, path))), (error) => [error._tag, error.message]))
+          Effect.map(refusalOf(Maintenance.backup(join(directory, path))), (error) => [error._tag, error.message])
+        )
         expect(problems).toEqual([
           ["MaintenanceFailed", `${join(directory, "none/copy.sqlite")} cannot be written: no such directory`],
-          ["MaintenanceFailed", `${join(directory, "file/copy.sqlite")} cannot be looked at: part of the path is a file`]
+          ["MaintenanceFailed", `${join(directory, "file/copy.sqlite")} cannot be accessed: part of the path is a file`]
         ])
       }).pipe(Effect.provide(databaseAt(join(directory, "live.sqlite"))))
 
-      const empty = yield* refusalOf(Maintenance.backup(join(directory, "copy.sqlite"))).pipe(Effect.provide(Database.layerMemory))
-      expect(empty.message).toBe("the database holds no schema of ours: run `sealant-db migrate` first")
+      const empty = yield* refusalOf(Maintenance.backup(join(directory, "copy.sqlite"))).pipe(
+        Effect.provide(Database.layerMemory)
+      )
+      expect(empty.message).toBe(
+        "the database does not contain the schema of this package: run `sealant-db migrate` first"
+      )
       const remote = Database.layerRemote({ url: "http://127.0.0.1:9" })
-      for (const work of [Maintenance.backup(join(directory, "copy.sqlite")), Maintenance.integrityCheck, Maintenance.checkpoint, Maintenance.optimize]) {
+      for (const work of [
+        Maintenance.backup(join(directory, "copy.sqlite")),
+        Maintenance.integrityCheck,
+        Maintenance.checkpoint,
+        Maintenance.optimize
+      ]) {
         expect(yield* Effect.provide(refusalOf<unknown, unknown, SqlClient.SqlClient>(work), remote)).toMatchObject({
           _tag: "MaintenanceRefused",
           reason: "Unsupported"
         })
       }
       expect(filesIn(directory)).toEqual(["file", "live.sqlite"])
-    }))
+    })
+  )
 
   it.scopedLive("of a damaged database is none", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const path = join(directory, "copy.sqlite")
-      const error = yield* Effect.gen(function*() {
+      const error = yield* Effect.gen(function* () {
         tamper(
           join(directory, "live.sqlite"),
           "PRAGMA foreign_keys = off",
@@ -157,19 +191,24 @@ describe("a backup", () => {
         })
         return yield* refusalOf(Maintenance.backup(path))
       }).pipe(Effect.provide(databaseAt(join(directory, "live.sqlite"))))
-      expect(error.message).toBe("the copy of the database is not good: 1 rows of session refer to rows of user that are not there")
+      expect(error.message).toBe(
+        "the copy of the database is not valid: 1 rows of session refer to rows of user that are not there"
+      )
       expect(filesIn(directory)).toEqual(["live.sqlite"])
-    }))
+    })
+  )
 
   it.scopedLive("that is interrupted leaves nothing, and the database works on", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = yield* temporaryDirectory
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         // In the middle of the copy, and before and after it: as the machine has it.
         for (const later of [0, 1, 10, 100, 1000]) {
           let copying = false
           const fiber = yield* Effect.fork(
-            Maintenance.backup(join(directory, "copy.sqlite"), { onProgress: () => Effect.sync(() => void (copying = true)) })
+            Maintenance.backup(join(directory, "copy.sqlite"), {
+              onProgress: () => Effect.sync(() => void (copying = true))
+            })
           )
           yield* until(() => copying)
           yield* turns(later)
@@ -182,7 +221,8 @@ describe("a backup", () => {
         expect(yield* Maintenance.backup(join(directory, "second.sqlite"))).toMatchObject({ tables: { user: 1 } })
       }).pipe(Effect.provide(databaseAt(join(directory, "live.sqlite"))))
       expect(filesIn(directory)).toEqual(["live.sqlite", "second.sqlite"])
-    }))
+    })
+  )
 })
 
 describe("figures and checks", () => {
@@ -191,14 +231,17 @@ describe("figures and checks", () => {
     file: Layer.unwrapScoped(Effect.map(temporaryDirectory, (directory) => databaseAt(join(directory, "live.sqlite"))))
   })) {
     it.scopedLive(`of a database in ${name}`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* seedUser("user-1")
         const stats = yield* Maintenance.stats
         expect(stats.engineVersion).toMatch(/^3\.\d+\.\d+$/)
         expect(stats).toMatchObject({
           migrations: Object.keys(migrations).length,
           tables: { user: 1, sealant_migrations: Object.keys(migrations).length },
-          queue: { byStatus: { queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0 }, oldestQueuedAge: Option.none() },
+          queue: {
+            byStatus: { queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0 },
+            oldestQueuedAge: Option.none()
+          },
           inbox: { byStatus: { received: 0, processing: 0, processed: 0, failed: 0, ignored: 0 } }
         })
         expect(Option.isSome(stats.fileBytes)).toBe(name === "file")
@@ -206,11 +249,13 @@ describe("figures and checks", () => {
         expect(yield* Maintenance.integrityCheck).toEqual({ ok: true, damage: [], danglingReferences: [] })
         yield* Maintenance.optimize
         expect(yield* Maintenance.checkpoint).toEqual({ complete: true, remainingPages: 0 })
-      }).pipe(Effect.provide(database)))
+      }).pipe(Effect.provide(database))
+    )
   }
 
   it.effect("of a database that was never migrated say so", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* refusalOf(Maintenance.stats)).toMatchObject({ _tag: "PersistenceError", reason: "SchemaMismatch" })
-    }).pipe(Effect.provide(Database.layerMemory)))
+    }).pipe(Effect.provide(Database.layerMemory))
+  )
 })

@@ -11,7 +11,10 @@ import { seedUser } from "../support/database.js"
 import { databaseAt, permissionsOf, temporaryDirectory } from "./support.js"
 
 const masked = (mask: number) =>
-  Effect.acquireRelease(Effect.sync(() => process.umask(mask)), (before) => Effect.sync(() => process.umask(before)))
+  Effect.acquireRelease(
+    Effect.sync(() => process.umask(mask)),
+    (before) => Effect.sync(() => process.umask(before))
+  )
 
 /** What is in a directory and below, with its permissions. */
 const treeOf = (directory: string) =>
@@ -23,11 +26,13 @@ const treeOf = (directory: string) =>
   )
 
 const openIn = (directory: string, where: string) =>
-  Object.entries(treeOf(directory)).filter(([path]) => path.startsWith(where) && lstatSync(join(directory, path)).isFile()).filter(([, mode]) => mode !== "600")
+  Object.entries(treeOf(directory))
+    .filter(([path]) => path.startsWith(where) && lstatSync(join(directory, path)).isFile())
+    .filter(([, mode]) => mode !== "600")
 
 describe("under a mask of", () => {
   it.scopedLive.each([0o000, 0o022, 0o077])("%i, all files are for their owner only", (mask) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       mkdirSync(join(directory, "backups"))
       yield* masked(mask)
@@ -39,7 +44,7 @@ describe("under a mask of", () => {
         expect(open).toEqual([])
         seen.push(...Object.keys(treeOf(directory)))
       })
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         yield* seedUser("user-1")
         yield* look
         // While it is written, too.
@@ -51,9 +56,17 @@ describe("under a mask of", () => {
       yield* Maintenance.restore({ from: backup, to, overwrite: true, onProgress: () => look })
       yield* Effect.zipRight(seedUser("user-2"), look).pipe(Effect.provide(Database.layer({ filePath: to })))
       yield* look
-      const names = ["live.sqlite-wal", "live.sqlite-shm", "copy.sqlite", ".partial/copy.sqlite", "other/live.sqlite", ".before-restore-"]
+      const names = [
+        "live.sqlite-wal",
+        "live.sqlite-shm",
+        "copy.sqlite",
+        ".partial/copy.sqlite",
+        "other/live.sqlite",
+        ".before-restore-"
+      ]
       expect(names.filter((name) => !seen.some((path) => path.includes(name)))).toEqual([])
       const directories = ["data", "data/deep", "other"].map((path) => permissionsOf(join(directory, path)))
       expect(directories).toEqual(["700", "700", "700"])
-    }))
+    })
+  )
 })

@@ -11,7 +11,7 @@ import { planIssues } from "../support/plans.js"
 import { job, now } from "./retentionRows.js"
 
 it.effect("jobs are listed, shown, and looked for when they wait, without a scan or a sort", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* TestClock.setTime(now)
     yield* job("one", { status: "failed", createdAt: 1, finishedAt: 1 })
     yield* job("two", { status: "queued", createdAt: 2, finishedAt: null })
@@ -23,4 +23,5 @@ it.effect("jobs are listed, shown, and looked for when they wait, without a scan
     // The consumers are few, and all of them are looked at.
     const issues = yield* planIssues(findStuck)
     expect(issues.filter((issue) => !/control_plane_event_consumers/.test(issue))).toEqual([])
-  }).pipe(Effect.provide(fileLayer)))
+  }).pipe(Effect.provide(fileLayer))
+)

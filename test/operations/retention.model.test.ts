@@ -28,8 +28,9 @@ const rowsOf = (...statuses: readonly [string, ...ReadonlyArray<string>]) =>
   FastCheck.array(
     FastCheck.record({
       status: FastCheck.constantFrom(...statuses),
-      ages: FastCheck.tuple(FastCheck.integer({ min: 0, max: 30 }), FastCheck.integer({ min: -5, max: 30 }))
-        .map(([one, other]): Row["ages"] => [Math.max(one, other), other]),
+      ages: FastCheck.tuple(FastCheck.integer({ min: 0, max: 30 }), FastCheck.integer({ min: -5, max: 30 })).map(
+        ([one, other]): Row["ages"] => [Math.max(one, other), other]
+      ),
       revived: FastCheck.boolean()
     }),
     { maxLength: 25 }
@@ -54,7 +55,10 @@ const nameOf = (index: number) => `row-${String(index).padStart(2, "0")}`
 
 /** Brings a row back to life; says whether it was still there. */
 const revive = (table: string, change: string, index: number) =>
-  Effect.map(shell(`UPDATE ${table} SET ${change} WHERE id = ?1 RETURNING id`, nameOf(index)), (rows) => rows.length > 0)
+  Effect.map(
+    shell(`UPDATE ${table} SET ${change} WHERE id = ?1 RETURNING id`, nameOf(index)),
+    (rows) => rows.length > 0
+  )
 
 const sessionLives = `expires_at = ${now + day}`
 const jobLives = `status = 'queued', finished_at = NULL, cancel_reason = NULL, attempt_count = 0`
@@ -62,40 +66,64 @@ const deliveryLives = `status = 'received', processed_at = NULL, attempt_count =
 
 for (const [name, database] of Object.entries(databaseLayers)) {
   it.effect(`what may go goes, and what lives or came back stays, on ${name}`, () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const runtime = yield* Effect.runtime<SqlClient.SqlClient>()
       yield* TestClock.setTime(now)
       yield* seedUser("user")
       const holds = (given: Case) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           for (const table of Object.keys(policy)) yield* shell(`DELETE FROM ${table}`)
           yield* Effect.forEach(given.sessions, ({ ages }, index) => session(nameOf(index), ago(ages[1])))
           yield* Effect.forEach(given.jobs, (row, index) =>
-            job(nameOf(index), { status: row.status, createdAt: ago(row.ages[0]), finishedAt: hasEnded(row) ? ago(row.ages[1]) : null }))
+            job(nameOf(index), {
+              status: row.status,
+              createdAt: ago(row.ages[0]),
+              finishedAt: hasEnded(row) ? ago(row.ages[1]) : null
+            })
+          )
           yield* Effect.forEach(given.deliveries, (row, index) =>
-            delivery(nameOf(index), row.status, ago(row.ages[0]), hasEnded(row) ? ago(row.ages[1]) : null))
+            delivery(nameOf(index), row.status, ago(row.ages[0]), hasEnded(row) ? ago(row.ages[1]) : null)
+          )
 
           const parts = [
             { table: "session", rows: given.sessions, change: sessionLives, canRevive: () => true },
-            { table: "oci_image_build_jobs", rows: given.jobs, change: jobLives, canRevive: ({ status }: Row) => /failed|cancelled/.test(status) },
+            {
+              table: "oci_image_build_jobs",
+              rows: given.jobs,
+              change: jobLives,
+              canRevive: ({ status }: Row) => /failed|cancelled/.test(status)
+            },
             { table: "github_webhook_deliveries", rows: given.deliveries, change: deliveryLives, canRevive: hasEnded }
           ]
           const purge = Retention.purge({ policy, batchSize: given.batchSize, pause: 0 })
           const revivals = parts.flatMap(({ canRevive, change, rows, table }) =>
             rows.flatMap((row, index) =>
-              row.revived && canRevive(row) ? [Effect.map(revive(table, change, index), (alive) => ({ table, index, alive }))] : []))
-          const [revived] = yield* Effect.all([
-            Effect.forEach(revivals, (revival) => Effect.zipRight(Effect.yieldNow(), revival)),
-            Effect.all(Array.from({ length: given.purges }, () => purge), { concurrency: "unbounded" })
-          ], { concurrency: "unbounded" })
+              row.revived && canRevive(row)
+                ? [Effect.map(revive(table, change, index), (alive) => ({ table, index, alive }))]
+                : []
+            )
+          )
+          const [revived] = yield* Effect.all(
+            [
+              Effect.forEach(revivals, (revival) => Effect.zipRight(Effect.yieldNow(), revival)),
+              Effect.all(
+                Array.from({ length: given.purges }, () => purge),
+                { concurrency: "unbounded" }
+              )
+            ],
+            { concurrency: "unbounded" }
+          )
 
           for (const { rows, table } of parts) {
-            const told = new Map(revived.filter((revival) => revival.table === table).map(({ alive, index }) => [index, alive]))
-            const expected = rows.flatMap((row, index) => (told.get(index) ?? !mayGo(row)) ? [nameOf(index)] : [])
+            const told = new Map(
+              revived.filter((revival) => revival.table === table).map(({ alive, index }) => [index, alive])
+            )
+            const expected = rows.flatMap((row, index) => ((told.get(index) ?? !mayGo(row)) ? [nameOf(index)] : []))
             expect(yield* names(table)).toEqual(expected)
           }
         })
       const runPromise = (given: Case) => Effect.runPromise(Effect.provide(holds(given), runtime))
       yield* Effect.promise(() => FastCheck.assert(FastCheck.asyncProperty(cases, runPromise), { numRuns: 40 }))
-    }).pipe(Effect.provide(database)))
+    }).pipe(Effect.provide(database))
+  )
 }

@@ -31,42 +31,59 @@ import {
 
 describe("the retention", () => {
   it.effect("is declared for every table of the schema, or why it has none", () =>
-    Effect.gen(function*() {
-      const found = yield* names("pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT GLOB 'sqlite_*'", "name")
+    Effect.gen(function* () {
+      const found = yield* names(
+        "pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT GLOB 'sqlite_*'",
+        "name"
+      )
       const declared = [...tables, ...Object.keys(Retention.kept)]
       expect(declared.filter((name) => name !== "sealant_migrations").toSorted()).toEqual(found)
       expect(new Set(declared).size).toBe(declared.length)
       expect(Object.values(Retention.kept).filter((reason) => reason.length < 10)).toEqual([])
-    }).pipe(Effect.provide(memoryLayer)))
+    }).pipe(Effect.provide(memoryLayer))
+  )
 
   it.effect("is walked along an index, each step of it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* begin
       yield* seedWorkflow
       yield* Effect.forEach([1, 2, 3, 4, 5, 6], (number) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const id = `old-${number}`
           yield* session(id, number)
           yield* verification(id, number)
           yield* cacheEntry(id, number)
-          for (const status of ["processed", "ignored", "failed"]) yield* delivery(`${status}-${number}`, status, number, number)
-          for (const status of ["succeeded", "failed", "cancelled"]) yield* job(`${status}-${number}`, { status, createdAt: number, finishedAt: number })
+          for (const status of ["processed", "ignored", "failed"])
+            yield* delivery(`${status}-${number}`, status, number, number)
+          for (const status of ["succeeded", "failed", "cancelled"])
+            yield* job(`${status}-${number}`, { status, createdAt: number, finishedAt: number })
           yield* sandbox(id, null)
           yield* shell("INSERT INTO sandbox_launch_keys VALUES ('user', ?1, 'f', ?1, NULL, NULL, ?2)", id, number)
           yield* execution(id, "succeeded", number)
           yield* shell("INSERT INTO issue_workflow_execution_keys VALUES ('workflow', ?1, 'f', ?1, ?2)", id, number)
           yield* executionEvent(id, 1, number)
           yield* event("attempt", id, 1, number)
-          yield* shell("INSERT INTO import_rejects (source_table, source_key, row_payload, reason, imported_at) VALUES ('t', 'k', '{}', 'r', ?1)", number)
-        }))
-      expect(yield* planIssues(Effect.asVoid(Retention.purge({ policy: everything, batchSize: 2, pause: 0, dryRun: true })))).toEqual([])
+          yield* shell(
+            "INSERT INTO import_rejects (source_table, source_key, row_payload, reason, imported_at) VALUES ('t', 'k', '{}', 'r', ?1)",
+            number
+          )
+        })
+      )
+      expect(
+        yield* planIssues(Effect.asVoid(Retention.purge({ policy: everything, batchSize: 2, pause: 0, dryRun: true })))
+      ).toEqual([])
       let purged: Retention.Purged | undefined
-      expect(yield* planIssues(Effect.map(Retention.purge({ policy: everything, batchSize: 2, pause: 0 }), (counts) => purged = counts))).toEqual([])
+      expect(
+        yield* planIssues(
+          Effect.map(Retention.purge({ policy: everything, batchSize: 2, pause: 0 }), (counts) => (purged = counts))
+        )
+      ).toEqual([])
       expect(purged).toEqual(Object.fromEntries(tables.map((table) => [table, /deliveries|jobs/.test(table) ? 18 : 6])))
-    }).pipe(Effect.provide(fileLayer)))
+    }).pipe(Effect.provide(fileLayer))
+  )
 
   it.effect("is refused when it is none, before anything is removed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* begin
       yield* session("old", 0)
       const bad: ReadonlyArray<unknown> = [
@@ -89,10 +106,11 @@ describe("the retention", () => {
         expect(error.message).not.toMatch(/soon|40000|yes/)
       }
       expect(yield* names("session")).toEqual(["old"])
-    }).pipe(Effect.provide(memoryLayer)))
+    }).pipe(Effect.provide(memoryLayer))
+  )
 
   it.effect("says its defaults, and takes others", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* begin
       expect(Retention.defaults.session.keepFor).toEqual(Duration.days(7))
       yield* session("a", now - 8 * day)
@@ -107,13 +125,14 @@ describe("the retention", () => {
       expect((yield* Retention.purge()).session).toBe(0)
       expect((yield* Retention.purge({ policy: { session: 0 } })).session).toBe(1)
       expect(yield* names("session")).toEqual(["live"])
-    }).pipe(Effect.provide(memoryLayer)))
+    }).pipe(Effect.provide(memoryLayer))
+  )
 })
 
 for (const [name, database] of Object.entries(databaseLayers)) {
   describe(`purging on ${name}`, () => {
     it.effect("removes the oldest first, in batches, and goes on where it was stopped", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* begin
         const ids = Array.from({ length: 7 }, (_, index) => `session-${index}`)
         // Stored in another order than they expire, two of them at one instant.
@@ -127,10 +146,11 @@ for (const [name, database] of Object.entries(databaseLayers)) {
         expect(yield* names("session")).toEqual(ids.slice(3))
         expect([...(yield* Stream.runCollect(batches))].map(({ removed }) => removed)).toEqual([3, 1])
         expect(yield* names("session")).toEqual([])
-      }).pipe(Effect.provide(database)))
+      }).pipe(Effect.provide(database))
+    )
 
     it.effect("keeps jobs that wait, run, are not settled, or are what a sandbox would be made from again", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* begin
         yield* attempt("newest", "failed", 1)
         yield* attempt("before", "failed", 1)
@@ -146,23 +166,38 @@ for (const [name, database] of Object.entries(databaseLayers)) {
         yield* job("of-before", { ...ended, runId: "before" })
         yield* job("of-nobody", { ...ended, status: "cancelled", settled: false })
         expect((yield* Retention.purge({ batchSize: 1, pause: 0 })).oci_image_build_jobs).toBe(2)
-        expect(yield* names("oci_image_build_jobs")).toEqual(["ended-now", "of-live", "of-newest", "queued", "running", "unsettled"])
-      }).pipe(Effect.provide(database)))
+        expect(yield* names("oci_image_build_jobs")).toEqual([
+          "ended-now",
+          "of-live",
+          "of-newest",
+          "queued",
+          "running",
+          "unsettled"
+        ])
+      }).pipe(Effect.provide(database))
+    )
 
     it.effect("keeps of the journal what a consumer has not read, and what a subject goes on from", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* begin
         yield* sandbox("there", null)
         yield* attempt("live", "running", null)
         yield* attempt("over", "succeeded", 1)
-        for (const [type, id] of [["sandbox", "there"], ["sandbox", "gone"], ["attempt", "live"], ["attempt", "over"]] as const) {
+        for (const [type, id] of [
+          ["sandbox", "there"],
+          ["sandbox", "gone"],
+          ["attempt", "live"],
+          ["attempt", "over"]
+        ] as const) {
           yield* event(type, id, 1, 0)
           yield* event(type, id, 2, 0)
         }
         yield* event("sandbox", "gone", 3, now)
         yield* event("attempt", "over", 3, 0)
         const purge = Effect.map(Retention.purge({ batchSize: 2, pause: 0 }), (purged) => purged.control_plane_events)
-        yield* shell("INSERT INTO control_plane_event_consumers (name, position, updated_at) VALUES ('fast', 9, 0), ('slow', 0, 0)")
+        yield* shell(
+          "INSERT INTO control_plane_event_consumers (name, position, updated_at) VALUES ('fast', 9, 0), ('slow', 0, 0)"
+        )
         expect(yield* purge).toBe(0)
         yield* shell("UPDATE control_plane_event_consumers SET position = 3 WHERE name = 'slow'")
         expect(yield* purge).toBe(2)
@@ -176,10 +211,11 @@ for (const [name, database] of Object.entries(databaseLayers)) {
         yield* TestClock.setTime(now + 91 * day)
         yield* purge
         expect(yield* eventNames).toEqual(["attempt live 2", "sandbox there 3"])
-      }).pipe(Effect.provide(database)))
+      }).pipe(Effect.provide(database))
+    )
 
     it.effect("goes on behind events that are dated in the future, and leaves no gaps among those of a subject", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* begin
         // Two subjects in turns: one whose second event a wrong clock has dated, and one that is all old and over.
         for (const sequence of [1, 2, 3, 4, 5]) {
@@ -189,15 +225,18 @@ for (const [name, database] of Object.entries(databaseLayers)) {
         for (const batchSize of [1, 3]) {
           const counted = yield* Retention.purge({ batchSize, pause: 0, dryRun: true })
           expect(counted.control_plane_events).toBe(batchSize === 1 ? 6 : 0)
-          expect((yield* Retention.purge({ batchSize, pause: 0 })).control_plane_events).toBe(counted.control_plane_events)
+          expect((yield* Retention.purge({ batchSize, pause: 0 })).control_plane_events).toBe(
+            counted.control_plane_events
+          )
           expect(yield* eventNames).toEqual([2, 3, 4, 5].map((sequence) => `attempt wrong-clock ${sequence}`))
         }
         yield* TestClock.setTime(now + 1100 * day)
         expect((yield* Retention.purge()).control_plane_events).toBe(4)
-      }).pipe(Effect.provide(database)))
+      }).pipe(Effect.provide(database))
+    )
 
     it.effect("keeps the keys of what goes on, however old", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* begin
         yield* seedWorkflow
         yield* sandbox("sandbox", null)
@@ -206,18 +245,32 @@ for (const [name, database] of Object.entries(databaseLayers)) {
           yield* attempt(status, status, finishedAt)
           yield* job(status, { status, createdAt: 0, finishedAt })
           yield* execution(status, status, finishedAt)
-          yield* shell("INSERT INTO sandbox_launch_keys VALUES ('user', ?1, 'f', 'sandbox', ?2, NULL, 0)", `attempt ${status}`, status)
-          yield* shell("INSERT INTO sandbox_launch_keys VALUES ('user', ?1, 'f', 'sandbox', NULL, ?2, 0)", `job ${status}`, status)
+          yield* shell(
+            "INSERT INTO sandbox_launch_keys VALUES ('user', ?1, 'f', 'sandbox', ?2, NULL, 0)",
+            `attempt ${status}`,
+            status
+          )
+          yield* shell(
+            "INSERT INTO sandbox_launch_keys VALUES ('user', ?1, 'f', 'sandbox', NULL, ?2, 0)",
+            `job ${status}`,
+            status
+          )
           yield* shell("INSERT INTO issue_workflow_execution_keys VALUES ('workflow', ?1, 'f', ?1, 0)", status)
         }
         const purged = yield* Retention.purge({ batchSize: 2, pause: 0 })
         expect(purged).toMatchObject({ sandbox_launch_keys: 2, issue_workflow_execution_keys: 1 })
-        expect(yield* names("sandbox_launch_keys", "idempotency_key")).toEqual(["attempt queued", "attempt running", "job queued", "job running"])
+        expect(yield* names("sandbox_launch_keys", "idempotency_key")).toEqual([
+          "attempt queued",
+          "attempt running",
+          "job queued",
+          "job running"
+        ])
         expect(yield* names("issue_workflow_execution_keys", "idempotency_key")).toEqual(["queued", "running"])
-      }).pipe(Effect.provide(database)))
+      }).pipe(Effect.provide(database))
+    )
 
     it.effect("keeps deliveries that wait, are worked on, or ended lately; and events of executions that go on", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* begin
         yield* seedWorkflow
         yield* delivery("received", "received", 0, null)
@@ -233,8 +286,15 @@ for (const [name, database] of Object.entries(databaseLayers)) {
         yield* executionEvent("ended", 2, now)
         const purged = yield* Retention.purge({ batchSize: 2, pause: 0 })
         expect(purged).toMatchObject({ github_webhook_deliveries: 3, issue_workflow_execution_events: 1 })
-        expect(yield* names("github_webhook_deliveries")).toEqual(["failed-late", "ignored-late", "processed-late", "processing", "received"])
+        expect(yield* names("github_webhook_deliveries")).toEqual([
+          "failed-late",
+          "ignored-late",
+          "processed-late",
+          "processing",
+          "received"
+        ])
         expect(yield* names("issue_workflow_execution_events")).toEqual(["ended 2", "ended-lately 1", "running 1"])
-      }).pipe(Effect.provide(database)))
+      }).pipe(Effect.provide(database))
+    )
   })
 }

@@ -15,16 +15,24 @@ export const tables = Object.keys(Retention.defaults)
 /** The rows of a table that the test put there, by their names. */
 export const names = (table: string, column = "id") =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
-    Effect.map(
-      sql.unsafe<{ readonly name: unknown }>(`SELECT ${column} AS name FROM ${table} ORDER BY 1`),
-      (rows) => rows.map(({ name }) => String(name))
-    ))
+    Effect.map(sql.unsafe<{ readonly name: unknown }>(`SELECT ${column} AS name FROM ${table} ORDER BY 1`), (rows) =>
+      rows.map(({ name }) => String(name))
+    )
+  )
 
 export const session = (id: string, expiresAt: number) =>
-  shell("INSERT INTO session (id, user_id, token, expires_at, created_at, updated_at) VALUES (?1, 'user', ?1, ?2, 0, 0)", id, expiresAt)
+  shell(
+    "INSERT INTO session (id, user_id, token, expires_at, created_at, updated_at) VALUES (?1, 'user', ?1, ?2, 0, 0)",
+    id,
+    expiresAt
+  )
 
 export const verification = (id: string, expiresAt: number) =>
-  shell("INSERT INTO verification (id, identifier, value, expires_at, created_at, updated_at) VALUES (?1, ?1, '1', ?2, 0, 0)", id, expiresAt)
+  shell(
+    "INSERT INTO verification (id, identifier, value, expires_at, created_at, updated_at) VALUES (?1, ?1, '1', ?2, 0, 0)",
+    id,
+    expiresAt
+  )
 
 export const cacheEntry = (query: string, expiresAt: number) =>
   shell("INSERT INTO package_resolution_cache_entries VALUES (?1, '{}', 0, ?2, 0, 0)", query, expiresAt)
@@ -76,7 +84,11 @@ export const attempt = (id: string, status: string, finishedAt: number | null) =
   )
 
 export const sandbox = (id: string, latestRunId: string | null) =>
-  shell("INSERT INTO sandboxes (id, owner_user_id, latest_run_id, created_at, updated_at) VALUES (?1, 'user', ?2, 0, 0)", id, latestRunId)
+  shell(
+    "INSERT INTO sandboxes (id, owner_user_id, latest_run_id, created_at, updated_at) VALUES (?1, 'user', ?2, 0, 0)",
+    id,
+    latestRunId
+  )
 
 export const event = (subjectType: string, subjectId: string, sequence: number, occurredAt: number) =>
   shell(
@@ -108,13 +120,14 @@ export const executionEvent = (executionId: string, sequence: number, occurredAt
     occurredAt
   )
 
-export const seedWorkflow = Effect.gen(function*() {
+export const seedWorkflow = Effect.gen(function* () {
   yield* seedRepository("repository")
   yield* seedIssue("issue", "repository")
-  yield* shell("INSERT INTO issue_workflows (id, issue_id, repository_id, created_at, updated_at) VALUES ('workflow', 'issue', 'repository', 0, 0)")
+  yield* shell(
+    "INSERT INTO issue_workflows (id, issue_id, repository_id, created_at, updated_at) VALUES ('workflow', 'issue', 'repository', 0, 0)"
+  )
 })
 
 export const begin = Effect.zipRight(TestClock.setTime(now), seedUser("user"))
 
 export const everything: Retention.Policy = Object.fromEntries(tables.map((table) => [table, 0]))
-

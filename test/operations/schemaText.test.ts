@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest"
 import { indexEvaluates, isSameTable } from "../../src/operations/schemaText.js"
 
-const tableWith = (...columns: ReadonlyArray<string>) => `CREATE TABLE owned (${["id TEXT PRIMARY KEY NOT NULL", ...columns].join(", ")}) STRICT`
+const tableWith = (...columns: ReadonlyArray<string>) =>
+  `CREATE TABLE owned (${["id TEXT PRIMARY KEY NOT NULL", ...columns].join(", ")}) STRICT`
 
 describe("isSameTable", () => {
   it.each([

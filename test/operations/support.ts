@@ -21,4 +21,7 @@ export const databaseAt = (filePath: string) => Layer.provideMerge(Migrations.la
 export const permissionsOf = (path: string) => (statSync(path).mode & 0o777).toString(8)
 
 /** What is in a directory, without the logs of open databases: the engine closes one when its last statement is collected. */
-export const filesIn = (directory: string) => readdirSync(directory).filter((name) => !/-(wal|shm)$/.test(name)).toSorted()
+export const filesIn = (directory: string) =>
+  readdirSync(directory)
+    .filter((name) => !/-(wal|shm)$/.test(name))
+    .toSorted()

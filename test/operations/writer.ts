@@ -9,11 +9,14 @@ import * as Database from "../../src/Database.js"
 const [, , filePath = ""] = process.argv
 
 const insert = (id: string) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) =>
-    sql`INSERT INTO user (id, name, email, created_at, updated_at) VALUES (${id}, ${"x".repeat(2000)}, ${id}, 0, 0)`)
+  Effect.flatMap(
+    SqlClient.SqlClient,
+    (sql) =>
+      sql`INSERT INTO user (id, name, email, created_at, updated_at) VALUES (${id}, ${"x".repeat(2000)}, ${id}, 0, 0)`
+  )
 
-const program = Effect.gen(function*() {
-  for (let number = 1;; number++) {
+const program = Effect.gen(function* () {
+  for (let number = 1; ; number++) {
     const name = String(number).padStart(8, "0")
     yield* Database.transaction(Effect.zipRight(insert(`${name}a`), insert(`${name}b`)))
     process.stdout.write(`${number}\n`)

@@ -32,157 +32,228 @@ const found = Effect.map(Option.map((entry: PackageResolutionCacheEntry) => entr
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`PackageResolutionCacheRepo (${name})`, () => {
     it.effect("keeps a resolution until it expires, and counts who finds it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         expect(yield* cache.get(query)).toEqual(Option.none())
         yield* TestClock.setTime(2000)
         const stored = yield* cache.upsert({ query, resolution })
-        expect(stored).toMatchObject({ query, hitCount: 0, fetchedAt: { epochMillis: 1000 }, expiresAt: { epochMillis: 60_000 } })
+        expect(stored).toMatchObject({
+          query,
+          hitCount: 0,
+          fetchedAt: { epochMillis: 1000 },
+          expiresAt: { epochMillis: 60_000 }
+        })
         expect(stored.resolutionPayload.alternatives).toEqual([])
         yield* TestClock.setTime(3000)
-        expect(yield* cache.get(" Fedora:NodeJS ")).toMatchObject(Option.some({ hitCount: 1, lastUsedAt: { epochMillis: 3000 } }))
+        expect(yield* cache.get(" Fedora:NodeJS ")).toMatchObject(
+          Option.some({ hitCount: 1, lastUsedAt: { epochMillis: 3000 } })
+        )
         expect(yield* cache.peek(query)).toMatchObject(Option.some({ hitCount: 1 }))
         expect(yield* cache.get("arch:nodejs")).toEqual(Option.none())
         yield* TestClock.setTime(60_000)
         expect(yield* cache.get(query)).toEqual(Option.none())
         expect(yield* cache.peek(query)).toMatchObject(Option.some({ hitCount: 1 }))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("counts each of many hits once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         yield* cache.upsert({ query, resolution })
-        yield* Effect.all(Array.from({ length: 50 }, () => cache.get(query)), { concurrency: "unbounded" })
+        yield* Effect.all(
+          Array.from({ length: 50 }, () => cache.get(query)),
+          { concurrency: "unbounded" }
+        )
         expect(yield* cache.peek(query)).toMatchObject(Option.some({ hitCount: 50 }))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("replaces what was kept, and keeps the count", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         yield* cache.upsert({ query, resolution: project("one") })
         yield* cache.get(query)
         yield* TestClock.setTime(5000)
         const second = yield* cache.upsert({ query, resolution: project("two"), ttl: "1 minute" })
-        expect(second).toMatchObject({ hitCount: 1, fetchedAt: { epochMillis: 5000 }, expiresAt: { epochMillis: 65_000 } })
-        expect(second.resolutionPayload).toMatchObject({ selectedProject: "two", expiresAt: "1970-01-01T00:01:05.000Z" })
-      }).pipe(Effect.provide(layer)))
+        expect(second).toMatchObject({
+          hitCount: 1,
+          fetchedAt: { epochMillis: 5000 },
+          expiresAt: { epochMillis: 65_000 }
+        })
+        expect(second.resolutionPayload).toMatchObject({
+          selectedProject: "two",
+          expiresAt: "1970-01-01T00:01:05.000Z"
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("takes what cannot be read for a miss, and replaces it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         yield* cache.upsert({ query, resolution })
         yield* shell(`UPDATE package_resolution_cache_entries SET resolution_payload = '{"requested": 1}'`)
         expect(yield* cache.get(query)).toEqual(Option.none())
         expect(yield* cache.peek(query)).toEqual(Option.none())
-        expect(yield* cache.getOrResolve({ query, resolve: Effect.succeed(project("new")) })).toMatchObject({ selectedProject: "new" })
+        expect(yield* cache.getOrResolve({ query, resolve: Effect.succeed(project("new")) })).toMatchObject({
+          selectedProject: "new"
+        })
         expect(yield* found(cache.get(query))).toEqual(Option.some("new"))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("resolves once for all who ask at the same time", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         const asked = yield* Ref.make(0)
         const answer = yield* Deferred.make<typeof resolution>()
-        const resolve = Effect.zipRight(Ref.update(asked, (count) => count + 1), Deferred.await(answer))
-        const callers = yield* Effect.forkAll(Array.from({ length: 20 }, () => cache.getOrResolve({ query, resolve, ttl: "1 hour" })))
+        const resolve = Effect.zipRight(
+          Ref.update(asked, (count) => count + 1),
+          Deferred.await(answer)
+        )
+        const callers = yield* Effect.forkAll(
+          Array.from({ length: 20 }, () => cache.getOrResolve({ query, resolve, ttl: "1 hour" }))
+        )
         yield* Effect.repeatN(Effect.yieldNow(), 50)
         yield* Deferred.succeed(answer, resolution)
         expect(yield* Fiber.join(callers)).toHaveLength(20)
         expect(yield* Ref.get(asked)).toBe(1)
-        expect(yield* cache.peek(query)).toMatchObject(Option.some({ hitCount: 19, expiresAt: { epochMillis: 3_600_000 } }))
-      }).pipe(Effect.provide(layer)))
+        expect(yield* cache.peek(query)).toMatchObject(
+          Option.some({ hitCount: 19, expiresAt: { epochMillis: 3_600_000 } })
+        )
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lets the next one resolve when one is interrupted or fails", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         const begun = yield* Deferred.make<void>()
-        const first = yield* Effect.fork(cache.getOrResolve({ query, resolve: Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never) }))
+        const first = yield* Effect.fork(
+          cache.getOrResolve({ query, resolve: Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never) })
+        )
         yield* Deferred.await(begun)
-        const second = yield* Effect.fork(refusalOf(cache.getOrResolve({ query, resolve: Effect.fail("down" as const) })))
+        const second = yield* Effect.fork(
+          refusalOf(cache.getOrResolve({ query, resolve: Effect.fail("down" as const) }))
+        )
         const third = yield* Effect.fork(cache.getOrResolve({ query, resolve: Effect.succeed(project("third")) }))
         expect(Exit.isInterrupted(yield* Fiber.interrupt(first))).toBe(true)
         expect(yield* Fiber.join(second)).toBe("down")
         expect(yield* Fiber.join(third)).toMatchObject({ selectedProject: "third" })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lets nobody in a transaction wait for who waits for the transaction", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         const [begun, answered] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
-        const resolve = Deferred.succeed(begun, undefined).pipe(Effect.zipRight(Deferred.await(answered)), Effect.as(project("outside")))
+        const resolve = Deferred.succeed(begun, undefined).pipe(
+          Effect.zipRight(Deferred.await(answered)),
+          Effect.as(project("outside"))
+        )
         const outside = yield* Effect.fork(cache.getOrResolve({ query, resolve }))
         yield* Deferred.await(begun)
-        const inside = yield* transaction(Effect.gen(function*() {
-          yield* cache.upsert({ query: "nix:bat", resolution })
-          yield* Deferred.succeed(answered, undefined)
-          return yield* cache.getOrResolve({ query, resolve: Effect.succeed(project("inside")) })
-        }))
+        const inside = yield* transaction(
+          Effect.gen(function* () {
+            yield* cache.upsert({ query: "nix:bat", resolution })
+            yield* Deferred.succeed(answered, undefined)
+            return yield* cache.getOrResolve({ query, resolve: Effect.succeed(project("inside")) })
+          })
+        )
         expect(inside).toMatchObject({ selectedProject: "inside" })
         expect(yield* Fiber.join(outside)).toMatchObject({ selectedProject: "outside" })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("serves what has expired when resolving fails, if the caller says so", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         const resolve = Effect.fail("down" as const)
         expect(yield* refusalOf(cache.getOrResolve({ query, resolve, serveExpired: true }))).toBe("down")
         yield* cache.upsert({ query, resolution: project("old") })
         yield* TestClock.setTime(100_000)
         expect(yield* refusalOf(cache.getOrResolve({ query, resolve }))).toBe("down")
-        expect(yield* cache.getOrResolve({ query, resolve, serveExpired: true })).toMatchObject({ selectedProject: "old" })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* cache.getOrResolve({ query, resolve, serveExpired: true })).toMatchObject({
+          selectedProject: "old"
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("gives an invalid resolution and does not keep it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         const invalid = { ...resolution, status: "invalid" } as const
-        expect(yield* cache.getOrResolve({ query, resolve: Effect.succeed(invalid) })).toMatchObject({ status: "invalid" })
+        expect(yield* cache.getOrResolve({ query, resolve: Effect.succeed(invalid) })).toMatchObject({
+          status: "invalid"
+        })
         expect(yield* cache.peek(query)).toEqual(Option.none())
         expect(yield* refusalOf(cache.upsert({ query, resolution: invalid }))).toMatchObject({
           _tag: "InvalidInput",
           issues: ["resolution: an invalid query is not cached"]
         })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("purges what has expired, the oldest first, up to a limit", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
-        for (const seconds of [3, 1, 2, 9]) yield* cache.upsert({ query: `nix:p${seconds}`, resolution, ttl: `${seconds} seconds` })
+        for (const seconds of [3, 1, 2, 9])
+          yield* cache.upsert({ query: `nix:p${seconds}`, resolution, ttl: `${seconds} seconds` })
         yield* TestClock.setTime(3000)
         expect(yield* cache.purgeExpired(2)).toBe(2)
         expect(yield* cache.peek("nix:p3")).toMatchObject(Option.some({}))
         expect(yield* cache.purgeExpired(1000)).toBe(1)
         expect(yield* cache.purgeExpired(1000)).toBe(0)
         expect(yield* cache.peek("nix:p9")).toMatchObject(Option.some({}))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuses what is no query, no resolution, no time to live and no limit", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
-        for (const bad of ["", "nodejs", "windows:nodejs", "fedora:", "fedora:node js", "fedora:a\0b", "fedora:a\uD800", `fedora:${"x".repeat(1_000_000)}`]) {
-          for (const call of [Effect.asVoid(cache.get(bad)), Effect.asVoid(cache.peek(bad)), Effect.asVoid(cache.upsert({ query: bad, resolution }))]) {
+        for (const bad of [
+          "",
+          "nodejs",
+          "windows:nodejs",
+          "fedora:",
+          "fedora:node js",
+          "fedora:a\0b",
+          "fedora:a\uD800",
+          `fedora:${"x".repeat(1_000_000)}`
+        ]) {
+          for (const call of [
+            Effect.asVoid(cache.get(bad)),
+            Effect.asVoid(cache.peek(bad)),
+            Effect.asVoid(cache.upsert({ query: bad, resolution }))
+          ]) {
             expect(yield* tagOf(call), bad.slice(0, 20)).toBe("InvalidInput")
           }
-          expect(yield* tagOf(cache.getOrResolve({ query: bad, resolve: Effect.succeed(resolution) }))).toBe("InvalidInput")
+          expect(yield* tagOf(cache.getOrResolve({ query: bad, resolve: Effect.succeed(resolution) }))).toBe(
+            "InvalidInput"
+          )
         }
         for (const garbage of [undefined, null, 7, { status: "resolved" }, { ...resolution, status: "new" }]) {
           const given = garbage as unknown as typeof resolution
-          expect(yield* tagOf(cache.getOrResolve({ query, resolve: Effect.succeed(given) })), String(garbage)).toBe("InvalidInput")
+          expect(yield* tagOf(cache.getOrResolve({ query, resolve: Effect.succeed(given) })), String(garbage)).toBe(
+            "InvalidInput"
+          )
         }
         for (const ttl of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
           expect(yield* tagOf(cache.upsert({ query, resolution, ttl }))).toBe("InvalidInput")
         }
-        expect(yield* tagOf(cache.upsert({ query, resolution: { ...resolution, expiresAt: "tomorrow" } }))).toBe("InvalidInput")
-        for (const limit of [0, 1001, 1.5, Number.NaN]) expect(yield* tagOf(cache.purgeExpired(limit))).toBe("InvalidInput")
+        expect(yield* tagOf(cache.upsert({ query, resolution: { ...resolution, expiresAt: "tomorrow" } }))).toBe(
+          "InvalidInput"
+        )
+        for (const limit of [0, 1001, 1.5, Number.NaN])
+          expect(yield* tagOf(cache.purgeExpired(limit))).toBe("InvalidInput")
         expect(yield* cache.peek(query)).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("PackageResolutionCacheRepo", () => {
   it.effect("scans and sorts nothing that grows", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const cache = yield* PackageResolutionCacheRepo
       const methods = {
         get: Effect.asVoid(cache.get(query)),
@@ -192,5 +263,6 @@ describe("PackageResolutionCacheRepo", () => {
         purgeExpired: Effect.asVoid(cache.purgeExpired(10))
       }
       for (const [method, effect] of Object.entries(methods)) expect(yield* planIssues(effect), method).toEqual([])
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 })

@@ -19,7 +19,14 @@ const resolution = {
   status: "resolved",
   source: "repology",
   osSupport: {
-    arch: { supported: true, repo: "extra", packageName: "nodejs", projectName: "nodejs", version: "22.1", status: "newest" },
+    arch: {
+      supported: true,
+      repo: "extra",
+      packageName: "nodejs",
+      projectName: "nodejs",
+      version: "22.1",
+      status: "newest"
+    },
     fedora: { supported: true, packageName: "nodejs" },
     nix: { supported: false }
   },
@@ -30,7 +37,12 @@ const resolution = {
 describe("PackageResolution", () => {
   it("decodes, with no alternatives unless there are some", () => {
     expect(decode(PackageResolution, resolution)).toStrictEqual({ ...resolution, alternatives: [] })
-    const more = { ...resolution, canonicalId: "nodejs", selectedProject: "nodejs", alternatives: [{ projectName: "nodejs-lts" }] }
+    const more = {
+      ...resolution,
+      canonicalId: "nodejs",
+      selectedProject: "nodejs",
+      alternatives: [{ projectName: "nodejs-lts" }]
+    }
     expect(decode(PackageResolution, more)).toStrictEqual(more)
   })
 
@@ -38,8 +50,16 @@ describe("PackageResolution", () => {
     ["another status", { status: "found" }, ["status"]],
     ["another source", { source: "npm" }, ["source"]],
     ["a system too few", { osSupport: { arch: { supported: true }, nix: { supported: true } } }, ["osSupport.fedora"]],
-    ["a system too many", { osSupport: { ...resolution.osSupport, debian: { supported: true } } }, ["osSupport.debian"]],
-    ["a blank version", { osSupport: { ...resolution.osSupport, nix: { supported: true, version: " " } } }, ["osSupport.nix.version"]],
+    [
+      "a system too many",
+      { osSupport: { ...resolution.osSupport, debian: { supported: true } } },
+      ["osSupport.debian"]
+    ],
+    [
+      "a blank version",
+      { osSupport: { ...resolution.osSupport, nix: { supported: true, version: " " } } },
+      ["osSupport.nix.version"]
+    ],
     ["an alternative as a text", { alternatives: ["a"] }, ["alternatives.0"]],
     ["null", { canonicalId: null }, ["canonicalId"]],
     ["times that are none", { fetchedAt: "yesterday", expiresAt: 5 }, ["fetchedAt", "expiresAt"]]
@@ -67,7 +87,8 @@ describe("PackageResolution", () => {
   it("survives JSON", () => survivesJson(PackageResolution))
 })
 
-const days = (duration: Option.Option<Duration.Duration>) => Option.getOrUndefined(Option.map(duration, Duration.toDays))
+const days = (duration: Option.Option<Duration.Duration>) =>
+  Option.getOrUndefined(Option.map(duration, Duration.toDays))
 
 describe("cache", () => {
   it.each(["git", "g++", "c", "7zip", "python3.12", "lib:amd64", "gtk-4", "a_b", "a+b"])("%s is a query", (query) => {
@@ -104,13 +125,18 @@ describe("cache", () => {
 describe("authRef", () => {
   it("names the row of an installation", () => {
     expect(formatGithubInstallationRepositoryRef("ghr_1")).toBe("github-installation-repository:ghr_1")
-    expect(parseGithubInstallationRepositoryRef(formatGithubInstallationRepositoryRef("a:b"))).toStrictEqual(Option.some("a:b"))
+    expect(parseGithubInstallationRepositoryRef(formatGithubInstallationRepositoryRef("a:b"))).toStrictEqual(
+      Option.some("a:b")
+    )
   })
 
-  it.each(["", "github-installation-repository:", "github-installation-repository:  ", "github-installation-repository", "secret:1"])(
-    "%j names none",
-    (authRef) => {
-      expect(parseGithubInstallationRepositoryRef(authRef)).toStrictEqual(Option.none())
-    }
-  )
+  it.each([
+    "",
+    "github-installation-repository:",
+    "github-installation-repository:  ",
+    "github-installation-repository",
+    "secret:1"
+  ])("%j names none", (authRef) => {
+    expect(parseGithubInstallationRepositoryRef(authRef)).toStrictEqual(Option.none())
+  })
 })

@@ -10,14 +10,28 @@ const full = {
   version: "1",
   sources: {
     workspace: { kind: "git", provider: "gitlab", url: "ssh://git@gitlab.com/acme/app.git", ref: "dev", authRef: "a" },
-    inputs: [{ id: "dots", kind: "git", purpose: "dotfiles", provider: "github", url, ref: "main", authRef: "b", mountPath: "/dots" }]
+    inputs: [
+      {
+        id: "dots",
+        kind: "git",
+        purpose: "dotfiles",
+        provider: "github",
+        url,
+        ref: "main",
+        authRef: "b",
+        mountPath: "/dots"
+      }
+    ]
   },
   harness: { id: "claude-code", profile: "default" },
   access: { ssh: { enabled: true, listenPort: 22, authorizedKeysRef: "keys" } },
   tooling: { packages: ["git", { id: "nodejs", version: "20" }] },
   lifecycle: {
     setup: ["npm ci", { id: "build", run: "npm run build", shell: "sh", workingDirectory: "/app" }],
-    startup: { steps: ["make"], foreground: { kind: "command", run: "npm start", shell: "bash", workingDirectory: "/app" } }
+    startup: {
+      steps: ["make"],
+      foreground: { kind: "command", run: "npm start", shell: "bash", workingDirectory: "/app" }
+    }
   },
   runtime: {
     env: { "": "empty", "any key": " kept as it is " },
@@ -64,15 +78,17 @@ describe("UserWorkspaceSpec", () => {
   })
 
   it("writes `kind` into sources and trims texts, and nothing else", () => {
-    expect(decode(UserWorkspaceSpec, {
-      repo: { url, ref: "  dev\n" },
-      inputs: [{ purpose: "config", url, mountPath: " /a " }],
-      harness: "codex",
-      packages: [" git ", { id: "\tnodejs" }],
-      setup: [" npm ci "],
-      startup: " harness ",
-      env: { A: " b " }
-    })).toStrictEqual({
+    expect(
+      decode(UserWorkspaceSpec, {
+        repo: { url, ref: "  dev\n" },
+        inputs: [{ purpose: "config", url, mountPath: " /a " }],
+        harness: "codex",
+        packages: [" git ", { id: "\tnodejs" }],
+        setup: [" npm ci "],
+        startup: " harness ",
+        env: { A: " b " }
+      })
+    ).toStrictEqual({
       repo: { kind: "git", url, ref: "dev" },
       inputs: [{ kind: "git", purpose: "config", url, mountPath: "/a" }],
       harness: "codex",
@@ -126,17 +142,41 @@ describe("UserWorkspaceSpec", () => {
     ["a blank start", { ...minimal, startup: "" }, ["startup"]],
     ["a start that is a number", { ...minimal, startup: 1 }, ["startup"]],
     ["a foreground without kind", { ...minimal, startup: { foreground: { run: "a" } } }, ["startup.foreground.kind"]],
-    ["a foreground of another kind", { ...minimal, startup: { foreground: { kind: "shell" } } }, ["startup.foreground.kind"]],
-    ["a foreground kind that is no text", { ...minimal, startup: { foreground: { kind: { toString: 1 } } } }, ["startup.foreground.kind"]],
-    ["a foreground command without command", { ...minimal, startup: { foreground: { kind: "command" } } }, ["startup.foreground.run"]],
+    [
+      "a foreground of another kind",
+      { ...minimal, startup: { foreground: { kind: "shell" } } },
+      ["startup.foreground.kind"]
+    ],
+    [
+      "a foreground kind that is no text",
+      { ...minimal, startup: { foreground: { kind: { toString: 1 } } } },
+      ["startup.foreground.kind"]
+    ],
+    [
+      "a foreground command without command",
+      { ...minimal, startup: { foreground: { kind: "command" } } },
+      ["startup.foreground.run"]
+    ],
     ["a variable that is no text", { ...minimal, env: { A: 1 } }, ["env.A"]],
     ["variables as a list", { ...minimal, env: ["A=1"] }, ["env"]],
     ["another persistence", { ...minimal, runtime: { persistence: "yes" } }, ["runtime.persistence"]],
     ["another container runtime", { ...minimal, runtime: { ociRuntime: "crun" } }, ["runtime.ociRuntime"]],
     ["a network that is no flag", { ...minimal, runtime: { network: { outbound: 1 } } }, ["runtime.network.outbound"]],
-    ["a login shell that is none", { ...minimal, customization: { defaultShell: "sh" } }, ["customization.defaultShell"]],
-    ["another dotfiles manager", { ...minimal, customization: { dotfilesManager: "yadm" } }, ["customization.dotfilesManager"]],
-    ["another dotfiles target", { ...minimal, customization: { dotfilesTarget: "root" } }, ["customization.dotfilesTarget"]],
+    [
+      "a login shell that is none",
+      { ...minimal, customization: { defaultShell: "sh" } },
+      ["customization.defaultShell"]
+    ],
+    [
+      "another dotfiles manager",
+      { ...minimal, customization: { dotfilesManager: "yadm" } },
+      ["customization.dotfilesManager"]
+    ],
+    [
+      "another dotfiles target",
+      { ...minimal, customization: { dotfilesTarget: "root" } },
+      ["customization.dotfilesTarget"]
+    ],
     ["an unknown system", { ...minimal, os: "debian" }, ["os"]],
     ["another mode", { ...minimal, os: { family: "nix", mode: "must" } }, ["os.mode"]],
     ["an unknown runtime", { ...minimal, target: { runtime: "podman" } }, ["target.runtime"]]
@@ -145,11 +185,19 @@ describe("UserWorkspaceSpec", () => {
   })
 
   it("refuses null wherever a key is", () => {
-    for (const path of keyPaths(full)) expect(paths(UserWorkspaceSpec, replaced(full, path, () => null))).toEqual([path.join(".")])
+    for (const path of keyPaths(full))
+      expect(
+        paths(
+          UserWorkspaceSpec,
+          replaced(full, path, () => null)
+        )
+      ).toEqual([path.join(".")])
   })
 
   it("refuses an unknown key in every object, whatever the options of the caller, also as JSON text", () => {
-    const objects = [[], ...keyPaths(full).filter((path) => isObject(at(full, path)))].filter((path) => !path.includes("env"))
+    const objects = [[], ...keyPaths(full).filter((path) => isObject(at(full, path)))].filter(
+      (path) => !path.includes("env")
+    )
     expect(objects.length).toBeGreaterThan(12)
     for (const path of objects) {
       const input = replaced(full, path, (value) => ({ ...Object(value), extra: 1 }))
@@ -157,17 +205,23 @@ describe("UserWorkspaceSpec", () => {
       expect(paths(UserWorkspaceSpec, input)).toEqual([expected])
       expect(paths(Schema.parseJson(UserWorkspaceSpec), JSON.stringify(input))).toEqual([expected])
       for (const onExcessProperty of ["ignore", "preserve"] as const) {
-        expect(() => Schema.decodeUnknownSync(UserWorkspaceSpec, { onExcessProperty })(input)).toThrow("is not a known key")
+        expect(() => Schema.decodeUnknownSync(UserWorkspaceSpec, { onExcessProperty })(input)).toThrow(
+          "is not a known key"
+        )
       }
     }
   })
 
   it("refuses the prototype key, which JSON can hold", () => {
-    expect(paths(UserWorkspaceSpec, JSON.parse(`{"source":"${url}","harness":"codex","__proto__":{"ssh":true}}`))).toEqual(["__proto__"])
+    expect(
+      paths(UserWorkspaceSpec, JSON.parse(`{"source":"${url}","harness":"codex","__proto__":{"ssh":true}}`))
+    ).toEqual(["__proto__"])
   })
 
   it("reports all that is wrong in one go", () => {
-    expect(issues(UserWorkspaceSpec, { source: { url: "x", junk: 1 }, harness: "y", extra: 1, packages: ["", { id: 3 }] })).toEqual([
+    expect(
+      issues(UserWorkspaceSpec, { source: { url: "x", junk: 1 }, harness: "y", extra: 1, packages: ["", { id: 3 }] })
+    ).toEqual([
       ["extra", "is not a known key"],
       ["source.junk", "is not a known key"],
       ["source.url", "must be a URL"],
@@ -235,18 +289,24 @@ describe("two names for one thing", () => {
       }
       expect(issues(schema, { harness: "codex", source: url, repo: url, sources: { workspace: url } })).toEqual(twice)
     }
-    expect(issues(UserWorkspaceSpec, { harness: "codex" })).toEqual([["source", "one of source, repo and sources.workspace is required"]])
+    expect(issues(UserWorkspaceSpec, { harness: "codex" })).toEqual([
+      ["source", "one of source, repo and sources.workspace is required"]
+    ])
   })
 
   it("are all reported at once, even by a decoder that stops at the first error", () => {
-    const everything = Object.assign({ harness: "codex", repo: url, source: url }, ...pairs.map(([short, , , value]) => ({ [short]: value })), {
-      sources: { inputs: [] },
-      access: { ssh: true },
-      tooling: { packages: [] },
-      lifecycle: { setup: [], startup: [] },
-      runtime: { env: {} },
-      target: { os: "nix" }
-    })
+    const everything = Object.assign(
+      { harness: "codex", repo: url, source: url },
+      ...pairs.map(([short, , , value]) => ({ [short]: value })),
+      {
+        sources: { inputs: [] },
+        access: { ssh: true },
+        tooling: { packages: [] },
+        lifecycle: { setup: [], startup: [] },
+        runtime: { env: {} },
+        target: { os: "nix" }
+      }
+    )
     expect(paths(UserWorkspaceSpec, everything)).toEqual(["source", ...pairs.map(([short]) => short)])
     expect(paths(PartialUserWorkspaceSpec, everything)).toEqual(["source", ...pairs.map(([short]) => short)])
     expect(() => decode(UserWorkspaceSpec, everything)).toThrow("give only one of os and target.os")
@@ -281,7 +341,9 @@ describe("as schemas", () => {
     expect(Schema.is(UserWorkspaceSpec)({ ...full, ssh: true })).toBe(false)
     expect(Schema.is(UserWorkspaceSpec)({ source: { url }, harness: "codex" })).toBe(false)
     expect(Schema.equivalence(UserWorkspaceSpec)(spec, decode(UserWorkspaceSpec, full))).toBe(true)
-    expect(Schema.equivalence(UserWorkspaceSpec)(spec, decode(UserWorkspaceSpec, { ...full, harness: "codex" }))).toBe(false)
+    expect(Schema.equivalence(UserWorkspaceSpec)(spec, decode(UserWorkspaceSpec, { ...full, harness: "codex" }))).toBe(
+      false
+    )
   })
 
   it("has a JSON Schema, in which defaults are optional and other keys refused", () => {
@@ -294,7 +356,8 @@ describe("as schemas", () => {
 
 type Path = ReadonlyArray<string>
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** The path of each key of a document, outermost first. */
 const keyPaths = (value: unknown, path: Path = []): ReadonlyArray<Path> =>

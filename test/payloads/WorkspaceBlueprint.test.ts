@@ -12,7 +12,13 @@ const filled = {
   harness: { id: "codex" },
   access: { ssh: { enabled: false, listenPort: 2222 } },
   tooling: { packages: [] },
-  customization: { defaultShell: "bash", dotfilesManager: "auto", dotfilesTarget: "home", applyDotfiles: true, dotfilesBootstrap: true },
+  customization: {
+    defaultShell: "bash",
+    dotfilesManager: "auto",
+    dotfilesTarget: "home",
+    applyDotfiles: true,
+    dotfilesBootstrap: true
+  },
   lifecycle: { setup: [], startup: { steps: [], foreground: { kind: "harness" } } },
   runtime: {
     env: {},
@@ -42,7 +48,10 @@ describe("WorkspaceBlueprint", () => {
     ["runtime.network", { runtime: { network: {} } }],
     ["target", { target: {} }],
     ["both of target", { target: { os: {}, runtime: {} } }],
-    ["undefined", { version: undefined, access: undefined, runtime: { env: undefined, network: { outbound: undefined } } }]
+    [
+      "undefined",
+      { version: undefined, access: undefined, runtime: { env: undefined, network: { outbound: undefined } } }
+    ]
   ])("fills what is empty: %s", (_, part) => {
     expect(decode(WorkspaceBlueprint, { ...minimal, ...part })).toStrictEqual(filled)
   })
@@ -51,7 +60,10 @@ describe("WorkspaceBlueprint", () => {
     const decoded = decode(WorkspaceBlueprint, {
       ...minimal,
       sources: { workspace: { url }, inputs: [{ id: " dots ", purpose: "dotfiles", url }] },
-      lifecycle: { setup: [{ run: " make " }], startup: { steps: [{ run: "a", shell: "sh" }], foreground: { kind: "command", run: "b" } } }
+      lifecycle: {
+        setup: [{ run: " make " }],
+        startup: { steps: [{ run: "a", shell: "sh" }], foreground: { kind: "command", run: "b" } }
+      }
     })
     expect(decoded.sources.inputs).toStrictEqual([
       { id: "dots", kind: "git", purpose: "dotfiles", provider: "generic", url, ref: "main" }
@@ -63,7 +75,9 @@ describe("WorkspaceBlueprint", () => {
   })
 
   it("does not derive the working directory from the root: that is for the normaliser", () => {
-    expect(decode(WorkspaceBlueprint, { ...minimal, runtime: { workspaceRoot: "/w" } }).runtime.workingDirectory).toBe("/workspace/repo")
+    expect(decode(WorkspaceBlueprint, { ...minimal, runtime: { workspaceRoot: "/w" } }).runtime.workingDirectory).toBe(
+      "/workspace/repo"
+    )
   })
 
   it("gives each blueprint defaults of its own", () => {
@@ -83,21 +97,67 @@ describe("WorkspaceBlueprint", () => {
   })
 
   it.each<[string, unknown, ReadonlyArray<readonly [string, string]>]>([
-    ["nothing", {}, [["sources", "is missing"], ["harness", "is missing"]]],
+    [
+      "nothing",
+      {},
+      [
+        ["sources", "is missing"],
+        ["harness", "is missing"]
+      ]
+    ],
     ["no address", { ...minimal, sources: { workspace: {} } }, [["sources.workspace.url", "is missing"]]],
     ["the short form of an agent", { ...minimal, harness: "codex" }, [["harness", "must be an object"]]],
     ["the short form of ssh", { ...minimal, access: { ssh: true } }, [["access.ssh", "must be an object"]]],
-    ["the short form of a package", { ...minimal, tooling: { packages: ["git"] } }, [["tooling.packages.0", "must be an object"]]],
-    ["an input without id", { ...minimal, sources: { workspace: { url }, inputs: [{ purpose: "config", url }] } }, [["sources.inputs.0.id", "is missing"]]],
+    [
+      "the short form of a package",
+      { ...minimal, tooling: { packages: ["git"] } },
+      [["tooling.packages.0", "must be an object"]]
+    ],
+    [
+      "an input without id",
+      { ...minimal, sources: { workspace: { url }, inputs: [{ purpose: "config", url }] } },
+      [["sources.inputs.0.id", "is missing"]]
+    ],
     ["another version", { ...minimal, version: "2" }, [["version", "must be one of 1"]]],
     ["null for a default", { ...minimal, access: null }, [["access", "must be an object"]]],
-    ["null for a flag", { ...minimal, access: { ssh: { enabled: null } } }, [["access.ssh.enabled", "must be a boolean"]]],
-    ["port 0", { ...minimal, access: { ssh: { listenPort: 0 } } }, [["access.ssh.listenPort", "must be between 1 and 65535"]]],
-    ["a broken port", { ...minimal, access: { ssh: { listenPort: 1.5 } } }, [["access.ssh.listenPort", "must be an integer"]]],
-    ["a foreground without kind", { ...minimal, lifecycle: { startup: { foreground: {} } } }, [["lifecycle.startup.foreground.kind", "is missing"]]],
-    ["a foreground of another kind", { ...minimal, lifecycle: { startup: { foreground: { kind: "x" } } } }, [["lifecycle.startup.foreground.kind", "must be one of harness, command"]]],
-    ["a harness with a command", { ...minimal, lifecycle: { startup: { foreground: { kind: "harness", run: "a" } } } }, [["lifecycle.startup.foreground.run", "is not a known key"]]],
-    ["unknown keys, here and below", { ...minimal, a: 1, target: { os: { b: 1 } } }, [["a", "is not a known key"], ["target.os.b", "is not a known key"]]]
+    [
+      "null for a flag",
+      { ...minimal, access: { ssh: { enabled: null } } },
+      [["access.ssh.enabled", "must be a boolean"]]
+    ],
+    [
+      "port 0",
+      { ...minimal, access: { ssh: { listenPort: 0 } } },
+      [["access.ssh.listenPort", "must be between 1 and 65535"]]
+    ],
+    [
+      "a broken port",
+      { ...minimal, access: { ssh: { listenPort: 1.5 } } },
+      [["access.ssh.listenPort", "must be an integer"]]
+    ],
+    [
+      "a foreground without kind",
+      { ...minimal, lifecycle: { startup: { foreground: {} } } },
+      [["lifecycle.startup.foreground.kind", "is missing"]]
+    ],
+    [
+      "a foreground of another kind",
+      { ...minimal, lifecycle: { startup: { foreground: { kind: "x" } } } },
+      [["lifecycle.startup.foreground.kind", "must be one of harness, command"]]
+    ],
+    [
+      "a harness with a command",
+      { ...minimal, lifecycle: { startup: { foreground: { kind: "harness", run: "a" } } } },
+      [["lifecycle.startup.foreground.run", "is not a known key"]]
+    ],
+    [
+      "unknown keys, here and below",
+      { ...minimal, a: 1, target: { os: { b: 1 } } },
+      [
+        ["a", "is not a known key"],
+        ["target.os.b", "is not a known key"]
+      ]
+    ]
   ])("refuses %s", (_, input, expected) => {
     expect(issues(WorkspaceBlueprint, input)).toEqual(expected)
   })
@@ -105,7 +165,10 @@ describe("WorkspaceBlueprint", () => {
   it("has no type without its defaults", () => {
     expect(Schema.is(WorkspaceBlueprint)(minimal)).toBe(false)
     expect(Schema.is(WorkspaceBlueprint)(filled)).toBe(true)
-    expect(paths(Schema.typeSchema(WorkspaceBlueprint), { ...filled, target: {} })).toEqual(["target.os", "target.runtime"])
+    expect(paths(Schema.typeSchema(WorkspaceBlueprint), { ...filled, target: {} })).toEqual([
+      "target.os",
+      "target.runtime"
+    ])
   })
 
   it("survives JSON", () => survivesJson(WorkspaceBlueprint))

@@ -6,7 +6,9 @@ import * as payloads from "../../src/payloads/index.js"
 /** The documents whose schemas carry a decoder of one call, by name. */
 const decoded = Object.entries(payloads).flatMap(([name, value]) => {
   const decode = Schema.isSchema(value) ? decoderOf(value.ast) : undefined
-  return Schema.isSchema(value) && decode !== undefined ? [{ name, schema: Schema.make<unknown>(value.ast), decode }] : []
+  return Schema.isSchema(value) && decode !== undefined
+    ? [{ name, schema: Schema.make<unknown>(value.ast), decode }]
+    : []
 })
 
 type Json = { [key: string]: unknown } | Array<unknown>
@@ -19,7 +21,24 @@ const containers = (document: unknown): ReadonlyArray<Json> =>
 
 const strangeValues = FastCheck.oneof(
   FastCheck.jsonValue({ maxDepth: 2 }),
-  FastCheck.constantFrom("", " ", " codex ", "harness", "git", 0, -1, 1.5, 65_536, true, null, [], {}, ["a"], { kind: "git" }, { supported: false })
+  FastCheck.constantFrom(
+    "",
+    " ",
+    " codex ",
+    "harness",
+    "git",
+    0,
+    -1,
+    1.5,
+    65_536,
+    true,
+    null,
+    [],
+    {},
+    ["a"],
+    { kind: "git" },
+    { supported: false }
+  )
 )
 
 interface Change {
@@ -43,15 +62,23 @@ const changed = (document: unknown, { how, key, value, where, which }: Change): 
   const target = all[where % Math.max(1, all.length)]
   if (target === undefined) return structuredClone(value)
   const keys = Object.keys(target)
-  const name = how === "add" ? key : keys[which % Math.max(1, keys.length)] ?? key
+  const name = how === "add" ? key : (keys[which % Math.max(1, keys.length)] ?? key)
   if (how === "remove") Reflect.deleteProperty(target, name)
-  else Object.defineProperty(target, name, { value: structuredClone(value), enumerable: true, configurable: true, writable: true })
+  else
+    Object.defineProperty(target, name, {
+      value: structuredClone(value),
+      enumerable: true,
+      configurable: true,
+      writable: true
+    })
   return document
 }
 
 describe("decoders of one call", () => {
   it("are there for the documents that are read with every job", () => {
-    expect(decoded.map(({ name }) => name)).toEqual(expect.arrayContaining(["UserWorkspaceSpec", "PartialUserWorkspaceSpec"]))
+    expect(decoded.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(["UserWorkspaceSpec", "PartialUserWorkspaceSpec"])
+    )
   })
 
   for (const { decode, name, schema } of decoded) {
@@ -60,7 +87,8 @@ describe("decoders of one call", () => {
       const encode = Schema.encodeSync(schema)
       const legal = Arbitrary.make(schema).map((value): unknown => JSON.parse(JSON.stringify(encode(value))))
       const documents = FastCheck.tuple(legal, FastCheck.array(change, { maxLength: 3 })).map(([document, changes]) =>
-        JSON.stringify(changes.reduce<unknown>(changed, document)))
+        JSON.stringify(changes.reduce<unknown>(changed, document))
+      )
       FastCheck.assert(
         FastCheck.property(documents, (text) => {
           expect(decode(JSON.parse(text))).toEqual(Either.getOrElse(bySchema(JSON.parse(text)), () => invalid))

@@ -46,7 +46,11 @@ describe("enumerations", () => {
     ["ConcreteOsFamily", ConcreteOsFamily, ["nix", "fedora", "arch"]],
     ["RuntimeAdapterId", RuntimeAdapterId, ["docker", "k8s", "k3s"]],
     ["RuntimeAdapterLaunchStatus", RuntimeAdapterLaunchStatus, ["pending", "running"]],
-    ["PackageResolutionStatus", PackageResolutionStatus, ["resolved", "ambiguous", "unsupported", "not-found", "invalid"]],
+    [
+      "PackageResolutionStatus",
+      PackageResolutionStatus,
+      ["resolved", "ambiguous", "unsupported", "not-found", "invalid"]
+    ],
     ["PackageResolutionSource", PackageResolutionSource, ["cache", "repology", "override"]]
   ] as const)("%s", (_, schema, values) => {
     expect(schema.literals).toEqual(values)
@@ -59,7 +63,10 @@ describe("enumerations", () => {
 it("needs nothing that a browser lacks", () => {
   const folder = new URL("../../src/payloads/", import.meta.url)
   for (const file of readdirSync(folder)) {
-    const imports = readFileSync(new URL(file, folder), "utf8").matchAll(/^(?:import|export) (?:type )?(?:\{[^}]*\}|\*.*) from "([^"]+)"/gm)
-    for (const [, from] of imports) expect([file, from]).toEqual([file, expect.stringMatching(/^(effect|\.\/\w+\.js|\.\.\/sql\/decoder\.js)$/)])
+    const imports = readFileSync(new URL(file, folder), "utf8").matchAll(
+      /^(?:import|export) (?:type )?(?:\{[^}]*\}|\*.*) from "([^"]+)"/gm
+    )
+    for (const [, from] of imports)
+      expect([file, from]).toEqual([file, expect.stringMatching(/^(effect|\.\/\w+\.js|\.\.\/sql\/decoder\.js)$/)])
   }
 })

@@ -4,7 +4,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { readingOf } from "../../src/sql/decoder.js"
-import { GitRef, GitUrl, OsExecutorCompileResult, RuntimeAdapterBlueprint, UserWorkspaceSpec, WorkspaceBlueprint } from "../../src/payloads/index.js"
+import {
+  GitRef,
+  GitUrl,
+  OsExecutorCompileResult,
+  RuntimeAdapterBlueprint,
+  UserWorkspaceSpec,
+  WorkspaceBlueprint
+} from "../../src/payloads/index.js"
 import { decode, issues, paths } from "./support.js"
 
 const otherScheme = "must be a URL that begins with https://, http://, ssh://, git:// or file://"
@@ -80,14 +87,26 @@ describe("a document with a source that is refused", () => {
     [{ repo: { url, ref: "main" }, harness: "codex" }, "repo.url"],
     [{ sources: { workspace: { url: "https://example.com", ref } }, harness: "codex" }, "sources.workspace.ref"],
     [{ source: "https://example.com", inputs: [{ purpose: "config", url }], harness: "codex" }, "inputs.0.url"],
-    [{ source: "https://example.com", sources: { inputs: [{ purpose: "config", url: "https://example.com", ref }] }, harness: "codex" }, "sources.inputs.0.ref"]
+    [
+      {
+        source: "https://example.com",
+        sources: { inputs: [{ purpose: "config", url: "https://example.com", ref }] },
+        harness: "codex"
+      },
+      "sources.inputs.0.ref"
+    ]
   ]
-  const blueprint = { sources: { workspace: { url }, inputs: [{ id: "i", purpose: "config", url }] }, harness: { id: "codex" } }
+  const blueprint = {
+    sources: { workspace: { url }, inputs: [{ id: "i", purpose: "config", url }] },
+    harness: { id: "codex" }
+  }
 
   it("is refused as an input, with the path of the source", () => {
     for (const [spec, path] of specs) expect(paths(UserWorkspaceSpec, spec)).toEqual([path])
     expect(paths(WorkspaceBlueprint, blueprint)).toEqual(["sources.workspace.url", "sources.inputs.0.url"])
-    expect(paths(RuntimeAdapterBlueprint, { sources: { workspace: { url, ref: "main" } } })).toContain("sources.workspace.url")
+    expect(paths(RuntimeAdapterBlueprint, { sources: { workspace: { url, ref: "main" } } })).toContain(
+      "sources.workspace.url"
+    )
   })
 
   it("is read and encoded where it is stored, also in the result of a build", () => {
@@ -100,7 +119,13 @@ describe("a document with a source that is refused", () => {
       executor: { id: "nix", osFamily: "nix" },
       artifacts: [{ kind: "oci-image", name: "image" }],
       buildkit: {
-        imagePlan: { blueprint: whole, osFamily: "nix", baseImage: "b", packageManager: "nix", customization: whole.customization },
+        imagePlan: {
+          blueprint: whole,
+          osFamily: "nix",
+          baseImage: "b",
+          packageManager: "nix",
+          customization: whole.customization
+        },
         spec: { contextDirectory: "c", containerfilePath: "f", imageReference: "i" }
       }
     }

@@ -1,11 +1,18 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Effect, FastCheck, ParseResult, Schema } from "effect"
-import { inferSourceProvider, normalizeUserWorkspaceSpec, toBlueprint, UserWorkspaceSpec, WorkspaceBlueprint } from "../../src/payloads/index.js"
+import {
+  inferSourceProvider,
+  normalizeUserWorkspaceSpec,
+  toBlueprint,
+  UserWorkspaceSpec,
+  WorkspaceBlueprint
+} from "../../src/payloads/index.js"
 
 type Given = typeof UserWorkspaceSpec.Encoded
 
 const url = "https://github.com/acme/app"
-const normalize = (rest: Partial<Given>) => Effect.runSync(normalizeUserWorkspaceSpec({ harness: "codex", source: url, ...rest }))
+const normalize = (rest: Partial<Given>) =>
+  Effect.runSync(normalizeUserWorkspaceSpec({ harness: "codex", source: url, ...rest }))
 const from = (given: Given) => Effect.runSync(normalizeUserWorkspaceSpec(given))
 
 const prefer = (family: string) => ({ family, mode: "prefer" })
@@ -18,7 +25,13 @@ describe("normalizeUserWorkspaceSpec", () => {
       harness: { id: "codex" },
       access: { ssh: { enabled: false, listenPort: 2222 } },
       tooling: { packages: [] },
-      customization: { defaultShell: "bash", dotfilesManager: "auto", dotfilesTarget: "home", applyDotfiles: true, dotfilesBootstrap: true },
+      customization: {
+        defaultShell: "bash",
+        dotfilesManager: "auto",
+        dotfilesTarget: "home",
+        applyDotfiles: true,
+        dotfilesBootstrap: true
+      },
       lifecycle: { setup: [], startup: { steps: [], foreground: { kind: "harness" } } },
       runtime: {
         env: {},
@@ -33,10 +46,16 @@ describe("normalizeUserWorkspaceSpec", () => {
   })
 
   it.effect("fails with every issue of a bad specification", () =>
-    Effect.gen(function*() {
-      const error = yield* Effect.flip(normalizeUserWorkspaceSpec({ harness: "codex", ssh: true, access: { ssh: true } }))
-      expect(ParseResult.ArrayFormatter.formatErrorSync(error).map((issue) => issue.path)).toEqual([["source"], ["ssh"]])
-    }))
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        normalizeUserWorkspaceSpec({ harness: "codex", ssh: true, access: { ssh: true } })
+      )
+      expect(ParseResult.ArrayFormatter.formatErrorSync(error).map((issue) => issue.path)).toEqual([
+        ["source"],
+        ["ssh"]
+      ])
+    })
+  )
 
   it.each<[string, Given]>([
     ["source", { harness: "codex", source: url }],
@@ -47,10 +66,19 @@ describe("normalizeUserWorkspaceSpec", () => {
   })
 
   it("keeps what a source says, and fills in the rest", () => {
-    expect(normalize({ source: { url, authRef: "a" } }).sources.workspace)
-      .toStrictEqual({ kind: "git", provider: "github", url, ref: "main", authRef: "a" })
-    expect(normalize({ source: { url, provider: "generic", ref: "dev" } }).sources.workspace)
-      .toStrictEqual({ kind: "git", provider: "generic", url, ref: "dev" })
+    expect(normalize({ source: { url, authRef: "a" } }).sources.workspace).toStrictEqual({
+      kind: "git",
+      provider: "github",
+      url,
+      ref: "main",
+      authRef: "a"
+    })
+    expect(normalize({ source: { url, provider: "generic", ref: "dev" } }).sources.workspace).toStrictEqual({
+      kind: "git",
+      provider: "generic",
+      url,
+      ref: "dev"
+    })
   })
 
   it.each([
@@ -76,7 +104,15 @@ describe("normalizeUserWorkspaceSpec", () => {
       { purpose: "dotfiles", url }
     ] as const
     const expected = [
-      { id: "config-1", kind: "git", purpose: "config", provider: "gitlab", url: "https://gitlab.com/a/b", ref: "main", mountPath: "/etc/x" },
+      {
+        id: "config-1",
+        kind: "git",
+        purpose: "config",
+        provider: "gitlab",
+        url: "https://gitlab.com/a/b",
+        ref: "main",
+        mountPath: "/etc/x"
+      },
       { id: "mine", kind: "git", purpose: "config", provider: "generic", url, ref: "v1", authRef: "a" },
       { id: "dotfiles-3", kind: "git", purpose: "dotfiles", provider: "github", url, ref: "main" }
     ]
@@ -86,7 +122,10 @@ describe("normalizeUserWorkspaceSpec", () => {
 
   it("takes an agent by id or with its profile", () => {
     expect(normalize({ harness: { id: "opencode" } }).harness).toStrictEqual({ id: "opencode" })
-    expect(normalize({ harness: { id: "opencode", profile: "p" } }).harness).toStrictEqual({ id: "opencode", profile: "p" })
+    expect(normalize({ harness: { id: "opencode", profile: "p" } }).harness).toStrictEqual({
+      id: "opencode",
+      profile: "p"
+    })
   })
 
   it.each<[Given["ssh"], object]>([
@@ -96,7 +135,10 @@ describe("normalizeUserWorkspaceSpec", () => {
     [{}, { enabled: false, listenPort: 2222 }],
     [{ listenPort: 22 }, { enabled: true, listenPort: 22 }],
     [{ authorizedKeysRef: "k" }, { enabled: true, listenPort: 2222, authorizedKeysRef: "k" }],
-    [{ enabled: false, listenPort: 22, authorizedKeysRef: "k" }, { enabled: false, listenPort: 22, authorizedKeysRef: "k" }],
+    [
+      { enabled: false, listenPort: 22, authorizedKeysRef: "k" },
+      { enabled: false, listenPort: 22, authorizedKeysRef: "k" }
+    ],
     [{ enabled: true }, { enabled: true, listenPort: 2222 }]
   ])("ssh %j", (ssh, expected) => {
     expect(normalize({ ssh }).access.ssh).toStrictEqual(expected)
@@ -111,22 +153,36 @@ describe("normalizeUserWorkspaceSpec", () => {
   })
 
   it("fills in the customization key by key", () => {
-    expect(normalize({ customization: { defaultShell: "fish", applyDotfiles: false, dotfilesBootstrapCommand: "./x" } }).customization)
-      .toStrictEqual({
-        defaultShell: "fish",
-        dotfilesManager: "auto",
-        dotfilesTarget: "home",
-        applyDotfiles: false,
-        dotfilesBootstrap: true,
-        dotfilesBootstrapCommand: "./x"
-      })
-    expect(normalize({ customization: { dotfilesManager: "copy", dotfilesTarget: "config", dotfilesBootstrap: false } }).customization)
-      .toMatchObject({ defaultShell: "bash", dotfilesManager: "copy", dotfilesTarget: "config", applyDotfiles: true, dotfilesBootstrap: false })
+    expect(
+      normalize({ customization: { defaultShell: "fish", applyDotfiles: false, dotfilesBootstrapCommand: "./x" } })
+        .customization
+    ).toStrictEqual({
+      defaultShell: "fish",
+      dotfilesManager: "auto",
+      dotfilesTarget: "home",
+      applyDotfiles: false,
+      dotfilesBootstrap: true,
+      dotfilesBootstrapCommand: "./x"
+    })
+    expect(
+      normalize({ customization: { dotfilesManager: "copy", dotfilesTarget: "config", dotfilesBootstrap: false } })
+        .customization
+    ).toMatchObject({
+      defaultShell: "bash",
+      dotfilesManager: "copy",
+      dotfilesTarget: "config",
+      applyDotfiles: true,
+      dotfilesBootstrap: false
+    })
   })
 
   it("makes steps of texts and objects", () => {
     const setup = ["a", { run: "b" }, { id: "c", run: "c", shell: "sh", workingDirectory: "/c" }] as const
-    const expected = [{ run: "a", shell: "bash" }, { run: "b", shell: "bash" }, { id: "c", run: "c", shell: "sh", workingDirectory: "/c" }]
+    const expected = [
+      { run: "a", shell: "bash" },
+      { run: "b", shell: "bash" },
+      { id: "c", run: "c", shell: "sh", workingDirectory: "/c" }
+    ]
     expect(normalize({ setup }).lifecycle.setup).toStrictEqual(expected)
     expect(normalize({ lifecycle: { setup } }).lifecycle.setup).toStrictEqual(expected)
   })
@@ -137,16 +193,31 @@ describe("normalizeUserWorkspaceSpec", () => {
     [" harness ", { steps: [], foreground: { kind: "harness" } }],
     ["npm start", { steps: [], foreground: { kind: "command", run: "npm start", shell: "bash" } }],
     [[], { steps: [], foreground: { kind: "harness" } }],
-    [["a", { run: "b", shell: "sh" }], { steps: [{ run: "a", shell: "bash" }, { run: "b", shell: "sh" }], foreground: { kind: "harness" } }],
+    [
+      ["a", { run: "b", shell: "sh" }],
+      {
+        steps: [
+          { run: "a", shell: "bash" },
+          { run: "b", shell: "sh" }
+        ],
+        foreground: { kind: "harness" }
+      }
+    ],
     [{}, { steps: [], foreground: { kind: "harness" } }],
     [{ steps: ["a"] }, { steps: [{ run: "a", shell: "bash" }], foreground: { kind: "harness" } }],
     [{ foreground: "harness" }, { steps: [], foreground: { kind: "harness" } }],
     [{ foreground: "x" }, { steps: [], foreground: { kind: "command", run: "x", shell: "bash" } }],
     [{ foreground: { kind: "harness" } }, { steps: [], foreground: { kind: "harness" } }],
-    [{ foreground: { kind: "command", run: "x" } }, { steps: [], foreground: { kind: "command", run: "x", shell: "bash" } }],
+    [
+      { foreground: { kind: "command", run: "x" } },
+      { steps: [], foreground: { kind: "command", run: "x", shell: "bash" } }
+    ],
     [
       { steps: ["a"], foreground: { kind: "command", run: "x", shell: "sh", workingDirectory: "/x" } },
-      { steps: [{ run: "a", shell: "bash" }], foreground: { kind: "command", run: "x", shell: "sh", workingDirectory: "/x" } }
+      {
+        steps: [{ run: "a", shell: "bash" }],
+        foreground: { kind: "command", run: "x", shell: "sh", workingDirectory: "/x" }
+      }
     ]
   ])("startup %j", (startup, expected) => {
     expect(normalize({ startup }).lifecycle.startup).toStrictEqual(expected)
@@ -154,10 +225,17 @@ describe("normalizeUserWorkspaceSpec", () => {
   })
 
   it("puts the working directory below the root, unless it is given", () => {
-    expect(normalize({ runtime: { workspaceRoot: "/w" } }).runtime).toMatchObject({ workspaceRoot: "/w", workingDirectory: "/w/repo" })
-    expect(normalize({ runtime: { workspaceRoot: "/w", workingDirectory: "/x" } }).runtime).toMatchObject({ workspaceRoot: "/w", workingDirectory: "/x" })
-    expect(normalize({ runtime: { persistence: "persistent", ociRuntime: "runsc", network: { outbound: false } } }).runtime)
-      .toMatchObject({ persistence: "persistent", ociRuntime: "runsc", network: { outbound: false } })
+    expect(normalize({ runtime: { workspaceRoot: "/w" } }).runtime).toMatchObject({
+      workspaceRoot: "/w",
+      workingDirectory: "/w/repo"
+    })
+    expect(normalize({ runtime: { workspaceRoot: "/w", workingDirectory: "/x" } }).runtime).toMatchObject({
+      workspaceRoot: "/w",
+      workingDirectory: "/x"
+    })
+    expect(
+      normalize({ runtime: { persistence: "persistent", ociRuntime: "runsc", network: { outbound: false } } }).runtime
+    ).toMatchObject({ persistence: "persistent", ociRuntime: "runsc", network: { outbound: false } })
     expect(normalize({ runtime: { network: {} } }).runtime.network).toStrictEqual({ outbound: true })
   })
 
@@ -169,19 +247,29 @@ describe("normalizeUserWorkspaceSpec", () => {
   it("resolves what is built for and run on", () => {
     expect(normalize({ os: "nix" }).target).toStrictEqual({ os: prefer("nix"), runtime: prefer("auto") })
     expect(normalize({ os: { mode: "require" } }).target.os).toStrictEqual({ family: "auto", mode: "require" })
-    expect(normalize({ target: { os: "arch", runtime: "k8s" } }).target).toStrictEqual({ os: prefer("arch"), runtime: prefer("k8s") })
-    expect(normalize({ os: "arch", target: { runtime: { family: "docker", mode: "require" } } }).target)
-      .toStrictEqual({ os: prefer("arch"), runtime: { family: "docker", mode: "require" } })
-    expect(normalize({ target: { os: {}, runtime: {} } }).target).toStrictEqual({ os: prefer("auto"), runtime: prefer("auto") })
+    expect(normalize({ target: { os: "arch", runtime: "k8s" } }).target).toStrictEqual({
+      os: prefer("arch"),
+      runtime: prefer("k8s")
+    })
+    expect(normalize({ os: "arch", target: { runtime: { family: "docker", mode: "require" } } }).target).toStrictEqual({
+      os: prefer("arch"),
+      runtime: { family: "docker", mode: "require" }
+    })
+    expect(normalize({ target: { os: {}, runtime: {} } }).target).toStrictEqual({
+      os: prefer("auto"),
+      runtime: prefer("auto")
+    })
   })
 
   it("makes of any specification a blueprint that decodes to itself", () => {
-    FastCheck.assert(FastCheck.property(Arbitrary.make(UserWorkspaceSpec), (spec) => {
-      const blueprint = toBlueprint(spec)
-      expect(Schema.is(WorkspaceBlueprint)(blueprint)).toBe(true)
-      expect(Schema.decodeUnknownSync(WorkspaceBlueprint)(blueprint)).toEqual(blueprint)
-      expect(Schema.encodeSync(WorkspaceBlueprint)(blueprint)).toEqual(blueprint)
-      expect(from(Schema.encodeSync(UserWorkspaceSpec)(spec))).toEqual(blueprint)
-    }))
+    FastCheck.assert(
+      FastCheck.property(Arbitrary.make(UserWorkspaceSpec), (spec) => {
+        const blueprint = toBlueprint(spec)
+        expect(Schema.is(WorkspaceBlueprint)(blueprint)).toBe(true)
+        expect(Schema.decodeUnknownSync(WorkspaceBlueprint)(blueprint)).toEqual(blueprint)
+        expect(Schema.encodeSync(WorkspaceBlueprint)(blueprint)).toEqual(blueprint)
+        expect(from(Schema.encodeSync(UserWorkspaceSpec)(spec))).toEqual(blueprint)
+      })
+    )
   })
 })

@@ -18,7 +18,9 @@ import { decode, issues, paths, survivesJson } from "./support.js"
 
 const image = { kind: "oci-image", name: "image", path: "/out/7.tar", loader: "docker-load" }
 const compile = { executor: { id: "arch", osFamily: "arch" }, artifacts: [image] }
-const blueprint = Effect.runSync(normalizeUserWorkspaceSpec({ harness: "codex", repo: "https://github.com/acme/site", env: { A: "b" } }))
+const blueprint = Effect.runSync(
+  normalizeUserWorkspaceSpec({ harness: "codex", repo: "https://github.com/acme/site", env: { A: "b" } })
+)
 
 const buildkit = {
   imagePlan: {
@@ -34,12 +36,18 @@ const buildkit = {
     imageEnv: {},
     runtimeEnv: { A: "b" }
   },
-  spec: { contextDirectory: "/context", containerfilePath: "/context/Containerfile", imageReference: "registry.test/acme/site:codex" }
+  spec: {
+    contextDirectory: "/context",
+    containerfilePath: "/context/Containerfile",
+    imageReference: "registry.test/acme/site:codex"
+  }
 }
 
 describe("OsExecutorCompileResult", () => {
   it("decodes what the real executor writes, with its plan", () => {
-    expect(decode(OsExecutorCompileResult, { ...compile, metadata: { planHash: " sha256:1 " }, buildkit })).toStrictEqual({
+    expect(
+      decode(OsExecutorCompileResult, { ...compile, metadata: { planHash: " sha256:1 " }, buildkit })
+    ).toStrictEqual({
       ...compile,
       metadata: { notes: [], planHash: "sha256:1" },
       buildkit: {
@@ -90,14 +98,32 @@ describe("OsExecutorCompileResult", () => {
     ["an automatic system", { ...compile, executor: { id: "nix", osFamily: "auto" } }, ["executor.osFamily"]],
     ["an artifact of no kind", { ...compile, artifacts: [{ name: "a" }] }, ["artifacts.0.kind"]],
     ["an artifact of another kind", { ...compile, artifacts: [image, { kind: "toString" }] }, ["artifacts.1.kind"]],
-    ["a closure without path", { ...compile, artifacts: [{ kind: "filesystem-closure", name: "a" }] }, ["artifacts.0.path"]],
-    ["metadata in YAML", { ...compile, artifacts: [{ kind: "metadata", name: "a", path: "/a", format: "yaml" }] }, ["artifacts.0.format"]],
+    [
+      "a closure without path",
+      { ...compile, artifacts: [{ kind: "filesystem-closure", name: "a" }] },
+      ["artifacts.0.path"]
+    ],
+    [
+      "metadata in YAML",
+      { ...compile, artifacts: [{ kind: "metadata", name: "a", path: "/a", format: "yaml" }] },
+      ["artifacts.0.format"]
+    ],
     ["a key of another artifact", { ...compile, artifacts: [{ ...image, format: "json" }] }, ["artifacts.0.format"]],
-    ["unknown keys", { ...compile, x: 1, metadata: { y: 1 }, buildkit: { ...buildkit, z: 1 } }, ["x", "metadata.y", "buildkit.z"]],
+    [
+      "unknown keys",
+      { ...compile, x: 1, metadata: { y: 1 }, buildkit: { ...buildkit, z: 1 } },
+      ["x", "metadata.y", "buildkit.z"]
+    ],
     ["null", { ...compile, metadata: null }, ["metadata"]],
     [
       "a package that installs nothing",
-      { ...compile, buildkit: { ...buildkit, imagePlan: { ...buildkit.imagePlan, packages: [{ requestId: "a", installPackages: [] }] } } },
+      {
+        ...compile,
+        buildkit: {
+          ...buildkit,
+          imagePlan: { ...buildkit.imagePlan, packages: [{ requestId: "a", installPackages: [] }] }
+        }
+      },
       ["buildkit.imagePlan.packages.0.installPackages"]
     ]
   ])("refuses %s", (_, input, expected) => {
@@ -112,8 +138,12 @@ describe("OsExecutorCompileResult", () => {
       image,
       { ...image, name: "second" }
     ]
-    expect(findPublishableImage(decode(OsExecutorCompileResult, { ...compile, artifacts }))).toStrictEqual(Option.some(image))
-    expect(findPublishableImage(decode(OsExecutorCompileResult, { ...compile, artifacts: artifacts.slice(0, 3) }))).toStrictEqual(Option.none())
+    expect(findPublishableImage(decode(OsExecutorCompileResult, { ...compile, artifacts }))).toStrictEqual(
+      Option.some(image)
+    )
+    expect(
+      findPublishableImage(decode(OsExecutorCompileResult, { ...compile, artifacts: artifacts.slice(0, 3) }))
+    ).toStrictEqual(Option.none())
   })
 
   it("survives JSON", () => survivesJson(OsExecutorCompileResult))
@@ -125,7 +155,11 @@ describe("support", () => {
     ["adapter", RuntimeAdapterSupport, "adapter-unavailable"]
   ] as const)("%s", (_, schema, reason) => {
     expect(decode(schema, { supported: true })).toStrictEqual({ supported: true })
-    expect(decode(schema, { supported: false, reason, message: " no " })).toStrictEqual({ supported: false, reason, message: "no" })
+    expect(decode(schema, { supported: false, reason, message: " no " })).toStrictEqual({
+      supported: false,
+      reason,
+      message: "no"
+    })
     expect(paths(schema, { supported: false, reason: "other", message: "" })).toEqual(["reason", "message"])
     expect(paths(schema, { supported: true, reason })).toEqual(["reason"])
     expect(issues(schema, {})).toEqual([["supported", "is missing"]])
@@ -139,17 +173,25 @@ describe("runtime adapter", () => {
 
   it("decodes what a launch results in", () => {
     expect(decode(RuntimeAdapterLaunchResult, launch)).toStrictEqual(launch)
-    expect(decode(RuntimeAdapterLaunchResult, { ...launch, status: "pending", endpoint: " ssh://root@host:22 " }))
-      .toStrictEqual({ ...launch, status: "pending", endpoint: "ssh://root@host:22" })
-    expect(paths(RuntimeAdapterLaunchResult, { ...launch, adapter: "podman", status: "stopped", endpoint: "", more: 1 }))
-      .toEqual(["more", "adapter", "status", "endpoint"])
+    expect(
+      decode(RuntimeAdapterLaunchResult, { ...launch, status: "pending", endpoint: " ssh://root@host:22 " })
+    ).toStrictEqual({ ...launch, status: "pending", endpoint: "ssh://root@host:22" })
+    expect(
+      paths(RuntimeAdapterLaunchResult, { ...launch, adapter: "podman", status: "stopped", endpoint: "", more: 1 })
+    ).toEqual(["more", "adapter", "status", "endpoint"])
     survivesJson(RuntimeAdapterLaunchResult)
   })
 
   const adapterBlueprint = {
     sources: { workspace: { url: "https://example.com/a", ref: "main" } },
     access: { ssh: { enabled: true } },
-    runtime: { env: {}, workingDirectory: "/w", persistence: "ephemeral", ociRuntime: "runc", network: { outbound: true } },
+    runtime: {
+      env: {},
+      workingDirectory: "/w",
+      persistence: "ephemeral",
+      ociRuntime: "runc",
+      network: { outbound: true }
+    },
     target: { runtime: { family: "docker", mode: "prefer" } }
   }
 
@@ -158,12 +200,19 @@ describe("runtime adapter", () => {
     expect(decode(RuntimeAdapterBlueprint, blueprint)).toEqual(blueprint)
     const more = { ...adapterBlueprint, a: null, access: { b: [1], ssh: { enabled: true, c: { d: 1 } } } }
     expect(decode(RuntimeAdapterBlueprint, more)).toEqual(more)
-    expect(paths(RuntimeAdapterBlueprint, { ...adapterBlueprint, access: { ssh: { listenPort: 0 } }, target: {} }))
-      .toEqual(["access.ssh.enabled", "access.ssh.listenPort", "target.runtime"])
+    expect(
+      paths(RuntimeAdapterBlueprint, { ...adapterBlueprint, access: { ssh: { listenPort: 0 } }, target: {} })
+    ).toEqual(["access.ssh.enabled", "access.ssh.listenPort", "target.runtime"])
     survivesJson(RuntimeAdapterBlueprint)
   })
 
-  const publishedImage = { repository: "a/b", tag: "t", reference: "r/a/b:t", digestReference: "r/a/b@sha256:1", digest: "sha256:1" }
+  const publishedImage = {
+    repository: "a/b",
+    tag: "t",
+    reference: "r/a/b:t",
+    digestReference: "r/a/b@sha256:1",
+    digest: "sha256:1"
+  }
 
   it.each<[string, object]>([
     ["no authentication at all", {}],
@@ -176,25 +225,40 @@ describe("runtime adapter", () => {
   })
 
   it("is strict around the blueprint", () => {
-    expect(paths(RuntimeAdapterLaunchInput, {
-      blueprint: adapterBlueprint,
-      publishedImage: { ...publishedImage, extra: 1 },
-      workspaceCloneAuth: { type: "none", token: "t" },
-      extra: 1
-    })).toEqual(["extra", "publishedImage.extra", "workspaceCloneAuth.token"])
-    expect(paths(RuntimeAdapterLaunchInput, { blueprint: adapterBlueprint, publishedImage, workspaceCloneAuth: { type: "ssh" } }))
-      .toEqual(["workspaceCloneAuth.type"])
+    expect(
+      paths(RuntimeAdapterLaunchInput, {
+        blueprint: adapterBlueprint,
+        publishedImage: { ...publishedImage, extra: 1 },
+        workspaceCloneAuth: { type: "none", token: "t" },
+        extra: 1
+      })
+    ).toEqual(["extra", "publishedImage.extra", "workspaceCloneAuth.token"])
+    expect(
+      paths(RuntimeAdapterLaunchInput, {
+        blueprint: adapterBlueprint,
+        publishedImage,
+        workspaceCloneAuth: { type: "ssh" }
+      })
+    ).toEqual(["workspaceCloneAuth.type"])
   })
 
   it("never repeats a token", () => {
-    const workspaceCloneAuth = { type: "http-token", username: "", token: ["s3cr3t-sentinel"], "extra": "s3cr3t-sentinel" }
+    const workspaceCloneAuth = {
+      type: "http-token",
+      username: "",
+      token: ["s3cr3t-sentinel"],
+      extra: "s3cr3t-sentinel"
+    }
     const input = { blueprint: adapterBlueprint, publishedImage, workspaceCloneAuth }
     expect(issues(RuntimeAdapterLaunchInput, input)).toHaveLength(3)
     expect(issues(RuntimeAdapterLaunchInput, input).join()).not.toContain("sentinel")
   })
 
   it("stands beside the compile result in the result of a run", () => {
-    expect(decode(WorkspaceBuildJobRuntimeResultPayload, { compile, runtime: launch })).toStrictEqual({ compile, runtime: launch })
+    expect(decode(WorkspaceBuildJobRuntimeResultPayload, { compile, runtime: launch })).toStrictEqual({
+      compile,
+      runtime: launch
+    })
     expect(paths(WorkspaceBuildJobRuntimeResultPayload, { compile, launch })).toEqual(["launch", "runtime"])
   })
 })

@@ -3,7 +3,19 @@ import { Effect, type Layer, Option, TestClock } from "effect"
 import { ProfileId, ProfileStatus, profileTransitions } from "../../src/profile/Profile.js"
 import { ProfileRepo } from "../../src/profile/ProfileRepo.js"
 import { followsTransitions } from "../support/transitions.js"
-import { ada, badNames, eve, gone, layers, pages, profileOf, refusalOf, type Services, shell, tagOf } from "./support.js"
+import {
+  ada,
+  badNames,
+  eve,
+  gone,
+  layers,
+  pages,
+  profileOf,
+  refusalOf,
+  type Services,
+  shell,
+  tagOf
+} from "./support.js"
 
 const own = { ownerUserId: ada, slug: "home", name: "Home" }
 
@@ -11,7 +23,7 @@ const own = { ownerUserId: ada, slug: "home", name: "Home" }
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`ProfileRepo (${name})`, () => {
     it.effect("keeps what it is given", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* ProfileRepo
         yield* TestClock.setTime(1000)
         const small = yield* repo.create(own)
@@ -35,28 +47,42 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* repo.findById(gone)).toEqual(Option.none())
         expect(yield* refusalOf(repo.getById(gone))).toMatchObject({ _tag: "NotFound", entity: "Profile", id: "gone" })
         expect(yield* repo.findBySlug({ ...own, slug: "gone" })).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what a profile cannot be created with", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* ProfileRepo
         yield* repo.create({ ...own, id: "taken" })
-        expect(yield* refusalOf(repo.create({ ...own, slug: "x", id: "taken" }))).toMatchObject({ _tag: "AlreadyExists", constraint: "profiles.id" })
-        expect(yield* refusalOf(repo.create(own))).toMatchObject({ _tag: "AlreadyExists", constraint: "profiles.owner_user_id, profiles.slug" })
+        expect(yield* refusalOf(repo.create({ ...own, slug: "x", id: "taken" }))).toMatchObject({
+          _tag: "AlreadyExists",
+          constraint: "profiles.id"
+        })
+        expect(yield* refusalOf(repo.create(own))).toMatchObject({
+          _tag: "AlreadyExists",
+          constraint: "profiles.owner_user_id, profiles.slug"
+        })
         expect(yield* tagOf(repo.create({ ...own, ownerUserId: eve }))).toBe("ok")
-        expect(yield* refusalOf(repo.create({ ...own, ownerUserId: "nobody" }))).toMatchObject({ _tag: "ReferenceNotFound", reference: "ownerUserId" })
+        expect(yield* refusalOf(repo.create({ ...own, ownerUserId: "nobody" }))).toMatchObject({
+          _tag: "ReferenceNotFound",
+          reference: "ownerUserId"
+        })
         for (const bad of Object.values(badNames)) {
           for (const field of ["id", "ownerUserId", "slug", "name"] as const) {
-            expect(yield* refusalOf(repo.create({ ...own, [field]: bad }))).toMatchObject({ _tag: "InvalidInput", issues: [expect.stringMatching(field)] })
+            expect(yield* refusalOf(repo.create({ ...own, [field]: bad }))).toMatchObject({
+              _tag: "InvalidInput",
+              issues: [expect.stringMatching(field)]
+            })
           }
           if (bad !== "") expect(yield* tagOf(repo.create({ ...own, description: bad }))).toBe("InvalidInput")
           expect(yield* tagOf(repo.findBySlug({ ...own, slug: bad }))).toBe("InvalidInput")
         }
         expect(yield* shell("SELECT 1 FROM profiles")).toHaveLength(2)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keeps tenants apart", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const { id } = yield* repo.create(own)
         const { revision } = yield* repo.createRevision({ profileId: id, configPatch: {} })
@@ -94,31 +120,50 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         ].map((refused) => tagOf<unknown, { readonly _tag: string }, never>(refused))
         expect(yield* Effect.all(unconfined)).toEqual(unconfined.map(() => "InvalidInput"))
         expect(yield* Effect.isFailure(shell("UPDATE profiles SET owner_user_id = 'eve'"))).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("is put away and restored along the declared transitions", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const rowIn = (status: ProfileStatus) =>
-          Effect.flatMap(profileOf(ada), (profile) => status === "active" ? Effect.succeed(profile) : repo.archive(profile.id))
-        for (const [to, run] of [["archived", repo.archive], ["active", repo.restore]] as const) {
-          yield* followsTransitions({ entity: "Profile", machine: profileTransitions, to, run, rowIn, getById: repo.getById })
+          Effect.flatMap(profileOf(ada), (profile) =>
+            status === "active" ? Effect.succeed(profile) : repo.archive(profile.id)
+          )
+        for (const [to, run] of [
+          ["archived", repo.archive],
+          ["active", repo.restore]
+        ] as const) {
+          yield* followsTransitions({
+            entity: "Profile",
+            machine: profileTransitions,
+            to,
+            run,
+            rowIn,
+            getById: repo.getById
+          })
         }
         const { id } = yield* profileOf(ada)
         expect((yield* repo.archive(id)).archivedAt).not.toEqual(Option.none())
         expect((yield* repo.restore(id)).archivedAt).toEqual(Option.none())
         for (const method of [repo.archive, repo.restore]) expect(yield* tagOf(method(gone))).toBe("NotFound")
         expect(yield* Effect.isFailure(shell("UPDATE profiles SET status = 'dead'"))).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("changes what is given, and nothing else", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const { id } = yield* repo.create({ ...own, description: "about" })
         yield* repo.create({ ...own, slug: "other" })
         yield* TestClock.setTime(1000)
         const changed = yield* repo.update({ id, slug: "house", name: "House" })
-        expect(changed).toMatchObject({ slug: "house", name: "House", description: Option.some("about"), updatedAt: { epochMillis: 1000 } })
+        expect(changed).toMatchObject({
+          slug: "house",
+          name: "House",
+          description: Option.some("about"),
+          updatedAt: { epochMillis: 1000 }
+        })
         yield* TestClock.setTime(2000)
         const same = [{}, { slug: "house" }, { name: "House", description: "about" }, { description: undefined }]
         for (const given of same) expect(yield* repo.update({ id, ...given } as { id: string })).toEqual(changed)
@@ -126,8 +171,12 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(cleared).toMatchObject({ description: Option.none(), name: "House", updatedAt: { epochMillis: 2000 } })
         yield* TestClock.setTime(3000)
         expect(yield* repo.update({ id, description: null })).toEqual(cleared)
-        expect(yield* refusalOf(repo.update({ id, slug: "other" }))).toMatchObject({ _tag: "AlreadyExists", constraint: "profiles.owner_user_id, profiles.slug" })
-        for (const given of [{}, { name: "x" }]) expect(yield* tagOf(repo.update({ id: gone, ...given }))).toBe("NotFound")
+        expect(yield* refusalOf(repo.update({ id, slug: "other" }))).toMatchObject({
+          _tag: "AlreadyExists",
+          constraint: "profiles.owner_user_id, profiles.slug"
+        })
+        for (const given of [{}, { name: "x" }])
+          expect(yield* tagOf(repo.update({ id: gone, ...given }))).toBe("NotFound")
         for (const bad of Object.values(badNames)) {
           expect(yield* tagOf(repo.update({ id, slug: bad }))).toBe("InvalidInput")
           expect(yield* tagOf(repo.update({ id, name: bad }))).toBe("InvalidInput")
@@ -136,10 +185,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect(yield* tagOf(repo.update({ id, name: null as unknown as string }))).toBe("InvalidInput")
         expect(yield* repo.getById(id)).toEqual(cleared)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lists the profiles of an owner, newest first, whatever comes and goes meanwhile", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const create = (id: string, ownerUserId = ada) => repo.create({ id, ownerUserId, slug: id, name: id })
         for (let index = 0; index < 40; index++) {
@@ -149,7 +199,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         yield* create("hers", eve)
         const all = (yield* repo.list({ ownerUserId: ada, limit: 500 })).items
-        expect(all.map(({ id }) => String(id))).toEqual(Array.from({ length: 40 }, (_, index) => `p${String(39 - index).padStart(2, "0")}`))
+        expect(all.map(({ id }) => String(id))).toEqual(
+          Array.from({ length: 40 }, (_, index) => `p${String(39 - index).padStart(2, "0")}`)
+        )
         for (const status of [undefined, ...ProfileStatus.literals]) {
           const expected = all.filter((profile) => status === undefined || profile.status === status)
           expect(yield* pages((page) => repo.list({ ownerUserId: ada, status, ...page }), 7)).toEqual(expected)
@@ -157,10 +209,16 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         let round = 0
         const meanwhile = Effect.suspend(() => {
           round++
-          const deleted = [`p${40 - round * 3}`, `p0${round}`].map((id) => Effect.orDie(shell("DELETE FROM profiles WHERE id = ?", id)))
+          const deleted = [`p${40 - round * 3}`, `p0${round}`].map((id) =>
+            Effect.orDie(shell("DELETE FROM profiles WHERE id = ?", id))
+          )
           return Effect.all([create(`later${round}`), ...deleted])
         })
-        const seen = (yield* pages((page) => Effect.orDie(repo.list({ ownerUserId: ada, ...page })), 9, Effect.orDie(meanwhile))).map(({ id }) => id)
+        const seen = (yield* pages(
+          (page) => Effect.orDie(repo.list({ ownerUserId: ada, ...page })),
+          9,
+          Effect.orDie(meanwhile)
+        )).map(({ id }) => id)
         expect(new Set(seen).size).toBe(seen.length)
         const left = (yield* repo.list({ ownerUserId: ada, limit: 500 })).items.map(({ id }) => id)
         for (const id of left.filter((id) => id.startsWith("p"))) expect(seen).toContain(id)
@@ -171,12 +229,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           ...["", "!", "W10"].map((cursor) => ({ cursor })),
           { status: "dead" as "active" }
         ]
-        for (const request of bad) expect(yield* tagOf(repo.list({ ownerUserId: ada, ...request }))).toBe("InvalidInput")
+        for (const request of bad)
+          expect(yield* tagOf(repo.list({ ownerUserId: ada, ...request }))).toBe("InvalidInput")
         expect(yield* tagOf(repo.list({ ownerUserId: badNames.huge }))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("goes with its owner, and with all that belongs to it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const { id: profileId } = yield* profileOf(ada)
         yield* repo.createRevision({
@@ -192,7 +252,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const table of ["revisions", "env_vars", "secret_bindings", "ssh_settings", "ssh_key_bindings"]) {
           expect(yield* shell(`SELECT 1 FROM profile_${table}`), table).toEqual([])
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

@@ -23,20 +23,28 @@ const layer = Layer.provideMerge(Layer.merge(ProfileRepo.layer, RepositoryProfil
 describe("factories of profiles", () => {
   for (const status of ProfileStatus.literals) {
     it.effect(`a profile that is ${status} is what its repository reads`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const made = yield* profile({ status })
         expect(yield* (yield* ProfileRepo).getById(made.id)).toEqual(made)
         const ofRepository = yield* repositoryProfile({ status })
         expect(yield* (yield* RepositoryProfileRepo).getById(ofRepository.id)).toEqual(ofRepository)
         expect([made.status, ofRepository.status]).toEqual([status, status])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   }
 
   it.effect("what is given is kept, and what it refers to is made once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const createdAt = DateTime.unsafeMake(5)
-      const made = yield* profile({ id: "p", ownerUserId: "ada", slug: "s", description: "d", activeRevisionId: "r", createdAt })
+      const made = yield* profile({
+        id: "p",
+        ownerUserId: "ada",
+        slug: "s",
+        description: "d",
+        activeRevisionId: "r",
+        createdAt
+      })
       expect(made).toMatchObject({
         id: "p",
         ownerUserId: "ada",
@@ -47,8 +55,17 @@ describe("factories of profiles", () => {
         createdAt,
         archivedAt: Option.none()
       })
-      const revision = yield* profileRevision({ profileId: "p", createdByUserId: "bob", configPatch: { harness: "codex" } })
-      expect(revision).toMatchObject({ profileId: "p", version: 2, createdByUserId: Option.some("bob"), configPatch: { harness: "codex" } })
+      const revision = yield* profileRevision({
+        profileId: "p",
+        createdByUserId: "bob",
+        configPatch: { harness: "codex" }
+      })
+      expect(revision).toMatchObject({
+        profileId: "p",
+        version: 2,
+        createdByUserId: Option.some("bob"),
+        configPatch: { harness: "codex" }
+      })
       expect((yield* profileRevision({ ownerUserId: "ada" })).version).toBe(1)
       const ofRepository = yield* repositoryProfile({ id: "rp", repositoryId: "app", activeRevisionId: "rr" })
       expect(ofRepository).toMatchObject({ name: "rp", repositoryId: "app", activeRevisionId: Option.some("rr") })
@@ -56,17 +73,24 @@ describe("factories of profiles", () => {
       expect(next).toMatchObject({ version: 2, policyConfig: Option.some({ a: 1 }) })
       expect(yield* sql`SELECT id FROM user ORDER BY id`).toEqual([{ id: "ada" }, { id: "bob" }])
       expect(yield* refusalOf(profile({ ownerUserId: "ada", slug: "s" }))).toMatchObject({ _tag: "AlreadyExists" })
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 
   it.effect("what belongs to a revision is what the repository reads", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const repo = yield* ProfileRepo
       const repositoryProfiles = yield* RepositoryProfileRepo
       const ofIt = { profileRevisionId: "r" }
       const envVars = [yield* profileEnvVar(ofIt), yield* profileEnvVar({ ...ofIt, key: "OTHER", value: "v" })]
       const secretBindings = [
         yield* profileSecretBinding(ofIt),
-        yield* profileSecretBinding({ ...ofIt, targetKey: "T", secretId: "s", secretVersionId: "s-1", isRequired: false })
+        yield* profileSecretBinding({
+          ...ofIt,
+          targetKey: "T",
+          secretId: "s",
+          secretVersionId: "s-1",
+          isRequired: false
+        })
       ]
       const sshSettings = yield* profileSshSettings({ ...ofIt, enabled: true, hostAllowlist: ["h"] })
       const sshKeys = [
@@ -78,10 +102,19 @@ describe("factories of profiles", () => {
       const link = yield* repositoryProfileLink({ profileRevisionId: "r", precedence: 3 })
       expect((yield* repositoryProfiles.getRevision(link.repositoryProfileRevisionId)).links).toEqual([link])
       expect(link).toMatchObject({ profileRevisionId: "r", precedence: 3, isRequired: true })
-      const alone = yield* Effect.all([profileEnvVar(), profileSecretBinding(), profileSshSettings(), profileSshKeyBinding(), repositoryProfileLink()])
+      const alone = yield* Effect.all([
+        profileEnvVar(),
+        profileSecretBinding(),
+        profileSshSettings(),
+        profileSshKeyBinding(),
+        repositoryProfileLink()
+      ])
       expect(alone).toHaveLength(5)
       // Of another owner, there is none.
       const { secretId } = yield* profileSecretBinding()
-      expect(yield* refusalOf(profileSecretBinding({ ...ofIt, targetKey: "X", secretId }))).toMatchObject({ _tag: "ReferenceNotFound" })
-    }).pipe(Effect.provide(layer)))
+      expect(yield* refusalOf(profileSecretBinding({ ...ofIt, targetKey: "X", secretId }))).toMatchObject({
+        _tag: "ReferenceNotFound"
+      })
+    }).pipe(Effect.provide(layer))
+  )
 })

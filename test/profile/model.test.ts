@@ -14,20 +14,27 @@ interface Model<Content> {
   active: string | undefined
 }
 
-const stored = <Content>(model: Model<Content>, content: string) => model.revisions.find((revision) => revision.content === content)
+const stored = <Content>(model: Model<Content>, content: string) =>
+  model.revisions.find((revision) => revision.content === content)
 
 const check = <A>(commands: FastCheck.Arbitrary<A>, run: (commands: A) => Effect.Effect<void, unknown, Services>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const runtime = yield* Effect.runtime<Services>()
     yield* Effect.promise(() =>
-      FastCheck.assert(FastCheck.asyncProperty(commands, (some) => Effect.runPromise(Effect.provide(run(some), runtime))), { numRuns: 40 })
+      FastCheck.assert(
+        FastCheck.asyncProperty(commands, (some) => Effect.runPromise(Effect.provide(run(some), runtime))),
+        { numRuns: 40 }
+      )
     )
   })
 
 const keys = ["A", "B", "C"]
-const envVars = FastCheck.uniqueArray(FastCheck.record({ key: FastCheck.constantFrom(...keys), value: FastCheck.constantFrom("1", "2") }), {
-  selector: ({ key }) => key
-})
+const envVars = FastCheck.uniqueArray(
+  FastCheck.record({ key: FastCheck.constantFrom(...keys), value: FastCheck.constantFrom("1", "2") }),
+  {
+    selector: ({ key }) => key
+  }
+)
 
 const profileCommands = FastCheck.array(
   FastCheck.oneof(
@@ -39,13 +46,18 @@ const profileCommands = FastCheck.array(
 
 const linked = ["linked-0", "linked-1", "linked-2"]
 const links = FastCheck.uniqueArray(
-  FastCheck.record({ profileRevisionId: FastCheck.constantFrom(...linked), precedence: FastCheck.integer({ min: -1, max: 1 }) }),
+  FastCheck.record({
+    profileRevisionId: FastCheck.constantFrom(...linked),
+    precedence: FastCheck.integer({ min: -1, max: 1 })
+  }),
   { selector: ({ profileRevisionId }) => profileRevisionId }
 )
 type Links = ReadonlyArray<{ readonly profileRevisionId: string; readonly precedence: number }>
 
 const inOrder = (links: Links) =>
-  links.toSorted((one, other) => one.precedence - other.precedence || one.profileRevisionId.localeCompare(other.profileRevisionId))
+  links.toSorted(
+    (one, other) => one.precedence - other.precedence || one.profileRevisionId.localeCompare(other.profileRevisionId)
+  )
 
 const repositoryCommands = FastCheck.array(
   FastCheck.oneof(
@@ -64,17 +76,21 @@ const repositoryCommands = FastCheck.array(
 describe("profiles and their models", () => {
   it.effect("any sequence of commands leaves a profile as the model says", () =>
     check(profileCommands, (commands) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const { id: profileId } = yield* profileOf(ada)
-        const model: Model<ReadonlyArray<{ readonly key: string; readonly value: string }>> = { revisions: [], active: undefined }
+        const model: Model<ReadonlyArray<{ readonly key: string; readonly value: string }>> = {
+          revisions: [],
+          active: undefined
+        }
         for (const command of commands) {
           if (command.command === "create") {
             const sorted = command.envVars.toSorted((one, other) => one.key.localeCompare(other.key))
             const known = stored(model, JSON.stringify(sorted))
             const { created, revision } = yield* repo.createRevision({ ...command, profileId, configPatch: {} })
             expect([created, revision.id]).toEqual([known === undefined, known?.id ?? revision.id])
-            if (known === undefined) model.revisions.push({ id: revision.id, content: JSON.stringify(sorted), now: sorted })
+            if (known === undefined)
+              model.revisions.push({ id: revision.id, content: JSON.stringify(sorted), now: sorted })
             if (command.setAsActive) model.active = revision.id
           } else {
             const revisionId = model.revisions[command.place]?.id
@@ -83,19 +99,26 @@ describe("profiles and their models", () => {
           }
         }
         const { items } = yield* repo.listRevisions({ profileId })
-        expect(items.toReversed().map(({ id, version }) => [id, version])).toEqual(model.revisions.map(({ id }, index) => [id, index + 1]))
-        for (const { id, now } of items.flatMap(({ id }) => model.revisions.filter((revision) => revision.id === id).map(({ now }) => ({ id, now })))) {
+        expect(items.toReversed().map(({ id, version }) => [id, version])).toEqual(
+          model.revisions.map(({ id }, index) => [id, index + 1])
+        )
+        for (const { id, now } of items.flatMap(({ id }) =>
+          model.revisions.filter((revision) => revision.id === id).map(({ now }) => ({ id, now }))
+        )) {
           expect((yield* repo.getRevision(id)).envVars.map(({ key, value }) => ({ key, value }))).toEqual(now)
         }
         expect((yield* repo.getById(profileId)).activeRevisionId).toEqual(Option.fromNullable(model.active))
-      })).pipe(Effect.provide(layers.memory)))
+      })
+    ).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("any sequence of commands leaves a repository profile as the model says", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const profiles = yield* ProfileRepo
-      for (const id of linked) yield* profiles.createRevision({ id, profileId: (yield* profileOf(ada)).id, configPatch: {} })
+      for (const id of linked)
+        yield* profiles.createRevision({ id, profileId: (yield* profileOf(ada)).id, configPatch: {} })
       yield* check(repositoryCommands, (commands) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const repo = yield* RepositoryProfileRepo
           const { id: repositoryProfileId } = yield* profileOfRepository
           const model: Model<Links> = { revisions: [], active: undefined }
@@ -125,14 +148,20 @@ describe("profiles and their models", () => {
             }
           }
           const { items } = yield* repo.listRevisions({ repositoryProfileId })
-          expect(items.toReversed().map(({ id, version }) => [id, version])).toEqual(model.revisions.map(({ id }, index) => [id, index + 1]))
+          expect(items.toReversed().map(({ id, version }) => [id, version])).toEqual(
+            model.revisions.map(({ id }, index) => [id, index + 1])
+          )
           for (const [index, { id }] of items.toReversed().entries()) {
             const { links } = yield* repo.getRevision(id)
-            expect(links.map(({ precedence, profileRevisionId }) => ({ profileRevisionId, precedence }))).toEqual(inOrder(model.revisions[index]?.now ?? []))
+            expect(links.map(({ precedence, profileRevisionId }) => ({ profileRevisionId, precedence }))).toEqual(
+              inOrder(model.revisions[index]?.now ?? [])
+            )
           }
           expect((yield* repo.getById(repositoryProfileId)).activeRevisionId).toEqual(Option.fromNullable(model.active))
-        }))
-    }).pipe(Effect.provide(layers.memory)))
+        })
+      )
+    }).pipe(Effect.provide(layers.memory))
+  )
 })
 
 const total = 10_000
@@ -157,38 +186,61 @@ const expectWhole = (seen: ReadonlyArray<string>, left: ReadonlyArray<string>) =
 }
 
 const left = (table: string) =>
-  Effect.map(shell(`SELECT id FROM ${table} WHERE id LIKE 'p%' AND id NOT LIKE 'prf%'`), (rows) => rows.map((row) => String(Object.values(row)[0])))
+  Effect.map(shell(`SELECT id FROM ${table} WHERE id LIKE 'p%' AND id NOT LIKE 'prf%'`), (rows) =>
+    rows.map((row) => String(Object.values(row)[0]))
+  )
 
 // Three of an instant, so that pages end in the middle of one.
 const series = "json_each(?)"
-const numbers = JSON.stringify(Array.from({ length: total }, (_, index) => ({ id: idOf(index), at: Math.floor(index / 3), index })))
+const numbers = JSON.stringify(
+  Array.from({ length: total }, (_, index) => ({ id: idOf(index), at: Math.floor(index / 3), index }))
+)
 
 describe("long lists of profiles", () => {
   it.effect("are walked whole while rows come and go", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const repo = yield* ProfileRepo
       yield* shell(
         `INSERT INTO profiles (id, owner_user_id, slug, name, created_at, updated_at)
          SELECT value ->> 'id', 'ada', value ->> 'id', 'x', value ->> 'at', value ->> 'at' FROM ${series}`,
         numbers
       )
-      const late = "INSERT INTO profiles (id, owner_user_id, slug, name, created_at, updated_at) VALUES (?1, 'ada', ?1, 'x', 99999, 0)"
+      const late =
+        "INSERT INTO profiles (id, owner_user_id, slug, name, created_at, updated_at) VALUES (?1, 'ada', ?1, 'x', 99999, 0)"
       const between = churn("profiles", (round) => shell(late, `later-${round}`))
       const seen = yield* pages((page) => Effect.orDie(repo.list({ ownerUserId: ada, ...page })), 487, between)
-      expectWhole(seen.map(({ id }) => id), yield* left("profiles"))
-    }).pipe(Effect.provide(layers.memory)))
+      expectWhole(
+        seen.map(({ id }) => id),
+        yield* left("profiles")
+      )
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("so are the revisions of one", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const repo = yield* ProfileRepo
-      const { id: profileId } = yield* repo.create({ id: ProfileId.make("one"), ownerUserId: ada, slug: "one", name: "one" })
+      const { id: profileId } = yield* repo.create({
+        id: ProfileId.make("one"),
+        ownerUserId: ada,
+        slug: "one",
+        name: "one"
+      })
       yield* shell(
         `INSERT INTO profile_revisions (id, profile_id, version, fingerprint, config_patch, created_at)
          SELECT value ->> 'id', 'one', 1 + (value ->> 'index'), value ->> 'id', '{}', 0 FROM ${series}`,
         numbers
       )
-      const store = (round: number) => repo.createRevision({ profileId, configPatch: {}, envVars: [{ key: "A", value: String(round) }] })
-      const seen = yield* pages((page) => Effect.orDie(repo.listRevisions({ profileId, ...page })), 487, churn("profile_revisions", store))
-      expectWhole(seen.map(({ id }) => id), (yield* left("profile_revisions")).filter((id) => !id.startsWith("prv")))
-    }).pipe(Effect.provide(layers.memory)))
+      const store = (round: number) =>
+        repo.createRevision({ profileId, configPatch: {}, envVars: [{ key: "A", value: String(round) }] })
+      const seen = yield* pages(
+        (page) => Effect.orDie(repo.listRevisions({ profileId, ...page })),
+        487,
+        churn("profile_revisions", store)
+      )
+      expectWhole(
+        seen.map(({ id }) => id),
+        (yield* left("profile_revisions")).filter((id) => !id.startsWith("prv"))
+      )
+    }).pipe(Effect.provide(layers.memory))
+  )
 })

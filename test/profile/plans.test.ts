@@ -3,13 +3,22 @@ import { Effect } from "effect"
 import { ProfileRepo } from "../../src/profile/ProfileRepo.js"
 import { RepositoryProfileRepo } from "../../src/profile/RepositoryProfileRepo.js"
 import { planIssues } from "../support/plans.js"
-import { ada, full, goneRepositoryRevision, goneRevision, layers, profileOf, profileOfRepository, tagOf } from "./support.js"
+import {
+  ada,
+  full,
+  goneRepositoryRevision,
+  goneRevision,
+  layers,
+  profileOf,
+  profileOfRepository,
+  tagOf
+} from "./support.js"
 
 type Methods = Readonly<Record<string, Effect.Effect<unknown, unknown>>>
 
 let round = 0
 
-const profileMethods = Effect.gen(function*() {
+const profileMethods = Effect.gen(function* () {
   const repo = yield* ProfileRepo
   const { id } = yield* profileOf(ada)
   const whole = { ownerUserId: ada, id }
@@ -31,7 +40,9 @@ const profileMethods = Effect.gen(function*() {
       return Effect.all([
         repo.createRevision({ ...content, ...ofIt }),
         repo.createRevision({ ...content, profileId: id }),
-        tagOf(repo.createRevision({ ...ofIt, configPatch: {}, secretBindings: [{ targetKey: "A", secretId: "gone" }] })),
+        tagOf(
+          repo.createRevision({ ...ofIt, configPatch: {}, secretBindings: [{ targetKey: "A", secretId: "gone" }] })
+        ),
         tagOf(repo.createRevision({ ...ofIt, configPatch: {}, sshKeys: [{ sshKeyId: "gone" }] }))
       ])
     }),
@@ -45,7 +56,7 @@ const profileMethods = Effect.gen(function*() {
   return { repo, methods }
 })
 
-const repositoryProfileMethods = Effect.gen(function*() {
+const repositoryProfileMethods = Effect.gen(function* () {
   const repo = yield* RepositoryProfileRepo
   const profiles = yield* ProfileRepo
   const { id } = yield* profileOfRepository
@@ -60,7 +71,9 @@ const repositoryProfileMethods = Effect.gen(function*() {
     update: repo.update({ id, name: "x", description: null }),
     archive: repo.archive(id),
     restore: repo.restore(id),
-    createRevision: Effect.all([1, 2].map(() => repo.createRevision({ repositoryProfileId: id, runTemplate: {}, policyConfig: {}, links }))),
+    createRevision: Effect.all(
+      [1, 2].map(() => repo.createRevision({ repositoryProfileId: id, runTemplate: {}, policyConfig: {}, links }))
+    ),
     listRevisions: repo.listRevisions({ repositoryProfileId: id }),
     getRevision: tagOf(repo.getRevision(goneRepositoryRevision)),
     getActiveRevision: repo.getActiveRevision(id),
@@ -71,9 +84,12 @@ const repositoryProfileMethods = Effect.gen(function*() {
 })
 
 describe("statements of profiles", () => {
-  for (const [name, service] of Object.entries({ ProfileRepo: profileMethods, RepositoryProfileRepo: repositoryProfileMethods })) {
+  for (const [name, service] of Object.entries({
+    ProfileRepo: profileMethods,
+    RepositoryProfileRepo: repositoryProfileMethods
+  })) {
     it.effect(`no statement of ${name} scans or sorts what grows`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { methods, repo } = yield* service
         expect(Object.keys(methods).toSorted()).toEqual(Object.keys(repo).toSorted())
         // Before the first is explained: from then on the reading connection stands still.
@@ -83,6 +99,7 @@ describe("statements of profiles", () => {
         for (const [method, effect] of Object.entries(methods)) {
           expect(yield* planIssues(Effect.ignore(effect)), method).toEqual([])
         }
-      }).pipe(Effect.provide(layers.file)))
+      }).pipe(Effect.provide(layers.file))
+    )
   }
 })

@@ -22,8 +22,15 @@ export const goneRepositoryRevision = RepositoryProfileRevisionId.make("gone")
 
 const seedSecret = (id: string, ownerUserId: string) =>
   Effect.zipRight(
-    shell("INSERT INTO secrets (id, owner_user_id, name, created_at, updated_at) VALUES (?1, ?2, ?1, 0, 0)", id, ownerUserId),
-    shell("INSERT INTO secret_versions (id, secret_id, version, encrypted_value, created_at) VALUES (?1 || '-1', ?1, 1, 'x', 0)", id)
+    shell(
+      "INSERT INTO secrets (id, owner_user_id, name, created_at, updated_at) VALUES (?1, ?2, ?1, 0, 0)",
+      id,
+      ownerUserId
+    ),
+    shell(
+      "INSERT INTO secret_versions (id, secret_id, version, encrypted_value, created_at) VALUES (?1 || '-1', ?1, 1, 'x', 0)",
+      id
+    )
   )
 
 const seedSshKey = (id: string, ownerUserId: string) =>
@@ -37,7 +44,7 @@ const seedSshKey = (id: string, ownerUserId: string) =>
  * Of Ada and Eve, two secrets each with a version (`ada-secret`, `ada-secret-1`, `ada-other`, ...) and an SSH key
  * (`ada-key`); the repositories `rep` and `other`.
  */
-const seed = Effect.gen(function*() {
+const seed = Effect.gen(function* () {
   for (const user of [ada, eve]) {
     yield* seedUser(user)
     yield* seedSecret(`${user}-secret`, user)
@@ -57,23 +64,40 @@ export const layers = overDatabases(repositories)
 /** A new profile; its slug is that of no other. */
 export const profileOf = (ownerUserId: string) =>
   Effect.flatMap(ProfileRepo, (repo) =>
-    Effect.flatMap(Effect.sync(() => `slug-${++count}`), (slug) => repo.create({ ownerUserId, slug, name: slug })))
+    Effect.flatMap(
+      Effect.sync(() => `slug-${++count}`),
+      (slug) => repo.create({ ownerUserId, slug, name: slug })
+    )
+  )
 
 /** A new profile of the repository `rep`. */
 export const profileOfRepository = Effect.flatMap(RepositoryProfileRepo, (repo) =>
-  Effect.flatMap(Effect.sync(() => `profile ${++count}`), (name) => repo.create({ repositoryId: "rep", name })))
+  Effect.flatMap(
+    Effect.sync(() => `profile ${++count}`),
+    (name) => repo.create({ repositoryId: "rep", name })
+  )
+)
 
 let count = 0
 
 /** A revision with all that can belong to one. */
 export const full = {
   configPatch: { harness: "codex", env: { A: "1" }, packages: ["git"] },
-  envVars: [{ key: "B_2", value: "é 🐳\n\"'" }, { key: "_a", value: "" }],
+  envVars: [
+    { key: "B_2", value: "é 🐳\n\"'" },
+    { key: "_a", value: "" }
+  ],
   secretBindings: [
     { targetKey: "TOKEN", secretId: "ada-secret", secretVersionId: "ada-secret-1", isRequired: false },
     { targetKey: "OTHER", secretId: "ada-other" }
   ],
-  sshSettings: { enabled: true, listenPort: 22, hostAllowlist: ["*.example.com", "10.0.0.0/8"], sessionTimeoutMinutes: 30, authorizedKeysRef: "keys" },
+  sshSettings: {
+    enabled: true,
+    listenPort: 22,
+    hostAllowlist: ["*.example.com", "10.0.0.0/8"],
+    sessionTimeoutMinutes: 30,
+    authorizedKeysRef: "keys"
+  },
   sshKeys: [{ sshKeyId: "ada-key", purpose: "git-auth" }, { sshKeyId: "ada-key" }],
   createdByUserId: "eve",
   changeSummary: "all of it"

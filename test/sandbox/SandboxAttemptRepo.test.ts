@@ -27,7 +27,10 @@ const timesOf = ({ durationMs, finishedAt, startedAt }: SandboxAttempt) => ({
 /** Each way to change a status, and where it leads. */
 const moves = {
   markRunning: { to: "running", run: (repo: SandboxAttemptService, id: SandboxAttemptId) => repo.markRunning({ id }) },
-  markSucceeded: { to: "succeeded", run: (repo: SandboxAttemptService, id: SandboxAttemptId) => repo.markSucceeded({ id }) },
+  markSucceeded: {
+    to: "succeeded",
+    run: (repo: SandboxAttemptService, id: SandboxAttemptId) => repo.markSucceeded({ id })
+  },
   markFailed: { to: "failed", run: (repo: SandboxAttemptService, id: SandboxAttemptId) => repo.markFailed({ id }) },
   markCancelled: {
     to: "cancelled",
@@ -37,7 +40,7 @@ const moves = {
 
 /** An attempt in a state, put there past the repository. */
 const attemptIn = (status: SandboxAttemptStatus) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const repo = yield* SandboxAttemptRepo
     const { id } = yield* repo.createQueued({ ownerUserId: ada })
     if (status === "queued") return yield* repo.getById(id)
@@ -52,13 +55,20 @@ const attemptIn = (status: SandboxAttemptStatus) =>
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxAttemptRepo (${name})`, () => {
     it.effect("keeps what it is given", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         yield* TestClock.setTime(1000)
         const small = yield* repo.createQueued({ ownerUserId: ada })
         expect(small.id).toMatch(/^run_/)
-        expect(small).toMatchObject({ status: "queued", triggerType: "manual", stopRequestedAt: Option.none(), retryOfRunId: Option.none() })
-        expect([small.queuedAt, small.createdAt, small.updatedAt].map(({ epochMillis }) => epochMillis)).toEqual([1000, 1000, 1000])
+        expect(small).toMatchObject({
+          status: "queued",
+          triggerType: "manual",
+          stopRequestedAt: Option.none(),
+          retryOfRunId: Option.none()
+        })
+        expect([small.queuedAt, small.createdAt, small.updatedAt].map(({ epochMillis }) => epochMillis)).toEqual([
+          1000, 1000, 1000
+        ])
         expect(timesOf(small)).toEqual({ startedAt: null, finishedAt: null, durationMs: null })
         const references = {
           repositoryId: "rep",
@@ -72,16 +82,22 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const triggerType of SandboxAttemptTriggerType.literals) {
           const full = yield* repo.createQueued({ id: triggerType, ownerUserId: ada, triggerType, ...references })
           expect(full).toMatchObject({ id: triggerType, triggerType })
-          for (const [field, value] of Object.entries(references)) expect(full).toHaveProperty(field, Option.some(value))
+          for (const [field, value] of Object.entries(references))
+            expect(full).toHaveProperty(field, Option.some(value))
           expect(yield* repo.findById(full.id)).toEqual(Option.some(full))
           expect(yield* repo.getById(full.id)).toEqual(full)
         }
         expect(yield* repo.findById(gone)).toEqual(Option.none())
-        expect(yield* Effect.flip(repo.getById(gone))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttempt", id: "gone" })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* Effect.flip(repo.getById(gone))).toMatchObject({
+          _tag: "NotFound",
+          entity: "SandboxAttempt",
+          id: "gone"
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what an attempt cannot be queued with", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         const own = { ownerUserId: ada }
         yield* repo.createQueued({ ...own, id: "taken" })
@@ -100,24 +116,35 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           "retryOfRunId"
         ] as const
         for (const field of fields) {
-          expect(yield* Effect.flip(repo.createQueued({ ...own, [field]: "nobody" }))).toMatchObject({ _tag: "ReferenceNotFound", reference: field })
+          expect(yield* Effect.flip(repo.createQueued({ ...own, [field]: "nobody" }))).toMatchObject({
+            _tag: "ReferenceNotFound",
+            reference: field
+          })
           for (const bad of Object.values(badNames)) {
             expect(yield* tagOf(repo.createQueued({ ...own, [field]: bad })), field).toBe("InvalidInput")
           }
         }
         // Another's row counts as not there.
-        for (const [field, id] of [["profileRevisionId", "eve-profile"], ["retryOfRunId", hers.id]] as const) {
-          expect(yield* Effect.flip(repo.createQueued({ ...own, [field]: id }))).toMatchObject({ _tag: "ReferenceNotFound", reference: field })
+        for (const [field, id] of [
+          ["profileRevisionId", "eve-profile"],
+          ["retryOfRunId", hers.id]
+        ] as const) {
+          expect(yield* Effect.flip(repo.createQueued({ ...own, [field]: id }))).toMatchObject({
+            _tag: "ReferenceNotFound",
+            reference: field
+          })
         }
-        for (const bad of Object.values(badNames)) expect(yield* tagOf(repo.createQueued({ ...own, triggerRef: bad }))).toBe("InvalidInput")
+        for (const bad of Object.values(badNames))
+          expect(yield* tagOf(repo.createQueued({ ...own, triggerRef: bad }))).toBe("InvalidInput")
         expect(yield* tagOf(repo.createQueued({ ...own, triggerType: "x" as "api" }))).toBe("InvalidInput")
         expect(yield* tagOf(repo.createQueued({ ...own, id: "self", retryOfRunId: "self" }))).toBe("InvalidInput")
         expect((yield* repo.list({})).items).toHaveLength(2)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     for (const [method, { run, to }] of Object.entries(moves)) {
       it.effect(`${method} follows the declared transitions only`, () =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const repo = yield* SandboxAttemptRepo
           yield* TestClock.setTime(1000)
           yield* followsTransitions({
@@ -132,43 +159,48 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           for (const bad of Object.values(badNames)) {
             expect(yield* Effect.suspend(() => tagOf(run(repo, bad as SandboxAttemptId)))).toBe("InvalidInput")
           }
-        }).pipe(Effect.provide(layer)))
+        }).pipe(Effect.provide(layer))
+      )
     }
 
     it.effect("has a database that refuses exactly what is not declared", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         for (const from of SandboxAttemptStatus.literals) {
           for (const to of SandboxAttemptStatus.literals) {
             const { id } = yield* attemptIn(from)
             const started = to === "queued" ? null : 5
             const finished = to === "queued" || to === "running" ? null : 7
-            const taken = yield* Effect.isSuccess(shell(
-              "UPDATE sandbox_attempts SET status = ?, started_at = ?, finished_at = ?, duration_ms = NULL WHERE id = ?",
-              to,
-              started,
-              finished,
-              id
-            ))
+            const taken = yield* Effect.isSuccess(
+              shell(
+                "UPDATE sandbox_attempts SET status = ?, started_at = ?, finished_at = ?, duration_ms = NULL WHERE id = ?",
+                to,
+                started,
+                finished,
+                id
+              )
+            )
             expect(taken, `${from} → ${to}`).toBe(from === to || sandboxAttemptTransitions.allows(from, to))
           }
         }
-        for (
-          const change of [
-            "status = 'dead'",
-            "owner_user_id = 'eve'",
-            "finished_at = started_at - 1",
-            "duration_ms = -1",
-            "started_at = NULL",
-            "cancel_reason = 'x'",
-            "queued_at = 'now'"
-          ]
-        ) {
-          expect(yield* Effect.isFailure(shell(`UPDATE sandbox_attempts SET ${change} WHERE status = 'running'`)), change).toBe(true)
+        for (const change of [
+          "status = 'dead'",
+          "owner_user_id = 'eve'",
+          "finished_at = started_at - 1",
+          "duration_ms = -1",
+          "started_at = NULL",
+          "cancel_reason = 'x'",
+          "queued_at = 'now'"
+        ]) {
+          expect(
+            yield* Effect.isFailure(shell(`UPDATE sandbox_attempts SET ${change} WHERE status = 'running'`)),
+            change
+          ).toBe(true)
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("measures from start to finish, never less than nothing", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         yield* TestClock.setTime(10_000)
         const queued = Effect.map(repo.createQueued({ ownerUserId: ada }), ({ id }) => id)
@@ -176,25 +208,43 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const byClock = yield* queued
         yield* repo.markRunning({ id: byClock })
         yield* TestClock.adjust("5 seconds")
-        expect(timesOf(yield* repo.markSucceeded({ id: byClock }))).toEqual({ startedAt: 10_000, finishedAt: 15_000, durationMs: 5000 })
+        expect(timesOf(yield* repo.markSucceeded({ id: byClock }))).toEqual({
+          startedAt: 10_000,
+          finishedAt: 15_000,
+          durationMs: 5000
+        })
 
         const told = yield* queued
         yield* repo.markRunning({ id: told, startedAt: at(100) })
-        expect(timesOf(yield* repo.markFailed({ id: told, finishedAt: at(350) }))).toEqual({ startedAt: 100, finishedAt: 350, durationMs: 250 })
+        expect(timesOf(yield* repo.markFailed({ id: told, finishedAt: at(350) }))).toEqual({
+          startedAt: 100,
+          finishedAt: 350,
+          durationMs: 250
+        })
 
         const backwards = yield* queued
         yield* repo.markRunning({ id: backwards, startedAt: at(500) })
-        expect(timesOf(yield* repo.markFailed({ id: backwards, finishedAt: at(400) }))).toEqual({ startedAt: 500, finishedAt: 500, durationMs: 0 })
+        expect(timesOf(yield* repo.markFailed({ id: backwards, finishedAt: at(400) }))).toEqual({
+          startedAt: 500,
+          finishedAt: 500,
+          durationMs: 0
+        })
 
         const early = yield* queued
         yield* repo.markRunning({ id: early, startedAt: at(99_000) })
-        expect(timesOf(yield* repo.markSucceeded({ id: early }))).toEqual({ startedAt: 99_000, finishedAt: 99_000, durationMs: 0 })
+        expect(timesOf(yield* repo.markSucceeded({ id: early }))).toEqual({
+          startedAt: 99_000,
+          finishedAt: 99_000,
+          durationMs: 0
+        })
 
         const never = yield* queued
         const cancelled = yield* repo.markCancelled({ id: never, cancelReason: "enough", finishedAt: at(700) })
         expect(timesOf(cancelled)).toEqual({ startedAt: null, finishedAt: 700, durationMs: null })
         expect(cancelled.cancelReason).toEqual(Option.some("enough"))
-        expect(yield* repo.markCancelled({ id: never, cancelReason: "another", finishedAt: at(900) })).toEqual(cancelled)
+        expect(yield* repo.markCancelled({ id: never, cancelReason: "another", finishedAt: at(900) })).toEqual(
+          cancelled
+        )
 
         const bad = yield* queued
         for (const startedAt of [at(-1), 5 as unknown as DateTime.Utc, null as unknown as DateTime.Utc]) {
@@ -204,10 +254,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* tagOf(repo.markCancelled({ id: bad, cancelReason }))).toBe("InvalidInput")
         }
         expect((yield* repo.getById(bad)).status).toBe("queued")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lets no attempt begin that was asked to stop", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         const queued = yield* repo.createQueued({ ownerUserId: ada })
         const running = yield* attemptIn("running")
@@ -219,16 +270,21 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           yield* TestClock.setTime(9)
         }
         expect(yield* tagOf(repo.requestStop(gone))).toBe("NotFound")
-        expect(yield* Effect.flip(repo.markRunning({ id: queued.id }))).toMatchObject({ _tag: "InvalidTransition", from: "queued", to: "running" })
+        expect(yield* Effect.flip(repo.markRunning({ id: queued.id }))).toMatchObject({
+          _tag: "InvalidTransition",
+          from: "queued",
+          to: "running"
+        })
         // One that is running already has begun: it says so again, and its row says that it is to stop.
         expect(millis((yield* repo.markRunning({ id: running.id })).stopRequestedAt)).toBe(9)
         expect((yield* repo.markCancelled({ id: queued.id, cancelReason: "stop" })).status).toBe("cancelled")
         expect((yield* repo.markSucceeded({ id: running.id })).status).toBe("succeeded")
         expect(yield* Effect.isFailure(shell("UPDATE sandbox_attempts SET stop_requested_at = NULL"))).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lets the first end stand when many try", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         const { id } = yield* attemptIn("running")
         const ends = [moves.markSucceeded, moves.markFailed, moves.markCancelled]
@@ -241,79 +297,92 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(outcomes.map(([to, tag]) => [to, tag])).toEqual(
           outcomes.map(([to]) => [to, to === status ? "ok" : "InvalidTransition"])
         )
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
-    it.effect("lists newest first by all filters, whatever comes and goes meanwhile", () =>
-      Effect.gen(function*() {
-        const repo = yield* SandboxAttemptRepo
-        const sandboxes = yield* SandboxRepo
-        const { id: sandboxId } = yield* sandboxes.create({ name: "one", ownerUserId: ada })
-        const linked: Array<string> = []
-        for (let index = 0; index < 60; index++) {
-          if (index % 4 === 0) yield* TestClock.adjust("1 second")
-          const ownerUserId = index % 3 === 0 ? eve : ada
-          const { id } = yield* repo.createQueued({
-            id: `a${String(index).padStart(2, "0")}`,
-            ownerUserId,
-            ...(index % 2 === 0 ? { repositoryId: "rep" } : {}),
-            ...(index % 5 === 0 ? { issueId: "iss" } : {})
-          })
-          const finish = [undefined, moves.markSucceeded, moves.markFailed, moves.markCancelled][index % 7]
-          if (index % 7 < 5) yield* repo.markRunning({ id })
-          if (finish !== undefined) yield* finish.run(repo, id)
-          if (ownerUserId === ada && index % 4 === 1) {
-            yield* sandboxes.linkAttempt({ sandboxId, attemptId: id })
-            linked.unshift(id)
+    it.effect(
+      "lists newest first by all filters, whatever comes and goes meanwhile",
+      () =>
+        Effect.gen(function* () {
+          const repo = yield* SandboxAttemptRepo
+          const sandboxes = yield* SandboxRepo
+          const { id: sandboxId } = yield* sandboxes.create({ name: "one", ownerUserId: ada })
+          const linked: Array<string> = []
+          for (let index = 0; index < 60; index++) {
+            if (index % 4 === 0) yield* TestClock.adjust("1 second")
+            const ownerUserId = index % 3 === 0 ? eve : ada
+            const { id } = yield* repo.createQueued({
+              id: `a${String(index).padStart(2, "0")}`,
+              ownerUserId,
+              ...(index % 2 === 0 ? { repositoryId: "rep" } : {}),
+              ...(index % 5 === 0 ? { issueId: "iss" } : {})
+            })
+            const finish = [undefined, moves.markSucceeded, moves.markFailed, moves.markCancelled][index % 7]
+            if (index % 7 < 5) yield* repo.markRunning({ id })
+            if (finish !== undefined) yield* finish.run(repo, id)
+            if (ownerUserId === ada && index % 4 === 1) {
+              yield* sandboxes.linkAttempt({ sandboxId, attemptId: id })
+              linked.unshift(id)
+            }
           }
-        }
-        const all = (yield* repo.list({ limit: 500 })).items
-        expect(all.map(({ id }) => id)).toEqual(Array.from({ length: 60 }, (_, index) => `a${String(59 - index).padStart(2, "0")}`))
+          const all = (yield* repo.list({ limit: 500 })).items
+          expect(all.map(({ id }) => id)).toEqual(
+            Array.from({ length: 60 }, (_, index) => `a${String(59 - index).padStart(2, "0")}`)
+          )
 
-        for (const ownerUserId of [undefined, ada, eve]) {
-          for (const repositoryId of [undefined, "rep"]) {
-            for (const issueId of [undefined, "iss", "other"]) {
-              for (const sandbox of [undefined, sandboxId, "other"]) {
-                for (const statuses of [undefined, [], ["running"], ["failed", "queued", "failed"]] as const) {
-                  const filter = {
-                    ...(ownerUserId === undefined ? {} : { ownerUserId }),
-                    ...(sandbox === undefined ? {} : { sandboxId: sandbox }),
-                    ...(statuses === undefined ? {} : { statuses }),
-                    repositoryId,
-                    issueId
+          for (const ownerUserId of [undefined, ada, eve]) {
+            for (const repositoryId of [undefined, "rep"]) {
+              for (const issueId of [undefined, "iss", "other"]) {
+                for (const sandbox of [undefined, sandboxId, "other"]) {
+                  for (const statuses of [undefined, [], ["running"], ["failed", "queued", "failed"]] as const) {
+                    const filter = {
+                      ...(ownerUserId === undefined ? {} : { ownerUserId }),
+                      ...(sandbox === undefined ? {} : { sandboxId: sandbox }),
+                      ...(statuses === undefined ? {} : { statuses }),
+                      repositoryId,
+                      issueId
+                    }
+                    const expected = all.filter(
+                      (attempt) =>
+                        (ownerUserId === undefined || attempt.ownerUserId === ownerUserId) &&
+                        (repositoryId === undefined || Option.contains(attempt.repositoryId, repositoryId)) &&
+                        (issueId === undefined || Option.contains(attempt.issueId, issueId)) &&
+                        (sandbox === undefined || (sandbox === sandboxId && linked.includes(attempt.id))) &&
+                        (statuses === undefined || statuses.some((status) => status === attempt.status))
+                    )
+                    expect(
+                      yield* pages((page) => repo.list({ ...filter, ...page }), 7),
+                      JSON.stringify(filter)
+                    ).toEqual(expected)
+                    expect(Chunk.toReadonlyArray(yield* Stream.runCollect(repo.stream(filter)))).toEqual(expected)
                   }
-                  const expected = all.filter((attempt) =>
-                    (ownerUserId === undefined || attempt.ownerUserId === ownerUserId) &&
-                    (repositoryId === undefined || Option.contains(attempt.repositoryId, repositoryId)) &&
-                    (issueId === undefined || Option.contains(attempt.issueId, issueId)) &&
-                    (sandbox === undefined || sandbox === sandboxId && linked.includes(attempt.id)) &&
-                    (statuses === undefined || statuses.some((status) => status === attempt.status))
-                  )
-                  expect(yield* pages((page) => repo.list({ ...filter, ...page }), 7), JSON.stringify(filter)).toEqual(expected)
-                  expect(Chunk.toReadonlyArray(yield* Stream.runCollect(repo.stream(filter)))).toEqual(expected)
                 }
               }
             }
           }
-        }
 
-        let round = 0
-        const meanwhile = Effect.suspend(() => {
-          round++
-          return Effect.all([
-            repo.createQueued({ ownerUserId: ada, id: `b${round}` }),
-            shell("DELETE FROM sandbox_attempts WHERE id IN (?, ?)", `a${60 - round * 3}`, `a0${round}`).pipe(Effect.orDie)
-          ])
-        })
-        for (const filter of [{}, { sandboxId }]) {
-          const seen = (yield* pages((page) => repo.list({ ...filter, ...page }), 5, meanwhile)).map(({ id }) => id)
-          expect(new Set(seen).size).toBe(seen.length)
-          const left = (yield* repo.list({ ...filter, limit: 500 })).items.map(({ id }) => id)
-          expect(left.filter((id) => id.startsWith("a")).every((id) => seen.includes(id))).toBe(true)
-        }
-      }).pipe(Effect.provide(layer)), 120_000)
+          let round = 0
+          const meanwhile = Effect.suspend(() => {
+            round++
+            return Effect.all([
+              repo.createQueued({ ownerUserId: ada, id: `b${round}` }),
+              shell("DELETE FROM sandbox_attempts WHERE id IN (?, ?)", `a${60 - round * 3}`, `a0${round}`).pipe(
+                Effect.orDie
+              )
+            ])
+          })
+          for (const filter of [{}, { sandboxId }]) {
+            const seen = (yield* pages((page) => repo.list({ ...filter, ...page }), 5, meanwhile)).map(({ id }) => id)
+            expect(new Set(seen).size).toBe(seen.length)
+            const left = (yield* repo.list({ ...filter, limit: 500 })).items.map(({ id }) => id)
+            expect(left.filter((id) => id.startsWith("a")).every((id) => seen.includes(id))).toBe(true)
+          }
+        }).pipe(Effect.provide(layer)),
+      120_000
+    )
 
     it.effect("lists the attempts of a sandbox in the order of their links", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         const sandboxes = yield* SandboxRepo
         const { id: sandboxId } = yield* sandboxes.create({ name: "one", ownerUserId: ada })
@@ -325,26 +394,37 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           yield* sandboxes.linkAttempt({ sandboxId, attemptId })
           yield* TestClock.adjust("1 second")
         }
-        expect((yield* pages((page) => repo.list({ sandboxId, ...page }), 1)).map(({ id }) => id)).toEqual(["first", "second"])
-      }).pipe(Effect.provide(layer)))
+        expect((yield* pages((page) => repo.list({ sandboxId, ...page }), 1)).map(({ id }) => id)).toEqual([
+          "first",
+          "second"
+        ])
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what a list cannot be asked for", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         const lost = undefined as unknown as string
         const bad: ReadonlyArray<Parameters<typeof repo.list>[0]> = [
           ...[0, 501, Number.NaN].map((limit) => ({ limit })),
           ...["", "!", "W10"].map((cursor) => ({ cursor })),
-          ...Object.values(badNames).flatMap((id) => [{ ownerUserId: id }, { sandboxId: id }, { issueId: id }, { repositoryId: id }]),
+          ...Object.values(badNames).flatMap((id) => [
+            { ownerUserId: id },
+            { sandboxId: id },
+            { issueId: id },
+            { repositoryId: id }
+          ]),
           { ownerUserId: lost },
           { sandboxId: lost },
           { statuses: ["dead" as "failed"] },
           { statuses: [], cursor: "!" }
         ]
-        for (const request of bad) expect(yield* tagOf(repo.list(request)), JSON.stringify(request).slice(0, 80)).toBe("InvalidInput")
+        for (const request of bad)
+          expect(yield* tagOf(repo.list(request)), JSON.stringify(request).slice(0, 80)).toBe("InvalidInput")
         const many = Array.from({ length: 100_000 }, () => "failed" as const)
         expect((yield* repo.list({ statuses: many, issueId: "iss" })).items).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

@@ -17,12 +17,18 @@ const millis = (instant: Option.Option<DateTime.Utc>) => Option.map(instant, ({ 
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxRepo (${name})`, () => {
     it.effect("keeps what it is given", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRepo
         yield* TestClock.setTime(1000)
         const small = yield* repo.create(own)
         expect(small.id).toMatch(/^sbx_/)
-        expect(small).toMatchObject({ name: "one", ownerUserId: "ada", status: "queued", repositoryId: Option.none(), archivedAt: Option.none() })
+        expect(small).toMatchObject({
+          name: "one",
+          ownerUserId: "ada",
+          status: "queued",
+          repositoryId: Option.none(),
+          archivedAt: Option.none()
+        })
         expect([small.createdAt.epochMillis, small.updatedAt.epochMillis]).toEqual([1000, 1000])
         const full = yield* repo.create({
           id: "given",
@@ -48,22 +54,41 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* repo.getById(sandbox.id)).toEqual(sandbox)
         }
         expect(yield* repo.findById(gone)).toEqual(Option.none())
-        expect(yield* Effect.flip(repo.getById(gone))).toMatchObject({ _tag: "NotFound", entity: "Sandbox", id: "gone" })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* Effect.flip(repo.getById(gone))).toMatchObject({
+          _tag: "NotFound",
+          entity: "Sandbox",
+          id: "gone"
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what a sandbox cannot be created with", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRepo
         yield* repo.create({ ...own, id: "taken" })
-        expect(yield* Effect.flip(repo.create({ ...own, id: "taken" }))).toMatchObject({ _tag: "AlreadyExists", constraint: "sandboxes.id" })
-        for (
-          const field of ["ownerUserId", "requestedByUserId", "repositoryId", "repositoryProfileRevisionId", "profileRevisionId"] as const
-        ) {
-          expect(yield* Effect.flip(repo.create({ ...own, [field]: "nobody" }))).toMatchObject({ _tag: "ReferenceNotFound", reference: field })
+        expect(yield* Effect.flip(repo.create({ ...own, id: "taken" }))).toMatchObject({
+          _tag: "AlreadyExists",
+          constraint: "sandboxes.id"
+        })
+        for (const field of [
+          "ownerUserId",
+          "requestedByUserId",
+          "repositoryId",
+          "repositoryProfileRevisionId",
+          "profileRevisionId"
+        ] as const) {
+          expect(yield* Effect.flip(repo.create({ ...own, [field]: "nobody" }))).toMatchObject({
+            _tag: "ReferenceNotFound",
+            reference: field
+          })
         }
         for (const [rule, bad] of Object.entries(badNames)) {
           const error = yield* Effect.flip(repo.create({ ...own, name: bad }))
-          expect(error, rule).toMatchObject({ _tag: "InvalidInput", operation: "SandboxRepo.create", issues: [expect.stringMatching(/^name: /)] })
+          expect(error, rule).toMatchObject({
+            _tag: "InvalidInput",
+            operation: "SandboxRepo.create",
+            issues: [expect.stringMatching(/^name: /)]
+          })
           if (bad !== "") expect(JSON.stringify(error)).not.toContain(bad)
           for (const field of ["id", "ownerUserId", "repositoryId"] as const) {
             expect(yield* tagOf(repo.create({ ...own, [field]: bad })), `${field} ${rule}`).toBe("InvalidInput")
@@ -71,10 +96,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect(yield* tagOf(repo.create({ ...own, status: "dead" as "ready" }))).toBe("InvalidInput")
         expect((yield* repo.list({})).items).toHaveLength(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keeps tenants apart", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const attempts = yield* SandboxAttemptRepo
         const { id } = yield* repo.create({ ...own, repositoryId: "rep" })
@@ -98,13 +124,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const refusal = yield* Effect.flip(repo.linkAttempt({ sandboxId: id, attemptId: hers.id }))
         expect(refusal).toMatchObject({ _tag: "ReferenceNotFound", reference: "attemptId" })
         expect(yield* Effect.flip(repo.linkAttempt({ sandboxId: id, attemptId: goneRun }))).toEqual(refusal)
-        yield* repo.linkAttempt({ sandboxId: (yield* repo.create({ name: "hers", ownerUserId: eve })).id, attemptId: hers.id })
+        yield* repo.linkAttempt({
+          sandboxId: (yield* repo.create({ name: "hers", ownerUserId: eve })).id,
+          attemptId: hers.id
+        })
         expect(yield* Effect.flip(repo.linkAttempt({ sandboxId: id, attemptId: hers.id }))).toEqual(refusal)
         expect((yield* repo.listAttemptLinks({ sandboxId: id })).items).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("moves from every state along the declared transitions only", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRepo
         for (const to of SandboxStatus.literals) {
           yield* followsTransitions({
@@ -118,10 +148,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect(yield* tagOf(repo.setStatus({ id: gone, status: "ready" }))).toBe("NotFound")
         expect(yield* tagOf(repo.setStatus({ id: gone, status: "dead" as "ready" }))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("has a database that refuses exactly what is not declared", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRepo
         for (const from of SandboxStatus.literals) {
           for (const to of SandboxStatus.literals) {
@@ -132,14 +163,15 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect(yield* Effect.isFailure(shell("UPDATE sandboxes SET status = 'dead'"))).toBe(true)
         expect(yield* Effect.isFailure(shell("UPDATE sandboxes SET owner_user_id = 'eve'"))).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("moves a sandbox once when many try", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const { id } = yield* repo.create({ ...own, status: "running" })
         const outcomes = yield* Effect.forEach(
-          Array.from({ length: 20 }, (_, index) => index % 2 === 0 ? "ready" as const : "failed" as const),
+          Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? ("ready" as const) : ("failed" as const))),
           (status) => Effect.map(tagOf(repo.setStatus({ id, status })), (tag) => [status, tag] as const),
           { concurrency: "unbounded" }
         )
@@ -147,10 +179,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         // ready may become failed afterwards; never the other way round.
         expect(status).toBe("failed")
         expect(outcomes.filter(([to]) => to === "failed").every(([, tag]) => tag === "ok")).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("renames, archives, restores and deletes", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const { id } = yield* repo.create({ ...own, status: "ready" })
         yield* TestClock.adjust("1 second")
@@ -175,10 +208,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const again of [repo.delete(id), repo.archive(id), repo.restore(id), repo.rename({ id, name: "x" })]) {
           expect(yield* tagOf<unknown, { readonly _tag: string }, never>(again)).toBe("NotFound")
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("links attempts, and follows the newest", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const attempts = yield* SandboxAttemptRepo
         const { id: sandboxId } = yield* repo.create(own)
@@ -189,7 +223,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         const link = (attemptId: SandboxAttemptId | undefined, relation?: "retry") =>
           Effect.map(
-            repo.linkAttempt({ sandboxId, attemptId: attemptId ?? "", ...(relation === undefined ? {} : { relation }) }),
+            repo.linkAttempt({
+              sandboxId,
+              attemptId: attemptId ?? "",
+              ...(relation === undefined ? {} : { relation })
+            }),
             (sandbox) => Option.getOrNull(sandbox.latestRunId)
           )
         expect(yield* link(runs[1])).toBe("run1")
@@ -212,7 +250,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           ["run0", "launch"]
         ])
         expect(yield* pages((page) => repo.listAttemptLinks({ sandboxId, ...page }), 1)).toEqual(items)
-        for (const run of runs) expect(Option.map(yield* repo.findByAttemptId(run), ({ id }) => id)).toEqual(Option.some(sandboxId))
+        for (const run of runs)
+          expect(Option.map(yield* repo.findByAttemptId(run), ({ id }) => id)).toEqual(Option.some(sandboxId))
         expect(yield* repo.findByAttemptId(goneRun)).toEqual(Option.none())
 
         // The newest goes: an older one that is linked again does not pass over what is newer.
@@ -220,10 +259,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* repo.getById(sandboxId)).latestRunId).toEqual(Option.none())
         expect(yield* link(runs[0])).toBe(null)
         expect(yield* link(runs[2])).toBe("run2")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keeps an attempt with one sandbox", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const attempts = yield* SandboxAttemptRepo
         const [first, second] = [yield* repo.create(own), yield* repo.create(own)]
@@ -239,17 +279,22 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const bad of Object.values(badNames)) {
           expect(yield* tagOf(repo.linkAttempt({ sandboxId: bad, attemptId }))).toBe("InvalidInput")
         }
-        expect(yield* tagOf(repo.linkAttempt({ sandboxId: first.id, attemptId, relation: "x" as "retry" }))).toBe("InvalidInput")
+        expect(yield* tagOf(repo.linkAttempt({ sandboxId: first.id, attemptId, relation: "x" as "retry" }))).toBe(
+          "InvalidInput"
+        )
 
         // The sandbox goes: its links go with it, the attempt stays, and is free.
         yield* repo.delete(first.id)
         expect(Option.isSome(yield* attempts.findById(attemptId))).toBe(true)
         expect(yield* repo.findByAttemptId(attemptId)).toEqual(Option.none())
-        expect((yield* repo.linkAttempt({ sandboxId: second.id, attemptId })).latestRunId).toEqual(Option.some(attemptId))
-      }).pipe(Effect.provide(layer)))
+        expect((yield* repo.linkAttempt({ sandboxId: second.id, attemptId })).latestRunId).toEqual(
+          Option.some(attemptId)
+        )
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("links one attempt once when many try", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const attempts = yield* SandboxAttemptRepo
         const { id: attemptId } = yield* attempts.createQueued({ ownerUserId: ada })
@@ -262,11 +307,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(outcomes.filter((tag) => tag === "ok")).toHaveLength(2)
         expect(outcomes.filter((tag) => tag === "AlreadyExists")).toHaveLength(6)
         const latest = (yield* repo.list({})).items.filter(({ latestRunId }) => Option.isSome(latestRunId))
-        expect(latest.map(({ id }) => id)).toEqual(Option.toArray(yield* repo.findByAttemptId(attemptId)).map(({ id }) => id))
-      }).pipe(Effect.provide(layer)))
+        expect(latest.map(({ id }) => id)).toEqual(
+          Option.toArray(yield* repo.findByAttemptId(attemptId)).map(({ id }) => id)
+        )
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lists newest first by all filters, whatever comes and goes meanwhile", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const statuses = SandboxStatus.literals
         for (let index = 0; index < 60; index++) {
@@ -281,7 +329,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           if (index % 7 === 0) yield* repo.archive(id)
         }
         const all = (yield* repo.list({ includeArchived: true, limit: 500 })).items
-        expect(all.map(({ id }) => id)).toEqual(Array.from({ length: 60 }, (_, index) => `s${String(59 - index).padStart(2, "0")}`))
+        expect(all.map(({ id }) => id)).toEqual(
+          Array.from({ length: 60 }, (_, index) => `s${String(59 - index).padStart(2, "0")}`)
+        )
 
         for (const ownerUserId of [undefined, ada, eve]) {
           for (const repositoryId of [undefined, "rep", "other"]) {
@@ -293,11 +343,12 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
                   repositoryId,
                   includeArchived
                 }
-                const expected = all.filter((sandbox) =>
-                  (ownerUserId === undefined || sandbox.ownerUserId === ownerUserId) &&
-                  (repositoryId === undefined || Option.contains(sandbox.repositoryId, repositoryId)) &&
-                  (wanted === undefined || wanted.some((status) => status === sandbox.status)) &&
-                  (includeArchived === true || Option.isNone(sandbox.archivedAt))
+                const expected = all.filter(
+                  (sandbox) =>
+                    (ownerUserId === undefined || sandbox.ownerUserId === ownerUserId) &&
+                    (repositoryId === undefined || Option.contains(sandbox.repositoryId, repositoryId)) &&
+                    (wanted === undefined || wanted.some((status) => status === sandbox.status)) &&
+                    (includeArchived === true || Option.isNone(sandbox.archivedAt))
                 )
                 expect(yield* pages((page) => repo.list({ ...filter, ...page }), 7)).toEqual(expected)
                 expect(Chunk.toReadonlyArray(yield* Stream.runCollect(repo.stream(filter)))).toEqual(expected)
@@ -316,25 +367,33 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             Effect.ignore(repo.delete(SandboxId.make(`s0${round}`)))
           ])
         })
-        const seen = (yield* pages((page) => repo.list({ includeArchived: true, ...page }), 9, meanwhile)).map(({ id }) => id)
+        const seen = (yield* pages((page) => repo.list({ includeArchived: true, ...page }), 9, meanwhile)).map(
+          ({ id }) => id
+        )
         expect(new Set(seen).size).toBe(seen.length)
         expect(seen.every((id) => id.startsWith("s"))).toBe(true)
-        const left = (yield* repo.list({ includeArchived: true, limit: 500 })).items.map(({ id }) => id).filter((id) => id.startsWith("s"))
+        const left = (yield* repo.list({ includeArchived: true, limit: 500 })).items
+          .map(({ id }) => id)
+          .filter((id) => id.startsWith("s"))
         expect(left.every((id) => seen.includes(id))).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what a list cannot be asked for", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const bad: ReadonlyArray<Parameters<typeof repo.list>[0]> = [
           ...[0, -1, 1.5, 501, Number.NaN, Number.POSITIVE_INFINITY].map((limit) => ({ limit })),
-          ...["", "!", "bm9uc2Vuc2U", "W10", Buffer.from(JSON.stringify([1, "a\0b"])).toString("base64url")].map((cursor) => ({ cursor })),
+          ...["", "!", "bm9uc2Vuc2U", "W10", Buffer.from(JSON.stringify([1, "a\0b"])).toString("base64url")].map(
+            (cursor) => ({ cursor })
+          ),
           ...Object.values(badNames).map((ownerUserId) => ({ ownerUserId })),
           { statuses: ["dead" as "ready"] },
           { statuses: [], limit: 0 },
           { includeArchived: 1 as unknown as boolean }
         ]
-        for (const request of bad) expect(yield* tagOf(repo.list(request)), JSON.stringify(request).slice(0, 80)).toBe("InvalidInput")
+        for (const request of bad)
+          expect(yield* tagOf(repo.list(request)), JSON.stringify(request).slice(0, 80)).toBe("InvalidInput")
         const sandboxId = gone
         for (const page of [{ limit: 0 }, { cursor: "!" }]) {
           expect(yield* tagOf(repo.listAttemptLinks({ sandboxId, ...page }))).toBe("InvalidInput")
@@ -342,7 +401,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const many = Array.from({ length: 100_000 }, () => "ready" as const)
         expect((yield* repo.list({ statuses: many })).items).toEqual([])
         expect((yield* repo.list({ repositoryId: "rep", statuses: many })).items).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

@@ -16,11 +16,29 @@ const gone = SandboxAttemptId.make("gone")
 
 const at = (millis: number) => DateTime.unsafeMake(millis)
 
-const newAttempt = Effect.flatMap(SandboxAttemptRepo, (repo) => Effect.map(repo.createQueued({ ownerUserId: ada }), ({ id }) => id))
+const newAttempt = Effect.flatMap(SandboxAttemptRepo, (repo) =>
+  Effect.map(repo.createQueued({ ownerUserId: ada }), ({ id }) => id)
+)
 
-const details = { adapter: "docker", resourceId: "c1", reference: "r1", endpoint: "http://1", errorCode: "e1", errorMessage: "it broke" } as const
+const details = {
+  adapter: "docker",
+  resourceId: "c1",
+  reference: "r1",
+  endpoint: "http://1",
+  errorCode: "e1",
+  errorMessage: "it broke"
+} as const
 
-const detailsOf = ({ adapter, endpoint, errorCode, errorMessage, finishedAt, launchedAt, reference, resourceId }: SandboxRuntimeInstance) =>
+const detailsOf = ({
+  adapter,
+  endpoint,
+  errorCode,
+  errorMessage,
+  finishedAt,
+  launchedAt,
+  reference,
+  resourceId
+}: SandboxRuntimeInstance) =>
   Object.fromEntries(
     Object.entries<Option.Option<string | number>>({
       adapter,
@@ -31,12 +49,12 @@ const detailsOf = ({ adapter, endpoint, errorCode, errorMessage, finishedAt, lau
       errorMessage,
       launchedAt: Option.map(launchedAt, ({ epochMillis }) => epochMillis),
       finishedAt: Option.map(finishedAt, ({ epochMillis }) => epochMillis)
-    }).flatMap(([key, value]) => Option.isSome(value) ? [[key, value.value]] : [])
+    }).flatMap(([key, value]) => (Option.isSome(value) ? [[key, value.value]] : []))
   )
 
 /** An instance in a state, put there past the repository. */
 const instanceIn = (status: SandboxRuntimeStatus) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const runId = yield* newAttempt
     yield* shell(
       `INSERT INTO sandbox_runtime_instances (run_id, status, adapter, resource_id, reference, endpoint, error_code,
@@ -53,10 +71,15 @@ const instanceIn = (status: SandboxRuntimeStatus) =>
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxRuntimeInstanceRepo (${name})`, () => {
     it.effect("keeps the first report as it is, in each state", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRuntimeInstanceRepo
         yield* TestClock.setTime(1000)
-        const times = { pending: {}, running: { launchedAt: 1000 }, failed: { finishedAt: 1000 }, stopped: { finishedAt: 1000 } }
+        const times = {
+          pending: {},
+          running: { launchedAt: 1000 },
+          failed: { finishedAt: 1000 },
+          stopped: { finishedAt: 1000 }
+        }
         for (const status of SandboxRuntimeStatus.literals) {
           const bare = yield* repo.upsert({ runId: yield* newAttempt, status })
           expect(bare.status).toBe(status)
@@ -76,13 +99,16 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* repo.findByAttemptId(full.runId)).toEqual(Option.some(full))
         }
         for (const adapter of SandboxRuntimeAdapter.literals) {
-          expect((yield* repo.upsert({ runId: yield* newAttempt, status: "pending", adapter })).adapter).toEqual(Option.some(adapter))
+          expect((yield* repo.upsert({ runId: yield* newAttempt, status: "pending", adapter })).adapter).toEqual(
+            Option.some(adapter)
+          )
         }
         expect(yield* repo.findByAttemptId(gone)).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("follows the declared transitions from every state, and keeps what stands", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRuntimeInstanceRepo
         yield* TestClock.setTime(1000)
         for (const from of SandboxRuntimeStatus.literals) {
@@ -103,62 +129,97 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
               const end = isEnded(to) ? { finishedAt: isEnded(from) ? 5 : 1000 } : {}
               expect(detailsOf(after), where).toEqual({ ...kept, ...launch, ...end })
             } else {
-              expect(outcome, where).toMatchObject({ _tag: "Left", left: { _tag: "InvalidTransition", entity: "SandboxRuntimeInstance", id: runId, from, to } })
+              expect(outcome, where).toMatchObject({
+                _tag: "Left",
+                left: { _tag: "InvalidTransition", entity: "SandboxRuntimeInstance", id: runId, from, to }
+              })
               expect(after, where).toEqual(before)
             }
           }
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("has a database that refuses exactly what is not declared", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         for (const from of SandboxRuntimeStatus.literals) {
           for (const to of SandboxRuntimeStatus.literals) {
             const runId = yield* instanceIn(from)
             const taken = yield* Effect.isSuccess(
-              shell("UPDATE sandbox_runtime_instances SET status = ?, finished_at = ? WHERE run_id = ?", to, isEnded(to) ? 5 : null, runId)
+              shell(
+                "UPDATE sandbox_runtime_instances SET status = ?, finished_at = ? WHERE run_id = ?",
+                to,
+                isEnded(to) ? 5 : null,
+                runId
+              )
             )
             expect(taken, `${from} → ${to}`).toBe(from === to || sandboxRuntimeTransitions.allows(from, to))
           }
         }
         for (const change of ["status = 'dead'", "finished_at = 9", "launched_at = -1", "adapter = 'vm'"]) {
-          expect(yield* Effect.isFailure(shell(`UPDATE sandbox_runtime_instances SET ${change} WHERE status = 'running'`)), change).toBe(true)
+          expect(
+            yield* Effect.isFailure(shell(`UPDATE sandbox_runtime_instances SET ${change} WHERE status = 'running'`)),
+            change
+          ).toBe(true)
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lays each report over what is known", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRuntimeInstanceRepo
         const runId = yield* newAttempt
         const report = (later: Omit<Parameters<typeof repo.upsert>[0], "runId">) =>
           Effect.zipLeft(Effect.map(repo.upsert({ runId, ...later }), detailsOf), TestClock.adjust("1 second"))
 
-        expect(yield* report({ status: "pending", adapter: "docker", resourceId: "c1" })).toEqual({ adapter: "docker", resourceId: "c1" })
+        expect(yield* report({ status: "pending", adapter: "docker", resourceId: "c1" })).toEqual({
+          adapter: "docker",
+          resourceId: "c1"
+        })
         const up = { adapter: "docker", resourceId: "c1", endpoint: "http://1", launchedAt: 1000 }
         expect(yield* report({ status: "running", endpoint: "http://1" })).toEqual(up)
         expect(yield* report({ status: "running" })).toEqual(up)
         expect(yield* report({ status: "running", endpoint: "http://2" })).toEqual({ ...up, endpoint: "http://2" })
-        const failed = { ...up, endpoint: "http://2", errorCode: "oom", errorMessage: "out of memory", finishedAt: 4000 }
+        const failed = {
+          ...up,
+          endpoint: "http://2",
+          errorCode: "oom",
+          errorMessage: "out of memory",
+          finishedAt: 4000
+        }
         expect(yield* report({ status: "failed", errorCode: "oom", errorMessage: "out of memory" })).toEqual(failed)
         expect(yield* report({ status: "failed", errorCode: "other" })).toEqual(failed)
 
         // A relaunch starts from nothing but what it says.
-        expect(yield* report({ status: "pending", adapter: "k8s", resourceId: "c2" })).toEqual({ adapter: "k8s", resourceId: "c2" })
+        expect(yield* report({ status: "pending", adapter: "k8s", resourceId: "c2" })).toEqual({
+          adapter: "k8s",
+          resourceId: "c2"
+        })
         expect(yield* report({ status: "running" })).toEqual({ adapter: "k8s", resourceId: "c2", launchedAt: 7000 })
         const stopped = { adapter: "k8s", resourceId: "c2", launchedAt: 7000, finishedAt: 8000 }
         expect(yield* report({ status: "stopped" })).toEqual(stopped)
         expect(yield* report({ status: "failed", errorCode: "late" })).toEqual(stopped)
-        expect(yield* report({ status: "running", endpoint: "http://3" })).toEqual({ endpoint: "http://3", launchedAt: 10_000 })
+        expect(yield* report({ status: "running", endpoint: "http://3" })).toEqual({
+          endpoint: "http://3",
+          launchedAt: 10_000
+        })
         // Never before its launch.
-        expect(yield* report({ status: "stopped", finishedAt: at(1) })).toEqual({ endpoint: "http://3", launchedAt: 10_000, finishedAt: 10_000 })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* report({ status: "stopped", finishedAt: at(1) })).toEqual({
+          endpoint: "http://3",
+          launchedAt: 10_000,
+          finishedAt: 10_000
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lets a stop that was asked for win", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRuntimeInstanceRepo
         for (const to of SandboxRuntimeStatus.literals) {
           const none = yield* newAttempt
-          const instances = yield* Effect.forEach(SandboxRuntimeStatus.literals, (from) => Effect.map(instanceIn(from), (id) => [from, id] as const))
+          const instances = yield* Effect.forEach(SandboxRuntimeStatus.literals, (from) =>
+            Effect.map(instanceIn(from), (id) => [from, id] as const)
+          )
           yield* shell("UPDATE sandbox_attempts SET stop_requested_at = 9")
           for (const [from, runId] of [["none", none], ...instances] as const) {
             const before = yield* repo.findByAttemptId(runId)
@@ -174,10 +235,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             }
           }
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what cannot be reported", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRuntimeInstanceRepo
         expect(yield* Effect.flip(repo.upsert({ runId: gone, status: "running" }))).toMatchObject({
           _tag: "ReferenceNotFound",
@@ -192,7 +254,13 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { launchedAt: at(-1) },
           { launchedAt: 5 as unknown as DateTime.Utc },
           { status: "failed", finishedAt: at(-5) },
-          ...Object.values(badNames).flatMap((text) => [{ runId: text }, { resourceId: text }, { reference: text }, { endpoint: text }, { errorCode: text }]),
+          ...Object.values(badNames).flatMap((text) => [
+            { runId: text },
+            { resourceId: text },
+            { reference: text },
+            { endpoint: text },
+            { errorCode: text }
+          ]),
           { errorMessage: badNames.huge }
         ]
         for (const [index, wrong] of bad.entries()) {
@@ -200,19 +268,25 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           const expected = wrong.status === "failed" ? "ok" : "InvalidInput"
           expect(yield* tagOf(repo.upsert({ runId, status: "running", ...wrong })), String(index)).toBe(expected)
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("finds the runtime of an imported attempt, whose id is longer than a new one can be", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const runId = SandboxAttemptId.make("x".repeat(300), { disableValidation: true })
-        yield* shell("INSERT INTO sandbox_attempts (id, owner_user_id, status, queued_at, created_at, updated_at) VALUES (?, ?, 'queued', 0, 0, 0)", runId, ada)
+        yield* shell(
+          "INSERT INTO sandbox_attempts (id, owner_user_id, status, queued_at, created_at, updated_at) VALUES (?, ?, 'queued', 0, 0, 0)",
+          runId,
+          ada
+        )
         const repo = yield* SandboxRuntimeInstanceRepo
         yield* repo.upsert({ runId, status: "pending" })
         expect([...(yield* repo.listByAttemptIds([runId])).keys()]).toEqual([runId])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("finds any number of runtimes at once, and pages through a state", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxRuntimeInstanceRepo
         const runIds: Array<SandboxAttemptId> = []
         for (let index = 0; index < 25; index++) {
@@ -226,25 +300,35 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(new Set(found.keys())).toEqual(new Set(runIds))
         for (const [runId, instance] of found) expect(instance.runId).toBe(runId)
         expect((yield* repo.listByAttemptIds([])).size).toBe(0)
-        expect((yield* repo.listByAttemptIds(Object.values(badNames) as unknown as ReadonlyArray<SandboxAttemptId>)).size).toBe(0)
+        expect(
+          (yield* repo.listByAttemptIds(Object.values(badNames) as unknown as ReadonlyArray<SandboxAttemptId>)).size
+        ).toBe(0)
 
         let extra = 0
         const meanwhile = Effect.suspend(() => {
           extra++
           return Effect.all([
             Effect.flatMap(newAttempt, (runId) => repo.upsert({ runId, status: "running" })),
-            shell("DELETE FROM sandbox_runtime_instances WHERE run_id IN (?, ?)", runIds[24 - extra * 3], runIds[extra]).pipe(Effect.orDie)
+            shell(
+              "DELETE FROM sandbox_runtime_instances WHERE run_id IN (?, ?)",
+              runIds[24 - extra * 3],
+              runIds[extra]
+            ).pipe(Effect.orDie)
           ])
         })
         const running = (yield* repo.listByStatus({ status: "running", limit: 500 })).items.map(({ runId }) => runId)
         expect(running).toEqual(runIds.filter((_, index) => index % 5 !== 0).toReversed())
-        const seen = (yield* pages((page) => repo.listByStatus({ status: "running", ...page }), 4, meanwhile)).map(({ runId }) => runId)
+        const seen = (yield* pages((page) => repo.listByStatus({ status: "running", ...page }), 4, meanwhile)).map(
+          ({ runId }) => runId
+        )
         expect(new Set(seen).size).toBe(seen.length)
         const left = (yield* repo.listByStatus({ status: "running", limit: 500 })).items.map(({ runId }) => runId)
         expect(left.filter((id) => runIds.includes(id)).every((id) => seen.includes(id))).toBe(true)
         expect(yield* tagOf(repo.listByStatus({ status: "dead" as "failed" }))).toBe("InvalidInput")
-        for (const page of [{ limit: 0 }, { cursor: "!" }]) expect(yield* tagOf(repo.listByStatus({ status: "failed", ...page }))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer)))
+        for (const page of [{ limit: 0 }, { cursor: "!" }])
+          expect(yield* tagOf(repo.listByStatus({ status: "failed", ...page }))).toBe("InvalidInput")
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

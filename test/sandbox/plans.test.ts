@@ -14,7 +14,10 @@ const runId = SandboxAttemptId.make("gone")
 
 /** Every combination of the filters. */
 const combinations = <A>(...fields: ReadonlyArray<ReadonlyArray<A>>): ReadonlyArray<ReadonlyArray<A>> =>
-  fields.reduce<ReadonlyArray<ReadonlyArray<A>>>((all, values) => all.flatMap((some) => values.map((value) => [...some, value])), [[]])
+  fields.reduce<ReadonlyArray<ReadonlyArray<A>>>(
+    (all, values) => all.flatMap((some) => values.map((value) => [...some, value])),
+    [[]]
+  )
 
 const filtersOf = (...fields: ReadonlyArray<ReadonlyArray<object>>) =>
   combinations(...fields).map((some): object => Object.assign({}, ...some))
@@ -29,7 +32,12 @@ const sandboxMethods = Effect.map(SandboxRepo, (repo) => ({
   getForOwner: repo.getForOwner({ ownerUserId: ada, id }),
   findByAttemptId: repo.findByAttemptId(runId),
   list: Effect.forEach(
-    filtersOf(owners, ofRepository, [{}, { statuses: ["ready"] }, { statuses: ["ready", "failed", "queued"] }], [{}, { includeArchived: true }]),
+    filtersOf(
+      owners,
+      ofRepository,
+      [{}, { statuses: ["ready"] }, { statuses: ["ready", "failed", "queued"] }],
+      [{}, { includeArchived: true }]
+    ),
     (filter) => repo.list(filter)
   ),
   stream: Stream.runDrain(repo.stream({ ownerUserId: ada })),
@@ -50,7 +58,13 @@ const attemptMethods = Effect.map(SandboxAttemptRepo, (repo) => ({
   findById: repo.findById(runId),
   getById: repo.getById(runId),
   list: Effect.forEach(
-    filtersOf(owners, ofRepository, [{}, { issueId: "iss" }], [{}, { sandboxId: id }], [{}, { statuses: ["failed"] }, { statuses: ["failed", "queued"] }]),
+    filtersOf(
+      owners,
+      ofRepository,
+      [{}, { issueId: "iss" }],
+      [{}, { sandboxId: id }],
+      [{}, { statuses: ["failed"] }, { statuses: ["failed", "queued"] }]
+    ),
     (filter) => repo.list(filter)
   ),
   stream: Stream.runDrain(repo.stream({ ownerUserId: ada })),
@@ -59,12 +73,19 @@ const attemptMethods = Effect.map(SandboxAttemptRepo, (repo) => ({
   markSucceeded: repo.markSucceeded({ id: runId }),
   markFailed: repo.markFailed({ id: runId }),
   markCancelled: repo.markCancelled({ id: runId, cancelReason: "enough" }),
-  setSnapshot: repo.setSnapshot({ runId: "one", userSpecPayload: specification, resolvedSpecPayload: specification, blueprintPayload: blueprint }),
+  setSnapshot: repo.setSnapshot({
+    runId: "one",
+    userSpecPayload: specification,
+    resolvedSpecPayload: specification,
+    blueprintPayload: blueprint
+  }),
   findSnapshot: repo.findSnapshot(runId)
 }))
 
 const runtimeMethods = Effect.map(SandboxRuntimeInstanceRepo, (repo) => ({
-  upsert: Effect.forEach(["pending", "running", "running", "failed", "stopped", "failed"] as const, (status) => repo.upsert({ runId: "one", status })),
+  upsert: Effect.forEach(["pending", "running", "running", "failed", "stopped", "failed"] as const, (status) =>
+    repo.upsert({ runId: "one", status })
+  ),
   findByAttemptId: repo.findByAttemptId(runId),
   listByAttemptIds: repo.listByAttemptIds([runId, runId]),
   listByStatus: repo.listByStatus({ status: "running" })
@@ -72,7 +93,15 @@ const runtimeMethods = Effect.map(SandboxRuntimeInstanceRepo, (repo) => ({
 
 type Methods = Readonly<Record<string, Effect.Effect<unknown, unknown>>>
 
-const cases: Readonly<Record<string, { readonly methods: Effect.Effect<Methods, never, Services>; readonly service: Effect.Effect<object, never, Services> }>> = {
+const cases: Readonly<
+  Record<
+    string,
+    {
+      readonly methods: Effect.Effect<Methods, never, Services>
+      readonly service: Effect.Effect<object, never, Services>
+    }
+  >
+> = {
   SandboxRepo: { methods: sandboxMethods, service: SandboxRepo },
   SandboxAttemptRepo: { methods: attemptMethods, service: SandboxAttemptRepo },
   SandboxRuntimeInstanceRepo: { methods: runtimeMethods, service: SandboxRuntimeInstanceRepo }
@@ -81,43 +110,52 @@ const cases: Readonly<Record<string, { readonly methods: Effect.Effect<Methods, 
 describe("sandbox query plans", () => {
   for (const [name, { methods, service }] of Object.entries(cases)) {
     it.effect(`no statement of ${name} scans or sorts what grows`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* shell("INSERT INTO sandboxes (id, owner_user_id, created_at, updated_at) VALUES ('one', 'ada', 0, 0)")
-        yield* shell("INSERT INTO sandbox_attempts (id, owner_user_id, queued_at, created_at, updated_at) VALUES ('one', 'ada', 0, 0, 0)")
+        yield* shell(
+          "INSERT INTO sandbox_attempts (id, owner_user_id, queued_at, created_at, updated_at) VALUES ('one', 'ada', 0, 0, 0)"
+        )
         const all = yield* methods
         expect(new Set(Object.keys(all))).toEqual(new Set(Object.keys(yield* service)))
         for (const [method, effect] of Object.entries(all)) {
           expect(yield* planIssues(Effect.ignore(effect)), method).toEqual([])
         }
-      }).pipe(Effect.provide(layers.file)))
+      }).pipe(Effect.provide(layers.file))
+    )
   }
 
   it.effect("notices a scan and a sort", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       expect(yield* planIssues(sql`SELECT id FROM sandboxes WHERE name = 'x'`)).toHaveLength(1)
       expect(yield* planIssues(sql`SELECT id FROM sandboxes WHERE owner_user_id = 'x' ORDER BY name`)).toHaveLength(1)
       expect(yield* planIssues(sql`UPDATE sandboxes SET name = 'y' WHERE name = 'x'`)).toHaveLength(1)
       expect(yield* planIssues(Effect.void)).toHaveLength(1)
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 
   it.effect("lists walk the index that is meant", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const repo = yield* SandboxRepo
       const indexesOf = (filter: Parameters<typeof repo.list>[0]) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const statements = yield* recordStatements(repo.list(filter))
           const lines = (yield* Effect.forEach(statements, planOf)).flat()
           return lines.flatMap((line) => /^SEARCH .* INDEX (\S+)/.exec(line)?.[1] ?? [])
         })
       expect(yield* indexesOf({})).toEqual(["sandboxes_created_at_idx"])
       expect(yield* indexesOf({ ownerUserId: ada })).toEqual(["sandboxes_owner_user_id_created_at_idx"])
-      expect(yield* indexesOf({ ownerUserId: ada, repositoryId: "rep" })).toEqual(["sandboxes_owner_user_id_created_at_idx"])
-      expect(yield* indexesOf({ repositoryId: "rep", statuses: ["ready", "failed"] })).toEqual(["sandboxes_repository_id_created_at_idx"])
+      expect(yield* indexesOf({ ownerUserId: ada, repositoryId: "rep" })).toEqual([
+        "sandboxes_owner_user_id_created_at_idx"
+      ])
+      expect(yield* indexesOf({ repositoryId: "rep", statuses: ["ready", "failed"] })).toEqual([
+        "sandboxes_repository_id_created_at_idx"
+      ])
       expect(yield* indexesOf({ ownerUserId: ada, statuses: ["ready", "failed"] })).toEqual([
         "sandboxes_owner_user_id_status_created_at_idx",
         "sandboxes_owner_user_id_status_created_at_idx"
       ])
       expect(yield* indexesOf({ statuses: ["ready"] })).toEqual(["sandboxes_status_created_at_idx"])
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 })

@@ -10,7 +10,7 @@ const gone = SandboxAttemptId.make("gone")
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`snapshots of attempts (${name})`, () => {
     it.effect("keeps a snapshot once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         const { id: runId } = yield* repo.createQueued({ ownerUserId: ada })
         expect(yield* repo.findSnapshot(runId)).toEqual(Option.none())
@@ -60,7 +60,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* repo.findSnapshot(runId)).toEqual(Option.some(kept))
         expect(yield* Effect.isFailure(shell("UPDATE sandbox_attempt_snapshots SET created_at = 5"))).toBe(true)
 
-        expect(yield* Effect.flip(repo.setSnapshot({ ...given, runId: gone }))).toMatchObject({ _tag: "ReferenceNotFound", reference: "runId" })
+        expect(yield* Effect.flip(repo.setSnapshot({ ...given, runId: gone }))).toMatchObject({
+          _tag: "ReferenceNotFound",
+          reference: "runId"
+        })
         const bad: ReadonlyArray<Parameters<typeof repo.setSnapshot>[0]> = [
           ...Object.values(badNames).map((id) => ({ ...given, runId: id })),
           { ...given, userSpecPayload: { harness: "codex" } },
@@ -70,10 +73,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { ...given, profileConfigSnapshot: [] as unknown as Record<string, unknown> }
         ]
         for (const request of bad) expect(yield* tagOf(repo.setSnapshot(request))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keeps one of several snapshots that are given at once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         const { id: runId } = yield* repo.createQueued({ ownerUserId: ada })
         const snapshot = (a: number) => ({
@@ -83,13 +87,16 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           blueprintPayload: blueprint,
           profileConfigSnapshot: { a }
         })
-        const outcomes = yield* Effect.forEach([1, 2, 1, 2, 3], (a) => Effect.either(repo.setSnapshot(snapshot(a))), { concurrency: "unbounded" })
+        const outcomes = yield* Effect.forEach([1, 2, 1, 2, 3], (a) => Effect.either(repo.setSnapshot(snapshot(a))), {
+          concurrency: "unbounded"
+        })
         const kept = Option.getOrThrow(yield* repo.findSnapshot(runId))
         for (const [index, outcome] of outcomes.entries()) {
           const same = Option.exists(kept.profileConfigSnapshot, (config) => config["a"] === [1, 2, 1, 2, 3][index])
           expect(outcome._tag).toBe(same ? "Right" : "Left")
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

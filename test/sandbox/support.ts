@@ -7,7 +7,14 @@ import { UserId } from "../../src/auth/User.js"
 import { SandboxAttemptRepo } from "../../src/sandbox/SandboxAttemptRepo.js"
 import { SandboxRepo } from "../../src/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../src/sandbox/SandboxRuntimeInstanceRepo.js"
-import { overDatabases, seedIssue, seedProfileRevision, seedRepository, seedRepositoryProfileRevision, seedUser } from "../support/database.js"
+import {
+  overDatabases,
+  seedIssue,
+  seedProfileRevision,
+  seedRepository,
+  seedRepositoryProfileRevision,
+  seedUser
+} from "../support/database.js"
 
 export const ada = UserId.make("ada")
 export const eve = UserId.make("eve")
@@ -34,9 +41,16 @@ export const services = Layer.merge(repositories, seed)
 /** The same over each database. */
 export const layers = overDatabases(services)
 
-export const specification = { source: "https://github.com/acme/app", harness: "codex", env: { A: "1", B: "2" } } as const
+export const specification = {
+  source: "https://github.com/acme/app",
+  harness: "codex",
+  env: { A: "1", B: "2" }
+} as const
 
-export const blueprint = { sources: { workspace: { url: "https://github.com/acme/app" } }, harness: { id: "codex" } } as const
+export const blueprint = {
+  sources: { workspace: { url: "https://github.com/acme/app" } },
+  harness: { id: "codex" }
+} as const
 
 export { pages, shell } from "../support/lists.js"
 export { badNames, tagOf } from "../support/refusals.js"

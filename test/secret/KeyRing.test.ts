@@ -10,27 +10,38 @@ const second = base64(2)
 const configured = (value: string | undefined) =>
   KeyRing.pipe(
     Effect.provide(KeyRing.layerConfig),
-    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(value === undefined ? [] : [["SEALANT_ENCRYPTION_KEYS", value]])))
+    Effect.withConfigProvider(
+      ConfigProvider.fromMap(new Map(value === undefined ? [] : [["SEALANT_ENCRYPTION_KEYS", value]]))
+    )
   )
 
 const given = (...keys: ReadonlyArray<GivenKey>) => Effect.provide(KeyRing, KeyRing.layer(keys))
 
-const bytesOf = ({ keys }: KeyRing["Type"]) => keys.map(({ id, key }) => [id, Buffer.from(Redacted.value(key)).toString("base64")])
+const bytesOf = ({ keys }: KeyRing["Type"]) =>
+  keys.map(({ id, key }) => [id, Buffer.from(Redacted.value(key)).toString("base64")])
 
 describe("KeyRing", () => {
   it.effect("reads the environment", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(bytesOf(yield* configured(`k1:${first}`))).toEqual([["k1", first]])
-      expect(bytesOf(yield* configured(`2026-05:${second} , k.1_a-b:${first}`))).toEqual([["2026-05", second], ["k.1_a-b", first]])
+      expect(bytesOf(yield* configured(`2026-05:${second} , k.1_a-b:${first}`))).toEqual([
+        ["2026-05", second],
+        ["k.1_a-b", first]
+      ])
       const slashes = Buffer.alloc(32, 0xff)
-      for (const text of [slashes.toString("base64"), slashes.toString("base64url"), slashes.toString("base64").replace("=", "")]) {
+      for (const text of [
+        slashes.toString("base64"),
+        slashes.toString("base64url"),
+        slashes.toString("base64").replace("=", "")
+      ]) {
         expect(bytesOf(yield* configured(`k1:${text}`))).toEqual([["k1", slashes.toString("base64")]])
       }
       for (const nothing of [undefined, ""]) expect((yield* configured(nothing)).keys).toEqual([])
-    }))
+    })
+  )
 
   it.effect("says in one line what is wrong, and shows nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const rule = (name: string) => `${name} must be 32 bytes in base64`
       const idRule = "the id of key 1 must be 1 to 64 letters, digits, dots, underscores or dashes"
       const cases: Readonly<Record<string, string>> = {
@@ -64,21 +75,31 @@ describe("KeyRing", () => {
         const error = yield* Effect.flip(configured(value))
         expect(error).toMatchObject({ _tag: "KeyRingConfigError", setting: "SEALANT_ENCRYPTION_KEYS", problem })
         expect(error.message).toBe(`SEALANT_ENCRYPTION_KEYS: ${problem}`)
-        const told = inspect(error, { showHidden: true, depth: 9 }) + JSON.stringify(error) + (Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "")
+        const told =
+          inspect(error, { showHidden: true, depth: 9 }) +
+          JSON.stringify(error) +
+          (Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "")
         for (const part of value.split(/[:,]/).filter(({ length }) => length > 10)) expect(told).not.toContain(part)
       }
-    }))
+    })
+  )
 
   it.effect("takes keys from the program", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bytes = new Uint8Array(32).fill(7)
       const keyRing = yield* given({ id: "k1", key: Redacted.make(bytes) }, { id: "k2", key: Redacted.make(first) })
       bytes.fill(0)
-      expect(bytesOf(keyRing)).toEqual([["k1", base64(7)], ["k2", first]])
+      expect(bytesOf(keyRing)).toEqual([
+        ["k1", base64(7)],
+        ["k2", first]
+      ])
       expect(inspect(keyRing, { showHidden: true, depth: 9 }) + JSON.stringify(keyRing)).not.toMatch(/BwcH|7, 7|AQEB/)
       expect((yield* given()).keys).toEqual([])
       const wrong = Redacted.make(new Uint8Array(16))
-      expect((yield* Effect.flip(given({ id: "k1", key: wrong }))).message).toBe("keys: key 1 must be 32 bytes in base64")
+      expect((yield* Effect.flip(given({ id: "k1", key: wrong }))).message).toBe(
+        "keys: key 1 must be 32 bytes in base64"
+      )
       expect(yield* Effect.isFailure(Layer.launch(KeyRing.layer([{ id: "", key: Redacted.make(first) }])))).toBe(true)
-    }))
+    })
+  )
 })

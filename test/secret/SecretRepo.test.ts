@@ -17,14 +17,18 @@ const millis = Option.map(({ epochMillis }: { readonly epochMillis: number }) =>
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SecretRepo (${name})`, () => {
     it.effect("finds secrets, of their owner only", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SecretRepo
         const secret = yield* create("TOKEN")
         const hers = yield* create("TOKEN", eve)
         expect(yield* repo.findById(secret.id)).toEqual(Option.some(secret))
         expect(yield* repo.getById(secret.id)).toEqual(secret)
         expect(yield* repo.getForOwner({ ownerUserId: ada, id: secret.id })).toEqual(secret)
-        expect(yield* refusalOf(repo.getForOwner({ ownerUserId: eve, id: secret.id }))).toMatchObject({ _tag: "NotFound", entity: "Secret", id: secret.id })
+        expect(yield* refusalOf(repo.getForOwner({ ownerUserId: eve, id: secret.id }))).toMatchObject({
+          _tag: "NotFound",
+          entity: "Secret",
+          id: secret.id
+        })
         expect(yield* repo.findByName({ ownerUserId: ada, name: "TOKEN" })).toEqual(Option.some(secret))
         expect(yield* repo.findByName({ ownerUserId: eve, name: "TOKEN" })).toEqual(Option.some(hers))
         expect(yield* repo.findByName({ ownerUserId: ada, name: "token" })).toEqual(Option.none())
@@ -33,10 +37,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect(yield* repo.findById(gone)).toEqual(Option.none())
         expect(yield* tagOf(repo.getById(gone))).toBe("NotFound")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lists newest first, whatever comes and goes meanwhile", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SecretRepo
         const names: Array<string> = []
         for (let index = 0; index < 7; index++) {
@@ -57,13 +62,20 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* list({ includeArchived: true })).items.map(({ name }) => name)).toEqual(names)
 
         expect(yield* tagOf(repo.list({ ownerUserId: undefined as unknown as string }))).toBe("InvalidInput")
-        for (const bad of [{ cursor: "x" }, { limit: 0 }, { limit: 501 }, { limit: Number.NaN }, { includeArchived: "yes" as unknown as boolean }]) {
+        for (const bad of [
+          { cursor: "x" },
+          { limit: 0 },
+          { limit: 501 },
+          { limit: Number.NaN },
+          { includeArchived: "yes" as unknown as boolean }
+        ]) {
           expect(yield* tagOf(repo.list({ ownerUserId: ada, ...bad }))).toBe("InvalidInput")
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("shows versions, and the ciphertext of one", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SecretRepo
         const vault = yield* SecretVault
         const { id: secretId } = yield* create("TOKEN")
@@ -80,25 +92,35 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const latest = Option.getOrThrow(yield* repo.findVersion({ secretId }))
         expect(latest).toMatchObject({ ...items[0], valueSha256: Option.none() })
         expect(latest.encryptedValue).not.toContain("next")
-        expect(Option.map(yield* repo.findVersion({ secretId, version: 2 }), ({ id }) => id)).toEqual(Option.fromNullable(items[3]?.id))
+        expect(Option.map(yield* repo.findVersion({ secretId, version: 2 }), ({ id }) => id)).toEqual(
+          Option.fromNullable(items[3]?.id)
+        )
         expect(yield* repo.findVersion({ secretId, version: 9 })).toEqual(Option.none())
         expect(yield* repo.findVersion({ secretId: gone })).toEqual(Option.none())
         for (const bad of [0, -1, 1.5, Number.NaN, Infinity, 1e300]) {
           expect(yield* tagOf(repo.findVersion({ secretId, version: bad })), String(bad)).toBe("InvalidInput")
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("renames, archives, restores and deletes", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SecretRepo
         const vault = yield* SecretVault
         const { id } = yield* create("TOKEN")
         yield* create("TAKEN")
         yield* create("FREE", eve)
         yield* TestClock.adjust("1 second")
-        expect(yield* repo.rename({ id, name: "FREE" })).toMatchObject({ name: "FREE", updatedAt: { epochMillis: 1000 } })
-        expect(yield* refusalOf(repo.rename({ id, name: "TAKEN" }))).toMatchObject({ _tag: "AlreadyExists", constraint: "secrets.owner_user_id, secrets.name" })
-        for (const bad of Object.values(badNames)) expect(yield* tagOf(repo.rename({ id, name: bad }))).toBe("InvalidInput")
+        expect(yield* repo.rename({ id, name: "FREE" })).toMatchObject({
+          name: "FREE",
+          updatedAt: { epochMillis: 1000 }
+        })
+        expect(yield* refusalOf(repo.rename({ id, name: "TAKEN" }))).toMatchObject({
+          _tag: "AlreadyExists",
+          constraint: "secrets.owner_user_id, secrets.name"
+        })
+        for (const bad of Object.values(badNames))
+          expect(yield* tagOf(repo.rename({ id, name: bad }))).toBe("InvalidInput")
 
         const archived = yield* repo.archive(id)
         expect(millis(archived.archivedAt)).toEqual(Option.some(1000))
@@ -111,14 +133,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 
         yield* vault.put({ ownerUserId: ada, secretId: id, value: redacted("two") })
         yield* repo.delete(id)
-        expect(yield* shell("SELECT count(*) AS count FROM secret_versions WHERE secret_id = ?", id)).toEqual([{ count: 0 }])
+        expect(yield* shell("SELECT count(*) AS count FROM secret_versions WHERE secret_id = ?", id)).toEqual([
+          { count: 0 }
+        ])
         for (const again of [repo.delete(id), repo.archive(id), repo.restore(id), repo.rename({ id, name: "x" })]) {
           expect(yield* tagOf<unknown, { readonly _tag: string }, never>(again)).toBe("NotFound")
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("does not delete what is referred to", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SecretRepo
         const bound = yield* create("BOUND")
         const [key, passphrase] = [yield* create("KEY"), yield* create("PASSPHRASE")]
@@ -141,7 +166,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         // Its owner goes, and all of it with them.
         yield* shell("DELETE FROM user WHERE id = 'ada'")
         expect(yield* shell("SELECT count(*) AS count FROM secret_versions")).toEqual([{ count: 0 }])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

@@ -8,7 +8,18 @@ import { SshKeyRepo } from "../../src/secret/SshKeyRepo.js"
 import { seedProfileRevision } from "../support/database.js"
 import { planIssues } from "../support/plans.js"
 import { publicKeys, weakKeys } from "./publicKeys.js"
-import { ada, badNames, eve, layers as vaultLayers, pages, redacted, refusalOf, type Services, shell, tagOf } from "./support.js"
+import {
+  ada,
+  badNames,
+  eve,
+  layers as vaultLayers,
+  pages,
+  redacted,
+  refusalOf,
+  type Services,
+  shell,
+  tagOf
+} from "./support.js"
 
 const layers = {
   memory: Layer.provideMerge(SshKeyRepo.layer, vaultLayers.memory),
@@ -34,7 +45,7 @@ const lineOf = (text: string) => Either.map(parsePublicKey(text), ({ line }) => 
 const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
   describe(`SshKeyRepo (${name})`, () => {
     it.effect("keeps a key with its fingerprint, and finds it for its owner only", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SshKeyRepo
         yield* TestClock.setTime(1000)
         const [privateKey, passphrase] = [yield* secret("KEY"), yield* secret("PASSPHRASE")]
@@ -55,7 +66,11 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
           privateKeySecretId: privateKey.id,
           passphraseSecretId: passphrase.id
         })
-        expect(full).toMatchObject({ id: "given", privateKeySecretId: Option.some(privateKey.id), passphraseSecretId: Option.some(passphrase.id) })
+        expect(full).toMatchObject({
+          id: "given",
+          privateKeySecretId: Option.some(privateKey.id),
+          passphraseSecretId: Option.some(passphrase.id)
+        })
         // Another owner may have the same key.
         const hers = yield* repo.create({ ...own, ownerUserId: eve })
         for (const key of [small, full, hers]) {
@@ -65,29 +80,45 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
           expect(yield* repo.getForOwner({ ownerUserId, id })).toEqual(key)
           expect(yield* repo.findByFingerprint({ ownerUserId, fingerprint })).toEqual(Option.some(key))
         }
-        expect(yield* refusalOf(repo.getForOwner({ ownerUserId: eve, id: small.id }))).toMatchObject({ _tag: "NotFound", entity: "SshKey", id: small.id })
-        expect(yield* repo.findByFingerprint({ ownerUserId: eve, fingerprint: full.fingerprint })).toEqual(Option.none())
+        expect(yield* refusalOf(repo.getForOwner({ ownerUserId: eve, id: small.id }))).toMatchObject({
+          _tag: "NotFound",
+          entity: "SshKey",
+          id: small.id
+        })
+        expect(yield* repo.findByFingerprint({ ownerUserId: eve, fingerprint: full.fingerprint })).toEqual(
+          Option.none()
+        )
         for (const bad of Object.values(badNames)) {
           expect(yield* tagOf(repo.findByFingerprint({ ownerUserId: ada, fingerprint: bad }))).toBe("InvalidInput")
         }
         expect(yield* repo.findById(gone)).toEqual(Option.none())
         expect(yield* tagOf(repo.getById(gone))).toBe("NotFound")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what a key cannot be created with", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SshKeyRepo
         const { id } = yield* repo.create(own)
         const again = { ...own, publicKey: `${own.publicKey} again` }
-        expect(yield* refusalOf(repo.create(again))).toMatchObject({ _tag: "AlreadyExists", constraint: "ssh_keys.owner_user_id, ssh_keys.fingerprint" })
+        expect(yield* refusalOf(repo.create(again))).toMatchObject({
+          _tag: "AlreadyExists",
+          constraint: "ssh_keys.owner_user_id, ssh_keys.fingerprint"
+        })
         yield* repo.archive(id)
         expect(yield* tagOf(repo.create(again))).toBe("AlreadyExists")
         const other = { ...own, publicKey: freshKey() }
-        expect(yield* refusalOf(repo.create({ ...other, id }))).toMatchObject({ _tag: "AlreadyExists", constraint: "ssh_keys.id" })
+        expect(yield* refusalOf(repo.create({ ...other, id }))).toMatchObject({
+          _tag: "AlreadyExists",
+          constraint: "ssh_keys.id"
+        })
 
         // Another's secret counts as not there.
         const [mine, hers] = [yield* secret("MINE"), yield* secret("HERS", eve)]
-        expect(yield* refusalOf(repo.create({ ...other, ownerUserId: "nobody" }))).toMatchObject({ _tag: "ReferenceNotFound", reference: "ownerUserId" })
+        expect(yield* refusalOf(repo.create({ ...other, ownerUserId: "nobody" }))).toMatchObject({
+          _tag: "ReferenceNotFound",
+          reference: "ownerUserId"
+        })
         for (const field of ["privateKeySecretId", "passphraseSecretId"] as const) {
           for (const missing of ["gone", hers.id]) {
             const both = { ...other, privateKeySecretId: mine.id, passphraseSecretId: mine.id, [field]: missing }
@@ -97,15 +128,19 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
         for (const bad of Object.values(badNames)) {
           for (const field of ["name", "id", "ownerUserId", "privateKeySecretId", "publicKey"] as const) {
             const error = yield* refusalOf(repo.create({ ...other, [field]: bad }))
-            expect(error, field).toMatchObject({ _tag: "InvalidInput", issues: [expect.stringMatching(new RegExp(`^${field}: `))] })
+            expect(error, field).toMatchObject({
+              _tag: "InvalidInput",
+              issues: [expect.stringMatching(new RegExp(`^${field}: `))]
+            })
             if (bad !== "") expect(JSON.stringify(error)).not.toContain(bad)
           }
         }
         expect((yield* repo.list({ ownerUserId: ada, includeArchived: true })).items).toHaveLength(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lists newest first, renames, archives and restores", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SshKeyRepo
         const names: Array<string> = []
         for (let index = 0; index < 5; index++) {
@@ -120,7 +155,8 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
 
         yield* TestClock.adjust("1 second")
         expect(yield* repo.rename({ id, name: "new" })).toMatchObject({ name: "new", updatedAt: { epochMillis: 4000 } })
-        for (const bad of Object.values(badNames)) expect(yield* tagOf(repo.rename({ id, name: bad }))).toBe("InvalidInput")
+        for (const bad of Object.values(badNames))
+          expect(yield* tagOf(repo.rename({ id, name: bad }))).toBe("InvalidInput")
         const archived = yield* repo.archive(id)
         yield* TestClock.adjust("1 second")
         expect(yield* repo.archive(id)).toEqual(archived)
@@ -134,11 +170,13 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
           expect(yield* tagOf<unknown, { readonly _tag: string }, never>(missing)).toBe("NotFound")
         }
         expect(yield* tagOf(repo.list({ ownerUserId: undefined as unknown as string }))).toBe("InvalidInput")
-        for (const bad of [{ cursor: "x" }, { limit: 0 }, { limit: Number.NaN }]) expect(yield* tagOf(list(bad))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer)))
+        for (const bad of [{ cursor: "x" }, { limit: 0 }, { limit: Number.NaN }])
+          expect(yield* tagOf(list(bad))).toBe("InvalidInput")
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("has a database that refuses what belongs to another owner", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* SshKeyRepo
         const mine = { secret: yield* secret("MINE"), key: yield* repo.create(own) }
         const hers = { secret: yield* secret("HERS", eve), key: yield* repo.create({ ...own, ownerUserId: eve }) }
@@ -164,7 +202,8 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
         yield* refused(binding, "b3", mine.secret.id, hers.secret.id)
         yield* shell(binding, "b4", mine.secret.id, mine.secret.id)
         yield* refused("UPDATE profile_secret_bindings SET secret_id = ?", hers.secret.id)
-        const login = "INSERT INTO profile_ssh_key_bindings (profile_revision_id, ssh_key_id, created_at) VALUES ('ada-rev', ?, 0)"
+        const login =
+          "INSERT INTO profile_ssh_key_bindings (profile_revision_id, ssh_key_id, created_at) VALUES ('ada-rev', ?, 0)"
         yield* refused(login, hers.key.id)
         yield* shell(login, mine.key.id)
         yield* refused("UPDATE profile_ssh_key_bindings SET ssh_key_id = ?", hers.key.id)
@@ -173,18 +212,22 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
         // Both owners go, with all of it.
         yield* shell("DELETE FROM user")
         expect(yield* shell("SELECT count(*) AS count FROM ssh_keys")).toEqual([{ count: 0 }])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("SshKeyRepo", () => {
   it.effect("scans and sorts nothing that grows", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const repo = yield* SshKeyRepo
       const hers = yield* secret("HERS", eve)
       const methods: Record<keyof typeof repo, Effect.Effect<unknown, unknown>> = {
-        create: Effect.all([repo.create(own), Effect.ignore(repo.create({ ...own, privateKeySecretId: hers.id, publicKey: freshKey() }))]),
+        create: Effect.all([
+          repo.create(own),
+          Effect.ignore(repo.create({ ...own, privateKeySecretId: hers.id, publicKey: freshKey() }))
+        ]),
         findById: repo.findById(gone),
         getById: repo.getById(gone),
         getForOwner: repo.getForOwner({ ownerUserId: ada, id: gone }),
@@ -194,8 +237,10 @@ describe("SshKeyRepo", () => {
         archive: repo.archive(gone),
         restore: repo.restore(gone)
       }
-      for (const [method, effect] of Object.entries(methods)) expect(yield* planIssues(Effect.ignore(effect)), method).toEqual([])
-    }).pipe(Effect.provide(layers.file)))
+      for (const [method, effect] of Object.entries(methods))
+        expect(yield* planIssues(Effect.ignore(effect)), method).toEqual([])
+    }).pipe(Effect.provide(layers.file))
+  )
 })
 
 describe("public keys", () => {
@@ -203,8 +248,12 @@ describe("public keys", () => {
     for (const [type, { fingerprint, line }] of Object.entries(publicKeys)) {
       expect(parsePublicKey(line), type).toEqual(Either.right({ line, fingerprint }))
       const bare = line.split(" ").slice(0, 2).join(" ")
-      expect(parsePublicKey(`\n  ${bare.replace(" ", " \t ")}  \r\n`)).toEqual(Either.right({ line: bare, fingerprint }))
-      expect(lineOf(`${bare}  a comment, with "quotes" and 🐳 `)).toEqual(Either.right(`${bare} a comment, with "quotes" and 🐳`))
+      expect(parsePublicKey(`\n  ${bare.replace(" ", " \t ")}  \r\n`)).toEqual(
+        Either.right({ line: bare, fingerprint })
+      )
+      expect(lineOf(`${bare}  a comment, with "quotes" and 🐳 `)).toEqual(
+        Either.right(`${bare} a comment, with "quotes" and 🐳`)
+      )
     }
   })
 
@@ -215,10 +264,10 @@ describe("public keys", () => {
     const algorithm = "must be an Ed25519, ECDSA or RSA key"
     const blob = Buffer.from(base64, "base64")
     const ofBytes = (bytes: Buffer, as = type) => `${as} ${bytes.toString("base64")}`
-    const evenExponent = Buffer.from((publicKeys.rsa2048.line.split(" ")[1] ?? ""), "base64")
+    const evenExponent = Buffer.from(publicKeys.rsa2048.line.split(" ")[1] ?? "", "base64")
     evenExponent.set([1, 0, 0], 15)
     // A point that is on no curve.
-    const offCurve = Buffer.from((publicKeys.nistp256.line.split(" ")[1] ?? ""), "base64")
+    const offCurve = Buffer.from(publicKeys.nistp256.line.split(" ")[1] ?? "", "base64")
     offCurve.writeUInt8(offCurve.readUInt8(offCurve.length - 1) ^ 1, offCurve.length - 1)
     const cases: ReadonlyArray<readonly [string, string]> = [
       [weakKeys.rsa1024, "must have 2048 to 16384 bits and an odd exponent above 1"],
@@ -263,7 +312,13 @@ describe("public keys", () => {
     const wire = Buffer.concat([field(Buffer.from("ssh-ed25519")), field(point), field(Buffer.concat([seed, point]))])
     const oneLine = `ssh-ed25519 ${wire.toString("base64")}`
     expect(parsePublicKey(oneLine)).toEqual(Either.left(expect.stringMatching(/^must be an OpenSSH public key/)))
-    for (const text of [pem, openSsh, putty, `${publicKeys.ed25519.line} ${pem}`, `${publicKeys.ed25519.line}\n${openSsh}`]) {
+    for (const text of [
+      pem,
+      openSsh,
+      putty,
+      `${publicKeys.ed25519.line} ${pem}`,
+      `${publicKeys.ed25519.line}\n${openSsh}`
+    ]) {
       const parsed = parsePublicKey(text)
       expect(parsed).toEqual(Either.left(expect.stringMatching(/^is a private key/)))
       expect(JSON.stringify(parsed)).not.toContain(text.slice(40, 60))

@@ -1,6 +1,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck, Option } from "effect"
-import { type Identity, keyCheckOf, open, type RandomBytes, rewrap, seal, type Sealed } from "../../src/secret/envelope.js"
+import {
+  type Identity,
+  keyCheckOf,
+  open,
+  type RandomBytes,
+  rewrap,
+  seal,
+  type Sealed
+} from "../../src/secret/envelope.js"
 
 const bytes = (from: number, length: number) => Uint8Array.from({ length }, (_, index) => from + index)
 
@@ -37,8 +45,12 @@ const opens = (stored: Sealed) => Option.isSome(open(stored, k1, identity))
 /** Every text that differs from this one in a bit of one of its characters. */
 const flippedTexts = (text: string) =>
   Array.from(text).flatMap((character, index) =>
-    Array.from({ length: 8 }, (_, bit) =>
-      text.slice(0, index) + String.fromCharCode(character.charCodeAt(0) ^ (1 << bit)) + text.slice(index + 1)))
+    Array.from(
+      { length: 8 },
+      (_, bit) =>
+        text.slice(0, index) + String.fromCharCode(character.charCodeAt(0) ^ (1 << bit)) + text.slice(index + 1)
+    )
+  )
 
 /** The base64 of all bytes that differ from those of this one in a bit. */
 const flippedBytes = (text: string) => {
@@ -54,8 +66,12 @@ describe("the envelope", () => {
   it("has the format that is written down", () => {
     expect(seal(known.value, k1, identity, random())).toEqual(sealed)
     expect(open(sealed, k1, identity)).toEqual(Option.some(known.value))
-    expect(rewrap(wrappedDataKey, k1, k2, identity, fixed(bytes(0x60, 12)))).toEqual(Option.some(known.rewrappedDataKey))
-    expect(open({ encryptedValue, wrappedDataKey: known.rewrappedDataKey }, k2, identity)).toEqual(Option.some(known.value))
+    expect(rewrap(wrappedDataKey, k1, k2, identity, fixed(bytes(0x60, 12)))).toEqual(
+      Option.some(known.rewrappedDataKey)
+    )
+    expect(open({ encryptedValue, wrappedDataKey: known.rewrappedDataKey }, k2, identity)).toEqual(
+      Option.some(known.value)
+    )
     expect(seal("", k1, identity, random()).encryptedValue).toBe(known.emptyValue)
     expect(keyCheckOf(k1)).toBe(known.keyCheck)
   })
@@ -122,20 +138,31 @@ describe("the envelope", () => {
   it("is another each time", () => {
     const many = Array.from({ length: 100 }, () => seal("same", k1, identity))
     const parts = many.flatMap(({ encryptedValue, wrappedDataKey }) =>
-      [encryptedValue, wrappedDataKey].flatMap((text) => [text, Buffer.from(text, "base64").subarray(1, 13).toString("hex")]))
+      [encryptedValue, wrappedDataKey].flatMap((text) => [
+        text,
+        Buffer.from(text, "base64").subarray(1, 13).toString("hex")
+      ])
+    )
     expect(new Set(parts).size).toBe(400)
   })
 
   it("gives back any value, under any identity", () => {
     const texts = FastCheck.string({ unit: "grapheme" })
     FastCheck.assert(
-      FastCheck.property(texts, texts, texts, texts, FastCheck.nat(), (value, ownerUserId, secretId, versionId, version) => {
-        const other = { ownerUserId, secretId, versionId, version }
-        const stored = seal(value, k1, other)
-        expect(open(stored, k1, other)).toEqual(Option.some(value))
-        const moved = Option.getOrThrow(rewrap(stored.wrappedDataKey, k1, k2, other))
-        expect(open({ ...stored, wrappedDataKey: moved }, k2, other)).toEqual(Option.some(value))
-      }),
+      FastCheck.property(
+        texts,
+        texts,
+        texts,
+        texts,
+        FastCheck.nat(),
+        (value, ownerUserId, secretId, versionId, version) => {
+          const other = { ownerUserId, secretId, versionId, version }
+          const stored = seal(value, k1, other)
+          expect(open(stored, k1, other)).toEqual(Option.some(value))
+          const moved = Option.getOrThrow(rewrap(stored.wrappedDataKey, k1, k2, other))
+          expect(open({ ...stored, wrappedDataKey: moved }, k2, other)).toEqual(Option.some(value))
+        }
+      ),
       { numRuns: 200 }
     )
   })

@@ -24,7 +24,7 @@ const repoMethods = Effect.map(SecretRepo, (repo) => ({
   delete: repo.delete(gone)
 }))
 
-const vaultMethods = Effect.gen(function*() {
+const vaultMethods = Effect.gen(function* () {
   const vault = yield* SecretVault
   const next = yield* vaultWith("k2", "k1")
   const { id: secretId } = yield* vault.create({ ownerUserId: ada, name: "one", value })
@@ -45,28 +45,38 @@ const vaultMethods = Effect.gen(function*() {
     rotateKeys: Effect.all([Stream.runDrain(Stream.take(next.streamRotation({ batchSize: 1 }), 1)), next.rotateKeys()]),
     streamRotation: Stream.runDrain(next.streamRotation()),
     keyStatus: vault.keyStatus,
-    retireKey: Effect.ignore(Effect.all(["k1", "k2", "k1"].map((id) => Effect.either(next.retireKey(EncryptionKeyId.make(id))))))
+    retireKey: Effect.ignore(
+      Effect.all(["k1", "k2", "k1"].map((id) => Effect.either(next.retireKey(EncryptionKeyId.make(id)))))
+    )
   }
 })
 
 describe("statements of secrets", () => {
   it.effect("scan and sort nothing that grows", () =>
-    Effect.gen(function*() {
-      const services = [[yield* SecretRepo, yield* repoMethods], [yield* SecretVault, yield* vaultMethods]] as const
+    Effect.gen(function* () {
+      const services = [
+        [yield* SecretRepo, yield* repoMethods],
+        [yield* SecretVault, yield* vaultMethods]
+      ] as const
       for (const [service, methods] of services) {
         const known: Readonly<Record<string, Effect.Effect<unknown, unknown>>> = methods
         expect(Object.keys(known).toSorted()).toEqual(Object.keys(service).toSorted())
-        for (const [method, effect] of Object.entries(known)) expect(yield* planIssues(Effect.ignore(effect)), method).toEqual([])
+        for (const [method, effect] of Object.entries(known))
+          expect(yield* planIssues(Effect.ignore(effect)), method).toEqual([])
       }
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 
   it.effect("rewrap a batch by the ids in it, however many versions are under the key", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const vault = yield* SecretVault
       const next = yield* vaultWith("k2", "k1")
       yield* vault.create({ ownerUserId: ada, name: "one", value })
       const [batch] = (yield* recordStatements(next.rotateKeys())).filter(({ text }) => text.includes("AS batch"))
       const plan = batch === undefined ? [] : yield* planOf(batch)
-      expect(plan.filter((line) => line.includes(" secret_versions "))).toEqual([expect.stringMatching(/^SEARCH .*\(id=\?\)$/)])
-    }).pipe(Effect.provide(layers.file)))
+      expect(plan.filter((line) => line.includes(" secret_versions "))).toEqual([
+        expect.stringMatching(/^SEARCH .*\(id=\?\)$/)
+      ])
+    }).pipe(Effect.provide(layers.file))
+  )
 })

@@ -26,6 +26,7 @@ export const publicKeys = {
 
 /** What is not taken: too few bits, and an algorithm of the past. */
 export const weakKeys = {
-  rsa1024: "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQDKXM5FH8ie0YMVouAgeI+4iRQ/a7apgI0yBYZDHQjvzuHIfLKQs965ZEJYUjJ35/71ITcwPh/vIejwF2ff1h7O0+rMIMJFk67zAXFEs4TABvbJXv0qc+3Vmgy4OqtlZeMr9vLHNAAMEW/RGR6rAl+R6hI7sRWi0mh/6h/MPbzI7Q== rsa of a test",
+  rsa1024:
+    "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQDKXM5FH8ie0YMVouAgeI+4iRQ/a7apgI0yBYZDHQjvzuHIfLKQs965ZEJYUjJ35/71ITcwPh/vIejwF2ff1h7O0+rMIMJFk67zAXFEs4TABvbJXv0qc+3Vmgy4OqtlZeMr9vLHNAAMEW/RGR6rAl+R6hI7sRWi0mh/6h/MPbzI7Q== rsa of a test",
   dsa: "ssh-dss AAAAB3NzaC1kc3MAAACBALRSXZvAHZ/vEg8rCbU5gkY37fIoE2eD26AQYtdTclEop/0ioru+WUkv2AD5GAnCYfdr9MInx1JlpNCNNSySTelx9gPRWFszdzDAAGNEZdEa88Y4lQiOQ+oKb/IzgRA3VeO3Q/4sZgisA3KwwIWF/QP7AG/yvbUXZMg08/3/YjMfAAAAFQCCzJoPP+9nPqINy7CehtVDwYR9UwAAAIBPOINIbtOoJ9B2auVCJojiasW3W938+TuNanAL2pFKm5sCV081Tau1yWd9CJuHX+8NgeYnHPu+MnjgIKbxe9bUvRHfM247mJKm13VchgXBieraJW3NcQcQkJzQ0T77da4Y6ZyTYkoUwekA1Q7LkgWiuZx++f14Ysf5P4mr+/SnmgAAAIAvGDN6zrnE4gQhZrPMdXgTS5o4Qe2phsYolDl2LMp8PuKyjGKESOGCkceHTfqThj4U82/wXYIcKliUIY4Sie27O3oQY372BeT8gYfjLFmPqgEn6iT9wFnb0UkNlDtux80C6R7ZWJC0osJVqJ86XmMpL2qrnM++edoze58wdgMkMA== dsa of a test"
 } as const

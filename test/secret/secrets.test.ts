@@ -23,7 +23,12 @@ const forms = [
   ...["utf8", "base64", "base64url", "hex"].map((encoding) => Buffer.from(sentinel).toString(encoding as "hex")),
   ...["k1", "k2"].flatMap((id) => {
     const bytes = Buffer.from(Redacted.value(testKey(id).key))
-    return [bytes.toString("base64"), bytes.toString("base64url"), bytes.toString("hex"), [...bytes.subarray(0, 8)].join(", ")]
+    return [
+      bytes.toString("base64"),
+      bytes.toString("base64url"),
+      bytes.toString("hex"),
+      [...bytes.subarray(0, 8)].join(", ")
+    ]
   })
 ]
 
@@ -34,18 +39,25 @@ describe("secrets", () => {
   for (const [name, layer] of Object.entries(layers)) {
     it.effect(`are in no error, span, log or row (${name})`, () => {
       const { layer: watched, tell, told } = witness()
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const vault = yield* SecretVault
         const repo = yield* SecretRepo
         const sshKeys = yield* SshKeyRepo
         let failures = 0
         const refused = <A, E>(effect: Effect.Effect<A, E>) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const error = yield* refusalOf(Effect.asVoid(effect))
             failures++
             const cause = Cause.fail(error)
-            tell(error, String(error), JSON.stringify(error), error instanceof Error ? error.stack : "", Cause.pretty(cause), JSON.stringify(cause))
+            tell(
+              error,
+              String(error),
+              JSON.stringify(error),
+              error instanceof Error ? error.stack : "",
+              Cause.pretty(cause),
+              JSON.stringify(cause)
+            )
           })
         const own = { ownerUserId: ada, name: "TOKEN", value }
 
@@ -57,15 +69,25 @@ describe("secrets", () => {
         const shown = yield* vault.reveal({ ownerUserId: ada, secretId })
         expect(Redacted.value(shown)).toBe(sentinel)
         tell(shown, JSON.stringify(shown), String(shown))
-        tell(yield* vault.list({ ownerUserId: ada }), yield* vault.listVersions({ ownerUserId: ada, secretId }), yield* vault.keyStatus)
-        tell(yield* repo.findVersion({ secretId }), yield* repo.list({ ownerUserId: ada }), yield* repo.listVersions({ secretId }))
+        tell(
+          yield* vault.list({ ownerUserId: ada }),
+          yield* vault.listVersions({ ownerUserId: ada, secretId }),
+          yield* vault.keyStatus
+        )
+        tell(
+          yield* repo.findVersion({ secretId }),
+          yield* repo.list({ ownerUserId: ada }),
+          yield* repo.listVersions({ secretId })
+        )
         yield* refused(vault.create(own))
         yield* refused(vault.create({ ...own, ownerUserId: "nobody" }))
         yield* refused(vault.create({ ...own, name: badNames.nul }))
         yield* refused(vault.create({ ...own, name: "LONG", value: redacted(sentinel.repeat(5000)) }))
         yield* refused(vault.create({ ...own, name: "HALF", value: redacted(`${sentinel}\uD800`) }))
         yield* refused(vault.create({ ...own, name: "BARE", value: sentinel as unknown as Redacted.Redacted }))
-        yield* refused(vault.create({ ...own, name: "NUMBER", value: Redacted.make([sentinel]) as unknown as Redacted.Redacted }))
+        yield* refused(
+          vault.create({ ...own, name: "NUMBER", value: Redacted.make([sentinel]) as unknown as Redacted.Redacted })
+        )
         yield* refused(vault.put({ ownerUserId: eve, secretId, value }))
         yield* refused(vault.put({ ownerUserId: ada, secretId, value, createdByUserId: "nobody" }))
         yield* refused(vault.put({ ownerUserId: ada, secretId, value: redacted(sentinel.repeat(5000)) }))
@@ -87,7 +109,14 @@ describe("secrets", () => {
 
         // Keys out of shape.
         const key = Buffer.from(Redacted.value(testKey("k1").key)).toString("base64")
-        for (const configured of [key, `k1:${key},k1:${key}`, `${key}:k1`, `k1:${key.slice(1)}`, `k1:${key},${key}`, `k1:${sentinel}`]) {
+        for (const configured of [
+          key,
+          `k1:${key},k1:${key}`,
+          `${key}:k1`,
+          `k1:${key.slice(1)}`,
+          `k1:${key},${key}`,
+          `k1:${sentinel}`
+        ]) {
           const provider = ConfigProvider.fromMap(new Map([["SEALANT_ENCRYPTION_KEYS", configured]]))
           yield* refused(Effect.provide(KeyRing, KeyRing.layerConfig).pipe(Effect.withConfigProvider(provider)))
         }
@@ -95,9 +124,19 @@ describe("secrets", () => {
 
         // A private key where the public one should be, and a secret where a name should be none.
         const pem = String(generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }))
-        const rsa = String(generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "pem", type: "pkcs1" }))
-        const mistakes = [pem, rsa, linesOf(rsa).join(""), `ssh-rsa ${linesOf(rsa).join("")}`, `ssh-ed25519 ${sentinel}`, sentinel]
-        for (const publicKey of mistakes) yield* refused(sshKeys.create({ ownerUserId: ada, name: "laptop", publicKey }))
+        const rsa = String(
+          generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "pem", type: "pkcs1" })
+        )
+        const mistakes = [
+          pem,
+          rsa,
+          linesOf(rsa).join(""),
+          `ssh-rsa ${linesOf(rsa).join("")}`,
+          `ssh-ed25519 ${sentinel}`,
+          sentinel
+        ]
+        for (const publicKey of mistakes)
+          yield* refused(sshKeys.create({ ownerUserId: ada, name: "laptop", publicKey }))
         yield* refused(sshKeys.create({ ownerUserId: "nobody", name: "laptop", publicKey: publicKeys.ed25519.line }))
 
         // A row that is not what it should be, and a database that refuses.
@@ -119,18 +158,23 @@ describe("secrets", () => {
         expect(told.some((text) => text.includes("SshKeyRepo.create"))).toBe(true)
         expect(told.some((text) => text.includes("done"))).toBe(true)
         const sentinels = [...forms, ...linesOf(pem), ...linesOf(rsa)]
-        expect(told.flatMap((text) => sentinels.filter((form) => text.includes(form)).map((form) => [form, text.slice(0, 200)]))).toEqual([])
+        expect(
+          told.flatMap((text) =>
+            sentinels.filter((form) => text.includes(form)).map((form) => [form, text.slice(0, 200)])
+          )
+        ).toEqual([])
       }).pipe(Effect.provide(Layer.provideMerge(SshKeyRepo.layer, layer)), Effect.provide(watched))
     })
   }
 
   it.effect("are in no table", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const vault = yield* SecretVault
       const { id: secretId } = yield* vault.create({ ownerUserId: ada, name: "TOKEN", value })
       yield* (yield* vaultWith("k2", "k1")).rotateKeys()
       const tables = yield* shell("SELECT * FROM secrets, secret_versions, encryption_keys")
       expect(textOf(tables)).toContain(secretId)
       expect(forms.filter((form) => textOf(tables).includes(form))).toEqual([])
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 })

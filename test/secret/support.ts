@@ -14,13 +14,16 @@ export const ada = UserId.make("ada")
 export const eve = UserId.make("eve")
 
 /** A key of a test, by its id; `material` names another key under the same id. */
-export const testKey = (id: string, material = id) => ({ id, key: Redacted.make(Uint8Array.from(createHash("sha256").update(material).digest())) })
+export const testKey = (id: string, material = id) => ({
+  id,
+  key: Redacted.make(Uint8Array.from(createHash("sha256").update(material).digest()))
+})
 
 type TestKeys = ReadonlyArray<string | ReturnType<typeof testKey>>
 
 /** A ring of keys, the first of them the one that is to be active. */
 export const ring = (...keys: TestKeys) =>
-  Layer.orDie(KeyRing.layer(keys.map((key) => typeof key === "string" ? testKey(key) : key)))
+  Layer.orDie(KeyRing.layer(keys.map((key) => (typeof key === "string" ? testKey(key) : key))))
 
 /** The vault of a process that holds these keys, on the same database. */
 export const vaultWith = (...keys: TestKeys) =>

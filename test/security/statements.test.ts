@@ -18,17 +18,20 @@ import { variableTexts } from "./statements.js"
  * the module that calls, or chooses among constants. A new one is to be looked at, too.
  */
 const reviewed = {
-  "the statements of migrations, copies and checks": ["Migrations.ts: applyStatements(statement)", "operations/reader.ts: all(text)"],
+  "the statements of migrations, copies and checks": [
+    "Migrations.ts: applyStatements(statement)",
+    "operations/reader.ts: all(text)"
+  ],
   "the name of a table or column, or a condition, that the calling module has as a constant": [
     "Retention.ts: stepOf(table)",
-    "Retention.ts: stepOf(walk)",
+    "Retention.ts: stepOf(scan)",
     "sql/expiry.ts: purgeOf(key)",
-    "sql/filters.ts: along(column)",
-    "sql/filters.ts: aside(column)",
-    "sql/filters.ts: walksByStatus(column)",
+    "sql/filters.ts: indexedBy(column)",
+    "sql/filters.ts: unindexed(column)",
+    "sql/filters.ts: unionByStatus(column)",
     "sql/ownerScope.ts: ownerScope(column)",
-    "sql/page.ts: below(atColumn)",
-    "sql/page.ts: below(idColumn)",
+    "sql/page.ts: afterCursor(atColumn)",
+    "sql/page.ts: afterCursor(idColumn)",
     "sandbox/lifecycle/supervise.ts: inState(alias)",
     "sandbox/lifecycle/supervise.ts: inState(due)",
     "sandbox/lifecycle/supervise.ts: inState(key)",
@@ -45,10 +48,10 @@ const reviewed = {
     "profile/versioned.ts: makeVersioned(kind)"
   ],
   "a table of ours and its references, as our schema has them": [
-    "legacy/takeTable.ts: fillLater(fill)",
-    "legacy/takeTable.ts: fillLater(left)",
-    "legacy/takeTable.ts: tableTaker(references)",
-    "legacy/takeTable.ts: tableTaker(table)"
+    "legacy/importTable.ts: fillDeferred(fill)",
+    "legacy/importTable.ts: fillDeferred(unfilled)",
+    "legacy/importTable.ts: makeTableImporter(references)",
+    "legacy/importTable.ts: makeTableImporter(table)"
   ],
   "a text that the calling module has as a constant": [
     "issue-workflow/executionReports.ts: replace(set)",
@@ -67,25 +70,25 @@ const reviewed = {
     "testing/rows.ts: insert(model)"
   ],
   "a column of a row that the function itself put together, field by field": [
-    "auth/makeAccountRepo.ts: given(index)",
-    "issue-workflow/executionReports.ts: differs(column)",
-    "issue-workflow/executionReports.ts: taken(column)",
-    "issue-workflow/providerRows.ts: taken(name)",
-    "profile/versioned.ts: given(column)",
+    "auth/AccountRepo.ts: updated(index)",
+    "issue-workflow/executionReports.ts: differences(column)",
+    "issue-workflow/executionReports.ts: assignments(column)",
+    "issue-workflow/providerRows.ts: excluded(name)",
+    "profile/versioned.ts: assignments(column)",
     "profile/versioned.ts: names(column)",
-    "sandbox/makeSandboxRuntimeInstanceRepo.ts: known(column)",
-    "sandbox/makeSandboxRuntimeInstanceRepo.ts: known(ended)",
-    "sandbox/makeSandboxRuntimeInstanceRepo.ts: taken(column)",
-    "github/makeGitHubInstallationRepo.ts: differs(column)",
-    "github/makeGitHubInstallationRepo.ts: store(column)"
+    "sandbox/SandboxRuntimeInstanceRepo.ts: storedValue(column)",
+    "sandbox/SandboxRuntimeInstanceRepo.ts: storedValue(ended)",
+    "sandbox/SandboxRuntimeInstanceRepo.ts: assignment(column)",
+    "github/GitHubInstallationRepo.ts: differs(column)",
+    "github/GitHubInstallationRepo.ts: store(column)"
   ],
   "what was given chooses among constants": [
     "better-auth/queries.ts: find(sortBy)",
     "better-auth/where.ts: comparison(operator)",
     "issue-workflow/executionDetail.ts: getDetail(by)",
-    "issue-workflow/executionEvents.ts: insert(given)",
-    "secret/makeSecretRepo.ts: list(request)",
-    "secret/makeSshKeyRepo.ts: list(request)"
+    "issue-workflow/executionEvents.ts: insert(newEvents)",
+    "secret/SecretRepo.ts: list(request)",
+    "secret/SshKeyRepo.ts: list(request)"
   ]
 }
 
@@ -94,34 +97,51 @@ it("statements are put together from constants, and from what was looked at", ()
 })
 
 const name = "mallory"
-const hostile = [`${name}'; DROP TABLE user; --`, `${name}" OR 1 = 1 --`, `${name}%_*?\\[a-z]`, `${name}') OR ('1' = '1`, `${name}?1 :id @id $id`]
+const hostile = [
+  `${name}'; DROP TABLE user; --`,
+  `${name}" OR 1 = 1 --`,
+  `${name}%_*?\\[a-z]`,
+  `${name}') OR ('1' = '1`,
+  `${name}?1 :id @id $id`
+]
 
 const hostileFor = (value: unknown): ReadonlyArray<unknown> =>
   typeof value === "string" ? hostile : Redacted.isRedacted(value) ? hostile.map((text) => Redacted.make(text)) : []
 
-const schema = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT type, name, sql FROM sqlite_schema ORDER BY name`)
+const schema = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql`SELECT type, name, sql FROM sqlite_schema ORDER BY name`
+)
 
 describe.each(services)("$name", ({ name: service, tag }) => {
-  it.effect("has no text of a caller in a statement, and does nothing that such a text says", () =>
-    Effect.gen(function*() {
-      const instance = yield* tag
-      const samples = Object.entries(samplesOf(yield* makeWorld)[service] ?? {})
-      const [before, schemaBefore] = [yield* dump, yield* schema]
-      const wrong: Array<string> = []
-      for (const [method, args] of samples) {
-        for (const { path, replacedBy, value } of placesOf(args)) {
-          for (const text of hostileFor(value)) {
-            let refusedWith: ReadonlySet<string> | undefined
-            const statements = yield* recordStatements(Effect.map(attempt(instance, method, replacedBy(text)), ({ after, outcome }) => {
-              if (Exit.isFailure(outcome)) refusedWith = after
-            }))
-            if (statements.some((statement) => statement.text.includes(name))) wrong.push(`${method} ${path}: in a statement`)
-            if (refusedWith !== undefined && [...before].some((row) => refusedWith?.has(row) === false)) wrong.push(`${method} ${path}: rows are gone`)
+  it.effect(
+    "has no text of a caller in a statement, and does nothing that such a text says",
+    () =>
+      Effect.gen(function* () {
+        const instance = yield* tag
+        const samples = Object.entries(samplesOf(yield* makeWorld)[service] ?? {})
+        const [before, schemaBefore] = [yield* dump, yield* schema]
+        const wrong: Array<string> = []
+        for (const [method, args] of samples) {
+          for (const { path, replacedBy, value } of placesOf(args)) {
+            for (const text of hostileFor(value)) {
+              let refusedWith: ReadonlySet<string> | undefined
+              const statements = yield* recordStatements(
+                Effect.map(attempt(instance, method, replacedBy(text)), ({ after, outcome }) => {
+                  if (Exit.isFailure(outcome)) refusedWith = after
+                })
+              )
+              if (statements.some((statement) => statement.text.includes(name)))
+                wrong.push(`${method} ${path}: in a statement`)
+              if (refusedWith !== undefined && [...before].some((row) => refusedWith?.has(row) === false))
+                wrong.push(`${method} ${path}: rows are gone`)
+            }
           }
         }
-      }
-      expect(wrong).toEqual([])
-      expect(yield* dump).toEqual(before)
-      expect(yield* schema).toEqual(schemaBefore)
-    }).pipe(Effect.provide(layerTest)), 300_000)
+        expect(wrong).toEqual([])
+        expect(yield* dump).toEqual(before)
+        expect(yield* schema).toEqual(schemaBefore)
+      }).pipe(Effect.provide(layerTest)),
+    300_000
+  )
 })

@@ -9,8 +9,15 @@ const root = fileURLToPath(new URL("../../src", import.meta.url))
 
 const parsed = () => {
   const config = ts.readConfigFile(fileURLToPath(new URL("../../tsconfig.json", import.meta.url)), ts.sys.readFile)
-  const { fileNames, options } = ts.parseJsonConfigFileContent(config.config, ts.sys, fileURLToPath(new URL("../..", import.meta.url)))
-  return ts.createProgram(fileNames.filter((name) => name.startsWith(root)), { ...options, noEmit: true })
+  const { fileNames, options } = ts.parseJsonConfigFileContent(
+    config.config,
+    ts.sys,
+    fileURLToPath(new URL("../..", import.meta.url))
+  )
+  return ts.createProgram(
+    fileNames.filter((name) => name.startsWith(root)),
+    { ...options, noEmit: true }
+  )
 }
 
 /** What comes in from outside a text: `file: function(parameter)`, for each text that is built from it. */
@@ -20,9 +27,12 @@ export const variableTexts = (): ReadonlyArray<string> => {
   const found = new Set<string>()
 
   const declarationsOf = (name: ts.Identifier): ReadonlyArray<ts.Declaration> => {
-    const shorthand = ts.isShorthandPropertyAssignment(name.parent) ? checker.getShorthandAssignmentValueSymbol(name.parent) : undefined
+    const shorthand = ts.isShorthandPropertyAssignment(name.parent)
+      ? checker.getShorthandAssignmentValueSymbol(name.parent)
+      : undefined
     const symbol = shorthand ?? checker.getSymbolAtLocation(name)
-    const target = symbol !== undefined && (symbol.flags & ts.SymbolFlags.Alias) !== 0 ? checker.getAliasedSymbol(symbol) : symbol
+    const target =
+      symbol !== undefined && (symbol.flags & ts.SymbolFlags.Alias) !== 0 ? checker.getAliasedSymbol(symbol) : symbol
     return target?.declarations ?? []
   }
 
@@ -38,13 +48,18 @@ export const variableTexts = (): ReadonlyArray<string> => {
       const origin = originOf(declaration)
       if (ts.isParameter(origin)) {
         if (!isOf(origin, within)) found.add(nameOf(origin, node))
-      } else if (ts.isVariableDeclaration(origin) && origin.initializer !== undefined && isLocal(origin)) follow(origin.initializer, within)
+      } else if (ts.isVariableDeclaration(origin) && origin.initializer !== undefined && isLocal(origin))
+        follow(origin.initializer, within)
     }
   }
 
   for (const file of program.getSourceFiles().filter(({ fileName }) => fileName.startsWith(root))) {
     const visit = (node: ts.Node): void => {
-      if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression) && /^(unsafe|literal)$/.test(node.expression.name.text)) {
+      if (
+        ts.isCallExpression(node) &&
+        ts.isPropertyAccessExpression(node.expression) &&
+        /^(unsafe|literal)$/.test(node.expression.name.text)
+      ) {
         const [text] = node.arguments
         if (text !== undefined) follow(text, new Set())
       }
@@ -58,7 +73,9 @@ export const variableTexts = (): ReadonlyArray<string> => {
 /** What a name is bound by: for a part of a pattern, the parameter or variable that the pattern takes apart. */
 const originOf = (declaration: ts.Declaration): ts.Declaration => {
   const { parent } = declaration
-  return ts.isBindingElement(declaration) && (ts.isObjectBindingPattern(parent) || ts.isArrayBindingPattern(parent)) ? originOf(parent.parent) : declaration
+  return ts.isBindingElement(declaration) && (ts.isObjectBindingPattern(parent) || ts.isArrayBindingPattern(parent))
+    ? originOf(parent.parent)
+    : declaration
 }
 
 /** Whether a variable is inside a function: outside, it is made once, when the module is loaded. */
@@ -68,7 +85,13 @@ const isLocal = (node: ts.Node): boolean => ts.findAncestor(node.parent, ts.isFu
 const isOf = (parameter: ts.ParameterDeclaration, text: ReadonlySet<ts.Node>): boolean => text.has(parameter.parent)
 
 const nameOf = (parameter: ts.ParameterDeclaration, name: ts.Identifier): string => {
-  const owner = ts.findAncestor(parameter.parent, (node) => ts.isVariableDeclaration(node) || ts.isFunctionDeclaration(node) || ts.isPropertyAssignment(node))
-  const called = owner !== undefined && "name" in owner && ts.isIdentifier(owner.name as ts.Node) ? (owner.name as ts.Identifier).text : "?"
+  const owner = ts.findAncestor(
+    parameter.parent,
+    (node) => ts.isVariableDeclaration(node) || ts.isFunctionDeclaration(node) || ts.isPropertyAssignment(node)
+  )
+  const called =
+    owner !== undefined && "name" in owner && ts.isIdentifier(owner.name as ts.Node)
+      ? (owner.name as ts.Identifier).text
+      : "?"
   return `${relative(root, parameter.getSourceFile().fileName)}: ${called}(${name.text})`
 }

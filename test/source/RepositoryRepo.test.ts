@@ -15,7 +15,7 @@ const takenName = (name: string) => new RegExp(`^${name}~[0-9a-f-]{36}$`)
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`RepositoryRepo (${name})`, () => {
     it.effect("keeps what it is given, and finds it by each identity", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         yield* TestClock.setTime(1000)
         const small = yield* repo.upsert({ owner: "acme", name: "small" })
@@ -30,7 +30,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         })
         expect([small.createdAt.epochMillis, small.updatedAt.epochMillis]).toEqual([1000, 1000])
         const lastSyncedAt = DateTime.unsafeMake(500)
-        const given = { ...app, externalId: "1", defaultBranch: "trunk", url: "https://github.com/acme/app", isArchived: true, lastSyncedAt }
+        const given = {
+          ...app,
+          externalId: "1",
+          defaultBranch: "trunk",
+          url: "https://github.com/acme/app",
+          isArchived: true,
+          lastSyncedAt
+        }
         const full = yield* repo.upsert({ ...given, id: "given" })
         expect(full).toMatchObject({
           ...given,
@@ -39,35 +46,53 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           url: Option.some("https://github.com/acme/app"),
           lastSyncedAt: Option.some(lastSyncedAt)
         })
-        for (
-          const found of [
-            repo.findById(full.id),
-            repo.findByExternalId({ provider: "github", externalId: "1" }),
-            repo.findByOwnerAndName(app),
-            repo.findByOwnerAndName({ ...app, owner: "ACME", name: "App" }),
-            Effect.asSome(repo.getById(full.id))
-          ]
-        ) expect(yield* found).toEqual(Option.some(full))
-        for (
-          const missing of [
-            repo.findById(gone),
-            repo.findByExternalId({ provider: "gitlab", externalId: "1" }),
-            repo.findByOwnerAndName({ ...app, provider: "gitlab" })
-          ]
-        ) expect(yield* missing).toEqual(Option.none())
-        expect(yield* refusalOf(repo.getById(gone))).toMatchObject({ _tag: "NotFound", entity: "Repository", id: "gone" })
-      }).pipe(Effect.provide(layer)))
+        for (const found of [
+          repo.findById(full.id),
+          repo.findByExternalId({ provider: "github", externalId: "1" }),
+          repo.findByOwnerAndName(app),
+          repo.findByOwnerAndName({ ...app, owner: "ACME", name: "App" }),
+          Effect.asSome(repo.getById(full.id))
+        ])
+          expect(yield* found).toEqual(Option.some(full))
+        for (const missing of [
+          repo.findById(gone),
+          repo.findByExternalId({ provider: "gitlab", externalId: "1" }),
+          repo.findByOwnerAndName({ ...app, provider: "gitlab" })
+        ])
+          expect(yield* missing).toEqual(Option.none())
+        expect(yield* refusalOf(repo.getById(gone))).toMatchObject({
+          _tag: "NotFound",
+          entity: "Repository",
+          id: "gone"
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keeps what is left out, clears what is null, and tells what changed when", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* RepositoryRepo
-        const first = yield* repo.upsert({ ...app, externalId: "1", url: "u", defaultBranch: "trunk", isArchived: true })
+        const first = yield* repo.upsert({
+          ...app,
+          externalId: "1",
+          url: "u",
+          defaultBranch: "trunk",
+          isArchived: true
+        })
         yield* TestClock.adjust("1 second")
         expect(yield* repo.upsert(app)).toEqual(first)
         expect(yield* repo.upsert({ id: first.id, owner: "acme", name: "app" })).toEqual(first)
         const synced = yield* repo.upsert({ ...app, lastSyncedAt: DateTime.unsafeMake(700) })
-        expect(synced).toMatchObject({ lastSyncedAt: Option.some(DateTime.unsafeMake(700)), updatedAt: first.updatedAt })
-        const cleared = yield* repo.upsert({ ...app, externalId: null, url: null, lastSyncedAt: null, isArchived: false })
+        expect(synced).toMatchObject({
+          lastSyncedAt: Option.some(DateTime.unsafeMake(700)),
+          updatedAt: first.updatedAt
+        })
+        const cleared = yield* repo.upsert({
+          ...app,
+          externalId: null,
+          url: null,
+          lastSyncedAt: null,
+          isArchived: false
+        })
         expect(cleared).toMatchObject({
           id: first.id,
           externalId: Option.none(),
@@ -77,10 +102,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           defaultBranch: "trunk"
         })
         expect([cleared.createdAt.epochMillis, cleared.updatedAt.epochMillis]).toEqual([0, 1000])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("follows a repository by its id, then the provider's id, then its name", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         const { id } = yield* repo.upsert(app)
         const steps: ReadonlyArray<Parameters<typeof repo.upsert>[0]> = [
@@ -105,10 +131,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* repo.upsert({ ...app, externalId: "4" })).id).not.toBe(id)
         expect((yield* repo.upsert({ ...app, provider: "generic", externalId: "4" })).id).not.toBe(id)
         expect((yield* repo.list({})).items).toHaveLength(3)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lets a row that the provider no longer confirms give way, with all that refers to it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         const a = yield* repo.upsert({ ...app, externalId: "1", name: "a" })
         const b = yield* repo.upsert({ ...app, externalId: "2", name: "b" })
@@ -131,10 +158,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* repo.upsert({ ...app, externalId: "2", name: "B" })
         yield* repo.upsert({ ...app, externalId: "1", name: "c" })
         expect([nameOf(yield* repo.getById(a.id)), nameOf(yield* repo.getById(b.id))]).toEqual(["acme/c", "acme/B"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lets an external id go to the row that the caller says by id", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         const a = yield* repo.upsert({ ...app, externalId: "1", name: "a" })
         const b = yield* repo.upsert({ ...app, externalId: "2", name: "b" })
@@ -149,15 +177,20 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* repo.upsert({ provider: "gitlab", externalId: "2", owner: "acme", name: "z" })
         const moved = yield* repo.upsert({ provider: "gitlab", id: c.id, owner: "acme", name: "a" })
         expect(moved).toMatchObject({ provider: "gitlab", externalId: Option.some("2") })
-        expect((yield* repo.findByExternalId({ provider: "gitlab", externalId: "2" }))).toEqual(Option.some(moved))
-      }).pipe(Effect.provide(layer)))
+        expect(yield* repo.findByExternalId({ provider: "gitlab", externalId: "2" })).toEqual(Option.some(moved))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("makes one row when many write the same identity", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         const spellings = ["app", "App", "APP", "aPP"]
         const stored = yield* Effect.forEach(
-          Array.from({ length: 40 }, (_, index) => ({ ...app, name: spellings[index % 4] ?? "app", ...(index % 3 === 0 ? { externalId: "1" } : {}) })),
+          Array.from({ length: 40 }, (_, index) => ({
+            ...app,
+            name: spellings[index % 4] ?? "app",
+            ...(index % 3 === 0 ? { externalId: "1" } : {})
+          })),
           repo.upsert,
           { concurrency: "unbounded" }
         )
@@ -167,17 +200,22 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         // Two repositories that take each other's names all the time are two still.
         const b = yield* repo.upsert({ ...app, externalId: "2", name: "b" })
         yield* Effect.forEach(
-          Array.from({ length: 40 }, (_, index) => ({ ...app, externalId: index % 2 === 0 ? "1" : "2", name: index % 3 === 0 ? "app" : "b" })),
+          Array.from({ length: 40 }, (_, index) => ({
+            ...app,
+            externalId: index % 2 === 0 ? "1" : "2",
+            name: index % 3 === 0 ? "app" : "b"
+          })),
           repo.upsert,
           { concurrency: "unbounded" }
         )
         const ids = (yield* repo.list({})).items.map(({ id }) => id)
         expect(new Set(ids)).toEqual(new Set([b.id, stored[0]?.id]))
         expect(ids).toHaveLength(2)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what it cannot be given, and stores nothing", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         for (const [rule, bad] of Object.entries(badNames)) {
           const error = yield* refusalOf(repo.upsert({ ...app, name: bad }))
@@ -191,16 +229,19 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect(yield* tagOf(repo.upsert({ ...app, name: "x".repeat(256) }))).toBe("InvalidInput")
         expect(yield* tagOf(repo.upsert({ ...app, provider: "svn" as "github" }))).toBe("InvalidInput")
-        expect(yield* tagOf(repo.findByExternalId({ provider: "svn" as "github", externalId: "1" }))).toBe("InvalidInput")
+        expect(yield* tagOf(repo.findByExternalId({ provider: "svn" as "github", externalId: "1" }))).toBe(
+          "InvalidInput"
+        )
         expect(yield* tagOf(repo.upsert({ ...app, lastSyncedAt: DateTime.unsafeMake(-1) }))).toBe("InvalidInput")
         for (const page of [{ limit: 0 }, { limit: 501 }, { limit: Number.NaN }, { cursor: "!" }]) {
           expect(yield* tagOf(repo.list(page))).toBe("InvalidInput")
         }
         expect((yield* repo.list({})).items).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("deletes a repository, and what was of it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         const { id } = yield* repo.upsert({ ...app, externalId: "1" })
         yield* seedIssue("issue", id)
@@ -208,10 +249,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* tagOf(repo.delete(id))).toBe("NotFound")
         expect(yield* shell("SELECT id FROM issues")).toEqual([])
         expect((yield* repo.upsert({ ...app, externalId: "1" })).id).not.toBe(id)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("lists newest first, whatever comes and goes meanwhile", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         yield* shell(`
           INSERT INTO repositories (id, owner, name, created_at, updated_at)
@@ -232,7 +274,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const left = yield* shell<{ readonly id: RepositoryId }>("SELECT id FROM repositories WHERE owner = 'acme'")
         expect(left.length).toBeGreaterThan(9900)
         expect(left.filter(({ id }) => !there.has(id))).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

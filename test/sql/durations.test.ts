@@ -4,7 +4,19 @@ import { Pause, Wait } from "../../src/sql/durations.js"
 
 it("what is negative or no number is no duration, and zero is one", () => {
   const isWait = Schema.is(Wait)
-  for (const given of [Number.NaN, -1, -1n, -Infinity, "-1 second", [-1, 0], [0, -1], [Number.NaN, 0], "soon", null, {}]) {
+  for (const given of [
+    Number.NaN,
+    -1,
+    -1n,
+    -Infinity,
+    "-1 second",
+    [-1, 0],
+    [0, -1],
+    [Number.NaN, 0],
+    "soon",
+    null,
+    {}
+  ]) {
     expect([given, isWait(given)]).toEqual([given, false])
   }
   for (const given of [0, 0n, "0 millis", [0, 0], "1 second", Infinity, Duration.zero, Duration.infinity]) {

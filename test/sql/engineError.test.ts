@@ -3,7 +3,10 @@ import { describe, expect, it } from "@effect/vitest"
 import { persistenceErrorOf } from "../../src/sql/engineError.js"
 
 const causeOf = (message: string) =>
-  persistenceErrorOf("Test", new SqlError.SqlError({ cause: Object.assign(new Error(message), { code: "SQLITE_ERROR" }) })).cause
+  persistenceErrorOf(
+    "Test",
+    new SqlError.SqlError({ cause: Object.assign(new Error(message), { code: "SQLITE_ERROR" }) })
+  ).cause
 
 describe("the cause of a PersistenceError", () => {
   it.each([
@@ -24,7 +27,7 @@ describe("the cause of a PersistenceError", () => {
     "no such column: s3cr3t-token",
     `no such column: ${"s3cr3t".repeat(40)}`,
     "table user has no column named s3cr3t value",
-    "near \"s3cr3t\": syntax error",
+    'near "s3cr3t": syntax error',
     "UNIQUE constraint failed: s3cr3t"
   ])("holds nothing that is not a name: %s", (message) => {
     expect(causeOf(message)).toBe("SQLITE_ERROR")

@@ -9,29 +9,40 @@ const busyFor = (millis: number) => {
 
 /** The sizes of the pages of a stream, each of which keeps the event loop busy for `millisPerRow` times its size. */
 const sizesOf = (count: number, millisPerRow: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sizes: Array<number> = []
     const stream = pages(0, (place: number, size) =>
       Effect.sync(() => {
         sizes.push(size)
         busyFor(size * millisPerRow)
         return [[place], place + 1 < count ? Option.some(place + 1) : Option.none()] as const
-      }))
-    expect(Chunk.toReadonlyArray(yield* Stream.runCollect(stream))).toEqual(Array.from({ length: count }, (_, place) => place))
+      })
+    )
+    expect(Chunk.toReadonlyArray(yield* Stream.runCollect(stream))).toEqual(
+      Array.from({ length: count }, (_, place) => place)
+    )
     return sizes
   })
 
 it.effect("a stream over short rows reads up to 100 rows at a time", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     expect((yield* sizesOf(6, 0)).slice(0, 2)).toEqual([10, 20])
     expect(Math.max(...(yield* sizesOf(6, 0)))).toBe(streamPageSize)
-  }))
+  })
+)
 
 it.effect("a stream over long rows reads fewer at a time, down to one", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     expect(yield* sizesOf(6, 15)).toEqual([10, 5, 2, 1, 1, 1])
-  }))
+  })
+)
 
 it("the next page is larger when a page took a moment, and smaller when it took long", () => {
-  expect([nextPageSize(10, 0), nextPageSize(80, 3), nextPageSize(40, 7), nextPageSize(40, 11), nextPageSize(1, 50)]).toEqual([20, 100, 40, 20, 1])
+  expect([
+    nextPageSize(10, 0),
+    nextPageSize(80, 3),
+    nextPageSize(40, 7),
+    nextPageSize(40, 11),
+    nextPageSize(1, 50)
+  ]).toEqual([20, 100, 40, 20, 1])
 })

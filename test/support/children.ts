@@ -47,7 +47,10 @@ export const startChild = <Report extends Told>(
   listen: (report: Report) => void = () => undefined,
   identity?: Identity
 ): Child<Report> => {
-  const child = spawn(process.execPath, [programAt(script), JSON.stringify(orders)], { stdio: ["pipe", "pipe", "pipe"], ...identity })
+  const child = spawn(process.execPath, [programAt(script), JSON.stringify(orders)], {
+    stdio: ["pipe", "pipe", "pipe"],
+    ...identity
+  })
   const reports: Array<Report> = []
   const waiting = new Set<() => void>()
   const lines = createInterface({ input: child.stdout })
@@ -61,7 +64,11 @@ export const startChild = <Report extends Told>(
   child.stderr.setEncoding("utf8").on("data", (text: string) => errors.push(text))
   // Who was killed reads no more.
   child.stdin.on("error", () => undefined)
-  const ended = Promise.all([once(child, "close"), once(lines, "close")]).then(() => ({ signal: child.signalCode, reports, errors: errors.join("") }))
+  const ended = Promise.all([once(child, "close"), once(lines, "close")]).then(() => ({
+    signal: child.signalCode,
+    reports,
+    errors: errors.join("")
+  }))
   const when = (holds: (reports: ReadonlyArray<Report>) => boolean) =>
     new Promise<void>((resolve, reject) => {
       const look = () => {
@@ -71,9 +78,14 @@ export const startChild = <Report extends Told>(
       }
       waiting.add(look)
       look()
-      void ended.then(({ errors }) => reject(new Error(`the process ended before: ${errors} ${JSON.stringify(reports.at(-1))}`)))
+      void ended.then(({ errors }) =>
+        reject(new Error(`the process ended before: ${errors} ${JSON.stringify(reports.at(-1))}`))
+      )
     })
-  const isOfType = <Type extends Report["type"]>(type: Type) => (report: Report): report is Extract<Report, { readonly type: Type }> => report.type === type
+  const isOfType =
+    <Type extends Report["type"]>(type: Type) =>
+    (report: Report): report is Extract<Report, { readonly type: Type }> =>
+      report.type === type
   return {
     pid: child.pid,
     reports,
@@ -89,7 +101,12 @@ export const startChild = <Report extends Told>(
 }
 
 /** The same; the process is killed when the scope ends. */
-export const child = <Report extends Told>(script: URL, orders: object, listen?: (report: Report) => void, identity?: Identity) =>
+export const child = <Report extends Told>(
+  script: URL,
+  orders: object,
+  listen?: (report: Report) => void,
+  identity?: Identity
+) =>
   Effect.acquireRelease(
     Effect.sync(() => startChild<Report>(script, orders, listen, identity)),
     ({ ended, signal }) => {

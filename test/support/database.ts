@@ -12,7 +12,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { migrations } from "../../migrations/index.js"
 import * as Database from "../../src/Database.js"
-import { abilitiesOf } from "../../src/libsql/registry.js"
+import { clientInternals } from "../../src/libsql/registry.js"
 import { splitStatements } from "../../src/libsql/sqlText.js"
 import { type Habits, Peer } from "./hrana/Peer.js"
 
@@ -22,8 +22,10 @@ const statements = Object.values(migrations).flatMap(splitStatements)
 export const migrated = Layer.effectDiscard(
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
     sql.withTransaction(
-      abilitiesOf(sql)?.executeAll(statements.map((text) => ({ sql: text, values: [] }))) ?? Effect.dieMessage("not a client of this package")
-    ))
+      clientInternals(sql)?.executeAll(statements.map((text) => ({ sql: text, values: [] }))) ??
+        Effect.dieMessage("not a client of this package")
+    )
+  )
 )
 
 /** A directory that goes with the scope. */
@@ -37,11 +39,13 @@ export const memoryLayer = migrated.pipe(Layer.provideMerge(Database.layerMemory
 
 /** An empty, migrated database in a file of its own: a copy of the template. */
 export const fileLayer = Layer.orDie(
-  Layer.unwrapScoped(Effect.map(temporaryDirectory, (directory) => {
-    const filePath = join(directory, "test.sqlite")
-    copyFileSync(templateFile(), filePath)
-    return Database.layer({ filePath })
-  }))
+  Layer.unwrapScoped(
+    Effect.map(temporaryDirectory, (directory) => {
+      const filePath = join(directory, "test.sqlite")
+      copyFileSync(templateFile(), filePath)
+      return Database.layer({ filePath })
+    })
+  )
 )
 
 /** A migrated file, made once for each schema, and given its name when it is whole. */
@@ -85,13 +89,17 @@ const peerOn = (open: (path: string) => Promise<Peer>) =>
     Effect.acquireRelease(
       Effect.promise(() => open(join(directory, "test.sqlite"))),
       (peer) => Effect.promise(() => peer.close())
-    ))
+    )
+  )
 
 /** An empty, migrated database on a server of its own. */
 export const remoteLayer = Layer.orDie(
-  Layer.unwrapScoped(Effect.map(openPeer(), ({ url }) =>
-    // On a machine that is busy with other tests, many fibers may wait for long.
-    Database.layerRemote({ url, busyTimeoutMs: 30_000 })))
+  Layer.unwrapScoped(
+    Effect.map(openPeer(), ({ url }) =>
+      // On a machine that is busy with other tests, many fibers may wait for long.
+      Database.layerRemote({ url, busyTimeoutMs: 30_000 })
+    )
+  )
 )
 
 /** All of them, by name: for suites that are functions of a layer. */
@@ -112,7 +120,10 @@ export const seedUser = (id: string) =>
 
 /** A repository that every user may use. */
 export const seedRepository = (id: string) =>
-  run("INSERT INTO repositories (id, owner, name, open_to_all, created_at, updated_at) VALUES (?1, 'acme', ?1, 1, 0, 0)", id)
+  run(
+    "INSERT INTO repositories (id, owner, name, open_to_all, created_at, updated_at) VALUES (?1, 'acme', ?1, 1, 0, 0)",
+    id
+  )
 
 /** An issue of a repository that is there; its number is not that of another one. */
 export const seedIssue = (id: string, repositoryId: string) =>
@@ -126,7 +137,11 @@ export const seedIssue = (id: string, repositoryId: string) =>
 /** A revision of a profile of a user that is there; the profile has the id of the revision. */
 export const seedProfileRevision = (id: string, ownerUserId: string) =>
   Effect.zipRight(
-    run("INSERT INTO profiles (id, owner_user_id, slug, name, created_at, updated_at) VALUES (?1, ?2, ?1, ?1, 0, 0)", id, ownerUserId),
+    run(
+      "INSERT INTO profiles (id, owner_user_id, slug, name, created_at, updated_at) VALUES (?1, ?2, ?1, ?1, 0, 0)",
+      id,
+      ownerUserId
+    ),
     run(
       `INSERT INTO profile_revisions (id, profile_id, version, fingerprint, config_patch, created_at)
        VALUES (?1, ?1, 1, ?1, '{}', 0)`,
@@ -137,7 +152,11 @@ export const seedProfileRevision = (id: string, ownerUserId: string) =>
 /** A revision of a repository profile of a repository that is there; the profile has the id of the revision. */
 export const seedRepositoryProfileRevision = (id: string, repositoryId: string) =>
   Effect.zipRight(
-    run("INSERT INTO repository_profiles (id, repository_id, name, created_at, updated_at) VALUES (?1, ?2, ?1, 0, 0)", id, repositoryId),
+    run(
+      "INSERT INTO repository_profiles (id, repository_id, name, created_at, updated_at) VALUES (?1, ?2, ?1, 0, 0)",
+      id,
+      repositoryId
+    ),
     run(
       `INSERT INTO repository_profile_revisions (id, repository_profile_id, version, fingerprint, run_template, created_at)
        VALUES (?1, ?1, 1, ?1, '{}', 0)`,

@@ -36,12 +36,13 @@ const turn = turns(1)
 
 /** Lets the event loop turn until it holds: as often as it takes, but no time passes. */
 export const eventually = <E, R>(holds: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>
-  Effect.flatMap(holds, (held) => held ? Effect.void : Effect.zipRight(turn, eventually(holds)))
+  Effect.flatMap(holds, (held) => (held ? Effect.void : Effect.zipRight(turn, eventually(holds))))
 
 /** Waits until somebody sleeps until this long from now. */
 export const sleeping = (seconds: number) =>
   Effect.flatMap(Clock.currentTimeMillis, (now) =>
-    eventually(Effect.map(TestClock.sleeps(), Chunk.contains(now + seconds * 1000))))
+    eventually(Effect.map(TestClock.sleeps(), Chunk.contains(now + seconds * 1000)))
+  )
 
 /** Waits until somebody sleeps until this long from now, and lets it pass. */
 export const passing = (seconds: number) => Effect.zipRight(sleeping(seconds), TestClock.adjust(`${seconds} seconds`))

@@ -27,10 +27,12 @@ interface Names<Status extends string> {
 }
 
 /** The order of texts and numbers, the first that differ decide. */
-const byKey = <A>(key: (item: A) => readonly [number, string]) => (a: A, b: A) => {
-  const [[atA, idA], [atB, idB]] = [key(a), key(b)]
-  return atA - atB || (idA < idB ? -1 : idA > idB ? 1 : 0)
-}
+const byKey =
+  <A>(key: (item: A) => readonly [number, string]) =>
+  (a: A, b: A) => {
+    const [[atA, idA], [atB, idB]] = [key(a), key(b)]
+    return atA - atB || (idA < idB ? -1 : idA > idB ? 1 : 0)
+  }
 
 const exhaustedPerClaim = 10
 
@@ -40,7 +42,10 @@ export class LeaseModel<Status extends string, Row extends ModelRow<Status>, Lea
   readonly rows: Array<Row> = []
   readonly leases: Array<Lease> = []
 
-  constructor(private readonly names: Names<Status>, private readonly idOf: (lease: Lease) => string) {}
+  constructor(
+    private readonly names: Names<Status>,
+    private readonly idOf: (lease: Lease) => string
+  ) {}
 
   /** The id that the next row gets. */
   nextId(): string {
@@ -49,16 +54,33 @@ export class LeaseModel<Status extends string, Row extends ModelRow<Status>, Lea
 
   /** The next row, which nobody has had yet. */
   protected fresh(maxAttempts: number, availableAt: number): ModelRow<Status> {
-    return { id: this.nextId(), maxAttempts, status: this.names.waiting, attempts: 0, availableAt, token: 0, outcome: null, worker: null, expiresAt: null }
+    return {
+      id: this.nextId(),
+      maxAttempts,
+      status: this.names.waiting,
+      attempts: 0,
+      availableAt,
+      token: 0,
+      outcome: null,
+      worker: null,
+      expiresAt: null
+    }
   }
 
   /** The rows that a claim of any has to give, longest due first. */
   claimDue(limit: number): ReadonlyArray<Row> {
     const due = this.rows
-      .filter((row) => row.status === this.names.waiting ? row.availableAt <= this.now : this.hasExpired(row) && row.attempts < row.maxAttempts)
+      .filter((row) =>
+        row.status === this.names.waiting
+          ? row.availableAt <= this.now
+          : this.hasExpired(row) && row.attempts < row.maxAttempts
+      )
       .toSorted(byKey((row) => [row.expiresAt ?? row.availableAt, row.id]))
       .slice(0, limit)
-    for (const row of this.expired().filter(({ attempts, maxAttempts }) => attempts >= maxAttempts).slice(0, exhaustedPerClaim)) this.takeBack(row)
+    for (const row of this.expired()
+      .filter(({ attempts, maxAttempts }) => attempts >= maxAttempts)
+      .slice(0, exhaustedPerClaim))
+      this.takeBack(row)
     return due
   }
 
@@ -73,7 +95,14 @@ export class LeaseModel<Status extends string, Row extends ModelRow<Status>, Lea
 
   /** The lease that the claimed row is now under. */
   lease(row: Row, worker: string, duration: number): void {
-    Object.assign(row, { status: this.names.held, attempts: row.attempts + 1, token: row.token + 1, outcome: null, worker, expiresAt: this.now + duration })
+    Object.assign(row, {
+      status: this.names.held,
+      attempts: row.attempts + 1,
+      token: row.token + 1,
+      outcome: null,
+      worker,
+      expiresAt: this.now + duration
+    })
   }
 
   reap(limit: number): ReadonlyArray<string> {
@@ -98,7 +127,7 @@ export class LeaseModel<Status extends string, Row extends ModelRow<Status>, Lea
   fail(row: Row, retryable: boolean, random: number): void {
     if (!retryable || row.attempts >= row.maxAttempts) return this.end(row, this.names.failed, "failed")
     const pause = Math.min(300_000, 1000 * 2 ** (row.attempts - 1))
-    this.putBack(row, "retried", this.now + Math.floor(pause * (1 + random) / 2))
+    this.putBack(row, "retried", this.now + Math.floor((pause * (1 + random)) / 2))
   }
 
   release(row: Row): void {

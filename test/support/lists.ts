@@ -15,10 +15,10 @@ export const pages = <A, E, R>(
   limit: number,
   between: Effect.Effect<unknown, E, R> = Effect.void
 ) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const first = yield* list({ limit })
     const items = [...first.items]
-    for (let { nextCursor } = first; Option.isSome(nextCursor);) {
+    for (let { nextCursor } = first; Option.isSome(nextCursor); ) {
       yield* between
       const page = yield* list({ limit, cursor: nextCursor.value })
       items.push(...page.items)

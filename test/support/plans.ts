@@ -14,7 +14,9 @@ export interface RecordedStatement {
 }
 
 /** Runs the effect, and returns the statements that it ran, in their order. */
-export const recordStatements = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<ReadonlyArray<RecordedStatement>, E, R> =>
+export const recordStatements = <A, E, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<ReadonlyArray<RecordedStatement>, E, R> =>
   Effect.suspend(() => {
     const recorded: Array<RecordedStatement> = []
     return effect.pipe(
@@ -36,7 +38,8 @@ export const planOf = ({ params, text }: RecordedStatement) =>
       Statement.withTransformerDisabled,
       Effect.map((lines) => lines.map(({ detail }) => detail)),
       Effect.orDie
-    ))
+    )
+  )
 
 /**
  * Runs the effect and explains each statement that it ran. Returns what would grow with the tables: scans, sorts for an
@@ -46,11 +49,12 @@ export const planOf = ({ params, text }: RecordedStatement) =>
  * Fails the test, too, when the effect ran no statement: then nothing was looked at.
  */
 export const planIssues = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const statements = yield* recordStatements(effect)
     if (statements.length === 0) return ["no statement was run"]
     const issues = yield* Effect.forEach(statements, (statement) =>
-      Effect.map(planOf(statement), (lines) => costsOf(lines).map((line) => `${line} in: ${oneLine(statement.text)}`)))
+      Effect.map(planOf(statement), (lines) => costsOf(lines).map((line) => `${line} in: ${oneLine(statement.text)}`))
+    )
     return [...new Set(issues.flat())]
   })
 
@@ -58,7 +62,8 @@ const costsOf = (lines: ReadonlyArray<string>) => {
   const computed = new Set(lines.flatMap((line) => /^(?:CO-ROUTINE|MATERIALIZE) (\S+)/.exec(line)?.[1] ?? []))
   return lines.filter((line) => {
     const scanned = /^SCAN (\S+)/.exec(line)?.[1]
-    const grows = scanned !== undefined && !line.includes("VIRTUAL TABLE") && line !== "SCAN CONSTANT ROW" && !computed.has(scanned)
+    const grows =
+      scanned !== undefined && !line.includes("VIRTUAL TABLE") && line !== "SCAN CONSTANT ROW" && !computed.has(scanned)
     return grows || /USE TEMP B-TREE FOR .*ORDER BY|AUTOMATIC .*INDEX/.test(line)
   })
 }

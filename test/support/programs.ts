@@ -15,12 +15,15 @@ const isProgram = (path: string) =>
   path.endsWith(".ts") && !path.endsWith(".test.ts") && readFileSync(path, "utf8").includes("process.argv")
 
 const entryPoints = () => {
-  const files = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" }).map((path) => join(root, "test", path))
+  const files = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" }).map((path) =>
+    join(root, "test", path)
+  )
   return [...files.filter(isProgram), join(root, "src", "cli", "main.ts")]
 }
 
 // CommonJS packages call `require`, which an ES module does not have.
-const requireBanner = 'import { createRequire as createRequireOfBundle } from "node:module"; const require = createRequireOfBundle(import.meta.url);'
+const requireBanner =
+  'import { createRequire as createRequireOfBundle } from "node:module"; const require = createRequireOfBundle(import.meta.url);'
 
 /** Bundles all programs with their packages, except the engine, which is a native module. */
 export const buildPrograms = () =>

@@ -14,22 +14,24 @@ export const roundTrip = <A, I extends object, J, JI>(
   numRuns: number
 ) =>
   it.effect(name, () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const rows = yield* rowsOf<A>(model)
       const runtime = yield* Effect.runtime<SqlClient.SqlClient>()
       const encode = Schema.encodeSync(model)
       const through = (instance: A) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const row = encode(instance)
           const select = sql`SELECT ${sql.csv(Object.entries(row).map(([column, value]) => sql`${value} AS ${sql(column)}`))}`
           const [stored] = yield* select
           expect(stored).toEqual(row)
-          expect(yield* rows.one(select)).toEqual(instance)
+          expect(yield* rows.single(select)).toEqual(instance)
           expect(Schema.decodeUnknownSync(model)(stored)).toEqual(instance)
         })
       const runPromise = (instance: A) => Effect.runPromise(Effect.provide(through(instance), runtime))
-      yield* Effect.promise(() => FastCheck.assert(FastCheck.asyncProperty(Arbitrary.make(model), runPromise), { numRuns }))
+      yield* Effect.promise(() =>
+        FastCheck.assert(FastCheck.asyncProperty(Arbitrary.make(model), runPromise), { numRuns })
+      )
 
       const decodeJson = Schema.decodeUnknownSync(model.json)
       const encodeJson = Schema.encodeSync(model.json)
@@ -39,4 +41,5 @@ export const roundTrip = <A, I extends object, J, JI>(
         }),
         { numRuns }
       )
-    }).pipe(Effect.provide(memoryLayer)))
+    }).pipe(Effect.provide(memoryLayer))
+  )

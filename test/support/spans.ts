@@ -46,4 +46,4 @@ export const collectSpans = () => {
 
 /** The name of the span in which a span was made. */
 export const parentName = ({ parent }: SeenSpan): string | undefined =>
-  Option.getOrUndefined(Option.map(parent, (span) => span._tag === "Span" ? span.name : "external"))
+  Option.getOrUndefined(Option.map(parent, (span) => (span._tag === "Span" ? span.name : "external")))

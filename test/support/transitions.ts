@@ -23,10 +23,15 @@ export interface Move<S extends string, Id extends string, A extends Row<S, Id>,
   readonly getById: (id: Id) => Effect.Effect<A, unknown, R>
 }
 
-export const followsTransitions = <S extends string, Id extends string, A extends Row<S, Id>, R>(
-  { entity, getById, machine, rowIn, run, to }: Move<S, Id, A, R>
-) =>
-  Effect.gen(function*() {
+export const followsTransitions = <S extends string, Id extends string, A extends Row<S, Id>, R>({
+  entity,
+  getById,
+  machine,
+  rowIn,
+  run,
+  to
+}: Move<S, Id, A, R>) =>
+  Effect.gen(function* () {
     for (const from of machine.states) {
       const before = yield* rowIn(from)
       yield* TestClock.adjust("1 second")
@@ -40,7 +45,10 @@ export const followsTransitions = <S extends string, Id extends string, A extend
         expect(after.status).toBe(to)
         expect(after.updatedAt.epochMillis).toBeGreaterThan(before.updatedAt.epochMillis)
       } else {
-        expect(outcome).toMatchObject({ _tag: "Left", left: { _tag: "InvalidTransition", entity, id: before.id, from, to } })
+        expect(outcome).toMatchObject({
+          _tag: "Left",
+          left: { _tag: "InvalidTransition", entity, id: before.id, from, to }
+        })
         expect(after).toEqual(before)
       }
     }

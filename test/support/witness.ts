@@ -5,7 +5,8 @@ import { Cause, Exit, HashMap, Layer, List, Logger, LogLevel, Tracer } from "eff
 import { inspect } from "node:util"
 
 /** All that can be read out of a value. */
-export const textOf = (value: unknown) => inspect(value, { depth: 20, showHidden: true, maxStringLength: null, maxArrayLength: null })
+export const textOf = (value: unknown) =>
+  inspect(value, { depth: 20, showHidden: true, maxStringLength: null, maxArrayLength: null })
 
 /** Keeps, as text, everything that a tracer and a logger are told, but for what a successful call answers. */
 export const witness = () => {
@@ -31,13 +32,18 @@ export const witness = () => {
         attribute: (key, value) => tell(name, key, value),
         event: (event, _, attributes) => tell(name, event, attributes),
         addLinks: (more) => tell(name, more),
-        end: (_, exit) => Exit.isFailure(exit) ? tell(name, exit.cause, Cause.pretty(exit.cause)) : tell(name)
+        end: (_, exit) => (Exit.isFailure(exit) ? tell(name, exit.cause, Cause.pretty(exit.cause)) : tell(name))
       }
     },
     context: (run) => run()
   })
   const logger = Logger.make(({ annotations, cause, message, spans }) =>
-    tell(message, HashMap.toEntries(annotations), Cause.pretty(cause), List.toArray(spans)))
-  const layer = Layer.mergeAll(Layer.setTracer(tracer), Logger.replace(Logger.defaultLogger, logger), Logger.minimumLogLevel(LogLevel.All))
+    tell(message, HashMap.toEntries(annotations), Cause.pretty(cause), List.toArray(spans))
+  )
+  const layer = Layer.mergeAll(
+    Layer.setTracer(tracer),
+    Logger.replace(Logger.defaultLogger, logger),
+    Logger.minimumLogLevel(LogLevel.All)
+  )
   return { told, tell, layer }
 }

@@ -21,116 +21,171 @@ const { make } = Factories
 
 const count = (table: string) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
-    Effect.map(sql<{ readonly count: number }>`SELECT count(*) AS count FROM ${sql(table)}`, ([row]) => row?.count))
+    Effect.map(sql<{ readonly count: number }>`SELECT count(*) AS count FROM ${sql(table)}`, ([row]) => row?.count)
+  )
 
 describe("Factories", () => {
   for (const status of SandboxStatus.literals) {
     it.effect(`a sandbox that is ${status} is what its repository reads`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const sandbox = yield* make.sandbox({ status })
         expect(yield* (yield* SandboxRepo).getById(sandbox.id)).toEqual(sandbox)
         expect(sandbox.status).toBe(status)
-      }).pipe(Effect.provide(layerTest)))
+      }).pipe(Effect.provide(layerTest))
+    )
   }
 
   for (const status of SandboxAttemptStatus.literals) {
     it.effect(`an attempt that is ${status} is what its repository reads`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const attempt = yield* make.attempt({ status })
         expect(yield* (yield* SandboxAttemptRepo).getById(attempt.id)).toEqual(attempt)
         expect(attempt.status).toBe(status)
-      }).pipe(Effect.provide(layerTest)))
+      }).pipe(Effect.provide(layerTest))
+    )
   }
 
   for (const status of SandboxRuntimeStatus.literals) {
     it.effect(`a runtime that is ${status} is what its repository reads`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const runtime = yield* make.runtimeInstance({ status })
         expect(yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(runtime.runId)).toEqual(Option.some(runtime))
         expect(runtime.status).toBe(status)
-      }).pipe(Effect.provide(layerTest)))
+      }).pipe(Effect.provide(layerTest))
+    )
   }
 
   for (const status of WorkspaceBuildJobStatus.literals) {
     for (const given of [{}, { attemptCount: 2, leaseToken: 5 }, { attemptCount: 7 }]) {
       it.effect(`a job that is ${status} with ${JSON.stringify(given)} is what its repository reads`, () =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const job = yield* make.buildJob({ status, ...given })
           expect(yield* (yield* WorkspaceBuildJobRepo).getById(job.id)).toEqual(job)
           expect(job).toMatchObject({ status, ...given })
-        }).pipe(Effect.provide(layerTest)))
+        }).pipe(Effect.provide(layerTest))
+      )
     }
 
     it.effect(`a launch whose job is ${status} is one launch of one owner`, () =>
-      Effect.gen(function*() {
-        const { attempt, job, sandbox, snapshot } = yield* make.launch({ sandbox: { ownerUserId: "ada" }, job: { status } })
+      Effect.gen(function* () {
+        const { attempt, job, sandbox, snapshot } = yield* make.launch({
+          sandbox: { ownerUserId: "ada" },
+          job: { status }
+        })
         const sandboxes = yield* SandboxRepo
         const attempts = yield* SandboxAttemptRepo
         expect(yield* sandboxes.findByAttemptId(attempt.id)).toEqual(Option.some(sandbox))
         expect(yield* attempts.findSnapshot(attempt.id)).toEqual(Option.some(snapshot))
-        expect([sandbox.ownerUserId, attempt.ownerUserId, attempt.status, job.status]).toEqual(["ada", "ada", status, status])
+        expect([sandbox.ownerUserId, attempt.ownerUserId, attempt.status, job.status]).toEqual([
+          "ada",
+          "ada",
+          status,
+          status
+        ])
         expect([sandbox.latestRunId, job.runId]).toEqual([Option.some(attempt.id), Option.some(attempt.id)])
-      }).pipe(Effect.provide(layerTest)))
+      }).pipe(Effect.provide(layerTest))
+    )
   }
 
   it.effect("a claimed job is under the lease that is given with it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const jobs = yield* WorkspaceBuildJobRepo
       const { job, lease } = yield* make.claimedJob({ workerId: "worker-1", leaseToken: 4 })
       expect(lease).toEqual({ jobId: job.id, workerId: "worker-1", token: 4 })
       expect(yield* jobs.getByLease(lease)).toEqual(job)
       yield* TestClock.adjust("1 minute")
       expect(yield* jobs.reapExpired(1)).toHaveLength(1)
-    }).pipe(Effect.provide(layerTest)))
+    }).pipe(Effect.provide(layerTest))
+  )
 
   it.effect("what is given is kept", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const at = DateTime.unsafeMake(1000)
       const sandbox = yield* make.sandbox({ id: "s", name: "", ownerUserId: "ada", createdAt: at, archivedAt: at })
-      expect(sandbox).toMatchObject({ id: "s", name: "", ownerUserId: "ada", createdAt: at, archivedAt: Option.some(at) })
+      expect(sandbox).toMatchObject({
+        id: "s",
+        name: "",
+        ownerUserId: "ada",
+        createdAt: at,
+        archivedAt: Option.some(at)
+      })
       const attempt = yield* make.attempt({ status: "failed", startedAt: at, finishedAt: DateTime.unsafeMake(1500) })
       expect(attempt.durationMs).toEqual(Option.some(500))
-      const job = yield* make.buildJob({ status: "running", startedAt: at, leaseExpiresAt: at, maxAttempts: 9, errorCode: "oom" })
-      expect(job).toMatchObject({ startedAt: Option.some(at), leaseExpiresAt: Option.some(at), maxAttempts: 9, errorCode: Option.some("oom") })
-    }).pipe(Effect.provide(layerTest)))
+      const job = yield* make.buildJob({
+        status: "running",
+        startedAt: at,
+        leaseExpiresAt: at,
+        maxAttempts: 9,
+        errorCode: "oom"
+      })
+      expect(job).toMatchObject({
+        startedAt: Option.some(at),
+        leaseExpiresAt: Option.some(at),
+        maxAttempts: 9,
+        errorCode: Option.some("oom")
+      })
+    }).pipe(Effect.provide(layerTest))
+  )
 
   it.effect("what a row refers to is made with the id that is given, once", () =>
-    Effect.gen(function*() {
-      const references = { ownerUserId: "ada", requestedByUserId: "bob", repositoryId: "app", profileRevisionId: "p1", repositoryProfileRevisionId: "rp1" }
+    Effect.gen(function* () {
+      const references = {
+        ownerUserId: "ada",
+        requestedByUserId: "bob",
+        repositoryId: "app",
+        profileRevisionId: "p1",
+        repositoryProfileRevisionId: "rp1"
+      }
       const sandbox = yield* make.sandbox({ ...references, latestRunId: "run" })
       const attempt = yield* make.attempt({ ...references, issueId: "issue", retryOfRunId: "run" })
-      expect(sandbox).toMatchObject({ ownerUserId: "ada", repositoryId: Option.some("app"), latestRunId: Option.some("run") })
+      expect(sandbox).toMatchObject({
+        ownerUserId: "ada",
+        repositoryId: Option.some("app"),
+        latestRunId: Option.some("run")
+      })
       expect(attempt).toMatchObject({ issueId: Option.some("issue"), retryOfRunId: Option.some("run") })
-      const counts = yield* Effect.forEach(["user", "profiles", "profile_revisions", "sandbox_attempts", "sandbox_run_links"], count)
+      const counts = yield* Effect.forEach(
+        ["user", "profiles", "profile_revisions", "sandbox_attempts", "sandbox_run_links"],
+        count
+      )
       expect(counts).toEqual([2, 1, 1, 2, 1])
-    }).pipe(Effect.provide(layerTest)))
+    }).pipe(Effect.provide(layerTest))
+  )
 
   it.effect("what is referred to can be made on its own", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const ada = yield* make.user({ id: "ada", name: "Ada" })
       const profile = yield* make.profile({ ownerUserId: ada.id })
       expect((yield* make.profileRevision({ profileId: profile.id })).version).toBe(1)
       expect((yield* make.profileRevision({ profileId: profile.id })).version).toBe(2)
       const app = yield* make.repository({ name: "app" })
       const ofApp = yield* make.repositoryProfile({ repositoryId: app.id })
-      expect((yield* make.repositoryProfileRevision({ repositoryProfileId: ofApp.id })).repositoryProfileId).toBe(ofApp.id)
+      expect((yield* make.repositoryProfileRevision({ repositoryProfileId: ofApp.id })).repositoryProfileId).toBe(
+        ofApp.id
+      )
       expect((yield* make.issue({ repositoryId: app.id })).number).toBe(1)
       expect((yield* make.issue({ repositoryId: app.id })).number).toBe(2)
       expect((yield* make.snapshot()).userSpecPayload).toEqual(Factories.exampleSpec)
-    }).pipe(Effect.provide(layerTest)))
+    }).pipe(Effect.provide(layerTest))
+  )
 
   it.effect("what the database refuses is an error, and nothing is stored", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* make.profileRevision({ id: "of-ada", ownerUserId: "ada" })
       const users = yield* count("user")
       expect(yield* refusalOf(make.user({ email: "ada@example.com" }))).toMatchObject({ _tag: "AlreadyExists" })
-      expect(yield* refusalOf(make.sandbox({ ownerUserId: "bob", profileRevisionId: "of-ada" }))).toMatchObject({ _tag: "ReferenceNotFound" })
-      expect(yield* refusalOf(make.buildJob({ status: "running", attemptCount: 0 }))).toMatchObject({ _tag: "InvalidInput" })
+      expect(yield* refusalOf(make.sandbox({ ownerUserId: "bob", profileRevisionId: "of-ada" }))).toMatchObject({
+        _tag: "ReferenceNotFound"
+      })
+      expect(yield* refusalOf(make.buildJob({ status: "running", attemptCount: 0 }))).toMatchObject({
+        _tag: "InvalidInput"
+      })
       expect(yield* count("user")).toBe(users)
-    }).pipe(Effect.provide(layerTest)))
+    }).pipe(Effect.provide(layerTest))
+  )
 
   it.effect("a user, a session, an account and a verification are what their repositories find", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const ada = yield* make.user({ id: "ada", email: "ada@example.com", emailVerified: true, image: "a.png" })
       expect(yield* (yield* UserRepo).findByEmail("ada@example.com")).toEqual(Option.some(ada))
       expect(ada).toMatchObject({ emailVerified: true, image: Option.some("a.png") })
@@ -147,12 +202,16 @@ describe("Factories", () => {
       const verification = yield* make.verification({ identifier: Redacted.make("ada"), value: Redacted.make("code") })
       const consume = (yield* VerificationRepo).consume({ identifier: "ada", value: Redacted.make("code") })
       expect(yield* consume).toEqual(Option.some(verification))
-    }).pipe(Effect.provide(layerTest)))
+    }).pipe(Effect.provide(layerTest))
+  )
 
   it.effect("a package resolution is what the cache finds", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const cache = yield* PackageResolutionCacheRepo
       const entry = yield* make.packageResolution({ query: "nix:fd", hitCount: 3 })
-      expect(yield* cache.get("nix:fd")).toMatchObject(Option.some({ hitCount: 4, resolutionPayload: entry.resolutionPayload }))
-    }).pipe(Effect.provide(layerTest)))
+      expect(yield* cache.get("nix:fd")).toMatchObject(
+        Option.some({ hitCount: 4, resolutionPayload: entry.resolutionPayload })
+      )
+    }).pipe(Effect.provide(layerTest))
+  )
 })

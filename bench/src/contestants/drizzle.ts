@@ -19,7 +19,11 @@ const queued = (now: Date) => and(eq(buildJobs.status, "queued"), lte(buildJobs.
 /** What is due: queued, or left behind by a worker whose lease has expired. As the predecessor claims, and as ours does. */
 const due = (now: Date) => or(queued(now), and(eq(buildJobs.status, "running"), lte(buildJobs.leaseExpiresAt, now)))
 
-const open = async (name: string, claimable: (now: Date) => SQL | undefined, { durability, file }: OpenOptions): Promise<RowContestant> => {
+const open = async (
+  name: string,
+  claimable: (now: Date) => SQL | undefined,
+  { durability, file }: OpenOptions
+): Promise<RowContestant> => {
   const client = createClient({ url: `file:${file}`, concurrency: 1 })
   await client.execute(`PRAGMA synchronous = ${durability}`)
   const db = drizzle(client)
@@ -31,23 +35,28 @@ const open = async (name: string, claimable: (now: Date) => SQL | undefined, { d
       const now = new Date()
       const [job] = await tx.select().from(buildJobs).where(claimable(now)).orderBy(asc(buildJobs.availableAt)).limit(1)
       if (job === undefined) throw new Error(`${name}: nothing to claim`)
-      const [claimed] = await tx.update(buildJobs).set({
-        status: "running",
-        attemptCount: job.attemptCount + 1,
-        leaseToken: job.leaseToken + 1,
-        workerId,
-        claimedAt: now,
-        leaseExpiresAt: new Date(now.getTime() + leaseMs),
-        startedAt: job.startedAt ?? now,
-        updatedAt: now
-      }).where(eq(buildJobs.id, job.id)).returning()
+      const [claimed] = await tx
+        .update(buildJobs)
+        .set({
+          status: "running",
+          attemptCount: job.attemptCount + 1,
+          leaseToken: job.leaseToken + 1,
+          workerId,
+          claimedAt: now,
+          leaseExpiresAt: new Date(now.getTime() + leaseMs),
+          startedAt: job.startedAt ?? now,
+          updatedAt: now
+        })
+        .where(eq(buildJobs.id, job.id))
+        .returning()
       if (claimed === undefined) throw new Error(`${name}: lost the job while claiming it`)
       return claimed
     })
 
   const succeed = async (id: string) => {
     const now = new Date()
-    const [job] = await db.update(buildJobs)
+    const [job] = await db
+      .update(buildJobs)
       .set({ status: "succeeded", leaseExpiresAt: null, finishedAt: now, updatedAt: now, ...success })
       .where(and(eq(buildJobs.id, id), eq(buildJobs.status, "running"), eq(buildJobs.workerId, workerId)))
       .returning()

@@ -51,14 +51,32 @@ export const openRaw = async ({ durability, file }: OpenOptions): Promise<RowCon
     return row
   }
   const add = ({ idempotencyKey, registryId, repository, requestPayload, tag }: JobRequest) =>
-    insert.run([`job_${v7()}`, registryId, repository, tag, JSON.stringify(requestPayload), "0".repeat(64), idempotencyKey, Date.now()])
+    insert.run([
+      `job_${v7()}`,
+      registryId,
+      repository,
+      tag,
+      JSON.stringify(requestPayload),
+      "0".repeat(64),
+      idempotencyKey,
+      Date.now()
+    ])
   const claimNext = () => {
     const now = Date.now()
     return parsed((claimDue.all([now, workerId, now + leaseMs, 1]) as Array<Row>)[0])
   }
   const finish = ({ id, leaseToken }: Row) => {
     const { executorId, publishedDigest, publishedDigestReference, publishedReference } = success
-    const { changes } = succeed.run([Date.now(), id, leaseToken, workerId, executorId, publishedReference, publishedDigestReference, publishedDigest])
+    const { changes } = succeed.run([
+      Date.now(),
+      id,
+      leaseToken,
+      workerId,
+      executorId,
+      publishedReference,
+      publishedDigestReference,
+      publishedDigest
+    ])
     if (changes !== 1) throw new Error(`${name}: the job is not this worker's`)
   }
   const together = <A, B>(items: ReadonlyArray<A>, size: number, each: (item: A) => B): Array<B> => {
@@ -74,7 +92,8 @@ export const openRaw = async ({ durability, file }: OpenOptions): Promise<RowCon
 
   return {
     name,
-    synchronous: async () => (database.prepare("PRAGMA synchronous").all([]) as Array<{ readonly synchronous: unknown }>)[0]?.synchronous,
+    synchronous: async () =>
+      (database.prepare("PRAGMA synchronous").all([]) as Array<{ readonly synchronous: unknown }>)[0]?.synchronous,
     feed: feeder.feed,
     done: feeder.done,
     read: async (ids) => {

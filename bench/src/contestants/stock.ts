@@ -12,6 +12,8 @@ import { repositoryOver } from "./repository.js"
 
 export const openStock = ({ durability, file }: OpenOptions) => {
   const client = LibsqlClient.layer({ url: `file:${file}`, concurrency: 1 })
-  const pragmas = Layer.effectDiscard(Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(`PRAGMA synchronous = ${durability}`)))
+  const pragmas = Layer.effectDiscard(
+    Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(`PRAGMA synchronous = ${durability}`))
+  )
   return repositoryOver("stock layer, our repository", file, Layer.provideMerge(pragmas, client))
 }

@@ -1,23 +1,26 @@
 /**
- * What executions report, stored as a whole.
+ * Reports of executions: all parts are stored in one transaction.
  */
 import { Effect, Option } from "effect"
 import type { AppendedEvents, AppendEvents } from "../ExecutionEvent.js"
-import { type InsertArtifacts, IssueWorkflowExecutionArtifact, IssueWorkflowExecutionArtifactId } from "../ExecutionReport.js"
+import {
+  type InsertArtifacts,
+  IssueWorkflowExecutionArtifact,
+  IssueWorkflowExecutionArtifactId
+} from "../ExecutionReport.js"
 import type { IssueWorkflowExecutionId } from "../IssueWorkflowExecution.js"
 import { AlreadyExists } from "../../Errors.js"
 import { canonicalJson, fingerprint } from "../../sql/fingerprint.js"
 import { scoped } from "../../sql/ownerScope.js"
 import { columnList, rowsOf } from "../../sql/rows.js"
-import type { IssueWorkflowLifecycleService } from "../IssueWorkflowLifecycle.js"
 import { ReportExecution } from "../IssueWorkflowViews.js"
-import type { WorkflowRepositories } from "../makeIssueWorkflowLifecycle.js"
+import type { WorkflowRepositories } from "./repositories.js"
 import { impossible, operationsOf } from "../../events/operation.js"
 
-const { input, operation } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflowExecution")
+const { decodeInput, operation } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflowExecution")
 
-type Events = typeof AppendEvents.Type["events"]
-type Artifacts = typeof InsertArtifacts.Type["artifacts"]
+type Events = (typeof AppendEvents.Type)["events"]
+type Artifacts = (typeof InsertArtifacts.Type)["artifacts"]
 
 const noEvents: AppendedEvents = { appended: 0, range: Option.none() }
 
@@ -26,65 +29,82 @@ const storedText = `
   WHERE id IN (SELECT value FROM json_each(?1))`
 
 export const makeWorkflowReports = ({ executions, sql }: WorkflowRepositories) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const rows = yield* rowsOf(IssueWorkflowExecutionArtifact)
 
-    /** Stores those that are not there yet. Of the same id and another content there is one at most. */
+    /** Stores the artifacts that are not stored yet. Fails if one is stored under its id with different content. */
     const storeArtifacts = (executionId: IssueWorkflowExecutionId, artifacts: Artifacts) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const ids = artifacts.flatMap(({ id }) => id ?? [])
-        const stored = ids.length === 0 ? [] : yield* rows.all(sql.unsafe(storedText, [JSON.stringify(ids)]))
+        const stored = ids.length === 0 ? [] : yield* rows.findAll(sql.unsafe(storedText, [JSON.stringify(ids)]))
         const contents = new Map<string, string>(stored.map((artifact) => [artifact.id, contentOf(artifact)]))
-        const isOther = (artifact: Artifacts[number]) => {
+        const differs = (artifact: Artifacts[number]) => {
           const content = contents.get(artifact.id ?? "")
           return content !== undefined && content !== canonicalJson({ ...artifact, executionId })
         }
-        if (artifacts.some(isOther)) {
-          return yield* new AlreadyExists({ entity: "IssueWorkflowExecutionArtifact", constraint: "issue_workflow_execution_artifacts.id" })
+        if (artifacts.some(differs)) {
+          return yield* new AlreadyExists({
+            entity: "IssueWorkflowExecutionArtifact",
+            constraint: "issue_workflow_execution_artifacts.id"
+          })
         }
-        yield* executions.insertArtifacts({ executionId, artifacts: artifacts.filter(({ id }) => !contents.has(id ?? "")) })
+        const missing = artifacts.filter(({ id }) => !contents.has(id ?? ""))
+        yield* executions.insertArtifacts({ executionId, artifacts: missing })
       })
 
-    const store = (report: typeof ReportExecution.Type, given: typeof ReportExecution.Encoded) =>
-      Effect.gen(function*() {
+    const store = (report: typeof ReportExecution.Type, encoded: typeof ReportExecution.Encoded) =>
+      Effect.gen(function* () {
         const { artifacts, events, executionId, idempotencyKey: key, ownerUserId } = report
         const before = yield* executions.getById(scoped(executionId, ownerUserId))
-        // Whoever reports has begun.
-        const execution = before.status === "queued" ? yield* impossible("InvalidTransition")(executions.start(executionId)) : before
-        const appended = events === undefined
-          ? noEvents
-          : yield* executions.appendEvents({ executionId, events: key === undefined ? events : namedEvents(events, executionId, key) })
-        // Before the files: a patch is an artifact.
+        // The first report starts a queued execution.
+        const execution =
+          before.status === "queued" ? yield* impossible("InvalidTransition")(executions.start(executionId)) : before
+        const appended =
+          events === undefined
+            ? noEvents
+            : yield* executions.appendEvents({
+                executionId,
+                events: key === undefined ? events : eventsWithIds(events, executionId, key)
+              })
+        // Before the files, because their patches refer to artifacts.
         if (artifacts !== undefined) {
-          yield* storeArtifacts(executionId, key === undefined ? artifacts : namedArtifacts(artifacts, executionId, key))
+          const artifactsToStore = key === undefined ? artifacts : artifactsWithIds(artifacts, executionId, key)
+          yield* storeArtifacts(executionId, artifactsToStore)
         }
-        if (given.validationResults !== undefined) yield* executions.replaceValidationResults({ executionId, results: given.validationResults })
-        if (given.diffFiles !== undefined) yield* executions.replaceDiffFiles({ executionId, files: given.diffFiles })
-        if (given.summary !== undefined) yield* executions.upsertSummary({ ...given.summary, executionId })
+        const { diffFiles, summary, validationResults } = encoded
+        if (validationResults !== undefined) {
+          yield* executions.replaceValidationResults({ executionId, results: validationResults })
+        }
+        if (diffFiles !== undefined) yield* executions.replaceDiffFiles({ executionId, files: diffFiles })
+        if (summary !== undefined) yield* executions.upsertSummary({ ...summary, executionId })
         return { execution, events: appended }
       })
 
-    const report: IssueWorkflowLifecycleService["report"] = (given) =>
-      Effect.flatMap(input("report", ReportExecution)(given), (decoded) =>
-        store(decoded, given).pipe(operation(sql, "report", { "execution.id": decoded.executionId })))
+    const report = (request: typeof ReportExecution.Encoded) =>
+      Effect.flatMap(decodeInput("report", ReportExecution)(request), (decoded) =>
+        store(decoded, request).pipe(operation(sql, "report", { "execution.id": decoded.executionId }))
+      )
     return { report }
   })
 
-/** The same each time: what a report of this key tells at this place is one thing. */
-const idOfPlace = (prefix: string, executionId: string, key: string, place: number) =>
-  `${prefix}_${fingerprint([executionId, key, place])}`
+/** Derives an id from the idempotency key and the position in the report, so that a repeat has the same ids. */
+const derivedId = (prefix: string, executionId: string, key: string, position: number) =>
+  `${prefix}_${fingerprint([executionId, key, position])}`
 
-const namedEvents = (events: Events, executionId: string, key: string) =>
-  events.map((event, place) =>
-    event.id === undefined && event.sequence === undefined ? { ...event, id: idOfPlace("evt", executionId, key, place) } : event)
+const eventsWithIds = (events: Events, executionId: string, key: string) =>
+  events.map((event, position) =>
+    event.id === undefined && event.sequence === undefined
+      ? { ...event, id: derivedId("evt", executionId, key, position) }
+      : event
+  )
 
-const namedArtifacts = (artifacts: Artifacts, executionId: string, key: string) =>
-  artifacts.map((artifact, place) => ({
+const artifactsWithIds = (artifacts: Artifacts, executionId: string, key: string) =>
+  artifacts.map((artifact, position) => ({
     ...artifact,
-    id: artifact.id ?? IssueWorkflowExecutionArtifactId.make(idOfPlace("art", executionId, key, place))
+    id: artifact.id ?? IssueWorkflowExecutionArtifactId.make(derivedId("art", executionId, key, position))
   }))
 
-/** What is stored, in the form of what was given. */
+/** Returns the content of a stored artifact in the form of the input, for comparison. */
 const contentOf = (artifact: IssueWorkflowExecutionArtifact) =>
   canonicalJson({
     ...artifact,

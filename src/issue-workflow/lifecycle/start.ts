@@ -1,6 +1,6 @@
 /**
- * How work on an issue begins: workflows are opened, executions start. The table `issue_workflow_execution_keys` belongs
- * to this file.
+ * Operations that open workflows and start executions. This file has the statements on the table
+ * `issue_workflow_execution_keys`.
  */
 import { Clock, Effect, Option, Schema } from "effect"
 import type { Actor } from "../../events/ControlPlaneEvent.js"
@@ -10,65 +10,62 @@ import type { Sandbox, SandboxId } from "../../sandbox/Sandbox.js"
 import type { SandboxAttemptId } from "../../sandbox/SandboxAttempt.js"
 import { AlreadyExists, IdempotencyConflict, InvalidTransition, NotFound, ReferenceNotFound } from "../../Errors.js"
 import { fingerprint } from "../../sql/fingerprint.js"
-import { scoped, targetOf } from "../../sql/ownerScope.js"
+import { type ById, scoped, targetOf } from "../../sql/ownerScope.js"
 import type { Access } from "../../sandbox/lifecycle/access.js"
-import type { IssueWorkflowLifecycleService } from "../IssueWorkflowLifecycle.js"
 import { LaunchForExecution, OpenWorkflow, StartExecution } from "../IssueWorkflowViews.js"
-import type { WorkflowRepositories } from "../makeIssueWorkflowLifecycle.js"
+import type { WorkflowRepositories } from "./repositories.js"
 import { impossible, operationsOf } from "../../events/operation.js"
 
-const { input, operation } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
+const { decodeInput, operation } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
 
 const encodeRequest = Schema.encodeSync(StartExecution)
 const encodeLaunch = Schema.encodeSync(LaunchForExecution)
 
-type Starts = Pick<IssueWorkflowLifecycleService, "open" | "startExecution" | "beginExecution">
-
-/** Where an execution works. */
+/** The sandbox and the attempt of a new execution. */
 interface Place {
   readonly sandbox: Option.Option<Sandbox>
   readonly attemptId: Option.Option<SandboxAttemptId>
 }
 
-const nowhere: Place = { sandbox: Option.none(), attemptId: Option.none() }
+const noPlace: Place = { sandbox: Option.none(), attemptId: Option.none() }
 
 interface KeyRow {
   readonly requestFingerprint: string
   readonly executionId: string
 }
 
-/** Whoever asks does it. */
-const userOf = (id: string | undefined): Actor | undefined => id === undefined ? undefined : { type: "user", id }
+/** The user as the actor of an operation. */
+const userOf = (id: string | undefined): Actor | undefined => (id === undefined ? undefined : { type: "user", id })
 
 export const makeWorkflowStarts = (
   { executions, sandboxes, sandboxLifecycle, sql, workflows }: WorkflowRepositories,
   { mayUseIssue, requireAccess }: Access
-): Starts => {
+) => {
   /**
-   * Returns the workflow that the owner has already, so that a repeat begins nothing. Only an owner who may use the issue's
-   * repository learns that another workflow is active.
+   * Finds the existing workflow of the owner, which a repeat returns. Checks access before it reports a workflow of
+   * another owner, so that an owner without access cannot learn of it.
    */
-  const openBefore = ({ id, issueId, ownerUserId, requestedByUserId }: typeof OpenWorkflow.Type) =>
-    Effect.gen(function*() {
-      const isOwn = (workflow: IssueWorkflow) => Option.contains(workflow.ownerUserId, ownerUserId) && workflow.issueId === issueId
-      const known = id === undefined ? Option.none<IssueWorkflow>() : yield* workflows.findById(id)
-      if (Option.exists(known, isOwn)) return known
+  const findOpened = ({ id, issueId, ownerUserId, requestedByUserId }: typeof OpenWorkflow.Type) =>
+    Effect.gen(function* () {
+      const isOwn = (workflow: IssueWorkflow) =>
+        Option.contains(workflow.ownerUserId, ownerUserId) && workflow.issueId === issueId
+      const withId = id === undefined ? Option.none<IssueWorkflow>() : yield* workflows.findById(id)
+      if (Option.exists(withId, isOwn)) return withId
       const [active] = (yield* workflows.list({ issueId, statuses: ["active"], limit: 1 })).items
-      if (Option.isNone(known) && active !== undefined && isOwn(active)) return Option.some(active)
+      if (Option.isNone(withId) && active !== undefined && isOwn(active)) return Option.some(active)
       yield* requireAccess("IssueWorkflow", { ownerUserId, requestedByUserId, issueId })
-      if (Option.isNone(known) && active === undefined) return Option.none()
-      const column = Option.isSome(known) ? "id" : "issue_id"
+      if (Option.isNone(withId) && active === undefined) return Option.none()
+      const column = Option.isSome(withId) ? "id" : "issue_id"
       return yield* new AlreadyExists({ entity: "IssueWorkflow", constraint: `issue_workflows.${column}` })
     })
 
-  const open: Starts["open"] = (given) =>
-    Effect.flatMap(input("open", OpenWorkflow)(given), (request) =>
-      Effect.gen(function*() {
-        const before = yield* openBefore(request)
-        return Option.isSome(before)
-          ? { workflow: before.value, created: false }
-          : { workflow: yield* workflows.create(request), created: true }
-      }).pipe(operation(sql, "open", { "issue.id": request.issueId }, userOf(request.requestedByUserId ?? request.ownerUserId))))
+  const openOnce = (request: typeof OpenWorkflow.Type) =>
+    Effect.gen(function* () {
+      const before = yield* findOpened(request)
+      return Option.isSome(before)
+        ? { workflow: before.value, created: false }
+        : { workflow: yield* workflows.create(request), created: true }
+    })
 
   const findKey = ({ id }: IssueWorkflow, key: string) =>
     Effect.map(
@@ -78,56 +75,77 @@ export const makeWorkflowStarts = (
       ([row]) => Option.fromNullable(row)
     )
 
-  const storeKey = (workflow: IssueWorkflow, key: string, requestFingerprint: string, execution: IssueWorkflowExecution) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      sql`
+  const storeKey = (
+    workflow: IssueWorkflow,
+    key: string,
+    requestFingerprint: string,
+    execution: IssueWorkflowExecution
+  ) =>
+    Effect.flatMap(
+      Clock.currentTimeMillis,
+      (now) =>
+        sql`
         INSERT INTO issue_workflow_execution_keys (issue_workflow_id, idempotency_key, request_fingerprint, execution_id, created_at)
-        VALUES (${workflow.id}, ${key}, ${requestFingerprint}, ${execution.id}, ${now})`)
+        VALUES (${workflow.id}, ${key}, ${requestFingerprint}, ${execution.id}, ${now})`
+    )
 
-  /** The execution that a key stands for, as it is now. Its sandbox may have been deleted since. */
+  /** Returns the execution that was started with a key, in its current state. Its sandbox may have been deleted. */
   const replay = ({ executionId }: KeyRow) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const execution = yield* executions.getById(executionId)
-      const sandbox = Option.isSome(execution.sandboxId) ? yield* sandboxes.findById(execution.sandboxId.value) : Option.none()
+      const sandbox = Option.isSome(execution.sandboxId)
+        ? yield* sandboxes.findById(execution.sandboxId.value)
+        : Option.none()
       return { execution, sandbox, created: false }
     })
 
-  /** A sandbox of the owner that can still be worked in, and its attempt if that is nobody's yet. */
+  /** Returns an existing sandbox of the owner that has not ended, and its attempt if no execution has it. */
   const inSandbox = (workflow: IssueWorkflow, id: SandboxId) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const missing = new ReferenceNotFound({ entity: "IssueWorkflowExecution", reference: "sandboxId" })
       if (Option.isNone(workflow.ownerUserId)) return yield* missing
-      const sandbox = yield* sandboxes.getForOwner({ ownerUserId: workflow.ownerUserId.value, id }).pipe(Effect.catchTag("NotFound", () => missing))
+      const sandbox = yield* sandboxes
+        .getForOwner({ ownerUserId: workflow.ownerUserId.value, id })
+        .pipe(Effect.catchTag("NotFound", () => missing))
       const { latestRunId, status } = sandbox
       if (status === "stopped" || status === "failed") {
         return yield* new InvalidTransition({ entity: "Sandbox", id, from: status, to: "running" })
       }
-      const taken = Option.isNone(latestRunId) ? [] : yield* sql`
+      const taken = Option.isNone(latestRunId)
+        ? []
+        : yield* sql`
         SELECT 1 FROM issue_workflow_executions WHERE sandbox_attempt_id = ${latestRunId.value}`
       return { sandbox: Option.some(sandbox), attemptId: taken.length === 0 ? latestRunId : Option.none() }
     })
 
-  const inLaunched = (workflow: IssueWorkflow, launch: typeof LaunchForExecution.Type, requestedByUserId: string | undefined) =>
-    Effect.gen(function*() {
+  /** Launches a sandbox for the owner. */
+  const inNewSandbox = (
+    workflow: IssueWorkflow,
+    launch: typeof LaunchForExecution.Type,
+    requestedByUserId: string | undefined
+  ) =>
+    Effect.gen(function* () {
       if (Option.isNone(workflow.ownerUserId)) {
         return yield* new ReferenceNotFound({ entity: "IssueWorkflow", reference: "ownerUserId" })
       }
-      const { attempt, sandbox } = yield* sandboxLifecycle.launch({
-        ...encodeLaunch(launch),
-        repositoryId: launch.repositoryId ?? workflow.repositoryId,
-        triggerType: launch.triggerType ?? "issue",
-        ownerUserId: workflow.ownerUserId.value,
-        issueId: workflow.issueId,
-        requestedByUserId
-      }).pipe(impossible("IdempotencyConflict", "NotFound"))
+      const { attempt, sandbox } = yield* sandboxLifecycle
+        .launch({
+          ...encodeLaunch(launch),
+          repositoryId: launch.repositoryId ?? workflow.repositoryId,
+          triggerType: launch.triggerType ?? "issue",
+          ownerUserId: workflow.ownerUserId.value,
+          issueId: workflow.issueId,
+          requestedByUserId
+        })
+        .pipe(impossible("IdempotencyConflict", "NotFound"))
       return { sandbox: Option.some(sandbox), attemptId: Option.some(attempt.id) }
     })
 
   const create = (workflow: IssueWorkflow, request: typeof StartExecution.Type) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { id, launch, requestedByUserId, sandboxId, triggerType } = request
       const { ownerUserId } = workflow
-      // As in `getDetail`: reported as missing to an owner who may no longer use the repository.
+      // As in `getDetail`: missing for an owner who may no longer use the repository.
       if (Option.isSome(ownerUserId) && !(yield* mayUseIssue(ownerUserId.value, workflow.issueId))) {
         return yield* new NotFound({ entity: "IssueWorkflow", id: workflow.id })
       }
@@ -135,11 +153,12 @@ export const makeWorkflowStarts = (
         const from = Option.isSome(workflow.archivedAt) ? "archived" : workflow.status
         return yield* new InvalidTransition({ entity: "IssueWorkflow", id: workflow.id, from, to: "active" })
       }
-      const place: Place = launch !== undefined
-        ? yield* inLaunched(workflow, launch, requestedByUserId)
-        : sandboxId !== undefined
-        ? yield* inSandbox(workflow, sandboxId)
-        : nowhere
+      const place: Place =
+        launch !== undefined
+          ? yield* inNewSandbox(workflow, launch, requestedByUserId)
+          : sandboxId !== undefined
+            ? yield* inSandbox(workflow, sandboxId)
+            : noPlace
       const execution = yield* executions.create({
         id,
         issueWorkflowId: workflow.id,
@@ -152,13 +171,17 @@ export const makeWorkflowStarts = (
     })
 
   const startOnce = (request: typeof StartExecution.Type) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { idempotencyKey, issueWorkflowId: id, ownerUserId } = request
       const workflow = yield* workflows.getById(scoped(id, ownerUserId))
       if (idempotencyKey === undefined) return yield* create(workflow, request)
 
-      const requestFingerprint = fingerprint({ ...encodeRequest(request), idempotencyKey: undefined, ownerUserId: undefined })
-      // A read before a write, and safe: the transaction took the write lock with its first statement.
+      const requestFingerprint = fingerprint({
+        ...encodeRequest(request),
+        idempotencyKey: undefined,
+        ownerUserId: undefined
+      })
+      // No other writer stores the key between this read and the write: the transaction holds the write lock.
       const before = yield* findKey(workflow, idempotencyKey)
       if (Option.isSome(before)) {
         return before.value.requestFingerprint === requestFingerprint
@@ -171,19 +194,21 @@ export const makeWorkflowStarts = (
     })
 
   return {
-    open,
+    open: (request: typeof OpenWorkflow.Encoded) =>
+      Effect.flatMap(decodeInput("open", OpenWorkflow)(request), (decoded) => {
+        const actor = userOf(decoded.requestedByUserId ?? decoded.ownerUserId)
+        return openOnce(decoded).pipe(operation(sql, "open", { "issue.id": decoded.issueId }, actor))
+      }),
 
-    startExecution: (given) =>
-      Effect.flatMap(input("startExecution", StartExecution)(given), (request) =>
-        startOnce(request).pipe(
-          operation(
-            sql,
-            "startExecution",
-            { "workflow.id": request.issueWorkflowId },
-            userOf(request.requestedByUserId ?? request.ownerUserId)
-          )
-        )),
+    startExecution: (request: typeof StartExecution.Encoded) =>
+      Effect.flatMap(decodeInput("startExecution", StartExecution)(request), (decoded) => {
+        const actor = userOf(decoded.requestedByUserId ?? decoded.ownerUserId)
+        return startOnce(decoded).pipe(
+          operation(sql, "startExecution", { "workflow.id": decoded.issueWorkflowId }, actor)
+        )
+      }),
 
-    beginExecution: (by) => executions.start(by).pipe(operation(sql, "beginExecution", { "execution.id": targetOf(by).id }))
+    beginExecution: (by: ById) =>
+      executions.start(by).pipe(operation(sql, "beginExecution", { "execution.id": targetOf(by).id }))
   }
 }

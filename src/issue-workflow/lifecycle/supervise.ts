@@ -1,16 +1,15 @@
 /**
- * The supervision of executions that no caller ends. docs/supervision.md has the rules.
+ * Supervision of executions that no caller ends. docs/supervision.md lists the rules.
  */
 import { Clock, Duration, Effect } from "effect"
 import { beginDeadline, executionSource, whyExecutionEnds } from "../leftBehind.js"
 import { Limit } from "../../sql/expiry.js"
 import { makeExecutionEndings, sandboxFailed, sandboxStopped } from "./executionEndings.js"
-import type { IssueWorkflowLifecycleService } from "../IssueWorkflowLifecycle.js"
-import type { WorkflowRepositories } from "../makeIssueWorkflowLifecycle.js"
+import type { WorkflowRepositories } from "./repositories.js"
 import { impossible, operationsOf } from "../../events/operation.js"
 import { type Candidate, pageSize, runPass, sumOf } from "../../supervision/supervision.js"
 
-const { input, operation, read } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
+const { decodeInput, operation, read } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
 
 /** The cancel reason of an execution whose workflow has ended. */
 export const workflowEnded = "the workflow has ended"
@@ -23,20 +22,22 @@ const endings = {
   silent: { outcome: "failed", reason: `its agent reported nothing for ${Duration.format(beginDeadline)}` }
 } as const
 
-export const makeWorkflowSupervision = ({ executions, sql }: WorkflowRepositories): Pick<IssueWorkflowLifecycleService, "supervise"> => {
+export const makeWorkflowSupervision = ({ executions, sql }: WorkflowRepositories) => {
   const { endExecution } = makeExecutionEndings(executions)
   const transaction = operation(sql, "supervise")
 
   const pass = (status: "queued" | "running", before: number) => ({
     noun: "execution",
     page: (after: Pick<Candidate, "at" | "id">) =>
-      sql.unsafe<Candidate>(
-        `SELECT e.id, e.created_at AS at, ${whyExecutionEnds} IS NOT NULL AS due FROM ${executionSource}
+      sql
+        .unsafe<Candidate>(
+          `SELECT e.id, e.created_at AS at, ${whyExecutionEnds} IS NOT NULL AS due FROM ${executionSource}
          WHERE e.status = '${status}' AND (e.created_at, e.id) > (?2, ?3) ORDER BY e.created_at, e.id LIMIT ${pageSize}`,
-        [before, after.at, after.id]
-      ).pipe(read("supervise")),
+          [before, after.at, after.id]
+        )
+        .pipe(read("supervise")),
     handle: (id: string) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const [found] = yield* sql.unsafe<{ readonly why: keyof typeof endings | null }>(
           `SELECT ${whyExecutionEnds} AS why FROM ${executionSource} WHERE e.id = ?2 AND e.status IN ('queued', 'running')`,
           [before, id]
@@ -48,12 +49,15 @@ export const makeWorkflowSupervision = ({ executions, sql }: WorkflowRepositorie
   })
 
   return {
-    supervise: ({ limit }) =>
-      Effect.gen(function*() {
-        const count = yield* input("supervise", Limit)(limit)
+    supervise: ({ limit }: { readonly limit: number }) =>
+      Effect.gen(function* () {
+        const count = yield* decodeInput("supervise", Limit)(limit)
         const before = Math.max(0, (yield* Clock.currentTimeMillis) - Duration.toMillis(beginDeadline))
         const running = yield* runPass(pass("running", before), count)
-        const queued = count > running.changed ? yield* runPass(pass("queued", before), count - running.changed) : { changed: 0, failed: 0 }
+        const queued =
+          count > running.changed
+            ? yield* runPass(pass("queued", before), count - running.changed)
+            : { changed: 0, failed: 0 }
         const { changed, failed } = sumOf([running, queued])
         return { ended: changed, failed }
       }).pipe(read("supervise"))

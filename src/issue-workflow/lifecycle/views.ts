@@ -1,5 +1,5 @@
 /**
- * Workflows as their owners see them: with their issue and their executions.
+ * Views of workflows for their owners: a workflow with its issue and executions.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
@@ -10,11 +10,10 @@ import { repositoryAccess } from "../../source/RepositoryAccess.js"
 import { NotFound } from "../../Errors.js"
 import * as Page from "../../sql/page.js"
 import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
-import type { IssueWorkflowLifecycleService } from "../IssueWorkflowLifecycle.js"
 import { WorkflowViewFilter } from "../IssueWorkflowViews.js"
 import { operationsOf } from "../../events/operation.js"
 
-const { input, read } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
+const { decodeInput, read } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
 
 const workflowPart = partOf(IssueWorkflow, "w")
 const issuePart = partOf(Issue, "i")
@@ -23,7 +22,7 @@ const executionPart = partOf(IssueWorkflowExecution, "e")
 type Row = Readonly<Record<string, unknown>>
 
 const viewOf = (row: Row) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const workflow = yield* workflowPart(row)
     const issue = yield* issuePart(row)
     return Option.isSome(workflow) && Option.isSome(issue)
@@ -33,19 +32,21 @@ const viewOf = (row: Row) =>
 
 const executionLimit = 50
 
-export const makeWorkflowViews = Effect.gen(function*() {
+export const makeWorkflowViews = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const rows = yield* joinedRows
   const mayUse = yield* repositoryAccess
   const columns = sql.literal(
-    [partColumnList(IssueWorkflow, "w"), partColumnList(Issue, "i"), partColumnList(IssueWorkflowExecution, "e")].join(", ")
+    [partColumnList(IssueWorkflow, "w"), partColumnList(Issue, "i"), partColumnList(IssueWorkflowExecution, "e")].join(
+      ", "
+    )
   )
-  // The workflow leads: whatever the planner knows of issues, it is found by the index of its key.
+  // CROSS JOIN: the workflow is the outer loop, and the issue is found by its primary key, whatever the statistics are.
   const source = sql`issue_workflows AS w CROSS JOIN issues AS i ON i.id = w.issue_id`
 
-  const getDetail: IssueWorkflowLifecycleService["getDetail"] = ({ id, ownerUserId }) =>
-    Effect.gen(function*() {
-      // One statement, so that all of it is of one moment. Its limit keeps the order of the executions.
+  const getDetail = ({ id, ownerUserId }: { readonly ownerUserId: string; readonly id: string }) =>
+    Effect.gen(function* () {
+      // One statement for a consistent snapshot. The LIMIT of the subquery preserves the order of the executions.
       const found = yield* rows(sql`
         SELECT ${columns} FROM ${source} LEFT JOIN (
           SELECT * FROM issue_workflow_executions WHERE issue_workflow_id = ${id}
@@ -59,15 +60,15 @@ export const makeWorkflowViews = Effect.gen(function*() {
       return { workflow, issue, executions: Page.make(executions, page, ({ createdAt, id }) => [createdAt, id]) }
     }).pipe(read("getDetail", { "workflow.id": id }))
 
-  const list: IssueWorkflowLifecycleService["list"] = (request) =>
-    Effect.gen(function*() {
-      const { includeArchived, ownerUserId, statuses } = yield* input("list", WorkflowViewFilter)(request)
+  const list = (request: Page.PageRequest & typeof WorkflowViewFilter.Encoded) =>
+    Effect.gen(function* () {
+      const { includeArchived, ownerUserId, statuses } = yield* decodeInput("list", WorkflowViewFilter)(request)
       const start = yield* Page.start("IssueWorkflowLifecycle.list", request)
       const found = yield* rows(sql`
         SELECT ${columns} FROM ${source} LEFT JOIN issue_workflow_executions AS e ON e.id = (
           SELECT id FROM issue_workflow_executions WHERE issue_workflow_id = w.id ORDER BY created_at DESC, id DESC LIMIT 1)
         WHERE w.owner_user_id = ${ownerUserId} AND ${mayUse(ownerUserId, sql`i.repository_id`)}
-          AND ${Page.below(sql, start, "w.created_at", "w.id")}
+          AND ${Page.afterCursor(sql, start, "w.created_at", "w.id")}
           AND (${includeArchived} OR w.archived_at IS NULL)
           AND (${statuses === undefined} OR w.status IN (SELECT value FROM json_each(${JSON.stringify(statuses ?? [])})))
         ORDER BY w.created_at DESC, w.id DESC LIMIT ${start.limit + 1}`)

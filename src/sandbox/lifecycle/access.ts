@@ -1,14 +1,14 @@
 /**
- * Checks whether an operation may use a repository on behalf of an owner. The checks run in the operation's transaction, so
+ * Checks whether an owner may use the repositories of a request. The checks run in the transaction of the operation, so
  * that a grant cannot be revoked between check and write.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
 import { repositoryAccess } from "../../source/RepositoryAccess.js"
 import { ReferenceNotFound } from "../../Errors.js"
-import { nameMissing } from "../../sql/references.js"
+import { resolveForeignKeyError } from "../../sql/references.js"
 
-/** References of a request that lead to a repository. */
+/** The fields of a request that refer to a repository, directly or through another row. */
 interface RepositoryReferences {
   readonly repositoryId?: string | undefined
   readonly repositoryProfileRevisionId?: string | undefined
@@ -22,7 +22,7 @@ interface Users {
 
 const fields = ["repositoryId", "repositoryProfileRevisionId", "issueId"] as const
 
-export const makeAccess = Effect.gen(function*() {
+export const makeAccess = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const mayUse = yield* repositoryAccess
 
@@ -35,39 +35,48 @@ export const makeAccess = Effect.gen(function*() {
       SELECT 1 FROM issues AS i WHERE i.id = ${id} AND ${mayUse(userId, sql`i.repository_id`)})`
   }
 
-  const isUsable = (field: typeof fields[number], userId: string, id: string) =>
+  const isUsable = (field: (typeof fields)[number], userId: string, id: string) =>
     Effect.map(sql`SELECT 1 WHERE ${conditions[field](userId, id)}`, ({ length }) => length > 0)
 
-  /** Fails for a reference that is missing or may not be used. If a user is missing, the error names that reference instead. */
+  /**
+   * Fails for a missing or forbidden reference. If a user does not exist, the error names the field of the user
+   * instead.
+   */
   const refuse = (entity: string, field: string, { ownerUserId, requestedByUserId }: Users) =>
-    nameMissing(sql, [
+    resolveForeignKeyError(sql, [
       { field: "ownerUserId", table: "user", id: Option.some(ownerUserId) },
       { field: "requestedByUserId", table: "user", id: Option.fromNullable(requestedByUserId) }
     ])(new ReferenceNotFound({ entity, reference: "unknown" })).pipe(
-      Effect.mapError(({ reference }) => new ReferenceNotFound({ entity, reference: reference === "unknown" ? field : reference }))
+      Effect.mapError(
+        ({ reference }) => new ReferenceNotFound({ entity, reference: reference === "unknown" ? field : reference })
+      )
     )
 
   /**
-   * Fails with `ReferenceNotFound` unless the owner may use every repository that the request leads to. The error for a
-   * repository that may not be used is the one for a repository that does not exist.
+   * Fails with `ReferenceNotFound` unless the owner may use every repository that the request refers to. A forbidden
+   * repository is reported as missing.
    */
   const requireAccess = (entity: string, request: Users & RepositoryReferences) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (const field of fields) {
         const id = request[field]
-        if (id !== undefined && !(yield* isUsable(field, request.ownerUserId, id))) yield* refuse(entity, field, request)
+        if (id !== undefined && !(yield* isUsable(field, request.ownerUserId, id)))
+          yield* refuse(entity, field, request)
       }
     })
 
   return {
     requireAccess,
-    /** Reads whether the user may use the repository that contains the issue now. */
+    /** Returns whether the user may use the repository that contains the issue now. */
     mayUseIssue: (userId: string, issueId: string) => isUsable("issueId", userId, issueId),
-    /** Reads whether the user may use the repository of the pull request, or the execution is linked to it already. */
+    /**
+     * Returns whether the user may use the repository of the pull request, or the execution is already linked to it.
+     */
     mayLinkPullRequest: (userId: string, executionId: string, pullRequestId: string) =>
       Effect.map(
         sql`
-          SELECT 1 FROM pull_requests AS p WHERE p.id = ${pullRequestId} AND (${mayUse(userId, sql`p.repository_id`)} OR EXISTS (
+          SELECT 1 FROM pull_requests AS p
+          WHERE p.id = ${pullRequestId} AND (${mayUse(userId, sql`p.repository_id`)} OR EXISTS (
             SELECT 1 FROM issue_workflow_execution_pull_request_links
             WHERE execution_id = ${executionId} AND pull_request_id = ${pullRequestId}))`,
         ({ length }) => length > 0

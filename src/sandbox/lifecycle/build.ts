@@ -1,135 +1,156 @@
 /**
- * How an attempt goes on: what workers report under their lease, and what runtimes report.
+ * The operations that record reports of workers, under their lease, and of runtime adapters.
  */
 import { DateTime, Effect, Either, Option } from "effect"
 import type { Lease, WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
 import type { SandboxAttempt, SandboxAttemptId } from "../SandboxAttempt.js"
 import { InvalidTransition, LeaseLost, NotFound } from "../../Errors.js"
 import { RuntimeAdapterLaunchResult } from "../../payloads/RuntimeAdapter.js"
-import type { Repositories } from "../makeSandboxLifecycle.js"
+import type { Repositories } from "./repositories.js"
 import { impossible, operationsOf, workerOf } from "../../events/operation.js"
-import { noteJob } from "../../events/recording.js"
-import { goesOn, makeRuns } from "./runs.js"
-import type { SandboxLifecycleService } from "../SandboxLifecycle.js"
-import { type Build, BuildFinished } from "../SandboxViews.js"
+import { recordJob } from "../../events/recording.js"
+import { makeAttemptSteps, mayContinue } from "./attemptSteps.js"
+import { type Build, type BuildFailed, BuildFinished } from "../SandboxViews.js"
 
-const { input, operation } = operationsOf("SandboxLifecycle", "Sandbox")
+const { decodeInput, operation } = operationsOf("SandboxLifecycle", "Sandbox")
 
-type Operations = Pick<SandboxLifecycleService, "beginBuild" | "finishBuild" | "failBuild" | "recordRuntime">
-
-export const makeBuildOperations = (repositories: Repositories): Operations => {
+export const makeBuildOperations = (repositories: Repositories) => {
   const { attempts, jobs, runtimes, sql } = repositories
-  const { endRun, runOf, settle, start, stopRuntime } = makeRuns(repositories)
+  const { attemptOfJob, endAttemptOfJob, reconcile, start, stopRuntime } = makeAttemptSteps(repositories)
 
   /**
-   * Stores the adapter's answer to the launch of an attempt that was not asked to stop. Under a lease, a new resource
-   * replaces the recorded one: its worker took over.
+   * Stores the adapter's response to the launch of an attempt without a stop request. Under a lease, a new resource
+   * replaces the recorded one, because its worker took over.
    */
   const report = (attempt: SandboxAttempt, launched: RuntimeAdapterLaunchResult) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { id: runId } = attempt
-      const known = yield* runtimes.findByAttemptId(runId)
-      const up = Option.filter(known, ({ status }) => status === "pending" || status === "running")
-      const same = Option.filter(up, ({ resourceId }) => Option.getOrElse(resourceId, () => launched.resourceId) === launched.resourceId)
-      // The launch has got further since: this answer came late.
+      const stored = yield* runtimes.findByAttemptId(runId)
+      const active = Option.filter(stored, ({ status }) => status === "pending" || status === "running")
+      const same = Option.filter(
+        active,
+        ({ resourceId }) => Option.getOrElse(resourceId, () => launched.resourceId) === launched.resourceId
+      )
+      // An out-of-order response: the runtime was reported running before.
       if (Option.isSome(same) && same.value.status === "running" && launched.status === "pending") return same.value
-      // Another resource is another launch, by the next worker perhaps: nothing of the last one stays.
-      if (Option.isSome(up) && Option.isNone(same)) yield* stopRuntime(attempt)
-      const launchedAt = Option.isSome(Option.flatMap(same, (instance) => instance.launchedAt)) ? undefined : yield* DateTime.now
+      // Another resource is another launch, for example by the next worker. It replaces all fields of the previous one.
+      if (Option.isSome(active) && Option.isNone(same)) yield* stopRuntime(attempt)
+      const hasLaunchTime = Option.isSome(Option.flatMap(same, (instance) => instance.launchedAt))
+      const launchedAt = hasLaunchTime ? undefined : yield* DateTime.now
       return yield* runtimes.upsert({ ...launched, runId, launchedAt })
     }).pipe(impossible("InvalidTransition", "ReferenceNotFound"))
 
   /**
-   * Without a lease, only the resource distinguishes the reports of two workers. So such a report must name the recorded
-   * resource, or be the first one. The transaction holds the write lock, so the row cannot change after this read.
+   * Fails with `InvalidTransition` if the attempt has another resource. Without a lease, only the resource
+   * distinguishes the reports of two workers. The transaction holds the write lock, so the row cannot change after this
+   * read.
    */
-  const sameResource = (runId: SandboxAttemptId, { resourceId, status }: RuntimeAdapterLaunchResult) =>
-    Effect.gen(function*() {
-      const known = yield* runtimes.findByAttemptId(runId)
-      if (Option.isNone(known) || Option.getOrElse(known.value.resourceId, () => resourceId) === resourceId) return
+  const requireSameResource = (runId: SandboxAttemptId, { resourceId, status }: RuntimeAdapterLaunchResult) =>
+    Effect.gen(function* () {
+      const stored = yield* runtimes.findByAttemptId(runId)
+      if (Option.isNone(stored) || Option.getOrElse(stored.value.resourceId, () => resourceId) === resourceId) return
       return yield* new InvalidTransition({
         entity: "SandboxRuntimeInstance",
         id: runId,
-        from: known.value.status,
+        from: stored.value.status,
         to: status,
-        remedy: "the attempt has another resource; tear down what was launched"
+        remedy: "the attempt has another resource; tear down the launched one"
       })
     })
 
-  /** The job under the lease and its run; none when the run has ended or is to, and then the job is cancelled. */
-  const held = (lease: Lease) =>
-    Effect.gen(function*() {
+  /**
+   * Returns the job under the lease, and its attempt. If the attempt has ended or has a stop request, cancels the job
+   * and returns `None`.
+   */
+  const heldJob = (lease: Lease) =>
+    Effect.gen(function* () {
       const job = yield* jobs.getByLease(lease)
-      const run = yield* runOf(job)
-      if (Option.isNone(run) || goesOn(run.value)) return Option.some({ job, run })
-      yield* endRun(yield* jobs.cancel({ id: job.id, reason: "the attempt it was for has ended" }))
+      const attempt = yield* attemptOfJob(job)
+      if (Option.isNone(attempt) || mayContinue(attempt.value)) return Option.some({ job, attempt })
+      yield* endAttemptOfJob(yield* jobs.cancel({ id: job.id, reason: "the attempt it was for has ended" }))
       return Option.none()
     }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"))
 
-  /** Tells a worker that it worked in vain. Outside the transaction, so that the cancellation is kept. */
-  const orLost = (lease: Lease) => <A, E>(effect: Effect.Effect<Option.Option<A>, E>) =>
-    Effect.flatMap(effect, Option.match({
-      onNone: () => new LeaseLost({ jobId: lease.jobId, workerId: lease.workerId, reason: "cancelled" }),
-      onSome: Effect.succeed
-    }))
+  /** Fails with `LeaseLost` for `None`. Applied outside the transaction, so that the cancellation is committed. */
+  const orLeaseLost =
+    (lease: Lease) =>
+    <A, E>(effect: Effect.Effect<Option.Option<A>, E>) =>
+      Effect.flatMap(
+        effect,
+        Option.match({
+          onNone: () => new LeaseLost({ jobId: lease.jobId, workerId: lease.workerId, reason: "cancelled" }),
+          onSome: Effect.succeed
+        })
+      )
 
   return {
-    beginBuild: (lease) =>
-      Effect.gen(function*() {
-        const claimed = yield* held(lease)
+    beginBuild: (lease: Lease) =>
+      Effect.gen(function* () {
+        const claimed = yield* heldJob(lease)
         if (Option.isNone(claimed)) return Option.none<Build>()
-        const { job, run } = claimed.value
-        yield* noteJob(job, true)
-        if (Option.isNone(run)) return Option.some<Build>({ lease, job, attempt: run, sandbox: Option.none(), snapshot: Option.none() })
-        const { attempt, sandbox } = yield* start(run.value)
-        return Option.some<Build>({ lease, job, attempt: Option.some(attempt), sandbox, snapshot: yield* attempts.findSnapshot(attempt.id) })
-      }).pipe(operation(sql, "beginBuild", { "job.id": lease.jobId }, workerOf(lease)), orLost(lease)),
+        const { attempt, job } = claimed.value
+        yield* recordJob(job, true)
+        if (Option.isNone(attempt)) {
+          return Option.some<Build>({ lease, job, attempt, sandbox: Option.none(), snapshot: Option.none() })
+        }
+        const started = yield* start(attempt.value)
+        const snapshot = yield* attempts.findSnapshot(started.attempt.id)
+        return Option.some<Build>({
+          lease,
+          job,
+          attempt: Option.some(started.attempt),
+          sandbox: started.sandbox,
+          snapshot
+        })
+      }).pipe(operation(sql, "beginBuild", { "job.id": lease.jobId }, workerOf(lease)), orLeaseLost(lease)),
 
-    finishBuild: (lease, result) =>
-      Effect.gen(function*() {
-        const { runtime } = yield* input("finishBuild", BuildFinished)(result)
+    finishBuild: (lease: Lease, result: typeof BuildFinished.Encoded) =>
+      Effect.gen(function* () {
+        const { runtime } = yield* decodeInput("finishBuild", BuildFinished)(result)
         const { runtime: _, ...success } = result
-        // A lease that has ended may still be the one of the first call: that is for `succeed` to say.
-        const claimed = yield* Effect.either(held(lease))
+        // An ended lease may be that of a repeated call, which `succeed` accepts.
+        const claimed = yield* Effect.either(heldJob(lease))
         if (Either.isRight(claimed) && Option.isNone(claimed.right)) return Option.none<WorkspaceBuildJob>()
         if (Either.isLeft(claimed) && claimed.left._tag !== "LeaseLost") return yield* claimed.left
         const job = yield* jobs.succeed(lease, success)
-        const run = Option.filter(yield* runOf(job), goesOn)
-        if (Option.isNone(run)) return Option.some(job)
-        if (runtime !== undefined) yield* report(run.value, runtime)
-        yield* settle(run.value)
+        const attempt = Option.filter(yield* attemptOfJob(job), mayContinue)
+        if (Option.isNone(attempt)) return Option.some(job)
+        if (runtime !== undefined) yield* report(attempt.value, runtime)
+        yield* reconcile(attempt.value)
         return Option.some(yield* impossible("NotFound")(jobs.getById(job.id)))
-      }).pipe(operation(sql, "finishBuild", { "job.id": lease.jobId }, workerOf(lease)), orLost(lease)),
+      }).pipe(operation(sql, "finishBuild", { "job.id": lease.jobId }, workerOf(lease)), orLeaseLost(lease)),
 
-    failBuild: (lease, failure) =>
-      Effect.gen(function*() {
+    failBuild: (lease: Lease, failure: typeof BuildFailed.Encoded) =>
+      Effect.gen(function* () {
         const job = yield* jobs.fail(lease, failure)
         if (job.status !== "failed") return job
-        yield* endRun(job)
+        yield* endAttemptOfJob(job)
         return yield* impossible("NotFound")(jobs.getById(job.id))
       }).pipe(operation(sql, "failBuild", { "job.id": lease.jobId }, workerOf(lease))),
 
-    recordRuntime: (target, result) =>
-      Effect.gen(function*() {
-        const launched = yield* input("recordRuntime", RuntimeAdapterLaunchResult)(result)
-        const attempt = yield* attemptOf(target)
+    recordRuntime: (target: Lease | SandboxAttemptId, result: typeof RuntimeAdapterLaunchResult.Encoded) =>
+      Effect.gen(function* () {
+        const launched = yield* decodeInput("recordRuntime", RuntimeAdapterLaunchResult)(result)
+        const attempt = yield* targetAttempt(target)
         const { id, status, stopRequestedAt } = attempt
         if (status === "failed" || status === "cancelled" || Option.isSome(stopRequestedAt)) {
           return yield* new InvalidTransition({ entity: "SandboxAttempt", id, from: status, to: "running" })
         }
-        if (typeof target === "string") yield* sameResource(id, launched)
+        if (typeof target === "string") yield* requireSameResource(id, launched)
         const runtime = yield* report(attempt, launched)
-        if (goesOn(attempt)) yield* settle(attempt)
+        if (mayContinue(attempt)) yield* reconcile(attempt)
         return runtime
       }).pipe(operation(sql, "recordRuntime", {}, typeof target === "string" ? undefined : workerOf(target)))
   }
 
-  function attemptOf(target: Lease | SandboxAttemptId) {
-    return Effect.gen(function*() {
+  function targetAttempt(target: Lease | SandboxAttemptId) {
+    return Effect.gen(function* () {
       if (typeof target === "string") return yield* attempts.getById(target)
       const job = yield* jobs.getByLease(target)
-      const run = yield* runOf(job)
-      return Option.isSome(run) ? run.value : yield* new NotFound({ entity: "SandboxAttempt", id: `of job ${target.jobId}` })
+      const attempt = yield* attemptOfJob(job)
+      return Option.isSome(attempt)
+        ? attempt.value
+        : yield* new NotFound({ entity: "SandboxAttempt", id: `of job ${target.jobId}` })
     })
   }
 }

@@ -1,5 +1,5 @@
 /**
- * How attempts begin: launch, retry, rebuild. The table `sandbox_launch_keys` belongs to this file.
+ * The operations that create attempts: launch, retry, rebuild. They own the table `sandbox_launch_keys`.
  */
 import { Clock, type DateTime, Effect, Option, Schema } from "effect"
 import type { WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
@@ -15,12 +15,11 @@ import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
 import { WorkspaceBlueprint } from "../../payloads/WorkspaceBlueprint.js"
 import type { Access } from "./access.js"
 import { makeExecutionEndings, sandboxFailed, sandboxStopped } from "../../issue-workflow/lifecycle/executionEndings.js"
-import type { Repositories } from "../makeSandboxLifecycle.js"
+import type { Repositories } from "./repositories.js"
 import { impossible, operationsOf } from "../../events/operation.js"
-import type { SandboxLifecycleService } from "../SandboxLifecycle.js"
 import { type Launch, LaunchSandbox } from "../SandboxViews.js"
 
-const { input, operation } = operationsOf("SandboxLifecycle", "Sandbox")
+const { decodeInput, operation } = operationsOf("SandboxLifecycle", "Sandbox")
 
 // Accepts any stored source, for retries; the repositories check it as an input.
 const encodeSpec = Schema.encodeSync(readingOf(UserWorkspaceSpec))
@@ -34,42 +33,54 @@ interface KeyRow {
   readonly jobId: string | null
 }
 
-export const makeLaunches = ({ attempts, executions, jobs, sandboxes, sql }: Repositories, { requireAccess }: Access) => {
+export const makeLaunches = (
+  { attempts, executions, jobs, sandboxes, sql }: Repositories,
+  { requireAccess }: Access
+) => {
   const { endExecution } = makeExecutionEndings(executions)
 
   const findKey = (ownerUserId: string, key: string) =>
     Effect.map(
       sql<KeyRow>`
-        SELECT request_fingerprint AS "requestFingerprint", sandbox_id AS "sandboxId", run_id AS "runId", job_id AS "jobId"
+        SELECT request_fingerprint AS "requestFingerprint", sandbox_id AS "sandboxId", run_id AS "runId",
+          job_id AS "jobId"
         FROM sandbox_launch_keys WHERE owner_user_id = ${ownerUserId} AND idempotency_key = ${key}`,
       ([row]) => Option.fromNullable(row)
     )
 
   const storeKey = (ownerUserId: string, key: string, requestFingerprint: string, { attempt, job, sandbox }: Launch) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      sql`
-        INSERT INTO sandbox_launch_keys (owner_user_id, idempotency_key, request_fingerprint, sandbox_id, run_id, job_id, created_at)
-        VALUES (${ownerUserId}, ${key}, ${requestFingerprint}, ${sandbox.id}, ${attempt.id}, ${job.id}, ${now})`)
+    Effect.flatMap(
+      Clock.currentTimeMillis,
+      (now) =>
+        sql`
+        INSERT INTO sandbox_launch_keys (owner_user_id, idempotency_key, request_fingerprint, sandbox_id, run_id, job_id,
+          created_at)
+        VALUES (${ownerUserId}, ${key}, ${requestFingerprint}, ${sandbox.id}, ${attempt.id}, ${job.id}, ${now})`
+    )
 
-  /** The launch that a key stands for, as it is now. Its attempt or job may have been deleted since. */
+  /** Returns the current state of the launch with a key. Fails with `NotFound` if its attempt or job was deleted. */
   const replay = ({ jobId, runId, sandboxId }: KeyRow) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sandbox = yield* sandboxes.getById(sandboxId)
       const gone = (entity: string) => new NotFound({ entity, id: `of ${sandboxId}` })
       if (runId === null) return yield* gone("SandboxAttempt")
       if (jobId === null) return yield* gone("WorkspaceBuildJob")
       const attempt = yield* attempts.getById(runId)
       const job = yield* jobs.getById(WorkspaceBuildJobId.make(jobId, { disableValidation: true }))
-      const snapshot = yield* Effect.flatMap(attempts.findSnapshot(attempt.id), Option.match({
-        onNone: () => gone("SandboxAttemptSnapshot"),
-        onSome: Effect.succeed
-      }))
+      const snapshot = yield* Effect.flatMap(
+        attempts.findSnapshot(attempt.id),
+        Option.match({
+          onNone: () => gone("SandboxAttemptSnapshot"),
+          onSome: Effect.succeed
+        })
+      )
       return { sandbox, attempt, job, snapshot, created: false }
     })
 
   const create = (request: typeof LaunchSandbox.Type) =>
-    Effect.gen(function*() {
-      const { issueId, maxDuration, name, ownerUserId, registryId, repository, spec, resolvedSpec = spec, tag, triggerType } = request
+    Effect.gen(function* () {
+      const { issueId, maxDuration, name, ownerUserId, registryId, repository, spec, tag, triggerType } = request
+      const { resolvedSpec = spec } = request
       const { profileRevisionId, repositoryId, repositoryProfileRevisionId, requestedByUserId } = request
       const origin = { ownerUserId, repositoryId, profileRevisionId, repositoryProfileRevisionId, requestedByUserId }
       yield* requireAccess("Sandbox", { ...origin, issueId })
@@ -82,17 +93,24 @@ export const makeLaunches = ({ attempts, executions, jobs, sandboxes, sql }: Rep
         resolvedSpecPayload: encodeSpec(resolvedSpec),
         blueprintPayload: encodeBlueprint(toBlueprint(resolvedSpec))
       })
-      const { job } = yield* jobs.enqueue({ runId: attempt.id, registryId, repository, tag, requestPayload: encodeSpec(resolvedSpec), maxDuration })
+      const { job } = yield* jobs.enqueue({
+        runId: attempt.id,
+        registryId,
+        repository,
+        tag,
+        requestPayload: encodeSpec(resolvedSpec),
+        maxDuration
+      })
       return { sandbox, attempt, snapshot, job, created: true }
     }).pipe(impossible("AlreadyExists", "NotFound", "IdempotencyConflict"))
 
   const launchOnce = (request: typeof LaunchSandbox.Type) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { idempotencyKey, ownerUserId } = request
       if (idempotencyKey === undefined) return yield* create(request)
 
       const requestFingerprint = fingerprint({ ...encodeRequest(request), idempotencyKey: undefined })
-      // A read before a write, and safe: the transaction took the write lock with its first statement.
+      // A read before a write is safe: the transaction took the write lock with its first statement.
       const before = yield* findKey(ownerUserId, idempotencyKey)
       if (Option.isSome(before)) {
         return before.value.requestFingerprint === requestFingerprint
@@ -104,20 +122,20 @@ export const makeLaunches = ({ attempts, executions, jobs, sandboxes, sql }: Rep
       return launched
     })
 
-  const launch: SandboxLifecycleService["launch"] = (given) =>
-    Effect.flatMap(input("launch", LaunchSandbox)(given), (request) => {
-      const { ownerUserId, requestedByUserId = ownerUserId } = request
-      return launchOnce(request).pipe(operation(sql, "launch", {}, { type: "user", id: requestedByUserId }))
+  const launch = (request: typeof LaunchSandbox.Encoded) =>
+    Effect.flatMap(decodeInput("launch", LaunchSandbox)(request), (decoded) => {
+      const { ownerUserId, requestedByUserId = ownerUserId } = decoded
+      return launchOnce(decoded).pipe(operation(sql, "launch", {}, { type: "user", id: requestedByUserId }))
     })
 
-  return { launch, retry: again("retry"), rebuild: again("rebuild") }
+  return { launch, retry: launchAgain("retry"), rebuild: launchAgain("rebuild") }
 
-  /** A new attempt of a sandbox that is stopped or has failed, out of what its latest one was made from. */
-  function again(relation: "retry" | "rebuild") {
+  /** Creates a new attempt of a stopped or failed sandbox, from the inputs of its latest one. */
+  function launchAgain(relation: "retry" | "rebuild") {
     return (by: ById) =>
-      Effect.gen(function*() {
-        const found = yield* latest(by)
-        const { run, sandbox } = found
+      Effect.gen(function* () {
+        const latest = yield* latestLaunch(by)
+        const { attempt, sandbox } = latest
         if (sandbox.status !== "stopped" && sandbox.status !== "failed") {
           return yield* new InvalidTransition({ entity: "Sandbox", id: sandbox.id, from: sandbox.status, to: "queued" })
         }
@@ -127,21 +145,24 @@ export const makeLaunches = ({ attempts, executions, jobs, sandboxes, sql }: Rep
           profileRevisionId: Option.getOrUndefined(sandbox.profileRevisionId),
           repositoryProfileRevisionId: Option.getOrUndefined(sandbox.repositoryProfileRevisionId),
           requestedByUserId: Option.getOrUndefined(sandbox.requestedByUserId),
-          issueId: Option.getOrUndefined(run.issueId)
+          issueId: Option.getOrUndefined(attempt.issueId)
         }
         // A grant may have been revoked since the sandbox was launched.
         yield* requireAccess("Sandbox", origin)
         yield* endExecutionsIn(sandbox)
-        return yield* relaunch(found, relation, origin)
+        return yield* relaunch(latest, relation, origin)
       }).pipe(operation(sql, relation, { "sandbox.id": targetOf(by).id }))
   }
 
-  /** Ends the executions of an ended sandbox. They belong to the previous attempt; the next attempt would keep them running. */
+  /**
+   * Ends the executions of an ended sandbox: they belong to its previous attempt, and must not continue in the next
+   * one.
+   */
   function endExecutionsIn({ id, status }: Sandbox) {
-    return Effect.gen(function*() {
-      const left = yield* sql<{ readonly id: string }>`
+    return Effect.gen(function* () {
+      const active = yield* sql<{ readonly id: string }>`
         SELECT id FROM issue_workflow_executions WHERE sandbox_id = ${id} AND +status IN ('queued', 'running')`
-      for (const { id } of left) {
+      for (const { id } of active) {
         const execution = yield* executions.getById(id)
         yield* endExecution(execution, status === "failed" ? sandboxFailed : sandboxStopped)
       }
@@ -149,55 +170,75 @@ export const makeLaunches = ({ attempts, executions, jobs, sandboxes, sql }: Rep
   }
 
   function relaunch(
-    { job, run, sandbox: { id }, snapshot }: Effect.Effect.Success<ReturnType<typeof latest>>,
+    latest: Effect.Effect.Success<ReturnType<typeof latestLaunch>>,
     relation: "retry" | "rebuild",
     origin: Omit<Parameters<typeof attempts.createQueued>[0], "id" | "triggerType" | "retryOfRunId">
   ) {
-    return Effect.gen(function*() {
-      const attempt = yield* attempts.createQueued({ ...origin, triggerType: "retry", retryOfRunId: run.id }).pipe(after(run.createdAt))
+    return Effect.gen(function* () {
+      const {
+        job,
+        sandbox: { id },
+        snapshot
+      } = latest
+      const attempt = yield* attempts
+        .createQueued({
+          ...origin,
+          triggerType: "retry",
+          retryOfRunId: latest.attempt.id
+        })
+        .pipe(withClockAfter(latest.attempt.createdAt))
       yield* sandboxes.linkAttempt({ sandboxId: id, attemptId: attempt.id, relation })
       const queued = yield* sandboxes.setStatus({ id, status: "queued" })
       const copied = yield* attempts.setSnapshot({ ...copyOf(snapshot), runId: attempt.id })
       const { registryId, repository, requestPayload, tag } = job
       const maxDuration = Option.getOrUndefined(job.maxDurationMs)
-      const next = yield* jobs.enqueue({ runId: attempt.id, registryId, repository, tag, requestPayload: encodeSpec(requestPayload), maxDuration })
+      const next = yield* jobs.enqueue({
+        runId: attempt.id,
+        registryId,
+        repository,
+        tag,
+        requestPayload: encodeSpec(requestPayload),
+        maxDuration
+      })
       return { sandbox: queued, attempt, snapshot: copied, job: next.job, created: true }
     }).pipe(impossible("AlreadyExists", "NotFound", "InvalidTransition", "ReferenceNotFound", "IdempotencyConflict"))
   }
 
-  function latest(by: ById) {
-    return Effect.gen(function*() {
+  function latestLaunch(by: ById) {
+    return Effect.gen(function* () {
       const sandbox: Sandbox = yield* sandboxes.getById(by)
       const missing = (entity: string) => new NotFound({ entity, id: `of ${sandbox.id}` })
-      const run: SandboxAttempt = yield* Option.match(sandbox.latestRunId, {
+      const attempt: SandboxAttempt = yield* Option.match(sandbox.latestRunId, {
         onNone: () => missing("SandboxAttempt"),
         onSome: attempts.getById
       })
-      const snapshot: Option.Option<SandboxAttemptSnapshot> = yield* attempts.findSnapshot(run.id)
-      const job: Option.Option<WorkspaceBuildJob> = yield* jobs.findLatestByRunId(run.id)
+      const snapshot: Option.Option<SandboxAttemptSnapshot> = yield* attempts.findSnapshot(attempt.id)
+      const job: Option.Option<WorkspaceBuildJob> = yield* jobs.findLatestByRunId(attempt.id)
       if (Option.isNone(snapshot)) return yield* missing("SandboxAttemptSnapshot")
       if (Option.isNone(job)) return yield* missing("WorkspaceBuildJob")
-      return { sandbox, run, snapshot: snapshot.value, job: job.value }
+      return { sandbox, attempt, snapshot: snapshot.value, job: job.value }
     })
   }
 }
 
 /**
- * Lets a row be made later than another: the newest attempt of a sandbox is the one that was made last, also where the
- * clock was set back meanwhile, or is another machine's.
+ * Runs `effect` with a clock that is later than `instant`, so that the new attempt is the newest one of its sandbox,
+ * also if the clock was set back or differs between machines.
  */
-const after = (instant: DateTime.Utc) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.clockWith((clock) => {
-    const notBefore = (millis: number) => Math.max(millis, instant.epochMillis + 1)
-    return Effect.withClock(effect, {
-      [Clock.ClockTypeId]: Clock.ClockTypeId,
-      currentTimeMillis: Effect.map(clock.currentTimeMillis, notBefore),
-      unsafeCurrentTimeMillis: () => notBefore(clock.unsafeCurrentTimeMillis()),
-      currentTimeNanos: clock.currentTimeNanos,
-      unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
-      sleep: (duration) => clock.sleep(duration)
+const withClockAfter =
+  (instant: DateTime.Utc) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.clockWith((clock) => {
+      const notBefore = (millis: number) => Math.max(millis, instant.epochMillis + 1)
+      return Effect.withClock(effect, {
+        [Clock.ClockTypeId]: Clock.ClockTypeId,
+        currentTimeMillis: Effect.map(clock.currentTimeMillis, notBefore),
+        unsafeCurrentTimeMillis: () => notBefore(clock.unsafeCurrentTimeMillis()),
+        currentTimeNanos: clock.currentTimeNanos,
+        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
+        sleep: (duration) => clock.sleep(duration)
+      })
     })
-  })
 
 const copyOf = (snapshot: SandboxAttemptSnapshot) => ({
   userSpecPayload: encodeSpec(snapshot.userSpecPayload),

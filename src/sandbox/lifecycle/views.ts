@@ -1,26 +1,25 @@
 /**
- * Sandboxes as their owners see them. Their status, derived from sandbox, attempt, job and runtime, is stored in the column
- * `derived_status` by triggers, so that a list walks an index.
+ * Reads of sandboxes with their derived status. Triggers derive it from sandbox, attempt, job and runtime, and store it
+ * in the column `derived_status`, so that a list reads an index.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
 import { WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
-import { Sandbox } from "../Sandbox.js"
+import { Sandbox, type SandboxId } from "../Sandbox.js"
 import { SandboxAttempt, SandboxAttemptSnapshot } from "../SandboxAttempt.js"
 import { SandboxRuntimeInstance } from "../SandboxRuntimeInstance.js"
 import { NotFound } from "../../Errors.js"
-import { walksByStatus } from "../../sql/filters.js"
+import { unionByStatus } from "../../sql/filters.js"
 import * as Page from "../../sql/page.js"
 import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
 import { operationsOf } from "../../events/operation.js"
-import type { SandboxLifecycleService } from "../SandboxLifecycle.js"
-import { SandboxStatusView, type SandboxView, SandboxViewFilter } from "../SandboxViews.js"
+import { type SandboxDetail, SandboxStatusView, type SandboxView, SandboxViewFilter } from "../SandboxViews.js"
 
-const { input, read } = operationsOf("SandboxLifecycle", "Sandbox")
+const { decodeInput, read } = operationsOf("SandboxLifecycle", "Sandbox")
 
 /**
- * A sandbox with its latest attempt, and that attempt's snapshot, latest job and runtime. The primary keys are named, because
- * the planner scans a table that had one row when its statistics were taken.
+ * A sandbox with its latest attempt, and the snapshot, latest job and runtime of that attempt. INDEXED BY names the
+ * primary keys, because the planner scans a table that had one row when its statistics were collected.
  */
 const joined = `
   sandboxes AS s
@@ -40,20 +39,23 @@ const runtimePart = partOf(SandboxRuntimeInstance, "r")
 
 type Row = Readonly<Record<string, unknown>>
 
-/** The status that is shown where none is derived: one such row must not fail the list of its owner. */
-const withoutAttempt = ({ status }: Sandbox): SandboxStatusView => status === "stopped" ? "cancelled" : status
+/** Maps the status of a row without a derived status, so that such a row does not fail the list of its owner. */
+const fallbackStatus = ({ status }: Sandbox): SandboxStatusView => (status === "stopped" ? "cancelled" : status)
 
 const viewOf = (row: Row): Effect.Effect<SandboxView, CorruptRow> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const corrupt = new CorruptRow({ entity: "Sandbox", column: "status" })
-    const sandbox = yield* Effect.flatten(sandboxPart(row)).pipe(Effect.catchTag("NoSuchElementException", () => corrupt))
-    const status = row["status"] === null
-      ? withoutAttempt(sandbox)
-      : SandboxStatusView.literals.find((literal) => literal === row["status"])
+    const sandbox = yield* Effect.flatten(sandboxPart(row)).pipe(
+      Effect.catchTag("NoSuchElementException", () => corrupt)
+    )
+    const status =
+      row["status"] === null
+        ? fallbackStatus(sandbox)
+        : SandboxStatusView.literals.find((literal) => literal === row["status"])
     return status === undefined ? yield* corrupt : { sandbox, status }
   })
 
-export const makeViews = Effect.gen(function*() {
+export const makeViews = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const rows = yield* joinedRows
   const source = sql.literal(joined)
@@ -67,33 +69,37 @@ export const makeViews = Effect.gen(function*() {
     ].join(", ")
   )
 
-  const getDetail: SandboxLifecycleService["getDetail"] = ({ id, ownerUserId }) =>
-    Effect.gen(function*() {
-      // One statement, so that all of it is of one moment.
+  const getDetail = ({ id, ownerUserId }: { readonly ownerUserId: string; readonly id: SandboxId }) =>
+    Effect.gen(function* () {
+      // One statement, for a consistent snapshot.
       const [row] = yield* rows(sql`
         SELECT ${sandboxColumns}, ${detailColumns}, s.derived_status AS status
         FROM ${source}
         WHERE s.id = ${id} AND s.owner_user_id = ${ownerUserId}`)
       if (row === undefined) return yield* new NotFound({ entity: "Sandbox", id })
-      return {
+      const detail: SandboxDetail = {
         ...(yield* viewOf(row)),
         attempt: yield* attemptPart(row),
         snapshot: yield* snapshotPart(row),
         job: yield* jobPart(row),
         runtime: yield* runtimePart(row)
       }
+      return detail
     }).pipe(read("getDetail", { "sandbox.id": id }))
 
-  const list: SandboxLifecycleService["list"] = (request) =>
-    Effect.gen(function*() {
-      const { includeArchived, ownerUserId, statuses } = yield* input("list", SandboxViewFilter)(request)
+  const list = (request: Page.PageRequest & typeof SandboxViewFilter.Encoded) =>
+    Effect.gen(function* () {
+      const { includeArchived, ownerUserId, statuses } = yield* decodeInput("list", SandboxViewFilter)(request)
       const start = yield* Page.start("SandboxLifecycle.list", request)
       if (statuses?.length === 0) return { items: [], nextCursor: Option.none() }
-      const live = includeArchived ? [] : [sql`+s.archived_at IS NULL`]
-      const branches = walksByStatus(sql, statuses, [sql`s.owner_user_id = ${ownerUserId}`, ...live], "s.derived_status").map((conditions) =>
-        sql`
+      const notArchived = includeArchived ? [] : [sql`+s.archived_at IS NULL`]
+      const ofOwner = [sql`s.owner_user_id = ${ownerUserId}`, ...notArchived]
+      const branches = unionByStatus(sql, statuses, ofOwner, "s.derived_status").map(
+        (conditions) =>
+          sql`
           SELECT ${sandboxColumns}, s.derived_status AS status FROM sandboxes AS s
-          WHERE ${sql.and([...conditions, Page.below(sql, start, "s.created_at", "s.id")])}`)
+          WHERE ${sql.and([...conditions, Page.afterCursor(sql, start, "s.created_at", "s.id")])}`
+      )
       const found = yield* rows(sql`
         ${sql.join(" UNION ALL ", false)(branches)}
         ORDER BY "s.createdAt" DESC, "s.id" DESC LIMIT ${start.limit + 1}`)

@@ -6,7 +6,17 @@ import type { Samples } from "../samples.js"
 import type { World } from "../world.js"
 
 export const profileSamples = (world: World): Samples => {
-  const { ada, profile, profileRevision, repository, repositoryProfile, repositoryProfileRevision, retirable, secret, sshKey } = world
+  const {
+    ada,
+    profile,
+    profileRevision,
+    repository,
+    repositoryProfile,
+    repositoryProfileRevision,
+    retirable,
+    secret,
+    sshKey
+  } = world
   const ownerUserId = ada
   const profileId = profile.id
   const repositoryProfileId = repositoryProfile.id
@@ -24,19 +34,27 @@ export const profileSamples = (world: World): Samples => {
       archiveForOwner: [{ ownerUserId, id: profileId }],
       restore: [{ ownerUserId, id: profileId }],
       restoreForOwner: [{ ownerUserId, id: profileId }],
-      createRevision: [{
-        id: "revision",
-        profileId,
-        ownerUserId,
-        configPatch: patch,
-        envVars: [{ key: "REGION", value: "north" }],
-        secretBindings: [{ targetKey: "TOKEN", secretId: secret.id, isRequired: true }],
-        sshSettings: { enabled: true, listenPort: 2222, hostAllowlist: ["10.0.0.0/8"], sessionTimeoutMinutes: 30, authorizedKeysRef: "keys" },
-        sshKeys: [{ sshKeyId: sshKey.id, purpose: "login" }],
-        createdByUserId: ada,
-        changeSummary: "a region",
-        setAsActive: true
-      }],
+      createRevision: [
+        {
+          id: "revision",
+          profileId,
+          ownerUserId,
+          configPatch: patch,
+          envVars: [{ key: "REGION", value: "north" }],
+          secretBindings: [{ targetKey: "TOKEN", secretId: secret.id, isRequired: true }],
+          sshSettings: {
+            enabled: true,
+            listenPort: 2222,
+            hostAllowlist: ["10.0.0.0/8"],
+            sessionTimeoutMinutes: 30,
+            authorizedKeysRef: "keys"
+          },
+          sshKeys: [{ sshKeyId: sshKey.id, purpose: "login" }],
+          createdByUserId: ada,
+          changeSummary: "a region",
+          setAsActive: true
+        }
+      ],
       listRevisions: [{ profileId, ownerUserId, limit: 10 }],
       getRevision: [{ ownerUserId, id: profileRevision.id }],
       getRevisionForOwner: [{ ownerUserId, id: profileRevision.id }],
@@ -45,29 +63,39 @@ export const profileSamples = (world: World): Samples => {
       setActiveRevision: [{ profileId, ownerUserId, revisionId: profileRevision.id }]
     },
     RepositoryProfileRepo: {
-      create: [{ id: "new", ownerUserId, repositoryId: repository.id, name: "New", description: "for the next launch" }],
+      create: [
+        { id: "new", ownerUserId, repositoryId: repository.id, name: "New", description: "for the next launch" }
+      ],
       findById: [{ ownerUserId, id: repositoryProfileId }],
       getById: [{ ownerUserId, id: repositoryProfileId }],
       list: [{ ownerUserId, repositoryId: repository.id, status: "active", limit: 10 }],
       update: [{ id: repositoryProfileId, ownerUserId, name: "Other", description: "for another launch" }],
       archive: [{ ownerUserId, id: repositoryProfileId }],
       restore: [{ ownerUserId, id: repositoryProfileId }],
-      createRevision: [{
-        id: "revision",
-        repositoryProfileId,
-        ownerUserId,
-        runTemplate: patch,
-        policyConfig: { approvals: { count: 1 } },
-        links: [{ profileRevisionId: profileRevision.id, precedence: 1, isRequired: true }],
-        createdByUserId: ada,
-        changeSummary: "a policy",
-        setAsActive: true
-      }],
+      createRevision: [
+        {
+          id: "revision",
+          repositoryProfileId,
+          ownerUserId,
+          runTemplate: patch,
+          policyConfig: { approvals: { count: 1 } },
+          links: [{ profileRevisionId: profileRevision.id, precedence: 1, isRequired: true }],
+          createdByUserId: ada,
+          changeSummary: "a policy",
+          setAsActive: true
+        }
+      ],
       listRevisions: [{ repositoryProfileId, ownerUserId, limit: 10 }],
       getRevision: [{ ownerUserId, id: repositoryProfileRevision.id }],
       getActiveRevision: [{ ownerUserId, id: repositoryProfileId }],
       setActiveRevision: [{ repositoryProfileId, ownerUserId, revisionId: repositoryProfileRevision.id }],
-      replaceLinks: [{ ownerUserId, revisionId: repositoryProfileRevision.id, links: [{ profileRevisionId: profileRevision.id, precedence: 2, isRequired: false }] }]
+      replaceLinks: [
+        {
+          ownerUserId,
+          revisionId: repositoryProfileRevision.id,
+          links: [{ profileRevisionId: profileRevision.id, precedence: 2, isRequired: false }]
+        }
+      ]
     },
     SecretRepo: {
       findById: [{ ownerUserId, id: secret.id }],
@@ -83,7 +111,16 @@ export const profileSamples = (world: World): Samples => {
       delete: [{ ownerUserId, id: secret.id }]
     },
     SecretVault: {
-      create: [{ id: "new", ownerUserId, name: "new", description: "of the registry", value: Redacted.make("hush"), createdByUserId: ada }],
+      create: [
+        {
+          id: "new",
+          ownerUserId,
+          name: "new",
+          description: "of the registry",
+          value: Redacted.make("hush"),
+          createdByUserId: ada
+        }
+      ],
       put: [{ ownerUserId, secretId: secret.id, value: Redacted.make("hush"), createdByUserId: ada }],
       reveal: [{ ownerUserId, secretId: secret.id, version: 1 }],
       list: [{ ownerUserId, includeArchived: true, limit: 10 }],
@@ -95,7 +132,16 @@ export const profileSamples = (world: World): Samples => {
       retireKey: [retirable.id]
     },
     SshKeyRepo: {
-      create: [{ id: "new", ownerUserId, name: "laptop", publicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB ada@laptop", privateKeySecretId: secret.id, passphraseSecretId: secret.id }],
+      create: [
+        {
+          id: "new",
+          ownerUserId,
+          name: "laptop",
+          publicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB ada@laptop",
+          privateKeySecretId: secret.id,
+          passphraseSecretId: secret.id
+        }
+      ],
       findById: [{ ownerUserId, id: sshKey.id }],
       getById: [{ ownerUserId, id: sshKey.id }],
       getForOwner: [{ ownerUserId, id: sshKey.id }],

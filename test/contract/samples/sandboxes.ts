@@ -7,7 +7,12 @@ import type { Samples } from "../samples.js"
 import type { World } from "../world.js"
 
 const spec = { ...Factories.exampleSpec, env: { TOKEN: "secret" }, setup: ["make"] }
-const published = { executorId: "fedora", publishedReference: "main/app:latest", publishedDigestReference: "main/app@sha256:0", publishedDigest: "sha256:0" }
+const published = {
+  executorId: "fedora",
+  publishedReference: "main/app:latest",
+  publishedDigestReference: "main/app@sha256:0",
+  publishedDigest: "sha256:0"
+}
 const launchedRuntime = { adapter: "docker", resourceId: "container", reference: "docker:container", status: "running" }
 
 export const sandboxSamples = (world: World): Samples => {
@@ -16,7 +21,9 @@ export const sandboxSamples = (world: World): Samples => {
   const sandbox = launched.sandbox.id
   return {
     SandboxRepo: {
-      create: [{ id: "sbx", name: "app", ...owned, repositoryId: repository.id, requestedByUserId: ada, status: "queued" }],
+      create: [
+        { id: "sbx", name: "app", ...owned, repositoryId: repository.id, requestedByUserId: ada, status: "queued" }
+      ],
       findById: [{ ...owned, id: sandbox }],
       getById: [{ ...owned, id: sandbox }],
       getForOwner: [{ ...owned, id: sandbox }],
@@ -32,7 +39,16 @@ export const sandboxSamples = (world: World): Samples => {
       delete: [{ ...owned, id: sandbox }]
     },
     SandboxAttemptRepo: {
-      createQueued: [{ id: "run", ...owned, repositoryId: repository.id, triggerType: "api", triggerRef: "call", requestedByUserId: ada }],
+      createQueued: [
+        {
+          id: "run",
+          ...owned,
+          repositoryId: repository.id,
+          triggerType: "api",
+          triggerRef: "call",
+          requestedByUserId: ada
+        }
+      ],
       findById: [{ ...owned, id: attempt.id }],
       getById: [{ ...owned, id: attempt.id }],
       list: [{ ...owned, statuses: ["queued"], limit: 10 }],
@@ -42,24 +58,47 @@ export const sandboxSamples = (world: World): Samples => {
       markFailed: [{ ...owned, id: running.id }],
       markCancelled: [{ ...owned, id: running.id, cancelReason: "no longer needed" }],
       requestStop: [{ ...owned, id: running.id }],
-      setSnapshot: [{
-        runId: running.id,
-        userSpecPayload: spec,
-        resolvedSpecPayload: spec,
-        blueprintPayload: launched.snapshot.blueprintPayload,
-        profileConfigSnapshot: { shell: "zsh" },
-        repositoryProfileConfigSnapshot: { depth: 1 }
-      }],
+      setSnapshot: [
+        {
+          runId: running.id,
+          userSpecPayload: spec,
+          resolvedSpecPayload: spec,
+          blueprintPayload: launched.snapshot.blueprintPayload,
+          profileConfigSnapshot: { shell: "zsh" },
+          repositoryProfileConfigSnapshot: { depth: 1 }
+        }
+      ],
       findSnapshot: [{ ...owned, id: started.id }]
     },
     SandboxRuntimeInstanceRepo: {
-      upsert: [{ runId: running.id, status: "failed", adapter: "docker", resourceId: "container", reference: "docker:container", errorCode: "oom", errorMessage: "out of memory" }],
+      upsert: [
+        {
+          runId: running.id,
+          status: "failed",
+          adapter: "docker",
+          resourceId: "container",
+          reference: "docker:container",
+          errorCode: "oom",
+          errorMessage: "out of memory"
+        }
+      ],
       findByAttemptId: [{ ...owned, id: started.id }],
       listByAttemptIds: [{ ...owned, attemptIds: [started.id, running.id] }],
       listByStatus: [{ status: "running", limit: 10 }]
     },
     WorkspaceBuildJobRepo: {
-      enqueue: [{ id: "job", runId: running.id, registryId: "main", repository: "acme/app", tag: "latest", requestPayload: spec, idempotencyKey: "key", maxAttempts: 3 }],
+      enqueue: [
+        {
+          id: "job",
+          runId: running.id,
+          registryId: "main",
+          repository: "acme/app",
+          tag: "latest",
+          requestPayload: spec,
+          idempotencyKey: "key",
+          maxAttempts: 3
+        }
+      ],
       claimNext: [{ workerId: "worker-2", leaseDuration: "1 minute" }],
       claimBatch: [{ workerId: "worker-2", leaseDuration: "1 minute", limit: 5 }],
       claimById: [{ workerId: "worker-2", leaseDuration: "1 minute", id: world.job.id }],
@@ -83,7 +122,22 @@ export const sandboxSamples = (world: World): Samples => {
       stats: []
     },
     SandboxLifecycle: {
-      launch: [{ ...owned, name: "app", spec, resolvedSpec: spec, registryId: "main", repository: "acme/app", tag: "latest", idempotencyKey: "key", repositoryId: repository.id, profileRevisionId: profileRevision.id, requestedByUserId: ada, triggerType: "api" }],
+      launch: [
+        {
+          ...owned,
+          name: "app",
+          spec,
+          resolvedSpec: spec,
+          registryId: "main",
+          repository: "acme/app",
+          tag: "latest",
+          idempotencyKey: "key",
+          repositoryId: repository.id,
+          profileRevisionId: profileRevision.id,
+          requestedByUserId: ada,
+          triggerType: "api"
+        }
+      ],
       retry: [{ ...owned, id: sandbox }],
       rebuild: [{ ...owned, id: sandbox }],
       beginBuild: [building],

@@ -9,13 +9,37 @@ import type { World } from "../world.js"
 const at = DateTime.unsafeMake(1)
 
 export const sourceSamples = (world: World): Samples => {
-  const { ada, delivery, deliveryLease, failedDelivery, installation, installed, issue, pullRequest, repository, workflow } = world
+  const {
+    ada,
+    delivery,
+    deliveryLease,
+    failedDelivery,
+    installation,
+    installed,
+    issue,
+    pullRequest,
+    repository,
+    workflow
+  } = world
   const installationId = installation.id
   const repositoryId = repository.id
   const pulled = { repositoryId, number: 9, title: "Mend it", headBranch: "fix", baseBranch: "main" }
   return {
     RepositoryRepo: {
-      upsert: [{ id: "repo", provider: "github", externalId: "9", owner: "acme", name: "tool", defaultBranch: "main", url: "https://github.com/acme/tool", isArchived: false, openToAll: true, lastSyncedAt: at }],
+      upsert: [
+        {
+          id: "repo",
+          provider: "github",
+          externalId: "9",
+          owner: "acme",
+          name: "tool",
+          defaultBranch: "main",
+          url: "https://github.com/acme/tool",
+          isArchived: false,
+          openToAll: true,
+          lastSyncedAt: at
+        }
+      ],
       findById: [repositoryId],
       getById: [repositoryId],
       findByExternalId: [{ provider: "github", externalId: "9" }],
@@ -24,20 +48,22 @@ export const sourceSamples = (world: World): Samples => {
       delete: [repositoryId]
     },
     GitHubInstallationRepo: {
-      upsert: [{
-        id: "installation",
-        externalInstallationId: "77",
-        externalAccountId: "7",
-        accountLogin: "acme",
-        accountType: "organization",
-        targetType: "organization",
-        status: "active",
-        permissions: { contents: "read" },
-        repositorySelection: "selected",
-        installedAt: at,
-        lastSyncedAt: at,
-        reinstalled: false
-      }],
+      upsert: [
+        {
+          id: "installation",
+          externalInstallationId: "77",
+          externalAccountId: "7",
+          accountLogin: "acme",
+          accountType: "organization",
+          targetType: "organization",
+          status: "active",
+          permissions: { contents: "read" },
+          repositorySelection: "selected",
+          installedAt: at,
+          lastSyncedAt: at,
+          reinstalled: false
+        }
+      ],
       findById: [installationId],
       getById: [installationId],
       findByExternalId: ["77"],
@@ -50,16 +76,32 @@ export const sourceSamples = (world: World): Samples => {
       listGrants: [{ installationId, limit: 10 }]
     },
     GitHubInstallationRepositoryRepo: {
-      sync: [{
-        installationId,
-        repositories: [{ externalRepositoryId: "5", owner: "acme", name: "site", fullName: "acme/site", defaultBranch: "main", isPrivate: true, isArchived: false, pushedAt: at, url: "https://github.com/acme/site" }]
-      }],
-      apply: [{
-        installationId,
-        added: [{ externalRepositoryId: "5", owner: "acme", name: "site", isPrivate: true }],
-        removed: [installed.externalRepositoryId],
-        at
-      }],
+      sync: [
+        {
+          installationId,
+          repositories: [
+            {
+              externalRepositoryId: "5",
+              owner: "acme",
+              name: "site",
+              fullName: "acme/site",
+              defaultBranch: "main",
+              isPrivate: true,
+              isArchived: false,
+              pushedAt: at,
+              url: "https://github.com/acme/site"
+            }
+          ]
+        }
+      ],
+      apply: [
+        {
+          installationId,
+          added: [{ externalRepositoryId: "5", owner: "acme", name: "site", isPrivate: true }],
+          removed: [installed.externalRepositoryId],
+          at
+        }
+      ],
       listForInstallation: [{ installationId, search: "app", includeRemoved: true, limit: 10 }],
       listForUser: [{ userId: ada, search: "app", limit: 10 }],
       mayUse: [{ userId: ada, repositoryId }],
@@ -68,7 +110,17 @@ export const sourceSamples = (world: World): Samples => {
       findByRepositoryId: [{ installationId, repositoryId: installed.repositoryId }]
     },
     GitHubWebhookDeliveryRepo: {
-      record: [{ id: "hook", deliveryId: "guid", eventType: "issues", action: "opened", installationExternalId: "77", payload: { issue: { number: 1 } }, maxAttempts: 3 }],
+      record: [
+        {
+          id: "hook",
+          deliveryId: "guid",
+          eventType: "issues",
+          action: "opened",
+          installationExternalId: "77",
+          payload: { issue: { number: 1 } },
+          maxAttempts: 3
+        }
+      ],
       claimNext: [{ workerId: "worker-2", leaseDuration: "1 minute" }],
       heartbeat: [deliveryLease, "1 minute"],
       markProcessed: [deliveryLease],
@@ -86,12 +138,47 @@ export const sourceSamples = (world: World): Samples => {
       stats: []
     },
     WebhookInbox: {
-      receive: [{ id: "hook", deliveryId: "guid", eventType: "issues", action: "opened", installationExternalId: "77", payload: { issue: { number: 1 } }, maxAttempts: 3 }],
+      receive: [
+        {
+          id: "hook",
+          deliveryId: "guid",
+          eventType: "issues",
+          action: "opened",
+          installationExternalId: "77",
+          payload: { issue: { number: 1 } },
+          maxAttempts: 3
+        }
+      ],
       process: [{ workerId: "worker-2", leaseDuration: "1 minute" }, () => Effect.succeed(WebhookOutcome.processed)],
-      run: [{ workerId: "worker-2", concurrency: 2, leaseDuration: "1 minute", pollInterval: "1 second", drainTimeout: "1 second" }, () => Effect.succeed(WebhookOutcome.processed)]
+      run: [
+        {
+          workerId: "worker-2",
+          concurrency: 2,
+          leaseDuration: "1 minute",
+          pollInterval: "1 second",
+          drainTimeout: "1 second"
+        },
+        () => Effect.succeed(WebhookOutcome.processed)
+      ]
     },
     IssueRepo: {
-      upsert: [{ id: "issue", provider: "github", externalId: "11", repositoryId, number: 9, title: "It breaks", state: "open", url: "https://github.com/acme/app/issues/9", authorUserId: ada, assigneeUserId: ada, openedAt: at, closedAt: at, syncedAt: at }],
+      upsert: [
+        {
+          id: "issue",
+          provider: "github",
+          externalId: "11",
+          repositoryId,
+          number: 9,
+          title: "It breaks",
+          state: "open",
+          url: "https://github.com/acme/app/issues/9",
+          authorUserId: ada,
+          assigneeUserId: ada,
+          openedAt: at,
+          closedAt: at,
+          syncedAt: at
+        }
+      ],
       findById: [issue.id],
       getById: [issue.id],
       findByNumber: [{ repositoryId, number: issue.number }],
@@ -103,7 +190,20 @@ export const sourceSamples = (world: World): Samples => {
       listPullRequests: [{ issueId: issue.id, limit: 10 }]
     },
     PullRequestRepo: {
-      upsert: [{ id: "pull", provider: "github", externalId: "12", ...pulled, state: "open", headSha: "abc", url: "https://github.com/acme/app/pull/9", authorUserId: ada, openedAt: at, syncedAt: at }],
+      upsert: [
+        {
+          id: "pull",
+          provider: "github",
+          externalId: "12",
+          ...pulled,
+          state: "open",
+          headSha: "abc",
+          url: "https://github.com/acme/app/pull/9",
+          authorUserId: ada,
+          openedAt: at,
+          syncedAt: at
+        }
+      ],
       findById: [pullRequest.id],
       getById: [pullRequest.id],
       findByNumber: [{ repositoryId, number: pullRequest.number }],
@@ -112,11 +212,15 @@ export const sourceSamples = (world: World): Samples => {
       stream: [{ repositoryId }]
     },
     IssueWorkflowRepo: {
-      create: [{ id: "workflow", issueId: world.otherIssue.id, repositoryId, ownerUserId: ada, requestedByUserId: ada }],
+      create: [
+        { id: "workflow", issueId: world.otherIssue.id, repositoryId, ownerUserId: ada, requestedByUserId: ada }
+      ],
       findById: [{ ownerUserId: ada, id: workflow.id }],
       getById: [{ ownerUserId: ada, id: workflow.id }],
       getForOwner: [{ ownerUserId: ada, id: workflow.id }],
-      list: [{ issueId: issue.id, repositoryId, ownerUserId: ada, statuses: ["active"], includeArchived: true, limit: 10 }],
+      list: [
+        { issueId: issue.id, repositoryId, ownerUserId: ada, statuses: ["active"], includeArchived: true, limit: 10 }
+      ],
       stream: [{ ownerUserId: ada }],
       complete: [{ ownerUserId: ada, id: workflow.id }],
       fail: [{ ownerUserId: ada, id: workflow.id }],

@@ -14,22 +14,24 @@ import type { Ledger } from "./protocol.js"
 const surprises = (ledger: Ledger, reasons: RegExp) =>
   ledger.flatMap((report) => {
     if (report.type === "broken") return [`${report.deed}: ${report.cause}`]
-    return report.type === "refused" && report.tag === "PersistenceError" && !reasons.test(report.reason) ? [`${report.deed}: ${report.reason}`] : []
+    return report.type === "refused" && report.tag === "PersistenceError" && !reasons.test(report.reason)
+      ? [`${report.deed}: ${report.reason}`]
+      : []
   })
 
 /** Everything that is lost, half done, done twice or damaged: none, if all is well. `reasons` are those for which the store may refuse. */
 export const losses = (ledger: Ledger, reasons: RegExp) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const integrity = yield* shell<{ readonly integrity_check: string }>("PRAGMA integrity_check")
     const references = yield* shell("PRAGMA foreign_key_check")
     return [
       ...surprises(ledger, reasons),
-      ...integrity.flatMap(({ integrity_check: line }) => line === "ok" ? [] : [line]),
+      ...integrity.flatMap(({ integrity_check: line }) => (line === "ok" ? [] : [line])),
       ...references.map((row) => `dangling: ${JSON.stringify(row)}`),
-      ...yield* sandboxes.books(ledger),
-      ...yield* issues.books(ledger),
-      ...yield* others.books(ledger),
-      ...yield* deletions.books(ledger)
+      ...(yield* sandboxes.books(ledger)),
+      ...(yield* issues.books(ledger)),
+      ...(yield* others.books(ledger)),
+      ...(yield* deletions.books(ledger))
     ]
   })
 
@@ -37,4 +39,6 @@ export const losses = (ledger: Ledger, reasons: RegExp) =>
 export const repeat = (ledger: Ledger) => Effect.zipRight(sandboxes.repeat(ledger), issues.repeat(ledger))
 
 /** Does all that is left to do, as whoever comes next does it, by a clock on which every lease is over. What cannot be done is a loss. */
-export const settle = Effect.map(Effect.all([sandboxes.settle, others.settle, deletions.settle]), (all) => all.flat()).pipe(tomorrow)
+export const settle = Effect.map(Effect.all([sandboxes.settle, others.settle, deletions.settle]), (all) =>
+  all.flat()
+).pipe(tomorrow)

@@ -26,14 +26,14 @@ export interface BuilderOrders {
 export type BuilderReport =
   | { readonly type: "ready" | "cut" | "reconnected" }
   | {
-    readonly type: "begun" | "interrupted" | "ended"
-    readonly jobId: string
-    readonly token: number
-    readonly at: number
-    readonly kind: "plain" | "slow to end" | "uninterruptible"
-    /** The longest time for which the process stood still in the last two leases. */
-    readonly stalledMs: number
-  }
+      readonly type: "begun" | "interrupted" | "ended"
+      readonly jobId: string
+      readonly token: number
+      readonly at: number
+      readonly kind: "plain" | "slow to end" | "uninterruptible"
+      /** The longest time for which the process stood still in the last two leases. */
+      readonly stalledMs: number
+    }
 
 const { filePath, leaseMs, seed, workerId }: BuilderOrders = JSON.parse(process.argv[2] ?? "{}")
 const random = randomOf(seed)
@@ -51,48 +51,63 @@ setInterval(() => {
 const stalledMs = () => Math.max(now() - ticked, ...stalls.map(({ ms }) => ms))
 
 const unlessCut = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | PersistenceError> =>
-  Effect.suspend((): Effect.Effect<A, E | PersistenceError> => isCut ? Effect.fail(new PersistenceError({ operation: "test", reason: "Unavailable", cause: "cut off" })) : effect)
+  Effect.suspend(
+    (): Effect.Effect<A, E | PersistenceError> =>
+      isCut ? Effect.fail(new PersistenceError({ operation: "test", reason: "Unavailable", cause: "cut off" })) : effect
+  )
 
 const handler: BuildWorker.Handler<never> = ({ lease: { jobId, token } }) => {
   const kind = random.pick(["plain", "slow to end", "uninterruptible"] as const) ?? "plain"
-  const report = (type: "begun" | "interrupted" | "ended") => Effect.sync(() => tell<BuilderReport>({ type, jobId, token, at: now(), kind, stalledMs: stalledMs() }))
+  const report = (type: "begun" | "interrupted" | "ended") =>
+    Effect.sync(() => tell<BuilderReport>({ type, jobId, token, at: now(), kind, stalledMs: stalledMs() }))
   const sleep = Effect.sleep(leaseMs * (0.5 + random.below(300) / 100))
   const work = kind === "uninterruptible" ? Effect.uninterruptible(sleep) : sleep
   return report("begun").pipe(
-    Effect.zipRight(Effect.onInterrupt(work, () => Effect.zipRight(report("interrupted"), kind === "slow to end" ? Effect.sleep(leaseMs * 1.3) : Effect.void))),
+    Effect.zipRight(
+      Effect.onInterrupt(work, () =>
+        Effect.zipRight(report("interrupted"), kind === "slow to end" ? Effect.sleep(leaseMs * 1.3) : Effect.void)
+      )
+    ),
     Effect.zipRight(new BuildWorker.BuildFailure({ errorMessage: "again" })),
     Effect.ensuring(report("ended"))
   )
 }
 
 /** The services of a worker, without an answer from the database while it is cut off. */
-const cuttable = Layer.unwrapEffect(Effect.gen(function*() {
-  const jobs = yield* WorkspaceBuildJobRepo
-  const lifecycle = yield* SandboxLifecycle
-  return Layer.merge(
-    Layer.succeed(WorkspaceBuildJobRepo, {
-      ...jobs,
-      claimNext: (request) => unlessCut(jobs.claimNext(request)),
-      heartbeat: (lease, duration) => unlessCut(jobs.heartbeat(lease, duration)),
-      release: (lease) => unlessCut(jobs.release(lease))
-    }),
-    Layer.succeed(SandboxLifecycle, {
-      ...lifecycle,
-      beginBuild: (lease) => unlessCut(lifecycle.beginBuild(lease)),
-      failBuild: (lease, failure) => unlessCut(lifecycle.failBuild(lease, failure)),
-      supervise: (request) => unlessCut(lifecycle.supervise(request))
-    })
-  )
-}))
+const cuttable = Layer.unwrapEffect(
+  Effect.gen(function* () {
+    const jobs = yield* WorkspaceBuildJobRepo
+    const lifecycle = yield* SandboxLifecycle
+    return Layer.merge(
+      Layer.succeed(WorkspaceBuildJobRepo, {
+        ...jobs,
+        claimNext: (request) => unlessCut(jobs.claimNext(request)),
+        heartbeat: (lease, duration) => unlessCut(jobs.heartbeat(lease, duration)),
+        release: (lease) => unlessCut(jobs.release(lease))
+      }),
+      Layer.succeed(SandboxLifecycle, {
+        ...lifecycle,
+        beginBuild: (lease) => unlessCut(lifecycle.beginBuild(lease)),
+        failBuild: (lease, failure) => unlessCut(lifecycle.failBuild(lease, failure)),
+        supervise: (request) => unlessCut(lifecycle.supervise(request))
+      })
+    )
+  })
+)
 
 createInterface({ input: process.stdin }).on("line", (line) => {
   isCut = line === "cut"
   tell<BuilderReport>({ type: isCut ? "cut" : "reconnected" })
 })
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   tell<BuilderReport>({ type: "ready" })
-  return yield* BuildWorker.run(handler, { workerId, concurrency: 6, leaseDuration: leaseMs, pollInterval: "50 millis" })
+  return yield* BuildWorker.run(handler, {
+    workerId,
+    concurrency: 6,
+    leaseDuration: leaseMs,
+    pollInterval: "50 millis"
+  })
 }).pipe(Effect.provide(cuttable), Effect.provide(onFile({ filePath, keys: 1, synchronous: "normal" })), withoutLogs)
 
 await Effect.runPromise(program)

@@ -17,7 +17,12 @@ export interface Turn {
 let count = 0
 
 const legal = new Set([
-  "NotFound", "InvalidTransition", "LeaseLost", "AlreadyExists", "EncryptionKeyUnavailable", "ReferenceNotFound"
+  "NotFound",
+  "InvalidTransition",
+  "LeaseLost",
+  "AlreadyExists",
+  "EncryptionKeyUnavailable",
+  "ReferenceNotFound"
 ])
 
 /**
@@ -31,7 +36,7 @@ export const deed = <Name extends Deed, A, E extends { readonly _tag: string }, 
   effect: Effect.Effect<A, E, R>,
   told: (value: A) => Deeds[Name] | undefined
 ): Effect.Effect<Option.Option<A>, never, R> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = `${orders.workerId}/${++count}`
     tell<Report>({ type: "begun", id, deed: name, known })
     const exit = yield* Effect.exit(effect)

@@ -61,5 +61,7 @@ const obey = (line: string) => {
   } else if (word === "end") process.exit()
 }
 
-createInterface({ input: process.stdin }).on("line", obey).on("close", () => process.exit())
+createInterface({ input: process.stdin })
+  .on("line", obey)
+  .on("close", () => process.exit())
 say("ready")

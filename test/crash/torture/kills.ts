@@ -15,11 +15,12 @@ const deathOf = (random: Random): Death => {
 
 /** Lets it work until it dies: by its own hand, or after so many deeds at a moment that nobody chose. */
 const die = (account: Account, victim: Worker, random: Random, death: Death) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     if (death.at === "never") {
       yield* progress(victim, 1 + random.below(40))
       const turns = random.below(50)
-      for (let turn = 0; turn < turns; turn++) yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      for (let turn = 0; turn < turns; turn++)
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       victim.signal("SIGKILL")
     }
     const { errors, signal } = yield* endOf(victim)
@@ -29,7 +30,7 @@ const die = (account: Account, victim: Worker, random: Random, death: Death) =>
 
 /** One after the other, each the only one on the file; the next is loaded while this one works. */
 const alone = (account: Account, victim: Victim, random: Random, kills: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const start = () => {
       const death = deathOf(random)
       return Effect.map(worker(victim, { seed: random.below(2 ** 31), death }), (process) => ({ death, process }))
@@ -48,26 +49,35 @@ const alone = (account: Account, victim: Victim, random: Random, kills: number) 
 
 /** In each place another one as soon as one is dead, while the others work. */
 const together = (account: Account, victim: Victim, random: Random, kills: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const places = Array.from({ length: Math.min(slots, 3) }, (_, slot) => slot)
     const seeds = places.map(() => random.below(2 ** 31))
     let left = kills
-    yield* Effect.forEach(places, (slot) =>
-      Effect.gen(function*() {
-        while (left-- > 0) {
-          const death = deathOf(random)
-          const process = yield* worker(victim, { seed: (seeds[slot] ?? 0) + left, slot, death, synchronous: "normal" })
-          yield* begin(process)
-          yield* die(account, process, random, death)
-          yield* check(account, victim, `${JSON.stringify(death)} among others`)
-        }
-      }), { concurrency: "unbounded", discard: true })
+    yield* Effect.forEach(
+      places,
+      (slot) =>
+        Effect.gen(function* () {
+          while (left-- > 0) {
+            const death = deathOf(random)
+            const process = yield* worker(victim, {
+              seed: (seeds[slot] ?? 0) + left,
+              slot,
+              death,
+              synchronous: "normal"
+            })
+            yield* begin(process)
+            yield* die(account, process, random, death)
+            yield* check(account, victim, `${JSON.stringify(death)} among others`)
+          }
+        }),
+      { concurrency: "unbounded", discard: true }
+    )
     yield* check(account, victim, "after all of them", { last: true })
   })
 
 /** Kills so many on a database of its own. */
 export const kills = (account: Account, random: Random, count: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const victim = yield* newVictim
     const first = Math.ceil(count / 2)
     yield* alone(account, victim, random, first)

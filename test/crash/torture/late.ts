@@ -13,11 +13,13 @@ import { onFile, owner } from "./world.js"
 
 const { filePath }: { readonly filePath: string } = JSON.parse(process.argv[2] ?? "{}")
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   const lifecycle = yield* SandboxLifecycle
   const jobs = yield* WorkspaceBuildJobRepo
   const { job } = yield* lifecycle.launch({ ...request, ownerUserId: owner })
-  const { lease } = Option.getOrThrow(yield* jobs.claimById({ id: job.id, workerId: "sleeper", leaseDuration: "1 minute" }))
+  const { lease } = Option.getOrThrow(
+    yield* jobs.claimById({ id: job.id, workerId: "sleeper", leaseDuration: "1 minute" })
+  )
   yield* lifecycle.beginBuild(lease)
   tell<LateReport>({ type: "holding" })
   yield* Effect.promise(() => once(process.stdin, "data"))

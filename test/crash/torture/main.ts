@@ -12,7 +12,9 @@ import { newAccount } from "./run.js"
 import { replaced } from "./replaced.js"
 import { jumps, late, stops, storms } from "./storms.js"
 
-const { values } = parseArgs({ options: { minutes: { type: "string" }, seed: { type: "string" }, kills: { type: "string" } } })
+const { values } = parseArgs({
+  options: { minutes: { type: "string" }, seed: { type: "string" }, kills: { type: "string" } }
+})
 const minutes = Number(values.minutes ?? 5)
 const enough = Number(values.kills ?? 200)
 const seed = Number(values.seed ?? Date.now() % 1_000_000)
@@ -23,10 +25,13 @@ const begun = performance.now()
 const say = (line: string) => process.stdout.write(`${line}\n`)
 
 const report = (scenario: string) =>
-  say(`${Math.round((performance.now() - begun) / 1000)} s, ${scenario}: ${account.kills} kills, ${account.checks} checks, losses: ${account.losses.length}`)
+  say(
+    `${Math.round((performance.now() - begun) / 1000)} s, ${scenario}: ${account.kills} kills, ${account.checks} checks, losses: ${account.losses.length}`
+  )
 
 const lateWorker = Effect.map(late, ({ after, told }) => {
-  if (after.status !== "succeeded" || told.some((tag) => tag !== "LeaseLost")) account.losses.push(`a late worker was told ${told.join(", ")}`)
+  if (after.status !== "succeeded" || told.some((tag) => tag !== "LeaseLost"))
+    account.losses.push(`a late worker was told ${told.join(", ")}`)
 })
 
 const scenarios = {
@@ -39,8 +44,11 @@ const scenarios = {
   "late workers": lateWorker
 }
 
-const round = Effect.forEach(Object.entries<Effect.Effect<unknown, unknown>>(scenarios), ([name, scenario]) =>
-  Effect.map(scenario, () => report(name)), { discard: true })
+const round = Effect.forEach(
+  Object.entries<Effect.Effect<unknown, unknown>>(scenarios),
+  ([name, scenario]) => Effect.map(scenario, () => report(name)),
+  { discard: true }
+)
 
 const isOver = () => account.kills >= enough && performance.now() - begun >= minutes * 60_000
 

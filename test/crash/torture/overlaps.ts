@@ -72,15 +72,34 @@ const expiry = Effect.sleep(1.5 * leaseMs)
 
 /** Two workers on six jobs. One of them, in turn, is cut off for longer than a lease, then stopped. */
 export const overlaps = (account: Account, random: Random, rounds: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { filePath } = yield* newVictim
     yield* Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
       Effect.forEach(["a", "b", "c", "d", "e", "f"], (id) =>
-        jobs.enqueue({ id, registryId: "r", repository: "r", tag: "t", maxAttempts: 1000, requestPayload: { source: "https://github.com/acme/app", harness: "codex" } }))).pipe(
-      Effect.provide(onFile({ filePath, keys: 1 })))
+        jobs.enqueue({
+          id,
+          registryId: "r",
+          repository: "r",
+          tag: "t",
+          maxAttempts: 1000,
+          requestPayload: { source: "https://github.com/acme/app", harness: "codex" }
+        })
+      )
+    ).pipe(Effect.provide(onFile({ filePath, keys: 1 })))
     const builders = yield* Effect.forEach(["one", "two"], (workerId) =>
-      Effect.map(child<BuilderReport>(script, { filePath, workerId, seed: random.below(2 ** 31), leaseMs } satisfies BuilderOrders), (process) => ({ workerId, process })))
-    yield* Effect.forEach(builders, ({ process }) => Effect.promise(() => process.first("ready")), { concurrency: "unbounded" })
+      Effect.map(
+        child<BuilderReport>(script, {
+          filePath,
+          workerId,
+          seed: random.below(2 ** 31),
+          leaseMs
+        } satisfies BuilderOrders),
+        (process) => ({ workerId, process })
+      )
+    )
+    yield* Effect.forEach(builders, ({ process }) => Effect.promise(() => process.first("ready")), {
+      concurrency: "unbounded"
+    })
     for (let round = 0; round < rounds; round++) {
       const victim = builders[Math.floor(round / 2) % 2]?.process
       const other = builders[(Math.floor(round / 2) + 1) % 2]?.process
@@ -103,7 +122,9 @@ export const overlaps = (account: Account, random: Random, rounds: number) =>
       }
       yield* Effect.sleep(leaseMs / 2)
     }
-    const { overlaps: found, takeovers } = compare(builders.flatMap(({ process, workerId }) => worksOf(workerId, process.reports)))
+    const { overlaps: found, takeovers } = compare(
+      builders.flatMap(({ process, workerId }) => worksOf(workerId, process.reports))
+    )
     account.losses.push(...found.map((overlap) => `two handlers at once: ${overlap}`))
     account.takeovers += takeovers
   }).pipe(Effect.scoped)

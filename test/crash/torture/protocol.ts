@@ -24,7 +24,12 @@ export interface Orders {
 
 /** What was acknowledged, by the operation that did. */
 export interface Deeds {
-  readonly launch: { readonly name: string; readonly sandboxId: string; readonly attemptId: string; readonly jobId: string }
+  readonly launch: {
+    readonly name: string
+    readonly sandboxId: string
+    readonly attemptId: string
+    readonly jobId: string
+  }
   readonly retry: { readonly sandboxId: string; readonly attemptId: string }
   readonly end: { readonly attemptId: string }
   readonly claim: { readonly jobId: string; readonly token: number }
@@ -44,7 +49,11 @@ export interface Deeds {
   readonly rotate: { readonly key: number }
   readonly revision: { readonly profileId: string; readonly revisionId: string; readonly label: string }
   readonly share: { readonly ownerUserId: string }
-  readonly deleteSandbox: { readonly sandboxId: string; readonly attemptId: string; readonly executionIds: ReadonlyArray<string> }
+  readonly deleteSandbox: {
+    readonly sandboxId: string
+    readonly attemptId: string
+    readonly executionIds: ReadonlyArray<string>
+  }
   readonly stopAndRetry: { readonly attemptId: string; readonly executionIds: ReadonlyArray<string> }
   readonly deleteUser: { readonly userId: string; readonly workflowId: string }
   readonly sync: { readonly installationId: string; readonly generation: string }
@@ -64,10 +73,21 @@ export interface Done<Name extends Deed = Deed> {
 export type Report =
   | { readonly type: "ready" }
   /** Before each deed: what is known of it by then. */
-  | { readonly type: "begun"; readonly id: string; readonly deed: Deed; readonly known: Readonly<Record<string, string>> }
+  | {
+      readonly type: "begun"
+      readonly id: string
+      readonly deed: Deed
+      readonly known: Readonly<Record<string, string>>
+    }
   | Done
   /** An error that a method declares. */
-  | { readonly type: "refused"; readonly id: string; readonly deed: Deed; readonly tag: string; readonly reason: string }
+  | {
+      readonly type: "refused"
+      readonly id: string
+      readonly deed: Deed
+      readonly tag: string
+      readonly reason: string
+    }
   /** One that it does not: a loss. */
   | { readonly type: "broken"; readonly id: string; readonly deed: Deed; readonly cause: string }
   | { readonly type: "finished"; readonly longestTurnMs: number }
@@ -77,8 +97,10 @@ export type Ledger = Array<Report>
 
 /** Everything that was acknowledged of one kind. */
 export const doneOf = <Name extends Deed>(ledger: Ledger, deed: Name): ReadonlyArray<Deeds[Name]> =>
-  ledger.filter((report): report is Done<Name> => report.type === "done" && report.deed === deed).map(({ facts }) => facts)
+  ledger
+    .filter((report): report is Done<Name> => report.type === "done" && report.deed === deed)
+    .map(({ facts }) => facts)
 
 /** What was begun of one kind, acknowledged or not. */
 export const begunOf = (ledger: Ledger, deed: Deed) =>
-  ledger.flatMap((report) => report.type === "begun" && report.deed === deed ? [report.known] : [])
+  ledger.flatMap((report) => (report.type === "begun" && report.deed === deed ? [report.known] : []))

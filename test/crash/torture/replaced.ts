@@ -21,29 +21,36 @@ const makeOther = (path: string) => {
 
 /** Runs `count` processes, removes or replaces the files of each, and kills them. */
 export const replaced = (account: Account, random: Random, count: number) =>
-  Effect.forEach(Array.from({ length: count }), () =>
-    Effect.gen(function*() {
-      const directory = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-torture-"))),
-        (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-      )
-      const path = join(directory, "numbers.sqlite")
-      makeOther(`${path}.other`)
-      const writer = yield* numberWriter(path)
-      const accident = random.pick(accidents) ?? "read file"
-      const before = numbersOf(yield* writer.order(`write ${1 + random.below(40)}`))
-      yield* writer.order(accident === "replace" ? `replace ${path}.other` : accident)
-      const isOnlyLocks = accident === "read file" || accident === "use stock"
-      const isDeleted = isOnlyLocks && random.chance(0.5)
-      if (isDeleted) openAndClose(path)
-      const after = numbersOf(yield* writer.order(`write ${1 + random.below(40)}`))
-      yield* writer.kill
-      account.kills++
-      account.checks++
-      account.acknowledged += before.length + after.length
-      // Numbers that were acknowledged before the file was removed are lost with it; the program has reported that.
-      const due = accident === "replace" || accident.startsWith("remove file") ? after : [...before, ...after]
-      const present = new Set(due.length > 0 && existsSync(path) ? numbersAt(path) : [])
-      const lost = due.filter((number) => !present.has(number))
-      if (lost.length > 0) account.losses.push(`${accident}${isDeleted ? ", then the log was deleted" : ""}: ${lost.length} acknowledged writes are lost`)
-    }).pipe(Effect.scoped), { discard: true })
+  Effect.forEach(
+    Array.from({ length: count }),
+    () =>
+      Effect.gen(function* () {
+        const directory = yield* Effect.acquireRelease(
+          Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-torture-"))),
+          (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+        )
+        const path = join(directory, "numbers.sqlite")
+        makeOther(`${path}.other`)
+        const writer = yield* numberWriter(path)
+        const accident = random.pick(accidents) ?? "read file"
+        const before = numbersOf(yield* writer.order(`write ${1 + random.below(40)}`))
+        yield* writer.order(accident === "replace" ? `replace ${path}.other` : accident)
+        const isOnlyLocks = accident === "read file" || accident === "use stock"
+        const isDeleted = isOnlyLocks && random.chance(0.5)
+        if (isDeleted) openAndClose(path)
+        const after = numbersOf(yield* writer.order(`write ${1 + random.below(40)}`))
+        yield* writer.kill
+        account.kills++
+        account.checks++
+        account.acknowledged += before.length + after.length
+        // Numbers that were acknowledged before the file was removed are lost with it; the program has reported that.
+        const due = accident === "replace" || accident.startsWith("remove file") ? after : [...before, ...after]
+        const present = new Set(due.length > 0 && existsSync(path) ? numbersAt(path) : [])
+        const lost = due.filter((number) => !present.has(number))
+        if (lost.length > 0)
+          account.losses.push(
+            `${accident}${isDeleted ? ", then the log was deleted" : ""}: ${lost.length} acknowledged writes are lost`
+          )
+      }).pipe(Effect.scoped),
+    { discard: true }
+  )

@@ -27,8 +27,18 @@ export interface Account {
   readonly losses: Array<string>
 }
 
-export const newAccount = (): Account =>
-  ({ kills: 0, storms: 0, stops: 0, jumps: 0, takeovers: 0, checks: 0, acknowledged: 0, busy: 0, longestTurnMs: 0, losses: [] })
+export const newAccount = (): Account => ({
+  kills: 0,
+  storms: 0,
+  stops: 0,
+  jumps: 0,
+  takeovers: 0,
+  checks: 0,
+  acknowledged: 0,
+  busy: 0,
+  longestTurnMs: 0,
+  losses: []
+})
 
 const temporaryDirectory = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-torture-"))),
@@ -46,7 +56,7 @@ export interface Victim {
   keys: number
 }
 
-export const newVictim: Effect.Effect<Victim, unknown, Scope.Scope> = Effect.gen(function*() {
+export const newVictim: Effect.Effect<Victim, unknown, Scope.Scope> = Effect.gen(function* () {
   const filePath = join(yield* temporaryDirectory, "torture.sqlite")
   yield* prepare(filePath)
   return { filePath, ledger: [], keys: 1 }
@@ -56,20 +66,24 @@ let workers = 0
 
 /** Starts a worker, which waits for a word before it opens the database. */
 export const worker = ({ filePath, keys, ledger }: Victim, orders: Partial<Orders> & Pick<Orders, "seed">) =>
-  child<Report>(script, {
-    filePath,
-    workerId: `w${++workers}`,
-    slot: 0,
-    keys,
-    death: { at: "never" },
-    deeds: 1_000_000,
-    fibers: 3,
-    clockOffsetMs: 0,
-    busyTimeoutMs: 5000,
-    leaseMs: 400,
-    synchronous: "full",
-    ...orders
-  } satisfies Orders, (report) => ledger.push(report))
+  child<Report>(
+    script,
+    {
+      filePath,
+      workerId: `w${++workers}`,
+      slot: 0,
+      keys,
+      death: { at: "never" },
+      deeds: 1_000_000,
+      fibers: 3,
+      clockOffsetMs: 0,
+      busyTimeoutMs: 5000,
+      leaseMs: 400,
+      synchronous: "full",
+      ...orders
+    } satisfies Orders,
+    (report) => ledger.push(report)
+  )
 
 /** Lets it begin. */
 export const begin = (worker: Worker) =>
@@ -89,11 +103,16 @@ export const progress = (worker: Worker, deeds: number) =>
 export const endOf = (worker: Worker) => Effect.promise(() => worker.ended)
 
 /** Balances the books, in a process that opens the database for it and closes it again. `last`: nobody is at work any more. */
-export const check = (account: Account, victim: Victim, when: string, { last = false, reasons = /^Busy/ }: { readonly last?: boolean; readonly reasons?: RegExp } = {}) =>
-  Effect.gen(function*() {
+export const check = (
+  account: Account,
+  victim: Victim,
+  when: string,
+  { last = false, reasons = /^Busy/ }: { readonly last?: boolean; readonly reasons?: RegExp } = {}
+) =>
+  Effect.gen(function* () {
     if (last) yield* repeat(victim.ledger)
     const found = yield* losses([...victim.ledger], reasons)
-    const left = last ? [...yield* settle, ...yield* losses(victim.ledger, reasons)] : []
+    const left = last ? [...(yield* settle), ...(yield* losses(victim.ledger, reasons))] : []
     account.checks += last ? 2 : 1
     account.losses.push(...[...found, ...left].map((loss) => `${when}: ${loss}`))
   }).pipe(Effect.provide(onFile({ filePath: victim.filePath, keys: victim.keys, busyTimeoutMs: 20_000 })))
@@ -102,5 +121,6 @@ export const check = (account: Account, victim: Victim, when: string, { last = f
 export const sum = (account: Account, { ledger }: Victim) => {
   account.acknowledged += ledger.filter(({ type }) => type === "done").length
   account.busy += ledger.filter((report) => report.type === "refused" && report.reason.startsWith("Busy")).length
-  for (const report of ledger) if (report.type === "finished") account.longestTurnMs = Math.max(account.longestTurnMs, report.longestTurnMs)
+  for (const report of ledger)
+    if (report.type === "finished") account.longestTurnMs = Math.max(account.longestTurnMs, report.longestTurnMs)
 }

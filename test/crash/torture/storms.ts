@@ -22,17 +22,20 @@ const hour = 3600 * 1000
 
 /** Workers at work while another process takes the lock so many times, sometimes for longer than they wait. */
 export const storms = (account: Account, random: Random, holds: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const victim = yield* newVictim
     const busyTimeoutMs = 250
-    const workers = yield* Effect.forEach([0, 1], (slot) => worker(victim, { seed: random.below(2 ** 31), slot, busyTimeoutMs, deeds: 150 + holds }))
+    const workers = yield* Effect.forEach([0, 1], (slot) =>
+      worker(victim, { seed: random.below(2 ** 31), slot, busyTimeoutMs, deeds: 150 + holds })
+    )
     const enemy = yield* hostile({ filePath: victim.filePath, seed: random.below(2 ** 31), busyTimeoutMs })
     yield* Effect.forEach(workers, begin, { concurrency: "unbounded" })
     enemy.say(`storm ${holds}`)
     yield* Effect.promise(() => enemy.first("done"))
     account.storms += holds
     for (const { errors, reports, signal } of yield* Effect.forEach(workers, endOf)) {
-      if (signal !== null || errors !== "" || reports.at(-1)?.type !== "finished") account.losses.push(`a worker in a storm ended by ${String(signal)}: ${errors}`)
+      if (signal !== null || errors !== "" || reports.at(-1)?.type !== "finished")
+        account.losses.push(`a worker in a storm ended by ${String(signal)}: ${errors}`)
     }
     yield* check(account, victim, "after a storm", { last: true })
     sum(account, victim)
@@ -40,7 +43,7 @@ export const storms = (account: Account, random: Random, holds: number) =>
 
 /** A worker is stopped at any moment, and goes on when the others have gone on without it; again and again. */
 export const stops = (account: Account, random: Random, count: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const victim = yield* newVictim
     // It stands still in the middle of a transaction, too: then the others are refused until it goes on.
     const options = { busyTimeoutMs: 300, leaseMs: 100, synchronous: "normal" } as const
@@ -52,7 +55,11 @@ export const stops = (account: Account, random: Random, count: number) =>
       sleeper.signal("SIGSTOP")
       // Its leases are over by then: that many answers take longer, and a refusal takes longer still.
       const told = other.reports.length
-      yield* Effect.promise(() => other.when((reports) => reports.length >= told + 60 || reports.slice(told).some(({ type }) => type === "refused")))
+      yield* Effect.promise(() =>
+        other.when(
+          (reports) => reports.length >= told + 60 || reports.slice(told).some(({ type }) => type === "refused")
+        )
+      )
       sleeper.signal("SIGCONT")
       account.stops += 1
     }
@@ -66,44 +73,49 @@ export const stops = (account: Account, random: Random, count: number) =>
   }).pipe(Effect.scoped)
 
 /** A worker under a lease stands still until somebody else has done its job: what it says then is refused. Returns what it was told. */
-export const late = Effect.gen(function*() {
+export const late = Effect.gen(function* () {
   const victim = yield* newVictim
   const sleeper = yield* child<LateReport>(new URL("./late.ts", import.meta.url), { filePath: victim.filePath })
   yield* Effect.promise(() => sleeper.first("holding"))
   sleeper.signal("SIGSTOP")
-  const done = yield* Effect.gen(function*() {
+  const done = yield* Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
     const jobs = yield* WorkspaceBuildJobRepo
     yield* lifecycle.supervise({ limit: 10, runtimeDeadline: "1 hour" })
-    const { lease } = yield* Effect.flatMap(jobs.claimNext({ workerId: "other", leaseDuration: "1 minute" }), Option.match({
-      onNone: () => Effect.dieMessage("nothing was given back"),
-      onSome: Effect.succeed
-    }))
+    const { lease } = yield* Effect.flatMap(
+      jobs.claimNext({ workerId: "other", leaseDuration: "1 minute" }),
+      Option.match({
+        onNone: () => Effect.dieMessage("nothing was given back"),
+        onSome: Effect.succeed
+      })
+    )
     yield* lifecycle.beginBuild(lease)
     return yield* lifecycle.finishBuild(lease, success)
   }).pipe(tomorrow, Effect.provide(onFile({ filePath: victim.filePath, keys: 1 })))
   sleeper.signal("SIGCONT")
   sleeper.say("go on")
   const { reports } = yield* Effect.promise(() => sleeper.ended)
-  const after = yield* Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.getById(done.id)).pipe(Effect.provide(onFile({ filePath: victim.filePath, keys: 1 })))
-  return { told: reports.flatMap((report) => report.type === "answer" ? [report.tag] : []), done, after }
+  const after = yield* Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.getById(done.id)).pipe(
+    Effect.provide(onFile({ filePath: victim.filePath, keys: 1 }))
+  )
+  return { told: reports.flatMap((report) => (report.type === "answer" ? [report.tag] : [])), done, after }
 }).pipe(Effect.scoped)
 
 /** What the late worker tells. */
-export type LateReport =
-  | { readonly type: "holding" }
-  | { readonly type: "answer"; readonly tag: string }
+export type LateReport = { readonly type: "holding" } | { readonly type: "answer"; readonly tag: string }
 
 /** Workers whose clocks are hours ahead and behind, on one database. */
 export const jumps = (account: Account, random: Random, deeds: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const victim = yield* newVictim
     const offsets = [0, 5 * hour, -5 * hour]
     const workers = yield* Effect.forEach(offsets, (clockOffsetMs, slot) =>
-      worker(victim, { seed: random.below(2 ** 31), slot, clockOffsetMs, deeds, synchronous: "normal" }))
+      worker(victim, { seed: random.below(2 ** 31), slot, clockOffsetMs, deeds, synchronous: "normal" })
+    )
     yield* Effect.forEach(workers, begin, { concurrency: "unbounded" })
     for (const { errors, signal } of yield* Effect.forEach(workers, endOf)) {
-      if (signal !== null || errors !== "") account.losses.push(`a worker of another time ended by ${String(signal)}: ${errors}`)
+      if (signal !== null || errors !== "")
+        account.losses.push(`a worker of another time ended by ${String(signal)}: ${errors}`)
     }
     account.jumps += offsets.length - 1
     yield* check(account, victim, "after clocks were wrong", { last: true })

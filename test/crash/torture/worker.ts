@@ -26,7 +26,12 @@ const delay = monitorEventLoopDelay({ resolution: 5 })
 
 let names = 0
 
-const acts: ReadonlyArray<(turn: Turn) => Effect.Effect<unknown, PersistenceError | InvalidInput, Services>> = [...sandboxes.acts, ...issues.acts, ...others.acts, ...deletions.acts]
+const acts: ReadonlyArray<(turn: Turn) => Effect.Effect<unknown, PersistenceError | InvalidInput, Services>> = [
+  ...sandboxes.acts,
+  ...issues.acts,
+  ...others.acts,
+  ...deletions.acts
+]
 
 /** One of the fibers of the process. What it looked for and could not read, it looks for again. */
 const fiber = (index: number) => {
@@ -35,7 +40,7 @@ const fiber = (index: number) => {
     random: randomOf(orders.seed * 31 + index),
     name: () => `${orders.workerId}_${++names}`
   }
-  return Effect.gen(function*() {
+  return Effect.gen(function* () {
     for (let count = 0; count < orders.deeds; count++) {
       const act = turn.random.pick(acts)
       if (act === undefined) return
@@ -46,9 +51,13 @@ const fiber = (index: number) => {
   })
 }
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   delay.enable()
-  yield* Effect.forEach(Array.from({ length: orders.fibers }, (_, index) => index), fiber, { concurrency: "unbounded", discard: true })
+  yield* Effect.forEach(
+    Array.from({ length: orders.fibers }, (_, index) => index),
+    fiber,
+    { concurrency: "unbounded", discard: true }
+  )
   delay.disable()
   tell<Report>({ type: "finished", longestTurnMs: Math.round(delay.max / 1e6) })
 }).pipe(shifted(orders.clockOffsetMs))

@@ -25,7 +25,10 @@ export const slots = 4
 export const installationOf = (slot: number) => GitHubInstallationId.make(`installation-${slot}`)
 
 const keysOf = (count: number) =>
-  Array.from({ length: count }, (_, index) => ({ id: `k${count - index}`, key: Redacted.make(new Uint8Array(32).fill(count - index)) }))
+  Array.from({ length: count }, (_, index) => ({
+    id: `k${count - index}`,
+    key: Redacted.make(new Uint8Array(32).fill(count - index))
+  }))
 
 /** All services on a file, with so many keys. */
 export const onFile = (options: Database.FileOptions & { readonly keys: number }) =>
@@ -36,7 +39,7 @@ export const onFile = (options: Database.FileOptions & { readonly keys: number }
 
 /** Makes the file, with what the work is about. */
 export const prepare = (filePath: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* Migrations.run
     const sql = yield* SqlClient.SqlClient
     yield* make.user({ id: owner })

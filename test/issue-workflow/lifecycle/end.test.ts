@@ -26,7 +26,7 @@ const outcomes = ["succeeded", "failed", "cancelled"] as const
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowLifecycle endings (${name})`, () => {
     it.effect("ends an execution from wherever it is, once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { beginExecution, finish } = yield* IssueWorkflowLifecycle
         for (const outcome of outcomes) {
           for (const begun of [false, true]) {
@@ -34,7 +34,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             if (begun) yield* beginExecution(executionId)
             yield* TestClock.adjust("1 second")
             const ended = yield* finish({ executionId, outcome })
-            expect(ended).toMatchObject({ execution: { id: executionId, status: outcome }, workflow: { id: issueWorkflowId, status: "active" } })
+            expect(ended).toMatchObject({
+              execution: { id: executionId, status: outcome },
+              workflow: { id: issueWorkflowId, status: "active" }
+            })
             const before = yield* everything
             yield* TestClock.adjust("1 second")
             expect(yield* finish({ executionId, outcome })).toEqual(ended)
@@ -56,27 +59,35 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           "2 finish: queued > running by system",
           "3 finish: running > failed by system"
         ])
-        expect(yield* refusalOf(finish({ executionId: goneExecution, outcome: "failed" }))).toMatchObject({ _tag: "NotFound", id: "gone" })
+        expect(yield* refusalOf(finish({ executionId: goneExecution, outcome: "failed" }))).toMatchObject({
+          _tag: "NotFound",
+          id: "gone"
+        })
         expect(yield* contradictions).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keeps why it did not succeed", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { finish } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo
         const cancelled = yield* finish({ executionId: (yield* started()).id, outcome: "cancelled", reason: "enough" })
         expect(cancelled.execution.cancelReason).toEqual(Option.some("enough"))
         const { id: executionId } = yield* started()
-        for (const reason of ["it broke", "it broke", "said later"]) yield* finish({ executionId, outcome: "failed", reason })
-        expect((yield* executions.listEvents({ executionId })).items).toMatchObject([{ sequence: 1, level: "error", eventType: "failed", message: "it broke" }])
+        for (const reason of ["it broke", "it broke", "said later"])
+          yield* finish({ executionId, outcome: "failed", reason })
+        expect((yield* executions.listEvents({ executionId })).items).toMatchObject([
+          { sequence: 1, level: "error", eventType: "failed", message: "it broke" }
+        ])
         expect(yield* refusalOf(finish({ executionId, outcome: "succeeded", reason: "x" }))).toMatchObject({
           _tag: "InvalidInput",
-          issues: ["reason: is for an execution that did not succeed"]
+          issues: ["reason: must be omitted when the outcome is succeeded"]
         })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("links the pull requests, also when it is called again", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { finish } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* started()
@@ -86,22 +97,41 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const links = (yield* executions.listPullRequests({ executionId })).items
         expect(links).toMatchObject([{ pullRequestId: one.id, relation: "created" }])
         yield* TestClock.adjust("1 second")
-        yield* finish({ ...request, pullRequests: [{ pullRequestId: one.id, relation: "updated" }, { pullRequestId: two.id, relation: "updated" }] })
-        expect((yield* executions.listPullRequests({ executionId })).items).toMatchObject([{ pullRequestId: two.id, relation: "updated" }, ...links])
+        yield* finish({
+          ...request,
+          pullRequests: [
+            { pullRequestId: one.id, relation: "updated" },
+            { pullRequestId: two.id, relation: "updated" }
+          ]
+        })
+        expect((yield* executions.listPullRequests({ executionId })).items).toMatchObject([
+          { pullRequestId: two.id, relation: "updated" },
+          ...links
+        ])
 
         const { id } = yield* started()
         const before = yield* everything
-        expect(yield* refusalOf(finish({ executionId: id, outcome: "succeeded", pullRequests: [{ pullRequestId: one.id }, { pullRequestId: "gone" }], workflow: "completed" }))).toMatchObject({
+        expect(
+          yield* refusalOf(
+            finish({
+              executionId: id,
+              outcome: "succeeded",
+              pullRequests: [{ pullRequestId: one.id }, { pullRequestId: "gone" }],
+              workflow: "completed"
+            })
+          )
+        ).toMatchObject({
           _tag: "ReferenceNotFound",
           reference: "pullRequestId"
         })
         const many = Array.from({ length: 101 }, () => ({ pullRequestId: one.id }))
         expect(yield* tagOf(finish({ executionId: id, outcome: "succeeded", pullRequests: many }))).toBe("InvalidInput")
         expect(yield* everything).toEqual(before)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("ends the workflow where it is asked to, and what else goes on of it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { beginExecution, finish } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo
         for (const workflow of ["completed", "failed"] as const) {
@@ -112,9 +142,15 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           const done = yield* started({ issueWorkflowId })
           yield* finish({ executionId: done.id, outcome: "failed" })
           const ended = yield* finish({ executionId, outcome: "succeeded", workflow })
-          expect(ended).toMatchObject({ execution: { status: "succeeded" }, workflow: { id: issueWorkflowId, status: workflow } })
+          expect(ended).toMatchObject({
+            execution: { status: "succeeded" },
+            workflow: { id: issueWorkflowId, status: workflow }
+          })
           for (const { id } of [waiting, running]) {
-            expect(yield* executions.getById(id)).toMatchObject({ status: "cancelled", cancelReason: Option.some("the workflow has ended") })
+            expect(yield* executions.getById(id)).toMatchObject({
+              status: "cancelled",
+              cancelReason: Option.some("the workflow has ended")
+            })
           }
           expect((yield* executions.getById(done.id)).status).toBe("failed")
           const before = yield* everything
@@ -127,13 +163,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             to: other
           })
           expect(yield* everything).toEqual(before)
-          expect(yield* told("workflow", issueWorkflowId)).toEqual(["1 open: - > active by user ada", `2 finish: active > ${workflow} by system`])
+          expect(yield* told("workflow", issueWorkflowId)).toEqual([
+            "1 open: - > active by user ada",
+            `2 finish: active > ${workflow} by system`
+          ])
         }
         expect(yield* contradictions).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("cancels a workflow with all that goes on of it, however much that is", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { beginExecution, cancel, finish } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo
         const { id } = yield* opened
@@ -144,41 +184,66 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (let count = 0; count < 60; count++) yield* started({ issueWorkflowId: id })
         const cancelled = yield* cancel({ id, ownerUserId: "ada", reason: "enough" })
         expect(cancelled.status).toBe("cancelled")
-        expect(yield* executions.getById(running.id)).toMatchObject({ status: "cancelled", cancelReason: Option.some("enough") })
+        expect(yield* executions.getById(running.id)).toMatchObject({
+          status: "cancelled",
+          cancelReason: Option.some("enough")
+        })
         expect((yield* executions.list({ issueWorkflowId: id, statuses: ["queued", "running"] })).items).toEqual([])
-        expect((yield* executions.list({ issueWorkflowId: id, statuses: ["succeeded"] })).items.map((execution) => execution.id)).toEqual([done.id])
+        expect(
+          (yield* executions.list({ issueWorkflowId: id, statuses: ["succeeded"] })).items.map(
+            (execution) => execution.id
+          )
+        ).toEqual([done.id])
         const before = yield* everything
         yield* TestClock.adjust("1 second")
         expect(yield* cancel({ id, reason: "again" })).toEqual(cancelled)
         expect(yield* everything).toEqual(before)
         expect(yield* contradictions).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("does not cancel what has ended otherwise, or is another's", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { cancel, finish } = yield* IssueWorkflowLifecycle
         const { id: executionId, issueWorkflowId: id } = yield* started()
         const live = yield* everything
-        expect(yield* refusalOf(cancel({ id, ownerUserId: "eve", reason: "x" }))).toMatchObject({ _tag: "NotFound", entity: "IssueWorkflow", id })
+        expect(yield* refusalOf(cancel({ id, ownerUserId: "eve", reason: "x" }))).toMatchObject({
+          _tag: "NotFound",
+          entity: "IssueWorkflow",
+          id
+        })
         const lost: { readonly ownerUserId: string } = { ownerUserId: undefined as unknown as string }
         expect(yield* tagOf(cancel({ id, reason: "x", ...lost }))).toBe("InvalidInput")
-        for (const reason of [badNames.huge, badNames.nul, badNames.surrogate]) expect(yield* tagOf(cancel({ id, reason }))).toBe("InvalidInput")
+        for (const reason of [badNames.huge, badNames.nul, badNames.surrogate])
+          expect(yield* tagOf(cancel({ id, reason }))).toBe("InvalidInput")
         expect(yield* tagOf(cancel({ id: "gone", reason: "x" }))).toBe("NotFound")
         expect(yield* everything).toEqual(live)
         yield* finish({ executionId, outcome: "succeeded", workflow: "completed" })
         const ended = yield* everything
-        expect(yield* refusalOf(cancel({ id, reason: "x" }))).toMatchObject({ _tag: "InvalidTransition", entity: "IssueWorkflow", from: "completed", to: "cancelled" })
+        expect(yield* refusalOf(cancel({ id, reason: "x" }))).toMatchObject({
+          _tag: "InvalidTransition",
+          entity: "IssueWorkflow",
+          from: "completed",
+          to: "cancelled"
+        })
         expect(yield* everything).toEqual(ended)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("leaves nothing when any of its statements fails", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { cancel, finish } = yield* IssueWorkflowLifecycle
         const { id: executionId, issueWorkflowId } = yield* started()
         yield* started({ issueWorkflowId })
         const { id: pullRequestId } = yield* make.pullRequest()
         const before = yield* everything
-        const request = { executionId, outcome: "failed", reason: "x", pullRequests: [{ pullRequestId }], workflow: "failed" } as const
+        const request = {
+          executionId,
+          outcome: "failed",
+          reason: "x",
+          pullRequests: [{ pullRequestId }],
+          workflow: "failed"
+        } as const
         const writes = [
           "UPDATE ON issue_workflows",
           "UPDATE ON issue_workflow_executions WHEN NEW.status = 'cancelled'",
@@ -190,25 +255,38 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           yield* shell(`CREATE TRIGGER broken BEFORE ${broken} BEGIN SELECT RAISE(ABORT, 'broken'); END`)
           expect(yield* Effect.exit(finish(request)), broken).toMatchObject({ _tag: "Failure" })
           if (!broken.includes("execution_")) {
-            expect(yield* Effect.exit(cancel({ id: issueWorkflowId, reason: "x" })), broken).toMatchObject({ _tag: "Failure" })
+            expect(yield* Effect.exit(cancel({ id: issueWorkflowId, reason: "x" })), broken).toMatchObject({
+              _tag: "Failure"
+            })
           }
           yield* shell("DROP TRIGGER broken")
           expect(yield* everything, broken).toEqual(before)
         }
         expect((yield* finish(request)).workflow.status).toBe("failed")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("ends what has lost its sandbox, and nothing else", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { beginExecution, startExecution, supervise } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo
         const sandboxes = yield* SandboxLifecycle
         const { id: issueWorkflowId } = yield* opened
-        const launched = Effect.gen(function*() {
+        const launched = Effect.gen(function* () {
           const { execution, sandbox } = yield* startExecution({ issueWorkflowId, launch: toLaunch })
-          return { id: execution.id, sandboxId: Option.getOrThrow(sandbox).id, runId: Option.getOrThrow(execution.sandboxAttemptId) }
+          return {
+            id: execution.id,
+            sandboxId: Option.getOrThrow(sandbox).id,
+            runId: Option.getOrThrow(execution.sandboxAttemptId)
+          }
         })
-        const [waits, stopped, retried, failed, bare] = [yield* launched, yield* launched, yield* launched, yield* launched, yield* started({ issueWorkflowId })]
+        const [waits, stopped, retried, failed, bare] = [
+          yield* launched,
+          yield* launched,
+          yield* launched,
+          yield* launched,
+          yield* started({ issueWorkflowId })
+        ]
         yield* beginExecution(stopped.id)
         yield* sandboxes.stop(stopped.sandboxId)
         // Another attempt brings the sandbox up again: the execution belonged to the previous one, and the retry ends it.
@@ -222,27 +300,39 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const before = yield* everything
         expect(yield* supervise({ limit: 2 })).toEqual({ ended: 0, failed: 0 })
         expect(yield* everything).toEqual(before)
-        const states = yield* Effect.forEach([waits, stopped, retried, failed, bare], ({ id }) => executions.getById(id))
+        const states = yield* Effect.forEach([waits, stopped, retried, failed, bare], ({ id }) =>
+          executions.getById(id)
+        )
         expect(states.map(({ status }) => status)).toEqual(["queued", "cancelled", "cancelled", "failed", "queued"])
         expect(states[1]?.cancelReason).toEqual(Option.some("the sandbox was stopped"))
-        expect((yield* executions.listEvents({ executionId: failed.id })).items).toMatchObject([{ message: "the sandbox has failed" }])
+        expect((yield* executions.listEvents({ executionId: failed.id })).items).toMatchObject([
+          { message: "the sandbox has failed" }
+        ])
         expect(yield* told("execution", stopped.id)).toContain("3 supervise: running > cancelled by system")
         for (const limit of [0, 1001, 1.5, Number.NaN]) expect(yield* tagOf(supervise({ limit }))).toBe("InvalidInput")
         expect(yield* contradictions).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says of nothing that it is no request", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { cancel, finish, open, report, startExecution } = yield* IssueWorkflowLifecycle
         for (const junk of [undefined, null, 7, {}]) {
           const given = junk as never
-          const calls: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> = [cancel(given), finish(given), open(given), report(given), startExecution(given)]
+          const calls: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> = [
+            cancel(given),
+            finish(given),
+            open(given),
+            report(given),
+            startExecution(given)
+          ]
           for (const call of calls) expect(yield* tagOf(call), String(junk)).toBe("InvalidInput")
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("ends once when many end it at the same time", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { cancel, finish, report } = yield* IssueWorkflowLifecycle
         const { id: executionId, issueWorkflowId: id } = yield* started()
         const others = yield* Effect.all(Array.from({ length: 3 }, () => started({ issueWorkflowId: id })))
@@ -253,11 +343,18 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           report({ executionId, events: [{ phase: "a", eventType: "b", message: "c" }] }),
           cancel({ id, reason: "enough" })
         ]).flat()
-        const tags = yield* Effect.forEach(calls, (call: Effect.Effect<unknown, { readonly _tag: string }>) => tagOf(call), { concurrency: "unbounded" })
+        const tags = yield* Effect.forEach(
+          calls,
+          (call: Effect.Effect<unknown, { readonly _tag: string }>) => tagOf(call),
+          { concurrency: "unbounded" }
+        )
         expect(new Set(tags)).toEqual(new Set(["ok", "InvalidTransition"]))
-        expect(yield* shell("SELECT count(*) AS live FROM issue_workflow_executions WHERE status IN ('queued', 'running')")).toEqual([{ live: 0 }])
+        expect(
+          yield* shell("SELECT count(*) AS live FROM issue_workflow_executions WHERE status IN ('queued', 'running')")
+        ).toEqual([{ live: 0 }])
         expect(yield* contradictions).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
@@ -274,7 +371,12 @@ type Command =
   | { readonly op: "start" }
   | { readonly op: "begin"; readonly which: number }
   | { readonly op: "report"; readonly which: number }
-  | { readonly op: "finish"; readonly which: number; readonly outcome: (typeof outcomes)[number]; readonly workflow: "completed" | "failed" | undefined }
+  | {
+      readonly op: "finish"
+      readonly which: number
+      readonly outcome: (typeof outcomes)[number]
+      readonly workflow: "completed" | "failed" | undefined
+    }
   | { readonly op: "cancel" }
 
 const commands: FastCheck.Arbitrary<Command> = FastCheck.oneof(
@@ -292,17 +394,22 @@ const commands: FastCheck.Arbitrary<Command> = FastCheck.oneof(
 
 const isLive = (state: State | undefined) => state === "queued" || state === "running"
 
-const moved = (model: Model, which: number, to: State): Model => ({ ...model, executions: model.executions.with(which, to) })
+const moved = (model: Model, which: number, to: State): Model => ({
+  ...model,
+  executions: model.executions.with(which, to)
+})
 
 const ended = (model: Model, workflow: Model["workflow"]): Model => ({
   workflow,
-  executions: model.executions.map((state) => isLive(state) ? "cancelled" : state)
+  executions: model.executions.map((state) => (isLive(state) ? "cancelled" : state))
 })
 
 /** What a command makes of the model; nothing when it is refused. */
 const apply = (model: Model, command: Command): Model | undefined => {
-  if (command.op === "start") return model.workflow === "active" ? { ...model, executions: [...model.executions, "queued"] } : undefined
-  if (command.op === "cancel") return model.workflow === "active" || model.workflow === "cancelled" ? ended(model, "cancelled") : undefined
+  if (command.op === "start")
+    return model.workflow === "active" ? { ...model, executions: [...model.executions, "queued"] } : undefined
+  if (command.op === "cancel")
+    return model.workflow === "active" || model.workflow === "cancelled" ? ended(model, "cancelled") : undefined
   const { which } = command
   const state = model.executions[which]
   if (state === undefined) return undefined
@@ -316,45 +423,58 @@ const apply = (model: Model, command: Command): Model | undefined => {
 }
 
 describe("IssueWorkflowLifecycle states", () => {
-  it.effect("any sequence of commands leaves what the model says, and no contradiction", () =>
-    Effect.gen(function*() {
-      const lifecycle = yield* IssueWorkflowLifecycle
-      const executions = yield* IssueWorkflowExecutionRepo
-      const runtime = yield* Effect.runtime<Services>()
-      const check = (way: ReadonlyArray<Command>) =>
-        Effect.gen(function*() {
-          yield* shell("DELETE FROM issues")
-          yield* shell("DELETE FROM control_plane_events")
-          const { id } = yield* opened
-          const ids: Array<typeof goneExecution> = []
-          let model: Model = { workflow: "active", executions: [] }
-          for (const command of way) {
-            const executionId = "which" in command ? ids[command.which] ?? goneExecution : goneExecution
-            const call: Effect.Effect<unknown, { readonly _tag: string }> = command.op === "start"
-              ? Effect.tap(lifecycle.startExecution({ issueWorkflowId: id }), ({ execution }) => ids.push(execution.id))
-              : command.op === "cancel"
-              ? lifecycle.cancel({ id, reason: "enough" })
-              : command.op === "begin"
-              ? lifecycle.beginExecution(executionId)
-              : command.op === "report"
-              ? lifecycle.report({ executionId, summary: { additions: 1 } })
-              : lifecycle.finish({ executionId, outcome: command.outcome, workflow: command.workflow })
-            const next = apply(model, command)
-            expect((yield* tagOf(call)) === "ok", JSON.stringify(command)).toBe(next !== undefined)
-            model = next ?? model
-            const detail = yield* lifecycle.getDetail({ ownerUserId: "ada", id })
-            const states = yield* Effect.forEach(ids, (id) => Effect.map(executions.getById(id), ({ status }) => status))
-            expect({ workflow: detail.workflow.status, executions: states }, JSON.stringify(way)).toEqual(model)
-          }
-          expect(yield* contradictions, JSON.stringify(way)).toEqual([])
-        })
-      const ways = FastCheck.array(commands, { minLength: 3, maxLength: 20 })
-      yield* Effect.promise(() =>
-        FastCheck.assert(FastCheck.asyncProperty(ways, (way) => Runtime.runPromise(runtime)(check(way))), { numRuns: 60 }))
-    }).pipe(Effect.provide(layers.memory)), 60_000)
+  it.effect(
+    "any sequence of commands leaves what the model says, and no contradiction",
+    () =>
+      Effect.gen(function* () {
+        const lifecycle = yield* IssueWorkflowLifecycle
+        const executions = yield* IssueWorkflowExecutionRepo
+        const runtime = yield* Effect.runtime<Services>()
+        const check = (way: ReadonlyArray<Command>) =>
+          Effect.gen(function* () {
+            yield* shell("DELETE FROM issues")
+            yield* shell("DELETE FROM control_plane_events")
+            const { id } = yield* opened
+            const ids: Array<typeof goneExecution> = []
+            let model: Model = { workflow: "active", executions: [] }
+            for (const command of way) {
+              const executionId = "which" in command ? (ids[command.which] ?? goneExecution) : goneExecution
+              const call: Effect.Effect<unknown, { readonly _tag: string }> =
+                command.op === "start"
+                  ? Effect.tap(lifecycle.startExecution({ issueWorkflowId: id }), ({ execution }) =>
+                      ids.push(execution.id)
+                    )
+                  : command.op === "cancel"
+                    ? lifecycle.cancel({ id, reason: "enough" })
+                    : command.op === "begin"
+                      ? lifecycle.beginExecution(executionId)
+                      : command.op === "report"
+                        ? lifecycle.report({ executionId, summary: { additions: 1 } })
+                        : lifecycle.finish({ executionId, outcome: command.outcome, workflow: command.workflow })
+              const next = apply(model, command)
+              expect((yield* tagOf(call)) === "ok", JSON.stringify(command)).toBe(next !== undefined)
+              model = next ?? model
+              const detail = yield* lifecycle.getDetail({ ownerUserId: "ada", id })
+              const states = yield* Effect.forEach(ids, (id) =>
+                Effect.map(executions.getById(id), ({ status }) => status)
+              )
+              expect({ workflow: detail.workflow.status, executions: states }, JSON.stringify(way)).toEqual(model)
+            }
+            expect(yield* contradictions, JSON.stringify(way)).toEqual([])
+          })
+        const ways = FastCheck.array(commands, { minLength: 3, maxLength: 20 })
+        yield* Effect.promise(() =>
+          FastCheck.assert(
+            FastCheck.asyncProperty(ways, (way) => Runtime.runPromise(runtime)(check(way))),
+            { numRuns: 60 }
+          )
+        )
+      }).pipe(Effect.provide(layers.memory)),
+    60_000
+  )
 
   it.effect("the rules on contradictions find each of them", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { issueWorkflowId } = yield* started()
       expect(yield* contradictions).toEqual([])
       yield* shell("UPDATE issue_workflows SET status = 'failed'")
@@ -373,5 +493,6 @@ describe("IssueWorkflowLifecycle states", () => {
         "an event of another owner",
         "events with a gap, or that do not follow from each other"
       ])
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 })

@@ -2,16 +2,37 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer, Option, Stream, TestClock } from "effect"
 import { IssueWorkflowExecutionRepo } from "../../../src/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { IssueWorkflowLifecycle } from "../../../src/issue-workflow/IssueWorkflowLifecycle.js"
-import { badNames, contradictions, everything, goneExecution, layers, refusalOf, type Services, shell, started, tagOf, told } from "./support.js"
+import {
+  badNames,
+  contradictions,
+  everything,
+  goneExecution,
+  layers,
+  refusalOf,
+  type Services,
+  shell,
+  started,
+  tagOf,
+  told
+} from "./support.js"
 
 const line = (message: string) => ({ phase: "build", eventType: "line", message })
 
 /** A report of everything that there is to report. */
 const whole = {
   events: [line("one"), line("two"), line("two")],
-  validationResults: [{ checkKey: "lint", status: "pass" }, { checkKey: "test", status: "fail", details: { failed: 1 } }],
-  diffFiles: [{ changeType: "modified", path: "a", additions: 3, patchArtifactId: "patch" }, { changeType: "added", path: "b" }],
-  artifacts: [{ id: "patch", kind: "diff", inlineJson: { z: 1, a: 2 } }, { kind: "log", storageBackend: "s3", storageKey: "logs/1" }],
+  validationResults: [
+    { checkKey: "lint", status: "pass" },
+    { checkKey: "test", status: "fail", details: { failed: 1 } }
+  ],
+  diffFiles: [
+    { changeType: "modified", path: "a", additions: 3, patchArtifactId: "patch" },
+    { changeType: "added", path: "b" }
+  ],
+  artifacts: [
+    { id: "patch", kind: "diff", inlineJson: { z: 1, a: 2 } },
+    { kind: "log", storageBackend: "s3", storageKey: "logs/1" }
+  ],
   summary: { objective: "mend it", filesChanged: 2 }
 } as const
 
@@ -19,22 +40,34 @@ const whole = {
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowLifecycle reports (${name})`, () => {
     it.effect("stores all of a report, and the execution runs", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { report } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* started()
         const reported = yield* report({ executionId, ...whole })
-        expect(reported).toMatchObject({ execution: { id: executionId, status: "running" }, events: { appended: 3, range: Option.some({ first: 1, last: 3 }) } })
+        expect(reported).toMatchObject({
+          execution: { id: executionId, status: "running" },
+          events: { appended: 3, range: Option.some({ first: 1, last: 3 }) }
+        })
         const detail = yield* executions.getDetail(executionId)
         expect(detail).toMatchObject({
           execution: reported.execution,
           summary: Option.some({ objective: Option.some("mend it"), filesChanged: 2 }),
           events: { items: [{ sequence: 1, message: "one" }, { sequence: 2 }, { sequence: 3 }] },
-          validationResults: [{ checkKey: "lint", status: "pass" }, { checkKey: "test", status: "fail" }],
-          diffFiles: [{ path: "a", additions: 3, patchArtifactId: Option.some("patch") }, { path: "b", additions: 0 }]
+          validationResults: [
+            { checkKey: "lint", status: "pass" },
+            { checkKey: "test", status: "fail" }
+          ],
+          diffFiles: [
+            { path: "a", additions: 3, patchArtifactId: Option.some("patch") },
+            { path: "b", additions: 0 }
+          ]
         })
         expect(detail.artifacts.map(({ kind }) => kind).toSorted()).toEqual(["diff", "log"])
-        expect(yield* told("execution", executionId)).toEqual(["1 startExecution: - > queued by system", "2 report: queued > running by system"])
+        expect(yield* told("execution", executionId)).toEqual([
+          "1 startExecution: - > queued by system",
+          "2 report: queued > running by system"
+        ])
         // What is left out is not touched.
         expect(yield* report({ executionId })).toMatchObject({ events: { appended: 0, range: Option.none() } })
         yield* report({ executionId, summary: { additions: 3 } })
@@ -45,18 +78,24 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* report({ executionId, validationResults: [], diffFiles: [] })
         expect(yield* executions.getDetail(executionId)).toMatchObject({ validationResults: [], diffFiles: [] })
         expect(yield* contradictions).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("stores a report once that is given again under its key, by itself or at the same time", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { report } = yield* IssueWorkflowLifecycle
         const { id: executionId } = yield* started()
         const keyed = { executionId, ...whole, idempotencyKey: "r1" }
-        const results = yield* Effect.all(Array.from({ length: 10 }, () => report(keyed)), { concurrency: "unbounded" })
+        const results = yield* Effect.all(
+          Array.from({ length: 10 }, () => report(keyed)),
+          { concurrency: "unbounded" }
+        )
         expect(results.filter(({ events }) => events.appended === 3)).toHaveLength(1)
         const before = yield* everything
         yield* TestClock.adjust("1 minute")
-        expect(yield* report(keyed)).toMatchObject({ events: { appended: 0, range: Option.some({ first: 1, last: 3 }) } })
+        expect(yield* report(keyed)).toMatchObject({
+          events: { appended: 0, range: Option.some({ first: 1, last: 3 }) }
+        })
         expect(yield* everything).toEqual(before)
         expect(yield* tagOf(report({ ...keyed, events: [line("other")] }))).toBe("AlreadyExists")
         expect(yield* everything).toEqual(before)
@@ -66,13 +105,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const { id } = yield* started()
         expect((yield* report({ executionId: id, ...others, idempotencyKey: "r1" })).events.appended).toBe(3)
         expect(yield* contradictions).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("stores what has an id or a sequence once, also without a key", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { report } = yield* IssueWorkflowLifecycle
         const { id: executionId } = yield* started()
-        const artifacts = [{ id: "one", kind: "log" as const, inlineJson: { z: 1, a: [1] } }, { id: "two", storageBackend: "s3" as const, storageKey: "k", byteSize: 5 }]
+        const artifacts = [
+          { id: "one", kind: "log" as const, inlineJson: { z: 1, a: [1] } },
+          { id: "two", storageBackend: "s3" as const, storageKey: "k", byteSize: 5 }
+        ]
         const given = { executionId, events: [{ sequence: 5, ...line("x") }], artifacts }
         yield* report(given)
         const before = yield* everything
@@ -80,32 +123,43 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* everything).toEqual(before)
         yield* report({ ...given, artifacts: [...artifacts, { id: "three" }] })
         expect(yield* shell("SELECT id FROM issue_workflow_execution_artifacts")).toHaveLength(3)
-        for (const other of [{ id: "one", kind: "trace" as const, inlineJson: { z: 1, a: [1] } }, { id: "two", storageBackend: "s3" as const, storageKey: "k" }]) {
+        for (const other of [
+          { id: "one", kind: "trace" as const, inlineJson: { z: 1, a: [1] } },
+          { id: "two", storageBackend: "s3" as const, storageKey: "k" }
+        ]) {
           expect(yield* tagOf(report({ executionId, artifacts: [other] }))).toBe("AlreadyExists")
         }
         expect(yield* tagOf(report({ executionId, events: [{ sequence: 5, ...line("y") }] }))).toBe("SequenceConflict")
         const { id } = yield* started()
         expect(yield* tagOf(report({ executionId: id, artifacts: [{ id: "three" }] }))).toBe("AlreadyExists")
-        expect(yield* tagOf(report({ executionId: id, artifacts: [{ id: "new" }, { id: "new" }] }))).toBe("AlreadyExists")
-      }).pipe(Effect.provide(layer)))
+        expect(yield* tagOf(report({ executionId: id, artifacts: [{ id: "new" }, { id: "new" }] }))).toBe(
+          "AlreadyExists"
+        )
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("takes the last words of an execution that has ended, and does not wake it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { finish, report } = yield* IssueWorkflowLifecycle
         for (const outcome of ["succeeded", "failed", "cancelled"] as const) {
           const { id: executionId } = yield* started()
           const { execution } = yield* finish({ executionId, outcome })
-          expect(yield* report({ executionId, ...whole, artifacts: [{ id: `patch-${outcome}` }], diffFiles: [] })).toMatchObject({ execution, events: { appended: 3 } })
+          expect(
+            yield* report({ executionId, ...whole, artifacts: [{ id: `patch-${outcome}` }], diffFiles: [] })
+          ).toMatchObject({ execution, events: { appended: 3 } })
         }
         expect(yield* contradictions).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("leaves nothing when any part of it cannot be stored", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { report } = yield* IssueWorkflowLifecycle
         const { id: executionId } = yield* started()
         const before = yield* everything
-        const tables = ["events", "validation_results", "diff_files", "artifacts", "summaries"].map((part) => `issue_workflow_execution_${part}`)
+        const tables = ["events", "validation_results", "diff_files", "artifacts", "summaries"].map(
+          (part) => `issue_workflow_execution_${part}`
+        )
         for (const broken of [...tables, "control_plane_events"]) {
           yield* shell(`CREATE TRIGGER broken BEFORE INSERT ON ${broken} BEGIN SELECT RAISE(ABORT, 'broken'); END`)
           expect(yield* Effect.exit(report({ executionId, ...whole })), broken).toMatchObject({ _tag: "Failure" })
@@ -116,50 +170,62 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           ReferenceNotFound: { diffFiles: [{ changeType: "added", path: "a", patchArtifactId: "nowhere" }] },
           InvalidInput: { summary: { filesChanged: -1 } }
         } as const
-        for (const [tag, part] of Object.entries(bad)) expect(yield* tagOf(report({ executionId, ...whole, ...part })), tag).toBe(tag)
+        for (const [tag, part] of Object.entries(bad))
+          expect(yield* tagOf(report({ executionId, ...whole, ...part })), tag).toBe(tag)
         expect(yield* everything).toEqual(before)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuses what is out of shape before anything is written", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { report } = yield* IssueWorkflowLifecycle
         const { id: executionId } = yield* started()
         const before = yield* everything
-        expect(yield* refusalOf(report({ executionId: goneExecution, ...whole }))).toMatchObject({ _tag: "NotFound", entity: "IssueWorkflowExecution", id: "gone" })
+        expect(yield* refusalOf(report({ executionId: goneExecution, ...whole }))).toMatchObject({
+          _tag: "NotFound",
+          entity: "IssueWorkflowExecution",
+          id: "gone"
+        })
         for (const bad of Object.values(badNames)) {
-          for (
-            const part of [
-              { executionId: bad },
-              { idempotencyKey: bad },
-              { events: [{ ...line("x"), phase: bad }] },
-              { validationResults: [{ checkKey: bad, status: "pass" as const }] },
-              { diffFiles: [{ changeType: "added" as const, path: bad }] },
-              { artifacts: [{ id: bad }] },
-              { summary: { linkedIssueRef: bad } }
-            ]
-          ) {
+          for (const part of [
+            { executionId: bad },
+            { idempotencyKey: bad },
+            { events: [{ ...line("x"), phase: bad }] },
+            { validationResults: [{ checkKey: bad, status: "pass" as const }] },
+            { diffFiles: [{ changeType: "added" as const, path: bad }] },
+            { artifacts: [{ id: bad }] },
+            { summary: { linkedIssueRef: bad } }
+          ]) {
             expect(yield* tagOf(report({ executionId, ...part })), Object.keys(part).join()).toBe("InvalidInput")
           }
         }
-        expect(yield* tagOf(report({ executionId, events: [{ sequence: 1, ...line("x") }, line("y")] }))).toBe("InvalidInput")
+        expect(yield* tagOf(report({ executionId, events: [{ sequence: 1, ...line("x") }, line("y")] }))).toBe(
+          "InvalidInput"
+        )
         for (const junk of [{ events: 7 }, { diffFiles: [undefined] }, { summary: "x" }]) {
-          expect(yield* tagOf(report({ executionId, ...junk } as unknown as { readonly executionId: string }))).toBe("InvalidInput")
+          expect(yield* tagOf(report({ executionId, ...junk } as unknown as { readonly executionId: string }))).toBe(
+            "InvalidInput"
+          )
         }
         expect(yield* everything).toEqual(before)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("is seen whole by a tail", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { finish, report } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* started()
         yield* report({ executionId, events: [line("one")] })
-        const tail = yield* Effect.fork(Stream.runCollect(Stream.map(executions.tailEvents({ executionId }), ({ message }) => message)))
+        const tail = yield* Effect.fork(
+          Stream.runCollect(Stream.map(executions.tailEvents({ executionId }), ({ message }) => message))
+        )
         yield* Effect.yieldNow()
         yield* report({ executionId, events: [line("two"), line("three")] })
         yield* finish({ executionId, outcome: "failed", reason: "it broke" })
         expect([...(yield* tail)]).toEqual(["one", "two", "three", "it broke"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

@@ -28,30 +28,43 @@ import {
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowLifecycle starts (${name})`, () => {
     it.effect("opens one workflow of an owner on an issue, however often it is asked to", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { open } = yield* IssueWorkflowLifecycle
         const workflows = yield* IssueWorkflowRepo
         const { id: issueId } = yield* make.issue({ repositoryId: "app" })
         const request = { issueId, ownerUserId: "ada", requestedByUserId: "eve" }
-        const results = yield* Effect.all(Array.from({ length: 20 }, () => open(request)), { concurrency: "unbounded" })
+        const results = yield* Effect.all(
+          Array.from({ length: 20 }, () => open(request)),
+          { concurrency: "unbounded" }
+        )
         expect(results.filter(({ created }) => created)).toHaveLength(1)
         const [first] = results
         if (first === undefined) return expect.unreachable()
         expect(new Set(results.map(({ workflow }) => workflow.id))).toEqual(new Set([first.workflow.id]))
-        expect(first.workflow).toMatchObject({ issueId, repositoryId: "app", status: "active", ownerUserId: Option.some("ada"), requestedByUserId: Option.some("eve") })
+        expect(first.workflow).toMatchObject({
+          issueId,
+          repositoryId: "app",
+          status: "active",
+          ownerUserId: Option.some("ada"),
+          requestedByUserId: Option.some("eve")
+        })
         expect(yield* told("workflow", first.workflow.id)).toEqual(["1 open: - > active by user eve"])
 
         // What is somebody else's is in the way, whoever that is.
-        expect(yield* refusalOf(open({ issueId, ownerUserId: "eve" }))).toMatchObject({ _tag: "AlreadyExists", constraint: "issue_workflows.issue_id" })
+        expect(yield* refusalOf(open({ issueId, ownerUserId: "eve" }))).toMatchObject({
+          _tag: "AlreadyExists",
+          constraint: "issue_workflows.issue_id"
+        })
         yield* workflows.archive(first.workflow.id)
         const hers = yield* open({ issueId, ownerUserId: "eve" })
         expect(hers).toMatchObject({ created: true, workflow: { ownerUserId: Option.some("eve") } })
         expect(yield* told("workflow", hers.workflow.id)).toEqual(["1 open: - > active by user eve"])
         expect(yield* contradictions).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("gives a workflow by the id that it was opened with, also when it has ended since", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { cancel, open } = yield* IssueWorkflowLifecycle
         const { id: issueId } = yield* make.issue()
         const request = { id: "mine", issueId, ownerUserId: "ada" }
@@ -62,32 +75,47 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const before = yield* everything
         expect(yield* open(request)).toEqual({ workflow: ended, created: false })
         const other = yield* make.issue()
-        for (const stranger of [{ ...request, issueId: other.id }, { ...request, ownerUserId: "eve" }]) {
-          expect(yield* refusalOf(open(stranger))).toMatchObject({ _tag: "AlreadyExists", constraint: "issue_workflows.id" })
+        for (const stranger of [
+          { ...request, issueId: other.id },
+          { ...request, ownerUserId: "eve" }
+        ]) {
+          expect(yield* refusalOf(open(stranger))).toMatchObject({
+            _tag: "AlreadyExists",
+            constraint: "issue_workflows.id"
+          })
         }
         expect(yield* everything).toEqual(before)
         expect(yield* open({ issueId, ownerUserId: "ada" })).toMatchObject({ created: true })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what cannot be opened, and tells nothing of it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { open } = yield* IssueWorkflowLifecycle
         const { id: issueId } = yield* make.issue({ repositoryId: "app" })
         yield* make.repository({ id: "other" })
         const before = yield* everything
         const request = { issueId, ownerUserId: "ada" }
         for (const field of ["issueId", "ownerUserId", "requestedByUserId", "repositoryId"]) {
-          expect(yield* refusalOf(open({ ...request, [field]: "nobody" }))).toMatchObject({ _tag: "ReferenceNotFound", reference: field })
-          for (const bad of Object.values(badNames)) expect(yield* tagOf(open({ ...request, [field]: bad })), field).toBe("InvalidInput")
+          expect(yield* refusalOf(open({ ...request, [field]: "nobody" }))).toMatchObject({
+            _tag: "ReferenceNotFound",
+            reference: field
+          })
+          for (const bad of Object.values(badNames))
+            expect(yield* tagOf(open({ ...request, [field]: bad })), field).toBe("InvalidInput")
         }
-        expect(yield* refusalOf(open({ ...request, repositoryId: "other" }))).toMatchObject({ _tag: "ReferenceNotFound", reference: "repositoryId" })
+        expect(yield* refusalOf(open({ ...request, repositoryId: "other" }))).toMatchObject({
+          _tag: "ReferenceNotFound",
+          reference: "repositoryId"
+        })
         const lost = { issueId } as typeof request
         expect(yield* tagOf(open(lost))).toBe("InvalidInput")
         expect(yield* everything).toEqual(before)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("starts an execution in a sandbox that it launches, on the issue", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { startExecution } = yield* IssueWorkflowLifecycle
         const workflow = yield* opened
         const { created, execution, sandbox } = yield* startExecution({
@@ -116,7 +144,12 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           requestedByUserId: Option.some("eve"),
           status: "queued"
         })
-        expect(launched).toMatchObject({ ownerUserId: "ada", name: "one", repositoryId: Option.some("app"), status: "queued" })
+        expect(launched).toMatchObject({
+          ownerUserId: "ada",
+          name: "one",
+          repositoryId: Option.some("app"),
+          status: "queued"
+        })
         expect(yield* told("execution", execution.id)).toEqual(["1 startExecution: - > queued by user eve"])
         expect(yield* told("sandbox", launched.id)).toEqual(["1 launch: - > queued by user eve"])
         // A retry of the sandbox still works on the issue.
@@ -124,29 +157,48 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* sandboxes.stop(launched.id)
         expect((yield* sandboxes.retry(launched.id)).attempt.issueId).toEqual(Option.some(workflow.issueId))
         expect(yield* contradictions).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("starts an execution in a sandbox that is there, with its attempt if that is free", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { startExecution } = yield* IssueWorkflowLifecycle
         const { id: issueWorkflowId } = yield* opened
-        const { attempt, sandbox } = yield* make.launch({ sandbox: { ownerUserId: "ada" }, job: { status: "succeeded" } })
+        const { attempt, sandbox } = yield* make.launch({
+          sandbox: { ownerUserId: "ada" },
+          job: { status: "succeeded" }
+        })
         const first = yield* startExecution({ issueWorkflowId, sandboxId: sandbox.id })
-        expect(first).toMatchObject({ sandbox: Option.some(sandbox), execution: { sandboxId: Option.some(sandbox.id), sandboxAttemptId: Option.some(attempt.id) } })
+        expect(first).toMatchObject({
+          sandbox: Option.some(sandbox),
+          execution: { sandboxId: Option.some(sandbox.id), sandboxAttemptId: Option.some(attempt.id) }
+        })
         const second = yield* startExecution({ issueWorkflowId, sandboxId: sandbox.id })
         expect(second.execution).toMatchObject({ sandboxId: Option.some(sandbox.id), sandboxAttemptId: Option.none() })
         const bare = yield* make.sandbox({ ownerUserId: "ada", status: "running" })
-        expect((yield* startExecution({ issueWorkflowId, sandboxId: bare.id })).execution).toMatchObject({ sandboxId: Option.some(bare.id), sandboxAttemptId: Option.none() })
-        expect((yield* startExecution({ issueWorkflowId })).execution).toMatchObject({ sandboxId: Option.none(), triggerType: "manual" })
+        expect((yield* startExecution({ issueWorkflowId, sandboxId: bare.id })).execution).toMatchObject({
+          sandboxId: Option.some(bare.id),
+          sandboxAttemptId: Option.none()
+        })
+        expect((yield* startExecution({ issueWorkflowId })).execution).toMatchObject({
+          sandboxId: Option.none(),
+          triggerType: "manual"
+        })
         for (const status of ["stopped", "failed"] as const) {
           const { id } = yield* make.sandbox({ ownerUserId: "ada", status })
-          expect(yield* refusalOf(startExecution({ issueWorkflowId, sandboxId: id }))).toMatchObject({ _tag: "InvalidTransition", entity: "Sandbox", id, from: status })
+          expect(yield* refusalOf(startExecution({ issueWorkflowId, sandboxId: id }))).toMatchObject({
+            _tag: "InvalidTransition",
+            entity: "Sandbox",
+            id,
+            from: status
+          })
         }
         expect(yield* contradictions).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keeps tenants apart", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { startExecution } = yield* IssueWorkflowLifecycle
         const { id: issueWorkflowId } = yield* opened
         const hers = yield* make.launch({ sandbox: { ownerUserId: "eve" } })
@@ -155,8 +207,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const missing = yield* refusalOf(startExecution({ issueWorkflowId, sandboxId: "gone" }))
         expect(missing).toMatchObject({ _tag: "ReferenceNotFound", reference: "sandboxId" })
         expect(yield* refusalOf(startExecution({ issueWorkflowId, sandboxId: hers.sandbox.id }))).toEqual(missing)
-        expect(yield* refusalOf(startExecution({ issueWorkflowId, ownerUserId: "eve" }))).toMatchObject({ _tag: "NotFound", entity: "IssueWorkflow", id: issueWorkflowId })
-        expect(yield* refusalOf(startExecution({ issueWorkflowId, launch: { ...toLaunch, profileRevisionId: "of-eve" } }))).toMatchObject({
+        expect(yield* refusalOf(startExecution({ issueWorkflowId, ownerUserId: "eve" }))).toMatchObject({
+          _tag: "NotFound",
+          entity: "IssueWorkflow",
+          id: issueWorkflowId
+        })
+        expect(
+          yield* refusalOf(startExecution({ issueWorkflowId, launch: { ...toLaunch, profileRevisionId: "of-eve" } }))
+        ).toMatchObject({
           _tag: "ReferenceNotFound",
           reference: "profileRevisionId"
         })
@@ -166,21 +224,33 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* everything).toEqual(before)
 
         const { id: ownerless } = yield* (yield* IssueWorkflowRepo).create({ issueId: (yield* make.issue()).id })
-        expect(yield* refusalOf(startExecution({ issueWorkflowId: ownerless, launch: toLaunch }))).toMatchObject({ _tag: "ReferenceNotFound", reference: "ownerUserId" })
-        expect(yield* refusalOf(startExecution({ issueWorkflowId: ownerless, sandboxId: hers.sandbox.id }))).toEqual(missing)
+        expect(yield* refusalOf(startExecution({ issueWorkflowId: ownerless, launch: toLaunch }))).toMatchObject({
+          _tag: "ReferenceNotFound",
+          reference: "ownerUserId"
+        })
+        expect(yield* refusalOf(startExecution({ issueWorkflowId: ownerless, sandboxId: hers.sandbox.id }))).toEqual(
+          missing
+        )
         expect(yield* tagOf(startExecution({ issueWorkflowId: ownerless }))).toBe("ok")
 
         // The workflow ends with its owner.
         yield* shell("DELETE FROM user WHERE id = 'ada'")
-        expect(yield* refusalOf(startExecution({ issueWorkflowId, launch: toLaunch }))).toMatchObject({ _tag: "InvalidTransition", from: "cancelled" })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* refusalOf(startExecution({ issueWorkflowId, launch: toLaunch }))).toMatchObject({
+          _tag: "InvalidTransition",
+          from: "cancelled"
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("gives the first result to a replay, as it is now", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { beginExecution, cancel, startExecution } = yield* IssueWorkflowLifecycle
         const { id: issueWorkflowId } = yield* opened
         const keyed = { issueWorkflowId, launch: toLaunch, idempotencyKey: "key" }
-        const results = yield* Effect.all(Array.from({ length: 20 }, () => startExecution(keyed)), { concurrency: "unbounded" })
+        const results = yield* Effect.all(
+          Array.from({ length: 20 }, () => startExecution(keyed)),
+          { concurrency: "unbounded" }
+        )
         expect(results.filter(({ created }) => created)).toHaveLength(1)
         expect(new Set(results.map(({ execution }) => execution.id)).size).toBe(1)
         expect(yield* shell("SELECT 1 FROM sandboxes")).toHaveLength(1)
@@ -190,10 +260,19 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* TestClock.adjust("1 hour")
         const before = yield* everything
         expect(yield* startExecution({ ...keyed, ownerUserId: "ada" })).toEqual({ ...first, created: false })
-        for (const other of [{ launch: { ...toLaunch, tag: "other" } }, { triggerType: "retry" as const }, { requestedByUserId: "eve" }]) {
-          expect(yield* refusalOf(startExecution({ ...keyed, ...other }))).toMatchObject({ _tag: "IdempotencyConflict", key: "key" })
+        for (const other of [
+          { launch: { ...toLaunch, tag: "other" } },
+          { triggerType: "retry" as const },
+          { requestedByUserId: "eve" }
+        ]) {
+          expect(yield* refusalOf(startExecution({ ...keyed, ...other }))).toMatchObject({
+            _tag: "IdempotencyConflict",
+            key: "key"
+          })
         }
-        expect(yield* refusalOf(startExecution({ issueWorkflowId, idempotencyKey: "key" }))).toMatchObject({ _tag: "IdempotencyConflict" })
+        expect(yield* refusalOf(startExecution({ issueWorkflowId, idempotencyKey: "key" }))).toMatchObject({
+          _tag: "IdempotencyConflict"
+        })
         expect(yield* everything).toEqual(before)
         expect((yield* startExecution({ ...keyed, idempotencyKey: "other" })).created).toBe(true)
         // A key is its workflow's.
@@ -202,89 +281,144 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const running = yield* beginExecution(first.execution.id)
         expect(yield* startExecution(keyed)).toMatchObject({ execution: running, created: false })
         yield* cancel({ id: issueWorkflowId, reason: "enough" })
-        expect(yield* startExecution(keyed)).toMatchObject({ execution: { id: running.id, status: "cancelled" }, created: false })
+        expect(yield* startExecution(keyed)).toMatchObject({
+          execution: { id: running.id, status: "cancelled" },
+          created: false
+        })
         yield* (yield* SandboxRepo).delete(Option.getOrThrow(first.sandbox).id)
         expect(yield* startExecution(keyed)).toMatchObject({ sandbox: Option.none(), created: false })
         expect(yield* contradictions).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("has a database that keeps a key with its workflow and its request", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { id } = yield* started({ idempotencyKey: "key" })
         const other = yield* opened
         const insert = "INSERT INTO issue_workflow_execution_keys VALUES (?, 'mine', 'x', ?, 0)"
         expect(yield* Effect.isFailure(shell(insert, other.id, id))).toBe(true)
-        expect(yield* Effect.isFailure(shell("UPDATE issue_workflow_execution_keys SET request_fingerprint = 'x'"))).toBe(true)
+        expect(
+          yield* Effect.isFailure(shell("UPDATE issue_workflow_execution_keys SET request_fingerprint = 'x'"))
+        ).toBe(true)
         yield* shell("DELETE FROM issue_workflow_executions WHERE id = ?", id)
         expect(yield* shell("SELECT 1 FROM issue_workflow_execution_keys")).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("starts nothing of what has ended or is put away", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { startExecution } = yield* IssueWorkflowLifecycle
         const workflows = yield* IssueWorkflowRepo
-        const endings = { completed: workflows.complete, failed: workflows.fail, cancelled: workflows.cancel, archived: workflows.archive }
+        const endings = {
+          completed: workflows.complete,
+          failed: workflows.fail,
+          cancelled: workflows.cancel,
+          archived: workflows.archive
+        }
         for (const [from, end] of Object.entries(endings)) {
           const { id } = yield* opened
           yield* end(id)
           const before = yield* everything
-          expect(yield* refusalOf(startExecution({ issueWorkflowId: id, launch: toLaunch }))).toMatchObject({ _tag: "InvalidTransition", entity: "IssueWorkflow", id, from })
+          expect(yield* refusalOf(startExecution({ issueWorkflowId: id, launch: toLaunch }))).toMatchObject({
+            _tag: "InvalidTransition",
+            entity: "IssueWorkflow",
+            id,
+            from
+          })
           expect(yield* everything).toEqual(before)
         }
-        expect(yield* refusalOf(startExecution({ issueWorkflowId: "gone" }))).toMatchObject({ _tag: "NotFound", entity: "IssueWorkflow", id: "gone" })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* refusalOf(startExecution({ issueWorkflowId: "gone" }))).toMatchObject({
+          _tag: "NotFound",
+          entity: "IssueWorkflow",
+          id: "gone"
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuses what is out of shape before anything is written", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { startExecution } = yield* IssueWorkflowLifecycle
         const { id: issueWorkflowId } = yield* opened
         yield* started({ issueWorkflowId, id: "taken" })
         const before = yield* everything
-        expect(yield* refusalOf(startExecution({ issueWorkflowId, id: "taken", launch: toLaunch }))).toMatchObject({ _tag: "AlreadyExists" })
-        expect(yield* refusalOf(startExecution({ issueWorkflowId, launch: toLaunch, requestedByUserId: "nobody" }))).toMatchObject({ _tag: "ReferenceNotFound", reference: "requestedByUserId" })
+        expect(yield* refusalOf(startExecution({ issueWorkflowId, id: "taken", launch: toLaunch }))).toMatchObject({
+          _tag: "AlreadyExists"
+        })
+        expect(
+          yield* refusalOf(startExecution({ issueWorkflowId, launch: toLaunch, requestedByUserId: "nobody" }))
+        ).toMatchObject({ _tag: "ReferenceNotFound", reference: "requestedByUserId" })
         for (const bad of Object.values(badNames)) {
-          for (const field of ["issueWorkflowId", "ownerUserId", "id", "sandboxId", "requestedByUserId", "idempotencyKey"]) {
+          for (const field of [
+            "issueWorkflowId",
+            "ownerUserId",
+            "id",
+            "sandboxId",
+            "requestedByUserId",
+            "idempotencyKey"
+          ]) {
             expect(yield* tagOf(startExecution({ issueWorkflowId, [field]: bad })), field).toBe("InvalidInput")
           }
-          expect(yield* tagOf(startExecution({ issueWorkflowId, launch: { ...toLaunch, name: bad } }))).toBe("InvalidInput")
+          expect(yield* tagOf(startExecution({ issueWorkflowId, launch: { ...toLaunch, name: bad } }))).toBe(
+            "InvalidInput"
+          )
         }
-        expect(yield* refusalOf(startExecution({ issueWorkflowId, sandboxId: "one", launch: toLaunch }))).toMatchObject({
-          _tag: "InvalidInput",
-          issues: ["launch: is for an execution without a sandboxId"]
-        })
+        expect(yield* refusalOf(startExecution({ issueWorkflowId, sandboxId: "one", launch: toLaunch }))).toMatchObject(
+          {
+            _tag: "InvalidInput",
+            issues: ["launch: must be omitted when sandboxId is set"]
+          }
+        )
         expect(yield* tagOf(startExecution({ issueWorkflowId, triggerType: "dog" as "api" }))).toBe("InvalidInput")
         expect(yield* everything).toEqual(before)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("begins an execution once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { beginExecution, finish } = yield* IssueWorkflowLifecycle
         const { id } = yield* started()
         const running = yield* beginExecution(id).pipe(actingAs({ type: "worker", id: "w1" }))
         expect(running.status).toBe("running")
         expect(yield* beginExecution(id)).toEqual(running)
-        expect(yield* told("execution", id)).toEqual(["1 startExecution: - > queued by system", "2 beginExecution: queued > running by worker w1"])
+        expect(yield* told("execution", id)).toEqual([
+          "1 startExecution: - > queued by system",
+          "2 beginExecution: queued > running by worker w1"
+        ])
         yield* finish({ executionId: id, outcome: "succeeded" })
         expect(yield* tagOf(beginExecution(id))).toBe("InvalidTransition")
         expect(yield* tagOf(beginExecution(goneExecution))).toBe("NotFound")
         expect(yield* contradictions).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("leaves nothing when any of its statements fails", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { startExecution } = yield* IssueWorkflowLifecycle
         const { id: issueWorkflowId } = yield* opened
         const before = yield* everything
-        const tables = ["sandboxes", "sandbox_attempts", "oci_image_build_jobs", "issue_workflow_executions", "issue_workflow_execution_keys"]
-        for (const broken of [...tables.map((table) => `ON ${table}`), "ON control_plane_events WHEN NEW.subject_type = 'execution'"]) {
+        const tables = [
+          "sandboxes",
+          "sandbox_attempts",
+          "oci_image_build_jobs",
+          "issue_workflow_executions",
+          "issue_workflow_execution_keys"
+        ]
+        for (const broken of [
+          ...tables.map((table) => `ON ${table}`),
+          "ON control_plane_events WHEN NEW.subject_type = 'execution'"
+        ]) {
           yield* shell(`CREATE TRIGGER broken BEFORE INSERT ${broken} BEGIN SELECT RAISE(ABORT, 'broken'); END`)
-          expect(yield* Effect.exit(startExecution({ issueWorkflowId, launch: toLaunch, idempotencyKey: "key" })), broken).toMatchObject({ _tag: "Failure" })
+          expect(
+            yield* Effect.exit(startExecution({ issueWorkflowId, launch: toLaunch, idempotencyKey: "key" })),
+            broken
+          ).toMatchObject({ _tag: "Failure" })
           yield* shell("DROP TRIGGER broken")
           expect(yield* everything, broken).toEqual(before)
         }
         expect((yield* startExecution({ issueWorkflowId, launch: toLaunch, idempotencyKey: "key" })).created).toBe(true)
         expect(yield* tagOf(startExecution({ issueWorkflowId: goneWorkflow }))).toBe("NotFound")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

@@ -28,17 +28,24 @@ const services = Layer.mergeAll(IssueWorkflows.layer, Sandboxes.layer, ControlPl
 /** The lifecycle over each database, with the users `ada` and `eve`. */
 const over = <E>(database: Layer.Layer<SqlClient.SqlClient, E>) =>
   Layer.provideMerge(
-    Layer.merge(services, Layer.effectDiscard(Effect.orDie(Effect.all([make.user({ id: "ada" }), make.user({ id: "eve" })])))),
+    Layer.merge(
+      services,
+      Layer.effectDiscard(Effect.orDie(Effect.all([make.user({ id: "ada" }), make.user({ id: "eve" })])))
+    ),
     database
   )
 
-export const layers = { memory: over(databaseLayers.memory), file: over(databaseLayers.file), remote: over(databaseLayers.remote) }
+export const layers = {
+  memory: over(databaseLayers.memory),
+  file: over(databaseLayers.file),
+  remote: over(databaseLayers.remote)
+}
 
 export const goneWorkflow = IssueWorkflowId.make("gone")
 export const goneExecution = IssueWorkflowExecutionId.make("gone")
 
 /** A workflow of Ada on a new issue. */
-export const opened = Effect.gen(function*() {
+export const opened = Effect.gen(function* () {
   const { open } = yield* IssueWorkflowLifecycle
   const { id: issueId } = yield* make.issue({ repositoryId: "app" })
   return (yield* open({ issueId, ownerUserId: "ada" })).workflow
@@ -46,23 +53,33 @@ export const opened = Effect.gen(function*() {
 
 /** A new execution of a workflow, of a new one if none is given. */
 export const started = (given: Partial<typeof StartExecution.Encoded> = {}) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { startExecution } = yield* IssueWorkflowLifecycle
     const issueWorkflowId = given.issueWorkflowId ?? (yield* opened).id
     return (yield* startExecution({ ...given, issueWorkflowId })).execution
   })
 
 /** A sandbox to launch. */
-export const toLaunch = { name: "one", spec: specification, registryId: "registry", repository: "acme/app", tag: "latest" } as const
+export const toLaunch = {
+  name: "one",
+  spec: specification,
+  registryId: "registry",
+  repository: "acme/app",
+  tag: "latest"
+} as const
 
 /** The events of a subject, one line each. */
 export const told = (subjectType: "workflow" | "execution" | "sandbox", subjectId: string) =>
   Effect.flatMap(ControlPlaneEvents, (events) =>
-    Effect.map(events.list({ subjectType, subjectId }), Array.map((event) => {
-      const from = Option.getOrElse(event.fromState, () => "-")
-      const who = [event.actorType, ...Option.toArray(event.actorId)].join(" ")
-      return `${event.sequence} ${event.eventType}: ${from} > ${Option.getOrElse(event.toState, () => "-")} by ${who}`
-    })))
+    Effect.map(
+      events.list({ subjectType, subjectId }),
+      Array.map((event) => {
+        const from = Option.getOrElse(event.fromState, () => "-")
+        const who = [event.actorType, ...Option.toArray(event.actorId)].join(" ")
+        return `${event.sequence} ${event.eventType}: ${from} > ${Option.getOrElse(event.toState, () => "-")} by ${who}`
+      })
+    )
+  )
 
 const tables = [
   "issue_workflows",
@@ -108,7 +125,9 @@ const rules: Readonly<Record<string, string>> = {
 /** What no workflow may be left in: the rules that any workflow or execution breaks now. */
 export const contradictions = Effect.map(
   shell(`
-    SELECT ${Object.entries(rules).map(([rule, condition]) => `${condition} AS "${rule}"`).join(", ")}
+    SELECT ${Object.entries(rules)
+      .map(([rule, condition]) => `${condition} AS "${rule}"`)
+      .join(", ")}
     FROM issue_workflows AS w LEFT JOIN issue_workflow_executions AS e ON e.issue_workflow_id = w.id
     LEFT JOIN sandboxes AS s ON s.id = e.sandbox_id LEFT JOIN sandbox_attempts AS a ON a.id = e.sandbox_attempt_id`),
   (rows) => Object.keys(rules).filter((rule) => rows.some((row) => Reflect.get(Object(row), rule) === 1))

@@ -18,10 +18,16 @@ import { refusalOf, tagOf } from "../../support/refusals.js"
 
 const { make } = Factories
 
-const toLaunch = { name: "one", spec: Factories.exampleSpec, registryId: "registry", repository: "acme/app", tag: "latest" } as const
+const toLaunch = {
+  name: "one",
+  spec: Factories.exampleSpec,
+  registryId: "registry",
+  repository: "acme/app",
+  tag: "latest"
+} as const
 
 /** A private repository with an issue: Ada has a grant on its installation, Eve has none. */
-const world = Effect.gen(function*() {
+const world = Effect.gen(function* () {
   yield* Effect.all([make.user({ id: "ada" }), make.user({ id: "eve" })])
   const { id: repositoryId } = yield* make.repository({ id: "private" })
   const { id: installationId } = yield* make.installation()
@@ -36,7 +42,7 @@ const missing = (reference: string) => ({ _tag: "ReferenceNotFound", reference }
 
 describe("SandboxLifecycle on a repository", () => {
   it.effect("launches for an owner who may use it, and refuses a stranger as if it did not exist", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { launch } = yield* SandboxLifecycle
       const { issueId, repositoryId } = yield* world
       const { id: repositoryProfileId } = yield* make.repositoryProfile({ repositoryId })
@@ -49,167 +55,233 @@ describe("SandboxLifecycle on a repository", () => {
         expect(stranger).toMatchObject(missing(field))
         expect(stranger).toEqual(nowhere)
         // Also when other fields of the request are invalid.
-        expect(yield* refusalOf(launch({ ...toLaunch, ownerUserId: "eve", [field]: id, profileRevisionId: "nowhere" }))).toEqual(nowhere)
+        expect(
+          yield* refusalOf(launch({ ...toLaunch, ownerUserId: "eve", [field]: id, profileRevisionId: "nowhere" }))
+        ).toEqual(nowhere)
       }
-      expect(yield* refusalOf(launch({ ...toLaunch, repositoryId, ownerUserId: "nobody" }))).toMatchObject(missing("ownerUserId"))
-    }).pipe(Effect.provide(layerTest)))
+      expect(yield* refusalOf(launch({ ...toLaunch, repositoryId, ownerUserId: "nobody" }))).toMatchObject(
+        missing("ownerUserId")
+      )
+    }).pipe(Effect.provide(layerTest))
+  )
 
-  it.effect("after a revoked grant, returns the earlier launch of a key, and refuses a new launch, a retry and a rebuild", () =>
-    Effect.gen(function*() {
-      const { cancel, launch, rebuild, retry } = yield* SandboxLifecycle
-      const { repositoryId, revoke } = yield* world
-      const request = { ...toLaunch, repositoryId, ownerUserId: "ada", idempotencyKey: "key" }
-      const { sandbox: { id } } = yield* launch(request)
-      yield* cancel({ sandboxId: id, reason: "enough" })
-      yield* revoke
-      expect(yield* launch(request)).toMatchObject({ sandbox: { id }, created: false })
-      expect(yield* refusalOf(launch({ ...request, idempotencyKey: "other" }))).toMatchObject(missing("repositoryId"))
-      expect(yield* refusalOf(retry({ id, ownerUserId: "ada" }))).toMatchObject(missing("repositoryId"))
-      expect(yield* refusalOf(rebuild(id))).toMatchObject(missing("repositoryId"))
-    }).pipe(Effect.provide(layerTest)))
+  it.effect(
+    "after a revoked grant, returns the earlier launch of a key, and refuses a new launch, a retry and a rebuild",
+    () =>
+      Effect.gen(function* () {
+        const { cancel, launch, rebuild, retry } = yield* SandboxLifecycle
+        const { repositoryId, revoke } = yield* world
+        const request = { ...toLaunch, repositoryId, ownerUserId: "ada", idempotencyKey: "key" }
+        const {
+          sandbox: { id }
+        } = yield* launch(request)
+        yield* cancel({ sandboxId: id, reason: "enough" })
+        yield* revoke
+        expect(yield* launch(request)).toMatchObject({ sandbox: { id }, created: false })
+        expect(yield* refusalOf(launch({ ...request, idempotencyKey: "other" }))).toMatchObject(missing("repositoryId"))
+        expect(yield* refusalOf(retry({ id, ownerUserId: "ada" }))).toMatchObject(missing("repositoryId"))
+        expect(yield* refusalOf(rebuild(id))).toMatchObject(missing("repositoryId"))
+      }).pipe(Effect.provide(layerTest))
+  )
 })
 
 describe("IssueWorkflowLifecycle on an issue of a private repository", () => {
-  it.effect("opens for an owner who may use the repository; a stranger neither opens nor locks it, and learns nothing", () =>
-    Effect.gen(function*() {
-      const { open } = yield* IssueWorkflowLifecycle
-      const { issueId } = yield* world
-      const nowhere = yield* refusalOf(open({ issueId: "nowhere", ownerUserId: "eve" }))
-      expect(nowhere).toMatchObject(missing("issueId"))
-      expect(yield* refusalOf(open({ issueId, ownerUserId: "eve" }))).toEqual(nowhere)
-      expect(yield* open({ id: "hers", issueId, ownerUserId: "ada" })).toMatchObject({ created: true })
-      // Not even that the issue has a workflow, or the workflow an id.
-      expect(yield* refusalOf(open({ issueId, ownerUserId: "eve" }))).toEqual(nowhere)
-      expect(yield* refusalOf(open({ id: "hers", issueId, ownerUserId: "eve" }))).toEqual(nowhere)
-    }).pipe(Effect.provide(layerTest)))
+  it.effect(
+    "opens for an owner who may use the repository; a stranger neither opens nor locks it, and learns nothing",
+    () =>
+      Effect.gen(function* () {
+        const { open } = yield* IssueWorkflowLifecycle
+        const { issueId } = yield* world
+        const nowhere = yield* refusalOf(open({ issueId: "nowhere", ownerUserId: "eve" }))
+        expect(nowhere).toMatchObject(missing("issueId"))
+        expect(yield* refusalOf(open({ issueId, ownerUserId: "eve" }))).toEqual(nowhere)
+        expect(yield* open({ id: "hers", issueId, ownerUserId: "ada" })).toMatchObject({ created: true })
+        // Not even that the issue has a workflow, or the workflow an id.
+        expect(yield* refusalOf(open({ issueId, ownerUserId: "eve" }))).toEqual(nowhere)
+        expect(yield* refusalOf(open({ id: "hers", issueId, ownerUserId: "eve" }))).toEqual(nowhere)
+      }).pipe(Effect.provide(layerTest))
+  )
 
-  it.effect("after a revoked grant, shows the issue no more and starts nothing; earlier results are returned, and cancel works", () =>
-    Effect.gen(function*() {
-      const lifecycle = yield* IssueWorkflowLifecycle
-      const { issueId, revoke } = yield* world
-      const ownerUserId = "ada"
-      const { workflow: { id } } = yield* lifecycle.open({ issueId, ownerUserId })
-      const start = { issueWorkflowId: id, ownerUserId, launch: toLaunch, idempotencyKey: "key" }
-      const { execution } = yield* lifecycle.startExecution(start)
-      expect((yield* lifecycle.getDetail({ id, ownerUserId })).issue.id).toBe(issueId)
-      expect((yield* lifecycle.list({ ownerUserId })).items).toHaveLength(1)
-      yield* revoke
-      const nowhere = yield* refusalOf(lifecycle.getDetail({ id: "nowhere", ownerUserId }))
-      expect(yield* refusalOf(lifecycle.getDetail({ id, ownerUserId }))).toMatchObject({ ...nowhere, id })
-      expect((yield* lifecycle.list({ ownerUserId })).items).toEqual([])
-      expect(yield* lifecycle.open({ issueId, ownerUserId })).toMatchObject({ workflow: { id }, created: false })
-      expect(yield* lifecycle.startExecution(start)).toMatchObject({ execution: { id: execution.id }, created: false })
-      for (const other of [{ ...start, idempotencyKey: "other" }, { issueWorkflowId: id }]) {
-        expect(yield* refusalOf(lifecycle.startExecution(other))).toMatchObject({ _tag: "NotFound", entity: "IssueWorkflow" })
-      }
-      expect(yield* lifecycle.cancel({ id, ownerUserId, reason: "enough" })).toMatchObject({ status: "cancelled" })
-    }).pipe(Effect.provide(layerTest)))
+  it.effect(
+    "after a revoked grant, shows the issue no more and starts nothing; earlier results are returned, and cancel works",
+    () =>
+      Effect.gen(function* () {
+        const lifecycle = yield* IssueWorkflowLifecycle
+        const { issueId, revoke } = yield* world
+        const ownerUserId = "ada"
+        const {
+          workflow: { id }
+        } = yield* lifecycle.open({ issueId, ownerUserId })
+        const start = { issueWorkflowId: id, ownerUserId, launch: toLaunch, idempotencyKey: "key" }
+        const { execution } = yield* lifecycle.startExecution(start)
+        expect((yield* lifecycle.getDetail({ id, ownerUserId })).issue.id).toBe(issueId)
+        expect((yield* lifecycle.list({ ownerUserId })).items).toHaveLength(1)
+        yield* revoke
+        const nowhere = yield* refusalOf(lifecycle.getDetail({ id: "nowhere", ownerUserId }))
+        expect(yield* refusalOf(lifecycle.getDetail({ id, ownerUserId }))).toMatchObject({ ...nowhere, id })
+        expect((yield* lifecycle.list({ ownerUserId })).items).toEqual([])
+        expect(yield* lifecycle.open({ issueId, ownerUserId })).toMatchObject({ workflow: { id }, created: false })
+        expect(yield* lifecycle.startExecution(start)).toMatchObject({
+          execution: { id: execution.id },
+          created: false
+        })
+        for (const other of [{ ...start, idempotencyKey: "other" }, { issueWorkflowId: id }]) {
+          expect(yield* refusalOf(lifecycle.startExecution(other))).toMatchObject({
+            _tag: "NotFound",
+            entity: "IssueWorkflow"
+          })
+        }
+        expect(yield* lifecycle.cancel({ id, ownerUserId, reason: "enough" })).toMatchObject({ status: "cancelled" })
+      }).pipe(Effect.provide(layerTest))
+  )
 
-  it.effect("follows the issue: a workflow shows an issue that was transferred only to an owner who may use the new repository", () =>
-    Effect.gen(function*() {
-      const { getDetail, open } = yield* IssueWorkflowLifecycle
-      yield* world
-      const { id: issueId } = yield* make.issue({ id: "moving", number: 99, repositoryId: "open" })
-      const { workflow: { id } } = yield* open({ issueId, ownerUserId: "eve" })
-      expect((yield* getDetail({ id, ownerUserId: "eve" })).issue.id).toBe(issueId)
-      const sql = yield* SqlClient.SqlClient
-      yield* sql`UPDATE issues SET repository_id = 'private' WHERE id = ${issueId}`
-      expect(yield* tagOf(Effect.asVoid(getDetail({ id, ownerUserId: "eve" })))).toBe("NotFound")
-    }).pipe(Effect.provide(layerTest)))
+  it.effect(
+    "follows the issue: a workflow shows an issue that was transferred only to an owner who may use the new repository",
+    () =>
+      Effect.gen(function* () {
+        const { getDetail, open } = yield* IssueWorkflowLifecycle
+        yield* world
+        const { id: issueId } = yield* make.issue({ id: "moving", number: 99, repositoryId: "open" })
+        const {
+          workflow: { id }
+        } = yield* open({ issueId, ownerUserId: "eve" })
+        expect((yield* getDetail({ id, ownerUserId: "eve" })).issue.id).toBe(issueId)
+        const sql = yield* SqlClient.SqlClient
+        yield* sql`UPDATE issues SET repository_id = 'private' WHERE id = ${issueId}`
+        expect(yield* tagOf(Effect.asVoid(getDetail({ id, ownerUserId: "eve" })))).toBe("NotFound")
+      }).pipe(Effect.provide(layerTest))
+  )
 
   it.effect("after a revoked grant, an archived workflow cannot be restored by its owner to reserve the issue", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { open } = yield* IssueWorkflowLifecycle
       const { archive, restore } = yield* IssueWorkflowRepo
       const { installationId, issueId, revoke } = yield* world
       yield* make.installationGrant({ installationId, userId: "eve" })
-      const { workflow: { id } } = yield* open({ issueId, ownerUserId: "ada" })
+      const {
+        workflow: { id }
+      } = yield* open({ issueId, ownerUserId: "ada" })
       yield* archive({ id, ownerUserId: "ada" })
       expect(yield* restore({ id, ownerUserId: "ada" })).toMatchObject({ status: "active" })
       yield* revoke
       // An active one stays as it is.
       expect(yield* restore({ id, ownerUserId: "ada" })).toMatchObject({ status: "active" })
       yield* archive({ id, ownerUserId: "ada" })
-      expect(yield* refusalOf(restore({ id, ownerUserId: "ada" }))).toMatchObject({ _tag: "NotFound", entity: "IssueWorkflow", id })
+      expect(yield* refusalOf(restore({ id, ownerUserId: "ada" }))).toMatchObject({
+        _tag: "NotFound",
+        entity: "IssueWorkflow",
+        id
+      })
       expect(yield* open({ issueId, ownerUserId: "eve" })).toMatchObject({ created: true })
       // Without an owner, for the program itself, only the other workflow is in the way.
       expect(yield* refusalOf(restore(id))).toMatchObject({ _tag: "AlreadyExists" })
-    }).pipe(Effect.provide(layerTest)))
+    }).pipe(Effect.provide(layerTest))
+  )
 
-  it.effect("finishes with the pull requests that the owner may use; others are reported as missing, except those already linked", () =>
-    Effect.gen(function*() {
-      const { finish } = yield* IssueWorkflowLifecycle
-      const { issueId, repositoryId, revoke } = yield* world
-      const workflow = yield* make.workflow({ issueId, ownerUserId: "ada" })
-      const { id: executionId } = yield* make.execution({ issueWorkflowId: workflow.id, status: "running" })
-      const { id: first } = yield* make.pullRequest({ repositoryId })
-      const { id: second } = yield* make.pullRequest({ repositoryId })
-      yield* make.repository({ id: "other", openToAll: false })
-      const { id: foreign } = yield* make.pullRequest({ repositoryId: "other" })
-      const finishWith = (...pullRequestIds: ReadonlyArray<string>) =>
-        finish({ executionId, ownerUserId: "ada", outcome: "succeeded", pullRequests: pullRequestIds.map((pullRequestId) => ({ pullRequestId })) })
-      const nowhere = yield* refusalOf(finishWith("nowhere"))
-      expect(nowhere).toMatchObject(missing("pullRequestId"))
-      expect(yield* refusalOf(finishWith(first, foreign))).toEqual(nowhere)
-      expect(yield* finishWith(first)).toMatchObject({ execution: { status: "succeeded" } })
-      yield* revoke
-      expect(yield* finishWith(first)).toMatchObject({ execution: { status: "succeeded" } })
-      expect(yield* refusalOf(finishWith(first, second))).toEqual(nowhere)
-      // Without an owner, for the program itself.
-      expect(yield* finish({ executionId, outcome: "succeeded", pullRequests: [{ pullRequestId: foreign }] })).toMatchObject({ execution: { id: executionId } })
-    }).pipe(Effect.provide(layerTest)))
+  it.effect(
+    "finishes with the pull requests that the owner may use; others are reported as missing, except those already linked",
+    () =>
+      Effect.gen(function* () {
+        const { finish } = yield* IssueWorkflowLifecycle
+        const { issueId, repositoryId, revoke } = yield* world
+        const workflow = yield* make.workflow({ issueId, ownerUserId: "ada" })
+        const { id: executionId } = yield* make.execution({ issueWorkflowId: workflow.id, status: "running" })
+        const { id: first } = yield* make.pullRequest({ repositoryId })
+        const { id: second } = yield* make.pullRequest({ repositoryId })
+        yield* make.repository({ id: "other", openToAll: false })
+        const { id: foreign } = yield* make.pullRequest({ repositoryId: "other" })
+        const finishWith = (...pullRequestIds: ReadonlyArray<string>) =>
+          finish({
+            executionId,
+            ownerUserId: "ada",
+            outcome: "succeeded",
+            pullRequests: pullRequestIds.map((pullRequestId) => ({ pullRequestId }))
+          })
+        const nowhere = yield* refusalOf(finishWith("nowhere"))
+        expect(nowhere).toMatchObject(missing("pullRequestId"))
+        expect(yield* refusalOf(finishWith(first, foreign))).toEqual(nowhere)
+        expect(yield* finishWith(first)).toMatchObject({ execution: { status: "succeeded" } })
+        yield* revoke
+        expect(yield* finishWith(first)).toMatchObject({ execution: { status: "succeeded" } })
+        expect(yield* refusalOf(finishWith(first, second))).toEqual(nowhere)
+        // Without an owner, for the program itself.
+        expect(
+          yield* finish({ executionId, outcome: "succeeded", pullRequests: [{ pullRequestId: foreign }] })
+        ).toMatchObject({ execution: { id: executionId } })
+      }).pipe(Effect.provide(layerTest))
+  )
 })
 
 describe("RepositoryProfileRepo with an owner", () => {
-  it.effect("creates and lists for a user who may use the repository; for a stranger the repository does not exist", () =>
-    Effect.gen(function*() {
-      const { create, list } = yield* RepositoryProfileRepo
-      const { repositoryId } = yield* world
-      const request = { repositoryId, name: "default" }
-      expect(yield* refusalOf(create({ ...request, ownerUserId: "eve" }))).toMatchObject(missing("repositoryId"))
-      expect(yield* create({ ...request, ownerUserId: "ada" })).toMatchObject(request)
-      expect((yield* list({ repositoryId, ownerUserId: "ada" })).items).toHaveLength(1)
-      expect((yield* list({ repositoryId, ownerUserId: "eve" })).items).toEqual([])
-    }).pipe(Effect.provide(layerTest)))
+  it.effect(
+    "creates and lists for a user who may use the repository; for a stranger the repository does not exist",
+    () =>
+      Effect.gen(function* () {
+        const { create, list } = yield* RepositoryProfileRepo
+        const { repositoryId } = yield* world
+        const request = { repositoryId, name: "default" }
+        expect(yield* refusalOf(create({ ...request, ownerUserId: "eve" }))).toMatchObject(missing("repositoryId"))
+        expect(yield* create({ ...request, ownerUserId: "ada" })).toMatchObject(request)
+        expect((yield* list({ repositoryId, ownerUserId: "ada" })).items).toHaveLength(1)
+        expect((yield* list({ repositoryId, ownerUserId: "eve" })).items).toEqual([])
+      }).pipe(Effect.provide(layerTest))
+  )
 
-  it.effect("links the user's own profiles, and those that the repository profile links already; others do not exist", () =>
-    Effect.gen(function*() {
-      const { createRevision, replaceLinks } = yield* RepositoryProfileRepo
-      const { repositoryId } = yield* world
-      const revisionOf = (ownerUserId: string) =>
-        Effect.flatMap(make.profile({ ownerUserId }), ({ id: profileId }) => Effect.map(make.profileRevision({ profileId }), ({ id }) => id))
-      const [own, colleagues, others] = yield* Effect.all([revisionOf("ada"), revisionOf("eve"), revisionOf("eve")])
-      const { id: repositoryProfileId } = yield* make.repositoryProfile({ repositoryId })
-      const linksTo = (...ids: ReadonlyArray<string>) => ids.map((profileRevisionId) => ({ profileRevisionId }))
-      const create = (name: string, ownerUserId: string | undefined, ...ids: ReadonlyArray<string>) =>
-        createRevision({
-          repositoryProfileId,
-          runTemplate: { env: { NAME: name } },
-          links: linksTo(...ids),
-          ...(ownerUserId === undefined ? {} : { ownerUserId })
-        })
-      const { revision: { id: revisionId } } = yield* create("first", undefined, colleagues)
-      const nowhere = yield* refusalOf(replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, "nowhere") }))
-      expect(nowhere).toMatchObject(missing("profileRevisionId"))
-      expect(yield* refusalOf(replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, others) }))).toEqual(nowhere)
-      for (const id of ["nowhere", others]) expect(yield* refusalOf(create("second", "ada", own, id))).toEqual(nowhere)
-      expect(yield* replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, colleagues) })).toHaveLength(2)
-      expect(yield* create("second", "ada", own, colleagues)).toMatchObject({ created: true })
-    }).pipe(Effect.provide(layerTest)))
+  it.effect(
+    "links the user's own profiles, and those that the repository profile links already; others do not exist",
+    () =>
+      Effect.gen(function* () {
+        const { createRevision, replaceLinks } = yield* RepositoryProfileRepo
+        const { repositoryId } = yield* world
+        const revisionOf = (ownerUserId: string) =>
+          Effect.flatMap(make.profile({ ownerUserId }), ({ id: profileId }) =>
+            Effect.map(make.profileRevision({ profileId }), ({ id }) => id)
+          )
+        const [own, colleagues, others] = yield* Effect.all([revisionOf("ada"), revisionOf("eve"), revisionOf("eve")])
+        const { id: repositoryProfileId } = yield* make.repositoryProfile({ repositoryId })
+        const linksTo = (...ids: ReadonlyArray<string>) => ids.map((profileRevisionId) => ({ profileRevisionId }))
+        const create = (name: string, ownerUserId: string | undefined, ...ids: ReadonlyArray<string>) =>
+          createRevision({
+            repositoryProfileId,
+            runTemplate: { env: { NAME: name } },
+            links: linksTo(...ids),
+            ...(ownerUserId === undefined ? {} : { ownerUserId })
+          })
+        const {
+          revision: { id: revisionId }
+        } = yield* create("first", undefined, colleagues)
+        const nowhere = yield* refusalOf(
+          replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, "nowhere") })
+        )
+        expect(nowhere).toMatchObject(missing("profileRevisionId"))
+        expect(yield* refusalOf(replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, others) }))).toEqual(
+          nowhere
+        )
+        for (const id of ["nowhere", others])
+          expect(yield* refusalOf(create("second", "ada", own, id))).toEqual(nowhere)
+        expect(yield* replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, colleagues) })).toHaveLength(2)
+        expect(yield* create("second", "ada", own, colleagues)).toMatchObject({ created: true })
+      }).pipe(Effect.provide(layerTest))
+  )
 })
 
 describe("RepositoryAccess set to open", () => {
   it.effect("turns the check of every operation off", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { issueId, repositoryId } = yield* world
       const services = yield* Layer.build(ControlPlane.layer.pipe(Layer.provide(RepositoryAccess.layer("open"))))
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         const lifecycle = yield* IssueWorkflowLifecycle
-        const { workflow: { id } } = yield* lifecycle.open({ issueId, ownerUserId: "eve" })
+        const {
+          workflow: { id }
+        } = yield* lifecycle.open({ issueId, ownerUserId: "eve" })
         expect((yield* lifecycle.getDetail({ id, ownerUserId: "eve" })).issue.id).toBe(issueId)
         const { launch } = yield* SandboxLifecycle
         expect(yield* launch({ ...toLaunch, repositoryId, ownerUserId: "eve" })).toMatchObject({ created: true })
-        expect(yield* tagOf(Effect.asVoid(launch({ ...toLaunch, repositoryId: "nowhere", ownerUserId: "eve" })))).toBe("ReferenceNotFound")
+        expect(yield* tagOf(Effect.asVoid(launch({ ...toLaunch, repositoryId: "nowhere", ownerUserId: "eve" })))).toBe(
+          "ReferenceNotFound"
+        )
       }).pipe(Effect.provide(services))
-    }).pipe(Effect.scoped, Effect.provide(layerTest)))
+    }).pipe(Effect.scoped, Effect.provide(layerTest))
+  )
 })

@@ -8,40 +8,59 @@ import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobR
 import { SandboxAttemptRepo } from "../../../src/sandbox/SandboxAttemptRepo.js"
 import { SandboxRepo } from "../../../src/sandbox/SandboxRepo.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
-import { ada, building, built, claimed, launch, layers, ready, refusalOf, type Services, shell, stateOf, success, tagOf } from "./support.js"
+import {
+  ada,
+  building,
+  built,
+  claimed,
+  launch,
+  layers,
+  ready,
+  refusalOf,
+  type Services,
+  shell,
+  stateOf,
+  success,
+  tagOf
+} from "./support.js"
 
 const supervision = { limit: 3, runtimeDeadline: "15 minutes" } as const
 
 /** A spec that was legal once, as after a deploy with a stricter schema. */
-const breakSpec = (id: string) => shell(`UPDATE oci_image_build_jobs SET request_payload = '{"harness":"retired"}' WHERE id = ?`, id)
+const breakSpec = (id: string) =>
+  shell(`UPDATE oci_image_build_jobs SET request_payload = '{"harness":"retired"}' WHERE id = ?`, id)
 
 /** As a program without types calls it. */
-const unchecked = (method: (...args: ReadonlyArray<never>) => Effect.Effect<unknown, unknown>, request: unknown): Effect.Effect<unknown, unknown> =>
-  Reflect.apply(method, undefined, [request])
+const unchecked = (
+  method: (...args: ReadonlyArray<never>) => Effect.Effect<unknown, unknown>,
+  request: unknown
+): Effect.Effect<unknown, unknown> => Reflect.apply(method, undefined, [request])
 
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`runs that went astray (${name})`, () => {
     it.effect("those of a sandbox that was deleted are asked to stop, and end", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { attempt, lease, sandbox } = yield* building()
         yield* (yield* SandboxRepo).delete(sandbox.id)
         expect(yield* tagOf(lifecycle.finishBuild(lease, success))).toBe("LeaseLost")
         expect(yield* (yield* SandboxAttemptRepo).getById(attempt.id)).toMatchObject({ status: "cancelled" })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("those of a user who was deleted are not built any more, and their documents are gone", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { lease } = yield* claimed()
         yield* launch()
         yield* shell("DELETE FROM user WHERE id = ?", ada)
         expect(yield* tagOf(lifecycle.beginBuild(lease))).toBe("LeaseLost")
         expect(yield* shell("SELECT id FROM oci_image_build_jobs")).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("that of a sandbox which somebody said is stopped can be stopped", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const sandboxes = yield* SandboxRepo
         const waits = yield* launch()
@@ -52,31 +71,36 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect(yield* stateOf(waits.sandbox.id)).toBe("stopped cancelled cancelled none stop")
         expect(yield* stateOf(runs.sandbox.id)).toBe("stopped succeeded succeeded stopped stop")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("one that was ended alone takes its sandbox along", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { attempt, lease, sandbox } = yield* claimed()
         yield* (yield* SandboxAttemptRepo).markCancelled({ id: attempt.id, cancelReason: "enough" })
         expect(yield* tagOf(lifecycle.beginBuild(lease))).toBe("LeaseLost")
         expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none")
         expect((yield* lifecycle.retry(sandbox.id)).created).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("one whose job cannot be read can be stopped and cancelled", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         for (const end of ["stop", "cancel"] as const) {
           const { job, sandbox } = yield* launch()
           yield* breakSpec(job.id)
-          yield* end === "stop" ? lifecycle.stop(sandbox.id) : lifecycle.cancel({ sandboxId: sandbox.id, reason: "enough" })
+          yield* end === "stop"
+            ? lifecycle.stop(sandbox.id)
+            : lifecycle.cancel({ sandboxId: sandbox.id, reason: "enough" })
           expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none stop")
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("those whose succeeded job cannot be read keep no other from ending", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         for (let count = 0; count < supervision.limit; count++) yield* breakSpec((yield* built()).job.id)
         yield* TestClock.adjust("1 hour")
@@ -85,30 +109,44 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* lifecycle.supervise(supervision)
         yield* lifecycle.supervise(supervision)
         expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("one that is odd in a way nobody thought of keeps no other from ending", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const jobs = yield* WorkspaceBuildJobRepo
         const [odd, other] = [yield* launch(), yield* launch()]
         for (const { job } of [odd, other]) yield* jobs.cancel({ id: job.id, reason: "enough" })
         // Longer than a reason may be, as another program may write it.
-        yield* shell("UPDATE oci_image_build_jobs SET cancel_reason = printf('%.*c', 200000, 'x') WHERE id = ?", odd.job.id)
+        yield* shell(
+          "UPDATE oci_image_build_jobs SET cancel_reason = printf('%.*c', 200000, 'x') WHERE id = ?",
+          odd.job.id
+        )
         expect(yield* lifecycle.supervise({ ...supervision, limit: 10 })).toMatchObject({ ended: 1 })
         expect(yield* stateOf(other.sandbox.id)).toBe("stopped cancelled cancelled none")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("are not seen by a list that asks for nobody's, or for what there is not", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { list } = yield* SandboxLifecycle
         yield* launch()
-        const untyped = [{ ownerUserId: undefined }, { ownerUserId: ada, statuses: ["gone"] }, { ownerUserId: "a\0" }, { ownerUserId: ada, includeArchived: "yes" }]
+        const untyped = [
+          { ownerUserId: undefined },
+          { ownerUserId: ada, statuses: ["gone"] },
+          { ownerUserId: "a\0" },
+          { ownerUserId: ada, includeArchived: "yes" }
+        ]
         for (const request of untyped) {
-          expect(yield* refusalOf(unchecked(list, request))).toMatchObject({ _tag: "InvalidInput", operation: "SandboxLifecycle.list" })
+          expect(yield* refusalOf(unchecked(list, request))).toMatchObject({
+            _tag: "InvalidInput",
+            operation: "SandboxLifecycle.list"
+          })
         }
         expect((yield* list({ ownerUserId: ada })).items).toHaveLength(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

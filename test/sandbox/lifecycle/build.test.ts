@@ -6,21 +6,49 @@ import { SandboxAttemptId } from "../../../src/sandbox/SandboxAttempt.js"
 import { SandboxAttemptRepo } from "../../../src/sandbox/SandboxAttemptRepo.js"
 import { SandboxRepo } from "../../../src/sandbox/SandboxRepo.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
-import { ada, answer, building, built, claim, claimed, compileResult, failed, forged, launch, layers, millis, ready, refusalOf, type Services, specification, stateOf, success, tagOf } from "./support.js"
+import {
+  ada,
+  answer,
+  building,
+  built,
+  claim,
+  claimed,
+  compileResult,
+  failed,
+  forged,
+  launch,
+  layers,
+  millis,
+  ready,
+  refusalOf,
+  type Services,
+  specification,
+  stateOf,
+  success,
+  tagOf
+} from "./support.js"
 
 const failure = { errorMessage: "no space left", errorCode: "disk-full" } as const
 
 /** A job that belongs to no run, under a lease. */
-const loose = Effect.gen(function*() {
+const loose = Effect.gen(function* () {
   const jobs = yield* WorkspaceBuildJobRepo
-  const { job } = yield* jobs.enqueue({ registryId: "registry", repository: "acme/app", tag: "latest", requestPayload: specification })
+  const { job } = yield* jobs.enqueue({
+    registryId: "registry",
+    repository: "acme/app",
+    tag: "latest",
+    requestPayload: specification
+  })
   return yield* claim({ job })
 })
 
 type Call = "beginBuild" | "finishBuild" | "failBuild" | "recordRuntime"
 
 /** The calls of a worker, each with what it would tell. */
-const callsOf = (lifecycle: SandboxLifecycle["Type"], lease: Lease): Readonly<Record<Call, Effect.Effect<unknown, { readonly _tag: string }>>> => ({
+const callsOf = (
+  lifecycle: SandboxLifecycle["Type"],
+  lease: Lease
+): Readonly<Record<Call, Effect.Effect<unknown, { readonly _tag: string }>>> => ({
   beginBuild: lifecycle.beginBuild(lease),
   finishBuild: lifecycle.finishBuild(lease, success),
   failBuild: lifecycle.failBuild(lease, failure),
@@ -31,7 +59,7 @@ const callsOf = (lifecycle: SandboxLifecycle["Type"], lease: Lease): Readonly<Re
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle builds (${name})`, () => {
     it.effect("a worker that begins gets what is to be built; a repeat, also by the next holder, changes nothing", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { beginBuild } = yield* SandboxLifecycle
         yield* TestClock.setTime(1000)
         const { attempt, job, lease, sandbox, snapshot } = yield* claimed()
@@ -49,75 +77,114 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const again = yield* beginBuild(next.lease)
         expect(again).toEqual({ ...build, lease: next.lease, job: next.job })
         expect(yield* refusalOf(beginBuild(lease))).toMatchObject({ _tag: "LeaseLost", reason: "superseded" })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a job that belongs to no run is built, too", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const one = yield* loose
-        expect(yield* lifecycle.beginBuild(one.lease)).toEqual({ ...one, attempt: Option.none(), sandbox: Option.none(), snapshot: Option.none() })
-        expect(yield* refusalOf(lifecycle.recordRuntime(one.lease, answer("running")))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttempt" })
+        expect(yield* lifecycle.beginBuild(one.lease)).toEqual({
+          ...one,
+          attempt: Option.none(),
+          sandbox: Option.none(),
+          snapshot: Option.none()
+        })
+        expect(yield* refusalOf(lifecycle.recordRuntime(one.lease, answer("running")))).toMatchObject({
+          _tag: "NotFound",
+          entity: "SandboxAttempt"
+        })
         expect((yield* lifecycle.finishBuild(one.lease, success)).status).toBe("succeeded")
-        expect((yield* lifecycle.failBuild((yield* loose).lease, { ...failure, retryable: false })).status).toBe("failed")
-      }).pipe(Effect.provide(layer)))
+        expect((yield* lifecycle.failBuild((yield* loose).lease, { ...failure, retryable: false })).status).toBe(
+          "failed"
+        )
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a worker without the lease is told so, and writes nothing", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const launched = yield* claimed()
         const { job, lease, sandbox } = launched
         const leases = [forged(launched), { ...lease, workerId: "other" }, { ...lease, token: lease.token + 1 }]
         const gone = { ...lease, jobId: WorkspaceBuildJobId.make("gone") }
         for (const [call, effect] of leases.flatMap((lease) => Object.entries(callsOf(lifecycle, lease)))) {
-          expect(yield* refusalOf(effect), call).toMatchObject({ _tag: "LeaseLost", jobId: job.id, reason: "superseded" })
+          expect(yield* refusalOf(effect), call).toMatchObject({
+            _tag: "LeaseLost",
+            jobId: job.id,
+            reason: "superseded"
+          })
         }
         for (const [call, effect] of Object.entries(callsOf(lifecycle, gone))) {
-          expect(yield* refusalOf(effect), call).toMatchObject({ _tag: "LeaseLost", jobId: "gone", reason: "not-found" })
+          expect(yield* refusalOf(effect), call).toMatchObject({
+            _tag: "LeaseLost",
+            jobId: "gone",
+            reason: "not-found"
+          })
         }
         expect(yield* stateOf(sandbox.id)).toBe("queued queued running none")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a worker whose attempt has ended, or is to, is told so: the job is cancelled, and the run ends", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const attempts = yield* SandboxAttemptRepo
         for (const call of ["beginBuild", "finishBuild"] as const) {
           // Past the lifecycle, which would have cancelled the job with it.
           const cancelled = yield* building()
           yield* attempts.markCancelled({ id: cancelled.attempt.id, cancelReason: "apart" })
-          expect(yield* refusalOf(callsOf(lifecycle, cancelled.lease)[call]), call).toMatchObject({ _tag: "LeaseLost", reason: "cancelled" })
+          expect(yield* refusalOf(callsOf(lifecycle, cancelled.lease)[call]), call).toMatchObject({
+            _tag: "LeaseLost",
+            reason: "cancelled"
+          })
           expect(yield* stateOf(cancelled.sandbox.id), call).toBe("stopped cancelled cancelled none")
 
           const stopped = yield* building()
           yield* lifecycle.recordRuntime(stopped.lease, answer("pending"))
           yield* attempts.requestStop(stopped.attempt.id)
-          expect(yield* refusalOf(callsOf(lifecycle, stopped.lease)[call]), call).toMatchObject({ _tag: "LeaseLost", reason: "cancelled" })
+          expect(yield* refusalOf(callsOf(lifecycle, stopped.lease)[call]), call).toMatchObject({
+            _tag: "LeaseLost",
+            reason: "cancelled"
+          })
           expect(yield* stateOf(stopped.sandbox.id), call).toBe("stopped cancelled cancelled stopped stop")
           // It stays so.
           expect(yield* tagOf(callsOf(lifecycle, stopped.lease)[call]), call).toBe("LeaseLost")
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a stop that was asked for between two reports of a finished build is no defect", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { attempt, lease, sandbox } = yield* built()
         yield* (yield* SandboxAttemptRepo).requestStop(attempt.id)
-        expect((yield* lifecycle.finishBuild(lease, { ...success, runtime: answer("running") })).status).toBe("succeeded")
+        expect((yield* lifecycle.finishBuild(lease, { ...success, runtime: answer("running") })).status).toBe(
+          "succeeded"
+        )
         expect(yield* tagOf(lifecycle.recordRuntime(attempt.id, answer("running")))).toBe("InvalidTransition")
         yield* TestClock.adjust("1 hour")
         yield* lifecycle.supervise({ limit: 10, runtimeDeadline: "15 minutes" })
         expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled succeeded none stop")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a build that finishes without a runtime waits for it, with a running one it is ready", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
-        const states = { none: "running running succeeded none", pending: "running running succeeded pending", running: "ready succeeded succeeded running" }
+        const states = {
+          none: "running running succeeded none",
+          pending: "running running succeeded pending",
+          running: "ready succeeded succeeded running"
+        }
         for (const [runtime, state] of Object.entries(states)) {
           const { lease, sandbox } = yield* building()
           const status = runtime === "running" ? "running" : "pending"
-          const result = { ...success, resultPayload: compileResult, ...(runtime === "none" ? {} : { runtime: answer(status) }) }
+          const result = {
+            ...success,
+            resultPayload: compileResult,
+            ...(runtime === "none" ? {} : { runtime: answer(status) })
+          }
           yield* TestClock.adjust("1 second")
           const job = yield* lifecycle.finishBuild(lease, result)
           expect(job).toMatchObject({
@@ -136,10 +203,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* stateOf(sandbox.id)).toBe(state)
           expect(yield* tagOf(lifecycle.failBuild(lease, failure))).toBe("LeaseLost")
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a build that was never begun finishes all the same", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { finishBuild } = yield* SandboxLifecycle
         const waiting = yield* claimed()
         yield* finishBuild(waiting.lease, success)
@@ -147,10 +215,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const done = yield* claimed()
         yield* finishBuild(done.lease, { ...success, runtime: answer("running") })
         expect(yield* stateOf(done.sandbox.id)).toBe("ready succeeded succeeded running")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuses a result or an error out of shape, and writes nothing", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { lease, sandbox } = yield* building()
         const results = [
@@ -163,12 +232,15 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const bad of [{ errorMessage: "x", errorCode: "" }, { errorMessage: "x".repeat(200_000) }]) {
           expect(yield* tagOf(lifecycle.failBuild(lease, bad))).toBe("InvalidInput")
         }
-        expect(yield* tagOf(lifecycle.recordRuntime(lease, { ...answer("running"), resourceId: 1 as never }))).toBe("InvalidInput")
+        expect(yield* tagOf(lifecycle.recordRuntime(lease, { ...answer("running"), resourceId: 1 as never }))).toBe(
+          "InvalidInput"
+        )
         expect(yield* stateOf(sandbox.id)).toBe("running running running none")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a failed build waits for its next try while there is one, then all has failed", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const launched = yield* launch()
         for (const attempt of [1, 2, 3]) {
@@ -178,13 +250,16 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           const job = yield* lifecycle.failBuild(lease, failure)
           expect(job).toMatchObject({ errorMessage: Option.some("no space left"), errorCode: Option.some("disk-full") })
           expect(yield* lifecycle.failBuild(lease, failure)).toEqual(job)
-          expect(yield* stateOf(launched.sandbox.id)).toBe(attempt < 3 ? "running running queued pending" : "failed failed failed stopped")
+          expect(yield* stateOf(launched.sandbox.id)).toBe(
+            attempt < 3 ? "running running queued pending" : "failed failed failed stopped"
+          )
           yield* TestClock.adjust("5 minutes")
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a failure that is not worth a retry fails all at once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         yield* TestClock.setTime(1000)
         for (const launched of [yield* building(), yield* claimed()]) {
@@ -194,10 +269,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* stateOf(launched.sandbox.id)).toBe("failed failed failed none")
           expect(millis((yield* (yield* SandboxAttemptRepo).getById(launched.attempt.id)).finishedAt)).toBe(1000)
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("an older attempt, or an older job of an attempt, says nothing about what is newer", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const jobs = yield* WorkspaceBuildJobRepo
         // A newer attempt, past the lifecycle, which waits for the end of the one before.
@@ -212,19 +288,30 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const built = yield* building()
         yield* TestClock.adjust("1 second")
         const { registryId, repository, tag } = built.job
-        const newer = yield* jobs.enqueue({ runId: built.attempt.id, registryId, repository, tag, requestPayload: specification })
+        const newer = yield* jobs.enqueue({
+          runId: built.attempt.id,
+          registryId,
+          repository,
+          tag,
+          requestPayload: specification
+        })
         yield* lifecycle.failBuild(built.lease, { ...failure, retryable: false })
         expect(yield* stateOf(built.sandbox.id)).toBe("running running queued none")
         const { lease } = yield* claim(newer)
         yield* lifecycle.finishBuild(lease, { ...success, runtime: answer("running") })
         expect(yield* stateOf(built.sandbox.id)).toBe("ready succeeded succeeded running")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("reports of a runtime need an attempt that may still run", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const gone = SandboxAttemptId.make("gone")
-        expect(yield* refusalOf(lifecycle.recordRuntime(gone, answer("running")))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttempt", id: "gone" })
+        expect(yield* refusalOf(lifecycle.recordRuntime(gone, answer("running")))).toMatchObject({
+          _tag: "NotFound",
+          entity: "SandboxAttempt",
+          id: "gone"
+        })
         const dead = yield* failed
         expect(yield* refusalOf(lifecycle.recordRuntime(dead.attempt.id, answer("running")))).toMatchObject({
           _tag: "InvalidTransition",
@@ -234,7 +321,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* lifecycle.stop(stopped.sandbox.id)
         expect(yield* tagOf(lifecycle.recordRuntime(stopped.attempt.id, answer("running")))).toBe("InvalidTransition")
         expect(yield* stateOf(stopped.sandbox.id)).toBe("stopped succeeded succeeded stopped stop")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

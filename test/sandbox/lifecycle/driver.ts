@@ -18,7 +18,7 @@ interface Failure {
 const outcomeOf = <A, R>(effect: Effect.Effect<A, Failure, R>) =>
   Effect.match(effect, {
     onSuccess: () => "ok",
-    onFailure: ({ _tag, reason }) => reason === undefined ? _tag : `${_tag} ${reason}`
+    onFailure: ({ _tag, reason }) => (reason === undefined ? _tag : `${_tag} ${reason}`)
   })
 
 /** What there is to be compared: what is stored, and the status that the owner sees. */
@@ -34,15 +34,18 @@ export const seenOf = ({ attempt, job, lease, runtime, sandbox, settled, stop }:
 })
 
 /** A new sandbox, and what can be done to it. */
-export const driver = Effect.gen(function*() {
+export const driver = Effect.gen(function* () {
   const lifecycle = yield* SandboxLifecycle
   const jobs = yield* WorkspaceBuildJobRepo
   const runtimes = yield* SandboxRuntimeInstanceRepo
   const first = yield* launch()
   const { id, ownerUserId } = first.sandbox
-  const newest = yield* Ref.make<{ readonly launch: typeof first; readonly lease: Lease }>({ launch: first, lease: forged(first) })
+  const newest = yield* Ref.make<{ readonly launch: typeof first; readonly lease: Lease }>({
+    launch: first,
+    lease: forged(first)
+  })
 
-  const claim = Effect.gen(function*() {
+  const claim = Effect.gen(function* () {
     const now = yield* Ref.get(newest)
     // A retry waits a while before it is due.
     if ((yield* jobs.getById(now.launch.job.id)).status === "queued") yield* TestClock.adjust("5 minutes")
@@ -83,7 +86,8 @@ export const driver = Effect.gen(function*() {
         return Effect.flatMap(runtimes.findByAttemptId(attempt.id), (known) =>
           Option.exists(known, ({ resourceId }) => Option.isSome(resourceId))
             ? Effect.asVoid(lifecycle.recordRuntime(attempt.id, answer("running", "other")))
-            : Effect.void)
+            : Effect.void
+        )
       case "runtimeFails":
         return runtimes.upsert({ runId: attempt.id, status: "failed" })
       case "cancel":
@@ -113,7 +117,7 @@ export const driver = Effect.gen(function*() {
     run: (command: Command) =>
       Effect.flatMap(Ref.get(newest), ({ launch, lease }) => outcomeOf(doing(command, lease, launch))),
     /** What is stored of the sandbox, and the status that its owner sees. */
-    seen: Effect.gen(function*() {
+    seen: Effect.gen(function* () {
       const { status } = yield* lifecycle.getDetail({ ownerUserId, id })
       return { ...(yield* partsOf(id)), status }
     })

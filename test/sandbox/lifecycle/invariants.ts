@@ -70,7 +70,9 @@ const rules: Readonly<Record<string, string>> = {
 }
 
 const broken = `
-  SELECT ${Object.entries(rules).map(([rule, condition]) => `${condition} AS "${rule}"`).join(", ")}
+  SELECT ${Object.entries(rules)
+    .map(([rule, condition]) => `${condition} AS "${rule}"`)
+    .join(", ")}
   FROM sandboxes AS s JOIN sandbox_run_links AS l ON l.sandbox_id = s.id JOIN sandbox_attempts AS a ON a.id = l.run_id
   LEFT JOIN oci_image_build_jobs AS j ON j.id = (
     SELECT id FROM oci_image_build_jobs WHERE run_id = a.id ORDER BY created_at DESC, id DESC LIMIT 1)
@@ -89,4 +91,6 @@ export const leftOf = (attemptId: string) =>
 
 /** The rules that a sandbox breaks now, or any sandbox when none is named. */
 export const contradictions = (sandboxId?: string) =>
-  Effect.map(shell(broken, sandboxId ?? null), (rows) => Object.keys(rules).filter((rule) => rows.some((row) => Reflect.get(Object(row), rule) === 1)))
+  Effect.map(shell(broken, sandboxId ?? null), (rows) =>
+    Object.keys(rules).filter((rule) => rows.some((row) => Reflect.get(Object(row), rule) === 1))
+  )

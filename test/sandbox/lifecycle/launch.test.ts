@@ -5,19 +5,37 @@ import { SandboxRepo } from "../../../src/sandbox/SandboxRepo.js"
 import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
 import { normalizeUserWorkspaceSpec } from "../../../src/payloads/normalize.js"
-import { ada, claim, counts, eve, failed, launch, launchTables, layers, ready, refusalOf, request, type Services, shell, specification, stateOf, tagOf } from "./support.js"
+import {
+  ada,
+  claim,
+  counts,
+  eve,
+  failed,
+  launch,
+  launchTables,
+  layers,
+  ready,
+  refusalOf,
+  request,
+  type Services,
+  shell,
+  specification,
+  stateOf,
+  tagOf
+} from "./support.js"
 
 const resolvedSpec = { ...specification, env: { A: "1", B: "2", C: "3" } }
 const keyed = { ...request, idempotencyKey: "key" }
 
 const nothing = launchTables.map((name) => ({ name, rows: 0 }))
-const rowsOf = (launches: number, keys: number) => launchTables.map((name) => ({ name, rows: name === "sandbox_launch_keys" ? keys : launches }))
+const rowsOf = (launches: number, keys: number) =>
+  launchTables.map((name) => ({ name, rows: name === "sandbox_launch_keys" ? keys : launches }))
 
 /** What `launch`, `retry` and `rebuild` promise. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle launches (${name})`, () => {
     it.effect("stores all of a launch", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* TestClock.setTime(1000)
         const launched = yield* launch({
           resolvedSpec,
@@ -39,8 +57,19 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           status: "queued"
         }
         expect(created).toBe(true)
-        expect(sandbox).toMatchObject({ ...origin, name: "one", latestRunId: Option.some(attempt.id), archivedAt: Option.none() })
-        expect(attempt).toMatchObject({ ...origin, issueId: Option.some("iss"), triggerType: "api", retryOfRunId: Option.none(), stopRequestedAt: Option.none() })
+        expect(sandbox).toMatchObject({
+          ...origin,
+          name: "one",
+          latestRunId: Option.some(attempt.id),
+          archivedAt: Option.none()
+        })
+        expect(attempt).toMatchObject({
+          ...origin,
+          issueId: Option.some("iss"),
+          triggerType: "api",
+          retryOfRunId: Option.none(),
+          stopRequestedAt: Option.none()
+        })
         expect(snapshot).toMatchObject({
           runId: attempt.id,
           userSpecPayload: specification,
@@ -61,45 +90,57 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* attempts.getById(attempt.id)).toEqual(attempt)
         expect(yield* attempts.findSnapshot(attempt.id)).toEqual(Option.some(snapshot))
         expect(yield* (yield* WorkspaceBuildJobRepo).getById(job.id)).toEqual(job)
-        expect((yield* (yield* SandboxRepo).listAttemptLinks({ sandboxId: sandbox.id })).items).toMatchObject([{ runId: attempt.id, relation: "launch" }])
+        expect((yield* (yield* SandboxRepo).listAttemptLinks({ sandboxId: sandbox.id })).items).toMatchObject([
+          { runId: attempt.id, relation: "launch" }
+        ])
         expect(yield* counts).toEqual(rowsOf(1, 1))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("reads and lists a sandbox whose stored source is refused as an input, and refuses to retry it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { sandbox, attempt, job } = yield* launch()
         const source = "ext::sh -c id"
         yield* shell("DROP TRIGGER sandbox_attempt_snapshots_immutable")
         yield* shell(`UPDATE sandbox_attempt_snapshots SET user_spec_payload = json_set(user_spec_payload, '$.source', '${source}'),
           resolved_spec_payload = json_set(resolved_spec_payload, '$.source', '${source}'),
           blueprint_payload = json_set(blueprint_payload, '$.sources.workspace.url', '${source}') WHERE run_id = '${attempt.id}'`)
-        yield* shell(`UPDATE oci_image_build_jobs SET request_payload = json_set(request_payload, '$.source', '${source}') WHERE id = '${job.id}'`)
+        yield* shell(
+          `UPDATE oci_image_build_jobs SET request_payload = json_set(request_payload, '$.source', '${source}') WHERE id = '${job.id}'`
+        )
         const lifecycle = yield* SandboxLifecycle
         expect((yield* (yield* WorkspaceBuildJobRepo).getById(job.id)).requestPayload).toMatchObject({ source })
-        expect(Option.getOrThrow(yield* (yield* SandboxAttemptRepo).findSnapshot(attempt.id)).blueprintPayload.sources.workspace.url).toBe(source)
+        expect(
+          Option.getOrThrow(yield* (yield* SandboxAttemptRepo).findSnapshot(attempt.id)).blueprintPayload.sources
+            .workspace.url
+        ).toBe(source)
         expect((yield* lifecycle.list({ ownerUserId: ada })).items).toHaveLength(1)
         yield* lifecycle.stop(sandbox.id)
         const before = yield* counts
         for (const again of [lifecycle.retry, lifecycle.rebuild]) {
           expect(yield* refusalOf(again(sandbox.id))).toMatchObject({
             _tag: "InvalidInput",
-            issues: expect.arrayContaining([expect.stringMatching(/^userSpecPayload\.source: must be a URL that begins with /)])
+            issues: expect.arrayContaining([
+              expect.stringMatching(/^userSpecPayload\.source: must be a URL that begins with /)
+            ])
           })
         }
         expect(yield* counts).toEqual(before)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("builds the spec itself when no resolved one is given; without a key each call is another launch", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { snapshot } = yield* launch()
         expect(snapshot.resolvedSpecPayload).toEqual(specification)
         expect(snapshot.blueprintPayload).toEqual(yield* normalizeUserWorkspaceSpec(specification))
         expect((yield* launch()).created).toBe(true)
         expect(yield* counts).toEqual(rowsOf(2, 0))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a key gives its owner the first result, as it is now", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const first = yield* lifecycle.launch(keyed)
         yield* TestClock.adjust("1 hour")
@@ -126,19 +167,26 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           attempt: { id: first.attempt.id, status: "cancelled" },
           job: { id: first.job.id, status: "cancelled" }
         })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("twenty replays at once launch one sandbox", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
-        const results = yield* Effect.all(Array.from({ length: 20 }, () => lifecycle.launch(keyed)), { concurrency: "unbounded" })
-        expect(new Set(results.map(({ attempt, job, sandbox }) => `${sandbox.id} ${attempt.id} ${job.id}`)).size).toBe(1)
+        const results = yield* Effect.all(
+          Array.from({ length: 20 }, () => lifecycle.launch(keyed)),
+          { concurrency: "unbounded" }
+        )
+        expect(new Set(results.map(({ attempt, job, sandbox }) => `${sandbox.id} ${attempt.id} ${job.id}`)).size).toBe(
+          1
+        )
         expect(results.filter(({ created }) => created)).toHaveLength(1)
         expect(yield* counts).toEqual(rowsOf(1, 1))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a key stands for one request, and for its owner alone", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const first = yield* lifecycle.launch(keyed)
         const others = [
@@ -166,26 +214,41 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(hers).toMatchObject({ created: true, sandbox: { ownerUserId: eve } })
         expect(hers.sandbox.id).not.toBe(first.sandbox.id)
         expect((yield* lifecycle.launch({ ...keyed, idempotencyKey: "other" })).created).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a replay of what was deleted is not a launch, unless the sandbox itself was", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { attempt, job, sandbox } = yield* lifecycle.launch(keyed)
         yield* shell("DELETE FROM oci_image_build_jobs WHERE id = ?", job.id)
-        expect(yield* refusalOf(lifecycle.launch(keyed))).toMatchObject({ _tag: "NotFound", entity: "WorkspaceBuildJob" })
+        expect(yield* refusalOf(lifecycle.launch(keyed))).toMatchObject({
+          _tag: "NotFound",
+          entity: "WorkspaceBuildJob"
+        })
         yield* shell("DELETE FROM sandbox_attempts WHERE id = ?", attempt.id)
         expect(yield* refusalOf(lifecycle.launch(keyed))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttempt" })
         yield* (yield* SandboxRepo).delete(sandbox.id)
         expect((yield* lifecycle.launch(keyed)).created).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("names the reference that is not there, or is another owner's", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { launch } = yield* SandboxLifecycle
-        const fields = ["ownerUserId", "requestedByUserId", "repositoryId", "profileRevisionId", "repositoryProfileRevisionId", "issueId"] as const
+        const fields = [
+          "ownerUserId",
+          "requestedByUserId",
+          "repositoryId",
+          "profileRevisionId",
+          "repositoryProfileRevisionId",
+          "issueId"
+        ] as const
         for (const field of fields) {
-          expect(yield* refusalOf(launch({ ...keyed, [field]: "nobody" }))).toMatchObject({ _tag: "ReferenceNotFound", reference: field })
+          expect(yield* refusalOf(launch({ ...keyed, [field]: "nobody" }))).toMatchObject({
+            _tag: "ReferenceNotFound",
+            reference: field
+          })
         }
         expect(yield* refusalOf(launch({ ...keyed, profileRevisionId: "eve-profile" }))).toMatchObject({
           _tag: "ReferenceNotFound",
@@ -193,10 +256,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         })
         expect(yield* counts).toEqual(nothing)
         expect((yield* launch(keyed)).created).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("refuses what is out of shape, by its path and never by its value", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { launch } = yield* SandboxLifecycle
         const secret = "s3cr3t-value"
         const bad = {
@@ -221,10 +285,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(error, JSON.stringify(given)).toMatchObject({ _tag: "InvalidInput" })
         }
         expect(yield* counts).toEqual(nothing)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("leaves nothing when any of its statements fails", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { launch } = yield* SandboxLifecycle
         const writes = [...launchTables.map((table) => `INSERT ON ${table}`), "UPDATE ON sandboxes"]
         for (const write of writes) {
@@ -235,13 +300,19 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect((yield* launch(keyed)).created).toBe(true)
         expect(yield* counts).toEqual(rowsOf(1, 1))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("retries and rebuilds what is stopped or has failed, from what it was made of", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         for (const relation of ["retry", "rebuild"] as const) {
-          const first = yield* launch({ resolvedSpec, repositoryId: "rep", profileRevisionId: "ada-profile", requestedByUserId: eve })
+          const first = yield* launch({
+            resolvedSpec,
+            repositoryId: "rep",
+            profileRevisionId: "ada-profile",
+            requestedByUserId: eve
+          })
           yield* lifecycle.stop(first.sandbox.id)
           const second = yield* lifecycle[relation](first.sandbox.id)
           expect(second).toMatchObject({
@@ -257,7 +328,13 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
               requestedByUserId: Option.some(eve),
               stopRequestedAt: Option.none()
             },
-            job: { status: "queued", runId: Option.some(second.attempt.id), registryId: "registry", repository: "acme/app", tag: "latest" }
+            job: {
+              status: "queued",
+              runId: Option.some(second.attempt.id),
+              registryId: "registry",
+              repository: "acme/app",
+              tag: "latest"
+            }
           })
           expect(second.job.requestPayload).toEqual(resolvedSpec)
           const { createdAt: _, runId, ...content } = second.snapshot
@@ -268,10 +345,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         const { sandbox } = yield* failed
         expect((yield* lifecycle.retry(sandbox.id)).sandbox.status).toBe("queued")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a retry is the newest attempt, also when the clock was set back", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         yield* TestClock.setTime(10_000)
         const { sandbox } = yield* launch()
@@ -285,10 +363,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         // A stop reaches it.
         yield* lifecycle.stop(sandbox.id)
         expect((yield* lifecycle.rebuild(sandbox.id)).attempt.createdAt.epochMillis).toBe(10_002)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("does not retry what goes on, is not there, or has nothing to try again", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const sandboxes = yield* SandboxRepo
         for (const relation of ["retry", "rebuild"] as const) {
@@ -299,16 +378,26 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             expect([yield* stateOf(sandbox.id), yield* counts]).toEqual(before)
           }
           const bare = yield* sandboxes.create({ name: "bare", ownerUserId: ada, status: "stopped" })
-          expect(yield* refusalOf(lifecycle[relation](bare.id))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttempt" })
+          expect(yield* refusalOf(lifecycle[relation](bare.id))).toMatchObject({
+            _tag: "NotFound",
+            entity: "SandboxAttempt"
+          })
           const { attempt, job, sandbox } = yield* failed
           yield* shell("DELETE FROM oci_image_build_jobs WHERE id = ?", job.id)
-          expect(yield* refusalOf(lifecycle[relation](sandbox.id))).toMatchObject({ _tag: "NotFound", entity: "WorkspaceBuildJob" })
+          expect(yield* refusalOf(lifecycle[relation](sandbox.id))).toMatchObject({
+            _tag: "NotFound",
+            entity: "WorkspaceBuildJob"
+          })
           yield* shell("DELETE FROM sandbox_attempt_snapshots WHERE run_id = ?", attempt.id)
-          expect(yield* refusalOf(lifecycle[relation](sandbox.id))).toMatchObject({ _tag: "NotFound", entity: "SandboxAttemptSnapshot" })
+          expect(yield* refusalOf(lifecycle[relation](sandbox.id))).toMatchObject({
+            _tag: "NotFound",
+            entity: "SandboxAttemptSnapshot"
+          })
           yield* sandboxes.delete(sandbox.id)
           expect(yield* tagOf(lifecycle[relation](sandbox.id))).toBe("NotFound")
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

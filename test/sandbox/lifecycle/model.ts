@@ -28,7 +28,7 @@ export const commands = [
   "expire",
   "overdue"
 ] as const
-export type Command = typeof commands[number]
+export type Command = (typeof commands)[number]
 
 /** Commands that let time pass. */
 export const passesTime = (command: Command) => command === "expire" || command === "overdue" || command === "claim"
@@ -91,14 +91,23 @@ const losses: Readonly<Record<Exclude<Model["lease"], "held">, LeaseLostReason>>
 }
 
 /** A command under the lease: what it does while that is held, what a repeat does, or why the lease is lost. */
-const underLease = (model: Model, does: (model: Model) => Model, repeats: ReadonlyArray<Model["lease"]>, again = (same: Model) => same): Step =>
+const underLease = (
+  model: Model,
+  does: (model: Model) => Model,
+  repeats: ReadonlyArray<Model["lease"]>,
+  again = (same: Model) => same
+): Step =>
   model.lease === "held"
     ? ok(does(model))
     : repeats.includes(model.lease)
-    ? ok(again(model))
-    : { model, outcome: `LeaseLost ${losses[model.lease]}` }
+      ? ok(again(model))
+      : { model, outcome: `LeaseLost ${losses[model.lease]}` }
 
-const start = (model: Model): Model => ({ ...model, attempt: "running", sandbox: model.sandbox === "queued" ? "running" : model.sandbox })
+const start = (model: Model): Model => ({
+  ...model,
+  attempt: "running",
+  sandbox: model.sandbox === "queued" ? "running" : model.sandbox
+})
 
 const settle = (model: Model): Model => {
   if (!goesOn(model)) return model
@@ -108,38 +117,60 @@ const settle = (model: Model): Model => {
     : running
 }
 
-const report = (status: "pending" | "running") => (model: Model): Model =>
-  settle({ ...model, runtime: model.runtime === "running" ? "running" : status, resource: true, stale: false })
+const report =
+  (status: "pending" | "running") =>
+  (model: Model): Model =>
+    settle({ ...model, runtime: model.runtime === "running" ? "running" : status, resource: true, stale: false })
 
-const finish = (runtime?: "pending" | "running") => (model: Model): Step => {
-  const tell = (built: Model) => !goesOn(built) ? built : runtime === undefined ? settle(built) : report(runtime)(built)
-  const build = (held: Model): Model => ({ ...held, job: "succeeded", lease: "succeeded", expired: false, settled: false, overdue: false })
-  return underLease(model, (held) => tell(build(held)), ["succeeded"], tell)
-}
+const finish =
+  (runtime?: "pending" | "running") =>
+  (model: Model): Step => {
+    const tell = (built: Model) =>
+      !goesOn(built) ? built : runtime === undefined ? settle(built) : report(runtime)(built)
+    const build = (held: Model): Model => ({
+      ...held,
+      job: "succeeded",
+      lease: "succeeded",
+      expired: false,
+      settled: false,
+      overdue: false
+    })
+    return underLease(model, (held) => tell(build(held)), ["succeeded"], tell)
+  }
 
 const end = (model: Model, how: "failed" | "cancelled"): Model => {
   const settled = { ...model, settled: true }
-  return !goesOn(model) ? settled : {
-    ...settled,
-    attempt: how,
-    sandbox: how === "cancelled" ? "stopped" : "failed",
-    runtime: model.runtime === "pending" || model.runtime === "running" ? "stopped" : model.runtime
-  }
+  return !goesOn(model)
+    ? settled
+    : {
+        ...settled,
+        attempt: how,
+        sandbox: how === "cancelled" ? "stopped" : "failed",
+        runtime: model.runtime === "pending" || model.runtime === "running" ? "stopped" : model.runtime
+      }
 }
 
-const fail = (retryable: boolean) => (model: Model): Step =>
-  underLease(
-    model,
-    (held) =>
-      retryable && held.attemptsLeft > 0
-        ? { ...held, job: "queued", lease: "retried", expired: false }
-        : end({ ...held, job: "failed", lease: "failed", expired: false }, "failed"),
-    ["retried", "failed"]
-  )
+const fail =
+  (retryable: boolean) =>
+  (model: Model): Step =>
+    underLease(
+      model,
+      (held) =>
+        retryable && held.attemptsLeft > 0
+          ? { ...held, job: "queued", lease: "retried", expired: false }
+          : end({ ...held, job: "failed", lease: "failed", expired: false }, "failed"),
+      ["retried", "failed"]
+    )
 
 const cancelJob = (model: Model): Model =>
   model.job === "queued" || model.job === "running"
-    ? { ...model, job: "cancelled", lease: model.lease === "held" ? "cancelled" : model.lease, expired: false, settled: false }
+    ? {
+        ...model,
+        job: "cancelled",
+        lease: model.lease === "held" ? "cancelled" : model.lease,
+        expired: false,
+        settled: false
+      }
     : model
 
 const halt = (model: Model): Model => ({
@@ -158,9 +189,7 @@ const reap = (model: Model): Model =>
 
 /** A relaunch that did not come up after the attempt had ended. */
 const giveUp = (model: Model): Model =>
-  model.attempt === "succeeded" && model.runtime === "pending" && model.stale
-    ? { ...model, runtime: "failed" }
-    : model
+  model.attempt === "succeeded" && model.runtime === "pending" && model.stale ? { ...model, runtime: "failed" } : model
 
 const supervise = (model: Model): Model => {
   const reaped = giveUp(reap(model))
@@ -171,21 +200,26 @@ const supervise = (model: Model): Model => {
     : reaped
 }
 
-const give = (model: Model): Model => ({ ...model, job: "running", lease: "held", expired: false, attemptsLeft: model.attemptsLeft - 1 })
+const give = (model: Model): Model => ({
+  ...model,
+  job: "running",
+  lease: "held",
+  expired: false,
+  attemptsLeft: model.attemptsLeft - 1
+})
 
 const claim = (model: Model): Model =>
-  model.job === "queued"
-    ? give(model)
-    : !model.expired
-    ? model
-    : model.attemptsLeft > 0
-    ? give(model)
-    : reap(model)
+  model.job === "queued" ? give(model) : !model.expired ? model : model.attemptsLeft > 0 ? give(model) : reap(model)
 
-const again = (model: Model): Step => model.sandbox === "stopped" || model.sandbox === "failed" ? ok(launched) : refused(model)
+const again = (model: Model): Step =>
+  model.sandbox === "stopped" || model.sandbox === "failed" ? ok(launched) : refused(model)
 
-const reportForRun = (status: "pending" | "running") => (model: Model): Step =>
-  model.attempt === "failed" || model.attempt === "cancelled" || model.stop ? refused(model) : ok(report(status)(model))
+const reportForRun =
+  (status: "pending" | "running") =>
+  (model: Model): Step =>
+    model.attempt === "failed" || model.attempt === "cancelled" || model.stop
+      ? refused(model)
+      : ok(report(status)(model))
 
 /** What each command makes of a state. */
 export const next: Readonly<Record<Command, (model: Model) => Step>> = {
@@ -197,23 +231,38 @@ export const next: Readonly<Record<Command, (model: Model) => Step>> = {
   failRetryable: fail(true),
   failFinal: fail(false),
   release: (model) =>
-    underLease(model, (held) => ({ ...held, job: "queued", lease: "released", expired: false, attemptsLeft: held.attemptsLeft + 1 }), ["released"]),
+    underLease(
+      model,
+      (held) => ({ ...held, job: "queued", lease: "released", expired: false, attemptsLeft: held.attemptsLeft + 1 }),
+      ["released"]
+    ),
   leasePending: (model) => underLease(model, report("pending"), []),
   leaseRunning: (model) => underLease(model, report("running"), []),
   runPending: reportForRun("pending"),
   runRunning: reportForRun("running"),
   // A late report of another resource. Where none is known the driver does not make it: it would be the first one.
-  runOther: (model) => model.resource ? refused(model) : ok(model),
+  runOther: (model) => (model.resource ? refused(model) : ok(model)),
   runtimeFails: (model) => ok({ ...model, runtime: model.runtime === "stopped" ? "stopped" : "failed" }),
   cancel: (model) =>
-    model.sandbox === "stopped" ? ok(model) : model.sandbox === "ready" || model.sandbox === "failed" ? refused(model) : ok(halt(model)),
-  stop: (model) => model.sandbox === "stopped" ? ok(model) : model.sandbox === "failed" ? refused(model) : ok(halt(model)),
+    model.sandbox === "stopped"
+      ? ok(model)
+      : model.sandbox === "ready" || model.sandbox === "failed"
+        ? refused(model)
+        : ok(halt(model)),
+  stop: (model) =>
+    model.sandbox === "stopped" ? ok(model) : model.sandbox === "failed" ? refused(model) : ok(halt(model)),
   retry: again,
   rebuild: again,
-  cancelJob: (model) => model.job === "succeeded" || model.job === "failed" ? refused(model) : ok(cancelJob(model)),
+  cancelJob: (model) => (model.job === "succeeded" || model.job === "failed" ? refused(model) : ok(cancelJob(model))),
   supervise: (model) => ok(supervise(model)),
   expire: (model) => ok({ ...model, expired: model.lease === "held" }),
-  overdue: (model) => ok({ ...model, expired: model.lease === "held", overdue: model.job === "succeeded", stale: model.runtime === "pending" })
+  overdue: (model) =>
+    ok({
+      ...model,
+      expired: model.lease === "held",
+      overdue: model.job === "succeeded",
+      stale: model.runtime === "pending"
+    })
 }
 
 /** The status that the owner of the sandbox sees. */
@@ -227,7 +276,13 @@ export const derived = ({ attempt, job, runtime, stop }: Pick<Model, "attempt" |
 /** Every state that can be reached, with a shortest way to it. */
 export const reachable = (): ReadonlyArray<{ readonly model: Model; readonly way: ReadonlyArray<Command> }> => {
   // What has ended does not care how many attempts it has left. Whether a resource is known matters to one command only.
-  const keyOf = (model: Model) => JSON.stringify({ ...model, resource: false, stale: model.stale && model.runtime === "pending" && model.attempt === "succeeded", attemptsLeft: model.job === "queued" || model.job === "running" ? model.attemptsLeft : 0 })
+  const keyOf = (model: Model) =>
+    JSON.stringify({
+      ...model,
+      resource: false,
+      stale: model.stale && model.runtime === "pending" && model.attempt === "succeeded",
+      attemptsLeft: model.job === "queued" || model.job === "running" ? model.attemptsLeft : 0
+    })
   const found = new Map([[keyOf(launched), { model: launched, way: [] as ReadonlyArray<Command> }]])
   // A Map walks what is added while it is walked.
   for (const { model, way } of found.values()) {

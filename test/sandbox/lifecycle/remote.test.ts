@@ -34,7 +34,8 @@ import {
   success
 } from "./support.js"
 
-const onServer = <A, E>(use: (peer: Peer) => Effect.Effect<A, E, Services>) => onPeer((peer) => Effect.provide(use(peer), services))
+const onServer = <A, E>(use: (peer: Peer) => Effect.Effect<A, E, Services>) =>
+  onPeer((peer) => Effect.provide(use(peer), services))
 
 /** What the journal tells of a launch, in order. */
 const events = ({ attempt, job, sandbox }: Pick<Launch, "attempt" | "job" | "sandbox">) =>
@@ -59,7 +60,7 @@ interface Case {
 }
 
 /** A launch of which the last attempt to build it was left behind. */
-const leftBehind = Effect.gen(function*() {
+const leftBehind = Effect.gen(function* () {
   const launched = yield* claimed()
   yield* TestClock.adjust("2 minutes")
   for (const _ of [2, 3]) {
@@ -71,14 +72,43 @@ const leftBehind = Effect.gen(function*() {
 
 const cases: ReadonlyArray<Case> = [
   { name: "beginBuild", from: claimed(), act: (lifecycle, { lease }) => lifecycle.beginBuild(lease) },
-  { name: "finishBuild", from: building(), act: (lifecycle, { lease }) => lifecycle.finishBuild(lease, { ...success, runtime: answer("running") }) },
-  { name: "failBuild, to be tried again", from: building(), act: (lifecycle, { lease }) => lifecycle.failBuild(lease, { errorMessage: "no" }) },
-  { name: "failBuild, for good", from: building(), act: (lifecycle, { lease }) => lifecycle.failBuild(lease, { errorMessage: "no", retryable: false }) },
-  { name: "recordRuntime under a lease", from: building(), act: (lifecycle, { lease }) => lifecycle.recordRuntime(lease, answer("running")) },
-  { name: "recordRuntime of an attempt", from: built("pending"), act: (lifecycle, { attempt }) => lifecycle.recordRuntime(attempt.id, answer("running")) },
-  { name: "cancel", from: building(), act: (lifecycle, { sandbox }) => lifecycle.cancel({ sandboxId: sandbox.id, reason: "enough" }) },
+  {
+    name: "finishBuild",
+    from: building(),
+    act: (lifecycle, { lease }) => lifecycle.finishBuild(lease, { ...success, runtime: answer("running") })
+  },
+  {
+    name: "failBuild, to be tried again",
+    from: building(),
+    act: (lifecycle, { lease }) => lifecycle.failBuild(lease, { errorMessage: "no" })
+  },
+  {
+    name: "failBuild, for good",
+    from: building(),
+    act: (lifecycle, { lease }) => lifecycle.failBuild(lease, { errorMessage: "no", retryable: false })
+  },
+  {
+    name: "recordRuntime under a lease",
+    from: building(),
+    act: (lifecycle, { lease }) => lifecycle.recordRuntime(lease, answer("running"))
+  },
+  {
+    name: "recordRuntime of an attempt",
+    from: built("pending"),
+    act: (lifecycle, { attempt }) => lifecycle.recordRuntime(attempt.id, answer("running"))
+  },
+  {
+    name: "cancel",
+    from: building(),
+    act: (lifecycle, { sandbox }) => lifecycle.cancel({ sandboxId: sandbox.id, reason: "enough" })
+  },
   { name: "stop", from: built("running"), act: (lifecycle, { sandbox }) => lifecycle.stop(sandbox.id) },
-  { name: "supervise", from: leftBehind, act: (lifecycle) => lifecycle.supervise({ limit: 100, runtimeDeadline: "15 minutes" }), isInSteps: true }
+  {
+    name: "supervise",
+    from: leftBehind,
+    act: (lifecycle) => lifecycle.supervise({ limit: 100, runtimeDeadline: "15 minutes" }),
+    isInSteps: true
+  }
 ]
 
 const lost = { _tag: "PersistenceError", reason: "Unavailable" }
@@ -88,7 +118,7 @@ describe("when the answer to COMMIT is lost", () => {
     for (const { act, from, isInSteps, name } of cases) {
       it.effect(`${name} can be called again, as if it had happened once (${fault})`, () =>
         onServer((peer) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const lifecycle = yield* SandboxLifecycle
             const first = yield* from
             yield* act(lifecycle, first)
@@ -96,7 +126,9 @@ describe("when the answer to COMMIT is lost", () => {
 
             const launched = yield* from
             const before = [yield* partsOf(launched.sandbox.id), yield* events(launched)]
-            expect(yield* Effect.flip(act(lifecycle, launched)).pipe(during(peer, once(/^COMMIT$/, fault)))).toMatchObject(lost)
+            expect(
+              yield* Effect.flip(act(lifecycle, launched)).pipe(during(peer, once(/^COMMIT$/, fault)))
+            ).toMatchObject(lost)
             // What is left of the stream goes when it has been idle for too long.
             peer.streams.expireAll()
             const meanwhile = [yield* partsOf(launched.sandbox.id), yield* events(launched)]
@@ -109,12 +141,14 @@ describe("when the answer to COMMIT is lost", () => {
             yield* act(lifecycle, launched)
             expect([yield* partsOf(launched.sandbox.id), yield* events(launched)]).toEqual(expected)
             expect(expected).not.toEqual(before)
-          })))
+          })
+        )
+      )
     }
 
     it.effect(`launch can be called again with its key: one sandbox, one job (${fault})`, () =>
       onServer((peer) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const keyed = launch({ idempotencyKey: "request-1" })
           expect(yield* Effect.flip(keyed).pipe(during(peer, once(/^COMMIT$/, fault)))).toMatchObject(lost)
           peer.streams.expireAll()
@@ -124,11 +158,13 @@ describe("when the answer to COMMIT is lost", () => {
           const { sandbox } = yield* keyed
           expect(sandbox.id).toBe(again.sandbox.id)
           expect((yield* events(again)).length).toBe((yield* shell("SELECT 1 FROM control_plane_events")).length)
-        })))
+        })
+      )
+    )
 
     it.effect(`retry can be called again, and says that there is a new attempt if there is one (${fault})`, () =>
       onServer((peer) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const { retry } = yield* SandboxLifecycle
           const { sandbox } = yield* failed
           expect(yield* Effect.flip(retry(sandbox.id)).pipe(during(peer, once(/^COMMIT$/, fault)))).toMatchObject(lost)
@@ -136,32 +172,48 @@ describe("when the answer to COMMIT is lost", () => {
           if (fault === "lost-request") yield* retry(sandbox.id)
           expect(yield* refusalOf(retry(sandbox.id))).toMatchObject({ _tag: "InvalidTransition", from: "queued" })
           expect(yield* shell("SELECT count(*) AS attempts FROM sandbox_attempts")).toEqual([{ attempts: 2 }])
-        })))
+        })
+      )
+    )
   }
 })
 
 it.effect("a launch is short enough for a server that is far away", () =>
   onServer((peer) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* requestsOf(peer, launch({ idempotencyKey: "request-1" }))).toBeLessThan(20)
-    })))
+    })
+  )
+)
 
 describe("on a server, which tells nobody of what others commit", () => {
   /** With a client of its own, as another process has. */
   const elsewhere = ({ url }: Peer) => {
-    const other = Layer.provideMerge(Layer.merge(Sandboxes.layer, IssueWorkflowExecutionRepo.layer), Layer.orDie(Database.layerRemote({ url })))
-    return <A, E>(effect: Effect.Effect<A, E, SandboxLifecycle | IssueWorkflowExecutionRepo>) => Effect.provide(effect, other)
+    const other = Layer.provideMerge(
+      Layer.merge(Sandboxes.layer, IssueWorkflowExecutionRepo.layer),
+      Layer.orDie(Database.layerRemote({ url }))
+    )
+    return <A, E>(effect: Effect.Effect<A, E, SandboxLifecycle | IssueWorkflowExecutionRepo>) =>
+      Effect.provide(effect, other)
   }
 
   it.live("a worker finds what another process launches, and reports in spite of lost answers", () =>
     onServer((peer) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const builds = yield* Ref.make(0)
-        const handler = () => Effect.as(Ref.update(builds, (count) => count + 1), { ...success, runtime: answer("running") })
-        const worker = yield* Effect.fork(BuildWorker.run(handler, { workerId: "worker", pollInterval: "1 day", drainTimeout: 0 }))
+        const handler = () =>
+          Effect.as(
+            Ref.update(builds, (count) => count + 1),
+            { ...success, runtime: answer("running") }
+          )
+        const worker = yield* Effect.fork(
+          BuildWorker.run(handler, { workerId: "worker", pollInterval: "1 day", drainTimeout: 0 })
+        )
         const tail = yield* Effect.fork(
           Stream.unwrap(Effect.map(ControlPlaneEvents, (journal) => journal.tail({}))).pipe(
-            Stream.takeUntil(({ subjectType, toState }) => subjectType === "sandbox" && Option.contains(toState, "ready")),
+            Stream.takeUntil(
+              ({ subjectType, toState }) => subjectType === "sandbox" && Option.contains(toState, "ready")
+            ),
             Stream.runCollect,
             Effect.provide(ControlPlaneEvents.layer)
           )
@@ -169,7 +221,8 @@ describe("on a server, which tells nobody of what others commit", () => {
         const launched = yield* elsewhere(peer)(launch())
         let losses = 0
         // The two reports of a build, its beginning and its end, are told twice each.
-        peer.trouble = (statements) => statements.includes("COMMIT") && losses++ % 2 === 0 && losses < 4 ? "lost-answer" : undefined
+        peer.trouble = (statements) =>
+          statements.includes("COMMIT") && losses++ % 2 === 0 && losses < 4 ? "lost-answer" : undefined
         const told = yield* Fiber.join(tail)
         expect(losses).toBeGreaterThan(2)
         // Nothing twice, nothing left out.
@@ -179,19 +232,27 @@ describe("on a server, which tells nobody of what others commit", () => {
         expect(yield* stateOf(launched.sandbox.id)).toBe("ready succeeded succeeded running")
         expect(yield* Ref.get(builds)).toBe(1)
         yield* Fiber.interrupt(worker)
-      })))
+      })
+    )
+  )
 
   it.live("a tail goes on with what another process appends, until the end", () =>
     onPeer((peer) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
         const others = elsewhere(peer)
         const append = (message: string) =>
-          others(Effect.flatMap(IssueWorkflowExecutionRepo, (other) => other.appendEvents({ executionId, events: [line(message)] })))
+          others(
+            Effect.flatMap(IssueWorkflowExecutionRepo, (other) =>
+              other.appendEvents({ executionId, events: [line(message)] })
+            )
+          )
         yield* append("one")
         const seen = yield* Queue.unbounded<string>()
-        const tail = yield* Effect.fork(Stream.runForEach(repo.tailEvents({ executionId }), ({ message }) => Queue.offer(seen, message)))
+        const tail = yield* Effect.fork(
+          Stream.runForEach(repo.tailEvents({ executionId }), ({ message }) => Queue.offer(seen, message))
+        )
         for (const message of ["one", "two", "three"]) {
           if (message !== "one") yield* append(message)
           expect(yield* Queue.take(seen)).toBe(message)
@@ -199,5 +260,7 @@ describe("on a server, which tells nobody of what others commit", () => {
         yield* others(Effect.flatMap(IssueWorkflowExecutionRepo, (other) => other.succeed(executionId)))
         yield* Fiber.join(tail)
         expect(yield* Queue.size(seen)).toBe(0)
-      }).pipe(Effect.provide(executionServices))))
+      }).pipe(Effect.provide(executionServices))
+    )
+  )
 })

@@ -4,7 +4,23 @@ import { SandboxAttemptRepo } from "../../../src/sandbox/SandboxAttemptRepo.js"
 import { SandboxRepo } from "../../../src/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../../src/sandbox/SandboxRuntimeInstanceRepo.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
-import { ada, answer, building, built, claim, claimed, launch, layers, millis, refusalOf, type Services, shell, stateOf, success, tagOf } from "./support.js"
+import {
+  ada,
+  answer,
+  building,
+  built,
+  claim,
+  claimed,
+  launch,
+  layers,
+  millis,
+  refusalOf,
+  type Services,
+  shell,
+  stateOf,
+  success,
+  tagOf
+} from "./support.js"
 
 const endpoint = "ssh://localhost:2222"
 
@@ -12,7 +28,7 @@ const endpoint = "ssh://localhost:2222"
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle runtimes (${name})`, () => {
     it.effect("by lease and by attempt, pending and then running, before and after the image is built", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { finishBuild, recordRuntime } = yield* SandboxLifecycle
         for (const by of ["lease", "attempt"] as const) {
           const { attempt, lease, sandbox } = yield* building()
@@ -26,15 +42,19 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         const { attempt, lease, sandbox } = yield* built()
         // The lease has ended with the build.
-        expect(yield* refusalOf(recordRuntime(lease, answer("running")))).toMatchObject({ _tag: "LeaseLost", reason: "finished" })
+        expect(yield* refusalOf(recordRuntime(lease, answer("running")))).toMatchObject({
+          _tag: "LeaseLost",
+          reason: "finished"
+        })
         yield* recordRuntime(attempt.id, answer("pending"))
         expect(yield* stateOf(sandbox.id)).toBe("running running succeeded pending")
         yield* recordRuntime(attempt.id, answer("running"))
         expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("what is reported of an attempt that waits makes it run", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { recordRuntime } = yield* SandboxLifecycle
         for (const { lease, sandbox } of [yield* claimed(), yield* claimed()]) {
           yield* recordRuntime(lease, answer("pending"))
@@ -43,10 +63,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const waiting = yield* launch()
         yield* recordRuntime(waiting.attempt.id, answer("running"))
         expect(yield* stateOf(waiting.sandbox.id)).toBe("running running queued running")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keeps what the adapter said, and a repeat does not move the launch", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { recordRuntime } = yield* SandboxLifecycle
         const { attempt } = yield* building()
         yield* TestClock.setTime(1000)
@@ -65,12 +86,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(millis(running.launchedAt)).toBe(1000)
         yield* TestClock.setTime(3000)
         const again = yield* recordRuntime(attempt.id, answer("running"))
-        expect(again).toMatchObject({ status: "running", endpoint: Option.some(endpoint), launchedAt: running.launchedAt })
+        expect(again).toMatchObject({
+          status: "running",
+          endpoint: Option.some(endpoint),
+          launchedAt: running.launchedAt
+        })
         expect(yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(attempt.id)).toEqual(Option.some(again))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("an answer that comes late does not set a launch back", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { finishBuild, recordRuntime } = yield* SandboxLifecycle
         const { attempt, lease, sandbox } = yield* building()
         const running = yield* recordRuntime(lease, answer("running"))
@@ -79,10 +105,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* finishBuild(lease, { ...success, runtime: answer("pending") })
         expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
         expect(yield* recordRuntime(attempt.id, answer("pending"))).toEqual(running)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("the launch of another resource replaces what was known of the one before", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { finishBuild, recordRuntime } = yield* SandboxLifecycle
         yield* TestClock.setTime(1000)
         const first = yield* building()
@@ -93,18 +120,28 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* finishBuild(lease, { ...success, runtime: answer("pending", "second") })
         expect(yield* stateOf(first.sandbox.id)).toBe("running running succeeded pending")
         const [runtime] = Option.toArray(yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(first.attempt.id))
-        expect(runtime).toMatchObject({ resourceId: Option.some("second"), endpoint: Option.none(), finishedAt: Option.none() })
+        expect(runtime).toMatchObject({
+          resourceId: Option.some("second"),
+          endpoint: Option.none(),
+          finishedAt: Option.none()
+        })
         expect(millis(runtime?.launchedAt ?? Option.none())).toBe(100_000)
         // The journal contains the first resource, for the program that tears it down.
         const [ended] = yield* shell<{ readonly payload: string }>(
           "SELECT payload FROM control_plane_events WHERE subject_id = ? AND event_type = 'finishBuild' AND payload LIKE '%container%'",
           first.attempt.id
         )
-        expect(JSON.parse(ended?.payload ?? "{}")).toEqual({ runtimeStatus: "stopped", adapter: "docker", resourceId: "container", reference: "docker:container" })
-      }).pipe(Effect.provide(layer)))
+        expect(JSON.parse(ended?.payload ?? "{}")).toEqual({
+          runtimeStatus: "stopped",
+          adapter: "docker",
+          resourceId: "container",
+          reference: "docker:container"
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a worker that lost its lease replaces nothing by the id of the attempt", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { finishBuild, recordRuntime } = yield* SandboxLifecycle
         const { attempt, job, sandbox } = yield* building()
         yield* TestClock.adjust("1 minute")
@@ -113,54 +150,79 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const late = (status: "pending" | "running") => recordRuntime(attempt.id, answer(status, "first"))
         for (const status of ["pending", "running"] as const) {
           const error = yield* refusalOf(late(status))
-          expect(error).toMatchObject({ _tag: "InvalidTransition", entity: "SandboxRuntimeInstance", id: attempt.id, from: "running", to: status })
-          expect(error.message).toContain("tear down what was launched")
+          expect(error).toMatchObject({
+            _tag: "InvalidTransition",
+            entity: "SandboxRuntimeInstance",
+            id: attempt.id,
+            from: "running",
+            to: status
+          })
+          expect(error.message).toContain("tear down the launched one")
         }
         yield* finishBuild(next.lease, success)
         expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
-        for (const status of ["pending", "running"] as const) expect(yield* tagOf(late(status))).toBe("InvalidTransition")
+        for (const status of ["pending", "running"] as const)
+          expect(yield* tagOf(late(status))).toBe("InvalidTransition")
         const runtimes = yield* SandboxRuntimeInstanceRepo
         expect(yield* runtimes.findByAttemptId(attempt.id)).toEqual(Option.some(known))
         // Also when the known one has ended: it may be launched again, and nothing else in its place.
         yield* runtimes.upsert({ runId: attempt.id, status: "failed" })
         expect(yield* tagOf(late("running"))).toBe("InvalidTransition")
-        expect(yield* recordRuntime(attempt.id, answer("running", "second"))).toMatchObject({ status: "running", resourceId: Option.some("second") })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* recordRuntime(attempt.id, answer("running", "second"))).toMatchObject({
+          status: "running",
+          resourceId: Option.some("second")
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("the first answer for an attempt introduces its resource, also after one without a resource", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { recordRuntime } = yield* SandboxLifecycle
         const { attempt } = yield* built()
         yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "pending" })
-        expect(yield* recordRuntime(attempt.id, answer("running", "first"))).toMatchObject({ resourceId: Option.some("first") })
+        expect(yield* recordRuntime(attempt.id, answer("running", "first"))).toMatchObject({
+          resourceId: Option.some("first")
+        })
         expect(yield* tagOf(recordRuntime(attempt.id, answer("running", "second")))).toBe("InvalidTransition")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a runtime that has failed can be launched again", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { recordRuntime } = yield* SandboxLifecycle
         const { attempt, sandbox } = yield* built("pending")
         yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "failed", errorCode: "oom" })
         expect(yield* stateOf(sandbox.id)).toBe("running running succeeded failed")
-        expect(yield* recordRuntime(attempt.id, answer("running"))).toMatchObject({ errorCode: Option.none(), finishedAt: Option.none() })
+        expect(yield* recordRuntime(attempt.id, answer("running"))).toMatchObject({
+          errorCode: Option.none(),
+          finishedAt: Option.none()
+        })
         expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("an attempt without a job waits for no image", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { getDetail, recordRuntime } = yield* SandboxLifecycle
         const sandboxes = yield* SandboxRepo
         const { id } = yield* sandboxes.create({ name: "bare", ownerUserId: ada })
         const attempt = yield* (yield* SandboxAttemptRepo).createQueued({ ownerUserId: ada })
         yield* sandboxes.linkAttempt({ sandboxId: id, attemptId: attempt.id, relation: "resume" })
         yield* recordRuntime(attempt.id, answer("pending"))
-        expect(yield* getDetail({ ownerUserId: ada, id })).toMatchObject({ status: "running", sandbox: { status: "running" } })
+        expect(yield* getDetail({ ownerUserId: ada, id })).toMatchObject({
+          status: "running",
+          sandbox: { status: "running" }
+        })
         yield* recordRuntime(attempt.id, answer("running"))
-        expect(yield* getDetail({ ownerUserId: ada, id })).toMatchObject({ status: "ready", sandbox: { status: "ready" } })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* getDetail({ ownerUserId: ada, id })).toMatchObject({
+          status: "ready",
+          sandbox: { status: "ready" }
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a stop at the same moment as every report", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         for (let round = 0; round < 10; round++) {
           const { attempt, lease, sandbox } = yield* claimed()
@@ -172,27 +234,35 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             lifecycle.finishBuild(lease, { ...success, runtime: answer("running") })
           ]
           const turned = [...racing.slice(round % 5), ...racing.slice(0, round % 5)]
-          yield* Effect.all(turned.map((effect) => Effect.exit(effect)), { concurrency: "unbounded" })
-          expect(yield* stateOf(sandbox.id)).toMatch(/^stopped (cancelled|succeeded) (cancelled|succeeded) (none|stopped) stop$/)
+          yield* Effect.all(
+            turned.map((effect) => Effect.exit(effect)),
+            { concurrency: "unbounded" }
+          )
+          expect(yield* stateOf(sandbox.id)).toMatch(
+            /^stopped (cancelled|succeeded) (cancelled|succeeded) (none|stopped) stop$/
+          )
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 const permutations = <A>(items: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
-  items.length === 0 ? [[]] : items.flatMap((item) => permutations(items.filter((other) => other !== item)).map((rest) => [item, ...rest]))
+  items.length === 0
+    ? [[]]
+    : items.flatMap((item) => permutations(items.filter((other) => other !== item)).map((rest) => [item, ...rest]))
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("SandboxLifecycle", () => {
   it.effect("a stop wins over every later report, whatever comes first", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const lifecycle = yield* SandboxLifecycle
       const steps = ["stop", "begin", "leaseRunning", "runRunning", "finishRunning"] as const
       for (const order of permutations(steps)) {
         const { attempt, lease, sandbox } = yield* claimed()
         const told: Array<string> = []
         for (const step of order) {
-          const effects: Readonly<Record<typeof steps[number], Effect.Effect<unknown, { readonly _tag: string }>>> = {
+          const effects: Readonly<Record<(typeof steps)[number], Effect.Effect<unknown, { readonly _tag: string }>>> = {
             stop: lifecycle.stop(sandbox.id),
             begin: lifecycle.beginBuild(lease),
             leaseRunning: lifecycle.recordRuntime(lease, answer("running")),
@@ -211,5 +281,6 @@ describe("SandboxLifecycle", () => {
           `stopped ${finished ? "succeeded succeeded" : "cancelled cancelled"} ${reported ? "stopped" : "none"} stop`
         )
       }
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 })

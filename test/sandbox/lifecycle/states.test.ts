@@ -14,12 +14,14 @@ import { layers, type Services, shell } from "./support.js"
 /** Takes back what the effect wrote. */
 const takenBack = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Database.transaction(Effect.flatMap(effect, (value) => Effect.fail({ value }))).pipe(
-    Effect.catchAll((error) => typeof error === "object" && error !== null && "value" in error ? Effect.succeed(error.value) : Effect.fail(error))
+    Effect.catchAll((error) =>
+      typeof error === "object" && error !== null && "value" in error ? Effect.succeed(error.value) : Effect.fail(error)
+    )
   )
 
 /** Walks a way, and expects each step to be as the model has it. */
 const walk = (way: ReadonlyArray<Command>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const one = yield* driver
     let model = launched
     expect(yield* one.seen).toEqual(seenOf(model))
@@ -33,14 +35,25 @@ const walk = (way: ReadonlyArray<Command>) =>
   })
 
 /** Late reports of a worker: a repeat returns the earlier result, other reports are refused, and nothing starts again. */
-const lateReports = ["begin", "finishRunning", "failFinal", "leaseRunning", "runPending", "runRunning"] as const satisfies ReadonlyArray<Command>
+const lateReports = [
+  "begin",
+  "finishRunning",
+  "failFinal",
+  "leaseRunning",
+  "runPending",
+  "runRunning"
+] as const satisfies ReadonlyArray<Command>
 
 /** Deletes the sandbox, and expects no active dependants, also after late reports. */
 const deletion = ({ id, run }: Effect.Effect.Success<ReturnType<typeof walk>>, told: string) =>
-  Effect.gen(function*() {
-    const attempts = yield* shell<{ readonly id: string }>("SELECT run_id AS id FROM sandbox_run_links WHERE sandbox_id = ?", id)
+  Effect.gen(function* () {
+    const attempts = yield* shell<{ readonly id: string }>(
+      "SELECT run_id AS id FROM sandbox_run_links WHERE sandbox_id = ?",
+      id
+    )
     yield* (yield* SandboxLifecycle).delete({ id })
-    for (const report of lateReports) expect(yield* run(report), `${told} > delete ${report}`).toMatch(/^(ok|LeaseLost|InvalidTransition)/)
+    for (const report of lateReports)
+      expect(yield* run(report), `${told} > delete ${report}`).toMatch(/^(ok|LeaseLost|InvalidTransition)/)
     for (const attempt of attempts) expect(yield* leftOf(attempt.id), told).toEqual([])
     yield* (yield* SandboxLifecycle).supervise({ limit: 10, runtimeDeadline: "1 milli" })
     for (const attempt of attempts) expect(yield* leftOf(attempt.id), told).toEqual([])
@@ -50,23 +63,26 @@ const ways = FastCheck.array(FastCheck.constantFrom(...commands), { minLength: 5
 
 const suite = (name: string, layer: Layer.Layer<Services>, numRuns: number) =>
   describe(`SandboxLifecycle states (${name})`, () => {
-    it.effect("any sequence of commands leaves the state of the model without contradictions; a deletion then leaves no active dependants", () =>
-      Effect.gen(function*() {
-        // One database for all sequences: each has a sandbox of its own.
-        const runtime = yield* Effect.runtime<Services>()
-        const leavesNoContradiction = (way: ReadonlyArray<Command>) =>
-          Effect.gen(function*() {
-            const walked = yield* walk(way)
-            expect(yield* contradictions(walked.id), way.join(" ")).toEqual([])
-            yield* deletion(walked, way.join(" "))
-          })
-        yield* Effect.promise(() =>
-          FastCheck.assert(
-            FastCheck.asyncProperty(ways, (way) => Runtime.runPromise(runtime)(leavesNoContradiction(way))),
-            { numRuns }
+    it.effect(
+      "any sequence of commands leaves the state of the model without contradictions; a deletion then leaves no active dependants",
+      () =>
+        Effect.gen(function* () {
+          // One database for all sequences: each has a sandbox of its own.
+          const runtime = yield* Effect.runtime<Services>()
+          const leavesNoContradiction = (way: ReadonlyArray<Command>) =>
+            Effect.gen(function* () {
+              const walked = yield* walk(way)
+              expect(yield* contradictions(walked.id), way.join(" ")).toEqual([])
+              yield* deletion(walked, way.join(" "))
+            })
+          yield* Effect.promise(() =>
+            FastCheck.assert(
+              FastCheck.asyncProperty(ways, (way) => Runtime.runPromise(runtime)(leavesNoContradiction(way))),
+              { numRuns }
+            )
           )
-        )
-      }).pipe(Effect.provide(layer)))
+        }).pipe(Effect.provide(layer))
+    )
   })
 
 suite("memory", layers.memory, 100)
@@ -81,19 +97,23 @@ describe("SandboxLifecycle states", () => {
     expect(new Set(states.map(({ model }) => model.sandbox))).toEqual(new Set(SandboxStatus.literals))
     expect(new Set(states.map(({ model }) => model.attempt))).toEqual(new Set(SandboxAttemptStatus.literals))
     expect(new Set(states.map(({ model }) => model.job))).toEqual(new Set(WorkspaceBuildJobStatus.literals))
-    expect(new Set(states.map(({ model }) => model.runtime))).toEqual(new Set(["none", ...SandboxRuntimeStatus.literals]))
+    expect(new Set(states.map(({ model }) => model.runtime))).toEqual(
+      new Set(["none", ...SandboxRuntimeStatus.literals])
+    )
   })
 
   for (const status of SandboxStatus.literals) {
     it.effect(`each command does to each ${status} sandbox what the model says, and leaves no contradiction`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const [still, moving] = [commands.filter((command) => !passesTime(command)), commands.filter(passesTime)]
         for (const { model, way } of states.filter(({ model }) => model.sandbox === status)) {
           const one = yield* walk(way)
           expect(one.model).toEqual(model)
           for (const command of still) {
             const step = next[command](model)
-            const [outcome, seen, found] = yield* one.forgetting(takenBack(Effect.all([one.run(command), one.seen, contradictions(one.id)])))
+            const [outcome, seen, found] = yield* one.forgetting(
+              takenBack(Effect.all([one.run(command), one.seen, contradictions(one.id)]))
+            )
             expect([outcome, seen], `${way.join(" ")} > ${command}`).toEqual([step.outcome, seenOf(step.model)])
             expect(found, `${way.join(" ")} > ${command}`).toEqual([])
           }
@@ -108,20 +128,25 @@ describe("SandboxLifecycle states", () => {
           yield* shell("DELETE FROM sandboxes")
           yield* shell("DELETE FROM control_plane_events")
         }
-      }).pipe(Effect.provide(layers.memory)))
+      }).pipe(Effect.provide(layers.memory))
+    )
   }
 
   it.effect("the rules on contradictions find each of them", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { id, run } = yield* driver
       expect(yield* contradictions(id)).toEqual([])
       yield* run("claim")
       yield* shell("UPDATE sandboxes SET status = 'running'")
       expect((yield* contradictions(id)).length).toBeGreaterThan(0)
       yield* shell("UPDATE sandbox_attempts SET status = 'running', started_at = 0")
-      const untold = ["a sandbox of which the journal tells otherwise", "an attempt of which the journal tells otherwise"]
+      const untold = [
+        "a sandbox of which the journal tells otherwise",
+        "an attempt of which the journal tells otherwise"
+      ]
       expect(yield* contradictions(id)).toEqual(untold)
       yield* shell("UPDATE sandbox_attempts SET stop_requested_at = 0")
       expect(yield* contradictions(id)).toEqual(["a stop that was asked for, and something that goes on", ...untold])
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 })

@@ -6,7 +6,26 @@ import { SandboxId } from "../../../src/sandbox/Sandbox.js"
 import { SandboxRepo } from "../../../src/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../../src/sandbox/SandboxRuntimeInstanceRepo.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
-import { ada, answer, building, built, claim, claimed, failed, launch, layers, millis, ready, refusalOf, type Services, shell, specification, stateOf, success, tagOf } from "./support.js"
+import {
+  ada,
+  answer,
+  building,
+  built,
+  claim,
+  claimed,
+  failed,
+  launch,
+  layers,
+  millis,
+  ready,
+  refusalOf,
+  type Services,
+  shell,
+  specification,
+  stateOf,
+  success,
+  tagOf
+} from "./support.js"
 
 const supervision = { limit: 100, runtimeDeadline: "15 minutes" } as const
 const gone = SandboxId.make("gone")
@@ -15,10 +34,11 @@ const gone = SandboxId.make("gone")
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle endings (${name})`, () => {
     it.effect("stop and cancel end all that lives of a sandbox", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         for (const ending of ["stop", "cancel"] as const) {
-          const end = (sandboxId: SandboxId) => ending === "stop" ? lifecycle.stop(sandboxId) : lifecycle.cancel({ sandboxId, reason: "enough" })
+          const end = (sandboxId: SandboxId) =>
+            ending === "stop" ? lifecycle.stop(sandboxId) : lifecycle.cancel({ sandboxId, reason: "enough" })
           const states = {
             "stopped cancelled cancelled none stop": [yield* launch(), yield* claimed(), yield* building()],
             "stopped cancelled succeeded none stop": [yield* built()],
@@ -43,14 +63,21 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             }
           }
         }
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a ready sandbox is stopped, not cancelled; what has failed is neither", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { cancel, stop } = yield* SandboxLifecycle
         const { attempt, sandbox } = yield* ready
         const error = yield* refusalOf(cancel({ sandboxId: sandbox.id, reason: "enough" }))
-        expect(error).toMatchObject({ _tag: "InvalidTransition", entity: "Sandbox", id: sandbox.id, from: "ready", to: "stopped" })
+        expect(error).toMatchObject({
+          _tag: "InvalidTransition",
+          entity: "Sandbox",
+          id: sandbox.id,
+          from: "ready",
+          to: "stopped"
+        })
         expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
         yield* TestClock.setTime(5000)
         expect((yield* stop(sandbox.id)).status).toBe("stopped")
@@ -62,24 +89,34 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* tagOf(stop(dead.sandbox.id))).toBe("InvalidTransition")
         expect(yield* tagOf(cancel({ sandboxId: dead.sandbox.id, reason: "enough" }))).toBe("InvalidTransition")
         expect(yield* stateOf(dead.sandbox.id)).toBe("failed failed failed none")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("says what is not there, and refuses a reason out of shape in every state", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { cancel, stop } = yield* SandboxLifecycle
         expect(yield* refusalOf(stop(gone))).toMatchObject({ _tag: "NotFound", entity: "Sandbox", id: "gone" })
-        expect(yield* refusalOf(cancel({ sandboxId: gone, reason: "x" }))).toMatchObject({ _tag: "NotFound", entity: "Sandbox", id: "gone" })
+        expect(yield* refusalOf(cancel({ sandboxId: gone, reason: "x" }))).toMatchObject({
+          _tag: "NotFound",
+          entity: "Sandbox",
+          id: "gone"
+        })
         const bare = yield* (yield* SandboxRepo).create({ name: "bare", ownerUserId: ada })
         for (const { id } of [bare, (yield* launch()).sandbox, (yield* built()).sandbox]) {
           const error = yield* refusalOf(cancel({ sandboxId: id, reason: "secret\0" }))
-          expect(error).toMatchObject({ _tag: "InvalidInput", operation: "SandboxLifecycle.cancel", issues: [expect.stringMatching(/^reason: /)] })
+          expect(error).toMatchObject({
+            _tag: "InvalidInput",
+            operation: "SandboxLifecycle.cancel",
+            issues: [expect.stringMatching(/^reason: /)]
+          })
           expect(error.message).not.toContain("secret")
         }
         expect((yield* stop(bare.id)).status).toBe("stopped")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("supervision gives expired leases back, and fails the runs whose job has no attempts left", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { beginBuild, recordRuntime, supervise } = yield* SandboxLifecycle
         const lost = yield* launch()
         const alive = yield* building()
@@ -89,8 +126,12 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           yield* recordRuntime(lease, answer("running"))
           yield* TestClock.adjust("1 minute")
           yield* (yield* WorkspaceBuildJobRepo).heartbeat(alive.lease, "1 minute")
-          expect(yield* supervise(supervision)).toEqual(attempt < 3 ? { requeued: 1, ended: 0, failed: 0 } : { requeued: 0, ended: 1, failed: 0 })
-          expect(yield* stateOf(lost.sandbox.id)).toBe(attempt < 3 ? "running running queued running" : "failed failed failed stopped")
+          expect(yield* supervise(supervision)).toEqual(
+            attempt < 3 ? { requeued: 1, ended: 0, failed: 0 } : { requeued: 0, ended: 1, failed: 0 }
+          )
+          expect(yield* stateOf(lost.sandbox.id)).toBe(
+            attempt < 3 ? "running running queued running" : "failed failed failed stopped"
+          )
         }
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
         expect(yield* stateOf(alive.sandbox.id)).toBe("running running running none")
@@ -105,10 +146,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* stateOf(waiting.sandbox.id)).toBe("queued queued failed none")
         yield* supervise(supervision)
         expect(yield* stateOf(waiting.sandbox.id)).toBe("failed failed failed none")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("supervision ends the runs whose job was ended apart from them", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { supervise } = yield* SandboxLifecycle
         const jobs = yield* WorkspaceBuildJobRepo
         const launches = [yield* launch(), yield* claimed(), yield* building()]
@@ -123,10 +165,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect(yield* stateOf(broken.sandbox.id)).toBe("failed failed failed none")
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("supervision fails runs whose runtime does not come, after the deadline and not before", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { finishBuild, supervise } = yield* SandboxLifecycle
         const waiting = [yield* built(), yield* built("pending")]
         const up = yield* ready
@@ -137,7 +180,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: unnoticed.attempt.id, status: "running" })
         yield* TestClock.adjust("15 minutes")
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
-        expect(yield* supervise({ limit: 100, runtimeDeadline: Duration.infinity })).toEqual({ requeued: 0, ended: 0, failed: 0 })
+        expect(yield* supervise({ limit: 100, runtimeDeadline: Duration.infinity })).toEqual({
+          requeued: 0,
+          ended: 0,
+          failed: 0
+        })
         yield* TestClock.adjust("1 milli")
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
         for (const { attempt, sandbox } of [...waiting, unbegun]) {
@@ -145,12 +192,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           const runtime = yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(attempt.id)
           expect(Option.getOrThrow(runtime).errorCode).toEqual(Option.some("runtime-missing"))
         }
-        for (const { sandbox } of [up, unnoticed]) expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
+        for (const { sandbox } of [up, unnoticed])
+          expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("supervision takes up to the limit at a time, and leaves jobs without a run alone", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { supervise } = yield* SandboxLifecycle
         const jobs = yield* WorkspaceBuildJobRepo
         const image = { registryId: "registry", repository: "acme/app", tag: "latest", requestPayload: specification }
@@ -160,25 +209,30 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* supervise({ ...supervision, limit: 2 })).toEqual({ requeued: 0, ended: 2, failed: 0 })
         expect(yield* supervise({ ...supervision, limit: 2 })).toEqual({ requeued: 0, ended: 1, failed: 0 })
         expect(yield* jobs.getById(loose.job.id)).toMatchObject({ status: "cancelled", runSettledAt: Option.none() })
-        for (const limit of [0, 1001, 1.5, Number.NaN]) expect(yield* tagOf(supervise({ ...supervision, limit }))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer)))
+        for (const limit of [0, 1001, 1.5, Number.NaN])
+          expect(yield* tagOf(supervise({ ...supervision, limit }))).toBe("InvalidInput")
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a run whose job cannot be read ends as any other", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { supervise } = yield* SandboxLifecycle
         const jobs = yield* WorkspaceBuildJobRepo
         const unreadable = yield* built()
         yield* TestClock.adjust("1 hour")
         const [odd, sound] = [yield* launch(), yield* launch()]
         for (const { job } of [odd, sound]) yield* jobs.cancel({ id: job.id, reason: "by hand" })
-        for (const { job } of [unreadable, odd]) yield* shell("UPDATE oci_image_build_jobs SET request_payload = '{}' WHERE id = ?", job.id)
+        for (const { job } of [unreadable, odd])
+          yield* shell("UPDATE oci_image_build_jobs SET request_payload = '{}' WHERE id = ?", job.id)
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
-        for (const { sandbox } of [odd, sound]) expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none")
+        for (const { sandbox } of [odd, sound])
+          expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none")
         expect(yield* stateOf(unreadable.sandbox.id)).toBe("failed failed succeeded failed")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("a job that was queued again before supervision noticed its end goes on", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { finishBuild, supervise } = yield* SandboxLifecycle
         const jobs = yield* WorkspaceBuildJobRepo
         const launched = yield* building()
@@ -188,29 +242,39 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const { lease } = yield* claim(launched)
         yield* finishBuild(lease, { ...success, runtime: answer("running") })
         expect(yield* stateOf(launched.sandbox.id)).toBe("ready succeeded succeeded running")
+      }).pipe(Effect.provide(layer))
+    )
 
-      }).pipe(Effect.provide(layer)))
+    it.effect(
+      "a job whose attempt has ended or was asked to stop is not redriven: its error and the derived status stay",
+      () =>
+        Effect.gen(function* () {
+          const { getDetail, stop } = yield* SandboxLifecycle
+          const jobs = yield* WorkspaceBuildJobRepo
+          const dead = yield* failed
+          const before = yield* jobs.getById(dead.job.id)
+          const refusal = yield* refusalOf(jobs.redrive(dead.job.id))
+          expect(refusal).toMatchObject({
+            _tag: "InvalidTransition",
+            entity: "WorkspaceBuildJob",
+            from: "failed",
+            to: "queued"
+          })
+          expect(refusal.message).toBe(
+            `WorkspaceBuildJob ${dead.job.id} cannot go from failed to queued: its attempt has ended; retry the sandbox instead`
+          )
+          expect(yield* jobs.getById(dead.job.id)).toEqual(before)
+          expect((yield* getDetail({ ownerUserId: ada, id: dead.sandbox.id })).status).toBe("failed")
 
-    it.effect("a job whose attempt has ended or was asked to stop is not redriven: its error and the derived status stay", () =>
-      Effect.gen(function*() {
-        const { getDetail, stop } = yield* SandboxLifecycle
-        const jobs = yield* WorkspaceBuildJobRepo
-        const dead = yield* failed
-        const before = yield* jobs.getById(dead.job.id)
-        const refusal = yield* refusalOf(jobs.redrive(dead.job.id))
-        expect(refusal).toMatchObject({ _tag: "InvalidTransition", entity: "WorkspaceBuildJob", from: "failed", to: "queued" })
-        expect(refusal.message).toBe(`WorkspaceBuildJob ${dead.job.id} cannot go from failed to queued: its attempt has ended; retry the sandbox instead`)
-        expect(yield* jobs.getById(dead.job.id)).toEqual(before)
-        expect((yield* getDetail({ ownerUserId: ada, id: dead.sandbox.id })).status).toBe("failed")
-
-        const { job, sandbox } = yield* building()
-        yield* stop(sandbox.id)
-        expect(yield* tagOf(jobs.redrive(job.id))).toBe("InvalidTransition")
-        const asked = yield* launch()
-        yield* jobs.cancel({ id: asked.job.id, reason: "by hand" })
-        yield* (yield* SandboxAttemptRepo).requestStop(asked.attempt.id)
-        expect(yield* tagOf(jobs.redrive(asked.job.id))).toBe("InvalidTransition")
-      }).pipe(Effect.provide(layer)))
+          const { job, sandbox } = yield* building()
+          yield* stop(sandbox.id)
+          expect(yield* tagOf(jobs.redrive(job.id))).toBe("InvalidTransition")
+          const asked = yield* launch()
+          yield* jobs.cancel({ id: asked.job.id, reason: "by hand" })
+          yield* (yield* SandboxAttemptRepo).requestStop(asked.attempt.id)
+          expect(yield* tagOf(jobs.redrive(asked.job.id))).toBe("InvalidTransition")
+        }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)

@@ -22,16 +22,18 @@ const supervision = { limit: 100, runtimeDeadline: "15 minutes" } as const
 
 /** Cancels the jobs of `count` launches outside the lifecycle, so that supervision has to end them. */
 const cancelledAlone = (count: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const launches = yield* Effect.forEach(Array.from({ length: count }), () => launch())
-    yield* shell("UPDATE oci_image_build_jobs SET status = 'cancelled', cancel_reason = 'by hand', finished_at = 0 WHERE status = 'queued'")
+    yield* shell(
+      "UPDATE oci_image_build_jobs SET status = 'cancelled', cancel_reason = 'by hand', finished_at = 0 WHERE status = 'queued'"
+    )
     return launches
   })
 
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle.supervise (${name})`, () => {
     it.effect("skips any number of rows that cannot be handled, and counts them", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { supervise } = yield* SandboxLifecycle
         const bad = yield* cancelledAlone(5)
         // Longer than a reason may be, as another program may write it: they end first, and so are first in line.
@@ -42,66 +44,82 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* supervise({ ...supervision, limit: 1 })).toEqual({ requeued: 0, ended: 1, failed: 5 })
         expect(yield* stateOf(good.sandbox.id)).toBe("stopped cancelled cancelled none")
         for (const { sandbox } of bad) expect(yield* stateOf(sandbox.id)).toBe("queued queued cancelled none")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("ends an attempt that was asked to stop, whether its job waits or there is none", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { supervise } = yield* SandboxLifecycle
         const attempts = yield* SandboxAttemptRepo
         const [waiting, working] = [yield* launch(), yield* building()]
         const bare = yield* attempts.createQueued({ ownerUserId: ada })
         for (const id of [waiting.attempt.id, working.attempt.id, bare.id]) yield* attempts.requestStop(id)
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
-        for (const { sandbox } of [waiting, working]) expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none stop")
-        expect(yield* attempts.getById(bare.id)).toMatchObject({ status: "cancelled", cancelReason: Option.some("a stop was asked for") })
-        expect(yield* contradictions()).toEqual([])
-      }).pipe(Effect.provide(layer)))
-
-    it.effect("fails an attempt without a job when no runtime is reported within the deadline, and lets one succeed that runs", () =>
-      Effect.gen(function*() {
-        const { getDetail, recordRuntime, supervise } = yield* SandboxLifecycle
-        const sandboxes = yield* SandboxRepo
-        const attempts = yield* SandboxAttemptRepo
-        const linked = Effect.gen(function*() {
-          const { id } = yield* sandboxes.create({ name: "bare", ownerUserId: ada })
-          const attempt = yield* attempts.createQueued({ ownerUserId: ada })
-          yield* sandboxes.linkAttempt({ sandboxId: id, attemptId: attempt.id, relation: "resume" })
-          return { id, attemptId: attempt.id }
+        for (const { sandbox } of [waiting, working])
+          expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none stop")
+        expect(yield* attempts.getById(bare.id)).toMatchObject({
+          status: "cancelled",
+          cancelReason: Option.some("a stop was asked for")
         })
-        const [queued, pending, up] = [yield* linked, yield* linked, yield* linked]
-        const { id: never } = yield* sandboxes.create({ name: "never", ownerUserId: ada })
-        yield* recordRuntime(pending.attemptId, answer("pending"))
-        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: up.attemptId, status: "running" })
-        yield* TestClock.adjust("15 minutes")
-        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
-        yield* TestClock.adjust("1 milli")
-        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
-        for (const { attemptId, id } of [queued, pending]) {
-          expect(yield* getDetail({ ownerUserId: ada, id })).toMatchObject({ status: "failed", sandbox: { status: "failed" }, attempt: { value: { status: "failed" } } })
-          const runtime = yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(attemptId)
-          expect(Option.getOrThrow(runtime).errorCode).toEqual(Option.some("runtime-missing"))
-        }
-        expect((yield* getDetail({ ownerUserId: ada, id: up.id })).status).toBe("ready")
-        expect((yield* sandboxes.getById(never)).status).toBe("failed")
-        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
-      }).pipe(Effect.provide(layer)))
+        expect(yield* contradictions()).toEqual([])
+      }).pipe(Effect.provide(layer))
+    )
 
-    it.effect("fails a runtime that was launched again and does not come up, so that its owner sees the sandbox as failed", () =>
-      Effect.gen(function*() {
-        const { getDetail, recordRuntime, supervise } = yield* SandboxLifecycle
-        const { attempt, sandbox } = yield* ready
-        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "failed" })
-        yield* recordRuntime(attempt.id, answer("pending"))
-        yield* TestClock.adjust("15 minutes")
-        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
-        yield* TestClock.adjust("1 milli")
-        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 1, failed: 0 })
-        expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded failed")
-        expect((yield* getDetail({ ownerUserId: ada, id: sandbox.id })).status).toBe("failed")
-      }).pipe(Effect.provide(layer)))
+    it.effect(
+      "fails an attempt without a job when no runtime is reported within the deadline, and lets one succeed that runs",
+      () =>
+        Effect.gen(function* () {
+          const { getDetail, recordRuntime, supervise } = yield* SandboxLifecycle
+          const sandboxes = yield* SandboxRepo
+          const attempts = yield* SandboxAttemptRepo
+          const linked = Effect.gen(function* () {
+            const { id } = yield* sandboxes.create({ name: "bare", ownerUserId: ada })
+            const attempt = yield* attempts.createQueued({ ownerUserId: ada })
+            yield* sandboxes.linkAttempt({ sandboxId: id, attemptId: attempt.id, relation: "resume" })
+            return { id, attemptId: attempt.id }
+          })
+          const [queued, pending, up] = [yield* linked, yield* linked, yield* linked]
+          const { id: never } = yield* sandboxes.create({ name: "never", ownerUserId: ada })
+          yield* recordRuntime(pending.attemptId, answer("pending"))
+          yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: up.attemptId, status: "running" })
+          yield* TestClock.adjust("15 minutes")
+          expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
+          yield* TestClock.adjust("1 milli")
+          expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
+          for (const { attemptId, id } of [queued, pending]) {
+            expect(yield* getDetail({ ownerUserId: ada, id })).toMatchObject({
+              status: "failed",
+              sandbox: { status: "failed" },
+              attempt: { value: { status: "failed" } }
+            })
+            const runtime = yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(attemptId)
+            expect(Option.getOrThrow(runtime).errorCode).toEqual(Option.some("runtime-missing"))
+          }
+          expect((yield* getDetail({ ownerUserId: ada, id: up.id })).status).toBe("ready")
+          expect((yield* sandboxes.getById(never)).status).toBe("failed")
+          expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
+        }).pipe(Effect.provide(layer))
+    )
+
+    it.effect(
+      "fails a runtime that was launched again and does not come up, so that its owner sees the sandbox as failed",
+      () =>
+        Effect.gen(function* () {
+          const { getDetail, recordRuntime, supervise } = yield* SandboxLifecycle
+          const { attempt, sandbox } = yield* ready
+          yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "failed" })
+          yield* recordRuntime(attempt.id, answer("pending"))
+          yield* TestClock.adjust("15 minutes")
+          expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
+          yield* TestClock.adjust("1 milli")
+          expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 1, failed: 0 })
+          expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded failed")
+          expect((yield* getDetail({ ownerUserId: ada, id: sandbox.id })).status).toBe("failed")
+        }).pipe(Effect.provide(layer))
+    )
 
     it.effect("records each end of a runtime, also when it fails again at the same place", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { recordRuntime, supervise } = yield* SandboxLifecycle
         const { attempt, sandbox } = yield* ready
         yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "failed" })
@@ -116,10 +134,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(events).toHaveLength(ends)
         }
         expect(yield* contradictions(sandbox.id)).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("ends a sandbox whose attempt was ended outside the lifecycle", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { supervise } = yield* SandboxLifecycle
         const attempts = yield* SandboxAttemptRepo
         const { attempt, sandbox } = yield* built()
@@ -127,44 +146,54 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* shell("UPDATE oci_image_build_jobs SET run_settled_at = 1")
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 1, failed: 0 })
         expect((yield* (yield* SandboxRepo).getById(sandbox.id)).status).toBe("stopped")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
 for (const name of ["memory", "file"] as const) suite(name, layers[name])
 
 describe("supervision", () => {
   it.effect("commits each attempt by itself, with turns of the event loop between", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { supervise } = yield* SandboxLifecycle
       const sql = yield* SqlClient.SqlClient
       yield* cancelledAlone(20)
       // Another writer gets its turn while supervision works: it does not wait for the end.
       const seen = { between: 0, done: false }
-      const other = Effect.gen(function*() {
+      const other = Effect.gen(function* () {
         while (!seen.done) {
           yield* sql`UPDATE user SET updated_at = updated_at + 1 WHERE id = ${ada}`
-          const [row] = yield* sql<{ readonly count: number }>`SELECT count(*) AS count FROM sandboxes WHERE status = 'stopped'`
+          const [row] = yield* sql<{
+            readonly count: number
+          }>`SELECT count(*) AS count FROM sandboxes WHERE status = 'stopped'`
           if (row !== undefined && row.count > 0 && row.count < 20) seen.between += 1
           yield* Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
         }
       })
-      const whole = Effect.ensuring(supervise(supervision), Effect.sync(() => seen.done = true))
+      const whole = Effect.ensuring(
+        supervise(supervision),
+        Effect.sync(() => (seen.done = true))
+      )
       const [result] = yield* Effect.all([whole, other], { concurrency: "unbounded" })
       expect(result).toEqual({ requeued: 0, ended: 20, failed: 0 })
       expect(seen.between).toBeGreaterThan(0)
-    }).pipe(Effect.provide(layers.file)))
+    }).pipe(Effect.provide(layers.file))
+  )
 
   it.effect("reads rows in pages of bounded size", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { supervise } = yield* SandboxLifecycle
       yield* launch()
       const statements = yield* recordStatements(supervise(supervision))
-      const unbounded = statements.filter(({ text }) => text.trimStart().startsWith("SELECT") && !/LIMIT \d+$/.test(text.trim()))
+      const unbounded = statements.filter(
+        ({ text }) => text.trimStart().startsWith("SELECT") && !/LIMIT \d+$/.test(text.trim())
+      )
       expect(unbounded).toEqual([])
-    }).pipe(Effect.provide(layers.memory)))
+    }).pipe(Effect.provide(layers.memory))
+  )
 
   it.effect("of workflows skips executions whose write the database refuses, and counts them", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { beginExecution, supervise } = yield* IssueWorkflowLifecycle
       const bad = yield* started()
       const good = yield* started()
@@ -174,17 +203,21 @@ describe("supervision", () => {
       yield* shell(`CREATE TRIGGER refuse_bad BEFORE UPDATE ON issue_workflow_executions WHEN OLD.id = '${bad.id}'
         BEGIN SELECT RAISE(ABORT, 'refused'); END`)
       expect(yield* supervise({ limit: 1 })).toEqual({ ended: 1, failed: 1 })
-      const [row] = yield* shell<{ readonly reason: string }>("SELECT cancel_reason AS reason FROM issue_workflow_executions WHERE id = ?", good.id)
+      const [row] = yield* shell<{ readonly reason: string }>(
+        "SELECT cancel_reason AS reason FROM issue_workflow_executions WHERE id = ?",
+        good.id
+      )
       expect(row?.reason).toBe("the workflow has ended")
-    }).pipe(Effect.provide(workflowLayers.memory)))
+    }).pipe(Effect.provide(workflowLayers.memory))
+  )
 
   it.effect("ends executions whose runtime has failed or stopped, unless it is launched again within a day", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { supervise } = yield* IssueWorkflowLifecycle
       const runtimes = yield* SandboxRuntimeInstanceRepo
       /** An execution in a ready sandbox, which has linked its attempt or has not. */
       const inSandbox = (isLinked: boolean) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const { id: runId } = yield* make.attempt({ ownerUserId: "ada", status: "succeeded" })
           const { id: sandboxId } = yield* make.sandbox({ ownerUserId: "ada", status: "ready", latestRunId: runId })
           yield* runtimes.upsert({ runId, status: "running" })
@@ -204,14 +237,16 @@ describe("supervision", () => {
       yield* runtimes.upsert({ runId: again.runId, status: "running" })
       yield* TestClock.adjust("1 milli")
       expect(yield* supervise({ limit: 10 })).toEqual({ ended: 2, failed: 0 })
-      const statusOf = (id: string) => shell("SELECT status, cancel_reason AS reason FROM issue_workflow_executions WHERE id = ?", id)
+      const statusOf = (id: string) =>
+        shell("SELECT status, cancel_reason AS reason FROM issue_workflow_executions WHERE id = ?", id)
       expect(yield* statusOf(failed.id)).toEqual([{ status: "failed", reason: null }])
       expect(yield* statusOf(stopped.id)).toEqual([{ status: "cancelled", reason: "the sandbox was stopped" }])
       for (const { id } of [again, up]) expect(yield* statusOf(id)).toEqual([{ status: "running", reason: null }])
-    }).pipe(Effect.provide(workflowLayers.memory)))
+    }).pipe(Effect.provide(workflowLayers.memory))
+  )
 
   it.effect("fails executions that run without a sandbox when their agent reports nothing for a day", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { beginExecution, report, supervise } = yield* IssueWorkflowLifecycle
       const executions = yield* IssueWorkflowExecutionRepo
       const [silent, reporting, orphan] = [yield* started(), yield* started(), yield* started()]
@@ -229,17 +264,23 @@ describe("supervision", () => {
       expect(yield* supervise({ limit: 10 })).toEqual({ ended: 2, failed: 0 })
       for (const { id } of [silent, orphan]) {
         expect((yield* executions.getById(id)).status).toBe("failed")
-        expect((yield* executions.listEvents({ executionId: id })).items).toMatchObject([{ level: "error", message: "its agent reported nothing for 1d" }])
+        expect((yield* executions.listEvents({ executionId: id })).items).toMatchObject([
+          { level: "error", message: "its agent reported nothing for 1d" }
+        ])
       }
       yield* TestClock.adjust("23 hours")
       expect(yield* supervise({ limit: 10 })).toEqual({ ended: 1, failed: 0 })
       expect((yield* executions.getById(reporting.id)).status).toBe("failed")
-    }).pipe(Effect.provide(workflowLayers.memory)))
+    }).pipe(Effect.provide(workflowLayers.memory))
+  )
 
   it.effect("ends each row that the doctor reports", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const left = Effect.map(findStuck, ({ leftAttempts, leftExecutions, leftRuntimes, leftSandboxes }) =>
-        [leftAttempts, leftExecutions, leftRuntimes, leftSandboxes].map(Option.match({ onNone: () => 0, onSome: ({ count }) => count })))
+        [leftAttempts, leftExecutions, leftRuntimes, leftSandboxes].map(
+          Option.match({ onNone: () => 0, onSome: ({ count }) => count })
+        )
+      )
       yield* started()
       yield* (yield* SandboxAttemptRepo).createQueued({ ownerUserId: "ada" })
       yield* (yield* SandboxRepo).create({ name: "bare", ownerUserId: "ada" })
@@ -251,5 +292,6 @@ describe("supervision", () => {
       expect(yield* (yield* SandboxLifecycle).supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
       expect(yield* (yield* IssueWorkflowLifecycle).supervise({ limit: 10 })).toEqual({ ended: 1, failed: 0 })
       expect(yield* left).toEqual([0, 0, 0, 0])
-    }).pipe(Effect.provide(workflowLayers.memory)))
+    }).pipe(Effect.provide(workflowLayers.memory))
+  )
 })

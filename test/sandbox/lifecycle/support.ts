@@ -17,7 +17,10 @@ export { ada, eve, pages, shell, specification, tagOf } from "../support.js"
 export type Services = DomainServices | WorkspaceBuildJobRepo | SandboxLifecycle
 
 /** The lifecycle and what it is made of. */
-export const services = SandboxLifecycle.layer.pipe(Layer.provideMerge(WorkspaceBuildJobRepo.layer), Layer.provideMerge(domainServices))
+export const services = SandboxLifecycle.layer.pipe(
+  Layer.provideMerge(WorkspaceBuildJobRepo.layer),
+  Layer.provideMerge(domainServices)
+)
 
 /** The lifecycle over each database: what the suites, which are functions of a layer, are run on. */
 export const layers = overDatabases(services)
@@ -53,13 +56,17 @@ export const launch = (given: Partial<typeof LaunchSandbox.Encoded> = {}) =>
   Effect.flatMap(SandboxLifecycle, (lifecycle) => lifecycle.launch({ ...request, ...given }))
 
 /** Claims a job for a minute, and fails the test when it cannot be had. */
-export const claim = ({ job }: Pick<Launch, "job">, workerId = "worker"): Effect.Effect<ClaimedJob, unknown, WorkspaceBuildJobRepo> =>
+export const claim = (
+  { job }: Pick<Launch, "job">,
+  workerId = "worker"
+): Effect.Effect<ClaimedJob, unknown, WorkspaceBuildJobRepo> =>
   Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
-    Effect.flatten(jobs.claimById({ id: job.id, workerId, leaseDuration: "1 minute" })))
+    Effect.flatten(jobs.claimById({ id: job.id, workerId, leaseDuration: "1 minute" }))
+  )
 
 /** A launch whose job is under a lease. */
 export const claimed = (given: Partial<typeof LaunchSandbox.Encoded> = {}) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const launched = yield* launch(given)
     const { lease } = yield* claim(launched)
     return { ...launched, lease }
@@ -67,7 +74,7 @@ export const claimed = (given: Partial<typeof LaunchSandbox.Encoded> = {}) =>
 
 /** A launch that a worker has begun to build. */
 export const building = (given: Partial<typeof LaunchSandbox.Encoded> = {}) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { beginBuild } = yield* SandboxLifecycle
     const launched = yield* claimed(given)
     yield* beginBuild(launched.lease)
@@ -76,7 +83,7 @@ export const building = (given: Partial<typeof LaunchSandbox.Encoded> = {}) =>
 
 /** A launch whose image is built, and whose runtime is as far as is said. */
 export const built = (runtime?: "pending" | "running") =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { finishBuild } = yield* SandboxLifecycle
     const launched = yield* building()
     yield* finishBuild(launched.lease, runtime === undefined ? success : { ...success, runtime: answer(runtime) })
@@ -87,7 +94,7 @@ export const built = (runtime?: "pending" | "running") =>
 export const ready = built("running")
 
 /** A launch whose build has failed for good. */
-export const failed = Effect.gen(function*() {
+export const failed = Effect.gen(function* () {
   const { failBuild } = yield* SandboxLifecycle
   const launched = yield* building()
   yield* failBuild(launched.lease, { errorMessage: "no", retryable: false })
@@ -144,6 +151,7 @@ export const counts = shell(
 /** A lease on the job of a launch that was never given. */
 export const forged = ({ job }: Pick<Launch, "job">): Lease => ({ jobId: job.id, workerId: "nobody", token: 99 })
 
-export const millis = (instant: Option.Option<{ readonly epochMillis: number }>) => Option.getOrNull(instant)?.epochMillis ?? null
+export const millis = (instant: Option.Option<{ readonly epochMillis: number }>) =>
+  Option.getOrNull(instant)?.epochMillis ?? null
 
 export { refusalOf } from "../../support/refusals.js"

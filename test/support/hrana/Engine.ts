@@ -43,15 +43,21 @@ export class Engine {
         this.database.exec(sql)
         return { cols: [], rows: [], affected_row_count: 0, last_insert_rowid: null }
       }
-      if (args.length !== placeholders) throw new StatementError("ARGS_INVALID", "Arguments do not match SQL parameters")
+      if (args.length !== placeholders)
+        throw new StatementError("ARGS_INVALID", "Arguments do not match SQL parameters")
       const { reader, statement } = this.prepare(sql)
       const values = args.map(toEngine)
       if (!reader) {
         const { changes, lastInsertRowid } = statement.run(values)
-        return { cols: [], rows: [], affected_row_count: writes ? changes : 0, last_insert_rowid: writes ? String(lastInsertRowid) : null }
+        return {
+          cols: [],
+          rows: [],
+          affected_row_count: writes ? changes : 0,
+          last_insert_rowid: writes ? String(lastInsertRowid) : null
+        }
       }
       const found: ReadonlyArray<unknown> = statement.all(values)
-      const rows = found.map((row) => Array.isArray(row) ? row.map(toWire) : [])
+      const rows = found.map((row) => (Array.isArray(row) ? row.map(toWire) : []))
       const cols = statement.columns().map(({ name, type }) => ({ name, decltype: type }))
       return {
         cols,
@@ -101,8 +107,10 @@ export class Engine {
 }
 
 // https://github.com/tursodatabase/libsql/blob/main/libsql-server/src/query_analysis.rs
-const readablePragmas = /^PRAGMA\s+(table_list|index_list|table_info|table_xinfo|index_xinfo|compile_options|database_list|function_list|encoding|defer_foreign_keys|foreign_keys|foreign_key_list|foreign_key_check|collation_list|data_version|freelist_count|integrity_check|page_count|quick_check|user_version)\b/i
-const pragmasToLookAt = /^PRAGMA\s+(application_id|auto_vacuum|busy_timeout|cache_size|journal_mode|locking_mode|max_page_count|mmap_size|page_size|query_only|recursive_triggers|schema_version|synchronous|temp_store|wal_autocheckpoint)\s*;?$/i
+const readablePragmas =
+  /^PRAGMA\s+(table_list|index_list|table_info|table_xinfo|index_xinfo|compile_options|database_list|function_list|encoding|defer_foreign_keys|foreign_keys|foreign_key_list|foreign_key_check|collation_list|data_version|freelist_count|integrity_check|page_count|quick_check|user_version)\b/i
+const pragmasToLookAt =
+  /^PRAGMA\s+(application_id|auto_vacuum|busy_timeout|cache_size|journal_mode|locking_mode|max_page_count|mmap_size|page_size|query_only|recursive_triggers|schema_version|synchronous|temp_store|wal_autocheckpoint)\s*;?$/i
 const connectionStatement = /^(ATTACH|DETACH|VACUUM|REINDEX|ANALYZE|CREATE\s+TEMP)/i
 
 /** Looks at a text as the server does before it runs anything: one statement, of a kind that it lets through. */
@@ -122,9 +130,13 @@ const told = (error: unknown): StatementError => {
   if (error instanceof StatementError || !(error instanceof Error)) throw error
   const code = "code" in error ? String(error.code) : "SQLITE_UNKNOWN"
   const { message } = error
-  if (code.startsWith("SQLITE_ERROR") && /syntax error|no such (table|column)|already exists|has no column|unrecognized token/.test(message)) {
+  if (
+    code.startsWith("SQLITE_ERROR") &&
+    /syntax error|no such (table|column)|already exists|has no column|unrecognized token/.test(message)
+  ) {
     return new StatementError("SQL_INPUT_ERROR", `SQL input error: ${message} (at offset 0)`)
   }
-  const primary = code === "UNKNOWN_SQLITE_ERROR_3091" ? "SQLITE_CONSTRAINT" : /^SQLITE_[A-Z]+/.exec(code)?.[0] ?? "SQLITE_UNKNOWN"
+  const primary =
+    code === "UNKNOWN_SQLITE_ERROR_3091" ? "SQLITE_CONSTRAINT" : (/^SQLITE_[A-Z]+/.exec(code)?.[0] ?? "SQLITE_UNKNOWN")
   return new StatementError(primary === "SQLITE_ERROR" ? "SQLITE_UNKNOWN" : primary, `SQLite error: ${message}`)
 }

@@ -44,7 +44,10 @@ export class Peer {
   readonly streams: Streams
   private readonly server: Server
 
-  private constructor(readonly path: string, private readonly habits: Habits) {
+  private constructor(
+    readonly path: string,
+    private readonly habits: Habits
+  ) {
     this.streams = new Streams(path, habits)
     this.server = createServer((request, response) => {
       this.answer(request, response).catch(() => response.destroy())
@@ -77,7 +80,8 @@ export class Peer {
     this.requests++
     const text = await textOf(request)
     if (this.habits.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, this.habits.latencyMs))
-    if (request.method === "GET" && request.url === "/v2") return send(response, 200, "Hello, this is HTTP API v2 (Hrana over HTTP)")
+    if (request.method === "GET" && request.url === "/v2")
+      return send(response, 200, "Hello, this is HTTP API v2 (Hrana over HTTP)")
     if (request.method !== "POST" || request.url !== "/v2/pipeline") return send(response, 404, "")
     const { authToken } = this.habits
     if (authToken !== undefined && request.headers.authorization !== `Bearer ${authToken}`) {

@@ -3,7 +3,16 @@
  */
 import { inspectStatement, splitStatements } from "../../../src/libsql/sqlText.js"
 import { type Engine, parse, type Parsed } from "./Engine.js"
-import { type Condition, type Request, RequestError, type Sql, StatementError, type Step, type Stmt, type StmtResult } from "./wire.js"
+import {
+  type Condition,
+  type Request,
+  RequestError,
+  type Sql,
+  StatementError,
+  type Step,
+  type Stmt,
+  type StmtResult
+} from "./wire.js"
 import type { Holder, WriteLock } from "./WriteLock.js"
 
 // What a server keeps of texts for a stream.
@@ -82,8 +91,10 @@ export class Stream implements Holder {
 
   private store(id: number, text: string): void {
     if (this.texts.has(id)) throw new RequestError(400, "SQL text is stored already")
-    if (this.texts.size >= maxTexts) throw new StatementError("SQL_STORE_TOO_MANY", "The server cannot store more SQL texts")
-    if (Buffer.byteLength(text) > maxTextLength) throw new StatementError("SQL_STORE_TOO_LARGE", "The statement is too large to be stored")
+    if (this.texts.size >= maxTexts)
+      throw new StatementError("SQL_STORE_TOO_MANY", "The server cannot store more SQL texts")
+    if (Buffer.byteLength(text) > maxTextLength)
+      throw new StatementError("SQL_STORE_TOO_LARGE", "The statement is too large to be stored")
     this.texts.set(id, text)
   }
 
@@ -121,13 +132,15 @@ export class Stream implements Holder {
         lost
           ? { error: timedOut() }
           : condition !== undefined && !holds(condition, outcomes)
-          ? undefined
-          : await this.outcome(parsed[index], stmt)
+            ? undefined
+            : await this.outcome(parsed[index], stmt)
       )
     }
     return {
-      step_results: outcomes.map((outcome) => outcome !== undefined && "result" in outcome ? outcome.result : null),
-      step_errors: outcomes.map((outcome) => outcome !== undefined && "error" in outcome ? errorOf(outcome.error) : null)
+      step_results: outcomes.map((outcome) => (outcome !== undefined && "result" in outcome ? outcome.result : null)),
+      step_errors: outcomes.map((outcome) =>
+        outcome !== undefined && "error" in outcome ? errorOf(outcome.error) : null
+      )
     }
   }
 

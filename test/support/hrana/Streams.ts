@@ -29,7 +29,10 @@ export class Streams {
   private pool: Array<Engine> = []
   private opened = 0
 
-  constructor(private readonly path: string, private readonly limits: Limits) {
+  constructor(
+    private readonly path: string,
+    private readonly limits: Limits
+  ) {
     this.lock = new WriteLock(limits)
   }
 
@@ -64,10 +67,12 @@ export class Streams {
 
   /** The texts that a request would run, in their order. */
   textsOf({ baton, requests }: Pipeline): ReadonlyArray<string> {
-    const kept = new Map(requests.flatMap((request) => request.type === "store_sql" ? [[request.sql_id, request.sql]] : []))
+    const kept = new Map(
+      requests.flatMap((request) => (request.type === "store_sql" ? [[request.sql_id, request.sql]] : []))
+    )
     const stream = baton === undefined || baton === null ? undefined : this.entries.get(Number.parseInt(baton))?.stream
     const textOf = ({ sql, sql_id: id }: { readonly sql?: string; readonly sql_id?: number }) =>
-      sql ?? (id === undefined ? "" : kept.get(id) ?? stream?.textOf({ sql_id: id }) ?? "")
+      sql ?? (id === undefined ? "" : (kept.get(id) ?? stream?.textOf({ sql_id: id }) ?? ""))
     return requests.flatMap((request) => {
       if (request.type === "execute") return [textOf(request.stmt)]
       if (request.type === "batch") return request.batch.steps.map(({ stmt }) => textOf(stmt))
@@ -110,7 +115,8 @@ export class Streams {
     const entry = this.entries.get(id ?? 0)
     if (entry === undefined) throw new RequestError(400, "The baton is invalid")
     if (entry.expired) throw new RequestError(500, "The stream has expired due to inactivity", "STREAM_EXPIRED")
-    if (entry.stream.busy || entry.stream.sequence !== sequence) throw new RequestError(400, "The baton was already used")
+    if (entry.stream.busy || entry.stream.sequence !== sequence)
+      throw new RequestError(400, "The baton was already used")
     return entry
   }
 

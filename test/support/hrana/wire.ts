@@ -56,14 +56,21 @@ export interface StmtResult {
 
 /** A request or a statement that failed, while its stream goes on. */
 export class StatementError extends Error {
-  constructor(readonly code: string, message: string) {
+  constructor(
+    readonly code: string,
+    message: string
+  ) {
     super(message)
   }
 }
 
 /** A request for which there is no result: the answer is this status, and the stream is gone. */
 export class RequestError extends Error {
-  constructor(readonly status: number, message: string, readonly code?: string) {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly code?: string
+  ) {
     super(message)
   }
 }
@@ -87,7 +94,8 @@ export const toWire = (value: unknown): Value => {
   if (typeof value === "bigint") return { type: "integer", value: String(value) }
   if (typeof value === "number") return { type: "float", value }
   if (typeof value === "string") return { type: "text", value }
-  if (value instanceof ArrayBuffer) return { type: "blob", base64: Buffer.from(value).toString("base64").replace(/=+$/, "") }
+  if (value instanceof ArrayBuffer)
+    return { type: "blob", base64: Buffer.from(value).toString("base64").replace(/=+$/, "") }
   if (Buffer.isBuffer(value)) return { type: "blob", base64: value.toString("base64").replace(/=+$/, "") }
   return { type: "null" }
 }

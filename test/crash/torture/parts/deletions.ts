@@ -15,33 +15,52 @@ import { issueIds } from "../world.js"
 
 /** A user of their own with a workflow on a new issue. */
 const workflowOf = (ownerUserId: string, number: number) =>
-  Effect.gen(function*() {
-    yield* (yield* UserRepo).create({ id: ownerUserId, name: ownerUserId, email: `${ownerUserId.replaceAll("/", ".").toLowerCase()}@example.com` })
-    const [row] = yield* Effect.orDie(shell<{ readonly id: string }>("SELECT repository_id AS id FROM issues WHERE id = ?", issueIds[0]))
+  Effect.gen(function* () {
+    yield* (yield* UserRepo).create({
+      id: ownerUserId,
+      name: ownerUserId,
+      email: `${ownerUserId.replaceAll("/", ".").toLowerCase()}@example.com`
+    })
+    const [row] = yield* Effect.orDie(
+      shell<{ readonly id: string }>("SELECT repository_id AS id FROM issues WHERE id = ?", issueIds[0])
+    )
     const issue = yield* (yield* IssueRepo).upsert({ repositoryId: row?.id ?? "", number, title: "doomed" })
     return (yield* (yield* IssueWorkflowLifecycle).open({ issueId: issue.id, ownerUserId })).workflow.id
   })
 
 /** Two executions in one sandbox, which is then deleted, or stopped and retried. */
 const shareSandbox = ({ name, orders, random }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const workflows = yield* IssueWorkflowLifecycle
     const sandboxes = yield* SandboxLifecycle
     const ownerUserId = name()
-    const sharing = Effect.gen(function*() {
+    const sharing = Effect.gen(function* () {
       const issueWorkflowId = yield* workflowOf(ownerUserId, 1000 + random.below(2 ** 31))
-      const launch = { name: ownerUserId, spec: specification, registryId: "registry", repository: "acme/app", tag: "latest" }
+      const launch = {
+        name: ownerUserId,
+        spec: specification,
+        registryId: "registry",
+        repository: "acme/app",
+        tag: "latest"
+      }
       const first = yield* workflows.startExecution({ issueWorkflowId, launch, idempotencyKey: "first" })
       const sandboxId = Option.getOrThrow(first.sandbox).id
       const second = yield* workflows.startExecution({ issueWorkflowId, sandboxId, idempotencyKey: "second" })
       if (random.chance(0.5)) yield* workflows.beginExecution(first.execution.id)
-      return { sandboxId, attemptId: Option.getOrThrow(first.execution.sandboxAttemptId), executionIds: [first.execution.id, second.execution.id] }
+      return {
+        sandboxId,
+        attemptId: Option.getOrThrow(first.execution.sandboxAttemptId),
+        executionIds: [first.execution.id, second.execution.id]
+      }
     })
     const shared = yield* deed(orders, "share", { ownerUserId }, sharing, () => undefined)
     if (Option.isNone(shared)) return
     const { sandboxId, ...facts } = shared.value
     if (random.chance(0.5)) {
-      yield* deed(orders, "deleteSandbox", { sandboxId }, sandboxes.delete({ id: sandboxId, ownerUserId }), () => ({ sandboxId, ...facts }))
+      yield* deed(orders, "deleteSandbox", { sandboxId }, sandboxes.delete({ id: sandboxId, ownerUserId }), () => ({
+        sandboxId,
+        ...facts
+      }))
     } else {
       const again = Effect.zipRight(sandboxes.stop(sandboxId), sandboxes.retry(sandboxId))
       yield* deed(orders, "stopAndRetry", { sandboxId }, again, () => facts)
@@ -50,22 +69,25 @@ const shareSandbox = ({ name, orders, random }: Turn) =>
 
 /** A user with a workflow and an execution, who is then deleted. */
 const deleteUser = ({ name, orders, random }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = name()
-    const opening = Effect.gen(function*() {
+    const opening = Effect.gen(function* () {
       const workflowId = yield* workflowOf(id, 1000 + random.below(2 ** 31))
       yield* (yield* IssueWorkflowLifecycle).startExecution({ issueWorkflowId: workflowId, idempotencyKey: "only" })
       return workflowId
     })
     const opened = yield* deed(orders, "share", { ownerUserId: id }, opening, () => undefined)
     if (Option.isNone(opened)) return
-    yield* deed(orders, "deleteUser", { id }, (yield* UserRepo).delete(UserId.make(id)), () => ({ userId: id, workflowId: opened.value }))
+    yield* deed(orders, "deleteUser", { id }, (yield* UserRepo).delete(UserId.make(id)), () => ({
+      userId: id,
+      workflowId: opened.value
+    }))
   })
 
 export const acts = [shareSandbox, deleteUser]
 
 /** Ends executions as the next supervisor does. Reports executions that are still active without their sandbox. */
-export const settle = Effect.gen(function*() {
+export const settle = Effect.gen(function* () {
   const workflows = yield* IssueWorkflowLifecycle
   while ((yield* workflows.supervise({ limit: 1000 })).ended > 0);
   const left = yield* shell<{ readonly id: string }>(`
@@ -76,7 +98,8 @@ export const settle = Effect.gen(function*() {
 
 /** Active rows whose sandbox or owner is gone: there are none at any moment, whichever process was killed. */
 const orphans = {
-  "an active workflow without its owner": "SELECT id FROM issue_workflows WHERE status = 'active' AND owner_user_id IS NULL",
+  "an active workflow without its owner":
+    "SELECT id FROM issue_workflows WHERE status = 'active' AND owner_user_id IS NULL",
   "an execution without its sandbox": `
     SELECT e.id FROM issue_workflow_executions AS e
     WHERE e.status IN ('queued', 'running') AND e.sandbox_id IS NULL AND EXISTS (
@@ -90,12 +113,13 @@ const orphans = {
 }
 
 export const books = (ledger: Ledger) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const found: Array<string> = []
     for (const [what, statement] of Object.entries(orphans)) {
       for (const { id } of yield* shell<{ readonly id: string }>(statement)) found.push(`${what}: ${id}`)
     }
-    const idsOf = (statement: string) => Effect.map(shell<{ readonly id: string }>(statement), (rows) => new Set(rows.map(({ id }) => id)))
+    const idsOf = (statement: string) =>
+      Effect.map(shell<{ readonly id: string }>(statement), (rows) => new Set(rows.map(({ id }) => id)))
     const sandboxes = yield* idsOf("SELECT id FROM sandboxes")
     const users = yield* idsOf("SELECT id FROM user")
     const live = yield* idsOf(`
@@ -107,7 +131,8 @@ export const books = (ledger: Ledger) =>
       for (const id of [attemptId, ...executionIds]) if (live.has(id)) found.push(`${id} goes on without ${sandboxId}`)
     }
     for (const { attemptId, executionIds } of doneOf(ledger, "stopAndRetry")) {
-      for (const id of [attemptId, ...executionIds]) if (live.has(id)) found.push(`${id} goes on after its sandbox was retried`)
+      for (const id of [attemptId, ...executionIds])
+        if (live.has(id)) found.push(`${id} goes on after its sandbox was retried`)
     }
     for (const { userId, workflowId } of doneOf(ledger, "deleteUser")) {
       if (users.has(userId)) found.push(`the deletion of ${userId} is lost`)

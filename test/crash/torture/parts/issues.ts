@@ -21,31 +21,41 @@ const eventsOfReport = 3
 const reportOf = (executionId: string, key: string) => ({
   executionId,
   idempotencyKey: key,
-  events: Array.from({ length: eventsOfReport }, (_, index) => ({ phase: "build", level: "info", eventType: "step", message: `${key} ${index}` } as const)),
+  events: Array.from(
+    { length: eventsOfReport },
+    (_, index) => ({ phase: "build", level: "info", eventType: "step", message: `${key} ${index}` }) as const
+  ),
   diffFiles: [{ changeType: "modified", path: `${key}.ts`, additions: 1, deletions: 0, isBinary: false } as const]
 })
 
 const open = ({ orders, random }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const lifecycle = yield* IssueWorkflowLifecycle
     const issueId = random.pick(issueIds) ?? ""
-    yield* deed(orders, "open", { issueId }, lifecycle.open({ issueId, ownerUserId: owner }), ({ workflow }) => ({ workflowId: workflow.id }))
+    yield* deed(orders, "open", { issueId }, lifecycle.open({ issueId, ownerUserId: owner }), ({ workflow }) => ({
+      workflowId: workflow.id
+    }))
   })
 
 const start = ({ name, orders, random }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const lifecycle = yield* IssueWorkflowLifecycle
     const { items } = yield* lifecycle.list({ ownerUserId: owner, statuses: ["active"], limit: 10 })
     const workflowId = random.pick(items)?.workflow.id
     if (workflowId === undefined) return
     const key = name()
-    yield* deed(orders, "start", { workflowId, key }, lifecycle.startExecution(startOf(workflowId, key)), ({ execution }) =>
-      ({ workflowId, key, executionId: execution.id }))
+    yield* deed(
+      orders,
+      "start",
+      { workflowId, key },
+      lifecycle.startExecution(startOf(workflowId, key)),
+      ({ execution }) => ({ workflowId, key, executionId: execution.id })
+    )
   })
 
 /** Reports of an execution, finishes it, or gives up its workflow. */
 const work = ({ name, orders, random }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const lifecycle = yield* IssueWorkflowLifecycle
     const { items } = yield* lifecycle.list({ ownerUserId: owner, limit: 20 })
     const view = random.pick(items)
@@ -55,11 +65,18 @@ const work = ({ name, orders, random }: Turn) =>
     const workflowId = view.workflow.id
     if (random.chance(0.6)) {
       const key = name()
-      yield* deed(orders, "report", { executionId, key }, lifecycle.report(reportOf(executionId, key)), () =>
-        ({ executionId, key, events: eventsOfReport }))
+      yield* deed(orders, "report", { executionId, key }, lifecycle.report(reportOf(executionId, key)), () => ({
+        executionId,
+        key,
+        events: eventsOfReport
+      }))
     } else if (random.chance(0.8)) {
       const outcome = random.pick(["succeeded", "failed", "cancelled"] as const) ?? "failed"
-      const finish = lifecycle.finish({ executionId, outcome, ...(random.chance(0.3) ? { workflow: "completed" as const } : {}) })
+      const finish = lifecycle.finish({
+        executionId,
+        outcome,
+        ...(random.chance(0.3) ? { workflow: "completed" as const } : {})
+      })
       yield* deed(orders, "finishExecution", { executionId }, finish, () => ({ executionId, outcome }))
     } else {
       const cancel = lifecycle.cancel({ id: workflowId, ownerUserId: owner, reason: "enough" })
@@ -68,7 +85,7 @@ const work = ({ name, orders, random }: Turn) =>
   })
 
 const supervise = ({ orders }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const lifecycle = yield* IssueWorkflowLifecycle
     yield* deed(orders, "supervise", {}, lifecycle.supervise({ limit: 50 }), ({ ended }) => ({ ended }))
   })
@@ -77,14 +94,20 @@ export const acts = [open, start, work, work, work, supervise]
 
 /** Starts and reports again what somebody was killed over: under its key it is there once. */
 export const repeat = (ledger: Ledger) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const lifecycle = yield* IssueWorkflowLifecycle
     const started = new Set(doneOf(ledger, "start").map(({ key }) => key))
     for (const { key = "", workflowId = "" } of begunOf(ledger, "start")) {
       if (started.has(key)) continue
       const again = yield* Effect.option(lifecycle.startExecution(startOf(workflowId, key)))
       // None where the workflow has ended meanwhile.
-      if (Option.isSome(again)) ledger.push({ type: "done", id: "repeat", deed: "start", facts: { workflowId, key, executionId: again.value.execution.id } })
+      if (Option.isSome(again))
+        ledger.push({
+          type: "done",
+          id: "repeat",
+          deed: "start",
+          facts: { workflowId, key, executionId: again.value.execution.id }
+        })
     }
     const reported = new Set(doneOf(ledger, "report").map(({ key }) => key))
     for (const { executionId = "", key = "" } of begunOf(ledger, "report")) {
@@ -121,26 +144,32 @@ const rules: Readonly<Record<string, string>> = {
 
 /** What is not as it was acknowledged, or says what cannot be. */
 export const books = (ledger: Ledger) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const found: Array<string> = []
     for (const [rule, text] of Object.entries(rules)) {
       for (const { id } of yield* shell<{ readonly id: string }>(text)) found.push(`${rule}: ${id}`)
     }
-    const workflows = yield* shell<{ readonly id: string; readonly status: string }>("SELECT id, status FROM issue_workflows")
+    const workflows = yield* shell<{ readonly id: string; readonly status: string }>(
+      "SELECT id, status FROM issue_workflows"
+    )
     const workflowOf = new Map(workflows.map(({ id, status }) => [id, status]))
-    for (const { workflowId } of doneOf(ledger, "open")) if (!workflowOf.has(workflowId)) found.push(`the workflow ${workflowId} is lost`)
-    for (const { workflowId } of doneOf(ledger, "cancelWorkflow")) if (workflowOf.get(workflowId) !== "cancelled") found.push(`the end of ${workflowId} is lost`)
+    for (const { workflowId } of doneOf(ledger, "open"))
+      if (!workflowOf.has(workflowId)) found.push(`the workflow ${workflowId} is lost`)
+    for (const { workflowId } of doneOf(ledger, "cancelWorkflow"))
+      if (workflowOf.get(workflowId) !== "cancelled") found.push(`the end of ${workflowId} is lost`)
 
     const keys = yield* shell<{ readonly key: string; readonly id: string; readonly status: string }>(`
       SELECT idempotency_key AS "key", x.id, x.status FROM issue_workflow_execution_keys JOIN issue_workflow_executions AS x ON x.id = execution_id`)
     const byKey = new Map(keys.map(({ id, key }) => [key, id]))
-    for (const { executionId, key } of doneOf(ledger, "start")) if (byKey.get(key) !== executionId) found.push(`the execution ${key} is lost`)
+    for (const { executionId, key } of doneOf(ledger, "start"))
+      if (byKey.get(key) !== executionId) found.push(`the execution ${key} is lost`)
     const statusOf = new Map(keys.map(({ id, status }) => [id, status]))
     for (const { executionId, outcome } of doneOf(ledger, "finishExecution")) {
       if (statusOf.get(executionId) !== outcome) found.push(`the end of ${executionId} is lost`)
     }
     const events = yield* shell<{ readonly message: string; readonly n: number }>(
-      "SELECT message, count(*) AS n FROM issue_workflow_execution_events GROUP BY execution_id, message")
+      "SELECT message, count(*) AS n FROM issue_workflow_execution_events GROUP BY execution_id, message"
+    )
     const countOf = new Map(events.map(({ message, n }) => [message, n]))
     for (const { events: count, key } of doneOf(ledger, "report")) {
       for (let index = 0; index < count; index++) {

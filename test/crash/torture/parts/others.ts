@@ -14,53 +14,86 @@ import { doneOf, type Ledger } from "../protocol.js"
 import { installationOf, owner, profileId, secretId, slots } from "../world.js"
 
 const receive = ({ name, orders }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const inbox = yield* WebhookInbox
     const deliveryId = name()
-    yield* deed(orders, "receive", { deliveryId }, inbox.receive({ deliveryId, eventType: "push", payload: {}, maxAttempts: 50 }), () => ({ deliveryId }))
+    yield* deed(
+      orders,
+      "receive",
+      { deliveryId },
+      inbox.receive({ deliveryId, eventType: "push", payload: {}, maxAttempts: 50 }),
+      () => ({ deliveryId })
+    )
   })
 
 /** Processes a delivery: what the handler writes and that it was processed are both there, or neither. */
 export const processAs = (workerId: string, leaseDuration: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const inbox = yield* WebhookInbox
     return yield* inbox.process({ workerId, leaseDuration }, ({ deliveryId }) =>
-      Effect.as(sql`INSERT INTO effects (delivery, worker) VALUES (${deliveryId}, ${workerId})`, WebhookOutcome.processed))
+      Effect.as(
+        sql`INSERT INTO effects (delivery, worker) VALUES (${deliveryId}, ${workerId})`,
+        WebhookOutcome.processed
+      )
+    )
   })
 
 const process = ({ orders }: Turn) =>
-  deed(orders, "process", {}, processAs(orders.workerId, orders.leaseMs), Option.match({
-    onNone: () => undefined,
-    onSome: ({ deliveryId, status }) => ({ deliveryId, status })
-  }))
+  deed(
+    orders,
+    "process",
+    {},
+    processAs(orders.workerId, orders.leaseMs),
+    Option.match({
+      onNone: () => undefined,
+      onSome: ({ deliveryId, status }) => ({ deliveryId, status })
+    })
+  )
 
 const put = ({ name, orders }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const vault = yield* SecretVault
     const value = name()
-    yield* deed(orders, "put", {}, vault.put({ ownerUserId: owner, secretId, value: Redacted.make(value) }), ({ version }) => ({ secretId, version, value }))
+    yield* deed(
+      orders,
+      "put",
+      {},
+      vault.put({ ownerUserId: owner, secretId, value: Redacted.make(value) }),
+      ({ version }) => ({ secretId, version, value })
+    )
   })
 
 const rotate = ({ orders }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const vault = yield* SecretVault
-    yield* deed(orders, "rotate", {}, vault.rotateKeys({ batchSize: 5 }), ({ keyId }) => ({ key: Number(keyId.slice(1)) }))
+    yield* deed(orders, "rotate", {}, vault.rotateKeys({ batchSize: 5 }), ({ keyId }) => ({
+      key: Number(keyId.slice(1))
+    }))
   })
 
 const revise = ({ name, orders }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const profiles = yield* ProfileRepo
     const label = name()
-    const create = profiles.createRevision({ profileId, ownerUserId: owner, configPatch: { env: { LABEL: label } }, envVars: [{ key: "REGION", value: label }] })
-    yield* deed(orders, "revision", { label }, create, ({ revision }) => ({ profileId, revisionId: revision.id, label }))
+    const create = profiles.createRevision({
+      profileId,
+      ownerUserId: owner,
+      configPatch: { env: { LABEL: label } },
+      envVars: [{ key: "REGION", value: label }]
+    })
+    yield* deed(orders, "revision", { label }, create, ({ revision }) => ({
+      profileId,
+      revisionId: revision.id,
+      label
+    }))
   })
 
 const reposOfSync = 7
 
 /** Makes the set of this place's installation another one, that bears its name. */
 const sync = ({ name, orders, random }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const repositories = yield* GitHubInstallationRepositoryRepo
     const generation = name()
     const installationId = installationOf(orders.slot)
@@ -70,16 +103,24 @@ const sync = ({ name, orders, random }: Turn) =>
       owner: `acme-${orders.slot}`,
       name: `${generation}-${index}`
     }))
-    yield* deed(orders, "sync", { installationId, generation }, repositories.sync({ installationId, repositories: all }), () => ({ installationId, generation }))
+    yield* deed(
+      orders,
+      "sync",
+      { installationId, generation },
+      repositories.sync({ installationId, repositories: all }),
+      () => ({ installationId, generation })
+    )
   })
 
 export const acts = [receive, receive, process, process, put, rotate, revise, sync]
 
 /** Processes all that is due, until nothing is. */
-export const settle = Effect.gen(function*() {
+export const settle = Effect.gen(function* () {
   while (Option.isSome(yield* processAs("last", 60_000)));
-  const left = yield* shell<{ readonly n: number }>("SELECT count(*) AS n FROM github_webhook_deliveries WHERE status IN ('received', 'processing')")
-  return left.flatMap(({ n }) => n > 0 ? [`${n} deliveries wait for ever`] : [])
+  const left = yield* shell<{ readonly n: number }>(
+    "SELECT count(*) AS n FROM github_webhook_deliveries WHERE status IN ('received', 'processing')"
+  )
+  return left.flatMap(({ n }) => (n > 0 ? [`${n} deliveries wait for ever`] : []))
 })
 
 const rules: Readonly<Record<string, string>> = {
@@ -88,9 +129,11 @@ const rules: Readonly<Record<string, string>> = {
     SELECT delivery AS id FROM effects WHERE delivery NOT IN (SELECT delivery_id FROM github_webhook_deliveries WHERE status = 'processed')`,
   "a processed delivery without effect": `
     SELECT delivery_id AS id FROM github_webhook_deliveries WHERE status = 'processed' AND delivery_id NOT IN (SELECT delivery FROM effects)`,
-  "versions of a secret with a gap": "SELECT secret_id AS id FROM secret_versions GROUP BY secret_id HAVING max(version) <> count(*)",
+  "versions of a secret with a gap":
+    "SELECT secret_id AS id FROM secret_versions GROUP BY secret_id HAVING max(version) <> count(*)",
   "two active keys, or none": "SELECT count(*) AS id FROM encryption_keys WHERE status = 'active' HAVING count(*) <> 1",
-  "revisions with a gap": "SELECT profile_id AS id FROM profile_revisions GROUP BY profile_id HAVING max(version) <> count(*)",
+  "revisions with a gap":
+    "SELECT profile_id AS id FROM profile_revisions GROUP BY profile_id HAVING max(version) <> count(*)",
   "half a revision": `
     SELECT id FROM profile_revisions AS r WHERE config_patch ->> '$.env.LABEL' IS NOT (
       SELECT value FROM profile_env_vars WHERE profile_revision_id = r.id)`
@@ -98,31 +141,41 @@ const rules: Readonly<Record<string, string>> = {
 
 /** What is not as it was acknowledged, or says what cannot be. */
 export const books = (ledger: Ledger) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const found: Array<string> = []
     for (const [rule, text] of Object.entries(rules)) {
       for (const { id } of yield* shell<{ readonly id: string }>(text)) found.push(`${rule}: ${id}`)
     }
-    const deliveries = yield* shell<{ readonly id: string; readonly status: string }>("SELECT delivery_id AS id, status FROM github_webhook_deliveries")
+    const deliveries = yield* shell<{ readonly id: string; readonly status: string }>(
+      "SELECT delivery_id AS id, status FROM github_webhook_deliveries"
+    )
     const statusOf = new Map(deliveries.map(({ id, status }) => [id, status]))
-    for (const { deliveryId } of doneOf(ledger, "receive")) if (!statusOf.has(deliveryId)) found.push(`the delivery ${deliveryId} is lost`)
+    for (const { deliveryId } of doneOf(ledger, "receive"))
+      if (!statusOf.has(deliveryId)) found.push(`the delivery ${deliveryId} is lost`)
     for (const { deliveryId, status } of doneOf(ledger, "process")) {
-      if (status === "processed" && statusOf.get(deliveryId) !== "processed") found.push(`the end of ${deliveryId} is lost`)
+      if (status === "processed" && statusOf.get(deliveryId) !== "processed")
+        found.push(`the end of ${deliveryId} is lost`)
     }
 
     const vault = yield* SecretVault
     for (const { value, version } of doneOf(ledger, "put")) {
       const shown = yield* Effect.option(vault.reveal({ ownerUserId: owner, secretId, version }))
-      if (Option.getOrUndefined(Option.map(shown, Redacted.value)) !== value) found.push(`version ${version} of the secret is lost`)
+      if (Option.getOrUndefined(Option.map(shown, Redacted.value)) !== value)
+        found.push(`version ${version} of the secret is lost`)
     }
-    const active = (yield* vault.keyStatus).flatMap(({ key }) => key.status === "active" ? [Number(key.id.slice(1))] : [])
-    for (const { key } of doneOf(ledger, "rotate")) if ((active[0] ?? 0) < key) found.push(`the rotation to k${key} is lost`)
+    const active = (yield* vault.keyStatus).flatMap(({ key }) =>
+      key.status === "active" ? [Number(key.id.slice(1))] : []
+    )
+    for (const { key } of doneOf(ledger, "rotate"))
+      if ((active[0] ?? 0) < key) found.push(`the rotation to k${key} is lost`)
 
     const revisions = yield* shell<{ readonly id: string; readonly label: string }>(
-      "SELECT id, config_patch ->> '$.env.LABEL' AS label FROM profile_revisions")
+      "SELECT id, config_patch ->> '$.env.LABEL' AS label FROM profile_revisions"
+    )
     const labelOf = new Map(revisions.map(({ id, label }) => [id, label]))
-    for (const { label, revisionId } of doneOf(ledger, "revision")) if (labelOf.get(revisionId) !== label) found.push(`the revision ${label} is lost`)
-    for (let slot = 0; slot < slots; slot++) found.push(...yield* syncIssues(ledger, installationOf(slot)))
+    for (const { label, revisionId } of doneOf(ledger, "revision"))
+      if (labelOf.get(revisionId) !== label) found.push(`the revision ${label} is lost`)
+    for (let slot = 0; slot < slots; slot++) found.push(...(yield* syncIssues(ledger, installationOf(slot))))
     return found
   })
 
@@ -131,15 +184,18 @@ export const books = (ledger: Ledger) =>
  * was acknowledged, too. Several may be under way in one process.
  */
 const syncIssues = (ledger: Ledger, installationId: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const seen = yield* shell<{ readonly name: string }>(
-      "SELECT name FROM github_installation_repositories WHERE installation_id = ? AND removed_at IS NULL", installationId)
+      "SELECT name FROM github_installation_repositories WHERE installation_id = ? AND removed_at IS NULL",
+      installationId
+    )
     const times = new Map<string, { readonly begun: number; done?: number }>()
     for (const [index, report] of ledger.entries()) {
       if (report.type === "begun" && report.deed === "sync" && report.known["installationId"] === installationId) {
         times.set(report.known["generation"] ?? "", { begun: index })
       }
-      const known = report.type === "done" && "generation" in report.facts ? times.get(report.facts.generation) : undefined
+      const known =
+        report.type === "done" && "generation" in report.facts ? times.get(report.facts.generation) : undefined
       if (known !== undefined) known.done = index
     }
     const acknowledged = [...times.values()].filter(({ done }) => done !== undefined)

@@ -21,16 +21,20 @@ const requestOf = (name: string) => ({
 })
 
 const launch = ({ name, orders }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
     const key = name()
-    yield* deed(orders, "launch", { name: key }, lifecycle.launch(requestOf(key)), ({ attempt, job, sandbox }) =>
-      ({ name: key, sandboxId: sandbox.id, attemptId: attempt.id, jobId: job.id }))
+    yield* deed(orders, "launch", { name: key }, lifecycle.launch(requestOf(key)), ({ attempt, job, sandbox }) => ({
+      name: key,
+      sandboxId: sandbox.id,
+      attemptId: attempt.id,
+      jobId: job.id
+    }))
   })
 
 /** Retries, rebuilds, cancels or stops a sandbox. */
 const change = ({ orders, random }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
     const { items } = yield* lifecycle.list({ ownerUserId: owner, limit: 30 })
     const view = random.pick(items)
@@ -38,24 +42,34 @@ const change = ({ orders, random }: Turn) =>
     const { id, status } = view.sandbox
     if (status === "failed" || status === "stopped") {
       const again = random.chance(0.8) ? lifecycle.retry(id) : lifecycle.rebuild(id)
-      yield* deed(orders, "retry", { sandboxId: id }, again, ({ attempt }) => ({ sandboxId: id, attemptId: attempt.id }))
+      yield* deed(orders, "retry", { sandboxId: id }, again, ({ attempt }) => ({
+        sandboxId: id,
+        attemptId: attempt.id
+      }))
     } else {
       const end = random.chance(0.5) ? lifecycle.stop(id) : lifecycle.cancel({ sandboxId: id, reason: "enough" })
       yield* deed(orders, "end", { sandboxId: id }, end, ({ latestRunId }) =>
-        Option.match(latestRunId, { onNone: () => undefined, onSome: (attemptId) => ({ attemptId }) }))
+        Option.match(latestRunId, { onNone: () => undefined, onSome: (attemptId) => ({ attemptId }) })
+      )
     }
   })
 
 /** Claims a job, and does with it what workers do: finishes it, fails, gives it back, or forgets it. */
 const build = ({ orders, random }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
     const jobs = yield* WorkspaceBuildJobRepo
     const claim = jobs.claimNext({ workerId: orders.workerId, leaseDuration: orders.leaseMs })
-    const claimed = yield* deed(orders, "claim", {}, claim, Option.match({
-      onNone: () => undefined,
-      onSome: ({ lease: { jobId, token } }) => ({ jobId, token })
-    }))
+    const claimed = yield* deed(
+      orders,
+      "claim",
+      {},
+      claim,
+      Option.match({
+        onNone: () => undefined,
+        onSome: ({ lease: { jobId, token } }) => ({ jobId, token })
+      })
+    )
     if (Option.isNone(claimed) || Option.isNone(claimed.value)) return
     const { lease } = claimed.value.value
     const { jobId, token } = lease
@@ -69,35 +83,51 @@ const build = ({ orders, random }: Turn) =>
     }
     const isUp = random.chance(0.5)
     const result = isUp ? { ...success, runtime: answer("running") } : success
-    const finished = yield* deed(orders, "finish", known, lifecycle.finishBuild(lease, result), () => ({ jobId, token }))
+    const finished = yield* deed(orders, "finish", known, lifecycle.finishBuild(lease, result), () => ({
+      jobId,
+      token
+    }))
     const attempt = begun.value.attempt
     if (isUp || Option.isNone(finished) || Option.isNone(attempt)) return
     const attemptId = attempt.value.id
-    yield* deed(orders, "runtime", { attemptId }, lifecycle.recordRuntime(attemptId, answer("running")), () => ({ attemptId }))
+    yield* deed(orders, "runtime", { attemptId }, lifecycle.recordRuntime(attemptId, answer("running")), () => ({
+      attemptId
+    }))
   })
 
 const supervise = ({ orders }: Turn) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
-    yield* deed(orders, "supervise", {}, lifecycle.supervise({ limit: 50, runtimeDeadline: "1 hour" }), ({ ended }) => ({ ended }))
+    yield* deed(
+      orders,
+      "supervise",
+      {},
+      lifecycle.supervise({ limit: 50, runtimeDeadline: "1 hour" }),
+      ({ ended }) => ({ ended })
+    )
   })
 
 export const acts = [launch, launch, change, build, build, build, supervise]
 
 /** Launches again what somebody was killed over: under its key it is there once. */
 export const repeat = (ledger: Ledger) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
     const known = new Set(doneOf(ledger, "launch").map(({ name }) => name))
     for (const { name = "" } of begunOf(ledger, "launch")) {
       if (known.has(name)) continue
       const { attempt, job, sandbox } = yield* lifecycle.launch(requestOf(name))
-      ledger.push({ type: "done", id: "repeat", deed: "launch", facts: { name, sandboxId: sandbox.id, attemptId: attempt.id, jobId: job.id } })
+      ledger.push({
+        type: "done",
+        id: "repeat",
+        deed: "launch",
+        facts: { name, sandboxId: sandbox.id, attemptId: attempt.id, jobId: job.id }
+      })
     }
   })
 
 /** Does all that is due, until nothing is: what was left behind is nobody's for ever. */
-export const settle = Effect.gen(function*() {
+export const settle = Effect.gen(function* () {
   const lifecycle = yield* SandboxLifecycle
   const jobs = yield* WorkspaceBuildJobRepo
   for (;;) {
@@ -111,9 +141,15 @@ export const settle = Effect.gen(function*() {
     )
   }
   const left = yield* shell<{ readonly status: string; readonly n: number }>(
-    "SELECT status, count(*) AS n FROM oci_image_build_jobs WHERE status IN ('queued', 'running') GROUP BY status")
-  const waiting = yield* shell<{ readonly n: number }>("SELECT count(*) AS n FROM sandboxes WHERE status IN ('queued', 'running')")
-  return [...left.map(({ n, status }) => `${n} jobs stay ${status}`), ...waiting.flatMap(({ n }) => n > 0 ? [`${n} sandboxes wait for ever`] : [])]
+    "SELECT status, count(*) AS n FROM oci_image_build_jobs WHERE status IN ('queued', 'running') GROUP BY status"
+  )
+  const waiting = yield* shell<{ readonly n: number }>(
+    "SELECT count(*) AS n FROM sandboxes WHERE status IN ('queued', 'running')"
+  )
+  return [
+    ...left.map(({ n, status }) => `${n} jobs stay ${status}`),
+    ...waiting.flatMap(({ n }) => (n > 0 ? [`${n} sandboxes wait for ever`] : []))
+  ]
 })
 
 interface Job {
@@ -127,41 +163,54 @@ const twice = (values: ReadonlyArray<string>) => values.filter((value, index) =>
 
 /** What is not as it was acknowledged, or says what cannot be. */
 export const books = (ledger: Ledger) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const found: Array<string> = []
     const keys = yield* shell<{ readonly name: string; readonly ids: string }>(
-      "SELECT idempotency_key AS name, sandbox_id || ' ' || run_id || ' ' || job_id AS ids FROM sandbox_launch_keys")
+      "SELECT idempotency_key AS name, sandbox_id || ' ' || run_id || ' ' || job_id AS ids FROM sandbox_launch_keys"
+    )
     const idsOf = new Map(keys.map(({ ids, name }) => [name, ids]))
     for (const { attemptId, jobId, name, sandboxId } of doneOf(ledger, "launch")) {
       if (idsOf.get(name) !== `${sandboxId} ${attemptId} ${jobId}`) found.push(`the launch ${name} is lost`)
     }
-    for (const { name } of yield* shell<{ readonly name: string }>("SELECT name FROM sandboxes GROUP BY name HAVING count(*) > 1")) {
+    for (const { name } of yield* shell<{ readonly name: string }>(
+      "SELECT name FROM sandboxes GROUP BY name HAVING count(*) > 1"
+    )) {
       found.push(`${name} was launched twice`)
     }
 
     const attempts = yield* shell<{ readonly id: string; readonly status: string; readonly up: number }>(
-      "SELECT id, status, EXISTS (SELECT 1 FROM sandbox_runtime_instances WHERE run_id = id) AS up FROM sandbox_attempts")
+      "SELECT id, status, EXISTS (SELECT 1 FROM sandbox_runtime_instances WHERE run_id = id) AS up FROM sandbox_attempts"
+    )
     const attemptOf = new Map(attempts.map((attempt) => [attempt.id, attempt]))
-    for (const { attemptId } of doneOf(ledger, "retry")) if (!attemptOf.has(attemptId)) found.push(`the retry ${attemptId} is lost`)
+    for (const { attemptId } of doneOf(ledger, "retry"))
+      if (!attemptOf.has(attemptId)) found.push(`the retry ${attemptId} is lost`)
     for (const { attemptId } of doneOf(ledger, "end")) {
-      if (["queued", "running", undefined].includes(attemptOf.get(attemptId)?.status)) found.push(`the end of ${attemptId} is lost`)
+      if (["queued", "running", undefined].includes(attemptOf.get(attemptId)?.status))
+        found.push(`the end of ${attemptId} is lost`)
     }
-    for (const { attemptId } of doneOf(ledger, "runtime")) if (attemptOf.get(attemptId)?.up !== 1) found.push(`the runtime of ${attemptId} is lost`)
+    for (const { attemptId } of doneOf(ledger, "runtime"))
+      if (attemptOf.get(attemptId)?.up !== 1) found.push(`the runtime of ${attemptId} is lost`)
 
-    const jobs = yield* shell<Job>("SELECT id, status, lease_token AS token, lease_outcome AS outcome FROM oci_image_build_jobs")
+    const jobs = yield* shell<Job>(
+      "SELECT id, status, lease_token AS token, lease_outcome AS outcome FROM oci_image_build_jobs"
+    )
     const jobOf = new Map(jobs.map((job) => [job.id, job]))
     const claims = doneOf(ledger, "claim")
-    for (const lease of twice(claims.map(({ jobId, token }) => `${jobId} ${token}`))) found.push(`the lease ${lease} was given twice`)
-    for (const { jobId, token } of claims) if ((jobOf.get(jobId)?.token ?? 0) < token) found.push(`the token of ${jobId} went back`)
+    for (const lease of twice(claims.map(({ jobId, token }) => `${jobId} ${token}`)))
+      found.push(`the lease ${lease} was given twice`)
+    for (const { jobId, token } of claims)
+      if ((jobOf.get(jobId)?.token ?? 0) < token) found.push(`the token of ${jobId} went back`)
     const finished = doneOf(ledger, "finish")
     for (const job of twice(finished.map(({ jobId }) => jobId))) found.push(`${job} was done twice`)
     for (const { jobId, token } of finished) {
       const job = jobOf.get(jobId)
-      if (job?.status !== "succeeded" || job.token !== token || job.outcome !== "succeeded") found.push(`the success of ${jobId} is lost`)
+      if (job?.status !== "succeeded" || job.token !== token || job.outcome !== "succeeded")
+        found.push(`the success of ${jobId} is lost`)
     }
     for (const { jobId, token } of doneOf(ledger, "fail")) {
       const job = jobOf.get(jobId)
-      if (job === undefined || job.token < token || (job.token === token && job.status === "running")) found.push(`the failure of ${jobId} is lost`)
+      if (job === undefined || job.token < token || (job.token === token && job.status === "running"))
+        found.push(`the failure of ${jobId} is lost`)
     }
-    return [...found, ...yield* contradictions()]
+    return [...found, ...(yield* contradictions())]
   })
