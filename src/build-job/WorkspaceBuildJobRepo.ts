@@ -213,7 +213,7 @@ export interface WorkspaceBuildJobService {
   readonly findLatestStateByRunId: (runId: SandboxAttemptId) => Effect.Effect<Option.Option<JobState>, PersistenceError>
 
   /**
-   * Returns the newest job of each sandbox attempt that has one. Accepts any number of attempts and reads 100 in a
+   * Returns the newest job of each sandbox attempt that has one. Accepts any number of attempts and reads up to 100 in a
    * statement.
    */
   readonly listLatestByRunIds: (

@@ -43,7 +43,7 @@ const jsonOf = (document: () => object): string | undefined => {
 }
 
 /**
- * Reads rows by any number of ids. `read` receives 100 ids at a time, as a JSON array; the event loop turns between two
+ * Reads rows by any number of ids. `read` receives up to 100 ids at a time, as a JSON array; the event loop turns between two
  * calls. Strings longer than an id of an existing row can be (`existing`) are skipped, because they match no row.
  */
 export const readByIds = <A, E, R>(

@@ -4,7 +4,7 @@
  * The engine answers synchronously, so a stream whose pages follow each other directly blocks the event loop until it
  * ends. The event loop turns between two pages; heartbeats, sockets and other fibers run then.
  */
-import { Array, Chunk, Effect, Option, Stream } from "effect"
+import { Chunk, Effect, Option, Stream } from "effect"
 import { performance } from "node:perf_hooks"
 import { nextTurn } from "../libsql/eventLoop.js"
 
@@ -57,11 +57,23 @@ export const steps = <Place, A, E, R>(
   step: (place: Place) => Effect.Effect<readonly [item: A, next: Option.Option<Place>], E, R>
 ): Stream.Stream<A, E, R> => pages(start, (place) => Effect.map(step(place), ([item, next]) => [[item], next] as const))
 
-/** Processes an array in pieces of `streamPageSize`. The event loop turns between two pieces. */
+/**
+ * Processes rows in memory, a piece at a time, and returns the results in order. The event loop turns between two pieces,
+ * and pieces become smaller when one keeps it busy for long, as pages do.
+ */
 export const inPieces = <Row, A, E, R>(
   rows: ReadonlyArray<Row>,
   work: (piece: ReadonlyArray<Row>) => Effect.Effect<A, E, R>
 ): Effect.Effect<ReadonlyArray<A>, E, R> =>
-  Effect.forEach(Array.chunksOf(rows, streamPageSize), (piece, index) =>
-    Effect.zipRight(index === 0 ? Effect.void : nextTurn, work(piece))
-  )
+  Effect.gen(function* () {
+    const results: Array<A> = []
+    let size = firstPageSize
+    for (let from = 0; from < rows.length; ) {
+      if (from > 0) yield* nextTurn
+      const [result, busyMillis] = yield* measured(work(rows.slice(from, from + size)))
+      results.push(result)
+      from += size
+      size = nextPageSize(size, busyMillis)
+    }
+    return results
+  })

@@ -1,6 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import { Chunk, Effect, Option, Stream } from "effect"
-import { nextPageSize, pages, streamPageSize } from "../../src/sql/paging.js"
+import { inPieces, nextPageSize, pages, streamPageSize } from "../../src/sql/paging.js"
 
 const busyFor = (millis: number) => {
   const until = performance.now() + millis
@@ -46,3 +46,13 @@ it("the next page is larger when a page took a moment, and smaller when it took 
     nextPageSize(1, 50)
   ]).toEqual([20, 100, 40, 20, 1])
 })
+
+it.effect("pieces of rows that take long become smaller, and their results keep the order", () =>
+  Effect.gen(function* () {
+    const rows = Array.from({ length: 20 }, (_, row) => row)
+    const pieces = yield* inPieces(rows, (piece) => Effect.sync(() => (busyFor(piece.length * 15), piece)))
+    expect(pieces.flat()).toEqual(rows)
+    expect(pieces.map(({ length }) => length)).toEqual([10, 5, 2, 1, 1, 1])
+    expect(yield* inPieces([], () => Effect.die("no rows"))).toEqual([])
+  })
+)
