@@ -22,6 +22,9 @@ const project = (test: TestProjectInlineConfiguration["test"]): TestProjectInlin
  */
 const inProcesses = [
   "*.test.ts",
+  // These wait for the watch on the file of another process.
+  "build-job/wakeups.test.ts",
+  "issue-workflow/executionTail.test.ts",
   ...["better-auth", "cli", "crash", "examples", "libsql", "operations", "testing"].map(
     (folder) => `${folder}/**/*.test.ts`
   )
