@@ -5,8 +5,9 @@
  * ends. The event loop turns between two pages; heartbeats, sockets and other fibers run then.
  */
 import { Chunk, Effect, Option, Stream } from "effect"
-import { performance } from "node:perf_hooks"
+import { monotonicMs } from "../libsql/backoff.js"
 import { nextTurn } from "../libsql/eventLoop.js"
+import { clearImmediate, setImmediate } from "../libsql/timers.js"
 
 /** The largest number of rows that a stream reads at a time. */
 export const streamPageSize = 100
@@ -27,13 +28,24 @@ export const nextPageSize = (size: number, busyMillis: number): number => {
   return busyMillis < fastMillis ? Math.min(streamPageSize, size * 2) : size
 }
 
-/** Runs `read` and measures the time for which it blocked the event loop. Waiting for a server is not included. */
+/**
+ * Runs `read` and measures the time for which it blocked the event loop. A read of a local database returns before the
+ * event loop turns. If the loop turned, the read waited for a server or a commit. Such a read counts as 0 ms, because
+ * its duration includes the wait and the work of other fibers.
+ */
 const measured = <A, E, R>(
   read: Effect.Effect<A, E, R>
 ): Effect.Effect<readonly [result: A, busyMillis: number], E, R> =>
   Effect.suspend(() => {
-    const before = performance.eventLoopUtilization()
-    return Effect.map(read, (result) => [result, performance.eventLoopUtilization(before).active] as const)
+    let hasTurned = false
+    const turn = setImmediate(() => {
+      hasTurned = true
+    })
+    const began = monotonicMs()
+    return read.pipe(
+      Effect.map((result) => [result, hasTurned ? 0 : monotonicMs() - began] as const),
+      Effect.ensuring(Effect.sync(() => clearImmediate(turn)))
+    )
   })
 
 /** One page, and the start of the next one. */

@@ -1,5 +1,8 @@
+import { SqlClient } from "@effect/sql"
 import { expect, it } from "@effect/vitest"
 import { Chunk, Effect, Option, Stream } from "effect"
+import { layerTest } from "@sealant/db/testing"
+import { nextTurn } from "../../src/libsql/eventLoop.js"
 import { inPieces, nextPageSize, pages, streamPageSize } from "../../src/sql/paging.js"
 
 const busyFor = (millis: number) => {
@@ -35,6 +38,49 @@ it.effect("a stream over long rows reads fewer at a time, down to one", () =>
   Effect.gen(function* () {
     expect(yield* sizesOf(6, 15)).toEqual([10, 5, 2, 1, 1, 1])
   })
+)
+
+it.effect("a stream whose reads wait reads up to 100 rows at a time beside a busy fiber", () =>
+  Effect.gen(function* () {
+    yield* Effect.fork(
+      Effect.forever(
+        Effect.zipRight(
+          nextTurn,
+          Effect.sync(() => busyFor(15))
+        )
+      )
+    )
+    const sizes: Array<number> = []
+    const stream = pages(0, (place: number, size) =>
+      Effect.sync(() => {
+        sizes.push(size)
+        return [[place], place < 5 ? Option.some(place + 1) : Option.none()] as const
+      }).pipe(Effect.zipLeft(Effect.all([nextTurn, nextTurn])))
+    )
+    yield* Stream.runDrain(stream)
+    expect(sizes).toEqual([10, 20, 40, 80, 100, 100])
+  })
+)
+
+it.effect("reads of a local database block the event loop, so that their duration is measured", () =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const sizes: Array<number> = []
+    const longText = "x".repeat(30_000_000)
+    // Each row is a copy of a long text, so that a page of more than a few rows takes more than 10 ms.
+    const stream = pages(0, (place: number, size) =>
+      Effect.map(
+        Effect.sync(() => sizes.push(size)).pipe(
+          Effect.zipRight(sql`
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${size})
+            SELECT length(${longText} || i) AS length FROM n`)
+        ),
+        (rows) => [rows, place < 1 ? Option.some(place + 1) : Option.none()] as const
+      )
+    )
+    yield* Stream.runDrain(stream)
+    expect(sizes).toEqual([10, 5])
+  }).pipe(Effect.provide(layerTest))
 )
 
 it("the next page is larger when a page took a moment, and smaller when it took long", () => {
