@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { InvalidInput } from "../Errors.js"
 import { maxParameterLength } from "../libsql/values.js"
 import { maxNameLength } from "./columns.js"
-import { inPieces } from "./paging.js"
+import { inPieces, streamPageSize } from "./paging.js"
 
 /**
  * Encodes the items as one JSON array. Fails with `InvalidInput` for `field` if the array is longer than a parameter
@@ -43,8 +43,8 @@ const jsonOf = (document: () => object): string | undefined => {
 }
 
 /**
- * Reads rows by any number of ids. `read` receives up to 100 ids at a time, as a JSON array; the event loop turns between two
- * calls. Strings longer than an id of an existing row can be (`existing`) are skipped, because they match no row.
+ * Reads rows by any number of ids. `read` receives up to 100 ids at a time, as a JSON array, and the first 100 at once:
+ * up to 100 rows are a consistent snapshot. The event loop turns between two calls. Strings longer than an id of an existing row can be (`existing`) are skipped, because they match no row.
  */
 export const readByIds = <A, E, R>(
   ids: ReadonlyArray<string>,
@@ -53,7 +53,8 @@ export const readByIds = <A, E, R>(
   Effect.map(
     inPieces(
       ids.filter((id) => id.length <= maxNameLength),
-      (piece) => read(JSON.stringify(piece))
+      (piece) => read(JSON.stringify(piece)),
+      streamPageSize
     ),
     (found) => found.flat()
   )

@@ -70,16 +70,18 @@ export const steps = <Place, A, E, R>(
 ): Stream.Stream<A, E, R> => pages(start, (place) => Effect.map(step(place), ([item, next]) => [[item], next] as const))
 
 /**
- * Processes rows in memory, a piece at a time, and returns the results in order. The event loop turns between two pieces,
- * and pieces become smaller when one keeps it busy for long, as pages do.
+ * Processes rows in memory, a piece at a time, and returns the results in order. The event loop turns between two
+ * pieces. The first piece has `firstSize` rows; the next ones become smaller when a piece blocks the event loop for
+ * long, as pages do.
  */
 export const inPieces = <Row, A, E, R>(
   rows: ReadonlyArray<Row>,
-  work: (piece: ReadonlyArray<Row>) => Effect.Effect<A, E, R>
+  work: (piece: ReadonlyArray<Row>) => Effect.Effect<A, E, R>,
+  firstSize: number = firstPageSize
 ): Effect.Effect<ReadonlyArray<A>, E, R> =>
   Effect.gen(function* () {
     const results: Array<A> = []
-    let size = firstPageSize
+    let size = firstSize
     for (let from = 0; from < rows.length; ) {
       if (from > 0) yield* nextTurn
       const [result, busyMillis] = yield* measured(work(rows.slice(from, from + size)))

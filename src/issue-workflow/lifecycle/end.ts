@@ -1,7 +1,7 @@
 /**
  * Operations that end executions and workflows.
  */
-import { Chunk, Effect, Stream } from "effect"
+import { Effect } from "effect"
 import { ReferenceNotFound } from "../../Errors.js"
 import { type ById, scoped } from "../../sql/ownerScope.js"
 import type { Access } from "../../sandbox/lifecycle/access.js"
@@ -24,12 +24,12 @@ export const makeWorkflowEndings = (
   const endWorkflow = (by: ById, to: keyof typeof transitions, reason: string) =>
     Effect.gen(function* () {
       const ended = yield* transitions[to](by)
-      const active = yield* Stream.runCollect(
-        executions.stream({ issueWorkflowId: ended.id, statuses: ["queued", "running"] })
-      ).pipe(impossible("InvalidInput"))
-      yield* Effect.forEach(Chunk.toReadonlyArray(active), ({ id }) => executions.cancel({ id, reason }), {
-        discard: true
-      }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"))
+      const active = yield* sql<{ readonly id: string }>`
+        SELECT id FROM issue_workflow_executions
+        WHERE issue_workflow_id = ${ended.id} AND +status IN ('queued', 'running') ORDER BY created_at DESC, id DESC`
+      yield* Effect.forEach(active, ({ id }) => executions.cancel({ id, reason }), { discard: true }).pipe(
+        impossible("NotFound", "InvalidTransition", "InvalidInput")
+      )
       return ended
     })
 
