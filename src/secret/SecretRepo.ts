@@ -7,7 +7,7 @@
  * - A name is unique among the secrets of an owner.
  * - A secret that a profile or an SSH key refers to cannot be deleted.
  */
-import { SqlClient, type Statement } from "@effect/sql"
+import { SqlClient } from "@effect/sql"
 import { Clock, Context, Effect, Layer, type Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError } from "../Errors.js"
 import { Name } from "../sql/columns.js"
@@ -101,12 +101,6 @@ export interface SecretService {
 }
 
 const { decodeInput, orNotFound, read, write } = operations("SecretRepo", "Secret")
-
-/** Builds the statement that archives the secret for which `condition` is true. `SecretVault` uses it, too. */
-export const archiveStatement = (sql: SqlClient.SqlClient, condition: Statement.Fragment, now: number) => sql`
-  UPDATE secrets SET
-    archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
-  WHERE ${condition} RETURNING ${sql.literal(columnList(Secret))}`
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -207,7 +201,10 @@ const make = Effect.gen(function* () {
         const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
         return yield* secrets
-          .findOne(archiveStatement(sql, sql`id = ${target.id} ${ofOwner(target)}`, now))
+          .findOne(sql`
+          UPDATE secrets SET
+            archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
+          WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
       }).pipe(read("archive", { "secret.id": targetOf(by).id })),
 

@@ -49,7 +49,7 @@ import {
   SecretVersionId,
   SecretVersionMetadata
 } from "./Secret.js"
-import { archiveStatement, SecretRepo } from "./SecretRepo.js"
+import { SecretRepo } from "./SecretRepo.js"
 
 /**
  * Methods of `SecretVault`.
@@ -240,18 +240,12 @@ const make = Effect.gen(function* () {
         WHERE ${ownSecret(ownerUserId, secretId)} AND ${isVersion}
         ORDER BY version DESC LIMIT 1`)
       if (Option.isSome(found)) return found.value
-      yield* requireOwned(ownerUserId, secretId)
+      yield* repo.getForOwner({ ownerUserId, id: secretId })
       return yield* new NotFound({
         entity: "SecretVersion",
         id: version === undefined ? secretId : `${secretId}@${version}`
       })
     })
-
-  /** Fails with `NotFound` if the secret does not exist or belongs to another owner. */
-  const requireOwned = (ownerUserId: string, secretId: SecretId) =>
-    sql`SELECT id FROM secrets WHERE id = ${secretId} AND owner_user_id = ${ownerUserId}`.pipe(
-      Effect.flatMap(([found]) => orNotFound(secretId)(Option.fromNullable(found)))
-    )
 
   const decrypt = (stored: SecretVersion, ownerUserId: string) =>
     Effect.gen(function* () {
@@ -320,17 +314,17 @@ const make = Effect.gen(function* () {
     list: (request) => repo.list(request).pipe(read("list", { "user.id": request.ownerUserId })),
 
     listVersions: ({ ownerUserId, secretId, ...page }) =>
-      requireOwned(ownerUserId, secretId).pipe(
-        Effect.zipRight(repo.listVersions({ secretId, ...page })),
-        read("listVersions", { "secret.id": secretId, "user.id": ownerUserId })
-      ),
+      repo
+        .getForOwner({ ownerUserId, id: secretId })
+        .pipe(
+          Effect.zipRight(repo.listVersions({ secretId, ...page })),
+          read("listVersions", { "secret.id": secretId, "user.id": ownerUserId })
+        ),
 
     archive: ({ ownerUserId, secretId }) =>
-      Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        const isOwned = sql`id = ${secretId} AND owner_user_id = ${ownerUserId}`
-        return yield* secrets.findOne(archiveStatement(sql, isOwned, now)).pipe(Effect.flatMap(orNotFound(secretId)))
-      }).pipe(read("archive", { "secret.id": secretId, "user.id": ownerUserId })),
+      repo
+        .archive({ ownerUserId, id: secretId })
+        .pipe(read("archive", { "secret.id": secretId, "user.id": ownerUserId })),
 
     rotateKeys: (request) =>
       Stream.runLast(streamRotation(request)).pipe(
