@@ -4,28 +4,31 @@
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
 import * as Auth from "./auth/index.js"
+import * as BuildJobs from "./build-job/index.js"
 import * as Database from "./Database.js"
-import { PackageResolutionCacheRepo } from "./package-cache/PackageResolutionCacheRepo.js"
-import { KeyRing } from "./secret/KeyRing.js"
+import * as Events from "./events/index.js"
+import * as GitHub from "./github/index.js"
 import * as IssueWorkflows from "./issue-workflow/index.js"
-import { ControlPlaneEvents } from "./events/ControlPlaneEvents.js"
-import { WebhookInbox } from "./github/WebhookInbox.js"
 import * as Migrations from "./Migrations.js"
+import * as PackageCache from "./package-cache/index.js"
 import * as Profiles from "./profile/index.js"
 import * as Sandboxes from "./sandbox/index.js"
+import * as Secrets from "./secret/index.js"
+import { KeyRing } from "./secret/KeyRing.js"
 import * as Source from "./source/index.js"
 
-const repositories = Layer.mergeAll(
+const services = Layer.mergeAll(
   Auth.layer,
+  Source.layer,
+  GitHub.layer,
+  Secrets.layer,
+  Profiles.layer,
+  PackageCache.layer,
+  BuildJobs.layer,
   Sandboxes.layer,
   IssueWorkflows.layer,
-  Source.layer,
-  Profiles.layer,
-  PackageResolutionCacheRepo.layer,
-  ControlPlaneEvents.layer
+  Events.layer
 )
-
-const services = Layer.provideMerge(WebhookInbox.layer, repositories)
 
 /** The services that `layer` provides. */
 export type Services = Layer.Layer.Success<typeof services>

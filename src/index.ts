@@ -5,6 +5,7 @@
 export * as ControlPlane from "./ControlPlane.js"
 export * as Auth from "./auth/index.js"
 export * as Database from "./Database.js"
+export * as GitHub from "./github/index.js"
 export * as IssueWorkflows from "./issue-workflow/index.js"
 export * as LegacyImport from "./LegacyImport.js"
 export * as Metrics from "./Metrics.js"
@@ -13,6 +14,7 @@ export * as Profiles from "./profile/index.js"
 export * as Maintenance from "./Maintenance.js"
 export * as Retention from "./Retention.js"
 export * as Sandboxes from "./sandbox/index.js"
+export * as Secrets from "./secret/index.js"
 export * as Source from "./source/index.js"
 
 export {

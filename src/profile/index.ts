@@ -1,23 +1,16 @@
 /**
- * The services of profiles, secrets and SSH keys as one layer.
+ * The services of profiles and repository profiles as one layer.
  */
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
 import { ProfileRepo } from "./ProfileRepo.js"
 import { RepositoryProfileRepo } from "./RepositoryProfileRepo.js"
-import type { KeyRing } from "../secret/KeyRing.js"
-import { SecretRepo } from "../secret/SecretRepo.js"
-import { SecretVault } from "../secret/SecretVault.js"
-import { SshKeyRepo } from "../secret/SshKeyRepo.js"
 
-/** The services of the layer. */
-export type Services = ProfileRepo | RepositoryProfileRepo | SecretRepo | SecretVault | SshKeyRepo
+/** The services that `layer` provides. */
+export type Services = ProfileRepo | RepositoryProfileRepo
 
-/** All services of the domain, over one `SqlClient`, with the keys of `KeyRing`. */
-export const layer: Layer.Layer<Services, never, SqlClient.SqlClient | KeyRing> = Layer.mergeAll(
+/** Provides all services of profiles over one `SqlClient`. */
+export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = Layer.mergeAll(
   ProfileRepo.layer,
-  RepositoryProfileRepo.layer,
-  SecretRepo.layer,
-  SecretVault.layer,
-  SshKeyRepo.layer
+  RepositoryProfileRepo.layer
 )

@@ -3,7 +3,7 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
-import { WorkspaceBuildJobRepo } from "../build-job/WorkspaceBuildJobRepo.js"
+import * as BuildJobs from "../build-job/index.js"
 import { SandboxAttemptRepo } from "./SandboxAttemptRepo.js"
 import { SandboxRepo } from "./SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "./SandboxRuntimeInstanceRepo.js"
@@ -15,16 +15,11 @@ export type Services =
   | SandboxRepo
   | SandboxAttemptRepo
   | SandboxRuntimeInstanceRepo
-  | WorkspaceBuildJobRepo
+  | BuildJobs.Services
 
 /** Provides all services of sandboxes over one `SqlClient`. */
 export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = SandboxLifecycle.layer.pipe(
   Layer.provideMerge(
-    Layer.mergeAll(
-      SandboxRepo.layer,
-      SandboxAttemptRepo.layer,
-      SandboxRuntimeInstanceRepo.layer,
-      WorkspaceBuildJobRepo.layer
-    )
+    Layer.mergeAll(SandboxRepo.layer, SandboxAttemptRepo.layer, SandboxRuntimeInstanceRepo.layer, BuildJobs.layer)
   )
 )

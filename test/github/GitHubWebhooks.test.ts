@@ -3,13 +3,13 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { GitHubInstallationRepo, GitHubWebhooks, IssueWorkflows, Source, WebhookInbox } from "@sealant/db"
+import { GitHub, GitHubInstallationRepo, GitHubWebhooks, IssueWorkflows, Source, WebhookInbox } from "@sealant/db"
 import { Effect, FastCheck as fc, Layer, Option, TestClock } from "effect"
 import { overDatabases } from "../support/database.js"
 import { shell } from "../support/lists.js"
 import { planOf, recordStatements } from "../support/plans.js"
 
-const services = WebhookInbox.layer.pipe(Layer.provideMerge(Source.layer), Layer.merge(IssueWorkflows.layer))
+const services = Layer.mergeAll(GitHub.layer, Source.layer, IssueWorkflows.layer)
 const layers = overDatabases(services)
 type Services = Layer.Layer.Success<typeof layers.memory>
 

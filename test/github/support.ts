@@ -4,6 +4,7 @@
 import type { SqlClient } from "@effect/sql"
 import { Effect, Layer } from "effect"
 import { UserId } from "../../src/auth/User.js"
+import * as GitHub from "../../src/github/index.js"
 import * as Source from "../../src/source/index.js"
 import { overDatabases, seedUser } from "../support/database.js"
 
@@ -12,10 +13,10 @@ export const eve = UserId.make("eve")
 
 const seed = Layer.effectDiscard(Effect.all([seedUser(ada), seedUser(eve)]))
 
-export type Services = Source.Services | SqlClient.SqlClient
+export type Services = Source.Services | GitHub.Services | SqlClient.SqlClient
 
 /** The repositories over a database that has two users. */
-export const layers = overDatabases(Layer.merge(Source.layer, seed))
+export const layers = overDatabases(Layer.mergeAll(Source.layer, GitHub.layer, seed))
 
 export { pages, shell } from "../support/lists.js"
 export { badNames, refusalOf, tagOf } from "../support/refusals.js"

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import {
+  GitHub,
   GitHubInstallationRepo,
   GitHubInstallationRepositoryRepo,
   RepositoryAccess,
@@ -117,7 +118,7 @@ suite("file", layers.file)
 suite("remote", layers.remote)
 
 describe("RepositoryAccess set to open", () => {
-  const layer = Layer.merge(Source.layer, Layer.effectDiscard(seedUser(eve))).pipe(
+  const layer = Layer.mergeAll(Source.layer, GitHub.layer, Layer.effectDiscard(seedUser(eve))).pipe(
     Layer.provide(RepositoryAccess.layer("open")),
     Layer.provideMerge(databaseLayers.memory)
   )
