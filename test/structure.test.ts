@@ -17,6 +17,7 @@ const rules: Array<IForbiddenRuleType> = [
   only("sql", "Errors.ts", "libsql/"),
   only("migration", "Errors.ts", "libsql/", "sql/"),
   only("payloads", "sql/decoder.ts"),
+  only("leasing", "Database.ts", "Errors.ts", "libsql/", "sql/"),
   {
     name: "features import neither operations nor the programs above them",
     from: {

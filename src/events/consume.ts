@@ -15,7 +15,7 @@ import { Name } from "../sql/columns.js"
 import { operations } from "../sql/operations.js"
 import type { CorruptRow, RowsOf } from "../sql/rows.js"
 import { isTaggedAs } from "../sql/tagged.js"
-import { backoff, isTransient } from "../leasing/workerLoop.js"
+import { backoff, isTransient } from "../sql/retry.js"
 
 const { decodeInput, write } = operations("ControlPlaneEvents", "ControlPlaneEvent")
 

@@ -2,7 +2,7 @@
  * The wrapper of lifecycle operations: one transaction, one span, the declared errors, and the events of the journal.
  */
 import { SqlClient } from "@effect/sql"
-import { Effect } from "effect"
+import { Effect, Predicate } from "effect"
 import * as Database from "../Database.js"
 import type { Actor } from "./ControlPlaneEvent.js"
 import type { Lease } from "../build-job/WorkspaceBuildJob.js"
@@ -43,14 +43,8 @@ export const workerOf = ({ workerId }: Lease): Actor => ({ type: "worker", id: w
 export const impossible =
   <Tag extends string>(...tags: ReadonlyArray<Tag>) =>
   <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, Exclude<E, Extract<E, { readonly _tag: Tag }>>> =>
-    Effect.catchIf(effect, (error): error is Extract<E, { readonly _tag: Tag }> => isTagged(error, tags), Effect.die)
-
-const isTagged = (error: unknown, tags: ReadonlyArray<string>): boolean =>
-  typeof error === "object" &&
-  error !== null &&
-  "_tag" in error &&
-  typeof error._tag === "string" &&
-  tags.includes(error._tag)
-
-/** Returns the name of a defect for logs. Its message is left out, because it may contain values. */
-export const kindOf = (defect: unknown): string => (defect instanceof Error ? defect.name : typeof defect)
+    Effect.catchIf(
+      effect,
+      (error): error is Extract<E, { readonly _tag: Tag }> => tags.some((tag) => Predicate.isTagged(error, tag)),
+      Effect.die
+    )

@@ -14,7 +14,7 @@ import { Cause, Context, Data, Duration, Effect, Exit, Layer, Option, Predicate,
 import * as Database from "../Database.js"
 import * as Errors from "../Errors.js"
 import type { AlreadyExists, InvalidInput, LeaseLost, PersistenceError } from "../Errors.js"
-import { kindOf } from "../events/operation.js"
+import { kindOf } from "../sql/tagged.js"
 import { type HeldLease, holding, type Moment, moment } from "../leasing/heldLeases.js"
 import { loop, type OnDefect, reportDefect, reporting, untilAnswered, workerSettings } from "../leasing/workerLoop.js"
 import { isSqlError, persistenceErrorOf } from "../sql/engineError.js"

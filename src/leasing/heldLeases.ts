@@ -12,7 +12,8 @@
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, FiberId } from "effect"
 import { globalValue } from "effect/GlobalValue"
 import { LeaseLost, type PersistenceError } from "../Errors.js"
-import { kindOf } from "../events/operation.js"
+import { wholeMillis } from "../sql/durations.js"
+import { kindOf } from "../sql/tagged.js"
 
 /** A reading of both clocks. */
 export interface Moment {
@@ -28,12 +29,6 @@ export const moment: Effect.Effect<Moment> = Clock.clockWith((clock) =>
 /** Returns the milliseconds between two readings, by the clock that advanced further. */
 const elapsedMs = (from: Moment, to: Moment): number =>
   Math.max(Number(to.nanos - from.nanos) / 1e6, to.millis - from.millis)
-
-/**
- * Rounds a pause up to whole milliseconds: the test clock stops at the exact end of a pause, and timestamps are
- * integers.
- */
-export const wholeMillis = (pause: Duration.Duration) => Duration.millis(Math.ceil(Duration.toMillis(pause)))
 
 const sleepMs = (millis: number) => Effect.sleep(wholeMillis(Duration.millis(millis)))
 

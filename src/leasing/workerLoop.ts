@@ -8,8 +8,9 @@ import * as Database from "../Database.js"
 import { Name } from "../sql/columns.js"
 import { Pause, Wait } from "../sql/durations.js"
 import { spanned } from "../sql/operations.js"
-import { type HeldLease, type Moment, moment, noneOverdue, wholeMillis } from "./heldLeases.js"
-import { kindOf } from "../events/operation.js"
+import { type HeldLease, type Moment, moment, noneOverdue } from "./heldLeases.js"
+import { backoff, isTransient, type StoreError } from "../sql/retry.js"
+import { kindOf } from "../sql/tagged.js"
 
 /** The options that all workers share. */
 export const workerSettings = {
@@ -139,26 +140,6 @@ const drain = (workers: FiberSet.FiberSet<void>, timeout: Duration.DurationInput
     Effect.zipRight(Effect.suspend(() => Fiber.interruptAll([...workers]))),
     Effect.zipRight(FiberSet.awaitEmpty(workers))
   )
-
-interface StoreError {
-  readonly _tag: string
-  readonly reason?: unknown
-  readonly cause?: unknown
-}
-
-/** Returns whether the client of this program can no longer answer: it was closed, or its file was replaced. */
-const isFinal = ({ cause }: StoreError) => /^SEALANT_(CLOSED|FILE_REPLACED)\b/.test(String(cause))
-
-/** Returns whether the database could not answer, but may answer later. */
-export const isTransient = (error: StoreError) =>
-  error._tag === "PersistenceError" && (error.reason === "Busy" || error.reason === "Unavailable") && !isFinal(error)
-
-/** Pauses between retries: 100 ms at first, then doubled, at most 5 seconds, with jitter. */
-export const backoff = Schedule.exponential("100 millis").pipe(
-  Schedule.union(Schedule.spaced("5 seconds")),
-  Schedule.jittered,
-  Schedule.delayed(wholeMillis)
-)
 
 /**
  * Retries a write under a lease while the database cannot answer: without the write the whole work would be repeated.

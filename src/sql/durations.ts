@@ -1,5 +1,5 @@
 /**
- * Durations in inputs.
+ * Durations: schemas for inputs, and pauses.
  */
 import { Duration, Option, Schema } from "effect"
 
@@ -36,3 +36,9 @@ export const Milliseconds = Schema.transform(Pause, Schema.Number, {
 
 /** A wait: 0 or more, or infinite. */
 export const Wait = durationBetween(0, Duration.infinity, "must be a duration, 0 or more")
+
+/**
+ * Rounds a pause up to whole milliseconds: the test clock stops at the exact end of a pause, and timestamps are
+ * integers.
+ */
+export const wholeMillis = (pause: Duration.Duration) => Duration.millis(Math.ceil(Duration.toMillis(pause)))

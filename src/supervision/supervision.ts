@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import type { PersistenceError } from "../Errors.js"
 import { nextTurn } from "../libsql/eventLoop.js"
-import { kindOf } from "../events/operation.js"
+import { kindOf } from "../sql/tagged.js"
 
 /** A row to supervise, with its key in the index. */
 export interface Candidate {

@@ -7,7 +7,7 @@ import { GitHubWebhookDeliveryRepo } from "../github/GitHubWebhookDeliveryRepo.j
 import { spanned } from "../sql/operations.js"
 import { noneOverdue } from "../leasing/heldLeases.js"
 import { IssueWorkflowLifecycle } from "../issue-workflow/IssueWorkflowLifecycle.js"
-import { kindOf } from "../events/operation.js"
+import { kindOf } from "../sql/tagged.js"
 import { SandboxLifecycle } from "../sandbox/SandboxLifecycle.js"
 import { forever } from "../leasing/workerLoop.js"
 
