@@ -6,6 +6,7 @@ import type { SqlClient } from "@effect/sql"
 import { Clock, Context, Effect, Option } from "effect"
 import type { Actor, ControlPlaneSubjectType } from "./ControlPlaneEvent.js"
 import { CurrentActor } from "./CurrentActor.js"
+import { jsonOrNull } from "../sql/batch.js"
 
 /** The state that a subject has entered. */
 export interface Transition {
@@ -81,7 +82,7 @@ const keyOf = ({ subjectId, subjectType }: { readonly subjectType: string; reado
 const eventsOf = (transitions: ReadonlyArray<Transition>, lastEvents: ReadonlyArray<LastEvent>) => {
   const last = new Map(lastEvents.map((event) => [keyOf(event), event]))
   return transitions.flatMap((transition) => {
-    const payload = transition.payload === undefined ? null : JSON.stringify(transition.payload)
+    const payload = jsonOrNull(transition.payload)
     const { subjectId, subjectType, toState } = transition
     const previous = last.get(keyOf(transition))
     const isForced = transition.always === true || (transition.evenIfSame === true && payload !== previous?.payload)

@@ -4,6 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
 import { v7 } from "uuid"
+import { jsonOrNull } from "../sql/batch.js"
 import { conditionsOf, keysetQuery } from "../sql/filters.js"
 import { type ById, targetOf } from "../sql/ownerScope.js"
 import * as Page from "../sql/page.js"
@@ -11,7 +12,6 @@ import { operations } from "../sql/operations.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import {
   batchOf,
-  documentOf,
   executionNotFound,
   executionOwnerScope,
   requireExecution,
@@ -56,7 +56,7 @@ export const makeArtifacts = Effect.gen(function* () {
         return []
       }
       const rows = newArtifacts.map((artifact) => ({ ...artifact, id: artifact.id ?? `art_${v7()}` }))
-      const toRow = (row: (typeof rows)[number]) => ({ ...row, inlineJson: documentOf(row.inlineJson) })
+      const toRow = (row: (typeof rows)[number]) => ({ ...row, inlineJson: jsonOrNull(row.inlineJson) })
       const batch = yield* batchOf("insertArtifacts", "artifacts", rows, toRow)
       const now = yield* Clock.currentTimeMillis
       const stored = yield* artifacts.findAll(sql.unsafe(insertText, [executionId, batch, now]))

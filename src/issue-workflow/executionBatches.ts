@@ -17,10 +17,6 @@ export const batchOf = <A>(
   toRow: (item: A) => object
 ): Effect.Effect<string, InvalidInput> => Batch.batchOf(`IssueWorkflowExecutionRepo.${method}`, field, items, toRow)
 
-/** Encodes a document inside a row of a batch as text, so that it is stored unchanged. */
-export const documentOf = (document: object | undefined): string | null =>
-  document === undefined ? null : JSON.stringify(document)
-
 /**
  * Builds the condition that an execution belongs to the owner, for the end of a WHERE clause over
  * `issue_workflow_executions`. Empty without an owner. The owner of an execution is the owner of its workflow.

@@ -5,13 +5,14 @@ import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Either, Option, ParseResult, Schema } from "effect"
 import { v7 } from "uuid"
 import { AlreadyExists, InvalidInput, SequenceConflict } from "../Errors.js"
+import { jsonOrNull } from "../sql/batch.js"
 import { Count, isStorable, storableText } from "../sql/columns.js"
 import { isTaken } from "../sql/engineError.js"
 import { canonicalJson } from "../sql/fingerprint.js"
 import * as Page from "../sql/page.js"
 import { operations } from "../sql/operations.js"
 import { columnList, joinedRows, rowsOf } from "../sql/rows.js"
-import { batchOf, documentOf, executionNotFound, executionOwnerScope, requireExecution } from "./executionBatches.js"
+import { batchOf, executionNotFound, executionOwnerScope, requireExecution } from "./executionBatches.js"
 import {
   AppendEvents,
   type AppendedEvents,
@@ -200,7 +201,7 @@ const toRow = ({ id, message, occurredAt, payload, ...event }: NewExecutionEvent
   message: storableText(message),
   sanitized: isStorable(message) ? 0 : 1,
   id: id ?? `evt_${v7()}`,
-  payload: documentOf(payload),
+  payload: jsonOrNull(payload),
   occurredAt: occurredAt === undefined ? now : DateTime.toEpochMillis(occurredAt)
 })
 

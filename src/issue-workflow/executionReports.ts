@@ -5,9 +5,10 @@ import { SqlClient, type Statement } from "@effect/sql"
 import { Clock, DateTime, Effect, Option } from "effect"
 import { v7 } from "uuid"
 import { ReferenceNotFound } from "../Errors.js"
+import { jsonOrNull } from "../sql/batch.js"
 import { operations } from "../sql/operations.js"
 import { columnList, givenColumns, type RowsOf, rowsOf } from "../sql/rows.js"
-import { batchOf, documentOf, executionNotFound, requireExecution } from "./executionBatches.js"
+import { batchOf, executionNotFound, requireExecution } from "./executionBatches.js"
 import {
   IssueWorkflowExecutionDiffFile,
   IssueWorkflowExecutionSummary,
@@ -99,7 +100,7 @@ export const makeReports = Effect.gen(function* () {
       batchOf("replaceValidationResults", "results", results, ({ details, ...result }) => ({
         ...result,
         id: `val_${v7()}`,
-        details: documentOf(details)
+        details: jsonOrNull(details)
       })),
       (batch) =>
         replace(

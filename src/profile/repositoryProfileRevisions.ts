@@ -5,6 +5,7 @@ import { SqlClient, type Statement } from "@effect/sql"
 import { Clock, Effect, Option, Schema } from "effect"
 import { v7 } from "uuid"
 import { NotFound, ReferenceNotFound } from "../Errors.js"
+import { jsonOrNull } from "../sql/batch.js"
 import { engineErrorOf } from "../sql/engineError.js"
 import { fingerprint } from "../sql/fingerprint.js"
 import { idOrNew } from "../sql/ids.js"
@@ -165,7 +166,7 @@ export const makeRevisions = (versioned: Versioned, mayUse: RepositoryCondition)
             fingerprint: fingerprint(content),
             content: {
               run_template: JSON.stringify(runTemplate),
-              policy_config: policyConfig === undefined ? null : JSON.stringify(policyConfig)
+              policy_config: jsonOrNull(policyConfig)
             },
             createdByUserId: request.createdByUserId,
             changeSummary: request.changeSummary,

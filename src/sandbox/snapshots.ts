@@ -4,6 +4,7 @@
 import type { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option, Schema } from "effect"
 import { AlreadyExists } from "../Errors.js"
+import { jsonOrNull } from "../sql/batch.js"
 import { JsonObject } from "../sql/columns.js"
 import { canonicalJson } from "../sql/fingerprint.js"
 import { type ById, type Target, targetOf } from "../sql/ownerScope.js"
@@ -76,8 +77,6 @@ export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<Sandbo
     findSnapshot: (by: ById) => findByRunId(targetOf(by)).pipe(read("findSnapshot", { "run.id": targetOf(by).id }))
   }
 }
-
-const jsonOrNull = (document: unknown) => (document === undefined ? null : JSON.stringify(document))
 
 /** Encodes a stored snapshot as an input is encoded. Imported rows may lack fields that have a default. */
 const contentOf = ({ profileConfigSnapshot, repositoryProfileConfigSnapshot, ...stored }: SandboxAttemptSnapshot) =>

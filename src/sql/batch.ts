@@ -1,5 +1,5 @@
 /**
- * Batches: many rows in one JSON parameter, which a statement reads with `json_each`.
+ * JSON parameters: a document of a row, and batches of many rows, which a statement reads with `json_each`.
  */
 import { Effect } from "effect"
 import { InvalidInput } from "../Errors.js"
@@ -41,6 +41,10 @@ const jsonOf = (document: () => object): string | undefined => {
     throw error
   }
 }
+
+/** Encodes a document for a nullable JSON column. An absent document is NULL. */
+export const jsonOrNull = (document: unknown): string | null =>
+  document === undefined ? null : JSON.stringify(document)
 
 /**
  * Reads rows by any number of ids. `read` receives up to 100 ids at a time, as a JSON array, and the first 100 at once:
