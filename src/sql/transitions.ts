@@ -21,3 +21,7 @@ export const stateMachine = <S extends string>(
   const allows = (from: S, to: S) => transitions[from].includes(to)
   return { states, transitions, allows, sources: (to) => states.filter((from) => allows(from, to)) }
 }
+
+/** Returns whether an attempt, a job or an execution has not ended. */
+export const isActive = ({ status }: { readonly status: string }): boolean =>
+  status === "queued" || status === "running"

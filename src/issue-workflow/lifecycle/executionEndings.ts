@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import type { IssueWorkflowExecution } from "../IssueWorkflowExecution.js"
 import type { IssueWorkflowExecutionRepo } from "../IssueWorkflowExecutionRepo.js"
 import { storableText } from "../../sql/columns.js"
+import { isActive } from "../../sql/transitions.js"
 import type { FinishExecution } from "../IssueWorkflowViews.js"
 import { impossible } from "../../events/operation.js"
 
@@ -34,8 +35,7 @@ export const makeExecutionEndings = (executions: IssueWorkflowExecutionRepo["Typ
       // Only a running execution can succeed or fail.
       if (before.status === "queued") yield* executions.start(executionId)
       if (outcome === "succeeded") return yield* executions.succeed(executionId)
-      const isActive = before.status === "queued" || before.status === "running"
-      if (reason !== undefined && isActive) yield* appendFailure(executionId, reason)
+      if (reason !== undefined && isActive(before)) yield* appendFailure(executionId, reason)
       return yield* executions.fail(executionId)
     })
 

@@ -4,8 +4,10 @@
 import { DateTime, Effect, Option } from "effect"
 import type { JobState } from "../../build-job/WorkspaceBuildJob.js"
 import type { SandboxAttempt } from "../SandboxAttempt.js"
+import { isEnded } from "../SandboxRuntimeInstance.js"
 import type { Repositories } from "./repositories.js"
 import { impossible } from "../../events/operation.js"
+import { isActive } from "../../sql/transitions.js"
 import { recordJob, recordRuntimeEnd } from "../../events/recording.js"
 
 /** The cancel reason of an attempt after a stop request. */
@@ -13,9 +15,6 @@ export const stopRequested = "a stop was asked for"
 
 /** The error of a runtime that was not reported running within the deadline. */
 const runtimeMissing = { errorCode: "runtime-missing", errorMessage: "no runtime was reported in time" }
-
-/** Returns whether the attempt has not ended. */
-export const isActive = ({ status }: SandboxAttempt) => status === "queued" || status === "running"
 
 /** Returns whether the attempt is active and has no stop request. */
 export const mayContinue = (attempt: SandboxAttempt) => isActive(attempt) && Option.isNone(attempt.stopRequestedAt)
@@ -125,7 +124,7 @@ export const makeAttemptSteps = ({ attempts, jobs, runtimes, sandboxes }: Reposi
   const stopRuntime = (attempt: SandboxAttempt) =>
     Effect.gen(function* () {
       const runtime = yield* runtimes.findByAttemptId(attempt.id)
-      if (!Option.exists(runtime, ({ status }) => status === "pending" || status === "running")) return
+      if (!Option.exists(runtime, ({ status }) => !isEnded(status))) return
       const report = { runId: attempt.id, status: "stopped" as const, finishedAt: yield* DateTime.now }
       yield* recordRuntimeEnd(attempt, yield* runtimes.upsert(report))
     }).pipe(impossible("ReferenceNotFound", "InvalidTransition", "InvalidInput"))

@@ -4,6 +4,7 @@
 import { DateTime, Effect, Either, Option } from "effect"
 import type { Lease, WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
 import type { SandboxAttempt, SandboxAttemptId } from "../SandboxAttempt.js"
+import { isEnded } from "../SandboxRuntimeInstance.js"
 import { InvalidTransition, LeaseLost, NotFound } from "../../Errors.js"
 import { RuntimeAdapterLaunchResult } from "../../payloads/RuntimeAdapter.js"
 import type { Repositories } from "./repositories.js"
@@ -26,7 +27,7 @@ export const makeBuildOperations = (repositories: Repositories) => {
     Effect.gen(function* () {
       const { id: runId } = attempt
       const stored = yield* runtimes.findByAttemptId(runId)
-      const active = Option.filter(stored, ({ status }) => status === "pending" || status === "running")
+      const active = Option.filter(stored, ({ status }) => !isEnded(status))
       const same = Option.filter(
         active,
         ({ resourceId }) => Option.getOrElse(resourceId, () => launched.resourceId) === launched.resourceId

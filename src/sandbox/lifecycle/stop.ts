@@ -5,12 +5,14 @@ import { DateTime, Effect, Option, Schema } from "effect"
 import { UserId } from "../../auth/User.js"
 import type { Sandbox, SandboxId } from "../Sandbox.js"
 import type { SandboxAttemptId } from "../SandboxAttempt.js"
+import { isEnded } from "../SandboxRuntimeInstance.js"
 import { InvalidTransition } from "../../Errors.js"
 import { ownerScopeField, Prose } from "../../sql/columns.js"
 import { type ById, scoped, targetOf } from "../../sql/ownerScope.js"
+import { isActive } from "../../sql/transitions.js"
 import type { Repositories } from "./repositories.js"
 import { impossible, operationsOf } from "../../events/operation.js"
-import { isActive, makeAttemptSteps, stopRequested } from "./attemptSteps.js"
+import { makeAttemptSteps, stopRequested } from "./attemptSteps.js"
 import { DeleteSandbox } from "../SandboxViews.js"
 
 const { decodeInput, operation } = operationsOf("SandboxLifecycle", "Sandbox")
@@ -39,7 +41,7 @@ export const makeEndings = (repositories: Repositories) => {
     Effect.gen(function* () {
       if (Option.exists(yield* attempts.findById(runId), isActive)) return true
       const runtime = yield* runtimes.findByAttemptId(runId)
-      return Option.exists(runtime, ({ status }) => status === "pending" || status === "running")
+      return Option.exists(runtime, ({ status }) => !isEnded(status))
     })
 
   const stopAttempt = (runId: SandboxAttemptId, reason: string) =>

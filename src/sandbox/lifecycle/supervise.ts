@@ -6,11 +6,12 @@ import { JobState } from "../../build-job/WorkspaceBuildJob.js"
 import { attemptIsLeft, attemptWithoutJob, jobIsUnsettled, runtimeIsLeft, sandboxIsLeft } from "../leftBehind.js"
 import { Wait } from "../../sql/durations.js"
 import { Limit } from "../../sql/expiry.js"
+import { isActive } from "../../sql/transitions.js"
 import { nextTurn } from "../../libsql/eventLoop.js"
 import { columnList, rowsOf } from "../../sql/rows.js"
 import type { Repositories } from "./repositories.js"
 import { impossible, operationsOf } from "../../events/operation.js"
-import { isActive, makeAttemptSteps, mayContinue, stopRequested } from "./attemptSteps.js"
+import { makeAttemptSteps, mayContinue, stopRequested } from "./attemptSteps.js"
 import { type Candidate, pageSize, runPass, sumOf } from "../../supervision/supervision.js"
 
 const { decodeInput, operation, read } = operationsOf("SandboxLifecycle", "Sandbox")
