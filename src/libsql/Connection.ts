@@ -223,6 +223,22 @@ export const requireParameters = (sql: string, count: number): void => {
   }
 }
 
+/** Inspects a statement of a transaction. Throws if it is several statements, or one that cannot run in a transaction. */
+export const requireInTransaction = (sql: string): StatementText => {
+  const text = inspect(sql)
+  if (!text.single || text.kind === "boundary" || text.kind === "alone") {
+    throw new DriverError(
+      "SEALANT_STATEMENT",
+      "a transaction accepts one statement at a time, and no BEGIN, COMMIT, END, ROLLBACK, PRAGMA, VACUUM, ATTACH or DETACH"
+    )
+  }
+  return text
+}
+
+/** Builds the error for a text that is not exactly one statement. */
+export const notOneStatement = () =>
+  new DriverError("SEALANT_STATEMENT", "the text must hold one statement; the engine would drop all but the first")
+
 const prepare = (database: Database.Database, sql: string): Prepared => {
   const statement = database.prepare(sql)
   const returnsRows = statement.reader

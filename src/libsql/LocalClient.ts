@@ -10,7 +10,7 @@
 import { monotonicMs, pause } from "./backoff.js"
 import { Changes, noOtherWriters } from "./Changes.js"
 import { type Client, type InStatement, type ResultSet, statementOf, toResultSet } from "./Client.js"
-import { Connection, copyUp, inspect, type Result } from "./Connection.js"
+import { Connection, copyUp, inspect, notOneStatement, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
 import type { Place } from "./registry.js"
 import type { Answer, Driver } from "./SqlClient.js"
@@ -274,6 +274,3 @@ export class LocalClient implements Client, Driver {
     if (!this.inMemory) this.reader.end()
   }
 }
-
-const notOneStatement = () =>
-  new DriverError("SEALANT_STATEMENT", "the text must hold one statement; the engine would drop all but the first")

@@ -2,7 +2,7 @@
  * A transaction that a caller holds on the writing connection.
  */
 import { type InStatement, type ResultSet, statementOf, toResultSet, type Transaction } from "./Client.js"
-import { type Connection, inspect, type Result } from "./Connection.js"
+import { type Connection, requireInTransaction, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
 import type { Statement } from "./registry.js"
 import { BatchFailure } from "./SqlClient.js"
@@ -42,13 +42,7 @@ export class LocalTransaction implements Transaction {
   }
 
   private inside<A>(sql: string, use: () => A): A | Promise<A> {
-    const { kind, refusal, single } = inspect(sql)
-    if (!single || kind === "boundary" || kind === "alone") {
-      throw new DriverError(
-        "SEALANT_STATEMENT",
-        "a transaction accepts one statement at a time, and no BEGIN, COMMIT, END, ROLLBACK, PRAGMA, VACUUM, ATTACH or DETACH"
-      )
-    }
+    const { refusal } = requireInTransaction(sql)
     if (refusal !== undefined) throw new DriverError("SEALANT_STATEMENT", refusal)
     return this.release === undefined && this.lost === undefined
       ? this.begin().then(() => this.now(use))

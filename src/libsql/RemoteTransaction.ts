@@ -6,7 +6,7 @@
  * itself. So a failure that may have ended the transaction ends it here, too. After a refused statement, a probe
  * checks that the transaction is still open before anything else is sent.
  */
-import { inspect, type Result } from "./Connection.js"
+import { requireInTransaction, type Result } from "./Connection.js"
 import { codeOf, DriverError } from "./DriverError.js"
 import { leavesTransaction, remoteError } from "./remoteError.js"
 import { execute, type Interactive, sendable } from "./remoteStatement.js"
@@ -35,13 +35,7 @@ export class RemoteTransaction implements TransactionTarget {
   ) {}
 
   async run(sql: string, values: ReadonlyArray<unknown>): Promise<Result> {
-    const { kind, single } = inspect(sql)
-    if (!single || kind === "boundary" || kind === "alone") {
-      throw new DriverError(
-        "SEALANT_STATEMENT",
-        "a transaction accepts one statement at a time, and no BEGIN, COMMIT, END, ROLLBACK, PRAGMA, VACUUM, ATTACH or DETACH"
-      )
-    }
+    const { kind } = requireInTransaction(sql)
     const statement = sendable(sql, values)
     // ROLLBACK TO and RELEASE fail outside a transaction, so their success proves that it is open. SAVEPOINT would
     // begin one.

@@ -2,7 +2,7 @@
  * The conversion of a statement for a libSQL server, and of its result to the values and rows of the local client.
  */
 import type { createClient } from "@libsql/client"
-import { inspect, requireParameters, type Result } from "./Connection.js"
+import { inspect, notOneStatement, requireParameters, type Result } from "./Connection.js"
 import { DriverError } from "./DriverError.js"
 import { remoteError } from "./remoteError.js"
 import { rowOf } from "./shape.js"
@@ -19,7 +19,7 @@ export type Sendable = ReturnType<typeof sendable>
 /** Converts a statement. Throws `SEALANT_STATEMENT` or `SEALANT_UNSUPPORTED_VALUE` when the local client would. */
 export const sendable = (sql: string, values: ReadonlyArray<unknown>) => {
   const { refusal, single } = inspect(sql)
-  if (!single) throw new DriverError("SEALANT_STATEMENT", "the text must hold one statement")
+  if (!single) throw notOneStatement()
   if (refusal !== undefined) throw new DriverError("SEALANT_STATEMENT", refusal)
   requireParameters(sql, values.length)
   return { sql, args: values.map(toNative) }
