@@ -213,8 +213,8 @@ export interface WorkspaceBuildJobService {
   readonly findLatestStateByRunId: (runId: SandboxAttemptId) => Effect.Effect<Option.Option<JobState>, PersistenceError>
 
   /**
-   * Returns the newest job of each sandbox attempt that has one. Accepts any number of attempts and reads up to 100 in a
-   * statement.
+   * Returns the newest job of each sandbox attempt that has one. Accepts any number of attempts and reads up to 100 in
+   * a statement.
    */
   readonly listLatestByRunIds: (
     runIds: ReadonlyArray<SandboxAttemptId>

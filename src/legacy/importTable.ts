@@ -1,5 +1,6 @@
 /**
- * The import of one table. Each batch is one INSERT; only a batch that the engine rejects is split and examined.
+ * The import of one table. Each piece of a batch is one INSERT; only a piece that the engine rejects is split and
+ * examined.
  */
 import { SqlClient, type SqlError } from "@effect/sql"
 import { Array as Arr, Effect, Either, Option, Stream } from "effect"
@@ -86,7 +87,7 @@ export const makeTableImporter = (
         ...(table.kept ?? [])
       ])
 
-      const asBatch = (rows: ReadonlyArray<Ready>) =>
+      const asJson = (rows: ReadonlyArray<Ready>) =>
         JSON.stringify(rows.map(({ row }) => statements.columns.map((column) => row[column])))
 
       const reject = (rows: ReadonlyArray<Rejected>) => {
@@ -102,7 +103,7 @@ export const makeTableImporter = (
           if (statements.missing === undefined) return rows
           const found = yield* sql.unsafe<{ readonly place: number; readonly column: string; readonly parent: string }>(
             statements.missing,
-            [asBatch(rows)]
+            [asJson(rows)]
           )
           const byPlace = Arr.groupBy(found, ({ place }) => String(place))
           const [rejected, ready] = Arr.separate(
@@ -126,7 +127,7 @@ export const makeTableImporter = (
       const store = (rows: ReadonlyArray<Ready>, isChecked: boolean): Effect.Effect<void, SqlError.SqlError> =>
         rows.length === 0
           ? Effect.void
-          : sql.unsafe(statements.insert, [asBatch(rows)]).pipe(
+          : sql.unsafe(statements.insert, [asJson(rows)]).pipe(
               Effect.map(() => counts.addImported(rows)),
               Effect.catchAll((error) => {
                 const [only] = rows

@@ -138,8 +138,9 @@ export interface SandboxLifecycleService {
    *   after that one has ended, so that a worker that lost its lease replaces nothing.
    *
    * Fails with `LeaseLost` if the lease is not the current one, with `NotFound` if the attempt does not exist, with
-   * `InvalidTransition` if a stop was requested, the attempt has failed, or the attempt has another resource, and with
-   * `InvalidInput` if the response is invalid. After any of these errors the caller tears down the launched resource.
+   * `InvalidTransition` if a stop was requested, the attempt has failed or was cancelled, or the attempt has another
+   * resource, and with `InvalidInput` if the response is invalid. After any of these errors the caller tears down the
+   * launched resource.
    */
   readonly recordRuntime: (
     target: Lease | SandboxAttemptId,
@@ -202,7 +203,7 @@ export interface SandboxLifecycleService {
   ) => Effect.Effect<Page<SandboxView>, InvalidInput | PersistenceError>
 
   /**
-   * Ends or requeues rows that no worker moves on, up to `limit` of each kind:
+   * Ends or requeues rows that no worker moves on, up to `limit` of each kind and state:
    *
    * - expired leases are reaped;
    * - attempts whose job has failed or was cancelled end with it;

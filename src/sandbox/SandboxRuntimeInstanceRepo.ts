@@ -55,7 +55,7 @@ export interface SandboxRuntimeInstanceService {
   /** Finds the runtime of the attempt. */
   readonly findByAttemptId: (attemptId: ById) => Effect.Effect<Option.Option<SandboxRuntimeInstance>, PersistenceError>
 
-  /** Lists the runtimes of any number of attempts, by attempt id. Reads 100 attempts in a statement. */
+  /** Lists the runtimes of any number of attempts, by attempt id. Reads up to 100 attempts in a statement. */
   readonly listByAttemptIds: (
     attemptIds:
       | ReadonlyArray<SandboxAttemptId>
