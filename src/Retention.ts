@@ -15,6 +15,7 @@ import { Clock, Duration, Effect, Option, Record, Schema, Stream } from "effect"
 import type { InvalidInput, PersistenceError } from "./Errors.js"
 import { decodeDuration, durationBetween } from "./sql/durations.js"
 import { nextTurn } from "./libsql/eventLoop.js"
+import { Limit } from "./sql/inputLimits.js"
 import { steps } from "./sql/paging.js"
 import { operations } from "./sql/operations.js"
 import { growing, type Growing, kept as keptTables, type Scan } from "./operations/retentionTables.js"
@@ -143,10 +144,7 @@ const Options = Schema.Struct({
     }),
     { default: () => ({}) }
   ),
-  batchSize: Schema.optionalWith(
-    Schema.Int.pipe(Schema.between(1, 1000, { message: () => "must be a whole number from 1 to 1000" })),
-    { default: () => 200 }
-  ),
+  batchSize: Schema.optionalWith(Limit, { default: () => 200 }),
   pause: Schema.optionalWith(durationBetween(0, "1 minute", "must be a duration of up to a minute"), {
     default: () => "10 millis" as const
   }),

@@ -23,13 +23,13 @@ import {
   Name,
   Prose
 } from "../src/sql/columns.js"
-import { maxBatch } from "../src/leasing/leases.js"
 import {
   excessOf,
   maxInputCharacters,
   maxInputValues,
   maxIssues,
   maxListItems,
+  maxRows,
   maxShownCharacters,
   shown
 } from "../src/sql/inputLimits.js"
@@ -55,7 +55,7 @@ it("those of docs/limits.md are those of the code", () => {
     maxPayloadBytes,
     maxJsonDepth,
     maxLimit,
-    maxBatch,
+    maxRows,
     maxItems,
     mostPullRequests,
     maxSyncedRepositories,

@@ -3,10 +3,11 @@
  * lost lease.
  */
 import type { SqlClient, SqlError } from "@effect/sql"
-import { Array, Clock, DateTime, Duration, Effect, Either, Metric, Option, Random } from "effect"
+import { Array, Clock, DateTime, Duration, Effect, Either, Metric, Option, Random, Schema } from "effect"
 import { InvalidInput, LeaseLost, type LeaseLostReason } from "../Errors.js"
 import { clientInternals } from "../libsql/registry.js"
 import { Name } from "../sql/columns.js"
+import { Limit, maxRows } from "../sql/inputLimits.js"
 import type { LeaseTexts } from "./statements.js"
 import type { operations } from "../sql/operations.js"
 import type { CorruptRow, RowsOf, Unreadable } from "../sql/rows.js"
@@ -73,11 +74,10 @@ export interface Definition<Row extends LeasedRow, Claimed> {
   readonly retries: Metric.Metric.Counter<number>
 }
 
-/** The maximum number of rows in one claim, or in one search for expired leases. */
-export const maxBatch = 1000
-
 // Longer than any work, and short enough for the end of the lease to be a valid `DateTime`.
 const longestLeaseMs = 100 * 365 * 24 * 60 * 60_000
+
+const Limited = Schema.Struct({ limit: Limit })
 
 /** Builds the methods of a service over a leased table. They fail with errors of the engine: the service wraps them. */
 export const leasesOn = <Row extends LeasedRow, Claimed>(
@@ -106,7 +106,7 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
     return left.availableAt.epochMillis - right.availableAt.epochMillis || (left.id < right.id ? -1 : 1)
   }
 
-  const claimBatched = claimBatcher<Claimed, SqlError.SqlError | InvalidInput>(maxBatch)
+  const claimBatched = claimBatcher<Claimed, SqlError.SqlError | InvalidInput>(maxRows)
   // A claim inside a transaction belongs to that transaction and must not be shared.
   const mayShare = Effect.map(
     clientInternals(sql)?.isInTransaction ?? Effect.succeed(true),
@@ -189,10 +189,8 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
       : invalidInput(method, `${field}: must be a duration from 1 ms to 100 years`)
   }
 
-  const countOf = (method: string, limit: number): Effect.Effect<number, InvalidInput> =>
-    Number.isInteger(limit) && limit >= 1 && limit <= maxBatch
-      ? Effect.succeed(limit)
-      : invalidInput(method, `limit: must be a whole number from 1 to ${maxBatch}`)
+  const decodeBatch = decodeInput("claimBatch", Limited)
+  const decodeReap = decodeInput("reapExpired", Limited)
 
   return {
     underLease,
@@ -207,7 +205,7 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
       ),
 
     claimBatch: (request: ClaimRequest & { readonly limit: number }) =>
-      Effect.flatMap(countOf("claimBatch", request.limit), (limit) => claimDue("claimBatch", request, limit)),
+      Effect.flatMap(decodeBatch({ limit: request.limit }), ({ limit }) => claimDue("claimBatch", request, limit)),
 
     claimById: (request: ClaimRequest & { readonly id: string }) =>
       Effect.map(claim("claimById", request, texts.claimOne, request.id), ([first]) => Option.fromNullable(first)),
@@ -235,7 +233,7 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
 
     reapExpired: (limit: number) =>
       Effect.gen(function* () {
-        const count = yield* countOf("reapExpired", limit)
+        const { limit: count } = yield* decodeReap({ limit })
         return Array.getRights(yield* rows.each(sql.unsafe(texts.reap, [yield* Clock.currentTimeMillis, count])))
       }),
 

@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import { enumeration, idOf, Name, optional, OptionalTimestamp, Timestamp } from "../sql/columns.js"
+import { Limit } from "../sql/inputLimits.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { stateMachine } from "../sql/transitions.js"
@@ -76,15 +77,9 @@ export interface KeyRotation {
   readonly skipped: number
 }
 
-const maxBatchSize = 1000
 const defaultBatchSize = 200
 
 /** Options of a key rotation. `batchSize` is the number of versions for each statement: 1 to 1,000, default 200. */
 export const RotateKeys = Schema.Struct({
-  batchSize: Schema.optionalWith(
-    Schema.Int.pipe(
-      Schema.between(1, maxBatchSize, { message: () => `must be a whole number from 1 to ${maxBatchSize}` })
-    ),
-    { default: () => defaultBatchSize }
-  )
+  batchSize: Schema.optionalWith(Limit, { default: () => defaultBatchSize })
 })

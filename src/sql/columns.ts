@@ -17,6 +17,7 @@ import {
   type SchemaAST
 } from "effect"
 import { type Decoder, decoderOf, invalid, readAs, readingOf, when, withDecoder } from "./decoder.js"
+import { isPlainObject } from "./inputLimits.js"
 
 const nullableDecoderOf = (schema: Schema.Schema.All): Decoder => {
   const decoder = decoderOf(schema.ast)
@@ -365,11 +366,6 @@ interface JsonProblem {
 
 const problemHere = (rule: string): JsonProblem => ({ path: [], rule })
 
-const isPlain = (value: object): boolean => {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
-}
-
 const jsonProblem = (value: unknown, ancestors: ReadonlyArray<object>): JsonProblem | undefined => {
   switch (typeof value) {
     case "string":
@@ -398,7 +394,8 @@ const objectProblem = (value: object, ancestors: ReadonlyArray<object>): JsonPro
     }
     return undefined
   }
-  if (!isPlain(value)) return problemHere("must be a plain object, an array, a string, a number, a boolean or null")
+  if (!isPlainObject(value))
+    return problemHere("must be a plain object, an array, a string, a number, a boolean or null")
   for (const [key, item] of Object.entries(value)) {
     const problem = jsonProblem(item, inside)
     if (problem !== undefined) return atKey(key, problem)

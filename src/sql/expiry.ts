@@ -2,14 +2,10 @@
  * Removal of expired rows.
  */
 import type { SqlClient } from "@effect/sql"
-import { Clock, Effect, Schema } from "effect"
+import { Clock, Effect } from "effect"
 import type { InvalidInput, PersistenceError } from "../Errors.js"
+import { Limit } from "./inputLimits.js"
 import type { operations } from "./operations.js"
-
-/** The maximum number of rows that one call handles: 1 to 1,000. More would block other writers for too long. */
-export const Limit = Schema.Int.pipe(
-  Schema.between(1, 1000, { message: () => "must be a whole number from 1 to 1000" })
-)
 
 /**
  * Builds the method `purgeExpired` for a table with a column `expires_at`. It deletes up to `limit` expired rows, the

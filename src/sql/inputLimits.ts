@@ -1,8 +1,20 @@
 /**
  * Size limits of the input of any method. They are checked before an input is decoded, so that an oversized input costs
- * little. The limits of single fields are in their schemas; docs/limits.md lists all limits.
+ * little. The limits of single fields are in their schemas, except `Limit`, which many methods share; docs/limits.md
+ * lists all limits.
  */
+import { Schema } from "effect"
 import { maxParameterLength } from "../libsql/values.js"
+
+/** The maximum number of rows that one call or one statement handles. More would block other writers for too long. */
+export const maxRows = 1000
+
+const limitRule = () => `must be a whole number from 1 to ${maxRows}`
+
+/** A number of rows: 1 to 1,000. */
+export const Limit = Schema.Int.annotations({ message: limitRule }).pipe(
+  Schema.between(1, maxRows, { message: limitRule })
+)
 
 /** The maximum number of items in a list: the input itself, or one of its fields. */
 export const maxListItems = 100_000
@@ -36,7 +48,7 @@ export const excessOf = (input: unknown): string | undefined => {
       // `length` includes the holes of a sparse array, which `every` skips.
       values += value.length
       return isWithin() && (depth === maxDepth || value.every((item) => fits(item, depth + 1)))
-    } else if (isPlain(value)) {
+    } else if (isPlainObject(value)) {
       const keys = Object.keys(value)
       values += keys.length
       for (const key of keys) characters += key.length
@@ -61,7 +73,8 @@ const longList = (input: object): string | undefined => {
   return undefined
 }
 
-const isPlain = (value: unknown): value is Readonly<Record<string, unknown>> => {
+/** Returns whether the value is an object with own fields only: no array, and no instance of a class. */
+export const isPlainObject = (value: unknown): value is Readonly<Record<string, unknown>> => {
   if (typeof value !== "object" || value === null) return false
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null

@@ -3,7 +3,7 @@
  */
 import { Clock, Duration, Effect } from "effect"
 import { beginDeadline, executionSource, whyExecutionEnds } from "../leftBehind.js"
-import { Limit } from "../../sql/expiry.js"
+import { Limit } from "../../sql/inputLimits.js"
 import { makeExecutionEndings, sandboxFailed, sandboxStopped } from "./executionEndings.js"
 import type { WorkflowRepositories } from "./repositories.js"
 import { impossible, operationsOf } from "../../events/operation.js"
