@@ -18,7 +18,7 @@ import type {
   SequenceConflict
 } from "../Errors.js"
 import { recordingWorkflows } from "../events/recording.js"
-import { makeAccess } from "../sandbox/lifecycle/access.js"
+import { makeAccess } from "../source/requireAccess.js"
 import { SandboxLifecycle } from "../sandbox/SandboxLifecycle.js"
 import { SandboxRepo } from "../sandbox/SandboxRepo.js"
 import type { ById } from "../sql/ownerScope.js"

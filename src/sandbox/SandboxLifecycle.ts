@@ -23,7 +23,7 @@ import { IssueWorkflowExecutionRepo } from "../issue-workflow/IssueWorkflowExecu
 import type { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import type { ById } from "../sql/ownerScope.js"
 import type { Page, PageRequest } from "../sql/page.js"
-import { makeAccess } from "./lifecycle/access.js"
+import { makeAccess } from "../source/requireAccess.js"
 import { makeBuildOperations } from "./lifecycle/build.js"
 import { makeLaunches } from "./lifecycle/launch.js"
 import type { Repositories } from "./lifecycle/repositories.js"

@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { ReferenceNotFound } from "../../Errors.js"
 import { type ById, scoped } from "../../sql/ownerScope.js"
-import type { Access } from "../../sandbox/lifecycle/access.js"
+import type { Access } from "../../source/requireAccess.js"
 import { makeExecutionEndings } from "./executionEndings.js"
 import { CancelWorkflow, FinishExecution } from "../IssueWorkflowViews.js"
 import type { WorkflowRepositories } from "./repositories.js"

@@ -4,9 +4,9 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
-import { repositoryAccess } from "../../source/RepositoryAccess.js"
-import { ReferenceNotFound } from "../../Errors.js"
-import { resolveForeignKeyError } from "../../sql/references.js"
+import { repositoryAccess } from "./RepositoryAccess.js"
+import { ReferenceNotFound } from "../Errors.js"
+import { resolveForeignKeyError } from "../sql/references.js"
 
 /** The fields of a request that refer to a repository, directly or through another row. */
 interface RepositoryReferences {
