@@ -9,20 +9,8 @@ import { maxItems, maxValueLength } from "../src/profile/limits.js"
 import { maxSecretBytes } from "../src/secret/Secret.js"
 import { maxSyncedRepositories } from "../src/github/GitHubInstallationRepository.js"
 import { maxPayloadBytes } from "../src/github/GitHubWebhookDelivery.js"
-import {
-  Credential,
-  documentOf,
-  idOf,
-  JsonObject,
-  Label,
-  maxDocumentLength,
-  maxIdLength,
-  maxJsonDepth,
-  maxNameLength,
-  maxProseLength,
-  Name,
-  Prose
-} from "../src/sql/columns.js"
+import { Credential, idOf, Label, maxIdLength, maxNameLength, maxProseLength, Name, Prose } from "../src/sql/columns.js"
+import { documentOf, JsonObject, maxDocumentLength, maxJsonDepth } from "../src/sql/json.js"
 import {
   excessOf,
   maxInputCharacters,

@@ -4,7 +4,8 @@
  */
 import type { AdapterFactoryCustomizeAdapterCreator } from "better-auth/adapters"
 import { Either } from "effect"
-import { furthestMs, isStorable, maxDocumentLength } from "../sql/columns.js"
+import { furthestMs, isStorable } from "../sql/columns.js"
+import { maxDocumentLength } from "../sql/json.js"
 import { type Decoder, invalid } from "../sql/decoder.js"
 
 /** The configured server, as Better Auth's adapter factory passes it: its models and their names. */

@@ -6,19 +6,17 @@
 import { Schema } from "effect"
 import {
   Count,
-  documentOf,
   enumeration,
   existing,
   idOf,
-  Json,
   Name,
   optional,
-  OptionalJson,
   OptionalTimestamp,
   Prose,
   ReportedProse,
   Timestamp
 } from "../sql/columns.js"
+import { documentOf, Json, OptionalJson } from "../sql/json.js"
 import { Milliseconds } from "../sql/durations.js"
 import { table } from "../sql/table.js"
 import type { LeaseStats } from "../leasing/leases.js"

@@ -8,13 +8,12 @@ import {
   Count,
   enumeration,
   idOf,
-  JsonObject,
   Name,
   openEnumeration,
   optional,
-  OptionalJson,
   Timestamp
 } from "../sql/columns.js"
+import { JsonObject, OptionalJson } from "../sql/json.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { UserId } from "../auth/User.js"

@@ -2,17 +2,8 @@
  * Installations of the GitHub App at accounts, and the grants of users to use them.
  */
 import { Schema } from "effect"
-import {
-  documentOf,
-  enumeration,
-  idOf,
-  Json,
-  Label,
-  Name,
-  optional,
-  OptionalTimestamp,
-  Timestamp
-} from "../sql/columns.js"
+import { enumeration, idOf, Label, Name, optional, OptionalTimestamp, Timestamp } from "../sql/columns.js"
+import { documentOf, Json } from "../sql/json.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { stateMachine } from "../sql/transitions.js"

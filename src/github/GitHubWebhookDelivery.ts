@@ -6,16 +6,15 @@ import {
   Count,
   enumeration,
   idOf,
-  JsonObject,
   Label,
   Name,
   optional,
-  OptionalJson,
   OptionalTimestamp,
   Prose,
   ReportedProse,
   Timestamp
 } from "../sql/columns.js"
+import { JsonObject, OptionalJson } from "../sql/json.js"
 import { table } from "../sql/table.js"
 import type { LeaseStats } from "../leasing/leases.js"
 import * as Model from "../sql/model.js"

@@ -5,18 +5,16 @@ import { type Option, Schema } from "effect"
 import {
   ownerScopeField,
   Count,
-  documentOf,
   enumeration,
   existing,
   Flag,
   idOf,
-  JsonObject,
   Name,
-  OptionalJson,
   Prose,
   RawProse,
   Timestamp
 } from "../sql/columns.js"
+import { documentOf, JsonObject, OptionalJson } from "../sql/json.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { UserId } from "../auth/User.js"

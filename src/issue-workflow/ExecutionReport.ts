@@ -6,21 +6,18 @@ import { Schema } from "effect"
 import {
   ownerScopeField,
   Count,
-  documentOf,
   enumeration,
   Flag,
   idOf,
-  Json,
-  JsonObject,
   Name,
   optional,
-  OptionalJson,
   Prose,
   ReportedProse,
   storable,
   StoredText,
   Timestamp
 } from "../sql/columns.js"
+import { documentOf, Json, JsonObject, OptionalJson } from "../sql/json.js"
 import { readAs, when, withDecoder } from "../sql/decoder.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"

@@ -2,7 +2,8 @@
  * Rows of the predecessor that an import rejected.
  */
 import { Schema } from "effect"
-import { Count, JsonObject, Json, Name, Timestamp } from "../sql/columns.js"
+import { Count, Name, Timestamp } from "../sql/columns.js"
+import { JsonObject, Json } from "../sql/json.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 

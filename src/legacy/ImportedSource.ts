@@ -2,7 +2,8 @@
  * Imported files of the predecessor, with the report of each import.
  */
 import { Schema } from "effect"
-import { Count, Json, Name, Timestamp } from "../sql/columns.js"
+import { Count, Name, Timestamp } from "../sql/columns.js"
+import { Json } from "../sql/json.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 

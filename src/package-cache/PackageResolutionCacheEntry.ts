@@ -2,7 +2,8 @@
  * Entries of the package resolution cache: the resolution of a package query, until it expires.
  */
 import { Schema } from "effect"
-import { Count, documentOf, idOf, Json, Timestamp } from "../sql/columns.js"
+import { Count, idOf, Timestamp } from "../sql/columns.js"
+import { documentOf, Json } from "../sql/json.js"
 import { durationBetween } from "../sql/durations.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"

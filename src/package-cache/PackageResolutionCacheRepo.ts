@@ -12,7 +12,7 @@ import { Array, Clock, Context, DateTime, Duration, Effect, Layer, Option, Schem
 import type { InvalidInput, PersistenceError } from "../Errors.js"
 import { clientInternals } from "../libsql/registry.js"
 import { PackageResolution } from "../payloads/PackageResolution.js"
-import { documentOf } from "../sql/columns.js"
+import { documentOf } from "../sql/json.js"
 import { purgeOf } from "../sql/expiry.js"
 import { operations, spanned } from "../sql/operations.js"
 import { columnList, rowsOf } from "../sql/rows.js"

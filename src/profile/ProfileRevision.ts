@@ -3,19 +3,8 @@
  * key bindings. Its rows are immutable.
  */
 import { Schema } from "effect"
-import {
-  ownerScopeField,
-  Count,
-  documentOf,
-  enumeration,
-  Flag,
-  idOf,
-  Json,
-  Name,
-  optional,
-  Prose,
-  Timestamp
-} from "../sql/columns.js"
+import { ownerScopeField, Count, enumeration, Flag, idOf, Name, optional, Prose, Timestamp } from "../sql/columns.js"
+import { documentOf, Json } from "../sql/json.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { Port } from "../payloads/enumerations.js"

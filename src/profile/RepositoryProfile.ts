@@ -6,19 +6,16 @@ import { Schema } from "effect"
 import {
   ownerScopeField,
   Count,
-  documentOf,
   Flag,
   idOf,
   Integer,
-  Json,
-  JsonObject,
   Name,
   optional,
-  OptionalJson,
   OptionalTimestamp,
   Prose,
   Timestamp
 } from "../sql/columns.js"
+import { documentOf, Json, JsonObject, OptionalJson } from "../sql/json.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { PartialUserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"

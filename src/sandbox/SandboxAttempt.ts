@@ -5,19 +5,16 @@ import { Schema } from "effect"
 import {
   ownerScopeField,
   Count,
-  documentOf,
   enumeration,
   existing,
   idOf,
-  Json,
-  JsonObject,
   Name,
   optional,
-  OptionalJson,
   OptionalTimestamp,
   Prose,
   Timestamp
 } from "../sql/columns.js"
+import { documentOf, Json, JsonObject, OptionalJson } from "../sql/json.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { stateMachine } from "../sql/transitions.js"
