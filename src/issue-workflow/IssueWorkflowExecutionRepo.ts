@@ -24,8 +24,7 @@ import type {
   InvalidTransition,
   NotFound,
   PersistenceError,
-  ReferenceNotFound,
-  SequenceConflict
+  ReferenceNotFound
 } from "../Errors.js"
 import { existing } from "../sql/columns.js"
 import { conditionsOf, keysetQuery } from "../sql/filters.js"
@@ -36,34 +35,13 @@ import { type ById, type Target, targetOf } from "../sql/ownerScope.js"
 import * as Page from "../sql/page.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
-import { makeArtifacts, makePullRequests } from "./executionArtifacts.js"
+import { type ExecutionArtifactMethods, makeArtifacts, makePullRequests } from "./executionArtifacts.js"
 import { workflowOwnerScope } from "./executionBatches.js"
 import { type ExecutionDetail, makeDetail } from "./executionDetail.js"
-import type {
-  AppendedEvents,
-  AppendEvents,
-  IssueWorkflowExecutionEvent,
-  ListEvents,
-  TailEvents
-} from "./ExecutionEvent.js"
-import { makeEvents } from "./executionEvents.js"
-import type {
-  ArtifactFilter,
-  InsertArtifacts,
-  IssueWorkflowExecutionArtifact,
-  IssueWorkflowExecutionDiffFile,
-  IssueWorkflowExecutionPullRequestLink,
-  IssueWorkflowExecutionSummary,
-  IssueWorkflowExecutionValidationResult,
-  LinkExecutionPullRequest,
-  PullRequestLinkFilter,
-  ReplaceDiffFiles,
-  ReplaceValidationResults,
-  UpsertSummary
-} from "./ExecutionReport.js"
-import { makeReports } from "./executionReports.js"
+import { type ExecutionEventMethods, makeEvents } from "./executionEvents.js"
+import { type ExecutionReportMethods, makeReports } from "./executionReports.js"
 import { makeSandboxReferences } from "./executionSandbox.js"
-import { makeTail } from "./executionTail.js"
+import { type ExecutionTailMethods, makeTail } from "./executionTail.js"
 import {
   CancelExecution,
   CreateExecution,
@@ -85,7 +63,11 @@ export type { ExecutionDetail } from "./executionDetail.js"
  * `create` and the methods that store reports, which take no owner: `IssueWorkflowLifecycle` has their scoped forms
  * (`startExecution`, `report`, `finish`).
  */
-export interface IssueWorkflowExecutionService {
+export interface IssueWorkflowExecutionService
+  extends ExecutionEventMethods,
+    ExecutionTailMethods,
+    ExecutionReportMethods,
+    ExecutionArtifactMethods {
   /**
    * Creates a queued execution. Generates the id unless `id` is set.
    *
@@ -171,147 +153,6 @@ export interface IssueWorkflowExecutionService {
     IssueWorkflowExecution,
     NotFound | AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError
   >
-
-  /**
-   * Appends events, all of them or none, in a constant number of statements: one, unless some events are stored
-   * already. Returns the number of new events and the range of the sequences, not the events, because they may be many.
-   *
-   * - Either all events of a call have a `sequence`, from 0, or none has. Without, the repository assigns the
-   *   sequences: they follow the highest sequence of the execution, in the order of the call, and start at 1.
-   * - An event is a repeat if its sequence is stored with the same content. If the repository assigns the sequences,
-   *   the id decides instead. Repeats are skipped, and the other events are stored.
-   * - Content is compared without the order of keys in the payload, and without an id or an instant that one side
-   *   omits.
-   * - The same rules apply to repeats within a call.
-   * - A call whose answer was lost can be repeated. If the repository assigns the sequences, a repeat without ids
-   *   stores the events twice.
-   * - The execution may have ended.
-   *
-   * Fails with:
-   * - `NotFound` if the execution does not exist;
-   * - `SequenceConflict`, with the first such sequence, if another event has a sequence of the call;
-   * - `AlreadyExists` if another event has an id of the call;
-   * - `InvalidInput` if an event is invalid, only some events have a sequence, or the call has more than 200 million
-   *   characters.
-   */
-  readonly appendEvents: (
-    request: typeof AppendEvents.Encoded
-  ) => Effect.Effect<AppendedEvents, NotFound | SequenceConflict | AlreadyExists | InvalidInput | PersistenceError>
-
-  /**
-   * Lists the events of an execution after `afterSequence`, by default all, in the order of their sequences. The list
-   * of an unknown execution is empty. Fails with `InvalidInput` if the cursor is malformed, the limit or the sequence
-   * is out of range, or both a cursor and a sequence are set.
-   */
-  readonly listEvents: (
-    request: Page.PageRequest & typeof ListEvents.Encoded
-  ) => Effect.Effect<Page.Page<IssueWorkflowExecutionEvent>, InvalidInput | PersistenceError>
-
-  /**
-   * Streams the events after `afterSequence`, by default all, and then each new event when it is committed. The delay
-   * is near zero for commits of this process, some 10 ms for commits of another process to the same file, and up to a
-   * quarter of a second on a libSQL server.
-   *
-   * The stream ends when the execution has ended, after every event that was stored before the end, each once. For an
-   * ended execution it returns the stored events and ends. It holds neither a connection nor a transaction while it
-   * waits.
-   *
-   * Events arrive in the order of their sequences, with one exception: if the caller stores an event below a delivered
-   * one, it is delivered when it is read. A tail watches up to 1,000 such gaps.
-   *
-   * Fails with `NotFound` if the execution does not exist or is deleted, with `InvalidInput` if the sequence is out of
-   * range.
-   */
-  readonly tailEvents: (
-    request: typeof TailEvents.Encoded
-  ) => Stream.Stream<IssueWorkflowExecutionEvent, NotFound | InvalidInput | PersistenceError>
-
-  /**
-   * Replaces all validation results of the execution in one transaction. A check that had a result keeps its id and
-   * `createdAt`. Returns the results in the order of the request.
-   *
-   * Fails with `NotFound` if the execution does not exist, with `InvalidInput` if a result is invalid or a check occurs
-   * twice.
-   */
-  readonly replaceValidationResults: (
-    request: typeof ReplaceValidationResults.Encoded
-  ) => Effect.Effect<ReadonlyArray<IssueWorkflowExecutionValidationResult>, NotFound | InvalidInput | PersistenceError>
-
-  /**
-   * Replaces all changed files of the execution in one transaction. A path that had a row keeps its id and `createdAt`.
-   * Returns the files in the order of the request.
-   *
-   * Fails with `NotFound` if the execution does not exist, with `ReferenceNotFound` (`patchArtifactId`) if a patch is
-   * not an artifact of this execution, with `InvalidInput` if a file is invalid or a path occurs twice.
-   */
-  readonly replaceDiffFiles: (
-    request: typeof ReplaceDiffFiles.Encoded
-  ) => Effect.Effect<
-    ReadonlyArray<IssueWorkflowExecutionDiffFile>,
-    NotFound | ReferenceNotFound | InvalidInput | PersistenceError
-  >
-
-  /**
-   * Stores artifacts, all of them or none. Generates ids where `id` is not set. Returns them in the order of the
-   * request.
-   *
-   * Fails with `NotFound` if the execution does not exist, with `AlreadyExists` if an id exists or occurs twice, with
-   * `InvalidInput` if an artifact is invalid or its storage backend requires a `storageKey`.
-   */
-  readonly insertArtifacts: (
-    request: typeof InsertArtifacts.Encoded
-  ) => Effect.Effect<
-    ReadonlyArray<IssueWorkflowExecutionArtifact>,
-    NotFound | AlreadyExists | InvalidInput | PersistenceError
-  >
-
-  /**
-   * Lists the artifacts of an execution, optionally those of one kind, newest first. The list of an unknown execution
-   * is empty. Fails with `InvalidInput` if the cursor is malformed, the limit is out of range, or the kind is unknown.
-   */
-  readonly listArtifacts: (
-    request: Page.PageRequest & typeof ArtifactFilter.Encoded
-  ) => Effect.Effect<Page.Page<IssueWorkflowExecutionArtifact>, InvalidInput | PersistenceError>
-
-  /** Streams the items of `listArtifacts`, reading page by page. Fails as `listArtifacts` does. */
-  readonly streamArtifacts: (
-    filter: typeof ArtifactFilter.Encoded
-  ) => Stream.Stream<IssueWorkflowExecutionArtifact, InvalidInput | PersistenceError>
-
-  /** Returns the artifact. Fails with `NotFound`. */
-  readonly getArtifact: (id: ById) => Effect.Effect<IssueWorkflowExecutionArtifact, NotFound | PersistenceError>
-
-  /**
-   * Updates the summary of the execution, or creates it. Omitted fields keep their value, and are empty in a new
-   * summary; null clears a field. `generatedAt` defaults to the time of the first call. `updatedAt` changes only if a
-   * value changes.
-   *
-   * Fails with `NotFound` if the execution does not exist, with `InvalidInput` if a field is invalid.
-   */
-  readonly upsertSummary: (
-    summary: typeof UpsertSummary.Encoded
-  ) => Effect.Effect<IssueWorkflowExecutionSummary, NotFound | InvalidInput | PersistenceError>
-
-  /**
-   * Links the execution to a pull request. An existing link is returned unchanged, even if its relation differs.
-   *
-   * Fails with `NotFound` if the execution does not exist, with `ReferenceNotFound` (`pullRequestId`) if the pull
-   * request does not exist, with `InvalidInput` if the relation is unknown or an id is invalid.
-   */
-  readonly linkPullRequest: (
-    link: typeof LinkExecutionPullRequest.Encoded
-  ) => Effect.Effect<
-    IssueWorkflowExecutionPullRequestLink,
-    NotFound | ReferenceNotFound | InvalidInput | PersistenceError
-  >
-
-  /**
-   * Lists the links of an execution to pull requests, newest first. The list of an unknown execution is empty. Fails
-   * with `InvalidInput` if the cursor is malformed or the limit is out of range.
-   */
-  readonly listPullRequests: (
-    request: Page.PageRequest & typeof PullRequestLinkFilter.Encoded
-  ) => Effect.Effect<Page.Page<IssueWorkflowExecutionPullRequestLink>, InvalidInput | PersistenceError>
 
   /**
    * Returns the execution and its reports as one consistent snapshot: the first page of its events, and everything else

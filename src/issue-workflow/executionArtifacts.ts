@@ -2,8 +2,9 @@
  * Artifacts of executions, and links of executions to pull requests.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Effect, Option } from "effect"
+import { Clock, Effect, Option, type Stream } from "effect"
 import { v7 } from "uuid"
+import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { jsonOrNull } from "../sql/batch.js"
 import { conditionsOf, keysetQuery } from "../sql/filters.js"
 import { type ById, targetOf } from "../sql/ownerScope.js"
@@ -26,6 +27,60 @@ import {
   LinkExecutionPullRequest,
   PullRequestLinkFilter
 } from "./ExecutionReport.js"
+
+/** Methods for artifacts and links to pull requests. Part of `IssueWorkflowExecutionService`. */
+export interface ExecutionArtifactMethods {
+  /**
+   * Stores artifacts, all of them or none. Generates ids where `id` is not set. Returns them in the order of the
+   * request.
+   *
+   * Fails with `NotFound` if the execution does not exist, with `AlreadyExists` if an id exists or occurs twice, with
+   * `InvalidInput` if an artifact is invalid or its storage backend requires a `storageKey`.
+   */
+  readonly insertArtifacts: (
+    request: typeof InsertArtifacts.Encoded
+  ) => Effect.Effect<
+    ReadonlyArray<IssueWorkflowExecutionArtifact>,
+    NotFound | AlreadyExists | InvalidInput | PersistenceError
+  >
+
+  /**
+   * Lists the artifacts of an execution, optionally those of one kind, newest first. The list of an unknown execution
+   * is empty. Fails with `InvalidInput` if the cursor is malformed, the limit is out of range, or the kind is unknown.
+   */
+  readonly listArtifacts: (
+    request: Page.PageRequest & typeof ArtifactFilter.Encoded
+  ) => Effect.Effect<Page.Page<IssueWorkflowExecutionArtifact>, InvalidInput | PersistenceError>
+
+  /** Streams the items of `listArtifacts`, reading page by page. Fails as `listArtifacts` does. */
+  readonly streamArtifacts: (
+    filter: typeof ArtifactFilter.Encoded
+  ) => Stream.Stream<IssueWorkflowExecutionArtifact, InvalidInput | PersistenceError>
+
+  /** Returns the artifact. Fails with `NotFound`. */
+  readonly getArtifact: (id: ById) => Effect.Effect<IssueWorkflowExecutionArtifact, NotFound | PersistenceError>
+
+  /**
+   * Links the execution to a pull request. An existing link is returned unchanged, even if its relation differs.
+   *
+   * Fails with `NotFound` if the execution does not exist, with `ReferenceNotFound` (`pullRequestId`) if the pull
+   * request does not exist, with `InvalidInput` if the relation is unknown or an id is invalid.
+   */
+  readonly linkPullRequest: (
+    link: typeof LinkExecutionPullRequest.Encoded
+  ) => Effect.Effect<
+    IssueWorkflowExecutionPullRequestLink,
+    NotFound | ReferenceNotFound | InvalidInput | PersistenceError
+  >
+
+  /**
+   * Lists the links of an execution to pull requests, newest first. The list of an unknown execution is empty. Fails
+   * with `InvalidInput` if the cursor is malformed or the limit is out of range.
+   */
+  readonly listPullRequests: (
+    request: Page.PageRequest & typeof PullRequestLinkFilter.Encoded
+  ) => Effect.Effect<Page.Page<IssueWorkflowExecutionPullRequestLink>, InvalidInput | PersistenceError>
+}
 
 const artifactOperations = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionArtifact")
 const linkOperations = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionPullRequestLink")

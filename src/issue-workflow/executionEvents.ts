@@ -4,7 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Either, Option, ParseResult, Schema } from "effect"
 import { v7 } from "uuid"
-import { AlreadyExists, InvalidInput, SequenceConflict } from "../Errors.js"
+import { AlreadyExists, InvalidInput, type NotFound, type PersistenceError, SequenceConflict } from "../Errors.js"
 import { jsonOrNull } from "../sql/batch.js"
 import { Count, isStorable, storableText } from "../sql/columns.js"
 import { isTaken } from "../sql/engineError.js"
@@ -21,6 +21,44 @@ import {
   type NewExecutionEvent
 } from "./ExecutionEvent.js"
 import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
+
+/** Methods for the events of executions. Part of `IssueWorkflowExecutionService`. */
+export interface ExecutionEventMethods {
+  /**
+   * Appends events, all of them or none, in a constant number of statements: one, unless some events are stored
+   * already. Returns the number of new events and the range of the sequences, not the events, because they may be many.
+   *
+   * - Either all events of a call have a `sequence`, from 0, or none has. Without, the repository assigns the
+   *   sequences: they follow the highest sequence of the execution, in the order of the call, and start at 1.
+   * - An event is a repeat if its sequence is stored with the same content. If the repository assigns the sequences,
+   *   the id decides instead. Repeats are skipped, and the other events are stored.
+   * - Content is compared without the order of keys in the payload, and without an id or an instant that one side
+   *   omits.
+   * - The same rules apply to repeats within a call.
+   * - A call whose answer was lost can be repeated. If the repository assigns the sequences, a repeat without ids
+   *   stores the events twice.
+   * - The execution may have ended.
+   *
+   * Fails with:
+   * - `NotFound` if the execution does not exist;
+   * - `SequenceConflict`, with the first such sequence, if another event has a sequence of the call;
+   * - `AlreadyExists` if another event has an id of the call;
+   * - `InvalidInput` if an event is invalid, only some events have a sequence, or the call has more than 200 million
+   *   characters.
+   */
+  readonly appendEvents: (
+    request: typeof AppendEvents.Encoded
+  ) => Effect.Effect<AppendedEvents, NotFound | SequenceConflict | AlreadyExists | InvalidInput | PersistenceError>
+
+  /**
+   * Lists the events of an execution after `afterSequence`, by default all, in the order of their sequences. The list
+   * of an unknown execution is empty. Fails with `InvalidInput` if the cursor is malformed, the limit or the sequence
+   * is out of range, or both a cursor and a sequence are set.
+   */
+  readonly listEvents: (
+    request: Page.PageRequest & typeof ListEvents.Encoded
+  ) => Effect.Effect<Page.Page<IssueWorkflowExecutionEvent>, InvalidInput | PersistenceError>
+}
 
 const { decodeInput, read, write } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionEvent")
 

@@ -4,7 +4,7 @@
 import { SqlClient, type Statement } from "@effect/sql"
 import { Clock, DateTime, Effect, Option } from "effect"
 import { v7 } from "uuid"
-import { ReferenceNotFound } from "../Errors.js"
+import { type InvalidInput, type NotFound, type PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { jsonOrNull } from "../sql/batch.js"
 import { operations } from "../sql/operations.js"
 import { columnList, givenColumns, type RowsOf, rowsOf } from "../sql/rows.js"
@@ -18,6 +18,45 @@ import {
   UpsertSummary
 } from "./ExecutionReport.js"
 import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
+
+/** Methods for validation results, changed files and the summary. Part of `IssueWorkflowExecutionService`. */
+export interface ExecutionReportMethods {
+  /**
+   * Replaces all validation results of the execution in one transaction. A check that had a result keeps its id and
+   * `createdAt`. Returns the results in the order of the request.
+   *
+   * Fails with `NotFound` if the execution does not exist, with `InvalidInput` if a result is invalid or a check occurs
+   * twice.
+   */
+  readonly replaceValidationResults: (
+    request: typeof ReplaceValidationResults.Encoded
+  ) => Effect.Effect<ReadonlyArray<IssueWorkflowExecutionValidationResult>, NotFound | InvalidInput | PersistenceError>
+
+  /**
+   * Replaces all changed files of the execution in one transaction. A path that had a row keeps its id and `createdAt`.
+   * Returns the files in the order of the request.
+   *
+   * Fails with `NotFound` if the execution does not exist, with `ReferenceNotFound` (`patchArtifactId`) if a patch is
+   * not an artifact of this execution, with `InvalidInput` if a file is invalid or a path occurs twice.
+   */
+  readonly replaceDiffFiles: (
+    request: typeof ReplaceDiffFiles.Encoded
+  ) => Effect.Effect<
+    ReadonlyArray<IssueWorkflowExecutionDiffFile>,
+    NotFound | ReferenceNotFound | InvalidInput | PersistenceError
+  >
+
+  /**
+   * Updates the summary of the execution, or creates it. Omitted fields keep their value, and are empty in a new
+   * summary; null clears a field. `generatedAt` defaults to the time of the first call. `updatedAt` changes only if a
+   * value changes.
+   *
+   * Fails with `NotFound` if the execution does not exist, with `InvalidInput` if a field is invalid.
+   */
+  readonly upsertSummary: (
+    summary: typeof UpsertSummary.Encoded
+  ) => Effect.Effect<IssueWorkflowExecutionSummary, NotFound | InvalidInput | PersistenceError>
+}
 
 const results = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionValidationResult")
 const diffs = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionDiffFile")

@@ -4,6 +4,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Array, Effect, Option, Stream } from "effect"
+import type { InvalidInput, NotFound, PersistenceError } from "../Errors.js"
 import { isSqlError, persistenceErrorOf } from "../sql/engineError.js"
 import type { Target } from "../sql/ownerScope.js"
 import { pages } from "../sql/paging.js"
@@ -14,6 +15,28 @@ import { IssueWorkflowExecutionEvent, TailEvents } from "./ExecutionEvent.js"
 import { executionNotFound } from "./executionBatches.js"
 import { beforeTheFirst } from "./executionEvents.js"
 import { executionNews } from "./executionNews.js"
+
+/** The tail of an execution. Part of `IssueWorkflowExecutionService`. */
+export interface ExecutionTailMethods {
+  /**
+   * Streams the events after `afterSequence`, by default all, and then each new event when it is committed. The delay
+   * is near zero for commits of this process, some 10 ms for commits of another process to the same file, and up to a
+   * quarter of a second on a libSQL server.
+   *
+   * The stream ends when the execution has ended, after every event that was stored before the end, each once. For an
+   * ended execution it returns the stored events and ends. It holds neither a connection nor a transaction while it
+   * waits.
+   *
+   * Events arrive in the order of their sequences, with one exception: if the caller stores an event below a delivered
+   * one, it is delivered when it is read. A tail watches up to 1,000 such gaps.
+   *
+   * Fails with `NotFound` if the execution does not exist or is deleted, with `InvalidInput` if the sequence is out of
+   * range.
+   */
+  readonly tailEvents: (
+    request: typeof TailEvents.Encoded
+  ) => Stream.Stream<IssueWorkflowExecutionEvent, NotFound | InvalidInput | PersistenceError>
+}
 
 const { decodeInput, read } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
 
