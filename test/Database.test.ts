@@ -41,7 +41,7 @@ const refusedToNobody = (path: string) =>
     }
   })
 
-describe("Database.layerConfig refuses, in one line that names the variable", () => {
+describe("Database.layerConfig fails with one line that names the variable", () => {
   const remote = "libsql://db.example"
   const cases: ReadonlyArray<readonly [problem: string, variables: Variables, message: string]> = [
     [
@@ -148,7 +148,7 @@ describe("Database.layerConfig refuses, in one line that names the variable", ()
   )
 
   it.effect.each(["libsql://[sentinel", "https://db.example?sentinel=1", "http://user:sentinel@db.example:sentinel"])(
-    "%s, without showing what it holds",
+    "%s, without showing its value",
     (url) =>
       Effect.gen(function* () {
         const message = yield* refusal({ DATABASE_URL: url, DATABASE_AUTH_TOKEN: "sentinel" })
@@ -170,7 +170,7 @@ describe("Database.layerConfig refuses, in one line that names the variable", ()
     })
   )
 
-  it.scoped("a file that is no database, and leaves it as it is", () =>
+  it.scoped("a file that is not a database, which stays unchanged", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const content = "a text that somebody needs.\n".repeat(100)
@@ -180,7 +180,7 @@ describe("Database.layerConfig refuses, in one line that names the variable", ()
     })
   )
 
-  it.scopedLive("a file that another process has locked for as long as the timeout", () =>
+  it.scopedLive("a file that another process keeps locked for the whole timeout", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const other = yield* rival(path)
@@ -191,7 +191,7 @@ describe("Database.layerConfig refuses, in one line that names the variable", ()
     })
   )
 
-  it.scoped("what its user may not read or write", () =>
+  it.scoped("a file or directory without permission to read or write", () =>
     Effect.gen(function* () {
       const open = yield* directory
       chmodSync(open, 0o755)
@@ -215,7 +215,7 @@ describe("Database.layerConfig refuses, in one line that names the variable", ()
 })
 
 describe("Database.layer", () => {
-  it.scoped("names its options where there are no variables", () =>
+  it.scoped("names the option when no variable is involved", () =>
     Effect.gen(function* () {
       const filePath = yield* newPath
       const refused = (layer: Layer.Layer<Database.Services, Database.DatabaseConfigError>) =>
@@ -231,7 +231,7 @@ describe("Database.layer", () => {
     })
   )
 
-  it.scoped("creates the file and its directory for their owner only", () =>
+  it.scoped("creates the file and its directory with access for their owner only", () =>
     Effect.gen(function* () {
       const filePath = join(yield* directory, "new", "a.sqlite")
       yield* Effect.scoped(
@@ -246,7 +246,7 @@ describe("Database.layer", () => {
     })
   )
 
-  it.scoped("leaves the mode of a file that exists", () =>
+  it.scoped("leaves the mode of an existing file unchanged", () =>
     Effect.gen(function* () {
       const filePath = yield* newPath
       writeFileSync(filePath, "")
@@ -269,7 +269,7 @@ describe("Database.layer", () => {
     })
   )
 
-  it.scopedLive("takes an empty variable for unset", () =>
+  it.scopedLive("treats an empty variable as unset", () =>
     Effect.gen(function* () {
       const empty = {
         DATABASE_BUSY_TIMEOUT_MS: "",
@@ -301,7 +301,7 @@ describe("Database.layer", () => {
     })
   )
 
-  it.scoped("keeps what was written for the next program", () =>
+  it.scoped("stores writes durably: the next program reads them", () =>
     Effect.gen(function* () {
       const layer = fromEnvironment({ DATABASE_FILE_PATH: yield* newPath })
       yield* Effect.provide(
@@ -317,7 +317,7 @@ describe("Database.layer", () => {
     })
   )
 
-  it.scoped("layerMemory gives each its own", () =>
+  it.scoped("layerMemory creates a separate database for each build", () =>
     Effect.gen(function* () {
       const create = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`CREATE TABLE t (n)`)
       yield* Effect.provide(create, Database.layerMemory)
@@ -325,7 +325,7 @@ describe("Database.layer", () => {
     })
   )
 
-  it.scoped("layerRemote opens without a server, and says that it cannot be reached when it is used", () =>
+  it.scoped("layerRemote opens without a server, and fails with Unavailable on first use", () =>
     Effect.gen(function* () {
       const layer = Database.layerRemote({ url: "http://127.0.0.1:1", authToken: Redacted.make("sentinel") })
       const error = yield* Database.transaction(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT 1`)).pipe(
@@ -342,7 +342,7 @@ describe("Database.transaction", () => {
   const insert = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`INSERT INTO t VALUES (1)`)
   const create = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT`)
 
-  it.scoped("keeps the errors of its body, and says what kept the store from answering", () =>
+  it.scoped("keeps the errors of its body, and reports why the database did not answer", () =>
     Effect.gen(function* () {
       yield* create
       const transaction = Database.transaction
@@ -364,7 +364,7 @@ describe("Database.transaction", () => {
     }).pipe(Effect.provide(Database.layerMemory))
   )
 
-  it.scopedLive("says Busy when another held the lock for the whole timeout", () =>
+  it.scopedLive("fails with Busy if another connection holds the lock for the whole timeout", () =>
     Effect.gen(function* () {
       const filePath = yield* newPath
       const other = yield* rival(filePath)

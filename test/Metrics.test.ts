@@ -40,7 +40,7 @@ describe("Metrics", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("count claims, retries and lost leases of deliveries, apart from those of jobs", () =>
+  it.effect("count claims, retries and lost leases of deliveries separately from those of jobs", () =>
     Effect.gen(function* () {
       const inbox = yield* GitHubWebhookDeliveryRepo
       yield* webhooks.record("a")
@@ -66,7 +66,7 @@ describe("Metrics", () => {
     }).pipe(Effect.provide(webhooks.layers.memory))
   )
 
-  it.effect("count commits and what shared them", () =>
+  it.effect("count commits and the statements that share a commit", () =>
     Effect.gen(function* () {
       const before = yield* Metric.value(Metrics.commitBatchSize)
       const transactions = yield* Metric.value(Metrics.transactionMillis)
@@ -100,7 +100,7 @@ describe("Metrics", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("are not looked at without a pause", () =>
+  it.effect("rejects an interval that is not a positive duration", () =>
     Effect.gen(function* () {
       for (const every of [0, -1, Number.NaN, "366 days"] as const) {
         expect(yield* tagOf(Effect.scoped(Layer.build(Metrics.layer({ every })))), String(every)).toBe("InvalidInput")
@@ -108,7 +108,7 @@ describe("Metrics", () => {
     }).pipe(Effect.provide(both))
   )
 
-  it.effect("look at the queue, the inbox and the event loop again and again", () =>
+  it.effect("poll the queue, the inbox and the event loop at each interval", () =>
     Effect.gen(function* () {
       const jobs = yield* WorkspaceBuildJobRepo
       yield* Effect.forEach(["a", "b"], (id) => enqueue(id))

@@ -48,7 +48,7 @@ const inFile = <A, E, R>(effect: (database: Opened, impatient: Opened) => Effect
     (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
   )
 
-it.effect("applies all of it, says what it applied, and has nothing to do the second time", () =>
+it.effect("applies all migrations and returns them; a second run applies nothing", () =>
   inMemory(
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
@@ -67,7 +67,7 @@ it.effect("applies all of it, says what it applied, and has nothing to do the se
   )
 )
 
-it.effect("applies the rest to a database that has the first of them; the schema is the same as after one run", () =>
+it.effect("applies the missing migrations; the schema is the same as after a single run", () =>
   Effect.gen(function* () {
     const atOnce = yield* inMemory(Effect.zipRight(run, contents))
     for (const count of [1, 2]) {
@@ -84,7 +84,7 @@ it.effect("applies the rest to a database that has the first of them; the schema
   })
 )
 
-it.effect("keeps one table of its own beside those of the migrations, STRICT like them", () =>
+it.effect("keeps one STRICT table of its own beside those of the migrations", () =>
   inMemory(
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
@@ -96,7 +96,7 @@ it.effect("keeps one table of its own beside those of the migrations, STRICT lik
   )
 )
 
-it.effect("looks without writing", () =>
+it.effect("status and plan write nothing", () =>
   inMemory(
     Effect.gen(function* () {
       expect(names((yield* status).pending)).toEqual(Object.keys(record))
@@ -107,7 +107,7 @@ it.effect("looks without writing", () =>
   )
 )
 
-it.effect("a failing migration in the middle names itself and its statement, and leaves nothing of any of them", () =>
+it.effect("a failing migration is named with its statement, and none of the run is applied", () =>
   Effect.gen(function* () {
     const broken = {
       ...record,
@@ -139,7 +139,7 @@ it.effect("a failing migration in the middle names itself and its statement, and
   })
 )
 
-it.effect("a statement's values reach neither the error nor its message", () =>
+it.effect("the values of a statement appear neither in the error nor in its message", () =>
   inMemory(
     Effect.gen(function* () {
       for (const [statement, reason] of [
@@ -162,7 +162,7 @@ it.effect("a statement's values reach neither the error nor its message", () =>
   )
 )
 
-it.effect("a deferred reference that is still missing at the commit leaves nothing either", () =>
+it.effect("a deferred reference that is missing at the commit rolls back the migrations", () =>
   inMemory(
     Effect.gen(function* () {
       const dangling = `CREATE TABLE twig (plant_id TEXT REFERENCES plant (id) DEFERRABLE INITIALLY DEFERRED) STRICT; INSERT INTO twig VALUES ('none');`
@@ -173,7 +173,7 @@ it.effect("a deferred reference that is still missing at the commit leaves nothi
   )
 )
 
-it.effect("inside a transaction of the caller it is part of that", () =>
+it.effect("runs as part of the caller's transaction", () =>
   inMemory(
     Effect.gen(function* () {
       yield* Effect.flip(Database.transaction(Effect.zipRight(run, Effect.fail("no"))))
@@ -189,7 +189,7 @@ const refused = (other: Record<string, string>) =>
 
 const because = (issues: string) => `the migrations cannot be used: ${issues}`
 
-it.effect("refuses a record with names, numbers or texts that the migrator would skip", () =>
+it.effect("rejects a record with names, numbers or texts that the migrator would skip", () =>
   inMemory(
     Effect.gen(function* () {
       const text = "SELECT 1;"
@@ -229,7 +229,7 @@ it.effect("refuses a record with names, numbers or texts that the migrator would
   )
 )
 
-it.effect("refuses a text or a name that is not what was applied, and says which and what to do", () =>
+it.effect("rejects a migration whose text or name differs from the applied one, and names it and the remedy", () =>
   inMemory(
     Effect.gen(function* () {
       yield* upTo(2).run
@@ -260,7 +260,7 @@ it.effect("refuses a text or a name that is not what was applied, and says which
   )
 )
 
-it.effect("refuses a database that a newer program migrated", () =>
+it.effect("rejects a database that a newer program migrated", () =>
   inMemory(
     Effect.gen(function* () {
       yield* run
@@ -280,7 +280,7 @@ it.effect("refuses a database that a newer program migrated", () =>
   )
 )
 
-it.effect("refuses a ledger from which a row is gone", () =>
+it.effect("rejects a ledger with a missing row", () =>
   inMemory(
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
@@ -295,7 +295,7 @@ it.effect("refuses a ledger from which a row is gone", () =>
   )
 )
 
-it.effect("does not take a ledger that cannot be written for another migrator's work (lesson 15)", () =>
+it.effect("reports a ledger that cannot be written instead of assuming a concurrent migrator", () =>
   inMemory(
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
@@ -311,7 +311,7 @@ it.effect("does not take a ledger that cannot be written for another migrator's 
   )
 )
 
-it.effect("says that a database is another program's instead of failing half way into it", () =>
+it.effect("rejects a database of another program before it changes anything", () =>
   inMemory(
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
@@ -339,7 +339,7 @@ const startOn =
   (layer: Layer.Layer<never, { readonly message: string }, SqlClient.SqlClient>) =>
     Effect.scoped(Effect.asVoid(Layer.build(Layer.provide(layer, database))))
 
-it.effect("requireCurrent lets a program start on the current schema only; layer brings it there", () =>
+it.effect("requireCurrent accepts the current schema only; layer migrates to it", () =>
   inFile((database) =>
     Effect.gen(function* () {
       const start = startOn(database)
@@ -361,7 +361,7 @@ it.effect("requireCurrent lets a program start on the current schema only; layer
   )
 )
 
-it.live("of several migrators at once on connections of their own one applies, the others find nothing to do", () =>
+it.live("of concurrent migrators on separate connections, one applies and the others find nothing to do", () =>
   inFile((database) =>
     Effect.gen(function* () {
       const migrators = Array.from({ length: 4 }, () => Effect.provide(run, Layer.fresh(database)))
@@ -372,30 +372,28 @@ it.live("of several migrators at once on connections of their own one applies, t
   )
 )
 
-it.effect(
-  "needs nothing of the local client: it runs through @libsql/client, which a server is reached with, as well",
-  () =>
-    Effect.acquireUseRelease(
-      Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-migrations-"))),
-      (directory) =>
-        Effect.gen(function* () {
-          const broken = Migrations.make({ ...record, "0003_heights": "UPDATE stem SET height = 3" })
-          expect(yield* Effect.flip(broken.run)).toMatchObject({
-            _tag: "MigrationFailed",
-            migration: "0003_heights",
-            statement: 1
-          })
-          expect(yield* contents).toEqual([])
-          expect(yield* run).toHaveLength(3)
-          expect(yield* run).toEqual([])
-          yield* verify
-          expect(yield* Effect.flip(upTo(1).run)).toMatchObject({ _tag: "SchemaNotCurrent", reason: "newer" })
-        }).pipe(Effect.provide(LibsqlClient.layer({ url: `file:${join(directory, "test.sqlite")}` }))),
-      (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
-    )
+it.effect("runs through @libsql/client, without the local client", () =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-migrations-"))),
+    (directory) =>
+      Effect.gen(function* () {
+        const broken = Migrations.make({ ...record, "0003_heights": "UPDATE stem SET height = 3" })
+        expect(yield* Effect.flip(broken.run)).toMatchObject({
+          _tag: "MigrationFailed",
+          migration: "0003_heights",
+          statement: 1
+        })
+        expect(yield* contents).toEqual([])
+        expect(yield* run).toHaveLength(3)
+        expect(yield* run).toEqual([])
+        yield* verify
+        expect(yield* Effect.flip(upTo(1).run)).toMatchObject({ _tag: "SchemaNotCurrent", reason: "newer" })
+      }).pipe(Effect.provide(LibsqlClient.layer({ url: `file:${join(directory, "test.sqlite")}` }))),
+    (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
+  )
 )
 
-it.live("several at once on one connection, too", () =>
+it.live("supports concurrent migrators on one connection", () =>
   inMemory(
     Effect.gen(function* () {
       const outcomes = yield* Effect.all([run, run, run], { concurrency: "unbounded" })
@@ -404,7 +402,7 @@ it.live("several at once on one connection, too", () =>
   )
 )
 
-it.live("a lock that is not given back in time is Busy, and nothing is applied", () =>
+it.live("fails with Busy and applies nothing if the lock is not released in time", () =>
   inFile((database, impatient) =>
     Effect.gen(function* () {
       const held = yield* Deferred.make<void>()

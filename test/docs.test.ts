@@ -63,7 +63,7 @@ const problemsOf = async (examples: ReadonlyArray<Example>): Promise<ReadonlyArr
 }
 
 describe("the examples in the README, the docs and the docstrings", () => {
-  it("compile, and one that does not is reported", async () => {
+  it("compile, and an invalid example is reported", async () => {
     const examples = [join(root, "README.md"), ...sources("docs"), ...sources("src")].flatMap(examplesOf)
     expect(examples.filter(({ place }) => place.startsWith("README.md")).length).toBeGreaterThanOrEqual(2)
     const wrong = { place: "here:1", code: `import { Database } from "@sealant/db"\nDatabase.nothing` }

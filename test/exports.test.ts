@@ -33,7 +33,7 @@ describe("the exports", () => {
     })
   }
 
-  it("have every enumeration, with its values", () => {
+  it("include every enumeration with its values", () => {
     const names = enumerationsIn("")
     expect(names.length).toBeGreaterThan(30)
     for (const name of names) {
@@ -45,7 +45,7 @@ describe("the exports", () => {
     }
   })
 
-  it("have errors with identifiers of their own, so that the errors of a program have other names in OpenAPI", () => {
+  it("include errors with unique identifiers, so that a program's own errors keep their names in OpenAPI", () => {
     const errors = [...exported].filter(([, value]) => typeof value === "function" && value.prototype instanceof Error)
     expect(errors.length).toBeGreaterThan(15)
     for (const [name, error] of errors) {
@@ -55,7 +55,7 @@ describe("the exports", () => {
     }
   })
 
-  it.effect("have a layer for every service, and all are in the layer of everything", () =>
+  it.effect("include a layer for every service, and the layer of everything contains them all", () =>
     Effect.gen(function* () {
       const everything = yield* Effect.context<never>()
       for (const [name, value] of exported) {

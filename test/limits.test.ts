@@ -26,7 +26,7 @@ import { operations } from "../src/sql/operations.js"
 import { maxParameterLength, toNative } from "../src/libsql/values.js"
 import { mostPullRequests } from "../src/issue-workflow/IssueWorkflowViews.js"
 
-it("those of docs/limits.md are those of the code", () => {
+it("docs/limits.md lists the limits of the code", () => {
   const text = readFileSync(new URL("../docs/limits.md", import.meta.url), "utf8")
   const told = [...text.matchAll(/^\| .+ \| ([\d,]+)( \w+)?.* \|$/gm)].map(([, number]) =>
     Number(number?.replaceAll(",", ""))
@@ -63,7 +63,7 @@ const takes = <A, I>(schema: Schema.Schema<A, I>) => {
 
 const levels = (count: number): object => (count === 1 ? {} : { in: levels(count - 1) })
 
-describe("the last that is taken, and the first that is not:", () => {
+describe("the largest accepted and the smallest rejected", () => {
   it.each([
     ["an id", takes(idOf("Id")), maxIdLength],
     ["a name", takes(Name), maxNameLength],
@@ -76,7 +76,7 @@ describe("the last that is taken, and the first that is not:", () => {
     expect([fits("x".repeat(longest)), fits("x".repeat(longest + 1))]).toEqual([true, false])
   })
 
-  it("a document", () => {
+  it("size of a document", () => {
     const fits = takes(documentOf(JsonObject))
     const around = JSON.stringify({ text: "" }).length
     expect(fits({ text: "x".repeat(maxDocumentLength - around) })).toBe(true)
@@ -85,7 +85,7 @@ describe("the last that is taken, and the first that is not:", () => {
     expect(fits({ text: "\u0001".repeat(maxDocumentLength / 6) })).toBe(false)
   })
 
-  it("the levels of a document", () => {
+  it("depth of a document", () => {
     const fits = takes(JsonObject)
     expect([fits(levels(maxJsonDepth)), fits(levels(maxJsonDepth + 1)), fits(levels(2000))]).toEqual([
       true,
@@ -94,7 +94,7 @@ describe("the last that is taken, and the first that is not:", () => {
     ])
   })
 
-  it("a list", () => {
+  it("length of a list", () => {
     const list = (length: number) => Array.from({ length }).fill(1)
     expect(excessOf(list(maxListItems))).toBeUndefined()
     expect(excessOf({ events: list(maxListItems) })).toBeUndefined()
@@ -102,7 +102,7 @@ describe("the last that is taken, and the first that is not:", () => {
     expect(excessOf({ events: list(maxListItems + 1) })).toBe(`events: must be up to ${maxListItems}`)
   })
 
-  it("the values of an input, wherever they stand, and however often", () => {
+  it("number of values in an input, at any place and with any repeats", () => {
     const many = Array.from({ length: 1000 }, () => Array.from({ length: maxInputValues / 1000 - 1 }).fill(1))
     expect(excessOf({ in: { deep: many } })).toContain(`${maxInputValues} values`)
     expect(excessOf(many)).toBeUndefined()
@@ -110,7 +110,7 @@ describe("the last that is taken, and the first that is not:", () => {
     expect(excessOf(shared)).toContain(`${maxInputValues} values`)
   })
 
-  it.effect("the issues of an error, and how much they show of a key", () =>
+  it.effect("number of issues in an error, and length of a key in it", () =>
     Effect.gen(function* () {
       const decode = operations("Test", "Test").decodeInput(
         "all",
@@ -126,7 +126,7 @@ describe("the last that is taken, and the first that is not:", () => {
     })
   )
 
-  it.effect("a document that is not JSON is refused with the key of the invalid value", () =>
+  it.effect("a document that is not JSON is rejected with the key of the invalid value", () =>
     Effect.gen(function* () {
       const decode = operations("Test", "Test").decodeInput("all", Schema.Struct({ payload: documentOf(JsonObject) }))
       const issuesOf = (payload: Readonly<Record<string, unknown>>) =>
@@ -169,7 +169,7 @@ describe("the last that is taken, and the first that is not:", () => {
     })
   )
 
-  it("what is shown of a text", () => {
+  it("length of a text in an error", () => {
     expect(shown("x".repeat(maxShownCharacters))).toBe("x".repeat(maxShownCharacters))
     expect(shown("x".repeat(maxShownCharacters + 1))).toBe(`${"x".repeat(maxShownCharacters)}…`)
   })

@@ -21,36 +21,34 @@ const kindOf = ({ keyType }: MetricKey.MetricKey.Untyped) =>
         ? "histogram"
         : "other"
 
-it.effect(
-  "the table of metrics is that of the program: their names, their kinds, and what they are told apart by",
-  () =>
-    Effect.gen(function* () {
-      const text = readFileSync(`${root}/docs/observability.md`, "utf8")
-      const told = new Map(
-        Array.from(text.matchAll(/^\| `(sealant_db_\w+)` \| (.*?) \|/gm), ([, name = "", kind = ""]) => [name, kind])
-      )
-      for (const value of Object.values(Metrics)) {
-        if (typeof value === "function" && "register" in value) value.register()
-      }
-      yield* Layer.build(Metrics.layer({ every: "1 second" }))
-      // It has looked once, and waits to look again.
-      yield* sleeping(1)
-      const kinds = new Map<string, string>()
-      const tags = new Map<string, ReadonlySet<string>>()
-      for (const { metricKey } of yield* Metric.snapshot) {
-        const { name } = metricKey
-        if (!name.startsWith("sealant_db_")) continue
-        kinds.set(name, kindOf(metricKey))
-        tags.set(name, new Set([...(tags.get(name) ?? []), ...metricKey.tags.map(({ key }) => key)]))
-      }
-      const found = Array.from(
-        kinds,
-        ([name, kind]) =>
-          [name, [kind, ...Array.from(tags.get(name) ?? [], (tag) => `by \`${tag}\``)].join(", ")] as const
-      )
-      expect(Object.fromEntries(found)).toEqual(Object.fromEntries(told))
-      expect(told.size).toBeGreaterThan(5)
-    }).pipe(Effect.scoped, Effect.provide(layerTest))
+it.effect("docs/observability.md lists the metrics of the program with kinds and tags", () =>
+  Effect.gen(function* () {
+    const text = readFileSync(`${root}/docs/observability.md`, "utf8")
+    const told = new Map(
+      Array.from(text.matchAll(/^\| `(sealant_db_\w+)` \| (.*?) \|/gm), ([, name = "", kind = ""]) => [name, kind])
+    )
+    for (const value of Object.values(Metrics)) {
+      if (typeof value === "function" && "register" in value) value.register()
+    }
+    yield* Layer.build(Metrics.layer({ every: "1 second" }))
+    // It has looked once, and waits to look again.
+    yield* sleeping(1)
+    const kinds = new Map<string, string>()
+    const tags = new Map<string, ReadonlySet<string>>()
+    for (const { metricKey } of yield* Metric.snapshot) {
+      const { name } = metricKey
+      if (!name.startsWith("sealant_db_")) continue
+      kinds.set(name, kindOf(metricKey))
+      tags.set(name, new Set([...(tags.get(name) ?? []), ...metricKey.tags.map(({ key }) => key)]))
+    }
+    const found = Array.from(
+      kinds,
+      ([name, kind]) =>
+        [name, [kind, ...Array.from(tags.get(name) ?? [], (tag) => `by \`${tag}\``)].join(", ")] as const
+    )
+    expect(Object.fromEntries(found)).toEqual(Object.fromEntries(told))
+    expect(told.size).toBeGreaterThan(5)
+  }).pipe(Effect.scoped, Effect.provide(layerTest))
 )
 
 it("the example prints the traces of a launch and of a build, and the metrics", async () => {

@@ -40,7 +40,7 @@ const tokens = {
 
 const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClient>) =>
   describe(`AccountRepo (${name})`, () => {
-    it.effect("keeps what a provider gave, and finds whose it is", () =>
+    it.effect("stores the provider's values, and finds the user of an account", () =>
       Effect.gen(function* () {
         const accounts = yield* AccountRepo
         yield* TestClock.setTime(1000)
@@ -62,7 +62,7 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is linked once: again by its user renews it, by another is refused", () =>
+    it.effect("links an account once: linking again updates it for its user and fails for another user", () =>
       Effect.gen(function* () {
         const accounts = yield* AccountRepo
         const linked = yield* accounts.link({ id: "first", ...github("1"), ...tokens })
@@ -94,7 +94,7 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("goes to one of many users who link it at the same moment", () =>
+    it.effect("links an account to one of many users that link it concurrently", () =>
       Effect.gen(function* () {
         const accounts = yield* AccountRepo
         const outcomes = yield* Effect.all(
@@ -109,7 +109,7 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("changes what is given, clears what is null, keeps what is left out", () =>
+    it.effect("updates present fields, clears null fields and keeps absent fields", () =>
       Effect.gen(function* () {
         const accounts = yield* AccountRepo
         const { id } = yield* accounts.link({ ...github("1"), ...tokens })
@@ -150,7 +150,7 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is listed for its user only, and unlinked once", () =>
+    it.effect("lists an account for its user only, and unlinks it once", () =>
       Effect.gen(function* () {
         const accounts = yield* AccountRepo
         for (let index = 0; index < 9; index++) {
@@ -169,7 +169,7 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses what is out of shape, and never tells a token", () =>
+    it.effect("rejects invalid input without showing a token", () =>
       Effect.gen(function* () {
         const accounts = yield* AccountRepo
         const secret = "s3cr3t-t0ken"
@@ -220,7 +220,7 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("AccountRepo", () => {
-  it.effect("scans and sorts nothing that grows", () =>
+  it.effect("uses an index in every statement", () =>
     Effect.gen(function* () {
       const accounts = yield* AccountRepo
       const methods = {

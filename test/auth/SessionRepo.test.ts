@@ -44,7 +44,7 @@ const suite = (name: string, layer: Layer.Layer<SessionRepo | SqlClient.SqlClien
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("extends what lives, and nothing else", () =>
+    it.effect("extends active sessions only", () =>
       Effect.gen(function* () {
         const sessions = yield* SessionRepo
         const { id } = yield* sessions.create(session("one"))
@@ -60,7 +60,7 @@ const suite = (name: string, layer: Layer.Layer<SessionRepo | SqlClient.SqlClien
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("revokes one, or all of a user and nobody else's", () =>
+    it.effect("revokes one session, or all sessions of one user", () =>
       Effect.gen(function* () {
         const sessions = yield* SessionRepo
         for (const id of ["a", "b", "c"]) yield* sessions.create(session(id))
@@ -74,7 +74,7 @@ const suite = (name: string, layer: Layer.Layer<SessionRepo | SqlClient.SqlClien
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lists the sessions of a user, newest first, while others come and go", () =>
+    it.effect("lists the sessions of a user, newest first, while rows are inserted and deleted", () =>
       Effect.gen(function* () {
         const sessions = yield* SessionRepo
         for (let index = 0; index < 25; index++) {
@@ -92,7 +92,7 @@ const suite = (name: string, layer: Layer.Layer<SessionRepo | SqlClient.SqlClien
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("purges what has expired, the oldest first, up to a limit", () =>
+    it.effect("purges expired sessions, oldest first, up to a limit", () =>
       Effect.gen(function* () {
         const sessions = yield* SessionRepo
         for (const expires of [3, 1, 2, 9])
@@ -109,7 +109,7 @@ const suite = (name: string, layer: Layer.Layer<SessionRepo | SqlClient.SqlClien
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses what is taken, what is not there and what is out of shape, and never tells a token", () =>
+    it.effect("rejects duplicates, unknown ids and invalid input without showing a token", () =>
       Effect.gen(function* () {
         const sessions = yield* SessionRepo
         const secret = "s3cr3t-t0ken"
@@ -144,7 +144,7 @@ const suite = (name: string, layer: Layer.Layer<SessionRepo | SqlClient.SqlClien
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("SessionRepo", () => {
-  it.effect("scans and sorts nothing that grows", () =>
+  it.effect("uses an index in every statement", () =>
     Effect.gen(function* () {
       const sessions = yield* SessionRepo
       const methods = {

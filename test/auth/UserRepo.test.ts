@@ -16,7 +16,7 @@ const grace = { name: "Grace", email: "grace@example.com" }
 
 const suite = (name: string, layer: Layer.Layer<UserRepo | SqlClient.SqlClient>) =>
   describe(`UserRepo (${name})`, () => {
-    it.effect("keeps what it is given, and the email in lower case", () =>
+    it.effect("stores every field of the input, with the email in lower case", () =>
       Effect.gen(function* () {
         const users = yield* UserRepo
         yield* TestClock.setTime(1000)
@@ -37,7 +37,7 @@ const suite = (name: string, layer: Layer.Layer<UserRepo | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("has one user for an email, and says nothing of it", () =>
+    it.effect("rejects a second user with the same email without showing it", () =>
       Effect.gen(function* () {
         const users = yield* UserRepo
         const { id } = yield* users.create({ ...grace, id: "grace" })
@@ -48,7 +48,7 @@ const suite = (name: string, layer: Layer.Layer<UserRepo | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("ensures one user when many ask at the same time", () =>
+    it.effect("creates one user when many callers ensure it concurrently", () =>
       Effect.gen(function* () {
         const users = yield* UserRepo
         const all = yield* Effect.all(
@@ -65,7 +65,7 @@ const suite = (name: string, layer: Layer.Layer<UserRepo | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("changes what is given and nothing else", () =>
+    it.effect("changes the present fields only", () =>
       Effect.gen(function* () {
         const users = yield* UserRepo
         const { id } = yield* users.create({ ...grace, image: "one" })
@@ -95,7 +95,7 @@ const suite = (name: string, layer: Layer.Layer<UserRepo | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("deletes a user with what is theirs", () =>
+    it.effect("deletes a user with all dependent rows", () =>
       Effect.gen(function* () {
         const users = yield* UserRepo
         const { sandbox } = yield* Factories.make.launch({ job: { status: "running" } })
@@ -106,7 +106,7 @@ const suite = (name: string, layer: Layer.Layer<UserRepo | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses what is out of shape before anything is written", () =>
+    it.effect("rejects invalid input before it writes anything", () =>
       Effect.gen(function* () {
         const users = yield* UserRepo
         const { id } = yield* users.create(grace)
@@ -138,7 +138,7 @@ const suite = (name: string, layer: Layer.Layer<UserRepo | SqlClient.SqlClient>)
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("UserRepo", () => {
-  it.effect("scans and sorts nothing that grows", () =>
+  it.effect("uses an index in every statement", () =>
     Effect.gen(function* () {
       const users = yield* UserRepo
       const methods = {

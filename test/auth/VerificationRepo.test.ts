@@ -16,7 +16,7 @@ const given = (value: string) => ({ ...presented(value), expiresAt: at(10_000) }
 
 const suite = (name: string, layer: Layer.Layer<VerificationRepo | SqlClient.SqlClient>) =>
   describe(`VerificationRepo (${name})`, () => {
-    it.effect("is consumed once, by one of many who present it", () =>
+    it.effect("is consumed once by one of many concurrent callers", () =>
       Effect.gen(function* () {
         const verifications = yield* VerificationRepo
         const created = yield* verifications.create(given("code"))
@@ -39,7 +39,7 @@ const suite = (name: string, layer: Layer.Layer<VerificationRepo | SqlClient.Sql
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("proves nothing once it has expired", () =>
+    it.effect("is not accepted after it has expired", () =>
       Effect.gen(function* () {
         const verifications = yield* VerificationRepo
         yield* verifications.create(given("code"))
@@ -50,7 +50,7 @@ const suite = (name: string, layer: Layer.Layer<VerificationRepo | SqlClient.Sql
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses what is taken or out of shape, and never tells a value", () =>
+    it.effect("rejects duplicates and invalid input without showing a value", () =>
       Effect.gen(function* () {
         const verifications = yield* VerificationRepo
         const secret = "s3cr3t"
@@ -85,7 +85,7 @@ const suite = (name: string, layer: Layer.Layer<VerificationRepo | SqlClient.Sql
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("VerificationRepo", () => {
-  it.effect("scans and sorts nothing that grows", () =>
+  it.effect("uses an index in every statement", () =>
     Effect.gen(function* () {
       const verifications = yield* VerificationRepo
       const methods = {

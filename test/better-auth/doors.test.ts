@@ -18,8 +18,8 @@ const signUp = (name: string, image?: string) => ({
   image
 })
 
-describe("a sign-up beyond the limits of our inputs", () => {
-  it.effect("is a user whom every reader can read and encode", () =>
+describe("a sign-up beyond the input limits of this package", () => {
+  it.effect("creates a user that every reader can read and encode", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const { browser } = yield* serve({ emailAndPassword: { enabled: true, password: quickPasswords } })

@@ -33,7 +33,7 @@ const load = (...entries: ReadonlyArray<string>) => {
 }
 
 describe("entry points", () => {
-  it("load without better-auth, except that of the adapter", () => {
+  it("load without better-auth, except the adapter", () => {
     const { status, stderr, stdout } = load("index.ts", "payloads/index.ts", "testing/index.ts", "better-auth/index.ts")
     expect([status, stdout]).toEqual([1, "index.ts\npayloads/index.ts\ntesting/index.ts\n"])
     expect(stderr).toContain("asked for better-auth/adapters")

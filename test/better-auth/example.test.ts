@@ -11,7 +11,7 @@ const runExample = () =>
     )
   })
 
-it("the example runs to its end, and prints no secret", async () => {
+it("the example runs to completion and prints no secret", async () => {
   const { code, stderr, stdout } = await runExample()
   const lines = stdout.trim().split("\n")
   expect([code, stderr]).toEqual([0, ""])

@@ -26,7 +26,7 @@ const tables = [
 
 describe("the organization plugin", () => {
   for (const joins of [false, true]) {
-    it.effect(`keeps organizations, members and invitations here (joins: ${joins})`, () =>
+    it.effect(`stores organizations, members and invitations in this database (joins: ${joins})`, () =>
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* Effect.forEach(tables, (table) => sql.unsafe(table))

@@ -29,7 +29,7 @@ const create = (adapter: DBAdapter, data: Record<string, unknown>) =>
 
 const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
   describe(`a model of a plugin (${name})`, () => {
-    it.effect("stands in columns of snake_case, as SQLite has such values", () =>
+    it.effect("is stored in snake_case columns with SQLite types", () =>
       Effect.gen(function* () {
         yield* createTable
         yield* seedUser("ada")
@@ -69,7 +69,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps any document, list, number and instant", () =>
+    it.effect("keeps any document, list, number and date", () =>
       Effect.gen(function* () {
         yield* createTable
         const adapter = yield* makeAdapter()
@@ -91,7 +91,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is joined with its user, and a user with theirs, as where the factory does it itself", () =>
+    it.effect("is joined with its user, and a user with its rows, as Better Auth does it itself", () =>
       Effect.gen(function* () {
         yield* createTable
         yield* Effect.forEach(["ada", "bob"], seedUser)
@@ -136,7 +136,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses what is out of shape, names what, and tells no value", () =>
+    it.effect("rejects invalid values: names the field and shows no value", () =>
       Effect.gen(function* () {
         yield* createTable
         const adapter = yield* makeAdapter()
@@ -255,7 +255,7 @@ describe("names", () => {
     ])
   })
 
-  it.effect("that are none, or would be one column, are refused before anything is asked", () =>
+  it.effect("that are invalid or map to the same column are rejected before the first statement", () =>
     Effect.gen(function* () {
       const runtime = yield* Effect.runtime<SqlClient.SqlClient>()
       const start = (options: BetterAuthOptions) => () => betterAuthAdapter(runtime)({ ...quiet, ...options })
@@ -270,7 +270,7 @@ describe("names", () => {
     }).pipe(Effect.provide(databaseLayers.memory))
   )
 
-  it.effect("may be others than Better Auth's own", () =>
+  it.effect("can differ from those of Better Auth", () =>
     Effect.gen(function* () {
       yield* shell(
         "CREATE TABLE login_code (id TEXT PRIMARY KEY NOT NULL, mail_address TEXT, value TEXT, expires_at INTEGER, created_at INTEGER, updated_at INTEGER) STRICT"

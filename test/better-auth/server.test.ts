@@ -82,7 +82,7 @@ const suite = (name: string, database: Layer.Layer<SqlClient.SqlClient>) => {
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lets a session live on while it is used", () =>
+    it.effect("extends a session while it is used", () =>
       Effect.gen(function* () {
         const { browser } = yield* serve({ emailAndPassword, session: { expiresIn: 3600, updateAge: 60 } })
         const laptop = browser()
@@ -166,7 +166,7 @@ const suite = (name: string, database: Layer.Layer<SqlClient.SqlClient>) => {
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("deletes a user with all that is theirs", () =>
+    it.effect("deletes a user with all dependent rows", () =>
       Effect.gen(function* () {
         const { browser } = yield* serve({ emailAndPassword, user: { deleteUser: { enabled: true } } })
         const laptop = browser()
@@ -181,7 +181,7 @@ const suite = (name: string, database: Layer.Layer<SqlClient.SqlClient>) => {
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("makes one user of many sign-ups with one email", () =>
+    it.effect("creates one user from concurrent sign-ups with one email", () =>
       Effect.gen(function* () {
         const { browser } = yield* serve({ emailAndPassword: { ...emailAndPassword, password: quickPasswords } })
         const signUps = Array.from({ length: 40 }, (_, index) =>
@@ -200,7 +200,7 @@ const suite = (name: string, database: Layer.Layer<SqlClient.SqlClient>) => {
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("finds no session that a repository revoked, and one that it created", () =>
+    it.effect("does not accept a session that a repository revoked, and accepts one that a repository created", () =>
       Effect.gen(function* () {
         const { auth, browser } = yield* serve({ emailAndPassword })
         const laptop = browser()

@@ -43,7 +43,7 @@ const reasonOf = (promise: Promise<unknown>) =>
 
 const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
   describe(`transactions (${name})`, () => {
-    it.effect("keep all or nothing, and reject with what was thrown", () =>
+    it.effect("commit all or nothing, and reject with the thrown error", () =>
       Effect.gen(function* () {
         yield* createTable
         const adapter = yield* makeAdapter()
@@ -75,7 +75,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("are savepoints in one another, also through the adapter of the database", () =>
+    it.effect("are savepoints when nested, also through the adapter of the database", () =>
       Effect.gen(function* () {
         yield* createTable
         const adapter = yield* makeAdapter()
@@ -105,7 +105,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("take their turns when there are many", () =>
+    it.effect("run one after the other when many are concurrent", () =>
       Effect.gen(function* () {
         yield* createTable
         const adapter = yield* makeAdapter()
@@ -130,7 +130,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("hold nobody up before they write, and nobody's statements but their own", () =>
+    it.effect("take no lock before their first write, and exclude statements of others", () =>
       Effect.gen(function* () {
         yield* createTable
         const adapter = yield* makeAdapter()
@@ -153,7 +153,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("are over when they are over", () =>
+    it.effect("accept no statements after their end", () =>
       Effect.gen(function* () {
         yield* createTable
         const adapter = yield* makeAdapter()
@@ -177,7 +177,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("of many requests are each request's own", () =>
+    it.effect("of concurrent requests are separate", () =>
       Effect.gen(function* () {
         const { browser } = yield* serve({
           emailAndPassword: { enabled: true, password: quickPasswords },
@@ -219,7 +219,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keep the context of a request to the request", () =>
+    it.effect("keep the context of each request separate", () =>
       Effect.gen(function* () {
         yield* createTable
         const adapter = yield* makeAdapter()
@@ -255,7 +255,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("are part of the transaction that the runtime is in", () =>
+    it.effect("join the transaction of the runtime", () =>
       Effect.gen(function* () {
         yield* createTable
         const within = (fails: boolean) =>
@@ -283,7 +283,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
 for (const [name, layer] of Object.entries(databaseLayers)) suite(name, layer)
 
 describe("a managed runtime", () => {
-  it("serves until it is disposed of", async () => {
+  it("works until it is disposed of", async () => {
     const runtime = ManagedRuntime.make(databaseLayers.memory)
     const adapter = betterAuthAdapter(runtime)(quiet)
     const user = {

@@ -150,7 +150,7 @@ const byId = (left: { readonly id: string }, right: { readonly id: string }) => 
 
 describe("conditions", () => {
   it.effect(
-    "are those of the model, with any rows, order and page",
+    "select the same rows as the model for random rows, orders and pages",
     () =>
       Effect.gen(function* () {
         yield* createTable
@@ -183,7 +183,7 @@ describe("conditions", () => {
   )
 
   it.effect(
-    "choose what is changed and removed",
+    "select the rows that are updated and deleted",
     () =>
       Effect.gen(function* () {
         yield* createTable
@@ -257,7 +257,7 @@ describe("conditions", () => {
     120_000
   )
 
-  it.effect("that are none choose no row where one is asked for", () =>
+  it.effect("are required by methods for one row: an empty condition matches nothing", () =>
     Effect.gen(function* () {
       yield* createTable
       const adapter = yield* makeAdapter()
@@ -272,7 +272,7 @@ describe("conditions", () => {
     }).pipe(Effect.provide(databaseLayers.memory))
   )
 
-  it.effect("take nothing for a wildcard, and long lists and patterns as they are", () =>
+  it.effect("match wildcard characters literally, and accept long lists and patterns", () =>
     Effect.gen(function* () {
       yield* createTable
       const adapter = yield* makeAdapter()
@@ -299,7 +299,7 @@ describe("conditions", () => {
     }).pipe(Effect.provide(databaseLayers.file))
   )
 
-  it.effect("of a running server are looked up along the indexes of the tables", () =>
+  it.effect("of a running server use the indexes of the tables", () =>
     Effect.gen(function* () {
       const lookUps: ReadonlyArray<(adapter: DBAdapter) => Promise<unknown>> = [
         (adapter) =>

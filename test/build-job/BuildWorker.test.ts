@@ -35,7 +35,7 @@ const reaches = ({ sandbox }: Launch, state: string) =>
   eventually(Effect.map(stateOf(sandbox.id), (now) => now === state))
 
 describe("BuildWorker", () => {
-  it.effect("builds what is there: the sandbox is ready", () =>
+  it.effect("builds a queued job: the sandbox becomes ready", () =>
     Effect.gen(function* () {
       const launched = yield* launch()
       const seen = yield* Deferred.make<Build>()
@@ -52,7 +52,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("a build that failed is tried again, one that is not worth it is not", () =>
+  it.effect("retries a failed build, except when the error is not retryable", () =>
     Effect.gen(function* () {
       const launched = yield* launch()
       const tries = yield* Ref.make(0)
@@ -74,7 +74,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("a handler that dies has failed, may be tried again, and its words are not stored", () =>
+  it.effect("retries after a defect of the handler, and does not store its message", () =>
     Effect.gen(function* () {
       const launched = yield* launch()
       yield* start(() => Effect.die(new Error("token s3cr3t")))
@@ -85,7 +85,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("what is no result of a build fails it for good, by its path and not by its value", () =>
+  it.effect("fails the job for good when the result is invalid: the error has the path and not the value", () =>
     Effect.gen(function* () {
       const launched = yield* launch()
       yield* start(() => Effect.succeed({ ...success, executorId: "s3cr3t".repeat(1000) }))
@@ -99,7 +99,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("an error that cannot be stored fails the build all the same", () =>
+  it.effect("fails the build even if its error cannot be stored", () =>
     Effect.gen(function* () {
       const launched = yield* launch()
       yield* start(() => new BuildWorker.BuildFailure({ errorMessage: "x".repeat(200_000), retryable: false }))
@@ -108,7 +108,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("a stop interrupts the handler at the next sign of life, and nothing more is written", () =>
+  it.effect("a stop interrupts the handler at the next heartbeat, and nothing more is written", () =>
     Effect.gen(function* () {
       const launched = yield* launch()
       const { begun, handler, interrupted } = yield* waiting
@@ -126,7 +126,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("a job that another has taken over is let go, and left to it", () =>
+  it.effect("abandons a job whose lease another worker holds", () =>
     Effect.gen(function* () {
       const launched = yield* launch()
       const { begun, handler, interrupted } = yield* waiting
@@ -147,7 +147,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("signs of life keep a build for many lease durations, whatever supervision does", () =>
+  it.effect("heartbeats keep a build for many lease durations while supervision runs", () =>
     Effect.gen(function* () {
       const launched = yield* launch()
       const { begun, go, handler, interrupted } = yield* waiting
@@ -161,7 +161,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("one sign of life that cannot be sent does not end the work", () =>
+  it.effect("one failed heartbeat does not end the build", () =>
     Effect.gen(function* () {
       const launched = yield* launch()
       const { begun, go, handler, interrupted } = yield* waiting
@@ -191,7 +191,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("a store that cannot answer for a while ends neither the worker nor the build", () =>
+  it.effect("an unavailable database ends neither the worker nor the build", () =>
     Effect.gen(function* () {
       const launched = yield* launch()
       const jobs = yield* WorkspaceBuildJobRepo
@@ -233,7 +233,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("works on as many jobs at the same time as it is told, and on the others after", () =>
+  it.effect("works on as many jobs concurrently as configured, then on the others", () =>
     Effect.gen(function* () {
       const launches = yield* Effect.replicateEffect(launch(), 5)
       const running = yield* Ref.make({ now: 0, most: 0 })
@@ -264,7 +264,7 @@ describe("BuildWorker", () => {
   )
 
   for (const [name, layer] of Object.entries(layers)) {
-    it.effect(`an idle worker is woken by an enqueue, and no clock has to move (${name})`, () =>
+    it.effect(`an idle worker is woken by an enqueue without a clock (${name})`, () =>
       Effect.gen(function* () {
         const { begun, handler } = yield* waiting
         yield* start(handler, { pollInterval: "1 day" })
@@ -278,7 +278,7 @@ describe("BuildWorker", () => {
 
   // Not on a server: it tells nobody of a commit, so a worker that waits there looks again and again.
   for (const name of ["memory", "file"] as const) {
-    it.effect(`an idle worker looks once, and its own look does not wake it (${name})`, () =>
+    it.effect(`an idle worker polls once, and its own read does not wake it (${name})`, () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const looks = yield* Ref.make(0)
@@ -299,7 +299,7 @@ describe("BuildWorker", () => {
     )
   }
 
-  it.effect("a defect of the store costs one job its lease, not the worker its life", () =>
+  it.effect("a defect of the database costs one job its lease and does not end the worker", () =>
     Effect.gen(function* () {
       const lifecycle = yield* SandboxLifecycle
       const [first, second] = [yield* launch(), yield* launch()]
@@ -315,7 +315,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("an idle worker finds by itself what becomes due", () =>
+  it.effect("an idle worker finds jobs that become due", () =>
     Effect.gen(function* () {
       const { begun, handler } = yield* waiting
       const launched = yield* launch()
@@ -327,7 +327,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("interrupted, it lets its handlers finish, and begins nothing new", () =>
+  it.effect("waits for its handlers and starts no new work when it is interrupted", () =>
     Effect.gen(function* () {
       const { begun, go, handler } = yield* waiting
       const launched = yield* launch()
@@ -344,7 +344,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("what a handler does not finish in time is given back, and its attempt does not count", () =>
+  it.effect("releases jobs that do not finish within the drain timeout, without counting the attempt", () =>
     Effect.gen(function* () {
       const { begun, handler, interrupted } = yield* waiting
       const launched = yield* launch()
@@ -366,7 +366,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("an idle worker ends at once", () =>
+  it.effect("an idle worker ends at once when it is interrupted", () =>
     Effect.gen(function* () {
       const worker = yield* start(() => Effect.succeed(ready), { concurrency: 5, drainTimeout: "1 day" })
       yield* eventually(Effect.map(TestClock.sleeps(), (sleeps) => Chunk.size(sleeps) > 0))
@@ -377,7 +377,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("supervises what others left behind, at once and again and again", () =>
+  it.effect("supervises abandoned work at once and at each interval", () =>
     Effect.gen(function* () {
       const jobs = yield* WorkspaceBuildJobRepo
       const { begun, handler } = yield* waiting
@@ -396,7 +396,7 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("refuses options out of range", () =>
+  it.effect("rejects options out of range", () =>
     Effect.gen(function* () {
       const bad: Readonly<Record<string, Partial<BuildWorker.Options>>> = {
         workerId: { workerId: "" },

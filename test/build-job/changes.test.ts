@@ -49,7 +49,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("cancel ends a running job, and its worker learns it from its next call", () =>
+    it.effect("cancel ends a running job, and the next call of its worker reports it", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const {
@@ -68,7 +68,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("cancel never ends a job before it started", () =>
+    it.effect("cancel never records an end before the start", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job } = yield* make.claimedJob({ startedAt: at(5000) })
@@ -76,7 +76,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("cancel returns a cancelled job as it is, with its first reason", () =>
+    it.effect("cancel returns a cancelled job unchanged, with its first reason", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id } = yield* enqueue("job")
@@ -86,7 +86,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("cancel refuses a job that has ended, one that is not there, and a reason out of shape", () =>
+    it.effect("cancel rejects ended jobs, unknown jobs and invalid reasons", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (const status of ["succeeded", "failed"] as const) {
@@ -150,7 +150,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       )
     }
 
-    it.effect("redrive returns a queued job as it is, and refuses all others", () =>
+    it.effect("redrive returns a queued job unchanged, and rejects all others", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const queued = yield* enqueue("job", { availableAt: at(1000) })
@@ -166,7 +166,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("reapExpired takes jobs from expired leases, longest first", () =>
+    it.effect("reapExpired queues jobs with expired leases, the longest expired first", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (const expiry of [50, 20, 101, 40, 30])
@@ -196,7 +196,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("reapExpired fails what has no attempts left", () =>
+    it.effect("reapExpired fails jobs without attempts left", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* make.claimedJob({ id: "job", attemptCount: 3, maxAttempts: 3 })
@@ -214,7 +214,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("reapExpired takes each job once, also when several reap at once", () =>
+    it.effect("reapExpired reaps each job once, also with concurrent callers", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (let index = 0; index < 20; index++) yield* make.claimedJob()
@@ -227,7 +227,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("markSettled takes the end of a job off the list of those to take note of", () =>
+    it.effect("markSettled removes an ended job from the unsettled jobs", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id: runId } = yield* make.attempt()
@@ -254,7 +254,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("markSettled does nothing to a job that has not ended, and fails for one that is not there", () =>
+    it.effect("markSettled does not change a job that has not ended, and fails for an unknown job", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job } = yield* make.claimedJob({ runId: "run" })
@@ -267,7 +267,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a job that ends again after a redrive is to be taken note of again", () =>
+    it.effect("a job that ends again after a redrive is unsettled again", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id } = yield* make.buildJob({ status: "failed", runId: "run" })
@@ -280,7 +280,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("batches out of range are refused", () =>
+    it.effect("limits out of range are rejected", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (const limit of [0, -1, 1001, 1.5, Number.NaN]) {

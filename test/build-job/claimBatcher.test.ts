@@ -19,8 +19,8 @@ const numbers = (last: number) => {
 
 const found = (options: ReadonlyArray<Option.Option<number>>) => options.map(Option.getOrNull)
 
-describe("claimTogether", () => {
-  it.effect("answers callers of the same moment by one claim, each with one of it, in their order", () =>
+describe("claimBatcher", () => {
+  it.effect("answers concurrent callers with one claim, one job each, in their order", () =>
     Effect.gen(function* () {
       const { limits, several } = numbers(3)
       const claim = claimBatcher<number, never>(10)
@@ -35,7 +35,7 @@ describe("claimTogether", () => {
     })
   )
 
-  it.effect("keeps keys apart, and no claim larger than allowed", () =>
+  it.effect("separates keys, and limits the size of a claim", () =>
     Effect.gen(function* () {
       const { limits, several } = numbers(100)
       const claim = claimBatcher<number, never>(2)
@@ -48,7 +48,7 @@ describe("claimTogether", () => {
     })
   )
 
-  it.effect("gives all callers the failure of their claim", () =>
+  it.effect("fails all callers when their claim fails", () =>
     Effect.gen(function* () {
       const claim = claimBatcher<number, string>(10)
       const failed = Effect.exit(claim("a", () => Effect.fail("no")))
@@ -59,7 +59,7 @@ describe("claimTogether", () => {
     })
   )
 
-  it.effect("leaves the others theirs when who asked first is interrupted", () =>
+  it.effect("serves the other callers when the first one is interrupted", () =>
     Effect.gen(function* () {
       const { several } = numbers(10)
       const claim = claimBatcher<number, never>(10)
@@ -73,7 +73,7 @@ describe("claimTogether", () => {
 })
 
 describe("claimNext", () => {
-  it.effect("inside a transaction is part of it, and shared with nobody", () =>
+  it.effect("in a transaction claims alone, as part of the transaction", () =>
     Effect.gen(function* () {
       const jobs = yield* WorkspaceBuildJobRepo
       for (const id of ["a", "b"]) yield* enqueue(id)

@@ -28,7 +28,7 @@ const idOf = Option.map(({ job }: { readonly job: { readonly id: string } }) => 
 /** What any implementation of the queue must do when jobs are claimed. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo claims (${name})`, () => {
-    it.effect("hand out a job under a new lease", () =>
+    it.effect("return a job under a new lease", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const queued = yield* enqueue("job", { maxAttempts: 2 })
@@ -51,7 +51,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("find nothing in an empty queue, and nothing that is under a lease or has ended", () =>
+    it.effect("return nothing for an empty queue, leased jobs and ended jobs", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const nothing = Effect.gen(function* () {
@@ -68,7 +68,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("take what has been due longest, queued or expired, ties by id", () =>
+    it.effect("take the job that has been due longest, queued or expired, ties by id", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* make.buildJob({ id: "f", availableAt: at(60) })
@@ -89,7 +89,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("take a batch of what has been due longest, and no more than is due", () =>
+    it.effect("take a batch of the jobs that have been due longest, and only due jobs", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (let index = 0; index < 25; index++)
@@ -119,7 +119,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("give the queued jobs of a batch in the order in which they were due", () =>
+    it.effect("return the queued jobs of a batch in the order of their due times", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (const due of [5, 3, 9, 1, 7]) yield* make.buildJob({ id: `job-${due}`, availableAt: at(due) })
@@ -129,7 +129,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("take over an expired lease, and not one that is held", () =>
+    it.effect("take over an expired lease only", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job, lease } = yield* leased("job")
@@ -150,7 +150,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("let the same worker take its own expired lease over, under another token", () =>
+    it.effect("let the same worker take over its own expired lease with a new token", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { lease } = yield* leased("job")
@@ -162,7 +162,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     )
 
     for (const method of ["claimNext", "claimBatch", "claimById"] as const) {
-      it.effect(`${method} fails a job with no attempts left, and never hands it out`, () =>
+      it.effect(`${method} fails a job without attempts left, and never returns it`, () =>
         Effect.gen(function* () {
           const jobs = yield* WorkspaceBuildJobRepo
           const { job, lease } = yield* expiring("spent", 50, {
@@ -195,7 +195,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       )
     }
 
-    it.effect("are not kept from a due job by any number of exhausted ones before it", () =>
+    it.effect("find a due job behind any number of exhausted ones", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (let index = 0; index < 25; index++)
@@ -210,7 +210,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("give fifty claimants of twenty jobs twenty different ones", () =>
+    it.effect("give fifty callers of twenty jobs twenty different ones", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (let index = 0; index < 20; index++) yield* enqueue(`job-${index}`)
@@ -240,7 +240,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuse a worker without a name, a lease without an end, and a batch out of range", () =>
+    it.effect("reject an empty worker name, an infinite lease and a batch size out of range", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id } = yield* enqueue("job")
@@ -264,7 +264,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("take the lease that they were asked for, in any form of a duration", () =>
+    it.effect("use the requested lease duration, in any form of a duration", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* Effect.forEach(["a", "b", "c"], (id) => enqueue(id))

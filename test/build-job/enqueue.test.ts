@@ -15,7 +15,7 @@ const enqueueInvalid = (given: object) =>
 /** What any implementation of the queue must do when a job comes in. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo.enqueue (${name})`, () => {
-    it.effect("queues what it is given, due now", () =>
+    it.effect("queues the input, due at once", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* TestClock.setTime(1000)
@@ -49,7 +49,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps each field that is given", () =>
+    it.effect("stores each field of the input", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id: runId } = yield* make.attempt()
@@ -64,7 +64,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("answers the same key and request with the first job, whatever became of it", () =>
+    it.effect("returns the first job for the same key and request, whatever its state", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const first = yield* jobs.enqueue({ ...request, idempotencyKey: "key" })
@@ -110,7 +110,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses the same key for another request", () =>
+    it.effect("rejects the same key with another request", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id: runId } = yield* make.attempt()
@@ -130,7 +130,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("creates one job for a key that twenty ask for at once", () =>
+    it.effect("creates one job for a key when twenty callers enqueue it concurrently", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const enqueue = jobs.enqueue({ ...request, idempotencyKey: "key" })
@@ -144,7 +144,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("takes many jobs without a key, and finds each by its key", () =>
+    it.effect("accepts many jobs without a key, and finds each by its key", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* Effect.all([jobs.enqueue(request), jobs.enqueue(request)])
@@ -155,7 +155,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses an id that is taken, and a run that is not there", () =>
+    it.effect("rejects a duplicate id and an unknown attempt", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* jobs.enqueue({ ...request, id: "job" })
@@ -170,7 +170,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says which field is out of shape, never what stood there", () =>
+    it.effect("names an invalid field without its value", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (const field of ["id", "runId", "registryId", "repository", "tag", "idempotencyKey"]) {
@@ -188,7 +188,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("tells of a bad spec where and what rule, and nothing of what it says", () =>
+    it.effect("reports the path and the rule of an invalid spec, and none of its values", () =>
       Effect.gen(function* () {
         const specs: ReadonlyArray<object> = [
           { source: sentinel, harness: "opencode" },
@@ -213,7 +213,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("hands nothing out before it is available", () =>
+    it.effect("does not hand out a job before its availableAt", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const {
@@ -228,7 +228,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("joins the transaction that it is called in", () =>
+    it.effect("joins the caller's transaction", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { withTransaction } = yield* SqlClient.SqlClient

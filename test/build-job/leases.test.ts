@@ -48,7 +48,7 @@ const isLost = (lease: Lease, reason: string) =>
 /** What any implementation of the queue must do for who holds a lease, or thinks so. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo leases (${name})`, () => {
-    it.effect("a heartbeat lets the lease expire that long from now", () =>
+    it.effect("heartbeat extends the lease from the current time", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job, lease } = yield* leased("job")
@@ -68,7 +68,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a heartbeat refuses what is no length of time", () =>
+    it.effect("heartbeat rejects invalid durations", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job, lease } = yield* leased("job")
@@ -79,7 +79,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("no claim and no heartbeat lets a lease last longer than the maxDuration of the job", () =>
+    it.effect("neither a claim nor a heartbeat extends a lease beyond the maxDuration of the job", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* enqueue("short", { maxDuration: "30 seconds" })
@@ -100,7 +100,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a lease that has expired is the current one until somebody takes the job", () =>
+    it.effect("an expired lease stays valid until another worker claims the job", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job, lease } = yield* leased("job")
@@ -112,7 +112,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("succeed ends the job, and forgets the errors of earlier tries", () =>
+    it.effect("succeed ends the job, and clears the errors of earlier attempts", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { lease } = yield* make.claimedJob({ id: "job", attemptCount: 2, ...failure })
@@ -139,7 +139,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("succeed refuses a result out of shape, and fail an error out of shape", () =>
+    it.effect("succeed rejects an invalid result, and fail an invalid error", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job, lease } = yield* leased("job")
@@ -156,7 +156,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("fail gives the job back while attempts are left, and ends it after the last", () =>
+    it.effect("fail queues the job while attempts are left, and ends it after the last", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* enqueue("job", { maxAttempts: 2 })
@@ -192,7 +192,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("fail ends the job at once when it is not worth another try", () =>
+    it.effect("fail ends the job at once when the error is not retryable", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { lease } = yield* leased("job")
@@ -224,7 +224,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a job that waits for its retry is not handed out before", () =>
+    it.effect("a job that waits for its retry is not handed out before its due time", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { lease } = yield* leased("job")
@@ -236,7 +236,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("release gives the job back as if it had not been claimed", () =>
+    it.effect("release queues the job again without counting the attempt", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const queued = yield* enqueue("job", { maxAttempts: 1 })
@@ -257,7 +257,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("release takes back only the last attempt", () =>
+    it.effect("release uncounts the last attempt only", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { lease } = yield* make.claimedJob({ attemptCount: 2, startedAt: at(0), ...failure })
@@ -269,7 +269,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a repeat by the same lease changes nothing and succeeds", () =>
+    it.effect("repeating a call with the same lease succeeds and changes nothing", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const calls = {
@@ -291,7 +291,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("another call by a lease that has ended the job is refused", () =>
+    it.effect("another call with a lease that has ended the job is rejected", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const calls = {
@@ -309,7 +309,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("of two ends at once by one lease, one stands", () =>
+    it.effect("of two concurrent ends by one lease, one is kept", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job, lease } = yield* leased("job")
@@ -328,18 +328,16 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect(
-      "a lease is lost to a job that is not there, to another worker, and to a token that was never given",
-      () =>
-        Effect.gen(function* () {
-          const { lease } = yield* leased("job")
-          yield* isLost({ ...lease, jobId: gone }, "not-found")
-          yield* isLost({ ...lease, workerId: "two" }, "superseded")
-          yield* isLost({ ...lease, token: 2 }, "superseded")
-        }).pipe(Effect.provide(layer))
+    it.effect("LeaseLost is reported for an unknown job, another worker and an unknown token", () =>
+      Effect.gen(function* () {
+        const { lease } = yield* leased("job")
+        yield* isLost({ ...lease, jobId: gone }, "not-found")
+        yield* isLost({ ...lease, workerId: "two" }, "superseded")
+        yield* isLost({ ...lease, token: 2 }, "superseded")
+      }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a lease is lost to whoever took over", () =>
+    it.effect("LeaseLost is reported after another worker took over", () =>
       Effect.gen(function* () {
         const { lease } = yield* leased("job")
         yield* TestClock.adjust("1 minute")
@@ -349,7 +347,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a lease is lost to the reaper, with and without attempts left", () =>
+    it.effect("LeaseLost is reported after reapExpired, with and without attempts left", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { lease } = yield* make.claimedJob({ id: "left" })
@@ -361,7 +359,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a lease is lost to a cancellation, also after the job was queued again", () =>
+    it.effect("LeaseLost is reported after a cancellation, also when the job is queued again", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { job, lease } = yield* leased("job")
@@ -374,7 +372,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("the end of a job answers nobody but the lease that ended it", () =>
+    it.effect("only the lease that ended a job can repeat the end", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { lease } = yield* leased("job")
@@ -385,7 +383,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a token is larger than all before, whatever became of them", () =>
+    it.effect("a token is larger than all earlier tokens of the job", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* enqueue("job", { maxAttempts: 2 })

@@ -20,7 +20,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("gives the newest job of a run, of several at one moment the last by id", () =>
+    it.effect("returns the newest job of an attempt, ties by the last id", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id: runId } = yield* make.attempt()
@@ -33,7 +33,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("gives the newest job of each of ten thousand runs", () =>
+    it.effect("returns the newest job of each of ten thousand attempts", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* make.attempt({ id: "run-0" })
@@ -78,7 +78,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("gives each job once, page by page, while others come in", () =>
+    it.effect("returns each job once in pages while jobs are enqueued", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (let index = 0; index < 25; index++)
@@ -100,7 +100,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what a list cannot be asked for", () =>
+    it.effect("list rejects invalid filters", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const bad = [
@@ -117,7 +117,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("counts the queue", () =>
+    it.effect("counts the jobs of the queue", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const none = { queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0 }
@@ -142,7 +142,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("names the column of a row that is not of its shape, and not what stands there", () =>
+    it.effect("names the column of an invalid row without its value", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id } = yield* make.buildJob()

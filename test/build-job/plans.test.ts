@@ -78,7 +78,7 @@ const fill = (count: number) =>
   )
 
 describe("build job query plans", () => {
-  it.effect("no statement scans or sorts what grows, but for the counts of stats", () =>
+  it.effect("every statement uses an index, except the counts of stats", () =>
     Effect.gen(function* () {
       const all = yield* methods
       expect(new Set(Object.keys(all))).toEqual(new Set(Object.keys(yield* WorkspaceBuildJobRepo)))
@@ -93,7 +93,7 @@ describe("build job query plans", () => {
     }).pipe(Effect.provide(layers.file))
   )
 
-  it.effect("a claim walks the first entries of the two partial indexes", () =>
+  it.effect("a claim reads the first entries of the two partial indexes", () =>
     Effect.gen(function* () {
       const plan = yield* claimPlan
       const walks = plan.filter((line) => line.includes("oci_image_build_jobs"))
@@ -116,7 +116,7 @@ describe("build job query plans", () => {
     }).pipe(Effect.provide(layers.file))
   )
 
-  it.effect("the index of the queue is in the order that the walk needs", () =>
+  it.effect("the index of the queue is in the order of the claim", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const columnsOf = (index: string) =>
@@ -130,7 +130,7 @@ describe("build job query plans", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("a claim is planned the same at 100 and at 100,000 jobs, with and without statistics", () =>
+  it.effect("a claim has the same plan at 100 and at 100,000 jobs, with and without statistics", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const empty = yield* claimPlan

@@ -86,7 +86,7 @@ const told = (all: ReadonlyArray<Worker>, type: "claimed" | "succeeded") =>
   )
 
 describe("processes on one queue", () => {
-  it("do each of 10,000 jobs once, and none is kept waiting in its event loop", async () => {
+  it("process each of 10,000 jobs once without blocking an event loop", async () => {
     await seed(10_000)
     const all = Array.from({ length: 8 }, (_, index) =>
       start({ workerId: `worker-${index}`, leaseMs: 120_000, fibers: 4, batch: 20, synchronous: "normal" })
@@ -122,7 +122,7 @@ describe("processes on one queue", () => {
     for (const { max } of delays) expect(max, measured).toBeLessThan(0.8 * Database.defaultBusyTimeoutMs)
   }, 120_000)
 
-  it("take over what a killed one held, and lose nothing", async () => {
+  it("take over the jobs of a killed process without loss", async () => {
     await seed(600)
     const options = { leaseMs: 1500, fibers: 3, batch: 5, synchronous: "normal" } as const
     const victim = start({ ...options, workerId: "victim", holdAfter: 2 })

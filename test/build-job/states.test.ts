@@ -184,7 +184,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     for (const from of statuses) {
       for (const to of statuses) {
         const allowed = from === to || workspaceBuildJobTransitions.allows(from, to)
-        it.effect(`the database ${allowed ? "allows" : "refuses"} ${from} → ${to}`, () =>
+        it.effect(`the database ${allowed ? "allows" : "rejects"} ${from} → ${to}`, () =>
           Effect.gen(function* () {
             const source = yield* make.buildJob({ status: from })
             // All that a job of the other status has, under a new token: nothing but the transition can be at fault.
@@ -282,7 +282,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       ["status", "'done'", "oci_image_build_jobs_status"],
       ["lease_token", "-1", "oci_image_build_jobs_lease_token"]
     ]) {
-      it.effect(`the database refuses a new job with ${column} ${value}`, () =>
+      it.effect(`the database rejects a new job with ${column} ${value}`, () =>
         Effect.gen(function* () {
           const said = yield* verdict(`
             INSERT INTO oci_image_build_jobs (id, registry_id, repository, tag, request_payload, available_at, created_at, updated_at, ${column})
@@ -293,7 +293,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     }
 
     for (const [status, set, rule] of attempts) {
-      it.effect(`the database refuses a ${status} job ${set}`, () =>
+      it.effect(`the database rejects a ${status} job ${set}`, () =>
         Effect.gen(function* () {
           yield* TestClock.setTime(now)
           const job = yield* make.buildJob({ status })

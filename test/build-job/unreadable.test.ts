@@ -18,7 +18,7 @@ const errorCodeOf = (id: string) =>
 /** A row that cannot be read harms no other. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo with a job that cannot be read (${name})`, () => {
-    it.effect("hands out the others, and fails that one", () =>
+    it.effect("hands out the other jobs, and fails that one", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (const id of ["a", broken, "c"]) yield* enqueue(id)
@@ -30,7 +30,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("reaps the others, and that one, too", () =>
+    it.effect("reaps the other jobs, and fails that one", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (const id of ["a", broken, "c"]) yield* leased(id)
@@ -43,7 +43,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("tells a run that it has ended", () =>
+    it.effect("reports the end of the job to its attempt", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id: runId } = yield* make.attempt({ status: "running" })

@@ -17,7 +17,7 @@ const hour = 3_600_000
 const standing = Date.UTC(2200, 0)
 const ready = { ...success, runtime: answer("running") }
 
-it.scoped("an enqueue in another process wakes an idle worker by the watch alone", () =>
+it.scoped("an enqueue in another process wakes an idle worker by file-change notification alone", () =>
   Effect.gen(function* () {
     const filePath = yield* newPath
     // Nothing is looked for again within an hour, and no clock of Effect moves.

@@ -59,7 +59,7 @@ const cutOff = <A, E, R>(effect: Effect.Effect<A, E, R>, isCut: () => boolean) =
     })
   )
 
-describe("the lease of a handler that is slow to end", () => {
+describe("the lease of a handler that ends slowly", () => {
   it.scoped("is kept by heartbeats after the drain timeout, and released when the handler has ended", () =>
     Effect.gen(function* () {
       const { begun, clean, handler, isEnding } = yield* slowToEnd
@@ -86,7 +86,7 @@ describe("the lease of a handler that is slow to end", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.scoped("holds no other handler up: a drain interrupts all of them at once", () =>
+  it.scoped("does not delay other handlers: a drain interrupts all of them at once", () =>
     Effect.gen(function* () {
       const { begun, clean, ending, handler } = yield* slowToEnd
       yield* launch()
@@ -153,7 +153,7 @@ describe("the local deadline of a lease", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.scoped("is confirmed by a heartbeat before anything is claimed, when the time of day has jumped past it", () =>
+  it.scoped("is confirmed by a heartbeat before the next claim when the clock has jumped past it", () =>
     Effect.gen(function* () {
       const { jump, jumping } = jumpingClock()
       const { begun, handler, isEndingNow } = yield* slowToEnd
@@ -169,7 +169,7 @@ describe("the local deadline of a lease", () => {
   )
 
   it.scoped(
-    "prevents claims until the handler has ended, when the time of day has jumped past it and no heartbeat is confirmed",
+    "prevents claims until the handler has ended when the clock has jumped past it and no heartbeat is confirmed",
     () =>
       Effect.gen(function* () {
         let isCut = false
@@ -198,7 +198,7 @@ describe("a handler that throws before it returns an effect", () => {
   }
 
   it.scoped(
-    "has died: the job is tried again, onDefect receives the cause, and nothing of it is stored or logged",
+    "counts as a defect: the job is retried, onDefect receives the cause, and none of it is stored or logged",
     () =>
       Effect.gen(function* () {
         const lines: Array<string> = []
@@ -221,7 +221,7 @@ describe("a handler that throws before it returns an effect", () => {
       }).pipe(Effect.provide(layers.memory))
   )
 
-  it.scoped("is reported after a while when onDefect does not return", () =>
+  it.scoped("is reported after a timeout when onDefect does not return", () =>
     Effect.gen(function* () {
       const launched = yield* launch()
       const worker = yield* start(throws, { onDefect: () => Effect.never })
@@ -248,7 +248,7 @@ describe("a handler that throws before it returns an effect", () => {
 })
 
 describe("the report of a finished build", () => {
-  it.scoped("is repeated with heartbeats while the database refuses it, until it is stored", () =>
+  it.scoped("is repeated with heartbeats until the database stores it", () =>
     Effect.gen(function* () {
       const lifecycle = yield* SandboxLifecycle
       const launched = yield* launch()
@@ -278,8 +278,8 @@ describe("the report of a finished build", () => {
   )
 })
 
-describe("a failure of the store", () => {
-  it("passes unless this program has closed the database or lost its file", () => {
+describe("a failure of the database", () => {
+  it("is transient, except when this program has closed the database or lost its file", () => {
     const failure = (cause: string) => new PersistenceError({ operation: "test", reason: "Unavailable", cause })
     expect(
       ["no route to host", "SEALANT_CLOSED", "SEALANT_FILE_REPLACED: restart the program"].map((cause) =>
@@ -290,21 +290,19 @@ describe("a failure of the store", () => {
 })
 
 describe("the maxDuration of a job", () => {
-  it.scoped(
-    "interrupts a handler that takes longer, however well its heartbeats do, and the job fails and may be tried again",
-    () =>
-      Effect.gen(function* () {
-        const { begun, clean, handler, isEndingNow } = yield* slowToEnd
-        const launched = yield* launch({ maxDuration: "90 seconds" })
-        yield* Deferred.succeed(clean, undefined)
-        yield* start(handler)
-        yield* Queue.take(begun)
-        yield* stepping(isEndingNow)
-        expect(yield* Clock.currentTimeMillis).toBeGreaterThanOrEqual(84_000)
-        expect(yield* Clock.currentTimeMillis).toBeLessThan(90_000)
-        yield* reaches(launched, "running running queued none")
-        expect(yield* jobOf(launched.job.id)).toMatchObject({ errorCode: Option.some("max-duration"), attemptCount: 1 })
-      }).pipe(Effect.provide(layers.memory))
+  it.scoped("interrupts a handler that exceeds it in spite of heartbeats, and the job fails and can be retried", () =>
+    Effect.gen(function* () {
+      const { begun, clean, handler, isEndingNow } = yield* slowToEnd
+      const launched = yield* launch({ maxDuration: "90 seconds" })
+      yield* Deferred.succeed(clean, undefined)
+      yield* start(handler)
+      yield* Queue.take(begun)
+      yield* stepping(isEndingNow)
+      expect(yield* Clock.currentTimeMillis).toBeGreaterThanOrEqual(84_000)
+      expect(yield* Clock.currentTimeMillis).toBeLessThan(90_000)
+      yield* reaches(launched, "running running queued none")
+      expect(yield* jobOf(launched.job.id)).toMatchObject({ errorCode: Option.some("max-duration"), attemptCount: 1 })
+    }).pipe(Effect.provide(layers.memory))
   )
 })
 

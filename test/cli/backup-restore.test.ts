@@ -62,7 +62,7 @@ const prepared = Effect.gen(function* () {
   return { directory, filePath, environment: { DATABASE_FILE_PATH: filePath } }
 })
 
-it.scopedLive("a database is backed up, lost, and restored", () =>
+it.scopedLive("backup and restore recover a lost database", () =>
   Effect.gen(function* () {
     const { directory, environment, filePath } = yield* prepared
     seed(filePath, 3)
@@ -91,7 +91,7 @@ it.scopedLive("a database is backed up, lost, and restored", () =>
   })
 )
 
-it.scopedLive("a script reads what was done, and a person sees how far it is", () =>
+it.scopedLive("both print a JSON result for scripts and show progress on a terminal", () =>
   Effect.gen(function* () {
     const { directory, environment, filePath } = yield* prepared
     const path = join(directory, "backup.sqlite")
@@ -119,7 +119,7 @@ it.scopedLive("a script reads what was done, and a person sees how far it is", (
   })
 )
 
-it.scopedLive("what is in the way is one line", () =>
+it.scopedLive("an obstacle is reported in one line", () =>
   Effect.gen(function* () {
     const { directory, environment, filePath } = yield* prepared
     writeFileSync(join(directory, "text"), "this is not a database, but long enough to be looked at as one".repeat(10))
@@ -178,7 +178,7 @@ it.scopedLive("what is in the way is one line", () =>
   })
 )
 
-it.scopedLive("a program that has the database open keeps it", () =>
+it.scopedLive("restore refuses to replace a database that a program has open", () =>
   Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     const other = new NativeDatabase(filePath)
@@ -209,7 +209,7 @@ const killedAt = (moment: string, path: string, environment: Environment) =>
     child.on("close", (_, signal) => resume(Effect.succeed({ signal, stdout })))
   })
 
-it.scopedLive("a backup whose process is killed leaves no half of one, and the database as it is", () =>
+it.scopedLive("a killed backup leaves no partial file, and the database is unchanged", () =>
   Effect.gen(function* () {
     const { directory, environment, filePath } = yield* prepared
     seed(filePath, 30_000, 1000)

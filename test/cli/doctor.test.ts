@@ -37,7 +37,7 @@ const prepared = Effect.gen(function* () {
   return { environment, filePath }
 })
 
-it.scopedLive("a good database has a line for each look, and no problem", () =>
+it.scopedLive("doctor prints one line for each check of a valid database, and no problem", () =>
   Effect.gen(function* () {
     const { environment } = yield* prepared
     const { findings, problems } = yield* doctor(environment)
@@ -61,7 +61,7 @@ it.scopedLive("a good database has a line for each look, and no problem", () =>
   })
 )
 
-it.scopedLive("what cannot be opened is a finding", () =>
+it.scopedLive("doctor reports a database that cannot be opened as a problem", () =>
   Effect.gen(function* () {
     const directory = yield* temporaryDirectory
     const none = join(directory, "none.sqlite")
@@ -76,7 +76,7 @@ it.scopedLive("what cannot be opened is a finding", () =>
   })
 )
 
-it.scopedLive("each fault is named, with the way out", () =>
+it.scopedLive("doctor reports each problem with its remedy", () =>
   Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     const hour = 3_600_000
@@ -117,7 +117,7 @@ it.scopedLive("each fault is named, with the way out", () =>
   })
 )
 
-it.scopedLive("active workflows without an owner are named, and are no problem", () =>
+it.scopedLive("doctor lists active workflows without an owner, not as a problem", () =>
   Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     tamper(
@@ -136,7 +136,7 @@ it.scopedLive("active workflows without an owner are named, and are no problem",
   })
 )
 
-it.scopedLive("tables and columns of plugins are accepted", () =>
+it.scopedLive("doctor accepts tables and columns of plugins", () =>
   Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     tamper(
@@ -156,7 +156,7 @@ it.scopedLive("tables and columns of plugins are accepted", () =>
   })
 )
 
-it.scopedLive("objects that no migration made, and altered ones, are named", () =>
+it.scopedLive("doctor reports altered objects and objects that no migration created", () =>
   Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     tamper(
@@ -199,7 +199,7 @@ it.scopedLive("objects that no migration made, and altered ones, are named", () 
   })
 )
 
-it.scopedLive("indexes that evaluate something for each write are named", () =>
+it.scopedLive("doctor reports indexes that evaluate expressions on each write", () =>
   Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     tamper(
@@ -217,7 +217,7 @@ it.scopedLive("indexes that evaluate something for each write are named", () =>
   })
 )
 
-it.scopedLive("text that is not UTF-8 is named, which would end every process that reads it", () =>
+it.scopedLive("doctor reports text that is not UTF-8, on which every reader process crashes", () =>
   Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     const user = (name: string, index: number) => `('u${index}', ${name}, 'u${index}@example.com', 0, 0)`
@@ -244,7 +244,7 @@ it.scopedLive("text that is not UTF-8 is named, which would end every process th
   })
 )
 
-it.scopedLive("of another schema it tells that it is one", () =>
+it.scopedLive("doctor reports a different schema version", () =>
   Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     tamper(filePath, `INSERT INTO sealant_migrations VALUES (9999, 'colours', '', 0)`)

@@ -21,7 +21,7 @@ const prepared = Effect.gen(function* () {
   return { directory, environment, path }
 })
 
-it.scopedLive("import-legacy reports imported, repaired, rejected and ignored rows, and no value", () =>
+it.scopedLive("import-legacy reports imported, repaired, rejected and ignored rows without values", () =>
   Effect.gen(function* () {
     const { environment, path } = yield* prepared
     const before = readFileSync(path)
@@ -65,7 +65,7 @@ it.scopedLive("import-legacy reports imported, repaired, rejected and ignored ro
 )
 
 it.scopedLive(
-  "import-legacy shows how far it is: on a terminal in one line, elsewhere a line for so many rows",
+  "import-legacy shows progress: one updated line on a terminal, otherwise a line per batch",
   () =>
     Effect.gen(function* () {
       const { environment, path } = yield* prepared
@@ -98,7 +98,7 @@ it.scopedLive(
   120_000
 )
 
-it.scopedLive("import-legacy refuses in one line", () =>
+it.scopedLive("import-legacy reports a refusal in one line", () =>
   Effect.gen(function* () {
     const { directory, environment, path } = yield* prepared
     const refused = (args: ReadonlyArray<string>, code: number, message: string, where = environment) =>

@@ -30,7 +30,7 @@ const run = (args: ReadonlyArray<string>, environment: Environment) =>
     return outcome
   })
 
-it.scopedLive("are listed and shown without their documents, also those that cannot be read", () =>
+it.scopedLive("jobs list and show print jobs without their documents, also unreadable ones", () =>
   Effect.gen(function* () {
     const environment = yield* prepared
     const list = yield* run(["jobs", "list"], environment)
@@ -63,7 +63,7 @@ it.scopedLive("are listed and shown without their documents, also those that can
   })
 )
 
-it.scopedLive("print nothing that a terminal obeys, whatever a worker has said", () =>
+it.scopedLive("jobs escapes control characters in the texts of workers", () =>
   Effect.gen(function* () {
     const environment = yield* prepared
     const said = "\u001b]0;title\u0007 gone\u001b[2J\r\nover \u009b1m\u202Eback"
@@ -86,7 +86,7 @@ it.scopedLive("print nothing that a terminal obeys, whatever a worker has said",
   })
 )
 
-it.scopedLive("are queued again and cancelled", () =>
+it.scopedLive("jobs redrive and cancel change the job", () =>
   Effect.gen(function* () {
     const environment = yield* prepared
     expect(yield* run(["jobs", "cancel", "job-1", "--reason", "a typo"], environment)).toEqual({
@@ -121,7 +121,7 @@ it.scopedLive("are queued again and cancelled", () =>
   })
 )
 
-it.scopedLive("figures and purges are for people and scripts", () =>
+it.scopedLive("stats and purge print text, and JSON for scripts", () =>
   Effect.gen(function* () {
     const environment = yield* prepared
     const stats = yield* run(["stats", "--json"], environment)

@@ -14,7 +14,7 @@ const lines = (verb: string) => names.map((name) => `${verb} ${name}\n`).join(""
 const spawned = (args: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) =>
   Effect.promise(() => runProcess(args, environment))
 
-it.scopedLive("three processes migrate one new file at once: one applies each migration, all of them succeed", () =>
+it.scopedLive("of three concurrent processes one applies each migration, and all succeed", () =>
   Effect.gen(function* () {
     const filePath = join(yield* temporaryDirectory, "new", "control-plane.sqlite")
     const environment = { DATABASE_FILE_PATH: filePath }
@@ -35,36 +35,34 @@ it.scopedLive("three processes migrate one new file at once: one applies each mi
   })
 )
 
-it.scopedLive(
-  "a process says in one line on stderr what went wrong, and exits with 1, or with 2 when it was called wrongly",
-  () =>
-    Effect.gen(function* () {
-      const directory = yield* temporaryDirectory
-      const text = join(directory, "text")
-      writeFileSync(text, "this is not a database, but long enough to be looked at as one")
-      const outcomes = yield* Effect.all(
-        [
-          spawned(["migrate"], { DATABASE_FILE_PATH: text }),
-          spawned(["migrate"], { DATABASE_FILE_PATH: join(text, "control-plane.sqlite") }),
-          spawned(["migrate", "--dryrun"], { DATABASE_FILE_PATH: join(directory, "none.sqlite") }),
-          spawned(["status"], { DATABASE_FILE_PATH: join(directory, "none.sqlite") })
-        ],
-        { concurrency: 2 }
-      )
-      expect(outcomes.map(({ code, stderr }) => [code, stderr])).toEqual([
-        [1, `sealant-db: DATABASE_FILE_PATH: ${text} is not a SQLite database\n`],
-        [1, `sealant-db: DATABASE_FILE_PATH: the directory ${text} cannot be created: part of the path is a file\n`],
-        [2, "sealant-db: Received unknown argument: '--dryrun' (see sealant-db --help)\n"],
-        [
-          1,
-          `sealant-db: the database is older than the program and lacks ${first} and ${names.length - 1} more: run \`sealant-db migrate\`\n`
-        ]
-      ])
-      expect(existsSync(join(directory, "none.sqlite"))).toBe(false)
-    })
+it.scopedLive("a failure is one line on stderr with exit code 1, or 2 for a usage error", () =>
+  Effect.gen(function* () {
+    const directory = yield* temporaryDirectory
+    const text = join(directory, "text")
+    writeFileSync(text, "this is not a database, but long enough to be looked at as one")
+    const outcomes = yield* Effect.all(
+      [
+        spawned(["migrate"], { DATABASE_FILE_PATH: text }),
+        spawned(["migrate"], { DATABASE_FILE_PATH: join(text, "control-plane.sqlite") }),
+        spawned(["migrate", "--dryrun"], { DATABASE_FILE_PATH: join(directory, "none.sqlite") }),
+        spawned(["status"], { DATABASE_FILE_PATH: join(directory, "none.sqlite") })
+      ],
+      { concurrency: 2 }
+    )
+    expect(outcomes.map(({ code, stderr }) => [code, stderr])).toEqual([
+      [1, `sealant-db: DATABASE_FILE_PATH: ${text} is not a SQLite database\n`],
+      [1, `sealant-db: DATABASE_FILE_PATH: the directory ${text} cannot be created: part of the path is a file\n`],
+      [2, "sealant-db: Received unknown argument: '--dryrun' (see sealant-db --help)\n"],
+      [
+        1,
+        `sealant-db: the database is older than the program and lacks ${first} and ${names.length - 1} more: run \`sealant-db migrate\`\n`
+      ]
+    ])
+    expect(existsSync(join(directory, "none.sqlite"))).toBe(false)
+  })
 )
 
-it.scopedLive("looking at a file that is missing or empty, or planning for it, writes nothing", () =>
+it.scopedLive("status and plan create no file when it is missing, and leave an empty one unchanged", () =>
   Effect.gen(function* () {
     const directory = yield* temporaryDirectory
     const missing = join(directory, "new", "control-plane.sqlite")
@@ -91,7 +89,7 @@ it.scopedLive("looking at a file that is missing or empty, or planning for it, w
   })
 )
 
-it.scopedLive("an altered or a newer schema is refused, with what to do", () =>
+it.scopedLive("migrate rejects an altered or newer schema with the remedy", () =>
   Effect.gen(function* () {
     const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
     const environment = { DATABASE_FILE_PATH: filePath }
@@ -130,7 +128,7 @@ it.scopedLive("an altered or a newer schema is refused, with what to do", () =>
   })
 )
 
-it.scopedLive("a predecessor's database is left as it is, and its owner told the way", () =>
+it.scopedLive("migrate leaves the legacy database unchanged and prints the remedy", () =>
   Effect.gen(function* () {
     const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
     tamper(filePath, "CREATE TABLE user (id text PRIMARY KEY NOT NULL, name text NOT NULL)")
@@ -143,7 +141,7 @@ it.scopedLive("a predecessor's database is left as it is, and its owner told the
   })
 )
 
-it.scoped("a server is migrated like a file", () =>
+it.scoped("migrate works on a server as on a file", () =>
   Effect.gen(function* () {
     const { url } = yield* openEmptyPeer()
     const environment = { DATABASE_URL: url }

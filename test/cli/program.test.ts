@@ -6,7 +6,7 @@ import { runHere, runProcess } from "./support.js"
 
 const packageJson: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
 
-it.live("tells its version and its commands in plain lines where there is no terminal", () =>
+it.live("prints its version and its commands in plain lines without a terminal", () =>
   Effect.gen(function* () {
     const version = yield* Effect.promise(() => runProcess(["--version"], {}))
     expect(version).toMatchObject({ code: 0, stderr: "" })
@@ -25,7 +25,7 @@ it.live("tells its version and its commands in plain lines where there is no ter
   })
 )
 
-it.live("exits with 2 and one line when it is called in a way that it does not know", () =>
+it.live("exits with 2 and one line for an unknown command or option", () =>
   Effect.gen(function* () {
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
       [
@@ -76,7 +76,7 @@ it.scopedLive("exits with 130 when it is interrupted", () =>
   })
 )
 
-it.live("names the variable that is wrong", () =>
+it.live("names the invalid variable", () =>
   Effect.gen(function* () {
     const settings: ReadonlyArray<readonly [Readonly<Record<string, string>>, string]> = [
       [

@@ -44,7 +44,7 @@ const run = (args: ReadonlyArray<string>, environment: Readonly<Record<string, s
     return outcome
   })
 
-it.scopedLive("secrets are brought under another key, and their state is shown", () =>
+it.scopedLive("secrets rotate re-encrypts under another key, and status shows the keys", () =>
   Effect.gen(function* () {
     const environment = yield* prepared
     const withBoth = { ...environment, SEALANT_ENCRYPTION_KEYS: `${keyOf("new")},${keyOf("old")}` }
@@ -77,7 +77,7 @@ it.scopedLive("secrets are brought under another key, and their state is shown",
   })
 )
 
-it.scopedLive("without the keys, their state is shown, and nothing is rotated", () =>
+it.scopedLive("without the keys, status works and rotate fails", () =>
   Effect.gen(function* () {
     const environment = yield* prepared
     expect((yield* run(["secrets", "status"], environment)).stdout).toMatch(/^old +active +2 +no$/m)
@@ -101,7 +101,7 @@ it.scopedLive("without the keys, their state is shown, and nothing is rotated", 
   })
 )
 
-it.scopedLive("of a database without secrets it says so", () =>
+it.scopedLive("status reports a database without secrets", () =>
   Effect.gen(function* () {
     const environment = { DATABASE_FILE_PATH: join(yield* temporaryDirectory, "control-plane.sqlite") }
     yield* run(["migrate"], environment)

@@ -71,7 +71,7 @@ describe.each(services)("$name", (service) => {
   const withService = fixtureOf(service)
 
   it.effect(
-    "refuses what is immense, or takes no notice of it",
+    "rejects or ignores oversized values",
     () =>
       withService((instance, samples) =>
         Effect.gen(function* () {
@@ -94,7 +94,7 @@ describe.each(services)("$name", (service) => {
   )
 
   it.effect(
-    "shows no more of an id than an id can have",
+    "cuts ids in errors, spans and logs to the maximum length of an id",
     () =>
       withService((instance, samples) =>
         Effect.gen(function* () {

@@ -253,7 +253,7 @@ const isPage = (value: unknown): value is db.Page<unknown> =>
   Predicate.hasProperty(value, "items") && Predicate.hasProperty(value, "nextCursor")
 
 describe("lists", () => {
-  it.effect("are all paged through here", () =>
+  it.effect("includes every method that returns pages", () =>
     Effect.gen(function* () {
       const samples = samplesOf(yield* makeWorld)
       const paged: Array<string> = []

@@ -216,7 +216,7 @@ describe.each(Object.entries(operations))("%s, when the answer to a commit is lo
   )
   const reading = Object.entries(methods).filter(([, operation]) => operationOf(operation).repeat === "reads")
 
-  it.effect("every method says what a repeat comes to; those that read lose nothing", () =>
+  it.effect("has a declared result of a repeat for every method; reads lose nothing", () =>
     onServer((peer, world) =>
       Effect.gen(function* () {
         const service = yield* tag

@@ -10,7 +10,7 @@ const text = "exit 1\0 and \uD800"
 const stored = "exit 1\uFFFD and \uFFFD"
 
 describe("texts that workers report", () => {
-  it.effect("are stored with U+FFFD for what SQLite cannot keep, so that no report is lost", () =>
+  it.effect("are stored with U+FFFD for characters that SQLite cannot store, so that no report is lost", () =>
     Effect.gen(function* () {
       const jobs = yield* db.WorkspaceBuildJobRepo
       const deliveries = yield* db.GitHubWebhookDeliveryRepo
@@ -64,7 +64,7 @@ describe("texts that workers report", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("are refused in identifiers and names", () =>
+  it.effect("are rejected in identifiers and names", () =>
     Effect.gen(function* () {
       const jobs = yield* db.WorkspaceBuildJobRepo
       const executions = yield* db.IssueWorkflowExecutionRepo

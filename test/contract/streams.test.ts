@@ -104,7 +104,7 @@ const itemsPerTurn = (stream: Stream.Stream<unknown, unknown>) =>
   )
 
 describe("streams", () => {
-  it.effect("are all known here", () =>
+  it.effect("includes every method that returns a stream", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld
       const found = yield* Effect.forEach(services, ({ name, tag }) =>
@@ -124,7 +124,7 @@ describe("streams", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("give at most a page of items in one turn of the event loop", () =>
+  it.effect("emit at most a page of items per turn of the event loop", () =>
     Effect.gen(function* () {
       for (const [name, streams] of Object.entries(yield* manyRows)) {
         for (const [method, stream] of Object.entries<Stream.Stream<unknown, unknown>>(streams)) {
@@ -141,7 +141,7 @@ describe("streams", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("give the events of a consumer in batches, each in a turn of its own", () =>
+  it.effect("of consumers emit each batch of events in its own turn", () =>
     Effect.gen(function* () {
       yield* manyEvents
       const { consume } = yield* db.ControlPlaneEvents
@@ -155,7 +155,7 @@ describe("streams", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.live("of a purge give each batch in a turn of its own", () =>
+  it.live("of purges emit each batch in its own turn", () =>
     Effect.gen(function* () {
       yield* manyEvents
       const policy = { control_plane_events: "0 millis", session: "keep" } as const

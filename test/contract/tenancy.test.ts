@@ -226,7 +226,7 @@ describe.each(services)("$name", ({ name, tag }) => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("answers a stranger as if the rows did not exist", () =>
+  it.effect("reports rows of other owners as if they did not exist", () =>
     Effect.gen(function* () {
       const service = yield* tag
       const samples = Object.entries(samplesOf(yield* makeWorld)[name] ?? {})
@@ -248,7 +248,7 @@ describe.each(services)("$name", ({ name, tag }) => {
   )
 
   it.effect(
-    "answers an owner who names one row of a stranger as if that row did not exist",
+    "reports one foreign row among the caller's own as if it did not exist",
     () =>
       Effect.gen(function* () {
         const service = yield* tag

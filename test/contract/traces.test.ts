@@ -35,7 +35,7 @@ const pathOf = (span: SeenSpan): ReadonlyArray<string> => [
 const inTrace = (spans: ReadonlyArray<SeenSpan>, of: SeenSpan) => spans.filter(({ traceId }) => traceId === of.traceId)
 
 describe("traces", () => {
-  it.effect("a claim, its handler, its heartbeats and its end are one trace", () => {
+  it.effect("contain a claim, its handler, its heartbeats and its end in one trace", () => {
     const { layer, spans } = collectSpans()
     return Effect.gen(function* () {
       yield* make.launch()
@@ -76,7 +76,7 @@ describe("traces", () => {
     }).pipe(Effect.provide(layer), Effect.provide(layerTest))
   })
 
-  it.effect("each supervision is a trace of its own, whatever the worker is run in", () => {
+  it.effect("contain each supervision in its own trace, regardless of the worker's trace", () => {
     const { layer, spans } = collectSpans()
     return Effect.gen(function* () {
       const inbox = yield* WebhookInbox
@@ -105,7 +105,7 @@ describe("traces", () => {
     }).pipe(Effect.provide(layer), Effect.provide(layerTest))
   })
 
-  it.effect("so is each look of the metrics", () => {
+  it.effect("contain each poll of the metrics in its own trace", () => {
     const { layer, spans } = collectSpans()
     return Effect.gen(function* () {
       yield* Layer.build(Metrics.layer({ every: "15 seconds" })).pipe(Effect.withSpan("the whole day"))
@@ -116,7 +116,7 @@ describe("traces", () => {
     }).pipe(Effect.scoped, Effect.provide(layer), Effect.provide(layerTest))
   })
 
-  it.effect("what enqueued a job and what received a delivery name the id that the work on it names", () => {
+  it.effect("connect an enqueue or a received delivery to its processing by an id", () => {
     const { layer, spans } = collectSpans()
     return Effect.gen(function* () {
       const jobs = yield* WorkspaceBuildJobRepo
@@ -129,7 +129,7 @@ describe("traces", () => {
     }).pipe(Effect.provide(layer), Effect.provide(layerTest))
   })
 
-  it.effect("a delivery and its handler are one trace", () => {
+  it.effect("contain a delivery and its handler in one trace", () => {
     const { layer, spans } = collectSpans()
     return Effect.gen(function* () {
       const inbox = yield* WebhookInbox
@@ -176,7 +176,7 @@ const rootsOf: Readonly<Record<string, ReadonlyArray<string>>> = {
 }
 
 describe.each(services)("the spans of $name", ({ name, tag }) => {
-  it.effect("are one of each method, in which those of the methods that it calls are", () =>
+  it.effect("are one per method, and contain the spans of the methods that it calls", () =>
     Effect.gen(function* () {
       const service = yield* tag
       for (const [method, args] of Object.entries(samplesOf(yield* makeWorld)[name] ?? {})) {

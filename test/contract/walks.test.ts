@@ -49,7 +49,7 @@ const sentinels = (value: unknown): ReadonlyArray<unknown> => {
 describe.each(services)("$name", (service) => {
   const withService = fixtureOf(service)
 
-  it.effect("has a sample for each method, and each works", () =>
+  it.effect("has a valid sample for each method", () =>
     withService((instance, samples) =>
       Effect.gen(function* () {
         expect(samples.map(([method]) => method).toSorted()).toEqual(Object.keys(instance).toSorted())
@@ -64,7 +64,7 @@ describe.each(services)("$name", (service) => {
     )
   )
 
-  it.effect("shows a stranger nothing, and lets them change nothing", () =>
+  it.effect("shows another owner nothing and changes nothing for them", () =>
     withService((instance, samples) =>
       Effect.gen(function* () {
         const before = yield* dump
@@ -93,7 +93,7 @@ describe.each(services)("$name", (service) => {
     )
   )
 
-  it.effect("takes an owner that was lost on the way for nobody", () =>
+  it.effect("treats a missing owner as an owner without rows", () =>
     withService((instance, samples) =>
       Effect.gen(function* () {
         const before = yield* dump
@@ -127,7 +127,7 @@ describe.each(services)("$name", (service) => {
   )
 
   it.effect(
-    "refuses bad input with an error of its own, whole, or works",
+    "handles invalid input without a partial write: succeeds or fails with a declared error",
     () =>
       withService((instance, samples) =>
         Effect.gen(function* () {
@@ -157,7 +157,7 @@ describe.each(services)("$name", (service) => {
   )
 
   it.effect(
-    "shows nothing that it is given in an error, a span or a log",
+    "shows no input value in an error, a span or a log",
     () =>
       withService((instance, samples) =>
         Effect.gen(function* () {

@@ -35,7 +35,7 @@ const copies = 60
 
 describe("a damaged file", () => {
   it.scopedLive(
-    "is found out, or read as what stands there; nothing hangs",
+    "is detected or read as stored, and blocks no program",
     () =>
       Effect.gen(function* () {
         const directory = yield* temporaryDirectory
@@ -72,9 +72,9 @@ describe("a damaged file", () => {
   )
 })
 
-describe("a log that was cut off, as by a power loss", () => {
+describe("a log that was truncated, as by a power loss", () => {
   it.scopedLive(
-    "gives what was committed before the cut, each launch whole",
+    "contains every commit before the cut, each launch complete",
     () =>
       Effect.gen(function* () {
         const directory = yield* temporaryDirectory

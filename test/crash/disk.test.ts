@@ -44,8 +44,8 @@ const fill = (path: string) => {
 
 const typed = /^PersistenceError Unavailable SQLITE_(FULL|IOERR)/
 
-describe("a disk that is full", () => {
-  it.scopedLive("is told as such; what was acknowledged stays, and work goes on when there is room", () =>
+describe("a full disk", () => {
+  it.scopedLive("is reported as full; acknowledged writes are kept, and writes succeed when there is space again", () =>
     Effect.gen(function* () {
       const directory = join(yield* temporaryDirectory, "small")
       const mounted = yield* smallDisk(directory, 12)
@@ -69,7 +69,7 @@ describe("a disk that is full", () => {
     })
   )
 
-  it.scopedLive("or a file that may not grow: the same", () =>
+  it.scopedLive("behaves the same when the size of the file is limited", () =>
     Effect.gen(function* () {
       const filePath = join(yield* temporaryDirectory, "test.sqlite")
       yield* prepare(filePath)
@@ -92,7 +92,7 @@ describe("a disk that is full", () => {
 })
 
 describe("a file that cannot be written", () => {
-  it.scopedLive("is refused in one line when it is opened", () =>
+  it.scopedLive("is reported in one line on opening", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const filePath = join(directory, "test.sqlite")
@@ -111,8 +111,8 @@ describe("a file that cannot be written", () => {
   )
 })
 
-describe("a log that grows under a long reader", () => {
-  it.scopedLive("keeps nobody from writing, and is moved and used again when the reader has ended", () =>
+describe("a log that grows during a long read", () => {
+  it.scopedLive("does not block writers, and is checkpointed and reused after the reader has ended", () =>
     Effect.gen(function* () {
       const filePath = join(yield* temporaryDirectory, "test.sqlite")
       yield* prepare(filePath)

@@ -78,7 +78,7 @@ const examine = (moment: Moment) =>
 
 describe("a launch whose process is killed", () => {
   it.live(
-    "leaves everything or nothing, and can be launched again",
+    "writes everything or nothing, and can be repeated",
     () =>
       Effect.gen(function* () {
         const source = yield* prepared

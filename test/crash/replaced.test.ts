@@ -35,7 +35,7 @@ describe("a program whose database file or log is removed or replaced", () => {
     })
   )
 
-  it.scopedLive("acknowledges no write after its log was removed, and saves those that it has acknowledged", () =>
+  it.scopedLive("acknowledges no write after its log was removed, and recovers the acknowledged ones", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const writer = yield* numberWriter(path)
@@ -49,7 +49,7 @@ describe("a program whose database file or log is removed or replaced", () => {
     })
   )
 
-  it.scopedLive("acknowledges no write after another database took the place of its file, which is left as it is", () =>
+  it.scopedLive("acknowledges no write after another database replaced its file, and leaves that one unchanged", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const other = new Native(`${path}.other`)

@@ -115,7 +115,7 @@ describe("a rotation whose process is killed", () => {
     "from outside": ["killed", enoughToKill]
   }
   for (const [name, [dieAt, done]] of Object.entries(moments)) {
-    it(`${name} loses nothing, and goes on where it was`, async () => {
+    it(`${name} loses nothing, and continues where it stopped`, async () => {
       const filePath = copy(name)
       const told = await rotateAndDie({ filePath, dieAt })
       await onFile(
@@ -146,7 +146,7 @@ describe("a rotation whose process is killed", () => {
 })
 
 describe("a rotation beside a process that holds the old key only", () => {
-  it("loses nothing of either, and retires the key when nothing is under it", async () => {
+  it("loses no value of either, and retires the key when no version uses it", async () => {
     const filePath = copy("beside")
     const orders: WriterOrders = { filePath }
     const writer = startChild<WriterReport>(new URL("./oldWriter.ts", import.meta.url), orders)

@@ -39,7 +39,7 @@ const kill = (child: ChildProcess) =>
     await ended
   })
 
-it.scopedLive("a server that is killed at work", () =>
+it.scopedLive("a server that is killed under load loses no acknowledged write", () =>
   Effect.gen(function* () {
     const path = join(yield* directory, "test.sqlite")
     const server = yield* start(path, "0")

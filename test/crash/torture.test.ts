@@ -11,9 +11,9 @@ import { newAccount } from "./torture/run.js"
 import { overlaps } from "./torture/overlaps.js"
 import { jumps, late, stops, storms } from "./torture/storms.js"
 
-describe("processes at work on one database", () => {
+describe("processes that work on one database", () => {
   it.live(
-    "lose nothing and leave nothing half done when they are killed, wherever they are",
+    "lose nothing and leave no partial work when they are killed at any point",
     () =>
       Effect.gen(function* () {
         const account = newAccount()
@@ -26,7 +26,7 @@ describe("processes at work on one database", () => {
   )
 
   it.live(
-    "are refused as busy or go on while somebody else holds the lock",
+    "fail with Busy or continue while another process holds the lock",
     () =>
       Effect.gen(function* () {
         const account = newAccount()
@@ -38,7 +38,7 @@ describe("processes at work on one database", () => {
   )
 
   it.live(
-    "take over from one that stands still, and do nothing twice when it goes on",
+    "take over from a suspended process, and repeat nothing when it resumes",
     () =>
       Effect.gen(function* () {
         const account = newAccount()
@@ -49,7 +49,7 @@ describe("processes at work on one database", () => {
     180_000
   )
 
-  it.live("acknowledge nothing that is not in the file at the path, when their files are removed or replaced", () =>
+  it.live("acknowledge only writes that are in the file at the path when their files are removed or replaced", () =>
     Effect.gen(function* () {
       const account = newAccount()
       yield* replaced(account, randomOf(5), 5)
@@ -59,7 +59,7 @@ describe("processes at work on one database", () => {
   )
 
   it.live(
-    "run no two handlers of a job that both believe to hold its lease, when one worker is cut off or stands still",
+    "never run two handlers of a job that both consider its lease valid, when a worker is cut off or suspended",
     () =>
       Effect.gen(function* () {
         const account = newAccount()
@@ -71,7 +71,7 @@ describe("processes at work on one database", () => {
   )
 
   it.live(
-    "tell one that was late that its lease is lost",
+    "report LeaseLost to a worker that was late",
     () =>
       Effect.gen(function* () {
         const { after, done, told } = yield* late
@@ -82,7 +82,7 @@ describe("processes at work on one database", () => {
   )
 
   it.live(
-    "stay apart, and leave nothing for ever, when their clocks are hours wrong",
+    "stay consistent, and leave no work unfinished, when their clocks differ by hours",
     () =>
       Effect.gen(function* () {
         const account = newAccount()

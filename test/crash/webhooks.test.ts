@@ -97,7 +97,7 @@ const finish = Effect.gen(function* () {
 
 describe("a process that processes a webhook and is killed", () => {
   it.live(
-    "leaves all of its effects or none, and the next one does the rest, once",
+    "leaves all of its effects or none, and the next process completes the rest once",
     () =>
       Effect.gen(function* () {
         const source = yield* prepare("source.sqlite", 1)
@@ -150,7 +150,7 @@ describe("a process that processes a webhook and is killed", () => {
   )
 
   it.live(
-    "in the middle of a transaction, while others come to the inbox, keeps nothing from them",
+    "in the middle of a transaction, while deliveries arrive, loses none of them",
     () =>
       Effect.gen(function* () {
         const filePath = yield* prepare("shared.sqlite", 200)

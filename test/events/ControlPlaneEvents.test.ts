@@ -43,7 +43,7 @@ const told = (subjectType: "sandbox" | "attempt" | "job", subjectId: string) =>
 
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`ControlPlaneEvents (${name})`, () => {
-    it.effect("tells who did what to a sandbox, its attempt and its job", () =>
+    it.effect("records the actor of each change to a sandbox, its attempt and its job", () =>
       Effect.gen(function* () {
         const { finishBuild, stop } = yield* SandboxLifecycle
         const events = yield* ControlPlaneEvents
@@ -78,7 +78,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("takes no actor that it could not tell of", () =>
+    it.effect("rejects actors that it could not store", () =>
       Effect.gen(function* () {
         const events = yield* ControlPlaneEvents
         for (const id of Object.values(badNames)) {
@@ -91,7 +91,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("tells nothing of what was taken back, and nothing twice", () =>
+    it.effect("records nothing of rolled back changes, and each change once", () =>
       Effect.gen(function* () {
         const { beginBuild, stop } = yield* SandboxLifecycle
         const events = yield* ControlPlaneEvents
@@ -111,7 +111,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("numbers the events of each subject without gaps when many write", () =>
+    it.effect("numbers the events of each subject without gaps when many callers write", () =>
       Effect.gen(function* () {
         const events = yield* ControlPlaneEvents
         yield* Effect.forEach(Array.range(1, 20), () => building(), { concurrency: "unbounded" })
@@ -129,7 +129,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lists and reads in pages, and only an owner's where one is named", () =>
+    it.effect("lists and reads in pages, and only events of the requested owner", () =>
       Effect.gen(function* () {
         const events = yield* ControlPlaneEvents
         const { sandbox } = yield* building()
@@ -149,7 +149,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.live("tails what is there, and then what comes", () =>
+    it.live("tails stored events, then new ones", () =>
       Effect.gen(function* () {
         const events = yield* ControlPlaneEvents
         yield* launch()
@@ -175,7 +175,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.live("delivers each event until it is acknowledged, to each consumer", () =>
+    it.live("delivers each event to each consumer until it is acknowledged", () =>
       Effect.gen(function* () {
         const events = yield* ControlPlaneEvents
         yield* Effect.forEach(Array.range(1, 4), () => launch())
@@ -221,7 +221,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("never takes an acknowledgement back", () =>
+    it.effect("never moves an acknowledgement back", () =>
       Effect.gen(function* () {
         const events = yield* ControlPlaneEvents
         yield* Effect.forEach(Array.range(1, 3), () => launch())
@@ -246,7 +246,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("ControlPlaneEvents", () => {
-  it.live("tails what another connection to the same file writes", () =>
+  it.live("tails events that another connection to the same file writes", () =>
     Effect.gen(function* () {
       const directory = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-db-"))),
@@ -269,7 +269,7 @@ describe("ControlPlaneEvents", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("scans and sorts nothing that grows", () =>
+  it.effect("uses an index in every statement", () =>
     Effect.gen(function* () {
       const events = yield* ControlPlaneEvents
       const methods = {

@@ -54,7 +54,7 @@ const batchesOf = (
   })
 
 describe("positions of the journal", () => {
-  it.effect("beyond the end are refused by reads and acknowledgements", () =>
+  it.effect("beyond the end are rejected by reads and acknowledgements", () =>
     Effect.gen(function* () {
       const events = yield* ControlPlaneEvents
       const before = yield* events.journal
@@ -81,7 +81,7 @@ describe("positions of the journal", () => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.effect("of another epoch are refused, and nothing is acknowledged", () =>
+  it.effect("of another epoch are rejected, and nothing is acknowledged", () =>
     Effect.gen(function* () {
       const events = yield* ControlPlaneEvents
       yield* appendEvents(5)
@@ -103,7 +103,7 @@ describe("positions of the journal", () => {
 })
 
 describe("consume", () => {
-  it.effect("makes its consumer before the first event, so that purge waits for it", () =>
+  it.effect("creates its consumer before the first event, so that purge waits for it", () =>
     Effect.gen(function* () {
       const { consume, position } = yield* ControlPlaneEvents
       yield* appendEvents(3)
@@ -151,7 +151,7 @@ describe("consume", () => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.effect("notices a restore while it runs when it acknowledges, and delivers from the restored position", () =>
+  it.effect("detects a restore when it acknowledges, and continues from the restored position", () =>
     Effect.gen(function* () {
       const { consume } = yield* ControlPlaneEvents
       yield* appendEvents(4)
@@ -170,7 +170,7 @@ describe("consume", () => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.effect("dies of a handler that throws instead of returning an effect", () =>
+  it.effect("dies when a handler throws instead of returning an effect", () =>
     Effect.gen(function* () {
       const { consume } = yield* ControlPlaneEvents
       yield* launch()
@@ -183,7 +183,7 @@ describe("consume", () => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.scopedLive("waits for a lock of another process, and acknowledges after it", () =>
+  it.scopedLive("waits for a lock of another process, then acknowledges", () =>
     Effect.gen(function* () {
       const directory = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-db-"))),

@@ -129,7 +129,7 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
         }).pipe(Effect.provide(layer))
     )
 
-    it.effect("SandboxLifecycle.delete refuses strangers, and a sandbox that does not exist", () =>
+    it.effect("SandboxLifecycle.delete reports sandboxes of other owners and unknown ones as NotFound", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { sandboxId } = yield* shared
@@ -174,7 +174,7 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("an attempt deleted by the shell leaves neither a running execution nor a sandbox that waits", () =>
+    it.effect("an attempt deleted by the shell leaves neither a running execution nor a waiting sandbox", () =>
       Effect.gen(function* () {
         const { attemptId, executions, sandboxId } = yield* shared
         yield* shell("DELETE FROM sandbox_attempts WHERE id = ?", attemptId)
@@ -212,7 +212,7 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a user deleted by the shell leaves no active workflow either", () =>
+    it.effect("a user deleted by the shell leaves no active workflow", () =>
       Effect.gen(function* () {
         const { open } = yield* IssueWorkflowLifecycle
         const { executions, issueId } = yield* shared
@@ -226,7 +226,7 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
     )
 
     it.effect(
-      "an issue deleted at its provider is closed, and its workflow and executions are cancelled; a late delivery reopens nothing",
+      "an issue deleted at its provider is closed, its workflow and executions are cancelled, and an out-of-order delivery reopens nothing",
       () =>
         Effect.gen(function* () {
           const issues = yield* IssueRepo
@@ -258,7 +258,7 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
         }).pipe(Effect.provide(layer))
     )
 
-    it.effect("the journal records the end of workflows and executions that go with their repository", () =>
+    it.effect("the journal records the end of workflows and executions that are deleted with their repository", () =>
       Effect.gen(function* () {
         const { executions, issueId, issueWorkflowId } = yield* shared
         const { repositoryId } = yield* (yield* IssueRepo).getById(
@@ -290,7 +290,7 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("an execution that no agent begins is cancelled a day after its sandbox was ready", () =>
+    it.effect("an execution that no agent starts is cancelled a day after its sandbox was ready", () =>
       Effect.gen(function* () {
         const { startExecution, supervise } = yield* IssueWorkflowLifecycle
         const { id: issueWorkflowId } = yield* opened

@@ -46,7 +46,7 @@ const cookieOf = (name: string) =>
     })
   )
 
-it.scopedLive("a sandbox is launched, built, seen, stopped and retried by its owner", () =>
+it.scopedLive("an owner launches, builds, views, stops and retries a sandbox", () =>
   Effect.gen(function* () {
     const ada = yield* signUp(yield* baseUrl, "Ada")
     const first = yield* launch(ada, "one")
@@ -72,7 +72,7 @@ it.scopedLive("a sandbox is launched, built, seen, stopped and retried by its ow
   }).pipe(Effect.provide(memoryServer))
 )
 
-it.scopedLive("an agent works on an issue while somebody watches, is cut off, and goes on where they were", () =>
+it.scopedLive("an agent works on an issue, and an interrupted reader of its events continues at its position", () =>
   Effect.gen(function* () {
     const ada = yield* signUp(yield* baseUrl, "Ada")
     const payload = { repository: { owner: "acme", name: "app" }, issue: { number: 7, title: "It breaks" } }
@@ -110,7 +110,7 @@ it.scopedLive("an agent works on an issue while somebody watches, is cut off, an
   }).pipe(Effect.provide(memoryServer))
 )
 
-it.scopedLive("what is another's is not there, and a key belongs to its owner", () =>
+it.scopedLive("rows of another owner are a 404, and an idempotency key belongs to its owner", () =>
   Effect.gen(function* () {
     const url = yield* baseUrl
     const ada = yield* signUp(url, "Ada")
@@ -149,7 +149,7 @@ it.scopedLive("what is another's is not there, and a key belongs to its owner", 
   }).pipe(Effect.provide(memoryServer))
 )
 
-it.scopedLive("a stale worker writes nothing, and says so", () =>
+it.scopedLive("a worker with a lost lease writes nothing, and reports it", () =>
   Effect.gen(function* () {
     const ada = yield* signUp(yield* baseUrl, "Ada")
     const { sandbox } = yield* launch(ada, "one")
@@ -167,7 +167,7 @@ it.scopedLive("a stale worker writes nothing, and says so", () =>
   }).pipe(Effect.provide(memoryServer))
 )
 
-it.scopedLive("what is out of shape is refused with its status, and is not sent back", () =>
+it.scopedLive("invalid requests are refused with their status, and the response does not contain the input", () =>
   Effect.gen(function* () {
     const cookie = yield* cookieOf("ada")
     const headers = { cookie, "content-type": "application/json" }
@@ -204,7 +204,7 @@ it.scopedLive("what is out of shape is refused with its status, and is not sent 
   }).pipe(Effect.provide(memoryServer))
 )
 
-it.scopedLive("an agent whose workflow was cancelled ends quietly, and its sandbox is there", () =>
+it.scopedLive("an agent whose workflow was cancelled ends without an error, and its sandbox remains", () =>
   Effect.gen(function* () {
     const ada = yield* signUp(yield* baseUrl, "Ada")
     const payload = { repository: { owner: "acme", name: "app" }, issue: { number: 7, title: "It breaks" } }
@@ -227,7 +227,7 @@ it.scopedLive("an agent whose workflow was cancelled ends quietly, and its sandb
   }).pipe(Effect.provide(memoryServer))
 )
 
-it.scopedLive("sessions that cannot be read are a 503, and no fault of the server's", () =>
+it.scopedLive("unreadable sessions are a 503", () =>
   Effect.gen(function* () {
     const cookie = yield* cookieOf("ada")
     yield* shell("ALTER TABLE session RENAME TO elsewhere")
@@ -236,7 +236,7 @@ it.scopedLive("sessions that cannot be read are a 503, and no fault of the serve
   }).pipe(Effect.provide(memoryServer))
 )
 
-it.scopedLive("a delivery of GitHub is stored once, if it is signed", () =>
+it.scopedLive("a signed delivery of GitHub is stored once, and an unsigned one is refused", () =>
   Effect.gen(function* () {
     // Longer than any other body may be.
     const body = JSON.stringify({
@@ -260,7 +260,7 @@ it.scopedLive("a delivery of GitHub is stored once, if it is signed", () =>
   }).pipe(Effect.provide(memoryServer))
 )
 
-it.scopedLive("the documentation is there, and tells of every refusal", () =>
+it.scopedLive("the OpenAPI document lists every error response", () =>
   Effect.gen(function* () {
     const { body, status } = yield* send("/docs", { method: "GET" })
     expect(status).toBe(200)

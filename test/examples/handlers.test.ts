@@ -54,7 +54,7 @@ const others = Layer.mergeAll(
   Layer.effect(SqlClient.SqlClient, SqlClient.SqlClient).pipe(Layer.provide(layerTest))
 )
 
-it.effect("a store that is busy is a 503, which the caller can try again", () =>
+it.effect("a busy database is a 503 that the caller can retry", () =>
   Effect.gen(function* () {
     const busy = Layer.mock(SandboxLifecycle, {
       list: () =>
@@ -65,7 +65,7 @@ it.effect("a store that is busy is a 503, which the caller can try again", () =>
   })
 )
 
-it.effect("an operation gets the user of the session, and not one of the request", () =>
+it.effect("an operation gets the user of the session, not of the request", () =>
   Effect.gen(function* () {
     const asked: Array<string> = []
     const spying = Layer.mock(SandboxLifecycle, {
@@ -83,7 +83,7 @@ it.effect("an operation gets the user of the session, and not one of the request
   })
 )
 
-it.effect("the list is that of the real services", () =>
+it.effect("the list of operations matches the services", () =>
   Effect.gen(function* () {
     const rows = Layer.effectDiscard(
       Effect.orDie(

@@ -97,7 +97,7 @@ const load = (filePath: string) =>
   })
 
 it.scopedLive(
-  "sixty clients are served while four workers build",
+  "serves sixty clients while four workers build",
   () =>
     Effect.gen(function* () {
       const filePath = join(yield* temporaryDirectory, "load.sqlite")

@@ -45,7 +45,7 @@ const printed = ({ child, text }: Effect.Effect.Success<ReturnType<typeof start>
   })
 
 it.scopedLive(
-  "the example prints its address, answers, and ends well when it is told to",
+  "the example prints its address, answers, and exits with 0 on a signal",
   () =>
     Effect.gen(function* () {
       const running = yield* start("main.ts", {
@@ -64,7 +64,7 @@ it.scopedLive(
 )
 
 it.scopedLive(
-  "a bad setting is one line, and the end",
+  "an invalid setting is reported in one line with an error exit code",
   () =>
     Effect.gen(function* () {
       const running = yield* start("main.ts", { DATABASE_FILE_PATH: "", DATABASE_URL: "ftp://nowhere" })
@@ -75,7 +75,7 @@ it.scopedLive(
 )
 
 it.scopedLive(
-  "the visit goes to its end, and its books balance",
+  "the demo runs to completion, and its invariants hold",
   () =>
     Effect.gen(function* () {
       const running = yield* start("visit.ts", {})

@@ -17,7 +17,7 @@ const at = (millis: number) => DateTime.unsafeMake(millis)
 /** What any implementation of `GitHubInstallationRepo` must do. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`GitHubInstallationRepo (${name})`, () => {
-    it.effect("keeps what it is given", () =>
+    it.effect("stores every field of the input", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         yield* TestClock.setTime(1000)
@@ -77,7 +77,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps what is left out, clears what is null, and keeps when it was installed", () =>
+    it.effect("keeps absent fields and the installation date, and clears null fields", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         const details = {
@@ -124,7 +124,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is told of every status in every status: deleted stays deleted unless it was installed again", () =>
+    it.effect("accepts every status in every status: deleted stays deleted until it is installed again", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         let count = 0
@@ -159,7 +159,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("moves from every state along the declared transitions only", () =>
+    it.effect("follows the declared transitions only", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         let count = 0
@@ -192,7 +192,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("makes one row when many write the same installation", () =>
+    it.effect("creates one row when many callers write the same installation", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         const stored = yield* Effect.forEach(
@@ -205,7 +205,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("grants, revokes once, and grants again", () =>
+    it.effect("grants access, revokes it once, and grants it again", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         const { id: installationId } = yield* repo.upsert(acme)
@@ -249,7 +249,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("gives the first revocation to all who revoke at once", () =>
+    it.effect("returns the first revocation to all concurrent callers", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         const { id: installationId } = yield* repo.upsert(acme)
@@ -269,7 +269,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("names the reference that is missing", () =>
+    it.effect("names the missing reference", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         const { id: installationId } = yield* repo.upsert(acme)
@@ -285,7 +285,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what it cannot be given", () =>
+    it.effect("rejects invalid input", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         for (const [rule, bad] of Object.entries(badNames)) {
@@ -322,7 +322,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lists newest first, whatever comes and goes meanwhile", () =>
+    it.effect("lists newest first while rows are inserted and deleted", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepo
         yield* shell(`

@@ -48,7 +48,7 @@ const installed = Effect.gen(function* () {
 /** What any implementation of `GitHubInstallationRepositoryRepo` must do. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`GitHubInstallationRepositoryRepo (${name})`, () => {
-    it.effect("keeps what it is given, in its rows and in those of the repositories", () =>
+    it.effect("stores every field of the input, in its rows and in those of the repositories", () =>
       Effect.gen(function* () {
         yield* installed
         const repo = yield* GitHubInstallationRepositoryRepo
@@ -139,7 +139,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("removes what is not in the set, and lets it return with its ids", () =>
+    it.effect("removes rows that are not in the set, and keeps their ids when they return", () =>
       Effect.gen(function* () {
         yield* installed
         const repo = yield* GitHubInstallationRepositoryRepo
@@ -178,7 +178,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("follows renames, transfers and swaps within one set", () =>
+    it.effect("applies renames, transfers and swaps within one set", () =>
       Effect.gen(function* () {
         yield* installed
         yield* sync([told("1", "a"), told("2", "b"), told("3", "c")])
@@ -217,7 +217,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("takes repositories that are there already, and lets those of a lost name give way", () =>
+    it.effect("reuses existing repositories, and renames those whose name was taken over", () =>
       Effect.gen(function* () {
         yield* installed
         const repositories = yield* RepositoryRepo
@@ -257,7 +257,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("stores two whose repositories were exchanged meanwhile", () =>
+    it.effect("stores two repositories that swapped their names", () =>
       Effect.gen(function* () {
         yield* installed
         const repositories = yield* RepositoryRepo
@@ -282,7 +282,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("takes ten thousand in as many statements as one", () =>
+    it.effect("syncs ten thousand rows with as many statements as one", () =>
       Effect.gen(function* () {
         yield* installed
         const statements = (set: ReturnType<typeof many>) =>
@@ -299,7 +299,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lets others run between its statements", () =>
+    it.effect("yields to other work between its statements", () =>
       Effect.gen(function* () {
         yield* installed
         let count = 0
@@ -332,7 +332,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is one of the sets when many sync at once", () =>
+    it.effect("stores one of the sets when many sync concurrently", () =>
       Effect.gen(function* () {
         yield* installed
         const sets = Array.from({ length: 12 }, (_, index) =>
@@ -351,7 +351,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what a sync cannot be given, and changes nothing", () =>
+    it.effect("rejects invalid sets, and changes nothing", () =>
       Effect.gen(function* () {
         yield* installed
         yield* sync([told("1", "a")])
@@ -409,7 +409,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("searches for what was typed, whatever it is", () =>
+    it.effect("search matches its text literally, including wildcard characters", () =>
       Effect.gen(function* () {
         yield* installed
         yield* (yield* GitHubInstallationRepo).grantToUser({ installationId, userId: ada })
@@ -439,7 +439,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("shows a user what is granted, active and not removed, each repository once", () =>
+    it.effect("lists a user's granted, active and not removed repositories once each", () =>
       Effect.gen(function* () {
         yield* installed
         const installations = yield* GitHubInstallationRepo
@@ -489,7 +489,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lists ten thousand, whatever comes and goes meanwhile", () =>
+    it.effect("lists ten thousand rows while rows are inserted and deleted", () =>
       Effect.gen(function* () {
         yield* installed
         const installations = yield* GitHubInstallationRepo

@@ -144,7 +144,7 @@ const known = Effect.gen(function* () {
 
 const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>) =>
   describe(`GitHubWebhooks (${name})`, () => {
-    it.effect("follows an installation from its first delivery to its end", () =>
+    it.effect("applies the deliveries of an installation from its first to its last", () =>
       Effect.gen(function* () {
         expect(yield* tell(installation("created", { repositories: [ref(1), ref(2)] }), changed([3], [2]))).toEqual([
           "processed",
@@ -175,7 +175,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("closes an issue that was deleted, cancels the work on it, and ignores deliveries from before", () =>
+    it.effect("closes a deleted issue, cancels its work, and ignores earlier deliveries", () =>
       Effect.gen(function* () {
         yield* TestClock.setTime(60_000)
         expect(yield* tell(issue("deleted", 20))).toEqual(["ignored: the issue is not known"])
@@ -189,7 +189,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("follows the issues and the pull requests of repositories that are seen", () =>
+    it.effect("stores the issues and pull requests of known repositories", () =>
       Effect.gen(function* () {
         expect(yield* tell(issue("opened", 10))).toEqual(["ignored: the repository is not known"])
         yield* tell(installation("created", { repositories: [ref(1)] }))
@@ -212,7 +212,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("waits for an installation that is not known yet, and ignores what it does not heed", () =>
+    it.effect("retries deliveries of an unknown installation, and ignores other event types", () =>
       Effect.gen(function* () {
         expect(yield* tell(changed([1], []))).toEqual(["received: the installation is not known yet"])
         yield* receive(installation("created", { repositories: [] }))
@@ -226,7 +226,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a delivery that comes late takes back nothing of what later ones told, however many there were", () =>
+    it.effect("an out-of-order delivery reverts nothing of later ones, however many there were", () =>
       Effect.gen(function* () {
         const busy = Array.from({ length: 60 }, (_, index) => ({
           ...issue("edited", 20 + index),
@@ -243,7 +243,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a delivery that comes late tells what no later one told: the status, or the rest", () =>
+    it.effect("an out-of-order delivery applies the fields that no later one contained: the status, or the rest", () =>
       Effect.gen(function* () {
         const late = (told: Told) =>
           Effect.zipRight(
@@ -282,7 +282,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a delivery that is received without its installation is put in order by its payload", () =>
+    it.effect("a delivery received without its installation is ordered by its payload", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox
         const take = ({ event, payload }: Told, deliveryId: string) =>
@@ -298,7 +298,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says where a payload is out of shape, and not what stands there", () =>
+    it.effect("names the path of an invalid payload without its value", () =>
       Effect.gen(function* () {
         const wrong = {
           action: "created",
@@ -315,7 +315,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("deliveries of GitHub", () => {
-  it.effect("are held against later ones without a scan of the inbox", () =>
+  it.effect("are compared with later ones without a scan of the inbox", () =>
     Effect.gen(function* () {
       yield* receive(installation("created", { repositories: [ref(1)] }))
       yield* receive(changed([1], [2]))
@@ -364,7 +364,7 @@ describe("deliveries of GitHub", () => {
   )
 
   it.effect.prop(
-    "come to the same in whatever order they are processed, and how often they are sent",
+    "have the same result in any order and with any repeats",
     [order, datedOrder],
     ([order, datedOrder]) =>
       Effect.gen(function* () {

@@ -25,7 +25,7 @@ const after =
 /** What any implementation must do, on any database. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WebhookInbox (${name})`, () => {
-    it.effect("takes a delivery in once, however often it is sent", () =>
+    it.effect("stores a delivery once, regardless of repeats", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox
         const sent = { deliveryId: "guid", eventType: "push", payload: { ref: "main" } }
@@ -46,7 +46,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("processes what has been due longest, and nothing when nothing is due", () =>
+    it.effect("processes the delivery that has been due longest, and returns None when none is due", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox
         expect(yield* inbox.process(worker, marking)).toEqual(Option.none())
@@ -69,7 +69,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("what services and statements of the handler write is one transaction with the end of the delivery", () =>
+    it.effect("the writes of the handler and the end of the delivery are one transaction", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox
         const users = yield* UserRepo
@@ -89,7 +89,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a delivery that is ignored is not tried again, and what was written for it stays", () =>
+    it.effect("an ignored delivery is not retried, and the writes of its handler are kept", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox
         yield* receive("plain")
@@ -124,7 +124,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       "a failure too long to tell": [new WebhookFailure({ errorMessage: "x".repeat(200_000) }), /errorMessage|100000/]
     }
     for (const [kind, [then, kept]] of Object.entries(failures)) {
-      it.effect(`after ${kind} nothing that the handler wrote stays, and the delivery is tried again`, () =>
+      it.effect(`after ${kind} the writes of the handler are rolled back, and the delivery is retried`, () =>
         Effect.gen(function* () {
           const inbox = yield* WebhookInbox
           yield* receive("guid", { maxAttempts: 2 })
@@ -144,7 +144,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       )
     }
 
-    it.effect("a delivery fails after its last attempt, and at once when it is not worth another", () =>
+    it.effect("a delivery fails after its last attempt, or at once when the error is not retryable", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox
         yield* receive("last", { maxAttempts: 1 })
@@ -178,7 +178,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a statement that the handler lets fail takes nothing of the rest with it", () =>
+    it.effect("a failed statement that the handler catches rolls back nothing else", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox
         const users = yield* UserRepo
@@ -194,7 +194,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a lock that could not be had costs no attempt", () =>
+    it.effect("a lock timeout does not count as an attempt", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox
         yield* receive("guid", { maxAttempts: 1 })
@@ -215,7 +215,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     } as const
     for (const [kind, outcome] of Object.entries(lateEnds)) {
       it.effect(
-        `who lost the lease while the handler ran and ${kind} leaves nothing, and the other's work stands`,
+        `a processor whose lease was lost while the handler ran and ${kind} writes nothing, and the work of the new holder is kept`,
         () =>
           Effect.gen(function* () {
             const inbox = yield* WebhookInbox
@@ -250,7 +250,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       )
     }
 
-    it.effect("a transaction that stands although its COMMIT was not answered has processed the delivery", () =>
+    it.effect("a transaction whose COMMIT was stored without an answer has processed the delivery", () =>
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const unheard = new SqlError.SqlError({ cause: Object.assign(new Error("gone"), { code: "HRANA_CLOSED" }) })
@@ -270,7 +270,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a handler has as long as its lease", () =>
+    it.effect("a handler is interrupted at the end of its lease", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox
         yield* receive("guid")
@@ -292,7 +292,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("interrupted, it gives the delivery back as if it had not been claimed", () =>
+    it.effect("releases the delivery without counting the attempt when it is interrupted", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox
         yield* receive("guid")
@@ -313,7 +313,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("inside a transaction it is part of it", () =>
+    it.effect("joins the caller's transaction", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox
         yield* receive("guid")
@@ -329,7 +329,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("an older event that comes after a newer one changes nothing, when the handler compares", () =>
+    it.effect("an out-of-order event changes nothing if the handler compares timestamps", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox
         yield* shell("CREATE TABLE names (id TEXT PRIMARY KEY, name TEXT, at INTEGER)")
@@ -369,7 +369,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     )
 
     it.effect(
-      "many processors, senders that repeat, handlers that fail, die and lose their leases: each takes effect once",
+      "each delivery takes effect once with concurrent processors, repeats, failures, defects and lost leases",
       () =>
         Effect.gen(function* () {
           const inbox = yield* WebhookInbox
@@ -431,7 +431,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }).pipe(Effect.provide(layer))
     )
 
-    it.effect("nothing of a payload is in an error, a span or a log, whatever the handler fails with", () => {
+    it.effect("no error, span or log contains a payload, whatever the handler fails with", () => {
       const { layer: watched, tell, told } = witness()
       return Effect.gen(function* () {
         const inbox = yield* WebhookInbox
@@ -445,7 +445,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer), Effect.provide(watched))
     })
 
-    it.effect("refuses options out of range, and claims nothing", () =>
+    it.effect("rejects options out of range, and claims nothing", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox
         yield* receive("guid")

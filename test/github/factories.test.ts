@@ -13,7 +13,7 @@ import { refusalOf } from "../support/refusals.js"
 const { make } = Factories
 
 describe("factories of the source domain", () => {
-  it.effect("make what the repositories read", () =>
+  it.effect("create rows that the repositories can read", () =>
     Effect.gen(function* () {
       const repository = yield* make.repository({ externalId: "1", url: "u", isArchived: true })
       expect(yield* (yield* RepositoryRepo).getById(repository.id)).toEqual(repository)
@@ -51,7 +51,7 @@ describe("factories of the source domain", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("make what a row refers to, once, and nothing that breaks a rule", () =>
+  it.effect("create each referenced row once, and only valid rows", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       for (const externalRepositoryId of ["1", "2"]) {

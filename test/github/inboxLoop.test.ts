@@ -42,7 +42,7 @@ const reaches = (id: string, status: GitHubWebhookDelivery["status"]) =>
 
 describe("WebhookInbox.run", () => {
   for (const [name, layer] of Object.entries(layers)) {
-    it.effect(`drains what is there, and is woken by what comes in while no clock moves (${name})`, () =>
+    it.effect(`processes waiting deliveries, and is woken by new ones without a clock (${name})`, () =>
       Effect.gen(function* () {
         for (const id of ["a", "b", "c"]) yield* receive(id)
         yield* start(marking, { pollInterval: "1 day" })
@@ -57,7 +57,7 @@ describe("WebhookInbox.run", () => {
     // A server tells nothing, so it is polled.
     if (name === "remote") continue
 
-    it.effect(`an idle loop looks once, and its own look does not wake it (${name})`, () =>
+    it.effect(`an idle loop polls once, and its own read does not wake it (${name})`, () =>
       Effect.gen(function* () {
         const deliveries = yield* GitHubWebhookDeliveryRepo
         const looks = yield* Ref.make(0)
@@ -79,7 +79,7 @@ describe("WebhookInbox.run", () => {
     )
   }
 
-  it.effect("works on as many deliveries at the same time as it is told, and on the others after", () =>
+  it.effect("works on as many deliveries concurrently as configured, then on the others", () =>
     Effect.gen(function* () {
       for (const id of ["a", "b", "c", "d", "e"]) yield* receive(id)
       const { begun, go, handler } = yield* waiting
@@ -93,7 +93,7 @@ describe("WebhookInbox.run", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("goes on after failures, and tries again what may be", () =>
+  it.effect("continues after failures, and retries where allowed", () =>
     Effect.gen(function* () {
       const handler: WebhookHandler<unknown, never> = ({ attemptCount, deliveryId }) =>
         deliveryId === "good" || attemptCount === 2
@@ -112,7 +112,7 @@ describe("WebhookInbox.run", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("a store that cannot answer for a while ends neither the loop nor a delivery", () =>
+  it.effect("an unavailable database ends neither the loop nor a delivery", () =>
     Effect.gen(function* () {
       const deliveries = yield* GitHubWebhookDeliveryRepo
       const refusals = yield* Ref.make(3)
@@ -138,7 +138,7 @@ describe("WebhookInbox.run", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("a defect of the store costs one delivery its lease, not the loop its life", () =>
+  it.effect("a defect of the database costs one delivery its lease and does not end the loop", () =>
     Effect.gen(function* () {
       const deliveries = yield* GitHubWebhookDeliveryRepo
       const breaking = Layer.succeed(GitHubWebhookDeliveryRepo, {
@@ -156,7 +156,7 @@ describe("WebhookInbox.run", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("takes back what others left under expired leases, and fails what has no attempts left", () =>
+  it.effect("takes over expired leases, and fails deliveries without attempts left", () =>
     Effect.gen(function* () {
       const deliveries = yield* GitHubWebhookDeliveryRepo
       const { begun, handler } = yield* waiting
@@ -180,7 +180,7 @@ describe("WebhookInbox.run", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("interrupted, it lets its handlers finish, and begins nothing new", () =>
+  it.effect("waits for its handlers and starts no new work when it is interrupted", () =>
     Effect.gen(function* () {
       const { begun, go, handler } = yield* waiting
       yield* receive("guid")
@@ -197,7 +197,7 @@ describe("WebhookInbox.run", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("what a handler does not finish in time is given back, and nothing of it stays", () =>
+  it.effect("releases a delivery that does not finish in time, and rolls back its writes", () =>
     Effect.gen(function* () {
       yield* receive("guid", { maxAttempts: 1 })
       const begun = yield* Deferred.make<void>()
@@ -221,7 +221,7 @@ describe("WebhookInbox.run", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("refuses options out of range", () =>
+  it.effect("rejects options out of range", () =>
     Effect.gen(function* () {
       const inbox = yield* WebhookInbox
       const bad: Readonly<Record<string, Partial<RunOptions>>> = {

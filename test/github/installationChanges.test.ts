@@ -29,7 +29,7 @@ const seen = (installationId: GitHubInstallationId) =>
 
 const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>) =>
   describe(`GitHubInstallationRepositoryRepo.apply (${name})`, () => {
-    it.effect("adds and removes what is told, keeps the rest, and says what changed", () =>
+    it.effect("adds and removes the named repositories, keeps the rest, and returns the changes", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepositoryRepo
         const { id: installationId } = yield* installation("x")
@@ -62,7 +62,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a change that comes late undoes no later one", () =>
+    it.effect("an out-of-order change does not revert a later change", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepositoryRepo
         const { id: installationId } = yield* installation("x")
@@ -90,7 +90,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a change that comes late undoes no later sync", () =>
+    it.effect("an out-of-order change does not revert a later sync", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepositoryRepo
         const { id: installationId } = yield* installation("x")
@@ -112,7 +112,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a change that comes late gives no repository its old name back", () =>
+    it.effect("an out-of-order change does not restore an old name", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepositoryRepo
         const repositories = yield* RepositoryRepo
@@ -166,7 +166,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses what is out of shape, whole", () =>
+    it.effect("rejects invalid input without a partial write", () =>
       Effect.gen(function* () {
         const repo = yield* GitHubInstallationRepositoryRepo
         const { id: installationId } = yield* installation("x")
@@ -191,7 +191,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("changes of an installation", () => {
-  it.effect("take ten thousand in as many statements as one", () =>
+  it.effect("apply ten thousand rows with as many statements as one", () =>
     Effect.gen(function* () {
       const repo = yield* GitHubInstallationRepositoryRepo
       const { id: installationId } = yield* installation("x")
@@ -213,7 +213,7 @@ describe("changes of an installation", () => {
   const changes = fc.array(fc.tuple(ids, ids), { minLength: 1, maxLength: 6 })
 
   it.effect.prop(
-    "come to what a sync of the whole comes to",
+    "have the same result as a full sync",
     [ids, changes],
     ([first, changes]) =>
       Effect.gen(function* () {

@@ -82,7 +82,7 @@ const cases: Readonly<
 
 describe("source query plans", () => {
   for (const [name, { methods, service }] of Object.entries(cases)) {
-    it.effect(`no statement of ${name} scans or sorts what grows`, () =>
+    it.effect(`every statement of ${name} uses an index`, () =>
       Effect.gen(function* () {
         yield* shell(`
           INSERT INTO github_app_installations (id, external_installation_id, account_login, account_type, created_at, updated_at)
@@ -96,7 +96,7 @@ describe("source query plans", () => {
     )
   }
 
-  it.effect("lists walk the index that is meant", () =>
+  it.effect("lists use the intended index", () =>
     Effect.gen(function* () {
       const repo = yield* GitHubInstallationRepositoryRepo
       const indexesOf = (list: Effect.Effect<unknown, unknown, Services>) =>

@@ -141,7 +141,7 @@ const follow = (commands: ReadonlyArray<Command>): Effect.Effect<void, unknown, 
 
 describe("syncs of installations", () => {
   it.effect(
-    "follow the model, whatever is told by whom and in whatever order",
+    "match the model for random inputs in any order",
     () =>
       Effect.gen(function* () {
         const runtime = yield* Effect.runtime<Services>()

@@ -73,7 +73,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("counts the inbox", () =>
+    it.effect("counts the deliveries of the inbox", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const none = { received: 0, processing: 0, processed: 0, failed: 0, ignored: 0 }
@@ -94,7 +94,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("records what says no more than what it is", () =>
+    it.effect("records a delivery without optional fields", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery: bare } = yield* inbox.record({ deliveryId: "guid", eventType: "ping" })
@@ -113,7 +113,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("answers a repeat with the delivery as it is now, whatever became of it", () =>
+    it.effect("returns the current delivery for a repeat", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery: first } = yield* inbox.record({ ...delivery, id: "row" })
@@ -129,7 +129,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses an id that is another delivery's", () =>
+    it.effect("rejects the id of another delivery", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const first = yield* record("row")
@@ -143,7 +143,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("stores a delivery once that many send at the same moment", () =>
+    it.effect("stores a delivery once when many callers record it concurrently", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const answers = yield* Effect.all(
@@ -159,7 +159,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses what is out of shape, and stores nothing of it", () =>
+    it.effect("rejects invalid input, and stores nothing", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const fields = ["id", "deliveryId", "eventType", "installationExternalId"]
@@ -192,7 +192,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("takes any JSON in a payload as it is", () =>
+    it.effect("stores any JSON payload unchanged", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const payload = JSON.parse(
@@ -204,7 +204,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("takes the longest payload that GitHub sends, and none that is longer", () =>
+    it.effect("accepts the longest payload of GitHub, and rejects a longer one", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         // Two bytes a letter: the limit is of bytes.
@@ -244,7 +244,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("hands out what has been due longest, received or expired, ties by id", () =>
+    it.effect("hands out the delivery that has been due longest, received or expired, ties by id", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         yield* make.webhookDelivery({ id: "f", availableAt: at(60) })
@@ -270,7 +270,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lets an expired lease be taken over, and not one that is held", () =>
+    it.effect("lets an expired lease be taken over, but not a current one", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { lease } = yield* leased("row")
@@ -288,7 +288,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("fails a delivery with no attempts left, and never hands it out", () =>
+    it.effect("fails a delivery without attempts left, and never hands it out", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery: spent, lease } = yield* expiring("spent", 50, {
@@ -313,7 +313,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps no due delivery behind any number of exhausted ones", () =>
+    it.effect("finds a due delivery behind any number of exhausted ones", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         for (let index = 0; index < 25; index++)
@@ -346,7 +346,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("gives fifty claimants of twenty deliveries twenty different ones", () =>
+    it.effect("gives fifty callers of twenty deliveries twenty different ones", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         for (let index = 0; index < 20; index++) yield* record(`row-${index}`)
@@ -362,7 +362,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("gives each lease once to fibers that claim, end and lose deliveries all at the same time", () =>
+    it.effect("gives out each lease once while fibers claim, end and lose deliveries concurrently", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         for (let index = 0; index < 60; index++) yield* record(`row-${index}`, { maxAttempts: 1000 })
@@ -390,7 +390,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses a worker without a name, a lease without an end, and a number of deliveries out of range", () =>
+    it.effect("rejects an empty worker name, an infinite lease and a batch size out of range", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { id } = yield* record("row")
@@ -439,7 +439,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps a list from becoming everybody's, and refuses what is no filter", () =>
+    it.effect("rejects invalid filters, also an installation of undefined", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         yield* record("row")
@@ -458,7 +458,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("redelivers what has ended, with all its attempts and under other leases", () =>
+    it.effect("redelivers an ended delivery with all its attempts and a new lease", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         for (const status of ["processed", "failed", "ignored"] as const) {
@@ -484,7 +484,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("reaps up to so many expired leases, the longest expired first", () =>
+    it.effect("reaps expired leases up to the limit, the longest expired first", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         for (const [id, expires] of [
@@ -517,7 +517,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("recording deliveries", () => {
-  it.effect("a payload that is longer than any string is refused, too", () =>
+  it.effect("rejects a payload that is longer than any string", () =>
     Effect.gen(function* () {
       const inbox = yield* GitHubWebhookDeliveryRepo
       const endless = "x".repeat(2 ** 28)
@@ -528,7 +528,7 @@ describe("recording deliveries", () => {
   )
 
   it.effect.prop(
-    "any text as an id finds what it names, or nothing",
+    "accepts any valid text as an id, and finds it again",
     [FastCheck.string()],
     ([text]) =>
       Effect.gen(function* () {

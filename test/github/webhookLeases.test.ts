@@ -38,7 +38,7 @@ const isLost = (lease: WebhookLease, reason: string) =>
 /** What any implementation of the inbox must do for who holds a lease, or thinks so. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`GitHubWebhookDeliveryRepo leases (${name})`, () => {
-    it.effect("a heartbeat lets the lease expire that long from now", () =>
+    it.effect("heartbeat extends the lease from the current time", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery, lease } = yield* leased("row")
@@ -52,7 +52,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a heartbeat refuses what is no length of time", () =>
+    it.effect("heartbeat rejects invalid durations", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery, lease } = yield* leased("row")
@@ -63,7 +63,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a lease that has expired is the current one until somebody takes the delivery", () =>
+    it.effect("an expired lease stays valid until another processor claims the delivery", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery, lease } = yield* leased("row")
@@ -73,7 +73,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("markProcessed ends the delivery, and forgets the errors of earlier tries", () =>
+    it.effect("markProcessed ends the delivery, and clears the errors of earlier attempts", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery, lease } = yield* make.claimedDelivery({ id: "row", attemptCount: 2, ...failure })
@@ -92,7 +92,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("markIgnored ends the delivery, and keeps why", () =>
+    it.effect("markIgnored ends the delivery, and stores the reason", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         for (const [ignored, kept] of [
@@ -113,7 +113,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("markFailed gives the delivery back while attempts are left, and ends it after the last", () =>
+    it.effect("markFailed makes the delivery due again while attempts are left, and ends it after the last", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const received = yield* record("row", { maxAttempts: 2 })
@@ -145,7 +145,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("markFailed ends the delivery at once when it is not worth another try", () =>
+    it.effect("markFailed ends the delivery at once when the error is not retryable", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { lease } = yield* leased("row")
@@ -173,7 +173,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("reasons and errors out of shape are refused", () =>
+    it.effect("invalid reasons and errors are rejected", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { delivery, lease } = yield* leased("row")
@@ -183,7 +183,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("release gives the delivery back as if it had not been claimed", () =>
+    it.effect("release makes the delivery due again without counting the attempt", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const received = yield* record("row", { maxAttempts: 1 })
@@ -201,7 +201,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a repeat by the same lease changes nothing and succeeds", () =>
+    it.effect("repeating a call with the same lease succeeds and changes nothing", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const calls = {
@@ -221,7 +221,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("another call by a lease that has ended the delivery is refused", () =>
+    it.effect("another call with a lease that has ended the delivery is rejected", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const ends = {
@@ -241,7 +241,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a lease is lost to another, to the reaper, to a redelivery; and one of no delivery is no lease", () =>
+    it.effect("LeaseLost is reported after a takeover, a reap and a redelivery, and for an unknown delivery", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { lease } = yield* leased("row", { maxAttempts: 3 })
@@ -264,7 +264,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("the end of a delivery answers nobody but the lease that ended it", () =>
+    it.effect("only the lease that ended a delivery can repeat the end", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         const { lease } = yield* leased("row")

@@ -154,7 +154,7 @@ describe("the inbox and its model", () => {
   const reached = new Set<string>()
 
   it.effect.prop(
-    "agree after each of any commands",
+    "agree after every command of random sequences",
     [commands],
     ([sequence]) =>
       Effect.gen(function* () {
@@ -179,7 +179,7 @@ describe("the inbox and its model", () => {
     { fastCheck: { numRuns: 40 } }
   )
 
-  it("have met each way in which a lease ends", () => {
+  it("the random sequences cover every way in which a lease ends", () => {
     expect([...reached].toSorted()).toEqual(["expired", "failed", "ignored", "processed", "released", "retried"])
   })
 })

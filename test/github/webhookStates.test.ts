@@ -227,7 +227,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     for (const from of statuses) {
       for (const to of statuses) {
         const allowed = from === to || gitHubWebhookDeliveryTransitions.allows(from, to)
-        it.effect(`the database ${allowed ? "allows" : "refuses"} ${from} → ${to}`, () =>
+        it.effect(`the database ${allowed ? "allows" : "rejects"} ${from} → ${to}`, () =>
           Effect.gen(function* () {
             const source = yield* make.webhookDelivery({ status: from })
             // All that a delivery of the other status has, under a new token: nothing but the transition can be at fault.
@@ -249,7 +249,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     }
 
     for (const [status, set, rule] of attempts) {
-      it.effect(`the database refuses a ${status} delivery ${set}`, () =>
+      it.effect(`the database rejects a ${status} delivery ${set}`, () =>
         Effect.gen(function* () {
           yield* TestClock.setTime(now)
           const delivery = yield* make.webhookDelivery({ status })
@@ -266,7 +266,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       ["status", "'done'", "github_webhook_deliveries_status"],
       ["lease_token", "-1", "github_webhook_deliveries_lease_token"]
     ]) {
-      it.effect(`the database refuses a new delivery with ${column} ${value}`, () =>
+      it.effect(`the database rejects a new delivery with ${column} ${value}`, () =>
         Effect.gen(function* () {
           const said = yield* verdict(`
             INSERT INTO github_webhook_deliveries (id, delivery_id, event_type, received_at, available_at, updated_at, ${column})

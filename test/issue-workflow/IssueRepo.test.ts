@@ -18,7 +18,7 @@ import {
 /** What is said of issues beside what is said of all that follows a provider (`providerRows.test.ts`). */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueRepo (${name})`, () => {
-    it.effect("knows who an issue is given to", () =>
+    it.effect("stores the assignees of an issue", () =>
       Effect.gen(function* () {
         const repo = yield* IssueRepo
         const created = yield* repo.upsert({ ...toldIssue(1), assigneeUserId: "eve" })
@@ -43,7 +43,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("links pull requests, also of another repository, and keeps the first word on each", () =>
+    it.effect("links pull requests, also of other repositories, and keeps the first link of each", () =>
       Effect.gen(function* () {
         const repo = yield* IssueRepo
         const pullRequests = yield* PullRequestRepo
@@ -71,7 +71,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what it cannot link", () =>
+    it.effect("rejects invalid links", () =>
       Effect.gen(function* () {
         const repo = yield* IssueRepo
         const { id: issueId } = yield* repo.upsert(toldIssue(1))
@@ -101,7 +101,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("links one pull request once when many try", () =>
+    it.effect("stores a pull request link once when many callers add it concurrently", () =>
       Effect.gen(function* () {
         const repo = yield* IssueRepo
         const { id: issueId } = yield* repo.upsert(toldIssue(1))
@@ -117,7 +117,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is read page by page while ten thousand come and go", () =>
+    it.effect("reads every row once in pages while ten thousand rows are inserted and deleted", () =>
       Effect.gen(function* () {
         const repo = yield* IssueRepo
         // A hundred share each instant.

@@ -28,7 +28,7 @@ const endings = Effect.map(IssueWorkflowRepo, (repo) => ({
 /** What any implementation of `IssueWorkflowRepo` must do. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowRepo (${name})`, () => {
-    it.effect("keeps what it is given, in the repository of the issue", () =>
+    it.effect("stores every field of the input, in the repository of the issue", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         yield* TestClock.setTime(1000)
@@ -72,7 +72,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what a workflow cannot be begun with", () =>
+    it.effect("rejects invalid input for a new workflow", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const issueId = yield* issue(1)
@@ -107,7 +107,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("has one active workflow of an issue when many begin one", () =>
+    it.effect("has one active workflow per issue when many callers start one concurrently", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const issueId = yield* issue(1)
@@ -124,7 +124,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("ends from every state along the declared transitions only", () =>
+    it.effect("ends from each state along the declared transitions only", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const all = yield* endings
@@ -147,7 +147,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("has a database that refuses exactly what is not declared", () =>
+    it.effect("the database rejects exactly the undeclared transitions", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const all = yield* endings
@@ -164,7 +164,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("ends once when many end it otherwise", () =>
+    it.effect("keeps the first end when many callers end it differently", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const { id } = yield* repo.create({ issueId: yield* issue(1) })
@@ -183,7 +183,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("puts away and takes back, unless another took its place", () =>
+    it.effect("archives and unarchives, unless another workflow is active", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const issueId = yield* issue(1)
@@ -224,7 +224,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps tenants apart", () =>
+    it.effect("reports rows of other owners as NotFound", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const { id } = yield* repo.create({ issueId: yield* issue(1), ownerUserId: ada })
@@ -307,7 +307,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what a list cannot be asked for", () =>
+    it.effect("list rejects invalid filters", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const bad: ReadonlyArray<Parameters<typeof repo.list>[0]> = [
@@ -330,7 +330,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is read page by page while ten thousand come and go", () =>
+    it.effect("reads every row once in pages while ten thousand rows are inserted and deleted", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const issueId = yield* issue(1)

@@ -9,7 +9,7 @@ const at = (millis: number) => DateTime.unsafeMake(millis)
 /** What is said of pull requests beside what is said of all that follows a provider (`providerRows.test.ts`). */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`PullRequestRepo (${name})`, () => {
-    it.effect("keeps branches, commit and merge", () =>
+    it.effect("stores branches, commit and merge", () =>
       Effect.gen(function* () {
         const repo = yield* PullRequestRepo
         const created = yield* repo.upsert(toldPullRequest(1))
@@ -52,35 +52,33 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect(
-      "moves from every state along the declared transitions only, and leaves the rest of the row with it",
-      () =>
-        Effect.gen(function* () {
-          const repo = yield* PullRequestRepo
-          let number = 0
-          for (const from of PullRequestState.literals) {
-            for (const to of PullRequestState.literals) {
-              number++
-              const before = yield* repo.upsert({ ...toldPullRequest(number), state: from })
-              yield* TestClock.adjust("1 second")
-              const outcome = yield* Effect.either(repo.upsert({ ...toldPullRequest(number), state: to, title: "new" }))
-              const after = yield* repo.getById(before.id)
-              if (from === to || pullRequestTransitions.allows(from, to)) {
-                expect(outcome, `${from} → ${to}`).toMatchObject({ _tag: "Right", right: after })
-                expect(after).toMatchObject({ state: to, title: "new" })
-              } else {
-                expect(outcome, `${from} → ${to}`).toMatchObject({
-                  _tag: "Left",
-                  left: { _tag: "InvalidTransition", entity: "PullRequest", id: before.id, from, to }
-                })
-                expect(after).toEqual(before)
-              }
+    it.effect("follows the declared transitions only, and keeps the rest of the row", () =>
+      Effect.gen(function* () {
+        const repo = yield* PullRequestRepo
+        let number = 0
+        for (const from of PullRequestState.literals) {
+          for (const to of PullRequestState.literals) {
+            number++
+            const before = yield* repo.upsert({ ...toldPullRequest(number), state: from })
+            yield* TestClock.adjust("1 second")
+            const outcome = yield* Effect.either(repo.upsert({ ...toldPullRequest(number), state: to, title: "new" }))
+            const after = yield* repo.getById(before.id)
+            if (from === to || pullRequestTransitions.allows(from, to)) {
+              expect(outcome, `${from} → ${to}`).toMatchObject({ _tag: "Right", right: after })
+              expect(after).toMatchObject({ state: to, title: "new" })
+            } else {
+              expect(outcome, `${from} → ${to}`).toMatchObject({
+                _tag: "Left",
+                left: { _tag: "InvalidTransition", entity: "PullRequest", id: before.id, from, to }
+              })
+              expect(after).toEqual(before)
             }
           }
-        }).pipe(Effect.provide(layer))
+        }
+      }).pipe(Effect.provide(layer))
     )
 
-    it.effect("has a database that refuses exactly what is not declared", () =>
+    it.effect("the database rejects exactly the undeclared transitions", () =>
       Effect.gen(function* () {
         const repo = yield* PullRequestRepo
         let number = 0
@@ -94,7 +92,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("does not take a merge back, and says so unless what is told came late", () =>
+    it.effect("does not revert a merge, and fails unless the update is out of order", () =>
       Effect.gen(function* () {
         const repo = yield* PullRequestRepo
         const told = { ...toldPullRequest(1), externalId: "x" }
@@ -117,7 +115,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is merged in the end when many tell of it at the same time", () =>
+    it.effect("ends up merged when many callers report it concurrently", () =>
       Effect.gen(function* () {
         const repo = yield* PullRequestRepo
         const states = ["open", "merged", "closed", "draft"] as const

@@ -28,7 +28,7 @@ type Artifacts = Parameters<IssueWorkflowExecutionService["insertArtifacts"]>[0]
 /** What any implementation of `IssueWorkflowExecutionRepo` must do with what executions leave behind. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`artifacts and pull requests of executions (${name})`, () => {
-    it.effect("keeps artifacts", () =>
+    it.effect("stores artifacts", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
@@ -102,7 +102,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lists artifacts newest first, of one kind if asked", () =>
+    it.effect("lists artifacts newest first, optionally of one kind", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
@@ -134,7 +134,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("links pull requests, as they were linked first", () =>
+    it.effect("links pull requests, and keeps the first link of each", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running

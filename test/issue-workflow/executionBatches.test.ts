@@ -6,7 +6,7 @@ import { refusalOf } from "../support/refusals.js"
 const same = (row: object) => row
 
 describe("batches", () => {
-  it.effect("are one JSON array, whatever they hold", () =>
+  it.effect("are sent as one JSON array with any values", () =>
     Effect.gen(function* () {
       const rows = [{ id: 'a"b', text: "é" }, {}]
       expect(JSON.parse(yield* batchOf("appendEvents", "events", rows, same))).toEqual(rows)
@@ -14,7 +14,7 @@ describe("batches", () => {
     })
   )
 
-  it.effect("that are longer than a parameter, or than a string, are refused", () =>
+  it.effect("that are longer than a parameter or a string are rejected", () =>
     Effect.gen(function* () {
       const long = { text: "x".repeat(101_000_000) }
       // What the engine of the language says of a text of more than half a gigabyte, without making one.

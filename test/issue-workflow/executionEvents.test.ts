@@ -39,7 +39,7 @@ const numbers = (from: number, to: number) => Array.range(from, to)
 /** What any implementation of `IssueWorkflowExecutionRepo` must do with events. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`events of executions (${name})`, () => {
-    it.effect("keeps what it is given", () =>
+    it.effect("stores every field of the input", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* queued
@@ -82,7 +82,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("numbers each execution from 1, and goes on after what is there", () =>
+    it.effect("numbers the events of each execution from 1, and continues after stored ones", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const one = yield* queued
@@ -103,7 +103,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("numbers without gaps when many write at once", () =>
+    it.effect("numbers without gaps when many callers write concurrently", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const sql = yield* SqlClient.SqlClient
@@ -139,7 +139,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("takes an event again that is the same, and none that is another", () =>
+    it.effect("accepts a repeated event if it is identical, and rejects a different one", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
@@ -203,7 +203,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("takes an event without sequence again by its id", () =>
+    it.effect("accepts a repeated event without sequence by its id", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
@@ -244,7 +244,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("stores each given event once when its writers race, and refuses those who tell another", () =>
+    it.effect("stores each event once when writers race, and rejects conflicting ones", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
@@ -263,7 +263,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("takes ten thousand events in one statement, and again in four", () =>
+    it.effect("stores ten thousand events in one statement, and repeats them in four", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
@@ -283,7 +283,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is taken after the end, and is part of the transaction around it", () =>
+    it.effect("accepts events after the end, and joins the caller's transaction", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const sql = yield* SqlClient.SqlClient
@@ -324,7 +324,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lists in pages, in the order of the sequence", () =>
+    it.effect("lists pages in the order of the sequence", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
@@ -380,7 +380,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what it cannot take", () =>
+    it.effect("rejects invalid events", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
@@ -467,7 +467,7 @@ const byId = FastCheck.array(
 const given = FastCheck.array(FastCheck.record({ message: messages, sequence: FastCheck.nat(6) }), { maxLength: 4 })
 
 describe("events of executions", () => {
-  it.effect("follow the model, whatever is told in whatever order", () =>
+  it.effect("match the model for random inputs in any order", () =>
     Effect.gen(function* () {
       const repo = yield* IssueWorkflowExecutionRepo
       const runtime = yield* Effect.runtime<Services>()

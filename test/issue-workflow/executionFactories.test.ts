@@ -19,7 +19,7 @@ const layer = Layer.provideMerge(IssueWorkflowExecutionRepo.layer, memoryLayer)
 
 describe("factories of executions", () => {
   for (const status of IssueWorkflowExecutionStatus.literals) {
-    it.effect(`an execution that is ${status} is what its repository reads`, () =>
+    it.effect(`create an execution that is ${status} and readable by its repository`, () =>
       Effect.gen(function* () {
         const made = yield* execution({ status })
         expect(yield* (yield* IssueWorkflowExecutionRepo).getById(made.id)).toEqual(made)
@@ -28,7 +28,7 @@ describe("factories of executions", () => {
     )
   }
 
-  it.effect("what is given is kept, and what it refers to is made once, of one owner", () =>
+  it.effect("keep the input, and create each referenced row once, of one owner", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const at = (millis: number) => DateTime.unsafeMake(millis)
@@ -56,7 +56,7 @@ describe("factories of executions", () => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.effect("reports are what the repository reads", () =>
+  it.effect("create reports that the repository can read", () =>
     Effect.gen(function* () {
       const repo = yield* IssueWorkflowExecutionRepo
       const events = [

@@ -64,7 +64,7 @@ const methods = Effect.gen(function* () {
 })
 
 describe("statements of IssueWorkflowExecutionRepo", () => {
-  it.effect("scan and sort nothing that grows", () =>
+  it.effect("use an index in every statement", () =>
     Effect.gen(function* () {
       const repo = yield* IssueWorkflowExecutionRepo
       const known: Readonly<Record<string, Effect.Effect<unknown, unknown>>> = yield* methods
@@ -74,7 +74,7 @@ describe("statements of IssueWorkflowExecutionRepo", () => {
     }).pipe(Effect.provide(layers.file))
   )
 
-  it.effect("look for gaps by the index", () =>
+  it.effect("find gaps through the index", () =>
     Effect.gen(function* () {
       const repo = yield* IssueWorkflowExecutionRepo
       const { id: executionId } = yield* queued
@@ -88,7 +88,7 @@ describe("statements of IssueWorkflowExecutionRepo", () => {
     }).pipe(Effect.provide(layers.file))
   )
 
-  it.effect("work on a client that is none of ours", () =>
+  it.effect("work on an SqlClient that another package created", () =>
     Effect.gen(function* () {
       const { id: executionId } = yield* queued
       const sql = yield* SqlClient.SqlClient

@@ -193,7 +193,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     )
 
     it.effect(
-      "replaces sets of any size in a constant number of statements, and one of several at once wins whole",
+      "replaces sets of any size in a constant number of statements, and one of several concurrent sets wins as a whole",
       () =>
         Effect.gen(function* () {
           const repo = yield* IssueWorkflowExecutionRepo
@@ -222,7 +222,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lays what is known of a summary over what was", () =>
+    it.effect("upsertSummary updates present fields and keeps absent ones", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
@@ -311,7 +311,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("tells all of an execution, as of one moment", () =>
+    it.effect("returns all of an execution from a consistent snapshot", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const sql = yield* SqlClient.SqlClient
@@ -413,7 +413,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("goes with its execution, and with nobody else's", () =>
+    it.effect("deletes reports with their execution only", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const [first, second] = [yield* running, yield* running]
@@ -442,7 +442,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("reports of executions", () => {
-  it.effect("make the set what is given, whatever it was, and keep the ids of what stays", () =>
+  it.effect("replace any set with the input, and keep the ids of rows that stay", () =>
     Effect.gen(function* () {
       const repo = yield* IssueWorkflowExecutionRepo
       const runtime = yield* Effect.runtime<Services>()

@@ -71,7 +71,7 @@ const appendAt = (executionId: string, ...sequences: ReadonlyArray<number>) =>
 /** What any implementation of `IssueWorkflowExecutionRepo` must do with tails. The clock stands: nothing here waits for it. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`tails of executions (${name})`, () => {
-    it.effect("gives what is there, and then what comes, until the execution ends", () =>
+    it.effect("emits stored events, then new ones, until the execution ends", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* queued
@@ -97,7 +97,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("ends with each way to end, also when nothing was told", () =>
+    it.effect("ends with each end of an execution, also without events", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const ends = [
@@ -115,7 +115,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("gives every event that was stored before the end, once, to all who listen", () =>
+    it.effect("emits every event that was stored before the end, once, to every reader", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const sql = yield* SqlClient.SqlClient
@@ -128,7 +128,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("gives what callers number below what has come already", () =>
+    it.effect("emits events whose numbers are below those already emitted", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
@@ -146,7 +146,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("gives all once, in whatever order callers number", () =>
+    it.effect("emits all events once for any order of numbers", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const runtime = yield* Effect.runtime<Services>()
@@ -172,7 +172,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("can be interrupted while it waits, and takes what its reader does not take as it comes", () =>
+    it.effect("can be interrupted while it waits, and reads no further than its consumer", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
@@ -186,7 +186,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what it cannot follow", () =>
+    it.effect("rejects unknown executions and invalid input", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
@@ -234,7 +234,7 @@ describe("tails of executions", () => {
   )
 
   it.live(
-    "follow other processes, which number without gaps beside this one",
+    "follow other processes, which number without gaps concurrently",
     () =>
       Effect.gen(function* () {
         const { id: executionId } = yield* running
@@ -263,7 +263,7 @@ describe("tails of executions", () => {
     60_000
   )
 
-  it.live("keep no writer waiting while they wait", () =>
+  it.live("do not block writers while they wait", () =>
     Effect.gen(function* () {
       const { id: executionId } = yield* running
       const tail = yield* tailing(executionId)
@@ -279,7 +279,7 @@ describe("tails of executions", () => {
     }).pipe(Effect.provide(layers.file))
   )
 
-  it.live("read nothing for events of other executions, and leave no reader behind", () =>
+  it.live("read nothing for events of other executions, and leave no reader open", () =>
     Effect.gen(function* () {
       const { id: busy } = yield* running
       const reads = { tails: 0, shared: 0 }
@@ -314,7 +314,7 @@ describe("tails of executions", () => {
     }).pipe(Effect.provide(layers.file))
   )
 
-  it.live("get events that take the rowids of deleted ones", () =>
+  it.live("emit events that reuse the rowids of deleted ones", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const [{ id: executionId }, { id: other }] = yield* Effect.all([running, running])
@@ -337,7 +337,7 @@ describe("tails of executions", () => {
     }).pipe(Effect.provide(layers.file))
   )
 
-  it.live("end when so many others end that the record of their own end is gone", () =>
+  it.live("end even when the record of their own end was evicted by the ends of others", () =>
     Effect.gen(function* () {
       const repo = yield* IssueWorkflowExecutionRepo
       const sql = yield* SqlClient.SqlClient
@@ -383,7 +383,7 @@ describe("tails of executions", () => {
     }).pipe(Effect.scoped)
   )
 
-  it("keeps of gaps what has not come", () => {
+  it("gapsWithout removes the received numbers from the gaps", () => {
     const gap = FastCheck.tuple(FastCheck.nat(60), FastCheck.nat(60)).map(
       ([a, b]) => [Math.min(a, b), Math.max(a, b)] as const
     )

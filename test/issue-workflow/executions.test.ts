@@ -70,7 +70,7 @@ const executionIn = (status: IssueWorkflowExecutionStatus) =>
 /** What any implementation of `IssueWorkflowExecutionRepo` must do with executions. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowExecutionRepo (${name})`, () => {
-    it.effect("keeps what it is given", () =>
+    it.effect("stores every field of the input", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         yield* TestClock.setTime(1000)
@@ -112,7 +112,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what an execution cannot be created with", () =>
+    it.effect("rejects invalid input for a new execution", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const own = { issueWorkflowId: "ada-workflow" }
@@ -175,7 +175,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       )
     }
 
-    it.effect("has a database that refuses exactly what is not declared", () =>
+    it.effect("the database rejects exactly the undeclared transitions", () =>
       Effect.gen(function* () {
         for (const from of IssueWorkflowExecutionStatus.literals) {
           for (const to of IssueWorkflowExecutionStatus.literals) {
@@ -210,7 +210,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("measures from start to finish, never less than nothing", () =>
+    it.effect("records a duration from start to finish that is never negative", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         yield* TestClock.setTime(10_000)
@@ -234,7 +234,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lets the first end stand when many try", () =>
+    it.effect("keeps the first end when many callers end it concurrently", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id } = yield* running
@@ -324,7 +324,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps the attempt that it has ended with", () =>
+    it.effect("keeps the attempt with which it ended", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const { id: executionId } = yield* running
@@ -338,7 +338,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("gives an attempt to one of several executions that want it at once", () =>
+    it.effect("assigns an attempt to one of several executions that request it concurrently", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const all = yield* Effect.all(Array.from({ length: 8 }, () => queued))
@@ -351,7 +351,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lists the executions of a workflow newest first, whatever comes and goes meanwhile", () =>
+    it.effect("lists the executions of a workflow newest first while rows are inserted and deleted", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         for (let index = 0; index < 40; index++) {
@@ -419,7 +419,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is part of the transaction around it", () =>
+    it.effect("joins the caller's transaction", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo
         const sql = yield* SqlClient.SqlClient

@@ -14,7 +14,7 @@ const { make } = Factories
 const at = (millis: number) => DateTime.unsafeMake(millis)
 
 describe("factories of issues", () => {
-  it.effect("in every state are what the repositories read", () =>
+  it.effect("create rows in every state that the repositories can read", () =>
     Effect.gen(function* () {
       for (const state of IssueState.literals) {
         const issue = yield* make.issue({ state })
@@ -36,7 +36,7 @@ describe("factories of issues", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("keep what is given, and make what it refers to once", () =>
+  it.effect("keep the input, and create each referenced row once", () =>
     Effect.gen(function* () {
       const issue = yield* make.issue({
         id: "i",

@@ -87,7 +87,7 @@ const scansNothing = (
   service: Effect.Effect<object, never, Services>,
   methods: Effect.Effect<Readonly<Record<string, Effect.Effect<unknown, unknown>>>, unknown, Services>
 ) =>
-  it.effect(`of ${name} scan and sort nothing that grows`, () =>
+  it.effect(`of ${name} use an index`, () =>
     Effect.gen(function* () {
       const known = yield* methods
       expect(Object.keys(known).toSorted()).toEqual(Object.keys(yield* service).toSorted())

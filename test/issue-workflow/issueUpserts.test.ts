@@ -143,7 +143,7 @@ const byId = (a: ModelRow, b: ModelRow) => (a.id < b.id ? -1 : 1)
 describe("random upserts", () => {
   for (const [table, { initial, states, upsert }] of Object.entries(subjects)) {
     it.effect(
-      `of ${table} do what the model does`,
+      `of ${table} match the model`,
       () =>
         Effect.gen(function* () {
           const runtime = yield* Effect.runtime<Services>()

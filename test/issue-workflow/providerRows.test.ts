@@ -70,7 +70,7 @@ const suite = (
   layer: Layer.Layer<Services>
 ) =>
   describe(name, () => {
-    it.effect("keep what they are given, and find it by every identity", () =>
+    it.effect("store every field of the input, and are found by every identity", () =>
       Effect.gen(function* () {
         const { find, get, repo, upsert } = yield* subject
         yield* TestClock.setTime(1000)
@@ -131,7 +131,7 @@ const suite = (
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("are one row through renumbering, transfer and another external id", () =>
+    it.effect("stay one row through renumbering, transfer and another external id", () =>
       Effect.gen(function* () {
         const { repo, upsert } = yield* subject
         const first = yield* upsert({ externalId: "x", url: "u", authorUserId: "ada" })
@@ -168,7 +168,7 @@ const suite = (
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("take what is given, keep what is not, and clear by null", () =>
+    it.effect("update present fields, keep absent ones, and clear null ones", () =>
       Effect.gen(function* () {
         const { upsert } = yield* subject
         const full = yield* upsert({
@@ -208,7 +208,7 @@ const suite = (
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("are opened again, and then not closed any more", () =>
+    it.effect("are reopened, and then no longer closed", () =>
       Effect.gen(function* () {
         const { upsert } = yield* subject
         const closed = yield* upsert({ state: "closed", closedAt: at(5) })
@@ -222,7 +222,7 @@ const suite = (
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("do not take what came from the provider before what they have", () =>
+    it.effect("ignore updates that are older than the stored row", () =>
       Effect.gen(function* () {
         const { upsert } = yield* subject
         const now = yield* upsert({ externalId: "x", title: "now", state: "closed", syncedAt: at(1000) })
@@ -256,7 +256,7 @@ const suite = (
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuse an identity that is another row's, and write nothing", () =>
+    it.effect("reject the identity of another row, and write nothing", () =>
       Effect.gen(function* () {
         const { repo, upsert } = yield* subject
         const one = yield* upsert({ externalId: "x", number: 1 })
@@ -285,7 +285,7 @@ const suite = (
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("are stored once when many tell of one", () =>
+    it.effect("are stored once when many callers report one concurrently", () =>
       Effect.gen(function* () {
         const { upsert } = yield* subject
         const rows = yield* Effect.forEach(
@@ -300,7 +300,7 @@ const suite = (
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuse what is out of shape, or refers to nothing, before anything is written", () =>
+    it.effect("reject invalid input and missing references before anything is written", () =>
       Effect.gen(function* () {
         const { repo, upsert } = yield* subject
         const before = yield* upsert({ externalId: "x", number: 1 })

@@ -38,7 +38,7 @@ describe.each([
   ["a file", fileLayer],
   ["a server", remoteLayer]
 ] as const)("an import into %s", (_, layer) => {
-  it.scoped("takes over every table as it is, and the same file again changes nothing", () =>
+  it.scoped("imports every table unchanged, and a repeated import of the same file changes nothing", () =>
     Effect.gen(function* () {
       const { directory, path } = yield* place
       writeDeployment(path)
@@ -70,7 +70,7 @@ describe.each([
 })
 
 describe("an import", () => {
-  it.scoped("of a deployment that stopped between two releases lacks the package cache", () =>
+  it.scoped("accepts a deployment between two releases, without the package cache", () =>
     Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(path, "DROP TABLE package_resolution_cache_entries")
@@ -79,7 +79,7 @@ describe("an import", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.scoped("of another file with the same rows is none of the same file", () =>
+  it.scoped("of another file with the same row counts is not treated as a repeat", () =>
     Effect.gen(function* () {
       const { directory, path } = yield* place
       writeDeployment(path)
@@ -94,7 +94,7 @@ describe("an import", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.scoped("goes through many rows in batches, finds the bad ones among them, and tells how far it is", () =>
+  it.scoped("imports many rows in batches, rejects the invalid ones, and reports progress", () =>
     Effect.gen(function* () {
       const [event] = deployedRows["issue_workflow_execution_events"] ?? []
       const shapeless = new Set([1, 499, 1749])
@@ -125,7 +125,7 @@ describe("an import", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.scoped("takes every rowid that there can be", () =>
+  it.scoped("accepts every possible rowid", () =>
     Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(
@@ -141,7 +141,7 @@ describe("an import", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.scoped("ends a batch at some megabytes, however few rows that are", () =>
+  it.scoped("limits a batch to a few megabytes, regardless of its number of rows", () =>
     Effect.gen(function* () {
       const [event] = deployedRows["issue_workflow_execution_events"] ?? []
       const events = Array.from(
@@ -159,7 +159,7 @@ describe("an import", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.scoped("that is given up leaves nothing, and can be begun again", () =>
+  it.scoped("that is interrupted leaves nothing, and can be started again", () =>
     Effect.gen(function* () {
       const { directory, path } = yield* place
       writeDeployment(path)
@@ -197,7 +197,7 @@ describe("an import", () => {
   const spot = fc.record({ table: fc.nat(), row: fc.nat(), column: fc.nat(), value: wrong })
 
   it.scoped.prop(
-    "comes to balanced books, whatever is wrong in whichever row",
+    "keeps the counts of its report consistent for damage in any row",
     [fc.array(spot, { minLength: 1, maxLength: 25 })],
     ([spots]) =>
       Effect.gen(function* () {
@@ -213,7 +213,7 @@ describe("an import", () => {
     { fastCheck: { numRuns: 20 } }
   )
 
-  it("knows which columns the predecessor had", () => {
+  it("knows the columns of the legacy schema", () => {
     const known = Object.fromEntries(
       legacyTables.map((table) => [
         table.name,
@@ -242,7 +242,7 @@ describe("an import", () => {
   const deployments = fileURLToPath(new URL("../../../shared/reference/legacy", import.meta.url))
   const rejectedOf: Readonly<Record<string, number>> = { "clean.sqlite": 0, "gap.sqlite": 0, "dirty.sqlite": 26 }
   for (const file of existsSync(deployments) ? readdirSync(deployments).filter((name) => name in rejectedOf) : []) {
-    it.scoped(`takes over ${file}`, () =>
+    it.scoped(`imports ${file}`, () =>
       Effect.gen(function* () {
         const { directory } = yield* place
         const path = join(directory, file)

@@ -29,7 +29,7 @@ const refused = (path: string) =>
 const pageSize = 4096
 
 describe("an import refuses", () => {
-  it.scoped("what is no database", () =>
+  it.scoped("a file that is not a database", () =>
     Effect.gen(function* () {
       const { directory, path } = yield* place
       expect(yield* refused(path)).toMatchObject({
@@ -51,7 +51,7 @@ describe("an import refuses", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.scoped("a database of others, of ours, and the one that is to be filled", () =>
+  it.scoped("a database of another program or of this package, and the target itself", () =>
     Effect.gen(function* () {
       const { directory, path } = yield* place
       writeDeployment(
@@ -89,7 +89,7 @@ describe("an import refuses", () => {
     }).pipe(Effect.provide(fileLayer))
   )
 
-  it.scoped("takes a column that may be empty for empty where it is not there", () =>
+  it.scoped("nothing for a missing nullable column, which it imports as NULL", () =>
     Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(path, "ALTER TABLE user DROP COLUMN image")
@@ -97,7 +97,7 @@ describe("an import refuses", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.scoped("a database that is in use, and takes over one in WAL mode that was closed, without a file beside it", () =>
+  it.scoped("a database in use, but not a closed one in WAL mode, beside which it creates no file", () =>
     Effect.gen(function* () {
       const { directory } = yield* place
       const inside = join(directory, "a # strange? 100% nāme")
@@ -119,7 +119,7 @@ describe("an import refuses", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.scoped("a database with a journal that was not played back", () =>
+  it.scoped("a database with a rollback journal", () =>
     Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(path)
@@ -144,7 +144,7 @@ describe("an import refuses", () => {
 })
 
 describe("an import fails", () => {
-  it.scoped("over a damaged page, and over a file that was cut", () =>
+  it.scoped("on a damaged page, and on a truncated file", () =>
     Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(path)
@@ -182,7 +182,7 @@ describe("an import fails", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.scoped("over a file that changes while it is read", () =>
+  it.scoped("if the file changes while it is read", () =>
     Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(path)

@@ -52,8 +52,8 @@ const theJob = rowOf("oci_image_build_jobs", jobId)
 
 const cleared = "cleared, because the referenced row was not imported or belongs to another owner"
 
-describe("an import mends", () => {
-  it.scoped("values of another type, where they say what was meant", () =>
+describe("an import repairs", () => {
+  it.scoped("values of another type that have an unambiguous meaning", () =>
     Effect.gen(function* () {
       const instants = {
         "2026-03-01": "2026-03-01T00:00:00Z",
@@ -82,7 +82,7 @@ describe("an import mends", () => {
     })
   )
 
-  it.scoped("jobs that ran: they wait again, their attempt counted, and can be claimed at once", () =>
+  it.scoped("running jobs: they are queued again, their attempt is counted, and they can be claimed at once", () =>
     Effect.gen(function* () {
       const report = yield* importRows(withJob({ ...leased, attempt_count: 1 }))
       expect(said(report, "repaired", "oci_image_build_jobs")).toMatchObject({
@@ -113,7 +113,7 @@ describe("an import mends", () => {
     ["waits", {}],
     ["runs", leased]
   ] as const) {
-    it.scoped(`a job that ${what} with no attempts left: it has failed, and is not handed out again`, () =>
+    it.scoped(`a job that ${what} without attempts left: it has failed, and is not handed out again`, () =>
       Effect.gen(function* () {
         const report = yield* importRows(withJob({ ...change, attempt_count: 3 }))
         expect(said(report, "repaired", "oci_image_build_jobs")).toMatchObject({
@@ -132,7 +132,7 @@ describe("an import mends", () => {
     )
   }
 
-  it.scoped("keys of the queue: a replay of the same request finds its job", () =>
+  it.scoped("keys of the queue: a repeated request finds its job", () =>
     Effect.gen(function* () {
       yield* importRows(withJob({ idempotency_key: "again" }))
       const jobs = yield* WorkspaceBuildJobRepo
@@ -155,7 +155,7 @@ describe("an import mends", () => {
     }).pipe(Effect.provide(Layer.provideMerge(WorkspaceBuildJobRepo.layer, memoryLayer)))
   )
 
-  it.scoped("a job whose run is gone, and its fingerprint with it", () =>
+  it.scoped("a job whose attempt is missing, together with its fingerprint", () =>
     Effect.gen(function* () {
       const report = yield* importRows(withJob({ idempotency_key: "again", run_id: "gone" }))
       expect(said(report, "repaired", "oci_image_build_jobs")).toMatchObject({ [`run_id: ${cleared}`]: 1 })
@@ -169,7 +169,7 @@ describe("an import mends", () => {
     }).pipe(Effect.provide(Layer.provideMerge(WorkspaceBuildJobRepo.layer, memoryLayer)))
   )
 
-  it.scoped("a run that has ended knows of the end of its job, and one that goes on is for supervision", () =>
+  it.scoped("an ended attempt with an unsettled job; an active one is left to supervision", () =>
     Effect.gen(function* () {
       const [job] = deployedRows["oci_image_build_jobs"] ?? []
       const runs = (deployedRows["sandbox_attempts"] ?? []).map(({ id, status }) => ({
@@ -196,7 +196,7 @@ describe("an import mends", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.scoped("references that lead nowhere, or to what is another owner's", () =>
+  it.scoped("references to missing rows and to rows of another owner", () =>
     Effect.gen(function* () {
       // The first row of each belongs to user_0, the second to user_1.
       const foreign: ReadonlyArray<readonly [table: string, change: Row]> = [
@@ -227,7 +227,7 @@ describe("an import mends", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.scoped("keeps references to what comes later", () =>
+  it.scoped("nothing in references to rows that are imported later", () =>
     Effect.gen(function* () {
       const [run] = deployedRows["sandbox_attempts"] ?? []
       const runs = Array.from(
@@ -252,7 +252,7 @@ describe("an import mends", () => {
   )
 })
 
-it.scoped("an import takes names beyond the limits of inputs, and sources that are refused as inputs", () =>
+it.scoped("an import accepts names beyond the input limits, and sources that are rejected as inputs", () =>
   Effect.gen(function* () {
     const name = "x".repeat(1001)
     const source = "ext::sh -c id"
@@ -267,7 +267,7 @@ it.scoped("an import takes names beyond the limits of inputs, and sources that a
 )
 
 describe("an import rejects", () => {
-  it.scoped("what no table takes, with all that cannot be without it, and says no value of it", () =>
+  it.scoped("rows that violate the schema, with their dependants, without showing values", () =>
     Effect.gen(function* () {
       const users = deployedRows["user"] ?? []
       const rows = changed(
@@ -301,7 +301,7 @@ describe("an import rejects", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.scoped("what belongs to another and cannot be without it, and a version that would become another", () =>
+  it.scoped("rows that need a row of another owner, and a version that would change its meaning", () =>
     Effect.gen(function* () {
       const foreign = [
         [
@@ -324,7 +324,7 @@ describe("an import rejects", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.scoped("values that no text and no JSON can hold: they are kept whole", () =>
+  it.scoped("values that neither text nor JSON can represent: they are kept unchanged in the reject", () =>
     Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(
@@ -354,7 +354,7 @@ describe("an import rejects", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.scoped("what is in columns and tables that the predecessor had not is kept with a reject, and told of", () =>
+  it.scoped("columns and tables that the legacy schema does not have: they are kept in a reject and reported", () =>
     Effect.gen(function* () {
       const { path } = yield* place
       writeDeployment(

@@ -21,7 +21,7 @@ const pragmas = (connection: Connection) =>
   )
 
 describe("Connection", () => {
-  it.scoped("sets its PRAGMAs, and again when it is opened anew", () =>
+  it.scoped("sets its PRAGMAs on opening and on reopening", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const writer = yield* open({ path, synchronous: "normal" })
@@ -36,7 +36,7 @@ describe("Connection", () => {
     })
   )
 
-  it.scoped("does not open when a PRAGMA does not take", () =>
+  it.scoped("fails to open if a PRAGMA has no effect", () =>
     Effect.gen(function* () {
       const connection = yield* open({ path: yield* newPath })
       const exec = vi.spyOn(Database.prototype, "exec").mockImplementation(function (this: Database.Database) {
@@ -49,7 +49,7 @@ describe("Connection", () => {
     })
   )
 
-  it.scoped("says what the engine says of a file that is no database, and of a path that cannot be one", () =>
+  it.scoped("reports the engine's error for a file that is not a database and for an invalid path", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       writeFileSync(path, "no database, but long enough to be looked at. ".repeat(50))
@@ -60,7 +60,7 @@ describe("Connection", () => {
     })
   )
 
-  it.scoped("keeps a bounded number of statements, the ones used last", () =>
+  it.scoped("caches a bounded number of statements, least recently used evicted first", () =>
     Effect.gen(function* () {
       const connection = yield* open()
       const prepare = vi.spyOn(Database.prototype, "prepare")
@@ -85,7 +85,7 @@ describe("Connection", () => {
     })
   )
 
-  it.scoped("does not mix up parameters: the binding would keep those of an earlier run", () =>
+  it.scoped("rejects a wrong number of parameters, for which the binding would reuse earlier values", () =>
     Effect.gen(function* () {
       const connection = yield* open()
       connection.exec("CREATE TABLE t (a, b)")
@@ -98,7 +98,7 @@ describe("Connection", () => {
     })
   )
 
-  it.scoped("follows a schema that changes under its statements", () =>
+  it.scoped("recompiles its statements after a schema change", () =>
     Effect.gen(function* () {
       const connection = yield* open()
       connection.exec("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
@@ -109,14 +109,14 @@ describe("Connection", () => {
     })
   )
 
-  it.scoped("gives each of two columns of one name its value", () =>
+  it.scoped("returns the values of two columns with one name", () =>
     Effect.gen(function* () {
       const { columns, rows, values } = (yield* open()).run("SELECT 1 AS a, 2 AS b, 3 AS a", [])
       expect([columns(), values(), rows]).toEqual([["a", "b", "a"], [[1, 2, 3]], [{ a: 1, b: 2 }]])
     })
   )
 
-  it.scoped("counts what was changed, and what RETURNING gives, but not what was read", () =>
+  it.scoped("counts changed rows, also with RETURNING, and no rows of reads", () =>
     Effect.gen(function* () {
       const connection = yield* open()
       connection.exec("CREATE TABLE t (id INTEGER PRIMARY KEY)")
@@ -133,7 +133,7 @@ describe("Connection", () => {
     })
   )
 
-  it.scoped("a statement that fails half way pins nothing", () =>
+  it.scoped("a statement that fails midway holds no read transaction", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const writer = yield* open({ path })

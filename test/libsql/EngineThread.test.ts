@@ -20,7 +20,7 @@ const codeOf = (answer: Promise<unknown>) =>
   )
 
 describe("an engine in a thread", () => {
-  it("answers in order, and leaves the event loop free meanwhile", async () => {
+  it("answers in order without blocking the event loop", async () => {
     const path = join(directory, "thread.sqlite")
     writeFileSync(path, "")
     const thread = new EngineThread(path, 0, "write")
@@ -41,7 +41,7 @@ describe("an engine in a thread", () => {
     expect(await codeOf(thread.all("SELECT 1"))).toBe("SEALANT_CLOSED")
   })
 
-  it("makes no file where none is", async () => {
+  it("does not create a missing file", async () => {
     const path = join(directory, "none.sqlite")
     const thread = new EngineThread(path, 0)
     expect(await codeOf(thread.exec("CREATE TABLE t (n INTEGER)"))).toBe("SQLITE_CANTOPEN")
@@ -49,7 +49,7 @@ describe("an engine in a thread", () => {
     expect(existsSync(path)).toBe(false)
   })
 
-  it("writes nothing to a file that is immutable, and makes nothing beside it, whatever its name", async () => {
+  it("writes nothing to an immutable file and creates no file beside it, for any file name", async () => {
     const path = join(directory, "a #1 100%? file.sqlite")
     const program = new Native(path)
     program.exec("PRAGMA journal_mode = wal; CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1)")
@@ -63,7 +63,7 @@ describe("an engine in a thread", () => {
     expect([readFileSync(path).equals(before), readdirSync(directory)]).toEqual([true, ["a #1 100%? file.sqlite"]])
   })
 
-  it("closes after the statement that it is in, without making anybody wait", async () => {
+  it("closes after its current statement without blocking a caller", async () => {
     const path = join(directory, "thread.sqlite")
     writeFileSync(path, "")
     const thread = new EngineThread(path, 0)

@@ -51,8 +51,8 @@ const commits = <A, E, R>(body: Effect.Effect<A, E, R>) =>
     (exec) => Effect.sync(() => exec.mockRestore())
   )
 
-describe.each(both)("writes that wait together ($name)", ({ open }) => {
-  it.scopedLive("share one commit, and each gets its own answer", () =>
+describe.each(both)("concurrent writes ($name)", ({ open }) => {
+  it.scopedLive("share one commit, and each gets its own result", () =>
     Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
@@ -69,7 +69,7 @@ describe.each(both)("writes that wait together ($name)", ({ open }) => {
     })
   )
 
-  it.scopedLive("a failing one fails alone", () =>
+  it.scopedLive("fail separately", () =>
     Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
@@ -83,7 +83,7 @@ describe.each(both)("writes that wait together ($name)", ({ open }) => {
     })
   )
 
-  it.scopedLive("a constraint that fails at the shared commit fails its own statement alone", () =>
+  it.scopedLive("fail separately when a constraint fails at the shared commit", () =>
     Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE p (id INTEGER PRIMARY KEY)")
@@ -101,7 +101,7 @@ describe.each(both)("writes that wait together ($name)", ({ open }) => {
     })
   )
 
-  it.scopedLive("one that takes the whole transaction back with it fails alone, too", () =>
+  it.scopedLive("fail separately when one rolls back the whole transaction", () =>
     Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
@@ -116,7 +116,7 @@ describe.each(both)("writes that wait together ($name)", ({ open }) => {
     })
   )
 
-  it.scopedLive("a full disk fails all of its turn, and stores nothing of it", () =>
+  it.scopedLive("all fail on a full disk, and none is stored", () =>
     Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (id INTEGER PRIMARY KEY, x)")
@@ -134,8 +134,8 @@ describe.each(both)("writes that wait together ($name)", ({ open }) => {
   )
 })
 
-describe("a turn that the engine takes back", () => {
-  it.scopedLive("fails all who were in it when it is nobody's fault, and later ones work", () =>
+describe("a shared transaction that the engine rolls back", () => {
+  it.scopedLive("fails all of its writes when none is at fault, and later ones succeed", () =>
     Effect.gen(function* () {
       const client = yield* onFile
       yield* execute(client, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
@@ -155,7 +155,7 @@ describe("a turn that the engine takes back", () => {
 })
 
 describe("the busy timeout", () => {
-  it.scopedLive("expires with SQLITE_BUSY for whatever waits, and leaves the client usable", () =>
+  it.scopedLive("expires with SQLITE_BUSY for whatever is waiting, and the client stays usable", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path, { busyTimeoutMs: 50 })
@@ -174,7 +174,7 @@ describe("the busy timeout", () => {
     })
   )
 
-  it.scopedLive("counts from when the lock was refused, for each by itself", () =>
+  it.scopedLive("starts when the lock is refused, for each statement separately", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path, { busyTimeoutMs: 400 })
@@ -229,7 +229,7 @@ describe("the busy timeout", () => {
   )
 })
 
-describe.each(both)("what a statement may be ($name)", ({ open }) => {
+describe.each(both)("statement texts ($name)", ({ open }) => {
   it.scopedLive.each([
     "BEGIN IMMEDIATE",
     "COMMIT",
@@ -238,7 +238,7 @@ describe.each(both)("what a statement may be ($name)", ({ open }) => {
     "INSERT INTO t VALUES (1); DROP TABLE t",
     "",
     "-- nothing"
-  ])("refuses '%s'", (sql) =>
+  ])("rejects '%s'", (sql) =>
     Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (n)")
@@ -254,7 +254,7 @@ describe.each(both)("what a statement may be ($name)", ({ open }) => {
     "PRAGMA synchronous = off",
     "ATTACH ':memory:' AS other",
     "CREATE TEMP TABLE t (n)"
-  ])("refuses %s, which would change the connection for all", (sql) =>
+  ])("rejects %s, which would change the shared connection", (sql) =>
     Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (n INTEGER PRIMARY KEY, r REFERENCES t (n))")
@@ -268,7 +268,7 @@ describe.each(both)("what a statement may be ($name)", ({ open }) => {
   )
 
   it.scopedLive.each(["PRAGMA foreign_keys = off", "VACUUM", "COMMIT", "SELECT 1; SELECT 2"])(
-    "refuses %s in a transaction, which goes on",
+    "rejects %s in a transaction, which continues",
     (sql) =>
       Effect.gen(function* () {
         const client = yield* open
@@ -310,7 +310,7 @@ describe.each(both)("what a statement may be ($name)", ({ open }) => {
 })
 
 describe("SqlClient", () => {
-  it.scopedLive("gives rows, values and whole results", () =>
+  it.scopedLive("returns rows, values and raw results", () =>
     Effect.gen(function* () {
       const sql = yield* sqlOf(yield* memory)
       yield* sql`CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)`
@@ -342,14 +342,14 @@ describe("SqlClient", () => {
     })
   )
 
-  it.scopedLive("answers a read at once, without going to sleep", () =>
+  it.scopedLive("answers a read synchronously", () =>
     Effect.gen(function* () {
       const sql = yield* sqlOf(yield* onFile)
       expect(Effect.runSync(sql`SELECT 1 AS one`)).toEqual([{ one: 1 }])
     })
   )
 
-  it.scopedLive("works as the live client of the stock layer", () =>
+  it.scopedLive("works as the client of the standard layer", () =>
     Effect.gen(function* () {
       const client = yield* onFile
       yield* Effect.gen(function* () {
@@ -373,7 +373,7 @@ describe("SqlClient", () => {
     })
   )
 
-  it.scopedLive("a transaction that cannot begin, under the stock layer, leaves it usable", () =>
+  it.scopedLive("stays usable after a transaction that cannot begin, under the standard layer", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path, { busyTimeoutMs: 20 })
@@ -390,7 +390,7 @@ describe("SqlClient", () => {
 })
 
 describe("closing", () => {
-  it.scopedLive.each(both)("waits for what is in flight and refuses what comes later ($name)", ({ open }) =>
+  it.scopedLive.each(both)("waits for active statements and rejects later ones ($name)", ({ open }) =>
     Effect.gen(function* () {
       const client = yield* open
       yield* execute(client, "CREATE TABLE t (n)")
@@ -451,7 +451,7 @@ describe("closing", () => {
 })
 
 describe("opening", () => {
-  it.scopedLive("waits for who holds the file", () =>
+  it.scopedLive("waits for the lock of another connection", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const other = yield* rival(path)
@@ -466,7 +466,7 @@ describe("opening", () => {
 
   // A process loses all its locks on a file when it closes any descriptor of it. Then the next process that closes the
   // database takes itself for the last one and deletes the write-ahead log, into which this one goes on writing.
-  it.scopedLive("a file that this process has open costs it no locks, and so no acknowledged writes", () =>
+  it.scopedLive("another client on the same file keeps its locks, and so its acknowledged writes", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path)
@@ -489,7 +489,7 @@ describe("opening", () => {
 })
 
 describe("reads", () => {
-  it.scopedLive("on a file they neither wait for a transaction nor see what it has not committed", () =>
+  it.scopedLive("on a file neither wait for a transaction nor see its uncommitted writes", () =>
     Effect.gen(function* () {
       const sql = yield* sqlOf(yield* onFile)
       yield* sql`CREATE TABLE t (n)`
@@ -511,7 +511,7 @@ describe("reads", () => {
     })
   )
 
-  it.scopedLive("in memory, which is one connection, they come after it, and so see nothing uncommitted either", () =>
+  it.scopedLive("in memory wait for the transaction, and so see no uncommitted writes", () =>
     Effect.gen(function* () {
       const sql = yield* sqlOf(yield* memory)
       yield* sql`CREATE TABLE t (n)`
@@ -534,7 +534,7 @@ describe("reads", () => {
     })
   )
 
-  it.scopedLive("see every write that was answered", () =>
+  it.scopedLive("see every acknowledged write", () =>
     Effect.gen(function* () {
       const sql = yield* sqlOf(yield* onFile)
       yield* sql`CREATE TABLE t (n)`

@@ -59,11 +59,11 @@ const during = (count: () => number, millis: number) => {
   return count() - before
 }
 
-describe("commits of others", () => {
+describe("commits of other connections", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }))
   afterEach(() => void vi.useRealTimers())
 
-  it("are looked for ever more rarely, and watched for when all is quiet", () => {
+  it("are polled with growing intervals, then watched", () => {
     const { seen, wait, watches } = others()
     wait()
     expect(watches.size).toBe(0)
@@ -74,7 +74,7 @@ describe("commits of others", () => {
     expect(seen.watchesBegun).toBe(1)
   })
 
-  it("wake at once when the watch stirs", () => {
+  it("wake waiters at once on a file-change notification", () => {
     const { commit, state, stir, wait } = others()
     wait()
     vi.advanceTimersByTime(1100)
@@ -84,7 +84,7 @@ describe("commits of others", () => {
     expect(state.woken).toBe(1)
   })
 
-  it("wake when they show later than what was written for them", () => {
+  it("wake waiters when they become visible after the notification", () => {
     const { commit, state, stir, wait } = others()
     wait()
     vi.advanceTimersByTime(1100)
@@ -95,7 +95,7 @@ describe("commits of others", () => {
     expect(state.woken).toBe(1)
   })
 
-  it("wake when the watch misses them", () => {
+  it("wake waiters without a notification", () => {
     const { commit, state, wait, watches } = others()
     wait()
     vi.advanceTimersByTime(1100)
@@ -105,7 +105,7 @@ describe("commits of others", () => {
     expect(state.woken).toBe(1)
   })
 
-  it("wake who begins to wait after them", () => {
+  it("wake waiters that start waiting after them", () => {
     const { changes, commit, state } = others()
     const seen = changes.version()
     commit()
@@ -113,7 +113,7 @@ describe("commits of others", () => {
     expect(state.woken).toBe(1)
   })
 
-  it("are looked for every 10 ms where there is no watch", () => {
+  it("are polled every 10 ms where the file cannot be watched", () => {
     const { seen, wait } = others({ watchable: false })
     wait()
     vi.advanceTimersByTime(15)
@@ -121,7 +121,7 @@ describe("commits of others", () => {
     expect(seen.watchesBegun).toBe(1)
   })
 
-  it("wake no more often than every 5 ms", () => {
+  it("wake waiters at most every 5 ms", () => {
     const { changes, commit, state, stir } = others()
     const waitAgain = () => {
       state.woken++
@@ -137,7 +137,7 @@ describe("commits of others", () => {
     expect(state.woken).toBeLessThanOrEqual(200)
   })
 
-  it("are not looked for at each stir", () => {
+  it("are not polled on each notification", () => {
     const { seen, stir, wait } = others()
     wait()
     vi.advanceTimersByTime(1100)
@@ -149,7 +149,7 @@ describe("commits of others", () => {
     expect(seen.looks - before).toBeLessThan(500)
   })
 
-  it("are neither watched nor looked for when nobody waits", () => {
+  it("are neither watched nor polled without waiters", () => {
     const { seen, wait, watches } = others()
     const [stop, stopOther] = [wait(), wait()]
     vi.advanceTimersByTime(1100)
@@ -161,7 +161,7 @@ describe("commits of others", () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it("wait no longer when the database is closed", async () => {
+  it("end the wait when the database is closed", async () => {
     const { changes, state, wait, watches } = others()
     wait()
     vi.advanceTimersByTime(1100)
@@ -187,7 +187,7 @@ describe("a watch on a file", () => {
     rmSync(directory, { recursive: true })
   })
 
-  it("cannot begin before the file is there", () => {
+  it("cannot start before the file exists", () => {
     expect(() => watchFile(path, () => undefined)).toThrow("ENOENT")
   })
 
@@ -195,7 +195,7 @@ describe("a watch on a file", () => {
     written: () => writeFileSync(path, "more"),
     removed: () => rmSync(path)
   })) {
-    it(`tells that it is ${what}`, async () => {
+    it(`reports that it is ${what}`, async () => {
       writeFileSync(path, "")
       await new Promise<void>((resolve) => {
         unwatch = watchFile(path, resolve)

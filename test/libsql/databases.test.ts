@@ -16,7 +16,7 @@ const client = Effect.gen(function* () {
 const open = Effect.map(Layer.build(Layer.fresh(Database.layerMemory)), (context) => Effect.provide(context))
 
 describe("two databases at once", () => {
-  it.scoped("a transaction of one is none of the other", () =>
+  it.scoped("a transaction of one does not include statements on the other", () =>
     Effect.gen(function* () {
       const one = yield* client.pipe(yield* open)
       const other = yield* client.pipe(yield* open)
@@ -39,7 +39,7 @@ describe("two databases at once", () => {
 })
 
 describe("changes", () => {
-  it.scoped("wake who waits for a commit, at once, in memory", () =>
+  it.scoped("wake waiters at once on a commit in memory", () =>
     Effect.gen(function* () {
       const inDatabase = yield* open
       const sql = yield* client.pipe(inDatabase)
@@ -51,7 +51,7 @@ describe("changes", () => {
     })
   )
 
-  it.scoped("do not wait for a commit that came before", () =>
+  it.scoped("do not wake waiters for an earlier commit", () =>
     Effect.gen(function* () {
       const inDatabase = yield* open
       const sql = yield* client.pipe(inDatabase)
@@ -61,7 +61,7 @@ describe("changes", () => {
     })
   )
 
-  it.scopedLive("tell of a commit through another connection to the file", () =>
+  it.scopedLive("include commits through another connection to the file", () =>
     Effect.gen(function* () {
       const directory = mkdtempSync(join(tmpdir(), "changes-"))
       yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(directory, { recursive: true })))
@@ -76,7 +76,7 @@ describe("changes", () => {
     })
   )
 
-  it.scoped("end with the database, which is not opened again", () =>
+  it.scoped("fail when the database is closed", () =>
     Effect.gen(function* () {
       const directory = mkdtempSync(join(tmpdir(), "changes-"))
       yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(directory, { recursive: true })))
@@ -96,7 +96,7 @@ describe("changes", () => {
     })
   )
 
-  it.scoped("forget who stops waiting", () =>
+  it.scoped("release interrupted waiters", () =>
     Effect.gen(function* () {
       const inDatabase = yield* open
       const sql = yield* client.pipe(inDatabase)

@@ -8,7 +8,7 @@ import { newPath, ours, rival, sqlOf } from "./support.js"
 const descriptors = () => readdirSync("/proc/self/fd").length
 
 describe("an open database", () => {
-  it.scopedLive("10,000 transactions later has as many file descriptors and about as much memory as before", () =>
+  it.scopedLive("has as many file descriptors and about as much memory after 10,000 transactions as before", () =>
     Effect.gen(function* () {
       const client = yield* Effect.flatMap(newPath, (path) => ours(path))
       const sql = yield* sqlOf(client)
@@ -48,7 +48,7 @@ describe("several processes on one file", () => {
       return Effect.sync(() => child.kill())
     })
 
-  it.scopedLive("count without an error, and none is lost", () =>
+  it.scopedLive("increment a counter without an error or a lost increment", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const other = yield* rival(path)

@@ -43,7 +43,7 @@ const run = (client: Executes, sql: string) =>
 const value = (client: Executes, sql: string) =>
   Effect.map(run(client, sql), ({ rows }) => Object.values(rows[0] as object)[0] as unknown)
 
-describe("lesson 1: acknowledged writes survive a busy statement", () => {
+describe("acknowledged writes survive a busy statement", () => {
   const writes = 20
 
   /** A write that meets SQLITE_BUSY, then writes that are acknowledged: who sees them? */
@@ -63,7 +63,7 @@ describe("lesson 1: acknowledged writes survive a busy statement", () => {
       }
     })
 
-  it.scopedLive("ours", () =>
+  it.scopedLive("the client of this package", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path, { busyTimeoutMs: 20 })
@@ -77,7 +77,7 @@ describe("lesson 1: acknowledged writes survive a busy statement", () => {
     })
   )
 
-  it.each([stockClients.bundled, stockClients.newest])("the trap: $name", ({ Native, open }) =>
+  it.each([stockClients.bundled, stockClients.newest])("the defect: $name", ({ Native, open }) =>
     Effect.gen(function* () {
       const path = yield* newPath
       const seen = yield* scenario((yield* open(path)) as Executes, path, Native)
@@ -87,7 +87,7 @@ describe("lesson 1: acknowledged writes survive a busy statement", () => {
     }).pipe(Effect.scoped, Effect.runPromise)
   )
 
-  it.scopedLive("a connection whose prepared statement was busy is closed, and lets go of everything", () =>
+  it.scopedLive("a connection with a busy prepared statement is closed and releases all locks", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const other = yield* rival(path)
@@ -113,7 +113,7 @@ describe("lesson 1: acknowledged writes survive a busy statement", () => {
   )
 })
 
-describe("lesson 2: a transaction that cannot begin leaves the client usable", () => {
+describe("a transaction that cannot begin leaves the client usable", () => {
   const scenario = ({ Native, layer }: Subject) =>
     Effect.gen(function* () {
       const path = yield* newPath
@@ -131,13 +131,13 @@ describe("lesson 2: a transaction that cannot begin leaves the client usable", (
       }).pipe(Effect.provide(layer(path)))
     })
 
-  it.scopedLive("ours", () =>
+  it.scopedLive("the client of this package", () =>
     Effect.gen(function* () {
       expect(yield* scenario(ourLayer)).toEqual({ refused: "SQLITE_BUSY", laterQueryEnds: true, laterWriteEnds: true })
     })
   )
 
-  it.scopedLive("the trap: every later query hangs", () =>
+  it.scopedLive("the defect: every later query hangs", () =>
     Effect.gen(function* () {
       expect(yield* scenario(stockLayer)).toEqual({
         refused: "SQLITE_BUSY",
@@ -148,7 +148,7 @@ describe("lesson 2: a transaction that cannot begin leaves the client usable", (
   )
 })
 
-describe("lesson 3: a COMMIT that fails is an error and gives the lock back", () => {
+describe("a failing COMMIT is an error and releases the lock", () => {
   const scenario = ({ Native, layer }: Subject) =>
     Effect.gen(function* () {
       const path = yield* newPath
@@ -171,7 +171,7 @@ describe("lesson 3: a COMMIT that fails is an error and gives the lock back", ()
       }).pipe(Effect.provide(layer(path)))
     })
 
-  it.scopedLive("ours", () =>
+  it.scopedLive("the client of this package", () =>
     Effect.gen(function* () {
       expect(yield* scenario(ourLayer)).toEqual({
         failure: Option.some("SQLITE_CONSTRAINT_FOREIGNKEY"),
@@ -183,7 +183,7 @@ describe("lesson 3: a COMMIT that fails is an error and gives the lock back", ()
     })
   )
 
-  it.scopedLive("the trap: a defect, and the write lock stays taken", () =>
+  it.scopedLive("the defect: the fiber dies, and the write lock stays taken", () =>
     Effect.gen(function* () {
       expect(yield* scenario(stockLayer)).toEqual({
         failure: Option.none(),
@@ -196,7 +196,7 @@ describe("lesson 3: a COMMIT that fails is an error and gives the lock back", ()
   )
 })
 
-describe("lesson 4: PRAGMAs, tables in memory and file descriptors outlive transactions", () => {
+describe("PRAGMAs, temporary tables and file descriptors outlive transactions", () => {
   interface Transacts extends Executes {
     readonly transaction: () => Promise<Executes & { readonly commit: () => Promise<void>; readonly close: () => void }>
   }
@@ -230,7 +230,7 @@ describe("lesson 4: PRAGMAs, tables in memory and file descriptors outlive trans
       return yield* Effect.exit(value(client, "SELECT count(*) AS n FROM t"))
     })
 
-  it.scopedLive("ours", () =>
+  it.scopedLive("the client of this package", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path, { synchronous: "full" })
@@ -244,7 +244,7 @@ describe("lesson 4: PRAGMAs, tables in memory and file descriptors outlive trans
     })
   )
 
-  it.scopedLive("the trap: @libsql/client 0.12 opens a new connection after each transaction", () =>
+  it.scopedLive("the defect: @libsql/client 0.12 opens a new connection after each transaction", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const { leaked, synchronous } = yield* onFile((yield* stockClients.bundled.open(path)) as Transacts, path)
@@ -256,7 +256,7 @@ describe("lesson 4: PRAGMAs, tables in memory and file descriptors outlive trans
     })
   )
 
-  it.scopedLive("the trap, as @libsql/client 0.18 has it: a pool, of which a PRAGMA reaches one connection", () =>
+  it.scopedLive("the defect: @libsql/client 0.18 has a pool, and a PRAGMA reaches one connection", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const client = (yield* stockClients.newest.open(path)) as Transacts
@@ -269,7 +269,7 @@ describe("lesson 4: PRAGMAs, tables in memory and file descriptors outlive trans
   )
 })
 
-describe("lesson 5: a failing nested transaction takes back its own rows only", () => {
+describe("a failing nested transaction rolls back its own rows only", () => {
   /** `failing` begins first and fails last; `succeeding` runs beside it, in between where the client lets it. */
   const scenario = ({ layer }: Subject) =>
     Effect.gen(function* () {
@@ -297,22 +297,22 @@ describe("lesson 5: a failing nested transaction takes back its own rows only", 
       }).pipe(Effect.provide(layer(path)))
     })
 
-  it.scopedLive("ours", () =>
+  it.scopedLive("the client of this package", () =>
     Effect.gen(function* () {
       expect(yield* scenario(ourLayer)).toEqual(["succeeded"])
     })
   )
 
-  it.scopedLive("the trap: the sibling's row is erased, and the failed one's is stored", () =>
+  it.scopedLive("the defect: the sibling's row is erased, and the failed one's is stored", () =>
     Effect.gen(function* () {
       expect(yield* scenario(stockLayer)).toEqual(["failed"])
     })
   )
 })
 
-describe("lesson 6: waiting for a lock does not block the event loop", () => {
+describe("waiting for a lock does not block the event loop", () => {
   // Whoever holds the lock gives it back when the event loop comes round: a client that blocks it waits for itself.
-  it.scopedLive("ours", () =>
+  it.scopedLive("the client of this package", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const client = yield* ours(path, { busyTimeoutMs: 10_000 })
@@ -325,7 +325,7 @@ describe("lesson 6: waiting for a lock does not block the event loop", () => {
     })
   )
 
-  it.scopedLive("the trap: the binding's own timeout, which the one who holds the lock cannot cut short", () =>
+  it.scopedLive("the defect: the binding's own timeout blocks the process that holds the lock", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const other = yield* rival(path)
@@ -341,7 +341,7 @@ describe("lesson 6: waiting for a lock does not block the event loop", () => {
   )
 })
 
-describe("lesson 7: a text with two statements is refused, and streams work", () => {
+describe("a text with two statements is rejected, and streams work", () => {
   const scenario = ({ layer }: Subject) =>
     Effect.gen(function* () {
       const path = yield* newPath
@@ -360,20 +360,20 @@ describe("lesson 7: a text with two statements is refused, and streams work", ()
       }).pipe(Effect.provide(layer(path)))
     })
 
-  it.scopedLive("ours", () =>
+  it.scopedLive("the client of this package", () =>
     Effect.gen(function* () {
       expect(yield* scenario(ourLayer)).toEqual({ answer: "SEALANT_STATEMENT", stored: [], stream: 0 })
     })
   )
 
-  it.scopedLive("the trap: only the first runs, silently, and a stream dies", () =>
+  it.scopedLive("the defect: only the first statement runs, and a stream dies", () =>
     Effect.gen(function* () {
       expect(yield* scenario(stockLayer)).toEqual({ answer: "succeeded", stored: [1], stream: true })
     })
   )
 })
 
-describe("lesson 8: a statement is prepared once", () => {
+describe("a statement is prepared once", () => {
   const reads = 50
 
   const preparations = ({ Native, layer }: Subject) =>
@@ -390,21 +390,21 @@ describe("lesson 8: a statement is prepared once", () => {
       }).pipe(Effect.provide(layer(path)))
     })
 
-  it.scopedLive("ours", () =>
+  it.scopedLive("the client of this package", () =>
     Effect.gen(function* () {
       expect(yield* preparations(ourLayer)).toBe(1)
     })
   )
 
-  it.scopedLive("the trap: at each call", () =>
+  it.scopedLive("the defect: it is prepared at each call", () =>
     Effect.gen(function* () {
       expect(yield* preparations(stockLayer)).toBe(reads)
     })
   )
 })
 
-describe("lesson 9: only the writing connection checkpoints", () => {
-  it.scopedLive("ours, asked for one and closing", () =>
+describe("only the writing connection checkpoints", () => {
+  it.scopedLive("the client of this package, by PRAGMA and on closing", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const run = vi.spyOn(Connection.prototype, "run")
@@ -434,7 +434,7 @@ describe("lesson 9: only the writing connection checkpoints", () => {
 
   // From 3.51.3 on the engine is free of the WAL-reset bug, and the rule may go.
   it.each([stockClients.bundled, stockClients.newest])(
-    "the trap: the engine below $name has the WAL-reset bug",
+    "the defect: the engine below $name has the WAL-reset bug",
     ({ Native }) => {
       const database = new Native(":memory:")
       const { version } = database.prepare("SELECT sqlite_version() AS version").all([])[0] as {
@@ -447,8 +447,8 @@ describe("lesson 9: only the writing connection checkpoints", () => {
   )
 })
 
-describe("lesson 10: foreign keys, durability and copies", () => {
-  it.scopedLive("ours", () =>
+describe("foreign keys, durability and copies", () => {
+  it.scopedLive("the client of this package", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const sql = yield* sqlOf(yield* ours(path, { synchronous: "full" }))
@@ -462,7 +462,7 @@ describe("lesson 10: foreign keys, durability and copies", () => {
     })
   )
 
-  it.each([stockClients.bundled, stockClients.newest])("as measured: the binding below $name", ({ Native }) => {
+  it.each([stockClients.bundled, stockClients.newest])("the binding below $name", ({ Native }) => {
     const database = new Native(":memory:")
     const pragma = (name: string) => Object.values(database.prepare(`PRAGMA ${name}`).all([])[0] as object)[0]
     expect([pragma("foreign_keys"), pragma("synchronous")]).toEqual([1, 2])

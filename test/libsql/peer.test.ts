@@ -25,7 +25,7 @@ const codeOf = (failing: Promise<unknown>) =>
       Option.getOrElse(Option.liftThrowable(() => String(Reflect.get(Object(error), "code")))(), () => "none")
   )
 
-it.effect("runs statements, scripts and batches", () =>
+it.effect("the peer runs statements, scripts and batches", () =>
   onStockClient(async (client) => {
     await client.executeMultiple("CREATE TABLE t (n INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'one');")
     const inserted = await client.execute("INSERT INTO t VALUES (?, ?)", [7, new Uint8Array([1, 2, 3, 4])])
@@ -49,7 +49,7 @@ it.effect("runs statements, scripts and batches", () =>
   })
 )
 
-it.effect("has transactions, which a failed BEGIN, a rollback or a closed stream leave", () =>
+it.effect("the peer ends a transaction on a failed BEGIN, a rollback or a closed stream", () =>
   onStockClient(async (client) => {
     await client.execute("CREATE TABLE t (n INTEGER PRIMARY KEY)")
     for (const leave of ["commit", "rollback", "close"] as const) {
@@ -64,7 +64,7 @@ it.effect("has transactions, which a failed BEGIN, a rollback or a closed stream
   })
 )
 
-it.effect("refuses as a server does", () =>
+it.effect("the peer rejects statements as a server does", () =>
   onStockClient(async (client) => {
     expect(await codeOf(client.execute("NONSENSE"))).toBe("SQL_INPUT_ERROR")
     expect(await codeOf(client.execute("SELECT 1; SELECT 2"))).toBe("SQL_MANY_STATEMENTS")

@@ -38,7 +38,7 @@ const outcomes = (statements: ReadonlyArray<readonly [string, ...ReadonlyArray<u
   })
 
 describe("a statement on a server", () => {
-  it.effect("has the values of the local client", () =>
+  it.effect("returns the values of the local client", () =>
     Effect.gen(function* () {
       const values = Effect.gen(function* () {
         const given = [
@@ -72,7 +72,7 @@ describe("a statement on a server", () => {
     })
   )
 
-  it.effect("is refused with a value that cannot be kept, and nothing is sent", () =>
+  it.effect("is rejected before sending if a value cannot be stored", () =>
     onPeer((peer) =>
       Effect.gen(function* () {
         for (const value of [
@@ -124,11 +124,11 @@ describe("a statement on a server", () => {
   )
 })
 
-describe("a statement whose answer does not come", () => {
+describe("a statement without an answer", () => {
   const insert = run("INSERT INTO numbers (n, name) VALUES (1, 'sentinel')")
   const stored = run("SELECT n FROM numbers")
 
-  it.effect("is a write that may have happened, and is not sent again", () =>
+  it.effect("is not sent again if it is a write, which may have been stored", () =>
     onPeer((peer) =>
       Effect.gen(function* () {
         yield* table
@@ -147,7 +147,7 @@ describe("a statement whose answer does not come", () => {
     )
   )
 
-  it.effect("is a read that is sent once more, and no more", () =>
+  it.effect("is sent once more if it is a read", () =>
     onPeer((peer) =>
       Effect.gen(function* () {
         yield* table
@@ -159,7 +159,7 @@ describe("a statement whose answer does not come", () => {
     )
   )
 
-  it.live("is given up after a while, and the fiber goes on", () =>
+  it.live("times out, and the fiber continues", () =>
     onPeer(
       ({ url }) =>
         Effect.gen(function* () {
@@ -177,7 +177,7 @@ describe("a statement whose answer does not come", () => {
 
 describe("a server that answers with an error", () => {
   it.effect.each([401, 403, 404, 429, 500, 502, 503])(
-    "of status %i is told by its status, and not asked again",
+    "with status %i is reported by its status, and not asked again",
     (status) =>
       onPeer((peer) =>
         Effect.gen(function* () {
@@ -191,7 +191,7 @@ describe("a server that answers with an error", () => {
       )
   )
 
-  it.effect("of its own is told by its code, and not asked again", () =>
+  it.effect("with an error code is reported by that code, and not asked again", () =>
     onPeer((peer) =>
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
@@ -204,7 +204,7 @@ describe("a server that answers with an error", () => {
     )
   )
 
-  it.effect("to a token shows neither", () =>
+  it.effect("to a token causes an error without the token and the message", () =>
     onPeer(
       (peer) =>
         Effect.gen(function* () {
@@ -221,7 +221,7 @@ describe("a server that answers with an error", () => {
     )
   )
 
-  it.effect("to what it does not take names the statement in no way", () =>
+  it.effect("to an unsupported statement causes an error without its text", () =>
     onPeer(() =>
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
@@ -245,7 +245,7 @@ describe("a server that answers with an error", () => {
   )
 })
 
-describe("a lock that another stream has", () => {
+describe("a lock that another stream holds", () => {
   it.live("is waited for, by statements and by transactions", () =>
     onPeer(
       (peer) =>
@@ -275,7 +275,7 @@ describe("a lock that another stream has", () => {
     )
   )
 
-  it.live("fails as Busy when it is held for the whole timeout, and nothing was written", () =>
+  it.live("fails with Busy if it is held for the whole timeout, and nothing is written", () =>
     onPeer(
       (peer) =>
         Effect.gen(function* () {
@@ -295,7 +295,7 @@ describe("a lock that another stream has", () => {
     )
   )
 
-  it.live("is not waited for by whoever is interrupted", () =>
+  it.live("is not waited for after an interruption", () =>
     onPeer((peer) =>
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient

@@ -40,7 +40,7 @@ const onTable = <A, E, R>(use: (peer: Peer) => Effect.Effect<A, E, R>, habits?: 
 const then = (act: () => void) => Effect.sync(act)
 
 describe("a transaction on a server", () => {
-  it.effect("costs nothing while it is empty, and begins with its first statement", () =>
+  it.effect("sends nothing while it is empty, and begins with its first statement", () =>
     onTable((peer) =>
       Effect.gen(function* () {
         expect(yield* requestsOf(peer, withTransaction(Effect.void))).toBe(0)
@@ -52,7 +52,7 @@ describe("a transaction on a server", () => {
     )
   )
 
-  it.effect("takes back what failed, and frees the lock before it says so", () =>
+  it.effect("rolls back on failure, and releases the lock before it reports the error", () =>
     onTable((peer) =>
       Effect.gen(function* () {
         expect(yield* Effect.flip(withTransaction(Effect.zipRight(insert(1), Effect.fail("mine"))))).toBe("mine")
@@ -62,7 +62,7 @@ describe("a transaction on a server", () => {
     )
   )
 
-  it.effect("goes on after a statement that was refused, also when it was the first", () =>
+  it.effect("continues after a rejected statement, also when it was the first", () =>
     onTable(() =>
       Effect.gen(function* () {
         yield* insert(1)
@@ -72,7 +72,7 @@ describe("a transaction on a server", () => {
     )
   )
 
-  it.effect("that fails to commit is an error, and leaves nothing behind", () =>
+  it.effect("that fails to commit is an error, and stores nothing", () =>
     onTable((peer) =>
       Effect.gen(function* () {
         const orphan = run("INSERT INTO numbers VALUES (1, 99)")
@@ -84,7 +84,7 @@ describe("a transaction on a server", () => {
     )
   )
 
-  it.effect("closes what it was given when it was over already", () =>
+  it.effect("closes a stream that opens after its end", () =>
     onTable((peer) =>
       Effect.gen(function* () {
         const client = createClient({ url: peer.url })
@@ -108,7 +108,7 @@ describe("a transaction on a server", () => {
     )
   )
 
-  it.effect("has savepoints, one after the other", () =>
+  it.effect("has sequential savepoints", () =>
     onTable(() =>
       Effect.gen(function* () {
         yield* withTransaction(
@@ -127,7 +127,7 @@ describe("a transaction on a server", () => {
     )
   )
 
-  it.live("that is interrupted is taken back, wherever it is", () =>
+  it.live("that is interrupted at any point is rolled back", () =>
     onTable(
       (peer) =>
         Effect.gen(function* () {
@@ -150,8 +150,8 @@ describe("a transaction on a server", () => {
   )
 })
 
-describe("a statement that nobody waits for any more", () => {
-  it.live("is in nobody's way, also when the transaction was to begin with it", () =>
+describe("an interrupted statement", () => {
+  it.live("does not block later ones, also when it would have begun the transaction", () =>
     onTable((peer) =>
       Effect.gen(function* () {
         const { lock } = peer.streams
@@ -225,7 +225,7 @@ describe("a transaction that the server ends", () => {
     )
   }
 
-  it.live("when others wait for the lock it holds goes to them, and it learns of it", () =>
+  it.live("while others wait for its lock: they get it, and its next statement fails", () =>
     onTable(
       (peer) =>
         Effect.gen(function* () {
@@ -251,7 +251,7 @@ describe("a transaction that the server ends", () => {
     )
   )
 
-  it.live("because nobody asked for anything for a while", () =>
+  it.live("after an idle timeout", () =>
     onTable(
       (peer) =>
         Effect.gen(function* () {
@@ -271,7 +271,7 @@ describe("a transaction that the server ends", () => {
     )
   )
 
-  it.effect("with a statement that was refused ends here, too", () =>
+  it.effect("by a rejected statement ends on the client, too", () =>
     onTable(() =>
       Effect.gen(function* () {
         yield* insert(1)
@@ -293,9 +293,9 @@ describe("a transaction that the server ends", () => {
   )
 })
 
-describe("a transaction of which an answer is lost", () => {
+describe("a transaction with a lost answer", () => {
   for (const fault of ["lost-request", "lost-answer", 500] as const) {
-    it.effect(`(${fault}) before its COMMIT is taken back`, () =>
+    it.effect(`(${fault}) before its COMMIT is rolled back`, () =>
       onTable((peer) =>
         Effect.gen(function* () {
           for (const at of [/^BEGIN/, /VALUES \(2/, /^SAVEPOINT/, /^RELEASE/]) {
@@ -317,7 +317,7 @@ describe("a transaction of which an answer is lost", () => {
     )
   }
 
-  it.effect("with its COMMIT may be stored: the error is the same, and tells that nobody knows", () =>
+  it.effect("to its COMMIT fails with an unknown outcome", () =>
     onTable((peer) =>
       Effect.gen(function* () {
         const both = Effect.zipRight(insert(1), insert(2))
@@ -336,7 +336,7 @@ describe("a transaction of which an answer is lost", () => {
 })
 
 describe("many streams at once", () => {
-  it.live("share the lock, and lose nothing that was acknowledged", () =>
+  it.live("share the lock, and lose no acknowledged write", () =>
     onTable(
       () =>
         Effect.gen(function* () {

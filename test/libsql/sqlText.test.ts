@@ -41,7 +41,7 @@ describe("splitStatements", () => {
     expect(splitStatements(script)).toEqual(statements)
   })
 
-  it("splits what it has joined", () => {
+  it("splits what was joined", () => {
     const statement = fc.constantFrom(
       "SELECT 1",
       "SELECT ';' AS \"a;b\"",
@@ -62,7 +62,7 @@ describe("splitStatements", () => {
     )
   })
 
-  it("agrees with the engine on whole scripts", () => {
+  it("agrees with the engine on complete scripts", () => {
     const script = `CREATE TABLE t (id INTEGER PRIMARY KEY, a, b); ${trigger}; INSERT INTO t VALUES (1, 'x;y', 0); UPDATE t SET b = 1;`
     const [whole, split] = [new Database(":memory:"), new Database(":memory:")]
     whole.exec(script)
@@ -76,7 +76,7 @@ describe("splitStatements", () => {
     split.close()
   })
 
-  it("takes long texts in time that grows with their length only", () => {
+  it("takes time linear in the length of the text", () => {
     const long = `SELECT '${"it''s; ".repeat(200_000)}'; SELECT "${"b".repeat(1_000_000)}`
     expect(splitStatements(long)).toHaveLength(2)
   })
@@ -147,7 +147,7 @@ describe("inspectStatement", () => {
     "create temporary trigger t AFTER INSERT ON u BEGIN SELECT 1; END",
     "CREATE TABLE IF NOT EXISTS temp.t (a)",
     'CREATE VIEW "temp".t AS SELECT 1'
-  ])("%s is refused on a shared connection", (sql) => {
+  ])("%s is rejected on a shared connection", (sql) => {
     expect(inspectStatement(sql).refusal).toMatch(/refused/)
   })
 
@@ -166,7 +166,7 @@ describe("inspectStatement", () => {
     "CREATE TABLE t (temp TEXT)",
     "INSERT INTO t VALUES ('PRAGMA foreign_keys = off')",
     "SELECT * FROM pragma_foreign_keys"
-  ])("%s is not refused", (sql) => {
+  ])("%s is accepted", (sql) => {
     expect(inspectStatement(sql).refusal).toBeUndefined()
   })
 

@@ -26,7 +26,7 @@ describe.each([
   { name: "file", open: Effect.flatMap(newPath, (path) => ours(path)) },
   { name: "memory", open: memory }
 ])("transactions ($name)", ({ open }) => {
-  it.scopedLive("keep all or nothing: on success, failure, defect and interruption", () =>
+  it.scopedLive("commit all or nothing on success, failure, defect and interruption", () =>
     Effect.gen(function* () {
       const sql = yield* withTable(open)
       const body = (n: number, end: Effect.Effect<unknown, unknown>) =>
@@ -39,7 +39,7 @@ describe.each([
     })
   )
 
-  it.scopedLive("are rolled back when they are interrupted inside", () =>
+  it.scopedLive("are rolled back when their body is interrupted", () =>
     Effect.gen(function* () {
       const sql = yield* withTable(open)
       const inside = yield* Deferred.make<void>()
@@ -53,7 +53,7 @@ describe.each([
     })
   )
 
-  it.scopedLive("are one after the other, and statements outside them come between them", () =>
+  it.scopedLive("run one after the other, and statements outside run between them", () =>
     Effect.gen(function* () {
       const sql = yield* withTable(open)
       const increment = sql.withTransaction(
@@ -73,7 +73,7 @@ describe.each([
     })
   )
 
-  it.scopedLive("report a COMMIT that fails as an error, and store nothing", () =>
+  it.scopedLive("report a failing COMMIT as an error, and store nothing", () =>
     Effect.gen(function* () {
       const sql = yield* withTable(open)
       yield* sql`CREATE TABLE c (t REFERENCES t (n) DEFERRABLE INITIALLY DEFERRED)`
@@ -89,7 +89,7 @@ describe.each([
     })
   )
 
-  it.scopedLive("say so when the engine took them back before the end", () =>
+  it.scopedLive("report that the engine rolled them back early", () =>
     Effect.gen(function* () {
       const sql = yield* withTable(open)
       yield* sql`CREATE TRIGGER g BEFORE INSERT ON t WHEN NEW.n = 13 BEGIN SELECT RAISE(ROLLBACK, 'no 13'); END`
@@ -106,7 +106,7 @@ describe.each([
     })
   )
 
-  it.scopedLive("nest: each level keeps or takes back its own", () =>
+  it.scopedLive("nest: each level commits or rolls back separately", () =>
     Effect.gen(function* () {
       const sql = yield* withTable(open)
       const level = <A, E>(n: number, inside: Effect.Effect<A, E>) =>
@@ -125,7 +125,7 @@ describe.each([
     })
   )
 
-  it.scopedLive("nested side by side take turns, with the statements beside them", () =>
+  it.scopedLive("nested concurrently run one after the other, with the statements beside them", () =>
     Effect.gen(function* () {
       const sql = yield* withTable(open)
       const nested = (n: number) =>
@@ -149,7 +149,7 @@ describe.each([
     })
   )
 
-  it.scopedLive("a statement beside a failing nested transaction is not lost with it", () =>
+  it.scopedLive("keep a statement beside a failing nested transaction", () =>
     Effect.gen(function* () {
       const sql = yield* withTable(open)
       const nestedHasWritten = yield* Deferred.make<void>()
@@ -180,7 +180,7 @@ describe.each([
     })
   )
 
-  it.scopedLive("an interrupted nested transaction is taken back, and the outer one goes on", () =>
+  it.scopedLive("roll back an interrupted nested transaction, and the outer one continues", () =>
     Effect.gen(function* () {
       const sql = yield* withTable(open)
       yield* sql.withTransaction(
@@ -199,7 +199,7 @@ describe.each([
     })
   )
 
-  it.scopedLive("give an error to a fiber that outlives them", () =>
+  it.scopedLive("fail statements of a fiber that outlives them", () =>
     Effect.gen(function* () {
       const sql = yield* withTable(open)
       const over = yield* Deferred.make<void>()
@@ -220,7 +220,7 @@ describe.each([
     })
   )
 
-  it.scopedLive("that do nothing cost nothing", () =>
+  it.scopedLive("without statements send nothing", () =>
     Effect.gen(function* () {
       const client = yield* open
       const sql = yield* sqlOf(client)
@@ -239,7 +239,7 @@ describe.each([
 })
 
 describe("a transaction that waits for the lock", () => {
-  it.scopedLive("does not take it before its first statement", () =>
+  it.scopedLive("does not take the lock before its first statement", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const sql = yield* withTable(ours(path))
@@ -255,7 +255,7 @@ describe("a transaction that waits for the lock", () => {
     })
   )
 
-  it.scopedLive("can be interrupted, leaves nothing behind, and those behind it get their turn", () =>
+  it.scopedLive("can be interrupted, leaves nothing behind, and later ones get their turn", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const sql = yield* withTable(ours(path))
@@ -295,7 +295,7 @@ describe("a transaction that waits for the lock", () => {
     })
   )
 
-  it.scopedLive("interrupted at any moment, it leaves the client usable and the lock free", () =>
+  it.scopedLive("interrupted at any moment, leaves the client usable and the lock free", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const sql = yield* withTable(ours(path))
@@ -317,7 +317,7 @@ describe("a transaction that waits for the lock", () => {
     })
   )
 
-  it.scopedLive("that expires fails with SQLITE_BUSY at its first statement, and at those after it", () =>
+  it.scopedLive("that times out fails with SQLITE_BUSY at its first statement and at later ones", () =>
     Effect.gen(function* () {
       const path = yield* newPath
       const sql = yield* withTable(ours(path, { busyTimeoutMs: 20 }))
@@ -333,27 +333,29 @@ describe("a transaction that waits for the lock", () => {
 })
 
 describe("WriteQueue", () => {
-  it.scopedLive("reports what keeps it from beginning, and mends a connection that is left inside a transaction", () =>
-    Effect.gen(function* () {
-      const connection = yield* Effect.acquireRelease(
-        Effect.sync(() => new Connection({ path: ":memory:", role: "writer", synchronous: "full" })),
-        (connection) => Effect.sync(() => connection.close())
-      )
-      connection.exec("CREATE TABLE t (n); BEGIN; INSERT INTO t VALUES (1)")
-      const queue = new WriteQueue(connection, 1000)
-      const insert = Effect.tryPromise({
-        try: () => new Promise(queue.statement("INSERT INTO t VALUES (?)", [2])),
-        catch: codeOf
+  it.scopedLive(
+    "reports why a transaction cannot begin, and repairs a connection that is left inside a transaction",
+    () =>
+      Effect.gen(function* () {
+        const connection = yield* Effect.acquireRelease(
+          Effect.sync(() => new Connection({ path: ":memory:", role: "writer", synchronous: "full" })),
+          (connection) => Effect.sync(() => connection.close())
+        )
+        connection.exec("CREATE TABLE t (n); BEGIN; INSERT INTO t VALUES (1)")
+        const queue = new WriteQueue(connection, 1000)
+        const insert = Effect.tryPromise({
+          try: () => new Promise(queue.statement("INSERT INTO t VALUES (?)", [2])),
+          catch: codeOf
+        })
+        expect(yield* Effect.all([Effect.flip(insert), Effect.flip(insert)], { concurrency: "unbounded" })).toEqual([
+          "SQLITE_ERROR",
+          "SQLITE_ERROR"
+        ])
+        yield* insert
+        expect(connection.run("SELECT n FROM t", []).rows).toEqual([{ n: 2 }])
+        expect(queue.isIdle).toBe(false)
+        yield* Effect.promise(() => queue.close())
+        expect(queue.isIdle).toBe(true)
       })
-      expect(yield* Effect.all([Effect.flip(insert), Effect.flip(insert)], { concurrency: "unbounded" })).toEqual([
-        "SQLITE_ERROR",
-        "SQLITE_ERROR"
-      ])
-      yield* insert
-      expect(connection.run("SELECT n FROM t", []).rows).toEqual([{ n: 2 }])
-      expect(queue.isIdle).toBe(false)
-      yield* Effect.promise(() => queue.close())
-      expect(queue.isIdle).toBe(true)
-    })
   )
 })

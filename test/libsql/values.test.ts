@@ -33,17 +33,17 @@ describe("toNative", () => {
     ["an array", [1]],
     ["a function", () => 1],
     ["a symbol", symbol]
-  ])("refuses %s", (_, value) => {
+  ])("rejects %s", (_, value) => {
     expect(codeThrownBy(() => toNative(value))).toBe("SEALANT_UNSUPPORTED_VALUE")
   })
 
-  it("never shows the value it refuses", () => {
+  it("never shows the rejected value", () => {
     expect(() => toNative("sentinel\0")).toThrow(
       expect.objectContaining({ message: expect.not.stringContaining("sentinel") })
     )
   })
 
-  it.scoped("keeps each type as SQLite names it", () =>
+  it.scoped("keeps the type that SQLite reports", () =>
     Effect.gen(function* () {
       const connection = yield* memory
       const typeOf = (value: unknown) => connection.run("SELECT typeof(?) AS type", [value]).rows[0]?.["type"]
@@ -59,7 +59,7 @@ describe("toNative", () => {
     })
   )
 
-  it.scoped("whole numbers are integers in expressions, too", () =>
+  it.scoped("converts integral numbers to integers, also in expressions", () =>
     Effect.gen(function* () {
       const connection = yield* memory
       expect(
@@ -68,7 +68,7 @@ describe("toNative", () => {
     })
   )
 
-  it.scoped("takes the part of a buffer that a view shows, and no more", () =>
+  it.scoped("sends only the viewed part of a buffer", () =>
     Effect.gen(function* () {
       const connection = yield* memory
       const view = new Uint8Array([1, 2, 3, 4]).subarray(1, 3)
@@ -77,7 +77,7 @@ describe("toNative", () => {
     })
   )
 
-  it.scoped("gives back what it was given, or refuses it", () =>
+  it.scoped("returns any value unchanged, or rejects it", () =>
     Effect.gen(function* () {
       const connection = yield* memory
       const back = (value: unknown) => connection.run("SELECT ? AS value", [value]).rows[0]?.["value"]

@@ -17,17 +17,17 @@ const orphan: TableSchema = {
 }
 
 describe("docs/schema.md", () => {
-  it.effect("is what `npm run docs:schema` makes", () =>
+  it.effect("is the output of `npm run docs:schema`", () =>
     Effect.map(currentDocument, (document) => {
       expect(readFileSync(schemaDocument, "utf8") === document, "it is stale: run npm run docs:schema").toBe(true)
     })
   )
 
-  it("is not made while a table has no purpose", () => {
+  it("is not generated while a table has no purpose", () => {
     expect(() => render({ tables: [orphan], views: [] }, descriptions, ["auth"])).toThrow(/orphans/)
   })
 
-  it.effect("shows tables, constraints, relations and states", () =>
+  it.effect("contains tables, constraints, relations and states", () =>
     Effect.map(currentDocument, (document) => {
       for (const line of [
         "### sandboxes",

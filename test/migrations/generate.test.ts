@@ -28,7 +28,7 @@ const recordOf = async (): Promise<Record<string, string>> => {
   return module.migrations
 }
 
-it("writes the next migration and registers it after the others", async () => {
+it("db:generate writes the next migration and registers it last", async () => {
   expect(generateMigration("sandbox_labels_2", directory)).toBe(`${next(1)}_sandbox_labels_2`)
   expect(generateMigration("delete", directory)).toBe(`${next(2)}_delete`)
   expect(generateMigration("sandboxes2", directory)).toBe(`${next(3)}_sandboxes2`)
@@ -58,12 +58,12 @@ it("writes the next migration and registers it after the others", async () => {
   expect(checkRecord(record).issues).toEqual([])
 })
 
-it("a migration into which nothing was written yet is refused by the runner", async () => {
+it("the runner rejects an empty migration", async () => {
   generateMigration("labels", directory)
   expect(checkRecord(await recordOf()).issues).toEqual([`${next(1)}_labels contains no statement`])
 })
 
-it("refuses names that are not in snake_case and names that are taken", () => {
+it("db:generate rejects invalid and duplicate names", () => {
   const before = readdirSync(directory)
   for (const label of ["", "Labels", "add-labels", "1st", "add labels", "_x", "x_", "a__b", "../x", "0009_x", "x.ts"]) {
     expect(() => generateMigration(label, directory)).toThrow(UsageError)
@@ -75,13 +75,13 @@ it("refuses names that are not in snake_case and names that are taken", () => {
   expect(readdirSync(directory)).toEqual(before)
 })
 
-it("refuses to add to files that the index does not name", () => {
+it("db:generate rejects a folder with unregistered files", () => {
   writeFileSync(join(directory, `${next(1)}_stray.ts`), "export default ``\n")
   expect(() => generateMigration("labels", directory)).toThrow("correct index.ts first")
   expect(existsSync(join(directory, `${next(2)}_labels.ts`))).toBe(false)
 })
 
-it("exits with 2 when it is called without a name", () => {
+it("db:generate exits with 2 without a name", () => {
   const { status, stderr, stdout } = spawnSync(process.execPath, ["--import", "tsx", "scripts/generate-migration.ts"], {
     cwd: root,
     encoding: "utf8"

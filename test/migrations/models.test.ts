@@ -8,7 +8,7 @@ import { memoryLayer } from "../support/database.js"
 import { roundTrip } from "../support/roundTrip.js"
 
 describe("row models", () => {
-  it("are exported, each of a table of its own", () => {
+  it("are exported, one per table", () => {
     const tables = models.map(({ table }) => table.name)
     expect(tables.toSorted()).toEqual([...new Set(tables)].toSorted())
     expect(tables).toEqual(

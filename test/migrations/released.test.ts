@@ -9,7 +9,7 @@ import { splitStatements } from "../../src/libsql/sqlText.js"
 const released = readReleased()
 
 describe("released migrations", () => {
-  it("say what they said when they were released", () => {
+  it("are unchanged since their release", () => {
     expect(
       changedSince(released, checksumsOf(migrations)),
       "put the released text back, and the change into a new migration"
@@ -21,7 +21,7 @@ describe("released migrations", () => {
     expect(Object.keys(migrations).slice(0, Object.keys(released).length)).toEqual(Object.keys(released))
   })
 
-  it("are told from edited and missing ones", () => {
+  it("are reported when they are edited or missing", () => {
     const [first = "", ...others] = Object.keys(migrations)
     expect(changedSince(released, checksumsOf({ ...migrations, [first]: `${migrations[first] ?? ""} ` }))).toEqual([
       first
@@ -51,12 +51,12 @@ const problemsOf = (text: string) =>
   })
 
 describe("migrations after the last release", () => {
-  it("leave what old programs need", () => {
+  it("keep everything that older programs need", () => {
     const pending = Object.entries(migrations).filter(([name]) => !(name in released))
     expect(pending.flatMap(([name, text]) => problemsOf(text).map((problem) => `${name} ${problem}`))).toEqual([])
   })
 
-  it("are refused for what old programs would not survive", () => {
+  it("are rejected if older programs would fail", () => {
     for (const statement of [
       "DROP TABLE secrets",
       "DROP VIEW live",

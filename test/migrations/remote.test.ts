@@ -19,7 +19,7 @@ const record = {
   "0002_ferns": "INSERT INTO plant VALUES ('fern', NULL); CREATE INDEX plant_parent_idx ON plant (parent);"
 }
 
-it.effect("are few requests, and make the schema of a local database", () =>
+it.effect("take few requests, and create the schema of a local database", () =>
   onEmptyPeer((peer) =>
     Effect.gen(function* () {
       const count = Object.keys((yield* Migrations.plan).map(({ name }) => name)).length
@@ -35,7 +35,7 @@ it.effect("are few requests, and make the schema of a local database", () =>
   )
 )
 
-it.effect("that fail name the statement, and leave nothing", () =>
+it.effect("name a failing statement, and apply nothing", () =>
   onEmptyPeer(() =>
     Effect.gen(function* () {
       const broken = [
@@ -68,7 +68,7 @@ it.effect("that fail name the statement, and leave nothing", () =>
   )
 )
 
-it.effect("are applied by one of several that migrate at once", () =>
+it.effect("are applied by one of several concurrent migrators", () =>
   onEmptyPeer(({ url }) =>
     Effect.gen(function* () {
       const migrator = Effect.provide(Migrations.make(record).run, Layer.fresh(Database.layerRemote({ url })))
@@ -79,7 +79,7 @@ it.effect("are applied by one of several that migrate at once", () =>
   )
 )
 
-it.effect("leave all or nothing, whichever of their requests fails, and can be run again", () =>
+it.effect("apply all or nothing when any request fails, and can be repeated", () =>
   Effect.gen(function* () {
     const { run: migrate, status } = Migrations.make(record)
     const requests = yield* onEmptyPeer((peer) => requestsOf(peer, migrate))

@@ -32,7 +32,7 @@ const newer = Migrations.make(next)
 const onlyLooking = (filePath: string) => Database.layer({ filePath })
 
 it.live(
-  "old programs go on while two new ones migrate at once, and new ones need the new schema",
+  "older programs continue while two new ones migrate concurrently; new ones need the new schema",
   () =>
     Effect.gen(function* () {
       const victim = yield* newVictim
@@ -74,7 +74,7 @@ it.live(
   120_000
 )
 
-it.scopedLive("a program that starts on another schema says in one line what to do", () =>
+it.scopedLive("a program on another schema fails with one line and the remedy", () =>
   Effect.gen(function* () {
     const filePath = join(yield* temporaryDirectory, "test.sqlite")
     const doing = (command: ReadonlyArray<string>) =>

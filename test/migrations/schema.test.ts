@@ -47,7 +47,7 @@ const schemaOf = (steps: ReadonlyArray<Record<string, string>>) =>
 const database = Layer.provideMerge(Migrations.layer, Database.layerMemory)
 
 describe("the schema of the program", () => {
-  it.effect("is current, whole and without a dangling reference", () =>
+  it.effect("is current and complete, without a dangling reference", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       yield* Migrations.verify
@@ -57,7 +57,7 @@ describe("the schema of the program", () => {
     }).pipe(Effect.provide(database))
   )
 
-  it.effect("is the same whether the migrations run at once or one by one", () =>
+  it.effect("is the same after one run as after separate runs", () =>
     Effect.gen(function* () {
       const entries = Object.entries(migrations)
       const steps = entries.map((_, index) => Object.fromEntries(entries.slice(0, index + 1)))
@@ -65,7 +65,7 @@ describe("the schema of the program", () => {
     }).pipe(Effect.provide(database))
   )
 
-  it.effect("has the predecessor's 39 tables with all their columns", () =>
+  it.effect("has the 39 tables of the legacy schema with all their columns", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const columns = yield* sql<Column>`
@@ -96,7 +96,7 @@ describe("the schema of the program", () => {
     }).pipe(Effect.provide(database))
   )
 
-  it.effect("has an index for each reference, so that deleting what is referred to never scans", () =>
+  it.effect("has an index for each reference, so that a delete never scans the referencing table", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const references = yield* sql<ForeignKey>`
@@ -120,7 +120,7 @@ describe("the schema of the program", () => {
     }).pipe(Effect.provide(database))
   )
 
-  it.effect("shows the build jobs under their second name", () =>
+  it.effect("has workspace_build_jobs as a view of the build jobs", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       expect(yield* sql`SELECT type FROM sqlite_master WHERE name = 'workspace_build_jobs'`).toEqual([{ type: "view" }])

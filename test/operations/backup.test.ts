@@ -20,7 +20,7 @@ const users = Effect.flatMap(SqlClient.SqlClient, (sql) =>
 )
 
 describe("a backup", () => {
-  it.scopedLive("is the whole database, for its owner only, and nothing else is left beside it", () =>
+  it.scopedLive("contains the whole database, is readable by its owner only, and leaves no other file", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       mkdirSync(join(directory, "backups"))
@@ -45,7 +45,7 @@ describe("a backup", () => {
     })
   )
 
-  it.scopedLive("of a database in memory is one, too", () =>
+  it.scopedLive("of a database in memory is complete, too", () =>
     Effect.gen(function* () {
       const path = join(yield* temporaryDirectory, "copy.sqlite")
       yield* Effect.zipRight(seedUser("user-1"), Maintenance.backup(path)).pipe(
@@ -55,7 +55,7 @@ describe("a backup", () => {
     })
   )
 
-  it.scopedLive("is refused where something stands, and replaces it when it is told to", () =>
+  it.scopedLive("refuses to replace an existing file without overwrite", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const path = join(directory, "copy.sqlite")
@@ -87,7 +87,7 @@ describe("a backup", () => {
     })
   )
 
-  it.scopedLive("never takes over the log of what stood at its path", () =>
+  it.scopedLive("never uses a leftover log at its path", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const path = join(directory, "copy.sqlite")
@@ -120,7 +120,7 @@ describe("a backup", () => {
     })
   )
 
-  it.scopedLive("replaces none that a program has open", () =>
+  it.scopedLive("refuses to replace a database that a program has open", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const path = join(directory, "open.sqlite")
@@ -135,7 +135,7 @@ describe("a backup", () => {
     })
   )
 
-  it.scopedLive("says in one line why it cannot be made, and leaves nothing", () =>
+  it.scopedLive("reports a failure in one line, and leaves nothing", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       writeFileSync(join(directory, "file"), "")
@@ -174,7 +174,7 @@ describe("a backup", () => {
     })
   )
 
-  it.scopedLive("of a damaged database is none", () =>
+  it.scopedLive("of a damaged database fails", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const path = join(directory, "copy.sqlite")
@@ -198,7 +198,7 @@ describe("a backup", () => {
     })
   )
 
-  it.scopedLive("that is interrupted leaves nothing, and the database works on", () =>
+  it.scopedLive("that is interrupted leaves nothing, and the database stays usable", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       yield* Effect.gen(function* () {
@@ -225,7 +225,7 @@ describe("a backup", () => {
   )
 })
 
-describe("figures and checks", () => {
+describe("statistics and checks", () => {
   for (const [name, database] of Object.entries({
     memory: Layer.provideMerge(Migrations.layer, Database.layerMemory),
     file: Layer.unwrapScoped(Effect.map(temporaryDirectory, (directory) => databaseAt(join(directory, "live.sqlite"))))
@@ -253,7 +253,7 @@ describe("figures and checks", () => {
     )
   }
 
-  it.effect("of a database that was never migrated say so", () =>
+  it.effect("of an unmigrated database report that", () =>
     Effect.gen(function* () {
       expect(yield* refusalOf(Maintenance.stats)).toMatchObject({ _tag: "PersistenceError", reason: "SchemaMismatch" })
     }).pipe(Effect.provide(Database.layerMemory))

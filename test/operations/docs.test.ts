@@ -3,7 +3,7 @@ import { Duration } from "effect"
 import { readFileSync } from "node:fs"
 import * as Retention from "../../src/Retention.js"
 
-it("the table of retentions in the docs is that of the program", () => {
+it("the retention table in the docs lists the periods of the program", () => {
   const text = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8")
   const rows = [...text.matchAll(/^\| `(\w+)` \| (\d+) days? \| (.+) \|$/gm)].map(([, table, days, since]) => [
     table,

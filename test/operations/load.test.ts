@@ -46,38 +46,36 @@ const ledger = Effect.flatMap(SqlClient.SqlClient, (sql) =>
   )
 )
 
-it.scopedLive(
-  "every backup that is taken while a process writes is whole, and holds all that was acknowledged before it",
-  () =>
-    Effect.gen(function* () {
-      const directory = yield* temporaryDirectory
-      const filePath = join(directory, "live.sqlite")
-      const rounds = Array.from({ length: 6 }, (_, round) => join(directory, `backup-${round}.sqlite`))
-      const moments = yield* Effect.gen(function* () {
-        const { acknowledged } = yield* writing(filePath)
-        return yield* Effect.forEach(rounds, (path) =>
-          Effect.gen(function* () {
-            const before = acknowledged()
-            const { tables } = yield* Maintenance.backup(path)
-            return { path, before, after: acknowledged(), rows: tables["user"] }
-          })
-        )
-      }).pipe(Effect.provide(databaseAt(filePath)))
+it.scopedLive("every backup taken during writes is complete, and contains all writes acknowledged before it", () =>
+  Effect.gen(function* () {
+    const directory = yield* temporaryDirectory
+    const filePath = join(directory, "live.sqlite")
+    const rounds = Array.from({ length: 6 }, (_, round) => join(directory, `backup-${round}.sqlite`))
+    const moments = yield* Effect.gen(function* () {
+      const { acknowledged } = yield* writing(filePath)
+      return yield* Effect.forEach(rounds, (path) =>
+        Effect.gen(function* () {
+          const before = acknowledged()
+          const { tables } = yield* Maintenance.backup(path)
+          return { path, before, after: acknowledged(), rows: tables["user"] }
+        })
+      )
+    }).pipe(Effect.provide(databaseAt(filePath)))
 
-      for (const { after, before, path, rows } of moments) {
-        expect(permissionsOf(path)).toBe("600")
-        const held = yield* Effect.gen(function* () {
-          expect(yield* Maintenance.integrityCheck).toEqual({ ok: true, damage: [], danglingReferences: [] })
-          return yield* ledger
-        }).pipe(Effect.provide(Database.layer({ filePath: path })))
-        // A prefix of what was written, in whole transactions: at least what was acknowledged when the backup began.
-        expect(held).toEqual(held.map((_, index) => [index + 1, 2]))
-        expect(held.length).toBeGreaterThanOrEqual(before)
-        // The writer is at most one transaction ahead of what it has told, which may still be on its way.
-        expect(rows).toBe(2 * held.length)
-        expect(after).toBeGreaterThanOrEqual(before)
-      }
-      // The writer was not held up until the end of a backup.
-      expect(moments.some(({ after, before }) => after > before)).toBe(true)
-    })
+    for (const { after, before, path, rows } of moments) {
+      expect(permissionsOf(path)).toBe("600")
+      const held = yield* Effect.gen(function* () {
+        expect(yield* Maintenance.integrityCheck).toEqual({ ok: true, damage: [], danglingReferences: [] })
+        return yield* ledger
+      }).pipe(Effect.provide(Database.layer({ filePath: path })))
+      // A prefix of what was written, in whole transactions: at least what was acknowledged when the backup began.
+      expect(held).toEqual(held.map((_, index) => [index + 1, 2]))
+      expect(held.length).toBeGreaterThanOrEqual(before)
+      // The writer is at most one transaction ahead of what it has told, which may still be on its way.
+      expect(rows).toBe(2 * held.length)
+      expect(after).toBeGreaterThanOrEqual(before)
+    }
+    // The writer was not held up until the end of a backup.
+    expect(moments.some(({ after, before }) => after > before)).toBe(true)
+  })
 )

@@ -30,8 +30,8 @@ const openIn = (directory: string, where: string) =>
     .filter(([path]) => path.startsWith(where) && lstatSync(join(directory, path)).isFile())
     .filter(([, mode]) => mode !== "600")
 
-describe("under a mask of", () => {
-  it.scopedLive.each([0o000, 0o022, 0o077])("%i, all files are for their owner only", (mask) =>
+describe("under a umask of", () => {
+  it.scopedLive.each([0o000, 0o022, 0o077])("%i, all files are accessible to their owner only", (mask) =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       mkdirSync(join(directory, "backups"))

@@ -10,7 +10,7 @@ import { fileLayer } from "../support/database.js"
 import { planIssues } from "../support/plans.js"
 import { job, now } from "./retentionRows.js"
 
-it.effect("jobs are listed, shown, and looked for when they wait, without a scan or a sort", () =>
+it.effect("statements that list, show and count waiting jobs use an index", () =>
   Effect.gen(function* () {
     yield* TestClock.setTime(now)
     yield* job("one", { status: "failed", createdAt: 1, finishedAt: 1 })

@@ -76,8 +76,8 @@ const besideAnother = Effect.gen(function* () {
   return { directory, from, to }
 })
 
-describe("restoring", () => {
-  it.scopedLive("puts a backup where nothing is, for its owner only, and leaves the backup", () =>
+describe("restore", () => {
+  it.scopedLive("copies a backup to a new path, for its owner only, and leaves the backup unchanged", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const from = yield* backupOf(directory, "backup", "user-1", "user-2")
@@ -93,7 +93,7 @@ describe("restoring", () => {
     })
   )
 
-  it.scopedLive("is refused for a trigger that no migration made, which the backup names", () =>
+  it.scopedLive("refuses a backup with a trigger that no migration made", () =>
     Effect.gen(function* () {
       const { from, to } = yield* besideAnother
       const before = readFileSync(to)
@@ -117,7 +117,7 @@ describe("restoring", () => {
   )
 
   it.scopedLive(
-    "begins a new epoch of the journal at the end of the backup's events, and leaves the epoch of the backup unchanged",
+    "starts a new epoch of the journal at the end of the backup's events, and leaves the backup's epoch unchanged",
     () =>
       Effect.gen(function* () {
         const directory = yield* temporaryDirectory
@@ -160,7 +160,7 @@ describe("restoring", () => {
       })
   )
 
-  it.scopedLive("replaces a database only when it is told to, and keeps it", () =>
+  it.scopedLive("refuses to replace an existing database without overwrite, and keeps a copy of the replaced one", () =>
     Effect.gen(function* () {
       const { directory, from, to } = yield* besideAnother
       const before = readFileSync(to)
@@ -179,7 +179,7 @@ describe("restoring", () => {
     })
   )
 
-  it.scopedLive("puts aside what cannot be opened, and a log that is left of what is not there", () =>
+  it.scopedLive("moves aside a file that cannot be opened, and a leftover log without a database", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const from = yield* backupOf(directory, "backup", "user-1")
@@ -201,7 +201,7 @@ describe("restoring", () => {
     })
   )
 
-  it.scoped("keeps each database that it replaces, also two at one instant", () =>
+  it.scoped("keeps every replaced database, also two in the same millisecond", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const to = join(directory, "live.sqlite")
@@ -214,7 +214,7 @@ describe("restoring", () => {
     })
   )
 
-  it.scoped("that cannot go on puts back what it moved, and never deletes the last name of a file", () =>
+  it.scoped("moves files back when it fails, and never deletes the last name of a file", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const [path, aside] = [join(directory, "path"), join(directory, "aside")]
@@ -239,7 +239,7 @@ describe("restoring", () => {
     })
   )
 
-  it.scoped("keeps the old database when the copy is in place but the disk fails", () =>
+  it.scoped("keeps the old database when the disk fails after the copy", () =>
     Effect.gen(function* () {
       const { directory, from, to } = yield* besideAnother
       failingSync.of = join(directory, "data")
@@ -255,7 +255,7 @@ describe("restoring", () => {
     })
   )
 
-  it.scopedLive("is refused for a file with a log beside it, whosever that is", () =>
+  it.scopedLive("refuses a file with a log beside it", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const from = yield* backupOf(directory, "backup", "user-1")
@@ -273,7 +273,7 @@ describe("restoring", () => {
     })
   )
 
-  it.scopedLive("is refused while the database is open", () =>
+  it.scopedLive("refuses while the database is open", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const from = yield* backupOf(directory, "backup", "user-1")
@@ -290,7 +290,7 @@ describe("restoring", () => {
     })
   )
 
-  it.scopedLive("is refused for what is no backup of ours, and touches nothing", () =>
+  it.scopedLive("refuses a file that is not a backup of this package, and changes nothing", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const good = yield* backupOf(directory, "backup", "user-1")
@@ -348,7 +348,7 @@ describe("restoring", () => {
     })
   )
 
-  it.scopedLive("takes a backup of an older program, which is migrated afterwards", () =>
+  it.scopedLive("accepts a backup of an older program, which is migrated afterwards", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const [first = "", text = ""] = Object.entries(migrations)[0] ?? []
@@ -376,7 +376,7 @@ describe("symbolic links", () => {
     return { directory, volume, real: join(volume, "real.sqlite"), link: join(directory, "link.sqlite") }
   })
 
-  it.scopedLive("a database opened through a link is created behind it, with its log", () =>
+  it.scopedLive("a database opened through a link is created at its target, with its log", () =>
     Effect.gen(function* () {
       const { link, real, volume } = yield* withLinks
       yield* Effect.gen(function* () {
@@ -389,7 +389,7 @@ describe("symbolic links", () => {
     })
   )
 
-  it.scopedLive("a restore onto a link replaces the database behind it, and keeps the link", () =>
+  it.scopedLive("a restore onto a link replaces the target, and keeps the link", () =>
     Effect.gen(function* () {
       const { from, to } = yield* besideAnother
       const { link, real, volume } = yield* withLinks
@@ -425,7 +425,7 @@ describe("symbolic links", () => {
     })
   )
 
-  it.scopedLive("a backup to a link is written behind it, and is refused when that is the database", () =>
+  it.scopedLive("a backup to a link is written to its target, and is refused when that is the database", () =>
     Effect.gen(function* () {
       const { directory, link, real } = yield* withLinks
       const live = join(directory, "live.sqlite")
@@ -445,7 +445,7 @@ describe("symbolic links", () => {
     })
   )
 
-  it.scopedLive("a loop of links is refused by its name", () =>
+  it.scopedLive("a loop of links is refused with its path", () =>
     Effect.gen(function* () {
       const { directory } = yield* withLinks
       const loop = join(directory, "loop.sqlite")

@@ -65,7 +65,7 @@ const jobLives = `status = 'queued', finished_at = NULL, cancel_reason = NULL, a
 const deliveryLives = `status = 'received', processed_at = NULL, attempt_count = 0, worker_id = NULL, claimed_at = NULL`
 
 for (const [name, database] of Object.entries(databaseLayers)) {
-  it.effect(`what may go goes, and what lives or came back stays, on ${name}`, () =>
+  it.effect(`purge deletes expired rows, and keeps active and renewed ones, on ${name}`, () =>
     Effect.gen(function* () {
       const runtime = yield* Effect.runtime<SqlClient.SqlClient>()
       yield* TestClock.setTime(now)

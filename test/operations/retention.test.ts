@@ -30,7 +30,7 @@ import {
 } from "./retentionRows.js"
 
 describe("the retention", () => {
-  it.effect("is declared for every table of the schema, or why it has none", () =>
+  it.effect("is declared for every table of the schema, or has a reason for its absence", () =>
     Effect.gen(function* () {
       const found = yield* names(
         "pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT GLOB 'sqlite_*'",
@@ -43,7 +43,7 @@ describe("the retention", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.effect("is walked along an index, each step of it", () =>
+  it.effect("reads through an index at each step", () =>
     Effect.gen(function* () {
       yield* begin
       yield* seedWorkflow
@@ -82,7 +82,7 @@ describe("the retention", () => {
     }).pipe(Effect.provide(fileLayer))
   )
 
-  it.effect("is refused when it is none, before anything is removed", () =>
+  it.effect("is validated before anything is deleted", () =>
     Effect.gen(function* () {
       yield* begin
       yield* session("old", 0)
@@ -109,7 +109,7 @@ describe("the retention", () => {
     }).pipe(Effect.provide(memoryLayer))
   )
 
-  it.effect("says its defaults, and takes others", () =>
+  it.effect("has defaults that can be overridden", () =>
     Effect.gen(function* () {
       yield* begin
       expect(Retention.defaults.session.keepFor).toEqual(Duration.days(7))
@@ -131,7 +131,7 @@ describe("the retention", () => {
 
 for (const [name, database] of Object.entries(databaseLayers)) {
   describe(`purging on ${name}`, () => {
-    it.effect("removes the oldest first, in batches, and goes on where it was stopped", () =>
+    it.effect("deletes the oldest rows first in batches, and continues where it stopped", () =>
       Effect.gen(function* () {
         yield* begin
         const ids = Array.from({ length: 7 }, (_, index) => `session-${index}`)
@@ -149,7 +149,7 @@ for (const [name, database] of Object.entries(databaseLayers)) {
       }).pipe(Effect.provide(database))
     )
 
-    it.effect("keeps jobs that wait, run, are not settled, or are what a sandbox would be made from again", () =>
+    it.effect("keeps jobs that are queued, running, unsettled or needed for a rebuild", () =>
       Effect.gen(function* () {
         yield* begin
         yield* attempt("newest", "failed", 1)
@@ -177,7 +177,7 @@ for (const [name, database] of Object.entries(databaseLayers)) {
       }).pipe(Effect.provide(database))
     )
 
-    it.effect("keeps of the journal what a consumer has not read, and what a subject goes on from", () =>
+    it.effect("keeps journal events that a consumer has not read, and the last event of a subject", () =>
       Effect.gen(function* () {
         yield* begin
         yield* sandbox("there", null)
@@ -214,7 +214,7 @@ for (const [name, database] of Object.entries(databaseLayers)) {
       }).pipe(Effect.provide(database))
     )
 
-    it.effect("goes on behind events that are dated in the future, and leaves no gaps among those of a subject", () =>
+    it.effect("continues past events with future dates, and leaves no gaps in the events of a subject", () =>
       Effect.gen(function* () {
         yield* begin
         // Two subjects in turns: one whose second event a wrong clock has dated, and one that is all old and over.
@@ -235,7 +235,7 @@ for (const [name, database] of Object.entries(databaseLayers)) {
       }).pipe(Effect.provide(database))
     )
 
-    it.effect("keeps the keys of what goes on, however old", () =>
+    it.effect("keeps the idempotency keys of active rows, regardless of their age", () =>
       Effect.gen(function* () {
         yield* begin
         yield* seedWorkflow
@@ -269,7 +269,7 @@ for (const [name, database] of Object.entries(databaseLayers)) {
       }).pipe(Effect.provide(database))
     )
 
-    it.effect("keeps deliveries that wait, are worked on, or ended lately; and events of executions that go on", () =>
+    it.effect("keeps waiting, active and recent deliveries, and the events of active executions", () =>
       Effect.gen(function* () {
         yield* begin
         yield* seedWorkflow

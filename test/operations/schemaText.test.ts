@@ -11,7 +11,7 @@ describe("isSameTable", () => {
     "locale TEXT NOT NULL DEFAULT 'en'",
     "seen INTEGER NOT NULL DEFAULT (cast(unixepoch('subsec') * 1000 AS INTEGER))",
     "team TEXT REFERENCES organization (id) ON DELETE SET NULL"
-  ])("accepts an added column that no write has to name: %s", (column) => {
+  ])("accepts an added column that a write can omit: %s", (column) => {
     expect(isSameTable(tableWith(column), tableWith())).toBe(true)
   })
 

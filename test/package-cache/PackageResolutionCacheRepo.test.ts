@@ -31,7 +31,7 @@ const found = Effect.map(Option.map((entry: PackageResolutionCacheEntry) => entr
 
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`PackageResolutionCacheRepo (${name})`, () => {
-    it.effect("keeps a resolution until it expires, and counts who finds it", () =>
+    it.effect("keeps a resolution until it expires, and counts its hits", () =>
       Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         expect(yield* cache.get(query)).toEqual(Option.none())
@@ -56,7 +56,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("counts each of many hits once", () =>
+    it.effect("counts each of many concurrent hits once", () =>
       Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         yield* cache.upsert({ query, resolution })
@@ -68,7 +68,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("replaces what was kept, and keeps the count", () =>
+    it.effect("replaces a resolution, and keeps its count", () =>
       Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         yield* cache.upsert({ query, resolution: project("one") })
@@ -87,7 +87,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("takes what cannot be read for a miss, and replaces it", () =>
+    it.effect("treats an unreadable resolution as a miss, and replaces it", () =>
       Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         yield* cache.upsert({ query, resolution })
@@ -101,7 +101,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("resolves once for all who ask at the same time", () =>
+    it.effect("resolves once for concurrent callers", () =>
       Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         const asked = yield* Ref.make(0)
@@ -123,7 +123,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lets the next one resolve when one is interrupted or fails", () =>
+    it.effect("resolves for the next caller when one is interrupted or fails", () =>
       Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         const begun = yield* Deferred.make<void>()
@@ -141,7 +141,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lets nobody in a transaction wait for who waits for the transaction", () =>
+    it.effect("does not make a caller in a transaction wait for a resolution outside, which would deadlock", () =>
       Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         const [begun, answered] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
@@ -163,7 +163,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("serves what has expired when resolving fails, if the caller says so", () =>
+    it.effect("returns an expired resolution when resolving fails, if the caller allows it", () =>
       Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         const resolve = Effect.fail("down" as const)
@@ -177,7 +177,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("gives an invalid resolution and does not keep it", () =>
+    it.effect("returns an invalid resolution without storing it", () =>
       Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         const invalid = { ...resolution, status: "invalid" } as const
@@ -192,7 +192,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("purges what has expired, the oldest first, up to a limit", () =>
+    it.effect("purges expired resolutions, oldest first, up to a limit", () =>
       Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         for (const seconds of [3, 1, 2, 9])
@@ -206,7 +206,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses what is no query, no resolution, no time to live and no limit", () =>
+    it.effect("rejects invalid queries, resolutions, times to live and limits", () =>
       Effect.gen(function* () {
         const cache = yield* PackageResolutionCacheRepo
         for (const bad of [
@@ -252,7 +252,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("PackageResolutionCacheRepo", () => {
-  it.effect("scans and sorts nothing that grows", () =>
+  it.effect("uses an index in every statement", () =>
     Effect.gen(function* () {
       const cache = yield* PackageResolutionCacheRepo
       const methods = {

@@ -35,7 +35,7 @@ const resolution = {
 }
 
 describe("PackageResolution", () => {
-  it("decodes, with no alternatives unless there are some", () => {
+  it("decodes, with an empty list of alternatives by default", () => {
     expect(decode(PackageResolution, resolution)).toStrictEqual({ ...resolution, alternatives: [] })
     const more = {
       ...resolution,
@@ -63,7 +63,7 @@ describe("PackageResolution", () => {
     ["an alternative as a text", { alternatives: ["a"] }, ["alternatives.0"]],
     ["null", { canonicalId: null }, ["canonicalId"]],
     ["times that are none", { fetchedAt: "yesterday", expiresAt: 5 }, ["fetchedAt", "expiresAt"]]
-  ])("refuses %s", (_, part, expected) => {
+  ])("rejects %s", (_, part, expected) => {
     expect(paths(PackageResolution, { ...resolution, ...part })).toEqual(expected)
   })
 
@@ -80,28 +80,31 @@ describe("PackageResolution", () => {
     ["2026-02-28T24:00:00Z", false],
     ["2026-02-28 00:00:00Z", false],
     [" 2026-02-28T00:00:00Z", false]
-  ])("%s: an instant? %s", (text, legal) => {
+  ])("%s is a valid instant: %s", (text, legal) => {
     expect(issues(UtcDateTimeString, text)).toEqual(legal ? [] : [["", "must be an ISO date and time that ends in Z"]])
   })
 
-  it("survives JSON", () => survivesJson(PackageResolution))
+  it("is unchanged by a round trip through JSON", () => survivesJson(PackageResolution))
 })
 
 const days = (duration: Option.Option<Duration.Duration>) =>
   Option.getOrUndefined(Option.map(duration, Duration.toDays))
 
 describe("cache", () => {
-  it.each(["git", "g++", "c", "7zip", "python3.12", "lib:amd64", "gtk-4", "a_b", "a+b"])("%s is a query", (query) => {
-    expect(isPackageQuery(query)).toBe(true)
-    expect(packageResolutionKey("nix", query)).toStrictEqual(Option.some(`nix:${query}`))
-  })
+  it.each(["git", "g++", "c", "7zip", "python3.12", "lib:amd64", "gtk-4", "a_b", "a+b"])(
+    "%s is a valid query",
+    (query) => {
+      expect(isPackageQuery(query)).toBe(true)
+      expect(packageResolutionKey("nix", query)).toStrictEqual(Option.some(`nix:${query}`))
+    }
+  )
 
-  it.each(["", " ", "-git", ".git", "_a", "a b", "a/b", "a@1", "é", "git\n;rm"])("%j is none", (query) => {
+  it.each(["", " ", "-git", ".git", "_a", "a b", "a/b", "a@1", "é", "git\n;rm"])("%j is not a valid query", (query) => {
     expect(isPackageQuery(normalizePackageQuery(query))).toBe(false)
     expect(packageResolutionKey("arch", query)).toStrictEqual(Option.none())
   })
 
-  it("trims and lowers", () => {
+  it("trims queries and converts them to lower case", () => {
     expect(normalizePackageQuery("  NodeJS\n")).toBe("nodejs")
     expect(packageResolutionKey("fedora", "  NodeJS\n")).toStrictEqual(Option.some("fedora:nodejs"))
     expect(isPackageQuery("NodeJS")).toBe(false)
@@ -114,7 +117,7 @@ describe("cache", () => {
     ["unsupported", 1, 30],
     ["not-found", 1, 30],
     ["invalid", undefined, undefined]
-  ] as const)("%s holds %s days, from the catalog %s", (status, plain, catalog) => {
+  ] as const)("%s is kept for %s days, from the catalog %s", (status, plain, catalog) => {
     expect(days(packageResolutionTimeToLive(status))).toBe(plain)
     expect(days(packageResolutionTimeToLive(status, { catalog: false }))).toBe(plain)
     expect(days(packageResolutionTimeToLive(status, { catalog: true }))).toBe(catalog)
@@ -123,7 +126,7 @@ describe("cache", () => {
 })
 
 describe("authRef", () => {
-  it("names the row of an installation", () => {
+  it("contains the id of an installation", () => {
     expect(formatGithubInstallationRepositoryRef("ghr_1")).toBe("github-installation-repository:ghr_1")
     expect(parseGithubInstallationRepositoryRef(formatGithubInstallationRepositoryRef("a:b"))).toStrictEqual(
       Option.some("a:b")
@@ -136,7 +139,7 @@ describe("authRef", () => {
     "github-installation-repository:  ",
     "github-installation-repository",
     "secret:1"
-  ])("%j names none", (authRef) => {
+  ])("%j contains no id", (authRef) => {
     expect(parseGithubInstallationRepositoryRef(authRef)).toStrictEqual(Option.none())
   })
 })

@@ -53,7 +53,7 @@ const full = {
 }
 
 describe("UserWorkspaceSpec", () => {
-  it("keeps a full specification as it is", () => {
+  it("keeps a full specification unchanged", () => {
     expect(decode(UserWorkspaceSpec, full)).toStrictEqual(full)
     expect(decode(UserWorkspaceSpec, minimal)).toStrictEqual(minimal)
   })
@@ -77,7 +77,7 @@ describe("UserWorkspaceSpec", () => {
     expect(decode(UserWorkspaceSpec, spec)).toStrictEqual(spec)
   })
 
-  it("writes `kind` into sources and trims texts, and nothing else", () => {
+  it("adds `kind` to sources and trims texts, and changes nothing else", () => {
     expect(
       decode(UserWorkspaceSpec, {
         repo: { url, ref: "  dev\n" },
@@ -99,7 +99,7 @@ describe("UserWorkspaceSpec", () => {
     })
   })
 
-  it("takes a key that is undefined as absent, at every level", () => {
+  it("treats an undefined key as absent, at every level", () => {
     const decoded = decode(UserWorkspaceSpec, {
       source: { url, kind: undefined, ref: undefined },
       repo: undefined,
@@ -180,11 +180,11 @@ describe("UserWorkspaceSpec", () => {
     ["an unknown system", { ...minimal, os: "debian" }, ["os"]],
     ["another mode", { ...minimal, os: { family: "nix", mode: "must" } }, ["os.mode"]],
     ["an unknown runtime", { ...minimal, target: { runtime: "podman" } }, ["target.runtime"]]
-  ])("refuses %s", (_, input, expected) => {
+  ])("rejects %s", (_, input, expected) => {
     expect(paths(UserWorkspaceSpec, input)).toEqual(expected)
   })
 
-  it("refuses null wherever a key is", () => {
+  it("rejects null for every key", () => {
     for (const path of keyPaths(full))
       expect(
         paths(
@@ -194,7 +194,7 @@ describe("UserWorkspaceSpec", () => {
       ).toEqual([path.join(".")])
   })
 
-  it("refuses an unknown key in every object, whatever the options of the caller, also as JSON text", () => {
+  it("rejects an unknown key in every object, regardless of the caller's options, also as JSON text", () => {
     const objects = [[], ...keyPaths(full).filter((path) => isObject(at(full, path)))].filter(
       (path) => !path.includes("env")
     )
@@ -212,13 +212,13 @@ describe("UserWorkspaceSpec", () => {
     }
   })
 
-  it("refuses the prototype key, which JSON can hold", () => {
+  it("rejects the __proto__ key, which JSON can contain", () => {
     expect(
       paths(UserWorkspaceSpec, JSON.parse(`{"source":"${url}","harness":"codex","__proto__":{"ssh":true}}`))
     ).toEqual(["__proto__"])
   })
 
-  it("reports all that is wrong in one go", () => {
+  it("reports all issues at once", () => {
     expect(
       issues(UserWorkspaceSpec, { source: { url: "x", junk: 1 }, harness: "y", extra: 1, packages: ["", { id: 3 }] })
     ).toEqual([
@@ -231,7 +231,7 @@ describe("UserWorkspaceSpec", () => {
     ])
   })
 
-  it("never repeats what it refuses", () => {
+  it("never shows the rejected values", () => {
     const secret = "s3cr3t-sentinel"
     const inputs: ReadonlyArray<unknown> = [
       secret,
@@ -265,7 +265,7 @@ const pairs: ReadonlyArray<[short: string, group: string, key: string, value: un
   ["os", "target", "os", "auto", {}]
 ]
 
-describe("two names for one thing", () => {
+describe("conflicting names", () => {
   it.each(pairs)("%s and %s.%s", (short, group, key, value, other) => {
     const expected = [[short, `give only one of ${short} and ${group}.${key}`]]
     for (const schema of [UserWorkspaceSpec, PartialUserWorkspaceSpec]) {
@@ -324,7 +324,7 @@ describe("PartialUserWorkspaceSpec", () => {
     expect(decode(PartialUserWorkspaceSpec, patch)).toStrictEqual(patch)
   })
 
-  it("is as strict as the whole", () => {
+  it("is as strict as the full specification", () => {
     expect(paths(PartialUserWorkspaceSpec, { extra: 1, harness: "x", env: null })).toEqual(["extra", "env", "harness"])
   })
 })
@@ -335,7 +335,7 @@ describe("as schemas", () => {
     survivesJson(PartialUserWorkspaceSpec)
   })
 
-  it("a decoded value is one of the type, and equal to its copy", () => {
+  it("a decoded value has the type, and equals its copy", () => {
     const spec = decode(UserWorkspaceSpec, full)
     expect(Schema.is(UserWorkspaceSpec)(spec)).toBe(true)
     expect(Schema.is(UserWorkspaceSpec)({ ...full, ssh: true })).toBe(false)
@@ -346,7 +346,7 @@ describe("as schemas", () => {
     )
   })
 
-  it("has a JSON Schema, in which defaults are optional and other keys refused", () => {
+  it("have a JSON Schema in which defaults are optional and unknown keys rejected", () => {
     const text = JSON.stringify(JSONSchema.make(UserWorkspaceSpec))
     expect(text).toContain(`"required":["url"]`)
     expect(text).toContain(`"additionalProperties":false`)

@@ -32,7 +32,7 @@ const filled = {
 }
 
 describe("WorkspaceBlueprint", () => {
-  it("writes every default", () => {
+  it("fills in every default", () => {
     expect(decode(WorkspaceBlueprint, minimal)).toStrictEqual(filled)
     expect(Schema.encodeSync(WorkspaceBlueprint)(decode(WorkspaceBlueprint, minimal))).toStrictEqual(filled)
   })
@@ -52,11 +52,11 @@ describe("WorkspaceBlueprint", () => {
       "undefined",
       { version: undefined, access: undefined, runtime: { env: undefined, network: { outbound: undefined } } }
     ]
-  ])("fills what is empty: %s", (_, part) => {
+  ])("fills in %s", (_, part) => {
     expect(decode(WorkspaceBlueprint, { ...minimal, ...part })).toStrictEqual(filled)
   })
 
-  it("writes the defaults of what is in a list", () => {
+  it("fills in the defaults of list items", () => {
     const decoded = decode(WorkspaceBlueprint, {
       ...minimal,
       sources: { workspace: { url }, inputs: [{ id: " dots ", purpose: "dotfiles", url }] },
@@ -74,19 +74,19 @@ describe("WorkspaceBlueprint", () => {
     })
   })
 
-  it("does not derive the working directory from the root: that is for the normaliser", () => {
+  it("does not derive the working directory from the root, which the normalizer does", () => {
     expect(decode(WorkspaceBlueprint, { ...minimal, runtime: { workspaceRoot: "/w" } }).runtime.workingDirectory).toBe(
       "/workspace/repo"
     )
   })
 
-  it("gives each blueprint defaults of its own", () => {
+  it("creates separate defaults for each blueprint", () => {
     const [one, two] = [decode(WorkspaceBlueprint, minimal), decode(WorkspaceBlueprint, minimal)]
     expect(one.runtime.env).not.toBe(two.runtime.env)
     expect(one.tooling.packages).not.toBe(two.tooling.packages)
   })
 
-  it("keeps variables of any name", () => {
+  it("accepts variables with any name", () => {
     const env = JSON.parse(`{"__proto__":"a","":"b","constructor":"c"}`)
     const text = JSON.stringify(decode(WorkspaceBlueprint, { ...minimal, runtime: { env } }).runtime.env)
     expect(text).toBe(JSON.stringify(env))
@@ -158,7 +158,7 @@ describe("WorkspaceBlueprint", () => {
         ["target.os.b", "is not a known key"]
       ]
     ]
-  ])("refuses %s", (_, input, expected) => {
+  ])("rejects %s", (_, input, expected) => {
     expect(issues(WorkspaceBlueprint, input)).toEqual(expected)
   })
 
@@ -171,5 +171,5 @@ describe("WorkspaceBlueprint", () => {
     ])
   })
 
-  it("survives JSON", () => survivesJson(WorkspaceBlueprint))
+  it("is unchanged by a round trip through JSON", () => survivesJson(WorkspaceBlueprint))
 })

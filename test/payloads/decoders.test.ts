@@ -74,15 +74,15 @@ const changed = (document: unknown, { how, key, value, where, which }: Change): 
   return document
 }
 
-describe("decoders of one call", () => {
-  it("are there for the documents that are read with every job", () => {
+describe("precompiled decoders", () => {
+  it("exist for the documents that are read with every job", () => {
     expect(decoded.map(({ name }) => name)).toEqual(
       expect.arrayContaining(["UserWorkspaceSpec", "PartialUserWorkspaceSpec"])
     )
   })
 
   for (const { decode, name, schema } of decoded) {
-    it(`${name}: the same as the schema, for what is legal and what is not`, () => {
+    it(`${name}: has the same results as the schema for valid and invalid input`, () => {
       const bySchema = Schema.decodeUnknownEither(schema)
       const encode = Schema.encodeSync(schema)
       const legal = Arbitrary.make(schema).map((value): unknown => JSON.parse(JSON.stringify(encode(value))))

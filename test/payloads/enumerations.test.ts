@@ -60,7 +60,7 @@ describe("enumerations", () => {
   })
 })
 
-it("needs nothing that a browser lacks", () => {
+it("need nothing that a browser lacks", () => {
   const folder = new URL("../../src/payloads/", import.meta.url)
   for (const file of readdirSync(folder)) {
     const imports = readFileSync(new URL(file, folder), "utf8").matchAll(

@@ -19,7 +19,7 @@ const shortForm = "must be a URL: write git@host:path as ssh://git@host/path"
 const unprintable = "must not contain control characters or backslashes"
 const option = "must not have a user or a host that begins with -"
 
-describe("a source's address", () => {
+describe("the URL of a source", () => {
   it.each([
     "https://github.com/acme/app",
     "https://user:token@example.com:8443/acme/app.git?x=1#y",
@@ -30,7 +30,7 @@ describe("a source's address", () => {
     "file:///srv/my%20app",
     "https://example.com/a-b/%D0%B0",
     "https://example.com/%ff/%2Dapp%"
-  ])("is taken as it is: %s", (url) => {
+  ])("is accepted unchanged: %s", (url) => {
     expect(decode(GitUrl, url)).toBe(url)
   })
 
@@ -64,13 +64,13 @@ describe("a source's address", () => {
     ["ssh://example.com/%0aapp%ff", unprintable],
     ["ssh://example.com/%7fapp%C3", unprintable],
     ["ssh://-oProxyCommand=touch@example.com/app", option]
-  ])("is refused: %j", (url, rule) => {
+  ])("is rejected: %j", (url, rule) => {
     expect(issues(GitUrl, url)).toEqual([["", rule]])
   })
 })
 
-describe("a source's ref", () => {
-  it("is a branch, a tag or a commit, and never an option", () => {
+describe("the ref of a source", () => {
+  it("is a branch, a tag or a commit, never an option", () => {
     for (const ref of ["main", "feature/a-b", "v1.0", "0123abc", "HEAD~1"]) expect(decode(GitRef, ref)).toBe(ref)
     expect(decode(GitRef, " main ")).toBe("main")
     for (const ref of ["--upload-pack=touch", " -b", "a\nb"]) {
@@ -79,7 +79,7 @@ describe("a source's ref", () => {
   })
 })
 
-describe("a document with a source that is refused", () => {
+describe("a document with an invalid source", () => {
   const url = "ext::sh -c id"
   const ref = "-x"
   const specs: ReadonlyArray<readonly [spec: object, path: string]> = [
@@ -101,7 +101,7 @@ describe("a document with a source that is refused", () => {
     harness: { id: "codex" }
   }
 
-  it("is refused as an input, with the path of the source", () => {
+  it("is rejected as an input, with the path of the source", () => {
     for (const [spec, path] of specs) expect(paths(UserWorkspaceSpec, spec)).toEqual([path])
     expect(paths(WorkspaceBlueprint, blueprint)).toEqual(["sources.workspace.url", "sources.inputs.0.url"])
     expect(paths(RuntimeAdapterBlueprint, { sources: { workspace: { url, ref: "main" } } })).toContain(
@@ -109,7 +109,7 @@ describe("a document with a source that is refused", () => {
     )
   })
 
-  it("is read and encoded where it is stored, also in the result of a build", () => {
+  it("is read and encoded when it is stored, also in the result of a build", () => {
     const stored = readingOf(UserWorkspaceSpec)
     for (const [spec] of specs) expect(Schema.encodeSync(stored)(decode(stored, spec))).toMatchObject(spec)
     const storedBlueprint = readingOf(WorkspaceBlueprint)

@@ -18,7 +18,7 @@ const from = (given: Given) => Effect.runSync(normalizeUserWorkspaceSpec(given))
 const prefer = (family: string) => ({ family, mode: "prefer" })
 
 describe("normalizeUserWorkspaceSpec", () => {
-  it("makes a whole blueprint of the least specification", () => {
+  it("makes a complete blueprint from a minimal specification", () => {
     expect(normalize({})).toStrictEqual({
       version: "1",
       sources: { workspace: { kind: "git", provider: "github", url, ref: "main" }, inputs: [] },
@@ -45,7 +45,7 @@ describe("normalizeUserWorkspaceSpec", () => {
     })
   })
 
-  it.effect("fails with every issue of a bad specification", () =>
+  it.effect("fails with every issue of an invalid specification", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         normalizeUserWorkspaceSpec({ harness: "codex", ssh: true, access: { ssh: true } })
@@ -65,7 +65,7 @@ describe("normalizeUserWorkspaceSpec", () => {
     expect(from(given).sources.workspace).toStrictEqual({ kind: "git", provider: "github", url, ref: "main" })
   })
 
-  it("keeps what a source says, and fills in the rest", () => {
+  it("keeps the fields of a source, and fills in the rest", () => {
     expect(normalize({ source: { url, authRef: "a" } }).sources.workspace).toStrictEqual({
       kind: "git",
       provider: "github",
@@ -97,7 +97,7 @@ describe("normalizeUserWorkspaceSpec", () => {
     expect(normalize({ source: address }).sources.workspace.provider).toBe(provider)
   })
 
-  it("numbers inputs over the whole list, whichever name they come under", () => {
+  it("numbers inputs over both names of the list", () => {
     const inputs = [
       { purpose: "config", url: "https://gitlab.com/a/b", mountPath: "/etc/x" },
       { id: "mine", purpose: "config", url, provider: "generic", ref: "v1", authRef: "a" },
@@ -120,7 +120,7 @@ describe("normalizeUserWorkspaceSpec", () => {
     expect(normalize({ sources: { inputs } }).sources.inputs).toStrictEqual(expected)
   })
 
-  it("takes an agent by id or with its profile", () => {
+  it("accepts an agent by id or with its profile", () => {
     expect(normalize({ harness: { id: "opencode" } }).harness).toStrictEqual({ id: "opencode" })
     expect(normalize({ harness: { id: "opencode", profile: "p" } }).harness).toStrictEqual({
       id: "opencode",
@@ -145,7 +145,7 @@ describe("normalizeUserWorkspaceSpec", () => {
     expect(normalize({ access: { ssh } }).access.ssh).toStrictEqual(expected)
   })
 
-  it("keeps the first of the packages with one id", () => {
+  it("keeps the first of several packages with the same id", () => {
     const packages = ["git", { id: "nodejs", version: "20" }, { id: "git", version: "2" }, " nodejs ", "jq"]
     const expected = [{ id: "git" }, { id: "nodejs", version: "20" }, { id: "jq" }]
     expect(normalize({ packages }).tooling.packages).toStrictEqual(expected)
@@ -176,7 +176,7 @@ describe("normalizeUserWorkspaceSpec", () => {
     })
   })
 
-  it("makes steps of texts and objects", () => {
+  it("makes steps from texts and objects", () => {
     const setup = ["a", { run: "b" }, { id: "c", run: "c", shell: "sh", workingDirectory: "/c" }] as const
     const expected = [
       { run: "a", shell: "bash" },
@@ -224,7 +224,7 @@ describe("normalizeUserWorkspaceSpec", () => {
     expect(normalize({ lifecycle: { startup } }).lifecycle.startup).toStrictEqual(expected)
   })
 
-  it("puts the working directory below the root, unless it is given", () => {
+  it("puts the working directory below the root, unless it is set", () => {
     expect(normalize({ runtime: { workspaceRoot: "/w" } }).runtime).toMatchObject({
       workspaceRoot: "/w",
       workingDirectory: "/w/repo"
@@ -239,12 +239,12 @@ describe("normalizeUserWorkspaceSpec", () => {
     expect(normalize({ runtime: { network: {} } }).runtime.network).toStrictEqual({ outbound: true })
   })
 
-  it("takes variables from either name", () => {
+  it("accepts variables under either name", () => {
     expect(normalize({ env: { A: "1" }, runtime: { workspaceRoot: "/w" } }).runtime.env).toStrictEqual({ A: "1" })
     expect(normalize({ runtime: { env: { A: "1" } } }).runtime.env).toStrictEqual({ A: "1" })
   })
 
-  it("resolves what is built for and run on", () => {
+  it("resolves the build and runtime platforms", () => {
     expect(normalize({ os: "nix" }).target).toStrictEqual({ os: prefer("nix"), runtime: prefer("auto") })
     expect(normalize({ os: { mode: "require" } }).target.os).toStrictEqual({ family: "auto", mode: "require" })
     expect(normalize({ target: { os: "arch", runtime: "k8s" } }).target).toStrictEqual({
@@ -261,7 +261,7 @@ describe("normalizeUserWorkspaceSpec", () => {
     })
   })
 
-  it("makes of any specification a blueprint that decodes to itself", () => {
+  it("makes a blueprint from any specification that decodes to itself", () => {
     FastCheck.assert(
       FastCheck.property(Arbitrary.make(UserWorkspaceSpec), (spec) => {
         const blueprint = toBlueprint(spec)

@@ -44,7 +44,7 @@ const buildkit = {
 }
 
 describe("OsExecutorCompileResult", () => {
-  it("decodes what the real executor writes, with its plan", () => {
+  it("decodes the output of the real executor, with its plan", () => {
     expect(
       decode(OsExecutorCompileResult, { ...compile, metadata: { planHash: " sha256:1 " }, buildkit })
     ).toStrictEqual({
@@ -126,11 +126,11 @@ describe("OsExecutorCompileResult", () => {
       },
       ["buildkit.imagePlan.packages.0.installPackages"]
     ]
-  ])("refuses %s", (_, input, expected) => {
+  ])("rejects %s", (_, input, expected) => {
     expect(paths(OsExecutorCompileResult, input)).toEqual(expected)
   })
 
-  it("names the image that the worker publishes", () => {
+  it("contains the image that the worker publishes", () => {
     const artifacts = [
       { kind: "metadata", name: "m", path: "/m", format: "json" },
       { kind: "oci-image", name: "elsewhere", path: "/a", loader: "registry" },
@@ -146,7 +146,7 @@ describe("OsExecutorCompileResult", () => {
     ).toStrictEqual(Option.none())
   })
 
-  it("survives JSON", () => survivesJson(OsExecutorCompileResult))
+  it("is unchanged by a round trip through JSON", () => survivesJson(OsExecutorCompileResult))
 })
 
 describe("support", () => {
@@ -171,7 +171,7 @@ describe("support", () => {
 describe("runtime adapter", () => {
   const launch = { adapter: "docker", resourceId: "c1", reference: "r", status: "running" }
 
-  it("decodes what a launch results in", () => {
+  it("decodes the result of a launch", () => {
     expect(decode(RuntimeAdapterLaunchResult, launch)).toStrictEqual(launch)
     expect(
       decode(RuntimeAdapterLaunchResult, { ...launch, status: "pending", endpoint: " ssh://root@host:22 " })
@@ -195,7 +195,7 @@ describe("runtime adapter", () => {
     target: { runtime: { family: "docker", mode: "prefer" } }
   }
 
-  it("reads its part of a blueprint, and keeps the rest", () => {
+  it("decodes its part of a blueprint, and keeps the rest", () => {
     expect(decode(RuntimeAdapterBlueprint, adapterBlueprint)).toStrictEqual(adapterBlueprint)
     expect(decode(RuntimeAdapterBlueprint, blueprint)).toEqual(blueprint)
     const more = { ...adapterBlueprint, a: null, access: { b: [1], ssh: { enabled: true, c: { d: 1 } } } }
@@ -242,7 +242,7 @@ describe("runtime adapter", () => {
     ).toEqual(["workspaceCloneAuth.type"])
   })
 
-  it("never repeats a token", () => {
+  it("never shows a token", () => {
     const workspaceCloneAuth = {
       type: "http-token",
       username: "",
@@ -254,7 +254,7 @@ describe("runtime adapter", () => {
     expect(issues(RuntimeAdapterLaunchInput, input).join()).not.toContain("sentinel")
   })
 
-  it("stands beside the compile result in the result of a run", () => {
+  it("is stored beside the compile result in the result of an attempt", () => {
     expect(decode(WorkspaceBuildJobRuntimeResultPayload, { compile, runtime: launch })).toStrictEqual({
       compile,
       runtime: launch

@@ -22,7 +22,7 @@ const own = { ownerUserId: ada, slug: "home", name: "Home" }
 /** What any implementation of `ProfileRepo` must do with profiles. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`ProfileRepo (${name})`, () => {
-    it.effect("keeps what it is given", () =>
+    it.effect("stores every field of the input", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
         yield* TestClock.setTime(1000)
@@ -50,7 +50,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what a profile cannot be created with", () =>
+    it.effect("rejects invalid input for a new profile", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
         yield* repo.create({ ...own, id: "taken" })
@@ -81,7 +81,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps tenants apart", () =>
+    it.effect("reports rows of other owners as NotFound", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const { id } = yield* repo.create(own)
@@ -123,7 +123,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is put away and restored along the declared transitions", () =>
+    it.effect("is archived and unarchived along the declared transitions", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const rowIn = (status: ProfileStatus) =>
@@ -151,7 +151,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("changes what is given, and nothing else", () =>
+    it.effect("changes the present fields only", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const { id } = yield* repo.create({ ...own, description: "about" })
@@ -188,7 +188,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lists the profiles of an owner, newest first, whatever comes and goes meanwhile", () =>
+    it.effect("lists the profiles of an owner newest first while rows are inserted and deleted", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const create = (id: string, ownerUserId = ada) => repo.create({ id, ownerUserId, slug: id, name: id })
@@ -235,7 +235,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("goes with its owner, and with all that belongs to it", () =>
+    it.effect("is deleted with its owner, and with all dependent rows", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const { id: profileId } = yield* profileOf(ada)

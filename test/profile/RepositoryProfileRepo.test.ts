@@ -50,7 +50,7 @@ const order = (links: ReadonlyArray<RepositoryProfileLink>) =>
 /** What any implementation of `RepositoryProfileRepo` must do. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`RepositoryProfileRepo (${name})`, () => {
-    it.effect("keeps what it is given, and says what it cannot be given", () =>
+    it.effect("stores every field of the input, and rejects invalid input", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryProfileRepo
         yield* TestClock.setTime(1000)
@@ -102,7 +102,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("changes, is put away and restored", () =>
+    it.effect("updates, archives and unarchives", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryProfileRepo
         const rowIn = (status: ProfileStatus) =>
@@ -177,7 +177,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps all of a revision, and its links by precedence", () =>
+    it.effect("stores all of a revision, and its links by precedence", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryProfileRepo
         const { id: repositoryProfileId } = yield* profileOfRepository
@@ -252,7 +252,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("stores the same content once, with the links that are given", () =>
+    it.effect("stores identical content once, with the new links", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryProfileRepo
         const { id: repositoryProfileId } = yield* profileOfRepository
@@ -310,7 +310,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("numbers what many store at once without gaps, and stores one content once", () =>
+    it.effect("numbers concurrently created revisions without gaps, and stores identical content once", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryProfileRepo
         const { id: repositoryProfileId } = yield* profileOfRepository
@@ -331,7 +331,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is stored whole or not at all, and says what is not there", () =>
+    it.effect("stores a revision completely or not at all, and names missing references", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryProfileRepo
         const { id: repositoryProfileId } = yield* profileOfRepository
@@ -423,7 +423,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("replaces links as a set; what stays keeps its id", () =>
+    it.effect("replaces links as a set, and keeps the ids of those that stay", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryProfileRepo
         const { id: repositoryProfileId } = yield* profileOfRepository

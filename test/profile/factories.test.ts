@@ -22,7 +22,7 @@ const layer = Layer.provideMerge(Layer.merge(ProfileRepo.layer, RepositoryProfil
 
 describe("factories of profiles", () => {
   for (const status of ProfileStatus.literals) {
-    it.effect(`a profile that is ${status} is what its repository reads`, () =>
+    it.effect(`create a profile that is ${status} and readable by its repository`, () =>
       Effect.gen(function* () {
         const made = yield* profile({ status })
         expect(yield* (yield* ProfileRepo).getById(made.id)).toEqual(made)
@@ -33,7 +33,7 @@ describe("factories of profiles", () => {
     )
   }
 
-  it.effect("what is given is kept, and what it refers to is made once", () =>
+  it.effect("keep the input, and create each referenced row once", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const createdAt = DateTime.unsafeMake(5)
@@ -76,7 +76,7 @@ describe("factories of profiles", () => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.effect("what belongs to a revision is what the repository reads", () =>
+  it.effect("create parts of a revision that the repository can read", () =>
     Effect.gen(function* () {
       const repo = yield* ProfileRepo
       const repositoryProfiles = yield* RepositoryProfileRepo

@@ -74,7 +74,7 @@ const repositoryCommands = FastCheck.array(
 )
 
 describe("profiles and their models", () => {
-  it.effect("any sequence of commands leaves a profile as the model says", () =>
+  it.effect("match for a profile after random commands", () =>
     check(profileCommands, (commands) =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
@@ -112,7 +112,7 @@ describe("profiles and their models", () => {
     ).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("any sequence of commands leaves a repository profile as the model says", () =>
+  it.effect("match for a repository profile after random commands", () =>
     Effect.gen(function* () {
       const profiles = yield* ProfileRepo
       for (const id of linked)
@@ -197,7 +197,7 @@ const numbers = JSON.stringify(
 )
 
 describe("long lists of profiles", () => {
-  it.effect("are walked whole while rows come and go", () =>
+  it.effect("are read completely while rows are inserted and deleted", () =>
     Effect.gen(function* () {
       const repo = yield* ProfileRepo
       yield* shell(
@@ -216,7 +216,7 @@ describe("long lists of profiles", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("so are the revisions of one", () =>
+  it.effect("of revisions are read completely, too", () =>
     Effect.gen(function* () {
       const repo = yield* ProfileRepo
       const { id: profileId } = yield* repo.create({

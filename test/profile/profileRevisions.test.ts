@@ -40,7 +40,7 @@ const many = <A>(count: number, make: (index: number) => A): ReadonlyArray<A> =>
 /** What any implementation of `ProfileRepo` must do with revisions. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`revisions of profiles (${name})`, () => {
-    it.effect("keeps all of a revision", () =>
+    it.effect("stores all of a revision", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const { id: profileId } = yield* profileOf(ada)
@@ -118,7 +118,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("stores the same content once, whatever its order, and makes it the active one", () =>
+    it.effect("stores identical content once, in any order, and activates it", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const { id: profileId } = yield* profileOf(ada)
@@ -175,7 +175,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("numbers what many store at once without gaps, and stores one content once", () =>
+    it.effect("numbers concurrently created revisions without gaps, and stores identical content once", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const { id: profileId } = yield* profileOf(ada)
@@ -211,50 +211,52 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is stored whole or not at all, and names what is not there, also when it is another's", () =>
-      Effect.gen(function* () {
-        const repo = yield* ProfileRepo
-        const { id: profileId } = yield* profileOf(ada)
-        const base = { profileId, configPatch: {}, envVars: [{ key: "A", value: "1" }] }
-        const ok = { targetKey: "OK", secretId: "ada-secret" }
-        const cases: ReadonlyArray<readonly [Partial<Given>, string]> = [
-          [{ createdByUserId: "nobody" }, "createdByUserId"],
-          ...["gone", "eve-secret"].flatMap(
-            (secretId): ReadonlyArray<readonly [Partial<Given>, string]> => [
-              [{ secretBindings: [ok, { targetKey: "X", secretId }] }, "secretId"],
-              [{ secretBindings: [{ targetKey: "X", secretId, secretVersionId: `${secretId}-1` }, ok] }, "secretId"]
-            ]
-          ),
-          ...["gone", "eve-secret-1", "ada-other-1"].map((secretVersionId): readonly [Partial<Given>, string] => [
-            { secretBindings: [{ ...ok, secretVersionId }] },
-            "secretVersionId"
-          ]),
-          ...["gone", "eve-key"].map((sshKeyId): readonly [Partial<Given>, string] => [
-            { sshSettings: {}, sshKeys: [{ sshKeyId: "ada-key" }, { sshKeyId }] },
-            "sshKeyId"
-          ])
-        ]
-        for (const [given, reference] of cases) {
-          const refusal = yield* refusalOf(repo.createRevision({ ...base, ...given }))
-          expect({ ...(refusal as object) }, JSON.stringify(given)).toMatchObject({
-            _tag: "ReferenceNotFound",
-            entity: "ProfileRevision",
-            reference
+    it.effect(
+      "stores a revision completely or not at all, and names references that are missing or of another owner",
+      () =>
+        Effect.gen(function* () {
+          const repo = yield* ProfileRepo
+          const { id: profileId } = yield* profileOf(ada)
+          const base = { profileId, configPatch: {}, envVars: [{ key: "A", value: "1" }] }
+          const ok = { targetKey: "OK", secretId: "ada-secret" }
+          const cases: ReadonlyArray<readonly [Partial<Given>, string]> = [
+            [{ createdByUserId: "nobody" }, "createdByUserId"],
+            ...["gone", "eve-secret"].flatMap(
+              (secretId): ReadonlyArray<readonly [Partial<Given>, string]> => [
+                [{ secretBindings: [ok, { targetKey: "X", secretId }] }, "secretId"],
+                [{ secretBindings: [{ targetKey: "X", secretId, secretVersionId: `${secretId}-1` }, ok] }, "secretId"]
+              ]
+            ),
+            ...["gone", "eve-secret-1", "ada-other-1"].map((secretVersionId): readonly [Partial<Given>, string] => [
+              { secretBindings: [{ ...ok, secretVersionId }] },
+              "secretVersionId"
+            ]),
+            ...["gone", "eve-key"].map((sshKeyId): readonly [Partial<Given>, string] => [
+              { sshSettings: {}, sshKeys: [{ sshKeyId: "ada-key" }, { sshKeyId }] },
+              "sshKeyId"
+            ])
+          ]
+          for (const [given, reference] of cases) {
+            const refusal = yield* refusalOf(repo.createRevision({ ...base, ...given }))
+            expect({ ...(refusal as object) }, JSON.stringify(given)).toMatchObject({
+              _tag: "ReferenceNotFound",
+              entity: "ProfileRevision",
+              reference
+            })
+          }
+          expect(yield* counts).toEqual(tables.map(() => 0))
+          expect((yield* repo.getById(profileId)).activeRevisionId).toEqual(Option.none())
+          expect(yield* refusalOf(repo.createRevision({ ...base, profileId: "gone" }))).toMatchObject({
+            _tag: "NotFound",
+            entity: "Profile",
+            id: "gone"
           })
-        }
-        expect(yield* counts).toEqual(tables.map(() => 0))
-        expect((yield* repo.getById(profileId)).activeRevisionId).toEqual(Option.none())
-        expect(yield* refusalOf(repo.createRevision({ ...base, profileId: "gone" }))).toMatchObject({
-          _tag: "NotFound",
-          entity: "Profile",
-          id: "gone"
-        })
-        // What failed took no number.
-        expect((yield* repo.createRevision(base)).revision.version).toBe(1)
-      }).pipe(Effect.provide(layer))
+          // What failed took no number.
+          expect((yield* repo.createRevision(base)).revision.version).toBe(1)
+        }).pipe(Effect.provide(layer))
     )
 
-    it.effect("takes as much as is said, and no more", () =>
+    it.effect("accepts the documented maximum, and rejects more", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const { id: profileId } = yield* profileOf(ada)
@@ -362,7 +364,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("tells no value of a variable in an error, a log or a span", () => {
+    it.effect("shows no value of a variable in an error, a log or a span", () => {
       const { layer: watched, tell, told } = witness()
       return Effect.gen(function* () {
         const repo = yield* ProfileRepo
@@ -400,7 +402,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(watched), Effect.provide(layer))
     })
 
-    it.effect("has an active revision that is its own", () =>
+    it.effect("activates only a revision of its own", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const { id: profileId } = yield* profileOf(ada)
@@ -471,7 +473,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lists revisions from the last to the first, also when the clock went back", () =>
+    it.effect("lists revisions from the last to the first, also after the clock was set back", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const { id: profileId } = yield* profileOf(ada)
@@ -502,7 +504,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is read as of one moment, and rolls back with the transaction around it", () =>
+    it.effect("is read from a consistent snapshot, and rolls back with the caller's transaction", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const sql = yield* SqlClient.SqlClient

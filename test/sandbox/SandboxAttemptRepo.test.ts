@@ -54,7 +54,7 @@ const attemptIn = (status: SandboxAttemptStatus) =>
 /** What any implementation of `SandboxAttemptRepo` must do. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxAttemptRepo (${name})`, () => {
-    it.effect("keeps what it is given", () =>
+    it.effect("stores every field of the input", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         yield* TestClock.setTime(1000)
@@ -96,7 +96,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what an attempt cannot be queued with", () =>
+    it.effect("rejects invalid input for a new attempt", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         const own = { ownerUserId: ada }
@@ -163,7 +163,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       )
     }
 
-    it.effect("has a database that refuses exactly what is not declared", () =>
+    it.effect("the database rejects exactly the undeclared transitions", () =>
       Effect.gen(function* () {
         for (const from of SandboxAttemptStatus.literals) {
           for (const to of SandboxAttemptStatus.literals) {
@@ -199,7 +199,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("measures from start to finish, never less than nothing", () =>
+    it.effect("records a duration from start to finish that is never negative", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         yield* TestClock.setTime(10_000)
@@ -257,7 +257,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lets no attempt begin that was asked to stop", () =>
+    it.effect("does not start an attempt with a stop request", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         const queued = yield* repo.createQueued({ ownerUserId: ada })
@@ -283,7 +283,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lets the first end stand when many try", () =>
+    it.effect("keeps the first end when many callers end it concurrently", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         const { id } = yield* attemptIn("running")
@@ -301,7 +301,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     )
 
     it.effect(
-      "lists newest first by all filters, whatever comes and goes meanwhile",
+      "lists newest first with every filter while rows are inserted and deleted",
       () =>
         Effect.gen(function* () {
           const repo = yield* SandboxAttemptRepo
@@ -401,7 +401,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what a list cannot be asked for", () =>
+    it.effect("list rejects invalid filters", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         const lost = undefined as unknown as string

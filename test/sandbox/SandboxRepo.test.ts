@@ -16,7 +16,7 @@ const millis = (instant: Option.Option<DateTime.Utc>) => Option.map(instant, ({ 
 /** What any implementation of `SandboxRepo` must do. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxRepo (${name})`, () => {
-    it.effect("keeps what it is given", () =>
+    it.effect("stores every field of the input", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRepo
         yield* TestClock.setTime(1000)
@@ -62,7 +62,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what a sandbox cannot be created with", () =>
+    it.effect("rejects invalid input for a new sandbox", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRepo
         yield* repo.create({ ...own, id: "taken" })
@@ -99,7 +99,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps tenants apart", () =>
+    it.effect("reports rows of other owners as NotFound", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const attempts = yield* SandboxAttemptRepo
@@ -133,7 +133,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("moves from every state along the declared transitions only", () =>
+    it.effect("follows the declared transitions only", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRepo
         for (const to of SandboxStatus.literals) {
@@ -151,7 +151,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("has a database that refuses exactly what is not declared", () =>
+    it.effect("the database rejects exactly the undeclared transitions", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRepo
         for (const from of SandboxStatus.literals) {
@@ -166,7 +166,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("moves a sandbox once when many try", () =>
+    it.effect("changes the status once when many callers try concurrently", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const { id } = yield* repo.create({ ...own, status: "running" })
@@ -182,7 +182,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("renames, archives, restores and deletes", () =>
+    it.effect("renames, archives, unarchives and deletes", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const { id } = yield* repo.create({ ...own, status: "ready" })
@@ -211,7 +211,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("links attempts, and follows the newest", () =>
+    it.effect("links attempts, and latestAttemptId is the newest", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const attempts = yield* SandboxAttemptRepo
@@ -262,7 +262,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps an attempt with one sandbox", () =>
+    it.effect("an attempt belongs to one sandbox", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const attempts = yield* SandboxAttemptRepo
@@ -293,7 +293,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("links one attempt once when many try", () =>
+    it.effect("links an attempt once when many callers try concurrently", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const attempts = yield* SandboxAttemptRepo
@@ -313,7 +313,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lists newest first by all filters, whatever comes and goes meanwhile", () =>
+    it.effect("lists newest first with every filter while rows are inserted and deleted", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const statuses = SandboxStatus.literals
@@ -379,7 +379,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what a list cannot be asked for", () =>
+    it.effect("list rejects invalid filters", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRepo
         const bad: ReadonlyArray<Parameters<typeof repo.list>[0]> = [

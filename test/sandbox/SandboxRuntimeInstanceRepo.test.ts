@@ -70,7 +70,7 @@ const instanceIn = (status: SandboxRuntimeStatus) =>
 /** What any implementation of `SandboxRuntimeInstanceRepo` must do. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxRuntimeInstanceRepo (${name})`, () => {
-    it.effect("keeps the first report as it is, in each state", () =>
+    it.effect("stores the first report unchanged, in each state", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRuntimeInstanceRepo
         yield* TestClock.setTime(1000)
@@ -107,7 +107,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("follows the declared transitions from every state, and keeps what stands", () =>
+    it.effect("follows the declared transitions from each state, and keeps other fields", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRuntimeInstanceRepo
         yield* TestClock.setTime(1000)
@@ -140,7 +140,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("has a database that refuses exactly what is not declared", () =>
+    it.effect("the database rejects exactly the undeclared transitions", () =>
       Effect.gen(function* () {
         for (const from of SandboxRuntimeStatus.literals) {
           for (const to of SandboxRuntimeStatus.literals) {
@@ -165,7 +165,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lays each report over what is known", () =>
+    it.effect("merges each report into the stored row", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRuntimeInstanceRepo
         const runId = yield* newAttempt
@@ -212,7 +212,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lets a stop that was asked for win", () =>
+    it.effect("a stop request wins over reports", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRuntimeInstanceRepo
         for (const to of SandboxRuntimeStatus.literals) {
@@ -238,7 +238,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what cannot be reported", () =>
+    it.effect("rejects invalid reports", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRuntimeInstanceRepo
         expect(yield* Effect.flip(repo.upsert({ runId: gone, status: "running" }))).toMatchObject({
@@ -271,7 +271,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("finds the runtime of an imported attempt, whose id is longer than a new one can be", () =>
+    it.effect("finds the runtime of an imported attempt, whose id is longer than a new one may be", () =>
       Effect.gen(function* () {
         const runId = SandboxAttemptId.make("x".repeat(300), { disableValidation: true })
         yield* shell(

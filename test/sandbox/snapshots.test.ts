@@ -9,7 +9,7 @@ const gone = SandboxAttemptId.make("gone")
 /** What any implementation of `SandboxAttemptRepo` must do with snapshots. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`snapshots of attempts (${name})`, () => {
-    it.effect("keeps a snapshot once", () =>
+    it.effect("stores a snapshot once", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         const { id: runId } = yield* repo.createQueued({ ownerUserId: ada })
@@ -76,7 +76,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps one of several snapshots that are given at once", () =>
+    it.effect("stores one of several concurrent snapshots", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
         const { id: runId } = yield* repo.createQueued({ ownerUserId: ada })

@@ -21,7 +21,7 @@ const bytesOf = ({ keys }: KeyRing["Type"]) =>
   keys.map(({ id, key }) => [id, Buffer.from(Redacted.value(key)).toString("base64")])
 
 describe("KeyRing", () => {
-  it.effect("reads the environment", () =>
+  it.effect("reads the keys from the environment", () =>
     Effect.gen(function* () {
       expect(bytesOf(yield* configured(`k1:${first}`))).toEqual([["k1", first]])
       expect(bytesOf(yield* configured(`2026-05:${second} , k.1_a-b:${first}`))).toEqual([
@@ -40,7 +40,7 @@ describe("KeyRing", () => {
     })
   )
 
-  it.effect("says in one line what is wrong, and shows nothing", () =>
+  it.effect("reports an invalid setting in one line without its value", () =>
     Effect.gen(function* () {
       const rule = (name: string) => `${name} must be 32 bytes in base64`
       const idRule = "the id of key 1 must be 1 to 64 letters, digits, dots, underscores or dashes"
@@ -84,7 +84,7 @@ describe("KeyRing", () => {
     })
   )
 
-  it.effect("takes keys from the program", () =>
+  it.effect("accepts keys from the program", () =>
     Effect.gen(function* () {
       const bytes = new Uint8Array(32).fill(7)
       const keyRing = yield* given({ id: "k1", key: Redacted.make(bytes) }, { id: "k2", key: Redacted.make(first) })

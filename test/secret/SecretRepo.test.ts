@@ -16,7 +16,7 @@ const millis = Option.map(({ epochMillis }: { readonly epochMillis: number }) =>
 /** What any implementation of `SecretRepo` must do. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SecretRepo (${name})`, () => {
-    it.effect("finds secrets, of their owner only", () =>
+    it.effect("finds secrets of their owner only", () =>
       Effect.gen(function* () {
         const repo = yield* SecretRepo
         const secret = yield* create("TOKEN")
@@ -40,7 +40,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lists newest first, whatever comes and goes meanwhile", () =>
+    it.effect("lists newest first while rows are inserted and deleted", () =>
       Effect.gen(function* () {
         const repo = yield* SecretRepo
         const names: Array<string> = []
@@ -74,7 +74,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("shows versions, and the ciphertext of one", () =>
+    it.effect("returns versions, and the ciphertext of one", () =>
       Effect.gen(function* () {
         const repo = yield* SecretRepo
         const vault = yield* SecretVault
@@ -103,7 +103,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("renames, archives, restores and deletes", () =>
+    it.effect("renames, archives, unarchives and deletes", () =>
       Effect.gen(function* () {
         const repo = yield* SecretRepo
         const vault = yield* SecretVault
@@ -142,7 +142,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("does not delete what is referred to", () =>
+    it.effect("rejects the deletion of a referenced secret", () =>
       Effect.gen(function* () {
         const repo = yield* SecretRepo
         const bound = yield* create("BOUND")

@@ -39,7 +39,7 @@ const storedVersions = Effect.flatMap(
 /** What any implementation of `SecretVault` must do. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SecretVault (${name})`, () => {
-    it.effect("reveals what it was given, and stores nothing of it", () =>
+    it.effect("reveals the stored value, and stores no plain text", () =>
       Effect.gen(function* () {
         const vault = yield* SecretVault
         const repo = yield* SecretRepo
@@ -88,7 +88,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("takes any text up to its limit", () =>
+    it.effect("accepts any text up to its limit", () =>
       Effect.gen(function* () {
         const vault = yield* SecretVault
         const { id: secretId } = yield* vault.create(own)
@@ -135,7 +135,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what a secret cannot be created with, and leaves nothing of it", () =>
+    it.effect("rejects invalid input, and stores nothing of it", () =>
       Effect.gen(function* () {
         const vault = yield* SecretVault
         const { id } = yield* vault.create(own)
@@ -183,7 +183,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps tenants apart", () =>
+    it.effect("reports rows of other owners as NotFound", () =>
       Effect.gen(function* () {
         const vault = yield* SecretVault
         const { id: secretId } = yield* vault.create(own)
@@ -217,7 +217,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("archives a secret, which is still revealed", () =>
+    it.effect("reveals an archived secret", () =>
       Effect.gen(function* () {
         const vault = yield* SecretVault
         const { id: secretId } = yield* vault.create(own)
@@ -233,7 +233,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("numbers versions without a gap when many write", () =>
+    it.effect("numbers concurrent versions without gaps", () =>
       Effect.gen(function* () {
         const vault = yield* SecretVault
         const { id: secretId } = yield* vault.create(own)
@@ -263,7 +263,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("creates one of a name when many try", () =>
+    it.effect("creates one secret per name when many callers try concurrently", () =>
       Effect.gen(function* () {
         const vault = yield* SecretVault
         const outcomes = yield* Effect.forEach(Array.from({ length: 20 }), () => tagOf(vault.create(own)), {
@@ -275,7 +275,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("joins the transaction that it is called in", () =>
+    it.effect("joins the caller's transaction", () =>
       Effect.gen(function* () {
         const vault = yield* SecretVault
         const both = (fail: boolean) =>
@@ -295,7 +295,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("opens nothing that was changed, moved or carried over, and says no more than that", () =>
+    it.effect("does not decrypt changed, moved or copied rows, and shows no cause", () =>
       Effect.gen(function* () {
         const vault = yield* SecretVault
         const { id: first } = yield* vault.create(own)
@@ -355,7 +355,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says when there is no key, or not the one that is needed", () =>
+    it.effect("reports a missing key, and a key that is not the needed one", () =>
       Effect.gen(function* () {
         const vault = yield* SecretVault
         const { id: secretId } = yield* vault.create(own)
@@ -398,7 +398,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("SecretVault", () => {
-  it.effect("opens with no bit of a row changed", () =>
+  it.effect("does not decrypt a row with any bit changed", () =>
     Effect.gen(function* () {
       const vault = yield* SecretVault
       const { id: secretId } = yield* vault.create(own)

@@ -44,7 +44,7 @@ const lineOf = (text: string) => Either.map(parsePublicKey(text), ({ line }) => 
 /** What any implementation of `SshKeyRepo` must do. */
 const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
   describe(`SshKeyRepo (${name})`, () => {
-    it.effect("keeps a key with its fingerprint, and finds it for its owner only", () =>
+    it.effect("stores a key with its fingerprint, and finds it for its owner only", () =>
       Effect.gen(function* () {
         const repo = yield* SshKeyRepo
         yield* TestClock.setTime(1000)
@@ -96,7 +96,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what a key cannot be created with", () =>
+    it.effect("rejects invalid input for a new key", () =>
       Effect.gen(function* () {
         const repo = yield* SshKeyRepo
         const { id } = yield* repo.create(own)
@@ -139,7 +139,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lists newest first, renames, archives and restores", () =>
+    it.effect("lists newest first, renames, archives and unarchives", () =>
       Effect.gen(function* () {
         const repo = yield* SshKeyRepo
         const names: Array<string> = []
@@ -175,7 +175,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("has a database that refuses what belongs to another owner", () =>
+    it.effect("the database rejects references to rows of another owner", () =>
       Effect.gen(function* () {
         const repo = yield* SshKeyRepo
         const mine = { secret: yield* secret("MINE"), key: yield* repo.create(own) }
@@ -219,7 +219,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("SshKeyRepo", () => {
-  it.effect("scans and sorts nothing that grows", () =>
+  it.effect("uses an index in every statement", () =>
     Effect.gen(function* () {
       const repo = yield* SshKeyRepo
       const hers = yield* secret("HERS", eve)
@@ -257,7 +257,7 @@ describe("public keys", () => {
     }
   })
 
-  it("are refused when they are weak, cut, changed or of another kind", () => {
+  it("are rejected when they are weak, truncated, altered or of another kind", () => {
     const { line } = publicKeys.ed25519
     const [type = "", base64 = ""] = line.split(" ")
     const shape = "must be an OpenSSH public key in one line: type, base64, comment"
@@ -300,7 +300,7 @@ describe("public keys", () => {
     for (const [text, rule] of cases) expect(parsePublicKey(text), text.slice(0, 60)).toEqual(Either.left(rule))
   })
 
-  it("are not private ones", () => {
+  it("are rejected when they are private keys", () => {
     const { privateKey } = generateKeyPairSync("ed25519")
     const pem = String(privateKey.export({ format: "pem", type: "pkcs8" }))
     const openSsh = pem.replaceAll("PRIVATE KEY", "OPENSSH PRIVATE KEY")

@@ -63,7 +63,7 @@ const flippedBytes = (text: string) => {
 }
 
 describe("the envelope", () => {
-  it("has the format that is written down", () => {
+  it("has the documented format", () => {
     expect(seal(known.value, k1, identity, random())).toEqual(sealed)
     expect(open(sealed, k1, identity)).toEqual(Option.some(known.value))
     expect(rewrap(wrappedDataKey, k1, k2, identity, fixed(bytes(0x60, 12)))).toEqual(
@@ -76,7 +76,7 @@ describe("the envelope", () => {
     expect(keyCheckOf(k1)).toBe(known.keyCheck)
   })
 
-  it("opens with no bit changed", () => {
+  it("does not decrypt with any bit changed", () => {
     for (const flipped of [...flippedTexts(encryptedValue), ...flippedBytes(encryptedValue)]) {
       expect(opens({ ...sealed, encryptedValue: flipped }), flipped).toBe(false)
     }
@@ -86,7 +86,7 @@ describe("the envelope", () => {
     }
   })
 
-  it("opens with nothing cut off or put on", () => {
+  it("does not decrypt when it is truncated or extended", () => {
     const cuts = (text: string) => {
       const plain = Buffer.from(text, "base64")
       return [
@@ -104,7 +104,7 @@ describe("the envelope", () => {
     for (const cut of cuts(wrappedDataKey)) expect(opens({ ...sealed, wrappedDataKey: cut }), cut).toBe(false)
   })
 
-  it("opens as nothing else, and under no other key", () => {
+  it("does not decrypt with another identity or another key", () => {
     const sealed = seal(known.value, k1, identity, random())
     const { encryptedValue, wrappedDataKey } = sealed
     expect(opens(sealed)).toBe(true)
@@ -135,7 +135,7 @@ describe("the envelope", () => {
     expect(opens({ encryptedValue, wrappedDataKey: encryptedValue })).toBe(false)
   })
 
-  it("is another each time", () => {
+  it("differs for each encryption", () => {
     const many = Array.from({ length: 100 }, () => seal("same", k1, identity))
     const parts = many.flatMap(({ encryptedValue, wrappedDataKey }) =>
       [encryptedValue, wrappedDataKey].flatMap((text) => [
@@ -146,7 +146,7 @@ describe("the envelope", () => {
     expect(new Set(parts).size).toBe(400)
   })
 
-  it("gives back any value, under any identity", () => {
+  it("returns any value under any identity", () => {
     const texts = FastCheck.string({ unit: "grapheme" })
     FastCheck.assert(
       FastCheck.property(

@@ -4,7 +4,7 @@ import { Option, Schema } from "effect"
 import { EncryptionKeyInUse, EncryptionKeyUnavailable, SecretInUse, SecretUnreadable } from "../../src/secret/errors.js"
 
 describe("errors of secrets", () => {
-  it("cross HTTP as they are", () => {
+  it("are unchanged by a round trip over HTTP", () => {
     const All = Schema.Union(EncryptionKeyUnavailable, EncryptionKeyInUse, SecretUnreadable, SecretInUse)
     const errors: ReadonlyArray<readonly [typeof All.Type, string]> = [
       [

@@ -12,7 +12,7 @@ const { make } = Factories
 
 describe("factories of secrets", () => {
   for (const status of EncryptionKeyStatus.literals) {
-    it.effect(`a key that is ${status} is what the vault reads`, () =>
+    it.effect(`create a key that is ${status} and readable by the vault`, () =>
       Effect.gen(function* () {
         const key = yield* make.encryptionKey({ status })
         expect(yield* (yield* SecretVault).keyStatus).toEqual([{ key, versions: 0, held: false }])
@@ -21,7 +21,7 @@ describe("factories of secrets", () => {
     )
   }
 
-  it.effect("a version is revealed by the vault", () =>
+  it.effect("create a version that the vault reveals", () =>
     Effect.gen(function* () {
       const vault = yield* SecretVault
       const repo = yield* SecretRepo
@@ -64,7 +64,7 @@ describe("factories of secrets", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("an SSH key is what its repository reads", () =>
+  it.effect("create an SSH key that its repository can read", () =>
     Effect.gen(function* () {
       const repo = yield* SshKeyRepo
       const small = yield* make.sshKey()

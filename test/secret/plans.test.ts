@@ -52,7 +52,7 @@ const vaultMethods = Effect.gen(function* () {
 })
 
 describe("statements of secrets", () => {
-  it.effect("scan and sort nothing that grows", () =>
+  it.effect("use an index in every statement", () =>
     Effect.gen(function* () {
       const services = [
         [yield* SecretRepo, yield* repoMethods],
@@ -67,7 +67,7 @@ describe("statements of secrets", () => {
     }).pipe(Effect.provide(layers.file))
   )
 
-  it.effect("rewrap a batch by the ids in it, however many versions are under the key", () =>
+  it.effect("rewrap a batch by its ids, regardless of the number of versions under the key", () =>
     Effect.gen(function* () {
       const vault = yield* SecretVault
       const next = yield* vaultWith("k2", "k1")

@@ -31,7 +31,7 @@ const counts = Effect.map(
 /** What any implementation of rotation must do. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`keys of SecretVault (${name})`, () => {
-    it.effect("brings every version under the new key, and leaves the values alone", () =>
+    it.effect("rotateKeys re-encrypts every version under the new key, and keeps the values", () =>
       Effect.gen(function* () {
         const old = yield* SecretVault
         const secrets = yield* fill(old, 7)
@@ -67,7 +67,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("tells how far it has come, and goes on where it was left", () =>
+    it.effect("rotateKeys reports progress, and continues where it stopped", () =>
       Effect.gen(function* () {
         yield* fill(yield* SecretVault, 10)
         const vault = yield* vaultWith("k2", "k1")
@@ -84,7 +84,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lets a process of the old configuration write, and keeps its key until nothing is under it", () =>
+    it.effect("a process of the old configuration can write, and its key is kept until no version uses it", () =>
       Effect.gen(function* () {
         const old = yield* SecretVault
         const [secret] = yield* fill(old, 5)
@@ -136,7 +136,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("skips what it cannot open, and says how many", () =>
+    it.effect("rotateKeys skips versions that it cannot decrypt, and counts them", () =>
       Effect.gen(function* () {
         const vault = yield* vaultWith("k1", "k0", "k9")
         const secrets = yield* fill(vault, 6)
@@ -161,7 +161,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("overwrites nothing that was changed since it was read", () =>
+    it.effect("rotateKeys overwrites no version that changed since it was read", () =>
       Effect.gen(function* () {
         const [first, second] = yield* fill(yield* SecretVault, 2)
         const vault = yield* vaultWith("k2", "k1")
@@ -190,7 +190,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("runs beside readers, writers and itself", () =>
+    it.effect("rotateKeys runs concurrently with readers, writers and itself", () =>
       Effect.gen(function* () {
         const old = yield* SecretVault
         const secrets = yield* fill(old, 40)
@@ -220,7 +220,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("stops when another key is made active meanwhile", () =>
+    it.effect("rotateKeys stops when another key is activated", () =>
       Effect.gen(function* () {
         yield* fill(yield* SecretVault, 6)
         const [second, third] = [yield* vaultWith("k2", "k1"), yield* vaultWith("k3", "k2", "k1")]
@@ -235,7 +235,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is not turned back by a process of an earlier configuration, which may hold all keys", () =>
+    it.effect("an earlier configuration does not revert a rotation, even with all keys", () =>
       Effect.gen(function* () {
         yield* fill(yield* SecretVault, 3)
         yield* (yield* vaultWith("k2", "k1")).rotateKeys()
@@ -256,7 +256,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("retires a key or lets it be written with, never both", () =>
+    it.effect("a key is either retired or used for new versions, never both", () =>
       Effect.gen(function* () {
         const old = yield* SecretVault
         const [secret] = yield* fill(old, 1)
@@ -277,7 +277,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("has a database that refuses what is not declared", () =>
+    it.effect("the database rejects undeclared transitions", () =>
       Effect.gen(function* () {
         const times = { active: "0, NULL", inactive: "NULL, NULL", retired: "NULL, 0" }
         for (const from of EncryptionKeyStatus.literals) {
@@ -298,7 +298,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("has a database that keeps keys that are used, and names that were", () =>
+    it.effect("the database keeps used keys and reserved key ids", () =>
       Effect.gen(function* () {
         const [secret] = yield* fill(yield* SecretVault, 1)
         const refused = (text: string) =>
@@ -322,7 +322,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("takes over a key that was carried over by its name", () =>
+    it.effect("a key that was imported by its id gets its check value on first use", () =>
       Effect.gen(function* () {
         const vault = yield* SecretVault
         yield* shell("INSERT INTO encryption_keys (id, status, created_at) VALUES ('k1', 'inactive', 0)")
@@ -340,7 +340,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("keys of SecretVault", () => {
-  it.effect("lose no value, whatever processes of several configurations do", () =>
+  it.effect("lose no value with concurrent processes of several configurations", () =>
     Effect.gen(function* () {
       const rings = [["k1"], ["k1", "k2"], ["k2", "k1"], ["k2", "k3"], ["k3", "k2", "k1"]] as const
       const step = FastCheck.record({

@@ -167,7 +167,7 @@ describe("secrets", () => {
     })
   }
 
-  it.effect("are in no table", () =>
+  it.effect("are stored in no table as plain text", () =>
     Effect.gen(function* () {
       const vault = yield* SecretVault
       const { id: secretId } = yield* vault.create({ ownerUserId: ada, name: "TOKEN", value })

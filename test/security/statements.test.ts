@@ -92,7 +92,7 @@ const reviewed = {
   ]
 }
 
-it("statements are put together from constants, and from what was looked at", () => {
+it("statements consist of constants and reviewed expressions", () => {
   expect(variableTexts()).toEqual(Object.values(reviewed).flat().toSorted())
 })
 
@@ -115,7 +115,7 @@ const schema = Effect.flatMap(
 
 describe.each(services)("$name", ({ name: service, tag }) => {
   it.effect(
-    "has no text of a caller in a statement, and does nothing that such a text says",
+    "puts no input text into a statement, and executes none",
     () =>
       Effect.gen(function* () {
         const instance = yield* tag

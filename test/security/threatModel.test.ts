@@ -46,7 +46,7 @@ describe("the threat model", () => {
     expect([...titlesIn(url)]).toContain(title)
   })
 
-  it("has a test for each thing that it says is kept", () => {
+  it("links a test for each protection", () => {
     const points = text
       .split(/\n(?=- |## )/)
       .filter((point) => point.startsWith("- ") && !point.startsWith("- Not kept"))
@@ -54,7 +54,7 @@ describe("the threat model", () => {
     expect(points.filter((point) => !point.includes("](../test/"))).toEqual([])
   })
 
-  it("says of everybody what is not kept from them", () => {
+  it("lists the gaps for each attacker", () => {
     const sections = text.split(/\n## /).slice(1)
     expect(sections.filter((section) => !section.includes("- Not kept: "))).toEqual([])
   })

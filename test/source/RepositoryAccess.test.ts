@@ -36,7 +36,7 @@ const installed = Effect.gen(function* () {
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`mayUse (${name})`, () => {
     it.effect(
-      "is true for a grant on an active installation that contains the repository, and false for anybody else",
+      "is true for a grant on an active installation that contains the repository, and false for other users",
       () =>
         Effect.gen(function* () {
           const { contained, mayUse, repositoryId } = yield* installed

@@ -14,7 +14,7 @@ const takenName = (name: string) => new RegExp(`^${name}~[0-9a-f-]{36}$`)
 /** What any implementation of `RepositoryRepo` must do. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`RepositoryRepo (${name})`, () => {
-    it.effect("keeps what it is given, and finds it by each identity", () =>
+    it.effect("stores every field of the input, and finds it by each identity", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         yield* TestClock.setTime(1000)
@@ -68,7 +68,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps what is left out, clears what is null, and tells what changed when", () =>
+    it.effect("updates present fields, clears null ones, keeps absent ones, and records the times of changes", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         const first = yield* repo.upsert({
@@ -105,7 +105,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("follows a repository by its id, then the provider's id, then its name", () =>
+    it.effect("identifies a repository by its id, then the provider's id, then its name", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         const { id } = yield* repo.upsert(app)
@@ -134,7 +134,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lets a row that the provider no longer confirms give way, with all that refers to it", () =>
+    it.effect("renames a stale row whose name another repository takes, and keeps its dependants", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         const a = yield* repo.upsert({ ...app, externalId: "1", name: "a" })
@@ -161,7 +161,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lets an external id go to the row that the caller says by id", () =>
+    it.effect("moves an external id to the row that the caller names by id", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         const a = yield* repo.upsert({ ...app, externalId: "1", name: "a" })
@@ -181,7 +181,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("makes one row when many write the same identity", () =>
+    it.effect("creates one row when many callers write the same identity", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         const spellings = ["app", "App", "APP", "aPP"]
@@ -214,7 +214,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what it cannot be given, and stores nothing", () =>
+    it.effect("rejects invalid input, and stores nothing", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         for (const [rule, bad] of Object.entries(badNames)) {
@@ -240,7 +240,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("deletes a repository, and what was of it", () =>
+    it.effect("deletes a repository with its dependants", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         const { id } = yield* repo.upsert({ ...app, externalId: "1" })
@@ -252,7 +252,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("lists newest first, whatever comes and goes meanwhile", () =>
+    it.effect("lists newest first while rows are inserted and deleted", () =>
       Effect.gen(function* () {
         const repo = yield* RepositoryRepo
         yield* shell(`

@@ -2,7 +2,7 @@ import { expect, it } from "@effect/vitest"
 import { Duration, Schema } from "effect"
 import { Pause, Wait } from "../../src/sql/durations.js"
 
-it("what is negative or no number is no duration, and zero is one", () => {
+it("negative values and NaN are not durations, and zero is one", () => {
   const isWait = Schema.is(Wait)
   for (const given of [
     Number.NaN,

@@ -16,7 +16,7 @@ describe("the cause of a PersistenceError", () => {
     ["no such column: role", "SQLITE_ERROR: no column role"],
     ["SQLite error: no such column: base.role", "SQLITE_ERROR: no column role in base"],
     ["table user has no column named role", "SQLITE_ERROR: no column role in user"]
-  ])("names what is missing: %s", (message, cause) => {
+  ])("names the missing object: %s", (message, cause) => {
     expect(causeOf(message)).toBe(cause)
   })
 
@@ -29,7 +29,7 @@ describe("the cause of a PersistenceError", () => {
     "table user has no column named s3cr3t value",
     'near "s3cr3t": syntax error',
     "UNIQUE constraint failed: s3cr3t"
-  ])("holds nothing that is not a name: %s", (message) => {
+  ])("contains names only: %s", (message) => {
     expect(causeOf(message)).toBe("SQLITE_ERROR")
   })
 })

@@ -83,7 +83,7 @@ it.effect("reads of a local database block the event loop, so that their duratio
   }).pipe(Effect.provide(layerTest))
 )
 
-it("the next page is larger when a page took a moment, and smaller when it took long", () => {
+it("the next page is larger after a fast page, and smaller after a slow one", () => {
   expect([
     nextPageSize(10, 0),
     nextPageSize(80, 3),
@@ -93,7 +93,7 @@ it("the next page is larger when a page took a moment, and smaller when it took 
   ]).toEqual([20, 100, 40, 20, 1])
 })
 
-it.effect("pieces of rows that take long become smaller, and their results keep the order", () =>
+it.effect("slow pieces become smaller, and their results keep the order", () =>
   Effect.gen(function* () {
     const rows = Array.from({ length: 20 }, (_, row) => row)
     const pieces = yield* inPieces(rows, (piece) => Effect.sync(() => (busyFor(piece.length * 15), piece)))

@@ -113,7 +113,7 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("refuses options out of range", () =>
+  it.effect("rejects options out of range", () =>
     Effect.gen(function* () {
       expect(yield* refusalOf(Supervisor.run({ every: 0 }))).toMatchObject({
         _tag: "InvalidInput",

@@ -14,7 +14,7 @@ const busy = Layer.mock(SandboxRepo, {
     Effect.fail(new PersistenceError({ operation: "SandboxRepo.getById", reason: "Busy", cause: "SQLITE_BUSY" }))
 })
 
-it.effect("a stub fails as it is told", () =>
+it.effect("a stub fails with the configured error", () =>
   Effect.gen(function* () {
     const sandboxes = yield* SandboxRepo
     expect(yield* Effect.flip(sandboxes.getById(SandboxId.make("any")))).toMatchObject({ reason: "Busy" })
@@ -30,7 +30,7 @@ it.effect("a stopped sandbox can be queued again", () =>
   }).pipe(Effect.provide(layerTest))
 )
 
-it.effect("a job that is given back was not tried", () =>
+it.effect("a released job has its attempt uncounted", () =>
   Effect.gen(function* () {
     const jobs = yield* WorkspaceBuildJobRepo
     const { lease } = yield* make.claimedJob({ workerId: "worker-1", attemptCount: 2 })
@@ -47,7 +47,7 @@ const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf
 describe("docstrings", () => {
   const here = condensed(read("./examples.test.ts"))
   for (const file of ["index.ts", "layerTest.ts", "Factories.ts"]) {
-    it(`what ${file} shows is what is run here`, () => {
+    it(`the examples in ${file} are run by this test`, () => {
       const text = read(`../../src/testing/${file}`).replaceAll(/^ \* ?/gm, "")
       const examples = Array.from(text.matchAll(/```ts\n([\s\S]*?)```/g), ([, code = ""]) =>
         code

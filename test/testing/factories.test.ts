@@ -26,7 +26,7 @@ const count = (table: string) =>
 
 describe("Factories", () => {
   for (const status of SandboxStatus.literals) {
-    it.effect(`a sandbox that is ${status} is what its repository reads`, () =>
+    it.effect(`create a sandbox that is ${status} and readable by its repository`, () =>
       Effect.gen(function* () {
         const sandbox = yield* make.sandbox({ status })
         expect(yield* (yield* SandboxRepo).getById(sandbox.id)).toEqual(sandbox)
@@ -36,7 +36,7 @@ describe("Factories", () => {
   }
 
   for (const status of SandboxAttemptStatus.literals) {
-    it.effect(`an attempt that is ${status} is what its repository reads`, () =>
+    it.effect(`create an attempt that is ${status} and readable by its repository`, () =>
       Effect.gen(function* () {
         const attempt = yield* make.attempt({ status })
         expect(yield* (yield* SandboxAttemptRepo).getById(attempt.id)).toEqual(attempt)
@@ -46,7 +46,7 @@ describe("Factories", () => {
   }
 
   for (const status of SandboxRuntimeStatus.literals) {
-    it.effect(`a runtime that is ${status} is what its repository reads`, () =>
+    it.effect(`create a runtime that is ${status} and readable by its repository`, () =>
       Effect.gen(function* () {
         const runtime = yield* make.runtimeInstance({ status })
         expect(yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(runtime.runId)).toEqual(Option.some(runtime))
@@ -57,7 +57,7 @@ describe("Factories", () => {
 
   for (const status of WorkspaceBuildJobStatus.literals) {
     for (const given of [{}, { attemptCount: 2, leaseToken: 5 }, { attemptCount: 7 }]) {
-      it.effect(`a job that is ${status} with ${JSON.stringify(given)} is what its repository reads`, () =>
+      it.effect(`create a job that is ${status} with ${JSON.stringify(given)} and readable by its repository`, () =>
         Effect.gen(function* () {
           const job = yield* make.buildJob({ status, ...given })
           expect(yield* (yield* WorkspaceBuildJobRepo).getById(job.id)).toEqual(job)
@@ -66,7 +66,7 @@ describe("Factories", () => {
       )
     }
 
-    it.effect(`a launch whose job is ${status} is one launch of one owner`, () =>
+    it.effect(`create a launch whose job is ${status} as one launch of one owner`, () =>
       Effect.gen(function* () {
         const { attempt, job, sandbox, snapshot } = yield* make.launch({
           sandbox: { ownerUserId: "ada" },
@@ -87,7 +87,7 @@ describe("Factories", () => {
     )
   }
 
-  it.effect("a claimed job is under the lease that is given with it", () =>
+  it.effect("create a claimed job under the lease in the input", () =>
     Effect.gen(function* () {
       const jobs = yield* WorkspaceBuildJobRepo
       const { job, lease } = yield* make.claimedJob({ workerId: "worker-1", leaseToken: 4 })
@@ -98,7 +98,7 @@ describe("Factories", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("what is given is kept", () =>
+  it.effect("keep the input", () =>
     Effect.gen(function* () {
       const at = DateTime.unsafeMake(1000)
       const sandbox = yield* make.sandbox({ id: "s", name: "", ownerUserId: "ada", createdAt: at, archivedAt: at })
@@ -127,7 +127,7 @@ describe("Factories", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("what a row refers to is made with the id that is given, once", () =>
+  it.effect("create a referenced row once, with the id in the input", () =>
     Effect.gen(function* () {
       const references = {
         ownerUserId: "ada",
@@ -152,7 +152,7 @@ describe("Factories", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("what is referred to can be made on its own", () =>
+  it.effect("create a referenced row on its own", () =>
     Effect.gen(function* () {
       const ada = yield* make.user({ id: "ada", name: "Ada" })
       const profile = yield* make.profile({ ownerUserId: ada.id })
@@ -169,7 +169,7 @@ describe("Factories", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("what the database refuses is an error, and nothing is stored", () =>
+  it.effect("fail if the database rejects the row, and store nothing", () =>
     Effect.gen(function* () {
       yield* make.profileRevision({ id: "of-ada", ownerUserId: "ada" })
       const users = yield* count("user")
@@ -184,7 +184,7 @@ describe("Factories", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("a user, a session, an account and a verification are what their repositories find", () =>
+  it.effect("create a user, a session, an account and a verification that their repositories find", () =>
     Effect.gen(function* () {
       const ada = yield* make.user({ id: "ada", email: "ada@example.com", emailVerified: true, image: "a.png" })
       expect(yield* (yield* UserRepo).findByEmail("ada@example.com")).toEqual(Option.some(ada))
@@ -205,7 +205,7 @@ describe("Factories", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("a package resolution is what the cache finds", () =>
+  it.effect("create a package resolution that the cache finds", () =>
     Effect.gen(function* () {
       const cache = yield* PackageResolutionCacheRepo
       const entry = yield* make.packageResolution({ query: "nix:fd", hitCount: 3 })

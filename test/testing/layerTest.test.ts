@@ -22,7 +22,7 @@ const ledger = Effect.flatMap(
 const countSandboxes = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT count(*) AS count FROM sandboxes`)
 
 describe("layerTest", () => {
-  it.effect("has the schema and the ledger of a real run", () =>
+  it.effect("has the schema and the ledger of a real migration run", () =>
     Effect.gen(function* () {
       const both = Effect.all([schema, ledger])
       const [tables, applied] = yield* Effect.provide(both, layerTest)
@@ -43,7 +43,7 @@ describe("layerTest", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("is a new database each time it is built", () =>
+  it.effect("creates a new database for each build", () =>
     Effect.gen(function* () {
       const once = Effect.zipRight(make.sandbox({ id: "sandbox" }), countSandboxes).pipe(Effect.provide(layerTest))
       expect(yield* Effect.all([once, once], { concurrency: 2 })).toEqual([[{ count: 1 }], [{ count: 1 }]])
@@ -59,7 +59,7 @@ describe("layerTest", () => {
     )
   }
 
-  it.effect("is one database for all that is built with it", () =>
+  it.effect("is one database for everything that is built with it", () =>
     Effect.gen(function* () {
       const sandboxes = yield* SandboxRepo
       yield* sandboxes.create({ name: "sandbox", ownerUserId: (yield* make.user()).id })

@@ -25,7 +25,7 @@ const outcomes = ["succeeded", "failed", "cancelled"] as const
 /** What `finish` and `cancel` promise. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowLifecycle endings (${name})`, () => {
-    it.effect("ends an execution from wherever it is, once", () =>
+    it.effect("ends an execution in any active state, once", () =>
       Effect.gen(function* () {
         const { beginExecution, finish } = yield* IssueWorkflowLifecycle
         for (const outcome of outcomes) {
@@ -67,7 +67,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps why it did not succeed", () =>
+    it.effect("stores why it did not succeed", () =>
       Effect.gen(function* () {
         const { finish } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo
@@ -86,7 +86,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("links the pull requests, also when it is called again", () =>
+    it.effect("links the pull requests, also when it is repeated", () =>
       Effect.gen(function* () {
         const { finish } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo
@@ -130,7 +130,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("ends the workflow where it is asked to, and what else goes on of it", () =>
+    it.effect("ends the workflow on request, with its other active executions", () =>
       Effect.gen(function* () {
         const { beginExecution, finish } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo
@@ -172,7 +172,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("cancels a workflow with all that goes on of it, however much that is", () =>
+    it.effect("cancels a workflow with any number of active executions", () =>
       Effect.gen(function* () {
         const { beginExecution, cancel, finish } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo
@@ -202,7 +202,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("does not cancel what has ended otherwise, or is another's", () =>
+    it.effect("rejects a cancel of ended workflows, and of those of another owner", () =>
       Effect.gen(function* () {
         const { cancel, finish } = yield* IssueWorkflowLifecycle
         const { id: executionId, issueWorkflowId: id } = yield* started()
@@ -230,7 +230,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("leaves nothing when any of its statements fails", () =>
+    it.effect("writes nothing if any of its statements fails", () =>
       Effect.gen(function* () {
         const { cancel, finish } = yield* IssueWorkflowLifecycle
         const { id: executionId, issueWorkflowId } = yield* started()
@@ -266,7 +266,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("ends what has lost its sandbox, and nothing else", () =>
+    it.effect("ends executions that lost their sandbox, and no others", () =>
       Effect.gen(function* () {
         const { beginExecution, startExecution, supervise } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo
@@ -314,7 +314,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says of nothing that it is no request", () =>
+    it.effect("every method rejects a request that is not an object", () =>
       Effect.gen(function* () {
         const { cancel, finish, open, report, startExecution } = yield* IssueWorkflowLifecycle
         for (const junk of [undefined, null, 7, {}]) {
@@ -331,7 +331,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("ends once when many end it at the same time", () =>
+    it.effect("ends once when many callers end it concurrently", () =>
       Effect.gen(function* () {
         const { cancel, finish, report } = yield* IssueWorkflowLifecycle
         const { id: executionId, issueWorkflowId: id } = yield* started()
@@ -424,7 +424,7 @@ const apply = (model: Model, command: Command): Model | undefined => {
 
 describe("IssueWorkflowLifecycle states", () => {
   it.effect(
-    "any sequence of commands leaves what the model says, and no contradiction",
+    "match the model for random commands, without contradictions",
     () =>
       Effect.gen(function* () {
         const lifecycle = yield* IssueWorkflowLifecycle
@@ -473,7 +473,7 @@ describe("IssueWorkflowLifecycle states", () => {
     60_000
   )
 
-  it.effect("the rules on contradictions find each of them", () =>
+  it.effect("the consistency rules detect each kind of contradiction", () =>
     Effect.gen(function* () {
       const { issueWorkflowId } = yield* started()
       expect(yield* contradictions).toEqual([])

@@ -39,7 +39,7 @@ const whole = {
 /** What `report` promises. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowLifecycle reports (${name})`, () => {
-    it.effect("stores all of a report, and the execution runs", () =>
+    it.effect("stores all parts of a report, and the execution is running", () =>
       Effect.gen(function* () {
         const { report } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo
@@ -81,7 +81,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("stores a report once that is given again under its key, by itself or at the same time", () =>
+    it.effect("stores a report once when it is repeated under its key, alone or concurrently", () =>
       Effect.gen(function* () {
         const { report } = yield* IssueWorkflowLifecycle
         const { id: executionId } = yield* started()
@@ -108,7 +108,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("stores what has an id or a sequence once, also without a key", () =>
+    it.effect("stores entries with an id or a sequence once, also without a key", () =>
       Effect.gen(function* () {
         const { report } = yield* IssueWorkflowLifecycle
         const { id: executionId } = yield* started()
@@ -138,7 +138,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("takes the last words of an execution that has ended, and does not wake it", () =>
+    it.effect("accepts reports after the end, and the execution stays ended", () =>
       Effect.gen(function* () {
         const { finish, report } = yield* IssueWorkflowLifecycle
         for (const outcome of ["succeeded", "failed", "cancelled"] as const) {
@@ -152,7 +152,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("leaves nothing when any part of it cannot be stored", () =>
+    it.effect("stores nothing if any part cannot be stored", () =>
       Effect.gen(function* () {
         const { report } = yield* IssueWorkflowLifecycle
         const { id: executionId } = yield* started()
@@ -176,7 +176,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses what is out of shape before anything is written", () =>
+    it.effect("rejects invalid input before it writes anything", () =>
       Effect.gen(function* () {
         const { report } = yield* IssueWorkflowLifecycle
         const { id: executionId } = yield* started()
@@ -211,7 +211,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("is seen whole by a tail", () =>
+    it.effect("is visible to a tail as a whole", () =>
       Effect.gen(function* () {
         const { finish, report } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo

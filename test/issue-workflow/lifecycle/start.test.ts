@@ -27,7 +27,7 @@ import {
 /** What `open`, `startExecution` and `beginExecution` promise. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowLifecycle starts (${name})`, () => {
-    it.effect("opens one workflow of an owner on an issue, however often it is asked to", () =>
+    it.effect("opens one workflow per owner and issue, however often it is called", () =>
       Effect.gen(function* () {
         const { open } = yield* IssueWorkflowLifecycle
         const workflows = yield* IssueWorkflowRepo
@@ -63,7 +63,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("gives a workflow by the id that it was opened with, also when it has ended since", () =>
+    it.effect("returns a workflow by the id with which it was opened, also after its end", () =>
       Effect.gen(function* () {
         const { cancel, open } = yield* IssueWorkflowLifecycle
         const { id: issueId } = yield* make.issue()
@@ -89,7 +89,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what cannot be opened, and tells nothing of it", () =>
+    it.effect("reports why a workflow cannot be opened without showing values", () =>
       Effect.gen(function* () {
         const { open } = yield* IssueWorkflowLifecycle
         const { id: issueId } = yield* make.issue({ repositoryId: "app" })
@@ -114,7 +114,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("starts an execution in a sandbox that it launches, on the issue", () =>
+    it.effect("starts an execution in a sandbox that it launches on the issue", () =>
       Effect.gen(function* () {
         const { startExecution } = yield* IssueWorkflowLifecycle
         const workflow = yield* opened
@@ -160,7 +160,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("starts an execution in a sandbox that is there, with its attempt if that is free", () =>
+    it.effect("starts an execution in an existing sandbox, with its attempt if that is free", () =>
       Effect.gen(function* () {
         const { startExecution } = yield* IssueWorkflowLifecycle
         const { id: issueWorkflowId } = yield* opened
@@ -197,7 +197,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps tenants apart", () =>
+    it.effect("reports rows of other owners as NotFound", () =>
       Effect.gen(function* () {
         const { startExecution } = yield* IssueWorkflowLifecycle
         const { id: issueWorkflowId } = yield* opened
@@ -242,7 +242,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("gives the first result to a replay, as it is now", () =>
+    it.effect("returns the first result for a repeat, in its current state", () =>
       Effect.gen(function* () {
         const { beginExecution, cancel, startExecution } = yield* IssueWorkflowLifecycle
         const { id: issueWorkflowId } = yield* opened
@@ -291,7 +291,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("has a database that keeps a key with its workflow and its request", () =>
+    it.effect("the database keeps a key with its workflow and its request", () =>
       Effect.gen(function* () {
         const { id } = yield* started({ idempotencyKey: "key" })
         const other = yield* opened
@@ -305,7 +305,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("starts nothing of what has ended or is put away", () =>
+    it.effect("rejects ended and archived workflows", () =>
       Effect.gen(function* () {
         const { startExecution } = yield* IssueWorkflowLifecycle
         const workflows = yield* IssueWorkflowRepo
@@ -335,7 +335,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses what is out of shape before anything is written", () =>
+    it.effect("rejects invalid input before it writes anything", () =>
       Effect.gen(function* () {
         const { startExecution } = yield* IssueWorkflowLifecycle
         const { id: issueWorkflowId } = yield* opened
@@ -373,7 +373,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("begins an execution once", () =>
+    it.effect("starts an execution once", () =>
       Effect.gen(function* () {
         const { beginExecution, finish } = yield* IssueWorkflowLifecycle
         const { id } = yield* started()
@@ -391,7 +391,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("leaves nothing when any of its statements fails", () =>
+    it.effect("writes nothing if any of its statements fails", () =>
       Effect.gen(function* () {
         const { startExecution } = yield* IssueWorkflowLifecycle
         const { id: issueWorkflowId } = yield* opened

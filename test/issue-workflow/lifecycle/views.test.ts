@@ -23,7 +23,7 @@ import {
 /** What `getDetail` and `list` promise. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowLifecycle views (${name})`, () => {
-    it.effect("shows a workflow with its issue and its newest executions", () =>
+    it.effect("returns a workflow with its issue and its newest executions", () =>
       Effect.gen(function* () {
         const { getDetail } = yield* IssueWorkflowLifecycle
         const executions = yield* IssueWorkflowExecutionRepo
@@ -94,7 +94,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps tenants apart, and says what it cannot be asked for", () =>
+    it.effect("reports rows of other owners as NotFound, and rejects invalid input", () =>
       Effect.gen(function* () {
         const { getDetail, list } = yield* IssueWorkflowLifecycle
         const { id } = yield* opened
@@ -172,7 +172,7 @@ const methods = Effect.gen(function* () {
 })
 
 describe("IssueWorkflowLifecycle", () => {
-  it.effect("scans and sorts nothing that grows", () =>
+  it.effect("uses an index in every statement", () =>
     Effect.gen(function* () {
       const known: Readonly<Record<string, Effect.Effect<unknown, unknown>>> = yield* methods
       expect(Object.keys(known).toSorted()).toEqual(Object.keys(yield* IssueWorkflowLifecycle).toSorted())

@@ -41,7 +41,7 @@ const world = Effect.gen(function* () {
 const missing = (reference: string) => ({ _tag: "ReferenceNotFound", reference })
 
 describe("SandboxLifecycle on a repository", () => {
-  it.effect("launches for an owner who may use it, and refuses a stranger as if it did not exist", () =>
+  it.effect("launches for an owner with access, and reports the repository as missing to others", () =>
     Effect.gen(function* () {
       const { launch } = yield* SandboxLifecycle
       const { issueId, repositoryId } = yield* world
@@ -86,24 +86,22 @@ describe("SandboxLifecycle on a repository", () => {
 })
 
 describe("IssueWorkflowLifecycle on an issue of a private repository", () => {
-  it.effect(
-    "opens for an owner who may use the repository; a stranger neither opens nor locks it, and learns nothing",
-    () =>
-      Effect.gen(function* () {
-        const { open } = yield* IssueWorkflowLifecycle
-        const { issueId } = yield* world
-        const nowhere = yield* refusalOf(open({ issueId: "nowhere", ownerUserId: "eve" }))
-        expect(nowhere).toMatchObject(missing("issueId"))
-        expect(yield* refusalOf(open({ issueId, ownerUserId: "eve" }))).toEqual(nowhere)
-        expect(yield* open({ id: "hers", issueId, ownerUserId: "ada" })).toMatchObject({ created: true })
-        // Not even that the issue has a workflow, or the workflow an id.
-        expect(yield* refusalOf(open({ issueId, ownerUserId: "eve" }))).toEqual(nowhere)
-        expect(yield* refusalOf(open({ id: "hers", issueId, ownerUserId: "eve" }))).toEqual(nowhere)
-      }).pipe(Effect.provide(layerTest))
+  it.effect("opens a workflow for an owner with access; for others the issue does not exist and is not reserved", () =>
+    Effect.gen(function* () {
+      const { open } = yield* IssueWorkflowLifecycle
+      const { issueId } = yield* world
+      const nowhere = yield* refusalOf(open({ issueId: "nowhere", ownerUserId: "eve" }))
+      expect(nowhere).toMatchObject(missing("issueId"))
+      expect(yield* refusalOf(open({ issueId, ownerUserId: "eve" }))).toEqual(nowhere)
+      expect(yield* open({ id: "hers", issueId, ownerUserId: "ada" })).toMatchObject({ created: true })
+      // Not even that the issue has a workflow, or the workflow an id.
+      expect(yield* refusalOf(open({ issueId, ownerUserId: "eve" }))).toEqual(nowhere)
+      expect(yield* refusalOf(open({ id: "hers", issueId, ownerUserId: "eve" }))).toEqual(nowhere)
+    }).pipe(Effect.provide(layerTest))
   )
 
   it.effect(
-    "after a revoked grant, shows the issue no more and starts nothing; earlier results are returned, and cancel works",
+    "after a revoked grant the issue is hidden and no execution starts; earlier results are returned, and cancel works",
     () =>
       Effect.gen(function* () {
         const lifecycle = yield* IssueWorkflowLifecycle
@@ -136,7 +134,7 @@ describe("IssueWorkflowLifecycle on an issue of a private repository", () => {
   )
 
   it.effect(
-    "follows the issue: a workflow shows an issue that was transferred only to an owner who may use the new repository",
+    "uses the current repository: a transferred issue is visible only to an owner with access to the new one",
     () =>
       Effect.gen(function* () {
         const { getDetail, open } = yield* IssueWorkflowLifecycle
@@ -152,7 +150,7 @@ describe("IssueWorkflowLifecycle on an issue of a private repository", () => {
       }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect("after a revoked grant, an archived workflow cannot be restored by its owner to reserve the issue", () =>
+  it.effect("after a revoked grant an owner cannot unarchive a workflow to reserve the issue", () =>
     Effect.gen(function* () {
       const { open } = yield* IssueWorkflowLifecycle
       const { archive, restore } = yield* IssueWorkflowRepo
@@ -179,7 +177,7 @@ describe("IssueWorkflowLifecycle on an issue of a private repository", () => {
   )
 
   it.effect(
-    "finishes with the pull requests that the owner may use; others are reported as missing, except those already linked",
+    "finishes with the pull requests of accessible repositories; others are reported as missing, except those already linked",
     () =>
       Effect.gen(function* () {
         const { finish } = yield* IssueWorkflowLifecycle
@@ -213,60 +211,53 @@ describe("IssueWorkflowLifecycle on an issue of a private repository", () => {
 })
 
 describe("RepositoryProfileRepo with an owner", () => {
-  it.effect(
-    "creates and lists for a user who may use the repository; for a stranger the repository does not exist",
-    () =>
-      Effect.gen(function* () {
-        const { create, list } = yield* RepositoryProfileRepo
-        const { repositoryId } = yield* world
-        const request = { repositoryId, name: "default" }
-        expect(yield* refusalOf(create({ ...request, ownerUserId: "eve" }))).toMatchObject(missing("repositoryId"))
-        expect(yield* create({ ...request, ownerUserId: "ada" })).toMatchObject(request)
-        expect((yield* list({ repositoryId, ownerUserId: "ada" })).items).toHaveLength(1)
-        expect((yield* list({ repositoryId, ownerUserId: "eve" })).items).toEqual([])
-      }).pipe(Effect.provide(layerTest))
+  it.effect("creates and lists for a user with access; for others the repository does not exist", () =>
+    Effect.gen(function* () {
+      const { create, list } = yield* RepositoryProfileRepo
+      const { repositoryId } = yield* world
+      const request = { repositoryId, name: "default" }
+      expect(yield* refusalOf(create({ ...request, ownerUserId: "eve" }))).toMatchObject(missing("repositoryId"))
+      expect(yield* create({ ...request, ownerUserId: "ada" })).toMatchObject(request)
+      expect((yield* list({ repositoryId, ownerUserId: "ada" })).items).toHaveLength(1)
+      expect((yield* list({ repositoryId, ownerUserId: "eve" })).items).toEqual([])
+    }).pipe(Effect.provide(layerTest))
   )
 
-  it.effect(
-    "links the user's own profiles, and those that the repository profile links already; others do not exist",
-    () =>
-      Effect.gen(function* () {
-        const { createRevision, replaceLinks } = yield* RepositoryProfileRepo
-        const { repositoryId } = yield* world
-        const revisionOf = (ownerUserId: string) =>
-          Effect.flatMap(make.profile({ ownerUserId }), ({ id: profileId }) =>
-            Effect.map(make.profileRevision({ profileId }), ({ id }) => id)
-          )
-        const [own, colleagues, others] = yield* Effect.all([revisionOf("ada"), revisionOf("eve"), revisionOf("eve")])
-        const { id: repositoryProfileId } = yield* make.repositoryProfile({ repositoryId })
-        const linksTo = (...ids: ReadonlyArray<string>) => ids.map((profileRevisionId) => ({ profileRevisionId }))
-        const create = (name: string, ownerUserId: string | undefined, ...ids: ReadonlyArray<string>) =>
-          createRevision({
-            repositoryProfileId,
-            runTemplate: { env: { NAME: name } },
-            links: linksTo(...ids),
-            ...(ownerUserId === undefined ? {} : { ownerUserId })
-          })
-        const {
-          revision: { id: revisionId }
-        } = yield* create("first", undefined, colleagues)
-        const nowhere = yield* refusalOf(
-          replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, "nowhere") })
+  it.effect("links the user's own profiles and those already linked; others do not exist", () =>
+    Effect.gen(function* () {
+      const { createRevision, replaceLinks } = yield* RepositoryProfileRepo
+      const { repositoryId } = yield* world
+      const revisionOf = (ownerUserId: string) =>
+        Effect.flatMap(make.profile({ ownerUserId }), ({ id: profileId }) =>
+          Effect.map(make.profileRevision({ profileId }), ({ id }) => id)
         )
-        expect(nowhere).toMatchObject(missing("profileRevisionId"))
-        expect(yield* refusalOf(replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, others) }))).toEqual(
-          nowhere
-        )
-        for (const id of ["nowhere", others])
-          expect(yield* refusalOf(create("second", "ada", own, id))).toEqual(nowhere)
-        expect(yield* replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, colleagues) })).toHaveLength(2)
-        expect(yield* create("second", "ada", own, colleagues)).toMatchObject({ created: true })
-      }).pipe(Effect.provide(layerTest))
+      const [own, colleagues, others] = yield* Effect.all([revisionOf("ada"), revisionOf("eve"), revisionOf("eve")])
+      const { id: repositoryProfileId } = yield* make.repositoryProfile({ repositoryId })
+      const linksTo = (...ids: ReadonlyArray<string>) => ids.map((profileRevisionId) => ({ profileRevisionId }))
+      const create = (name: string, ownerUserId: string | undefined, ...ids: ReadonlyArray<string>) =>
+        createRevision({
+          repositoryProfileId,
+          runTemplate: { env: { NAME: name } },
+          links: linksTo(...ids),
+          ...(ownerUserId === undefined ? {} : { ownerUserId })
+        })
+      const {
+        revision: { id: revisionId }
+      } = yield* create("first", undefined, colleagues)
+      const nowhere = yield* refusalOf(replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, "nowhere") }))
+      expect(nowhere).toMatchObject(missing("profileRevisionId"))
+      expect(yield* refusalOf(replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, others) }))).toEqual(
+        nowhere
+      )
+      for (const id of ["nowhere", others]) expect(yield* refusalOf(create("second", "ada", own, id))).toEqual(nowhere)
+      expect(yield* replaceLinks({ revisionId, ownerUserId: "ada", links: linksTo(own, colleagues) })).toHaveLength(2)
+      expect(yield* create("second", "ada", own, colleagues)).toMatchObject({ created: true })
+    }).pipe(Effect.provide(layerTest))
   )
 })
 
 describe("RepositoryAccess set to open", () => {
-  it.effect("turns the check of every operation off", () =>
+  it.effect("disables the check in every operation", () =>
     Effect.gen(function* () {
       const { issueId, repositoryId } = yield* world
       const services = yield* Layer.build(ControlPlane.layer.pipe(Layer.provide(RepositoryAccess.layer("open"))))

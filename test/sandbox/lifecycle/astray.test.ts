@@ -37,8 +37,8 @@ const unchecked = (
 ): Effect.Effect<unknown, unknown> => Reflect.apply(method, undefined, [request])
 
 const suite = (name: string, layer: Layer.Layer<Services>) =>
-  describe(`runs that went astray (${name})`, () => {
-    it.effect("those of a sandbox that was deleted are asked to stop, and end", () =>
+  describe(`inconsistent attempts (${name})`, () => {
+    it.effect("of a deleted sandbox get a stop request, and end", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { attempt, lease, sandbox } = yield* building()
@@ -48,7 +48,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("those of a user who was deleted are not built any more, and their documents are gone", () =>
+    it.effect("of a deleted user are not built, and their documents are deleted", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { lease } = yield* claimed()
@@ -59,7 +59,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("that of a sandbox which somebody said is stopped can be stopped", () =>
+    it.effect("of a sandbox that was set to stopped can be stopped", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const sandboxes = yield* SandboxRepo
@@ -74,7 +74,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("one that was ended alone takes its sandbox along", () =>
+    it.effect("that were ended outside the lifecycle end their sandbox", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { attempt, lease, sandbox } = yield* claimed()
@@ -85,7 +85,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("one whose job cannot be read can be stopped and cancelled", () =>
+    it.effect("with an unreadable job can be stopped and cancelled", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         for (const end of ["stop", "cancel"] as const) {
@@ -99,7 +99,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("those whose succeeded job cannot be read keep no other from ending", () =>
+    it.effect("with an unreadable succeeded job do not keep others from ending", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         for (let count = 0; count < supervision.limit; count++) yield* breakSpec((yield* built()).job.id)
@@ -112,7 +112,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("one that is odd in a way nobody thought of keeps no other from ending", () =>
+    it.effect("with an unexpected value do not keep others from ending", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const jobs = yield* WorkspaceBuildJobRepo
@@ -128,7 +128,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("are not seen by a list that asks for nobody's, or for what there is not", () =>
+    it.effect("the list rejects invalid filters", () =>
       Effect.gen(function* () {
         const { list } = yield* SandboxLifecycle
         yield* launch()

@@ -58,7 +58,7 @@ const callsOf = (
 /** What `beginBuild`, `finishBuild` and `failBuild` promise. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle builds (${name})`, () => {
-    it.effect("a worker that begins gets what is to be built; a repeat, also by the next holder, changes nothing", () =>
+    it.effect("beginBuild returns the build input; a repeat, also by the next lease holder, changes nothing", () =>
       Effect.gen(function* () {
         const { beginBuild } = yield* SandboxLifecycle
         yield* TestClock.setTime(1000)
@@ -80,7 +80,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a job that belongs to no run is built, too", () =>
+    it.effect("a job without an attempt is built, too", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const one = yield* loose
@@ -101,7 +101,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a worker without the lease is told so, and writes nothing", () =>
+    it.effect("a worker without the lease gets LeaseLost, and writes nothing", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const launched = yield* claimed()
@@ -126,35 +126,37 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a worker whose attempt has ended, or is to, is told so: the job is cancelled, and the run ends", () =>
-      Effect.gen(function* () {
-        const lifecycle = yield* SandboxLifecycle
-        const attempts = yield* SandboxAttemptRepo
-        for (const call of ["beginBuild", "finishBuild"] as const) {
-          // Past the lifecycle, which would have cancelled the job with it.
-          const cancelled = yield* building()
-          yield* attempts.markCancelled({ id: cancelled.attempt.id, cancelReason: "apart" })
-          expect(yield* refusalOf(callsOf(lifecycle, cancelled.lease)[call]), call).toMatchObject({
-            _tag: "LeaseLost",
-            reason: "cancelled"
-          })
-          expect(yield* stateOf(cancelled.sandbox.id), call).toBe("stopped cancelled cancelled none")
+    it.effect(
+      "a worker whose attempt has ended or has a stop request gets LeaseLost: the job is cancelled, and the attempt ends",
+      () =>
+        Effect.gen(function* () {
+          const lifecycle = yield* SandboxLifecycle
+          const attempts = yield* SandboxAttemptRepo
+          for (const call of ["beginBuild", "finishBuild"] as const) {
+            // Past the lifecycle, which would have cancelled the job with it.
+            const cancelled = yield* building()
+            yield* attempts.markCancelled({ id: cancelled.attempt.id, cancelReason: "apart" })
+            expect(yield* refusalOf(callsOf(lifecycle, cancelled.lease)[call]), call).toMatchObject({
+              _tag: "LeaseLost",
+              reason: "cancelled"
+            })
+            expect(yield* stateOf(cancelled.sandbox.id), call).toBe("stopped cancelled cancelled none")
 
-          const stopped = yield* building()
-          yield* lifecycle.recordRuntime(stopped.lease, answer("pending"))
-          yield* attempts.requestStop(stopped.attempt.id)
-          expect(yield* refusalOf(callsOf(lifecycle, stopped.lease)[call]), call).toMatchObject({
-            _tag: "LeaseLost",
-            reason: "cancelled"
-          })
-          expect(yield* stateOf(stopped.sandbox.id), call).toBe("stopped cancelled cancelled stopped stop")
-          // It stays so.
-          expect(yield* tagOf(callsOf(lifecycle, stopped.lease)[call]), call).toBe("LeaseLost")
-        }
-      }).pipe(Effect.provide(layer))
+            const stopped = yield* building()
+            yield* lifecycle.recordRuntime(stopped.lease, answer("pending"))
+            yield* attempts.requestStop(stopped.attempt.id)
+            expect(yield* refusalOf(callsOf(lifecycle, stopped.lease)[call]), call).toMatchObject({
+              _tag: "LeaseLost",
+              reason: "cancelled"
+            })
+            expect(yield* stateOf(stopped.sandbox.id), call).toBe("stopped cancelled cancelled stopped stop")
+            // It stays so.
+            expect(yield* tagOf(callsOf(lifecycle, stopped.lease)[call]), call).toBe("LeaseLost")
+          }
+        }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a stop that was asked for between two reports of a finished build is no defect", () =>
+    it.effect("a stop request between two reports of a finished build is not a defect", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { attempt, lease, sandbox } = yield* built()
@@ -169,7 +171,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a build that finishes without a runtime waits for it, with a running one it is ready", () =>
+    it.effect("a finished build without a runtime waits for it, and with a running one the sandbox is ready", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const states = {
@@ -206,7 +208,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a build that was never begun finishes all the same", () =>
+    it.effect("a build without a recorded start can finish", () =>
       Effect.gen(function* () {
         const { finishBuild } = yield* SandboxLifecycle
         const waiting = yield* claimed()
@@ -218,7 +220,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses a result or an error out of shape, and writes nothing", () =>
+    it.effect("rejects an invalid result or error, and writes nothing", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { lease, sandbox } = yield* building()
@@ -239,7 +241,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a failed build waits for its next try while there is one, then all has failed", () =>
+    it.effect("a failed build waits for its retry while attempts are left, then job, attempt and sandbox fail", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const launched = yield* launch()
@@ -258,7 +260,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a failure that is not worth a retry fails all at once", () =>
+    it.effect("a failure that is not retryable fails job, attempt and sandbox at once", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         yield* TestClock.setTime(1000)
@@ -272,7 +274,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("an older attempt, or an older job of an attempt, says nothing about what is newer", () =>
+    it.effect("an older attempt, or an older job of an attempt, does not change the sandbox", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const jobs = yield* WorkspaceBuildJobRepo
@@ -303,7 +305,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("reports of a runtime need an attempt that may still run", () =>
+    it.effect("runtime reports need an active attempt", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const gone = SandboxAttemptId.make("gone")

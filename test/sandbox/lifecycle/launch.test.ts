@@ -34,7 +34,7 @@ const rowsOf = (launches: number, keys: number) =>
 /** What `launch`, `retry` and `rebuild` promise. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle launches (${name})`, () => {
-    it.effect("stores all of a launch", () =>
+    it.effect("stores all rows of a launch", () =>
       Effect.gen(function* () {
         yield* TestClock.setTime(1000)
         const launched = yield* launch({
@@ -97,7 +97,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("reads and lists a sandbox whose stored source is refused as an input, and refuses to retry it", () =>
+    it.effect("reads and lists a sandbox whose stored source is rejected as an input, and refuses to retry it", () =>
       Effect.gen(function* () {
         const { sandbox, attempt, job } = yield* launch()
         const source = "ext::sh -c id"
@@ -129,7 +129,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("builds the spec itself when no resolved one is given; without a key each call is another launch", () =>
+    it.effect("builds the spec itself without a resolved one; each call without a key is another launch", () =>
       Effect.gen(function* () {
         const { snapshot } = yield* launch()
         expect(snapshot.resolvedSpecPayload).toEqual(specification)
@@ -139,7 +139,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a key gives its owner the first result, as it is now", () =>
+    it.effect("a repeated key returns the first result to its owner, in its current state", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const first = yield* lifecycle.launch(keyed)
@@ -170,7 +170,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("twenty replays at once launch one sandbox", () =>
+    it.effect("twenty concurrent repeats launch one sandbox", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const results = yield* Effect.all(
@@ -185,7 +185,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a key stands for one request, and for its owner alone", () =>
+    it.effect("an idempotency key is bound to one request and one owner", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const first = yield* lifecycle.launch(keyed)
@@ -217,7 +217,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a replay of what was deleted is not a launch, unless the sandbox itself was", () =>
+    it.effect("a repeat after a deletion is not a new launch, unless the sandbox itself was deleted", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { attempt, job, sandbox } = yield* lifecycle.launch(keyed)
@@ -233,7 +233,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("names the reference that is not there, or is another owner's", () =>
+    it.effect("names a reference that is missing or of another owner", () =>
       Effect.gen(function* () {
         const { launch } = yield* SandboxLifecycle
         const fields = [
@@ -259,7 +259,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses what is out of shape, by its path and never by its value", () =>
+    it.effect("rejects invalid input by its path without its value", () =>
       Effect.gen(function* () {
         const { launch } = yield* SandboxLifecycle
         const secret = "s3cr3t-value"
@@ -288,7 +288,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("leaves nothing when any of its statements fails", () =>
+    it.effect("writes nothing if any of its statements fails", () =>
       Effect.gen(function* () {
         const { launch } = yield* SandboxLifecycle
         const writes = [...launchTables.map((table) => `INSERT ON ${table}`), "UPDATE ON sandboxes"]
@@ -303,7 +303,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("retries and rebuilds what is stopped or has failed, from what it was made of", () =>
+    it.effect("retries and rebuilds stopped and failed sandboxes from their stored input", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         for (const relation of ["retry", "rebuild"] as const) {
@@ -348,7 +348,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a retry is the newest attempt, also when the clock was set back", () =>
+    it.effect("a retry is the newest attempt, also after the clock was set back", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         yield* TestClock.setTime(10_000)
@@ -366,7 +366,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("does not retry what goes on, is not there, or has nothing to try again", () =>
+    it.effect("rejects a retry of active and unknown sandboxes, and without anything to retry", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const sandboxes = yield* SandboxRepo

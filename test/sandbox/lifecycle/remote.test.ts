@@ -116,7 +116,7 @@ const lost = { _tag: "PersistenceError", reason: "Unavailable" }
 describe("when the answer to COMMIT is lost", () => {
   for (const fault of ["lost-request", "lost-answer"] as const) {
     for (const { act, from, isInSteps, name } of cases) {
-      it.effect(`${name} can be called again, as if it had happened once (${fault})`, () =>
+      it.effect(`${name} can be repeated with the result of a single call (${fault})`, () =>
         onServer((peer) =>
           Effect.gen(function* () {
             const lifecycle = yield* SandboxLifecycle
@@ -146,7 +146,7 @@ describe("when the answer to COMMIT is lost", () => {
       )
     }
 
-    it.effect(`launch can be called again with its key: one sandbox, one job (${fault})`, () =>
+    it.effect(`launch can be repeated with its key: one sandbox, one job (${fault})`, () =>
       onServer((peer) =>
         Effect.gen(function* () {
           const keyed = launch({ idempotencyKey: "request-1" })
@@ -162,7 +162,7 @@ describe("when the answer to COMMIT is lost", () => {
       )
     )
 
-    it.effect(`retry can be called again, and says that there is a new attempt if there is one (${fault})`, () =>
+    it.effect(`retry can be repeated, and reports whether it created an attempt (${fault})`, () =>
       onServer((peer) =>
         Effect.gen(function* () {
           const { retry } = yield* SandboxLifecycle
@@ -178,7 +178,7 @@ describe("when the answer to COMMIT is lost", () => {
   }
 })
 
-it.effect("a launch is short enough for a server that is far away", () =>
+it.effect("a launch needs few requests", () =>
   onServer((peer) =>
     Effect.gen(function* () {
       expect(yield* requestsOf(peer, launch({ idempotencyKey: "request-1" }))).toBeLessThan(20)
@@ -186,7 +186,7 @@ it.effect("a launch is short enough for a server that is far away", () =>
   )
 )
 
-describe("on a server, which tells nobody of what others commit", () => {
+describe("on a server, which sends no notifications of commits", () => {
   /** With a client of its own, as another process has. */
   const elsewhere = ({ url }: Peer) => {
     const other = Layer.provideMerge(
@@ -197,7 +197,7 @@ describe("on a server, which tells nobody of what others commit", () => {
       Effect.provide(effect, other)
   }
 
-  it.live("a worker finds what another process launches, and reports in spite of lost answers", () =>
+  it.live("a worker finds jobs of other processes, and reports in spite of lost answers", () =>
     onServer((peer) =>
       Effect.gen(function* () {
         const builds = yield* Ref.make(0)
@@ -236,7 +236,7 @@ describe("on a server, which tells nobody of what others commit", () => {
     )
   )
 
-  it.live("a tail goes on with what another process appends, until the end", () =>
+  it.live("a tail emits the events of another process until the end", () =>
     onPeer((peer) =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowExecutionRepo

@@ -27,7 +27,7 @@ const endpoint = "ssh://localhost:2222"
 /** What `recordRuntime` promises. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle runtimes (${name})`, () => {
-    it.effect("by lease and by attempt, pending and then running, before and after the image is built", () =>
+    it.effect("are recorded by lease and by attempt, pending and then running, before and after the build", () =>
       Effect.gen(function* () {
         const { finishBuild, recordRuntime } = yield* SandboxLifecycle
         for (const by of ["lease", "attempt"] as const) {
@@ -53,7 +53,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("what is reported of an attempt that waits makes it run", () =>
+    it.effect("start a waiting attempt when they are recorded", () =>
       Effect.gen(function* () {
         const { recordRuntime } = yield* SandboxLifecycle
         for (const { lease, sandbox } of [yield* claimed(), yield* claimed()]) {
@@ -66,7 +66,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("keeps what the adapter said, and a repeat does not move the launch", () =>
+    it.effect("keep the values of the adapter, and a repeat does not change the launch time", () =>
       Effect.gen(function* () {
         const { recordRuntime } = yield* SandboxLifecycle
         const { attempt } = yield* building()
@@ -95,7 +95,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("an answer that comes late does not set a launch back", () =>
+    it.effect("are not set back by an out-of-order report", () =>
       Effect.gen(function* () {
         const { finishBuild, recordRuntime } = yield* SandboxLifecycle
         const { attempt, lease, sandbox } = yield* building()
@@ -108,7 +108,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("the launch of another resource replaces what was known of the one before", () =>
+    it.effect("are replaced by the launch of another resource", () =>
       Effect.gen(function* () {
         const { finishBuild, recordRuntime } = yield* SandboxLifecycle
         yield* TestClock.setTime(1000)
@@ -140,7 +140,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a worker that lost its lease replaces nothing by the id of the attempt", () =>
+    it.effect("cannot be replaced by a worker that lost its lease and uses the attempt's id", () =>
       Effect.gen(function* () {
         const { finishBuild, recordRuntime } = yield* SandboxLifecycle
         const { attempt, job, sandbox } = yield* building()
@@ -175,7 +175,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("the first answer for an attempt introduces its resource, also after one without a resource", () =>
+    it.effect("take their resource from the first report for an attempt, also after one without a resource", () =>
       Effect.gen(function* () {
         const { recordRuntime } = yield* SandboxLifecycle
         const { attempt } = yield* built()
@@ -187,7 +187,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a runtime that has failed can be launched again", () =>
+    it.effect("can be launched again after a failure", () =>
       Effect.gen(function* () {
         const { recordRuntime } = yield* SandboxLifecycle
         const { attempt, sandbox } = yield* built("pending")
@@ -201,7 +201,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("an attempt without a job waits for no image", () =>
+    it.effect("of an attempt without a job do not wait for an image", () =>
       Effect.gen(function* () {
         const { getDetail, recordRuntime } = yield* SandboxLifecycle
         const sandboxes = yield* SandboxRepo
@@ -221,7 +221,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a stop at the same moment as every report", () =>
+    it.effect("stay consistent when a stop runs concurrently with every report", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         for (let round = 0; round < 10; round++) {
@@ -254,7 +254,7 @@ const permutations = <A>(items: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 describe("SandboxLifecycle", () => {
-  it.effect("a stop wins over every later report, whatever comes first", () =>
+  it.effect("a stop wins over every later report in any order", () =>
     Effect.gen(function* () {
       const lifecycle = yield* SandboxLifecycle
       const steps = ["stop", "begin", "leaseRunning", "runRunning", "finishRunning"] as const

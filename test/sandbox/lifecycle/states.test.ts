@@ -64,7 +64,7 @@ const ways = FastCheck.array(FastCheck.constantFrom(...commands), { minLength: 5
 const suite = (name: string, layer: Layer.Layer<Services>, numRuns: number) =>
   describe(`SandboxLifecycle states (${name})`, () => {
     it.effect(
-      "any sequence of commands leaves the state of the model without contradictions; a deletion then leaves no active dependants",
+      "match the model without contradictions after random commands; a deletion then leaves no active dependants",
       () =>
         Effect.gen(function* () {
           // One database for all sequences: each has a sandbox of its own.
@@ -91,7 +91,7 @@ suite("file", layers.file, 15)
 describe("SandboxLifecycle states", () => {
   const states = reachable()
 
-  it("the model reaches what there is", () => {
+  it("the random commands reach every state of the model", () => {
     // A model that lost its way would test little.
     expect(states.length).toBeGreaterThan(150)
     expect(new Set(states.map(({ model }) => model.sandbox))).toEqual(new Set(SandboxStatus.literals))
@@ -103,7 +103,7 @@ describe("SandboxLifecycle states", () => {
   })
 
   for (const status of SandboxStatus.literals) {
-    it.effect(`each command does to each ${status} sandbox what the model says, and leaves no contradiction`, () =>
+    it.effect(`each command changes each ${status} sandbox as in the model, without contradictions`, () =>
       Effect.gen(function* () {
         const [still, moving] = [commands.filter((command) => !passesTime(command)), commands.filter(passesTime)]
         for (const { model, way } of states.filter(({ model }) => model.sandbox === status)) {
@@ -132,7 +132,7 @@ describe("SandboxLifecycle states", () => {
     )
   }
 
-  it.effect("the rules on contradictions find each of them", () =>
+  it.effect("the consistency rules detect each kind of contradiction", () =>
     Effect.gen(function* () {
       const { id, run } = yield* driver
       expect(yield* contradictions(id)).toEqual([])

@@ -33,7 +33,7 @@ const gone = SandboxId.make("gone")
 /** What `cancel`, `stop` and `supervise` promise. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle endings (${name})`, () => {
-    it.effect("stop and cancel end all that lives of a sandbox", () =>
+    it.effect("stop and cancel end all active rows of a sandbox", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         for (const ending of ["stop", "cancel"] as const) {
@@ -66,7 +66,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a ready sandbox is stopped, not cancelled; what has failed is neither", () =>
+    it.effect("a ready sandbox can be stopped but not cancelled; a failed one neither", () =>
       Effect.gen(function* () {
         const { cancel, stop } = yield* SandboxLifecycle
         const { attempt, sandbox } = yield* ready
@@ -92,7 +92,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("says what is not there, and refuses a reason out of shape in every state", () =>
+    it.effect("reports unknown sandboxes as NotFound, and rejects an invalid reason in every state", () =>
       Effect.gen(function* () {
         const { cancel, stop } = yield* SandboxLifecycle
         expect(yield* refusalOf(stop(gone))).toMatchObject({ _tag: "NotFound", entity: "Sandbox", id: "gone" })
@@ -115,7 +115,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("supervision gives expired leases back, and fails the runs whose job has no attempts left", () =>
+    it.effect("supervision queues jobs with expired leases, and fails attempts whose job has no attempts left", () =>
       Effect.gen(function* () {
         const { beginBuild, recordRuntime, supervise } = yield* SandboxLifecycle
         const lost = yield* launch()
@@ -149,7 +149,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("supervision ends the runs whose job was ended apart from them", () =>
+    it.effect("supervision ends attempts whose job was ended separately", () =>
       Effect.gen(function* () {
         const { supervise } = yield* SandboxLifecycle
         const jobs = yield* WorkspaceBuildJobRepo
@@ -168,7 +168,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("supervision fails runs whose runtime does not come, after the deadline and not before", () =>
+    it.effect("supervision fails attempts without a runtime after the deadline, and not before", () =>
       Effect.gen(function* () {
         const { finishBuild, supervise } = yield* SandboxLifecycle
         const waiting = [yield* built(), yield* built("pending")]
@@ -198,7 +198,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("supervision takes up to the limit at a time, and leaves jobs without a run alone", () =>
+    it.effect("supervision processes up to the limit at a time, and skips jobs without an attempt", () =>
       Effect.gen(function* () {
         const { supervise } = yield* SandboxLifecycle
         const jobs = yield* WorkspaceBuildJobRepo
@@ -214,7 +214,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a run whose job cannot be read ends as any other", () =>
+    it.effect("an attempt with an unreadable job ends like others", () =>
       Effect.gen(function* () {
         const { supervise } = yield* SandboxLifecycle
         const jobs = yield* WorkspaceBuildJobRepo
@@ -231,7 +231,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a job that was queued again before supervision noticed its end goes on", () =>
+    it.effect("a job that was redriven before supervision noticed its end stays active", () =>
       Effect.gen(function* () {
         const { finishBuild, supervise } = yield* SandboxLifecycle
         const jobs = yield* WorkspaceBuildJobRepo
@@ -246,7 +246,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     )
 
     it.effect(
-      "a job whose attempt has ended or was asked to stop is not redriven: its error and the derived status stay",
+      "a job whose attempt has ended or has a stop request is not redriven: its error and the derived status stay",
       () =>
         Effect.gen(function* () {
           const { getDetail, stop } = yield* SandboxLifecycle

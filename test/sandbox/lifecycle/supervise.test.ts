@@ -32,7 +32,7 @@ const cancelledAlone = (count: number) =>
 
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle.supervise (${name})`, () => {
-    it.effect("skips any number of rows that cannot be handled, and counts them", () =>
+    it.effect("skips any number of rows that it cannot handle, and counts them", () =>
       Effect.gen(function* () {
         const { supervise } = yield* SandboxLifecycle
         const bad = yield* cancelledAlone(5)
@@ -47,7 +47,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("ends an attempt that was asked to stop, whether its job waits or there is none", () =>
+    it.effect("ends an attempt with a stop request, with a queued job or without a job", () =>
       Effect.gen(function* () {
         const { supervise } = yield* SandboxLifecycle
         const attempts = yield* SandboxAttemptRepo
@@ -66,7 +66,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     )
 
     it.effect(
-      "fails an attempt without a job when no runtime is reported within the deadline, and lets one succeed that runs",
+      "fails an attempt without a job and without a runtime after the deadline, and succeeds a running one",
       () =>
         Effect.gen(function* () {
           const { getDetail, recordRuntime, supervise } = yield* SandboxLifecycle
@@ -101,24 +101,22 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }).pipe(Effect.provide(layer))
     )
 
-    it.effect(
-      "fails a runtime that was launched again and does not come up, so that its owner sees the sandbox as failed",
-      () =>
-        Effect.gen(function* () {
-          const { getDetail, recordRuntime, supervise } = yield* SandboxLifecycle
-          const { attempt, sandbox } = yield* ready
-          yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "failed" })
-          yield* recordRuntime(attempt.id, answer("pending"))
-          yield* TestClock.adjust("15 minutes")
-          expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
-          yield* TestClock.adjust("1 milli")
-          expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 1, failed: 0 })
-          expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded failed")
-          expect((yield* getDetail({ ownerUserId: ada, id: sandbox.id })).status).toBe("failed")
-        }).pipe(Effect.provide(layer))
+    it.effect("fails a relaunched runtime that does not come up, and the owner sees the sandbox as failed", () =>
+      Effect.gen(function* () {
+        const { getDetail, recordRuntime, supervise } = yield* SandboxLifecycle
+        const { attempt, sandbox } = yield* ready
+        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "failed" })
+        yield* recordRuntime(attempt.id, answer("pending"))
+        yield* TestClock.adjust("15 minutes")
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
+        yield* TestClock.adjust("1 milli")
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 1, failed: 0 })
+        expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded failed")
+        expect((yield* getDetail({ ownerUserId: ada, id: sandbox.id })).status).toBe("failed")
+      }).pipe(Effect.provide(layer))
     )
 
-    it.effect("records each end of a runtime, also when it fails again at the same place", () =>
+    it.effect("records each end of a runtime, also a repeated failure of the same resource", () =>
       Effect.gen(function* () {
         const { recordRuntime, supervise } = yield* SandboxLifecycle
         const { attempt, sandbox } = yield* ready
@@ -153,7 +151,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 for (const name of ["memory", "file"] as const) suite(name, layers[name])
 
 describe("supervision", () => {
-  it.effect("commits each attempt by itself, with turns of the event loop between", () =>
+  it.effect("commits each attempt separately, with turns of the event loop between", () =>
     Effect.gen(function* () {
       const { supervise } = yield* SandboxLifecycle
       const sql = yield* SqlClient.SqlClient
@@ -192,7 +190,7 @@ describe("supervision", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("of workflows skips executions whose write the database refuses, and counts them", () =>
+  it.effect("of workflows skips executions whose update the database rejects, and counts them", () =>
     Effect.gen(function* () {
       const { beginExecution, supervise } = yield* IssueWorkflowLifecycle
       const bad = yield* started()
@@ -211,7 +209,7 @@ describe("supervision", () => {
     }).pipe(Effect.provide(workflowLayers.memory))
   )
 
-  it.effect("ends executions whose runtime has failed or stopped, unless it is launched again within a day", () =>
+  it.effect("ends executions whose runtime has failed or stopped, unless it is relaunched within a day", () =>
     Effect.gen(function* () {
       const { supervise } = yield* IssueWorkflowLifecycle
       const runtimes = yield* SandboxRuntimeInstanceRepo
@@ -245,7 +243,7 @@ describe("supervision", () => {
     }).pipe(Effect.provide(workflowLayers.memory))
   )
 
-  it.effect("fails executions that run without a sandbox when their agent reports nothing for a day", () =>
+  it.effect("fails running executions without a sandbox whose agent reports nothing for a day", () =>
     Effect.gen(function* () {
       const { beginExecution, report, supervise } = yield* IssueWorkflowLifecycle
       const executions = yield* IssueWorkflowExecutionRepo

@@ -83,7 +83,7 @@ const sample = SandboxStatusView.literals.flatMap((status) =>
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle views (${name})`, () => {
     it.effect(
-      "the status is derived from attempt, job, runtime and stop, in detail, in lists and in their filters",
+      "the status is derived from attempt, job, runtime and stop request, in detail, in lists and in their filters",
       () =>
         Effect.gen(function* () {
           const { getDetail, list } = yield* SandboxLifecycle
@@ -112,7 +112,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }).pipe(Effect.provide(layer))
     )
 
-    it.effect("the stored status follows writes outside the services: updates, moves and deletions of rows", () =>
+    it.effect("the stored status is updated by writes outside the services: updates, moves and deletions of rows", () =>
       Effect.gen(function* () {
         const [one, two, three] = [
           SandboxAttemptId.make("one"),
@@ -181,7 +181,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a sandbox whose status is not derived is shown with its own, and fails no list", () =>
+    it.effect("a sandbox without a derived status is shown with its own, and does not break a list", () =>
       Effect.gen(function* () {
         const { getDetail, list } = yield* SandboxLifecycle
         yield* ready
@@ -196,7 +196,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a sandbox without an attempt has its stored status, where stopped is cancelled", () =>
+    it.effect("a sandbox without an attempt has its stored status, and stopped is shown as cancelled", () =>
       Effect.gen(function* () {
         const { getDetail, list } = yield* SandboxLifecycle
         for (const status of SandboxStatus.literals) {
@@ -215,7 +215,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("detail shows the newest attempt with all that belongs to it", () =>
+    it.effect("detail contains the newest attempt with all its rows", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { attempt, job, lease, sandbox, snapshot } = yield* building()
@@ -247,7 +247,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("an owner sees no one else's", () =>
+    it.effect("rows of other owners are reported as NotFound", () =>
       Effect.gen(function* () {
         const { getDetail, list } = yield* SandboxLifecycle
         const { sandbox } = yield* ready
@@ -291,7 +291,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("refuses a foreign cursor and a limit out of range", () =>
+    it.effect("rejects a malformed cursor and a limit out of range", () =>
       Effect.gen(function* () {
         const { list } = yield* SandboxLifecycle
         for (const page of [{ cursor: "x" }, { cursor: "" }, { limit: 0 }, { limit: 501 }, { limit: 1.5 }]) {
@@ -306,7 +306,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
-it.effect("the stored status follows a program that writes without foreign keys", () =>
+it.effect("the stored status is updated by a program that writes without foreign keys", () =>
   Effect.gen(function* () {
     const { list } = yield* SandboxLifecycle
     yield* ready
@@ -346,33 +346,30 @@ it.effect("the stored status follows a program that writes without foreign keys"
 )
 
 describe("SandboxLifecycle query plans", () => {
-  it.effect(
-    "views scan and sort nothing that grows, and lists walk an index of the owner, with the status where one is asked for",
-    () =>
-      Effect.gen(function* () {
-        const { getDetail, list } = yield* SandboxLifecycle
-        const { sandbox } = yield* ready
-        const statuses = ["ready", "failed"] as const
-        const requests = [{}, { statuses }, { includeArchived: true }, { statuses, includeArchived: true, limit: 10 }]
-        expect(yield* planIssues(getDetail({ ownerUserId: ada, id: sandbox.id }))).toEqual([])
-        for (const request of requests) expect(yield* planIssues(list({ ownerUserId: ada, ...request }))).toEqual([])
-        for (const request of requests) {
-          const [first] = yield* Effect.flatMap(
-            recordStatements(list({ ownerUserId: ada, ...request })),
-            (statements) => Effect.forEach(statements, planOf)
-          )
-          const index =
-            "statuses" in request
-              ? "sandboxes_owner_user_id_derived_status_created_at_idx"
-              : "sandboxes_owner_user_id_created_at_idx"
-          const walked = first?.filter((line) => line.startsWith("SEARCH"))
-          expect(walked).toHaveLength("statuses" in request ? 2 : 1)
-          for (const line of walked ?? []) expect(line).toContain(`SEARCH s USING INDEX ${index}`)
-        }
-      }).pipe(Effect.provide(layers.file))
+  it.effect("views use an index, and lists the one of the owner, with the status if it is filtered", () =>
+    Effect.gen(function* () {
+      const { getDetail, list } = yield* SandboxLifecycle
+      const { sandbox } = yield* ready
+      const statuses = ["ready", "failed"] as const
+      const requests = [{}, { statuses }, { includeArchived: true }, { statuses, includeArchived: true, limit: 10 }]
+      expect(yield* planIssues(getDetail({ ownerUserId: ada, id: sandbox.id }))).toEqual([])
+      for (const request of requests) expect(yield* planIssues(list({ ownerUserId: ada, ...request }))).toEqual([])
+      for (const request of requests) {
+        const [first] = yield* Effect.flatMap(recordStatements(list({ ownerUserId: ada, ...request })), (statements) =>
+          Effect.forEach(statements, planOf)
+        )
+        const index =
+          "statuses" in request
+            ? "sandboxes_owner_user_id_derived_status_created_at_idx"
+            : "sandboxes_owner_user_id_created_at_idx"
+        const walked = first?.filter((line) => line.startsWith("SEARCH"))
+        expect(walked).toHaveLength("statuses" in request ? 2 : 1)
+        for (const line of walked ?? []) expect(line).toContain(`SEARCH s USING INDEX ${index}`)
+      }
+    }).pipe(Effect.provide(layers.file))
   )
 
-  it.effect("details and triggers search along keys when the statistics are of tables with one row", () =>
+  it.effect("details and triggers search by keys when the statistics are of tables with one row", () =>
     Effect.gen(function* () {
       const { getDetail } = yield* SandboxLifecycle
       const { sandbox } = yield* ready
@@ -404,7 +401,7 @@ describe("SandboxLifecycle query plans", () => {
     }).pipe(Effect.provide(layers.file))
   )
 
-  it.effect("no operation scans or sorts what grows", () =>
+  it.effect("every statement of an operation uses an index", () =>
     Effect.gen(function* () {
       const lifecycle = yield* SandboxLifecycle
       const { attempt, lease, sandbox } = yield* building()
