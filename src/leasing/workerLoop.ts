@@ -9,7 +9,7 @@ import { Name } from "../sql/columns.js"
 import { Pause, Wait } from "../sql/durations.js"
 import { spanned } from "../sql/operations.js"
 import { type HeldLease, type Moment, moment, noneOverdue } from "./heldLeases.js"
-import { backoff, isTransient, type StoreError } from "../sql/retry.js"
+import { backoff, isFinal, isTransient, type StoreError } from "../sql/retry.js"
 import { kindOf } from "../sql/tagged.js"
 
 /** The options that all workers share. */
@@ -143,13 +143,14 @@ const drain = (workers: FiberSet.FiberSet<void>, timeout: Duration.DurationInput
 
 /**
  * Retries a write under a lease while the database cannot answer: without the write the whole work would be repeated.
- * Ends with `LeaseLost` when the lease is lost. Other errors of the store are retried five times.
+ * Ends with `LeaseLost` when the lease is lost. Other errors of the store are retried five times, except when the client
+ * was closed.
  */
 export const untilAnswered = <A, E extends StoreError, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   effect.pipe(
     Effect.retry({ while: isTransient, schedule: backoff }),
     Effect.retry({
-      while: (error) => error._tag === "PersistenceError",
+      while: (error) => error._tag === "PersistenceError" && !isFinal(error),
       schedule: Schedule.intersect(backoff, Schedule.recurs(5))
     })
   )

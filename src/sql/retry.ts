@@ -11,8 +11,11 @@ export interface StoreError {
   readonly cause?: unknown
 }
 
-/** Returns whether the client of this program can no longer answer: it was closed, or its file was replaced. */
-const isFinal = ({ cause }: StoreError) => /^SEALANT_(CLOSED|FILE_REPLACED)\b/.test(String(cause))
+/**
+ * Returns whether the client of this program can no longer answer: it was closed, or its file was replaced. A retry
+ * cannot succeed.
+ */
+export const isFinal = ({ cause }: StoreError) => /^SEALANT_(CLOSED|FILE_REPLACED)\b/.test(String(cause))
 
 /** Returns whether the database could not answer, but may answer later. */
 export const isTransient = (error: StoreError) =>

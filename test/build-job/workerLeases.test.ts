@@ -287,6 +287,25 @@ describe("a failure of the database", () => {
       )
     ).toEqual([true, false, false])
   })
+
+  it.scoped("is not retried when the client was closed, so that an interrupted worker ends", () =>
+    Effect.gen(function* () {
+      const lifecycle = yield* SandboxLifecycle
+      yield* launch()
+      const closed = new PersistenceError({ operation: "test", reason: "Unavailable", cause: "SEALANT_CLOSED" })
+      const tries = yield* Ref.make(0)
+      const count = Ref.update(tries, (count) => count + 1)
+      const worker = yield* Effect.provideService(
+        start(() => Effect.succeed(ready)),
+        SandboxLifecycle,
+        { ...lifecycle, finishBuild: () => Effect.zipRight(count, Effect.fail(closed)) }
+      )
+      yield* eventually(Effect.map(Ref.get(tries), (count) => count > 0))
+      // The clock stands still: a pause before a retry would not end.
+      yield* Fiber.interrupt(worker)
+      expect(yield* Ref.get(tries)).toBe(1)
+    }).pipe(Effect.provide(layers.memory))
+  )
 })
 
 describe("the maxDuration of a job", () => {
