@@ -10,7 +10,7 @@
  *   queued and running jobs.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Context, DateTime, type Duration, Effect, Layer, Option } from "effect"
+import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
 import {
   type AlreadyExists,
   IdempotencyConflict,
@@ -21,7 +21,7 @@ import {
   type PersistenceError,
   type ReferenceNotFound
 } from "../Errors.js"
-import type { ClaimRequest } from "../leasing/leases.js"
+import type { ClaimRequest, LeaseMethods } from "../leasing/leases.js"
 import type { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
 import { readByIds } from "../sql/batch.js"
 import { Prose } from "../sql/columns.js"
@@ -50,11 +50,12 @@ import {
 export type { ClaimRequest }
 
 /**
- * Methods of `WorkspaceBuildJobRepo`.
+ * Methods of `WorkspaceBuildJobRepo`. A job without attempts left fails with the error code `attempts-exhausted`, and a
+ * job whose row cannot be decoded with `unreadable-job`.
  *
  * Internal: for workers, operators and the lifecycle operations, not for request handlers.
  */
-export interface WorkspaceBuildJobService {
+export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceBuildJob, ClaimedJob, QueueStats> {
   /**
    * Enqueues a job. Idempotent by `idempotencyKey`: a repeat of the same request (same sandbox attempt, registry,
    * repository, tag, payload and `maxDuration`) returns the job of the first request and `created: false`.
@@ -73,18 +74,6 @@ export interface WorkspaceBuildJobService {
   >
 
   /**
-   * Claims the job that has been due longest: queued and available, or running under an expired lease. Returns `None`
-   * if no job is due. Due jobs without attempts left (`attempts-exhausted`) and jobs whose row cannot be decoded
-   * (`unreadable-job`) are marked as failed and not returned.
-   *
-   * Fails with `InvalidInput` if the worker id is invalid, or if the lease is shorter than 1 ms or longer than 100
-   * years.
-   */
-  readonly claimNext: (
-    request: ClaimRequest
-  ) => Effect.Effect<Option.Option<ClaimedJob>, InvalidInput | PersistenceError>
-
-  /**
    * Claims up to `limit` (1 to 1,000) jobs in one statement, otherwise as `claimNext`. Returns fewer if fewer are due.
    * Fails with `InvalidInput` if `limit` is out of range.
    */
@@ -99,18 +88,6 @@ export interface WorkspaceBuildJobService {
   readonly claimById: (
     request: ClaimRequest & { readonly id: WorkspaceBuildJobId }
   ) => Effect.Effect<Option.Option<ClaimedJob>, InvalidInput | PersistenceError>
-
-  /**
-   * Extends the lease to `duration` from now, but at most to `maxDuration` after the claim. An expired lease remains
-   * the current one until another worker claims the job or the lease is reaped.
-   *
-   * Fails with `LeaseLost` if the lease is not the current one (the work must stop), with `InvalidInput` if `duration`
-   * is shorter than 1 ms or longer than 100 years.
-   */
-  readonly heartbeat: (
-    lease: Lease,
-    duration: Duration.DurationInput
-  ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
 
   /**
    * Ends a job as succeeded (running → succeeded). A repeat by the same lease changes nothing and returns the job.
@@ -133,15 +110,6 @@ export interface WorkspaceBuildJobService {
     lease: Lease,
     failure: typeof JobFailure.Encoded
   ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
-
-  /**
-   * Releases a job (running → queued). The attempt does not count. A repeat by the same lease changes nothing and
-   * returns the job. Fails with `LeaseLost` if the lease is not the current one.
-   */
-  readonly release: (lease: Lease) => Effect.Effect<WorkspaceBuildJob, LeaseLost | PersistenceError>
-
-  /** Returns the job of a lease. Fails with `LeaseLost` if the lease is not the current one. */
-  readonly getByLease: (lease: Lease) => Effect.Effect<WorkspaceBuildJob, LeaseLost | PersistenceError>
 
   /**
    * Cancels a job (queued or running → cancelled). Idempotent. The next call of its worker under the lease fails with
@@ -176,15 +144,6 @@ export interface WorkspaceBuildJobService {
   readonly redrive: (
     id: WorkspaceBuildJobId
   ) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | PersistenceError>
-
-  /**
-   * Ends up to `limit` (1 to 1,000) expired leases, the longest expired first. Their jobs are queued again if attempts
-   * are left, else failed (`attempts-exhausted`). Returns the updated jobs, except those whose row cannot be decoded.
-   * Fails with `InvalidInput` if `limit` is out of range.
-   */
-  readonly reapExpired: (
-    limit: number
-  ) => Effect.Effect<ReadonlyArray<WorkspaceBuildJob>, InvalidInput | PersistenceError>
 
   /**
    * Records that the sandbox attempt of a job has processed the end of the job. Does nothing if the job has not ended.
@@ -227,12 +186,6 @@ export interface WorkspaceBuildJobService {
   readonly listByStatus: (
     request: Page.PageRequest & { readonly status: WorkspaceBuildJobStatus }
   ) => Effect.Effect<Page.Page<WorkspaceBuildJob>, InvalidInput | PersistenceError>
-
-  /**
-   * Counts the jobs in each status and the due jobs, and returns since when the oldest one is due. Counts all jobs, so
-   * the cost grows with the table: for people, not for a loop.
-   */
-  readonly stats: Effect.Effect<QueueStats, PersistenceError>
 }
 
 const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations(

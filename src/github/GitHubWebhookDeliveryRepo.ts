@@ -17,10 +17,10 @@
  * `LeaseLost.jobId` is the id of the delivery's row.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Context, type Duration, Effect, Layer, Option, Schema, type Stream } from "effect"
+import { Clock, Context, Effect, Layer, Option, Schema, type Stream } from "effect"
 import { AlreadyExists, InvalidInput } from "../Errors.js"
 import type { InvalidTransition, LeaseLost, NotFound, PersistenceError } from "../Errors.js"
-import { type ClaimRequest, leasesOn } from "../leasing/leases.js"
+import { type LeaseMethods, leasesOn } from "../leasing/leases.js"
 import { type LeasedTable, leaseTexts } from "../leasing/statements.js"
 import { conditionsOf } from "../sql/filters.js"
 import { idOrNew } from "../sql/ids.js"
@@ -46,7 +46,8 @@ import {
  *
  * Internal: for the inbox and operators, not for request handlers.
  */
-export interface GitHubWebhookDeliveryService {
+export interface GitHubWebhookDeliveryService
+  extends LeaseMethods<WebhookLease, GitHubWebhookDelivery, ClaimedDelivery, InboxStats> {
   /**
    * Stores a received delivery, available now. If its `deliveryId` is already stored, returns the stored delivery
    * unchanged with `created: false`, because GitHub sends a delivery again under the same id. `redeliver` processes it
@@ -61,29 +62,6 @@ export interface GitHubWebhookDeliveryService {
     { readonly delivery: GitHubWebhookDelivery; readonly created: boolean },
     AlreadyExists | InvalidInput | PersistenceError
   >
-
-  /**
-   * Claims the delivery that has been due longest: received and available, or processing under an expired lease.
-   * Returns `None` if no delivery is due. A due delivery with no attempts left, or with a row that cannot be read, is
-   * failed instead of claimed.
-   *
-   * Fails with `InvalidInput` if the worker id is invalid, or the lease is shorter than 1 ms or longer than 100 years.
-   */
-  readonly claimNext: (
-    request: ClaimRequest
-  ) => Effect.Effect<Option.Option<ClaimedDelivery>, InvalidInput | PersistenceError>
-
-  /**
-   * Extends the lease to `duration` from now. An expired lease stays the current one until another worker claims the
-   * delivery or it is reaped.
-   *
-   * Fails with `LeaseLost` if the lease is not the current one: the worker must stop. Fails with `InvalidInput` if the
-   * duration is shorter than 1 ms or longer than 100 years.
-   */
-  readonly heartbeat: (
-    lease: WebhookLease,
-    duration: Duration.DurationInput
-  ) => Effect.Effect<GitHubWebhookDelivery, LeaseLost | InvalidInput | PersistenceError>
 
   /**
    * processing → processed. Idempotent for the same lease. Fails with `LeaseLost` if the lease is not the current one.
@@ -114,31 +92,12 @@ export interface GitHubWebhookDeliveryService {
   ) => Effect.Effect<GitHubWebhookDelivery, LeaseLost | InvalidInput | PersistenceError>
 
   /**
-   * processing → received, without counting the attempt. Idempotent for the same lease. Fails with `LeaseLost` if the
-   * lease is not the current one.
-   */
-  readonly release: (lease: WebhookLease) => Effect.Effect<GitHubWebhookDelivery, LeaseLost | PersistenceError>
-
-  /** Returns the delivery. Fails with `LeaseLost` if the lease is not the current one. */
-  readonly getByLease: (lease: WebhookLease) => Effect.Effect<GitHubWebhookDelivery, LeaseLost | PersistenceError>
-
-  /**
    * processed, failed or ignored → received, available now, with all attempts again. Idempotent. Fails with `NotFound`
    * if the delivery does not exist, and with `InvalidTransition` while it is processing.
    */
   readonly redeliver: (
     id: GitHubWebhookDeliveryId
   ) => Effect.Effect<GitHubWebhookDelivery, NotFound | InvalidTransition | PersistenceError>
-
-  /**
-   * Reaps up to `limit` expired leases, the longest expired first: processing → received if attempts are left,
-   * otherwise processing → failed. Returns the changed deliveries, without those whose row cannot be read.
-   *
-   * Fails with `InvalidInput` if `limit` is not a whole number from 1 to 1,000.
-   */
-  readonly reapExpired: (
-    limit: number
-  ) => Effect.Effect<ReadonlyArray<GitHubWebhookDelivery>, InvalidInput | PersistenceError>
 
   /** Returns the delivery, if it exists. */
   readonly findById: (
@@ -166,12 +125,6 @@ export interface GitHubWebhookDeliveryService {
   readonly stream: (
     filter?: typeof DeliveryFilter.Encoded
   ) => Stream.Stream<GitHubWebhookDelivery, InvalidInput | PersistenceError>
-
-  /**
-   * Returns the number of deliveries by status, the number of due ones, and the instant since which the oldest of them
-   * is due. Reads every row: for operators and metrics, not for frequent polling.
-   */
-  readonly stats: Effect.Effect<InboxStats, PersistenceError>
 }
 
 const name = "GitHubWebhookDeliveryRepo"

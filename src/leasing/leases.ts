@@ -4,7 +4,7 @@
  */
 import type { SqlClient, SqlError } from "@effect/sql"
 import { Array, Clock, DateTime, Duration, Effect, Either, Metric, Option, Random, Schema } from "effect"
-import { InvalidInput, LeaseLost, type LeaseLostReason } from "../Errors.js"
+import { InvalidInput, LeaseLost, type LeaseLostReason, type PersistenceError } from "../Errors.js"
 import { clientInternals } from "../libsql/registry.js"
 import { Name } from "../sql/columns.js"
 import { Limit, maxRows } from "../sql/inputLimits.js"
@@ -45,6 +45,55 @@ export interface LeaseStats<Status extends string> {
   readonly due: number
   /** The time since when the oldest of them has been due. */
   readonly oldestDueAt: Option.Option<DateTime.Utc>
+}
+
+/**
+ * Methods that the services of all leased tables have. A row waits for a worker (`queued`, `received`) or is under a
+ * lease (`running`, `processing`).
+ */
+export interface LeaseMethods<Lease, Row, Claimed, Stats> {
+  /**
+   * Claims the row that has been due longest: waiting and available, or under an expired lease. Returns `None` if no
+   * row is due. Due rows without attempts left, and rows that cannot be decoded, are marked as failed and not returned.
+   *
+   * Fails with `InvalidInput` if the worker id is invalid, or if the lease is shorter than 1 ms or longer than 100
+   * years.
+   */
+  readonly claimNext: (request: ClaimRequest) => Effect.Effect<Option.Option<Claimed>, InvalidInput | PersistenceError>
+
+  /**
+   * Extends the lease to `duration` from now, but for a job at most to its `maxDuration` after the claim. An expired
+   * lease remains the current one until another worker claims the row or the lease is reaped.
+   *
+   * Fails with `LeaseLost` if the lease is not the current one (the work must stop), with `InvalidInput` if `duration`
+   * is shorter than 1 ms or longer than 100 years.
+   */
+  readonly heartbeat: (
+    lease: Lease,
+    duration: Duration.DurationInput
+  ) => Effect.Effect<Row, LeaseLost | InvalidInput | PersistenceError>
+
+  /**
+   * Releases a row, which then waits for a worker again. The attempt does not count. A repeat by the same lease changes
+   * nothing and returns the row. Fails with `LeaseLost` if the lease is not the current one.
+   */
+  readonly release: (lease: Lease) => Effect.Effect<Row, LeaseLost | PersistenceError>
+
+  /** Returns the row of a lease. Fails with `LeaseLost` if the lease is not the current one. */
+  readonly getByLease: (lease: Lease) => Effect.Effect<Row, LeaseLost | PersistenceError>
+
+  /**
+   * Ends up to `limit` (1 to 1,000) expired leases, the longest expired first. Their rows wait again if attempts are
+   * left, else they fail. Returns the updated rows, except those that cannot be decoded. Fails
+   * with `InvalidInput` if `limit` is out of range.
+   */
+  readonly reapExpired: (limit: number) => Effect.Effect<ReadonlyArray<Row>, InvalidInput | PersistenceError>
+
+  /**
+   * Counts the rows in each status and the due rows, and returns since when the oldest one is due. Counts all rows, so
+   * the cost grows with the table: for operators and metrics, not for frequent polling.
+   */
+  readonly stats: Effect.Effect<Stats, PersistenceError>
 }
 
 /** Calls under a lease that was no longer the current one. */
