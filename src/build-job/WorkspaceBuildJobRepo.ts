@@ -32,7 +32,7 @@ import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { texts } from "./claim.js"
 import { makeLeases } from "./leases.js"
-import { encodeRequest, requestFingerprint } from "./requestFingerprint.js"
+import { encodeSpec, requestFingerprint } from "./requestFingerprint.js"
 import {
   type ClaimedJob,
   EnqueueJob,
@@ -209,7 +209,7 @@ const make = Effect.gen(function* () {
       const id = yield* idOrNew(job.id, "job", WorkspaceBuildJobId.make)
       const now = yield* Clock.currentTimeMillis
       const { idempotencyKey: key, registryId, repository, runId = null, tag } = job
-      const requestPayload = encodeRequest(job.requestPayload)
+      const requestPayload = encodeSpec(job.requestPayload)
       const { maxDuration: maxDurationMs } = job
       const digest = requestFingerprint({ runId, registryId, repository, tag, requestPayload, maxDurationMs })
       const inserted = yield* jobs.findOne(sql`

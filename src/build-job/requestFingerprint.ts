@@ -7,10 +7,10 @@ import { readingOf } from "../sql/decoder.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 
 /**
- * Encodes the document of a request for its column. Does not apply the limits of inputs, so it also encodes stored
+ * Encodes a specification for its column. Does not apply the limits of inputs, so it also encodes stored
  * documents.
  */
-export const encodeRequest = Schema.encodeSync(readingOf(UserWorkspaceSpec))
+export const encodeSpec = Schema.encodeSync(readingOf(UserWorkspaceSpec))
 
 /** Returns the fingerprint of a request. Equal requests have the same fingerprint. */
 export const requestFingerprint = (request: {
@@ -18,7 +18,7 @@ export const requestFingerprint = (request: {
   readonly registryId: string
   readonly repository: string
   readonly tag: string
-  readonly requestPayload: ReturnType<typeof encodeRequest>
+  readonly requestPayload: ReturnType<typeof encodeSpec>
   /** If absent, the fingerprint equals that of releases before `maxDuration`. */
   readonly maxDurationMs?: number | undefined
 }): string => fingerprint(request)

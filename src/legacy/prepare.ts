@@ -2,7 +2,7 @@
  * Conversion of a source row to a row of this package, or to the rule that it violates.
  */
 import { Either, Option } from "effect"
-import { encodeRequest, requestFingerprint } from "../build-job/requestFingerprint.js"
+import { encodeSpec, requestFingerprint } from "../build-job/requestFingerprint.js"
 import { WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
 import { maxNameLength } from "../sql/columns.js"
 import { columnName, readerOf } from "../sql/rows.js"
@@ -88,5 +88,5 @@ const fingerprintOf = ({ registryId, repository, requestPayload, runId, tag }: W
     registryId,
     repository,
     tag,
-    requestPayload: encodeRequest(requestPayload)
+    requestPayload: encodeSpec(requestPayload)
   })

@@ -4,6 +4,7 @@
 import type { SqlError } from "@effect/sql"
 import { Data, Effect, Option, type Scope, Stream } from "effect"
 import type { RowsOfKind } from "./ImportedSource.js"
+import { quotedName } from "../libsql/sqlText.js"
 import { inPieces, steps } from "../sql/paging.js"
 import { engineProblem, type Reader, readerOfFile } from "../operations/reader.js"
 import { type LegacyImportRefused, refuse } from "./errors.js"
@@ -27,8 +28,6 @@ export interface Source {
 }
 
 const unreadable = (error: SqlError.SqlError) => new SourceUnreadable({ problem: engineProblem(error) })
-
-const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`
 
 /**
  * Selects the columns of each table as bytes, because the binding ends the process when a text or name is not UTF-8.
@@ -126,13 +125,13 @@ const rowsOf =
   (table, having) => {
     const columns = tables.get(table)
     if (columns === undefined) return Stream.empty
-    const name = quoted(table)
-    const condition = having === undefined ? "" : ` AND ${quoted(having)} IS NOT NULL`
+    const name = quotedName(table)
+    const condition = having === undefined ? "" : ` AND ${quotedName(having)} IS NOT NULL`
     if (having !== undefined && !columns.includes(having)) return Stream.empty
-    const bytes = columns.map((column) => `ifnull(octet_length(${quoted(column)}), 0)`).join(" + ")
+    const bytes = columns.map((column) => `ifnull(octet_length(${quotedName(column)}), 0)`).join(" + ")
     // The subquery adds up lengths, which the engine knows without reading long values.
     const text = (from: string) => `
-    SELECT CAST(rowid AS TEXT) AS place, CAST(${encodedColumns(columns.map(quoted))} AS BLOB) AS line
+    SELECT CAST(rowid AS TEXT) AS place, CAST(${encodedColumns(columns.map(quotedName))} AS BLOB) AS line
     FROM ${name} WHERE ${from}${condition} AND rowid <= (
       SELECT max(place) FROM (
         SELECT place, sum(bytes) OVER (ORDER BY place) - bytes AS before
@@ -166,7 +165,7 @@ const ignoredOf = (reader: Reader, tables: Tables): Source["ignored"] =>
     const ignored: Array<RowsOfKind> = []
     const count = (what: string, table: string, counted: string) =>
       Effect.map(
-        Effect.mapError(reader.all(`SELECT count(${counted}) AS rows FROM ${quoted(table)}`), unreadable),
+        Effect.mapError(reader.all(`SELECT count(${counted}) AS rows FROM ${quotedName(table)}`), unreadable),
         ([found]) => {
           const rows = Number(found?.["rows"] ?? 0)
           if (rows > 0) ignored.push({ what, rows })
@@ -178,7 +177,8 @@ const ignoredOf = (reader: Reader, tables: Tables): Source["ignored"] =>
       if (known === undefined) yield* count(table, table, "*")
       else {
         const there = new Set(columnsThere(known).map(({ name }) => name))
-        for (const column of columns) if (!there.has(column)) yield* count(`${table}.${column}`, table, quoted(column))
+        for (const column of columns)
+          if (!there.has(column)) yield* count(`${table}.${column}`, table, quotedName(column))
       }
     }
     return ignored

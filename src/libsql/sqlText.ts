@@ -1,5 +1,6 @@
 /**
- * A tokenizer that reads SQL text as far as routing needs it: the end of each statement, and its kind.
+ * SQL text: quoted names and literals, and a tokenizer that reads it as far as routing needs it: the end of each
+ * statement, and its kind.
  *
  * The end of a trigger body follows the rule of `sqlite3_complete` (https://www.sqlite.org/c3ref/complete.html): a
  * trigger ends at `; END ;`.
@@ -177,3 +178,9 @@ const isTemporary = (words: ReadonlyArray<string>) => {
   const name = words.findIndex((word) => !/^(TABLE|VIEW|TRIGGER|INDEX|UNIQUE|VIRTUAL|IF|NOT|EXISTS)$/.test(word))
   return /^["'`[]?TEMP["'`\]]?$/.test(words[name] ?? "") && words[name + 1] === "."
 }
+
+/** Quotes the name of a table or column (https://www.sqlite.org/lang_keywords.html). */
+export const quotedName = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+/** Quotes a text as a string literal. */
+export const quotedText = (text: string): string => `'${text.replaceAll("'", "''")}'`

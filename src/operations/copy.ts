@@ -8,7 +8,8 @@ import { nameOf } from "../migration/record.js"
 import { MaintenanceFailed } from "./errors.js"
 import { sizeOf, syncFile } from "./files.js"
 import { checkIntegrity, type Contents, contentsOf, problemOf } from "./integrity.js"
-import { engineProblem, quoted, type Reader, readerOfFile } from "./reader.js"
+import { quotedText } from "../libsql/sqlText.js"
+import { engineProblem, type Reader, readerOfFile } from "./reader.js"
 
 /** The progress of a copy. */
 export interface CopyProgress {
@@ -64,7 +65,7 @@ export const verifiedCopy = (
     const before = yield* refuse(`${from} cannot be read`)(contentsOf(source))
     yield* whileReporting(
       report("copying"),
-      refuse(`${from} cannot be copied`)(source.exec(`VACUUM INTO ${quoted(temporary)}`))
+      refuse(`${from} cannot be copied`)(source.exec(`VACUUM INTO ${quotedText(temporary)}`))
     )
     const versionAfter = yield* refuse(`${from} cannot be read`)(source.version)
     const after = versionAfter === versionBefore ? before : yield* refuse(`${from} cannot be read`)(contentsOf(source))

@@ -6,7 +6,8 @@ import { Effect } from "effect"
 import type { PersistenceError } from "../Errors.js"
 import { codeOf } from "../libsql/DriverError.js"
 import { decodeLedgerRows, ledgerPresentText, type LedgerRow, ledgerText } from "../migration/ledger.js"
-import { quoted, type Reader } from "./reader.js"
+import { quotedName, quotedText } from "../libsql/sqlText.js"
+import type { Reader } from "./reader.js"
 
 /** Rows with a reference to a missing row. */
 export interface DanglingReferences {
@@ -81,9 +82,7 @@ export const countRows = (reader: Reader): Effect.Effect<Readonly<Record<string,
     if (names.length === 0) return {}
     const counts = yield* reader.all(
       names
-        .map(
-          (name) => `SELECT ${quoted(name)} AS name, (SELECT count(*) FROM "${name.replaceAll('"', '""')}") AS count`
-        )
+        .map((name) => `SELECT ${quotedText(name)} AS name, (SELECT count(*) FROM ${quotedName(name)}) AS count`)
         .join(" UNION ALL ")
     )
     return Object.fromEntries(counts.map(({ count, name }) => [String(name), Number(count)]))

@@ -100,6 +100,3 @@ export const engineProblem = (error: SqlError.SqlError): string => {
   }
   return problems[code] ?? `the engine reports ${code}`
 }
-
-/** Quotes a text as a string literal of SQL. */
-export const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`

@@ -10,6 +10,7 @@ import type { SqlError } from "@effect/sql"
 import { Array, Effect } from "effect"
 import { isUtf8 } from "node:buffer"
 import type { Row } from "../libsql/Connection.js"
+import { quotedName } from "../libsql/sqlText.js"
 import type { Reader } from "./reader.js"
 
 /** A column that contains texts that are not UTF-8. */
@@ -53,14 +54,14 @@ export const malformedTexts = (reader: Reader): Effect.Effect<ReadonlyArray<Malf
 const malformedIn = (reader: Reader, table: string, columns: ReadonlyArray<string>, withoutRowId: boolean) =>
   Effect.gen(function* () {
     const counts = columns.map(() => 0)
-    const names = columns.map(identifier)
+    const names = columns.map(quotedName)
     const values = names.map(
       (name, index) => `iif(typeof(${name}) = 'text' AND ${name} ${notAscii}, CAST(${name} AS BLOB), NULL) AS v${index}`
     )
     const condition = names.map((name) => `${name} ${notAscii}`).join(" OR ")
     const readPage = (after: string, rows: string) =>
       reader.all(
-        `SELECT ${withoutRowId ? "0" : "rowid"} AS at, ${values.join(", ")} FROM ${identifier(table)} WHERE ${after} (${condition}) ${rows}`
+        `SELECT ${withoutRowId ? "0" : "rowid"} AS at, ${values.join(", ")} FROM ${quotedName(table)} WHERE ${after} (${condition}) ${rows}`
       )
     let page: ReadonlyArray<Row> = yield* readPage("", withoutRowId ? "" : `ORDER BY rowid LIMIT ${rowsAtOnce}`)
     while (page.length > 0) {
@@ -77,8 +78,6 @@ const malformedIn = (reader: Reader, table: string, columns: ReadonlyArray<strin
       return rows === 0 ? [] : [{ table, column, rows }]
     })
   })
-
-const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`
 
 const isMalformed = (value: unknown): boolean =>
   value instanceof ArrayBuffer

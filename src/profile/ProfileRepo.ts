@@ -196,6 +196,7 @@ const make = Effect.gen(function* () {
   const profiles = yield* rowsOf(Profile)
   const versioned = yield* makeVersioned<Profile, ProfileRevision>({
     model: Profile,
+    service: "ProfileRepo",
     entity: "Profile",
     table: "profiles",
     scope: "owner_user_id",

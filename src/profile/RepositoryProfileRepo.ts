@@ -173,6 +173,7 @@ const make = Effect.gen(function* () {
   const mayUse = yield* repositoryAccess
   const versioned = yield* makeVersioned<RepositoryProfile, RepositoryProfileRevision>({
     model: RepositoryProfile,
+    service: "RepositoryProfileRepo",
     entity: "RepositoryProfile",
     table: "repository_profiles",
     scope: "repository_id",

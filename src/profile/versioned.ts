@@ -8,6 +8,7 @@ import { SqlClient, type SqlError, type Statement } from "@effect/sql"
 import { Clock, type DateTime, Effect, Option } from "effect"
 import { NotFound, ReferenceNotFound } from "../Errors.js"
 import { conditionsOf, keysetQuery, unionByStatus } from "../sql/filters.js"
+import { operations } from "../sql/operations.js"
 import type { Target } from "../sql/ownerScope.js"
 import * as Page from "../sql/page.js"
 import { columnList, type CorruptRow, type RowModel, rowsOf } from "../sql/rows.js"
@@ -24,6 +25,7 @@ interface RevisionRow {
 
 /** The tables and models of a kind of profile. */
 export interface Kind<P, R> {
+  readonly service: string
   readonly model: RowModel<P>
   readonly entity: string
   readonly table: string
@@ -58,6 +60,7 @@ export type Changes = Readonly<Record<string, string | null | undefined>>
 export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind: Kind<P, R>) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
+    const { orNotFound } = operations(kind.service, kind.entity)
     const profiles = yield* rowsOf(kind.model)
     const revisions = yield* rowsOf(kind.revisionModel)
     const columns = sql.literal(columnList(kind.model))
@@ -72,12 +75,7 @@ export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind:
 
     const find = (target: Target) => profiles.findOne(sql`SELECT ${columns} FROM ${table} WHERE ${isTarget(target)}`)
 
-    const orNotFound =
-      ({ id }: Target) =>
-      (row: Option.Option<P>): Effect.Effect<P, NotFound> =>
-        Option.isSome(row) ? Effect.succeed(row.value) : Effect.fail(new NotFound({ entity: kind.entity, id }))
-
-    const get = (target: Target) => Effect.flatMap(find(target), orNotFound(target))
+    const get = (target: Target) => Effect.flatMap(find(target), orNotFound(target.id))
 
     /** Lists the profiles of an owner or a repository that fulfil `conditions`, newest first. */
     const list = (
@@ -116,7 +114,7 @@ export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind:
             updated_at = iif(${isUnchanged}, updated_at, ${now})
           WHERE ${isTarget(target)}
           RETURNING ${columns}`)
-        return yield* orNotFound(target)(updated)
+        return yield* orNotFound(target.id)(updated)
       })
 
     const archive = (target: Target): Effect.Effect<P, NotFound | StoreError> =>
@@ -129,7 +127,7 @@ export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind:
             updated_at = iif(status = 'archived', updated_at, ${now})
           WHERE ${isTarget(target)}
           RETURNING ${columns}`)
-          .pipe(Effect.flatMap(orNotFound(target)))
+          .pipe(Effect.flatMap(orNotFound(target.id)))
       })
 
     const restore = (target: Target): Effect.Effect<P, NotFound | StoreError> =>
@@ -141,7 +139,7 @@ export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind:
             status = 'active', archived_at = NULL, updated_at = iif(status = 'active', updated_at, ${now})
           WHERE ${isTarget(target)}
           RETURNING ${columns}`)
-          .pipe(Effect.flatMap(orNotFound(target)))
+          .pipe(Effect.flatMap(orNotFound(target.id)))
       })
 
     /**

@@ -5,7 +5,7 @@ import { SqlClient } from "@effect/sql"
 import { type Brand, DateTime, Effect, type Option, Redacted } from "effect"
 import type { AlreadyExists, InvalidInput, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { operations } from "../sql/operations.js"
-import { columnList, type RowModel, rowsOf } from "../sql/rows.js"
+import { columnList, columnName, type RowModel, rowsOf } from "../sql/rows.js"
 
 /** The input form of a field: ids are plain strings, and an `Option` is its value. */
 export type Plain<A> =
@@ -46,7 +46,7 @@ const stored = (row: Readonly<Record<string, unknown>>) =>
   Object.fromEntries(
     Object.entries(row)
       .filter(([, value]) => value !== undefined)
-      .map(([field, value]) => [field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), plain(value)])
+      .map(([field, value]) => [columnName(field), plain(value)])
   )
 
 const plain = (value: unknown) => {

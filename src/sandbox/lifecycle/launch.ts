@@ -3,6 +3,7 @@
  */
 import { Clock, type DateTime, Effect, Option, Schema } from "effect"
 import type { WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
+import { encodeSpec } from "../../build-job/requestFingerprint.js"
 import { WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
 import type { Sandbox } from "../Sandbox.js"
 import type { SandboxAttempt, SandboxAttemptSnapshot } from "../SandboxAttempt.js"
@@ -11,7 +12,6 @@ import { fingerprint } from "../../sql/fingerprint.js"
 import { readingOf } from "../../sql/decoder.js"
 import { type ById, targetOf } from "../../sql/ownerScope.js"
 import { toBlueprint } from "../../payloads/normalize.js"
-import { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
 import { WorkspaceBlueprint } from "../../payloads/WorkspaceBlueprint.js"
 import type { Access } from "../../source/requireAccess.js"
 import { makeExecutionEndings, sandboxFailed, sandboxStopped } from "../../issue-workflow/lifecycle/executionEndings.js"
@@ -22,7 +22,6 @@ import { type Launch, LaunchSandbox } from "../SandboxViews.js"
 const { decodeInput, operation } = operationsOf("SandboxLifecycle", "Sandbox")
 
 // Accepts any stored source, for retries; the repositories check it as an input.
-const encodeSpec = Schema.encodeSync(readingOf(UserWorkspaceSpec))
 const encodeBlueprint = Schema.encodeSync(readingOf(WorkspaceBlueprint))
 const encodeRequest = Schema.encodeSync(LaunchSandbox)
 
