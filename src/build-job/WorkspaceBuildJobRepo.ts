@@ -302,8 +302,8 @@ const make = Effect.gen(function* () {
     redrive: (id) =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        // running → queued is a retry or a release under a lease, not a redrive. Jobs of an ended attempt are excluded:
-        // a worker would cancel them, and their error would be lost.
+        // running → queued is a retry or a release under a lease, not a redrive. Jobs of an ended attempt are
+        // excluded: a worker would cancel them, and their error would be lost.
         const queued = yield* jobs.findOne(sql`
           UPDATE oci_image_build_jobs SET
             status = 'queued', attempt_count = 0, available_at = ${now}, claimed_at = NULL, worker_id = NULL,

@@ -41,8 +41,8 @@ export class IssueWorkflow extends Model.Class<IssueWorkflow>("IssueWorkflow")(
     createdAt: Timestamp,
     updatedAt: Timestamp,
     /**
-     * The time of archiving. Lists omit archived workflows by default, and the issue accepts a new workflow. Independent
-     * of the status.
+     * The time of archiving. Lists omit archived workflows by default, and the issue accepts a new workflow.
+     * Independent of the status.
      */
     archivedAt: OptionalTimestamp
   },

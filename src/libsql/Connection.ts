@@ -223,7 +223,10 @@ export const requireParameters = (sql: string, count: number): void => {
   }
 }
 
-/** Inspects a statement of a transaction. Throws if it is several statements, or one that cannot run in a transaction. */
+/**
+ * Inspects a statement of a transaction. Throws if the text is several statements, or one that cannot run in a
+ * transaction.
+ */
 export const requireInTransaction = (sql: string): StatementText => {
   const text = inspect(sql)
   if (!text.single || text.kind === "boundary" || text.kind === "alone") {

@@ -48,8 +48,8 @@ const batchText = `
   WHERE v.encryption_key_id = ?1 AND v.id > ?2 AND v.id <= ?3 ORDER BY v.id LIMIT ?4`
 
 // ?1: id of the active key, ?2: id of the previous key, ?3: batch as JSON. Updates no row if ?1 is not active any more.
-// The + disables the index on encryption_key_id, so that the planner finds each version by its id. Otherwise it scans all
-// versions of the key for each batch (https://www.sqlite.org/optoverview.html).
+// The + disables the index on encryption_key_id, so that the planner finds each version by its id. Otherwise it scans
+// all versions of the key for each batch (https://www.sqlite.org/optoverview.html).
 const rewrapText = `
   UPDATE secret_versions SET encryption_key_id = ?1, wrapped_data_key = batch.value ->> 'to'
   FROM json_each(?3) AS batch

@@ -48,7 +48,8 @@ export const jsonOrNull = (document: unknown): string | null =>
 
 /**
  * Reads rows by any number of ids. `read` receives up to 100 ids at a time, as a JSON array, and the first 100 at once:
- * up to 100 rows are a consistent snapshot. The event loop turns between two calls. Strings longer than an id of an existing row can be (`existing`) are skipped, because they match no row.
+ * up to 100 rows are a consistent snapshot. The event loop turns between two calls. Strings longer than an id of an
+ * existing row can be (`existing`) are skipped, because they match no row.
  */
 export const readByIds = <A, E, R>(
   ids: ReadonlyArray<string>,

@@ -1,6 +1,6 @@
 /**
- * Recognition of errors by their tag, and the names of defects. Two copies of this package in one process have two classes of each error, and
- * `instanceof` matches only one of them.
+ * Recognition of errors by their tag, and the names of defects. Two copies of this package in one process have two
+ * classes of each error, and `instanceof` matches only one of them.
  */
 import { Predicate } from "effect"
 

@@ -3,8 +3,9 @@
  * caller is gone. docs/supervision.md has the rules.
  *
  * Each round calls `SandboxLifecycle.supervise`, `IssueWorkflowLifecycle.supervise` and
- * `GitHubWebhookDeliveryRepo.reapExpired`, each with a limit of 100 rows. `SandboxLifecycle.supervise` applies the limit
- * to each kind of rows and each of their states. A failure of one call is logged, and the others run regardless. Any number of processes may supervise one database at the same time.
+ * `GitHubWebhookDeliveryRepo.reapExpired`, each with a limit of 100 rows. `SandboxLifecycle.supervise` applies the
+ * limit to each kind of rows and each of their states. A failure of one call is logged, and the others run regardless.
+ * Any number of processes may supervise one database at the same time.
  *
  * `BuildWorker.run` and `WebhookInbox.run` start supervision by default, for those of the three services that the
  * program provides. Use `run` or `layer` in a program without workers, or whose workers provide only some of the

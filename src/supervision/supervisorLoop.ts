@@ -11,7 +11,7 @@ import { kindOf } from "../sql/tagged.js"
 import { SandboxLifecycle } from "../sandbox/SandboxLifecycle.js"
 import { forever } from "../leasing/workerLoop.js"
 
-/** The limit of each service in a round. `SandboxLifecycle` applies it to each kind of rows and each of their states. */
+/** The limit of each service in a round. `SandboxLifecycle` applies it to each kind of rows and each state. */
 const limit = 100
 
 export const defaultRuntimeDeadline = "15 minutes" as const

@@ -23,8 +23,8 @@ const statements = migrations.flatMap((migration) => migration.statements)
 /** The rows of the ledger, as JSON. The ledger stores names without their number. */
 const applied = JSON.stringify(migrations.map(({ checksum, id, name }) => ({ id, label: name.slice(5), checksum })))
 
-// The same as `Migrations.run`, without its overhead: reading the ledger for each migration, logging, and running hundreds
-// of statements one by one through `SqlClient`.
+// The same as `Migrations.run`, without its overhead: reading the ledger for each migration, logging, and running
+// hundreds of statements one by one through `SqlClient`.
 const migrate = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const now = yield* Clock.currentTimeMillis
