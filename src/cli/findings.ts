@@ -140,7 +140,7 @@ const space = (path: string) =>
         : problem(
             "log",
             `the write-ahead log has grown to ${bytes(log)}`,
-            "end the long read or backup that keeps it; the log shrinks when the last program closes the database"
+            "end the long read or backup that keeps it; then call `Maintenance.checkpoint`, or close the database in a program that has written to it"
           ),
       free >= needed
         ? ok("disk", `${bytes(free)} are free`)

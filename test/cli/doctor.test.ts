@@ -1,6 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { chmodSync, writeFileSync } from "node:fs"
+import { chmodSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type Environment, runHere, tamper, temporaryDirectory } from "./support.js"
 
@@ -113,6 +113,19 @@ it.scopedLive("doctor reports each problem with its remedy", () =>
       "deliveries: 2 deliveries due for up to 2h; start a worker of the webhook inbox",
       "consumers: mailer is 1 event behind, and has acknowledged none for 2d; start it; or, if it no longer exists, " +
         "delete its row from control_plane_event_consumers, so that old events can be purged"
+    ])
+  })
+)
+
+it.scopedLive("a large write-ahead log is reported with its remedy", () =>
+  Effect.gen(function* () {
+    const { environment, filePath } = yield* prepared
+    // The engine ignores a log without a valid header.
+    truncateSync(`${filePath}-wal`, 65_000_000)
+    const { problems } = yield* doctor(environment)
+    expect(problems).toEqual([
+      "log: the write-ahead log has grown to 65.0 MB; end the long read or backup that keeps it; then call " +
+        "`Maintenance.checkpoint`, or close the database in a program that has written to it"
     ])
   })
 )
