@@ -4,7 +4,7 @@
  *
  * It says `ready` when it is set up, and begins when a line comes in: so several begin together.
  */
-import { Cause, Effect, Layer, Option } from "effect"
+import { Cause, Effect, Layer, Option, Schedule } from "effect"
 import { once } from "node:events"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import * as Database from "../../src/Database.js"
@@ -36,25 +36,30 @@ const finish = ({ job, lease }: ClaimedJob) =>
     Effect.flatMap((type) => tell({ type, jobId: job.id, token: lease.token }))
   )
 
-/** One of the worker's fibers: takes one job or several at a time, until no job is queued or running. */
+/** One of the worker's fibers: alternates between claims of one job and of a batch, until no job is queued or running. */
 const work = (fiber: number) =>
   Effect.gen(function* () {
     const jobs = yield* WorkspaceBuildJobRepo
-    for (let round = 0; ; round++) {
-      const claimed =
-        (fiber + round) % 2 === 0
-          ? Option.toArray(yield* jobs.claimNext(claimant))
-          : yield* jobs.claimBatch({ ...claimant, limit: options.batch })
-      for (const { job, lease } of claimed) yield* tell({ type: "claimed", jobId: job.id, token: lease.token })
-      if (claimed.length === 0) {
-        const { queued, running } = (yield* jobs.stats).byStatus
-        if (queued + running === 0) return
-        yield* Effect.sleep("20 millis")
-      } else if (fiber === 0 && options.holdAfter !== undefined && round >= options.holdAfter) {
-        yield* tell({ type: "holding", jobIds: claimed.map(({ job }) => job.id) })
-        return yield* Effect.never
-      } else yield* Effect.forEach(claimed, finish, { concurrency: "unbounded", discard: true })
-    }
+    let round = 0
+    const claim = Effect.suspend(() =>
+      (fiber + round++) % 2 === 0
+        ? Effect.map(jobs.claimNext(claimant), Option.toArray)
+        : jobs.claimBatch({ ...claimant, limit: options.batch })
+    )
+    const processDueJobs = Effect.gen(function* () {
+      for (let claimed = yield* claim; claimed.length > 0; claimed = yield* claim) {
+        for (const { job, lease } of claimed) yield* tell({ type: "claimed", jobId: job.id, token: lease.token })
+        if (fiber === 0 && options.holdAfter !== undefined && round > options.holdAfter) {
+          yield* tell({ type: "holding", jobIds: claimed.map(({ job }) => job.id) })
+          return yield* Effect.never
+        }
+        yield* Effect.forEach(claimed, finish, { concurrency: "unbounded", discard: true })
+      }
+    })
+    const remaining = Effect.map(jobs.stats, ({ byStatus: { queued, running } }) => queued + running)
+    yield* Effect.zipRight(processDueJobs, remaining).pipe(
+      Effect.repeat({ until: (count) => count === 0, schedule: Schedule.spaced("20 millis") })
+    )
   })
 
 const program = Effect.gen(function* () {

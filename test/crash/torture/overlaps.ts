@@ -120,7 +120,8 @@ export const overlaps = (account: Account, random: Random, rounds: number) =>
         victim.signal("SIGCONT")
         account.stops += 1
       }
-      yield* Effect.sleep(leaseMs / 2)
+      const resumedAt = begunBy(victim.reports)
+      yield* Effect.promise(() => victim.when((reports) => begunBy(reports) > resumedAt))
     }
     const { overlaps: found, takeovers } = compare(
       builders.flatMap(({ process, workerId }) => worksOf(workerId, process.reports))
