@@ -17,12 +17,17 @@ const project = (test: TestProjectInlineConfiguration["test"]): TestProjectInlin
 })
 
 /**
- * Folders whose tests start programs, change the environment, or measure the memory of their own process: each file runs in a
- * process of its own. All other folders run in two threads, whose files share the modules that they load.
+ * Test files that run in their own process (forks). They need one, or are in a folder with a file that does:
+ *
+ * - they change the state of the process (environment variables, umask, timers, signals)
+ * - they measure its memory, its file descriptors or its event loop
+ * - they wait for the file-change notification of a write in another process
+ *
+ * All other files run in two threads and share the modules that a thread has loaded. They may start child processes.
  */
 const inProcesses = [
   "*.test.ts",
-  // These wait for the watch on the file of another process.
+  // These wait for the file-change notification of a write in another process.
   "build-job/wakeups.test.ts",
   "issue-workflow/executionTail.test.ts",
   ...["better-auth", "cli", "crash", "examples", "libsql", "operations", "testing"].map(

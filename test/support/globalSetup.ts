@@ -1,8 +1,10 @@
 /**
- * What runs once before the tests.
+ * The global setup of the test run: bundles the programs that tests start, in watch mode again before each rerun.
  */
+import type { TestProject } from "vitest/node"
 import { buildPrograms } from "./programs.js"
 
-export const setup = async (): Promise<void> => {
+export const setup = async (project: TestProject): Promise<void> => {
   await buildPrograms()
+  project.onTestsRerun(buildPrograms)
 }

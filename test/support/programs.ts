@@ -1,38 +1,43 @@
 /**
- * The programs that tests start as processes of their own. They are bundled once, before the first test: `tsx` would
- * compile every module again at each start, which takes seconds of CPU.
+ * Bundles the programs that tests start as processes. `tsx` would compile every module at each start, which takes seconds of
+ * CPU.
  */
 import { build } from "esbuild"
-import { readdirSync, readFileSync } from "node:fs"
-import { join, relative } from "node:path"
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import { join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const output = join(root, "build", "programs")
 
-/** A file below `test` that reads its arguments is a program, unless it is a test. */
-const isProgram = (path: string) =>
-  path.endsWith(".ts") && !path.endsWith(".test.ts") && readFileSync(path, "utf8").includes("process.argv")
+const filesBelow = (folder: string): ReadonlyArray<string> =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .map((path) => join(folder, path))
+    .filter((path) => statSync(path).isFile())
 
-const entryPoints = () => {
-  const files = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" }).map((path) =>
-    join(root, "test", path)
-  )
-  return [...files.filter(isProgram), join(root, "src", "cli", "main.ts")]
-}
+/** A file below `test` that reads its arguments is a program, unless it is a test or this module. */
+const isProgram = (path: string) =>
+  path.endsWith(".ts") &&
+  !path.endsWith(".test.ts") &&
+  path !== fileURLToPath(import.meta.url) &&
+  readFileSync(path, "utf8").includes("process.argv")
+
+const entryPoints = () => [...filesBelow(join(root, "test")).filter(isProgram), join(root, "src", "cli", "main.ts")]
 
 // CommonJS packages call `require`, which an ES module does not have.
 const requireBanner =
   'import { createRequire as createRequireOfBundle } from "node:module"; const require = createRequireOfBundle(import.meta.url);'
 
-/** Bundles all programs with their packages, except the engine, which is a native module. */
-export const buildPrograms = () =>
-  build({
+/** Bundles all programs with their packages, except the engine, which is a native module. Deletes outputs of earlier builds. */
+export const buildPrograms = async (): Promise<void> => {
+  const { metafile } = await build({
     entryPoints: entryPoints(),
+    absWorkingDir: root,
     outdir: output,
     outbase: root,
     bundle: true,
     splitting: true,
+    metafile: true,
     external: ["libsql", "@libsql/*"],
     banner: { js: requireBanner },
     platform: "node",
@@ -40,6 +45,9 @@ export const buildPrograms = () =>
     target: "node20",
     logLevel: "warning"
   })
+  const current = new Set(Object.keys(metafile.outputs).map((path) => resolve(root, path)))
+  for (const path of filesBelow(output)) if (!current.has(path)) rmSync(path)
+}
 
 /** The bundle of a program, for the command line of `node`. */
 export const programAt = (source: URL): string =>
