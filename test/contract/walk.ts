@@ -9,7 +9,7 @@ import { witness } from "../support/witness.js"
 /** The arguments of a legal call. */
 export type Arguments = ReadonlyArray<unknown>
 
-type Outcome = Exit.Exit<unknown, unknown>
+export type Outcome = Exit.Exit<unknown, unknown>
 
 /** What a service gives under a name: a method, or an effect without arguments. */
 const invoke = (service: object, method: string, args: Arguments): unknown => {
@@ -60,11 +60,6 @@ export interface Trial {
   readonly after: ReadonlySet<string>
 }
 
-class TakenBack {
-  readonly _tag = "TakenBack"
-  constructor(readonly trial: Trial) {}
-}
-
 /** How many rows statements have changed on the one connection of a database in memory. It counts changes that are taken back, too. */
 const changes = Effect.flatMap(SqlClient.SqlClient, (sql) =>
   Effect.map(sql<{ readonly count: number }>`SELECT total_changes() AS count`, ([row]) => row?.count)
@@ -73,7 +68,18 @@ const changes = Effect.flatMap(SqlClient.SqlClient, (sql) =>
 /** The rows of a database before an attempt, which takes back what it changes. */
 const unchanged = new WeakMap<object, { readonly count: number | undefined; readonly rows: ReadonlySet<string> }>()
 
-/** Calls a method on a database in memory, reads the rows that it left, and takes them back. Reads nothing if no row was changed. */
+/** Runs an effect in a transaction that is rolled back, and returns its result. */
+const rolledBack = <A>(
+  effect: Effect.Effect<A, never, SqlClient.SqlClient>
+): Effect.Effect<A, never, SqlClient.SqlClient> =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    Effect.flatMap(effect, (result) => Effect.fail({ result })).pipe(
+      (body) => sql.withTransaction(body),
+      Effect.catchAll((error) => ("result" in error ? Effect.succeed(error.result) : Effect.die(error)))
+    )
+  )
+
+/** Calls a method on a database in memory, reads the rows after it, and rolls back. Reads nothing if no row was changed. */
 export const attempt = (
   service: object,
   method: string,
@@ -84,20 +90,18 @@ export const attempt = (
     const known = unchanged.get(sql)
     const count = yield* changes
     const rows = known !== undefined && known.count === count ? known.rows : yield* dump
-    const trial = yield* call(service, method, args).pipe(
-      Effect.flatMap((outcome) =>
-        Effect.flatMap(changes, (now) =>
-          Effect.flatMap(now === count ? Effect.succeed(rows) : dump, (after) =>
-            Effect.fail(new TakenBack({ outcome, after }))
-          )
-        )
-      ),
-      (body) => sql.withTransaction(body),
-      Effect.catchAll((error) => (error instanceof TakenBack ? Effect.succeed(error.trial) : Effect.die(error)))
+    const trial = yield* rolledBack(
+      Effect.gen(function* () {
+        const outcome = yield* call(service, method, args)
+        return { outcome, after: (yield* changes) === count ? rows : yield* dump }
+      })
     )
     unchanged.set(sql, { count: yield* changes, rows })
     return trial
   })
+
+/** Calls a method on a database in memory and rolls back, without reading the rows after it. */
+export const outcomeOf = (service: object, method: string, args: Arguments) => rolledBack(call(service, method, args))
 
 /** What a person could see of a call that does not get its answer: spans, logs, and the error in every form it is shown in. */
 export const shown = (

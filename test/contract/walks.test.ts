@@ -25,7 +25,8 @@ const wrongValues = (path: string, value: unknown): ReadonlyArray<unknown> => {
   if (Redacted.isRedacted(value)) return ["", "x".repeat(1_000_000), "a\0b"].map((wrong) => Redacted.make(wrong))
   if (Array.isArray(value))
     return [
-      Array.from({ length: 10_000 }, (_, index) => (typeof value[0] === "string" ? `${value[0]}${index}` : value[0]))
+      // One more than most lists of fields accept (docs/limits.md).
+      Array.from({ length: 1001 }, (_, index) => (typeof value[0] === "string" ? `${value[0]}${index}` : value[0]))
     ]
   const isDocument = /payload|details|inlineJson|snapshot|config|template|permissions/i.test(path)
   return isDocument ? [{ count: Number.NaN }, { text: "a\uD800b" }, { missing: undefined }, { big: 2n }] : []
