@@ -1,5 +1,5 @@
 /**
- * The format of `authRef` in specifications and blueprints. Rules: section 8 of the payload specification.
+ * The format of `authRef` in specifications and blueprints: `github-installation-repository:<id>`.
  */
 import { Option } from "effect"
 

@@ -1,7 +1,7 @@
 /**
  * Responses of executors: whether they support a blueprint, and the result of a build.
  *
- * Stored in `oci_image_build_jobs.result_payload`. Rules: section 4 of the payload specification.
+ * Stored in `oci_image_build_jobs.result_payload`.
  */
 import { Option, Schema } from "effect"
 import { readingOf } from "../sql/decoder.js"

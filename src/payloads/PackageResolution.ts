@@ -1,7 +1,7 @@
 /**
  * Package resolutions: the support of a package on each operating system, and the lifetime of a cached result.
  *
- * Stored in `package_resolution_cache_entries.resolution_payload`. Rules: section 7 of the payload specification.
+ * Stored in `package_resolution_cache_entries.resolution_payload`.
  */
 import { Duration, Option, Schema } from "effect"
 import { AnyString, type ConcreteOsFamily, Flag, Text } from "./enumerations.js"

@@ -1,5 +1,5 @@
 /**
- * Inputs and results of runtime adapters. Rules: section 5 of the payload specification.
+ * Inputs and results of runtime adapters.
  */
 import { Schema } from "effect"
 import {

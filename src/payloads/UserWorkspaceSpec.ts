@@ -2,8 +2,7 @@
  * The specification of a workspace, as a user writes it, with its short forms.
  *
  * Stored in `oci_image_build_jobs.request_payload` and in the two specifications of `sandbox_attempt_snapshots`. The
- * partial form is stored in `profile_revisions.config_patch` and `repository_profile_revisions.run_template`. Rules:
- * section 1 of the payload specification.
+ * partial form is stored in `profile_revisions.config_patch` and `repository_profile_revisions.run_template`.
  */
 import { Schema, Struct } from "effect"
 import { readAs, readingOf, withFilter } from "../sql/decoder.js"

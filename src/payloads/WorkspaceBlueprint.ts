@@ -1,7 +1,7 @@
 /**
  * The blueprint of a workspace: a normalized specification without short forms, with all defaults applied.
  *
- * Stored in `sandbox_attempt_snapshots.blueprint_payload`. Rules: section 3 of the payload specification.
+ * Stored in `sandbox_attempt_snapshots.blueprint_payload`.
  */
 import {
   BlueprintVersion,

@@ -1,5 +1,5 @@
 /**
- * Normalization of a specification to a blueprint. Rules: section 2 of the payload specification.
+ * Normalization of a specification to a blueprint.
  */
 import { Effect, type ParseResult, Schema } from "effect"
 import type { SourceProvider } from "./enumerations.js"
