@@ -5,7 +5,8 @@ import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "nod
 import { join } from "node:path"
 import * as Database from "../src/Database.js"
 import { openLocalFile } from "../src/libsql/openLocal.js"
-import { directory, newPath, rival } from "./libsql/support.js"
+import { newPath, rival } from "./libsql/support.js"
+import { temporaryDirectory } from "./support/directories.js"
 import { refusedTimes } from "./support/eventLoop.js"
 
 type Variables = Readonly<Record<string, string>>
@@ -193,7 +194,7 @@ describe("Database.layerConfig fails with one line that names the variable", () 
 
   it.scoped("a file or directory without permission to read or write", () =>
     Effect.gen(function* () {
-      const open = yield* directory
+      const open = yield* temporaryDirectory
       chmodSync(open, 0o755)
       const readOnly = join(open, "read-only.sqlite")
       writeFileSync(readOnly, "")
@@ -233,7 +234,7 @@ describe("Database.layer", () => {
 
   it.scoped("creates the file and its directory with access for their owner only", () =>
     Effect.gen(function* () {
-      const filePath = join(yield* directory, "new", "a.sqlite")
+      const filePath = join(yield* temporaryDirectory, "new", "a.sqlite")
       yield* Effect.scoped(
         Effect.gen(function* () {
           const sql = yield* Effect.provide(SqlClient.SqlClient, yield* Layer.build(Database.layer({ filePath })))

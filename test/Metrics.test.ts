@@ -2,8 +2,6 @@ import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Metric, TestClock } from "effect"
 import Engine from "libsql"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Database from "../src/Database.js"
 import { WorkspaceBuildJobRepo } from "../src/build-job/WorkspaceBuildJobRepo.js"
@@ -12,6 +10,7 @@ import * as Metrics from "../src/Metrics.js"
 import { passing, refusedTimes, sleeping } from "./support/eventLoop.js"
 import { claimant, enqueue, failure, layers, leased, tagOf } from "./build-job/support.js"
 import * as webhooks from "./github/webhookSupport.js"
+import { temporaryDirectory } from "./support/directories.js"
 
 /** Both tables whose rows are worked on under leases, in one database. */
 const both = GitHubWebhookDeliveryRepo.layer.pipe(Layer.provideMerge(layers.memory))
@@ -79,10 +78,7 @@ describe("Metrics", () => {
 
   it.live("count waits for a lock that another process holds", () =>
     Effect.gen(function* () {
-      const directory = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-db-"))),
-        (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-      )
+      const directory = yield* temporaryDirectory
       const filePath = join(directory, "test.sqlite")
       yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient

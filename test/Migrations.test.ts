@@ -2,11 +2,10 @@ import { SqlClient } from "@effect/sql"
 import { LibsqlClient } from "@effect/sql-libsql"
 import { expect, it } from "@effect/vitest"
 import { DateTime, Deferred, Effect, Fiber, Layer, TestClock } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Database from "../src/Database.js"
 import * as Migrations from "../src/Migrations.js"
+import { temporaryDirectory } from "./support/directories.js"
 
 const first = "CREATE TABLE plant (id TEXT PRIMARY KEY NOT NULL) STRICT; INSERT INTO plant VALUES ('fern');"
 const second = `
@@ -36,16 +35,14 @@ type Opened = Layer.Layer<SqlClient.SqlClient>
 
 /** A file that goes with the test, opened as usual, and by one who waits 100 ms for a lock. */
 const inFile = <A, E, R>(effect: (database: Opened, impatient: Opened) => Effect.Effect<A, E, R>) =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-migrations-"))),
-    (directory) => {
+  Effect.scoped(
+    Effect.flatMap(temporaryDirectory, (directory) => {
       const filePath = join(directory, "test.sqlite")
       return effect(
         Layer.orDie(Database.layer({ filePath })),
         Layer.orDie(Database.layer({ filePath, busyTimeoutMs: 100 }))
       )
-    },
-    (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
+    })
   )
 
 it.effect("applies all migrations and returns them; a second run applies nothing", () =>
@@ -372,24 +369,21 @@ it.live("of concurrent migrators on separate connections, one applies and the ot
   )
 )
 
-it.effect("runs through @libsql/client, without the local client", () =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-migrations-"))),
-    (directory) =>
-      Effect.gen(function* () {
-        const broken = Migrations.make({ ...record, "0003_heights": "UPDATE stem SET height = 3" })
-        expect(yield* Effect.flip(broken.run)).toMatchObject({
-          _tag: "MigrationFailed",
-          migration: "0003_heights",
-          statement: 1
-        })
-        expect(yield* contents).toEqual([])
-        expect(yield* run).toHaveLength(3)
-        expect(yield* run).toEqual([])
-        yield* verify
-        expect(yield* Effect.flip(upTo(1).run)).toMatchObject({ _tag: "SchemaNotCurrent", reason: "newer" })
-      }).pipe(Effect.provide(LibsqlClient.layer({ url: `file:${join(directory, "test.sqlite")}` }))),
-    (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
+it.scoped("runs through @libsql/client, without the local client", () =>
+  Effect.flatMap(temporaryDirectory, (directory) =>
+    Effect.gen(function* () {
+      const broken = Migrations.make({ ...record, "0003_heights": "UPDATE stem SET height = 3" })
+      expect(yield* Effect.flip(broken.run)).toMatchObject({
+        _tag: "MigrationFailed",
+        migration: "0003_heights",
+        statement: 1
+      })
+      expect(yield* contents).toEqual([])
+      expect(yield* run).toHaveLength(3)
+      expect(yield* run).toEqual([])
+      yield* verify
+      expect(yield* Effect.flip(upTo(1).run)).toMatchObject({ _tag: "SchemaNotCurrent", reason: "newer" })
+    }).pipe(Effect.provide(LibsqlClient.layer({ url: `file:${join(directory, "test.sqlite")}` })))
   )
 )
 

@@ -11,7 +11,7 @@ import { createRequire } from "node:module"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type * as Package from "../src/index.js"
-import { temporaryDirectory } from "./support/database.js"
+import { temporaryDirectory } from "./support/directories.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 

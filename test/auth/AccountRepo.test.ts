@@ -4,7 +4,7 @@ import { Cause, DateTime, Effect, Exit, Layer, Option, Redacted, Schema, TestClo
 import { Account, AccountId } from "../../src/auth/Account.js"
 import { AccountRepo } from "../../src/auth/AccountRepo.js"
 import { UserId } from "../../src/auth/User.js"
-import { databaseLayers, seedUser } from "../support/database.js"
+import { overDatabases, seedUser } from "../support/database.js"
 import { pages, shell } from "../support/lists.js"
 import { planIssues } from "../support/plans.js"
 import { badNames, refusalOf, tagOf } from "../support/refusals.js"
@@ -13,13 +13,7 @@ const ada = UserId.make("ada")
 const eve = UserId.make("eve")
 const seed = Layer.effectDiscard(Effect.all([seedUser(ada), seedUser(eve)]))
 
-const over = <E>(database: Layer.Layer<SqlClient.SqlClient, E>) =>
-  Layer.provideMerge(Layer.merge(AccountRepo.layer, seed), database)
-const layers = {
-  memory: over(databaseLayers.memory),
-  file: over(databaseLayers.file),
-  remote: over(databaseLayers.remote)
-}
+const layers = overDatabases(Layer.merge(AccountRepo.layer, seed))
 
 const at = (millis: number) => DateTime.unsafeMake(millis)
 const github = (accountId: string, userId = ada) => ({ providerId: "github", accountId, userId })

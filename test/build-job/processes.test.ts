@@ -4,13 +4,12 @@
 import { SqlClient } from "@effect/sql"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Database from "../../src/Database.js"
 import * as Migrations from "../../src/Migrations.js"
 import { type Child, startChild } from "../support/children.js"
 import type { Report, WorkerOptions } from "./protocol.js"
+import { makeTemporaryDirectory, removeDirectory } from "../support/directories.js"
 
 const script = new URL("./worker.ts", import.meta.url)
 
@@ -21,7 +20,7 @@ let filePath = ""
 let workers: Array<Worker> = []
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "sealant-queue-"))
+  directory = makeTemporaryDirectory()
   filePath = join(directory, "queue.sqlite")
 })
 
@@ -29,7 +28,7 @@ afterEach(async () => {
   for (const worker of workers) worker.signal("SIGKILL")
   await Promise.all(workers.map(({ ended }) => ended))
   workers = []
-  rmSync(directory, { recursive: true })
+  removeDirectory(directory)
 })
 
 const onFile = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>): Promise<A> =>

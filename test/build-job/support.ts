@@ -12,9 +12,10 @@ import {
 } from "../../src/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
 import { jobIsUnsettled } from "../../src/sandbox/leftBehind.js"
-import type { LeaseLostReason } from "../../src/Errors.js"
 import { overDatabases } from "../support/database.js"
 import { shell } from "../support/lists.js"
+
+export { lossOf } from "../support/refusals.js"
 
 export type Services = WorkspaceBuildJobRepo | SqlClient.SqlClient
 
@@ -61,15 +62,6 @@ export const claim = (id: string, workerId = "one"): Effect.Effect<ClaimedJob, u
 
 /** A job of this id under a new lease. */
 export const leased = (id: string, given: object = {}) => Effect.zipRight(enqueue(id, given), claim(id))
-
-/** Why the lease is lost for whoever does this; `ok` when it is not. */
-export const lossOf = <A, E extends { readonly _tag: string }, R>(
-  effect: Effect.Effect<A, E, R>
-): Effect.Effect<LeaseLostReason | string, never, R> =>
-  Effect.match(effect, {
-    onSuccess: () => "ok",
-    onFailure: (error) => (error._tag === "LeaseLost" && "reason" in error ? String(error.reason) : error._tag)
-  })
 
 /** What a worker can say under a lease, by the name of the method. */
 export const underLease = (lease: Lease) =>

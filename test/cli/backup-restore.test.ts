@@ -2,15 +2,15 @@ import { afterAll, beforeAll, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import NativeDatabase from "libsql"
 import { spawn } from "node:child_process"
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { migrations } from "../../migrations/index.js"
 import { CurrentProgressOutput } from "../../src/cli/output.js"
 import * as Database from "../../src/Database.js"
 import * as Maintenance from "../../src/Maintenance.js"
 import * as Migrations from "../../src/Migrations.js"
-import { type Environment, program, runHere, runProcess, tamper, temporaryDirectory } from "./support.js"
+import { type Environment, program, runHere, runProcess, tamper } from "./support.js"
+import { makeTemporaryDirectory, removeDirectory, temporaryDirectory } from "../support/directories.js"
 
 const last = Object.keys(migrations).at(-1) ?? ""
 
@@ -43,7 +43,7 @@ let template = ""
 
 // Made once, as a backup: nothing has a backup open, as something may have a database that was just closed.
 beforeAll(async () => {
-  const directory = mkdtempSync(join(tmpdir(), "sealant-db-cli-"))
+  const directory = makeTemporaryDirectory()
   template = join(directory, "template.sqlite")
   await Effect.runPromise(
     Effect.zipRight(Migrations.run, Maintenance.backup(template)).pipe(
@@ -52,7 +52,7 @@ beforeAll(async () => {
   )
 })
 
-afterAll(() => rmSync(dirname(template), { recursive: true }))
+afterAll(() => removeDirectory(dirname(template)))
 
 const prepared = Effect.gen(function* () {
   const directory = yield* temporaryDirectory

@@ -2,7 +2,8 @@ import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { chmodSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Environment, runHere, tamper, temporaryDirectory } from "./support.js"
+import { type Environment, runHere, tamper } from "./support.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 interface Finding {
   readonly check: string

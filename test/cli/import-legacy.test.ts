@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { CurrentProgressOutput } from "../../src/cli/output.js"
 import { writeDeployment } from "../legacy/source.js"
-import { runHere, tamper, temporaryDirectory } from "./support.js"
+import { runHere, tamper } from "./support.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const secret = "hunter2"
 

@@ -1,7 +1,8 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { join } from "node:path"
-import { type Environment, runHere, tamper, temporaryDirectory } from "./support.js"
+import { type Environment, runHere, tamper } from "./support.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const secret = "hunter2-in-a-payload"
 

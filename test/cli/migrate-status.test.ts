@@ -4,7 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { migrations } from "../../migrations/index.js"
 import { openEmptyPeer } from "../support/database.js"
-import { runHere, runProcess, tamper, temporaryDirectory } from "./support.js"
+import { runHere, runProcess, tamper } from "./support.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const names = Object.keys(migrations)
 const [first = "", second = ""] = names

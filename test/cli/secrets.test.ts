@@ -3,7 +3,8 @@ import { ConfigProvider, Effect, Layer, Redacted } from "effect"
 import { join } from "node:path"
 import { Database, KeyRing, SecretVault } from "@sealant/db"
 import { UserId } from "../../src/auth/User.js"
-import { runHere, tamper, temporaryDirectory } from "./support.js"
+import { runHere, tamper } from "./support.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const keyOf = (id: string) => `${id}:${Buffer.alloc(32, id).toString("base64")}`
 const value = "hunter2-in-a-secret"

@@ -5,9 +5,6 @@ import { NodeContext } from "@effect/platform-node"
 import { ConfigProvider, type Console, Effect } from "effect"
 import NativeDatabase from "libsql"
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { run } from "../../src/cli/program.js"
 import { programAt } from "../support/programs.js"
 
@@ -60,9 +57,3 @@ export const runHere = (args: ReadonlyArray<string>, environment: Environment = 
     )
     return { code, ...outcome }
   })
-
-/** A directory that goes with the test. */
-export const temporaryDirectory = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-db-cli-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-)

@@ -16,10 +16,11 @@ import { samplesOf } from "./samples.js"
 import { services } from "./services.js"
 import { call, dump } from "./walk.js"
 import { makeWorld, type World } from "./world.js"
-import { migrated, openPeerOf, temporaryDirectory } from "../support/database.js"
+import { migrated, openPeerOf } from "../support/database.js"
 import type { Fault, Peer, Trouble } from "../support/hrana/Peer.js"
 import { shell } from "../support/lists.js"
 import { marking, marks, worker } from "../github/inboxSupport.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const layer = Layer.provideMerge(db.ControlPlane.layer, Layer.orDie(KeyRing.layer([testKey])))
 

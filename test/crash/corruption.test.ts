@@ -9,11 +9,11 @@ import { Effect } from "effect"
 import { closeSync, copyFileSync, ftruncateSync, openSync, readdirSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { child } from "../support/children.js"
-import { temporaryDirectory } from "../operations/support.js"
 import type { CorruptionReport } from "./corruption.js"
 import { lookAt, obedient } from "./engineSupport.js"
 import { randomOf } from "./torture/random.js"
 import { prepare } from "./torture/world.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 /** A file with so many launches in it, of which the log is moved. */
 const populated = (directory: string, launches: number) =>

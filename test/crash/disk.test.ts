@@ -12,10 +12,10 @@ import { execFileSync } from "node:child_process"
 import { chmodSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Maintenance from "../../src/Maintenance.js"
-import { temporaryDirectory } from "../operations/support.js"
 import { lookAt, obedient } from "./engineSupport.js"
 import { hostile } from "./torture/storms.js"
 import { onFile, prepare } from "./torture/world.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 /** Mounts a file system of so many MB on a new directory, where that is allowed; it goes with the scope. */
 const smallDisk = (path: string, megabytes: number) =>

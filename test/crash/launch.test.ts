@@ -5,8 +5,7 @@ import { SqlClient } from "@effect/sql"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { execFile } from "node:child_process"
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { copyFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Database from "../../src/Database.js"
 import { SandboxLifecycle } from "../../src/sandbox/SandboxLifecycle.js"
@@ -18,16 +17,17 @@ import { memoryLayer, seedUser } from "../support/database.js"
 import { recordStatements } from "../support/plans.js"
 import { programAt } from "../support/programs.js"
 import { type Moment, type Orders, owner, requestOf } from "./moments.js"
+import { makeTemporaryDirectory, removeDirectory } from "../support/directories.js"
 
 const launcher = programAt(new URL("./launcher.ts", import.meta.url))
 
 let directory = ""
 
 beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), "sealant-crash-"))
+  directory = makeTemporaryDirectory()
 })
 
-afterAll(() => rmSync(directory, { recursive: true }))
+afterAll(() => removeDirectory(directory))
 
 /** How a process ended, and what it said. */
 interface End {

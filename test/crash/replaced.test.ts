@@ -8,8 +8,8 @@ import Native from "libsql"
 import { existsSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { runProcess } from "../cli/support.js"
-import { temporaryDirectory } from "../operations/support.js"
 import { numbersAt, numbersOf, numberWriter, openAndClose } from "./numbers.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const newPath = Effect.map(temporaryDirectory, (directory) => join(directory, "live.sqlite"))
 

@@ -5,8 +5,7 @@
 import { SqlClient } from "@effect/sql"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Redacted, Stream } from "effect"
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { copyFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Database from "../../src/Database.js"
 import { EncryptionKeyId } from "../../src/secret/EncryptionKey.js"
@@ -25,6 +24,7 @@ import {
   type WriterOrders,
   type WriterReport
 } from "./rotationOrders.js"
+import { makeTemporaryDirectory, removeDirectory } from "../support/directories.js"
 
 const secretCount = 100
 const versionCount = 2000
@@ -89,12 +89,12 @@ const copy = (name: string) => {
 }
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), "sealant-rotation-"))
+  directory = makeTemporaryDirectory()
   source = join(directory, "source.sqlite")
   await onFile(seed, source, "k1")
 })
 
-afterAll(() => rmSync(directory, { recursive: true }))
+afterAll(() => removeDirectory(directory))
 
 /** Rotates in a process of its own until it dies; says how far it told to have come. */
 const rotateAndDie = async (orders: RotationOrders) => {

@@ -6,19 +6,13 @@ import { expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Database from "../../src/Database.js"
 import { until } from "../support/eventLoop.js"
 import { programAt } from "../support/programs.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const main = programAt(new URL("../support/hrana/process.ts", import.meta.url))
-
-const directory = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-server-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-)
 
 /** Starts a server, and waits for its address. */
 const start = (path: string, port: string) =>
@@ -41,7 +35,7 @@ const kill = (child: ChildProcess) =>
 
 it.scopedLive("a server that is killed under load loses no acknowledged write", () =>
   Effect.gen(function* () {
-    const path = join(yield* directory, "test.sqlite")
+    const path = join(yield* temporaryDirectory, "test.sqlite")
     const server = yield* start(path, "0")
     yield* Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient

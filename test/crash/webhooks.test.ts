@@ -5,8 +5,7 @@
 import { SqlClient } from "@effect/sql"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { copyFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Database from "../../src/Database.js"
 import { GitHubWebhookDeliveryRepo } from "../../src/github/GitHubWebhookDeliveryRepo.js"
@@ -17,6 +16,7 @@ import { type Child, startChild } from "../support/children.js"
 import { tomorrow } from "../support/clock.js"
 import type { Death } from "./deaths.js"
 import type { Orders, Report } from "./webhookProtocol.js"
+import { makeTemporaryDirectory, removeDirectory } from "../support/directories.js"
 
 const script = new URL("./webhookWorker.ts", import.meta.url)
 
@@ -24,13 +24,13 @@ let directory = ""
 const children = new Set<Child<Report>>()
 
 beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), "sealant-webhooks-"))
+  directory = makeTemporaryDirectory()
 })
 
 afterAll(async () => {
   for (const { signal } of children) signal("SIGKILL")
   await Promise.all([...children].map(({ ended }) => ended))
-  rmSync(directory, { recursive: true })
+  removeDirectory(directory)
 })
 
 const layerOf = (filePath: string) =>

@@ -1,7 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Array, Chunk, Deferred, Effect, Exit, Fiber, Layer, Option, Ref, Stream, TestClock } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Database from "../../src/Database.js"
 import { actingAs, ControlPlaneEvents } from "../../src/events/ControlPlaneEvents.js"
@@ -20,6 +18,7 @@ import {
   shell,
   success
 } from "../sandbox/lifecycle/support.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 type Services = LifecycleServices | ControlPlaneEvents
 
@@ -248,10 +247,7 @@ for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 describe("ControlPlaneEvents", () => {
   it.live("tails events that another connection to the same file writes", () =>
     Effect.gen(function* () {
-      const directory = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-db-"))),
-        (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-      )
+      const directory = yield* temporaryDirectory
       const open = Database.layer({ filePath: join(directory, "test.sqlite") }).pipe(Layer.orDie)
       const reader = yield* Layer.build(
         Layer.fresh(Layer.provideMerge(ControlPlaneEvents.layer, Layer.provideMerge(migrated, open)))

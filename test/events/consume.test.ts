@@ -1,8 +1,6 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Array, Cause, Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Stream } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Database from "../../src/Database.js"
 import { ControlPlaneEvents } from "../../src/events/ControlPlaneEvents.js"
@@ -10,6 +8,7 @@ import * as Retention from "../../src/Retention.js"
 import { migrated } from "../support/database.js"
 import { refusalOf, tagOf } from "../support/refusals.js"
 import { launch, layers as lifecycleLayers, shell } from "../sandbox/lifecycle/support.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const layer = Layer.provideMerge(ControlPlaneEvents.layer, lifecycleLayers.memory)
 
@@ -185,10 +184,7 @@ describe("consume", () => {
 
   it.scopedLive("waits for a lock of another process, then acknowledges", () =>
     Effect.gen(function* () {
-      const directory = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-db-"))),
-        (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-      )
+      const directory = yield* temporaryDirectory
       const open = (busyTimeoutMs: number) =>
         Database.layer({ filePath: join(directory, "test.sqlite"), busyTimeoutMs }).pipe(Layer.orDie)
       const consumer = yield* Layer.build(

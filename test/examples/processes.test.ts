@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { temporaryDirectory } from "./support.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 

@@ -6,10 +6,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { ControlPlane, Database, KeyRing, Migrations } from "@sealant/db"
 import { layerTest } from "@sealant/db/testing"
 import { ConfigProvider, Effect, Layer, Logger, LogLevel } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { serverLayer } from "../../examples/control-plane/server.js"
 
 export const webhookSecret = "it is between us"
@@ -39,9 +36,3 @@ export const fileServer = (filePath: string) =>
 
 /** Where it listens. */
 export const baseUrl = HttpServer.addressFormattedWith(Effect.succeed)
-
-/** A directory that goes with the scope. */
-export const temporaryDirectory = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-example-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-)

@@ -8,7 +8,7 @@ import type { GitHubWebhookDelivery } from "../../src/github/GitHubWebhookDelive
 import { GitHubWebhookDeliveryRepo } from "../../src/github/GitHubWebhookDeliveryRepo.js"
 import { WebhookOutcome } from "../../src/github/WebhookHandler.js"
 import { WebhookInbox } from "../../src/github/WebhookInbox.js"
-import { databaseLayers } from "../support/database.js"
+import { overDatabases } from "../support/database.js"
 import { shell } from "../support/lists.js"
 
 export type Services = GitHubWebhookDeliveryRepo | WebhookInbox | UserRepo | SqlClient.SqlClient
@@ -17,17 +17,9 @@ const effectsTable = Layer.effectDiscard(
   Effect.orDie(shell("CREATE TABLE effects (delivery TEXT NOT NULL, attempt INTEGER NOT NULL)"))
 )
 
-const over = (database: (typeof databaseLayers)["memory"]): Layer.Layer<Services> =>
-  Layer.mergeAll(WebhookInbox.layer, UserRepo.layer, effectsTable).pipe(
-    Layer.provideMerge(GitHubWebhookDeliveryRepo.layer),
-    Layer.provideMerge(database)
-  )
-
-export const layers = {
-  memory: over(databaseLayers.memory),
-  file: over(databaseLayers.file),
-  remote: over(databaseLayers.remote)
-}
+export const layers = overDatabases(
+  Layer.provideMerge(Layer.mergeAll(WebhookInbox.layer, UserRepo.layer, effectsTable), GitHubWebhookDeliveryRepo.layer)
+)
 
 export const worker = { workerId: "worker", leaseDuration: "1 minute" } as const
 

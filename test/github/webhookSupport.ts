@@ -9,8 +9,9 @@ import {
   type WebhookLease
 } from "../../src/github/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../../src/github/GitHubWebhookDeliveryRepo.js"
-import type { LeaseLostReason } from "../../src/Errors.js"
 import { overDatabases } from "../support/database.js"
+
+export { lossOf } from "../support/refusals.js"
 
 export type Services = GitHubWebhookDeliveryRepo | SqlClient.SqlClient
 
@@ -47,15 +48,6 @@ export const claim = (workerId = "one"): Effect.Effect<ClaimedDelivery, unknown,
 
 /** A new delivery of this id under a lease; nothing else may be due. */
 export const leased = (id: string, given: object = {}) => Effect.zipRight(record(id, given), claim())
-
-/** Why the lease is lost for whoever does this; `ok` when it is not. */
-export const lossOf = <A, E extends { readonly _tag: string }, R>(
-  effect: Effect.Effect<A, E, R>
-): Effect.Effect<LeaseLostReason | string, never, R> =>
-  Effect.match(effect, {
-    onSuccess: () => "ok",
-    onFailure: (error) => (error._tag === "LeaseLost" && "reason" in error ? String(error.reason) : error._tag)
-  })
 
 /** What a worker can say under a lease, by the name of the method. */
 export const underLease = (lease: WebhookLease) =>

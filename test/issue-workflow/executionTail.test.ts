@@ -19,9 +19,10 @@ import {
   shell,
   tagOf
 } from "./executionSupport.js"
-import { migrated, temporaryDirectory } from "../support/database.js"
+import { migrated } from "../support/database.js"
 import { eventually, turns } from "../support/eventLoop.js"
 import { programAt } from "../support/programs.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const writer = programAt(new URL("./executionWriter.ts", import.meta.url))
 

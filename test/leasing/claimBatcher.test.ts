@@ -3,7 +3,7 @@ import { Effect, Exit, Fiber, Option } from "effect"
 import * as Database from "../../src/Database.js"
 import { claimBatcher } from "../../src/leasing/claimBatcher.js"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
-import { claimant, enqueue, layers } from "./support.js"
+import { claimant, enqueue, layers } from "../build-job/support.js"
 
 /** Claims numbers from 1 up to `last`, and remembers how many were asked for each time. */
 const numbers = (last: number) => {

@@ -6,12 +6,12 @@ import { expect } from "@effect/vitest"
 import { type ImportReport, LegacyImport } from "@sealant/db"
 import { Effect } from "effect"
 import Native from "libsql"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { models } from "../../scripts/schema/models.js"
 import { columnList, rowsOf } from "../../src/sql/rows.js"
 import { predecessorTables } from "../fixtures/predecessor-tables.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 /** A row by the names of its columns. */
 export type Row = Readonly<Record<string, unknown>>
@@ -23,13 +23,10 @@ export const tableNames = Object.keys(predecessorTables)
 const deployment = readFileSync(new URL("../fixtures/legacy.sql", import.meta.url), "utf8")
 
 /** A directory that goes with the test, and the path of a file in it. */
-export const place = Effect.map(
-  Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-legacy-"))),
-    (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-  ),
-  (directory) => ({ directory, path: join(directory, "legacy.sqlite") })
-)
+export const place = Effect.map(temporaryDirectory, (directory) => ({
+  directory,
+  path: join(directory, "legacy.sqlite")
+}))
 
 /** Writes the deployment, and whatever else was done to it. */
 export const writeDeployment = (path: string, ...statements: ReadonlyArray<string>): void => {

@@ -1,17 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import Native from "libsql"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { EngineThread } from "../../src/libsql/EngineThread.js"
+import { makeTemporaryDirectory, removeDirectory } from "../support/directories.js"
 
 let directory = ""
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "sealant-db-thread-"))
+  directory = makeTemporaryDirectory()
 })
 
-afterEach(() => rmSync(directory, { recursive: true }))
+afterEach(() => removeDirectory(directory))
 
 const codeOf = (answer: Promise<unknown>) =>
   answer.then(

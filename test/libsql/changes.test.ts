@@ -2,12 +2,12 @@
  * Waiting for commits of others, on a clock that the test moves.
  */
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Changes } from "../../src/libsql/Changes.js"
 import { watchFile } from "../../src/libsql/watchFile.js"
 import { vi } from "vitest"
+import { makeTemporaryDirectory, removeDirectory } from "../support/directories.js"
 
 // The client keeps the real timers: here they are those of the test.
 vi.mock("../../src/libsql/timers.js", () => ({
@@ -179,12 +179,12 @@ describe("a watch on a file", () => {
   let unwatch = () => {}
 
   beforeEach(() => {
-    directory = mkdtempSync(join(tmpdir(), "watch-"))
+    directory = makeTemporaryDirectory()
     path = join(directory, "file")
   })
   afterEach(() => {
     unwatch()
-    rmSync(directory, { recursive: true })
+    removeDirectory(directory)
   })
 
   it("cannot start before the file exists", () => {

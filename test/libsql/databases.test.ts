@@ -2,10 +2,9 @@ import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Database } from "@sealant/db"
 import { Effect, Exit, Fiber, Layer, Scope } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { descriptorsBelow } from "./support.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const client = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -63,8 +62,7 @@ describe("changes", () => {
 
   it.scopedLive("include commits through another connection to the file", () =>
     Effect.gen(function* () {
-      const directory = mkdtempSync(join(tmpdir(), "changes-"))
-      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(directory, { recursive: true })))
+      const directory = yield* temporaryDirectory
       const layer = Layer.fresh(Database.layer({ filePath: join(directory, "a.sqlite") }))
       const here = Effect.provide(yield* Layer.build(layer))
       const there = Effect.provide(yield* Layer.build(layer))
@@ -78,8 +76,7 @@ describe("changes", () => {
 
   it.scoped("fail when the database is closed", () =>
     Effect.gen(function* () {
-      const directory = mkdtempSync(join(tmpdir(), "changes-"))
-      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(directory, { recursive: true })))
+      const directory = yield* temporaryDirectory
       const scope = yield* Scope.make()
       const inDatabase = Effect.provide(
         yield* Layer.buildWithScope(Database.layer({ filePath: join(directory, "a.sqlite") }), scope)

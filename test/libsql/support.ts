@@ -7,24 +7,18 @@ import { LibsqlClient } from "@effect/sql-libsql"
 import { createClient } from "@libsql/client"
 import { Effect, Fiber, Layer, Option, type Scope } from "effect"
 import Database from "libsql"
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs"
+import { readdirSync, readlinkSync } from "node:fs"
 import { createRequire } from "node:module"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { temporaryDirectory } from "../support/directories.js"
 import type { LocalClient, LocalOptions } from "../../src/libsql/LocalClient.js"
 import { openLocalFile } from "../../src/libsql/openLocal.js"
 import * as Sql from "../../src/libsql/SqlClient.js"
 
 export type Binding = typeof Database
 
-/** A directory that is removed with the scope. */
-export const directory: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-libsql-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
-
 /** The path of a database that does not exist yet. */
-export const newPath: Effect.Effect<string, never, Scope.Scope> = Effect.map(directory, (path) =>
+export const newPath: Effect.Effect<string, never, Scope.Scope> = Effect.map(temporaryDirectory, (path) =>
   join(path, "a.sqlite")
 )
 

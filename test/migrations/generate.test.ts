@@ -1,23 +1,23 @@
 import { afterEach, beforeEach, expect, it } from "vitest"
 import { spawnSync } from "node:child_process"
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { migrations } from "../../migrations/index.js"
 import { generateMigration, UsageError } from "../../scripts/generate-migration.js"
 import { checkRecord } from "../../src/migration/record.js"
+import { makeTemporaryDirectory, removeDirectory } from "../support/directories.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
 let directory = ""
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "sealant-generate-"))
+  directory = makeTemporaryDirectory()
   cpSync(join(root, "migrations"), directory, { recursive: true })
 })
 
-afterEach(() => rmSync(directory, { recursive: true }))
+afterEach(() => removeDirectory(directory))
 
 const next = (by: number) => String(Object.keys(migrations).length + by).padStart(4, "0")
 

@@ -11,7 +11,7 @@ import * as Migrations from "../../src/Migrations.js"
 import { randomOf } from "../crash/torture/random.js"
 import { begin, check, endOf, newAccount, newVictim, progress, worker } from "../crash/torture/run.js"
 import { runProcess } from "../cli/support.js"
-import { temporaryDirectory } from "../operations/support.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const count = Object.keys(migrations).length
 const name = (offset: number, label: string) => `${String(count + offset).padStart(4, "0")}_${label}`

@@ -14,7 +14,7 @@ import { maxIdLength, maxNameLength, maxProseLength } from "../../src/sql/column
 import { maxDocumentLength } from "../../src/sql/json.js"
 import { columnList, columnName, columnsOf, readerOf } from "../../src/sql/rows.js"
 import { makeWorld } from "../contract/world.js"
-import { temporaryDirectory } from "../support/database.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const text = (length: number) => `printf('%.${length}c', 'x')`
 

@@ -11,7 +11,8 @@ import { seedUser } from "../support/database.js"
 import { turns, until } from "../support/eventLoop.js"
 import { refusalOf } from "../support/refusals.js"
 import { tamper } from "../cli/support.js"
-import { databaseAt, filesIn, permissionsOf, temporaryDirectory } from "./support.js"
+import { databaseAt, filesIn, permissionsOf } from "./support.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const last = Object.keys(migrations).at(-1) ?? ""
 

@@ -9,7 +9,8 @@ import { join } from "node:path"
 import * as Database from "../../src/Database.js"
 import * as Maintenance from "../../src/Maintenance.js"
 import { programAt } from "../support/programs.js"
-import { databaseAt, permissionsOf, temporaryDirectory } from "./support.js"
+import { databaseAt, permissionsOf } from "./support.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const program = programAt(new URL("./writer.ts", import.meta.url))
 

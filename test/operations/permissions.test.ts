@@ -8,7 +8,8 @@ import { join, relative } from "node:path"
 import * as Database from "../../src/Database.js"
 import * as Maintenance from "../../src/Maintenance.js"
 import { seedUser } from "../support/database.js"
-import { databaseAt, permissionsOf, temporaryDirectory } from "./support.js"
+import { databaseAt, permissionsOf } from "./support.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 const masked = (mask: number) =>
   Effect.acquireRelease(

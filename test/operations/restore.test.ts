@@ -25,7 +25,8 @@ import * as Migrations from "../../src/Migrations.js"
 import { vi } from "vitest"
 import { seedUser } from "../support/database.js"
 import { refusalOf } from "../support/refusals.js"
-import { databaseAt, filesIn, permissionsOf, temporaryDirectory } from "./support.js"
+import { databaseAt, filesIn, permissionsOf } from "./support.js"
+import { temporaryDirectory } from "../support/directories.js"
 
 /** The directory that the disk fails to write. */
 const failingSync: { of: string | undefined } = vi.hoisted(() => ({ of: undefined }))

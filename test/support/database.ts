@@ -7,7 +7,6 @@ import { Effect, Layer } from "effect"
 import Native from "libsql"
 import { createHash } from "node:crypto"
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { migrations } from "../../migrations/index.js"
@@ -15,6 +14,7 @@ import * as Database from "../../src/Database.js"
 import { clientInternals } from "../../src/libsql/registry.js"
 import { splitStatements } from "../../src/libsql/sqlText.js"
 import { type Habits, Peer } from "./hrana/Peer.js"
+import { temporaryDirectory } from "./directories.js"
 
 const statements = Object.values(migrations).flatMap(splitStatements)
 
@@ -26,12 +26,6 @@ export const migrated = Layer.effectDiscard(
         Effect.dieMessage("not a client of this package")
     )
   )
-)
-
-/** A directory that goes with the scope. */
-export const temporaryDirectory = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-db-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
 )
 
 /** An empty, migrated database in memory. */

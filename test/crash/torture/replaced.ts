@@ -4,12 +4,12 @@
  */
 import { Effect } from "effect"
 import Native from "libsql"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { numbersAt, numbersOf, numberWriter, openAndClose } from "../numbers.js"
 import type { Random } from "./random.js"
 import type { Account } from "./run.js"
+import { temporaryDirectory } from "../../support/directories.js"
 
 const accidents = ["remove file -wal -shm", "remove -wal", "replace", "read file", "use stock"] as const
 
@@ -25,10 +25,7 @@ export const replaced = (account: Account, random: Random, count: number) =>
     Array.from({ length: count }),
     () =>
       Effect.gen(function* () {
-        const directory = yield* Effect.acquireRelease(
-          Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-torture-"))),
-          (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-        )
+        const directory = yield* temporaryDirectory
         const path = join(directory, "numbers.sqlite")
         makeOther(`${path}.other`)
         const writer = yield* numberWriter(path)

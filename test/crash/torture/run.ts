@@ -2,13 +2,12 @@
  * What the scenarios share: a directory, workers on a file, and the account of what was done.
  */
 import { Effect, type Scope } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Child, child } from "../../support/children.js"
 import { losses, repeat, settle } from "./books.js"
 import type { Ledger, Orders, Report } from "./protocol.js"
 import { onFile, prepare } from "./world.js"
+import { temporaryDirectory } from "../../support/directories.js"
 
 /** What was done, and what was found. */
 export interface Account {
@@ -39,11 +38,6 @@ export const newAccount = (): Account => ({
   longestTurnMs: 0,
   losses: []
 })
-
-const temporaryDirectory = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "sealant-torture-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 const script = new URL("./worker.ts", import.meta.url)
 

@@ -13,7 +13,7 @@ import { IssueWorkflowLifecycle } from "../../../src/issue-workflow/IssueWorkflo
 import type { StartExecution } from "../../../src/issue-workflow/IssueWorkflowViews.js"
 import * as Sandboxes from "../../../src/sandbox/index.js"
 import { specification } from "../../sandbox/support.js"
-import { databaseLayers } from "../../support/database.js"
+import { overDatabases } from "../../support/database.js"
 import { shell } from "../../support/lists.js"
 
 export { pages, shell } from "../../support/lists.js"
@@ -26,20 +26,12 @@ export type Services = IssueWorkflows.Services | Sandboxes.Services | ControlPla
 const services = Layer.mergeAll(IssueWorkflows.layer, Sandboxes.layer, ControlPlaneEvents.layer)
 
 /** The lifecycle over each database, with the users `ada` and `eve`. */
-const over = <E>(database: Layer.Layer<SqlClient.SqlClient, E>) =>
-  Layer.provideMerge(
-    Layer.merge(
-      services,
-      Layer.effectDiscard(Effect.orDie(Effect.all([make.user({ id: "ada" }), make.user({ id: "eve" })])))
-    ),
-    database
+export const layers = overDatabases(
+  Layer.merge(
+    services,
+    Layer.effectDiscard(Effect.orDie(Effect.all([make.user({ id: "ada" }), make.user({ id: "eve" })])))
   )
-
-export const layers = {
-  memory: over(databaseLayers.memory),
-  file: over(databaseLayers.file),
-  remote: over(databaseLayers.remote)
-}
+)
 
 export const goneWorkflow = IssueWorkflowId.make("gone")
 export const goneExecution = IssueWorkflowExecutionId.make("gone")
