@@ -16,7 +16,7 @@ const withEnvironment = (variables: Variables) =>
 
 const fromEnvironment = (variables: Variables) => Layer.provide(Database.layerConfig, withEnvironment(variables))
 
-/** The one line that a program prints when it cannot open its database. */
+/** The one-line error of a program that cannot open its database. */
 const refusal = (variables: Variables) =>
   Effect.map(Effect.flip(Effect.scoped(Layer.build(fromEnvironment(variables)))), (error) => {
     expect(error).toBeInstanceOf(Database.DatabaseConfigError)
@@ -25,8 +25,8 @@ const refusal = (variables: Variables) =>
   })
 
 /**
- * Opens a file as another user, whom permission bits restrict: they do not restrict root, who may run the tests. The test
- * awaits it, so that nothing else runs as that user.
+ * Opens a file as an unprivileged user, because permission bits do not restrict root, who may run the tests. The test awaits
+ * it, so that nothing else runs as that user.
  */
 const refusedToNobody = (path: string) =>
   Effect.promise(async () => {
@@ -199,7 +199,7 @@ describe("Database.layerConfig fails with one line that names the variable", () 
       const readOnly = join(open, "read-only.sqlite")
       writeFileSync(readOnly, "")
       chmodSync(readOnly, 0o444)
-      // access(2) asks for the real user, so that root learns of it from the engine only.
+      // access(2) checks the real user, so root gets the error from the engine only.
       expect(yield* refusedToNobody(readOnly)).toMatch(
         /read-only.sqlite cannot be (opened for writing: no permission|written: the file or its directory is read-only)$/
       )

@@ -12,10 +12,10 @@ import { claimant, enqueue, failure, layers, leased, tagOf } from "./build-job/s
 import * as webhooks from "./github/webhookSupport.js"
 import { temporaryDirectory } from "./support/directories.js"
 
-/** Both tables whose rows are worked on under leases, in one database. */
+/** Both leased tables in one database. */
 const both = GitHubWebhookDeliveryRepo.layer.pipe(Layer.provideMerge(layers.memory))
 
-/** How much a counter has grown through the effect. */
+/** The increase of a counter during the effect. */
 const growthOf = <A, E, R>(counter: Metric.Metric.Counter<number>, effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const before = yield* Metric.value(counter)

@@ -22,7 +22,7 @@ const upTo = (count: number) => Migrations.make(Object.fromEntries(Object.entrie
 
 const names = (migrations: ReadonlyArray<{ readonly name: string }>) => migrations.map(({ name }) => name)
 
-/** Everything that the database is made of, and the rows that migrations wrote. */
+/** The schema, and the rows that migrations wrote. */
 const contents = Effect.flatMap(
   SqlClient.SqlClient,
   (sql) => sql`SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name`
@@ -33,7 +33,7 @@ const inMemory = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
 
 type Opened = Layer.Layer<SqlClient.SqlClient>
 
-/** A file that goes with the test, opened as usual, and by one who waits 100 ms for a lock. */
+/** A temporary file, opened with the default busy timeout and with one of 100 ms. */
 const inFile = <A, E, R>(effect: (database: Opened, impatient: Opened) => Effect.Effect<A, E, R>) =>
   Effect.scoped(
     Effect.flatMap(temporaryDirectory, (directory) => {
@@ -317,10 +317,10 @@ it.effect("rejects a database of another program before it changes anything", ()
       expect(failure).toEqual(new Migrations.DatabaseNotEmpty({ object: "table leaf" }))
       expect(failure.message).toContain("sealant-db import-legacy PATH")
       expect(yield* contents).toHaveLength(1)
-      // Tables that are in nobody's way may be there.
+      // Tables with other names are allowed.
       yield* sql`ALTER TABLE leaf RENAME TO notes`
       yield* run
-      // A migration that collides with one of ours is at fault itself.
+      // A migration that conflicts with a table of this package fails by its own statement.
       const twice = Migrations.make({ ...record, "0004_again": "CREATE TABLE plant (id TEXT) STRICT" })
       expect(yield* Effect.flip(twice.run)).toMatchObject({
         _tag: "MigrationFailed",

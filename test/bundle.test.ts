@@ -15,7 +15,7 @@ import { temporaryDirectory } from "./support/directories.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-/** A directory in which a bundle finds the native binding and no other dependency. */
+/** A directory where a bundle finds the native binding and no other dependency. */
 const outside = Effect.tap(temporaryDirectory, (directory) =>
   Effect.sync(() => symlinkSync(join(root, "node_modules"), join(directory, "node_modules")))
 )
@@ -82,7 +82,7 @@ describe("two copies of the package in one process, each with its own copy of Ef
   it.scopedLive("recognize each other's errors, and keep their transactions apart", () =>
     Effect.gen(function* () {
       const { one, two } = yield* copies
-      // First, because databases are counted: these are the first ones of their copies.
+      // First, because it expects the first databases that each copy opens.
       const [first, second] = [yield* open(one.Database.layerMemory), yield* open(two.Database.layerMemory)]
       yield* Effect.provide(run("CREATE TABLE t (n)"), second)
       const inBoth = Effect.zipRight(run("CREATE TABLE u (n)"), Effect.provide(run("INSERT INTO t VALUES (1)"), second))

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 const root = fileURLToPath(new URL("..", import.meta.url))
 
 interface Example {
-  /** Where it stands, as `file:line`. */
+  /** As `file:line`. */
   readonly place: string
   readonly code: string
 }

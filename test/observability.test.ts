@@ -1,5 +1,5 @@
 /**
- * What docs/observability.md says, and its example.
+ * The tables of docs/observability.md, and its example.
  */
 import { expect, it } from "@effect/vitest"
 import { Metrics } from "@sealant/db"

@@ -1,10 +1,11 @@
 /**
- * The language of sources, docs and messages: plain technical English, with the field's terms.
+ * The language of sources, tests and docs: plain technical English, with the field's terms.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { readdirSync, readFileSync } from "node:fs"
 import { join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
+import { titlesIn } from "./support/titles.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
@@ -30,13 +31,15 @@ const placeOf = (file: string, source: string, index: number) =>
   `${relative(root, file)}:${source.slice(0, index).split("\n").length}`
 
 /** The comments of a source file. */
-const commentsOf = (file: string): ReadonlyArray<Prose> => {
-  const source = readFileSync(file, "utf8")
-  return Array.from(source.matchAll(/\/\*\*[\s\S]*?\*\/|(?<=^|\s)\/\/ .*$/gm), ({ 0: comment, index }) => ({
+const commentsOf = (file: string, source = readFileSync(file, "utf8")): ReadonlyArray<Prose> =>
+  Array.from(source.matchAll(/\/\*\*[\s\S]*?\*\/|(?<=^|\s)\/\/ .*$/gm), ({ 0: comment, index }) => ({
     place: placeOf(file, source, index),
     text: textOf(comment)
   }))
-}
+
+/** The titles of tests in a source file. */
+const titlesOf = (file: string, source = readFileSync(file, "utf8")): ReadonlyArray<Prose> =>
+  titlesIn(source).map(({ index, text }) => ({ place: placeOf(file, source, index), text }))
 
 /** The docstrings of exported declarations and of the members of interfaces. */
 const docstringsOf = (file: string): ReadonlyArray<Prose> => {
@@ -50,16 +53,17 @@ const docstringsOf = (file: string): ReadonlyArray<Prose> => {
   )
 }
 
-/** The prose of a document: without code, links' targets and titles of tests. */
-const documentOf = (file: string): Prose => ({
+/** The prose of a document: without code and the targets of links. */
+const documentOf = (file: string, source = readFileSync(file, "utf8")): Prose => ({
   place: relative(root, file),
-  text: readFileSync(file, "utf8")
+  text: source
     .replaceAll(/```[\s\S]*?```/g, "")
     .replaceAll(/`[^`]*`/g, "")
-    .replaceAll(/\[[^\]]*\]\([^)]*test[^)]*\)/g, "")
+    .replaceAll(/\]\([^)]*\)/g, "]")
 })
 
 const sources = ["src", "examples", "scripts"].flatMap((folder) => filesIn(folder, /\.ts$/))
+const tests = filesIn("test", /\.ts$/).filter((file) => !relative(root, file).startsWith(join("test", "fixtures")))
 const documents = [
   ...filesIn("docs", /\.md$/).filter((file) => !file.endsWith("schema.md")),
   ...["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map((file) => join(root, file))
@@ -91,10 +95,24 @@ const findings = (prose: ReadonlyArray<Prose>) =>
   )
 
 describe("language", () => {
-  it("comments and docs use the terms of the style guide", () => {
-    const comments = sources.flatMap(commentsOf)
-    expect(comments.length).toBeGreaterThan(1000)
-    expect(findings([...comments, ...documents.map(documentOf)])).toEqual([])
+  it("comments, test titles and docs use the terms of the style guide", () => {
+    const comments = [...sources, ...tests].flatMap((file) => commentsOf(file))
+    const titles = tests.flatMap((file) => titlesOf(file))
+    expect(comments.length).toBeGreaterThan(2000)
+    expect(titles.length).toBeGreaterThan(1000)
+    expect(findings([...comments, ...titles, ...documents.map((file) => documentOf(file))])).toEqual([])
+  })
+
+  it("the check finds banned words in comments, titles of tests and texts of links", () => {
+    const word = ["te", "lls"].join("")
+    const planted = [
+      ...commentsOf("a.ts", `/** It ${word} its state. */`),
+      ...commentsOf("a.ts", `const a = 1 // It ${word} its state.`),
+      ...titlesOf("a.ts", `it.effect("${word} its state", () => test)`),
+      ...titlesOf("a.ts", `describe(\`\${name} ${word} its state\`, () => {})`),
+      documentOf("a.md", `[${word} its state](../test/a.test.ts)`)
+    ]
+    expect(planted.map((prose) => findings([prose]).length)).toEqual([1, 1, 1, 1, 1])
   })
 
   it("docstrings start with a verb or a noun phrase", () => {

@@ -150,7 +150,7 @@ describe("UserRepo", () => {
         delete: Effect.ignore(users.delete(gone))
       }
       for (const [method, effect] of Object.entries(methods)) {
-        // The engine looks at each table that refers to a user, along its index.
+        // The engine reads the index of each table that refers to a user.
         expect(yield* planIssues(effect), method).toEqual([])
       }
     }).pipe(Effect.provide(layers.file))

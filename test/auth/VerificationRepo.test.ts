@@ -54,7 +54,7 @@ const suite = (name: string, layer: Layer.Layer<VerificationRepo | SqlClient.Sql
       Effect.gen(function* () {
         const verifications = yield* VerificationRepo
         const secret = "s3cr3t"
-        // Better Auth has the token of a password reset in the identifier.
+        // Better Auth stores the token of a password reset in the identifier.
         const reset = yield* verifications.create({ ...given("of ada"), identifier: `reset-password:${secret}` })
         expect(
           String(reset) + JSON.stringify(reset) + JSON.stringify(Schema.encodeSync(Verification.json)(reset))

@@ -1,5 +1,5 @@
 /**
- * `better-auth` is an optional peer: only its own entry point asks for it.
+ * `better-auth` is an optional peer dependency: only its own entry point imports it.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"

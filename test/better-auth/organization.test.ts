@@ -1,5 +1,5 @@
 /**
- * A plugin of Better Auth's own, with several models, transactions and joins.
+ * A plugin of Better Auth with several models, transactions and joins.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"

@@ -1,5 +1,5 @@
 /**
- * A model that a plugin adds: its names, its values, its joins, and what is refused.
+ * A model of a plugin: its names, its values, its joins, and the rejected values.
  */
 import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -56,7 +56,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
         const nulls =
           "SELECT 1 FROM gadget_box WHERE coalesce(owner_id, item_count, is_open, opened_at, settings, tag_names, top_scores) IS NULL"
         expect(yield* shell(nulls)).toHaveLength(1)
-        // A date may come as text, as in the body of a request.
+        // A date can be text, as in the body of a request.
         const opened = yield* Effect.promise(() =>
           adapter.update<Gadget>({ model, where, update: { openedAt: "1970-01-01T00:00:01.000Z" } })
         )

@@ -1,5 +1,5 @@
 /**
- * A plugin with a model that has a field of each type, and the adapter of a server that has it.
+ * A plugin with a model that has a field of each type, and an adapter for it.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect } from "effect"
@@ -25,7 +25,7 @@ export const gadgets = {
   }
 } satisfies BetterAuthPlugin
 
-/** A row as Better Auth sees it. */
+/** A row as Better Auth returns it. */
 export interface Gadget {
   readonly id: string
   readonly displayName: string
@@ -56,13 +56,13 @@ export const createTable = Effect.flatMap(
   ) STRICT`
 )
 
-/** The adapter on the database of the test. `joins` lets the factory ask for joins. */
+/** The adapter on the database of the test. `joins` enables joins in the adapter factory. */
 export const makeAdapter = ({ joins = false } = {}) =>
   Effect.map(Effect.runtime<SqlClient.SqlClient>(), (runtime) =>
     betterAuthAdapter(runtime)({ ...quiet, plugins: [gadgets], advanced: { database: { joins } } })
   )
 
-/** What a row has where nothing is said of it. */
+/** The default values of a row. */
 export const plain = {
   displayName: "box",
   ownerId: null,

@@ -1,6 +1,6 @@
 /**
- * Passwords, their hashes and tokens in everything that Better Auth stores here: they are in the rows, and appear in no
- * error, no span and no log, neither of ours nor of Better Auth's.
+ * Passwords, their hashes and tokens are stored in rows, and appear in no error, span or log of this package or of Better
+ * Auth.
  */
 import type { SqlClient } from "@effect/sql"
 import { describe, expect, it, vi } from "@effect/vitest"
@@ -17,7 +17,7 @@ import { quiet, serve } from "./support.js"
 
 const sentinel = "correct-horse-battery-staple"
 
-// A hash that shows whose it is, so that it is found wherever it goes.
+// A hash that contains a sentinel.
 const password = { hash: async (given: string) => `hash of ${given}`, verify: async () => true }
 
 const valuesOf = (table: string, columns: string) =>
@@ -33,7 +33,7 @@ describe("secrets of Better Auth", () => {
       const { layer: watched, tell, told } = witness()
       return Effect.scoped(
         Effect.gen(function* () {
-          // Where Better Auth prints what it did not expect.
+          // Better Auth logs unexpected errors here.
           const printed = vi.spyOn(console, "error").mockImplementation(tell)
           yield* Effect.addFinalizer(() => Effect.sync(() => printed.mockRestore()))
           const resets: Array<string> = []
@@ -60,14 +60,14 @@ describe("secrets of Better Auth", () => {
           ]
           expect(secrets).toHaveLength(6)
 
-          // As the repositories show them.
+          // The rows as the repositories return them.
           const user = Option.getOrThrow(yield* (yield* UserRepo).findByEmail(ada.email))
           const { items: sessions } = yield* (yield* SessionRepo).listForUser({ userId: user.id })
           const { items: accounts } = yield* (yield* AccountRepo).listForUser({ userId: user.id })
           tell(JSON.stringify([sessions, accounts]), String(sessions), String(accounts))
           expect(Redacted.value(sessions[0]?.token ?? Redacted.make(""))).toBe(secrets[2])
 
-          // Refused by a rule, by a constraint, by a schema that is not there, and inside a transaction.
+          // Rejected by a rule, by a constraint, by a missing table, and inside a transaction.
           const runtime = yield* Effect.runtime<SqlClient.SqlClient>()
           const adapter = betterAuthAdapter(runtime)({
             ...quiet,

@@ -1,5 +1,5 @@
 /**
- * A Better Auth server in the process, and what the repositories see of it.
+ * A Better Auth server in this process, and the rows that the repositories read.
  */
 import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -20,7 +20,7 @@ const credentials = { email: ada.email, password: ada.password }
 
 const emailAndPassword = { enabled: true }
 
-/** A provider that is asked nothing: each token is good, and says whose it is. */
+/** A provider without requests: every token is valid and contains its user. */
 const google = { clientId: "client", clientSecret: "secret", verifyIdToken: async () => true }
 
 const base64 = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url")
@@ -109,7 +109,7 @@ const suite = (name: string, database: Layer.Layer<SqlClient.SqlClient>) => {
         for (const _ of [1, 2]) yield* browser().post("/request-password-reset", { email: ada.email })
         const [taken = "", token = ""] = tokens
 
-        // What a repository consumes is gone for Better Auth, and the other way round.
+        // A value that a repository consumes is unknown to Better Auth, and the reverse.
         const verifications = yield* VerificationRepo
         const presented = (given: string) => ({
           identifier: `reset-password:${given}`,
@@ -157,7 +157,7 @@ const suite = (name: string, database: Layer.Layer<SqlClient.SqlClient>) => {
         expect((yield* laptop.post("/unlink-account", { accountId })).status).toBe(200)
         expect(yield* find).toEqual(Option.none())
 
-        // Signing in through the provider alone makes a user, too.
+        // Signing in through the provider also creates a user.
         yield* (yield* UserRepo).delete(id)
         expect((yield* browser().post("/sign-in/social", { provider: "google", idToken })).body).toMatchObject({
           user: { name: "Ada at Google" }

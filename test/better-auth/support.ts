@@ -1,5 +1,5 @@
 /**
- * A Better Auth server in the process, on the database of the test.
+ * A Better Auth server in this process, on the database of the test.
  */
 import type { SqlClient } from "@effect/sql"
 import { betterAuth, type BetterAuthOptions } from "better-auth"
@@ -8,7 +8,7 @@ import { betterAuthAdapter } from "@sealant/db/better-auth"
 
 const origin = "http://localhost:3000"
 
-/** Settings of every server here: nothing is asked of a network, nothing is limited, nothing is printed. */
+/** Settings of every server: no network, no rate limits, no output. */
 export const quiet = {
   baseURL: origin,
   secret: "a secret of some forty characters, for tests",
@@ -17,21 +17,21 @@ export const quiet = {
   logger: { disabled: true }
 } satisfies BetterAuthOptions
 
-/** Hashing that costs nothing, for tests that are about something else. */
+/** Hashing without cost, for tests of other features. */
 export const quickPasswords = {
   hash: async (password: string) => `hash of ${password}`,
   verify: async ({ hash, password }: { readonly hash: string; readonly password: string }) =>
     hash === `hash of ${password}`
 }
 
-/** A server, and a way to call it as a browser would. */
+/** A server, and a function that sends requests to it with cookies, as a browser does. */
 export const serve = <const Options extends Partial<BetterAuthOptions>>(options: Options) =>
   Effect.map(Effect.runtime<SqlClient.SqlClient>(), (runtime) => {
     const auth = betterAuth({ ...quiet, ...options, database: betterAuthAdapter(runtime) })
     return { auth, browser: () => browserOf(auth.handler) }
   })
 
-/** Keeps the cookies that it gets, and sends them back. */
+/** Stores received cookies, and sends them back. */
 const browserOf = (handler: (request: Request) => Promise<Response>) => {
   const cookies = new Map<string, string>()
   const send = (path: string, init: RequestInit) =>

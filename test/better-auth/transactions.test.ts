@@ -63,7 +63,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
         })
         expect(yield* Effect.promise(() => reasonOf(rejected))).toBe(thrown)
         expect(yield* stored).toEqual(["kept"])
-        // A statement that is refused is refused alone, as anywhere in SQLite.
+        // A rejected statement does not end the transaction, as in SQLite.
         yield* Effect.promise(() =>
           adapter.transaction(async (trx) => {
             expect(await reasonOf(add(trx, "forbidden"))).toMatchObject({ _tag: "InvalidInput" })
@@ -115,7 +115,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
           Promise.allSettled(
             Array.from({ length: 30 }, (_, index) =>
               adapter.transaction(async (trx) => {
-                // The first write holds the lock, and what is read after it is nobody else's to change.
+                // The first write takes the lock, so no other transaction can change the row after the read.
                 await add(trx, `row ${index}`)
                 const [counter] = await trx.findMany<Gadget>({ model, where })
                 await trx.update({ model, where, update: { itemCount: (counter?.itemCount ?? 0) + 1 } })
@@ -145,7 +145,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
           throw new Error("taken back")
         })
         yield* Effect.promise(() => opened.given)
-        // It would wait for ever if the transaction had begun with what it read.
+        // If the transaction began with its read, this would wait forever.
         yield* Effect.promise(() => add(adapter, "outside"))
         written.give()
         expect(yield* Effect.promise(() => reasonOf(reading))).toMatchObject({ message: "taken back" })
@@ -162,7 +162,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
         const trx = yield* Effect.promise(() =>
           adapter.transaction(async (inner) => {
             await add(inner, "in time")
-            // What nobody waits for goes to the database once the transaction is over.
+            // The statement is sent after the end of the transaction.
             late = ended.given.then(() => add(adapter, "late"))
             return inner
           })
@@ -184,7 +184,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
           databaseHooks: {
             session: {
               create: {
-                // User and account are written by now. The others get their turns before it comes to nothing.
+                // User and account are written by now. The others get their turns before the rollback.
                 before: async (_, context) => {
                   await Effect.runPromise(turns(3))
                   if (/odd/.test(String(context?.body?.email)))
@@ -198,7 +198,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
           { length: 20 },
           (_, index) => `${index % 2 === 0 ? "even" : "odd"}${index}@example.com`
         )
-        // Whoever writes beside a transaction is woken by the end of it, and is to find itself outside.
+        // The write that waits for the transaction is woken by its end, and must run outside it.
         const signUp = (email: string) =>
           Effect.zipRight(
             shell("UPDATE user SET name = 'y'"),
@@ -226,7 +226,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
         const requests = new AsyncLocalStorage<string>()
         const [begun, written] = [signal(), signal()]
         const seen: Array<string | undefined> = []
-        // The queue of writes comes to rest, so that it is the request which sets it going.
+        // The write queue becomes idle, so that the request starts it again.
         yield* turns(5)
         const request = requests.run("a request", () =>
           adapter.transaction(async (trx) => {
@@ -239,7 +239,7 @@ const suite = (name: string, layer: Layer.Layer<SqlClient.SqlClient>) =>
           })
         )
         yield* Effect.promise(() => begun.given)
-        // It waits for the transaction, and the end of that wakes it.
+        // It waits for the end of the transaction.
         const beside = yield* Effect.fork(
           Effect.zipRight(
             shell("UPDATE gadget_box SET item_count = 1"),

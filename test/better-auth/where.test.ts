@@ -1,5 +1,5 @@
 /**
- * Conditions, order and pages, against a model of them in plain JavaScript.
+ * Conditions, order and pages, compared with a model in plain JavaScript.
  */
 import { describe, expect, it } from "@effect/vitest"
 import type { DBAdapter, Where, WhereOperator } from "better-auth/adapters"
@@ -60,7 +60,7 @@ const holdsAll = (row: Gadget, where: ReadonlyArray<Where>) => {
   return all.every((clause) => holds(row, clause)) && (any.length === 0 || any.some((clause) => holds(row, clause)))
 }
 
-// Few letters, so that conditions meet rows; and all that a pattern or a statement could take for something else.
+// Few letters, so that conditions match rows, and all characters with a meaning in patterns and statements.
 const text = fc.oneof(
   fc.stringOf(fc.constantFrom("a", "A", "b", "%", "_", "é", "É", "\\", "'", '"', "*", "?", "[", "😀", " "), {
     maxLength: 3

@@ -12,11 +12,11 @@ import { answer, claim, launch, layers, refusalOf, shell, stateOf, success } fro
 const ready = { ...success, runtime: answer("running") }
 const busy = new PersistenceError({ operation: "test", reason: "Busy", cause: "SQLITE_BUSY" })
 
-/** Starts a worker; what it has in hand at the end of the test is given back at once. */
+/** Starts a worker. It releases its jobs at once at the end of the test. */
 const start = <R>(handler: BuildWorker.Handler<R>, options: Partial<BuildWorker.Options> = {}) =>
   Effect.fork(BuildWorker.run(handler, { workerId: "worker", drainTimeout: 0, ...options }))
 
-/** A handler that tells of each build it begins, and waits in each until the test lets go. */
+/** A handler that reports the start of each build, and waits in each until the test continues. */
 const waiting = Effect.gen(function* () {
   const begun = yield* Queue.unbounded<Build>()
   const go = yield* Deferred.make<typeof ready, BuildWorker.BuildFailure>()
@@ -119,7 +119,7 @@ describe("BuildWorker", () => {
       yield* passing(20)
       yield* eventually(Effect.map(Ref.get(interrupted), (count) => count === 1))
       expect(yield* stateOf(launched.sandbox.id)).toBe("stopped cancelled cancelled none stop")
-      // The worker goes on with the next.
+      // The worker takes the next job.
       const next = yield* launch()
       expect((yield* Queue.take(begun)).job.id).toBe(next.job.id)
       expect(yield* jobOf(launched.job.id)).toEqual(stopped)
@@ -132,7 +132,7 @@ describe("BuildWorker", () => {
       const { begun, handler, interrupted } = yield* waiting
       yield* start(handler)
       yield* Queue.take(begun)
-      // As if this process had slept past its lease.
+      // As if this process had been suspended past its lease.
       yield* shell("UPDATE oci_image_build_jobs SET lease_expires_at = ?", yield* Clock.currentTimeMillis)
       const { lease } = yield* claim(launched, "other")
       yield* passing(20)
@@ -179,7 +179,7 @@ describe("BuildWorker", () => {
       yield* Queue.take(begun)
       yield* passing(20)
       yield* eventually(Effect.map(Ref.get(beats), (count) => count === 1))
-      // The next one follows sooner.
+      // The next poll follows sooner.
       yield* TestClock.adjust("5 seconds")
       yield* eventually(Effect.map(Ref.get(beats), (count) => count === 2))
       for (let beat = 0; beat < 4; beat++) yield* passing(20)
@@ -197,7 +197,7 @@ describe("BuildWorker", () => {
       const jobs = yield* WorkspaceBuildJobRepo
       const lifecycle = yield* SandboxLifecycle
       const calls = yield* Ref.make<ReadonlyArray<string>>([])
-      /** Fails with `busy` the first time that it is called by this name. */
+      /** Fails with `busy` on the first call with this name. */
       const atFirst = <A, E>(name: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E | PersistenceError> =>
         Effect.flatMap(
           Ref.getAndUpdate(calls, (names) => [...names, name]),
@@ -268,7 +268,7 @@ describe("BuildWorker", () => {
       Effect.gen(function* () {
         const { begun, handler } = yield* waiting
         yield* start(handler, { pollInterval: "1 day" })
-        // It sleeps: it has looked, and found nothing.
+        // It sleeps after a poll without a result.
         yield* eventually(Effect.map(TestClock.sleeps(), Chunk.contains(24 * 3600 * 1000)))
         const launched = yield* launch()
         expect((yield* Queue.take(begun)).job.id).toBe(launched.job.id)
@@ -276,7 +276,7 @@ describe("BuildWorker", () => {
     )
   }
 
-  // Not on a server: it tells nobody of a commit, so a worker that waits there looks again and again.
+  // Not on a server: it sends no notifications of commits, so an idle worker polls.
   for (const name of ["memory", "file"] as const) {
     it.effect(`an idle worker polls once, and its own read does not wake it (${name})`, () =>
       Effect.gen(function* () {
@@ -360,7 +360,7 @@ describe("BuildWorker", () => {
         leaseOutcome: Option.some("released"),
         workerId: Option.none()
       })
-      // The next worker takes it at once.
+      // The next worker claims it at once.
       yield* start(() => Effect.succeed(ready))
       yield* reaches(launched, "ready succeeded succeeded running")
     }).pipe(Effect.provide(layers.memory))

@@ -27,7 +27,7 @@ import {
 
 const reason = "not wanted any more"
 
-/** What any implementation of the queue must do for people and for supervisors. */
+/** The contract of the queue for operators and supervisors. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo changes (${name})`, () => {
     it.effect("cancel ends a queued job", () =>

@@ -19,13 +19,13 @@ import {
   tagOf
 } from "./support.js"
 
-/** A job that runs under a lease which expires at the given moment. */
+/** A running job whose lease expires at this time. */
 const expiring = (id: string, leaseExpiresAt: number, given: object = {}) =>
   make.claimedJob({ id, leaseExpiresAt: at(leaseExpiresAt), ...given })
 
 const idOf = Option.map(({ job }: { readonly job: { readonly id: string } }) => job.id)
 
-/** What any implementation of the queue must do when jobs are claimed. */
+/** The contract of claims. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo claims (${name})`, () => {
     it.effect("return a job under a new lease", () =>

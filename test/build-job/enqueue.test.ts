@@ -12,7 +12,7 @@ const sentinel = "correct-horse-battery-staple"
 const enqueueInvalid = (given: object) =>
   Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => refusalOf(jobs.enqueue({ ...request, ...given })))
 
-/** What any implementation of the queue must do when a job comes in. */
+/** The contract of `enqueue`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo.enqueue (${name})`, () => {
     it.effect("queues the input, due at once", () =>
@@ -76,7 +76,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         } as const
         const running = yield* jobs.getById(first.job.id)
         expect(yield* jobs.enqueue(replay)).toEqual({ job: running, created: false })
-        // What is no part of the request: when, how often, under which id.
+        // Fields that are not part of the request: due time, attempts, id.
         expect(yield* jobs.enqueue({ ...replay, maxAttempts: 9, availableAt: at(9) })).toEqual({
           job: running,
           created: false

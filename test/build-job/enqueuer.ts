@@ -1,5 +1,5 @@
 /**
- * A process that enqueues a job for each line that it reads, and tells of it when it is committed.
+ * A process that enqueues a job for each input line, and reports it after the commit.
  */
 import { Effect, Layer } from "effect"
 import { once } from "node:events"
@@ -9,12 +9,12 @@ import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo
 import { request } from "./support.js"
 import { tell } from "../support/children.js"
 
-/** What the process is told. */
+/** The argument of the process, in JSON. */
 export interface Orders {
   readonly filePath: string
 }
 
-/** What it tells. */
+/** A line that the process writes. */
 export type Report = { readonly type: "ready" } | { readonly type: "enqueued"; readonly jobId: string }
 
 const { filePath }: Orders = JSON.parse(process.argv[2] ?? "{}")

@@ -25,13 +25,13 @@ import {
 
 const minutes = 60_000
 
-/** What the executor answered. */
+/** The result of an executor. */
 const result = {
   executor: { id: "fedora", osFamily: "fedora" },
   artifacts: [{ kind: "oci-image", name: "workspace", path: "/tmp/image.tar", loader: "docker-load" }]
 } as const
 
-/** Each call under the lease is refused for this reason, and changes nothing. */
+/** Each call under the lease fails with this reason, and changes nothing. */
 const isLost = (lease: Lease, reason: string) =>
   Effect.gen(function* () {
     const jobs = yield* WorkspaceBuildJobRepo
@@ -45,7 +45,7 @@ const isLost = (lease: Lease, reason: string) =>
     expect(yield* jobs.findById(lease.jobId)).toEqual(before)
   })
 
-/** What any implementation of the queue must do for who holds a lease, or thinks so. */
+/** The contract of leases. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo leases (${name})`, () => {
     it.effect("heartbeat extends the lease from the current time", () =>
@@ -93,7 +93,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* jobs.heartbeat(long.lease, "1 minute")).leaseExpiresAt).toEqual(Option.some(at(80_000)))
         yield* TestClock.adjust("20 seconds")
         expect((yield* jobs.heartbeat(long.lease, "1 minute")).leaseExpiresAt).toEqual(Option.some(at(90_000)))
-        // Another worker takes the first, and the time is counted from that claim.
+        // Another worker takes the first job, and the duration is counted from that claim.
         const again = yield* claim("short", "two")
         expect(again.job).toMatchObject({ leaseToken: 2, attemptCount: 2, leaseExpiresAt: Option.some(at(70_000)) })
         expect(yield* lossOf(jobs.heartbeat(short.lease, "1 minute"))).toBe("superseded")

@@ -6,7 +6,7 @@ import { SandboxAttemptId } from "../../src/sandbox/SandboxAttempt.js"
 import { NotFound } from "../../src/Errors.js"
 import { at, badNames, gone, idsOf, layers, make, pages, refusalOf, type Services, shell, tagOf } from "./support.js"
 
-/** What any implementation of the queue must do for who looks at it. */
+/** The contract of reads. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo lists (${name})`, () => {
     it.effect("finds and gets a job by its id", () =>
@@ -137,7 +137,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* TestClock.setTime(100)
         const { byStatus, ...due } = yield* jobs.stats
         expect(byStatus).toMatchObject({ queued: 2, running: 3 })
-        // Not the one without attempts left: it can only be failed.
+        // Without the job that has no attempts left: it can only be failed.
         expect(due).toEqual({ due: 2, oldestDueAt: Option.some(at(60)) })
       }).pipe(Effect.provide(layer))
     )

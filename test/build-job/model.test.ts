@@ -1,6 +1,5 @@
 /**
- * Any sequence of commands, by several workers, with leases replayed long after they were lost, leaves the queue as its
- * model says.
+ * After any sequence of commands, by several workers, with repeated calls under lost leases, the queue equals its model.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -77,7 +76,7 @@ const commands: FastCheck.Arbitrary<ReadonlyArray<Command>> = FastCheck.array(co
   size: "max"
 })
 
-/** What stands in the table, in the terms of the model. */
+/** The stored rows, as the model represents them. */
 const stored = Effect.flatMap(
   SqlClient.SqlClient,
   (sql) => sql<ModelJob>`
@@ -88,7 +87,7 @@ const stored = Effect.flatMap(
 
 const seen = (job: ModelJob): ModelJob => ({ ...job, worker: job.status === "running" ? job.worker : null })
 
-/** Does it to both, and compares what they answer. */
+/** Runs a command on the queue and on the model, and compares the results. */
 const perform = (model: ModelQueue, command: Command) =>
   Effect.gen(function* () {
     const jobs = yield* WorkspaceBuildJobRepo
@@ -222,7 +221,7 @@ describe("the queue and its model", () => {
         }
         const given = model.leases.map(({ jobId, token }) => `${jobId} ${token}`)
         expect(new Set(given).size).toBe(given.length)
-        // Of all leases ever given, those still current are those of the running jobs: one each.
+        // Of all leases, the current ones are those of the running jobs: one each.
         const current = yield* Effect.filter(model.leases, (lease) =>
           Effect.map(tagOf(jobs.getByLease(lease)), (tag) => tag === "ok")
         )

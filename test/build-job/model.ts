@@ -1,10 +1,10 @@
 /**
- * The queue as its contract tells it, in plain TypeScript: what the property test holds the real one against.
+ * A model of the queue in plain TypeScript, for the property test.
  */
 import type { Lease, WorkspaceBuildJobStatus } from "../../src/build-job/WorkspaceBuildJob.js"
 import { LeaseModel, type ModelRow } from "../support/leaseModel.js"
 
-/** A thing that somebody does to the queue. Jobs and leases are counted in the order in which they came up. */
+/** A command. Jobs and leases are numbered in the order of their creation. */
 export type Command =
   | { readonly type: "enqueue"; readonly delay: number; readonly maxAttempts: number; readonly key: number | undefined }
   | { readonly type: "claimNext"; readonly worker: string; readonly duration: number }
@@ -19,10 +19,10 @@ export type Command =
   | { readonly type: "reap"; readonly limit: number }
   | { readonly type: "wait"; readonly millis: number }
 
-/** What is known of a job. */
+/** The state of a job. */
 export type ModelJob = ModelRow<WorkspaceBuildJobStatus>
 
-/** The whole queue. */
+/** The state of the queue. */
 export class ModelQueue extends LeaseModel<WorkspaceBuildJobStatus, ModelJob, Lease> {
   private readonly keys = new Map<number, string>()
 

@@ -1,7 +1,6 @@
 /**
- * What the planner makes of every statement of the queue: nothing that grows is scanned or sorted, and a claim walks the
- * first entries of its two indexes at any depth. On files: in memory, explaining a write leaves the engine unable to
- * commit anything more.
+ * Query plans of every statement of the queue: tables are neither scanned nor sorted, and a claim reads the first entries of
+ * its two indexes for any number of jobs. On files: in memory, the engine cannot commit after an explained write.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -56,14 +55,17 @@ const claimPlan = Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
   Effect.map(plansOf(jobs.claimNext(claimant)), (plans) => plans.flat())
 )
 
-/** What else a statement may cost: the counts for people, and the merge of the two times `limit` rows of a claim. */
+/** The accepted exceptions: the counts for operators, and the merge of twice `limit` rows of a claim. */
 const known: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
   claimNext: [/^USE TEMP B-TREE FOR ORDER BY in: UPDATE/],
   claimBatch: [/^USE TEMP B-TREE FOR ORDER BY in: UPDATE/],
   stats: [/^SCAN oci_image_build_jobs USING COVERING INDEX .* GROUP BY status$/]
 }
 
-/** Adds so many jobs, due at different moments: one in ten to come, one in a hundred under a lease, half of those expired. */
+/**
+ * Adds this number of jobs with different due times: one in ten in the future, one in a hundred leased, half of those
+ * expired.
+ */
 const fill = (count: number) =>
   shell(
     `
@@ -105,7 +107,7 @@ describe("build job query plans", () => {
         "SEARCH oci_image_build_jobs USING INDEX oci_image_build_jobs_leases_idx (status=? AND lease_expires_at<?)",
         "SEARCH oci_image_build_jobs USING INDEX oci_image_build_jobs_leases_idx (status=? AND lease_expires_at<?)"
       ])
-      // Only what the limits have cut: the sorts merge what comes out of the walks.
+      // Sorts after a LIMIT only: they merge the rows of both indexes.
       expect(plan.filter((line) => line.startsWith("SCAN")).every((line) => /^SCAN \(subquery-\d+\)$/.test(line))).toBe(
         true
       )

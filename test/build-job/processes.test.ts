@@ -1,5 +1,5 @@
 /**
- * Several real processes on one file: each job is done once, whoever dies meanwhile.
+ * Several processes on one file: each job is done once, also when a process is killed.
  */
 import { SqlClient } from "@effect/sql"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
@@ -34,7 +34,7 @@ afterEach(async () => {
 const onFile = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>): Promise<A> =>
   Effect.runPromise(effect.pipe(Effect.provide(Database.layer({ filePath, synchronous: "normal" }))))
 
-/** An empty queue with so many jobs, all due. */
+/** An empty queue with this number of due jobs. */
 const seed = (count: number) =>
   onFile(
     Effect.gen(function* () {
@@ -72,13 +72,13 @@ const start = (options: Omit<WorkerOptions, "filePath">): Worker => {
   return worker
 }
 
-/** Lets them begin together, once all are set up. */
+/** Starts the workers together when all are ready. */
 const begin = async (all: ReadonlyArray<Worker>) => {
   await Promise.all(all.map(({ first }) => first("ready")))
   for (const worker of all) worker.say("go")
 }
 
-/** What the workers told of one kind, as `job token`. */
+/** The reports of one type of all workers, as `job token`. */
 const told = (all: ReadonlyArray<Worker>, type: "claimed" | "succeeded") =>
   all.flatMap(({ reports }) =>
     reports.flatMap((report) => (report.type === type ? [`${report.jobId} ${report.token}`] : []))
@@ -101,7 +101,8 @@ describe("processes on one queue", () => {
       .map(({ max, mean, p99 }) => `mean ${mean.toFixed(0)}, p99 ${p99.toFixed(0)}, max ${max.toFixed(0)}`)
       .join("; ")}`
 
-    // The books: no lease given twice, each job claimed once and ended by who claimed it, and so it stands in the file.
+    // The invariants: no lease is given twice, each job is claimed once and ended by the worker that claimed it, also in the
+    // file.
     const claimed = told(all, "claimed")
     const expected = new Set(Array.from({ length: 10_000 }, (_, index) => `job-${index + 1} 1`))
     expect(claimed.length, measured).toBe(10_000)
@@ -117,7 +118,8 @@ describe("processes on one queue", () => {
     )
     expect(wrong).toEqual([])
     expect(all.flatMap(({ reports }) => reports.filter(({ type }) => type === "failed" || type === "lost"))).toEqual([])
-    // The engine's own wait for a lock would block the loop for up to the busy timeout; what is left is a busy machine.
+    // The engine's own wait for a lock would block the event loop for up to the busy timeout. Shorter delays come from other
+    // load.
     for (const { max } of delays) expect(max, measured).toBeLessThan(0.8 * Database.defaultBusyTimeoutMs)
   }, 120_000)
 
@@ -128,7 +130,7 @@ describe("processes on one queue", () => {
     const others = ["one", "two"].map((workerId) => start({ ...options, workerId }))
     const all = [victim, ...others]
     await begin([victim])
-    // Its other fibers are in the middle of claiming and ending jobs then.
+    // Its other fibers claim and end jobs at this time.
     const { jobIds: held } = await victim.first("holding")
     await begin(others)
     victim.signal("SIGKILL")
@@ -140,7 +142,7 @@ describe("processes on one queue", () => {
     expect(jobs.filter(({ outcome, status }) => status !== "succeeded" || outcome !== "succeeded")).toEqual([])
     expect(jobs).toHaveLength(600)
 
-    // What it held was given to others, under a new token, after it was claimed by the victim.
+    // Its jobs were claimed by others with a new token, after the victim's claim.
     const byId = new Map(jobs.map((job) => [job.id, job]))
     expect(held.length).toBeGreaterThan(0)
     const takenOver = held.map((id) => byId.get(id))
@@ -150,8 +152,8 @@ describe("processes on one queue", () => {
       )
     ).toEqual([])
 
-    // The books: no token given twice, each job ended once, under its last token, by whoever had it. The victim may have
-    // been killed between an answer and its telling.
+    // The invariants: no token is given twice, and each job is ended once, under its last token, by its holder. The victim may be
+    // killed between a commit and its report.
     const claimed = told(all, "claimed")
     expect(new Set(claimed).size).toBe(claimed.length)
     const succeeded = told(all, "succeeded")

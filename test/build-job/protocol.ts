@@ -1,17 +1,17 @@
 /**
- * What a worker process is told at its start, and what it tells.
+ * The argument and the reports of a worker process.
  */
 
-/** How a worker process works. */
+/** The options of a worker process. */
 export interface WorkerOptions {
   readonly filePath: string
   readonly workerId: string
   readonly leaseMs: number
   readonly fibers: number
-  /** How many jobs a batch claim asks for. */
+  /** The limit of a batch claim. */
   readonly batch: number
   readonly synchronous: "full" | "normal"
-  /** The first fiber keeps what it is given after so many rounds, and ends none of it. */
+  /** The first fiber holds its jobs after this number of rounds, and ends none of them. */
   readonly holdAfter?: number
 }
 

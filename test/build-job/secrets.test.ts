@@ -1,6 +1,5 @@
 /**
- * A sentinel in every input that may hold a secret: it is stored, and given back to who asks for the job, and appears
- * nowhere else.
+ * A sentinel in every input that may contain a secret is stored and returned with the job, and appears nowhere else.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -41,7 +40,7 @@ describe("secrets of build jobs", () => {
             tell(error, String(error), JSON.stringify(error), error instanceof Error ? error.stack : "")
           })
 
-        // Stored, replayed, refused.
+        // Enqueued, repeated, rejected.
         const keyed = { ...secretive, idempotencyKey: `key` }
         const { job } = yield* jobs.enqueue({ ...keyed, id: "job", maxAttempts: 2 })
         expect(job.requestPayload.env).toEqual({ TOKEN: sentinel })
@@ -60,7 +59,7 @@ describe("secrets of build jobs", () => {
         )
         yield* refused(jobs.enqueue({ ...secretive, availableAt: at(-1) }))
 
-        // Failed with a message, and again, and by those who have lost their lease.
+        // Failed with a message, failed again, and failed after the lease was lost.
         const first = yield* claim("job")
         const failure = { errorMessage: sentinel, errorCode: "failed" }
         yield* refused(jobs.fail(first.lease, { errorMessage: sentinel.repeat(10_000) }))
@@ -76,7 +75,7 @@ describe("secrets of build jobs", () => {
         yield* refused(jobs.cancel({ id: job.id, reason: sentinel }))
         yield* refused(jobs.redrive(job.id))
 
-        // Read by each of the lists, also where the row is not what it should be.
+        // Read by each list, also from an invalid row.
         yield* make.claimedJob({
           id: "broken",
           requestPayload: secretive.requestPayload,
@@ -93,7 +92,7 @@ describe("secrets of build jobs", () => {
         yield* jobs.listByStatus({ status: "succeeded" })
         yield* jobs.stats
 
-        // The database itself refuses.
+        // Rejected by the database.
         yield* sql`DROP TRIGGER oci_image_build_jobs_status_transition`
         yield* sql`CREATE TRIGGER refuse BEFORE INSERT ON oci_image_build_jobs BEGIN SELECT RAISE(ABORT, 'refused'); END`
         yield* refused(jobs.enqueue(secretive))

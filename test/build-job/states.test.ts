@@ -1,5 +1,5 @@
 /**
- * Every state, and what leads out of it: through the queue, and past it, as somebody with a shell would try.
+ * Every state and its transitions, through the queue and by direct SQL.
  */
 import { SqlError } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -18,7 +18,7 @@ type Status = (typeof statuses)[number]
 
 const now = 1000
 
-/** A job in each state: under its first lease, or after it; at the moment `now`. */
+/** A job in each state: under its first lease, or after it, at the time `now`. */
 const states = {
   queued: { status: "queued", attemptCount: 1 },
   "queued for later": { status: "queued", attemptCount: 1, availableAt: at(now + 1) },
@@ -38,7 +38,7 @@ type Move = (
 
 const move = (run: Move) => run
 
-/** Each method that changes a job, on the job and its last lease. */
+/** Each method that changes a job, applied to the job and its last lease. */
 const methods = {
   claimNext: move((jobs) => jobs.claimNext(claimant)),
   claimBatch: move((jobs) => jobs.claimBatch({ ...claimant, limit: 5 })),
@@ -66,7 +66,7 @@ const claims = {
   cancelled: "same"
 } as const
 
-/** A write under the job's last lease, of which the states that are no longer under it know how it ended. */
+/** A write under the last lease of the job. The other states record how that lease ended. */
 const underLease = (
   to: Record<"running" | "last", string>,
   repeatedIn: ReadonlyArray<State>
@@ -81,7 +81,7 @@ const underLease = (
   cancelled: "LeaseLost"
 })
 
-/** What each method does in each state: the status that it leads to, `same` when it changes nothing, or its error. */
+/** The result of each method in each state: the new status, `same` for no change, or the error. */
 const expected: Readonly<Record<Method, Readonly<Record<State, string>>>> = {
   claimNext: claims,
   claimBatch: claims,
@@ -127,7 +127,7 @@ const expected: Readonly<Record<Method, Readonly<Record<State, string>>>> = {
 const isMethod = (name: string): name is Method => name in methods
 const isState = (name: string): name is State => name in states
 
-/** The columns of a job that may change. */
+/** The mutable columns of a job. */
 const columns = [
   "status",
   "attempt_count",
@@ -148,7 +148,7 @@ const columns = [
   "cancel_reason"
 ].join(", ")
 
-/** What the database says to a statement: `ok`, or its message. */
+/** The result of a statement: `ok`, or the message of the database. */
 const verdict = (text: string, ...params: ReadonlyArray<unknown>) =>
   Effect.match(shell(text, ...params), {
     onSuccess: () => "ok",
@@ -187,7 +187,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         it.effect(`the database ${allowed ? "allows" : "rejects"} ${from} → ${to}`, () =>
           Effect.gen(function* () {
             const source = yield* make.buildJob({ status: from })
-            // All that a job of the other status has, under a new token: nothing but the transition can be at fault.
+            // All columns of a job in the new status, with a new token, so that only the transition can be invalid.
             const target = yield* make.buildJob({ status: to, attemptCount: 1, leaseToken: source.leaseToken + 1 })
             const said = yield* verdict(
               `UPDATE oci_image_build_jobs SET (${columns}) = (SELECT ${columns} FROM oci_image_build_jobs WHERE id = ?) WHERE id = ?`,
@@ -201,7 +201,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }
     }
 
-    /** What a shell tries on a job in a state, and which rule refuses it. */
+    /** Direct SQL on a job in a state, and the rule that rejects it. */
     const attempts: ReadonlyArray<readonly [status: Status, set: string, rule: string]> = [
       ["queued", "id = ''", "oci_image_build_jobs_id"],
       ["queued", "status = 'done'", "invalid transition"],
@@ -270,14 +270,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         "invalid transition"
       ],
       ["cancelled", "cancel_reason = NULL", "oci_image_build_jobs_cancelled"],
-      // A queued job needs a new token to run, also when it was under one before.
+      // A queued job needs a new token to run, also when it had a lease before.
       [
         "queued",
         "status = 'running', lease_expires_at = 9, worker_id = 'w', claimed_at = 1, started_at = 1, attempt_count = 1",
         "a claim needs a new lease token"
       ]
     ]
-    // What an update would meet the triggers for first.
+    // Checks that the triggers of an update would reject first.
     for (const [column, value, rule] of [
       ["status", "'done'", "oci_image_build_jobs_status"],
       ["lease_token", "-1", "oci_image_build_jobs_lease_token"]

@@ -1,5 +1,5 @@
 /**
- * What the suites of the queue share: the queue over each database, and the shortest ways to its states.
+ * Helpers of the queue tests: the queue over each database, and jobs in each state.
  */
 import type { SqlClient } from "@effect/sql"
 import { DateTime, Effect, Option } from "effect"
@@ -19,7 +19,7 @@ export { lossOf } from "../support/refusals.js"
 
 export type Services = WorkspaceBuildJobRepo | SqlClient.SqlClient
 
-/** The queue over each database: what the suites, which are functions of a layer, are run on. */
+/** The queue over each database. */
 export const layers = overDatabases(WorkspaceBuildJobRepo.layer)
 
 export const gone = WorkspaceBuildJobId.make("gone")
@@ -28,7 +28,7 @@ export const at = (millis: number) => DateTime.unsafeMake(millis)
 
 export const millis = (instant: Option.Option<DateTime.Utc>) => Option.getOrNull(instant)?.epochMillis ?? null
 
-/** What to enqueue, with what a test says of it. */
+/** A job to enqueue. */
 export const request = {
   registryId: "registry",
   repository: "acme/app",
@@ -45,25 +45,25 @@ export const success = {
 
 export const failure = { errorMessage: "the build failed", errorCode: "build-failed" } as const
 
-/** One minute of worker one. */
+/** A claim of worker `one` for a minute. */
 export const claimant = { workerId: "one", leaseDuration: "1 minute" } as const
 
-/** Enqueues a job of this id, due now. */
+/** Enqueues a job with this id, due at once. */
 export const enqueue = (id: string, given: object = {}) =>
   Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
     Effect.map(jobs.enqueue({ ...request, id, ...given }), ({ job }) => job)
   )
 
-/** Claims the job of this id for a minute, and fails the test when it cannot be had. */
+/** Claims the job with this id for a minute. Fails the test if it cannot be claimed. */
 export const claim = (id: string, workerId = "one"): Effect.Effect<ClaimedJob, unknown, WorkspaceBuildJobRepo> =>
   Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
     Effect.flatten(jobs.claimById({ ...claimant, workerId, id: WorkspaceBuildJobId.make(id) }))
   )
 
-/** A job of this id under a new lease. */
+/** A job with this id under a new lease. */
 export const leased = (id: string, given: object = {}) => Effect.zipRight(enqueue(id, given), claim(id))
 
-/** What a worker can say under a lease, by the name of the method. */
+/** All calls of a worker under a lease, by method name. */
 export const underLease = (lease: Lease) =>
   Effect.map(WorkspaceBuildJobRepo, (jobs) => ({
     getByLease: jobs.getByLease(lease),
@@ -84,7 +84,7 @@ export const { make } = Factories
 
 export { badNames, refusalOf, tagOf } from "../support/refusals.js"
 
-/** The ids of the ended jobs whose attempt does not reflect that yet, oldest first. */
+/** The ids of ended jobs that are not yet reflected in their attempts, oldest first. */
 export const unsettled = Effect.map(
   shell<{ readonly id: string }>(
     `SELECT id FROM oci_image_build_jobs WHERE ${jobIsUnsettled} ORDER BY finished_at, id`

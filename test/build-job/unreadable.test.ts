@@ -6,7 +6,7 @@ import { claimant, enqueue, idsOf, layers, leased, make, type Services, shell, t
 
 const broken = WorkspaceBuildJobId.make("broken")
 
-/** A spec that was legal once, as after a deploy with a stricter schema. */
+/** A spec that was valid before a release with a stricter schema. */
 const breakSpec = shell(
   `UPDATE oci_image_build_jobs SET request_payload = '{"harness":"retired"}' WHERE id = ?`,
   broken
@@ -15,7 +15,7 @@ const breakSpec = shell(
 const errorCodeOf = (id: string) =>
   shell("SELECT status, error_code AS code FROM oci_image_build_jobs WHERE id = ?", id)
 
-/** A row that cannot be read harms no other. */
+/** An unreadable row does not affect others. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WorkspaceBuildJobRepo with a job that cannot be read (${name})`, () => {
     it.effect("hands out the other jobs, and fails that one", () =>

@@ -1,5 +1,5 @@
 /**
- * A worker that waits for what another process enqueues.
+ * An idle worker, woken by an enqueue in another process.
  */
 import { expect, it } from "@effect/vitest"
 import { Chunk, Effect, Layer, Queue, TestClock } from "effect"
@@ -13,14 +13,14 @@ import { answer, services, success } from "../sandbox/lifecycle/support.js"
 import type { Orders, Report } from "./enqueuer.js"
 
 const hour = 3_600_000
-// Later than the other process's clock, so that what it enqueues is due here.
+// Ahead of the other process's clock, so that its jobs are due here.
 const standing = Date.UTC(2200, 0)
 const ready = { ...success, runtime: answer("running") }
 
 it.scoped("an enqueue in another process wakes an idle worker by file-change notification alone", () =>
   Effect.gen(function* () {
     const filePath = yield* newPath
-    // Nothing is looked for again within an hour, and no clock of Effect moves.
+    // The next poll would follow after an hour, and no Effect clock advances.
     const client = yield* ours(filePath, { busyTimeoutMs: 60_000, pausesMs: [hour] })
     const built = yield* Queue.unbounded<string>()
     const layer = services.pipe(Layer.provideMerge(migrated), Layer.provideMerge(Sql.layer(Effect.succeed(client))))
@@ -39,7 +39,7 @@ it.scoped("an enqueue in another process wakes an idle worker by file-change not
       yield* eventually(Effect.map(TestClock.sleeps(), Chunk.contains(standing + 24 * hour)))
       enqueuer.say("")
       const { jobId } = yield* Effect.promise(() => enqueuer.first("enqueued"))
-      // What is written for a commit may be noticed before it shows. What is written for the next comes after it.
+      // The file-change notification may come before the commit is visible. The notification of the next commit comes after it.
       enqueuer.say("")
       expect(yield* Queue.take(built)).toBe(jobId)
     }).pipe(Effect.provide(layer))

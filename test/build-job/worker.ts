@@ -1,8 +1,8 @@
 /**
- * A worker process of the queue tests. It takes jobs from the file until none is left, and tells its parent of each
- * lease that it was given and each job that it ended, one line of JSON each, before it goes on.
+ * A worker process of the queue tests. It claims jobs until none is left, and reports each lease and each ended job to its
+ * parent before it continues, one line of JSON each.
  *
- * It says `ready` when it is set up, and begins when a line comes in: so several begin together.
+ * It reports `ready`, and starts when it reads a line, so that several processes start together.
  */
 import { Cause, Effect, Layer, Option, Schedule } from "effect"
 import { once } from "node:events"
@@ -28,7 +28,7 @@ const delay = monitorEventLoopDelay({ resolution: 5 })
 
 const claimant = { workerId: options.workerId, leaseDuration: options.leaseMs }
 
-/** Ends the job under its lease, unless another was given meanwhile. */
+/** Ends the job under its lease, unless that was lost. */
 const finish = ({ job, lease }: ClaimedJob) =>
   Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.succeed(lease, success)).pipe(
     Effect.as("succeeded" as const),

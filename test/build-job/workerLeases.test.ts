@@ -1,5 +1,5 @@
 /**
- * How a worker measures its leases, and what it does when it cannot confirm them.
+ * The lease deadlines of a worker, and its behaviour when it cannot confirm them.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Clock, Deferred, Effect, Fiber, Logger, Option, Queue, Ref, TestClock } from "effect"
@@ -20,7 +20,7 @@ const unavailable = new PersistenceError({ operation: "test", reason: "Unavailab
 const start = <R>(handler: BuildWorker.Handler<R>, options: Partial<BuildWorker.Options> = {}) =>
   Effect.fork(BuildWorker.run(handler, { workerId: "worker", drainTimeout: 0, ...options }))
 
-/** A handler that never ends by itself; interrupted, it cleans up until the test lets it. */
+/** A handler that never ends by itself. When it is interrupted, it cleans up until the test continues. */
 const slowToEnd = Effect.gen(function* () {
   const begun = yield* Queue.unbounded<Build>()
   const ending = yield* Ref.make(0)
@@ -40,7 +40,7 @@ const slowToEnd = Effect.gen(function* () {
   return { begun, clean, ending, handler, isEnding: eventually(isEndingNow), isEndingNow }
 })
 
-/** Lets time pass in small steps, with turns of the event loop between them, until something is so. */
+/** Advances the clock in small steps, with turns of the event loop between them, until the condition holds. */
 const stepping = <E, R>(holds: Effect.Effect<boolean, E, R>) =>
   eventually(Effect.zipRight(Effect.zipRight(TestClock.adjust("500 millis"), turns(2)), holds))
 
@@ -49,7 +49,7 @@ const jobOf = (id: WorkspaceBuildJobId) => Effect.flatMap(WorkspaceBuildJobRepo,
 const reaches = ({ sandbox }: Launch, state: string) =>
   eventually(Effect.map(stateOf(sandbox.id), (now) => now === state))
 
-/** Provides a queue of which no heartbeat is answered while `isCut`. */
+/** Provides a queue that does not answer heartbeats while `isCut`. */
 const cutOff = <A, E, R>(effect: Effect.Effect<A, E, R>, isCut: () => boolean) =>
   Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
     Effect.provideService(effect, WorkspaceBuildJobRepo, {
@@ -68,7 +68,7 @@ describe("the lease of a handler that ends slowly", () => {
       yield* Queue.take(begun)
       const ended = yield* Effect.fork(Fiber.interrupt(worker))
       yield* isEnding
-      // Three times as long as its lease.
+      // Three lease durations.
       yield* stepping(
         Effect.map(jobOf(job.id), ({ leaseExpiresAt }) => Option.getOrThrow(leaseExpiresAt).epochMillis > 180_000)
       )
@@ -142,7 +142,7 @@ describe("the local deadline of a lease", () => {
       isCut = true
       yield* stepping(isEndingNow)
       expect(yield* Clock.currentTimeMillis).toBeLessThan(yield* endsAt)
-      // No other worker can have the job yet. The failure is reported when the database answers again.
+      // No other worker can claim the job yet. The failure is reported when the database answers again.
       isCut = false
       yield* Deferred.succeed(clean, undefined)
       yield* reaches(launched, "running running queued none")

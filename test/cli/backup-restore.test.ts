@@ -24,7 +24,7 @@ const seed = (path: string, users: number, bytes = 0) =>
      INSERT INTO user (id, name, email, created_at, updated_at) SELECT 'user-' || i, hex(randomblob(${bytes})), i, 0, 0 FROM n`
   )
 
-/** What a file says of itself. */
+/** The content of a database file. */
 const examine = (path: string) => {
   const database = new NativeDatabase(path)
   const all = (text: string) => database.prepare(text).all()
@@ -41,7 +41,7 @@ const whole = (users: number) => ({ integrity: [{ integrity_check: "ok" }], refe
 
 let template = ""
 
-// Made once, as a backup: nothing has a backup open, as something may have a database that was just closed.
+// Created once, as a backup: the engine may keep a just closed database open, but not a backup.
 beforeAll(async () => {
   const directory = makeTemporaryDirectory()
   template = join(directory, "template.sqlite")
@@ -108,7 +108,7 @@ it.scopedLive("both print a JSON result for scripts and show progress on a termi
       tables: { user: 0 }
     })
     expect(written.some((text) => text.startsWith("\r\u001b[2Kcopying "))).toBe(true)
-    // The line is taken away at the end.
+    // The progress line is removed at the end.
     expect(written.at(-1)).toBe("\r\u001b[2K")
 
     const to = join(directory, "other", "place.sqlite")
@@ -182,7 +182,7 @@ it.scopedLive("restore refuses to replace a database that a program has open", (
   Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     const other = new NativeDatabase(filePath)
-    // As our programs have it.
+    // With the settings of a program.
     other.exec("PRAGMA journal_mode = wal")
     other.exec("SELECT count(*) FROM user")
     expect(yield* runHere(["restore", "--overwrite", template], environment)).toEqual({
@@ -196,7 +196,7 @@ it.scopedLive("restore refuses to replace a database that a program has open", (
   })
 )
 
-/** Runs a backup, and kills it when it prints a line that begins so. */
+/** Runs a backup, and kills it when it prints a line with this prefix. */
 const killedAt = (moment: string, path: string, environment: Environment) =>
   Effect.async<{ readonly signal: NodeJS.Signals | null; readonly stdout: string }>((resume) => {
     const { PATH = "" } = process.env
@@ -223,7 +223,7 @@ it.scopedLive("a killed backup leaves no partial file, and the database is uncha
       else expect(stdout).not.toContain("backed up")
       expect(examine(filePath)).toEqual(whole(30_000))
     }
-    // All of this says nothing if each kill came too late.
+    // At least one kill must come in time.
     expect(killed).toContain(true)
     const partial = readdirSync(directory).filter((name) => name.endsWith(".partial"))
     expect(partial.every((name) => (statSync(join(directory, name)).mode & 0o777) === 0o700)).toBe(true)

@@ -11,7 +11,7 @@ interface Finding {
   readonly text: string
 }
 
-/** What the doctor finds, and that lines and JSON say the same. */
+/** The findings of the doctor. Text and JSON contain the same ones. */
 const doctor = (environment: Environment) =>
   Effect.gen(function* () {
     const told = yield* runHere(["doctor", "--json"], environment)
@@ -28,7 +28,7 @@ const doctor = (environment: Environment) =>
     return { findings, problems: problems.map(({ check, text }) => `${check}: ${text}`) }
   })
 
-/** However long the test takes. */
+/** Independent of the duration of the test. */
 const inHours = (problem: string) => problem.replaceAll(/(\d+[dh])( \d+[hms])+/g, "$1")
 
 const prepared = Effect.gen(function* () {
@@ -103,7 +103,7 @@ it.scopedLive("doctor reports each problem with its remedy", () =>
       `INSERT INTO control_plane_event_consumers (name, position, updated_at) VALUES ('mailer', 1, ${now - 50 * hour}), ('busy', 1, ${now}), ('done', 2, 0)`
     )
     const { problems } = yield* doctor(environment)
-    // The engine gives its logs the permissions of the database, when it makes them.
+    // The engine creates its log files with the permissions of the database.
     expect(problems.filter((problem) => !/-(wal|shm) is open/.test(problem)).map(inHours)).toEqual([
       "schema: the trigger control_plane_events_append_only is missing; restore a backup, or run its statement from the migrations again",
       "schema: the index session_expires_at_idx is not as the migrations made it; restore a backup, or recreate it",
@@ -200,7 +200,7 @@ it.scopedLive("doctor reports altered objects and objects that no migration crea
           "INDEX one_sandbox"
         ),
         action(`session has a trigger that no migration made, ${seen}: copy_tokens`, "TRIGGER copy_tokens"),
-        // With the table that they are on, the engine renames it in their texts.
+        // The engine also renames the table in their texts.
         ...["verification_expires_at_idx", "verification_identifier_value_idx"].map(
           (index) => `schema: the index ${index} is not as the migrations made it; restore a backup, or recreate it`
         ),
@@ -235,7 +235,8 @@ it.scopedLive("doctor reports text that is not UTF-8, on which every reader proc
   Effect.gen(function* () {
     const { environment, filePath } = yield* prepared
     const user = (name: string, index: number) => `('u${index}', ${name}, 'u${index}@example.com', 0, 0)`
-    // Legal ones, more than are looked at together; then each way to be none: https://www.unicode.org/versions/Unicode16.0.0/core-spec/chapter-3/#G7404
+    // Valid texts, more than one batch; then each kind of invalid text:
+    // https://www.unicode.org/versions/Unicode16.0.0/core-spec/chapter-3/#G7404
     const legal = Array.from({ length: 120 }, (_, index) => user(`'Zoë 🐳 \uFFFD \u0080 ${index}'`, index))
     const illegal = ["ff41", "41ff", "80", "c3", "c0af", "eda080", "f4908080", "e282"].map((bytes, index) =>
       user(`CAST(x'${bytes}' AS TEXT)`, 1000 + index)

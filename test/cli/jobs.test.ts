@@ -24,7 +24,7 @@ const prepared = Effect.gen(function* () {
   return environment
 })
 
-/** What a command prints, of which nothing is secret. */
+/** The output of a command. It must not contain secrets. */
 const run = (args: ReadonlyArray<string>, environment: Environment) =>
   Effect.map(runHere(args, environment), (outcome) => {
     expect(JSON.stringify(outcome)).not.toContain("hunter2")
@@ -68,7 +68,7 @@ it.scopedLive("jobs escapes control characters in the texts of workers", () =>
   Effect.gen(function* () {
     const environment = yield* prepared
     const said = "\u001b]0;title\u0007 gone\u001b[2J\r\nover \u009b1m\u202Eback"
-    // By its code points: another tool would cut the text where it cannot show it.
+    // By code points, because other tools cut the text.
     const text = [...said].map((character) => `char(${character.codePointAt(0)})`).join(" || ")
     tamper(
       environment.DATABASE_FILE_PATH,

@@ -47,7 +47,7 @@ it.live("exits with 2 and one line for an unknown command or option", () =>
   })
 )
 
-/** Listens as a server that never answers, and tells of each request. */
+/** A server that never answers, and reports each request. */
 const silentServer = (hear: () => void) =>
   Effect.acquireRelease(
     Effect.async<Server>((resume) => {

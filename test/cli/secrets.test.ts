@@ -9,7 +9,7 @@ import { temporaryDirectory } from "../support/directories.js"
 const keyOf = (id: string) => `${id}:${Buffer.alloc(32, id).toString("base64")}`
 const value = "hunter2-in-a-secret"
 
-/** A database with two secrets under the key `old`, and a version that the predecessor encrypted. */
+/** A database with two secrets under the key `old`, and a version that the legacy deployment encrypted. */
 const prepared = Effect.gen(function* () {
   const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
   const environment = { DATABASE_FILE_PATH: filePath }
@@ -37,7 +37,7 @@ const prepared = Effect.gen(function* () {
   return environment
 })
 
-/** What a command prints, of which nothing is secret. */
+/** The output of a command. It must not contain secrets. */
 const run = (args: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) =>
   Effect.map(runHere(args, environment), (outcome) => {
     for (const hidden of [value, ...["old", "new"].map((id) => keyOf(id).split(":")[1] ?? "")])

@@ -1,5 +1,5 @@
 /**
- * Runs `sealant-db`: in a process of its own, or in this one with a console that keeps what is printed.
+ * Runs `sealant-db` in a child process, or in this process with a captured console.
  */
 import { NodeContext } from "@effect/platform-node"
 import { ConfigProvider, type Console, Effect } from "effect"
@@ -18,7 +18,7 @@ export type Environment = Readonly<Record<string, string>>
 
 export const program = programAt(new URL("../../src/cli/main.ts", import.meta.url))
 
-/** The program as a process, which sees no variable but these. `meet` is given the process when it was started. */
+/** The program as a child process with only these variables. `meet` receives the started process. */
 export const runProcess = (
   args: ReadonlyArray<string>,
   environment: Environment,
@@ -35,14 +35,14 @@ export const runProcess = (
     child.on("close", (code) => resolve({ code, ...outcome }))
   })
 
-/** Statements with another tool, as a person would run them; the file is closed again at once. */
+/** Runs statements with another tool, as an operator does, and closes the file. */
 export const tamper = (path: string, ...statements: ReadonlyArray<string>): void => {
   const database = new NativeDatabase(path)
   for (const statement of statements) database.exec(statement)
   database.close()
 }
 
-/** The program within this process. */
+/** The program in this process. */
 export const runHere = (args: ReadonlyArray<string>, environment: Environment = {}) =>
   Effect.gen(function* () {
     const console = yield* Effect.console

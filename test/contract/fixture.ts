@@ -1,5 +1,5 @@
 /**
- * One database with the rows of the world for all tests of a service: each of their calls is rolled back.
+ * One database with the rows of the fixture for all tests of a service. Each call is rolled back.
  */
 import { afterAll } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
@@ -11,7 +11,7 @@ import { makeWorld } from "./world.js"
 
 type Samples = ReadonlyArray<readonly [method: string, args: Arguments]>
 
-/** Called inside `describe`: runs a test with the service and a legal call of each of its methods. */
+/** Call inside `describe`. Runs a test with the service and a valid call of each of its methods. */
 export const fixtureOf = ({ name, tag }: (typeof services)[number]) => {
   const scope = Effect.runSync(Scope.make())
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))

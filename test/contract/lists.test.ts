@@ -1,6 +1,6 @@
 /**
- * Every list of every service: ten thousand rows are paged through while rows come and go. Nothing is told twice, and
- * nothing is missed that was there all the time.
+ * Every list of every service: pages over ten thousand rows while rows are inserted and deleted. No row is returned twice,
+ * and no row that exists throughout is missed.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -15,23 +15,23 @@ import { makeWorld, type World } from "./world.js"
 const rowCount = 10_000
 const pageLength = 500
 
-/** Rows that are copies of one row, but for what must differ: `n` is the number of the copy. */
+/** Copies of one row with other values in unique columns: `n` is the number of the copy. */
 interface Copies {
   readonly table: string
-  /** The column that tells the copies apart: `<of the row>-<n>`. */
+  /** The column that identifies the copies: `<key of the row>-<n>`. */
   readonly key?: string
-  /** The row that is copied: the value of its key. */
+  /** The key of the copied row. */
   readonly of: (world: World) => string
-  /** Other columns that are unique, or that the key asks for. */
+  /** Expressions of other unique columns, and of columns that the filter requires. */
   readonly vary?: Readonly<Record<string, string>>
 }
 
 interface List {
-  /** What the rows refer to, and then the rows themselves. */
+  /** The referenced rows first, then the rows of the list. */
   readonly copies: readonly [...ReadonlyArray<Copies>, Copies]
-  /** Where the row stands in an item, if not in the item itself. */
+  /** The field of an item that contains the row, if the item is not the row itself. */
   readonly part?: string
-  /** The field of the item that has the key, if it is not called as the column. */
+  /** The field of the item with the key, if it is not named like the column. */
   readonly field?: string
 }
 
@@ -63,7 +63,7 @@ const pullRequests: Copies = {
   of: ({ pullRequest }) => pullRequest.id,
   vary: { number: "100 + n", external_id: "NULL" }
 }
-// One that is active for an issue, unless it is put away.
+// An issue has one active workflow at most, but any number of archived ones.
 const workflows: Copies = { table: "issue_workflows", of: ({ workflow }) => workflow.id, vary: { archived_at: "1" } }
 const installed: Copies = {
   table: "github_installation_repositories",
@@ -222,13 +222,13 @@ const lists: Readonly<Record<string, List>> = {
 
 const keyOf = ({ key = "id" }: Copies) => key
 
-/** Stores the copies numbered `first` to `last`, the older ones first. */
+/** Stores the copies from `first` to `last`, oldest first. */
 const copy = (copies: Copies, world: World, first: number, last: number) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const { of, table, vary } = copies
     const columns = yield* sql<{ readonly name: string }>`SELECT name FROM pragma_table_info(${table})`
-    // Three rows share an instant.
+    // Three rows share a timestamp.
     const expressions: Readonly<Record<string, string>> = {
       created_at: "created_at + n / 3",
       ...vary,

@@ -1,5 +1,5 @@
 /**
- * Rows whose ids are longer than a new row's can be, as an import stores them.
+ * Rows with ids that are longer than those of new rows may be, as an import stores them.
  */
 import { SqlClient } from "@effect/sql"
 import { expect, it } from "@effect/vitest"

@@ -1,7 +1,6 @@
 /**
- * Every operation that lifecycles, the inbox and the queue have, on a server whose answer to the commit is lost: whoever
- * repeats the call finds what there would be if it had happened once. A method that is added has to say here what a repeat
- * comes to.
+ * Every operation of lifecycles, inbox and queue, on a server whose answer to the commit is lost: a repeat of the call leaves
+ * the same rows as a single call. A new method must declare the result of a repeat here.
  */
 import type { SqlClient } from "@effect/sql"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
@@ -24,25 +23,25 @@ import { temporaryDirectory } from "../support/directories.js"
 
 const layer = Layer.provideMerge(db.ControlPlane.layer, Layer.orDie(KeyRing.layer([testKey])))
 
-/** What a repeat of a call comes to that was done, and whose answer was lost. */
+/** The result of repeating a call that was committed without an answer. */
 type Repeat =
-  /** It answers, and leaves all as it is. */
+  /** Succeeds and changes nothing. */
   | "the same"
-  /** It is refused, for what was asked has happened. */
+  /** Fails, because the transition has happened. */
   | "InvalidTransition"
   | "NotFound"
-  /** It gives something else, or nothing: what was given first comes back when its lease expires. */
+  /** Returns another row or none: the first one is available again when its lease expires. */
   | "another"
-  /** It has several commits: the first stands, and the repeat does the rest. */
+  /** Has several commits: the first is kept, and the repeat does the rest. */
   | "continues"
-  /** Nothing is written, so no answer to a commit can be lost. */
+  /** Writes nothing, so no answer to a commit can be lost. */
   | "reads"
-  /** It meets a lost answer by itself. */
+  /** Handles the lost answer itself. */
   | "alone"
 
 interface Operation {
   readonly repeat: Repeat
-  /** What the operation needs beside the world of the walks. */
+  /** Rows that the operation needs beside those of the fixture. */
   readonly prepare?: (world: World) => Effect.Effect<unknown, unknown, db.ControlPlane.Services | SqlClient.SqlClient>
 }
 
@@ -59,7 +58,7 @@ const requeued = ({ launched }: World) =>
     launched.job.id
   )
 
-/** A sandbox that failed, and an execution that is in it. */
+/** A failed sandbox with an execution in it. */
 const forsaken = ({ waiting }: World) =>
   Effect.flatMap(
     Factories.make.launch({ sandbox: { ownerUserId: "ada", status: "failed" }, job: { status: "failed" } }),
@@ -103,7 +102,7 @@ const operations: Readonly<
   },
   WebhookInbox: {
     receive: "the same",
-    // The loop does what `process` does, again and again. Below.
+    // A loop over `process`, which is tested below.
     process: "alone",
     run: "alone"
   },
@@ -133,7 +132,7 @@ const operations: Readonly<
   }
 }
 
-/** The world of the walks, in a file that each test gets a copy of. */
+/** The fixture in a file. Each test gets a copy. */
 const makeTemplate = Effect.gen(function* () {
   const file = join(yield* temporaryDirectory, "world.sqlite")
   const world = yield* Effect.provide(
@@ -149,7 +148,7 @@ const template = Effect.runSync(Effect.cached(Scope.extend(makeTemplate, scope))
 beforeAll(() => Effect.runPromise(template))
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
-/** Something in that world, on a server of its own. */
+/** Runs an effect on a server with a copy of the fixture. */
 const onServer = <A, E>(
   use: (peer: Peer, world: World) => Effect.Effect<A, E, db.ControlPlane.Services | KeyRing | SqlClient.SqlClient>
 ) =>
@@ -164,7 +163,7 @@ const onServer = <A, E>(
     })
   )
 
-/** The first commit has the fault: that of a transaction, or of a statement that writes by itself. */
+/** Applies the fault to the first commit: of a transaction, or of a single writing statement. */
 const atCommit = (fault: Fault) => {
   let inside = false
   let met = false
@@ -180,7 +179,7 @@ const atCommit = (fault: Fault) => {
   return { trouble, met: () => met }
 }
 
-/** Runs an effect while the first commit has the fault, and says whether there was one. */
+/** Runs an effect with the fault on the first commit, and returns whether the fault occurred. */
 const losing =
   (peer: Peer, fault: Fault) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -189,7 +188,7 @@ const losing =
       peer.trouble = trouble
       return Effect.map(effect, (value) => {
         peer.trouble = undefined
-        // What is left of a stream goes when it has been idle for too long.
+        // The server drops an abandoned stream after its idle timeout.
         peer.streams.expireAll()
         return { value, met: met() }
       })
@@ -202,7 +201,7 @@ const failureOf = (exit: Exit.Exit<unknown, unknown>) =>
 
 const rows = Effect.map(dump, (found) => [...found].toSorted())
 
-/** The ids of jobs that a claim gave. */
+/** The ids of the claimed jobs. */
 const jobsIn = (exit: Exit.Exit<unknown, unknown>) =>
   [...JSON.stringify(exit).matchAll(/"jobId":"([^"]+)"/g)].map(([, id]) => id)
 
@@ -256,7 +255,7 @@ describe.each(Object.entries(operations))("%s, when the answer to a commit is lo
           }
           expect(meanwhile).not.toEqual(before)
           if (repeat === "another") {
-            // What the lost answer gave is under a lease, and is nobody else's.
+            // The jobs of the lost answer are leased and not returned again.
             const given = meanwhile.filter((row) => !before.includes(row))
             expect(jobsIn(again).filter((id) => given.some((row) => row.includes(`"id":"${id}"`)))).toEqual([])
           } else if (repeat === "continues") {
@@ -279,7 +278,7 @@ describe("a webhook whose end is not acknowledged", () => {
       Effect.gen(function* () {
         const inbox = yield* db.WebhookInbox
         yield* shell("CREATE TABLE effects (delivery TEXT NOT NULL, attempt INTEGER NOT NULL)")
-        // The claim is a commit, too: the one that is lost here is that of the handler's transaction.
+        // The claim is a commit, too. This fault is for the commit of the handler's transaction.
         const ending = (delivery: db.GitHubWebhookDelivery) =>
           Effect.zipRight(
             Effect.sync(() => {

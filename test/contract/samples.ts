@@ -1,5 +1,5 @@
 /**
- * A legal call of each method of each service, by the name of its tag and of the method.
+ * A valid call of each method of each service, by the names of tag and method.
  */
 import type { Arguments } from "./walk.js"
 import { authSamples } from "./samples/auth.js"

@@ -1,7 +1,6 @@
 /**
- * Every method of every service is either called with an owner, or declared internal here and in its documentation. A
- * method that is called with an owner treats a stranger as if the rows did not exist, and so it treats an owner whose
- * request refers to a row of a stranger.
+ * Every method of every service either takes an owner, or is declared internal here and in its documentation. A method with
+ * an owner reports rows of other owners as if they did not exist, also when only one of several referenced rows is foreign.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -129,7 +128,7 @@ const isOwner = (path: string) => /\.(ownerUserId|userId)$/.test(path)
 
 const hasOwner = (args: Arguments) => placesOf(args).some(({ path }) => isOwner(path))
 
-/** The arguments with other strings. */
+/** The arguments with replaced strings. */
 const replaced = (value: unknown, by: (text: string, key: string) => string, key = ""): unknown => {
   if (typeof value === "string") return by(value, key)
   if (Array.isArray(value)) return value.map((item) => replaced(item, by, key))
@@ -140,7 +139,7 @@ const replaced = (value: unknown, by: (text: string, key: string) => string, key
 
 const replacedIn = (args: Arguments, by: (text: string, key: string) => string) => args.map((arg) => replaced(arg, by))
 
-/** The ids of all rows but users. */
+/** The ids of all rows except users. */
 const rowIds = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const tables = yield* sql<{ readonly name: string }>`
@@ -194,10 +193,10 @@ const makeStrangers = Effect.gen(function* () {
   return strangers
 }).pipe(Effect.orDie)
 
-/** Whether a place is for an id: an argument of its own, or a field or a list that is named so. */
+/** Whether a place contains an id: an argument of its own, or a field or list with such a name. */
 const isReference = ({ path }: { readonly path: string }) => /^\d+$|[iI]d$|[iI]ds\.\d+$/.test(path) && !isOwner(path)
 
-/** Puts an id that does not exist in one other place of the arguments. */
+/** Puts a missing id in one other place of the arguments. */
 const withAnotherMissing = (
   args: Arguments,
   path: string,

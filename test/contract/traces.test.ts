@@ -1,5 +1,5 @@
 /**
- * What a tracer sees of workers: one trace from a claim to all that became of it.
+ * The traces of workers: one from a claim to the end of its job.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { BuildWorker, Metrics, WebhookInbox, WebhookOutcome, WorkspaceBuildJobRepo } from "@sealant/db"
@@ -23,7 +23,7 @@ const published = {
   publishedDigest: "sha256:0"
 }
 
-/** The names from a span up to the one that began its trace. */
+/** The span names from a span up to the root of its trace. */
 const pathOf = (span: SeenSpan): ReadonlyArray<string> => [
   span.name,
   ...Option.match(span.parent, {
@@ -154,7 +154,7 @@ describe("traces", () => {
   })
 })
 
-// They go on for ever: what they do has its spans, again and again.
+// Endless loops: their iterations have spans of their own.
 const loops = new Set(["consume", "run"])
 
 const pages: ReadonlyArray<string> = [
@@ -167,7 +167,7 @@ const pages: ReadonlyArray<string> = [
   "SandboxRepo"
 ]
 
-/** A stream has a span for each page that it reads, of the method that reads it; a rotation one for each step. */
+/** A stream has a span of its method for each page, and a rotation one for each step. */
 const rootsOf: Readonly<Record<string, ReadonlyArray<string>>> = {
   ...Object.fromEntries(pages.map((name) => [`${name}.stream`, ["list"]])),
   "IssueWorkflowExecutionRepo.streamArtifacts": ["listArtifacts"],
@@ -183,7 +183,7 @@ describe.each(services)("the spans of $name", ({ name, tag }) => {
         if (loops.has(method)) continue
         const { layer, spans } = collectSpans()
         yield* attempt(service, method, args).pipe(Effect.provide(layer))
-        // The transaction around the call, and the look at what it left, are the walk's.
+        // Spans of the transaction around the call and of the reads after it.
         const roots = spans
           .filter((span) => Option.isNone(span.parent) && !span.name.startsWith("sql."))
           .map((span) => span.name)

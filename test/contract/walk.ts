@@ -1,17 +1,17 @@
 /**
- * How the walks call any method of any service: with what it is called, under which eyes, and on a world that stays as it is.
+ * Calls any method of any service on a database that is rolled back after each call.
  */
 import { SqlClient } from "@effect/sql"
 import { Cause, Chunk, Effect, Exit, Stream, TestClock } from "effect"
 import { eventually } from "../support/eventLoop.js"
 import { witness } from "../support/witness.js"
 
-/** The arguments of a legal call. */
+/** The arguments of a valid call. */
 export type Arguments = ReadonlyArray<unknown>
 
 export type Outcome = Exit.Exit<unknown, unknown>
 
-/** What a service gives under a name: a method, or an effect without arguments. */
+/** The value of a member of a service: a method is called, an effect without arguments is returned. */
 const invoke = (service: object, method: string, args: Arguments): unknown => {
   const member: unknown = Reflect.get(service, method)
   return typeof member === "function" ? Reflect.apply(member, service, [...args]) : member
@@ -19,20 +19,20 @@ const invoke = (service: object, method: string, args: Arguments): unknown => {
 
 const toEffect = (result: unknown): Effect.Effect<unknown, unknown, SqlClient.SqlClient> => {
   if (Effect.isEffect(result)) return result as Effect.Effect<unknown, unknown, SqlClient.SqlClient>
-  // One element is enough to see that a stream is there: some never end.
+  // One element is enough to check a stream, because some are endless.
   const stream = result as Stream.Stream<unknown, unknown, SqlClient.SqlClient>
   return Effect.map(Stream.runCollect(Stream.take(stream, 1)), Chunk.toReadonlyArray)
 }
 
-/** What a call is taken for that waits for time to pass: under the clock of the tests, it waits for ever. */
+/** The result of a call that waits for time to pass, which never happens with the test clock. */
 const waiting = "waits"
 
-/** Until somebody sleeps who did not before. */
+/** Succeeds when another fiber starts to sleep. */
 const asleep = Effect.flatMap(TestClock.sleeps(), (before) =>
   eventually(Effect.map(TestClock.sleeps(), (now) => Chunk.size(now) > Chunk.size(before)))
 )
 
-/** Calls a method. What it throws by itself is a defect, as what its effect dies of. */
+/** Calls a method. An exception is a defect, as in an effect. */
 export const call = (
   service: object,
   method: string,
@@ -43,7 +43,7 @@ export const call = (
     Effect.exit
   )
 
-/** All rows of all tables, each as JSON, by the name of its table. */
+/** All rows of all tables as `table JSON`. */
 export const dump = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const tables = yield* sql<{ readonly name: string }>`
@@ -56,16 +56,16 @@ export const dump = Effect.gen(function* () {
 
 export interface Trial {
   readonly outcome: Outcome
-  /** The rows that the call left, before they were taken back. */
+  /** The rows after the call, before the rollback. */
   readonly after: ReadonlySet<string>
 }
 
-/** How many rows statements have changed on the one connection of a database in memory. It counts changes that are taken back, too. */
+/** The number of changed rows on the connection of a database in memory. Includes changes that were rolled back. */
 const changes = Effect.flatMap(SqlClient.SqlClient, (sql) =>
   Effect.map(sql<{ readonly count: number }>`SELECT total_changes() AS count`, ([row]) => row?.count)
 ).pipe(Effect.orDie)
 
-/** The rows of a database before an attempt, which takes back what it changes. */
+/** The rows of a database before an attempt, which rolls back its changes. */
 const unchanged = new WeakMap<object, { readonly count: number | undefined; readonly rows: ReadonlySet<string> }>()
 
 /** Runs an effect in a transaction that is rolled back, and returns its result. */
@@ -103,7 +103,7 @@ export const attempt = (
 /** Calls a method on a database in memory and rolls back, without reading the rows after it. */
 export const outcomeOf = (service: object, method: string, args: Arguments) => rolledBack(call(service, method, args))
 
-/** What a person could see of a call that does not get its answer: spans, logs, and the error in every form it is shown in. */
+/** Everything that is visible of a failed call: spans, logs, and the error in every form. */
 export const shown = (
   service: object,
   method: string,
@@ -120,7 +120,7 @@ export const shown = (
     )
   })
 
-/** What a walk goes into. A Redacted, a DateTime, a Duration and a function are taken whole. */
+/** Whether a value is a plain object. A Redacted, a DateTime, a Duration and a function are not traversed. */
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" &&
   value !== null &&
@@ -134,7 +134,7 @@ interface Place {
   readonly replacedBy: (other: unknown) => Arguments
 }
 
-/** Every value of the arguments, also inside objects and arrays, with a way to put another in its place. */
+/** Every value in the arguments, at every depth, with a function that replaces it. */
 export const placesOf = (args: Arguments): ReadonlyArray<Place> => {
   const within = (value: unknown, path: string, replacedBy: Place["replacedBy"]): ReadonlyArray<Place> => {
     const here = { path, value, replacedBy }

@@ -1,6 +1,6 @@
 /**
- * Walks over every method of every service: that a legal call works, that a stranger gets nothing, that bad input is
- * refused or works and never leaves half of a write, and that nothing which a caller gives is shown to anybody.
+ * Calls every method of every service: valid calls succeed, other owners get nothing, invalid input fails or succeeds without
+ * a partial write, and no input value appears in an error, a span or a log.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option, Redacted } from "effect"
@@ -17,7 +17,7 @@ const isOwner = (path: string) => /\.(ownerUserId|userId)$/.test(path)
 const errorOf = ({ outcome }: Trial) =>
   Exit.isFailure(outcome) ? Option.getOrUndefined(Cause.failureOption(outcome.cause)) : undefined
 
-/** What stands wrong at a place: of the same type where the type has wrong values. */
+/** Invalid values of the same type as the value at a place, if there are any. */
 const wrongValues = (path: string, value: unknown): ReadonlyArray<unknown> => {
   if (typeof value === "string") return ["", "x".repeat(1_000_000), "a\0b", "a\uD800b", "unheard-of"]
   if (typeof value === "number") return [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]
@@ -32,13 +32,13 @@ const wrongValues = (path: string, value: unknown): ReadonlyArray<unknown> => {
   return isDocument ? [{ count: Number.NaN }, { text: "a\uD800b" }, { missing: undefined }, { big: 2n }] : []
 }
 
-/** An id is branded text: one that no schema has seen is the store's to refuse. */
+/** An id is branded text. The database rejects one that no schema checks. */
 const isForeignId = (path: string, { cause }: db.PersistenceError) =>
   cause === "SEALANT_UNSUPPORTED_VALUE" && /(^\d+|\.\d+|[iI]d)$/.test(path)
 
 const sentinel = "correct-horse-battery-staple"
 
-/** Ids and keys may be shown: they say which row an error or a span is about. */
+/** Ids and keys may appear in errors and spans, to identify a row. */
 const isShown = (path: string) => /(^\d+|\.\d+|[iI]d|[kK]ey|consumer|status|statuses|query)$/.test(path)
 
 const sentinels = (value: unknown): ReadonlyArray<unknown> => {

@@ -1,5 +1,5 @@
 /**
- * A world in which every method of every service has something to do: what belongs to Ada, and Eve, who has nothing.
+ * The fixture of the contract tests: rows of Ada for every method of every service, and Eve, who owns nothing.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
@@ -62,7 +62,7 @@ export const makeWorld = Effect.gen(function* () {
   const { pullRequestId } = yield* make.executionPullRequestLink({ executionId: execution.id })
   const resolution = yield* make.packageResolution({ query: "nix:fd" })
 
-  // What the journal tells of.
+  // Rows with events in the journal.
   const lifecycle = yield* SandboxLifecycle
   yield* lifecycle.launch({
     ...ofAda,
@@ -112,7 +112,7 @@ export const makeWorld = Effect.gen(function* () {
 
 export type World = Effect.Effect.Success<typeof makeWorld>
 
-/** The ids of what has an owner, and of what belongs to it: a stranger's answer must hold none of them. */
+/** The ids of rows with an owner and of their dependants. No response to another owner may contain one. */
 export const privateIds = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const owned = yield* sql<{ readonly name: string }>`

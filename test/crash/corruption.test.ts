@@ -1,8 +1,8 @@
 /**
- * Damaged files. The engine keeps no checksums of pages: a byte that was flipped inside a value is another value, and only a
- * CHECK or an index may notice. What is found is said as such, and nothing hangs.
+ * Damaged files. The engine has no page checksums: a changed byte inside a value is another value, and only a CHECK or an
+ * index can detect it. Detected damage is reported, and no program hangs.
  *
- * One thing aborts the process, and is the binding's: it panics over a TEXT that is not UTF-8 (libsql 0.5.29). No other may.
+ * The binding ends the process on a TEXT that is not UTF-8 (libsql 0.5.29). Nothing else may end it.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -15,7 +15,7 @@ import { randomOf } from "./torture/random.js"
 import { prepare } from "./torture/world.js"
 import { temporaryDirectory } from "../support/directories.js"
 
-/** A file with so many launches in it, of which the log is moved. */
+/** A file with this number of launches, with a checkpointed log. */
 const populated = (directory: string, launches: number) =>
   Effect.gen(function* () {
     const source = join(directory, "source.sqlite")
@@ -59,7 +59,7 @@ describe("a damaged file", () => {
         }
         expect(found.length + aborted).toBe(copies)
         expect(aborted).toBeLessThan(copies / 4)
-        // A whole page, or what says what a page is, never passes for sound.
+        // A damaged page, or a damaged page header, is always detected.
         const missed = found.filter(
           ({ check, damage, opening }) => damage.startsWith("page") && opening === undefined && check === "ok"
         )

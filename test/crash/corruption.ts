@@ -1,6 +1,6 @@
 /**
- * A process that opens damaged copies of a database, one after the other, and tells what it finds in each. A process of its
- * own: should the engine abort, it would be this one. It says which copy it takes before it does.
+ * A process that opens damaged copies of a database one after the other, and reports the result of each. A separate process,
+ * because the engine might end it. It reports each copy before it opens it.
  */
 import { Effect, Either } from "effect"
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -11,30 +11,30 @@ import { tell } from "../support/children.js"
 import { type Random, randomOf } from "./torture/random.js"
 import { onFile, owner } from "./torture/world.js"
 
-/** What is damaged: a whole page in use, the header of the file, the header of a page, or any byte. */
+/** The damaged part: a whole page in use, the file header, a page header, or any byte. */
 export const damages = ["page", "header", "page header", "byte"] as const
 export type Damage = (typeof damages)[number]
 
-/** What it is given as its argument, in JSON. */
+/** The argument of the process, in JSON. */
 export interface CorruptionOrders {
   readonly source: string
   readonly copy: string
   readonly seed: number
-  /** Which copies it looks at: from this number on, up to `count`. */
+  /** The first copy. The last one is `count`. */
   readonly from: number
   readonly count: number
 }
 
-/** A line that it writes. */
+/** A line that the process writes. */
 export type CorruptionReport =
   | {
       readonly type: "found"
       readonly damage: Damage
-      /** What opening said, where it was refused. */
+      /** The error of a refused opening. */
       readonly opening?: string
-      /** What the check found: nothing, damage, or the error that it failed with. */
+      /** The result of the check: no problem, damage, or its error. */
       readonly check?: "ok" | "damaged" | string
-      /** How reading and writing ended: `ok`, or an error. */
+      /** The results of reading and writing: `ok`, or an error. */
       readonly use?: ReadonlyArray<string>
     }
   | { readonly type: "next"; readonly number: number }
@@ -50,7 +50,7 @@ const spoil = (bytes: Buffer, damage: Damage, random: Random) => {
       for (let offset = 0; offset < pageSize; offset++) bytes[page + offset] = random.below(256)
       return
     case "header":
-      // The magic, or where the engine keeps the size and the number of the schema.
+      // The magic bytes, or the fields with size and schema number.
       bytes[random.pick([0, 5, 16, 18, 44]) ?? 0] = 0x7f
       return
     case "page header":

@@ -1,14 +1,14 @@
 /**
- * How a process dies: by SIGKILL, with nothing closed.
+ * Kills this process by SIGKILL, without closing anything.
  */
 import { Connection } from "../../src/libsql/Connection.js"
 
-/** When it is to die: right before the numbered statement (1 is the first), or around the numbered COMMIT. */
+/** The point of the kill: before the numbered statement (1 is the first), or before or after the numbered COMMIT. */
 export type Death =
   | { readonly at: "statement" | "before COMMIT" | "after COMMIT"; readonly number: number }
   | { readonly at: "never" }
 
-/** Arranges that this process dies then. Returns what it has done so far, which goes on counting. */
+/** Kills this process at the point. Returns counters of its statements and commits so far. */
 export const dieAt = (death: Death) => {
   const done = { statements: 0, commits: 0 }
   const pass = (at: Death["at"], number: number) => {

@@ -1,10 +1,10 @@
 /**
- * Disks that are full, files that cannot be written, and logs that grow: what was acknowledged stays, errors say what it is,
- * and work goes on when the cause is gone, without a restart.
+ * Full disks, unwritable files and growing logs: acknowledged writes are kept, errors name the cause, and work continues
+ * without a restart when the cause is gone.
  *
- * A full disk is a limit on the size of files (`prlimit`), which is refused to root, too, and where one may be mounted a
- * small file system as well. A file that cannot be written is one of a process without rights: root takes those of
- * nobody for it.
+ * A full disk is simulated by a limit on the size of files (`prlimit`), which also applies to root, and by a small mounted
+ * file system where mounting is allowed. The test of an unwritable file runs as an unprivileged user, because root can write
+ * every file.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -17,7 +17,7 @@ import { hostile } from "./torture/storms.js"
 import { onFile, prepare } from "./torture/world.js"
 import { temporaryDirectory } from "../support/directories.js"
 
-/** Mounts a file system of so many MB on a new directory, where that is allowed; it goes with the scope. */
+/** Mounts a file system of this size on a new directory, if allowed. Unmounts it with the scope. */
 const smallDisk = (path: string, megabytes: number) =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -29,11 +29,11 @@ const smallDisk = (path: string, megabytes: number) =>
         return false
       }
     }),
-    // The engine closes a file when its last statement is collected: until then this process holds it.
+    // The engine closes a file when its last statement is collected, so this process holds it until then.
     (mounted) => Effect.sync(() => mounted && execFileSync("umount", ["-l", path]))
   )
 
-/** Writes until there is no room any more. */
+/** Writes until the disk is full. */
 const fill = (path: string) => {
   for (const size of [1 << 20, 1 << 12]) {
     try {
@@ -55,7 +55,7 @@ describe("a full disk", () => {
       yield* Effect.promise(() => worker.first("open"))
       const before = yield* worker.launch(10)
       expect(before.refused).toEqual([])
-      // Where nothing may be mounted, the limit below stands for it.
+      // If mounting is not allowed, the next test covers the case.
       if (!mounted) return
       fill(join(directory, "ballast"))
       const full = yield* worker.launch(400)
@@ -126,7 +126,7 @@ describe("a log that grows during a long read", () => {
 
       expect((yield* worker.launch(150)).refused).toEqual([])
       const grown = log()
-      // The engine would begin anew after 1,000 pages.
+      // The engine would restart the log after 1,000 pages.
       expect(grown).toBeGreaterThan(1100 * 4096)
       expect(yield* Effect.either(checkpoint)).not.toMatchObject({ _tag: "Right", right: { complete: true } })
       expect((yield* worker.launch(50)).refused).toEqual([])
@@ -136,7 +136,7 @@ describe("a log that grows during a long read", () => {
       yield* Effect.promise(() => reader.first("released"))
       const largest = log()
       expect((yield* worker.launch(100)).refused).toEqual([])
-      // What came since stands where the first was.
+      // The new pages replaced the first ones.
       expect(log()).toBeLessThan(largest + 100 * 4096)
       expect((yield* checkpoint).complete).toBe(true)
       expect((yield* worker.launch(10)).refused).toEqual([])

@@ -1,5 +1,5 @@
 /**
- * What the suites of a disk that fails share: a process that launches as it is told, and the look at what is there then.
+ * Helpers of the disk tests: a process that launches sandboxes on command, and a check of the file.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect } from "effect"
@@ -9,13 +9,13 @@ import { child, type Identity } from "../support/children.js"
 import type { ObedientReport } from "./obedient.js"
 import { onFile } from "./torture/world.js"
 
-/** A process that launches as it is told. */
+/** A process that launches sandboxes on command. */
 export const obedient = (filePath: string, name: string, identity?: Identity) =>
   Effect.map(
     child<ObedientReport>(new URL("./obedient.ts", import.meta.url), { filePath, name }, undefined, identity),
     (process) => ({
       ...process,
-      /** Lets it launch so many, and says what became of them. */
+      /** Launches this number of sandboxes, and returns the results. */
       launch: (count: number) =>
         Effect.promise(async () => {
           const before = process.reports.length
@@ -30,7 +30,7 @@ export const obedient = (filePath: string, name: string, identity?: Identity) =>
     })
   )
 
-/** Whether the file is whole, and which launches are in it, in order. */
+/** The result of an integrity check, and the launches in the file, in order. */
 export const lookAt = (filePath: string) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient

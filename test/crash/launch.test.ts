@@ -1,5 +1,5 @@
 /**
- * A launch is all or nothing: a real process is killed at each statement of it, and around its COMMIT.
+ * A launch is atomic: a process is killed at each statement of it, and before and after its COMMIT.
  */
 import { SqlClient } from "@effect/sql"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
@@ -29,14 +29,14 @@ beforeAll(() => {
 
 afterAll(() => removeDirectory(directory))
 
-/** How a process ended, and what it said. */
+/** The exit and the reports of a process. */
 interface End {
   readonly signal: NodeJS.Signals | null
   readonly stdout: string
   readonly stderr: string
 }
 
-/** Runs a process that launches, until it dies. */
+/** Runs a process that launches until it is killed. */
 const launchAndDie = (orders: Orders) =>
   Effect.async<End>((resume) => {
     const child = execFile(process.execPath, [launcher, JSON.stringify(orders)], (_, stdout, stderr) => {
@@ -55,7 +55,7 @@ const prepared = Effect.gen(function* () {
   return filePath
 })
 
-/** How many statements a launch takes. */
+/** The number of statements of a launch. */
 const statementsOfALaunch = Effect.gen(function* () {
   const { launch } = yield* SandboxLifecycle
   yield* seedUser(owner)
@@ -63,7 +63,7 @@ const statementsOfALaunch = Effect.gen(function* () {
   return (yield* recordStatements(launch(requestOf("second")))).length
 }).pipe(Effect.provide(Layer.provideMerge(Sandboxes.layer, memoryLayer)))
 
-/** What the file says after the process died. */
+/** The content of the file after the kill. */
 const examine = (moment: Moment) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient

@@ -1,6 +1,5 @@
 /**
- * A process that launches twice, and dies at the given moment of the second launch, as a process does that is killed: by
- * SIGKILL, with nothing closed.
+ * A process that launches twice, and kills itself by SIGKILL at a point of the second launch.
  */
 import { Statement } from "@effect/sql"
 import { Effect, Layer } from "effect"

@@ -1,12 +1,15 @@
 /**
- * When a process that launches is to die, and what it launches.
+ * The options of the launching process, and its requests.
  */
 import { UserId } from "../../src/auth/User.js"
 
-/** Right before the numbered statement (1 is the first) of the second launch, or around its COMMIT; or not at all. */
+/**
+ * The point of the kill in the second launch: before the numbered statement (1 is the first), or before or after COMMIT.
+ * `none` does not kill.
+ */
 export type Moment = number | "before COMMIT" | "after COMMIT" | "never"
 
-/** What the process is given as its argument, in JSON. */
+/** The argument of the process, in JSON. */
 export interface Orders {
   readonly filePath: string
   readonly dieAt: Moment
@@ -14,7 +17,7 @@ export interface Orders {
 
 export const owner = UserId.make("ada")
 
-/** A launch under this key. */
+/** A launch with this idempotency key. */
 export const requestOf = (idempotencyKey: string) => ({
   ownerUserId: owner,
   name: idempotencyKey,

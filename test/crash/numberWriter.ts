@@ -34,7 +34,7 @@ const openWithStock = async () => {
   const client = stock.createClient({ url: `file:${filePath}` })
   await client.execute("SELECT count(*) FROM numbers")
   client.close()
-  // The binding closes the file when the statement is collected; its finalizers run in turns of the event loop.
+  // The binding closes the file when the statement is collected, which needs turns of the event loop.
   setFlagsFromString("--expose-gc")
   for (let turn = 0; turn < 10; turn++) {
     runInNewContext("gc()")

@@ -1,8 +1,7 @@
 /**
- * A process that launches sandboxes as it is told, and tells of each what became of it.
+ * A process that launches sandboxes on command, and reports each result.
  *
- * It says `open` when it has the database, or why it cannot have it. `launch N` launches N, one after the other;
- * `end` ends it.
+ * It reports `open` with the error, if any. `launch N` launches N sandboxes one after the other; `end` ends the process.
  */
 import { Effect } from "effect"
 import { once } from "node:events"
@@ -12,13 +11,13 @@ import { request } from "../sandbox/lifecycle/support.js"
 import { tell } from "../support/children.js"
 import { onFile, owner } from "./torture/world.js"
 
-/** What it is given as its argument, in JSON. */
+/** The argument of the process, in JSON. */
 export interface ObedientOrders {
   readonly filePath: string
   readonly name: string
 }
 
-/** A line that it writes. */
+/** A line that the process writes. */
 export type ObedientReport =
   | { readonly type: "open" | "done" }
   | { readonly type: "closed"; readonly problem: string }

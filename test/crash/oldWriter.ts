@@ -1,6 +1,6 @@
 /**
- * A process of yesterday's configuration: it holds the old key only, and writes versions of a secret with it until a line
- * comes in, and tells that it stopped. After another line it tries once more.
+ * A process with an old configuration: it has the old key only, and writes versions of a secret until it reads a line. Then
+ * it reports the stop. After another line it tries one more write.
  */
 import { Effect, Fiber, Option, Redacted } from "effect"
 import { once } from "node:events"

@@ -80,7 +80,7 @@ describe("a program whose database file or log is removed or replaced", () => {
     })
   )
 
-  // The other copy knows nothing of our locks: when it is the last of its own connections to close, it deletes the log.
+  // The other copy of the engine does not know the locks of this one: when its last connection closes, it deletes the log.
   it.scopedLive("loses no acknowledged write when another copy of the engine in it opens and closes its database", () =>
     Effect.gen(function* () {
       const path = yield* newPath

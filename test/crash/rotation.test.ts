@@ -1,6 +1,6 @@
 /**
- * Keys are rotated in a real process that is killed, and beside a real process that knows the old key only: no value is
- * lost, and the old key goes when nothing is under it.
+ * A rotation of keys that is killed, and one beside a process with the old key only: no value is lost, and the old key is
+ * retired when no version uses it.
  */
 import { SqlClient } from "@effect/sql"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
@@ -63,7 +63,7 @@ const seed = Effect.gen(function* () {
   )
 })
 
-/** Fails the test unless every version, or one of each secret, gives back its value. */
+/** Fails the test unless every version, or one version of each secret, reveals its value. */
 const reveal = (which: "all" | "some") =>
   Effect.gen(function* () {
     const vault = yield* SecretVault
@@ -96,7 +96,7 @@ beforeAll(async () => {
 
 afterAll(() => removeDirectory(directory))
 
-/** Rotates in a process of its own until it dies; says how far it told to have come. */
+/** Rotates in a child process until it is killed. Returns the last reported progress. */
 const rotateAndDie = async (orders: RotationOrders) => {
   const rotator = startChild<RotationReport>(new URL("./rotator.ts", import.meta.url), orders, ({ count }) => {
     if (orders.dieAt === "killed" && count === enoughToKill) rotator.signal("SIGKILL")
@@ -139,7 +139,7 @@ describe("a rotation whose process is killed", () => {
         "k2",
         "k1"
       )
-      // Nothing needs the old key any more.
+      // No version uses the old key any more.
       await onFile(reveal("all"), filePath, "k2")
     })
   }
@@ -158,7 +158,7 @@ describe("a rotation beside a process that holds the old key only", () => {
       await onFile(
         Effect.gen(function* () {
           const vault = yield* SecretVault
-          // It writes between all batches, and goes on after the last: its key stays.
+          // It writes between all batches and after the last one, so its key is kept.
           yield* next
           const rotations = yield* Stream.runCollect(Stream.tap(vault.streamRotation({ batchSize: 200 }), () => next))
           expect(rotations.length).toBeGreaterThan(9)

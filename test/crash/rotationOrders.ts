@@ -1,5 +1,5 @@
 /**
- * What the processes of the rotation test are told, what they tell, and the keys that they hold.
+ * The options, reports and keys of the processes of the rotation test.
  */
 import { Layer, Redacted } from "effect"
 import { UserId } from "../../src/auth/User.js"
@@ -7,27 +7,29 @@ import * as Database from "../../src/Database.js"
 import { KeyRing } from "../../src/secret/KeyRing.js"
 import { SecretVault } from "../../src/secret/SecretVault.js"
 
-/** Around the numbered COMMIT (1 activates the key, each other is a batch), or when the parent kills it. */
+/**
+ * The point of the kill: before or after the numbered COMMIT (1 activates the key, each other is a batch), or by the parent.
+ */
 export interface RotationOrders {
   readonly filePath: string
   readonly dieAt: { readonly commit: number; readonly moment: "before" | "after" } | "killed"
 }
 
-/** After so many versions it waits to be killed by its parent, if that is its order. */
+/** After this number of versions it waits for the kill by its parent, if requested. */
 export const enoughToKill = 500
 
-/** How many versions a rotation has moved. */
+/** The number of rotated versions. */
 export interface RotationReport {
   readonly type: "moved"
   readonly count: number
 }
 
-/** Which file a writer writes to. */
+/** The options of a writer. */
 export interface WriterOrders {
   readonly filePath: string
 }
 
-/** What a writer tells of each version that it wrote, before it writes the next, when it stopped, and of what was refused. */
+/** The reports of a writer: each written version before the next one, the stop, and a refused write. */
 export type WriterReport =
   | { readonly type: "wrote"; readonly version: number; readonly value: string }
   | { readonly type: "stopped" }
@@ -36,7 +38,7 @@ export type WriterReport =
 
 export const owner = UserId.make("ada")
 
-/** The secret that the writer writes to. */
+/** The secret with the versions of the writer. */
 export const busySecret = "busy"
 
 const keys = {
@@ -44,7 +46,7 @@ const keys = {
   k2: { id: "k2", key: Redacted.make(new Uint8Array(32).fill(2)) }
 }
 
-/** The vault of a process that holds these keys, on a file. It waits for the lock, however busy the machine is. */
+/** The vault of a process with these keys, on a file. With a long busy timeout, for loaded machines. */
 export const vaultOn = (filePath: string, ...ids: ReadonlyArray<keyof typeof keys>) =>
   SecretVault.layer.pipe(
     Layer.provide(KeyRing.layer(ids.map((id) => keys[id]))),

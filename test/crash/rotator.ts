@@ -1,6 +1,5 @@
 /**
- * A process that rotates the keys of secrets, tells how far it has come, and dies at the given moment, as a process does
- * that is killed: by SIGKILL, with nothing closed.
+ * A process that rotates keys, reports its progress, and kills itself by SIGKILL at the requested point.
  */
 import { Effect, Stream } from "effect"
 import { SecretVault } from "../../src/secret/SecretVault.js"

@@ -1,5 +1,5 @@
 /**
- * A server that is killed takes no acknowledged write with it, and whoever used it goes on once it is there again.
+ * A killed server loses no acknowledged write, and its clients continue after its restart.
  */
 import { SqlClient } from "@effect/sql"
 import { expect, it } from "@effect/vitest"
@@ -14,7 +14,7 @@ import { temporaryDirectory } from "../support/directories.js"
 
 const main = programAt(new URL("../support/hrana/process.ts", import.meta.url))
 
-/** Starts a server, and waits for its address. */
+/** Starts a server, and returns its address. */
 const start = (path: string, port: string) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
@@ -42,7 +42,7 @@ it.scopedLive("a server that is killed under load loses no acknowledged write", 
       yield* sql`CREATE TABLE numbers (n INTEGER PRIMARY KEY) STRICT`
       const acknowledged: Array<number> = []
       let next = 0
-      // Two rows each: both or none.
+      // Two rows in each transaction.
       const write = Effect.suspend(() => {
         const n = 2 * next++
         return sql

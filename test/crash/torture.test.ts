@@ -1,6 +1,6 @@
 /**
- * The bounded form of `npm run torture`: real processes are killed, refused, stopped and lied to about the time; what they
- * were told is kept outside the database, and then the books are balanced.
+ * The bounded form of `npm run torture`: processes are killed, refused, suspended and run with wrong clocks. Their
+ * acknowledged operations are recorded outside the database and compared with it.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"

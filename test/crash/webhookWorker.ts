@@ -1,6 +1,6 @@
 /**
- * A process that processes webhooks. It dies as a process does that is killed: by SIGKILL, with nothing closed; at the
- * moment that it was told, or by the hand of its parent, while it stands in the middle of a transaction.
+ * A process that processes webhooks. It is killed by SIGKILL: by itself at the requested point, or by its parent in the
+ * middle of a transaction.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Layer } from "effect"
@@ -17,10 +17,10 @@ import type { Orders, Report } from "./webhookProtocol.js"
 const orders: Orders = JSON.parse(process.argv[2] ?? "{}")
 const { filePath, task, workerId } = orders
 
-// Longer than any test: those of a process that died are over for who works by the clock of tomorrow.
+// Longer than any test. With a clock that is a day ahead, the leases of a killed process have expired.
 const leaseDuration = "10 minutes"
 
-/** Two writes, to be done both or not at all, and once. */
+/** Two writes that must happen together and once. */
 const count = ({ deliveryId }: GitHubWebhookDelivery) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient

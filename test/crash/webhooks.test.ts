@@ -1,6 +1,6 @@
 /**
- * A webhook takes effect once, whoever dies meanwhile: real processes are killed at each statement of one, around its
- * COMMITs, and in the middle of a transaction while others come to the same inbox.
+ * A webhook takes effect once: processes are killed at each statement, before and after COMMIT, and in the middle of a
+ * transaction while others use the same inbox.
  */
 import { SqlClient } from "@effect/sql"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"

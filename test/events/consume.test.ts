@@ -30,7 +30,7 @@ const restored = (position: number) =>
     )
   )
 
-/** Runs a consumer until it has had so many batches; returns their positions. */
+/** Runs a consumer for this number of batches, and returns their positions. */
 const batchesOf = (
   count: number,
   request: { readonly consumer: string; readonly batchSize?: number },

@@ -1,6 +1,6 @@
 /**
- * What the product does all day, over HTTP, with a client that is generated from the contract: requests that create and
- * change records, a worker that claims and reports, reads for those who watch; and what has to be refused.
+ * The main flows over HTTP with a generated client: requests that create and change records, a worker that claims and
+ * reports, readers, and refused requests.
  */
 import { expect, it } from "@effect/vitest"
 import { BuildWorker, WorkspaceBuildJobRepo } from "@sealant/db"

@@ -1,6 +1,6 @@
 /**
- * Sixty clients at once, while four worker processes build: nobody gets an error, the books balance, and memory
- * comes back to its level.
+ * Sixty concurrent clients, and four worker processes that build: no client gets an error, the invariants hold, and the heap
+ * returns to its size.
  */
 import { expect, it } from "@effect/vitest"
 import { SqlClient } from "@effect/sql"
@@ -20,7 +20,7 @@ const userCount = 8
 /** Three times the growth that was measured after 60 clients: 1.4 to 2.1 MB. */
 const maxGrownMegabytes = 6.5
 
-/** What one client does: launches twice under a key, looks until its sandbox is ready, and reads what happened. */
+/** One client: launches twice under a key, polls until its sandbox is ready, and reads its events. */
 const visitor = ({ api }: Client, name: string) =>
   Effect.gen(function* () {
     const launch = api.sandboxes.launch({ headers: { "idempotency-key": name }, payload: { name, spec } })
@@ -34,7 +34,7 @@ const visitor = ({ api }: Client, name: string) =>
     expect(events.map(({ toState }) => Option.getOrNull(toState))).toEqual(["queued", "running", "ready"])
   })
 
-/** What every tenth does instead: has an agent work on an issue, and watches it to its end. */
+/** Every tenth client: an agent works on an issue, and the client reads its events to the end. */
 const watcher = ({ api, http }: Client, number: number) =>
   Effect.gen(function* () {
     const payload = { repository: { owner: "acme", name: "app" }, issue: { number, title: "It breaks" } }
@@ -59,7 +59,7 @@ const crowd = (clients: ReadonlyArray<Client>, size: number, wave: string) =>
     { concurrency: "unbounded", discard: true }
   )
 
-/** The bytes that are still in use after what is not has been collected. */
+/** The size of the heap after garbage collection. */
 const heapInUse = Effect.sync(() => {
   setFlagsFromString("--expose-gc")
   const collect: unknown = runInNewContext("gc")

@@ -1,5 +1,5 @@
 /**
- * The example and the visit as people start them: real processes.
+ * The example and the demo as child processes.
  */
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"

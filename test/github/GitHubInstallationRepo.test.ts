@@ -14,7 +14,7 @@ const acme = { externalInstallationId: "1", accountLogin: "acme", accountType: "
 const gone = GitHubInstallationId.make("gone")
 const at = (millis: number) => DateTime.unsafeMake(millis)
 
-/** What any implementation of `GitHubInstallationRepo` must do. */
+/** The contract of `GitHubInstallationRepo`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`GitHubInstallationRepo (${name})`, () => {
     it.effect("stores every field of the input", () =>

@@ -20,7 +20,7 @@ const other = GitHubInstallationId.make("other")
 const gone = GitHubInstallationId.make("gone")
 const at = (millis: number) => DateTime.unsafeMake(millis)
 
-/** A repository of `acme`, as GitHub tells of it. */
+/** A repository of `acme`, as GitHub sends it. */
 const told = (externalRepositoryId: string, name: string) => ({ externalRepositoryId, owner: "acme", name })
 
 const many = (length: number, nameOf = (index: number) => `r${index}`) =>
@@ -45,7 +45,7 @@ const installed = Effect.gen(function* () {
     yield* repo.upsert({ id, externalInstallationId: id, accountLogin: "acme", accountType: "organization" })
 })
 
-/** What any implementation of `GitHubInstallationRepositoryRepo` must do. */
+/** The contract of `GitHubInstallationRepositoryRepo`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`GitHubInstallationRepositoryRepo (${name})`, () => {
     it.effect("stores every field of the input, in its rows and in those of the repositories", () =>
@@ -263,7 +263,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const repositories = yield* RepositoryRepo
         yield* sync([told("1", "a"), told("2", "b")])
         const [one, two] = [yield* findOne("1"), yield* findOne("2")]
-        // Somebody says by our ids that it was the other way round.
+        // The caller names the rows by id, with swapped names.
         yield* repositories.upsert({ id: one.repositoryId, externalId: "2", owner: "acme", name: "b" })
         yield* repositories.upsert({ id: two.repositoryId, externalId: "1", owner: "acme", name: "a" })
         yield* TestClock.setTime(1000)

@@ -1,5 +1,5 @@
 /**
- * What GitHub tells: kept once, whatever comes twice, late or in another order.
+ * Deliveries of GitHub take effect once, also when they are repeated, delayed or out of order.
  */
 import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"

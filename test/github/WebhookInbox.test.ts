@@ -16,13 +16,13 @@ const busy = new PersistenceError({ operation: "test", reason: "Busy", cause: "S
 
 class Foreign extends Data.TaggedError("Foreign")<{ readonly secret: string }> {}
 
-/** A handler that leaves a mark and then goes on like this. */
+/** A handler that writes a mark and then ends like this. */
 const after =
   <E>(then: Effect.Effect<WebhookOutcome, E>): WebhookHandler<unknown, SqlClient.SqlClient> =>
   (delivery) =>
     Effect.zipRight(leaveMark(delivery), then)
 
-/** What any implementation must do, on any database. */
+/** The contract of the inbox, for each database. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`WebhookInbox (${name})`, () => {
     it.effect("stores a delivery once, regardless of repeats", () =>

@@ -23,7 +23,7 @@ const start = <E, R>(handler: WebhookHandler<E, R>, options: Partial<RunOptions>
     Effect.fork(inbox.run({ workerId: "worker", drainTimeout: 0, ...options }, handler))
   )
 
-/** A handler that tells of each delivery it begins, waits until the test lets go, and leaves a mark. */
+/** A handler that reports each delivery, waits until the test continues, and writes a mark. */
 const waiting = Effect.gen(function* () {
   const begun = yield* Queue.unbounded<GitHubWebhookDelivery>()
   const go = yield* Deferred.make<void>()
@@ -54,7 +54,7 @@ describe("WebhookInbox.run", () => {
       }).pipe(Effect.provide(layer))
     )
 
-    // A server tells nothing, so it is polled.
+    // A server sends no notifications, so it is polled.
     if (name === "remote") continue
 
     it.effect(`an idle loop polls once, and its own read does not wake it (${name})`, () =>

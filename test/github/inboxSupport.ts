@@ -1,5 +1,5 @@
 /**
- * What the suites of `WebhookInbox` share: the inbox over each database, and a table for the effects of handlers.
+ * Helpers of the tests of `WebhookInbox`: the inbox over each database, and a table for the effects of handlers.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Layer, Option } from "effect"

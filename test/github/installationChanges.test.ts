@@ -1,5 +1,5 @@
 /**
- * What came to an installation and what left it, told as changes.
+ * Added and removed repositories of an installation, as changes.
  */
 import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -139,7 +139,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
           externalId: Option.some("1"),
           lastSyncedAt: Option.some(at(60))
         })
-        // Told later, it has that name; and what was told at 70 is not as of now.
+        // A later change has that name; the change of time 70 is older than the stored one.
         yield* repo.apply({ installationId, added: [{ ...repository(1), name: "again" }], removed: [], at: at(70) })
         expect(yield* repositories.getById(id)).toMatchObject({ name: "again", lastSyncedAt: Option.some(at(70)) })
         // Two that would have one name: the one of which nothing later is known has it.

@@ -2,7 +2,7 @@
  * What repositories and the caches of installations are, without a database: for the property test of both.
  */
 
-/** A repository as somebody tells of it. */
+/** A repository in an input. */
 export interface Told {
   readonly externalId?: string
   readonly owner: string

@@ -1,5 +1,5 @@
 /**
- * What the suites of this domain share: its repositories over each database, and two users.
+ * Helpers of the tests of this domain: its repositories over each database, and two users.
  */
 import type { SqlClient } from "@effect/sql"
 import { Effect, Layer } from "effect"

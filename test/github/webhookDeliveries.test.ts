@@ -36,7 +36,7 @@ const counts = Effect.map(
   (rows): Readonly<Record<string, number>> => Object.fromEntries(rows.map(({ count, status }) => [status, count]))
 )
 
-/** What any implementation of the inbox must do when deliveries come in, are claimed and looked at. */
+/** The contract of the inbox. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`GitHubWebhookDeliveryRepo (${name})`, () => {
     it.effect("records a delivery, due now", () =>

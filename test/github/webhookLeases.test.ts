@@ -35,7 +35,7 @@ const isLost = (lease: WebhookLease, reason: string) =>
     expect(yield* inbox.findById(lease.deliveryId)).toEqual(before)
   })
 
-/** What any implementation of the inbox must do for who holds a lease, or thinks so. */
+/** The contract of the inbox. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`GitHubWebhookDeliveryRepo leases (${name})`, () => {
     it.effect("heartbeat extends the lease from the current time", () =>

@@ -1,6 +1,5 @@
 /**
- * Any sequence of commands, by several workers, with leases replayed long after they were lost, leaves the inbox as its
- * model says.
+ * After any sequence of commands, by several workers, with repeated calls under lost leases, the inbox equals its model.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -58,7 +57,7 @@ const commands: FastCheck.Arbitrary<ReadonlyArray<Command>> = FastCheck.array(co
   size: "max"
 })
 
-/** What stands in the table, in the terms of the model. */
+/** The stored rows, as the model represents them. */
 const stored = Effect.flatMap(
   SqlClient.SqlClient,
   (sql) => sql<ModelDelivery>`
@@ -74,7 +73,7 @@ const seen = (row: ModelDelivery): ModelDelivery => ({
 
 const pick = <A>(items: ReadonlyArray<A>, at: number) => items[at % Math.max(1, items.length)]
 
-/** Does to both what is done under a lease, and compares what they answer. */
+/** Runs a call under a lease on the inbox and on the model, and compares the results. */
 const performUnderLease = (model: ModelInbox, command: Extract<Command, { readonly lease: number }>) =>
   Effect.gen(function* () {
     const inbox = yield* GitHubWebhookDeliveryRepo
@@ -106,7 +105,7 @@ const performUnderLease = (model: ModelInbox, command: Extract<Command, { readon
     }
   })
 
-/** Does it to both, and compares what they answer. */
+/** Runs a command on the inbox and on the model, and compares the results. */
 const perform = (model: ModelInbox, command: Command) =>
   Effect.gen(function* () {
     const inbox = yield* GitHubWebhookDeliveryRepo

@@ -1,10 +1,10 @@
 /**
- * The inbox as its contract tells it, in plain TypeScript: what the property test holds the real one against.
+ * A model of the inbox in plain TypeScript, for the property test.
  */
 import type { GitHubWebhookDeliveryStatus, WebhookLease } from "../../src/github/GitHubWebhookDelivery.js"
 import { LeaseModel, type ModelRow } from "../support/leaseModel.js"
 
-/** A thing that somebody does to the inbox. Deliveries and leases are counted in the order in which they came up. */
+/** A command. Deliveries and leases are numbered in the order of their creation. */
 export type Command =
   | { readonly type: "record"; readonly guid: number; readonly maxAttempts: number }
   | { readonly type: "claimNext"; readonly worker: string; readonly duration: number }
@@ -15,12 +15,12 @@ export type Command =
   | { readonly type: "reap"; readonly limit: number }
   | { readonly type: "wait"; readonly millis: number }
 
-/** What is known of a delivery. */
+/** The state of a delivery. */
 export interface ModelDelivery extends ModelRow<GitHubWebhookDeliveryStatus> {
   readonly guid: string
 }
 
-/** The whole inbox. */
+/** The state of the inbox. */
 export class ModelInbox extends LeaseModel<GitHubWebhookDeliveryStatus, ModelDelivery, WebhookLease> {
   constructor() {
     super({ prefix: "row", waiting: "received", held: "processing", failed: "failed" }, ({ deliveryId }) => deliveryId)

@@ -1,5 +1,5 @@
 /**
- * Every state, and what leads out of it: through the inbox, and past it, as somebody with a shell would try.
+ * Every state and its transitions, through the inbox and by direct SQL.
  */
 import { SqlError } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -72,7 +72,7 @@ const nothing: Record<State, string> = {
   ignored: "same"
 }
 
-/** A write under the delivery's last lease, of which the states that are no longer under it know how it ended. */
+/** A write under the last lease of the delivery. The other states record how that lease ended. */
 const underLease = (
   to: Record<"processing" | "last", string>,
   repeatedIn: ReadonlyArray<Status>
@@ -90,7 +90,7 @@ const underLease = (
   }
 }
 
-/** What each method does in each state: the status that it leads to, `same` when it changes nothing, or its error. */
+/** The result of each method in each state: the new status, `same` for no change, or the error. */
 const expected: Readonly<Record<Method, Readonly<Record<State, string>>>> = {
   record: nothing,
   claimNext: {
@@ -135,7 +135,7 @@ const columns = [
   "error_message"
 ].join(", ")
 
-/** What the database says to a statement: `ok`, or its message. */
+/** The result of a statement: `ok`, or the message of the database. */
 const verdict = (text: string, ...params: ReadonlyArray<unknown>) =>
   Effect.match(shell(text, ...params), {
     onSuccess: () => "ok",
@@ -143,7 +143,7 @@ const verdict = (text: string, ...params: ReadonlyArray<unknown>) =>
       error instanceof SqlError.SqlError && error.cause instanceof Error ? error.cause.message : String(error)
   })
 
-/** What a shell tries on a delivery in a state, and which rule refuses it. */
+/** Direct SQL on a delivery in a state, and the rule that rejects it. */
 const attempts: ReadonlyArray<readonly [status: Status, set: string, rule: string]> = [
   ["received", "id = ''", "github_webhook_deliveries_id"],
   ["received", "status = 'done'", "invalid transition"],
@@ -230,7 +230,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         it.effect(`the database ${allowed ? "allows" : "rejects"} ${from} → ${to}`, () =>
           Effect.gen(function* () {
             const source = yield* make.webhookDelivery({ status: from })
-            // All that a delivery of the other status has, under a new token: nothing but the transition can be at fault.
+            // All columns of a delivery in the new status, with a new token, so that only the transition can be invalid.
             const target = yield* make.webhookDelivery({
               status: to,
               attemptCount: 1,
@@ -261,7 +261,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       )
     }
 
-    // What an update would meet the triggers for first.
+    // Checks that the triggers of an update would reject first.
     for (const [column, value, rule] of [
       ["status", "'done'", "github_webhook_deliveries_status"],
       ["lease_token", "-1", "github_webhook_deliveries_lease_token"]

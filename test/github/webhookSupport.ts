@@ -1,5 +1,5 @@
 /**
- * What the suites of the webhook inbox share: the inbox over each database, and the shortest ways to its states.
+ * Helpers of the inbox tests: the inbox over each database, and deliveries in each state.
  */
 import type { SqlClient } from "@effect/sql"
 import { DateTime, Effect, Option } from "effect"
@@ -15,7 +15,7 @@ export { lossOf } from "../support/refusals.js"
 
 export type Services = GitHubWebhookDeliveryRepo | SqlClient.SqlClient
 
-/** The inbox over each database: what the suites, which are functions of a layer, are run on. */
+/** The inbox over each database. */
 export const layers = overDatabases(GitHubWebhookDeliveryRepo.layer)
 
 export const gone = GitHubWebhookDeliveryId.make("gone")
@@ -49,7 +49,7 @@ export const claim = (workerId = "one"): Effect.Effect<ClaimedDelivery, unknown,
 /** A new delivery of this id under a lease; nothing else may be due. */
 export const leased = (id: string, given: object = {}) => Effect.zipRight(record(id, given), claim())
 
-/** What a worker can say under a lease, by the name of the method. */
+/** All calls of a worker under a lease, by method name. */
 export const underLease = (lease: WebhookLease) =>
   Effect.map(GitHubWebhookDeliveryRepo, (inbox) => ({
     getByLease: inbox.getByLease(lease),
@@ -60,5 +60,5 @@ export const underLease = (lease: WebhookLease) =>
     release: inbox.release(lease)
   }))
 
-/** Which delivery was claimed. */
+/** The id of the claimed delivery. */
 export const idOf = Option.map(({ delivery }: ClaimedDelivery) => delivery.id)

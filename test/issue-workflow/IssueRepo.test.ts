@@ -15,7 +15,7 @@ import {
   toldPullRequest
 } from "./issueSupport.js"
 
-/** What is said of issues beside what is said of all that follows a provider (`providerRows.test.ts`). */
+/** The contract of issues beyond that of all provider rows (`providerRows.test.ts`). */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueRepo (${name})`, () => {
     it.effect("stores the assignees of an issue", () =>

@@ -25,7 +25,7 @@ const endings = Effect.map(IssueWorkflowRepo, (repo) => ({
   cancelled: repo.cancel
 }))
 
-/** What any implementation of `IssueWorkflowRepo` must do. */
+/** The contract of `IssueWorkflowRepo`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowRepo (${name})`, () => {
     it.effect("stores every field of the input, in the repository of the issue", () =>
@@ -216,7 +216,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         ])
         yield* TestClock.adjust("1 second")
         expect(yield* repo.restore(id)).toEqual(restored)
-        // One that has ended is in nobody's way.
+        // An ended workflow does not block a new one.
         yield* repo.archive(other.id)
         expect((yield* repo.restore(other.id)).status).toBe("failed")
         for (const method of [repo.archive, repo.restore])
@@ -244,7 +244,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         const lost: { readonly ownerUserId: string } = { ownerUserId: undefined as unknown as string }
         expect(yield* tagOf(repo.list(lost))).toBe("InvalidInput")
-        // Its owner goes: it stays, and is nobody's.
+        // Its owner is deleted: the workflow remains without an owner.
         yield* shell("DELETE FROM user WHERE id = 'ada'")
         expect((yield* repo.getById(id)).ownerUserId).toEqual(Option.none())
         expect(yield* tagOf(repo.getForOwner({ ownerUserId: ada, id }))).toBe("NotFound")

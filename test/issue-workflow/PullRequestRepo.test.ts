@@ -6,7 +6,7 @@ import { badNames, layers, refusalOf, type Services, shell, tagOf, toldPullReque
 
 const at = (millis: number) => DateTime.unsafeMake(millis)
 
-/** What is said of pull requests beside what is said of all that follows a provider (`providerRows.test.ts`). */
+/** The contract of pull requests beyond that of all provider rows (`providerRows.test.ts`). */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`PullRequestRepo (${name})`, () => {
     it.effect("stores branches, commit and merge", () =>

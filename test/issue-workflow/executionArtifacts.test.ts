@@ -25,7 +25,7 @@ import {
 
 type Artifacts = Parameters<IssueWorkflowExecutionService["insertArtifacts"]>[0]["artifacts"]
 
-/** What any implementation of `IssueWorkflowExecutionRepo` must do with what executions leave behind. */
+/** The contract of `IssueWorkflowExecutionRepo` for what executions leave behind. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`artifacts and pull requests of executions (${name})`, () => {
     it.effect("stores artifacts", () =>

@@ -17,7 +17,7 @@ describe("batches", () => {
   it.effect("that are longer than a parameter or a string are rejected", () =>
     Effect.gen(function* () {
       const long = { text: "x".repeat(101_000_000) }
-      // What the engine of the language says of a text of more than half a gigabyte, without making one.
+      // The error of the JavaScript engine for a text of more than half a gigabyte, without creating one.
       const endless = {
         toJSON: () => {
           throw new RangeError("Invalid string length")

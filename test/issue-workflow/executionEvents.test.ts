@@ -36,7 +36,7 @@ const told = (executionId: string) =>
 
 const numbers = (from: number, to: number) => Array.range(from, to)
 
-/** What any implementation of `IssueWorkflowExecutionRepo` must do with events. */
+/** The contract of `IssueWorkflowExecutionRepo` for events. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`events of executions (${name})`, () => {
     it.effect("stores every field of the input", () =>
@@ -431,7 +431,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
-/** What an append of the model does: as the documentation says it, over a plain array. */
+/** The documented behaviour of an append, over a plain array. */
 interface Told {
   readonly sequence: number
   readonly id: string | undefined

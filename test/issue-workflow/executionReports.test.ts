@@ -26,7 +26,7 @@ import {
 type Results = Parameters<IssueWorkflowExecutionService["replaceValidationResults"]>[0]["results"]
 type Files = Parameters<IssueWorkflowExecutionService["replaceDiffFiles"]>[0]["files"]
 
-/** What any implementation of `IssueWorkflowExecutionRepo` must do with reports. */
+/** The contract of `IssueWorkflowExecutionRepo` for reports. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`reports of executions (${name})`, () => {
     it.effect("replaces validation results as a set", () =>

@@ -1,5 +1,5 @@
 /**
- * What the suites of executions share: the repository over each database, workflows of two tenants, and rows to refer to.
+ * Helpers of the tests of executions: the repository over each database, workflows of two tenants, and rows to refer to.
  */
 import type { SqlClient } from "@effect/sql"
 import { Effect, Layer } from "effect"

@@ -69,7 +69,7 @@ const appendAt = (executionId: string, ...sequences: ReadonlyArray<number>) =>
     repo.appendEvents({ executionId, events: sequences.map((sequence) => ({ sequence, ...line("x") })) })
   )
 
-/** What any implementation of `IssueWorkflowExecutionRepo` must do with tails. The clock stands: nothing here waits for it. */
+/** The contract of `IssueWorkflowExecutionRepo` for tails. The clock stands: nothing here waits for it. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`tails of executions (${name})`, () => {
     it.effect("emits stored events, then new ones, until the execution ends", () =>

@@ -1,6 +1,6 @@
 /**
- * A process that tells events of an execution: `tsx executionWriter.ts FILE EXECUTION COUNT`. It ends the execution
- * after its last event when a fourth argument says so.
+ * A process that appends events to an execution: `tsx executionWriter.ts FILE EXECUTION COUNT`. With a fourth argument, it
+ * ends the execution after its last event.
  */
 import { Cause, Effect, Layer } from "effect"
 import * as Database from "../../src/Database.js"

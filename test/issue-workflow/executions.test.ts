@@ -67,7 +67,7 @@ const executionIn = (status: IssueWorkflowExecutionStatus) =>
     return yield* repo.getById(id)
   })
 
-/** What any implementation of `IssueWorkflowExecutionRepo` must do with executions. */
+/** The contract of `IssueWorkflowExecutionRepo` for executions. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowExecutionRepo (${name})`, () => {
     it.effect("stores every field of the input", () =>
@@ -136,7 +136,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const bad of Object.values(badNames))
           expect(yield* tagOf(repo.create({ ...own, id: bad }))).toBe("InvalidInput")
         expect(yield* tagOf(repo.create({ ...own, triggerType: "x" as "api" }))).toBe("InvalidInput")
-        // Another's row counts as not there.
+        // Rows of another owner are reported as NotFound.
         const mine = { sandboxId: "ada-sandbox", sandboxAttemptId: "ada-attempt-2" }
         for (const [field, given] of [
           ["sandboxId", { sandboxId: "eve-sandbox" }],

@@ -1,6 +1,6 @@
 /**
- * What the suites of issues, pull requests and workflows share: the repositories over each database, with two users and
- * two repositories, and what is the same to say of issues and of pull requests.
+ * Helpers of the tests of issues, pull requests and workflows: the repositories over each database, with two users and two
+ * repositories.
  */
 import type { SqlClient } from "@effect/sql"
 import { Effect, Layer } from "effect"
@@ -24,10 +24,10 @@ export type Services = IssueRepo | PullRequestRepo | IssueWorkflowRepo | SqlClie
 /** The repositories over a database that has two users and two repositories, `rep` and `rep2`. */
 export const layers = overDatabases(Layer.merge(repositories, seed))
 
-/** An issue as its provider tells it, as short as it can be. */
+/** A minimal issue, as a provider sends it. */
 export const toldIssue = (number: number) => ({ repositoryId: "rep", number, title: `issue ${number}` })
 
-/** A pull request, in the same way. */
+/** A minimal pull request, as a provider sends it. */
 export const toldPullRequest = (number: number) => ({
   repositoryId: "rep",
   number,

@@ -1,6 +1,6 @@
 /**
- * Random upserts do what a model of few lines does: the first identity that finds a row decides, the row takes what is
- * given, an identity of another row is refused, a merge is never taken back, and what came late changes nothing.
+ * Random upserts match a model: the first identity that finds a row decides, the row takes the present fields, an identity of
+ * another row is rejected, a merge is never reverted, and an out-of-order update changes nothing.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -60,7 +60,7 @@ const told = (states: ReadonlyArray<State>): FastCheck.Arbitrary<Told> =>
 const sameNumber = (row: ModelRow, { number, repositoryId }: Told) =>
   row.number === number && row.repositoryId === repositoryId
 
-/** What the model says that becomes of the rows, and of the call. `fresh` is the id of a new row. */
+/** The rows after an upsert and its result, in the model. `fresh` is the id of a new row. */
 const apply = (rows: ReadonlyArray<ModelRow>, given: Told, initial: State, fresh: string) => {
   const found =
     rows.find(({ id }) => id === given.id) ??

@@ -33,7 +33,7 @@ type Told<A> = Effect.Effect<
   NotFound | InvalidTransition | AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError
 >
 
-/** What is the same for issues and pull requests: with it, one suite is said of both. */
+/** The common interface of issues and pull requests, for one suite over both. */
 interface Subject {
   readonly upsert: (fields: object) => Told<Row>
   readonly find: (id: string) => Told<Option.Option<Row>>
@@ -62,7 +62,7 @@ const pullRequests: Effect.Effect<Subject, never, PullRequestRepo> = Effect.map(
 
 const at = (millis: number) => DateTime.unsafeMake(millis)
 
-/** What rows that follow a provider must do, whatever they are. */
+/** The contract of rows that follow a provider. */
 const suite = (
   name: string,
   subject: Effect.Effect<Subject, never, IssueRepo | PullRequestRepo>,
@@ -279,7 +279,7 @@ const suite = (
           one,
           two
         ])
-        // The one that stands in the way is told of first: then there is room.
+        // The update of the conflicting row comes first, and frees the number.
         yield* upsert({ externalId: "y", number: 3 })
         expect(yield* upsert({ externalId: "x", number: 2 })).toMatchObject({ id: one.id, number: 2 })
       }).pipe(Effect.provide(layer))

@@ -1,5 +1,5 @@
 /**
- * Files that are no database of the predecessor, or a damaged one: refused in one line, and nothing is written.
+ * Files that are not a database of the predecessor, or a damaged one: refused in one line, and nothing is written.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -13,7 +13,7 @@ import { fileLayer, memoryLayer } from "../support/database.js"
 import { badNames, refusalOf } from "../support/refusals.js"
 import { count, place, tableNames, writeDeployment } from "./source.js"
 
-/** What an import says of the file, and that it left nothing, here and there. */
+/** The refusal of a file. Checks that nothing was written, beside the file and in the target. */
 const refused = (path: string) =>
   Effect.gen(function* () {
     const beside = () => readdirSync(dirname(path)).toSorted()
@@ -166,7 +166,7 @@ describe("an import fails", () => {
         reason: "NotADatabase",
         problem: expect.stringContaining("damaged")
       })
-      // A page that says it has fewer rows than it has: each of them can be read.
+      // A page whose header has a smaller number of rows: each remaining row can be read.
       const cut = Buffer.from(pages)
       cut.writeUInt16BE(1, (rootpage - 1) * pageSize + 3)
       writeFileSync(path, cut)

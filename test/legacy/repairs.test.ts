@@ -1,5 +1,5 @@
 /**
- * What an import mends, what it rejects, and what it says of both.
+ * The repaired and rejected rows of an import, and their reasons.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"

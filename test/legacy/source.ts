@@ -28,7 +28,7 @@ export const place = Effect.map(temporaryDirectory, (directory) => ({
   path: join(directory, "legacy.sqlite")
 }))
 
-/** Writes the deployment, and whatever else was done to it. */
+/** Writes the deployment, and then runs these statements. */
 export const writeDeployment = (path: string, ...statements: ReadonlyArray<string>): void => {
   const database = new Native(path)
   database.exec(`PRAGMA foreign_keys = off; BEGIN; ${deployment}`)
@@ -48,7 +48,7 @@ export const deployedRows: Rows = (() => {
   )
 })()
 
-/** The rows with some of a table's changed; one for which `change` says nothing stays. */
+/** The rows with changed rows of one table. A row for which `change` returns nothing is unchanged. */
 export const changed = (rows: Rows, table: string, change: (row: Row, index: number) => Row | undefined): Rows => ({
   ...rows,
   [table]: (rows[table] ?? []).map((row, index) => ({ ...row, ...change(row, index) }))
@@ -86,7 +86,7 @@ export const rejectsOf = (table: string) =>
       SELECT source_key AS key, row_payload AS payload, reason FROM import_rejects WHERE source_table = ${table} ORDER BY id`
   )
 
-/** Each row of the source is here, or in `import_rejects`, whole; and all that is here is legal. */
+/** Each row of the source is imported, or is complete in `import_rejects`; and all imported rows are valid. */
 export const expectBalance = (rows: Rows, report: ImportReport) =>
   Effect.gen(function* () {
     expect(report.tables.map(({ table }) => table).toSorted()).toEqual(tableNames.toSorted())
@@ -115,7 +115,7 @@ export const expectLegal = Effect.gen(function* () {
   }
 })
 
-/** Writes the rows, imports them, and looks whether the books balance. */
+/** Writes the rows, imports them, and checks that every row is accounted for. */
 export const importRows = (rows: Rows) =>
   Effect.gen(function* () {
     const { path } = yield* place

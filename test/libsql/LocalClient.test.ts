@@ -31,7 +31,7 @@ const all = (effects: ReadonlyArray<Effect.Effect<unknown, unknown>>) =>
 
 const rows = (client: LocalClient, sql: string) => Effect.map(execute(client, sql), (result) => result.rows)
 
-/** Stops the clock by which a turn ends, so that a slow machine does not make two of one. */
+/** Stops the clock that limits a shared transaction, so that a slow machine does not split it. */
 const inOneTurn = <A, E, R>(body: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
     Effect.sync(() => vi.spyOn(performance, "now").mockReturnValue(0)),
@@ -125,7 +125,7 @@ describe.each(both)("concurrent writes ($name)", ({ open }) => {
       const insert = (id: number, bytes: number) =>
         execute(client, "INSERT INTO t VALUES (?, zeroblob(?))", [id, bytes])
       const answers = yield* all([insert(1, 10), insert(2, 1_000_000), insert(3, 10)])
-      // The engine decides whether a full disk ends the statement or the transaction; either way the books balance.
+      // The engine decides whether a full disk ends the statement or the transaction. In both cases nothing acknowledged is lost.
       const stored = (yield* rows(client, "SELECT id FROM t")).map((row) => row["id"])
       expect(stored).toEqual(answers.flatMap((answer, index) => (answer === "ok" ? [index + 1] : [])))
       expect(answers[1]).toBe("SQLITE_FULL")
@@ -464,8 +464,8 @@ describe("opening", () => {
     })
   )
 
-  // A process loses all its locks on a file when it closes any descriptor of it. Then the next process that closes the
-  // database takes itself for the last one and deletes the write-ahead log, into which this one goes on writing.
+  // A process loses all its locks on a file when it closes any descriptor of it. Then another process can close the database as
+  // the last one and delete the log, while this process still writes into it.
   it.scopedLive("another client on the same file keeps its locks, and so its acknowledged writes", () =>
     Effect.gen(function* () {
       const path = yield* newPath

@@ -1,5 +1,5 @@
 /**
- * Waiting for commits of others, on a clock that the test moves.
+ * Waiting for commits of other connections, with a fake clock.
  */
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { rmSync, writeFileSync } from "node:fs"
@@ -20,7 +20,7 @@ vi.mock("../../src/libsql/timers.js", () => ({
 
 const pausesMs = [1, 2, 4, 8, 16, 250]
 
-/** A database of which the test says when others commit, and whose watch it moves. */
+/** A database with simulated commits of others, and a simulated file watch. */
 const others = ({ watchable = true } = {}) => {
   const watches = new Set<() => void>()
   const seen = { looks: 0, watchesBegun: 0 }

@@ -1,7 +1,6 @@
 /**
- * One test per lesson of `lessons.md`, each run on our client and on a stock one: on ours the right thing happens, and
- * on the stock one the trap is really there, so that the test is known to bite. What a stock version no longer does
- * wrong is asserted as it now is, and said.
+ * Defects of other clients: each test runs on the client of this package, which has the correct behaviour, and on a stock
+ * one, which shows the defect. If a stock version no longer has the defect, the test asserts its current behaviour.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -39,14 +38,14 @@ interface Executes {
 const run = (client: Executes, sql: string) =>
   Effect.tryPromise({ try: () => client.execute(sql), catch: (error) => error })
 
-/** The first column of the first row, however the client forms its rows. */
+/** The first column of the first row, for any row format. */
 const value = (client: Executes, sql: string) =>
   Effect.map(run(client, sql), ({ rows }) => Object.values(rows[0] as object)[0] as unknown)
 
 describe("acknowledged writes survive a busy statement", () => {
   const writes = 20
 
-  /** A write that meets SQLITE_BUSY, then writes that are acknowledged: who sees them? */
+  /** A write that gets SQLITE_BUSY, then acknowledged writes. */
   const scenario = (client: Executes, path: string, Native: Binding) =>
     Effect.gen(function* () {
       const other = yield* rival(path, Native)
@@ -100,7 +99,7 @@ describe("acknowledged writes survive a busy statement", () => {
       )
       expect(refused).toBe("SQLITE_BUSY")
       expect(connection.isOpen).toBe(false)
-      // What holds a snapshot or a lock would keep the log from being moved and cut.
+      // An open snapshot or lock would prevent the truncation of the log.
       other.exec("INSERT INTO t VALUES (3)")
       expect(other.value("PRAGMA wal_checkpoint(TRUNCATE)")).toBe(0)
       expect(statSync(`${path}-wal`).size).toBe(0)
@@ -270,7 +269,7 @@ describe("PRAGMAs, temporary tables and file descriptors outlive transactions", 
 })
 
 describe("a failing nested transaction rolls back its own rows only", () => {
-  /** `failing` begins first and fails last; `succeeding` runs beside it, in between where the client lets it. */
+  /** `failing` begins first and fails last; `succeeding` runs concurrently. */
   const scenario = ({ layer }: Subject) =>
     Effect.gen(function* () {
       const path = yield* newPath
@@ -311,7 +310,7 @@ describe("a failing nested transaction rolls back its own rows only", () => {
 })
 
 describe("waiting for a lock does not block the event loop", () => {
-  // Whoever holds the lock gives it back when the event loop comes round: a client that blocks it waits for itself.
+  // The lock is released in a later turn of the event loop: a client that blocks the loop waits for itself.
   it.scopedLive("the client of this package", () =>
     Effect.gen(function* () {
       const path = yield* newPath
@@ -432,7 +431,7 @@ describe("only the writing connection checkpoints", () => {
     })
   )
 
-  // From 3.51.3 on the engine is free of the WAL-reset bug, and the rule may go.
+  // Engines from 3.51.3 on do not have the WAL-reset bug.
   it.each([stockClients.bundled, stockClients.newest])(
     "the defect: the engine below $name has the WAL-reset bug",
     ({ Native }) => {

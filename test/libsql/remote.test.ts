@@ -116,7 +116,7 @@ describe("a statement on a server", () => {
       ] as const
       const local = yield* Effect.provide(outcomes(statements), memoryLayer)
       const remote = yield* Effect.provide(outcomes(statements), remoteLayer)
-      // The server does not tell a primary key from another one: for us both are the same.
+      // The server reports a primary key violation like any unique violation, and so does this package.
       const same = JSON.stringify(local).replaceAll("CONSTRAINT_PRIMARYKEY", "CONSTRAINT_UNIQUE")
       expect(remote).toEqual(JSON.parse(same))
       expect(same).not.toContain("sentinel")

@@ -176,7 +176,7 @@ describe("an interrupted statement", () => {
 })
 
 describe("a transaction that the server ends", () => {
-  /** Goes on as if nothing had happened, as careless code does. */
+  /** Ignores the failure and continues, as careless code does. */
   const careless = (act: () => void) =>
     withTransaction(
       Effect.gen(function* () {

@@ -1,5 +1,5 @@
 /**
- * Rules for migrations that can be checked: docs/migrations.md says why.
+ * The checkable rules of docs/migrations.md.
  */
 import { describe, expect, it } from "vitest"
 import { migrations } from "../../migrations/index.js"

@@ -1,5 +1,5 @@
 /**
- * A deploy while programs of the release before are at work: they go on on the new schema, and lose nothing.
+ * A deployment while programs of the previous release run: they continue on the new schema without loss.
  */
 import { SqlClient } from "@effect/sql"
 import { expect, it } from "@effect/vitest"
@@ -57,7 +57,7 @@ it.live(
         process.signal("SIGKILL")
         yield* endOf(process)
       }
-      // The books are balanced by programs of the old release, which are at work, too.
+      // The invariants are checked by the previous release, whose programs are still running.
       const account = newAccount()
       yield* check(account, victim, "after the deploy", { last: true })
       expect(account.losses).toEqual([])

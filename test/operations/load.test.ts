@@ -72,7 +72,7 @@ it.scopedLive("every backup taken during writes is complete, and contains all wr
       // A prefix of what was written, in whole transactions: at least what was acknowledged when the backup began.
       expect(held).toEqual(held.map((_, index) => [index + 1, 2]))
       expect(held.length).toBeGreaterThanOrEqual(before)
-      // The writer is at most one transaction ahead of what it has told, which may still be on its way.
+      // The writer is at most one transaction ahead of its received reports.
       expect(rows).toBe(2 * held.length)
       expect(after).toBeGreaterThanOrEqual(before)
     }

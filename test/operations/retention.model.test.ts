@@ -1,5 +1,5 @@
 /**
- * Purging against a model: rows of any age and state, while others bring some of them back to life.
+ * Purging compared with a model: rows of any age and state, some of which are renewed during the purge.
  */
 import type { SqlClient } from "@effect/sql"
 import { expect, it } from "@effect/vitest"
@@ -20,7 +20,7 @@ interface Row {
   readonly status: string
   /** How many days ago it began, and how many days ago it ended if it has. */
   readonly ages: readonly [began: number, ended: number]
-  /** Whether somebody brings it back to life while the purge runs. */
+  /** Whether the row is renewed during the purge. */
   readonly revived: boolean
 }
 
@@ -53,7 +53,7 @@ const mayGo = (row: Row) => hasEnded(row) && row.ages[1] >= keepDays
 
 const nameOf = (index: number) => `row-${String(index).padStart(2, "0")}`
 
-/** Brings a row back to life; says whether it was still there. */
+/** Renews a row. Returns whether it still existed. */
 const revive = (table: string, change: string, index: number) =>
   Effect.map(
     shell(`UPDATE ${table} SET ${change} WHERE id = ?1 RETURNING id`, nameOf(index)),

@@ -1,5 +1,5 @@
 /**
- * What suites of operations share.
+ * Helpers of the tests of operations.
  */
 import { Layer } from "effect"
 import { readdirSync, statSync } from "node:fs"

@@ -19,7 +19,7 @@ import {
 
 const own = { ownerUserId: ada, slug: "home", name: "Home" }
 
-/** What any implementation of `ProfileRepo` must do with profiles. */
+/** The contract of `ProfileRepo` for profiles. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`ProfileRepo (${name})`, () => {
     it.effect("stores every field of the input", () =>
@@ -109,7 +109,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const [method, outcome] of Object.entries(as(ada))) expect(yield* outcome, method).toBe("ok")
         expect((yield* repo.list({ ownerUserId: eve })).items).toEqual([])
         expect(yield* repo.findBySlug({ ...own, ownerUserId: eve })).toEqual(Option.none())
-        // What was meant for one owner is not done to anybody's because the id was lost on the way.
+        // A missing owner does not match every owner's rows.
         const lost = { ownerUserId: undefined as unknown as typeof ada }
         const unconfined = [
           repo.list(lost),

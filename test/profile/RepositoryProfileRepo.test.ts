@@ -47,7 +47,7 @@ const links = (...ids: ReadonlyArray<string>) => ids.map((profileRevisionId) => 
 const order = (links: ReadonlyArray<RepositoryProfileLink>) =>
   links.map(({ precedence, profileRevisionId }) => [profileRevisionId, precedence])
 
-/** What any implementation of `RepositoryProfileRepo` must do. */
+/** The contract of `RepositoryProfileRepo`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`RepositoryProfileRepo (${name})`, () => {
     it.effect("stores every field of the input, and rejects invalid input", () =>

@@ -8,7 +8,7 @@ import { ProfileRepo } from "../../src/profile/ProfileRepo.js"
 import { RepositoryProfileRepo } from "../../src/profile/RepositoryProfileRepo.js"
 import { ada, layers, pages, profileOf, profileOfRepository, type Services, shell } from "./support.js"
 
-/** What a profile is: its revisions in their order, each by what it says, and which of them is active. */
+/** A profile: the contents of its revisions in order, and the active one. */
 interface Model<Content> {
   readonly revisions: Array<{ readonly id: string; readonly content: string; now: Content }>
   active: string | undefined

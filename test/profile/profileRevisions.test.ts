@@ -37,7 +37,7 @@ const counts = Effect.forEach(tables, rowsOf)
 const many = <A>(count: number, make: (index: number) => A): ReadonlyArray<A> =>
   Array.from({ length: count }, (_, index) => make(index))
 
-/** What any implementation of `ProfileRepo` must do with revisions. */
+/** The contract of `ProfileRepo` for revisions. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`revisions of profiles (${name})`, () => {
     it.effect("stores all of a revision", () =>

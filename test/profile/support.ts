@@ -1,5 +1,5 @@
 /**
- * What the suites of this domain share: its repositories over each database, two tenants with secrets and keys, and
+ * Helpers of the tests of this domain: its repositories over each database, two tenants with secrets and keys, and
  * repositories.
  */
 import type { SqlClient } from "@effect/sql"

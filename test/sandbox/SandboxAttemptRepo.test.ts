@@ -51,7 +51,7 @@ const attemptIn = (status: SandboxAttemptStatus) =>
     return yield* repo.getById(id)
   })
 
-/** What any implementation of `SandboxAttemptRepo` must do. */
+/** The contract of `SandboxAttemptRepo`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxAttemptRepo (${name})`, () => {
     it.effect("stores every field of the input", () =>
@@ -124,7 +124,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             expect(yield* tagOf(repo.createQueued({ ...own, [field]: bad })), field).toBe("InvalidInput")
           }
         }
-        // Another's row counts as not there.
+        // Rows of another owner are reported as NotFound.
         for (const [field, id] of [
           ["profileRevisionId", "eve-profile"],
           ["retryOfRunId", hers.id]
@@ -275,7 +275,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           from: "queued",
           to: "running"
         })
-        // One that is running already has begun: it says so again, and its row says that it is to stop.
+        // A running attempt has already started: a repeat returns it with its stop request.
         expect(millis((yield* repo.markRunning({ id: running.id })).stopRequestedAt)).toBe(9)
         expect((yield* repo.markCancelled({ id: queued.id, cancelReason: "stop" })).status).toBe("cancelled")
         expect((yield* repo.markSucceeded({ id: running.id })).status).toBe("succeeded")

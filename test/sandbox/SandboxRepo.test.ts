@@ -13,7 +13,7 @@ const goneRun = SandboxAttemptId.make("gone")
 
 const millis = (instant: Option.Option<DateTime.Utc>) => Option.map(instant, ({ epochMillis }) => epochMillis)
 
-/** What any implementation of `SandboxRepo` must do. */
+/** The contract of `SandboxRepo`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxRepo (${name})`, () => {
     it.effect("stores every field of the input", () =>
@@ -111,11 +111,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect((yield* repo.list({ ownerUserId: eve, ...filter })).items).toEqual([])
           expect((yield* repo.list({ ownerUserId: ada, ...filter })).items).toHaveLength(1)
         }
-        // What was meant as one tenant's list is not everybody's because the id was lost on the way.
+        // A missing owner does not match every tenant's rows.
         const lost: { readonly ownerUserId: string } = { ownerUserId: undefined as unknown as string }
         expect(yield* tagOf(repo.list(lost))).toBe("InvalidInput")
 
-        // Another's profile and attempt count as not there.
+        // A profile and an attempt of another owner are reported as NotFound.
         expect(yield* Effect.flip(repo.create({ ...own, profileRevisionId: "eve-profile" }))).toMatchObject({
           _tag: "ReferenceNotFound",
           reference: "profileRevisionId"

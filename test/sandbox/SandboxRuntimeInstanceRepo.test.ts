@@ -67,7 +67,7 @@ const instanceIn = (status: SandboxRuntimeStatus) =>
     return runId
   })
 
-/** What any implementation of `SandboxRuntimeInstanceRepo` must do. */
+/** The contract of `SandboxRuntimeInstanceRepo`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxRuntimeInstanceRepo (${name})`, () => {
     it.effect("stores the first report unchanged, in each state", () =>
@@ -190,7 +190,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* report({ status: "failed", errorCode: "oom", errorMessage: "out of memory" })).toEqual(failed)
         expect(yield* report({ status: "failed", errorCode: "other" })).toEqual(failed)
 
-        // A relaunch starts from nothing but what it says.
+        // A relaunch replaces all fields.
         expect(yield* report({ status: "pending", adapter: "k8s", resourceId: "c2" })).toEqual({
           adapter: "k8s",
           resourceId: "c2"

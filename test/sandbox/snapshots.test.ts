@@ -6,7 +6,7 @@ import { ada, badNames, blueprint, layers, type Services, shell, specification, 
 
 const gone = SandboxAttemptId.make("gone")
 
-/** What any implementation of `SandboxAttemptRepo` must do with snapshots. */
+/** The contract of `SandboxAttemptRepo` for snapshots. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`snapshots of attempts (${name})`, () => {
     it.effect("stores a snapshot once", () =>

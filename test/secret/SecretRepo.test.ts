@@ -13,7 +13,7 @@ const create = (name: string, ownerUserId = ada) =>
 
 const millis = Option.map(({ epochMillis }: { readonly epochMillis: number }) => epochMillis)
 
-/** What any implementation of `SecretRepo` must do. */
+/** The contract of `SecretRepo`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SecretRepo (${name})`, () => {
     it.effect("finds secrets of their owner only", () =>

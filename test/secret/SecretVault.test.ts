@@ -36,7 +36,7 @@ const storedVersions = Effect.flatMap(
     SELECT id, encrypted_value AS "encryptedValue", wrapped_data_key AS "wrappedDataKey" FROM secret_versions`
 )
 
-/** What any implementation of `SecretVault` must do. */
+/** The contract of `SecretVault`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SecretVault (${name})`, () => {
     it.effect("reveals the stored value, and stores no plain text", () =>

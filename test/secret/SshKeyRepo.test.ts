@@ -41,7 +41,7 @@ const freshKey = () => {
 
 const lineOf = (text: string) => Either.map(parsePublicKey(text), ({ line }) => line)
 
-/** What any implementation of `SshKeyRepo` must do. */
+/** The contract of `SshKeyRepo`. */
 const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
   describe(`SshKeyRepo (${name})`, () => {
     it.effect("stores a key with its fingerprint, and finds it for its owner only", () =>
@@ -113,7 +113,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
           constraint: "ssh_keys.id"
         })
 
-        // Another's secret counts as not there.
+        // A secret of another owner is reported as NotFound.
         const [mine, hers] = [yield* secret("MINE"), yield* secret("HERS", eve)]
         expect(yield* refusalOf(repo.create({ ...other, ownerUserId: "nobody" }))).toMatchObject({
           _tag: "ReferenceNotFound",
@@ -308,7 +308,7 @@ describe("public keys", () => {
     const { d = "", x = "" } = privateKey.export({ format: "jwk" })
     const field = (bytes: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, bytes.length]), bytes])
     const [seed, point] = [Buffer.from(d, "base64url"), Buffer.from(x, "base64url")]
-    // As an agent is told of it: the fields of the private key behind the type.
+    // The agent format: the fields of the private key after the type.
     const wire = Buffer.concat([field(Buffer.from("ssh-ed25519")), field(point), field(Buffer.concat([seed, point]))])
     const oneLine = `ssh-ed25519 ${wire.toString("base64")}`
     expect(parsePublicKey(oneLine)).toEqual(Either.left(expect.stringMatching(/^must be an OpenSSH public key/)))

@@ -1,5 +1,5 @@
 /**
- * Public keys that `ssh-keygen` made, and what it says of them.
+ * Public keys and fingerprints from `ssh-keygen`.
  */
 export const publicKeys = {
   ed25519: {
@@ -24,7 +24,7 @@ export const publicKeys = {
   }
 } as const
 
-/** What is not taken: too few bits, and an algorithm of the past. */
+/** Rejected keys: too few bits, and an outdated algorithm. */
 export const weakKeys = {
   rsa1024:
     "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQDKXM5FH8ie0YMVouAgeI+4iRQ/a7apgI0yBYZDHQjvzuHIfLKQs965ZEJYUjJ35/71ITcwPh/vIejwF2ff1h7O0+rMIMJFk67zAXFEs4TABvbJXv0qc+3Vmgy4OqtlZeMr9vLHNAAMEW/RGR6rAl+R6hI7sRWi0mh/6h/MPbzI7Q== rsa of a test",

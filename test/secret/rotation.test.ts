@@ -28,7 +28,7 @@ const counts = Effect.map(
   (keys) => Object.fromEntries(keys.map(({ key, versions }) => [`${key.id} ${key.status}`, versions]))
 )
 
-/** What any implementation of rotation must do. */
+/** The contract of rotation. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`keys of SecretVault (${name})`, () => {
     it.effect("rotateKeys re-encrypts every version under the new key, and keeps the values", () =>

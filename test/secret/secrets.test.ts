@@ -32,7 +32,7 @@ const forms = [
   })
 ]
 
-/** The lines of a private key that are long enough to be told from others. */
+/** The lines of a private key that are long enough to be unique. */
 const linesOf = (pem: string) => pem.split("\n").filter((line) => line.length > 20 && !line.startsWith("-----"))
 
 describe("secrets", () => {
@@ -107,7 +107,7 @@ describe("secrets", () => {
         tell(yield* next.retireKey(EncryptionKeyId.make("k1")))
         yield* refused(vault.put({ ownerUserId: ada, secretId, value }))
 
-        // Keys out of shape.
+        // Invalid keys.
         const key = Buffer.from(Redacted.value(testKey("k1").key)).toString("base64")
         for (const configured of [
           key,

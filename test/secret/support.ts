@@ -1,5 +1,5 @@
 /**
- * What the suites of this domain share: its services over each database with two tenants, and key rings.
+ * Helpers of the tests of this domain: its services over each database with two tenants, and key rings.
  */
 import type { SqlClient } from "@effect/sql"
 import { Effect, Layer, Redacted } from "effect"

@@ -1,6 +1,6 @@
 /**
- * What a caller gives reaches the engine as a parameter, never as part of a statement: over the source, and over every text
- * that every method takes.
+ * Caller input reaches the engine as a parameter, never as part of a statement: checked in the source, and with hostile texts
+ * in every input of every method.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -14,8 +14,8 @@ import { recordStatements } from "../support/plans.js"
 import { variableTexts } from "./statements.js"
 
 /**
- * The parameters of functions that statements are put together from. Each was looked at: it is a constant of the module, or of
- * the module that calls, or chooses among constants. A new one is to be looked at, too.
+ * The parameters of functions that build statements. Each was reviewed: it is a constant of the module or of the calling
+ * module, or selects a constant. Review a new one before adding it.
  */
 const reviewed = {
   "the statements of migrations, copies and checks": [

@@ -1,9 +1,9 @@
 /**
- * The threat model claims nothing that no test holds.
+ * Each protection in the threat model links an existing test.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { existsSync, readFileSync } from "node:fs"
-import ts from "typescript"
+import { titlesIn } from "../support/titles.js"
 
 const document = new URL("../../docs/threat-model.md", import.meta.url)
 const text = readFileSync(document, "utf8")
@@ -13,37 +13,15 @@ const claimed = [...text.matchAll(/\[([^\]]+)\]\((\.\.\/test\/[^)]+)\)/g)].map(
   ([, title = "", file = ""]) => [title.replaceAll(/\s+/g, " "), file] as const
 )
 
-/** The titles of tests in a file: what stands first in a call of `it`, `it.effect`, `it.effect.each(...)` and their like. */
-const titlesIn = (file: URL): ReadonlySet<string> => {
-  const titles = new Set<string>()
-  const visit = (node: ts.Node): void => {
-    const [title] = ts.isCallExpression(node) ? node.arguments : []
-    if (
-      title !== undefined &&
-      ts.isCallExpression(node) &&
-      ts.isStringLiteral(title) &&
-      calls(node.expression) === "it"
-    )
-      titles.add(title.text)
-    ts.forEachChild(node, visit)
-  }
-  visit(ts.createSourceFile(file.pathname, readFileSync(file, "utf8"), ts.ScriptTarget.Latest, true))
-  return titles
-}
-
-/** The name that a chain of calls and members begins with. */
-const calls = (node: ts.Expression): string | undefined =>
-  ts.isIdentifier(node)
-    ? node.text
-    : ts.isCallExpression(node) || ts.isPropertyAccessExpression(node)
-      ? calls(node.expression)
-      : undefined
+/** The titles of the tests in a file. */
+const titlesOf = (file: URL) =>
+  titlesIn(readFileSync(file, "utf8")).flatMap(({ isTest, text }) => (isTest ? [text] : []))
 
 describe("the threat model", () => {
   it.each(claimed)("%s (%s)", (title, file) => {
     const url = new URL(file, document)
     expect(existsSync(url), `${file} is there`).toBe(true)
-    expect([...titlesIn(url)]).toContain(title)
+    expect(titlesOf(url)).toContain(title)
   })
 
   it("links a test for each protection", () => {

@@ -11,7 +11,7 @@ const gone = RepositoryId.make("gone")
 const nameOf = ({ name, owner }: Repository) => `${owner}/${name}`
 const takenName = (name: string) => new RegExp(`^${name}~[0-9a-f-]{36}$`)
 
-/** What any implementation of `RepositoryRepo` must do. */
+/** The contract of `RepositoryRepo`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`RepositoryRepo (${name})`, () => {
     it.effect("stores every field of the input, and finds it by each identity", () =>
@@ -142,7 +142,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* seedIssue("of-b", b.id)
         yield* TestClock.adjust("1 second")
 
-        // b was deleted, or renamed, and nobody told: a has its name now.
+        // b was deleted or renamed without a notification: a has its name now.
         const renamed = yield* repo.upsert({ ...app, externalId: "1", name: "B" })
         expect(renamed).toMatchObject({ id: a.id, name: "B" })
         const stale = yield* repo.getById(b.id)
@@ -152,7 +152,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* repo.findByOwnerAndName({ ...app, name: "b" })).toEqual(Option.some(renamed))
         expect(yield* shell("SELECT repository_id FROM issues")).toEqual([{ repository_id: b.id }])
 
-        // It is told of later: it is found by its external id, and takes a name that it now has.
+        // Its notification arrives later: the row is found by its external id, and takes its current name.
         expect(nameOf(yield* repo.upsert({ ...app, externalId: "2", name: "c" }))).toBe("acme/c")
         // And back, in either order.
         yield* repo.upsert({ ...app, externalId: "2", name: "B" })

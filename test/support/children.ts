@@ -1,5 +1,5 @@
 /**
- * Real processes that tell what they do: they are given orders as their argument, and write a report a line.
+ * Child processes of tests: they get their options as an argument, and write one report per line.
  */
 import { Effect, Logger } from "effect"
 import { spawn } from "node:child_process"
@@ -12,35 +12,35 @@ export interface Told {
   readonly type: string
 }
 
-/** How a process ended. */
+/** The exit of a process. */
 export interface End<Report> {
   readonly signal: NodeJS.Signals | null
   readonly reports: ReadonlyArray<Report>
   readonly errors: string
 }
 
-/** A process that was started. */
+/** A started process. */
 export interface Child<Report extends Told> {
   readonly pid: number | undefined
-  /** All that it has told so far. */
+  /** All reports so far. */
   readonly reports: ReadonlyArray<Report>
   readonly ended: Promise<End<Report>>
-  /** Resolves with the first report of this type. Rejects when it ends without it. */
+  /** Resolves with the first report of this type. Rejects if the process ends without it. */
   readonly first: <Type extends Report["type"]>(type: Type) => Promise<Extract<Report, { readonly type: Type }>>
-  /** Resolves when this holds of what it has told. Rejects when it ends before. */
+  /** Resolves when the reports satisfy the condition. Rejects if the process ends before. */
   readonly when: (holds: (reports: ReadonlyArray<Report>) => boolean) => Promise<void>
-  /** Writes a line to it. */
+  /** Writes a line to the standard input of the process. */
   readonly say: (line: string) => void
   readonly signal: (name: NodeJS.Signals) => void
 }
 
-/** Who a process runs as, where it is not us. */
+/** Another user as whom the process runs. */
 export interface Identity {
   readonly uid: number
   readonly gid: number
 }
 
-/** Starts a script with its orders. `listen` hears each report as it comes. */
+/** Starts a script with its options. `listen` receives each report. */
 export const startChild = <Report extends Told>(
   script: URL,
   orders: object,
@@ -62,7 +62,7 @@ export const startChild = <Report extends Told>(
   })
   const errors: Array<string> = []
   child.stderr.setEncoding("utf8").on("data", (text: string) => errors.push(text))
-  // Who was killed reads no more.
+  // A killed process reads nothing more.
   child.stdin.on("error", () => undefined)
   const ended = Promise.all([once(child, "close"), once(lines, "close")]).then(() => ({
     signal: child.signalCode,
@@ -100,7 +100,7 @@ export const startChild = <Report extends Told>(
   }
 }
 
-/** The same; the process is killed when the scope ends. */
+/** Starts a script like `startChild`. Kills the process with the scope. */
 export const child = <Report extends Told>(
   script: URL,
   orders: object,
@@ -115,10 +115,13 @@ export const child = <Report extends Told>(
     }
   )
 
-/** In a process: logs nothing, because the default logger writes to standard output, where the reports are. */
+/** In a process: disables logs, because the default logger writes to standard output, where the reports are. */
 export const withoutLogs = Effect.provide(Logger.remove(Logger.defaultLogger))
 
-/** In a process: writes a report. A write to a pipe is synchronous: what was told is told, also when the process is killed in the next moment. */
+/**
+ * In a process: writes a report. Writes to a pipe are synchronous, so the report is complete even if the process is killed
+ * right after.
+ */
 export const tell = <Report extends Told>(report: Report): void => {
   process.stdout.write(`${JSON.stringify(report)}\n`)
 }

@@ -1,6 +1,6 @@
 /**
- * Databases for tests: the real engine, migrated; in memory, in a file that goes with the test, or on a server that does. And
- * the rows of other domains that a test needs to refer to, by plain SQL.
+ * Databases for tests: the real engine, migrated, in memory, in a temporary file or on a server; and rows of other features,
+ * by plain SQL.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Layer } from "effect"
@@ -18,7 +18,7 @@ import { temporaryDirectory } from "./directories.js"
 
 const statements = Object.values(migrations).flatMap(splitStatements)
 
-/** Makes the schema in the database below it. */
+/** Creates the schema in the database below it. */
 export const migrated = Layer.effectDiscard(
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
     sql.withTransaction(
@@ -42,7 +42,7 @@ export const fileLayer = Layer.orDie(
   )
 )
 
-/** A migrated file, made once for each schema, and given its name when it is whole. */
+/** A migrated file, created once per schema, and renamed to its path when it is complete. */
 const templateFile = (): string => {
   const schema = createHash("sha256").update(statements.join("\n")).digest("hex").slice(0, 16)
   const cache = fileURLToPath(new URL("../../node_modules/.cache", import.meta.url))
@@ -61,10 +61,10 @@ const templateFile = (): string => {
   return path
 }
 
-/** A server with an empty database of its own, which goes with the scope. */
+/** A server with an empty database, which is closed with the scope. */
 export const openEmptyPeer = (habits: Partial<Habits> = {}) => peerOn((path) => Peer.open(path, habits))
 
-/** The same, migrated. */
+/** A server with a migrated database. */
 export const openPeer = (habits: Partial<Habits> = {}) =>
   peerOn((path) => {
     copyFileSync(templateFile(), path)
@@ -90,16 +90,16 @@ const peerOn = (open: (path: string) => Promise<Peer>) =>
 export const remoteLayer = Layer.orDie(
   Layer.unwrapScoped(
     Effect.map(openPeer(), ({ url }) =>
-      // On a machine that is busy with other tests, many fibers may wait for long.
+      // On a loaded machine, many fibers may wait for a long time.
       Database.layerRemote({ url, busyTimeoutMs: 30_000 })
     )
   )
 )
 
-/** All of them, by name: for suites that are functions of a layer. */
+/** All databases by name, for suites that are functions of a layer. */
 export const databaseLayers = { memory: memoryLayer, file: fileLayer, remote: remoteLayer }
 
-/** The same with services over each. */
+/** Services over each database. */
 export const overDatabases = <A, E, R extends Database.Services>(services: Layer.Layer<A, E, R>) => {
   const over = (database: Layer.Layer<Database.Services>) => Layer.provideMerge(services, database)
   return { memory: over(memoryLayer), file: over(fileLayer), remote: over(remoteLayer) }
@@ -119,7 +119,7 @@ export const seedRepository = (id: string) =>
     id
   )
 
-/** An issue of a repository that is there; its number is not that of another one. */
+/** An issue of an existing repository, with the next number. */
 export const seedIssue = (id: string, repositoryId: string) =>
   run(
     `INSERT INTO issues (id, repository_id, number, title, created_at, updated_at)
@@ -128,7 +128,7 @@ export const seedIssue = (id: string, repositoryId: string) =>
     repositoryId
   )
 
-/** A revision of a profile of a user that is there; the profile has the id of the revision. */
+/** A revision of a profile of an existing user. The profile has the id of the revision. */
 export const seedProfileRevision = (id: string, ownerUserId: string) =>
   Effect.zipRight(
     run(
@@ -143,7 +143,7 @@ export const seedProfileRevision = (id: string, ownerUserId: string) =>
     )
   )
 
-/** A revision of a repository profile of a repository that is there; the profile has the id of the revision. */
+/** A revision of a repository profile of an existing repository. The profile has the id of the revision. */
 export const seedRepositoryProfileRevision = (id: string, repositoryId: string) =>
   Effect.zipRight(
     run(

@@ -1,10 +1,10 @@
 /**
- * Waiting for what happens, where no clock of Effect rules: for turns of the event loop, and for waits for a lock.
+ * Waiting for events without an Effect clock: for turns of the event loop, and for lock waits.
  */
 import { Chunk, Clock, Effect, TestClock } from "effect"
 import { busyWaits } from "../../src/libsql/metrics.js"
 
-/** Lets the event loop come round until something is so. */
+/** Yields to the event loop until the condition holds. */
 export const until = (condition: () => boolean): Effect.Effect<void> =>
   Effect.async((resume) => {
     let turn: NodeJS.Immediate | undefined
@@ -16,7 +16,7 @@ export const until = (condition: () => boolean): Effect.Effect<void> =>
     return Effect.sync(() => clearImmediate(turn))
   })
 
-/** Lets the event loop come round so many times. */
+/** Yields to the event loop this number of times. */
 export const turns = (count: number): Effect.Effect<void> =>
   Effect.suspend(() => {
     let left = count
@@ -25,7 +25,7 @@ export const turns = (count: number): Effect.Effect<void> =>
 
 const waits = () => busyWaits.unsafeValue([]).count
 
-/** Until a client of ours in this process has met a lock that another holds so many times, counted from now. */
+/** Succeeds when a client of this package has been refused a lock this number of further times. */
 export const refusedTimes = (count: number): Effect.Effect<void> =>
   Effect.suspend(() => {
     const before = waits()
@@ -34,15 +34,15 @@ export const refusedTimes = (count: number): Effect.Effect<void> =>
 
 const turn = turns(1)
 
-/** Lets the event loop turn until it holds: as often as it takes, but no time passes. */
+/** Yields to the event loop until the effect returns true. No time passes. */
 export const eventually = <E, R>(holds: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>
   Effect.flatMap(holds, (held) => (held ? Effect.void : Effect.zipRight(turn, eventually(holds))))
 
-/** Waits until somebody sleeps until this long from now. */
+/** Waits until a fiber sleeps until this long from now. */
 export const sleeping = (seconds: number) =>
   Effect.flatMap(Clock.currentTimeMillis, (now) =>
     eventually(Effect.map(TestClock.sleeps(), Chunk.contains(now + seconds * 1000)))
   )
 
-/** Waits until somebody sleeps until this long from now, and lets it pass. */
+/** Waits until a fiber sleeps until this long from now, and advances the clock by that. */
 export const passing = (seconds: number) => Effect.zipRight(sleeping(seconds), TestClock.adjust(`${seconds} seconds`))

@@ -1,6 +1,5 @@
 /**
- * Leases as their contract tells them, in plain TypeScript: what the property tests of the queue and of the inbox hold the
- * real ones against.
+ * A model of leases in plain TypeScript, for the property tests of the queue and of the inbox.
  */
 
 /** What is known of a row that can be leased. */
@@ -36,7 +35,7 @@ const byKey =
 
 const exhaustedPerClaim = 10
 
-/** A whole table. Each method changes it, and says what the real one has to answer. */
+/** A whole table. Each method changes it, and returns the expected result of the real one. */
 export class LeaseModel<Status extends string, Row extends ModelRow<Status>, Lease extends { readonly token: number }> {
   now = 0
   readonly rows: Array<Row> = []
@@ -111,7 +110,7 @@ export class LeaseModel<Status extends string, Row extends ModelRow<Status>, Lea
     return reaped.map(({ id }) => id)
   }
 
-  /** What a call under a lease has to answer: `ok`, or the reason for which the lease is lost. */
+  /** The expected result of a call under a lease: `ok`, or the reason of LeaseLost. */
   underLease(lease: Lease, repeats: ReadonlyArray<string>, apply: (row: Row) => void): string {
     const row = this.rows.find(({ id }) => id === this.idOf(lease))
     if (row === undefined) return "not-found"

@@ -1,14 +1,14 @@
 /**
- * Everything that a tracer and a logger are told: for tests that look for what must not be in it.
+ * Collects the output of a tracer and a logger, for tests that search it.
  */
 import { Cause, Exit, HashMap, Layer, List, Logger, LogLevel, Tracer } from "effect"
 import { inspect } from "node:util"
 
-/** All that can be read out of a value. */
+/** All text in a value. */
 export const textOf = (value: unknown) =>
   inspect(value, { depth: 20, showHidden: true, maxStringLength: null, maxArrayLength: null })
 
-/** Keeps, as text, everything that a tracer and a logger are told, but for what a successful call answers. */
+/** Collects, as text, all output of a tracer and a logger, except results of successful calls. */
 export const witness = () => {
   const told: Array<string> = []
   const tell = (...things: ReadonlyArray<unknown>) => {

@@ -1,5 +1,5 @@
 /**
- * The examples in the docstrings of the kit: compiled and run here, and compared with what stands there.
+ * The examples in the docstrings of `src/testing`: compiled and run here, and compared with the docstrings.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"

@@ -1,5 +1,5 @@
 /**
- * A legal call of each method of the auth domain.
+ * A valid call of each method of the auth services.
  */
 import { DateTime, Redacted } from "effect"
 import type { Samples } from "../samples.js"

@@ -1,5 +1,5 @@
 /**
- * A legal call of each method of executions and of the package cache.
+ * A valid call of each method of executions and of the package cache.
  */
 import { DateTime, Effect } from "effect"
 import { Factories } from "@sealant/db/testing"

@@ -1,5 +1,5 @@
 /**
- * A legal call of each method of profiles, secrets and keys.
+ * A valid call of each method of profiles, secrets and keys.
  */
 import { Redacted } from "effect"
 import type { Samples } from "../samples.js"

@@ -1,5 +1,5 @@
 /**
- * A legal call of each method of the sandbox domain, its queue and its lifecycle.
+ * A valid call of each method of the sandbox services and the queue.
  */
 import { Effect } from "effect"
 import { Factories } from "@sealant/db/testing"
@@ -158,7 +158,7 @@ export const sandboxSamples = (world: World): Samples => {
       tail: [{ afterPosition: 0 }],
       position: ["mailer"],
       acknowledge: [{ consumer: "mailer", position: 1 }],
-      // A handler that has had enough: nothing else ends it.
+      // A handler that dies, because nothing else ends the stream.
       consume: [{ consumer: "mailer", batchSize: 10 }, () => Effect.interrupt]
     }
   }

@@ -1,5 +1,5 @@
 /**
- * A legal call of each method of the source domain and of issues and their workflows.
+ * A valid call of each method of the source services, issues and workflows.
  */
 import { WebhookOutcome } from "@sealant/db"
 import { DateTime, Effect } from "effect"

@@ -1,5 +1,5 @@
 /**
- * The books: what is in the database against what was acknowledged.
+ * The invariants: compares the database with the acknowledged operations.
  */
 import { Effect } from "effect"
 import { tomorrow } from "../../support/clock.js"
@@ -10,7 +10,7 @@ import * as others from "./parts/others.js"
 import * as sandboxes from "./parts/sandboxes.js"
 import type { Ledger } from "./protocol.js"
 
-/** What was told that no program may tell: an error that no method declares, or one of a reason that is not among these. */
+/** Reports that no program may make: an undeclared error, or an error for another reason than these. */
 const surprises = (ledger: Ledger, reasons: RegExp) =>
   ledger.flatMap((report) => {
     if (report.type === "broken") return [`${report.deed}: ${report.cause}`]
@@ -19,7 +19,10 @@ const surprises = (ledger: Ledger, reasons: RegExp) =>
       : []
   })
 
-/** Everything that is lost, half done, done twice or damaged: none, if all is well. `reasons` are those for which the store may refuse. */
+/**
+ * Everything that is lost, partial, duplicated or damaged: empty if the invariants hold. `reasons` are the accepted reasons
+ * of refusals.
+ */
 export const losses = (ledger: Ledger, reasons: RegExp) =>
   Effect.gen(function* () {
     const integrity = yield* shell<{ readonly integrity_check: string }>("PRAGMA integrity_check")
@@ -35,10 +38,10 @@ export const losses = (ledger: Ledger, reasons: RegExp) =>
     ]
   })
 
-/** Does again, under its key, what nobody heard the end of. Only when all who began something are gone. */
+/** Repeats operations without a result under their keys. Only after their processes have ended. */
 export const repeat = (ledger: Ledger) => Effect.zipRight(sandboxes.repeat(ledger), issues.repeat(ledger))
 
-/** Does all that is left to do, as whoever comes next does it, by a clock on which every lease is over. What cannot be done is a loss. */
+/** Completes all remaining work with a clock after every lease. A failure is a loss. */
 export const settle = Effect.map(Effect.all([sandboxes.settle, others.settle, deletions.settle]), (all) =>
   all.flat()
 ).pipe(tomorrow)

@@ -31,7 +31,7 @@ export type BuilderReport =
       readonly token: number
       readonly at: number
       readonly kind: "plain" | "slow to end" | "uninterruptible"
-      /** The longest time for which the process stood still in the last two leases. */
+      /** The longest suspension of the process in the last two leases. */
       readonly stalledMs: number
     }
 

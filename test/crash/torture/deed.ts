@@ -1,16 +1,16 @@
 /**
- * One deed of a process: told before it is begun, and as soon as it is acknowledged.
+ * One operation of a process: reported before its start and after its acknowledgement.
  */
 import { Cause, Effect, Exit, Option } from "effect"
 import { tell } from "../../support/children.js"
 import type { Deed, Deeds, Orders, Report } from "./protocol.js"
 import type { Random } from "./random.js"
 
-/** Who acts, and by what chance. */
+/** The process and its random numbers. */
 export interface Turn {
   readonly orders: Orders
   readonly random: Random
-  /** A new name, that nobody else gives. */
+  /** A new name that no other process uses. */
   readonly name: () => string
 }
 
@@ -26,8 +26,8 @@ const legal = new Set([
 ])
 
 /**
- * Does it, and tells how it went. Gives what it gave, or none where it was refused. An error of the store is refused, too:
- * which of them are legal is for who reads the ledger.
+ * Runs the operation, and reports the result. Returns the result, or nothing if it was refused. An error of the database is a
+ * refusal, too: the invariants decide which reasons are accepted.
  */
 export const deed = <Name extends Deed, A, E extends { readonly _tag: string }, R>(
   orders: Orders,

@@ -1,19 +1,19 @@
 /**
- * A process that means no good: it takes the write lock of a database and keeps it, again and again, or reads for long. It
- * works by the binding, past our client, and waits as the engine does, by blocking.
+ * A process that holds the write lock of a database repeatedly, or reads for a long time. It uses the binding directly, and
+ * blocks while it waits.
  *
- * It says `ready`. `storm N` lets it take the lock N times; `hold` and `read` until the next line; `end` ends it.
+ * It reports `ready`. `storm N` takes the lock N times; `hold` and `read` last until the next line; `end` ends the process.
  */
 import Native from "libsql"
 import { createInterface } from "node:readline"
 import { tell } from "../../support/children.js"
 import { randomOf } from "./random.js"
 
-/** What it is given as its argument, in JSON. */
+/** The argument of the process, in JSON. */
 export interface HostileOrders {
   readonly filePath: string
   readonly seed: number
-  /** Some of its holds are longer than this. */
+  /** Some holds are longer than this. */
   readonly busyTimeoutMs: number
 }
 

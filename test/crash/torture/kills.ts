@@ -1,6 +1,6 @@
 /**
- * Processes are killed: at a statement, around a COMMIT, or at any moment at all; alone on the file, so that the next one
- * has to recover it, and among others, who go on.
+ * Processes are killed at a statement, before or after a COMMIT, or at a random time: alone on the file, so that the next one
+ * recovers it, and among others, which continue.
  */
 import { Effect } from "effect"
 import type { Death } from "../deaths.js"
@@ -13,7 +13,7 @@ const deathOf = (random: Random): Death => {
   return at === "never" ? { at } : { at, number: 1 + random.below(at === "statement" ? 200 : 50) }
 }
 
-/** Lets it work until it dies: by its own hand, or after so many deeds at a moment that nobody chose. */
+/** Waits until the process is killed: by itself, or at a random time after this number of operations. */
 const die = (account: Account, victim: Worker, random: Random, death: Death) =>
   Effect.gen(function* () {
     if (death.at === "never") {
@@ -28,7 +28,7 @@ const die = (account: Account, victim: Worker, random: Random, death: Death) =>
     else account.losses.push(`a worker ended by ${String(signal)}: ${errors}`)
   })
 
-/** One after the other, each the only one on the file; the next is loaded while this one works. */
+/** One process after the other, each alone on the file. The next one is loaded while this one works. */
 const alone = (account: Account, victim: Victim, random: Random, kills: number) =>
   Effect.gen(function* () {
     const start = () => {
@@ -47,7 +47,7 @@ const alone = (account: Account, victim: Victim, random: Random, kills: number) 
     next.process.signal("SIGKILL")
   })
 
-/** In each place another one as soon as one is dead, while the others work. */
+/** Replaces each killed process while the others work. */
 const together = (account: Account, victim: Victim, random: Random, kills: number) =>
   Effect.gen(function* () {
     const places = Array.from({ length: Math.min(slots, 3) }, (_, slot) => slot)
@@ -75,7 +75,7 @@ const together = (account: Account, victim: Victim, random: Random, kills: numbe
     yield* check(account, victim, "after all of them", { last: true })
   })
 
-/** Kills so many on a database of its own. */
+/** Kills this number of processes on a database of its own. */
 export const kills = (account: Account, random: Random, count: number) =>
   Effect.gen(function* () {
     const victim = yield* newVictim

@@ -1,5 +1,5 @@
 /**
- * A worker that claims a job, begins it, and says nothing until a line comes in. Then it says that it is done, in each way.
+ * A worker that claims a job, begins it, and waits for a line. Then it reports the end of the build with each method.
  */
 import { Effect, Option } from "effect"
 import { once } from "node:events"

@@ -1,6 +1,6 @@
 /**
- * `npm run torture [-- --minutes N --seed S --kills K]`: all scenarios again and again, for so many minutes (default 5) and
- * until so many processes were killed (default 200); then a report. Exits with 1 when anything was lost.
+ * `npm run torture [-- --minutes N --seed S --kills K]`: repeats all scenarios for this number of minutes (default 5) and
+ * until this number of processes was killed (default 200), then prints a report. Exits with 1 if anything was lost.
  */
 import { Effect } from "effect"
 import { parseArgs } from "node:util"

@@ -1,6 +1,6 @@
 /**
- * Workers are cut off from the database, or stand still past their leases, while their handlers work: no two handlers of one
- * job are at work at the same time while both believe that they hold its lease.
+ * Workers are cut off from the database or suspended past their leases while their handlers work: two handlers of one job
+ * never run at the same time while both consider their lease valid.
  */
 import { Effect } from "effect"
 import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
@@ -18,7 +18,7 @@ const script = new URL("./builder.ts", import.meta.url)
 
 type Event = Extract<BuilderReport, { readonly jobId: string }>
 
-/** One handler: from its beginning, through the moment at which it was interrupted, to its end. */
+/** One handler: its start, its interruption and its end. */
 interface Work {
   readonly worker: string
   readonly jobId: string
@@ -48,12 +48,12 @@ const overlapOf = (earlier: Work, later: Work): ReadonlyArray<string> => {
   const names = `${earlier.jobId}: ${earlier.worker}/${earlier.token} beside ${later.worker}/${later.token}`
   if (earlier.worker === later.worker) return (earlier.ended?.at ?? Infinity) > at ? [`${names}, in one process`] : []
   const end = earlier.interrupted ?? earlier.ended
-  // Allowed: a handler that cannot be interrupted, and a process that stands still.
+  // Allowed: a handler that cannot be interrupted, and a suspended process.
   const isExcused = earlier.begun.kind === "uninterruptible" || (end?.stalledMs ?? 0) >= marginMs / 2
   return (end?.at ?? Infinity) > at && !isExcused ? [names] : []
 }
 
-/** The overlaps among all handlers, and how many of them began on a job that another process had. */
+/** The overlaps of all handlers, and the number of handlers on a job that another process had before. */
 export const compare = (works: ReadonlyArray<Work>) => {
   const overlaps: Array<string> = []
   let takeovers = 0
@@ -67,10 +67,10 @@ export const compare = (works: ReadonlyArray<Work>) => {
   return { overlaps, takeovers }
 }
 
-/** The time after which every lease of a process that does nothing has expired. The leases are real: no clock of the test moves them. */
+/** The time after which every lease of an idle process has expired. The leases use the real clock. */
 const expiry = Effect.sleep(1.5 * leaseMs)
 
-/** Two workers on six jobs. One of them, in turn, is cut off for longer than a lease, then stopped. */
+/** Two workers on six jobs. Each in turn is cut off for longer than a lease, then suspended. */
 export const overlaps = (account: Account, random: Random, rounds: number) =>
   Effect.gen(function* () {
     const { filePath } = yield* newVictim

@@ -1,19 +1,19 @@
 /**
- * What a process of the torture is told, and what it tells: the ledger, which is kept outside the database.
+ * The argument and the reports of a torture process: the ledger, which is kept outside the database.
  */
 import type { Death } from "../deaths.js"
 
-/** What the process is given as its argument, in JSON. */
+/** The argument of the process, in JSON. */
 export interface Orders {
   readonly filePath: string
   readonly workerId: string
-  /** Its place among those that work at the same time: some things are of one place only. */
+  /** Its slot among concurrent processes: some rows belong to one slot. */
   readonly slot: number
   readonly seed: number
-  /** How many keys it holds; the newest is the last. */
+  /** The number of its keys; the last one is the newest. */
   readonly keys: number
   readonly death: Death
-  /** It ends by itself after so many deeds of each of its fibers. */
+  /** The number of operations of each fiber before the process ends. */
   readonly deeds: number
   readonly fibers: number
   readonly clockOffsetMs: number
@@ -22,7 +22,7 @@ export interface Orders {
   readonly synchronous: "full" | "normal"
 }
 
-/** What was acknowledged, by the operation that did. */
+/** The acknowledged results by operation. */
 export interface Deeds {
   readonly launch: {
     readonly name: string
@@ -61,7 +61,7 @@ export interface Deeds {
 
 export type Deed = keyof Deeds
 
-/** Something was acknowledged. */
+/** An acknowledged operation. */
 export interface Done<Name extends Deed = Deed> {
   readonly type: "done"
   readonly id: string
@@ -72,7 +72,7 @@ export interface Done<Name extends Deed = Deed> {
 /** A line that the process writes. */
 export type Report =
   | { readonly type: "ready" }
-  /** Before each deed: what is known of it by then. */
+  /** Before each operation: its known arguments. */
   | {
       readonly type: "begun"
       readonly id: string
@@ -88,19 +88,19 @@ export type Report =
       readonly tag: string
       readonly reason: string
     }
-  /** One that it does not: a loss. */
+  /** An undeclared error: a loss. */
   | { readonly type: "broken"; readonly id: string; readonly deed: Deed; readonly cause: string }
   | { readonly type: "finished"; readonly longestTurnMs: number }
 
-/** What all processes on a database have told. */
+/** The reports of all processes on a database. */
 export type Ledger = Array<Report>
 
-/** Everything that was acknowledged of one kind. */
+/** All acknowledged operations of one kind. */
 export const doneOf = <Name extends Deed>(ledger: Ledger, deed: Name): ReadonlyArray<Deeds[Name]> =>
   ledger
     .filter((report): report is Done<Name> => report.type === "done" && report.deed === deed)
     .map(({ facts }) => facts)
 
-/** What was begun of one kind, acknowledged or not. */
+/** All started operations of one kind, acknowledged or not. */
 export const begunOf = (ledger: Ledger, deed: Deed) =>
   ledger.flatMap((report) => (report.type === "begun" && report.deed === deed ? [report.known] : []))

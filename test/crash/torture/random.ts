@@ -1,12 +1,12 @@
 /**
- * Chance that can be repeated: the same seed gives the same numbers.
+ * A random number generator with a seed.
  */
 
 export interface Random {
-  /** A whole number below this. */
+  /** A whole number below this limit. */
   readonly below: (limit: number) => number
   readonly chance: (probability: number) => boolean
-  /** One of them, if there are any. */
+  /** One of the values, if there are any. */
   readonly pick: <A>(values: ReadonlyArray<A>) => A | undefined
 }
 

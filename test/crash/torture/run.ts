@@ -1,5 +1,5 @@
 /**
- * What the scenarios share: a directory, workers on a file, and the account of what was done.
+ * Helpers of the scenarios: workers on a file, and the account of operations and losses.
  */
 import { Effect, type Scope } from "effect"
 import { join } from "node:path"
@@ -9,7 +9,7 @@ import type { Ledger, Orders, Report } from "./protocol.js"
 import { onFile, prepare } from "./world.js"
 import { temporaryDirectory } from "../../support/directories.js"
 
-/** What was done, and what was found. */
+/** The counts of operations, and the losses. */
 export interface Account {
   kills: number
   storms: number
@@ -17,10 +17,10 @@ export interface Account {
   jumps: number
   /** How often a handler began on a job that another process had worked on. */
   takeovers: number
-  /** How often the books were balanced. */
+  /** How often the invariants were checked. */
   checks: number
   acknowledged: number
-  /** What the store refused because somebody else held the lock. */
+  /** Refusals because another process held the lock. */
   busy: number
   longestTurnMs: number
   readonly losses: Array<string>
@@ -43,7 +43,7 @@ const script = new URL("./worker.ts", import.meta.url)
 
 export type Worker = Child<Report>
 
-/** A database that is tortured: its file, its ledger, and how many keys those who come now hold. */
+/** A database under test: its file, its ledger, and the number of keys of new processes. */
 export interface Victim {
   readonly filePath: string
   readonly ledger: Ledger
@@ -58,7 +58,7 @@ export const newVictim: Effect.Effect<Victim, unknown, Scope.Scope> = Effect.gen
 
 let workers = 0
 
-/** Starts a worker, which waits for a word before it opens the database. */
+/** Starts a worker, which waits for a line before it opens the database. */
 export const worker = ({ filePath, keys, ledger }: Victim, orders: Partial<Orders> & Pick<Orders, "seed">) =>
   child<Report>(
     script,
@@ -79,14 +79,14 @@ export const worker = ({ filePath, keys, ledger }: Victim, orders: Partial<Order
     (report) => ledger.push(report)
   )
 
-/** Lets it begin. */
+/** Lets the worker start. */
 export const begin = (worker: Worker) =>
   Effect.promise(async () => {
     await worker.first("ready")
     worker.say("go")
   })
 
-/** Until so many deeds more are acknowledged by a worker. */
+/** Waits until a worker has acknowledged this number of further operations. */
 export const progress = (worker: Worker, deeds: number) =>
   Effect.promise(() => {
     const acknowledged = () => worker.reports.filter(({ type }) => type === "done").length
@@ -96,7 +96,7 @@ export const progress = (worker: Worker, deeds: number) =>
 
 export const endOf = (worker: Worker) => Effect.promise(() => worker.ended)
 
-/** Balances the books, in a process that opens the database for it and closes it again. `last`: nobody is at work any more. */
+/** Checks the invariants in a process that opens and closes the database. `last`: no other process works on it. */
 export const check = (
   account: Account,
   victim: Victim,

@@ -1,5 +1,5 @@
 /**
- * The lock is held by somebody else, workers are stopped past their leases, and clocks are wrong.
+ * Another process holds the lock, workers are suspended past their leases, and clocks are wrong.
  */
 import { Effect, Option } from "effect"
 import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
@@ -14,13 +14,13 @@ import { onFile } from "./world.js"
 
 const script = new URL("./hostile.ts", import.meta.url)
 
-/** A process that means no good, on this file. */
+/** A process that holds the lock of this file. */
 export const hostile = (orders: HostileOrders) =>
   Effect.tap(child<HostileReport>(script, orders), ({ first }) => Effect.promise(() => first("ready")))
 
 const hour = 3600 * 1000
 
-/** Workers at work while another process takes the lock so many times, sometimes for longer than they wait. */
+/** Workers run while another process takes the lock this number of times, sometimes for longer than their busy timeout. */
 export const storms = (account: Account, random: Random, holds: number) =>
   Effect.gen(function* () {
     const victim = yield* newVictim
@@ -41,11 +41,11 @@ export const storms = (account: Account, random: Random, holds: number) =>
     sum(account, victim)
   }).pipe(Effect.scoped)
 
-/** A worker is stopped at any moment, and goes on when the others have gone on without it; again and again. */
+/** Suspends a worker at random times, and resumes it after the others have continued without it. */
 export const stops = (account: Account, random: Random, count: number) =>
   Effect.gen(function* () {
     const victim = yield* newVictim
-    // It stands still in the middle of a transaction, too: then the others are refused until it goes on.
+    // It may be suspended in a transaction: then the others are refused until it resumes.
     const options = { busyTimeoutMs: 300, leaseMs: 100, synchronous: "normal" } as const
     const sleeper = yield* worker(victim, { seed: random.below(2 ** 31), ...options })
     const other = yield* worker(victim, { seed: random.below(2 ** 31), slot: 1, ...options })
@@ -53,7 +53,7 @@ export const stops = (account: Account, random: Random, count: number) =>
     for (let stop = 0; stop < count; stop++) {
       yield* progress(sleeper, 1 + random.below(30))
       sleeper.signal("SIGSTOP")
-      // Its leases are over by then: that many answers take longer, and a refusal takes longer still.
+      // Its leases have expired by then. This number of answers takes longer, and a refusal takes even longer.
       const told = other.reports.length
       yield* Effect.promise(() =>
         other.when(
@@ -72,7 +72,7 @@ export const stops = (account: Account, random: Random, count: number) =>
     sum(account, victim)
   }).pipe(Effect.scoped)
 
-/** A worker under a lease stands still until somebody else has done its job: what it says then is refused. Returns what it was told. */
+/** Suspends a worker with a lease until another worker has done its job: its reports are refused. Returns the errors. */
 export const late = Effect.gen(function* () {
   const victim = yield* newVictim
   const sleeper = yield* child<LateReport>(new URL("./late.ts", import.meta.url), { filePath: victim.filePath })
@@ -101,7 +101,7 @@ export const late = Effect.gen(function* () {
   return { told: reports.flatMap((report) => (report.type === "answer" ? [report.tag] : [])), done, after }
 }).pipe(Effect.scoped)
 
-/** What the late worker tells. */
+/** A report of the late worker. */
 export type LateReport = { readonly type: "holding" } | { readonly type: "answer"; readonly tag: string }
 
 /** Workers whose clocks are hours ahead and behind, on one database. */

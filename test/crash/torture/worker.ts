@@ -1,8 +1,8 @@
 /**
- * A process that does all that programs do, in an order of its own chance, and tells the ledger of each deed. It dies when
- * it is told to, or when its parent kills it.
+ * A process that runs random operations of all services, and reports each to the ledger. It is killed by itself or by its
+ * parent.
  *
- * It says `ready` when it is loaded, and opens the database when a line comes in.
+ * It reports `ready` when it is loaded, and opens the database when it reads a line.
  */
 import { Effect } from "effect"
 import { once } from "node:events"
@@ -33,7 +33,7 @@ const acts: ReadonlyArray<(turn: Turn) => Effect.Effect<unknown, PersistenceErro
   ...deletions.acts
 ]
 
-/** One of the fibers of the process. What it looked for and could not read, it looks for again. */
+/** One fiber of the process. A read that was refused is repeated. */
 const fiber = (index: number) => {
   const turn: Turn = {
     orders,
@@ -45,7 +45,7 @@ const fiber = (index: number) => {
       const act = turn.random.pick(acts)
       if (act === undefined) return
       yield* act(turn).pipe(Effect.catchTag("PersistenceError", () => Effect.void))
-      // The loop comes round: the parent's word is heard, also where each answer is there at once.
+      // Yields to the event loop, so that lines of the parent are read.
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
     }
   })

@@ -1,5 +1,5 @@
 /**
- * The database that is tortured: all services on a file, and what there is before anybody works on it.
+ * The database under test: all services on a file, and its initial rows.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Layer, Redacted } from "effect"
@@ -30,14 +30,14 @@ const keysOf = (count: number) =>
     key: Redacted.make(new Uint8Array(32).fill(count - index))
   }))
 
-/** All services on a file, with so many keys. */
+/** All services on a file, with this number of keys. */
 export const onFile = (options: Database.FileOptions & { readonly keys: number }) =>
   Layer.provideMerge(WebhookInbox.layer, ControlPlane.layer).pipe(
     Layer.provideMerge(KeyRing.layer(keysOf(options.keys))),
     Layer.provideMerge(Database.layer(options))
   )
 
-/** Makes the file, with what the work is about. */
+/** Creates the file with its initial rows. */
 export const prepare = (filePath: string) =>
   Effect.gen(function* () {
     yield* Migrations.run
@@ -49,6 +49,6 @@ export const prepare = (filePath: string) =>
     yield* make.profile({ id: profileId, ownerUserId: owner })
     const vault = yield* SecretVault
     yield* vault.create({ id: secretId, ownerUserId: owner, name: "token", value: Redacted.make("first") })
-    // What a webhook's handler writes: a row that would be there twice if it took effect twice.
+    // The write of the webhook handler: a second effect would add a second row.
     yield* sql`CREATE TABLE effects (delivery TEXT NOT NULL, worker TEXT NOT NULL) STRICT`
   }).pipe(Effect.provide(onFile({ filePath, keys: 1 })))

@@ -22,7 +22,7 @@ import {
 
 const outcomes = ["succeeded", "failed", "cancelled"] as const
 
-/** What `finish` and `cancel` promise. */
+/** The contract of `finish` and `cancel`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowLifecycle endings (${name})`, () => {
     it.effect("ends an execution in any active state, once", () =>

@@ -36,7 +36,7 @@ const whole = {
   summary: { objective: "mend it", filesChanged: 2 }
 } as const
 
-/** What `report` promises. */
+/** The contract of `report`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowLifecycle reports (${name})`, () => {
     it.effect("stores all parts of a report, and the execution is running", () =>

@@ -24,7 +24,7 @@ import {
   toLaunch
 } from "./support.js"
 
-/** What `open`, `startExecution` and `beginExecution` promise. */
+/** The contract of `open`, `startExecution` and `beginExecution`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowLifecycle starts (${name})`, () => {
     it.effect("opens one workflow per owner and issue, however often it is called", () =>
@@ -218,7 +218,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           _tag: "ReferenceNotFound",
           reference: "profileRevisionId"
         })
-        // What was meant as one tenant's is not everybody's because the id was lost on the way.
+        // A missing owner does not match every tenant's rows.
         const lost: { readonly ownerUserId: string } = { ownerUserId: undefined as unknown as string }
         expect(yield* tagOf(startExecution({ issueWorkflowId, ...lost }))).toBe("InvalidInput")
         expect(yield* everything).toEqual(before)

@@ -1,5 +1,5 @@
 /**
- * What the suites of `IssueWorkflowLifecycle` share: the services over each database, a workflow of Ada, and what is
+ * Helpers of the tests of `IssueWorkflowLifecycle`: the services over each database, a workflow of Ada, and what is
  * stored of it.
  */
 import type { SqlClient } from "@effect/sql"

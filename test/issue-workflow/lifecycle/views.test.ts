@@ -20,7 +20,7 @@ import {
   toLaunch
 } from "./support.js"
 
-/** What `getDetail` and `list` promise. */
+/** The contract of `getDetail` and `list`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`IssueWorkflowLifecycle views (${name})`, () => {
     it.effect("returns a workflow with its issue and its newest executions", () =>

@@ -1,6 +1,6 @@
 /**
- * What the lifecycle makes of runs that somebody moved past it: through the repositories, or by deleting what they belong
- * to. Nothing goes on that nobody can stop, and nothing waits for ever.
+ * Attempts that were changed outside the lifecycle: through the repositories, or by deleting rows that they belong to. Every
+ * active attempt can be stopped, and none waits forever.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer, TestClock } from "effect"

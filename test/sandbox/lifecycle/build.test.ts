@@ -44,7 +44,7 @@ const loose = Effect.gen(function* () {
 
 type Call = "beginBuild" | "finishBuild" | "failBuild" | "recordRuntime"
 
-/** The calls of a worker, each with what it would tell. */
+/** All calls of a worker, with valid arguments. */
 const callsOf = (
   lifecycle: SandboxLifecycle["Type"],
   lease: Lease
@@ -55,7 +55,7 @@ const callsOf = (
   recordRuntime: lifecycle.recordRuntime(lease, answer("running"))
 })
 
-/** What `beginBuild`, `finishBuild` and `failBuild` promise. */
+/** The contract of `beginBuild`, `finishBuild` and `failBuild`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle builds (${name})`, () => {
     it.effect("beginBuild returns the build input; a repeat, also by the next lease holder, changes nothing", () =>

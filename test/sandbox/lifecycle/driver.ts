@@ -113,7 +113,7 @@ export const driver = Effect.gen(function* () {
     /** Takes back what the driver itself remembers of an effect, as the transaction around it does with the rest. */
     forgetting: <A, E, R>(effect: Effect.Effect<A, E, R>) =>
       Effect.flatMap(Ref.get(newest), (now) => Effect.ensuring(effect, Ref.set(newest, now))),
-    /** Carries out a command, and says how it went. */
+    /** Runs a command, and returns its result. */
     run: (command: Command) =>
       Effect.flatMap(Ref.get(newest), ({ launch, lease }) => outcomeOf(doing(command, lease, launch))),
     /** What is stored of the sandbox, and the status that its owner sees. */

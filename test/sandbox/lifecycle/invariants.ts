@@ -1,6 +1,6 @@
 /**
- * What the tables of the lifecycle must never say together. Each rule finds the rows that break it, of any attempt of any
- * sandbox: `s` the sandbox, `a` the attempt, `j` its newest job, `r` its runtime.
+ * The invariants of the tables of the lifecycle. Each rule selects the rows that break it, of any attempt of any sandbox: `s`
+ * is the sandbox, `a` the attempt, `j` its newest job, `r` its runtime.
  */
 import { Effect } from "effect"
 import { shell } from "./support.js"

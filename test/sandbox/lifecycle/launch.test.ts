@@ -31,7 +31,7 @@ const nothing = launchTables.map((name) => ({ name, rows: 0 }))
 const rowsOf = (launches: number, keys: number) =>
   launchTables.map((name) => ({ name, rows: name === "sandbox_launch_keys" ? keys : launches }))
 
-/** What `launch`, `retry` and `rebuild` promise. */
+/** The contract of `launch`, `retry` and `rebuild`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle launches (${name})`, () => {
     it.effect("stores all rows of a launch", () =>

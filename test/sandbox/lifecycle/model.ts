@@ -41,7 +41,7 @@ export interface Model {
   readonly settled: boolean
   /** How the last lease ended, `held` while it is the current one, `none` before the first. */
   readonly lease: "none" | "held" | "succeeded" | "failed" | "retried" | "released" | "expired" | "cancelled"
-  /** The lease is held, but its time is over. */
+  /** The lease has expired, and no other worker has claimed the job. */
   readonly expired: boolean
   /** How many leases may still be given. */
   readonly attemptsLeft: number
@@ -90,7 +90,7 @@ const losses: Readonly<Record<Exclude<Model["lease"], "held">, LeaseLostReason>>
   cancelled: "cancelled"
 }
 
-/** A command under the lease: what it does while that is held, what a repeat does, or why the lease is lost. */
+/** A command under the lease: its effect while the lease is held, the effect of a repeat, or the reason of LeaseLost. */
 const underLease = (
   model: Model,
   does: (model: Model) => Model,

@@ -1,6 +1,6 @@
 /**
- * The lifecycle on a server whose answer to COMMIT is lost. Nobody knows then whether it happened; whoever repeats the call
- * finds what there would be if it had happened once.
+ * The lifecycle on a server whose answer to COMMIT is lost. The result is unknown; a repeat of the call leaves the same rows
+ * as a single call.
  */
 import type { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -37,7 +37,7 @@ import {
 const onServer = <A, E>(use: (peer: Peer) => Effect.Effect<A, E, Services>) =>
   onPeer((peer) => Effect.provide(use(peer), services))
 
-/** What the journal tells of a launch, in order. */
+/** The events of a launch in the journal, in order. */
 const events = ({ attempt, job, sandbox }: Pick<Launch, "attempt" | "job" | "sandbox">) =>
   shell(
     `SELECT subject_type, sequence, event_type, from_state, to_state FROM control_plane_events
@@ -220,7 +220,7 @@ describe("on a server, which sends no notifications of commits", () => {
         )
         const launched = yield* elsewhere(peer)(launch())
         let losses = 0
-        // The two reports of a build, its beginning and its end, are told twice each.
+        // The two reports of a build, its start and its end, are sent twice each.
         peer.trouble = (statements) =>
           statements.includes("COMMIT") && losses++ % 2 === 0 && losses < 4 ? "lost-answer" : undefined
         const told = yield* Fiber.join(tail)

@@ -24,7 +24,7 @@ import {
 
 const endpoint = "ssh://localhost:2222"
 
-/** What `recordRuntime` promises. */
+/** The contract of `recordRuntime`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle runtimes (${name})`, () => {
     it.effect("are recorded by lease and by attempt, pending and then running, before and after the build", () =>

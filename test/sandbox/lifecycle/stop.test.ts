@@ -30,7 +30,7 @@ import {
 const supervision = { limit: 100, runtimeDeadline: "15 minutes" } as const
 const gone = SandboxId.make("gone")
 
-/** What `cancel`, `stop` and `supervise` promise. */
+/** The contract of `cancel`, `stop` and `supervise`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle endings (${name})`, () => {
     it.effect("stop and cancel end all active rows of a sandbox", () =>

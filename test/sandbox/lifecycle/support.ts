@@ -1,6 +1,6 @@
 /**
- * What the suites of the lifecycle share: the services over each database, requests and answers, the shortest ways to the
- * states of a sandbox, and what is stored of it.
+ * Helpers of the lifecycle tests: the services over each database, requests and answers, sandboxes in each state, and their
+ * stored rows.
  */
 import type { SqlClient } from "@effect/sql"
 import { Effect, Layer, Option } from "effect"
@@ -25,7 +25,7 @@ export const services = SandboxLifecycle.layer.pipe(
 /** The lifecycle over each database: what the suites, which are functions of a layer, are run on. */
 export const layers = overDatabases(services)
 
-/** What to launch, with what a test says of it. */
+/** A launch request. */
 export const request = {
   ownerUserId: ada,
   name: "one",
@@ -81,7 +81,7 @@ export const building = (given: Partial<typeof LaunchSandbox.Encoded> = {}) =>
     return launched
   })
 
-/** A launch whose image is built, and whose runtime is as far as is said. */
+/** A launch with a built image, and with a runtime in this state, if any. */
 export const built = (runtime?: "pending" | "running") =>
   Effect.gen(function* () {
     const { finishBuild } = yield* SandboxLifecycle

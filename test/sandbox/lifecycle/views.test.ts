@@ -60,7 +60,7 @@ const store = ({ attempt, job, runtime, stop }: Combination) =>
     const run = yield* make.attempt({ ownerUserId: ada, status: attempt })
     const sandbox = yield* make.sandbox({ ownerUserId: ada, latestRunId: run.id })
     if (job !== undefined) {
-      // An older one of another status says nothing.
+      // An older one with another status does not change the derived status.
       yield* make.buildJob({
         runId: run.id,
         status: job === "failed" ? "running" : "failed",
@@ -79,7 +79,7 @@ const sample = SandboxStatusView.literals.flatMap((status) =>
   combinations.filter((combination) => expected(combination) === status).slice(0, 8)
 )
 
-/** What `getDetail` and `list` promise. */
+/** The contract of `getDetail` and `list`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle views (${name})`, () => {
     it.effect(

@@ -1,5 +1,5 @@
 /**
- * One connection of the server to its database, with the words in which a libSQL server tells of errors
+ * One connection of the server to its database, with the error messages of a libSQL server
  * (https://github.com/tursodatabase/libsql/blob/main/libsql-server/src/hrana/stmt.rs).
  */
 import Database from "libsql"

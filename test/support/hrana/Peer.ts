@@ -13,7 +13,7 @@ export interface Habits extends Limits {
   readonly latencyMs: number
 }
 
-// What a libSQL server does when nobody tells it otherwise.
+// The default limits of a libSQL server.
 export const usualHabits: Habits = {
   streamExpiryMs: 10_000,
   transactionLimitMs: 5_000,
@@ -30,7 +30,7 @@ export const usualHabits: Habits = {
  */
 export type Fault = "lost-request" | "lost-answer" | number | { readonly message: string; readonly code: string }
 
-/** Looks at the statements of each request, and says what goes wrong with it. */
+/** Decides for the statements of each request whether it fails, and how. */
 export type Trouble = (statements: ReadonlyArray<string>) => Fault | undefined
 
 // What no request of ours comes near.

@@ -44,7 +44,9 @@ export class Stream implements Holder {
     return text
   }
 
-  /** The response to one request of a pipeline. Fails with `StatementError` and goes on, with `RequestError` and ends. */
+  /**
+   * The response to one request of a pipeline. After a `StatementError` the stream continues, after a `RequestError` it ends.
+   */
   async handle(request: Request): Promise<object> {
     if (this.closed) throw new RequestError(400, "The stream was closed")
     switch (request.type) {

@@ -12,7 +12,7 @@ export interface Limits {
   readonly streamExpiryMs: number
   /** How long a transaction may hold the write lock once others wait for it. */
   readonly transactionLimitMs: number
-  /** How long a statement waits for the write lock before it is told that the database is locked. */
+  /** How long a statement waits for the write lock before it fails as locked. */
   readonly lockTimeoutMs: number
 }
 

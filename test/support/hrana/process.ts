@@ -1,5 +1,5 @@
 /**
- * The server as a process of its own: serves the file that it is told on the port that it is told, and says where.
+ * The server as a child process: serves the requested file on the requested port, and prints its address.
  */
 import { Peer } from "./Peer.js"
 

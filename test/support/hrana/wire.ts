@@ -54,7 +54,7 @@ export interface StmtResult {
   readonly last_insert_rowid: string | null
 }
 
-/** A request or a statement that failed, while its stream goes on. */
+/** A request or a statement that failed. Its stream continues. */
 export class StatementError extends Error {
   constructor(
     readonly code: string,

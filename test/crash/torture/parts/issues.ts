@@ -53,7 +53,7 @@ const start = ({ name, orders, random }: Turn) =>
     )
   })
 
-/** Reports of an execution, finishes it, or gives up its workflow. */
+/** Reports for an execution, finishes it, or cancels its workflow. */
 const work = ({ name, orders, random }: Turn) =>
   Effect.gen(function* () {
     const lifecycle = yield* IssueWorkflowLifecycle
@@ -92,7 +92,7 @@ const supervise = ({ orders }: Turn) =>
 
 export const acts = [open, start, work, work, work, supervise]
 
-/** Starts and reports again what somebody was killed over: under its key it is there once. */
+/** Repeats starts and reports of killed processes. Under its key each is stored once. */
 export const repeat = (ledger: Ledger) =>
   Effect.gen(function* () {
     const lifecycle = yield* IssueWorkflowLifecycle
@@ -100,7 +100,7 @@ export const repeat = (ledger: Ledger) =>
     for (const { key = "", workflowId = "" } of begunOf(ledger, "start")) {
       if (started.has(key)) continue
       const again = yield* Effect.option(lifecycle.startExecution(startOf(workflowId, key)))
-      // None where the workflow has ended meanwhile.
+      // The workflow may have ended.
       if (Option.isSome(again))
         ledger.push({
           type: "done",
@@ -117,7 +117,7 @@ export const repeat = (ledger: Ledger) =>
     }
   })
 
-/** Rows that say what cannot be, by what is wrong with them. */
+/** Queries for inconsistent rows, by the problem. */
 const rules: Readonly<Record<string, string>> = {
   "an execution that goes on in a workflow that has ended": `
     SELECT x.id FROM issue_workflow_executions AS x JOIN issue_workflows AS w ON w.id = x.issue_workflow_id
@@ -142,7 +142,7 @@ const rules: Readonly<Record<string, string>> = {
     SELECT subject_id AS id FROM control_plane_events GROUP BY subject_type, subject_id HAVING max(sequence) <> count(*)`
 }
 
-/** What is not as it was acknowledged, or says what cannot be. */
+/** Rows that differ from the acknowledged operations, and inconsistent rows. */
 export const books = (ledger: Ledger) =>
   Effect.gen(function* () {
     const found: Array<string> = []

@@ -26,7 +26,7 @@ const receive = ({ name, orders }: Turn) =>
     )
   })
 
-/** Processes a delivery: what the handler writes and that it was processed are both there, or neither. */
+/** Processes a delivery: the writes of the handler and the end of the delivery are stored together. */
 export const processAs = (workerId: string, leaseDuration: number) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
@@ -91,7 +91,7 @@ const revise = ({ name, orders }: Turn) =>
 
 const reposOfSync = 7
 
-/** Makes the set of this place's installation another one, that bears its name. */
+/** Replaces the repositories of this slot's installation. */
 const sync = ({ name, orders, random }: Turn) =>
   Effect.gen(function* () {
     const repositories = yield* GitHubInstallationRepositoryRepo
@@ -114,7 +114,7 @@ const sync = ({ name, orders, random }: Turn) =>
 
 export const acts = [receive, receive, process, process, put, rotate, revise, sync]
 
-/** Processes all that is due, until nothing is. */
+/** Processes all due deliveries until none is left. */
 export const settle = Effect.gen(function* () {
   while (Option.isSome(yield* processAs("last", 60_000)));
   const left = yield* shell<{ readonly n: number }>(
@@ -139,7 +139,7 @@ const rules: Readonly<Record<string, string>> = {
       SELECT value FROM profile_env_vars WHERE profile_revision_id = r.id)`
 }
 
-/** What is not as it was acknowledged, or says what cannot be. */
+/** Rows that differ from the acknowledged operations, and inconsistent rows. */
 export const books = (ledger: Ledger) =>
   Effect.gen(function* () {
     const found: Array<string> = []
@@ -180,8 +180,8 @@ export const books = (ledger: Ledger) =>
   })
 
 /**
- * An installation sees one whole set: of a sync of which nobody heard the end, or of one after which none was begun that
- * was acknowledged, too. Several may be under way in one process.
+ * An installation has one complete set: of a sync without a result, or of one that no acknowledged sync followed. Several may
+ * run in one process.
  */
 const syncIssues = (ledger: Ledger, installationId: string) =>
   Effect.gen(function* () {
@@ -202,7 +202,7 @@ const syncIssues = (ledger: Ledger, installationId: string) =>
     if (seen.length === 0 && acknowledged.length === 0) return []
     const generations = [...new Set(seen.map(({ name }) => name.slice(0, name.lastIndexOf("-"))))]
     const time = times.get(generations[0] ?? "")
-    // One that the ledger does not know was begun after it was read, by somebody who is at work.
+    // The sync was started after the ledger was read.
     const isWhole = generations.length === 1 && seen.length === reposOfSync
     const isOver = acknowledged.some(({ begun }) => begun > (time?.done ?? Infinity))
     return isWhole && !isOver ? [] : [`${installationId} sees ${seen.length} of ${generations.join(", ")}`]

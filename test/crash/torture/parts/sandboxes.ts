@@ -54,7 +54,7 @@ const change = ({ orders, random }: Turn) =>
     }
   })
 
-/** Claims a job, and does with it what workers do: finishes it, fails, gives it back, or forgets it. */
+/** Claims a job and ends it like a worker: finishes, fails, releases or abandons it. */
 const build = ({ orders, random }: Turn) =>
   Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
@@ -109,7 +109,7 @@ const supervise = ({ orders }: Turn) =>
 
 export const acts = [launch, launch, change, build, build, build, supervise]
 
-/** Launches again what somebody was killed over: under its key it is there once. */
+/** Repeats launches of killed processes. Under its key each is stored once. */
 export const repeat = (ledger: Ledger) =>
   Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
@@ -126,7 +126,7 @@ export const repeat = (ledger: Ledger) =>
     }
   })
 
-/** Does all that is due, until nothing is: what was left behind is nobody's for ever. */
+/** Processes all due work until none is left: work that remains would be left forever. */
 export const settle = Effect.gen(function* () {
   const lifecycle = yield* SandboxLifecycle
   const jobs = yield* WorkspaceBuildJobRepo
@@ -161,7 +161,7 @@ interface Job {
 
 const twice = (values: ReadonlyArray<string>) => values.filter((value, index) => values.indexOf(value) !== index)
 
-/** What is not as it was acknowledged, or says what cannot be. */
+/** Rows that differ from the acknowledged operations, and inconsistent rows. */
 export const books = (ledger: Ledger) =>
   Effect.gen(function* () {
     const found: Array<string> = []
