@@ -12,7 +12,7 @@ import { SessionRepo } from "../../src/auth/SessionRepo.js"
 import { UserRepo } from "../../src/auth/UserRepo.js"
 import { databaseLayers } from "../support/database.js"
 import { shell } from "../support/lists.js"
-import { witness } from "../support/witness.js"
+import { collectOutput } from "../support/outputCollector.js"
 import { quiet, serve } from "./support.js"
 
 const sentinel = "correct-horse-battery-staple"
@@ -30,15 +30,15 @@ const valuesOf = (table: string, columns: string) =>
 describe("secrets of Better Auth", () => {
   for (const [name, database] of Object.entries(databaseLayers)) {
     it.effect(`are in no error, span or log (${name})`, () => {
-      const { layer: watched, tell, told } = witness()
+      const { layer: watched, record, output } = collectOutput()
       return Effect.scoped(
         Effect.gen(function* () {
           // Better Auth logs unexpected errors here.
-          const printed = vi.spyOn(console, "error").mockImplementation(tell)
+          const printed = vi.spyOn(console, "error").mockImplementation(record)
           yield* Effect.addFinalizer(() => Effect.sync(() => printed.mockRestore()))
           const resets: Array<string> = []
           const { auth, browser } = yield* serve({
-            logger: { level: "debug", log: (level, message, ...rest) => tell(level, message, ...rest) },
+            logger: { level: "debug", log: (level, message, ...rest) => record(level, message, ...rest) },
             emailAndPassword: {
               enabled: true,
               password,
@@ -64,14 +64,14 @@ describe("secrets of Better Auth", () => {
           const user = Option.getOrThrow(yield* (yield* UserRepo).findByEmail(ada.email))
           const { items: sessions } = yield* (yield* SessionRepo).listForUser({ userId: user.id })
           const { items: accounts } = yield* (yield* AccountRepo).listForUser({ userId: user.id })
-          tell(JSON.stringify([sessions, accounts]), String(sessions), String(accounts))
+          record(JSON.stringify([sessions, accounts]), String(sessions), String(accounts))
           expect(Redacted.value(sessions[0]?.token ?? Redacted.make(""))).toBe(secrets[2])
 
           // Rejected by a rule, by a constraint, by a missing table, and inside a transaction.
           const runtime = yield* Effect.runtime<SqlClient.SqlClient>()
           const adapter = betterAuthAdapter(runtime)({
             ...quiet,
-            logger: { log: (level, message, ...rest) => tell(level, message, ...rest) }
+            logger: { log: (level, message, ...rest) => record(level, message, ...rest) }
           })
           const session = {
             userId: user.id,
@@ -88,7 +88,7 @@ describe("secrets of Better Auth", () => {
               )
             ).pipe(
               Effect.tap((error) => {
-                tell(error, String(error), JSON.stringify(error), error instanceof Error ? error.stack : "")
+                record(error, String(error), JSON.stringify(error), error instanceof Error ? error.stack : "")
                 expect(error).toBeInstanceOf(Error)
               })
             )
@@ -142,7 +142,7 @@ describe("secrets of Better Auth", () => {
           )
           expect(status).toBe(500)
 
-          const all = told.join("\n")
+          const all = output.join("\n")
           expect(all).toContain("BetterAuthAdapter.create")
           expect(all).toContain("BetterAuthAdapter.transaction")
           expect(all).toContain("SchemaMismatch")

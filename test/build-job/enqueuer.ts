@@ -7,28 +7,28 @@ import { createInterface } from "node:readline"
 import * as Database from "../../src/Database.js"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
 import { request } from "./support.js"
-import { tell } from "../support/children.js"
+import { writeReport } from "../support/children.js"
 
 /** The argument of the process, in JSON. */
-export interface Orders {
+export interface ProcessOptions {
   readonly filePath: string
 }
 
 /** A line that the process writes. */
 export type Report = { readonly type: "ready" } | { readonly type: "enqueued"; readonly jobId: string }
 
-const { filePath }: Orders = JSON.parse(process.argv[2] ?? "{}")
+const { filePath }: ProcessOptions = JSON.parse(process.argv[2] ?? "{}")
 
 const program = Effect.gen(function* () {
   const jobs = yield* WorkspaceBuildJobRepo
   const lines = createInterface({ input: process.stdin })
   const runEnqueue = Effect.flatMap(jobs.enqueue(request), ({ job }) =>
-    Effect.sync(() => tell<Report>({ type: "enqueued", jobId: job.id }))
+    Effect.sync(() => writeReport<Report>({ type: "enqueued", jobId: job.id }))
   )
   lines.on("line", () => {
     Effect.runFork(runEnqueue)
   })
-  tell<Report>({ type: "ready" })
+  writeReport<Report>({ type: "ready" })
   yield* Effect.promise(() => once(lines, "close"))
 }).pipe(Effect.provide(Layer.provide(WorkspaceBuildJobRepo.layer, Database.layer({ filePath, busyTimeoutMs: 60_000 }))))
 

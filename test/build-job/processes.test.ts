@@ -75,7 +75,7 @@ const start = (options: Omit<WorkerOptions, "filePath">): Worker => {
 /** Starts the workers together when all are ready. */
 const begin = async (all: ReadonlyArray<Worker>) => {
   await Promise.all(all.map(({ first }) => first("ready")))
-  for (const worker of all) worker.say("go")
+  for (const worker of all) worker.writeLine("go")
 }
 
 /** The reports of one type of all workers, as `job token`. */

@@ -5,7 +5,7 @@ import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
-import { witness } from "../support/witness.js"
+import { collectOutput } from "../support/outputCollector.js"
 import { at, badNames, claim, claimant, layers, make, refusalOf, request, shell, success } from "./support.js"
 
 const sentinel = "correct-horse-battery-staple"
@@ -29,7 +29,7 @@ const result = {
 describe("secrets of build jobs", () => {
   for (const [name, layer] of Object.entries(layers)) {
     it.effect(`are in no error, span or log (${name})`, () => {
-      const { layer: watched, tell, told } = witness()
+      const { layer: watched, record, output } = collectOutput()
       return Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const jobs = yield* WorkspaceBuildJobRepo
@@ -37,7 +37,7 @@ describe("secrets of build jobs", () => {
         const refused = <A, E>(effect: Effect.Effect<A, E>) =>
           Effect.map(refusalOf(effect), (error) => {
             failures++
-            tell(error, String(error), JSON.stringify(error), error instanceof Error ? error.stack : "")
+            record(error, String(error), JSON.stringify(error), error instanceof Error ? error.stack : "")
           })
 
         // Enqueued, repeated, rejected.
@@ -102,9 +102,9 @@ describe("secrets of build jobs", () => {
         yield* Effect.logDebug("done")
 
         expect(failures).toBe(19)
-        expect(told.some((text) => text.includes("WorkspaceBuildJobRepo.enqueue"))).toBe(true)
-        expect(told.some((text) => text.includes("done"))).toBe(true)
-        expect(told.filter((text) => text.includes(sentinel))).toEqual([])
+        expect(output.some((text) => text.includes("WorkspaceBuildJobRepo.enqueue"))).toBe(true)
+        expect(output.some((text) => text.includes("done"))).toBe(true)
+        expect(output.filter((text) => text.includes(sentinel))).toEqual([])
       }).pipe(Effect.provide(layer), Effect.provide(watched))
     })
   }

@@ -10,7 +10,7 @@ import { child } from "../support/children.js"
 import { migrated } from "../support/database.js"
 import { eventually } from "../support/eventLoop.js"
 import { answer, services, success } from "../sandbox/lifecycle/support.js"
-import type { Orders, Report } from "./enqueuer.js"
+import type { ProcessOptions, Report } from "./enqueuer.js"
 
 const hour = 3_600_000
 // Ahead of the other process's clock, so that its jobs are due here.
@@ -26,8 +26,8 @@ it.scoped("an enqueue in another process wakes an idle worker by file-change not
     const layer = services.pipe(Layer.provideMerge(migrated), Layer.provideMerge(Sql.layer(Effect.succeed(client))))
     yield* Effect.gen(function* () {
       yield* TestClock.setTime(standing)
-      const orders: Orders = { filePath }
-      const enqueuer = yield* child<Report>(new URL("./enqueuer.ts", import.meta.url), orders)
+      const options: ProcessOptions = { filePath }
+      const enqueuer = yield* child<Report>(new URL("./enqueuer.ts", import.meta.url), options)
       yield* Effect.promise(() => enqueuer.first("ready"))
       yield* Effect.fork(
         BuildWorker.run(({ job }) => Effect.as(Queue.offer(built, job.id), ready), {
@@ -37,10 +37,10 @@ it.scoped("an enqueue in another process wakes an idle worker by file-change not
         })
       )
       yield* eventually(Effect.map(TestClock.sleeps(), Chunk.contains(standing + 24 * hour)))
-      enqueuer.say("")
+      enqueuer.writeLine("")
       const { jobId } = yield* Effect.promise(() => enqueuer.first("enqueued"))
       // The file-change notification may come before the commit is visible. The notification of the next commit comes after it.
-      enqueuer.say("")
+      enqueuer.writeLine("")
       expect(yield* Queue.take(built)).toBe(jobId)
     }).pipe(Effect.provide(layer))
   })

@@ -15,7 +15,7 @@ import type { Report, WorkerOptions } from "./protocol.js"
 
 const options: WorkerOptions = JSON.parse(process.argv[2] ?? "{}")
 
-const tell = (report: Report) => Effect.sync(() => children.tell(report))
+const sendReport = (report: Report) => Effect.sync(() => children.writeReport(report))
 
 const success = {
   executorId: "executor",
@@ -33,7 +33,7 @@ const finish = ({ job, lease }: ClaimedJob) =>
   Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.succeed(lease, success)).pipe(
     Effect.as("succeeded" as const),
     Effect.catchTag("LeaseLost", () => Effect.succeed("lost" as const)),
-    Effect.flatMap((type) => tell({ type, jobId: job.id, token: lease.token }))
+    Effect.flatMap((type) => sendReport({ type, jobId: job.id, token: lease.token }))
   )
 
 /** One of the worker's fibers: alternates between claims of one job and of a batch, until no job is queued or running. */
@@ -48,9 +48,9 @@ const work = (fiber: number) =>
     )
     const processDueJobs = Effect.gen(function* () {
       for (let claimed = yield* claim; claimed.length > 0; claimed = yield* claim) {
-        for (const { job, lease } of claimed) yield* tell({ type: "claimed", jobId: job.id, token: lease.token })
+        for (const { job, lease } of claimed) yield* sendReport({ type: "claimed", jobId: job.id, token: lease.token })
         if (fiber === 0 && options.holdAfter !== undefined && round > options.holdAfter) {
-          yield* tell({ type: "holding", jobIds: claimed.map(({ job }) => job.id) })
+          yield* sendReport({ type: "holding", jobIds: claimed.map(({ job }) => job.id) })
           return yield* Effect.never
         }
         yield* Effect.forEach(claimed, finish, { concurrency: "unbounded", discard: true })
@@ -64,7 +64,7 @@ const work = (fiber: number) =>
 
 const program = Effect.gen(function* () {
   yield* WorkspaceBuildJobRepo
-  yield* tell({ type: "ready" })
+  yield* sendReport({ type: "ready" })
   yield* Effect.promise(() => once(process.stdin, "data"))
   delay.enable()
   yield* Effect.forEach(
@@ -73,7 +73,7 @@ const program = Effect.gen(function* () {
     { concurrency: "unbounded", discard: true }
   )
   delay.disable()
-  yield* tell({
+  yield* sendReport({
     type: "done",
     loopDelayMs: { mean: delay.mean / 1e6, p99: delay.percentile(99) / 1e6, max: delay.max / 1e6 }
   })
@@ -84,7 +84,7 @@ const program = Effect.gen(function* () {
       Database.layer({ filePath: options.filePath, synchronous: options.synchronous })
     )
   ),
-  Effect.catchAllCause((cause) => tell({ type: "failed", cause: Cause.pretty(cause) }))
+  Effect.catchAllCause((cause) => sendReport({ type: "failed", cause: Cause.pretty(cause) }))
 )
 
 await Effect.runPromise(program)

@@ -7,7 +7,7 @@ import { layerTest, type TestServices } from "@sealant/db/testing"
 import { samplesOf } from "./samples.js"
 import type { services } from "./services.js"
 import type { Arguments } from "./walk.js"
-import { makeWorld } from "./world.js"
+import { makeFixture } from "./fixtureRows.js"
 
 type Samples = ReadonlyArray<readonly [method: string, args: Arguments]>
 
@@ -19,8 +19,8 @@ export const fixtureOf = ({ name, tag }: (typeof services)[number]) => {
     Effect.cached(
       Effect.gen(function* () {
         const context = yield* Layer.buildWithScope(layerTest, scope)
-        const world = yield* Effect.provide(makeWorld, context)
-        const samples: Samples = Object.entries(samplesOf(world)[name] ?? {})
+        const contractFixture = yield* Effect.provide(makeFixture, context)
+        const samples: Samples = Object.entries(samplesOf(contractFixture)[name] ?? {})
         return { context, samples }
       })
     )

@@ -10,7 +10,7 @@ import { layerTest } from "@sealant/db/testing"
 import { samplesOf } from "./samples.js"
 import { services } from "./services.js"
 import { attempt } from "./walk.js"
-import { makeWorld, type World } from "./world.js"
+import { makeFixture, type Fixture } from "./fixtureRows.js"
 
 const rowCount = 10_000
 const pageLength = 500
@@ -21,7 +21,7 @@ interface Copies {
   /** The column that identifies the copies: `<key of the row>-<n>`. */
   readonly key?: string
   /** The key of the copied row. */
-  readonly of: (world: World) => string
+  readonly of: (fixture: Fixture) => string
   /** Expressions of other unique columns, and of columns that the filter requires. */
   readonly vary?: Readonly<Record<string, string>>
 }
@@ -223,7 +223,7 @@ const lists: Readonly<Record<string, List>> = {
 const keyOf = ({ key = "id" }: Copies) => key
 
 /** Stores the copies from `first` to `last`, oldest first. */
-const copy = (copies: Copies, world: World, first: number, last: number) =>
+const copy = (copies: Copies, fixture: Fixture, first: number, last: number) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const { of, table, vary } = copies
@@ -238,13 +238,13 @@ const copy = (copies: Copies, world: World, first: number, last: number) =>
       `INSERT INTO ${table} (${columns.map(({ name }) => name).join(", ")})
        WITH RECURSIVE numbers (n) AS (SELECT ?2 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?3)
        SELECT ${columns.map(({ name }) => expressions[name] ?? name).join(", ")} FROM ${table} CROSS JOIN numbers WHERE ${keyOf(copies)} = ?1`,
-      [of(world), first, last]
+      [of(fixture), first, last]
     )
   })
 
-const remove = (copies: Copies, world: World, n: number) =>
+const remove = (copies: Copies, fixture: Fixture, n: number) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
-    sql.unsafe(`DELETE FROM ${copies.table} WHERE ${keyOf(copies)} = ?1`, [`${copies.of(world)}-${n}`])
+    sql.unsafe(`DELETE FROM ${copies.table} WHERE ${keyOf(copies)} = ?1`, [`${copies.of(fixture)}-${n}`])
   )
 
 const camelCase = (column: string) => column.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
@@ -255,7 +255,7 @@ const isPage = (value: unknown): value is db.Page<unknown> =>
 describe("lists", () => {
   it.effect("includes every method that returns pages", () =>
     Effect.gen(function* () {
-      const samples = samplesOf(yield* makeWorld)
+      const samples = samplesOf(yield* makeFixture)
       const paged: Array<string> = []
       for (const { name, tag } of services) {
         const service = yield* tag
@@ -273,15 +273,15 @@ describe("lists", () => {
     ([list, { copies, field, part }]) =>
       Effect.gen(function* () {
         const [name = "", method = ""] = list.split(".")
-        const world = yield* makeWorld
+        const fixture = yield* makeFixture
         const service = yield* Option.getOrThrow(Option.fromNullable(services.find((other) => other.name === name))).tag
-        const [request] = samplesOf(world)[name]?.[method] ?? []
+        const [request] = samplesOf(fixture)[name]?.[method] ?? []
         const page = (cursor: object): Effect.Effect<db.Page<object>, unknown> =>
           Reflect.apply(Reflect.get(service, method), service, [
             { ...(request as object), afterSequence: undefined, limit: pageLength, ...cursor }
           ])
         const rows = copies[copies.length - 1] as Copies
-        for (const each of copies) yield* copy(each, world, 1, rowCount)
+        for (const each of copies) yield* copy(each, fixture, 1, rowCount)
 
         const seen: Array<string> = []
         const gone = new Set<string>()
@@ -294,17 +294,17 @@ describe("lists", () => {
         let now = yield* page({})
         see(now)
         for (let turn = 1; Option.isSome(now.nextCursor); turn++) {
-          for (const each of copies) yield* copy(each, world, rowCount + turn, rowCount + turn)
+          for (const each of copies) yield* copy(each, fixture, rowCount + turn, rowCount + turn)
           const n = ((turn * 7919) % rowCount) + 1
-          yield* remove(rows, world, n)
-          gone.add(`${rows.of(world)}-${n}`)
+          yield* remove(rows, fixture, n)
+          gone.add(`${rows.of(fixture)}-${n}`)
           now = yield* page({ cursor: now.nextCursor.value })
           see(now)
         }
         expect(gone.size).toBeGreaterThan(10)
         expect(new Set(seen).size).toBe(seen.length)
         const told = new Set(seen)
-        const throughout = Array.from({ length: rowCount }, (_, index) => `${rows.of(world)}-${index + 1}`).filter(
+        const throughout = Array.from({ length: rowCount }, (_, index) => `${rows.of(fixture)}-${index + 1}`).filter(
           (key) => !gone.has(key)
         )
         expect(throughout.filter((key) => !told.has(key))).toEqual([])

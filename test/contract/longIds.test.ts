@@ -19,7 +19,7 @@ const { make } = Factories
 const long = (prefix: string) => prefix.padEnd(300, "x")
 
 /** A sandbox of Ada that waits for its attempt, and an execution that waits for an agent. */
-const world = Effect.gen(function* () {
+const fixture = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* make.user({ id: "ada" })
   const [sandbox, attempt, execution] = [long("sandbox"), long("attempt"), long("execution")]
@@ -38,7 +38,7 @@ it.effect("a sandbox, an attempt and an execution with long ids are ended by sup
   Effect.gen(function* () {
     const sandboxes = yield* SandboxLifecycle
     const workflows = yield* IssueWorkflowLifecycle
-    const ids = yield* world
+    const ids = yield* fixture
     const supervised = yield* sandboxes.supervise({ limit: 10, runtimeDeadline: "1 hour" })
     expect(supervised.ended).toBeGreaterThan(0)
     expect(supervised.failed).toBe(0)
@@ -52,7 +52,7 @@ it.effect("a sandbox, an attempt and an execution with long ids are ended by sup
 it.effect("a sandbox with a long id is stopped and deleted, and its workflow cancelled", () =>
   Effect.gen(function* () {
     const { delete: remove, stop } = yield* SandboxLifecycle
-    const ids = yield* world
+    const ids = yield* fixture
     expect(yield* stop({ id: ids.sandbox, ownerUserId: "ada" })).toMatchObject({ status: "stopped" })
     expect(yield* (yield* SandboxAttemptRepo).getById(ids.attempt)).toMatchObject({ status: "cancelled" })
     yield* remove({ id: ids.sandbox, ownerUserId: "ada" })
@@ -64,7 +64,7 @@ it.effect("a sandbox with a long id is stopped and deleted, and its workflow can
 it.effect("an unknown long id is reported as any unknown id", () =>
   Effect.gen(function* () {
     const { delete: remove, stop } = yield* SandboxLifecycle
-    yield* world
+    yield* fixture
     const notFound = { _tag: "NotFound", entity: "Sandbox" }
     expect(yield* refusalOf(stop(long("nowhere")))).toMatchObject(notFound)
     expect(yield* refusalOf(remove({ id: long("nowhere"), ownerUserId: "ada" }))).toMatchObject(notFound)

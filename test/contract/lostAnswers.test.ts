@@ -14,9 +14,9 @@ import { testKey } from "../../src/testing/secrets.js"
 import { samplesOf } from "./samples.js"
 import { services } from "./services.js"
 import { call, dump } from "./walk.js"
-import { makeWorld, type World } from "./world.js"
+import { makeFixture, type Fixture } from "./fixtureRows.js"
 import { migrated, openPeerOf } from "../support/database.js"
-import type { Fault, Peer, Trouble } from "../support/hrana/Peer.js"
+import type { Fault, Peer, FaultInjection } from "../support/hrana/Peer.js"
 import { shell } from "../support/lists.js"
 import { marking, marks, worker } from "../github/inboxSupport.js"
 import { temporaryDirectory } from "../support/directories.js"
@@ -42,7 +42,9 @@ type Repeat =
 interface Operation {
   readonly repeat: Repeat
   /** Rows that the operation needs beside those of the fixture. */
-  readonly prepare?: (world: World) => Effect.Effect<unknown, unknown, db.ControlPlane.Services | SqlClient.SqlClient>
+  readonly prepare?: (
+    fixture: Fixture
+  ) => Effect.Effect<unknown, unknown, db.ControlPlane.Services | SqlClient.SqlClient>
 }
 
 type Operations = Readonly<Record<string, Operation | Repeat>>
@@ -51,7 +53,7 @@ const expiring = () => shell("UPDATE oci_image_build_jobs SET lease_expires_at =
 
 const expired = () => shell("UPDATE oci_image_build_jobs SET lease_expires_at = 0 WHERE status = 'running'")
 
-const requeued = ({ launched }: World) =>
+const requeued = ({ launched }: Fixture) =>
   shell(
     `UPDATE oci_image_build_jobs SET status = 'queued', attempt_count = 0, claimed_at = NULL, worker_id = NULL, started_at = NULL,
        finished_at = NULL, cancel_reason = NULL, run_settled_at = NULL WHERE id = ?`,
@@ -59,7 +61,7 @@ const requeued = ({ launched }: World) =>
   )
 
 /** A failed sandbox with an execution in it. */
-const forsaken = ({ waiting }: World) =>
+const failedWithExecution = ({ waiting }: Fixture) =>
   Effect.flatMap(
     Factories.make.launch({ sandbox: { ownerUserId: "ada", status: "failed" }, job: { status: "failed" } }),
     ({ attempt, sandbox }) =>
@@ -96,7 +98,7 @@ const operations: Readonly<
     report: "the same",
     finish: "the same",
     cancel: "the same",
-    supervise: { repeat: "the same", prepare: forsaken },
+    supervise: { repeat: "the same", prepare: failedWithExecution },
     getDetail: "reads",
     list: "reads"
   },
@@ -135,11 +137,11 @@ const operations: Readonly<
 /** The fixture in a file. Each test gets a copy. */
 const makeTemplate = Effect.gen(function* () {
   const file = join(yield* temporaryDirectory, "world.sqlite")
-  const world = yield* Effect.provide(
-    makeWorld,
+  const fixture = yield* Effect.provide(
+    makeFixture,
     layer.pipe(Layer.provideMerge(migrated), Layer.provideMerge(Database.layer({ filePath: file })))
   )
-  return { file, world }
+  return { file, fixture }
 }).pipe(Effect.provide(TestContext.TestContext))
 
 const scope = Effect.runSync(Scope.make())
@@ -150,14 +152,14 @@ afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
 /** Runs an effect on a server with a copy of the fixture. */
 const onServer = <A, E>(
-  use: (peer: Peer, world: World) => Effect.Effect<A, E, db.ControlPlane.Services | KeyRing | SqlClient.SqlClient>
+  use: (peer: Peer, fixture: Fixture) => Effect.Effect<A, E, db.ControlPlane.Services | KeyRing | SqlClient.SqlClient>
 ) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const { file, world } = yield* template
+      const { file, fixture } = yield* template
       const peer = yield* openPeerOf(file)
       return yield* Effect.provide(
-        use(peer, world),
+        use(peer, fixture),
         Layer.provideMerge(layer, Layer.orDie(Database.layerRemote({ url: peer.url })))
       )
     })
@@ -167,7 +169,7 @@ const onServer = <A, E>(
 const atCommit = (fault: Fault) => {
   let inside = false
   let met = false
-  const trouble: Trouble = (statements) => {
+  const faultInjection: FaultInjection = (statements) => {
     const alone = !inside && !statements.some((text) => text.startsWith("BEGIN"))
     inside = (inside || !alone) && !statements.some((text) => /^(COMMIT|ROLLBACK)$/.test(text))
     const commits =
@@ -176,7 +178,7 @@ const atCommit = (fault: Fault) => {
     met = true
     return fault
   }
-  return { trouble, met: () => met }
+  return { faultInjection, met: () => met }
 }
 
 /** Runs an effect with the fault on the first commit, and returns whether the fault occurred. */
@@ -184,10 +186,10 @@ const losing =
   (peer: Peer, fault: Fault) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.suspend(() => {
-      const { met, trouble } = atCommit(fault)
-      peer.trouble = trouble
+      const { faultInjection, met } = atCommit(fault)
+      peer.faultInjection = faultInjection
       return Effect.map(effect, (value) => {
-        peer.trouble = undefined
+        peer.faultInjection = undefined
         // The server drops an abandoned stream after its idle timeout.
         peer.streams.expireAll()
         return { value, met: met() }
@@ -217,7 +219,7 @@ describe.each(Object.entries(operations))("%s, when the answer to a commit is lo
   const reading = Object.entries(methods).filter(([, operation]) => operationOf(operation).repeat === "reads")
 
   it.effect("has a declared result of a repeat for every method; reads lose nothing", () =>
-    onServer((peer, world) =>
+    onServer((peer, fixture) =>
       Effect.gen(function* () {
         const service = yield* tag
         expect(Object.keys(methods).toSorted()).toEqual(Object.keys(service).toSorted())
@@ -225,7 +227,7 @@ describe.each(Object.entries(operations))("%s, when the answer to a commit is lo
           const { met, value } = yield* losing(
             peer,
             "lost-answer"
-          )(call(service, method, samplesOf(world)[name]?.[method] ?? []))
+          )(call(service, method, samplesOf(fixture)[name]?.[method] ?? []))
           expect([method, met, Exit.isSuccess(value)]).toEqual([method, false, true])
         }
       })
@@ -234,12 +236,12 @@ describe.each(Object.entries(operations))("%s, when the answer to a commit is lo
 
   describe.each(["lost-request", "lost-answer"] as const)("%s", (fault) => {
     it.effect.each(writing)("%s", ([method, operation]) =>
-      onServer((peer, world) =>
+      onServer((peer, fixture) =>
         Effect.gen(function* () {
           const service = yield* tag
           const { prepare, repeat } = operationOf(operation)
-          const args = samplesOf(world)[name]?.[method] ?? []
-          yield* prepare?.(world) ?? Effect.void
+          const args = samplesOf(fixture)[name]?.[method] ?? []
+          yield* prepare?.(fixture) ?? Effect.void
           const before = yield* rows
           const { met, value: first } = yield* losing(peer, fault)(call(service, method, args))
           expect(met, "writes").toBe(true)
@@ -282,7 +284,7 @@ describe("a webhook whose end is not acknowledged", () => {
         const ending = (delivery: db.GitHubWebhookDelivery) =>
           Effect.zipRight(
             Effect.sync(() => {
-              peer.trouble = atCommit(fault).trouble
+              peer.faultInjection = atCommit(fault).faultInjection
             }),
             marking(delivery)
           )
@@ -292,7 +294,7 @@ describe("a webhook whose end is not acknowledged", () => {
           value: { status: fault === "lost-answer" ? "processed" : "received" }
         })
         expect((yield* marks).length).toBe(fault === "lost-answer" ? 1 : 0)
-        peer.trouble = undefined
+        peer.faultInjection = undefined
         peer.streams.expireAll()
         yield* shell("UPDATE github_webhook_deliveries SET available_at = 0")
         expect((yield* inbox.process(worker, marking))._tag).toBe(fault === "lost-answer" ? "None" : "Some")

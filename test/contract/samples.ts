@@ -7,14 +7,14 @@ import { executionSamples } from "./samples/executions.js"
 import { profileSamples } from "./samples/profiles.js"
 import { sandboxSamples } from "./samples/sandboxes.js"
 import { sourceSamples } from "./samples/source.js"
-import type { World } from "./world.js"
+import type { Fixture } from "./fixtureRows.js"
 
 export type Samples = Readonly<Record<string, Readonly<Record<string, Arguments>>>>
 
-export const samplesOf = (world: World): Samples => ({
-  ...authSamples(world),
-  ...sourceSamples(world),
-  ...profileSamples(world),
-  ...sandboxSamples(world),
-  ...executionSamples(world)
+export const samplesOf = (fixture: Fixture): Samples => ({
+  ...authSamples(fixture),
+  ...sourceSamples(fixture),
+  ...profileSamples(fixture),
+  ...sandboxSamples(fixture),
+  ...executionSamples(fixture)
 })

@@ -9,7 +9,7 @@ import { Factories, layerTest, type TestServices } from "@sealant/db/testing"
 import { streamPageSize } from "../../src/sql/paging.js"
 import { samplesOf } from "./samples.js"
 import { services } from "./services.js"
-import { makeWorld } from "./world.js"
+import { makeFixture } from "./fixtureRows.js"
 
 const { make } = Factories
 
@@ -106,10 +106,10 @@ const itemsPerTurn = (stream: Stream.Stream<unknown, unknown>) =>
 describe("streams", () => {
   it.effect("includes every method that returns a stream", () =>
     Effect.gen(function* () {
-      const world = yield* makeWorld
+      const fixture = yield* makeFixture
       const found = yield* Effect.forEach(services, ({ name, tag }) =>
         Effect.map(tag as Effect.Effect<object, never, TestServices>, (service) =>
-          Object.entries(samplesOf(world)[name] ?? {}).flatMap(([method, args]) => {
+          Object.entries(samplesOf(fixture)[name] ?? {}).flatMap(([method, args]) => {
             const member: unknown = Reflect.get(service, method)
             return typeof member === "function" && isStream(Reflect.apply(member, service, [...args]))
               ? [`${name}.${method}`]

@@ -10,7 +10,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { samplesOf } from "./samples.js"
 import { services } from "./services.js"
 import { type Arguments, attempt, isRecord, placesOf, type Trial } from "./walk.js"
-import { makeWorld } from "./world.js"
+import { makeFixture } from "./fixtureRows.js"
 
 /** Methods without an owner: for the program's own use, for workers and for operators. Never for request handlers. */
 const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -217,7 +217,7 @@ describe.each(services)("$name", ({ name, tag }) => {
   it.effect("has no method without an owner, unless it is declared internal", () =>
     Effect.gen(function* () {
       const service = yield* tag
-      const samples = samplesOf(yield* makeWorld)[name] ?? {}
+      const samples = samplesOf(yield* makeFixture)[name] ?? {}
       const withoutOwner = Object.keys(service).filter((method) => !hasOwner(samples[method] ?? []))
       expect(withoutOwner.toSorted()).toEqual([...(internal[name] ?? []), ...(ofTheUser[name] ?? [])].toSorted())
       if (internal[name] !== undefined)
@@ -228,7 +228,7 @@ describe.each(services)("$name", ({ name, tag }) => {
   it.effect("reports rows of other owners as if they did not exist", () =>
     Effect.gen(function* () {
       const service = yield* tag
-      const samples = Object.entries(samplesOf(yield* makeWorld)[name] ?? {})
+      const samples = Object.entries(samplesOf(yield* makeFixture)[name] ?? {})
       const ids = yield* rowIds
       const patterns = [...ids].map((id) => new RegExp(`(?<![\\w-])${id}(?![\\w-])`, "g"))
       const withoutIds = (text: string) => patterns.reduce((rest, pattern) => rest.replaceAll(pattern, "nowhere"), text)
@@ -251,7 +251,7 @@ describe.each(services)("$name", ({ name, tag }) => {
     () =>
       Effect.gen(function* () {
         const service = yield* tag
-        const samples = Object.entries(samplesOf(yield* makeWorld)[name] ?? {})
+        const samples = Object.entries(samplesOf(yield* makeFixture)[name] ?? {})
         const sql = yield* SqlClient.SqlClient
         const strangers = yield* Effect.forEach(Object.entries(yield* makeStrangers), ([table, { id }]) =>
           Effect.map(sql<{ readonly id: string }>`SELECT id FROM ${sql(table)}`, (rows) => ({

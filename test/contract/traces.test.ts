@@ -12,7 +12,7 @@ import { samplesOf } from "./samples.js"
 import { services } from "./services.js"
 import { attempt } from "./walk.js"
 import { request } from "../build-job/support.js"
-import { makeWorld } from "./world.js"
+import { makeFixture } from "./fixtureRows.js"
 
 const { make } = Factories
 
@@ -179,7 +179,7 @@ describe.each(services)("the spans of $name", ({ name, tag }) => {
   it.effect("are one per method, and contain the spans of the methods that it calls", () =>
     Effect.gen(function* () {
       const service = yield* tag
-      for (const [method, args] of Object.entries(samplesOf(yield* makeWorld)[name] ?? {})) {
+      for (const [method, args] of Object.entries(samplesOf(yield* makeFixture)[name] ?? {})) {
         if (loops.has(method)) continue
         const { layer, spans } = collectSpans()
         yield* attempt(service, method, args).pipe(Effect.provide(layer))

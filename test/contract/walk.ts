@@ -4,7 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { Cause, Chunk, Effect, Exit, Stream, TestClock } from "effect"
 import { eventually } from "../support/eventLoop.js"
-import { witness } from "../support/witness.js"
+import { collectOutput } from "../support/outputCollector.js"
 
 /** The arguments of a valid call. */
 export type Arguments = ReadonlyArray<unknown>
@@ -110,11 +110,11 @@ export const shown = (
   args: Arguments
 ): Effect.Effect<string, never, SqlClient.SqlClient> =>
   Effect.suspend(() => {
-    const { layer, tell, told } = witness()
+    const { layer, record, output } = collectOutput()
     return attempt(service, method, args).pipe(
       Effect.map(({ outcome }) => {
-        if (Exit.isFailure(outcome)) tell(outcome.cause, Cause.pretty(outcome.cause), JSON.stringify(outcome.cause))
-        return told.join("\n")
+        if (Exit.isFailure(outcome)) record(outcome.cause, Cause.pretty(outcome.cause), JSON.stringify(outcome.cause))
+        return output.join("\n")
       }),
       Effect.provide(layer)
     )

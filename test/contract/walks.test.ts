@@ -8,7 +8,7 @@ import * as db from "@sealant/db"
 import { fixtureOf } from "./fixture.js"
 import { services } from "./services.js"
 import { attempt, dump, placesOf, shown, type Trial } from "./walk.js"
-import { privateIds } from "./world.js"
+import { privateIds } from "./fixtureRows.js"
 
 const died = ({ outcome }: Trial) => Exit.isFailure(outcome) && Option.isSome(Cause.dieOption(outcome.cause))
 

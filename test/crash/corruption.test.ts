@@ -10,9 +10,9 @@ import { closeSync, copyFileSync, ftruncateSync, openSync, readdirSync, statSync
 import { join } from "node:path"
 import { child } from "../support/children.js"
 import type { CorruptionReport } from "./corruption.js"
-import { lookAt, obedient } from "./engineSupport.js"
+import { lookAt, startLauncher } from "./engineSupport.js"
 import { randomOf } from "./torture/random.js"
-import { prepare } from "./torture/world.js"
+import { prepare } from "./torture/database.js"
 import { temporaryDirectory } from "../support/directories.js"
 
 /** A file with this number of launches, with a checkpointed log. */
@@ -20,10 +20,10 @@ const populated = (directory: string, launches: number) =>
   Effect.gen(function* () {
     const source = join(directory, "source.sqlite")
     yield* prepare(source)
-    const worker = yield* obedient(source, "w")
+    const worker = yield* startLauncher(source, "w")
     yield* Effect.promise(() => worker.first("open"))
     yield* worker.launch(launches)
-    worker.say("end")
+    worker.writeLine("end")
     yield* Effect.promise(() => worker.ended)
     return source
   })
@@ -43,9 +43,9 @@ describe("a damaged file", () => {
         const found: Array<Extract<CorruptionReport, { readonly type: "found" }>> = []
         let aborted = 0
         for (let from = 0; from < copies; ) {
-          const orders = { source, copy: join(directory, `copy-${from}.sqlite`), seed: 5, from, count: copies }
+          const options = { source, copy: join(directory, `copy-${from}.sqlite`), seed: 5, from, count: copies }
           const { errors, reports, signal } = yield* Effect.flatMap(
-            child<CorruptionReport>(new URL("./corruption.ts", import.meta.url), orders),
+            child<CorruptionReport>(new URL("./corruption.ts", import.meta.url), options),
             ({ ended }) => Effect.promise(() => ended)
           )
           found.push(...reports.flatMap((report) => (report.type === "found" ? [report] : [])))
@@ -80,7 +80,7 @@ describe("a log that was truncated, as by a power loss", () => {
         const directory = yield* temporaryDirectory
         const source = join(directory, "source.sqlite")
         yield* prepare(source)
-        const worker = yield* obedient(source, "w")
+        const worker = yield* startLauncher(source, "w")
         yield* Effect.promise(() => worker.first("open"))
         const { launched } = yield* worker.launch(9)
         const length = statSync(`${source}-wal`).size

@@ -7,16 +7,16 @@ import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { SandboxLifecycle } from "../../src/sandbox/SandboxLifecycle.js"
 import * as Maintenance from "../../src/Maintenance.js"
 import { request } from "../sandbox/lifecycle/support.js"
-import { tell } from "../support/children.js"
+import { writeReport } from "../support/children.js"
 import { type Random, randomOf } from "./torture/random.js"
-import { onFile, owner } from "./torture/world.js"
+import { onFile, owner } from "./torture/database.js"
 
 /** The damaged part: a whole page in use, the file header, a page header, or any byte. */
 export const damages = ["page", "header", "page header", "byte"] as const
 export type Damage = (typeof damages)[number]
 
 /** The argument of the process, in JSON. */
-export interface CorruptionOrders {
+export interface CorruptionOptions {
   readonly source: string
   readonly copy: string
   readonly seed: number
@@ -40,10 +40,10 @@ export type CorruptionReport =
   | { readonly type: "next"; readonly number: number }
   | { readonly type: "done" }
 
-const orders: CorruptionOrders = JSON.parse(process.argv[2] ?? "{}")
+const options: CorruptionOptions = JSON.parse(process.argv[2] ?? "{}")
 const pageSize = 4096
 
-const spoil = (bytes: Buffer, damage: Damage, random: Random) => {
+const damageFile = (bytes: Buffer, damage: Damage, random: Random) => {
   const page = pageSize * (1 + random.below(bytes.length / pageSize - 1))
   switch (damage) {
     case "page":
@@ -76,13 +76,13 @@ const use = Effect.gen(function* () {
   ])
 })
 
-for (let number = orders.from; number < orders.count; number++) {
+for (let number = options.from; number < options.count; number++) {
   const damage = damages[number % damages.length] ?? "byte"
-  tell<CorruptionReport>({ type: "next", number })
-  copyFileSync(orders.source, orders.copy)
-  const bytes = readFileSync(orders.copy)
-  spoil(bytes, damage, randomOf(orders.seed + number))
-  writeFileSync(orders.copy, bytes)
+  writeReport<CorruptionReport>({ type: "next", number })
+  copyFileSync(options.source, options.copy)
+  const bytes = readFileSync(options.copy)
+  damageFile(bytes, damage, randomOf(options.seed + number))
+  writeFileSync(options.copy, bytes)
   const found = await Effect.runPromise(
     Effect.either(
       Effect.all({
@@ -91,14 +91,14 @@ for (let number = orders.from; number < orders.count; number++) {
           onSuccess: ({ ok }) => (ok ? "ok" : "damaged")
         }),
         use
-      }).pipe(Effect.provide(onFile({ filePath: orders.copy, keys: 1, busyTimeoutMs: 100 })))
+      }).pipe(Effect.provide(onFile({ filePath: options.copy, keys: 1, busyTimeoutMs: 100 })))
     )
   )
-  tell<CorruptionReport>({
+  writeReport<CorruptionReport>({
     type: "found",
     damage,
     ...Either.match(found, { onLeft: ({ message }) => ({ opening: message }), onRight: (told) => told })
   })
-  for (const suffix of ["", "-wal", "-shm"]) rmSync(`${orders.copy}${suffix}`, { force: true })
+  for (const suffix of ["", "-wal", "-shm"]) rmSync(`${options.copy}${suffix}`, { force: true })
 }
-tell<CorruptionReport>({ type: "done" })
+writeReport<CorruptionReport>({ type: "done" })

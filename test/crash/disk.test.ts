@@ -12,9 +12,9 @@ import { execFileSync } from "node:child_process"
 import { chmodSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Maintenance from "../../src/Maintenance.js"
-import { lookAt, obedient } from "./engineSupport.js"
-import { hostile } from "./torture/storms.js"
-import { onFile, prepare } from "./torture/world.js"
+import { lookAt, startLauncher } from "./engineSupport.js"
+import { lockHolder } from "./torture/storms.js"
+import { onFile, prepare } from "./torture/database.js"
 import { temporaryDirectory } from "../support/directories.js"
 
 /** Mounts a file system of this size on a new directory, if allowed. Unmounts it with the scope. */
@@ -51,7 +51,7 @@ describe("a full disk", () => {
       const mounted = yield* smallDisk(directory, 12)
       const filePath = join(directory, "test.sqlite")
       yield* prepare(filePath)
-      const worker = yield* obedient(filePath, "w")
+      const worker = yield* startLauncher(filePath, "w")
       yield* Effect.promise(() => worker.first("open"))
       const before = yield* worker.launch(10)
       expect(before.refused).toEqual([])
@@ -73,7 +73,7 @@ describe("a full disk", () => {
     Effect.gen(function* () {
       const filePath = join(yield* temporaryDirectory, "test.sqlite")
       yield* prepare(filePath)
-      const worker = yield* obedient(filePath, "w")
+      const worker = yield* startLauncher(filePath, "w")
       yield* Effect.promise(() => worker.first("open"))
       const before = yield* worker.launch(10)
       const limit = (bytes: string) => execFileSync("prlimit", [`--pid=${String(worker.pid)}`, `--fsize=${bytes}:`])
@@ -100,7 +100,7 @@ describe("a file that cannot be written", () => {
       chmodSync(filePath, 0o444)
       chmodSync(directory, 0o555)
       const isRoot = process.getuid?.() === 0
-      const worker = yield* obedient(filePath, "w", isRoot ? { uid: 65534, gid: 65534 } : undefined)
+      const worker = yield* startLauncher(filePath, "w", isRoot ? { uid: 65534, gid: 65534 } : undefined)
       const { problem } = yield* Effect.promise(() => worker.first("closed"))
       expect(problem).toMatch(/^filePath: .*(read-only|no permission)/)
       expect(problem).not.toContain("\n")
@@ -116,10 +116,10 @@ describe("a log that grows during a long read", () => {
     Effect.gen(function* () {
       const filePath = join(yield* temporaryDirectory, "test.sqlite")
       yield* prepare(filePath)
-      const reader = yield* hostile({ filePath, seed: 1, busyTimeoutMs: 0 })
-      const worker = yield* obedient(filePath, "w")
+      const reader = yield* lockHolder({ filePath, seed: 1, busyTimeoutMs: 0 })
+      const worker = yield* startLauncher(filePath, "w")
       yield* Effect.promise(() => worker.first("open"))
-      reader.say("read")
+      reader.writeLine("read")
       yield* Effect.promise(() => reader.first("reading"))
       const log = () => statSync(`${filePath}-wal`).size
       const checkpoint = Effect.provide(Maintenance.checkpoint, onFile({ filePath, keys: 1, busyTimeoutMs: 100 }))
@@ -132,7 +132,7 @@ describe("a log that grows during a long read", () => {
       expect((yield* worker.launch(50)).refused).toEqual([])
       expect(log()).toBeGreaterThan(grown)
 
-      reader.say("release")
+      reader.writeLine("release")
       yield* Effect.promise(() => reader.first("released"))
       const largest = log()
       expect((yield* worker.launch(100)).refused).toEqual([])

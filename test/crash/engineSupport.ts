@@ -6,20 +6,20 @@ import { Effect } from "effect"
 import * as Maintenance from "../../src/Maintenance.js"
 import { contradictions } from "../sandbox/lifecycle/invariants.js"
 import { child, type Identity } from "../support/children.js"
-import type { ObedientReport } from "./obedient.js"
-import { onFile } from "./torture/world.js"
+import type { LauncherReport } from "./launchServer.js"
+import { onFile } from "./torture/database.js"
 
 /** A process that launches sandboxes on command. */
-export const obedient = (filePath: string, name: string, identity?: Identity) =>
+export const startLauncher = (filePath: string, name: string, identity?: Identity) =>
   Effect.map(
-    child<ObedientReport>(new URL("./obedient.ts", import.meta.url), { filePath, name }, undefined, identity),
+    child<LauncherReport>(new URL("./launchServer.ts", import.meta.url), { filePath, name }, undefined, identity),
     (process) => ({
       ...process,
       /** Launches this number of sandboxes, and returns the results. */
       launch: (count: number) =>
         Effect.promise(async () => {
           const before = process.reports.length
-          process.say(`launch ${count}`)
+          process.writeLine(`launch ${count}`)
           await process.when((reports) => reports.slice(before).some(({ type }) => type === "done"))
           const told = process.reports.slice(before)
           return {

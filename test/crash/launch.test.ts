@@ -16,7 +16,7 @@ import { counts, launchTables } from "../sandbox/lifecycle/support.js"
 import { memoryLayer, seedUser } from "../support/database.js"
 import { recordStatements } from "../support/plans.js"
 import { programAt } from "../support/programs.js"
-import { type Moment, type Orders, owner, requestOf } from "./moments.js"
+import { type Moment, type ProcessOptions, owner, requestOf } from "./launchOptions.js"
 import { makeTemporaryDirectory, removeDirectory } from "../support/directories.js"
 
 const launcher = programAt(new URL("./launcher.ts", import.meta.url))
@@ -37,9 +37,9 @@ interface End {
 }
 
 /** Runs a process that launches until it is killed. */
-const launchAndDie = (orders: Orders) =>
+const launchAndDie = (options: ProcessOptions) =>
   Effect.async<End>((resume) => {
-    const child = execFile(process.execPath, [launcher, JSON.stringify(orders)], (_, stdout, stderr) => {
+    const child = execFile(process.execPath, [launcher, JSON.stringify(options)], (_, stdout, stderr) => {
       resume(Effect.succeed({ signal: child.signalCode, stdout, stderr }))
     })
     return Effect.sync(() => child.kill("SIGKILL"))

@@ -7,9 +7,9 @@ import * as Database from "../../src/Database.js"
 import { Connection } from "../../src/libsql/Connection.js"
 import { SandboxLifecycle } from "../../src/sandbox/SandboxLifecycle.js"
 import * as Sandboxes from "../../src/sandbox/index.js"
-import { type Orders, requestOf } from "./moments.js"
+import { type ProcessOptions, requestOf } from "./launchOptions.js"
 
-const { dieAt, filePath }: Orders = JSON.parse(process.argv[2] ?? "{}")
+const { dieAt, filePath }: ProcessOptions = JSON.parse(process.argv[2] ?? "{}")
 
 const die = () => process.kill(process.pid, "SIGKILL")
 

@@ -15,9 +15,9 @@ import { runInNewContext } from "node:vm"
 import * as Database from "../../src/Database.js"
 import { persistenceErrorOf } from "../../src/sql/engineError.js"
 import * as Migrations from "../../src/Migrations.js"
-import { tell } from "../support/children.js"
+import { writeReport } from "../support/children.js"
 
-export interface NumberOrders {
+export interface NumberWriterOptions {
   readonly filePath: string
 }
 
@@ -26,7 +26,7 @@ export type NumberReport =
   | { readonly type: "stored"; readonly number: number }
   | { readonly type: "refused"; readonly reason: string; readonly cause: string }
 
-const { filePath }: NumberOrders = JSON.parse(process.argv[2] ?? "{}")
+const { filePath }: NumberWriterOptions = JSON.parse(process.argv[2] ?? "{}")
 
 const openWithStock = async () => {
   const fromEffect = createRequire(createRequire(import.meta.url).resolve("@effect/sql-libsql"))
@@ -62,16 +62,16 @@ const obey = (order: string, argument: ReadonlyArray<string>) =>
           },
           onSuccess: () => ({ type: "stored", number }) as const
         }),
-        Effect.map(tell<NumberReport>)
+        Effect.map(writeReport<NumberReport>)
       )
     }
-    tell<NumberReport>({ type: "obeyed" })
+    writeReport<NumberReport>({ type: "obeyed" })
   })
 
 const program = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`CREATE TABLE IF NOT EXISTS numbers (n INTEGER PRIMARY KEY)`
-  tell<NumberReport>({ type: "open" })
+  writeReport<NumberReport>({ type: "open" })
   for (;;) {
     const line = yield* Effect.promise(() => lines.next())
     if (line.done === true) return

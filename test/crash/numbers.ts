@@ -16,7 +16,7 @@ export const numberWriter = (filePath: string) =>
     const order = (line: string) =>
       Effect.promise(async () => {
         const before = process.reports.length
-        process.say(line)
+        process.writeLine(line)
         await process.when((reports) => reports.slice(before).some(({ type }) => type === "obeyed"))
         return process.reports.slice(before).filter(({ type }) => type !== "obeyed")
       })

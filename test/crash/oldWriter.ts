@@ -7,11 +7,11 @@ import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { SecretVault } from "../../src/secret/SecretVault.js"
 import * as children from "../support/children.js"
-import { busySecret, owner, vaultOn, type WriterOrders, type WriterReport } from "./rotationOrders.js"
+import { busySecret, owner, vaultOn, type WriterOptions, type WriterReport } from "./rotationProtocol.js"
 
-const { filePath }: WriterOrders = JSON.parse(process.argv[2] ?? "{}")
+const { filePath }: WriterOptions = JSON.parse(process.argv[2] ?? "{}")
 
-const tell = (report: WriterReport) => Effect.sync(() => children.tell(report))
+const sendReport = (report: WriterReport) => Effect.sync(() => children.writeReport(report))
 
 const lines = createInterface({ input: process.stdin })
 const nextLine = Effect.promise(() => once(lines, "line"))
@@ -21,18 +21,20 @@ const program = Effect.gen(function* () {
   const write = (value: string) =>
     Effect.flatMap(
       vault.put({ ownerUserId: owner, secretId: busySecret, value: Redacted.make(value) }),
-      ({ version }) => tell({ type: "wrote", version, value })
+      ({ version }) => sendReport({ type: "wrote", version, value })
     )
   const stop = yield* Effect.fork(nextLine)
   for (let count = 0; Option.isNone(yield* Fiber.poll(stop)); count++) yield* write(`written ${count}`)
-  yield* tell({ type: "stopped" })
+  yield* sendReport({ type: "stopped" })
   yield* nextLine
   yield* write("too late").pipe(
-    Effect.catchAll((error) => tell({ type: "refused", problem: "problem" in error ? error.problem : error._tag }))
+    Effect.catchAll((error) =>
+      sendReport({ type: "refused", problem: "problem" in error ? error.problem : error._tag })
+    )
   )
 }).pipe(
   Effect.provide(vaultOn(filePath, "k1")),
-  Effect.catchAll((error) => tell({ type: "failed", problem: String(error) }))
+  Effect.catchAll((error) => sendReport({ type: "failed", problem: String(error) }))
 )
 
 await Effect.runPromise(program)

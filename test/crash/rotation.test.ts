@@ -18,12 +18,12 @@ import {
   busySecret,
   enoughToKill,
   owner,
-  type RotationOrders,
+  type RotationOptions,
   type RotationReport,
   vaultOn,
-  type WriterOrders,
+  type WriterOptions,
   type WriterReport
-} from "./rotationOrders.js"
+} from "./rotationProtocol.js"
 import { makeTemporaryDirectory, removeDirectory } from "../support/directories.js"
 
 const secretCount = 100
@@ -97,9 +97,9 @@ beforeAll(async () => {
 afterAll(() => removeDirectory(directory))
 
 /** Rotates in a child process until it is killed. Returns the last reported progress. */
-const rotateAndDie = async (orders: RotationOrders) => {
-  const rotator = startChild<RotationReport>(new URL("./rotator.ts", import.meta.url), orders, ({ count }) => {
-    if (orders.dieAt === "killed" && count === enoughToKill) rotator.signal("SIGKILL")
+const rotateAndDie = async (options: RotationOptions) => {
+  const rotator = startChild<RotationReport>(new URL("./rotator.ts", import.meta.url), options, ({ count }) => {
+    if (options.dieAt === "killed" && count === enoughToKill) rotator.signal("SIGKILL")
   })
   const { errors, reports, signal } = await rotator.ended
   expect({ signal, errors }).toEqual({ signal: "SIGKILL", errors: "" })
@@ -107,7 +107,7 @@ const rotateAndDie = async (orders: RotationOrders) => {
 }
 
 describe("a rotation whose process is killed", () => {
-  const moments: Readonly<Record<string, readonly [RotationOrders["dieAt"], number]>> = {
+  const moments: Readonly<Record<string, readonly [RotationOptions["dieAt"], number]>> = {
     "before the key is active": [{ commit: 1, moment: "before" }, 0],
     "when the key is active": [{ commit: 1, moment: "after" }, 0],
     "before a batch is committed": [{ commit: 12, moment: "before" }, 500],
@@ -148,8 +148,8 @@ describe("a rotation whose process is killed", () => {
 describe("a rotation beside a process that holds the old key only", () => {
   it("loses no value of either, and retires the key when no version uses it", async () => {
     const filePath = copy("beside")
-    const orders: WriterOrders = { filePath }
-    const writer = startChild<WriterReport>(new URL("./oldWriter.ts", import.meta.url), orders)
+    const options: WriterOptions = { filePath }
+    const writer = startChild<WriterReport>(new URL("./oldWriter.ts", import.meta.url), options)
     const next = Effect.promise(() => {
       const known = writer.reports.length
       return writer.when(({ length }) => length > known)
@@ -166,12 +166,12 @@ describe("a rotation beside a process that holds the old key only", () => {
           yield* next
           yield* next
           expect(yield* tagOf(vault.retireKey(oldKey))).toBe("EncryptionKeyInUse")
-          writer.say("stop")
+          writer.writeLine("stop")
           const mine = yield* vault.put({ ownerUserId: owner, secretId: busySecret, value: Redacted.make("mine") })
           yield* Effect.promise(() => writer.first("stopped"))
           yield* vault.rotateKeys()
           yield* vault.retireKey(oldKey)
-          writer.say("again")
+          writer.writeLine("again")
           const { errors, reports } = yield* Effect.promise(() => writer.ended)
 
           expect(errors).toBe("")

@@ -4,10 +4,10 @@
 import { Effect, Stream } from "effect"
 import { SecretVault } from "../../src/secret/SecretVault.js"
 import { Connection } from "../../src/libsql/Connection.js"
-import { tell } from "../support/children.js"
-import { enoughToKill, type RotationOrders, type RotationReport, vaultOn } from "./rotationOrders.js"
+import { writeReport } from "../support/children.js"
+import { enoughToKill, type RotationOptions, type RotationReport, vaultOn } from "./rotationProtocol.js"
 
-const { dieAt, filePath }: RotationOrders = JSON.parse(process.argv[2] ?? "{}")
+const { dieAt, filePath }: RotationOptions = JSON.parse(process.argv[2] ?? "{}")
 
 let commits = 0
 
@@ -22,7 +22,7 @@ Connection.prototype.commit = function (this: Connection) {
 
 const program = Effect.flatMap(SecretVault, (vault) =>
   Stream.runForEach(vault.streamRotation({ batchSize: 50 }), ({ rewrapped }) => {
-    tell<RotationReport>({ type: "moved", count: rewrapped })
+    writeReport<RotationReport>({ type: "moved", count: rewrapped })
     return dieAt === "killed" && rewrapped === enoughToKill ? Effect.never : Effect.void
   })
 )

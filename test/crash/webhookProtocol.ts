@@ -1,10 +1,10 @@
 /**
  * The argument and the reports of a process that processes webhooks.
  */
-import type { Death } from "./deaths.js"
+import type { Death } from "./killPoints.js"
 
 /** The argument of the process, in JSON. */
-export interface Orders {
+export interface ProcessOptions {
   readonly filePath: string
   readonly workerId: string
   /** Uses a clock that is a day ahead. */

@@ -9,13 +9,13 @@ import type { GitHubWebhookDelivery } from "../../src/github/GitHubWebhookDelive
 import { GitHubWebhookDeliveryRepo } from "../../src/github/GitHubWebhookDeliveryRepo.js"
 import { WebhookOutcome } from "../../src/github/WebhookHandler.js"
 import { WebhookInbox } from "../../src/github/WebhookInbox.js"
-import { tell } from "../support/children.js"
+import { writeReport } from "../support/children.js"
 import { tomorrow } from "../support/clock.js"
-import { type Death, dieAt } from "./deaths.js"
-import type { Orders, Report } from "./webhookProtocol.js"
+import { type Death, dieAt } from "./killPoints.js"
+import type { ProcessOptions, Report } from "./webhookProtocol.js"
 
-const orders: Orders = JSON.parse(process.argv[2] ?? "{}")
-const { filePath, task, workerId } = orders
+const options: ProcessOptions = JSON.parse(process.argv[2] ?? "{}")
+const { filePath, task, workerId } = options
 
 // Longer than any test. With a clock that is a day ahead, the leases of a killed process have expired.
 const leaseDuration = "10 minutes"
@@ -34,7 +34,7 @@ const processOne = (death: Death) =>
     const inbox = yield* WebhookInbox
     const done = dieAt(death)
     yield* inbox.process({ workerId, leaseDuration }, count)
-    tell<Report>({ type: "counted", ...done })
+    writeReport<Report>({ type: "counted", ...done })
   })
 
 const processAll = (holdAfter: number | undefined) =>
@@ -47,7 +47,7 @@ const processAll = (holdAfter: number | undefined) =>
         const outcome = yield* count(delivery)
         handled += 1
         if (handled !== holdAfter) return outcome
-        tell<Report>({ type: "holding", deliveryId: delivery.deliveryId })
+        writeReport<Report>({ type: "holding", deliveryId: delivery.deliveryId })
         return yield* Effect.never
       })
     const allProcessed = Effect.gen(function* () {
@@ -59,10 +59,10 @@ const processAll = (holdAfter: number | undefined) =>
         yield* Database.changedSince(seen)
       }
     })
-    tell<Report>({ type: "ready" })
+    writeReport<Report>({ type: "ready" })
     const loop = inbox.run({ workerId, leaseDuration, concurrency: 4, pollInterval: "50 millis" }, handler)
     yield* Effect.raceFirst(loop, allProcessed)
-    tell<Report>({ type: "done" })
+    writeReport<Report>({ type: "done" })
   })
 
 const layer = WebhookInbox.layer.pipe(
@@ -73,7 +73,7 @@ const layer = WebhookInbox.layer.pipe(
 const program: Effect.Effect<void, unknown, WebhookInbox | SqlClient.SqlClient> =
   task.do === "one" ? processOne(task.death) : processAll(task.holdAfter)
 
-Effect.runPromise(Effect.provide(orders.tomorrow === true ? tomorrow(program) : program, layer)).catch(
+Effect.runPromise(Effect.provide(options.tomorrow === true ? tomorrow(program) : program, layer)).catch(
   (error: unknown) => {
     process.stderr.write(String(error))
     process.exitCode = 1

@@ -14,8 +14,8 @@ import { WebhookInbox } from "../../src/github/WebhookInbox.js"
 import * as Migrations from "../../src/Migrations.js"
 import { type Child, startChild } from "../support/children.js"
 import { tomorrow } from "../support/clock.js"
-import type { Death } from "./deaths.js"
-import type { Orders, Report } from "./webhookProtocol.js"
+import type { Death } from "./killPoints.js"
+import type { ProcessOptions, Report } from "./webhookProtocol.js"
 import { makeTemporaryDirectory, removeDirectory } from "../support/directories.js"
 
 const script = new URL("./webhookWorker.ts", import.meta.url)
@@ -59,8 +59,8 @@ const prepare = (name: string, count: number) => {
 }
 
 /** Starts a process, which is ended with the tests at the latest. */
-const start = (orders: Orders) => {
-  const child = startChild<Report>(script, orders)
+const start = (options: ProcessOptions) => {
+  const child = startChild<Report>(script, options)
   children.add(child)
   void child.ended.then(() => children.delete(child))
   return child
@@ -69,7 +69,7 @@ const start = (orders: Orders) => {
 const processedBy = (filePath: string, workerId: string, death: Death) =>
   Effect.promise(() => start({ filePath, workerId, task: { do: "one", death } }).ended)
 
-const books = Effect.gen(function* () {
+const checkInvariants = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const [counted] = yield* sql<{ readonly n: number }>`SELECT n FROM counter`
   const effects = yield* sql<{
@@ -128,14 +128,14 @@ describe("a process that processes a webhook and is killed", () => {
                 const survived = death.at === "after COMMIT" && death.number === 2
                 const effects = [{ delivery: "guid-0", worker: "victim" }]
                 const integrity = [{ integrity_check: "ok" }]
-                expect(yield* books, name).toEqual({
+                expect(yield* checkInvariants, name).toEqual({
                   counted: survived ? 1 : 0,
                   effects: survived ? effects : [],
                   integrity
                 })
                 const next = yield* finish
                 expect(Option.isSome(next), name).toBe(!survived)
-                expect(yield* books, name).toEqual({
+                expect(yield* checkInvariants, name).toEqual({
                   counted: 1,
                   effects: survived ? effects : [{ delivery: "guid-0", worker: "next" }],
                   integrity
@@ -171,7 +171,7 @@ describe("a process that processes a webhook and is killed", () => {
 
         yield* Effect.gen(function* () {
           const sql = yield* SqlClient.SqlClient
-          const { counted, effects, integrity } = yield* books
+          const { counted, effects, integrity } = yield* checkInvariants
           expect(integrity).toEqual([{ integrity_check: "ok" }])
           expect(counted).toBe(200)
           expect(effects.map(({ delivery }) => delivery)).toEqual(

@@ -28,7 +28,7 @@ const layers = {
 }
 
 /** The events of a subject, one line each. */
-const told = (subjectType: "sandbox" | "attempt" | "job", subjectId: string) =>
+const eventLines = (subjectType: "sandbox" | "attempt" | "job", subjectId: string) =>
   Effect.flatMap(ControlPlaneEvents, (events) =>
     Effect.map(
       events.list({ subjectType, subjectId }),
@@ -50,20 +50,20 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const { attempt, job, lease, sandbox } = yield* building()
         yield* finishBuild(lease, { ...success, runtime: answer("running") })
         yield* stop(sandbox.id).pipe(actingAs({ type: "user", id: eve }))
-        expect(yield* told("sandbox", sandbox.id)).toEqual([
+        expect(yield* eventLines("sandbox", sandbox.id)).toEqual([
           "1 launch: - > queued by user ada",
           "2 beginBuild: queued > running by worker worker",
           "3 finishBuild: running > ready by worker worker",
           "4 stop: ready > stopped by user eve"
         ])
-        expect(yield* told("attempt", attempt.id)).toEqual([
+        expect(yield* eventLines("attempt", attempt.id)).toEqual([
           "1 launch: - > queued by user ada",
           "2 beginBuild: queued > running by worker worker",
           "3 finishBuild: running > succeeded by worker worker",
           // Its runtime is to be torn down.
           "4 stop: succeeded > succeeded by user eve"
         ])
-        expect(yield* told("job", job.id)).toEqual([
+        expect(yield* eventLines("job", job.id)).toEqual([
           "1 launch: - > queued by user ada",
           "2 beginBuild: queued > running by worker worker",
           "3 finishBuild: running > succeeded by worker worker"

@@ -26,7 +26,7 @@ import {
   type Services,
   shell,
   tagOf,
-  told,
+  eventLines,
   toLaunch
 } from "../issue-workflow/lifecycle/support.js"
 
@@ -102,8 +102,8 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
             "cancelled: the sandbox was deleted"
           ])
           for (const id of all.executions)
-            expect((yield* told("execution", id)).at(-1)).toMatch(/ delete: \w+ > cancelled by system$/)
-          expect((yield* told("sandbox", all.sandboxId)).at(-1)).toBe("4 delete: ready > deleted by system")
+            expect((yield* eventLines("execution", id)).at(-1)).toMatch(/ delete: \w+ > cancelled by system$/)
+          expect((yield* eventLines("sandbox", all.sandboxId)).at(-1)).toBe("4 delete: ready > deleted by system")
           const last = yield* lastOf(all.attemptId)
           expect(last).toMatchObject({
             eventType: "delete",
@@ -199,10 +199,12 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
           "cancelled: the owner was deleted",
           "cancelled: the owner was deleted"
         ])
-        expect((yield* told("workflow", all.issueWorkflowId)).at(-1)).toBe("2 deleteUser: active > cancelled by system")
+        expect((yield* eventLines("workflow", all.issueWorkflowId)).at(-1)).toBe(
+          "2 deleteUser: active > cancelled by system"
+        )
         for (const id of all.executions)
-          expect((yield* told("execution", id)).at(-1)).toMatch(/ deleteUser: \w+ > cancelled by system$/)
-        expect((yield* told("sandbox", all.sandboxId)).at(-1)).toBe("4 deleteUser: ready > deleted by system")
+          expect((yield* eventLines("execution", id)).at(-1)).toMatch(/ deleteUser: \w+ > cancelled by system$/)
+        expect((yield* eventLines("sandbox", all.sandboxId)).at(-1)).toBe("4 deleteUser: ready > deleted by system")
         expect(yield* lastOf(all.attemptId)).toMatchObject({
           ownerUserId: Option.some("ada"),
           payload: { value: { adapter: "docker", resourceId: "container" } }
@@ -241,7 +243,9 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
             "cancelled: the issue was deleted",
             "cancelled: the issue was deleted"
           ])
-          expect((yield* told("workflow", issueWorkflowId)).at(-1)).toBe("2 deleteIssue: active > cancelled by system")
+          expect((yield* eventLines("workflow", issueWorkflowId)).at(-1)).toBe(
+            "2 deleteIssue: active > cancelled by system"
+          )
           const { number, repositoryId } = closed
           const late = yield* issues.upsert({
             externalId: "7",
@@ -266,11 +270,11 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
             expect.unreachable()
         )
         yield* (yield* RepositoryRepo).delete(repositoryId)
-        expect((yield* told("workflow", issueWorkflowId)).at(-1)).toBe(
+        expect((yield* eventLines("workflow", issueWorkflowId)).at(-1)).toBe(
           "2 deleteRepository: active > cancelled by system"
         )
         for (const id of executions)
-          expect((yield* told("execution", id)).at(-1)).toMatch(/ deleteRepository: \w+ > cancelled by system$/)
+          expect((yield* eventLines("execution", id)).at(-1)).toMatch(/ deleteRepository: \w+ > cancelled by system$/)
       }).pipe(Effect.provide(layer))
     )
 
@@ -285,7 +289,7 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
           "cancelled: the sandbox was stopped"
         ])
         for (const id of executions)
-          expect((yield* told("execution", id)).at(-1)).toMatch(/ retry: \w+ > cancelled by system$/)
+          expect((yield* eventLines("execution", id)).at(-1)).toMatch(/ retry: \w+ > cancelled by system$/)
         expect(yield* (yield* IssueWorkflowLifecycle).supervise({ limit: 10 })).toEqual({ ended: 0, failed: 0 })
       }).pipe(Effect.provide(layer))
     )

@@ -26,9 +26,9 @@ const told = (externalRepositoryId: string, name: string) => ({ externalReposito
 const many = (length: number, nameOf = (index: number) => `r${index}`) =>
   Array.from({ length }, (_, index) => told(String(index), nameOf(index)))
 
-type Told = (typeof SyncInstallationRepositories.Encoded)["repositories"]
+type Input = (typeof SyncInstallationRepositories.Encoded)["repositories"]
 
-const sync = (repositories: Told, of = installationId) =>
+const sync = (repositories: Input, of = installationId) =>
   Effect.flatMap(GitHubInstallationRepositoryRepo, (repo) => repo.sync({ installationId: of, repositories }))
 
 /** The names that an installation sees, by GitHub's id. */
@@ -341,7 +341,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* Effect.forEach(sets, (set, index) => sync(set, index % 3 === 0 ? other : installationId), {
           concurrency: "unbounded"
         })
-        const asSeen = (set: Told) =>
+        const asSeen = (set: Input) =>
           Object.fromEntries(set.map(({ externalRepositoryId, name }) => [externalRepositoryId, name]))
         for (const of of [installationId, other]) expect(sets.map(asSeen)).toContainEqual(yield* seenBy(of))
         const [row] = yield* shell<{ readonly rows: number; readonly ids: number }>(
@@ -355,7 +355,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function* () {
         yield* installed
         yield* sync([told("1", "a")])
-        const bad: ReadonlyArray<Told> = [
+        const bad: ReadonlyArray<Input> = [
           ...Object.values(badNames).flatMap((bad) => [
             [told(bad, "x")],
             [told("2", bad)],

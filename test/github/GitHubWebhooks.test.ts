@@ -25,17 +25,17 @@ const about = (more: object = {}) => ({
 })
 const instant = (seconds: number) => new Date(seconds * 1000).toISOString()
 
-interface Told {
+interface Input {
   readonly event: string
   readonly payload: Readonly<Record<string, unknown>>
 }
 
-const installation = (action: string, more: object = {}): Told => ({
+const installation = (action: string, more: object = {}): Input => ({
   event: "installation",
   payload: { action, installation: about(), ...more }
 })
 
-const changed = (added: ReadonlyArray<number>, removed: ReadonlyArray<number>): Told => ({
+const changed = (added: ReadonlyArray<number>, removed: ReadonlyArray<number>): Input => ({
   event: "installation_repositories",
   payload: {
     action: "added",
@@ -45,7 +45,7 @@ const changed = (added: ReadonlyArray<number>, removed: ReadonlyArray<number>): 
   }
 })
 
-const issue = (action: string, seconds: number, more: object = {}): Told => ({
+const issue = (action: string, seconds: number, more: object = {}): Input => ({
   event: "issues",
   payload: {
     action,
@@ -64,7 +64,7 @@ const issue = (action: string, seconds: number, more: object = {}): Told => ({
   }
 })
 
-const pull = (action: string, seconds: number, more: object = {}): Told => ({
+const pull = (action: string, seconds: number, more: object = {}): Input => ({
   event: "pull_request",
   payload: {
     action,
@@ -87,7 +87,7 @@ const pull = (action: string, seconds: number, more: object = {}): Told => ({
   }
 })
 
-const renamed = (name: string, seconds: number): Told => ({
+const renamed = (name: string, seconds: number): Input => ({
   event: "repository",
   payload: {
     action: "renamed",
@@ -104,7 +104,7 @@ const renamed = (name: string, seconds: number): Told => ({
 
 let deliveries = 0
 
-const receive = ({ event, payload }: Told, deliveryId = `guid-${deliveries++}`) =>
+const receive = ({ event, payload }: Input, deliveryId = `guid-${deliveries++}`) =>
   Effect.flatMap(WebhookInbox, (inbox) =>
     inbox.receive({
       deliveryId,
@@ -127,7 +127,7 @@ const process = Effect.gen(function* () {
 })
 
 /** Each in its turn, a second after the one before. */
-const tell = (...told: ReadonlyArray<Told>) =>
+const deliver = (...told: ReadonlyArray<Input>) =>
   Effect.forEach(told, (one) => Effect.zipRight(TestClock.adjust("1 second"), Effect.zipRight(receive(one), process)))
 
 const known = Effect.gen(function* () {
@@ -146,7 +146,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
   describe(`GitHubWebhooks (${name})`, () => {
     it.effect("applies the deliveries of an installation from its first to its last", () =>
       Effect.gen(function* () {
-        expect(yield* tell(installation("created", { repositories: [ref(1), ref(2)] }), changed([3], [2]))).toEqual([
+        expect(yield* deliver(installation("created", { repositories: [ref(1), ref(2)] }), changed([3], [2]))).toEqual([
           "processed",
           "processed"
         ])
@@ -160,13 +160,13 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
           repositorySelection: "selected",
           targetType: Option.some("organization")
         })
-        expect(yield* tell(installation("suspend"), installation("unsuspend"), installation("suspend"))).toEqual([
+        expect(yield* deliver(installation("suspend"), installation("unsuspend"), installation("suspend"))).toEqual([
           "processed",
           "processed",
           "processed"
         ])
         expect((yield* known).installations).toMatchObject([{ status: "suspended", suspended: 1 }])
-        yield* tell(
+        yield* deliver(
           installation("deleted"),
           installation("unsuspend"),
           installation("created", { repositories: [ref(9)] })
@@ -178,12 +178,12 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
     it.effect("closes a deleted issue, cancels its work, and ignores earlier deliveries", () =>
       Effect.gen(function* () {
         yield* TestClock.setTime(60_000)
-        expect(yield* tell(issue("deleted", 20))).toEqual(["ignored: the issue is not known"])
-        yield* tell(installation("created", { repositories: [ref(1)] }), issue("opened", 10))
+        expect(yield* deliver(issue("deleted", 20))).toEqual(["ignored: the issue is not known"])
+        yield* deliver(installation("created", { repositories: [ref(1)] }), issue("opened", 10))
         yield* shell(`INSERT INTO issue_workflows (id, issue_id, repository_id, created_at, updated_at)
           SELECT 'wf', id, repository_id, 0, 0 FROM issues`)
-        expect(yield* tell(issue("deleted", 20))).toEqual(["processed"])
-        yield* tell(issue("edited", 15))
+        expect(yield* deliver(issue("deleted", 20))).toEqual(["processed"])
+        yield* deliver(issue("edited", 15))
         expect(yield* known).toMatchObject({ issues: [{ state: "closed", closed_at: 64_000 }] })
         expect(yield* shell("SELECT status FROM issue_workflows")).toEqual([{ status: "cancelled" }])
       }).pipe(Effect.provide(layer))
@@ -191,14 +191,14 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
 
     it.effect("stores the issues and pull requests of known repositories", () =>
       Effect.gen(function* () {
-        expect(yield* tell(issue("opened", 10))).toEqual(["ignored: the repository is not known"])
-        yield* tell(installation("created", { repositories: [ref(1)] }))
-        yield* tell(
+        expect(yield* deliver(issue("opened", 10))).toEqual(["ignored: the repository is not known"])
+        yield* deliver(installation("created", { repositories: [ref(1)] }))
+        yield* deliver(
           issue("opened", 10),
           issue("closed", 20, { state: "closed", closed_at: instant(20) }),
           issue("edited", 15, { title: "older" })
         )
-        yield* tell(
+        yield* deliver(
           pull("opened", 10, { draft: true }),
           pull("closed", 30, { state: "closed", merged_at: instant(30), closed_at: instant(30) }),
           pull("edited", 20)
@@ -207,21 +207,25 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
           issues: [{ title: "It breaks", state: "closed" }],
           pulls: [{ state: "merged", head_sha: "abc" }]
         })
-        yield* tell(renamed("new-name", 50), renamed("old-name", 40))
+        yield* deliver(renamed("new-name", 50), renamed("old-name", 40))
         expect(yield* shell("SELECT name FROM repositories")).toEqual([{ name: "new-name" }])
       }).pipe(Effect.provide(layer))
     )
 
     it.effect("retries deliveries of an unknown installation, and ignores other event types", () =>
       Effect.gen(function* () {
-        expect(yield* tell(changed([1], []))).toEqual(["received: the installation is not known yet"])
+        expect(yield* deliver(changed([1], []))).toEqual(["received: the installation is not known yet"])
         yield* receive(installation("created", { repositories: [] }))
         expect(yield* process).toBe("processed")
         yield* TestClock.adjust("1 minute")
         expect(yield* process).toBe("processed")
         expect((yield* known).sees).toEqual(["acme/r1"])
         expect(
-          yield* tell({ event: "star", payload: { action: "created" } }, installation("renamed"), issue("labeled", 1))
+          yield* deliver(
+            { event: "star", payload: { action: "created" } },
+            installation("renamed"),
+            issue("labeled", 1)
+          )
         ).toEqual(["ignored: not handled: star", "ignored: not handled: renamed", "ignored: not handled: labeled"])
       }).pipe(Effect.provide(layer))
     )
@@ -232,11 +236,11 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
           ...issue("edited", 20 + index),
           payload: { ...issue("edited", 20 + index).payload, installation: { id: 7 } }
         }))
-        yield* tell(installation("created", { repositories: [ref(1)] }))
+        yield* deliver(installation("created", { repositories: [ref(1)] }))
         yield* TestClock.adjust("1 second")
         yield* receive(installation("suspend"), "late")
         yield* shell("UPDATE github_webhook_deliveries SET available_at = ?1 WHERE delivery_id = 'late'", 600_000)
-        yield* tell(installation("unsuspend"), ...busy)
+        yield* deliver(installation("unsuspend"), ...busy)
         yield* TestClock.adjust("1 hour")
         expect(yield* process).toBe("ignored: newer information is already stored")
         expect((yield* known).installations).toMatchObject([{ status: "active" }])
@@ -245,7 +249,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
 
     it.effect("an out-of-order delivery applies the fields that no later one contained: the status, or the rest", () =>
       Effect.gen(function* () {
-        const late = (told: Told) =>
+        const late = (told: Input) =>
           Effect.zipRight(
             Effect.zipRight(TestClock.adjust("1 second"), receive(told, "late")),
             shell("UPDATE github_webhook_deliveries SET available_at = ?1 WHERE delivery_id = 'late'", 600_000)
@@ -258,7 +262,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
         yield* late(
           installation("created", { repositories: [ref(1)], installation: about({ created_at: instant(1) }) })
         )
-        yield* tell(installation("suspend"), installation("new_permissions_accepted", { installation: accepted }))
+        yield* deliver(installation("suspend"), installation("new_permissions_accepted", { installation: accepted }))
         yield* TestClock.adjust("1 hour")
         expect(yield* process).toBe("processed")
         const installations = yield* GitHubInstallationRepo
@@ -272,7 +276,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
         yield* shell("DELETE FROM github_webhook_deliveries")
         yield* late(installation("unsuspend"))
         yield* shell("UPDATE github_webhook_deliveries SET available_at = ?1 WHERE delivery_id = 'late'", 36_000_000)
-        yield* tell(installation("new_permissions_accepted", { installation: accepted }))
+        yield* deliver(installation("new_permissions_accepted", { installation: accepted }))
         yield* TestClock.adjust("10 hours")
         expect(yield* process).toBe("processed")
         expect(Option.getOrThrow(yield* installations.findByExternalId("7"))).toMatchObject({
@@ -285,7 +289,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
     it.effect("a delivery received without its installation is ordered by its payload", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox
-        const take = ({ event, payload }: Told, deliveryId: string) =>
+        const take = ({ event, payload }: Input, deliveryId: string) =>
           Effect.zipRight(TestClock.adjust("1 second"), inbox.receive({ deliveryId, eventType: event, payload }))
         yield* take(installation("suspend"), "late")
         yield* shell("UPDATE github_webhook_deliveries SET available_at = ?1", 600_000)
@@ -304,7 +308,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
           action: "created",
           installation: { ...about(), id: "s3cr3t", account: { ...account, login: "" } }
         }
-        const [outcome = ""] = yield* tell({ event: "installation", payload: wrong })
+        const [outcome = ""] = yield* deliver({ event: "installation", payload: wrong })
         expect(outcome).toMatch(/^failed: invalid payload: installation\.id/)
         expect(outcome).not.toContain("s3cr3t")
         expect((yield* known).installations).toEqual([])
@@ -393,7 +397,7 @@ describe("deliveries of GitHub", () => {
           yield* TestClock.adjust("10 minutes")
           yield* process
         }
-        yield* tell(...datedOrder.flatMap((index) => dated[index] ?? []))
+        yield* deliver(...datedOrder.flatMap((index) => dated[index] ?? []))
         expect(yield* known).toEqual({
           installations: [{ status: "active", account_login: "acme", suspended: 0 }],
           sees: ["acme/r1", "acme/r2"],

@@ -9,7 +9,7 @@ import { WebhookFailure, type WebhookHandler, WebhookOutcome } from "../../src/g
 import { WebhookInbox } from "../../src/github/WebhookInbox.js"
 import { shell } from "../support/lists.js"
 import { badNames, refusalOf, tagOf } from "../support/refusals.js"
-import { witness } from "../support/witness.js"
+import { collectOutput } from "../support/outputCollector.js"
 import { layers, leaveMark, marking, marks, receive, type Services, stored, takeOver, worker } from "./inboxSupport.js"
 
 const busy = new PersistenceError({ operation: "test", reason: "Busy", cause: "SQLITE_BUSY" })
@@ -121,7 +121,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         new PersistenceError({ operation: "test", reason: "Unknown", cause: "SQLITE_X" }),
         "test: Unknown (SQLITE_X)"
       ],
-      "a failure too long to tell": [new WebhookFailure({ errorMessage: "x".repeat(200_000) }), /errorMessage|100000/]
+      "a failure too long to record": [new WebhookFailure({ errorMessage: "x".repeat(200_000) }), /errorMessage|100000/]
     }
     for (const [kind, [then, kept]] of Object.entries(failures)) {
       it.effect(`after ${kind} the writes of the handler are rolled back, and the delivery is retried`, () =>
@@ -432,16 +432,16 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     )
 
     it.effect("no error, span or log contains a payload, whatever the handler fails with", () => {
-      const { layer: watched, tell, told } = witness()
+      const { layer: watched, record, output } = collectOutput()
       return Effect.gen(function* () {
         const inbox = yield* WebhookInbox
         for (const [kind, [then]] of Object.entries(failures)) {
           yield* receive(kind, { payload: { token: "s3cr3t" }, maxAttempts: 1 })
           const failed = Option.getOrThrow(yield* inbox.process(worker, after(then)))
-          tell(failed.errorMessage)
+          record(failed.errorMessage)
         }
-        expect(told.some((text) => text.includes("WebhookInbox.process"))).toBe(true)
-        expect(told.filter((text) => text.includes("s3cr3t"))).toEqual([])
+        expect(output.some((text) => text.includes("WebhookInbox.process"))).toBe(true)
+        expect(output.filter((text) => text.includes("s3cr3t"))).toEqual([])
       }).pipe(Effect.provide(layer), Effect.provide(watched))
     })
 

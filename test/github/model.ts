@@ -3,7 +3,7 @@
  */
 
 /** A repository in an input. */
-export interface Told {
+export interface Input {
   readonly externalId?: string
   readonly owner: string
   readonly name: string
@@ -21,7 +21,7 @@ export interface RepositoryRow {
 
 export interface CachedRow {
   repository: RepositoryRow
-  told: Told
+  told: Input
   removed: boolean
 }
 
@@ -32,13 +32,13 @@ export class Model {
   readonly repositories: Array<RepositoryRow> = []
   readonly caches = new Map<string, Map<string, CachedRow>>()
 
-  private byName(told: Told, claimed: ReadonlyArray<string | undefined>) {
+  private byName(told: Input, claimed: ReadonlyArray<string | undefined>) {
     const row = this.repositories.find((row) => !row.gaveWay && sameName(row, told))
     return row === undefined || (row.externalId !== undefined && claimed.includes(row.externalId)) ? undefined : row
   }
 
   /** The rows in which they are, each found before one of them changes. */
-  store(told: ReadonlyArray<Told>): ReadonlyArray<RepositoryRow> {
+  store(told: ReadonlyArray<Input>): ReadonlyArray<RepositoryRow> {
     const claimed = told.map(({ externalId }) => externalId)
     const targets = told.map(
       (one) =>
@@ -55,7 +55,7 @@ export class Model {
     })
   }
 
-  sync(installation: string, told: ReadonlyArray<Told>) {
+  sync(installation: string, told: ReadonlyArray<Input>) {
     const rows = this.store(told)
     const cache = this.caches.get(installation) ?? new Map<string, CachedRow>()
     this.caches.set(installation, cache)

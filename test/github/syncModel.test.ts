@@ -3,7 +3,7 @@ import { Effect, FastCheck as fc, TestClock } from "effect"
 import { GitHubInstallationRepo } from "../../src/github/GitHubInstallationRepo.js"
 import { GitHubInstallationRepositoryRepo } from "../../src/github/GitHubInstallationRepositoryRepo.js"
 import { RepositoryRepo } from "../../src/source/RepositoryRepo.js"
-import { type CachedRow, Model, type RepositoryRow, type Told } from "./model.js"
+import { type CachedRow, Model, type RepositoryRow, type Input } from "./model.js"
 import { layers, type Services, shell } from "./support.js"
 
 const names = fc.record({
@@ -13,7 +13,7 @@ const names = fc.record({
 })
 const externalId = fc.constantFrom("1", "2", "3", "4", "5")
 const known = fc.record({ externalId }).chain((id) => names.map((rest) => ({ ...rest, ...id })))
-const maybeKnown: fc.Arbitrary<Told> = fc.oneof(known, names)
+const maybeKnown: fc.Arbitrary<Input> = fc.oneof(known, names)
 
 const set = fc
   .uniqueArray(known, { selector: (one) => one.externalId, maxLength: 5 })
@@ -30,9 +30,9 @@ type Command =
   | {
       readonly _tag: "sync"
       readonly installationId: "x" | "y"
-      readonly set: ReadonlyArray<Told & { readonly externalId: string }>
+      readonly set: ReadonlyArray<Input & { readonly externalId: string }>
     }
-  | { readonly _tag: "upsert"; readonly told: Told }
+  | { readonly _tag: "upsert"; readonly told: Input }
 
 const command: fc.Arbitrary<Command> = fc.oneof(
   {

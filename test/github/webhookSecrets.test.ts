@@ -10,7 +10,7 @@ import { maxPayloadBytes } from "../../src/github/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../../src/github/GitHubWebhookDeliveryRepo.js"
 import { shell } from "../support/lists.js"
 import { badNames, refusalOf } from "../support/refusals.js"
-import { witness } from "../support/witness.js"
+import { collectOutput } from "../support/outputCollector.js"
 import { at, claim, claimant, delivery, layers } from "./webhookSupport.js"
 
 const sentinel = "correct-horse-battery-staple"
@@ -22,7 +22,7 @@ const tooDeep = (depth: number): object => (depth === 0 ? { sentinel } : { [sent
 describe("payloads of webhook deliveries", () => {
   for (const [name, layer] of Object.entries(layers)) {
     it.effect(`are in no error, span or log (${name})`, () => {
-      const { layer: watched, tell, told } = witness()
+      const { layer: watched, record, output } = collectOutput()
       return Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const inbox = yield* GitHubWebhookDeliveryRepo
@@ -30,7 +30,7 @@ describe("payloads of webhook deliveries", () => {
         const refused = <A, E>(effect: Effect.Effect<A, E>) =>
           Effect.map(refusalOf(effect), (error) => {
             failures++
-            tell(error, String(error), JSON.stringify(error), error instanceof Error ? error.stack : "")
+            record(error, String(error), JSON.stringify(error), error instanceof Error ? error.stack : "")
           })
 
         // Stored, repeated, refused.
@@ -84,9 +84,9 @@ describe("payloads of webhook deliveries", () => {
         yield* Effect.logDebug("done")
 
         expect(failures).toBe(18)
-        expect(told.some((text) => text.includes("GitHubWebhookDeliveryRepo.record"))).toBe(true)
-        expect(told.some((text) => text.includes("done"))).toBe(true)
-        expect(told.filter((text) => text.includes(sentinel))).toEqual([])
+        expect(output.some((text) => text.includes("GitHubWebhookDeliveryRepo.record"))).toBe(true)
+        expect(output.some((text) => text.includes("done"))).toBe(true)
+        expect(output.filter((text) => text.includes(sentinel))).toEqual([])
       }).pipe(Effect.provide(layer), Effect.provide(watched))
     })
   }

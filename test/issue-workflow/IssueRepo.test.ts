@@ -11,8 +11,8 @@ import {
   type Services,
   shell,
   tagOf,
-  toldIssue,
-  toldPullRequest
+  minimalIssue,
+  minimalPullRequest
 } from "./issueSupport.js"
 
 /** The contract of issues beyond that of all provider rows (`providerRows.test.ts`). */
@@ -21,20 +21,20 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("stores the assignees of an issue", () =>
       Effect.gen(function* () {
         const repo = yield* IssueRepo
-        const created = yield* repo.upsert({ ...toldIssue(1), assigneeUserId: "eve" })
+        const created = yield* repo.upsert({ ...minimalIssue(1), assigneeUserId: "eve" })
         expect(created.id).toMatch(/^issue_/)
         expect(created).toMatchObject({
           state: "open",
           assigneeUserId: Option.some("eve"),
           authorUserId: Option.none()
         })
-        expect(yield* repo.upsert(toldIssue(1))).toEqual(created)
-        expect((yield* repo.upsert({ ...toldIssue(1), assigneeUserId: null })).assigneeUserId).toEqual(Option.none())
-        expect(yield* refusalOf(repo.upsert({ ...toldIssue(1), assigneeUserId: "nobody" }))).toMatchObject({
+        expect(yield* repo.upsert(minimalIssue(1))).toEqual(created)
+        expect((yield* repo.upsert({ ...minimalIssue(1), assigneeUserId: null })).assigneeUserId).toEqual(Option.none())
+        expect(yield* refusalOf(repo.upsert({ ...minimalIssue(1), assigneeUserId: "nobody" }))).toMatchObject({
           _tag: "ReferenceNotFound",
           reference: "assigneeUserId"
         })
-        yield* repo.upsert({ ...toldIssue(1), assigneeUserId: "eve", authorUserId: "eve" })
+        yield* repo.upsert({ ...minimalIssue(1), assigneeUserId: "eve", authorUserId: "eve" })
         yield* shell("DELETE FROM user WHERE id = 'eve'")
         expect(yield* repo.getById(created.id)).toMatchObject({
           assigneeUserId: Option.none(),
@@ -47,9 +47,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function* () {
         const repo = yield* IssueRepo
         const pullRequests = yield* PullRequestRepo
-        const { id: issueId } = yield* repo.upsert(toldIssue(1))
-        const { id: near } = yield* pullRequests.upsert(toldPullRequest(1))
-        const { id: far } = yield* pullRequests.upsert({ ...toldPullRequest(1), repositoryId: "rep2" })
+        const { id: issueId } = yield* repo.upsert(minimalIssue(1))
+        const { id: near } = yield* pullRequests.upsert(minimalPullRequest(1))
+        const { id: far } = yield* pullRequests.upsert({ ...minimalPullRequest(1), repositoryId: "rep2" })
         const first = yield* repo.linkPullRequest({ issueId, pullRequestId: near })
         expect(first).toMatchObject({
           issueId,
@@ -64,7 +64,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* repo.listPullRequests({ issueId })).items).toEqual([second, first])
         expect(yield* pages((page) => repo.listPullRequests({ issueId, ...page }), 1)).toEqual([second, first])
         // It moves, and its links with it.
-        yield* repo.upsert({ id: issueId, ...toldIssue(8), repositoryId: "rep2" })
+        yield* repo.upsert({ id: issueId, ...minimalIssue(8), repositoryId: "rep2" })
         expect((yield* repo.listPullRequests({ issueId })).items).toEqual([second, first])
         yield* shell("DELETE FROM pull_requests WHERE id = ?", near)
         expect((yield* repo.listPullRequests({ issueId })).items).toEqual([second])
@@ -74,8 +74,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("rejects invalid links", () =>
       Effect.gen(function* () {
         const repo = yield* IssueRepo
-        const { id: issueId } = yield* repo.upsert(toldIssue(1))
-        const { id: pullRequestId } = yield* (yield* PullRequestRepo).upsert(toldPullRequest(1))
+        const { id: issueId } = yield* repo.upsert(minimalIssue(1))
+        const { id: pullRequestId } = yield* (yield* PullRequestRepo).upsert(minimalPullRequest(1))
         expect(yield* refusalOf(repo.linkPullRequest({ issueId: "gone", pullRequestId }))).toMatchObject({
           _tag: "NotFound",
           entity: "Issue",
@@ -104,8 +104,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("stores a pull request link once when many callers add it concurrently", () =>
       Effect.gen(function* () {
         const repo = yield* IssueRepo
-        const { id: issueId } = yield* repo.upsert(toldIssue(1))
-        const { id: pullRequestId } = yield* (yield* PullRequestRepo).upsert(toldPullRequest(1))
+        const { id: issueId } = yield* repo.upsert(minimalIssue(1))
+        const { id: pullRequestId } = yield* (yield* PullRequestRepo).upsert(minimalPullRequest(1))
         const links = yield* Effect.forEach(
           Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? ("fixes" as const) : ("relates_to" as const))),
           (relation) => repo.linkPullRequest({ issueId, pullRequestId, relation }),
@@ -131,7 +131,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           round++
           return Effect.all(
             [
-              repo.upsert({ ...toldIssue(20_000 + round), id: `new${round}` }),
+              repo.upsert({ ...minimalIssue(20_000 + round), id: `new${round}` }),
               shell(
                 "DELETE FROM issues WHERE id IN (printf('i%05d', ?), printf('i%05d', ?))",
                 9999 - round * 400,

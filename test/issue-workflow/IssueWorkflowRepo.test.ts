@@ -8,13 +8,26 @@ import {
 } from "../../src/issue-workflow/IssueWorkflow.js"
 import { IssueWorkflowRepo } from "../../src/issue-workflow/IssueWorkflowRepo.js"
 import { followsTransitions } from "../support/transitions.js"
-import { ada, badNames, eve, layers, pages, refusalOf, type Services, shell, tagOf, toldIssue } from "./issueSupport.js"
+import {
+  ada,
+  badNames,
+  eve,
+  layers,
+  pages,
+  refusalOf,
+  type Services,
+  shell,
+  tagOf,
+  minimalIssue
+} from "./issueSupport.js"
 
 const gone = IssueWorkflowId.make("gone")
 
 /** The id of the issue of this number, which is made when it is not there. */
 const issue = (number: number, repositoryId = "rep") =>
-  Effect.flatMap(IssueRepo, (repo) => Effect.map(repo.upsert({ ...toldIssue(number), repositoryId }), ({ id }) => id))
+  Effect.flatMap(IssueRepo, (repo) =>
+    Effect.map(repo.upsert({ ...minimalIssue(number), repositoryId }), ({ id }) => id)
+  )
 
 const millis = (instant: Option.Option<DateTime.Utc>) => Option.map(instant, ({ epochMillis }) => epochMillis)
 
@@ -67,7 +80,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           id: "gone"
         })
         // The issue moves: the work on it was begun where it was.
-        yield* (yield* IssueRepo).upsert({ ...toldIssue(9), id: issueId, repositoryId: "rep2" })
+        yield* (yield* IssueRepo).upsert({ ...minimalIssue(9), id: issueId, repositoryId: "rep2" })
         expect(yield* repo.getById(small.id)).toEqual(small)
       }).pipe(Effect.provide(layer))
     )

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { DateTime, Effect, type Layer, Option, TestClock } from "effect"
 import { PullRequestId, PullRequestState, pullRequestTransitions } from "../../src/issue-workflow/PullRequest.js"
 import { PullRequestRepo } from "../../src/issue-workflow/PullRequestRepo.js"
-import { badNames, layers, refusalOf, type Services, shell, tagOf, toldPullRequest } from "./issueSupport.js"
+import { badNames, layers, refusalOf, type Services, shell, tagOf, minimalPullRequest } from "./issueSupport.js"
 
 const at = (millis: number) => DateTime.unsafeMake(millis)
 
@@ -12,7 +12,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("stores branches, commit and merge", () =>
       Effect.gen(function* () {
         const repo = yield* PullRequestRepo
-        const created = yield* repo.upsert(toldPullRequest(1))
+        const created = yield* repo.upsert(minimalPullRequest(1))
         expect(created.id).toMatch(/^pr_/)
         expect(created).toMatchObject({
           state: "draft",
@@ -22,7 +22,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           mergedAt: Option.none()
         })
         const merged = yield* repo.upsert({
-          ...toldPullRequest(1),
+          ...minimalPullRequest(1),
           state: "merged",
           headBranch: "fix/🐳",
           baseBranch: "next",
@@ -39,14 +39,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           mergedAt: Option.some(at(5)),
           closedAt: Option.some(at(5))
         })
-        expect(yield* repo.upsert({ ...toldPullRequest(1), headSha: null, mergedAt: null })).toMatchObject({
+        expect(yield* repo.upsert({ ...minimalPullRequest(1), headSha: null, mergedAt: null })).toMatchObject({
           headSha: Option.none(),
           mergedAt: Option.none(),
           state: "merged"
         })
         for (const bad of Object.values(badNames)) {
           for (const field of ["headBranch", "baseBranch", "headSha"]) {
-            expect(yield* tagOf(repo.upsert({ ...toldPullRequest(1), [field]: bad })), field).toBe("InvalidInput")
+            expect(yield* tagOf(repo.upsert({ ...minimalPullRequest(1), [field]: bad })), field).toBe("InvalidInput")
           }
         }
       }).pipe(Effect.provide(layer))
@@ -59,9 +59,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const from of PullRequestState.literals) {
           for (const to of PullRequestState.literals) {
             number++
-            const before = yield* repo.upsert({ ...toldPullRequest(number), state: from })
+            const before = yield* repo.upsert({ ...minimalPullRequest(number), state: from })
             yield* TestClock.adjust("1 second")
-            const outcome = yield* Effect.either(repo.upsert({ ...toldPullRequest(number), state: to, title: "new" }))
+            const outcome = yield* Effect.either(
+              repo.upsert({ ...minimalPullRequest(number), state: to, title: "new" })
+            )
             const after = yield* repo.getById(before.id)
             if (from === to || pullRequestTransitions.allows(from, to)) {
               expect(outcome, `${from} → ${to}`).toMatchObject({ _tag: "Right", right: after })
@@ -84,7 +86,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         let number = 0
         for (const from of PullRequestState.literals) {
           for (const to of PullRequestState.literals) {
-            const { id } = yield* repo.upsert({ ...toldPullRequest(number++), state: from })
+            const { id } = yield* repo.upsert({ ...minimalPullRequest(number++), state: from })
             const taken = yield* Effect.isSuccess(shell("UPDATE pull_requests SET state = ? WHERE id = ?", to, id))
             expect(taken, `${from} → ${to}`).toBe(from === to || pullRequestTransitions.allows(from, to))
           }
@@ -95,7 +97,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("does not revert a merge, and fails unless the update is out of order", () =>
       Effect.gen(function* () {
         const repo = yield* PullRequestRepo
-        const told = { ...toldPullRequest(1), externalId: "x" }
+        const told = { ...minimalPullRequest(1), externalId: "x" }
         const merged = yield* repo.upsert({ ...told, state: "merged", mergedAt: at(10), syncedAt: at(10) })
         yield* TestClock.adjust("1 second")
         expect(yield* repo.upsert({ ...told, state: "open", syncedAt: at(9) })).toEqual(merged)
@@ -121,7 +123,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const states = ["open", "merged", "closed", "draft"] as const
         const outcomes = yield* Effect.forEach(
           Array.from({ length: 40 }, (_, index) => states[index % 4] ?? "open"),
-          (state) => Effect.map(tagOf(repo.upsert({ ...toldPullRequest(1), state })), (tag) => [state, tag] as const),
+          (state) =>
+            Effect.map(tagOf(repo.upsert({ ...minimalPullRequest(1), state })), (tag) => [state, tag] as const),
           { concurrency: "unbounded" }
         )
         expect(outcomes.filter(([state, tag]) => state === "merged" && tag !== "ok")).toEqual([])

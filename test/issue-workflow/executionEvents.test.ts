@@ -27,7 +27,7 @@ type NewEvent = Parameters<IssueWorkflowExecutionService["appendEvents"]>[0]["ev
 const at = (millis: number) => DateTime.unsafeMake(millis)
 
 /** All events of an execution, as `sequence message`. */
-const told = (executionId: string) =>
+const eventLines = (executionId: string) =>
   Effect.gen(function* () {
     const repo = yield* IssueWorkflowExecutionRepo
     const events = yield* pages((page) => repo.listEvents({ executionId, ...page }), 500)
@@ -93,8 +93,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* append(other.id, "c")).range).toEqual(Option.some({ first: 1, last: 1 }))
         yield* repo.appendEvents({ executionId: one.id, events: [{ sequence: 9, ...line("given") }] })
         expect((yield* append(one.id, "d", "e", "f")).range).toEqual(Option.some({ first: 10, last: 12 }))
-        expect(yield* told(one.id)).toEqual(["1 a", "2 b", "9 given", "10 d", "11 e", "12 f"])
-        expect(yield* told(other.id)).toEqual(["1 c"])
+        expect(yield* eventLines(one.id)).toEqual(["1 a", "2 b", "9 given", "10 d", "11 e", "12 f"])
+        expect(yield* eventLines(other.id)).toEqual(["1 c"])
         yield* repo.appendEvents({ executionId: (yield* queued).id, events: [{ sequence: 0, ...line("zero") }] })
         expect(yield* repo.appendEvents({ executionId: one.id, events: [] })).toEqual({
           appended: 0,
@@ -119,14 +119,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             return writer % 5 === 1 ? sql.withTransaction(append) : append
           })
         yield* Effect.forEach(numbers(1, 20), write, { concurrency: "unbounded", discard: true })
-        const lines = yield* told(executionId)
+        const lines = yield* eventLines(executionId)
         const expected = numbers(1, 20)
           .filter((writer) => writer % 5 !== 0)
           .flatMap((writer) =>
             numbers(1, 5).flatMap((round) => numbers(1, (writer % 4) + 1).map((n) => `${writer}.${round}.${n}`))
           )
-        expect(lines.map((told) => told.split(" ")[0])).toEqual(expected.map((_, index) => `${index + 1}`))
-        const messages = lines.map((told) => told.split(" ")[1] ?? "")
+        expect(lines.map((eventLines) => eventLines.split(" ")[0])).toEqual(expected.map((_, index) => `${index + 1}`))
+        const messages = lines.map((eventLines) => eventLines.split(" ")[1] ?? "")
         expect(messages.toSorted()).toEqual(expected.toSorted())
         // The events of one call stand together, in its order.
         const places = messages.map((message, place) => ({ call: message.replace(/\.\d+$/, ""), message, place }))
@@ -193,7 +193,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           appended: 1,
           range: Option.some({ first: 1, last: 4 })
         })
-        expect(yield* told(executionId)).toEqual(["1 one", "2 two", "4 four"])
+        expect(yield* eventLines(executionId)).toEqual(["1 one", "2 two", "4 four"])
         expect((yield* repo.listEvents({ executionId })).items.slice(0, 2)).toEqual(before)
         // Another execution has sequences of its own.
         const { id: other } = yield* queued
@@ -215,7 +215,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           appended: 1,
           range: Option.some({ first: 1, last: 3 })
         })
-        expect(yield* told(executionId)).toEqual(["1 one", "2 two", "3 three"])
+        expect(yield* eventLines(executionId)).toEqual(["1 one", "2 two", "3 three"])
         const taken = { _tag: "AlreadyExists", constraint: "issue_workflow_execution_events.id" }
         const refused: ReadonlyArray<Parameters<typeof repo.appendEvents>[0]> = [
           { executionId, events: [line("new"), { ...a, message: "another" }] },
@@ -239,8 +239,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         ]
         for (const request of refused)
           expect(yield* refusalOf(repo.appendEvents(request)), JSON.stringify(request)).toMatchObject(taken)
-        expect(yield* told(executionId)).toEqual(["1 one", "2 two", "3 three"])
-        expect(yield* told(other)).toEqual([])
+        expect(yield* eventLines(executionId)).toEqual(["1 one", "2 two", "3 three"])
+        expect(yield* eventLines(other)).toEqual([])
       }).pipe(Effect.provide(layer))
     )
 
@@ -254,8 +254,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const tags = yield* Effect.forEach(calls, (events) => tagOf(repo.appendEvents({ executionId, events })), {
           concurrency: "unbounded"
         })
-        const stored = yield* told(executionId)
-        expect(stored).toHaveLength(new Set(stored.map((told) => told.split(" ")[0])).size)
+        const stored = yield* eventLines(executionId)
+        expect(stored).toHaveLength(new Set(stored.map((eventLines) => eventLines.split(" ")[0])).size)
         for (const [index, events] of calls.entries()) {
           const isThere = events.every(({ message, sequence }) => stored.includes(`${sequence} ${message}`))
           expect(tags[index]).toBe(isThere ? "ok" : "SequenceConflict")
@@ -301,7 +301,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             })
           )
         )
-        expect(yield* told(executionId)).toEqual(["1 late"])
+        expect(yield* eventLines(executionId)).toEqual(["1 late"])
         // A conflict inside a transaction takes only its own call back.
         yield* sql.withTransaction(
           Effect.gen(function* () {
@@ -320,7 +320,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             yield* repo.appendEvents({ executionId, events: [again, { sequence: 4, ...line("kept, too") }] })
           })
         )
-        expect(yield* told(executionId)).toEqual(["1 late", "2 kept", "4 kept, too"])
+        expect(yield* eventLines(executionId)).toEqual(["1 late", "2 kept", "4 kept, too"])
       }).pipe(Effect.provide(layer))
     )
 
@@ -419,7 +419,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             yield* tagOf(repo.appendEvents({ executionId, events })),
             JSON.stringify(events[0]?.message).slice(0, 80)
           ).toBe("InvalidInput")
-        expect(yield* told(executionId)).toEqual([])
+        expect(yield* eventLines(executionId)).toEqual([])
         const sentinel = "sentinel-7f3a"
         const refusal = yield* refusalOf(
           repo.appendEvents({ executionId, events: [{ ...line(sentinel), payload: { sentinel, a: undefined } }] })
@@ -432,14 +432,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
 
 /** The documented behaviour of an append, over a plain array. */
-interface Told {
+interface Input {
   readonly sequence: number
   readonly id: string | undefined
   readonly message: string
 }
 
 const modelAppend = (
-  stored: ReadonlyArray<Told>,
+  stored: ReadonlyArray<Input>,
   events: ReadonlyArray<{ readonly sequence?: number; readonly id?: string; readonly message: string }>
 ) => {
   const next = [...stored]
@@ -480,7 +480,7 @@ describe("events of executions", () => {
         Effect.gen(function* () {
           const { id: executionId } = yield* queued
           round++
-          let model: ReadonlyArray<Told> = []
+          let model: ReadonlyArray<Input> = []
           for (const call of calls) {
             const events = call.map(({ id, message, sequence }) => ({
               ...line(message),
@@ -491,7 +491,7 @@ describe("events of executions", () => {
             const tag = yield* tagOf(repo.appendEvents({ executionId, events }))
             expect(tag).toBe(typeof expected === "string" ? expected : "ok")
             if (typeof expected !== "string") model = expected
-            expect(yield* told(executionId)).toEqual(
+            expect(yield* eventLines(executionId)).toEqual(
               model.toSorted((a, b) => a.sequence - b.sequence).map(({ message, sequence }) => `${sequence} ${message}`)
             )
           }

@@ -161,10 +161,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
               order.filter((sequence) => sequence > after).toSorted((a, b) => a - b)
             )
           })
-        const orders = FastCheck.uniqueArray(FastCheck.nat(40), { maxLength: 20 })
+        const numberings = FastCheck.uniqueArray(FastCheck.nat(40), { maxLength: 20 })
         yield* Effect.promise(() =>
           FastCheck.assert(
-            FastCheck.asyncProperty(orders, FastCheck.nat(10), (order, after) =>
+            FastCheck.asyncProperty(numberings, FastCheck.nat(10), (order, after) =>
               Effect.runPromise(Effect.provide(check(order, after), runtime))
             ),
             { numRuns: 40 }

@@ -7,7 +7,7 @@ import { IssueWorkflowRepo } from "../../src/issue-workflow/IssueWorkflowRepo.js
 import { PullRequestId } from "../../src/issue-workflow/PullRequest.js"
 import { PullRequestRepo } from "../../src/issue-workflow/PullRequestRepo.js"
 import { planIssues } from "../support/plans.js"
-import { ada, layers, type Services, toldIssue, toldPullRequest } from "./issueSupport.js"
+import { ada, layers, type Services, minimalIssue, minimalPullRequest } from "./issueSupport.js"
 
 const syncedAt = DateTime.unsafeMake(5)
 
@@ -26,10 +26,10 @@ const identities = combinations(
 
 const issueMethods = Effect.gen(function* () {
   const repo = yield* IssueRepo
-  const { id: issueId } = yield* repo.upsert(toldIssue(9))
-  const { id: pullRequestId } = yield* (yield* PullRequestRepo).upsert(toldPullRequest(9))
+  const { id: issueId } = yield* repo.upsert(minimalIssue(9))
+  const { id: pullRequestId } = yield* (yield* PullRequestRepo).upsert(minimalPullRequest(9))
   return {
-    upsert: Effect.forEach(identities, (fields) => repo.upsert({ ...toldIssue(1), state: "open", ...fields })),
+    upsert: Effect.forEach(identities, (fields) => repo.upsert({ ...minimalIssue(1), state: "open", ...fields })),
     findById: repo.findById(IssueId.make("gone")),
     getById: repo.getById(IssueId.make("gone")),
     findByNumber: repo.findByNumber({ repositoryId: "rep", number: 1 }),
@@ -47,7 +47,7 @@ const issueMethods = Effect.gen(function* () {
 
 const pullRequestMethods = Effect.map(PullRequestRepo, (repo) => ({
   upsert: Effect.forEach([...identities, { state: "merged" }, { state: "open" }], (fields) =>
-    Effect.ignore(repo.upsert({ ...toldPullRequest(1), state: "open", ...fields }))
+    Effect.ignore(repo.upsert({ ...minimalPullRequest(1), state: "open", ...fields }))
   ),
   findById: repo.findById(PullRequestId.make("gone")),
   getById: repo.getById(PullRequestId.make("gone")),

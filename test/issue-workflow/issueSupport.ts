@@ -25,10 +25,10 @@ export type Services = IssueRepo | PullRequestRepo | IssueWorkflowRepo | SqlClie
 export const layers = overDatabases(Layer.merge(repositories, seed))
 
 /** A minimal issue, as a provider sends it. */
-export const toldIssue = (number: number) => ({ repositoryId: "rep", number, title: `issue ${number}` })
+export const minimalIssue = (number: number) => ({ repositoryId: "rep", number, title: `issue ${number}` })
 
 /** A minimal pull request, as a provider sends it. */
-export const toldPullRequest = (number: number) => ({
+export const minimalPullRequest = (number: number) => ({
   repositoryId: "rep",
   number,
   title: `pull request ${number}`,

@@ -9,11 +9,11 @@ import type { Issue } from "../../src/issue-workflow/Issue.js"
 import { IssueRepo } from "../../src/issue-workflow/IssueRepo.js"
 import { type PullRequest, pullRequestTransitions } from "../../src/issue-workflow/PullRequest.js"
 import { PullRequestRepo } from "../../src/issue-workflow/PullRequestRepo.js"
-import { layers, type Services, tagOf, toldIssue, toldPullRequest } from "./issueSupport.js"
+import { layers, type Services, tagOf, minimalIssue, minimalPullRequest } from "./issueSupport.js"
 
 type State = "draft" | "open" | "merged" | "closed"
 
-interface Told {
+interface Input {
   readonly id?: string
   readonly externalId?: string | null
   readonly repositoryId: string
@@ -38,7 +38,7 @@ interface ModelRow {
 const maybe = <A>(arbitrary: FastCheck.Arbitrary<A>) => FastCheck.option(arbitrary, { nil: undefined })
 
 /** Of few ids and numbers, so that they meet. */
-const told = (states: ReadonlyArray<State>): FastCheck.Arbitrary<Told> =>
+const told = (states: ReadonlyArray<State>): FastCheck.Arbitrary<Input> =>
   FastCheck.record({
     id: maybe(FastCheck.constantFrom("a", "b")),
     externalId: maybe(FastCheck.constantFrom("x", "y", null)),
@@ -48,7 +48,7 @@ const told = (states: ReadonlyArray<State>): FastCheck.Arbitrary<Told> =>
     state: maybe(FastCheck.constantFrom(...states)),
     closedAt: maybe(FastCheck.constantFrom(7, null)),
     syncedAt: maybe(FastCheck.constantFrom(1, 2, 3))
-  }).map((fields): Told => {
+  }).map((fields): Input => {
     const { number, repositoryId, ...rest } = fields
     return {
       repositoryId,
@@ -57,11 +57,11 @@ const told = (states: ReadonlyArray<State>): FastCheck.Arbitrary<Told> =>
     }
   })
 
-const sameNumber = (row: ModelRow, { number, repositoryId }: Told) =>
+const sameNumber = (row: ModelRow, { number, repositoryId }: Input) =>
   row.number === number && row.repositoryId === repositoryId
 
 /** The rows after an upsert and its result, in the model. `fresh` is the id of a new row. */
-const apply = (rows: ReadonlyArray<ModelRow>, given: Told, initial: State, fresh: string) => {
+const apply = (rows: ReadonlyArray<ModelRow>, given: Input, initial: State, fresh: string) => {
   const found =
     rows.find(({ id }) => id === given.id) ??
     rows.find(({ externalId }) => externalId !== null && externalId === given.externalId) ??
@@ -95,7 +95,7 @@ const apply = (rows: ReadonlyArray<ModelRow>, given: Told, initial: State, fresh
   return taken ? { rows, outcome: "AlreadyExists" } : { rows: [...others, row], outcome: "ok", row }
 }
 
-const inputOf = ({ closedAt, syncedAt, ...rest }: Told) => ({
+const inputOf = ({ closedAt, syncedAt, ...rest }: Input) => ({
   ...rest,
   ...(closedAt === undefined ? {} : { closedAt: closedAt === null ? null : DateTime.unsafeMake(closedAt) }),
   ...(syncedAt === undefined ? {} : { syncedAt: DateTime.unsafeMake(syncedAt) })
@@ -104,17 +104,17 @@ const inputOf = ({ closedAt, syncedAt, ...rest }: Told) => ({
 interface Subject {
   readonly initial: State
   readonly states: ReadonlyArray<State>
-  readonly upsert: (told: Told) => Effect.Effect<Issue | PullRequest, { readonly _tag: string }, Services>
+  readonly upsert: (told: Input) => Effect.Effect<Issue | PullRequest, { readonly _tag: string }, Services>
 }
 
 const subjects: Readonly<Record<string, Subject>> = {
   issues: {
     initial: "open",
     states: ["open", "closed"],
-    upsert: (given: Told) =>
+    upsert: (given: Input) =>
       Effect.flatMap(IssueRepo, (repo) =>
         repo.upsert({
-          ...toldIssue(1),
+          ...minimalIssue(1),
           ...inputOf(given),
           state: given.state === "closed" ? "closed" : given.state && "open"
         })
@@ -123,8 +123,8 @@ const subjects: Readonly<Record<string, Subject>> = {
   pull_requests: {
     initial: "draft",
     states: ["draft", "open", "merged", "closed"],
-    upsert: (given: Told) =>
-      Effect.flatMap(PullRequestRepo, (repo) => repo.upsert({ ...toldPullRequest(1), ...inputOf(given) }))
+    upsert: (given: Input) =>
+      Effect.flatMap(PullRequestRepo, (repo) => repo.upsert({ ...minimalPullRequest(1), ...inputOf(given) }))
   }
 }
 
@@ -147,7 +147,7 @@ describe("random upserts", () => {
       () =>
         Effect.gen(function* () {
           const runtime = yield* Effect.runtime<Services>()
-          const check = (calls: ReadonlyArray<Told>) =>
+          const check = (calls: ReadonlyArray<Input>) =>
             Effect.gen(function* () {
               const sql = yield* SqlClient.SqlClient
               yield* sql`DELETE FROM ${sql(table)}`

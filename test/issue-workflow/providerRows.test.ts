@@ -22,40 +22,40 @@ import {
   type Services,
   shell,
   tagOf,
-  toldIssue,
-  toldPullRequest
+  minimalIssue,
+  minimalPullRequest
 } from "./issueSupport.js"
 
 type Row = Issue | PullRequest
 
-type Told<A> = Effect.Effect<
+type Input<A> = Effect.Effect<
   A,
   NotFound | InvalidTransition | AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError
 >
 
 /** The common interface of issues and pull requests, for one suite over both. */
 interface Subject {
-  readonly upsert: (fields: object) => Told<Row>
-  readonly find: (id: string) => Told<Option.Option<Row>>
-  readonly get: (id: string) => Told<Row>
+  readonly upsert: (fields: object) => Input<Row>
+  readonly find: (id: string) => Input<Option.Option<Row>>
+  readonly get: (id: string) => Input<Row>
   readonly repo: {
-    readonly findByNumber: (request: typeof ByNumber.Encoded) => Told<Option.Option<Row>>
-    readonly findByExternalId: (request: typeof ByExternalId.Encoded) => Told<Option.Option<Row>>
-    readonly list: (request: PageRequest & typeof IssueFilter.Encoded) => Told<Page<Row>>
+    readonly findByNumber: (request: typeof ByNumber.Encoded) => Input<Option.Option<Row>>
+    readonly findByExternalId: (request: typeof ByExternalId.Encoded) => Input<Option.Option<Row>>
+    readonly list: (request: PageRequest & typeof IssueFilter.Encoded) => Input<Page<Row>>
     readonly stream: (filter: typeof IssueFilter.Encoded) => Stream.Stream<Row, InvalidInput | PersistenceError>
   }
 }
 
 const issues: Effect.Effect<Subject, never, IssueRepo> = Effect.map(IssueRepo, (repo) => ({
   repo,
-  upsert: (fields) => repo.upsert({ ...toldIssue(1), ...fields }),
+  upsert: (fields) => repo.upsert({ ...minimalIssue(1), ...fields }),
   find: (id) => repo.findById(IssueId.make(id)),
   get: (id) => repo.getById(IssueId.make(id))
 }))
 
 const pullRequests: Effect.Effect<Subject, never, PullRequestRepo> = Effect.map(PullRequestRepo, (repo) => ({
   repo,
-  upsert: (fields) => repo.upsert({ ...toldPullRequest(1), ...fields }),
+  upsert: (fields) => repo.upsert({ ...minimalPullRequest(1), ...fields }),
   find: (id) => repo.findById(PullRequestId.make(id)),
   get: (id) => repo.getById(PullRequestId.make(id))
 }))

@@ -19,9 +19,9 @@ import {
   expectBalance,
   expectLegal,
   importRows,
-  place,
+  legacyPath,
   type Row,
-  said,
+  reportedCounts,
   tableNames,
   writeDeployment,
   writeRows
@@ -40,7 +40,7 @@ describe.each([
 ] as const)("an import into %s", (_, layer) => {
   it.scoped("imports every table unchanged, and a repeated import of the same file changes nothing", () =>
     Effect.gen(function* () {
-      const { directory, path } = yield* place
+      const { directory, path } = yield* legacyPath
       writeDeployment(path)
       const [before, entries] = [readFileSync(path), readdirSync(directory)]
       const report = yield* LegacyImport.run(path)
@@ -52,7 +52,7 @@ describe.each([
 
       const sql = yield* SqlClient.SqlClient
       for (const [table, { columns }] of Object.entries(predecessorTables)) {
-        const repaired = Object.keys(said(report, "repaired", table)).flatMap((what) =>
+        const repaired = Object.keys(reportedCounts(report, "repaired", table)).flatMap((what) =>
           what.startsWith("status:")
             ? ["status", "worker_id", "claimed_at", "lease_expires_at"]
             : [what.split(":")[0] ?? ""]
@@ -72,7 +72,7 @@ describe.each([
 describe("an import", () => {
   it.scoped("accepts a deployment between two releases, without the package cache", () =>
     Effect.gen(function* () {
-      const { path } = yield* place
+      const { path } = yield* legacyPath
       writeDeployment(path, "DROP TABLE package_resolution_cache_entries")
       expect((yield* LegacyImport.run(path)).rejected).toBe(0)
       expect(yield* count("package_resolution_cache_entries")).toBe(0)
@@ -81,7 +81,7 @@ describe("an import", () => {
 
   it.scoped("of another file with the same row counts is not treated as a repeat", () =>
     Effect.gen(function* () {
-      const { directory, path } = yield* place
+      const { directory, path } = yield* legacyPath
       writeDeployment(path)
       yield* LegacyImport.run(path)
       const other = join(directory, "other.sqlite")
@@ -107,7 +107,7 @@ describe("an import", () => {
           sequence: shapeless.has(index) ? -1 : repeated.has(index) ? 0 : index
         })
       )
-      const { path } = yield* place
+      const { path } = yield* legacyPath
       const rows = { ...deployedRows, issue_workflow_execution_events: events }
       writeRows(path, rows)
       const seen: Array<number> = []
@@ -116,7 +116,7 @@ describe("an import", () => {
           Effect.sync(() => void (table === "issue_workflow_execution_events" && seen.push(done)))
       })
       yield* expectBalance(rows, report)
-      expect(said(report, "rejects", "issue_workflow_execution_events")).toEqual({
+      expect(reportedCounts(report, "rejects", "issue_workflow_execution_events")).toEqual({
         "sequence: is invalid": shapeless.size,
         "already exists: issue_workflow_execution_events.execution_id, issue_workflow_execution_events.sequence":
           repeated.size
@@ -127,7 +127,7 @@ describe("an import", () => {
 
   it.scoped("accepts every possible rowid", () =>
     Effect.gen(function* () {
-      const { path } = yield* place
+      const { path } = yield* legacyPath
       writeDeployment(
         path,
         "UPDATE user SET rowid = -9223372036854775808 WHERE id = 'user_0'",
@@ -148,7 +148,7 @@ describe("an import", () => {
         { length: 6 },
         (_, index): Row => ({ ...event, id: `event-${index}`, sequence: index, message: "x".repeat(3_000_000) })
       )
-      const { path } = yield* place
+      const { path } = yield* legacyPath
       writeRows(path, { ...deployedRows, issue_workflow_execution_events: events })
       const seen: Array<number> = []
       yield* LegacyImport.run(path, {
@@ -161,7 +161,7 @@ describe("an import", () => {
 
   it.scoped("that is interrupted leaves nothing, and can be started again", () =>
     Effect.gen(function* () {
-      const { directory, path } = yield* place
+      const { directory, path } = yield* legacyPath
       writeDeployment(path)
       const reached = yield* Deferred.make<void>()
       const fiber = yield* Effect.fork(
@@ -244,7 +244,7 @@ describe("an import", () => {
     ["dirty", 26]
   ] as const)("imports %s.sqlite with %i rejected rows", ([name, rejected]) =>
     Effect.gen(function* () {
-      const { path } = yield* place
+      const { path } = yield* legacyPath
       const file = gunzipSync(readFileSync(new URL(`../fixtures/legacy/${name}.sqlite.gz`, import.meta.url)))
       writeFileSync(path, file)
       const report = yield* LegacyImport.run(path)

@@ -11,7 +11,7 @@ import { dirname, join } from "node:path"
 import { placeOf } from "../../src/operations/reader.js"
 import { fileLayer, memoryLayer } from "../support/database.js"
 import { badNames, refusalOf } from "../support/refusals.js"
-import { count, place, tableNames, writeDeployment } from "./source.js"
+import { count, legacyPath, tableNames, writeDeployment } from "./source.js"
 
 /** The refusal of a file. Checks that nothing was written, beside the file and in the target. */
 const refused = (path: string) =>
@@ -31,7 +31,7 @@ const pageSize = 4096
 describe("an import refuses", () => {
   it.scoped("a file that is not a database", () =>
     Effect.gen(function* () {
-      const { directory, path } = yield* place
+      const { directory, path } = yield* legacyPath
       expect(yield* refused(path)).toMatchObject({
         _tag: "LegacyImportRefused",
         reason: "NotFound",
@@ -53,7 +53,7 @@ describe("an import refuses", () => {
 
   it.scoped("a database of another program or of this package, and the target itself", () =>
     Effect.gen(function* () {
-      const { directory, path } = yield* place
+      const { directory, path } = yield* legacyPath
       writeDeployment(
         path,
         "DROP TABLE issues",
@@ -91,7 +91,7 @@ describe("an import refuses", () => {
 
   it.scoped("nothing for a missing nullable column, which it imports as NULL", () =>
     Effect.gen(function* () {
-      const { path } = yield* place
+      const { path } = yield* legacyPath
       writeDeployment(path, "ALTER TABLE user DROP COLUMN image")
       expect((yield* LegacyImport.run(path)).rejected).toBe(0)
     }).pipe(Effect.provide(memoryLayer))
@@ -99,7 +99,7 @@ describe("an import refuses", () => {
 
   it.scoped("a database in use, but not a closed one in WAL mode, beside which it creates no file", () =>
     Effect.gen(function* () {
-      const { directory } = yield* place
+      const { directory } = yield* legacyPath
       const inside = join(directory, "a # strange? 100% nāme")
       mkdirSync(inside)
       const path = join(inside, "legacy ?.sqlite")
@@ -121,7 +121,7 @@ describe("an import refuses", () => {
 
   it.scoped("a database with a rollback journal", () =>
     Effect.gen(function* () {
-      const { path } = yield* place
+      const { path } = yield* legacyPath
       writeDeployment(path)
       writeFileSync(`${path}-journal`, "something")
       expect(yield* refused(path)).toMatchObject({
@@ -133,7 +133,7 @@ describe("an import refuses", () => {
 
   it.scoped("a target that has rows", () =>
     Effect.gen(function* () {
-      const { path } = yield* place
+      const { path } = yield* legacyPath
       writeDeployment(path)
       const sql = yield* SqlClient.SqlClient
       yield* sql`INSERT INTO user (id, name, email, created_at, updated_at) VALUES ('eve', '', 'eve@example.com', 0, 0)`
@@ -146,7 +146,7 @@ describe("an import refuses", () => {
 describe("an import fails", () => {
   it.scoped("on a damaged page, and on a truncated file", () =>
     Effect.gen(function* () {
-      const { path } = yield* place
+      const { path } = yield* legacyPath
       writeDeployment(path)
       const pages = readFileSync(path)
       const database = new Native(path)
@@ -184,7 +184,7 @@ describe("an import fails", () => {
 
   it.scoped("if the file changes while it is read", () =>
     Effect.gen(function* () {
-      const { path } = yield* place
+      const { path } = yield* legacyPath
       writeDeployment(path)
       const onProgress = (table: string) =>
         Effect.sync(() => (table === "verification" ? appendFileSync(path, "x") : undefined))

@@ -11,11 +11,11 @@ import {
   changed,
   deployedRows,
   importRows,
-  place,
+  legacyPath,
   rejectsOf,
   type Row,
   type Rows,
-  said,
+  reportedCounts,
   writeDeployment
 } from "./source.js"
 
@@ -65,7 +65,7 @@ describe("an import repairs", () => {
           const report = yield* importRows(
             changing("user", { email: " Ada@Example.COM ", name: 7, email_verified: "1", created_at: text })
           )
-          expect(said(report, "repaired", "user")).toEqual({
+          expect(reportedCounts(report, "repaired", "user")).toEqual({
             "email: trimmed and converted to lower case for sign-in": 1,
             "name: converted from number to text": 1,
             "email_verified: converted from text to number": 1,
@@ -85,7 +85,7 @@ describe("an import repairs", () => {
   it.scoped("running jobs: they are queued again, their attempt is counted, and they can be claimed at once", () =>
     Effect.gen(function* () {
       const report = yield* importRows(withJob({ ...leased, attempt_count: 1 }))
-      expect(said(report, "repaired", "oci_image_build_jobs")).toMatchObject({
+      expect(reportedCounts(report, "repaired", "oci_image_build_jobs")).toMatchObject({
         "status: reset to queued, because its worker no longer exists": 2
       })
       expect(yield* theJob).toMatchObject({
@@ -116,7 +116,7 @@ describe("an import repairs", () => {
     it.scoped(`a job that ${what} without attempts left: it has failed, and is not handed out again`, () =>
       Effect.gen(function* () {
         const report = yield* importRows(withJob({ ...change, attempt_count: 3 }))
-        expect(said(report, "repaired", "oci_image_build_jobs")).toMatchObject({
+        expect(reportedCounts(report, "repaired", "oci_image_build_jobs")).toMatchObject({
           "status: failed as attempts-exhausted, because no attempts are left": 1
         })
         const { updated_at: updatedAt } = first("oci_image_build_jobs")
@@ -158,7 +158,7 @@ describe("an import repairs", () => {
   it.scoped("a job whose attempt is missing, together with its fingerprint", () =>
     Effect.gen(function* () {
       const report = yield* importRows(withJob({ idempotency_key: "again", run_id: "gone" }))
-      expect(said(report, "repaired", "oci_image_build_jobs")).toMatchObject({ [`run_id: ${cleared}`]: 1 })
+      expect(reportedCounts(report, "repaired", "oci_image_build_jobs")).toMatchObject({ [`run_id: ${cleared}`]: 1 })
       const jobs = yield* WorkspaceBuildJobRepo
       const { registryId, repository, requestPayload, tag } = Option.getOrThrow(
         yield* jobs.findByIdempotencyKey("again")
@@ -216,7 +216,7 @@ describe("an import repairs", () => {
       )
       expect(report.rejected).toBe(0)
       for (const [table, change] of foreign) {
-        expect([table, said(report, "repaired", table)]).toEqual([
+        expect([table, reportedCounts(report, "repaired", table)]).toEqual([
           table,
           expect.objectContaining(Object.fromEntries(Object.keys(change).map((column) => [`${column}: ${cleared}`, 1])))
         ])
@@ -242,7 +242,7 @@ describe("an import repairs", () => {
         ...deployedRows,
         sandbox_attempts: [...(deployedRows["sandbox_attempts"] ?? []), ...runs]
       })
-      expect(said(report, "repaired", "sandbox_attempts")).toEqual({ [`retry_of_run_id: ${cleared}`]: 1 })
+      expect(reportedCounts(report, "repaired", "sandbox_attempts")).toEqual({ [`retry_of_run_id: ${cleared}`]: 1 })
       expect(yield* rowOf("sandbox_attempts", "run-0")).toMatchObject({ retry_of_run_id: "run-1" })
       expect(yield* rowOf("sandbox_attempts", "run-699")).toMatchObject({ retry_of_run_id: null })
       expect(yield* rowOf("profiles", String(first("profiles")["id"]))).toMatchObject({
@@ -276,12 +276,12 @@ describe("an import rejects", () => {
         (_, index) => (index === 0 ? { provider: "banana" } : undefined)
       )
       const report = yield* importRows(rows)
-      expect(said(report, "rejects", "user")).toEqual({ "already exists: user.email": 1 })
-      expect(said(report, "rejects", "repositories")).toEqual({ "provider: is invalid": 1 })
-      expect(said(report, "rejects", "issues")).toEqual({
+      expect(reportedCounts(report, "rejects", "user")).toEqual({ "already exists: user.email": 1 })
+      expect(reportedCounts(report, "rejects", "repositories")).toEqual({ "provider: is invalid": 1 })
+      expect(reportedCounts(report, "rejects", "issues")).toEqual({
         "repository_id: the referenced row of repositories was not imported or belongs to another owner": 1
       })
-      expect(Object.keys(said(report, "rejects", "issue_workflow_executions"))).toHaveLength(1)
+      expect(Object.keys(reportedCounts(report, "rejects", "issue_workflow_executions"))).toHaveLength(1)
       expect(JSON.stringify(report)).not.toContain("banana")
       const [kept] = yield* rejectsOf("repositories")
       expect([kept?.key, JSON.parse(kept?.payload ?? "")]).toEqual([
@@ -297,7 +297,7 @@ describe("an import rejects", () => {
       const report = yield* importRows(changing("verification", { id: "x".repeat(1001) })).pipe(
         Effect.provide(Layer.fresh(memoryLayer))
       )
-      expect(said(report, "rejects", "verification")).toEqual({ "id: must be up to 1000 characters": 1 })
+      expect(reportedCounts(report, "rejects", "verification")).toEqual({ "id: must be up to 1000 characters": 1 })
     }).pipe(Effect.provide(memoryLayer))
   )
 
@@ -316,8 +316,9 @@ describe("an import rejects", () => {
         index === 1 ? { secret_version_id: "secv_0" } : undefined
       )
       const report = yield* importRows(foreign.reduce((rows, [table, change]) => changing(table, change, rows), pinned))
-      for (const [table, , reason] of foreign) expect(said(report, "rejects", table)).toMatchObject({ [reason]: 1 })
-      expect(said(report, "rejects", "profile_secret_bindings")).toMatchObject({
+      for (const [table, , reason] of foreign)
+        expect(reportedCounts(report, "rejects", table)).toMatchObject({ [reason]: 1 })
+      expect(reportedCounts(report, "rejects", "profile_secret_bindings")).toMatchObject({
         "secret_version_id: the referenced row of secret_versions was not imported or belongs to another owner": 1
       })
       expect(report.rejected).toBe(4)
@@ -326,7 +327,7 @@ describe("an import rejects", () => {
 
   it.scoped("values that neither text nor JSON can represent: they are kept unchanged in the reject", () =>
     Effect.gen(function* () {
-      const { path } = yield* place
+      const { path } = yield* legacyPath
       writeDeployment(
         path,
         "UPDATE user SET name = CAST(x'61ff62' AS TEXT), image = 'é\"' WHERE id = 'user_0'",
@@ -335,7 +336,7 @@ describe("an import rejects", () => {
         "UPDATE repositories SET id = CAST(x'ff' AS TEXT), created_at = 9e999 WHERE id = 'repo_0'"
       )
       const report = yield* LegacyImport.run(path)
-      expect(said(report, "rejects", "user")).toEqual({
+      expect(reportedCounts(report, "rejects", "user")).toEqual({
         "name: is not UTF-8": 1,
         "name: contains a NUL character": 1,
         "name: is invalid": 1
@@ -356,7 +357,7 @@ describe("an import rejects", () => {
 
   it.scoped("columns and tables that the legacy schema does not have: they are kept in a reject and reported", () =>
     Effect.gen(function* () {
-      const { path } = yield* place
+      const { path } = yield* legacyPath
       writeDeployment(
         path,
         "ALTER TABLE user ADD COLUMN nickname TEXT; UPDATE user SET nickname = 'Ada' WHERE id = 'user_0'; UPDATE user SET email = '' WHERE id = 'user_0'",

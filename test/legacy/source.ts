@@ -23,7 +23,7 @@ export const tableNames = Object.keys(predecessorTables)
 const deployment = readFileSync(new URL("../fixtures/legacy.sql", import.meta.url), "utf8")
 
 /** A directory that goes with the test, and the path of a file in it. */
-export const place = Effect.map(temporaryDirectory, (directory) => ({
+export const legacyPath = Effect.map(temporaryDirectory, (directory) => ({
   directory,
   path: join(directory, "legacy.sqlite")
 }))
@@ -118,7 +118,7 @@ export const expectLegal = Effect.gen(function* () {
 /** Writes the rows, imports them, and checks that every row is accounted for. */
 export const importRows = (rows: Rows) =>
   Effect.gen(function* () {
-    const { path } = yield* place
+    const { path } = yield* legacyPath
     writeRows(path, rows)
     const report = yield* LegacyImport.run(path)
     yield* expectBalance(rows, report)
@@ -126,7 +126,7 @@ export const importRows = (rows: Rows) =>
   })
 
 /** What was repaired, or rejected, in rows of a table. */
-export const said = (
+export const reportedCounts = (
   report: ImportReport,
   of: "repaired" | "rejects",
   table: string

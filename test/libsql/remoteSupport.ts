@@ -1,18 +1,18 @@
 /**
- * What the tests of the remote client share: a server of their own, whose habits and troubles they choose.
+ * Helpers of the tests of the remote client: a server with configurable limits and faults.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Layer, type Scope } from "effect"
 import * as Database from "../../src/Database.js"
 import { openEmptyPeer, openPeer } from "../support/database.js"
-import type { Fault, Habits, Peer, Trouble } from "../support/hrana/Peer.js"
+import type { Fault, ServerOptions, Peer, FaultInjection } from "../support/hrana/Peer.js"
 
 /** Runs `use` on a database of its own, on a server that it gets to hold. */
 export const onPeer = <A, E, R>(
   use: (peer: Peer) => Effect.Effect<A, E, R>,
-  habits: Partial<Habits> = {},
+  serverOptions: Partial<ServerOptions> = {},
   options: Omit<Database.RemoteOptions, "url"> = {}
-) => onDatabase(openPeer(habits), use, options)
+) => onDatabase(openPeer(serverOptions), use, options)
 
 /** The same on a database that was never migrated. */
 export const onEmptyPeer = <A, E, R>(use: (peer: Peer) => Effect.Effect<A, E, R>) =>
@@ -32,8 +32,8 @@ const onDatabase = <A, E, R>(
 export const run = (text: string, ...params: ReadonlyArray<unknown>) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text, params))
 
-/** The first request in which a statement is like this has the trouble; none after it. */
-export const once = (pattern: RegExp, fault: Fault): Trouble => {
+/** Applies the fault to the first request with a statement that matches. */
+export const once = (pattern: RegExp, fault: Fault): FaultInjection => {
   let met = false
   return (statements) => {
     if (met || !statements.some((statement) => pattern.test(statement))) return undefined
@@ -42,24 +42,24 @@ export const once = (pattern: RegExp, fault: Fault): Trouble => {
   }
 }
 
-/** Has the trouble for the length of an effect, and fails if it never came. */
+/** Injects the fault during an effect, and fails if it did not occur. */
 export const during =
-  (peer: Peer, trouble: Trouble) =>
+  (peer: Peer, faultInjection: FaultInjection) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.suspend(() => {
       let came = false
-      peer.trouble = (statements) => {
-        const fault = trouble(statements)
+      peer.faultInjection = (statements) => {
+        const fault = faultInjection(statements)
         came ||= fault !== undefined
         return fault
       }
       return effect.pipe(
         Effect.ensuring(
           Effect.sync(() => {
-            peer.trouble = undefined
+            peer.faultInjection = undefined
           })
         ),
-        Effect.tap(() => (came ? Effect.void : Effect.dieMessage("the trouble never came")))
+        Effect.tap(() => (came ? Effect.void : Effect.dieMessage("the fault did not occur")))
       )
     })
 

@@ -8,7 +8,7 @@ import { Deferred, Effect, Fiber } from "effect"
 import { persistenceErrorOf } from "../../src/sql/engineError.js"
 import { RemoteTransaction } from "../../src/libsql/RemoteTransaction.js"
 import { turns, until } from "../support/eventLoop.js"
-import type { Habits, Peer } from "../support/hrana/Peer.js"
+import type { ServerOptions, Peer } from "../support/hrana/Peer.js"
 import { during, once, onPeer, requestsOf, run } from "./remoteSupport.js"
 
 const insert = (n: number) => run("INSERT INTO numbers VALUES (?, NULL)", n)
@@ -24,7 +24,7 @@ const reasonOf = <A, R>(effect: Effect.Effect<A, SqlError.SqlError, R>) =>
 const withTransaction = <A, E, R>(body: Effect.Effect<A, E, R>) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => sql.withTransaction(body))
 
-const onTable = <A, E, R>(use: (peer: Peer) => Effect.Effect<A, E, R>, habits?: Partial<Habits>) =>
+const onTable = <A, E, R>(use: (peer: Peer) => Effect.Effect<A, E, R>, serverOptions?: Partial<ServerOptions>) =>
   onPeer(
     (peer) =>
       Effect.zipRight(
@@ -33,7 +33,7 @@ const onTable = <A, E, R>(use: (peer: Peer) => Effect.Effect<A, E, R>, habits?: 
         ),
         use(peer)
       ),
-    habits
+    serverOptions
   )
 
 /** The server does something with its streams. */
@@ -133,7 +133,7 @@ describe("a transaction on a server", () => {
         Effect.gen(function* () {
           for (const wait of [/INSERT/, /SELECT/, /SAVEPOINT/]) {
             let met = false
-            peer.trouble = (statements) => {
+            peer.faultInjection = (statements) => {
               met ||= statements.some((text) => wait.test(text))
               return undefined
             }
@@ -177,7 +177,7 @@ describe("an interrupted statement", () => {
 
 describe("a transaction that the server ends", () => {
   /** Ignores the failure and continues, as careless code does. */
-  const careless = (act: () => void) =>
+  const ignoringFailure = (act: () => void) =>
     withTransaction(
       Effect.gen(function* () {
         yield* insert(1)
@@ -197,7 +197,7 @@ describe("a transaction that the server ends", () => {
     it.effect(`${name} fails, and nothing of it is stored, whatever its body does`, () =>
       onTable((peer) =>
         Effect.gen(function* () {
-          expect(yield* reasonOf(careless(end(peer)))).toBe(reason)
+          expect(yield* reasonOf(ignoringFailure(end(peer)))).toBe(reason)
           expect(yield* stored).toEqual([])
           const inTheEnd = withTransaction(Effect.zipRight(insert(1), then(end(peer))))
           expect(yield* reasonOf(inTheEnd)).toBe(reason)

@@ -103,7 +103,7 @@ it.effect("apply all or nothing when any request fails, and can be repeated", ()
         yield* onEmptyPeer((peer) =>
           Effect.gen(function* () {
             let left = at
-            peer.trouble = () => {
+            peer.faultInjection = () => {
               if (--left !== 0) return undefined
               if (trouble === "stolen") peer.streams.lock.steal()
               else if (trouble === "expired") peer.streams.expireAll()
@@ -111,7 +111,7 @@ it.effect("apply all or nothing when any request fails, and can be repeated", ()
               return undefined
             }
             const outcome = yield* Effect.either(migrate)
-            peer.trouble = undefined
+            peer.faultInjection = undefined
             peer.streams.expireAll()
             const { applied } = yield* status
             // Nobody has a transaction at the first request, so there is none to end.

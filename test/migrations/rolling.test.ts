@@ -9,7 +9,7 @@ import { migrations } from "../../migrations/index.js"
 import * as Database from "../../src/Database.js"
 import * as Migrations from "../../src/Migrations.js"
 import { randomOf } from "../crash/torture/random.js"
-import { begin, check, endOf, newAccount, newVictim, progress, worker } from "../crash/torture/run.js"
+import { begin, check, endOf, newAccount, newDatabase, progress, worker } from "../crash/torture/run.js"
 import { runProcess } from "../cli/support.js"
 import { temporaryDirectory } from "../support/directories.js"
 
@@ -35,7 +35,7 @@ it.live(
   "older programs continue while two new ones migrate concurrently; new ones need the new schema",
   () =>
     Effect.gen(function* () {
-      const victim = yield* newVictim
+      const victim = yield* newDatabase
       const random = randomOf(21)
       const old = yield* Effect.forEach([0, 1], (slot) =>
         worker(victim, { seed: random.below(2 ** 31), slot, synchronous: "normal" })

@@ -13,7 +13,7 @@ import { longestPath } from "../../src/issue-workflow/ExecutionReport.js"
 import { maxIdLength, maxNameLength, maxProseLength } from "../../src/sql/columns.js"
 import { maxDocumentLength } from "../../src/sql/json.js"
 import { columnList, columnName, columnsOf, readerOf } from "../../src/sql/rows.js"
-import { makeWorld } from "../contract/world.js"
+import { makeFixture } from "../contract/fixtureRows.js"
 import { temporaryDirectory } from "../support/directories.js"
 
 const text = (length: number) => `printf('%.${length}c', 'x')`
@@ -67,12 +67,12 @@ const others = [
   "INSERT INTO import_rejects (source_table, source_key, row_payload, reason, imported_at) VALUES ('user', 'u', '{}', 'r', 0)"
 ]
 
-const openWorld = Effect.gen(function* () {
+const openFixture = Effect.gen(function* () {
   const path = join(yield* temporaryDirectory, "world.sqlite")
   yield* Effect.provide(
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      yield* makeWorld
+      yield* makeFixture
       for (const statement of others) yield* sql.unsafe(statement)
       yield* sql.unsafe(`VACUUM INTO '${path}'`)
     }),
@@ -97,7 +97,7 @@ describe("a value that a table accepts", () => {
     "is decoded as a row and encoded as JSON, for each column of each model",
     () =>
       Effect.gen(function* () {
-        const database = yield* openWorld
+        const database = yield* openFixture
         database.exec("PRAGMA foreign_keys = off; PRAGMA synchronous = off; PRAGMA journal_mode = memory")
         // Triggers refuse changes of rows, which an INSERT could have written as they are.
         const triggers = database

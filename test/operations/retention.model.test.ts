@@ -54,7 +54,7 @@ const mayGo = (row: Row) => hasEnded(row) && row.ages[1] >= keepDays
 const nameOf = (index: number) => `row-${String(index).padStart(2, "0")}`
 
 /** Renews a row. Returns whether it still existed. */
-const revive = (table: string, change: string, index: number) =>
+const renew = (table: string, change: string, index: number) =>
   Effect.map(
     shell(`UPDATE ${table} SET ${change} WHERE id = ?1 RETURNING id`, nameOf(index)),
     (rows) => rows.length > 0
@@ -99,7 +99,7 @@ for (const [name, database] of Object.entries(databaseLayers)) {
           const revivals = parts.flatMap(({ canRevive, change, rows, table }) =>
             rows.flatMap((row, index) =>
               row.revived && canRevive(row)
-                ? [Effect.map(revive(table, change, index), (alive) => ({ table, index, alive }))]
+                ? [Effect.map(renew(table, change, index), (alive) => ({ table, index, alive }))]
                 : []
             )
           )

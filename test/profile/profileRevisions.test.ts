@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer, Option, Redacted, TestClock } from "effect"
 import { ProfileRepo, type ProfileService } from "../../src/profile/ProfileRepo.js"
 import { recordStatements } from "../support/plans.js"
-import { witness } from "../support/witness.js"
+import { collectOutput } from "../support/outputCollector.js"
 import {
   ada,
   badNames,
@@ -365,7 +365,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     )
 
     it.effect("shows no value of a variable in an error, a log or a span", () => {
-      const { layer: watched, tell, told } = witness()
+      const { layer: watched, record, output } = collectOutput()
       return Effect.gen(function* () {
         const repo = yield* ProfileRepo
         const { id: profileId } = yield* profileOf(ada)
@@ -387,18 +387,18 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         ]
         for (const given of refused) {
           const error = yield* refusalOf(store(given))
-          tell(error, String(error), JSON.stringify(error))
+          record(error, String(error), JSON.stringify(error))
         }
         yield* shell(
           "CREATE TRIGGER refuse BEFORE INSERT ON profile_env_vars BEGIN SELECT RAISE(ABORT, 'refused'); END"
         )
-        tell(yield* refusalOf(store({ envVars, sshSettings: {} })))
+        record(yield* refusalOf(store({ envVars, sshSettings: {} })))
         yield* shell("DROP TABLE profile_env_vars")
-        tell(yield* refusalOf(store({ envVars, sshSettings: {} })))
+        record(yield* refusalOf(store({ envVars, sshSettings: {} })))
         yield* Effect.logDebug("done")
-        expect(told.filter((text) => text.includes(sentinel))).toEqual([])
-        expect(told.some((text) => text.includes("ProfileRepo.createRevision"))).toBe(true)
-        expect(told.some((text) => text.includes("done"))).toBe(true)
+        expect(output.filter((text) => text.includes(sentinel))).toEqual([])
+        expect(output.some((text) => text.includes("ProfileRepo.createRevision"))).toBe(true)
+        expect(output.some((text) => text.includes("done"))).toBe(true)
       }).pipe(Effect.provide(watched), Effect.provide(layer))
     })
 

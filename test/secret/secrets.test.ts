@@ -11,7 +11,7 @@ import { KeyRing } from "../../src/secret/KeyRing.js"
 import { SecretRepo } from "../../src/secret/SecretRepo.js"
 import { SecretVault } from "../../src/secret/SecretVault.js"
 import { SshKeyRepo } from "../../src/secret/SshKeyRepo.js"
-import { textOf, witness } from "../support/witness.js"
+import { textOf, collectOutput } from "../support/outputCollector.js"
 import { publicKeys } from "./publicKeys.js"
 import { ada, badNames, eve, layers, redacted, refusalOf, shell, testKey, vaultWith } from "./support.js"
 
@@ -38,7 +38,7 @@ const linesOf = (pem: string) => pem.split("\n").filter((line) => line.length > 
 describe("secrets", () => {
   for (const [name, layer] of Object.entries(layers)) {
     it.effect(`are in no error, span, log or row (${name})`, () => {
-      const { layer: watched, tell, told } = witness()
+      const { layer: watched, record, output } = collectOutput()
       return Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const vault = yield* SecretVault
@@ -50,7 +50,7 @@ describe("secrets", () => {
             const error = yield* refusalOf(Effect.asVoid(effect))
             failures++
             const cause = Cause.fail(error)
-            tell(
+            record(
               error,
               String(error),
               JSON.stringify(error),
@@ -64,17 +64,17 @@ describe("secrets", () => {
         // Stored, revealed, refused.
         const secret = yield* vault.create({ ...own, description: "of the registry" })
         const secretId = secret.id
-        tell(secret, JSON.stringify(secret))
-        tell(yield* vault.put({ ownerUserId: ada, secretId, value }))
+        record(secret, JSON.stringify(secret))
+        record(yield* vault.put({ ownerUserId: ada, secretId, value }))
         const shown = yield* vault.reveal({ ownerUserId: ada, secretId })
         expect(Redacted.value(shown)).toBe(sentinel)
-        tell(shown, JSON.stringify(shown), String(shown))
-        tell(
+        record(shown, JSON.stringify(shown), String(shown))
+        record(
           yield* vault.list({ ownerUserId: ada }),
           yield* vault.listVersions({ ownerUserId: ada, secretId }),
           yield* vault.keyStatus
         )
-        tell(
+        record(
           yield* repo.findVersion({ secretId }),
           yield* repo.list({ ownerUserId: ada }),
           yield* repo.listVersions({ secretId })
@@ -102,9 +102,9 @@ describe("secrets", () => {
         }
         yield* refused((yield* vaultWith()).create({ ...own, name: "B" }))
         const next = yield* vaultWith("k2", "k1")
-        tell(next, yield* Stream.runCollect(next.streamRotation({ batchSize: 1 })), yield* next.keyStatus)
+        record(next, yield* Stream.runCollect(next.streamRotation({ batchSize: 1 })), yield* next.keyStatus)
         yield* refused(next.retireKey(EncryptionKeyId.make("k2")))
-        tell(yield* next.retireKey(EncryptionKeyId.make("k1")))
+        record(yield* next.retireKey(EncryptionKeyId.make("k1")))
         yield* refused(vault.put({ ownerUserId: ada, secretId, value }))
 
         // Invalid keys.
@@ -120,7 +120,7 @@ describe("secrets", () => {
           const provider = ConfigProvider.fromMap(new Map([["SEALANT_ENCRYPTION_KEYS", configured]]))
           yield* refused(Effect.provide(KeyRing, KeyRing.layerConfig).pipe(Effect.withConfigProvider(provider)))
         }
-        tell(yield* Effect.provide(KeyRing, KeyRing.layer([testKey("k1"), testKey("k2")])))
+        record(yield* Effect.provide(KeyRing, KeyRing.layer([testKey("k1"), testKey("k2")])))
 
         // A private key where the public one should be, and a secret where a name should be none.
         const pem = String(generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }))
@@ -154,12 +154,12 @@ describe("secrets", () => {
         yield* Effect.logDebug("done")
 
         expect(failures).toBe(41)
-        expect(told.some((text) => text.includes("SecretVault.create"))).toBe(true)
-        expect(told.some((text) => text.includes("SshKeyRepo.create"))).toBe(true)
-        expect(told.some((text) => text.includes("done"))).toBe(true)
+        expect(output.some((text) => text.includes("SecretVault.create"))).toBe(true)
+        expect(output.some((text) => text.includes("SshKeyRepo.create"))).toBe(true)
+        expect(output.some((text) => text.includes("done"))).toBe(true)
         const sentinels = [...forms, ...linesOf(pem), ...linesOf(rsa)]
         expect(
-          told.flatMap((text) =>
+          output.flatMap((text) =>
             sentinels.filter((form) => text.includes(form)).map((form) => [form, text.slice(0, 200)])
           )
         ).toEqual([])

@@ -9,7 +9,7 @@ import { layerTest } from "@sealant/db/testing"
 import { samplesOf } from "../contract/samples.js"
 import { services } from "../contract/services.js"
 import { attempt, dump, placesOf } from "../contract/walk.js"
-import { makeWorld } from "../contract/world.js"
+import { makeFixture } from "../contract/fixtureRows.js"
 import { recordStatements } from "../support/plans.js"
 import { variableTexts } from "./statements.js"
 
@@ -119,7 +119,7 @@ describe.each(services)("$name", ({ name: service, tag }) => {
     () =>
       Effect.gen(function* () {
         const instance = yield* tag
-        const samples = Object.entries(samplesOf(yield* makeWorld)[service] ?? {})
+        const samples = Object.entries(samplesOf(yield* makeFixture)[service] ?? {})
         const [before, schemaBefore] = [yield* dump, yield* schema]
         const wrong: Array<string> = []
         for (const [method, args] of samples) {

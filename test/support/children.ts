@@ -8,7 +8,7 @@ import { createInterface } from "node:readline"
 import { programAt } from "./programs.js"
 
 /** A line that a process writes. */
-export interface Told {
+export interface AnyReport {
   readonly type: string
 }
 
@@ -20,7 +20,7 @@ export interface End<Report> {
 }
 
 /** A started process. */
-export interface Child<Report extends Told> {
+export interface Child<Report extends AnyReport> {
   readonly pid: number | undefined
   /** All reports so far. */
   readonly reports: ReadonlyArray<Report>
@@ -30,7 +30,7 @@ export interface Child<Report extends Told> {
   /** Resolves when the reports satisfy the condition. Rejects if the process ends before. */
   readonly when: (holds: (reports: ReadonlyArray<Report>) => boolean) => Promise<void>
   /** Writes a line to the standard input of the process. */
-  readonly say: (line: string) => void
+  readonly writeLine: (line: string) => void
   readonly signal: (name: NodeJS.Signals) => void
 }
 
@@ -41,7 +41,7 @@ export interface Identity {
 }
 
 /** Starts a script with its options. `listen` receives each report. */
-export const startChild = <Report extends Told>(
+export const startChild = <Report extends AnyReport>(
   script: URL,
   orders: object,
   listen: (report: Report) => void = () => undefined,
@@ -95,13 +95,13 @@ export const startChild = <Report extends Told>(
       await when((all) => all.some(isOfType(type)))
       return reports.find(isOfType(type)) ?? Promise.reject(new Error(`never told: ${type}`))
     },
-    say: (line) => child.stdin.write(`${line}\n`),
+    writeLine: (line) => child.stdin.write(`${line}\n`),
     signal: (name) => child.kill(name)
   }
 }
 
 /** Starts a script like `startChild`. Kills the process with the scope. */
-export const child = <Report extends Told>(
+export const child = <Report extends AnyReport>(
   script: URL,
   orders: object,
   listen?: (report: Report) => void,
@@ -122,6 +122,6 @@ export const withoutLogs = Effect.provide(Logger.remove(Logger.defaultLogger))
  * In a process: writes a report. Writes to a pipe are synchronous, so the report is complete even if the process is killed
  * right after.
  */
-export const tell = <Report extends Told>(report: Report): void => {
+export const writeReport = <Report extends AnyReport>(report: Report): void => {
   process.stdout.write(`${JSON.stringify(report)}\n`)
 }

@@ -13,7 +13,7 @@ import { migrations } from "../../migrations/index.js"
 import * as Database from "../../src/Database.js"
 import { clientInternals } from "../../src/libsql/registry.js"
 import { splitStatements } from "../../src/libsql/sqlText.js"
-import { type Habits, Peer } from "./hrana/Peer.js"
+import { type ServerOptions, Peer } from "./hrana/Peer.js"
 import { temporaryDirectory } from "./directories.js"
 
 const statements = Object.values(migrations).flatMap(splitStatements)
@@ -62,13 +62,14 @@ const templateFile = (): string => {
 }
 
 /** A server with an empty database, which is closed with the scope. */
-export const openEmptyPeer = (habits: Partial<Habits> = {}) => peerOn((path) => Peer.open(path, habits))
+export const openEmptyPeer = (serverOptions: Partial<ServerOptions> = {}) =>
+  peerOn((path) => Peer.open(path, serverOptions))
 
 /** A server with a migrated database. */
-export const openPeer = (habits: Partial<Habits> = {}) =>
+export const openPeer = (serverOptions: Partial<ServerOptions> = {}) =>
   peerOn((path) => {
     copyFileSync(templateFile(), path)
-    return Peer.open(path, habits)
+    return Peer.open(path, serverOptions)
   })
 
 /** A server with a copy of a database file. */

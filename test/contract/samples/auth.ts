@@ -3,11 +3,11 @@
  */
 import { DateTime, Redacted } from "effect"
 import type { Samples } from "../samples.js"
-import type { World } from "../world.js"
+import type { Fixture } from "../fixtureRows.js"
 
 const later = DateTime.unsafeMake(1_000_000)
 
-export const authSamples = ({ ada }: World): Samples => ({
+export const authSamples = ({ ada }: Fixture): Samples => ({
   UserRepo: {
     create: [
       { id: "bob", name: "Bob", email: "bob@example.com", emailVerified: true, image: "https://example.com/bob.png" }

@@ -4,7 +4,7 @@
 import { DateTime, Effect } from "effect"
 import { Factories } from "@sealant/db/testing"
 import type { Samples } from "../samples.js"
-import type { World } from "../world.js"
+import type { Fixture } from "../fixtureRows.js"
 
 export const executionSamples = ({
   ada,
@@ -17,7 +17,7 @@ export const executionSamples = ({
   resolution: { resolutionPayload: resolution },
   waiting,
   workflow
-}: World): Samples => {
+}: Fixture): Samples => {
   const executionId = execution.id
   const ownerUserId = ada
   return {

@@ -3,9 +3,9 @@
  */
 import { Redacted } from "effect"
 import type { Samples } from "../samples.js"
-import type { World } from "../world.js"
+import type { Fixture } from "../fixtureRows.js"
 
-export const profileSamples = (world: World): Samples => {
+export const profileSamples = (fixture: Fixture): Samples => {
   const {
     ada,
     profile,
@@ -16,7 +16,7 @@ export const profileSamples = (world: World): Samples => {
     retirable,
     secret,
     sshKey
-  } = world
+  } = fixture
   const ownerUserId = ada
   const profileId = profile.id
   const repositoryProfileId = repositoryProfile.id

@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { Factories } from "@sealant/db/testing"
 import type { Samples } from "../samples.js"
-import type { World } from "../world.js"
+import type { Fixture } from "../fixtureRows.js"
 
 const spec = { ...Factories.exampleSpec, env: { TOKEN: "secret" }, setup: ["make"] }
 const published = {
@@ -15,8 +15,8 @@ const published = {
 }
 const launchedRuntime = { adapter: "docker", resourceId: "container", reference: "docker:container", status: "running" }
 
-export const sandboxSamples = (world: World): Samples => {
-  const { ada, attempt, building, launched, lease, profileRevision, queued, repository, running, started } = world
+export const sandboxSamples = (fixture: Fixture): Samples => {
+  const { ada, attempt, building, launched, lease, profileRevision, queued, repository, running, started } = fixture
   const owned = { ownerUserId: ada }
   const sandbox = launched.sandbox.id
   return {
@@ -101,18 +101,18 @@ export const sandboxSamples = (world: World): Samples => {
       ],
       claimNext: [{ workerId: "worker-2", leaseDuration: "1 minute" }],
       claimBatch: [{ workerId: "worker-2", leaseDuration: "1 minute", limit: 5 }],
-      claimById: [{ workerId: "worker-2", leaseDuration: "1 minute", id: world.job.id }],
+      claimById: [{ workerId: "worker-2", leaseDuration: "1 minute", id: fixture.job.id }],
       heartbeat: [lease, "1 minute"],
       succeed: [lease, published],
       fail: [lease, { errorMessage: "no space left", errorCode: "disk", retryable: true }],
       release: [lease],
       getByLease: [lease],
-      cancel: [{ id: world.job.id, reason: "no longer needed" }],
-      redrive: [world.cancelled.id],
+      cancel: [{ id: fixture.job.id, reason: "no longer needed" }],
+      redrive: [fixture.cancelled.id],
       reapExpired: [10],
-      markSettled: [world.cancelled.id],
-      findById: [world.job.id],
-      getById: [world.job.id],
+      markSettled: [fixture.cancelled.id],
+      findById: [fixture.job.id],
+      getById: [fixture.job.id],
       findByIdempotencyKey: ["enqueued"],
       findLatestByRunId: [launched.attempt.id],
       findLatestStateByRunId: [launched.attempt.id],

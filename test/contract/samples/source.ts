@@ -4,11 +4,11 @@
 import { WebhookOutcome } from "@sealant/db"
 import { DateTime, Effect } from "effect"
 import type { Samples } from "../samples.js"
-import type { World } from "../world.js"
+import type { Fixture } from "../fixtureRows.js"
 
 const at = DateTime.unsafeMake(1)
 
-export const sourceSamples = (world: World): Samples => {
+export const sourceSamples = (fixture: Fixture): Samples => {
   const {
     ada,
     delivery,
@@ -20,7 +20,7 @@ export const sourceSamples = (world: World): Samples => {
     pullRequest,
     repository,
     workflow
-  } = world
+  } = fixture
   const installationId = installation.id
   const repositoryId = repository.id
   const pulled = { repositoryId, number: 9, title: "Mend it", headBranch: "fix", baseBranch: "main" }
@@ -213,7 +213,7 @@ export const sourceSamples = (world: World): Samples => {
     },
     IssueWorkflowRepo: {
       create: [
-        { id: "workflow", issueId: world.otherIssue.id, repositoryId, ownerUserId: ada, requestedByUserId: ada }
+        { id: "workflow", issueId: fixture.otherIssue.id, repositoryId, ownerUserId: ada, requestedByUserId: ada }
       ],
       findById: [{ ownerUserId: ada, id: workflow.id }],
       getById: [{ ownerUserId: ada, id: workflow.id }],

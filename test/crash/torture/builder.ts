@@ -10,12 +10,12 @@ import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobR
 import { PersistenceError } from "../../../src/Errors.js"
 import * as BuildWorker from "../../../src/build-job/BuildWorker.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
-import { tell, withoutLogs } from "../../support/children.js"
+import { writeReport, withoutLogs } from "../../support/children.js"
 import { randomOf } from "./random.js"
-import { onFile } from "./world.js"
+import { onFile } from "./database.js"
 
 /** The argument of the process, in JSON. */
-export interface BuilderOrders {
+export interface BuilderOptions {
   readonly filePath: string
   readonly workerId: string
   readonly seed: number
@@ -35,7 +35,7 @@ export type BuilderReport =
       readonly stalledMs: number
     }
 
-const { filePath, leaseMs, seed, workerId }: BuilderOrders = JSON.parse(process.argv[2] ?? "{}")
+const { filePath, leaseMs, seed, workerId }: BuilderOptions = JSON.parse(process.argv[2] ?? "{}")
 const random = randomOf(seed)
 const now = () => Number(process.hrtime.bigint()) / 1e6
 
@@ -59,7 +59,7 @@ const unlessCut = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | Pers
 const handler: BuildWorker.Handler<never> = ({ lease: { jobId, token } }) => {
   const kind = random.pick(["plain", "slow to end", "uninterruptible"] as const) ?? "plain"
   const report = (type: "begun" | "interrupted" | "ended") =>
-    Effect.sync(() => tell<BuilderReport>({ type, jobId, token, at: now(), kind, stalledMs: stalledMs() }))
+    Effect.sync(() => writeReport<BuilderReport>({ type, jobId, token, at: now(), kind, stalledMs: stalledMs() }))
   const sleep = Effect.sleep(leaseMs * (0.5 + random.below(300) / 100))
   const work = kind === "uninterruptible" ? Effect.uninterruptible(sleep) : sleep
   return report("begun").pipe(
@@ -97,11 +97,11 @@ const cuttable = Layer.unwrapEffect(
 
 createInterface({ input: process.stdin }).on("line", (line) => {
   isCut = line === "cut"
-  tell<BuilderReport>({ type: isCut ? "cut" : "reconnected" })
+  writeReport<BuilderReport>({ type: isCut ? "cut" : "reconnected" })
 })
 
 const program = Effect.gen(function* () {
-  tell<BuilderReport>({ type: "ready" })
+  writeReport<BuilderReport>({ type: "ready" })
   return yield* BuildWorker.run(handler, {
     workerId,
     concurrency: 6,

@@ -3,10 +3,21 @@
  * recovers it, and among others, which continue.
  */
 import { Effect } from "effect"
-import type { Death } from "../deaths.js"
+import type { Death } from "../killPoints.js"
 import type { Random } from "./random.js"
-import { type Account, begin, check, endOf, newVictim, progress, sum, type Victim, worker, type Worker } from "./run.js"
-import { slots } from "./world.js"
+import {
+  type Account,
+  begin,
+  check,
+  endOf,
+  newDatabase,
+  progress,
+  sum,
+  type TestDatabase,
+  worker,
+  type Worker
+} from "./run.js"
+import { slots } from "./database.js"
 
 const deathOf = (random: Random): Death => {
   const at = random.pick(["statement", "before COMMIT", "after COMMIT", "never"] as const) ?? "never"
@@ -14,7 +25,7 @@ const deathOf = (random: Random): Death => {
 }
 
 /** Waits until the process is killed: by itself, or at a random time after this number of operations. */
-const die = (account: Account, victim: Worker, random: Random, death: Death) =>
+const waitForKill = (account: Account, victim: Worker, random: Random, death: Death) =>
   Effect.gen(function* () {
     if (death.at === "never") {
       yield* progress(victim, 1 + random.below(40))
@@ -29,7 +40,7 @@ const die = (account: Account, victim: Worker, random: Random, death: Death) =>
   })
 
 /** One process after the other, each alone on the file. The next one is loaded while this one works. */
-const alone = (account: Account, victim: Victim, random: Random, kills: number) =>
+const alone = (account: Account, victim: TestDatabase, random: Random, kills: number) =>
   Effect.gen(function* () {
     const start = () => {
       const death = deathOf(random)
@@ -41,14 +52,14 @@ const alone = (account: Account, victim: Victim, random: Random, kills: number) 
       if (kill % 5 === 0) victim.keys += 1
       next = yield* start()
       yield* begin(process)
-      yield* die(account, process, random, death)
+      yield* waitForKill(account, process, random, death)
       yield* check(account, victim, `kill ${kill}, ${JSON.stringify(death)}`, { last: kill % 5 === 0 })
     }
     next.process.signal("SIGKILL")
   })
 
 /** Replaces each killed process while the others work. */
-const together = (account: Account, victim: Victim, random: Random, kills: number) =>
+const together = (account: Account, victim: TestDatabase, random: Random, kills: number) =>
   Effect.gen(function* () {
     const places = Array.from({ length: Math.min(slots, 3) }, (_, slot) => slot)
     const seeds = places.map(() => random.below(2 ** 31))
@@ -66,7 +77,7 @@ const together = (account: Account, victim: Victim, random: Random, kills: numbe
               synchronous: "normal"
             })
             yield* begin(process)
-            yield* die(account, process, random, death)
+            yield* waitForKill(account, process, random, death)
             yield* check(account, victim, `${JSON.stringify(death)} among others`)
           }
         }),
@@ -78,7 +89,7 @@ const together = (account: Account, victim: Victim, random: Random, kills: numbe
 /** Kills this number of processes on a database of its own. */
 export const kills = (account: Account, random: Random, count: number) =>
   Effect.gen(function* () {
-    const victim = yield* newVictim
+    const victim = yield* newDatabase
     const first = Math.ceil(count / 2)
     yield* alone(account, victim, random, first)
     yield* together(account, victim, random, count - first)

@@ -22,10 +22,10 @@ const seed = Number(values.seed ?? Date.now() % 1_000_000)
 const account = newAccount()
 const random = randomOf(seed)
 const begun = performance.now()
-const say = (line: string) => process.stdout.write(`${line}\n`)
+const sendLine = (line: string) => process.stdout.write(`${line}\n`)
 
 const report = (scenario: string) =>
-  say(
+  sendLine(
     `${Math.round((performance.now() - begun) / 1000)} s, ${scenario}: ${account.kills} kills, ${account.checks} checks, losses: ${account.losses.length}`
   )
 
@@ -53,9 +53,9 @@ const round = Effect.forEach(
 const isOver = () => account.kills >= enough && performance.now() - begun >= minutes * 60_000
 
 await buildPrograms()
-say(`torture: seed ${seed}, ${minutes} minutes and ${enough} kills at least`)
+sendLine(`torture: seed ${seed}, ${minutes} minutes and ${enough} kills at least`)
 await Effect.runPromise(Effect.whileLoop({ while: () => !isOver(), body: () => round, step: () => undefined }))
-say(`
+sendLine(`
 kills:            ${account.kills} processes, by SIGKILL
 storms:           ${account.storms} times the lock was held by somebody else; ${account.busy} operations were refused as busy
 stops:            ${account.stops} times a worker stood still past its leases
@@ -65,5 +65,5 @@ acknowledged:     ${account.acknowledged} operations
 checks:           ${account.checks} times the books were balanced
 longest turn:     ${account.longestTurnMs} ms of the event loop of a worker
 losses: ${account.losses.length}`)
-for (const loss of account.losses) say(`  ${loss}`)
+for (const loss of account.losses) sendLine(`  ${loss}`)
 process.exitCode = account.losses.length === 0 ? 0 : 1

@@ -5,10 +5,10 @@
 import { Effect } from "effect"
 import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
 import { child } from "../../support/children.js"
-import type { BuilderOrders, BuilderReport } from "./builder.js"
+import type { BuilderOptions, BuilderReport } from "./builder.js"
 import type { Random } from "./random.js"
-import { type Account, newVictim } from "./run.js"
-import { onFile } from "./world.js"
+import { type Account, newDatabase } from "./run.js"
+import { onFile } from "./database.js"
 
 const leaseMs = 1500
 // The margin of `heldLeases` between the interruption and the end of the lease.
@@ -73,7 +73,7 @@ const expiry = Effect.sleep(1.5 * leaseMs)
 /** Two workers on six jobs. Each in turn is cut off for longer than a lease, then suspended. */
 export const overlaps = (account: Account, random: Random, rounds: number) =>
   Effect.gen(function* () {
-    const { filePath } = yield* newVictim
+    const { filePath } = yield* newDatabase
     yield* Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
       Effect.forEach(["a", "b", "c", "d", "e", "f"], (id) =>
         jobs.enqueue({
@@ -93,7 +93,7 @@ export const overlaps = (account: Account, random: Random, rounds: number) =>
           workerId,
           seed: random.below(2 ** 31),
           leaseMs
-        } satisfies BuilderOrders),
+        } satisfies BuilderOptions),
         (process) => ({ workerId, process })
       )
     )
@@ -109,10 +109,10 @@ export const overlaps = (account: Account, random: Random, rounds: number) =>
       yield* Effect.promise(() => victim.when((reports) => begunBy(reports) > before))
       const taken = begunBy(other.reports)
       if (round % 2 === 0) {
-        victim.say("cut")
+        victim.writeLine("cut")
         yield* expiry
         yield* Effect.promise(() => other.when((reports) => begunBy(reports) > taken))
-        victim.say("reconnect")
+        victim.writeLine("reconnect")
       } else {
         victim.signal("SIGSTOP")
         yield* expiry

@@ -1,10 +1,10 @@
 /**
  * The argument and the reports of a torture process: the ledger, which is kept outside the database.
  */
-import type { Death } from "../deaths.js"
+import type { Death } from "../killPoints.js"
 
 /** The argument of the process, in JSON. */
-export interface Orders {
+export interface ProcessOptions {
   readonly filePath: string
   readonly workerId: string
   /** Its slot among concurrent processes: some rows belong to one slot. */
@@ -14,7 +14,7 @@ export interface Orders {
   readonly keys: number
   readonly death: Death
   /** The number of operations of each fiber before the process ends. */
-  readonly deeds: number
+  readonly operationCount: number
   readonly fibers: number
   readonly clockOffsetMs: number
   readonly busyTimeoutMs: number
@@ -23,7 +23,7 @@ export interface Orders {
 }
 
 /** The acknowledged results by operation. */
-export interface Deeds {
+export interface OperationResults {
   readonly launch: {
     readonly name: string
     readonly sandboxId: string
@@ -59,14 +59,14 @@ export interface Deeds {
   readonly sync: { readonly installationId: string; readonly generation: string }
 }
 
-export type Deed = keyof Deeds
+export type OperationName = keyof OperationResults
 
 /** An acknowledged operation. */
-export interface Done<Name extends Deed = Deed> {
+export interface Done<Name extends OperationName = OperationName> {
   readonly type: "done"
   readonly id: string
-  readonly deed: Name
-  readonly facts: Deeds[Name]
+  readonly operation: Name
+  readonly facts: OperationResults[Name]
 }
 
 /** A line that the process writes. */
@@ -76,7 +76,7 @@ export type Report =
   | {
       readonly type: "begun"
       readonly id: string
-      readonly deed: Deed
+      readonly operation: OperationName
       readonly known: Readonly<Record<string, string>>
     }
   | Done
@@ -84,23 +84,26 @@ export type Report =
   | {
       readonly type: "refused"
       readonly id: string
-      readonly deed: Deed
+      readonly operation: OperationName
       readonly tag: string
       readonly reason: string
     }
   /** An undeclared error: a loss. */
-  | { readonly type: "broken"; readonly id: string; readonly deed: Deed; readonly cause: string }
+  | { readonly type: "broken"; readonly id: string; readonly operation: OperationName; readonly cause: string }
   | { readonly type: "finished"; readonly longestTurnMs: number }
 
 /** The reports of all processes on a database. */
 export type Ledger = Array<Report>
 
 /** All acknowledged operations of one kind. */
-export const doneOf = <Name extends Deed>(ledger: Ledger, deed: Name): ReadonlyArray<Deeds[Name]> =>
+export const doneOf = <Name extends OperationName>(
+  ledger: Ledger,
+  operation: Name
+): ReadonlyArray<OperationResults[Name]> =>
   ledger
-    .filter((report): report is Done<Name> => report.type === "done" && report.deed === deed)
+    .filter((report): report is Done<Name> => report.type === "done" && report.operation === operation)
     .map(({ facts }) => facts)
 
 /** All started operations of one kind, acknowledged or not. */
-export const begunOf = (ledger: Ledger, deed: Deed) =>
-  ledger.flatMap((report) => (report.type === "begun" && report.deed === deed ? [report.known] : []))
+export const begunOf = (ledger: Ledger, operation: OperationName) =>
+  ledger.flatMap((report) => (report.type === "begun" && report.operation === operation ? [report.known] : []))

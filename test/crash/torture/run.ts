@@ -4,9 +4,9 @@
 import { Effect, type Scope } from "effect"
 import { join } from "node:path"
 import { type Child, child } from "../../support/children.js"
-import { losses, repeat, settle } from "./books.js"
-import type { Ledger, Orders, Report } from "./protocol.js"
-import { onFile, prepare } from "./world.js"
+import { findLosses, repeat, reconcile } from "./invariants.js"
+import type { Ledger, ProcessOptions, Report } from "./protocol.js"
+import { onFile, prepare } from "./database.js"
 import { temporaryDirectory } from "../../support/directories.js"
 
 /** The counts of operations, and the losses. */
@@ -44,13 +44,13 @@ const script = new URL("./worker.ts", import.meta.url)
 export type Worker = Child<Report>
 
 /** A database under test: its file, its ledger, and the number of keys of new processes. */
-export interface Victim {
+export interface TestDatabase {
   readonly filePath: string
   readonly ledger: Ledger
   keys: number
 }
 
-export const newVictim: Effect.Effect<Victim, unknown, Scope.Scope> = Effect.gen(function* () {
+export const newDatabase: Effect.Effect<TestDatabase, unknown, Scope.Scope> = Effect.gen(function* () {
   const filePath = join(yield* temporaryDirectory, "torture.sqlite")
   yield* prepare(filePath)
   return { filePath, ledger: [], keys: 1 }
@@ -59,7 +59,10 @@ export const newVictim: Effect.Effect<Victim, unknown, Scope.Scope> = Effect.gen
 let workers = 0
 
 /** Starts a worker, which waits for a line before it opens the database. */
-export const worker = ({ filePath, keys, ledger }: Victim, orders: Partial<Orders> & Pick<Orders, "seed">) =>
+export const worker = (
+  { filePath, keys, ledger }: TestDatabase,
+  options: Partial<ProcessOptions> & Pick<ProcessOptions, "seed">
+) =>
   child<Report>(
     script,
     {
@@ -68,14 +71,14 @@ export const worker = ({ filePath, keys, ledger }: Victim, orders: Partial<Order
       slot: 0,
       keys,
       death: { at: "never" },
-      deeds: 1_000_000,
+      operationCount: 1_000_000,
       fibers: 3,
       clockOffsetMs: 0,
       busyTimeoutMs: 5000,
       leaseMs: 400,
       synchronous: "full",
-      ...orders
-    } satisfies Orders,
+      ...options
+    } satisfies ProcessOptions,
     (report) => ledger.push(report)
   )
 
@@ -83,15 +86,15 @@ export const worker = ({ filePath, keys, ledger }: Victim, orders: Partial<Order
 export const begin = (worker: Worker) =>
   Effect.promise(async () => {
     await worker.first("ready")
-    worker.say("go")
+    worker.writeLine("go")
   })
 
 /** Waits until a worker has acknowledged this number of further operations. */
-export const progress = (worker: Worker, deeds: number) =>
+export const progress = (worker: Worker, operationCount: number) =>
   Effect.promise(() => {
     const acknowledged = () => worker.reports.filter(({ type }) => type === "done").length
     const before = acknowledged()
-    return worker.when(() => acknowledged() >= before + deeds)
+    return worker.when(() => acknowledged() >= before + operationCount)
   })
 
 export const endOf = (worker: Worker) => Effect.promise(() => worker.ended)
@@ -99,20 +102,20 @@ export const endOf = (worker: Worker) => Effect.promise(() => worker.ended)
 /** Checks the invariants in a process that opens and closes the database. `last`: no other process works on it. */
 export const check = (
   account: Account,
-  victim: Victim,
+  victim: TestDatabase,
   when: string,
   { last = false, reasons = /^Busy/ }: { readonly last?: boolean; readonly reasons?: RegExp } = {}
 ) =>
   Effect.gen(function* () {
     if (last) yield* repeat(victim.ledger)
-    const found = yield* losses([...victim.ledger], reasons)
-    const left = last ? [...(yield* settle), ...(yield* losses(victim.ledger, reasons))] : []
+    const found = yield* findLosses([...victim.ledger], reasons)
+    const left = last ? [...(yield* reconcile), ...(yield* findLosses(victim.ledger, reasons))] : []
     account.checks += last ? 2 : 1
     account.losses.push(...[...found, ...left].map((loss) => `${when}: ${loss}`))
   }).pipe(Effect.provide(onFile({ filePath: victim.filePath, keys: victim.keys, busyTimeoutMs: 20_000 })))
 
 /** Closes the ledger of a victim. */
-export const sum = (account: Account, { ledger }: Victim) => {
+export const sum = (account: Account, { ledger }: TestDatabase) => {
   account.acknowledged += ledger.filter(({ type }) => type === "done").length
   account.busy += ledger.filter((report) => report.type === "refused" && report.reason.startsWith("Busy")).length
   for (const report of ledger)

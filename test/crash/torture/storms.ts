@@ -7,30 +7,30 @@ import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
 import { child } from "../../support/children.js"
 import { success } from "../../sandbox/lifecycle/support.js"
 import { tomorrow } from "../../support/clock.js"
-import type { HostileOrders, HostileReport } from "./hostile.js"
+import type { LockHolderOptions, LockHolderReport } from "./lockHolder.js"
 import type { Random } from "./random.js"
-import { type Account, begin, check, endOf, newVictim, progress, sum, worker } from "./run.js"
-import { onFile } from "./world.js"
+import { type Account, begin, check, endOf, newDatabase, progress, sum, worker } from "./run.js"
+import { onFile } from "./database.js"
 
-const script = new URL("./hostile.ts", import.meta.url)
+const script = new URL("./lockHolder.ts", import.meta.url)
 
 /** A process that holds the lock of this file. */
-export const hostile = (orders: HostileOrders) =>
-  Effect.tap(child<HostileReport>(script, orders), ({ first }) => Effect.promise(() => first("ready")))
+export const lockHolder = (options: LockHolderOptions) =>
+  Effect.tap(child<LockHolderReport>(script, options), ({ first }) => Effect.promise(() => first("ready")))
 
 const hour = 3600 * 1000
 
 /** Workers run while another process takes the lock this number of times, sometimes for longer than their busy timeout. */
 export const storms = (account: Account, random: Random, holds: number) =>
   Effect.gen(function* () {
-    const victim = yield* newVictim
+    const victim = yield* newDatabase
     const busyTimeoutMs = 250
     const workers = yield* Effect.forEach([0, 1], (slot) =>
-      worker(victim, { seed: random.below(2 ** 31), slot, busyTimeoutMs, deeds: 150 + holds })
+      worker(victim, { seed: random.below(2 ** 31), slot, busyTimeoutMs, operationCount: 150 + holds })
     )
-    const enemy = yield* hostile({ filePath: victim.filePath, seed: random.below(2 ** 31), busyTimeoutMs })
+    const enemy = yield* lockHolder({ filePath: victim.filePath, seed: random.below(2 ** 31), busyTimeoutMs })
     yield* Effect.forEach(workers, begin, { concurrency: "unbounded" })
-    enemy.say(`storm ${holds}`)
+    enemy.writeLine(`storm ${holds}`)
     yield* Effect.promise(() => enemy.first("done"))
     account.storms += holds
     for (const { errors, reports, signal } of yield* Effect.forEach(workers, endOf)) {
@@ -44,7 +44,7 @@ export const storms = (account: Account, random: Random, holds: number) =>
 /** Suspends a worker at random times, and resumes it after the others have continued without it. */
 export const stops = (account: Account, random: Random, count: number) =>
   Effect.gen(function* () {
-    const victim = yield* newVictim
+    const victim = yield* newDatabase
     // It may be suspended in a transaction: then the others are refused until it resumes.
     const options = { busyTimeoutMs: 300, leaseMs: 100, synchronous: "normal" } as const
     const sleeper = yield* worker(victim, { seed: random.below(2 ** 31), ...options })
@@ -74,8 +74,8 @@ export const stops = (account: Account, random: Random, count: number) =>
 
 /** Suspends a worker with a lease until another worker has done its job: its reports are refused. Returns the errors. */
 export const late = Effect.gen(function* () {
-  const victim = yield* newVictim
-  const sleeper = yield* child<LateReport>(new URL("./late.ts", import.meta.url), { filePath: victim.filePath })
+  const victim = yield* newDatabase
+  const sleeper = yield* child<LateReport>(new URL("./lateWorker.ts", import.meta.url), { filePath: victim.filePath })
   yield* Effect.promise(() => sleeper.first("holding"))
   sleeper.signal("SIGSTOP")
   const done = yield* Effect.gen(function* () {
@@ -93,7 +93,7 @@ export const late = Effect.gen(function* () {
     return yield* lifecycle.finishBuild(lease, success)
   }).pipe(tomorrow, Effect.provide(onFile({ filePath: victim.filePath, keys: 1 })))
   sleeper.signal("SIGCONT")
-  sleeper.say("go on")
+  sleeper.writeLine("go on")
   const { reports } = yield* Effect.promise(() => sleeper.ended)
   const after = yield* Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.getById(done.id)).pipe(
     Effect.provide(onFile({ filePath: victim.filePath, keys: 1 }))
@@ -105,12 +105,12 @@ export const late = Effect.gen(function* () {
 export type LateReport = { readonly type: "holding" } | { readonly type: "answer"; readonly tag: string }
 
 /** Workers whose clocks are hours ahead and behind, on one database. */
-export const jumps = (account: Account, random: Random, deeds: number) =>
+export const jumps = (account: Account, random: Random, operationCount: number) =>
   Effect.gen(function* () {
-    const victim = yield* newVictim
+    const victim = yield* newDatabase
     const offsets = [0, 5 * hour, -5 * hour]
     const workers = yield* Effect.forEach(offsets, (clockOffsetMs, slot) =>
-      worker(victim, { seed: random.below(2 ** 31), slot, clockOffsetMs, deeds, synchronous: "normal" })
+      worker(victim, { seed: random.below(2 ** 31), slot, clockOffsetMs, operationCount, synchronous: "normal" })
     )
     yield* Effect.forEach(workers, begin, { concurrency: "unbounded" })
     for (const { errors, signal } of yield* Effect.forEach(workers, endOf)) {

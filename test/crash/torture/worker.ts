@@ -8,19 +8,19 @@ import { Effect } from "effect"
 import { once } from "node:events"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { InvalidInput, PersistenceError } from "../../../src/Errors.js"
-import { tell, withoutLogs } from "../../support/children.js"
+import { writeReport, withoutLogs } from "../../support/children.js"
 import { shifted } from "../../support/clock.js"
-import { dieAt } from "../deaths.js"
-import type { Turn } from "./deed.js"
+import { dieAt } from "../killPoints.js"
+import type { Turn } from "./operation.js"
 import * as deletions from "./parts/deletions.js"
 import * as issues from "./parts/issues.js"
 import * as others from "./parts/others.js"
 import * as sandboxes from "./parts/sandboxes.js"
-import type { Orders, Report } from "./protocol.js"
+import type { ProcessOptions, Report } from "./protocol.js"
 import { randomOf } from "./random.js"
-import { onFile, type Services } from "./world.js"
+import { onFile, type Services } from "./database.js"
 
-const orders: Orders = JSON.parse(process.argv[2] ?? "{}")
+const options: ProcessOptions = JSON.parse(process.argv[2] ?? "{}")
 
 const delay = monitorEventLoopDelay({ resolution: 5 })
 
@@ -36,12 +36,12 @@ const acts: ReadonlyArray<(turn: Turn) => Effect.Effect<unknown, PersistenceErro
 /** One fiber of the process. A read that was refused is repeated. */
 const fiber = (index: number) => {
   const turn: Turn = {
-    orders,
-    random: randomOf(orders.seed * 31 + index),
-    name: () => `${orders.workerId}_${++names}`
+    options,
+    random: randomOf(options.seed * 31 + index),
+    name: () => `${options.workerId}_${++names}`
   }
   return Effect.gen(function* () {
-    for (let count = 0; count < orders.deeds; count++) {
+    for (let count = 0; count < options.operationCount; count++) {
       const act = turn.random.pick(acts)
       if (act === undefined) return
       yield* act(turn).pipe(Effect.catchTag("PersistenceError", () => Effect.void))
@@ -54,16 +54,16 @@ const fiber = (index: number) => {
 const program = Effect.gen(function* () {
   delay.enable()
   yield* Effect.forEach(
-    Array.from({ length: orders.fibers }, (_, index) => index),
+    Array.from({ length: options.fibers }, (_, index) => index),
     fiber,
     { concurrency: "unbounded", discard: true }
   )
   delay.disable()
-  tell<Report>({ type: "finished", longestTurnMs: Math.round(delay.max / 1e6) })
-}).pipe(shifted(orders.clockOffsetMs))
+  writeReport<Report>({ type: "finished", longestTurnMs: Math.round(delay.max / 1e6) })
+}).pipe(shifted(options.clockOffsetMs))
 
-tell<Report>({ type: "ready" })
+writeReport<Report>({ type: "ready" })
 await once(process.stdin, "data")
-dieAt(orders.death)
-await Effect.runPromise(program.pipe(Effect.provide(onFile(orders)), withoutLogs))
+dieAt(options.death)
+await Effect.runPromise(program.pipe(Effect.provide(onFile(options)), withoutLogs))
 process.stdin.destroy()

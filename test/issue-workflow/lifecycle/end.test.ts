@@ -16,7 +16,7 @@ import {
   shell,
   started,
   tagOf,
-  told,
+  eventLines,
   toLaunch
 } from "./support.js"
 
@@ -54,7 +54,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         const { id } = yield* started()
         yield* finish({ executionId: id, outcome: "failed" })
-        expect(yield* told("execution", id)).toEqual([
+        expect(yield* eventLines("execution", id)).toEqual([
           "1 startExecution: - > queued by system",
           "2 finish: queued > running by system",
           "3 finish: running > failed by system"
@@ -163,7 +163,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             to: other
           })
           expect(yield* everything).toEqual(before)
-          expect(yield* told("workflow", issueWorkflowId)).toEqual([
+          expect(yield* eventLines("workflow", issueWorkflowId)).toEqual([
             "1 open: - > active by user ada",
             `2 finish: active > ${workflow} by system`
           ])
@@ -308,7 +308,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* executions.listEvents({ executionId: failed.id })).items).toMatchObject([
           { message: "the sandbox has failed" }
         ])
-        expect(yield* told("execution", stopped.id)).toContain("3 supervise: running > cancelled by system")
+        expect(yield* eventLines("execution", stopped.id)).toContain("3 supervise: running > cancelled by system")
         for (const limit of [0, 1001, 1.5, Number.NaN]) expect(yield* tagOf(supervise({ limit }))).toBe("InvalidInput")
         expect(yield* contradictions).toEqual([])
       }).pipe(Effect.provide(layer))

@@ -13,7 +13,7 @@ import {
   shell,
   started,
   tagOf,
-  told
+  eventLines
 } from "./support.js"
 
 const line = (message: string) => ({ phase: "build", eventType: "line", message })
@@ -64,7 +64,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           ]
         })
         expect(detail.artifacts.map(({ kind }) => kind).toSorted()).toEqual(["diff", "log"])
-        expect(yield* told("execution", executionId)).toEqual([
+        expect(yield* eventLines("execution", executionId)).toEqual([
           "1 startExecution: - > queued by system",
           "2 report: queued > running by system"
         ])

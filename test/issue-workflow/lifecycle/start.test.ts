@@ -20,7 +20,7 @@ import {
   shell,
   started,
   tagOf,
-  told,
+  eventLines,
   toLaunch
 } from "./support.js"
 
@@ -48,7 +48,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           ownerUserId: Option.some("ada"),
           requestedByUserId: Option.some("eve")
         })
-        expect(yield* told("workflow", first.workflow.id)).toEqual(["1 open: - > active by user eve"])
+        expect(yield* eventLines("workflow", first.workflow.id)).toEqual(["1 open: - > active by user eve"])
 
         // What is somebody else's is in the way, whoever that is.
         expect(yield* refusalOf(open({ issueId, ownerUserId: "eve" }))).toMatchObject({
@@ -58,7 +58,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* workflows.archive(first.workflow.id)
         const hers = yield* open({ issueId, ownerUserId: "eve" })
         expect(hers).toMatchObject({ created: true, workflow: { ownerUserId: Option.some("eve") } })
-        expect(yield* told("workflow", hers.workflow.id)).toEqual(["1 open: - > active by user eve"])
+        expect(yield* eventLines("workflow", hers.workflow.id)).toEqual(["1 open: - > active by user eve"])
         expect(yield* contradictions).toEqual([])
       }).pipe(Effect.provide(layer))
     )
@@ -150,8 +150,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           repositoryId: Option.some("app"),
           status: "queued"
         })
-        expect(yield* told("execution", execution.id)).toEqual(["1 startExecution: - > queued by user eve"])
-        expect(yield* told("sandbox", launched.id)).toEqual(["1 launch: - > queued by user eve"])
+        expect(yield* eventLines("execution", execution.id)).toEqual(["1 startExecution: - > queued by user eve"])
+        expect(yield* eventLines("sandbox", launched.id)).toEqual(["1 launch: - > queued by user eve"])
         // A retry of the sandbox still works on the issue.
         const sandboxes = yield* SandboxLifecycle
         yield* sandboxes.stop(launched.id)
@@ -380,7 +380,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const running = yield* beginExecution(id).pipe(actingAs({ type: "worker", id: "w1" }))
         expect(running.status).toBe("running")
         expect(yield* beginExecution(id)).toEqual(running)
-        expect(yield* told("execution", id)).toEqual([
+        expect(yield* eventLines("execution", id)).toEqual([
           "1 startExecution: - > queued by system",
           "2 beginExecution: queued > running by worker w1"
         ])

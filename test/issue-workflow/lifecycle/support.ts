@@ -61,7 +61,7 @@ export const toLaunch = {
 } as const
 
 /** The events of a subject, one line each. */
-export const told = (subjectType: "workflow" | "execution" | "sandbox", subjectId: string) =>
+export const eventLines = (subjectType: "workflow" | "execution" | "sandbox", subjectId: string) =>
   Effect.flatMap(ControlPlaneEvents, (events) =>
     Effect.map(
       events.list({ subjectType, subjectId }),

@@ -27,7 +27,7 @@ const toLaunch = {
 } as const
 
 /** A private repository with an issue: Ada has a grant on its installation, Eve has none. */
-const world = Effect.gen(function* () {
+const fixture = Effect.gen(function* () {
   yield* Effect.all([make.user({ id: "ada" }), make.user({ id: "eve" })])
   const { id: repositoryId } = yield* make.repository({ id: "private" })
   const { id: installationId } = yield* make.installation()
@@ -44,7 +44,7 @@ describe("SandboxLifecycle on a repository", () => {
   it.effect("launches for an owner with access, and reports the repository as missing to others", () =>
     Effect.gen(function* () {
       const { launch } = yield* SandboxLifecycle
-      const { issueId, repositoryId } = yield* world
+      const { issueId, repositoryId } = yield* fixture
       const { id: repositoryProfileId } = yield* make.repositoryProfile({ repositoryId })
       const { id: repositoryProfileRevisionId } = yield* make.repositoryProfileRevision({ repositoryProfileId })
       const references = { repositoryId, repositoryProfileRevisionId, issueId }
@@ -70,7 +70,7 @@ describe("SandboxLifecycle on a repository", () => {
     () =>
       Effect.gen(function* () {
         const { cancel, launch, rebuild, retry } = yield* SandboxLifecycle
-        const { repositoryId, revoke } = yield* world
+        const { repositoryId, revoke } = yield* fixture
         const request = { ...toLaunch, repositoryId, ownerUserId: "ada", idempotencyKey: "key" }
         const {
           sandbox: { id }
@@ -89,7 +89,7 @@ describe("IssueWorkflowLifecycle on an issue of a private repository", () => {
   it.effect("opens a workflow for an owner with access; for others the issue does not exist and is not reserved", () =>
     Effect.gen(function* () {
       const { open } = yield* IssueWorkflowLifecycle
-      const { issueId } = yield* world
+      const { issueId } = yield* fixture
       const nowhere = yield* refusalOf(open({ issueId: "nowhere", ownerUserId: "eve" }))
       expect(nowhere).toMatchObject(missing("issueId"))
       expect(yield* refusalOf(open({ issueId, ownerUserId: "eve" }))).toEqual(nowhere)
@@ -105,7 +105,7 @@ describe("IssueWorkflowLifecycle on an issue of a private repository", () => {
     () =>
       Effect.gen(function* () {
         const lifecycle = yield* IssueWorkflowLifecycle
-        const { issueId, revoke } = yield* world
+        const { issueId, revoke } = yield* fixture
         const ownerUserId = "ada"
         const {
           workflow: { id }
@@ -138,7 +138,7 @@ describe("IssueWorkflowLifecycle on an issue of a private repository", () => {
     () =>
       Effect.gen(function* () {
         const { getDetail, open } = yield* IssueWorkflowLifecycle
-        yield* world
+        yield* fixture
         const { id: issueId } = yield* make.issue({ id: "moving", number: 99, repositoryId: "open" })
         const {
           workflow: { id }
@@ -154,7 +154,7 @@ describe("IssueWorkflowLifecycle on an issue of a private repository", () => {
     Effect.gen(function* () {
       const { open } = yield* IssueWorkflowLifecycle
       const { archive, restore } = yield* IssueWorkflowRepo
-      const { installationId, issueId, revoke } = yield* world
+      const { installationId, issueId, revoke } = yield* fixture
       yield* make.installationGrant({ installationId, userId: "eve" })
       const {
         workflow: { id }
@@ -181,7 +181,7 @@ describe("IssueWorkflowLifecycle on an issue of a private repository", () => {
     () =>
       Effect.gen(function* () {
         const { finish } = yield* IssueWorkflowLifecycle
-        const { issueId, repositoryId, revoke } = yield* world
+        const { issueId, repositoryId, revoke } = yield* fixture
         const workflow = yield* make.workflow({ issueId, ownerUserId: "ada" })
         const { id: executionId } = yield* make.execution({ issueWorkflowId: workflow.id, status: "running" })
         const { id: first } = yield* make.pullRequest({ repositoryId })
@@ -214,7 +214,7 @@ describe("RepositoryProfileRepo with an owner", () => {
   it.effect("creates and lists for a user with access; for others the repository does not exist", () =>
     Effect.gen(function* () {
       const { create, list } = yield* RepositoryProfileRepo
-      const { repositoryId } = yield* world
+      const { repositoryId } = yield* fixture
       const request = { repositoryId, name: "default" }
       expect(yield* refusalOf(create({ ...request, ownerUserId: "eve" }))).toMatchObject(missing("repositoryId"))
       expect(yield* create({ ...request, ownerUserId: "ada" })).toMatchObject(request)
@@ -226,7 +226,7 @@ describe("RepositoryProfileRepo with an owner", () => {
   it.effect("links the user's own profiles and those already linked; others do not exist", () =>
     Effect.gen(function* () {
       const { createRevision, replaceLinks } = yield* RepositoryProfileRepo
-      const { repositoryId } = yield* world
+      const { repositoryId } = yield* fixture
       const revisionOf = (ownerUserId: string) =>
         Effect.flatMap(make.profile({ ownerUserId }), ({ id: profileId }) =>
           Effect.map(make.profileRevision({ profileId }), ({ id }) => id)
@@ -259,7 +259,7 @@ describe("RepositoryProfileRepo with an owner", () => {
 describe("RepositoryAccess set to open", () => {
   it.effect("disables the check in every operation", () =>
     Effect.gen(function* () {
-      const { issueId, repositoryId } = yield* world
+      const { issueId, repositoryId } = yield* fixture
       const services = yield* Layer.build(ControlPlane.layer.pipe(Layer.provide(RepositoryAccess.layer("open"))))
       yield* Effect.gen(function* () {
         const lifecycle = yield* IssueWorkflowLifecycle

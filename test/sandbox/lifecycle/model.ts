@@ -78,7 +78,7 @@ export const launched: Model = {
 const ok = (model: Model): Step => ({ model, outcome: "ok" })
 const refused = (model: Model): Step => ({ model, outcome: "InvalidTransition" })
 
-const goesOn = ({ attempt, stop }: Model) => (attempt === "queued" || attempt === "running") && !stop
+const isActive = ({ attempt, stop }: Model) => (attempt === "queued" || attempt === "running") && !stop
 
 const losses: Readonly<Record<Exclude<Model["lease"], "held">, LeaseLostReason>> = {
   none: "superseded",
@@ -110,7 +110,7 @@ const start = (model: Model): Model => ({
 })
 
 const settle = (model: Model): Model => {
-  if (!goesOn(model)) return model
+  if (!isActive(model)) return model
   const running = start(model)
   return running.job === "succeeded" && running.runtime === "running"
     ? { ...running, attempt: "succeeded", sandbox: "ready", settled: true }
@@ -125,8 +125,8 @@ const report =
 const finish =
   (runtime?: "pending" | "running") =>
   (model: Model): Step => {
-    const tell = (built: Model) =>
-      !goesOn(built) ? built : runtime === undefined ? settle(built) : report(runtime)(built)
+    const sendReport = (built: Model) =>
+      !isActive(built) ? built : runtime === undefined ? settle(built) : report(runtime)(built)
     const build = (held: Model): Model => ({
       ...held,
       job: "succeeded",
@@ -135,12 +135,12 @@ const finish =
       settled: false,
       overdue: false
     })
-    return underLease(model, (held) => tell(build(held)), ["succeeded"], tell)
+    return underLease(model, (held) => sendReport(build(held)), ["succeeded"], sendReport)
   }
 
 const end = (model: Model, how: "failed" | "cancelled"): Model => {
   const settled = { ...model, settled: true }
-  return !goesOn(model)
+  return !isActive(model)
     ? settled
     : {
         ...settled,
@@ -177,7 +177,7 @@ const halt = (model: Model): Model => ({
   ...cancelJob(model),
   sandbox: "stopped",
   stop: true,
-  attempt: goesOn(model) ? "cancelled" : model.attempt,
+  attempt: isActive(model) ? "cancelled" : model.attempt,
   settled: true,
   runtime: model.runtime === "none" ? "none" : "stopped"
 })

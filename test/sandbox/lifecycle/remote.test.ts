@@ -221,7 +221,7 @@ describe("on a server, which sends no notifications of commits", () => {
         const launched = yield* elsewhere(peer)(launch())
         let losses = 0
         // The two reports of a build, its start and its end, are sent twice each.
-        peer.trouble = (statements) =>
+        peer.faultInjection = (statements) =>
           statements.includes("COMMIT") && losses++ % 2 === 0 && losses < 4 ? "lost-answer" : undefined
         const told = yield* Fiber.join(tail)
         expect(losses).toBeGreaterThan(2)

@@ -12,7 +12,7 @@ import { type Command, commands, launched, next, passesTime, reachable } from ".
 import { layers, type Services, shell } from "./support.js"
 
 /** Takes back what the effect wrote. */
-const takenBack = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+const rolledBack = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Database.transaction(Effect.flatMap(effect, (value) => Effect.fail({ value }))).pipe(
     Effect.catchAll((error) =>
       typeof error === "object" && error !== null && "value" in error ? Effect.succeed(error.value) : Effect.fail(error)
@@ -112,7 +112,7 @@ describe("SandboxLifecycle states", () => {
           for (const command of still) {
             const step = next[command](model)
             const [outcome, seen, found] = yield* one.forgetting(
-              takenBack(Effect.all([one.run(command), one.seen, contradictions(one.id)]))
+              rolledBack(Effect.all([one.run(command), one.seen, contradictions(one.id)]))
             )
             expect([outcome, seen], `${way.join(" ")} > ${command}`).toEqual([step.outcome, seenOf(step.model)])
             expect(found, `${way.join(" ")} > ${command}`).toEqual([])

@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type Limits, Streams } from "./Streams.js"
 import { type Pipeline, RequestError } from "./wire.js"
 
-export interface Habits extends Limits {
+export interface ServerOptions extends Limits {
   /** The token that it wants to be shown; none when it lets everybody in. */
   readonly authToken: string | undefined
   /** How long each request is under way before anything happens. */
@@ -14,7 +14,7 @@ export interface Habits extends Limits {
 }
 
 // The default limits of a libSQL server.
-export const usualHabits: Habits = {
+export const defaultServerOptions: ServerOptions = {
   streamExpiryMs: 10_000,
   transactionLimitMs: 5_000,
   lockTimeoutMs: 5_000,
@@ -31,14 +31,14 @@ export const usualHabits: Habits = {
 export type Fault = "lost-request" | "lost-answer" | number | { readonly message: string; readonly code: string }
 
 /** Decides for the statements of each request whether it fails, and how. */
-export type Trouble = (statements: ReadonlyArray<string>) => Fault | undefined
+export type FaultInjection = (statements: ReadonlyArray<string>) => Fault | undefined
 
 // What no request of ours comes near.
 const maxBodyBytes = 64 * 1024 * 1024
 
 export class Peer {
   /** What goes wrong; nothing, while it is not set. */
-  trouble: Trouble | undefined
+  faultInjection: FaultInjection | undefined
   /** How many requests have come in. */
   requests = 0
   readonly streams: Streams
@@ -46,17 +46,17 @@ export class Peer {
 
   private constructor(
     readonly path: string,
-    private readonly habits: Habits
+    private readonly serverOptions: ServerOptions
   ) {
-    this.streams = new Streams(path, habits)
+    this.streams = new Streams(path, serverOptions)
     this.server = createServer((request, response) => {
       this.answer(request, response).catch(() => response.destroy())
     })
   }
 
   /** Serves the database file at a path. */
-  static async open(path: string, habits: Partial<Habits> = {}, port = 0): Promise<Peer> {
-    const peer = new Peer(path, { ...usualHabits, ...habits })
+  static async open(path: string, serverOptions: Partial<ServerOptions> = {}, port = 0): Promise<Peer> {
+    const peer = new Peer(path, { ...defaultServerOptions, ...serverOptions })
     await new Promise<void>((resolve, reject) => {
       peer.server.once("error", reject)
       peer.server.listen(port, "127.0.0.1", resolve)
@@ -79,16 +79,17 @@ export class Peer {
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.requests++
     const text = await textOf(request)
-    if (this.habits.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, this.habits.latencyMs))
+    if (this.serverOptions.latencyMs > 0)
+      await new Promise((resolve) => setTimeout(resolve, this.serverOptions.latencyMs))
     if (request.method === "GET" && request.url === "/v2")
       return send(response, 200, "Hello, this is HTTP API v2 (Hrana over HTTP)")
     if (request.method !== "POST" || request.url !== "/v2/pipeline") return send(response, 404, "")
-    const { authToken } = this.habits
+    const { authToken } = this.serverOptions
     if (authToken !== undefined && request.headers.authorization !== `Bearer ${authToken}`) {
       return send(response, 401, { error: "Authentication failed" })
     }
     const pipeline: Pipeline = JSON.parse(text)
-    const fault = this.trouble?.(this.streams.textsOf(pipeline))
+    const fault = this.faultInjection?.(this.streams.textsOf(pipeline))
     if (fault === "lost-request") return void response.destroy()
     if (typeof fault === "number") return send(response, fault, "no")
     if (typeof fault === "object") return send(response, 500, fault)

@@ -9,9 +9,9 @@ import { IssueRepo } from "../../../../src/issue-workflow/IssueRepo.js"
 import { IssueWorkflowLifecycle } from "../../../../src/issue-workflow/IssueWorkflowLifecycle.js"
 import { SandboxLifecycle } from "../../../../src/sandbox/SandboxLifecycle.js"
 import { shell, specification } from "../../../sandbox/lifecycle/support.js"
-import { deed, type Turn } from "../deed.js"
+import { runOperation, type Turn } from "../operation.js"
 import { doneOf, type Ledger } from "../protocol.js"
-import { issueIds } from "../world.js"
+import { issueIds } from "../database.js"
 
 /** A user of their own with a workflow on a new issue. */
 const workflowOf = (ownerUserId: string, number: number) =>
@@ -29,7 +29,7 @@ const workflowOf = (ownerUserId: string, number: number) =>
   })
 
 /** Two executions in one sandbox, which is then deleted, or stopped and retried. */
-const shareSandbox = ({ name, orders, random }: Turn) =>
+const shareSandbox = ({ name, options, random }: Turn) =>
   Effect.gen(function* () {
     const workflows = yield* IssueWorkflowLifecycle
     const sandboxes = yield* SandboxLifecycle
@@ -53,22 +53,28 @@ const shareSandbox = ({ name, orders, random }: Turn) =>
         executionIds: [first.execution.id, second.execution.id]
       }
     })
-    const shared = yield* deed(orders, "share", { ownerUserId }, sharing, () => undefined)
+    const shared = yield* runOperation(options, "share", { ownerUserId }, sharing, () => undefined)
     if (Option.isNone(shared)) return
     const { sandboxId, ...facts } = shared.value
     if (random.chance(0.5)) {
-      yield* deed(orders, "deleteSandbox", { sandboxId }, sandboxes.delete({ id: sandboxId, ownerUserId }), () => ({
-        sandboxId,
-        ...facts
-      }))
+      yield* runOperation(
+        options,
+        "deleteSandbox",
+        { sandboxId },
+        sandboxes.delete({ id: sandboxId, ownerUserId }),
+        () => ({
+          sandboxId,
+          ...facts
+        })
+      )
     } else {
       const again = Effect.zipRight(sandboxes.stop(sandboxId), sandboxes.retry(sandboxId))
-      yield* deed(orders, "stopAndRetry", { sandboxId }, again, () => facts)
+      yield* runOperation(options, "stopAndRetry", { sandboxId }, again, () => facts)
     }
   })
 
 /** A user with a workflow and an execution, who is then deleted. */
-const deleteUser = ({ name, orders, random }: Turn) =>
+const deleteUser = ({ name, options, random }: Turn) =>
   Effect.gen(function* () {
     const id = name()
     const opening = Effect.gen(function* () {
@@ -76,9 +82,9 @@ const deleteUser = ({ name, orders, random }: Turn) =>
       yield* (yield* IssueWorkflowLifecycle).startExecution({ issueWorkflowId: workflowId, idempotencyKey: "only" })
       return workflowId
     })
-    const opened = yield* deed(orders, "share", { ownerUserId: id }, opening, () => undefined)
+    const opened = yield* runOperation(options, "share", { ownerUserId: id }, opening, () => undefined)
     if (Option.isNone(opened)) return
-    yield* deed(orders, "deleteUser", { id }, (yield* UserRepo).delete(UserId.make(id)), () => ({
+    yield* runOperation(options, "deleteUser", { id }, (yield* UserRepo).delete(UserId.make(id)), () => ({
       userId: id,
       workflowId: opened.value
     }))
@@ -87,7 +93,7 @@ const deleteUser = ({ name, orders, random }: Turn) =>
 export const acts = [shareSandbox, deleteUser]
 
 /** Ends executions as the next supervisor does. Reports executions that are still active without their sandbox. */
-export const settle = Effect.gen(function* () {
+export const reconcile = Effect.gen(function* () {
   const workflows = yield* IssueWorkflowLifecycle
   while ((yield* workflows.supervise({ limit: 1000 })).ended > 0);
   const left = yield* shell<{ readonly id: string }>(`
@@ -112,7 +118,7 @@ const orphans = {
     WHERE status IN ('pending', 'running') AND run_id NOT IN (SELECT run_id FROM sandbox_run_links)`
 }
 
-export const books = (ledger: Ledger) =>
+export const checkInvariants = (ledger: Ledger) =>
   Effect.gen(function* () {
     const found: Array<string> = []
     for (const [what, statement] of Object.entries(orphans)) {

@@ -5,9 +5,9 @@ import { Effect, Option } from "effect"
 import { IssueWorkflowExecutionId } from "../../../../src/issue-workflow/IssueWorkflowExecution.js"
 import { IssueWorkflowLifecycle } from "../../../../src/issue-workflow/IssueWorkflowLifecycle.js"
 import { shell, specification } from "../../../sandbox/lifecycle/support.js"
-import { deed, type Turn } from "../deed.js"
+import { runOperation, type Turn } from "../operation.js"
 import { begunOf, doneOf, type Ledger } from "../protocol.js"
-import { issueIds, owner } from "../world.js"
+import { issueIds, owner } from "../database.js"
 
 const startOf = (workflowId: string, key: string) => ({
   issueWorkflowId: workflowId,
@@ -28,24 +28,30 @@ const reportOf = (executionId: string, key: string) => ({
   diffFiles: [{ changeType: "modified", path: `${key}.ts`, additions: 1, deletions: 0, isBinary: false } as const]
 })
 
-const open = ({ orders, random }: Turn) =>
+const open = ({ options, random }: Turn) =>
   Effect.gen(function* () {
     const lifecycle = yield* IssueWorkflowLifecycle
     const issueId = random.pick(issueIds) ?? ""
-    yield* deed(orders, "open", { issueId }, lifecycle.open({ issueId, ownerUserId: owner }), ({ workflow }) => ({
-      workflowId: workflow.id
-    }))
+    yield* runOperation(
+      options,
+      "open",
+      { issueId },
+      lifecycle.open({ issueId, ownerUserId: owner }),
+      ({ workflow }) => ({
+        workflowId: workflow.id
+      })
+    )
   })
 
-const start = ({ name, orders, random }: Turn) =>
+const start = ({ name, options, random }: Turn) =>
   Effect.gen(function* () {
     const lifecycle = yield* IssueWorkflowLifecycle
     const { items } = yield* lifecycle.list({ ownerUserId: owner, statuses: ["active"], limit: 10 })
     const workflowId = random.pick(items)?.workflow.id
     if (workflowId === undefined) return
     const key = name()
-    yield* deed(
-      orders,
+    yield* runOperation(
+      options,
       "start",
       { workflowId, key },
       lifecycle.startExecution(startOf(workflowId, key)),
@@ -54,7 +60,7 @@ const start = ({ name, orders, random }: Turn) =>
   })
 
 /** Reports for an execution, finishes it, or cancels its workflow. */
-const work = ({ name, orders, random }: Turn) =>
+const work = ({ name, options, random }: Turn) =>
   Effect.gen(function* () {
     const lifecycle = yield* IssueWorkflowLifecycle
     const { items } = yield* lifecycle.list({ ownerUserId: owner, limit: 20 })
@@ -65,11 +71,17 @@ const work = ({ name, orders, random }: Turn) =>
     const workflowId = view.workflow.id
     if (random.chance(0.6)) {
       const key = name()
-      yield* deed(orders, "report", { executionId, key }, lifecycle.report(reportOf(executionId, key)), () => ({
-        executionId,
-        key,
-        events: eventsOfReport
-      }))
+      yield* runOperation(
+        options,
+        "report",
+        { executionId, key },
+        lifecycle.report(reportOf(executionId, key)),
+        () => ({
+          executionId,
+          key,
+          events: eventsOfReport
+        })
+      )
     } else if (random.chance(0.8)) {
       const outcome = random.pick(["succeeded", "failed", "cancelled"] as const) ?? "failed"
       const finish = lifecycle.finish({
@@ -77,17 +89,17 @@ const work = ({ name, orders, random }: Turn) =>
         outcome,
         ...(random.chance(0.3) ? { workflow: "completed" as const } : {})
       })
-      yield* deed(orders, "finishExecution", { executionId }, finish, () => ({ executionId, outcome }))
+      yield* runOperation(options, "finishExecution", { executionId }, finish, () => ({ executionId, outcome }))
     } else {
       const cancel = lifecycle.cancel({ id: workflowId, ownerUserId: owner, reason: "enough" })
-      yield* deed(orders, "cancelWorkflow", { workflowId }, cancel, () => ({ workflowId }))
+      yield* runOperation(options, "cancelWorkflow", { workflowId }, cancel, () => ({ workflowId }))
     }
   })
 
-const supervise = ({ orders }: Turn) =>
+const supervise = ({ options }: Turn) =>
   Effect.gen(function* () {
     const lifecycle = yield* IssueWorkflowLifecycle
-    yield* deed(orders, "supervise", {}, lifecycle.supervise({ limit: 50 }), ({ ended }) => ({ ended }))
+    yield* runOperation(options, "supervise", {}, lifecycle.supervise({ limit: 50 }), ({ ended }) => ({ ended }))
   })
 
 export const acts = [open, start, work, work, work, supervise]
@@ -105,7 +117,7 @@ export const repeat = (ledger: Ledger) =>
         ledger.push({
           type: "done",
           id: "repeat",
-          deed: "start",
+          operation: "start",
           facts: { workflowId, key, executionId: again.value.execution.id }
         })
     }
@@ -113,7 +125,12 @@ export const repeat = (ledger: Ledger) =>
     for (const { executionId = "", key = "" } of begunOf(ledger, "report")) {
       if (reported.has(key)) continue
       yield* lifecycle.report(reportOf(IssueWorkflowExecutionId.make(executionId), key))
-      ledger.push({ type: "done", id: "repeat", deed: "report", facts: { executionId, key, events: eventsOfReport } })
+      ledger.push({
+        type: "done",
+        id: "repeat",
+        operation: "report",
+        facts: { executionId, key, events: eventsOfReport }
+      })
     }
   })
 
@@ -143,7 +160,7 @@ const rules: Readonly<Record<string, string>> = {
 }
 
 /** Rows that differ from the acknowledged operations, and inconsistent rows. */
-export const books = (ledger: Ledger) =>
+export const checkInvariants = (ledger: Ledger) =>
   Effect.gen(function* () {
     const found: Array<string> = []
     for (const [rule, text] of Object.entries(rules)) {

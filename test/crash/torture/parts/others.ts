@@ -9,16 +9,16 @@ import { GitHubInstallationRepositoryRepo } from "../../../../src/github/GitHubI
 import { WebhookOutcome } from "../../../../src/github/WebhookHandler.js"
 import { WebhookInbox } from "../../../../src/github/WebhookInbox.js"
 import { shell } from "../../../support/lists.js"
-import { deed, type Turn } from "../deed.js"
+import { runOperation, type Turn } from "../operation.js"
 import { doneOf, type Ledger } from "../protocol.js"
-import { installationOf, owner, profileId, secretId, slots } from "../world.js"
+import { installationOf, owner, profileId, secretId, slots } from "../database.js"
 
-const receive = ({ name, orders }: Turn) =>
+const receive = ({ name, options }: Turn) =>
   Effect.gen(function* () {
     const inbox = yield* WebhookInbox
     const deliveryId = name()
-    yield* deed(
-      orders,
+    yield* runOperation(
+      options,
       "receive",
       { deliveryId },
       inbox.receive({ deliveryId, eventType: "push", payload: {}, maxAttempts: 50 }),
@@ -39,24 +39,24 @@ export const processAs = (workerId: string, leaseDuration: number) =>
     )
   })
 
-const process = ({ orders }: Turn) =>
-  deed(
-    orders,
+const process = ({ options }: Turn) =>
+  runOperation(
+    options,
     "process",
     {},
-    processAs(orders.workerId, orders.leaseMs),
+    processAs(options.workerId, options.leaseMs),
     Option.match({
       onNone: () => undefined,
       onSome: ({ deliveryId, status }) => ({ deliveryId, status })
     })
   )
 
-const put = ({ name, orders }: Turn) =>
+const put = ({ name, options }: Turn) =>
   Effect.gen(function* () {
     const vault = yield* SecretVault
     const value = name()
-    yield* deed(
-      orders,
+    yield* runOperation(
+      options,
       "put",
       {},
       vault.put({ ownerUserId: owner, secretId, value: Redacted.make(value) }),
@@ -64,15 +64,15 @@ const put = ({ name, orders }: Turn) =>
     )
   })
 
-const rotate = ({ orders }: Turn) =>
+const rotate = ({ options }: Turn) =>
   Effect.gen(function* () {
     const vault = yield* SecretVault
-    yield* deed(orders, "rotate", {}, vault.rotateKeys({ batchSize: 5 }), ({ keyId }) => ({
+    yield* runOperation(options, "rotate", {}, vault.rotateKeys({ batchSize: 5 }), ({ keyId }) => ({
       key: Number(keyId.slice(1))
     }))
   })
 
-const revise = ({ name, orders }: Turn) =>
+const revise = ({ name, options }: Turn) =>
   Effect.gen(function* () {
     const profiles = yield* ProfileRepo
     const label = name()
@@ -82,7 +82,7 @@ const revise = ({ name, orders }: Turn) =>
       configPatch: { env: { LABEL: label } },
       envVars: [{ key: "REGION", value: label }]
     })
-    yield* deed(orders, "revision", { label }, create, ({ revision }) => ({
+    yield* runOperation(options, "revision", { label }, create, ({ revision }) => ({
       profileId,
       revisionId: revision.id,
       label
@@ -92,19 +92,19 @@ const revise = ({ name, orders }: Turn) =>
 const reposOfSync = 7
 
 /** Replaces the repositories of this slot's installation. */
-const sync = ({ name, orders, random }: Turn) =>
+const sync = ({ name, options, random }: Turn) =>
   Effect.gen(function* () {
     const repositories = yield* GitHubInstallationRepositoryRepo
     const generation = name()
-    const installationId = installationOf(orders.slot)
+    const installationId = installationOf(options.slot)
     const first = random.below(5)
     const all = Array.from({ length: reposOfSync }, (_, index) => ({
       externalRepositoryId: `${installationId} ${first + index}`,
-      owner: `acme-${orders.slot}`,
+      owner: `acme-${options.slot}`,
       name: `${generation}-${index}`
     }))
-    yield* deed(
-      orders,
+    yield* runOperation(
+      options,
       "sync",
       { installationId, generation },
       repositories.sync({ installationId, repositories: all }),
@@ -115,7 +115,7 @@ const sync = ({ name, orders, random }: Turn) =>
 export const acts = [receive, receive, process, process, put, rotate, revise, sync]
 
 /** Processes all due deliveries until none is left. */
-export const settle = Effect.gen(function* () {
+export const reconcile = Effect.gen(function* () {
   while (Option.isSome(yield* processAs("last", 60_000)));
   const left = yield* shell<{ readonly n: number }>(
     "SELECT count(*) AS n FROM github_webhook_deliveries WHERE status IN ('received', 'processing')"
@@ -140,7 +140,7 @@ const rules: Readonly<Record<string, string>> = {
 }
 
 /** Rows that differ from the acknowledged operations, and inconsistent rows. */
-export const books = (ledger: Ledger) =>
+export const checkInvariants = (ledger: Ledger) =>
   Effect.gen(function* () {
     const found: Array<string> = []
     for (const [rule, text] of Object.entries(rules)) {
@@ -191,7 +191,7 @@ const syncIssues = (ledger: Ledger, installationId: string) =>
     )
     const times = new Map<string, { readonly begun: number; done?: number }>()
     for (const [index, report] of ledger.entries()) {
-      if (report.type === "begun" && report.deed === "sync" && report.known["installationId"] === installationId) {
+      if (report.type === "begun" && report.operation === "sync" && report.known["installationId"] === installationId) {
         times.set(report.known["generation"] ?? "", { begun: index })
       }
       const known =

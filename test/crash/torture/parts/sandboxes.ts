@@ -6,9 +6,9 @@ import { WorkspaceBuildJobRepo } from "../../../../src/build-job/WorkspaceBuildJ
 import { SandboxLifecycle } from "../../../../src/sandbox/SandboxLifecycle.js"
 import { contradictions } from "../../../sandbox/lifecycle/invariants.js"
 import { answer, shell, specification, success } from "../../../sandbox/lifecycle/support.js"
-import { deed, type Turn } from "../deed.js"
+import { runOperation, type Turn } from "../operation.js"
 import { begunOf, doneOf, type Ledger } from "../protocol.js"
-import { owner } from "../world.js"
+import { owner } from "../database.js"
 
 const requestOf = (name: string) => ({
   ownerUserId: owner,
@@ -20,20 +20,26 @@ const requestOf = (name: string) => ({
   idempotencyKey: name
 })
 
-const launch = ({ name, orders }: Turn) =>
+const launch = ({ name, options }: Turn) =>
   Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
     const key = name()
-    yield* deed(orders, "launch", { name: key }, lifecycle.launch(requestOf(key)), ({ attempt, job, sandbox }) => ({
-      name: key,
-      sandboxId: sandbox.id,
-      attemptId: attempt.id,
-      jobId: job.id
-    }))
+    yield* runOperation(
+      options,
+      "launch",
+      { name: key },
+      lifecycle.launch(requestOf(key)),
+      ({ attempt, job, sandbox }) => ({
+        name: key,
+        sandboxId: sandbox.id,
+        attemptId: attempt.id,
+        jobId: job.id
+      })
+    )
   })
 
 /** Retries, rebuilds, cancels or stops a sandbox. */
-const change = ({ orders, random }: Turn) =>
+const change = ({ options, random }: Turn) =>
   Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
     const { items } = yield* lifecycle.list({ ownerUserId: owner, limit: 30 })
@@ -42,26 +48,26 @@ const change = ({ orders, random }: Turn) =>
     const { id, status } = view.sandbox
     if (status === "failed" || status === "stopped") {
       const again = random.chance(0.8) ? lifecycle.retry(id) : lifecycle.rebuild(id)
-      yield* deed(orders, "retry", { sandboxId: id }, again, ({ attempt }) => ({
+      yield* runOperation(options, "retry", { sandboxId: id }, again, ({ attempt }) => ({
         sandboxId: id,
         attemptId: attempt.id
       }))
     } else {
       const end = random.chance(0.5) ? lifecycle.stop(id) : lifecycle.cancel({ sandboxId: id, reason: "enough" })
-      yield* deed(orders, "end", { sandboxId: id }, end, ({ latestRunId }) =>
+      yield* runOperation(options, "end", { sandboxId: id }, end, ({ latestRunId }) =>
         Option.match(latestRunId, { onNone: () => undefined, onSome: (attemptId) => ({ attemptId }) })
       )
     }
   })
 
 /** Claims a job and ends it like a worker: finishes, fails, releases or abandons it. */
-const build = ({ orders, random }: Turn) =>
+const build = ({ options, random }: Turn) =>
   Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
     const jobs = yield* WorkspaceBuildJobRepo
-    const claim = jobs.claimNext({ workerId: orders.workerId, leaseDuration: orders.leaseMs })
-    const claimed = yield* deed(
-      orders,
+    const claim = jobs.claimNext({ workerId: options.workerId, leaseDuration: options.leaseMs })
+    const claimed = yield* runOperation(
+      options,
       "claim",
       {},
       claim,
@@ -74,32 +80,38 @@ const build = ({ orders, random }: Turn) =>
     const { lease } = claimed.value.value
     const { jobId, token } = lease
     const known = { jobId, token: String(token) }
-    const begun = yield* deed(orders, "begin", known, lifecycle.beginBuild(lease), () => ({ jobId, token }))
+    const begun = yield* runOperation(options, "begin", known, lifecycle.beginBuild(lease), () => ({ jobId, token }))
     if (Option.isNone(begun) || random.chance(0.1)) return
     if (random.chance(0.2)) {
       const failure = { errorMessage: "no", retryable: random.chance(0.6) }
-      yield* deed(orders, "fail", known, lifecycle.failBuild(lease, failure), () => ({ jobId, token }))
+      yield* runOperation(options, "fail", known, lifecycle.failBuild(lease, failure), () => ({ jobId, token }))
       return
     }
     const isUp = random.chance(0.5)
     const result = isUp ? { ...success, runtime: answer("running") } : success
-    const finished = yield* deed(orders, "finish", known, lifecycle.finishBuild(lease, result), () => ({
+    const finished = yield* runOperation(options, "finish", known, lifecycle.finishBuild(lease, result), () => ({
       jobId,
       token
     }))
     const attempt = begun.value.attempt
     if (isUp || Option.isNone(finished) || Option.isNone(attempt)) return
     const attemptId = attempt.value.id
-    yield* deed(orders, "runtime", { attemptId }, lifecycle.recordRuntime(attemptId, answer("running")), () => ({
-      attemptId
-    }))
+    yield* runOperation(
+      options,
+      "runtime",
+      { attemptId },
+      lifecycle.recordRuntime(attemptId, answer("running")),
+      () => ({
+        attemptId
+      })
+    )
   })
 
-const supervise = ({ orders }: Turn) =>
+const supervise = ({ options }: Turn) =>
   Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
-    yield* deed(
-      orders,
+    yield* runOperation(
+      options,
       "supervise",
       {},
       lifecycle.supervise({ limit: 50, runtimeDeadline: "1 hour" }),
@@ -120,14 +132,14 @@ export const repeat = (ledger: Ledger) =>
       ledger.push({
         type: "done",
         id: "repeat",
-        deed: "launch",
+        operation: "launch",
         facts: { name, sandboxId: sandbox.id, attemptId: attempt.id, jobId: job.id }
       })
     }
   })
 
 /** Processes all due work until none is left: work that remains would be left forever. */
-export const settle = Effect.gen(function* () {
+export const reconcile = Effect.gen(function* () {
   const lifecycle = yield* SandboxLifecycle
   const jobs = yield* WorkspaceBuildJobRepo
   for (;;) {
@@ -162,7 +174,7 @@ interface Job {
 const twice = (values: ReadonlyArray<string>) => values.filter((value, index) => values.indexOf(value) !== index)
 
 /** Rows that differ from the acknowledged operations, and inconsistent rows. */
-export const books = (ledger: Ledger) =>
+export const checkInvariants = (ledger: Ledger) =>
   Effect.gen(function* () {
     const found: Array<string> = []
     const keys = yield* shell<{ readonly name: string; readonly ids: string }>(

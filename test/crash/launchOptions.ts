@@ -10,7 +10,7 @@ import { UserId } from "../../src/auth/User.js"
 export type Moment = number | "before COMMIT" | "after COMMIT" | "never"
 
 /** The argument of the process, in JSON. */
-export interface Orders {
+export interface ProcessOptions {
   readonly filePath: string
   readonly dieAt: Moment
 }

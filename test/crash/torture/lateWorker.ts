@@ -6,10 +6,10 @@ import { once } from "node:events"
 import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
 import { answer, request, success } from "../../sandbox/lifecycle/support.js"
-import { tell, withoutLogs } from "../../support/children.js"
+import { writeReport, withoutLogs } from "../../support/children.js"
 import { tagOf } from "../../support/refusals.js"
 import type { LateReport } from "./storms.js"
-import { onFile, owner } from "./world.js"
+import { onFile, owner } from "./database.js"
 
 const { filePath }: { readonly filePath: string } = JSON.parse(process.argv[2] ?? "{}")
 
@@ -21,7 +21,7 @@ const program = Effect.gen(function* () {
     yield* jobs.claimById({ id: job.id, workerId: "sleeper", leaseDuration: "1 minute" })
   )
   yield* lifecycle.beginBuild(lease)
-  tell<LateReport>({ type: "holding" })
+  writeReport<LateReport>({ type: "holding" })
   yield* Effect.promise(() => once(process.stdin, "data"))
   const attempts: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> = [
     jobs.heartbeat(lease, "1 minute"),
@@ -31,7 +31,7 @@ const program = Effect.gen(function* () {
     lifecycle.finishBuild(lease, success),
     jobs.release(lease)
   ]
-  for (const attempt of attempts) tell<LateReport>({ type: "answer", tag: yield* tagOf(attempt) })
+  for (const attempt of attempts) writeReport<LateReport>({ type: "answer", tag: yield* tagOf(attempt) })
 })
 
 await Effect.runPromise(program.pipe(Effect.provide(onFile({ filePath, keys: 1 })), withoutLogs))

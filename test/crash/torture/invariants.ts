@@ -11,11 +11,11 @@ import * as sandboxes from "./parts/sandboxes.js"
 import type { Ledger } from "./protocol.js"
 
 /** Reports that no program may make: an undeclared error, or an error for another reason than these. */
-const surprises = (ledger: Ledger, reasons: RegExp) =>
+const unexpectedErrors = (ledger: Ledger, reasons: RegExp) =>
   ledger.flatMap((report) => {
-    if (report.type === "broken") return [`${report.deed}: ${report.cause}`]
+    if (report.type === "broken") return [`${report.operation}: ${report.cause}`]
     return report.type === "refused" && report.tag === "PersistenceError" && !reasons.test(report.reason)
-      ? [`${report.deed}: ${report.reason}`]
+      ? [`${report.operation}: ${report.reason}`]
       : []
   })
 
@@ -23,18 +23,18 @@ const surprises = (ledger: Ledger, reasons: RegExp) =>
  * Everything that is lost, partial, duplicated or damaged: empty if the invariants hold. `reasons` are the accepted reasons
  * of refusals.
  */
-export const losses = (ledger: Ledger, reasons: RegExp) =>
+export const findLosses = (ledger: Ledger, reasons: RegExp) =>
   Effect.gen(function* () {
     const integrity = yield* shell<{ readonly integrity_check: string }>("PRAGMA integrity_check")
     const references = yield* shell("PRAGMA foreign_key_check")
     return [
-      ...surprises(ledger, reasons),
+      ...unexpectedErrors(ledger, reasons),
       ...integrity.flatMap(({ integrity_check: line }) => (line === "ok" ? [] : [line])),
       ...references.map((row) => `dangling: ${JSON.stringify(row)}`),
-      ...(yield* sandboxes.books(ledger)),
-      ...(yield* issues.books(ledger)),
-      ...(yield* others.books(ledger)),
-      ...(yield* deletions.books(ledger))
+      ...(yield* sandboxes.checkInvariants(ledger)),
+      ...(yield* issues.checkInvariants(ledger)),
+      ...(yield* others.checkInvariants(ledger)),
+      ...(yield* deletions.checkInvariants(ledger))
     ]
   })
 
@@ -42,6 +42,6 @@ export const losses = (ledger: Ledger, reasons: RegExp) =>
 export const repeat = (ledger: Ledger) => Effect.zipRight(sandboxes.repeat(ledger), issues.repeat(ledger))
 
 /** Completes all remaining work with a clock after every lease. A failure is a loss. */
-export const settle = Effect.map(Effect.all([sandboxes.settle, others.settle, deletions.settle]), (all) =>
+export const reconcile = Effect.map(Effect.all([sandboxes.reconcile, others.reconcile, deletions.reconcile]), (all) =>
   all.flat()
 ).pipe(tomorrow)

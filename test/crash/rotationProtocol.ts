@@ -10,7 +10,7 @@ import { SecretVault } from "../../src/secret/SecretVault.js"
 /**
  * The point of the kill: before or after the numbered COMMIT (1 activates the key, each other is a batch), or by the parent.
  */
-export interface RotationOrders {
+export interface RotationOptions {
   readonly filePath: string
   readonly dieAt: { readonly commit: number; readonly moment: "before" | "after" } | "killed"
 }
@@ -25,7 +25,7 @@ export interface RotationReport {
 }
 
 /** The options of a writer. */
-export interface WriterOrders {
+export interface WriterOptions {
   readonly filePath: string
 }
 

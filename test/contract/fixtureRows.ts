@@ -8,7 +8,7 @@ import { Factories } from "@sealant/db/testing"
 
 const { make } = Factories
 
-export const makeWorld = Effect.gen(function* () {
+export const makeFixture = Effect.gen(function* () {
   const ada = (yield* make.user({ id: "ada" })).id
   yield* make.user({ id: "eve" })
   const ofAda = { ownerUserId: ada }
@@ -110,7 +110,7 @@ export const makeWorld = Effect.gen(function* () {
   }
 }).pipe(Effect.orDie)
 
-export type World = Effect.Effect.Success<typeof makeWorld>
+export type Fixture = Effect.Effect.Success<typeof makeFixture>
 
 /** The ids of rows with an owner and of their dependants. No response to another owner may contain one. */
 export const privateIds = Effect.gen(function* () {

@@ -9,18 +9,18 @@ export const textOf = (value: unknown) =>
   inspect(value, { depth: 20, showHidden: true, maxStringLength: null, maxArrayLength: null })
 
 /** Collects, as text, all output of a tracer and a logger, except results of successful calls. */
-export const witness = () => {
-  const told: Array<string> = []
-  const tell = (...things: ReadonlyArray<unknown>) => {
-    told.push(...things.map(textOf))
+export const collectOutput = () => {
+  const output: Array<string> = []
+  const record = (...things: ReadonlyArray<unknown>) => {
+    output.push(...things.map(textOf))
   }
   const tracer = Tracer.make({
     span: (name, parent, context, links, startTime, kind) => {
-      tell(name, links)
+      record(name, links)
       return {
         _tag: "Span",
         name,
-        spanId: String(told.length),
+        spanId: String(output.length),
         traceId: "trace",
         parent,
         context,
@@ -29,21 +29,21 @@ export const witness = () => {
         links,
         sampled: true,
         kind,
-        attribute: (key, value) => tell(name, key, value),
-        event: (event, _, attributes) => tell(name, event, attributes),
-        addLinks: (more) => tell(name, more),
-        end: (_, exit) => (Exit.isFailure(exit) ? tell(name, exit.cause, Cause.pretty(exit.cause)) : tell(name))
+        attribute: (key, value) => record(name, key, value),
+        event: (event, _, attributes) => record(name, event, attributes),
+        addLinks: (more) => record(name, more),
+        end: (_, exit) => (Exit.isFailure(exit) ? record(name, exit.cause, Cause.pretty(exit.cause)) : record(name))
       }
     },
     context: (run) => run()
   })
   const logger = Logger.make(({ annotations, cause, message, spans }) =>
-    tell(message, HashMap.toEntries(annotations), Cause.pretty(cause), List.toArray(spans))
+    record(message, HashMap.toEntries(annotations), Cause.pretty(cause), List.toArray(spans))
   )
   const layer = Layer.mergeAll(
     Layer.setTracer(tracer),
     Logger.replace(Logger.defaultLogger, logger),
     Logger.minimumLogLevel(LogLevel.All)
   )
-  return { told, tell, layer }
+  return { output, record, layer }
 }

@@ -8,24 +8,24 @@ import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { SandboxLifecycle } from "../../src/sandbox/SandboxLifecycle.js"
 import { request } from "../sandbox/lifecycle/support.js"
-import { tell } from "../support/children.js"
-import { onFile, owner } from "./torture/world.js"
+import { writeReport } from "../support/children.js"
+import { onFile, owner } from "./torture/database.js"
 
 /** The argument of the process, in JSON. */
-export interface ObedientOrders {
+export interface LauncherOptions {
   readonly filePath: string
   readonly name: string
 }
 
 /** A line that the process writes. */
-export type ObedientReport =
+export type LauncherReport =
   | { readonly type: "open" | "done" }
   | { readonly type: "closed"; readonly problem: string }
   | { readonly type: "launched"; readonly name: string }
   | { readonly type: "refused"; readonly tag: string; readonly reason: string }
 
-const { filePath, name }: ObedientOrders = JSON.parse(process.argv[2] ?? "{}")
-const say = (report: ObedientReport) => tell<ObedientReport>(report)
+const { filePath, name }: LauncherOptions = JSON.parse(process.argv[2] ?? "{}")
+const sendLine = (report: LauncherReport) => writeReport<LauncherReport>(report)
 
 const lines = createInterface({ input: process.stdin })
 let number = 0
@@ -35,9 +35,9 @@ const launch = Effect.gen(function* () {
   const key = `${name}_${++number}`
   yield* lifecycle.launch({ ...request, ownerUserId: owner, name: key, idempotencyKey: key }).pipe(
     Effect.match({
-      onSuccess: () => say({ type: "launched", name: key }),
+      onSuccess: () => sendLine({ type: "launched", name: key }),
       onFailure: (error) =>
-        say({
+        sendLine({
           type: "refused",
           tag: error._tag,
           reason: error._tag === "PersistenceError" ? `${error.reason} ${error.cause}` : error.message
@@ -47,20 +47,20 @@ const launch = Effect.gen(function* () {
 })
 
 const program = Effect.gen(function* () {
-  say({ type: "open" })
+  sendLine({ type: "open" })
   for (;;) {
     const [line]: ReadonlyArray<unknown> = yield* Effect.promise(() => once(lines, "line"))
     const [word, count] = String(line).split(" ")
     if (word === "end") return
     for (let left = Number(count); left > 0; left--) yield* launch
-    say({ type: "done" })
+    sendLine({ type: "done" })
   }
 })
 
 await Effect.runPromise(
   program.pipe(
     Effect.provide(onFile({ filePath, keys: 1 })),
-    Effect.catchAll((error) => Effect.sync(() => say({ type: "closed", problem: error.message })))
+    Effect.catchAll((error) => Effect.sync(() => sendLine({ type: "closed", problem: error.message })))
   )
 )
 process.stdin.destroy()

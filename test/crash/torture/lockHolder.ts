@@ -6,22 +6,22 @@
  */
 import Native from "libsql"
 import { createInterface } from "node:readline"
-import { tell } from "../../support/children.js"
+import { writeReport } from "../../support/children.js"
 import { randomOf } from "./random.js"
 
 /** The argument of the process, in JSON. */
-export interface HostileOrders {
+export interface LockHolderOptions {
   readonly filePath: string
   readonly seed: number
   /** Some holds are longer than this. */
   readonly busyTimeoutMs: number
 }
 
-export interface HostileReport {
+export interface LockHolderReport {
   readonly type: "ready" | "holding" | "reading" | "released" | "done"
 }
 
-const { busyTimeoutMs, filePath, seed }: HostileOrders = JSON.parse(process.argv[2] ?? "{}")
+const { busyTimeoutMs, filePath, seed }: LockHolderOptions = JSON.parse(process.argv[2] ?? "{}")
 const random = randomOf(seed)
 const database = new Native(filePath, { timeout: 60_000 })
 
@@ -36,32 +36,32 @@ const storm = (count: number) => {
   }
 }
 
-const say = (type: HostileReport["type"]) => tell<HostileReport>({ type })
+const sendLine = (type: LockHolderReport["type"]) => writeReport<LockHolderReport>({ type })
 let open = false
 
 const obey = (line: string) => {
   if (open) {
     database.exec("COMMIT")
     open = false
-    say("released")
+    sendLine("released")
   }
   const [word, count] = line.split(" ")
   if (word === "storm") {
     storm(Number(count))
-    say("done")
+    sendLine("done")
   } else if (word === "hold") {
     database.exec("BEGIN IMMEDIATE")
     open = true
-    say("holding")
+    sendLine("holding")
   } else if (word === "read") {
     database.exec("BEGIN")
     database.prepare("SELECT count(*) AS n FROM sqlite_schema").all()
     open = true
-    say("reading")
+    sendLine("reading")
   } else if (word === "end") process.exit()
 }
 
 createInterface({ input: process.stdin })
   .on("line", obey)
   .on("close", () => process.exit())
-say("ready")
+sendLine("ready")
