@@ -156,8 +156,8 @@ export {
   RenameSandbox,
   Sandbox,
   SandboxId,
-  SandboxRunLink,
-  SandboxRunRelation,
+  SandboxAttemptLink,
+  SandboxAttemptRelation,
   SandboxStatus,
   sandboxTransitions,
   SetSandboxStatus

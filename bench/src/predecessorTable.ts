@@ -16,7 +16,7 @@ export const buildJobs = sqliteTable(
     id: text("id")
       .primaryKey()
       .$defaultFn(() => `job_${v7()}`),
-    runId: text("run_id"),
+    attemptId: text("run_id"),
     status: text("status", { enum: ["queued", "running", "succeeded", "failed", "cancelled"] })
       .notNull()
       .default("queued"),
@@ -53,7 +53,7 @@ export const buildJobs = sqliteTable(
     index("oci_image_build_jobs_status_available_at_idx").on(table.status, table.availableAt),
     index("oci_image_build_jobs_status_claimed_at_idx").on(table.status, table.claimedAt),
     index("oci_image_build_jobs_created_at_idx").on(table.createdAt),
-    index("oci_image_build_jobs_run_id_idx").on(table.runId)
+    index("oci_image_build_jobs_run_id_idx").on(table.attemptId)
   ]
 )
 

@@ -61,7 +61,7 @@ export class WorkspaceBuildJob extends Model.Class<WorkspaceBuildJob>("Workspace
   {
     id: WorkspaceBuildJobId,
     /** The sandbox attempt that uses the image. */
-    runId: optional(SandboxAttemptId),
+    attemptId: optional(SandboxAttemptId),
     status: WorkspaceBuildJobStatus,
     registryId: Name,
     repository: Name,
@@ -133,7 +133,7 @@ export const defaultMaxAttempts = 3
 /** Request to enqueue a job. `availableAt` defaults to now; without `maxDuration` there is no limit. */
 export const EnqueueJob = Schema.Struct({
   id: Schema.optional(WorkspaceBuildJobId),
-  runId: Schema.optional(existing(SandboxAttemptId)),
+  attemptId: Schema.optional(existing(SandboxAttemptId)),
   registryId: Name,
   repository: Name,
   tag: Name,
@@ -172,7 +172,7 @@ export const unreadableJob = "unreadable-job"
  */
 export class JobState extends Model.Class<JobState>("JobState")({
   id: WorkspaceBuildJobId,
-  runId: optional(SandboxAttemptId),
+  attemptId: optional(SandboxAttemptId),
   status: WorkspaceBuildJobStatus,
   cancelReason: optional(Prose),
   attemptCount: Count,

@@ -62,7 +62,7 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
    *
    * Fails with
    * - `IdempotencyConflict` if the key was used for a different request,
-   * - `ReferenceNotFound` if the sandbox attempt `runId` does not exist,
+   * - `ReferenceNotFound` if the sandbox attempt `attemptId` does not exist,
    * - `AlreadyExists` if `id` is in use,
    * - `InvalidInput` if the spec or a field is invalid.
    */
@@ -128,8 +128,8 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
    * `None` if the attempt has no job. Also handles jobs whose documents cannot be decoded. Fails with `InvalidInput` if
    * the reason is invalid.
    */
-  readonly cancelLatestByRunId: (request: {
-    readonly runId: SandboxAttemptId
+  readonly cancelLatestByAttemptId: (request: {
+    readonly attemptId: SandboxAttemptId
     readonly reason: string
   }) => Effect.Effect<Option.Option<JobState>, InvalidInput | PersistenceError>
 
@@ -161,22 +161,24 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
   readonly findByIdempotencyKey: (key: string) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
 
   /** Returns the newest job of a sandbox attempt, if it has one. */
-  readonly findLatestByRunId: (
-    runId: SandboxAttemptId
+  readonly findLatestByAttemptId: (
+    attemptId: SandboxAttemptId
   ) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
 
   /**
    * Returns the state of the newest job of a sandbox attempt, if it has one. Also returns jobs whose documents cannot
    * be decoded.
    */
-  readonly findLatestStateByRunId: (runId: SandboxAttemptId) => Effect.Effect<Option.Option<JobState>, PersistenceError>
+  readonly findLatestStateByAttemptId: (
+    attemptId: SandboxAttemptId
+  ) => Effect.Effect<Option.Option<JobState>, PersistenceError>
 
   /**
    * Returns the newest job of each sandbox attempt that has one. Accepts any number of attempts and reads up to 100 in
    * a statement.
    */
-  readonly listLatestByRunIds: (
-    runIds: ReadonlyArray<SandboxAttemptId>
+  readonly listLatestByAttemptIds: (
+    attemptIds: ReadonlyArray<SandboxAttemptId>
   ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, WorkspaceBuildJob>, PersistenceError>
 
   /**
@@ -208,14 +210,14 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const id = yield* idOrNew(job.id, "job", WorkspaceBuildJobId.make)
       const now = yield* Clock.currentTimeMillis
-      const { idempotencyKey: key, registryId, repository, runId = null, tag } = job
+      const { idempotencyKey: key, registryId, repository, attemptId = null, tag } = job
       const requestPayload = encodeSpec(job.requestPayload)
       const { maxDuration: maxDurationMs } = job
-      const digest = requestFingerprint({ runId, registryId, repository, tag, requestPayload, maxDurationMs })
+      const digest = requestFingerprint({ attemptId, registryId, repository, tag, requestPayload, maxDurationMs })
       const inserted = yield* jobs.findOne(sql`
         INSERT INTO oci_image_build_jobs (id, run_id, status, registry_id, repository, tag, request_payload,
           request_fingerprint, idempotency_key, max_attempts, max_duration_ms, available_at, created_at, updated_at)
-        VALUES (${id}, ${runId}, 'queued', ${registryId}, ${repository}, ${tag}, ${JSON.stringify(requestPayload)},
+        VALUES (${id}, ${attemptId}, 'queued', ${registryId}, ${repository}, ${tag}, ${JSON.stringify(requestPayload)},
           ${digest}, ${key ?? null}, ${job.maxAttempts}, ${maxDurationMs ?? null},
           ${job.availableAt === undefined ? now : DateTime.toEpochMillis(job.availableAt)}, ${now}, ${now})
         ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
@@ -254,11 +256,11 @@ const make = Effect.gen(function* () {
     lease_outcome = iif(status = 'running', 'cancelled', lease_outcome),
     finished_at = max(${now}, coalesce(started_at, 0)), updated_at = ${now}`
 
-  const latestOf = (runId: SandboxAttemptId) => sql`
-    SELECT id FROM oci_image_build_jobs WHERE run_id = ${runId} ORDER BY created_at DESC, id DESC LIMIT 1`
+  const latestOf = (attemptId: SandboxAttemptId) => sql`
+    SELECT id FROM oci_image_build_jobs WHERE run_id = ${attemptId} ORDER BY created_at DESC, id DESC LIMIT 1`
 
-  const latestState = (runId: SandboxAttemptId) =>
-    states.findOne(sql`SELECT ${stateColumns} FROM oci_image_build_jobs WHERE id = (${latestOf(runId)})`)
+  const latestState = (attemptId: SandboxAttemptId) =>
+    states.findOne(sql`SELECT ${stateColumns} FROM oci_image_build_jobs WHERE id = (${latestOf(attemptId)})`)
 
   const service: WorkspaceBuildJobService = {
     ...makeLeases(sql, jobs),
@@ -274,7 +276,7 @@ const make = Effect.gen(function* () {
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [
-            { field: "runId", table: "sandbox_attempts", id: Option.fromNullable(request.runId) }
+            { field: "attemptId", table: "sandbox_attempts", id: Option.fromNullable(request.attemptId) }
           ])
         )
       ),
@@ -289,15 +291,15 @@ const make = Effect.gen(function* () {
         return Option.isSome(cancelled) ? cancelled.value : yield* alreadyOrInvalid(id, "cancelled")
       }).pipe(read("cancel", { "job.id": id })),
 
-    cancelLatestByRunId: ({ reason, runId }) =>
+    cancelLatestByAttemptId: ({ reason, attemptId }) =>
       Effect.gen(function* () {
-        const cancelReason = yield* decodeInput("cancelLatestByRunId", Prose)(reason)
+        const cancelReason = yield* decodeInput("cancelLatestByAttemptId", Prose)(reason)
         const now = yield* Clock.currentTimeMillis
         const cancelled = yield* states.findOne(sql`
           UPDATE oci_image_build_jobs SET ${cancelledBy(now, cancelReason)}
-          WHERE id = (${latestOf(runId)}) AND ${isCancellable} RETURNING ${stateColumns}`)
-        return Option.isSome(cancelled) ? cancelled : yield* latestState(runId)
-      }).pipe(read("cancelLatestByRunId", { "run.id": runId })),
+          WHERE id = (${latestOf(attemptId)}) AND ${isCancellable} RETURNING ${stateColumns}`)
+        return Option.isSome(cancelled) ? cancelled : yield* latestState(attemptId)
+      }).pipe(read("cancelLatestByAttemptId", { "attempt.id": attemptId })),
 
     redrive: (id) =>
       Effect.gen(function* () {
@@ -332,15 +334,16 @@ const make = Effect.gen(function* () {
 
     findByIdempotencyKey: (key) => byKey(key).pipe(read("findByIdempotencyKey")),
 
-    findLatestByRunId: (runId) =>
+    findLatestByAttemptId: (attemptId) =>
       jobs
-        .findOne(sql`SELECT ${columns} FROM oci_image_build_jobs WHERE id = (${latestOf(runId)})`)
-        .pipe(read("findLatestByRunId", { "run.id": runId })),
+        .findOne(sql`SELECT ${columns} FROM oci_image_build_jobs WHERE id = (${latestOf(attemptId)})`)
+        .pipe(read("findLatestByAttemptId", { "attempt.id": attemptId })),
 
-    findLatestStateByRunId: (runId) => latestState(runId).pipe(read("findLatestStateByRunId", { "run.id": runId })),
+    findLatestStateByAttemptId: (attemptId) =>
+      latestState(attemptId).pipe(read("findLatestStateByAttemptId", { "attempt.id": attemptId })),
 
-    listLatestByRunIds: (runIds) =>
-      readByIds(runIds, (batch) =>
+    listLatestByAttemptIds: (attemptIds) =>
+      readByIds(attemptIds, (batch) =>
         jobs.findAll(sql`
           SELECT ${columns} FROM oci_image_build_jobs
           WHERE id IN (
@@ -350,9 +353,10 @@ const make = Effect.gen(function* () {
             FROM json_each(${batch}) AS wanted)`)
       ).pipe(
         Effect.map(
-          (found) => new Map(found.flatMap((job) => Option.toArray(job.runId).map((runId) => [runId, job] as const)))
+          (found) =>
+            new Map(found.flatMap((job) => Option.toArray(job.attemptId).map((attemptId) => [attemptId, job] as const)))
         ),
-        read("listLatestByRunIds", { "run.count": runIds.length })
+        read("listLatestByAttemptIds", { "attempt.count": attemptIds.length })
       ),
 
     listByStatus: (request) =>

@@ -12,13 +12,19 @@ import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
  */
 export const encodeSpec = Schema.encodeSync(readingOf(UserWorkspaceSpec))
 
-/** Returns the fingerprint of a request. Equal requests have the same fingerprint. */
-export const requestFingerprint = (request: {
-  readonly runId: string | null
+/**
+ * Returns the fingerprint of a request. Equal requests have the same fingerprint. It covers the attempt under the name
+ * `runId`, like the stored fingerprints of earlier releases.
+ */
+export const requestFingerprint = ({
+  attemptId,
+  ...request
+}: {
+  readonly attemptId: string | null
   readonly registryId: string
   readonly repository: string
   readonly tag: string
   readonly requestPayload: ReturnType<typeof encodeSpec>
   /** If absent, the fingerprint equals that of releases before `maxDuration`. */
   readonly maxDurationMs?: number | undefined
-}): string => fingerprint(request)
+}): string => fingerprint({ ...request, runId: attemptId })

@@ -13,9 +13,9 @@ export interface Transition {
   readonly subjectType: ControlPlaneSubjectType
   readonly subjectId: string
   readonly toState: string
-  /** The owner. For a job it is read from `runId`, for an execution from `workflowId`. */
+  /** The owner. For a job it is read from `attemptId`, for an execution from `workflowId`. */
   readonly ownerUserId?: string
-  readonly runId?: string
+  readonly attemptId?: string
   readonly workflowId?: string
   /** Ids of related rows, and counts. */
   readonly payload?: Readonly<Record<string, string | number>>
@@ -110,7 +110,7 @@ const appendText = `
     value ->> 'toState', ?3, ?4,
     coalesce(
       value ->> 'ownerUserId',
-      (SELECT owner_user_id FROM sandbox_attempts WHERE id = value ->> 'runId'),
+      (SELECT owner_user_id FROM sandbox_attempts WHERE id = value ->> 'attemptId'),
       (SELECT owner_user_id FROM issue_workflows WHERE id = value ->> 'workflowId')),
     value -> 'payload', ?5
   FROM json_each(?1)`

@@ -15,13 +15,13 @@ import type { SandboxRepo } from "../sandbox/SandboxRepo.js"
 import type { SandboxRuntimeInstance } from "../sandbox/SandboxRuntimeInstance.js"
 import { recordTransition } from "./journal.js"
 
-const recordSandbox = ({ id, latestRunId, ownerUserId, status }: Sandbox) =>
+const recordSandbox = ({ id, latestAttemptId, ownerUserId, status }: Sandbox) =>
   recordTransition({
     subjectType: "sandbox",
     subjectId: id,
     toState: status,
     ownerUserId,
-    ...(Option.isSome(latestRunId) ? { payload: { attemptId: latestRunId.value } } : {})
+    ...(Option.isSome(latestAttemptId) ? { payload: { attemptId: latestAttemptId.value } } : {})
   })
 
 const recordAttempt = ({ id, ownerUserId, status }: SandboxAttempt) =>
@@ -57,7 +57,7 @@ export const recordJob = (job: JobState | WorkspaceBuildJob, evenIfSame = false)
     toState: job.status,
     evenIfSame,
     payload: { attemptCount: job.attemptCount, leaseToken: job.leaseToken },
-    ...(Option.isSome(job.runId) ? { runId: job.runId.value } : {})
+    ...(Option.isSome(job.attemptId) ? { attemptId: job.attemptId.value } : {})
   })
 
 const recordWorkflow = ({ id, issueId, ownerUserId, status }: IssueWorkflow) =>
@@ -124,8 +124,8 @@ export const recordingSandboxes = <R extends SandboxRepositories>(repositories: 
       succeed: job(jobs.succeed),
       fail: job(jobs.fail),
       cancel: job(jobs.cancel),
-      cancelLatestByRunId: (request) =>
-        Effect.tap(jobs.cancelLatestByRunId(request), (latest) =>
+      cancelLatestByAttemptId: (request) =>
+        Effect.tap(jobs.cancelLatestByAttemptId(request), (latest) =>
           Option.isSome(latest) ? recordJob(latest.value) : Effect.void
         ),
       reapExpired: (limit) =>
@@ -163,7 +163,7 @@ export const recordingWorkflows = <R extends WorkflowRepositories>(repositories:
     workflows: {
       ...workflows,
       create: workflow(workflows.create),
-      complete: workflow(workflows.complete),
+      succeed: workflow(workflows.succeed),
       fail: workflow(workflows.fail),
       cancel: workflow(workflows.cancel)
     },

@@ -274,7 +274,7 @@ const make = Effect.gen(function* () {
       return executions
         .findOne(sql`
         SELECT ${columns} FROM issue_workflow_executions WHERE sandbox_attempt_id = ${attemptId} ${ofOwner(scope)}`)
-        .pipe(read("findBySandboxAttemptId", { "run.id": attemptId }))
+        .pipe(read("findBySandboxAttemptId", { "attempt.id": attemptId }))
     },
 
     getById: (by) => get(targetOf(by)).pipe(read("getById", { "execution.id": targetOf(by).id })),

@@ -75,12 +75,12 @@ export interface IssueWorkflowService {
    * Sets the status from active to completed. Idempotent. Fails with `NotFound`, or with `InvalidTransition` if the
    * workflow has another final status.
    */
-  readonly complete: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
+  readonly succeed: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
 
-  /** Sets the status from active to failed. Otherwise like `complete`. */
+  /** Sets the status from active to failed. Otherwise like `succeed`. */
   readonly fail: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
 
-  /** Sets the status from active to cancelled. Otherwise like `complete`. */
+  /** Sets the status from active to cancelled. Otherwise like `succeed`. */
   readonly cancel: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
 
   /**
@@ -96,7 +96,7 @@ export interface IssueWorkflowService {
    * With an owner, fails with `NotFound` also if the workflow is archived and the owner may not use the repository of
    * the issue: an active workflow reserves the issue.
    */
-  readonly restore: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | AlreadyExists | PersistenceError>
+  readonly unarchive: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | AlreadyExists | PersistenceError>
 }
 
 const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations("IssueWorkflowRepo", "IssueWorkflow")
@@ -221,7 +221,7 @@ const make = Effect.gen(function* () {
 
     stream: (filter) => Page.stream((page) => list({ ...filter, ...page })),
 
-    complete: end("complete", "completed"),
+    succeed: end("succeed", "completed"),
 
     fail: end("fail", "failed"),
 
@@ -239,7 +239,7 @@ const make = Effect.gen(function* () {
           .pipe(Effect.flatMap(orNotFound(target.id)))
       }).pipe(read("archive", { "workflow.id": targetOf(by).id })),
 
-    restore: (by) =>
+    unarchive: (by) =>
       Effect.gen(function* () {
         const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
@@ -248,7 +248,7 @@ const make = Effect.gen(function* () {
           UPDATE issue_workflows SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
           WHERE id = ${target.id} ${ofOwner(target)} ${isRestorable(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(write("restore", ["AlreadyExists"], { "workflow.id": targetOf(by).id }))
+      }).pipe(write("unarchive", ["AlreadyExists"], { "workflow.id": targetOf(by).id }))
   }
   return service
 })

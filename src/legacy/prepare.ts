@@ -82,9 +82,9 @@ const isTooLong = (value: unknown) => typeof value === "string" && value.length 
 
 const textOf = (value: unknown) => (typeof value === "string" ? value : null)
 
-const fingerprintOf = ({ registryId, repository, requestPayload, runId, tag }: WorkspaceBuildJob) =>
+const fingerprintOf = ({ registryId, repository, requestPayload, attemptId, tag }: WorkspaceBuildJob) =>
   requestFingerprint({
-    runId: Option.getOrNull(runId),
+    attemptId: Option.getOrNull(attemptId),
     registryId,
     repository,
     tag,

@@ -28,7 +28,7 @@ import {
   ProfileSshSettings
 } from "../profile/ProfileRevision.js"
 import { RepositoryProfile, RepositoryProfileLink, RepositoryProfileRevision } from "../profile/RepositoryProfile.js"
-import { Sandbox, SandboxRunLink } from "../sandbox/Sandbox.js"
+import { Sandbox, SandboxAttemptLink } from "../sandbox/Sandbox.js"
 import { SandboxAttempt, SandboxAttemptSnapshot } from "../sandbox/SandboxAttempt.js"
 import { SandboxRuntimeInstance } from "../sandbox/SandboxRuntimeInstance.js"
 import { Secret, SecretVersion } from "../secret/Secret.js"
@@ -126,7 +126,7 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
   byKey("sandbox_attempt_snapshots", SandboxAttemptSnapshot, "run_id"),
   byKey("sandbox_runtime_instances", SandboxRuntimeInstance, "run_id"),
   byId("sandboxes", Sandbox, { own: { profile_revision_id: ownProfile, latest_run_id: ofOwner } }),
-  byKey("sandbox_run_links", SandboxRunLink, "sandbox_id", "run_id"),
+  byKey("sandbox_run_links", SandboxAttemptLink, "sandbox_id", "run_id"),
   byId("oci_image_build_jobs", WorkspaceBuildJob, {
     added: {
       request_fingerprint: null,

@@ -16,7 +16,7 @@ import { columnList, rowsOf } from "../sql/rows.js"
 const summary = {
   id: WorkspaceBuildJobId,
   status: WorkspaceBuildJobStatus,
-  runId: optional(SandboxAttemptId),
+  attemptId: optional(SandboxAttemptId),
   registryId: Name,
   repository: Name,
   tag: Name,

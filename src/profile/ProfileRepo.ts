@@ -110,7 +110,7 @@ export interface ProfileService {
   ) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
 
   /** Unarchives the profile. Idempotent. Fails with `NotFound` if it does not exist. */
-  readonly restore: (id: ById) => Effect.Effect<Profile, NotFound | PersistenceError>
+  readonly unarchive: (id: ById) => Effect.Effect<Profile, NotFound | PersistenceError>
 
   /**
    * Unarchives the profile of the owner. Idempotent. Fails with `NotFound` if it does not exist or belongs to another
@@ -273,11 +273,11 @@ const make = Effect.gen(function* () {
         read("archiveForOwner", { "profile.id": request.id, "user.id": request.ownerUserId })
       ),
 
-    restore: (by) => versioned.restore(targetOf(by)).pipe(read("restore", { "profile.id": targetOf(by).id })),
+    unarchive: (by) => versioned.unarchive(targetOf(by)).pipe(read("unarchive", { "profile.id": targetOf(by).id })),
 
     restoreForOwner: (request) =>
       decodeOwned("restoreForOwner", request).pipe(
-        Effect.flatMap(versioned.restore),
+        Effect.flatMap(versioned.unarchive),
         read("restoreForOwner", { "profile.id": request.id, "user.id": request.ownerUserId })
       ),
 

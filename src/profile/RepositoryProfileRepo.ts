@@ -92,7 +92,7 @@ export interface RepositoryProfileService {
   readonly archive: (id: ById) => Effect.Effect<RepositoryProfile, NotFound | PersistenceError>
 
   /** Unarchives the profile. Idempotent. Fails with `NotFound` if it does not exist. */
-  readonly restore: (id: ById) => Effect.Effect<RepositoryProfile, NotFound | PersistenceError>
+  readonly unarchive: (id: ById) => Effect.Effect<RepositoryProfile, NotFound | PersistenceError>
 
   /**
    * Creates a revision with its links and the next number, and activates it unless `setAsActive` is false.
@@ -231,7 +231,7 @@ const make = Effect.gen(function* () {
 
     archive: (by) => versioned.archive(targetOf(by)).pipe(read("archive", { "profile.id": targetOf(by).id })),
 
-    restore: (by) => versioned.restore(targetOf(by)).pipe(read("restore", { "profile.id": targetOf(by).id })),
+    unarchive: (by) => versioned.unarchive(targetOf(by)).pipe(read("unarchive", { "profile.id": targetOf(by).id })),
 
     ...(yield* makeRevisions(versioned, mayUse)),
 

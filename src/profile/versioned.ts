@@ -130,7 +130,7 @@ export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind:
           .pipe(Effect.flatMap(orNotFound(target.id)))
       })
 
-    const restore = (target: Target): Effect.Effect<P, NotFound | StoreError> =>
+    const unarchive = (target: Target): Effect.Effect<P, NotFound | StoreError> =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
         return yield* profiles
@@ -236,7 +236,7 @@ export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind:
       list,
       update,
       archive,
-      restore,
+      unarchive,
       createRevision,
       listRevisions,
       setActiveRevision,

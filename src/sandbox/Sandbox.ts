@@ -61,7 +61,7 @@ export class Sandbox extends Model.Class<Sandbox>("Sandbox")(
     requestedByUserId: optional(UserId),
     status: SandboxStatus,
     /** The newest linked attempt. */
-    latestRunId: optional(SandboxAttemptId),
+    latestAttemptId: optional(SandboxAttemptId),
     createdAt: Timestamp,
     updatedAt: Timestamp,
     /** Set while the sandbox is archived: lists leave it out. Independent of the status. */
@@ -77,15 +77,15 @@ export class Sandbox extends Model.Class<Sandbox>("Sandbox")(
 ) {}
 
 /** The operation that added an attempt to a sandbox: its first launch, or a later one. */
-export const SandboxRunRelation = enumeration("launch", "rebuild", "retry", "resume")
-export type SandboxRunRelation = typeof SandboxRunRelation.Type
+export const SandboxAttemptRelation = enumeration("launch", "rebuild", "retry", "resume")
+export type SandboxAttemptRelation = typeof SandboxAttemptRelation.Type
 
 /** One row of `sandbox_run_links`: an attempt of a sandbox. An attempt belongs to at most one sandbox. */
-export class SandboxRunLink extends Model.Class<SandboxRunLink>("SandboxRunLink")(
+export class SandboxAttemptLink extends Model.Class<SandboxAttemptLink>("SandboxAttemptLink")(
   {
     sandboxId: SandboxId,
-    runId: SandboxAttemptId,
-    relation: SandboxRunRelation,
+    attemptId: SandboxAttemptId,
+    relation: SandboxAttemptRelation,
     linkedAt: Timestamp
   },
   table({
@@ -129,5 +129,5 @@ export const LinkAttempt = Schema.Struct({
   sandboxId: existing(SandboxId),
   ownerUserId: ownerScopeField(UserId),
   attemptId: existing(SandboxAttemptId),
-  relation: Schema.optionalWith(SandboxRunRelation, { default: () => "launch" })
+  relation: Schema.optionalWith(SandboxAttemptRelation, { default: () => "launch" })
 })

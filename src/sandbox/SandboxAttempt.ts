@@ -62,7 +62,7 @@ export class SandboxAttempt extends Model.Class<SandboxAttempt>("SandboxAttempt"
     /** The trigger itself, as named by the caller. */
     triggerRef: optional(Name),
     requestedByUserId: optional(UserId),
-    retryOfRunId: optional(SandboxAttemptId),
+    retryOfAttemptId: optional(SandboxAttemptId),
     cancelReason: optional(Prose),
     /** The instant of the first stop request. A queued attempt cannot start after it. */
     stopRequestedAt: OptionalTimestamp,
@@ -87,7 +87,7 @@ export class SandboxAttempt extends Model.Class<SandboxAttempt>("SandboxAttempt"
  */
 export class SandboxAttemptSnapshot extends Model.Class<SandboxAttemptSnapshot>("SandboxAttemptSnapshot")(
   {
-    runId: SandboxAttemptId,
+    attemptId: SandboxAttemptId,
     /** The requested specification. */
     userSpecPayload: Json(UserWorkspaceSpec),
     /** The specification with the profiles applied. */
@@ -116,7 +116,7 @@ export const QueueAttempt = Schema.Struct({
   triggerType: Schema.optionalWith(SandboxAttemptTriggerType, { default: () => "manual" }),
   triggerRef: Schema.optional(Name),
   requestedByUserId: Schema.optional(UserId),
-  retryOfRunId: Schema.optional(existing(SandboxAttemptId))
+  retryOfAttemptId: Schema.optional(existing(SandboxAttemptId))
 })
 
 /** Start of an attempt. `startedAt` defaults to now. */
@@ -138,7 +138,7 @@ export const AttemptCancellation = Schema.Struct({ ...AttemptEnd.fields, cancelR
 
 /** Request to store the snapshot of an attempt. */
 export const SetSnapshot = Schema.Struct({
-  runId: existing(SandboxAttemptId),
+  attemptId: existing(SandboxAttemptId),
   userSpecPayload: documentOf(UserWorkspaceSpec),
   resolvedSpecPayload: documentOf(UserWorkspaceSpec),
   blueprintPayload: documentOf(WorkspaceBlueprint),

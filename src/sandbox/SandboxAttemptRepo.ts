@@ -26,7 +26,7 @@ import { resolveForeignKeyError } from "../sql/references.js"
 import { finishedAt } from "../sql/finishedAt.js"
 import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../sql/rows.js"
 import { SandboxAttemptFilter } from "./filters.js"
-import { SandboxRunLink } from "./Sandbox.js"
+import { SandboxAttemptLink } from "./Sandbox.js"
 import {
   AttemptCancellation,
   AttemptEnd,
@@ -126,7 +126,7 @@ export interface SandboxAttemptService {
    * Stores the inputs of the attempt, once. A repeated call with identical content, in any order of keys, returns the
    * stored snapshot. Internal: not for request handlers.
    *
-   * Fails with `AlreadyExists` if the stored content differs, with `ReferenceNotFound` (`runId`) if the attempt does
+   * Fails with `AlreadyExists` if the stored content differs, with `ReferenceNotFound` (`attemptId`) if the attempt does
    * not exist, and with `InvalidInput` if a document is invalid.
    */
   readonly setSnapshot: (
@@ -134,13 +134,13 @@ export interface SandboxAttemptService {
   ) => Effect.Effect<SandboxAttemptSnapshot, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /** Finds the snapshot of the attempt. */
-  readonly findSnapshot: (runId: ById) => Effect.Effect<Option.Option<SandboxAttemptSnapshot>, PersistenceError>
+  readonly findSnapshot: (attemptId: ById) => Effect.Effect<Option.Option<SandboxAttemptSnapshot>, PersistenceError>
 }
 
 const attemptColumns = partColumnList(SandboxAttempt, "attempt")
-const linkColumns = partColumnList(SandboxRunLink, "link")
+const linkColumns = partColumnList(SandboxAttemptLink, "link")
 const attemptOf = partOf(SandboxAttempt, "attempt")
-const linkOf = partOf(SandboxRunLink, "link")
+const linkOf = partOf(SandboxAttemptLink, "link")
 
 const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations("SandboxAttemptRepo", "SandboxAttempt")
 
@@ -171,7 +171,7 @@ const make = Effect.gen(function* () {
         VALUES (${id}, ${attempt.ownerUserId}, ${attempt.repositoryId ?? null},
           ${attempt.repositoryProfileRevisionId ?? null}, ${attempt.profileRevisionId ?? null},
           ${attempt.issueId ?? null}, 'queued', ${attempt.triggerType}, ${attempt.triggerRef ?? null},
-          ${attempt.requestedByUserId ?? null}, ${attempt.retryOfRunId ?? null}, ${now}, ${now}, ${now})
+          ${attempt.requestedByUserId ?? null}, ${attempt.retryOfAttemptId ?? null}, ${now}, ${now}, ${now})
         RETURNING ${columns}`)
     })
 
@@ -221,9 +221,9 @@ const make = Effect.gen(function* () {
       const found = yield* Effect.forEach(rows, (row) =>
         Effect.map(Effect.all([attemptOf(row), linkOf(row)]), Option.all)
       )
-      const { items, nextCursor } = Page.make(Array.getSomes(found), start, ([, { linkedAt, runId }]) => [
+      const { items, nextCursor } = Page.make(Array.getSomes(found), start, ([, { linkedAt, attemptId }]) => [
         linkedAt,
-        runId
+        attemptId
       ])
       return { items: items.map(([attempt]) => attempt), nextCursor }
     })
@@ -288,18 +288,18 @@ const make = Effect.gen(function* () {
             },
             { field: "issueId", table: "issues", id: Option.fromNullable(request.issueId) },
             {
-              field: "retryOfRunId",
+              field: "retryOfAttemptId",
               table: "sandbox_attempts",
-              id: Option.fromNullable(request.retryOfRunId),
+              id: Option.fromNullable(request.retryOfAttemptId),
               rule: "sandbox_attempts: a retry of an attempt of another owner"
             }
           ])
         )
       ),
 
-    findById: (by) => find(targetOf(by)).pipe(read("findById", { "run.id": targetOf(by).id })),
+    findById: (by) => find(targetOf(by)).pipe(read("findById", { "attempt.id": targetOf(by).id })),
 
-    getById: (by) => get(targetOf(by)).pipe(read("getById", { "run.id": targetOf(by).id })),
+    getById: (by) => get(targetOf(by)).pipe(read("getById", { "attempt.id": targetOf(by).id })),
 
     list,
 
@@ -351,7 +351,7 @@ const make = Effect.gen(function* () {
           WHERE id = ${target.id} ${ofOwner(target)}
           RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(read("requestStop", { "run.id": targetOf(by).id })),
+      }).pipe(read("requestStop", { "attempt.id": targetOf(by).id })),
 
     markCancelled: (request) =>
       decodeInput(

@@ -17,7 +17,7 @@ export class SandboxLaunchKey extends Model.Class<SandboxLaunchKey>("SandboxLaun
     /** The fingerprint of the first request with the key. A different request with the key is a conflict. */
     requestFingerprint: Name,
     sandboxId: SandboxId,
-    runId: optional(SandboxAttemptId),
+    attemptId: optional(SandboxAttemptId),
     jobId: optional(WorkspaceBuildJobId),
     createdAt: Timestamp
   },

@@ -5,7 +5,7 @@
  * - A sandbox, and every row linked to it, has the same owner. A method that is called with `ownerUserId` treats the
  *   rows of other owners as missing.
  * - A sandbox moves only along its declared transitions, also under concurrent writes.
- * - `latestRunId` is the newest linked attempt, by creation and id. Linking an older attempt does not change it.
+ * - `latestAttemptId` is the newest linked attempt, by creation and id. Linking an older attempt does not change it.
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Context, Effect, Layer, Option, type Stream } from "effect"
@@ -33,7 +33,7 @@ import {
   RenameSandbox,
   Sandbox,
   SandboxId,
-  SandboxRunLink,
+  SandboxAttemptLink,
   sandboxTransitions,
   SetSandboxStatus
 } from "./Sandbox.js"
@@ -118,7 +118,7 @@ export interface SandboxService {
    */
   readonly listAttemptLinks: (
     request: Page.PageRequest & typeof AttemptLinkFilter.Encoded
-  ) => Effect.Effect<Page.Page<SandboxRunLink>, InvalidInput | PersistenceError>
+  ) => Effect.Effect<Page.Page<SandboxAttemptLink>, InvalidInput | PersistenceError>
 
   /**
    * Archives the sandbox in any status: lists leave it out, and nothing else changes. Idempotent. Fails with
@@ -127,7 +127,7 @@ export interface SandboxService {
   readonly archive: (id: ById) => Effect.Effect<Sandbox, NotFound | PersistenceError>
 
   /** Unarchives the sandbox. Idempotent. Fails with `NotFound`. */
-  readonly restore: (id: ById) => Effect.Effect<Sandbox, NotFound | PersistenceError>
+  readonly unarchive: (id: ById) => Effect.Effect<Sandbox, NotFound | PersistenceError>
 
   /**
    * Deletes the sandbox in any state, and its links. The same transaction ends its attempts, jobs, runtimes and the
@@ -142,9 +142,9 @@ const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(Sandbox))
-  const linkColumns = sql.literal(columnList(SandboxRunLink))
+  const linkColumns = sql.literal(columnList(SandboxAttemptLink))
   const sandboxes = yield* rowsOf(Sandbox)
-  const links = yield* rowsOf(SandboxRunLink)
+  const links = yield* rowsOf(SandboxAttemptLink)
   const { indexedBy, unindexed, unindexedIn } = conditionsOf(sql)
 
   const ofOwner = ownerScope(sql)
@@ -225,7 +225,7 @@ const make = Effect.gen(function* () {
         WHERE id = ${attemptId} AND owner_user_id = ${ownerUserId}`
       if (attempt === undefined) return yield* new ReferenceNotFound({ entity: "Sandbox", reference: "attemptId" })
       if (attempt.sandboxId !== target.id) {
-        return yield* new AlreadyExists({ entity: "SandboxRunLink", constraint: "sandbox_run_links.run_id" })
+        return yield* new AlreadyExists({ entity: "SandboxAttemptLink", constraint: "sandbox_run_links.run_id" })
       }
     })
 
@@ -271,7 +271,7 @@ const make = Effect.gen(function* () {
         .findOne(sql`
         SELECT ${columns} FROM sandboxes
         WHERE id = (SELECT sandbox_id FROM sandbox_run_links WHERE run_id = ${attemptId}) ${ofOwner(scope)}`)
-        .pipe(read("findByAttemptId", { "run.id": attemptId }))
+        .pipe(read("findByAttemptId", { "attempt.id": attemptId }))
     },
 
     list,
@@ -323,7 +323,7 @@ const make = Effect.gen(function* () {
           SELECT ${linkColumns} FROM sandbox_run_links
           WHERE sandbox_id = ${sandboxId} AND ${ofSandboxOwner} AND ${Page.afterCursor(sql, start, "linked_at", "run_id")}
           ORDER BY linked_at DESC, run_id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ linkedAt, runId }) => [linkedAt, runId])
+        return Page.make(rows, start, ({ linkedAt, attemptId }) => [linkedAt, attemptId])
       }).pipe(read("listAttemptLinks", { "sandbox.id": request.sandboxId })),
 
     archive: (by) =>
@@ -338,7 +338,7 @@ const make = Effect.gen(function* () {
           .pipe(Effect.flatMap(orNotFound(target.id)))
       }).pipe(read("archive", { "sandbox.id": targetOf(by).id })),
 
-    restore: (by) =>
+    unarchive: (by) =>
       Effect.gen(function* () {
         const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
@@ -347,7 +347,7 @@ const make = Effect.gen(function* () {
           UPDATE sandboxes SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
           WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(read("restore", { "sandbox.id": targetOf(by).id })),
+      }).pipe(read("unarchive", { "sandbox.id": targetOf(by).id })),
 
     delete: (by) =>
       Effect.gen(function* () {

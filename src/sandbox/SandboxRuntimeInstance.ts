@@ -46,7 +46,7 @@ export type SandboxRuntimeAdapter = typeof SandboxRuntimeAdapter.Type
 /** One row of `sandbox_runtime_instances`: the runtime of one attempt. Attempts without a launch have none. */
 export class SandboxRuntimeInstance extends Model.Class<SandboxRuntimeInstance>("SandboxRuntimeInstance")(
   {
-    runId: SandboxAttemptId,
+    attemptId: SandboxAttemptId,
     status: SandboxRuntimeStatus,
     adapter: optional(SandboxRuntimeAdapter),
     /** The id of the container or pod in its adapter. */
@@ -74,7 +74,7 @@ export class SandboxRuntimeInstance extends Model.Class<SandboxRuntimeInstance>(
  * stopped.
  */
 export const RuntimeReport = Schema.Struct({
-  runId: existing(SandboxAttemptId),
+  attemptId: existing(SandboxAttemptId),
   status: SandboxRuntimeStatus,
   adapter: Schema.optional(SandboxRuntimeAdapter),
   resourceId: Schema.optional(Name),

@@ -45,7 +45,7 @@ export interface SandboxRuntimeInstanceService {
    * Fails with:
    * - `InvalidTransition` if the stored status does not allow that of the report, or if the report is pending or
    *   running and the attempt has a stop request (without a stored row, `from` is stopped);
-   * - `ReferenceNotFound` (`runId`) if the attempt does not exist;
+   * - `ReferenceNotFound` (`attemptId`) if the attempt does not exist;
    * - `InvalidInput` if a field is invalid, or `finishedAt` is set and the status is pending or running.
    */
   readonly upsert: (
@@ -85,13 +85,13 @@ const make = Effect.gen(function* () {
 
   const ofOwner = attemptOwnerScope(sql)
 
-  const findByRunId = (target: Target) =>
+  const findByAttemptId = (target: Target) =>
     instances.findOne(sql`
       SELECT ${columns} FROM sandbox_runtime_instances WHERE run_id = ${target.id} ${ofOwner(target)}`)
 
   /** Builds the condition that the attempt has a stop request. */
-  const hasStopRequest = (runId: SandboxAttemptId) =>
-    sql`EXISTS (SELECT 1 FROM sandbox_attempts WHERE id = ${runId} AND stop_requested_at IS NOT NULL)`
+  const hasStopRequest = (attemptId: SandboxAttemptId) =>
+    sql`EXISTS (SELECT 1 FROM sandbox_attempts WHERE id = ${attemptId} AND stop_requested_at IS NOT NULL)`
 
   /** Builds the stored value of a column, or NULL on a relaunch: an ended runtime becomes pending or running. */
   const storedValue = (column: string, ended: boolean) =>
@@ -103,7 +103,7 @@ const make = Effect.gen(function* () {
 
   const store = (report: typeof RuntimeReport.Type) =>
     Effect.gen(function* () {
-      const { runId, status } = report
+      const { attemptId, status } = report
       const now = yield* Clock.currentTimeMillis
       const launchedAt = millisOrNull(report.launchedAt)
       const finishedAt = millisOrNull(report.finishedAt)
@@ -115,10 +115,10 @@ const make = Effect.gen(function* () {
       return yield* instances.findOne(sql`
         INSERT INTO sandbox_runtime_instances (run_id, status, adapter, resource_id, reference, endpoint, error_code,
           error_message, launched_at, finished_at, created_at, updated_at)
-        SELECT ${runId}, ${status}, ${report.adapter ?? null}, ${report.resourceId ?? null}, ${report.reference ?? null},
+        SELECT ${attemptId}, ${status}, ${report.adapter ?? null}, ${report.resourceId ?? null}, ${report.reference ?? null},
           ${report.endpoint ?? null}, ${report.errorCode ?? null}, ${report.errorMessage ?? null},
           ${launchedAt ?? launchedByDefault}, ${ended ? Math.max(finishedAt ?? now, launchedAt ?? 0) : null}, ${now}, ${now}
-        WHERE ${ended} OR NOT ${hasStopRequest(runId)}
+        WHERE ${ended} OR NOT ${hasStopRequest(attemptId)}
         ON CONFLICT (run_id) DO UPDATE SET
           status = excluded.status, ${sql.csv(reportedColumns.map((column) => assignment(column, ended)))},
           launched_at = coalesce(${launchedAt}, ${storedValue("launched_at", ended)}, ${launchedByDefault}),
@@ -133,14 +133,14 @@ const make = Effect.gen(function* () {
    * Explains a report that changed no row: returns the stored row if the report repeats its end or fails a stopped
    * runtime, else fails with `InvalidTransition`.
    */
-  const explainUnchanged = ({ runId, status: to }: typeof RuntimeReport.Type) =>
+  const explainUnchanged = ({ attemptId, status: to }: typeof RuntimeReport.Type) =>
     Effect.gen(function* () {
-      const stored = yield* findByRunId({ id: runId })
+      const stored = yield* findByAttemptId({ id: attemptId })
       const keepsEnd = Option.exists(stored, ({ status }) => isEnded(to) && (status === to || status === "stopped"))
       if (Option.isSome(stored) && keepsEnd) return stored.value
       // Without a stored row, the stop request was the only guard.
       const from = Option.match(stored, { onNone: () => "stopped", onSome: ({ status }) => status })
-      return yield* new InvalidTransition({ entity: "SandboxRuntimeInstance", id: runId, from, to })
+      return yield* new InvalidTransition({ entity: "SandboxRuntimeInstance", id: attemptId, from, to })
     })
 
   const service: SandboxRuntimeInstanceService = {
@@ -153,11 +153,14 @@ const make = Effect.gen(function* () {
         write("upsert", ["ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [{ field: "runId", table: "sandbox_attempts", id: Option.some(request.runId) }])
+          resolveForeignKeyError(sql, [
+            { field: "attemptId", table: "sandbox_attempts", id: Option.some(request.attemptId) }
+          ])
         )
       ),
 
-    findByAttemptId: (by) => findByRunId(targetOf(by)).pipe(read("findByAttemptId", { "run.id": targetOf(by).id })),
+    findByAttemptId: (by) =>
+      findByAttemptId(targetOf(by)).pipe(read("findByAttemptId", { "attempt.id": targetOf(by).id })),
 
     listByAttemptIds: (request) => {
       const attemptIds = "attemptIds" in request ? request.attemptIds : request
@@ -167,8 +170,8 @@ const make = Effect.gen(function* () {
           SELECT ${columns} FROM sandbox_runtime_instances
           WHERE run_id IN (SELECT value FROM json_each(${batch})) ${ofOwner(scope)}`)
       ).pipe(
-        Effect.map((found) => new Map(found.map((instance) => [instance.runId, instance]))),
-        read("listByAttemptIds", { "run.count": attemptIds.length })
+        Effect.map((found) => new Map(found.map((instance) => [instance.attemptId, instance]))),
+        read("listByAttemptIds", { "attempt.count": attemptIds.length })
       )
     },
 
@@ -180,7 +183,7 @@ const make = Effect.gen(function* () {
           SELECT ${columns} FROM sandbox_runtime_instances
           WHERE status = ${status} AND ${Page.afterCursor(sql, start, "created_at", "run_id")}
           ORDER BY created_at DESC, run_id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ createdAt, runId }) => [createdAt, runId])
+        return Page.make(rows, start, ({ createdAt, attemptId }) => [createdAt, attemptId])
       }).pipe(read("listByStatus"))
   }
   return service

@@ -22,7 +22,7 @@ const { decodeInput, read, write } = operations("SandboxAttemptRepo", "SandboxAt
 // Accepts values beyond the input limits: the stored snapshot may be older than a limit.
 const encode = Schema.encodeSync(
   Schema.Struct({
-    runId: Schema.String,
+    attemptId: Schema.String,
     userSpecPayload: readingOf(UserWorkspaceSpec),
     resolvedSpecPayload: readingOf(UserWorkspaceSpec),
     blueprintPayload: readingOf(WorkspaceBlueprint),
@@ -36,7 +36,7 @@ export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<Sandbo
 
   const ofOwner = attemptOwnerScope(sql)
 
-  const findByRunId = (target: Target) =>
+  const findByAttemptId = (target: Target) =>
     snapshots.findOne(sql`
       SELECT ${columns} FROM sandbox_attempt_snapshots WHERE run_id = ${target.id} ${ofOwner(target)}`)
 
@@ -47,14 +47,14 @@ export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<Sandbo
       const inserted = yield* snapshots.findOne(sql`
         INSERT INTO sandbox_attempt_snapshots (run_id, user_spec_payload, resolved_spec_payload, blueprint_payload,
           profile_config_snapshot, repository_profile_config_snapshot, created_at)
-        VALUES (${snapshot.runId}, ${JSON.stringify(content.userSpecPayload)},
+        VALUES (${snapshot.attemptId}, ${JSON.stringify(content.userSpecPayload)},
           ${JSON.stringify(content.resolvedSpecPayload)}, ${JSON.stringify(content.blueprintPayload)},
           ${jsonOrNull(content.profileConfigSnapshot)}, ${jsonOrNull(content.repositoryProfileConfigSnapshot)}, ${now})
         ON CONFLICT (run_id) DO NOTHING
         RETURNING ${columns}`)
       if (Option.isSome(inserted)) return inserted.value
 
-      const stored = yield* findByRunId({ id: snapshot.runId })
+      const stored = yield* findByAttemptId({ id: snapshot.attemptId })
       return Option.isSome(stored) && contentOf(stored.value) === canonicalJson(content)
         ? stored.value
         : yield* new AlreadyExists({ entity: "SandboxAttemptSnapshot", constraint: "sandbox_attempt_snapshots.run_id" })
@@ -70,11 +70,14 @@ export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<Sandbo
         write("setSnapshot", ["ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [{ field: "runId", table: "sandbox_attempts", id: Option.some(request.runId) }])
+          resolveForeignKeyError(sql, [
+            { field: "attemptId", table: "sandbox_attempts", id: Option.some(request.attemptId) }
+          ])
         )
       ),
 
-    findSnapshot: (by: ById) => findByRunId(targetOf(by)).pipe(read("findSnapshot", { "run.id": targetOf(by).id }))
+    findSnapshot: (by: ById) =>
+      findByAttemptId(targetOf(by)).pipe(read("findSnapshot", { "attempt.id": targetOf(by).id }))
   }
 }
 
@@ -82,7 +85,7 @@ export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<Sandbo
 const contentOf = ({ profileConfigSnapshot, repositoryProfileConfigSnapshot, ...stored }: SandboxAttemptSnapshot) =>
   canonicalJson(
     encode({
-      runId: stored.runId,
+      attemptId: stored.attemptId,
       userSpecPayload: stored.userSpecPayload,
       resolvedSpecPayload: stored.resolvedSpecPayload,
       blueprintPayload: stored.blueprintPayload,

@@ -91,7 +91,7 @@ export interface SecretService {
   readonly archive: (id: ById) => Effect.Effect<Secret, NotFound | PersistenceError>
 
   /** Unarchives the secret. Idempotent. Fails with `NotFound` if it does not exist. */
-  readonly restore: (id: ById) => Effect.Effect<Secret, NotFound | PersistenceError>
+  readonly unarchive: (id: ById) => Effect.Effect<Secret, NotFound | PersistenceError>
 
   /**
    * Deletes the secret and all its versions. Fails with `NotFound` if it does not exist, and with `SecretInUse` if a
@@ -208,7 +208,7 @@ const make = Effect.gen(function* () {
           .pipe(Effect.flatMap(orNotFound(target.id)))
       }).pipe(read("archive", { "secret.id": targetOf(by).id })),
 
-    restore: (by) =>
+    unarchive: (by) =>
       Effect.gen(function* () {
         const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
@@ -217,7 +217,7 @@ const make = Effect.gen(function* () {
           UPDATE secrets SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
           WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(read("restore", { "secret.id": targetOf(by).id })),
+      }).pipe(read("unarchive", { "secret.id": targetOf(by).id })),
 
     delete: (by) => {
       const target = targetOf(by)

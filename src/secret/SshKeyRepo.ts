@@ -80,7 +80,7 @@ export interface SshKeyService {
   readonly archive: (id: ById) => Effect.Effect<SshKey, NotFound | PersistenceError>
 
   /** Unarchives the key. Idempotent. Fails with `NotFound` if it does not exist. */
-  readonly restore: (id: ById) => Effect.Effect<SshKey, NotFound | PersistenceError>
+  readonly unarchive: (id: ById) => Effect.Effect<SshKey, NotFound | PersistenceError>
 }
 
 const { decodeInput, orNotFound, read, write } = operations("SshKeyRepo", "SshKey")
@@ -192,7 +192,7 @@ const make = Effect.gen(function* () {
           .pipe(Effect.flatMap(orNotFound(target.id)))
       }).pipe(read("archive", { "sshKey.id": targetOf(by).id })),
 
-    restore: (by) =>
+    unarchive: (by) =>
       Effect.gen(function* () {
         const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
@@ -201,7 +201,7 @@ const make = Effect.gen(function* () {
           UPDATE ssh_keys SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
           WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(read("restore", { "sshKey.id": targetOf(by).id }))
+      }).pipe(read("unarchive", { "sshKey.id": targetOf(by).id }))
   }
   return service
 })

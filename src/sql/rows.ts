@@ -151,8 +151,16 @@ export const givenColumns = <A>(columns: Readonly<Record<string, A | undefined>>
     Object.entries(columns).flatMap(([column, value]) => (value === undefined ? [] : [[column, value]]))
   )
 
+// The released columns name an attempt `run_id`.
+const attemptColumns = new Map([
+  ["attemptId", "run_id"],
+  ["latestAttemptId", "latest_run_id"],
+  ["retryOfAttemptId", "retry_of_run_id"]
+])
+
 /** Returns the name of a field's column: `owner_user_id` for `ownerUserId`. */
-export const columnName = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+export const columnName = (name: string) =>
+  attemptColumns.get(name) ?? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 interface Column {
   /** The name of the field. */

@@ -22,7 +22,7 @@ import { attempt, exampleSpec } from "./sandboxes.js"
 export const buildJob = (given: Given<WorkspaceBuildJob> = {}): Made<WorkspaceBuildJob> =>
   Effect.gen(function* () {
     const id = yield* idOrNew(asId(WorkspaceBuildJobId, given.id), "job", WorkspaceBuildJobId.make)
-    yield* ensure("sandbox_attempts", given.runId, (id) => attempt({ id }))
+    yield* ensure("sandbox_attempts", given.attemptId, (id) => attempt({ id }))
     const now = given.createdAt ?? (yield* DateTime.now)
     return yield* insert("oci_image_build_jobs", WorkspaceBuildJob, {
       registryId: "registry",

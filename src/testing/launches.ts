@@ -11,10 +11,10 @@ import { attempt, sandbox, snapshot } from "./sandboxes.js"
 
 /** Fields of the parts of a launch. The statuses of the other parts default to that of the job. */
 export interface GivenLaunch {
-  readonly sandbox?: Omit<Given<Sandbox>, "latestRunId">
+  readonly sandbox?: Omit<Given<Sandbox>, "latestAttemptId">
   readonly attempt?: Omit<Given<SandboxAttempt>, "ownerUserId">
-  readonly snapshot?: Omit<Given<SandboxAttemptSnapshot>, "runId">
-  readonly job?: Omit<Given<WorkspaceBuildJob>, "runId">
+  readonly snapshot?: Omit<Given<SandboxAttemptSnapshot>, "attemptId">
+  readonly job?: Omit<Given<WorkspaceBuildJob>, "attemptId">
 }
 
 /** The parts of a launch. */
@@ -40,10 +40,10 @@ export const launch = (given: GivenLaunch = {}): Made<MadeLaunch> =>
         status: statuses[status],
         ...given.sandbox,
         ownerUserId: run.ownerUserId,
-        latestRunId: run.id
+        latestAttemptId: run.id
       }),
-      snapshot: yield* snapshot({ ...given.snapshot, runId: run.id }),
-      job: yield* buildJob({ ...given.job, runId: run.id })
+      snapshot: yield* snapshot({ ...given.snapshot, attemptId: run.id }),
+      job: yield* buildJob({ ...given.job, attemptId: run.id })
     }
   }).pipe(factory("launch"))
 

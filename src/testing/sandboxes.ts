@@ -39,13 +39,13 @@ const references = (given: {
   })
 
 /**
- * Creates a sandbox, by default `queued` and of a new owner. Links the attempt `latestRunId` to it.
+ * Creates a sandbox, by default `queued` and of a new owner. Links the attempt `latestAttemptId` to it.
  */
 export const sandbox = (given: Given<Sandbox> = {}): Made<Sandbox> =>
   Effect.gen(function* () {
     const id = yield* idOrNew(asId(SandboxId, given.id), "sbx", SandboxId.make)
     const ownerUserId = yield* references(given)
-    yield* ensure("sandbox_attempts", given.latestRunId, (id) => attempt({ id, ownerUserId }))
+    yield* ensure("sandbox_attempts", given.latestAttemptId, (id) => attempt({ id, ownerUserId }))
     const now = given.createdAt ?? (yield* DateTime.now)
     const row = yield* insert("sandboxes", Sandbox, {
       name: "sandbox",
@@ -56,16 +56,16 @@ export const sandbox = (given: Given<Sandbox> = {}): Made<Sandbox> =>
       id,
       ownerUserId
     })
-    if (given.latestRunId !== undefined) yield* link(id, given.latestRunId, now)
+    if (given.latestAttemptId !== undefined) yield* link(id, given.latestAttemptId, now)
     return row
   }).pipe(factory("sandbox"))
 
-const link = (sandboxId: string, runId: string, now: DateTime.Utc) =>
+const link = (sandboxId: string, attemptId: string, now: DateTime.Utc) =>
   Effect.flatMap(
     SqlClient.SqlClient,
     (sql) => sql`
     INSERT INTO sandbox_run_links (sandbox_id, run_id, linked_at)
-    VALUES (${sandboxId}, ${runId}, ${DateTime.toEpochMillis(now)})`
+    VALUES (${sandboxId}, ${attemptId}, ${DateTime.toEpochMillis(now)})`
   )
 
 /** Creates an attempt, by default `queued`. An ended attempt has a start time, unless it was cancelled. */
@@ -75,7 +75,7 @@ export const attempt = (given: Given<SandboxAttempt> = {}): Made<SandboxAttempt>
     const ownerUserId = yield* references(given)
     const ofRepository = given.repositoryId === undefined ? {} : { repositoryId: given.repositoryId }
     yield* ensure("issues", given.issueId, (id) => issue({ id, ...ofRepository }))
-    yield* ensure("sandbox_attempts", given.retryOfRunId, (id) => attempt({ id, ownerUserId }))
+    yield* ensure("sandbox_attempts", given.retryOfAttemptId, (id) => attempt({ id, ownerUserId }))
     const now = given.createdAt ?? (yield* DateTime.now)
     return yield* insert("sandbox_attempts", SandboxAttempt, {
       status: "queued",
@@ -93,7 +93,7 @@ export const attempt = (given: Given<SandboxAttempt> = {}): Made<SandboxAttempt>
 /** Creates the snapshot of an attempt, by default of a new one, with `exampleSpec` and its blueprint. */
 export const snapshot = (given: Given<SandboxAttemptSnapshot> = {}): Made<SandboxAttemptSnapshot> =>
   Effect.gen(function* () {
-    const runId = yield* attemptOf(given.runId)
+    const attemptId = yield* attemptOf(given.attemptId)
     const userSpecPayload = given.userSpecPayload ?? exampleSpec
     const resolvedSpecPayload = given.resolvedSpecPayload ?? userSpecPayload
     const createdAt = yield* DateTime.now
@@ -103,14 +103,14 @@ export const snapshot = (given: Given<SandboxAttemptSnapshot> = {}): Made<Sandbo
       blueprintPayload: toBlueprint(resolvedSpecPayload),
       createdAt,
       ...given,
-      runId
+      attemptId
     })
   }).pipe(factory("snapshot"))
 
 /** Creates the runtime instance of an attempt, by default `pending` and of a new, running attempt. */
 export const runtimeInstance = (given: Given<SandboxRuntimeInstance> = {}): Made<SandboxRuntimeInstance> =>
   Effect.gen(function* () {
-    const runId = yield* attemptOf(given.runId)
+    const attemptId = yield* attemptOf(given.attemptId)
     const now = given.createdAt ?? (yield* DateTime.now)
     const status = given.status ?? "pending"
     const launchedAt = given.launchedAt ?? now
@@ -124,7 +124,7 @@ export const runtimeInstance = (given: Given<SandboxRuntimeInstance> = {}): Made
       ...(isEnded(status) ? { finishedAt: launchedAt } : {}),
       ...given,
       status,
-      runId
+      attemptId
     })
   }).pipe(factory("runtimeInstance"))
 

@@ -109,10 +109,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       it.effect(`redrive queues a ${status} job with all its attempts`, () =>
         Effect.gen(function* () {
           const jobs = yield* WorkspaceBuildJobRepo
-          const { id: runId } = yield* make.attempt()
+          const { id: attemptId } = yield* make.attempt()
           const ended = yield* make.buildJob({
             status,
-            runId,
+            attemptId,
             attemptCount: 3,
             leaseToken: 4,
             availableAt: at(9_000_000),
@@ -129,7 +129,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             leaseToken: 4,
             availableAt: at(1000),
             updatedAt: at(1000),
-            runId: Option.some(runId)
+            attemptId: Option.some(attemptId)
           })
           const cleared = [
             "claimedAt",
@@ -230,17 +230,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("markSettled removes an ended job from the unsettled jobs", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        const { id: runId } = yield* make.attempt()
+        const { id: attemptId } = yield* make.attempt()
         const states = [
           ["succeeded", 30],
           ["failed", 10],
           ["cancelled", 20]
         ] as const
         for (const [status, finished] of states)
-          yield* make.buildJob({ id: status, status, runId, finishedAt: at(finished), startedAt: at(0) })
+          yield* make.buildJob({ id: status, status, attemptId, finishedAt: at(finished), startedAt: at(0) })
         yield* make.buildJob({ id: "of-no-run", status: "failed" })
-        yield* make.buildJob({ id: "running", status: "running", runId })
-        yield* make.buildJob({ id: "queued", runId })
+        yield* make.buildJob({ id: "running", status: "running", attemptId })
+        yield* make.buildJob({ id: "queued", attemptId })
         expect(yield* unsettled).toEqual(["failed", "cancelled", "succeeded"])
         yield* TestClock.setTime(1000)
         const failed = yield* jobs.getById(WorkspaceBuildJobId.make("failed"))
@@ -257,8 +257,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("markSettled does not change a job that has not ended, and fails for an unknown job", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        const { job } = yield* make.claimedJob({ runId: "run" })
-        const queued = yield* make.buildJob({ runId: "run" })
+        const { job } = yield* make.claimedJob({ attemptId: "run" })
+        const queued = yield* make.buildJob({ attemptId: "run" })
         for (const { id } of [job, queued]) yield* jobs.markSettled(id)
         expect([yield* jobs.getById(job.id), yield* jobs.getById(queued.id)]).toEqual([job, queued])
         expect(yield* refusalOf(jobs.markSettled(gone))).toEqual(
@@ -270,7 +270,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("a job that ends again after a redrive is unsettled again", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        const { id } = yield* make.buildJob({ status: "failed", runId: "run" })
+        const { id } = yield* make.buildJob({ status: "failed", attemptId: "run" })
         yield* jobs.markSettled(id)
         yield* jobs.redrive(id)
         expect(yield* unsettled).toEqual([])

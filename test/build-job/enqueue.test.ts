@@ -33,7 +33,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           updatedAt: at(1000)
         })
         const absent = [
-          "runId",
+          "attemptId",
           "idempotencyKey",
           "workerId",
           "claimedAt",
@@ -52,15 +52,15 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("stores each field of the input", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        const { id: runId } = yield* make.attempt()
+        const { id: attemptId } = yield* make.attempt()
         const given = {
           id: WorkspaceBuildJobId.make("job"),
           idempotencyKey: "key",
           availableAt: at(5000),
           maxAttempts: 7
         }
-        const { job } = yield* jobs.enqueue({ ...request, ...given, runId })
-        expect(job).toMatchObject({ ...given, runId: Option.some(runId), idempotencyKey: Option.some("key") })
+        const { job } = yield* jobs.enqueue({ ...request, ...given, attemptId })
+        expect(job).toMatchObject({ ...given, attemptId: Option.some(attemptId), idempotencyKey: Option.some("key") })
       }).pipe(Effect.provide(layer))
     )
 
@@ -95,7 +95,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           const { registryId, repository, requestPayload, tag } = request
           const { job } = yield* jobs.enqueue(request)
           expect(job.requestFingerprint).toEqual(
-            Option.some(fingerprint({ runId: null, registryId, repository, tag, requestPayload }))
+            Option.some(fingerprint({ attemptId: null, registryId, repository, tag, requestPayload }))
           )
           const first = yield* jobs.enqueue({ ...request, idempotencyKey: "key", maxDuration: "1 hour" })
           expect(first.job.maxDurationMs).toEqual(Option.some(3_600_000))
@@ -113,11 +113,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("rejects the same key with another request", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        const { id: runId } = yield* make.attempt()
+        const { id: attemptId } = yield* make.attempt()
         const keyed = { ...request, idempotencyKey: "key" }
         yield* jobs.enqueue(keyed)
         const others = [
-          { ...keyed, runId },
+          { ...keyed, attemptId },
           { ...keyed, registryId: "other" },
           { ...keyed, repository: "other" },
           { ...keyed, tag: "other" },
@@ -164,8 +164,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           entity: "WorkspaceBuildJob",
           constraint: "oci_image_build_jobs.id"
         })
-        expect(yield* refusalOf(jobs.enqueue({ ...request, runId: gone }))).toEqual(
-          new ReferenceNotFound({ entity: "WorkspaceBuildJob", reference: "runId" })
+        expect(yield* refusalOf(jobs.enqueue({ ...request, attemptId: gone }))).toEqual(
+          new ReferenceNotFound({ entity: "WorkspaceBuildJob", reference: "attemptId" })
         )
       }).pipe(Effect.provide(layer))
     )
@@ -173,7 +173,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("names an invalid field without its value", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        for (const field of ["id", "runId", "registryId", "repository", "tag", "idempotencyKey"]) {
+        for (const field of ["id", "attemptId", "registryId", "repository", "tag", "idempotencyKey"]) {
           for (const [what, value] of Object.entries(badNames)) {
             const told = (yield* enqueueInvalid({ [field]: value })).message
             expect(told, `${field}: ${what}`).toMatch(new RegExp(`^WorkspaceBuildJobRepo.enqueue: ${field}: `))

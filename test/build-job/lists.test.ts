@@ -23,13 +23,13 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("returns the newest job of an attempt, ties by the last id", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        const { id: runId } = yield* make.attempt()
-        yield* make.buildJob({ id: "old-z", runId, createdAt: at(1) })
-        yield* make.buildJob({ id: "new-a", runId, createdAt: at(2) })
-        const newest = yield* make.buildJob({ id: "new-b", runId, createdAt: at(2), status: "failed" })
+        const { id: attemptId } = yield* make.attempt()
+        yield* make.buildJob({ id: "old-z", attemptId, createdAt: at(1) })
+        yield* make.buildJob({ id: "new-a", attemptId, createdAt: at(2) })
+        const newest = yield* make.buildJob({ id: "new-b", attemptId, createdAt: at(2), status: "failed" })
         yield* make.buildJob({ id: "of-no-run", createdAt: at(9) })
-        expect(yield* jobs.findLatestByRunId(runId)).toEqual(Option.some(newest))
-        expect(yield* jobs.findLatestByRunId(SandboxAttemptId.make("gone"))).toEqual(Option.none())
+        expect(yield* jobs.findLatestByAttemptId(attemptId)).toEqual(Option.some(newest))
+        expect(yield* jobs.findLatestByAttemptId(SandboxAttemptId.make("gone"))).toEqual(Option.none())
       }).pipe(Effect.provide(layer))
     )
 
@@ -50,15 +50,15 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           FROM json_each(?)`,
           series(0, 9999)
         )
-        const runIds = Array.from({ length: 10_000 }, (_, index) => SandboxAttemptId.make(`run-${index}`))
-        const latest = yield* jobs.listLatestByRunIds(runIds)
+        const attemptIds = Array.from({ length: 10_000 }, (_, index) => SandboxAttemptId.make(`run-${index}`))
+        const latest = yield* jobs.listLatestByAttemptIds(attemptIds)
         expect(latest.size).toBe(5000)
         for (let run = 0; run < 5000; run += 499)
           expect(latest.get(SandboxAttemptId.make(`run-${run}`))?.id).toBe(`job-${run + 5000}`)
         expect(latest.has(SandboxAttemptId.make("run-5000"))).toBe(false)
-        expect(yield* jobs.listLatestByRunIds([])).toEqual(new Map())
+        expect(yield* jobs.listLatestByAttemptIds([])).toEqual(new Map())
         expect(
-          (yield* jobs.listLatestByRunIds(Array.from({ length: 3 }, () => SandboxAttemptId.make("run-7")))).size
+          (yield* jobs.listLatestByAttemptIds(Array.from({ length: 3 }, () => SandboxAttemptId.make("run-7")))).size
         ).toBe(1)
       }).pipe(Effect.provide(layer))
     )

@@ -10,7 +10,7 @@ import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo
 import { planIssues, planOf, recordStatements } from "../support/plans.js"
 import { claimant, failure, gone, layers, request, shell, success } from "./support.js"
 
-const runId = SandboxAttemptId.make("gone")
+const attemptId = SandboxAttemptId.make("gone")
 const lease = { jobId: gone, workerId: "one", token: 1 }
 
 const methods = Effect.map(
@@ -19,7 +19,7 @@ const methods = Effect.map(
     enqueue: Effect.all([
       jobs.enqueue({ ...request, idempotencyKey: "key" }),
       jobs.enqueue({ ...request, idempotencyKey: "key" }),
-      Effect.ignore(jobs.enqueue({ ...request, runId }))
+      Effect.ignore(jobs.enqueue({ ...request, attemptId }))
     ]),
     claimNext: jobs.claimNext(claimant),
     claimBatch: jobs.claimBatch({ ...claimant, limit: 1000 }),
@@ -36,10 +36,10 @@ const methods = Effect.map(
     findById: jobs.findById(gone),
     getById: jobs.getById(gone),
     findByIdempotencyKey: jobs.findByIdempotencyKey("key"),
-    findLatestByRunId: jobs.findLatestByRunId(runId),
-    findLatestStateByRunId: jobs.findLatestStateByRunId(runId),
-    cancelLatestByRunId: jobs.cancelLatestByRunId({ runId, reason: "enough" }),
-    listLatestByRunIds: jobs.listLatestByRunIds([runId, runId]),
+    findLatestByAttemptId: jobs.findLatestByAttemptId(attemptId),
+    findLatestStateByAttemptId: jobs.findLatestStateByAttemptId(attemptId),
+    cancelLatestByAttemptId: jobs.cancelLatestByAttemptId({ attemptId, reason: "enough" }),
+    listLatestByAttemptIds: jobs.listLatestByAttemptIds([attemptId, attemptId]),
     listByStatus: jobs.listByStatus({ status: "queued" }),
     stats: jobs.stats
   })

@@ -49,7 +49,7 @@ describe("secrets of build jobs", () => {
           jobs.enqueue({ ...keyed, requestPayload: { ...secretive.requestPayload, env: { TOKEN: `${sentinel}-2` } } })
         )
         yield* refused(jobs.enqueue({ ...secretive, id: "job" }))
-        yield* refused(jobs.enqueue({ ...secretive, runId: "gone" }))
+        yield* refused(jobs.enqueue({ ...secretive, attemptId: "gone" }))
         yield* refused(jobs.enqueue({ ...secretive, tag: badNames.nul }))
         yield* refused(
           jobs.enqueue({

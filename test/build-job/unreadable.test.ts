@@ -46,12 +46,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("reports the end of the job to its attempt", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        const { id: runId } = yield* make.attempt({ status: "running" })
-        yield* make.buildJob({ id: broken, runId })
+        const { id: attemptId } = yield* make.attempt({ status: "running" })
+        yield* make.buildJob({ id: broken, attemptId })
         yield* breakSpec
         yield* jobs.claimById({ ...claimant, id: broken })
         expect(yield* unsettled).toEqual([broken])
-        expect(Option.map(yield* jobs.findLatestStateByRunId(runId), ({ id }) => id)).toEqual(Option.some(broken))
+        expect(Option.map(yield* jobs.findLatestStateByAttemptId(attemptId), ({ id }) => id)).toEqual(
+          Option.some(broken)
+        )
         yield* jobs.markSettled(broken)
         expect(yield* unsettled).toEqual([])
       }).pipe(Effect.provide(layer))

@@ -118,7 +118,7 @@ const operations: Readonly<
     fail: "the same",
     release: "the same",
     cancel: "the same",
-    cancelLatestByRunId: { repeat: "the same", prepare: requeued },
+    cancelLatestByAttemptId: { repeat: "the same", prepare: requeued },
     redrive: "the same",
     reapExpired: { repeat: "the same", prepare: expired },
     markSettled: "the same",
@@ -126,9 +126,9 @@ const operations: Readonly<
     findById: "reads",
     getById: "reads",
     findByIdempotencyKey: "reads",
-    findLatestByRunId: "reads",
-    findLatestStateByRunId: "reads",
-    listLatestByRunIds: "reads",
+    findLatestByAttemptId: "reads",
+    findLatestStateByAttemptId: "reads",
+    listLatestByAttemptIds: "reads",
     listByStatus: "reads",
     stats: "reads"
   }

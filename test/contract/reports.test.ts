@@ -29,8 +29,8 @@ describe("texts that workers report", () => {
       const ignored = yield* make.claimedDelivery()
       expect((yield* deliveries.markIgnored(ignored.lease, { reason: text })).errorMessage).toEqual(Option.some(stored))
 
-      const { id: runId } = yield* make.attempt({ status: "running" })
-      expect((yield* runtimes.upsert({ runId, status: "failed", errorMessage: text })).errorMessage).toEqual(
+      const { id: attemptId } = yield* make.attempt({ status: "running" })
+      expect((yield* runtimes.upsert({ attemptId, status: "failed", errorMessage: text })).errorMessage).toEqual(
         Option.some(stored)
       )
 

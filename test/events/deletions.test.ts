@@ -52,7 +52,7 @@ const up = ({ attemptId }: Effect.Effect.Success<typeof shared>) =>
   Effect.gen(function* () {
     const jobs = yield* WorkspaceBuildJobRepo
     const { finishBuild } = yield* SandboxLifecycle
-    const [job] = (yield* jobs.listLatestByRunIds([attemptId])).values()
+    const [job] = (yield* jobs.listLatestByAttemptIds([attemptId])).values()
     const { lease } = Option.getOrThrow(
       yield* jobs.claimById({ id: job?.id ?? expect.unreachable(), workerId: "worker", leaseDuration: "1 minute" })
     )

@@ -33,7 +33,7 @@ const millis = (instant: Option.Option<DateTime.Utc>) => Option.map(instant, ({ 
 
 /** The ways to end a workflow, by the status that each leads to. */
 const endings = Effect.map(IssueWorkflowRepo, (repo) => ({
-  completed: repo.complete,
+  completed: repo.succeed,
   failed: repo.fail,
   cancelled: repo.cancel
 }))
@@ -130,7 +130,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(outcomes.toSorted()).toEqual([...Array.from({ length: 19 }, () => "AlreadyExists"), "ok"])
         const [active] = (yield* repo.list({ issueId })).items
         if (active === undefined) return expect.unreachable()
-        yield* repo.complete(active.id)
+        yield* repo.succeed(active.id)
         yield* repo.create({ issueId })
         expect((yield* repo.list({ issueId, statuses: ["active"] })).items).toHaveLength(1)
         expect((yield* repo.list({ issueId })).items).toHaveLength(2)
@@ -185,7 +185,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           Array.from({ length: 30 }, (_, index) => index % 3),
           (which) =>
             Effect.map(
-              tagOf([repo.complete, repo.fail, repo.cancel][which]?.(id) ?? Effect.die(which)),
+              tagOf([repo.succeed, repo.fail, repo.cancel][which]?.(id) ?? Effect.die(which)),
               (tag) => [which, tag] as const
             ),
           { concurrency: "unbounded" }
@@ -214,25 +214,25 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* repo.list({ ownerUserId: ada, includeArchived: true })).items).toEqual([archived])
 
         const other = yield* repo.create({ issueId })
-        expect(yield* refusalOf(repo.restore(id))).toMatchObject({
+        expect(yield* refusalOf(repo.unarchive(id))).toMatchObject({
           _tag: "AlreadyExists",
           entity: "IssueWorkflow",
           constraint: "issue_workflows.issue_id"
         })
         expect(yield* repo.getById(id)).toEqual(archived)
         yield* repo.fail(other.id)
-        const restored = yield* repo.restore(id)
+        const restored = yield* repo.unarchive(id)
         expect([restored.status, restored.archivedAt, restored.updatedAt.epochMillis]).toEqual([
           "active",
           Option.none(),
           2000
         ])
         yield* TestClock.adjust("1 second")
-        expect(yield* repo.restore(id)).toEqual(restored)
+        expect(yield* repo.unarchive(id)).toEqual(restored)
         // An ended workflow does not block a new one.
         yield* repo.archive(other.id)
-        expect((yield* repo.restore(other.id)).status).toBe("failed")
-        for (const method of [repo.archive, repo.restore])
+        expect((yield* repo.unarchive(other.id)).status).toBe("failed")
+        for (const method of [repo.archive, repo.unarchive])
           expect(yield* tagOf<unknown, { readonly _tag: string }, never>(method(gone))).toBe("NotFound")
       }).pipe(Effect.provide(layer))
     )

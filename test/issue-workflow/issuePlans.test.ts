@@ -74,11 +74,11 @@ const workflowMethods = Effect.map(IssueWorkflowRepo, (repo) => {
     getForOwner: repo.getForOwner({ ownerUserId: ada, id }),
     list: Effect.forEach(filters, (filter) => repo.list(filter)),
     stream: Stream.runDrain(repo.stream({ ownerUserId: ada })),
-    complete: repo.complete(id),
+    succeed: repo.succeed(id),
     fail: repo.fail(id),
     cancel: repo.cancel(id),
     archive: repo.archive(id),
-    restore: repo.restore(id)
+    unarchive: repo.unarchive(id)
   }
 })
 

@@ -139,14 +139,14 @@ describe("an import repairs", () => {
       const { job } = yield* Effect.map(jobs.findByIdempotencyKey("again"), (found) => ({
         job: Option.getOrThrow(found)
       }))
-      const { registryId, repository, requestPayload, runId, tag } = job
+      const { registryId, repository, requestPayload, attemptId, tag } = job
       const replay = {
         registryId,
         repository,
         tag,
         requestPayload,
         idempotencyKey: "again",
-        ...(Option.isSome(runId) ? { runId: runId.value } : {})
+        ...(Option.isSome(attemptId) ? { attemptId: attemptId.value } : {})
       }
       expect((yield* jobs.enqueue(replay)).created).toBe(false)
       expect(yield* Effect.flip(jobs.enqueue({ ...replay, tag: "other" }))).toMatchObject({

@@ -159,11 +159,11 @@ for (const [name, database] of Object.entries(databaseLayers)) {
         const ended = { status: "failed", createdAt: 0, finishedAt: 1, settled: true }
         yield* job("queued", { status: "queued", createdAt: 0, finishedAt: null })
         yield* job("running", { status: "running", createdAt: 0, finishedAt: null })
-        yield* job("of-newest", { ...ended, runId: "newest" })
-        yield* job("of-live", { ...ended, runId: "live" })
-        yield* job("unsettled", { ...ended, runId: "before", settled: false })
+        yield* job("of-newest", { ...ended, attemptId: "newest" })
+        yield* job("of-live", { ...ended, attemptId: "live" })
+        yield* job("unsettled", { ...ended, attemptId: "before", settled: false })
         yield* job("ended-now", { ...ended, finishedAt: now })
-        yield* job("of-before", { ...ended, runId: "before" })
+        yield* job("of-before", { ...ended, attemptId: "before" })
         yield* job("of-nobody", { ...ended, status: "cancelled", settled: false })
         expect((yield* Retention.purge({ batchSize: 1, pause: 0 })).oci_image_build_jobs).toBe(2)
         expect(yield* names("oci_image_build_jobs")).toEqual([

@@ -54,11 +54,11 @@ interface Job {
   readonly status: string
   readonly createdAt: number
   readonly finishedAt: number | null
-  readonly runId?: string
+  readonly attemptId?: string
   readonly settled?: boolean
 }
 
-export const job = (id: string, { createdAt, finishedAt, runId, settled, status }: Job) =>
+export const job = (id: string, { createdAt, finishedAt, attemptId, settled, status }: Job) =>
   shell(
     `INSERT INTO oci_image_build_jobs (id, run_id, status, registry_id, repository, tag, request_payload, attempt_count, available_at,
        claimed_at, lease_expires_at, worker_id, lease_token, lease_outcome, started_at, finished_at, executor_id, published_reference,
@@ -67,7 +67,7 @@ export const job = (id: string, { createdAt, finishedAt, runId, settled, status 
        iif(?3 = 'running', 'w', NULL), iif(?3 = 'queued', 0, 1), CASE ?3 WHEN 'queued' THEN NULL WHEN 'running' THEN NULL ELSE ?3 END,
        iif(?3 = 'running', 0, NULL), ?5, 'e', 'p', 'd', 's', iif(?3 = 'failed', 'x', NULL), iif(?3 = 'cancelled', 'x', NULL), ?6, ?4, 0)`,
     id,
-    runId ?? null,
+    attemptId ?? null,
     status,
     createdAt,
     finishedAt,
@@ -83,11 +83,11 @@ export const attempt = (id: string, status: string, finishedAt: number | null) =
     finishedAt
   )
 
-export const sandbox = (id: string, latestRunId: string | null) =>
+export const sandbox = (id: string, latestAttemptId: string | null) =>
   shell(
     "INSERT INTO sandboxes (id, owner_user_id, latest_run_id, created_at, updated_at) VALUES (?1, 'user', ?2, 0, 0)",
     id,
-    latestRunId
+    latestAttemptId
   )
 
 export const event = (subjectType: string, subjectId: string, sequence: number, occurredAt: number) =>

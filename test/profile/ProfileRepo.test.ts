@@ -132,7 +132,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           )
         for (const [to, run] of [
           ["archived", repo.archive],
-          ["active", repo.restore]
+          ["active", repo.unarchive]
         ] as const) {
           yield* followsTransitions({
             entity: "Profile",
@@ -145,8 +145,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         const { id } = yield* profileOf(ada)
         expect((yield* repo.archive(id)).archivedAt).not.toEqual(Option.none())
-        expect((yield* repo.restore(id)).archivedAt).toEqual(Option.none())
-        for (const method of [repo.archive, repo.restore]) expect(yield* tagOf(method(gone))).toBe("NotFound")
+        expect((yield* repo.unarchive(id)).archivedAt).toEqual(Option.none())
+        for (const method of [repo.archive, repo.unarchive]) expect(yield* tagOf(method(gone))).toBe("NotFound")
         expect(yield* Effect.isFailure(shell("UPDATE profiles SET status = 'dead'"))).toBe(true)
       }).pipe(Effect.provide(layer))
     )

@@ -111,7 +111,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           )
         for (const [to, run] of [
           ["archived", repo.archive],
-          ["active", repo.restore]
+          ["active", repo.unarchive]
         ] as const) {
           yield* followsTransitions({
             entity: "RepositoryProfile",
@@ -122,7 +122,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             getById: repo.getById
           })
         }
-        for (const method of [repo.archive, repo.restore]) expect(yield* tagOf(method(gone))).toBe("NotFound")
+        for (const method of [repo.archive, repo.unarchive]) expect(yield* tagOf(method(gone))).toBe("NotFound")
 
         const { id } = yield* repo.create({ ...own, description: "about" })
         yield* repo.create({ ...own, name: "other" })

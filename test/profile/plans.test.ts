@@ -33,7 +33,7 @@ const profileMethods = Effect.gen(function* () {
     update: Effect.all([repo.update({ id, name: "x" }), repo.update({ ...whole, slug: "y", description: null })]),
     archive: repo.archive(id),
     archiveForOwner: repo.archiveForOwner(whole),
-    restore: repo.restore(id),
+    unarchive: repo.unarchive(id),
     restoreForOwner: repo.restoreForOwner(whole),
     createRevision: Effect.suspend(() => {
       const content = { ...full, envVars: [{ key: "ROUND", value: String(++round) }] }
@@ -70,7 +70,7 @@ const repositoryProfileMethods = Effect.gen(function* () {
     list: Effect.all([repo.list({ repositoryId: "rep" }), repo.list({ repositoryId: "rep", status: "archived" })]),
     update: repo.update({ id, name: "x", description: null }),
     archive: repo.archive(id),
-    restore: repo.restore(id),
+    unarchive: repo.unarchive(id),
     createRevision: Effect.all(
       [1, 2].map(() => repo.createRevision({ repositoryProfileId: id, runTemplate: {}, policyConfig: {}, links }))
     ),

@@ -64,7 +64,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           status: "queued",
           triggerType: "manual",
           stopRequestedAt: Option.none(),
-          retryOfRunId: Option.none()
+          retryOfAttemptId: Option.none()
         })
         expect([small.queuedAt, small.createdAt, small.updatedAt].map(({ epochMillis }) => epochMillis)).toEqual([
           1000, 1000, 1000
@@ -77,7 +77,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           issueId: "iss",
           triggerRef: "a comment",
           requestedByUserId: eve,
-          retryOfRunId: small.id
+          retryOfAttemptId: small.id
         }
         for (const triggerType of SandboxAttemptTriggerType.literals) {
           const full = yield* repo.createQueued({ id: triggerType, ownerUserId: ada, triggerType, ...references })
@@ -113,7 +113,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           "repositoryProfileRevisionId",
           "profileRevisionId",
           "issueId",
-          "retryOfRunId"
+          "retryOfAttemptId"
         ] as const
         for (const field of fields) {
           expect(yield* Effect.flip(repo.createQueued({ ...own, [field]: "nobody" }))).toMatchObject({
@@ -127,7 +127,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         // Rows of another owner are reported as NotFound.
         for (const [field, id] of [
           ["profileRevisionId", "eve-profile"],
-          ["retryOfRunId", hers.id]
+          ["retryOfAttemptId", hers.id]
         ] as const) {
           expect(yield* Effect.flip(repo.createQueued({ ...own, [field]: id }))).toMatchObject({
             _tag: "ReferenceNotFound",
@@ -137,7 +137,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const bad of Object.values(badNames))
           expect(yield* tagOf(repo.createQueued({ ...own, triggerRef: bad }))).toBe("InvalidInput")
         expect(yield* tagOf(repo.createQueued({ ...own, triggerType: "x" as "api" }))).toBe("InvalidInput")
-        expect(yield* tagOf(repo.createQueued({ ...own, id: "self", retryOfRunId: "self" }))).toBe("InvalidInput")
+        expect(yield* tagOf(repo.createQueued({ ...own, id: "self", retryOfAttemptId: "self" }))).toBe("InvalidInput")
         expect((yield* repo.list({})).items).toHaveLength(2)
       }).pipe(Effect.provide(layer))
     )

@@ -198,14 +198,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect((yield* repo.list({ ownerUserId: ada })).items).toEqual([])
         expect((yield* repo.list({ ownerUserId: ada, includeArchived: true })).items).toEqual([archived])
 
-        const restored = yield* repo.restore(id)
+        const restored = yield* repo.unarchive(id)
         expect(restored).toMatchObject({ archivedAt: Option.none(), name: "new" })
         expect(restored.updatedAt.epochMillis).toBe(2000)
         yield* TestClock.adjust("1 second")
-        expect(yield* repo.restore(id)).toEqual(restored)
+        expect(yield* repo.unarchive(id)).toEqual(restored)
 
         yield* repo.delete(id)
-        for (const again of [repo.delete(id), repo.archive(id), repo.restore(id), repo.rename({ id, name: "x" })]) {
+        for (const again of [repo.delete(id), repo.archive(id), repo.unarchive(id), repo.rename({ id, name: "x" })]) {
           expect(yield* tagOf<unknown, { readonly _tag: string }, never>(again)).toBe("NotFound")
         }
       }).pipe(Effect.provide(layer))
@@ -228,7 +228,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
               attemptId: attemptId ?? "",
               ...(relation === undefined ? {} : { relation })
             }),
-            (sandbox) => Option.getOrNull(sandbox.latestRunId)
+            (sandbox) => Option.getOrNull(sandbox.latestAttemptId)
           )
         expect(yield* link(runs[1])).toBe("run1")
         expect(yield* link(runs[0])).toBe("run1")
@@ -243,7 +243,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* repo.getById(sandboxId)).toEqual(before)
 
         const { items } = yield* repo.listAttemptLinks({ sandboxId })
-        expect(items.map(({ relation, runId }) => [runId, relation])).toEqual([
+        expect(items.map(({ relation, attemptId }) => [attemptId, relation])).toEqual([
           ["run3", "launch"],
           ["run2", "retry"],
           ["run1", "launch"],
@@ -256,7 +256,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 
         // The newest goes: an older one that is linked again does not pass over what is newer.
         yield* shell("DELETE FROM sandbox_attempts WHERE id = 'run3'")
-        expect((yield* repo.getById(sandboxId)).latestRunId).toEqual(Option.none())
+        expect((yield* repo.getById(sandboxId)).latestAttemptId).toEqual(Option.none())
         expect(yield* link(runs[0])).toBe(null)
         expect(yield* link(runs[2])).toBe("run2")
       }).pipe(Effect.provide(layer))
@@ -287,7 +287,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* repo.delete(first.id)
         expect(Option.isSome(yield* attempts.findById(attemptId))).toBe(true)
         expect(yield* repo.findByAttemptId(attemptId)).toEqual(Option.none())
-        expect((yield* repo.linkAttempt({ sandboxId: second.id, attemptId })).latestRunId).toEqual(
+        expect((yield* repo.linkAttempt({ sandboxId: second.id, attemptId })).latestAttemptId).toEqual(
           Option.some(attemptId)
         )
       }).pipe(Effect.provide(layer))
@@ -306,7 +306,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         )
         expect(outcomes.filter((tag) => tag === "ok")).toHaveLength(2)
         expect(outcomes.filter((tag) => tag === "AlreadyExists")).toHaveLength(6)
-        const latest = (yield* repo.list({})).items.filter(({ latestRunId }) => Option.isSome(latestRunId))
+        const latest = (yield* repo.list({})).items.filter(({ latestAttemptId }) => Option.isSome(latestAttemptId))
         expect(latest.map(({ id }) => id)).toEqual(
           Option.toArray(yield* repo.findByAttemptId(attemptId)).map(({ id }) => id)
         )

@@ -55,16 +55,16 @@ const detailsOf = ({
 /** An instance in a state, put there past the repository. */
 const instanceIn = (status: SandboxRuntimeStatus) =>
   Effect.gen(function* () {
-    const runId = yield* newAttempt
+    const attemptId = yield* newAttempt
     yield* shell(
       `INSERT INTO sandbox_runtime_instances (run_id, status, adapter, resource_id, reference, endpoint, error_code,
          error_message, launched_at, finished_at, created_at, updated_at)
        VALUES (?, ?, 'docker', 'c1', 'r1', 'http://1', 'e1', 'it broke', 3, ?, 0, 0)`,
-      runId,
+      attemptId,
       status,
       isEnded(status) ? 5 : null
     )
-    return runId
+    return attemptId
   })
 
 /** The contract of `SandboxRuntimeInstanceRepo`. */
@@ -81,25 +81,25 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           stopped: { finishedAt: 1000 }
         }
         for (const status of SandboxRuntimeStatus.literals) {
-          const bare = yield* repo.upsert({ runId: yield* newAttempt, status })
+          const bare = yield* repo.upsert({ attemptId: yield* newAttempt, status })
           expect(bare.status).toBe(status)
           expect(detailsOf(bare)).toEqual(times[status])
           expect([bare.createdAt.epochMillis, bare.updatedAt.epochMillis]).toEqual([1000, 1000])
-          expect(yield* repo.findByAttemptId(bare.runId)).toEqual(Option.some(bare))
+          expect(yield* repo.findByAttemptId(bare.attemptId)).toEqual(Option.some(bare))
 
           const end = isEnded(status) ? { finishedAt: 900 } : {}
           const full = yield* repo.upsert({
-            runId: yield* newAttempt,
+            attemptId: yield* newAttempt,
             status,
             ...details,
             launchedAt: at(800),
             ...(isEnded(status) ? { finishedAt: at(900) } : {})
           })
           expect(detailsOf(full)).toEqual({ ...details, launchedAt: 800, ...end })
-          expect(yield* repo.findByAttemptId(full.runId)).toEqual(Option.some(full))
+          expect(yield* repo.findByAttemptId(full.attemptId)).toEqual(Option.some(full))
         }
         for (const adapter of SandboxRuntimeAdapter.literals) {
-          expect((yield* repo.upsert({ runId: yield* newAttempt, status: "pending", adapter })).adapter).toEqual(
+          expect((yield* repo.upsert({ attemptId: yield* newAttempt, status: "pending", adapter })).adapter).toEqual(
             Option.some(adapter)
           )
         }
@@ -113,10 +113,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* TestClock.setTime(1000)
         for (const from of SandboxRuntimeStatus.literals) {
           for (const to of SandboxRuntimeStatus.literals) {
-            const runId = yield* instanceIn(from)
-            const before = Option.getOrThrow(yield* repo.findByAttemptId(runId))
-            const outcome = yield* Effect.either(repo.upsert({ runId, status: to }))
-            const after = Option.getOrThrow(yield* repo.findByAttemptId(runId))
+            const attemptId = yield* instanceIn(from)
+            const before = Option.getOrThrow(yield* repo.findByAttemptId(attemptId))
+            const outcome = yield* Effect.either(repo.upsert({ attemptId, status: to }))
+            const after = Option.getOrThrow(yield* repo.findByAttemptId(attemptId))
             const where = `${from} → ${to}`
             if (isEnded(to) && (from === to || from === "stopped")) {
               expect(outcome, where).toMatchObject({ _tag: "Right", right: before })
@@ -131,7 +131,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             } else {
               expect(outcome, where).toMatchObject({
                 _tag: "Left",
-                left: { _tag: "InvalidTransition", entity: "SandboxRuntimeInstance", id: runId, from, to }
+                left: { _tag: "InvalidTransition", entity: "SandboxRuntimeInstance", id: attemptId, from, to }
               })
               expect(after, where).toEqual(before)
             }
@@ -144,13 +144,13 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function* () {
         for (const from of SandboxRuntimeStatus.literals) {
           for (const to of SandboxRuntimeStatus.literals) {
-            const runId = yield* instanceIn(from)
+            const attemptId = yield* instanceIn(from)
             const taken = yield* Effect.isSuccess(
               shell(
                 "UPDATE sandbox_runtime_instances SET status = ?, finished_at = ? WHERE run_id = ?",
                 to,
                 isEnded(to) ? 5 : null,
-                runId
+                attemptId
               )
             )
             expect(taken, `${from} → ${to}`).toBe(from === to || sandboxRuntimeTransitions.allows(from, to))
@@ -168,9 +168,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("merges each report into the stored row", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRuntimeInstanceRepo
-        const runId = yield* newAttempt
-        const report = (later: Omit<Parameters<typeof repo.upsert>[0], "runId">) =>
-          Effect.zipLeft(Effect.map(repo.upsert({ runId, ...later }), detailsOf), TestClock.adjust("1 second"))
+        const attemptId = yield* newAttempt
+        const report = (later: Omit<Parameters<typeof repo.upsert>[0], "attemptId">) =>
+          Effect.zipLeft(Effect.map(repo.upsert({ attemptId, ...later }), detailsOf), TestClock.adjust("1 second"))
 
         expect(yield* report({ status: "pending", adapter: "docker", resourceId: "c1" })).toEqual({
           adapter: "docker",
@@ -221,17 +221,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             Effect.map(instanceIn(from), (id) => [from, id] as const)
           )
           yield* shell("UPDATE sandbox_attempts SET stop_requested_at = 9")
-          for (const [from, runId] of [["none", none], ...instances] as const) {
-            const before = yield* repo.findByAttemptId(runId)
-            const outcome = yield* Effect.either(repo.upsert({ runId, status: to, endpoint: "http://late" }))
+          for (const [from, attemptId] of [["none", none], ...instances] as const) {
+            const before = yield* repo.findByAttemptId(attemptId)
+            const outcome = yield* Effect.either(repo.upsert({ attemptId, status: to, endpoint: "http://late" }))
             if (isEnded(to)) {
               expect(outcome._tag, `${from} → ${to}`).toBe("Right")
             } else {
               expect(outcome).toMatchObject({
                 _tag: "Left",
-                left: { _tag: "InvalidTransition", id: runId, from: from === "none" ? "stopped" : from, to }
+                left: { _tag: "InvalidTransition", id: attemptId, from: from === "none" ? "stopped" : from, to }
               })
-              expect(yield* repo.findByAttemptId(runId)).toEqual(before)
+              expect(yield* repo.findByAttemptId(attemptId)).toEqual(before)
             }
           }
         }
@@ -241,12 +241,12 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("rejects invalid reports", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRuntimeInstanceRepo
-        expect(yield* Effect.flip(repo.upsert({ runId: gone, status: "running" }))).toMatchObject({
+        expect(yield* Effect.flip(repo.upsert({ attemptId: gone, status: "running" }))).toMatchObject({
           _tag: "ReferenceNotFound",
           entity: "SandboxRuntimeInstance",
-          reference: "runId"
+          reference: "attemptId"
         })
-        const runId = yield* newAttempt
+        const attemptId = yield* newAttempt
         const bad: ReadonlyArray<Partial<Parameters<typeof repo.upsert>[0]>> = [
           { status: "dead" as "failed" },
           { adapter: "vm" as "docker" },
@@ -255,7 +255,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { launchedAt: 5 as unknown as DateTime.Utc },
           { status: "failed", finishedAt: at(-5) },
           ...Object.values(badNames).flatMap((text) => [
-            { runId: text },
+            { attemptId: text },
             { resourceId: text },
             { reference: text },
             { endpoint: text },
@@ -266,39 +266,39 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const [index, wrong] of bad.entries()) {
           // The end of what ended before 1970 is moved to the launch, which is not known: to 1970.
           const expected = wrong.status === "failed" ? "ok" : "InvalidInput"
-          expect(yield* tagOf(repo.upsert({ runId, status: "running", ...wrong })), String(index)).toBe(expected)
+          expect(yield* tagOf(repo.upsert({ attemptId, status: "running", ...wrong })), String(index)).toBe(expected)
         }
       }).pipe(Effect.provide(layer))
     )
 
     it.effect("finds the runtime of an imported attempt, whose id is longer than a new one may be", () =>
       Effect.gen(function* () {
-        const runId = SandboxAttemptId.make("x".repeat(300), { disableValidation: true })
+        const attemptId = SandboxAttemptId.make("x".repeat(300), { disableValidation: true })
         yield* shell(
           "INSERT INTO sandbox_attempts (id, owner_user_id, status, queued_at, created_at, updated_at) VALUES (?, ?, 'queued', 0, 0, 0)",
-          runId,
+          attemptId,
           ada
         )
         const repo = yield* SandboxRuntimeInstanceRepo
-        yield* repo.upsert({ runId, status: "pending" })
-        expect([...(yield* repo.listByAttemptIds([runId])).keys()]).toEqual([runId])
+        yield* repo.upsert({ attemptId, status: "pending" })
+        expect([...(yield* repo.listByAttemptIds([attemptId])).keys()]).toEqual([attemptId])
       }).pipe(Effect.provide(layer))
     )
 
     it.effect("finds any number of runtimes at once, and pages through a state", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxRuntimeInstanceRepo
-        const runIds: Array<SandboxAttemptId> = []
+        const attemptIds: Array<SandboxAttemptId> = []
         for (let index = 0; index < 25; index++) {
           if (index % 4 === 0) yield* TestClock.adjust("1 second")
-          const runId = yield* newAttempt
-          yield* repo.upsert({ runId, status: index % 5 === 0 ? "failed" : "running" })
-          runIds.push(runId)
+          const attemptId = yield* newAttempt
+          yield* repo.upsert({ attemptId, status: index % 5 === 0 ? "failed" : "running" })
+          attemptIds.push(attemptId)
         }
         const unknown = Array.from({ length: 100_000 }, (_, index) => SandboxAttemptId.make(`gone${index}`))
-        const found = yield* repo.listByAttemptIds([...unknown, ...runIds, ...runIds])
-        expect(new Set(found.keys())).toEqual(new Set(runIds))
-        for (const [runId, instance] of found) expect(instance.runId).toBe(runId)
+        const found = yield* repo.listByAttemptIds([...unknown, ...attemptIds, ...attemptIds])
+        expect(new Set(found.keys())).toEqual(new Set(attemptIds))
+        for (const [attemptId, instance] of found) expect(instance.attemptId).toBe(attemptId)
         expect((yield* repo.listByAttemptIds([])).size).toBe(0)
         expect(
           (yield* repo.listByAttemptIds(Object.values(badNames) as unknown as ReadonlyArray<SandboxAttemptId>)).size
@@ -308,22 +308,26 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const meanwhile = Effect.suspend(() => {
           extra++
           return Effect.all([
-            Effect.flatMap(newAttempt, (runId) => repo.upsert({ runId, status: "running" })),
+            Effect.flatMap(newAttempt, (attemptId) => repo.upsert({ attemptId, status: "running" })),
             shell(
               "DELETE FROM sandbox_runtime_instances WHERE run_id IN (?, ?)",
-              runIds[24 - extra * 3],
-              runIds[extra]
+              attemptIds[24 - extra * 3],
+              attemptIds[extra]
             ).pipe(Effect.orDie)
           ])
         })
-        const running = (yield* repo.listByStatus({ status: "running", limit: 500 })).items.map(({ runId }) => runId)
-        expect(running).toEqual(runIds.filter((_, index) => index % 5 !== 0).toReversed())
+        const running = (yield* repo.listByStatus({ status: "running", limit: 500 })).items.map(
+          ({ attemptId }) => attemptId
+        )
+        expect(running).toEqual(attemptIds.filter((_, index) => index % 5 !== 0).toReversed())
         const seen = (yield* pages((page) => repo.listByStatus({ status: "running", ...page }), 4, meanwhile)).map(
-          ({ runId }) => runId
+          ({ attemptId }) => attemptId
         )
         expect(new Set(seen).size).toBe(seen.length)
-        const left = (yield* repo.listByStatus({ status: "running", limit: 500 })).items.map(({ runId }) => runId)
-        expect(left.filter((id) => runIds.includes(id)).every((id) => seen.includes(id))).toBe(true)
+        const left = (yield* repo.listByStatus({ status: "running", limit: 500 })).items.map(
+          ({ attemptId }) => attemptId
+        )
+        expect(left.filter((id) => attemptIds.includes(id)).every((id) => seen.includes(id))).toBe(true)
         expect(yield* tagOf(repo.listByStatus({ status: "dead" as "failed" }))).toBe("InvalidInput")
         for (const page of [{ limit: 0 }, { cursor: "!" }])
           expect(yield* tagOf(repo.listByStatus({ status: "failed", ...page }))).toBe("InvalidInput")

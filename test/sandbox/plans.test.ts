@@ -10,7 +10,7 @@ import { planIssues, planOf, recordStatements } from "../support/plans.js"
 import { ada, blueprint, layers, type Services, shell, specification } from "./support.js"
 
 const id = SandboxId.make("gone")
-const runId = SandboxAttemptId.make("gone")
+const attemptId = SandboxAttemptId.make("gone")
 
 /** Every combination of the filters. */
 const combinations = <A>(...fields: ReadonlyArray<ReadonlyArray<A>>): ReadonlyArray<ReadonlyArray<A>> =>
@@ -30,7 +30,7 @@ const sandboxMethods = Effect.map(SandboxRepo, (repo) => ({
   findById: repo.findById(id),
   getById: repo.getById(id),
   getForOwner: repo.getForOwner({ ownerUserId: ada, id }),
-  findByAttemptId: repo.findByAttemptId(runId),
+  findByAttemptId: repo.findByAttemptId(attemptId),
   list: Effect.forEach(
     filtersOf(
       owners,
@@ -45,18 +45,18 @@ const sandboxMethods = Effect.map(SandboxRepo, (repo) => ({
   setStatus: repo.setStatus({ id, status: "ready" }),
   linkAttempt: Effect.all([
     repo.linkAttempt({ sandboxId: "one", attemptId: "one" }),
-    Effect.ignore(repo.linkAttempt({ sandboxId: "one", attemptId: runId }))
+    Effect.ignore(repo.linkAttempt({ sandboxId: "one", attemptId: attemptId }))
   ]),
   listAttemptLinks: repo.listAttemptLinks({ sandboxId: id }),
   archive: repo.archive(id),
-  restore: repo.restore(id),
+  unarchive: repo.unarchive(id),
   delete: repo.delete(id)
 }))
 
 const attemptMethods = Effect.map(SandboxAttemptRepo, (repo) => ({
   createQueued: repo.createQueued({ ownerUserId: ada }),
-  findById: repo.findById(runId),
-  getById: repo.getById(runId),
+  findById: repo.findById(attemptId),
+  getById: repo.getById(attemptId),
   list: Effect.forEach(
     filtersOf(
       owners,
@@ -68,26 +68,26 @@ const attemptMethods = Effect.map(SandboxAttemptRepo, (repo) => ({
     (filter) => repo.list(filter)
   ),
   stream: Stream.runDrain(repo.stream({ ownerUserId: ada })),
-  markRunning: repo.markRunning({ id: runId }),
-  requestStop: repo.requestStop(runId),
-  markSucceeded: repo.markSucceeded({ id: runId }),
-  markFailed: repo.markFailed({ id: runId }),
-  markCancelled: repo.markCancelled({ id: runId, cancelReason: "enough" }),
+  markRunning: repo.markRunning({ id: attemptId }),
+  requestStop: repo.requestStop(attemptId),
+  markSucceeded: repo.markSucceeded({ id: attemptId }),
+  markFailed: repo.markFailed({ id: attemptId }),
+  markCancelled: repo.markCancelled({ id: attemptId, cancelReason: "enough" }),
   setSnapshot: repo.setSnapshot({
-    runId: "one",
+    attemptId: "one",
     userSpecPayload: specification,
     resolvedSpecPayload: specification,
     blueprintPayload: blueprint
   }),
-  findSnapshot: repo.findSnapshot(runId)
+  findSnapshot: repo.findSnapshot(attemptId)
 }))
 
 const runtimeMethods = Effect.map(SandboxRuntimeInstanceRepo, (repo) => ({
   upsert: Effect.forEach(["pending", "running", "running", "failed", "stopped", "failed"] as const, (status) =>
-    repo.upsert({ runId: "one", status })
+    repo.upsert({ attemptId: "one", status })
   ),
-  findByAttemptId: repo.findByAttemptId(runId),
-  listByAttemptIds: repo.listByAttemptIds([runId, runId]),
+  findByAttemptId: repo.findByAttemptId(attemptId),
+  listByAttemptIds: repo.listByAttemptIds([attemptId, attemptId]),
   listByStatus: repo.listByStatus({ status: "running" })
 }))
 

@@ -12,10 +12,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("stores a snapshot once", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
-        const { id: runId } = yield* repo.createQueued({ ownerUserId: ada })
-        expect(yield* repo.findSnapshot(runId)).toEqual(Option.none())
+        const { id: attemptId } = yield* repo.createQueued({ ownerUserId: ada })
+        expect(yield* repo.findSnapshot(attemptId)).toEqual(Option.none())
         const given = {
-          runId,
+          attemptId,
           userSpecPayload: specification,
           resolvedSpecPayload: { ...specification, packages: ["ripgrep"] },
           blueprintPayload: blueprint,
@@ -24,14 +24,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* TestClock.adjust("1 second")
         const kept = yield* repo.setSnapshot(given)
         expect(kept).toMatchObject({
-          runId,
+          attemptId,
           userSpecPayload: specification,
           blueprintPayload: { version: "1", harness: { id: "codex" } },
           profileConfigSnapshot: Option.some(given.profileConfigSnapshot),
           repositoryProfileConfigSnapshot: Option.none()
         })
         expect(kept.createdAt.epochMillis).toBe(1000)
-        expect(yield* repo.findSnapshot(runId)).toEqual(Option.some(kept))
+        expect(yield* repo.findSnapshot(attemptId)).toEqual(Option.some(kept))
 
         yield* TestClock.adjust("1 second")
         const reordered = {
@@ -57,15 +57,15 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             constraint: "sandbox_attempt_snapshots.run_id"
           })
         }
-        expect(yield* repo.findSnapshot(runId)).toEqual(Option.some(kept))
+        expect(yield* repo.findSnapshot(attemptId)).toEqual(Option.some(kept))
         expect(yield* Effect.isFailure(shell("UPDATE sandbox_attempt_snapshots SET created_at = 5"))).toBe(true)
 
-        expect(yield* Effect.flip(repo.setSnapshot({ ...given, runId: gone }))).toMatchObject({
+        expect(yield* Effect.flip(repo.setSnapshot({ ...given, attemptId: gone }))).toMatchObject({
           _tag: "ReferenceNotFound",
-          reference: "runId"
+          reference: "attemptId"
         })
         const bad: ReadonlyArray<Parameters<typeof repo.setSnapshot>[0]> = [
-          ...Object.values(badNames).map((id) => ({ ...given, runId: id })),
+          ...Object.values(badNames).map((id) => ({ ...given, attemptId: id })),
           { ...given, userSpecPayload: { harness: "codex" } },
           { ...given, blueprintPayload: { ...blueprint, harness: { id: "x" as "codex" } } },
           { ...given, profileConfigSnapshot: { a: undefined } },
@@ -79,9 +79,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("stores one of several concurrent snapshots", () =>
       Effect.gen(function* () {
         const repo = yield* SandboxAttemptRepo
-        const { id: runId } = yield* repo.createQueued({ ownerUserId: ada })
+        const { id: attemptId } = yield* repo.createQueued({ ownerUserId: ada })
         const snapshot = (a: number) => ({
-          runId,
+          attemptId,
           userSpecPayload: specification,
           resolvedSpecPayload: specification,
           blueprintPayload: blueprint,
@@ -90,7 +90,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const outcomes = yield* Effect.forEach([1, 2, 1, 2, 3], (a) => Effect.either(repo.setSnapshot(snapshot(a))), {
           concurrency: "unbounded"
         })
-        const kept = Option.getOrThrow(yield* repo.findSnapshot(runId))
+        const kept = Option.getOrThrow(yield* repo.findSnapshot(attemptId))
         for (const [index, outcome] of outcomes.entries()) {
           const same = Option.exists(kept.profileConfigSnapshot, (config) => config["a"] === [1, 2, 1, 2, 3][index])
           expect(outcome._tag).toBe(same ? "Right" : "Left")

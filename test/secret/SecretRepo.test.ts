@@ -126,17 +126,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(millis(archived.archivedAt)).toEqual(Option.some(1000))
         yield* TestClock.adjust("1 second")
         expect(yield* repo.archive(id)).toEqual(archived)
-        const restored = yield* repo.restore(id)
+        const restored = yield* repo.unarchive(id)
         expect(restored).toMatchObject({ archivedAt: Option.none(), updatedAt: { epochMillis: 2000 } })
         yield* TestClock.adjust("1 second")
-        expect(yield* repo.restore(id)).toEqual(restored)
+        expect(yield* repo.unarchive(id)).toEqual(restored)
 
         yield* vault.put({ ownerUserId: ada, secretId: id, value: redacted("two") })
         yield* repo.delete(id)
         expect(yield* shell("SELECT count(*) AS count FROM secret_versions WHERE secret_id = ?", id)).toEqual([
           { count: 0 }
         ])
-        for (const again of [repo.delete(id), repo.archive(id), repo.restore(id), repo.rename({ id, name: "x" })]) {
+        for (const again of [repo.delete(id), repo.archive(id), repo.unarchive(id), repo.rename({ id, name: "x" })]) {
           expect(yield* tagOf<unknown, { readonly _tag: string }, never>(again)).toBe("NotFound")
         }
       }).pipe(Effect.provide(layer))

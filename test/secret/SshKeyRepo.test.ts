@@ -162,11 +162,11 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
         expect(yield* repo.archive(id)).toEqual(archived)
         expect((yield* repo.list({ ownerUserId: eve })).items).toEqual([])
         expect((yield* repo.list({ ownerUserId: eve, includeArchived: true })).items).toEqual([archived])
-        const restored = yield* repo.restore(id)
+        const restored = yield* repo.unarchive(id)
         expect(restored).toMatchObject({ archivedAt: Option.none(), updatedAt: { epochMillis: 5000 } })
         yield* TestClock.adjust("1 second")
-        expect(yield* repo.restore(id)).toEqual(restored)
-        for (const missing of [repo.archive(gone), repo.restore(gone), repo.rename({ id: gone, name: "x" })]) {
+        expect(yield* repo.unarchive(id)).toEqual(restored)
+        for (const missing of [repo.archive(gone), repo.unarchive(gone), repo.rename({ id: gone, name: "x" })]) {
           expect(yield* tagOf<unknown, { readonly _tag: string }, never>(missing)).toBe("NotFound")
         }
         expect(yield* tagOf(repo.list({ ownerUserId: undefined as unknown as string }))).toBe("InvalidInput")
@@ -235,7 +235,7 @@ describe("SshKeyRepo", () => {
         list: Effect.all([repo.list({ ownerUserId: ada }), repo.list({ ownerUserId: ada, includeArchived: true })]),
         rename: repo.rename({ id: gone, name: "x" }),
         archive: repo.archive(gone),
-        restore: repo.restore(gone)
+        unarchive: repo.unarchive(gone)
       }
       for (const [method, effect] of Object.entries(methods))
         expect(yield* planIssues(Effect.ignore(effect)), method).toEqual([])

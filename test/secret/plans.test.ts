@@ -20,7 +20,7 @@ const repoMethods = Effect.map(SecretRepo, (repo) => ({
   findVersion: Effect.all([repo.findVersion({ secretId: gone }), repo.findVersion({ secretId: gone, version: 1 })]),
   rename: repo.rename({ id: gone, name: "x" }),
   archive: repo.archive(gone),
-  restore: repo.restore(gone),
+  unarchive: repo.unarchive(gone),
   delete: repo.delete(gone)
 }))
 

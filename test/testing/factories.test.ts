@@ -49,7 +49,9 @@ describe("Factories", () => {
     it.effect(`create a runtime that is ${status} and readable by its repository`, () =>
       Effect.gen(function* () {
         const runtime = yield* make.runtimeInstance({ status })
-        expect(yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(runtime.runId)).toEqual(Option.some(runtime))
+        expect(yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(runtime.attemptId)).toEqual(
+          Option.some(runtime)
+        )
         expect(runtime.status).toBe(status)
       }).pipe(Effect.provide(layerTest))
     )
@@ -82,7 +84,7 @@ describe("Factories", () => {
           status,
           status
         ])
-        expect([sandbox.latestRunId, job.runId]).toEqual([Option.some(attempt.id), Option.some(attempt.id)])
+        expect([sandbox.latestAttemptId, job.attemptId]).toEqual([Option.some(attempt.id), Option.some(attempt.id)])
       }).pipe(Effect.provide(layerTest))
     )
   }
@@ -136,14 +138,14 @@ describe("Factories", () => {
         profileRevisionId: "p1",
         repositoryProfileRevisionId: "rp1"
       }
-      const sandbox = yield* make.sandbox({ ...references, latestRunId: "run" })
-      const attempt = yield* make.attempt({ ...references, issueId: "issue", retryOfRunId: "run" })
+      const sandbox = yield* make.sandbox({ ...references, latestAttemptId: "run" })
+      const attempt = yield* make.attempt({ ...references, issueId: "issue", retryOfAttemptId: "run" })
       expect(sandbox).toMatchObject({
         ownerUserId: "ada",
         repositoryId: Option.some("app"),
-        latestRunId: Option.some("run")
+        latestAttemptId: Option.some("run")
       })
-      expect(attempt).toMatchObject({ issueId: Option.some("issue"), retryOfRunId: Option.some("run") })
+      expect(attempt).toMatchObject({ issueId: Option.some("issue"), retryOfAttemptId: Option.some("run") })
       const counts = yield* Effect.forEach(
         ["user", "profiles", "profile_revisions", "sandbox_attempts", "sandbox_run_links"],
         count

@@ -18,7 +18,7 @@ export const makeWorkflowEndings = (
   { mayLinkPullRequest }: Access
 ) => {
   const { endExecution } = makeExecutionEndings(executions)
-  const transitions = { completed: workflows.complete, failed: workflows.fail, cancelled: workflows.cancel }
+  const transitions = { completed: workflows.succeed, failed: workflows.fail, cancelled: workflows.cancel }
 
   /** Ends a workflow, and cancels its active executions. */
   const endWorkflow = (by: ById, to: keyof typeof transitions, reason: string) =>

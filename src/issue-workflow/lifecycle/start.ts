@@ -107,15 +107,15 @@ export const makeWorkflowStarts = (
       const sandbox = yield* sandboxes
         .getForOwner({ ownerUserId: workflow.ownerUserId.value, id })
         .pipe(Effect.catchTag("NotFound", () => missing))
-      const { latestRunId, status } = sandbox
+      const { latestAttemptId, status } = sandbox
       if (status === "stopped" || status === "failed") {
         return yield* new InvalidTransition({ entity: "Sandbox", id, from: status, to: "running" })
       }
-      const taken = Option.isNone(latestRunId)
+      const taken = Option.isNone(latestAttemptId)
         ? []
         : yield* sql`
-        SELECT 1 FROM issue_workflow_executions WHERE sandbox_attempt_id = ${latestRunId.value}`
-      return { sandbox: Option.some(sandbox), attemptId: taken.length === 0 ? latestRunId : Option.none() }
+        SELECT 1 FROM issue_workflow_executions WHERE sandbox_attempt_id = ${latestAttemptId.value}`
+      return { sandbox: Option.some(sandbox), attemptId: taken.length === 0 ? latestAttemptId : Option.none() }
     })
 
   /** Launches a sandbox for the owner. */

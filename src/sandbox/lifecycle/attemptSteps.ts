@@ -22,13 +22,13 @@ export const mayContinue = (attempt: SandboxAttempt) => isActive(attempt) && Opt
 export const makeAttemptSteps = ({ attempts, jobs, runtimes, sandboxes }: Repositories) => {
   /** Finds the attempt of a job. */
   const attemptOfJob = (job: JobState) =>
-    Option.match(job.runId, { onNone: () => Effect.succeedNone, onSome: attempts.findById })
+    Option.match(job.attemptId, { onNone: () => Effect.succeedNone, onSome: attempts.findById })
 
   /** Finds the sandbox whose latest attempt this is. An older attempt does not determine the state of the sandbox. */
   const sandboxOf = (attempt: SandboxAttempt) =>
     Effect.map(
       sandboxes.findByAttemptId(attempt.id),
-      Option.filter((sandbox) => Option.contains(sandbox.latestRunId, attempt.id))
+      Option.filter((sandbox) => Option.contains(sandbox.latestAttemptId, attempt.id))
     )
 
   /** Moves an attempt that may continue to running, and its queued sandbox with it. */
@@ -52,7 +52,7 @@ export const makeAttemptSteps = ({ attempts, jobs, runtimes, sandboxes }: Reposi
   const reconcile = (attempt: SandboxAttempt) =>
     Effect.gen(function* () {
       const { sandbox } = yield* start(attempt)
-      const job = yield* jobs.findLatestStateByRunId(attempt.id)
+      const job = yield* jobs.findLatestStateByAttemptId(attempt.id)
       const runtime = yield* runtimes.findByAttemptId(attempt.id)
       const built = Option.isNone(job) || job.value.status === "succeeded"
       if (!built || !Option.exists(runtime, ({ status }) => status === "running")) return
@@ -68,7 +68,7 @@ export const makeAttemptSteps = ({ attempts, jobs, runtimes, sandboxes }: Reposi
     Effect.gen(function* () {
       const attempt = yield* attemptOfJob(job)
       if (Option.isNone(attempt)) return attempt
-      const latest = yield* jobs.findLatestStateByRunId(attempt.value.id)
+      const latest = yield* jobs.findLatestStateByAttemptId(attempt.value.id)
       return Option.exists(latest, ({ id }) => id === job.id) ? attempt : Option.none()
     })
 
@@ -111,7 +111,7 @@ export const makeAttemptSteps = ({ attempts, jobs, runtimes, sandboxes }: Reposi
       const ended = isActive(attempt)
         ? yield* attempts.markCancelled({ id: attempt.id, cancelReason: reason })
         : attempt
-      const job = yield* jobs.cancelLatestByRunId({ runId: attempt.id, reason })
+      const job = yield* jobs.cancelLatestByAttemptId({ attemptId: attempt.id, reason })
       if (Option.isSome(job)) yield* jobs.markSettled(job.value.id)
       yield* stopRuntime(ended)
     })
@@ -125,14 +125,14 @@ export const makeAttemptSteps = ({ attempts, jobs, runtimes, sandboxes }: Reposi
     Effect.gen(function* () {
       const runtime = yield* runtimes.findByAttemptId(attempt.id)
       if (!Option.exists(runtime, ({ status }) => !isEnded(status))) return
-      const report = { runId: attempt.id, status: "stopped" as const, finishedAt: yield* DateTime.now }
+      const report = { attemptId: attempt.id, status: "stopped" as const, finishedAt: yield* DateTime.now }
       yield* recordRuntimeEnd(attempt, yield* runtimes.upsert(report))
     }).pipe(impossible("ReferenceNotFound", "InvalidTransition", "InvalidInput"))
 
   /** Fails the runtime of an attempt that was never reported running. */
   const failMissingRuntime = (attempt: SandboxAttempt) =>
     Effect.gen(function* () {
-      const report = { runId: attempt.id, status: "failed" as const, ...runtimeMissing }
+      const report = { attemptId: attempt.id, status: "failed" as const, ...runtimeMissing }
       yield* recordRuntimeEnd(attempt, yield* runtimes.upsert(report))
     }).pipe(impossible("ReferenceNotFound", "InvalidTransition", "InvalidInput"))
 

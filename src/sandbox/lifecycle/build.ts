@@ -25,8 +25,8 @@ export const makeBuildOperations = (repositories: Repositories) => {
    */
   const report = (attempt: SandboxAttempt, launched: RuntimeAdapterLaunchResult) =>
     Effect.gen(function* () {
-      const { id: runId } = attempt
-      const stored = yield* runtimes.findByAttemptId(runId)
+      const { id: attemptId } = attempt
+      const stored = yield* runtimes.findByAttemptId(attemptId)
       const active = Option.filter(stored, ({ status }) => !isEnded(status))
       const same = Option.filter(
         active,
@@ -38,7 +38,7 @@ export const makeBuildOperations = (repositories: Repositories) => {
       if (Option.isSome(active) && Option.isNone(same)) yield* stopRuntime(attempt)
       const hasLaunchTime = Option.isSome(Option.flatMap(same, (instance) => instance.launchedAt))
       const launchedAt = hasLaunchTime ? undefined : yield* DateTime.now
-      return yield* runtimes.upsert({ ...launched, runId, launchedAt })
+      return yield* runtimes.upsert({ ...launched, attemptId, launchedAt })
     }).pipe(impossible("InvalidTransition", "ReferenceNotFound"))
 
   /**
@@ -46,13 +46,13 @@ export const makeBuildOperations = (repositories: Repositories) => {
    * distinguishes the reports of two workers. The transaction holds the write lock, so the row cannot change after this
    * read.
    */
-  const requireSameResource = (runId: SandboxAttemptId, { resourceId, status }: RuntimeAdapterLaunchResult) =>
+  const requireSameResource = (attemptId: SandboxAttemptId, { resourceId, status }: RuntimeAdapterLaunchResult) =>
     Effect.gen(function* () {
-      const stored = yield* runtimes.findByAttemptId(runId)
+      const stored = yield* runtimes.findByAttemptId(attemptId)
       if (Option.isNone(stored) || Option.getOrElse(stored.value.resourceId, () => resourceId) === resourceId) return
       return yield* new InvalidTransition({
         entity: "SandboxRuntimeInstance",
-        id: runId,
+        id: attemptId,
         from: stored.value.status,
         to: status,
         remedy: "the attempt has another resource; tear down the launched one"

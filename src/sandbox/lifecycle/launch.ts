@@ -28,7 +28,7 @@ const encodeRequest = Schema.encodeSync(LaunchSandbox)
 interface KeyRow {
   readonly requestFingerprint: string
   readonly sandboxId: string
-  readonly runId: string | null
+  readonly attemptId: string | null
   readonly jobId: string | null
 }
 
@@ -41,7 +41,7 @@ export const makeLaunches = (
   const findKey = (ownerUserId: string, key: string) =>
     Effect.map(
       sql<KeyRow>`
-        SELECT request_fingerprint AS "requestFingerprint", sandbox_id AS "sandboxId", run_id AS "runId",
+        SELECT request_fingerprint AS "requestFingerprint", sandbox_id AS "sandboxId", run_id AS "attemptId",
           job_id AS "jobId"
         FROM sandbox_launch_keys WHERE owner_user_id = ${ownerUserId} AND idempotency_key = ${key}`,
       ([row]) => Option.fromNullable(row)
@@ -58,13 +58,13 @@ export const makeLaunches = (
     )
 
   /** Returns the current state of the launch with a key. Fails with `NotFound` if its attempt or job was deleted. */
-  const replay = ({ jobId, runId, sandboxId }: KeyRow) =>
+  const replay = ({ jobId, attemptId, sandboxId }: KeyRow) =>
     Effect.gen(function* () {
       const sandbox = yield* sandboxes.getById(sandboxId)
       const gone = (entity: string) => new NotFound({ entity, id: `of ${sandboxId}` })
-      if (runId === null) return yield* gone("SandboxAttempt")
+      if (attemptId === null) return yield* gone("SandboxAttempt")
       if (jobId === null) return yield* gone("WorkspaceBuildJob")
-      const attempt = yield* attempts.getById(runId)
+      const attempt = yield* attempts.getById(attemptId)
       const job = yield* jobs.getById(WorkspaceBuildJobId.make(jobId, { disableValidation: true }))
       const snapshot = yield* Effect.flatMap(
         attempts.findSnapshot(attempt.id),
@@ -87,13 +87,13 @@ export const makeLaunches = (
       const attempt = yield* attempts.createQueued({ ...origin, issueId, triggerType })
       const sandbox = yield* sandboxes.linkAttempt({ sandboxId, attemptId: attempt.id, relation: "launch" })
       const snapshot = yield* attempts.setSnapshot({
-        runId: attempt.id,
+        attemptId: attempt.id,
         userSpecPayload: encodeSpec(spec),
         resolvedSpecPayload: encodeSpec(resolvedSpec),
         blueprintPayload: encodeBlueprint(toBlueprint(resolvedSpec))
       })
       const { job } = yield* jobs.enqueue({
-        runId: attempt.id,
+        attemptId: attempt.id,
         registryId,
         repository,
         tag,
@@ -171,7 +171,7 @@ export const makeLaunches = (
   function relaunch(
     latest: Effect.Effect.Success<ReturnType<typeof latestLaunch>>,
     relation: "retry" | "rebuild",
-    origin: Omit<Parameters<typeof attempts.createQueued>[0], "id" | "triggerType" | "retryOfRunId">
+    origin: Omit<Parameters<typeof attempts.createQueued>[0], "id" | "triggerType" | "retryOfAttemptId">
   ) {
     return Effect.gen(function* () {
       const {
@@ -183,16 +183,16 @@ export const makeLaunches = (
         .createQueued({
           ...origin,
           triggerType: "retry",
-          retryOfRunId: latest.attempt.id
+          retryOfAttemptId: latest.attempt.id
         })
         .pipe(withClockAfter(latest.attempt.createdAt))
       yield* sandboxes.linkAttempt({ sandboxId: id, attemptId: attempt.id, relation })
       const queued = yield* sandboxes.setStatus({ id, status: "queued" })
-      const copied = yield* attempts.setSnapshot({ ...copyOf(snapshot), runId: attempt.id })
+      const copied = yield* attempts.setSnapshot({ ...copyOf(snapshot), attemptId: attempt.id })
       const { registryId, repository, requestPayload, tag } = job
       const maxDuration = Option.getOrUndefined(job.maxDurationMs)
       const next = yield* jobs.enqueue({
-        runId: attempt.id,
+        attemptId: attempt.id,
         registryId,
         repository,
         tag,
@@ -207,12 +207,12 @@ export const makeLaunches = (
     return Effect.gen(function* () {
       const sandbox: Sandbox = yield* sandboxes.getById(by)
       const missing = (entity: string) => new NotFound({ entity, id: `of ${sandbox.id}` })
-      const attempt: SandboxAttempt = yield* Option.match(sandbox.latestRunId, {
+      const attempt: SandboxAttempt = yield* Option.match(sandbox.latestAttemptId, {
         onNone: () => missing("SandboxAttempt"),
         onSome: attempts.getById
       })
       const snapshot: Option.Option<SandboxAttemptSnapshot> = yield* attempts.findSnapshot(attempt.id)
-      const job: Option.Option<WorkspaceBuildJob> = yield* jobs.findLatestByRunId(attempt.id)
+      const job: Option.Option<WorkspaceBuildJob> = yield* jobs.findLatestByAttemptId(attempt.id)
       if (Option.isNone(snapshot)) return yield* missing("SandboxAttemptSnapshot")
       if (Option.isNone(job)) return yield* missing("WorkspaceBuildJob")
       return { sandbox, attempt, snapshot: snapshot.value, job: job.value }

@@ -29,27 +29,27 @@ export const makeEndings = (repositories: Repositories) => {
    */
   const stopAll = (sandbox: Sandbox, reason: string) =>
     Effect.gen(function* () {
-      const { id, latestRunId, status } = sandbox
-      if (Option.isSome(latestRunId) && (status !== "stopped" || (yield* hasActiveRows(latestRunId.value)))) {
-        yield* stopAttempt(latestRunId.value, reason)
+      const { id, latestAttemptId, status } = sandbox
+      if (Option.isSome(latestAttemptId) && (status !== "stopped" || (yield* hasActiveRows(latestAttemptId.value)))) {
+        yield* stopAttempt(latestAttemptId.value, reason)
       }
       return status === "stopped" ? sandbox : yield* sandboxes.setStatus({ id, status: "stopped" })
     }).pipe(impossible("InvalidInput"))
 
   /** Returns whether the attempt or its runtime is active. */
-  const hasActiveRows = (runId: SandboxAttemptId) =>
+  const hasActiveRows = (attemptId: SandboxAttemptId) =>
     Effect.gen(function* () {
-      if (Option.exists(yield* attempts.findById(runId), isActive)) return true
-      const runtime = yield* runtimes.findByAttemptId(runId)
+      if (Option.exists(yield* attempts.findById(attemptId), isActive)) return true
+      const runtime = yield* runtimes.findByAttemptId(attemptId)
       return Option.exists(runtime, ({ status }) => !isEnded(status))
     })
 
-  const stopAttempt = (runId: SandboxAttemptId, reason: string) =>
+  const stopAttempt = (attemptId: SandboxAttemptId, reason: string) =>
     Effect.gen(function* () {
-      yield* cancelAttempt(yield* attempts.requestStop(runId), reason)
-      const runtime = yield* runtimes.findByAttemptId(runId)
+      yield* cancelAttempt(yield* attempts.requestStop(attemptId), reason)
+      const runtime = yield* runtimes.findByAttemptId(attemptId)
       if (Option.exists(runtime, ({ status }) => status === "failed")) {
-        yield* runtimes.upsert({ runId, status: "stopped", finishedAt: yield* DateTime.now })
+        yield* runtimes.upsert({ attemptId, status: "stopped", finishedAt: yield* DateTime.now })
       }
     }).pipe(impossible("NotFound", "ReferenceNotFound", "InvalidTransition", "InvalidInput"))
 

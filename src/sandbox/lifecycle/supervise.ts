@@ -149,8 +149,8 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
           const sandbox = yield* sandboxes.findById(id)
           if (Option.isNone(sandbox) || sandbox.value.status !== status) return false
           if (!(yield* isDue("sandboxes", "s", "id", sandboxIsLeft, before, id))) return false
-          const latest = Option.isSome(sandbox.value.latestRunId)
-            ? yield* attempts.findById(sandbox.value.latestRunId.value)
+          const latest = Option.isSome(sandbox.value.latestAttemptId)
+            ? yield* attempts.findById(sandbox.value.latestAttemptId.value)
             : Option.none()
           const isCancelled = Option.exists(latest, (attempt) => attempt.status === "cancelled")
           yield* sandboxes.setStatus({ id: sandbox.value.id, status: isCancelled ? "stopped" : "failed" })

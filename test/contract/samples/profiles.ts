@@ -32,7 +32,7 @@ export const profileSamples = (fixture: Fixture): Samples => {
       update: [{ id: profileId, ownerUserId, slug: "other", name: "Other", description: "for another project" }],
       archive: [{ ownerUserId, id: profileId }],
       archiveForOwner: [{ ownerUserId, id: profileId }],
-      restore: [{ ownerUserId, id: profileId }],
+      unarchive: [{ ownerUserId, id: profileId }],
       restoreForOwner: [{ ownerUserId, id: profileId }],
       createRevision: [
         {
@@ -71,7 +71,7 @@ export const profileSamples = (fixture: Fixture): Samples => {
       list: [{ ownerUserId, repositoryId: repository.id, status: "active", limit: 10 }],
       update: [{ id: repositoryProfileId, ownerUserId, name: "Other", description: "for another launch" }],
       archive: [{ ownerUserId, id: repositoryProfileId }],
-      restore: [{ ownerUserId, id: repositoryProfileId }],
+      unarchive: [{ ownerUserId, id: repositoryProfileId }],
       createRevision: [
         {
           id: "revision",
@@ -107,7 +107,7 @@ export const profileSamples = (fixture: Fixture): Samples => {
       findVersion: [{ ownerUserId, secretId: secret.id, version: 1 }],
       rename: [{ ownerUserId, id: secret.id, name: "other" }],
       archive: [{ ownerUserId, id: secret.id }],
-      restore: [{ ownerUserId, id: secret.id }],
+      unarchive: [{ ownerUserId, id: secret.id }],
       delete: [{ ownerUserId, id: secret.id }]
     },
     SecretVault: {
@@ -149,7 +149,7 @@ export const profileSamples = (fixture: Fixture): Samples => {
       list: [{ ownerUserId, includeArchived: true, limit: 10 }],
       rename: [{ ownerUserId, id: sshKey.id, name: "other" }],
       archive: [{ ownerUserId, id: sshKey.id }],
-      restore: [{ ownerUserId, id: sshKey.id }]
+      unarchive: [{ ownerUserId, id: sshKey.id }]
     }
   }
 }

@@ -35,7 +35,7 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       linkAttempt: [{ ...owned, sandboxId: sandbox, attemptId: attempt.id, relation: "retry" }],
       listAttemptLinks: [{ ...owned, sandboxId: sandbox, limit: 10 }],
       archive: [{ ...owned, id: sandbox }],
-      restore: [{ ...owned, id: sandbox }],
+      unarchive: [{ ...owned, id: sandbox }],
       delete: [{ ...owned, id: sandbox }]
     },
     SandboxAttemptRepo: {
@@ -60,7 +60,7 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       requestStop: [{ ...owned, id: running.id }],
       setSnapshot: [
         {
-          runId: running.id,
+          attemptId: running.id,
           userSpecPayload: spec,
           resolvedSpecPayload: spec,
           blueprintPayload: launched.snapshot.blueprintPayload,
@@ -73,7 +73,7 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
     SandboxRuntimeInstanceRepo: {
       upsert: [
         {
-          runId: running.id,
+          attemptId: running.id,
           status: "failed",
           adapter: "docker",
           resourceId: "container",
@@ -90,7 +90,7 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       enqueue: [
         {
           id: "job",
-          runId: running.id,
+          attemptId: running.id,
           registryId: "main",
           repository: "acme/app",
           tag: "latest",
@@ -114,10 +114,10 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       findById: [fixture.job.id],
       getById: [fixture.job.id],
       findByIdempotencyKey: ["enqueued"],
-      findLatestByRunId: [launched.attempt.id],
-      findLatestStateByRunId: [launched.attempt.id],
-      cancelLatestByRunId: [{ runId: launched.attempt.id, reason: "enough" }],
-      listLatestByRunIds: [[launched.attempt.id]],
+      findLatestByAttemptId: [launched.attempt.id],
+      findLatestStateByAttemptId: [launched.attempt.id],
+      cancelLatestByAttemptId: [{ attemptId: launched.attempt.id, reason: "enough" }],
+      listLatestByAttemptIds: [[launched.attempt.id]],
       listByStatus: [{ status: "queued", limit: 10 }],
       stats: []
     },

@@ -222,11 +222,11 @@ export const sourceSamples = (fixture: Fixture): Samples => {
         { issueId: issue.id, repositoryId, ownerUserId: ada, statuses: ["active"], includeArchived: true, limit: 10 }
       ],
       stream: [{ ownerUserId: ada }],
-      complete: [{ ownerUserId: ada, id: workflow.id }],
+      succeed: [{ ownerUserId: ada, id: workflow.id }],
       fail: [{ ownerUserId: ada, id: workflow.id }],
       cancel: [{ ownerUserId: ada, id: workflow.id }],
       archive: [{ ownerUserId: ada, id: workflow.id }],
-      restore: [{ ownerUserId: ada, id: workflow.id }]
+      unarchive: [{ ownerUserId: ada, id: workflow.id }]
     }
   }
 }

@@ -277,7 +277,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           return {
             id: execution.id,
             sandboxId: Option.getOrThrow(sandbox).id,
-            runId: Option.getOrThrow(execution.sandboxAttemptId)
+            attemptId: Option.getOrThrow(execution.sandboxAttemptId)
           }
         })
         const [waits, stopped, retried, failed, bare] = [
@@ -293,8 +293,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* sandboxes.stop(retried.sandboxId)
         yield* sandboxes.retry(retried.sandboxId)
         yield* shell("UPDATE sandboxes SET status = 'failed' WHERE id = ?", failed.sandboxId)
-        yield* shell("UPDATE sandbox_attempts SET status = 'running', started_at = 0 WHERE id = ?", failed.runId)
-        yield* shell("UPDATE sandbox_attempts SET status = 'failed', finished_at = 0 WHERE id = ?", failed.runId)
+        yield* shell("UPDATE sandbox_attempts SET status = 'running', started_at = 0 WHERE id = ?", failed.attemptId)
+        yield* shell("UPDATE sandbox_attempts SET status = 'failed', finished_at = 0 WHERE id = ?", failed.attemptId)
         expect(yield* supervise({ limit: 1 })).toEqual({ ended: 1, failed: 0 })
         expect(yield* supervise({ limit: 2 })).toEqual({ ended: 1, failed: 0 })
         const before = yield* everything

@@ -133,9 +133,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           triggerType: "api",
           requestedByUserId: Option.some("eve"),
           sandboxId: Option.some(launched.id),
-          sandboxAttemptId: launched.latestRunId
+          sandboxAttemptId: launched.latestAttemptId
         })
-        const attempt = yield* (yield* SandboxAttemptRepo).getById(Option.getOrThrow(launched.latestRunId))
+        const attempt = yield* (yield* SandboxAttemptRepo).getById(Option.getOrThrow(launched.latestAttemptId))
         expect(attempt).toMatchObject({
           ownerUserId: "ada",
           issueId: Option.some(workflow.issueId),
@@ -310,7 +310,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const { startExecution } = yield* IssueWorkflowLifecycle
         const workflows = yield* IssueWorkflowRepo
         const endings = {
-          completed: workflows.complete,
+          completed: workflows.succeed,
           failed: workflows.fail,
           cancelled: workflows.cancel,
           archived: workflows.archive

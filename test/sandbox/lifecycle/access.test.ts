@@ -153,26 +153,26 @@ describe("IssueWorkflowLifecycle on an issue of a private repository", () => {
   it.effect("after a revoked grant an owner cannot unarchive a workflow to reserve the issue", () =>
     Effect.gen(function* () {
       const { open } = yield* IssueWorkflowLifecycle
-      const { archive, restore } = yield* IssueWorkflowRepo
+      const { archive, unarchive } = yield* IssueWorkflowRepo
       const { installationId, issueId, revoke } = yield* fixture
       yield* make.installationGrant({ installationId, userId: "eve" })
       const {
         workflow: { id }
       } = yield* open({ issueId, ownerUserId: "ada" })
       yield* archive({ id, ownerUserId: "ada" })
-      expect(yield* restore({ id, ownerUserId: "ada" })).toMatchObject({ status: "active" })
+      expect(yield* unarchive({ id, ownerUserId: "ada" })).toMatchObject({ status: "active" })
       yield* revoke
       // An active one stays as it is.
-      expect(yield* restore({ id, ownerUserId: "ada" })).toMatchObject({ status: "active" })
+      expect(yield* unarchive({ id, ownerUserId: "ada" })).toMatchObject({ status: "active" })
       yield* archive({ id, ownerUserId: "ada" })
-      expect(yield* refusalOf(restore({ id, ownerUserId: "ada" }))).toMatchObject({
+      expect(yield* refusalOf(unarchive({ id, ownerUserId: "ada" }))).toMatchObject({
         _tag: "NotFound",
         entity: "IssueWorkflow",
         id
       })
       expect(yield* open({ issueId, ownerUserId: "eve" })).toMatchObject({ created: true })
       // Without an owner, for the program itself, only the other workflow is in the way.
-      expect(yield* refusalOf(restore(id))).toMatchObject({ _tag: "AlreadyExists" })
+      expect(yield* refusalOf(unarchive(id))).toMatchObject({ _tag: "AlreadyExists" })
     }).pipe(Effect.provide(layerTest))
   )
 

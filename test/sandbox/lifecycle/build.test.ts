@@ -291,7 +291,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* TestClock.adjust("1 second")
         const { registryId, repository, tag } = built.job
         const newer = yield* jobs.enqueue({
-          runId: built.attempt.id,
+          attemptId: built.attempt.id,
           registryId,
           repository,
           tag,

@@ -89,7 +89,7 @@ export const driver = Effect.gen(function* () {
             : Effect.void
         )
       case "runtimeFails":
-        return runtimes.upsert({ runId: attempt.id, status: "failed" })
+        return runtimes.upsert({ attemptId: attempt.id, status: "failed" })
       case "cancel":
         return lifecycle.cancel({ sandboxId: id, reason: "enough" })
       case "stop":

@@ -60,24 +60,24 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(sandbox).toMatchObject({
           ...origin,
           name: "one",
-          latestRunId: Option.some(attempt.id),
+          latestAttemptId: Option.some(attempt.id),
           archivedAt: Option.none()
         })
         expect(attempt).toMatchObject({
           ...origin,
           issueId: Option.some("iss"),
           triggerType: "api",
-          retryOfRunId: Option.none(),
+          retryOfAttemptId: Option.none(),
           stopRequestedAt: Option.none()
         })
         expect(snapshot).toMatchObject({
-          runId: attempt.id,
+          attemptId: attempt.id,
           userSpecPayload: specification,
           resolvedSpecPayload: resolvedSpec,
           blueprintPayload: yield* normalizeUserWorkspaceSpec(resolvedSpec)
         })
         expect(job).toMatchObject({
-          runId: Option.some(attempt.id),
+          attemptId: Option.some(attempt.id),
           status: "queued",
           registryId: "registry",
           repository: "acme/app",
@@ -91,7 +91,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* attempts.findSnapshot(attempt.id)).toEqual(Option.some(snapshot))
         expect(yield* (yield* WorkspaceBuildJobRepo).getById(job.id)).toEqual(job)
         expect((yield* (yield* SandboxRepo).listAttemptLinks({ sandboxId: sandbox.id })).items).toMatchObject([
-          { runId: attempt.id, relation: "launch" }
+          { attemptId: attempt.id, relation: "launch" }
         ])
         expect(yield* counts).toEqual(rowsOf(1, 1))
       }).pipe(Effect.provide(layer))
@@ -163,7 +163,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const retried = yield* lifecycle.retry(first.sandbox.id)
         expect(yield* lifecycle.launch(keyed)).toMatchObject({
           created: false,
-          sandbox: { latestRunId: Option.some(retried.attempt.id), status: "queued" },
+          sandbox: { latestAttemptId: Option.some(retried.attempt.id), status: "queued" },
           attempt: { id: first.attempt.id, status: "cancelled" },
           job: { id: first.job.id, status: "cancelled" }
         })
@@ -317,11 +317,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           const second = yield* lifecycle[relation](first.sandbox.id)
           expect(second).toMatchObject({
             created: true,
-            sandbox: { id: first.sandbox.id, status: "queued", latestRunId: Option.some(second.attempt.id) },
+            sandbox: { id: first.sandbox.id, status: "queued", latestAttemptId: Option.some(second.attempt.id) },
             attempt: {
               status: "queued",
               triggerType: "retry",
-              retryOfRunId: Option.some(first.attempt.id),
+              retryOfAttemptId: Option.some(first.attempt.id),
               ownerUserId: ada,
               repositoryId: Option.some("rep"),
               profileRevisionId: Option.some("ada-profile"),
@@ -330,16 +330,16 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             },
             job: {
               status: "queued",
-              runId: Option.some(second.attempt.id),
+              attemptId: Option.some(second.attempt.id),
               registryId: "registry",
               repository: "acme/app",
               tag: "latest"
             }
           })
           expect(second.job.requestPayload).toEqual(resolvedSpec)
-          const { createdAt: _, runId, ...content } = second.snapshot
+          const { createdAt: _, attemptId, ...content } = second.snapshot
           expect({ ...first.snapshot }).toMatchObject(content)
-          expect(runId).toBe(second.attempt.id)
+          expect(attemptId).toBe(second.attempt.id)
           const links = yield* (yield* SandboxRepo).listAttemptLinks({ sandboxId: first.sandbox.id })
           expect(links.items.map(({ relation }) => relation)).toEqual([relation, "launch"])
         }
@@ -356,7 +356,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* lifecycle.stop(sandbox.id)
         yield* TestClock.setTime(5_000)
         const second = yield* lifecycle.retry(sandbox.id)
-        expect(second.sandbox.latestRunId).toEqual(Option.some(second.attempt.id))
+        expect(second.sandbox.latestAttemptId).toEqual(Option.some(second.attempt.id))
         const { lease } = yield* claim(second)
         yield* lifecycle.beginBuild(lease)
         expect(yield* stateOf(sandbox.id)).toBe("running running running none")

@@ -73,7 +73,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* TestClock.setTime(1000)
         const pending = yield* recordRuntime(attempt.id, answer("pending"))
         expect(pending).toMatchObject({
-          runId: attempt.id,
+          attemptId: attempt.id,
           status: "pending",
           adapter: Option.some("docker"),
           resourceId: Option.some("container"),
@@ -166,7 +166,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const runtimes = yield* SandboxRuntimeInstanceRepo
         expect(yield* runtimes.findByAttemptId(attempt.id)).toEqual(Option.some(known))
         // Also when the known one has ended: it may be launched again, and nothing else in its place.
-        yield* runtimes.upsert({ runId: attempt.id, status: "failed" })
+        yield* runtimes.upsert({ attemptId: attempt.id, status: "failed" })
         expect(yield* tagOf(late("running"))).toBe("InvalidTransition")
         expect(yield* recordRuntime(attempt.id, answer("running", "second"))).toMatchObject({
           status: "running",
@@ -179,7 +179,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function* () {
         const { recordRuntime } = yield* SandboxLifecycle
         const { attempt } = yield* built()
-        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "pending" })
+        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: attempt.id, status: "pending" })
         expect(yield* recordRuntime(attempt.id, answer("running", "first"))).toMatchObject({
           resourceId: Option.some("first")
         })
@@ -191,7 +191,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function* () {
         const { recordRuntime } = yield* SandboxLifecycle
         const { attempt, sandbox } = yield* built("pending")
-        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "failed", errorCode: "oom" })
+        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: attempt.id, status: "failed", errorCode: "oom" })
         expect(yield* stateOf(sandbox.id)).toBe("running running succeeded failed")
         expect(yield* recordRuntime(attempt.id, answer("running"))).toMatchObject({
           errorCode: Option.none(),

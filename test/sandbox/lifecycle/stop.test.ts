@@ -177,7 +177,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* finishBuild(unbegun.lease, success)
         // Reported past the lifecycle: it runs, and nobody has noticed.
         const unnoticed = yield* built()
-        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: unnoticed.attempt.id, status: "running" })
+        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: unnoticed.attempt.id, status: "running" })
         yield* TestClock.adjust("15 minutes")
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
         expect(yield* supervise({ limit: 100, runtimeDeadline: Duration.infinity })).toEqual({

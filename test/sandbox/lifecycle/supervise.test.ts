@@ -81,7 +81,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           const [queued, pending, up] = [yield* linked, yield* linked, yield* linked]
           const { id: never } = yield* sandboxes.create({ name: "never", ownerUserId: ada })
           yield* recordRuntime(pending.attemptId, answer("pending"))
-          yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: up.attemptId, status: "running" })
+          yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: up.attemptId, status: "running" })
           yield* TestClock.adjust("15 minutes")
           expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
           yield* TestClock.adjust("1 milli")
@@ -105,7 +105,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function* () {
         const { getDetail, recordRuntime, supervise } = yield* SandboxLifecycle
         const { attempt, sandbox } = yield* ready
-        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "failed" })
+        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: attempt.id, status: "failed" })
         yield* recordRuntime(attempt.id, answer("pending"))
         yield* TestClock.adjust("15 minutes")
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
@@ -120,7 +120,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function* () {
         const { recordRuntime, supervise } = yield* SandboxLifecycle
         const { attempt, sandbox } = yield* ready
-        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: attempt.id, status: "failed" })
+        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: attempt.id, status: "failed" })
         for (const ends of [1, 2, 3]) {
           yield* recordRuntime(attempt.id, answer("pending"))
           yield* TestClock.adjust("16 minutes")
@@ -216,23 +216,27 @@ describe("supervision", () => {
       /** An execution in a ready sandbox, which has linked its attempt or has not. */
       const inSandbox = (isLinked: boolean) =>
         Effect.gen(function* () {
-          const { id: runId } = yield* make.attempt({ ownerUserId: "ada", status: "succeeded" })
-          const { id: sandboxId } = yield* make.sandbox({ ownerUserId: "ada", status: "ready", latestRunId: runId })
-          yield* runtimes.upsert({ runId, status: "running" })
+          const { id: attemptId } = yield* make.attempt({ ownerUserId: "ada", status: "succeeded" })
+          const { id: sandboxId } = yield* make.sandbox({
+            ownerUserId: "ada",
+            status: "ready",
+            latestAttemptId: attemptId
+          })
+          yield* runtimes.upsert({ attemptId, status: "running" })
           const execution = { sandboxId, status: "running", issueWorkflowId: (yield* opened).id } as const
-          const { id } = yield* make.execution(isLinked ? { ...execution, sandboxAttemptId: runId } : execution)
-          return { id, runId }
+          const { id } = yield* make.execution(isLinked ? { ...execution, sandboxAttemptId: attemptId } : execution)
+          return { id, attemptId }
         })
       const failed = yield* inSandbox(true)
       // With statistics of tables with one row, the planner must not scan them later.
       yield* shell("ANALYZE")
       expect(yield* planIssues(supervise({ limit: 10 }))).toEqual([])
       const [stopped, again, up] = [yield* inSandbox(false), yield* inSandbox(true), yield* inSandbox(false)]
-      for (const { runId } of [failed, again]) yield* runtimes.upsert({ runId, status: "failed" })
-      yield* runtimes.upsert({ runId: stopped.runId, status: "stopped" })
+      for (const { attemptId } of [failed, again]) yield* runtimes.upsert({ attemptId, status: "failed" })
+      yield* runtimes.upsert({ attemptId: stopped.attemptId, status: "stopped" })
       yield* TestClock.adjust("1 day")
       expect(yield* supervise({ limit: 10 })).toEqual({ ended: 0, failed: 0 })
-      yield* runtimes.upsert({ runId: again.runId, status: "running" })
+      yield* runtimes.upsert({ attemptId: again.attemptId, status: "running" })
       yield* TestClock.adjust("1 milli")
       expect(yield* supervise({ limit: 10 })).toEqual({ ended: 2, failed: 0 })
       const statusOf = (id: string) =>
@@ -283,7 +287,7 @@ describe("supervision", () => {
       yield* (yield* SandboxAttemptRepo).createQueued({ ownerUserId: "ada" })
       yield* (yield* SandboxRepo).create({ name: "bare", ownerUserId: "ada" })
       const done = yield* make.attempt({ ownerUserId: "ada", status: "succeeded" })
-      yield* (yield* SandboxRuntimeInstanceRepo).upsert({ runId: done.id, status: "pending" })
+      yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: done.id, status: "pending" })
       expect(yield* left).toEqual([0, 0, 0, 0])
       yield* TestClock.adjust("26 hours")
       expect(yield* left).toEqual([1, 1, 1, 1])

@@ -58,18 +58,18 @@ const expected = ({ attempt, job, runtime, stop }: Combination): SandboxStatusVi
 const store = ({ attempt, job, runtime, stop }: Combination) =>
   Effect.gen(function* () {
     const run = yield* make.attempt({ ownerUserId: ada, status: attempt })
-    const sandbox = yield* make.sandbox({ ownerUserId: ada, latestRunId: run.id })
+    const sandbox = yield* make.sandbox({ ownerUserId: ada, latestAttemptId: run.id })
     if (job !== undefined) {
       // An older one with another status does not change the derived status.
       yield* make.buildJob({
-        runId: run.id,
+        attemptId: run.id,
         status: job === "failed" ? "running" : "failed",
         createdAt: run.createdAt,
         id: `a-${run.id}`
       })
-      yield* make.buildJob({ runId: run.id, status: job, createdAt: run.createdAt, id: `b-${run.id}` })
+      yield* make.buildJob({ attemptId: run.id, status: job, createdAt: run.createdAt, id: `b-${run.id}` })
     }
-    if (runtime !== undefined) yield* make.runtimeInstance({ runId: run.id, status: runtime })
+    if (runtime !== undefined) yield* make.runtimeInstance({ attemptId: run.id, status: runtime })
     if (stop) yield* shell("UPDATE sandbox_attempts SET stop_requested_at = 0 WHERE id = ?", run.id)
     return sandbox.id
   })
@@ -156,8 +156,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           "running"
         ])
         // The newest job counts, also when it moves to another attempt, or an older one becomes the newest.
-        yield* make.buildJob({ id: "old", runId: one, status: "failed", createdAt: DateTime.unsafeMake(1) })
-        yield* make.buildJob({ id: "new", runId: one, status: "running", createdAt: DateTime.unsafeMake(2) })
+        yield* make.buildJob({ id: "old", attemptId: one, status: "failed", createdAt: DateTime.unsafeMake(1) })
+        yield* make.buildJob({ id: "new", attemptId: one, status: "running", createdAt: DateTime.unsafeMake(2) })
         for (const statement of [
           "SELECT 1",
           "UPDATE oci_image_build_jobs SET created_at = 3 WHERE id = 'old'",
@@ -230,7 +230,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(Option.getOrThrow(detail.job)).toEqual(finished)
         expect(finished.id).toBe(job.id)
         expect(Option.getOrThrow(detail.runtime)).toMatchObject({
-          runId: attempt.id,
+          attemptId: attempt.id,
           status: "running",
           resourceId: Option.some("container")
         })

@@ -54,8 +54,8 @@ const change = ({ options, random }: Turn) =>
       }))
     } else {
       const end = random.chance(0.5) ? lifecycle.stop(id) : lifecycle.cancel({ sandboxId: id, reason: "enough" })
-      yield* runOperation(options, "end", { sandboxId: id }, end, ({ latestRunId }) =>
-        Option.match(latestRunId, { onNone: () => undefined, onSome: (attemptId) => ({ attemptId }) })
+      yield* runOperation(options, "end", { sandboxId: id }, end, ({ latestAttemptId }) =>
+        Option.match(latestAttemptId, { onNone: () => undefined, onSome: (attemptId) => ({ attemptId }) })
       )
     }
   })
