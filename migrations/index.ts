@@ -23,6 +23,7 @@ import openRepositories from "./0011_open_repositories.js"
 import events from "./0012_events.js"
 import derivedStatusAndEndings from "./0013_derived_status_and_endings.js"
 import jobMaxDuration from "./0014_job_max_duration.js"
+import workflowCancelReason from "./0015_workflow_cancel_reason.js"
 
 export const migrations: Record<string, string> = {
   "0001_auth": auth,
@@ -38,5 +39,6 @@ export const migrations: Record<string, string> = {
   "0011_open_repositories": openRepositories,
   "0012_events": events,
   "0013_derived_status_and_endings": derivedStatusAndEndings,
-  "0014_job_max_duration": jobMaxDuration
+  "0014_job_max_duration": jobMaxDuration,
+  "0015_workflow_cancel_reason": workflowCancelReason
 }

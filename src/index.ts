@@ -234,6 +234,7 @@ export {
 } from "./issue-workflow/PullRequest.js"
 export { PullRequestRepo, type PullRequestService } from "./issue-workflow/PullRequestRepo.js"
 export {
+  CancelWorkflow,
   CreateIssueWorkflow,
   IssueWorkflow,
   IssueWorkflowFilter,
@@ -371,7 +372,6 @@ export * as GitHubWebhooks from "./github/GitHubWebhooks.js"
 export { actingAs, ControlPlaneEvents, type ControlPlaneEventsService } from "./events/ControlPlaneEvents.js"
 export { IssueWorkflowLifecycle, type IssueWorkflowLifecycleService } from "./issue-workflow/IssueWorkflowLifecycle.js"
 export {
-  CancelWorkflow,
   type FinishedExecution,
   FinishExecution,
   LaunchForExecution,
@@ -391,6 +391,7 @@ export {
   type Build,
   BuildFailed,
   BuildFinished,
+  CancelSandbox,
   DeleteSandbox,
   type Launch,
   LaunchSandbox,

@@ -13,7 +13,7 @@ import { testKey } from "../../src/testing/secrets.js"
 import { samplesOf } from "../../test/contract/samples.js"
 import { services } from "../../test/contract/services.js"
 import { type Arguments, call, placesOf } from "../../test/contract/walk.js"
-import { makeWorld } from "../../test/contract/world.js"
+import { makeFixture } from "../../test/contract/fixtureRows.js"
 
 /** The statements of one method, in the order in which it first runs them. */
 export interface MethodStatements {
@@ -169,7 +169,7 @@ export const recordMethods: Effect.Effect<ReadonlyArray<MethodStatements>> = Eff
     })
 
   return Effect.gen(function* () {
-    const samples = samplesOf(yield* makeWorld)
+    const samples = samplesOf(yield* makeFixture)
     const ofService = ({ name, tag }: (typeof services)[number]) =>
       Effect.flatMap(tag, (service) =>
         Effect.forEach(Object.keys(service), (method): Effect.Effect<MethodStatements, never, SqlClient.SqlClient> => {

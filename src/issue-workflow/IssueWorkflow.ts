@@ -2,7 +2,16 @@
  * Workflows: the work on one issue, with any number of executions.
  */
 import { Schema } from "effect"
-import { ownerScopeField, enumeration, idOf, optional, OptionalTimestamp, Timestamp } from "../sql/columns.js"
+import {
+  enumeration,
+  existing,
+  idOf,
+  optional,
+  OptionalTimestamp,
+  ownerScopeField,
+  Prose,
+  Timestamp
+} from "../sql/columns.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { stateMachine } from "../sql/transitions.js"
@@ -38,6 +47,8 @@ export class IssueWorkflow extends Model.Class<IssueWorkflow>("IssueWorkflow")(
     status: IssueWorkflowStatus,
     /** The user who requested the workflow, if it was recorded. */
     requestedByUserId: optional(UserId),
+    /** The reason of the cancellation, if it was recorded. */
+    cancelReason: optional(Prose),
     createdAt: Timestamp,
     updatedAt: Timestamp,
     /**
@@ -62,6 +73,14 @@ export const CreateIssueWorkflow = Schema.Struct({
   repositoryId: Schema.optional(RepositoryId),
   ownerUserId: Schema.optional(UserId),
   requestedByUserId: Schema.optional(UserId)
+})
+
+/** Request to cancel a workflow. */
+export const CancelWorkflow = Schema.Struct({
+  id: existing(IssueWorkflowId),
+  /** Limits the request to workflows of this user. */
+  ownerUserId: ownerScopeField(UserId),
+  reason: Prose
 })
 
 /**

@@ -307,9 +307,10 @@ const make = Effect.gen(function* () {
         CancelExecution
       )(request).pipe(
         Effect.flatMap(({ reason, ...target }) =>
-          move(target, "cancelled", (now) => sql`cancel_reason = ${reason}, ${finish(now)}`)
-        ),
-        read("cancel", { "execution.id": request.id })
+          move(target, "cancelled", (now) => sql`cancel_reason = ${reason}, ${finish(now)}`).pipe(
+            read("cancel", { "execution.id": target.id })
+          )
+        )
       ),
 
     linkSandboxAttempt

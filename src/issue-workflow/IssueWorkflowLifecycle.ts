@@ -23,12 +23,11 @@ import { SandboxLifecycle } from "../sandbox/SandboxLifecycle.js"
 import { SandboxRepo } from "../sandbox/SandboxRepo.js"
 import type { ById } from "../sql/ownerScope.js"
 import type { Page, PageRequest } from "../sql/page.js"
-import type { IssueWorkflow } from "./IssueWorkflow.js"
+import type { CancelWorkflow, IssueWorkflow } from "./IssueWorkflow.js"
 import type { IssueWorkflowExecution } from "./IssueWorkflowExecution.js"
 import { IssueWorkflowExecutionRepo } from "./IssueWorkflowExecutionRepo.js"
 import { IssueWorkflowRepo } from "./IssueWorkflowRepo.js"
 import type {
-  CancelWorkflow,
   FinishedExecution,
   FinishExecution,
   OpenedWorkflow,

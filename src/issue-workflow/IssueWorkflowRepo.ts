@@ -19,6 +19,7 @@ import * as Page from "../sql/page.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import {
+  CancelWorkflow,
   CreateIssueWorkflow,
   IssueWorkflow,
   IssueWorkflowFilter,
@@ -80,8 +81,15 @@ export interface IssueWorkflowService {
   /** Sets the status from active to failed. Otherwise like `succeed`. */
   readonly fail: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
 
-  /** Sets the status from active to cancelled. Otherwise like `succeed`. */
-  readonly cancel: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | PersistenceError>
+  /**
+   * Sets the status from active to cancelled, with the reason. A repeat keeps the first reason. Otherwise like
+   * `succeed`. Does not end the executions: see `IssueWorkflowLifecycle.cancel`.
+   *
+   * Fails with `InvalidInput` if the reason is invalid.
+   */
+  readonly cancel: (
+    request: typeof CancelWorkflow.Encoded
+  ) => Effect.Effect<IssueWorkflow, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
    * Archives the workflow in any status: lists omit it by default, and the issue accepts a new workflow. Idempotent.
@@ -182,16 +190,15 @@ const make = Effect.gen(function* () {
     }).pipe(read("list"))
 
   /** Sets the final status `to`. Returns a workflow that has this status already; fails for another final status. */
-  const end = (method: string, to: IssueWorkflowStatus) => (by: ById) =>
+  const end = (target: Target, to: IssueWorkflowStatus, reason: string | null = null) =>
     Effect.gen(function* () {
-      const target = targetOf(by)
       const now = yield* Clock.currentTimeMillis
       const ended = yield* workflows.findOne(sql`
-        UPDATE issue_workflows SET status = ${to}, updated_at = ${now}
+        UPDATE issue_workflows SET status = ${to}, cancel_reason = ${reason}, updated_at = ${now}
         WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", issueWorkflowTransitions.sources(to))}
         RETURNING ${columns}`)
       return Option.isSome(ended) ? ended.value : yield* Effect.flatMap(get(target), orInvalidTransition(target.id, to))
-    }).pipe(read(method, { "workflow.id": targetOf(by).id }))
+    })
 
   const service: IssueWorkflowService = {
     create: (request) =>
@@ -221,11 +228,19 @@ const make = Effect.gen(function* () {
 
     stream: (filter) => Page.stream((page) => list({ ...filter, ...page })),
 
-    succeed: end("succeed", "completed"),
+    succeed: (by) => end(targetOf(by), "completed").pipe(read("succeed", { "workflow.id": targetOf(by).id })),
 
-    fail: end("fail", "failed"),
+    fail: (by) => end(targetOf(by), "failed").pipe(read("fail", { "workflow.id": targetOf(by).id })),
 
-    cancel: end("cancel", "cancelled"),
+    cancel: (request) =>
+      decodeInput(
+        "cancel",
+        CancelWorkflow
+      )(request).pipe(
+        Effect.flatMap(({ reason, ...target }) =>
+          end(target, "cancelled", reason).pipe(read("cancel", { "workflow.id": target.id }))
+        )
+      ),
 
     archive: (by) =>
       Effect.gen(function* () {

@@ -19,7 +19,7 @@ import {
   IssueWorkflowExecutionTriggerType
 } from "./IssueWorkflowExecution.js"
 import { type Sandbox, SandboxId } from "../sandbox/Sandbox.js"
-import { ownerScopeField, existing, Name, Prose, RawProse } from "../sql/columns.js"
+import { ownerScopeField, existing, Name, RawProse } from "../sql/columns.js"
 import type { Page } from "../sql/page.js"
 import { LaunchSandbox } from "../sandbox/SandboxViews.js"
 
@@ -136,14 +136,6 @@ export interface WorkflowSupervision {
   /** The number of executions that could not be handled. Each is logged with its id. */
   readonly failed: number
 }
-
-/** Request to cancel a workflow. */
-export const CancelWorkflow = Schema.Struct({
-  id: existing(IssueWorkflowId),
-  /** Limits the request to workflows of this user. */
-  ownerUserId: ownerScopeField(UserId),
-  reason: Prose
-})
 
 /**
  * Filter for listing the workflows of an owner. A workflow must have one of `statuses`, if set; an empty list matches

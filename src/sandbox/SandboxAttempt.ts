@@ -134,7 +134,7 @@ export const AttemptEnd = Schema.Struct({
 })
 
 /** Cancellation of an attempt, and its reason. */
-export const AttemptCancellation = Schema.Struct({ ...AttemptEnd.fields, cancelReason: Prose })
+export const AttemptCancellation = Schema.Struct({ ...AttemptEnd.fields, reason: Prose })
 
 /** Request to store the snapshot of an attempt. */
 export const SetSnapshot = Schema.Struct({

@@ -358,8 +358,8 @@ const make = Effect.gen(function* () {
         "markCancelled",
         AttemptCancellation
       )(request).pipe(
-        Effect.flatMap(({ cancelReason, finishedAt, ...target }) =>
-          move(target, "cancelled", (now) => sql`cancel_reason = ${cancelReason}, ${finish(finishedAt)(now)}`)
+        Effect.flatMap(({ finishedAt, reason, ...target }) =>
+          move(target, "cancelled", (now) => sql`cancel_reason = ${reason}, ${finish(finishedAt)(now)}`)
         ),
         write("markCancelled", ["InvalidInput"])
       )

@@ -37,6 +37,7 @@ import { SandboxRepo } from "./SandboxRepo.js"
 import type { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
 import { SandboxRuntimeInstanceRepo } from "./SandboxRuntimeInstanceRepo.js"
 import type {
+  CancelSandbox,
   Build,
   BuildFailed,
   BuildFinished,
@@ -154,11 +155,9 @@ export interface SandboxLifecycleService {
    * Fails with `NotFound`, with `InvalidTransition` if the sandbox is ready (call `stop` instead) or has failed, and
    * with `InvalidInput` if the reason is invalid.
    */
-  readonly cancel: (request: {
-    readonly sandboxId: SandboxId
-    readonly ownerUserId?: string
-    readonly reason: string
-  }) => Effect.Effect<Sandbox, NotFound | InvalidTransition | InvalidInput | PersistenceError>
+  readonly cancel: (
+    request: typeof CancelSandbox.Encoded
+  ) => Effect.Effect<Sandbox, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
    * Stops a sandbox that has not failed. The attempt records the stop request, so that later reports of workers cannot

@@ -12,7 +12,7 @@ import { type Sandbox, SandboxId } from "./Sandbox.js"
 import { type SandboxAttempt, type SandboxAttemptSnapshot, SandboxAttemptTriggerType } from "./SandboxAttempt.js"
 import type { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
 import { RepositoryId } from "../source/Repository.js"
-import { ownerScopeField, existing, enumeration, Name } from "../sql/columns.js"
+import { ownerScopeField, existing, enumeration, Name, Prose } from "../sql/columns.js"
 import { documentOf } from "../sql/json.js"
 import { Milliseconds } from "../sql/durations.js"
 import { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
@@ -50,6 +50,14 @@ export interface Launch {
   /** False if the idempotency key returned an earlier launch. */
   readonly created: boolean
 }
+
+/** Request to cancel a sandbox. */
+export const CancelSandbox = Schema.Struct({
+  id: existing(SandboxId),
+  /** Cancels only a sandbox of this user. */
+  ownerUserId: ownerScopeField(UserId),
+  reason: Prose
+})
 
 /** Request to delete a sandbox. */
 export const DeleteSandbox = Schema.Struct({

@@ -35,7 +35,7 @@ const millis = (instant: Option.Option<DateTime.Utc>) => Option.map(instant, ({ 
 const endings = Effect.map(IssueWorkflowRepo, (repo) => ({
   completed: repo.succeed,
   failed: repo.fail,
-  cancelled: repo.cancel
+  cancelled: (id: string) => repo.cancel({ id, reason: "enough" })
 }))
 
 /** The contract of `IssueWorkflowRepo`. */
@@ -160,6 +160,21 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("cancel stores the first reason, and rejects an invalid one", () =>
+      Effect.gen(function* () {
+        const { cancel, create, getById } = yield* IssueWorkflowRepo
+        const { cancelReason, id } = yield* create({ issueId: yield* issue(1), ownerUserId: ada })
+        expect(cancelReason).toEqual(Option.none())
+        for (const reason of ["a\0", "x".repeat(100_001)])
+          expect(yield* tagOf(cancel({ id, reason }))).toBe("InvalidInput")
+        expect(yield* tagOf(cancel({ id, ownerUserId: eve, reason: "not mine" }))).toBe("NotFound")
+        const cancelled = yield* cancel({ id, ownerUserId: ada, reason: "a duplicate" })
+        expect(cancelled).toMatchObject({ status: "cancelled", cancelReason: Option.some("a duplicate") })
+        expect(yield* cancel({ id, reason: "another" })).toEqual(cancelled)
+        expect(yield* getById(id)).toEqual(cancelled)
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("the database rejects exactly the undeclared transitions", () =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
@@ -181,13 +196,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function* () {
         const repo = yield* IssueWorkflowRepo
         const { id } = yield* repo.create({ issueId: yield* issue(1) })
+        const all = Object.values(yield* endings)
         const outcomes = yield* Effect.forEach(
           Array.from({ length: 30 }, (_, index) => index % 3),
-          (which) =>
-            Effect.map(
-              tagOf([repo.succeed, repo.fail, repo.cancel][which]?.(id) ?? Effect.die(which)),
-              (tag) => [which, tag] as const
-            ),
+          (which) => Effect.map(tagOf(all[which]?.(id) ?? Effect.die(which)), (tag) => [which, tag] as const),
           { concurrency: "unbounded" }
         )
         const { status } = yield* repo.getById(id)

@@ -76,7 +76,7 @@ const workflowMethods = Effect.map(IssueWorkflowRepo, (repo) => {
     stream: Stream.runDrain(repo.stream({ ownerUserId: ada })),
     succeed: repo.succeed(id),
     fail: repo.fail(id),
-    cancel: repo.cancel(id),
+    cancel: repo.cancel({ id, reason: "enough" }),
     archive: repo.archive(id),
     unarchive: repo.unarchive(id)
   }

@@ -34,7 +34,7 @@ const moves = {
   markFailed: { to: "failed", run: (repo: SandboxAttemptService, id: SandboxAttemptId) => repo.markFailed({ id }) },
   markCancelled: {
     to: "cancelled",
-    run: (repo: SandboxAttemptService, id: SandboxAttemptId) => repo.markCancelled({ id, cancelReason: "enough" })
+    run: (repo: SandboxAttemptService, id: SandboxAttemptId) => repo.markCancelled({ id, reason: "enough" })
   }
 } as const
 
@@ -239,19 +239,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         })
 
         const never = yield* queued
-        const cancelled = yield* repo.markCancelled({ id: never, cancelReason: "enough", finishedAt: at(700) })
+        const cancelled = yield* repo.markCancelled({ id: never, reason: "enough", finishedAt: at(700) })
         expect(timesOf(cancelled)).toEqual({ startedAt: null, finishedAt: 700, durationMs: null })
         expect(cancelled.cancelReason).toEqual(Option.some("enough"))
-        expect(yield* repo.markCancelled({ id: never, cancelReason: "another", finishedAt: at(900) })).toEqual(
-          cancelled
-        )
+        expect(yield* repo.markCancelled({ id: never, reason: "another", finishedAt: at(900) })).toEqual(cancelled)
 
         const bad = yield* queued
         for (const startedAt of [at(-1), 5 as unknown as DateTime.Utc, null as unknown as DateTime.Utc]) {
           expect(yield* tagOf(repo.markRunning({ id: bad, startedAt }))).toBe("InvalidInput")
         }
         for (const cancelReason of [badNames.huge, badNames.nul, badNames.surrogate]) {
-          expect(yield* tagOf(repo.markCancelled({ id: bad, cancelReason }))).toBe("InvalidInput")
+          expect(yield* tagOf(repo.markCancelled({ id: bad, reason: cancelReason }))).toBe("InvalidInput")
         }
         expect((yield* repo.getById(bad)).status).toBe("queued")
       }).pipe(Effect.provide(layer))
@@ -277,7 +275,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         })
         // A running attempt has already started: a repeat returns it with its stop request.
         expect(millis((yield* repo.markRunning({ id: running.id })).stopRequestedAt)).toBe(9)
-        expect((yield* repo.markCancelled({ id: queued.id, cancelReason: "stop" })).status).toBe("cancelled")
+        expect((yield* repo.markCancelled({ id: queued.id, reason: "stop" })).status).toBe("cancelled")
         expect((yield* repo.markSucceeded({ id: running.id })).status).toBe("succeeded")
         expect(yield* Effect.isFailure(shell("UPDATE sandbox_attempts SET stop_requested_at = NULL"))).toBe(true)
       }).pipe(Effect.provide(layer))

@@ -72,7 +72,7 @@ const attemptMethods = Effect.map(SandboxAttemptRepo, (repo) => ({
   requestStop: repo.requestStop(attemptId),
   markSucceeded: repo.markSucceeded({ id: attemptId }),
   markFailed: repo.markFailed({ id: attemptId }),
-  markCancelled: repo.markCancelled({ id: attemptId, cancelReason: "enough" }),
+  markCancelled: repo.markCancelled({ id: attemptId, reason: "enough" }),
   setSnapshot: repo.setSnapshot({
     attemptId: "one",
     userSpecPayload: specification,

@@ -3,10 +3,11 @@
  */
 import { Effect } from "effect"
 import { ReferenceNotFound } from "../../Errors.js"
-import { type ById, scoped } from "../../sql/ownerScope.js"
+import { scoped } from "../../sql/ownerScope.js"
 import type { Access } from "../../source/requireAccess.js"
 import { makeExecutionEndings } from "./executionEndings.js"
-import { CancelWorkflow, FinishExecution } from "../IssueWorkflowViews.js"
+import { CancelWorkflow, type IssueWorkflow } from "../IssueWorkflow.js"
+import { FinishExecution } from "../IssueWorkflowViews.js"
 import type { WorkflowRepositories } from "./repositories.js"
 import { impossible, operationsOf } from "../../events/operation.js"
 import { workflowEnded } from "./supervise.js"
@@ -18,12 +19,11 @@ export const makeWorkflowEndings = (
   { mayLinkPullRequest }: Access
 ) => {
   const { endExecution } = makeExecutionEndings(executions)
-  const transitions = { completed: workflows.succeed, failed: workflows.fail, cancelled: workflows.cancel }
+  const transitions = { completed: workflows.succeed, failed: workflows.fail }
 
-  /** Ends a workflow, and cancels its active executions. */
-  const endWorkflow = (by: ById, to: keyof typeof transitions, reason: string) =>
+  /** Cancels the active executions of an ended workflow. */
+  const cancelExecutions = (ended: IssueWorkflow, reason: string) =>
     Effect.gen(function* () {
-      const ended = yield* transitions[to](by)
       const active = yield* sql<{ readonly id: string }>`
         SELECT id FROM issue_workflow_executions
         WHERE issue_workflow_id = ${ended.id} AND +status IN ('queued', 'running') ORDER BY created_at DESC, id DESC`
@@ -59,7 +59,7 @@ export const makeWorkflowEndings = (
       const workflow =
         workflowStatus === undefined
           ? yield* workflows.getById(before.issueWorkflowId)
-          : yield* endWorkflow(before.issueWorkflowId, workflowStatus, workflowEnded)
+          : yield* cancelExecutions(yield* transitions[workflowStatus](before.issueWorkflowId), workflowEnded)
       return { execution, workflow }
     })
 
@@ -70,8 +70,11 @@ export const makeWorkflowEndings = (
       ),
 
     cancel: (request: typeof CancelWorkflow.Encoded) =>
-      Effect.flatMap(decodeInput("cancel", CancelWorkflow)(request), ({ id, ownerUserId, reason }) =>
-        endWorkflow(scoped(id, ownerUserId), "cancelled", reason).pipe(operation(sql, "cancel", { "workflow.id": id }))
+      Effect.flatMap(decodeInput("cancel", CancelWorkflow)(request), (decoded) =>
+        workflows.cancel(decoded).pipe(
+          Effect.flatMap((cancelled) => cancelExecutions(cancelled, decoded.reason)),
+          operation(sql, "cancel", { "workflow.id": decoded.id })
+        )
       )
   }
 }

@@ -98,9 +98,7 @@ export const makeAttemptSteps = ({ attempts, jobs, runtimes, sandboxes }: Reposi
     Effect.gen(function* () {
       const isCancelled = job.status === "cancelled" || Option.isSome(attempt.stopRequestedAt)
       const reason = Option.getOrElse(job.cancelReason, () => stopRequested)
-      const ended = yield* isCancelled
-        ? attempts.markCancelled({ id: attempt.id, cancelReason: reason })
-        : failAttempt(attempt)
+      const ended = yield* isCancelled ? attempts.markCancelled({ id: attempt.id, reason }) : failAttempt(attempt)
       yield* stopRuntime(ended)
       yield* endSandbox(attempt, isCancelled)
     })
@@ -108,9 +106,7 @@ export const makeAttemptSteps = ({ attempts, jobs, runtimes, sandboxes }: Reposi
   /** Cancels an attempt unless it has ended, cancels its latest job, and stops its runtime. */
   const cancelAttempt = (attempt: SandboxAttempt, reason: string) =>
     Effect.gen(function* () {
-      const ended = isActive(attempt)
-        ? yield* attempts.markCancelled({ id: attempt.id, cancelReason: reason })
-        : attempt
+      const ended = isActive(attempt) ? yield* attempts.markCancelled({ id: attempt.id, reason }) : attempt
       const job = yield* jobs.cancelLatestByAttemptId({ attemptId: attempt.id, reason })
       if (Option.isSome(job)) yield* jobs.markSettled(job.value.id)
       yield* stopRuntime(ended)

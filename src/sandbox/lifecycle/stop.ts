@@ -1,23 +1,19 @@
 /**
  * The operations that end a sandbox and its attempt: cancel, stop, delete.
  */
-import { DateTime, Effect, Option, Schema } from "effect"
-import { UserId } from "../../auth/User.js"
-import type { Sandbox, SandboxId } from "../Sandbox.js"
+import { DateTime, Effect, Option } from "effect"
+import type { Sandbox } from "../Sandbox.js"
 import type { SandboxAttemptId } from "../SandboxAttempt.js"
 import { isEnded } from "../SandboxRuntimeInstance.js"
 import { InvalidTransition } from "../../Errors.js"
-import { ownerScopeField, Prose } from "../../sql/columns.js"
 import { type ById, scoped, targetOf } from "../../sql/ownerScope.js"
 import { isActive } from "../../sql/transitions.js"
 import type { Repositories } from "./repositories.js"
 import { impossible, operationsOf } from "../../events/operation.js"
 import { makeAttemptSteps, stopRequested } from "./attemptSteps.js"
-import { DeleteSandbox } from "../SandboxViews.js"
+import { CancelSandbox, DeleteSandbox } from "../SandboxViews.js"
 
 const { decodeInput, operation } = operationsOf("SandboxLifecycle", "Sandbox")
-
-const Cancellation = Schema.Struct({ ownerUserId: ownerScopeField(UserId), reason: Prose })
 
 export const makeEndings = (repositories: Repositories) => {
   const { attempts, runtimes, sandboxes, sql } = repositories
@@ -57,13 +53,14 @@ export const makeEndings = (repositories: Repositories) => {
     new InvalidTransition({ entity: "Sandbox", id: sandbox.id, from: sandbox.status, to: "stopped" })
 
   return {
-    cancel: (request: { readonly sandboxId: SandboxId; readonly ownerUserId?: string; readonly reason: string }) =>
-      Effect.gen(function* () {
-        const { ownerUserId, reason } = yield* decodeInput("cancel", Cancellation)(request)
-        const sandbox = yield* sandboxes.getById(scoped(request.sandboxId, ownerUserId))
-        if (sandbox.status === "ready" || sandbox.status === "failed") return yield* refuse(sandbox)
-        return yield* stopAll(sandbox, reason)
-      }).pipe(operation(sql, "cancel", { "sandbox.id": request.sandboxId })),
+    cancel: (request: typeof CancelSandbox.Encoded) =>
+      Effect.flatMap(decodeInput("cancel", CancelSandbox)(request), ({ id, ownerUserId, reason }) =>
+        Effect.gen(function* () {
+          const sandbox = yield* sandboxes.getById(scoped(id, ownerUserId))
+          if (sandbox.status === "ready" || sandbox.status === "failed") return yield* refuse(sandbox)
+          return yield* stopAll(sandbox, reason)
+        }).pipe(operation(sql, "cancel", { "sandbox.id": id }))
+      ),
 
     stop: (by: ById) =>
       Effect.gen(function* () {

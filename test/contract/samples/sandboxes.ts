@@ -56,7 +56,7 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       markRunning: [{ ...owned, id: attempt.id }],
       markSucceeded: [{ ...owned, id: running.id }],
       markFailed: [{ ...owned, id: running.id }],
-      markCancelled: [{ ...owned, id: running.id, cancelReason: "no longer needed" }],
+      markCancelled: [{ ...owned, id: running.id, reason: "no longer needed" }],
       requestStop: [{ ...owned, id: running.id }],
       setSnapshot: [
         {
@@ -144,7 +144,7 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       finishBuild: [building, { ...published, runtime: launchedRuntime }],
       failBuild: [building, { errorMessage: "no space left", errorCode: "disk", retryable: false }],
       recordRuntime: [building, launchedRuntime],
-      cancel: [{ ...owned, sandboxId: queued.sandbox.id, reason: "no longer needed" }],
+      cancel: [{ ...owned, id: queued.sandbox.id, reason: "no longer needed" }],
       stop: [{ ...owned, id: queued.sandbox.id }],
       delete: [{ ...owned, id: queued.sandbox.id }],
       getDetail: [{ ...owned, id: sandbox }],

@@ -224,7 +224,7 @@ export const sourceSamples = (fixture: Fixture): Samples => {
       stream: [{ ownerUserId: ada }],
       succeed: [{ ownerUserId: ada, id: workflow.id }],
       fail: [{ ownerUserId: ada, id: workflow.id }],
-      cancel: [{ ownerUserId: ada, id: workflow.id }],
+      cancel: [{ ownerUserId: ada, id: workflow.id, reason: "no longer needed" }],
       archive: [{ ownerUserId: ada, id: workflow.id }],
       unarchive: [{ ownerUserId: ada, id: workflow.id }]
     }

@@ -312,7 +312,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const endings = {
           completed: workflows.succeed,
           failed: workflows.fail,
-          cancelled: workflows.cancel,
+          cancelled: (id: string) => workflows.cancel({ id, reason: "enough" }),
           archived: workflows.archive
         }
         for (const [from, end] of Object.entries(endings)) {

@@ -75,7 +75,7 @@ describe("SandboxLifecycle on a repository", () => {
         const {
           sandbox: { id }
         } = yield* launch(request)
-        yield* cancel({ sandboxId: id, reason: "enough" })
+        yield* cancel({ id: id, reason: "enough" })
         yield* revoke
         expect(yield* launch(request)).toMatchObject({ sandbox: { id }, created: false })
         expect(yield* refusalOf(launch({ ...request, idempotencyKey: "other" }))).toMatchObject(missing("repositoryId"))

@@ -135,7 +135,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           for (const call of ["beginBuild", "finishBuild"] as const) {
             // Past the lifecycle, which would have cancelled the job with it.
             const cancelled = yield* building()
-            yield* attempts.markCancelled({ id: cancelled.attempt.id, cancelReason: "apart" })
+            yield* attempts.markCancelled({ id: cancelled.attempt.id, reason: "apart" })
             expect(yield* refusalOf(callsOf(lifecycle, cancelled.lease)[call]), call).toMatchObject({
               _tag: "LeaseLost",
               reason: "cancelled"

@@ -91,7 +91,7 @@ export const driver = Effect.gen(function* () {
       case "runtimeFails":
         return runtimes.upsert({ attemptId: attempt.id, status: "failed" })
       case "cancel":
-        return lifecycle.cancel({ sandboxId: id, reason: "enough" })
+        return lifecycle.cancel({ id: id, reason: "enough" })
       case "stop":
         return lifecycle.stop(id)
       case "retry":

@@ -78,7 +78,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
         const { attempt, lease, sandbox } = yield* claimed()
-        yield* (yield* SandboxAttemptRepo).markCancelled({ id: attempt.id, cancelReason: "enough" })
+        yield* (yield* SandboxAttemptRepo).markCancelled({ id: attempt.id, reason: "enough" })
         expect(yield* tagOf(lifecycle.beginBuild(lease))).toBe("LeaseLost")
         expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none")
         expect((yield* lifecycle.retry(sandbox.id)).created).toBe(true)
@@ -91,9 +91,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const end of ["stop", "cancel"] as const) {
           const { job, sandbox } = yield* launch()
           yield* breakSpec(job.id)
-          yield* end === "stop"
-            ? lifecycle.stop(sandbox.id)
-            : lifecycle.cancel({ sandboxId: sandbox.id, reason: "enough" })
+          yield* end === "stop" ? lifecycle.stop(sandbox.id) : lifecycle.cancel({ id: sandbox.id, reason: "enough" })
           expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none stop")
         }
       }).pipe(Effect.provide(layer))

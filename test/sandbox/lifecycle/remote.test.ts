@@ -100,7 +100,7 @@ const cases: ReadonlyArray<Case> = [
   {
     name: "cancel",
     from: building(),
-    act: (lifecycle, { sandbox }) => lifecycle.cancel({ sandboxId: sandbox.id, reason: "enough" })
+    act: (lifecycle, { sandbox }) => lifecycle.cancel({ id: sandbox.id, reason: "enough" })
   },
   { name: "stop", from: built("running"), act: (lifecycle, { sandbox }) => lifecycle.stop(sandbox.id) },
   {

@@ -38,7 +38,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const lifecycle = yield* SandboxLifecycle
         for (const ending of ["stop", "cancel"] as const) {
           const end = (sandboxId: SandboxId) =>
-            ending === "stop" ? lifecycle.stop(sandboxId) : lifecycle.cancel({ sandboxId, reason: "enough" })
+            ending === "stop" ? lifecycle.stop(sandboxId) : lifecycle.cancel({ id: sandboxId, reason: "enough" })
           const states = {
             "stopped cancelled cancelled none stop": [yield* launch(), yield* claimed(), yield* building()],
             "stopped cancelled succeeded none stop": [yield* built()],
@@ -59,7 +59,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
               // A stopped sandbox is returned as it is.
               yield* TestClock.adjust("1 second")
               expect(yield* lifecycle.stop(sandbox.id)).toEqual(stopped)
-              expect(yield* lifecycle.cancel({ sandboxId: sandbox.id, reason: "again" })).toEqual(stopped)
+              expect(yield* lifecycle.cancel({ id: sandbox.id, reason: "again" })).toEqual(stopped)
             }
           }
         }
@@ -70,7 +70,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function* () {
         const { cancel, stop } = yield* SandboxLifecycle
         const { attempt, sandbox } = yield* ready
-        const error = yield* refusalOf(cancel({ sandboxId: sandbox.id, reason: "enough" }))
+        const error = yield* refusalOf(cancel({ id: sandbox.id, reason: "enough" }))
         expect(error).toMatchObject({
           _tag: "InvalidTransition",
           entity: "Sandbox",
@@ -87,7 +87,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 
         const dead = yield* failed
         expect(yield* tagOf(stop(dead.sandbox.id))).toBe("InvalidTransition")
-        expect(yield* tagOf(cancel({ sandboxId: dead.sandbox.id, reason: "enough" }))).toBe("InvalidTransition")
+        expect(yield* tagOf(cancel({ id: dead.sandbox.id, reason: "enough" }))).toBe("InvalidTransition")
         expect(yield* stateOf(dead.sandbox.id)).toBe("failed failed failed none")
       }).pipe(Effect.provide(layer))
     )
@@ -96,14 +96,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function* () {
         const { cancel, stop } = yield* SandboxLifecycle
         expect(yield* refusalOf(stop(gone))).toMatchObject({ _tag: "NotFound", entity: "Sandbox", id: "gone" })
-        expect(yield* refusalOf(cancel({ sandboxId: gone, reason: "x" }))).toMatchObject({
+        expect(yield* refusalOf(cancel({ id: gone, reason: "x" }))).toMatchObject({
           _tag: "NotFound",
           entity: "Sandbox",
           id: "gone"
         })
         const bare = yield* (yield* SandboxRepo).create({ name: "bare", ownerUserId: ada })
         for (const { id } of [bare, (yield* launch()).sandbox, (yield* built()).sandbox]) {
-          const error = yield* refusalOf(cancel({ sandboxId: id, reason: "secret\0" }))
+          const error = yield* refusalOf(cancel({ id: id, reason: "secret\0" }))
           expect(error).toMatchObject({
             _tag: "InvalidInput",
             operation: "SandboxLifecycle.cancel",

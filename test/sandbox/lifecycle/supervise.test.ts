@@ -140,7 +140,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const { supervise } = yield* SandboxLifecycle
         const attempts = yield* SandboxAttemptRepo
         const { attempt, sandbox } = yield* built()
-        yield* attempts.markCancelled({ id: attempt.id, cancelReason: "by hand" })
+        yield* attempts.markCancelled({ id: attempt.id, reason: "by hand" })
         yield* shell("UPDATE oci_image_build_jobs SET run_settled_at = 1")
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 1, failed: 0 })
         expect((yield* (yield* SandboxRepo).getById(sandbox.id)).status).toBe("stopped")

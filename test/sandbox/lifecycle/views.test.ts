@@ -420,7 +420,7 @@ describe("SandboxLifecycle query plans", () => {
         finishBuild: lifecycle.finishBuild(lease, { ...success, runtime: answer("running") }),
         failBuild: Effect.ignore(lifecycle.failBuild(lease, { errorMessage: "no" })),
         stop: lifecycle.stop(sandbox.id),
-        cancel: lifecycle.cancel({ sandboxId: sandbox.id, reason: "enough" }),
+        cancel: lifecycle.cancel({ id: sandbox.id, reason: "enough" }),
         retry: lifecycle.retry(sandbox.id),
         rebuild: Effect.ignore(lifecycle.rebuild(sandbox.id)),
         supervise: lifecycle.supervise({ limit: 10, runtimeDeadline: "1 minute" })

@@ -53,7 +53,7 @@ const change = ({ options, random }: Turn) =>
         attemptId: attempt.id
       }))
     } else {
-      const end = random.chance(0.5) ? lifecycle.stop(id) : lifecycle.cancel({ sandboxId: id, reason: "enough" })
+      const end = random.chance(0.5) ? lifecycle.stop(id) : lifecycle.cancel({ id: id, reason: "enough" })
       yield* runOperation(options, "end", { sandboxId: id }, end, ({ latestAttemptId }) =>
         Option.match(latestAttemptId, { onNone: () => undefined, onSome: (attemptId) => ({ attemptId }) })
       )
