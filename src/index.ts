@@ -104,7 +104,6 @@ export {
 } from "./github/GitHubInstallationRepositoryRepo.js"
 export {
   CreateProfile,
-  OwnedProfile,
   Profile,
   ProfileFilter,
   ProfileId,

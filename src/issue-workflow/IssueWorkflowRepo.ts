@@ -14,7 +14,7 @@ import { repositoryAccess } from "../source/RepositoryAccess.js"
 import { conditionsOf, keysetQuery, unionByStatus } from "../sql/filters.js"
 import { idOrNew } from "../sql/ids.js"
 import { operations } from "../sql/operations.js"
-import { type ById, type OwnedId, ownerScope, type Target, targetOf } from "../sql/ownerScope.js"
+import { type ById, ownerScope, type Target, targetOf } from "../sql/ownerScope.js"
 import * as Page from "../sql/page.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
@@ -55,9 +55,6 @@ export interface IssueWorkflowService {
 
   /** Returns the workflow. Fails with `NotFound`. */
   readonly getById: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
-
-  /** Returns the workflow of this owner. Fails with `NotFound`, also if it has another owner or no owner. */
-  readonly getForOwner: (request: OwnedId) => Effect.Effect<IssueWorkflow, NotFound | PersistenceError>
 
   /**
    * Lists workflows, newest first. Fails with `InvalidInput` if the cursor is malformed, the limit is out of range, a
@@ -220,9 +217,6 @@ const make = Effect.gen(function* () {
     findById: (by) => find(targetOf(by)).pipe(read("findById", { "workflow.id": targetOf(by).id })),
 
     getById: (by) => get(targetOf(by)).pipe(read("getById", { "workflow.id": targetOf(by).id })),
-
-    getForOwner: (by) =>
-      get(targetOf(by)).pipe(read("getForOwner", { "workflow.id": by.id, "user.id": by.ownerUserId })),
 
     list,
 

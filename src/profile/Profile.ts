@@ -76,9 +76,6 @@ export const UpdateProfile = Schema.Struct({
   description: Schema.optional(Schema.NullOr(Prose))
 })
 
-/** The id of a profile, and its owner. */
-export const OwnedProfile = Schema.Struct({ ownerUserId: UserId, id: ProfileId })
-
 /** The slug of a profile, and its owner. */
 export const ProfileSlug = Schema.Struct({ ownerUserId: UserId, slug: Name })
 

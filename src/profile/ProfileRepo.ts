@@ -16,20 +16,12 @@ import { SqlClient } from "@effect/sql"
 import { Clock, Context, Effect, Layer, Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { idOrNew } from "../sql/ids.js"
-import { type ById, type OwnedId, targetOf } from "../sql/ownerScope.js"
+import { type ById, targetOf } from "../sql/ownerScope.js"
 import * as Page from "../sql/page.js"
 import { operations } from "../sql/operations.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
-import {
-  CreateProfile,
-  OwnedProfile,
-  Profile,
-  ProfileFilter,
-  ProfileId,
-  ProfileSlug,
-  UpdateProfile
-} from "./Profile.js"
+import { CreateProfile, Profile, ProfileFilter, ProfileId, ProfileSlug, UpdateProfile } from "./Profile.js"
 import {
   type CreateProfileRevision,
   ProfileRevision,
@@ -65,14 +57,6 @@ export interface ProfileService {
   /** Returns the profile. Fails with `NotFound` if it does not exist. */
   readonly getById: (id: ById) => Effect.Effect<Profile, NotFound | PersistenceError>
 
-  /**
-   * Returns the profile of the owner. Fails with `NotFound` if it does not exist or belongs to another owner, and with
-   * `InvalidInput` if the owner is missing.
-   */
-  readonly getForOwner: (
-    request: typeof OwnedProfile.Encoded
-  ) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
-
   /** Finds the profile of the owner with this slug. Fails with `InvalidInput` if the slug is empty. */
   readonly findBySlug: (
     request: typeof ProfileSlug.Encoded
@@ -101,24 +85,8 @@ export interface ProfileService {
   /** Archives the profile. Idempotent. Fails with `NotFound` if it does not exist. */
   readonly archive: (id: ById) => Effect.Effect<Profile, NotFound | PersistenceError>
 
-  /**
-   * Archives the profile of the owner. Idempotent. Fails with `NotFound` if it does not exist or belongs to another
-   * owner, and with `InvalidInput` if the owner is missing.
-   */
-  readonly archiveForOwner: (
-    request: typeof OwnedProfile.Encoded
-  ) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
-
   /** Unarchives the profile. Idempotent. Fails with `NotFound` if it does not exist. */
   readonly unarchive: (id: ById) => Effect.Effect<Profile, NotFound | PersistenceError>
-
-  /**
-   * Unarchives the profile of the owner. Idempotent. Fails with `NotFound` if it does not exist or belongs to another
-   * owner, and with `InvalidInput` if the owner is missing.
-   */
-  readonly restoreForOwner: (
-    request: typeof OwnedProfile.Encoded
-  ) => Effect.Effect<Profile, NotFound | InvalidInput | PersistenceError>
 
   /**
    * Creates a revision with the next number, and activates it unless `setAsActive` is false. If the profile has a
@@ -155,25 +123,10 @@ export interface ProfileService {
   readonly getRevision: (id: ById) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
 
   /**
-   * Returns the revision of a profile of the owner, as `getRevision` does. Fails with `NotFound` if it does not exist
-   * or belongs to another owner.
-   */
-  readonly getRevisionForOwner: (request: OwnedId) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
-
-  /**
    * Returns the active revision of the profile with the rows that belong to it, as a consistent snapshot. Fails with
    * `NotFound` of a `Profile` if the profile does not exist, of a `ProfileRevision` if it has no active revision.
    */
   readonly getActiveRevision: (profileId: ById) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
-
-  /**
-   * Returns the active revision of a profile of the owner, as `getActiveRevision` does. A profile of another owner is
-   * reported as `NotFound`.
-   */
-  readonly getActiveRevisionForOwner: (request: {
-    readonly ownerUserId: string
-    readonly profileId: string
-  }) => Effect.Effect<ProfileRevisionGraph, NotFound | PersistenceError>
 
   /**
    * Activates a revision of the profile. `updatedAt` changes only if another revision was active.
@@ -207,10 +160,6 @@ const make = Effect.gen(function* () {
     parent: "profile_id"
   })
 
-  // Decoded, because a request without an owner would reach the profile of any owner.
-  const decodeOwned = (method: string, request: typeof OwnedProfile.Encoded) =>
-    decodeInput(method, OwnedProfile)(request)
-
   const service: ProfileService = {
     create: (request) =>
       Effect.gen(function* () {
@@ -239,12 +188,6 @@ const make = Effect.gen(function* () {
 
     getById: (by) => versioned.get(targetOf(by)).pipe(read("getById", { "profile.id": targetOf(by).id })),
 
-    getForOwner: (request) =>
-      decodeOwned("getForOwner", request).pipe(
-        Effect.flatMap(versioned.get),
-        read("getForOwner", { "profile.id": request.id, "user.id": request.ownerUserId })
-      ),
-
     findBySlug: (request) =>
       Effect.gen(function* () {
         const { ownerUserId, slug } = yield* decodeInput("findBySlug", ProfileSlug)(request)
@@ -267,19 +210,7 @@ const make = Effect.gen(function* () {
 
     archive: (by) => versioned.archive(targetOf(by)).pipe(read("archive", { "profile.id": targetOf(by).id })),
 
-    archiveForOwner: (request) =>
-      decodeOwned("archiveForOwner", request).pipe(
-        Effect.flatMap(versioned.archive),
-        read("archiveForOwner", { "profile.id": request.id, "user.id": request.ownerUserId })
-      ),
-
     unarchive: (by) => versioned.unarchive(targetOf(by)).pipe(read("unarchive", { "profile.id": targetOf(by).id })),
-
-    restoreForOwner: (request) =>
-      decodeOwned("restoreForOwner", request).pipe(
-        Effect.flatMap(versioned.unarchive),
-        read("restoreForOwner", { "profile.id": request.id, "user.id": request.ownerUserId })
-      ),
 
     ...(yield* makeRevisions(versioned)),
 

@@ -8,7 +8,7 @@ import { ReferenceNotFound } from "../Errors.js"
 import { engineErrorOf, isSqlError } from "../sql/engineError.js"
 import { fingerprint } from "../sql/fingerprint.js"
 import { idOrNew } from "../sql/ids.js"
-import { type ById, type OwnedId, type Target, targetOf } from "../sql/ownerScope.js"
+import { type ById, type Target, targetOf } from "../sql/ownerScope.js"
 import { part, unionQuery } from "../sql/unions.js"
 import { operations } from "../sql/operations.js"
 import { joinedRows } from "../sql/rows.js"
@@ -228,24 +228,8 @@ export const makeRevisions = (versioned: Versioned) =>
       getRevision: (by: ById) =>
         getRevision(targetOf(by)).pipe(read("getRevision", { "revision.id": targetOf(by).id })),
 
-      getRevisionForOwner: (by: OwnedId) =>
-        getRevision(targetOf(by)).pipe(
-          read("getRevisionForOwner", { "revision.id": by.id, "user.id": by.ownerUserId })
-        ),
-
       getActiveRevision: (by: ById) =>
-        getActiveRevision(targetOf(by)).pipe(read("getActiveRevision", { "profile.id": targetOf(by).id })),
-
-      getActiveRevisionForOwner: ({
-        ownerUserId,
-        profileId: id
-      }: {
-        readonly ownerUserId: string
-        readonly profileId: string
-      }) =>
-        getActiveRevision(targetOf({ id, ownerUserId })).pipe(
-          read("getActiveRevisionForOwner", { "profile.id": id, "user.id": ownerUserId })
-        )
+        getActiveRevision(targetOf(by)).pipe(read("getActiveRevision", { "profile.id": targetOf(by).id }))
     }
   })
 

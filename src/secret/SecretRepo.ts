@@ -11,7 +11,7 @@ import { SqlClient } from "@effect/sql"
 import { Clock, Context, Effect, Layer, type Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError } from "../Errors.js"
 import { Name } from "../sql/columns.js"
-import { type ById, type OwnedId, type OwnerScope, ownerScope, type Target, targetOf } from "../sql/ownerScope.js"
+import { type ById, type OwnerScope, ownerScope, type Target, targetOf } from "../sql/ownerScope.js"
 import * as Page from "../sql/page.js"
 import { operations } from "../sql/operations.js"
 import { columnList, rowsOf } from "../sql/rows.js"
@@ -38,9 +38,6 @@ export interface SecretService {
 
   /** Returns the secret. Fails with `NotFound` if it does not exist. */
   readonly getById: (id: ById) => Effect.Effect<Secret, NotFound | PersistenceError>
-
-  /** Returns the secret of the owner. Fails with `NotFound` if it does not exist or belongs to another owner. */
-  readonly getForOwner: (request: OwnedId) => Effect.Effect<Secret, NotFound | PersistenceError>
 
   /**
    * Finds the secret of the owner with this name, archived or not. Fails with `InvalidInput` if the name is invalid.
@@ -131,8 +128,6 @@ const make = Effect.gen(function* () {
     findById: (by) => find(targetOf(by)).pipe(read("findById", { "secret.id": targetOf(by).id })),
 
     getById: (by) => get(targetOf(by)).pipe(read("getById", { "secret.id": targetOf(by).id })),
-
-    getForOwner: (by) => get(targetOf(by)).pipe(read("getForOwner", { "secret.id": by.id, "user.id": by.ownerUserId })),
 
     findByName: (request) =>
       decodeInput(

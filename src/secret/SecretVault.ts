@@ -240,7 +240,7 @@ const make = Effect.gen(function* () {
         WHERE ${ownSecret(ownerUserId, secretId)} AND ${isVersion}
         ORDER BY version DESC LIMIT 1`)
       if (Option.isSome(found)) return found.value
-      yield* repo.getForOwner({ ownerUserId, id: secretId })
+      yield* repo.getById({ ownerUserId, id: secretId })
       return yield* new NotFound({
         entity: "SecretVersion",
         id: version === undefined ? secretId : `${secretId}@${version}`
@@ -315,7 +315,7 @@ const make = Effect.gen(function* () {
 
     listVersions: ({ ownerUserId, secretId, ...page }) =>
       repo
-        .getForOwner({ ownerUserId, id: secretId })
+        .getById({ ownerUserId, id: secretId })
         .pipe(
           Effect.zipRight(repo.listVersions({ secretId, ...page })),
           read("listVersions", { "secret.id": secretId, "user.id": ownerUserId })

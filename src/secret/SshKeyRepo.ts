@@ -11,7 +11,7 @@ import { Clock, Context, Effect, Layer, Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { Name } from "../sql/columns.js"
 import { idOrNew } from "../sql/ids.js"
-import { type ById, type OwnedId, ownerScope, type Target, targetOf } from "../sql/ownerScope.js"
+import { type ById, ownerScope, type Target, targetOf } from "../sql/ownerScope.js"
 import * as Page from "../sql/page.js"
 import { operations } from "../sql/operations.js"
 import { resolveForeignKeyError } from "../sql/references.js"
@@ -44,9 +44,6 @@ export interface SshKeyService {
 
   /** Returns the key. Fails with `NotFound` if it does not exist. */
   readonly getById: (id: ById) => Effect.Effect<SshKey, NotFound | PersistenceError>
-
-  /** Returns the key of the owner. Fails with `NotFound` if it does not exist or belongs to another owner. */
-  readonly getForOwner: (request: OwnedId) => Effect.Effect<SshKey, NotFound | PersistenceError>
 
   /**
    * Finds the key of the owner with this fingerprint, archived or not. Fails with `InvalidInput` if the fingerprint is
@@ -141,8 +138,6 @@ const make = Effect.gen(function* () {
     findById: (by) => find(targetOf(by)).pipe(read("findById", { "sshKey.id": targetOf(by).id })),
 
     getById: (by) => get(targetOf(by)).pipe(read("getById", { "sshKey.id": targetOf(by).id })),
-
-    getForOwner: (by) => get(targetOf(by)).pipe(read("getForOwner", { "sshKey.id": by.id, "user.id": by.ownerUserId })),
 
     findByFingerprint: (request) =>
       decodeInput(

@@ -254,10 +254,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const repo = yield* IssueWorkflowRepo
         const { id } = yield* repo.create({ issueId: yield* issue(1), ownerUserId: ada })
         const nobodys = yield* repo.create({ issueId: yield* issue(2) })
-        expect((yield* repo.getForOwner({ ownerUserId: ada, id })).id).toBe(id)
-        expect(yield* refusalOf(repo.getForOwner({ ownerUserId: eve, id }))).toMatchObject({ _tag: "NotFound", id })
+        expect((yield* repo.getById({ ownerUserId: ada, id })).id).toBe(id)
+        expect(yield* refusalOf(repo.getById({ ownerUserId: eve, id }))).toMatchObject({ _tag: "NotFound", id })
         for (const other of [gone, nobodys.id])
-          expect(yield* tagOf(repo.getForOwner({ ownerUserId: ada, id: other }))).toBe("NotFound")
+          expect(yield* tagOf(repo.getById({ ownerUserId: ada, id: other }))).toBe("NotFound")
         for (const filter of [
           {},
           { repositoryId: "rep" },
@@ -272,7 +272,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         // Its owner is deleted: the workflow remains without an owner.
         yield* shell("DELETE FROM user WHERE id = 'ada'")
         expect((yield* repo.getById(id)).ownerUserId).toEqual(Option.none())
-        expect(yield* tagOf(repo.getForOwner({ ownerUserId: ada, id }))).toBe("NotFound")
+        expect(yield* tagOf(repo.getById({ ownerUserId: ada, id }))).toBe("NotFound")
       }).pipe(Effect.provide(layer))
     )
 

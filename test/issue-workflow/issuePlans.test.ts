@@ -70,8 +70,7 @@ const workflowMethods = Effect.map(IssueWorkflowRepo, (repo) => {
   return {
     create: Effect.ignore(repo.create({ issueId: "gone" })),
     findById: repo.findById(id),
-    getById: repo.getById(id),
-    getForOwner: repo.getForOwner({ ownerUserId: ada, id }),
+    getById: Effect.forEach([id, { ownerUserId: ada, id }], (by) => Effect.ignore(repo.getById(by))),
     list: Effect.forEach(filters, (filter) => repo.list(filter)),
     stream: Stream.runDrain(repo.stream({ ownerUserId: ada })),
     succeed: repo.succeed(id),

@@ -91,16 +91,17 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           const whole = { ownerUserId, id }
           const ofIt = { ownerUserId, profileId: id }
           return {
-            getForOwner: tagOf(repo.getForOwner(whole)),
+            findById: Effect.map(repo.findById(whole), (found) => (Option.isSome(found) ? "ok" : "NotFound")),
+            getById: tagOf(repo.getById(whole)),
             update: tagOf(repo.update(whole)),
             renames: tagOf(repo.update({ ...whole, name: "Home" })),
-            archiveForOwner: tagOf(repo.archiveForOwner(whole)),
-            restoreForOwner: tagOf(repo.restoreForOwner(whole)),
+            archive: tagOf(repo.archive(whole)),
+            unarchive: tagOf(repo.unarchive(whole)),
             createRevision: tagOf(repo.createRevision({ ...ofIt, configPatch: {} })),
             another: tagOf(repo.createRevision({ ...ofIt, configPatch: {}, sshSettings: {}, setAsActive: false })),
             listRevisions: tagOf(repo.listRevisions(ofIt)),
-            getRevisionForOwner: tagOf(repo.getRevisionForOwner({ ownerUserId, id: revision.id })),
-            getActiveRevisionForOwner: tagOf(repo.getActiveRevisionForOwner(ofIt)),
+            getRevision: tagOf(repo.getRevision({ ownerUserId, id: revision.id })),
+            getActiveRevision: tagOf(repo.getActiveRevision(whole)),
             setActiveRevision: tagOf(repo.setActiveRevision({ ...ofIt, revisionId: revision.id }))
           }
         }

@@ -26,15 +26,12 @@ const profileMethods = Effect.gen(function* () {
   const methods: Methods = {
     create: repo.create({ ownerUserId: ada, slug: "home", name: "Home" }),
     findById: repo.findById(id),
-    getById: repo.getById(id),
-    getForOwner: repo.getForOwner(whole),
+    getById: Effect.all([repo.getById(id), repo.getById(whole)]),
     findBySlug: repo.findBySlug({ ownerUserId: ada, slug: "home" }),
     list: Effect.all([repo.list({ ownerUserId: ada }), repo.list({ ownerUserId: ada, status: "active" })]),
     update: Effect.all([repo.update({ id, name: "x" }), repo.update({ ...whole, slug: "y", description: null })]),
-    archive: repo.archive(id),
-    archiveForOwner: repo.archiveForOwner(whole),
-    unarchive: repo.unarchive(id),
-    restoreForOwner: repo.restoreForOwner(whole),
+    archive: Effect.all([repo.archive(id), repo.archive(whole)]),
+    unarchive: Effect.all([repo.unarchive(id), repo.unarchive(whole)]),
     createRevision: Effect.suspend(() => {
       const content = { ...full, envVars: [{ key: "ROUND", value: String(++round) }] }
       return Effect.all([
@@ -47,10 +44,11 @@ const profileMethods = Effect.gen(function* () {
       ])
     }),
     listRevisions: Effect.all([repo.listRevisions({ profileId: id }), repo.listRevisions(ofIt)]),
-    getRevision: tagOf(repo.getRevision(goneRevision)),
-    getRevisionForOwner: tagOf(repo.getRevisionForOwner({ ownerUserId: ada, id: goneRevision })),
-    getActiveRevision: repo.getActiveRevision(id),
-    getActiveRevisionForOwner: repo.getActiveRevisionForOwner(ofIt),
+    getRevision: Effect.all([
+      tagOf(repo.getRevision(goneRevision)),
+      tagOf(repo.getRevision({ ownerUserId: ada, id: goneRevision }))
+    ]),
+    getActiveRevision: Effect.all([repo.getActiveRevision(id), repo.getActiveRevision(whole)]),
     setActiveRevision: tagOf(repo.setActiveRevision({ ...ofIt, revisionId: "gone" }))
   }
   return { repo, methods }

@@ -89,8 +89,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           ["ada-key", "login"]
         ])
         expect(yield* repo.getActiveRevision(profileId)).toEqual(graph)
-        expect(yield* repo.getRevisionForOwner({ ownerUserId: ada, id: revision.id })).toEqual(graph)
-        expect(yield* repo.getActiveRevisionForOwner({ ownerUserId: ada, profileId })).toEqual(graph)
+        expect(yield* repo.getRevision({ ownerUserId: ada, id: revision.id })).toEqual(graph)
+        expect(yield* repo.getActiveRevision({ ownerUserId: ada, id: profileId })).toEqual(graph)
         expect((yield* repo.getById(profileId)).activeRevisionId).toEqual(Option.some("given"))
         expect(yield* recordStatements(repo.getRevision(revision.id))).toHaveLength(1)
 
@@ -418,7 +418,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           entity: "Profile",
           id: "gone"
         })
-        expect(yield* refusalOf(repo.getActiveRevisionForOwner({ ownerUserId: eve, profileId }))).toMatchObject({
+        expect(yield* refusalOf(repo.getActiveRevision({ ownerUserId: eve, id: profileId }))).toMatchObject({
           _tag: "NotFound",
           entity: "Profile"
         })
@@ -465,7 +465,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           entity: "ProfileRevision",
           id: "gone"
         })
-        expect(yield* tagOf(repo.getRevisionForOwner({ ownerUserId: ada, id: goneRevision }))).toBe("NotFound")
+        expect(yield* tagOf(repo.getRevision({ ownerUserId: ada, id: goneRevision }))).toBe("NotFound")
         // Nobody changes what is stored.
         for (const change of ["profile_revisions SET config_patch = '{}'", "profile_revisions SET version = 9"]) {
           expect(yield* Effect.isFailure(shell(`UPDATE ${change}`)), change).toBe(true)

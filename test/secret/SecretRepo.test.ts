@@ -23,8 +23,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const hers = yield* create("TOKEN", eve)
         expect(yield* repo.findById(secret.id)).toEqual(Option.some(secret))
         expect(yield* repo.getById(secret.id)).toEqual(secret)
-        expect(yield* repo.getForOwner({ ownerUserId: ada, id: secret.id })).toEqual(secret)
-        expect(yield* refusalOf(repo.getForOwner({ ownerUserId: eve, id: secret.id }))).toMatchObject({
+        expect(yield* repo.getById({ ownerUserId: ada, id: secret.id })).toEqual(secret)
+        expect(yield* refusalOf(repo.getById({ ownerUserId: eve, id: secret.id }))).toMatchObject({
           _tag: "NotFound",
           entity: "Secret",
           id: secret.id

@@ -77,10 +77,10 @@ const suite = (name: string, layer: Layer.Layer<Services | SshKeyRepo>) =>
           const { fingerprint, id, ownerUserId } = key
           expect(yield* repo.findById(id)).toEqual(Option.some(key))
           expect(yield* repo.getById(id)).toEqual(key)
-          expect(yield* repo.getForOwner({ ownerUserId, id })).toEqual(key)
+          expect(yield* repo.getById({ ownerUserId, id })).toEqual(key)
           expect(yield* repo.findByFingerprint({ ownerUserId, fingerprint })).toEqual(Option.some(key))
         }
-        expect(yield* refusalOf(repo.getForOwner({ ownerUserId: eve, id: small.id }))).toMatchObject({
+        expect(yield* refusalOf(repo.getById({ ownerUserId: eve, id: small.id }))).toMatchObject({
           _tag: "NotFound",
           entity: "SshKey",
           id: small.id
@@ -229,8 +229,7 @@ describe("SshKeyRepo", () => {
           Effect.ignore(repo.create({ ...own, privateKeySecretId: hers.id, publicKey: freshKey() }))
         ]),
         findById: repo.findById(gone),
-        getById: repo.getById(gone),
-        getForOwner: repo.getForOwner({ ownerUserId: ada, id: gone }),
+        getById: Effect.forEach([gone, { ownerUserId: ada, id: gone }], (by) => Effect.ignore(repo.getById(by))),
         findByFingerprint: repo.findByFingerprint({ ownerUserId: ada, fingerprint: "x" }),
         list: Effect.all([repo.list({ ownerUserId: ada }), repo.list({ ownerUserId: ada, includeArchived: true })]),
         rename: repo.rename({ id: gone, name: "x" }),

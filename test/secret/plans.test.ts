@@ -12,8 +12,7 @@ const value = redacted("x")
 
 const repoMethods = Effect.map(SecretRepo, (repo) => ({
   findById: repo.findById(gone),
-  getById: repo.getById(gone),
-  getForOwner: repo.getForOwner({ ownerUserId: ada, id: gone }),
+  getById: Effect.forEach([gone, { ownerUserId: ada, id: gone }], (by) => Effect.ignore(repo.getById(by))),
   findByName: repo.findByName({ ownerUserId: ada, name: "x" }),
   list: Effect.all([repo.list({ ownerUserId: ada }), repo.list({ ownerUserId: ada, includeArchived: true })]),
   listVersions: repo.listVersions({ secretId: gone }),

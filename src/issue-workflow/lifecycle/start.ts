@@ -105,7 +105,7 @@ export const makeWorkflowStarts = (
       const missing = new ReferenceNotFound({ entity: "IssueWorkflowExecution", reference: "sandboxId" })
       if (Option.isNone(workflow.ownerUserId)) return yield* missing
       const sandbox = yield* sandboxes
-        .getForOwner({ ownerUserId: workflow.ownerUserId.value, id })
+        .getById({ ownerUserId: workflow.ownerUserId.value, id })
         .pipe(Effect.catchTag("NotFound", () => missing))
       const { latestAttemptId, status } = sandbox
       if (status === "stopped" || status === "failed") {

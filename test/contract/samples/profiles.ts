@@ -26,14 +26,11 @@ export const profileSamples = (fixture: Fixture): Samples => {
       create: [{ id: "new", ownerUserId, slug: "new", name: "New", description: "for the next project" }],
       findById: [{ ownerUserId, id: profileId }],
       getById: [{ ownerUserId, id: profileId }],
-      getForOwner: [{ ownerUserId, id: profileId }],
       findBySlug: [{ ownerUserId, slug: profile.slug }],
       list: [{ ownerUserId, status: "active", limit: 10 }],
       update: [{ id: profileId, ownerUserId, slug: "other", name: "Other", description: "for another project" }],
       archive: [{ ownerUserId, id: profileId }],
-      archiveForOwner: [{ ownerUserId, id: profileId }],
       unarchive: [{ ownerUserId, id: profileId }],
-      restoreForOwner: [{ ownerUserId, id: profileId }],
       createRevision: [
         {
           id: "revision",
@@ -57,9 +54,7 @@ export const profileSamples = (fixture: Fixture): Samples => {
       ],
       listRevisions: [{ profileId, ownerUserId, limit: 10 }],
       getRevision: [{ ownerUserId, id: profileRevision.id }],
-      getRevisionForOwner: [{ ownerUserId, id: profileRevision.id }],
       getActiveRevision: [{ ownerUserId, id: profileId }],
-      getActiveRevisionForOwner: [{ ownerUserId, profileId }],
       setActiveRevision: [{ profileId, ownerUserId, revisionId: profileRevision.id }]
     },
     RepositoryProfileRepo: {
@@ -100,7 +95,6 @@ export const profileSamples = (fixture: Fixture): Samples => {
     SecretRepo: {
       findById: [{ ownerUserId, id: secret.id }],
       getById: [{ ownerUserId, id: secret.id }],
-      getForOwner: [{ ownerUserId, id: secret.id }],
       findByName: [{ ownerUserId, name: secret.name }],
       list: [{ ownerUserId, includeArchived: true, limit: 10 }],
       listVersions: [{ ownerUserId, secretId: secret.id, limit: 10 }],
@@ -144,7 +138,6 @@ export const profileSamples = (fixture: Fixture): Samples => {
       ],
       findById: [{ ownerUserId, id: sshKey.id }],
       getById: [{ ownerUserId, id: sshKey.id }],
-      getForOwner: [{ ownerUserId, id: sshKey.id }],
       findByFingerprint: [{ ownerUserId, fingerprint: sshKey.fingerprint }],
       list: [{ ownerUserId, includeArchived: true, limit: 10 }],
       rename: [{ ownerUserId, id: sshKey.id, name: "other" }],

@@ -217,7 +217,6 @@ export const sourceSamples = (fixture: Fixture): Samples => {
       ],
       findById: [{ ownerUserId: ada, id: workflow.id }],
       getById: [{ ownerUserId: ada, id: workflow.id }],
-      getForOwner: [{ ownerUserId: ada, id: workflow.id }],
       list: [
         { issueId: issue.id, repositoryId, ownerUserId: ada, statuses: ["active"], includeArchived: true, limit: 10 }
       ],
