@@ -16,7 +16,6 @@ import * as Page from "../sql/page.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { Account, AccountId, LinkAccount, ProviderAccount, UpdateTokens } from "./Account.js"
-import type { UserId } from "./User.js"
 
 /**
  * Methods of `AccountRepo`. `ownerUserId` is the user to whom the account is linked.
@@ -50,7 +49,7 @@ export interface AccountService {
    * out of range.
    */
   readonly listForUser: (
-    request: Page.PageRequest & { readonly userId: UserId }
+    request: Page.PageRequest & { readonly userId: string }
   ) => Effect.Effect<Page.Page<Account>, InvalidInput | PersistenceError>
 
   /**

@@ -16,7 +16,6 @@ import * as Page from "../sql/page.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { CreateSession, ExtendSession, Session, SessionId, SessionToken } from "./Session.js"
-import type { UserId } from "./User.js"
 
 /**
  * Methods of `SessionRepo`. `ownerUserId` is the user who is signed in.
@@ -49,7 +48,7 @@ export interface SessionService {
    * malformed or the limit is out of range.
    */
   readonly listForUser: (
-    request: Page.PageRequest & { readonly userId: UserId }
+    request: Page.PageRequest & { readonly userId: string }
   ) => Effect.Effect<Page.Page<Session>, InvalidInput | PersistenceError>
 
   /**
@@ -66,7 +65,7 @@ export interface SessionService {
   readonly revoke: (id: ById) => Effect.Effect<void, NotFound | PersistenceError>
 
   /** Deletes all sessions of a user, and returns their number. */
-  readonly revokeAllForUser: (userId: UserId) => Effect.Effect<number, PersistenceError>
+  readonly revokeAllForUser: (userId: string) => Effect.Effect<number, PersistenceError>
 
   /**
    * Deletes up to `limit` expired sessions, the longest expired first, and returns their number. Fails with

@@ -40,10 +40,10 @@ export interface UserService {
   ) => Effect.Effect<{ readonly user: User; readonly created: boolean }, InvalidInput | PersistenceError>
 
   /** Returns the user, if it exists. */
-  readonly findById: (id: UserId) => Effect.Effect<Option.Option<User>, PersistenceError>
+  readonly findById: (id: string) => Effect.Effect<Option.Option<User>, PersistenceError>
 
   /** Returns the user. Fails with `NotFound` if it does not exist. */
-  readonly getById: (id: UserId) => Effect.Effect<User, NotFound | PersistenceError>
+  readonly getById: (id: string) => Effect.Effect<User, NotFound | PersistenceError>
 
   /**
    * Returns the user with this email, in upper or lower case, if it exists. Fails with `InvalidInput` if the email is
@@ -72,7 +72,7 @@ export interface UserService {
    *
    * Fails with `NotFound` if the user does not exist.
    */
-  readonly delete: (id: UserId) => Effect.Effect<void, NotFound | PersistenceError>
+  readonly delete: (id: string) => Effect.Effect<void, NotFound | PersistenceError>
 }
 
 const { decodeInput, orNotFound, read, write } = operations("UserRepo", "User")
@@ -82,7 +82,7 @@ const make = Effect.gen(function* () {
   const columns = sql.literal(columnList(User))
   const users = yield* rowsOf(User)
 
-  const byId = (id: UserId) => users.findOne(sql`SELECT ${columns} FROM user WHERE id = ${id}`)
+  const byId = (id: string) => users.findOne(sql`SELECT ${columns} FROM user WHERE id = ${id}`)
 
   const service: UserService = {
     create: (request) =>

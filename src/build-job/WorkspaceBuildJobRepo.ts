@@ -86,7 +86,7 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
    * ended or does not exist.
    */
   readonly claimById: (
-    request: ClaimRequest & { readonly id: WorkspaceBuildJobId }
+    request: ClaimRequest & { readonly id: string }
   ) => Effect.Effect<Option.Option<ClaimedJob>, InvalidInput | PersistenceError>
 
   /**
@@ -119,7 +119,7 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
    * `InvalidInput` if the reason is invalid.
    */
   readonly cancel: (request: {
-    readonly id: WorkspaceBuildJobId
+    readonly id: string
     readonly reason: string
   }) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
@@ -129,7 +129,7 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
    * the reason is invalid.
    */
   readonly cancelLatestByAttemptId: (request: {
-    readonly attemptId: SandboxAttemptId
+    readonly attemptId: string
     readonly reason: string
   }) => Effect.Effect<Option.Option<JobState>, InvalidInput | PersistenceError>
 
@@ -141,44 +141,40 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
    * succeeded, or if its sandbox attempt has ended or was asked to stop. `SandboxLifecycle.retry` creates a new attempt
    * with a new job.
    */
-  readonly redrive: (
-    id: WorkspaceBuildJobId
-  ) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | PersistenceError>
+  readonly redrive: (id: string) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | PersistenceError>
 
   /**
    * Records that the sandbox attempt of a job has processed the end of the job. Does nothing if the job has not ended.
    * Fails with `NotFound` if the job does not exist.
    */
-  readonly markSettled: (id: WorkspaceBuildJobId) => Effect.Effect<void, NotFound | PersistenceError>
+  readonly markSettled: (id: string) => Effect.Effect<void, NotFound | PersistenceError>
 
   /** Returns the job, if it exists. */
-  readonly findById: (id: WorkspaceBuildJobId) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
+  readonly findById: (id: string) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
 
   /** Returns the job. Fails with `NotFound` if it does not exist. */
-  readonly getById: (id: WorkspaceBuildJobId) => Effect.Effect<WorkspaceBuildJob, NotFound | PersistenceError>
+  readonly getById: (id: string) => Effect.Effect<WorkspaceBuildJob, NotFound | PersistenceError>
 
   /** Returns the job that was enqueued with this key, if there is one. */
   readonly findByIdempotencyKey: (key: string) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
 
   /** Returns the newest job of a sandbox attempt, if it has one. */
   readonly findLatestByAttemptId: (
-    attemptId: SandboxAttemptId
+    attemptId: string
   ) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
 
   /**
    * Returns the state of the newest job of a sandbox attempt, if it has one. Also returns jobs whose documents cannot
    * be decoded.
    */
-  readonly findLatestStateByAttemptId: (
-    attemptId: SandboxAttemptId
-  ) => Effect.Effect<Option.Option<JobState>, PersistenceError>
+  readonly findLatestStateByAttemptId: (attemptId: string) => Effect.Effect<Option.Option<JobState>, PersistenceError>
 
   /**
    * Returns the newest job of each sandbox attempt that has one. Accepts any number of attempts and reads up to 100 in
    * a statement.
    */
   readonly listLatestByAttemptIds: (
-    attemptIds: ReadonlyArray<SandboxAttemptId>
+    attemptIds: ReadonlyArray<string>
   ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, WorkspaceBuildJob>, PersistenceError>
 
   /**
@@ -231,10 +227,10 @@ const make = Effect.gen(function* () {
     })
 
   /** Explains an UPDATE that matched no row. */
-  const alreadyOrInvalid = (id: WorkspaceBuildJobId, to: WorkspaceBuildJobStatus) =>
+  const alreadyOrInvalid = (id: string, to: WorkspaceBuildJobStatus) =>
     Effect.flatMap(getById(id), orInvalidTransition(id, to))
 
-  const queuedOrInvalid = (id: WorkspaceBuildJobId) =>
+  const queuedOrInvalid = (id: string) =>
     Effect.flatMap(getById(id), (job) =>
       job.status === "failed" || job.status === "cancelled"
         ? new InvalidTransition({
@@ -247,7 +243,7 @@ const make = Effect.gen(function* () {
         : orInvalidTransition(id, "queued")(job)
     )
 
-  const getById = (id: WorkspaceBuildJobId) => Effect.flatMap(byId(id), orNotFound(id))
+  const getById = (id: string) => Effect.flatMap(byId(id), orNotFound(id))
 
   const isCancellable = sql.in("status", workspaceBuildJobTransitions.sources("cancelled"))
 
@@ -256,10 +252,10 @@ const make = Effect.gen(function* () {
     lease_outcome = iif(status = 'running', 'cancelled', lease_outcome),
     finished_at = max(${now}, coalesce(started_at, 0)), updated_at = ${now}`
 
-  const latestOf = (attemptId: SandboxAttemptId) => sql`
+  const latestOf = (attemptId: string) => sql`
     SELECT id FROM oci_image_build_jobs WHERE run_id = ${attemptId} ORDER BY created_at DESC, id DESC LIMIT 1`
 
-  const latestState = (attemptId: SandboxAttemptId) =>
+  const latestState = (attemptId: string) =>
     states.findOne(sql`SELECT ${stateColumns} FROM oci_image_build_jobs WHERE id = (${latestOf(attemptId)})`)
 
   const service: WorkspaceBuildJobService = {

@@ -9,14 +9,7 @@ import type { RowsOf } from "../sql/rows.js"
 import { OsExecutorCompileResult } from "../payloads/Executor.js"
 import { failText, succeedText, texts } from "./claim.js"
 import { jobsClaimed, jobsRetried } from "./jobMetrics.js"
-import {
-  type ClaimedJob,
-  JobFailure,
-  JobSuccess,
-  type Lease,
-  type WorkspaceBuildJob,
-  type WorkspaceBuildJobId
-} from "./WorkspaceBuildJob.js"
+import { type ClaimedJob, JobFailure, JobSuccess, type Lease, type WorkspaceBuildJob } from "./WorkspaceBuildJob.js"
 
 const service = "WorkspaceBuildJobRepo"
 const own = operations(service, "WorkspaceBuildJob")
@@ -49,7 +42,7 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
     claimBatch: (request: ClaimRequest & { readonly limit: number }) =>
       leases.claimBatch(request).pipe(read("claimBatch")),
 
-    claimById: (request: ClaimRequest & { readonly id: WorkspaceBuildJobId }) =>
+    claimById: (request: ClaimRequest & { readonly id: string }) =>
       leases.claimById(request).pipe(read("claimById", { "job.id": request.id })),
 
     getByLease: (lease: Lease) => leases.getByLease(heldBy(lease)).pipe(read("getByLease", { "job.id": lease.jobId })),

@@ -62,10 +62,10 @@ export interface GitHubInstallationService {
   ) => Effect.Effect<GitHubInstallation, AlreadyExists | InvalidInput | PersistenceError>
 
   /** Returns the installation, if it exists. */
-  readonly findById: (id: GitHubInstallationId) => Effect.Effect<Option.Option<GitHubInstallation>, PersistenceError>
+  readonly findById: (id: string) => Effect.Effect<Option.Option<GitHubInstallation>, PersistenceError>
 
   /** Returns the installation. Fails with `NotFound` if it does not exist. */
-  readonly getById: (id: GitHubInstallationId) => Effect.Effect<GitHubInstallation, NotFound | PersistenceError>
+  readonly getById: (id: string) => Effect.Effect<GitHubInstallation, NotFound | PersistenceError>
 
   /** Returns the installation with GitHub's id, if it exists. Fails with `InvalidInput` if the id is invalid. */
   readonly findByExternalId: (
@@ -100,7 +100,7 @@ export interface GitHubInstallationService {
    * - `InvalidInput` if the requested status is unknown.
    */
   readonly setStatus: (request: {
-    readonly id: GitHubInstallationId
+    readonly id: string
     readonly status: GitHubInstallationStatus
   }) => Effect.Effect<GitHubInstallation, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
@@ -137,7 +137,7 @@ export interface GitHubInstallationService {
    * installation does not exist. Fails with `InvalidInput` if the cursor is malformed or the limit is out of range.
    */
   readonly listGrants: (
-    request: Page.PageRequest & { readonly installationId: GitHubInstallationId }
+    request: Page.PageRequest & { readonly installationId: string }
   ) => Effect.Effect<Page.Page<GitHubInstallationUserGrant>, InvalidInput | PersistenceError>
 }
 
@@ -155,10 +155,10 @@ const make = Effect.gen(function* () {
   const grants = yield* rowsOf(GitHubInstallationUserGrant)
   const listForUser = yield* grantedInstallations
 
-  const byId = (id: GitHubInstallationId) =>
+  const byId = (id: string) =>
     installations.findOne(sql`SELECT ${columns} FROM github_app_installations WHERE id = ${id}`)
 
-  const getById = (id: GitHubInstallationId) => Effect.flatMap(byId(id), orNotFound(id))
+  const getById = (id: string) => Effect.flatMap(byId(id), orNotFound(id))
 
   /** Inserts the installation, or updates its row. A deleted one keeps its status unless it is reinstalled. */
   const store = (request: typeof UpsertGitHubInstallation.Type) =>

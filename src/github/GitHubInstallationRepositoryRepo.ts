@@ -19,7 +19,6 @@ import { columnList, rowsOf } from "../sql/rows.js"
 import {
   ApplyInstallationChange,
   GitHubInstallationRepository,
-  type GitHubInstallationRepositoryId,
   InstallationRepositoryByExternalId,
   InstallationRepositoryByRepository,
   InstallationRepositoryFilter,
@@ -114,9 +113,7 @@ export interface GitHubInstallationRepositoryService {
   readonly mayUse: (request: typeof RepositoryUser.Encoded) => Effect.Effect<boolean, InvalidInput | PersistenceError>
 
   /** Returns the row, removed or not, if it exists. */
-  readonly findById: (
-    id: GitHubInstallationRepositoryId
-  ) => Effect.Effect<Option.Option<GitHubInstallationRepository>, PersistenceError>
+  readonly findById: (id: string) => Effect.Effect<Option.Option<GitHubInstallationRepository>, PersistenceError>
 
   /**
    * Returns the row with GitHub's id of the repository, removed or not, if it exists. Fails with `InvalidInput` if an

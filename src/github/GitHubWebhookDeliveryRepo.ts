@@ -96,16 +96,14 @@ export interface GitHubWebhookDeliveryService
    * if the delivery does not exist, and with `InvalidTransition` while it is processing.
    */
   readonly redeliver: (
-    id: GitHubWebhookDeliveryId
+    id: string
   ) => Effect.Effect<GitHubWebhookDelivery, NotFound | InvalidTransition | PersistenceError>
 
   /** Returns the delivery, if it exists. */
-  readonly findById: (
-    id: GitHubWebhookDeliveryId
-  ) => Effect.Effect<Option.Option<GitHubWebhookDelivery>, PersistenceError>
+  readonly findById: (id: string) => Effect.Effect<Option.Option<GitHubWebhookDelivery>, PersistenceError>
 
   /** Returns the delivery. Fails with `NotFound` if it does not exist. */
-  readonly getById: (id: GitHubWebhookDeliveryId) => Effect.Effect<GitHubWebhookDelivery, NotFound | PersistenceError>
+  readonly getById: (id: string) => Effect.Effect<GitHubWebhookDelivery, NotFound | PersistenceError>
 
   /** Returns the delivery with GitHub's id, if it exists. */
   readonly findByDeliveryId: (
@@ -218,7 +216,7 @@ const make = Effect.gen(function* () {
   })
 
   const byId = (id: string) => deliveries.findOne(sql.unsafe(texts.byId, [id]))
-  const getById = (id: GitHubWebhookDeliveryId) => Effect.flatMap(byId(id), orNotFound(id))
+  const getById = (id: string) => Effect.flatMap(byId(id), orNotFound(id))
 
   const byDeliveryId = (deliveryId: string) =>
     deliveries.findOne(sql`SELECT ${columns} FROM github_webhook_deliveries WHERE delivery_id = ${deliveryId}`)

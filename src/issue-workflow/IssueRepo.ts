@@ -21,7 +21,6 @@ import {
   DeletedIssue,
   Issue,
   IssueFilter,
-  type IssueId,
   IssuePullRequestLink,
   IssuePullRequestLinkFilter,
   issueTransitions,
@@ -67,10 +66,10 @@ export interface IssueService {
   ) => Effect.Effect<Option.Option<Issue>, InvalidInput | PersistenceError>
 
   /** Returns the issue, or none if it does not exist. */
-  readonly findById: (id: IssueId) => Effect.Effect<Option.Option<Issue>, PersistenceError>
+  readonly findById: (id: string) => Effect.Effect<Option.Option<Issue>, PersistenceError>
 
   /** Returns the issue. Fails with `NotFound`. */
-  readonly getById: (id: IssueId) => Effect.Effect<Issue, NotFound | PersistenceError>
+  readonly getById: (id: string) => Effect.Effect<Issue, NotFound | PersistenceError>
 
   /**
    * Returns the issue with this number in the repository, or none. Fails with `InvalidInput` if the provider is

@@ -16,13 +16,7 @@ import type { Page, PageRequest } from "../sql/page.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import type { ByExternalId, ByNumber } from "./ProviderRow.js"
 import { isNewer, makeProviderRows } from "./providerRows.js"
-import {
-  PullRequest,
-  PullRequestFilter,
-  type PullRequestId,
-  pullRequestTransitions,
-  UpsertPullRequest
-} from "./PullRequest.js"
+import { PullRequest, PullRequestFilter, pullRequestTransitions, UpsertPullRequest } from "./PullRequest.js"
 
 /**
  * Methods of `PullRequestRepo`.
@@ -56,10 +50,10 @@ export interface PullRequestService {
   >
 
   /** Returns the pull request, or none if it does not exist. */
-  readonly findById: (id: PullRequestId) => Effect.Effect<Option.Option<PullRequest>, PersistenceError>
+  readonly findById: (id: string) => Effect.Effect<Option.Option<PullRequest>, PersistenceError>
 
   /** Returns the pull request. Fails with `NotFound`. */
-  readonly getById: (id: PullRequestId) => Effect.Effect<PullRequest, NotFound | PersistenceError>
+  readonly getById: (id: string) => Effect.Effect<PullRequest, NotFound | PersistenceError>
 
   /**
    * Returns the pull request with this number in the repository, or none. Fails with `InvalidInput` if the provider is

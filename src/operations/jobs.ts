@@ -71,7 +71,7 @@ export const listJobs = (limit: number, status: Option.Option<WorkspaceBuildJobS
   }).pipe(read("list"))
 
 /** Returns one job. Fails with `NotFound` if it does not exist. */
-export const showJob = (id: WorkspaceBuildJobId) =>
+export const showJob = (id: string) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const jobs = yield* rowsOf(JobDetail)

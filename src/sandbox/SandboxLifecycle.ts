@@ -30,8 +30,7 @@ import type { Repositories } from "./lifecycle/repositories.js"
 import { makeEndings } from "./lifecycle/stop.js"
 import { makeSandboxSupervision } from "./lifecycle/supervise.js"
 import { makeViews } from "./lifecycle/views.js"
-import type { Sandbox, SandboxId } from "./Sandbox.js"
-import type { SandboxAttemptId } from "./SandboxAttempt.js"
+import type { Sandbox } from "./Sandbox.js"
 import { SandboxAttemptRepo } from "./SandboxAttemptRepo.js"
 import { SandboxRepo } from "./SandboxRepo.js"
 import type { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
@@ -144,7 +143,7 @@ export interface SandboxLifecycleService {
    * launched resource.
    */
   readonly recordRuntime: (
-    target: Lease | SandboxAttemptId,
+    target: Lease | string,
     result: typeof RuntimeAdapterLaunchResult.Encoded
   ) => Effect.Effect<SandboxRuntimeInstance, LeaseLost | NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
@@ -185,7 +184,7 @@ export interface SandboxLifecycleService {
    */
   readonly getDetail: (request: {
     readonly ownerUserId: string
-    readonly id: SandboxId
+    readonly id: string
   }) => Effect.Effect<SandboxDetail, NotFound | PersistenceError>
 
   /**

@@ -57,9 +57,7 @@ export interface SandboxRuntimeInstanceService {
 
   /** Lists the runtimes of any number of attempts, by attempt id. Reads up to 100 attempts in a statement. */
   readonly listByAttemptIds: (
-    attemptIds:
-      | ReadonlyArray<SandboxAttemptId>
-      | { readonly attemptIds: ReadonlyArray<string>; readonly ownerUserId: string }
+    attemptIds: ReadonlyArray<string> | { readonly attemptIds: ReadonlyArray<string>; readonly ownerUserId: string }
   ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, SandboxRuntimeInstance>, PersistenceError>
 
   /**
@@ -90,7 +88,7 @@ const make = Effect.gen(function* () {
       SELECT ${columns} FROM sandbox_runtime_instances WHERE run_id = ${target.id} ${ofOwner(target)}`)
 
   /** Builds the condition that the attempt has a stop request. */
-  const hasStopRequest = (attemptId: SandboxAttemptId) =>
+  const hasStopRequest = (attemptId: string) =>
     sql`EXISTS (SELECT 1 FROM sandbox_attempts WHERE id = ${attemptId} AND stop_requested_at IS NOT NULL)`
 
   /** Builds the stored value of a column, or NULL on a relaunch: an ended runtime becomes pending or running. */

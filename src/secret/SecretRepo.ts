@@ -15,7 +15,6 @@ import { type ById, type OwnerScope, ownerScope, type Target, targetOf } from ".
 import * as Page from "../sql/page.js"
 import { operations } from "../sql/operations.js"
 import { columnList, rowsOf } from "../sql/rows.js"
-import type { UserId } from "../auth/User.js"
 import { SecretInUse } from "./errors.js"
 import {
   FindSecretVersion,
@@ -43,7 +42,7 @@ export interface SecretService {
    * Finds the secret of the owner with this name, archived or not. Fails with `InvalidInput` if the name is invalid.
    */
   readonly findByName: (request: {
-    readonly ownerUserId: UserId
+    readonly ownerUserId: string
     readonly name: string
   }) => Effect.Effect<Option.Option<Secret>, InvalidInput | PersistenceError>
 

@@ -25,14 +25,7 @@ import { operations } from "../sql/operations.js"
 import type { Page, PageRequest } from "../sql/page.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
-import type { UserId } from "../auth/User.js"
-import {
-  type EncryptionKey,
-  type EncryptionKeyId,
-  type KeyRotation,
-  type KeyStatus,
-  RotateKeys
-} from "./EncryptionKey.js"
+import { type EncryptionKey, type KeyRotation, type KeyStatus, RotateKeys } from "./EncryptionKey.js"
 import { type Identity, open, seal } from "./envelope.js"
 import { type EncryptionKeyInUse, type EncryptionKeyUnavailable, SecretUnreadable } from "./errors.js"
 import type { KeyRing } from "./KeyRing.js"
@@ -116,7 +109,7 @@ export interface SecretVaultService {
    * is out of range.
    */
   readonly listVersions: (
-    request: PageRequest & { readonly ownerUserId: UserId; readonly secretId: SecretId }
+    request: PageRequest & { readonly ownerUserId: string; readonly secretId: string }
   ) => Effect.Effect<Page<SecretVersionMetadata>, NotFound | InvalidInput | PersistenceError>
 
   /**
@@ -124,8 +117,8 @@ export interface SecretVaultService {
    * exist or belongs to another owner.
    */
   readonly archive: (request: {
-    readonly ownerUserId: UserId
-    readonly secretId: SecretId
+    readonly ownerUserId: string
+    readonly secretId: string
   }) => Effect.Effect<Secret, NotFound | PersistenceError>
 
   /**
@@ -165,9 +158,7 @@ export interface SecretVaultService {
    * Fails with `NotFound` if the key does not exist, and with `EncryptionKeyInUse` if it is the active key or versions
    * are under it.
    */
-  readonly retireKey: (
-    id: EncryptionKeyId
-  ) => Effect.Effect<EncryptionKey, NotFound | EncryptionKeyInUse | PersistenceError>
+  readonly retireKey: (id: string) => Effect.Effect<EncryptionKey, NotFound | EncryptionKeyInUse | PersistenceError>
 }
 
 const { decodeInput, orNotFound, read, write } = operations("SecretVault", "Secret")

@@ -16,7 +16,6 @@ import * as Page from "../sql/page.js"
 import { operations } from "../sql/operations.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
-import type { UserId } from "../auth/User.js"
 import { CreateSshKey, RenameSshKey, SshKey, SshKeyFilter, SshKeyId } from "./SshKey.js"
 
 /**
@@ -50,7 +49,7 @@ export interface SshKeyService {
    * empty or too long.
    */
   readonly findByFingerprint: (request: {
-    readonly ownerUserId: UserId
+    readonly ownerUserId: string
     readonly fingerprint: string
   }) => Effect.Effect<Option.Option<SshKey>, InvalidInput | PersistenceError>
 

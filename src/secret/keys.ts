@@ -4,7 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option, Redacted } from "effect"
 import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../sql/rows.js"
-import { EncryptionKey, EncryptionKeyId, type KeyStatus } from "./EncryptionKey.js"
+import { EncryptionKey, type KeyStatus } from "./EncryptionKey.js"
 import { keyCheckOf, type WrappingKey } from "./envelope.js"
 import { EncryptionKeyInUse, type EncryptionKeyProblem, EncryptionKeyUnavailable } from "./errors.js"
 import { KeyRing } from "./KeyRing.js"
@@ -138,11 +138,10 @@ export const makeKeys = Effect.gen(function* () {
     )
   ).pipe(Effect.map((keys) => keys.flatMap(Option.toArray)))
 
-  const find = (id: EncryptionKeyId) =>
-    rows.findOne(sql`SELECT ${sql.literal(columns)} FROM encryption_keys WHERE id = ${id}`)
+  const find = (id: string) => rows.findOne(sql`SELECT ${sql.literal(columns)} FROM encryption_keys WHERE id = ${id}`)
 
   /** Retires the key. Returns none if it does not exist. Fails with `EncryptionKeyInUse`. */
-  const retire = (id: EncryptionKeyId) =>
+  const retire = (id: string) =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const retired = yield* rows.findOne(sql.unsafe(retireText, [id, now]))
@@ -154,7 +153,7 @@ export const makeKeys = Effect.gen(function* () {
 
   const isActive = (id: string) =>
     Effect.map(
-      find(EncryptionKeyId.make(id)),
+      find(id),
       Option.exists(({ status }) => status === "active")
     )
 

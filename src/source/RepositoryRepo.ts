@@ -52,10 +52,10 @@ export interface RepositoryService {
   ) => Effect.Effect<Repository, InvalidInput | PersistenceError>
 
   /** Returns the repository, if it exists. */
-  readonly findById: (id: RepositoryId) => Effect.Effect<Option.Option<Repository>, PersistenceError>
+  readonly findById: (id: string) => Effect.Effect<Option.Option<Repository>, PersistenceError>
 
   /** Returns the repository. Fails with `NotFound` if it does not exist. */
-  readonly getById: (id: RepositoryId) => Effect.Effect<Repository, NotFound | PersistenceError>
+  readonly getById: (id: string) => Effect.Effect<Repository, NotFound | PersistenceError>
 
   /**
    * Returns the repository with the provider's id, if it exists. Fails with `InvalidInput` if the id is invalid or the
@@ -85,7 +85,7 @@ export interface RepositoryService {
    *
    * Fails with `NotFound` if the repository does not exist.
    */
-  readonly delete: (id: RepositoryId) => Effect.Effect<void, NotFound | PersistenceError>
+  readonly delete: (id: string) => Effect.Effect<void, NotFound | PersistenceError>
 }
 
 const { decodeInput, orNotFound, read, write } = operations("RepositoryRepo", "Repository")
@@ -97,7 +97,7 @@ const make = Effect.gen(function* () {
   const columns = sql.literal(columnList(Repository))
   const repositories = yield* rowsOf(Repository)
 
-  const byId = (id: RepositoryId) => repositories.findOne(sql`SELECT ${columns} FROM repositories WHERE id = ${id}`)
+  const byId = (id: string) => repositories.findOne(sql`SELECT ${columns} FROM repositories WHERE id = ${id}`)
 
   const store = ({ lastSyncedAt, ...repository }: typeof UpsertRepository.Type) =>
     Effect.gen(function* () {

@@ -129,7 +129,7 @@ export const makeBuildOperations = (repositories: Repositories) => {
         return yield* impossible("NotFound")(jobs.getById(job.id))
       }).pipe(operation(sql, "failBuild", { "job.id": lease.jobId }, workerOf(lease))),
 
-    recordRuntime: (target: Lease | SandboxAttemptId, result: typeof RuntimeAdapterLaunchResult.Encoded) =>
+    recordRuntime: (target: Lease | string, result: typeof RuntimeAdapterLaunchResult.Encoded) =>
       Effect.gen(function* () {
         const launched = yield* decodeInput("recordRuntime", RuntimeAdapterLaunchResult)(result)
         const attempt = yield* targetAttempt(target)
@@ -144,7 +144,7 @@ export const makeBuildOperations = (repositories: Repositories) => {
       }).pipe(operation(sql, "recordRuntime", {}, typeof target === "string" ? undefined : workerOf(target)))
   }
 
-  function targetAttempt(target: Lease | SandboxAttemptId) {
+  function targetAttempt(target: Lease | string) {
     return Effect.gen(function* () {
       if (typeof target === "string") return yield* attempts.getById(target)
       const job = yield* jobs.getByLease(target)

@@ -4,7 +4,6 @@
 import { Clock, type DateTime, Effect, Option, Schema } from "effect"
 import type { WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
 import { encodeSpec } from "../../build-job/requestFingerprint.js"
-import { WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
 import type { Sandbox } from "../Sandbox.js"
 import type { SandboxAttempt, SandboxAttemptSnapshot } from "../SandboxAttempt.js"
 import { IdempotencyConflict, InvalidTransition, NotFound } from "../../Errors.js"
@@ -65,7 +64,7 @@ export const makeLaunches = (
       if (attemptId === null) return yield* gone("SandboxAttempt")
       if (jobId === null) return yield* gone("WorkspaceBuildJob")
       const attempt = yield* attempts.getById(attemptId)
-      const job = yield* jobs.getById(WorkspaceBuildJobId.make(jobId, { disableValidation: true }))
+      const job = yield* jobs.getById(jobId)
       const snapshot = yield* Effect.flatMap(
         attempts.findSnapshot(attempt.id),
         Option.match({

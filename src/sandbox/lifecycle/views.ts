@@ -5,7 +5,7 @@
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
 import { WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
-import { Sandbox, type SandboxId } from "../Sandbox.js"
+import { Sandbox } from "../Sandbox.js"
 import { SandboxAttempt, SandboxAttemptSnapshot } from "../SandboxAttempt.js"
 import { SandboxRuntimeInstance } from "../SandboxRuntimeInstance.js"
 import { NotFound } from "../../Errors.js"
@@ -69,7 +69,7 @@ export const makeViews = Effect.gen(function* () {
     ].join(", ")
   )
 
-  const getDetail = ({ id, ownerUserId }: { readonly ownerUserId: string; readonly id: SandboxId }) =>
+  const getDetail = ({ id, ownerUserId }: { readonly ownerUserId: string; readonly id: string }) =>
     Effect.gen(function* () {
       // One statement, for a consistent snapshot.
       const [row] = yield* rows(sql`
