@@ -9,7 +9,7 @@ const project = (test: TestProjectInlineConfiguration["test"]): TestProjectInlin
   resolve: {
     alias: [
       { find: /^@sealant\/db$/, replacement: source("./src/index.ts") },
-      { find: /^@sealant\/db\/(better-auth|payloads|testing)$/, replacement: source("./src/$1/index.ts") }
+      { find: /^@sealant\/db\/([a-z-]+)$/, replacement: source("./src/$1/index.ts") }
     ]
   },
   // Timeouts bound hangs: no test fails because the machine is slow.

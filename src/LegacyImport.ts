@@ -17,6 +17,7 @@ import type { LegacyImportFailed, LegacyImportRefused } from "./legacy/errors.js
 import { importSource, type ImportOptions } from "./legacy/importSource.js"
 
 export { LegacyImportFailed, LegacyImportRefusal, LegacyImportRefused } from "./legacy/errors.js"
+export { ImportedTable, ImportReport, RowsOfKind } from "./legacy/ImportedSource.js"
 export type { ImportOptions } from "./legacy/importSource.js"
 
 /**

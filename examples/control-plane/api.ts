@@ -10,18 +10,16 @@ import {
   IdempotencyConflict,
   InvalidInput,
   InvalidTransition,
-  LaunchSandbox,
   NotFound,
   PersistenceError,
   ReferenceNotFound,
   Sandbox,
   SandboxAttempt,
-  SandboxId,
   SandboxRuntimeInstance,
-  SandboxStatusView,
-  UserWorkspaceSpec,
   WorkspaceBuildJob
 } from "@sealant/db"
+import { UserWorkspaceSpec } from "@sealant/db/payloads"
+import { LaunchSandbox, SandboxId, SandboxStatusView } from "@sealant/db/sandbox"
 import { Schema } from "effect"
 import { Authentication } from "./authentication.js"
 import { executions, workflows } from "./executionsApi.js"

@@ -3,7 +3,8 @@
  * here, never from the request.
  */
 import { HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, HttpServerRequest } from "@effect/platform"
-import { actingAs, UserId } from "@sealant/db"
+import { UserId } from "@sealant/db/auth"
+import { actingAs } from "@sealant/db/events"
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { AuthServer, SessionsUnavailable } from "./authServer.js"
 

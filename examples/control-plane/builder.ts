@@ -3,12 +3,12 @@
  * execution.
  */
 import {
-  type Build,
   BuildWorker,
   type IssueWorkflowExecution,
   IssueWorkflowExecutionRepo,
   IssueWorkflowLifecycle
 } from "@sealant/db"
+import { type Build } from "@sealant/db/sandbox"
 import { Effect, Option, Random } from "effect"
 
 const digestOf = ({ job }: Build) =>

@@ -10,19 +10,16 @@ import {
   IssueWorkflow,
   IssueWorkflowExecution,
   IssueWorkflowExecutionEvent,
-  IssueWorkflowExecutionId,
   IssueWorkflowExecutionSummary,
   IssueWorkflowExecutionValidationResult,
-  IssueWorkflowId,
-  IssueWorkflowStatus,
-  LaunchSandbox,
   NotFound,
   ReferenceNotFound,
-  Sandbox,
-  UpsertIssue,
-  UpsertRepository,
-  UserWorkspaceSpec
+  Sandbox
 } from "@sealant/db"
+import { IssueWorkflowExecutionId, IssueWorkflowId, IssueWorkflowStatus, UpsertIssue } from "@sealant/db/issue-workflow"
+import { UserWorkspaceSpec } from "@sealant/db/payloads"
+import { LaunchSandbox } from "@sealant/db/sandbox"
+import { UpsertRepository } from "@sealant/db/source"
 import { Schema } from "effect"
 import { Authentication } from "./authentication.js"
 import { optional, Page, PageParams } from "./pages.js"

@@ -1,7 +1,7 @@
 /**
  * The names of workspace images.
  */
-import type { UserId } from "@sealant/db"
+import type { UserId } from "@sealant/db/auth"
 
 /** Returns the image repository of a user, with a name that registries accept. */
 export const imageOf = (userId: UserId) =>

@@ -6,21 +6,16 @@
  * of `@sealant/db`, such as DATABASE_FILE_PATH.
  */
 import { HttpServer } from "@effect/platform"
-import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import { NodeRuntime } from "@effect/platform-node"
 import { ControlPlane, Database, Migrations } from "@sealant/db"
 import { Config, Console, Effect, Layer } from "effect"
-import { createServer } from "node:http"
 import { startWorker } from "./processes.js"
-import { serverLayer } from "./server.js"
+import { httpLayer, serverLayer } from "./server.js"
 
 // An empty variable counts as unset.
 const port = Config.all([Config.nonEmptyString("PORT"), Config.integer("PORT")]).pipe(
   Config.map(([, port]) => port),
   Config.withDefault(8787)
-)
-
-const httpLayer = Layer.unwrapEffect(
-  Effect.map(port, (port) => NodeHttpServer.layer(createServer, { host: "127.0.0.1", port }))
 )
 
 // In a deployment, this is a separate step before any process starts.
@@ -34,6 +29,9 @@ const program = Effect.gen(function* () {
   return yield* Effect.never
 }).pipe(Effect.scoped)
 
-const live = serverLayer.pipe(Layer.provideMerge(httpLayer), Layer.provide(ControlPlane.layerConfig))
+const live = serverLayer.pipe(
+  Layer.provideMerge(Layer.unwrapEffect(Effect.map(port, httpLayer))),
+  Layer.provide(ControlPlane.layerConfig)
+)
 
 NodeRuntime.runMain(Effect.zipRight(migrate, Effect.provide(program, live)))

@@ -2,7 +2,7 @@
  * Errors of request bodies: too large or malformed.
  */
 import { HttpApiSchema } from "@effect/platform"
-import { maxPayloadBytes } from "@sealant/db"
+import { maxPayloadBytes } from "@sealant/db/github"
 import { Schema } from "effect"
 
 /** The path of GitHub's webhook deliveries. */

@@ -2,7 +2,8 @@
  * Handlers of the API for sandboxes. Each request is one operation of the lifecycle, for the user of the session.
  */
 import { HttpApiBuilder } from "@effect/platform"
-import { ControlPlaneEvents, type Launch, SandboxLifecycle } from "@sealant/db"
+import { ControlPlaneEvents, SandboxLifecycle } from "@sealant/db"
+import { type Launch } from "@sealant/db/sandbox"
 import { Effect } from "effect"
 import { ControlPlaneApi } from "./api.js"
 import { asUser } from "./authentication.js"

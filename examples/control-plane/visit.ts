@@ -6,14 +6,14 @@
  * that must fail. The database is in a temporary directory.
  */
 import { FileSystem, HttpServer, Path } from "@effect/platform"
-import { NodeContext, NodeHttpServer, NodeRuntime } from "@effect/platform-node"
-import { ControlPlane, Database, KeyRing, Migrations, UserWorkspaceSpec } from "@sealant/db"
+import { NodeContext, NodeRuntime } from "@effect/platform-node"
+import { ControlPlane, Database, KeyRing, Migrations } from "@sealant/db"
+import { UserWorkspaceSpec } from "@sealant/db/payloads"
 import { Clock, Console, Effect, Layer, Logger, LogLevel, Option, Schema, Stream } from "effect"
-import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
 import { type Client, signUp } from "./client.js"
 import { end, startWorker } from "./processes.js"
-import { serverLayer } from "./server.js"
+import { httpLayer, serverLayer } from "./server.js"
 import { watch } from "./watching.js"
 
 const sandboxCount = 24
@@ -143,7 +143,7 @@ const main = Effect.gen(function* () {
   const path = yield* Path.Path
   const filePath = path.join(yield* files.makeTempDirectoryScoped({ prefix: "sealant-demo-" }), "demo.sqlite")
   const live = serverLayer.pipe(
-    Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 })),
+    Layer.provideMerge(httpLayer(0)),
     Layer.provide(ControlPlane.layer),
     Layer.provide(Migrations.layer),
     Layer.provide(Layer.merge(Database.layer({ filePath }), KeyRing.layerConfig))

@@ -3,7 +3,8 @@
  * worker processes it.
  */
 import { HttpApiBuilder, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { WebhookInbox, type WebhookInboxService } from "@sealant/db"
+import { WebhookInbox } from "@sealant/db"
+import { type WebhookInboxService } from "@sealant/db/github"
 import { Config, Effect, Either, Option, Redacted, Schema } from "effect"
 import { createHmac, timingSafeEqual } from "node:crypto"
 import { webhookPath } from "./refusals.js"

@@ -5,6 +5,26 @@ import type { SqlClient } from "@effect/sql"
 import type { Layer } from "effect"
 import { WorkspaceBuildJobRepo } from "./WorkspaceBuildJobRepo.js"
 
+export * as BuildWorker from "./BuildWorker.js"
+export {
+  attemptsExhausted,
+  type ClaimedJob,
+  defaultMaxAttempts,
+  JobState,
+  EnqueueJob,
+  JobFailure,
+  JobSuccess,
+  Lease,
+  LeaseOutcome,
+  type QueueStats,
+  unreadableJob,
+  WorkspaceBuildJob,
+  WorkspaceBuildJobId,
+  WorkspaceBuildJobStatus,
+  workspaceBuildJobTransitions
+} from "./WorkspaceBuildJob.js"
+export { type ClaimRequest, WorkspaceBuildJobRepo, type WorkspaceBuildJobService } from "./WorkspaceBuildJobRepo.js"
+
 /** The services that `layer` provides. */
 export type Services = WorkspaceBuildJobRepo
 

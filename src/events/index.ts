@@ -5,6 +5,23 @@ import type { SqlClient } from "@effect/sql"
 import type { Layer } from "effect"
 import { ControlPlaneEvents } from "./ControlPlaneEvents.js"
 
+export {
+  Acknowledge,
+  Actor,
+  ControlPlaneActorType,
+  ControlPlaneEvent,
+  ControlPlaneEventConsumer,
+  ControlPlaneJournal,
+  ControlPlaneSubjectId,
+  ControlPlaneSubjectType,
+  JournalEpoch,
+  JournalState,
+  ListSubjectEvents,
+  ReadEvents,
+  TailJournal
+} from "./ControlPlaneEvent.js"
+export { actingAs, ControlPlaneEvents, type ControlPlaneEventsService } from "./ControlPlaneEvents.js"
+
 /** The services that `layer` provides. */
 export type Services = ControlPlaneEvents
 

@@ -349,7 +349,8 @@ const isWebhookFailure = isTaggedAs<WebhookFailure>("WebhookFailure")
  * @example
  * ```ts
  * import { Effect } from "effect"
- * import { SandboxRepo, WebhookInbox, WebhookOutcome } from "@sealant/db"
+ * import { SandboxRepo, WebhookInbox } from "@sealant/db"
+ * import { WebhookOutcome } from "@sealant/db/github"
  *
  * const worker = Effect.gen(function* () {
  *   const inbox = yield* WebhookInbox

@@ -8,6 +8,64 @@ import { GitHubInstallationRepositoryRepo } from "./GitHubInstallationRepository
 import { GitHubWebhookDeliveryRepo } from "./GitHubWebhookDeliveryRepo.js"
 import { WebhookInbox } from "./WebhookInbox.js"
 
+export {
+  GitHubAccountType,
+  GitHubInstallation,
+  GitHubInstallationId,
+  GitHubInstallationStatus,
+  gitHubInstallationTransitions,
+  GitHubInstallationUser,
+  GitHubInstallationUserGrant,
+  GitHubRepositorySelection,
+  GrantGitHubInstallation,
+  UpsertGitHubInstallation,
+  UserInstallationFilter
+} from "./GitHubInstallation.js"
+export { GitHubInstallationRepo, type GitHubInstallationService } from "./GitHubInstallationRepo.js"
+export {
+  GitHubInstallationRepository,
+  GitHubInstallationRepositoryId,
+  InstallationRepositoryByExternalId,
+  InstallationRepositoryByRepository,
+  InstallationRepositoryFilter,
+  maxSyncedRepositories,
+  RepositoryUser,
+  ApplyInstallationChange,
+  SyncInstallationRepositories,
+  type SyncResult,
+  UserRepositoryFilter
+} from "./GitHubInstallationRepository.js"
+export {
+  GitHubInstallationRepositoryRepo,
+  type GitHubInstallationRepositoryService
+} from "./GitHubInstallationRepositoryRepo.js"
+export {
+  type ClaimedDelivery,
+  defaultDeliveryAttempts,
+  DeliveryFailure,
+  DeliveryFilter,
+  GitHubWebhookDelivery,
+  GitHubWebhookDeliveryId,
+  GitHubWebhookDeliveryStatus,
+  gitHubWebhookDeliveryTransitions,
+  IgnoredDelivery,
+  type InboxStats,
+  maxPayloadBytes,
+  RecordDelivery,
+  WebhookLease,
+  WebhookLeaseOutcome
+} from "./GitHubWebhookDelivery.js"
+export { GitHubWebhookDeliveryRepo, type GitHubWebhookDeliveryService } from "./GitHubWebhookDeliveryRepo.js"
+export * as GitHubWebhooks from "./GitHubWebhooks.js"
+export {
+  type ProcessOptions as WebhookProcessOptions,
+  type RunOptions as WebhookRunOptions,
+  WebhookFailure,
+  type WebhookHandler,
+  WebhookOutcome
+} from "./WebhookHandler.js"
+export { WebhookInbox, type WebhookInboxService } from "./WebhookInbox.js"
+
 /** The services that `layer` provides. */
 export type Services =
   | GitHubInstallationRepo

@@ -11,6 +11,106 @@ import { PullRequestRepo } from "./PullRequestRepo.js"
 import { IssueWorkflowLifecycle } from "./IssueWorkflowLifecycle.js"
 import * as Sandboxes from "../sandbox/index.js"
 
+export {
+  type AppendedEvents,
+  AppendEvents,
+  IssueWorkflowExecutionEnd,
+  IssueWorkflowExecutionEvent,
+  IssueWorkflowExecutionEventId,
+  IssueWorkflowExecutionEventLevel,
+  ListEvents,
+  NewExecutionEvent,
+  TailEvents
+} from "./ExecutionEvent.js"
+export {
+  ArtifactFilter,
+  InsertArtifacts,
+  IssueWorkflowExecutionArtifact,
+  IssueWorkflowExecutionArtifactId,
+  IssueWorkflowExecutionArtifactKind,
+  IssueWorkflowExecutionArtifactStorage,
+  IssueWorkflowExecutionChangeType,
+  IssueWorkflowExecutionDiffFile,
+  IssueWorkflowExecutionDiffFileId,
+  IssueWorkflowExecutionPullRequestLink,
+  IssueWorkflowExecutionPullRequestRelation,
+  IssueWorkflowExecutionSummary,
+  IssueWorkflowExecutionValidationResult,
+  IssueWorkflowExecutionValidationResultId,
+  IssueWorkflowExecutionValidationStatus,
+  LinkExecutionPullRequest,
+  PullRequestLinkFilter,
+  ReplaceDiffFiles,
+  ReplaceValidationResults,
+  UpsertSummary
+} from "./ExecutionReport.js"
+export {
+  Issue,
+  IssueFilter,
+  IssueId,
+  IssuePullRequestLink,
+  IssuePullRequestLinkFilter,
+  IssuePullRequestRelation,
+  IssueState,
+  issueTransitions,
+  LinkIssuePullRequest,
+  UpsertIssue
+} from "./Issue.js"
+export { IssueRepo, type IssueService } from "./IssueRepo.js"
+export {
+  CancelWorkflow,
+  CreateIssueWorkflow,
+  IssueWorkflow,
+  IssueWorkflowFilter,
+  IssueWorkflowId,
+  IssueWorkflowStatus,
+  issueWorkflowTransitions
+} from "./IssueWorkflow.js"
+export {
+  CancelExecution,
+  CreateExecution,
+  ExecutionFilter,
+  IssueWorkflowExecution,
+  IssueWorkflowExecutionId,
+  IssueWorkflowExecutionStatus,
+  issueWorkflowExecutionTransitions,
+  IssueWorkflowExecutionTriggerType,
+  LinkSandboxAttempt
+} from "./IssueWorkflowExecution.js"
+export { IssueWorkflowExecutionKey } from "./IssueWorkflowExecutionKey.js"
+export {
+  type ExecutionDetail,
+  IssueWorkflowExecutionRepo,
+  type IssueWorkflowExecutionService
+} from "./IssueWorkflowExecutionRepo.js"
+export { IssueWorkflowLifecycle, type IssueWorkflowLifecycleService } from "./IssueWorkflowLifecycle.js"
+export { IssueWorkflowRepo, type IssueWorkflowService } from "./IssueWorkflowRepo.js"
+export {
+  type FinishedExecution,
+  FinishExecution,
+  LaunchForExecution,
+  type OpenedWorkflow,
+  OpenWorkflow,
+  type ReportedExecution,
+  ReportExecution,
+  type StartedExecution,
+  StartExecution,
+  type WorkflowDetail,
+  type WorkflowSupervision,
+  type WorkflowView,
+  WorkflowViewFilter
+} from "./IssueWorkflowViews.js"
+export { ByExternalId, ByNumber } from "./ProviderRow.js"
+export {
+  PullRequest,
+  PullRequestFilter,
+  PullRequestId,
+  PullRequestState,
+  pullRequestTransitions,
+  UpsertPullRequest
+} from "./PullRequest.js"
+export { PullRequestRepo, type PullRequestService } from "./PullRequestRepo.js"
+
 /** The services of the layer. */
 export type Services =
   | IssueWorkflowLifecycle

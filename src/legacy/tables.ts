@@ -137,7 +137,7 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
       run_settled_at: null
     }
   }),
-  byId("issue_workflows", IssueWorkflow),
+  byId("issue_workflows", IssueWorkflow, { added: { cancel_reason: null } }),
   byId("issue_workflow_executions", IssueWorkflowExecution, {
     own: {
       sandbox_id: `p.owner_user_id = coalesce(${workflowOwner}, p.owner_user_id)`,

@@ -5,6 +5,19 @@ import type { SqlClient } from "@effect/sql"
 import type { Layer } from "effect"
 import { PackageResolutionCacheRepo } from "./PackageResolutionCacheRepo.js"
 
+export {
+  PackageCacheQuery,
+  PackageResolutionCacheEntry,
+  PackageResolutionKey,
+  StoreResolution,
+  TimeToLive
+} from "./PackageResolutionCacheEntry.js"
+export {
+  PackageResolutionCacheRepo,
+  type PackageResolutionCacheService,
+  type ResolveRequest
+} from "./PackageResolutionCacheRepo.js"
+
 /** The services that `layer` provides. */
 export type Services = PackageResolutionCacheRepo
 

@@ -6,6 +6,52 @@ import { Layer } from "effect"
 import { ProfileRepo } from "./ProfileRepo.js"
 import { RepositoryProfileRepo } from "./RepositoryProfileRepo.js"
 
+export {
+  CreateProfile,
+  Profile,
+  ProfileFilter,
+  ProfileId,
+  ProfileRevisionId,
+  ProfileSlug,
+  ProfileStatus,
+  profileTransitions,
+  UpdateProfile
+} from "./Profile.js"
+export { ProfileRepo, type ProfileRevisionGraph, type ProfileService } from "./ProfileRepo.js"
+export {
+  CreateProfileRevision,
+  ProfileEnvVar,
+  ProfileEnvVarId,
+  ProfileRevision,
+  ProfileRevisionFilter,
+  ProfileSecretBinding,
+  ProfileSecretBindingId,
+  ProfileSshKeyBinding,
+  ProfileSshKeyPurpose,
+  ProfileSshSettings,
+  SetActiveProfileRevision
+} from "./ProfileRevision.js"
+export {
+  CreateRepositoryProfile,
+  CreateRepositoryProfileRevision,
+  ReplaceLinks,
+  RepositoryProfile,
+  RepositoryProfileFilter,
+  RepositoryProfileId,
+  RepositoryProfileLink,
+  RepositoryProfileLinkId,
+  RepositoryProfileRevision,
+  RepositoryProfileRevisionFilter,
+  RepositoryProfileRevisionId,
+  SetActiveRepositoryProfileRevision,
+  UpdateRepositoryProfile
+} from "./RepositoryProfile.js"
+export {
+  RepositoryProfileRepo,
+  type RepositoryProfileRevisionGraph,
+  type RepositoryProfileService
+} from "./RepositoryProfileRepo.js"
+
 /** The services that `layer` provides. */
 export type Services = ProfileRepo | RepositoryProfileRepo
 

@@ -9,6 +9,60 @@ import { SandboxRepo } from "./SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "./SandboxRuntimeInstanceRepo.js"
 import { SandboxLifecycle } from "./SandboxLifecycle.js"
 
+export {
+  AttemptLinkFilter,
+  CreateSandbox,
+  LinkAttempt,
+  RenameSandbox,
+  Sandbox,
+  SandboxId,
+  SandboxAttemptLink,
+  SandboxAttemptRelation,
+  SandboxStatus,
+  sandboxTransitions,
+  SetSandboxStatus
+} from "./Sandbox.js"
+export {
+  AttemptCancellation,
+  AttemptEnd,
+  AttemptStart,
+  QueueAttempt,
+  SandboxAttempt,
+  SandboxAttemptId,
+  SandboxAttemptSnapshot,
+  SandboxAttemptStatus,
+  sandboxAttemptTransitions,
+  SandboxAttemptTriggerType,
+  SetSnapshot
+} from "./SandboxAttempt.js"
+export { SandboxAttemptRepo, type SandboxAttemptService } from "./SandboxAttemptRepo.js"
+export { SandboxLaunchKey } from "./SandboxLaunchKey.js"
+export { SandboxLifecycle, type SandboxLifecycleService } from "./SandboxLifecycle.js"
+export { SandboxRepo, type SandboxService } from "./SandboxRepo.js"
+export {
+  RuntimeReport,
+  SandboxRuntimeAdapter,
+  SandboxRuntimeInstance,
+  SandboxRuntimeStatus,
+  sandboxRuntimeTransitions
+} from "./SandboxRuntimeInstance.js"
+export { SandboxRuntimeInstanceRepo, type SandboxRuntimeInstanceService } from "./SandboxRuntimeInstanceRepo.js"
+export {
+  type Build,
+  BuildFailed,
+  BuildFinished,
+  CancelSandbox,
+  DeleteSandbox,
+  type Launch,
+  LaunchSandbox,
+  type SandboxDetail,
+  SandboxStatusView,
+  SandboxViewFilter,
+  type SandboxView,
+  type Supervision
+} from "./SandboxViews.js"
+export { SandboxAttemptFilter, SandboxFilter } from "./filters.js"
+
 /** The services that `layer` provides. */
 export type Services =
   | SandboxLifecycle

@@ -17,7 +17,8 @@ import { Context, Effect, Layer } from "effect"
  *
  * @example
  * ```ts
- * import { ControlPlane, RepositoryAccess } from "@sealant/db"
+ * import { ControlPlane } from "@sealant/db"
+ * import { RepositoryAccess } from "@sealant/db/source"
  * import { Layer } from "effect"
  *
  * const services = ControlPlane.layer.pipe(Layer.provide(RepositoryAccess.layer("open")))

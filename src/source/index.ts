@@ -5,6 +5,18 @@ import type { SqlClient } from "@effect/sql"
 import type { Layer } from "effect"
 import { RepositoryRepo } from "./RepositoryRepo.js"
 
+export {
+  Repository,
+  RepositoryByExternalId,
+  RepositoryByName,
+  RepositoryId,
+  RepositoryName,
+  RepositoryProvider,
+  UpsertRepository
+} from "./Repository.js"
+export { RepositoryAccess } from "./RepositoryAccess.js"
+export { RepositoryRepo, type RepositoryService } from "./RepositoryRepo.js"
+
 /** The services that `layer` provides. */
 export type Services = RepositoryRepo
 

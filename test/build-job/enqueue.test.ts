@@ -95,7 +95,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           const { registryId, repository, requestPayload, tag } = request
           const { job } = yield* jobs.enqueue(request)
           expect(job.requestFingerprint).toEqual(
-            Option.some(fingerprint({ attemptId: null, registryId, repository, tag, requestPayload }))
+            Option.some(fingerprint({ runId: null, registryId, repository, tag, requestPayload }))
           )
           const first = yield* jobs.enqueue({ ...request, idempotencyKey: "key", maxDuration: "1 hour" })
           expect(first.job.maxDurationMs).toEqual(Option.some(3_600_000))

@@ -4,6 +4,8 @@
 import type { Brand, Context } from "effect"
 import { describe, expectTypeOf, it } from "vitest"
 import type * as db from "@sealant/db"
+import type { Lease } from "@sealant/db/build-job"
+import type { WebhookLease } from "@sealant/db/github"
 
 type Exports = typeof db
 
@@ -21,7 +23,7 @@ type BrandsIn<Value> =
   Value extends Brand.Brand<string> ? Value : Value extends ReadonlyArray<infer Item> ? BrandsIn<Item> : never
 
 /** The branded texts in an input and its fields. A lease is the result of a claim, and keeps its brand. */
-type Brands<Input> = Input extends db.Lease | db.WebhookLease
+type Brands<Input> = Input extends Lease | WebhookLease
   ? never
   : Input extends string | ReadonlyArray<unknown>
     ? BrandsIn<Input>

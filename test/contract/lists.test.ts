@@ -76,6 +76,7 @@ const revision = { version: "1 + n", fingerprint: "fingerprint || n" }
 const lists: Readonly<Record<string, List>> = {
   "SandboxRepo.list": { copies: [sandboxes] },
   "SandboxRepo.listAttemptLinks": {
+    field: "attemptId",
     copies: [
       { ...attempts, of: ({ launched }) => launched.attempt.id },
       {
@@ -88,6 +89,7 @@ const lists: Readonly<Record<string, List>> = {
   },
   "SandboxAttemptRepo.list": { copies: [{ ...attempts, of: ({ attempt }) => attempt.id }] },
   "SandboxRuntimeInstanceRepo.listByStatus": {
+    field: "attemptId",
     copies: [
       attempts,
       {

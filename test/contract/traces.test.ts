@@ -2,7 +2,8 @@
  * The traces of workers: one from a claim to the end of its job.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { BuildWorker, Metrics, WebhookInbox, WebhookOutcome, WorkspaceBuildJobRepo } from "@sealant/db"
+import { BuildWorker, Metrics, WebhookInbox, WorkspaceBuildJobRepo } from "@sealant/db"
+import { WebhookOutcome } from "@sealant/db/github"
 import { Factories, layerTest } from "@sealant/db/testing"
 import { Deferred, Effect, Fiber, Layer, Option, TestClock } from "effect"
 import { isDeepStrictEqual } from "node:util"

@@ -14,9 +14,9 @@ import {
   NotFound,
   PersistenceError,
   RepositoryRepo,
-  SandboxLifecycle,
-  UserId
+  SandboxLifecycle
 } from "@sealant/db"
+import { UserId } from "@sealant/db/auth"
 import { Factories, layerTest } from "@sealant/db/testing"
 import { Effect, Layer } from "effect"
 import { Authentication } from "../../examples/control-plane/authentication.js"

@@ -2,18 +2,16 @@
  * The example as its tests run it: the API on a free port, on a database in memory or in a file that goes with the test.
  */
 import { HttpServer } from "@effect/platform"
-import { NodeHttpServer } from "@effect/platform-node"
 import { ControlPlane, Database, KeyRing, Migrations } from "@sealant/db"
 import { layerTest } from "@sealant/db/testing"
 import { ConfigProvider, Effect, Layer, Logger, LogLevel } from "effect"
-import { createServer } from "node:http"
-import { serverLayer } from "../../examples/control-plane/server.js"
+import { httpLayer, serverLayer } from "../../examples/control-plane/server.js"
 
 export const webhookSecret = "it is between us"
 
 const over = <Services, E>(services: Layer.Layer<Services, E>) =>
   serverLayer.pipe(
-    Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 })),
+    Layer.provideMerge(httpLayer(0)),
     Layer.provideMerge(services),
     Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map([["GITHUB_WEBHOOK_SECRET", webhookSecret]])))),
     Layer.provide(Logger.minimumLogLevel(LogLevel.Error))

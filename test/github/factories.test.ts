@@ -1,12 +1,8 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { DateTime, Effect, Option } from "effect"
-import {
-  GitHubInstallationRepo,
-  GitHubInstallationRepositoryRepo,
-  GitHubInstallationStatus,
-  RepositoryRepo
-} from "@sealant/db"
+import { GitHubInstallationRepo, GitHubInstallationRepositoryRepo, RepositoryRepo } from "@sealant/db"
+import { GitHubInstallationStatus } from "@sealant/db/github"
 import { Factories, layerTest } from "@sealant/db/testing"
 import { refusalOf } from "../support/refusals.js"
 

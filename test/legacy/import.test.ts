@@ -3,7 +3,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { ImportReport, LegacyImport } from "@sealant/db"
+import { LegacyImport } from "@sealant/db"
 import { Deferred, Effect, Exit, FastCheck as fc, Fiber, Schema } from "effect"
 import { copyFileSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -48,7 +48,7 @@ describe.each([
       yield* expectBalance(deployedRows, report)
       expect(tableNames.filter((table) => (deployedRows[table] ?? []).length === 0)).toEqual([])
       expect([readFileSync(path).equals(before), readdirSync(directory)]).toEqual([true, entries])
-      expect(Schema.decodeUnknownSync(ImportReport)(JSON.parse(JSON.stringify(report)))).toEqual(report)
+      expect(Schema.decodeUnknownSync(LegacyImport.ImportReport)(JSON.parse(JSON.stringify(report)))).toEqual(report)
 
       const sql = yield* SqlClient.SqlClient
       for (const [table, { columns }] of Object.entries(predecessorTables)) {

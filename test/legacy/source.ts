@@ -3,7 +3,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { expect } from "@effect/vitest"
-import { type ImportReport, LegacyImport } from "@sealant/db"
+import { LegacyImport } from "@sealant/db"
 import { Effect } from "effect"
 import Native from "libsql"
 import { readFileSync } from "node:fs"
@@ -87,7 +87,7 @@ export const rejectsOf = (table: string) =>
   )
 
 /** Each row of the source is imported, or is complete in `import_rejects`; and all imported rows are valid. */
-export const expectBalance = (rows: Rows, report: ImportReport) =>
+export const expectBalance = (rows: Rows, report: LegacyImport.ImportReport) =>
   Effect.gen(function* () {
     expect(report.tables.map(({ table }) => table).toSorted()).toEqual(tableNames.toSorted())
     for (const { imported, rejected, rejects, table } of report.tables) {
@@ -127,7 +127,7 @@ export const importRows = (rows: Rows) =>
 
 /** What was repaired, or rejected, in rows of a table. */
 export const reportedCounts = (
-  report: ImportReport,
+  report: LegacyImport.ImportReport,
   of: "repaired" | "rejects",
   table: string
 ): Readonly<Record<string, number>> =>

@@ -1,13 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import {
-  GitHub,
-  GitHubInstallationRepo,
-  GitHubInstallationRepositoryRepo,
-  RepositoryAccess,
-  RepositoryRepo,
-  Source
-} from "@sealant/db"
+import { GitHub, GitHubInstallationRepo, GitHubInstallationRepositoryRepo, RepositoryRepo, Source } from "@sealant/db"
+import { RepositoryAccess } from "@sealant/db/source"
 import { ada, eve, layers, type Services, tagOf } from "../github/support.js"
 import { databaseLayers, seedUser } from "../support/database.js"
 

@@ -4,7 +4,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { readFileSync } from "node:fs"
-import { PersistenceError, SandboxId, SandboxRepo, WorkspaceBuildJobRepo } from "@sealant/db"
+import { PersistenceError, SandboxRepo, WorkspaceBuildJobRepo } from "@sealant/db"
+import { SandboxId } from "@sealant/db/sandbox"
 import { Factories, layerTest } from "@sealant/db/testing"
 
 const { make } = Factories

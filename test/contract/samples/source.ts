@@ -1,7 +1,7 @@
 /**
  * A valid call of each method of the source services, issues and workflows.
  */
-import { WebhookOutcome } from "@sealant/db"
+import { WebhookOutcome } from "@sealant/db/github"
 import { DateTime, Effect } from "effect"
 import type { Samples } from "../samples.js"
 import type { Fixture } from "../fixtureRows.js"

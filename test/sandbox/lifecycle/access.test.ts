@@ -9,10 +9,10 @@ import {
   GitHubInstallationRepo,
   IssueWorkflowLifecycle,
   IssueWorkflowRepo,
-  RepositoryAccess,
   RepositoryProfileRepo,
   SandboxLifecycle
 } from "@sealant/db"
+import { RepositoryAccess } from "@sealant/db/source"
 import { Factories, layerTest } from "@sealant/db/testing"
 import { refusalOf, tagOf } from "../../support/refusals.js"
 
