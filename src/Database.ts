@@ -53,12 +53,12 @@ export interface FileOptions {
   /** The path of the file. The file and its directory are created when missing, accessible to their owner only. */
   readonly filePath: string
   /** The longest wait of a statement for a lock that another process holds, in milliseconds. Default 5000. */
-  readonly busyTimeoutMs?: number
+  readonly busyTimeoutMs?: number | undefined
   /**
    * `full`, the default: an acknowledged write survives a power loss. `normal`: it survives the end of the process,
    * but a power loss may lose the last writes (https://www.sqlite.org/pragma.html#pragma_synchronous).
    */
-  readonly synchronous?: "full" | "normal"
+  readonly synchronous?: "full" | "normal" | undefined
 }
 
 interface SettingNames {
@@ -112,12 +112,12 @@ export const layerMemory: Layer.Layer<Services> = Sql.layer(
 export interface RemoteOptions {
   /** A `libsql:`, `http(s):` or `ws(s):` URL. */
   readonly url: string
-  readonly authToken?: Redacted.Redacted<string>
+  readonly authToken?: Redacted.Redacted<string> | undefined
   /**
    * The longest wait of a statement or a transaction for the lock of the single writer, in milliseconds. Default
    * 5000.
    */
-  readonly busyTimeoutMs?: number
+  readonly busyTimeoutMs?: number | undefined
 }
 
 /**

@@ -38,7 +38,7 @@ export const eventLoopLag = Metric.gauge("sealant_db_event_loop_lag_milliseconds
 export const layer = ({
   every = "10 seconds"
 }: {
-  readonly every?: Duration.DurationInput
+  readonly every?: Duration.DurationInput | undefined
 } = {}): Layer.Layer<never, InvalidInput, WorkspaceBuildJobRepo | GitHubWebhookDeliveryRepo> =>
   Layer.scopedDiscard(
     Effect.gen(function* () {

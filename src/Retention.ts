@@ -26,7 +26,7 @@ export type GrowingTable = keyof typeof growing
 const tables = Object.keys(growing) as ReadonlyArray<GrowingTable>
 
 /** The retention of each table; `keep` keeps its rows for ever. A table that is omitted has its default. */
-export type Policy = { readonly [Table in GrowingTable]?: Duration.DurationInput | "keep" }
+export type Policy = { readonly [Table in GrowingTable]?: Duration.DurationInput | "keep" | undefined }
 
 /** The default retention of a table. */
 export interface DefaultRetention {
@@ -46,13 +46,13 @@ export const kept: Readonly<Record<string, string>> = keptTables
 
 /** The options of a purge. */
 export interface PurgeOptions {
-  readonly policy?: Policy
+  readonly policy?: Policy | undefined
   /** The number of rows that one step examines, and so the most that it removes: 1 to 1,000, default 200. */
-  readonly batchSize?: number
+  readonly batchSize?: number | undefined
   /** The pause after each full batch, up to a minute. Default 10 ms. */
-  readonly pause?: Duration.DurationInput
+  readonly pause?: Duration.DurationInput | undefined
   /** Whether the rows are only counted and not removed. Default false. */
-  readonly dryRun?: boolean
+  readonly dryRun?: boolean | undefined
 }
 
 /** The result of one batch. */

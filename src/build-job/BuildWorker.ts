@@ -22,8 +22,8 @@ import { loop, type OnDefect, reportDefect, reporting, untilAnswered, workerSett
  */
 export class BuildFailure extends Data.TaggedError("BuildFailure")<{
   readonly errorMessage: string
-  readonly errorCode?: string
-  readonly retryable?: boolean
+  readonly errorCode?: string | undefined
+  readonly retryable?: boolean | undefined
 }> {}
 
 /**
@@ -41,32 +41,32 @@ export interface Options {
   /** The name of the worker in leases. Unique among the running workers, such as host name and process id. */
   readonly workerId: string
   /** The maximum number of concurrent jobs. 1 to 1,000, default 1. */
-  readonly concurrency?: number
+  readonly concurrency?: number | undefined
   /**
    * The duration of a lease without a heartbeat. Three heartbeats are sent in that time. If none is confirmed, the
    * handler is interrupted before the lease ends: by a tenth of the duration, at most 10 seconds. Default 1 minute.
    */
-  readonly leaseDuration?: Duration.DurationInput
+  readonly leaseDuration?: Duration.DurationInput | undefined
   /**
    * The pause between two polls of an idle worker, for retries that became due and leases that expired. Default 1
    * second.
    */
-  readonly pollInterval?: Duration.DurationInput
+  readonly pollInterval?: Duration.DurationInput | undefined
   /** The longest wait of an attempt for its runtime after its image was built. Default 15 minutes. */
-  readonly runtimeDeadline?: Duration.DurationInput
+  readonly runtimeDeadline?: Duration.DurationInput | undefined
   /**
    * The time for which handlers may continue after the worker was interrupted. Then they are interrupted. Default 10
    * seconds.
    */
-  readonly drainTimeout?: Duration.DurationInput
+  readonly drainTimeout?: Duration.DurationInput | undefined
   /**
    * Receives the cause when a handler dies. The cause is neither stored nor logged elsewhere. Default:
    * `Effect.logError` with the cause; replace it if exceptions may contain secrets. The failure of the job is reported
    * after the callback has ended, or after 5 seconds.
    */
-  readonly onDefect?: (cause: Cause.Cause<never>, lease: Lease) => Effect.Effect<void>
+  readonly onDefect?: ((cause: Cause.Cause<never>, lease: Lease) => Effect.Effect<void>) | undefined
   /** Whether to run `Supervisor` concurrently, for the provided services. Default true. */
-  readonly supervise?: boolean
+  readonly supervise?: boolean | undefined
 }
 
 const Settings = Schema.Struct({

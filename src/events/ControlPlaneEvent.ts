@@ -136,7 +136,7 @@ export const ReadEvents = Schema.Struct({
 })
 
 /** The actor of an operation. `id` is that of the user or the worker. */
-export const Actor = Schema.Struct({ type: ControlPlaneActorType, id: Schema.optionalWith(Name, { exact: true }) })
+export const Actor = Schema.Struct({ type: ControlPlaneActorType, id: Schema.optional(Name) })
 export type Actor = typeof Actor.Type
 
 /** Acknowledgement of all events of a consumer up to a position. */

@@ -24,7 +24,7 @@ export const WebhookOutcome = {
  */
 export class WebhookFailure extends Data.TaggedError("WebhookFailure")<{
   readonly errorMessage: string
-  readonly retryable?: boolean
+  readonly retryable?: boolean | undefined
 }> {
   override get message() {
     return this.errorMessage
@@ -51,27 +51,27 @@ export interface ProcessOptions {
   /** Identifies the worker in leases. Must be unique among running workers, such as host name and process id. */
   readonly workerId: string
   /** The duration of a lease, which also limits the handler. Default 1 minute. */
-  readonly leaseDuration?: Duration.DurationInput
+  readonly leaseDuration?: Duration.DurationInput | undefined
   /**
    * Receives the cause when a handler dies. It is neither stored nor logged elsewhere. Default of `run`:
    * `Effect.logError` with the cause; replace it when exceptions may contain secrets. Default of `process`: nothing.
    */
-  readonly onDefect?: (cause: Cause.Cause<never>, lease: WebhookLease) => Effect.Effect<void>
+  readonly onDefect?: ((cause: Cause.Cause<never>, lease: WebhookLease) => Effect.Effect<void>) | undefined
 }
 
 /** Options of a worker that processes deliveries in a loop. */
 export interface RunOptions extends ProcessOptions {
   /** The number of deliveries that are processed at the same time. 1 to 1,000, default 1. */
-  readonly concurrency?: number
+  readonly concurrency?: number | undefined
   /**
    * The pause between two polls of an idle worker for deliveries that became due by time: retries and expired leases.
    * Default 1 second.
    */
-  readonly pollInterval?: Duration.DurationInput
+  readonly pollInterval?: Duration.DurationInput | undefined
   /**
    * The time that handlers have to finish after the loop is interrupted. Then they are interrupted. Default 10 seconds.
    */
-  readonly drainTimeout?: Duration.DurationInput
+  readonly drainTimeout?: Duration.DurationInput | undefined
   /** Whether to run `Supervisor` beside the loop, for the services in the context. Default true. */
-  readonly supervise?: boolean
+  readonly supervise?: boolean | undefined
 }

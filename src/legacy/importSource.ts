@@ -18,7 +18,7 @@ import { makeTableImporter } from "./importTable.js"
 /** Options of an import. */
 export interface ImportOptions {
   /** Called after each batch, with the number of processed rows of the table. */
-  readonly onProgress?: (table: string, rows: number) => Effect.Effect<void>
+  readonly onProgress?: ((table: string, rows: number) => Effect.Effect<void>) | undefined
 }
 
 const { write } = operations("LegacyImport", "ImportedSource")

@@ -23,7 +23,7 @@ import type { Driver } from "./SqlClient.js"
 
 export interface RemoteOptions {
   readonly url: string
-  readonly authToken?: Redacted.Redacted<string>
+  readonly authToken?: Redacted.Redacted<string> | undefined
   /**
    * The time for which a statement, or the beginning of a transaction, is retried while the server reports that the
    * lock is held, in milliseconds.

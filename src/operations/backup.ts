@@ -17,8 +17,8 @@ import { engineProblem, placeOf, readerOf, requireEngine } from "./reader.js"
 /** The options of a backup. */
 export interface BackupOptions {
   /** Whether an existing file at the path is replaced, after the new backup is verified. Default false. */
-  readonly overwrite?: boolean
-  readonly onProgress?: OnProgress
+  readonly overwrite?: boolean | undefined
+  readonly onProgress?: OnProgress | undefined
 }
 
 /** The result of a backup. */

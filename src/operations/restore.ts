@@ -26,8 +26,8 @@ export interface RestoreRequest {
   /** The path of the database. Its directory is created when missing, for its owner only. */
   readonly to: string
   /** Whether an existing database is replaced. It is kept beside the new one. Default false. */
-  readonly overwrite?: boolean
-  readonly onProgress?: OnProgress
+  readonly overwrite?: boolean | undefined
+  readonly onProgress?: OnProgress | undefined
 }
 
 /** The result of a restore. */

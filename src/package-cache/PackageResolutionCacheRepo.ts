@@ -24,9 +24,9 @@ export interface ResolveRequest<E, R> {
   /** Resolves the query. Runs when the cache has no entry, or an expired one. */
   readonly resolve: Effect.Effect<typeof PackageResolution.Encoded, E, R>
   /** As in `upsert`. */
-  readonly ttl?: Duration.DurationInput
+  readonly ttl?: Duration.DurationInput | undefined
   /** Whether to return an expired entry when `resolve` fails. Default false. */
-  readonly serveExpired?: boolean
+  readonly serveExpired?: boolean | undefined
 }
 
 /**

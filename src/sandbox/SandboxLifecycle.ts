@@ -195,8 +195,8 @@ export interface SandboxLifecycleService {
   readonly list: (
     request: PageRequest & {
       readonly ownerUserId: string
-      readonly statuses?: ReadonlyArray<SandboxStatusView>
-      readonly includeArchived?: boolean
+      readonly statuses?: ReadonlyArray<SandboxStatusView> | undefined
+      readonly includeArchived?: boolean | undefined
     }
   ) => Effect.Effect<Page<SandboxView>, InvalidInput | PersistenceError>
 

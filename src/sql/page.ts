@@ -16,8 +16,8 @@ export interface Page<A> {
 
 /** Request for one page. `limit` is 1 to 500, default 50; `cursor` is the `nextCursor` of the previous page. */
 export interface PageRequest {
-  readonly limit?: number
-  readonly cursor?: string
+  readonly limit?: number | undefined
+  readonly cursor?: string | undefined
 }
 
 type Key = readonly [at: number, id: string]

@@ -24,9 +24,9 @@ import { defaultEvery, defaultRuntimeDeadline, supervisedIn, supervision } from 
 /** The interval and the deadline of supervision. */
 export interface Options {
   /** The pause between two rounds. 1 ms to a year, default 15 seconds. */
-  readonly every?: Duration.DurationInput
+  readonly every?: Duration.DurationInput | undefined
   /** The longest wait of an attempt for its runtime after its image was built. Default 15 minutes. */
-  readonly runtimeDeadline?: Duration.DurationInput
+  readonly runtimeDeadline?: Duration.DurationInput | undefined
 }
 
 /** The services whose rows are supervised. */

@@ -9,10 +9,12 @@ import type { WebhookLease } from "@sealant/db/github"
 
 type Exports = typeof db
 
-/** The interfaces of all services, by name. */
+/** The interfaces of all services, by name. `RepositoryAccess` is configuration. */
 type Services = {
-  [Name in keyof Exports as Exports[Name] extends Context.Tag<infer _Id, infer _Service>
-    ? Name
+  [Name in keyof Exports as Exports[Name] extends Context.Tag<infer _Id, infer Service>
+    ? Service extends object
+      ? Name
+      : never
     : never]: Exports[Name] extends Context.Tag<infer _Id, infer Service> ? Service : never
 }
 
@@ -40,8 +42,48 @@ type Branded = {
   }[keyof Services[Name] & string]
 }[keyof Services & string]
 
+/** The optional fields of an input that refuse `undefined`. */
+type RefusingUndefined<Input> = Input extends string | ReadonlyArray<unknown>
+  ? never
+  : Input extends object
+    ? {
+        [Field in keyof Input]-?: undefined extends Input[Field]
+          ? Record<Field, undefined> extends Pick<Input, Field>
+            ? never
+            : Field
+          : never
+      }[keyof Input]
+    : never
+
+/** The fields of all services that refuse `undefined`. */
+type Guards = {
+  [Name in keyof Services]: {
+    [Method in keyof Services[Name]]: RefusingUndefined<Arguments<Services[Name][Method]>[number]>
+  }[keyof Services[Name]]
+}[keyof Services]
+
+/** The options of the functions that are not methods of a service. */
+type Options =
+  | Parameters<typeof db.BuildWorker.run>[1]
+  | NonNullable<Parameters<typeof db.Supervisor.run>[0]>
+  | NonNullable<Parameters<typeof db.Retention.purge>[0]>
+  | db.Retention.Policy
+  | NonNullable<Parameters<typeof db.Maintenance.backup>[1]>
+  | Parameters<typeof db.Maintenance.restore>[0]
+  | NonNullable<Parameters<typeof db.LegacyImport.run>[1]>
+  | NonNullable<Parameters<typeof db.Metrics.layer>[0]>
+  | Parameters<typeof db.Database.layer>[0]
+  | Parameters<typeof db.Database.layerRemote>[0]
+  | Parameters<typeof db.actingAs>[0]
+
 describe("inputs", () => {
   it("contain ids as plain strings", () => {
     expectTypeOf<Branded>().toEqualTypeOf<never>()
+  })
+
+  it("accept undefined in optional fields, except in ids that restrict a request", () => {
+    // A caller that lost such an id would reach the rows of all owners.
+    expectTypeOf<Guards>().toEqualTypeOf<"ownerUserId" | "sandboxId" | "installationExternalId">()
+    expectTypeOf<RefusingUndefined<Options>>().toEqualTypeOf<never>()
   })
 })
