@@ -5,6 +5,7 @@ import type { Brand, Context } from "effect"
 import { describe, expectTypeOf, it } from "vitest"
 import type * as db from "@sealant/db"
 import type { Lease } from "@sealant/db/build-job"
+import type { actingAs } from "@sealant/db/events"
 import type { WebhookLease } from "@sealant/db/github"
 
 type Exports = typeof db
@@ -74,7 +75,7 @@ type Options =
   | NonNullable<Parameters<typeof db.Metrics.layer>[0]>
   | Parameters<typeof db.Database.layer>[0]
   | Parameters<typeof db.Database.layerRemote>[0]
-  | Parameters<typeof db.actingAs>[0]
+  | Parameters<typeof actingAs>[0]
 
 describe("inputs", () => {
   it("contain ids as plain strings", () => {

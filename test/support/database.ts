@@ -37,7 +37,8 @@ export const fileLayer = Layer.orDie(
     Effect.map(temporaryDirectory, (directory) => {
       const filePath = join(directory, "test.sqlite")
       copyFileSync(templateFile(), filePath)
-      return Database.layer({ filePath })
+      // Tests kill processes, not machines, so a commit need not wait for the disk.
+      return Database.layer({ filePath, synchronous: "normal" })
     })
   )
 )
