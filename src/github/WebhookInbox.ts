@@ -352,7 +352,7 @@ const isWebhookFailure = isTaggedAs<WebhookFailure>("WebhookFailure")
  * import { SandboxRepo, WebhookInbox } from "@sealant/db"
  * import { WebhookOutcome } from "@sealant/db/github"
  *
- * const worker = Effect.gen(function* () {
+ * export const worker = Effect.gen(function* () {
  *   const inbox = yield* WebhookInbox
  *   const sandboxes = yield* SandboxRepo
  *   return yield* inbox.run({ workerId: "api-1", concurrency: 4 }, ({ deliveryId, eventType }) =>

@@ -21,7 +21,7 @@ import { Context, Effect, Layer } from "effect"
  * import { RepositoryAccess } from "@sealant/db/source"
  * import { Layer } from "effect"
  *
- * const services = ControlPlane.layer.pipe(Layer.provide(RepositoryAccess.layer("open")))
+ * export const services = ControlPlane.layer.pipe(Layer.provide(RepositoryAccess.layer("open")))
  * ```
  */
 export class RepositoryAccess extends Context.Reference<RepositoryAccess>()("@sealant/db/RepositoryAccess", {

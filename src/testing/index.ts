@@ -8,7 +8,7 @@
  * import { Effect, Layer } from "effect"
  * import { PersistenceError, SandboxRepo } from "@sealant/db"
  *
- * const busy = Layer.mock(SandboxRepo, {
+ * export const busy = Layer.mock(SandboxRepo, {
  *   getById: () => Effect.fail(new PersistenceError({ operation: "SandboxRepo.getById", reason: "Busy", cause: "SQLITE_BUSY" }))
  * })
  * ```
