@@ -8,7 +8,10 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import { Schema } from "effect"
 
-/** No row of `entity` has this id, or the row belongs to another owner. HTTP 404. */
+/**
+ * No row of `entity` has this id, or the row belongs to another owner. For a row that was looked up by its parent (the
+ * attempt of a sandbox, a version of a secret, a grant on an installation), `id` is the id of the parent. HTTP 404.
+ */
 export class NotFound extends Schema.TaggedError<NotFound>("@sealant/db/NotFound")(
   "NotFound",
   { entity: Schema.String, id: Schema.String },
@@ -63,30 +66,35 @@ export class InvalidTransition extends Schema.TaggedError<InvalidTransition>("@s
   }
 }
 
-/** The reason why a lease is not the current one of its job or delivery; see `LeaseLost`. */
+/** The reason why a lease is not the current one of its row; see `LeaseLost`. */
 export const LeaseLostReason = Schema.Literal("expired", "superseded", "released", "finished", "cancelled", "not-found")
 export type LeaseLostReason = typeof LeaseLostReason.Type
 
 /**
- * The worker no longer owns the job. Nothing was written, and the worker must stop its work on the job. For a webhook
- * delivery, `jobId` is the id of its row.
+ * The worker no longer holds the lease on the job or delivery with this id. Nothing was written, and the worker must
+ * stop its work on the row.
  *
- * - `expired`: the lease has expired, and another worker can claim the job at any time.
- * - `superseded`: the job has a newer lease.
- * - `released`: the job was released under this lease.
- * - `finished`: the outcome of the job was already recorded under this lease.
+ * - `expired`: the lease has expired, and another worker can claim the row at any time.
+ * - `superseded`: the row has a newer lease.
+ * - `released`: the row was released under this lease.
+ * - `finished`: the outcome of the row was already recorded under this lease.
  * - `cancelled`: the job was cancelled.
- * - `not-found`: the job does not exist.
+ * - `not-found`: the row does not exist.
  *
  * HTTP 409.
  */
 export class LeaseLost extends Schema.TaggedError<LeaseLost>("@sealant/db/LeaseLost")(
   "LeaseLost",
-  { jobId: Schema.String, workerId: Schema.String, reason: LeaseLostReason },
+  {
+    entity: Schema.Literal("WorkspaceBuildJob", "GitHubWebhookDelivery"),
+    id: Schema.String,
+    workerId: Schema.String,
+    reason: LeaseLostReason
+  },
   HttpApiSchema.annotations({ status: 409 })
 ) {
   override get message() {
-    return `worker ${this.workerId} no longer owns job ${this.jobId} (${this.reason})`
+    return `worker ${this.workerId} no longer owns ${this.entity} ${this.id} (${this.reason})`
   }
 }
 

@@ -9,7 +9,7 @@ import { WorkspaceBuildJobRepo } from "./WorkspaceBuildJobRepo.js"
 import type { InvalidInput } from "../Errors.js"
 import { Wait } from "../sql/durations.js"
 import { operations, spanned } from "../sql/operations.js"
-import { type HeldLease, holding, type Moment, type Over } from "../leasing/heldLeases.js"
+import { type HeldLease, holding, type Moment, type Over, type Terms } from "../leasing/heldLeases.js"
 import { kindOf } from "../sql/tagged.js"
 import { SandboxLifecycle } from "../sandbox/SandboxLifecycle.js"
 import type { Build, BuildFailed, BuildFinished } from "../sandbox/SandboxViews.js"
@@ -116,7 +116,8 @@ const work = <R>(
   Effect.gen(function* () {
     const lifecycle = yield* SandboxLifecycle
     const jobs = yield* WorkspaceBuildJobRepo
-    const terms = {
+    const terms: Terms = {
+      entity: "WorkspaceBuildJob",
       noun: "job",
       id: lease.jobId,
       workerId: lease.workerId,

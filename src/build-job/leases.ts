@@ -25,6 +25,7 @@ const heldBy = ({ jobId, token, workerId }: Lease) => ({ id: jobId, token, worke
 export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuildJob>) => {
   const leases = leasesOn<WorkspaceBuildJob, ClaimedJob>(sql, jobs, own, {
     service,
+    entity: "WorkspaceBuildJob",
     none: { queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0 },
     waiting: "queued",
     held: "running",

@@ -282,7 +282,7 @@ const make = Effect.gen(function* () {
           UPDATE github_installation_user_grants SET revoked_at = coalesce(revoked_at, ${now})
           WHERE installation_id = ${installationId} AND user_id = ${userId}
           RETURNING ${grantColumns}`)
-          .pipe(Effect.flatMap(grant.orNotFound(`${installationId}, ${userId}`)))
+          .pipe(Effect.flatMap(grant.orNotFound(installationId)))
       }).pipe(grant.read("revokeGrant")),
 
     userHasGrant: (request) =>

@@ -13,8 +13,6 @@
  *
  * Deliveries are not ordered: GitHub may send an older event after a newer one, and retries run after deliveries that
  * were received meanwhile. Handlers must compare the timestamps in the payloads.
- *
- * `LeaseLost.jobId` is the id of the delivery's row.
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Context, Effect, Layer, Option, Schema, type Stream } from "effect"
@@ -201,6 +199,7 @@ const make = Effect.gen(function* () {
 
   const leases = leasesOn<GitHubWebhookDelivery, ClaimedDelivery>(sql, deliveries, own, {
     service: name,
+    entity,
     none: { received: 0, processing: 0, processed: 0, failed: 0, ignored: 0 },
     waiting: "received",
     held: "processing",

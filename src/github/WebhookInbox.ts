@@ -15,7 +15,7 @@ import * as Database from "../Database.js"
 import * as Errors from "../Errors.js"
 import type { AlreadyExists, InvalidInput, LeaseLost, PersistenceError } from "../Errors.js"
 import { kindOf } from "../sql/tagged.js"
-import { type HeldLease, holding, type Moment, moment } from "../leasing/heldLeases.js"
+import { type HeldLease, holding, type Moment, moment, type Terms } from "../leasing/heldLeases.js"
 import { loop, type OnDefect, reportDefect, reporting, untilAnswered, workerSettings } from "../leasing/workerLoop.js"
 import { isSqlError, persistenceErrorOf } from "../sql/engineError.js"
 import { operations, spanned } from "../sql/operations.js"
@@ -211,7 +211,14 @@ const make = Effect.gen(function* () {
     mode: Mode
   ) => {
     const { deliveryId, workerId } = claimed.lease
-    const terms = { noun: "delivery", id: deliveryId, workerId, claimedAt, leaseMs: Duration.toMillis(leaseDuration) }
+    const terms: Terms = {
+      entity: "GitHubWebhookDelivery",
+      noun: "delivery",
+      id: deliveryId,
+      workerId,
+      claimedAt,
+      leaseMs: Duration.toMillis(leaseDuration)
+    }
     const heartbeat = Effect.catchTag(
       Effect.suspend(() => deliveries.heartbeat(claimed.lease, leaseDuration)),
       "InvalidInput",

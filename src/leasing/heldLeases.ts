@@ -49,6 +49,8 @@ export type Over =
 
 /** A claimed row, and the terms of the lease on it. */
 export interface Terms {
+  /** The name of the rows in errors. */
+  readonly entity: LeaseLost["entity"]
   /** The name of this kind of rows in logs. */
   readonly noun: string
   readonly id: string
@@ -289,7 +291,9 @@ export const holding = <A, E, R, R2>(
     const all = heldOn(sql)
     const key = `${terms.noun} ${terms.id}`
     const previous = all.get(key)
-    previous?.lose(new LeaseLost({ jobId: terms.id, workerId: previous.terms.workerId, reason: "superseded" }))
+    previous?.lose(
+      new LeaseLost({ entity: terms.entity, id: terms.id, workerId: previous.terms.workerId, reason: "superseded" })
+    )
     const held = new HeldLease(terms, beatsFrom, previous)
     all.set(key, held)
     const heartbeats = yield* Effect.forkDaemon(Effect.interruptible(held.heartbeats(heartbeat)))

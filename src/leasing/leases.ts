@@ -105,6 +105,8 @@ export const leasesLost = Metric.counter("sealant_db_leases_lost", {
 /** The properties of a leased table and its service. */
 export interface Definition<Row extends LeasedRow, Claimed> {
   readonly service: string
+  /** The name of the rows in errors. */
+  readonly entity: LeaseLost["entity"]
   /** The counts of an empty table: zero for each status. */
   readonly none: Readonly<Record<Row["status"], number>>
   /** The status of a row that waits for a worker. */
@@ -133,7 +135,19 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
   sql: SqlClient.SqlClient,
   rows: RowsOf<Row>,
   { decodeInput }: ReturnType<typeof operations>,
-  { claimed: toClaimed, claims, held, none, noun, retries, rowOf, service, texts, waiting }: Definition<Row, Claimed>
+  {
+    claimed: toClaimed,
+    claims,
+    entity,
+    held,
+    none,
+    noun,
+    retries,
+    rowOf,
+    service,
+    texts,
+    waiting
+  }: Definition<Row, Claimed>
 ) => {
   // The hottest path of every worker, so it avoids generators, which cost as much as decoding the rows.
   const claim = (method: string, { leaseDuration, workerId }: ClaimRequest, text: string, which: string | number) =>
@@ -218,7 +232,7 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
       if (Option.isSome(found) && isRepeat(found.value, lease, repeats)) return found.value
       const reason = Option.match(found, { onNone: () => "not-found" as const, onSome: lossOf(token) })
       yield* Metric.increment(leasesLost)
-      return yield* new LeaseLost({ jobId: id, workerId, reason })
+      return yield* new LeaseLost({ entity, id, workerId, reason })
     })
 
   const invalidInput = (method: string, issue: string) =>

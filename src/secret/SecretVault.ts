@@ -232,10 +232,7 @@ const make = Effect.gen(function* () {
         ORDER BY version DESC LIMIT 1`)
       if (Option.isSome(found)) return found.value
       yield* repo.getById({ ownerUserId, id: secretId })
-      return yield* new NotFound({
-        entity: "SecretVersion",
-        id: version === undefined ? secretId : `${secretId}@${version}`
-      })
+      return yield* new NotFound({ entity: "SecretVersion", id: secretId })
     })
 
   const decrypt = (stored: SecretVersion, ownerUserId: string) =>

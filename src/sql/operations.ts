@@ -133,8 +133,9 @@ const isLeaseLost = isTaggedAs<LeaseLost>("LeaseLost")
 /** Cuts the ids in an error to the length that errors may contain. */
 const withShownIds = (error: unknown): unknown => {
   if (isNotFound(error) && isLong(error.id)) return new NotFound({ entity: error.entity, id: shown(error.id) })
-  if (isLeaseLost(error) && (isLong(error.jobId) || isLong(error.workerId))) {
-    return new LeaseLost({ jobId: shown(error.jobId), workerId: shown(error.workerId), reason: error.reason })
+  if (isLeaseLost(error) && (isLong(error.id) || isLong(error.workerId))) {
+    const { entity, id, reason, workerId } = error
+    return new LeaseLost({ entity, id: shown(id), workerId: shown(workerId), reason })
   }
   return error
 }

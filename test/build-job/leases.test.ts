@@ -39,7 +39,12 @@ const isLost = (lease: Lease, reason: string) =>
     yield* TestClock.adjust("1 second")
     for (const [method, call] of Object.entries(yield* underLease(lease))) {
       expect(yield* refusalOf(call), method).toEqual(
-        new LeaseLost({ jobId: lease.jobId, workerId: lease.workerId, reason: reason as "expired" })
+        new LeaseLost({
+          entity: "WorkspaceBuildJob",
+          id: lease.jobId,
+          workerId: lease.workerId,
+          reason: reason as "expired"
+        })
       )
     }
     expect(yield* jobs.findById(lease.jobId)).toEqual(before)

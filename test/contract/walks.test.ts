@@ -146,6 +146,7 @@ describe.each(services)("$name", (service) => {
                   )
                 else if (error instanceof db.PersistenceError && !isForeignId(path, error))
                   wrong.push(`${what}: ${error.message}`)
+                if (error instanceof db.NotFound && /\s/.test(error.id)) wrong.push(`${what}: ${error.id} is not an id`)
                 if (error !== undefined && [...trial.after].some((row) => !before.has(row)))
                   wrong.push(`${what}: half a write`)
               }

@@ -240,7 +240,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             const before = yield* deliveries.getByLease(lease)
             yield* Deferred.succeed(go, undefined)
             expect(yield* Fiber.join(slow)).toEqual(
-              new LeaseLost({ jobId: "guid", workerId: "worker", reason: "superseded" })
+              new LeaseLost({ entity: "GitHubWebhookDelivery", id: "guid", workerId: "worker", reason: "superseded" })
             )
             expect(yield* marks).toEqual([])
             expect(yield* deliveries.getByLease(lease)).toEqual(before)

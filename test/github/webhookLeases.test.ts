@@ -29,7 +29,12 @@ const isLost = (lease: WebhookLease, reason: string) =>
     yield* TestClock.adjust("1 second")
     for (const [method, call] of Object.entries(yield* underLease(lease))) {
       expect(yield* refusalOf(call), method).toEqual(
-        new LeaseLost({ jobId: lease.deliveryId, workerId: lease.workerId, reason: reason as "expired" })
+        new LeaseLost({
+          entity: "GitHubWebhookDelivery",
+          id: lease.deliveryId,
+          workerId: lease.workerId,
+          reason: reason as "expired"
+        })
       )
     }
     expect(yield* inbox.findById(lease.deliveryId)).toEqual(before)

@@ -209,7 +209,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           {
             _tag: "NotFound",
             entity: "SecretVersion",
-            id: `${secretId}@7`
+            id: secretId
           }
         )
         expect(yield* tagOf(vault.list({ ownerUserId: undefined as unknown as string }))).toBe("InvalidInput")

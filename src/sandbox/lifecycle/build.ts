@@ -79,7 +79,13 @@ export const makeBuildOperations = (repositories: Repositories) => {
       Effect.flatMap(
         effect,
         Option.match({
-          onNone: () => new LeaseLost({ jobId: lease.jobId, workerId: lease.workerId, reason: "cancelled" }),
+          onNone: () =>
+            new LeaseLost({
+              entity: "WorkspaceBuildJob",
+              id: lease.jobId,
+              workerId: lease.workerId,
+              reason: "cancelled"
+            }),
           onSome: Effect.succeed
         })
       )
@@ -151,7 +157,7 @@ export const makeBuildOperations = (repositories: Repositories) => {
       const attempt = yield* attemptOfJob(job)
       return Option.isSome(attempt)
         ? attempt.value
-        : yield* new NotFound({ entity: "SandboxAttempt", id: `of job ${target.jobId}` })
+        : yield* new NotFound({ entity: "SandboxAttempt", id: target.jobId })
     })
   }
 }

@@ -60,7 +60,7 @@ export const makeLaunches = (
   const replay = ({ jobId, attemptId, sandboxId }: KeyRow) =>
     Effect.gen(function* () {
       const sandbox = yield* sandboxes.getById(sandboxId)
-      const gone = (entity: string) => new NotFound({ entity, id: `of ${sandboxId}` })
+      const gone = (entity: string, id = sandboxId) => new NotFound({ entity, id })
       if (attemptId === null) return yield* gone("SandboxAttempt")
       if (jobId === null) return yield* gone("WorkspaceBuildJob")
       const attempt = yield* attempts.getById(attemptId)
@@ -68,7 +68,7 @@ export const makeLaunches = (
       const snapshot = yield* Effect.flatMap(
         attempts.findSnapshot(attempt.id),
         Option.match({
-          onNone: () => gone("SandboxAttemptSnapshot"),
+          onNone: () => gone("SandboxAttemptSnapshot", attempt.id),
           onSome: Effect.succeed
         })
       )
@@ -205,14 +205,14 @@ export const makeLaunches = (
   function latestLaunch(by: ById) {
     return Effect.gen(function* () {
       const sandbox: Sandbox = yield* sandboxes.getById(by)
-      const missing = (entity: string) => new NotFound({ entity, id: `of ${sandbox.id}` })
+      const missing = (entity: string, id: string = sandbox.id) => new NotFound({ entity, id })
       const attempt: SandboxAttempt = yield* Option.match(sandbox.latestAttemptId, {
         onNone: () => missing("SandboxAttempt"),
         onSome: attempts.getById
       })
       const snapshot: Option.Option<SandboxAttemptSnapshot> = yield* attempts.findSnapshot(attempt.id)
       const job: Option.Option<WorkspaceBuildJob> = yield* jobs.findLatestByAttemptId(attempt.id)
-      if (Option.isNone(snapshot)) return yield* missing("SandboxAttemptSnapshot")
+      if (Option.isNone(snapshot)) return yield* missing("SandboxAttemptSnapshot", attempt.id)
       if (Option.isNone(job)) return yield* missing("WorkspaceBuildJob")
       return { sandbox, attempt, snapshot: snapshot.value, job: job.value }
     })
