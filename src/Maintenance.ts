@@ -5,8 +5,9 @@
  * them. The others run in the queue of writes; their documentation contains their cost.
  */
 import { SqlClient, type SqlError } from "@effect/sql"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import type { PersistenceError } from "./Errors.js"
+import { Count } from "./sql/columns.js"
 import { isSqlError, persistenceErrorOf } from "./sql/engineError.js"
 import * as Backups from "./operations/backup.js"
 import type { MaintenanceFailed, MaintenanceRefused } from "./operations/errors.js"
@@ -16,11 +17,11 @@ import * as Restores from "./operations/restore.js"
 import { collectStats, type Stats } from "./operations/stats.js"
 
 export { MaintenanceFailed, MaintenanceRefusal, MaintenanceRefused } from "./operations/errors.js"
-export type { Backup, BackupOptions } from "./operations/backup.js"
+export { Backup, type BackupOptions } from "./operations/backup.js"
 export type { CopyProgress, OnProgress } from "./operations/copy.js"
-export type { DanglingReferences, IntegrityReport } from "./operations/integrity.js"
-export type { Restored, RestoreRequest } from "./operations/restore.js"
-export type { QueueDepth, Stats } from "./operations/stats.js"
+export { DanglingReferences, IntegrityReport } from "./operations/integrity.js"
+export { Restored, type RestoreRequest } from "./operations/restore.js"
+export { QueueDepth, Stats } from "./operations/stats.js"
 
 /**
  * Copies the database to a path, as a consistent snapshot, while others read and write.
@@ -92,15 +93,16 @@ export const integrityCheck: Effect.Effect<
 }).pipe(Effect.scoped, (effect) => operation("integrityCheck", effect))
 
 /** The result of a checkpoint. */
-export interface Checkpoint {
+export const Checkpoint = Schema.Struct({
   /**
    * True if the whole log is in the database, and the log is empty. False if readers or writers of other processes
    * prevented that.
    */
-  readonly complete: boolean
+  complete: Schema.Boolean,
   /** Pages that remain in the log. */
-  readonly remainingPages: number
-}
+  remainingPages: Count
+})
+export interface Checkpoint extends Schema.Schema.Type<typeof Checkpoint> {}
 
 /**
  * Moves the write-ahead log into the database, up to the oldest active reader. The engine does so by itself every

@@ -32,11 +32,11 @@ import { isTaggedAs } from "./sql/tagged.js"
 
 export { DatabaseNotEmpty, InvalidMigrations, MigrationFailed, SchemaNotCurrent } from "./migration/errors.js"
 export {
-  type AppliedMigration,
+  AppliedMigration,
   differenceOf,
-  type MismatchedMigration,
-  type PendingMigration,
-  type Status
+  MismatchedMigration,
+  PendingMigration,
+  Status
 } from "./migration/ledger.js"
 
 /** The operations on one record of migrations. */

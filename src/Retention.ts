@@ -13,6 +13,7 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option, Record, Schema, Stream } from "effect"
 import type { InvalidInput, PersistenceError } from "./Errors.js"
+import { Count } from "./sql/columns.js"
 import { decodeDuration, durationBetween } from "./sql/durations.js"
 import { nextTurn } from "./libsql/eventLoop.js"
 import { Limit } from "./sql/inputLimits.js"
@@ -56,16 +57,18 @@ export interface PurgeOptions {
 }
 
 /** The result of one batch. */
-export interface PurgedBatch {
-  readonly table: GrowingTable
+export const PurgedBatch = Schema.Struct({
+  table: Schema.Literal(...tables),
   /** The number of examined rows that are old enough. */
-  readonly examined: number
+  examined: Count,
   /** The number of rows that were removed, or would be. */
-  readonly removed: number
-}
+  removed: Count
+})
+export interface PurgedBatch extends Schema.Schema.Type<typeof PurgedBatch> {}
 
 /** The number of rows that were removed from each growing table, or would be. */
-export type Purged = Readonly<Record<GrowingTable, number>>
+export const Purged = Schema.Struct(Record.map(growing, () => Count))
+export interface Purged extends Schema.Schema.Type<typeof Purged> {}
 
 /**
  * Removes expired rows, table by table, and returns their number for each table. When it is interrupted or fails, the

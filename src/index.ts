@@ -34,7 +34,8 @@ export {
   SequenceConflict
 } from "./Errors.js"
 export type { ById, OwnedId } from "./sql/ownerScope.js"
-export type { Page, PageRequest } from "./sql/page.js"
+export { Row } from "./sql/model.js"
+export { Page, PageRequest } from "./sql/page.js"
 
 // Auth.
 export * as Auth from "./auth/index.js"

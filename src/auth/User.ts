@@ -59,6 +59,14 @@ export const CreateUser = Schema.Struct({
 /** Input for finding a user by email, or creating one with this name. */
 export const EnsureUser = Schema.Struct({ name: Label, email: Email })
 
+/** The result of `ensure`. */
+export const EnsuredUser = Schema.Struct({
+  user: Model.Row(User),
+  /** False if the email belonged to a user, who is returned. */
+  created: Schema.Boolean
+})
+export interface EnsuredUser extends Schema.Schema.Type<typeof EnsuredUser> {}
+
 /** Changes of a user. Absent fields stay unchanged; `image: null` clears the image. */
 export const UpdateUser = Schema.Struct({
   id: UserId,

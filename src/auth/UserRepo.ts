@@ -10,7 +10,7 @@ import { endWithOwner } from "../events/deletions.js"
 import { idOrNew } from "../sql/ids.js"
 import { operations } from "../sql/operations.js"
 import { columnList, rowsOf } from "../sql/rows.js"
-import { CreateUser, Email, EnsureUser, UpdateUser, User, UserId } from "./User.js"
+import { CreateUser, Email, type EnsuredUser, EnsureUser, UpdateUser, User, UserId } from "./User.js"
 
 /**
  * Methods of `UserRepo`.
@@ -35,9 +35,7 @@ export interface UserService {
    *
    * Fails with `InvalidInput` if the name or the email is invalid.
    */
-  readonly ensure: (
-    user: typeof EnsureUser.Encoded
-  ) => Effect.Effect<{ readonly user: User; readonly created: boolean }, InvalidInput | PersistenceError>
+  readonly ensure: (user: typeof EnsureUser.Encoded) => Effect.Effect<EnsuredUser, InvalidInput | PersistenceError>
 
   /** Returns the user, if it exists. */
   readonly findById: (id: string) => Effect.Effect<Option.Option<User>, PersistenceError>

@@ -12,7 +12,7 @@ export { Account, AccountCredential, AccountId, LinkAccount, ProviderAccount, Up
 export { AccountRepo, type AccountService } from "./AccountRepo.js"
 export { CreateSession, ExtendSession, Session, SessionId, SessionToken } from "./Session.js"
 export { SessionRepo, type SessionService } from "./SessionRepo.js"
-export { CreateUser, Email, EnsureUser, UpdateUser, User, UserId } from "./User.js"
+export { EnsuredUser, CreateUser, Email, EnsureUser, UpdateUser, User, UserId } from "./User.js"
 export { UserRepo, type UserService } from "./UserRepo.js"
 export { ConsumeVerification, CreateVerification, Verification, VerificationId } from "./Verification.js"
 export { VerificationRepo, type VerificationService } from "./VerificationRepo.js"

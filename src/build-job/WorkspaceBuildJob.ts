@@ -19,7 +19,7 @@ import {
 import { documentOf, Json, OptionalJson } from "../sql/json.js"
 import { Milliseconds } from "../sql/durations.js"
 import { table } from "../sql/table.js"
-import type { LeaseStats } from "../leasing/leases.js"
+import { LeaseStats } from "../leasing/leases.js"
 import * as Model from "../sql/model.js"
 import { stateMachine } from "../sql/transitions.js"
 import { OsExecutorCompileResult } from "../payloads/Executor.js"
@@ -115,17 +115,23 @@ export class WorkspaceBuildJob extends Model.Class<WorkspaceBuildJob>("Workspace
  * leases of the job. So a worker that lost its lease without noticing cannot write.
  */
 export const Lease = Schema.Struct({
-  jobId: WorkspaceBuildJobId,
+  jobId: existing(WorkspaceBuildJobId),
   workerId: Name,
   token: Schema.Positive.pipe(Schema.int())
 })
 export type Lease = typeof Lease.Type
 
 /** A claimed job and its lease. */
-export interface ClaimedJob {
-  readonly job: WorkspaceBuildJob
-  readonly lease: Lease
-}
+export const ClaimedJob = Schema.Struct({ job: Model.Row(WorkspaceBuildJob), lease: Lease })
+export interface ClaimedJob extends Schema.Schema.Type<typeof ClaimedJob> {}
+
+/** The result of `enqueue`. */
+export const EnqueuedJob = Schema.Struct({
+  job: Model.Row(WorkspaceBuildJob),
+  /** False if the idempotency key belongs to an earlier job, which is returned. */
+  created: Schema.Boolean
+})
+export interface EnqueuedJob extends Schema.Schema.Type<typeof EnqueuedJob> {}
 
 /** The default of `maxAttempts`. */
 export const defaultMaxAttempts = 3
@@ -180,4 +186,5 @@ export class JobState extends Model.Class<JobState>("JobState")({
 }) {}
 
 /** Counts of the jobs in the queue. */
-export type QueueStats = LeaseStats<WorkspaceBuildJobStatus>
+export const QueueStats = LeaseStats(WorkspaceBuildJobStatus)
+export interface QueueStats extends Schema.Schema.Type<typeof QueueStats> {}

@@ -35,6 +35,7 @@ import { makeLeases } from "./leases.js"
 import { encodeSpec, requestFingerprint } from "./requestFingerprint.js"
 import {
   type ClaimedJob,
+  type EnqueuedJob,
   EnqueueJob,
   type JobFailure,
   JobState,
@@ -69,7 +70,7 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
   readonly enqueue: (
     job: typeof EnqueueJob.Encoded
   ) => Effect.Effect<
-    { readonly job: WorkspaceBuildJob; readonly created: boolean },
+    EnqueuedJob,
     AlreadyExists | IdempotencyConflict | ReferenceNotFound | InvalidInput | PersistenceError
   >
 

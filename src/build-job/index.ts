@@ -7,8 +7,9 @@ import { WorkspaceBuildJobRepo } from "./WorkspaceBuildJobRepo.js"
 
 export * as BuildWorker from "./BuildWorker.js"
 export {
+  EnqueuedJob,
   attemptsExhausted,
-  type ClaimedJob,
+  ClaimedJob,
   defaultMaxAttempts,
   JobState,
   EnqueueJob,
@@ -16,7 +17,7 @@ export {
   JobSuccess,
   Lease,
   LeaseOutcome,
-  type QueueStats,
+  QueueStats,
   unreadableJob,
   WorkspaceBuildJob,
   WorkspaceBuildJobId,

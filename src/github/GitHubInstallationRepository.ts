@@ -2,7 +2,7 @@
  * Repositories of installations of the GitHub App.
  */
 import { Schema } from "effect"
-import { Flag, idOf, Label, Name, OptionalTimestamp, Timestamp } from "../sql/columns.js"
+import { Count, Flag, idOf, Label, Name, OptionalTimestamp, Timestamp } from "../sql/columns.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { UserId } from "../auth/User.js"
@@ -127,13 +127,14 @@ export const ApplyInstallationChange = Schema.Struct({
 )
 
 /** The numbers of repositories that a sync or a change added to an installation, updated, or removed from it. */
-export interface SyncResult {
+export const SyncResult = Schema.Struct({
   /** New repositories, and removed ones that returned. */
-  readonly added: number
+  added: Count,
   /** Repositories that stay, with another value in at least one field. */
-  readonly updated: number
-  readonly removed: number
-}
+  updated: Count,
+  removed: Count
+})
+export interface SyncResult extends Schema.Schema.Type<typeof SyncResult> {}
 
 /** Filter for listing the repositories of an installation. `search` matches a part of `owner/name`. */
 export const InstallationRepositoryFilter = Schema.Struct({

@@ -5,6 +5,7 @@ import { Schema } from "effect"
 import {
   Count,
   enumeration,
+  existing,
   idOf,
   Label,
   Name,
@@ -16,7 +17,7 @@ import {
 } from "../sql/columns.js"
 import { JsonObject, OptionalJson } from "../sql/json.js"
 import { table } from "../sql/table.js"
-import type { LeaseStats } from "../leasing/leases.js"
+import { LeaseStats } from "../leasing/leases.js"
 import * as Model from "../sql/model.js"
 import { stateMachine } from "../sql/transitions.js"
 
@@ -91,17 +92,23 @@ export class GitHubWebhookDelivery extends Model.Class<GitHubWebhookDelivery>("G
  * `token`. `deliveryId` is the id of the row.
  */
 export const WebhookLease = Schema.Struct({
-  deliveryId: GitHubWebhookDeliveryId,
+  deliveryId: existing(GitHubWebhookDeliveryId),
   workerId: Name,
   token: Schema.Positive.pipe(Schema.int())
 })
 export type WebhookLease = typeof WebhookLease.Type
 
 /** A claimed delivery, and the lease on it. */
-export interface ClaimedDelivery {
-  readonly delivery: GitHubWebhookDelivery
-  readonly lease: WebhookLease
-}
+export const ClaimedDelivery = Schema.Struct({ delivery: Model.Row(GitHubWebhookDelivery), lease: WebhookLease })
+export interface ClaimedDelivery extends Schema.Schema.Type<typeof ClaimedDelivery> {}
+
+/** The result of recording a delivery. */
+export const RecordedDelivery = Schema.Struct({
+  delivery: Model.Row(GitHubWebhookDelivery),
+  /** False if the delivery was recorded before. */
+  created: Schema.Boolean
+})
+export interface RecordedDelivery extends Schema.Schema.Type<typeof RecordedDelivery> {}
 
 /** The default number of attempts of a delivery. */
 export const defaultDeliveryAttempts = 5
@@ -113,7 +120,8 @@ export const defaultDeliveryAttempts = 5
 export const maxPayloadBytes = 25 * 1024 * 1024
 
 /** Counts of the inbox, by status and of due deliveries. */
-export type InboxStats = LeaseStats<GitHubWebhookDeliveryStatus>
+export const InboxStats = LeaseStats(GitHubWebhookDeliveryStatus)
+export interface InboxStats extends Schema.Schema.Type<typeof InboxStats> {}
 
 /**
  * A received delivery. `deliveryId` and `eventType` are the headers `X-GitHub-Delivery` and `X-GitHub-Event`.

@@ -36,6 +36,7 @@ import {
   type InboxStats,
   maxPayloadBytes,
   RecordDelivery,
+  type RecordedDelivery,
   type WebhookLease
 } from "./GitHubWebhookDelivery.js"
 
@@ -56,10 +57,7 @@ export interface GitHubWebhookDeliveryService
    */
   readonly record: (
     delivery: typeof RecordDelivery.Encoded
-  ) => Effect.Effect<
-    { readonly delivery: GitHubWebhookDelivery; readonly created: boolean },
-    AlreadyExists | InvalidInput | PersistenceError
-  >
+  ) => Effect.Effect<RecordedDelivery, AlreadyExists | InvalidInput | PersistenceError>
 
   /**
    * processing → processed. Idempotent for the same lease. Fails with `LeaseLost` if the lease is not the current one.

@@ -21,7 +21,13 @@ import { isSqlError, persistenceErrorOf } from "../sql/engineError.js"
 import { operations, spanned } from "../sql/operations.js"
 import { isTaggedAs } from "../sql/tagged.js"
 import { supervisionBesides } from "../supervision/supervisorLoop.js"
-import type { ClaimedDelivery, GitHubWebhookDelivery, RecordDelivery, WebhookLease } from "./GitHubWebhookDelivery.js"
+import type {
+  ClaimedDelivery,
+  GitHubWebhookDelivery,
+  RecordDelivery,
+  RecordedDelivery,
+  WebhookLease
+} from "./GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "./GitHubWebhookDeliveryRepo.js"
 import type { ProcessOptions, RunOptions, WebhookFailure, WebhookHandler, WebhookOutcome } from "./WebhookHandler.js"
 
@@ -40,10 +46,7 @@ export interface WebhookInboxService {
    */
   readonly receive: (
     delivery: typeof RecordDelivery.Encoded
-  ) => Effect.Effect<
-    { readonly delivery: GitHubWebhookDelivery; readonly created: boolean },
-    AlreadyExists | InvalidInput | PersistenceError
-  >
+  ) => Effect.Effect<RecordedDelivery, AlreadyExists | InvalidInput | PersistenceError>
 
   /**
    * Processes the delivery that has been due longest, and returns it: `processed` or `ignored`, or after a failure

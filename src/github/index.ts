@@ -32,7 +32,7 @@ export {
   RepositoryUser,
   ApplyInstallationChange,
   SyncInstallationRepositories,
-  type SyncResult,
+  SyncResult,
   UserRepositoryFilter
 } from "./GitHubInstallationRepository.js"
 export {
@@ -40,7 +40,8 @@ export {
   type GitHubInstallationRepositoryService
 } from "./GitHubInstallationRepositoryRepo.js"
 export {
-  type ClaimedDelivery,
+  RecordedDelivery,
+  ClaimedDelivery,
   defaultDeliveryAttempts,
   DeliveryFailure,
   DeliveryFilter,
@@ -49,7 +50,7 @@ export {
   GitHubWebhookDeliveryStatus,
   gitHubWebhookDeliveryTransitions,
   IgnoredDelivery,
-  type InboxStats,
+  InboxStats,
   maxPayloadBytes,
   RecordDelivery,
   WebhookLease,

@@ -1,7 +1,7 @@
 /**
  * Events of executions: the log of an agent, ordered by sequence.
  */
-import { type Option, Schema } from "effect"
+import { Schema } from "effect"
 import {
   ownerScopeField,
   Count,
@@ -106,15 +106,16 @@ export const AppendEvents = Schema.Struct({
 })
 
 /** The result of an append. */
-export interface AppendedEvents {
+export const AppendedEvents = Schema.Struct({
   /** The number of new events: events that were stored before are not counted. */
-  readonly appended: number
+  appended: Count,
   /**
    * The lowest and the highest sequence of the events of the call; none for a call without events. Sequences that the
    * repository assigned are consecutive, in the order of the call.
    */
-  readonly range: Option.Option<{ readonly first: number; readonly last: number }>
-}
+  range: Schema.optionalWith(Schema.Struct({ first: Count, last: Count }), { as: "Option" })
+})
+export interface AppendedEvents extends Schema.Schema.Type<typeof AppendedEvents> {}
 
 /** Filter for listing the events of an execution. */
 export const ListEvents = Schema.Struct({

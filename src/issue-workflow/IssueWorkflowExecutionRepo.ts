@@ -53,7 +53,7 @@ import {
   type LinkSandboxAttempt
 } from "./IssueWorkflowExecution.js"
 
-export type { ExecutionDetail } from "./executionDetail.js"
+export { ExecutionDetail } from "./executionDetail.js"
 
 /**
  * Methods of `IssueWorkflowExecutionRepo`. The owner of an execution, and of everything stored for it, is the owner of

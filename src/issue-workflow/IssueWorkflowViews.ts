@@ -1,9 +1,9 @@
 /**
  * Requests and results of `IssueWorkflowLifecycle`.
  */
-import { type Option, Schema } from "effect"
+import { Schema } from "effect"
 import { UserId } from "../auth/User.js"
-import { type AppendedEvents, AppendEvents } from "./ExecutionEvent.js"
+import { AppendedEvents, AppendEvents } from "./ExecutionEvent.js"
 import {
   InsertArtifacts,
   LinkExecutionPullRequest,
@@ -11,27 +11,29 @@ import {
   ReplaceValidationResults,
   UpsertSummary
 } from "./ExecutionReport.js"
-import type { Issue } from "./Issue.js"
-import { CreateIssueWorkflow, type IssueWorkflow, IssueWorkflowFilter, IssueWorkflowId } from "./IssueWorkflow.js"
+import { Issue } from "./Issue.js"
+import { CreateIssueWorkflow, IssueWorkflow, IssueWorkflowFilter, IssueWorkflowId } from "./IssueWorkflow.js"
 import {
-  type IssueWorkflowExecution,
+  IssueWorkflowExecution,
   IssueWorkflowExecutionId,
   IssueWorkflowExecutionTriggerType
 } from "./IssueWorkflowExecution.js"
-import { type Sandbox, SandboxId } from "../sandbox/Sandbox.js"
-import { ownerScopeField, existing, Name, RawProse } from "../sql/columns.js"
-import type { Page } from "../sql/page.js"
+import { Sandbox, SandboxId } from "../sandbox/Sandbox.js"
+import { ownerScopeField, Count, existing, Name, RawProse } from "../sql/columns.js"
+import * as Model from "../sql/model.js"
+import { Page } from "../sql/page.js"
 import { LaunchSandbox } from "../sandbox/SandboxViews.js"
 
 /** Request to open a workflow for an owner. `repositoryId` defaults to the repository of the issue. */
 export const OpenWorkflow = Schema.Struct({ ...CreateIssueWorkflow.fields, ownerUserId: UserId })
 
 /** The result of `open`. */
-export interface OpenedWorkflow {
-  readonly workflow: IssueWorkflow
+export const OpenedWorkflow = Schema.Struct({
+  workflow: Model.Row(IssueWorkflow),
   /** False if the workflow existed before. */
-  readonly created: boolean
-}
+  created: Schema.Boolean
+})
+export interface OpenedWorkflow extends Schema.Schema.Type<typeof OpenedWorkflow> {}
 
 /**
  * Request to launch a sandbox for an execution. `repositoryId` defaults to the repository of the workflow,
@@ -63,12 +65,13 @@ export const StartExecution = Schema.Struct({
 )
 
 /** The result of `startExecution`: the execution and its sandbox. */
-export interface StartedExecution {
-  readonly execution: IssueWorkflowExecution
-  readonly sandbox: Option.Option<Sandbox>
+export const StartedExecution = Schema.Struct({
+  execution: Model.Row(IssueWorkflowExecution),
+  sandbox: Schema.optionalWith(Model.Row(Sandbox), { as: "Option" }),
   /** False if the idempotency key belongs to an earlier execution, which is returned. */
-  readonly created: boolean
-}
+  created: Schema.Boolean
+})
+export interface StartedExecution extends Schema.Schema.Type<typeof StartedExecution> {}
 
 /**
  * Report of an execution. Omitted parts stay unchanged. Validation results and changed files are replaced as sets; the
@@ -88,10 +91,8 @@ export const ReportExecution = Schema.Struct({
 })
 
 /** The result of `report`. */
-export interface ReportedExecution {
-  readonly execution: IssueWorkflowExecution
-  readonly events: AppendedEvents
-}
+export const ReportedExecution = Schema.Struct({ execution: Model.Row(IssueWorkflowExecution), events: AppendedEvents })
+export interface ReportedExecution extends Schema.Schema.Type<typeof ReportedExecution> {}
 
 // Each pull request is one statement under the write lock.
 export const mostPullRequests = 100
@@ -124,18 +125,20 @@ export const FinishExecution = Schema.Struct({
 )
 
 /** The result of `finish`. */
-export interface FinishedExecution {
-  readonly execution: IssueWorkflowExecution
-  readonly workflow: IssueWorkflow
-}
+export const FinishedExecution = Schema.Struct({
+  execution: Model.Row(IssueWorkflowExecution),
+  workflow: Model.Row(IssueWorkflow)
+})
+export interface FinishedExecution extends Schema.Schema.Type<typeof FinishedExecution> {}
 
 /** Result of one pass of supervision over executions. */
-export interface WorkflowSupervision {
+export const WorkflowSupervision = Schema.Struct({
   /** The number of executions that were ended. */
-  readonly ended: number
+  ended: Count,
   /** The number of executions that could not be handled. Each is logged with its id. */
-  readonly failed: number
-}
+  failed: Count
+})
+export interface WorkflowSupervision extends Schema.Schema.Type<typeof WorkflowSupervision> {}
 
 /**
  * Filter for listing the workflows of an owner. A workflow must have one of `statuses`, if set; an empty list matches
@@ -148,16 +151,18 @@ export const WorkflowViewFilter = Schema.Struct({
 })
 
 /** A workflow with its issue and its newest execution. */
-export interface WorkflowView {
-  readonly workflow: IssueWorkflow
-  readonly issue: Issue
-  readonly latestExecution: Option.Option<IssueWorkflowExecution>
-}
+export const WorkflowView = Schema.Struct({
+  workflow: Model.Row(IssueWorkflow),
+  issue: Model.Row(Issue),
+  latestExecution: Schema.optionalWith(Model.Row(IssueWorkflowExecution), { as: "Option" })
+})
+export interface WorkflowView extends Schema.Schema.Type<typeof WorkflowView> {}
 
 /** A consistent snapshot of a workflow, its issue and its executions. */
-export interface WorkflowDetail {
-  readonly workflow: IssueWorkflow
-  readonly issue: Issue
+export const WorkflowDetail = Schema.Struct({
+  workflow: Model.Row(IssueWorkflow),
+  issue: Model.Row(Issue),
   /** The newest 50 executions. `IssueWorkflowExecutionRepo.list` continues from the cursor. */
-  readonly executions: Page<IssueWorkflowExecution>
-}
+  executions: Page(Model.Row(IssueWorkflowExecution))
+})
+export interface WorkflowDetail extends Schema.Schema.Type<typeof WorkflowDetail> {}

@@ -2,9 +2,10 @@
  * The detail of an execution: the execution and its reports, read in one statement.
  */
 import { SqlClient } from "@effect/sql"
-import { Array, Effect, type Option } from "effect"
+import { Array, Effect, Schema } from "effect"
+import * as Model from "../sql/model.js"
 import { type ById, targetOf } from "../sql/ownerScope.js"
-import type { Page } from "../sql/page.js"
+import { Page } from "../sql/page.js"
 import { part, unionQuery } from "../sql/unions.js"
 import { operations } from "../sql/operations.js"
 import { joinedRows } from "../sql/rows.js"
@@ -21,18 +22,19 @@ import { IssueWorkflowExecution } from "./IssueWorkflowExecution.js"
 const { orNotFound, read } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
 
 /** An execution and its reports. */
-export interface ExecutionDetail {
-  readonly execution: IssueWorkflowExecution
-  readonly summary: Option.Option<IssueWorkflowExecutionSummary>
+export const ExecutionDetail = Schema.Struct({
+  execution: Model.Row(IssueWorkflowExecution),
+  summary: Schema.optionalWith(Model.Row(IssueWorkflowExecutionSummary), { as: "Option" }),
   /** The first 50 events, ordered by sequence. `listEvents` continues from the cursor. */
-  readonly events: Page<IssueWorkflowExecutionEvent>
+  events: Page(Model.Row(IssueWorkflowExecutionEvent)),
   /** Ordered by check. */
-  readonly validationResults: ReadonlyArray<IssueWorkflowExecutionValidationResult>
+  validationResults: Schema.Array(Model.Row(IssueWorkflowExecutionValidationResult)),
   /** Ordered by path. */
-  readonly diffFiles: ReadonlyArray<IssueWorkflowExecutionDiffFile>
+  diffFiles: Schema.Array(Model.Row(IssueWorkflowExecutionDiffFile)),
   /** Newest first. */
-  readonly artifacts: ReadonlyArray<IssueWorkflowExecutionArtifact>
-}
+  artifacts: Schema.Array(Model.Row(IssueWorkflowExecutionArtifact))
+})
+export interface ExecutionDetail extends Schema.Schema.Type<typeof ExecutionDetail> {}
 
 const eventLimit = 50
 

@@ -12,7 +12,7 @@ import { IssueWorkflowLifecycle } from "./IssueWorkflowLifecycle.js"
 import * as Sandboxes from "../sandbox/index.js"
 
 export {
-  type AppendedEvents,
+  AppendedEvents,
   AppendEvents,
   IssueWorkflowExecutionEnd,
   IssueWorkflowExecutionEvent,
@@ -79,25 +79,25 @@ export {
 } from "./IssueWorkflowExecution.js"
 export { IssueWorkflowExecutionKey } from "./IssueWorkflowExecutionKey.js"
 export {
-  type ExecutionDetail,
+  ExecutionDetail,
   IssueWorkflowExecutionRepo,
   type IssueWorkflowExecutionService
 } from "./IssueWorkflowExecutionRepo.js"
 export { IssueWorkflowLifecycle, type IssueWorkflowLifecycleService } from "./IssueWorkflowLifecycle.js"
 export { IssueWorkflowRepo, type IssueWorkflowService } from "./IssueWorkflowRepo.js"
 export {
-  type FinishedExecution,
+  FinishedExecution,
   FinishExecution,
   LaunchForExecution,
-  type OpenedWorkflow,
+  OpenedWorkflow,
   OpenWorkflow,
-  type ReportedExecution,
+  ReportedExecution,
   ReportExecution,
-  type StartedExecution,
+  StartedExecution,
   StartExecution,
-  type WorkflowDetail,
-  type WorkflowSupervision,
-  type WorkflowView,
+  WorkflowDetail,
+  WorkflowSupervision,
+  WorkflowView,
   WorkflowViewFilter
 } from "./IssueWorkflowViews.js"
 export { ByExternalId, ByNumber } from "./ProviderRow.js"

@@ -6,7 +6,7 @@ import type { SqlClient, SqlError } from "@effect/sql"
 import { Array, Clock, DateTime, Duration, Effect, Either, Metric, Option, Random, Schema } from "effect"
 import { InvalidInput, LeaseLost, type LeaseLostReason, type PersistenceError } from "../Errors.js"
 import { clientInternals } from "../libsql/registry.js"
-import { Name } from "../sql/columns.js"
+import { Count, Name } from "../sql/columns.js"
 import { Limit, maxRows } from "../sql/inputLimits.js"
 import type { LeaseTexts } from "./statements.js"
 import type { operations } from "../sql/operations.js"
@@ -46,6 +46,14 @@ export interface LeaseStats<Status extends string> {
   /** The time since when the oldest of them has been due. */
   readonly oldestDueAt: Option.Option<DateTime.Utc>
 }
+
+/** Builds the schema of the counts of a leased table. */
+export const LeaseStats = <Status extends string>(status: Schema.Schema<Status>) =>
+  Schema.Struct({
+    byStatus: Schema.Record({ key: status, value: Count }),
+    due: Count,
+    oldestDueAt: Schema.optionalWith(Schema.DateTimeUtc, { as: "Option" })
+  })
 
 /**
  * Methods that the services of all leased tables have. A row waits for a worker (`queued`, `received`) or is under a

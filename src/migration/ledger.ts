@@ -2,48 +2,49 @@
  * The ledger of migrations in the database, and its comparison with the migrations of the program.
  */
 import { SqlClient } from "@effect/sql"
-import { type DateTime, Effect, Either, ParseResult, Schema } from "effect"
+import { Effect, Either, ParseResult, Schema } from "effect"
 import { PersistenceError } from "../Errors.js"
 import { SchemaNotCurrent } from "./errors.js"
 import { type Migration, nameOf } from "./record.js"
 import type { Table } from "../sql/table.js"
 
 /** A migration that the database has. */
-export interface AppliedMigration {
-  readonly id: number
+export const AppliedMigration = Schema.Struct({
+  id: Schema.Int,
   /** The name in the record: `0001_auth`. */
-  readonly name: string
-  readonly appliedAt: DateTime.Utc
+  name: Schema.String,
+  appliedAt: Schema.DateTimeUtc,
   /** SHA-256 of the text that was applied, in hexadecimal. */
-  readonly checksum: string
-}
+  checksum: Schema.String
+})
+export interface AppliedMigration extends Schema.Schema.Type<typeof AppliedMigration> {}
 
 /** A migration that the database does not have yet. */
-export interface PendingMigration {
-  readonly id: number
-  readonly name: string
-  readonly checksum: string
-}
+export const PendingMigration = Schema.Struct({ id: Schema.Int, name: Schema.String, checksum: Schema.String })
+export interface PendingMigration extends Schema.Schema.Type<typeof PendingMigration> {}
 
 /** A migration whose text or name in the database differs from the program's. */
-export interface MismatchedMigration extends AppliedMigration {
+export const MismatchedMigration = Schema.Struct({
+  ...AppliedMigration.fields,
   /** The name and the checksum in the program. */
-  readonly expected: { readonly name: string; readonly checksum: string }
-}
+  expected: Schema.Struct({ name: Schema.String, checksum: Schema.String })
+})
+export interface MismatchedMigration extends Schema.Schema.Type<typeof MismatchedMigration> {}
 
 /**
  * The comparison of a database with the program. Each migration is in one of the four lists, in the order of the ids.
  */
-export interface Status {
+export const Status = Schema.Struct({
   /** Migrations of the database that are equal in the program. */
-  readonly applied: ReadonlyArray<AppliedMigration>
+  applied: Schema.Array(AppliedMigration),
   /** Migrations of the program that the database lacks. */
-  readonly pending: ReadonlyArray<PendingMigration>
+  pending: Schema.Array(PendingMigration),
   /** Migrations of the database that differ in the program. */
-  readonly mismatched: ReadonlyArray<MismatchedMigration>
+  mismatched: Schema.Array(MismatchedMigration),
   /** Migrations of the database that the program lacks: a newer version applied them. */
-  readonly unknown: ReadonlyArray<AppliedMigration>
-}
+  unknown: Schema.Array(AppliedMigration)
+})
+export interface Status extends Schema.Schema.Type<typeof Status> {}
 
 /** Assigns each migration of the program and of the ledger to one of the four lists. */
 export const compare = (migrations: ReadonlyArray<Migration>, rows: ReadonlyArray<LedgerRow>): Status => {

@@ -3,10 +3,11 @@
  * none.
  */
 import { SqlClient } from "@effect/sql"
-import { Effect, Option } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { dirname, join } from "node:path"
 import { reasonOf } from "../libsql/openLocal.js"
 import { resolveLinks } from "../libsql/resolvePath.js"
+import { Count } from "../sql/columns.js"
 import { lastMigration, type OnProgress, verifiedCopy } from "./copy.js"
 import { hiddenActions, schemaDrift } from "./drift.js"
 import { MaintenanceFailed, MaintenanceRefused } from "./errors.js"
@@ -22,20 +23,21 @@ export interface BackupOptions {
 }
 
 /** The result of a backup. */
-export interface Backup {
+export const Backup = Schema.Struct({
   /** The absolute path, without symbolic links. */
-  readonly path: string
-  readonly bytes: number
+  path: Schema.String,
+  bytes: Count,
   /** The last migration of the database, as `0008_control_plane`. */
-  readonly migration: string
+  migration: Schema.String,
   /** The number of rows of each table. */
-  readonly tables: Readonly<Record<string, number>>
+  tables: Schema.Record({ key: Schema.String, value: Count }),
   /**
    * Problems for which `restore` refuses the backup, one line each: triggers and other objects that act on writes and
    * that no migration created.
    */
-  readonly problems: ReadonlyArray<string>
-}
+  problems: Schema.Array(Schema.String)
+})
+export interface Backup extends Schema.Schema.Type<typeof Backup> {}
 
 const operation = "backup"
 

@@ -2,29 +2,32 @@
  * The integrity check of a database, and the summary of its contents.
  */
 import type { SqlError } from "@effect/sql"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import type { PersistenceError } from "../Errors.js"
 import { codeOf } from "../libsql/DriverError.js"
 import { decodeLedgerRows, ledgerPresentText, type LedgerRow, ledgerText } from "../migration/ledger.js"
 import { quotedName, quotedText } from "../libsql/sqlText.js"
+import { Count } from "../sql/columns.js"
 import type { Reader } from "./reader.js"
 
 /** Rows with a reference to a missing row. */
-export interface DanglingReferences {
-  readonly table: string
+export const DanglingReferences = Schema.Struct({
+  table: Schema.String,
   /** The referenced table. */
-  readonly references: string
-  readonly rows: number
-}
+  references: Schema.String,
+  rows: Count
+})
+export interface DanglingReferences extends Schema.Schema.Type<typeof DanglingReferences> {}
 
 /** The result of the engine's check of each page, each index and each reference. */
-export interface IntegrityReport {
+export const IntegrityReport = Schema.Struct({
   /** True if the check found no problem. */
-  readonly ok: boolean
+  ok: Schema.Boolean,
   /** The damage, one line each, up to 100, in the engine's words: pages, tables and indexes, never values. */
-  readonly damage: ReadonlyArray<string>
-  readonly danglingReferences: ReadonlyArray<DanglingReferences>
-}
+  damage: Schema.Array(Schema.String),
+  danglingReferences: Schema.Array(DanglingReferences)
+})
+export interface IntegrityReport extends Schema.Schema.Type<typeof IntegrityReport> {}
 
 /** Checks each page, index, CHECK and reference of a database. */
 export const checkIntegrity = (reader: Reader): Effect.Effect<IntegrityReport, SqlError.SqlError> =>

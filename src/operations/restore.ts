@@ -1,7 +1,7 @@
 /**
  * The restore of a backup: a verified copy of it replaces a database that no program has open.
  */
-import { Clock, Effect, Option } from "effect"
+import { Clock, Effect, Option, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import type { Stats } from "node:fs"
 import { dirname } from "node:path"
@@ -9,6 +9,7 @@ import { migrations as ownMigrations } from "../../migrations/index.js"
 import { compare, differenceOf } from "../migration/ledger.js"
 import { checkRecord } from "../migration/record.js"
 import { makeDirectory, reasonOf } from "../libsql/openLocal.js"
+import { Count } from "../sql/columns.js"
 import { pathOf } from "./backup.js"
 import { lastMigration, type OnProgress, verifiedCopy } from "./copy.js"
 import { hiddenActions, schemaDrift } from "./drift.js"
@@ -31,16 +32,18 @@ export interface RestoreRequest {
 }
 
 /** The result of a restore. */
-export interface Restored {
+export const Restored = Schema.Struct({
   /** The path of the database: absolute, without symbolic links. */
-  readonly path: string
-  readonly bytes: number
+  path: Schema.String,
+  bytes: Count,
   /** The last migration of the database. Later ones may be missing: run the migrations. */
-  readonly migration: string
-  readonly tables: Readonly<Record<string, number>>
+  migration: Schema.String,
+  /** The number of rows of each table. */
+  tables: Schema.Record({ key: Schema.String, value: Count }),
   /** The path at which the previous database is kept; `None` if there was none. */
-  readonly kept: Option.Option<string>
-}
+  kept: Schema.optionalWith(Schema.String, { as: "Option" })
+})
+export interface Restored extends Schema.Schema.Type<typeof Restored> {}
 
 const operation = "restore"
 

@@ -2,38 +2,41 @@
  * Statistics of the whole database, from a consistent snapshot.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Duration, Effect, Option } from "effect"
+import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
 import { GitHubWebhookDeliveryStatus } from "../github/GitHubWebhookDelivery.js"
 import { ledgerPresentText } from "../migration/ledger.js"
+import { Count } from "../sql/columns.js"
 import { sizeOf } from "./files.js"
 import { countRows } from "./integrity.js"
 import { placeOf, type Reader, readerOf } from "./reader.js"
 
 /** The depth of a queue. */
-export interface QueueDepth {
-  readonly byStatus: Readonly<Record<string, number>>
-  /** The time for which the oldest due row could have been claimed; `None` when no row is due. */
-  readonly oldestQueuedAge: Option.Option<Duration.Duration>
-}
+export const QueueDepth = Schema.Struct({
+  byStatus: Schema.Record({ key: Schema.String, value: Count }),
+  /** The time for which the oldest due row could have been claimed; `None` when no row is due. Milliseconds in JSON. */
+  oldestQueuedAge: Schema.optionalWith(Schema.DurationFromMillis, { as: "Option" })
+})
+export interface QueueDepth extends Schema.Schema.Type<typeof QueueDepth> {}
 
 /** Statistics of a database. Sizes are those of a local file; a server and a database in memory have none. */
-export interface Stats {
+export const Stats = Schema.Struct({
   /** The version of SQLite in the engine, as `3.45.1`. */
-  readonly engineVersion: string
+  engineVersion: Schema.String,
   /** The number of applied migrations. */
-  readonly migrations: number
+  migrations: Count,
   /** The number of rows of each table. */
-  readonly tables: Readonly<Record<string, number>>
-  readonly fileBytes: Option.Option<number>
-  readonly walBytes: Option.Option<number>
+  tables: Schema.Record({ key: Schema.String, value: Count }),
+  fileBytes: Schema.optionalWith(Count, { as: "Option" }),
+  walBytes: Schema.optionalWith(Count, { as: "Option" }),
   /** Bytes of free pages in the file, which later rows use. */
-  readonly reusableBytes: Option.Option<number>
+  reusableBytes: Schema.optionalWith(Count, { as: "Option" }),
   /** The queue of build jobs. */
-  readonly queue: QueueDepth
+  queue: QueueDepth,
   /** The inbox of webhook deliveries. */
-  readonly inbox: QueueDepth
-}
+  inbox: QueueDepth
+})
+export interface Stats extends Schema.Schema.Type<typeof Stats> {}
 
 /** Collects the statistics. Counts every row. */
 export const collectStats = Effect.gen(function* () {

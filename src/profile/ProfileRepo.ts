@@ -28,10 +28,10 @@ import {
   ProfileRevisionFilter,
   SetActiveProfileRevision
 } from "./ProfileRevision.js"
-import { makeRevisions, type ProfileRevisionGraph } from "./profileRevisions.js"
+import { type CreatedProfileRevision, makeRevisions, type ProfileRevisionGraph } from "./profileRevisions.js"
 import { makeVersioned } from "./versioned.js"
 
-export type { ProfileRevisionGraph } from "./profileRevisions.js"
+export { CreatedProfileRevision, ProfileRevisionGraph } from "./profileRevisions.js"
 
 /**
  * Methods of `ProfileRepo`.
@@ -102,7 +102,7 @@ export interface ProfileService {
   readonly createRevision: (
     request: typeof CreateProfileRevision.Encoded
   ) => Effect.Effect<
-    { readonly revision: ProfileRevision; readonly created: boolean },
+    CreatedProfileRevision,
     NotFound | AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError
   >
 

@@ -38,10 +38,14 @@ import {
   SetActiveRepositoryProfileRevision,
   UpdateRepositoryProfile
 } from "./RepositoryProfile.js"
-import { makeRevisions, type RepositoryProfileRevisionGraph } from "./repositoryProfileRevisions.js"
+import {
+  type CreatedRepositoryProfileRevision,
+  makeRevisions,
+  type RepositoryProfileRevisionGraph
+} from "./repositoryProfileRevisions.js"
 import { makeVersioned } from "./versioned.js"
 
-export type { RepositoryProfileRevisionGraph } from "./repositoryProfileRevisions.js"
+export { CreatedRepositoryProfileRevision, RepositoryProfileRevisionGraph } from "./repositoryProfileRevisions.js"
 
 /**
  * Methods of `RepositoryProfileRepo`. A repository profile belongs to its repository: `ownerUserId` is the calling
@@ -111,7 +115,7 @@ export interface RepositoryProfileService {
   readonly createRevision: (
     request: typeof CreateRepositoryProfileRevision.Encoded
   ) => Effect.Effect<
-    { readonly revision: RepositoryProfileRevision; readonly created: boolean },
+    CreatedRepositoryProfileRevision,
     NotFound | AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError
   >
 

@@ -17,7 +17,7 @@ export {
   profileTransitions,
   UpdateProfile
 } from "./Profile.js"
-export { ProfileRepo, type ProfileRevisionGraph, type ProfileService } from "./ProfileRepo.js"
+export { CreatedProfileRevision, ProfileRepo, ProfileRevisionGraph, type ProfileService } from "./ProfileRepo.js"
 export {
   CreateProfileRevision,
   ProfileEnvVar,
@@ -47,8 +47,9 @@ export {
   UpdateRepositoryProfile
 } from "./RepositoryProfile.js"
 export {
+  CreatedRepositoryProfileRevision,
   RepositoryProfileRepo,
-  type RepositoryProfileRevisionGraph,
+  RepositoryProfileRevisionGraph,
   type RepositoryProfileService
 } from "./RepositoryProfileRepo.js"
 

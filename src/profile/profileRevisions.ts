@@ -8,6 +8,7 @@ import { ReferenceNotFound } from "../Errors.js"
 import { engineErrorOf, isSqlError } from "../sql/engineError.js"
 import { fingerprint } from "../sql/fingerprint.js"
 import { idOrNew } from "../sql/ids.js"
+import * as Model from "../sql/model.js"
 import { type ById, type Target, targetOf } from "../sql/ownerScope.js"
 import { part, unionQuery } from "../sql/unions.js"
 import { operations } from "../sql/operations.js"
@@ -26,16 +27,25 @@ import type { makeVersioned } from "./versioned.js"
 const { decodeInput, orNotFound, read, write } = operations("ProfileRepo", "ProfileRevision")
 
 /** A profile revision and the rows that belong to it. */
-export interface ProfileRevisionGraph {
-  readonly revision: ProfileRevision
+export const ProfileRevisionGraph = Schema.Struct({
+  revision: Model.Row(ProfileRevision),
   /** Ordered by key. */
-  readonly envVars: ReadonlyArray<ProfileEnvVar>
+  envVars: Schema.Array(Model.Row(ProfileEnvVar)),
   /** Ordered by target key. */
-  readonly secretBindings: ReadonlyArray<ProfileSecretBinding>
-  readonly sshSettings: Option.Option<ProfileSshSettings>
+  secretBindings: Schema.Array(Model.Row(ProfileSecretBinding)),
+  sshSettings: Schema.optionalWith(Model.Row(ProfileSshSettings), { as: "Option" }),
   /** Ordered by key and purpose. */
-  readonly sshKeys: ReadonlyArray<ProfileSshKeyBinding>
-}
+  sshKeys: Schema.Array(Model.Row(ProfileSshKeyBinding))
+})
+export interface ProfileRevisionGraph extends Schema.Schema.Type<typeof ProfileRevisionGraph> {}
+
+/** The result of creating a profile revision. */
+export const CreatedProfileRevision = Schema.Struct({
+  revision: Model.Row(ProfileRevision),
+  /** False if a revision with the same content existed, which is returned. */
+  created: Schema.Boolean
+})
+export interface CreatedProfileRevision extends Schema.Schema.Type<typeof CreatedProfileRevision> {}
 
 type Input = typeof CreateProfileRevision.Type
 

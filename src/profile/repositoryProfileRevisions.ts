@@ -9,6 +9,7 @@ import { jsonOrNull } from "../sql/batch.js"
 import { engineErrorOf } from "../sql/engineError.js"
 import { fingerprint } from "../sql/fingerprint.js"
 import { idOrNew } from "../sql/ids.js"
+import * as Model from "../sql/model.js"
 import { type ById, targetOf } from "../sql/ownerScope.js"
 import { part, unionQuery } from "../sql/unions.js"
 import { operations } from "../sql/operations.js"
@@ -28,11 +29,20 @@ const { decodeInput, orNotFound, read, write } = operations("RepositoryProfileRe
 const ofLinks = operations("RepositoryProfileRepo", "RepositoryProfileLink")
 
 /** A revision of a repository profile and its links. */
-export interface RepositoryProfileRevisionGraph {
-  readonly revision: RepositoryProfileRevision
+export const RepositoryProfileRevisionGraph = Schema.Struct({
+  revision: Model.Row(RepositoryProfileRevision),
   /** Ordered by precedence, then by the id of the linked revision. */
-  readonly links: ReadonlyArray<RepositoryProfileLink>
-}
+  links: Schema.Array(Model.Row(RepositoryProfileLink))
+})
+export interface RepositoryProfileRevisionGraph extends Schema.Schema.Type<typeof RepositoryProfileRevisionGraph> {}
+
+/** The result of creating a revision of a repository profile. */
+export const CreatedRepositoryProfileRevision = Schema.Struct({
+  revision: Model.Row(RepositoryProfileRevision),
+  /** False if a revision with the same content existed, which is returned. */
+  created: Schema.Boolean
+})
+export interface CreatedRepositoryProfileRevision extends Schema.Schema.Type<typeof CreatedRepositoryProfileRevision> {}
 
 type Input = typeof CreateRepositoryProfileRevision.Type
 type InputLinks = (typeof ReplaceLinks.Type)["links"]

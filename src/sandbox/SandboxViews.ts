@@ -1,20 +1,21 @@
 /**
  * Requests and results of `SandboxLifecycle`.
  */
-import { type Option, Schema } from "effect"
-import { JobFailure, JobSuccess, type Lease, type WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
+import { Schema } from "effect"
+import { JobFailure, JobSuccess, Lease, WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
 import { ProfileRevisionId } from "../profile/Profile.js"
 import { RepositoryProfileRevisionId } from "../profile/RepositoryProfile.js"
 import { UserId } from "../auth/User.js"
 import { IssueId } from "../issue-workflow/Issue.js"
 import { SandboxFilter } from "./filters.js"
-import { type Sandbox, SandboxId } from "./Sandbox.js"
-import { type SandboxAttempt, type SandboxAttemptSnapshot, SandboxAttemptTriggerType } from "./SandboxAttempt.js"
-import type { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
+import { Sandbox, SandboxId } from "./Sandbox.js"
+import { SandboxAttempt, SandboxAttemptSnapshot, SandboxAttemptTriggerType } from "./SandboxAttempt.js"
+import { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
 import { RepositoryId } from "../source/Repository.js"
-import { ownerScopeField, existing, enumeration, Name, Prose } from "../sql/columns.js"
+import { ownerScopeField, Count, existing, enumeration, Name, Prose } from "../sql/columns.js"
 import { documentOf } from "../sql/json.js"
 import { Milliseconds } from "../sql/durations.js"
+import * as Model from "../sql/model.js"
 import { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 
@@ -42,14 +43,15 @@ export const LaunchSandbox = Schema.Struct({
 })
 
 /** A sandbox and its new attempt, with the snapshot and the build job of the attempt. */
-export interface Launch {
-  readonly sandbox: Sandbox
-  readonly attempt: SandboxAttempt
-  readonly snapshot: SandboxAttemptSnapshot
-  readonly job: WorkspaceBuildJob
+export const Launch = Schema.Struct({
+  sandbox: Model.Row(Sandbox),
+  attempt: Model.Row(SandboxAttempt),
+  snapshot: Model.Row(SandboxAttemptSnapshot),
+  job: Model.Row(WorkspaceBuildJob),
   /** False if the idempotency key returned an earlier launch. */
-  readonly created: boolean
-}
+  created: Schema.Boolean
+})
+export interface Launch extends Schema.Schema.Type<typeof Launch> {}
 
 /** Request to cancel a sandbox. */
 export const CancelSandbox = Schema.Struct({
@@ -67,13 +69,14 @@ export const DeleteSandbox = Schema.Struct({
 })
 
 /** The work of a worker. A job without an attempt has no sandbox and no snapshot either. */
-export interface Build {
-  readonly lease: Lease
-  readonly job: WorkspaceBuildJob
-  readonly attempt: Option.Option<SandboxAttempt>
-  readonly sandbox: Option.Option<Sandbox>
-  readonly snapshot: Option.Option<SandboxAttemptSnapshot>
-}
+export const Build = Schema.Struct({
+  lease: Lease,
+  job: Model.Row(WorkspaceBuildJob),
+  attempt: Schema.optionalWith(Model.Row(SandboxAttempt), { as: "Option" }),
+  sandbox: Schema.optionalWith(Model.Row(Sandbox), { as: "Option" }),
+  snapshot: Schema.optionalWith(Model.Row(SandboxAttemptSnapshot), { as: "Option" })
+})
+export interface Build extends Schema.Schema.Type<typeof Build> {}
 
 /** Report of a successful build, and of the runtime if the worker launched one. */
 export const BuildFinished = Schema.Struct({
@@ -99,25 +102,26 @@ export const SandboxViewFilter = Schema.Struct({
 })
 
 /** A sandbox and its derived status. */
-export interface SandboxView {
-  readonly sandbox: Sandbox
-  readonly status: SandboxStatusView
-}
+export const SandboxView = Schema.Struct({ sandbox: Model.Row(Sandbox), status: SandboxStatusView })
+export interface SandboxView extends Schema.Schema.Type<typeof SandboxView> {}
 
 /** Consistent snapshot of a sandbox with its newest attempt. */
-export interface SandboxDetail extends SandboxView {
-  readonly attempt: Option.Option<SandboxAttempt>
-  readonly snapshot: Option.Option<SandboxAttemptSnapshot>
-  readonly job: Option.Option<WorkspaceBuildJob>
-  readonly runtime: Option.Option<SandboxRuntimeInstance>
-}
+export const SandboxDetail = Schema.Struct({
+  ...SandboxView.fields,
+  attempt: Schema.optionalWith(Model.Row(SandboxAttempt), { as: "Option" }),
+  snapshot: Schema.optionalWith(Model.Row(SandboxAttemptSnapshot), { as: "Option" }),
+  job: Schema.optionalWith(Model.Row(WorkspaceBuildJob), { as: "Option" }),
+  runtime: Schema.optionalWith(Model.Row(SandboxRuntimeInstance), { as: "Option" })
+})
+export interface SandboxDetail extends Schema.Schema.Type<typeof SandboxDetail> {}
 
 /** Result of one pass of supervision over sandboxes. */
-export interface Supervision {
+export const Supervision = Schema.Struct({
   /** The number of requeued jobs. */
-  readonly requeued: number
+  requeued: Count,
   /** The number of attempts, runtimes and sandboxes that were ended. */
-  readonly ended: number
+  ended: Count,
   /** The number of rows that could not be handled. Each is logged by its id. */
-  readonly failed: number
-}
+  failed: Count
+})
+export interface Supervision extends Schema.Schema.Type<typeof Supervision> {}

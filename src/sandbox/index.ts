@@ -48,18 +48,18 @@ export {
 } from "./SandboxRuntimeInstance.js"
 export { SandboxRuntimeInstanceRepo, type SandboxRuntimeInstanceService } from "./SandboxRuntimeInstanceRepo.js"
 export {
-  type Build,
+  Build,
   BuildFailed,
   BuildFinished,
   CancelSandbox,
   DeleteSandbox,
-  type Launch,
+  Launch,
   LaunchSandbox,
-  type SandboxDetail,
+  SandboxDetail,
   SandboxStatusView,
   SandboxViewFilter,
-  type SandboxView,
-  type Supervision
+  SandboxView,
+  Supervision
 } from "./SandboxViews.js"
 export { SandboxAttemptFilter, SandboxFilter } from "./filters.js"
 

@@ -3,7 +3,7 @@
  * key itself is only in `KeyRing`.
  */
 import { Schema } from "effect"
-import { enumeration, idOf, Name, optional, OptionalTimestamp, Timestamp } from "../sql/columns.js"
+import { Count, enumeration, existing, idOf, Name, optional, OptionalTimestamp, Timestamp } from "../sql/columns.js"
 import { Limit } from "../sql/inputLimits.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
@@ -57,25 +57,27 @@ export class EncryptionKey extends Model.Class<EncryptionKey>("EncryptionKey")(
 ) {}
 
 /** An encryption key, with its use. */
-export interface KeyStatus {
-  readonly key: EncryptionKey
+export const KeyStatus = Schema.Struct({
+  key: Model.Row(EncryptionKey),
   /** The number of versions of secrets that are encrypted with the key. */
-  readonly versions: number
+  versions: Count,
   /** Whether the key ring of this process contains the key. */
-  readonly held: boolean
-}
+  held: Schema.Boolean
+})
+export interface KeyStatus extends Schema.Schema.Type<typeof KeyStatus> {}
 
 /** The progress of a key rotation. */
-export interface KeyRotation {
+export const KeyRotation = Schema.Struct({
   /** The active key, which wraps the data keys after the rotation. */
-  readonly keyId: EncryptionKeyId
+  keyId: existing(EncryptionKeyId),
   /** The number of versions under other keys at the start of the rotation. */
-  readonly total: number
+  total: Count,
   /** The number of versions that the rotation has moved to the active key. */
-  readonly rewrapped: number
+  rewrapped: Count,
   /** The number of versions that stay unchanged: their key is not in the key ring, or they are damaged or imported. */
-  readonly skipped: number
-}
+  skipped: Count
+})
+export interface KeyRotation extends Schema.Schema.Type<typeof KeyRotation> {}
 
 const defaultBatchSize = 200
 

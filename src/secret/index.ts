@@ -13,8 +13,8 @@ export {
   EncryptionKeyId,
   EncryptionKeyStatus,
   encryptionKeyTransitions,
-  type KeyRotation,
-  type KeyStatus,
+  KeyRotation,
+  KeyStatus,
   RotateKeys
 } from "./EncryptionKey.js"
 export { type GivenKey, KeyRing, KeyRingConfigError, type KeyRingService, type RingKey } from "./KeyRing.js"

@@ -1,10 +1,12 @@
 /**
  * Row models: `Model.Class` of `@effect/sql` with input limits in the `insert` and `update` variants only. The `select`
  * and `json` variants accept every stored value (`decoder.ts`).
+ *
+ * `Row` is the schema of a row in a result.
  */
 import type { VariantSchema } from "@effect/experimental"
 import { Model } from "@effect/sql"
-import { Record, Schema } from "effect"
+import { Record, Schema, type SchemaAST } from "effect"
 import { readingOf } from "./decoder.js"
 
 export const Field = Model.Field
@@ -32,3 +34,27 @@ export const Class =
     annotations?: Schema.Annotations.Schema<Self>
   ) =>
     Model.Class<Self>(identifier)<Fields>(Record.map(fields, fieldOf) as typeof fields, annotations)
+
+interface RowModel {
+  new (fields: never, options: { readonly disableValidation: true }): unknown
+  readonly ast: SchemaAST.AST
+  readonly Type: unknown
+  readonly json: Schema.Schema.AnyNoContext
+}
+
+/** The model if its `json` variant has all its fields, else `never`: JSON omits secret fields. */
+type WithoutSecrets<M extends RowModel> = M["json"]["Type"] extends M["Type"] ? M : never
+
+/** The schema of a row in a result. */
+export interface Row<M extends RowModel> extends Schema.Schema<M["Type"], M["json"]["Encoded"]> {}
+
+/**
+ * Builds the schema of a row in a result: an instance of the model, encoded as its `json` variant. Models with secret
+ * fields, which JSON omits, have no such schema: use `json` instead.
+ */
+export const Row = <M extends RowModel>(model: M & WithoutSecrets<M>): Row<M> =>
+  Schema.transform(model.json, Schema.typeSchema(Schema.make<M["Type"]>(model.ast)), {
+    strict: false,
+    decode: (fields): M["Type"] => new model(fields as never, { disableValidation: true }),
+    encode: (row) => row
+  })
