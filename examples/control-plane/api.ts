@@ -2,7 +2,7 @@
  * The contract of the API: requests, responses and errors. Clients (`HttpApiClient.make(ControlPlaneApi)`) and the page
  * at `/docs` are generated from it.
  *
- * Requests and responses use the schemas of `@sealant/db`: rows in their JSON variants, errors with their statuses.
+ * Requests and responses use the schemas of `@sealant/db`: results as JSON, errors with their statuses.
  */
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "@effect/platform"
 import {
@@ -11,19 +11,19 @@ import {
   InvalidInput,
   InvalidTransition,
   NotFound,
+  Page,
   PersistenceError,
   ReferenceNotFound,
+  Row,
   Sandbox,
-  SandboxAttempt,
-  SandboxRuntimeInstance,
   WorkspaceBuildJob
 } from "@sealant/db"
 import { UserWorkspaceSpec } from "@sealant/db/payloads"
-import { LaunchSandbox, SandboxId, SandboxStatusView } from "@sealant/db/sandbox"
+import { Launch, LaunchSandbox, SandboxDetail, SandboxId, SandboxStatusView, SandboxView } from "@sealant/db/sandbox"
 import { Schema } from "effect"
 import { Authentication } from "./authentication.js"
 import { executions, workflows } from "./executionsApi.js"
-import { optional, Page, PageParams } from "./pages.js"
+import { PageParams } from "./pages.js"
 import { BodyTooLarge, MalformedBody } from "./refusals.js"
 
 // The fields of a build job for its owner. Without the request, which contains the spec and may contain secrets.
@@ -40,24 +40,14 @@ const BuildView = WorkspaceBuildJob.json.pipe(
   )
 )
 
-/** A sandbox with its status, which is derived from the attempt, the job and the runtime. */
-export const SandboxView = Schema.Struct({ sandbox: Sandbox.json, status: SandboxStatusView })
-
-/** A consistent snapshot of a sandbox with its newest attempt. */
-export const SandboxDetail = Schema.Struct({
-  ...SandboxView.fields,
-  attempt: optional(SandboxAttempt.json),
-  job: optional(BuildView),
-  runtime: optional(SandboxRuntimeInstance.json)
+/** A sandbox with its newest attempt, for its owner: without the snapshot, which contains specifications, too. */
+export const SandboxResponse = Schema.Struct({
+  ...SandboxDetail.omit("snapshot").fields,
+  job: Schema.optionalWith(BuildView, { as: "Option" })
 })
 
-/** The result of a launch. `created` is false if the idempotency key belongs to an earlier launch. */
-export const Launched = Schema.Struct({
-  sandbox: Sandbox.json,
-  attempt: SandboxAttempt.json,
-  job: BuildView,
-  created: Schema.Boolean
-})
+/** The result of a launch, for its owner. */
+export const LaunchResponse = Schema.Struct({ ...Launch.omit("snapshot").fields, job: BuildView })
 
 /** The request of a launch. The owner comes from the session, the name of the image from the control plane. */
 export const LaunchRequest = Schema.Struct({ name: LaunchSandbox.fields.name, spec: UserWorkspaceSpec })
@@ -69,7 +59,7 @@ const sandboxes = HttpApiGroup.make("sandboxes")
     HttpApiEndpoint.post("launch", "/sandboxes")
       .setHeaders(Schema.Struct({ "idempotency-key": Schema.optional(Schema.String) }))
       .setPayload(LaunchRequest)
-      .addSuccess(Launched, { status: 201 })
+      .addSuccess(LaunchResponse, { status: 201 })
       .addError(IdempotencyConflict)
       .addError(ReferenceNotFound)
       .addError(NotFound)
@@ -85,24 +75,24 @@ const sandboxes = HttpApiGroup.make("sandboxes")
       )
       .addSuccess(Page(SandboxView))
   )
-  .add(HttpApiEndpoint.get("get")`/sandboxes/${id}`.addSuccess(SandboxDetail).addError(NotFound))
-  .add(HttpApiEndpoint.get("events")`/sandboxes/${id}/events`.addSuccess(Schema.Array(ControlPlaneEvent.json)))
+  .add(HttpApiEndpoint.get("get")`/sandboxes/${id}`.addSuccess(SandboxResponse).addError(NotFound))
+  .add(HttpApiEndpoint.get("events")`/sandboxes/${id}/events`.addSuccess(Schema.Array(Row(ControlPlaneEvent))))
   .add(
     HttpApiEndpoint.post("stop")`/sandboxes/${id}/stop`
-      .addSuccess(Sandbox.json)
+      .addSuccess(Row(Sandbox))
       .addError(NotFound)
       .addError(InvalidTransition)
   )
   .add(
     HttpApiEndpoint.post("retry")`/sandboxes/${id}/retry`
-      .addSuccess(Launched)
+      .addSuccess(LaunchResponse)
       .addError(NotFound)
       .addError(InvalidTransition)
       .addError(ReferenceNotFound)
   )
   .add(
     HttpApiEndpoint.post("rebuild")`/sandboxes/${id}/rebuild`
-      .addSuccess(Launched)
+      .addSuccess(LaunchResponse)
       .addError(NotFound)
       .addError(InvalidTransition)
       .addError(ReferenceNotFound)

@@ -16,7 +16,6 @@ import { ControlPlaneApi } from "./api.js"
 import { asUser } from "./authentication.js"
 import type { OpenRequest } from "./executionsApi.js"
 import { imageOf } from "./images.js"
-import { pageOf } from "./pages.js"
 
 export const workflowsLayer = HttpApiBuilder.group(ControlPlaneApi, "workflows", (handlers) =>
   Effect.gen(function* () {
@@ -59,7 +58,7 @@ export const workflowsLayer = HttpApiBuilder.group(ControlPlaneApi, "workflows",
       )
       .handle("list", ({ urlParams: { status, ...page } }) =>
         asUser((ownerUserId) =>
-          lifecycle.list({ ownerUserId, ...pageOf(page), ...(status === undefined ? {} : { statuses: [status] }) })
+          lifecycle.list({ ownerUserId, ...page, ...(status === undefined ? {} : { statuses: [status] }) })
         )
       )
       .handle("get", ({ path: { id } }) => asUser((ownerUserId) => lifecycle.getDetail({ ownerUserId, id })))
@@ -107,7 +106,7 @@ export const executionsLayer = HttpApiBuilder.group(ControlPlaneApi, "executions
           // Both an execution without events and one of another user have an empty list: getById fails for the second.
           Effect.zipRight(
             executions.getById({ id: executionId, ownerUserId }),
-            executions.listEvents({ executionId, ownerUserId, ...pageOf(urlParams) })
+            executions.listEvents({ executionId, ownerUserId, ...urlParams })
           )
         )
       )

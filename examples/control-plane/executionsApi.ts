@@ -8,21 +8,29 @@ import {
   InvalidTransition,
   Issue,
   IssueWorkflow,
-  IssueWorkflowExecution,
   IssueWorkflowExecutionEvent,
-  IssueWorkflowExecutionSummary,
-  IssueWorkflowExecutionValidationResult,
   NotFound,
+  Page,
   ReferenceNotFound,
-  Sandbox
+  Row
 } from "@sealant/db"
-import { IssueWorkflowExecutionId, IssueWorkflowId, IssueWorkflowStatus, UpsertIssue } from "@sealant/db/issue-workflow"
+import {
+  ExecutionDetail,
+  IssueWorkflowExecutionId,
+  IssueWorkflowId,
+  IssueWorkflowStatus,
+  OpenedWorkflow,
+  StartedExecution,
+  UpsertIssue,
+  WorkflowDetail,
+  WorkflowView
+} from "@sealant/db/issue-workflow"
 import { UserWorkspaceSpec } from "@sealant/db/payloads"
 import { LaunchSandbox } from "@sealant/db/sandbox"
 import { UpsertRepository } from "@sealant/db/source"
 import { Schema } from "effect"
 import { Authentication } from "./authentication.js"
-import { optional, Page, PageParams } from "./pages.js"
+import { PageParams } from "./pages.js"
 
 /** The request to open a workflow: the repository and the issue, by the names of their provider. */
 export const OpenRequest = Schema.Struct({
@@ -31,35 +39,10 @@ export const OpenRequest = Schema.Struct({
 })
 
 /** A workflow on an issue. `created` is false if this user already has an active workflow on it. */
-export const Opened = Schema.Struct({ workflow: IssueWorkflow.json, issue: Issue.json, created: Schema.Boolean })
-
-const WorkflowView = Schema.Struct({
-  workflow: IssueWorkflow.json,
-  issue: Issue.json,
-  latestExecution: optional(IssueWorkflowExecution.json)
-})
-
-const WorkflowDetail = Schema.Struct({
-  workflow: IssueWorkflow.json,
-  issue: Issue.json,
-  executions: Page(IssueWorkflowExecution.json)
-})
+export const OpenResponse = Schema.Struct({ ...OpenedWorkflow.fields, issue: Row(Issue) })
 
 /** The request to start an execution: the sandbox of the agent. */
 export const StartRequest = Schema.Struct({ name: LaunchSandbox.fields.name, spec: UserWorkspaceSpec })
-
-const Started = Schema.Struct({
-  execution: IssueWorkflowExecution.json,
-  sandbox: optional(Sandbox.json),
-  created: Schema.Boolean
-})
-
-/** An execution with its summary and its validation results. */
-const ExecutionDetail = Schema.Struct({
-  execution: IssueWorkflowExecution.json,
-  summary: optional(IssueWorkflowExecutionSummary.json),
-  validationResults: Schema.Array(IssueWorkflowExecutionValidationResult.json)
-})
 
 const workflowId = HttpApiSchema.param("id", IssueWorkflowId)
 const executionId = HttpApiSchema.param("id", IssueWorkflowExecutionId)
@@ -68,7 +51,7 @@ export const workflows = HttpApiGroup.make("workflows")
   .add(
     HttpApiEndpoint.post("open", "/workflows")
       .setPayload(OpenRequest)
-      .addSuccess(Opened)
+      .addSuccess(OpenResponse)
       .addError(AlreadyExists)
       .addError(ReferenceNotFound)
   )
@@ -82,7 +65,7 @@ export const workflows = HttpApiGroup.make("workflows")
     HttpApiEndpoint.post("start")`/workflows/${workflowId}/executions`
       .setHeaders(Schema.Struct({ "idempotency-key": Schema.optional(Schema.String) }))
       .setPayload(StartRequest)
-      .addSuccess(Started, { status: 201 })
+      .addSuccess(StartedExecution, { status: 201 })
       .addError(NotFound)
       .addError(InvalidTransition)
       .addError(IdempotencyConflict)
@@ -91,7 +74,7 @@ export const workflows = HttpApiGroup.make("workflows")
   .add(
     HttpApiEndpoint.post("cancel")`/workflows/${workflowId}/cancel`
       .setPayload(Schema.Struct({ reason: Schema.String }))
-      .addSuccess(IssueWorkflow.json)
+      .addSuccess(Row(IssueWorkflow))
       .addError(NotFound)
       .addError(InvalidTransition)
   )
@@ -102,7 +85,7 @@ export const executions = HttpApiGroup.make("executions")
   .add(
     HttpApiEndpoint.get("events")`/executions/${executionId}/events`
       .setUrlParams(PageParams)
-      .addSuccess(Page(IssueWorkflowExecutionEvent.json))
+      .addSuccess(Page(Row(IssueWorkflowExecutionEvent)))
       .addError(NotFound)
   )
   .add(

@@ -3,14 +3,10 @@
  */
 import { HttpApiBuilder } from "@effect/platform"
 import { ControlPlaneEvents, SandboxLifecycle } from "@sealant/db"
-import { type Launch } from "@sealant/db/sandbox"
 import { Effect } from "effect"
 import { ControlPlaneApi } from "./api.js"
 import { asUser } from "./authentication.js"
 import { imageOf } from "./images.js"
-import { pageOf } from "./pages.js"
-
-const launched = ({ attempt, created, job, sandbox }: Launch) => ({ attempt, created, job, sandbox })
 
 export const sandboxesLayer = HttpApiBuilder.group(ControlPlaneApi, "sandboxes", (handlers) =>
   Effect.gen(function* () {
@@ -28,14 +24,14 @@ export const sandboxesLayer = HttpApiBuilder.group(ControlPlaneApi, "sandboxes",
             idempotencyKey: headers["idempotency-key"],
             triggerType: "api"
           })
-        ).pipe(Effect.map(launched))
+        )
       )
       .handle("list", ({ urlParams: { archived = false, status, ...page } }) =>
         asUser((ownerUserId) =>
           lifecycle.list({
             ownerUserId,
             includeArchived: archived,
-            ...pageOf(page),
+            ...page,
             ...(status === undefined ? {} : { statuses: [status] })
           })
         )
@@ -45,11 +41,7 @@ export const sandboxesLayer = HttpApiBuilder.group(ControlPlaneApi, "sandboxes",
         asUser((ownerUserId) => journal.list({ ownerUserId, subjectType: "sandbox", subjectId: id }))
       )
       .handle("stop", ({ path: { id } }) => asUser((ownerUserId) => lifecycle.stop({ id, ownerUserId })))
-      .handle("retry", ({ path: { id } }) =>
-        asUser((ownerUserId) => Effect.map(lifecycle.retry({ id, ownerUserId }), launched))
-      )
-      .handle("rebuild", ({ path: { id } }) =>
-        asUser((ownerUserId) => Effect.map(lifecycle.rebuild({ id, ownerUserId }), launched))
-      )
+      .handle("retry", ({ path: { id } }) => asUser((ownerUserId) => lifecycle.retry({ id, ownerUserId })))
+      .handle("rebuild", ({ path: { id } }) => asUser((ownerUserId) => lifecycle.rebuild({ id, ownerUserId })))
   })
 )
