@@ -11,8 +11,11 @@ import { makeFixture } from "./fixtureRows.js"
 
 type Samples = ReadonlyArray<readonly [method: string, args: Arguments]>
 
-/** Call inside `describe`. Runs a test with the service and a valid call of each of its methods. */
-export const fixtureOf = ({ name, tag }: (typeof services)[number]) => {
+/**
+ * Call in a file or inside `describe`. Runs tests with a service and a valid call of each of its methods, all on one
+ * database.
+ */
+export const sharedFixture = () => {
   const scope = Effect.runSync(Scope.make())
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
   const fixture = Effect.runSync(
@@ -20,16 +23,19 @@ export const fixtureOf = ({ name, tag }: (typeof services)[number]) => {
       Effect.gen(function* () {
         const context = yield* Layer.buildWithScope(layerTest, scope)
         const contractFixture = yield* Effect.provide(makeFixture, context)
-        const samples: Samples = Object.entries(samplesOf(contractFixture)[name] ?? {})
-        return { context, samples }
+        return { context, samples: samplesOf(contractFixture) }
       })
     )
   )
-  return <A>(test: (service: object, samples: Samples) => Effect.Effect<A, never, TestServices>) =>
-    Effect.flatMap(fixture, ({ context, samples }) =>
-      Effect.provide(
-        Effect.flatMap(tag, (service) => test(service, samples)),
-        context
+  return ({ name, tag }: (typeof services)[number]) =>
+    <A>(test: (service: object, samples: Samples) => Effect.Effect<A, never, TestServices>) =>
+      Effect.flatMap(fixture, ({ context, samples }) =>
+        Effect.provide(
+          Effect.flatMap(tag, (service) => test(service, Object.entries(samples[name] ?? {}))),
+          context
+        )
       )
-    )
 }
+
+/** Call inside `describe`. Runs a test with the service and a valid call of each of its methods. */
+export const fixtureOf = (service: (typeof services)[number]) => sharedFixture()(service)
