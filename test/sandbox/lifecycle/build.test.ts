@@ -111,14 +111,15 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const [call, effect] of leases.flatMap((lease) => Object.entries(callsOf(lifecycle, lease)))) {
           expect(yield* refusalOf(effect), call).toMatchObject({
             _tag: "LeaseLost",
-            jobId: job.id,
+            entity: "WorkspaceBuildJob",
+            id: job.id,
             reason: "superseded"
           })
         }
         for (const [call, effect] of Object.entries(callsOf(lifecycle, gone))) {
           expect(yield* refusalOf(effect), call).toMatchObject({
             _tag: "LeaseLost",
-            jobId: "gone",
+            id: "gone",
             reason: "not-found"
           })
         }
