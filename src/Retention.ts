@@ -128,7 +128,7 @@ export const purgeBatches = (
     })
   )
 
-const { decodeInput, read } = operations("Retention", "Retention")
+const { decodeInput, traced } = operations("Retention", "Retention")
 
 const isKeepFor = (value: unknown): value is Duration.DurationInput | "keep" =>
   value === "keep" ||
@@ -196,7 +196,7 @@ const stepOf = (
           : Option.some(scan.order.map((column) => last[column]))
       const batch: PurgedBatch = { table, examined: examined.length, removed }
       return [batch, next] as const
-    }).pipe(read("purge", { table }))
+    }).pipe(traced("purge", { table }))
 }
 
 // The position before every row: instants and positions are not negative.

@@ -66,7 +66,7 @@ export interface AccountService {
   readonly unlink: (id: ById) => Effect.Effect<void, NotFound | PersistenceError>
 }
 
-const { decodeInput, orNotFound, read, write } = operations("AccountRepo", "Account")
+const { decodeInput, orNotFound, traced } = operations("AccountRepo", "Account")
 
 /** The columns that `credentialsOf` returns values for, in the same order. */
 const credentialColumns = [
@@ -129,7 +129,7 @@ const make = Effect.gen(function* () {
           RETURNING ${columns}`)
         return yield* Option.isSome(linked) ? Effect.succeed(linked.value) : Effect.fail(linkedToOther)
       }).pipe(
-        write("link", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        traced("link", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [{ field: "userId", table: "user", id: Option.some(request.userId) }])
@@ -145,7 +145,7 @@ const make = Effect.gen(function* () {
           accounts.findOne(sql`
             SELECT ${columns} FROM account WHERE provider_id = ${providerId} AND account_id = ${accountId}`)
         ),
-        read("find")
+        traced("find")
       ),
 
     listForUser: (request) =>
@@ -155,7 +155,7 @@ const make = Effect.gen(function* () {
           SELECT ${columns} FROM account WHERE user_id = ${request.userId} AND ${Page.afterCursor(sql, start)}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
-      }).pipe(read("listForUser", { "user.id": request.userId })),
+      }).pipe(traced("listForUser", { "user.id": request.userId })),
 
     updateTokens: (request) =>
       Effect.gen(function* () {
@@ -175,14 +175,14 @@ const make = Effect.gen(function* () {
           WHERE id = ${id} ${ofOwner({ ownerUserId })}
           RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(id)))
-      }).pipe(write("updateTokens", ["InvalidInput"])),
+      }).pipe(traced("updateTokens", ["InvalidInput"])),
 
     unlink: (by) => {
       const target = targetOf(by)
       return sql`DELETE FROM account WHERE id = ${target.id} ${ofOwner(target)} RETURNING id`.pipe(
         Effect.flatMap(([unlinked]) => orNotFound(target.id)(Option.fromNullable(unlinked))),
         Effect.asVoid,
-        read("unlink", { "account.id": target.id })
+        traced("unlink", { "account.id": target.id })
       )
     }
   }

@@ -75,7 +75,7 @@ export interface SessionService {
 }
 
 const own = operations("SessionRepo", "Session")
-const { decodeInput, orNotFound, read, write } = own
+const { decodeInput, orNotFound, traced } = own
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -102,7 +102,7 @@ const make = Effect.gen(function* () {
             ${ipAddress ?? null}, ${userAgent ?? null}, ${now}, ${now})
           RETURNING ${columns}`)
       }).pipe(
-        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [{ field: "userId", table: "user", id: Option.some(request.userId) }])
@@ -115,7 +115,7 @@ const make = Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
         return yield* sessions.findOne(sql`
           SELECT ${columns} FROM session WHERE token = ${Redacted.value(token)} AND expires_at > ${now}`)
-      }).pipe(read("findByToken")),
+      }).pipe(traced("findByToken")),
 
     listForUser: (request) =>
       Effect.gen(function* () {
@@ -124,7 +124,7 @@ const make = Effect.gen(function* () {
           SELECT ${columns} FROM session WHERE user_id = ${request.userId} AND ${Page.afterCursor(sql, start)}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
-      }).pipe(read("listForUser", { "user.id": request.userId })),
+      }).pipe(traced("listForUser", { "user.id": request.userId })),
 
     extend: (request) =>
       Effect.gen(function* () {
@@ -136,21 +136,21 @@ const make = Effect.gen(function* () {
           WHERE id = ${target.id} ${ofOwner(target)} AND expires_at > ${now}
           RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(write("extend", ["InvalidInput"])),
+      }).pipe(traced("extend", ["InvalidInput"])),
 
     revoke: (by) => {
       const target = targetOf(by)
       return sql`DELETE FROM session WHERE id = ${target.id} ${ofOwner(target)} RETURNING id`.pipe(
         Effect.flatMap(([revoked]) => orNotFound(target.id)(Option.fromNullable(revoked))),
         Effect.asVoid,
-        read("revoke", { "session.id": target.id })
+        traced("revoke", { "session.id": target.id })
       )
     },
 
     revokeAllForUser: (userId) =>
       sql`DELETE FROM session WHERE user_id = ${userId} RETURNING id`.pipe(
         Effect.map((revoked) => revoked.length),
-        read("revokeAllForUser", { "user.id": userId })
+        traced("revokeAllForUser", { "user.id": userId })
       ),
 
     purgeExpired: purgeOf(sql, own, "session")

@@ -73,7 +73,7 @@ export interface UserService {
   readonly delete: (id: string) => Effect.Effect<void, NotFound | PersistenceError>
 }
 
-const { decodeInput, orNotFound, read, write } = operations("UserRepo", "User")
+const { decodeInput, orNotFound, traced } = operations("UserRepo", "User")
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -92,7 +92,7 @@ const make = Effect.gen(function* () {
           INSERT INTO user (id, name, email, email_verified, image, created_at, updated_at)
           VALUES (${id}, ${name}, ${email}, ${emailVerified}, ${image ?? null}, ${now}, ${now})
           RETURNING ${columns}`)
-      }).pipe(write("create", ["AlreadyExists", "InvalidInput"])),
+      }).pipe(traced("create", ["AlreadyExists", "InvalidInput"])),
 
     ensure: (request) =>
       Effect.gen(function* () {
@@ -105,11 +105,11 @@ const make = Effect.gen(function* () {
           ON CONFLICT (email) DO UPDATE SET email = email
           RETURNING ${columns}`)
         return { user, created: user.id === id }
-      }).pipe(write("ensure", ["InvalidInput"])),
+      }).pipe(traced("ensure", ["InvalidInput"])),
 
-    findById: (id) => byId(id).pipe(read("findById", { "user.id": id })),
+    findById: (id) => byId(id).pipe(traced("findById", { "user.id": id })),
 
-    getById: (id) => Effect.flatMap(byId(id), orNotFound(id)).pipe(read("getById", { "user.id": id })),
+    getById: (id) => Effect.flatMap(byId(id), orNotFound(id)).pipe(traced("getById", { "user.id": id })),
 
     findByEmail: (request) =>
       decodeInput(
@@ -117,7 +117,7 @@ const make = Effect.gen(function* () {
         Email
       )(request).pipe(
         Effect.flatMap((email) => users.findOne(sql`SELECT ${columns} FROM user WHERE email = ${email}`)),
-        read("findByEmail")
+        traced("findByEmail")
       ),
 
     update: (request) =>
@@ -134,14 +134,14 @@ const make = Effect.gen(function* () {
           WHERE id = ${id}
           RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(id)))
-      }).pipe(write("update", ["AlreadyExists", "InvalidInput"])),
+      }).pipe(traced("update", ["AlreadyExists", "InvalidInput"])),
 
     delete: (id) =>
       Effect.zipRight(endWithOwner(sql, id), sql`DELETE FROM user WHERE id = ${id} RETURNING id`).pipe(
         Effect.flatMap(([deleted]) => orNotFound(id)(Option.fromNullable(deleted))),
         Effect.asVoid,
         sql.withTransaction,
-        read("delete", { "user.id": id })
+        traced("delete", { "user.id": id })
       )
   }
   return service

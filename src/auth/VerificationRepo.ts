@@ -48,7 +48,7 @@ export interface VerificationService {
 }
 
 const own = operations("VerificationRepo", "Verification")
-const { decodeInput, read, write } = own
+const { decodeInput, traced } = own
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -70,7 +70,7 @@ const make = Effect.gen(function* () {
           INSERT INTO verification (id, identifier, value, expires_at, created_at, updated_at)
           VALUES (${id}, ${identifier}, ${Redacted.value(value)}, ${DateTime.toEpochMillis(expiresAt)}, ${now}, ${now})
           RETURNING ${columns}`)
-      }).pipe(write("create", ["AlreadyExists", "InvalidInput"])),
+      }).pipe(traced("create", ["AlreadyExists", "InvalidInput"])),
 
     consume: (presented) =>
       Effect.gen(function* () {
@@ -80,7 +80,7 @@ const make = Effect.gen(function* () {
           DELETE FROM verification
           WHERE identifier = ${identifier} AND value = ${Redacted.value(value)} AND expires_at > ${now}
           RETURNING ${columns}`)
-      }).pipe(read("consume")),
+      }).pipe(traced("consume")),
 
     purgeExpired: purgeOf(sql, own, "verification")
   }

@@ -51,7 +51,7 @@ const query = <A>(
     Effect.mapError((error) =>
       isSqlError(error) ? (schemaMismatchOf(`${service}.${method}`, table, joins, error) ?? error) : error
     ),
-    operations(service, table.model).write(method, ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
+    operations(service, table.model).traced(method, ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
       "auth.model": table.model
     })
   )

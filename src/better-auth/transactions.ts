@@ -118,7 +118,7 @@ export const makeTransactions = (): Transactions => {
       const begun = yield* clientInternals(sql)?.isInTransaction ?? Effect.succeed(true)
       return yield* sql.withTransaction(body(begun))
     }).pipe(
-      operations("BetterAuthAdapter", "transaction").read("transaction"),
+      operations("BetterAuthAdapter", "transaction").traced("transaction"),
       Effect.mapError((error) => (error instanceof RolledBack ? thrown : error))
     )
     return scope.write(whole)

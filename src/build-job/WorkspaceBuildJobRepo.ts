@@ -187,7 +187,7 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
   ) => Effect.Effect<Page.Page<WorkspaceBuildJob>, InvalidInput | PersistenceError>
 }
 
-const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations(
+const { decodeInput, orNotFound, traced, orInvalidTransition } = operations(
   "WorkspaceBuildJobRepo",
   "WorkspaceBuildJob"
 )
@@ -269,7 +269,7 @@ const make = Effect.gen(function* () {
       )(request).pipe(
         Effect.flatMap(insert),
         Effect.tap(({ job }) => Effect.annotateCurrentSpan("job.id", job.id)),
-        write("enqueue", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        traced("enqueue", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [
@@ -286,7 +286,7 @@ const make = Effect.gen(function* () {
           UPDATE oci_image_build_jobs SET ${cancelledBy(now, cancelReason)}
           WHERE id = ${id} AND ${isCancellable} RETURNING ${columns}`)
         return Option.isSome(cancelled) ? cancelled.value : yield* alreadyOrInvalid(id, "cancelled")
-      }).pipe(read("cancel", { "job.id": id })),
+      }).pipe(traced("cancel", { "job.id": id })),
 
     cancelLatestByAttemptId: ({ reason, attemptId }) =>
       Effect.gen(function* () {
@@ -296,7 +296,7 @@ const make = Effect.gen(function* () {
           UPDATE oci_image_build_jobs SET ${cancelledBy(now, cancelReason)}
           WHERE id = (${latestOf(attemptId)}) AND ${isCancellable} RETURNING ${stateColumns}`)
         return Option.isSome(cancelled) ? cancelled : yield* latestState(attemptId)
-      }).pipe(read("cancelLatestByAttemptId", { "attempt.id": attemptId })),
+      }).pipe(traced("cancelLatestByAttemptId", { "attempt.id": attemptId })),
 
     redrive: (id) =>
       Effect.gen(function* () {
@@ -313,7 +313,7 @@ const make = Effect.gen(function* () {
             WHERE a.id = run_id AND (a.status NOT IN ('queued', 'running') OR a.stop_requested_at IS NOT NULL))
           RETURNING ${columns}`)
         return Option.isSome(queued) ? queued.value : yield* queuedOrInvalid(id)
-      }).pipe(read("redrive", { "job.id": id })),
+      }).pipe(traced("redrive", { "job.id": id })),
 
     markSettled: (id) =>
       Effect.gen(function* () {
@@ -323,21 +323,21 @@ const make = Effect.gen(function* () {
           WHERE id = ${id} AND finished_at IS NOT NULL AND run_settled_at IS NULL
           RETURNING id`
         if (settled.length === 0) yield* getById(id)
-      }).pipe(read("markSettled", { "job.id": id })),
+      }).pipe(traced("markSettled", { "job.id": id })),
 
-    findById: (id) => byId(id).pipe(read("findById", { "job.id": id })),
+    findById: (id) => byId(id).pipe(traced("findById", { "job.id": id })),
 
-    getById: (id) => getById(id).pipe(read("getById", { "job.id": id })),
+    getById: (id) => getById(id).pipe(traced("getById", { "job.id": id })),
 
-    findByIdempotencyKey: (key) => byKey(key).pipe(read("findByIdempotencyKey")),
+    findByIdempotencyKey: (key) => byKey(key).pipe(traced("findByIdempotencyKey")),
 
     findLatestByAttemptId: (attemptId) =>
       jobs
         .findOne(sql`SELECT ${columns} FROM oci_image_build_jobs WHERE id = (${latestOf(attemptId)})`)
-        .pipe(read("findLatestByAttemptId", { "attempt.id": attemptId })),
+        .pipe(traced("findLatestByAttemptId", { "attempt.id": attemptId })),
 
     findLatestStateByAttemptId: (attemptId) =>
-      latestState(attemptId).pipe(read("findLatestStateByAttemptId", { "attempt.id": attemptId })),
+      latestState(attemptId).pipe(traced("findLatestStateByAttemptId", { "attempt.id": attemptId })),
 
     listLatestByAttemptIds: (attemptIds) =>
       readByIds(attemptIds, (batch) =>
@@ -353,7 +353,7 @@ const make = Effect.gen(function* () {
           (found) =>
             new Map(found.flatMap((job) => Option.toArray(job.attemptId).map((attemptId) => [attemptId, job] as const)))
         ),
-        read("listLatestByAttemptIds", { "attempt.count": attemptIds.length })
+        traced("listLatestByAttemptIds", { "attempt.count": attemptIds.length })
       ),
 
     listByStatus: (request) =>
@@ -365,7 +365,7 @@ const make = Effect.gen(function* () {
           WHERE status = ${status} AND ${Page.afterCursor(sql, start)}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, (job) => [job.createdAt, job.id])
-      }).pipe(read("listByStatus"))
+      }).pipe(traced("listByStatus"))
   }
   return service
 })

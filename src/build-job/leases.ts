@@ -13,7 +13,7 @@ import { type ClaimedJob, JobFailure, JobSuccess, type Lease, type WorkspaceBuil
 
 const service = "WorkspaceBuildJobRepo"
 const own = operations(service, "WorkspaceBuildJob")
-const { decodeInput, read, write } = own
+const { decodeInput, traced } = own
 
 const encodeResult = Schema.encodeSync(Schema.parseJson(OsExecutorCompileResult))
 
@@ -38,18 +38,19 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
   })
 
   return {
-    claimNext: (request: ClaimRequest) => leases.claimNext(request).pipe(read("claimNext")),
+    claimNext: (request: ClaimRequest) => leases.claimNext(request).pipe(traced("claimNext")),
 
     claimBatch: (request: ClaimRequest & { readonly limit: number }) =>
-      leases.claimBatch(request).pipe(read("claimBatch")),
+      leases.claimBatch(request).pipe(traced("claimBatch")),
 
     claimById: (request: ClaimRequest & { readonly id: string }) =>
-      leases.claimById(request).pipe(read("claimById", { "job.id": request.id })),
+      leases.claimById(request).pipe(traced("claimById", { "job.id": request.id })),
 
-    getByLease: (lease: Lease) => leases.getByLease(heldBy(lease)).pipe(read("getByLease", { "job.id": lease.jobId })),
+    getByLease: (lease: Lease) =>
+      leases.getByLease(heldBy(lease)).pipe(traced("getByLease", { "job.id": lease.jobId })),
 
     heartbeat: (lease: Lease, duration: Duration.DurationInput) =>
-      leases.heartbeat(heldBy(lease), duration).pipe(read("heartbeat", { "job.id": lease.jobId })),
+      leases.heartbeat(heldBy(lease), duration).pipe(traced("heartbeat", { "job.id": lease.jobId })),
 
     succeed: (lease: Lease, success: typeof JobSuccess.Encoded) =>
       decodeSuccess(success).pipe(
@@ -64,19 +65,19 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
             )
           }
         ),
-        write("succeed", ["InvalidInput"], { "job.id": lease.jobId })
+        traced("succeed", ["InvalidInput"], { "job.id": lease.jobId })
       ),
 
     fail: (lease: Lease, failure: typeof JobFailure.Encoded) =>
       Effect.gen(function* () {
         const { errorCode = null, errorMessage, retryable } = yield* decodeInput("fail", JobFailure)(failure)
         return yield* leases.fail(heldBy(lease), failText, retryable, [errorCode, errorMessage])
-      }).pipe(write("fail", ["InvalidInput"], { "job.id": lease.jobId })),
+      }).pipe(traced("fail", ["InvalidInput"], { "job.id": lease.jobId })),
 
-    release: (lease: Lease) => leases.release(heldBy(lease)).pipe(read("release", { "job.id": lease.jobId })),
+    release: (lease: Lease) => leases.release(heldBy(lease)).pipe(traced("release", { "job.id": lease.jobId })),
 
-    reapExpired: (limit: number) => leases.reapExpired(limit).pipe(read("reapExpired")),
+    reapExpired: (limit: number) => leases.reapExpired(limit).pipe(traced("reapExpired")),
 
-    stats: leases.stats.pipe(read("stats"))
+    stats: leases.stats.pipe(traced("stats"))
   }
 }

@@ -66,7 +66,7 @@ const engine = Effect.gen(function* () {
   return [ok("engine", `SQLite ${row?.version ?? "of an unknown version"}`)]
 })
 
-const { read } = operations("Doctor", "Schema")
+const { traced } = operations("Doctor", "Schema")
 
 const schema = Effect.gen(function* () {
   const status = yield* Migrations.status
@@ -86,7 +86,7 @@ const schema = Effect.gen(function* () {
       ? [ok("schema", `${status.applied.at(-1)?.name ?? ""}, as the migrations made it`)]
       : [])
   ]
-}).pipe(Effect.scoped, read("schemaDrift"))
+}).pipe(Effect.scoped, traced("schemaDrift"))
 
 const integrity = Effect.gen(function* () {
   const { damage, danglingReferences, ok: good } = yield* Maintenance.integrityCheck

@@ -114,7 +114,7 @@ export interface ControlPlaneEventsService {
   ) => Effect.Effect<never, E | E2 | InvalidInput | PersistenceError, R | R2>
 }
 
-const { decodeInput, read, write } = operations("ControlPlaneEvents", "ControlPlaneEvent")
+const { decodeInput, traced } = operations("ControlPlaneEvents", "ControlPlaneEvent")
 
 const decodeActor = decodeInput("actingAs", Actor)
 
@@ -185,7 +185,7 @@ const make = Effect.gen(function* () {
         consumers.findOne(sql`SELECT ${consumerColumns} FROM control_plane_event_consumers WHERE name = ${name}`)
       ),
       Effect.map(Option.match({ onNone: () => 0, onSome: (found) => found.position })),
-      read("position")
+      traced("position")
     )
 
   const acknowledge: ControlPlaneEventsService["acknowledge"] = (request) =>
@@ -205,7 +205,7 @@ const make = Effect.gen(function* () {
       yield* checkPlace("acknowledge", "position", { afterPosition: position, epoch })
       // The journal has grown up to the position since the statement.
       return yield* acknowledge(request)
-    }).pipe(write("acknowledge", ["InvalidInput"]))
+    }).pipe(traced("acknowledge", ["InvalidInput"]))
 
   const run = yield* joinedRows
   const mark = Effect.map(run(sql.unsafe(stateText)), ([row]) => `${String(row?.["epoch"])} ${String(row?.["end"])}`)
@@ -218,7 +218,7 @@ const make = Effect.gen(function* () {
   /** Makes, for a scope, a function that waits for the next events after a position. */
   const nextEvents = Effect.map(waiter, (firstFound) => (method: string, place: Place, limit: number) => {
     const found = Effect.map(
-      read(method)(after(method, place, limit)),
+      traced(method)(after(method, place, limit)),
       Option.liftPredicate((events) => events.length > 0)
     )
     return Effect.catchIf(firstFound(everyReader, found), isSqlError, (error) =>
@@ -240,7 +240,7 @@ const make = Effect.gen(function* () {
     )
 
   const service: ControlPlaneEventsService = {
-    journal: read("journal")(state),
+    journal: traced("journal")(state),
 
     list: (request) =>
       Effect.gen(function* () {
@@ -251,7 +251,7 @@ const make = Effect.gen(function* () {
           SELECT ${columns} FROM control_plane_events
           WHERE subject_type = ${subjectType} AND subject_id = ${subjectId} AND sequence > ${afterSequence} AND ${ofOwner}
           ORDER BY sequence LIMIT ${limit}`)
-      }).pipe(read("list")),
+      }).pipe(traced("list")),
 
     read: (request) =>
       decodeInput(
@@ -259,7 +259,7 @@ const make = Effect.gen(function* () {
         ReadEvents
       )(request).pipe(
         Effect.flatMap(({ limit, ...place }) => after("read", place, limit)),
-        read("read")
+        traced("read")
       ),
 
     tail,

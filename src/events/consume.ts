@@ -17,7 +17,7 @@ import type { CorruptRow, RowsOf } from "../sql/rows.js"
 import { isTaggedAs } from "../sql/tagged.js"
 import { backoff, isTransient } from "../sql/retry.js"
 
-const { decodeInput, write } = operations("ControlPlaneEvents", "ControlPlaneEvent")
+const { decodeInput, traced } = operations("ControlPlaneEvents", "ControlPlaneEvent")
 
 const maxBatchSize = 500
 
@@ -63,10 +63,10 @@ export const makeConsume = ({ acknowledge, consumerColumns, consumers, nextEvent
         RETURNING ${consumerColumns}`)
       const { epoch } = yield* state
       return { position, epoch, isReset: Option.isSome(row.epoch) && row.epoch.value !== epoch }
-    }).pipe(write("consume", []))
+    }).pipe(traced("consume", []))
 
   const enterEpoch = (name: string, epoch: JournalEpoch) =>
-    sql`UPDATE control_plane_event_consumers SET epoch = ${epoch} WHERE name = ${name}`.pipe(write("consume", []))
+    sql`UPDATE control_plane_event_consumers SET epoch = ${epoch} WHERE name = ${name}`.pipe(traced("consume", []))
 
   return <E, R, E2 = never, R2 = never>(
     { onReset, ...request }: Request<E2, R2>,

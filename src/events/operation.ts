@@ -13,17 +13,17 @@ type Attributes = Readonly<Record<string, string | number | boolean>>
 
 /** Builds the wrappers for one lifecycle service. Its errors name a row by `entity`. */
 export const operationsOf = (service: string, entity: string) => {
-  const { decodeInput, read } = operations(service, entity)
+  const { decodeInput, traced } = operations(service, entity)
   return {
     decodeInput,
-    read,
+    traced,
 
     /**
      * Runs `body` in one transaction on `sql`, under a span named after the operation, and appends its events to the
      * journal. `actor` is the actor of these events unless `actingAs` sets another one.
      */
     operation: (sql: SqlClient.SqlClient, name: string, attributes?: Attributes, actor: Actor = system) => {
-      const wrap = read(name, attributes)
+      const wrap = traced(name, attributes)
       const journal = withEvents(sql, name, actor)
       return <A, E>(body: Effect.Effect<A, E>) =>
         wrap(Effect.provideService(Database.transaction(journal(body)), SqlClient.SqlClient, sql))

@@ -141,7 +141,7 @@ export interface GitHubInstallationService {
   ) => Effect.Effect<Page.Page<GitHubInstallationUserGrant>, InvalidInput | PersistenceError>
 }
 
-const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations(
+const { decodeInput, orNotFound, traced, orInvalidTransition } = operations(
   "GitHubInstallationRepo",
   "GitHubInstallation"
 )
@@ -204,11 +204,11 @@ const make = Effect.gen(function* () {
       decodeInput(
         "upsert",
         UpsertGitHubInstallation
-      )(request).pipe(Effect.flatMap(store), write("upsert", ["AlreadyExists", "InvalidInput"])),
+      )(request).pipe(Effect.flatMap(store), traced("upsert", ["AlreadyExists", "InvalidInput"])),
 
-    findById: (id) => byId(id).pipe(read("findById", { "installation.id": id })),
+    findById: (id) => byId(id).pipe(traced("findById", { "installation.id": id })),
 
-    getById: (id) => getById(id).pipe(read("getById", { "installation.id": id })),
+    getById: (id) => getById(id).pipe(traced("getById", { "installation.id": id })),
 
     findByExternalId: (externalInstallationId) =>
       decodeInput(
@@ -219,10 +219,10 @@ const make = Effect.gen(function* () {
           installations.findOne(sql`
           SELECT ${columns} FROM github_app_installations WHERE external_installation_id = ${externalId}`)
         ),
-        read("findByExternalId")
+        traced("findByExternalId")
       ),
 
-    listForUser: (request) => listForUser(request).pipe(read("listForUser", { "user.id": request.userId })),
+    listForUser: (request) => listForUser(request).pipe(traced("listForUser", { "user.id": request.userId })),
 
     listActive: (request) =>
       Effect.gen(function* () {
@@ -231,7 +231,7 @@ const make = Effect.gen(function* () {
           SELECT ${columns} FROM github_app_installations WHERE status = 'active' AND ${Page.afterCursor(sql, start)}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
-      }).pipe(read("listActive")),
+      }).pipe(traced("listActive")),
 
     setStatus: ({ id, status }) =>
       Effect.gen(function* () {
@@ -243,7 +243,7 @@ const make = Effect.gen(function* () {
           WHERE id = ${id} AND ${sql.in("status", gitHubInstallationTransitions.sources(to))}
           RETURNING ${columns}`)
         return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(getById(id), orInvalidTransition(id, to))
-      }).pipe(read("setStatus", { "installation.id": id })),
+      }).pipe(traced("setStatus", { "installation.id": id })),
 
     grantToUser: (request) =>
       Effect.gen(function* () {
@@ -262,7 +262,7 @@ const make = Effect.gen(function* () {
             revoked_at = NULL
           RETURNING ${grantColumns}`)
       }).pipe(
-        grant.write("grantToUser", ["ReferenceNotFound", "InvalidInput"]),
+        grant.traced("grantToUser", ["ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [
@@ -283,7 +283,7 @@ const make = Effect.gen(function* () {
           WHERE installation_id = ${installationId} AND user_id = ${userId}
           RETURNING ${grantColumns}`)
           .pipe(Effect.flatMap(grant.orNotFound(installationId)))
-      }).pipe(grant.read("revokeGrant")),
+      }).pipe(grant.traced("revokeGrant")),
 
     userHasGrant: (request) =>
       grant
@@ -299,7 +299,7 @@ const make = Effect.gen(function* () {
           WHERE g.installation_id = ${installationId} AND g.user_id = ${userId} AND g.revoked_at IS NULL`
           ),
           Effect.map(({ length }) => length > 0),
-          grant.read("userHasGrant")
+          grant.traced("userHasGrant")
         ),
 
     listGrants: (request) =>
@@ -310,7 +310,7 @@ const make = Effect.gen(function* () {
           WHERE installation_id = ${request.installationId} AND ${Page.afterCursor(sql, start, "granted_at", "user_id")}
           ORDER BY granted_at DESC, user_id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ grantedAt, userId }) => [grantedAt, userId])
-      }).pipe(grant.read("listGrants", { "installation.id": request.installationId }))
+      }).pipe(grant.traced("listGrants", { "installation.id": request.installationId }))
   }
   return service
 })

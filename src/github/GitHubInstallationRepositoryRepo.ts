@@ -132,7 +132,7 @@ export interface GitHubInstallationRepositoryService {
   ) => Effect.Effect<Option.Option<GitHubInstallationRepository>, InvalidInput | PersistenceError>
 }
 
-const { decodeInput, read, write } = operations("GitHubInstallationRepositoryRepo", "GitHubInstallationRepository")
+const { decodeInput, traced } = operations("GitHubInstallationRepositoryRepo", "GitHubInstallationRepository")
 
 /** Builds the LIKE pattern of a search for a part of a text; null without a search. */
 const patternOf = (search: string | undefined): string | null =>
@@ -152,7 +152,7 @@ const make = Effect.gen(function* () {
         SyncInstallationRepositories
       )(request).pipe(
         Effect.flatMap(sync),
-        write("sync", ["InvalidInput"], { "installation.id": request.installationId })
+        traced("sync", ["InvalidInput"], { "installation.id": request.installationId })
       ),
 
     apply: (request) =>
@@ -161,7 +161,7 @@ const make = Effect.gen(function* () {
         ApplyInstallationChange
       )(request).pipe(
         Effect.flatMap(apply),
-        write("apply", ["InvalidInput"], { "installation.id": request.installationId })
+        traced("apply", ["InvalidInput"], { "installation.id": request.installationId })
       ),
 
     listForInstallation: (request) =>
@@ -182,7 +182,7 @@ const make = Effect.gen(function* () {
           SELECT ${columns} FROM github_installation_repositories WHERE ${sql.and(conditions)}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
-      }).pipe(read("listForInstallation", { "installation.id": request.installationId })),
+      }).pipe(traced("listForInstallation", { "installation.id": request.installationId })),
 
     listForUser: (request) =>
       Effect.gen(function* () {
@@ -193,7 +193,7 @@ const make = Effect.gen(function* () {
           sql.unsafe(userRepositoriesText, [userId, last, patternOf(search), start.limit + 1])
         )
         return Page.make(rows, start, ({ createdAt, repositoryId }) => [createdAt, repositoryId])
-      }).pipe(read("listForUser", { "user.id": request.userId })),
+      }).pipe(traced("listForUser", { "user.id": request.userId })),
 
     mayUse: (request) =>
       decodeInput(
@@ -202,13 +202,13 @@ const make = Effect.gen(function* () {
       )(request).pipe(
         Effect.flatMap(({ repositoryId, userId }) => sql`SELECT 1 WHERE ${mayUse(userId, sql`${repositoryId}`)}`),
         Effect.map(({ length }) => length > 0),
-        read("mayUse", { "repository.id": request.repositoryId, "user.id": request.userId })
+        traced("mayUse", { "repository.id": request.repositoryId, "user.id": request.userId })
       ),
 
     findById: (id) =>
       repositories
         .findOne(sql`SELECT ${columns} FROM github_installation_repositories WHERE id = ${id}`)
-        .pipe(read("findById", { "installation_repository.id": id })),
+        .pipe(traced("findById", { "installation_repository.id": id })),
 
     findByExternalId: (request) =>
       decodeInput(
@@ -220,7 +220,7 @@ const make = Effect.gen(function* () {
           SELECT ${columns} FROM github_installation_repositories
           WHERE installation_id = ${installationId} AND external_repository_id = ${externalRepositoryId}`)
         ),
-        read("findByExternalId", { "installation.id": request.installationId })
+        traced("findByExternalId", { "installation.id": request.installationId })
       ),
 
     findByRepositoryId: (request) =>
@@ -237,7 +237,7 @@ const make = Effect.gen(function* () {
              WHERE +installation_id = ${installationId} AND repository_id = ${repositoryId}
              ORDER BY created_at DESC, id DESC LIMIT 1))`)
         ),
-        read("findByRepositoryId", { "installation.id": request.installationId })
+        traced("findByRepositoryId", { "installation.id": request.installationId })
       )
   }
   return service

@@ -124,7 +124,7 @@ export interface GitHubWebhookDeliveryService
 const name = "GitHubWebhookDeliveryRepo"
 const entity = "GitHubWebhookDelivery"
 const own = operations(name, entity)
-const { decodeInput, orNotFound, read, orInvalidTransition, write } = own
+const { decodeInput, orNotFound, traced, orInvalidTransition } = own
 
 const table: LeasedTable = {
   name: "github_webhook_deliveries",
@@ -249,7 +249,7 @@ const make = Effect.gen(function* () {
         WHERE ${sql.and([...ofInstallation, ...inStatus, Page.afterCursor(sql, start, "received_at")])}
         ORDER BY received_at DESC, id DESC LIMIT ${start.limit + 1}`)
       return Page.make(rows, start, ({ id, receivedAt }) => [receivedAt, id])
-    }).pipe(read("list"))
+    }).pipe(traced("list"))
 
   const service: GitHubWebhookDeliveryService = {
     record: (request) =>
@@ -258,17 +258,17 @@ const make = Effect.gen(function* () {
         const recorded = yield* insert(delivery, yield* jsonOf(delivery.payload))
         yield* Effect.annotateCurrentSpan("delivery.id", recorded.delivery.id)
         return recorded
-      }).pipe(write("record", ["AlreadyExists", "InvalidInput"])),
+      }).pipe(traced("record", ["AlreadyExists", "InvalidInput"])),
 
-    claimNext: (request) => leases.claimNext(request).pipe(read("claimNext")),
+    claimNext: (request) => leases.claimNext(request).pipe(traced("claimNext")),
 
     heartbeat: (lease, duration) =>
-      leases.heartbeat(heldBy(lease), duration).pipe(read("heartbeat", attributesOf(lease))),
+      leases.heartbeat(heldBy(lease), duration).pipe(traced("heartbeat", attributesOf(lease))),
 
     markProcessed: (lease) =>
       leases
         .underLease(heldBy(lease), processedText, ["processed"], [])
-        .pipe(read("markProcessed", attributesOf(lease))),
+        .pipe(traced("markProcessed", attributesOf(lease))),
 
     markIgnored: (lease, ignored = {}) =>
       decodeInput(
@@ -276,7 +276,7 @@ const make = Effect.gen(function* () {
         IgnoredDelivery
       )(ignored).pipe(
         Effect.flatMap(({ reason = null }) => leases.underLease(heldBy(lease), ignoredText, ["ignored"], [reason])),
-        read("markIgnored", attributesOf(lease))
+        traced("markIgnored", attributesOf(lease))
       ),
 
     markFailed: (lease, failure) =>
@@ -287,12 +287,12 @@ const make = Effect.gen(function* () {
         Effect.flatMap(({ errorMessage, retryable }) =>
           leases.fail(heldBy(lease), failedText, retryable, [errorMessage])
         ),
-        read("markFailed", attributesOf(lease))
+        traced("markFailed", attributesOf(lease))
       ),
 
-    release: (lease) => leases.release(heldBy(lease)).pipe(read("release", attributesOf(lease))),
+    release: (lease) => leases.release(heldBy(lease)).pipe(traced("release", attributesOf(lease))),
 
-    getByLease: (lease) => leases.getByLease(heldBy(lease)).pipe(read("getByLease", attributesOf(lease))),
+    getByLease: (lease) => leases.getByLease(heldBy(lease)).pipe(traced("getByLease", attributesOf(lease))),
 
     redeliver: (id) =>
       Effect.gen(function* () {
@@ -307,19 +307,19 @@ const make = Effect.gen(function* () {
         return Option.isSome(received)
           ? received.value
           : yield* Effect.flatMap(getById(id), orInvalidTransition(id, "received"))
-      }).pipe(read("redeliver", { "delivery.id": id })),
+      }).pipe(traced("redeliver", { "delivery.id": id })),
 
-    reapExpired: (limit) => leases.reapExpired(limit).pipe(read("reapExpired")),
+    reapExpired: (limit) => leases.reapExpired(limit).pipe(traced("reapExpired")),
 
-    findById: (id) => byId(id).pipe(read("findById", { "delivery.id": id })),
+    findById: (id) => byId(id).pipe(traced("findById", { "delivery.id": id })),
 
-    getById: (id) => getById(id).pipe(read("getById", { "delivery.id": id })),
+    getById: (id) => getById(id).pipe(traced("getById", { "delivery.id": id })),
 
-    findByDeliveryId: (deliveryId) => byDeliveryId(deliveryId).pipe(read("findByDeliveryId")),
+    findByDeliveryId: (deliveryId) => byDeliveryId(deliveryId).pipe(traced("findByDeliveryId")),
 
     list,
 
-    stats: leases.stats.pipe(read("stats")),
+    stats: leases.stats.pipe(traced("stats")),
 
     stream: (filter = {}) => Page.stream((page) => list({ ...filter, ...page }))
   }

@@ -80,7 +80,7 @@ export interface WebhookInboxService {
   ) => Effect.Effect<never, InvalidInput, Exclude<R, SqlClient.SqlClient>>
 }
 
-const { decodeInput, read } = operations("WebhookInbox", "GitHubWebhookDelivery")
+const { decodeInput, traced } = operations("WebhookInbox", "GitHubWebhookDelivery")
 
 const { leaseDuration, workerId } = workerSettings
 const ProcessSettings = Schema.Struct({ leaseDuration, workerId })
@@ -231,7 +231,7 @@ const make = Effect.gen(function* () {
   }
 
   const service: WebhookInboxService = {
-    receive: (delivery) => deliveries.record(delivery).pipe(read("receive")),
+    receive: (delivery) => deliveries.record(delivery).pipe(traced("receive")),
 
     process: ({ onDefect = () => Effect.void, ...options }, handler) =>
       Effect.gen(function* () {
@@ -247,7 +247,7 @@ const make = Effect.gen(function* () {
             return Option.some(yield* underLease(handler, claimed.value, claimedAt, settings.leaseDuration, mode))
           })
         )
-      }).pipe(read("process")),
+      }).pipe(traced("process")),
 
     run: ({ onDefect = logDefect, ...options }, handler) =>
       Effect.gen(function* () {

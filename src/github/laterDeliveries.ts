@@ -9,7 +9,7 @@ import { DateTime, Effect, Option } from "effect"
 import { operations } from "../sql/operations.js"
 import type { GitHubWebhookDelivery } from "./GitHubWebhookDelivery.js"
 
-const { read } = operations("GitHubWebhooks", "GitHubWebhookDelivery")
+const { traced } = operations("GitHubWebhooks", "GitHubWebhookDelivery")
 
 /** The events and actions of later deliveries, without duplicates. */
 export type Later = ReadonlyArray<{ readonly eventType: string; readonly action: Option.Option<string> }>
@@ -39,7 +39,7 @@ export const laterThan = ({ receivedAt }: GitHubWebhookDelivery, installationId:
       (rows): Later =>
         rows.map(({ action, event_type }) => ({ eventType: event_type, action: Option.fromNullable(action) }))
     )
-  ).pipe(read("laterThan"))
+  ).pipe(traced("laterThan"))
 
 /**
  * Returns the repositories of a delivery without those that a later delivery removed. The removal of a repository that
@@ -58,4 +58,4 @@ export const withoutLaterRemoved = <Ref extends { readonly id: string }>(
         return repositories.filter(({ id }) => !removed.has(id))
       }
     )
-  ).pipe(read("withoutLaterRemoved"))
+  ).pipe(traced("withoutLaterRemoved"))

@@ -186,7 +186,7 @@ const make = Effect.gen(function* () {
         )(request)
         .pipe(
           Effect.flatMap(upsert),
-          issueOperations.write("upsert", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+          issueOperations.traced("upsert", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
           Effect.catchTag(
             "ReferenceNotFound",
             resolveForeignKeyError(sql, [
@@ -205,7 +205,7 @@ const make = Effect.gen(function* () {
         )(request)
         .pipe(
           Effect.flatMap((deleted) => sql.withTransaction(markDeleted(deleted))),
-          issueOperations.read("markDeleted")
+          issueOperations.traced("markDeleted")
         ),
 
     linkPullRequest: (request) =>
@@ -216,7 +216,7 @@ const make = Effect.gen(function* () {
         )(request)
         .pipe(
           Effect.flatMap(link),
-          linkOperations.write("linkPullRequest", ["ReferenceNotFound", "InvalidInput"], {
+          linkOperations.traced("linkPullRequest", ["ReferenceNotFound", "InvalidInput"], {
             "issue.id": request.issueId
           }),
           Effect.catchTag(
@@ -241,7 +241,7 @@ const make = Effect.gen(function* () {
           WHERE issue_id = ${issueId} AND ${Page.afterCursor(sql, start, "linked_at", "pull_request_id")}
           ORDER BY linked_at DESC, pull_request_id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ linkedAt, pullRequestId }) => [linkedAt, pullRequestId])
-      }).pipe(linkOperations.read("listPullRequests", { "issue.id": request.issueId }))
+      }).pipe(linkOperations.traced("listPullRequests", { "issue.id": request.issueId }))
   }
   return service
 })

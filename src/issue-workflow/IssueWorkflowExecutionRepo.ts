@@ -161,7 +161,7 @@ export interface IssueWorkflowExecutionService
   readonly getDetail: (id: ById) => Effect.Effect<ExecutionDetail, NotFound | PersistenceError>
 }
 
-const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations(
+const { decodeInput, orNotFound, traced, orInvalidTransition } = operations(
   "IssueWorkflowExecutionRepo",
   "IssueWorkflowExecution"
 )
@@ -214,7 +214,7 @@ const make = Effect.gen(function* () {
               keysetQuery(sql, { columns, table: "issue_workflow_executions" }, [conditions], start)
             )
       return Page.make(rows, start, (execution) => [execution.createdAt, execution.id])
-    }).pipe(read("list", { "workflow.id": request.issueWorkflowId }))
+    }).pipe(traced("list", { "workflow.id": request.issueWorkflowId }))
 
   /**
    * Sets the status to `to`, from a status that allows it. Returns an execution that has this status already; fails
@@ -255,7 +255,7 @@ const make = Effect.gen(function* () {
         CreateExecution
       )(request).pipe(
         Effect.flatMap(insert),
-        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag("ReferenceNotFound", resolveOwnerError(sql`${request.issueWorkflowId}`, request)),
         Effect.catchTag(
           "ReferenceNotFound",
@@ -267,17 +267,17 @@ const make = Effect.gen(function* () {
         )
       ),
 
-    findById: (by) => find(targetOf(by)).pipe(read("findById", { "execution.id": targetOf(by).id })),
+    findById: (by) => find(targetOf(by)).pipe(traced("findById", { "execution.id": targetOf(by).id })),
 
     findBySandboxAttemptId: (by) => {
       const { id: attemptId, ...scope } = targetOf(by)
       return executions
         .findOne(sql`
         SELECT ${columns} FROM issue_workflow_executions WHERE sandbox_attempt_id = ${attemptId} ${ofOwner(scope)}`)
-        .pipe(read("findBySandboxAttemptId", { "attempt.id": attemptId }))
+        .pipe(traced("findBySandboxAttemptId", { "attempt.id": attemptId }))
     },
 
-    getById: (by) => get(targetOf(by)).pipe(read("getById", { "execution.id": targetOf(by).id })),
+    getById: (by) => get(targetOf(by)).pipe(traced("getById", { "execution.id": targetOf(by).id })),
 
     list,
 
@@ -286,19 +286,19 @@ const make = Effect.gen(function* () {
     start: (by) =>
       targetFor("start", by).pipe(
         Effect.flatMap((target) => move(target, "running", (now) => sql`started_at = ${now}`)),
-        read("start", { "execution.id": targetOf(by).id })
+        traced("start", { "execution.id": targetOf(by).id })
       ),
 
     succeed: (by) =>
       targetFor("succeed", by).pipe(
         Effect.flatMap((target) => move(target, "succeeded", finish)),
-        read("succeed", { "execution.id": targetOf(by).id })
+        traced("succeed", { "execution.id": targetOf(by).id })
       ),
 
     fail: (by) =>
       targetFor("fail", by).pipe(
         Effect.flatMap((target) => move(target, "failed", finish)),
-        read("fail", { "execution.id": targetOf(by).id })
+        traced("fail", { "execution.id": targetOf(by).id })
       ),
 
     cancel: (request) =>
@@ -308,7 +308,7 @@ const make = Effect.gen(function* () {
       )(request).pipe(
         Effect.flatMap(({ reason, ...target }) =>
           move(target, "cancelled", (now) => sql`cancel_reason = ${reason}, ${finish(now)}`).pipe(
-            read("cancel", { "execution.id": target.id })
+            traced("cancel", { "execution.id": target.id })
           )
         )
       ),

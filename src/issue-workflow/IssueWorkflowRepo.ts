@@ -104,7 +104,7 @@ export interface IssueWorkflowService {
   readonly unarchive: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | AlreadyExists | PersistenceError>
 }
 
-const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations("IssueWorkflowRepo", "IssueWorkflow")
+const { decodeInput, orNotFound, traced, orInvalidTransition } = operations("IssueWorkflowRepo", "IssueWorkflow")
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -184,7 +184,7 @@ const make = Effect.gen(function* () {
               keysetQuery(sql, { columns, table: "issue_workflows" }, conditionsFor(filter), start)
             )
       return Page.make(rows, start, (workflow) => [workflow.createdAt, workflow.id])
-    }).pipe(read("list"))
+    }).pipe(traced("list"))
 
   /** Sets the final status `to`. Returns a workflow that has this status already; fails for another final status. */
   const end = (target: Target, to: IssueWorkflowStatus, reason: string | null = null) =>
@@ -204,7 +204,7 @@ const make = Effect.gen(function* () {
         CreateIssueWorkflow
       )(request).pipe(
         Effect.flatMap(insert),
-        write("create", ["AlreadyExists", "ReferenceNotFound"]),
+        traced("create", ["AlreadyExists", "ReferenceNotFound"]),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [
@@ -214,17 +214,17 @@ const make = Effect.gen(function* () {
         )
       ),
 
-    findById: (by) => find(targetOf(by)).pipe(read("findById", { "workflow.id": targetOf(by).id })),
+    findById: (by) => find(targetOf(by)).pipe(traced("findById", { "workflow.id": targetOf(by).id })),
 
-    getById: (by) => get(targetOf(by)).pipe(read("getById", { "workflow.id": targetOf(by).id })),
+    getById: (by) => get(targetOf(by)).pipe(traced("getById", { "workflow.id": targetOf(by).id })),
 
     list,
 
     stream: (filter) => Page.stream((page) => list({ ...filter, ...page })),
 
-    succeed: (by) => end(targetOf(by), "completed").pipe(read("succeed", { "workflow.id": targetOf(by).id })),
+    succeed: (by) => end(targetOf(by), "completed").pipe(traced("succeed", { "workflow.id": targetOf(by).id })),
 
-    fail: (by) => end(targetOf(by), "failed").pipe(read("fail", { "workflow.id": targetOf(by).id })),
+    fail: (by) => end(targetOf(by), "failed").pipe(traced("fail", { "workflow.id": targetOf(by).id })),
 
     cancel: (request) =>
       decodeInput(
@@ -232,7 +232,7 @@ const make = Effect.gen(function* () {
         CancelWorkflow
       )(request).pipe(
         Effect.flatMap(({ reason, ...target }) =>
-          end(target, "cancelled", reason).pipe(read("cancel", { "workflow.id": target.id }))
+          end(target, "cancelled", reason).pipe(traced("cancel", { "workflow.id": target.id }))
         )
       ),
 
@@ -246,7 +246,7 @@ const make = Effect.gen(function* () {
             archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
           WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(read("archive", { "workflow.id": targetOf(by).id })),
+      }).pipe(traced("archive", { "workflow.id": targetOf(by).id })),
 
     unarchive: (by) =>
       Effect.gen(function* () {
@@ -257,7 +257,7 @@ const make = Effect.gen(function* () {
           UPDATE issue_workflows SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
           WHERE id = ${target.id} ${ofOwner(target)} ${isRestorable(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(write("unarchive", ["AlreadyExists"], { "workflow.id": targetOf(by).id }))
+      }).pipe(traced("unarchive", ["AlreadyExists"], { "workflow.id": targetOf(by).id }))
   }
   return service
 })

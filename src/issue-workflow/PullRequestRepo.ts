@@ -130,7 +130,7 @@ const make = Effect.gen(function* () {
         )(request)
         .pipe(
           Effect.flatMap(upsert),
-          pullRequestOperations.write("upsert", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+          pullRequestOperations.traced("upsert", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
           Effect.catchTag(
             "ReferenceNotFound",
             resolveForeignKeyError(sql, [

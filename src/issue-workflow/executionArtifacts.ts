@@ -97,7 +97,7 @@ const insertText = `
   RETURNING ${columnList(IssueWorkflowExecutionArtifact)}`
 
 export const makeArtifacts = Effect.gen(function* () {
-  const { decodeInput, orNotFound, read, write } = artifactOperations
+  const { decodeInput, orNotFound, traced } = artifactOperations
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(IssueWorkflowExecutionArtifact))
   const artifacts = yield* rowsOf(IssueWorkflowExecutionArtifact)
@@ -131,7 +131,7 @@ export const makeArtifacts = Effect.gen(function* () {
       ]
       const rows = yield* artifacts.findAll(keysetQuery(sql, { columns, table }, [conditions], start))
       return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
-    }).pipe(read("listArtifacts", { "execution.id": request.executionId }))
+    }).pipe(traced("listArtifacts", { "execution.id": request.executionId }))
 
   return {
     insertArtifacts: (request: typeof InsertArtifacts.Encoded) =>
@@ -140,7 +140,7 @@ export const makeArtifacts = Effect.gen(function* () {
         InsertArtifacts
       )(request).pipe(
         Effect.flatMap(insert),
-        write("insertArtifacts", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
+        traced("insertArtifacts", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
           "execution.id": request.executionId
         }),
         // The only reference of an artifact is its execution.
@@ -163,13 +163,13 @@ export const makeArtifacts = Effect.gen(function* () {
       return artifacts
         .findOne(sql`
         SELECT ${columns} FROM issue_workflow_execution_artifacts WHERE id = ${id} AND ${ofExecutionOwner}`)
-        .pipe(Effect.flatMap(orNotFound(id)), read("getArtifact", { "artifact.id": id }))
+        .pipe(Effect.flatMap(orNotFound(id)), traced("getArtifact", { "artifact.id": id }))
     }
   }
 })
 
 export const makePullRequests = Effect.gen(function* () {
-  const { decodeInput, read, write } = linkOperations
+  const { decodeInput, traced } = linkOperations
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(IssueWorkflowExecutionPullRequestLink))
   const links = yield* rowsOf(IssueWorkflowExecutionPullRequestLink)
@@ -200,7 +200,7 @@ export const makePullRequests = Effect.gen(function* () {
         LinkExecutionPullRequest
       )(request).pipe(
         Effect.flatMap(link),
-        write("linkPullRequest", ["ReferenceNotFound", "InvalidInput"], { "execution.id": request.executionId }),
+        traced("linkPullRequest", ["ReferenceNotFound", "InvalidInput"], { "execution.id": request.executionId }),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveExecutionReferenceError(sql, request.executionId, [
@@ -219,6 +219,6 @@ export const makePullRequests = Effect.gen(function* () {
             AND ${Page.afterCursor(sql, start, "linked_at", "pull_request_id")}
           ORDER BY linked_at DESC, pull_request_id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ linkedAt, pullRequestId }) => [linkedAt, pullRequestId])
-      }).pipe(read("listPullRequests", { "execution.id": request.executionId }))
+      }).pipe(traced("listPullRequests", { "execution.id": request.executionId }))
   }
 })

@@ -19,7 +19,7 @@ import {
 } from "./ExecutionReport.js"
 import { IssueWorkflowExecution } from "./IssueWorkflowExecution.js"
 
-const { orNotFound, read } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
+const { orNotFound, traced } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
 
 /** An execution and its reports. */
 export const ExecutionDetail = Schema.Struct({
@@ -97,6 +97,6 @@ export const makeDetail = Effect.gen(function* () {
         diffFiles: yield* files.rowsIn(rows),
         artifacts: yield* artifacts.rowsIn(rows)
       }
-    }).pipe(read("getDetail", { "execution.id": targetOf(by).id }))
+    }).pipe(traced("getDetail", { "execution.id": targetOf(by).id }))
   return { getDetail }
 })

@@ -60,7 +60,7 @@ export interface ExecutionEventMethods {
   ) => Effect.Effect<Page.Page<IssueWorkflowExecutionEvent>, InvalidInput | PersistenceError>
 }
 
-const { decodeInput, read, write } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionEvent")
+const { decodeInput, traced } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionEvent")
 
 const columns = columnList(IssueWorkflowExecutionEvent)
 
@@ -172,7 +172,7 @@ export const makeEvents = Effect.gen(function* () {
         AppendEvents
       )(request).pipe(
         Effect.flatMap(append),
-        write("appendEvents", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
+        traced("appendEvents", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
           "execution.id": request.executionId
         }),
         // The only reference of an event is its execution.
@@ -191,7 +191,7 @@ export const makeEvents = Effect.gen(function* () {
           WHERE execution_id = ${executionId} AND sequence > ${after} AND ${ofOwner({ id: executionId, ownerUserId })}
           ORDER BY sequence LIMIT ${limit + 1}`)
         return pageOfEvents(rows, limit)
-      }).pipe(read("listEvents", { "execution.id": request.executionId }))
+      }).pipe(traced("listEvents", { "execution.id": request.executionId }))
   }
 })
 

@@ -197,7 +197,7 @@ export const makeReports = Effect.gen(function* () {
         )(request)
         .pipe(
           Effect.flatMap(storeResults),
-          results.write("replaceValidationResults", ["InvalidInput"], { "execution.id": request.executionId })
+          results.traced("replaceValidationResults", ["InvalidInput"], { "execution.id": request.executionId })
         ),
 
     replaceDiffFiles: (request: typeof ReplaceDiffFiles.Encoded) =>
@@ -208,7 +208,7 @@ export const makeReports = Effect.gen(function* () {
         )(request)
         .pipe(
           Effect.flatMap(storeFiles),
-          diffs.write("replaceDiffFiles", ["ReferenceNotFound", "InvalidInput"], {
+          diffs.traced("replaceDiffFiles", ["ReferenceNotFound", "InvalidInput"], {
             "execution.id": request.executionId
           }),
           // The transaction has checked the execution, so the missing reference is an artifact.
@@ -226,7 +226,7 @@ export const makeReports = Effect.gen(function* () {
         )(request)
         .pipe(
           Effect.flatMap(storeSummary),
-          summary.write("upsertSummary", ["ReferenceNotFound", "InvalidInput"], {
+          summary.traced("upsertSummary", ["ReferenceNotFound", "InvalidInput"], {
             "execution.id": request.executionId
           }),
           Effect.catchTag("ReferenceNotFound", () => executionNotFound(request.executionId))

@@ -10,7 +10,7 @@ import { columnList, rowsOf } from "../sql/rows.js"
 import { resolveExecutionReferenceError, workflowOwnerScope } from "./executionBatches.js"
 import { IssueWorkflowExecution, LinkSandboxAttempt } from "./IssueWorkflowExecution.js"
 
-const { decodeInput, orNotFound, write } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
+const { decodeInput, orNotFound, traced } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
 
 /** The message of the trigger that refuses both references. */
 const ofAnotherOwner = "issue_workflow_executions: a sandbox or attempt of another owner"
@@ -97,7 +97,7 @@ export const makeSandboxReferences = Effect.gen(function* () {
       LinkSandboxAttempt
     )(request).pipe(
       Effect.flatMap(linkAttempt),
-      write("linkSandboxAttempt", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
+      traced("linkSandboxAttempt", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
         "execution.id": request.executionId
       }),
       Effect.catchTag(

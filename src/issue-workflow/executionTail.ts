@@ -38,7 +38,7 @@ export interface ExecutionTailMethods {
   ) => Stream.Stream<IssueWorkflowExecutionEvent, NotFound | InvalidInput | PersistenceError>
 }
 
-const { decodeInput, read } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
+const { decodeInput, traced } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution")
 
 const columns = columnList(IssueWorkflowExecutionEvent)
 const partColumns = partColumnList(IssueWorkflowExecutionEvent, "event")
@@ -105,7 +105,7 @@ export const makeTail = Effect.gen(function* () {
       const following = Array.getSomes(yield* Effect.forEach(rows, eventOf))
       const isAll = following.length < limit && inGaps.length < limit
       return { found: [...inGaps, ...following], isAll, hasEnded: first["hasEnded"] === 1 }
-    }).pipe(read("tailEvents", { "execution.id": executionId }))
+    }).pipe(traced("tailEvents", { "execution.id": executionId }))
 
   const waiter = yield* Waiting.make(executionNews((text, params) => run(sql.unsafe(text, params))))
 

@@ -56,7 +56,7 @@ export const isNewer = ({ syncedAt }: ProviderRow, report: Pick<Report<string>, 
   Option.exists(syncedAt, DateTime.greaterThan(report.syncedAt))
 
 export const makeProviderRows = <A extends ProviderRow, S extends string, I extends Filter<string, string>>(
-  { decodeInput, orNotFound, read }: ReturnType<typeof operations>,
+  { decodeInput, orNotFound, traced }: ReturnType<typeof operations>,
   { filter, model, prefix, service, states, table }: ProviderTable<A, S, I>
 ) =>
   Effect.gen(function* () {
@@ -116,16 +116,16 @@ export const makeProviderRows = <A extends ProviderRow, S extends string, I exte
         const conditions = [...indexedBy("repository_id", repositoryId), ...indexedBy("state", state)]
         const found = yield* rows.findAll(keysetQuery(sql, { columns, table }, [conditions], start))
         return Page.make(found, start, ({ createdAt, id }) => [createdAt, id])
-      }).pipe(read("list", { "repository.id": request.repositoryId }))
+      }).pipe(traced("list", { "repository.id": request.repositoryId }))
 
     const attributesOf = (id: string) => ({ [`${prefix}.id`]: id })
 
     const reads = {
       findById: (id: string): Effect.Effect<Option.Option<A>, PersistenceError> =>
-        byId(id).pipe(read("findById", attributesOf(id))),
+        byId(id).pipe(traced("findById", attributesOf(id))),
 
       getById: (id: string): Effect.Effect<A, NotFound | PersistenceError> =>
-        Effect.flatMap(byId(id), orNotFound(id)).pipe(read("getById", attributesOf(id))),
+        Effect.flatMap(byId(id), orNotFound(id)).pipe(traced("getById", attributesOf(id))),
 
       findByNumber: (
         request: typeof ByNumber.Encoded
@@ -133,14 +133,14 @@ export const makeProviderRows = <A extends ProviderRow, S extends string, I exte
         Effect.flatMap(decodeInput("findByNumber", ByNumber)(request), ({ number, provider, repositoryId }) =>
           rows.findOne(sql`
             SELECT ${columns} FROM ${from} WHERE provider = ${provider} AND repository_id = ${repositoryId} AND number = ${number}`)
-        ).pipe(read("findByNumber", { "repository.id": request.repositoryId })),
+        ).pipe(traced("findByNumber", { "repository.id": request.repositoryId })),
 
       findByExternalId: (
         request: typeof ByExternalId.Encoded
       ): Effect.Effect<Option.Option<A>, InvalidInput | PersistenceError> =>
         Effect.flatMap(decodeInput("findByExternalId", ByExternalId)(request), ({ externalId, provider }) =>
           rows.findOne(sql`SELECT ${columns} FROM ${from} WHERE provider = ${provider} AND external_id = ${externalId}`)
-        ).pipe(read("findByExternalId")),
+        ).pipe(traced("findByExternalId")),
 
       list,
 

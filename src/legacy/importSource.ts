@@ -21,7 +21,7 @@ export interface ImportOptions {
   readonly onProgress?: ((table: string, rows: number) => Effect.Effect<void>) | undefined
 }
 
-const { write } = operations("LegacyImport", "ImportedSource")
+const { traced } = operations("LegacyImport", "ImportedSource")
 
 const noProgress = () => Effect.void
 
@@ -75,5 +75,5 @@ export const importSource = (
       "SourceUnreadable",
       ({ problem }) => new LegacyImportFailed({ problem: `the source cannot be read completely: ${problem}` })
     ),
-    write("run", [])
+    traced("run", [])
   )

@@ -51,7 +51,7 @@ export class JobDetail extends Model.Class<JobDetail>("JobDetail")({
   updatedAt: Timestamp
 }) {}
 
-const { orNotFound, read } = operations("Jobs", "WorkspaceBuildJob")
+const { orNotFound, traced } = operations("Jobs", "WorkspaceBuildJob")
 
 /** Lists the newest jobs, in one state or in any. Fails with `InvalidInput` if the limit is out of range. */
 export const listJobs = (limit: number, status: Option.Option<WorkspaceBuildJobStatus>) =>
@@ -68,7 +68,7 @@ export const listJobs = (limit: number, status: Option.Option<WorkspaceBuildJobS
     )
     const found = yield* jobs.findAll(keysetQuery(sql, { columns, table: "oci_image_build_jobs" }, walks, start))
     return found.slice(0, limit)
-  }).pipe(read("list"))
+  }).pipe(traced("list"))
 
 /** Returns one job. Fails with `NotFound` if it does not exist. */
 export const showJob = (id: string) =>
@@ -79,4 +79,4 @@ export const showJob = (id: string) =>
       sql`SELECT ${sql.literal(columnList(JobDetail))} FROM oci_image_build_jobs WHERE id = ${id}`
     )
     return yield* orNotFound(id)(found)
-  }).pipe(read("show"))
+  }).pipe(traced("show"))

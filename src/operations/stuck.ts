@@ -64,7 +64,7 @@ const untilReaped = Duration.toMillis("5 minutes")
 const untilSettled = Duration.toMillis("1 hour")
 const untilRead = Duration.toMillis("1 day")
 
-const { read } = operations("Doctor", "Stuck")
+const { traced } = operations("Doctor", "Stuck")
 
 /** Finds rows that have waited too long. Fails with `PersistenceError` if the database cannot be read. */
 export const findStuck = Effect.gen(function* () {
@@ -133,4 +133,4 @@ export const findStuck = Effect.gen(function* () {
     consumers: consumers.map(({ behind, name, since }) => ({ name, behind, longest: Duration.millis(now - since) }))
   }
   return report
-}).pipe(read("findStuck"))
+}).pipe(traced("findStuck"))

@@ -82,7 +82,7 @@ export interface PackageResolutionCacheService {
 }
 
 const own = operations("PackageResolutionCacheRepo", "PackageResolutionCacheEntry")
-const { decodeInput, read, write } = own
+const { decodeInput, traced } = own
 
 const encodeResolution = Schema.encodeSync(Schema.parseJson(PackageResolution))
 
@@ -117,7 +117,7 @@ const make = Effect.gen(function* () {
         UPDATE package_resolution_cache_entries SET hit_count = hit_count + 1, last_used_at = max(last_used_at, ${now})
         WHERE query = ${key} AND expires_at > ${now}
         RETURNING ${columns}`)
-    }).pipe(read("get"))
+    }).pipe(traced("get"))
 
   const peek: PackageResolutionCacheService["peek"] = (query) =>
     decodeInput(
@@ -127,7 +127,7 @@ const make = Effect.gen(function* () {
       Effect.flatMap((key) =>
         firstReadable(sql`SELECT ${columns} FROM package_resolution_cache_entries WHERE query = ${key}`)
       ),
-      read("peek")
+      traced("peek")
     )
 
   const upsert: PackageResolutionCacheService["upsert"] = (request) =>
@@ -143,7 +143,7 @@ const make = Effect.gen(function* () {
           resolution_payload = excluded.resolution_payload, fetched_at = excluded.fetched_at,
           expires_at = excluded.expires_at, last_used_at = max(last_used_at, excluded.last_used_at)
         RETURNING ${columns}`)
-    }).pipe(write("upsert", ["InvalidInput"]))
+    }).pipe(traced("upsert", ["InvalidInput"]))
 
   const getOrResolve: PackageResolutionCacheService["getOrResolve"] = ({ query, resolve, serveExpired = false, ttl }) =>
     Effect.gen(function* () {

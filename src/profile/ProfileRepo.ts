@@ -141,7 +141,7 @@ export interface ProfileService {
   ) => Effect.Effect<Profile, NotFound | ReferenceNotFound | InvalidInput | PersistenceError>
 }
 
-const { decodeInput, read, write } = operations("ProfileRepo", "Profile")
+const { decodeInput, traced } = operations("ProfileRepo", "Profile")
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -177,40 +177,40 @@ const make = Effect.gen(function* () {
           VALUES (${id}, ${ownerUserId}, ${slug}, ${name}, ${description ?? null}, ${now}, ${now})
           RETURNING ${columns}`)
       }).pipe(
-        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [{ field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) }])
         )
       ),
 
-    findById: (by) => versioned.find(targetOf(by)).pipe(read("findById", { "profile.id": targetOf(by).id })),
+    findById: (by) => versioned.find(targetOf(by)).pipe(traced("findById", { "profile.id": targetOf(by).id })),
 
-    getById: (by) => versioned.get(targetOf(by)).pipe(read("getById", { "profile.id": targetOf(by).id })),
+    getById: (by) => versioned.get(targetOf(by)).pipe(traced("getById", { "profile.id": targetOf(by).id })),
 
     findBySlug: (request) =>
       Effect.gen(function* () {
         const { ownerUserId, slug } = yield* decodeInput("findBySlug", ProfileSlug)(request)
         return yield* profiles.findOne(sql`
           SELECT ${columns} FROM profiles WHERE owner_user_id = ${ownerUserId} AND slug = ${slug}`)
-      }).pipe(read("findBySlug", { "user.id": request.ownerUserId })),
+      }).pipe(traced("findBySlug", { "user.id": request.ownerUserId })),
 
     list: (request) =>
       Effect.gen(function* () {
         const { ownerUserId, status } = yield* decodeInput("list", ProfileFilter)(request)
         const start = yield* Page.start("ProfileRepo.list", request)
         return yield* versioned.list(ownerUserId, status, start)
-      }).pipe(read("list", { "user.id": request.ownerUserId })),
+      }).pipe(traced("list", { "user.id": request.ownerUserId })),
 
     update: (request) =>
       Effect.gen(function* () {
         const { id, ownerUserId, ...changes } = yield* decodeInput("update", UpdateProfile)(request)
         return yield* versioned.update({ id, ownerUserId }, changes)
-      }).pipe(write("update", ["AlreadyExists", "InvalidInput"], { "profile.id": request.id })),
+      }).pipe(traced("update", ["AlreadyExists", "InvalidInput"], { "profile.id": request.id })),
 
-    archive: (by) => versioned.archive(targetOf(by)).pipe(read("archive", { "profile.id": targetOf(by).id })),
+    archive: (by) => versioned.archive(targetOf(by)).pipe(traced("archive", { "profile.id": targetOf(by).id })),
 
-    unarchive: (by) => versioned.unarchive(targetOf(by)).pipe(read("unarchive", { "profile.id": targetOf(by).id })),
+    unarchive: (by) => versioned.unarchive(targetOf(by)).pipe(traced("unarchive", { "profile.id": targetOf(by).id })),
 
     ...(yield* makeRevisions(versioned)),
 
@@ -219,7 +219,7 @@ const make = Effect.gen(function* () {
         const { ownerUserId, profileId } = yield* decodeInput("listRevisions", ProfileRevisionFilter)(request)
         const start = yield* Page.start("ProfileRepo.listRevisions", request)
         return yield* versioned.listRevisions({ id: profileId, ownerUserId }, start)
-      }).pipe(read("listRevisions", { "profile.id": request.profileId })),
+      }).pipe(traced("listRevisions", { "profile.id": request.profileId })),
 
     setActiveRevision: (request) =>
       Effect.gen(function* () {
@@ -228,7 +228,7 @@ const make = Effect.gen(function* () {
           SetActiveProfileRevision
         )(request)
         return yield* versioned.setActiveRevision({ id: profileId, ownerUserId }, revisionId)
-      }).pipe(read("setActiveRevision", { "profile.id": request.profileId }))
+      }).pipe(traced("setActiveRevision", { "profile.id": request.profileId }))
   }
   return service
 })

@@ -168,7 +168,7 @@ export interface RepositoryProfileService {
   >
 }
 
-const { decodeInput, read, write } = operations("RepositoryProfileRepo", "RepositoryProfile")
+const { decodeInput, traced } = operations("RepositoryProfileRepo", "RepositoryProfile")
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -206,7 +206,7 @@ const make = Effect.gen(function* () {
           ? created.value
           : yield* new ReferenceNotFound({ entity: "RepositoryProfile", reference: "repositoryId" })
       }).pipe(
-        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [
@@ -215,9 +215,9 @@ const make = Effect.gen(function* () {
         )
       ),
 
-    findById: (by) => versioned.find(targetOf(by)).pipe(read("findById", { "profile.id": targetOf(by).id })),
+    findById: (by) => versioned.find(targetOf(by)).pipe(traced("findById", { "profile.id": targetOf(by).id })),
 
-    getById: (by) => versioned.get(targetOf(by)).pipe(read("getById", { "profile.id": targetOf(by).id })),
+    getById: (by) => versioned.get(targetOf(by)).pipe(traced("getById", { "profile.id": targetOf(by).id })),
 
     list: (request) =>
       Effect.gen(function* () {
@@ -225,17 +225,17 @@ const make = Effect.gen(function* () {
         const start = yield* Page.start("RepositoryProfileRepo.list", request)
         const isUsable = ownerUserId === undefined ? [] : [mayUse(ownerUserId, sql`${repositoryId}`)]
         return yield* versioned.list(repositoryId, status, start, isUsable)
-      }).pipe(read("list", { "repository.id": request.repositoryId })),
+      }).pipe(traced("list", { "repository.id": request.repositoryId })),
 
     update: (request) =>
       Effect.gen(function* () {
         const { id, ownerUserId, ...changes } = yield* decodeInput("update", UpdateRepositoryProfile)(request)
         return yield* versioned.update({ id, ownerUserId }, changes)
-      }).pipe(write("update", ["AlreadyExists", "InvalidInput"], { "profile.id": request.id })),
+      }).pipe(traced("update", ["AlreadyExists", "InvalidInput"], { "profile.id": request.id })),
 
-    archive: (by) => versioned.archive(targetOf(by)).pipe(read("archive", { "profile.id": targetOf(by).id })),
+    archive: (by) => versioned.archive(targetOf(by)).pipe(traced("archive", { "profile.id": targetOf(by).id })),
 
-    unarchive: (by) => versioned.unarchive(targetOf(by)).pipe(read("unarchive", { "profile.id": targetOf(by).id })),
+    unarchive: (by) => versioned.unarchive(targetOf(by)).pipe(traced("unarchive", { "profile.id": targetOf(by).id })),
 
     ...(yield* makeRevisions(versioned, mayUse)),
 
@@ -247,7 +247,7 @@ const make = Effect.gen(function* () {
         )(request)
         const start = yield* Page.start("RepositoryProfileRepo.listRevisions", request)
         return yield* versioned.listRevisions({ id, ownerUserId }, start)
-      }).pipe(read("listRevisions", { "profile.id": request.repositoryProfileId })),
+      }).pipe(traced("listRevisions", { "profile.id": request.repositoryProfileId })),
 
     setActiveRevision: (request) =>
       Effect.gen(function* () {
@@ -257,7 +257,7 @@ const make = Effect.gen(function* () {
           revisionId
         } = yield* decodeInput("setActiveRevision", SetActiveRepositoryProfileRevision)(request)
         return yield* versioned.setActiveRevision({ id, ownerUserId }, revisionId)
-      }).pipe(read("setActiveRevision", { "profile.id": request.repositoryProfileId }))
+      }).pipe(traced("setActiveRevision", { "profile.id": request.repositoryProfileId }))
   }
   return service
 })

@@ -24,7 +24,7 @@ import {
 } from "./ProfileRevision.js"
 import type { makeVersioned } from "./versioned.js"
 
-const { decodeInput, orNotFound, read, write } = operations("ProfileRepo", "ProfileRevision")
+const { decodeInput, orNotFound, traced } = operations("ProfileRepo", "ProfileRevision")
 
 /** A profile revision and the rows that belong to it. */
 export const ProfileRevisionGraph = Schema.Struct({
@@ -226,7 +226,7 @@ export const makeRevisions = (versioned: Versioned) =>
           CreateProfileRevision
         )(request).pipe(
           Effect.flatMap(create),
-          write("createRevision", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
+          traced("createRevision", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
             "profile.id": request.profileId
           }),
           // The statements of the other references have named the field already.
@@ -236,10 +236,10 @@ export const makeRevisions = (versioned: Versioned) =>
         ),
 
       getRevision: (by: ById) =>
-        getRevision(targetOf(by)).pipe(read("getRevision", { "revision.id": targetOf(by).id })),
+        getRevision(targetOf(by)).pipe(traced("getRevision", { "revision.id": targetOf(by).id })),
 
       getActiveRevision: (by: ById) =>
-        getActiveRevision(targetOf(by)).pipe(read("getActiveRevision", { "profile.id": targetOf(by).id }))
+        getActiveRevision(targetOf(by)).pipe(traced("getActiveRevision", { "profile.id": targetOf(by).id }))
     }
   })
 

@@ -25,7 +25,7 @@ import {
 } from "./RepositoryProfile.js"
 import type { makeVersioned } from "./versioned.js"
 
-const { decodeInput, orNotFound, read, write } = operations("RepositoryProfileRepo", "RepositoryProfileRevision")
+const { decodeInput, orNotFound, traced } = operations("RepositoryProfileRepo", "RepositoryProfileRevision")
 const ofLinks = operations("RepositoryProfileRepo", "RepositoryProfileLink")
 
 /** A revision of a repository profile and its links. */
@@ -214,7 +214,7 @@ export const makeRevisions = (versioned: Versioned, mayUse: RepositoryCondition)
           CreateRepositoryProfileRevision
         )(request).pipe(
           Effect.flatMap(create),
-          write("createRevision", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
+          traced("createRevision", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
             "profile.id": request.repositoryProfileId
           }),
           // The statement of the links has named its field already.
@@ -229,7 +229,7 @@ export const makeRevisions = (versioned: Versioned, mayUse: RepositoryCondition)
         const { id, ownerUserId } = targetOf(by)
         const found =
           ownerUserId === undefined ? graph(graphs.ofId, id) : graphOfSelected(usableRevision(id, ownerUserId))
-        return found.pipe(Effect.flatMap(orNotFound(id)), read("getRevision", { "revision.id": id }))
+        return found.pipe(Effect.flatMap(orNotFound(id)), traced("getRevision", { "revision.id": id }))
       },
 
       getActiveRevision: (by: ById) =>
@@ -241,7 +241,7 @@ export const makeRevisions = (versioned: Versioned, mayUse: RepositoryCondition)
             SELECT active_revision_id FROM repository_profiles
             WHERE id = ${target.id} AND ${mayUse(target.ownerUserId, sql`repository_profiles.repository_id`)}`)
           return Option.isSome(found) ? found.value : yield* versioned.noActiveRevision(target)
-        }).pipe(read("getActiveRevision", { "profile.id": targetOf(by).id })),
+        }).pipe(traced("getActiveRevision", { "profile.id": targetOf(by).id })),
 
       replaceLinks: (request: typeof ReplaceLinks.Encoded) =>
         decodeInput(
@@ -249,7 +249,7 @@ export const makeRevisions = (versioned: Versioned, mayUse: RepositoryCondition)
           ReplaceLinks
         )(request).pipe(
           Effect.flatMap(replace),
-          ofLinks.write("replaceLinks", ["InvalidInput"], { "revision.id": request.revisionId })
+          ofLinks.traced("replaceLinks", ["InvalidInput"], { "revision.id": request.revisionId })
         )
     }
   })

@@ -142,7 +142,7 @@ const linkColumns = partColumnList(SandboxAttemptLink, "link")
 const attemptOf = partOf(SandboxAttempt, "attempt")
 const linkOf = partOf(SandboxAttemptLink, "link")
 
-const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations("SandboxAttemptRepo", "SandboxAttempt")
+const { decodeInput, orNotFound, traced, orInvalidTransition } = operations("SandboxAttemptRepo", "SandboxAttempt")
 
 type Filter = typeof SandboxAttemptFilter.Type
 
@@ -235,7 +235,7 @@ const make = Effect.gen(function* () {
       if (filter.statuses?.length === 0) return { items: [], nextCursor: Option.none() }
       const { sandboxId } = filter
       return yield* sandboxId === undefined ? page(filter, start) : pageOfSandbox(sandboxId, filter, start)
-    }).pipe(read("list"))
+    }).pipe(traced("list"))
 
   /**
    * Moves an attempt to `to` if its status allows that, and `guard` holds. Returns an attempt that is already in `to`
@@ -268,7 +268,7 @@ const make = Effect.gen(function* () {
         QueueAttempt
       )(request).pipe(
         Effect.flatMap(insert),
-        write("createQueued", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        traced("createQueued", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [
@@ -297,9 +297,9 @@ const make = Effect.gen(function* () {
         )
       ),
 
-    findById: (by) => find(targetOf(by)).pipe(read("findById", { "attempt.id": targetOf(by).id })),
+    findById: (by) => find(targetOf(by)).pipe(traced("findById", { "attempt.id": targetOf(by).id })),
 
-    getById: (by) => get(targetOf(by)).pipe(read("getById", { "attempt.id": targetOf(by).id })),
+    getById: (by) => get(targetOf(by)).pipe(traced("getById", { "attempt.id": targetOf(by).id })),
 
     list,
 
@@ -318,7 +318,7 @@ const make = Effect.gen(function* () {
             sql`${sql.in("status", sandboxAttemptTransitions.sources("running"))} AND stop_requested_at IS NULL`
           )
         ),
-        write("markRunning", ["InvalidInput"])
+        traced("markRunning", ["InvalidInput"])
       ),
 
     markSucceeded: (request) =>
@@ -327,7 +327,7 @@ const make = Effect.gen(function* () {
         AttemptEnd
       )(request).pipe(
         Effect.flatMap(({ finishedAt, ...target }) => move(target, "succeeded", finish(finishedAt))),
-        write("markSucceeded", ["InvalidInput"])
+        traced("markSucceeded", ["InvalidInput"])
       ),
 
     markFailed: (request) =>
@@ -336,7 +336,7 @@ const make = Effect.gen(function* () {
         AttemptEnd
       )(request).pipe(
         Effect.flatMap(({ finishedAt, ...target }) => move(target, "failed", finish(finishedAt))),
-        write("markFailed", ["InvalidInput"])
+        traced("markFailed", ["InvalidInput"])
       ),
 
     requestStop: (by) =>
@@ -351,7 +351,7 @@ const make = Effect.gen(function* () {
           WHERE id = ${target.id} ${ofOwner(target)}
           RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(read("requestStop", { "attempt.id": targetOf(by).id })),
+      }).pipe(traced("requestStop", { "attempt.id": targetOf(by).id })),
 
     markCancelled: (request) =>
       decodeInput(
@@ -361,7 +361,7 @@ const make = Effect.gen(function* () {
         Effect.flatMap(({ finishedAt, reason, ...target }) =>
           move(target, "cancelled", (now) => sql`cancel_reason = ${reason}, ${finish(finishedAt)(now)}`)
         ),
-        write("markCancelled", ["InvalidInput"])
+        traced("markCancelled", ["InvalidInput"])
       )
   }
   return service

@@ -137,7 +137,7 @@ export interface SandboxService {
   readonly delete: (id: ById) => Effect.Effect<void, NotFound | PersistenceError>
 }
 
-const { decodeInput, orNotFound, read, orInvalidTransition, write } = operations("SandboxRepo", "Sandbox")
+const { decodeInput, orNotFound, traced, orInvalidTransition } = operations("SandboxRepo", "Sandbox")
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -188,7 +188,7 @@ const make = Effect.gen(function* () {
           ? []
           : yield* sandboxes.findAll(keysetQuery(sql, { columns, table: "sandboxes" }, branchesOf(filter), start))
       return Page.make(rows, start, (sandbox) => [sandbox.createdAt, sandbox.id])
-    }).pipe(read("list"))
+    }).pipe(traced("list"))
 
   /** Links an attempt. Runs in a transaction, so that the link and the latest attempt agree. */
   const link = ({ attemptId, ownerUserId, relation, sandboxId }: typeof LinkAttempt.Type) =>
@@ -236,7 +236,7 @@ const make = Effect.gen(function* () {
         CreateSandbox
       )(request).pipe(
         Effect.flatMap(insert),
-        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [
@@ -258,12 +258,12 @@ const make = Effect.gen(function* () {
         )
       ),
 
-    findById: (by) => find(targetOf(by)).pipe(read("findById", { "sandbox.id": targetOf(by).id })),
+    findById: (by) => find(targetOf(by)).pipe(traced("findById", { "sandbox.id": targetOf(by).id })),
 
-    getById: (by) => get(targetOf(by)).pipe(read("getById", { "sandbox.id": targetOf(by).id })),
+    getById: (by) => get(targetOf(by)).pipe(traced("getById", { "sandbox.id": targetOf(by).id })),
 
     getForOwner: (by) =>
-      get(targetOf(by)).pipe(read("getForOwner", { "sandbox.id": by.id, "user.id": by.ownerUserId })),
+      get(targetOf(by)).pipe(traced("getForOwner", { "sandbox.id": by.id, "user.id": by.ownerUserId })),
 
     findByAttemptId: (by) => {
       const { id: attemptId, ...scope } = targetOf(by)
@@ -271,7 +271,7 @@ const make = Effect.gen(function* () {
         .findOne(sql`
         SELECT ${columns} FROM sandboxes
         WHERE id = (SELECT sandbox_id FROM sandbox_run_links WHERE run_id = ${attemptId}) ${ofOwner(scope)}`)
-        .pipe(read("findByAttemptId", { "attempt.id": attemptId }))
+        .pipe(traced("findByAttemptId", { "attempt.id": attemptId }))
     },
 
     list,
@@ -287,7 +287,7 @@ const make = Effect.gen(function* () {
           UPDATE sandboxes SET name = ${name}, updated_at = ${now}
           WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(read("rename", { "sandbox.id": request.id })),
+      }).pipe(traced("rename", { "sandbox.id": request.id })),
 
     setStatus: (request) =>
       Effect.gen(function* () {
@@ -300,7 +300,7 @@ const make = Effect.gen(function* () {
         return Option.isSome(moved)
           ? moved.value
           : yield* Effect.flatMap(get(target), orInvalidTransition(target.id, to))
-      }).pipe(read("setStatus", { "sandbox.id": request.id })),
+      }).pipe(traced("setStatus", { "sandbox.id": request.id })),
 
     linkAttempt: (request) =>
       decodeInput(
@@ -308,7 +308,7 @@ const make = Effect.gen(function* () {
         LinkAttempt
       )(request).pipe(
         Effect.flatMap((decoded) => sql.withTransaction(link(decoded))),
-        write("linkAttempt", ["AlreadyExists"])
+        traced("linkAttempt", ["AlreadyExists"])
       ),
 
     listAttemptLinks: (request) =>
@@ -324,7 +324,7 @@ const make = Effect.gen(function* () {
           WHERE sandbox_id = ${sandboxId} AND ${ofSandboxOwner} AND ${Page.afterCursor(sql, start, "linked_at", "run_id")}
           ORDER BY linked_at DESC, run_id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ linkedAt, attemptId }) => [linkedAt, attemptId])
-      }).pipe(read("listAttemptLinks", { "sandbox.id": request.sandboxId })),
+      }).pipe(traced("listAttemptLinks", { "sandbox.id": request.sandboxId })),
 
     archive: (by) =>
       Effect.gen(function* () {
@@ -336,7 +336,7 @@ const make = Effect.gen(function* () {
             archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
           WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(read("archive", { "sandbox.id": targetOf(by).id })),
+      }).pipe(traced("archive", { "sandbox.id": targetOf(by).id })),
 
     unarchive: (by) =>
       Effect.gen(function* () {
@@ -347,7 +347,7 @@ const make = Effect.gen(function* () {
           UPDATE sandboxes SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
           WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(read("unarchive", { "sandbox.id": targetOf(by).id })),
+      }).pipe(traced("unarchive", { "sandbox.id": targetOf(by).id })),
 
     delete: (by) =>
       Effect.gen(function* () {
@@ -356,7 +356,7 @@ const make = Effect.gen(function* () {
         yield* endWithSandbox(sql, target.id)
         const [deleted] = yield* sql`DELETE FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)} RETURNING id`
         yield* orNotFound(target.id)(Option.fromNullable(deleted))
-      }).pipe(sql.withTransaction, read("delete", { "sandbox.id": targetOf(by).id }))
+      }).pipe(sql.withTransaction, traced("delete", { "sandbox.id": targetOf(by).id }))
   }
   return service
 })

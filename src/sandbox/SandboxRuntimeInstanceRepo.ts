@@ -72,7 +72,7 @@ export interface SandboxRuntimeInstanceService {
 const millisOrNull = (instant: DateTime.Utc | undefined) =>
   instant === undefined ? null : DateTime.toEpochMillis(instant)
 
-const { decodeInput, read, write } = operations("SandboxRuntimeInstanceRepo", "SandboxRuntimeInstance")
+const { decodeInput, traced } = operations("SandboxRuntimeInstanceRepo", "SandboxRuntimeInstance")
 
 const reportedColumns = ["adapter", "resource_id", "reference", "endpoint", "error_code", "error_message"]
 
@@ -148,7 +148,7 @@ const make = Effect.gen(function* () {
         const stored = yield* store(report)
         return Option.isSome(stored) ? stored.value : yield* explainUnchanged(report)
       }).pipe(
-        write("upsert", ["ReferenceNotFound", "InvalidInput"]),
+        traced("upsert", ["ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [
@@ -158,7 +158,7 @@ const make = Effect.gen(function* () {
       ),
 
     findByAttemptId: (by) =>
-      findByAttemptId(targetOf(by)).pipe(read("findByAttemptId", { "attempt.id": targetOf(by).id })),
+      findByAttemptId(targetOf(by)).pipe(traced("findByAttemptId", { "attempt.id": targetOf(by).id })),
 
     listByAttemptIds: (request) => {
       const attemptIds = "attemptIds" in request ? request.attemptIds : request
@@ -169,7 +169,7 @@ const make = Effect.gen(function* () {
           WHERE run_id IN (SELECT value FROM json_each(${batch})) ${ofOwner(scope)}`)
       ).pipe(
         Effect.map((found) => new Map(found.map((instance) => [instance.attemptId, instance]))),
-        read("listByAttemptIds", { "attempt.count": attemptIds.length })
+        traced("listByAttemptIds", { "attempt.count": attemptIds.length })
       )
     },
 
@@ -182,7 +182,7 @@ const make = Effect.gen(function* () {
           WHERE status = ${status} AND ${Page.afterCursor(sql, start, "created_at", "run_id")}
           ORDER BY created_at DESC, run_id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ createdAt, attemptId }) => [createdAt, attemptId])
-      }).pipe(read("listByStatus"))
+      }).pipe(traced("listByStatus"))
   }
   return service
 })

@@ -17,7 +17,7 @@ import { WorkspaceBlueprint } from "../payloads/WorkspaceBlueprint.js"
 import { SandboxAttemptSnapshot, SetSnapshot } from "./SandboxAttempt.js"
 import { attemptOwnerScope } from "./attemptOwner.js"
 
-const { decodeInput, read, write } = operations("SandboxAttemptRepo", "SandboxAttemptSnapshot")
+const { decodeInput, traced } = operations("SandboxAttemptRepo", "SandboxAttemptSnapshot")
 
 // Accepts values beyond the input limits: the stored snapshot may be older than a limit.
 const encode = Schema.encodeSync(
@@ -67,7 +67,7 @@ export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<Sandbo
         SetSnapshot
       )(request).pipe(
         Effect.flatMap(insert),
-        write("setSnapshot", ["ReferenceNotFound", "InvalidInput"]),
+        traced("setSnapshot", ["ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [
@@ -77,7 +77,7 @@ export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<Sandbo
       ),
 
     findSnapshot: (by: ById) =>
-      findByAttemptId(targetOf(by)).pipe(read("findSnapshot", { "attempt.id": targetOf(by).id }))
+      findByAttemptId(targetOf(by)).pipe(traced("findSnapshot", { "attempt.id": targetOf(by).id }))
   }
 }
 

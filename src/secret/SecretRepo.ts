@@ -96,7 +96,7 @@ export interface SecretService {
   readonly delete: (id: ById) => Effect.Effect<void, NotFound | SecretInUse | PersistenceError>
 }
 
-const { decodeInput, orNotFound, read, write } = operations("SecretRepo", "Secret")
+const { decodeInput, orNotFound, traced } = operations("SecretRepo", "Secret")
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -124,9 +124,9 @@ const make = Effect.gen(function* () {
   const refuseDelete = (target: Target) => Effect.flatMap(get(target), ({ id }) => new SecretInUse({ secretId: id }))
 
   const service: SecretService = {
-    findById: (by) => find(targetOf(by)).pipe(read("findById", { "secret.id": targetOf(by).id })),
+    findById: (by) => find(targetOf(by)).pipe(traced("findById", { "secret.id": targetOf(by).id })),
 
-    getById: (by) => get(targetOf(by)).pipe(read("getById", { "secret.id": targetOf(by).id })),
+    getById: (by) => get(targetOf(by)).pipe(traced("getById", { "secret.id": targetOf(by).id })),
 
     findByName: (request) =>
       decodeInput(
@@ -138,7 +138,7 @@ const make = Effect.gen(function* () {
             sql`SELECT ${columns} FROM secrets WHERE owner_user_id = ${request.ownerUserId} AND name = ${name}`
           )
         ),
-        read("findByName", { "user.id": request.ownerUserId })
+        traced("findByName", { "user.id": request.ownerUserId })
       ),
 
     list: (request) =>
@@ -151,7 +151,7 @@ const make = Effect.gen(function* () {
             ${sql.literal(includeArchived ? "" : "AND archived_at IS NULL")}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
-      }).pipe(read("list")),
+      }).pipe(traced("list")),
 
     listVersions: (request) =>
       Effect.gen(function* () {
@@ -162,7 +162,7 @@ const make = Effect.gen(function* () {
           WHERE secret_id = ${secretId} AND ${Page.afterCursor(sql, start)} ${ofSecretOwner({ ownerUserId })}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
-      }).pipe(read("listVersions", { "secret.id": request.secretId })),
+      }).pipe(traced("listVersions", { "secret.id": request.secretId })),
 
     findVersion: (request) =>
       decodeInput(
@@ -176,7 +176,7 @@ const make = Effect.gen(function* () {
               ${ofSecretOwner({ ownerUserId })}
             ORDER BY version DESC LIMIT 1`)
         ),
-        read("findVersion", { "secret.id": request.secretId })
+        traced("findVersion", { "secret.id": request.secretId })
       ),
 
     rename: (request) =>
@@ -188,7 +188,7 @@ const make = Effect.gen(function* () {
           UPDATE secrets SET name = ${name}, updated_at = ${now}
           WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(write("rename", ["AlreadyExists"], { "secret.id": request.id })),
+      }).pipe(traced("rename", ["AlreadyExists"], { "secret.id": request.id })),
 
     archive: (by) =>
       Effect.gen(function* () {
@@ -200,7 +200,7 @@ const make = Effect.gen(function* () {
             archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
           WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(read("archive", { "secret.id": targetOf(by).id })),
+      }).pipe(traced("archive", { "secret.id": targetOf(by).id })),
 
     unarchive: (by) =>
       Effect.gen(function* () {
@@ -211,7 +211,7 @@ const make = Effect.gen(function* () {
           UPDATE secrets SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
           WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(read("unarchive", { "secret.id": targetOf(by).id })),
+      }).pipe(traced("unarchive", { "secret.id": targetOf(by).id })),
 
     delete: (by) => {
       const target = targetOf(by)
@@ -222,7 +222,7 @@ const make = Effect.gen(function* () {
           AND NOT EXISTS (SELECT 1 FROM ssh_keys WHERE passphrase_secret_id = secrets.id)
         RETURNING id`.pipe(
         Effect.flatMap(({ length }) => (length > 0 ? Effect.void : refuseDelete(target))),
-        read("delete", { "secret.id": target.id })
+        traced("delete", { "secret.id": target.id })
       )
     }
   }

@@ -161,7 +161,7 @@ export interface SecretVaultService {
   readonly retireKey: (id: string) => Effect.Effect<EncryptionKey, NotFound | EncryptionKeyInUse | PersistenceError>
 }
 
-const { decodeInput, orNotFound, read, write } = operations("SecretVault", "Secret")
+const { decodeInput, orNotFound, traced } = operations("SecretVault", "Secret")
 const ofKeys = operations("SecretVault", "EncryptionKey")
 
 const make = Effect.gen(function* () {
@@ -250,13 +250,13 @@ const make = Effect.gen(function* () {
   const streamRotation: SecretVaultService["streamRotation"] = (request = {}) =>
     Stream.unwrap(
       Effect.map(ofKeys.decodeInput("rotateKeys", RotateKeys)(request), ({ batchSize }) =>
-        rotationStream(rotation.begin.pipe(ofKeys.read("rotateKeys")), (active, state) =>
+        rotationStream(rotation.begin.pipe(ofKeys.traced("rotateKeys")), (active, state) =>
           rotation
             .step(
               active,
               batchSize
             )(state)
-            .pipe(ofKeys.read("rotateKeys", { "key.id": active.id }))
+            .pipe(ofKeys.traced("rotateKeys", { "key.id": active.id }))
         )
       )
     )
@@ -268,7 +268,7 @@ const make = Effect.gen(function* () {
         CreateSecret
       )(request).pipe(
         Effect.flatMap(insert),
-        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [
@@ -284,7 +284,7 @@ const make = Effect.gen(function* () {
         PutSecret
       )(request).pipe(
         Effect.flatMap(append),
-        write("put", ["ReferenceNotFound", "InvalidInput"], { "secret.id": request.secretId }),
+        traced("put", ["ReferenceNotFound", "InvalidInput"], { "secret.id": request.secretId }),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [
@@ -297,22 +297,22 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const decoded = yield* decodeInput("reveal", RevealSecret)(request)
         return yield* decrypt(yield* getVersion(decoded), decoded.ownerUserId)
-      }).pipe(read("reveal", { "secret.id": request.secretId })),
+      }).pipe(traced("reveal", { "secret.id": request.secretId })),
 
-    list: (request) => repo.list(request).pipe(read("list", { "user.id": request.ownerUserId })),
+    list: (request) => repo.list(request).pipe(traced("list", { "user.id": request.ownerUserId })),
 
     listVersions: ({ ownerUserId, secretId, ...page }) =>
       repo
         .getById({ ownerUserId, id: secretId })
         .pipe(
           Effect.zipRight(repo.listVersions({ secretId, ...page })),
-          read("listVersions", { "secret.id": secretId, "user.id": ownerUserId })
+          traced("listVersions", { "secret.id": secretId, "user.id": ownerUserId })
         ),
 
     archive: ({ ownerUserId, secretId }) =>
       repo
         .archive({ ownerUserId, id: secretId })
-        .pipe(read("archive", { "secret.id": secretId, "user.id": ownerUserId })),
+        .pipe(traced("archive", { "secret.id": secretId, "user.id": ownerUserId })),
 
     rotateKeys: (request) =>
       Stream.runLast(streamRotation(request)).pipe(
@@ -326,10 +326,10 @@ const make = Effect.gen(function* () {
 
     streamRotation,
 
-    keyStatus: keys.status.pipe(ofKeys.read("keyStatus")),
+    keyStatus: keys.status.pipe(ofKeys.traced("keyStatus")),
 
     retireKey: (id) =>
-      Effect.flatMap(keys.retire(id), ofKeys.orNotFound(id)).pipe(ofKeys.read("retireKey", { "key.id": id }))
+      Effect.flatMap(keys.retire(id), ofKeys.orNotFound(id)).pipe(ofKeys.traced("retireKey", { "key.id": id }))
   }
   return service
 })

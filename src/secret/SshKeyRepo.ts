@@ -79,7 +79,7 @@ export interface SshKeyService {
   readonly unarchive: (id: ById) => Effect.Effect<SshKey, NotFound | PersistenceError>
 }
 
-const { decodeInput, orNotFound, read, write } = operations("SshKeyRepo", "SshKey")
+const { decodeInput, orNotFound, traced } = operations("SshKeyRepo", "SshKey")
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -113,7 +113,7 @@ const make = Effect.gen(function* () {
         CreateSshKey
       )(request).pipe(
         Effect.flatMap(insert),
-        write("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+        traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [
@@ -134,9 +134,9 @@ const make = Effect.gen(function* () {
         )
       ),
 
-    findById: (by) => find(targetOf(by)).pipe(read("findById", { "sshKey.id": targetOf(by).id })),
+    findById: (by) => find(targetOf(by)).pipe(traced("findById", { "sshKey.id": targetOf(by).id })),
 
-    getById: (by) => get(targetOf(by)).pipe(read("getById", { "sshKey.id": targetOf(by).id })),
+    getById: (by) => get(targetOf(by)).pipe(traced("getById", { "sshKey.id": targetOf(by).id })),
 
     findByFingerprint: (request) =>
       decodeInput(
@@ -148,7 +148,7 @@ const make = Effect.gen(function* () {
             SELECT ${columns} FROM ssh_keys
             WHERE owner_user_id = ${request.ownerUserId} AND fingerprint = ${fingerprint}`)
         ),
-        read("findByFingerprint", { "user.id": request.ownerUserId })
+        traced("findByFingerprint", { "user.id": request.ownerUserId })
       ),
 
     list: (request) =>
@@ -161,7 +161,7 @@ const make = Effect.gen(function* () {
             ${sql.literal(includeArchived ? "" : "AND archived_at IS NULL")}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
-      }).pipe(read("list")),
+      }).pipe(traced("list")),
 
     rename: (request) =>
       Effect.gen(function* () {
@@ -172,7 +172,7 @@ const make = Effect.gen(function* () {
           UPDATE ssh_keys SET name = ${name}, updated_at = ${now}
           WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(read("rename", { "sshKey.id": request.id })),
+      }).pipe(traced("rename", { "sshKey.id": request.id })),
 
     archive: (by) =>
       Effect.gen(function* () {
@@ -184,7 +184,7 @@ const make = Effect.gen(function* () {
             archived_at = coalesce(archived_at, ${now}), updated_at = iif(archived_at IS NULL, ${now}, updated_at)
           WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(read("archive", { "sshKey.id": targetOf(by).id })),
+      }).pipe(traced("archive", { "sshKey.id": targetOf(by).id })),
 
     unarchive: (by) =>
       Effect.gen(function* () {
@@ -195,7 +195,7 @@ const make = Effect.gen(function* () {
           UPDATE ssh_keys SET archived_at = NULL, updated_at = iif(archived_at IS NULL, updated_at, ${now})
           WHERE id = ${target.id} ${ofOwner(target)} RETURNING ${columns}`)
           .pipe(Effect.flatMap(orNotFound(target.id)))
-      }).pipe(read("unarchive", { "sshKey.id": targetOf(by).id }))
+      }).pipe(traced("unarchive", { "sshKey.id": targetOf(by).id }))
   }
   return service
 })

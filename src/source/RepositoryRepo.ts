@@ -88,7 +88,7 @@ export interface RepositoryService {
   readonly delete: (id: string) => Effect.Effect<void, NotFound | PersistenceError>
 }
 
-const { decodeInput, orNotFound, read, write } = operations("RepositoryRepo", "Repository")
+const { decodeInput, orNotFound, traced } = operations("RepositoryRepo", "Repository")
 
 const storeOneText = `${storeText} RETURNING ${columnList(Repository)}`
 
@@ -120,11 +120,11 @@ const make = Effect.gen(function* () {
 
   const service: RepositoryService = {
     upsert: (request) =>
-      decodeInput("upsert", UpsertRepository)(request).pipe(Effect.flatMap(store), write("upsert", ["InvalidInput"])),
+      decodeInput("upsert", UpsertRepository)(request).pipe(Effect.flatMap(store), traced("upsert", ["InvalidInput"])),
 
-    findById: (id) => byId(id).pipe(read("findById", { "repository.id": id })),
+    findById: (id) => byId(id).pipe(traced("findById", { "repository.id": id })),
 
-    getById: (id) => Effect.flatMap(byId(id), orNotFound(id)).pipe(read("getById", { "repository.id": id })),
+    getById: (id) => Effect.flatMap(byId(id), orNotFound(id)).pipe(traced("getById", { "repository.id": id })),
 
     findByExternalId: (request) =>
       decodeInput(
@@ -135,7 +135,7 @@ const make = Effect.gen(function* () {
           repositories.findOne(sql`
           SELECT ${columns} FROM repositories WHERE provider = ${provider} AND external_id = ${externalId}`)
         ),
-        read("findByExternalId")
+        traced("findByExternalId")
       ),
 
     findByOwnerAndName: (request) =>
@@ -148,7 +148,7 @@ const make = Effect.gen(function* () {
           SELECT ${columns} FROM repositories
           WHERE provider = ${provider} AND owner = ${owner} COLLATE NOCASE AND name = ${name} COLLATE NOCASE`)
         ),
-        read("findByOwnerAndName")
+        traced("findByOwnerAndName")
       ),
 
     list: (request) =>
@@ -158,14 +158,14 @@ const make = Effect.gen(function* () {
           SELECT ${columns} FROM repositories WHERE ${Page.afterCursor(sql, start)}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
         return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
-      }).pipe(read("list")),
+      }).pipe(traced("list")),
 
     delete: (id) =>
       Effect.zipRight(endWithRepository(sql, id), sql`DELETE FROM repositories WHERE id = ${id} RETURNING id`).pipe(
         Effect.flatMap(([deleted]) => orNotFound(id)(Option.fromNullable(deleted))),
         Effect.asVoid,
         sql.withTransaction,
-        read("delete", { "repository.id": id })
+        traced("delete", { "repository.id": id })
       )
   }
   return service

@@ -14,7 +14,7 @@ import type { operations } from "./operations.js"
  */
 export const purgeOf = (
   sql: SqlClient.SqlClient,
-  { decodeInput, read }: ReturnType<typeof operations>,
+  { decodeInput, traced }: ReturnType<typeof operations>,
   table: string,
   key = "id"
 ) => {
@@ -28,5 +28,5 @@ export const purgeOf = (
           SELECT ${id} FROM ${sql(table)} WHERE expires_at <= ${now} ORDER BY expires_at LIMIT ${count})
         RETURNING ${id}`
       return purged.length
-    }).pipe(read("purgeExpired"))
+    }).pipe(traced("purgeExpired"))
 }

@@ -42,26 +42,43 @@ type Refusal = keyof Refusals
 type StoreError = SqlError.SqlError | CorruptRow
 type Attributes = Readonly<Record<string, string | number | boolean>>
 
-/** Builds the wrappers of one service. `entity` is the name of its rows in errors. */
+/** Wraps a method. */
+interface Traced {
+  /** For a method that violates no constraint: it does not write, or its conditions exclude violations. */
+  (method: string, attributes?: Attributes): Wrapper<never>
+  /** For a method that a constraint may refuse. `refusals` lists the domain errors for these constraints. */
+  <R extends Refusal>(method: string, refusals: ReadonlyArray<R>, attributes?: Attributes): Wrapper<R>
+}
+
+type Wrapper<R extends Refusal> = <A, E, Env>(
+  effect: Effect.Effect<A, E, Env>
+) => Effect.Effect<A, Exclude<E, StoreError> | Refusals[R] | PersistenceError, Env>
+
+const isList = (value: unknown): value is ReadonlyArray<Refusal> => Array.isArray(value)
+
+/** Builds the helpers of one service. `entity` is the name of its rows in errors. */
 export const operations = (service: string, entity: string) => {
-  const wrap = <R extends Refusal>(method: string, refusals: ReadonlyArray<R>, attributes: Attributes | undefined) => {
-    const operation = `${service}.${method}`
-    return <A, E, Env>(
-      effect: Effect.Effect<A, E, Env>
-    ): Effect.Effect<A, Exclude<E, StoreError> | Refusals[R] | PersistenceError, Env> =>
+  const wrapper =
+    <R extends Refusal>(operation: string, refusals: ReadonlyArray<R>, attributes?: Attributes): Wrapper<R> =>
+    (effect) =>
       spanned(
         Effect.mapError(effect, (error) => domainError(operation, entity, refusals, error)),
         operation,
         attributes
       )
-  }
-  return {
-    /** Wraps a method that violates no constraint: it does not write, or its conditions exclude violations. */
-    read: (method: string, attributes?: Attributes) => wrap<never>(method, [], attributes),
 
-    /** Wraps a method that a constraint may refuse. `refusals` lists the domain errors for these constraints. */
-    write: <R extends Refusal>(method: string, refusals: ReadonlyArray<R>, attributes?: Attributes) =>
-      wrap(method, refusals, attributes),
+  /** Adds a span named after the method, and replaces errors of the engine by domain errors. */
+  const traced: Traced = (
+    method: string,
+    refusals: ReadonlyArray<Refusal> | Attributes = [],
+    attributes?: Attributes
+  ) => {
+    const operation = `${service}.${method}`
+    return isList(refusals) ? wrapper(operation, refusals, attributes) : wrapper(operation, [], refusals)
+  }
+
+  return {
+    traced,
 
     /** Returns the row. Fails with `NotFound` if there is none. */
     orNotFound:

@@ -26,10 +26,10 @@ export type Made<Row> = Effect.Effect<Row, FactoryError, SqlClient.SqlClient>
 
 /** Wraps a factory of `entity` in a transaction, and maps constraint errors to domain errors. */
 export const factory = (entity: string) => {
-  const { write } = operations("Factories", entity)
+  const { traced } = operations("Factories", entity)
   return <A, E>(body: Effect.Effect<A, E, SqlClient.SqlClient>) =>
     Effect.flatMap(SqlClient.SqlClient, (sql) => sql.withTransaction(body)).pipe(
-      write(entity, ["AlreadyExists", "ReferenceNotFound", "InvalidInput"])
+      traced(entity, ["AlreadyExists", "ReferenceNotFound", "InvalidInput"])
     )
 }
 

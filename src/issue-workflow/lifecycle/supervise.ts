@@ -9,7 +9,7 @@ import type { WorkflowRepositories } from "./repositories.js"
 import { impossible, operationsOf } from "../../events/operation.js"
 import { type Candidate, pageSize, runPass, sumOf } from "../../supervision/supervision.js"
 
-const { decodeInput, operation, read } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
+const { decodeInput, operation, traced } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
 
 /** The cancel reason of an execution whose workflow has ended. */
 export const workflowEnded = "the workflow has ended"
@@ -35,7 +35,7 @@ export const makeWorkflowSupervision = ({ executions, sql }: WorkflowRepositorie
          WHERE e.status = '${status}' AND (e.created_at, e.id) > (?2, ?3) ORDER BY e.created_at, e.id LIMIT ${pageSize}`,
           [before, after.at, after.id]
         )
-        .pipe(read("supervise")),
+        .pipe(traced("supervise")),
     handle: (id: string) =>
       Effect.gen(function* () {
         const [found] = yield* sql.unsafe<{ readonly why: keyof typeof endings | null }>(
@@ -60,6 +60,6 @@ export const makeWorkflowSupervision = ({ executions, sql }: WorkflowRepositorie
             : { changed: 0, failed: 0 }
         const { changed, failed } = sumOf([running, queued])
         return { ended: changed, failed }
-      }).pipe(read("supervise"))
+      }).pipe(traced("supervise"))
   }
 }

@@ -13,7 +13,7 @@ import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.j
 import { WorkflowViewFilter } from "../IssueWorkflowViews.js"
 import { operationsOf } from "../../events/operation.js"
 
-const { decodeInput, read } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
+const { decodeInput, traced } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
 
 const workflowPart = partOf(IssueWorkflow, "w")
 const issuePart = partOf(Issue, "i")
@@ -58,7 +58,7 @@ export const makeWorkflowViews = Effect.gen(function* () {
       const executions = (yield* Effect.forEach(found, executionPart)).flatMap(Option.toArray)
       const page = { at: 0, id: "", limit: executionLimit }
       return { workflow, issue, executions: Page.make(executions, page, ({ createdAt, id }) => [createdAt, id]) }
-    }).pipe(read("getDetail", { "workflow.id": id }))
+    }).pipe(traced("getDetail", { "workflow.id": id }))
 
   const list = (request: Page.PageRequest & typeof WorkflowViewFilter.Encoded) =>
     Effect.gen(function* () {
@@ -74,7 +74,7 @@ export const makeWorkflowViews = Effect.gen(function* () {
         ORDER BY w.created_at DESC, w.id DESC LIMIT ${start.limit + 1}`)
       const views = yield* Effect.forEach(found, viewOf)
       return Page.make(views, start, ({ workflow }) => [workflow.createdAt, workflow.id])
-    }).pipe(read("list"))
+    }).pipe(traced("list"))
 
   return { getDetail, list }
 })

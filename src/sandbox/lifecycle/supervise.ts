@@ -14,7 +14,7 @@ import { impossible, operationsOf } from "../../events/operation.js"
 import { makeAttemptSteps, mayContinue, stopRequested } from "./attemptSteps.js"
 import { type Candidate, pageSize, runPass, sumOf } from "../../supervision/supervision.js"
 
-const { decodeInput, operation, read } = operationsOf("SandboxLifecycle", "Sandbox")
+const { decodeInput, operation, traced } = operationsOf("SandboxLifecycle", "Sandbox")
 
 const Deadlines = Schema.Struct({ limit: Limit, runtimeDeadline: Wait })
 
@@ -51,7 +51,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
          ORDER BY ${alias}.created_at, ${alias}.${key} LIMIT ${pageSize}`,
             [before, after.at, after.id]
           )
-          .pipe(read("supervise"))
+          .pipe(traced("supervise"))
 
     /** Returns whether a row that was due when it was listed is still due. */
     const isDue = (table: string, alias: string, key: string, due: string, before: number, id: string) =>
@@ -74,7 +74,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
            ORDER BY finished_at, id LIMIT ${pageSize}`,
             [before, after.at, after.id]
           )
-          .pipe(read("supervise")),
+          .pipe(traced("supervise")),
       handle: (id: string) =>
         Effect.gen(function* () {
           const job = yield* states.findOne(
@@ -188,7 +188,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
         ]
         const { changed, failed } = sumOf(passes)
         return { requeued, ended: changed, failed }
-      }).pipe(read("supervise"))
+      }).pipe(traced("supervise"))
 
     return { supervise }
   })

@@ -15,7 +15,7 @@ import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.j
 import { operationsOf } from "../../events/operation.js"
 import { type SandboxDetail, SandboxStatusView, type SandboxView, SandboxViewFilter } from "../SandboxViews.js"
 
-const { decodeInput, read } = operationsOf("SandboxLifecycle", "Sandbox")
+const { decodeInput, traced } = operationsOf("SandboxLifecycle", "Sandbox")
 
 /**
  * A sandbox with its latest attempt, and the snapshot, latest job and runtime of that attempt. INDEXED BY names the
@@ -85,7 +85,7 @@ export const makeViews = Effect.gen(function* () {
         runtime: yield* runtimePart(row)
       }
       return detail
-    }).pipe(read("getDetail", { "sandbox.id": id }))
+    }).pipe(traced("getDetail", { "sandbox.id": id }))
 
   const list = (request: Page.PageRequest & typeof SandboxViewFilter.Encoded) =>
     Effect.gen(function* () {
@@ -105,7 +105,7 @@ export const makeViews = Effect.gen(function* () {
         ORDER BY "s.createdAt" DESC, "s.id" DESC LIMIT ${start.limit + 1}`)
       const views = yield* Effect.forEach(found, viewOf)
       return Page.make(views, start, ({ sandbox }) => [sandbox.createdAt, sandbox.id])
-    }).pipe(read("list"))
+    }).pipe(traced("list"))
 
   return { getDetail, list }
 })
