@@ -17,7 +17,7 @@
  *
  * const { make } = Factories
  *
- * it.effect("a job that is given back was not tried", () =>
+ * it.effect("a released job has its attempt uncounted", () =>
  *   Effect.gen(function* () {
  *     const jobs = yield* WorkspaceBuildJobRepo
  *     const { lease } = yield* make.claimedJob({ workerId: "worker-1", attemptCount: 2 })

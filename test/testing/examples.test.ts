@@ -5,7 +5,6 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { readFileSync } from "node:fs"
 import { PersistenceError, SandboxRepo, WorkspaceBuildJobRepo } from "@sealant/db"
-import { SandboxId } from "@sealant/db/sandbox"
 import { Factories, layerTest } from "@sealant/db/testing"
 
 const { make } = Factories
@@ -18,7 +17,7 @@ const busy = Layer.mock(SandboxRepo, {
 it.effect("a stub fails with the configured error", () =>
   Effect.gen(function* () {
     const sandboxes = yield* SandboxRepo
-    expect(yield* Effect.flip(sandboxes.getById(SandboxId.make("any")))).toMatchObject({ reason: "Busy" })
+    expect(yield* Effect.flip(sandboxes.getById("any"))).toMatchObject({ reason: "Busy" })
   }).pipe(Effect.provide(busy))
 )
 
@@ -55,6 +54,7 @@ describe("docstrings", () => {
           .split("\n")
           .filter((line) => !line.startsWith("import "))
           .join("\n")
+          .replaceAll(/^export /gm, "")
           .trim()
       )
       expect(examples.length).toBeGreaterThan(0)
