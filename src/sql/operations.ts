@@ -42,15 +42,16 @@ type Refusal = keyof Refusals
 type StoreError = SqlError.SqlError | CorruptRow
 type Attributes = Readonly<Record<string, string | number | boolean>>
 
-/** Wraps a method. */
-interface Traced {
+/** Adds a span named after the method, and replaces errors of the engine by domain errors. */
+export interface Traced {
   /** For a method that violates no constraint: it does not write, or its conditions exclude violations. */
   (method: string, attributes?: Attributes): Wrapper<never>
   /** For a method that a constraint may refuse. `refusals` lists the domain errors for these constraints. */
   <R extends Refusal>(method: string, refusals: ReadonlyArray<R>, attributes?: Attributes): Wrapper<R>
 }
 
-type Wrapper<R extends Refusal> = <A, E, Env>(
+/** The wrapper of the effect of one call. */
+export type Wrapper<R extends Refusal> = <A, E, Env>(
   effect: Effect.Effect<A, E, Env>
 ) => Effect.Effect<A, Exclude<E, StoreError> | Refusals[R] | PersistenceError, Env>
 
@@ -67,7 +68,6 @@ export const operations = (service: string, entity: string) => {
         attributes
       )
 
-  /** Adds a span named after the method, and replaces errors of the engine by domain errors. */
   const traced: Traced = (
     method: string,
     refusals: ReadonlyArray<Refusal> | Attributes = [],
