@@ -14,7 +14,7 @@ import { DateTime, Effect, Layer, Option, Predicate } from "effect"
 import { migrations as ownMigrations } from "../migrations/index.js"
 import { PersistenceError } from "./Errors.js"
 import { clientInternals } from "./libsql/registry.js"
-import { isBatchFailure } from "./libsql/SqlClient.js"
+import { isBatchFailure } from "./libsql/BatchFailure.js"
 import { engineErrorOf, isSqlError, persistenceErrorOf } from "./sql/engineError.js"
 import { DatabaseNotEmpty, InvalidMigrations, MigrationFailed, type SchemaNotCurrent } from "./migration/errors.js"
 import {

@@ -36,8 +36,15 @@ const recordingDriver = (driver: Sql.Driver, record: (text: string) => void): Sq
       return target.run(text, values)
     }
   })
+  const recordAll = (statements: Parameters<Sql.Driver["writeAll"]>[0]) => {
+    for (const text of ["SAVEPOINT level_0", ...statements.map(({ sql }) => sql), "RELEASE level_0"]) record(text)
+  }
   return {
     ...recorded(driver),
+    writeAll: (statements) => {
+      recordAll(statements)
+      return driver.writeAll(statements)
+    },
     client: driver.client,
     changes: driver.changes,
     place: driver.place,
@@ -46,6 +53,10 @@ const recordingDriver = (driver: Sql.Driver, record: (text: string) => void): Sq
       return {
         ...recorded(transaction),
         runAll: (statements) => transaction.runAll(statements),
+        writeAll: (statements) => {
+          recordAll(statements)
+          return transaction.writeAll(statements)
+        },
         commit: () => transaction.commit(),
         rollback: () => transaction.rollback()
       }

@@ -10,7 +10,7 @@
  *   queued and running jobs.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
+import { Clock, Context, Effect, Layer, Option } from "effect"
 import {
   type AlreadyExists,
   IdempotencyConflict,
@@ -32,7 +32,7 @@ import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { texts } from "./claim.js"
 import { makeLeases } from "./leases.js"
-import { encodeSpec, requestFingerprint } from "./requestFingerprint.js"
+import { jobStatements } from "./jobStatements.js"
 import {
   type ClaimedJob,
   type EnqueuedJob,
@@ -44,8 +44,7 @@ import {
   type QueueStats,
   WorkspaceBuildJob,
   WorkspaceBuildJobId,
-  WorkspaceBuildJobStatus,
-  workspaceBuildJobTransitions
+  WorkspaceBuildJobStatus
 } from "./WorkspaceBuildJob.js"
 
 export type { ClaimRequest }
@@ -198,6 +197,7 @@ const make = Effect.gen(function* () {
   const jobs = yield* rowsOf(WorkspaceBuildJob)
   const stateColumns = sql.literal(columnList(JobState))
   const states = yield* rowsOf(JobState)
+  const statements = jobStatements(sql)
 
   const byId = (id: string) => jobs.findOne(sql.unsafe(texts.byId, [id]))
   const byKey = (key: string) =>
@@ -206,23 +206,13 @@ const make = Effect.gen(function* () {
   const insert = (job: typeof EnqueueJob.Type) =>
     Effect.gen(function* () {
       const id = yield* idOrNew(job.id, "job", WorkspaceBuildJobId.make)
-      const now = yield* Clock.currentTimeMillis
-      const { idempotencyKey: key, registryId, repository, attemptId = null, tag } = job
-      const requestPayload = encodeSpec(job.requestPayload)
-      const { maxDuration: maxDurationMs } = job
-      const digest = requestFingerprint({ attemptId, registryId, repository, tag, requestPayload, maxDurationMs })
-      const inserted = yield* jobs.findOne(sql`
-        INSERT INTO oci_image_build_jobs (id, run_id, status, registry_id, repository, tag, request_payload,
-          request_fingerprint, idempotency_key, max_attempts, max_duration_ms, available_at, created_at, updated_at)
-        VALUES (${id}, ${attemptId}, 'queued', ${registryId}, ${repository}, ${tag}, ${JSON.stringify(requestPayload)},
-          ${digest}, ${key ?? null}, ${job.maxAttempts}, ${maxDurationMs ?? null},
-          ${job.availableAt === undefined ? now : DateTime.toEpochMillis(job.availableAt)}, ${now}, ${now})
-        ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
-        RETURNING ${columns}`)
+      const { idempotencyKey: key } = job
+      const { fingerprint, statement } = statements.insert({ ...job, id }, yield* Clock.currentTimeMillis)
+      const inserted = yield* jobs.findOne(statement)
       if (Option.isSome(inserted)) return { job: inserted.value, created: true }
 
       const existing = key === undefined ? Option.none() : yield* byKey(key)
-      return Option.isSome(existing) && Option.contains(existing.value.requestFingerprint, digest)
+      return Option.isSome(existing) && Option.contains(existing.value.requestFingerprint, fingerprint)
         ? { job: existing.value, created: false }
         : yield* new IdempotencyConflict({ key: key ?? "" })
     })
@@ -245,13 +235,6 @@ const make = Effect.gen(function* () {
     )
 
   const getById = (id: string) => Effect.flatMap(byId(id), orNotFound(id))
-
-  const isCancellable = sql.in("status", workspaceBuildJobTransitions.sources("cancelled"))
-
-  const cancelledBy = (now: number, reason: string) => sql`
-    status = 'cancelled', cancel_reason = ${reason}, lease_expires_at = NULL,
-    lease_outcome = iif(status = 'running', 'cancelled', lease_outcome),
-    finished_at = max(${now}, coalesce(started_at, 0)), updated_at = ${now}`
 
   const latestOf = (attemptId: string) => sql`
     SELECT id FROM oci_image_build_jobs WHERE run_id = ${attemptId} ORDER BY created_at DESC, id DESC LIMIT 1`
@@ -282,9 +265,7 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const cancelReason = yield* decodeInput("cancel", Prose)(reason)
         const now = yield* Clock.currentTimeMillis
-        const cancelled = yield* jobs.findOne(sql`
-          UPDATE oci_image_build_jobs SET ${cancelledBy(now, cancelReason)}
-          WHERE id = ${id} AND ${isCancellable} RETURNING ${columns}`)
+        const cancelled = yield* jobs.findOne(statements.cancel(sql`${id}`, cancelReason, now))
         return Option.isSome(cancelled) ? cancelled.value : yield* alreadyOrInvalid(id, "cancelled")
       }).pipe(traced("cancel", { "job.id": id })),
 
@@ -292,9 +273,9 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const cancelReason = yield* decodeInput("cancelLatestByAttemptId", Prose)(reason)
         const now = yield* Clock.currentTimeMillis
-        const cancelled = yield* states.findOne(sql`
-          UPDATE oci_image_build_jobs SET ${cancelledBy(now, cancelReason)}
-          WHERE id = (${latestOf(attemptId)}) AND ${isCancellable} RETURNING ${stateColumns}`)
+        const cancelled = yield* states.findOne(
+          statements.cancel(sql`(${latestOf(attemptId)})`, cancelReason, now, stateColumns)
+        )
         return Option.isSome(cancelled) ? cancelled : yield* latestState(attemptId)
       }).pipe(traced("cancelLatestByAttemptId", { "attempt.id": attemptId })),
 
@@ -318,10 +299,7 @@ const make = Effect.gen(function* () {
     markSettled: (id) =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        const settled = yield* sql`
-          UPDATE oci_image_build_jobs SET run_settled_at = ${now}
-          WHERE id = ${id} AND finished_at IS NOT NULL AND run_settled_at IS NULL
-          RETURNING id`
+        const settled = yield* statements.settle(id, now)
         if (settled.length === 0) yield* getById(id)
       }).pipe(traced("markSettled", { "job.id": id })),
 

@@ -6,7 +6,7 @@ import type { SqlClient } from "@effect/sql"
 import { Clock, Context, Effect, Option } from "effect"
 import type { Actor, ControlPlaneSubjectType } from "./ControlPlaneEvent.js"
 import { CurrentActor } from "./CurrentActor.js"
-import { jsonOrNull } from "../sql/batch.js"
+import type { Write } from "../sql/writeAll.js"
 
 /** The state that a subject has entered. */
 export interface Transition {
@@ -59,58 +59,68 @@ const append = (
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const actor = Option.getOrElse(yield* CurrentActor, () => defaultActor)
-    const subjects = JSON.stringify(transitions.map(({ subjectId, subjectType }) => ({ subjectId, subjectType })))
-    // A read before the write is safe: the transaction has the write lock.
-    const events = eventsOf(transitions, yield* sql.unsafe<LastEvent>(lastEventsText, [subjects]))
-    if (events.length === 0) return
-    yield* sql.unsafe(appendText, [JSON.stringify(events), eventType, actor.type, actor.id ?? null, now])
+    const { sql: text, values } = appendEvents({ eventType, actor, now }, transitions)
+    yield* sql.unsafe(text, [...values])
   })
 
-/** The last event of a subject in the journal. */
-interface LastEvent {
-  readonly subjectType: string
-  readonly subjectId: string
-  readonly sequence: number
-  readonly toState: string
-  readonly payload: string | null
+/** The properties that the events of one operation share. */
+export interface EventSource {
+  readonly eventType: string
+  readonly actor: Actor
+  /** The time of the events, in epoch milliseconds. */
+  readonly now: number
 }
 
-const keyOf = ({ subjectId, subjectType }: { readonly subjectType: string; readonly subjectId: string }) =>
-  `${subjectType} ${subjectId}`
+/**
+ * Builds the write that appends an event for each transition, in their order. It skips a transition to the state that
+ * its subject is in, unless `evenIfSame` or `always` applies.
+ */
+export const appendEvents = (
+  { actor, eventType, now }: EventSource,
+  transitions: ReadonlyArray<Transition>
+): Write => ({
+  sql: appendText,
+  values: [JSON.stringify(withoutRepeats(transitions)), eventType, actor.type, actor.id ?? null, now]
+})
 
-/** Builds the events of the transitions, each after the previous event of its subject. Skips unchanged states. */
-const eventsOf = (transitions: ReadonlyArray<Transition>, lastEvents: ReadonlyArray<LastEvent>) => {
-  const last = new Map(lastEvents.map((event) => [keyOf(event), event]))
-  return transitions.flatMap((transition) => {
-    const payload = jsonOrNull(transition.payload)
+const isForced = ({ always, evenIfSame }: Transition) => always === true || evenIfSame === true
+
+/** Removes the transitions that repeat the state of the one before. Of an ordinary and a forced one, the forced stays. */
+const withoutRepeats = (transitions: ReadonlyArray<Transition>): ReadonlyArray<Transition> =>
+  transitions.filter((transition, index) => {
+    if (isForced(transition)) return true
     const { subjectId, subjectType, toState } = transition
-    const previous = last.get(keyOf(transition))
-    const isForced = transition.always === true || (transition.evenIfSame === true && payload !== previous?.payload)
-    if (previous?.toState === toState && !isForced) return []
-    const event = { ...transition, fromState: previous?.toState ?? null, sequence: (previous?.sequence ?? 0) + 1 }
-    last.set(keyOf(transition), { subjectType, subjectId, toState, payload, sequence: event.sequence })
-    return [event]
+    const isSame = (other: Transition | undefined) => other?.toState === toState
+    const ofSubject = (other: Transition) => other.subjectType === subjectType && other.subjectId === subjectId
+    const next = transitions.slice(index + 1).find(ofSubject)
+    return !isSame(transitions.slice(0, index).findLast(ofSubject)) && !(isSame(next) && next?.evenIfSame === true)
   })
-}
 
-const lastEventsText = `
-  SELECT subject_type AS "subjectType", subject_id AS "subjectId", sequence, to_state AS "toState", payload
-  FROM control_plane_events
-  WHERE position IN (
-    SELECT (
-      SELECT position FROM control_plane_events
-      WHERE subject_type = value ->> 'subjectType' AND subject_id = value ->> 'subjectId'
-      ORDER BY sequence DESC LIMIT 1)
-    FROM json_each(?1))`
-
+// The previous event of a subject is the one before in this list, or else the last one in the journal.
 const appendText = `
   INSERT INTO control_plane_events (subject_type, subject_id, sequence, event_type, from_state, to_state, actor_type,
     actor_id, owner_user_id, payload, occurred_at)
-  SELECT value ->> 'subjectType', value ->> 'subjectId', value ->> 'sequence', ?2, value ->> 'fromState',
-    value ->> 'toState', ?3, ?4,
+  WITH entered AS (
+    SELECT key, value, value ->> 'subjectType' AS subject_type, value ->> 'subjectId' AS subject_id,
+      value ->> 'toState' AS to_state, value -> 'payload' AS payload
+    FROM json_each(?1)
+  ), following AS (
+    SELECT entered.*, coalesce(last.sequence, 0) AS last_sequence,
+      coalesce(lag(entered.to_state) OVER subject, last.to_state) AS from_state,
+      iif(lag(entered.key) OVER subject IS NULL, last.payload, lag(entered.payload) OVER subject) AS from_payload
+    FROM entered LEFT JOIN control_plane_events AS last ON last.position = (
+      SELECT position FROM control_plane_events AS e
+      WHERE e.subject_type = entered.subject_type AND e.subject_id = entered.subject_id
+      ORDER BY sequence DESC LIMIT 1)
+    WINDOW subject AS (PARTITION BY entered.subject_type, entered.subject_id ORDER BY entered.key)
+  )
+  SELECT subject_type, subject_id, last_sequence + row_number() OVER (PARTITION BY subject_type, subject_id ORDER BY key),
+    ?2, from_state, to_state, ?3, ?4,
     coalesce(
       value ->> 'ownerUserId',
       (SELECT owner_user_id FROM sandbox_attempts WHERE id = value ->> 'attemptId'),
       (SELECT owner_user_id FROM issue_workflows WHERE id = value ->> 'workflowId')),
-    value -> 'payload', ?5
-  FROM json_each(?1)`
+    payload, ?5
+  FROM following
+  WHERE to_state IS NOT from_state OR value ->> 'always' OR (value ->> 'evenIfSame' AND payload IS NOT from_payload)
+  ORDER BY key`.trim()

@@ -235,10 +235,10 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
     repeats: ReadonlyArray<string>
   ): Effect.Effect<Row, LeaseLost | SqlError.SqlError | CorruptRow> =>
     Effect.gen(function* () {
-      const { id, token, workerId } = lease
+      const { id, workerId } = lease
       const found = yield* rows.findOne(sql.unsafe(texts.byId, [id]))
       if (Option.isSome(found) && isRepeat(found.value, lease, repeats)) return found.value
-      const reason = Option.match(found, { onNone: () => "not-found" as const, onSome: lossOf(token) })
+      const reason = Option.match(found, { onNone: () => "not-found" as const, onSome: lossOf(lease.token) })
       yield* Metric.increment(leasesLost)
       return yield* new LeaseLost({ entity, id, workerId, reason })
     })
@@ -328,18 +328,36 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
   }
 }
 
-const isCurrent = (held: string, row: LeasedRow, { token, workerId }: Held) =>
+/** A row under a lease, as far as the lease is concerned. */
+type Leased = Pick<LeasedRow, "status" | "leaseToken" | "leaseOutcome" | "workerId">
+
+/**
+ * Checks a lease against its row: `current`, or `repeated` if the same lease made a call before whose outcome is in
+ * `repeats`. Otherwise returns why the lease is lost.
+ */
+export const checkLease = (
+  held: string,
+  row: Option.Option<Leased>,
+  lease: Held,
+  repeats: ReadonlyArray<string>
+): Either.Either<"current" | "repeated", LeaseLostReason> => {
+  if (Option.isNone(row)) return Either.left("not-found")
+  if (isCurrent(held, row.value, lease)) return Either.right("current")
+  return isRepeat(row.value, lease, repeats) ? Either.right("repeated") : Either.left(lossOf(lease.token)(row.value))
+}
+
+const isCurrent = (held: string, row: Leased, { token, workerId }: Held) =>
   row.status === held && row.leaseToken === token && Option.contains(row.workerId, workerId)
 
 /** Returns whether the same lease made the same call before. A row that was queued again has no worker. */
-const isRepeat = (row: LeasedRow, { token, workerId }: Held, repeats: ReadonlyArray<string>) =>
+const isRepeat = (row: Leased, { token, workerId }: Held, repeats: ReadonlyArray<string>) =>
   row.leaseToken === token &&
   Option.getOrElse(row.workerId, () => workerId) === workerId &&
   Option.exists(row.leaseOutcome, (outcome) => repeats.includes(outcome))
 
 const lossOf =
   (token: number) =>
-  (row: LeasedRow): LeaseLostReason => {
+  (row: Leased): LeaseLostReason => {
     if (row.leaseToken !== token || Option.isNone(row.leaseOutcome)) return "superseded"
     const outcome = row.leaseOutcome.value
     return outcome === "released" || outcome === "expired" || outcome === "cancelled" ? outcome : "finished"

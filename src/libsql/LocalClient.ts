@@ -10,9 +10,9 @@
 import { monotonicMs, pause } from "./backoff.js"
 import { Changes, noOtherWriters } from "./Changes.js"
 import { type Client, type InStatement, type ResultSet, statementOf, toResultSet } from "./Client.js"
-import { Connection, copyUp, inspect, notOneStatement, type Result } from "./Connection.js"
+import { Connection, copyUp, inspect, notOneStatement, requireInTransaction, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
-import type { Place } from "./registry.js"
+import type { Place, Statement } from "./registry.js"
 import type { Answer, Driver } from "./SqlClient.js"
 import { busyWaits } from "./metrics.js"
 import { LocalTransaction } from "./LocalTransaction.js"
@@ -161,6 +161,12 @@ export class LocalClient implements Client, Driver {
       default:
         throw new DriverError("SEALANT_STATEMENT", "transactions are opened with transaction(), not by statement")
     }
+  }
+
+  /** Runs statements in one transaction, which other waiting writes may share. */
+  writeAll(statements: ReadonlyArray<Statement>): Answer<ReadonlyArray<Result>> {
+    for (const { sql } of statements) requireInTransaction(sql)
+    return this.queue.batch(statements)
   }
 
   private read(sql: string, args: ReadonlyArray<unknown>): Answer<Result> {

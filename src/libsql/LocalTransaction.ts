@@ -1,13 +1,13 @@
 /**
  * A transaction that a caller holds on the writing connection.
  */
+import { BatchFailure } from "./BatchFailure.js"
 import { type InStatement, type ResultSet, statementOf, toResultSet, type Transaction } from "./Client.js"
 import { type Connection, requireInTransaction, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
 import type { Statement } from "./registry.js"
-import { BatchFailure } from "./SqlClient.js"
 import { splitStatements } from "./sqlText.js"
-import { rollback, type WriteQueue } from "./WriteQueue.js"
+import { rollback, runBatch, type WriteQueue } from "./WriteQueue.js"
 
 export class LocalTransaction implements Transaction {
   closed = false
@@ -73,6 +73,11 @@ export class LocalTransaction implements Transaction {
         throw new BatchFailure(index, error)
       }
     }
+  }
+
+  async writeAll(statements: ReadonlyArray<Statement>): Promise<ReadonlyArray<Result>> {
+    for (const { sql } of statements) requireInTransaction(sql)
+    return this.inside("SAVEPOINT batch", () => runBatch(this.connection, statements))
   }
 
   async batch(statements: Array<InStatement | [string, unknown?]>): Promise<Array<ResultSet>> {

@@ -7,11 +7,12 @@
  * checks that the transaction is still open before anything else is sent.
  */
 import { requireInTransaction, type Result } from "./Connection.js"
-import { codeOf, DriverError } from "./DriverError.js"
+import { DriverError } from "./DriverError.js"
 import { leavesTransaction, remoteError } from "./remoteError.js"
-import { execute, type Interactive, sendable } from "./remoteStatement.js"
+import { execute, executeAll, type Interactive, sendable } from "./remoteStatement.js"
 import type { Statement } from "./registry.js"
-import { BatchFailure, type TransactionTarget } from "./SqlClient.js"
+import { BatchFailure, isBatchFailure } from "./BatchFailure.js"
+import type { TransactionTarget } from "./SqlClient.js"
 
 /** Runs `use` in a new transaction, and retries while the server is busy. */
 type Opening = <A>(use: (interactive: Interactive) => Promise<A>) => Promise<A>
@@ -47,21 +48,39 @@ export class RemoteTransaction implements TransactionTarget {
 
   /** Runs all statements in one request, each only if the one before it succeeded. */
   async runAll(statements: ReadonlyArray<Statement>): Promise<void> {
-    const batch = statements.map(({ sql, values }) => sendable(sql, values))
+    await this.sendAll(statements)
+  }
+
+  /** Runs all statements in one request, inside a savepoint, to which a failure rolls back. */
+  async writeAll(statements: ReadonlyArray<Statement>): Promise<ReadonlyArray<Result>> {
+    for (const { sql } of statements) requireInTransaction(sql)
+    try {
+      const results = await this.sendAll([savepoint("SAVEPOINT"), ...statements, savepoint("RELEASE")])
+      return results.slice(1, -1)
+    } catch (error) {
+      if (!isBatchFailure(error) || this.lost !== undefined) throw error
+      for (const { sql, values } of [savepoint("ROLLBACK TO"), savepoint("RELEASE")]) await this.run(sql, values)
+      throw new BatchFailure(Math.max(0, error.index - 1), error.cause)
+    }
+  }
+
+  private async sendAll(statements: ReadonlyArray<Statement>): Promise<ReadonlyArray<Result>> {
     let index = 0
     try {
-      await this.use(async (interactive) => {
+      const results = await this.use(async (interactive) => {
         try {
-          await interactive.batch(batch)
+          return await executeAll((batch) => interactive.batch(batch), statements)
         } catch (error) {
-          index = indexOf(error)
-          throw remoteError(error)
+          if (!isBatchFailure(error)) throw error
+          index = error.index
+          throw error.cause
         }
       })
+      this.wrote = true
+      return results
     } catch (error) {
       throw new BatchFailure(index, error)
     }
-    this.wrote = true
   }
 
   async commit(): Promise<void> {
@@ -175,10 +194,4 @@ export class RemoteTransaction implements TransactionTarget {
   }
 }
 
-const indexOf = (error: unknown): number =>
-  codeOf(error) !== "" &&
-  error instanceof Error &&
-  "statementIndex" in error &&
-  typeof error.statementIndex === "number"
-    ? error.statementIndex
-    : 0
+const savepoint = (verb: string): Statement => ({ sql: `${verb} batch`, values: [] })

@@ -10,7 +10,7 @@
 import * as Reactivity from "@effect/experimental/Reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement as SqlStatement } from "@effect/sql"
 import { LibsqlClient } from "@effect/sql-libsql"
-import { Context, Effect, Exit, identity, Layer, Option, Predicate, Stream } from "effect"
+import { Context, Effect, Exit, identity, Layer, Option, Stream } from "effect"
 import { globalValue } from "effect/GlobalValue"
 import { type Client, toResultSet } from "./Client.js"
 import type { Changes } from "./Changes.js"
@@ -48,30 +48,23 @@ export interface Target {
   readonly run: (sql: string, values: ReadonlyArray<unknown>) => Answer<Result>
 }
 
-/** The failure of one of several statements. The statements after it did not run. */
-export class BatchFailure extends Error {
-  readonly _tag = "BatchFailure"
-  /** `index` is the position of the failed statement, from 0. */
-  constructor(
-    readonly index: number,
-    override readonly cause: unknown
-  ) {
-    super("a statement of several failed")
-  }
-}
-
-export const isBatchFailure = (error: unknown): error is BatchFailure => Predicate.isTagged(error, "BatchFailure")
-
 /** A transaction. It begins with its first statement, which fails when the transaction cannot begin. */
 export interface TransactionTarget extends Target {
   /** Runs statements in order, on a server in one round trip. Rejects with `BatchFailure`. */
   readonly runAll: (statements: ReadonlyArray<Statement>) => Promise<void>
+  /** Runs all statements, or none, and returns their results; on a server in one round trip. Rejects with `BatchFailure`. */
+  readonly writeAll: (statements: ReadonlyArray<Statement>) => Promise<ReadonlyArray<Result>>
   readonly commit: () => Promise<void>
   readonly rollback: () => Promise<void>
 }
 
 /** A database, and its client in the form that `@effect/sql-libsql` accepts. */
 export interface Driver extends Target {
+  /**
+   * Runs statements in one transaction, and returns their results: all of them are committed, or none. On a server in
+   * one round trip. Fails with `BatchFailure` if a statement fails.
+   */
+  readonly writeAll: (statements: ReadonlyArray<Statement>) => Answer<ReadonlyArray<Result>>
   readonly begin: () => TransactionTarget
   readonly client: Client
   readonly changes: Changes
@@ -105,6 +98,12 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
             Option.isSome(current)
               ? runAllIn(current.value, statements)
               : Effect.dieMessage("executeAll must run inside a transaction")
+          ),
+        writeAll: (statements) =>
+          Effect.flatMap(Effect.serviceOption(level), (current) =>
+            Option.isSome(current)
+              ? writeAllIn(current.value, statements)
+              : attempt(() => driver.writeAll(statements), rowsOfEach)
           )
       })
       const libsql: LibsqlClient.LibsqlClient = Object.assign(sql, {
@@ -118,6 +117,9 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
 
 const runAllIn = ({ transaction, turn }: Level, statements: ReadonlyArray<Statement>) =>
   turn.withPermits(1)(attempt(() => transaction.runAll(statements), identity))
+
+const writeAllIn = ({ transaction, turn }: Level, statements: ReadonlyArray<Statement>) =>
+  turn.withPermits(1)(attempt(() => transaction.writeAll(statements), rowsOfEach))
 
 const withTransaction =
   (driver: Driver, tag: LevelTag) =>
@@ -179,6 +181,8 @@ const connection = (target: Target, turn?: Effect.Semaphore): SqlConnection.Conn
 }
 
 const rowsOf = ({ rows }: Result) => rows
+
+const rowsOfEach = (results: ReadonlyArray<Result>) => results.map(rowsOf)
 
 /** Runs `run` and maps its answer with `use`. The fiber suspends only for an answer that is not synchronous. */
 const attempt = <A extends object | void, B>(

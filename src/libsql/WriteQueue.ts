@@ -6,8 +6,10 @@
  * and keeps the connection until it ends.
  */
 import { monotonicMs, pause } from "./backoff.js"
+import { BatchFailure, isBatchFailure } from "./BatchFailure.js"
 import type { Connection, Result } from "./Connection.js"
 import { busyWaits, commitBatchSize, transactionMillis } from "./metrics.js"
+import type { Statement } from "./registry.js"
 import type { Later } from "./SqlClient.js"
 import { codeOf, DriverError, isBusy } from "./DriverError.js"
 import { setImmediate } from "./timers.js"
@@ -30,13 +32,19 @@ interface WaitingStatement extends Waiting {
   readonly succeed: (result: Result) => void
 }
 
+interface WaitingBatch extends Waiting {
+  readonly type: "batch"
+  readonly statements: ReadonlyArray<Statement>
+  readonly succeed: (results: ReadonlyArray<Result>) => void
+}
+
 interface WaitingTransaction extends Waiting {
   readonly type: "transaction"
   /** Takes the connection inside a transaction. The queue continues when the promise settles. */
   readonly hold: () => Promise<void>
 }
 
-type Entry = WaitingStatement | WaitingTransaction
+type Entry = WaitingStatement | WaitingBatch | WaitingTransaction
 
 // A turn blocks the event loop, so it ends after this many statements or milliseconds, whichever comes first.
 const turnStatements = 1000
@@ -57,6 +65,15 @@ export class WriteQueue {
   statement(sql: string, args: ReadonlyArray<unknown>): Later<Result> {
     return (succeed, fail) =>
       this.add({ type: "statement", sql, args, succeed, fail, blockedSince: undefined, isolated: false })
+  }
+
+  /**
+   * Runs statements in a transaction that they may share: all of them take effect, or none. Answers after the commit.
+   * Fails with `BatchFailure` if a statement fails.
+   */
+  batch(statements: ReadonlyArray<Statement>): Later<ReadonlyArray<Result>> {
+    return (succeed, fail) =>
+      this.add({ type: "batch", statements, succeed, fail, blockedSince: undefined, isolated: false })
   }
 
   /** Runs a statement outside any transaction, when its turn comes. */
@@ -175,10 +192,9 @@ export class WriteQueue {
     const until = monotonicMs() + turnMs
     while (answers.length < turnStatements && (answers.length === 0 || monotonicMs() < until)) {
       const entry = this.entries[answers.length]
-      if (entry?.type !== "statement" || (entry.isolated && answers.length > 0)) break
+      if (entry === undefined || !mayShare(entry) || (entry.isolated && answers.length > 0)) break
       try {
-        const result = this.connection.run(entry.sql, entry.args)
-        answers.push(() => entry.succeed(result))
+        answers.push(this.run(entry))
       } catch (error) {
         answers.push(() => entry.fail(error))
         // The engine rolls back the whole transaction for some errors: a full disk, an I/O error, RAISE(ROLLBACK).
@@ -198,11 +214,22 @@ export class WriteQueue {
     return true
   }
 
+  /** Runs an entry, and returns its answer. */
+  private run(entry: Shareable): () => void {
+    if (entry.type === "batch") {
+      const results = runBatch(this.connection, entry.statements)
+      return () => entry.succeed(results)
+    }
+    const result = this.connection.run(entry.sql, entry.args)
+    return () => entry.succeed(result)
+  }
+
   /** Handles a turn that was rolled back: nothing was stored, and no caller was answered. */
   private afterRollback(count: number, error: unknown): boolean {
     // The statements stay in the queue, and run again. A busy connection has closed itself by now.
-    if (isBusy(error)) return false
-    if (count > 1 && codeOf(error).startsWith("SQLITE_CONSTRAINT")) {
+    const cause = isBatchFailure(error) ? error.cause : error
+    if (isBusy(cause)) return false
+    if (count > 1 && codeOf(cause).startsWith("SQLITE_CONSTRAINT")) {
       // One statement violated the constraint, and the others must not fail with it.
       for (const entry of this.entries.slice(0, count)) entry.isolated = true
     } else {
@@ -210,6 +237,28 @@ export class WriteQueue {
     }
     return true
   }
+}
+
+/** An entry that may share a transaction. */
+type Shareable = (WaitingStatement & { readonly type: "statement" }) | WaitingBatch
+
+const mayShare = (entry: Entry): entry is Shareable => entry.type === "statement" || entry.type === "batch"
+
+/** Runs statements in the open transaction: all of them, or none. Throws `BatchFailure`. */
+export const runBatch = (connection: Connection, statements: ReadonlyArray<Statement>): ReadonlyArray<Result> => {
+  connection.run("SAVEPOINT batch", [])
+  const results: Array<Result> = []
+  try {
+    for (const { sql, values } of statements) results.push(connection.run(sql, values))
+  } catch (error) {
+    if (connection.inTransaction) {
+      connection.exec("ROLLBACK TO batch")
+      connection.exec("RELEASE batch")
+    }
+    throw new BatchFailure(results.length, error)
+  }
+  connection.run("RELEASE batch", [])
+  return results
 }
 
 /** Rolls back the open transaction, if there is one. */

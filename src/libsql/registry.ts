@@ -38,6 +38,14 @@ export interface ClientInternals {
    * the error is a `BatchFailure`, with the position of the failed statement.
    */
   readonly executeAll: (statements: ReadonlyArray<Statement>) => Effect.Effect<void, SqlError.SqlError>
+  /**
+   * Runs statements in order, and returns the rows of each. All of them take effect, or none: in the open transaction,
+   * or in one of their own when there is none. On a server this is one round trip. The cause of the error is a
+   * `BatchFailure` when a statement failed.
+   */
+  readonly writeAll: (
+    statements: ReadonlyArray<Statement>
+  ) => Effect.Effect<ReadonlyArray<ReadonlyArray<Row>>, SqlError.SqlError>
 }
 
 // One registry for all copies of this package in the process: a repository of one copy works on a client of another.

@@ -12,12 +12,13 @@
 import { createClient } from "@libsql/client"
 import { Redacted } from "effect"
 import { monotonicMs, pause } from "./backoff.js"
+import { isBatchFailure } from "./BatchFailure.js"
 import { Changes, unobservable } from "./Changes.js"
-import { inspect, type Result } from "./Connection.js"
+import { inspect, requireInTransaction, type Result } from "./Connection.js"
 import { codeOf, DriverError, isBusy } from "./DriverError.js"
 import { busyWaits } from "./metrics.js"
 import { isUnanswered } from "./remoteError.js"
-import { execute, type RemoteClient, sendable, type Sendable } from "./remoteStatement.js"
+import { execute, executeAll, type RemoteClient, sendable, type Sendable } from "./remoteStatement.js"
 import { RemoteTransaction } from "./RemoteTransaction.js"
 import type { Driver } from "./SqlClient.js"
 
@@ -75,6 +76,14 @@ export const openRemote = ({
       if (result.rowsAffected > 0) committed()
       return result
     },
+    writeAll: async (statements) => {
+      for (const { sql } of statements) requireInTransaction(sql)
+      const results = await whenNotBusy(busyTimeoutMs, () =>
+        executeAll((batch) => client.batch(batch, "write"), statements)
+      )
+      if (results.some(({ rowsAffected }) => rowsAffected > 0)) committed()
+      return results
+    },
     begin: () =>
       new RemoteTransaction(
         (use) => whenNotBusy(busyTimeoutMs, async () => use(await client.transaction("write"))),
@@ -112,7 +121,7 @@ const whenNotBusy = async <A>(busyTimeoutMs: number, use: () => Promise<A>): Pro
     try {
       return await use()
     } catch (error) {
-      if (!isBusy(error) || monotonicMs() >= until) throw error
+      if (!isBusy(isBatchFailure(error) ? error.cause : error) || monotonicMs() >= until) throw error
       busyWaits.unsafeUpdate(1, [])
       await pause(attempt, longestPauseMs)
     }

@@ -3,12 +3,16 @@
  */
 import type { createClient } from "@libsql/client"
 import { inspect, notOneStatement, requireParameters, type Result } from "./Connection.js"
-import { DriverError } from "./DriverError.js"
+import { BatchFailure } from "./BatchFailure.js"
+import { codeOf, DriverError } from "./DriverError.js"
+import type { Statement } from "./registry.js"
 import { remoteError } from "./remoteError.js"
 import { rowOf } from "./shape.js"
 import { toNative } from "./values.js"
 
 export type RemoteClient = ReturnType<typeof createClient>
+
+type ResultSet = Awaited<ReturnType<RemoteClient["execute"]>>
 
 /** A transaction of `@libsql/client`, which begins on the server with its first statement. */
 export type Interactive = Awaited<ReturnType<RemoteClient["transaction"]>>
@@ -34,12 +38,28 @@ export const execute = async (target: RemoteClient | Interactive, statement: Sen
   }
 }
 
-const resultOf = ({
-  columns,
-  lastInsertRowid,
-  rows,
-  rowsAffected
-}: Awaited<ReturnType<RemoteClient["execute"]>>): Result => {
+/** Runs statements in one request, each only if the one before it succeeded. Rejects with `BatchFailure`. */
+export const executeAll = async (
+  run: (statements: Array<Sendable>) => Promise<ReadonlyArray<ResultSet>>,
+  statements: ReadonlyArray<Statement>
+): Promise<ReadonlyArray<Result>> => {
+  const batch = statements.map(({ sql, values }) => sendable(sql, values))
+  try {
+    return (await run(batch)).map(resultOf)
+  } catch (error) {
+    throw new BatchFailure(indexOf(error), remoteError(error))
+  }
+}
+
+const indexOf = (error: unknown): number =>
+  codeOf(error) !== "" &&
+  error instanceof Error &&
+  "statementIndex" in error &&
+  typeof error.statementIndex === "number"
+    ? error.statementIndex
+    : 0
+
+const resultOf = ({ columns, lastInsertRowid, rows, rowsAffected }: ResultSet): Result => {
   const values = rows.map((row) => columns.map((_, index) => fromServer(row[index])))
   return {
     columns: () => columns,

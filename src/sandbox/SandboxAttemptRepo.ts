@@ -23,8 +23,8 @@ import { type ById, ownerScope, type Target, targetOf } from "../sql/ownerScope.
 import * as Page from "../sql/page.js"
 import { operations } from "../sql/operations.js"
 import { resolveForeignKeyError } from "../sql/references.js"
-import { finishedAt } from "../sql/finishedAt.js"
 import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../sql/rows.js"
+import { attemptStatements } from "./attemptStatements.js"
 import { SandboxAttemptFilter } from "./filters.js"
 import { SandboxAttemptLink } from "./Sandbox.js"
 import {
@@ -36,7 +36,6 @@ import {
   SandboxAttemptId,
   SandboxAttemptSnapshot,
   type SandboxAttemptStatus,
-  sandboxAttemptTransitions,
   type SetSnapshot
 } from "./SandboxAttempt.js"
 import { makeSnapshots } from "./snapshots.js"
@@ -151,6 +150,7 @@ const make = Effect.gen(function* () {
   const columns = sql.literal(columnList(SandboxAttempt))
   const attempts = yield* rowsOf(SandboxAttempt)
   const joined = yield* joinedRows
+  const statements = attemptStatements(sql)
   const { indexedBy, unindexed, unindexedIn } = conditionsOf(sql)
 
   const ofOwner = ownerScope(sql)
@@ -163,16 +163,7 @@ const make = Effect.gen(function* () {
   const insert = (attempt: typeof QueueAttempt.Type) =>
     Effect.gen(function* () {
       const id = yield* idOrNew(attempt.id, "run", SandboxAttemptId.make)
-      const now = yield* Clock.currentTimeMillis
-      return yield* attempts.single(sql`
-        INSERT INTO sandbox_attempts (id, owner_user_id, repository_id, repository_profile_revision_id,
-          profile_revision_id, issue_id, status, trigger_type, trigger_ref, requested_by_user_id, retry_of_run_id,
-          queued_at, created_at, updated_at)
-        VALUES (${id}, ${attempt.ownerUserId}, ${attempt.repositoryId ?? null},
-          ${attempt.repositoryProfileRevisionId ?? null}, ${attempt.profileRevisionId ?? null},
-          ${attempt.issueId ?? null}, 'queued', ${attempt.triggerType}, ${attempt.triggerRef ?? null},
-          ${attempt.requestedByUserId ?? null}, ${attempt.retryOfAttemptId ?? null}, ${now}, ${now}, ${now})
-        RETURNING ${columns}`)
+      return yield* attempts.single(statements.insert({ ...attempt, id }, yield* Clock.currentTimeMillis))
     })
 
   /**
@@ -238,26 +229,21 @@ const make = Effect.gen(function* () {
     }).pipe(traced("list"))
 
   /**
-   * Moves an attempt to `to` if its status allows that, and `guard` holds. Returns an attempt that is already in `to`
-   * unchanged, and fails with `InvalidTransition` otherwise.
+   * Runs a statement that moves an attempt to `to`. Returns an attempt that is already in `to` unchanged, and fails
+   * with `InvalidTransition` if the statement matched no row for another reason.
    */
   const move = (
     target: Target,
     to: SandboxAttemptStatus,
-    set: (now: number) => Statement.Fragment,
-    guard = sql`${sql.in("status", sandboxAttemptTransitions.sources(to))}`
+    instant: DateTime.Utc | undefined,
+    statement: (at: number, now: number) => Statement.Statement<Readonly<Record<string, unknown>>>
   ) =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      const moved = yield* attempts.findOne(sql`
-        UPDATE sandbox_attempts SET status = ${to}, ${set(now)}, updated_at = ${now}
-        WHERE id = ${target.id} ${ofOwner(target)} AND ${guard}
-        RETURNING ${columns}`)
+      const at = instant === undefined ? now : DateTime.toEpochMillis(instant)
+      const moved = yield* attempts.findOne(statement(at, now))
       return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(get(target), orInvalidTransition(target.id, to))
     })
-
-  const finish = (at: DateTime.Utc | undefined) => (now: number) =>
-    finishedAt(sql, at === undefined ? now : DateTime.toEpochMillis(at))
 
   const service: SandboxAttemptService = {
     ...makeSnapshots(sql, yield* rowsOf(SandboxAttemptSnapshot)),
@@ -311,12 +297,7 @@ const make = Effect.gen(function* () {
         AttemptStart
       )(request).pipe(
         Effect.flatMap(({ startedAt, ...target }) =>
-          move(
-            target,
-            "running",
-            (now) => sql`started_at = ${startedAt === undefined ? now : DateTime.toEpochMillis(startedAt)}`,
-            sql`${sql.in("status", sandboxAttemptTransitions.sources("running"))} AND stop_requested_at IS NULL`
-          )
+          move(target, "running", startedAt, (at, now) => statements.start(target, at, now))
         ),
         traced("markRunning", ["InvalidInput"])
       ),
@@ -326,7 +307,9 @@ const make = Effect.gen(function* () {
         "markSucceeded",
         AttemptEnd
       )(request).pipe(
-        Effect.flatMap(({ finishedAt, ...target }) => move(target, "succeeded", finish(finishedAt))),
+        Effect.flatMap(({ finishedAt, ...target }) =>
+          move(target, "succeeded", finishedAt, (at, now) => statements.end(target, "succeeded", at, now))
+        ),
         traced("markSucceeded", ["InvalidInput"])
       ),
 
@@ -335,7 +318,9 @@ const make = Effect.gen(function* () {
         "markFailed",
         AttemptEnd
       )(request).pipe(
-        Effect.flatMap(({ finishedAt, ...target }) => move(target, "failed", finish(finishedAt))),
+        Effect.flatMap(({ finishedAt, ...target }) =>
+          move(target, "failed", finishedAt, (at, now) => statements.end(target, "failed", at, now))
+        ),
         traced("markFailed", ["InvalidInput"])
       ),
 
@@ -343,14 +328,7 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const target = targetOf(by)
         const now = yield* Clock.currentTimeMillis
-        return yield* attempts
-          .findOne(sql`
-          UPDATE sandbox_attempts SET
-            stop_requested_at = coalesce(stop_requested_at, ${now}),
-            updated_at = iif(stop_requested_at IS NULL, ${now}, updated_at)
-          WHERE id = ${target.id} ${ofOwner(target)}
-          RETURNING ${columns}`)
-          .pipe(Effect.flatMap(orNotFound(target.id)))
+        return yield* attempts.findOne(statements.requestStop(target, now)).pipe(Effect.flatMap(orNotFound(target.id)))
       }).pipe(traced("requestStop", { "attempt.id": targetOf(by).id })),
 
     markCancelled: (request) =>
@@ -359,7 +337,7 @@ const make = Effect.gen(function* () {
         AttemptCancellation
       )(request).pipe(
         Effect.flatMap(({ finishedAt, reason, ...target }) =>
-          move(target, "cancelled", (now) => sql`cancel_reason = ${reason}, ${finish(finishedAt)(now)}`)
+          move(target, "cancelled", finishedAt, (at, now) => statements.cancel(target, reason, at, now))
         ),
         traced("markCancelled", ["InvalidInput"])
       )

@@ -26,6 +26,7 @@ import { operations } from "../sql/operations.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { SandboxFilter } from "./filters.js"
+import { sandboxStatements } from "./sandboxStatements.js"
 import {
   AttemptLinkFilter,
   CreateSandbox,
@@ -34,7 +35,6 @@ import {
   Sandbox,
   SandboxId,
   SandboxAttemptLink,
-  sandboxTransitions,
   SetSandboxStatus
 } from "./Sandbox.js"
 
@@ -148,6 +148,7 @@ const make = Effect.gen(function* () {
   const { indexedBy, unindexed, unindexedIn } = conditionsOf(sql)
 
   const ofOwner = ownerScope(sql)
+  const statements = sandboxStatements(sql)
 
   const find = (target: Target) =>
     sandboxes.findOne(sql`SELECT ${columns} FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)}`)
@@ -157,14 +158,7 @@ const make = Effect.gen(function* () {
   const insert = (sandbox: typeof CreateSandbox.Type) =>
     Effect.gen(function* () {
       const id = yield* idOrNew(sandbox.id, "sbx", SandboxId.make)
-      const now = yield* Clock.currentTimeMillis
-      return yield* sandboxes.single(sql`
-        INSERT INTO sandboxes (id, name, owner_user_id, repository_id, repository_profile_revision_id,
-          profile_revision_id, requested_by_user_id, status, created_at, updated_at)
-        VALUES (${id}, ${sandbox.name}, ${sandbox.ownerUserId}, ${sandbox.repositoryId ?? null},
-          ${sandbox.repositoryProfileRevisionId ?? null}, ${sandbox.profileRevisionId ?? null},
-          ${sandbox.requestedByUserId ?? null}, ${sandbox.status}, ${now}, ${now})
-        RETURNING ${columns}`)
+      return yield* sandboxes.single(statements.insert({ ...sandbox, id }, yield* Clock.currentTimeMillis))
     })
 
   /** Prefers the index of the owner, so that the cost of a list depends only on the rows of its owner. */
@@ -191,28 +185,13 @@ const make = Effect.gen(function* () {
     }).pipe(traced("list"))
 
   /** Links an attempt. Runs in a transaction, so that the link and the latest attempt agree. */
-  const link = ({ attemptId, ownerUserId, relation, sandboxId }: typeof LinkAttempt.Type) =>
+  const link = (request: typeof LinkAttempt.Type) =>
     Effect.gen(function* () {
+      const { attemptId, ownerUserId, sandboxId } = request
       const now = yield* Clock.currentTimeMillis
-      const inserted = yield* sql`
-        INSERT INTO sandbox_run_links (sandbox_id, run_id, relation, linked_at)
-        SELECT sandboxes.id, sandbox_attempts.id, ${relation}, ${now}
-        FROM sandboxes JOIN sandbox_attempts USING (owner_user_id)
-        WHERE sandboxes.id = ${sandboxId} ${ofOwner({ ownerUserId })} AND sandbox_attempts.id = ${attemptId}
-        ON CONFLICT DO NOTHING
-        RETURNING run_id`
+      const inserted = yield* statements.link(request, now)
       if (inserted.length === 0) yield* refuseUnlessLinked({ id: sandboxId, ownerUserId }, attemptId)
-
-      const newer = sql`
-        (attempt.created_at, attempt.id) > (SELECT created_at, id FROM sandbox_attempts WHERE id = ${attemptId})`
-      yield* sql`
-        UPDATE sandboxes SET latest_run_id = ${attemptId}, updated_at = ${now}
-        WHERE id = ${sandboxId} AND latest_run_id IS NOT ${attemptId}
-          AND NOT EXISTS (
-            SELECT 1 FROM sandbox_attempts AS attempt WHERE attempt.id = sandboxes.latest_run_id AND ${newer})
-          AND NOT EXISTS (
-            SELECT 1 FROM sandbox_run_links AS link CROSS JOIN sandbox_attempts AS attempt ON attempt.id = link.run_id
-            WHERE link.sandbox_id = sandboxes.id AND ${newer})`
+      yield* statements.setLatest(request, now)
       return yield* get({ id: sandboxId })
     })
 
@@ -293,10 +272,7 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const { status: to, ...target } = yield* decodeInput("setStatus", SetSandboxStatus)(request)
         const now = yield* Clock.currentTimeMillis
-        const moved = yield* sandboxes.findOne(sql`
-          UPDATE sandboxes SET status = ${to}, updated_at = ${now}
-          WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", sandboxTransitions.sources(to))}
-          RETURNING ${columns}`)
+        const moved = yield* sandboxes.findOne(statements.setStatus(target, to, now))
         return Option.isSome(moved)
           ? moved.value
           : yield* Effect.flatMap(get(target), orInvalidTransition(target.id, to))

@@ -7,7 +7,7 @@
  * - Reports may be out of order, repeated, and sent by several workers: each is one guarded statement.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
+import { Clock, Context, Effect, Layer, Option } from "effect"
 import { type InvalidInput, InvalidTransition, type PersistenceError, type ReferenceNotFound } from "../Errors.js"
 import { readByIds } from "../sql/batch.js"
 import { type ById, type Target, targetOf } from "../sql/ownerScope.js"
@@ -16,15 +16,9 @@ import { operations } from "../sql/operations.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { attemptOwnerScope } from "./attemptOwner.js"
+import { runtimeStatements } from "./runtimeStatements.js"
 import type { SandboxAttemptId } from "./SandboxAttempt.js"
-import {
-  endedRuntimeStatuses,
-  isEnded,
-  RuntimeReport,
-  SandboxRuntimeInstance,
-  SandboxRuntimeStatus,
-  sandboxRuntimeTransitions
-} from "./SandboxRuntimeInstance.js"
+import { isEnded, RuntimeReport, SandboxRuntimeInstance, SandboxRuntimeStatus } from "./SandboxRuntimeInstance.js"
 
 /**
  * Methods of `SandboxRuntimeInstanceRepo`. The owner of a runtime is the owner of its attempt.
@@ -69,17 +63,13 @@ export interface SandboxRuntimeInstanceService {
   ) => Effect.Effect<Page.Page<SandboxRuntimeInstance>, InvalidInput | PersistenceError>
 }
 
-const millisOrNull = (instant: DateTime.Utc | undefined) =>
-  instant === undefined ? null : DateTime.toEpochMillis(instant)
-
 const { decodeInput, traced } = operations("SandboxRuntimeInstanceRepo", "SandboxRuntimeInstance")
-
-const reportedColumns = ["adapter", "resource_id", "reference", "endpoint", "error_code", "error_message"]
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(SandboxRuntimeInstance))
   const instances = yield* rowsOf(SandboxRuntimeInstance)
+  const statements = runtimeStatements(sql)
 
   const ofOwner = attemptOwnerScope(sql)
 
@@ -87,45 +77,8 @@ const make = Effect.gen(function* () {
     instances.findOne(sql`
       SELECT ${columns} FROM sandbox_runtime_instances WHERE run_id = ${target.id} ${ofOwner(target)}`)
 
-  /** Builds the condition that the attempt has a stop request. */
-  const hasStopRequest = (attemptId: string) =>
-    sql`EXISTS (SELECT 1 FROM sandbox_attempts WHERE id = ${attemptId} AND stop_requested_at IS NOT NULL)`
-
-  /** Builds the stored value of a column, or NULL on a relaunch: an ended runtime becomes pending or running. */
-  const storedValue = (column: string, ended: boolean) =>
-    sql.literal(ended ? column : `iif(status IN ('${endedRuntimeStatuses.join("', '")}'), NULL, ${column})`)
-
-  /** Builds the assignment of a column: the reported value, or else the stored one. */
-  const assignment = (column: string, ended: boolean) =>
-    sql`${sql.literal(column)} = coalesce(${sql.literal(`excluded.${column}`)}, ${storedValue(column, ended)})`
-
   const store = (report: typeof RuntimeReport.Type) =>
-    Effect.gen(function* () {
-      const { attemptId, status } = report
-      const now = yield* Clock.currentTimeMillis
-      const launchedAt = millisOrNull(report.launchedAt)
-      const finishedAt = millisOrNull(report.finishedAt)
-      const ended = isEnded(status)
-      // A repeated end changes nothing. Repeated reports of an active runtime may add fields.
-      const sources = sandboxRuntimeTransitions.sources(status)
-      const from = ended ? sources : [...sources, status]
-      const launchedByDefault = status === "running" ? now : null
-      return yield* instances.findOne(sql`
-        INSERT INTO sandbox_runtime_instances (run_id, status, adapter, resource_id, reference, endpoint, error_code,
-          error_message, launched_at, finished_at, created_at, updated_at)
-        SELECT ${attemptId}, ${status}, ${report.adapter ?? null}, ${report.resourceId ?? null}, ${report.reference ?? null},
-          ${report.endpoint ?? null}, ${report.errorCode ?? null}, ${report.errorMessage ?? null},
-          ${launchedAt ?? launchedByDefault}, ${ended ? Math.max(finishedAt ?? now, launchedAt ?? 0) : null}, ${now}, ${now}
-        WHERE ${ended} OR NOT ${hasStopRequest(attemptId)}
-        ON CONFLICT (run_id) DO UPDATE SET
-          status = excluded.status, ${sql.csv(reportedColumns.map((column) => assignment(column, ended)))},
-          launched_at = coalesce(${launchedAt}, ${storedValue("launched_at", ended)}, ${launchedByDefault}),
-          finished_at = iif(${ended},
-            max(coalesce(${finishedAt}, finished_at, ${now}), coalesce(${launchedAt}, launched_at, 0)), NULL),
-          updated_at = excluded.updated_at
-        WHERE ${sql.in("status", from)}
-        RETURNING ${columns}`)
-    })
+    Effect.flatMap(Clock.currentTimeMillis, (now) => instances.findOne(statements.report(report, now)))
 
   /**
    * Explains a report that changed no row: returns the stored row if the report repeats its end or fails a stopped

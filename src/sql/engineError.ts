@@ -4,13 +4,14 @@
 import type { SqlError } from "@effect/sql"
 import { Predicate } from "effect"
 import { PersistenceError, type PersistenceErrorReason } from "../Errors.js"
+import { isBatchFailure } from "../libsql/BatchFailure.js"
 
 /**
  * Returns the engine's error code (https://www.sqlite.org/rescode.html), or `UNKNOWN`, and its message. The message may
  * contain values.
  */
 export const engineErrorOf = (error: SqlError.SqlError): { readonly code: string; readonly message: string } => {
-  const { cause } = error
+  const cause = isBatchFailure(error.cause) ? error.cause.cause : error.cause
   const code = Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : "UNKNOWN"
   const message = Predicate.hasProperty(cause, "message") && typeof cause.message === "string" ? cause.message : ""
   return { code, message }

@@ -1,0 +1,60 @@
+/**
+ * The writes on `sandboxes` and `sandbox_run_links`, shared by `SandboxRepo` and the lifecycle operations.
+ */
+import type { SqlClient } from "@effect/sql"
+import { ownerScope, type Target } from "../sql/ownerScope.js"
+import { columnList } from "../sql/rows.js"
+import {
+  type CreateSandbox,
+  type LinkAttempt,
+  Sandbox,
+  type SandboxId,
+  type SandboxStatus,
+  sandboxTransitions
+} from "./Sandbox.js"
+
+export const sandboxStatements = (sql: SqlClient.SqlClient) => {
+  const columns = sql.literal(columnList(Sandbox))
+  const ofOwner = ownerScope(sql)
+
+  return {
+    /** Inserts a sandbox. */
+    insert: (sandbox: typeof CreateSandbox.Type & { readonly id: SandboxId }, now: number) => sql`
+      INSERT INTO sandboxes (id, name, owner_user_id, repository_id, repository_profile_revision_id,
+        profile_revision_id, requested_by_user_id, status, created_at, updated_at)
+      VALUES (${sandbox.id}, ${sandbox.name}, ${sandbox.ownerUserId}, ${sandbox.repositoryId ?? null},
+        ${sandbox.repositoryProfileRevisionId ?? null}, ${sandbox.profileRevisionId ?? null},
+        ${sandbox.requestedByUserId ?? null}, ${sandbox.status}, ${now}, ${now})
+      RETURNING ${columns}`,
+
+    /** Moves a sandbox. Returns the row, or none if its status does not allow that. */
+    setStatus: (target: Target, to: SandboxStatus, now: number) => sql`
+      UPDATE sandboxes SET status = ${to}, updated_at = ${now}
+      WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", sandboxTransitions.sources(to))}
+      RETURNING ${columns}`,
+
+    /** Links an attempt of the same owner. Returns a row unless the attempt is linked already, or one is missing. */
+    link: ({ attemptId, ownerUserId, relation, sandboxId }: typeof LinkAttempt.Type, now: number) => sql`
+      INSERT INTO sandbox_run_links (sandbox_id, run_id, relation, linked_at)
+      SELECT sandboxes.id, sandbox_attempts.id, ${relation}, ${now}
+      FROM sandboxes JOIN sandbox_attempts USING (owner_user_id)
+      WHERE sandboxes.id = ${sandboxId} ${ofOwner({ ownerUserId })} AND sandbox_attempts.id = ${attemptId}
+      ON CONFLICT DO NOTHING
+      RETURNING run_id`,
+
+    /** Makes a linked attempt the latest one of its sandbox, unless a newer one is linked. */
+    setLatest: ({ attemptId, sandboxId }: Pick<typeof LinkAttempt.Type, "attemptId" | "sandboxId">, now: number) => {
+      const newer = sql`
+        (attempt.created_at, attempt.id) > (SELECT created_at, id FROM sandbox_attempts WHERE id = ${attemptId})`
+      return sql`
+        UPDATE sandboxes SET latest_run_id = ${attemptId}, updated_at = ${now}
+        WHERE id = ${sandboxId} AND latest_run_id IS NOT ${attemptId}
+          AND NOT EXISTS (
+            SELECT 1 FROM sandbox_attempts AS attempt WHERE attempt.id = sandboxes.latest_run_id AND ${newer})
+          AND NOT EXISTS (
+            SELECT 1 FROM sandbox_run_links AS link CROSS JOIN sandbox_attempts AS attempt ON attempt.id = link.run_id
+            WHERE link.sandbox_id = sandboxes.id AND ${newer})
+        RETURNING ${columns}`
+    }
+  }
+}
