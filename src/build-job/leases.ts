@@ -17,6 +17,27 @@ const { decodeInput, traced } = own
 
 const encodeResult = Schema.encodeSync(Schema.parseJson(OsExecutorCompileResult))
 
+/** Returns the parameters of `succeedText` after those of the lease. */
+export const successValues = ({
+  executorId,
+  publishedDigest,
+  publishedDigestReference,
+  publishedReference,
+  resultPayload
+}: typeof JobSuccess.Type): ReadonlyArray<unknown> => [
+  executorId,
+  resultPayload === undefined ? null : encodeResult(resultPayload),
+  publishedReference,
+  publishedDigestReference,
+  publishedDigest
+]
+
+/** Returns the parameters of `failText` after those of the lease. `random` is from 0 to 1. */
+export const failureValues = (
+  { errorCode, errorMessage, retryable }: typeof JobFailure.Type,
+  random: number
+): ReadonlyArray<unknown> => [retryable, (1 + random) / 2, errorCode ?? null, errorMessage]
+
 const decodeSuccess = decodeInput("succeed", JobSuccess)
 
 const heldBy = ({ jobId, token, workerId }: Lease) => ({ id: jobId, token, workerId })
@@ -54,16 +75,8 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
 
     succeed: (lease: Lease, success: typeof JobSuccess.Encoded) =>
       decodeSuccess(success).pipe(
-        Effect.flatMap(
-          ({ executorId, publishedDigest, publishedDigestReference, publishedReference, resultPayload }) => {
-            const result = resultPayload === undefined ? null : encodeResult(resultPayload)
-            return leases.underLease(
-              heldBy(lease),
-              succeedText,
-              ["succeeded"],
-              [executorId, result, publishedReference, publishedDigestReference, publishedDigest]
-            )
-          }
+        Effect.flatMap((decoded) =>
+          leases.underLease(heldBy(lease), succeedText, ["succeeded"], successValues(decoded))
         ),
         traced("succeed", ["InvalidInput"], { "job.id": lease.jobId })
       ),

@@ -80,47 +80,53 @@ export const appendEvents = (
   transitions: ReadonlyArray<Transition>
 ): Write => ({
   sql: appendText,
-  values: [JSON.stringify(withoutRepeats(transitions)), eventType, actor.type, actor.id ?? null, now]
+  values: [JSON.stringify(numbered(transitions)), eventType, actor.type, actor.id ?? null, now]
 })
 
-const isForced = ({ always, evenIfSame }: Transition) => always === true || evenIfSame === true
+/** Numbers the transitions of each subject, and adds the state before each except the first, which is in the journal. */
+const numbered = (transitions: ReadonlyArray<Transition>) => {
+  const ofSubject = new Map<string, Array<Transition>>()
+  return withoutRepeats(transitions).map((transition) => {
+    const before = ofSubject.get(keyOf(transition)) ?? []
+    ofSubject.set(keyOf(transition), [...before, transition])
+    return { ...transition, nth: before.length + 1, fromState: before.at(-1)?.toState, first: before[0] ?? transition }
+  })
+}
+
+const keyOf = ({ subjectId, subjectType }: Transition) => `${subjectType} ${subjectId}`
 
 /** Removes the transitions that repeat the state of the one before. Of an ordinary and a forced one, the forced stays. */
-const withoutRepeats = (transitions: ReadonlyArray<Transition>): ReadonlyArray<Transition> =>
-  transitions.filter((transition, index) => {
+const withoutRepeats = (transitions: ReadonlyArray<Transition>): ReadonlyArray<Transition> => {
+  const repeats = (transition: Transition, other: Transition | undefined) =>
+    other !== undefined && other.toState === transition.toState
+  const isForced = ({ always, evenIfSame }: Transition) => always === true || evenIfSame === true
+  return transitions.filter((transition, index) => {
     if (isForced(transition)) return true
-    const { subjectId, subjectType, toState } = transition
-    const isSame = (other: Transition | undefined) => other?.toState === toState
-    const ofSubject = (other: Transition) => other.subjectType === subjectType && other.subjectId === subjectId
-    const next = transitions.slice(index + 1).find(ofSubject)
-    return !isSame(transitions.slice(0, index).findLast(ofSubject)) && !(isSame(next) && next?.evenIfSame === true)
+    const sameSubject = (other: Transition) => keyOf(other) === keyOf(transition)
+    const next = transitions.slice(index + 1).find(sameSubject)
+    const isReplaced = repeats(transition, next) && next?.evenIfSame === true
+    return !isReplaced && !repeats(transition, transitions.slice(0, index).findLast(sameSubject))
   })
+}
 
-// The previous event of a subject is the one before in this list, or else the last one in the journal.
+/** The first transition of the subject repeats the last event of the journal. */
+const firstIsRepeat = `(
+  last.to_state IS value ->> '$.first.toState' AND value ->> '$.first.always' IS NOT 1
+  AND (value ->> '$.first.evenIfSame' IS NOT 1 OR last.payload IS value -> '$.first.payload'))`
+
 const appendText = `
   INSERT INTO control_plane_events (subject_type, subject_id, sequence, event_type, from_state, to_state, actor_type,
     actor_id, owner_user_id, payload, occurred_at)
-  WITH entered AS (
-    SELECT key, value, value ->> 'subjectType' AS subject_type, value ->> 'subjectId' AS subject_id,
-      value ->> 'toState' AS to_state, value -> 'payload' AS payload
-    FROM json_each(?1)
-  ), following AS (
-    SELECT entered.*, coalesce(last.sequence, 0) AS last_sequence,
-      coalesce(lag(entered.to_state) OVER subject, last.to_state) AS from_state,
-      iif(lag(entered.key) OVER subject IS NULL, last.payload, lag(entered.payload) OVER subject) AS from_payload
-    FROM entered LEFT JOIN control_plane_events AS last ON last.position = (
-      SELECT position FROM control_plane_events AS e
-      WHERE e.subject_type = entered.subject_type AND e.subject_id = entered.subject_id
-      ORDER BY sequence DESC LIMIT 1)
-    WINDOW subject AS (PARTITION BY entered.subject_type, entered.subject_id ORDER BY entered.key)
-  )
-  SELECT subject_type, subject_id, last_sequence + row_number() OVER (PARTITION BY subject_type, subject_id ORDER BY key),
-    ?2, from_state, to_state, ?3, ?4,
+  SELECT value ->> 'subjectType', value ->> 'subjectId',
+    coalesce(last.sequence, 0) + (value ->> 'nth') - ${firstIsRepeat}, ?2,
+    coalesce(value ->> 'fromState', last.to_state), value ->> 'toState', ?3, ?4,
     coalesce(
       value ->> 'ownerUserId',
       (SELECT owner_user_id FROM sandbox_attempts WHERE id = value ->> 'attemptId'),
       (SELECT owner_user_id FROM issue_workflows WHERE id = value ->> 'workflowId')),
-    payload, ?5
-  FROM following
-  WHERE to_state IS NOT from_state OR value ->> 'always' OR (value ->> 'evenIfSame' AND payload IS NOT from_payload)
-  ORDER BY key`.trim()
+    value -> 'payload', ?5
+  FROM json_each(?1) LEFT JOIN control_plane_events AS last ON last.position = (
+    SELECT position FROM control_plane_events
+    WHERE subject_type = value ->> 'subjectType' AND subject_id = value ->> 'subjectId'
+    ORDER BY sequence DESC LIMIT 1)
+  WHERE value ->> 'nth' > 1 OR NOT ${firstIsRepeat}`.trim()

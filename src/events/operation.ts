@@ -2,14 +2,31 @@
  * The wrapper of lifecycle operations: one transaction, one span, the declared errors, and the events of the journal.
  */
 import { SqlClient } from "@effect/sql"
-import { Effect, Predicate } from "effect"
+import { Clock, Data, Effect, Option, Predicate } from "effect"
 import * as Database from "../Database.js"
 import type { Actor } from "./ControlPlaneEvent.js"
 import type { Lease } from "../build-job/WorkspaceBuildJob.js"
 import { operations } from "../sql/operations.js"
-import { withEvents } from "./journal.js"
+import { failedGuard, type Write, writeAll } from "../sql/writeAll.js"
+import { CurrentActor } from "./CurrentActor.js"
+import { appendEvents, type Transition, withEvents } from "./journal.js"
 
 type Attributes = Readonly<Record<string, string | number | boolean>>
+
+/** The outcome of the decision of an operation. */
+export interface Decision<A, E> {
+  /** The writes, with the guards of the rows on which the decision relied. */
+  readonly writes: ReadonlyArray<Write>
+  /** The events of the journal. */
+  readonly transitions: ReadonlyArray<Transition>
+  /** Builds the result after the commit. Receives the rows of each write, or nothing if there are no writes. */
+  readonly result: (rows: ReadonlyArray<Rows>) => Effect.Effect<A, E>
+}
+
+type Rows = ReadonlyArray<Readonly<Record<string, unknown>>>
+
+/** The number of times that an operation decides again after another program changed its rows. */
+const optimisticAttempts = 4
 
 /** Builds the wrappers for one lifecycle service. Its errors name a row by `entity`. */
 export const operationsOf = (service: string, entity: string) => {
@@ -27,9 +44,53 @@ export const operationsOf = (service: string, entity: string) => {
       const journal = withEvents(sql, name, actor)
       return <A, E>(body: Effect.Effect<A, E>) =>
         wrap(Effect.provideService(Database.transaction(journal(body)), SqlClient.SqlClient, sql))
+    },
+
+    /**
+     * Runs an operation that reads, decides and writes, under a span named after it. `decide` reads the rows and returns
+     * its decision; it writes nothing. All writes of the decision and its events are stored together, or none.
+     *
+     * If a guard fails, because a row changed after it was read, it decides again. The last time it holds the write lock
+     * while it reads, so that no row changes.
+     */
+    decided: (sql: SqlClient.SqlClient, name: string, attributes?: Attributes, actor: Actor = system) => {
+      const wrap = traced(name, attributes)
+      return <A, E, E2>(decide: (now: number) => Effect.Effect<Decision<A, E>, E2>) => {
+        const once = storeDecision(sql, name, actor, decide)
+        const again = (left: number): typeof once =>
+          left === 0 ? once : Effect.catchIf(once, isGuardFailure, () => again(left - 1))
+        const stored = Effect.catchIf(again(optimisticAttempts), isGuardFailure, () =>
+          Effect.catchIf(sql.withTransaction(once), isGuardFailure, Effect.die)
+        )
+        return wrap(Effect.flatMap(stored, ({ decision, rows }) => decision.result(rows)))
+      }
     }
   }
 }
+
+/** A guard of a decision did not hold. */
+class GuardFailure extends Data.TaggedError("GuardFailure") {}
+
+const isGuardFailure = (error: unknown): error is GuardFailure => error instanceof GuardFailure
+
+const storeDecision = <A, E, E2>(
+  sql: SqlClient.SqlClient,
+  eventType: string,
+  defaultActor: Actor,
+  decide: (now: number) => Effect.Effect<Decision<A, E>, E2>
+) =>
+  Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const decision = yield* decide(now)
+    const { transitions, writes } = decision
+    const actor = Option.getOrElse(yield* CurrentActor, () => defaultActor)
+    const all = transitions.length === 0 ? writes : [...writes, appendEvents({ eventType, actor, now }, transitions)]
+    if (all.length === 0) return { decision, rows: [] }
+    const rows = yield* Effect.mapError(writeAll(sql, all), (error) =>
+      Option.isSome(failedGuard(all, error)) ? new GuardFailure() : error
+    )
+    return { decision, rows }
+  })
 
 const system: Actor = { type: "system" }
 

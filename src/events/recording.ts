@@ -14,51 +14,19 @@ import type { SandboxAttemptRepo } from "../sandbox/SandboxAttemptRepo.js"
 import type { SandboxRepo } from "../sandbox/SandboxRepo.js"
 import type { SandboxRuntimeInstance } from "../sandbox/SandboxRuntimeInstance.js"
 import { recordTransition } from "./journal.js"
+import { attemptTransition, jobTransition, runtimeEndTransition, sandboxTransition } from "./transitions.js"
 
-const recordSandbox = ({ id, latestAttemptId, ownerUserId, status }: Sandbox) =>
-  recordTransition({
-    subjectType: "sandbox",
-    subjectId: id,
-    toState: status,
-    ownerUserId,
-    ...(Option.isSome(latestAttemptId) ? { payload: { attemptId: latestAttemptId.value } } : {})
-  })
+const recordSandbox = (row: Sandbox) => recordTransition(sandboxTransition(row))
 
-const recordAttempt = ({ id, ownerUserId, status }: SandboxAttempt) =>
-  recordTransition({ subjectType: "attempt", subjectId: id, toState: status, ownerUserId })
+const recordAttempt = (row: SandboxAttempt) => recordTransition(attemptTransition(row))
 
-/**
- * Records the end of a runtime as an event of its attempt, with its resource for the program that tears it down. The
- * state is that of the attempt.
- */
-export const recordRuntimeEnd = (
-  attempt: SandboxAttempt,
-  { adapter, reference, resourceId, status }: SandboxRuntimeInstance
-) =>
-  recordTransition({
-    subjectType: "attempt",
-    subjectId: attempt.id,
-    toState: attempt.status,
-    ownerUserId: attempt.ownerUserId,
-    always: true,
-    payload: {
-      runtimeStatus: status,
-      ...(Option.isSome(adapter) ? { adapter: adapter.value } : {}),
-      ...(Option.isSome(resourceId) ? { resourceId: resourceId.value } : {}),
-      ...(Option.isSome(reference) ? { reference: reference.value } : {})
-    }
-  })
+/** Records the end of a runtime as an event of its attempt. */
+export const recordRuntimeEnd = (attempt: SandboxAttempt, runtime: SandboxRuntimeInstance) =>
+  recordTransition(runtimeEndTransition(attempt, runtime))
 
 /** Records the status of a job. With `evenIfSame`, a new lease under the same status is an event, too. */
 export const recordJob = (job: JobState | WorkspaceBuildJob, evenIfSame = false) =>
-  recordTransition({
-    subjectType: "job",
-    subjectId: job.id,
-    toState: job.status,
-    evenIfSame,
-    payload: { attemptCount: job.attemptCount, leaseToken: job.leaseToken },
-    ...(Option.isSome(job.attemptId) ? { attemptId: job.attemptId.value } : {})
-  })
+  recordTransition(jobTransition(job, evenIfSame))
 
 const recordWorkflow = ({ id, issueId, ownerUserId, status }: IssueWorkflow) =>
   recordTransition({

@@ -233,8 +233,8 @@ const make = Effect.gen(function* () {
   })
   const service: SandboxLifecycleService = {
     ...makeLaunches(repositories, yield* makeAccess),
-    ...makeBuildOperations(repositories),
-    ...makeEndings(repositories),
+    ...(yield* makeBuildOperations(repositories)),
+    ...(yield* makeEndings(repositories)),
     ...(yield* makeSandboxSupervision(repositories)),
     ...(yield* makeViews)
   }

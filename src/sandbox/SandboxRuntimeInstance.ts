@@ -69,12 +69,8 @@ export class SandboxRuntimeInstance extends Model.Class<SandboxRuntimeInstance>(
   })
 ) {}
 
-/**
- * Report of a runtime. Omitted fields are unknown or unchanged. `finishedAt` is allowed only with the status failed or
- * stopped.
- */
-export const RuntimeReport = Schema.Struct({
-  attemptId: existing(SandboxAttemptId),
+/** Fields of a reported runtime. Omitted fields are unknown or unchanged. */
+export const ReportedRuntime = Schema.Struct({
   status: SandboxRuntimeStatus,
   adapter: Schema.optional(SandboxRuntimeAdapter),
   resourceId: Schema.optional(Name),
@@ -84,6 +80,12 @@ export const RuntimeReport = Schema.Struct({
   errorMessage: Schema.optional(ReportedProse),
   launchedAt: Schema.optional(Schema.DateTimeUtcFromSelf),
   finishedAt: Schema.optional(Schema.DateTimeUtcFromSelf)
+})
+
+/** Report of a runtime. `finishedAt` is allowed only with the status failed or stopped. */
+export const RuntimeReport = Schema.Struct({
+  attemptId: existing(SandboxAttemptId),
+  ...ReportedRuntime.fields
 }).pipe(
   Schema.filter(
     ({ finishedAt, status }) =>

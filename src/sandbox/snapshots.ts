@@ -31,6 +31,19 @@ const encode = Schema.encodeSync(
   })
 )
 
+/** Inserts the snapshot of an attempt. Returns the row, or none if the attempt has a snapshot. */
+export const insertSnapshot = (sql: SqlClient.SqlClient, snapshot: typeof SetSnapshot.Type, now: number) => {
+  const content = encode(snapshot)
+  return sql`
+    INSERT INTO sandbox_attempt_snapshots (run_id, user_spec_payload, resolved_spec_payload, blueprint_payload,
+      profile_config_snapshot, repository_profile_config_snapshot, created_at)
+    VALUES (${snapshot.attemptId}, ${JSON.stringify(content.userSpecPayload)},
+      ${JSON.stringify(content.resolvedSpecPayload)}, ${JSON.stringify(content.blueprintPayload)},
+      ${jsonOrNull(content.profileConfigSnapshot)}, ${jsonOrNull(content.repositoryProfileConfigSnapshot)}, ${now})
+    ON CONFLICT (run_id) DO NOTHING
+    RETURNING ${sql.literal(columnList(SandboxAttemptSnapshot))}`
+}
+
 export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<SandboxAttemptSnapshot>) => {
   const columns = sql.literal(columnList(SandboxAttemptSnapshot))
 
@@ -42,20 +55,11 @@ export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<Sandbo
 
   const insert = (snapshot: typeof SetSnapshot.Type) =>
     Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const content = encode(snapshot)
-      const inserted = yield* snapshots.findOne(sql`
-        INSERT INTO sandbox_attempt_snapshots (run_id, user_spec_payload, resolved_spec_payload, blueprint_payload,
-          profile_config_snapshot, repository_profile_config_snapshot, created_at)
-        VALUES (${snapshot.attemptId}, ${JSON.stringify(content.userSpecPayload)},
-          ${JSON.stringify(content.resolvedSpecPayload)}, ${JSON.stringify(content.blueprintPayload)},
-          ${jsonOrNull(content.profileConfigSnapshot)}, ${jsonOrNull(content.repositoryProfileConfigSnapshot)}, ${now})
-        ON CONFLICT (run_id) DO NOTHING
-        RETURNING ${columns}`)
+      const inserted = yield* snapshots.findOne(insertSnapshot(sql, snapshot, yield* Clock.currentTimeMillis))
       if (Option.isSome(inserted)) return inserted.value
 
       const stored = yield* findByAttemptId({ id: snapshot.attemptId })
-      return Option.isSome(stored) && contentOf(stored.value) === canonicalJson(content)
+      return Option.isSome(stored) && contentOf(stored.value) === canonicalJson(encode(snapshot))
         ? stored.value
         : yield* new AlreadyExists({ entity: "SandboxAttemptSnapshot", constraint: "sandbox_attempt_snapshots.run_id" })
     })

@@ -104,6 +104,9 @@ export const Prose = text(maxProseLength, 0)
 export const storableText = (text: string): string =>
   isStorable(text) ? text : text.replaceAll(/\0|[\uD800-\uDFFF]/gu, "\uFFFD")
 
+/** Returns the text as it can be stored in a column of prose: cut to its limit, without characters that SQLite changes. */
+export const storableProse = (text: string): string => storableText(text.slice(0, maxProseLength))
+
 /** The output of a program: up to 100,000 characters of any kind. */
 export const RawProse = Schema.String.pipe(
   Schema.maxLength(maxProseLength, { message: () => `must be up to ${maxProseLength} characters` })

@@ -44,6 +44,12 @@ export interface RowsOf<A> {
 export const readerOf = <A>(model: RowModel<A>): ((row: Row) => Either.Either<A, Unreadable>) =>
   readable(rowDecoder(model))
 
+/** Builds the decoder of one row of a statement with the columns of `columnList`. */
+export const rowReader = <A>(model: RowModel<A>): ((row: Row) => Effect.Effect<A, CorruptRow>) => {
+  const decode = rowDecoder(model)
+  return (row) => decoded(() => decode(row))
+}
+
 /** A row that cannot be decoded: the error, and its raw columns. */
 export interface Unreadable {
   readonly error: CorruptRow

@@ -1,163 +1,175 @@
 /**
  * The operations that record reports of workers, under their lease, and of runtime adapters.
  */
-import { DateTime, Effect, Either, Option } from "effect"
+import { DateTime, Effect, Metric, Option, Random } from "effect"
+import { failureValues, successValues } from "../../build-job/leases.js"
+import { jobsRetried } from "../../build-job/jobMetrics.js"
 import type { Lease, WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
-import type { SandboxAttempt, SandboxAttemptId } from "../SandboxAttempt.js"
-import { isEnded } from "../SandboxRuntimeInstance.js"
-import { InvalidTransition, LeaseLost, NotFound } from "../../Errors.js"
-import { RuntimeAdapterLaunchResult } from "../../payloads/RuntimeAdapter.js"
-import type { Repositories } from "./repositories.js"
+import { type LeaseLost, NotFound } from "../../Errors.js"
 import { impossible, operationsOf, workerOf } from "../../events/operation.js"
-import { recordJob } from "../../events/recording.js"
-import { makeAttemptSteps, mayContinue } from "./attemptSteps.js"
-import { type Build, type BuildFailed, BuildFinished } from "../SandboxViews.js"
+import { leasesLost } from "../../leasing/leases.js"
+import { RuntimeAdapterLaunchResult } from "../../payloads/RuntimeAdapter.js"
+import { ReportedRuntime, type SandboxRuntimeInstance } from "../SandboxRuntimeInstance.js"
+import { type Build, BuildFailed, BuildFinished } from "../SandboxViews.js"
+import {
+  decideBegin,
+  decideFail,
+  decideFinish,
+  decideLeasedRuntime,
+  decideRuntime,
+  type WorkerDecision
+} from "./decisions.js"
+import type { Draft } from "./draft.js"
+import type { Repositories } from "./repositories.js"
+import { type LeasedState, type AttemptState, makeStates } from "./state.js"
+import { sandboxOf } from "./steps.js"
+import { makeWriter, type Written } from "./writes.js"
 
-const { decodeInput, operation } = operationsOf("SandboxLifecycle", "Sandbox")
+const { decided, decodeInput } = operationsOf("SandboxLifecycle", "Sandbox")
 
-export const makeBuildOperations = (repositories: Repositories) => {
-  const { attempts, jobs, runtimes, sql } = repositories
-  const { attemptOfJob, endAttemptOfJob, reconcile, start, stopRuntime } = makeAttemptSteps(repositories)
+export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
+  Effect.map(makeStates(sql), (states) => {
+    const { decisionOf } = makeWriter(sql)
 
-  /**
-   * Stores the adapter's response to the launch of an attempt without a stop request. Under a lease, a new resource
-   * replaces the recorded one, because its worker took over.
-   */
-  const report = (attempt: SandboxAttempt, launched: RuntimeAdapterLaunchResult) =>
-    Effect.gen(function* () {
-      const { id: attemptId } = attempt
-      const stored = yield* runtimes.findByAttemptId(attemptId)
-      const active = Option.filter(stored, ({ status }) => !isEnded(status))
-      const same = Option.filter(
-        active,
-        ({ resourceId }) => Option.getOrElse(resourceId, () => launched.resourceId) === launched.resourceId
+    /** Builds the decision of a worker's report. The loss of its lease is reported after the changes are stored. */
+    const reported = <A, E>(
+      { draft, lost }: WorkerDecision,
+      { unchanged }: LeasedState,
+      now: number,
+      result: (written: Written) => Effect.Effect<A, E>
+    ) =>
+      decisionOf(
+        draft,
+        unchanged,
+        now,
+        (written): Effect.Effect<A, E | LeaseLost> => (Option.isSome(lost) ? Effect.fail(lost.value) : result(written))
       )
-      // An out-of-order response: the runtime was reported running before.
-      if (Option.isSome(same) && same.value.status === "running" && launched.status === "pending") return same.value
-      // Another resource is another launch, for example by the next worker. It replaces all fields of the previous one.
-      if (Option.isSome(active) && Option.isNone(same)) yield* stopRuntime(attempt)
-      const hasLaunchTime = Option.isSome(Option.flatMap(same, (instance) => instance.launchedAt))
-      const launchedAt = hasLaunchTime ? undefined : yield* DateTime.now
-      return yield* runtimes.upsert({ ...launched, attemptId, launchedAt })
-    }).pipe(impossible("InvalidTransition", "ReferenceNotFound"))
 
-  /**
-   * Fails with `InvalidTransition` if the attempt has another resource. Without a lease, only the resource
-   * distinguishes the reports of two workers. The transaction holds the write lock, so the row cannot change after this
-   * read.
-   */
-  const requireSameResource = (attemptId: SandboxAttemptId, { resourceId, status }: RuntimeAdapterLaunchResult) =>
-    Effect.gen(function* () {
-      const stored = yield* runtimes.findByAttemptId(attemptId)
-      if (Option.isNone(stored) || Option.getOrElse(stored.value.resourceId, () => resourceId) === resourceId) return
-      return yield* new InvalidTransition({
-        entity: "SandboxRuntimeInstance",
-        id: attemptId,
-        from: stored.value.status,
-        to: status,
-        remedy: "the attempt has another resource; tear down the launched one"
-      })
-    })
+    /** Returns the job as the operation left it. A repeat writes no job. */
+    const jobAfter =
+      ({ jobId }: Lease) =>
+      (written: Written) =>
+        Effect.flatMap(
+          written.job,
+          Option.match({
+            onNone: () => impossible("NotFound")(jobs.getById(jobId)),
+            onSome: Effect.succeed<WorkspaceBuildJob>
+          })
+        )
 
-  /**
-   * Returns the job under the lease, and its attempt. If the attempt has ended or has a stop request, cancels the job
-   * and returns `None`.
-   */
-  const heldJob = (lease: Lease) =>
-    Effect.gen(function* () {
-      const job = yield* jobs.getByLease(lease)
-      const attempt = yield* attemptOfJob(job)
-      if (Option.isNone(attempt) || mayContinue(attempt.value)) return Option.some({ job, attempt })
-      yield* endAttemptOfJob(yield* jobs.cancel({ id: job.id, reason: "the attempt it was for has ended" }))
-      return Option.none()
-    }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"))
+    const runtimeDecision = (draft: Draft, state: AttemptState, now: number) =>
+      decisionOf(draft, state.unchanged, now, (written) =>
+        Effect.map(
+          written.runtime,
+          (runtime): SandboxRuntimeInstance => Option.getOrThrow(Option.orElse(runtime, () => state.runtime))
+        )
+      )
 
-  /** Fails with `LeaseLost` for `None`. Applied outside the transaction, so that the cancellation is committed. */
-  const orLeaseLost =
-    (lease: Lease) =>
-    <A, E>(effect: Effect.Effect<Option.Option<A>, E>) =>
-      Effect.flatMap(
-        effect,
-        Option.match({
-          onNone: () =>
-            new LeaseLost({
-              entity: "WorkspaceBuildJob",
-              id: lease.jobId,
-              workerId: lease.workerId,
-              reason: "cancelled"
-            }),
-          onSome: Effect.succeed
+    /** Decodes the response of an adapter, and applies the limits of the stored columns. */
+    const decodeLaunched = (method: string) => (result: typeof RuntimeAdapterLaunchResult.Encoded) =>
+      Effect.zipRight(
+        decodeInput(method, RuntimeAdapterLaunchResult)(result),
+        decodeInput(method, ReportedRuntime)(result)
+      )
+
+    const recordOf = (attemptId: string, result: typeof RuntimeAdapterLaunchResult.Encoded) =>
+      decided(
+        sql,
+        "recordRuntime"
+      )((now) =>
+        Effect.gen(function* () {
+          const launched = yield* decodeLaunched("recordRuntime")(result)
+          const state = yield* states.ofAttempt(attemptId)
+          const report = { byWorker: false, launched, now: DateTime.unsafeMake(now) }
+          const missing = new NotFound({ entity: "SandboxAttempt", id: attemptId })
+          return runtimeDecision(yield* decideRuntime(state, report, missing), state, now)
         })
       )
 
-  return {
-    beginBuild: (lease: Lease) =>
-      Effect.gen(function* () {
-        const claimed = yield* heldJob(lease)
-        if (Option.isNone(claimed)) return Option.none<Build>()
-        const { attempt, job } = claimed.value
-        yield* recordJob(job, true)
-        if (Option.isNone(attempt)) {
-          return Option.some<Build>({ lease, job, attempt, sandbox: Option.none(), snapshot: Option.none() })
-        }
-        const started = yield* start(attempt.value)
-        const snapshot = yield* attempts.findSnapshot(started.attempt.id)
-        return Option.some<Build>({
-          lease,
-          job,
-          attempt: Option.some(started.attempt),
-          sandbox: started.sandbox,
-          snapshot
+    const recordUnderLease = (lease: Lease, result: typeof RuntimeAdapterLaunchResult.Encoded) =>
+      decided(
+        sql,
+        "recordRuntime",
+        {},
+        workerOf(lease)
+      )((now) =>
+        Effect.gen(function* () {
+          const launched = yield* decodeLaunched("recordRuntime")(result)
+          const state = yield* states.ofJob(lease.jobId)
+          const draft = yield* decideLeasedRuntime(state, lease, launched, DateTime.unsafeMake(now))
+          return runtimeDecision(draft, state, now)
         })
-      }).pipe(operation(sql, "beginBuild", { "job.id": lease.jobId }, workerOf(lease)), orLeaseLost(lease)),
+      ).pipe(countLost)
 
-    finishBuild: (lease: Lease, result: typeof BuildFinished.Encoded) =>
-      Effect.gen(function* () {
-        const { runtime } = yield* decodeInput("finishBuild", BuildFinished)(result)
-        const { runtime: _, ...success } = result
-        // An ended lease may be that of a repeated call, which `succeed` accepts.
-        const claimed = yield* Effect.either(heldJob(lease))
-        if (Either.isRight(claimed) && Option.isNone(claimed.right)) return Option.none<WorkspaceBuildJob>()
-        if (Either.isLeft(claimed) && claimed.left._tag !== "LeaseLost") return yield* claimed.left
-        const job = yield* jobs.succeed(lease, success)
-        const attempt = Option.filter(yield* attemptOfJob(job), mayContinue)
-        if (Option.isNone(attempt)) return Option.some(job)
-        if (runtime !== undefined) yield* report(attempt.value, runtime)
-        yield* reconcile(attempt.value)
-        return Option.some(yield* impossible("NotFound")(jobs.getById(job.id)))
-      }).pipe(operation(sql, "finishBuild", { "job.id": lease.jobId }, workerOf(lease)), orLeaseLost(lease)),
+    return {
+      beginBuild: (lease: Lease) =>
+        decided(
+          sql,
+          "beginBuild",
+          { "job.id": lease.jobId },
+          workerOf(lease)
+        )((now) =>
+          Effect.gen(function* () {
+            const state = yield* states.ofBuild(lease.jobId)
+            const begun = yield* decideBegin(state, lease)
+            return reported(begun, state, now, (written) =>
+              Effect.gen(function* () {
+                const attempt = Option.orElse(yield* written.attempt, () => state.attempt)
+                const linked = Option.flatMap(attempt, (row) => sandboxOf(begun.draft, row))
+                const sandbox = Option.orElse(yield* written.sandbox, () => state.sandbox)
+                const build: Build = {
+                  lease,
+                  job: Option.getOrThrow(state.build),
+                  attempt,
+                  sandbox: Option.flatMap(linked, () => sandbox),
+                  snapshot: state.snapshot
+                }
+                return build
+              })
+            )
+          })
+        ).pipe(countLost),
 
-    failBuild: (lease: Lease, failure: typeof BuildFailed.Encoded) =>
-      Effect.gen(function* () {
-        const job = yield* jobs.fail(lease, failure)
-        if (job.status !== "failed") return job
-        yield* endAttemptOfJob(job)
-        return yield* impossible("NotFound")(jobs.getById(job.id))
-      }).pipe(operation(sql, "failBuild", { "job.id": lease.jobId }, workerOf(lease))),
+      finishBuild: (lease: Lease, result: typeof BuildFinished.Encoded) =>
+        decided(
+          sql,
+          "finishBuild",
+          { "job.id": lease.jobId },
+          workerOf(lease)
+        )((now) =>
+          Effect.gen(function* () {
+            const values = successValues(yield* decodeInput("finishBuild", BuildFinished)(result))
+            const launched =
+              result.runtime === undefined ? undefined : yield* decodeLaunched("finishBuild")(result.runtime)
+            const state = yield* states.ofJob(lease.jobId)
+            const finished = yield* decideFinish(state, lease, values, launched, DateTime.unsafeMake(now))
+            return reported(finished, state, now, jobAfter(lease))
+          })
+        ).pipe(countLost),
 
-    recordRuntime: (target: Lease | string, result: typeof RuntimeAdapterLaunchResult.Encoded) =>
-      Effect.gen(function* () {
-        const launched = yield* decodeInput("recordRuntime", RuntimeAdapterLaunchResult)(result)
-        const attempt = yield* targetAttempt(target)
-        const { id, status, stopRequestedAt } = attempt
-        if (status === "failed" || status === "cancelled" || Option.isSome(stopRequestedAt)) {
-          return yield* new InvalidTransition({ entity: "SandboxAttempt", id, from: status, to: "running" })
-        }
-        if (typeof target === "string") yield* requireSameResource(id, launched)
-        const runtime = yield* report(attempt, launched)
-        if (mayContinue(attempt)) yield* reconcile(attempt)
-        return runtime
-      }).pipe(operation(sql, "recordRuntime", {}, typeof target === "string" ? undefined : workerOf(target)))
-  }
+      failBuild: (lease: Lease, failure: typeof BuildFailed.Encoded) =>
+        decided(
+          sql,
+          "failBuild",
+          { "job.id": lease.jobId },
+          workerOf(lease)
+        )((now) =>
+          Effect.gen(function* () {
+            const decoded = yield* decodeInput("failBuild", BuildFailed)(failure)
+            const values = failureValues(decoded, yield* Random.next)
+            const state = yield* states.ofJob(lease.jobId)
+            const failed = yield* decideFail(state, lease, decoded.retryable, values)
+            return reported(failed, state, now, (written) =>
+              Effect.zipRight(failed.isRetried ? Metric.increment(jobsRetried) : Effect.void, jobAfter(lease)(written))
+            )
+          })
+        ).pipe(countLost),
 
-  function targetAttempt(target: Lease | string) {
-    return Effect.gen(function* () {
-      if (typeof target === "string") return yield* attempts.getById(target)
-      const job = yield* jobs.getByLease(target)
-      const attempt = yield* attemptOfJob(job)
-      return Option.isSome(attempt)
-        ? attempt.value
-        : yield* new NotFound({ entity: "SandboxAttempt", id: target.jobId })
-    })
-  }
-}
+      recordRuntime: (target: Lease | string, result: typeof RuntimeAdapterLaunchResult.Encoded) =>
+        typeof target === "string" ? recordOf(target, result) : recordUnderLease(target, result)
+    }
+  })
+
+/** Counts the calls that failed because the lease was lost. */
+const countLost = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E>) =>
+  Effect.tapError(effect, ({ _tag }) => (_tag === "LeaseLost" ? Metric.increment(leasesLost) : Effect.void))

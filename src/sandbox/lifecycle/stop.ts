@@ -1,77 +1,60 @@
 /**
  * The operations that end a sandbox and its attempt: cancel, stop, delete.
  */
-import { DateTime, Effect, Option } from "effect"
-import type { Sandbox } from "../Sandbox.js"
-import type { SandboxAttemptId } from "../SandboxAttempt.js"
-import { isEnded } from "../SandboxRuntimeInstance.js"
-import { InvalidTransition } from "../../Errors.js"
+import { Effect, Option } from "effect"
+import { InvalidTransition, NotFound } from "../../Errors.js"
+import { operationsOf } from "../../events/operation.js"
 import { type ById, scoped, targetOf } from "../../sql/ownerScope.js"
-import { isActive } from "../../sql/transitions.js"
-import type { Repositories } from "./repositories.js"
-import { impossible, operationsOf } from "../../events/operation.js"
-import { makeAttemptSteps, stopRequested } from "./attemptSteps.js"
+import type { Sandbox, SandboxStatus } from "../Sandbox.js"
 import { CancelSandbox, DeleteSandbox } from "../SandboxViews.js"
+import { decideStop } from "./decisions.js"
+import type { Repositories } from "./repositories.js"
+import { makeStates } from "./state.js"
+import { stopRequested } from "./steps.js"
+import { makeWriter } from "./writes.js"
 
-const { decodeInput, operation } = operationsOf("SandboxLifecycle", "Sandbox")
+const { decided, decodeInput, operation } = operationsOf("SandboxLifecycle", "Sandbox")
 
-export const makeEndings = (repositories: Repositories) => {
-  const { attempts, runtimes, sandboxes, sql } = repositories
-  const { cancelAttempt } = makeAttemptSteps(repositories)
+export const makeEndings = ({ sandboxes, sql }: Repositories) =>
+  Effect.map(makeStates(sql), (states) => {
+    const { decisionOf } = makeWriter(sql)
 
-  /**
-   * Stops a sandbox, and records the stop request with its attempt. If the sandbox is stopped already, ends its attempt
-   * and runtime if one of them is still active.
-   */
-  const stopAll = (sandbox: Sandbox, reason: string) =>
-    Effect.gen(function* () {
-      const { id, latestAttemptId, status } = sandbox
-      if (Option.isSome(latestAttemptId) && (status !== "stopped" || (yield* hasActiveRows(latestAttemptId.value)))) {
-        yield* stopAttempt(latestAttemptId.value, reason)
-      }
-      return status === "stopped" ? sandbox : yield* sandboxes.setStatus({ id, status: "stopped" })
-    }).pipe(impossible("InvalidInput"))
-
-  /** Returns whether the attempt or its runtime is active. */
-  const hasActiveRows = (attemptId: SandboxAttemptId) =>
-    Effect.gen(function* () {
-      if (Option.exists(yield* attempts.findById(attemptId), isActive)) return true
-      const runtime = yield* runtimes.findByAttemptId(attemptId)
-      return Option.exists(runtime, ({ status }) => !isEnded(status))
-    })
-
-  const stopAttempt = (attemptId: SandboxAttemptId, reason: string) =>
-    Effect.gen(function* () {
-      yield* cancelAttempt(yield* attempts.requestStop(attemptId), reason)
-      const runtime = yield* runtimes.findByAttemptId(attemptId)
-      if (Option.exists(runtime, ({ status }) => status === "failed")) {
-        yield* runtimes.upsert({ attemptId, status: "stopped", finishedAt: yield* DateTime.now })
-      }
-    }).pipe(impossible("NotFound", "ReferenceNotFound", "InvalidTransition", "InvalidInput"))
-
-  const refuse = (sandbox: Sandbox) =>
-    new InvalidTransition({ entity: "Sandbox", id: sandbox.id, from: sandbox.status, to: "stopped" })
-
-  return {
-    cancel: (request: typeof CancelSandbox.Encoded) =>
-      Effect.flatMap(decodeInput("cancel", CancelSandbox)(request), ({ id, ownerUserId, reason }) =>
+    /** Stops a sandbox, unless its status is one of `refused`. */
+    const stopUnless = (name: string, by: ById, reason: string, refused: ReadonlyArray<SandboxStatus>) => {
+      const { id, ownerUserId } = targetOf(by)
+      return decided(sql, name, { "sandbox.id": id })((now) =>
         Effect.gen(function* () {
-          const sandbox = yield* sandboxes.getById(scoped(id, ownerUserId))
-          if (sandbox.status === "ready" || sandbox.status === "failed") return yield* refuse(sandbox)
-          return yield* stopAll(sandbox, reason)
-        }).pipe(operation(sql, "cancel", { "sandbox.id": id }))
-      ),
-
-    stop: (by: ById) =>
-      Effect.gen(function* () {
-        const sandbox = yield* sandboxes.getById(by)
-        if (sandbox.status === "failed") return yield* refuse(sandbox)
-        return yield* stopAll(sandbox, stopRequested)
-      }).pipe(operation(sql, "stop", { "sandbox.id": targetOf(by).id })),
-
-    delete: (request: typeof DeleteSandbox.Encoded) =>
-      Effect.flatMap(decodeInput("delete", DeleteSandbox)(request), ({ id, ownerUserId }) =>
-        sandboxes.delete(scoped(id, ownerUserId)).pipe(operation(sql, "delete", { "sandbox.id": id }))
+          const state = yield* states.ofSandbox(id)
+          const found = Option.filter(
+            state.sandbox,
+            (sandbox) => ownerUserId === undefined || sandbox.ownerUserId === ownerUserId
+          )
+          if (Option.isNone(found)) return yield* new NotFound({ entity: "Sandbox", id })
+          const { status } = found.value
+          if (refused.includes(status)) {
+            return yield* new InvalidTransition({ entity: "Sandbox", id, from: status, to: "stopped" })
+          }
+          return decisionOf(decideStop(state, reason), state.unchanged, now, ({ sandbox }) =>
+            Effect.map(
+              sandbox,
+              Option.getOrElse((): Sandbox => found.value)
+            )
+          )
+        })
       )
-  }
-}
+    }
+
+    return {
+      cancel: (request: typeof CancelSandbox.Encoded) =>
+        Effect.flatMap(decodeInput("cancel", CancelSandbox)(request), ({ id, ownerUserId, reason }) =>
+          stopUnless("cancel", scoped(id, ownerUserId), reason, ["ready", "failed"])
+        ),
+
+      stop: (by: ById) => stopUnless("stop", by, stopRequested, ["failed"]),
+
+      delete: (request: typeof DeleteSandbox.Encoded) =>
+        Effect.flatMap(decodeInput("delete", DeleteSandbox)(request), ({ id, ownerUserId }) =>
+          sandboxes.delete(scoped(id, ownerUserId)).pipe(operation(sql, "delete", { "sandbox.id": id }))
+        )
+    }
+  })

@@ -36,8 +36,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function* () {
         const { supervise } = yield* SandboxLifecycle
         const bad = yield* cancelledAlone(5)
-        // Longer than a reason may be, as another program may write it: they end first, and so are first in line.
-        yield* shell("UPDATE oci_image_build_jobs SET cancel_reason = printf('%.*c', 200000, 'x')")
+        // Writes of these attempts are refused. Their jobs end first, and so are first in line.
+        const ids = bad.map(({ attempt }) => `'${attempt.id}'`).join(", ")
+        yield* shell(`CREATE TRIGGER refused BEFORE UPDATE ON sandbox_attempts WHEN OLD.id IN (${ids})
+          BEGIN SELECT RAISE(ABORT, 'refused'); END`)
         yield* TestClock.adjust("1 second")
         const good = yield* launch()
         yield* (yield* WorkspaceBuildJobRepo).cancel({ id: good.job.id, reason: "by hand" })

@@ -1,0 +1,244 @@
+/**
+ * The decisions of the operations on builds, runtimes and stops: rows in, changes out. Pure, and so tested without a
+ * database.
+ */
+import { DateTime, Either, Option } from "effect"
+import type { JobState, Lease } from "../../build-job/WorkspaceBuildJob.js"
+import { InvalidTransition, LeaseLost, NotFound } from "../../Errors.js"
+import { checkLease } from "../../leasing/leases.js"
+import { isActive } from "../../sql/transitions.js"
+import { isEnded, type ReportedRuntime } from "../SandboxRuntimeInstance.js"
+import { type AttemptView, Draft } from "./draft.js"
+import type { AttemptState, LeasedState } from "./state.js"
+import {
+  attemptOfLatestJob,
+  cancelAttempt,
+  endAttemptOfJob,
+  endSandbox,
+  failAttempt,
+  failMissingRuntime,
+  mayContinue,
+  reconcile,
+  start,
+  stopRequested,
+  stopRuntime
+} from "./steps.js"
+
+type Launched = typeof ReportedRuntime.Type
+
+const leaseLost = ({ jobId: id, workerId }: Lease, reason: LeaseLost["reason"]) =>
+  new LeaseLost({ entity: "WorkspaceBuildJob", id, workerId, reason })
+
+/**
+ * Returns the job under the lease. `repeats` are the outcomes of an earlier call of the same lease, after which the job
+ * is no longer held.
+ */
+const heldJob = ({ leased }: LeasedState, lease: Lease, repeats: ReadonlyArray<string>) => {
+  const held = { id: lease.jobId, token: lease.token, workerId: lease.workerId }
+  return Either.match(checkLease("running", leased, held, repeats), {
+    onLeft: (reason) => Either.left(leaseLost(lease, reason)),
+    onRight: (standing) =>
+      Option.isSome(leased)
+        ? Either.right({ job: leased.value, isRepeated: standing === "repeated" })
+        : Either.left(leaseLost(lease, "not-found"))
+  })
+}
+
+/**
+ * Cancels a job whose attempt has ended or has a stop request. Its worker has lost the lease: the error is reported
+ * after the cancellation is stored.
+ */
+const cancelLeftJob = (draft: Draft, job: JobState, lease: Lease) => {
+  endAttemptOfJob(draft, draft.cancelJob(job, "the attempt it was for has ended"))
+  return Option.some(leaseLost(lease, "cancelled"))
+}
+
+/** The changes of a worker's report, and the loss of its lease that is reported after they are stored. */
+export interface WorkerDecision {
+  readonly draft: Draft
+  readonly lost: Option.Option<LeaseLost>
+}
+
+/** Begins a build: attempt and sandbox are running. */
+export const decideBegin = (state: LeasedState, lease: Lease): Either.Either<WorkerDecision, LeaseLost> =>
+  Either.map(heldJob(state, lease, []), ({ job }) => {
+    const draft = new Draft(state)
+    const { attempt } = state
+    if (Option.isSome(attempt) && !mayContinue(attempt.value)) return { draft, lost: cancelLeftJob(draft, job, lease) }
+    draft.recordJob(job, true)
+    if (Option.isSome(attempt)) start(draft, attempt.value)
+    return { draft, lost: Option.none() }
+  })
+
+/** Ends a job as succeeded, and stores the runtime if the worker launched one. `values` are those of the success. */
+export const decideFinish = (
+  state: LeasedState,
+  lease: Lease,
+  values: ReadonlyArray<unknown>,
+  launched: Launched | undefined,
+  now: DateTime.Utc
+): Either.Either<WorkerDecision, LeaseLost> =>
+  Either.map(heldJob(state, lease, ["succeeded"]), ({ isRepeated, job }) => {
+    const draft = new Draft(state)
+    const { attempt } = state
+    const continues = Option.filter(attempt, mayContinue)
+    if (!isRepeated) {
+      if (Option.isSome(attempt) && Option.isNone(continues)) return { draft, lost: cancelLeftJob(draft, job, lease) }
+      draft.reportJob(job, lease, "succeeded", "succeeded", values)
+    }
+    if (Option.isSome(continues)) {
+      if (launched !== undefined) reportRuntime(draft, continues.value, launched, now)
+      reconcile(draft, continues.value)
+    }
+    return { draft, lost: Option.none() }
+  })
+
+/** Records a failed build. `values` are those of the failure; `retryable` is the first of them. */
+export const decideFail = (
+  state: LeasedState,
+  lease: Lease,
+  retryable: boolean,
+  values: ReadonlyArray<unknown>
+): Either.Either<WorkerDecision & { readonly isRetried: boolean }, LeaseLost> =>
+  Either.map(heldJob(state, lease, ["retried", "failed"]), ({ isRepeated, job }) => {
+    const draft = new Draft(state)
+    const isRetried = !isRepeated && retryable && job.attemptCount < job.maxAttempts
+    const status = isRepeated ? job.status : isRetried ? "queued" : "failed"
+    const reported = isRepeated ? job : draft.reportJob(job, lease, "failed", status, values)
+    if (status === "failed") endAttemptOfJob(draft, reported)
+    return { draft, lost: Option.none(), isRetried }
+  })
+
+/**
+ * Stores the adapter's response to a launch. Under a lease (`byWorker`), a new resource replaces the recorded one,
+ * because its worker took over. Returns whether the response changes the runtime.
+ */
+export const decideRuntime = (
+  state: AttemptState,
+  { byWorker, launched, now }: { readonly byWorker: boolean; readonly launched: Launched; readonly now: DateTime.Utc },
+  missing: NotFound
+): Either.Either<Draft, InvalidTransition | NotFound> => {
+  const { attempt, runtime } = state
+  if (Option.isNone(attempt)) return Either.left(missing)
+  const { id, status, stopRequestedAt } = attempt.value
+  if (status === "failed" || status === "cancelled" || Option.isSome(stopRequestedAt)) {
+    return Either.left(new InvalidTransition({ entity: "SandboxAttempt", id, from: status, to: "running" }))
+  }
+  // Without a lease, only the resource distinguishes the reports of two workers.
+  if (!byWorker && Option.isSome(runtime) && !isOfResource(runtime.value, launched)) {
+    return Either.left(
+      new InvalidTransition({
+        entity: "SandboxRuntimeInstance",
+        id,
+        from: runtime.value.status,
+        to: launched.status,
+        remedy: "the attempt has another resource; tear down the launched one"
+      })
+    )
+  }
+  const draft = new Draft(state)
+  reportRuntime(draft, attempt.value, launched, now)
+  if (mayContinue(attempt.value)) reconcile(draft, attempt.value)
+  return Either.right(draft)
+}
+
+/** Decides on a runtime report under a lease. */
+export const decideLeasedRuntime = (
+  state: LeasedState,
+  lease: Lease,
+  launched: Launched,
+  now: DateTime.Utc
+): Either.Either<Draft, LeaseLost | InvalidTransition | NotFound> =>
+  Either.flatMap(heldJob(state, lease, []), () =>
+    decideRuntime(state, { byWorker: true, launched, now }, new NotFound({ entity: "SandboxAttempt", id: lease.jobId }))
+  )
+
+const isOfResource = (
+  { resourceId }: { readonly resourceId: Option.Option<string> },
+  launched: Pick<Launched, "resourceId">
+) => Option.isNone(resourceId) || resourceId.value === launched.resourceId
+
+const reportRuntime = (draft: Draft, attempt: AttemptView, launched: Launched, now: DateTime.Utc) => {
+  const active = Option.filter(draft.runtime, ({ status }) => !isEnded(status))
+  const same = Option.filter(active, (runtime) => isOfResource(runtime, launched))
+  // An out-of-order response: the runtime was reported running before.
+  if (Option.isSome(same) && same.value.status === "running" && launched.status === "pending") return
+  // Another resource is another launch, for example by the next worker. It replaces all fields of the previous one.
+  if (Option.isSome(active) && Option.isNone(same)) stopRuntime(draft, attempt)
+  const hasLaunchTime = Option.isSome(Option.flatMap(same, ({ launchedAt }) => launchedAt))
+  draft.reportRuntime({ ...launched, attemptId: attempt.id, launchedAt: hasLaunchTime ? undefined : now })
+}
+
+/**
+ * Stops a sandbox, and records the stop request with its attempt. If the sandbox is stopped already, ends its attempt
+ * and runtime if one of them is still active.
+ */
+export const decideStop = (state: AttemptState, reason: string): Draft => {
+  const draft = new Draft(state)
+  const { attempt, runtime, sandbox } = state
+  const isStopped = Option.exists(sandbox, ({ status }) => status === "stopped")
+  const hasActiveRows = Option.exists(attempt, isActive) || Option.exists(runtime, ({ status }) => !isEnded(status))
+  if (Option.isSome(attempt) && (!isStopped || hasActiveRows)) {
+    draft.requestStop(attempt.value)
+    cancelAttempt(draft, attempt.value, reason)
+    if (Option.exists(draft.runtime, ({ status }) => status === "failed")) {
+      draft.reportRuntime({ attemptId: attempt.value.id, status: "stopped" })
+    }
+  }
+  if (Option.isSome(draft.sandbox) && !isStopped) draft.moveSandbox(draft.sandbox.value, "stopped")
+  return draft
+}
+
+/** Ends the attempt of an ended job. An image that was built waits no longer for its runtime. */
+export const decideEndedJob = (
+  state: AttemptState,
+  job: JobState
+): { readonly draft: Draft; readonly ended: boolean } => {
+  const draft = new Draft(state)
+  if (job.status === "succeeded") {
+    const waiting = () => Option.filter(attemptOfLatestJob(draft, job), mayContinue)
+    Option.map(waiting(), (attempt) => reconcile(draft, attempt))
+    Option.map(waiting(), (attempt) => failMissingRuntime(draft, attempt))
+  }
+  return { draft, ended: endAttemptOfJob(draft, job) }
+}
+
+/** Cancels an attempt with a stop request. Fails one without a job whose runtime was not reported running in time. */
+export const decideLeftAttempt = (state: AttemptState) => {
+  const draft = new Draft(state)
+  const attempt = Option.filter(state.attempt, isActive)
+  if (Option.isNone(attempt)) return undefined
+  if (Option.isSome(attempt.value.stopRequestedAt)) {
+    cancelAttempt(draft, attempt.value, stopRequested)
+    endSandbox(draft, attempt.value, true)
+    return { draft, ended: true }
+  }
+  reconcile(draft, attempt.value)
+  const waiting = Option.filter(draft.attempt, isActive)
+  if (Option.isNone(waiting)) return { draft, ended: false }
+  const failed = failAttempt(draft, waiting.value)
+  failMissingRuntime(draft, failed)
+  endSandbox(draft, failed, false)
+  return { draft, ended: true }
+}
+
+/** Fails a relaunched runtime that was never reported running. */
+export const decideLeftRuntime = (state: AttemptState) => {
+  const { attempt, runtime } = state
+  if (Option.isNone(attempt) || !Option.exists(runtime, ({ status }) => status === "pending")) return undefined
+  const draft = new Draft(state)
+  failMissingRuntime(draft, attempt.value)
+  return { draft, ended: true }
+}
+
+/** Ends a waiting sandbox whose latest attempt has ended, or that has no attempt. */
+export const decideLeftSandbox = (state: AttemptState) => {
+  const { attempt, sandbox } = state
+  if (Option.isNone(sandbox)) return undefined
+  const draft = new Draft(state)
+  draft.moveSandbox(
+    sandbox.value,
+    Option.exists(attempt, ({ status }) => status === "cancelled") ? "stopped" : "failed"
+  )
+  return { draft, ended: true }
+}

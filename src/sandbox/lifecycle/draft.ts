@@ -1,0 +1,134 @@
+/**
+ * The changes that a lifecycle operation decides on, as data. A draft begins with the rows that were read. Each change
+ * updates its view of them, so that the next step of the decision sees it. Nothing is written before the decision ends.
+ */
+import { Option } from "effect"
+import type { JobState, Lease } from "../../build-job/WorkspaceBuildJob.js"
+import type { Transition } from "../../events/journal.js"
+import { attemptTransition, jobTransition, runtimeEndTransition, sandboxTransition } from "../../events/transitions.js"
+import type { Sandbox, SandboxStatus } from "../Sandbox.js"
+import type { SandboxAttempt, SandboxAttemptStatus } from "../SandboxAttempt.js"
+import { isEnded, type RuntimeReport, type SandboxRuntimeInstance } from "../SandboxRuntimeInstance.js"
+import type { AttemptState } from "./state.js"
+
+/** One change of a row. */
+export type Change =
+  | { readonly kind: "attempt"; readonly id: string; readonly to: "running" | "succeeded" | "failed" }
+  | { readonly kind: "attempt"; readonly id: string; readonly to: "cancelled"; readonly reason: string }
+  | { readonly kind: "attempt"; readonly id: string; readonly to: "stop-requested" }
+  | { readonly kind: "sandbox"; readonly id: string; readonly to: SandboxStatus }
+  | { readonly kind: "job"; readonly id: string; readonly to: "cancelled"; readonly reason: string }
+  | { readonly kind: "job"; readonly id: string; readonly to: "settled" }
+  /** A write of a worker. `values` are the parameters after those of the lease. */
+  | {
+      readonly kind: "job"
+      readonly to: "succeeded" | "failed"
+      readonly lease: Lease
+      readonly values: ReadonlyArray<unknown>
+    }
+  | { readonly kind: "runtime"; readonly report: typeof RuntimeReport.Type }
+
+type SandboxView = Pick<Sandbox, "id" | "latestAttemptId" | "ownerUserId" | "status">
+export type AttemptView = Pick<SandboxAttempt, "id" | "ownerUserId" | "status" | "stopRequestedAt">
+type RuntimeView = Pick<
+  SandboxRuntimeInstance,
+  "adapter" | "attemptId" | "launchedAt" | "reference" | "resourceId" | "status"
+>
+
+export class Draft {
+  readonly changes: Array<Change> = []
+  readonly transitions: Array<Transition> = []
+  sandbox: Option.Option<SandboxView>
+  attempt: Option.Option<AttemptView>
+  job: Option.Option<JobState>
+  runtime: Option.Option<RuntimeView>
+
+  constructor({ attempt, job, runtime, sandbox }: Pick<AttemptState, "attempt" | "job" | "runtime" | "sandbox">) {
+    this.sandbox = sandbox
+    this.attempt = attempt
+    this.job = job
+    this.runtime = runtime
+  }
+
+  moveAttempt(attempt: AttemptView, to: "running" | "succeeded" | "failed"): AttemptView {
+    return this.attemptMoved(attempt, to, { kind: "attempt", id: attempt.id, to })
+  }
+
+  cancelAttempt(attempt: AttemptView, reason: string): AttemptView {
+    return this.attemptMoved(attempt, "cancelled", { kind: "attempt", id: attempt.id, to: "cancelled", reason })
+  }
+
+  private attemptMoved(attempt: AttemptView, status: SandboxAttemptStatus, change: Change): AttemptView {
+    const moved = { ...attempt, status }
+    this.changes.push(change)
+    this.transitions.push(attemptTransition(moved))
+    this.attempt = Option.some(moved)
+    return moved
+  }
+
+  requestStop({ id, stopRequestedAt }: AttemptView): void {
+    if (Option.isNone(stopRequestedAt)) this.changes.push({ kind: "attempt", id, to: "stop-requested" })
+  }
+
+  moveSandbox(sandbox: SandboxView, to: SandboxStatus): void {
+    const moved = { ...sandbox, status: to }
+    this.changes.push({ kind: "sandbox", id: sandbox.id, to })
+    this.transitions.push(sandboxTransition(moved))
+    this.sandbox = Option.some(moved)
+  }
+
+  /** Records the status of a job. With `evenIfSame`, a new lease under the same status is an event, too. */
+  recordJob(job: JobState, evenIfSame = false): void {
+    this.transitions.push(jobTransition(job, evenIfSame))
+  }
+
+  cancelJob(job: JobState, reason: string): JobState {
+    this.changes.push({ kind: "job", id: job.id, to: "cancelled", reason })
+    return this.jobEnded(job, { status: "cancelled", cancelReason: Option.some(reason) })
+  }
+
+  /** Ends a job, or queues it for a retry, under its lease. */
+  reportJob(
+    job: JobState,
+    lease: Lease,
+    to: "succeeded" | "failed",
+    status: JobState["status"],
+    values: ReadonlyArray<unknown>
+  ): JobState {
+    this.changes.push({ kind: "job", to, lease, values })
+    return this.jobEnded(job, { status })
+  }
+
+  private jobEnded(job: JobState, ended: Pick<JobState, "status"> & Partial<Pick<JobState, "cancelReason">>): JobState {
+    const now = { ...job, ...ended }
+    if (Option.exists(this.job, ({ id }) => id === job.id)) this.job = Option.some(now)
+    this.recordJob(now)
+    return now
+  }
+
+  settleJob({ id }: JobState): void {
+    this.changes.push({ kind: "job", id, to: "settled" })
+  }
+
+  /** Stores a report of a runtime. Fields that the report omits keep their values, except on a relaunch. */
+  reportRuntime(report: typeof RuntimeReport.Type): void {
+    this.changes.push({ kind: "runtime", report })
+    const { adapter, attemptId, reference, resourceId, status } = report
+    const kept = Option.filter(this.runtime, (stored) => isEnded(status) || !isEnded(stored.status))
+    const fieldOf = <A>(given: A | undefined, stored: (runtime: RuntimeView) => Option.Option<A>) =>
+      Option.orElse(Option.fromNullable(given), () => Option.flatMap(kept, stored))
+    this.runtime = Option.some({
+      attemptId,
+      status,
+      adapter: fieldOf(adapter, (stored) => stored.adapter),
+      reference: fieldOf(reference, (stored) => stored.reference),
+      resourceId: fieldOf(resourceId, (stored) => stored.resourceId),
+      launchedAt: fieldOf(report.launchedAt, (stored) => stored.launchedAt)
+    })
+  }
+
+  /** Records the end of the runtime as an event of its attempt. */
+  recordRuntimeEnd(attempt: AttemptView): void {
+    if (Option.isSome(this.runtime)) this.transitions.push(runtimeEndTransition(attempt, this.runtime.value))
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * Steps of decisions: they move an attempt, its job, its runtime and its sandbox in a draft. Pure: they read and write
+ * the draft only.
+ */
+import { Option } from "effect"
+import type { JobState } from "../../build-job/WorkspaceBuildJob.js"
+import { storableProse } from "../../sql/columns.js"
+import { isActive } from "../../sql/transitions.js"
+import type { SandboxAttempt } from "../SandboxAttempt.js"
+import { isEnded } from "../SandboxRuntimeInstance.js"
+import type { AttemptView, Draft } from "./draft.js"
+
+/** The cancel reason of an attempt after a stop request. */
+export const stopRequested = "a stop was asked for"
+
+/** The error of a runtime that was not reported running within the deadline. */
+const runtimeMissing = { errorCode: "runtime-missing", errorMessage: "no runtime was reported in time" }
+
+/** Returns whether the attempt is active and has no stop request. */
+export const mayContinue = (attempt: Pick<SandboxAttempt, "status" | "stopRequestedAt">) =>
+  isActive(attempt) && Option.isNone(attempt.stopRequestedAt)
+
+/** Returns the sandbox if this is its latest attempt. An older attempt does not determine its state. */
+export const sandboxOf = (draft: Draft, attempt: Pick<SandboxAttempt, "id">) =>
+  Option.filter(draft.sandbox, ({ latestAttemptId }) => Option.contains(latestAttemptId, attempt.id))
+
+/** Returns the attempt if this is its latest job. An older job does not determine its state. */
+export const attemptOfLatestJob = ({ attempt, job: latest }: Draft, job: Pick<JobState, "id">) =>
+  Option.filter(attempt, () => Option.exists(latest, ({ id }) => id === job.id))
+
+/** Moves an attempt that may continue to running, and its queued sandbox with it. */
+export const start = (draft: Draft, attempt: AttemptView): AttemptView => {
+  const running = attempt.status === "queued" ? draft.moveAttempt(attempt, "running") : attempt
+  const sandbox = sandboxOf(draft, attempt)
+  if (Option.isSome(sandbox) && sandbox.value.status === "queued") draft.moveSandbox(sandbox.value, "running")
+  return running
+}
+
+/**
+ * Moves an attempt that may continue to the state that its job and runtime imply. It is running. Once its image is
+ * built (or it has no job) and its runtime is running, it has succeeded, and its sandbox is ready.
+ */
+export const reconcile = (draft: Draft, attempt: AttemptView): void => {
+  const running = start(draft, attempt)
+  const { job, runtime } = draft
+  const built = Option.isNone(job) || job.value.status === "succeeded"
+  if (!built || !Option.exists(runtime, ({ status }) => status === "running")) return
+  draft.moveAttempt(running, "succeeded")
+  const sandbox = sandboxOf(draft, attempt)
+  if (Option.isSome(sandbox) && sandbox.value.status === "running") draft.moveSandbox(sandbox.value, "ready")
+  if (Option.isSome(job)) draft.settleJob(job.value)
+}
+
+/**
+ * Ends the active attempt of an ended job, its runtime, and its sandbox if the attempt is the latest one. Leaves an
+ * attempt with a newer job unchanged. If the attempt has failed or was cancelled already, ends only its sandbox.
+ * Returns whether it ended an attempt.
+ */
+export const endAttemptOfJob = (draft: Draft, job: JobState): boolean => {
+  const attempt = attemptOfLatestJob(draft, job)
+  const active = Option.filter(attempt, isActive)
+  // A claim that fails an exhausted job ends it without an event, and so may other programs.
+  draft.recordJob(job)
+  if (Option.isSome(active)) endAttempt(draft, active.value, job)
+  else if (Option.isSome(attempt) && attempt.value.status !== "succeeded") {
+    endSandbox(draft, attempt.value, attempt.value.status === "cancelled")
+  }
+  draft.settleJob(job)
+  return Option.isSome(active)
+}
+
+const endAttempt = (draft: Draft, attempt: AttemptView, job: JobState): void => {
+  const isCancelled = job.status === "cancelled" || Option.isSome(attempt.stopRequestedAt)
+  const reason = Option.match(job.cancelReason, { onNone: () => stopRequested, onSome: storableProse })
+  stopRuntime(draft, isCancelled ? draft.cancelAttempt(attempt, reason) : failAttempt(draft, attempt))
+  endSandbox(draft, attempt, isCancelled)
+}
+
+/** Cancels an attempt unless it has ended, cancels its latest job, and stops its runtime. */
+export const cancelAttempt = (draft: Draft, attempt: AttemptView, reason: string): void => {
+  const ended = isActive(attempt) ? draft.cancelAttempt(attempt, reason) : attempt
+  if (Option.isSome(draft.job)) {
+    const job = draft.job.value
+    if (isActive(job)) draft.cancelJob(job, reason)
+    else draft.recordJob(job)
+    draft.settleJob(job)
+  }
+  stopRuntime(draft, ended)
+}
+
+/** Fails an attempt. Only a running one can fail, but a job may exceed its attempts before a build has begun. */
+export const failAttempt = (draft: Draft, attempt: AttemptView): AttemptView =>
+  draft.moveAttempt(attempt.status === "queued" ? draft.moveAttempt(attempt, "running") : attempt, "failed")
+
+/** Stops the active runtime of an attempt, and records its resource for the program that tears it down. */
+export const stopRuntime = (draft: Draft, attempt: AttemptView): void => {
+  if (!Option.exists(draft.runtime, ({ status }) => !isEnded(status))) return
+  draft.reportRuntime({ attemptId: attempt.id, status: "stopped" })
+  draft.recordRuntimeEnd(attempt)
+}
+
+/** Fails the runtime of an attempt that was never reported running. */
+export const failMissingRuntime = (draft: Draft, attempt: AttemptView): void => {
+  const hasEnded = Option.exists(draft.runtime, ({ status }) => isEnded(status))
+  if (!hasEnded) draft.reportRuntime({ attemptId: attempt.id, status: "failed", ...runtimeMissing })
+  draft.recordRuntimeEnd(attempt)
+}
+
+/** Ends the sandbox of an ended attempt, which would otherwise wait for that attempt forever. */
+export const endSandbox = (draft: Draft, attempt: AttemptView, isCancelled: boolean): void => {
+  const sandbox = sandboxOf(draft, attempt)
+  if (Option.isNone(sandbox) || sandbox.value.status === "stopped" || sandbox.value.status === "failed") return
+  draft.moveSandbox(sandbox.value, isCancelled ? "stopped" : "failed")
+}
