@@ -1,12 +1,12 @@
 /**
  * The wrapper of lifecycle operations: one transaction, one span, the declared errors, and the events of the journal.
  */
-import { SqlClient } from "@effect/sql"
+import { SqlClient, type SqlError } from "@effect/sql"
 import { Clock, Data, Effect, Option, Predicate } from "effect"
 import * as Database from "../Database.js"
 import type { Actor } from "./ControlPlaneEvent.js"
 import type { Lease } from "../build-job/WorkspaceBuildJob.js"
-import { operations } from "../sql/operations.js"
+import { operations, type Refusal } from "../sql/operations.js"
 import { failedGuard, type Write, writeAll } from "../sql/writeAll.js"
 import { CurrentActor } from "./CurrentActor.js"
 import { appendEvents, type Transition, withEvents } from "./journal.js"
@@ -19,6 +19,8 @@ export interface Decision<A, E> {
   readonly writes: ReadonlyArray<Write>
   /** The events of the journal. */
   readonly transitions: ReadonlyArray<Transition>
+  /** Builds the error for a guard that does not hold, if that is a refusal. Other guards make the operation decide again. */
+  readonly refusalOf?: (guard: Write) => Effect.Effect<never, E> | undefined
   /** Builds the result after the commit. Receives the rows of each write, or nothing if there are no writes. */
   readonly result: (rows: ReadonlyArray<Rows>) => Effect.Effect<A, E>
 }
@@ -53,8 +55,14 @@ export const operationsOf = (service: string, entity: string) => {
      * If a guard fails, because a row changed after it was read, it decides again. The last time it holds the write lock
      * while it reads, so that no row changes.
      */
-    decided: (sql: SqlClient.SqlClient, name: string, attributes?: Attributes, actor: Actor = system) => {
-      const wrap = traced(name, attributes)
+    decided: <R extends Refusal = never>(
+      sql: SqlClient.SqlClient,
+      name: string,
+      attributes?: Attributes,
+      actor: Actor = system,
+      refusals: ReadonlyArray<R> = []
+    ) => {
+      const wrap = traced(name, refusals, attributes)
       return <A, E, E2>(decide: (now: number) => Effect.Effect<Decision<A, E>, E2>) => {
         const once = storeDecision(sql, name, actor, decide)
         const again = (left: number): typeof once =>
@@ -86,9 +94,11 @@ const storeDecision = <A, E, E2>(
     const actor = Option.getOrElse(yield* CurrentActor, () => defaultActor)
     const all = transitions.length === 0 ? writes : [...writes, appendEvents({ eventType, actor, now }, transitions)]
     if (all.length === 0) return { decision, rows: [] }
-    const rows = yield* Effect.mapError(writeAll(sql, all), (error) =>
-      Option.isSome(failedGuard(all, error)) ? new GuardFailure() : error
-    )
+    const refused = (error: SqlError.SqlError): Effect.Effect<never, E | GuardFailure | SqlError.SqlError> => {
+      const guard = failedGuard(all, error)
+      return Option.isNone(guard) ? Effect.fail(error) : (decision.refusalOf?.(guard.value) ?? new GuardFailure())
+    }
+    const rows: ReadonlyArray<Rows> = yield* Effect.catchAll(writeAll(sql, all), refused)
     return { decision, rows }
   })
 

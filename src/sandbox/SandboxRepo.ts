@@ -26,7 +26,7 @@ import { operations } from "../sql/operations.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { SandboxFilter } from "./filters.js"
-import { sandboxStatements } from "./sandboxStatements.js"
+import { sandboxReferences, sandboxStatements } from "./sandboxStatements.js"
 import {
   AttemptLinkFilter,
   CreateSandbox,
@@ -216,25 +216,7 @@ const make = Effect.gen(function* () {
       )(request).pipe(
         Effect.flatMap(insert),
         traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
-        Effect.catchTag(
-          "ReferenceNotFound",
-          resolveForeignKeyError(sql, [
-            { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) },
-            { field: "requestedByUserId", table: "user", id: Option.fromNullable(request.requestedByUserId) },
-            { field: "repositoryId", table: "repositories", id: Option.fromNullable(request.repositoryId) },
-            {
-              field: "repositoryProfileRevisionId",
-              table: "repository_profile_revisions",
-              id: Option.fromNullable(request.repositoryProfileRevisionId)
-            },
-            {
-              field: "profileRevisionId",
-              table: "profile_revisions",
-              id: Option.fromNullable(request.profileRevisionId),
-              rule: "sandboxes: a profile of another owner"
-            }
-          ])
-        )
+        Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, sandboxReferences(request)))
       ),
 
     findById: (by) => find(targetOf(by)).pipe(traced("findById", { "sandbox.id": targetOf(by).id })),

@@ -2,7 +2,9 @@
  * The writes on `sandboxes` and `sandbox_run_links`, shared by `SandboxRepo` and the lifecycle operations.
  */
 import type { SqlClient } from "@effect/sql"
+import { Option } from "effect"
 import { ownerScope, type Target } from "../sql/ownerScope.js"
+import type { Reference } from "../sql/references.js"
 import { columnList } from "../sql/rows.js"
 import {
   type CreateSandbox,
@@ -12,6 +14,26 @@ import {
   type SandboxStatus,
   sandboxTransitions
 } from "./Sandbox.js"
+
+/** Returns the rows that a sandbox refers to. */
+export const sandboxReferences = (
+  request: Omit<typeof CreateSandbox.Encoded, "name" | "status">
+): ReadonlyArray<Reference> => [
+  { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) },
+  { field: "requestedByUserId", table: "user", id: Option.fromNullable(request.requestedByUserId) },
+  { field: "repositoryId", table: "repositories", id: Option.fromNullable(request.repositoryId) },
+  {
+    field: "repositoryProfileRevisionId",
+    table: "repository_profile_revisions",
+    id: Option.fromNullable(request.repositoryProfileRevisionId)
+  },
+  {
+    field: "profileRevisionId",
+    table: "profile_revisions",
+    id: Option.fromNullable(request.profileRevisionId),
+    rule: "sandboxes: a profile of another owner"
+  }
+]
 
 export const sandboxStatements = (sql: SqlClient.SqlClient) => {
   const columns = sql.literal(columnList(Sandbox))

@@ -7,6 +7,7 @@ import { Effect, Option } from "effect"
 import { repositoryAccess } from "./RepositoryAccess.js"
 import { ReferenceNotFound } from "../Errors.js"
 import { resolveForeignKeyError } from "../sql/references.js"
+import { guard } from "../sql/writeAll.js"
 
 /** The fields of a request that refer to a repository, directly or through another row. */
 interface RepositoryReferences {
@@ -65,8 +66,20 @@ export const makeAccess = Effect.gen(function* () {
       }
     })
 
+  /** Builds the guards that the owner may use every repository that the request refers to, each with its field. */
+  const accessGuards = (request: Users & RepositoryReferences) =>
+    fields.flatMap((field) => {
+      const id = request[field]
+      if (id === undefined) return []
+      const [condition, values] = sql`${conditions[field](request.ownerUserId, id)}`.compile()
+      return [{ field, write: guard(condition, values) }]
+    })
+
   return {
     requireAccess,
+    accessGuards,
+    /** Fails with `ReferenceNotFound` for the field of a guard that did not hold. */
+    refuseAccess: refuse,
     /** Returns whether the user may use the repository that contains the issue now. */
     mayUseIssue: (userId: string, issueId: string) => isUsable("issueId", userId, issueId),
     /**

@@ -38,7 +38,8 @@ interface Refusals {
   readonly InvalidInput: InvalidInput
 }
 
-type Refusal = keyof Refusals
+/** A constraint violation that a method declares. */
+export type Refusal = keyof Refusals
 type StoreError = SqlError.SqlError | CorruptRow
 type Attributes = Readonly<Record<string, string | number | boolean>>
 

@@ -61,12 +61,11 @@ export const guard = (condition: string, values: ReadonlyArray<unknown>): Write 
   isGuard: true
 })
 
-/** Returns the position of the guard that did not hold, if that is the reason of the error. */
-export const failedGuard = (writes: ReadonlyArray<Write>, error: SqlError.SqlError): Option.Option<number> => {
+/** Returns the guard that did not hold, if that is the reason of the error. */
+export const failedGuard = (writes: ReadonlyArray<Write>, error: SqlError.SqlError): Option.Option<Write> => {
   const { cause } = error
-  return isBatchFailure(cause) &&
-    writes[cause.index]?.isGuard === true &&
-    engineErrorOf(error).message.includes("malformed JSON")
-    ? Option.some(cause.index)
+  const failed = isBatchFailure(cause) ? writes[cause.index] : undefined
+  return failed?.isGuard === true && engineErrorOf(error).message.includes("malformed JSON")
+    ? Option.some(failed)
     : Option.none()
 }

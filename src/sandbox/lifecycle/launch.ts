@@ -1,12 +1,21 @@
 /**
  * The operations that create attempts: launch, retry, rebuild. They own the table `sandbox_launch_keys`.
  */
-import { Clock, type DateTime, Effect, Option, Schema } from "effect"
-import type { WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
+import { Array, Clock, type DateTime, Effect, Option, Schema } from "effect"
+import { jobStatements } from "../../build-job/jobStatements.js"
 import { encodeSpec } from "../../build-job/requestFingerprint.js"
-import type { Sandbox } from "../Sandbox.js"
-import type { SandboxAttempt, SandboxAttemptSnapshot } from "../SandboxAttempt.js"
-import { IdempotencyConflict, InvalidTransition, NotFound } from "../../Errors.js"
+import { defaultMaxAttempts, WorkspaceBuildJob, WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
+import { attemptTransition, jobTransition, sandboxTransition } from "../../events/transitions.js"
+import { idOrNew } from "../../sql/ids.js"
+import { resolveForeignKeyError } from "../../sql/references.js"
+import { type CorruptRow, rowReader } from "../../sql/rows.js"
+import { toWrite, type Write } from "../../sql/writeAll.js"
+import { attemptStatements } from "../attemptStatements.js"
+import { Sandbox, SandboxId } from "../Sandbox.js"
+import { SandboxAttempt, SandboxAttemptId, SandboxAttemptSnapshot, SetSnapshot } from "../SandboxAttempt.js"
+import { sandboxReferences, sandboxStatements } from "../sandboxStatements.js"
+import { insertSnapshot } from "../snapshots.js"
+import { IdempotencyConflict, InvalidTransition, NotFound, type ReferenceNotFound } from "../../Errors.js"
 import { fingerprint } from "../../sql/fingerprint.js"
 import { readingOf } from "../../sql/decoder.js"
 import { type ById, targetOf } from "../../sql/ownerScope.js"
@@ -15,10 +24,10 @@ import { WorkspaceBlueprint } from "../../payloads/WorkspaceBlueprint.js"
 import type { Access } from "../../source/requireAccess.js"
 import { makeExecutionEndings, sandboxFailed, sandboxStopped } from "../../issue-workflow/lifecycle/executionEndings.js"
 import type { Repositories } from "./repositories.js"
-import { impossible, operationsOf } from "../../events/operation.js"
+import { type Decision, impossible, operationsOf } from "../../events/operation.js"
 import { type Launch, LaunchSandbox } from "../SandboxViews.js"
 
-const { decodeInput, operation } = operationsOf("SandboxLifecycle", "Sandbox")
+const { decided, decodeInput, operation } = operationsOf("SandboxLifecycle", "Sandbox")
 
 // Accepts any stored source, for retries; the repositories check it as an input.
 const encodeBlueprint = Schema.encodeSync(readingOf(WorkspaceBlueprint))
@@ -31,11 +40,19 @@ interface KeyRow {
   readonly jobId: string | null
 }
 
+const readers = {
+  sandbox: rowReader(Sandbox),
+  attempt: rowReader(SandboxAttempt),
+  snapshot: rowReader(SandboxAttemptSnapshot),
+  job: rowReader(WorkspaceBuildJob)
+}
+
 export const makeLaunches = (
   { attempts, executions, jobs, sandboxes, sql }: Repositories,
-  { requireAccess }: Access
+  { accessGuards, refuseAccess, requireAccess }: Access
 ) => {
   const { endExecution } = makeExecutionEndings(executions)
+  const statements = { ...sandboxStatements(sql), attempt: attemptStatements(sql), job: jobStatements(sql) }
 
   const findKey = (ownerUserId: string, key: string) =>
     Effect.map(
@@ -46,15 +63,10 @@ export const makeLaunches = (
       ([row]) => Option.fromNullable(row)
     )
 
-  const storeKey = (ownerUserId: string, key: string, requestFingerprint: string, { attempt, job, sandbox }: Launch) =>
-    Effect.flatMap(
-      Clock.currentTimeMillis,
-      (now) =>
-        sql`
-        INSERT INTO sandbox_launch_keys (owner_user_id, idempotency_key, request_fingerprint, sandbox_id, run_id, job_id,
-          created_at)
-        VALUES (${ownerUserId}, ${key}, ${requestFingerprint}, ${sandbox.id}, ${attempt.id}, ${job.id}, ${now})`
-    )
+  const insertKey = (ownerUserId: string, key: string, requestFingerprint: string, ids: NewIds, now: number) => sql`
+    INSERT INTO sandbox_launch_keys (owner_user_id, idempotency_key, request_fingerprint, sandbox_id, run_id, job_id,
+      created_at)
+    VALUES (${ownerUserId}, ${key}, ${requestFingerprint}, ${ids.sandboxId}, ${ids.attemptId}, ${ids.jobId}, ${now})`
 
   /** Returns the current state of the launch with a key. Fails with `NotFound` if its attempt or job was deleted. */
   const replay = ({ jobId, attemptId, sandboxId }: KeyRow) =>
@@ -75,55 +87,91 @@ export const makeLaunches = (
       return { sandbox, attempt, job, snapshot, created: false }
     })
 
-  const create = (request: typeof LaunchSandbox.Type) =>
+  /** Builds the decision of a new launch. `keyFingerprint` is that of the request, if it has a key. */
+  const create = (request: typeof LaunchSandbox.Type, keyFingerprint: string | undefined, now: number) =>
     Effect.gen(function* () {
-      const { issueId, maxDuration, name, ownerUserId, registryId, repository, spec, tag, triggerType } = request
-      const { resolvedSpec = spec } = request
+      const { idempotencyKey, issueId, maxDuration, name, ownerUserId, registryId, repository, spec, tag } = request
+      const { resolvedSpec = spec, triggerType = "manual" } = request
       const { profileRevisionId, repositoryId, repositoryProfileRevisionId, requestedByUserId } = request
       const origin = { ownerUserId, repositoryId, profileRevisionId, repositoryProfileRevisionId, requestedByUserId }
-      yield* requireAccess("Sandbox", { ...origin, issueId })
-      const { id: sandboxId } = yield* sandboxes.create({ ...origin, name })
-      const attempt = yield* attempts.createQueued({ ...origin, issueId, triggerType })
-      const sandbox = yield* sandboxes.linkAttempt({ sandboxId, attemptId: attempt.id, relation: "launch" })
-      const snapshot = yield* attempts.setSnapshot({
-        attemptId: attempt.id,
-        userSpecPayload: encodeSpec(spec),
-        resolvedSpecPayload: encodeSpec(resolvedSpec),
-        blueprintPayload: encodeBlueprint(toBlueprint(resolvedSpec))
-      })
-      const { job } = yield* jobs.enqueue({
-        attemptId: attempt.id,
-        registryId,
-        repository,
-        tag,
-        requestPayload: encodeSpec(resolvedSpec),
-        maxDuration
-      })
-      return { sandbox, attempt, snapshot, job, created: true }
-    }).pipe(impossible("AlreadyExists", "NotFound", "IdempotencyConflict"))
+      const blueprint = encodeBlueprint(toBlueprint(resolvedSpec))
+      const blueprintPayload = yield* decodeInput("launch", SetSnapshot.fields.blueprintPayload)(blueprint)
+      const ids = yield* newIds
+      const { attemptId, jobId, sandboxId } = ids
+      const job = { id: jobId, attemptId, registryId, repository, tag, requestPayload: resolvedSpec, maxDuration }
+      const link = { sandboxId, attemptId, relation: "launch" } as const
+      const guards = accessGuards({ ...origin, issueId })
+      const inserts = [
+        statements.insert({ ...origin, id: sandboxId, name, status: "queued" }, now),
+        statements.attempt.insert({ ...origin, id: attemptId, issueId, triggerType }, now),
+        statements.link(link, now),
+        statements.setLatest(link, now),
+        insertSnapshot(
+          sql,
+          { attemptId, userSpecPayload: spec, resolvedSpecPayload: resolvedSpec, blueprintPayload },
+          now
+        ),
+        statements.job.insert({ ...job, maxAttempts: defaultMaxAttempts }, now).statement,
+        ...(idempotencyKey === undefined || keyFingerprint === undefined
+          ? []
+          : [insertKey(ownerUserId, idempotencyKey, keyFingerprint, ids, now)])
+      ]
+      const decision: LaunchDecision = {
+        writes: [...guards.map(({ write }) => write), ...inserts.map(toWrite)],
+        refusalOf: (failed: Write) =>
+          Option.getOrUndefined(
+            Option.map(
+              Array.findFirst(guards, ({ write }) => write === failed),
+              ({ field }) => refuseAccess("Sandbox", field, origin)
+            )
+          ),
+        transitions: [
+          attemptTransition({ id: attemptId, ownerUserId, status: "queued" }),
+          sandboxTransition({ id: sandboxId, ownerUserId, status: "queued", latestAttemptId: Option.some(attemptId) }),
+          jobTransition({
+            id: jobId,
+            attemptId: Option.some(attemptId),
+            status: "queued",
+            attemptCount: 0,
+            leaseToken: 0
+          })
+        ],
+        result: (rows) => launchOf(rows.slice(guards.length))
+      }
+      return decision
+    })
 
-  const launchOnce = (request: typeof LaunchSandbox.Type) =>
+  /** Decides on a launch: a new one, or the one that has its key. */
+  const decide = (request: typeof LaunchSandbox.Type, now: number) =>
     Effect.gen(function* () {
       const { idempotencyKey, ownerUserId } = request
-      if (idempotencyKey === undefined) return yield* create(request)
+      if (idempotencyKey === undefined) return yield* create(request, undefined, now)
 
       const requestFingerprint = fingerprint({ ...encodeRequest(request), idempotencyKey: undefined })
-      // A read before a write is safe: the transaction took the write lock with its first statement.
       const before = yield* findKey(ownerUserId, idempotencyKey)
-      if (Option.isSome(before)) {
-        return before.value.requestFingerprint === requestFingerprint
-          ? yield* replay(before.value)
-          : yield* new IdempotencyConflict({ key: idempotencyKey })
+      if (Option.isNone(before)) return yield* create(request, requestFingerprint, now)
+      if (before.value.requestFingerprint !== requestFingerprint) {
+        return yield* new IdempotencyConflict({ key: idempotencyKey })
       }
-      const launched = yield* create(request)
-      yield* storeKey(ownerUserId, idempotencyKey, requestFingerprint, launched)
-      return launched
+      const launched = yield* replay(before.value)
+      const decision: LaunchDecision = { writes: [], transitions: [], result: () => Effect.succeed(launched) }
+      return decision
     })
 
   const launch = (request: typeof LaunchSandbox.Encoded) =>
     Effect.flatMap(decodeInput("launch", LaunchSandbox)(request), (decoded) => {
-      const { ownerUserId, requestedByUserId = ownerUserId } = decoded
-      return launchOnce(decoded).pipe(operation(sql, "launch", {}, { type: "user", id: requestedByUserId }))
+      const { idempotencyKey, issueId, ownerUserId, requestedByUserId = ownerUserId } = decoded
+      const actor = { type: "user", id: requestedByUserId } as const
+      const run = decided(sql, "launch", {}, actor, ["ReferenceNotFound", "AlreadyExists"])((now) =>
+        decide(decoded, now)
+      )
+      const issue = { field: "issueId", table: "issues", id: Option.fromNullable(issueId) }
+      return run.pipe(
+        // Another launch stored the key after this one looked for it.
+        Effect.catchTag("AlreadyExists", (error) => (idempotencyKey === undefined ? Effect.die(error) : run)),
+        Effect.catchTag("AlreadyExists", Effect.die),
+        Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, [...sandboxReferences(decoded), issue]))
+      )
     })
 
   return { launch, retry: launchAgain("retry"), rebuild: launchAgain("rebuild") }
@@ -217,6 +265,39 @@ export const makeLaunches = (
       return { sandbox, attempt, snapshot: snapshot.value, job: job.value }
     })
   }
+}
+
+type Row = Readonly<Record<string, unknown>>
+
+type LaunchDecision = Decision<Launch, CorruptRow | ReferenceNotFound>
+
+/** The ids of the rows of a new launch. */
+interface NewIds {
+  readonly sandboxId: SandboxId
+  readonly attemptId: SandboxAttemptId
+  readonly jobId: WorkspaceBuildJobId
+}
+
+const newIds: Effect.Effect<NewIds> = Effect.all({
+  sandboxId: idOrNew(undefined, "sbx", SandboxId.make),
+  attemptId: idOrNew(undefined, "run", SandboxAttemptId.make),
+  jobId: idOrNew(undefined, "job", WorkspaceBuildJobId.make)
+})
+
+/** Decodes the rows of the inserts of a launch. */
+const launchOf = ([, attempt, , sandbox, snapshot, job]: ReadonlyArray<ReadonlyArray<Row>>) =>
+  Effect.all({
+    sandbox: readers.sandbox(written(sandbox)),
+    attempt: readers.attempt(written(attempt)),
+    snapshot: readers.snapshot(written(snapshot)),
+    job: readers.job(written(job)),
+    created: Effect.succeed(true)
+  })
+
+const written = (rows: ReadonlyArray<Row> | undefined): Row => {
+  const row = rows?.[0]
+  if (row === undefined) throw new Error("an INSERT of a launch returned no row")
+  return row
 }
 
 /**
