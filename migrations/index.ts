@@ -24,6 +24,7 @@ import events from "./0012_events.js"
 import derivedStatusAndEndings from "./0013_derived_status_and_endings.js"
 import jobMaxDuration from "./0014_job_max_duration.js"
 import workflowCancelReason from "./0015_workflow_cancel_reason.js"
+import workflowEndReasons from "./0016_workflow_end_reasons.js"
 
 export const migrations: Record<string, string> = {
   "0001_auth": auth,
@@ -40,5 +41,6 @@ export const migrations: Record<string, string> = {
   "0012_events": events,
   "0013_derived_status_and_endings": derivedStatusAndEndings,
   "0014_job_max_duration": jobMaxDuration,
-  "0015_workflow_cancel_reason": workflowCancelReason
+  "0015_workflow_cancel_reason": workflowCancelReason,
+  "0016_workflow_end_reasons": workflowEndReasons
 }

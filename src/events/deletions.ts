@@ -139,6 +139,10 @@ const endAttemptsText = (attempts: string) => `
     duration_ms = max(?2, started_at) - started_at, stop_requested_at = coalesce(stop_requested_at, ?2), updated_at = ?2
   WHERE id IN (${attempts}) AND +${isActive}`
 
+const endWorkflowsText = (workflows: string) => `
+  UPDATE issue_workflows SET status = 'cancelled', cancel_reason = ?3, updated_at = ?2
+  WHERE id IN (${workflows}) AND +status = 'active'`
+
 // The attempts of these jobs have ended with the sandbox. ?2: now.
 const settleJobsText = (attempts: string) => `
   UPDATE oci_image_build_jobs SET run_settled_at = ?2
@@ -152,9 +156,6 @@ const requestStopText = (attempts: string) => `
 const endRuntimesText = (attempts: string) => `
   UPDATE sandbox_runtime_instances SET status = 'stopped', finished_at = max(?2, coalesce(launched_at, 0)), updated_at = ?2
   WHERE run_id IN (${attempts}) AND +status IN ('pending', 'running')`
-
-const endWorkflowsText = (workflows: string) => `
-  UPDATE issue_workflows SET status = 'cancelled', updated_at = ?2 WHERE id IN (${workflows}) AND +status = 'active'`
 
 interface Deletion {
   readonly eventType: string
@@ -215,8 +216,8 @@ export const endWithOwner = endDependants({
     recordExecutions(ofOwner.executions),
     recordWorkflows(ofOwner.workflows)
   ],
-  updatesWithReason: [endExecutionsText(ofOwner.executions)],
-  updates: [endWorkflowsText(ofOwner.workflows)]
+  updatesWithReason: [endExecutionsText(ofOwner.executions), endWorkflowsText(ofOwner.workflows)],
+  updates: []
 })
 
 /** Appends the events of workflows and executions that the deletion of their repository removes. */
@@ -233,6 +234,6 @@ export const endWithIssue = endDependants({
   eventType: "deleteIssue",
   reason: "the issue was deleted",
   events: [recordExecutions(ofIssue.executions), recordWorkflows(ofIssue.workflows)],
-  updatesWithReason: [endExecutionsText(ofIssue.executions)],
-  updates: [endWorkflowsText(ofIssue.workflows)]
+  updatesWithReason: [endExecutionsText(ofIssue.executions), endWorkflowsText(ofIssue.workflows)],
+  updates: []
 })

@@ -76,6 +76,15 @@ const statesOf = (executions: ReadonlyArray<string>) =>
     (rows) => rows.map(({ state }) => state)
   )
 
+const workflowsOf = (issueId: string) =>
+  Effect.map(
+    shell<{ readonly state: string }>(
+      "SELECT status || coalesce(': ' || cancel_reason, '') AS state FROM issue_workflows WHERE issue_id = ? ORDER BY created_at",
+      issueId
+    ),
+    (rows) => rows.map(({ state }) => state)
+  )
+
 /** The last event of an attempt in the journal. */
 const lastOf = (subjectId: string) =>
   Effect.map(
@@ -194,11 +203,11 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
         yield* TestClock.adjust("1 second")
         yield* deleteUser("ada")
         expect(yield* live).toEqual([])
-        expect(yield* activeWorkflows).toEqual([])
         expect(yield* statesOf(all.executions)).toEqual([
           "cancelled: the owner was deleted",
           "cancelled: the owner was deleted"
         ])
+        expect(yield* workflowsOf(all.issueId)).toEqual(["cancelled: the owner was deleted"])
         expect((yield* eventLines("workflow", all.issueWorkflowId)).at(-1)).toBe(
           "2 deleteUser: active > cancelled by system"
         )
@@ -214,13 +223,13 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a user deleted by the shell leaves no active workflow", () =>
+    it.effect("a user deleted by the shell leaves no active workflow, and the reason of each end", () =>
       Effect.gen(function* () {
         const { open } = yield* IssueWorkflowLifecycle
         const { executions, issueId } = yield* shared
         yield* shell("DELETE FROM user WHERE id = 'ada'")
         expect(yield* live).toEqual([])
-        expect(yield* activeWorkflows).toEqual([])
+        expect(yield* workflowsOf(issueId)).toEqual(["cancelled: the owner was deleted"])
         for (const state of yield* statesOf(executions))
           expect(state).toMatch(/^cancelled: the (owner|sandbox|attempt) was deleted$/)
         expect((yield* open({ issueId, ownerUserId: "eve" })).created).toBe(true)
@@ -238,7 +247,7 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
           expect(yield* issues.markDeleted({ provider: "github", externalId: "8", at })).toEqual(Option.none())
           const closed = Option.getOrThrow(yield* issues.markDeleted({ provider: "github", externalId: "7", at }))
           expect(closed).toMatchObject({ id: issueId, state: "closed", closedAt: Option.some(at) })
-          expect(yield* activeWorkflows).toEqual([])
+          expect(yield* workflowsOf(issueId)).toEqual(["cancelled: the issue was deleted"])
           expect(yield* statesOf(executions)).toEqual([
             "cancelled: the issue was deleted",
             "cancelled: the issue was deleted"
