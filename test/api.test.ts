@@ -72,31 +72,74 @@ const verbs = [
   "upsert"
 ]
 
-/** Members that read one fact, and are named after it. */
-const facts = ["journal", "keys", "keyStatus", "mayUse", "position", "stats", "userHasGrant"]
+/** The conventions: each returns whether the method follows it. */
+const conventions: Readonly<Record<string, (method: Method, verb: string, input: string) => boolean>> = {
+  "begins with a verb": (_, verb) => verbs.includes(verb),
+  "is named after the attempt": ({ name }, _, input) => !/run(s|id)/i.test(name) && !/\brunIds?\b/.test(input),
+  "has one form for all callers": ({ name }) => !/.ForOwner$/.test(name),
+  "find returns an Option": ({ result }, verb) => verb !== "find" || result.startsWith("Option.Option<"),
+  "get fails with NotFound": ({ errors }, verb) => verb !== "get" || errors.includes("NotFound"),
+  "list returns a Page": ({ result }, verb) => verb !== "list" || /^(Page\.)?Page</.test(result),
+  "stream and tail return a Stream": ({ isStream }, verb) => isStream === ["stream", "tail"].includes(verb),
+  "fails with PersistenceError": ({ errors }) => errors.includes("PersistenceError"),
+  "cancel takes the id and the reason": ({ name }, _, input) =>
+    name !== "cancel" ||
+    /^\w+: (typeof Cancel\w+\.Encoded|\{ readonly id: string; readonly reason: string \})$/.test(input),
+  "a lease is the first argument": (_, __, input) => !input.includes("lease: ") || input.startsWith("lease: "),
+  "fails with LeaseLost if it takes a lease": ({ errors }, _, input) =>
+    !input.startsWith("lease: ") || errors.includes("LeaseLost"),
+  "takes one object, or a lease and one more argument": ({ parameters }, _, input) =>
+    parameters.length <= (input.startsWith("lease: ") ? 2 : 1)
+}
+
+const isFact = "reads one fact, and is named after it"
+const isBounded = "returns all rows of a bounded set"
+const takesHandler = "the handler is a second argument, so that its types are inferred"
+const isLeased = "a lease that is not the current one is reported as LeaseLost"
+
+/** The methods that break a convention on purpose, with the reason. */
+const exceptions: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "begins with a verb": {
+    "ControlPlaneEvents.journal": isFact,
+    "ControlPlaneEvents.position": isFact,
+    "GitHubInstallationRepo.userHasGrant": isFact,
+    "GitHubInstallationRepositoryRepo.mayUse": isFact,
+    "GitHubWebhookDeliveryRepo.stats": isFact,
+    "KeyRing.keys": isFact,
+    "SecretVault.keyStatus": isFact,
+    "WorkspaceBuildJobRepo.stats": isFact
+  },
+  "has one form for all callers": {
+    "SandboxRepo.getForOwner": "the product's contract names this method"
+  },
+  "get fails with NotFound": {
+    "GitHubWebhookDeliveryRepo.getByLease": isLeased,
+    "PackageResolutionCacheRepo.get": "a missing entry of a cache is not an error",
+    "PackageResolutionCacheRepo.getOrResolve": "resolves a missing entry",
+    "WorkspaceBuildJobRepo.getByLease": isLeased
+  },
+  "list returns a Page": {
+    "ControlPlaneEvents.list": "a limit in the request bounds the events of one subject",
+    "SandboxRuntimeInstanceRepo.listByAttemptIds": isBounded,
+    "WorkspaceBuildJobRepo.listLatestByAttemptIds": isBounded
+  },
+  "fails with PersistenceError": {
+    "KeyRing.keys": "reads the configuration, not the database",
+    "WebhookInbox.run": "retries every PersistenceError"
+  },
+  "takes one object, or a lease and one more argument": {
+    "ControlPlaneEvents.consume": takesHandler,
+    "SandboxLifecycle.recordRuntime": "the target is a lease, or the id of an attempt",
+    "WebhookInbox.process": takesHandler,
+    "WebhookInbox.run": takesHandler
+  }
+}
 
 /** Returns the conventions that a method breaks. */
-const violationsOf = ({ errors, isStream, name, parameters, result }: Method): ReadonlyArray<string> => {
-  const input = parameters.join(", ")
-  const verb = /^[a-z]+/.exec(name)?.[0] ?? ""
-  const rules: Readonly<Record<string, boolean>> = {
-    "begins with a verb": verbs.includes(verb) || facts.includes(name),
-    "is named after the attempt": !/run(s|id)/i.test(name) && !/\brunIds?\b/.test(input),
-    "has one form for all callers": !/.ForOwner$/.test(name) || name === "getForOwner",
-    "find returns an Option": verb !== "find" || result.startsWith("Option.Option<"),
-    "get fails with NotFound": verb !== "get" || errors.includes("NotFound") || /^get(OrResolve|ByLease)?$/.test(name),
-    "list returns a Page, or all of a bounded set":
-      verb !== "list" || /^(Page\.)?Page</.test(result) || /^list(\w*Ids)?$/.test(name),
-    "stream and tail return a Stream": isStream === ["stream", "tail"].includes(verb),
-    "fails with PersistenceError": errors.includes("PersistenceError") || ["keys", "run"].includes(name),
-    "cancel takes the id and the reason":
-      name !== "cancel" ||
-      /^\w+: (typeof Cancel\w+\.Encoded|\{ readonly id: string; readonly reason: string \})$/.test(input),
-    "a lease is the first argument": !input.includes("lease: ") || input.startsWith("lease: "),
-    "takes one object, or a lease and one more argument":
-      parameters.length <= (/^(lease|target): |handler: /.test(input) || input.includes("handler: ") ? 2 : 1)
-  }
-  return Object.entries(rules).flatMap(([rule, holds]) => (holds ? [] : [rule]))
+const violationsOf = (method: Method): ReadonlyArray<string> => {
+  const verb = /^[a-z]+/.exec(method.name)?.[0] ?? ""
+  const input = method.parameters.join(", ")
+  return Object.entries(conventions).flatMap(([convention, holds]) => (holds(method, verb, input) ? [] : [convention]))
 }
 
 describe("the methods of all services", () => {
@@ -106,22 +149,20 @@ describe("the methods of all services", () => {
     )
   })
 
-  it("follow the conventions of docs/api.md", () => {
-    expect(
-      currentServices.flatMap(({ methods, name }) =>
-        methods.flatMap((method) => violationsOf(method).map((rule) => `${name}.${method.name}: ${rule}`))
-      )
-    ).toEqual([])
+  it("follow the conventions of docs/api.md, except the listed ones", () => {
+    const violations = currentServices.flatMap(({ methods, name }) =>
+      methods.flatMap((method) => violationsOf(method).map((rule) => `${name}.${method.name}: ${rule}`))
+    )
+    const allowed = Object.entries(exceptions).flatMap(([rule, methods]) =>
+      Object.keys(methods).map((method) => `${method}: ${rule}`)
+    )
+    expect(violations.toSorted()).toEqual(allowed.toSorted())
   })
 
   it("are reported when they break a convention", () => {
     const [planted] = readServices(fileURLToPath(new URL("./fixtures/api", import.meta.url)))
-    expect(planted?.methods.map((method) => [method.name, violationsOf(method)])).toEqual([
-      ["getForOwner", ["get fails with NotFound"]],
-      ["doIt", ["begins with a verb", "fails with PersistenceError"]],
-      ["cancel", ["cancel takes the id and the reason", "takes one object, or a lease and one more argument"]],
-      ["findByRunId", ["is named after the attempt", "find returns an Option"]]
-    ])
+    const reported = (planted?.methods ?? []).map((method) => [method.doc, violationsOf(method)])
+    expect(reported).toEqual(Object.keys(conventions).map((convention) => [`Breaks: ${convention}.`, [convention]]))
   })
 
   it("are in docs/api.md", () => {
