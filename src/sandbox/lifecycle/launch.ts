@@ -261,7 +261,7 @@ export const makeLaunches = (
       const snapshot: Option.Option<SandboxAttemptSnapshot> = yield* attempts.findSnapshot(attempt.id)
       const job: Option.Option<WorkspaceBuildJob> = yield* jobs.findLatestByAttemptId(attempt.id)
       if (Option.isNone(snapshot)) return yield* missing("SandboxAttemptSnapshot", attempt.id)
-      if (Option.isNone(job)) return yield* missing("WorkspaceBuildJob")
+      if (Option.isNone(job)) return yield* missing("WorkspaceBuildJob", attempt.id)
       return { sandbox, attempt, snapshot: snapshot.value, job: job.value }
     })
   }

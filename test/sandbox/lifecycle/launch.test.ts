@@ -386,12 +386,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           yield* shell("DELETE FROM oci_image_build_jobs WHERE id = ?", job.id)
           expect(yield* refusalOf(lifecycle[relation](sandbox.id))).toMatchObject({
             _tag: "NotFound",
-            entity: "WorkspaceBuildJob"
+            entity: "WorkspaceBuildJob",
+            id: attempt.id
           })
           yield* shell("DELETE FROM sandbox_attempt_snapshots WHERE run_id = ?", attempt.id)
           expect(yield* refusalOf(lifecycle[relation](sandbox.id))).toMatchObject({
             _tag: "NotFound",
-            entity: "SandboxAttemptSnapshot"
+            entity: "SandboxAttemptSnapshot",
+            id: attempt.id
           })
           yield* sandboxes.delete(sandbox.id)
           expect(yield* tagOf(lifecycle[relation](sandbox.id))).toBe("NotFound")
