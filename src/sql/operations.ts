@@ -100,16 +100,19 @@ export const operations = (service: string, entity: string) => {
 
     /**
      * Decodes an input before any statement runs. Fails with `InvalidInput`, which contains paths and rules, if the
-     * input is invalid or exceeds the limits in `inputLimits.ts`.
+     * input is invalid or exceeds the limits in `inputLimits.ts`. The failure has the span of the method, also before
+     * `traced`: some methods take the attributes of their span from the decoded input.
      */
     decodeInput: <A, I>(method: string, schema: Schema.Schema<A, I>) => {
       const decode = ParseResult.decodeUnknownEither(schema, { errors: "all" })
       const operation = `${service}.${method}`
       return (value: I): Effect.Effect<A, InvalidInput> => {
         const excess = excessOf(value)
-        return excess === undefined
-          ? Either.mapLeft(decode(value), (issue) => invalidInput(operation, issue))
-          : Either.left(new InvalidInput({ operation, issues: [excess] }))
+        if (excess !== undefined) return failSpanned(new InvalidInput({ operation, issues: [excess] }))
+        const decoded = decode(value)
+        return Either.isRight(decoded)
+          ? Either.right(decoded.right)
+          : failSpanned(invalidInput(operation, decoded.left))
       }
     }
   }
@@ -133,6 +136,14 @@ export const spanned = <A, E, R>(
     fiber.currentTracer === defaultTracer ? (effect as ReturnType<typeof traced>) : traced()
   )
 }
+
+/** Fails in a span of the operation: in the current span if it is the span of the operation, else in a new one. */
+const failSpanned = (error: InvalidInput): Effect.Effect<never, InvalidInput> =>
+  Effect.withFiberRuntime(({ currentSpan }) =>
+    currentSpan?._tag === "Span" && currentSpan.name === error.operation
+      ? Effect.fail(error)
+      : spanned(Effect.fail(error), error.operation)
+  )
 
 const domainError = <E, R extends Refusal>(operation: string, entity: string, refusals: ReadonlyArray<R>, error: E) => {
   if (isSqlError(error)) {

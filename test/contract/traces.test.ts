@@ -2,16 +2,16 @@
  * The traces of workers: one from a claim to the end of its job.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { BuildWorker, Metrics, WebhookInbox, WorkspaceBuildJobRepo } from "@sealant/db"
+import { BuildWorker, InvalidInput, Metrics, WebhookInbox, WorkspaceBuildJobRepo } from "@sealant/db"
 import { WebhookOutcome } from "@sealant/db/github"
 import { Factories, layerTest } from "@sealant/db/testing"
-import { Deferred, Effect, Fiber, Layer, Option, TestClock } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option, TestClock } from "effect"
 import { isDeepStrictEqual } from "node:util"
 import { collectSpans, type SeenSpan } from "../support/spans.js"
 import { eventually, sleeping } from "../support/eventLoop.js"
 import { samplesOf } from "./samples.js"
 import { services } from "./services.js"
-import { attempt } from "./walk.js"
+import { attempt, placesOf } from "./walk.js"
 import { request } from "../build-job/support.js"
 import { makeFixture } from "./fixtureRows.js"
 
@@ -176,7 +176,16 @@ const rootsOf: Readonly<Record<string, ReadonlyArray<string>>> = {
   "SecretVault.streamRotation": ["rotateKeys", "rotateKeys"]
 }
 
+/** A text with a character that no input accepts. */
+const invalid = "\0"
+
+/** The names of the spans that have no parent, without those of the transaction around the call. */
+const rootNames = (spans: ReadonlyArray<SeenSpan>) =>
+  spans.filter((span) => Option.isNone(span.parent) && !span.name.startsWith("sql.")).map((span) => span.name)
+
 describe.each(services)("the spans of $name", ({ name, tag }) => {
+  const expected = (method: string) => (rootsOf[`${name}.${method}`] ?? [method]).map((root) => `${name}.${root}`)
+
   it.effect("are one per method, and contain the spans of the methods that it calls", () =>
     Effect.gen(function* () {
       const service = yield* tag
@@ -184,14 +193,22 @@ describe.each(services)("the spans of $name", ({ name, tag }) => {
         if (loops.has(method)) continue
         const { layer, spans } = collectSpans()
         yield* attempt(service, method, args).pipe(Effect.provide(layer))
-        // Spans of the transaction around the call and of the reads after it.
-        const roots = spans
-          .filter((span) => Option.isNone(span.parent) && !span.name.startsWith("sql."))
-          .map((span) => span.name)
-        expect([method, roots]).toEqual([
-          method,
-          (rootsOf[`${name}.${method}`] ?? [method]).map((root) => `${name}.${root}`)
-        ])
+        expect([method, rootNames(spans)]).toEqual([method, expected(method)])
+      }
+    }).pipe(Effect.provide(layerTest))
+  )
+
+  it.effect("are one per method if the input is invalid", () =>
+    Effect.gen(function* () {
+      const service = yield* tag
+      for (const [method, args] of Object.entries(samplesOf(yield* makeFixture)[name] ?? {})) {
+        for (const { path, replacedBy } of placesOf(args)) {
+          const { layer, spans } = collectSpans()
+          const { outcome } = yield* attempt(service, method, replacedBy(invalid)).pipe(Effect.provide(layer))
+          const error = Exit.isFailure(outcome) ? Option.getOrUndefined(Cause.failureOption(outcome.cause)) : undefined
+          if (!(error instanceof InvalidInput)) continue
+          expect([method, path, new Set(rootNames(spans))]).toEqual([method, path, new Set(expected(method))])
+        }
       }
     }).pipe(Effect.provide(layerTest))
   )
