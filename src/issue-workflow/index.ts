@@ -45,6 +45,7 @@ export {
   UpsertSummary
 } from "./ExecutionReport.js"
 export {
+  DeletedIssue,
   Issue,
   IssueFilter,
   IssueId,

@@ -98,3 +98,4 @@ export {
   WorkspaceBuildJobResultPayload,
   WorkspaceBuildJobRuntimeResultPayload
 } from "./WorkspaceBuildJob.js"
+export type { Accepted, Choice, ObjectCodec } from "./shapes.js"
