@@ -9,12 +9,13 @@ import { Clock, Console, DateTime, Duration, Effect, Layer, Option, Schema } fro
 import { WorkspaceBuildJobId, WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../build-job/WorkspaceBuildJobRepo.js"
 import { JobDetail, JobSummary, listJobs, showJob } from "../operations/jobs.js"
+import { existing } from "../sql/columns.js"
 import { layerCurrent } from "./database.js"
 import { columns, json, printable, printJson, printLines, span } from "./output.js"
 
 const layer = Layer.provideMerge(WorkspaceBuildJobRepo.layer, layerCurrent)
 
-const id = Args.text({ name: "id" }).pipe(Args.withSchema(WorkspaceBuildJobId))
+const id = Args.text({ name: "id" }).pipe(Args.withSchema(existing(WorkspaceBuildJobId)))
 
 const ids = id.pipe(Args.withDescription("Ids of one or more jobs."), Args.atLeast(1))
 

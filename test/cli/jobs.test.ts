@@ -31,6 +31,20 @@ const run = (args: ReadonlyArray<string>, environment: Environment) =>
     return outcome
   })
 
+it.scopedLive("jobs show, redrive and cancel accept the longest id that an import stores", () =>
+  Effect.gen(function* () {
+    const environment = yield* prepared
+    const id = "j".repeat(1000)
+    tamper(environment.DATABASE_FILE_PATH, `UPDATE oci_image_build_jobs SET id = '${id}' WHERE id = 'job-2'`)
+    expect((yield* run(["jobs", "show", id], environment)).code).toBe(0)
+    expect(yield* run(["jobs", "redrive", id], environment)).toMatchObject({ code: 0, stdout: `queued ${id}\n` })
+    expect(yield* run(["jobs", "cancel", id], environment)).toMatchObject({ code: 0, stdout: `cancelled ${id}\n` })
+    const tooLong = yield* run(["jobs", "show", `${id}j`], environment)
+    expect(tooLong.code).not.toBe(0)
+    expect(tooLong.stderr).toContain("must be 1 to 1000 characters")
+  })
+)
+
 it.scopedLive("jobs list and show print jobs without their documents, also unreadable ones", () =>
   Effect.gen(function* () {
     const environment = yield* prepared
