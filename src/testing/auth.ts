@@ -7,7 +7,7 @@ import { Session, SessionId } from "../auth/Session.js"
 import { User, UserId } from "../auth/User.js"
 import { Verification, VerificationId } from "../auth/Verification.js"
 import { idOrNew } from "../sql/ids.js"
-import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
+import { defined, asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 
 /** Creates a user. The name is the id, and the email contains it. */
 export const user = (given: Given<User> = {}): Made<User> =>
@@ -20,7 +20,7 @@ export const user = (given: Given<User> = {}): Made<User> =>
       emailVerified: false,
       createdAt: now,
       updatedAt: now,
-      ...given,
+      ...defined(given),
       id
     })
   }).pipe(factory("user"))
@@ -36,7 +36,7 @@ export const session = (given: Given<Session> = {}): Made<Session> =>
       expiresAt: DateTime.add(now, { days: 7 }),
       createdAt: now,
       updatedAt: now,
-      ...given,
+      ...defined(given),
       id,
       userId
     })
@@ -53,7 +53,7 @@ export const account = (given: Given<Account> = {}): Made<Account> =>
       accountId: id,
       createdAt: now,
       updatedAt: now,
-      ...given,
+      ...defined(given),
       id,
       userId
     })
@@ -70,7 +70,7 @@ export const verification = (given: Given<Verification> = {}): Made<Verification
       expiresAt: DateTime.add(now, { hours: 1 }),
       createdAt: now,
       updatedAt: now,
-      ...given,
+      ...defined(given),
       id
     })
   }).pipe(factory("verification"))

@@ -10,7 +10,7 @@ import {
   type WorkspaceBuildJobStatus
 } from "../build-job/WorkspaceBuildJob.js"
 import { idOrNew } from "../sql/ids.js"
-import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
+import { defined, asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 import { attempt, exampleSpec } from "./sandboxes.js"
 
 /**
@@ -33,7 +33,7 @@ export const buildJob = (given: Given<WorkspaceBuildJob> = {}): Made<WorkspaceBu
       createdAt: now,
       updatedAt: now,
       ...columnsOf(given, now),
-      ...given,
+      ...defined(given),
       id
     })
   }).pipe(factory("buildJob"))

@@ -19,7 +19,7 @@ import { IssueWorkflowExecution, IssueWorkflowExecutionId } from "../issue-workf
 import { idOrNew } from "../sql/ids.js"
 import { pullRequestOf, workflow } from "./issues.js"
 import { owner } from "./auth.js"
-import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
+import { defined, asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 import { attempt, sandbox } from "./sandboxes.js"
 import { timesOf } from "./times.js"
 
@@ -60,7 +60,7 @@ export const execution = (given: Given<IssueWorkflowExecution> = {}): Made<Issue
       createdAt: now,
       updatedAt: now,
       ...timesOf(given, now),
-      ...given,
+      ...defined(given),
       id,
       issueWorkflowId
     })
@@ -87,7 +87,7 @@ export const executionEvent = (given: Given<IssueWorkflowExecutionEvent> = {}): 
       sanitized: false,
       ...texts,
       occurredAt: yield* DateTime.now,
-      ...given,
+      ...defined(given),
       id,
       executionId
     })
@@ -105,7 +105,7 @@ export const executionValidationResult = (
       checkKey: id,
       status: "pass",
       createdAt: yield* DateTime.now,
-      ...given,
+      ...defined(given),
       id,
       executionId
     })
@@ -128,7 +128,7 @@ export const executionArtifact = (
       storageBackend: "inline",
       ...(isExternal ? { storageKey: id } : { inlineJson: {} }),
       createdAt: yield* DateTime.now,
-      ...given,
+      ...defined(given),
       id,
       executionId
     })
@@ -155,7 +155,7 @@ export const executionDiffFile = (
       deletions: 0,
       isBinary: false,
       createdAt: yield* DateTime.now,
-      ...given,
+      ...defined(given),
       id,
       executionId
     })
@@ -176,7 +176,7 @@ export const executionSummary = (
       warnings: [],
       generatedAt: now,
       updatedAt: now,
-      ...given,
+      ...defined(given),
       executionId
     })
   }).pipe(factory("executionSummary"))
@@ -191,7 +191,7 @@ export const executionPullRequestLink = (
     return yield* insert("issue_workflow_execution_pull_request_links", IssueWorkflowExecutionPullRequestLink, {
       relation: "created",
       linkedAt: yield* DateTime.now,
-      ...given,
+      ...defined(given),
       executionId,
       pullRequestId
     })

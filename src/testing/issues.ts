@@ -8,7 +8,7 @@ import { IssueWorkflow, IssueWorkflowId } from "../issue-workflow/IssueWorkflow.
 import { PullRequest, PullRequestId } from "../issue-workflow/PullRequest.js"
 import { idOrNew } from "../sql/ids.js"
 import { owner } from "./auth.js"
-import { asId, ensure, factory, type Given, insert, type Made, next } from "./rows.js"
+import { defined, asId, ensure, factory, type Given, insert, type Made, next } from "./rows.js"
 import { repositoryOf } from "./source.js"
 
 const users = (given: ReadonlyArray<string | undefined>) =>
@@ -34,7 +34,7 @@ export const issue = (given: Given<Issue> = {}): Made<Issue> =>
       ...(given.state === "closed" ? { closedAt: now } : {}),
       createdAt: now,
       updatedAt: now,
-      ...given,
+      ...defined(given),
       id,
       repositoryId
     })
@@ -59,7 +59,7 @@ export const pullRequest = (given: Given<PullRequest> = {}): Made<PullRequest> =
       ...(given.state === "merged" || given.state === "closed" ? { closedAt: now } : {}),
       createdAt: now,
       updatedAt: now,
-      ...given,
+      ...defined(given),
       id,
       repositoryId
     })
@@ -73,7 +73,7 @@ export const issuePullRequestLink = (given: Given<IssuePullRequestLink> = {}): M
     return yield* insert("issue_pull_request_links", IssuePullRequestLink, {
       relation: "fixes",
       linkedAt: yield* DateTime.now,
-      ...given,
+      ...defined(given),
       issueId,
       pullRequestId
     })
@@ -92,7 +92,7 @@ export const workflow = (given: Given<IssueWorkflow> = {}): Made<IssueWorkflow> 
       repositoryId: yield* repositoryOfIssue(issueId),
       createdAt: now,
       updatedAt: now,
-      ...given,
+      ...defined(given),
       id,
       issueId,
       ownerUserId

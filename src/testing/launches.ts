@@ -6,15 +6,15 @@ import type { WorkspaceBuildJob, WorkspaceBuildJobStatus } from "../build-job/Wo
 import type { Sandbox, SandboxStatus } from "../sandbox/Sandbox.js"
 import type { SandboxAttempt, SandboxAttemptSnapshot } from "../sandbox/SandboxAttempt.js"
 import { buildJob } from "./buildJobs.js"
-import { factory, type Given, type Made } from "./rows.js"
+import { defined, factory, type Given, type Made } from "./rows.js"
 import { attempt, sandbox, snapshot } from "./sandboxes.js"
 
 /** Fields of the parts of a launch. The statuses of the other parts default to that of the job. */
 export interface GivenLaunch {
-  readonly sandbox?: Omit<Given<Sandbox>, "latestAttemptId">
-  readonly attempt?: Omit<Given<SandboxAttempt>, "ownerUserId">
-  readonly snapshot?: Omit<Given<SandboxAttemptSnapshot>, "attemptId">
-  readonly job?: Omit<Given<WorkspaceBuildJob>, "attemptId">
+  readonly sandbox?: Omit<Given<Sandbox>, "latestAttemptId"> | undefined
+  readonly attempt?: Omit<Given<SandboxAttempt>, "ownerUserId"> | undefined
+  readonly snapshot?: Omit<Given<SandboxAttemptSnapshot>, "attemptId"> | undefined
+  readonly job?: Omit<Given<WorkspaceBuildJob>, "attemptId"> | undefined
 }
 
 /** The parts of a launch. */
@@ -33,12 +33,12 @@ export const launch = (given: GivenLaunch = {}): Made<MadeLaunch> =>
   Effect.gen(function* () {
     const status = given.job?.status ?? "queued"
     const ofOwner = given.sandbox?.ownerUserId === undefined ? {} : { ownerUserId: given.sandbox.ownerUserId }
-    const run = yield* attempt({ status, ...given.attempt, ...ofOwner })
+    const run = yield* attempt({ status, ...defined(given.attempt ?? {}), ...ofOwner })
     return {
       attempt: run,
       sandbox: yield* sandbox({
         status: statuses[status],
-        ...given.sandbox,
+        ...defined(given.sandbox ?? {}),
         ownerUserId: run.ownerUserId,
         latestAttemptId: run.id
       }),

@@ -3,7 +3,7 @@
  */
 import { DateTime, Effect } from "effect"
 import { PackageResolutionCacheEntry } from "../package-cache/PackageResolutionCacheEntry.js"
-import { factory, type Given, insert, type Made } from "./rows.js"
+import { defined, factory, type Given, insert, type Made } from "./rows.js"
 
 const support = { supported: true, packageName: "ripgrep" } as const
 
@@ -26,7 +26,7 @@ export const packageResolution = (given: Given<PackageResolutionCacheEntry> = {}
         expiresAt: DateTime.formatIso(expiresAt)
       },
       lastUsedAt: fetchedAt,
-      ...given,
+      ...defined(given),
       fetchedAt,
       expiresAt
     })

@@ -26,12 +26,12 @@ import { SshKeyId } from "../secret/SshKey.js"
 import { idOrNew } from "../sql/ids.js"
 import { columnList, type RowModel, rowsOf } from "../sql/rows.js"
 import { owner } from "./auth.js"
-import { asId, ensure, factory, type Given, insert, type Made, next } from "./rows.js"
+import { defined, asId, ensure, factory, type Given, insert, type Made, next } from "./rows.js"
 import { secret, secretVersion, sshKey } from "./secrets.js"
 import { repositoryOf } from "./source.js"
 
 /** Builds `archivedAt` for an archived profile. */
-const archivedAt = ({ status }: { readonly status?: string }, now: DateTime.Utc) =>
+const archivedAt = ({ status }: { readonly status?: string | undefined }, now: DateTime.Utc) =>
   status === "archived" ? { archivedAt: now } : {}
 
 /**
@@ -51,7 +51,7 @@ export const profile = (given: Given<Profile> = {}): Made<Profile> =>
       createdAt: now,
       updatedAt: now,
       ...archivedAt(given, now),
-      ...fields,
+      ...defined(fields),
       id,
       ownerUserId,
       slug
@@ -63,7 +63,7 @@ export const profile = (given: Given<Profile> = {}): Made<Profile> =>
 
 /** Creates the next revision of a profile, by default of a new one, with an empty patch. */
 export const profileRevision = (
-  given: Given<ProfileRevision> & { readonly ownerUserId?: string } = {}
+  given: Given<ProfileRevision> & { readonly ownerUserId?: string | undefined } = {}
 ): Made<ProfileRevision> =>
   Effect.gen(function* () {
     const id = yield* idOrNew(asId(ProfileRevisionId, given.id), "prv", ProfileRevisionId.make)
@@ -77,7 +77,7 @@ export const profileRevision = (
       fingerprint: id,
       configPatch: {},
       createdAt: yield* DateTime.now,
-      ...fields,
+      ...defined(fields),
       id,
       profileId
     })
@@ -92,7 +92,7 @@ export const profileEnvVar = (given: Given<ProfileEnvVar> = {}): Made<ProfileEnv
       key: "KEY",
       value: "",
       createdAt: yield* DateTime.now,
-      ...given,
+      ...defined(given),
       id,
       profileRevisionId
     })
@@ -111,7 +111,7 @@ export const profileSecretBinding = (given: Given<ProfileSecretBinding> = {}): M
       targetKey: "SECRET",
       isRequired: true,
       createdAt: yield* DateTime.now,
-      ...given,
+      ...defined(given),
       id,
       profileRevisionId,
       secretId
@@ -129,7 +129,7 @@ export const profileSshSettings = (given: Given<ProfileSshSettings> = {}): Made<
       hostAllowlist: [],
       createdAt: now,
       updatedAt: now,
-      ...given,
+      ...defined(given),
       profileRevisionId
     })
   }).pipe(factory("profileSshSettings"))
@@ -144,7 +144,7 @@ export const profileSshKeyBinding = (given: Given<ProfileSshKeyBinding> = {}): M
     return yield* insert("profile_ssh_key_bindings", ProfileSshKeyBinding, {
       purpose: "login",
       createdAt: yield* DateTime.now,
-      ...given,
+      ...defined(given),
       profileRevisionId,
       sshKeyId
     })
@@ -166,7 +166,7 @@ export const repositoryProfile = (given: Given<RepositoryProfile> = {}): Made<Re
       createdAt: now,
       updatedAt: now,
       ...archivedAt(given, now),
-      ...fields,
+      ...defined(fields),
       id,
       repositoryId
     })
@@ -179,7 +179,7 @@ export const repositoryProfile = (given: Given<RepositoryProfile> = {}): Made<Re
 
 /** Creates the next revision of a repository profile, by default of a new one, with an empty template. */
 export const repositoryProfileRevision = (
-  given: Given<RepositoryProfileRevision> & { readonly repositoryId?: string } = {}
+  given: Given<RepositoryProfileRevision> & { readonly repositoryId?: string | undefined } = {}
 ): Made<RepositoryProfileRevision> =>
   Effect.gen(function* () {
     const id = yield* idOrNew(asId(RepositoryProfileRevisionId, given.id), "rpv", RepositoryProfileRevisionId.make)
@@ -194,7 +194,7 @@ export const repositoryProfileRevision = (
       fingerprint: id,
       runTemplate: {},
       createdAt: yield* DateTime.now,
-      ...fields,
+      ...defined(fields),
       id,
       repositoryProfileId
     })
@@ -212,7 +212,7 @@ export const repositoryProfileLink = (given: Given<RepositoryProfileLink> = {}):
       precedence: 0,
       isRequired: true,
       createdAt: yield* DateTime.now,
-      ...given,
+      ...defined(given),
       id,
       repositoryProfileRevisionId,
       profileRevisionId: yield* revisionOf(given.profileRevisionId)

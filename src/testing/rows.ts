@@ -15,8 +15,8 @@ export type Plain<A> =
       ? Brand.Brand.Unbranded<A>
       : A
 
-/** The argument of a factory. The factory sets default values for absent fields. */
-export type Given<Row> = { readonly [Field in keyof Row]?: Plain<Row[Field]> }
+/** The argument of a factory. The factory sets default values for absent and `undefined` fields. */
+export type Given<Row> = { readonly [Field in keyof Row]?: Plain<Row[Field]> | undefined }
 
 /** The errors of a factory: the argument violates a rule of the database. */
 export type FactoryError = AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError
@@ -33,6 +33,13 @@ export const factory = (entity: string) => {
     )
 }
 
+/** Copies an argument without the fields that are `undefined`, which would replace defaults. */
+export const defined = <A extends object>(given: A): A => {
+  const copy = { ...given }
+  for (const field of Object.keys(copy)) if (Reflect.get(copy, field) === undefined) Reflect.deleteProperty(copy, field)
+  return copy
+}
+
 /** Inserts a row of a model, and decodes it like a repository. */
 export const insert = <Row>(table: string, model: RowModel<Row>, row: Given<Row>) =>
   Effect.gen(function* () {
@@ -43,11 +50,7 @@ export const insert = <Row>(table: string, model: RowModel<Row>, row: Given<Row>
   })
 
 const stored = (row: Readonly<Record<string, unknown>>) =>
-  Object.fromEntries(
-    Object.entries(row)
-      .filter(([, value]) => value !== undefined)
-      .map(([field, value]) => [columnName(field), plain(value)])
-  )
+  Object.fromEntries(Object.entries(defined(row)).map(([field, value]) => [columnName(field), plain(value)]))
 
 const plain = (value: unknown) => {
   if (DateTime.isDateTime(value)) return DateTime.toEpochMillis(value)

@@ -12,7 +12,7 @@ import type { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 import { issue } from "./issues.js"
 import { profileRevision, repositoryProfileRevision } from "./profiles.js"
 import { owner } from "./auth.js"
-import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
+import { defined, asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 import { repository } from "./source.js"
 import { timesOf } from "./times.js"
 
@@ -21,11 +21,11 @@ export const exampleSpec: UserWorkspaceSpec = { source: "https://github.com/acme
 
 /** Creates the rows that both a sandbox and an attempt refer to, if they do not exist. Returns the id of the owner. */
 const references = (given: {
-  readonly ownerUserId?: string
-  readonly requestedByUserId?: string
-  readonly repositoryId?: string
-  readonly profileRevisionId?: string
-  readonly repositoryProfileRevisionId?: string
+  readonly ownerUserId?: string | undefined
+  readonly requestedByUserId?: string | undefined
+  readonly repositoryId?: string | undefined
+  readonly profileRevisionId?: string | undefined
+  readonly repositoryProfileRevisionId?: string | undefined
 }) =>
   Effect.gen(function* () {
     const ownerUserId = yield* owner(given.ownerUserId)
@@ -52,7 +52,7 @@ export const sandbox = (given: Given<Sandbox> = {}): Made<Sandbox> =>
       status: "queued",
       createdAt: now,
       updatedAt: now,
-      ...given,
+      ...defined(given),
       id,
       ownerUserId
     })
@@ -84,7 +84,7 @@ export const attempt = (given: Given<SandboxAttempt> = {}): Made<SandboxAttempt>
       createdAt: now,
       updatedAt: now,
       ...timesOf(given, now),
-      ...given,
+      ...defined(given),
       id,
       ownerUserId
     })
@@ -102,7 +102,7 @@ export const snapshot = (given: Given<SandboxAttemptSnapshot> = {}): Made<Sandbo
       resolvedSpecPayload,
       blueprintPayload: toBlueprint(resolvedSpecPayload),
       createdAt,
-      ...given,
+      ...defined(given),
       attemptId
     })
   }).pipe(factory("snapshot"))
@@ -122,7 +122,7 @@ export const runtimeInstance = (given: Given<SandboxRuntimeInstance> = {}): Made
       ...(status === "running" ? { endpoint: "ssh://localhost:2222" } : {}),
       ...(status === "failed" ? { errorCode: "launch-failed", errorMessage: "the launch failed" } : {}),
       ...(isEnded(status) ? { finishedAt: launchedAt } : {}),
-      ...given,
+      ...defined(given),
       status,
       attemptId
     })

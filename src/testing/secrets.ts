@@ -12,7 +12,7 @@ import { Secret, SecretId, SecretVersion, SecretVersionId } from "../secret/Secr
 import { SshKey, SshKeyId } from "../secret/SshKey.js"
 import { idOrNew } from "../sql/ids.js"
 import { owner } from "./auth.js"
-import { asId, ensure, factory, type Given, insert, type Made, next } from "./rows.js"
+import { defined, asId, ensure, factory, type Given, insert, type Made, next } from "./rows.js"
 
 /** The key in the key ring of `layerTest`. A constant: it protects nothing. */
 export const testKey = { id: "test", key: Redacted.make(new Uint8Array(32).fill(1)) }
@@ -30,7 +30,7 @@ export const encryptionKey = (given: Given<EncryptionKey> = {}): Made<Encryption
       keyCheck: keyCheckOf(wrappingKey(id)),
       createdAt: now,
       ...(status === "active" ? { activatedAt: now } : status === "retired" ? { retiredAt: now } : {}),
-      ...given,
+      ...defined(given),
       id,
       status
     })
@@ -42,7 +42,14 @@ export const secret = (given: Given<Secret> = {}): Made<Secret> =>
     const id = yield* idOrNew(asId(SecretId, given.id), "sec", SecretId.make)
     const ownerUserId = yield* owner(given.ownerUserId)
     const now = given.createdAt ?? (yield* DateTime.now)
-    return yield* insert("secrets", Secret, { name: id, createdAt: now, updatedAt: now, ...given, id, ownerUserId })
+    return yield* insert("secrets", Secret, {
+      name: id,
+      createdAt: now,
+      updatedAt: now,
+      ...defined(given),
+      id,
+      ownerUserId
+    })
   }).pipe(factory("secret"))
 
 /** Creates the key if it does not exist: `active` if no other key is, else `inactive`. */
@@ -62,7 +69,7 @@ const keyOf = (id: string) =>
 export const secretVersion = ({
   value = "value",
   ...given
-}: Given<SecretVersion> & { readonly value?: string } = {}): Made<SecretVersion> =>
+}: Given<SecretVersion> & { readonly value?: string | undefined } = {}): Made<SecretVersion> =>
   Effect.gen(function* () {
     const versionId = yield* idOrNew(asId(SecretVersionId, given.id), "sev", SecretVersionId.make)
     yield* ensure("secrets", given.secretId, (id) => secret({ id }))
@@ -75,7 +82,7 @@ export const secretVersion = ({
     return yield* insert("secret_versions", SecretVersion, {
       createdAt: yield* DateTime.now,
       ...(given.encryptedValue === undefined ? seal(value, wrappingKey(encryptionKeyId), identity) : {}),
-      ...given,
+      ...defined(given),
       id: versionId,
       secretId,
       version,
@@ -118,7 +125,7 @@ export const sshKey = (given: Given<SshKey> = {}): Made<SshKey> =>
       fingerprint: Either.match(parsed, { onLeft: () => id, onRight: ({ fingerprint }) => fingerprint }),
       createdAt: now,
       updatedAt: now,
-      ...given,
+      ...defined(given),
       id,
       ownerUserId
     })

@@ -7,7 +7,7 @@ import { GitHubInstallationRepository, GitHubInstallationRepositoryId } from "..
 import { Repository, RepositoryId } from "../source/Repository.js"
 import { idOrNew } from "../sql/ids.js"
 import { owner } from "./auth.js"
-import { asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
+import { defined, asId, ensure, factory, type Given, insert, type Made } from "./rows.js"
 
 /**
  * Creates a GitHub repository of the owner `acme`. The name is the id. Every user may use it, unless `openToAll` is
@@ -24,7 +24,7 @@ export const repository = (given: Given<Repository> = {}): Made<Repository> =>
       openToAll: true,
       createdAt: now,
       updatedAt: now,
-      ...given,
+      ...defined(given),
       id
     })
   }).pipe(factory("repository"))
@@ -42,7 +42,7 @@ export const installation = (given: Given<GitHubInstallation> = {}): Made<GitHub
       createdAt: now,
       updatedAt: now,
       ...(given.status === "suspended" ? { suspendedAt: now } : {}),
-      ...given,
+      ...defined(given),
       id
     })
   }).pipe(factory("installation"))
@@ -68,7 +68,7 @@ export const installationRepository = (
       fullName: `${owner}/${name}`,
       createdAt: now,
       updatedAt: now,
-      ...given,
+      ...defined(given),
       id,
       externalRepositoryId,
       name,
@@ -84,7 +84,7 @@ export const installationGrant = (given: Given<GitHubInstallationUserGrant> = {}
     if (given.grantedByUserId !== undefined) yield* owner(given.grantedByUserId)
     return yield* insert("github_installation_user_grants", GitHubInstallationUserGrant, {
       grantedAt: yield* DateTime.now,
-      ...given,
+      ...defined(given),
       installationId: yield* installationOf(given.installationId),
       userId: yield* owner(given.userId)
     })

@@ -9,8 +9,10 @@ interface Times {
   readonly durationMs?: number
 }
 
-interface GivenTimes extends Omit<Times, "durationMs"> {
-  readonly status?: "queued" | "running" | "succeeded" | "failed" | "cancelled"
+interface GivenTimes {
+  readonly status?: "queued" | "running" | "succeeded" | "failed" | "cancelled" | undefined
+  readonly startedAt?: DateTime.Utc | undefined
+  readonly finishedAt?: DateTime.Utc | undefined
 }
 
 /** Builds the times that the status requires. An ended row has a start time, unless it was cancelled. */

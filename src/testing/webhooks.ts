@@ -11,7 +11,7 @@ import {
   type WebhookLeaseOutcome
 } from "../github/GitHubWebhookDelivery.js"
 import { idOrNew } from "../sql/ids.js"
-import { asId, factory, type Given, insert, type Made } from "./rows.js"
+import { defined, asId, factory, type Given, insert, type Made } from "./rows.js"
 
 /**
  * Creates a delivery, by default `received` and due now.
@@ -33,7 +33,7 @@ export const webhookDelivery = (given: Given<GitHubWebhookDelivery> = {}): Made<
       availableAt: now,
       updatedAt: now,
       ...columnsOf(given, now),
-      ...given,
+      ...defined(given),
       id
     })
   }).pipe(factory("webhookDelivery"))

@@ -7,6 +7,7 @@ import type * as db from "@sealant/db"
 import type { Lease } from "@sealant/db/build-job"
 import type { actingAs } from "@sealant/db/events"
 import type { WebhookLease } from "@sealant/db/github"
+import type { Factories } from "@sealant/db/testing"
 
 type Exports = typeof db
 
@@ -76,6 +77,7 @@ type Options =
   | Parameters<typeof db.Database.layer>[0]
   | Parameters<typeof db.Database.layerRemote>[0]
   | Parameters<typeof actingAs>[0]
+  | NonNullable<Parameters<(typeof Factories.make)[keyof typeof Factories.make]>[0]>
 
 describe("inputs", () => {
   it("contain ids as plain strings", () => {

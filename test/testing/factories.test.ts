@@ -129,6 +129,25 @@ describe("Factories", () => {
     }).pipe(Effect.provide(layerTest))
   )
 
+  it.effect("set defaults for fields that are undefined", () =>
+    Effect.gen(function* () {
+      for (const [name, factory] of Object.entries(make)) {
+        const ordinary: Effect.Effect<object, Factories.FactoryError, SqlClient.SqlClient> = factory()
+        const row = yield* Effect.provide(ordinary, layerTest)
+        const absent = Object.fromEntries(Object.keys(row).map((field) => [field, undefined]))
+        const made: object = yield* factory(absent)
+        expect(Object.keys(made), name).toEqual(Object.keys(row))
+      }
+      const { attempt, sandbox } = yield* make.launch({
+        sandbox: { status: undefined, ownerUserId: undefined },
+        attempt: { status: undefined },
+        snapshot: undefined,
+        job: { status: "succeeded" }
+      })
+      expect([sandbox.status, attempt.status]).toEqual(["ready", "succeeded"])
+    }).pipe(Effect.provide(layerTest))
+  )
+
   it.effect("create a referenced row once, with the id in the input", () =>
     Effect.gen(function* () {
       const references = {
