@@ -10,7 +10,7 @@ import { engineErrorOf } from "../sql/engineError.js"
 import { inPieces } from "../sql/paging.js"
 import { preparerOf, type Ready, type Rejected } from "./prepare.js"
 import type { Source } from "./source.js"
-import { type Row, wholeOf } from "./sourceRows.js"
+import { type Row, type SourceRow, weightOf, wholeOf } from "./sourceRows.js"
 import { type Reference, rejectText, rememberKeysText, statementsOf } from "./statements.js"
 import { columnsOf, type LegacyTable } from "./tables.js"
 
@@ -68,6 +68,12 @@ const keyOf = ({ key }: LegacyTable, row: Row): string => {
     ? own
     : wholeOf(Object.fromEntries(key.map((name) => [name, row[name]])))
 }
+
+/** Processes rows in pieces that begin with one row, and are smaller when their rows are long. */
+const inSmallPieces = <E>(
+  batch: ReadonlyArray<SourceRow>,
+  work: (piece: ReadonlyArray<SourceRow>) => Effect.Effect<void, E>
+) => inPieces(batch, work, 1, ({ bytes }) => weightOf(bytes))
 
 /** Makes the importer of a table: `importRows` stores its rows, `fillDeferred` its references to later rows. */
 export const makeTableImporter = (
@@ -150,7 +156,7 @@ export const makeTableImporter = (
         let done = 0
         yield* Stream.runForEach(source.rows(table.name), (batch) =>
           Effect.gen(function* () {
-            yield* inPieces(batch, (piece) =>
+            yield* inSmallPieces(batch, (piece) =>
               Effect.gen(function* () {
                 const [rejected, ready] = Arr.separate(piece.map(prepare))
                 yield* reject(rejected)
@@ -169,7 +175,7 @@ export const makeTableImporter = (
         statements.later,
         ({ column, fill, unfilled }) =>
           Stream.runForEach(source.rows(table.name, column), (batch) =>
-            inPieces(batch, (piece) =>
+            inSmallPieces(batch, (piece) =>
               Effect.gen(function* () {
                 const [, ready] = Arr.separate(piece.map(prepare))
                 const pairs = JSON.stringify(ready.map(({ later, row }) => [row["id"], later[column]]))

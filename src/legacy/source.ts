@@ -8,7 +8,7 @@ import { quotedName } from "../libsql/sqlText.js"
 import { inPieces, steps } from "../sql/paging.js"
 import { engineProblem, type Reader, readerOfFile } from "../operations/reader.js"
 import { type LegacyImportRefused, refuse } from "./errors.js"
-import { decodeSourceRow, encodedColumns, type SourceRow, strictUtf8 } from "./sourceRows.js"
+import { decodeSourceRow, encodedColumns, lengthOf, type SourceRow, strictUtf8, weightOf } from "./sourceRows.js"
 import { columnsThere, legacyTables, mayBeMissing } from "./tables.js"
 
 /** A batch ends with the row that reaches one of these limits. */
@@ -140,11 +140,15 @@ const rowsOf =
     ORDER BY rowid`
     const batchFrom = (from: string) =>
       Effect.flatMap(Effect.mapError(reader.all(text(from)), unreadable), (rows) =>
-        inPieces(rows, (piece) =>
-          Effect.try({
-            try: () => piece.map(({ line }) => decodeSourceRow(columns, line)),
-            catch: () => new SourceUnreadable({ problem: `a row of ${table} is too long` })
-          })
+        inPieces(
+          rows,
+          (piece) =>
+            Effect.try({
+              try: () => piece.map(({ line }) => decodeSourceRow(columns, line)),
+              catch: () => new SourceUnreadable({ problem: `a row of ${table} is too long` })
+            }),
+          1,
+          ({ line }) => weightOf(lengthOf(line))
         ).pipe(
           Effect.map((decoded) => {
             const batch = decoded.flat()

@@ -10,7 +10,15 @@ export interface SourceRow {
   readonly row: Row
   /** The columns with text that is not UTF-8. */
   readonly notText: ReadonlyArray<string>
+  /** The length of the encoded row. */
+  readonly bytes: number
 }
+
+// A piece of an import has up to 100 ordinary rows, which together block the event loop for a few milliseconds.
+const ordinaryBytes = 2_000
+
+/** The weight of a row in a piece of an import: its length, in ordinary rows. */
+export const weightOf = (bytes: number): number => Math.max(1, bytes / ordinaryBytes)
 
 // One letter for each column: the kind of a value that JSON cannot represent.
 const kinds = { plain: "-", blob: "b", integer: "i", real: "r" } as const
@@ -47,23 +55,29 @@ export const strictUtf8 = (bytes: unknown): string | undefined => {
   }
 }
 
+/** Returns the length of an encoded row. */
+export const lengthOf = (line: unknown): number =>
+  line instanceof ArrayBuffer || line instanceof Uint8Array ? line.byteLength : 0
+
 /** Decodes one row. Throws if it is longer than the longest JavaScript string. */
 export const decodeSourceRow = (columns: ReadonlyArray<string>, line: unknown): SourceRow => {
   const text = strictUtf8(line)
-  if (text !== undefined) return assemble(columns, JSON.parse(text), (value) => value)
+  const bytes = lengthOf(line)
+  if (text !== undefined) return { ...assemble(columns, JSON.parse(text), (value) => value), bytes }
   // Outside its strings, JSON is ASCII. Latin-1 decodes each byte to one character, so each string is decoded
   // separately.
-  return assemble(columns, JSON.parse(Buffer.from(line as ArrayBuffer).toString("latin1")), (value) => {
-    const bytes = new Uint8Array(Buffer.from(value, "latin1"))
-    return strictUtf8(bytes) ?? bytes
+  const assembled = assemble(columns, JSON.parse(Buffer.from(line as ArrayBuffer).toString("latin1")), (value) => {
+    const own = new Uint8Array(Buffer.from(value, "latin1"))
+    return strictUtf8(own) ?? own
   })
+  return { ...assembled, bytes }
 }
 
 const assemble = (
   columns: ReadonlyArray<string>,
   [kindOf = "", ...values]: ReadonlyArray<string>,
   toText: (value: string) => unknown
-): SourceRow => {
+): Omit<SourceRow, "bytes"> => {
   const notText: Array<string> = []
   const row = Object.fromEntries(
     columns.map((column, place) => {

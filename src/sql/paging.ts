@@ -71,22 +71,30 @@ export const steps = <Place, A, E, R>(
 
 /**
  * Processes rows in memory, a piece at a time, and returns the results in order. The event loop turns between two
- * pieces. The first piece has `firstSize` rows; the next ones become smaller when a piece blocks the event loop for
- * long, as pages do.
+ * pieces. The first piece has rows of a total weight of `firstSize`, but at least one row. The size of the next ones
+ * follows the time for which a piece blocks the event loop, as that of pages does. A row weighs at least 1.
  */
 export const inPieces = <Row, A, E, R>(
   rows: ReadonlyArray<Row>,
   work: (piece: ReadonlyArray<Row>) => Effect.Effect<A, E, R>,
-  firstSize: number = firstPageSize
+  firstSize: number = firstPageSize,
+  weightOf: (row: Row) => number = () => 1
 ): Effect.Effect<ReadonlyArray<A>, E, R> =>
   Effect.gen(function* () {
     const results: Array<A> = []
     let size = firstSize
     for (let from = 0; from < rows.length; ) {
       if (from > 0) yield* nextTurn
-      const [result, busyMillis] = yield* measured(work(rows.slice(from, from + size)))
+      const piece: Array<Row> = []
+      let weight = 0
+      for (const row of rows.slice(from, from + Math.ceil(size))) {
+        weight += weightOf(row)
+        if (piece.length > 0 && weight > size) break
+        piece.push(row)
+      }
+      const [result, busyMillis] = yield* measured(work(piece))
       results.push(result)
-      from += size
+      from += piece.length
       size = nextPageSize(size, busyMillis)
     }
     return results

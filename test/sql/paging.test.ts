@@ -99,6 +99,13 @@ it.effect("slow pieces become smaller, and their results keep the order", () =>
     const pieces = yield* inPieces(rows, (piece) => Effect.sync(() => (busyFor(piece.length * 15), piece)))
     expect(pieces.flat()).toEqual(rows)
     expect(pieces.map(({ length }) => length)).toEqual([10, 5, 2, 1, 1, 1])
+    const weighed = yield* inPieces(
+      [1, 1, 50, 1, 1, 1],
+      (piece) => Effect.succeed(piece),
+      1,
+      (weight) => weight
+    )
+    expect(weighed).toEqual([[1], [1], [50], [1, 1, 1]])
     expect(yield* inPieces([], () => Effect.die("no rows"))).toEqual([])
   })
 )
