@@ -1,56 +1,52 @@
 import { fileURLToPath } from "node:url"
-import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config"
+import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const report = process.env["VITEST_REPORT"]
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
-const project = (test: TestProjectInlineConfiguration["test"]): TestProjectInlineConfiguration => ({
+/** Files that take longest, so that no process runs one of them alone at the end. */
+const slowest = [
+  "crash/torture",
+  "contract/oversized",
+  "examples/load",
+  "examples/processes",
+  "sandbox/lifecycle/states"
+]
+
+const isSlow = ({ moduleId }: TestSpecification) => slowest.some((path) => moduleId.endsWith(`test/${path}.test.ts`))
+
+/** Vitest starts with the files that were slowest in the last run, or are longest. A fresh clone has no last run. */
+class SlowestFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    const sorted = await super.sort(files)
+    return [...sorted.filter(isSlow), ...sorted.filter((file) => !isSlow(file))]
+  }
+}
+
+export default defineConfig({
   resolve: {
     alias: [
       { find: /^@sealant\/db$/, replacement: source("./src/index.ts") },
       { find: /^@sealant\/db\/([a-z-]+)$/, replacement: source("./src/$1/index.ts") }
     ]
   },
-  // Timeouts bound hangs: no test fails because the machine is slow.
-  test: { testTimeout: 180_000, hookTimeout: 180_000, ...test }
-})
-
-/**
- * Test files that run in their own process (forks). They need one, or are in a folder with a file that does:
- *
- * - they change the state of the process (environment variables, umask, timers, signals)
- * - they measure its memory, its file descriptors or its event loop
- * - they wait for the file-change notification of a write in another process
- *
- * All other files run in two threads and share the modules that a thread has loaded. They may start child processes.
- */
-const inProcesses = [
-  "*.test.ts",
-  // These wait for the file-change notification of a write in another process.
-  "build-job/wakeups.test.ts",
-  "issue-workflow/executionTail.test.ts",
-  ...["better-auth", "cli", "crash", "examples", "libsql", "operations", "testing"].map(
-    (folder) => `${folder}/**/*.test.ts`
-  )
-].map((path) => `test/${path}`)
-
-export default defineConfig({
   test: {
+    include: ["test/**/*.test.ts"],
+    sequence: { sequencer: SlowestFirst },
     globalSetup: "test/support/globalSetup.ts",
     ...(report === undefined ? {} : { reporters: ["default", "json"], outputFile: { json: report } }),
-    maxWorkers: 2,
-    minWorkers: 1,
-    poolOptions: { threads: { isolate: false } },
-    projects: [
-      project({
-        name: "threads",
-        include: ["test/*/**/*.test.ts"],
-        exclude: inProcesses,
-        pool: "threads",
-        sequence: { groupOrder: 0 }
-      }),
-      project({ name: "forks", include: inProcesses, pool: "forks", sequence: { groupOrder: 1 } })
-    ]
+    // Timeouts bound hangs: no test fails because the machine is slow.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    // Processes, because tests wait for file-change notifications of others and change the state of their process. Each
+    // runs many files and loads shared modules once. Some files mostly wait: one process more than the cores of CI. With
+    // `minWorkers` below `maxWorkers - 1`, the pool fails at its end with "Terminating worker thread".
+    pool: "forks",
+    maxWorkers: 3,
+    minWorkers: 2,
+    // A larger young generation: garbage collection took a tenth of the CPU time of the tests.
+    poolOptions: { forks: { isolate: false, execArgv: ["--max-semi-space-size=32"] } }
   }
 })

@@ -1,13 +1,17 @@
 /**
  * Waiting for commits of other connections, with a fake clock.
  */
-import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Changes } from "../../src/libsql/Changes.js"
 import { watchFile } from "../../src/libsql/watchFile.js"
 import { vi } from "vitest"
 import { makeTemporaryDirectory, removeDirectory } from "../support/directories.js"
+
+// Another file of the process may have loaded these modules, and later files need them without the mock.
+vi.hoisted(() => vi.resetModules())
+afterAll(() => void vi.resetModules())
 
 // The client keeps the real timers: here they are those of the test.
 vi.mock("../../src/libsql/timers.js", () => ({

@@ -29,7 +29,11 @@ import { databaseAt, filesIn, permissionsOf } from "./support.js"
 import { temporaryDirectory } from "../support/directories.js"
 
 /** The directory that the disk fails to write. */
-const failingSync: { of: string | undefined } = vi.hoisted(() => ({ of: undefined }))
+const failingSync: { of: string | undefined } = vi.hoisted(() => {
+  // Another file of the process may have loaded the modules that use the mocked one.
+  vi.resetModules()
+  return { of: undefined }
+})
 
 vi.mock("node:fs/promises", async (original) => {
   const actual = await original<typeof FileSystem>()
