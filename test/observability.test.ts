@@ -9,6 +9,7 @@ import { execFile } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { sleeping } from "./support/eventLoop.js"
+import { programAt } from "./support/programs.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
@@ -53,7 +54,8 @@ it.effect("docs/observability.md lists the metrics of the program with kinds and
 
 it("the example prints the traces of a launch and of a build, and the metrics", async () => {
   const { code, text } = await new Promise<{ readonly code: number | null; readonly text: string }>((resolve) => {
-    const child = execFile("npm", ["run", "--silent", "example:telemetry"], { cwd: root }, (_, stdout, stderr) =>
+    const program = programAt(new URL("../examples/telemetry/main.ts", import.meta.url))
+    const child = execFile(process.execPath, [program], { cwd: root }, (_, stdout, stderr) =>
       resolve({ code: child.exitCode, text: stdout + stderr })
     )
   })

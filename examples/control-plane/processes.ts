@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { dirname, extname, join } from "node:path"
 
 const ended = (child: ChildProcess) =>
   Effect.async<void>((resume) => {
@@ -18,11 +18,25 @@ export const end = (child: ChildProcess, signal: "SIGTERM" | "SIGKILL") =>
     ended(child)
   )
 
-/** Starts a worker with these variables. Closing the scope sends SIGTERM and waits until the worker has ended. */
-export const startWorker = (name: string, environment: Readonly<Record<string, string>> = {}) =>
+/** The arguments of `node` for the worker beside the running program, which is compiled in the same way. */
+const workerBeside = (program: string): ReadonlyArray<string> => [
+  ...process.execArgv,
+  join(dirname(program), `worker${extname(program)}`)
+]
+
+/**
+ * Starts a worker with these variables. Closing the scope sends SIGTERM and waits until the worker has ended.
+ *
+ * `worker` has the arguments of `node`. Default: the worker beside the running program.
+ */
+export const startWorker = (
+  name: string,
+  environment: Readonly<Record<string, string>> = {},
+  worker = workerBeside(process.argv[1] ?? "")
+) =>
   Effect.acquireRelease(
     Effect.sync(() =>
-      spawn(process.execPath, ["--import", "tsx", fileURLToPath(new URL("worker.ts", import.meta.url)), name], {
+      spawn(process.execPath, [...worker, name], {
         env: { ...process.env, ...environment },
         stdio: ["ignore", "inherit", "inherit"]
       })

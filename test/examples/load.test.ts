@@ -13,6 +13,7 @@ import { startWorker } from "../../examples/control-plane/processes.js"
 import { watch } from "../../examples/control-plane/watching.js"
 import { baseUrl, fileServer, patientMs } from "./support.js"
 import { temporaryDirectory } from "../support/directories.js"
+import { programAt } from "../support/programs.js"
 
 const spec = { source: "https://github.com/acme/app", harness: "opencode" } as const
 const userCount = 8
@@ -76,7 +77,9 @@ const load = (filePath: string) =>
   Effect.gen(function* () {
     const url = yield* baseUrl
     yield* Effect.forEach([1, 2, 3, 4], (number) =>
-      startWorker(`worker-${number}`, { DATABASE_FILE_PATH: filePath, DATABASE_BUSY_TIMEOUT_MS: String(patientMs) })
+      startWorker(`worker-${number}`, { DATABASE_FILE_PATH: filePath, DATABASE_BUSY_TIMEOUT_MS: String(patientMs) }, [
+        programAt(new URL("../../examples/control-plane/worker.ts", import.meta.url))
+      ])
     )
     const clients = yield* Effect.forEach(
       Array.from({ length: userCount }, (_, index) => `user${index}`),

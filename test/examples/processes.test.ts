@@ -5,17 +5,15 @@ import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { temporaryDirectory } from "../support/directories.js"
-
-const root = fileURLToPath(new URL("../..", import.meta.url))
+import { programAt } from "../support/programs.js"
 
 /** A script of the example, and what it prints. */
 const start = (script: string, environment: Readonly<Record<string, string>>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(process.execPath, ["--import", "tsx", join("examples", "control-plane", script)], {
-        cwd: root,
+      const program = programAt(new URL(`../../examples/control-plane/${script}`, import.meta.url))
+      const child = spawn(process.execPath, [program], {
         env: { ...process.env, ...environment },
         stdio: ["ignore", "pipe", "pipe"]
       })

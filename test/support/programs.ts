@@ -3,7 +3,7 @@
  * CPU.
  */
 import { build } from "esbuild"
-import { readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import { cpSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -22,7 +22,16 @@ const isProgram = (path: string) =>
   path !== fileURLToPath(import.meta.url) &&
   readFileSync(path, "utf8").includes("process.argv")
 
-const entryPoints = () => [...filesBelow(join(root, "test")).filter(isProgram), join(root, "src", "cli", "main.ts")]
+/** The programs outside `test`. */
+const otherPrograms = [
+  "src/cli/main.ts",
+  "examples/control-plane/main.ts",
+  "examples/control-plane/visit.ts",
+  "examples/control-plane/worker.ts",
+  "examples/telemetry/main.ts"
+].map((path) => join(root, path))
+
+const entryPoints = () => [...filesBelow(join(root, "test")).filter(isProgram), ...otherPrograms]
 
 // CommonJS packages call `require`, which an ES module does not have.
 const requireBanner =
@@ -47,6 +56,8 @@ export const buildPrograms = async (): Promise<void> => {
   })
   const current = new Set(Object.keys(metafile.outputs).map((path) => resolve(root, path)))
   for (const path of filesBelow(output)) if (!current.has(path)) rmSync(path)
+  // The demo reads its specifications from the folder beside it.
+  cpSync(join(root, "examples/control-plane/specs"), join(output, "examples/control-plane/specs"), { recursive: true })
 }
 
 /** The bundle of a program, for the command line of `node`. */
