@@ -18,11 +18,29 @@ import { temporaryDirectory } from "./directories.js"
 
 const statements = Object.values(migrations).flatMap(splitStatements)
 
+let finalStatements: ReadonlyArray<string> | undefined
+
+/** The statements of the final schema, and the rows that migrations insert: a third of the time of the migrations. */
+const schemaStatements = (): ReadonlyArray<string> => {
+  if (finalStatements !== undefined) return finalStatements
+  const database = new Native(templateFile(), { readonly: true })
+  const rows: ReadonlyArray<unknown> = database
+    .prepare(
+      `SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*'
+       ORDER BY type <> 'table', type = 'trigger', rowid`
+    )
+    .raw()
+    .all()
+  database.close()
+  const inserts = statements.filter((statement) => statement.startsWith("INSERT"))
+  return (finalStatements = [...rows.flatMap((row) => (Array.isArray(row) ? row.map(String) : [])), ...inserts])
+}
+
 /** Creates the schema in the database below it. */
 export const migrated = Layer.effectDiscard(
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
     sql.withTransaction(
-      clientInternals(sql)?.executeAll(statements.map((text) => ({ sql: text, values: [] }))) ??
+      clientInternals(sql)?.executeAll(schemaStatements().map((text) => ({ sql: text, values: [] }))) ??
         Effect.dieMessage("not a client of this package")
     )
   )
