@@ -100,6 +100,20 @@ export const attempt = (
     return trial
   })
 
+/**
+ * Calls a method on a database in memory and rolls back. Reads the rows after it only if the call failed and rows were
+ * changed: undefined means that they were not read.
+ */
+export const attemptRefused = (service: object, method: string, args: Arguments) =>
+  rolledBack(
+    Effect.gen(function* () {
+      const count = yield* changes
+      const outcome = yield* call(service, method, args)
+      const isRead = Exit.isFailure(outcome) && (yield* changes) !== count
+      return { outcome, after: isRead ? yield* dump : undefined }
+    })
+  )
+
 /** Calls a method on a database in memory and rolls back, without reading the rows after it. */
 export const outcomeOf = (service: object, method: string, args: Arguments) => rolledBack(call(service, method, args))
 
@@ -111,8 +125,8 @@ export const shown = (
 ): Effect.Effect<string, never, SqlClient.SqlClient> =>
   Effect.suspend(() => {
     const { layer, record, output } = collectOutput()
-    return attempt(service, method, args).pipe(
-      Effect.map(({ outcome }) => {
+    return outcomeOf(service, method, args).pipe(
+      Effect.map((outcome) => {
         if (Exit.isFailure(outcome)) record(outcome.cause, Cause.pretty(outcome.cause), JSON.stringify(outcome.cause))
         return output.join("\n")
       }),

@@ -1,7 +1,8 @@
 /**
  * Which texts become statements: what each `unsafe` and `literal` in the source is given, followed to where it comes from.
  */
-import { relative } from "node:path"
+import { existsSync } from "node:fs"
+import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import ts from "typescript"
 
@@ -14,10 +15,20 @@ const parsed = () => {
     ts.sys,
     fileURLToPath(new URL("../..", import.meta.url))
   )
-  return ts.createProgram(
-    fileNames.filter((name) => name.startsWith(root)),
-    { ...options, noEmit: true }
-  )
+  const compilerOptions = { ...options, noEmit: true, noLib: true, types: [] }
+  const host = ts.createCompilerHost(compilerOptions)
+  // Names are followed within `src` only, so no package is loaded.
+  host.resolveModuleNameLiterals = (literals, containingFile) =>
+    literals.map(({ text }) => {
+      const path = join(dirname(containingFile), text.replace(/\.js$/, ".ts"))
+      const isSource = text.startsWith(".") && existsSync(path)
+      return { resolvedModule: isSource ? { resolvedFileName: path, extension: ts.Extension.Ts } : undefined }
+    })
+  return ts.createProgram({
+    rootNames: fileNames.filter((name) => name.startsWith(root)),
+    options: compilerOptions,
+    host
+  })
 }
 
 /** What comes in from outside a text: `file: function(parameter)`, for each text that is built from it. */
