@@ -30,9 +30,6 @@ export const commands = [
 ] as const
 export type Command = (typeof commands)[number]
 
-/** Commands that let time pass. */
-export const passesTime = (command: Command) => command === "expire" || command === "overdue" || command === "claim"
-
 export interface Model {
   readonly sandbox: "queued" | "running" | "ready" | "failed" | "stopped"
   readonly attempt: "queued" | "running" | "succeeded" | "failed" | "cancelled"
