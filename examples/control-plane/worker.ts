@@ -6,7 +6,7 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { BuildWorker, ControlPlane, GitHubWebhooks, WebhookInbox } from "@sealant/db"
-import { Effect } from "effect"
+import { Config, Duration, Effect } from "effect"
 import { handler } from "./builder.js"
 
 const workerId = process.argv[2] ?? `worker-${process.pid}`
@@ -15,12 +15,12 @@ const webhooks = Effect.flatMap(WebhookInbox, (inbox) =>
   inbox.run({ workerId, supervise: false }, GitHubWebhooks.handler)
 )
 
-const builds = BuildWorker.run(handler, {
-  workerId,
-  concurrency: 4,
-  leaseDuration: "2 seconds",
-  drainTimeout: "5 seconds"
-})
+// Short, so that the demo need not wait for the lease of a killed worker.
+const leaseDuration = Config.withDefault(Config.duration("LEASE_DURATION"), Duration.seconds(2))
+
+const builds = Effect.flatMap(leaseDuration, (leaseDuration) =>
+  BuildWorker.run(handler, { workerId, concurrency: 4, leaseDuration, drainTimeout: "5 seconds" })
+)
 
 NodeRuntime.runMain(
   Effect.all([builds, webhooks], { concurrency: "unbounded", discard: true }).pipe(

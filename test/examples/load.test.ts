@@ -77,9 +77,16 @@ const load = (filePath: string) =>
   Effect.gen(function* () {
     const url = yield* baseUrl
     yield* Effect.forEach([1, 2, 3, 4], (number) =>
-      startWorker(`worker-${number}`, { DATABASE_FILE_PATH: filePath, DATABASE_BUSY_TIMEOUT_MS: String(patientMs) }, [
-        programAt(new URL("../../examples/control-plane/worker.ts", import.meta.url))
-      ])
+      startWorker(
+        `worker-${number}`,
+        {
+          DATABASE_FILE_PATH: filePath,
+          DATABASE_BUSY_TIMEOUT_MS: String(patientMs),
+          // On a loaded machine, no lease expires.
+          LEASE_DURATION: "10 minutes"
+        },
+        [programAt(new URL("../../examples/control-plane/worker.ts", import.meta.url))]
+      )
     )
     const clients = yield* Effect.forEach(
       Array.from({ length: userCount }, (_, index) => `user${index}`),
@@ -109,5 +116,5 @@ it.scopedLive(
       const filePath = join(yield* temporaryDirectory, "load.sqlite")
       yield* Effect.provide(Effect.scoped(load(filePath)), fileServer(filePath))
     }),
-  180_000
+  600_000
 )

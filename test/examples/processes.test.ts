@@ -58,7 +58,7 @@ it.scopedLive(
       expect([0, 130]).toContain(yield* exited(running.child))
       expect(running.text()).not.toMatch(/error/i)
     }),
-  60_000
+  600_000
 )
 
 it.scopedLive(
@@ -69,7 +69,7 @@ it.scopedLive(
       expect(yield* exited(running.child)).toBe(1)
       expect(running.text()).toMatch(/DATABASE_FILE_PATH|DATABASE_URL/)
     }),
-  60_000
+  600_000
 )
 
 it.scopedLive(
@@ -82,5 +82,5 @@ it.scopedLive(
       expect(running.text()).not.toContain("NOT ")
       expect(code).toBe(0)
     }),
-  120_000
+  600_000
 )

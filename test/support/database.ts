@@ -109,8 +109,8 @@ const peerOn = (open: (path: string) => Promise<Peer>) =>
 /** An empty, migrated database on a server of its own. */
 export const remoteLayer = Layer.orDie(
   Layer.unwrapScoped(
-    Effect.map(openPeer(), ({ url }) =>
-      // On a loaded machine, many fibers may wait for a long time.
+    // On a loaded machine, many fibers may wait for a long time, and a stream may be idle.
+    Effect.map(openPeer({ streamExpiryMs: 600_000, transactionLimitMs: 600_000, lockTimeoutMs: 600_000 }), ({ url }) =>
       Database.layerRemote({ url, busyTimeoutMs: 30_000 })
     )
   )

@@ -49,7 +49,8 @@ export class Peer {
     private readonly serverOptions: ServerOptions
   ) {
     this.streams = new Streams(path, serverOptions)
-    this.server = createServer((request, response) => {
+    // By default Node closes idle connections after 5 s, while a request of a slow client may be on its way.
+    this.server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
       this.answer(request, response).catch(() => response.destroy())
     })
   }
