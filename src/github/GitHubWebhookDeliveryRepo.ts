@@ -22,7 +22,7 @@ import { type LeaseMethods, leasesOn } from "../leasing/leases.js"
 import { type LeasedTable, leaseTexts } from "../leasing/statements.js"
 import { conditionsOf } from "../sql/filters.js"
 import { idOrNew } from "../sql/ids.js"
-import { operations } from "../sql/operations.js"
+import { annotated, operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { deliveriesClaimed, deliveriesRetried } from "./deliveryMetrics.js"
@@ -256,7 +256,7 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const delivery = yield* decodeInput("record", RecordDelivery)(request)
         const recorded = yield* insert(delivery, yield* jsonOf(delivery.payload))
-        yield* Effect.annotateCurrentSpan("delivery.id", recorded.delivery.id)
+        yield* annotated("delivery.id", recorded.delivery.id)
         return recorded
       }).pipe(traced("record", ["AlreadyExists", "InvalidInput"])),
 

@@ -9,6 +9,7 @@ import {
   enumeration,
   Flag,
   idOf,
+  isStorable,
   Name,
   optional,
   Prose,
@@ -32,7 +33,7 @@ export const longestPath = 4096
 const Path = readAs(
   withDecoder(
     Schema.NonEmptyString.pipe(Schema.maxLength(longestPath), storable),
-    when((stored) => typeof stored === "string" && stored !== "")
+    when((path) => typeof path === "string" && path !== "" && path.length <= longestPath && isStorable(path))
   ),
   StoredText
 )

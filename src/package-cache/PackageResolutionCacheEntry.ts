@@ -43,7 +43,15 @@ const isKey = (key: string) => {
 /** A query in a request: an operating system and a package name. Decoding trims it and converts it to lower case. */
 export const PackageCacheQuery = Schema.transform(
   Schema.String,
-  PackageResolutionKey.pipe(Schema.filter(isKey, { message: () => "must be <arch|fedora|nix>:<package>" })),
+  PackageResolutionKey.pipe(
+    Schema.filter(isKey, {
+      message: () => "must be <arch|fedora|nix>:<package>",
+      arbitrary: () => (fc) =>
+        fc
+          .tuple(fc.constantFrom(...ConcreteOsFamily.literals), fc.stringMatching(/^[a-z]{1,20}$/))
+          .map(([os, name]) => PackageResolutionKey.make(`${os}:${name}`))
+    })
+  ),
   { strict: true, decode: (query) => normalizePackageQuery(query), encode: (key) => key }
 )
 

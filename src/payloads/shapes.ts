@@ -54,7 +54,8 @@ const listDecoder =
   (decode: Decoder): Decoder =>
   (input) => {
     if (!Array.isArray(input)) return invalid
-    const items = input.map(decode)
+    // `Array.from` includes the holes of a sparse array, which `map` skips.
+    const items = Array.from(input, decode)
     return items.includes(invalid) ? invalid : items
   }
 

@@ -8,9 +8,9 @@ import { Model } from "@effect/sql"
 import { DateTime, Option, Redacted, Schema } from "effect"
 import { type Decoder, decoderOf, invalid, readAs, readingOf, when, withDecoder } from "./decoder.js"
 
-const nullableDecoderOf = (schema: Schema.Schema.All): Decoder => {
+const decoderIn = (schema: Schema.Schema.All): Decoder => {
   const decoder = decoderOf(schema.ast)
-  if (decoder === undefined) throw new Error("nullable column: the schema must have a decoder (sql/columns.ts)")
+  if (decoder === undefined) throw new Error("column: the schema must have a decoder (sql/columns.ts)")
   return decoder
 }
 
@@ -34,7 +34,7 @@ export const idOf = <B extends string>(brand: B) =>
   readAs(
     withDecoder(
       Schema.NonEmptyString.pipe(Schema.maxLength(maxIdLength), storable, Schema.brand(brand)),
-      when((stored) => typeof stored === "string" && stored !== "")
+      when((id) => typeof id === "string" && id !== "" && id.length <= maxIdLength && isStorable(id))
     ),
     StoredText.pipe(Schema.brand(brand))
   )
@@ -64,16 +64,17 @@ export const storable = <A extends string, I, R>(text: Schema.Schema<A, I, R>) =
 // One filter instead of one for each rule, for speed: every name in every request is decoded here.
 const text = (maxLength: number, minLength: number) => {
   const rule = `must be ${minLength === 0 ? "up" : minLength} to ${maxLength} characters, without NUL characters or lone surrogates`
+  const accepts = (value: string) => value.length >= minLength && value.length <= maxLength && isStorable(value)
   return readAs(
     withDecoder(
       Schema.String.pipe(
-        Schema.filter((value) => value.length >= minLength && value.length <= maxLength && isStorable(value), {
+        Schema.filter(accepts, {
           message: () => rule,
           jsonSchema: { minLength, maxLength },
           arbitrary: () => (fc) => fc.string({ minLength, maxLength: 40 }).filter(isStorable)
         })
       ),
-      when((stored) => typeof stored === "string")
+      when((value) => typeof value === "string" && accepts(value))
     ),
     StoredText
   )
@@ -125,8 +126,13 @@ export const ReportedProse = Schema.transform(RawProse, Prose, {
 /** A token or a hash: 1 to 100,000 characters. */
 export const Credential = text(maxProseLength, 1)
 
-const redacted = (text: Schema.Schema<string>) =>
-  withDecoder(Schema.Redacted(text), (stored) => (typeof stored === "string" ? Redacted.make(stored) : invalid))
+const redacted = (text: Schema.Schema<string>) => {
+  const decode = decoderIn(text)
+  return withDecoder(Schema.Redacted(text), (input) => {
+    const value = decode(input)
+    return typeof value === "string" ? Redacted.make(value) : invalid
+  })
+}
 
 const sensitive = redacted(Name)
 
@@ -144,7 +150,7 @@ export const integerOf = (input: Schema.Schema<number>, accepts: (value: number)
   readAs(
     withDecoder(
       input,
-      when((stored) => typeof stored === "number" && Number.isInteger(stored) && accepts(stored))
+      when((stored) => typeof stored === "number" && Number.isSafeInteger(stored) && accepts(stored))
     ),
     StoredInteger
   )
@@ -250,7 +256,7 @@ export const optional = <A, I, R>(column: Schema.Schema<A, I, R>) => {
 
 /** Builds the codec of a column that may be NULL, which is `None`. */
 export const orNull = <A, I, R>(column: Schema.Schema<A, I, R>) => {
-  const decode = nullableDecoderOf(column)
+  const decode = decoderIn(column)
   const none = Option.none()
   return withDecoder(Schema.OptionFromNullOr(column), (stored) => {
     if (stored === null) return none

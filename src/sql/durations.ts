@@ -21,14 +21,22 @@ export const durationBetween = (minimum: Duration.DurationInput, maximum: Durati
   Schema.declare(
     (input): input is Duration.DurationInput =>
       Option.exists(decodeDuration(input), Duration.between({ minimum, maximum })),
-    { message: () => rule }
+    {
+      message: () => rule,
+      arbitrary: () => (fc) =>
+        fc
+          .integer({ min: Duration.toMillis(minimum), max: Math.min(Duration.toMillis(maximum), 2 ** 31) })
+          .map((millis): Duration.DurationInput => millis)
+    }
   )
 
 /** A pause between two polls: 1 ms to a year. */
 export const Pause = durationBetween("1 milli", "365 days", "must be a duration from 1 ms to a year")
 
+const WholeNumber = Schema.Number.annotations({ arbitrary: () => (fc) => fc.integer({ min: 1, max: 2 ** 31 }) })
+
 /** A duration from 1 ms to a year, decoded to whole milliseconds, rounded up, for a column. */
-export const Milliseconds = Schema.transform(Pause, Schema.Number, {
+export const Milliseconds = Schema.transform(Pause, WholeNumber, {
   strict: true,
   decode: (pause) => Math.ceil(Duration.toMillis(pause)),
   encode: (millis) => millis

@@ -27,7 +27,9 @@ import {
   PersistenceError,
   ReferenceNotFound
 } from "../Errors.js"
+import { invalid } from "./decoder.js"
 import { engineErrorOf, isSqlError, persistenceErrorOf } from "./engineError.js"
+import { inputDecoderOf, inputOptions } from "./inputDecoder.js"
 import { excessOf, isLong, maxIssues, shown } from "./inputLimits.js"
 import { CorruptRow } from "./rows.js"
 import { isTaggedAs } from "./tagged.js"
@@ -104,15 +106,15 @@ export const operations = (service: string, entity: string) => {
      * `traced`: some methods take the attributes of their span from the decoded input.
      */
     decodeInput: <A, I>(method: string, schema: Schema.Schema<A, I>) => {
-      const decode = ParseResult.decodeUnknownEither(schema, { errors: "all" })
+      const decode = inputDecoderOf(schema)
       const operation = `${service}.${method}`
       return (value: I): Effect.Effect<A, InvalidInput> => {
         const excess = excessOf(value)
         if (excess !== undefined) return failSpanned(new InvalidInput({ operation, issues: [excess] }))
         const decoded = decode(value)
-        return Either.isRight(decoded)
-          ? Either.right(decoded.right)
-          : failSpanned(invalidInput(operation, decoded.left))
+        if (decoded !== invalid) return Either.right(decoded)
+        const reasons = ParseResult.decodeUnknownEither(schema, inputOptions)(value)
+        return Either.isRight(reasons) ? reasons : failSpanned(invalidInput(operation, reasons.left))
       }
     }
   }
@@ -143,6 +145,15 @@ const failSpanned = (error: InvalidInput): Effect.Effect<never, InvalidInput> =>
     currentSpan?._tag === "Span" && currentSpan.name === error.operation
       ? Effect.fail(error)
       : spanned(Effect.fail(error), error.operation)
+  )
+
+/**
+ * Adds an attribute to the span of a method if the program has a tracer. Without a span, `annotateCurrentSpan` builds
+ * an error with a stack.
+ */
+export const annotated = (key: string, value: string): Effect.Effect<void> =>
+  Effect.withFiberRuntime((fiber) =>
+    fiber.currentTracer === defaultTracer ? Effect.void : Effect.annotateCurrentSpan(key, value)
   )
 
 const domainError = <E, R extends Refusal>(operation: string, entity: string, refusals: ReadonlyArray<R>, error: E) => {
