@@ -4,7 +4,6 @@
  */
 import { SqlClient, type SqlError } from "@effect/sql"
 import { Clock, DateTime, Effect } from "effect"
-import { v7 } from "uuid"
 import { type InvalidInput, NotFound } from "../Errors.js"
 import { nextTurn } from "../libsql/eventLoop.js"
 import {
@@ -18,6 +17,7 @@ import type {
   SyncInstallationRepositories,
   SyncResult
 } from "./GitHubInstallationRepository.js"
+import { newUuid } from "../sql/ids.js"
 
 const table = "github_installation_repositories"
 
@@ -148,7 +148,7 @@ export const makeInstallationSync = Effect.gen(function* () {
     remove: Effect.Effect<ReadonlyArray<unknown>, E>
   ) =>
     Effect.gen(function* () {
-      yield* run(releaseNamesText, [batch, now, `~${v7()}`])
+      yield* run(releaseNamesText, [batch, now, `~${newUuid()}`])
       yield* run(storeRepositoriesText, [batch, now])
       const removed = yield* remove
       const released = yield* run(releaseText, [installationId, batch, now])
@@ -258,9 +258,9 @@ const rowOf =
       ...repository,
       provider,
       externalId: externalRepositoryId,
-      newId: `repo_${v7()}`,
+      newId: `repo_${newUuid()}`,
       lastSyncedAt: isOutdated ? undefined : syncedAt,
-      cacheId: `ghr_${v7()}`,
+      cacheId: `ghr_${newUuid()}`,
       fullName: fullName ?? `${repository.owner}/${repository.name}`,
       pushedAt: pushedAt && DateTime.toEpochMillis(pushedAt)
     }

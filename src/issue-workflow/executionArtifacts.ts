@@ -3,7 +3,6 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option, type Stream } from "effect"
-import { v7 } from "uuid"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { jsonOrNull } from "../sql/batch.js"
 import { conditionsOf, keysetQuery } from "../sql/filters.js"
@@ -27,6 +26,7 @@ import {
   LinkExecutionPullRequest,
   PullRequestLinkFilter
 } from "./ExecutionReport.js"
+import { newUuid } from "../sql/ids.js"
 
 /** Methods for artifacts and links to pull requests. Part of `IssueWorkflowExecutionService`. */
 export interface ExecutionArtifactMethods {
@@ -110,7 +110,7 @@ export const makeArtifacts = Effect.gen(function* () {
         yield* requireExecution(sql, { id: executionId })
         return []
       }
-      const rows = newArtifacts.map((artifact) => ({ ...artifact, id: artifact.id ?? `art_${v7()}` }))
+      const rows = newArtifacts.map((artifact) => ({ ...artifact, id: artifact.id ?? `art_${newUuid()}` }))
       const toRow = (row: (typeof rows)[number]) => ({ ...row, inlineJson: jsonOrNull(row.inlineJson) })
       const batch = yield* batchOf("insertArtifacts", "artifacts", rows, toRow)
       const now = yield* Clock.currentTimeMillis

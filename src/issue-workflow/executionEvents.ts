@@ -3,7 +3,6 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Either, Option, ParseResult, Schema } from "effect"
-import { v7 } from "uuid"
 import { AlreadyExists, InvalidInput, type NotFound, type PersistenceError, SequenceConflict } from "../Errors.js"
 import { jsonOrNull } from "../sql/batch.js"
 import { Count, isStorable, storableText } from "../sql/columns.js"
@@ -21,6 +20,7 @@ import {
   type NewExecutionEvent
 } from "./ExecutionEvent.js"
 import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
+import { newUuid } from "../sql/ids.js"
 
 /** Methods for the events of executions. Part of `IssueWorkflowExecutionService`. */
 export interface ExecutionEventMethods {
@@ -238,7 +238,7 @@ const toRow = ({ id, message, occurredAt, payload, ...event }: NewExecutionEvent
   ...event,
   message: storableText(message),
   sanitized: isStorable(message) ? 0 : 1,
-  id: id ?? `evt_${v7()}`,
+  id: id ?? `evt_${newUuid()}`,
   payload: jsonOrNull(payload),
   occurredAt: occurredAt === undefined ? now : DateTime.toEpochMillis(occurredAt)
 })

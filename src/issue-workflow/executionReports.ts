@@ -3,7 +3,6 @@
  */
 import { SqlClient, type Statement } from "@effect/sql"
 import { Clock, DateTime, Effect, Option } from "effect"
-import { v7 } from "uuid"
 import { type InvalidInput, type NotFound, type PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { jsonOrNull } from "../sql/batch.js"
 import { operations } from "../sql/operations.js"
@@ -18,6 +17,7 @@ import {
   UpsertSummary
 } from "./ExecutionReport.js"
 import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
+import { newUuid } from "../sql/ids.js"
 
 /** Methods for validation results, changed files and the summary. Part of `IssueWorkflowExecutionService`. */
 export interface ExecutionReportMethods {
@@ -138,7 +138,7 @@ export const makeReports = Effect.gen(function* () {
     Effect.flatMap(
       batchOf("replaceValidationResults", "results", results, ({ details, ...result }) => ({
         ...result,
-        id: `val_${v7()}`,
+        id: `val_${newUuid()}`,
         details: jsonOrNull(details)
       })),
       (batch) =>
@@ -154,7 +154,7 @@ export const makeReports = Effect.gen(function* () {
     Effect.flatMap(
       batchOf("replaceDiffFiles", "files", files, ({ isBinary, ...file }) => ({
         ...file,
-        id: `dif_${v7()}`,
+        id: `dif_${newUuid()}`,
         isBinary: isBinary ? 1 : 0
       })),
       (batch) =>

@@ -3,11 +3,10 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Array, Effect, Option, Schema } from "effect"
-import { v7 } from "uuid"
 import { ReferenceNotFound } from "../Errors.js"
 import { engineErrorOf, isSqlError } from "../sql/engineError.js"
 import { fingerprint } from "../sql/fingerprint.js"
-import { idOrNew } from "../sql/ids.js"
+import { idOrNew, newUuid } from "../sql/ids.js"
 import * as Model from "../sql/model.js"
 import { type ById, type Target, targetOf } from "../sql/ownerScope.js"
 import { part, unionQuery } from "../sql/unions.js"
@@ -132,7 +131,7 @@ export const makeRevisions = (versioned: Versioned) =>
       storeRows(
         storeSecretBindingsText,
         revisionId,
-        bindings.map((binding) => ({ ...binding, id: `bnd_${v7()}`, isRequired: binding.isRequired ? 1 : 0 })),
+        bindings.map((binding) => ({ ...binding, id: `bnd_${newUuid()}`, isRequired: binding.isRequired ? 1 : 0 })),
         now
       ).pipe(
         // The trigger checks the owner of the secret. A foreign key error does not name its key, so look it up.
@@ -159,7 +158,7 @@ export const makeRevisions = (versioned: Versioned) =>
         yield* storeRows(
           storeEnvVarsText,
           id,
-          envVars.map((envVar) => ({ ...envVar, id: `env_${v7()}` })),
+          envVars.map((envVar) => ({ ...envVar, id: `env_${newUuid()}` })),
           now
         )
         yield* storeSecretBindings(id, secretBindings, now)

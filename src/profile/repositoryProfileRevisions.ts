@@ -3,12 +3,11 @@
  */
 import { SqlClient, type Statement } from "@effect/sql"
 import { Clock, Effect, Option, Schema } from "effect"
-import { v7 } from "uuid"
 import { NotFound, ReferenceNotFound } from "../Errors.js"
 import { jsonOrNull } from "../sql/batch.js"
 import { engineErrorOf } from "../sql/engineError.js"
 import { fingerprint } from "../sql/fingerprint.js"
-import { idOrNew } from "../sql/ids.js"
+import { idOrNew, newUuid } from "../sql/ids.js"
 import * as Model from "../sql/model.js"
 import { type ById, targetOf } from "../sql/ownerScope.js"
 import { part, unionQuery } from "../sql/unions.js"
@@ -131,7 +130,11 @@ export const makeRevisions = (versioned: Versioned, mayUse: RepositoryCondition)
     const storeLinks = (revisionId: string, links: InputLinks, ownerUserId: string | undefined, now: number) =>
       Effect.gen(function* () {
         const batch = JSON.stringify(
-          withPrecedence(links).map((link) => ({ ...link, id: `lnk_${v7()}`, isRequired: link.isRequired ? 1 : 0 }))
+          withPrecedence(links).map((link) => ({
+            ...link,
+            id: `lnk_${newUuid()}`,
+            isRequired: link.isRequired ? 1 : 0
+          }))
         )
         if (ownerUserId !== undefined) {
           const unusable = yield* sql.unsafe(unusableText, [revisionId, batch, ownerUserId])

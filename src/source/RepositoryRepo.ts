@@ -19,11 +19,10 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
-import { v7 } from "uuid"
 import type { InvalidInput, NotFound, PersistenceError } from "../Errors.js"
 import { endWithRepository } from "../events/deletions.js"
 import { isTaken } from "../sql/engineError.js"
-import { idOrNew } from "../sql/ids.js"
+import { idOrNew, newUuid } from "../sql/ids.js"
 import { operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"
 import { columnList, rowsOf } from "../sql/rows.js"
@@ -112,7 +111,7 @@ const make = Effect.gen(function* () {
       const stored = repositories.single(sql.unsafe(storeOneText, [batch, now]))
       const release = Effect.zipRight(
         sql.unsafe(releaseExternalIdsText, [batch, now]),
-        sql.unsafe(releaseNamesText, [batch, now, `~${v7()}`])
+        sql.unsafe(releaseNamesText, [batch, now, `~${newUuid()}`])
       )
       // Conflicts are rare: nearly every call is one statement.
       return yield* Effect.catchIf(stored, isTaken, () => sql.withTransaction(Effect.zipRight(release, stored)))
