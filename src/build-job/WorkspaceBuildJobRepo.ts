@@ -26,11 +26,12 @@ import type { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
 import { readByIds } from "../sql/batch.js"
 import { Prose } from "../sql/columns.js"
 import { idOrNew } from "../sql/ids.js"
-import { operations } from "../sql/operations.js"
+import { annotated, operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"
 import { resolveForeignKeyError } from "../sql/references.js"
-import { columnList, rowsOf } from "../sql/rows.js"
+import { columnList, joinedRows, rowsOf } from "../sql/rows.js"
 import { texts } from "./claim.js"
+import { enqueueWrite } from "./enqueue.js"
 import { makeLeases } from "./leases.js"
 import { jobStatements } from "./jobStatements.js"
 import {
@@ -195,6 +196,7 @@ const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(WorkspaceBuildJob))
   const jobs = yield* rowsOf(WorkspaceBuildJob)
+  const rows = yield* joinedRows
   const stateColumns = sql.literal(columnList(JobState))
   const states = yield* rowsOf(JobState)
   const statements = jobStatements(sql)
@@ -207,9 +209,9 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const id = yield* idOrNew(job.id, "job", WorkspaceBuildJobId.make)
       const { idempotencyKey: key } = job
-      const { fingerprint, statement } = statements.insert({ ...job, id }, yield* Clock.currentTimeMillis)
-      const inserted = yield* jobs.findOne(statement)
-      if (Option.isSome(inserted)) return { job: inserted.value, created: true }
+      const { fingerprint, row, write } = enqueueWrite({ ...job, id }, yield* Clock.currentTimeMillis)
+      const inserted = yield* rows(sql.unsafe(write.sql, [...write.values]))
+      if (inserted.length > 0) return { job: row(), created: true }
 
       const existing = key === undefined ? Option.none() : yield* byKey(key)
       return Option.isSome(existing) && Option.contains(existing.value.requestFingerprint, fingerprint)
@@ -251,7 +253,7 @@ const make = Effect.gen(function* () {
         EnqueueJob
       )(request).pipe(
         Effect.flatMap(insert),
-        Effect.tap(({ job }) => Effect.annotateCurrentSpan("job.id", job.id)),
+        Effect.tap(({ job }) => annotated("job.id", job.id)),
         traced("enqueue", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",

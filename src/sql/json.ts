@@ -27,7 +27,7 @@ const cached = (decode: (text: string) => unknown): Decoder => {
 }
 
 /** Freezes a decoded document, because several readers share it. */
-const frozen = (value: unknown): unknown => {
+export const frozen = <A>(value: A): A => {
   if (typeof value === "object" && value !== null) {
     Object.freeze(value)
     for (const inner of Object.values(value)) frozen(inner)

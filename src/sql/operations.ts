@@ -114,7 +114,9 @@ export const operations = (service: string, entity: string) => {
         const decoded = decode(value)
         if (decoded !== invalid) return Either.right(decoded)
         const reasons = ParseResult.decodeUnknownEither(schema, inputOptions)(value)
-        return Either.isRight(reasons) ? reasons : failSpanned(invalidInput(operation, reasons.left))
+        return Either.isRight(reasons)
+          ? Either.right(reasons.right)
+          : failSpanned(invalidInput(operation, reasons.left))
       }
     }
   }

@@ -50,6 +50,18 @@ export const rowReader = <A>(model: RowModel<A>): ((row: Row) => Effect.Effect<A
   return (row) => decoded(() => decode(row))
 }
 
+/**
+ * Builds the constructor of rows from decoded fields, for a row that is known from the input of its INSERT. Fields are
+ * not validated.
+ */
+export const instancesOf = <A>(model: RowModel<A>): ((fields: A) => A) => {
+  const columns = columnsOf(model).map(({ name }) => ({ name, from: name, convert: (value: unknown) => value }))
+  const refuse = (): never => {
+    throw new Error("unreachable: fields are not converted")
+  }
+  return convertedObjectsOf(columns, model.prototype, invalid, refuse) as (fields: A) => A
+}
+
 /** A row that cannot be decoded: the error, and its raw columns. */
 export interface Unreadable {
   readonly error: CorruptRow

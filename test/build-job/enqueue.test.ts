@@ -1,7 +1,7 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, type Layer, Option, TestClock } from "effect"
-import { WorkspaceBuildJobId } from "../../src/build-job/WorkspaceBuildJob.js"
+import { Arbitrary, DateTime, Effect, FastCheck, type Layer, Option, Schema, TestClock } from "effect"
+import { EnqueueJob, WorkspaceBuildJob, WorkspaceBuildJobId } from "../../src/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
 import { IdempotencyConflict, ReferenceNotFound } from "../../src/Errors.js"
 import { fingerprint } from "../../src/sql/fingerprint.js"
@@ -61,6 +61,32 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         const { job } = yield* jobs.enqueue({ ...request, ...given, attemptId })
         expect(job).toMatchObject({ ...given, attemptId: Option.some(attemptId), idempotencyKey: Option.some("key") })
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("returns the row that it stored, for any input", () =>
+      Effect.gen(function* () {
+        const jobs = yield* WorkspaceBuildJobRepo
+        const { id: attemptId } = yield* make.attempt()
+        const inputs = FastCheck.sample(Arbitrary.make(EnqueueJob), 40)
+        for (const [index, input] of inputs.entries()) {
+          const now = 1000 + index
+          yield* TestClock.setTime(now)
+          const { availableAt, id: _, idempotencyKey, ...encoded } = Schema.encodeSync(EnqueueJob)(input)
+          const { created, job } = yield* jobs.enqueue({
+            ...encoded,
+            attemptId: encoded.attemptId === undefined ? undefined : attemptId,
+            // The range of the column.
+            availableAt: availableAt && DateTime.unsafeMake(Math.abs(availableAt.epochMillis)),
+            idempotencyKey: idempotencyKey && `${index} ${idempotencyKey}`.slice(0, 1000)
+          })
+          const stored = yield* jobs.getById(job.id)
+          expect(created).toBe(true)
+          expect(job).toBeInstanceOf(WorkspaceBuildJob)
+          expect(job).toStrictEqual(stored)
+          expect(JSON.stringify(job)).toBe(JSON.stringify(stored))
+          expect(Object.isFrozen(job.requestPayload)).toBe(true)
+        }
       }).pipe(Effect.provide(layer))
     )
 

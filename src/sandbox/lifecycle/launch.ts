@@ -2,9 +2,9 @@
  * The operations that create attempts: launch, retry, rebuild. They own the table `sandbox_launch_keys`.
  */
 import { Array, Clock, type DateTime, Effect, Option, Schema } from "effect"
-import { jobStatements } from "../../build-job/jobStatements.js"
+import { enqueueWrite } from "../../build-job/enqueue.js"
 import { encodeSpec } from "../../build-job/requestFingerprint.js"
-import { defaultMaxAttempts, WorkspaceBuildJob, WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
+import { defaultMaxAttempts, type WorkspaceBuildJob, WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
 import { attemptTransition, jobTransition, sandboxTransition } from "../../events/transitions.js"
 import { idOrNew } from "../../sql/ids.js"
 import { resolveForeignKeyError } from "../../sql/references.js"
@@ -43,8 +43,7 @@ interface KeyRow {
 const readers = {
   sandbox: rowReader(Sandbox),
   attempt: rowReader(SandboxAttempt),
-  snapshot: rowReader(SandboxAttemptSnapshot),
-  job: rowReader(WorkspaceBuildJob)
+  snapshot: rowReader(SandboxAttemptSnapshot)
 }
 
 export const makeLaunches = (
@@ -52,7 +51,7 @@ export const makeLaunches = (
   { accessGuards, refuseAccess, requireAccess }: Access
 ) => {
   const { endExecution } = makeExecutionEndings(executions)
-  const statements = { ...sandboxStatements(sql), attempt: attemptStatements(sql), job: jobStatements(sql) }
+  const statements = { ...sandboxStatements(sql), attempt: attemptStatements(sql) }
 
   const findKey = (ownerUserId: string, key: string) =>
     Effect.map(
@@ -98,7 +97,11 @@ export const makeLaunches = (
       const blueprintPayload = yield* decodeInput("launch", SetSnapshot.fields.blueprintPayload)(blueprint)
       const ids = yield* newIds
       const { attemptId, jobId, sandboxId } = ids
-      const job = { id: jobId, attemptId, registryId, repository, tag, requestPayload: resolvedSpec, maxDuration }
+      const destination = { registryId, repository, tag, maxDuration }
+      const queued = enqueueWrite(
+        { ...destination, id: jobId, attemptId, requestPayload: resolvedSpec, maxAttempts: defaultMaxAttempts },
+        now
+      )
       const link = { sandboxId, attemptId, relation: "launch" } as const
       const guards = accessGuards({ ...origin, issueId })
       const inserts = [
@@ -110,14 +113,14 @@ export const makeLaunches = (
           sql,
           { attemptId, userSpecPayload: spec, resolvedSpecPayload: resolvedSpec, blueprintPayload },
           now
-        ),
-        statements.job.insert({ ...job, maxAttempts: defaultMaxAttempts }, now).statement,
-        ...(idempotencyKey === undefined || keyFingerprint === undefined
-          ? []
-          : [insertKey(ownerUserId, idempotencyKey, keyFingerprint, ids, now)])
+        )
       ]
+      const keys =
+        idempotencyKey === undefined || keyFingerprint === undefined
+          ? []
+          : [insertKey(ownerUserId, idempotencyKey, keyFingerprint, ids, now)]
       const decision: LaunchDecision = {
-        writes: [...guards.map(({ write }) => write), ...inserts.map(toWrite)],
+        writes: [...guards.map(({ write }) => write), ...inserts.map(toWrite), queued.write, ...keys.map(toWrite)],
         refusalOf: (failed: Write) =>
           Option.getOrUndefined(
             Option.map(
@@ -136,7 +139,8 @@ export const makeLaunches = (
             leaseToken: 0
           })
         ],
-        result: (rows) => launchOf(rows.slice(guards.length))
+        result: (rows) =>
+          Effect.map(launchOf(rows.slice(guards.length)), (rows) => ({ ...rows, job: queued.row(), created: true }))
       }
       return decision
     })
@@ -285,13 +289,11 @@ const newIds: Effect.Effect<NewIds> = Effect.all({
 })
 
 /** Decodes the rows of the inserts of a launch. */
-const launchOf = ([, attempt, , sandbox, snapshot, job]: ReadonlyArray<ReadonlyArray<Row>>) =>
+const launchOf = ([, attempt, , sandbox, snapshot]: ReadonlyArray<ReadonlyArray<Row>>) =>
   Effect.all({
     sandbox: readers.sandbox(written(sandbox)),
     attempt: readers.attempt(written(attempt)),
-    snapshot: readers.snapshot(written(snapshot)),
-    job: readers.job(written(job)),
-    created: Effect.succeed(true)
+    snapshot: readers.snapshot(written(snapshot))
   })
 
 const written = (rows: ReadonlyArray<Row> | undefined): Row => {

@@ -1,0 +1,99 @@
+/**
+ * The INSERT of a build job, and the row that it stores. All columns are known from the input, so the statement does
+ * not return them: reading and decoding them would cost as much as storing them.
+ */
+import { DateTime, Option } from "effect"
+import { frozen } from "../sql/json.js"
+import { instancesOf } from "../sql/rows.js"
+import type { Write } from "../sql/writeAll.js"
+import { encodeSpec, requestFingerprint } from "./requestFingerprint.js"
+import { type EnqueueJob, WorkspaceBuildJob, type WorkspaceBuildJobId } from "./WorkspaceBuildJob.js"
+
+/**
+ * Stores a job; returns no row if its idempotency key exists. ?1: id, ?2: attempt, ?3: registry, ?4: repository, ?5:
+ * tag, ?6: specification, ?7: fingerprint, ?8: key, ?9: maximum number of attempts, ?10: maximum duration, ?11: the
+ * earliest time of the first claim, ?12: now.
+ */
+const insertText = `
+  INSERT INTO oci_image_build_jobs (id, run_id, status, registry_id, repository, tag, request_payload,
+    request_fingerprint, idempotency_key, max_attempts, max_duration_ms, available_at, created_at, updated_at)
+  VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)
+  ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+  RETURNING id`.trim()
+
+interface NewJob extends Omit<typeof EnqueueJob.Type, "id"> {
+  readonly id: WorkspaceBuildJobId
+}
+
+/** Builds the INSERT of a job, the fingerprint of its request, and the row that it stores. */
+export const enqueueWrite = (job: NewJob, now: number) => {
+  const { attemptId = null, availableAt = DateTime.unsafeMake(now), id, idempotencyKey, maxAttempts } = job
+  const { maxDuration: maxDurationMs, registryId, repository, tag } = job
+  const requestPayload = encodeSpec(job.requestPayload)
+  const fingerprint = requestFingerprint({ attemptId, registryId, repository, tag, requestPayload, maxDurationMs })
+  const write: Write = {
+    sql: insertText,
+    values: [
+      id,
+      attemptId,
+      registryId,
+      repository,
+      tag,
+      JSON.stringify(requestPayload),
+      fingerprint,
+      idempotencyKey ?? null,
+      maxAttempts,
+      maxDurationMs ?? null,
+      availableAt.epochMillis,
+      now
+    ]
+  }
+  return { write, fingerprint, row: () => queuedJob({ ...job, availableAt, fingerprint, now }) }
+}
+
+interface QueuedJob extends Omit<NewJob, "availableAt"> {
+  readonly availableAt: DateTime.Utc
+  readonly fingerprint: string
+  readonly now: number
+}
+
+const instance = instancesOf(WorkspaceBuildJob)
+
+/** Builds the row that `insertText` stores. */
+const queuedJob = ({ availableAt, fingerprint, id, now, ...job }: QueuedJob): WorkspaceBuildJob => {
+  const createdAt = DateTime.unsafeMake(now)
+  const none = Option.none()
+  return instance({
+    id,
+    attemptId: Option.fromNullable(job.attemptId),
+    status: "queued",
+    registryId: job.registryId,
+    repository: job.repository,
+    tag: job.tag,
+    requestPayload: frozen(job.requestPayload),
+    requestFingerprint: Option.some(fingerprint),
+    idempotencyKey: Option.fromNullable(job.idempotencyKey),
+    attemptCount: 0,
+    maxAttempts: job.maxAttempts,
+    maxDurationMs: Option.fromNullable(job.maxDuration),
+    availableAt,
+    claimedAt: none,
+    leaseExpiresAt: none,
+    leaseToken: 0,
+    leaseOutcome: none,
+    workerId: none,
+    startedAt: none,
+    finishedAt: none,
+    executorId: none,
+    resultPayload: none,
+    publishedReference: none,
+    publishedDigestReference: none,
+    publishedDigest: none,
+    errorCode: none,
+    errorMessage: none,
+    cancelReason: none,
+    runSettledAt: none,
+    createdAt,
+    updatedAt: createdAt
+  })
+}
