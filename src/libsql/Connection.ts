@@ -79,6 +79,8 @@ export const keepConnectionsUntilExit = (): void => {
 export class Connection {
   private opened: Database.Database | undefined
   private statements = new Map<string, Prepared>()
+  /** The statements that run by `get()`, apart from those of `all()`: see `run`. */
+  private firstStatements = new Map<string, Prepared>()
 
   private wrote = false
 
@@ -133,6 +135,11 @@ export class Connection {
    */
   commit(): void {
     this.exec("COMMIT")
+    this.committed()
+  }
+
+  /** Completes a commit, also that of a statement outside a transaction. Throws as `confirm` does. */
+  committed(): void {
     this.confirm()
     if (!this.wrote) return
     this.wrote = false
@@ -149,16 +156,25 @@ export class Connection {
     this.exec("SELECT 1 FROM sqlite_schema LIMIT 1")
   }
 
-  /** Runs one statement to its end, through the statement cache. */
-  run(sql: string, args: ReadonlyArray<unknown>): Result {
+  /**
+   * Runs one statement through the statement cache. `firstOnly` drops all rows but the first, at half the cost. Only
+   * inside a transaction or for a read, because the engine reports a failed commit with the end of the rows.
+   *
+   * `get()` of the binding binds values before it resets the statement. After `all()` or an error, the engine refuses
+   * them without an error, and the statement would run with its earlier values. So `get()` has statements of its own,
+   * and one that failed is never used again.
+   */
+  run(sql: string, args: ReadonlyArray<unknown>, firstOnly = false): Result {
     requireParameters(sql, args.length)
     const values = args.map(toNative)
-    const prepared = this.prepare(sql)
+    const cache = firstOnly ? this.firstStatements : this.statements
+    const prepared = this.prepare(sql, cache)
     try {
-      const result = runPrepared(prepared, values)
+      const result = runPrepared(prepared, values, firstOnly)
       if (prepared.changesRows && result.rowsAffected > 0) this.wrote = true
       return result
     } catch (error) {
+      if (firstOnly) cache.delete(sql)
       // A database in memory has one connection, which waits for no other. Closing it would drop the database.
       if (isBusy(error) && this.options.path !== ":memory:") this.close()
       throw error
@@ -189,24 +205,25 @@ export class Connection {
     const database = this.opened
     this.opened = undefined
     this.statements = new Map()
+    this.firstStatements = new Map()
     return database
   }
 
-  private prepare(sql: string): Prepared {
-    const known = this.statements.get(sql)
+  private prepare(sql: string, statements: Map<string, Prepared>): Prepared {
+    const known = statements.get(sql)
     if (known !== undefined) {
       // A Map iterates in order of insertion: inserting the statement again makes it the newest.
-      if (this.statements.size >= statementCacheSize / 2) {
-        this.statements.delete(sql)
-        this.statements.set(sql, known)
+      if (statements.size >= statementCacheSize / 2) {
+        statements.delete(sql)
+        statements.set(sql, known)
       }
       return known
     }
     const prepared = prepare(this.open(), sql)
-    this.statements.set(sql, prepared)
-    if (this.statements.size > statementCacheSize) {
-      const oldest = this.statements.keys().next()
-      if (!oldest.done) this.statements.delete(oldest.value)
+    statements.set(sql, prepared)
+    if (statements.size > statementCacheSize) {
+      const oldest = statements.keys().next()
+      if (!oldest.done) statements.delete(oldest.value)
     }
     return prepared
   }
@@ -259,7 +276,11 @@ const rowMaker = (statement: Database.Statement, sql: string): Prepared["toRow"]
 
 const columnsOf = (statement: Database.Statement): Array<string> => statement.columns().map((column) => column.name)
 
-const runPrepared = ({ changesRows, returnsRows, statement, toRow }: Prepared, values: Array<NativeValue>): Result => {
+const runPrepared = (
+  { changesRows, returnsRows, statement, toRow }: Prepared,
+  values: Array<NativeValue>,
+  firstOnly: boolean
+): Result => {
   if (!returnsRows) {
     const { changes, lastInsertRowid } = statement.run(values)
     return {
@@ -270,8 +291,8 @@ const runPrepared = ({ changesRows, returnsRows, statement, toRow }: Prepared, v
       lastInsertRowid: BigInt(lastInsertRowid)
     }
   }
-  // `.all()`, because `.run()` leaves a RETURNING statement open and `.get()` adds a key to its row.
-  const found = statement.all(values)
+  // `.run()` leaves a RETURNING statement open. `.get()` resets it, but adds a key to its row unless the row is an array.
+  const found = firstOnly && toRow !== undefined ? firstRow(statement.get(values)) : statement.all(values)
   const columns = () => columnsOf(statement)
   const answer = { columns, rowsAffected: changesRows ? found.length : 0, lastInsertRowid: undefined }
   if (toRow !== undefined) {
@@ -285,6 +306,8 @@ const runPrepared = ({ changesRows, returnsRows, statement, toRow }: Prepared, v
   }
   return { ...answer, rows, values: inOrder }
 }
+
+const firstRow = (row: unknown): Array<unknown> => (row === undefined ? [] : [row])
 
 const openVerified = (options: ConnectionOptions): Database.Database => {
   const database = openDatabase(options)

@@ -147,15 +147,15 @@ export class LocalClient implements Client, Driver {
   }
 
   /** Runs one statement. Answers synchronously when it need not wait, as for reads. */
-  run(sql: string, values: ReadonlyArray<unknown>): Answer<Result> {
+  run(sql: string, values: ReadonlyArray<unknown>, firstOnly = false): Answer<Result> {
     const { kind, refusal, single } = inspect(sql)
     if (!single) throw notOneStatement()
     if (refusal !== undefined) throw new DriverError("SEALANT_STATEMENT", refusal)
     switch (kind) {
       case "read":
-        return this.read(sql, values)
+        return this.read(sql, values, firstOnly)
       case "write":
-        return this.queue.statement(sql, values)
+        return this.queue.statement(sql, values, firstOnly)
       case "alone":
         return this.queue.alone(sql, values)
       default:
@@ -169,14 +169,14 @@ export class LocalClient implements Client, Driver {
     return this.queue.batch(statements)
   }
 
-  private read(sql: string, args: ReadonlyArray<unknown>): Answer<Result> {
+  private read(sql: string, args: ReadonlyArray<unknown>, firstOnly: boolean): Answer<Result> {
     this.refuseWhenClosed()
     if (!this.inMemory) {
       this.file?.checkIfDue()
-      return this.whenNotBusy(() => this.reader.run(sql, args))
+      return this.whenNotBusy(() => this.reader.run(sql, args, firstOnly))
     }
     // A read on the one connection would see uncommitted changes of an open transaction.
-    return this.queue.isIdle ? this.writer.run(sql, args) : this.queue.statement(sql, args)
+    return this.queue.isIdle ? this.writer.run(sql, args, firstOnly) : this.queue.statement(sql, args, firstOnly)
   }
 
   /** Runs `use` synchronously. While a lock is held, retries it until the timeout. */

@@ -29,8 +29,8 @@ export class LocalTransaction implements Transaction {
   }
 
   /** Runs one statement. The first one waits for the write lock; later ones are answered synchronously. */
-  run(sql: string, values: ReadonlyArray<unknown>): Result | Promise<Result> {
-    return this.inside(sql, () => this.connection.run(sql, values))
+  run(sql: string, values: ReadonlyArray<unknown>, firstOnly = false): Result | Promise<Result> {
+    return this.inside(sql, () => this.connection.run(sql, values, firstOnly))
   }
 
   /**

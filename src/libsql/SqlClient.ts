@@ -15,7 +15,7 @@ import { globalValue } from "effect/GlobalValue"
 import { type Client, toResultSet } from "./Client.js"
 import type { Changes } from "./Changes.js"
 import type { Result } from "./Connection.js"
-import { type Place, register, type Statement } from "./registry.js"
+import { type ClientInternals, type Place, register, type Statement } from "./registry.js"
 
 /** One level of a transaction: the outermost, or a savepoint in the level above. */
 interface Level {
@@ -23,7 +23,7 @@ interface Level {
   readonly depth: number
   /** Runs one operation of this level at a time: a statement, or a whole nested level. */
   readonly turn: Effect.Semaphore
-  readonly connection: SqlConnection.Connection
+  readonly connection: Connection
 }
 
 /**
@@ -45,7 +45,13 @@ export type Answer<A> = A | Promise<A> | Later<A>
 
 /** A database, or a transaction in it, that runs statements. Answers synchronously when it can. */
 export interface Target {
-  readonly run: (sql: string, values: ReadonlyArray<unknown>) => Answer<Result>
+  /** `firstOnly` permits to drop all rows but the first. */
+  readonly run: (sql: string, values: ReadonlyArray<unknown>, firstOnly?: boolean) => Answer<Result>
+}
+
+/** A connection that can also run a statement for its first row. */
+interface Connection extends SqlConnection.Connection {
+  readonly executeFirst: ClientInternals["executeFirst"]
 }
 
 /** A transaction. It begins with its first statement, which fails when the transaction cannot begin. */
@@ -78,7 +84,7 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
       const driver = yield* open
       const level: LevelTag = Context.GenericTag<Level>(`@sealant/db/libsql/Level/${databases.count++}`)
       const own = connection(driver)
-      const inContext = <A, E>(use: (connection: SqlConnection.Connection) => Effect.Effect<A, E>) =>
+      const inContext = <A, E>(use: (connection: Connection) => Effect.Effect<A, E>) =>
         Effect.contextWithEffect((context: Context.Context<never>) => {
           const current = Context.getOption(context, level)
           return use(Option.isSome(current) ? current.value.connection : own)
@@ -93,6 +99,7 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
         changes: driver.changes,
         isInTransaction: Effect.map(Effect.serviceOption(level), Option.isSome),
         execute: (text, values) => inContext((connection) => connection.execute(text, values, undefined)),
+        executeFirst: (text, values) => inContext((connection) => connection.executeFirst(text, values)),
         executeAll: (statements) =>
           Effect.flatMap(Effect.serviceOption(level), (current) =>
             Option.isSome(current)
@@ -163,15 +170,16 @@ const runIn = <A, E, R>(transaction: TransactionTarget, depth: number, tag: Leve
     return Context.add(context, tag, { transaction, depth, turn, connection: connection(transaction, turn) })
   })
 
-const connection = (target: Target, turn?: Effect.Semaphore): SqlConnection.Connection => {
-  const run = <B>(sql: string, params: ReadonlyArray<unknown>, use: (result: Result) => B) => {
-    const answer = attempt(() => target.run(sql, params), use)
+const connection = (target: Target, turn?: Effect.Semaphore): Connection => {
+  const run = <B>(sql: string, params: ReadonlyArray<unknown>, use: (result: Result) => B, firstOnly = false) => {
+    const answer = attempt(() => target.run(sql, params, firstOnly), use)
     return turn === undefined ? answer : turn.withPermits(1)(answer)
   }
   const rows: SqlConnection.Connection["execute"] = (sql, params, transformRows) =>
     run(sql, params, transformRows === undefined ? rowsOf : (result) => transformRows(result.rows))
   return {
     execute: rows,
+    executeFirst: (sql, params) => run(sql, params, rowsOf, true),
     executeUnprepared: rows,
     executeRaw: (sql, params) => run(sql, params, toResultSet),
     executeValues: (sql, params) => run(sql, params, (result) => result.values()),

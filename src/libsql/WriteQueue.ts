@@ -29,6 +29,7 @@ interface WaitingStatement extends Waiting {
   readonly type: "statement" | "alone"
   readonly sql: string
   readonly args: ReadonlyArray<unknown>
+  readonly firstOnly: boolean
   readonly succeed: (result: Result) => void
 }
 
@@ -62,9 +63,9 @@ export class WriteQueue {
   ) {}
 
   /** Runs a statement in a transaction that it may share. Answers after the commit. */
-  statement(sql: string, args: ReadonlyArray<unknown>): Later<Result> {
+  statement(sql: string, args: ReadonlyArray<unknown>, firstOnly = false): Later<Result> {
     return (succeed, fail) =>
-      this.add({ type: "statement", sql, args, succeed, fail, blockedSince: undefined, isolated: false })
+      this.add({ type: "statement", sql, args, firstOnly, succeed, fail, blockedSince: undefined, isolated: false })
   }
 
   /**
@@ -79,7 +80,7 @@ export class WriteQueue {
   /** Runs a statement outside any transaction, when its turn comes. */
   alone(sql: string, args: ReadonlyArray<unknown>): Later<Result> {
     return (succeed, fail) =>
-      this.add({ type: "alone", sql, args, succeed, fail, blockedSince: undefined, isolated: false })
+      this.add({ type: "alone", sql, args, firstOnly: false, succeed, fail, blockedSince: undefined, isolated: false })
   }
 
   /**
@@ -220,7 +221,7 @@ export class WriteQueue {
       const results = runBatch(this.connection, entry.statements)
       return () => entry.succeed(results)
     }
-    const result = this.connection.run(entry.sql, entry.args)
+    const result = this.connection.run(entry.sql, entry.args, entry.firstOnly)
     return () => entry.succeed(result)
   }
 

@@ -33,6 +33,8 @@ export interface ClientInternals {
     text: string,
     values: ReadonlyArray<unknown>
   ) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
+  /** Runs one statement as `execute` does, and may return the first row only. */
+  readonly executeFirst: ClientInternals["execute"]
   /**
    * Runs statements in order in the open transaction, until one fails; on a server in one round trip. The cause of
    * the error is a `BatchFailure`, with the position of the failed statement.

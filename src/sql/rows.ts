@@ -6,7 +6,7 @@
  */
 import { SqlClient, type SqlError, Statement } from "@effect/sql"
 import { Data, Effect, Either, Option, ParseResult, Schema, SchemaAST } from "effect"
-import { clientInternals } from "../libsql/registry.js"
+import { type ClientInternals, clientInternals } from "../libsql/registry.js"
 import { convertedObjectsOf } from "../libsql/shape.js"
 import { type Decoder, decoderOf, invalid } from "./decoder.js"
 
@@ -73,14 +73,14 @@ export const rowsOf = <A>(model: RowModel<A>): Effect.Effect<RowsOf<A>, never, S
   Effect.map(runner, (run) => {
     const decode = rowDecoder(model)
     return {
-      findAll: (statement) => Effect.flatMap(run(statement), (rows) => decoded(() => rows.map(decode))),
-      each: (statement) => Effect.map(run(statement), (rows) => rows.map(readable(decode))),
+      findAll: (statement) => Effect.flatMap(run.all(statement), (rows) => decoded(() => rows.map(decode))),
+      each: (statement) => Effect.map(run.all(statement), (rows) => rows.map(readable(decode))),
       findOne: (statement) =>
-        Effect.flatMap(run(statement), ([row]) =>
+        Effect.flatMap(run.first(statement), ([row]) =>
           row === undefined ? Effect.succeedNone : decoded(() => Option.some(decode(row)))
         ),
       single: (statement) =>
-        Effect.flatMap(run(statement), ([row]) =>
+        Effect.flatMap(run.first(statement), ([row]) =>
           row === undefined
             ? Effect.dieMessage("a statement that always returns a row returned none")
             : decoded(() => decode(row))
@@ -93,7 +93,10 @@ export const joinedRows: Effect.Effect<
   (statement: Statement.Statement<Row>) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>,
   never,
   SqlClient.SqlClient
-> = Effect.suspend(() => runner)
+> = Effect.map(
+  Effect.suspend(() => runner),
+  ({ all }) => all
+)
 
 /**
  * Runs statements without the scope and the span that `@effect/sql` adds to each: the method has a span, and these two
@@ -102,13 +105,16 @@ export const joinedRows: Effect.Effect<
  */
 const runner = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const execute = clientInternals(sql)?.execute
-  return (statement: Statement.Statement<Row>): Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError> =>
-    Effect.withFiberRuntime((fiber) => {
-      if (execute === undefined || Option.isSome(fiber.getFiberRef(Statement.currentTransformer))) return statement
-      const [text, params] = statement.compile()
-      return execute(text, params)
-    })
+  const internals = clientInternals(sql)
+  const runBy =
+    (execute: ClientInternals["execute"] | undefined) =>
+    (statement: Statement.Statement<Row>): Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError> =>
+      Effect.withFiberRuntime((fiber) => {
+        if (execute === undefined || Option.isSome(fiber.getFiberRef(Statement.currentTransformer))) return statement
+        const [text, params] = statement.compile()
+        return execute(text, params)
+      })
+  return { all: runBy(internals?.execute), first: runBy(internals?.executeFirst) }
 })
 
 const readable =
