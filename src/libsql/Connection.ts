@@ -138,8 +138,17 @@ export class Connection {
     this.committed()
   }
 
-  /** Completes a commit, also that of a statement outside a transaction. Throws as `confirm` does. */
-  committed(): void {
+  /**
+   * Runs one statement outside a transaction, which commits itself. Throws as `run` and `confirm` do. All rows are read,
+   * because the commit comes with the end of the rows, and may fail.
+   */
+  runAndCommit(sql: string, args: ReadonlyArray<unknown>): Result {
+    const result = this.run(sql, args)
+    this.committed()
+    return result
+  }
+
+  private committed(): void {
     this.confirm()
     if (!this.wrote) return
     this.wrote = false

@@ -14,17 +14,24 @@ export const dieAt = (death: Death) => {
   const pass = (at: Death["at"], number: number) => {
     if (death.at !== "never" && death.at === at && death.number === number) process.kill(process.pid, "SIGKILL")
   }
-  const { commit, run } = Connection.prototype
-  Connection.prototype.run = function (this: Connection, sql, args) {
-    done.statements += 1
-    pass("statement", done.statements)
-    return run.call(this, sql, args)
-  }
-  Connection.prototype.commit = function (this: Connection) {
+  const { commit, run, runAndCommit } = Connection.prototype
+  const committing = <A>(commit: () => A): A => {
     done.commits += 1
     pass("before COMMIT", done.commits)
-    commit.call(this)
+    const result = commit()
     pass("after COMMIT", done.commits)
+    return result
+  }
+  Connection.prototype.run = function (this: Connection, sql, args, firstOnly) {
+    done.statements += 1
+    pass("statement", done.statements)
+    return run.call(this, sql, args, firstOnly)
+  }
+  Connection.prototype.commit = function (this: Connection) {
+    committing(() => commit.call(this))
+  }
+  Connection.prototype.runAndCommit = function (this: Connection, sql, args) {
+    return committing(() => runAndCommit.call(this, sql, args))
   }
   return done
 }

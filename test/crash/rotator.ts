@@ -11,13 +11,21 @@ const { dieAt, filePath }: RotationOptions = JSON.parse(process.argv[2] ?? "{}")
 
 let commits = 0
 
-const commit = Connection.prototype.commit
-Connection.prototype.commit = function (this: Connection) {
+const dying = <A>(commit: () => A): A => {
   commits += 1
   const now = dieAt !== "killed" && dieAt.commit === commits
   if (now && dieAt.moment === "before") process.kill(process.pid, "SIGKILL")
-  commit.call(this)
+  const result = commit()
   if (now) process.kill(process.pid, "SIGKILL")
+  return result
+}
+
+const { commit, runAndCommit } = Connection.prototype
+Connection.prototype.commit = function (this: Connection) {
+  dying(() => commit.call(this))
+}
+Connection.prototype.runAndCommit = function (this: Connection, sql, args) {
+  return dying(() => runAndCommit.call(this, sql, args))
 }
 
 const program = Effect.flatMap(SecretVault, (vault) =>

@@ -135,6 +135,30 @@ describe.each(both)("concurrent writes ($name)", ({ open }) => {
 })
 
 describe("a shared transaction that the engine rolls back", () => {
+  it.scopedLive("has no BEGIN when one write waits, unless another connection held the lock before", () =>
+    Effect.gen(function* () {
+      const client = yield* onFile
+      yield* execute(client, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
+      const exec = vi.spyOn(Connection.prototype, "exec")
+      yield* Effect.addFinalizer(() => Effect.sync(() => exec.mockRestore()))
+      const begins = () => exec.mock.calls.filter(([sql]) => sql === "BEGIN IMMEDIATE").length
+      const insert = (id: number) => execute(client, "INSERT INTO t VALUES (?)", [id])
+      yield* insert(1)
+      expect(begins()).toBe(0)
+      yield* inOneTurn(all([insert(2), insert(3)]))
+      expect(begins()).toBe(1)
+      const run = vi.spyOn(Connection.prototype, "run").mockImplementationOnce(function (this: Connection) {
+        this.close()
+        throw Object.assign(new Error("database is locked"), { code: "SQLITE_BUSY" })
+      })
+      yield* insert(4)
+      yield* insert(5)
+      run.mockRestore()
+      expect(begins()).toBe(3)
+      expect((yield* execute(client, "SELECT count(*) AS n FROM t")).rows[0]?.["n"]).toBe(5)
+    })
+  )
+
   it.scopedLive("fails all of its writes when none is at fault, and later ones succeed", () =>
     Effect.gen(function* () {
       const client = yield* onFile
