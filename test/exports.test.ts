@@ -45,7 +45,16 @@ const exported = new Map<string, unknown>(Object.entries(db))
 const isError = (value: unknown) => typeof value === "function" && value.prototype instanceof Error
 
 /** Exports of the root that are neither services, models, errors nor modules. */
-const others = ["ById", "OwnedId", "Page", "PageRequest", "Row", "StateMachine", "LeaseLostReason", "PersistenceErrorReason"]
+const others = [
+  "ById",
+  "OwnedId",
+  "Page",
+  "PageRequest",
+  "Row",
+  "StateMachine",
+  "LeaseLostReason",
+  "PersistenceErrorReason"
+]
 
 describe("the exports", () => {
   for (const { name, model } of models) {

@@ -34,7 +34,7 @@ import { excessOf, isLong, maxIssues, shown } from "./inputLimits.js"
 import { CorruptRow } from "./rows.js"
 import { isTaggedAs } from "./tagged.js"
 
-interface Refusals {
+export interface Refusals {
   readonly AlreadyExists: AlreadyExists
   readonly ReferenceNotFound: ReferenceNotFound
   readonly InvalidInput: InvalidInput

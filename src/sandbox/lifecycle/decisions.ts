@@ -2,7 +2,7 @@
  * The decisions of the operations on builds, runtimes and stops: rows in, changes out. Pure, and so tested without a
  * database.
  */
-import { DateTime, Either, Option } from "effect"
+import { type DateTime, Either, Option } from "effect"
 import type { JobState, Lease } from "../../build-job/WorkspaceBuildJob.js"
 import { InvalidTransition, LeaseLost, NotFound } from "../../Errors.js"
 import { checkLease } from "../../leasing/leases.js"
