@@ -23,6 +23,7 @@ import { IssueWorkflowExecutionRepo } from "../issue-workflow/IssueWorkflowExecu
 import type { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import type { ById } from "../sql/ownerScope.js"
 import type { Page, PageRequest } from "../sql/page.js"
+import { joinedRows } from "../sql/rows.js"
 import { makeAccess } from "../source/requireAccess.js"
 import { makeBuildOperations } from "./lifecycle/build.js"
 import { makeLaunches } from "./lifecycle/launch.js"
@@ -232,7 +233,7 @@ const make = Effect.gen(function* () {
     executions: yield* IssueWorkflowExecutionRepo
   })
   const service: SandboxLifecycleService = {
-    ...makeLaunches(repositories, yield* makeAccess),
+    ...makeLaunches(repositories, yield* makeAccess, yield* joinedRows),
     ...(yield* makeBuildOperations(repositories)),
     ...(yield* makeEndings(repositories)),
     ...(yield* makeSandboxSupervision(repositories)),

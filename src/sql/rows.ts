@@ -88,12 +88,11 @@ export const rowsOf = <A>(model: RowModel<A>): Effect.Effect<RowsOf<A>, never, S
     }
   })
 
-/** Builds the runner of joined statements. It returns raw rows, for `partOf`. */
-export const joinedRows: Effect.Effect<
-  (statement: Statement.Statement<Row>) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>,
-  never,
-  SqlClient.SqlClient
-> = Effect.map(
+/** Runs joined statements. Returns raw rows, for `partOf`. */
+export type JoinedRows = (statement: Statement.Statement<Row>) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
+
+/** Builds the runner of joined statements. */
+export const joinedRows: Effect.Effect<JoinedRows, never, SqlClient.SqlClient> = Effect.map(
   Effect.suspend(() => runner),
   ({ all }) => all
 )

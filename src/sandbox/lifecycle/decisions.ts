@@ -170,14 +170,17 @@ const reportRuntime = (draft: Draft, attempt: AttemptView, launched: Launched, n
 }
 
 /**
- * Stops a sandbox, and records the stop request with its attempt. If the sandbox is stopped already, ends its attempt
- * and runtime if one of them is still active.
+ * Stops a sandbox, and records the stop request with its attempt. If the sandbox is stopped already, ends those of
+ * its attempt, job and runtime that are still active.
  */
 export const decideStop = (state: AttemptState, reason: string): Draft => {
   const draft = new Draft(state)
-  const { attempt, runtime, sandbox } = state
+  const { attempt, job, runtime, sandbox } = state
   const isStopped = Option.exists(sandbox, ({ status }) => status === "stopped")
-  const hasActiveRows = Option.exists(attempt, isActive) || Option.exists(runtime, ({ status }) => !isEnded(status))
+  const hasActiveRows =
+    Option.exists(attempt, isActive) ||
+    Option.exists(job, isActive) ||
+    Option.exists(runtime, ({ status }) => !isEnded(status))
   if (Option.isSome(attempt) && (!isStopped || hasActiveRows)) {
     draft.requestStop(attempt.value)
     cancelAttempt(draft, attempt.value, reason)

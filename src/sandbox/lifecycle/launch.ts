@@ -4,11 +4,11 @@
 import { Array, Clock, type DateTime, Effect, Option, Schema } from "effect"
 import { enqueueWrite } from "../../build-job/enqueue.js"
 import { encodeSpec } from "../../build-job/requestFingerprint.js"
-import { defaultMaxAttempts, type WorkspaceBuildJob, WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
+import { defaultMaxAttempts, WorkspaceBuildJob, WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
 import { attemptTransition, jobTransition, sandboxTransition } from "../../events/transitions.js"
 import { idOrNew } from "../../sql/ids.js"
 import { resolveForeignKeyError } from "../../sql/references.js"
-import { type CorruptRow, rowReader } from "../../sql/rows.js"
+import { type CorruptRow, type JoinedRows, partColumnList, partOf, rowReader } from "../../sql/rows.js"
 import { toWrite, type Write } from "../../sql/writeAll.js"
 import { attemptStatements } from "../attemptStatements.js"
 import { Sandbox, SandboxId } from "../Sandbox.js"
@@ -46,9 +46,29 @@ const readers = {
   snapshot: rowReader(SandboxAttemptSnapshot)
 }
 
+/** Reads the rows of a launch by their ids. ?1: sandbox, ?2: attempt, ?3: job. */
+const replayText = `
+  SELECT ${[
+    partColumnList(Sandbox, "s"),
+    partColumnList(SandboxAttempt, "a"),
+    partColumnList(SandboxAttemptSnapshot, "n"),
+    partColumnList(WorkspaceBuildJob, "j")
+  ].join(", ")}
+  FROM sandboxes AS s
+  LEFT JOIN sandbox_attempts AS a INDEXED BY sqlite_autoindex_sandbox_attempts_1 ON a.id = ?2
+  LEFT JOIN sandbox_attempt_snapshots AS n INDEXED BY sqlite_autoindex_sandbox_attempt_snapshots_1 ON n.run_id = ?2
+  LEFT JOIN oci_image_build_jobs AS j INDEXED BY sqlite_autoindex_oci_image_build_jobs_1 ON j.id = ?3
+  WHERE s.id = ?1`.trim()
+
+const sandboxPart = partOf(Sandbox, "s")
+const attemptPart = partOf(SandboxAttempt, "a")
+const snapshotPart = partOf(SandboxAttemptSnapshot, "n")
+const jobPart = partOf(WorkspaceBuildJob, "j")
+
 export const makeLaunches = (
   { attempts, executions, jobs, sandboxes, sql }: Repositories,
-  { accessGuards, refuseAccess, requireAccess }: Access
+  { accessGuards, refuseAccess, requireAccess }: Access,
+  rows: JoinedRows
 ) => {
   const { endExecution } = makeExecutionEndings(executions)
   const statements = { ...sandboxStatements(sql), attempt: attemptStatements(sql) }
@@ -70,20 +90,15 @@ export const makeLaunches = (
   /** Returns the current state of the launch with a key. Fails with `NotFound` if its attempt or job was deleted. */
   const replay = ({ jobId, attemptId, sandboxId }: KeyRow) =>
     Effect.gen(function* () {
-      const sandbox = yield* sandboxes.getById(sandboxId)
-      const gone = (entity: string, id = sandboxId) => new NotFound({ entity, id })
-      if (attemptId === null) return yield* gone("SandboxAttempt")
-      if (jobId === null) return yield* gone("WorkspaceBuildJob")
-      const attempt = yield* attempts.getById(attemptId)
-      const job = yield* jobs.getById(jobId)
-      const snapshot = yield* Effect.flatMap(
-        attempts.findSnapshot(attempt.id),
-        Option.match({
-          onNone: () => gone("SandboxAttemptSnapshot", attempt.id),
-          onSome: Effect.succeed
-        })
-      )
-      return { sandbox, attempt, job, snapshot, created: false }
+      const [row] = yield* rows(sql.unsafe(replayText, [sandboxId, attemptId, jobId]))
+      if (row === undefined) return yield* new NotFound({ entity: "Sandbox", id: sandboxId })
+      return {
+        sandbox: yield* orGone("Sandbox", sandboxId, yield* sandboxPart(row)),
+        attempt: yield* orGone("SandboxAttempt", attemptId ?? sandboxId, yield* attemptPart(row)),
+        job: yield* orGone("WorkspaceBuildJob", jobId ?? attemptId ?? sandboxId, yield* jobPart(row)),
+        snapshot: yield* orGone("SandboxAttemptSnapshot", attemptId ?? sandboxId, yield* snapshotPart(row)),
+        created: false
+      }
     })
 
   /** Builds the decision of a new launch. `keyFingerprint` is that of the request, if it has a key. */
@@ -272,6 +287,10 @@ export const makeLaunches = (
 }
 
 type Row = Readonly<Record<string, unknown>>
+
+/** Returns the row of an earlier launch. Fails with `NotFound` if it was deleted since. */
+const orGone = <A>(entity: string, id: string, row: Option.Option<A>): Effect.Effect<A, NotFound> =>
+  Option.isSome(row) ? Effect.succeed(row.value) : Effect.fail(new NotFound({ entity, id }))
 
 type LaunchDecision = Decision<Launch, CorruptRow | ReferenceNotFound>
 

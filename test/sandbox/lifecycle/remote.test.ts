@@ -178,10 +178,35 @@ describe("when the answer to COMMIT is lost", () => {
   }
 })
 
-it.effect("a launch needs few requests", () =>
+it.effect("each operation needs one request for its reads and one for its writes", () =>
   onServer((peer) =>
     Effect.gen(function* () {
-      expect(yield* requestsOf(peer, launch({ idempotencyKey: "request-1" }))).toBeLessThan(20)
+      const lifecycle = yield* SandboxLifecycle
+      const requests = <A, E, R>(effect: Effect.Effect<A, E, R>) => requestsOf(peer, effect)
+      // The first request of a client asks for the version of the protocol, too.
+      const [one, two] = [yield* launch(), yield* claimed()]
+      const [{ lease }, failing] = [yield* claim(one), yield* claimed()]
+      expect({
+        launch: yield* requests(launch()),
+        launchWithKey: yield* requests(launch({ idempotencyKey: "key" })),
+        launchAgain: yield* requests(launch({ idempotencyKey: "key" })),
+        beginBuild: yield* requests(lifecycle.beginBuild(lease)),
+        recordRuntime: yield* requests(lifecycle.recordRuntime(one.attempt.id, answer("pending"))),
+        finishBuild: yield* requests(lifecycle.finishBuild(lease, { ...success, runtime: answer("running") })),
+        failBuild: yield* requests(lifecycle.failBuild(failing.lease, { errorMessage: "no", retryable: false })),
+        stop: yield* requests(lifecycle.stop(one.sandbox.id)),
+        cancel: yield* requests(lifecycle.cancel({ id: two.sandbox.id, reason: "enough" }))
+      }).toEqual({
+        launch: 1,
+        launchWithKey: 2,
+        launchAgain: 2,
+        beginBuild: 2,
+        recordRuntime: 2,
+        finishBuild: 2,
+        failBuild: 2,
+        stop: 2,
+        cancel: 2
+      })
     })
   )
 )
