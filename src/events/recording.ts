@@ -2,7 +2,7 @@
  * Repositories for lifecycle operations: each write that changes a status records an event in the journal.
  */
 import { Effect, Option } from "effect"
-import type { JobState, WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
+import type { WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
 import type { WorkspaceBuildJobRepo } from "../build-job/WorkspaceBuildJobRepo.js"
 import type { IssueWorkflow } from "../issue-workflow/IssueWorkflow.js"
 import type { IssueWorkflowExecution } from "../issue-workflow/IssueWorkflowExecution.js"
@@ -12,21 +12,14 @@ import type { Sandbox } from "../sandbox/Sandbox.js"
 import type { SandboxAttempt } from "../sandbox/SandboxAttempt.js"
 import type { SandboxAttemptRepo } from "../sandbox/SandboxAttemptRepo.js"
 import type { SandboxRepo } from "../sandbox/SandboxRepo.js"
-import type { SandboxRuntimeInstance } from "../sandbox/SandboxRuntimeInstance.js"
 import { recordTransition } from "./journal.js"
-import { attemptTransition, jobTransition, runtimeEndTransition, sandboxTransition } from "./transitions.js"
+import { attemptTransition, jobTransition, sandboxTransition } from "./transitions.js"
 
 const recordSandbox = (row: Sandbox) => recordTransition(sandboxTransition(row))
 
 const recordAttempt = (row: SandboxAttempt) => recordTransition(attemptTransition(row))
 
-/** Records the end of a runtime as an event of its attempt. */
-export const recordRuntimeEnd = (attempt: SandboxAttempt, runtime: SandboxRuntimeInstance) =>
-  recordTransition(runtimeEndTransition(attempt, runtime))
-
-/** Records the status of a job. With `evenIfSame`, a new lease under the same status is an event, too. */
-export const recordJob = (job: JobState | WorkspaceBuildJob, evenIfSame = false) =>
-  recordTransition(jobTransition(job, evenIfSame))
+const recordJob = (row: WorkspaceBuildJob) => recordTransition(jobTransition(row))
 
 const recordWorkflow = ({ id, issueId, ownerUserId, status }: IssueWorkflow) =>
   recordTransition({
@@ -69,7 +62,6 @@ export const recordingSandboxes = <R extends SandboxRepositories>(repositories: 
   const { attempts, executions, jobs, sandboxes } = repositories
   const sandbox = recorded(recordSandbox)
   const attempt = recorded(recordAttempt)
-  const job = recorded((row: WorkspaceBuildJob) => recordJob(row))
   return {
     ...repositories,
     sandboxes: {
@@ -80,22 +72,11 @@ export const recordingSandboxes = <R extends SandboxRepositories>(repositories: 
     },
     attempts: {
       ...attempts,
-      createQueued: attempt(attempts.createQueued),
-      markRunning: attempt(attempts.markRunning),
-      markSucceeded: attempt(attempts.markSucceeded),
-      markFailed: attempt(attempts.markFailed),
-      markCancelled: attempt(attempts.markCancelled)
+      createQueued: attempt(attempts.createQueued)
     },
     jobs: {
       ...jobs,
       enqueue: (request) => Effect.tap(jobs.enqueue(request), ({ job }) => recordJob(job)),
-      succeed: job(jobs.succeed),
-      fail: job(jobs.fail),
-      cancel: job(jobs.cancel),
-      cancelLatestByAttemptId: (request) =>
-        Effect.tap(jobs.cancelLatestByAttemptId(request), (latest) =>
-          Option.isSome(latest) ? recordJob(latest.value) : Effect.void
-        ),
       reapExpired: (limit) =>
         Effect.tap(jobs.reapExpired(limit), (reaped) =>
           Effect.forEach(reaped, (row) => recordJob(row), { discard: true })

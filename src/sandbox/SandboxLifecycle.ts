@@ -35,7 +35,6 @@ import type { Sandbox } from "./Sandbox.js"
 import { SandboxAttemptRepo } from "./SandboxAttemptRepo.js"
 import { SandboxRepo } from "./SandboxRepo.js"
 import type { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
-import { SandboxRuntimeInstanceRepo } from "./SandboxRuntimeInstanceRepo.js"
 import type {
   CancelSandbox,
   Build,
@@ -228,7 +227,6 @@ const make = Effect.gen(function* () {
     sql: yield* SqlClient.SqlClient,
     sandboxes: yield* SandboxRepo,
     attempts: yield* SandboxAttemptRepo,
-    runtimes: yield* SandboxRuntimeInstanceRepo,
     jobs: yield* WorkspaceBuildJobRepo,
     executions: yield* IssueWorkflowExecutionRepo
   })
@@ -250,7 +248,7 @@ export class SandboxLifecycle extends Context.Tag("@sealant/db/SandboxLifecycle"
   static readonly layer: Layer.Layer<
     SandboxLifecycle,
     never,
-    SqlClient.SqlClient | SandboxRepo | SandboxAttemptRepo | SandboxRuntimeInstanceRepo | WorkspaceBuildJobRepo
+    SqlClient.SqlClient | SandboxRepo | SandboxAttemptRepo | WorkspaceBuildJobRepo
   > =
     // Programs without issue workflows do not provide the executions.
     Layer.provide(Layer.effect(this, make), IssueWorkflowExecutionRepo.layer)

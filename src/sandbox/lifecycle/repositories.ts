@@ -6,13 +6,11 @@ import type { WorkspaceBuildJobRepo } from "../../build-job/WorkspaceBuildJobRep
 import type { IssueWorkflowExecutionRepo } from "../../issue-workflow/IssueWorkflowExecutionRepo.js"
 import type { SandboxAttemptRepo } from "../SandboxAttemptRepo.js"
 import type { SandboxRepo } from "../SandboxRepo.js"
-import type { SandboxRuntimeInstanceRepo } from "../SandboxRuntimeInstanceRepo.js"
 
 export interface Repositories {
   readonly sql: SqlClient.SqlClient
   readonly sandboxes: SandboxRepo["Type"]
   readonly attempts: SandboxAttemptRepo["Type"]
-  readonly runtimes: SandboxRuntimeInstanceRepo["Type"]
   readonly jobs: WorkspaceBuildJobRepo["Type"]
   /** The executions that work in sandboxes. */
   readonly executions: IssueWorkflowExecutionRepo["Type"]
