@@ -44,7 +44,7 @@ export const once = (pattern: RegExp, fault: Fault): FaultInjection => {
 
 /** Injects the fault during an effect, and fails if it did not occur. */
 export const during =
-  (peer: Peer, faultInjection: FaultInjection) =>
+  (peer: { faultInjection: FaultInjection | undefined }, faultInjection: FaultInjection) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.suspend(() => {
       let came = false
@@ -64,7 +64,7 @@ export const during =
     })
 
 /** How many requests an effect takes. */
-export const requestsOf = <A, E, R>(peer: Peer, effect: Effect.Effect<A, E, R>) =>
+export const requestsOf = <A, E, R>(peer: { readonly requests: number }, effect: Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {
     const before = peer.requests
     return Effect.map(effect, () => peer.requests - before)

@@ -5,7 +5,7 @@
 import { SqlClient } from "@effect/sql"
 import { Effect, Layer } from "effect"
 import Native from "libsql"
-import { createHash } from "node:crypto"
+import { createHash, randomUUID } from "node:crypto"
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -15,6 +15,8 @@ import { clientInternals } from "../../src/libsql/registry.js"
 import { splitStatements } from "../../src/libsql/sqlText.js"
 import { type ServerOptions, Peer } from "./hrana/Peer.js"
 import { temporaryDirectory } from "./directories.js"
+import { Proxy } from "./sqld/Proxy.js"
+import { createNamespace, deleteNamespace, type ServerAddress } from "./sqld/Server.js"
 
 const statements = Object.values(migrations).flatMap(splitStatements)
 
@@ -105,6 +107,26 @@ const peerOn = (open: (path: string) => Promise<Peer>) =>
       (peer) => Effect.promise(() => peer.close())
     )
   )
+
+const namespaceOn = (server: ServerAddress, file?: string) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const namespace = `t${randomUUID().replaceAll("-", "")}`
+      await createNamespace(server, namespace, file)
+      return Proxy.open(server, namespace)
+    }),
+    (proxy) =>
+      Effect.promise(async () => {
+        await proxy.close()
+        await deleteNamespace(server, proxy.namespace)
+      })
+  )
+
+/** A database without tables on the real server, which is deleted with the scope. */
+export const openEmptyNamespace = (server: ServerAddress) => namespaceOn(server)
+
+/** A migrated database on the real server. */
+export const openNamespace = (server: ServerAddress) => Effect.suspend(() => namespaceOn(server, templateFile()))
 
 /** An empty, migrated database on a server of its own. */
 export const remoteLayer = Layer.orDie(

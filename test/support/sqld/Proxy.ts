@@ -1,0 +1,136 @@
+/**
+ * A proxy in front of one database of the real libSQL server. It selects the namespace, counts requests, delays them, and
+ * loses requests or answers.
+ */
+import {
+  Agent,
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse
+} from "node:http"
+import type { FaultInjection } from "../hrana/Peer.js"
+import type { ServerAddress } from "./Server.js"
+
+interface Answer {
+  readonly status: number
+  readonly contentType: string
+  readonly body: Buffer
+}
+
+export class Proxy {
+  /** The fault of each request; `undefined` for none. */
+  faultInjection: FaultInjection | undefined
+  /** The time before a request is forwarded, in milliseconds. */
+  latencyMs = 0
+  /** The number of requests so far. */
+  requests = 0
+  private readonly agent = new Agent({ keepAlive: true })
+  private readonly server: Server
+
+  private constructor(
+    private readonly address: ServerAddress,
+    readonly namespace: string
+  ) {
+    this.server = createServer((incoming, response) => {
+      this.answer(incoming, response).catch(() => response.destroy())
+    })
+  }
+
+  /** Listens on a free port of the loopback interface. */
+  static async open(address: ServerAddress, namespace: string): Promise<Proxy> {
+    const proxy = new Proxy(address, namespace)
+    await new Promise<void>((resolve) => proxy.server.listen(0, "127.0.0.1", resolve))
+    return proxy
+  }
+
+  get url(): string {
+    const address = this.server.address()
+    return `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()))
+    this.server.closeAllConnections()
+    await closed
+    this.agent.destroy()
+  }
+
+  private async answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.requests++
+    const body = await bytesOf(incoming)
+    if (this.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, this.latencyMs))
+    const fault = this.faultInjection?.(statementsOf(body))
+    if (fault === "lost-request") return void response.destroy()
+    if (typeof fault === "number")
+      return send(response, { status: fault, contentType: "text/plain", body: Buffer.from("no") })
+    if (typeof fault === "object") {
+      return send(response, { status: 500, contentType: "application/json", body: Buffer.from(JSON.stringify(fault)) })
+    }
+    const answer = await this.forward(incoming, body)
+    if (fault === "lost-answer") response.destroy()
+    else send(response, answer)
+  }
+
+  private forward({ headers, method, url }: IncomingMessage, body: Buffer): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const forwarded = request(
+        {
+          agent: this.agent,
+          host: "127.0.0.1",
+          port: this.address.httpPort,
+          method,
+          path: url,
+          headers: {
+            ...kept(headers),
+            host: `${this.namespace}.localhost`,
+            "content-length": body.length
+          }
+        },
+        (answer) => {
+          const { headers, statusCode = 502 } = answer
+          bytesOf(answer).then(
+            (bytes) =>
+              resolve({ status: statusCode, contentType: headers["content-type"] ?? "text/plain", body: bytes }),
+            reject
+          )
+        }
+      )
+      forwarded.on("error", reject)
+      forwarded.end(body)
+    })
+  }
+}
+
+// The other headers describe the connection to the proxy.
+const kept = ({ authorization, "content-type": contentType }: IncomingHttpHeaders) => ({
+  ...(authorization === undefined ? {} : { authorization }),
+  ...(contentType === undefined ? {} : { "content-type": contentType })
+})
+
+const bytesOf = async (message: IncomingMessage): Promise<Buffer> => {
+  const chunks: Array<Buffer> = []
+  for await (const chunk of message) if (Buffer.isBuffer(chunk)) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+const send = (response: ServerResponse, { body, contentType, status }: Answer): void => {
+  response.writeHead(status, { "content-type": contentType, "content-length": body.length })
+  response.end(body)
+}
+
+/** The texts of all statements of a request. */
+const statementsOf = (body: Buffer): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return
+    for (const [key, item] of Object.entries(value)) {
+      if (key === "sql" && typeof item === "string") found.push(item)
+      else visit(item)
+    }
+  }
+  if (body.length > 0) visit(JSON.parse(body.toString("utf8")))
+  return found
+}
