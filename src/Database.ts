@@ -110,7 +110,7 @@ export const layerMemory: Layer.Layer<Services> = Sql.layer(
 
 /** The location of a libSQL server. */
 export interface RemoteOptions {
-  /** A `libsql:`, `http(s):` or `ws(s):` URL. */
+  /** A `libsql:` or `http(s):` URL. `libsql:` is reached over HTTPS. */
   readonly url: string
   readonly authToken?: Redacted.Redacted<string> | undefined
   /**

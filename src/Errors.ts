@@ -150,7 +150,15 @@ export class InvalidInput extends Schema.TaggedError<InvalidInput>("@sealant/db/
 }
 
 /** The reason of a `PersistenceError`, which describes each. */
-export const PersistenceErrorReason = Schema.Literal("Busy", "Unavailable", "CorruptRow", "SchemaMismatch", "Unknown")
+export const PersistenceErrorReason = Schema.Literal(
+  "Busy",
+  "Unavailable",
+  "CorruptRow",
+  "SchemaMismatch",
+  "TooLarge",
+  "Unauthorized",
+  "Unknown"
+)
 export type PersistenceErrorReason = typeof PersistenceErrorReason.Type
 
 /**
@@ -161,10 +169,15 @@ export type PersistenceErrorReason = typeof PersistenceErrorReason.Type
  * - `Unavailable`: the disk, the file or the server cannot be reached or written, or the database was closed. After the
  *   file or its log was removed or replaced (`SEALANT_FILE_REPLACED`), every call fails with this reason until the
  *   program is restarted. With a server, only the response may be lost, and the operation may have been applied: retry
- *   only idempotent operations.
+ *   only idempotent operations. `HRANA_WRITES_STALLED`: the server answers reads, but not writes; restart the server.
  * - `CorruptRow`: a stored row is invalid. `cause` contains its entity and column.
  * - `SchemaMismatch`: a table or column is missing, and `cause` contains its name. The database was not migrated, was
  *   migrated by another version, or lacks tables or columns of a plugin of Better Auth.
+ * - `TooLarge`: a value, a row or a response is beyond the limit of the database, which `cause` contains if the client
+ *   has checked it. With a server, a write whose response is too large (`SERVER_RESPONSE_TOO_LARGE`) may have been
+ *   applied; in all other cases nothing was written.
+ * - `Unauthorized`: the server refused the token, or the token does not permit the operation. `cause` contains the
+ *   setting to change.
  * - `Unknown`: any other failure. `cause` describes it without values.
  *
  * HTTP 503.

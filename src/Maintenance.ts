@@ -78,19 +78,16 @@ export const restore: (
 
 /**
  * Checks each page, index, CHECK and reference of the database. Succeeds also when it finds problems: see `ok`. Reads
- * the whole file, and blocks no other connection.
+ * the whole file, and blocks no other connection. On a libSQL server, the server checks, and must answer within 30
+ * seconds.
  *
- * Fails with `MaintenanceRefused` on a libSQL server, and with `PersistenceError` if the database cannot be read.
+ * Fails with `PersistenceError` if the database cannot be read.
  */
-export const integrityCheck: Effect.Effect<
-  IntegrityReport,
-  MaintenanceRefused | PersistenceError,
-  SqlClient.SqlClient
-> = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  yield* requireEngine("integrityCheck", sql)
-  return yield* checkIntegrity(yield* readerOf(sql))
-}).pipe(Effect.scoped, (effect) => operation("integrityCheck", effect))
+export const integrityCheck: Effect.Effect<IntegrityReport, PersistenceError, SqlClient.SqlClient> = Effect.gen(
+  function* () {
+    return yield* checkIntegrity(yield* readerOf(yield* SqlClient.SqlClient))
+  }
+).pipe(Effect.scoped, (effect) => operation("integrityCheck", effect))
 
 /** The result of a checkpoint. */
 export const Checkpoint = Schema.Struct({

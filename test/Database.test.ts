@@ -128,17 +128,22 @@ describe("Database.layerConfig fails with one line that names the variable", () 
     [
       "a URL of another kind",
       { DATABASE_URL: "postgres://sentinel@db" },
-      "DATABASE_URL: must be a libsql:, http(s): or ws(s): URL of a libSQL server"
+      "DATABASE_URL: must be a libsql: or http(s): URL of a libSQL server"
+    ],
+    [
+      "a WebSocket URL",
+      { DATABASE_URL: "wss://db.example.com" },
+      "DATABASE_URL: must be a libsql: or http(s): URL: over ws:, a request to a server that hangs has no timeout"
     ],
     [
       "a URL of a file",
       { DATABASE_URL: "file:/tmp/a" },
-      "DATABASE_URL: must be a libsql:, http(s): or ws(s): URL of a libSQL server"
+      "DATABASE_URL: must be a libsql: or http(s): URL of a libSQL server"
     ],
     [
       "a URL without a host",
       { DATABASE_URL: "libsql:///a" },
-      "DATABASE_URL: must be a libsql:, http(s): or ws(s): URL of a libSQL server"
+      "DATABASE_URL: must be a libsql: or http(s): URL of a libSQL server"
     ]
   ]
 

@@ -4,6 +4,7 @@
  * - `SQLITE_BUSY`: another process held the write lock for the whole busy timeout.
  * - `SEALANT_UNSUPPORTED_VALUE`: a parameter that SQLite would store as another value.
  * - `SEALANT_STATEMENT`: text that is not a single statement, or a statement of a refused kind.
+ * - `SEALANT_TOO_LARGE`: a value beyond the limit of a server.
  * - `SEALANT_TRANSACTION_OVER`: a statement on a transaction that has ended.
  * - `SEALANT_CLOSED`: the database was closed.
  * - `SEALANT_FILE_REPLACED`: the database file or its log was removed or replaced while it was open.

@@ -8,7 +8,7 @@
  */
 import { requireInTransaction, type Result } from "./Connection.js"
 import { DriverError } from "./DriverError.js"
-import { leavesTransaction, remoteError } from "./remoteError.js"
+import { isParseError, leavesTransaction, remoteError } from "./remoteError.js"
 import { execute, executeAll, type Interactive, sendable } from "./remoteStatement.js"
 import type { Statement } from "./registry.js"
 import { BatchFailure, isBatchFailure } from "./BatchFailure.js"
@@ -30,7 +30,12 @@ export class RemoteTransaction implements TransactionTarget {
   /** Settles after the last request. Requests run one at a time: an interrupted caller leaves its request behind. */
   private last: Promise<unknown> = Promise.resolve()
 
+  /** Ends the turn of the transaction in the queue of writes. */
+  private release: () => void = () => undefined
+
   constructor(
+    /** Waits for the turn of the transaction. Returns a function that ends the turn. */
+    private readonly turn: () => Promise<() => void>,
     private readonly open: Opening,
     private readonly onCommit: () => void
   ) {}
@@ -48,7 +53,14 @@ export class RemoteTransaction implements TransactionTarget {
 
   /** Runs all statements in one request, each only if the one before it succeeded. */
   async runAll(statements: ReadonlyArray<Statement>): Promise<void> {
-    await this.sendAll(statements)
+    try {
+      await this.sendAll(statements)
+    } catch (error) {
+      // The server has refused to parse one of the statements, and has run none of them.
+      const isUnparsed = isBatchFailure(error) && error.cause instanceof DriverError && isParseError(error.cause)
+      if (this.lost !== undefined || !isUnparsed) throw error
+      await this.runSingly(statements)
+    }
   }
 
   /** Runs all statements in one request, inside a savepoint, to which a failure rolls back. */
@@ -83,6 +95,18 @@ export class RemoteTransaction implements TransactionTarget {
     }
   }
 
+  private async runSingly(statements: ReadonlyArray<Statement>): Promise<void> {
+    for (const [index, { sql, values }] of statements.entries()) {
+      const statement = sendable(sql, values)
+      try {
+        await this.use((interactive) => execute(interactive, statement))
+        this.wrote = true
+      } catch (error) {
+        throw new BatchFailure(index, error)
+      }
+    }
+  }
+
   async commit(): Promise<void> {
     await this.last
     await this.probe()
@@ -95,6 +119,7 @@ export class RemoteTransaction implements TransactionTarget {
       throw remoteError(error)
     } finally {
       interactive.close()
+      this.release()
     }
     if (this.wrote) this.onCommit()
   }
@@ -104,8 +129,12 @@ export class RemoteTransaction implements TransactionTarget {
     const { interactive } = this
     // A transaction that never began, or is lost, has nothing to roll back. Closing the stream rolls back, too, when
     // the request in flight ends there; an interrupted caller does not wait for that.
-    if (this.inFlight !== undefined) this.inFlight.close()
-    else if (this.lost === undefined) await interactive?.rollback()
+    try {
+      if (this.inFlight !== undefined) this.inFlight.close()
+      else if (this.lost === undefined) await interactive?.rollback()
+    } finally {
+      void this.last.then(() => this.release())
+    }
   }
 
   /** Sends a request in the transaction, which begins with it if it has not begun. */
@@ -132,6 +161,7 @@ export class RemoteTransaction implements TransactionTarget {
 
   private async begin<A>(send: (interactive: Interactive) => Promise<A>): Promise<A> {
     try {
+      this.release = await this.turn()
       return await this.open(async (interactive) => {
         try {
           this.refuseWhenOver()
@@ -152,6 +182,7 @@ export class RemoteTransaction implements TransactionTarget {
     } catch (error) {
       if (this.interactive !== undefined) throw this.afterFailure(this.interactive, error)
       this.lost = remoteError(error)
+      this.release()
       throw this.lost
     }
   }
@@ -167,6 +198,7 @@ export class RemoteTransaction implements TransactionTarget {
     this.lost = error
     // Makes the server drop the rest of the stream.
     interactive.close()
+    this.release()
   }
 
   /** Checks after a refused statement that the transaction is still open. In an open transaction, BEGIN fails. */

@@ -1,15 +1,19 @@
 /**
- * The client of a libSQL server. It wraps `@libsql/client`, so that a transaction begins with its first statement,
- * and values and errors are those of the local client.
+ * The client of a libSQL server, over HTTP. Values and errors are those of the local client.
  *
- * A server ends an interactive transaction after a few seconds. Beginning it late keeps it short, and reports a
- * failure to begin to the first statement, for which a caller waits.
+ * - Reads and writes have streams of their own, so reads do not wait for writes.
+ * - Writes wait in a queue (`RemoteQueue.ts`), and so do transactions.
+ * - A transaction begins with its first statement. A server ends an interactive transaction after a few seconds.
+ *   Beginning it late keeps it short, and reports a failure to begin to the first statement, for which a caller waits.
  *
  * A request that may have been executed is not sent again. Only these are retried:
- * - a statement, or the beginning of a transaction, that the server refused because the lock was held;
+ * - a request that the server refused because the lock was held, or because it was too busy (status 429 or 503);
  * - a read outside a transaction whose answer was lost, once.
  */
-import { createClient } from "@libsql/client"
+import { createClient } from "@libsql/client/http"
+import { expandConfig } from "@libsql/core/config"
+import { encodeBaseUrl } from "@libsql/core/uri"
+import { type HttpClient, openHttp } from "@libsql/hrana-client"
 import { Redacted } from "effect"
 import { monotonicMs, pause } from "./backoff.js"
 import { isBatchFailure } from "./BatchFailure.js"
@@ -17,10 +21,13 @@ import { Changes, unobservable } from "./Changes.js"
 import { inspect, requireInTransaction, type Result } from "./Connection.js"
 import { codeOf, DriverError, isBusy } from "./DriverError.js"
 import { busyWaits } from "./metrics.js"
-import { isUnanswered } from "./remoteError.js"
-import { execute, executeAll, type RemoteClient, sendable, type Sendable } from "./remoteStatement.js"
+import { isTurnedAway, isUnanswered, remoteError } from "./remoteError.js"
+import { RemoteQueue } from "./RemoteQueue.js"
+import { resultOf, sendable, type Sendable, toStmt } from "./remoteStatement.js"
+import { RemoteStreams } from "./RemoteStreams.js"
 import { RemoteTransaction } from "./RemoteTransaction.js"
 import type { Driver } from "./SqlClient.js"
+import { clearTimeout, setTimeout } from "./timers.js"
 
 export interface RemoteOptions {
   readonly url: string
@@ -39,7 +46,10 @@ const defaultRequestTimeoutMs = 30_000
 
 const longestPauseMs = 100
 
-const urlPattern = /^(libsql|https?|wss?):\/\/[^/]/
+// A server accepts 128 streams of all its clients at once.
+const readStreams = 16
+
+const urlPattern = /^(libsql|https?):\/\/[^/]/
 
 /** Creates a driver for the server at `url`. Throws `SEALANT_URL` if the URL is invalid. */
 export const openRemote = ({
@@ -48,9 +58,15 @@ export const openRemote = ({
   requestTimeoutMs = defaultRequestTimeoutMs,
   url
 }: RemoteOptions): Driver => {
+  if (/^wss?:/.test(url)) {
+    throw new DriverError(
+      "SEALANT_URL",
+      "must be a libsql: or http(s): URL: over ws:, a request to a server that hangs has no timeout"
+    )
+  }
   if (!urlPattern.test(url))
-    throw new DriverError("SEALANT_URL", "must be a libsql:, http(s): or ws(s): URL of a libSQL server")
-  const client = connect({
+    throw new DriverError("SEALANT_URL", "must be a libsql: or http(s): URL of a libSQL server")
+  const { client, hrana } = connect({
     url,
     // The mode `number` would refuse integers beyond 2^53. The local client rounds them, and the decoder of a column
     // that must be exact detects that.
@@ -60,6 +76,15 @@ export const openRemote = ({
   })
   const changes = new Changes(unobservable)
   const committed = () => changes.committed()
+  const reads = new RemoteStreams(hrana, readStreams)
+  const explain = (error: DriverError) => explainTimeout(reads, requestTimeoutMs, error)
+  const queue = new RemoteQueue(new RemoteStreams(hrana, 1), busyTimeoutMs, explain)
+  const close = client.close.bind(client)
+  client.close = () => {
+    queue.close()
+    hrana.close()
+    close()
+  }
   return {
     client,
     changes,
@@ -70,23 +95,28 @@ export const openRemote = ({
         throw new DriverError("SEALANT_STATEMENT", "transactions are opened with transaction(), not by statement")
       }
       const statement = sendable(sql, values)
-      const result = await whenNotBusy(busyTimeoutMs, () =>
-        kind === "read" ? read(client, statement) : execute(client, statement)
-      )
+      if (kind !== "write") return whenNotBusy(busyTimeoutMs, () => read(reads, statement, kind === "read"))
+      const result = await write(queue, statement)
       if (result.rowsAffected > 0) committed()
       return result
     },
     writeAll: async (statements) => {
       for (const { sql } of statements) requireInTransaction(sql)
-      const results = await whenNotBusy(busyTimeoutMs, () =>
-        executeAll((batch) => client.batch(batch, "write"), statements)
-      )
+      const results = await queue.write(statements.map(({ sql, values }) => sendable(sql, values)))
       if (results.some(({ rowsAffected }) => rowsAffected > 0)) committed()
       return results
     },
     begin: () =>
       new RemoteTransaction(
-        (use) => whenNotBusy(busyTimeoutMs, async () => use(await client.transaction("write"))),
+        () => queue.turn(),
+        (use) =>
+          whenNotBusy(busyTimeoutMs, async () => {
+            try {
+              return await use(await client.transaction("write"))
+            } catch (error) {
+              throw await explain(remoteError(error))
+            }
+          }),
         committed
       )
   }
@@ -94,7 +124,11 @@ export const openRemote = ({
 
 const connect = (config: Parameters<typeof createClient>[0]) => {
   try {
-    return createClient(config)
+    const { authToken, authority, path, scheme } = expandConfig(config, true)
+    const client = createClient(config)
+    const hrana: HttpClient = openHttp(encodeBaseUrl(scheme, authority, path), authToken, config.fetch)
+    hrana.intMode = "bigint"
+    return { client, hrana }
   } catch (cause) {
     // The message may contain a part of the URL, and with it a password or a token; the code does not.
     throw new DriverError(
@@ -105,14 +139,57 @@ const connect = (config: Parameters<typeof createClient>[0]) => {
   }
 }
 
-/** Runs a read, and repeats it once when its answer is lost: the server may have closed a kept connection meanwhile. */
-const read = async (client: RemoteClient, statement: Sendable): Promise<Result> => {
+/**
+ * Runs a statement outside the queue. A read is repeated once when its answer is lost: the server may have closed a
+ * kept connection meanwhile.
+ */
+const read = async (reads: RemoteStreams, statement: Sendable, repeatable: boolean): Promise<Result> => {
+  const send = async () => resultOf(await reads.use((stream) => stream.query(toStmt(statement))))
   try {
-    return await execute(client, statement)
+    return await send()
   } catch (error) {
-    if (!(error instanceof DriverError && isUnanswered(error))) throw error
-    return execute(client, statement)
+    if (!(repeatable && error instanceof DriverError && isUnanswered(error))) throw error
+    return send()
   }
+}
+
+const write = async (queue: RemoteQueue, statement: Sendable): Promise<Result> => {
+  try {
+    const [result] = await queue.write([statement])
+    if (result === undefined) throw new DriverError("HRANA_UNANSWERED", "the server returned no result")
+    return result
+  } catch (error) {
+    throw isBatchFailure(error) ? error.cause : error
+  }
+}
+
+// A read on a server that is not stalled takes some milliseconds.
+const longestProbeMs = 5000
+
+/** Checks after a write without an answer whether the server still answers reads: it has then stopped its writes. */
+const explainTimeout = async (
+  reads: RemoteStreams,
+  requestTimeoutMs: number,
+  error: DriverError
+): Promise<DriverError> => {
+  if (error.code !== "HRANA_TIMEOUT") return error
+  const probe = reads
+    .use((stream) => stream.query("SELECT 1"))
+    .then(
+      () => true,
+      () => false
+    )
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), longestProbeMs)
+  })
+  const answersReads = await Promise.race([probe, late])
+  clearTimeout(timer)
+  if (!answersReads) return error
+  return new DriverError(
+    "HRANA_WRITES_STALLED",
+    `the server answers reads, but has not answered a write for ${requestTimeoutMs} ms: restart the server if this does not end`
+  )
 }
 
 const whenNotBusy = async <A>(busyTimeoutMs: number, use: () => Promise<A>): Promise<A> => {
@@ -121,7 +198,8 @@ const whenNotBusy = async <A>(busyTimeoutMs: number, use: () => Promise<A>): Pro
     try {
       return await use()
     } catch (error) {
-      if (!isBusy(isBatchFailure(error) ? error.cause : error) || monotonicMs() >= until) throw error
+      const isRefused = error instanceof DriverError && (isBusy(error) || isTurnedAway(error))
+      if (!isRefused || monotonicMs() >= until) throw error
       busyWaits.unsafeUpdate(1, [])
       await pause(attempt, longestPauseMs)
     }

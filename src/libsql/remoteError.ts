@@ -4,8 +4,8 @@
  *
  * A server returns the primary code, and adds words to the engine's message
  * (https://github.com/tursodatabase/libsql/blob/main/libsql-server/src/hrana/stmt.rs). The client puts the code
- * before it. Only the message contains the kind of constraint. Messages of the network are dropped, because they may
- * name hosts.
+ * before it. Only the message contains the kind of constraint. A replica passes on errors of its primary without their
+ * code. Messages of the network are dropped, because they may name hosts.
  */
 import { codeOf, DriverError } from "./DriverError.js"
 
@@ -17,6 +17,22 @@ const constraints: ReadonlyArray<readonly [RegExp, string]> = [
   [/^FOREIGN KEY constraint failed/, "SQLITE_CONSTRAINT_FOREIGNKEY"],
   [/^cannot store /, "UNKNOWN_SQLITE_ERROR_3091"]
 ]
+
+/** Patterns of other messages of a primary that a replica passes on. */
+const ofPrimary: ReadonlyArray<readonly [RegExp, string]> = [
+  ...constraints,
+  [/^database is locked/, "SQLITE_BUSY"],
+  [/no such (table|column)|has no column named|syntax error/, "SQLITE_ERROR"],
+  [/^string or blob too big/, "SQLITE_TOOBIG"],
+  // The form of the texts of this package's triggers.
+  [/^[a-z_]+: /, "SQLITE_CONSTRAINT_TRIGGER"]
+]
+
+/** Messages that contain the remedy. */
+const remedies: Readonly<Record<number, string>> = {
+  401: "the server does not accept the token: set DATABASE_AUTH_TOKEN (option authToken) to a valid one that has not expired",
+  403: "the token does not permit this: set DATABASE_AUTH_TOKEN (option authToken) to one that may read and write"
+}
 
 /** Codes of a server that have another name in the engine. */
 const names: Readonly<Record<string, string>> = {
@@ -43,13 +59,18 @@ export const remoteError = (error: unknown): DriverError => {
   const message = messageOf(error, code)
   if (rolledBack.test(code)) return new DriverError(`SQLITE_BUSY_${code}`, "the server rolled the transaction back")
   if (code === "SQLITE_CONSTRAINT") return new DriverError(constraintOf(message), message)
-  // The message of this error is the text of the statement.
-  if (code === "SQL_PARSE_ERROR")
-    return new DriverError("SEALANT_STATEMENT", "the server does not accept this statement")
+  if (code === "PROXY_ERROR") return errorOfPrimary(message)
+  // The message of this error contains the text of the statement.
+  if (code === "SQL_PARSE_ERROR") {
+    return message.startsWith("SQL string could not be parsed: syntax error")
+      ? new DriverError("SQLITE_ERROR", syntaxErrorMessage)
+      : new DriverError("SEALANT_STATEMENT", unsupportedMessage)
+  }
   if (/^SQL(ITE)?_/.test(code) || code === "ARGS_INVALID") return new DriverError(names[code] ?? code, message)
   if (isRefusal(error)) return new DriverError(`SERVER_${code}`, "the server refused")
   const status = statusOf(error)
-  if (status !== undefined) return new DriverError(`HTTP_${status}`, `the server answered with status ${status}`)
+  if (status !== undefined)
+    return new DriverError(`HTTP_${status}`, remedies[status] ?? `the server answered with status ${status}`)
   return new DriverError(transportCode(error, code), "the server cannot be reached, or its answer was lost")
 }
 
@@ -61,6 +82,25 @@ export const leavesTransaction = ({ code }: DriverError): boolean =>
 
 /** Returns whether it is unknown if the request was executed. */
 export const isUnanswered = ({ code }: DriverError): boolean => code.startsWith("HRANA_")
+
+const syntaxErrorMessage = "the server found a syntax error"
+
+const unsupportedMessage = "the server does not accept this statement"
+
+/** Returns whether the server refused to parse a statement of a request. It then has run no statement of it. */
+export const isParseError = ({ message }: DriverError): boolean =>
+  message === syntaxErrorMessage || message === unsupportedMessage
+
+/** Returns whether the server was too busy to accept the request, or not ready. It then has run nothing of it. */
+export const isTurnedAway = ({ code }: DriverError): boolean => code === "HTTP_429" || code === "HTTP_503"
+
+const errorOfPrimary = (message: string): DriverError => {
+  const text = message.replace(/^error executing a request on the primary: /, "")
+  const code = ofPrimary.find(([pattern]) => pattern.test(text))?.[1]
+  return code === undefined
+    ? new DriverError("SERVER_PROXY_ERROR", "the replica could not execute the statement on its primary")
+    : new DriverError(code, text)
+}
 
 const constraintOf = (message: string): string =>
   // Any other message is the text of a trigger's RAISE.
@@ -79,7 +119,8 @@ const messageOf = (error: unknown, code: string): string => {
  * `RESPONSE_TOO_LARGE`.
  */
 const isRefusal = (error: unknown): boolean =>
-  error instanceof Error && error.cause instanceof Error && error.cause.name === "ResponseError"
+  error instanceof Error &&
+  (error.name === "ResponseError" || (error.cause instanceof Error && error.cause.name === "ResponseError"))
 
 const statusOf = (error: unknown): number | undefined => {
   const cause = error instanceof Error ? error.cause : undefined

@@ -84,7 +84,7 @@ it.live("names the invalid variable", () =>
         "DATABASE_FILE_PATH and DATABASE_URL: are both set; unset one of them"
       ],
       [{ DATABASE_FILE_PATH: " " }, "DATABASE_FILE_PATH: begins or ends with white space; remove it"],
-      [{ DATABASE_URL: "file:x" }, "DATABASE_URL: must be a libsql:, http(s): or ws(s): URL of a libSQL server"]
+      [{ DATABASE_URL: "file:x" }, "DATABASE_URL: must be a libsql: or http(s): URL of a libSQL server"]
     ]
     for (const [environment, problem] of settings) {
       for (const command of ["migrate", "status"]) {

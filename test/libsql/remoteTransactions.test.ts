@@ -4,7 +4,8 @@
 import { SqlClient, type SqlError } from "@effect/sql"
 import { createClient } from "@libsql/client"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber, Layer } from "effect"
+import * as Database from "../../src/Database.js"
 import { persistenceErrorOf } from "../../src/sql/engineError.js"
 import { RemoteTransaction } from "../../src/libsql/RemoteTransaction.js"
 import { turns, until } from "../support/eventLoop.js"
@@ -92,6 +93,7 @@ describe("a transaction on a server", () => {
         const [asked, given] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
         const opened = Effect.zipRight(Deferred.succeed(asked, undefined), Deferred.await(given))
         const transaction = new RemoteTransaction(
+          () => Promise.resolve(() => undefined),
           (use) => Effect.runPromise(opened).then(() => use(interactive)),
           () => {}
         )
@@ -233,7 +235,7 @@ describe("a transaction that the server ends", () => {
             Effect.zipRight(
               until(() => peer.streams.transactions === 1),
               insert(2)
-            )
+            ).pipe(Effect.provide(Layer.fresh(Database.layerRemote({ url: peer.url }))))
           )
           const slow = withTransaction(
             Effect.gen(function* () {

@@ -37,16 +37,13 @@ export const onServer = <A, E, R>(use: (proxy: Proxy) => Effect.Effect<A, E, R>,
 export const onEmptyServer = <A, E, R>(use: (proxy: Proxy) => Effect.Effect<A, E, R>, options: Options = {}) =>
   onDatabase(Effect.flatMap(shared, openEmptyNamespace), use, options)
 
-/** A server of its own, for a test that stalls, kills or configures it. */
+/** A server of its own with one database, for a test that kills or configures it. */
 export const ownServer = (args: ReadonlyArray<string> = []) =>
   Effect.acquireRelease(
-    Effect.promise(() => Server.start(undefined, args)),
+    Effect.promise(() => Server.start(args)),
     (server) => Effect.promise(() => server.close())
   )
 
-/** Runs `use` on a database without tables on a server. */
-export const onEmptyDatabaseOf = <A, E, R>(
-  server: ServerAddress,
-  use: (proxy: Proxy) => Effect.Effect<A, E, R>,
-  options: Options = {}
-) => onDatabase(openEmptyNamespace(server), use, options)
+/** The client of a server of its own. */
+export const clientOf = ({ httpPort }: ServerAddress, options: Options = {}) =>
+  Layer.fresh(Layer.orDie(Database.layerRemote({ url: `http://127.0.0.1:${httpPort}`, ...options })))

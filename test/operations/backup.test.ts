@@ -162,7 +162,6 @@ describe("a backup", () => {
       const remote = Database.layerRemote({ url: "http://127.0.0.1:9" })
       for (const work of [
         Maintenance.backup(join(directory, "copy.sqlite")),
-        Maintenance.integrityCheck,
         Maintenance.checkpoint,
         Maintenance.optimize
       ]) {

@@ -25,10 +25,16 @@ export const defaultServerOptions: ServerOptions = {
 /**
  * - `lost-request`: the connection ends before anything is done.
  * - `lost-answer`: it ends when all is done.
+ * - `no-answer`: nothing is done, and the connection stays open.
  * - a number: the answer is this HTTP status, and nothing is done.
  * - an error of the server: the same with status 500.
  */
-export type Fault = "lost-request" | "lost-answer" | number | { readonly message: string; readonly code: string }
+export type Fault =
+  | "lost-request"
+  | "lost-answer"
+  | "no-answer"
+  | number
+  | { readonly message: string; readonly code: string }
 
 /** Decides for the statements of each request whether it fails, and how. */
 export type FaultInjection = (statements: ReadonlyArray<string>) => Fault | undefined
@@ -39,7 +45,7 @@ const maxBodyBytes = 64 * 1024 * 1024
 export class Peer {
   /** What goes wrong; nothing, while it is not set. */
   faultInjection: FaultInjection | undefined
-  /** How many requests have come in. */
+  /** The number of requests with statements. Requests that only close a stream are not counted. */
   requests = 0
   readonly streams: Streams
   private readonly server: Server
@@ -78,8 +84,8 @@ export class Peer {
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    this.requests++
     const text = await textOf(request)
+    if (text.includes('"sql')) this.requests++
     if (this.serverOptions.latencyMs > 0)
       await new Promise((resolve) => setTimeout(resolve, this.serverOptions.latencyMs))
     if (request.method === "GET" && request.url === "/v2")
@@ -90,7 +96,9 @@ export class Peer {
       return send(response, 401, { error: "Authentication failed" })
     }
     const pipeline: Pipeline = JSON.parse(text)
-    const fault = this.faultInjection?.(this.streams.textsOf(pipeline))
+    const texts = this.streams.textsOf(pipeline)
+    const fault = texts.length === 0 ? undefined : this.faultInjection?.(texts)
+    if (fault === "no-answer") return
     if (fault === "lost-request") return void response.destroy()
     if (typeof fault === "number") return send(response, fault, "no")
     if (typeof fault === "object") return send(response, 500, fault)

@@ -25,8 +25,10 @@ export class Proxy {
   faultInjection: FaultInjection | undefined
   /** The time before a request is forwarded, in milliseconds. */
   latencyMs = 0
-  /** The number of requests so far. */
+  /** The number of requests with statements. Requests that only close a stream are not counted. */
   requests = 0
+  /** The number of these requests that opened a stream. */
+  newStreams = 0
   private readonly agent = new Agent({ keepAlive: true })
   private readonly server: Server
 
@@ -59,10 +61,15 @@ export class Proxy {
   }
 
   private async answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    this.requests++
     const body = await bytesOf(incoming)
+    const statements = statementsOf(body)
+    if (statements.length > 0) {
+      this.requests++
+      if (!body.includes('"baton":"')) this.newStreams++
+    }
     if (this.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, this.latencyMs))
-    const fault = this.faultInjection?.(statementsOf(body))
+    const fault = statements.length === 0 ? undefined : this.faultInjection?.(statements)
+    if (fault === "no-answer") return
     if (fault === "lost-request") return void response.destroy()
     if (typeof fault === "number")
       return send(response, { status: fault, contentType: "text/plain", body: Buffer.from("no") })

