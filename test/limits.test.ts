@@ -23,6 +23,7 @@ import {
 } from "../src/sql/inputLimits.js"
 import { maxLimit } from "../src/sql/page.js"
 import { operations } from "../src/sql/operations.js"
+import { maxServerBytes } from "../src/libsql/remoteStatement.js"
 import { maxParameterLength, toNative } from "../src/libsql/values.js"
 import { mostPullRequests } from "../src/issue-workflow/IssueWorkflowViews.js"
 
@@ -51,7 +52,11 @@ it("docs/limits.md lists the limits of the code", () => {
     maxInputValues,
     maxInputCharacters,
     maxIssues,
-    maxShownCharacters
+    maxShownCharacters,
+    // The limits of a server for a value, a row and a response in MB.
+    maxServerBytes,
+    maxServerBytes,
+    10
   ])
   expect(maxInputCharacters).toBe(maxParameterLength)
 })
