@@ -3,7 +3,7 @@
  * by plain SQL.
  */
 import { SqlClient } from "@effect/sql"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, type Scope } from "effect"
 import Native from "libsql"
 import { createHash, randomUUID } from "node:crypto"
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs"
@@ -17,6 +17,7 @@ import { type ServerOptions, Peer } from "./hrana/Peer.js"
 import { temporaryDirectory } from "./directories.js"
 import { Proxy } from "./sqld/Proxy.js"
 import { createNamespace, deleteNamespace, type ServerAddress } from "./sqld/Server.js"
+import { sharedServer } from "./sqld/shared.js"
 
 const statements = Object.values(migrations).flatMap(splitStatements)
 
@@ -128,13 +129,22 @@ export const openEmptyNamespace = (server: ServerAddress) => namespaceOn(server)
 /** A migrated database on the real server. */
 export const openNamespace = (server: ServerAddress) => Effect.suspend(() => namespaceOn(server, templateFile()))
 
-/** An empty, migrated database on a server of its own. */
+const remoteUrl = Effect.suspend((): Effect.Effect<string, never, Scope.Scope> => {
+  const server = sharedServer()
+  return server === undefined
+    ? Effect.map(
+        // A stream may be idle for a long time on a loaded machine.
+        openPeer({ streamExpiryMs: 600_000, transactionLimitMs: 600_000, lockTimeoutMs: 600_000 }),
+        ({ url }) => url
+      )
+    : Effect.map(openNamespace(server), ({ url }) => url)
+})
+
+/** An empty, migrated database on the real server, or on the test peer if the server is not installed. */
 export const remoteLayer = Layer.orDie(
   Layer.unwrapScoped(
-    // On a loaded machine, many fibers may wait for a long time, and a stream may be idle.
-    Effect.map(openPeer({ streamExpiryMs: 600_000, transactionLimitMs: 600_000, lockTimeoutMs: 600_000 }), ({ url }) =>
-      Database.layerRemote({ url, busyTimeoutMs: 30_000 })
-    )
+    // On a loaded machine, many fibers may wait for a long time.
+    Effect.map(remoteUrl, (url) => Database.layerRemote({ url, busyTimeoutMs: 30_000 }))
   )
 )
 

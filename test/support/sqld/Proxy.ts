@@ -39,6 +39,8 @@ export class Proxy {
     this.server = createServer((incoming, response) => {
       this.answer(incoming, response).catch(() => response.destroy())
     })
+    // With a timeout, a connection may close in the moment in which the client sends a write.
+    this.server.keepAliveTimeout = 0
   }
 
   /** Listens on a free port of the loopback interface. */

