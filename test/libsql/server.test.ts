@@ -27,10 +27,6 @@ const table = run(
   "CREATE TABLE numbers (n INTEGER PRIMARY KEY, text TEXT UNIQUE CHECK (text <> ''), parent INTEGER REFERENCES numbers (n)) STRICT"
 )
 
-it.runIf(process.platform === "linux" && process.arch === "x64")("npm ci installs the server on Linux x64", () => {
-  expect(isMissing).toBe(false)
-})
-
 describe.skipIf(isMissing)("the test server", () => {
   it.effect("has a database for each test, and the proxy counts its requests", () =>
     onEmptyServer((proxy) =>
