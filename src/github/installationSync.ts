@@ -148,7 +148,7 @@ export const makeInstallationSync = Effect.gen(function* () {
     remove: Effect.Effect<ReadonlyArray<unknown>, E>
   ) =>
     Effect.gen(function* () {
-      yield* run(releaseNamesText, [batch, now, `~${newUuid()}`])
+      yield* run(releaseNamesText, [batch, now, `~${newUuid(now)}`])
       yield* run(storeRepositoriesText, [batch, now])
       const removed = yield* remove
       const released = yield* run(releaseText, [installationId, batch, now])
@@ -173,7 +173,7 @@ export const makeInstallationSync = Effect.gen(function* () {
         "GitHubInstallationRepositoryRepo.sync",
         "repositories",
         repositories,
-        rowOf(provider, now)
+        rowOf(provider, now, now)
       )
       const result = yield* store(installationId, batch, now, run(removeMissingText, [installationId, batch, now]))
       yield* run(confirmAllText, [installationId, now])
@@ -208,7 +208,7 @@ export const makeInstallationSync = Effect.gen(function* () {
         "GitHubInstallationRepositoryRepo.apply",
         "added",
         withCurrentNames(additions, laterNames),
-        rowOf(provider, changedAt)
+        rowOf(provider, changedAt, now)
       )
       const removals = JSON.stringify(removed.filter((id) => !ignored.has(id)))
       const remove = run(removeText, [installationId, removals, now, changedAt])
@@ -252,15 +252,15 @@ const withCurrentNames = (
 
 /** Builds the element of the batch for a repository: the statements above and those of `repositories` read it. */
 const rowOf =
-  (provider: string, syncedAt: number) =>
+  (provider: string, syncedAt: number, now: number) =>
   ({ externalRepositoryId, fullName, isOutdated = false, pushedAt, ...repository }: RequestedRepository) => {
     const row: RepositoryInput & Readonly<Record<string, unknown>> = {
       ...repository,
       provider,
       externalId: externalRepositoryId,
-      newId: `repo_${newUuid()}`,
+      newId: `repo_${newUuid(now)}`,
       lastSyncedAt: isOutdated ? undefined : syncedAt,
-      cacheId: `ghr_${newUuid()}`,
+      cacheId: `ghr_${newUuid(now)}`,
       fullName: fullName ?? `${repository.owner}/${repository.name}`,
       pushedAt: pushedAt && DateTime.toEpochMillis(pushedAt)
     }

@@ -110,10 +110,10 @@ export const makeArtifacts = Effect.gen(function* () {
         yield* requireExecution(sql, { id: executionId })
         return []
       }
-      const rows = newArtifacts.map((artifact) => ({ ...artifact, id: artifact.id ?? `art_${newUuid()}` }))
+      const now = yield* Clock.currentTimeMillis
+      const rows = newArtifacts.map((artifact) => ({ ...artifact, id: artifact.id ?? `art_${newUuid(now)}` }))
       const toRow = (row: (typeof rows)[number]) => ({ ...row, inlineJson: jsonOrNull(row.inlineJson) })
       const batch = yield* batchOf("insertArtifacts", "artifacts", rows, toRow)
-      const now = yield* Clock.currentTimeMillis
       const stored = yield* artifacts.findAll(sql.unsafe(insertText, [executionId, batch, now]))
       // RETURNING has no defined order (https://www.sqlite.org/lang_returning.html).
       const byId = new Map<string, IssueWorkflowExecutionArtifact>(stored.map((artifact) => [artifact.id, artifact]))

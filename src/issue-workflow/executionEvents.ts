@@ -238,7 +238,7 @@ const toRow = ({ id, message, occurredAt, payload, ...event }: NewExecutionEvent
   ...event,
   message: storableText(message),
   sanitized: isStorable(message) ? 0 : 1,
-  id: id ?? `evt_${newUuid()}`,
+  id: id ?? `evt_${newUuid(now)}`,
   payload: jsonOrNull(payload),
   occurredAt: occurredAt === undefined ? now : DateTime.toEpochMillis(occurredAt)
 })

@@ -135,36 +135,28 @@ export const makeReports = Effect.gen(function* () {
     }).pipe(sql.withTransaction)
 
   const storeResults = ({ executionId, results }: typeof ReplaceValidationResults.Type) =>
-    Effect.flatMap(
-      batchOf("replaceValidationResults", "results", results, ({ details, ...result }) => ({
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const batch = yield* batchOf("replaceValidationResults", "results", results, ({ details, ...result }) => ({
         ...result,
-        id: `val_${newUuid()}`,
+        id: `val_${newUuid(now)}`,
         details: jsonOrNull(details)
-      })),
-      (batch) =>
-        replace(
-          resultSet,
-          executionId,
-          results.map(({ checkKey }) => checkKey),
-          batch
-        )
-    )
+      }))
+      const keys = results.map(({ checkKey }) => checkKey)
+      return yield* replace(resultSet, executionId, keys, batch)
+    })
 
   const storeFiles = ({ executionId, files }: typeof ReplaceDiffFiles.Type) =>
-    Effect.flatMap(
-      batchOf("replaceDiffFiles", "files", files, ({ isBinary, ...file }) => ({
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const batch = yield* batchOf("replaceDiffFiles", "files", files, ({ isBinary, ...file }) => ({
         ...file,
-        id: `dif_${newUuid()}`,
+        id: `dif_${newUuid(now)}`,
         isBinary: isBinary ? 1 : 0
-      })),
-      (batch) =>
-        replace(
-          fileSet,
-          executionId,
-          files.map(({ path }) => path),
-          batch
-        )
-    )
+      }))
+      const paths = files.map(({ path }) => path)
+      return yield* replace(fileSet, executionId, paths, batch)
+    })
 
   /** Stores the columns of the request. `updated_at` changes only if a column changes. */
   const storeSummary = ({ executionId, ...fields }: typeof UpsertSummary.Type) =>

@@ -131,7 +131,7 @@ export const makeRevisions = (versioned: Versioned) =>
       storeRows(
         storeSecretBindingsText,
         revisionId,
-        bindings.map((binding) => ({ ...binding, id: `bnd_${newUuid()}`, isRequired: binding.isRequired ? 1 : 0 })),
+        bindings.map((binding) => ({ ...binding, id: `bnd_${newUuid(now)}`, isRequired: binding.isRequired ? 1 : 0 })),
         now
       ).pipe(
         // The trigger checks the owner of the secret. A foreign key error does not name its key, so look it up.
@@ -158,7 +158,7 @@ export const makeRevisions = (versioned: Versioned) =>
         yield* storeRows(
           storeEnvVarsText,
           id,
-          envVars.map((envVar) => ({ ...envVar, id: `env_${newUuid()}` })),
+          envVars.map((envVar) => ({ ...envVar, id: `env_${newUuid(now)}` })),
           now
         )
         yield* storeSecretBindings(id, secretBindings, now)

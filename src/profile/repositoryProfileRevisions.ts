@@ -132,7 +132,7 @@ export const makeRevisions = (versioned: Versioned, mayUse: RepositoryCondition)
         const batch = JSON.stringify(
           withPrecedence(links).map((link) => ({
             ...link,
-            id: `lnk_${newUuid()}`,
+            id: `lnk_${newUuid(now)}`,
             isRequired: link.isRequired ? 1 : 0
           }))
         )

@@ -111,7 +111,7 @@ const make = Effect.gen(function* () {
       const stored = repositories.single(sql.unsafe(storeOneText, [batch, now]))
       const release = Effect.zipRight(
         sql.unsafe(releaseExternalIdsText, [batch, now]),
-        sql.unsafe(releaseNamesText, [batch, now, `~${newUuid()}`])
+        sql.unsafe(releaseNamesText, [batch, now, `~${newUuid(now)}`])
       )
       // Conflicts are rare: nearly every call is one statement.
       return yield* Effect.catchIf(stored, isTaken, () => sql.withTransaction(Effect.zipRight(release, stored)))

@@ -2,7 +2,7 @@
  * Generated ids: a prefix that names the entity, and a UUIDv7 (https://www.rfc-editor.org/rfc/rfc9562#section-5.7),
  * which sorts by creation time.
  */
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { randomFillSync } from "node:crypto"
 import { v7 } from "uuid"
 
@@ -20,16 +20,15 @@ const randomBytes = (): Uint8Array => {
   return pool.subarray(used - idBytes, used)
 }
 
-let lastMs = 0
+let lastMs = -1
 let sequence = 0
 
 /**
- * Returns a UUIDv7. Each one of this process sorts after all earlier ones. `uuid` counts its ids only when it also
- * draws the random bytes.
+ * Returns a UUIDv7 of the time `now`, in epoch milliseconds. Each one of this process sorts after all earlier ones, also
+ * if the clock was set back. `uuid` counts its ids only when it also draws the random bytes.
  */
-export const newUuid = (): string => {
+export const newUuid = (now: number): string => {
   const random = randomBytes()
-  const now = Date.now()
   if (now > lastMs) {
     lastMs = now
     // 31 bits, so that the 32-bit counter has room for the ids of this millisecond.
@@ -38,9 +37,12 @@ export const newUuid = (): string => {
   return v7({ random, msecs: lastMs, seq: sequence })
 }
 
-/** Returns `id`, or generates one with the prefix: `sbx_019a...`. */
+/** Returns `id`, or generates one with the prefix and the time of the clock: `sbx_019a...`. */
 export const idOrNew = <Id extends string>(
   id: Id | undefined,
   prefix: string,
   make: (id: string) => Id
-): Effect.Effect<Id> => (id === undefined ? Effect.sync(() => make(`${prefix}_${newUuid()}`)) : Effect.succeed(id))
+): Effect.Effect<Id> =>
+  id === undefined
+    ? Effect.map(Clock.currentTimeMillis, (now) => make(`${prefix}_${newUuid(now)}`))
+    : Effect.succeed(id)
