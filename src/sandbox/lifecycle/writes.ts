@@ -82,7 +82,11 @@ export const makeWriter = (sql: SqlClient.SqlClient) => {
     now: number,
     result: (written: Written) => Effect.Effect<A, E>
   ): Decision<A, E> => ({
-    writes: draft.changes.length === 0 ? [] : [unchanged, ...draft.changes.map((change) => writeOf(change, now))],
+    // An event without a change of a row is written under the guard too: a worker that lost its lease records nothing.
+    writes:
+      draft.changes.length + draft.transitions.length === 0
+        ? []
+        : [unchanged, ...draft.changes.map((change) => writeOf(change, now))],
     transitions: draft.transitions,
     result: (rows) => result(writtenOf(draft.changes, rows.slice(1)))
   })

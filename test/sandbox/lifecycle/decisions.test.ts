@@ -2,8 +2,9 @@
  * The decisions of lifecycle operations, without a database: over every combination of the states of a sandbox, its attempt,
  * its job and its runtime, each change is an allowed transition, and the rows agree with the journal afterwards.
  */
+import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { DateTime, Either, Option } from "effect"
+import { DateTime, Effect, Either, Option } from "effect"
 import { UserId } from "../../../src/auth/User.js"
 import {
   WorkspaceBuildJobId,
@@ -37,7 +38,9 @@ import {
   SandboxRuntimeStatus,
   sandboxRuntimeTransitions
 } from "../../../src/sandbox/SandboxRuntimeInstance.js"
+import { makeWriter } from "../../../src/sandbox/lifecycle/writes.js"
 import { isActive } from "../../../src/sql/transitions.js"
+import { memoryLayer } from "../../support/database.js"
 
 const now = DateTime.unsafeMake(1000)
 const none = Option.none<never>()
@@ -306,6 +309,23 @@ it("stop leaves nothing active", () => {
   })
   expect(active).toEqual([])
 })
+
+it.effect("writes an event without a change of a row under the guard of its decision", () =>
+  Effect.gen(function* () {
+    const { decisionOf } = makeWriter(yield* SqlClient.SqlClient)
+    let written = 0
+    for (const [, state] of states) {
+      const begun = Either.getRight(decideBegin(state, lease))
+      if (Option.isNone(begun)) continue
+      const { draft } = begun.value
+      const { transitions, writes } = decisionOf(draft, state.unchanged, 0, () => Effect.void)
+      if (transitions.length === 0 || draft.changes.length > 0) continue
+      written++
+      expect(writes).toEqual([state.unchanged])
+    }
+    expect(written).toBeGreaterThan(0)
+  }).pipe(Effect.provide(memoryLayer))
+)
 
 it("a build without its lease changes nothing", () => {
   for (const [, state] of states) {
