@@ -53,7 +53,7 @@ interface Turn extends Waiting {
 
 type Entry = Write | Turn
 
-/** What a request did to its entries. `refused`: nothing was stored, and the server may accept it later. */
+/** The outcome of a request for its entries. `refused`: nothing was stored, and the server may accept it later. */
 type Outcome = "done" | { readonly refused: DriverError }
 
 // A request of this size takes the server some milliseconds. Answers are limited to 10 MB.

@@ -3,6 +3,7 @@
  * interface. It has the habits of a real one, and those of the network before it.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { close, listen, urlOf } from "../loopback.js"
 import { type Limits, Streams } from "./Streams.js"
 import { type Pipeline, RequestError } from "./wire.js"
 
@@ -64,22 +65,16 @@ export class Peer {
   /** Serves the database file at a path. */
   static async open(path: string, serverOptions: Partial<ServerOptions> = {}, port = 0): Promise<Peer> {
     const peer = new Peer(path, { ...defaultServerOptions, ...serverOptions })
-    await new Promise<void>((resolve, reject) => {
-      peer.server.once("error", reject)
-      peer.server.listen(port, "127.0.0.1", resolve)
-    })
+    await listen(peer.server, port)
     return peer
   }
 
   get url(): string {
-    const address = this.server.address()
-    return `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`
+    return urlOf(this.server)
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()))
-    this.server.closeAllConnections()
-    await closed
+    await close(this.server)
     this.streams.close()
   }
 

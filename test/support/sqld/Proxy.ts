@@ -12,6 +12,7 @@ import {
   type ServerResponse
 } from "node:http"
 import type { FaultInjection } from "../hrana/Peer.js"
+import { close, listen, urlOf } from "../loopback.js"
 import type { ServerAddress } from "./Server.js"
 
 interface Answer {
@@ -46,19 +47,16 @@ export class Proxy {
   /** Listens on a free port of the loopback interface. */
   static async open(address: ServerAddress, namespace: string): Promise<Proxy> {
     const proxy = new Proxy(address, namespace)
-    await new Promise<void>((resolve) => proxy.server.listen(0, "127.0.0.1", resolve))
+    await listen(proxy.server)
     return proxy
   }
 
   get url(): string {
-    const address = this.server.address()
-    return `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`
+    return urlOf(this.server)
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()))
-    this.server.closeAllConnections()
-    await closed
+    await close(this.server)
     this.agent.destroy()
   }
 
