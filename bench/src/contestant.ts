@@ -1,5 +1,5 @@
 /**
- * What is measured: one way to keep the job table, opened on a database file of its own.
+ * A contestant of the queue cases: a job table on a database file of its own.
  */
 import type { JobRequest } from "./jobs.js"
 
@@ -11,37 +11,34 @@ export interface OpenOptions {
   readonly durability: Durability
 }
 
-/** Each method runs a whole batch, so that the loop around its operations is the contestant's own. */
+/** A method runs a whole batch, so the loop over its operations belongs to the contestant. */
 export interface Contestant {
-  readonly name: string
-  /** `PRAGMA synchronous` as the connection that writes answers it: 1 is NORMAL, 2 is FULL. */
+  /** Returns `PRAGMA synchronous` of the writing connection: 1 is NORMAL, 2 is FULL. */
   readonly synchronous: () => Promise<unknown>
-  /** Puts due jobs into the queue, past the code under measure. */
+  /** Adds due jobs to the queue by plain SQL. Not measured. */
   readonly feed: (count: number) => void
   readonly enqueue: (requests: ReadonlyArray<JobRequest>, fibers: number) => Promise<void>
-  /** Takes the job that has been due longest and leaves it running, so many times. Throws when there is none. */
+  /** Claims the job that has been due longest and leaves it running, `count` times. Throws when no job is due. */
   readonly claim: (count: number) => Promise<void>
-  /** Takes a job, reads its document, and marks it done, so many times. Throws when there is none. */
+  /** Claims a job, reads its document and marks it done, `count` times. Throws when no job is due. */
   readonly cycle: (count: number, fibers: number) => Promise<void>
-  /** How many jobs are done, counted past the code under measure: what it says it did must have happened. */
+  /** Counts the jobs that are done, by plain SQL: the check that the measured work has happened. */
   readonly done: () => number
   readonly close: () => Promise<void>
 }
 
-/** A contestant that keeps the whole row and can read it by its id. */
+/** A contestant that stores the whole row and reads it by id. */
 export interface RowContestant extends Contestant {
-  /** Reads one job after the other, payload decoded. Throws when one is missing. */
+  /** Reads the jobs one by one, and decodes their documents. Throws when a job is missing. */
   readonly read: (ids: ReadonlyArray<string>) => Promise<void>
 }
 
 const expected = { normal: 1, full: 2 } as const
 
-/** Refuses a contestant that writes less durably than the others, or more. */
+/** Refuses a contestant whose durability differs from that of the case. */
 export const checked = async <C extends Contestant>(contestant: C, { durability }: OpenOptions): Promise<C> => {
   const actual = await contestant.synchronous()
   if (actual === expected[durability]) return contestant
   await contestant.close()
-  throw new Error(
-    `${contestant.name}: PRAGMA synchronous is ${String(actual)}, not ${expected[durability]} (${durability})`
-  )
+  throw new Error(`PRAGMA synchronous is ${String(actual)}, not ${expected[durability]} (${durability})`)
 }

@@ -1,5 +1,5 @@
 /**
- * A process that enqueues a job whenever it is told to: `enqueuer.js NAME FILE DURABILITY`.
+ * A process that enqueues one job for each message: `enqueuer.js NAME FILE DURABILITY`. It ends with the channel.
  */
 import type { Contestant, Durability, OpenOptions } from "./contestant.js"
 import { openOurs } from "./contestants/ours.js"

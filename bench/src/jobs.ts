@@ -1,12 +1,10 @@
 /**
- * The jobs that every contestant works on: the same requests, in the same order.
- *
- * No two documents are alike, as no two builds are: a reader that remembers documents it has seen gains nothing from a
- * benchmark that repeats one.
+ * The jobs of all contestants: the same requests, in the same order. All documents differ, so that a cache of decoded
+ * documents gains nothing.
  */
 import type { UserWorkspaceSpec } from "../../src/payloads/UserWorkspaceSpec.js"
 
-/** What a caller enqueues. */
+/** Request to enqueue a job. */
 export interface JobRequest {
   readonly registryId: string
   readonly repository: string
@@ -15,11 +13,11 @@ export interface JobRequest {
   readonly requestPayload: UserWorkspaceSpec
 }
 
-/** Who claims, and for how long, in every contestant that has leases. */
+/** The worker and the lease duration of all contestants with leases. */
 export const workerId = "bench-worker"
 export const leaseMs = 60_000
 
-/** What every contestant that stores results stores when a job is done. */
+/** The stored result of a job. */
 export const success = {
   executorId: "dnf",
   publishedReference: "registry.example.com/acme/app:latest",
@@ -27,10 +25,10 @@ export const success = {
   publishedDigest: `sha256:${"0123456789abcdef".repeat(4)}`
 }
 
-/** The id of the seeded job at a place, where ids are text. */
+/** Returns the id of a seeded job, for contestants with text ids. */
 export const seededId = (index: number): string => `job_${String(index).padStart(36, "0")}`
 
-/** A request with a specification of some 400 bytes. */
+/** Returns a request with a specification of about 400 bytes. */
 export const jobRequest = (index: number): JobRequest => ({
   registryId: "registry",
   repository: "acme/app",
@@ -46,14 +44,14 @@ export const jobRequest = (index: number): JobRequest => ({
   }
 })
 
-// Requests of all contestants and rounds are distinct from each other and from what is seeded.
+// Distinct from the requests of other contestants and rounds, and from the seeded jobs.
 let requested = 1_000_000
 
-/** Requests that nobody has seen before. */
+/** Returns requests that no contestant has stored. */
 export const newRequests = (count: number): ReadonlyArray<JobRequest> =>
   Array.from({ length: count }, () => jobRequest(requested++))
 
-/** Runs `operation` for each item with so many of them under way at a time: what a caller without Effect writes. */
+/** Runs `operation` for each item, up to `fibers` concurrently, as a caller without Effect does. */
 export const eachOf = async <A>(
   items: ReadonlyArray<A>,
   fibers: number,

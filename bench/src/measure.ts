@@ -1,41 +1,51 @@
 /**
  * Measures contestants side by side.
  *
- * They run in rounds (A B C, B C A, ...), each a batch that is long enough to time, so that whatever else the machine
- * does falls on all of them. What counts is the ratio of two contestants: of their medians, with the spread of the
- * ratios of the single rounds beside it. Times themselves are of this machine in this minute.
+ * Contestants run in rounds (A B C, B C A, ...). A batch is long enough to time, so other work on the machine affects
+ * all of them. The result is the ratio of two medians, with the spread of the ratios of single rounds. Absolute times
+ * are valid for this machine and this run only.
+ *
+ * A contestant that fails is left out of the remaining rounds. Its failure is a result like a time.
  */
 
 export interface Batch {
   readonly run: () => Promise<void>
-  /** Throws when the batch did not do what it was to do. Outside the clock. */
+  /** Throws when the batch did not do its work. Not timed. */
   readonly check?: () => void
-  /** How much of the time was the contestant's, where the batch waits for other things, too. */
+  /** Returns the time of the contestant in milliseconds, if the batch also waits for other work. */
   readonly ownMillis?: () => number
 }
 
 /** One contestant in one case. */
 export interface Entry {
   readonly name: string
-  /** Makes ready for a batch of so many operations, outside the clock. */
+  /** Prepares a batch of this number of operations. Not timed. */
   readonly prepare: (operations: number) => Batch
-  /** A batch is never longer, however fast it is. */
-  readonly mostOperations?: number
+  /** The maximum number of operations of a batch. */
+  readonly maxOperations?: number
 }
 
 export interface Plan {
   readonly rounds: number
-  /** How long a batch is meant to take. */
+  /** The intended time of a batch. */
   readonly batchMs: number
-  /** How long each contestant runs before it is measured. */
+  /** The time for which each contestant runs before it is measured. */
   readonly warmMs: number
 }
 
-/** Microseconds per operation of one contestant, round by round. */
+/** Microseconds per operation of one contestant, one value for each round. */
 export interface Timing {
   readonly name: string
   readonly rounds: ReadonlyArray<number>
 }
+
+/** A contestant that could not be measured, and why. */
+export interface Failure {
+  readonly name: string
+  readonly failure: string
+}
+
+export type Result = Timing | Failure
 
 export interface Ratio {
   readonly median: number
@@ -43,20 +53,50 @@ export interface Ratio {
   readonly max: number
 }
 
-export const measure = async (entries: ReadonlyArray<Entry>, plan: Plan): Promise<ReadonlyArray<Timing>> => {
-  const contestants: Array<{ readonly entry: Entry; readonly operations: number; readonly rounds: Array<number> }> = []
-  for (const entry of entries) contestants.push({ entry, operations: await warmUp(entry, plan), rounds: [] })
-  for (let round = 0; round < plan.rounds; round++) {
-    for (let place = 0; place < contestants.length; place++) {
-      const contestant = contestants[(place + round) % contestants.length]
-      if (contestant === undefined) continue
-      contestant.rounds.push((1000 * (await time(contestant.entry, contestant.operations))) / contestant.operations)
-    }
-  }
-  return contestants.map(({ entry: { name }, rounds }) => ({ name, rounds }))
+export const isFailure = (result: Result): result is Failure => "failure" in result
+
+/** Converts an exception to a result: its message, in one line. */
+export const failureOf = (name: string, error: unknown): Failure => ({
+  name,
+  failure: (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? ""
+})
+
+interface Runner {
+  readonly entry: Entry
+  readonly rounds: Array<number>
+  operations: number
+  failure?: Failure
 }
 
-/** How much slower the first is than the second; in the same round, where it is about single rounds. */
+export const measure = async (entries: ReadonlyArray<Entry>, plan: Plan): Promise<ReadonlyArray<Result>> => {
+  const runners: ReadonlyArray<Runner> = entries.map((entry) => ({ entry, rounds: [], operations: 0 }))
+  for (const runner of runners) {
+    await unlessFailed(runner, async ({ entry }) => {
+      runner.operations = await warmUp(entry, plan)
+    })
+  }
+  for (let round = 0; round < plan.rounds; round++) {
+    for (let place = 0; place < runners.length; place++) {
+      const runner = runners[(place + round) % runners.length]
+      if (runner === undefined) continue
+      await unlessFailed(runner, async ({ entry, operations, rounds }) => {
+        rounds.push((1000 * (await time(entry, operations))) / operations)
+      })
+    }
+  }
+  return runners.map(({ entry: { name }, failure, rounds }) => failure ?? { name, rounds })
+}
+
+const unlessFailed = async (runner: Runner, body: (runner: Runner) => Promise<void>): Promise<void> => {
+  if (runner.failure !== undefined) return
+  try {
+    await body(runner)
+  } catch (error) {
+    runner.failure = failureOf(runner.entry.name, error)
+  }
+}
+
+/** Returns how many times as long the first takes as the second. Minimum and maximum are of single rounds. */
 export const ratioOf = (slower: Timing, faster: Timing): Ratio => {
   const each = slower.rounds.map((time, round) => time / (faster.rounds[round] ?? Number.NaN))
   return { median: median(slower.rounds) / median(faster.rounds), min: Math.min(...each), max: Math.max(...each) }
@@ -70,27 +110,26 @@ export const median = (values: ReadonlyArray<number>): number => {
     : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2
 }
 
-const fewestOperations = 4
+const minOperations = 4
 
-/** Runs until the code is warm; returns how many operations a batch is to have. */
+/** Runs until the code is warm. Returns the number of operations of a batch. */
 const warmUp = async (entry: Entry, { batchMs, warmMs }: Plan): Promise<number> => {
-  const most = entry.mostOperations ?? Number.POSITIVE_INFINITY
-  let operations = fewestOperations
+  const max = entry.maxOperations ?? Number.POSITIVE_INFINITY
+  let operations = Math.min(minOperations, max)
   for (let spent = 0; spent < warmMs; ) {
     const elapsed = await time(entry, operations)
     spent += elapsed
-    // Cold code is slow: the size of a batch is found on the way, not by its first.
-    operations = within(Math.min(4 * operations, Math.round((operations * batchMs) / elapsed)), most)
+    // Cold code is slow, so the size grows with each batch.
+    const next = Math.min(4 * operations, Math.round((operations * batchMs) / elapsed))
+    operations = Math.min(max, Math.max(minOperations, next))
   }
   return operations
 }
 
-const within = (operations: number, most: number) => Math.min(most, Math.max(fewestOperations, operations))
-
 const time = async (entry: Entry, operations: number): Promise<number> => {
   const { check, ownMillis, run } = entry.prepare(operations)
-  // What the last batch left behind is not this one's to clear away. Not a full collection: that throws away optimized
-  // code whose hidden classes have no instance left at the moment, and the batch would measure the compiler.
+  // Collects the garbage of the previous batch. A full collection would also discard optimized code whose hidden classes
+  // have no instance at the moment, and the batch would measure the compiler.
   globalThis.gc?.({ type: "minor" })
   const start = performance.now()
   await run()

@@ -1,17 +1,17 @@
 /**
- * Database files with jobs in them, written past the code under measure: by plain SQL, through a connection of its own.
+ * Database files with jobs, written by plain SQL on a connection of their own.
  */
 import Database from "libsql"
 import { migrations } from "../../migrations/index.js"
 import { jobRequest, newRequests, type JobRequest, seededId } from "./jobs.js"
-import { predecessorTable } from "./predecessorTable.js"
+import { predecessorTables } from "./tables.js"
 
-/** `sealant`: our tables with their CHECKs, triggers and indexes; `predecessor`: the job table as drizzle's users have it. */
+/** `sealant`: our tables with their checks, triggers and indexes; `predecessor`: the tables of a program with drizzle. */
 export type Tables = "sealant" | "predecessor"
 
 const texts: Readonly<Record<Tables, ReadonlyArray<string>>> = {
   sealant: Object.values(migrations),
-  predecessor: [predecessorTable]
+  predecessor: [predecessorTables]
 }
 
 const insertText = `
@@ -19,7 +19,7 @@ const insertText = `
     idempotency_key, available_at, created_at, updated_at)
   VALUES (?1, 'queued', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8)`
 
-/** Creates a file with so many due jobs. */
+/** Creates a file with this number of due jobs. */
 export const createFile = (file: string, tables: Tables, jobs: number): void => {
   const database = new Database(file)
   database.exec("PRAGMA journal_mode = wal; PRAGMA synchronous = normal")
@@ -37,7 +37,7 @@ export const createFile = (file: string, tables: Tables, jobs: number): void => 
   database.close()
 }
 
-/** A second connection to a contestant's file: feeds the queue, and counts what is done. */
+/** Opens a second connection to the file of a contestant, which adds jobs and counts those that are done. */
 export const openFeeder = (file: string) => {
   const database = new Database(file, { timeout: 5000 })
   const done = database.prepare("SELECT count(*) AS done FROM oci_image_build_jobs WHERE status = 'succeeded'")
@@ -49,7 +49,7 @@ export const openFeeder = (file: string) => {
         database,
         newRequests(count).map((request) => ({ id: `job_fed_${fed++}`, request, dueAt: now }))
       )
-      // Or the first batch to come would pay for these pages at its checkpoint.
+      // Otherwise the checkpoint of the next batch would write these pages.
       database.exec("PRAGMA wal_checkpoint(TRUNCATE)")
     },
     done: () => (done.all([]) as Array<{ readonly done: number }>)[0]?.done ?? 0,

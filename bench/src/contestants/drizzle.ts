@@ -1,26 +1,25 @@
 /**
- * drizzle-orm over `@libsql/client`, as the predecessor wrote it and its users write it: a table schema, a claim that
- * selects the oldest due job and updates it in `db.transaction`, PRAGMAs set once after opening.
+ * drizzle-orm over `@libsql/client`, as the predecessor used it: a table schema, a claim that selects the oldest due job
+ * and updates it in `db.transaction`, PRAGMAs set once after the opening.
  *
- * In its favour: a table without CHECKs and triggers (see `predecessorTable.ts`), no validation of what goes in or comes
- * out, and `concurrency: 1`, one connection for all, without which its PRAGMAs would reach one connection of many.
- * Transactions of one client refuse each other, so concurrent callers queue at a lock, as its users learn to do.
+ * In its favour: a table without checks and triggers (`tables.ts`), no validation, and one connection (`concurrency: 1`),
+ * without which its PRAGMAs would apply to one connection of many. Concurrent transactions of one client fail, so callers
+ * wait for a lock.
  */
 import { createClient } from "@libsql/client"
 import { and, asc, eq, lte, or, type SQL } from "drizzle-orm"
 import { drizzle } from "drizzle-orm/libsql"
 import type { OpenOptions, RowContestant } from "../contestant.js"
 import { eachOf, leaseMs, success, workerId } from "../jobs.js"
-import { buildJobs } from "../predecessorTable.js"
+import { buildJobs } from "../tables.js"
 import { openFeeder } from "../seed.js"
 
 const queued = (now: Date) => and(eq(buildJobs.status, "queued"), lte(buildJobs.availableAt, now))
 
-/** What is due: queued, or left behind by a worker whose lease has expired. As the predecessor claims, and as ours does. */
+/** Selects due jobs: queued ones, and those whose lease has expired. The predecessor claims the same jobs. */
 const due = (now: Date) => or(queued(now), and(eq(buildJobs.status, "running"), lte(buildJobs.leaseExpiresAt, now)))
 
 const open = async (
-  name: string,
   claimable: (now: Date) => SQL | undefined,
   { durability, file }: OpenOptions
 ): Promise<RowContestant> => {
@@ -34,7 +33,7 @@ const open = async (
     db.transaction(async (tx) => {
       const now = new Date()
       const [job] = await tx.select().from(buildJobs).where(claimable(now)).orderBy(asc(buildJobs.availableAt)).limit(1)
-      if (job === undefined) throw new Error(`${name}: nothing to claim`)
+      if (job === undefined) throw new Error("no job is due")
       const [claimed] = await tx
         .update(buildJobs)
         .set({
@@ -49,7 +48,7 @@ const open = async (
         })
         .where(eq(buildJobs.id, job.id))
         .returning()
-      if (claimed === undefined) throw new Error(`${name}: lost the job while claiming it`)
+      if (claimed === undefined) throw new Error("the job was lost while it was claimed")
       return claimed
     })
 
@@ -60,18 +59,17 @@ const open = async (
       .set({ status: "succeeded", leaseExpiresAt: null, finishedAt: now, updatedAt: now, ...success })
       .where(and(eq(buildJobs.id, id), eq(buildJobs.status, "running"), eq(buildJobs.workerId, workerId)))
       .returning()
-    if (job === undefined) throw new Error(`${name}: the job is not this worker's`)
+    if (job === undefined) throw new Error("the job belongs to another worker")
   }
 
   return {
-    name,
     synchronous: async () => (await client.execute("PRAGMA synchronous")).rows[0]?.["synchronous"],
     feed: feeder.feed,
     done: feeder.done,
     read: async (ids) => {
       for (const id of ids) {
         const [job] = await db.select().from(buildJobs).where(eq(buildJobs.id, id))
-        if (job === undefined) throw new Error(`${name}: ${id} is missing`)
+        if (job === undefined) throw new Error(`${id} is missing`)
       }
     },
     enqueue: (requests, fibers) =>
@@ -79,7 +77,7 @@ const open = async (
         const now = new Date()
         const values = { ...request, availableAt: now, createdAt: now, updatedAt: now }
         const [job] = await db.insert(buildJobs).values(values).returning()
-        if (job === undefined) throw new Error(`${name}: not enqueued`)
+        if (job === undefined) throw new Error("no row was stored")
       }),
     claim: async (count) => {
       for (let i = 0; i < count; i++) await claimNext()
@@ -96,7 +94,7 @@ const open = async (
   }
 }
 
-/** Runs one thing at a time, in the order in which they came. */
+/** Runs bodies one at a time, in the order of the calls. */
 const lock = () => {
   let last: Promise<unknown> = Promise.resolve()
   return <A>(body: () => Promise<A>): Promise<A> => {
@@ -106,7 +104,7 @@ const lock = () => {
   }
 }
 
-export const openDrizzle = (options: OpenOptions) => open("drizzle", due, options)
+export const openDrizzle = (options: OpenOptions) => open(due, options)
 
-/** A claim that does not look for expired leases, so that one index serves it: less than the predecessor and ours do. */
-export const openDrizzleQueuedOnly = (options: OpenOptions) => open("drizzle, queued only", queued, options)
+/** A claim that ignores expired leases, so that one index serves it. The predecessor and ours do more. */
+export const openDrizzleQueuedOnly = (options: OpenOptions) => open(queued, options)

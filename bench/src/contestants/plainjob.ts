@@ -1,9 +1,9 @@
 /**
- * plainjob over better-sqlite3, through its own functions in the order in which its worker calls them: take a job, read
- * it, mark it done. Synchronous, so that callers cannot overlap: 32 fibers are one loop.
+ * plainjob over better-sqlite3: its functions in the order in which its worker calls them. They are synchronous, so
+ * callers cannot overlap, and 32 fibers are one loop.
  *
- * In its favour: no polling, no logging, the functions called without the worker around them, an 8-column table without
- * leases, and no result stored. plainjob sets WAL and `synchronous = NORMAL` itself; FULL is set after it.
+ * In its favour: no polling, no logging, no worker around the functions, a table of 8 columns without leases, and no
+ * stored result. plainjob sets WAL and `synchronous = NORMAL`; FULL is set afterwards.
  */
 import Database from "better-sqlite3"
 import { better, defineQueue, JobStatus } from "plainjob"
@@ -14,7 +14,6 @@ const type = "build"
 const silent = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} }
 
 export const openPlainjob = async ({ durability, file }: OpenOptions): Promise<Contestant> => {
-  const name = "plainjob"
   const database = new Database(file)
   const queue = defineQueue({ connection: better(database), logger: silent })
   database.pragma(`synchronous = ${durability}`)
@@ -22,13 +21,12 @@ export const openPlainjob = async ({ durability, file }: OpenOptions): Promise<C
   const claim = () => {
     const claimed = queue.getAndMarkJobAsProcessing(type)
     const job = claimed && queue.getJobById(claimed.id)
-    if (job === undefined) throw new Error(`${name}: nothing to claim`)
+    if (job === undefined) throw new Error("no job is due")
     JSON.parse(job.data)
     return job.id
   }
 
   return {
-    name,
     synchronous: async () => database.pragma("synchronous", { simple: true }),
     feed: (count) => {
       queue.addMany(type, [...newRequests(count)])

@@ -1,9 +1,9 @@
 /**
- * The `libsql` binding with cached statements: our statements on our tables, nothing above them. The floor under every
- * layer on this engine: no validation, no fencing check beyond the statement's own, blocking waits, errors as they come.
+ * The `libsql` binding with prepared statements: our statements on our tables. It is the lower bound for a layer on this
+ * engine: it validates nothing, waits synchronously, and does not translate errors.
  *
- * One at a time, each statement commits by itself. As 32 fibers, 32 statements share a commit by hand: claims first,
- * then completions.
+ * One at a time, each statement is a commit. With 32 fibers, 32 statements share a commit: claims first, then
+ * completions.
  */
 import Database from "libsql"
 import { v7 } from "uuid"
@@ -35,7 +35,6 @@ interface Row {
 }
 
 export const openRaw = async ({ durability, file }: OpenOptions): Promise<RowContestant> => {
-  const name = "raw libsql binding"
   const database = new Database(file)
   database.exec(`PRAGMA synchronous = ${durability}`)
   const feeder = openFeeder(file)
@@ -45,7 +44,7 @@ export const openRaw = async ({ durability, file }: OpenOptions): Promise<RowCon
   const succeed = database.prepare(succeedText)
 
   const parsed = (row: Row | undefined) => {
-    if (row === undefined) throw new Error(`${name}: no such job`)
+    if (row === undefined) throw new Error("no such job")
     JSON.parse(row.requestPayload)
     if (row.resultPayload !== null) JSON.parse(row.resultPayload)
     return row
@@ -77,7 +76,7 @@ export const openRaw = async ({ durability, file }: OpenOptions): Promise<RowCon
       publishedDigestReference,
       publishedDigest
     ])
-    if (changes !== 1) throw new Error(`${name}: the job is not this worker's`)
+    if (changes !== 1) throw new Error("the job belongs to another worker")
   }
   const together = <A, B>(items: ReadonlyArray<A>, size: number, each: (item: A) => B): Array<B> => {
     if (size === 1) return items.map(each)
@@ -91,7 +90,6 @@ export const openRaw = async ({ durability, file }: OpenOptions): Promise<RowCon
   }
 
   return {
-    name,
     synchronous: async () =>
       (database.prepare("PRAGMA synchronous").all([]) as Array<{ readonly synchronous: unknown }>)[0]?.synchronous,
     feed: feeder.feed,

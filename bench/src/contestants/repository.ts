@@ -1,11 +1,8 @@
 /**
- * `WorkspaceBuildJobRepo`, over whatever `SqlClient` it is given: inputs validated, every row decoded, spans as always.
- *
- * Operations run in fibers of one Effect program, as they do in a worker or an API.
+ * `WorkspaceBuildJobRepo` over a `SqlClient`. Operations run in fibers of one Effect program, as in a worker or an API.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Layer, ManagedRuntime, Option } from "effect"
-import type { WorkspaceBuildJobId } from "../../../src/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
 import type { RowContestant } from "../contestant.js"
 import { leaseMs, success, workerId } from "../jobs.js"
@@ -14,7 +11,6 @@ import { openFeeder } from "../seed.js"
 const request = { workerId, leaseDuration: leaseMs }
 
 export const repositoryOver = async <E>(
-  name: string,
   file: string,
   client: Layer.Layer<SqlClient.SqlClient, E>
 ): Promise<RowContestant> => {
@@ -25,23 +21,20 @@ export const repositoryOver = async <E>(
   const claimed = Effect.flatMap(
     repo.claimNext(request),
     Option.match({
-      onNone: () => Effect.dieMessage(`${name}: nothing to claim`),
+      onNone: () => Effect.dieMessage("no job is due"),
       onSome: Effect.succeed
     })
   )
   const cycle = Effect.flatMap(claimed, ({ lease }) => repo.succeed(lease, success))
 
   return {
-    name,
     synchronous: () =>
       runtime.runPromise(
         Effect.map(sql.unsafe<{ readonly synchronous: unknown }>("PRAGMA synchronous"), ([row]) => row?.synchronous)
       ),
     feed: feeder.feed,
     done: feeder.done,
-    // Callers hold ids of the branded type: making one is not part of the read.
-    read: (ids) =>
-      runtime.runPromise(Effect.forEach(ids, (id) => repo.getById(id as WorkspaceBuildJobId), { discard: true })),
+    read: (ids) => runtime.runPromise(Effect.forEach(ids, (id) => repo.getById(id), { discard: true })),
     enqueue: (requests, concurrency) =>
       runtime.runPromise(Effect.forEach(requests, repo.enqueue, { concurrency, discard: true })),
     claim: (count) => runtime.runPromise(Effect.repeatN(claimed, count - 1)).then(() => undefined),

@@ -1,8 +1,7 @@
 /**
- * The same repository over the stock `LibsqlClient.layer`: what our client below it is worth.
+ * Our repository over the stock `LibsqlClient.layer`, for comparison with our client.
  *
- * `concurrency: 1` gives its pool one connection, so that the PRAGMA set once after opening holds for all that follows;
- * with the default of 20, concurrent statements would run on connections of another durability.
+ * `concurrency: 1` gives it one connection, so the PRAGMA after the opening applies to all statements.
  */
 import { SqlClient } from "@effect/sql"
 import { LibsqlClient } from "@effect/sql-libsql"
@@ -15,5 +14,5 @@ export const openStock = ({ durability, file }: OpenOptions) => {
   const pragmas = Layer.effectDiscard(
     Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(`PRAGMA synchronous = ${durability}`))
   )
-  return repositoryOver("stock layer, our repository", file, Layer.provideMerge(pragmas, client))
+  return repositoryOver(file, Layer.provideMerge(pragmas, client))
 }
