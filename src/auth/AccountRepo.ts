@@ -66,7 +66,7 @@ export interface AccountService {
   readonly unlink: (id: ById) => Effect.Effect<void, NotFound | PersistenceError>
 }
 
-const { decodeInput, orNotFound, traced } = operations("AccountRepo", "Account")
+const { decodeInput, onlyFields, orNotFound, traced } = operations("AccountRepo", "Account")
 
 /** The columns that `credentialsOf` returns values for, in the same order. */
 const credentialColumns = [
@@ -150,6 +150,7 @@ const make = Effect.gen(function* () {
 
     listForUser: (request) =>
       Effect.gen(function* () {
+        yield* onlyFields("listForUser", ["userId", ...Page.fields])(request)
         const start = yield* Page.start("AccountRepo.listForUser", request)
         const rows = yield* accounts.findAll(sql`
           SELECT ${columns} FROM account WHERE user_id = ${request.userId} AND ${Page.afterCursor(sql, start)}

@@ -75,7 +75,7 @@ export interface SessionService {
 }
 
 const own = operations("SessionRepo", "Session")
-const { decodeInput, orNotFound, traced } = own
+const { decodeInput, onlyFields, orNotFound, traced } = own
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -119,6 +119,7 @@ const make = Effect.gen(function* () {
 
     listForUser: (request) =>
       Effect.gen(function* () {
+        yield* onlyFields("listForUser", ["userId", ...Page.fields])(request)
         const start = yield* Page.start("SessionRepo.listForUser", request)
         const rows = yield* sessions.findAll(sql`
           SELECT ${columns} FROM session WHERE user_id = ${request.userId} AND ${Page.afterCursor(sql, start)}

@@ -187,7 +187,7 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
   ) => Effect.Effect<Page.Page<WorkspaceBuildJob>, InvalidInput | PersistenceError>
 }
 
-const { decodeInput, orNotFound, traced, orInvalidTransition } = operations(
+const { decodeInput, onlyFields, orNotFound, traced, orInvalidTransition } = operations(
   "WorkspaceBuildJobRepo",
   "WorkspaceBuildJob"
 )
@@ -263,23 +263,27 @@ const make = Effect.gen(function* () {
         )
       ),
 
-    cancel: ({ id, reason }) =>
+    cancel: (request) =>
       Effect.gen(function* () {
+        yield* onlyFields("cancel", ["id", "reason"])(request)
+        const { id, reason } = request
         const cancelReason = yield* decodeInput("cancel", Prose)(reason)
         const now = yield* Clock.currentTimeMillis
         const cancelled = yield* jobs.findOne(statements.cancel(sql`${id}`, cancelReason, now))
         return Option.isSome(cancelled) ? cancelled.value : yield* alreadyOrInvalid(id, "cancelled")
-      }).pipe(traced("cancel", { "job.id": id })),
+      }).pipe(traced("cancel", { "job.id": request.id })),
 
-    cancelLatestByAttemptId: ({ reason, attemptId }) =>
+    cancelLatestByAttemptId: (request) =>
       Effect.gen(function* () {
+        yield* onlyFields("cancelLatestByAttemptId", ["attemptId", "reason"])(request)
+        const { attemptId, reason } = request
         const cancelReason = yield* decodeInput("cancelLatestByAttemptId", Prose)(reason)
         const now = yield* Clock.currentTimeMillis
         const cancelled = yield* states.findOne(
           statements.cancel(sql`(${latestOf(attemptId)})`, cancelReason, now, stateColumns)
         )
         return Option.isSome(cancelled) ? cancelled : yield* latestState(attemptId)
-      }).pipe(traced("cancelLatestByAttemptId", { "attempt.id": attemptId })),
+      }).pipe(traced("cancelLatestByAttemptId", { "attempt.id": request.attemptId })),
 
     redrive: (id) =>
       Effect.gen(function* () {
@@ -338,6 +342,7 @@ const make = Effect.gen(function* () {
 
     listByStatus: (request) =>
       Effect.gen(function* () {
+        yield* onlyFields("listByStatus", ["status", ...Page.fields])(request)
         const status = yield* decodeInput("listByStatus", WorkspaceBuildJobStatus)(request.status)
         const start = yield* Page.start("WorkspaceBuildJobRepo.listByStatus", request)
         const rows = yield* jobs.findAll(sql`

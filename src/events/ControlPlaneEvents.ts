@@ -114,7 +114,7 @@ export interface ControlPlaneEventsService {
   ) => Effect.Effect<never, E | E2 | InvalidInput | PersistenceError, R | R2>
 }
 
-const { decodeInput, traced } = operations("ControlPlaneEvents", "ControlPlaneEvent")
+const { decodeFilter, decodeInput, traced } = operations("ControlPlaneEvents", "ControlPlaneEvent")
 
 const decodeActor = decodeInput("actingAs", Actor)
 
@@ -244,7 +244,7 @@ const make = Effect.gen(function* () {
 
     list: (request) =>
       Effect.gen(function* () {
-        const decoded = yield* decodeInput("list", ListSubjectEvents)(request)
+        const decoded = yield* decodeFilter("list", ListSubjectEvents)(request)
         const { afterSequence, limit, ownerUserId, subjectId, subjectType } = decoded
         const ofOwner = ownerUserId === undefined ? sql`true` : sql`+owner_user_id = ${ownerUserId}`
         return yield* events.findAll(sql`

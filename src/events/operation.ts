@@ -32,8 +32,9 @@ const optimisticAttempts = 4
 
 /** Builds the wrappers for one lifecycle service. Its errors name a row by `entity`. */
 export const operationsOf = (service: string, entity: string) => {
-  const { decodeInput, traced } = operations(service, entity)
+  const { decodeFilter, decodeInput, traced } = operations(service, entity)
   return {
+    decodeFilter,
     decodeInput,
     traced,
 

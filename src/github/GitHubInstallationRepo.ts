@@ -141,7 +141,7 @@ export interface GitHubInstallationService {
   ) => Effect.Effect<Page.Page<GitHubInstallationUserGrant>, InvalidInput | PersistenceError>
 }
 
-const { decodeInput, orNotFound, traced, orInvalidTransition } = operations(
+const { decodeInput, onlyFields, orNotFound, traced, orInvalidTransition } = operations(
   "GitHubInstallationRepo",
   "GitHubInstallation"
 )
@@ -226,6 +226,7 @@ const make = Effect.gen(function* () {
 
     listActive: (request) =>
       Effect.gen(function* () {
+        yield* onlyFields("listActive", Page.fields)(request)
         const start = yield* Page.start("GitHubInstallationRepo.listActive", request)
         const rows = yield* installations.findAll(sql`
           SELECT ${columns} FROM github_app_installations WHERE status = 'active' AND ${Page.afterCursor(sql, start)}
@@ -304,6 +305,7 @@ const make = Effect.gen(function* () {
 
     listGrants: (request) =>
       Effect.gen(function* () {
+        yield* grant.onlyFields("listGrants", ["installationId", ...Page.fields])(request)
         const start = yield* Page.start("GitHubInstallationRepo.listGrants", request)
         const rows = yield* grants.findAll(sql`
           SELECT ${grantColumns} FROM github_installation_user_grants

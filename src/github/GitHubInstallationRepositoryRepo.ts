@@ -132,7 +132,10 @@ export interface GitHubInstallationRepositoryService {
   ) => Effect.Effect<Option.Option<GitHubInstallationRepository>, InvalidInput | PersistenceError>
 }
 
-const { decodeInput, traced } = operations("GitHubInstallationRepositoryRepo", "GitHubInstallationRepository")
+const { decodeFilter, decodeInput, traced } = operations(
+  "GitHubInstallationRepositoryRepo",
+  "GitHubInstallationRepository"
+)
 
 /** Builds the LIKE pattern of a search for a part of a text; null without a search. */
 const patternOf = (search: string | undefined): string | null =>
@@ -166,7 +169,7 @@ const make = Effect.gen(function* () {
 
     listForInstallation: (request) =>
       Effect.gen(function* () {
-        const { includeRemoved, installationId, search } = yield* decodeInput(
+        const { includeRemoved, installationId, search } = yield* decodeFilter(
           "listForInstallation",
           InstallationRepositoryFilter
         )(request)
@@ -186,7 +189,7 @@ const make = Effect.gen(function* () {
 
     listForUser: (request) =>
       Effect.gen(function* () {
-        const { search, userId } = yield* decodeInput("listForUser", UserRepositoryFilter)(request)
+        const { search, userId } = yield* decodeFilter("listForUser", UserRepositoryFilter)(request)
         const start = yield* Page.start("GitHubInstallationRepositoryRepo.listForUser", request)
         const last = request.cursor === undefined ? null : start.id
         const rows = yield* repositories.findAll(

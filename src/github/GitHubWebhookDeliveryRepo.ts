@@ -124,7 +124,7 @@ export interface GitHubWebhookDeliveryService
 const name = "GitHubWebhookDeliveryRepo"
 const entity = "GitHubWebhookDelivery"
 const own = operations(name, entity)
-const { decodeInput, orNotFound, traced, orInvalidTransition } = own
+const { decodeFilter, decodeInput, orNotFound, traced, orInvalidTransition } = own
 
 const table: LeasedTable = {
   name: "github_webhook_deliveries",
@@ -240,7 +240,7 @@ const make = Effect.gen(function* () {
 
   const list: GitHubWebhookDeliveryService["list"] = (request = {}) =>
     Effect.gen(function* () {
-      const { installationExternalId, status } = yield* decodeInput("list", DeliveryFilter)(request)
+      const { installationExternalId, status } = yield* decodeFilter("list", DeliveryFilter)(request)
       const start = yield* Page.start(`${name}.list`, request)
       const ofInstallation = indexedBy("installation_external_id", installationExternalId)
       const inStatus = ofInstallation.length === 0 ? indexedBy("status", status) : unindexed("status", status)

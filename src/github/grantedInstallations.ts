@@ -8,7 +8,7 @@ import { CorruptRow, joinedRows, partColumnList, partOf } from "../sql/rows.js"
 import { operations } from "../sql/operations.js"
 import { GitHubInstallation, GitHubInstallationUserGrant, UserInstallationFilter } from "./GitHubInstallation.js"
 
-const { decodeInput } = operations("GitHubInstallationRepo", "GitHubInstallation")
+const { decodeFilter } = operations("GitHubInstallationRepo", "GitHubInstallation")
 
 const grantPart = partOf(GitHubInstallationUserGrant, "g")
 const installationPart = partOf(GitHubInstallation, "i")
@@ -22,7 +22,7 @@ export const grantedInstallations = Effect.gen(function* () {
 
   return (request: Page.PageRequest & typeof UserInstallationFilter.Encoded) =>
     Effect.gen(function* () {
-      const { statuses, userId } = yield* decodeInput("listForUser", UserInstallationFilter)(request)
+      const { statuses, userId } = yield* decodeFilter("listForUser", UserInstallationFilter)(request)
       const start = yield* Page.start("GitHubInstallationRepo.listForUser", request)
       const rows = yield* select(sql`
         SELECT ${columns} FROM github_installation_user_grants AS g

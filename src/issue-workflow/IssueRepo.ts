@@ -234,7 +234,7 @@ const make = Effect.gen(function* () {
 
     listPullRequests: (request) =>
       Effect.gen(function* () {
-        const { issueId } = yield* linkOperations.decodeInput("listPullRequests", IssuePullRequestLinkFilter)(request)
+        const { issueId } = yield* linkOperations.decodeFilter("listPullRequests", IssuePullRequestLinkFilter)(request)
         const start = yield* Page.start("IssueRepo.listPullRequests", request)
         const rows = yield* links.findAll(sql`
           SELECT ${linkColumns} FROM issue_pull_request_links

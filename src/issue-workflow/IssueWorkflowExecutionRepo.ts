@@ -161,7 +161,7 @@ export interface IssueWorkflowExecutionService
   readonly getDetail: (id: ById) => Effect.Effect<ExecutionDetail, NotFound | PersistenceError>
 }
 
-const { decodeInput, orNotFound, traced, orInvalidTransition } = operations(
+const { decodeFilter, decodeInput, orNotFound, traced, orInvalidTransition } = operations(
   "IssueWorkflowExecutionRepo",
   "IssueWorkflowExecution"
 )
@@ -194,7 +194,7 @@ const make = Effect.gen(function* () {
 
   const list: IssueWorkflowExecutionService["list"] = (request) =>
     Effect.gen(function* () {
-      const { issueWorkflowId, ownerUserId, statuses } = yield* decodeInput("list", ExecutionFilter)(request)
+      const { issueWorkflowId, ownerUserId, statuses } = yield* decodeFilter("list", ExecutionFilter)(request)
       const start = yield* Page.start("IssueWorkflowExecutionRepo.list", request)
       const ofWorkflowOwner =
         ownerUserId === undefined

@@ -104,7 +104,10 @@ export interface IssueWorkflowService {
   readonly unarchive: (id: ById) => Effect.Effect<IssueWorkflow, NotFound | AlreadyExists | PersistenceError>
 }
 
-const { decodeInput, orNotFound, traced, orInvalidTransition } = operations("IssueWorkflowRepo", "IssueWorkflow")
+const { decodeFilter, decodeInput, orNotFound, traced, orInvalidTransition } = operations(
+  "IssueWorkflowRepo",
+  "IssueWorkflow"
+)
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -175,7 +178,7 @@ const make = Effect.gen(function* () {
 
   const list: IssueWorkflowService["list"] = (request) =>
     Effect.gen(function* () {
-      const filter = yield* decodeInput("list", IssueWorkflowFilter)(request)
+      const filter = yield* decodeFilter("list", IssueWorkflowFilter)(request)
       const start = yield* Page.start("IssueWorkflowRepo.list", request)
       const rows =
         filter.statuses?.length === 0

@@ -97,7 +97,7 @@ const insertText = `
   RETURNING ${columnList(IssueWorkflowExecutionArtifact)}`
 
 export const makeArtifacts = Effect.gen(function* () {
-  const { decodeInput, orNotFound, traced } = artifactOperations
+  const { decodeFilter, decodeInput, orNotFound, traced } = artifactOperations
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(IssueWorkflowExecutionArtifact))
   const artifacts = yield* rowsOf(IssueWorkflowExecutionArtifact)
@@ -122,7 +122,7 @@ export const makeArtifacts = Effect.gen(function* () {
 
   const listArtifacts = (request: Page.PageRequest & typeof ArtifactFilter.Encoded) =>
     Effect.gen(function* () {
-      const { executionId, kind, ownerUserId } = yield* decodeInput("listArtifacts", ArtifactFilter)(request)
+      const { executionId, kind, ownerUserId } = yield* decodeFilter("listArtifacts", ArtifactFilter)(request)
       const start = yield* Page.start("IssueWorkflowExecutionRepo.listArtifacts", request)
       const conditions = [
         ...indexedBy("execution_id", executionId),
@@ -169,7 +169,7 @@ export const makeArtifacts = Effect.gen(function* () {
 })
 
 export const makePullRequests = Effect.gen(function* () {
-  const { decodeInput, traced } = linkOperations
+  const { decodeFilter, decodeInput, traced } = linkOperations
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(IssueWorkflowExecutionPullRequestLink))
   const links = yield* rowsOf(IssueWorkflowExecutionPullRequestLink)
@@ -211,7 +211,7 @@ export const makePullRequests = Effect.gen(function* () {
 
     listPullRequests: (request: Page.PageRequest & typeof PullRequestLinkFilter.Encoded) =>
       Effect.gen(function* () {
-        const { executionId, ownerUserId } = yield* decodeInput("listPullRequests", PullRequestLinkFilter)(request)
+        const { executionId, ownerUserId } = yield* decodeFilter("listPullRequests", PullRequestLinkFilter)(request)
         const start = yield* Page.start("IssueWorkflowExecutionRepo.listPullRequests", request)
         const rows = yield* links.findAll(sql`
           SELECT ${columns} FROM issue_workflow_execution_pull_request_links

@@ -60,7 +60,7 @@ export interface ExecutionEventMethods {
   ) => Effect.Effect<Page.Page<IssueWorkflowExecutionEvent>, InvalidInput | PersistenceError>
 }
 
-const { decodeInput, traced } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionEvent")
+const { decodeFilter, decodeInput, traced } = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionEvent")
 
 const columns = columnList(IssueWorkflowExecutionEvent)
 
@@ -181,7 +181,7 @@ export const makeEvents = Effect.gen(function* () {
 
     listEvents: (request: Page.PageRequest & typeof ListEvents.Encoded) =>
       Effect.gen(function* () {
-        const { afterSequence, executionId, ownerUserId } = yield* decodeInput("listEvents", ListEvents)(request)
+        const { afterSequence, executionId, ownerUserId } = yield* decodeFilter("listEvents", ListEvents)(request)
         // Only the limit: the cursor of this list is a sequence.
         const page = request.limit === undefined ? {} : { limit: request.limit }
         const { limit } = yield* Page.start("IssueWorkflowExecutionRepo.listEvents", page)

@@ -56,7 +56,7 @@ export const isNewer = ({ syncedAt }: ProviderRow, report: Pick<Report<string>, 
   Option.exists(syncedAt, DateTime.greaterThan(report.syncedAt))
 
 export const makeProviderRows = <A extends ProviderRow, S extends string, I extends Filter<string, string>>(
-  { decodeInput, orNotFound, traced }: ReturnType<typeof operations>,
+  { decodeFilter, decodeInput, orNotFound, traced }: ReturnType<typeof operations>,
   { filter, model, prefix, service, states, table }: ProviderTable<A, S, I>
 ) =>
   Effect.gen(function* () {
@@ -111,7 +111,7 @@ export const makeProviderRows = <A extends ProviderRow, S extends string, I exte
 
     const list = (request: Page.PageRequest & I): Effect.Effect<Page.Page<A>, InvalidInput | PersistenceError> =>
       Effect.gen(function* () {
-        const { repositoryId, state } = yield* decodeInput("list", filter)(request)
+        const { repositoryId, state } = yield* decodeFilter("list", filter)(request)
         const start = yield* Page.start(`${service}.list`, request)
         const conditions = [...indexedBy("repository_id", repositoryId), ...indexedBy("state", state)]
         const found = yield* rows.findAll(keysetQuery(sql, { columns, table }, [conditions], start))

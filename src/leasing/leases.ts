@@ -136,13 +136,15 @@ export interface Definition<Row extends LeasedRow, Claimed> {
 // Longer than any work, and short enough for the end of the lease to be a valid `DateTime`.
 const longestLeaseMs = 100 * 365 * 24 * 60 * 60_000
 
+const claimFields = ["workerId", "leaseDuration"]
+
 const Limited = Schema.Struct({ limit: Limit })
 
 /** Builds the methods of a service over a leased table. They fail with errors of the engine: the service wraps them. */
 export const leasesOn = <Row extends LeasedRow, Claimed>(
   sql: SqlClient.SqlClient,
   rows: RowsOf<Row>,
-  { decodeInput }: ReturnType<typeof operations>,
+  { decodeInput, onlyFields }: ReturnType<typeof operations>,
   {
     claimed: toClaimed,
     claims,
@@ -261,13 +263,16 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
   }
 
   const decodeBatch = decodeInput("claimBatch", Limited)
+  const onlyClaimNext = onlyFields("claimNext", claimFields)
+  const onlyClaimBatch = onlyFields("claimBatch", [...claimFields, "limit"])
+  const onlyClaimById = onlyFields("claimById", [...claimFields, "id"])
   const decodeReap = decodeInput("reapExpired", Limited)
 
   return {
     underLease,
 
     claimNext: (request: ClaimRequest): Effect.Effect<Option.Option<Claimed>, SqlError.SqlError | InvalidInput> =>
-      Effect.flatMap(mayShare, (shared) =>
+      Effect.flatMap(Effect.zipRight(onlyClaimNext(request), mayShare), (shared) =>
         shared
           ? Effect.flatMap(leaseMs("claimNext", "leaseDuration", request.leaseDuration), (millis) =>
               claimBatched(`${millis} ${request.workerId}`, (limit) => claimDue("claimNext", request, limit))
@@ -276,10 +281,15 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
       ),
 
     claimBatch: (request: ClaimRequest & { readonly limit: number }) =>
-      Effect.flatMap(decodeBatch({ limit: request.limit }), ({ limit }) => claimDue("claimBatch", request, limit)),
+      Effect.flatMap(Effect.zipRight(onlyClaimBatch(request), decodeBatch({ limit: request.limit })), ({ limit }) =>
+        claimDue("claimBatch", request, limit)
+      ),
 
     claimById: (request: ClaimRequest & { readonly id: string }) =>
-      Effect.map(claim("claimById", request, texts.claimOne, request.id), ([first]) => Option.fromNullable(first)),
+      Effect.map(
+        Effect.zipRight(onlyClaimById(request), claim("claimById", request, texts.claimOne, request.id)),
+        ([first]) => Option.fromNullable(first)
+      ),
 
     getByLease: (lease: Held) =>
       Effect.flatMap(rows.findOne(sql.unsafe(texts.byId, [lease.id])), (found) =>

@@ -141,7 +141,7 @@ export interface ProfileService {
   ) => Effect.Effect<Profile, NotFound | ReferenceNotFound | InvalidInput | PersistenceError>
 }
 
-const { decodeInput, traced } = operations("ProfileRepo", "Profile")
+const { decodeFilter, decodeInput, traced } = operations("ProfileRepo", "Profile")
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -197,7 +197,7 @@ const make = Effect.gen(function* () {
 
     list: (request) =>
       Effect.gen(function* () {
-        const { ownerUserId, status } = yield* decodeInput("list", ProfileFilter)(request)
+        const { ownerUserId, status } = yield* decodeFilter("list", ProfileFilter)(request)
         const start = yield* Page.start("ProfileRepo.list", request)
         return yield* versioned.list(ownerUserId, status, start)
       }).pipe(traced("list", { "user.id": request.ownerUserId })),
@@ -216,7 +216,7 @@ const make = Effect.gen(function* () {
 
     listRevisions: (request) =>
       Effect.gen(function* () {
-        const { ownerUserId, profileId } = yield* decodeInput("listRevisions", ProfileRevisionFilter)(request)
+        const { ownerUserId, profileId } = yield* decodeFilter("listRevisions", ProfileRevisionFilter)(request)
         const start = yield* Page.start("ProfileRepo.listRevisions", request)
         return yield* versioned.listRevisions({ id: profileId, ownerUserId }, start)
       }).pipe(traced("listRevisions", { "profile.id": request.profileId })),

@@ -168,7 +168,7 @@ export interface RepositoryProfileService {
   >
 }
 
-const { decodeInput, traced } = operations("RepositoryProfileRepo", "RepositoryProfile")
+const { decodeFilter, decodeInput, traced } = operations("RepositoryProfileRepo", "RepositoryProfile")
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -221,7 +221,7 @@ const make = Effect.gen(function* () {
 
     list: (request) =>
       Effect.gen(function* () {
-        const { ownerUserId, repositoryId, status } = yield* decodeInput("list", RepositoryProfileFilter)(request)
+        const { ownerUserId, repositoryId, status } = yield* decodeFilter("list", RepositoryProfileFilter)(request)
         const start = yield* Page.start("RepositoryProfileRepo.list", request)
         const isUsable = ownerUserId === undefined ? [] : [mayUse(ownerUserId, sql`${repositoryId}`)]
         return yield* versioned.list(repositoryId, status, start, isUsable)
@@ -241,7 +241,7 @@ const make = Effect.gen(function* () {
 
     listRevisions: (request) =>
       Effect.gen(function* () {
-        const { ownerUserId, repositoryProfileId: id } = yield* decodeInput(
+        const { ownerUserId, repositoryProfileId: id } = yield* decodeFilter(
           "listRevisions",
           RepositoryProfileRevisionFilter
         )(request)

@@ -141,7 +141,10 @@ const linkColumns = partColumnList(SandboxAttemptLink, "link")
 const attemptOf = partOf(SandboxAttempt, "attempt")
 const linkOf = partOf(SandboxAttemptLink, "link")
 
-const { decodeInput, orNotFound, traced, orInvalidTransition } = operations("SandboxAttemptRepo", "SandboxAttempt")
+const { decodeFilter, decodeInput, orNotFound, traced, orInvalidTransition } = operations(
+  "SandboxAttemptRepo",
+  "SandboxAttempt"
+)
 
 type Filter = typeof SandboxAttemptFilter.Type
 
@@ -221,7 +224,7 @@ const make = Effect.gen(function* () {
 
   const list: SandboxAttemptService["list"] = (request) =>
     Effect.gen(function* () {
-      const filter = yield* decodeInput("list", SandboxAttemptFilter)(request)
+      const filter = yield* decodeFilter("list", SandboxAttemptFilter)(request)
       const start = yield* Page.start("SandboxAttemptRepo.list", request)
       if (filter.statuses?.length === 0) return { items: [], nextCursor: Option.none() }
       const { sandboxId } = filter

@@ -137,7 +137,7 @@ export interface SandboxService {
   readonly delete: (id: ById) => Effect.Effect<void, NotFound | PersistenceError>
 }
 
-const { decodeInput, orNotFound, traced, orInvalidTransition } = operations("SandboxRepo", "Sandbox")
+const { decodeFilter, decodeInput, orNotFound, traced, orInvalidTransition } = operations("SandboxRepo", "Sandbox")
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -175,7 +175,7 @@ const make = Effect.gen(function* () {
 
   const list: SandboxService["list"] = (request) =>
     Effect.gen(function* () {
-      const filter = yield* decodeInput("list", SandboxFilter)(request)
+      const filter = yield* decodeFilter("list", SandboxFilter)(request)
       const start = yield* Page.start("SandboxRepo.list", request)
       const rows =
         filter.statuses?.length === 0
@@ -271,7 +271,7 @@ const make = Effect.gen(function* () {
 
     listAttemptLinks: (request) =>
       Effect.gen(function* () {
-        const { ownerUserId, sandboxId } = yield* decodeInput("listAttemptLinks", AttemptLinkFilter)(request)
+        const { ownerUserId, sandboxId } = yield* decodeFilter("listAttemptLinks", AttemptLinkFilter)(request)
         const start = yield* Page.start("SandboxRepo.listAttemptLinks", request)
         const ofSandboxOwner =
           ownerUserId === undefined

@@ -63,7 +63,7 @@ export interface SandboxRuntimeInstanceService {
   ) => Effect.Effect<Page.Page<SandboxRuntimeInstance>, InvalidInput | PersistenceError>
 }
 
-const { decodeInput, traced } = operations("SandboxRuntimeInstanceRepo", "SandboxRuntimeInstance")
+const { decodeInput, onlyFields, traced } = operations("SandboxRuntimeInstanceRepo", "SandboxRuntimeInstance")
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -128,6 +128,7 @@ const make = Effect.gen(function* () {
 
     listByStatus: (request) =>
       Effect.gen(function* () {
+        yield* onlyFields("listByStatus", ["status", ...Page.fields])(request)
         const status = yield* decodeInput("listByStatus", SandboxRuntimeStatus)(request.status)
         const start = yield* Page.start("SandboxRuntimeInstanceRepo.listByStatus", request)
         const rows = yield* instances.findAll(sql`

@@ -96,7 +96,7 @@ export interface SecretService {
   readonly delete: (id: ById) => Effect.Effect<void, NotFound | SecretInUse | PersistenceError>
 }
 
-const { decodeInput, orNotFound, traced } = operations("SecretRepo", "Secret")
+const { decodeFilter, decodeInput, onlyFields, orNotFound, traced } = operations("SecretRepo", "Secret")
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -129,10 +129,8 @@ const make = Effect.gen(function* () {
     getById: (by) => get(targetOf(by)).pipe(traced("getById", { "secret.id": targetOf(by).id })),
 
     findByName: (request) =>
-      decodeInput(
-        "findByName",
-        Name
-      )(request.name).pipe(
+      onlyFields("findByName", ["ownerUserId", "name"])(request).pipe(
+        Effect.zipRight(decodeInput("findByName", Name)(request.name)),
         Effect.flatMap((name) =>
           secrets.findOne(
             sql`SELECT ${columns} FROM secrets WHERE owner_user_id = ${request.ownerUserId} AND name = ${name}`
@@ -143,7 +141,7 @@ const make = Effect.gen(function* () {
 
     list: (request) =>
       Effect.gen(function* () {
-        const { includeArchived, ownerUserId } = yield* decodeInput("list", SecretFilter)(request)
+        const { includeArchived, ownerUserId } = yield* decodeFilter("list", SecretFilter)(request)
         const start = yield* Page.start("SecretRepo.list", request)
         const rows = yield* secrets.findAll(sql`
           SELECT ${columns} FROM secrets
@@ -155,7 +153,7 @@ const make = Effect.gen(function* () {
 
     listVersions: (request) =>
       Effect.gen(function* () {
-        const { ownerUserId, secretId } = yield* decodeInput("listVersions", SecretVersionFilter)(request)
+        const { ownerUserId, secretId } = yield* decodeFilter("listVersions", SecretVersionFilter)(request)
         const start = yield* Page.start("SecretRepo.listVersions", request)
         const rows = yield* metadata.findAll(sql`
           SELECT ${metadataColumns} FROM secret_versions

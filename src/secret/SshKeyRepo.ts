@@ -79,7 +79,7 @@ export interface SshKeyService {
   readonly unarchive: (id: ById) => Effect.Effect<SshKey, NotFound | PersistenceError>
 }
 
-const { decodeInput, orNotFound, traced } = operations("SshKeyRepo", "SshKey")
+const { decodeFilter, decodeInput, onlyFields, orNotFound, traced } = operations("SshKeyRepo", "SshKey")
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -139,10 +139,8 @@ const make = Effect.gen(function* () {
     getById: (by) => get(targetOf(by)).pipe(traced("getById", { "sshKey.id": targetOf(by).id })),
 
     findByFingerprint: (request) =>
-      decodeInput(
-        "findByFingerprint",
-        Name
-      )(request.fingerprint).pipe(
+      onlyFields("findByFingerprint", ["ownerUserId", "fingerprint"])(request).pipe(
+        Effect.zipRight(decodeInput("findByFingerprint", Name)(request.fingerprint)),
         Effect.flatMap((fingerprint) =>
           keys.findOne(sql`
             SELECT ${columns} FROM ssh_keys
@@ -153,7 +151,7 @@ const make = Effect.gen(function* () {
 
     list: (request) =>
       Effect.gen(function* () {
-        const { includeArchived, ownerUserId } = yield* decodeInput("list", SshKeyFilter)(request)
+        const { includeArchived, ownerUserId } = yield* decodeFilter("list", SshKeyFilter)(request)
         const start = yield* Page.start("SshKeyRepo.list", request)
         const rows = yield* keys.findAll(sql`
           SELECT ${columns} FROM ssh_keys

@@ -87,7 +87,7 @@ export interface RepositoryService {
   readonly delete: (id: string) => Effect.Effect<void, NotFound | PersistenceError>
 }
 
-const { decodeInput, orNotFound, traced } = operations("RepositoryRepo", "Repository")
+const { decodeInput, onlyFields, orNotFound, traced } = operations("RepositoryRepo", "Repository")
 
 const storeOneText = `${storeText} RETURNING ${columnList(Repository)}`
 
@@ -152,6 +152,7 @@ const make = Effect.gen(function* () {
 
     list: (request) =>
       Effect.gen(function* () {
+        yield* onlyFields("list", Page.fields)(request)
         const start = yield* Page.start("RepositoryRepo.list", request)
         const rows = yield* repositories.findAll(sql`
           SELECT ${columns} FROM repositories WHERE ${Page.afterCursor(sql, start)}

@@ -30,7 +30,9 @@ import {
 import { invalid } from "./decoder.js"
 import { engineErrorOf, isSqlError, persistenceErrorOf } from "./engineError.js"
 import { inputDecoderOf, inputOptions } from "./inputDecoder.js"
+import { unknownFieldFinder, unknownFieldOf } from "./unknownFields.js"
 import { excessOf, isLong, maxIssues, shown } from "./inputLimits.js"
+import * as Page from "./page.js"
 import { CorruptRow } from "./rows.js"
 import { isTaggedAs } from "./tagged.js"
 
@@ -102,23 +104,38 @@ export const operations = (service: string, entity: string) => {
 
     /**
      * Decodes an input before any statement runs. Fails with `InvalidInput`, which contains paths and rules, if the
-     * input is invalid or exceeds the limits in `inputLimits.ts`. The failure has the span of the method, also before
-     * `traced`: some methods take the attributes of their span from the decoded input.
+     * input is invalid, has an unknown field or exceeds the limits in `inputLimits.ts`. The failure has the span of the
+     * method, also before `traced`: some methods take the attributes of their span from the decoded input.
      */
-    decodeInput: <A, I>(method: string, schema: Schema.Schema<A, I>) => {
-      const decode = inputDecoderOf(schema)
-      const operation = `${service}.${method}`
-      return (value: I): Effect.Effect<A, InvalidInput> => {
-        const excess = excessOf(value)
-        if (excess !== undefined) return failSpanned(new InvalidInput({ operation, issues: [excess] }))
-        const decoded = decode(value)
-        if (decoded !== invalid) return Either.right(decoded)
-        const reasons = ParseResult.decodeUnknownEither(schema, inputOptions)(value)
-        return Either.isRight(reasons)
-          ? Either.right(reasons.right)
-          : failSpanned(invalidInput(operation, reasons.left))
+    decodeInput: <A, I>(method: string, schema: Schema.Schema<A, I>) => decoderFor(`${service}.${method}`, schema, []),
+
+    /** Refuses unknown fields of a request that is not decoded as a whole. Fails with `InvalidInput`. */
+    onlyFields: (method: string, fields: ReadonlyArray<string>) => {
+      const find = unknownFieldOf(fields)
+      return (request: object): Effect.Effect<void, InvalidInput> => {
+        const unknown = find(request)
+        return unknown === undefined
+          ? Effect.void
+          : failSpanned(new InvalidInput({ operation: `${service}.${method}`, issues: [unknown] }))
       }
-    }
+    },
+
+    /** Decodes the filter of a list, as `decodeInput` does. `Page.start` decodes the fields of the page request. */
+    decodeFilter: <A, I>(method: string, schema: Schema.Schema<A, I>) =>
+      decoderFor(`${service}.${method}`, schema, Page.fields)
+  }
+}
+
+const decoderFor = <A, I>(operation: string, schema: Schema.Schema<A, I>, otherFields: ReadonlyArray<string>) => {
+  const decode = inputDecoderOf(schema)
+  const unknownFieldOf = unknownFieldFinder(schema, otherFields)
+  return (value: I): Effect.Effect<A, InvalidInput> => {
+    const excess = excessOf(value) ?? unknownFieldOf(value)
+    if (excess !== undefined) return failSpanned(new InvalidInput({ operation, issues: [excess] }))
+    const decoded = decode(value)
+    if (decoded !== invalid) return Either.right(decoded)
+    const reasons = ParseResult.decodeUnknownEither(schema, inputOptions)(value)
+    return Either.isRight(reasons) ? Either.right(reasons.right) : failSpanned(invalidInput(operation, reasons.left))
   }
 }
 

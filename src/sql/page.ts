@@ -14,6 +14,9 @@ export const maxLimit = 500
 // Enough for the longest id of an existing row.
 const maxCursorLength = 10_000
 
+/** The fields of `PageRequest`. */
+export const fields: ReadonlyArray<string> = ["cursor", "limit"]
+
 /** One page, and the cursor of the next page, if there is one. */
 export interface Page<A> {
   readonly items: ReadonlyArray<A>

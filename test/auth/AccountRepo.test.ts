@@ -83,7 +83,7 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
           constraint: "account.provider_id, account.account_id"
         })
         expect(yield* tagOf(accounts.link({ ...github("2"), id: "first" }))).toBe("AlreadyExists")
-        expect(yield* accounts.find(github("1"))).toEqual(Option.some(renewed))
+        expect(yield* accounts.find({ providerId: "github", accountId: "1" })).toEqual(Option.some(renewed))
         expect(yield* shell("SELECT 1 FROM account")).toHaveLength(1)
       }).pipe(Effect.provide(layer))
     )
@@ -159,7 +159,7 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
         expect(yield* tagOf(Effect.asVoid(accounts.listForUser({ userId: ada, limit: 0 })))).toBe("InvalidInput")
         yield* accounts.unlink(AccountId.make("a3"))
         expect(yield* tagOf(accounts.unlink(AccountId.make("a3")))).toBe("NotFound")
-        expect(yield* accounts.find(github("3"))).toEqual(Option.none())
+        expect(yield* accounts.find({ providerId: "github", accountId: "3" })).toEqual(Option.none())
       }).pipe(Effect.provide(layer))
     )
 
@@ -174,7 +174,7 @@ const suite = (name: string, layer: Layer.Layer<AccountRepo | SqlClient.SqlClien
           idToken: Redacted.make(secret),
           password: Redacted.make(secret)
         })
-        const stored = Option.getOrThrow(yield* accounts.find(github("1")))
+        const stored = Option.getOrThrow(yield* accounts.find({ providerId: "github", accountId: "1" }))
         const json = Schema.encodeSync(Account.json)(stored)
         expect(String(stored) + JSON.stringify(stored) + JSON.stringify(json)).not.toContain(secret)
         expect(Object.keys(json).filter((key) => /Token$|password/.test(key))).toEqual([])
@@ -220,7 +220,7 @@ describe("AccountRepo", () => {
       const methods = {
         link: Effect.asVoid(accounts.link({ ...github("1"), ...tokens })),
         linkAgain: Effect.asVoid(accounts.link({ ...github("1"), ...tokens })),
-        find: Effect.asVoid(accounts.find(github("1"))),
+        find: Effect.asVoid(accounts.find({ providerId: "github", accountId: "1" })),
         listForUser: Effect.asVoid(accounts.listForUser({ userId: ada })),
         updateTokens: Effect.ignore(accounts.updateTokens({ id: "gone", ...tokens })),
         unlink: Effect.ignore(accounts.unlink(AccountId.make("gone")))

@@ -5,6 +5,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option, Redacted } from "effect"
 import * as db from "@sealant/db"
+import { isPlainObject } from "../../src/sql/inputLimits.js"
 import { fixtureOf } from "./fixture.js"
 import { services } from "./services.js"
 import { attempt, attemptRefused, dump, type Outcome, outcomeOf, placesOf, shown } from "./walk.js"
@@ -15,6 +16,19 @@ interface Ended {
 }
 
 const died = ({ outcome }: Ended) => Exit.isFailure(outcome) && Option.isSome(Cause.dieOption(outcome.cause))
+
+/** The fields of arguments that name rows: an id or several with their owner, and leases. An absent owner has no rows. */
+const references = [
+  "id,ownerUserId",
+  "attemptIds,ownerUserId",
+  "ownerUserId,secretId",
+  "jobId,token,workerId",
+  "deliveryId,token,workerId"
+]
+
+/** Returns whether an argument is a request. `resolve` is a function, so `getOrResolve` has typed callers only. */
+const isRequest = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  isPlainObject(value) && !("resolve" in value) && !references.includes(Object.keys(value).toSorted().join())
 
 const isOwner = (path: string) => /\.(ownerUserId|userId)$/.test(path)
 
@@ -94,6 +108,22 @@ describe.each(services)("$name", (service) => {
             ).toEqual([])
           }
         }
+      })
+    )
+  )
+
+  it.effect("refuses an unknown field of a request", () =>
+    withService((instance, samples) =>
+      Effect.gen(function* () {
+        const accepted: Array<string> = []
+        for (const [method, args] of samples) {
+          for (const [index, request] of args.entries()) {
+            if (!isRequest(request)) continue
+            const { outcome } = yield* attempt(instance, method, args.with(index, { ...request, unheardOf: 1 }))
+            if (!(errorOf({ outcome }) instanceof db.InvalidInput)) accepted.push(method)
+          }
+        }
+        expect(accepted).toEqual([])
       })
     )
   )

@@ -42,11 +42,13 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const profile of [small, large]) {
           expect(yield* repo.findById(profile.id)).toEqual(Option.some(profile))
           expect(yield* repo.getById(profile.id)).toEqual(profile)
-          expect(yield* repo.findBySlug(profile)).toEqual(Option.some(profile))
+          expect(yield* repo.findBySlug({ ownerUserId: own.ownerUserId, slug: profile.slug })).toEqual(
+            Option.some(profile)
+          )
         }
         expect(yield* repo.findById(gone)).toEqual(Option.none())
         expect(yield* refusalOf(repo.getById(gone))).toMatchObject({ _tag: "NotFound", entity: "Profile", id: "gone" })
-        expect(yield* repo.findBySlug({ ...own, slug: "gone" })).toEqual(Option.none())
+        expect(yield* repo.findBySlug({ ownerUserId: own.ownerUserId, slug: "gone" })).toEqual(Option.none())
       }).pipe(Effect.provide(layer))
     )
 
@@ -75,7 +77,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             })
           }
           if (bad !== "") expect(yield* tagOf(repo.create({ ...own, description: bad }))).toBe("InvalidInput")
-          expect(yield* tagOf(repo.findBySlug({ ...own, slug: bad }))).toBe("InvalidInput")
+          expect(yield* tagOf(repo.findBySlug({ ownerUserId: own.ownerUserId, slug: bad }))).toBe("InvalidInput")
         }
         expect(yield* shell("SELECT 1 FROM profiles")).toHaveLength(2)
       }).pipe(Effect.provide(layer))
@@ -109,7 +111,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* repo.getById(id)).toEqual(before)
         for (const [method, outcome] of Object.entries(as(ada))) expect(yield* outcome, method).toBe("ok")
         expect((yield* repo.list({ ownerUserId: eve })).items).toEqual([])
-        expect(yield* repo.findBySlug({ ...own, ownerUserId: eve })).toEqual(Option.none())
+        expect(yield* repo.findBySlug({ ownerUserId: eve, slug: own.slug })).toEqual(Option.none())
         // A missing owner does not match every owner's rows.
         const lost = { ownerUserId: undefined as unknown as typeof ada }
         const unconfined = [

@@ -87,7 +87,12 @@ describe("profiles and their models", () => {
           if (command.command === "create") {
             const sorted = command.envVars.toSorted((one, other) => one.key.localeCompare(other.key))
             const known = stored(model, JSON.stringify(sorted))
-            const { created, revision } = yield* repo.createRevision({ ...command, profileId, configPatch: {} })
+            const { created, revision } = yield* repo.createRevision({
+              envVars: command.envVars,
+              setAsActive: command.setAsActive,
+              profileId,
+              configPatch: {}
+            })
             expect([created, revision.id]).toEqual([known === undefined, known?.id ?? revision.id])
             if (known === undefined)
               model.revisions.push({ id: revision.id, content: JSON.stringify(sorted), now: sorted })

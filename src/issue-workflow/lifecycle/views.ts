@@ -13,7 +13,7 @@ import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.j
 import { WorkflowViewFilter } from "../IssueWorkflowViews.js"
 import { operationsOf } from "../../events/operation.js"
 
-const { decodeInput, traced } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
+const { decodeFilter, traced } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
 
 const workflowPart = partOf(IssueWorkflow, "w")
 const issuePart = partOf(Issue, "i")
@@ -62,7 +62,7 @@ export const makeWorkflowViews = Effect.gen(function* () {
 
   const list = (request: Page.PageRequest & typeof WorkflowViewFilter.Encoded) =>
     Effect.gen(function* () {
-      const { includeArchived, ownerUserId, statuses } = yield* decodeInput("list", WorkflowViewFilter)(request)
+      const { includeArchived, ownerUserId, statuses } = yield* decodeFilter("list", WorkflowViewFilter)(request)
       const start = yield* Page.start("IssueWorkflowLifecycle.list", request)
       const found = yield* rows(sql`
         SELECT ${columns} FROM ${source} LEFT JOIN issue_workflow_executions AS e ON e.id = (

@@ -15,7 +15,7 @@ import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.j
 import { operationsOf } from "../../events/operation.js"
 import { type SandboxDetail, SandboxStatusView, type SandboxView, SandboxViewFilter } from "../SandboxViews.js"
 
-const { decodeInput, traced } = operationsOf("SandboxLifecycle", "Sandbox")
+const { decodeFilter, traced } = operationsOf("SandboxLifecycle", "Sandbox")
 
 /**
  * A sandbox with its latest attempt, and the snapshot, latest job and runtime of that attempt. INDEXED BY names the
@@ -89,7 +89,7 @@ export const makeViews = Effect.gen(function* () {
 
   const list = (request: Page.PageRequest & typeof SandboxViewFilter.Encoded) =>
     Effect.gen(function* () {
-      const { includeArchived, ownerUserId, statuses } = yield* decodeInput("list", SandboxViewFilter)(request)
+      const { includeArchived, ownerUserId, statuses } = yield* decodeFilter("list", SandboxViewFilter)(request)
       const start = yield* Page.start("SandboxLifecycle.list", request)
       if (statuses?.length === 0) return { items: [], nextCursor: Option.none() }
       const notArchived = includeArchived ? [] : [sql`+s.archived_at IS NULL`]
