@@ -120,6 +120,7 @@ const exceptions: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   "list returns a Page": {
     "ControlPlaneEvents.list": "a limit in the request bounds the events of one subject",
+    "SandboxAttemptRepo.listByIds": isBounded,
     "SandboxRuntimeInstanceRepo.listByAttemptIds": isBounded,
     "WorkspaceBuildJobRepo.listLatestByAttemptIds": isBounded
   },

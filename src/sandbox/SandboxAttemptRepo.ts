@@ -17,6 +17,7 @@ import type {
   PersistenceError,
   ReferenceNotFound
 } from "../Errors.js"
+import { readByIds } from "../sql/batch.js"
 import { idOrNew } from "../sql/ids.js"
 import { conditionsOf, keysetQuery, unionByStatus } from "../sql/filters.js"
 import { type ById, ownerScope, type Target, targetOf } from "../sql/ownerScope.js"
@@ -65,6 +66,11 @@ export interface SandboxAttemptService {
 
   /** Returns the attempt. Fails with `NotFound`. */
   readonly getById: (id: ById) => Effect.Effect<SandboxAttempt, NotFound | PersistenceError>
+
+  /** Lists any number of attempts by their ids. Missing ones are left out. Reads up to 100 attempts in a statement. */
+  readonly listByIds: (
+    ids: ReadonlyArray<string> | { readonly ids: ReadonlyArray<string>; readonly ownerUserId: string }
+  ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, SandboxAttempt>, PersistenceError>
 
   /**
    * Lists the matching attempts, newest first. With `sandboxId`, lists them in the order of their links, last linked
@@ -250,6 +256,19 @@ const make = Effect.gen(function* () {
 
   const service: SandboxAttemptService = {
     ...makeSnapshots(sql, yield* rowsOf(SandboxAttemptSnapshot)),
+
+    listByIds: (request) => {
+      const ids = "ids" in request ? request.ids : request
+      const scope = "ids" in request ? { ownerUserId: request.ownerUserId ?? null } : {}
+      return readByIds(ids, (batch) =>
+        attempts.findAll(sql`
+          SELECT ${columns} FROM sandbox_attempts
+          WHERE id IN (SELECT value FROM json_each(${batch})) ${ofOwner(scope)}`)
+      ).pipe(
+        Effect.map((found) => new Map(found.map((attempt) => [attempt.id, attempt]))),
+        traced("listByIds", { "attempt.count": ids.length })
+      )
+    },
 
     createQueued: (request) =>
       decodeInput(

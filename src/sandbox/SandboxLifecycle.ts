@@ -18,6 +18,7 @@ import type {
   PersistenceError,
   ReferenceNotFound
 } from "../Errors.js"
+import type { ControlPlaneEvent } from "../events/ControlPlaneEvent.js"
 import { recordingSandboxes } from "../events/recording.js"
 import { IssueWorkflowExecutionRepo } from "../issue-workflow/IssueWorkflowExecutionRepo.js"
 import type { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
@@ -30,6 +31,7 @@ import { makeLaunches } from "./lifecycle/launch.js"
 import type { Repositories } from "./lifecycle/repositories.js"
 import { makeEndings } from "./lifecycle/stop.js"
 import { makeSandboxSupervision } from "./lifecycle/supervise.js"
+import { makeTimeline, type TimelineRequest } from "./lifecycle/timeline.js"
 import { makeViews } from "./lifecycle/views.js"
 import type { Sandbox } from "./Sandbox.js"
 import { SandboxAttemptRepo } from "./SandboxAttemptRepo.js"
@@ -201,6 +203,17 @@ export interface SandboxLifecycleService {
   ) => Effect.Effect<Page<SandboxView>, InvalidInput | PersistenceError>
 
   /**
+   * Returns the events of a sandbox of an owner, newest first: those of the sandbox, its attempts, their jobs, and the
+   * executions in it. Rows that were deleted are not part of it; their events stay in `ControlPlaneEvents`.
+   *
+   * Fails with `NotFound`, also if the sandbox belongs to another owner, and with `InvalidInput` if the cursor is
+   * malformed or the limit is out of range.
+   */
+  readonly timeline: (
+    request: TimelineRequest
+  ) => Effect.Effect<Page<ControlPlaneEvent>, NotFound | InvalidInput | PersistenceError>
+
+  /**
    * Ends or requeues rows that no worker moves on, up to `limit` of each kind and state:
    *
    * - expired leases are reaped;
@@ -235,6 +248,7 @@ const make = Effect.gen(function* () {
     ...(yield* makeBuildOperations(repositories)),
     ...(yield* makeEndings(repositories)),
     ...(yield* makeSandboxSupervision(repositories)),
+    ...(yield* makeTimeline),
     ...(yield* makeViews)
   }
   return service

@@ -378,6 +378,7 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
   SandboxAttemptRepo: resultsOf(SandboxAttemptRepo, {
     createQueued: attempt,
     ...found(attempt),
+    listByIds: Schema.ReadonlyMap({ key: SandboxAttemptId, value: attempt }),
     list: Page(attempt),
     stream: Schema.Array(attempt),
     markRunning: attempt,
@@ -407,6 +408,7 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     delete: Schema.Void,
     getDetail: SandboxDetail,
     list: Page(SandboxView),
+    timeline: Page(Row(ControlPlaneEvent)),
     supervise: Supervision
   }),
   WorkspaceBuildJobRepo: resultsOf(WorkspaceBuildJobRepo, {

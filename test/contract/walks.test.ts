@@ -21,6 +21,7 @@ const died = ({ outcome }: Ended) => Exit.isFailure(outcome) && Option.isSome(Ca
 const references = [
   "id,ownerUserId",
   "attemptIds,ownerUserId",
+  "ids,ownerUserId",
   "ownerUserId,secretId",
   "jobId,token,workerId",
   "deliveryId,token,workerId"

@@ -79,7 +79,8 @@ const attemptMethods = Effect.map(SandboxAttemptRepo, (repo) => ({
     resolvedSpecPayload: specification,
     blueprintPayload: blueprint
   }),
-  findSnapshot: repo.findSnapshot(attemptId)
+  findSnapshot: repo.findSnapshot(attemptId),
+  listByIds: repo.listByIds([attemptId, attemptId])
 }))
 
 const runtimeMethods = Effect.map(SandboxRuntimeInstanceRepo, (repo) => ({

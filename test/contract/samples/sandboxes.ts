@@ -68,7 +68,8 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
           repositoryProfileConfigSnapshot: { depth: 1 }
         }
       ],
-      findSnapshot: [{ ...owned, id: started.id }]
+      findSnapshot: [{ ...owned, id: started.id }],
+      listByIds: [{ ...owned, ids: [attempt.id, running.id] }]
     },
     SandboxRuntimeInstanceRepo: {
       upsert: [
@@ -147,6 +148,7 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       cancel: [{ ...owned, id: queued.sandbox.id, reason: "no longer needed" }],
       stop: [{ ...owned, id: queued.sandbox.id }],
       delete: [{ ...owned, id: queued.sandbox.id }],
+      timeline: [{ ...owned, id: sandbox, limit: 10 }],
       getDetail: [{ ...owned, id: sandbox }],
       list: [{ ...owned, statuses: ["queued"], includeArchived: true, limit: 10 }],
       supervise: [{ limit: 10, runtimeDeadline: "1 hour" }]

@@ -1,0 +1,55 @@
+/**
+ * The timeline of a sandbox: the events of the sandbox, its attempts, their jobs, and the executions in it.
+ */
+import { SqlClient } from "@effect/sql"
+import { Effect, Schema } from "effect"
+import { UserId } from "../../auth/User.js"
+import { NotFound } from "../../Errors.js"
+import { ControlPlaneEvent } from "../../events/ControlPlaneEvent.js"
+import { operationsOf } from "../../events/operation.js"
+import * as Page from "../../sql/page.js"
+import { columnList, rowsOf } from "../../sql/rows.js"
+import { existing } from "../../sql/columns.js"
+import { SandboxId } from "../Sandbox.js"
+
+const { decodeFilter, traced } = operationsOf("SandboxLifecycle", "Sandbox")
+
+/** The sandbox of a timeline, and its owner. */
+export const TimelineFilter = Schema.Struct({ ownerUserId: UserId, id: existing(SandboxId) })
+
+export type TimelineRequest = Page.PageRequest & typeof TimelineFilter.Encoded
+
+// Each subject has few events, which one index search finds. A sandbox has few subjects.
+const subjects = `
+  SELECT 'sandbox' AS type, ?1 AS id
+  UNION ALL SELECT 'attempt', run_id FROM sandbox_run_links WHERE sandbox_id = ?1
+  UNION ALL SELECT 'job', j.id FROM sandbox_run_links AS l
+    CROSS JOIN oci_image_build_jobs AS j ON j.run_id = l.run_id WHERE l.sandbox_id = ?1
+  UNION ALL SELECT 'execution', id FROM issue_workflow_executions WHERE sandbox_id = ?1`
+
+const text = `
+  SELECT ${columnList(ControlPlaneEvent)}
+  FROM (${subjects}) AS s
+  CROSS JOIN control_plane_events AS e ON e.subject_type = s.type AND e.subject_id = s.id
+  WHERE e.position < ?3 AND e.owner_user_id = ?2
+  ORDER BY e.position DESC LIMIT ?4`
+
+const existsText = "SELECT 1 FROM sandboxes WHERE id = ?1 AND owner_user_id = ?2"
+
+export const makeTimeline = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const events = yield* rowsOf(ControlPlaneEvent)
+
+  const timeline = (request: TimelineRequest) =>
+    Effect.gen(function* () {
+      const { id, ownerUserId } = yield* decodeFilter("timeline", TimelineFilter)(request)
+      const start = yield* Page.start("SandboxLifecycle.timeline", request)
+      const found = yield* events.findAll(sql.unsafe(text, [id, ownerUserId, start.at, start.limit + 1]))
+      if (found.length === 0 && (yield* sql.unsafe(existsText, [id, ownerUserId])).length === 0) {
+        return yield* new NotFound({ entity: "Sandbox", id })
+      }
+      return Page.make(found, start, ({ position, subjectId }) => [position, subjectId])
+    }).pipe(traced("timeline", { "sandbox.id": request.id }))
+
+  return { timeline }
+})
