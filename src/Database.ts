@@ -5,9 +5,9 @@
  */
 import { SqlClient, type SqlError } from "@effect/sql"
 import type { LibsqlClient } from "@effect/sql-libsql"
-import { Effect, Layer, Option, type Redacted, Schema } from "effect"
+import { Effect, Layer, Option, Schema } from "effect"
 import { type OpenLocalOptions, openLocalFile, openMemory } from "./libsql/openLocal.js"
-import { openRemote } from "./libsql/remote.js"
+import { type AuthToken, openRemote } from "./libsql/remote.js"
 import { Changes, unobservable, type Version } from "./libsql/Changes.js"
 import { clientInternals } from "./libsql/registry.js"
 import * as Sql from "./libsql/SqlClient.js"
@@ -112,7 +112,11 @@ export const layerMemory: Layer.Layer<Services> = Sql.layer(
 export interface RemoteOptions {
   /** A `libsql:` or `http(s):` URL. `libsql:` is reached over HTTPS. */
   readonly url: string
-  readonly authToken?: Redacted.Redacted<string> | undefined
+  /**
+   * The token, or an effect that returns the current one. The effect runs before each request, so it should be cached,
+   * for example with `Effect.cachedWithTTL`. While it fails, calls fail with `PersistenceError`, reason `Unauthorized`.
+   */
+  readonly authToken?: AuthToken | undefined
   /**
    * The longest wait of a statement or a transaction for the lock of the single writer, in milliseconds. Default
    * 5000.

@@ -176,8 +176,8 @@ export type PersistenceErrorReason = typeof PersistenceErrorReason.Type
  * - `TooLarge`: a value, a row or a response is beyond the limit of the database, which `cause` contains if the client
  *   has checked it. With a server, a write whose response is too large (`SERVER_RESPONSE_TOO_LARGE`) may have been
  *   applied; in all other cases nothing was written.
- * - `Unauthorized`: the server refused the token, or the token does not permit the operation. `cause` contains the
- *   setting to change.
+ * - `Unauthorized`: the server refused the token, or the token does not permit the operation, and `cause` contains the
+ *   setting to change. `SEALANT_TOKEN`: the effect that returns the token has failed.
  * - `Unknown`: any other failure. `cause` describes it without values.
  *
  * HTTP 503.

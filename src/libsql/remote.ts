@@ -14,7 +14,7 @@ import { createClient } from "@libsql/client/http"
 import { expandConfig } from "@libsql/core/config"
 import { encodeBaseUrl } from "@libsql/core/uri"
 import { type HttpClient, openHttp } from "@libsql/hrana-client"
-import { Redacted } from "effect"
+import { Effect, Exit, Redacted } from "effect"
 import { monotonicMs, pause } from "./backoff.js"
 import { isBatchFailure } from "./BatchFailure.js"
 import { Changes, unobservable } from "./Changes.js"
@@ -29,9 +29,12 @@ import { RemoteTransaction } from "./RemoteTransaction.js"
 import type { Driver } from "./SqlClient.js"
 import { clearTimeout, setTimeout } from "./timers.js"
 
+/** A token, or an effect that returns the current one. The effect runs before each request. */
+export type AuthToken = Redacted.Redacted<string> | Effect.Effect<Redacted.Redacted<string>, unknown>
+
 export interface RemoteOptions {
   readonly url: string
-  readonly authToken?: Redacted.Redacted<string> | undefined
+  readonly authToken?: AuthToken | undefined
   /**
    * The time for which a statement, or the beginning of a transaction, is retried while the server reports that the
    * lock is held, in milliseconds.
@@ -71,8 +74,10 @@ export const openRemote = ({
     // The mode `number` would refuse integers beyond 2^53. The local client rounds them, and the decoder of a column
     // that must be exact detects that.
     intMode: "bigint",
-    fetch: (request: Request) => fetch(request, { signal: AbortSignal.timeout(requestTimeoutMs) }),
-    ...(authToken === undefined ? {} : { authToken: Redacted.value(authToken) })
+    fetch: async (request: Request) => {
+      if (authToken !== undefined) request.headers.set("authorization", `Bearer ${await tokenOf(authToken)}`)
+      return fetch(request, { signal: AbortSignal.timeout(requestTimeoutMs) })
+    }
   })
   const changes = new Changes(unobservable)
   const committed = () => changes.committed()
@@ -120,6 +125,14 @@ export const openRemote = ({
         committed
       )
   }
+}
+
+const tokenOf = async (authToken: AuthToken): Promise<string> => {
+  if (!Effect.isEffect(authToken)) return Redacted.value(authToken)
+  const token = await Effect.runPromiseExit(authToken)
+  // The cause may contain a secret.
+  if (Exit.isFailure(token)) throw new DriverError("SEALANT_TOKEN", "the effect of the option authToken has failed")
+  return Redacted.value(token.value)
 }
 
 const connect = (config: Parameters<typeof createClient>[0]) => {

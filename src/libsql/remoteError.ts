@@ -55,6 +55,8 @@ const rolledBack = /^(TRANSACTION_TIMEOUT|TRANSACTION_BUSY|STREAM_EXPIRED)$/
  */
 export const remoteError = (error: unknown): DriverError => {
   if (error instanceof DriverError) return error
+  // The client wraps an error that occurred before a request was sent.
+  if (error instanceof Error && error.cause instanceof DriverError) return error.cause
   const code = codeOf(error)
   const message = messageOf(error, code)
   if (rolledBack.test(code)) return new DriverError(`SQLITE_BUSY_${code}`, "the server rolled the transaction back")

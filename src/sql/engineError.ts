@@ -48,11 +48,11 @@ const unavailable =
   /^(SQLITE_(READONLY|FULL|IOERR|CANTOPEN|CORRUPT|NOTADB|NOMEM|PERM|AUTH|PROTOCOL)|SEALANT_CLOSED|SEALANT_FILE_REPLACED|HRANA_|HTTP_|SERVER_|URL_|UNKNOWN$|E[A-Z]+$)/
 
 // The messages of these errors are written by the client, and contain the limit or the remedy.
-const written = /^(SEALANT_(FILE_REPLACED|TOO_LARGE)|HRANA_WRITES_STALLED|HTTP_40[13])$/
+const written = /^(SEALANT_(FILE_REPLACED|TOKEN|TOO_LARGE)|HRANA_WRITES_STALLED|HTTP_40[13])$/
 
 const reasonOf = (code: string, message: string): PersistenceErrorReason => {
   if (/^(SQLITE_TOOBIG|SEALANT_TOO_LARGE|SERVER_RESPONSE_TOO_LARGE)$/.test(code)) return "TooLarge"
-  if (code === "HTTP_401" || code === "HTTP_403") return "Unauthorized"
+  if (code === "HTTP_401" || code === "HTTP_403" || code === "SEALANT_TOKEN") return "Unauthorized"
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return "Busy"
   if (/no such (table|column|view)|has no column named/.test(message)) return "SchemaMismatch"
   return unavailable.test(code) ? "Unavailable" : "Unknown"

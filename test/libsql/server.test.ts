@@ -3,8 +3,8 @@
  */
 import { SqlClient, type SqlError } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
-import { generateKeyPairSync, sign } from "node:crypto"
+import { Effect, Redacted, Ref } from "effect"
+import { generateKeyPairSync, type KeyObject, sign } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Maintenance from "../../src/Maintenance.js"
@@ -114,6 +114,14 @@ describe.skipIf(isMissing)("a value, a row and an answer", () => {
   )
 })
 
+const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString("base64url")
+
+/** Creates a token: https://www.rfc-editor.org/rfc/rfc7519 with the algorithm of https://www.rfc-editor.org/rfc/rfc8037 */
+const tokenOf = (claims: object, privateKey: KeyObject) => {
+  const text = `${encoded({ alg: "EdDSA", typ: "JWT" })}.${encoded(claims)}`
+  return Redacted.make(`${text}.${sign(null, Buffer.from(text), privateKey).toString("base64url")}`)
+}
+
 describe.skipIf(isMissing)("a token", () => {
   it.scopedLive("that is missing, expired or read-only causes Unauthorized, with the setting to change", () =>
     Effect.gen(function* () {
@@ -121,11 +129,8 @@ describe.skipIf(isMissing)("a token", () => {
       const keyFile = join(yield* temporaryDirectory, "key.pem")
       writeFileSync(keyFile, keys.publicKey.export({ type: "spki", format: "pem" }))
       const { address } = yield* ownServer(["--auth-jwt-key-file", keyFile])
-      const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString("base64url")
       const withToken = (claims: object) => {
-        const text = `${encoded({ alg: "EdDSA", typ: "JWT" })}.${encoded(claims)}`
-        const token = `${text}.${sign(null, Buffer.from(text), keys.privateKey).toString("base64url")}`
-        return Effect.provide(clientOf(address, { authToken: Redacted.make(token) }))
+        return Effect.provide(clientOf(address, { authToken: tokenOf(claims, keys.privateKey) }))
       }
       const refused = /^Unauthorized HTTP_401: .*set DATABASE_AUTH_TOKEN \(option authToken\)/
       expect(yield* reasonOf(run("SELECT 1")).pipe(Effect.provide(clientOf(address)))).toMatch(refused)
@@ -139,6 +144,29 @@ describe.skipIf(isMissing)("a token", () => {
         )
       }
       expect(yield* run("SELECT n FROM numbers").pipe(withToken({ a: "ro" }))).toEqual([])
+    })
+  )
+
+  it.scopedLive("of an effect is read before each request, so that it can be replaced when it expires", () =>
+    Effect.gen(function* () {
+      const keys = generateKeyPairSync("ed25519")
+      const keyFile = join(yield* temporaryDirectory, "key.pem")
+      writeFileSync(keyFile, keys.publicKey.export({ type: "spki", format: "pem" }))
+      const { address } = yield* ownServer(["--auth-jwt-key-file", keyFile])
+      const expired = tokenOf({ a: "rw", exp: 1000 }, keys.privateKey)
+      const token = yield* Ref.make<Effect.Effect<Redacted.Redacted<string>, string>>(Effect.succeed(expired))
+      yield* Effect.gen(function* () {
+        expect(yield* reasonOf(run("SELECT 1"))).toMatch(/^Unauthorized HTTP_401/)
+        yield* Ref.set(token, Effect.fail("sentinel"))
+        for (const refused of [run("SELECT 1"), table]) {
+          expect(yield* reasonOf(refused)).toBe(
+            "Unauthorized SEALANT_TOKEN: the effect of the option authToken has failed"
+          )
+        }
+        yield* Ref.set(token, Effect.succeed(tokenOf({ a: "rw" }, keys.privateKey)))
+        yield* table
+        expect(yield* run("SELECT n FROM numbers")).toEqual([])
+      }).pipe(Effect.provide(clientOf(address, { authToken: Effect.flatten(Ref.get(token)) })))
     })
   )
 })
