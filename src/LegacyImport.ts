@@ -1,7 +1,7 @@
 /**
  * Import of a database of the predecessor. Every row is decoded and checked. Rows are repaired where their other
- * columns determine the right value, and stored in `import_rejects` if no table accepts them. See
- * docs/legacy-import.md.
+ * columns determine the right value, and stored in `import_rejects` if no table accepts them. Databases of the
+ * predecessor's last SQLite release are imported, too. See docs/legacy-import.md.
  *
  * Guarantees:
  * - The import is one transaction: after a failure, nothing is stored.

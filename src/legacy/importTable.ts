@@ -60,6 +60,8 @@ const violatedRule = (error: SqlError.SqlError): Option.Option<string> => {
 const cleared = (column: string) =>
   `${column}: cleared, because the referenced row was not imported or belongs to another owner`
 
+const derivedFrom = (column: string) => `${column}: derived from the rows that determine it`
+
 /** Returns the key of a row as text, or as JSON if it has several columns or cannot be stored as text. */
 const keyOf = ({ key }: LegacyTable, row: Row): string => {
   const [column = "", ...others] = key
@@ -129,12 +131,26 @@ export const makeTableImporter = (
           return ready
         })
 
+      /** Counts the rows in which a derived column differs from the source. */
+      const noteDerived = (rows: ReadonlyArray<Ready>, stored: ReadonlyArray<Row>) => {
+        const bySource = new Map(rows.map((ready) => [keyOf(table, ready.row), ready]))
+        for (const column of Object.keys(table.derived ?? {})) {
+          for (const row of stored) {
+            const ready = bySource.get(keyOf(table, row))
+            if (ready !== undefined && ready.row[column] !== row[column]) ready.repaired.add(derivedFrom(column))
+          }
+        }
+      }
+
       /** Stores rows in one statement. If they violate a constraint, halves them until the violating rows are found. */
       const store = (rows: ReadonlyArray<Ready>, isChecked: boolean): Effect.Effect<void, SqlError.SqlError> =>
         rows.length === 0
           ? Effect.void
-          : sql.unsafe(statements.insert, [asJson(rows)]).pipe(
-              Effect.map(() => counts.addImported(rows)),
+          : sql.unsafe<Row>(statements.insert, [asJson(rows)]).pipe(
+              Effect.map((stored) => {
+                noteDerived(rows, stored)
+                counts.addImported(rows)
+              }),
               Effect.catchAll((error) => {
                 const [only] = rows
                 const rule = violatedRule(error)

@@ -6,6 +6,7 @@ import { encodeSpec, requestFingerprint } from "../build-job/requestFingerprint.
 import { WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
 import { maxNameLength } from "../sql/columns.js"
 import { columnName, readerOf } from "../sql/rows.js"
+import { renameKeys } from "./renames.js"
 import { coerced, repairs } from "./repairs.js"
 import type { Row, SourceRow } from "./sourceRows.js"
 import { columnsOf, columnsThere, type LegacyTable } from "./tables.js"
@@ -64,7 +65,11 @@ export const preparerOf = (table: LegacyTable): Preparer => {
       const repaired = new Set<string>()
       const note = (what: string) => void repaired.add(what)
       const row: Row = { ...table.added }
-      for (const column of there) row[column.name] = coerced(source[column.name] ?? null, column, note)
+      for (const column of there) {
+        const value = source[column.name] ?? source[table.formerNames?.[column.name] ?? column.name]
+        row[column.name] = coerced(value ?? null, column, note)
+      }
+      renameKeys(table.name, row, note)
       repair?.(row, note)
       const later = Object.fromEntries((table.later ?? []).map((name) => [name, textOf(row[name])]))
       return complete({

@@ -180,7 +180,10 @@ const ignoredOf = (reader: Reader, tables: Tables): Source["ignored"] =>
       const known = legacyTables.find(({ name }) => name === table)
       if (known === undefined) yield* count(table, table, "*")
       else {
-        const there = new Set(columnsThere(known).map(({ name }) => name))
+        const there = new Set([
+          ...columnsThere(known).map(({ name }) => name),
+          ...Object.values(known.formerNames ?? {})
+        ])
         for (const column of columns)
           if (!there.has(column)) yield* count(`${table}.${column}`, table, quotedName(column))
       }

@@ -58,6 +58,11 @@ const parentExists = (
 export const statementsOf = (table: LegacyTable, references: ReadonlyArray<Reference>) => {
   const columns = columnsOf(table).map(({ name }) => name)
   const ofBatch = (column: string) => `r.value ->> ${columns.indexOf(column)}`
+  const derived = table.derived ?? {}
+  const stored = (column: string) =>
+    derived[column]?.replaceAll(/\$(\w+)/g, (_, name: string) => `(${ofBatch(name)})`) ?? ofBatch(column)
+  const returned =
+    Object.keys(derived).length === 0 ? "" : ` RETURNING ${[...table.key, ...Object.keys(derived)].join(", ")}`
   const later = new Set(table.later)
   const missing = references
     .filter(({ column }) => !later.has(column))
@@ -69,8 +74,8 @@ export const statementsOf = (table: LegacyTable, references: ReadonlyArray<Refer
   return {
     columns,
 
-    /** Inserts rows. ?1: the rows. */
-    insert: `INSERT INTO ${table.name} (${columns.join(", ")}) SELECT ${columns.map((_, place) => `value ->> ${place}`).join(", ")} FROM json_each(?1)`,
+    /** Inserts rows. Returns their keys and derived columns, if the table has any. ?1: the rows. */
+    insert: `INSERT INTO ${table.name} (${columns.join(", ")}) SELECT ${columns.map(stored).join(", ")} FROM json_each(?1) AS r${returned}`,
 
     /** Selects the references of rows whose parent row is missing. ?1: the rows. */
     missing: missing.length === 0 ? undefined : missing.join("\n    UNION ALL\n    "),

@@ -38,6 +38,7 @@ import { GitHubInstallationRepository } from "../github/GitHubInstallationReposi
 import { defaultDeliveryAttempts, GitHubWebhookDelivery } from "../github/GitHubWebhookDelivery.js"
 import { Repository } from "../source/Repository.js"
 import { invalid } from "../sql/decoder.js"
+import { sandboxStatus } from "./sandboxStatus.js"
 import { columnName, columnsOf as modelColumns, type RowModel } from "../sql/rows.js"
 
 type LegacyModel = RowModel<unknown> & { readonly insert: Pick<RowModel<unknown>, "ast"> }
@@ -61,6 +62,13 @@ export interface LegacyTable {
    * rejected.
    */
   readonly kept?: ReadonlyArray<string>
+  /** The names of columns in the predecessor's last SQLite release, by their current names. */
+  readonly formerNames?: Readonly<Record<string, string>>
+  /**
+   * The SQL of columns that rows of other tables determine, by column. It is evaluated when the row is stored; `$column`
+   * is a value of the row.
+   */
+  readonly derived?: Readonly<Record<string, string>>
 }
 
 type Details = Omit<LegacyTable, "name" | "model" | "key">
@@ -125,9 +133,8 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
   }),
   byKey("sandbox_attempt_snapshots", SandboxAttemptSnapshot, "run_id"),
   byKey("sandbox_runtime_instances", SandboxRuntimeInstance, "run_id"),
-  byId("sandboxes", Sandbox, { own: { profile_revision_id: ownProfile, latest_run_id: ofOwner } }),
-  byKey("sandbox_run_links", SandboxAttemptLink, "sandbox_id", "run_id"),
   byId("oci_image_build_jobs", WorkspaceBuildJob, {
+    formerNames: { executor_id: "builder_id" },
     added: {
       request_fingerprint: null,
       lease_token: 0,
@@ -137,6 +144,12 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
       run_settled_at: null
     }
   }),
+  // After the jobs and runtimes, which determine the status.
+  byId("sandboxes", Sandbox, {
+    own: { profile_revision_id: ownProfile, latest_run_id: ofOwner },
+    derived: { status: sandboxStatus }
+  }),
+  byKey("sandbox_run_links", SandboxAttemptLink, "sandbox_id", "run_id"),
   byId("issue_workflows", IssueWorkflow, { added: { cancel_reason: null } }),
   byId("issue_workflow_executions", IssueWorkflowExecution, {
     own: {
