@@ -237,3 +237,12 @@ export const endWithIssue = endDependants({
   updatesWithReason: [endExecutionsText(ofIssue.executions), endWorkflowsText(ofIssue.workflows)],
   updates: []
 })
+
+/** Ends the workflow and executions on the new row of a transferred issue whose former row has an active workflow. */
+export const endWithTransfer = endDependants({
+  eventType: "transferIssue",
+  reason: "the issue was transferred with an active workflow",
+  events: [recordExecutions(ofIssue.executions), recordWorkflows(ofIssue.workflows)],
+  updatesWithReason: [endExecutionsText(ofIssue.executions), endWorkflowsText(ofIssue.workflows)],
+  updates: []
+})

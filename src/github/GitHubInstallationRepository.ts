@@ -59,24 +59,30 @@ const longestName = 1000
 const duplicate = "is given twice"
 
 /** A repository as GitHub reports it. `fullName` is `owner/name` by default. */
-const SyncedRepository = Schema.Struct({
-  externalRepositoryId: Name,
+const reported = {
   owner: Name,
   name: RepositoryName,
   fullName: Schema.optional(Name),
   defaultBranch: Schema.optional(Name),
   isPrivate: Schema.optional(Schema.Boolean),
   isArchived: Schema.optional(Schema.Boolean),
-  pushedAt: Schema.optional(Schema.NullOr(Schema.DateTimeUtcFromSelf)),
-  url: Schema.optional(Schema.NullOr(Name))
-}).pipe(
-  Schema.filter(
-    ({ fullName, name, owner }) =>
-      fullName !== undefined ||
-      owner.length + name.length < longestName ||
-      `must be up to ${longestName} characters as owner/name`
-  )
-)
+  pushedAt: Schema.optional(Schema.NullOr(Schema.DateTimeUtcFromSelf))
+}
+
+interface ReportedName {
+  readonly owner: string
+  readonly name: string
+  readonly fullName?: string | undefined
+}
+
+const refuseLongName = ({ fullName, name, owner }: ReportedName) =>
+  fullName !== undefined ||
+  owner.length + name.length < longestName ||
+  `must be up to ${longestName} characters as owner/name`
+
+const synced = { ...reported, externalRepositoryId: Name, url: Schema.optional(Schema.NullOr(Name)) }
+
+const SyncedRepository = Schema.Struct(synced).pipe(Schema.filter(refuseLongName))
 
 type SyncedRepository = typeof SyncedRepository.Type
 
@@ -126,6 +132,28 @@ export const ApplyInstallationChange = Schema.Struct({
   })
 )
 
+/**
+ * A repository that an installation contains, as GitHub reports it. `id` is the id of a new row. `at` is the instant of
+ * the report, by default now.
+ */
+export const UpsertInstallationRepository = Schema.Struct({
+  id: Schema.optional(GitHubInstallationRepositoryId),
+  installationId: GitHubInstallationId,
+  ...synced,
+  at: Schema.optional(Schema.DateTimeUtcFromSelf)
+}).pipe(Schema.filter(refuseLongName))
+
+/** GitHub's report of a repository, for its rows in all installations. Absent fields stay unchanged. */
+export const UpdateInstallationRepository = Schema.Struct({ repositoryId: RepositoryId, ...reported }).pipe(
+  Schema.filter(refuseLongName)
+)
+
+/** Request to remove a repository from all installations. `at` is the instant of its deletion. */
+export const RemoveInstallationRepository = Schema.Struct({
+  repositoryId: RepositoryId,
+  at: Schema.DateTimeUtcFromSelf
+})
+
 /** The numbers of repositories that a sync or a change added to an installation, updated, or removed from it. */
 export const SyncResult = Schema.Struct({
   /** New repositories, and removed ones that returned. */
@@ -148,6 +176,12 @@ export const UserRepositoryFilter = Schema.Struct({ userId: UserId, search: Sche
 
 /** A user and a repository. */
 export const RepositoryUser = Schema.Struct({ userId: UserId, repositoryId: RepositoryId })
+
+/** A user and a repository of an installation. */
+export const InstallationRepositoryUser = Schema.Struct({
+  userId: UserId,
+  installationRepositoryId: GitHubInstallationRepositoryId
+})
 
 /** A repository of an installation by GitHub's id. */
 export const InstallationRepositoryByExternalId = Schema.Struct({

@@ -9,9 +9,9 @@
  *   transaction.
  */
 import { SqlClient } from "@effect/sql"
-import { Context, Effect, Layer, type Option } from "effect"
-import type { InvalidInput, NotFound, PersistenceError } from "../Errors.js"
-import { repositoryAccess } from "../source/RepositoryAccess.js"
+import { Clock, Context, DateTime, Effect, Layer, type Option, Schema } from "effect"
+import type { AlreadyExists, InvalidInput, NotFound, PersistenceError } from "../Errors.js"
+import { RepositoryAccess, repositoryAccess } from "../source/RepositoryAccess.js"
 import { userRepositoriesText } from "../source/userRepositories.js"
 import { operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"
@@ -22,9 +22,13 @@ import {
   InstallationRepositoryByExternalId,
   InstallationRepositoryByRepository,
   InstallationRepositoryFilter,
+  InstallationRepositoryUser,
+  RemoveInstallationRepository,
   RepositoryUser,
   SyncInstallationRepositories,
   type SyncResult,
+  UpdateInstallationRepository,
+  UpsertInstallationRepository,
   UserRepositoryFilter
 } from "./GitHubInstallationRepository.js"
 import { makeInstallationSync } from "./installationSync.js"
@@ -72,6 +76,34 @@ export interface GitHubInstallationRepositoryService {
   ) => Effect.Effect<SyncResult, NotFound | InvalidInput | PersistenceError>
 
   /**
+   * Adds a repository to an installation, or updates it, by the rules of `apply`. Returns its row, with the id of the
+   * request if it is a new one.
+   *
+   * Fails with `NotFound` if the installation does not exist, with `AlreadyExists` if another row has the id, and with
+   * `InvalidInput` if a value is invalid.
+   */
+  readonly upsert: (
+    repository: typeof UpsertInstallationRepository.Encoded
+  ) => Effect.Effect<GitHubInstallationRepository, NotFound | AlreadyExists | InvalidInput | PersistenceError>
+
+  /**
+   * Stores a new name, visibility or other field of a repository in its rows of all installations, removed or not.
+   * Returns the number of changed rows. The row in `repositories` stays unchanged. Fails with `InvalidInput` if a value
+   * is invalid.
+   */
+  readonly update: (
+    repository: typeof UpdateInstallationRepository.Encoded
+  ) => Effect.Effect<number, InvalidInput | PersistenceError>
+
+  /**
+   * Removes a repository that was deleted at GitHub from all installations. Additions from before `at` do not restore
+   * it. Returns the number of changed rows. Idempotent. Fails with `InvalidInput` if the id is invalid.
+   */
+  readonly remove: (
+    request: typeof RemoveInstallationRepository.Encoded
+  ) => Effect.Effect<number, InvalidInput | PersistenceError>
+
+  /**
    * Lists the repositories of an installation, newest first; with `includeRemoved`, also the removed ones. `search`
    * matches a part of `owner/name` literally, ignoring the case of the letters A to Z. Returns an empty page if the
    * installation does not exist.
@@ -108,9 +140,16 @@ export interface GitHubInstallationRepositoryService {
    * and every repository that exists. `IssueWorkflowLifecycle` and `SandboxLifecycle` apply the same rule in their
    * transactions.
    *
-   * Fails with `InvalidInput` if an id is invalid.
+   * With `installationRepositoryId`, returns whether the user may use the repository through that installation: it is
+   * active, contains the repository now, and the user has a grant on it that is not revoked. With
+   * `RepositoryAccess.layer("open")`, no grant is needed.
+   *
+   * Fails with `InvalidInput` if an id is invalid, or not exactly one of `repositoryId` and `installationRepositoryId`
+   * is present.
    */
-  readonly mayUse: (request: typeof RepositoryUser.Encoded) => Effect.Effect<boolean, InvalidInput | PersistenceError>
+  readonly mayUse: (
+    request: typeof RepositoryUser.Encoded | typeof InstallationRepositoryUser.Encoded
+  ) => Effect.Effect<boolean, InvalidInput | PersistenceError>
 
   /** Returns the row, removed or not, if it exists. */
   readonly findById: (id: string) => Effect.Effect<Option.Option<GitHubInstallationRepository>, PersistenceError>
@@ -137,9 +176,29 @@ const { decodeFilter, decodeInput, traced } = operations(
   "GitHubInstallationRepository"
 )
 
+const MayUse = Schema.Union(RepositoryUser, InstallationRepositoryUser)
+
 /** Builds the LIKE pattern of a search for a part of a text; null without a search. */
 const patternOf = (search: string | undefined): string | null =>
   search === undefined || search === "" ? null : `%${search.replace(/[\\%_]/g, "\\$&")}%`
+
+const updated = {
+  owner: "?3",
+  name: "?4",
+  full_name: "?5",
+  default_branch: "coalesce(?6, default_branch)",
+  is_private: "coalesce(?7, is_private)",
+  is_archived: "coalesce(?8, is_archived)",
+  pushed_at: "iif(?9, pushed_at, ?10)"
+}
+const updatedColumns = Object.keys(updated).join(", ")
+const updatedValues = Object.values(updated).join(", ")
+
+// ?1: the repository, ?2: now.
+const updateText = `
+  UPDATE github_installation_repositories SET updated_at = ?2, (${updatedColumns}) = (${updatedValues})
+  WHERE repository_id = ?1 AND (${updatedColumns}) IS NOT (${updatedValues})
+  RETURNING id`.trim()
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -147,6 +206,20 @@ const make = Effect.gen(function* () {
   const repositories = yield* rowsOf(GitHubInstallationRepository)
   const { apply, sync } = yield* makeInstallationSync
   const mayUse = yield* repositoryAccess
+  const access = yield* RepositoryAccess
+
+  const byExternalId = (request: typeof InstallationRepositoryByExternalId.Type) => sql`
+    SELECT ${columns} FROM github_installation_repositories
+    WHERE installation_id = ${request.installationId} AND external_repository_id = ${request.externalRepositoryId}`
+
+  /** Selects a row if the user may use the repository through its installation. */
+  const throughInstallation = ({ installationRepositoryId, userId }: typeof InstallationRepositoryUser.Type) => sql`
+    SELECT 1 FROM github_installation_repositories AS seen
+      CROSS JOIN github_app_installations AS i ON i.id = seen.installation_id AND i.status = 'active'
+    WHERE seen.id = ${installationRepositoryId} AND seen.removed_at IS NULL
+      AND (${access === "open"} OR EXISTS (
+        SELECT 1 FROM github_installation_user_grants AS g
+        WHERE g.installation_id = seen.installation_id AND g.user_id = ${userId} AND g.revoked_at IS NULL))`
 
   const service: GitHubInstallationRepositoryService = {
     sync: (request) =>
@@ -166,6 +239,62 @@ const make = Effect.gen(function* () {
         Effect.flatMap(apply),
         traced("apply", ["InvalidInput"], { "installation.id": request.installationId })
       ),
+
+    upsert: (request) =>
+      Effect.flatMap(
+        decodeInput("upsert", UpsertInstallationRepository)(request),
+        ({ at, id, installationId, ...repository }) =>
+          sql.withTransaction(
+            Effect.zipRight(
+              apply({ installationId, added: [{ ...repository, cacheId: id }], removed: [], at }),
+              repositories.single(byExternalId({ installationId, ...repository }))
+            )
+          )
+      ).pipe(traced("upsert", ["AlreadyExists", "InvalidInput"], { "installation.id": request.installationId })),
+
+    update: (request) =>
+      Effect.flatMap(decodeInput("update", UpdateInstallationRepository)(request), (repository) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const {
+            defaultBranch = null,
+            fullName,
+            isArchived = null,
+            isPrivate = null,
+            name,
+            owner,
+            pushedAt
+          } = repository
+          return sql.unsafe(updateText, [
+            repository.repositoryId,
+            now,
+            owner,
+            name,
+            fullName ?? `${owner}/${name}`,
+            defaultBranch,
+            isPrivate,
+            isArchived,
+            pushedAt === undefined,
+            pushedAt ? DateTime.toEpochMillis(pushedAt) : null
+          ])
+        })
+      ).pipe(
+        Effect.map(({ length }) => length),
+        traced("update", { "repository.id": request.repositoryId })
+      ),
+
+    remove: (request) =>
+      Effect.gen(function* () {
+        const { at, repositoryId } = yield* decodeInput("remove", RemoveInstallationRepository)(request)
+        const now = yield* Clock.currentTimeMillis
+        const deletedAt = DateTime.toEpochMillis(at)
+        const removed = yield* sql`
+          UPDATE github_installation_repositories SET
+            removed_at = coalesce(removed_at, ${now}), updated_at = ${now},
+            last_synced_at = max(coalesce(last_synced_at, 0), ${deletedAt})
+          WHERE repository_id = ${repositoryId} AND (removed_at IS NULL OR coalesce(last_synced_at, 0) < ${deletedAt})
+          RETURNING id`
+        return removed.length
+      }).pipe(traced("remove", { "repository.id": request.repositoryId })),
 
     listForInstallation: (request) =>
       Effect.gen(function* () {
@@ -201,11 +330,15 @@ const make = Effect.gen(function* () {
     mayUse: (request) =>
       decodeInput(
         "mayUse",
-        RepositoryUser
+        MayUse
       )(request).pipe(
-        Effect.flatMap(({ repositoryId, userId }) => sql`SELECT 1 WHERE ${mayUse(userId, sql`${repositoryId}`)}`),
+        Effect.flatMap((target) =>
+          "repositoryId" in target
+            ? sql`SELECT 1 WHERE ${mayUse(target.userId, sql`${target.repositoryId}`)}`
+            : throughInstallation(target)
+        ),
         Effect.map(({ length }) => length > 0),
-        traced("mayUse", { "repository.id": request.repositoryId, "user.id": request.userId })
+        traced("mayUse", { "user.id": request.userId })
       ),
 
     findById: (id) =>
@@ -218,11 +351,7 @@ const make = Effect.gen(function* () {
         "findByExternalId",
         InstallationRepositoryByExternalId
       )(request).pipe(
-        Effect.flatMap(({ externalRepositoryId, installationId }) =>
-          repositories.findOne(sql`
-          SELECT ${columns} FROM github_installation_repositories
-          WHERE installation_id = ${installationId} AND external_repository_id = ${externalRepositoryId}`)
-        ),
+        Effect.flatMap((request) => repositories.findOne(byExternalId(request))),
         traced("findByExternalId", { "installation.id": request.installationId })
       ),
 

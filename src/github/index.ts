@@ -28,11 +28,15 @@ export {
   InstallationRepositoryByExternalId,
   InstallationRepositoryByRepository,
   InstallationRepositoryFilter,
+  InstallationRepositoryUser,
   maxSyncedRepositories,
+  RemoveInstallationRepository,
   RepositoryUser,
   ApplyInstallationChange,
   SyncInstallationRepositories,
   SyncResult,
+  UpdateInstallationRepository,
+  UpsertInstallationRepository,
   UserRepositoryFilter
 } from "./GitHubInstallationRepository.js"
 export {

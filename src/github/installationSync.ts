@@ -115,8 +115,14 @@ const laterNamesText = `
 type Sync = typeof SyncInstallationRepositories.Type
 type Change = typeof ApplyInstallationChange.Type
 
-/** A repository of a request. `isOutdated`: its row in `repositories` was confirmed after the change. */
-type RequestedRepository = Sync["repositories"][number] & { readonly isOutdated?: boolean }
+/**
+ * A repository of a request. `cacheId`: the id of a new row. `isOutdated`: its row in `repositories` was confirmed after
+ * the change.
+ */
+type RequestedRepository = Sync["repositories"][number] & {
+  readonly cacheId?: string | undefined
+  readonly isOutdated?: boolean
+}
 
 export const makeInstallationSync = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -185,7 +191,10 @@ export const makeInstallationSync = Effect.gen(function* () {
     at,
     installationId,
     removed
-  }: Change): Effect.Effect<SyncResult, NotFound | InvalidInput | SqlError.SqlError> =>
+  }: Omit<Change, "added"> & { readonly added: ReadonlyArray<RequestedRepository> }): Effect.Effect<
+    SyncResult,
+    NotFound | InvalidInput | SqlError.SqlError
+  > =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const changedAt = at === undefined ? now : DateTime.toEpochMillis(at)
@@ -245,22 +254,30 @@ const withCurrentNames = (
   return repositories.map((repository) => {
     const known = current.get(repository.externalRepositoryId)
     if (known === undefined || taken.has(nameOf(known))) return repository
-    const { externalRepositoryId, isPrivate, pushedAt } = repository
-    return { externalRepositoryId, isPrivate, pushedAt, owner: known.owner, name: known.name, isOutdated: true }
+    const { cacheId, externalRepositoryId, isPrivate, pushedAt } = repository
+    return {
+      cacheId,
+      externalRepositoryId,
+      isPrivate,
+      pushedAt,
+      owner: known.owner,
+      name: known.name,
+      isOutdated: true
+    }
   })
 }
 
 /** Builds the element of the batch for a repository: the statements above and those of `repositories` read it. */
 const rowOf =
   (provider: string, syncedAt: number, now: number) =>
-  ({ externalRepositoryId, fullName, isOutdated = false, pushedAt, ...repository }: RequestedRepository) => {
+  ({ cacheId, externalRepositoryId, fullName, isOutdated = false, pushedAt, ...repository }: RequestedRepository) => {
     const row: RepositoryInput & Readonly<Record<string, unknown>> = {
       ...repository,
       provider,
       externalId: externalRepositoryId,
       newId: `repo_${newUuid(now)}`,
       lastSyncedAt: isOutdated ? undefined : syncedAt,
-      cacheId: `ghr_${newUuid(now)}`,
+      cacheId: cacheId ?? `ghr_${newUuid(now)}`,
       fullName: fullName ?? `${repository.owner}/${repository.name}`,
       pushedAt: pushedAt && DateTime.toEpochMillis(pushedAt)
     }

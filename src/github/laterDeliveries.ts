@@ -2,10 +2,11 @@
  * Queries for deliveries about an installation that were received after a given delivery, but processed before it.
  *
  * The statements read only the deliveries of the installation that were received since, which are few, by an index over
- * both columns. They read payloads only for removed repositories, and for deliveries without a stored action.
+ * both columns. They read payloads only for removed repositories, for transferred issues, and for deliveries without a
+ * stored action.
  */
 import { SqlClient } from "@effect/sql"
-import { DateTime, Effect, Option } from "effect"
+import { DateTime, Duration, Effect, Option } from "effect"
 import { operations } from "../sql/operations.js"
 import type { GitHubWebhookDelivery } from "./GitHubWebhookDelivery.js"
 
@@ -21,12 +22,24 @@ const received = `
 
 const actionsText = `
   SELECT DISTINCT event_type, coalesce(action, payload ->> 'action') AS action
-  ${received} IN ('installation', 'installation_repositories') AND status = 'processed'`
+  ${received} IN ('installation', 'installation_repositories', 'organization', 'installation_target')
+    AND status = 'processed'`
 
 const removedText = `
   SELECT DISTINCT value ->> 'id' AS id FROM (
     SELECT payload ${received} = 'installation_repositories' AND status = 'processed'
   ) CROSS JOIN json_each(payload, '$.repositories_removed')`
+
+// The reports of a transfer, from the old repository and from the new one. ?3: GitHub's former id of the issue.
+const transferText = `
+  SELECT 1 ${received} = 'issues' AND CASE coalesce(action, payload ->> 'action')
+    WHEN 'transferred' THEN payload ->> '$.issue.id' = ?3
+    WHEN 'opened' THEN payload ->> '$.changes.old_issue.id' = ?3
+    ELSE 0 END
+  LIMIT 1`
+
+/** Reports of an issue may be received later than the report of its transfer, by at most this time. */
+const transferWindow = Duration.hours(1)
 
 /** Returns the events and actions of the later deliveries about the installation that were processed. */
 export const laterThan = ({ receivedAt }: GitHubWebhookDelivery, installationId: string) =>
@@ -59,3 +72,24 @@ export const withoutLaterRemoved = <Ref extends { readonly id: string }>(
       }
     )
   ).pipe(traced("withoutLaterRemoved"))
+
+/**
+ * Returns whether a delivery reported that the issue was transferred, so that it has another id now. Only for issues
+ * that have no row: then the number of deliveries of the last hour does not matter. False for a delivery without an
+ * installation, such as that of a webhook of a repository.
+ */
+export const wasTransferred = ({ installationExternalId, receivedAt }: GitHubWebhookDelivery, issueId: string) =>
+  Option.match(installationExternalId, {
+    onNone: () => Effect.succeed(false),
+    onSome: (installationId) =>
+      Effect.flatMap(SqlClient.SqlClient, (sql) =>
+        Effect.map(
+          sql.unsafe(transferText, [
+            installationId,
+            DateTime.toEpochMillis(DateTime.subtractDuration(receivedAt, transferWindow)),
+            Number(issueId)
+          ]),
+          (rows) => rows.length > 0
+        )
+      )
+  }).pipe(traced("wasTransferred"))

@@ -29,9 +29,22 @@ const FullName = Schema.String.pipe(Schema.pattern(/^[^/]+\/[^/]+$/))
 const RepositoryRef = Schema.Struct({ id: Id, full_name: FullName, private: Schema.optional(Schema.Boolean) })
 export type RepositoryRef = typeof RepositoryRef.Type
 
+/** A user, an organization or an enterprise. An enterprise has a slug, and neither a login nor a type. */
+const Account = Schema.Struct({
+  id: Id,
+  login: nullable(Schema.NonEmptyString),
+  slug: nullable(Schema.NonEmptyString),
+  type: nullable(Schema.String)
+}).pipe(
+  Schema.filter(
+    ({ login, slug }) => typeof (login ?? slug) === "string" || { path: ["login"], message: "must be present" }
+  )
+)
+export type Account = typeof Account.Type
+
 const Installation = Schema.Struct({
   id: Id,
-  account: Schema.Struct({ id: Id, login: Schema.NonEmptyString, type: Schema.String }),
+  account: Account,
   target_type: nullable(Schema.String),
   permissions: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.String })),
   repository_selection: Schema.optional(Schema.Literal("all", "selected")),
@@ -53,18 +66,35 @@ export const InstallationRepositoriesPayload = Schema.Struct({
   repositories_removed: Schema.Array(Schema.Struct({ id: Id }))
 })
 
+const installationRef = Schema.optional(Schema.Struct({ id: Id }))
+
+export const OrganizationPayload = Schema.Struct({
+  action: Schema.String,
+  organization: Account,
+  installation: installationRef
+})
+
+export const InstallationTargetPayload = Schema.Struct({
+  action: Schema.String,
+  account: Account,
+  installation: installationRef
+})
+
 const Repository = Schema.Struct({
   id: Id,
   full_name: FullName,
+  private: Schema.optional(Schema.Boolean),
   default_branch: Schema.optional(Schema.NonEmptyString),
   archived: Schema.optional(Schema.Boolean),
   html_url: nullable(Schema.NonEmptyString),
   updated_at: nullable(Instant)
 })
 
+export type ReportedRepository = typeof Repository.Type
+
 export const RepositoryPayload = Schema.Struct({ action: Schema.String, repository: Repository })
 
-const ticket = {
+const Ticket = Schema.Struct({
   id: Id,
   number: Schema.NonNegativeInt,
   title: Schema.String,
@@ -73,18 +103,33 @@ const ticket = {
   created_at: nullable(Instant),
   updated_at: Instant,
   closed_at: nullable(Instant)
-}
+})
+/** The fields that issues and pull requests have. */
+export type Ticket = typeof Ticket.Type
 
 const repository = Schema.Struct({ id: Id })
 
-export const IssuesPayload = Schema.Struct({ action: Schema.String, issue: Schema.Struct(ticket), repository })
+export const IssuesPayload = Schema.Struct({
+  action: Schema.String,
+  issue: Ticket,
+  repository,
+  changes: Schema.optional(
+    Schema.Struct({
+      /** Of a transferred issue in its new repository. */
+      old_issue: nullable(Schema.Struct({ id: Id })),
+      /** Of a transferred issue in its old repository. */
+      new_issue: Schema.optional(Ticket),
+      new_repository: Schema.optional(repository)
+    })
+  )
+})
 
 const Branch = Schema.Struct({ ref: Schema.NonEmptyString, sha: Schema.NonEmptyString })
 
 export const PullRequestPayload = Schema.Struct({
   action: Schema.String,
   pull_request: Schema.Struct({
-    ...ticket,
+    ...Ticket.fields,
     draft: Schema.optional(Schema.Boolean),
     merged_at: nullable(Instant),
     head: Branch,

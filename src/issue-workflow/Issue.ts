@@ -30,7 +30,7 @@ export class Issue extends Model.Class<Issue>("Issue")(
     /** The current repository. A transfer changes it. */
     repositoryId: RepositoryId,
     provider: SourceProvider,
-    /** The provider's id. Unchanged when the issue is transferred. */
+    /** The provider's id. GitHub gives a transferred issue a new one: see `IssueRepo.transfer`. */
     externalId: optional(Name),
     /** The number of the issue in its repository. */
     number: Count,
@@ -75,13 +75,7 @@ export class IssuePullRequestLink extends Model.Class<IssuePullRequestLink>("Iss
   })
 ) {}
 
-/**
- * A provider's report of an issue. Omitted fields keep their value, null clears a field. `provider` defaults to github,
- * and `state` to open for a new row. `id` is the first identity by which an existing row is found, and the id of a new
- * row.
- */
-export const UpsertIssue = Schema.Struct({
-  id: Schema.optional(IssueId),
+const issueReport = {
   ...providerIdentity,
   title: Name,
   state: Schema.optional(IssueState),
@@ -91,6 +85,22 @@ export const UpsertIssue = Schema.Struct({
   openedAt: clearable(Schema.DateTimeUtcFromSelf),
   closedAt: clearable(Schema.DateTimeUtcFromSelf),
   syncedAt: clearable(Schema.DateTimeUtcFromSelf)
+}
+
+/**
+ * A provider's report of an issue. Omitted fields keep their value, null clears a field. `provider` defaults to github,
+ * and `state` to open for a new row. `id` is the first identity by which an existing row is found, and the id of a new
+ * row.
+ */
+export const UpsertIssue = Schema.Struct({ id: Schema.optional(IssueId), ...issueReport })
+
+/**
+ * A provider's report that an issue was transferred: its former id, and the issue in its new repository, with the new
+ * id. Omitted fields keep their value, null clears a field. `provider` defaults to github.
+ */
+export const TransferIssue = Schema.Struct({
+  fromExternalId: Name,
+  to: Schema.Struct({ ...issueReport, externalId: Name })
 })
 
 /** Request to mark an issue as deleted at its provider, with the time of the report. */

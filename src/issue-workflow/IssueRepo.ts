@@ -4,6 +4,7 @@
  * Guarantees:
  * - An issue is one row, found by its id, its external id, or its number in its repository. An issue that is
  *   renumbered, transferred to another repository, closed or reopened keeps its row, its id and all references to it.
+ *   GitHub gives a transferred issue a new external id, so its row is found only if `transfer` reports both ids.
  * - Out-of-order reports change nothing: a report with `syncedAt` never overwrites a later one.
  * - An issue and a linked pull request may be in different repositories. Providers accept `fixes acme/app#7` across
  *   repositories, and a transferred issue leaves its pull requests behind.
@@ -25,8 +26,10 @@ import {
   IssuePullRequestLinkFilter,
   issueTransitions,
   LinkIssuePullRequest,
+  TransferIssue,
   UpsertIssue
 } from "./Issue.js"
+import { moveIssue } from "./issueTransfer.js"
 import type { ByExternalId, ByNumber } from "./ProviderRow.js"
 import { makeProviderRows } from "./providerRows.js"
 
@@ -54,6 +57,21 @@ export interface IssueService {
    */
   readonly upsert: (
     issue: typeof UpsertIssue.Encoded
+  ) => Effect.Effect<Issue, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
+
+  /**
+   * Records that an issue was transferred to another repository, where its provider gave it a new id. The row with the
+   * former id takes the new identity, and the fields of the report by the rules of `upsert`. It keeps its id and all
+   * references to it. Without such a row, stores the report as `upsert` does.
+   *
+   * If the new identity has a row, too, because it was reported before its transfer, that row is merged: the issue
+   * takes its fields, workflows, attempts and pull requests, and the row is deleted. If both have an active workflow,
+   * that of the deleted row is cancelled, with its executions and with events in the journal.
+   *
+   * Idempotent. Fails as `upsert` does, and then writes nothing.
+   */
+  readonly transfer: (
+    transfer: typeof TransferIssue.Encoded
   ) => Effect.Effect<Issue, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
   /**
@@ -187,14 +205,21 @@ const make = Effect.gen(function* () {
         .pipe(
           Effect.flatMap(upsert),
           issueOperations.traced("upsert", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
-          Effect.catchTag(
-            "ReferenceNotFound",
-            resolveForeignKeyError(sql, [
-              { field: "repositoryId", table: "repositories", id: Option.some(request.repositoryId) },
-              { field: "authorUserId", table: "user", id: Option.fromNullable(request.authorUserId) },
-              { field: "assigneeUserId", table: "user", id: Option.fromNullable(request.assigneeUserId) }
-            ])
-          )
+          Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, referencesOf(request)))
+        ),
+
+    transfer: (request) =>
+      issueOperations
+        .decodeInput(
+          "transfer",
+          TransferIssue
+        )(request)
+        .pipe(
+          Effect.flatMap((transfer) =>
+            sql.withTransaction(Effect.zipRight(moveIssue(sql, transfer), upsert(transfer.to)))
+          ),
+          issueOperations.traced("transfer", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+          Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, referencesOf(request.to)))
         ),
 
     markDeleted: (request) =>
@@ -245,6 +270,13 @@ const make = Effect.gen(function* () {
   }
   return service
 })
+
+/** The references of a report, for the error that names the missing one. */
+const referencesOf = ({ assigneeUserId, authorUserId, repositoryId }: typeof UpsertIssue.Encoded) => [
+  { field: "repositoryId", table: "repositories", id: Option.some(repositoryId) },
+  { field: "authorUserId", table: "user", id: Option.fromNullable(authorUserId) },
+  { field: "assigneeUserId", table: "user", id: Option.fromNullable(assigneeUserId) }
+]
 
 export class IssueRepo extends Context.Tag("@sealant/db/IssueRepo")<IssueRepo, IssueService>() {
   /** The layer over `SqlClient`. */

@@ -55,6 +55,7 @@ export {
   IssueState,
   issueTransitions,
   LinkIssuePullRequest,
+  TransferIssue,
   UpsertIssue
 } from "./Issue.js"
 export { IssueRepo, type IssueService } from "./IssueRepo.js"

@@ -198,6 +198,9 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
   GitHubInstallationRepositoryRepo: resultsOf(GitHubInstallationRepositoryRepo, {
     sync: SyncResult,
     apply: SyncResult,
+    upsert: installed,
+    update: Schema.Number,
+    remove: Schema.Number,
     listForInstallation: Page(installed),
     listForUser: Page(installed),
     mayUse: Schema.Boolean,
@@ -208,6 +211,7 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
   GitHubWebhookDeliveryRepo: resultsOf(GitHubWebhookDeliveryRepo, {
     record: RecordedDelivery,
     claimNext: Schema.Option(ClaimedDelivery),
+    claimById: Schema.Option(ClaimedDelivery),
     heartbeat: delivery,
     markProcessed: delivery,
     markIgnored: delivery,
@@ -229,6 +233,7 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
   }),
   IssueRepo: resultsOf(IssueRepo, {
     upsert: Row(Issue),
+    transfer: Row(Issue),
     ...found(Row(Issue)),
     findByNumber: Schema.Option(Row(Issue)),
     findByExternalId: Schema.Option(Row(Issue)),

@@ -34,9 +34,13 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "findById",
     "findByRepositoryId",
     "listForInstallation",
-    "sync"
+    "remove",
+    "sync",
+    "update",
+    "upsert"
   ],
   GitHubWebhookDeliveryRepo: [
+    "claimById",
     "claimNext",
     "findByDeliveryId",
     "findById",
@@ -65,6 +69,7 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "listPullRequests",
     "markDeleted",
     "stream",
+    "transfer",
     "upsert"
   ],
   PullRequestRepo: ["findByExternalId", "findById", "findByNumber", "getById", "list", "stream", "upsert"],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { DateTime, Effect } from "effect"
 import { GitHubInstallationId } from "../../src/github/GitHubInstallation.js"
 import { GitHubInstallationRepo } from "../../src/github/GitHubInstallationRepo.js"
 import { GitHubInstallationRepositoryId } from "../../src/github/GitHubInstallationRepository.js"
@@ -61,7 +61,13 @@ const cacheMethods = Effect.map(GitHubInstallationRepositoryRepo, (repo) => ({
   findById: repo.findById(GitHubInstallationRepositoryId.make("gone")),
   findByExternalId: repo.findByExternalId({ installationId, externalRepositoryId: "1" }),
   findByRepositoryId: repo.findByRepositoryId({ installationId, repositoryId: gone }),
-  mayUse: repo.mayUse({ userId: ada, repositoryId: gone })
+  mayUse: Effect.all([
+    repo.mayUse({ userId: ada, repositoryId: gone }),
+    repo.mayUse({ userId: ada, installationRepositoryId: "gone" })
+  ]),
+  upsert: repo.upsert({ installationId, externalRepositoryId: "3", owner: "acme", name: "new" }),
+  update: repo.update({ repositoryId: gone, owner: "acme", name: "new" }),
+  remove: repo.remove({ repositoryId: gone, at: DateTime.unsafeMake(0) })
 }))
 
 type Methods = Readonly<Record<string, Effect.Effect<unknown, unknown>>>

@@ -7,7 +7,7 @@ import { IssueWorkflowRepo } from "../../src/issue-workflow/IssueWorkflowRepo.js
 import { PullRequestId } from "../../src/issue-workflow/PullRequest.js"
 import { PullRequestRepo } from "../../src/issue-workflow/PullRequestRepo.js"
 import { planIssues } from "../support/plans.js"
-import { ada, layers, type Services, minimalIssue, minimalPullRequest } from "./issueSupport.js"
+import { ada, layers, type Services, minimalIssue, minimalPullRequest, shell } from "./issueSupport.js"
 
 const syncedAt = DateTime.unsafeMake(5)
 
@@ -28,6 +28,11 @@ const issueMethods = Effect.gen(function* () {
   const repo = yield* IssueRepo
   const { id: issueId } = yield* repo.upsert(minimalIssue(9))
   const { id: pullRequestId } = yield* (yield* PullRequestRepo).upsert(minimalPullRequest(9))
+  // A transfer that ends a workflow and merges two rows.
+  yield* repo.upsert({ ...minimalIssue(20), externalId: "from" })
+  yield* repo.upsert({ ...minimalIssue(21), externalId: "to" })
+  yield* shell(`INSERT INTO issue_workflows (id, issue_id, repository_id, created_at, updated_at)
+    SELECT 'wf-' || id, id, repository_id, 0, 0 FROM issues WHERE external_id IN ('from', 'to')`)
   return {
     upsert: Effect.forEach(identities, (fields) => repo.upsert({ ...minimalIssue(1), state: "open", ...fields })),
     findById: repo.findById(IssueId.make("gone")),
@@ -41,7 +46,8 @@ const issueMethods = Effect.gen(function* () {
       Effect.ignore(repo.linkPullRequest({ issueId, pullRequestId: "gone" }))
     ]),
     listPullRequests: repo.listPullRequests({ issueId }),
-    markDeleted: repo.markDeleted({ externalId: "x", at: DateTime.unsafeMake(0) })
+    markDeleted: repo.markDeleted({ externalId: "x", at: DateTime.unsafeMake(0) }),
+    transfer: repo.transfer({ fromExternalId: "from", to: { ...minimalIssue(21), externalId: "to" } })
   }
 })
 

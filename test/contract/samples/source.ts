@@ -102,6 +102,35 @@ export const sourceSamples = (fixture: Fixture): Samples => {
           at
         }
       ],
+      upsert: [
+        {
+          id: "installed",
+          installationId,
+          externalRepositoryId: "5",
+          owner: "acme",
+          name: "site",
+          fullName: "acme/site",
+          defaultBranch: "main",
+          isPrivate: true,
+          isArchived: false,
+          pushedAt: at,
+          url: "https://github.com/acme/site",
+          at
+        }
+      ],
+      update: [
+        {
+          repositoryId,
+          owner: "acme",
+          name: "site",
+          fullName: "acme/site",
+          defaultBranch: "main",
+          isPrivate: true,
+          isArchived: false,
+          pushedAt: at
+        }
+      ],
+      remove: [{ repositoryId, at }],
       listForInstallation: [{ installationId, search: "app", includeRemoved: true, limit: 10 }],
       listForUser: [{ userId: ada, search: "app", limit: 10 }],
       mayUse: [{ userId: ada, repositoryId }],
@@ -122,6 +151,7 @@ export const sourceSamples = (fixture: Fixture): Samples => {
         }
       ],
       claimNext: [{ workerId: "worker-2", leaseDuration: "1 minute" }],
+      claimById: [{ workerId: "worker-2", leaseDuration: "1 minute", id: deliveryLease.deliveryId }],
       heartbeat: [deliveryLease, "1 minute"],
       markProcessed: [deliveryLease],
       markIgnored: [deliveryLease, { reason: "nobody listens" }],
@@ -183,6 +213,25 @@ export const sourceSamples = (fixture: Fixture): Samples => {
       getById: [issue.id],
       findByNumber: [{ repositoryId, number: issue.number }],
       findByExternalId: [{ externalId: "11" }],
+      transfer: [
+        {
+          fromExternalId: "11",
+          to: {
+            provider: "github",
+            externalId: "12",
+            repositoryId,
+            number: 10,
+            title: "It breaks",
+            state: "open",
+            url: "https://github.com/acme/app/issues/10",
+            authorUserId: ada,
+            assigneeUserId: ada,
+            openedAt: at,
+            closedAt: at,
+            syncedAt: at
+          }
+        }
+      ],
       markDeleted: [{ provider: "github", externalId: "11", at }],
       list: [{ repositoryId, state: "open", limit: 10 }],
       stream: [{ repositoryId }],
