@@ -5,13 +5,14 @@
  * an error; only `show` prints its message, for one job.
  */
 import { Args, Command, Options } from "@effect/cli"
-import { Clock, Console, DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
+import { Clock, Console, Effect, Layer, Option, Schema } from "effect"
 import { WorkspaceBuildJobId, WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../build-job/WorkspaceBuildJobRepo.js"
 import { JobDetail, JobSummary, listJobs, showJob } from "../operations/jobs.js"
 import { existing } from "../sql/columns.js"
 import { layerCurrent } from "./database.js"
-import { columns, json, printable, printJson, printLines, span } from "./output.js"
+import { columns, json, printJson, printLines } from "./output.js"
+import { age, changeEach, limitOf } from "./rows.js"
 
 const layer = Layer.provideMerge(WorkspaceBuildJobRepo.layer, layerCurrent)
 
@@ -24,20 +25,10 @@ const status = Options.choice("status", WorkspaceBuildJobStatus.literals).pipe(
   Options.optional
 )
 
-const limit = Options.integer("limit").pipe(
-  Options.withSchema(
-    Schema.Int.pipe(Schema.between(1, 500, { message: () => "--limit must be a whole number from 1 to 500" }))
-  ),
-  Options.withDescription("Number of jobs, 1 to 500; default 50."),
-  Options.withDefault(50)
-)
-
 const encodeSummary = Schema.encodeSync(JobSummary.json)
 const encodeDetail = Schema.encodeSync(JobDetail.json)
 
-const age = (now: number, at: DateTime.Utc) => span(Duration.millis(Math.max(0, now - DateTime.toEpochMillis(at))))
-
-const list = Command.make("list", { status, limit, json }, ({ json, limit, status }) =>
+const list = Command.make("list", { status, limit: limitOf("jobs"), json }, ({ json, limit, status }) =>
   Effect.gen(function* () {
     const jobs = yield* listJobs(limit, status)
     if (json) return yield* printJson(jobs.map((job) => encodeSummary(job)))
@@ -68,20 +59,8 @@ const show = Command.make("show", { id, json }, ({ id, json }) =>
   })
 ).pipe(Command.withDescription("Shows one job without its request and result, which may contain secrets."))
 
-/** Changes one job after the other. Prints a line for each, or with `--json` one document at the end. */
-const each = <E, R>(
-  done: string,
-  { ids, json }: { readonly ids: ReadonlyArray<WorkspaceBuildJobId>; readonly json: boolean },
-  change: (id: WorkspaceBuildJobId) => Effect.Effect<unknown, E, R>
-) =>
-  Effect.forEach(
-    ids,
-    (id) => Effect.zipRight(change(id), json ? Effect.void : Console.log(`${done} ${printable(id)}`)),
-    { discard: true }
-  ).pipe(Effect.zipRight(json ? printJson({ [done]: ids }) : Effect.void))
-
 const redrive = Command.make("redrive", { ids, json }, (input) =>
-  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => each("queued", input, (id) => jobs.redrive(id)))
+  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => changeEach("queued", input, (id) => jobs.redrive(id)))
 ).pipe(
   Command.withDescription(
     "Queues failed or cancelled jobs again and resets their attempts. Fails for a job whose sandbox attempt has ended: retry " +
@@ -95,7 +74,7 @@ const reason = Options.text("reason").pipe(
 )
 
 const cancel = Command.make("cancel", { ids, reason, json }, ({ reason, ...input }) =>
-  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => each("cancelled", input, (id) => jobs.cancel({ id, reason })))
+  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => changeEach("cancelled", input, (id) => jobs.cancel({ id, reason })))
 ).pipe(
   Command.withDescription(
     "Cancels queued or running jobs. The worker of a running job stops at its next heartbeat. The sandbox attempt of a job ends, too."

@@ -8,6 +8,7 @@ import { CliConfig, Command, HelpDoc, ValidationError } from "@effect/cli"
 import { Cause, Console, Effect, Option, Predicate, Schema } from "effect"
 import { createRequire } from "node:module"
 import { backup } from "./backup.js"
+import { deliveries } from "./deliveries.js"
 import { doctor } from "./doctor.js"
 import { importLegacy } from "./importLegacy.js"
 import { jobs } from "./jobs.js"
@@ -29,7 +30,19 @@ const root = Command.make(name).pipe(
     "Operates the database of the control plane. The database is the file that DATABASE_FILE_PATH names, or the libSQL " +
       "server of DATABASE_URL and DATABASE_AUTH_TOKEN. Exit codes: 0 done, 1 failed, 2 wrong usage."
   ),
-  Command.withSubcommands([migrate, status, doctor, backup, restore, importLegacy, purge, jobs, secrets, stats])
+  Command.withSubcommands([
+    migrate,
+    status,
+    doctor,
+    backup,
+    restore,
+    importLegacy,
+    purge,
+    jobs,
+    deliveries,
+    secrets,
+    stats
+  ])
 )
 
 // The name of the package resolves from src and from dist.

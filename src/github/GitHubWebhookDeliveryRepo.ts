@@ -14,11 +14,11 @@
  * Deliveries are not ordered: GitHub may send an older event after a newer one, and retries run after deliveries that
  * were received meanwhile. Handlers must compare the timestamps in the payloads.
  */
-import { SqlClient } from "@effect/sql"
+import { SqlClient, type Statement } from "@effect/sql"
 import { Clock, Context, Effect, Layer, Option, Schema, type Stream } from "effect"
 import { AlreadyExists, InvalidInput } from "../Errors.js"
 import type { InvalidTransition, LeaseLost, NotFound, PersistenceError } from "../Errors.js"
-import { type LeaseMethods, leasesOn } from "../leasing/leases.js"
+import { type ClaimRequest, type LeaseMethods, leasesOn } from "../leasing/leases.js"
 import { type LeasedTable, leaseTexts } from "../leasing/statements.js"
 import { conditionsOf } from "../sql/filters.js"
 import { idOrNew } from "../sql/ids.js"
@@ -48,9 +48,9 @@ import {
 export interface GitHubWebhookDeliveryService
   extends LeaseMethods<WebhookLease, GitHubWebhookDelivery, ClaimedDelivery, InboxStats> {
   /**
-   * Stores a received delivery, available now. If its `deliveryId` is already stored, returns the stored delivery
-   * unchanged with `created: false`, because GitHub sends a delivery again under the same id. `redeliver` processes it
-   * again.
+   * Stores a received delivery, available now. If its `deliveryId` is already stored, returns the stored delivery with
+   * `created: false`, because GitHub sends a delivery again under the same id. It is unchanged unless it has failed:
+   * then it is received again, as after `redeliver`, so that GitHub's redelivery takes effect after the cause is fixed.
    *
    * Fails with `AlreadyExists` if another delivery has the id of the row. Fails with `InvalidInput` if a field is
    * invalid or the payload has more than 25 MB (`maxPayloadBytes`, in bytes of JSON).
@@ -58,6 +58,14 @@ export interface GitHubWebhookDeliveryService
   readonly record: (
     delivery: typeof RecordDelivery.Encoded
   ) => Effect.Effect<RecordedDelivery, AlreadyExists | InvalidInput | PersistenceError>
+
+  /**
+   * Claims one delivery if it is due, otherwise as `claimNext`. Returns `None` if the delivery is not due, is under a
+   * lease, has ended or does not exist.
+   */
+  readonly claimById: (
+    request: ClaimRequest & { readonly id: string }
+  ) => Effect.Effect<Option.Option<ClaimedDelivery>, InvalidInput | PersistenceError>
 
   /**
    * processing → processed. Idempotent for the same lease. Fails with `LeaseLost` if the lease is not the current one.
@@ -218,6 +226,15 @@ const make = Effect.gen(function* () {
   const byDeliveryId = (deliveryId: string) =>
     deliveries.findOne(sql`SELECT ${columns} FROM github_webhook_deliveries WHERE delivery_id = ${deliveryId}`)
 
+  /** Receives an ended delivery again, with all attempts. */
+  const receiveAgain = (condition: Statement.Fragment, now: number) =>
+    deliveries.findOne(sql`
+      UPDATE github_webhook_deliveries SET
+        status = 'received', attempt_count = 0, available_at = ${now}, claimed_at = NULL, worker_id = NULL,
+        processed_at = NULL, error_message = NULL, updated_at = ${now}
+      WHERE ${condition}
+      RETURNING ${columns}`)
+
   const insert = (request: Recorded, payload: string | null) =>
     Effect.gen(function* () {
       const { action = null, deliveryId, eventType, maxAttempts } = request
@@ -232,7 +249,8 @@ const make = Effect.gen(function* () {
         RETURNING ${columns}`)
       if (Option.isSome(inserted)) return { delivery: inserted.value, created: true }
 
-      const first = yield* byDeliveryId(deliveryId)
+      const again = yield* receiveAgain(sql`delivery_id = ${deliveryId} AND status = 'failed'`, now)
+      const first = Option.isSome(again) ? again : yield* byDeliveryId(deliveryId)
       return Option.isSome(first)
         ? { delivery: first.value, created: false }
         : yield* new AlreadyExists({ entity, constraint: "github_webhook_deliveries.id" })
@@ -261,6 +279,8 @@ const make = Effect.gen(function* () {
       }).pipe(traced("record", ["AlreadyExists", "InvalidInput"])),
 
     claimNext: (request) => leases.claimNext(request).pipe(traced("claimNext")),
+
+    claimById: (request) => leases.claimById(request).pipe(traced("claimById", { "delivery.id": request.id })),
 
     heartbeat: (lease, duration) =>
       leases.heartbeat(heldBy(lease), duration).pipe(traced("heartbeat", attributesOf(lease))),
@@ -298,12 +318,7 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
         // Not from `processing`: processing → received is a retry or a release under the lease.
-        const received = yield* deliveries.findOne(sql`
-          UPDATE github_webhook_deliveries SET
-            status = 'received', attempt_count = 0, available_at = ${now}, claimed_at = NULL, worker_id = NULL,
-            processed_at = NULL, error_message = NULL, updated_at = ${now}
-          WHERE id = ${id} AND status IN ('processed', 'failed', 'ignored')
-          RETURNING ${columns}`)
+        const received = yield* receiveAgain(sql`id = ${id} AND status IN ('processed', 'failed', 'ignored')`, now)
         return Option.isSome(received)
           ? received.value
           : yield* Effect.flatMap(getById(id), orInvalidTransition(id, "received"))

@@ -39,7 +39,8 @@ import type { ProcessOptions, RunOptions, WebhookFailure, WebhookHandler, Webhoo
 export interface WebhookInboxService {
   /**
    * Stores a received delivery for later processing. Respond to the sender after it has succeeded. If the delivery is
-   * already stored, returns it unchanged with `created: false`, because senders may repeat deliveries.
+   * already stored, returns it with `created: false`, because senders may repeat deliveries. It is unchanged unless it
+   * has failed: then it is processed again.
    *
    * Fails with `AlreadyExists` if another delivery has the id of the row. Fails with `InvalidInput` if a field is
    * invalid or the payload has more than 25 MB.

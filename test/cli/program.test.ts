@@ -30,7 +30,7 @@ it.live("exits with 2 and one line for an unknown command or option", () =>
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
       [
         ["frobnicate"],
-        "Invalid subcommand for sealant-db - use one of 'migrate', 'status', 'doctor', 'backup', 'restore', 'import-legacy', 'purge', 'jobs', 'secrets', 'stats'"
+        "Invalid subcommand for sealant-db - use one of 'migrate', 'status', 'doctor', 'backup', 'restore', 'import-legacy', 'purge', 'jobs', 'deliveries', 'secrets', 'stats'"
       ],
       [["--frobnicate", "status"], "Received unknown argument: '--frobnicate'"],
       [["status", "--frobnicate"], "Received unknown argument: '--frobnicate'"],

@@ -46,6 +46,21 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("processes a failed delivery again when its sender repeats it", () =>
+      Effect.gen(function* () {
+        const inbox = yield* WebhookInbox
+        yield* receive("a")
+        const broken = after(new WebhookFailure({ errorMessage: "not ready", retryable: false }))
+        expect(Option.map(yield* inbox.process(worker, broken), ({ status }) => status)).toEqual(Option.some("failed"))
+        expect(yield* inbox.process(worker, marking)).toEqual(Option.none())
+        expect(yield* receive("a")).toMatchObject({ status: "received", attemptCount: 0 })
+        expect(yield* inbox.process(worker, marking)).toMatchObject(
+          Option.some({ status: "processed", errorMessage: Option.none() })
+        )
+        expect(yield* marks).toEqual(["a 1"])
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("processes the delivery that has been due longest, and returns None when none is due", () =>
       Effect.gen(function* () {
         const inbox = yield* WebhookInbox

@@ -129,6 +129,40 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("receives a failed delivery again when GitHub repeats it, with all attempts", () =>
+      Effect.gen(function* () {
+        const inbox = yield* GitHubWebhookDeliveryRepo
+        yield* inbox.record({ ...delivery, id: "row" })
+        const { lease } = yield* claim()
+        yield* inbox.markFailed(lease, { errorMessage: "it broke", retryable: false })
+        yield* TestClock.setTime(5000)
+        const { created, delivery: again } = yield* inbox.record(delivery)
+        expect([created, again]).toMatchObject([
+          false,
+          { id: "row", status: "received", attemptCount: 0, availableAt: at(5000), errorMessage: Option.none() }
+        ])
+        expect(yield* inbox.record(delivery)).toEqual({ delivery: again, created: false })
+        expect((yield* claim()).lease.token).toBe(2)
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("claims one delivery by its id if it is due", () =>
+      Effect.gen(function* () {
+        const inbox = yield* GitHubWebhookDeliveryRepo
+        yield* record("first")
+        yield* record("second")
+        const byId = (id: string) => Effect.map(inbox.claimById({ ...claimant, id }), idOf)
+        expect(yield* byId("second")).toEqual(Option.some("second"))
+        expect([yield* byId("second"), yield* byId("gone")]).toEqual([Option.none(), Option.none()])
+        expect((yield* claim()).delivery.id).toBe("first")
+        yield* TestClock.adjust("2 minutes")
+        expect(yield* byId("second")).toEqual(Option.some("second"))
+        expect(yield* refusalOf(inbox.claimById({ ...claimant, leaseDuration: 0, id: "first" }))).toMatchObject({
+          _tag: "InvalidInput"
+        })
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("rejects the id of another delivery", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo

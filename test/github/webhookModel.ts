@@ -28,7 +28,10 @@ export class ModelInbox extends LeaseModel<GitHubWebhookDeliveryStatus, ModelDel
 
   record(guid: string, maxAttempts: number): { readonly id: string; readonly created: boolean } {
     const known = this.rows.find((delivery) => delivery.guid === guid)
-    if (known !== undefined) return { id: known.id, created: false }
+    if (known !== undefined) {
+      if (known.status === "failed") this.redeliver(known)
+      return { id: known.id, created: false }
+    }
     const delivery = { ...this.fresh(maxAttempts, this.now), guid }
     this.rows.push(delivery)
     return { id: delivery.id, created: true }

@@ -17,6 +17,7 @@ const methods = Effect.map(
   (inbox): Readonly<Record<string, Effect.Effect<unknown, unknown>>> => ({
     record: Effect.all([inbox.record(delivery), inbox.record(delivery)]),
     claimNext: inbox.claimNext(claimant),
+    claimById: inbox.claimById({ ...claimant, id: "gone" }),
     heartbeat: inbox.heartbeat(lease, "1 minute"),
     markProcessed: inbox.markProcessed(lease),
     markIgnored: inbox.markIgnored(lease),

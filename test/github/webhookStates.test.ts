@@ -92,7 +92,7 @@ const underLease = (
 
 /** The result of each method in each state: the new status, `same` for no change, or the error. */
 const expected: Readonly<Record<Method, Readonly<Record<State, string>>>> = {
-  record: nothing,
+  record: { ...nothing, failed: "received" },
   claimNext: {
     ...nothing,
     received: "processing",

@@ -1,0 +1,32 @@
+/**
+ * Options and output that the commands over rows share.
+ */
+import { Options } from "@effect/cli"
+import { Console, DateTime, Duration, Effect, Schema } from "effect"
+import { printable, printJson, span } from "./output.js"
+
+/** The option `--limit` of a list. */
+export const limitOf = (noun: string) =>
+  Options.integer("limit").pipe(
+    Options.withSchema(
+      Schema.Int.pipe(Schema.between(1, 500, { message: () => "--limit must be a whole number from 1 to 500" }))
+    ),
+    Options.withDescription(`Number of ${noun}, 1 to 500; default 50.`),
+    Options.withDefault(50)
+  )
+
+/** The time since an instant. */
+export const age = (now: number, at: DateTime.Utc) =>
+  span(Duration.millis(Math.max(0, now - DateTime.toEpochMillis(at))))
+
+/** Changes one row after the other. Prints a line for each, or with `--json` one document at the end. */
+export const changeEach = <Id extends string, E, R>(
+  done: string,
+  { ids, json }: { readonly ids: ReadonlyArray<Id>; readonly json: boolean },
+  change: (id: Id) => Effect.Effect<unknown, E, R>
+) =>
+  Effect.forEach(
+    ids,
+    (id) => Effect.zipRight(change(id), json ? Effect.void : Console.log(`${done} ${printable(id)}`)),
+    { discard: true }
+  ).pipe(Effect.zipRight(json ? printJson({ [done]: ids }) : Effect.void))
