@@ -55,6 +55,7 @@ export {
   packageResolutionTimeToLive,
   UtcDateTimeString
 } from "./PackageResolution.js"
+export { applyProfiles } from "./profiles.js"
 export {
   PublishedImage,
   RuntimeAdapterBlueprint,

@@ -26,7 +26,7 @@ export class ProfileRevision extends Model.Class<ProfileRevision>("ProfileRevisi
     changeSummary: optional(Prose),
     /** Hash of the content of the revision. Unique within the profile. */
     fingerprint: Name,
-    /** Patch that is applied to the specification of a launch. */
+    /** Settings that `applyProfiles` adds to the specification of a launch. */
     configPatch: Json(PartialUserWorkspaceSpec),
     createdAt: Timestamp
   },
@@ -44,8 +44,8 @@ export type ProfileEnvVarId = typeof ProfileEnvVarId.Type
 /**
  * One row of `profile_env_vars`.
  *
- * The value is plain text, not `Redacted`: it is configuration that the owner reads and edits, like `configPatch.env`,
- * and it becomes part of the specification of a launch. Confidential values belong in secret bindings. Spans, logs and
+ * The value is plain text, not `Redacted`: it is configuration that the owner reads and edits, like `configPatch.env`.
+ * It becomes part of the environment of a build, not of the specification of a launch. Confidential values belong in secret bindings. Spans, logs and
  * errors of this package do not contain the value.
  */
 export class ProfileEnvVar extends Model.Class<ProfileEnvVar>("ProfileEnvVar")(

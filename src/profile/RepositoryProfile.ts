@@ -66,7 +66,7 @@ export class RepositoryProfileRevision extends Model.Class<RepositoryProfileRevi
     changeSummary: optional(Prose),
     /** Hash of the content of the revision when it was stored. Unique within the profile. */
     fingerprint: Name,
-    /** The specification that a launch starts from. */
+    /** Settings that `applyProfiles` adds to the specification of a launch, after those of the user's profile. */
     runTemplate: Json(PartialUserWorkspaceSpec),
     policyConfig: OptionalJson(JsonObject),
     createdAt: Timestamp

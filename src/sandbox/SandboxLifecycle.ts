@@ -62,12 +62,15 @@ export interface SandboxLifecycleService {
    * Creates a sandbox with its first attempt, the snapshot of its inputs, and the build job. An idempotency key belongs
    * to its owner: a repeated request with the key returns the current state of the first result, with `created: false`.
    *
+   * Without a `resolvedSpec`, the sandbox is built from `spec` with the revisions of the request applied
+   * (`applyProfiles`): the patch and the SSH settings of the profile, then the run template of the repository profile.
+   *
    * The owner must be allowed to use the repository, and the repositories of the issue and of the repository profile
    * (`RepositoryAccess`). A repository that the owner may not use is reported as missing. A repeated request skips this
    * check.
    *
    * Fails with:
-   * - `InvalidInput` if the specification or a field is invalid;
+   * - `InvalidInput` if the specification or a field is invalid, or the profiles make the specification invalid;
    * - `IdempotencyConflict` if the key belongs to a different request;
    * - `ReferenceNotFound` if the owner, repository, profile, issue or requester does not exist, the profile belongs to
    *   another owner, or the owner may not use the repository;

@@ -24,7 +24,7 @@ export const LaunchSandbox = Schema.Struct({
   ownerUserId: UserId,
   name: Name,
   spec: documentOf(UserWorkspaceSpec),
-  /** The specification to build: `spec` with the profile applied. Defaults to `spec`. */
+  /** The specification to build. Default: `spec` with the revisions of the request applied, by `applyProfiles`. */
   resolvedSpec: Schema.optional(documentOf(UserWorkspaceSpec)),
   registryId: Name,
   repository: Name,

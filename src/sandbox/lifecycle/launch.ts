@@ -20,9 +20,11 @@ import { fingerprint } from "../../sql/fingerprint.js"
 import { readingOf } from "../../sql/decoder.js"
 import { type ById, targetOf } from "../../sql/ownerScope.js"
 import { toBlueprint } from "../../payloads/normalize.js"
+import type { UserWorkspaceSpec } from "../../payloads/UserWorkspaceSpec.js"
 import { WorkspaceBlueprint } from "../../payloads/WorkspaceBlueprint.js"
 import type { Access } from "../../source/requireAccess.js"
 import { makeExecutionEndings, sandboxFailed, sandboxStopped } from "../../issue-workflow/lifecycle/executionEndings.js"
+import { type KeyRow, makeLaunchReads } from "./launchReads.js"
 import type { Repositories } from "./repositories.js"
 import { type Decision, impossible, operationsOf } from "../../events/operation.js"
 import { type Launch, LaunchSandbox } from "../SandboxViews.js"
@@ -32,13 +34,6 @@ const { decided, decodeInput, operation } = operationsOf("SandboxLifecycle", "Sa
 // Accepts any stored source, for retries; the repositories check it as an input.
 const encodeBlueprint = Schema.encodeSync(readingOf(WorkspaceBlueprint))
 const encodeRequest = Schema.encodeSync(LaunchSandbox)
-
-interface KeyRow {
-  readonly requestFingerprint: string
-  readonly sandboxId: string
-  readonly attemptId: string | null
-  readonly jobId: string | null
-}
 
 const readers = {
   sandbox: rowReader(Sandbox),
@@ -73,14 +68,7 @@ export const makeLaunches = (
   const { endExecution } = makeExecutionEndings(executions)
   const statements = { ...sandboxStatements(sql), attempt: attemptStatements(sql) }
 
-  const findKey = (ownerUserId: string, key: string) =>
-    Effect.map(
-      sql<KeyRow>`
-        SELECT request_fingerprint AS "requestFingerprint", sandbox_id AS "sandboxId", run_id AS "attemptId",
-          job_id AS "jobId"
-        FROM sandbox_launch_keys WHERE owner_user_id = ${ownerUserId} AND idempotency_key = ${key}`,
-      ([row]) => Option.fromNullable(row)
-    )
+  const read = makeLaunchReads(sql, rows)
 
   const insertKey = (ownerUserId: string, key: string, requestFingerprint: string, ids: NewIds, now: number) => sql`
     INSERT INTO sandbox_launch_keys (owner_user_id, idempotency_key, request_fingerprint, sandbox_id, run_id, job_id,
@@ -102,10 +90,15 @@ export const makeLaunches = (
     })
 
   /** Builds the decision of a new launch. `keyFingerprint` is that of the request, if it has a key. */
-  const create = (request: typeof LaunchSandbox.Type, keyFingerprint: string | undefined, now: number) =>
+  const create = (
+    request: typeof LaunchSandbox.Type,
+    resolvedSpec: UserWorkspaceSpec,
+    keyFingerprint: string | undefined,
+    now: number
+  ) =>
     Effect.gen(function* () {
       const { idempotencyKey, issueId, maxDuration, name, ownerUserId, registryId, repository, spec, tag } = request
-      const { resolvedSpec = spec, triggerType = "manual" } = request
+      const { triggerType = "manual" } = request
       const { profileRevisionId, repositoryId, repositoryProfileRevisionId, requestedByUserId } = request
       const origin = { ownerUserId, repositoryId, profileRevisionId, repositoryProfileRevisionId, requestedByUserId }
       const blueprint = encodeBlueprint(toBlueprint(resolvedSpec))
@@ -163,12 +156,12 @@ export const makeLaunches = (
   /** Decides on a launch: a new one, or the one that has its key. */
   const decide = (request: typeof LaunchSandbox.Type, now: number) =>
     Effect.gen(function* () {
-      const { idempotencyKey, ownerUserId } = request
-      if (idempotencyKey === undefined) return yield* create(request, undefined, now)
+      const { idempotencyKey } = request
+      const { before, resolvedSpec } = yield* read(request)
+      if (idempotencyKey === undefined) return yield* create(request, yield* resolvedSpec, undefined, now)
 
       const requestFingerprint = fingerprint({ ...encodeRequest(request), idempotencyKey: undefined })
-      const before = yield* findKey(ownerUserId, idempotencyKey)
-      if (Option.isNone(before)) return yield* create(request, requestFingerprint, now)
+      if (Option.isNone(before)) return yield* create(request, yield* resolvedSpec, requestFingerprint, now)
       if (before.value.requestFingerprint !== requestFingerprint) {
         return yield* new IdempotencyConflict({ key: idempotencyKey })
       }
