@@ -3,7 +3,18 @@
  * key bindings. Its rows are immutable.
  */
 import { Schema } from "effect"
-import { ownerScopeField, Count, enumeration, Flag, idOf, Name, optional, Prose, Timestamp } from "../sql/columns.js"
+import {
+  ownerScopeField,
+  Count,
+  enumeration,
+  Flag,
+  idOf,
+  Name,
+  optional,
+  optionalAsStored,
+  Prose,
+  Timestamp
+} from "../sql/columns.js"
 import { documentOf, Json } from "../sql/json.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
@@ -133,7 +144,7 @@ const NewEnvVar = Schema.Struct({ key: EnvVarKey, value: EnvVarValue })
 const NewSecretBinding = Schema.Struct({
   targetKey: EnvVarKey,
   secretId: SecretId,
-  secretVersionId: Schema.optional(SecretVersionId),
+  secretVersionId: optionalAsStored(SecretVersionId),
   isRequired: Schema.optionalWith(Schema.Boolean, { default: () => true })
 })
 
@@ -144,8 +155,8 @@ const NewSshSettings = Schema.Struct({
     setOf(HostPattern, (host) => host),
     { default: () => [] }
   ),
-  sessionTimeoutMinutes: Schema.optional(SessionTimeout),
-  authorizedKeysRef: Schema.optional(Name)
+  sessionTimeoutMinutes: optionalAsStored(SessionTimeout),
+  authorizedKeysRef: optionalAsStored(Name)
 })
 
 const NewSshKey = Schema.Struct({
@@ -154,7 +165,8 @@ const NewSshKey = Schema.Struct({
 })
 
 /**
- * Input for creating a profile revision. Absent lists are empty.
+ * Input for creating a profile revision. Absent lists are empty. The parts of a stored revision are valid inputs:
+ * optional fields accept `Option` and `null`, and the other columns of their rows are ignored.
  *
  * Limits:
  * - Up to 1,000 environment variables, secret bindings, SSH keys and allowed hosts each.
@@ -178,13 +190,13 @@ export const CreateProfileRevision = Schema.Struct({
     setOf(NewSecretBinding, ({ targetKey }) => targetKey, "targetKey"),
     { default: () => [] }
   ),
-  sshSettings: Schema.optional(NewSshSettings),
+  sshSettings: optionalAsStored(NewSshSettings),
   sshKeys: Schema.optionalWith(
     setOf(NewSshKey, ({ purpose, sshKeyId }) => `${purpose} ${sshKeyId}`, "sshKeyId"),
     { default: () => [] }
   ),
-  createdByUserId: Schema.optional(UserId),
-  changeSummary: Schema.optional(Prose),
+  createdByUserId: optionalAsStored(UserId),
+  changeSummary: optionalAsStored(Prose),
   setAsActive: Schema.optionalWith(Schema.Boolean, { default: () => true })
 }).pipe(
   Schema.filter(({ envVars, secretBindings }) => {

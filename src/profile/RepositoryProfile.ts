@@ -11,6 +11,7 @@ import {
   Integer,
   Name,
   optional,
+  optionalAsStored,
   OptionalTimestamp,
   Prose,
   Timestamp
@@ -140,17 +141,18 @@ const Links = setOf(NewLink, ({ profileRevisionId }) => profileRevisionId, "prof
 
 /**
  * Input for creating a repository profile revision. `setAsActive` defaults to true. `runTemplate` and `policyConfig`
- * have up to 10,000,000 characters each as JSON.
+ * have up to 10,000,000 characters each as JSON. The parts of a stored revision are valid inputs, as for
+ * `CreateProfileRevision`.
  */
 export const CreateRepositoryProfileRevision = Schema.Struct({
   id: Schema.optional(RepositoryProfileRevisionId),
   repositoryProfileId: RepositoryProfileId,
   ownerUserId: ownerScopeField(UserId),
   runTemplate: documentOf(PartialUserWorkspaceSpec),
-  policyConfig: Schema.optional(documentOf(JsonObject)),
+  policyConfig: optionalAsStored(documentOf(JsonObject)),
   links: Schema.optional(Links),
-  createdByUserId: Schema.optional(UserId),
-  changeSummary: Schema.optional(Prose),
+  createdByUserId: optionalAsStored(UserId),
+  changeSummary: optionalAsStored(Prose),
   setAsActive: Schema.optionalWith(Schema.Boolean, { default: () => true })
 })
 

@@ -283,3 +283,23 @@ export const OptionalTimestamp = Model.Field({
   update: optionalInstant,
   json: Schema.optionalWith(Schema.DateTimeUtc, { as: "Option" })
 })
+
+/** A value of a stored row, or the value itself. */
+type StoredOrGiven<I> = I | Option.Option<I> | null | undefined
+
+/**
+ * An optional field of an input that also accepts the field as rows contain it: `Some` is its value; `None` and `null`
+ * are absent. Callers can then create a row from a stored one.
+ */
+export const optionalAsStored = <A, I>(field: Schema.Schema<A, I>) =>
+  Schema.optional(
+    Schema.transform(
+      Schema.declare((_): _ is StoredOrGiven<I> => true),
+      Schema.UndefinedOr(field),
+      {
+        strict: true,
+        decode: (given) => (Option.isOption(given) ? Option.getOrUndefined(given) : (given ?? undefined)),
+        encode: (value): StoredOrGiven<I> => value
+      }
+    )
+  )
