@@ -5,7 +5,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { longestPath } from "../src/issue-workflow/ExecutionReport.js"
-import { maxItems, maxValueLength } from "../src/profile/limits.js"
+import { maxItems, maxKeyLength, maxValueLength } from "../src/profile/limits.js"
 import { maxSecretBytes } from "../src/secret/Secret.js"
 import { maxSyncedRepositories } from "../src/github/GitHubInstallationRepository.js"
 import { maxPayloadBytes } from "../src/github/GitHubWebhookDelivery.js"
@@ -39,6 +39,7 @@ it("docs/limits.md lists the limits of the code", () => {
     longestPath,
     maxProseLength,
     maxSecretBytes,
+    maxKeyLength,
     maxValueLength,
     maxDocumentLength,
     maxPayloadBytes,

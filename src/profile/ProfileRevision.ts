@@ -170,8 +170,8 @@ const NewSshKey = Schema.Struct({
  *
  * Limits:
  * - Up to 1,000 environment variables, secret bindings, SSH keys and allowed hosts each.
- * - Keys of environment variables are POSIX names of up to 255 characters. A key is unique among the variables and the
- *   secret bindings together. Values have up to 32,768 characters.
+ * - Keys of environment variables have up to 255 characters, without `=`, white space and control characters, as in
+ *   Docker. A key is unique among the variables and the secret bindings together. Values have up to 32,768 characters.
  * - `sessionTimeoutMinutes` is 1 minute to 366 days.
  * - `configPatch` has up to 10,000,000 characters as JSON.
  *

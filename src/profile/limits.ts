@@ -21,10 +21,20 @@ export const setOf = <A, I>(item: Schema.Schema<A, I>, keyOf: (item: A) => strin
     })
   )
 
-/** The name of an environment variable (https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html). */
+/** The maximum length of the name of an environment variable, in characters. */
+export const maxKeyLength = 255
+
+/**
+ * The name of an environment variable, as Docker accepts it: any characters except `=`, white space and control
+ * characters. Shells can read only POSIX names (letters, digits and underscores, without a leading digit); programs and
+ * tools also read others, such as `npm_config.registry`.
+ *
+ * The Docker engine does not validate names (https://github.com/moby/moby/blob/master/opts/env.go). Files of
+ * `docker run --env-file` cannot have white space in them.
+ */
 export const EnvVarKey = Name.pipe(
-  Schema.pattern(/^[A-Za-z_][A-Za-z0-9_]{0,254}$/, {
-    message: () => "must be up to 255 letters, digits and underscores, and not begin with a digit"
+  Schema.filter((key) => key.length <= maxKeyLength && !/[=\s\p{Cc}]/u.test(key), {
+    message: () => `must be 1 to ${maxKeyLength} characters without =, white space and control characters`
   })
 )
 

@@ -256,6 +256,23 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }).pipe(Effect.provide(layer))
     )
 
+    it.effect("accepts keys of environment variables that Docker accepts", () =>
+      Effect.gen(function* () {
+        const repo = yield* ProfileRepo
+        const { id: profileId } = yield* profileOf(ada)
+        const keys = ["1A", "MY-VAR", "npm_config.registry", "npm_config_//registry.example.com/:_x", "É"]
+        const { revision } = yield* repo.createRevision({
+          profileId,
+          configPatch: {},
+          envVars: keys.map((key) => ({ key, value: "v" })),
+          secretBindings: keys.map((key) => ({ targetKey: `${key}-S`, secretId: "ada-secret" }))
+        })
+        const graph = yield* repo.getRevision(revision.id)
+        expect(graph.envVars.map(({ key }) => key)).toEqual(keys)
+        expect(graph.secretBindings.map(({ targetKey }) => targetKey)).toEqual(keys.map((key) => `${key}-S`))
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("accepts the documented maximum, and rejects more", () =>
       Effect.gen(function* () {
         const repo = yield* ProfileRepo
@@ -290,7 +307,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const value = "x"
         const secretId = "ada-secret"
         const bad: ReadonlyArray<Partial<Given>> = [
-          ...["1A", "A-B", "A=B", "A B", "é", "A\n", "K".repeat(256), ...Object.values(badNames)].flatMap(
+          ...["=", "A=B", "A B", "A\u00a0B", "A\n", "\u0007", "K".repeat(256), ...Object.values(badNames)].flatMap(
             (key): ReadonlyArray<Partial<Given>> => [
               { envVars: [{ key, value }] },
               { secretBindings: [{ targetKey: key, secretId }] }
