@@ -62,6 +62,7 @@ export { SshKeyRepo } from "./secret/SshKeyRepo.js"
 
 // Profiles.
 export * as Profiles from "./profile/index.js"
+export { BuildEnvironment } from "./profile/BuildEnvironment.js"
 export { Profile } from "./profile/Profile.js"
 export { ProfileRepo } from "./profile/ProfileRepo.js"
 export {

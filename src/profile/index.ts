@@ -3,9 +3,17 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
+import { BuildEnvironment } from "./BuildEnvironment.js"
 import { ProfileRepo } from "./ProfileRepo.js"
 import { RepositoryProfileRepo } from "./RepositoryProfileRepo.js"
 
+export {
+  BuildEnvironment,
+  type BuildEnvironmentService,
+  Environment,
+  EnvironmentVariable,
+  ResolveEnvironment
+} from "./BuildEnvironment.js"
 export {
   CreateProfile,
   Profile,
@@ -54,10 +62,11 @@ export {
 } from "./RepositoryProfileRepo.js"
 
 /** The services that `layer` provides. */
-export type Services = ProfileRepo | RepositoryProfileRepo
+export type Services = BuildEnvironment | ProfileRepo | RepositoryProfileRepo
 
-/** Provides all services of profiles over one `SqlClient`. */
+/** Provides all services of profiles over one `SqlClient`, with the keys of the `KeyRing` of the context, if it has one. */
 export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = Layer.mergeAll(
+  BuildEnvironment.layer,
   ProfileRepo.layer,
   RepositoryProfileRepo.layer
 )

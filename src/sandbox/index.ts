@@ -9,6 +9,7 @@ import { SandboxRepo } from "./SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "./SandboxRuntimeInstanceRepo.js"
 import { SandboxLifecycle } from "./SandboxLifecycle.js"
 
+export { environmentOf } from "./buildEnvironment.js"
 export {
   AttemptLinkFilter,
   CreateSandbox,

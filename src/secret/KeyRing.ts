@@ -43,6 +43,8 @@ export interface KeyRingService {
 const settingName = "SEALANT_ENCRYPTION_KEYS"
 const keyBytes = 32
 
+const noKeys: KeyRingService = { keys: [] }
+
 /** The encryption keys of this process. */
 export class KeyRing extends Context.Tag("@sealant/db/KeyRing")<KeyRing, KeyRingService>() {
   /**
@@ -63,6 +65,12 @@ export class KeyRing extends Context.Tag("@sealant/db/KeyRing")<KeyRing, KeyRing
   static readonly layerConfig: Layer.Layer<KeyRing, KeyRingConfigError> = Layer.effect(
     this,
     Effect.suspend(() => fromEnvironment)
+  )
+
+  /** Returns the key ring of the context; one without keys if the context has none. */
+  static readonly optional: Effect.Effect<KeyRingService> = Effect.map(
+    Effect.serviceOption(this),
+    Option.getOrElse(() => noKeys)
   )
 }
 

@@ -130,11 +130,15 @@ export const PutSecret = Schema.Struct({
   createdByUserId: Schema.optional(UserId)
 })
 
-/** Input for revealing a version of a secret. `version` defaults to the latest. */
+/**
+ * Input for revealing a version of a secret: the version with the number `version`, or with the id `versionId`. Default:
+ * the latest version. With both, the version must have both.
+ */
 export const RevealSecret = Schema.Struct({
   ownerUserId: UserId,
   secretId: SecretId,
-  version: Schema.optional(SecretVersionNumber)
+  version: Schema.optional(SecretVersionNumber),
+  versionId: Schema.optional(SecretVersionId)
 })
 
 /** Input for renaming a secret. */

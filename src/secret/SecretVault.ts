@@ -26,8 +26,8 @@ import type { Page, PageRequest } from "../sql/page.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { type EncryptionKey, type KeyRotation, type KeyStatus, RotateKeys } from "./EncryptionKey.js"
-import { type Identity, open, seal } from "./envelope.js"
-import { type EncryptionKeyInUse, type EncryptionKeyUnavailable, SecretUnreadable } from "./errors.js"
+import { type Identity, seal } from "./envelope.js"
+import type { EncryptionKeyInUse, EncryptionKeyUnavailable, SecretUnreadable } from "./errors.js"
 import type { KeyRing } from "./KeyRing.js"
 import { makeKeys } from "./keys.js"
 import { makeRotation, rotationStream } from "./rotation.js"
@@ -43,6 +43,7 @@ import {
   SecretVersionMetadata
 } from "./Secret.js"
 import { SecretRepo } from "./SecretRepo.js"
+import { decryptVersion } from "./versions.js"
 
 /**
  * Methods of `SecretVault`.
@@ -83,13 +84,14 @@ export interface SecretVaultService {
   >
 
   /**
-   * Decrypts and returns the value of a version, of the latest one without `version`. Archived secrets can be revealed.
+   * Decrypts and returns the value of a version, by its number or its id; without both, of the latest one. Archived
+   * secrets can be revealed.
    *
    * Fails with:
    * - `NotFound` if the owner has no such secret, or the secret has no such version.
    * - `EncryptionKeyUnavailable` if this process does not hold the key.
    * - `SecretUnreadable` if the stored data cannot be decrypted.
-   * - `InvalidInput` if the version number is invalid.
+   * - `InvalidInput` if the number or the id of the version is invalid.
    */
   readonly reveal: (
     request: typeof RevealSecret.Encoded
@@ -223,9 +225,10 @@ const make = Effect.gen(function* () {
     secret_id = (SELECT id FROM secrets WHERE id = ${secretId} AND owner_user_id = ${ownerUserId})`
 
   /** Returns the requested version, by default the latest. Fails with `NotFound` of the secret or of the version. */
-  const getVersion = ({ ownerUserId, secretId, version }: typeof RevealSecret.Type) =>
+  const getVersion = ({ ownerUserId, secretId, version, versionId }: typeof RevealSecret.Type) =>
     Effect.gen(function* () {
-      const isVersion = version === undefined ? sql`version >= 1` : sql`version = ${version}`
+      const hasNumber = version === undefined ? sql`version >= 1` : sql`version = ${version}`
+      const isVersion = versionId === undefined ? hasNumber : sql`${hasNumber} AND id = ${versionId}`
       const found = yield* versions.findOne(sql`
         SELECT ${versionColumns} FROM secret_versions
         WHERE ${ownSecret(ownerUserId, secretId)} AND ${isVersion}
@@ -233,18 +236,6 @@ const make = Effect.gen(function* () {
       if (Option.isSome(found)) return found.value
       yield* repo.getById({ ownerUserId, id: secretId })
       return yield* new NotFound({ entity: "SecretVersion", id: secretId })
-    })
-
-  const decrypt = (stored: SecretVersion, ownerUserId: string) =>
-    Effect.gen(function* () {
-      const { encryptedValue, encryptionKeyId, id: versionId, secretId, version, wrappedDataKey } = stored
-      const unreadable = new SecretUnreadable({ secretId, version })
-      // An imported version has no data key. Its format is undocumented.
-      if (Option.isNone(wrappedDataKey) || Option.isNone(encryptionKeyId)) return yield* unreadable
-      const key = yield* keys.toOpenWith(encryptionKeyId.value)
-      const identity = { ownerUserId, secretId, versionId, version }
-      const value = open({ encryptedValue, wrappedDataKey: wrappedDataKey.value }, key, identity)
-      return Option.isSome(value) ? Redacted.make(value.value) : yield* unreadable
     })
 
   const streamRotation: SecretVaultService["streamRotation"] = (request = {}) =>
@@ -296,7 +287,7 @@ const make = Effect.gen(function* () {
     reveal: (request) =>
       Effect.gen(function* () {
         const decoded = yield* decodeInput("reveal", RevealSecret)(request)
-        return yield* decrypt(yield* getVersion(decoded), decoded.ownerUserId)
+        return yield* decryptVersion(keys, yield* getVersion(decoded), decoded.ownerUserId)
       }).pipe(traced("reveal", { "secret.id": request.secretId })),
 
     list: (request) => repo.list(request).pipe(traced("list", { "user.id": request.ownerUserId })),

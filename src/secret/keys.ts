@@ -7,7 +7,7 @@ import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../sql/r
 import { EncryptionKey, type KeyStatus } from "./EncryptionKey.js"
 import { keyCheckOf, type WrappingKey } from "./envelope.js"
 import { EncryptionKeyInUse, type EncryptionKeyProblem, EncryptionKeyUnavailable } from "./errors.js"
-import { KeyRing } from "./KeyRing.js"
+import { KeyRing, type KeyRingService } from "./KeyRing.js"
 
 const columns = columnList(EncryptionKey)
 
@@ -42,9 +42,11 @@ export const unavailable = (problem: EncryptionKeyProblem, keyId?: string) =>
   new EncryptionKeyUnavailable({ keyId: Option.fromNullable(keyId), problem })
 
 /** Builds the operations on keys of `SecretVault`. */
-export const makeKeys = Effect.gen(function* () {
+export const makeKeys = Effect.flatMap(KeyRing, (ring) => makeKeysOf(ring))
+
+/** Builds the operations on the keys of a ring. */
+export const makeKeysOf = Effect.fnUntraced(function* ({ keys: ring }: KeyRingService) {
   const sql = yield* SqlClient.SqlClient
-  const ring = (yield* KeyRing).keys
   const rows = yield* rowsOf(EncryptionKey)
   const joined = yield* joinedRows
   const keyOf = partOf(EncryptionKey, "k")
@@ -157,8 +159,8 @@ export const makeKeys = Effect.gen(function* () {
       Option.exists(({ status }) => status === "active")
     )
 
-  return { activate, isActive, retire, status, toOpenWith, toWriteWith }
+  return { activate, isActive, isEmpty: held.length === 0, retire, status, toOpenWith, toWriteWith }
 })
 
 /** The operations that `makeKeys` builds. */
-export type Keys = Effect.Effect.Success<typeof makeKeys>
+export type Keys = Effect.Effect.Success<ReturnType<typeof makeKeysOf>>

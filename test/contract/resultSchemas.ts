@@ -4,6 +4,7 @@
 import {
   Account,
   AccountRepo,
+  BuildEnvironment,
   ControlPlaneEvent,
   ControlPlaneEvents,
   EncryptionKey,
@@ -88,6 +89,7 @@ import { PackageResolution } from "@sealant/db/payloads"
 import {
   CreatedProfileRevision,
   CreatedRepositoryProfileRevision,
+  Environment,
   ProfileRevisionGraph,
   RepositoryProfileRevisionGraph
 } from "@sealant/db/profile"
@@ -319,6 +321,7 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     getActiveRevision: ProfileRevisionGraph,
     setActiveRevision: profile
   }),
+  BuildEnvironment: resultsOf(BuildEnvironment, { resolve: Environment }),
   RepositoryProfileRepo: resultsOf(RepositoryProfileRepo, {
     create: repositoryProfile,
     ...found(repositoryProfile),

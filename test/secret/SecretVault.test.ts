@@ -74,6 +74,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const [latest, first] = (yield* vault.listVersions({ ownerUserId: ada, secretId: secret.id })).items
         expect(latest).toEqual(second)
         expect(first?.createdByUserId).toEqual(Option.some("eve"))
+        const byId = { ownerUserId: ada, secretId: secret.id, versionId: String(first?.id) }
+        expect(Redacted.value(yield* vault.reveal(byId))).toBe("one")
+        expect(Redacted.value(yield* vault.reveal({ ...byId, version: 1 }))).toBe("one")
+        const other = yield* vault.create({ ownerUserId: ada, name: "OTHER", value: redacted("other") })
+        for (const wrong of [{ version: 2 }, { versionId: "gone" }, { secretId: other.id }, { ownerUserId: eve }]) {
+          expect(yield* tagOf(Effect.asVoid(vault.reveal({ ...byId, ...wrong })))).toBe("NotFound")
+        }
+        yield* repo.delete(other.id)
         expect((yield* vault.list({ ownerUserId: ada })).items).toEqual([yield* repo.getById(secret.id)])
 
         const rows = JSON.stringify(yield* shell("SELECT * FROM secret_versions"))

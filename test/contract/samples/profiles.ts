@@ -15,7 +15,8 @@ export const profileSamples = (fixture: Fixture): Samples => {
     repositoryProfileRevision,
     retirable,
     secret,
-    sshKey
+    sshKey,
+    version
   } = fixture
   const ownerUserId = ada
   const profileId = profile.id
@@ -56,6 +57,15 @@ export const profileSamples = (fixture: Fixture): Samples => {
       getRevision: [{ ownerUserId, id: profileRevision.id }],
       getActiveRevision: [{ ownerUserId, id: profileId }],
       setActiveRevision: [{ profileId, ownerUserId, revisionId: profileRevision.id }]
+    },
+    BuildEnvironment: {
+      resolve: [
+        {
+          ownerUserId,
+          profileRevisionId: profileRevision.id,
+          repositoryProfileRevisionId: repositoryProfileRevision.id
+        }
+      ]
     },
     RepositoryProfileRepo: {
       create: [
@@ -116,7 +126,7 @@ export const profileSamples = (fixture: Fixture): Samples => {
         }
       ],
       put: [{ ownerUserId, secretId: secret.id, value: Redacted.make("hush"), createdByUserId: ada }],
-      reveal: [{ ownerUserId, secretId: secret.id, version: 1 }],
+      reveal: [{ ownerUserId, secretId: secret.id, version: 1, versionId: version.id }],
       list: [{ ownerUserId, includeArchived: true, limit: 10 }],
       listVersions: [{ ownerUserId, secretId: secret.id, limit: 10 }],
       archive: [{ ownerUserId, secretId: secret.id }],
