@@ -142,11 +142,21 @@ export const makeTableImporter = (
         }
       }
 
+      const insert = (rows: ReadonlyArray<Ready>) => {
+        const [only, ...others] = rows
+        return only === undefined || others.length > 0
+          ? sql.unsafe<Row>(statements.insert, [asJson(rows)])
+          : sql.unsafe<Row>(
+              statements.insertOne,
+              statements.columns.map((column) => only.row[column] ?? null)
+            )
+      }
+
       /** Stores rows in one statement. If they violate a constraint, halves them until the violating rows are found. */
       const store = (rows: ReadonlyArray<Ready>, isChecked: boolean): Effect.Effect<void, SqlError.SqlError> =>
         rows.length === 0
           ? Effect.void
-          : sql.unsafe<Row>(statements.insert, [asJson(rows)]).pipe(
+          : insert(rows).pipe(
               Effect.map((stored) => {
                 noteDerived(rows, stored)
                 counts.addImported(rows)

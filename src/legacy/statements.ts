@@ -59,8 +59,13 @@ export const statementsOf = (table: LegacyTable, references: ReadonlyArray<Refer
   const columns = columnsOf(table).map(({ name }) => name)
   const ofBatch = (column: string) => `r.value ->> ${columns.indexOf(column)}`
   const derived = table.derived ?? {}
-  const stored = (column: string) =>
-    derived[column]?.replaceAll(/\$(\w+)/g, (_, name: string) => `(${ofBatch(name)})`) ?? ofBatch(column)
+  const stored = (valueOf: (column: string) => string) =>
+    columns
+      .map(
+        (column) =>
+          derived[column]?.replaceAll(/\$(\w+)/g, (_, name: string) => `(${valueOf(name)})`) ?? valueOf(column)
+      )
+      .join(", ")
   const returned =
     Object.keys(derived).length === 0 ? "" : ` RETURNING ${[...table.key, ...Object.keys(derived)].join(", ")}`
   const later = new Set(table.later)
@@ -75,7 +80,10 @@ export const statementsOf = (table: LegacyTable, references: ReadonlyArray<Refer
     columns,
 
     /** Inserts rows. Returns their keys and derived columns, if the table has any. ?1: the rows. */
-    insert: `INSERT INTO ${table.name} (${columns.join(", ")}) SELECT ${columns.map(stored).join(", ")} FROM json_each(?1) AS r${returned}`,
+    insert: `INSERT INTO ${table.name} (${columns.join(", ")}) SELECT ${stored(ofBatch)} FROM json_each(?1) AS r${returned}`,
+
+    /** Inserts one row. Each column is a parameter: the engine does not parse the row for each column of a long row. */
+    insertOne: `INSERT INTO ${table.name} (${columns.join(", ")}) SELECT ${stored((column) => `?${columns.indexOf(column) + 1}`)}${returned}`,
 
     /** Selects the references of rows whose parent row is missing. ?1: the rows. */
     missing: missing.length === 0 ? undefined : missing.join("\n    UNION ALL\n    "),
