@@ -7,7 +7,6 @@ import { readFileSync } from "node:fs"
 import { longestPath } from "../src/issue-workflow/ExecutionReport.js"
 import { maxItems, maxKeyLength, maxValueLength } from "../src/profile/limits.js"
 import { maxSecretBytes } from "../src/secret/Secret.js"
-import { maxSyncedRepositories } from "../src/github/GitHubInstallationRepository.js"
 import { maxPayloadBytes } from "../src/github/GitHubWebhookDelivery.js"
 import { Credential, idOf, Label, maxIdLength, maxNameLength, maxProseLength, Name, Prose } from "../src/sql/columns.js"
 import { documentOf, JsonObject, maxDocumentLength, maxJsonDepth } from "../src/sql/json.js"
@@ -48,7 +47,6 @@ it("docs/limits.md lists the limits of the code", () => {
     maxRows,
     maxItems,
     mostPullRequests,
-    maxSyncedRepositories,
     maxListItems,
     maxInputValues,
     maxInputCharacters,

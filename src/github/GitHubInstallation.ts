@@ -2,7 +2,7 @@
  * Installations of the GitHub App at accounts, and the grants of users to use them.
  */
 import { Schema } from "effect"
-import { enumeration, idOf, Label, Name, optional, OptionalTimestamp, Timestamp } from "../sql/columns.js"
+import { enumeration, existing, idOf, Label, Name, optional, OptionalTimestamp, Timestamp } from "../sql/columns.js"
 import { documentOf, Json } from "../sql/json.js"
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
@@ -105,8 +105,8 @@ export const UpsertGitHubInstallation = Schema.Struct({
   status: Schema.optional(GitHubInstallationStatus),
   permissions: Schema.optional(documentOf(StringMap)),
   repositorySelection: Schema.optional(GitHubRepositorySelection),
-  installedAt: Schema.optional(Schema.DateTimeUtcFromSelf),
-  suspendedAt: Schema.optional(Schema.DateTimeUtcFromSelf),
+  installedAt: Schema.optional(Schema.NullOr(Schema.DateTimeUtcFromSelf)),
+  suspendedAt: Schema.optional(Schema.NullOr(Schema.DateTimeUtcFromSelf)),
   lastSyncedAt: Schema.optional(Schema.NullOr(Schema.DateTimeUtcFromSelf)),
   reinstalled: Schema.optionalWith(Schema.Boolean, { default: () => false })
 }).pipe(
@@ -118,13 +118,25 @@ export const UpsertGitHubInstallation = Schema.Struct({
   )
 )
 
+/** Request to change the status of an installation. An absent `lastSyncedAt` stays unchanged; `null` clears it. */
+export const SetGitHubInstallationStatus = Schema.Struct({
+  id: existing(GitHubInstallationId),
+  status: GitHubInstallationStatus,
+  lastSyncedAt: Schema.optional(Schema.NullOr(Schema.DateTimeUtcFromSelf))
+})
+
+/** The order of a list: the newest first, or by name, ignoring the case of the letters A to Z. */
+export const ListOrder = Schema.Literal("newest", "name")
+export type ListOrder = typeof ListOrder.Type
+
 /**
  * Filter for listing the installations of a user. `statuses` matches installations in any of them: an empty list
- * matches none, and without it all match.
+ * matches none, and without it all match. `orderBy` is `newest` by default.
  */
 export const UserInstallationFilter = Schema.Struct({
   userId: UserId,
-  statuses: Schema.optional(Schema.Array(GitHubInstallationStatus))
+  statuses: Schema.optional(Schema.Array(GitHubInstallationStatus)),
+  orderBy: Schema.optionalWith(ListOrder, { default: () => "newest" })
 })
 
 /** A user and an installation. */

@@ -28,11 +28,11 @@ import { columnList, givenColumns, rowsOf } from "../sql/rows.js"
 import {
   GitHubInstallation,
   GitHubInstallationId,
-  GitHubInstallationStatus,
   gitHubInstallationTransitions,
   GitHubInstallationUser,
   GitHubInstallationUserGrant,
   GrantGitHubInstallation,
+  SetGitHubInstallationStatus,
   UpsertGitHubInstallation,
   type UserInstallationFilter
 } from "./GitHubInstallation.js"
@@ -48,7 +48,7 @@ export interface GitHubInstallationService {
   /**
    * Stores the current state of an installation: in the row with its `externalInstallationId`, or else in a new row,
    * with the id of the request if it has one. Absent fields stay unchanged; `null` clears a field. `installedAt` never
-   * changes once it is set.
+   * changes once it is set, not even to `null`.
    *
    * - A `status` in the request is stored. `suspendedAt` of a suspended installation is that of the request, by default
    *   the stored one, or now if it was not suspended before. For other statuses it is cleared.
@@ -73,10 +73,12 @@ export interface GitHubInstallationService {
   ) => Effect.Effect<Option.Option<GitHubInstallation>, InvalidInput | PersistenceError>
 
   /**
-   * Lists the installations on which the user has a grant that is not revoked, last granted first. Suspended and
-   * deleted installations are included unless `statuses` excludes them; their repositories cannot be used.
+   * Lists the installations on which the user has a grant that is not revoked, last granted first; with `orderBy: "name"`,
+   * by the login of the account. Suspended and deleted installations are included unless `statuses` excludes them; their
+   * repositories cannot be used.
    *
-   * Fails with `InvalidInput` if the cursor is malformed, the limit is out of range or a status is unknown.
+   * Fails with `InvalidInput` if the cursor is malformed or of the other order, the limit is out of range or a status is
+   * unknown.
    */
   readonly listForUser: (
     request: Page.PageRequest & typeof UserInstallationFilter.Encoded
@@ -91,18 +93,17 @@ export interface GitHubInstallationService {
   ) => Effect.Effect<Page.Page<GitHubInstallation>, InvalidInput | PersistenceError>
 
   /**
-   * Changes the status of the installation. `suspendedAt` is now for `suspended`, and cleared for other statuses.
-   * Idempotent. deleted → active records a reinstallation.
+   * Changes the status of the installation, and with `lastSyncedAt` the instant of its last sync. `suspendedAt` is now
+   * for `suspended`, and cleared for other statuses. Idempotent. deleted → active records a reinstallation.
    *
    * Fails with:
    * - `NotFound` if the installation does not exist;
    * - `InvalidTransition` if its status cannot change to the requested one;
-   * - `InvalidInput` if the requested status is unknown.
+   * - `InvalidInput` if the requested status is unknown, or the instant is invalid.
    */
-  readonly setStatus: (request: {
-    readonly id: string
-    readonly status: GitHubInstallationStatus
-  }) => Effect.Effect<GitHubInstallation, NotFound | InvalidTransition | InvalidInput | PersistenceError>
+  readonly setStatus: (
+    request: typeof SetGitHubInstallationStatus.Encoded
+  ) => Effect.Effect<GitHubInstallation, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
    * Grants a user the use of an installation. Returns an active grant unchanged, and renews a revoked one.
@@ -171,8 +172,9 @@ const make = Effect.gen(function* () {
         iif(status = 'deleted' AND NOT ${request.reinstalled}, status, coalesce(${requested ?? null}, status))`
       const suspendedAt = sql`CASE
         WHEN ${status} <> 'suspended' THEN NULL
-        WHEN status = 'suspended' THEN coalesce(${millis(request.suspendedAt)}, suspended_at)
-        ELSE ${millis(request.suspendedAt) ?? now} END`
+        WHEN ${request.suspendedAt !== undefined} THEN ${millis(request.suspendedAt)}
+        WHEN status = 'suspended' THEN suspended_at
+        ELSE ${now} END`
       const differs = [
         ...Object.keys(fields).map((column) => sql.literal(`${column} IS NOT excluded.${column}`)),
         sql`status IS NOT ${status}`,
@@ -184,8 +186,9 @@ const make = Effect.gen(function* () {
           id,
           ...fields,
           status: requested ?? "active",
-          installed_at: millis(request.installedAt) ?? now,
-          suspended_at: requested === "suspended" ? (millis(request.suspendedAt) ?? now) : null,
+          installed_at: request.installedAt === undefined ? now : millis(request.installedAt),
+          suspended_at:
+            requested !== "suspended" ? null : request.suspendedAt === undefined ? now : millis(request.suspendedAt),
           ...(request.lastSyncedAt === undefined ? {} : { last_synced_at: millis(request.lastSyncedAt) }),
           created_at: now,
           updated_at: now
@@ -234,17 +237,21 @@ const make = Effect.gen(function* () {
         return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(traced("listActive")),
 
-    setStatus: ({ id, status }) =>
+    setStatus: (request) =>
       Effect.gen(function* () {
-        const to = yield* decodeInput("setStatus", GitHubInstallationStatus)(status)
+        const { id, lastSyncedAt, status: to } = yield* decodeInput("setStatus", SetGitHubInstallationStatus)(request)
         const now = yield* Clock.currentTimeMillis
         const moved = yield* installations.findOne(sql`
           UPDATE github_app_installations SET
-            status = ${to}, suspended_at = ${to === "suspended" ? now : null}, updated_at = ${now}
-          WHERE id = ${id} AND ${sql.in("status", gitHubInstallationTransitions.sources(to))}
+            status = ${to}, suspended_at = iif(status = ${to}, suspended_at, ${to === "suspended" ? now : null}),
+            updated_at = iif(status = ${to}, updated_at, ${now}),
+            last_synced_at = ${lastSyncedAt === undefined ? sql`last_synced_at` : sql`${millis(lastSyncedAt)}`}
+          WHERE id = ${id} AND (
+            ${sql.in("status", gitHubInstallationTransitions.sources(to))}
+            OR (status = ${to} AND ${lastSyncedAt !== undefined}))
           RETURNING ${columns}`)
         return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(getById(id), orInvalidTransition(id, to))
-      }).pipe(traced("setStatus", { "installation.id": id })),
+      }).pipe(traced("setStatus", ["InvalidInput"], { "installation.id": request.id })),
 
     grantToUser: (request) =>
       Effect.gen(function* () {

@@ -6,7 +6,7 @@ import { Count, Flag, idOf, Label, Name, OptionalTimestamp, Timestamp } from "..
 import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { UserId } from "../auth/User.js"
-import { GitHubInstallationId } from "./GitHubInstallation.js"
+import { GitHubInstallationId, ListOrder } from "./GitHubInstallation.js"
 import { RepositoryId, RepositoryName } from "../source/Repository.js"
 
 /** The id of a repository in an installation: `ghr_` and a UUIDv7 if this package generated it. */
@@ -48,9 +48,6 @@ export class GitHubInstallationRepository extends Model.Class<GitHubInstallation
   })
 ) {}
 
-/** The maximum number of repositories in a sync. */
-export const maxSyncedRepositories = 20_000
-
 /** Folds case as SQLite's NOCASE does: only the letters A to Z. */
 const folded = (text: string) => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 
@@ -86,9 +83,8 @@ const SyncedRepository = Schema.Struct(synced).pipe(Schema.filter(refuseLongName
 
 type SyncedRepository = typeof SyncedRepository.Type
 
-/** Refuses too many repositories, and the first duplicate by external id or by name, with its path. */
+/** Refuses the first duplicate by external id or by name, with its path. */
 const refuseDuplicates = (repositories: ReadonlyArray<SyncedRepository>) => {
-  if (repositories.length > maxSyncedRepositories) return `must be up to ${maxSyncedRepositories} repositories`
   const ids = new Set<string>()
   const names = new Set<string>()
   for (const [index, { externalRepositoryId, name, owner }] of repositories.entries()) {
@@ -103,7 +99,7 @@ const refuseDuplicates = (repositories: ReadonlyArray<SyncedRepository>) => {
 }
 
 /**
- * All repositories of an installation: up to 20,000, without duplicates by id or by name. In a stored repository,
+ * All repositories of an installation, without duplicates by id or by name. In a stored repository,
  * absent fields stay unchanged and `null` clears a field. Defaults of a new one: `defaultBranch` main, `isPrivate`
  * true, `isArchived` false.
  */
@@ -113,16 +109,14 @@ export const SyncInstallationRepositories = Schema.Struct({
 })
 
 /**
- * A change of the repositories of an installation, as GitHub reports it: up to 20,000 added and 20,000 removed ones.
+ * A change of the repositories of an installation, as GitHub reports it.
  * `added` has the form of a sync, `removed` contains GitHub's ids, and no repository is in both. `at` is the instant of
  * the change, by default now.
  */
 export const ApplyInstallationChange = Schema.Struct({
   installationId: GitHubInstallationId,
   added: Schema.Array(SyncedRepository).pipe(Schema.filter(refuseDuplicates)),
-  removed: Schema.Array(Name).pipe(
-    Schema.filter((ids) => ids.length <= maxSyncedRepositories || `must be up to ${maxSyncedRepositories} ids`)
-  ),
+  removed: Schema.Array(Name),
   at: Schema.optional(Schema.DateTimeUtcFromSelf)
 }).pipe(
   Schema.filter(({ added, removed }) => {
@@ -171,8 +165,16 @@ export const InstallationRepositoryFilter = Schema.Struct({
   includeRemoved: Schema.optionalWith(Schema.Boolean, { default: () => false })
 })
 
-/** Filter for listing the repositories that a user can see. `search` matches a part of `owner/name`. */
-export const UserRepositoryFilter = Schema.Struct({ userId: UserId, search: Schema.optional(Label) })
+/**
+ * Filter for listing the repositories that a user can see, through any installation or through one. `search` matches a
+ * part of `owner/name`. `orderBy` is `newest` by default.
+ */
+export const UserRepositoryFilter = Schema.Struct({
+  userId: UserId,
+  installationId: Schema.optional(GitHubInstallationId),
+  search: Schema.optional(Label),
+  orderBy: Schema.optionalWith(ListOrder, { default: () => "newest" })
+})
 
 /** A user and a repository. */
 export const RepositoryUser = Schema.Struct({ userId: UserId, repositoryId: RepositoryId })

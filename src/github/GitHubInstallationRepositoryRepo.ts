@@ -9,10 +9,10 @@
  *   transaction.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Context, DateTime, Effect, Layer, type Option, Schema } from "effect"
+import { Context, Effect, Layer, type Option, Schema } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError } from "../Errors.js"
 import { RepositoryAccess, repositoryAccess } from "../source/RepositoryAccess.js"
-import { userRepositoriesText } from "../source/userRepositories.js"
+import { userRepositoriesByNameText, userRepositoriesText } from "../source/userRepositories.js"
 import { operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"
 import { columnList, rowsOf } from "../sql/rows.js"
@@ -31,6 +31,7 @@ import {
   UpsertInstallationRepository,
   UserRepositoryFilter
 } from "./GitHubInstallationRepository.js"
+import { makeInstallationReports } from "./installationReports.js"
 import { makeInstallationSync } from "./installationSync.js"
 
 /**
@@ -48,11 +49,11 @@ export interface GitHubInstallationRepositoryService {
    * another repository of the set. They are updated, too; other rows that hold a needed name release it as in
    * `RepositoryRepo`.
    *
-   * Returns the numbers of added, updated and removed repositories. Takes up to 20,000 repositories, in a constant
-   * number of statements. Other fibers run between the statements.
+   * Returns the numbers of added, updated and removed repositories. Takes up to 100,000 repositories, in a constant
+   * number of statements for each 2,000 of them. Other fibers run between the statements.
    *
-   * Fails with `NotFound` if the installation does not exist. Fails with `InvalidInput` if the set has more than 20,000
-   * repositories, contains an id or a name twice, or contains an invalid value.
+   * Fails with `NotFound` if the installation does not exist. Fails with `InvalidInput` if the set contains an id or a
+   * name twice, or contains an invalid value.
    */
   readonly sync: (
     request: typeof SyncInstallationRepositories.Encoded
@@ -68,8 +69,8 @@ export interface GitHubInstallationRepositoryService {
    *
    * Returns the numbers of added, updated and removed repositories.
    *
-   * Fails with `NotFound` if the installation does not exist. Fails with `InvalidInput` if either list has more than
-   * 20,000 entries, a repository is added twice or is both added and removed, or a value is invalid.
+   * Fails with `NotFound` if the installation does not exist. Fails with `InvalidInput` if a repository is added
+   * twice or is both added and removed, or a value is invalid.
    */
   readonly apply: (
     request: typeof ApplyInstallationChange.Encoded
@@ -121,9 +122,12 @@ export interface GitHubInstallationRepositoryService {
    * `search` as in `listForInstallation`.
    *
    * The order is descending by `repositoryId`, which is newest first for generated ids. So a repository is listed
-   * exactly once, also when it moves from one installation to another between two pages.
+   * exactly once, also when it moves from one installation to another between two pages. With `orderBy: "name"`, the order
+   * is that of `owner/name`, and each page sorts all repositories that the user can see.
    *
-   * Fails with `InvalidInput` if the cursor is malformed, the limit is out of range, or `search` has more than 1,000
+   * `installationId` lists only the repositories of that installation, and none if the user may not use it.
+   *
+   * Fails with `InvalidInput` if the cursor is malformed or of the other order, the limit is out of range, or `search` has more than 1,000
    * characters.
    */
   readonly listForUser: (
@@ -176,35 +180,21 @@ const { decodeFilter, decodeInput, traced } = operations(
   "GitHubInstallationRepository"
 )
 
+// A piece is shorter than the longest value that a server accepts, and blocks the event loop for a short time only.
+const pieceSize = 2000
+
 const MayUse = Schema.Union(RepositoryUser, InstallationRepositoryUser)
 
 /** Builds the LIKE pattern of a search for a part of a text; null without a search. */
 const patternOf = (search: string | undefined): string | null =>
   search === undefined || search === "" ? null : `%${search.replace(/[\\%_]/g, "\\$&")}%`
 
-const updated = {
-  owner: "?3",
-  name: "?4",
-  full_name: "?5",
-  default_branch: "coalesce(?6, default_branch)",
-  is_private: "coalesce(?7, is_private)",
-  is_archived: "coalesce(?8, is_archived)",
-  pushed_at: "iif(?9, pushed_at, ?10)"
-}
-const updatedColumns = Object.keys(updated).join(", ")
-const updatedValues = Object.values(updated).join(", ")
-
-// ?1: the repository, ?2: now.
-const updateText = `
-  UPDATE github_installation_repositories SET updated_at = ?2, (${updatedColumns}) = (${updatedValues})
-  WHERE repository_id = ?1 AND (${updatedColumns}) IS NOT (${updatedValues})
-  RETURNING id`.trim()
-
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(GitHubInstallationRepository))
   const repositories = yield* rowsOf(GitHubInstallationRepository)
-  const { apply, sync } = yield* makeInstallationSync
+  const { apply, sync } = yield* makeInstallationSync(pieceSize)
+  const { remove, update } = makeInstallationReports(sql)
   const mayUse = yield* repositoryAccess
   const access = yield* RepositoryAccess
 
@@ -253,48 +243,22 @@ const make = Effect.gen(function* () {
       ).pipe(traced("upsert", ["AlreadyExists", "InvalidInput"], { "installation.id": request.installationId })),
 
     update: (request) =>
-      Effect.flatMap(decodeInput("update", UpdateInstallationRepository)(request), (repository) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          const {
-            defaultBranch = null,
-            fullName,
-            isArchived = null,
-            isPrivate = null,
-            name,
-            owner,
-            pushedAt
-          } = repository
-          return sql.unsafe(updateText, [
-            repository.repositoryId,
-            now,
-            owner,
-            name,
-            fullName ?? `${owner}/${name}`,
-            defaultBranch,
-            isPrivate,
-            isArchived,
-            pushedAt === undefined,
-            pushedAt ? DateTime.toEpochMillis(pushedAt) : null
-          ])
-        })
-      ).pipe(
-        Effect.map(({ length }) => length),
-        traced("update", { "repository.id": request.repositoryId })
+      decodeInput(
+        "update",
+        UpdateInstallationRepository
+      )(request).pipe(
+        Effect.flatMap(update),
+        traced("update", ["InvalidInput"], { "repository.id": request.repositoryId })
       ),
 
     remove: (request) =>
-      Effect.gen(function* () {
-        const { at, repositoryId } = yield* decodeInput("remove", RemoveInstallationRepository)(request)
-        const now = yield* Clock.currentTimeMillis
-        const deletedAt = DateTime.toEpochMillis(at)
-        const removed = yield* sql`
-          UPDATE github_installation_repositories SET
-            removed_at = coalesce(removed_at, ${now}), updated_at = ${now},
-            last_synced_at = max(coalesce(last_synced_at, 0), ${deletedAt})
-          WHERE repository_id = ${repositoryId} AND (removed_at IS NULL OR coalesce(last_synced_at, 0) < ${deletedAt})
-          RETURNING id`
-        return removed.length
-      }).pipe(traced("remove", { "repository.id": request.repositoryId })),
+      decodeInput(
+        "remove",
+        RemoveInstallationRepository
+      )(request).pipe(
+        Effect.flatMap(remove),
+        traced("remove", ["InvalidInput"], { "repository.id": request.repositoryId })
+      ),
 
     listForInstallation: (request) =>
       Effect.gen(function* () {
@@ -318,11 +282,27 @@ const make = Effect.gen(function* () {
 
     listForUser: (request) =>
       Effect.gen(function* () {
-        const { search, userId } = yield* decodeFilter("listForUser", UserRepositoryFilter)(request)
+        const filter = yield* decodeFilter("listForUser", UserRepositoryFilter)(request)
+        const { installationId = null, orderBy, userId } = filter
+        const pattern = patternOf(filter.search)
+        if (orderBy === "name") {
+          const start = yield* Page.startByName("GitHubInstallationRepositoryRepo.listForUser", request)
+          const rows = yield* repositories.findAll(
+            sql.unsafe(userRepositoriesByNameText, [
+              userId,
+              start.name,
+              pattern,
+              start.limit + 1,
+              installationId,
+              start.id
+            ])
+          )
+          return Page.makeByName(rows, start, ({ fullName, repositoryId }) => [fullName, repositoryId])
+        }
         const start = yield* Page.start("GitHubInstallationRepositoryRepo.listForUser", request)
         const last = request.cursor === undefined ? null : start.id
         const rows = yield* repositories.findAll(
-          sql.unsafe(userRepositoriesText, [userId, last, patternOf(search), start.limit + 1])
+          sql.unsafe(userRepositoriesText, [userId, last, pattern, start.limit + 1, installationId])
         )
         return Page.make(rows, start, ({ createdAt, repositoryId }) => [createdAt, repositoryId])
       }).pipe(traced("listForUser", { "user.id": request.userId })),

@@ -18,6 +18,8 @@ export {
   GitHubInstallationUserGrant,
   GitHubRepositorySelection,
   GrantGitHubInstallation,
+  ListOrder,
+  SetGitHubInstallationStatus,
   UpsertGitHubInstallation,
   UserInstallationFilter
 } from "./GitHubInstallation.js"
@@ -29,7 +31,6 @@ export {
   InstallationRepositoryByRepository,
   InstallationRepositoryFilter,
   InstallationRepositoryUser,
-  maxSyncedRepositories,
   RemoveInstallationRepository,
   RepositoryUser,
   ApplyInstallationChange,

@@ -2,7 +2,8 @@
  * The events of installations of the app: `installation`, `installation_repositories`, and the renames of their
  * accounts. Their payloads have no instant, so the later one is the one that was received later.
  */
-import { type DateTime, Effect, Option } from "effect"
+import { Array as Arr, type DateTime, Effect, Option } from "effect"
+import { maxListItems } from "../sql/inputLimits.js"
 import type { GitHubAccountType, GitHubInstallationStatus } from "./GitHubInstallation.js"
 import { GitHubInstallationRepo } from "./GitHubInstallationRepo.js"
 import { GitHubInstallationRepositoryRepo } from "./GitHubInstallationRepositoryRepo.js"
@@ -98,6 +99,31 @@ const storeInstallation = (
     })
   })
 
+/** Adds and removes repositories of an installation. A delivery may have more of them than one change. */
+const changeRepositories = (
+  delivery: GitHubWebhookDelivery,
+  externalInstallationId: string,
+  installationId: string,
+  added: ReadonlyArray<RepositoryRef>,
+  removed: ReadonlyArray<string>
+) =>
+  Effect.gen(function* () {
+    const repositories = yield* GitHubInstallationRepositoryRepo
+    const change = (some: {
+      readonly added?: ReadonlyArray<RepositoryRef>
+      readonly removed?: ReadonlyArray<string>
+    }) =>
+      repositories.apply({
+        installationId,
+        added: (some.added ?? []).map(syncedRepositoryOf),
+        removed: some.removed ?? [],
+        at: delivery.receivedAt
+      })
+    const stillAdded = yield* withoutLaterRemoved(delivery, externalInstallationId, added)
+    for (const piece of Arr.chunksOf(removed, maxListItems)) yield* change({ removed: piece })
+    for (const piece of Arr.chunksOf(stillAdded, maxListItems)) yield* change({ added: piece })
+  })
+
 export const installation = webhookEvent(
   statuses.keys(),
   InstallationPayload,
@@ -116,13 +142,7 @@ export const installation = webhookEvent(
           : {})
       })
       if (action === "created" && now !== "deleted") {
-        const added = yield* withoutLaterRemoved(delivery, installation.id, repositories)
-        yield* (yield* GitHubInstallationRepositoryRepo).apply({
-          installationId,
-          added: added.map(syncedRepositoryOf),
-          removed: [],
-          at: delivery.receivedAt
-        })
+        yield* changeRepositories(delivery, installation.id, installationId, repositories, [])
       }
       return WebhookOutcome.processed
     })
@@ -139,13 +159,13 @@ export const installationRepositories = webhookEvent(
         yield* laterThan(delivery, installation.id),
         {}
       )
-      const added = yield* withoutLaterRemoved(delivery, installation.id, repositories_added)
-      yield* (yield* GitHubInstallationRepositoryRepo).apply({
+      yield* changeRepositories(
+        delivery,
+        installation.id,
         installationId,
-        added: added.map(syncedRepositoryOf),
-        removed: repositories_removed.map(({ id }) => id),
-        at: delivery.receivedAt
-      })
+        repositories_added,
+        repositories_removed.map(({ id }) => id)
+      )
       return WebhookOutcome.processed
     })
 )

@@ -1,9 +1,9 @@
 /**
- * The statements that sync the repositories of an installation, as a whole or by a change. A sync is one transaction
- * with the same few statements for any number of repositories.
+ * The statements that sync the repositories of an installation, as a whole or by a change. A sync is one transaction,
+ * with the same few statements for each piece of the repositories.
  */
 import { SqlClient, type SqlError } from "@effect/sql"
-import { Clock, DateTime, Effect } from "effect"
+import { Array as Arr, Clock, DateTime, Effect } from "effect"
 import { type InvalidInput, NotFound } from "../Errors.js"
 import { nextTurn } from "../libsql/eventLoop.js"
 import {
@@ -21,12 +21,11 @@ import { newUuid } from "../sql/ids.js"
 
 const table = "github_installation_repositories"
 
-// ?1: the installation, ?2: its repositories, ?3: now.
-
+// ?1: the installation, ?2: GitHub's ids of its repositories, ?3: now.
 const removeMissingText = `
   UPDATE ${table} SET removed_at = ?3, updated_at = ?3
   WHERE installation_id = ?1 AND removed_at IS NULL
-    AND external_repository_id NOT IN (SELECT value ->> 'externalId' FROM json_each(?2))
+    AND external_repository_id NOT IN (SELECT value FROM json_each(?2))
   RETURNING id`.trim()
 
 // ?1: the installation, ?2: GitHub's ids, ?3: now, ?4: the instant of the change.
@@ -40,6 +39,17 @@ const removeText = `
 const confirmedLaterText = `
   SELECT external_repository_id AS id FROM ${table}
   WHERE installation_id = ?1 AND external_repository_id IN (SELECT value FROM json_each(?2)) AND last_synced_at > ?3`
+
+/**
+ * Appends ?3 to the names of renamed repositories, before any piece is stored. So no repository of a piece is found by
+ * the former name of a repository of a later piece, and names can be swapped between pieces. ?1: the repositories, ?2:
+ * now.
+ */
+const releaseRenamedText = `
+  UPDATE repositories SET name = name || ?3, updated_at = ?2 WHERE id IN (
+    SELECT r.id FROM json_each(?1) AS element
+      CROSS JOIN repositories AS r ON r.provider = value ->> 'provider' AND r.external_id = value ->> 'externalId'
+    WHERE r.owner <> value ->> 'owner' COLLATE NOCASE OR r.name <> value ->> 'name' COLLATE NOCASE)`.trim()
 
 /**
  * Joins the batch with the rows of `repositories`, which exist by now, and with the previous rows of the installation.
@@ -124,110 +134,123 @@ type RequestedRepository = Sync["repositories"][number] & {
   readonly isOutdated?: boolean
 }
 
-export const makeInstallationSync = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  // A statement over thousands of rows blocks the thread for a while: heartbeats and reads run after each.
-  const run = (text: string, params: ReadonlyArray<unknown>) => Effect.zipLeft(sql.unsafe(text, params), nextTurn)
+/** Builds the sync of repositories in pieces of this number. */
+export const makeInstallationSync = (pieceSize: number) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    // A statement over thousands of rows blocks the thread for a while: heartbeats and reads run after each.
+    const run = (text: string, params: ReadonlyArray<unknown>) => Effect.zipLeft(sql.unsafe(text, params), nextTurn)
 
-  /**
-   * Returns the provider of the installation. It is the first statement and a write, so that the transaction holds the
-   * write lock from here on. `syncedAt` is null for a change, which is not a sync of the installation.
-   */
-  const lockInstallation = (installationId: string, syncedAt: number | null) =>
-    Effect.flatMap(
-      sql<{ readonly provider: string }>`
+    /**
+     * Returns the provider of the installation. It is the first statement and a write, so that the transaction holds the
+     * write lock from here on. `syncedAt` is null for a change, which is not a sync of the installation.
+     */
+    const lockInstallation = (installationId: string, syncedAt: number | null) =>
+      Effect.flatMap(
+        sql<{ readonly provider: string }>`
         UPDATE github_app_installations SET last_synced_at = coalesce(${syncedAt}, last_synced_at) WHERE id = ${installationId}
         RETURNING provider`,
-      ([installation]) =>
-        installation === undefined
-          ? Effect.fail(new NotFound({ entity: "GitHubInstallation", id: installationId }))
-          : Effect.succeed(installation.provider)
-    )
-
-  /**
-   * Stores the batch. `remove` runs before, so that other repositories can take over released names and external ids.
-   */
-  const store = <E>(
-    installationId: string,
-    batch: string,
-    now: number,
-    remove: Effect.Effect<ReadonlyArray<unknown>, E>
-  ) =>
-    Effect.gen(function* () {
-      yield* run(releaseNamesText, [batch, now, `~${newUuid(now)}`])
-      yield* run(storeRepositoriesText, [batch, now])
-      const removed = yield* remove
-      const released = yield* run(releaseText, [installationId, batch, now])
-      const updated = yield* run(updateText, [installationId, batch, now])
-      const added = yield* run(addText, [installationId, batch, now])
-      // The released rows were added again: they count as updated.
-      return {
-        added: added.length - released.length,
-        updated: updated.length + released.length,
-        removed: removed.length
-      }
-    })
-
-  const sync = ({
-    installationId,
-    repositories
-  }: Sync): Effect.Effect<SyncResult, NotFound | InvalidInput | SqlError.SqlError> =>
-    Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const provider = yield* lockInstallation(installationId, now)
-      const batch = yield* batchOf(
-        "GitHubInstallationRepositoryRepo.sync",
-        "repositories",
-        repositories,
-        rowOf(provider, now, now)
+        ([installation]) =>
+          installation === undefined
+            ? Effect.fail(new NotFound({ entity: "GitHubInstallation", id: installationId }))
+            : Effect.succeed(installation.provider)
       )
-      const result = yield* store(installationId, batch, now, run(removeMissingText, [installationId, batch, now]))
-      yield* run(confirmAllText, [installationId, now])
-      return result
-    }).pipe(sql.withTransaction)
 
-  const apply = ({
-    added,
-    at,
-    installationId,
-    removed
-  }: Omit<Change, "added"> & { readonly added: ReadonlyArray<RequestedRepository> }): Effect.Effect<
-    SyncResult,
-    NotFound | InvalidInput | SqlError.SqlError
-  > =>
-    Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const changedAt = at === undefined ? now : DateTime.toEpochMillis(at)
-      const provider = yield* lockInstallation(installationId, null)
-      const ids = [...removed, ...added.map(({ externalRepositoryId }) => externalRepositoryId)]
-      // These reads before the write are safe, because the transaction holds the write lock.
-      const confirmedLater = yield* sql.unsafe<{ readonly id: string }>(confirmedLaterText, [
-        installationId,
-        JSON.stringify(ids),
-        changedAt
-      ])
-      const ignored = new Set(confirmedLater.map(({ id }) => id))
-      const additions = added.filter(({ externalRepositoryId }) => !ignored.has(externalRepositoryId))
-      const laterNames = yield* sql.unsafe<CurrentName>(laterNamesText, [
-        provider,
-        JSON.stringify(additions.map(({ externalRepositoryId }) => externalRepositoryId)),
-        changedAt
-      ])
-      const batch = yield* batchOf(
-        "GitHubInstallationRepositoryRepo.apply",
-        "added",
-        withCurrentNames(additions, laterNames),
-        rowOf(provider, changedAt, now)
+    /** Runs a statement for each batch. Returns the number of rows that it returned. */
+    const runEach = (batches: ReadonlyArray<string>, text: string, params: (batch: string) => ReadonlyArray<unknown>) =>
+      Effect.map(
+        Effect.forEach(batches, (batch) => run(text, params(batch))),
+        (rows) => rows.reduce((sum, { length }) => sum + length, 0)
       )
-      const removals = JSON.stringify(removed.filter((id) => !ignored.has(id)))
-      const remove = run(removeText, [installationId, removals, now, changedAt])
-      const result = yield* store(installationId, batch, now, remove)
-      yield* run(confirmText, [installationId, batch, changedAt])
-      return result
-    }).pipe(sql.withTransaction)
 
-  return { apply, sync }
-})
+    /**
+     * Stores the batches. `remove` runs before their rows of the installation are stored, so that other repositories can
+     * take over released names and external ids.
+     */
+    const store = <E>(
+      installationId: string,
+      batches: ReadonlyArray<string>,
+      now: number,
+      remove: Effect.Effect<ReadonlyArray<unknown>, E>
+    ) =>
+      Effect.gen(function* () {
+        const suffix = `~${newUuid(now)}`
+        const ofInstallation = (batch: string) => [installationId, batch, now]
+        if (batches.length > 1) yield* runEach(batches, releaseRenamedText, (batch) => [batch, now, suffix])
+        for (const batch of batches) {
+          yield* run(releaseNamesText, [batch, now, suffix])
+          yield* run(storeRepositoriesText, [batch, now])
+        }
+        const removed = yield* remove
+        const released = yield* runEach(batches, releaseText, ofInstallation)
+        const updated = yield* runEach(batches, updateText, ofInstallation)
+        const added = yield* runEach(batches, addText, ofInstallation)
+        // The released rows were added again: they count as updated.
+        return { added: added - released, updated: updated + released, removed: removed.length }
+      })
+
+    /** Encodes the repositories in pieces. */
+    const batchesOf = (method: string, field: string, repositories: ReadonlyArray<RequestedRepository>, row: ToRow) =>
+      Effect.forEach(Arr.chunksOf(repositories, pieceSize), (piece) =>
+        Effect.zipLeft(batchOf(`GitHubInstallationRepositoryRepo.${method}`, field, piece, row), nextTurn)
+      )
+
+    const sync = ({
+      installationId,
+      repositories
+    }: Sync): Effect.Effect<SyncResult, NotFound | InvalidInput | SqlError.SqlError> =>
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        const provider = yield* lockInstallation(installationId, now)
+        const batches = yield* batchesOf("sync", "repositories", repositories, rowOf(provider, now, now))
+        const ids = JSON.stringify(repositories.map(({ externalRepositoryId }) => externalRepositoryId))
+        const result = yield* store(installationId, batches, now, run(removeMissingText, [installationId, ids, now]))
+        yield* run(confirmAllText, [installationId, now])
+        return result
+      }).pipe(sql.withTransaction)
+
+    const apply = ({
+      added,
+      at,
+      installationId,
+      removed
+    }: Omit<Change, "added"> & { readonly added: ReadonlyArray<RequestedRepository> }): Effect.Effect<
+      SyncResult,
+      NotFound | InvalidInput | SqlError.SqlError
+    > =>
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        const changedAt = at === undefined ? now : DateTime.toEpochMillis(at)
+        const provider = yield* lockInstallation(installationId, null)
+        const ids = [...removed, ...added.map(({ externalRepositoryId }) => externalRepositoryId)]
+        // These reads before the write are safe, because the transaction holds the write lock.
+        const confirmedLater = yield* sql.unsafe<{ readonly id: string }>(confirmedLaterText, [
+          installationId,
+          JSON.stringify(ids),
+          changedAt
+        ])
+        const ignored = new Set(confirmedLater.map(({ id }) => id))
+        const additions = added.filter(({ externalRepositoryId }) => !ignored.has(externalRepositoryId))
+        const laterNames = yield* sql.unsafe<CurrentName>(laterNamesText, [
+          provider,
+          JSON.stringify(additions.map(({ externalRepositoryId }) => externalRepositoryId)),
+          changedAt
+        ])
+        const batches = yield* batchesOf(
+          "apply",
+          "added",
+          withCurrentNames(additions, laterNames),
+          rowOf(provider, changedAt, now)
+        )
+        const removals = JSON.stringify(removed.filter((id) => !ignored.has(id)))
+        const remove = run(removeText, [installationId, removals, now, changedAt])
+        const result = yield* store(installationId, batches, now, remove)
+        yield* runEach(batches, confirmText, (batch) => [installationId, batch, changedAt])
+        return result
+      }).pipe(sql.withTransaction)
+
+    return { apply, sync }
+  })
 
 /** The external id of a repository, and its current owner and name in `repositories`. */
 interface CurrentName {
@@ -266,6 +289,8 @@ const withCurrentNames = (
     }
   })
 }
+
+type ToRow = ReturnType<typeof rowOf>
 
 /** Builds the element of the batch for a repository: the statements above and those of `repositories` read it. */
 const rowOf =

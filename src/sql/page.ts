@@ -48,6 +48,8 @@ export interface Start {
 
 const defaultLimit = 50
 
+const malformedCursor = "cursor: is not a cursor of this list"
+
 /** Builds the schema of an opaque cursor: the key as JSON in base64url. */
 export const cursorOf = <A, I>(key: Schema.Schema<A, I>) =>
   Schema.compose(
@@ -71,7 +73,7 @@ export const start = (
   if (!Number.isInteger(limit) || limit < 1 || limit > maxLimit)
     issues.push(`limit: must be a whole number from 1 to ${maxLimit}`)
   const key = cursor === undefined ? Option.some(top) : Either.getRight(decodeCursor(cursor))
-  if (Option.isNone(key)) issues.push("cursor: is not a cursor of this list")
+  if (Option.isNone(key)) issues.push(malformedCursor)
   return Option.isSome(key) && issues.length === 0
     ? Effect.succeed({ at: key.value[0], id: key.value[1], limit })
     : Effect.fail(new InvalidInput({ operation, issues }))
@@ -101,6 +103,43 @@ export const make = <A>(
   return {
     items,
     nextCursor: Option.some(encodeCursor([typeof at === "number" ? at : DateTime.toEpochMillis(at), id]))
+  }
+}
+
+/** The name and id after which a page starts that is in the order of names, and its length. */
+export interface NameStart {
+  readonly name: string
+  readonly id: string
+  readonly limit: number
+}
+
+const NameCursor = cursorOf(Schema.Tuple(storable(Schema.String), storable(Schema.String)))
+const decodeNameCursor = ParseResult.decodeUnknownEither(NameCursor)
+const encodeNameCursor = Schema.encodeSync(NameCursor)
+
+/** Decodes the request for a page in the order of names. Fails as `start` does, also for a cursor of another order. */
+export const startByName = (
+  operation: string,
+  { cursor, limit = defaultLimit }: PageRequest
+): Effect.Effect<NameStart, InvalidInput> =>
+  Effect.flatMap(start(operation, { limit }), () => {
+    const key = cursor === undefined ? Option.some(["", ""] as const) : Either.getRight(decodeNameCursor(cursor))
+    return Option.isSome(key)
+      ? Effect.succeed({ name: key.value[0], id: key.value[1], limit })
+      : Effect.fail(new InvalidInput({ operation, issues: [malformedCursor] }))
+  })
+
+/** Builds a page in the order of names from up to `limit + 1` rows. */
+export const makeByName = <A>(
+  rows: ReadonlyArray<A>,
+  { limit }: NameStart,
+  key: (row: A) => readonly [name: string, id: string]
+): Page<A> => {
+  const items = rows.slice(0, limit)
+  const last = items.at(-1)
+  return {
+    items,
+    nextCursor: rows.length <= limit || last === undefined ? Option.none() : Option.some(encodeNameCursor(key(last)))
   }
 }
 
