@@ -3,6 +3,9 @@
  *
  * Guarantees:
  * - An account at a provider is linked to at most one user, also under concurrent calls.
+ * - Access, refresh and id tokens are stored encrypted if the `KeyRing` of the context has keys, as Better Auth's adapter
+ *   does. A token in plain text stays readable, and is encrypted when it is written again or by a key rotation.
+ * - A token that cannot be decrypted with the keys of this process is `None`: the user signs in at the provider again.
  * - Tokens and password hashes never appear in errors, logs or spans.
  */
 import { SqlClient } from "@effect/sql"
@@ -15,7 +18,10 @@ import { type ById, ownerScope, targetOf } from "../sql/ownerScope.js"
 import * as Page from "../sql/page.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
+import type { EncryptionKeyUnavailable } from "../secret/errors.js"
+import { tokenColumns } from "../secret/tokenFormat.js"
 import { Account, AccountId, LinkAccount, ProviderAccount, UpdateTokens } from "./Account.js"
+import { type GivenTokens, makeAccountTokens, type StoredTokens, storedTokenColumns } from "./accountTokens.js"
 
 /**
  * Methods of `AccountRepo`. `ownerUserId` is the user to whom the account is linked.
@@ -30,11 +36,15 @@ export interface AccountService {
    * Fails with:
    * - `AlreadyExists` if the account is linked to another user, or the id is taken;
    * - `ReferenceNotFound` (`userId`) if the user does not exist;
+   * - `EncryptionKeyUnavailable` if the key ring has keys, and no token can be encrypted with them;
    * - `InvalidInput` if a value is invalid.
    */
   readonly link: (
     account: typeof LinkAccount.Encoded
-  ) => Effect.Effect<Account, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
+  ) => Effect.Effect<
+    Account,
+    AlreadyExists | ReferenceNotFound | EncryptionKeyUnavailable | InvalidInput | PersistenceError
+  >
 
   /**
    * Returns the account of a user at a provider, if it is linked. Internal: for signing in, not for request handlers.
@@ -56,11 +66,12 @@ export interface AccountService {
    * Changes the tokens, their expiry, the scope or the password hash. Absent fields stay unchanged; `null` clears a
    * field. `updatedAt` changes only if a field changes.
    *
-   * Fails with `NotFound` if the account does not exist, and with `InvalidInput` if a value is invalid.
+   * Fails with `NotFound` if the account does not exist, with `InvalidInput` if a value is invalid, and with
+   * `EncryptionKeyUnavailable` as `link` does.
    */
   readonly updateTokens: (
     changes: typeof UpdateTokens.Encoded
-  ) => Effect.Effect<Account, NotFound | InvalidInput | PersistenceError>
+  ) => Effect.Effect<Account, NotFound | EncryptionKeyUnavailable | InvalidInput | PersistenceError>
 
   /** Deletes the account. Keeps the user, even without any account. Fails with `NotFound` if it does not exist. */
   readonly unlink: (id: ById) => Effect.Effect<void, NotFound | PersistenceError>
@@ -69,20 +80,18 @@ export interface AccountService {
 const { decodeInput, onlyFields, orNotFound, traced } = operations("AccountRepo", "Account")
 
 /** The columns that `credentialsOf` returns values for, in the same order. */
-const credentialColumns = [
-  "access_token",
-  "refresh_token",
-  "id_token",
-  "access_token_expires_at",
-  "refresh_token_expires_at",
-  "scope",
-  "password"
-]
+const credentialColumns = [...tokenColumns, "access_token_expires_at", "refresh_token_expires_at", "scope", "password"]
 
-const credentialsOf = (request: Omit<typeof UpdateTokens.Type, "id" | "ownerUserId">) => [
-  revealed(request.accessToken),
-  revealed(request.refreshToken),
-  revealed(request.idToken),
+type Credentials = Omit<typeof UpdateTokens.Type, "id" | "ownerUserId">
+
+const tokensOf = (request: Credentials): GivenTokens => ({
+  access_token: revealed(request.accessToken),
+  refresh_token: revealed(request.refreshToken),
+  id_token: revealed(request.idToken)
+})
+
+const credentialsOf = (request: Credentials, tokens: GivenTokens) => [
+  ...tokenColumns.map((column) => tokens[column]),
   millisOf(request.accessTokenExpiresAt),
   millisOf(request.refreshTokenExpiresAt),
   request.scope,
@@ -101,25 +110,23 @@ const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(Account))
   const accounts = yield* rowsOf(Account)
+  const tokens = yield* makeAccountTokens
   const ofOwner = ownerScope(sql, "user_id")
 
   const credentials = sql.literal(credentialColumns.join(", "))
   const renewed = sql.literal(credentialColumns.map((column) => `coalesce(excluded.${column}, ${column})`).join(", "))
+  const storedTokens = sql.literal(storedTokenColumns)
 
-  const service: AccountService = {
-    link: (request) =>
-      Effect.gen(function* () {
-        const {
-          accountId,
-          id: requestedId,
-          providerId,
-          userId,
-          ...rest
-        } = yield* decodeInput("link", LinkAccount)(request)
-        const id = yield* idOrNew(requestedId, "account", AccountId.make)
-        const now = yield* Clock.currentTimeMillis
-        const values = sql.csv(credentialsOf(rest).map((value) => sql`${value ?? null}`))
-        const linked = yield* accounts.findOne(sql`
+  const ofProvider = ({ accountId, providerId }: typeof ProviderAccount.Type) =>
+    sql`FROM account WHERE provider_id = ${providerId} AND account_id = ${accountId}`
+
+  const link = ({ accountId, id: requestedId, providerId, userId, ...rest }: typeof LinkAccount.Type) =>
+    Effect.gen(function* () {
+      const id = yield* idOrNew(requestedId, "account", AccountId.make)
+      const now = yield* Clock.currentTimeMillis
+      const write = (tokens: GivenTokens) => {
+        const values = sql.csv(credentialsOf(rest, tokens).map((value) => sql`${value ?? null}`))
+        return accounts.findOne(sql`
           INSERT INTO account (id, user_id, provider_id, account_id, ${credentials}, created_at, updated_at)
           VALUES (${id}, ${userId}, ${providerId}, ${accountId}, ${values}, ${now}, ${now})
           ON CONFLICT (provider_id, account_id) DO UPDATE SET
@@ -127,8 +134,42 @@ const make = Effect.gen(function* () {
             (${credentials}) = (${renewed})
           WHERE user_id = excluded.user_id
           RETURNING ${columns}`)
-        return yield* Option.isSome(linked) ? Effect.succeed(linked.value) : Effect.fail(linkedToOther)
-      }).pipe(
+      }
+      const find = sql<StoredTokens>`SELECT ${storedTokens} ${ofProvider({ accountId, providerId })}`
+      const linked = yield* tokens.stored(tokensOf(rest), id, find, write)
+      return yield* Option.isSome(linked) ? tokens.opened(linked.value) : Effect.fail(linkedToOther)
+    })
+
+  const updateTokens = ({ id, ownerUserId, ...rest }: typeof UpdateTokens.Type) =>
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const target = sql`id = ${id} ${ofOwner({ ownerUserId })}`
+      const write = (tokens: GivenTokens) => {
+        const updated = sql.csv(
+          credentialsOf(rest, tokens).map(
+            (value, index) =>
+              sql`iif(${value === undefined}, ${sql.literal(credentialColumns[index] ?? "")}, ${value ?? null})`
+          )
+        )
+        return accounts.findOne(sql`
+          UPDATE account SET
+            updated_at = iif((${credentials}) IS (${updated}), updated_at, ${now}),
+            (${credentials}) = (${updated})
+          WHERE ${target}
+          RETURNING ${columns}`)
+      }
+      const find = sql<StoredTokens>`SELECT ${storedTokens} FROM account WHERE ${target}`
+      const updated = yield* tokens.stored(tokensOf(rest), id, find, write)
+      return yield* tokens.opened(yield* orNotFound(id)(updated))
+    })
+
+  const service: AccountService = {
+    link: (request) =>
+      decodeInput(
+        "link",
+        LinkAccount
+      )(request).pipe(
+        Effect.flatMap(link),
         traced("link", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
@@ -141,10 +182,8 @@ const make = Effect.gen(function* () {
         "find",
         ProviderAccount
       )(request).pipe(
-        Effect.flatMap(({ accountId, providerId }) =>
-          accounts.findOne(sql`
-            SELECT ${columns} FROM account WHERE provider_id = ${providerId} AND account_id = ${accountId}`)
-        ),
+        Effect.flatMap((account) => accounts.findOne(sql`SELECT ${columns} ${ofProvider(account)}`)),
+        Effect.flatMap(Effect.transposeMapOption(tokens.opened)),
         traced("find")
       ),
 
@@ -155,28 +194,15 @@ const make = Effect.gen(function* () {
         const rows = yield* accounts.findAll(sql`
           SELECT ${columns} FROM account WHERE user_id = ${request.userId} AND ${Page.afterCursor(sql, start)}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+        const opened = yield* Effect.forEach(rows, tokens.opened)
+        return Page.make(opened, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(traced("listForUser", { "user.id": request.userId })),
 
     updateTokens: (request) =>
-      Effect.gen(function* () {
-        const { id, ownerUserId, ...rest } = yield* decodeInput("updateTokens", UpdateTokens)(request)
-        const now = yield* Clock.currentTimeMillis
-        const updated = sql.csv(
-          credentialsOf(rest).map(
-            (value, index) =>
-              sql`iif(${value === undefined}, ${sql.literal(credentialColumns[index] ?? "")}, ${value ?? null})`
-          )
-        )
-        return yield* accounts
-          .findOne(sql`
-          UPDATE account SET
-            updated_at = iif((${credentials}) IS (${updated}), updated_at, ${now}),
-            (${credentials}) = (${updated})
-          WHERE id = ${id} ${ofOwner({ ownerUserId })}
-          RETURNING ${columns}`)
-          .pipe(Effect.flatMap(orNotFound(id)))
-      }).pipe(traced("updateTokens", ["InvalidInput"])),
+      decodeInput(
+        "updateTokens",
+        UpdateTokens
+      )(request).pipe(Effect.flatMap(updateTokens), traced("updateTokens", ["InvalidInput"])),
 
     unlink: (by) => {
       const target = targetOf(by)
@@ -191,6 +217,6 @@ const make = Effect.gen(function* () {
 })
 
 export class AccountRepo extends Context.Tag("@sealant/db/AccountRepo")<AccountRepo, AccountService>() {
-  /** Accounts over `SqlClient`. */
+  /** Accounts over `SqlClient`, with the keys of the `KeyRing` of the context, if it has one. */
   static readonly layer: Layer.Layer<AccountRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

@@ -25,6 +25,7 @@ export type { Provider } from "./transactions.js"
  * - Values: dates are epoch milliseconds, booleans 0 and 1, JSON and lists JSON text.
  * - Schema: the migrations of this package create the tables of the core models. The program must create the tables of
  *   plugins, and the columns that plugins add to core models.
+ * - Tokens: access, refresh and id tokens of accounts are encrypted if the runtime provides a `KeyRing` with keys.
  * - Ids: numeric ids (`generateId: "serial"`) are not supported.
  * - Errors: methods reject with errors of `Errors.ts`, which contain models, fields and rules, and no values.
  *
@@ -35,11 +36,11 @@ export type { Provider } from "./transactions.js"
  * @example
  * ```ts
  * import { betterAuth } from "better-auth"
- * import { ManagedRuntime } from "effect"
- * import { Database } from "@sealant/db"
+ * import { Layer, ManagedRuntime } from "effect"
+ * import { Database, KeyRing } from "@sealant/db"
  * import { betterAuthAdapter } from "@sealant/db/better-auth"
  *
- * const runtime = ManagedRuntime.make(Database.layerConfig)
+ * const runtime = ManagedRuntime.make(Layer.merge(Database.layerConfig, KeyRing.layerConfig))
  *
  * export const auth = betterAuth({
  *   database: betterAuthAdapter(runtime),

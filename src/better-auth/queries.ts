@@ -12,7 +12,9 @@ import { isSqlError, missingOf } from "../sql/engineError.js"
 import { operations } from "../sql/operations.js"
 import { isReferenceNotFound } from "../sql/references.js"
 import { CorruptRow, joinedRows } from "../sql/rows.js"
+import type { EncryptionKeyUnavailable } from "../secret/errors.js"
 import type { Column, Table } from "./names.js"
+import { isTokenColumn, openTokens, storedTokens, withSealedTokens } from "./tokens.js"
 import { encode, type Stored } from "./values.js"
 import { columnOf, conditionOf, refusal, type Where } from "./where.js"
 
@@ -36,7 +38,7 @@ export interface Find {
   readonly joins: ReadonlyArray<Join>
 }
 
-type Failure = SqlError.SqlError | CorruptRow | InvalidInput
+type Failure = SqlError.SqlError | CorruptRow | EncryptionKeyUnavailable | InvalidInput
 
 const service = "BetterAuthAdapter"
 
@@ -60,9 +62,11 @@ export const create = (table: Table, data: Row) =>
   query("create", table, (sql, operation) =>
     Effect.gen(function* () {
       const values = yield* storedOf(operation, table, data)
-      return yield* first(
-        table,
-        sql`INSERT INTO ${sql(table.name)} ${sql.insert(values)} RETURNING ${list(sql, table)}`
+      return yield* withSealedTokens(table, values, (seal) =>
+        first(
+          table,
+          sql`INSERT INTO ${sql(table.name)} ${sql.insert(seal?.(values["id"], {}) ?? values)} RETURNING ${list(sql, table)}`
+        )
       )
     })
   ).pipe(resolveForeignKeyError(table, data))
@@ -76,6 +80,9 @@ export const find = (table: Table, { fields = [], joins, limit, offset = 0, sort
         const condition = yield* conditionOf(sql, operation, table, where)
         const columns =
           fields.length === 0 ? all(table) : yield* Effect.forEach(fields, (field) => columnOf(operation, table, field))
+        // The id of an account is needed to decrypt its tokens.
+        const isAdded = columns.some(({ name }) => isTokenColumn(table, name)) && !columns.some(isId)
+        const read = isAdded ? [...columns, ...all(table).filter(isId)] : columns
         for (const count of [limit, offset]) yield* whole(operation, count)
         // The id orders rows with equal values, so that pages neither repeat nor skip a row.
         const order =
@@ -85,7 +92,7 @@ export const find = (table: Table, { fields = [], joins, limit, offset = 0, sort
             ${sql.literal(sortBy.direction === "desc" ? "DESC" : "ASC")}, id`
         const joined = yield* Effect.forEach(joins, (join, index) => joinedList(sql, operation, table, join, index))
         const found = yield* run(sql`
-        SELECT ${sql.csv([list(sql, table, columns), ...joined])} FROM ${sql(table.name)} AS base
+        SELECT ${sql.csv([list(sql, table, read), ...joined])} FROM ${sql(table.name)} AS base
         WHERE ${condition} ${order} LIMIT ${limit} OFFSET ${offset}`)
         return yield* Effect.forEach(found, (row) => withJoined(table, columns, joins, row))
       }),
@@ -106,13 +113,26 @@ export const updateOne = (table: Table, where: Where, data: Row, increments: Rea
   query("update", table, (sql, operation) =>
     Effect.gen(function* () {
       const one = yield* oneOf(sql, operation, table, where)
-      const changes = yield* changesOf(sql, operation, table, data, increments)
-      return yield* changes.length === 0
-        ? first(table, sql`SELECT ${list(sql, table)} FROM ${sql(table.name)} WHERE ${one}`)
-        : first(
-            table,
-            sql`UPDATE ${sql(table.name)} SET ${sql.csv(changes)} WHERE ${one} RETURNING ${list(sql, table)}`
-          )
+      const values = yield* storedOf(operation, table, data)
+      const added = yield* addedOf(operation, table, increments)
+      const update = (values: Values, one: Statement.Fragment) => {
+        const changes = changesOf(sql, values, added)
+        return changes.length === 0
+          ? first(table, sql`SELECT ${list(sql, table)} FROM ${sql(table.name)} WHERE ${one}`)
+          : first(
+              table,
+              sql`UPDATE ${sql(table.name)} SET ${sql.csv(changes)} WHERE ${one} RETURNING ${list(sql, table)}`
+            )
+      }
+      return yield* withSealedTokens(table, values, (seal) =>
+        Effect.gen(function* () {
+          if (seal === undefined) return yield* update(values, one)
+          const [account] = yield* storedTokens(sql, table, one)
+          return account === undefined
+            ? Option.none<Row>()
+            : yield* update(seal(account["id"], account), sql`id = ${String(account["id"])}`)
+        })
+      )
     })
   ).pipe(resolveForeignKeyError(table, data))
 
@@ -121,11 +141,23 @@ export const updateMany = (table: Table, where: Where, data: Row) =>
   query("updateMany", table, (sql, operation) =>
     Effect.gen(function* () {
       const condition = yield* conditionOf(sql, operation, table, where)
-      const changes = yield* changesOf(sql, operation, table, data, {})
-      const changed = yield* changes.length === 0
-        ? run(sql`SELECT id FROM ${sql(table.name)} WHERE ${condition}`)
-        : run(sql`UPDATE ${sql(table.name)} SET ${sql.csv(changes)} WHERE ${condition} RETURNING id`)
-      return changed.length
+      const values = yield* storedOf(operation, table, data)
+      const update = (values: Values, condition: Statement.Fragment) => {
+        const changes = changesOf(sql, values, {})
+        return changes.length === 0
+          ? run(sql`SELECT id FROM ${sql(table.name)} WHERE ${condition}`)
+          : run(sql`UPDATE ${sql(table.name)} SET ${sql.csv(changes)} WHERE ${condition} RETURNING id`)
+      }
+      return yield* withSealedTokens(table, values, (seal) =>
+        Effect.gen(function* () {
+          if (seal === undefined) return (yield* update(values, condition)).length
+          const accounts = yield* storedTokens(sql, table, condition)
+          // The encryption of a token depends on its account.
+          for (const account of accounts)
+            yield* update(seal(account["id"], account), sql`id = ${String(account["id"])}`)
+          return accounts.length
+        })
+      )
     })
   ).pipe(resolveForeignKeyError(table, data))
 
@@ -177,6 +209,8 @@ const first = (table: Table, statement: Statement.Statement<Row>) =>
 
 const all = (table: Table) => [...table.columns.values()]
 
+const isId = ({ field }: Column) => field === "id"
+
 const list = (sql: SqlClient.SqlClient, table: Table, columns = all(table)) =>
   sql.csv(columns.map(({ field, name }) => sql`${sql(name)} AS ${sql(field)}`))
 
@@ -200,27 +234,24 @@ const storedOf = (operation: string, table: Table, data: Row) =>
     return values
   })
 
-const changesOf = (
-  sql: SqlClient.SqlClient,
-  operation: string,
-  table: Table,
-  data: Row,
-  increments: Readonly<Record<string, number>>
-) =>
+type Values = Readonly<Record<string, Stored>>
+
+const addedOf = (operation: string, table: Table, increments: Readonly<Record<string, number>>) =>
   Effect.gen(function* () {
-    const values = yield* storedOf(operation, table, data)
     const added = yield* storedOf(operation, table, increments)
     for (const field of Object.keys(increments)) {
       if (table.columns.get(field)?.type !== "number")
         yield* refusal(operation, field, "is not a number, so it cannot be incremented")
     }
-    return [
-      ...Object.entries(values)
-        .filter(([name]) => added[name] === undefined)
-        .map(([name, value]) => sql`${sql(name)} = ${value}`),
-      ...Object.entries(added).map(([name, delta]) => sql`${sql(name)} = coalesce(${sql(name)}, 0) + ${delta}`)
-    ]
+    return added
   })
+
+const changesOf = (sql: SqlClient.SqlClient, values: Values, added: Values) => [
+  ...Object.entries(values)
+    .filter(([name]) => added[name] === undefined)
+    .map(([name, value]) => sql`${sql(name)} = ${value}`),
+  ...Object.entries(added).map(([name, delta]) => sql`${sql(name)} = coalesce(${sql(name)}, 0) + ${delta}`)
+]
 
 const whole = (operation: string, count: number) =>
   Number.isSafeInteger(count) && count >= 0
@@ -309,7 +340,7 @@ const joinedList = (
 
 const withJoined = (table: Table, columns: ReadonlyArray<Column>, joins: ReadonlyArray<Join>, row: Row) =>
   Effect.gen(function* () {
-    const base = yield* decoded(table, columns, ({ field }) => row[field])
+    const base = yield* decoded(table, columns, ({ field }) => row[field], row["id"])
     const joined = yield* Effect.forEach(joins, ({ config, key, table: other }, index) =>
       Effect.forEach(listsOf(row[joinedName(index)]), (values) =>
         decoded(other, all(other), (_, place) => values[place])
@@ -324,14 +355,15 @@ const listsOf = (json: unknown): ReadonlyArray<ReadonlyArray<unknown>> =>
 const decoded = (
   table: Table,
   columns: ReadonlyArray<Column>,
-  valueOf: (column: Column, index: number) => unknown
-): Effect.Effect<Row, CorruptRow> =>
-  Effect.map(
-    Effect.forEach(columns, (column, index) => {
-      const value = column.decode(valueOf(column, index) ?? null)
-      return value === invalid
-        ? Effect.fail(new CorruptRow({ entity: table.model, column: column.name }))
-        : Effect.succeed([column.field, value] as const)
-    }),
-    Object.fromEntries
+  valueOf: (column: Column, index: number) => unknown,
+  knownId?: unknown
+): Effect.Effect<Row, CorruptRow, SqlClient.SqlClient> =>
+  Effect.forEach(columns, (column, index) => {
+    const value = column.decode(valueOf(column, index) ?? null)
+    return value === invalid
+      ? Effect.fail(new CorruptRow({ entity: table.model, column: column.name }))
+      : Effect.succeed([column.field, value] as const)
+  }).pipe(
+    Effect.map((fields): Row => Object.fromEntries(fields)),
+    Effect.flatMap((row) => openTokens(table, row["id"] ?? knownId, row))
   )

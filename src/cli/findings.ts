@@ -9,6 +9,8 @@ import { dirname } from "node:path"
 import * as Maintenance from "../Maintenance.js"
 import * as Migrations from "../Migrations.js"
 import { readLedger } from "../migration/ledger.js"
+import { KeyRing } from "../secret/KeyRing.js"
+import { tokenColumns, tokenPrefix } from "../secret/tokenFormat.js"
 import { operations } from "../sql/operations.js"
 import { schemaDrift } from "../operations/drift.js"
 import { placeOf, readerOf } from "../operations/reader.js"
@@ -234,6 +236,63 @@ const stuck = Effect.gen(function* () {
   ]
 })
 
+interface TokenCount {
+  readonly plain: number
+  readonly encrypted: number
+  readonly readable: number
+}
+
+// ?1: the ids of the keys of this process as JSON. The ids and the ciphertext contain no colon.
+const tokensText = `
+  WITH tokens (token) AS (
+    ${tokenColumns.map((column) => `SELECT ${column} FROM account WHERE ${column} IS NOT NULL`).join(" UNION ALL ")}
+  )
+  SELECT count(*) FILTER (WHERE token NOT GLOB '${tokenPrefix}*') AS plain,
+    count(*) FILTER (WHERE token GLOB '${tokenPrefix}*') AS encrypted,
+    count(*) FILTER (WHERE EXISTS (
+      SELECT 1 FROM json_each(?1) WHERE substr(token, 1, length(value) + ${tokenPrefix.length + 1}) = '${tokenPrefix}' || value || ':')
+    ) AS readable
+  FROM tokens`
+
+const tokens = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const { keys } = yield* Effect.provide(KeyRing, KeyRing.layerConfig)
+  const [found] = yield* sql.unsafe<TokenCount>(tokensText, [JSON.stringify(keys.map(({ id }) => id))])
+  const { encrypted, plain, readable } = found ?? { encrypted: 0, plain: 0, readable: 0 }
+  const unreadable = encrypted - readable
+  const lost =
+    unreadable === 0
+      ? []
+      : [
+          problem(
+            "tokens",
+            `${counted(unreadable, "token")} of accounts ${unreadable === 1 ? "is" : "are"} under a key that SEALANT_ENCRYPTION_KEYS does not contain`,
+            "add the key to SEALANT_ENCRYPTION_KEYS; without it, the users must sign in at the provider again"
+          )
+        ]
+  // Not a problem: a program may run without keys.
+  if (keys.length === 0)
+    return [
+      ...lost,
+      ok(
+        "tokens",
+        `${counted(plain, "token")} of accounts in plain text: SEALANT_ENCRYPTION_KEYS is not set, so tokens are not encrypted`
+      )
+    ]
+  const exposed =
+    plain === 0
+      ? []
+      : [
+          problem(
+            "tokens",
+            `${counted(plain, "token")} of accounts ${plain === 1 ? "is" : "are"} stored as plain text`,
+            "run `sealant-db secrets rotate`, which encrypts them"
+          )
+        ]
+  const all = [...lost, ...exposed]
+  return all.length > 0 ? all : [ok("tokens", `${counted(encrypted, "token")} of accounts, all encrypted`)]
+})
+
 /** Runs all checks on an open database, one after the other. */
 export const examine = Effect.gen(function* () {
   const text = yield* texts
@@ -250,7 +309,10 @@ export const examine = Effect.gen(function* () {
     // The statements of this check need the schema of this program.
     current === undefined
       ? orProblem("jobs")(stuck)
-      : Effect.succeed([skipped("jobs", "the schema is not that of this program")])
+      : Effect.succeed([skipped("jobs", "the schema is not that of this program")]),
+    current === undefined
+      ? orProblem("tokens")(tokens)
+      : Effect.succeed([skipped("tokens", "the schema is not that of this program")])
   ])
   return [ok("open", "the database can be opened and read"), ...text, ...findings.flat()]
 })

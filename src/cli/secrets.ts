@@ -25,7 +25,7 @@ const status = Command.make("status", { json }, ({ json }) =>
   }).pipe(Effect.provide(layer))
 ).pipe(
   Command.withDescription(
-    "Lists the keys by name: status, number of secret versions, and whether SEALANT_ENCRYPTION_KEYS contains the key."
+    "Lists the keys by name: status, number of secret versions and account tokens, and whether SEALANT_ENCRYPTION_KEYS contains the key."
   )
 )
 
@@ -40,17 +40,18 @@ const rotate = Command.make("rotate", { json }, ({ json }) =>
     )
     const { keyId, rewrapped, skipped, total } = yield* Effect.orDie(last)
     if (json) return yield* printJson({ keyId, total, rewrapped, skipped })
-    yield* Console.log(`rewrapped ${counted(rewrapped, "version")} with key ${keyId}`)
+    yield* Console.log(`rewrapped ${counted(rewrapped, "value")} with key ${keyId}`)
     if (skipped > 0) {
       yield* Console.log(
-        `skipped ${counted(skipped, "version")}: the key is not in SEALANT_ENCRYPTION_KEYS (see \`sealant-db secrets status\`), ` +
+        `skipped ${counted(skipped, "value")}: the key is not in SEALANT_ENCRYPTION_KEYS (see \`sealant-db secrets status\`), ` +
           `or the predecessor encrypted ${skipped === 1 ? "it" : "them"}`
       )
     }
   }).pipe(Effect.provide(layer))
 ).pipe(
   Command.withDescription(
-    "Activates the first key of SEALANT_ENCRYPTION_KEYS, and rewraps all secret versions with it, in batches while programs run. " +
+    "Activates the first key of SEALANT_ENCRYPTION_KEYS, and rewraps all secret versions and account tokens with it, in batches while programs run. " +
+      "Encrypts tokens that are stored as plain text. " +
       "Can be stopped and run again."
   )
 )

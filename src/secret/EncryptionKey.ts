@@ -59,7 +59,7 @@ export class EncryptionKey extends Model.Class<EncryptionKey>("EncryptionKey")(
 /** An encryption key, with its use. */
 export const KeyStatus = Schema.Struct({
   key: Model.Row(EncryptionKey),
-  /** The number of versions of secrets that are encrypted with the key. */
+  /** The number of versions of secrets and of tokens of accounts that are encrypted with the key. */
   versions: Count,
   /** Whether the key ring of this process contains the key. */
   held: Schema.Boolean
@@ -70,18 +70,18 @@ export interface KeyStatus extends Schema.Schema.Type<typeof KeyStatus> {}
 export const KeyRotation = Schema.Struct({
   /** The active key, which wraps the data keys after the rotation. */
   keyId: existing(EncryptionKeyId),
-  /** The number of versions under other keys at the start of the rotation. */
+  /** The number of versions and tokens that were not under the active key at the start of the rotation. */
   total: Count,
-  /** The number of versions that the rotation has moved to the active key. */
+  /** The number of versions and tokens that the rotation has moved to the active key. */
   rewrapped: Count,
-  /** The number of versions that stay unchanged: their key is not in the key ring, or they are damaged or imported. */
+  /** The number of those that stay unchanged: their key is not in the key ring, or they are damaged or imported. */
   skipped: Count
 })
 export interface KeyRotation extends Schema.Schema.Type<typeof KeyRotation> {}
 
 const defaultBatchSize = 200
 
-/** Options of a key rotation. `batchSize` is the number of versions for each statement: 1 to 1,000, default 200. */
+/** Options of a key rotation. `batchSize` is the number of versions or accounts for each statement: 1 to 1,000, default 200. */
 export const RotateKeys = Schema.Struct({
   batchSize: Schema.optionalWith(Limit, { default: () => defaultBatchSize })
 })

@@ -15,6 +15,13 @@ export interface Identity {
   readonly version: number
 }
 
+/** The column of `account` that a token belongs to. Authenticated like `Identity`. */
+export interface TokenIdentity {
+  /** The id of the row. */
+  readonly accountId: string
+  readonly column: string
+}
+
 /** A key of the key ring, with its bytes. */
 export interface WrappingKey {
   readonly id: string
@@ -38,6 +45,8 @@ const tagBytes = 16
 
 const valueLabel = "sealant/secret-value"
 const dataKeyLabel = "sealant/data-key"
+const tokenLabel = "sealant/account-token"
+const tokenKeyLabel = "sealant/account-token-key"
 const keyCheckLabel = "sealant/key-check"
 
 /** Encodes fields with their lengths, so that different lists of fields have different bytes. */
@@ -51,13 +60,27 @@ const fieldsOf = (...fields: ReadonlyArray<string>): Buffer =>
     })
   )
 
-const identityFields = ({ ownerUserId, secretId, version, versionId }: Identity) =>
-  [ownerUserId, secretId, versionId, String(version)] as const
+type AnyIdentity = Identity | TokenIdentity
 
-const valueContext = (identity: Identity) => fieldsOf(valueLabel, String(formatVersion), ...identityFields(identity))
+/** Returns the labels of the value and of its data key, and the fields of the identity. */
+const partsOf = (identity: AnyIdentity) =>
+  "column" in identity
+    ? { value: tokenLabel, dataKey: tokenKeyLabel, fields: [identity.accountId, identity.column] }
+    : {
+        value: valueLabel,
+        dataKey: dataKeyLabel,
+        fields: [identity.ownerUserId, identity.secretId, identity.versionId, String(identity.version)]
+      }
 
-const dataKeyContext = (keyId: string, identity: Identity) =>
-  fieldsOf(dataKeyLabel, String(formatVersion), keyId, ...identityFields(identity))
+const valueContext = (identity: AnyIdentity) => {
+  const { fields, value } = partsOf(identity)
+  return fieldsOf(value, String(formatVersion), ...fields)
+}
+
+const dataKeyContext = (keyId: string, identity: AnyIdentity) => {
+  const { dataKey, fields } = partsOf(identity)
+  return fieldsOf(dataKey, String(formatVersion), keyId, ...fields)
+}
 
 /** Encrypts to the base64 of: format version, nonce, ciphertext, tag. */
 const encrypt = (key: Uint8Array, plain: Uint8Array, context: Buffer, random: RandomBytes): string => {
@@ -87,7 +110,7 @@ const decrypt = (key: Uint8Array, stored: string, context: Buffer): Option.Optio
 export const seal = (
   value: string,
   key: WrappingKey,
-  identity: Identity,
+  identity: AnyIdentity,
   random: RandomBytes = randomBytes
 ): Sealed => {
   const dataKey = random(keyBytes)
@@ -101,7 +124,7 @@ export const seal = (
   return sealed
 }
 
-const unwrap = (wrappedDataKey: string, key: WrappingKey, identity: Identity) =>
+const unwrap = (wrappedDataKey: string, key: WrappingKey, identity: AnyIdentity) =>
   Option.filter(
     decrypt(key.bytes, wrappedDataKey, dataKeyContext(key.id, identity)),
     ({ length }) => length === keyBytes
@@ -111,7 +134,7 @@ const unwrap = (wrappedDataKey: string, key: WrappingKey, identity: Identity) =>
 export const open = (
   { encryptedValue, wrappedDataKey }: Sealed,
   key: WrappingKey,
-  identity: Identity
+  identity: AnyIdentity
 ): Option.Option<string> =>
   Option.flatMap(unwrap(wrappedDataKey, key, identity), (dataKey) => {
     const plain = decrypt(dataKey, encryptedValue, valueContext(identity))
@@ -128,7 +151,7 @@ export const rewrap = (
   wrappedDataKey: string,
   from: WrappingKey,
   to: WrappingKey,
-  identity: Identity,
+  identity: AnyIdentity,
   random: RandomBytes = randomBytes
 ): Option.Option<string> =>
   Option.map(unwrap(wrappedDataKey, from, identity), (dataKey) => {

@@ -8,6 +8,7 @@ import { EncryptionKey, type KeyStatus } from "./EncryptionKey.js"
 import { keyCheckOf, type WrappingKey } from "./envelope.js"
 import { EncryptionKeyInUse, type EncryptionKeyProblem, EncryptionKeyUnavailable } from "./errors.js"
 import { KeyRing, type KeyRingService } from "./KeyRing.js"
+import { tokenColumns, tokenPrefix } from "./tokenFormat.js"
 
 const columns = columnList(EncryptionKey)
 
@@ -25,16 +26,28 @@ const storeText = `
     key_check = coalesce(key_check, excluded.key_check), status = excluded.status,
     activated_at = iif(status = 'active', activated_at, coalesce(excluded.activated_at, activated_at))`
 
+/**
+ * Builds the number of tokens in `account` that are encrypted with the key. `id > ''` reads the table in the order of its
+ * primary key; only operators call these statements.
+ */
+const tokensUnder = (keyId: string) => {
+  const isUnder = tokenColumns.map((column) => `coalesce(substr(${column}, 1, length(p.prefix)) = p.prefix, 0)`)
+  return `(
+    SELECT coalesce(sum(${isUnder.join(" + ")}), 0) FROM (SELECT '${tokenPrefix}' || ${keyId} || ':' AS prefix) AS p
+      CROSS JOIN account AS a WHERE a.id > '')`
+}
+
 // id > '': reads the primary key in order. The table has few rows.
 const statusText = `
   SELECT ${partColumnList(EncryptionKey, "k")},
-    (SELECT count(*) FROM secret_versions WHERE encryption_key_id = k.id) AS versions
+    (SELECT count(*) FROM secret_versions WHERE encryption_key_id = k.id) + ${tokensUnder("k.id")} AS versions
   FROM encryption_keys AS k WHERE k.id > '' ORDER BY k.id`
 
 const retireText = `
   UPDATE encryption_keys SET status = 'retired', retired_at = ?2
   WHERE id = ?1 AND status = 'inactive'
     AND NOT EXISTS (SELECT 1 FROM secret_versions WHERE encryption_key_id = encryption_keys.id)
+    AND ${tokensUnder("encryption_keys.id")} = 0
   RETURNING ${columns}`
 
 /** Builds the error of a key that cannot be used. */

@@ -1,5 +1,6 @@
 /**
- * Key rotation: rewraps data keys of other keys with the active key, in batches.
+ * Key rotation: rewraps data keys of other keys with the active key, in batches: first those of versions of secrets, then
+ * those of tokens of accounts.
  *
  * The rows are the only state, so an interrupted rotation continues at the next call. Each batch is one statement,
  * which updates a version only if its wrapped data key is still the one that was read. A rotation covers all versions
@@ -11,6 +12,7 @@ import { steps } from "../sql/paging.js"
 import { EncryptionKeyId, type KeyRotation } from "./EncryptionKey.js"
 import { rewrap, type WrappingKey } from "./envelope.js"
 import { type Keys, unavailable } from "./keys.js"
+import { makeTokenRotation, type RemainingAccounts } from "./tokenRotation.js"
 
 interface Wrapped {
   readonly id: string
@@ -64,11 +66,15 @@ interface State {
   readonly sources: ReadonlyArray<Source>
   /** The last version of the first key that was processed. */
   readonly after: string
+  /** The accounts whose tokens are left, after all versions. */
+  readonly accounts: Option.Option<RemainingAccounts>
   readonly done: KeyRotation
 }
 
 /** Builds the first step of a rotation, `begin`, and the step for one batch. */
 export const makeRotation = (sql: SqlClient.SqlClient, keys: Keys) => {
+  const tokens = makeTokenRotation(sql, keys)
+
   const begin = Effect.gen(function* () {
     const active = yield* keys.activate
     const found = yield* sql.unsafe<Found>(sourcesText, [active.id])
@@ -81,7 +87,8 @@ export const makeRotation = (sql: SqlClient.SqlClient, keys: Keys) => {
       if (Option.isSome(key) && last !== null) sources.push({ key: key.value, last })
       else done.skipped += versions
     }
-    return { active, state: { sources, after: "", done } }
+    const { remaining: accounts, tokens: count } = yield* tokens.begin(active)
+    return { active, state: { sources, after: "", accounts, done: { ...done, total: done.total + count } } }
   })
 
   /** Rewraps a batch. Returns the number of updated versions, and of those whose data key cannot be unwrapped. */
@@ -103,19 +110,26 @@ export const makeRotation = (sql: SqlClient.SqlClient, keys: Keys) => {
 
   const step =
     (active: WrappingKey, batchSize: number) =>
-    ({ after, done, sources }: State) =>
+    ({ accounts, after, done, sources }: State) =>
       Effect.gen(function* () {
         const [from, ...others] = sources
-        if (from === undefined) return [done, Option.none<State>()] as const
+        if (from === undefined) {
+          if (Option.isNone(accounts)) return [done, Option.none<State>()] as const
+          const { remaining, rewrapped, skipped } = yield* tokens.step(active, batchSize, accounts.value)
+          const now = { ...done, rewrapped: done.rewrapped + rewrapped, skipped: done.skipped + skipped }
+          const next: State = { sources, after: "", accounts: remaining, done: now }
+          return [now, Option.isNone(remaining) ? Option.none<State>() : Option.some(next)] as const
+        }
         const batch = yield* sql.unsafe<Wrapped>(batchText, [from.key.id, after, from.last, batchSize])
         const counts = yield* rewrapAll(batch, from.key, active)
         const now = { ...done, rewrapped: done.rewrapped + counts.rewrapped, skipped: done.skipped + counts.skipped }
         const last = batch.at(-1)
         const next: State =
           last !== undefined && batch.length === batchSize && last.id !== from.last
-            ? { sources, after: last.id, done: now }
-            : { sources: others, after: "", done: now }
-        return [now, next.sources.length === 0 ? Option.none<State>() : Option.some(next)] as const
+            ? { sources, after: last.id, accounts, done: now }
+            : { sources: others, after: "", accounts, done: now }
+        const isOver = next.sources.length === 0 && Option.isNone(accounts)
+        return [now, isOver ? Option.none<State>() : Option.some(next)] as const
       })
 
   return { begin, step }

@@ -294,7 +294,8 @@ type StoredOrGiven<I> = I | Option.Option<I> | null | undefined
 export const optionalAsStored = <A, I>(field: Schema.Schema<A, I>) =>
   Schema.optional(
     Schema.transform(
-      Schema.declare((_): _ is StoredOrGiven<I> => true),
+      // `field` checks the value.
+      Schema.declare((given): given is StoredOrGiven<I> => typeof given !== "symbol"),
       Schema.UndefinedOr(field),
       {
         strict: true,

@@ -56,10 +56,42 @@ it.scopedLive("doctor prints one line for each check of a valid database, and no
         "jobs",
         "supervision",
         "deliveries",
-        "consumers"
+        "consumers",
+        "tokens"
       ].map((check) => `ok ${check}`)
     )
   })
+)
+
+it.scopedLive(
+  "doctor reports tokens in plain text, which are a problem only with keys, and tokens without their key",
+  () =>
+    Effect.gen(function* () {
+      const { environment, filePath } = yield* prepared
+      const withKeys = { ...environment, SEALANT_ENCRYPTION_KEYS: `k1:${Buffer.alloc(32, 1).toString("base64")}` }
+      const textOf = ({ findings }: { readonly findings: ReadonlyArray<Finding> }) =>
+        findings.filter(({ check }) => check === "tokens").map(({ outcome, text }) => `${outcome}: ${text}`)
+      expect(textOf(yield* doctor(withKeys))).toEqual(["ok: 0 tokens of accounts, all encrypted"])
+      tamper(
+        filePath,
+        "INSERT INTO user (id, name, email, created_at, updated_at) VALUES ('ada', 'Ada', 'ada@example.com', 0, 0)",
+        `INSERT INTO account (id, user_id, account_id, provider_id, access_token, id_token, refresh_token, created_at, updated_at)
+       VALUES ('one', 'ada', '1', 'github', 'plain-access', 'plain-id', 'sealant:1:k2:a:b', 0, 0)`
+      )
+      const unknown =
+        "problem: 1 token of accounts is under a key that SEALANT_ENCRYPTION_KEYS does not contain; " +
+        "add the key to SEALANT_ENCRYPTION_KEYS; without it, the users must sign in at the provider again"
+      expect(textOf(yield* doctor(environment))).toEqual([
+        unknown,
+        "ok: 2 tokens of accounts in plain text: SEALANT_ENCRYPTION_KEYS is not set, so tokens are not encrypted"
+      ])
+      expect(textOf(yield* doctor(withKeys))).toEqual([
+        unknown,
+        "problem: 2 tokens of accounts are stored as plain text; run `sealant-db secrets rotate`, which encrypts them"
+      ])
+      yield* runHere(["secrets", "rotate"], withKeys)
+      expect(textOf(yield* doctor(withKeys))).toEqual([unknown])
+    })
 )
 
 it.scopedLive("doctor reports a database that cannot be opened as a problem", () =>

@@ -60,8 +60,8 @@ it.scopedLive("secrets rotate re-encrypts under another key, and status shows th
       code: 0,
       stderr: "",
       stdout:
-        "rewrapped 2 versions with key new\n" +
-        "skipped 1 version: the key is not in SEALANT_ENCRYPTION_KEYS (see `sealant-db secrets status`), " +
+        "rewrapped 2 values with key new\n" +
+        "skipped 1 value: the key is not in SEALANT_ENCRYPTION_KEYS (see `sealant-db secrets status`), " +
         "or the predecessor encrypted it\n"
     })
     expect(JSON.parse((yield* run(["secrets", "rotate", "--json"], withBoth)).stdout)).toEqual({
