@@ -25,6 +25,7 @@ import derivedStatusAndEndings from "./0013_derived_status_and_endings.js"
 import jobMaxDuration from "./0014_job_max_duration.js"
 import workflowCancelReason from "./0015_workflow_cancel_reason.js"
 import workflowEndReasons from "./0016_workflow_end_reasons.js"
+import runtimeEnd from "./0017_runtime_end.js"
 
 export const migrations: Record<string, string> = {
   "0001_auth": auth,
@@ -42,5 +43,6 @@ export const migrations: Record<string, string> = {
   "0013_derived_status_and_endings": derivedStatusAndEndings,
   "0014_job_max_duration": jobMaxDuration,
   "0015_workflow_cancel_reason": workflowCancelReason,
-  "0016_workflow_end_reasons": workflowEndReasons
+  "0016_workflow_end_reasons": workflowEndReasons,
+  "0017_runtime_end": runtimeEnd
 }

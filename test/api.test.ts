@@ -21,6 +21,7 @@ const verbs = [
   "consume",
   "create",
   "delete",
+  "end",
   "enqueue",
   "ensure",
   "extend",
@@ -38,6 +39,7 @@ const verbs = [
   "open",
   "peek",
   "process",
+  "publish",
   "purge",
   "put",
   "read",
@@ -130,6 +132,7 @@ const exceptions: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   "takes one object, or a lease and one more argument": {
     "ControlPlaneEvents.consume": takesHandler,
+    "SandboxLifecycle.endRuntime": "the target is a lease, or the id of an attempt",
     "SandboxLifecycle.recordRuntime": "the target is a lease, or the id of an attempt",
     "WebhookInbox.process": takesHandler,
     "WebhookInbox.run": takesHandler

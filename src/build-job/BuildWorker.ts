@@ -4,7 +4,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Cause, Data, Duration, Effect, Exit, Option, Schema } from "effect"
-import type { ClaimedJob, Lease } from "./WorkspaceBuildJob.js"
+import type { ClaimedJob, Lease, WorkspaceBuildJob } from "./WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "./WorkspaceBuildJobRepo.js"
 import type { InvalidInput } from "../Errors.js"
 import { Wait } from "../sql/durations.js"
@@ -12,7 +12,7 @@ import { operations, spanned } from "../sql/operations.js"
 import { type HeldLease, holding, type Moment, type Over, type Terms } from "../leasing/heldLeases.js"
 import { kindOf } from "../sql/tagged.js"
 import { SandboxLifecycle } from "../sandbox/SandboxLifecycle.js"
-import type { Build, BuildFailed, BuildFinished } from "../sandbox/SandboxViews.js"
+import type { Build, BuildFailed, BuildFinished, BuildPublished } from "../sandbox/SandboxViews.js"
 import { defaultRuntimeDeadline, supervisionBesides } from "../supervision/supervisorLoop.js"
 import { loop, type OnDefect, reportDefect, reporting, untilAnswered, workerSettings } from "../leasing/workerLoop.js"
 
@@ -26,6 +26,22 @@ export class BuildFailure extends Data.TaggedError("BuildFailure")<{
   readonly retryable?: boolean | undefined
 }> {}
 
+/** The work of a handler. */
+export interface ClaimedBuild extends Build {
+  /**
+   * Stores the published image, before the runtime is launched. The worker keeps its lease, and the handler continues
+   * with the launch: it returns the image with the runtime, or fails. Then the build has succeeded and its runtime has
+   * failed (`launch-failed`), and the job is not retried.
+   *
+   * If the worker dies, is drained or loses its lease after this call, the next holder of the job finds the image in
+   * `job` (`publishedReference`, `publishedDigest`…) and only launches it.
+   *
+   * Waits until the database has answered. If the lease is lost, the handler is interrupted. Fails with `BuildFailure`,
+   * which the handler passes on, if the result is invalid (`invalid-result`) or cannot be stored (`not-stored`).
+   */
+  readonly published: (result: typeof BuildPublished.Encoded) => Effect.Effect<WorkspaceBuildJob, BuildFailure>
+}
+
 /**
  * Builds one image, and launches its runtime if that is the task of this worker.
  *
@@ -34,7 +50,7 @@ export class BuildFailure extends Data.TaggedError("BuildFailure")<{
  * ended; heartbeats continue until then. A handler that dies, or that throws before it returns an effect, has failed,
  * and the job may be retried.
  */
-export type Handler<R> = (build: Build) => Effect.Effect<typeof BuildFinished.Encoded, BuildFailure, R>
+export type Handler<R> = (build: ClaimedBuild) => Effect.Effect<typeof BuildFinished.Encoded, BuildFailure, R>
 
 /** Options of a worker. */
 export interface Options {
@@ -135,14 +151,21 @@ const work = <R>(
       Effect.gen(function* () {
         const begun = yield* Effect.exit(Effect.interruptible(begin(lifecycle, lease, held)))
         if (Exit.isFailure(begun)) return yield* Exit.isInterrupted(begun) ? release : begun
-        const { exit, interrupted, over } = yield* held.run(Effect.suspend(() => handler(begun.value)))
+        let isPublished = Option.isSome(begun.value.job.publishedReference)
+        const published: ClaimedBuild["published"] = (result) =>
+          Effect.tap(publish(lifecycle, lease, held, result), () => Effect.sync(() => (isPublished = true)))
+        const { exit, interrupted, over } = yield* held.run(
+          Effect.suspend(() => handler({ ...begun.value, published }))
+        )
         yield* reportDefect(onDefect, defectOf(exit, interrupted || over !== undefined), lease, "build handler")
         if (Exit.isSuccess(exit)) return yield* reporting(held, finish(lifecycle, lease, exit.value))
         if (over?._tag === "Lost") return yield* over.error
         const failure = failureOf(exit.cause, over)
-        return yield* failure === undefined && interrupted
-          ? release
-          : reporting(held, fail(lifecycle, lease, failure ?? died))
+        if (failure === undefined && interrupted) return yield* release
+        // The launch of a published image is not tried again, unless the worker itself was the reason.
+        const isFinal = isPublished && over?._tag !== "Unconfirmed"
+        const reported = { ...(failure ?? died), ...(isFinal ? { retryable: false } : {}) }
+        return yield* reporting(held, fail(lifecycle, lease, reported))
       })
     )
   }).pipe(
@@ -190,6 +213,27 @@ const failureOf = (cause: Cause.Cause<BuildFailure>, over: Over | undefined): Fa
       }
     : undefined
 }
+
+/** Stores a published image, and interrupts the handler if its lease is lost. */
+const publish = (
+  lifecycle: SandboxLifecycle["Type"],
+  lease: Lease,
+  held: HeldLease,
+  result: typeof BuildPublished.Encoded
+): Effect.Effect<WorkspaceBuildJob, BuildFailure> =>
+  untilAnswered(lifecycle.publishBuild(lease, result)).pipe(
+    Effect.catchTags({
+      // Not retryable, because the handler would publish the same invalid result.
+      InvalidInput: ({ message }) =>
+        new BuildFailure({ errorMessage: message, errorCode: "invalid-result", retryable: false }),
+      PersistenceError: ({ message }) => new BuildFailure({ errorMessage: message, errorCode: "not-stored" }),
+      LeaseLost: (error) =>
+        Effect.zipRight(
+          Effect.sync(() => held.lose(error)),
+          Effect.never
+        )
+    })
+  )
 
 const finish = (lifecycle: SandboxLifecycle["Type"], lease: Lease, result: typeof BuildFinished.Encoded) =>
   lifecycle.finishBuild(lease, result).pipe(

@@ -90,6 +90,7 @@ export class WorkspaceBuildJob extends Model.Class<WorkspaceBuildJob>("Workspace
     finishedAt: OptionalTimestamp,
     executorId: optional(Name),
     resultPayload: OptionalJson(OsExecutorCompileResult),
+    /** The published image, from `SandboxLifecycle.publishBuild` or from the success on. */
     publishedReference: optional(Name),
     publishedDigestReference: optional(Name),
     publishedDigest: optional(Name),
@@ -182,7 +183,9 @@ export class JobState extends Model.Class<JobState>("JobState")({
   status: WorkspaceBuildJobStatus,
   cancelReason: optional(Prose),
   attemptCount: Count,
-  leaseToken: Count
+  leaseToken: Count,
+  /** Set once the image is published, also before the job has succeeded. */
+  publishedReference: optional(Name)
 }) {}
 
 /** Counts of the jobs in the queue. */

@@ -16,6 +16,8 @@ const table: LeasedTable = {
   whenReleased: ["started_at = iif(attempt_count = 1, NULL, started_at)"],
   failed: {
     at: ["finished_at", "max(?1, started_at)"],
+    // A published image is kept: only its runtime is missing.
+    exhaustedStatus: "iif(published_reference IS NULL, 'failed', 'succeeded')",
     exhausted: { error_code: attemptsExhausted, error_message: "the last lease expired with no attempts left" },
     unreadable: { error_code: unreadableJob, error_message: "the row of the job cannot be read" }
   }
@@ -29,6 +31,11 @@ export const succeedText = texts.underLease(`
   status = 'succeeded', lease_outcome = 'succeeded', lease_expires_at = NULL, finished_at = max(?1, started_at),
   executor_id = ?5, result_payload = ?6, published_reference = ?7, published_digest_reference = ?8,
   published_digest = ?9, error_code = NULL, error_message = NULL`)
+
+/** Stores the published image of a job, which stays under its lease. ?5 to ?9: as for `succeedText`. */
+export const publishText = texts.underLease(`
+  executor_id = ?5, result_payload = ?6, published_reference = ?7, published_digest_reference = ?8,
+  published_digest = ?9`)
 
 /** Queues a job for a retry, or fails it. ?7: error code, ?8: error message. */
 export const failText = texts.fail("error_code = ?7", "error_message = ?8")

@@ -20,6 +20,14 @@ export const jobStatements = (sql: SqlClient.SqlClient) => {
       WHERE id = ${which} AND ${sql.in("status", workspaceBuildJobTransitions.sources("cancelled"))}
       RETURNING ${returning}`,
 
+    /** Ends a running job as succeeded with the image that its worker has published. */
+    keepImage: (id: string, now: number) => sql`
+      UPDATE oci_image_build_jobs SET
+        status = 'succeeded', lease_outcome = 'succeeded', lease_expires_at = NULL,
+        finished_at = max(${now}, started_at), error_code = NULL, error_message = NULL, updated_at = ${now}
+      WHERE id = ${id} AND status = 'running' AND published_reference IS NOT NULL
+      RETURNING ${columns}`,
+
     /** Records that the attempt of an ended job has processed its end. Returns no row if that is recorded already. */
     settle: (id: string, now: number) => sql`
       UPDATE oci_image_build_jobs SET run_settled_at = ${now}

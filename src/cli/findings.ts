@@ -166,6 +166,7 @@ const stuckText = (state: string, [one, many]: readonly [string, string], { coun
 const stuck = Effect.gen(function* () {
   const {
     consumers,
+    disagreeingSandboxes,
     dueDeliveries,
     dueJobs,
     expiredDeliveries,
@@ -198,6 +199,7 @@ const stuck = Effect.gen(function* () {
     ...found("attempts", "waiting without a job, or asked to stop,", "attempt", supervise, leftAttempts),
     ...found("runtimes", "pending after their attempt has ended", "runtime", supervise, leftRuntimes),
     ...found("sandboxes", "waiting without an attempt", "sandbox", supervise, leftSandboxes),
+    ...found("sandboxes", "ended without their row, or the reverse,", "sandbox", supervise, disagreeingSandboxes),
     ...found("executions", "without a sandbox or an agent", "execution", superviseWorkflows, leftExecutions)
   ]
   // Not a problem: a workflow may be created without an owner.

@@ -82,7 +82,7 @@ const recordAttempts = (attempts: string) =>
   SELECT a.id, a.owner_user_id, iif(a.${isActive}, 'cancelled', a.status) AS to_state, r.run_id IS NOT NULL AS forced,
     json_patch('{}', json_object(
       'sandboxId', (SELECT sandbox_id FROM sandbox_run_links WHERE run_id = a.id),
-      'runtimeStatus', iif(r.run_id IS NULL, NULL, 'stopped'),
+      'runtimeStatus', iif(r.run_id IS NULL, NULL, 'stopped'), 'stopReason', iif(r.run_id IS NULL, NULL, 'user'),
       'adapter', r.adapter, 'resourceId', r.resource_id, 'reference', r.reference)) AS payload
   FROM sandbox_attempts AS a
   LEFT JOIN sandbox_runtime_instances AS r ON r.run_id = a.id AND r.status IN ('pending', 'running')
@@ -154,7 +154,8 @@ const requestStopText = (attempts: string) => `
   WHERE id IN (${attempts}) AND stop_requested_at IS NULL`
 
 const endRuntimesText = (attempts: string) => `
-  UPDATE sandbox_runtime_instances SET status = 'stopped', finished_at = max(?2, coalesce(launched_at, 0)), updated_at = ?2
+  UPDATE sandbox_runtime_instances SET
+    status = 'stopped', stop_reason = 'user', finished_at = max(?2, coalesce(launched_at, 0)), updated_at = ?2
   WHERE run_id IN (${attempts}) AND +status IN ('pending', 'running')`
 
 interface Deletion {

@@ -8,18 +8,20 @@ import type { SandboxAttempt } from "../sandbox/SandboxAttempt.js"
 import type { SandboxRuntimeInstance } from "../sandbox/SandboxRuntimeInstance.js"
 import type { Transition } from "./journal.js"
 
-export const sandboxTransition = ({
-  id,
-  latestAttemptId,
-  ownerUserId,
-  status
-}: Pick<Sandbox, "id" | "latestAttemptId" | "ownerUserId" | "status">): Transition => ({
-  subjectType: "sandbox",
-  subjectId: id,
-  toState: status,
-  ownerUserId,
-  ...(Option.isSome(latestAttemptId) ? { payload: { attemptId: latestAttemptId.value } } : {})
-})
+/** `details` are further facts of the payload. */
+export const sandboxTransition = (
+  { id, latestAttemptId, ownerUserId, status }: Pick<Sandbox, "id" | "latestAttemptId" | "ownerUserId" | "status">,
+  details: Transition["payload"] = {}
+): Transition => {
+  const payload = { ...(Option.isSome(latestAttemptId) ? { attemptId: latestAttemptId.value } : {}), ...details }
+  return {
+    subjectType: "sandbox",
+    subjectId: id,
+    toState: status,
+    ownerUserId,
+    ...(Object.keys(payload).length > 0 ? { payload } : {})
+  }
+}
 
 export const attemptTransition = ({
   id,
@@ -32,28 +34,29 @@ export const attemptTransition = ({
   ownerUserId
 })
 
+type EndedRuntime = Pick<
+  SandboxRuntimeInstance,
+  "adapter" | "errorCode" | "reference" | "resourceId" | "status" | "stopReason"
+>
+
+/** Returns the facts of an ended runtime, for the payload of events. */
+export const runtimeEndDetails = ({ adapter, errorCode, reference, resourceId, status, stopReason }: EndedRuntime) => ({
+  runtimeStatus: status,
+  ...(Option.isSome(stopReason) ? { stopReason: stopReason.value } : {}),
+  ...(Option.isSome(errorCode) ? { errorCode: errorCode.value } : {}),
+  ...(Option.isSome(adapter) ? { adapter: adapter.value } : {}),
+  ...(Option.isSome(resourceId) ? { resourceId: resourceId.value } : {}),
+  ...(Option.isSome(reference) ? { reference: reference.value } : {})
+})
+
 /**
  * The end of a runtime is an event of its attempt, with its resource for the program that tears it down. The state is
  * that of the attempt.
  */
 export const runtimeEndTransition = (
   attempt: Pick<SandboxAttempt, "id" | "ownerUserId" | "status">,
-  {
-    adapter,
-    reference,
-    resourceId,
-    status
-  }: Pick<SandboxRuntimeInstance, "adapter" | "reference" | "resourceId" | "status">
-): Transition => ({
-  ...attemptTransition(attempt),
-  always: true,
-  payload: {
-    runtimeStatus: status,
-    ...(Option.isSome(adapter) ? { adapter: adapter.value } : {}),
-    ...(Option.isSome(resourceId) ? { resourceId: resourceId.value } : {}),
-    ...(Option.isSome(reference) ? { reference: reference.value } : {})
-  }
-})
+  runtime: EndedRuntime
+): Transition => ({ ...attemptTransition(attempt), always: true, payload: runtimeEndDetails(runtime) })
 
 /** With `evenIfSame`, a new lease under the same status is an event, too. */
 export const jobTransition = (

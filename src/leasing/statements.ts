@@ -27,6 +27,8 @@ export interface LeasedTable {
   readonly failed: {
     /** The column with the end of the row, and its SQL expression. */
     readonly at: readonly [column: string, value: string]
+    /** The SQL expression of the status after the last lease has expired. Default: `'failed'`. */
+    readonly exhaustedStatus?: string
     /** The error columns of a row whose last lease has expired. */
     readonly exhausted: Readonly<Record<string, string>>
     /** The error columns of a row that was claimed and cannot be decoded. */
@@ -51,6 +53,7 @@ const attemptsLeft = "attempt_count < max_attempts"
 export const leaseTexts = (table: LeasedTable, columns: string) => {
   const { dueIndex, failed, held, leasesIndex, maxDurationColumn, name, waiting } = table
   const [endColumn, end] = failed.at
+  const { exhaustedStatus = "'failed'" } = failed
 
   /** The end of a lease: `requested`, but at most the maximum duration after `claimedAt`. */
   const leaseEnd = (requested: string, claimedAt: string) =>
@@ -96,7 +99,7 @@ export const leaseTexts = (table: LeasedTable, columns: string) => {
   // selection and write. ?1: now, ?2: worker, ?3: requested end of the leases, ?4: the parameter of `candidates`.
   const claim = (candidates: string) => `
   UPDATE ${name} SET
-    status = iif(${attemptsLeft}, '${held}', 'failed'),
+    status = iif(${attemptsLeft}, '${held}', ${exhaustedStatus}),
     attempt_count = attempt_count + (${attemptsLeft}),
     lease_token = lease_token + (${attemptsLeft}),
     lease_outcome = iif(${attemptsLeft}, NULL, 'expired'),
@@ -186,7 +189,7 @@ export const leaseTexts = (table: LeasedTable, columns: string) => {
      */
     reap: `
   UPDATE ${name} SET
-    status = iif(${attemptsLeft}, '${waiting}', 'failed'),
+    status = iif(${attemptsLeft}, '${waiting}', ${exhaustedStatus}),
     lease_outcome = 'expired',
     lease_expires_at = NULL,
     worker_id = iif(${attemptsLeft}, NULL, worker_id),

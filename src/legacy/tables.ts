@@ -132,7 +132,10 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
     own: { profile_revision_id: ownProfile, retry_of_run_id: `${ofOwner} AND p.id <> $id` }
   }),
   byKey("sandbox_attempt_snapshots", SandboxAttemptSnapshot, "run_id"),
-  byKey("sandbox_runtime_instances", SandboxRuntimeInstance, "run_id"),
+  {
+    ...byKey("sandbox_runtime_instances", SandboxRuntimeInstance, "run_id"),
+    added: { stop_reason: null }
+  },
   byId("oci_image_build_jobs", WorkspaceBuildJob, {
     formerNames: { executor_id: "builder_id" },
     added: {

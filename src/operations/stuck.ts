@@ -10,6 +10,7 @@ import {
   attemptWaitsSince,
   jobIsUnsettled,
   runtimeIsLeft,
+  sandboxDisagrees,
   sandboxIsLeft
 } from "../sandbox/leftBehind.js"
 import { operations } from "../sql/operations.js"
@@ -43,6 +44,8 @@ export interface StuckReport {
   readonly leftRuntimes: Option.Option<Stuck>
   /** Waiting sandboxes whose attempt has ended, or that have no attempt. */
   readonly leftSandboxes: Option.Option<Stuck>
+  /** Sandboxes that have ended for their owner and not in their row, or are stopped in their row only. */
+  readonly disagreeingSandboxes: Option.Option<Stuck>
   /** Executions without their sandbox or workflow, or without an agent. */
   readonly leftExecutions: Option.Option<Stuck>
   /**
@@ -114,6 +117,12 @@ export const findStuck = Effect.gen(function* () {
       "sandboxes AS s",
       "s.updated_at",
       `s.status IN ('queued', 'running') AND ${sandboxIsLeft}`,
+      untilSettled
+    ),
+    disagreeingSandboxes: yield* since(
+      "sandboxes AS s INDEXED BY sandboxes_disagreeing_idx",
+      "s.updated_at",
+      `s.created_at >= 0 AND ${sandboxDisagrees}`,
       untilSettled
     ),
     leftExecutions: yield* since(

@@ -72,7 +72,7 @@ export class Sandbox extends Model.Class<Sandbox>("Sandbox")(
     service: "SandboxRepo",
     purpose: "The sandboxes of users. A sandbox keeps its id across attempts to launch it.",
     states: { status: sandboxTransitions },
-    maintained: ["derived_status"]
+    maintained: ["derived_status", "view_status"]
   })
 ) {}
 

@@ -42,7 +42,9 @@ import type {
   Build,
   BuildFailed,
   BuildFinished,
+  BuildPublished,
   DeleteSandbox,
+  EndRuntime,
   Launch,
   LaunchSandbox,
   SandboxDetail,
@@ -109,6 +111,19 @@ export interface SandboxLifecycleService {
   readonly beginBuild: (lease: Lease) => Effect.Effect<Build, LeaseLost | PersistenceError>
 
   /**
+   * Stores the published image of a build whose runtime is yet to be launched. The job stays under its lease, and keeps
+   * the image from now on: if the launch fails, the build has succeeded and its runtime has failed; if the worker dies,
+   * `Build.job` of the next holder contains the image, and only the launch is left. May be repeated.
+   *
+   * Fails with `LeaseLost` if the lease is not the current one, or if the attempt has ended; the job is cancelled in
+   * the second case. Fails with `InvalidInput` if the result is invalid.
+   */
+  readonly publishBuild: (
+    lease: Lease,
+    result: typeof BuildPublished.Encoded
+  ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
+
+  /**
    * Records that a worker has built and published the image, and possibly launched the runtime: the job has succeeded.
    * Once the runtime is running, too, the attempt has succeeded and the sandbox is ready. A repeated call returns the
    * same result.
@@ -123,7 +138,8 @@ export interface SandboxLifecycleService {
 
   /**
    * Records that a build has failed. The job is queued again if the failure is retryable and job attempts are left.
-   * Otherwise job, attempt and sandbox have failed.
+   * Otherwise job, attempt and sandbox have failed. After `publishBuild` the job has succeeded, and its runtime has
+   * failed with the reason `launch-failed`.
    *
    * Fails with `LeaseLost` if the lease is not the current one, and with `InvalidInput` if the error is invalid.
    */
@@ -135,7 +151,8 @@ export interface SandboxLifecycleService {
   /**
    * Stores the runtime adapter's response to a launch, under a lease or later for an attempt. Attempt and sandbox are
    * running. Once the runtime is running and the image is built, the attempt has succeeded and the sandbox is ready.
-   * `pending` after `running` of the same resource is out of order, and changes nothing.
+   * `pending` after `running` of the same resource is out of order, and changes nothing. So is any response of a
+   * resource whose end was recorded.
    *
    * - Under the current lease, a new resource replaces the recorded one; the journal records the end of the replaced
    *   one.
@@ -143,14 +160,35 @@ export interface SandboxLifecycleService {
    *   after that one has ended, so that a worker that lost its lease replaces nothing.
    *
    * Fails with `LeaseLost` if the lease is not the current one, with `NotFound` if the attempt does not exist, with
-   * `InvalidTransition` if a stop was requested, the attempt has failed or was cancelled, or the attempt has another
-   * resource, and with `InvalidInput` if the response is invalid. After any of these errors the caller tears down the
+   * `InvalidTransition` if a stop was requested, the attempt has failed or was cancelled, the attempt has another
+   * resource, or its runtime has ended, and with `InvalidInput` if the response is invalid. After any of these errors the caller tears down the
    * launched resource.
    */
   readonly recordRuntime: (
     target: Lease | string,
     result: typeof RuntimeAdapterLaunchResult.Encoded
   ) => Effect.Effect<SandboxRuntimeInstance, LeaseLost | NotFound | InvalidTransition | InvalidInput | PersistenceError>
+
+  /**
+   * Records the end of a runtime, under a lease or for an attempt, and ends the sandbox with it. Returns the current
+   * runtime of the attempt.
+   *
+   * - A ready sandbox is stopped (`stopped`) or has failed (`failed`). Its attempt stays succeeded.
+   * - An attempt that has not succeeded yet was cancelled (`stopped`) or has failed (`failed`), and its sandbox is
+   *   stopped or has failed with it. An image that was published is kept: its job has succeeded. Another active job is
+   *   cancelled.
+   * - The first end stands, and a repeat changes nothing. A later response of the same resource does not revive it.
+   * - The end of another resource than the current one changes nothing.
+   *
+   * The events of attempt and sandbox contain `runtimeStatus`, `stopReason`, `errorCode` and `resourceId`.
+   *
+   * Fails with `LeaseLost` if the lease is not the current one, unless the job has ended under it, with `NotFound` if
+   * the attempt does not exist, and with `InvalidInput` if the report is invalid.
+   */
+  readonly endRuntime: (
+    target: Lease | string,
+    end: typeof EndRuntime.Encoded
+  ) => Effect.Effect<SandboxRuntimeInstance, LeaseLost | NotFound | InvalidInput | PersistenceError>
 
   /**
    * Cancels a sandbox that is not ready yet: attempt and job are cancelled, runtime and sandbox are stopped. Returns a
@@ -225,7 +263,7 @@ export interface SandboxLifecycleService {
    * - attempts without a job, or with a built image, fail if no runtime was reported running within `runtimeDeadline`;
    * - sandboxes without an attempt, and relaunched runtimes that were never reported running, fail after the same
    *   deadline;
-   * - sandboxes end if their latest attempt has ended.
+   * - sandboxes end if their latest attempt or its runtime has ended.
    *
    * An infinite `runtimeDeadline` turns its rules off. Each row is one short transaction. A row that cannot be handled
    * is logged and counted in `failed`; the others are handled regardless. Call it repeatedly, as `Supervisor` does.

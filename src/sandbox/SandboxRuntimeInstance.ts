@@ -18,7 +18,10 @@ import { stateMachine } from "../sql/transitions.js"
 import { RuntimeAdapterId } from "../payloads/enumerations.js"
 import { SandboxAttemptId } from "./SandboxAttempt.js"
 
-/** `pending`: being launched; `running`: launched; `failed` and `stopped`: ended, until it is launched again. */
+/**
+ * `pending`: being launched; `running`: launched; `failed` and `stopped`: ended. A worker may launch another one while
+ * the attempt is active.
+ */
 export const SandboxRuntimeStatus = enumeration("pending", "running", "failed", "stopped")
 export type SandboxRuntimeStatus = typeof SandboxRuntimeStatus.Type
 
@@ -36,12 +39,36 @@ export const sandboxRuntimeTransitions = stateMachine(SandboxRuntimeStatus.liter
 /** The states of an ended runtime. */
 export const endedRuntimeStatuses = ["failed", "stopped"] as const satisfies ReadonlyArray<SandboxRuntimeStatus>
 
+/** The states of a runtime that has not ended. */
+export const activeRuntimeStatuses = ["pending", "running"] as const satisfies ReadonlyArray<SandboxRuntimeStatus>
+
 /** Returns whether a runtime in this state has ended. */
 export const isEnded = (status: SandboxRuntimeStatus): boolean => endedRuntimeStatuses.some((ended) => ended === status)
 
 /** The adapter that launched the runtime. */
 export const SandboxRuntimeAdapter = enumeration(...RuntimeAdapterId.literals)
 export type SandboxRuntimeAdapter = typeof SandboxRuntimeAdapter.Type
+
+/**
+ * The reason of the end of a runtime:
+ *
+ * - `exited`: its main process has ended; `crashed`: it failed; `out-of-memory`: its memory was exhausted;
+ * - `evicted`: its host or cluster removed it;
+ * - `expired`, `idle`: a deadline has passed;
+ * - `user`: its owner stopped, cancelled or deleted the sandbox;
+ * - `launch-failed`: it was never running.
+ */
+export const SandboxStopReason = enumeration(
+  "exited",
+  "crashed",
+  "out-of-memory",
+  "evicted",
+  "expired",
+  "idle",
+  "user",
+  "launch-failed"
+)
+export type SandboxStopReason = typeof SandboxStopReason.Type
 
 /** One row of `sandbox_runtime_instances`: the runtime of one attempt. Attempts without a launch have none. */
 export class SandboxRuntimeInstance extends Model.Class<SandboxRuntimeInstance>("SandboxRuntimeInstance")(
@@ -54,6 +81,8 @@ export class SandboxRuntimeInstance extends Model.Class<SandboxRuntimeInstance>(
     reference: optional(Name),
     /** The address at which it is reachable. */
     endpoint: optional(Name),
+    /** The reason of its end. Only ended runtimes have one. */
+    stopReason: optional(SandboxStopReason),
     errorCode: optional(Name),
     errorMessage: optional(Prose),
     launchedAt: OptionalTimestamp,
@@ -82,14 +111,17 @@ export const ReportedRuntime = Schema.Struct({
   finishedAt: Schema.optional(Schema.DateTimeUtcFromSelf)
 })
 
-/** Report of a runtime. `finishedAt` is allowed only with the status failed or stopped. */
+const onlyOfEnded = "must be absent unless the status is failed or stopped"
+
+/** Report of a runtime. `finishedAt` and `stopReason` are allowed only with the status failed or stopped. */
 export const RuntimeReport = Schema.Struct({
   attemptId: existing(SandboxAttemptId),
-  ...ReportedRuntime.fields
+  ...ReportedRuntime.fields,
+  stopReason: Schema.optional(SandboxStopReason)
 }).pipe(
-  Schema.filter(
-    ({ finishedAt, status }) =>
-      finishedAt === undefined ||
-      isEnded(status) || { path: ["finishedAt"], message: "must be absent unless the status is failed or stopped" }
-  )
+  Schema.filter(({ finishedAt, status, stopReason }) => {
+    if (isEnded(status)) return true
+    if (finishedAt !== undefined) return { path: ["finishedAt"], message: onlyOfEnded }
+    return stopReason === undefined || { path: ["stopReason"], message: onlyOfEnded }
+  })
 )

@@ -3,7 +3,7 @@
  *
  * Guarantees:
  * - A failure that is reported after a stop does not overwrite the stop. After a stop request for its attempt, a
- *   runtime cannot become pending or running.
+ *   runtime cannot become pending or running. An ended runtime of an ended attempt stays ended.
  * - Reports may be out of order, repeated, and sent by several workers: each is one guarded statement.
  */
 import { SqlClient } from "@effect/sql"
@@ -30,6 +30,9 @@ export interface SandboxRuntimeInstanceService {
    * Stores a report of the runtime of an attempt: inserts the first report, and merges each later one into the stored
    * row. Internal: not for request handlers.
    *
+   * It writes the runtime only. `SandboxLifecycle.endRuntime` ends the sandbox and the attempt, too. After an end that was
+   * stored here, supervision does so.
+   *
    * - Omitted fields keep their stored values. A relaunch (failed or stopped to pending or running) clears them, and
    *   the end and the error of the previous runtime.
    * - `launchedAt` defaults to the time of the first report with the status running. `finishedAt` defaults to the time
@@ -38,9 +41,10 @@ export interface SandboxRuntimeInstanceService {
    *
    * Fails with:
    * - `InvalidTransition` if the stored status does not allow that of the report, or if the report is pending or
-   *   running and the attempt has a stop request (without a stored row, `from` is stopped);
+   *   running and the attempt has a stop request (without a stored row, `from` is stopped), or both the runtime and the
+   *   attempt have ended;
    * - `ReferenceNotFound` (`attemptId`) if the attempt does not exist;
-   * - `InvalidInput` if a field is invalid, or `finishedAt` is set and the status is pending or running.
+   * - `InvalidInput` if a field is invalid, or `finishedAt` or `stopReason` is set and the status is pending or running.
    */
   readonly upsert: (
     report: typeof RuntimeReport.Encoded

@@ -10,9 +10,9 @@ import { IssueId } from "../issue-workflow/Issue.js"
 import { SandboxFilter } from "./filters.js"
 import { Sandbox, SandboxId } from "./Sandbox.js"
 import { SandboxAttempt, SandboxAttemptSnapshot, SandboxAttemptTriggerType } from "./SandboxAttempt.js"
-import { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
+import { endedRuntimeStatuses, SandboxRuntimeInstance, SandboxStopReason } from "./SandboxRuntimeInstance.js"
 import { RepositoryId } from "../source/Repository.js"
-import { ownerScopeField, Count, existing, enumeration, Name, Prose } from "../sql/columns.js"
+import { ownerScopeField, Count, existing, enumeration, Name, Prose, ReportedProse } from "../sql/columns.js"
 import { documentOf } from "../sql/json.js"
 import { Milliseconds } from "../sql/durations.js"
 import * as Model from "../sql/model.js"
@@ -84,11 +84,35 @@ export const BuildFinished = Schema.Struct({
   runtime: Schema.optional(RuntimeAdapterLaunchResult)
 })
 
+/** The published image of a build whose runtime is yet to be launched. */
+export const BuildPublished = JobSuccess
+
 /** Report of a failed build. */
 export const BuildFailed = JobFailure
 
-/** The status of a sandbox for its owner, derived from sandbox, attempt, job and runtime. */
-export const SandboxStatusView = enumeration("queued", "running", "ready", "failed", "cancelled")
+/**
+ * Report of the end of a runtime: `stopped` after an orderly end, `failed` after an error. `reason`, `errorCode` and
+ * `errorMessage` are stored and shown to the owner, so they must not contain secrets.
+ */
+export const EndRuntime = Schema.Struct({
+  status: Schema.Literal(...endedRuntimeStatuses),
+  reason: SandboxStopReason,
+  errorCode: Schema.optional(Name),
+  errorMessage: Schema.optional(ReportedProse),
+  /** The resource that has ended. Default: the current one of the attempt. */
+  resourceId: Schema.optional(Name)
+})
+
+/**
+ * The status of a sandbox for its owner, derived from sandbox, attempt, job and runtime:
+ *
+ * - `queued`, `running`: its attempt waits, or is being built or launched;
+ * - `ready`: usable;
+ * - `stopped`: it was ready, and its runtime has stopped or its owner has stopped it;
+ * - `cancelled`: it was stopped before it was ready;
+ * - `failed`: its build, its launch or its runtime has failed.
+ */
+export const SandboxStatusView = enumeration("queued", "running", "ready", "stopped", "failed", "cancelled")
 export type SandboxStatusView = typeof SandboxStatusView.Type
 
 /**

@@ -45,15 +45,18 @@ export {
   SandboxRuntimeAdapter,
   SandboxRuntimeInstance,
   SandboxRuntimeStatus,
-  sandboxRuntimeTransitions
+  sandboxRuntimeTransitions,
+  SandboxStopReason
 } from "./SandboxRuntimeInstance.js"
 export { SandboxRuntimeInstanceRepo, type SandboxRuntimeInstanceService } from "./SandboxRuntimeInstanceRepo.js"
 export {
   Build,
   BuildFailed,
   BuildFinished,
+  BuildPublished,
   CancelSandbox,
   DeleteSandbox,
+  EndRuntime,
   Launch,
   LaunchSandbox,
   SandboxDetail,

@@ -26,6 +26,13 @@ export const attemptIsLeft = `(a.stop_requested_at IS NOT NULL OR ${attemptWitho
 export const runtimeIsLeft = `(r.updated_at < ?1
   AND EXISTS (SELECT 1 FROM sandbox_attempts AS a WHERE a.id = r.run_id AND a.status NOT IN ('queued', 'running')))`
 
+/**
+ * The sandbox `s` has ended for its owner and not in its row, or is stopped in its row only: its runtime or attempt was
+ * ended, or its row was set, outside the lifecycle. The text is that of the index `sandboxes_disagreeing_idx`.
+ */
+export const sandboxDisagrees =
+  "(s.status = 'stopped') <> (s.view_status IN ('failed', 'stopped', 'cancelled')) AND s.status <> 'failed'"
+
 /** The waiting sandbox `s` has a latest attempt that failed or was cancelled, or has no attempt. */
 export const sandboxIsLeft = `(CASE WHEN s.latest_run_id IS NULL THEN s.updated_at < ?1 ELSE EXISTS (
   SELECT 1 FROM sandbox_attempts AS a

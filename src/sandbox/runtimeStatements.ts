@@ -5,6 +5,7 @@ import type { SqlClient } from "@effect/sql"
 import { DateTime } from "effect"
 import { columnList } from "../sql/rows.js"
 import {
+  activeRuntimeStatuses,
   endedRuntimeStatuses,
   isEnded,
   type RuntimeReport,
@@ -12,7 +13,15 @@ import {
   sandboxRuntimeTransitions
 } from "./SandboxRuntimeInstance.js"
 
-const reportedColumns = ["adapter", "resource_id", "reference", "endpoint", "error_code", "error_message"]
+const reportedColumns = [
+  "adapter",
+  "resource_id",
+  "reference",
+  "endpoint",
+  "stop_reason",
+  "error_code",
+  "error_message"
+]
 
 const millisOrNull = (instant: DateTime.Utc | undefined) =>
   instant === undefined ? null : DateTime.toEpochMillis(instant)
@@ -23,6 +32,10 @@ export const runtimeStatements = (sql: SqlClient.SqlClient) => {
   /** Builds the condition that the attempt has a stop request. */
   const hasStopRequest = (attemptId: string) =>
     sql`EXISTS (SELECT 1 FROM sandbox_attempts WHERE id = ${attemptId} AND stop_requested_at IS NOT NULL)`
+
+  /** Builds the condition that the attempt has ended. */
+  const hasEndedAttempt = (attemptId: string) =>
+    sql`EXISTS (SELECT 1 FROM sandbox_attempts WHERE id = ${attemptId} AND status NOT IN ('queued', 'running'))`
 
   /** Builds the stored value of a column, or NULL on a relaunch: an ended runtime becomes pending or running. */
   const storedValue = (column: string, ended: boolean) =>
@@ -44,10 +57,11 @@ export const runtimeStatements = (sql: SqlClient.SqlClient) => {
       const from = ended ? sources : [...sources, status]
       const launchedByDefault = status === "running" ? now : null
       return sql`
-        INSERT INTO sandbox_runtime_instances (run_id, status, adapter, resource_id, reference, endpoint, error_code,
-          error_message, launched_at, finished_at, created_at, updated_at)
+        INSERT INTO sandbox_runtime_instances (run_id, status, adapter, resource_id, reference, endpoint, stop_reason,
+          error_code, error_message, launched_at, finished_at, created_at, updated_at)
         SELECT ${attemptId}, ${status}, ${report.adapter ?? null}, ${report.resourceId ?? null}, ${report.reference ?? null},
-          ${report.endpoint ?? null}, ${report.errorCode ?? null}, ${report.errorMessage ?? null},
+          ${report.endpoint ?? null}, ${report.stopReason ?? null}, ${report.errorCode ?? null},
+          ${report.errorMessage ?? null},
           ${launchedAt ?? launchedByDefault}, ${ended ? Math.max(finishedAt ?? now, launchedAt ?? 0) : null}, ${now}, ${now}
         WHERE ${ended} OR NOT ${hasStopRequest(attemptId)}
         ON CONFLICT (run_id) DO UPDATE SET
@@ -57,6 +71,7 @@ export const runtimeStatements = (sql: SqlClient.SqlClient) => {
             max(coalesce(${finishedAt}, finished_at, ${now}), coalesce(${launchedAt}, launched_at, 0)), NULL),
           updated_at = excluded.updated_at
         WHERE ${sql.in("status", from)}
+          AND (${ended} OR ${sql.in("status", activeRuntimeStatuses)} OR NOT ${hasEndedAttempt(attemptId)})
         RETURNING ${columns}`
     }
   }

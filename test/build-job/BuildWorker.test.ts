@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Clock, Deferred, Effect, Fiber, Option, Queue, Ref, TestClock } from "effect"
 import type { WorkspaceBuildJobId } from "../../src/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
+import { SandboxRuntimeInstanceRepo } from "../../src/sandbox/SandboxRuntimeInstanceRepo.js"
 import { SandboxLifecycle } from "../../src/sandbox/SandboxLifecycle.js"
 import * as BuildWorker from "../../src/build-job/BuildWorker.js"
 import type { Build, Launch } from "../../src/sandbox/SandboxViews.js"
@@ -96,6 +97,112 @@ describe("BuildWorker", () => {
         errorMessage: Option.some(expect.stringContaining("executorId"))
       })
       expect(JSON.stringify(job)).not.toContain("s3cr3t")
+    }).pipe(Effect.provide(layers.memory))
+  )
+
+  it.effect("keeps the lease after the image was published, for as long as the launch takes", () =>
+    Effect.gen(function* () {
+      const launched = yield* launch()
+      const go = yield* Deferred.make<void>()
+      const stored = yield* Deferred.make<void>()
+      const interrupted = yield* Ref.make(0)
+      yield* start((build) =>
+        build.published(success).pipe(
+          Effect.zipRight(Deferred.succeed(stored, undefined)),
+          Effect.zipRight(Deferred.await(go)),
+          Effect.as(ready),
+          Effect.onInterrupt(() => Ref.update(interrupted, (count) => count + 1))
+        )
+      )
+      yield* Deferred.await(stored)
+      for (let beat = 0; beat < 15; beat++) yield* passing(20)
+      expect(yield* jobOf(launched.job.id)).toMatchObject({
+        status: "running",
+        leaseToken: 1,
+        publishedReference: Option.some(success.publishedReference)
+      })
+      expect(yield* stateOf(launched.sandbox.id)).toBe("running running running none")
+      yield* Deferred.succeed(go, undefined)
+      yield* reaches(launched, "ready succeeded succeeded running")
+      expect(yield* Ref.get(interrupted)).toBe(0)
+    }).pipe(Effect.provide(layers.memory))
+  )
+
+  for (const [name, failure] of [
+    ["fails", new BuildWorker.BuildFailure({ errorMessage: "no host", errorCode: "no-host" })],
+    ["dies", Effect.die(new Error("token s3cr3t"))]
+  ] as const) {
+    it.effect(`keeps a published image when the handler ${name} afterwards: the launch has failed`, () =>
+      Effect.gen(function* () {
+        const launched = yield* launch()
+        yield* start((build) => Effect.zipRight(build.published(success), failure))
+        yield* reaches(launched, "failed failed succeeded failed")
+        expect(yield* jobOf(launched.job.id)).toMatchObject({
+          publishedDigest: Option.some(success.publishedDigest),
+          attemptCount: 1
+        })
+        const runtime = yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(launched.attempt.id)
+        expect(Option.getOrThrow(runtime)).toMatchObject({
+          stopReason: Option.some("launch-failed"),
+          errorCode: Option.some(name === "fails" ? "no-host" : "handler-died")
+        })
+        expect((yield* (yield* SandboxLifecycle).retry(launched.sandbox.id)).created).toBe(true)
+      }).pipe(Effect.provide(layers.memory))
+    )
+  }
+
+  it.effect("only launches an image that a worker published before it was killed", () =>
+    Effect.gen(function* () {
+      const lifecycle = yield* SandboxLifecycle
+      const launched = yield* launch()
+      const killed = yield* claim(launched, "killed")
+      yield* lifecycle.beginBuild(killed.lease)
+      yield* lifecycle.publishBuild(killed.lease, success)
+      yield* TestClock.adjust("1 minute")
+      const builds = yield* Ref.make(0)
+      yield* start(({ job }) =>
+        Option.isSome(job.publishedReference)
+          ? Effect.succeed(ready)
+          : Effect.as(
+              Ref.update(builds, (count) => count + 1),
+              ready
+            )
+      )
+      yield* reaches(launched, "ready succeeded succeeded running")
+      expect(yield* Ref.get(builds)).toBe(0)
+      expect((yield* jobOf(launched.job.id)).leaseToken).toBe(2)
+    }).pipe(Effect.provide(layers.memory))
+  )
+
+  it.effect("interrupts a handler that publishes after its sandbox was stopped", () =>
+    Effect.gen(function* () {
+      const launched = yield* launch()
+      const begun = yield* Deferred.make<void>()
+      const go = yield* Deferred.make<void>()
+      const interrupted = yield* Deferred.make<void>()
+      yield* start((build) =>
+        Deferred.succeed(begun, undefined).pipe(
+          Effect.zipRight(Deferred.await(go)),
+          Effect.zipRight(build.published(success)),
+          Effect.as(ready),
+          Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
+        )
+      )
+      yield* Deferred.await(begun)
+      yield* (yield* SandboxLifecycle).stop(launched.sandbox.id)
+      yield* Deferred.succeed(go, undefined)
+      yield* Deferred.await(interrupted)
+      expect(yield* stateOf(launched.sandbox.id)).toBe("stopped cancelled cancelled none stop")
+      expect((yield* jobOf(launched.job.id)).publishedReference).toEqual(Option.none())
+    }).pipe(Effect.provide(layers.memory))
+  )
+
+  it.effect("fails the job for good when the published image is invalid", () =>
+    Effect.gen(function* () {
+      const launched = yield* launch()
+      yield* start((build) => Effect.as(build.published({ ...success, executorId: "" }), ready))
+      yield* reaches(launched, "failed failed failed none")
+      expect((yield* jobOf(launched.job.id)).errorCode).toEqual(Option.some("invalid-result"))
     }).pipe(Effect.provide(layers.memory))
   )
 

@@ -86,7 +86,15 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
   SecretVault: ["keyStatus", "retireKey", "rotateKeys", "streamRotation"],
   SandboxAttemptRepo: ["setSnapshot"],
   SandboxRuntimeInstanceRepo: ["listByStatus", "upsert"],
-  SandboxLifecycle: ["beginBuild", "failBuild", "finishBuild", "recordRuntime", "supervise"],
+  SandboxLifecycle: [
+    "beginBuild",
+    "endRuntime",
+    "failBuild",
+    "finishBuild",
+    "publishBuild",
+    "recordRuntime",
+    "supervise"
+  ],
   WorkspaceBuildJobRepo: [
     "cancel",
     "cancelLatestByAttemptId",

@@ -123,6 +123,7 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
           expect(Option.getOrThrow(last?.payload ?? Option.none())).toEqual({
             sandboxId: all.sandboxId,
             runtimeStatus: "stopped",
+            stopReason: "user",
             adapter: "docker",
             resourceId: "container",
             reference: "docker:container"

@@ -22,6 +22,13 @@ const endings = {
   silent: { outcome: "failed", reason: `its agent reported nothing for ${Duration.format(beginDeadline)}` }
 } as const
 
+/** Adds the reason of the end of the runtime to that of the sandbox, unless its owner has stopped it. */
+const endingOf = (why: keyof typeof endings, stopReason: string | null) => {
+  const ending = endings[why]
+  const isOfRuntime = (why === "failed" || why === "stopped") && stopReason !== null && stopReason !== "user"
+  return isOfRuntime ? { ...ending, reason: `${ending.reason} (${stopReason})` } : ending
+}
+
 export const makeWorkflowSupervision = ({ executions, sql }: WorkflowRepositories) => {
   const { endExecution } = makeExecutionEndings(executions)
   const transaction = operation(sql, "supervise")
@@ -38,12 +45,15 @@ export const makeWorkflowSupervision = ({ executions, sql }: WorkflowRepositorie
         .pipe(traced("supervise")),
     handle: (id: string) =>
       Effect.gen(function* () {
-        const [found] = yield* sql.unsafe<{ readonly why: keyof typeof endings | null }>(
-          `SELECT ${whyExecutionEnds} AS why FROM ${executionSource} WHERE e.id = ?2 AND e.status IN ('queued', 'running')`,
+        const [found] = yield* sql.unsafe<{
+          readonly why: keyof typeof endings | null
+          readonly stopReason: string | null
+        }>(
+          `SELECT ${whyExecutionEnds} AS why, r.stop_reason AS "stopReason" FROM ${executionSource} WHERE e.id = ?2 AND e.status IN ('queued', 'running')`,
           [before, id]
         )
         if (found === undefined || found.why === null) return false
-        yield* endExecution(yield* executions.getById(id), endings[found.why])
+        yield* endExecution(yield* executions.getById(id), endingOf(found.why, found.stopReason))
         return true
       }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"), transaction)
   })

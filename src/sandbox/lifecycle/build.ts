@@ -10,12 +10,15 @@ import { impossible, operationsOf, workerOf } from "../../events/operation.js"
 import { leasesLost } from "../../leasing/leases.js"
 import { RuntimeAdapterLaunchResult } from "../../payloads/RuntimeAdapter.js"
 import { ReportedRuntime, type SandboxRuntimeInstance } from "../SandboxRuntimeInstance.js"
-import { type Build, BuildFailed, BuildFinished } from "../SandboxViews.js"
+import { type Build, BuildFailed, BuildFinished, BuildPublished, EndRuntime } from "../SandboxViews.js"
 import {
   decideBegin,
+  decideEndRuntime,
   decideFail,
   decideFinish,
+  decideLeasedEndRuntime,
   decideLeasedRuntime,
+  decidePublish,
   decideRuntime,
   type WorkerDecision
 } from "./decisions.js"
@@ -64,6 +67,33 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
           (runtime): SandboxRuntimeInstance => Option.getOrThrow(Option.orElse(runtime, () => state.runtime))
         )
       )
+
+    const endOf = (attemptId: string, request: typeof EndRuntime.Encoded) =>
+      decided(
+        sql,
+        "endRuntime"
+      )((now) =>
+        Effect.gen(function* () {
+          const end = yield* decodeInput("endRuntime", EndRuntime)(request)
+          const state = yield* states.ofAttempt(attemptId)
+          const missing = new NotFound({ entity: "SandboxAttempt", id: attemptId })
+          return runtimeDecision(yield* decideEndRuntime(state, end, missing), state, now)
+        })
+      )
+
+    const endUnderLease = (lease: Lease, request: typeof EndRuntime.Encoded) =>
+      decided(
+        sql,
+        "endRuntime",
+        {},
+        workerOf(lease)
+      )((now) =>
+        Effect.gen(function* () {
+          const end = yield* decodeInput("endRuntime", EndRuntime)(request)
+          const state = yield* states.ofJob(lease.jobId)
+          return runtimeDecision(yield* decideLeasedEndRuntime(state, lease, end), state, now)
+        })
+      ).pipe(countLost)
 
     /** Decodes the response of an adapter, and applies the limits of the stored columns. */
     const decodeLaunched = (method: string) => (result: typeof RuntimeAdapterLaunchResult.Encoded) =>
@@ -130,6 +160,21 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
           })
         ).pipe(countLost),
 
+      publishBuild: (lease: Lease, result: typeof BuildPublished.Encoded) =>
+        decided(
+          sql,
+          "publishBuild",
+          { "job.id": lease.jobId },
+          workerOf(lease)
+        )((now) =>
+          Effect.gen(function* () {
+            const values = successValues(yield* decodeInput("publishBuild", BuildPublished)(result))
+            const state = yield* states.ofJob(lease.jobId)
+            const published = yield* decidePublish(state, lease, values)
+            return reported(published, state, now, jobAfter(lease))
+          })
+        ).pipe(countLost),
+
       finishBuild: (lease: Lease, result: typeof BuildFinished.Encoded) =>
         decided(
           sql,
@@ -158,7 +203,7 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
             const decoded = yield* decodeInput("failBuild", BuildFailed)(failure)
             const values = failureValues(decoded, yield* Random.next)
             const state = yield* states.ofJob(lease.jobId)
-            const failed = yield* decideFail(state, lease, decoded.retryable, values)
+            const failed = yield* decideFail(state, lease, decoded, values)
             return reported(failed, state, now, (written) =>
               Effect.zipRight(failed.isRetried ? Metric.increment(jobsRetried) : Effect.void, jobAfter(lease)(written))
             )
@@ -166,7 +211,10 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
         ).pipe(countLost),
 
       recordRuntime: (target: Lease | string, result: typeof RuntimeAdapterLaunchResult.Encoded) =>
-        typeof target === "string" ? recordOf(target, result) : recordUnderLease(target, result)
+        typeof target === "string" ? recordOf(target, result) : recordUnderLease(target, result),
+
+      endRuntime: (target: Lease | string, end: typeof EndRuntime.Encoded) =>
+        typeof target === "string" ? endOf(target, end) : endUnderLease(target, end)
     }
   })
 

@@ -7,7 +7,8 @@ import type { JobState, Lease } from "../../build-job/WorkspaceBuildJob.js"
 import { InvalidTransition, LeaseLost, NotFound } from "../../Errors.js"
 import { checkLease } from "../../leasing/leases.js"
 import { isActive } from "../../sql/transitions.js"
-import { isEnded, type ReportedRuntime } from "../SandboxRuntimeInstance.js"
+import { isEnded, type ReportedRuntime, type SandboxRuntimeStatus } from "../SandboxRuntimeInstance.js"
+import type { BuildFailed, EndRuntime } from "../SandboxViews.js"
 import { type AttemptView, Draft } from "./draft.js"
 import type { AttemptState, LeasedState } from "./state.js"
 import {
@@ -15,6 +16,7 @@ import {
   cancelAttempt,
   endAttemptOfJob,
   endSandbox,
+  endWithRuntime,
   failAttempt,
   failMissingRuntime,
   mayContinue,
@@ -25,6 +27,7 @@ import {
 } from "./steps.js"
 
 type Launched = typeof ReportedRuntime.Type
+type RuntimeEnd = typeof EndRuntime.Type
 
 const leaseLost = ({ jobId: id, workerId }: Lease, reason: LeaseLost["reason"]) =>
   new LeaseLost({ entity: "WorkspaceBuildJob", id, workerId, reason })
@@ -70,6 +73,21 @@ export const decideBegin = (state: LeasedState, lease: Lease): Either.Either<Wor
     return { draft, lost: Option.none() }
   })
 
+/** Stores the published image of a job, which stays under its lease. `values` are those of the success. */
+export const decidePublish = (
+  state: LeasedState,
+  lease: Lease,
+  values: ReadonlyArray<unknown>
+): Either.Either<WorkerDecision, LeaseLost> =>
+  Either.map(heldJob(state, lease, []), ({ job }) => {
+    const draft = new Draft(state)
+    const { attempt } = state
+    if (Option.isSome(attempt) && !mayContinue(attempt.value)) return { draft, lost: cancelLeftJob(draft, job, lease) }
+    draft.publishJob(lease, values)
+    if (Option.isSome(attempt)) start(draft, attempt.value)
+    return { draft, lost: Option.none() }
+  })
+
 /** Ends a job as succeeded, and stores the runtime if the worker launched one. `values` are those of the success. */
 export const decideFinish = (
   state: LeasedState,
@@ -80,8 +98,16 @@ export const decideFinish = (
 ): Either.Either<WorkerDecision, LeaseLost> =>
   Either.map(heldJob(state, lease, ["succeeded"]), ({ isRepeated, job }) => {
     const draft = new Draft(state)
-    const { attempt } = state
+    const { attempt, runtime } = state
     const continues = Option.filter(attempt, mayContinue)
+    // The job was ended with its published image, and so was the attempt: the worker tears down what it has launched.
+    const isUnknown = launched !== undefined && !Option.exists(runtime, (stored) => isOfResource(stored, launched))
+    if (
+      isRepeated &&
+      isUnknown &&
+      Option.exists(attempt, ({ status }) => status === "failed" || status === "cancelled")
+    )
+      return { draft, lost: Option.some(leaseLost(lease, "finished")) }
     if (!isRepeated) {
       if (Option.isSome(attempt) && Option.isNone(continues)) return { draft, lost: cancelLeftJob(draft, job, lease) }
       draft.reportJob(job, lease, "succeeded", "succeeded", values)
@@ -93,21 +119,40 @@ export const decideFinish = (
     return { draft, lost: Option.none() }
   })
 
-/** Records a failed build. `values` are those of the failure; `retryable` is the first of them. */
+/**
+ * Records a failed build. `values` are those of the failure. Without a retry, the failure of a build that has published
+ * its image is a failed launch.
+ */
 export const decideFail = (
   state: LeasedState,
   lease: Lease,
-  retryable: boolean,
+  failure: typeof BuildFailed.Type,
   values: ReadonlyArray<unknown>
-): Either.Either<WorkerDecision & { readonly isRetried: boolean }, LeaseLost> =>
-  Either.map(heldJob(state, lease, ["retried", "failed"]), ({ isRepeated, job }) => {
+): Either.Either<WorkerDecision & { readonly isRetried: boolean }, LeaseLost> => {
+  const { attempt } = state
+  const repeats = hasFailedLaunch(state) ? ["retried", "failed", "succeeded"] : ["retried", "failed"]
+  return Either.map(heldJob(state, lease, repeats), ({ isRepeated, job }) => {
     const draft = new Draft(state)
-    const isRetried = !isRepeated && retryable && job.attemptCount < job.maxAttempts
+    const isRetried = !isRepeated && failure.retryable && job.attemptCount < job.maxAttempts
+    const isPublished = !isRepeated && Option.isSome(job.publishedReference)
+    if (isPublished && !isRetried && Option.isSome(attempt) && isActive(attempt.value)) {
+      const { errorCode, errorMessage } = failure
+      endRuntime(draft, attempt.value, { status: "failed", reason: "launch-failed", errorCode, errorMessage })
+      return { draft, lost: Option.none(), isRetried }
+    }
     const status = isRepeated ? job.status : isRetried ? "queued" : "failed"
     const reported = isRepeated ? job : draft.reportJob(job, lease, "failed", status, values)
     if (status === "failed") endAttemptOfJob(draft, reported)
     return { draft, lost: Option.none(), isRetried }
   })
+}
+
+/** Returns whether the runtime has failed to launch. */
+const hasFailedLaunch = ({ runtime }: AttemptState) =>
+  Option.exists(
+    runtime,
+    ({ status, stopReason }) => status === "failed" && Option.contains(stopReason, "launch-failed")
+  )
 
 /**
  * Stores the adapter's response to a launch. Under a lease (`byWorker`), a new resource replaces the recorded one,
@@ -123,6 +168,21 @@ export const decideRuntime = (
   const { id, status, stopRequestedAt } = attempt.value
   if (status === "failed" || status === "cancelled" || Option.isSome(stopRequestedAt)) {
     return Either.left(new InvalidTransition({ entity: "SandboxAttempt", id, from: status, to: "running" }))
+  }
+  // The end of a runtime stands: only an active attempt can have another one.
+  if (
+    status === "succeeded" &&
+    Option.exists(runtime, (stored) => isEnded(stored.status) && !isLate(stored, launched))
+  ) {
+    return Either.left(
+      new InvalidTransition({
+        entity: "SandboxRuntimeInstance",
+        id,
+        from: Option.getOrThrow(runtime).status,
+        to: launched.status,
+        remedy: "the runtime has ended; tear down the launched one, and retry the sandbox"
+      })
+    )
   }
   // Without a lease, only the resource distinguishes the reports of two workers.
   if (!byWorker && Option.isSome(runtime) && !isOfResource(runtime.value, launched)) {
@@ -158,7 +218,15 @@ const isOfResource = (
   launched: Pick<Launched, "resourceId">
 ) => Option.isNone(resourceId) || resourceId.value === launched.resourceId
 
+/** Returns whether the report is about the resource that has ended. */
+const isLate = (
+  { resourceId, status }: { readonly resourceId: Option.Option<string>; readonly status: SandboxRuntimeStatus },
+  launched: Pick<Launched, "resourceId">
+) => isEnded(status) && Option.exists(resourceId, (known) => known === launched.resourceId)
+
 const reportRuntime = (draft: Draft, attempt: AttemptView, launched: Launched, now: DateTime.Utc) => {
+  // An out-of-order response: the end of this resource was reported before.
+  if (Option.exists(draft.runtime, (runtime) => isLate(runtime, launched))) return
   const active = Option.filter(draft.runtime, ({ status }) => !isEnded(status))
   const same = Option.filter(active, (runtime) => isOfResource(runtime, launched))
   // An out-of-order response: the runtime was reported running before.
@@ -168,6 +236,45 @@ const reportRuntime = (draft: Draft, attempt: AttemptView, launched: Launched, n
   const hasLaunchTime = Option.isSome(Option.flatMap(same, ({ launchedAt }) => launchedAt))
   draft.reportRuntime({ ...launched, attemptId: attempt.id, launchedAt: hasLaunchTime ? undefined : now })
 }
+
+/**
+ * Stores the end of a runtime, and ends its attempt and sandbox. The first end stands. The end of another resource than
+ * the current one changes nothing.
+ */
+const endRuntime = (draft: Draft, attempt: AttemptView, end: RuntimeEnd) => {
+  const { reason: stopReason, resourceId, ...reported } = end
+  const isOther = Option.exists(
+    Option.flatMap(draft.runtime, (runtime) => runtime.resourceId),
+    (known) => resourceId !== undefined && resourceId !== known
+  )
+  if (isOther) return
+  const isFirst = !Option.exists(draft.runtime, ({ status }) => isEnded(status))
+  if (isFirst) draft.reportRuntime({ ...reported, resourceId, stopReason, attemptId: attempt.id })
+  const ended = endWithRuntime(draft, attempt)
+  if (isFirst) draft.recordRuntimeEnd(ended)
+}
+
+/** Decides on the end of a runtime. */
+export const decideEndRuntime = (
+  state: AttemptState,
+  end: RuntimeEnd,
+  missing: NotFound
+): Either.Either<Draft, NotFound> => {
+  if (Option.isNone(state.attempt)) return Either.left(missing)
+  const draft = new Draft(state)
+  endRuntime(draft, state.attempt.value, end)
+  return Either.right(draft)
+}
+
+/** Decides on the end of a runtime under a lease. A call that ended the job may be repeated. */
+export const decideLeasedEndRuntime = (
+  state: LeasedState,
+  lease: Lease,
+  end: RuntimeEnd
+): Either.Either<Draft, LeaseLost | NotFound> =>
+  Either.flatMap(heldJob(state, lease, ["succeeded", "failed", "cancelled"]), () =>
+    decideEndRuntime(state, end, new NotFound({ entity: "SandboxAttempt", id: lease.jobId }))
+  )
 
 /**
  * Stops a sandbox, and records the stop request with its attempt. If the sandbox is stopped already, ends those of
@@ -185,7 +292,7 @@ export const decideStop = (state: AttemptState, reason: string): Draft => {
     draft.requestStop(attempt.value)
     cancelAttempt(draft, attempt.value, reason)
     if (Option.exists(draft.runtime, ({ status }) => status === "failed")) {
-      draft.reportRuntime({ attemptId: attempt.value.id, status: "stopped" })
+      draft.reportRuntime({ attemptId: attempt.value.id, status: "stopped", stopReason: "user" })
     }
   }
   if (Option.isSome(draft.sandbox) && !isStopped) draft.moveSandbox(draft.sandbox.value, "stopped")
@@ -231,7 +338,27 @@ export const decideLeftRuntime = (state: AttemptState) => {
   if (Option.isNone(attempt) || !Option.exists(runtime, ({ status }) => status === "pending")) return undefined
   const draft = new Draft(state)
   failMissingRuntime(draft, attempt.value)
+  endWithRuntime(draft, attempt.value)
   return { draft, ended: true }
+}
+
+/**
+ * Ends a sandbox that has ended for its owner but not in its row, because its runtime or attempt was ended outside the
+ * lifecycle. Stops the rest of a sandbox that was set to stopped.
+ */
+export const decideDisagreeing = (state: AttemptState) => {
+  const { attempt, sandbox } = state
+  if (Option.isNone(attempt) || Option.isNone(sandbox) || sandbox.value.status === "failed") return undefined
+  if (sandbox.value.status === "stopped" || Option.isSome(attempt.value.stopRequestedAt)) {
+    return { draft: decideStop(state, stopRequested), ended: true }
+  }
+  const draft = new Draft(state)
+  endWithRuntime(draft, attempt.value)
+  if (attempt.value.status === "failed" || attempt.value.status === "cancelled") {
+    stopRuntime(draft, attempt.value)
+    if (!isActive(sandbox.value)) endSandbox(draft, attempt.value, attempt.value.status === "cancelled")
+  }
+  return draft.changes.length === 0 ? undefined : { draft, ended: true }
 }
 
 /** Ends a waiting sandbox whose latest attempt has ended, or that has no attempt. */

@@ -19,10 +19,11 @@ export type Change =
   | { readonly kind: "sandbox"; readonly id: string; readonly to: SandboxStatus }
   | { readonly kind: "job"; readonly id: string; readonly to: "cancelled"; readonly reason: string }
   | { readonly kind: "job"; readonly id: string; readonly to: "settled" }
+  | { readonly kind: "job"; readonly id: string; readonly to: "image-kept" }
   /** A write of a worker. `values` are the parameters after those of the lease. */
   | {
       readonly kind: "job"
-      readonly to: "succeeded" | "failed"
+      readonly to: "succeeded" | "failed" | "published"
       readonly lease: Lease
       readonly values: ReadonlyArray<unknown>
     }
@@ -32,7 +33,7 @@ type SandboxView = Pick<Sandbox, "id" | "latestAttemptId" | "ownerUserId" | "sta
 export type AttemptView = Pick<SandboxAttempt, "id" | "ownerUserId" | "status" | "stopRequestedAt">
 type RuntimeView = Pick<
   SandboxRuntimeInstance,
-  "adapter" | "attemptId" | "launchedAt" | "reference" | "resourceId" | "status"
+  "adapter" | "attemptId" | "errorCode" | "launchedAt" | "reference" | "resourceId" | "status" | "stopReason"
 >
 
 export class Draft {
@@ -42,6 +43,7 @@ export class Draft {
   attempt: Option.Option<AttemptView>
   job: Option.Option<JobState>
   runtime: Option.Option<RuntimeView>
+  private hasRecordedEnd = false
 
   constructor({ attempt, job, runtime, sandbox }: Pick<AttemptState, "attempt" | "job" | "runtime" | "sandbox">) {
     this.sandbox = sandbox
@@ -70,10 +72,11 @@ export class Draft {
     if (Option.isNone(stopRequestedAt)) this.changes.push({ kind: "attempt", id, to: "stop-requested" })
   }
 
-  moveSandbox(sandbox: SandboxView, to: SandboxStatus): void {
+  /** `details` are further facts of the event. */
+  moveSandbox(sandbox: SandboxView, to: SandboxStatus, details?: Transition["payload"]): void {
     const moved = { ...sandbox, status: to }
     this.changes.push({ kind: "sandbox", id: sandbox.id, to })
-    this.transitions.push(sandboxTransition(moved))
+    this.transitions.push(sandboxTransition(moved, details))
     this.sandbox = Option.some(moved)
   }
 
@@ -85,6 +88,17 @@ export class Draft {
   cancelJob(job: JobState, reason: string): JobState {
     this.changes.push({ kind: "job", id: job.id, to: "cancelled", reason })
     return this.jobEnded(job, { status: "cancelled", cancelReason: Option.some(reason) })
+  }
+
+  /** Stores the published image of a job, which stays under its lease. */
+  publishJob(lease: Lease, values: ReadonlyArray<unknown>): void {
+    this.changes.push({ kind: "job", to: "published", lease, values })
+  }
+
+  /** Ends a running job with the image that its worker has published. */
+  keepImage(job: JobState): JobState {
+    this.changes.push({ kind: "job", id: job.id, to: "image-kept" })
+    return this.jobEnded(job, { status: "succeeded" })
   }
 
   /** Ends a job, or queues it for a retry, under its lease. */
@@ -113,6 +127,7 @@ export class Draft {
   /** Stores a report of a runtime. Fields that the report omits keep their values, except on a relaunch. */
   reportRuntime(report: typeof RuntimeReport.Type): void {
     this.changes.push({ kind: "runtime", report })
+    this.hasRecordedEnd = false
     const { adapter, attemptId, reference, resourceId, status } = report
     const kept = Option.filter(this.runtime, (stored) => isEnded(status) || !isEnded(stored.status))
     const fieldOf = <A>(given: A | undefined, stored: (runtime: RuntimeView) => Option.Option<A>) =>
@@ -123,12 +138,16 @@ export class Draft {
       adapter: fieldOf(adapter, (stored) => stored.adapter),
       reference: fieldOf(reference, (stored) => stored.reference),
       resourceId: fieldOf(resourceId, (stored) => stored.resourceId),
+      stopReason: fieldOf(report.stopReason, (stored) => stored.stopReason),
+      errorCode: fieldOf(report.errorCode, (stored) => stored.errorCode),
       launchedAt: fieldOf(report.launchedAt, (stored) => stored.launchedAt)
     })
   }
 
-  /** Records the end of the runtime as an event of its attempt. */
+  /** Records the end of the runtime as an event of its attempt, once. */
   recordRuntimeEnd(attempt: AttemptView): void {
-    if (Option.isSome(this.runtime)) this.transitions.push(runtimeEndTransition(attempt, this.runtime.value))
+    if (Option.isNone(this.runtime) || this.hasRecordedEnd) return
+    this.transitions.push(runtimeEndTransition(attempt, this.runtime.value))
+    this.hasRecordedEnd = true
   }
 }

@@ -7,14 +7,23 @@ import type { JobState } from "../../build-job/WorkspaceBuildJob.js"
 import { storableProse } from "../../sql/columns.js"
 import { isActive } from "../../sql/transitions.js"
 import type { SandboxAttempt } from "../SandboxAttempt.js"
-import { isEnded } from "../SandboxRuntimeInstance.js"
+import { runtimeEndDetails } from "../../events/transitions.js"
+import { isEnded, type SandboxStopReason } from "../SandboxRuntimeInstance.js"
 import type { AttemptView, Draft } from "./draft.js"
 
 /** The cancel reason of an attempt after a stop request. */
 export const stopRequested = "a stop was asked for"
 
-/** The error of a runtime that was not reported running within the deadline. */
-const runtimeMissing = { errorCode: "runtime-missing", errorMessage: "no runtime was reported in time" }
+/** The cancel reason of an attempt or job whose runtime has ended. */
+const runtimeEnded = "its runtime has ended"
+
+/** The end of a runtime that was not reported running within the deadline. */
+const runtimeMissing = {
+  status: "failed",
+  stopReason: "launch-failed",
+  errorCode: "runtime-missing",
+  errorMessage: "no runtime was reported in time"
+} as const
 
 /** Returns whether the attempt is active and has no stop request. */
 export const mayContinue = (attempt: Pick<SandboxAttempt, "status" | "stopRequestedAt">) =>
@@ -48,7 +57,10 @@ export const reconcile = (draft: Draft, attempt: AttemptView): void => {
   draft.moveAttempt(running, "succeeded")
   const sandbox = sandboxOf(draft, attempt)
   if (Option.isSome(sandbox) && sandbox.value.status === "running") draft.moveSandbox(sandbox.value, "ready")
-  if (Option.isSome(job)) draft.settleJob(job.value)
+  if (Option.isNone(job)) return
+  // A reap that ends a job with a published image records no event.
+  draft.recordJob(job.value)
+  draft.settleJob(job.value)
 }
 
 /**
@@ -72,7 +84,8 @@ export const endAttemptOfJob = (draft: Draft, job: JobState): boolean => {
 const endAttempt = (draft: Draft, attempt: AttemptView, job: JobState): void => {
   const isCancelled = job.status === "cancelled" || Option.isSome(attempt.stopRequestedAt)
   const reason = Option.match(job.cancelReason, { onNone: () => stopRequested, onSome: storableProse })
-  stopRuntime(draft, isCancelled ? draft.cancelAttempt(attempt, reason) : failAttempt(draft, attempt))
+  const ended = isCancelled ? draft.cancelAttempt(attempt, reason) : failAttempt(draft, attempt)
+  stopRuntime(draft, ended, isCancelled ? "user" : undefined)
   endSandbox(draft, attempt, isCancelled)
 }
 
@@ -85,7 +98,7 @@ export const cancelAttempt = (draft: Draft, attempt: AttemptView, reason: string
     else draft.recordJob(job)
     draft.settleJob(job)
   }
-  stopRuntime(draft, ended)
+  stopRuntime(draft, ended, "user")
 }
 
 /** Fails an attempt. Only a running one can fail, but a job may exceed its attempts before a build has begun. */
@@ -93,16 +106,16 @@ export const failAttempt = (draft: Draft, attempt: AttemptView): AttemptView =>
   draft.moveAttempt(attempt.status === "queued" ? draft.moveAttempt(attempt, "running") : attempt, "failed")
 
 /** Stops the active runtime of an attempt, and records its resource for the program that tears it down. */
-export const stopRuntime = (draft: Draft, attempt: AttemptView): void => {
+export const stopRuntime = (draft: Draft, attempt: AttemptView, stopReason?: SandboxStopReason): void => {
   if (!Option.exists(draft.runtime, ({ status }) => !isEnded(status))) return
-  draft.reportRuntime({ attemptId: attempt.id, status: "stopped" })
+  draft.reportRuntime({ attemptId: attempt.id, status: "stopped", stopReason })
   draft.recordRuntimeEnd(attempt)
 }
 
 /** Fails the runtime of an attempt that was never reported running. */
 export const failMissingRuntime = (draft: Draft, attempt: AttemptView): void => {
   const hasEnded = Option.exists(draft.runtime, ({ status }) => isEnded(status))
-  if (!hasEnded) draft.reportRuntime({ attemptId: attempt.id, status: "failed", ...runtimeMissing })
+  if (!hasEnded) draft.reportRuntime({ attemptId: attempt.id, ...runtimeMissing })
   draft.recordRuntimeEnd(attempt)
 }
 
@@ -111,4 +124,34 @@ export const endSandbox = (draft: Draft, attempt: AttemptView, isCancelled: bool
   const sandbox = sandboxOf(draft, attempt)
   if (Option.isNone(sandbox) || sandbox.value.status === "stopped" || sandbox.value.status === "failed") return
   draft.moveSandbox(sandbox.value, isCancelled ? "stopped" : "failed")
+}
+
+/**
+ * Ends the attempt and the sandbox of an ended runtime. An active attempt has failed with its runtime; if the runtime
+ * stopped or a stop was requested, it is cancelled. A published image is kept: the job has succeeded. Another active job
+ * is cancelled. Changes nothing if all of them have ended. Returns the attempt.
+ */
+export const endWithRuntime = (draft: Draft, attempt: AttemptView): AttemptView => {
+  if (Option.isNone(draft.runtime) || !isEnded(draft.runtime.value.status)) return attempt
+  const isStopped = draft.runtime.value.status === "stopped"
+  const ended = isActive(attempt) ? endActiveAttempt(draft, attempt, isStopped) : attempt
+  const sandbox = Option.filter(sandboxOf(draft, attempt), ({ status }) => status !== "stopped" && status !== "failed")
+  if (ended !== attempt || Option.isSome(sandbox)) draft.recordRuntimeEnd(ended)
+  if (Option.isNone(sandbox)) return ended
+  const isCancelled = ended.status === "succeeded" ? isStopped : ended.status === "cancelled"
+  draft.moveSandbox(sandbox.value, isCancelled ? "stopped" : "failed", runtimeEndDetails(draft.runtime.value))
+  return ended
+}
+
+const endActiveAttempt = (draft: Draft, attempt: AttemptView, isStopped: boolean): AttemptView => {
+  const isAsked = Option.isSome(attempt.stopRequestedAt)
+  if (Option.isSome(draft.job)) {
+    const job = draft.job.value
+    if (!isActive(job)) draft.recordJob(job)
+    else if (job.status === "running" && Option.isSome(job.publishedReference)) draft.keepImage(job)
+    else draft.cancelJob(job, runtimeEnded)
+    draft.settleJob(job)
+  }
+  if (isAsked) return draft.cancelAttempt(attempt, stopRequested)
+  return isStopped ? draft.cancelAttempt(attempt, runtimeEnded) : failAttempt(draft, attempt)
 }

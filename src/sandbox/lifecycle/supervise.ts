@@ -3,14 +3,20 @@
  */
 import type { SqlError } from "@effect/sql"
 import { Clock, Duration, Effect, Option, Schema } from "effect"
-import { attemptIsLeft, jobIsUnsettled, runtimeIsLeft, sandboxIsLeft } from "../leftBehind.js"
+import { attemptIsLeft, jobIsUnsettled, runtimeIsLeft, sandboxDisagrees, sandboxIsLeft } from "../leftBehind.js"
 import { Wait } from "../../sql/durations.js"
 import { Limit } from "../../sql/inputLimits.js"
 import { nextTurn } from "../../libsql/eventLoop.js"
 import type { CorruptRow } from "../../sql/rows.js"
 import type { Repositories } from "./repositories.js"
 import { type Decision, impossible, operationsOf } from "../../events/operation.js"
-import { decideEndedJob, decideLeftAttempt, decideLeftRuntime, decideLeftSandbox } from "./decisions.js"
+import {
+  decideDisagreeing,
+  decideEndedJob,
+  decideLeftAttempt,
+  decideLeftRuntime,
+  decideLeftSandbox
+} from "./decisions.js"
 import type { Draft } from "./draft.js"
 import { type AttemptState, makeStates } from "./state.js"
 import { makeWriter } from "./writes.js"
@@ -26,7 +32,8 @@ const reapBatchSize = 25
 /** The decision on a row that needs no change any more. */
 const unchanged: Decision<boolean, never> = { writes: [], transitions: [], result: () => Effect.succeed(false) }
 
-const unsettled = `${jobIsUnsettled} AND (status <> 'succeeded' OR finished_at < ?1)`
+const unsettled = `${jobIsUnsettled} AND (status <> 'succeeded' OR finished_at < ?1 OR EXISTS (
+  SELECT 1 FROM sandbox_runtime_instances AS r WHERE r.run_id = oci_image_build_jobs.run_id AND +r.status = 'running'))`
 
 export const makeSandboxSupervision = (repositories: Repositories) =>
   Effect.gen(function* () {
@@ -79,7 +86,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
         ([row]) => row?.due === 1
       )
 
-    /** Ended jobs whose attempt has not been updated. Succeeded jobs are included only after the deadline. */
+    /** Ended jobs whose attempt has not been updated. Succeeded jobs are included if their runtime is running, or after the deadline. */
     const endedJobs = (before: number) => ({
       noun: "job",
       page: (after: Pick<Candidate, "at" | "id">) =>
@@ -129,6 +136,29 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
       )
     })
 
+    /** Sandboxes that have ended for their owner and not in their row, or are stopped in their row only. */
+    const disagreeing = {
+      noun: "sandbox",
+      page: (after: Pick<Candidate, "at" | "id">) =>
+        sql
+          .unsafe<Candidate>(
+            `SELECT s.id, s.created_at AS at, 1 AS due FROM sandboxes AS s INDEXED BY sandboxes_disagreeing_idx
+           WHERE ${sandboxDisagrees} AND (s.created_at, s.id) > (?1, ?2)
+           ORDER BY s.created_at, s.id LIMIT ${pageSize}`,
+            [after.at, after.id]
+          )
+          .pipe(traced("supervise")),
+      handle: handle(
+        (id) =>
+          Effect.map(
+            sql.unsafe(`SELECT 1 FROM sandboxes AS s WHERE s.id = ?1 AND ${sandboxDisagrees}`, [id]),
+            (rows) => rows.length > 0
+          ),
+        states.ofSandbox,
+        decideDisagreeing
+      )
+    }
+
     const reap = (limit: number) =>
       Effect.gen(function* () {
         let [taken, requeued] = [0, 0]
@@ -155,7 +185,8 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
           yield* runPass(leftAttempts("running", before), limit),
           yield* runPass(leftRuntimes(before), limit),
           yield* runPass(leftSandboxes("queued", before), limit),
-          yield* runPass(leftSandboxes("running", before), limit)
+          yield* runPass(leftSandboxes("running", before), limit),
+          yield* runPass(disagreeing, limit)
         ]
         const { changed, failed } = sumOf(passes)
         return { requeued, ended: changed, failed }

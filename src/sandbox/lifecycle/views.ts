@@ -1,6 +1,6 @@
 /**
  * Reads of sandboxes with their derived status. Triggers derive it from sandbox, attempt, job and runtime, and store it
- * in the column `derived_status`, so that a list reads an index.
+ * in the column `view_status`, so that a list reads an index.
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
@@ -39,19 +39,15 @@ const runtimePart = partOf(SandboxRuntimeInstance, "r")
 
 type Row = Readonly<Record<string, unknown>>
 
-/** Maps the status of a row without a derived status, so that such a row does not fail the list of its owner. */
-const fallbackStatus = ({ status }: Sandbox): SandboxStatusView => (status === "stopped" ? "cancelled" : status)
-
 const viewOf = (row: Row): Effect.Effect<SandboxView, CorruptRow> =>
   Effect.gen(function* () {
     const corrupt = new CorruptRow({ entity: "Sandbox", column: "status" })
     const sandbox = yield* Effect.flatten(sandboxPart(row)).pipe(
       Effect.catchTag("NoSuchElementException", () => corrupt)
     )
+    // A row without a derived status does not fail the list of its owner.
     const status =
-      row["status"] === null
-        ? fallbackStatus(sandbox)
-        : SandboxStatusView.literals.find((literal) => literal === row["status"])
+      row["status"] === null ? sandbox.status : SandboxStatusView.literals.find((literal) => literal === row["status"])
     return status === undefined ? yield* corrupt : { sandbox, status }
   })
 
@@ -73,7 +69,7 @@ export const makeViews = Effect.gen(function* () {
     Effect.gen(function* () {
       // One statement, for a consistent snapshot.
       const [row] = yield* rows(sql`
-        SELECT ${sandboxColumns}, ${detailColumns}, s.derived_status AS status
+        SELECT ${sandboxColumns}, ${detailColumns}, s.view_status AS status
         FROM ${source}
         WHERE s.id = ${id} AND s.owner_user_id = ${ownerUserId}`)
       if (row === undefined) return yield* new NotFound({ entity: "Sandbox", id })
@@ -94,10 +90,10 @@ export const makeViews = Effect.gen(function* () {
       if (statuses?.length === 0) return { items: [], nextCursor: Option.none() }
       const notArchived = includeArchived ? [] : [sql`+s.archived_at IS NULL`]
       const ofOwner = [sql`s.owner_user_id = ${ownerUserId}`, ...notArchived]
-      const branches = unionByStatus(sql, statuses, ofOwner, "s.derived_status").map(
+      const branches = unionByStatus(sql, statuses, ofOwner, "s.view_status").map(
         (conditions) =>
           sql`
-          SELECT ${sandboxColumns}, s.derived_status AS status FROM sandboxes AS s
+          SELECT ${sandboxColumns}, s.view_status AS status FROM sandboxes AS s
           WHERE ${sql.and([...conditions, Page.afterCursor(sql, start, "s.created_at", "s.id")])}`
       )
       const found = yield* rows(sql`

@@ -3,7 +3,7 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { Effect, type Option } from "effect"
-import { failText, succeedText } from "../../build-job/claim.js"
+import { failText, publishText, succeedText } from "../../build-job/claim.js"
 import { jobStatements } from "../../build-job/jobStatements.js"
 import { WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
 import type { Decision } from "../../events/operation.js"
@@ -32,6 +32,9 @@ const readers = {
   runtime: rowReader(SandboxRuntimeInstance)
 }
 
+/** The statements of the reports of workers. */
+const reportTexts = { succeeded: succeedText, failed: failText, published: publishText } as const
+
 export const makeWriter = (sql: SqlClient.SqlClient) => {
   const attempts = attemptStatements(sql)
   const jobs = jobStatements(sql)
@@ -55,9 +58,10 @@ export const makeWriter = (sql: SqlClient.SqlClient) => {
   const jobWrite = (change: Extract<Change, { readonly kind: "job" }>, now: number): Write => {
     if (change.to === "cancelled") return toWrite(jobs.cancel(sql`${change.id}`, change.reason, now))
     if (change.to === "settled") return toWrite(jobs.settle(change.id, now))
+    if (change.to === "image-kept") return toWrite(jobs.keepImage(change.id, now))
     const { jobId, token, workerId } = change.lease
     return {
-      sql: change.to === "succeeded" ? succeedText : failText,
+      sql: reportTexts[change.to],
       values: [now, jobId, token, workerId, ...change.values]
     }
   }

@@ -142,9 +142,14 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       retry: [{ ...owned, id: sandbox }],
       rebuild: [{ ...owned, id: sandbox }],
       beginBuild: [building],
+      publishBuild: [building, published],
       finishBuild: [building, { ...published, runtime: launchedRuntime }],
       failBuild: [building, { errorMessage: "no space left", errorCode: "disk", retryable: false }],
       recordRuntime: [building, launchedRuntime],
+      endRuntime: [
+        building,
+        { status: "failed", reason: "crashed", errorCode: "137", errorMessage: "killed", resourceId: "container" }
+      ],
       cancel: [{ ...owned, id: queued.sandbox.id, reason: "no longer needed" }],
       stop: [{ ...owned, id: queued.sandbox.id }],
       delete: [{ ...owned, id: queued.sandbox.id }],

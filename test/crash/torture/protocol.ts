@@ -34,9 +34,11 @@ export interface OperationResults {
   readonly end: { readonly attemptId: string }
   readonly claim: { readonly jobId: string; readonly token: number }
   readonly begin: { readonly jobId: string; readonly token: number }
+  readonly publish: { readonly jobId: string; readonly token: number }
   readonly finish: { readonly jobId: string; readonly token: number }
   readonly fail: { readonly jobId: string; readonly token: number }
   readonly runtime: { readonly attemptId: string }
+  readonly endRuntime: { readonly attemptId: string }
   readonly supervise: { readonly ended: number }
   readonly open: { readonly workflowId: string }
   readonly start: { readonly workflowId: string; readonly key: string; readonly executionId: string }

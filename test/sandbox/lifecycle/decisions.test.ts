@@ -14,12 +14,15 @@ import {
 import { NotFound } from "../../../src/Errors.js"
 import {
   decideBegin,
+  decideDisagreeing,
+  decideEndRuntime,
   decideEndedJob,
   decideFail,
   decideFinish,
   decideLeftAttempt,
   decideLeftRuntime,
   decideLeftSandbox,
+  decidePublish,
   decideRuntime,
   decideStop
 } from "../../../src/sandbox/lifecycle/decisions.js"
@@ -87,7 +90,7 @@ const attemptIn = (status: SandboxAttemptStatus, stop: boolean) =>
     unvalidated
   )
 
-const jobIn = (status: WorkspaceBuildJobStatus) =>
+const jobIn = (status: WorkspaceBuildJobStatus, published = false) =>
   new LeasedJob(
     {
       id: jobId,
@@ -98,6 +101,7 @@ const jobIn = (status: WorkspaceBuildJobStatus) =>
       maxAttempts: 3,
       leaseToken: 1,
       leaseOutcome: none,
+      publishedReference: published ? Option.some("registry/app:1") : none,
       workerId: Option.some("worker")
     },
     unvalidated
@@ -112,6 +116,7 @@ const runtimeIn = (status: SandboxRuntimeStatus) =>
       resourceId: Option.some("container"),
       reference: none,
       endpoint: none,
+      stopReason: none,
       errorCode: none,
       errorMessage: none,
       launchedAt: Option.some(now),
@@ -167,13 +172,15 @@ const illegalChange = (draft: Draft, { attempt, job, runtime, sandbox }: LeasedS
         attemptStatus = change.to
         break
       case "job":
+        if (change.to === "published") break
         if (change.to === "settled") {
           if (jobStatus === "queued" || jobStatus === "running") return illegal("job", jobStatus, "settled")
           break
         }
-        if (!workspaceBuildJobTransitions.sources(change.to).some((from) => from === jobStatus))
+        const to = change.to === "image-kept" ? "succeeded" : change.to
+        if (!workspaceBuildJobTransitions.sources(to).some((from) => from === jobStatus))
           return illegal("job", jobStatus, change.to)
-        jobStatus = change.to === "failed" ? Option.getOrUndefined(draft.job)?.status : change.to
+        jobStatus = to === "failed" ? Option.getOrUndefined(draft.job)?.status : to
         break
       case "runtime": {
         const { status } = change.report
@@ -224,6 +231,29 @@ const runtimeDecisions = (["pending", "running"] as const).flatMap((status) =>
   )
 )
 
+const failure = (retryable: boolean) => ({ errorMessage: "no", retryable })
+
+/** The state after the image of an active job was published. */
+const published = (state: LeasedState): LeasedState => {
+  const job = Option.map(state.leased, ({ status }) => jobIn(status, true))
+  return { ...state, job, leased: job }
+}
+
+const end = (status: "stopped" | "failed", resourceId?: string) => ({ status, reason: "exited" as const, resourceId })
+
+const endDecisions = (["stopped", "failed"] as const).flatMap((status) =>
+  [undefined, "container", "another"].flatMap((resourceId) =>
+    [false, true].map(
+      (isPublished) =>
+        [
+          `endRuntime ${status} of ${resourceId ?? "the current resource"}${isPublished ? " after publishBuild" : ""}`,
+          (state: LeasedState) =>
+            Option.getRight(decideEndRuntime(isPublished ? published(state) : state, end(status, resourceId), missing))
+        ] as const
+    )
+  )
+)
+
 const workerDraft = (decision: Either.Either<{ readonly draft: Draft }, unknown>) =>
   Option.map(Option.getRight(decision), ({ draft }) => draft)
 
@@ -238,8 +268,11 @@ const decisions: ReadonlyArray<readonly [string, (state: LeasedState) => Option.
     "finishBuild with a runtime",
     (state) => workerDraft(decideFinish(state, lease, [], report("running", "another"), now))
   ],
-  ["failBuild, retryable", (state) => workerDraft(decideFail(state, lease, true, []))],
-  ["failBuild, final", (state) => workerDraft(decideFail(state, lease, false, []))],
+  ["failBuild, retryable", (state) => workerDraft(decideFail(state, lease, failure(true), []))],
+  ["failBuild, final", (state) => workerDraft(decideFail(state, lease, failure(false), []))],
+  ["failBuild after publishBuild", (state) => workerDraft(decideFail(published(state), lease, failure(false), []))],
+  ["publishBuild", (state) => workerDraft(decidePublish(state, lease, []))],
+  ...endDecisions,
   ...runtimeDecisions,
   // A failed sandbox cannot be stopped: the operation refuses it before it decides.
   [
@@ -269,6 +302,7 @@ const decisions: ReadonlyArray<readonly [string, (state: LeasedState) => Option.
     "supervise a runtime of an ended attempt",
     (state) => (Option.exists(state.attempt, isActive) ? Option.none() : draftOf(decideLeftRuntime(state)))
   ],
+  ["supervise a sandbox that has ended for its owner only", (state) => draftOf(decideDisagreeing(state))],
   [
     "supervise a waiting sandbox",
     (state) => (Option.exists(state.sandbox, isActive) ? draftOf(decideLeftSandbox(state)) : Option.none())
@@ -332,6 +366,6 @@ it("a build without its lease changes nothing", () => {
     const other = { ...lease, token: 2 }
     expect(Either.isLeft(decideBegin(state, other))).toBe(true)
     expect(Either.isLeft(decideFinish(state, other, [], undefined, now))).toBe(true)
-    expect(Either.isLeft(decideFail(state, other, true, []))).toBe(true)
+    expect(Either.isLeft(decideFail(state, other, failure(true), []))).toBe(true)
   }
 })

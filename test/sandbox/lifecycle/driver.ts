@@ -22,12 +22,13 @@ const outcomeOf = <A, R>(effect: Effect.Effect<A, Failure, R>) =>
   })
 
 /** What there is to be compared: what is stored, and the status that the owner sees. */
-export const seenOf = ({ attempt, job, lease, runtime, sandbox, settled, stop }: Model) => ({
+export const seenOf = ({ attempt, job, lease, published, runtime, sandbox, settled, stop }: Model) => ({
   sandbox,
   attempt,
   stop: stop ? 1 : 0,
   job,
   settled: settled ? 1 : 0,
+  published: published ? 1 : 0,
   outcome: lease === "held" || lease === "none" ? null : lease,
   runtime: runtime === "none" ? null : runtime,
   status: derived({ attempt, job, runtime, stop })
@@ -62,6 +63,8 @@ export const driver = Effect.gen(function* () {
         return claim
       case "begin":
         return lifecycle.beginBuild(lease)
+      case "publish":
+        return lifecycle.publishBuild(lease, success)
       case "finish":
         return lifecycle.finishBuild(lease, success)
       case "finishPending":
@@ -90,6 +93,20 @@ export const driver = Effect.gen(function* () {
         )
       case "runtimeFails":
         return runtimes.upsert({ attemptId: attempt.id, status: "failed" })
+      case "endStopped":
+        return lifecycle.endRuntime(attempt.id, { status: "stopped", reason: "exited" })
+      case "endFailed":
+        return lifecycle.endRuntime(attempt.id, { status: "failed", reason: "crashed" })
+      case "endOther":
+        return Effect.flatMap(runtimes.findByAttemptId(attempt.id), (known) =>
+          Option.exists(known, ({ resourceId }) => Option.isSome(resourceId))
+            ? Effect.asVoid(
+                lifecycle.endRuntime(attempt.id, { status: "failed", reason: "crashed", resourceId: "other" })
+              )
+            : Effect.void
+        )
+      case "leaseEndFailed":
+        return lifecycle.endRuntime(lease, { status: "failed", reason: "crashed" })
       case "cancel":
         return lifecycle.cancel({ id: id, reason: "enough" })
       case "stop":

@@ -17,9 +17,12 @@ const told = (type: string, id: string) => `(
 /** The derived status, computed from the four tables. */
 const derived = `
   CASE
-    WHEN a.id IS NULL THEN iif(s.status = 'stopped', 'cancelled', s.status)
-    WHEN a.status = 'cancelled' OR a.stop_requested_at IS NOT NULL OR j.status = 'cancelled' THEN 'cancelled'
-    WHEN a.status = 'failed' OR j.status = 'failed' OR r.status = 'failed' THEN 'failed'
+    WHEN a.id IS NULL THEN s.status
+    WHEN a.status IN ('cancelled', 'failed') THEN a.status
+    WHEN a.stop_requested_at IS NOT NULL THEN iif(a.status = 'succeeded', 'stopped', 'cancelled')
+    WHEN j.status = 'cancelled' THEN 'cancelled'
+    WHEN j.status = 'failed' OR r.status = 'failed' THEN 'failed'
+    WHEN r.status = 'stopped' THEN iif(a.status = 'succeeded', 'stopped', 'cancelled')
     WHEN a.status = 'succeeded' AND (j.id IS NULL OR j.status = 'succeeded') AND r.status = 'running' THEN 'ready'
     WHEN a.status = 'running' OR j.status = 'running' THEN 'running'
     ELSE 'queued'
@@ -27,12 +30,29 @@ const derived = `
 
 /** The sandboxes that have a stored status that differs from the derived one. */
 export const misderived = shell(`
-  SELECT s.id, s.derived_status AS stored, ${derived} AS derived FROM sandboxes AS s
+  SELECT s.id, s.view_status AS stored, ${derived} AS derived FROM sandboxes AS s
   LEFT JOIN sandbox_attempts AS a ON a.id = s.latest_run_id
   LEFT JOIN oci_image_build_jobs AS j ON j.id = (
     SELECT id FROM oci_image_build_jobs WHERE run_id = s.latest_run_id ORDER BY created_at DESC, id DESC LIMIT 1)
   LEFT JOIN sandbox_runtime_instances AS r ON r.run_id = s.latest_run_id
-  WHERE s.derived_status IS NOT ${derived}`)
+  WHERE s.view_status IS NOT ${derived}
+    OR s.derived_status IS NOT iif(s.view_status = 'stopped', 'cancelled', s.view_status)`)
+
+/** The status of the row, as its owner sees it. A claimed job is running before its worker begins the build. */
+const agrees = `(s.view_status IN (s.status, iif(s.status = 'stopped', 'cancelled', s.status))
+  OR s.status = 'queued' AND s.view_status = 'running' AND j.status = 'running')`
+
+/** A row was ended outside the lifecycle, or by a claim: supervision ends the others. */
+const isUnsettled = `(${live} AND j.status IN ('failed', 'cancelled') AND j.run_settled_at IS NULL
+  OR (${live} OR s.status = 'ready') AND coalesce(r.status IN ('failed', 'stopped'), 0))`
+
+/** The sandboxes that are not the same for their owner and in their row, whatever the reason. */
+export const disagreeing = shell(`
+  SELECT s.id, s.status, s.view_status AS view FROM sandboxes AS s
+  JOIN sandbox_attempts AS a ON a.id = s.latest_run_id
+  LEFT JOIN oci_image_build_jobs AS j ON j.id = (
+    SELECT id FROM oci_image_build_jobs WHERE run_id = a.id ORDER BY created_at DESC, id DESC LIMIT 1)
+  WHERE NOT ${agrees}`)
 
 const rules: Readonly<Record<string, string>> = {
   "an attempt without its snapshot": `NOT EXISTS (SELECT 1 FROM sandbox_attempt_snapshots WHERE run_id = a.id)`,
@@ -43,9 +63,12 @@ const rules: Readonly<Record<string, string>> = {
   "a sandbox that is being brought up, and an attempt that does not run": `${latest} AND (s.status = 'running') <> (a.status = 'running')`,
   "a ready sandbox whose attempt has not succeeded": `${latest} AND s.status = 'ready' AND a.status <> 'succeeded'`,
   "a ready sandbox without a runtime": `${latest} AND s.status = 'ready' AND coalesce(r.status, 'stopped') = 'stopped'`,
-  "a failed attempt of a sandbox that has not failed": `${latest} AND (s.status = 'failed') <> (a.status = 'failed')`,
+  "a failed attempt of a sandbox that has not failed": `${latest} AND a.status = 'failed' AND s.status <> 'failed'`,
+  "a failed sandbox whose attempt and runtime have not failed": `${latest} AND s.status = 'failed' AND a.status <> 'failed'
+    AND NOT (a.status = 'succeeded' AND r.status IS 'failed')`,
   "a cancelled attempt of a sandbox that is not stopped": `${latest} AND a.status = 'cancelled' AND s.status <> 'stopped'`,
-  "a stopped sandbox that nobody stopped": `${latest} AND s.status = 'stopped' AND a.stop_requested_at IS NULL AND j.status <> 'cancelled'`,
+  "a stopped sandbox that nobody stopped": `${latest} AND s.status = 'stopped' AND a.stop_requested_at IS NULL AND j.status <> 'cancelled'
+    AND r.status IS NOT 'stopped'`,
   "a stop that was asked for, and something that goes on": `a.stop_requested_at IS NOT NULL AND (${live} OR ${jobLive} OR ${up})`,
   "a job of an attempt that has ended": `${jobLive} AND NOT ${live}`,
   "an attempt that waits while its image is built": `a.status = 'queued' AND j.status = 'succeeded'`,
@@ -63,7 +86,8 @@ const rules: Readonly<Record<string, string>> = {
       FROM control_plane_events WHERE subject_id IN (s.id, a.id, j.id)
       WINDOW w AS (PARTITION BY subject_type, subject_id ORDER BY sequence))
     WHERE sequence <> place OR from_state IS NOT before)`,
-  "a stored status that is not the derived one": `${latest} AND s.derived_status IS NOT (${derived})`,
+  "a stored status that is not the derived one": `${latest} AND s.view_status IS NOT (${derived})`,
+  "a status for the owner that differs from that of the row": `${latest} AND NOT ${agrees} AND NOT ${isUnsettled}`,
   "a latest attempt that is not the newest": `${latest} AND EXISTS (
     SELECT 1 FROM sandbox_run_links AS other JOIN sandbox_attempts AS b ON b.id = other.run_id
     WHERE other.sandbox_id = s.id AND (b.created_at, b.id) > (a.created_at, a.id))`

@@ -7,6 +7,7 @@ import type { LeaseLostReason } from "../../../src/Errors.js"
 export const commands = [
   "claim",
   "begin",
+  "publish",
   "finish",
   "finishPending",
   "finishRunning",
@@ -19,6 +20,10 @@ export const commands = [
   "runRunning",
   "runOther",
   "runtimeFails",
+  "endStopped",
+  "endFailed",
+  "endOther",
+  "leaseEndFailed",
   "cancel",
   "stop",
   "retry",
@@ -36,6 +41,8 @@ export interface Model {
   readonly stop: boolean
   readonly job: "queued" | "running" | "succeeded" | "failed" | "cancelled"
   readonly settled: boolean
+  /** The image is published. */
+  readonly published: boolean
   /** How the last lease ended, `held` while it is the current one, `none` before the first. */
   readonly lease: "none" | "held" | "succeeded" | "failed" | "retried" | "released" | "expired" | "cancelled"
   /** The lease has expired, and no other worker has claimed the job. */
@@ -43,12 +50,12 @@ export interface Model {
   /** How many leases may still be given. */
   readonly attemptsLeft: number
   readonly runtime: "none" | "pending" | "running" | "failed" | "stopped"
+  /** The runtime has failed with the reason `launch-failed`. */
+  readonly launchFailed: boolean
   /** Whether a resource is known of the runtime: always the same one, as workers launch it here. */
   readonly resource: boolean
   /** The image was built longer ago than a runtime may take. */
   readonly overdue: boolean
-  /** The pending runtime was reported longer ago than it may take. */
-  readonly stale: boolean
 }
 
 export interface Step {
@@ -63,13 +70,14 @@ export const launched: Model = {
   stop: false,
   job: "queued",
   settled: false,
+  published: false,
   lease: "none",
   expired: false,
   attemptsLeft: 3,
   runtime: "none",
+  launchFailed: false,
   resource: false,
-  overdue: false,
-  stale: false
+  overdue: false
 }
 
 const ok = (model: Model): Step => ({ model, outcome: "ok" })
@@ -114,10 +122,17 @@ const settle = (model: Model): Model => {
     : running
 }
 
+const hasEnded = ({ runtime }: Model) => runtime === "failed" || runtime === "stopped"
+
+/** A late report of a resource that has ended changes nothing of it. */
 const report =
   (status: "pending" | "running") =>
   (model: Model): Model =>
-    settle({ ...model, runtime: model.runtime === "running" ? "running" : status, resource: true, stale: false })
+    settle(
+      hasEnded(model) && model.resource
+        ? model
+        : { ...model, runtime: model.runtime === "running" ? "running" : status, resource: true }
+    )
 
 const finish =
   (runtime?: "pending" | "running") =>
@@ -130,8 +145,12 @@ const finish =
       lease: "succeeded",
       expired: false,
       settled: false,
+      published: true,
       overdue: false
     })
+    const isTooLate = runtime !== undefined && (model.attempt === "failed" || model.attempt === "cancelled")
+    if (model.lease === "succeeded" && isTooLate && !hasEnded(model) && !model.resource)
+      return { model, outcome: "LeaseLost finished" }
     return underLease(model, (held) => sendReport(build(held)), ["succeeded"], sendReport)
   }
 
@@ -147,6 +166,31 @@ const end = (model: Model, how: "failed" | "cancelled"): Model => {
       }
 }
 
+/** Ends what depends on an ended runtime. */
+const endWithRuntime = (model: Model): Model => {
+  if (!hasEnded(model)) return model
+  const isStopped = model.runtime === "stopped"
+  if (!isActive(model))
+    return model.sandbox === "ready" ? { ...model, sandbox: isStopped ? "stopped" : "failed" } : model
+  const keepsImage = model.job === "running" && model.published
+  return {
+    ...(keepsImage
+      ? { ...model, job: "succeeded", lease: "succeeded", expired: false, overdue: false }
+      : cancelJob(model)),
+    settled: true,
+    attempt: isStopped ? "cancelled" : "failed",
+    sandbox: isStopped ? "stopped" : "failed"
+  }
+}
+
+/** The first end of a runtime stands. */
+const endRuntime =
+  (status: "stopped" | "failed", launchFailed = false) =>
+  (model: Model): Model =>
+    endWithRuntime(
+      hasEnded(model) ? model : { ...model, runtime: status, launchFailed: launchFailed || model.launchFailed }
+    )
+
 const fail =
   (retryable: boolean) =>
   (model: Model): Step =>
@@ -155,8 +199,10 @@ const fail =
       (held) =>
         retryable && held.attemptsLeft > 0
           ? { ...held, job: "queued", lease: "retried", expired: false }
-          : end({ ...held, job: "failed", lease: "failed", expired: false }, "failed"),
-      ["retried", "failed"]
+          : held.published
+            ? endRuntime("failed", true)(held)
+            : end({ ...held, job: "failed", lease: "failed", expired: false }, "failed"),
+      model.launchFailed ? ["retried", "failed", "succeeded"] : ["retried", "failed"]
     )
 
 const cancelJob = (model: Model): Model =>
@@ -182,20 +228,25 @@ const halt = (model: Model): Model => ({
 const reap = (model: Model): Model =>
   !model.expired
     ? model
-    : { ...model, expired: false, lease: "expired", job: model.attemptsLeft > 0 ? "queued" : "failed" }
+    : {
+        ...model,
+        expired: false,
+        lease: "expired",
+        job: model.attemptsLeft > 0 ? "queued" : model.published ? "succeeded" : "failed",
+        overdue: false
+      }
 
-/** A relaunch that did not come up after the attempt had ended. */
-const giveUp = (model: Model): Model =>
-  model.attempt === "succeeded" && model.runtime === "pending" && model.stale ? { ...model, runtime: "failed" } : model
-
-const supervise = (model: Model): Model => {
-  const reaped = giveUp(reap(model))
-  if (reaped.settled) return reaped
-  if (reaped.job === "failed" || reaped.job === "cancelled") return end(reaped, reaped.job)
-  return reaped.job === "succeeded" && reaped.overdue
-    ? end({ ...reaped, runtime: reaped.runtime === "stopped" ? "stopped" : "failed" }, "failed")
-    : reaped
+const endOfJob = (model: Model): Model => {
+  if (model.settled) return model
+  if (model.job === "failed" || model.job === "cancelled") return end(model, model.job)
+  if (model.job !== "succeeded") return model
+  const continued = isActive(model) && (model.overdue || model.runtime === "running") ? settle(model) : model
+  if (!isActive(continued) || !continued.overdue) return continued
+  const missing = hasEnded(model) ? model : { ...model, runtime: "failed" as const, launchFailed: true }
+  return end(missing, "failed")
 }
+
+const supervise = (model: Model): Model => endWithRuntime(endOfJob(reap(model)))
 
 const give = (model: Model): Model => ({
   ...model,
@@ -222,6 +273,7 @@ const reportForRun =
 export const next: Readonly<Record<Command, (model: Model) => Step>> = {
   claim: (model) => ok(claim(model)),
   begin: (model) => underLease(model, start, []),
+  publish: (model) => underLease(model, (held) => start({ ...held, published: true }), []),
   finish: finish(),
   finishPending: finish("pending"),
   finishRunning: finish("running"),
@@ -239,7 +291,14 @@ export const next: Readonly<Record<Command, (model: Model) => Step>> = {
   runRunning: reportForRun("running"),
   // A late report of another resource. Where none is known the driver does not make it: it would be the first one.
   runOther: (model) => (model.resource ? refused(model) : ok(model)),
+  // By hand: supervision ends the sandbox later.
   runtimeFails: (model) => ok({ ...model, runtime: model.runtime === "stopped" ? "stopped" : "failed" }),
+  endStopped: (model) => ok(endRuntime("stopped")(model)),
+  endFailed: (model) => ok(endRuntime("failed")(model)),
+  // The end of another resource. Where none is known the driver does not report it: it would be the current one.
+  endOther: (model) => ok(model),
+  leaseEndFailed: (model) =>
+    underLease(model, endRuntime("failed"), ["succeeded", "failed", "cancelled"], endRuntime("failed")),
   cancel: (model) =>
     model.sandbox === "stopped"
       ? ok(model)
@@ -257,27 +316,28 @@ export const next: Readonly<Record<Command, (model: Model) => Step>> = {
     ok({
       ...model,
       expired: model.lease === "held",
-      overdue: model.job === "succeeded",
-      stale: model.runtime === "pending"
+      overdue: model.job === "succeeded"
     })
 }
 
 /** The status that the owner of the sandbox sees. */
 export const derived = ({ attempt, job, runtime, stop }: Pick<Model, "attempt" | "job" | "runtime" | "stop">) => {
-  if (attempt === "cancelled" || stop || job === "cancelled") return "cancelled"
-  if (attempt === "failed" || job === "failed" || runtime === "failed") return "failed"
+  if (attempt === "cancelled" || attempt === "failed") return attempt
+  if (stop) return attempt === "succeeded" ? "stopped" : "cancelled"
+  if (job === "cancelled") return "cancelled"
+  if (job === "failed" || runtime === "failed") return "failed"
+  if (runtime === "stopped") return attempt === "succeeded" ? "stopped" : "cancelled"
   if (attempt === "succeeded" && job === "succeeded" && runtime === "running") return "ready"
   return attempt === "running" || job === "running" ? "running" : "queued"
 }
 
 /** Every state that can be reached, with a shortest way to it. */
 export const reachable = (): ReadonlyArray<{ readonly model: Model; readonly way: ReadonlyArray<Command> }> => {
-  // What has ended does not care how many attempts it has left. Whether a resource is known matters to one command only.
+  // What has ended does not care how many attempts it has left. Whether a resource is known matters to few commands.
   const keyOf = (model: Model) =>
     JSON.stringify({
       ...model,
       resource: false,
-      stale: model.stale && model.runtime === "pending" && model.attempt === "succeeded",
       attemptsLeft: model.job === "queued" || model.job === "running" ? model.attemptsLeft : 0
     })
   const found = new Map([[keyOf(launched), { model: launched, way: [] as ReadonlyArray<Command> }]])

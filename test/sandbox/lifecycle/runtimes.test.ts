@@ -165,13 +165,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* tagOf(late(status))).toBe("InvalidTransition")
         const runtimes = yield* SandboxRuntimeInstanceRepo
         expect(yield* runtimes.findByAttemptId(attempt.id)).toEqual(Option.some(known))
-        // Also when the known one has ended: it may be launched again, and nothing else in its place.
+        // Also when the known one has ended.
         yield* runtimes.upsert({ attemptId: attempt.id, status: "failed" })
         expect(yield* tagOf(late("running"))).toBe("InvalidTransition")
-        expect(yield* recordRuntime(attempt.id, answer("running", "second"))).toMatchObject({
-          status: "running",
-          resourceId: Option.some("second")
-        })
       }).pipe(Effect.provide(layer))
     )
 
@@ -187,17 +183,28 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("can be launched again after a failure", () =>
+    it.effect("are replaced under the lease by another resource after a failure, and not by a late report of it", () =>
       Effect.gen(function* () {
-        const { recordRuntime } = yield* SandboxLifecycle
-        const { attempt, sandbox } = yield* built("pending")
-        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: attempt.id, status: "failed", errorCode: "oom" })
-        expect(yield* stateOf(sandbox.id)).toBe("running running succeeded failed")
-        expect(yield* recordRuntime(attempt.id, answer("running"))).toMatchObject({
-          errorCode: Option.none(),
-          finishedAt: Option.none()
+        const { finishBuild, recordRuntime } = yield* SandboxLifecycle
+        const { attempt, lease, sandbox } = yield* building()
+        yield* recordRuntime(lease, answer("running"))
+        const failed = yield* (yield* SandboxRuntimeInstanceRepo).upsert({
+          attemptId: attempt.id,
+          status: "failed",
+          errorCode: "oom"
         })
+        for (const target of [lease, attempt.id]) {
+          expect(yield* recordRuntime(target, answer("running"))).toEqual(failed)
+        }
+        yield* finishBuild(lease, { ...success, runtime: answer("running", "second") })
         expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
+        expect(Option.getOrThrow(yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(attempt.id))).toMatchObject(
+          {
+            resourceId: Option.some("second"),
+            errorCode: Option.none(),
+            finishedAt: Option.none()
+          }
+        )
       }).pipe(Effect.provide(layer))
     )
 

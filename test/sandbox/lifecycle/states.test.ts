@@ -7,7 +7,7 @@ import { SandboxRuntimeStatus } from "../../../src/sandbox/SandboxRuntimeInstanc
 import * as Database from "../../../src/Database.js"
 import { driver, seenOf } from "./driver.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
-import { contradictions, leftOf } from "./invariants.js"
+import { contradictions, disagreeing, leftOf } from "./invariants.js"
 import { type Command, commands, launched, next, reachable } from "./model.js"
 import { layers, type Services, shell } from "./support.js"
 
@@ -78,6 +78,8 @@ const suite = (name: string, layer: Layer.Layer<Services>, numRuns: number) =>
             Effect.gen(function* () {
               const walked = yield* walk(way)
               expect(yield* contradictions(walked.id), way.join(" ")).toEqual([])
+              yield* walked.run("supervise")
+              expect(yield* disagreeing, way.join(" ")).toEqual([])
               yield* deletion(walked, way.join(" "))
             })
           yield* Effect.promise(() =>
@@ -145,7 +147,11 @@ describe("SandboxLifecycle states", () => {
       ]
       expect(yield* contradictions(id)).toEqual(untold)
       yield* shell("UPDATE sandbox_attempts SET stop_requested_at = 0")
-      expect(yield* contradictions(id)).toEqual(["a stop that was asked for, and something that goes on", ...untold])
+      expect(yield* contradictions(id)).toEqual([
+        "a stop that was asked for, and something that goes on",
+        ...untold,
+        "a status for the owner that differs from that of the row"
+      ])
     }).pipe(Effect.provide(layers.memory))
   )
 })

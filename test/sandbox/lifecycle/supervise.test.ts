@@ -14,8 +14,8 @@ import { IssueWorkflowLifecycle } from "../../../src/issue-workflow/IssueWorkflo
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
 import { findStuck } from "../../../src/operations/stuck.js"
 import { planIssues, recordStatements } from "../../support/plans.js"
-import { ada, answer, building, built, launch, layers, ready, type Services, shell, stateOf } from "./support.js"
-import { contradictions } from "./invariants.js"
+import { ada, answer, building, built, launch, layers, ready, type Services, shell, stateOf, tagOf } from "./support.js"
+import { contradictions, disagreeing } from "./invariants.js"
 import { layers as workflowLayers, make, opened, started } from "../../issue-workflow/lifecycle/support.js"
 
 const supervision = { limit: 100, runtimeDeadline: "15 minutes" } as const
@@ -103,37 +103,55 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }).pipe(Effect.provide(layer))
     )
 
-    it.effect("fails a relaunched runtime that does not come up, and the owner sees the sandbox as failed", () =>
+    it.effect("fails a pending runtime of an ended attempt after the deadline, and the sandbox with it", () =>
       Effect.gen(function* () {
-        const { getDetail, recordRuntime, supervise } = yield* SandboxLifecycle
+        const { getDetail, supervise } = yield* SandboxLifecycle
         const { attempt, sandbox } = yield* ready
-        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: attempt.id, status: "failed" })
-        yield* recordRuntime(attempt.id, answer("pending"))
+        yield* shell("DELETE FROM sandbox_runtime_instances")
+        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: attempt.id, status: "pending" })
         yield* TestClock.adjust("15 minutes")
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
         yield* TestClock.adjust("1 milli")
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 1, failed: 0 })
-        expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded failed")
+        expect(yield* stateOf(sandbox.id)).toBe("failed succeeded succeeded failed")
         expect((yield* getDetail({ ownerUserId: ada, id: sandbox.id })).status).toBe("failed")
+        expect(yield* contradictions(sandbox.id)).toEqual([])
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("records each end of a runtime, also a repeated failure of the same resource", () =>
+    it.effect("ends sandboxes whose runtime was ended by the repository, with their attempt and job, once", () =>
       Effect.gen(function* () {
-        const { recordRuntime, supervise } = yield* SandboxLifecycle
-        const { attempt, sandbox } = yield* ready
-        yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: attempt.id, status: "failed" })
-        for (const ends of [1, 2, 3]) {
-          yield* recordRuntime(attempt.id, answer("pending"))
-          yield* TestClock.adjust("16 minutes")
-          expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 1, failed: 0 })
-          const events = yield* shell(
-            "SELECT payload FROM control_plane_events WHERE subject_id = ? AND event_type = 'supervise' AND payload ->> 'runtimeStatus' = 'failed'",
-            attempt.id
-          )
-          expect(events).toHaveLength(ends)
-        }
-        expect(yield* contradictions(sandbox.id)).toEqual([])
+        const { getDetail, supervise } = yield* SandboxLifecycle
+        const runtimes = yield* SandboxRuntimeInstanceRepo
+        const [up, down, early] = [yield* ready, yield* ready, yield* building()]
+        yield* runtimes.upsert({ attemptId: up.attempt.id, status: "stopped", stopReason: "exited" })
+        yield* runtimes.upsert({ attemptId: down.attempt.id, status: "failed", errorCode: "oom" })
+        yield* runtimes.upsert({ attemptId: early.attempt.id, status: "failed" })
+        expect(yield* disagreeing).toHaveLength(3)
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
+        expect(yield* disagreeing).toEqual([])
+        expect(yield* stateOf(up.sandbox.id)).toBe("stopped succeeded succeeded stopped")
+        expect(yield* stateOf(down.sandbox.id)).toBe("failed succeeded succeeded failed")
+        expect(yield* stateOf(early.sandbox.id)).toBe("failed failed cancelled failed")
+        expect((yield* getDetail({ ownerUserId: ada, id: up.sandbox.id })).status).toBe("stopped")
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
+        expect(yield* contradictions()).toEqual([])
+        // What has ended stays ended.
+        for (const status of ["pending", "running"] as const)
+          expect(yield* tagOf(runtimes.upsert({ attemptId: down.attempt.id, status }))).toBe("InvalidTransition")
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("stops the rest of a sandbox that was set to stopped, or whose attempt was asked to stop", () =>
+      Effect.gen(function* () {
+        const { supervise } = yield* SandboxLifecycle
+        const [set, asked] = [yield* ready, yield* ready]
+        yield* (yield* SandboxRepo).setStatus({ id: set.sandbox.id, status: "stopped" })
+        yield* (yield* SandboxAttemptRepo).requestStop(asked.attempt.id)
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 2, failed: 0 })
+        for (const { sandbox } of [set, asked])
+          expect(yield* stateOf(sandbox.id)).toBe("stopped succeeded succeeded stopped stop")
+        expect(yield* disagreeing).toEqual([])
       }).pipe(Effect.provide(layer))
     )
 
@@ -211,7 +229,7 @@ describe("supervision", () => {
     }).pipe(Effect.provide(workflowLayers.memory))
   )
 
-  it.effect("ends executions whose runtime has failed or stopped, unless it is relaunched within a day", () =>
+  it.effect("ends executions whose runtime has failed or stopped after a day, if nobody ends the sandbox", () =>
     Effect.gen(function* () {
       const { supervise } = yield* IssueWorkflowLifecycle
       const runtimes = yield* SandboxRuntimeInstanceRepo
@@ -233,19 +251,18 @@ describe("supervision", () => {
       // With statistics of tables with one row, the planner must not scan them later.
       yield* shell("ANALYZE")
       expect(yield* planIssues(supervise({ limit: 10 }))).toEqual([])
-      const [stopped, again, up] = [yield* inSandbox(false), yield* inSandbox(true), yield* inSandbox(false)]
-      for (const { attemptId } of [failed, again]) yield* runtimes.upsert({ attemptId, status: "failed" })
+      const [stopped, up] = [yield* inSandbox(false), yield* inSandbox(false)]
+      yield* runtimes.upsert({ attemptId: failed.attemptId, status: "failed" })
       yield* runtimes.upsert({ attemptId: stopped.attemptId, status: "stopped" })
       yield* TestClock.adjust("1 day")
       expect(yield* supervise({ limit: 10 })).toEqual({ ended: 0, failed: 0 })
-      yield* runtimes.upsert({ attemptId: again.attemptId, status: "running" })
       yield* TestClock.adjust("1 milli")
       expect(yield* supervise({ limit: 10 })).toEqual({ ended: 2, failed: 0 })
       const statusOf = (id: string) =>
         shell("SELECT status, cancel_reason AS reason FROM issue_workflow_executions WHERE id = ?", id)
       expect(yield* statusOf(failed.id)).toEqual([{ status: "failed", reason: null }])
       expect(yield* statusOf(stopped.id)).toEqual([{ status: "cancelled", reason: "the sandbox was stopped" }])
-      for (const { id } of [again, up]) expect(yield* statusOf(id)).toEqual([{ status: "running", reason: null }])
+      expect(yield* statusOf(up.id)).toEqual([{ status: "running", reason: null }])
     }).pipe(Effect.provide(workflowLayers.memory))
   )
 

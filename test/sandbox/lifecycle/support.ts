@@ -108,6 +108,7 @@ export interface Stored {
   readonly stop: 0 | 1
   readonly job: string
   readonly settled: 0 | 1
+  readonly published: 0 | 1
   readonly outcome: string | null
   readonly runtime: string | null
 }
@@ -115,7 +116,7 @@ export interface Stored {
 const storedOf = (id: SandboxId): Effect.Effect<ReadonlyArray<object>, unknown, SqlClient.SqlClient> =>
   shell(
     `SELECT s.status AS sandbox, a.status AS attempt, a.stop_requested_at IS NOT NULL AS stop, j.status AS job,
-       j.run_settled_at IS NOT NULL AS settled, j.lease_outcome AS outcome, r.status AS runtime
+       j.run_settled_at IS NOT NULL AS settled, j.published_reference IS NOT NULL AS published, j.lease_outcome AS outcome, r.status AS runtime
      FROM sandboxes AS s JOIN sandbox_attempts AS a ON a.id = s.latest_run_id
      JOIN oci_image_build_jobs AS j ON j.id = (
        SELECT id FROM oci_image_build_jobs WHERE run_id = a.id ORDER BY created_at DESC, id DESC LIMIT 1)

@@ -45,11 +45,13 @@ const combinations: ReadonlyArray<Combination> = SandboxAttemptStatus.literals.f
   )
 )
 
-/** The derivation, in the order of the product's description; ours adds the stop and the cancelled job. */
+/** The derivation: the end of the attempt, then the stop, then the end of the job and of the runtime. */
 const expected = ({ attempt, job, runtime, stop }: Combination): SandboxStatusView => {
-  if (attempt === "cancelled" || stop || job === "cancelled") return "cancelled"
-  if (attempt === "failed" || job === "failed") return "failed"
-  if (runtime === "failed") return "failed"
+  if (attempt === "cancelled" || attempt === "failed") return attempt
+  if (stop) return attempt === "succeeded" ? "stopped" : "cancelled"
+  if (job === "cancelled") return "cancelled"
+  if (job === "failed" || runtime === "failed") return "failed"
+  if (runtime === "stopped") return attempt === "succeeded" ? "stopped" : "cancelled"
   if (attempt === "succeeded" && (job === undefined || job === "succeeded") && runtime === "running") return "ready"
   if (attempt === "running" || job === "running") return "running"
   return "queued"
@@ -175,8 +177,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* ready
         yield* make.sandbox({ ownerUserId: ada, status: "stopped" })
         for (const status of ["'failed'", "'queued'", "NULL"]) {
-          yield* shell(`UPDATE sandboxes SET derived_status = ${status}`)
-          expect(yield* misderived, status).toEqual([])
+          for (const column of ["view_status", "derived_status"]) {
+            yield* shell(`UPDATE sandboxes SET ${column} = ${status}`)
+            expect(yield* misderived, `${column} ${status}`).toEqual([])
+          }
         }
       }).pipe(Effect.provide(layer))
     )
@@ -185,32 +189,31 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function* () {
         const { getDetail, list } = yield* SandboxLifecycle
         yield* ready
-        for (const name of ["insert", "update"]) yield* shell(`DROP TRIGGER sandboxes_derived_status_${name}`)
+        for (const name of ["insert", "update"]) yield* shell(`DROP TRIGGER sandboxes_view_status_${name}`)
         const { id } = yield* make.sandbox({ ownerUserId: ada, status: "stopped" })
-        yield* shell("UPDATE sandboxes SET derived_status = NULL WHERE id = ?", id)
-        expect((yield* getDetail({ ownerUserId: ada, id })).status).toBe("cancelled")
+        yield* shell("UPDATE sandboxes SET view_status = NULL WHERE id = ?", id)
+        expect((yield* getDetail({ ownerUserId: ada, id })).status).toBe("stopped")
         expect((yield* list({ ownerUserId: ada })).items.map(({ status }) => status).sort()).toEqual([
-          "cancelled",
-          "ready"
+          "ready",
+          "stopped"
         ])
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("a sandbox without an attempt has its stored status, and stopped is shown as cancelled", () =>
+    it.effect("a sandbox without an attempt has its stored status", () =>
       Effect.gen(function* () {
         const { getDetail, list } = yield* SandboxLifecycle
         for (const status of SandboxStatus.literals) {
           const sandbox = yield* make.sandbox({ ownerUserId: ada, status })
-          const derived = status === "stopped" ? "cancelled" : status
           expect(yield* getDetail({ ownerUserId: ada, id: sandbox.id })).toEqual({
             sandbox,
-            status: derived,
+            status,
             attempt: Option.none(),
             snapshot: Option.none(),
             job: Option.none(),
             runtime: Option.none()
           })
-          expect((yield* list({ ownerUserId: ada, statuses: [derived] })).items).toEqual([{ sandbox, status: derived }])
+          expect((yield* list({ ownerUserId: ada, statuses: [status] })).items).toEqual([{ sandbox, status }])
         }
       }).pipe(Effect.provide(layer))
     )
@@ -360,7 +363,7 @@ describe("SandboxLifecycle query plans", () => {
         )
         const index =
           "statuses" in request
-            ? "sandboxes_owner_user_id_derived_status_created_at_idx"
+            ? "sandboxes_owner_user_id_view_status_created_at_idx"
             : "sandboxes_owner_user_id_created_at_idx"
         const walked = first?.filter((line) => line.startsWith("SEARCH"))
         expect(walked).toHaveLength("statuses" in request ? 2 : 1)

@@ -4,6 +4,7 @@
 import { Effect, Option } from "effect"
 import { WorkspaceBuildJobRepo } from "../../../../src/build-job/WorkspaceBuildJobRepo.js"
 import { SandboxLifecycle } from "../../../../src/sandbox/SandboxLifecycle.js"
+import type { SandboxView } from "../../../../src/sandbox/SandboxViews.js"
 import { contradictions } from "../../../sandbox/lifecycle/invariants.js"
 import { answer, shell, specification, success } from "../../../sandbox/lifecycle/support.js"
 import { runOperation, type Turn } from "../operation.js"
@@ -60,6 +61,23 @@ const change = ({ options, random }: Turn) =>
     }
   })
 
+/** Reports the end of the runtime of a sandbox. */
+const endRuntime = ({ options, random }: Turn) =>
+  Effect.gen(function* () {
+    const lifecycle = yield* SandboxLifecycle
+    const { items } = yield* lifecycle.list({ ownerUserId: owner, limit: 30 })
+    const attemptId = Option.getOrUndefined(Option.flatMap(Option.fromNullable(random.pick(items)), latestAttemptOf))
+    if (attemptId === undefined) return
+    const end = random.chance(0.5)
+      ? ({ status: "stopped", reason: "exited" } as const)
+      : ({ status: "failed", reason: "crashed" } as const)
+    yield* runOperation(options, "endRuntime", { attemptId }, lifecycle.endRuntime(attemptId, end), () => ({
+      attemptId
+    }))
+  })
+
+const latestAttemptOf = ({ sandbox }: SandboxView) => sandbox.latestAttemptId
+
 /** Claims a job and ends it like a worker: finishes, fails, releases or abandons it. */
 const build = ({ options, random }: Turn) =>
   Effect.gen(function* () {
@@ -82,6 +100,10 @@ const build = ({ options, random }: Turn) =>
     const known = { jobId, token: String(token) }
     const begun = yield* runOperation(options, "begin", known, lifecycle.beginBuild(lease), () => ({ jobId, token }))
     if (Option.isNone(begun) || random.chance(0.1)) return
+    if (random.chance(0.4)) {
+      yield* runOperation(options, "publish", known, lifecycle.publishBuild(lease, success), () => ({ jobId, token }))
+      if (random.chance(0.1)) return
+    }
     if (random.chance(0.2)) {
       const failure = { errorMessage: "no", retryable: random.chance(0.6) }
       yield* runOperation(options, "fail", known, lifecycle.failBuild(lease, failure), () => ({ jobId, token }))
@@ -119,7 +141,7 @@ const supervise = ({ options }: Turn) =>
     )
   })
 
-export const acts = [launch, launch, change, build, build, build, supervise]
+export const acts = [launch, launch, change, build, build, build, endRuntime, supervise]
 
 /** Repeats launches of killed processes. Under its key each is stored once. */
 export const repeat = (ledger: Ledger) =>
@@ -169,6 +191,7 @@ interface Job {
   readonly status: string
   readonly token: number
   readonly outcome: string | null
+  readonly published: number
 }
 
 const twice = (values: ReadonlyArray<string>) => values.filter((value, index) => values.indexOf(value) !== index)
@@ -203,8 +226,13 @@ export const checkInvariants = (ledger: Ledger) =>
     for (const { attemptId } of doneOf(ledger, "runtime"))
       if (attemptOf.get(attemptId)?.up !== 1) found.push(`the runtime of ${attemptId} is lost`)
 
+    for (const { attemptId } of doneOf(ledger, "endRuntime")) {
+      if (["queued", "running", undefined].includes(attemptOf.get(attemptId)?.status))
+        found.push(`the end of the runtime of ${attemptId} is lost`)
+    }
+
     const jobs = yield* shell<Job>(
-      "SELECT id, status, lease_token AS token, lease_outcome AS outcome FROM oci_image_build_jobs"
+      "SELECT id, status, lease_token AS token, lease_outcome AS outcome, published_reference IS NOT NULL AS published FROM oci_image_build_jobs"
     )
     const jobOf = new Map(jobs.map((job) => [job.id, job]))
     const claims = doneOf(ledger, "claim")
@@ -219,6 +247,8 @@ export const checkInvariants = (ledger: Ledger) =>
       if (job?.status !== "succeeded" || job.token !== token || job.outcome !== "succeeded")
         found.push(`the success of ${jobId} is lost`)
     }
+    for (const { jobId } of doneOf(ledger, "publish"))
+      if (jobOf.get(jobId)?.published !== 1) found.push(`the image of ${jobId} is lost`)
     for (const { jobId, token } of doneOf(ledger, "fail")) {
       const job = jobOf.get(jobId)
       if (job === undefined || job.token < token || (job.token === token && job.status === "running"))
