@@ -12,9 +12,9 @@
  * - Ended executions accept reports, because the last log lines and the artifacts of a cancelled execution arrive after
  *   its end. Reports do not change the status.
  *
- * This file has the statements on executions themselves. The parts of the service in other files:
- * `executionSandbox.ts`, `executionEvents.ts`, `executionTail.ts`, `executionReports.ts`, `executionArtifacts.ts` and
- * `executionDetail.ts`.
+ * This file and `executionStatements.ts` have the statements on executions themselves. The parts of the service in other
+ * files: `executionSandbox.ts`, `executionEvents.ts`, `executionTail.ts`, `executionReports.ts`, `executionArtifacts.ts`
+ * and `executionDetail.ts`.
  */
 import { SqlClient, type Statement } from "@effect/sql"
 import { Clock, Context, Effect, Layer, Option, type Stream } from "effect"
@@ -28,7 +28,6 @@ import type {
 } from "../Errors.js"
 import { existing } from "../sql/columns.js"
 import { conditionsOf, keysetQuery } from "../sql/filters.js"
-import { finishedAt } from "../sql/finishedAt.js"
 import { idOrNew } from "../sql/ids.js"
 import { operations } from "../sql/operations.js"
 import { type ById, type Target, targetOf } from "../sql/ownerScope.js"
@@ -41,6 +40,7 @@ import { type ExecutionDetail, makeDetail } from "./executionDetail.js"
 import { type ExecutionEventMethods, makeEvents } from "./executionEvents.js"
 import { type ExecutionReportMethods, makeReports } from "./executionReports.js"
 import { makeSandboxReferences } from "./executionSandbox.js"
+import { executionStatements } from "./executionStatements.js"
 import { type ExecutionTailMethods, makeTail } from "./executionTail.js"
 import {
   CancelExecution,
@@ -49,7 +49,6 @@ import {
   IssueWorkflowExecution,
   IssueWorkflowExecutionId,
   type IssueWorkflowExecutionStatus,
-  issueWorkflowExecutionTransitions,
   type LinkSandboxAttempt
 } from "./IssueWorkflowExecution.js"
 
@@ -174,6 +173,7 @@ const make = Effect.gen(function* () {
   const { linkSandboxAttempt, referencesOf, resolveOwnerError } = yield* makeSandboxReferences
 
   const ofOwner = workflowOwnerScope(sql)
+  const statements = executionStatements(sql)
 
   const find = (target: Target) =>
     executions.findOne(sql`SELECT ${columns} FROM issue_workflow_executions WHERE id = ${target.id} ${ofOwner(target)}`)
@@ -184,12 +184,7 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const id = yield* idOrNew(execution.id, "wfx", IssueWorkflowExecutionId.make)
       const now = yield* Clock.currentTimeMillis
-      return yield* executions.single(sql`
-        INSERT INTO issue_workflow_executions (id, issue_workflow_id, sandbox_id, sandbox_attempt_id, status, trigger_type,
-          requested_by_user_id, queued_at, created_at, updated_at)
-        VALUES (${id}, ${execution.issueWorkflowId}, ${execution.sandboxId ?? null}, ${execution.sandboxAttemptId ?? null},
-          'queued', ${execution.triggerType}, ${execution.requestedByUserId ?? null}, ${now}, ${now}, ${now})
-        RETURNING ${columns}`)
+      return yield* executions.single(statements.insert({ ...execution, id }, now))
     })
 
   const list: IssueWorkflowExecutionService["list"] = (request) =>
@@ -217,20 +212,20 @@ const make = Effect.gen(function* () {
     }).pipe(traced("list", { "workflow.id": request.issueWorkflowId }))
 
   /**
-   * Sets the status to `to`, from a status that allows it. Returns an execution that has this status already; fails
-   * with `InvalidTransition` for other statuses.
+   * Runs the statement that sets the status to `to`. Returns an execution that has this status already; fails with
+   * `InvalidTransition` for other statuses.
    */
-  const move = (target: Target, to: IssueWorkflowExecutionStatus, set: (now: number) => Statement.Fragment) =>
+  const move = (
+    target: Target,
+    to: IssueWorkflowExecutionStatus,
+    statement: (now: number) => Statement.Statement<Readonly<Record<string, unknown>>>
+  ) =>
     Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const moved = yield* executions.findOne(sql`
-        UPDATE issue_workflow_executions SET status = ${to}, ${set(now)}, updated_at = ${now}
-        WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", issueWorkflowExecutionTransitions.sources(to))}
-        RETURNING ${columns}`)
+      const moved = yield* executions.findOne(statement(yield* Clock.currentTimeMillis))
       return Option.isSome(moved) ? moved.value : yield* Effect.flatMap(get(target), orInvalidTransition(target.id, to))
     })
 
-  const finish = (now: number) => finishedAt(sql, now)
+  const end = (target: Target, to: "succeeded" | "failed") => move(target, to, (now) => statements.end(target, to, now))
 
   /** Decodes the argument of a transition. */
   const targetFor = (method: string, by: ById): Effect.Effect<Target, InvalidInput> => {
@@ -285,19 +280,19 @@ const make = Effect.gen(function* () {
 
     start: (by) =>
       targetFor("start", by).pipe(
-        Effect.flatMap((target) => move(target, "running", (now) => sql`started_at = ${now}`)),
+        Effect.flatMap((target) => move(target, "running", (now) => statements.start(target, now))),
         traced("start", { "execution.id": targetOf(by).id })
       ),
 
     succeed: (by) =>
       targetFor("succeed", by).pipe(
-        Effect.flatMap((target) => move(target, "succeeded", finish)),
+        Effect.flatMap((target) => end(target, "succeeded")),
         traced("succeed", { "execution.id": targetOf(by).id })
       ),
 
     fail: (by) =>
       targetFor("fail", by).pipe(
-        Effect.flatMap((target) => move(target, "failed", finish)),
+        Effect.flatMap((target) => end(target, "failed")),
         traced("fail", { "execution.id": targetOf(by).id })
       ),
 
@@ -307,7 +302,7 @@ const make = Effect.gen(function* () {
         CancelExecution
       )(request).pipe(
         Effect.flatMap(({ reason, ...target }) =>
-          move(target, "cancelled", (now) => sql`cancel_reason = ${reason}, ${finish(now)}`).pipe(
+          move(target, "cancelled", (now) => statements.cancel(target, reason, now)).pipe(
             traced("cancel", { "execution.id": target.id })
           )
         )

@@ -24,9 +24,9 @@ import {
   IssueWorkflow,
   IssueWorkflowFilter,
   IssueWorkflowId,
-  type IssueWorkflowStatus,
-  issueWorkflowTransitions
+  type IssueWorkflowStatus
 } from "./IssueWorkflow.js"
+import { workflowStatements } from "./workflowStatements.js"
 
 /**
  * Methods of `IssueWorkflowRepo`.
@@ -117,6 +117,7 @@ const make = Effect.gen(function* () {
 
   const ofOwner = ownerScope(sql)
   const mayUse = yield* repositoryAccess
+  const statements = workflowStatements(sql)
 
   /**
    * Builds the condition for unarchiving. With an owner, it excludes an archived workflow unless the owner may use the
@@ -135,14 +136,10 @@ const make = Effect.gen(function* () {
 
   const insert = (workflow: typeof CreateIssueWorkflow.Type) =>
     Effect.gen(function* () {
-      const { issueId, ownerUserId = null, repositoryId = null, requestedByUserId = null } = workflow
+      const { issueId } = workflow
       const id = yield* idOrNew(workflow.id, "wf", IssueWorkflowId.make)
       const now = yield* Clock.currentTimeMillis
-      const created = yield* workflows.findOne(sql`
-        INSERT INTO issue_workflows (id, issue_id, repository_id, owner_user_id, status, requested_by_user_id, created_at, updated_at)
-        SELECT ${id}, id, repository_id, ${ownerUserId}, 'active', ${requestedByUserId}, ${now}, ${now}
-        FROM issues WHERE id = ${issueId} AND repository_id = coalesce(${repositoryId}, repository_id)
-        RETURNING ${columns}`)
+      const created = yield* workflows.findOne(statements.insert({ ...workflow, id }, now))
       if (Option.isSome(created)) return created.value
       const issue = yield* sql`SELECT 1 FROM issues WHERE id = ${issueId}`
       const reference = issue.length === 0 ? "issueId" : "repositoryId"
@@ -193,10 +190,7 @@ const make = Effect.gen(function* () {
   const end = (target: Target, to: IssueWorkflowStatus, reason: string | null = null) =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      const ended = yield* workflows.findOne(sql`
-        UPDATE issue_workflows SET status = ${to}, cancel_reason = ${reason}, updated_at = ${now}
-        WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", issueWorkflowTransitions.sources(to))}
-        RETURNING ${columns}`)
+      const ended = yield* workflows.findOne(statements.end(target, to, reason, now))
       return Option.isSome(ended) ? ended.value : yield* Effect.flatMap(get(target), orInvalidTransition(target.id, to))
     })
 

@@ -4,14 +4,12 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option, type Stream } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
-import { jsonOrNull } from "../sql/batch.js"
 import { conditionsOf, keysetQuery } from "../sql/filters.js"
 import { type ById, targetOf } from "../sql/ownerScope.js"
 import * as Page from "../sql/page.js"
 import { operations } from "../sql/operations.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import {
-  batchOf,
   executionNotFound,
   executionOwnerScope,
   requireExecution,
@@ -26,7 +24,7 @@ import {
   LinkExecutionPullRequest,
   PullRequestLinkFilter
 } from "./ExecutionReport.js"
-import { newUuid } from "../sql/ids.js"
+import { insertArtifacts, linkPullRequest, withArtifactIds } from "./reportStatements.js"
 
 /** Methods for artifacts and links to pull requests. Part of `IssueWorkflowExecutionService`. */
 export interface ExecutionArtifactMethods {
@@ -87,15 +85,6 @@ const linkOperations = operations("IssueWorkflowExecutionRepo", "IssueWorkflowEx
 
 const table = "issue_workflow_execution_artifacts"
 
-// ?1: the execution, ?2: the artifacts, ?3: now.
-const insertText = `
-  INSERT INTO ${table} (id, execution_id, kind, storage_backend, storage_key, content_type, byte_size, checksum,
-    inline_json, created_at)
-  SELECT value ->> 'id', ?1, value ->> 'kind', value ->> 'storageBackend', value ->> 'storageKey', value ->> 'contentType',
-    value ->> 'byteSize', value ->> 'checksum', value ->> 'inlineJson', ?3
-  FROM json_each(?2)
-  RETURNING ${columnList(IssueWorkflowExecutionArtifact)}`
-
 export const makeArtifacts = Effect.gen(function* () {
   const { decodeFilter, decodeInput, orNotFound, traced } = artifactOperations
   const sql = yield* SqlClient.SqlClient
@@ -110,11 +99,9 @@ export const makeArtifacts = Effect.gen(function* () {
         yield* requireExecution(sql, { id: executionId })
         return []
       }
-      const now = yield* Clock.currentTimeMillis
-      const rows = newArtifacts.map((artifact) => ({ ...artifact, id: artifact.id ?? `art_${newUuid(now)}` }))
-      const toRow = (row: (typeof rows)[number]) => ({ ...row, inlineJson: jsonOrNull(row.inlineJson) })
-      const batch = yield* batchOf("insertArtifacts", "artifacts", rows, toRow)
-      const stored = yield* artifacts.findAll(sql.unsafe(insertText, [executionId, batch, now]))
+      const rows = withArtifactIds(newArtifacts)
+      const write = yield* insertArtifacts(executionId, rows, yield* Clock.currentTimeMillis)
+      const stored = yield* artifacts.findAll(sql.unsafe(write.sql, [...write.values]))
       // RETURNING has no defined order (https://www.sqlite.org/lang_returning.html).
       const byId = new Map<string, IssueWorkflowExecutionArtifact>(stored.map((artifact) => [artifact.id, artifact]))
       return rows.flatMap(({ id }) => byId.get(id) ?? [])
@@ -174,14 +161,10 @@ export const makePullRequests = Effect.gen(function* () {
   const columns = sql.literal(columnList(IssueWorkflowExecutionPullRequestLink))
   const links = yield* rowsOf(IssueWorkflowExecutionPullRequestLink)
 
-  const link = ({ executionId, pullRequestId, relation }: typeof LinkExecutionPullRequest.Type) =>
+  const link = (request: typeof LinkExecutionPullRequest.Type) =>
     Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const inserted = yield* links.findOne(sql`
-        INSERT INTO issue_workflow_execution_pull_request_links (execution_id, pull_request_id, relation, linked_at)
-        VALUES (${executionId}, ${pullRequestId}, ${relation}, ${now})
-        ON CONFLICT (execution_id, pull_request_id) DO NOTHING
-        RETURNING ${columns}`)
+      const { executionId, pullRequestId } = request
+      const inserted = yield* links.findOne(linkPullRequest(sql, request, yield* Clock.currentTimeMillis))
       if (Option.isSome(inserted)) return inserted.value
       const linked = yield* links.findOne(sql`
         SELECT ${columns} FROM issue_workflow_execution_pull_request_links

@@ -1,13 +1,12 @@
 /**
  * Reports of executions: validation results and changed files, replaced as sets, and the summary.
  */
-import { SqlClient, type Statement } from "@effect/sql"
-import { Clock, DateTime, Effect, Option } from "effect"
+import { SqlClient } from "@effect/sql"
+import { Clock, Effect, Option } from "effect"
 import { type InvalidInput, type NotFound, type PersistenceError, ReferenceNotFound } from "../Errors.js"
-import { jsonOrNull } from "../sql/batch.js"
 import { operations } from "../sql/operations.js"
-import { columnList, givenColumns, type RowsOf, rowsOf } from "../sql/rows.js"
-import { batchOf, executionNotFound, requireExecution } from "./executionBatches.js"
+import { columnList, type RowsOf, rowsOf } from "../sql/rows.js"
+import { executionNotFound, requireExecution } from "./executionBatches.js"
 import {
   IssueWorkflowExecutionDiffFile,
   IssueWorkflowExecutionSummary,
@@ -17,7 +16,7 @@ import {
   UpsertSummary
 } from "./ExecutionReport.js"
 import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
-import { newUuid } from "../sql/ids.js"
+import { filesReplacement, type Replacement, resultsReplacement, upsertSummary } from "./reportStatements.js"
 
 /** Methods for validation results, changed files and the summary. Part of `IssueWorkflowExecutionService`. */
 export interface ExecutionReportMethods {
@@ -62,115 +61,48 @@ const results = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecution
 const diffs = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionDiffFile")
 const summary = operations("IssueWorkflowExecutionRepo", "IssueWorkflowExecutionSummary")
 
-/** A table whose rows of one execution are replaced as a set. Parameters: ?1 the execution, ?2 the rows, ?3 now. */
-interface RowSet<A> {
-  readonly rows: RowsOf<A>
-  readonly deleteText: string
-  readonly storeText: string
-  readonly keyOf: (row: A) => string
-}
-
-const deleteText = (table: string, key: string, field: string) => `
-  DELETE FROM ${table} WHERE execution_id = ?1 AND ${key} NOT IN (SELECT value ->> '${field}' FROM json_each(?2))`
-
-const resultsTable = "issue_workflow_execution_validation_results"
-
-// WHERE true: without it, SQLite parses ON CONFLICT as a join constraint (https://www.sqlite.org/lang_upsert.html).
-const storeResultsText = `
-  INSERT INTO ${resultsTable} (id, execution_id, check_key, status, duration_ms, message, details, created_at)
-  SELECT value ->> 'id', ?1, value ->> 'checkKey', value ->> 'status', value ->> 'durationMs', value ->> 'message',
-    value ->> 'details', ?3
-  FROM json_each(?2) WHERE true
-  ON CONFLICT (execution_id, check_key) DO UPDATE SET
-    status = excluded.status, duration_ms = excluded.duration_ms, message = excluded.message, details = excluded.details
-  RETURNING ${columnList(IssueWorkflowExecutionValidationResult)}`
-
-const filesTable = "issue_workflow_execution_diff_files"
-
-const storeFilesText = `
-  INSERT INTO ${filesTable} (id, execution_id, change_type, path, old_path, additions, deletions, is_binary,
-    patch_artifact_id, created_at)
-  SELECT value ->> 'id', ?1, value ->> 'changeType', value ->> 'path', value ->> 'oldPath', value ->> 'additions',
-    value ->> 'deletions', value ->> 'isBinary', value ->> 'patchArtifactId', ?3
-  FROM json_each(?2) WHERE true
-  ON CONFLICT (execution_id, path) DO UPDATE SET
-    change_type = excluded.change_type, old_path = excluded.old_path, additions = excluded.additions,
-    deletions = excluded.deletions, is_binary = excluded.is_binary, patch_artifact_id = excluded.patch_artifact_id
-  RETURNING ${columnList(IssueWorkflowExecutionDiffFile)}`
-
 export const makeReports = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
+  const resultRows = yield* rowsOf(IssueWorkflowExecutionValidationResult)
+  const fileRows = yield* rowsOf(IssueWorkflowExecutionDiffFile)
   const summaries = yield* rowsOf(IssueWorkflowExecutionSummary)
   const summaryColumns = sql.literal(columnList(IssueWorkflowExecutionSummary))
 
-  const resultSet: RowSet<IssueWorkflowExecutionValidationResult> = {
-    rows: yield* rowsOf(IssueWorkflowExecutionValidationResult),
-    deleteText: deleteText(resultsTable, "check_key", "checkKey"),
-    storeText: storeResultsText,
-    keyOf: ({ checkKey }) => checkKey
-  }
-
-  const fileSet: RowSet<IssueWorkflowExecutionDiffFile> = {
-    rows: yield* rowsOf(IssueWorkflowExecutionDiffFile),
-    deleteText: deleteText(filesTable, "path", "path"),
-    storeText: storeFilesText,
-    keyOf: ({ path }) => path
-  }
-
-  /** Replaces the rows of the execution with the batch, in one transaction. Returns the rows in the order of `keys`. */
+  /** Replaces the rows of the execution, in one transaction. Returns the rows in the order of `keys`. */
   const replace = <A>(
-    set: RowSet<A>,
+    rows: RowsOf<A>,
     executionId: IssueWorkflowExecutionId,
-    keys: ReadonlyArray<string>,
-    batch: string
+    { remove, store }: Replacement,
+    keyOf: (row: A) => string,
+    keys: ReadonlyArray<string>
   ) =>
     Effect.gen(function* () {
       yield* requireExecution(sql, { id: executionId })
-      const now = yield* Clock.currentTimeMillis
-      yield* sql.unsafe(set.deleteText, [executionId, batch])
-      const stored = yield* set.rows.findAll(sql.unsafe(set.storeText, [executionId, batch, now]))
+      yield* sql.unsafe(remove.sql, [...remove.values])
+      const stored = yield* rows.findAll(sql.unsafe(store.sql, [...store.values]))
       // RETURNING has no defined order (https://www.sqlite.org/lang_returning.html).
-      const byKey = new Map(stored.map((row) => [set.keyOf(row), row]))
+      const byKey = new Map(stored.map((row) => [keyOf(row), row]))
       return keys.flatMap((key) => byKey.get(key) ?? [])
     }).pipe(sql.withTransaction)
 
-  const storeResults = ({ executionId, results }: typeof ReplaceValidationResults.Type) =>
+  const storeResults = (request: typeof ReplaceValidationResults.Type) =>
     Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const batch = yield* batchOf("replaceValidationResults", "results", results, ({ details, ...result }) => ({
-        ...result,
-        id: `val_${newUuid(now)}`,
-        details: jsonOrNull(details)
-      }))
-      const keys = results.map(({ checkKey }) => checkKey)
-      return yield* replace(resultSet, executionId, keys, batch)
+      const replacement = yield* resultsReplacement(request, yield* Clock.currentTimeMillis)
+      const keys = request.results.map(({ checkKey }) => checkKey)
+      return yield* replace(resultRows, request.executionId, replacement, ({ checkKey }) => checkKey, keys)
     })
 
-  const storeFiles = ({ executionId, files }: typeof ReplaceDiffFiles.Type) =>
+  const storeFiles = (request: typeof ReplaceDiffFiles.Type) =>
     Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const batch = yield* batchOf("replaceDiffFiles", "files", files, ({ isBinary, ...file }) => ({
-        ...file,
-        id: `dif_${newUuid(now)}`,
-        isBinary: isBinary ? 1 : 0
-      }))
-      const paths = files.map(({ path }) => path)
-      return yield* replace(fileSet, executionId, paths, batch)
+      const replacement = yield* filesReplacement(request, yield* Clock.currentTimeMillis)
+      const keys = request.files.map(({ path }) => path)
+      return yield* replace(fileRows, request.executionId, replacement, ({ path }) => path, keys)
     })
 
-  /** Stores the columns of the request. `updated_at` changes only if a column changes. */
-  const storeSummary = ({ executionId, ...fields }: typeof UpsertSummary.Type) =>
+  const storeSummary = (request: typeof UpsertSummary.Type) =>
     Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const columns = columnsOf(fields)
-      const stored = yield* summaries.findOne(sql`
-        INSERT INTO issue_workflow_execution_summaries ${sql.insert({
-          generated_at: now,
-          ...columns,
-          execution_id: executionId,
-          updated_at: now
-        })} ${upsertClause(sql, Object.keys(columns))}
-        RETURNING ${summaryColumns}`)
+      const { executionId } = request
+      const stored = yield* summaries.findOne(upsertSummary(sql, request, yield* Clock.currentTimeMillis))
       if (Option.isSome(stored)) return stored.value
       const unchanged = yield* summaries.findOne(sql`
         SELECT ${summaryColumns} FROM issue_workflow_execution_summaries WHERE execution_id = ${executionId}`)
@@ -225,29 +157,3 @@ export const makeReports = Effect.gen(function* () {
         )
   }
 })
-
-/** Returns the columns that the request sets, with null for a cleared column. */
-const columnsOf = (
-  fields: Omit<typeof UpsertSummary.Type, "executionId">
-): Readonly<Record<string, string | number | null>> => {
-  const { assumptions, generatedAt, warnings } = fields
-  return givenColumns({
-    objective: fields.objective,
-    linked_issue_ref: fields.linkedIssueRef,
-    files_changed: fields.filesChanged,
-    additions: fields.additions,
-    deletions: fields.deletions,
-    assumptions: assumptions === undefined ? undefined : JSON.stringify(assumptions),
-    warnings: warnings === undefined ? undefined : JSON.stringify(warnings),
-    summary_markdown: fields.summaryMarkdown,
-    generated_at: generatedAt === undefined ? undefined : DateTime.toEpochMillis(generatedAt)
-  })
-}
-
-/** Builds the ON CONFLICT clause: updates these columns of an existing summary if any of them differs. */
-const upsertClause = (sql: SqlClient.SqlClient, columns: ReadonlyArray<string>): Statement.Fragment => {
-  if (columns.length === 0) return sql`ON CONFLICT (execution_id) DO NOTHING`
-  const assignments = columns.map((column) => sql.literal(`${column} = excluded.${column}`))
-  const differences = columns.map((column) => sql.literal(`${column} IS NOT excluded.${column}`))
-  return sql`ON CONFLICT (execution_id) DO UPDATE SET ${sql.csv(assignments)}, updated_at = excluded.updated_at WHERE ${sql.or(differences)}`
-}
