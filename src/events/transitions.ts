@@ -3,6 +3,8 @@
  */
 import { Option } from "effect"
 import type { JobState } from "../build-job/WorkspaceBuildJob.js"
+import type { IssueWorkflow } from "../issue-workflow/IssueWorkflow.js"
+import type { IssueWorkflowExecution } from "../issue-workflow/IssueWorkflowExecution.js"
 import type { Sandbox } from "../sandbox/Sandbox.js"
 import type { SandboxAttempt } from "../sandbox/SandboxAttempt.js"
 import type { SandboxRuntimeInstance } from "../sandbox/SandboxRuntimeInstance.js"
@@ -69,4 +71,38 @@ export const jobTransition = (
   evenIfSame,
   payload: { attemptCount: job.attemptCount, leaseToken: job.leaseToken },
   ...(Option.isSome(job.attemptId) ? { attemptId: job.attemptId.value } : {})
+})
+
+export const workflowTransition = ({
+  id,
+  issueId,
+  ownerUserId,
+  status
+}: Pick<IssueWorkflow, "id" | "issueId" | "ownerUserId" | "status">): Transition => ({
+  subjectType: "workflow",
+  subjectId: id,
+  toState: status,
+  payload: { issueId },
+  ...(Option.isSome(ownerUserId) ? { ownerUserId: ownerUserId.value } : {})
+})
+
+export const executionTransition = ({
+  id,
+  issueWorkflowId,
+  sandboxAttemptId,
+  sandboxId,
+  status
+}: Pick<
+  IssueWorkflowExecution,
+  "id" | "issueWorkflowId" | "sandboxAttemptId" | "sandboxId" | "status"
+>): Transition => ({
+  subjectType: "execution",
+  subjectId: id,
+  toState: status,
+  workflowId: issueWorkflowId,
+  payload: {
+    workflowId: issueWorkflowId,
+    ...(Option.isSome(sandboxId) ? { sandboxId: sandboxId.value } : {}),
+    ...(Option.isSome(sandboxAttemptId) ? { attemptId: sandboxAttemptId.value } : {})
+  }
 })

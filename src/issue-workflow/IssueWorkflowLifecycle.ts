@@ -17,16 +17,11 @@ import type {
   ReferenceNotFound,
   SequenceConflict
 } from "../Errors.js"
-import { recordingWorkflows } from "../events/recording.js"
 import { makeAccess } from "../source/requireAccess.js"
-import { SandboxLifecycle } from "../sandbox/SandboxLifecycle.js"
-import { SandboxRepo } from "../sandbox/SandboxRepo.js"
 import type { ById } from "../sql/ownerScope.js"
 import type { Page, PageRequest } from "../sql/page.js"
 import type { CancelWorkflow, IssueWorkflow } from "./IssueWorkflow.js"
 import type { IssueWorkflowExecution } from "./IssueWorkflowExecution.js"
-import { IssueWorkflowExecutionRepo } from "./IssueWorkflowExecutionRepo.js"
-import { IssueWorkflowRepo } from "./IssueWorkflowRepo.js"
 import type {
   FinishedExecution,
   FinishExecution,
@@ -43,7 +38,6 @@ import type {
 } from "./IssueWorkflowViews.js"
 import { makeWorkflowEndings } from "./lifecycle/end.js"
 import { makeWorkflowReports } from "./lifecycle/report.js"
-import type { WorkflowRepositories } from "./lifecycle/repositories.js"
 import { makeWorkflowStarts } from "./lifecycle/start.js"
 import { makeWorkflowSupervision } from "./lifecycle/supervise.js"
 import { makeWorkflowViews } from "./lifecycle/views.js"
@@ -206,19 +200,13 @@ export interface IssueWorkflowLifecycleService {
 }
 
 const make = Effect.gen(function* () {
-  const repositories: WorkflowRepositories = recordingWorkflows({
-    sql: yield* SqlClient.SqlClient,
-    workflows: yield* IssueWorkflowRepo,
-    executions: yield* IssueWorkflowExecutionRepo,
-    sandboxes: yield* SandboxRepo,
-    sandboxLifecycle: yield* SandboxLifecycle
-  })
+  const sql = yield* SqlClient.SqlClient
   const access = yield* makeAccess
   const service: IssueWorkflowLifecycleService = {
-    ...makeWorkflowStarts(repositories, access),
-    ...(yield* makeWorkflowReports(repositories)),
-    ...makeWorkflowEndings(repositories, access),
-    ...makeWorkflowSupervision(repositories),
+    ...(yield* makeWorkflowStarts(sql, access)),
+    ...(yield* makeWorkflowReports(sql)),
+    ...(yield* makeWorkflowEndings(sql, access)),
+    ...(yield* makeWorkflowSupervision(sql)),
     ...(yield* makeWorkflowViews)
   }
   return service
@@ -228,10 +216,6 @@ export class IssueWorkflowLifecycle extends Context.Tag("@sealant/db/IssueWorkfl
   IssueWorkflowLifecycle,
   IssueWorkflowLifecycleService
 >() {
-  /** The layer over the repositories of its tables, and the lifecycle of the sandboxes that it launches. */
-  static readonly layer: Layer.Layer<
-    IssueWorkflowLifecycle,
-    never,
-    SqlClient.SqlClient | IssueWorkflowRepo | IssueWorkflowExecutionRepo | SandboxRepo | SandboxLifecycle
-  > = Layer.effect(this, make)
+  /** The layer over `SqlClient`. */
+  static readonly layer: Layer.Layer<IssueWorkflowLifecycle, never, SqlClient.SqlClient> = Layer.effect(this, make)
 }

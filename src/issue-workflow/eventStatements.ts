@@ -31,14 +31,15 @@ const insertNextText = insertText(
   "(SELECT coalesce(max(sequence), 0) FROM issue_workflow_execution_events WHERE execution_id = ?1) + 1 + key"
 )
 
-/** ?1: the execution, ?2: ids, ?3: sequences. */
-const isStored = `id IN (SELECT value FROM json_each(?2))
+/** The condition that an event has one of these ids or sequences. ?1: the execution, ?2: ids, ?3: sequences. */
+export const hasKeyOf = `id IN (SELECT value FROM json_each(?2))
   OR execution_id = ?1 AND sequence IN (SELECT value FROM json_each(?3))`
 
 const storedText = `
-  SELECT ${columnList(IssueWorkflowExecutionEvent)} FROM issue_workflow_execution_events WHERE ${isStored}`.trim()
+  SELECT ${columnList(IssueWorkflowExecutionEvent)} FROM issue_workflow_execution_events WHERE ${hasKeyOf}`.trim()
 
-const keysOf = (executionId: IssueWorkflowExecutionId, events: ReadonlyArray<NewExecutionEvent>) => [
+/** Returns the parameters of `hasKeyOf`. */
+export const keysOf = (executionId: IssueWorkflowExecutionId, events: ReadonlyArray<NewExecutionEvent>) => [
   executionId,
   JSON.stringify(events.flatMap(({ id }) => id ?? [])),
   JSON.stringify(events.flatMap(({ sequence }) => sequence ?? []))
@@ -55,7 +56,7 @@ export const noneStoredLike = (
   executionId: IssueWorkflowExecutionId,
   events: ReadonlyArray<NewExecutionEvent>
 ): Write =>
-  guard(`NOT EXISTS (SELECT 1 FROM issue_workflow_execution_events WHERE ${isStored})`, keysOf(executionId, events))
+  guard(`NOT EXISTS (SELECT 1 FROM issue_workflow_execution_events WHERE ${hasKeyOf})`, keysOf(executionId, events))
 
 /** Returns whether another event can have an id or a sequence of these events. */
 export const haveKeys = (events: ReadonlyArray<NewExecutionEvent>): boolean =>
@@ -89,7 +90,7 @@ const toRow = ({ id, message, occurredAt, payload, ...event }: NewExecutionEvent
   ...event,
   message: storableText(message),
   sanitized: isStorable(message) ? 0 : 1,
-  id: id ?? `evt_${newUuid()}`,
+  id: id ?? `evt_${newUuid(now)}`,
   payload: jsonOrNull(payload),
   occurredAt: occurredAt === undefined ? now : DateTime.toEpochMillis(occurredAt)
 })

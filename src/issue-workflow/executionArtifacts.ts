@@ -99,8 +99,9 @@ export const makeArtifacts = Effect.gen(function* () {
         yield* requireExecution(sql, { id: executionId })
         return []
       }
-      const rows = withArtifactIds(newArtifacts)
-      const write = yield* insertArtifacts(executionId, rows, yield* Clock.currentTimeMillis)
+      const now = yield* Clock.currentTimeMillis
+      const rows = withArtifactIds(newArtifacts, now)
+      const write = yield* insertArtifacts(executionId, rows, now)
       const stored = yield* artifacts.findAll(sql.unsafe(write.sql, [...write.values]))
       // RETURNING has no defined order (https://www.sqlite.org/lang_returning.html).
       const byId = new Map<string, IssueWorkflowExecutionArtifact>(stored.map((artifact) => [artifact.id, artifact]))

@@ -8,7 +8,7 @@ import type { InvalidInput } from "../Errors.js"
 import { jsonOrNull } from "../sql/batch.js"
 import { newUuid } from "../sql/ids.js"
 import { columnList, givenColumns } from "../sql/rows.js"
-import type { Write } from "../sql/writeAll.js"
+import { guard, type Write } from "../sql/writeAll.js"
 import { batchOf } from "./executionBatches.js"
 import {
   type InsertArtifacts,
@@ -80,7 +80,7 @@ export const resultsReplacement = (
   Effect.map(
     batchOf("replaceValidationResults", "results", results, ({ details, ...result }) => ({
       ...result,
-      id: `val_${newUuid()}`,
+      id: `val_${newUuid(now)}`,
       details: jsonOrNull(details)
     })),
     (batch) => replacementOf({ remove: deleteResultsText, store: storeResultsText }, executionId, batch, now)
@@ -94,7 +94,7 @@ export const filesReplacement = (
   Effect.map(
     batchOf("replaceDiffFiles", "files", files, ({ isBinary, ...file }) => ({
       ...file,
-      id: `dif_${newUuid()}`,
+      id: `dif_${newUuid(now)}`,
       isBinary: isBinary ? 1 : 0
     })),
     (batch) => replacementOf({ remove: deleteFilesText, store: storeFilesText }, executionId, batch, now)
@@ -148,11 +148,12 @@ const insertArtifactsText = `
   FROM json_each(?2)
   RETURNING ${columnList(IssueWorkflowExecutionArtifact)}`
 
-type NewArtifact = (typeof InsertArtifacts.Type)["artifacts"][number]
+/** A new artifact, as it was decoded. */
+export type NewArtifact = (typeof InsertArtifacts.Type)["artifacts"][number]
 
 /** Sets the ids of artifacts that have none. */
-export const withArtifactIds = (artifacts: ReadonlyArray<NewArtifact>) =>
-  artifacts.map((artifact) => ({ ...artifact, id: artifact.id ?? `art_${newUuid()}` }))
+export const withArtifactIds = (artifacts: ReadonlyArray<NewArtifact>, now: number) =>
+  artifacts.map((artifact) => ({ ...artifact, id: artifact.id ?? `art_${newUuid(now)}` }))
 
 /** Builds the write that stores artifacts. It returns them in undefined order. */
 export const insertArtifacts = (
@@ -164,6 +165,22 @@ export const insertArtifacts = (
     batchOf("insertArtifacts", "artifacts", artifacts, (row) => ({ ...row, inlineJson: jsonOrNull(row.inlineJson) })),
     (batch) => ({ sql: insertArtifactsText, values: [executionId, batch, now] })
   )
+
+const storedArtifactsText = `
+  SELECT ${columnList(IssueWorkflowExecutionArtifact)} FROM issue_workflow_execution_artifacts
+  WHERE id IN (SELECT value FROM json_each(?1))`.trim()
+
+/** Builds the read of the stored artifacts with these ids. */
+export const artifactsById = (ids: ReadonlyArray<string>): Write => ({
+  sql: storedArtifactsText,
+  values: [JSON.stringify(ids)]
+})
+
+/** Builds the guard that no artifact with these ids is stored. */
+export const noArtifacts = (ids: ReadonlyArray<string>): Write =>
+  guard(`NOT EXISTS (SELECT 1 FROM issue_workflow_execution_artifacts WHERE id IN (SELECT value FROM json_each(?1)))`, [
+    JSON.stringify(ids)
+  ])
 
 /** Links an execution to a pull request. Returns no row if there is a link. */
 export const linkPullRequest = (

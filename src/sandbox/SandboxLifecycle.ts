@@ -28,6 +28,7 @@ import { joinedRows } from "../sql/rows.js"
 import { makeAccess } from "../source/requireAccess.js"
 import { makeBuildOperations } from "./lifecycle/build.js"
 import { makeLaunches } from "./lifecycle/launch.js"
+import { makeRelaunches } from "./lifecycle/relaunch.js"
 import type { Repositories } from "./lifecycle/repositories.js"
 import { makeEndings } from "./lifecycle/stop.js"
 import { makeSandboxSupervision } from "./lifecycle/supervise.js"
@@ -284,8 +285,11 @@ const make = Effect.gen(function* () {
     jobs: yield* WorkspaceBuildJobRepo,
     executions: yield* IssueWorkflowExecutionRepo
   })
+  const access = yield* makeAccess
+  const rows = yield* joinedRows
   const service: SandboxLifecycleService = {
-    ...makeLaunches(repositories, yield* makeAccess, yield* joinedRows),
+    ...makeLaunches(repositories, access, rows),
+    ...makeRelaunches(repositories, access, rows),
     ...(yield* makeBuildOperations(repositories)),
     ...(yield* makeEndings(repositories)),
     ...(yield* makeSandboxSupervision(repositories)),

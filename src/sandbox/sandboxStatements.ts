@@ -17,9 +17,9 @@ import {
 
 /** Returns the rows that a sandbox refers to. */
 export const sandboxReferences = (
-  request: Omit<typeof CreateSandbox.Encoded, "name" | "status">
+  request: Partial<Omit<typeof CreateSandbox.Encoded, "name" | "status">>
 ): ReadonlyArray<Reference> => [
-  { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) },
+  { field: "ownerUserId", table: "user", id: Option.fromNullable(request.ownerUserId) },
   { field: "requestedByUserId", table: "user", id: Option.fromNullable(request.requestedByUserId) },
   { field: "repositoryId", table: "repositories", id: Option.fromNullable(request.repositoryId) },
   {

@@ -33,12 +33,13 @@ export class RepositoryAccess extends Context.Reference<RepositoryAccess>()("@se
 }
 
 /**
- * Builds the SQL condition that `userId` may use the repository whose id is `repositoryId`, a column or a parameter.
+ * Builds the SQL condition that `userId` may use the repository whose id is `repositoryId`. Each is a column or a
+ * parameter.
  */
 export const repositoryAccess = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const access = yield* RepositoryAccess
-  return (userId: string | null, repositoryId: Statement.Fragment): Statement.Fragment =>
+  return (userId: string | null | Statement.Fragment, repositoryId: Statement.Fragment): Statement.Fragment =>
     access === "open"
       ? sql`EXISTS (SELECT 1 FROM repositories AS used WHERE used.id = ${repositoryId})`
       : sql`(

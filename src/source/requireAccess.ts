@@ -1,8 +1,8 @@
 /**
- * Checks whether an owner may use the repositories of a request. The checks run in the transaction of the operation, so
+ * Checks whether an owner may use the repositories of a request. The checks are guards in the batch of the operation, so
  * that a grant cannot be revoked between check and write.
  */
-import { SqlClient } from "@effect/sql"
+import { SqlClient, type Statement } from "@effect/sql"
 import { Effect, Option } from "effect"
 import { repositoryAccess } from "./RepositoryAccess.js"
 import { ReferenceNotFound } from "../Errors.js"
@@ -21,6 +21,9 @@ interface Users {
   readonly requestedByUserId?: string | undefined
 }
 
+/** A value, or a column of the statement. */
+type Parameter = string | Statement.Fragment
+
 const fields = ["repositoryId", "repositoryProfileRevisionId", "issueId"] as const
 
 export const makeAccess = Effect.gen(function* () {
@@ -28,16 +31,13 @@ export const makeAccess = Effect.gen(function* () {
   const mayUse = yield* repositoryAccess
 
   const conditions = {
-    repositoryId: (userId: string, id: string) => mayUse(userId, sql`${id}`),
-    repositoryProfileRevisionId: (userId: string, id: string) => sql`EXISTS (
+    repositoryId: (userId: Parameter, id: Parameter) => mayUse(userId, sql`${id}`),
+    repositoryProfileRevisionId: (userId: Parameter, id: Parameter) => sql`EXISTS (
       SELECT 1 FROM repository_profile_revisions AS r CROSS JOIN repository_profiles AS p ON p.id = r.repository_profile_id
       WHERE r.id = ${id} AND ${mayUse(userId, sql`p.repository_id`)})`,
-    issueId: (userId: string, id: string) => sql`EXISTS (
+    issueId: (userId: Parameter, id: Parameter) => sql`EXISTS (
       SELECT 1 FROM issues AS i WHERE i.id = ${id} AND ${mayUse(userId, sql`i.repository_id`)})`
   }
-
-  const isUsable = (field: (typeof fields)[number], userId: string, id: string) =>
-    Effect.map(sql`SELECT 1 WHERE ${conditions[field](userId, id)}`, ({ length }) => length > 0)
 
   /**
    * Fails for a missing or forbidden reference. If a user does not exist, the error names the field of the user
@@ -53,19 +53,6 @@ export const makeAccess = Effect.gen(function* () {
       )
     )
 
-  /**
-   * Fails with `ReferenceNotFound` unless the owner may use every repository that the request refers to. A forbidden
-   * repository is reported as missing.
-   */
-  const requireAccess = (entity: string, request: Users & RepositoryReferences) =>
-    Effect.gen(function* () {
-      for (const field of fields) {
-        const id = request[field]
-        if (id !== undefined && !(yield* isUsable(field, request.ownerUserId, id)))
-          yield* refuse(entity, field, request)
-      }
-    })
-
   /** Builds the guards that the owner may use every repository that the request refers to, each with its field. */
   const accessGuards = (request: Users & RepositoryReferences) =>
     fields.flatMap((field) => {
@@ -76,24 +63,26 @@ export const makeAccess = Effect.gen(function* () {
     })
 
   return {
-    requireAccess,
     accessGuards,
     /** Fails with `ReferenceNotFound` for the field of a guard that did not hold. */
     refuseAccess: refuse,
-    /** Returns whether the user may use the repository that contains the issue now. */
-    mayUseIssue: (userId: string, issueId: string) => isUsable("issueId", userId, issueId),
+    /** Builds the condition that the user may use the repository that contains the issue now. Both are columns. */
+    mayUseIssueOf: conditions.issueId,
     /**
-     * Returns whether the user may use the repository of the pull request, or the execution is already linked to it.
+     * Builds the guard that a pull request exists and, with a user, that the user may use its repository, or the execution
+     * is already linked to it.
      */
-    mayLinkPullRequest: (userId: string, executionId: string, pullRequestId: string) =>
-      Effect.map(
-        sql`
-          SELECT 1 FROM pull_requests AS p
-          WHERE p.id = ${pullRequestId} AND (${mayUse(userId, sql`p.repository_id`)} OR EXISTS (
+    pullRequestGuard: (userId: string | undefined, executionId: string, pullRequestId: string) => {
+      const allowed =
+        userId === undefined
+          ? sql`true`
+          : sql`(${mayUse(userId, sql`p.repository_id`)} OR EXISTS (
             SELECT 1 FROM issue_workflow_execution_pull_request_links
-            WHERE execution_id = ${executionId} AND pull_request_id = ${pullRequestId}))`,
-        ({ length }) => length > 0
-      )
+            WHERE execution_id = ${executionId} AND pull_request_id = ${pullRequestId}))`
+      const [condition, values] =
+        sql`EXISTS (SELECT 1 FROM pull_requests AS p WHERE p.id = ${pullRequestId} AND ${allowed})`.compile()
+      return guard(condition, values)
+    }
   }
 })
 

@@ -49,8 +49,14 @@ export const planOf = ({ params, text }: RecordedStatement) =>
  * Fails the test, too, when the effect ran no statement: then nothing was looked at.
  */
 export const planIssues = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(recordStatements(effect), issuesOf)
+
+/**
+ * Explains recorded statements, as `planIssues` does. For effects that read what earlier ones wrote: an explained write
+ * keeps the reading connection on the snapshot that it has.
+ */
+export const issuesOf = (statements: ReadonlyArray<RecordedStatement>) =>
   Effect.gen(function* () {
-    const statements = yield* recordStatements(effect)
     if (statements.length === 0) return ["no statement was run"]
     const issues = yield* Effect.forEach(statements, (statement) =>
       Effect.map(planOf(statement), (lines) => costsOf(lines).map((line) => `${line} in: ${oneLine(statement.text)}`))

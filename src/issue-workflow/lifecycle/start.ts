@@ -1,214 +1,301 @@
 /**
- * Operations that open workflows and start executions. This file has the statements on the table
- * `issue_workflow_execution_keys`.
+ * Operations that open workflows, and start and begin executions.
  */
-import { Clock, Effect, Option, Schema } from "effect"
+import type { SqlClient, SqlError } from "@effect/sql"
+import { Effect, Option, Schema } from "effect"
 import type { Actor } from "../../events/ControlPlaneEvent.js"
-import type { IssueWorkflow } from "../IssueWorkflow.js"
-import type { IssueWorkflowExecution } from "../IssueWorkflowExecution.js"
-import type { Sandbox, SandboxId } from "../../sandbox/Sandbox.js"
-import type { SandboxAttemptId } from "../../sandbox/SandboxAttempt.js"
-import { AlreadyExists, IdempotencyConflict, InvalidTransition, NotFound, ReferenceNotFound } from "../../Errors.js"
-import { fingerprint } from "../../sql/fingerprint.js"
-import { type ById, scoped, targetOf } from "../../sql/ownerScope.js"
+import { CurrentActor } from "../../events/CurrentActor.js"
+import { appendEvents } from "../../events/journal.js"
+import { executionTransition, workflowTransition } from "../../events/transitions.js"
+import { type Decision, operationsOf } from "../../events/operation.js"
+import { type AlreadyExists, ReferenceNotFound } from "../../Errors.js"
+import { makeLaunchReads } from "../../sandbox/lifecycle/launchReads.js"
+import { launchActor, launchReferences, makeNewLaunch, written } from "../../sandbox/lifecycle/newLaunch.js"
 import type { Access } from "../../source/requireAccess.js"
-import { LaunchForExecution, OpenWorkflow, StartExecution } from "../IssueWorkflowViews.js"
-import type { WorkflowRepositories } from "./repositories.js"
-import { impossible, operationsOf } from "../../events/operation.js"
+import { existing } from "../../sql/columns.js"
+import { fingerprint } from "../../sql/fingerprint.js"
+import { idOrNew } from "../../sql/ids.js"
+import { type ById, targetOf } from "../../sql/ownerScope.js"
+import { resolveForeignKeyError } from "../../sql/references.js"
+import { joinedRows, type CorruptRow, rowReader } from "../../sql/rows.js"
+import { guard, toWrite, type Write } from "../../sql/writeAll.js"
+import { executionNotFound } from "../executionBatches.js"
+import { executionStatements } from "../executionStatements.js"
+import { IssueWorkflow, IssueWorkflowId } from "../IssueWorkflow.js"
+import { IssueWorkflowExecution, IssueWorkflowExecutionId } from "../IssueWorkflowExecution.js"
+import {
+  type LaunchForExecution,
+  type OpenedWorkflow,
+  OpenWorkflow,
+  type StartedExecution,
+  StartExecution
+} from "../IssueWorkflowViews.js"
+import { workflowStatements } from "../workflowStatements.js"
+import { decideBegin, decideOpen, decideStart, type Start } from "./decisions.js"
+import { makeStartStates } from "./startState.js"
+import { makeWorkflowStates, ownExecution } from "./state.js"
+import { makeWorkflowWriter } from "./writes.js"
 
-const { decodeInput, operation } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
+const { decided: decidedOnWorkflow, decodeInput } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
+const { decided } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflowExecution")
 
 const encodeRequest = Schema.encodeSync(StartExecution)
-const encodeLaunch = Schema.encodeSync(LaunchForExecution)
+const decodeExecutionId = decodeInput("beginExecution", existing(IssueWorkflowExecutionId))
 
-/** The sandbox and the attempt of a new execution. */
-interface Place {
-  readonly sandbox: Option.Option<Sandbox>
-  readonly attemptId: Option.Option<SandboxAttemptId>
-}
+const readWorkflow = rowReader(IssueWorkflow)
+const readExecution = rowReader(IssueWorkflowExecution)
 
-const noPlace: Place = { sandbox: Option.none(), attemptId: Option.none() }
-
-interface KeyRow {
-  readonly requestFingerprint: string
-  readonly executionId: string
-}
+const refusals = ["AlreadyExists", "ReferenceNotFound"] as const
 
 /** The user as the actor of an operation. */
 const userOf = (id: string | undefined): Actor | undefined => (id === undefined ? undefined : { type: "user", id })
 
-export const makeWorkflowStarts = (
-  { executions, sandboxes, sandboxLifecycle, sql, workflows }: WorkflowRepositories,
-  { mayUseIssue, requireAccess }: Access
-) => {
-  /**
-   * Finds the existing workflow of the owner, which a repeat returns. Checks access before it reports a workflow of
-   * another owner, so that an owner without access cannot learn of it.
-   */
-  const findOpened = ({ id, issueId, ownerUserId, requestedByUserId }: typeof OpenWorkflow.Type) =>
-    Effect.gen(function* () {
-      const isOwn = (workflow: IssueWorkflow) =>
-        Option.contains(workflow.ownerUserId, ownerUserId) && workflow.issueId === issueId
-      const withId = id === undefined ? Option.none<IssueWorkflow>() : yield* workflows.findById(id)
-      if (Option.exists(withId, isOwn)) return withId
-      const [active] = (yield* workflows.list({ issueId, statuses: ["active"], limit: 1 })).items
-      if (Option.isNone(withId) && active !== undefined && isOwn(active)) return Option.some(active)
-      yield* requireAccess("IssueWorkflow", { ownerUserId, requestedByUserId, issueId })
-      if (Option.isNone(withId) && active === undefined) return Option.none()
-      const column = Option.isSome(withId) ? "id" : "issue_id"
-      return yield* new AlreadyExists({ entity: "IssueWorkflow", constraint: `issue_workflows.${column}` })
-    })
+export const makeWorkflowStarts = (sql: SqlClient.SqlClient, access: Access) =>
+  Effect.gen(function* () {
+    const states = yield* makeStartStates(sql, access)
+    const { ofExecution } = yield* makeWorkflowStates(sql)
+    const { decisionOf } = makeWorkflowWriter(sql)
+    const newLaunch = makeNewLaunch({ sql }, access)
+    const readLaunch = makeLaunchReads(sql, yield* joinedRows)
+    const executions = executionStatements(sql)
+    const workflows = workflowStatements(sql)
 
-  const openOnce = (request: typeof OpenWorkflow.Type) =>
-    Effect.gen(function* () {
-      const before = yield* findOpened(request)
-      return Option.isSome(before)
-        ? { workflow: before.value, created: false }
-        : { workflow: yield* workflows.create(request), created: true }
-    })
+    const open = (
+      request: typeof OpenWorkflow.Type,
+      now: number
+    ): Effect.Effect<Decision<OpenedWorkflow, OpenError>, SqlError.SqlError | CorruptRow> =>
+      Effect.gen(function* () {
+        const { issueId, ownerUserId, repositoryId, requestedByUserId } = request
+        const state = yield* states.ofOpen(request)
+        const opening = decideOpen(state, request)
+        if (opening.kind === "existing") return ended({ workflow: opening.workflow, created: false })
 
-  const findKey = ({ id }: IssueWorkflow, key: string) =>
-    Effect.map(
-      sql<KeyRow>`
-        SELECT request_fingerprint AS "requestFingerprint", execution_id AS "executionId"
-        FROM issue_workflow_execution_keys WHERE issue_workflow_id = ${id} AND idempotency_key = ${key}`,
-      ([row]) => Option.fromNullable(row)
-    )
+        // Checked before a workflow of another owner is reported, so that an owner without access cannot learn of it.
+        const allowed = access.accessGuards({ ownerUserId, issueId })
+        const inRepository =
+          repositoryId === undefined
+            ? []
+            : [
+                {
+                  field: "repositoryId",
+                  write: guard("EXISTS (SELECT 1 FROM issues WHERE id = ?1 AND repository_id = ?2)", [
+                    issueId,
+                    repositoryId
+                  ])
+                }
+              ]
+        const refusalOf =
+          (guards: ReadonlyArray<{ readonly field: string; readonly write: Write }>) => (failed: Write) => {
+            const refused = guards.find(({ write }) => write === failed)
+            return refused === undefined
+              ? undefined
+              : access.refuseAccess("IssueWorkflow", refused.field, { ownerUserId, requestedByUserId })
+          }
+        if (opening.kind === "refused") {
+          const decision: Decision<OpenedWorkflow, OpenError> = {
+            writes: [state.unchanged, ...allowed.map(({ write }) => write)],
+            transitions: [],
+            result: () => Effect.fail(opening.error)
+          }
+          return { ...decision, refusalOf: refusalOf(allowed) }
+        }
 
-  const storeKey = (
-    workflow: IssueWorkflow,
-    key: string,
-    requestFingerprint: string,
-    execution: IssueWorkflowExecution
-  ) =>
-    Effect.flatMap(
-      Clock.currentTimeMillis,
-      (now) =>
-        sql`
-        INSERT INTO issue_workflow_execution_keys (issue_workflow_id, idempotency_key, request_fingerprint, execution_id, created_at)
-        VALUES (${workflow.id}, ${key}, ${requestFingerprint}, ${execution.id}, ${now})`
-    )
+        const id = yield* idOrNew(request.id, "wf", IssueWorkflowId.make)
+        const guards = [...allowed, ...inRepository]
+        const decision: Decision<OpenedWorkflow, OpenError> = {
+          writes: [
+            state.unchanged,
+            ...guards.map(({ write }) => write),
+            toWrite(workflows.insert({ ...request, id }, now))
+          ],
+          transitions: [workflowTransition({ id, issueId, ownerUserId: Option.some(ownerUserId), status: "active" })],
+          result: (rows) =>
+            Effect.map(readWorkflow(written(rows[1 + guards.length])), (workflow) => ({ workflow, created: true }))
+        }
+        return { ...decision, refusalOf: refusalOf(guards) }
+      })
 
-  /** Returns the execution that was started with a key, in its current state. Its sandbox may have been deleted. */
-  const replay = ({ executionId }: KeyRow) =>
-    Effect.gen(function* () {
-      const execution = yield* executions.getById(executionId)
-      const sandbox = Option.isSome(execution.sandboxId)
-        ? yield* sandboxes.findById(execution.sandboxId.value)
-        : Option.none()
-      return { execution, sandbox, created: false }
-    })
-
-  /** Returns an existing sandbox of the owner that has not ended, and its attempt if no execution has it. */
-  const inSandbox = (workflow: IssueWorkflow, id: SandboxId) =>
-    Effect.gen(function* () {
-      const missing = new ReferenceNotFound({ entity: "IssueWorkflowExecution", reference: "sandboxId" })
-      if (Option.isNone(workflow.ownerUserId)) return yield* missing
-      const sandbox = yield* sandboxes
-        .getById({ ownerUserId: workflow.ownerUserId.value, id })
-        .pipe(Effect.catchTag("NotFound", () => missing))
-      const { latestAttemptId, status } = sandbox
-      if (status === "stopped" || status === "failed") {
-        return yield* new InvalidTransition({ entity: "Sandbox", id, from: status, to: "running" })
-      }
-      const taken = Option.isNone(latestAttemptId)
-        ? []
-        : yield* sql`
-        SELECT 1 FROM issue_workflow_executions WHERE sandbox_attempt_id = ${latestAttemptId.value}`
-      return { sandbox: Option.some(sandbox), attemptId: taken.length === 0 ? latestAttemptId : Option.none() }
-    })
-
-  /** Launches a sandbox for the owner. */
-  const inNewSandbox = (
-    workflow: IssueWorkflow,
-    launch: typeof LaunchForExecution.Type,
-    requestedByUserId: string | undefined
-  ) =>
-    Effect.gen(function* () {
-      if (Option.isNone(workflow.ownerUserId)) {
-        return yield* new ReferenceNotFound({ entity: "IssueWorkflow", reference: "ownerUserId" })
-      }
-      const { attempt, sandbox } = yield* sandboxLifecycle
-        .launch({
-          ...encodeLaunch(launch),
+    /** Builds the writes that launch a sandbox for the owner of the workflow, with the events of the launch. */
+    const launchFor = (
+      workflow: IssueWorkflow,
+      launch: typeof LaunchForExecution.Type,
+      requestedByUserId: (typeof StartExecution.Type)["requestedByUserId"],
+      now: number
+    ) =>
+      Effect.gen(function* () {
+        const request = {
+          ...launch,
           repositoryId: launch.repositoryId ?? workflow.repositoryId,
-          triggerType: launch.triggerType ?? "issue",
-          ownerUserId: workflow.ownerUserId.value,
+          triggerType: launch.triggerType ?? ("issue" as const),
+          ownerUserId: Option.getOrThrow(workflow.ownerUserId),
           issueId: workflow.issueId,
           requestedByUserId
-        })
-        .pipe(impossible("IdempotencyConflict", "NotFound"))
-      return { sandbox: Option.some(sandbox), attemptId: Option.some(attempt.id) }
-    })
-
-  const create = (workflow: IssueWorkflow, request: typeof StartExecution.Type) =>
-    Effect.gen(function* () {
-      const { id, launch, requestedByUserId, sandboxId, triggerType } = request
-      const { ownerUserId } = workflow
-      // As in `getDetail`: missing for an owner who may no longer use the repository.
-      if (Option.isSome(ownerUserId) && !(yield* mayUseIssue(ownerUserId.value, workflow.issueId))) {
-        return yield* new NotFound({ entity: "IssueWorkflow", id: workflow.id })
-      }
-      if (workflow.status !== "active" || Option.isSome(workflow.archivedAt)) {
-        const from = Option.isSome(workflow.archivedAt) ? "archived" : workflow.status
-        return yield* new InvalidTransition({ entity: "IssueWorkflow", id: workflow.id, from, to: "active" })
-      }
-      const place: Place =
-        launch !== undefined
-          ? yield* inNewSandbox(workflow, launch, requestedByUserId)
-          : sandboxId !== undefined
-            ? yield* inSandbox(workflow, sandboxId)
-            : noPlace
-      const execution = yield* executions.create({
-        id,
-        issueWorkflowId: workflow.id,
-        sandboxId: Option.getOrUndefined(place.sandbox)?.id,
-        sandboxAttemptId: Option.getOrUndefined(place.attemptId),
-        triggerType,
-        requestedByUserId
+        }
+        const { resolvedSpec } = yield* readLaunch(request)
+        const { decision, ids } = yield* newLaunch({ ...request, resolvedSpec: yield* resolvedSpec }, now)
+        const actor = Option.getOrElse(yield* CurrentActor, () => launchActor(request))
+        const events = appendEvents({ eventType: "launch", actor, now }, decision.transitions)
+        return { ...decision, ids, writes: [...decision.writes, events] }
       })
-      return { execution, sandbox: place.sandbox, created: true }
-    })
 
-  const startOnce = (request: typeof StartExecution.Type) =>
-    Effect.gen(function* () {
-      const { idempotencyKey, issueWorkflowId: id, ownerUserId } = request
-      const workflow = yield* workflows.getById(scoped(id, ownerUserId))
-      if (idempotencyKey === undefined) return yield* create(workflow, request)
+    const insertKey = (
+      workflow: IssueWorkflow,
+      key: string,
+      requestFingerprint: string,
+      executionId: string,
+      now: number
+    ) => sql`
+      INSERT INTO issue_workflow_execution_keys (issue_workflow_id, idempotency_key, request_fingerprint, execution_id, created_at)
+      VALUES (${workflow.id}, ${key}, ${requestFingerprint}, ${executionId}, ${now})`
 
-      const requestFingerprint = fingerprint({
-        ...encodeRequest(request),
-        idempotencyKey: undefined,
-        ownerUserId: undefined
-      })
-      // No other writer stores the key between this read and the write: the transaction holds the write lock.
-      const before = yield* findKey(workflow, idempotencyKey)
-      if (Option.isSome(before)) {
-        return before.value.requestFingerprint === requestFingerprint
-          ? yield* impossible("NotFound")(replay(before.value))
-          : yield* new IdempotencyConflict({ key: idempotencyKey })
-      }
-      const started = yield* create(workflow, request)
-      yield* storeKey(workflow, idempotencyKey, requestFingerprint, started.execution)
-      return started
-    })
-
-  return {
-    open: (request: typeof OpenWorkflow.Encoded) =>
-      Effect.flatMap(decodeInput("open", OpenWorkflow)(request), (decoded) => {
-        const actor = userOf(decoded.requestedByUserId ?? decoded.ownerUserId)
-        return openOnce(decoded).pipe(operation(sql, "open", { "issue.id": decoded.issueId }, actor))
-      }),
-
-    startExecution: (request: typeof StartExecution.Encoded) =>
-      Effect.flatMap(decodeInput("startExecution", StartExecution)(request), (decoded) => {
-        const actor = userOf(decoded.requestedByUserId ?? decoded.ownerUserId)
-        return startOnce(decoded).pipe(
-          operation(sql, "startExecution", { "workflow.id": decoded.issueWorkflowId }, actor)
+    const create = (
+      start: Extract<Start, { readonly kind: "new" }>,
+      request: typeof StartExecution.Type,
+      { now, requestFingerprint, unchanged }: StartContext
+    ) =>
+      Effect.gen(function* () {
+        const { workflow } = start
+        const { idempotencyKey, launch, requestedByUserId, triggerType = "manual" } = request
+        const launched =
+          launch === undefined ? Option.none() : Option.some(yield* launchFor(workflow, launch, requestedByUserId, now))
+        const id = yield* idOrNew(request.id, "wfx", IssueWorkflowExecutionId.make)
+        const sandboxId = Option.orElse(
+          Option.map(launched, ({ ids }) => ids.sandboxId),
+          () => Option.map(start.sandbox, (sandbox) => sandbox.id)
         )
-      }),
+        const attemptId = Option.orElse(
+          Option.map(launched, ({ ids }) => ids.attemptId),
+          () => start.attemptId
+        )
+        const execution = {
+          id,
+          issueWorkflowId: workflow.id,
+          sandboxId: Option.getOrUndefined(sandboxId),
+          sandboxAttemptId: Option.getOrUndefined(attemptId),
+          triggerType,
+          requestedByUserId
+        }
+        const before = Option.match(launched, { onNone: () => [], onSome: ({ writes }) => writes })
+        const keys =
+          idempotencyKey === undefined ? [] : [insertKey(workflow, idempotencyKey, requestFingerprint, id, now)]
+        const decision: Decision<StartedExecution, CorruptRow | ReferenceNotFound> = {
+          writes: [unchanged, ...before, toWrite(executions.insert(execution, now)), ...keys.map(toWrite)],
+          refusalOf: (failed) => Option.getOrUndefined(launched)?.refusalOf?.(failed),
+          transitions: [
+            executionTransition({
+              id,
+              issueWorkflowId: workflow.id,
+              sandboxId,
+              sandboxAttemptId: attemptId,
+              status: "queued"
+            })
+          ],
+          result: (rows) =>
+            Effect.all({
+              execution: readExecution(written(rows[1 + before.length])),
+              sandbox: Option.match(launched, {
+                onNone: () => Effect.succeed(start.sandbox),
+                onSome: ({ result }) => Effect.asSome(Effect.map(result(rows.slice(1)), ({ sandbox }) => sandbox))
+              }),
+              created: Effect.succeed(true)
+            })
+        }
+        return decision
+      })
 
-    beginExecution: (by: ById) =>
-      executions.start(by).pipe(operation(sql, "beginExecution", { "execution.id": targetOf(by).id }))
-  }
+    const decide = (request: typeof StartExecution.Type, now: number) =>
+      Effect.gen(function* () {
+        const requestFingerprint = fingerprint({
+          ...encodeRequest(request),
+          idempotencyKey: undefined,
+          ownerUserId: undefined
+        })
+        const state = yield* states.ofStart(request)
+        const start = yield* decideStart(state, request, requestFingerprint)
+        if (start.kind === "new") {
+          return yield* create(start, request, { now, requestFingerprint, unchanged: state.unchanged })
+        }
+        const { execution, sandbox } = start.started
+        return ended({ execution, sandbox, created: false })
+      })
+
+    return {
+      open: (request: typeof OpenWorkflow.Encoded) =>
+        Effect.flatMap(decodeInput("open", OpenWorkflow)(request), (decoded) => {
+          const { issueId, ownerUserId, requestedByUserId } = decoded
+          const actor = userOf(requestedByUserId ?? ownerUserId)
+          return decidedOnWorkflow(
+            sql,
+            "open",
+            { "issue.id": issueId },
+            actor,
+            refusals
+          )((now) => open(decoded, now)).pipe(
+            Effect.catchTag(
+              "ReferenceNotFound",
+              resolveForeignKeyError(sql, [
+                { field: "ownerUserId", table: "user", id: Option.some(ownerUserId) },
+                { field: "requestedByUserId", table: "user", id: Option.fromNullable(requestedByUserId) }
+              ])
+            )
+          )
+        }),
+
+      startExecution: (request: typeof StartExecution.Encoded) =>
+        Effect.flatMap(decodeInput("startExecution", StartExecution)(request), (decoded) => {
+          const { issueWorkflowId, launch, ownerUserId, requestedByUserId } = decoded
+          const references = launchReferences({ ...launch, requestedByUserId })
+          const isOfEngine = ({ reference }: ReferenceNotFound) =>
+            reference === "unknown" || references.some(({ rule }) => rule === reference)
+          return decided(
+            sql,
+            "startExecution",
+            { "workflow.id": issueWorkflowId },
+            userOf(requestedByUserId ?? ownerUserId),
+            refusals
+          )((now) => decide(decoded, now)).pipe(
+            Effect.catchTag("ReferenceNotFound", (error) =>
+              resolveForeignKeyError(
+                sql,
+                references
+              )(
+                launch !== undefined && isOfEngine(error)
+                  ? new ReferenceNotFound({ entity: "Sandbox", reference: error.reference })
+                  : error
+              )
+            )
+          )
+        }),
+
+      beginExecution: (by: ById) => {
+        const { id: executionId, ownerUserId } = targetOf(by)
+        return Effect.flatMap(decodeExecutionId(executionId), (id) =>
+          decided(sql, "beginExecution", { "execution.id": id })((now) =>
+            Effect.gen(function* () {
+              const state = yield* ofExecution(id)
+              const execution = ownExecution(state, ownerUserId)
+              if (Option.isNone(execution)) return yield* executionNotFound(id)
+              const draft = yield* decideBegin(execution.value)
+              return decisionOf(draft, state.unchanged, now, (written) => written.execution(execution.value))
+            })
+          )
+        )
+      }
+    }
+  })
+
+type OpenError = AlreadyExists | ReferenceNotFound | CorruptRow
+
+interface StartContext {
+  readonly now: number
+  readonly requestFingerprint: string
+  /** The guard that the rows of the decision are unchanged. */
+  readonly unchanged: Write
 }
+
+/** The decision of a repeated call: it writes nothing. */
+const ended = <A>(result: A): Decision<A, never> => ({
+  writes: [],
+  transitions: [],
+  result: () => Effect.succeed(result)
+})

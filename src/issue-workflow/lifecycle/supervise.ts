@@ -1,75 +1,91 @@
 /**
  * Supervision of executions that no caller ends. docs/supervision.md lists the rules.
  */
-import { Clock, Duration, Effect } from "effect"
+import type { SqlClient } from "@effect/sql"
+import { Clock, Duration, Effect, Option } from "effect"
 import { beginDeadline, executionSource, whyExecutionEnds } from "../leftBehind.js"
 import { Limit } from "../../sql/inputLimits.js"
-import { makeExecutionEndings, sandboxFailed, sandboxStopped } from "./executionEndings.js"
-import type { WorkflowRepositories } from "./repositories.js"
-import { impossible, operationsOf } from "../../events/operation.js"
+import { joinedRows, partColumnList, partOf } from "../../sql/rows.js"
+import { guard } from "../../sql/writeAll.js"
+import { IssueWorkflowExecution } from "../IssueWorkflowExecution.js"
+import { decideLeft, workflowEnded } from "./decisions.js"
+import { type Ending, sandboxFailed, sandboxStopped } from "./executionEndings.js"
+import { type Decision, operationsOf } from "../../events/operation.js"
 import { type Candidate, pageSize, runPass, sumOf } from "../../supervision/supervision.js"
+import { makeWorkflowWriter } from "./writes.js"
 
-const { decodeInput, operation, traced } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
+const { decided, decodeInput, traced } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
 
-/** The cancel reason of an execution whose workflow has ended. */
-export const workflowEnded = "the workflow has ended"
+const endings = new Map<unknown, Ending>([
+  ["failed", sandboxFailed],
+  ["stopped", sandboxStopped],
+  ["ended", { outcome: "cancelled", reason: workflowEnded }],
+  ["unbegun", { outcome: "cancelled", reason: `no agent began it within ${Duration.format(beginDeadline)}` }],
+  ["silent", { outcome: "failed", reason: `its agent reported nothing for ${Duration.format(beginDeadline)}` }]
+])
 
-const endings = {
-  failed: sandboxFailed,
-  stopped: sandboxStopped,
-  ended: { outcome: "cancelled", reason: workflowEnded },
-  unbegun: { outcome: "cancelled", reason: `no agent began it within ${Duration.format(beginDeadline)}` },
-  silent: { outcome: "failed", reason: `its agent reported nothing for ${Duration.format(beginDeadline)}` }
-} as const
+// ?1: the deadline, ?2: the execution.
+const version = `json_array(e.status, e.sandbox_id, e.sandbox_attempt_id, ${whyExecutionEnds})`
+const found = `FROM ${executionSource} WHERE e.id = ?2`
+const stateText = `
+  SELECT ${partColumnList(IssueWorkflowExecution, "e")}, ${whyExecutionEnds} AS why, r.stop_reason AS "stopReason", ${version} AS version ${found}`.trim()
+const unchanged = `(SELECT ${version} ${found}) IS ?3`
 
-/** Adds the reason of the end of the runtime to that of the sandbox, unless its owner has stopped it. */
-const endingOf = (why: keyof typeof endings, stopReason: string | null) => {
-  const ending = endings[why]
-  const isOfRuntime = (why === "failed" || why === "stopped") && stopReason !== null && stopReason !== "user"
-  return isOfRuntime ? { ...ending, reason: `${ending.reason} (${stopReason})` } : ending
+const executionPart = partOf(IssueWorkflowExecution, "e")
+
+/** Returns the ending for a reason. The stop reason of the runtime is added to that of the sandbox, unless its owner stopped it. */
+const endingOf = (why: unknown, stopReason: unknown): Ending | undefined => {
+  const ending = endings.get(why)
+  const isOfRuntime = (why === "failed" || why === "stopped") && typeof stopReason === "string" && stopReason !== "user"
+  return ending !== undefined && isOfRuntime ? { ...ending, reason: `${ending.reason} (${stopReason})` } : ending
 }
 
-export const makeWorkflowSupervision = ({ executions, sql }: WorkflowRepositories) => {
-  const { endExecution } = makeExecutionEndings(executions)
-  const transaction = operation(sql, "supervise")
+/** The decision on an execution that needs no change any more. */
+const nothing: Decision<boolean, never> = { writes: [], transitions: [], result: () => Effect.succeed(false) }
 
-  const pass = (status: "queued" | "running", before: number) => ({
-    noun: "execution",
-    page: (after: Pick<Candidate, "at" | "id">) =>
-      sql
-        .unsafe<Candidate>(
-          `SELECT e.id, e.created_at AS at, ${whyExecutionEnds} IS NOT NULL AS due FROM ${executionSource}
+export const makeWorkflowSupervision = (sql: SqlClient.SqlClient) =>
+  Effect.map(joinedRows, (rows) => {
+    const { decisionOf } = makeWorkflowWriter(sql)
+    const supervised = decided(sql, "supervise")
+
+    const pass = (status: "queued" | "running", before: number) => ({
+      noun: "execution",
+      page: (after: Pick<Candidate, "at" | "id">) =>
+        sql
+          .unsafe<Candidate>(
+            `SELECT e.id, e.created_at AS at, ${whyExecutionEnds} IS NOT NULL AS due FROM ${executionSource}
          WHERE e.status = '${status}' AND (e.created_at, e.id) > (?2, ?3) ORDER BY e.created_at, e.id LIMIT ${pageSize}`,
-          [before, after.at, after.id]
+            [before, after.at, after.id]
+          )
+          .pipe(traced("supervise")),
+      handle: (id: string) =>
+        supervised((now) =>
+          Effect.gen(function* () {
+            const [row] = yield* rows(sql.unsafe(stateText, [before, id]))
+            const ending = endingOf(row?.["why"], row?.["stopReason"])
+            if (row === undefined || ending === undefined) return nothing
+            const draft = Option.flatMapNullable(yield* executionPart(row), (execution) =>
+              decideLeft(execution, ending)
+            )
+            return Option.isNone(draft)
+              ? nothing
+              : decisionOf(draft.value, guard(unchanged, [before, id, row["version"]]), now, () => Effect.succeed(true))
+          })
         )
-        .pipe(traced("supervise")),
-    handle: (id: string) =>
-      Effect.gen(function* () {
-        const [found] = yield* sql.unsafe<{
-          readonly why: keyof typeof endings | null
-          readonly stopReason: string | null
-        }>(
-          `SELECT ${whyExecutionEnds} AS why, r.stop_reason AS "stopReason" FROM ${executionSource} WHERE e.id = ?2 AND e.status IN ('queued', 'running')`,
-          [before, id]
-        )
-        if (found === undefined || found.why === null) return false
-        yield* endExecution(yield* executions.getById(id), endingOf(found.why, found.stopReason))
-        return true
-      }).pipe(impossible("NotFound", "InvalidTransition", "InvalidInput"), transaction)
-  })
+    })
 
-  return {
-    supervise: ({ limit }: { readonly limit: number }) =>
-      Effect.gen(function* () {
-        const count = yield* decodeInput("supervise", Limit)(limit)
-        const before = Math.max(0, (yield* Clock.currentTimeMillis) - Duration.toMillis(beginDeadline))
-        const running = yield* runPass(pass("running", before), count)
-        const queued =
-          count > running.changed
-            ? yield* runPass(pass("queued", before), count - running.changed)
-            : { changed: 0, failed: 0 }
-        const { changed, failed } = sumOf([running, queued])
-        return { ended: changed, failed }
-      }).pipe(traced("supervise"))
-  }
-}
+    return {
+      supervise: ({ limit }: { readonly limit: number }) =>
+        Effect.gen(function* () {
+          const count = yield* decodeInput("supervise", Limit)(limit)
+          const before = Math.max(0, (yield* Clock.currentTimeMillis) - Duration.toMillis(beginDeadline))
+          const running = yield* runPass(pass("running", before), count)
+          const queued =
+            count > running.changed
+              ? yield* runPass(pass("queued", before), count - running.changed)
+              : { changed: 0, failed: 0 }
+          const { changed, failed } = sumOf([running, queued])
+          return { ended: changed, failed }
+        }).pipe(traced("supervise"))
+    }
+  })

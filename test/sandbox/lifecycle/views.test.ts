@@ -10,7 +10,7 @@ import { SandboxRuntimeStatus } from "../../../src/sandbox/SandboxRuntimeInstanc
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
 import { SandboxStatusView } from "../../../src/sandbox/SandboxViews.js"
 import { misderived } from "./invariants.js"
-import { planIssues, planOf, recordStatements } from "../../support/plans.js"
+import { issuesOf, planIssues, planOf, recordStatements } from "../../support/plans.js"
 import {
   ada,
   answer,
@@ -428,8 +428,10 @@ describe("SandboxLifecycle query plans", () => {
         rebuild: Effect.ignore(lifecycle.rebuild(sandbox.id)),
         supervise: lifecycle.supervise({ limit: 10, runtimeDeadline: "1 minute" })
       }
-      for (const [operation, effect] of Object.entries(operations))
-        expect(yield* planIssues(effect), operation).toEqual([])
+      const recorded = yield* Effect.forEach(Object.entries(operations), ([operation, effect]) =>
+        Effect.map(recordStatements(effect), (statements) => ({ operation, statements }))
+      )
+      for (const { operation, statements } of recorded) expect(yield* issuesOf(statements), operation).toEqual([])
     }).pipe(Effect.provide(layers.file))
   )
 })

@@ -1,0 +1,147 @@
+/**
+ * The decision of a new launch: the rows of a sandbox, its attempt, its snapshot and its job. Shared by `launch`, and by
+ * operations that launch a sandbox in their own batch.
+ */
+import { Array, Effect, Option, Schema } from "effect"
+import { enqueueWrite } from "../../build-job/enqueue.js"
+import { defaultMaxAttempts, WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
+import type { ReferenceNotFound } from "../../Errors.js"
+import type { Actor } from "../../events/ControlPlaneEvent.js"
+import { type Decision, operationsOf } from "../../events/operation.js"
+import { attemptTransition, jobTransition, sandboxTransition } from "../../events/transitions.js"
+import { toBlueprint } from "../../payloads/normalize.js"
+import { WorkspaceBlueprint } from "../../payloads/WorkspaceBlueprint.js"
+import type { Access } from "../../source/requireAccess.js"
+import { readingOf } from "../../sql/decoder.js"
+import { idOrNew } from "../../sql/ids.js"
+import type { Reference } from "../../sql/references.js"
+import { type CorruptRow, rowReader } from "../../sql/rows.js"
+import { toWrite, type Write } from "../../sql/writeAll.js"
+import { attemptStatements } from "../attemptStatements.js"
+import { Sandbox, SandboxId } from "../Sandbox.js"
+import { SandboxAttempt, SandboxAttemptId, SandboxAttemptSnapshot, SetSnapshot } from "../SandboxAttempt.js"
+import { sandboxReferences, sandboxStatements } from "../sandboxStatements.js"
+import type { Launch, LaunchSandbox } from "../SandboxViews.js"
+import { insertSnapshot } from "../snapshots.js"
+import type { Repositories } from "./repositories.js"
+
+const { decodeInput } = operationsOf("SandboxLifecycle", "Sandbox")
+
+const encodeBlueprint = Schema.encodeSync(readingOf(WorkspaceBlueprint))
+
+const readers = {
+  sandbox: rowReader(Sandbox),
+  attempt: rowReader(SandboxAttempt),
+  snapshot: rowReader(SandboxAttemptSnapshot)
+}
+
+type Row = Readonly<Record<string, unknown>>
+
+export type LaunchDecision = Decision<Launch, CorruptRow | ReferenceNotFound>
+
+/** The ids of the rows of a new launch. */
+export interface NewIds {
+  readonly sandboxId: SandboxId
+  readonly attemptId: SandboxAttemptId
+  readonly jobId: WorkspaceBuildJobId
+}
+
+const newIds: Effect.Effect<NewIds> = Effect.all({
+  sandboxId: idOrNew(undefined, "sbx", SandboxId.make),
+  attemptId: idOrNew(undefined, "run", SandboxAttemptId.make),
+  jobId: idOrNew(undefined, "job", WorkspaceBuildJobId.make)
+})
+
+/** The actor of a launch. */
+export const launchActor = ({
+  ownerUserId,
+  requestedByUserId = ownerUserId
+}: Pick<typeof LaunchSandbox.Type, "ownerUserId" | "requestedByUserId">): Actor => ({
+  type: "user",
+  id: requestedByUserId
+})
+
+/** Returns the rows that a launch refers to. */
+export const launchReferences = (
+  request: Parameters<typeof sandboxReferences>[0] & { readonly issueId?: string | undefined }
+): ReadonlyArray<Reference> => [
+  ...sandboxReferences(request),
+  { field: "issueId", table: "issues", id: Option.fromNullable(request.issueId) }
+]
+
+/** Builds the decision of a new launch, and the ids of its rows. */
+export const makeNewLaunch = (
+  { sql }: Pick<Repositories, "sql">,
+  { accessGuards, refuseAccess }: Pick<Access, "accessGuards" | "refuseAccess">
+) => {
+  const statements = { ...sandboxStatements(sql), attempt: attemptStatements(sql) }
+
+  return (request: typeof LaunchSandbox.Type, now: number) =>
+    Effect.gen(function* () {
+      const { issueId, maxDuration, name, ownerUserId, registryId, repository, spec, tag } = request
+      const { resolvedSpec = spec, triggerType = "manual" } = request
+      const { profileRevisionId, repositoryId, repositoryProfileRevisionId, requestedByUserId } = request
+      const origin = { ownerUserId, repositoryId, profileRevisionId, repositoryProfileRevisionId, requestedByUserId }
+      const blueprint = encodeBlueprint(toBlueprint(resolvedSpec))
+      const blueprintPayload = yield* decodeInput("launch", SetSnapshot.fields.blueprintPayload)(blueprint)
+      const ids = yield* newIds
+      const { attemptId, jobId, sandboxId } = ids
+      const destination = { registryId, repository, tag, maxDuration }
+      const queued = enqueueWrite(
+        { ...destination, id: jobId, attemptId, requestPayload: resolvedSpec, maxAttempts: defaultMaxAttempts },
+        now
+      )
+      const link = { sandboxId, attemptId, relation: "launch" } as const
+      const guards = accessGuards({ ...origin, issueId })
+      const inserts = [
+        statements.insert({ ...origin, id: sandboxId, name, status: "queued" }, now),
+        statements.attempt.insert({ ...origin, id: attemptId, issueId, triggerType }, now),
+        statements.link(link, now),
+        statements.setLatest(link, now),
+        insertSnapshot(
+          sql,
+          { attemptId, userSpecPayload: spec, resolvedSpecPayload: resolvedSpec, blueprintPayload },
+          now
+        )
+      ]
+      const decision: LaunchDecision = {
+        writes: [...guards.map(({ write }) => write), ...inserts.map(toWrite), queued.write],
+        refusalOf: (failed: Write) =>
+          Option.getOrUndefined(
+            Option.map(
+              Array.findFirst(guards, ({ write }) => write === failed),
+              ({ field }) => refuseAccess("Sandbox", field, origin)
+            )
+          ),
+        transitions: [
+          attemptTransition({ id: attemptId, ownerUserId, status: "queued" }),
+          sandboxTransition({ id: sandboxId, ownerUserId, status: "queued", latestAttemptId: Option.some(attemptId) }),
+          jobTransition({
+            id: jobId,
+            attemptId: Option.some(attemptId),
+            status: "queued",
+            attemptCount: 0,
+            leaseToken: 0
+          })
+        ],
+        result: (rows) =>
+          Effect.map(launchOf(rows.slice(guards.length)), (rows) => ({ ...rows, job: queued.row(), created: true }))
+      }
+      return { ids, decision }
+    })
+}
+
+/** Decodes the rows of the inserts of a launch. */
+const launchOf = ([, attempt, , sandbox, snapshot]: ReadonlyArray<ReadonlyArray<Row>>) =>
+  Effect.all({
+    sandbox: readers.sandbox(written(sandbox)),
+    attempt: readers.attempt(written(attempt)),
+    snapshot: readers.snapshot(written(snapshot))
+  })
+
+/** Returns the row of an INSERT that always returns one. */
+export const written = (rows: ReadonlyArray<Row> | undefined): Row => {
+  const row = rows?.[0]
+  if (row === undefined) throw new Error("an INSERT of a launch returned no row")
+  return row
+}

@@ -1,0 +1,216 @@
+/**
+ * The operations that launch a stopped or failed sandbox again: retry, rebuild.
+ */
+import { Array, type DateTime, Effect, Option, Schema } from "effect"
+import { enqueueWrite } from "../../build-job/enqueue.js"
+import { encodeSpec } from "../../build-job/requestFingerprint.js"
+import { EnqueueJob, WorkspaceBuildJob, WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
+import { InvalidTransition, NotFound, type ReferenceNotFound } from "../../Errors.js"
+import { type Decision, operationsOf } from "../../events/operation.js"
+import { attemptTransition, jobTransition, sandboxTransition } from "../../events/transitions.js"
+import { activeExecutions, activeInSandbox } from "../../issue-workflow/lifecycle/activeExecutions.js"
+import { type ExecutionView, WorkflowDraft } from "../../issue-workflow/lifecycle/draft.js"
+import { endActive, sandboxFailed, sandboxStopped } from "../../issue-workflow/lifecycle/executionEndings.js"
+import { makeWorkflowWriter } from "../../issue-workflow/lifecycle/writes.js"
+import { WorkspaceBlueprint } from "../../payloads/WorkspaceBlueprint.js"
+import type { Access } from "../../source/requireAccess.js"
+import { readingOf } from "../../sql/decoder.js"
+import { idOrNew } from "../../sql/ids.js"
+import { type ById, type Target, targetOf } from "../../sql/ownerScope.js"
+import { type CorruptRow, type JoinedRows, partColumnList, partOf, rowReader } from "../../sql/rows.js"
+import { guard, toWrite, type Write } from "../../sql/writeAll.js"
+import { attemptStatements } from "../attemptStatements.js"
+import { Sandbox } from "../Sandbox.js"
+import { SandboxAttempt, SandboxAttemptId, SandboxAttemptSnapshot, SetSnapshot } from "../SandboxAttempt.js"
+import { sandboxStatements } from "../sandboxStatements.js"
+import type { Launch } from "../SandboxViews.js"
+import { insertSnapshot } from "../snapshots.js"
+import { written } from "./newLaunch.js"
+import type { Repositories } from "./repositories.js"
+
+const { decided, decodeInput } = operationsOf("SandboxLifecycle", "Sandbox")
+
+// Accepts any stored source; the new rows are checked as inputs.
+const encodeBlueprint = Schema.encodeSync(readingOf(WorkspaceBlueprint))
+
+// INDEXED BY names the primary keys, because the planner scans a table that had one row when its statistics were
+// collected.
+const source = `sandboxes AS s
+  LEFT JOIN sandbox_attempts AS a INDEXED BY sqlite_autoindex_sandbox_attempts_1 ON a.id = s.latest_run_id
+  LEFT JOIN sandbox_attempt_snapshots AS n INDEXED BY sqlite_autoindex_sandbox_attempt_snapshots_1 ON n.run_id = a.id
+  LEFT JOIN oci_image_build_jobs AS j INDEXED BY sqlite_autoindex_oci_image_build_jobs_1 ON j.id = (
+    SELECT id FROM oci_image_build_jobs WHERE run_id = a.id ORDER BY created_at DESC, id DESC LIMIT 1)
+  WHERE s.id = ?1`
+
+const version = `json_array(s.status, s.latest_run_id, n.run_id, j.id, ${activeInSandbox})`
+
+const stateText = `
+  SELECT ${[
+    partColumnList(Sandbox, "s"),
+    partColumnList(SandboxAttempt, "a"),
+    partColumnList(SandboxAttemptSnapshot, "n"),
+    partColumnList(WorkspaceBuildJob, "j")
+  ].join(", ")}, ${activeInSandbox} AS active, ${version} AS version
+  FROM ${source}`.trim()
+
+const isUnchanged = `(SELECT ${version} FROM ${source}) IS ?2`
+
+const sandboxPart = partOf(Sandbox, "s")
+const attemptPart = partOf(SandboxAttempt, "a")
+const snapshotPart = partOf(SandboxAttemptSnapshot, "n")
+const jobPart = partOf(WorkspaceBuildJob, "j")
+
+const readers = {
+  sandbox: rowReader(Sandbox),
+  attempt: rowReader(SandboxAttempt),
+  snapshot: rowReader(SandboxAttemptSnapshot)
+}
+
+/** The latest launch of a sandbox, and the executions in it. */
+interface Latest {
+  readonly sandbox: Sandbox
+  readonly attempt: SandboxAttempt
+  readonly snapshot: SandboxAttemptSnapshot
+  readonly job: WorkspaceBuildJob
+  readonly active: ReadonlyArray<ExecutionView>
+  readonly unchanged: Write
+}
+
+type Relation = "retry" | "rebuild"
+
+export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refuseAccess }: Access, rows: JoinedRows) => {
+  const sandboxes = sandboxStatements(sql)
+  const attempts = attemptStatements(sql)
+  const { writesOf } = makeWorkflowWriter(sql)
+
+  const latestLaunch = ({ id, ownerUserId }: Target) =>
+    Effect.gen(function* () {
+      const [row] = yield* rows(sql.unsafe(stateText, [id]))
+      const sandbox = Option.filter(
+        row === undefined ? Option.none() : yield* sandboxPart(row),
+        (found) => ownerUserId === undefined || found.ownerUserId === ownerUserId
+      )
+      if (row === undefined || Option.isNone(sandbox)) return yield* new NotFound({ entity: "Sandbox", id })
+      const attempt = yield* orMissing("SandboxAttempt", id, yield* attemptPart(row))
+      const latest: Latest = {
+        sandbox: sandbox.value,
+        attempt,
+        snapshot: yield* orMissing("SandboxAttemptSnapshot", attempt.id, yield* snapshotPart(row)),
+        job: yield* orMissing("WorkspaceBuildJob", attempt.id, yield* jobPart(row)),
+        active: yield* activeExecutions(row["active"]),
+        unchanged: guard(isUnchanged, [id, row["version"]])
+      }
+      return latest
+    })
+
+  const relaunch = (latest: Latest, relation: Relation, now: number) =>
+    Effect.gen(function* () {
+      const { attempt, job, sandbox, snapshot } = latest
+      const { id: sandboxId, ownerUserId, status } = sandbox
+      if (status !== "stopped" && status !== "failed") {
+        return yield* new InvalidTransition({ entity: "Sandbox", id: sandboxId, from: status, to: "queued" })
+      }
+      const origin = {
+        ownerUserId,
+        repositoryId: Option.getOrUndefined(sandbox.repositoryId),
+        profileRevisionId: Option.getOrUndefined(sandbox.profileRevisionId),
+        repositoryProfileRevisionId: Option.getOrUndefined(sandbox.repositoryProfileRevisionId),
+        requestedByUserId: Option.getOrUndefined(sandbox.requestedByUserId),
+        issueId: Option.getOrUndefined(attempt.issueId)
+      }
+      const attemptId = yield* idOrNew(undefined, "run", SandboxAttemptId.make)
+      const jobId = yield* idOrNew(undefined, "job", WorkspaceBuildJobId.make)
+      const copied = yield* decodeInput(relation, SetSnapshot)({ ...copyOf(snapshot), attemptId })
+      const enqueued = yield* decodeInput(relation, EnqueueJob)({ ...destinationOf(job), attemptId })
+      const queued = enqueueWrite({ ...enqueued, id: jobId }, now)
+      // A grant may have been revoked since the sandbox was launched.
+      const guards = accessGuards(origin)
+      // The executions belong to the previous attempt, and must not continue in the next one.
+      const executions = new WorkflowDraft()
+      for (const execution of latest.active) {
+        endActive(executions, execution, status === "failed" ? sandboxFailed : sandboxStopped)
+      }
+      const link = { sandboxId, attemptId, relation }
+      const inserts = [
+        attempts.insert(
+          { ...origin, id: attemptId, triggerType: "retry", retryOfAttemptId: attempt.id },
+          instantAfter(attempt.createdAt, now)
+        ),
+        sandboxes.link(link, now),
+        sandboxes.setLatest(link, now),
+        sandboxes.setStatus({ id: sandboxId }, "queued", now),
+        insertSnapshot(sql, copied, now)
+      ]
+      const endings = writesOf(executions, now)
+      const latestAttemptId = Option.some(attemptId)
+      const decision: Decision<Launch, CorruptRow | ReferenceNotFound> = {
+        writes: [
+          latest.unchanged,
+          ...guards.map(({ write }) => write),
+          ...endings,
+          ...inserts.map(toWrite),
+          queued.write
+        ],
+        transitions: [
+          ...executions.transitions,
+          attemptTransition({ id: attemptId, ownerUserId, status: "queued" }),
+          // The program that ended the sandbox may have recorded nothing.
+          sandboxTransition({ id: sandboxId, ownerUserId, status, latestAttemptId }),
+          sandboxTransition({ id: sandboxId, ownerUserId, status: "queued", latestAttemptId }),
+          jobTransition({ id: jobId, attemptId: latestAttemptId, status: "queued", attemptCount: 0, leaseToken: 0 })
+        ],
+        result: (rows) => {
+          const [inserted, , , moved, stored] = rows.slice(1 + guards.length + endings.length)
+          return Effect.all({
+            sandbox: readers.sandbox(written(moved)),
+            attempt: readers.attempt(written(inserted)),
+            snapshot: readers.snapshot(written(stored)),
+            job: Effect.sync(queued.row),
+            created: Effect.succeed(true)
+          })
+        }
+      }
+      const refusalOf = (failed: Write) =>
+        Option.getOrUndefined(
+          Option.map(
+            Array.findFirst(guards, ({ write }) => write === failed),
+            ({ field }) => refuseAccess("Sandbox", field, origin)
+          )
+        )
+      return { ...decision, refusalOf }
+    })
+
+  const launchAgain = (relation: Relation) => (by: ById) => {
+    const target = targetOf(by)
+    return decided(sql, relation, { "sandbox.id": target.id })((now) =>
+      Effect.flatMap(latestLaunch(target), (latest) => relaunch(latest, relation, now))
+    )
+  }
+
+  return { retry: launchAgain("retry"), rebuild: launchAgain("rebuild") }
+}
+
+const orMissing = <A>(entity: string, id: string, row: Option.Option<A>): Effect.Effect<A, NotFound> =>
+  Option.isSome(row) ? Effect.succeed(row.value) : Effect.fail(new NotFound({ entity, id }))
+
+/**
+ * Returns `now`, or an instant after `before`, so that the new attempt is the newest one of its sandbox, also if the
+ * clock was set back or differs between machines.
+ */
+const instantAfter = (before: DateTime.Utc, now: number) => Math.max(now, before.epochMillis + 1)
+
+const copyOf = (snapshot: SandboxAttemptSnapshot) => ({
+  userSpecPayload: encodeSpec(snapshot.userSpecPayload),
+  resolvedSpecPayload: encodeSpec(snapshot.resolvedSpecPayload),
+  blueprintPayload: encodeBlueprint(snapshot.blueprintPayload),
+  profileConfigSnapshot: Option.getOrUndefined(snapshot.profileConfigSnapshot),
+  repositoryProfileConfigSnapshot: Option.getOrUndefined(snapshot.repositoryProfileConfigSnapshot)
+})
+
+const destinationOf = ({ maxDurationMs, registryId, repository, requestPayload, tag }: WorkspaceBuildJob) => ({
+  registryId,
+  repository,
+  tag,
+  requestPayload: encodeSpec(requestPayload),
+  maxDuration: Option.getOrUndefined(maxDurationMs)
+})
