@@ -10,6 +10,7 @@ import { endWithOwner } from "../events/deletions.js"
 import { idOrNew } from "../sql/ids.js"
 import { operations } from "../sql/operations.js"
 import { columnList, rowsOf } from "../sql/rows.js"
+import { toWrite } from "../sql/writeAll.js"
 import { CreateUser, Email, type EnsuredUser, EnsureUser, UpdateUser, User, UserId } from "./User.js"
 
 /**
@@ -137,10 +138,9 @@ const make = Effect.gen(function* () {
       }).pipe(traced("update", ["AlreadyExists", "InvalidInput"])),
 
     delete: (id) =>
-      Effect.zipRight(endWithOwner(sql, id), sql`DELETE FROM user WHERE id = ${id} RETURNING id`).pipe(
+      endWithOwner(sql, id, { deletion: toWrite(sql`DELETE FROM user WHERE id = ${id} RETURNING id`) }).pipe(
         Effect.flatMap(([deleted]) => orNotFound(id)(Option.fromNullable(deleted))),
         Effect.asVoid,
-        sql.withTransaction,
         traced("delete", { "user.id": id })
       )
   }

@@ -1,12 +1,13 @@
 /**
- * Ends the dependants of a row before its deletion, and appends their events to the journal, in the transaction of the
- * deletion. Each step is one statement over all affected rows.
+ * Ends the dependants of a row before its deletion, and appends their events to the journal, in the batch or the
+ * transaction of the deletion. Each step is one statement over all affected rows.
  *
  * Rows that the deletion removes only get an event. Rows that stay are also ended. For deletions by other programs, the
  * triggers of the schema end the same rows, without events.
  */
-import type { SqlClient, SqlError } from "@effect/sql"
+import type { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
+import { type Write, writeAll } from "../sql/writeAll.js"
 import { CurrentActor } from "./CurrentActor.js"
 
 /** The rows that a deletion affects, as queries for ids. `?1` is the id of the deleted row. */
@@ -169,16 +170,33 @@ interface Deletion {
   readonly updates: ReadonlyArray<string>
 }
 
+/** The deletion of a row, in the batch of the endings of its dependants. */
+interface DeletedWith {
+  /** The guard that the row may be deleted. */
+  readonly allowed?: Write
+  readonly deletion: Write
+}
+
+/**
+ * Builds the function that ends the dependants of a row. With the deletion of the row, all of it is one batch, and the
+ * function returns the rows of the deletion. Otherwise it runs in the transaction of the caller.
+ */
 const endDependants =
   ({ events, eventType, reason, updates, updatesWithReason }: Deletion) =>
-  (sql: SqlClient.SqlClient, id: string): Effect.Effect<void, SqlError.SqlError> =>
+  (sql: SqlClient.SqlClient, id: string, deleted?: DeletedWith) =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const actor = yield* CurrentActor
       const { id: actorId = null, type } = Option.getOrElse(actor, () => ({ type: "system" as const, id: undefined }))
-      for (const text of events) yield* sql.unsafe(text, [id, now, eventType, type, actorId])
-      for (const text of updatesWithReason) yield* sql.unsafe(text, [id, now, reason])
-      for (const text of updates) yield* sql.unsafe(text, [id, now])
+      const endings = [
+        ...events.map((text) => ({ sql: text, values: [id, now, eventType, type, actorId] })),
+        ...updatesWithReason.map((text) => ({ sql: text, values: [id, now, reason] })),
+        ...updates.map((text) => ({ sql: text, values: [id, now] }))
+      ]
+      const allowed = deleted?.allowed === undefined ? [] : [deleted.allowed]
+      const deletion = deleted === undefined ? [] : [deleted.deletion]
+      const rows = yield* writeAll(sql, [...allowed, ...endings, ...deletion])
+      return deleted === undefined ? [] : (rows.at(-1) ?? [])
     })
 
 /** Ends the attempts, jobs, runtimes and executions of a sandbox. Their rows stay. */

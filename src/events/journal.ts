@@ -1,11 +1,8 @@
 /**
- * Writes the journal (`control_plane_events`) of lifecycle operations. The repositories of an operation record each
- * change of state, and the operation appends the recorded events as the last statement of its transaction.
+ * Writes the journal (`control_plane_events`) of lifecycle operations. The decision of an operation contains each change
+ * of state, and the operation appends them as the last write of its batch.
  */
-import type { SqlClient } from "@effect/sql"
-import { Clock, Context, Effect, Option } from "effect"
 import type { Actor, ControlPlaneSubjectType } from "./ControlPlaneEvent.js"
-import { CurrentActor } from "./CurrentActor.js"
 import type { Write } from "../sql/writeAll.js"
 
 /** The state that a subject has entered. */
@@ -24,44 +21,6 @@ export interface Transition {
   /** Appends an event even if it equals the previous event: a runtime that ends again. */
   readonly always?: boolean
 }
-
-class PendingTransitions extends Context.Reference<PendingTransitions>()("@sealant/db/PendingTransitions", {
-  defaultValue: (): Option.Option<Array<Transition>> => Option.none()
-}) {}
-
-/** Records a transition for the current operation. Does nothing outside an operation. */
-export const recordTransition = (transition: Transition): Effect.Effect<void> =>
-  Effect.map(
-    PendingTransitions,
-    Option.match({ onNone: () => undefined, onSome: (pending) => void pending.push(transition) })
-  )
-
-/**
- * Runs `body`, then appends the transitions that it recorded. Must run in the transaction of the recorded changes.
- * `defaultActor` is the actor of the events when `CurrentActor` is not set.
- */
-export const withEvents =
-  (sql: SqlClient.SqlClient, eventType: string, defaultActor: Actor) =>
-  <A, E, R>(body: Effect.Effect<A, E, R>) =>
-    Effect.suspend(() => {
-      const pending: Array<Transition> = []
-      return Effect.tap(Effect.provideService(body, PendingTransitions, Option.some(pending)), () =>
-        pending.length === 0 ? Effect.void : append(sql, eventType, defaultActor, pending)
-      )
-    })
-
-const append = (
-  sql: SqlClient.SqlClient,
-  eventType: string,
-  defaultActor: Actor,
-  transitions: ReadonlyArray<Transition>
-) =>
-  Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
-    const actor = Option.getOrElse(yield* CurrentActor, () => defaultActor)
-    const { sql: text, values } = appendEvents({ eventType, actor, now }, transitions)
-    yield* sql.unsafe(text, [...values])
-  })
 
 /** The properties that the events of one operation share. */
 export interface EventSource {

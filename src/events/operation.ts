@@ -1,15 +1,14 @@
 /**
- * The wrapper of lifecycle operations: one transaction, one span, the declared errors, and the events of the journal.
+ * The wrapper of lifecycle operations: one batch, one span, the declared errors, and the events of the journal.
  */
-import { SqlClient, type SqlError } from "@effect/sql"
+import type { SqlClient, SqlError } from "@effect/sql"
 import { Clock, Data, Effect, Option, Predicate } from "effect"
-import * as Database from "../Database.js"
 import type { Actor } from "./ControlPlaneEvent.js"
 import type { Lease } from "../build-job/WorkspaceBuildJob.js"
 import { operations, type Refusal } from "../sql/operations.js"
 import { failedGuard, type Write, writeAll } from "../sql/writeAll.js"
 import { CurrentActor } from "./CurrentActor.js"
-import { appendEvents, type Transition, withEvents } from "./journal.js"
+import { appendEvents, type Transition } from "./journal.js"
 
 type Attributes = Readonly<Record<string, string | number | boolean>>
 
@@ -37,17 +36,6 @@ export const operationsOf = (service: string, entity: string) => {
     decodeFilter,
     decodeInput,
     traced,
-
-    /**
-     * Runs `body` in one transaction on `sql`, under a span named after the operation, and appends its events to the
-     * journal. `actor` is the actor of these events unless `actingAs` sets another one.
-     */
-    operation: (sql: SqlClient.SqlClient, name: string, attributes?: Attributes, actor: Actor = system) => {
-      const wrap = traced(name, attributes)
-      const journal = withEvents(sql, name, actor)
-      return <A, E>(body: Effect.Effect<A, E>) =>
-        wrap(Effect.provideService(Database.transaction(journal(body)), SqlClient.SqlClient, sql))
-    },
 
     /**
      * Runs an operation that reads, decides and writes, under a span named after it. `decide` reads the rows and returns

@@ -19,8 +19,6 @@ import type {
   ReferenceNotFound
 } from "../Errors.js"
 import type { ControlPlaneEvent } from "../events/ControlPlaneEvent.js"
-import { recordingSandboxes } from "../events/recording.js"
-import { IssueWorkflowExecutionRepo } from "../issue-workflow/IssueWorkflowExecutionRepo.js"
 import type { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import type { ById } from "../sql/ownerScope.js"
 import type { Page, PageRequest } from "../sql/page.js"
@@ -35,7 +33,6 @@ import { makeSandboxSupervision } from "./lifecycle/supervise.js"
 import { makeTimeline, type TimelineRequest } from "./lifecycle/timeline.js"
 import { makeViews } from "./lifecycle/views.js"
 import type { Sandbox } from "./Sandbox.js"
-import { SandboxAttemptRepo } from "./SandboxAttemptRepo.js"
 import { SandboxRepo } from "./SandboxRepo.js"
 import type { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
 import type {
@@ -278,13 +275,11 @@ export interface SandboxLifecycleService {
 }
 
 const make = Effect.gen(function* () {
-  const repositories: Repositories = recordingSandboxes({
+  const repositories: Repositories = {
     sql: yield* SqlClient.SqlClient,
     sandboxes: yield* SandboxRepo,
-    attempts: yield* SandboxAttemptRepo,
-    jobs: yield* WorkspaceBuildJobRepo,
-    executions: yield* IssueWorkflowExecutionRepo
-  })
+    jobs: yield* WorkspaceBuildJobRepo
+  }
   const access = yield* makeAccess
   const rows = yield* joinedRows
   const service: SandboxLifecycleService = {
@@ -307,8 +302,6 @@ export class SandboxLifecycle extends Context.Tag("@sealant/db/SandboxLifecycle"
   static readonly layer: Layer.Layer<
     SandboxLifecycle,
     never,
-    SqlClient.SqlClient | SandboxRepo | SandboxAttemptRepo | WorkspaceBuildJobRepo
-  > =
-    // Programs without issue workflows do not provide the executions.
-    Layer.provide(Layer.effect(this, make), IssueWorkflowExecutionRepo.layer)
+    SqlClient.SqlClient | SandboxRepo | WorkspaceBuildJobRepo
+  > = Layer.effect(this, make)
 }

@@ -13,7 +13,7 @@ import {
   AlreadyExists,
   type InvalidInput,
   type InvalidTransition,
-  type NotFound,
+  NotFound,
   type PersistenceError,
   ReferenceNotFound
 } from "../Errors.js"
@@ -25,6 +25,7 @@ import * as Page from "../sql/page.js"
 import { operations } from "../sql/operations.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
+import { failedGuard, guard, toWrite } from "../sql/writeAll.js"
 import { SandboxFilter } from "./filters.js"
 import { sandboxReferences, sandboxStatements } from "./sandboxStatements.js"
 import {
@@ -310,11 +311,17 @@ const make = Effect.gen(function* () {
     delete: (by) =>
       Effect.gen(function* () {
         const target = targetOf(by)
-        // If the row belongs to another owner, the deletion below matches no row and the transaction is rolled back.
-        yield* endWithSandbox(sql, target.id)
-        const [deleted] = yield* sql`DELETE FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)} RETURNING id`
-        yield* orNotFound(target.id)(Option.fromNullable(deleted))
-      }).pipe(sql.withTransaction, traced("delete", { "sandbox.id": targetOf(by).id }))
+        const source = sql`FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)}`
+        const [condition, values] = sql`EXISTS (SELECT 1 ${source})`.compile()
+        const allowed = guard(condition, values)
+        yield* endWithSandbox(sql, target.id, { allowed, deletion: toWrite(sql`DELETE ${source}`) }).pipe(
+          Effect.catchTag("SqlError", (error) =>
+            Effect.fail(
+              Option.isSome(failedGuard([allowed], error)) ? new NotFound({ entity: "Sandbox", id: target.id }) : error
+            )
+          )
+        )
+      }).pipe(traced("delete", { "sandbox.id": targetOf(by).id }))
   }
   return service
 })

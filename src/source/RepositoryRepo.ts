@@ -26,6 +26,7 @@ import { idOrNew, newUuid } from "../sql/ids.js"
 import { operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"
 import { columnList, rowsOf } from "../sql/rows.js"
+import { toWrite } from "../sql/writeAll.js"
 import { Repository, RepositoryByExternalId, RepositoryByName, RepositoryId, UpsertRepository } from "./Repository.js"
 import { releaseExternalIdsText, releaseNamesText, type RepositoryInput, storeText } from "./repositoryIdentity.js"
 
@@ -161,10 +162,11 @@ const make = Effect.gen(function* () {
       }).pipe(traced("list")),
 
     delete: (id) =>
-      Effect.zipRight(endWithRepository(sql, id), sql`DELETE FROM repositories WHERE id = ${id} RETURNING id`).pipe(
+      endWithRepository(sql, id, {
+        deletion: toWrite(sql`DELETE FROM repositories WHERE id = ${id} RETURNING id`)
+      }).pipe(
         Effect.flatMap(([deleted]) => orNotFound(id)(Option.fromNullable(deleted))),
         Effect.asVoid,
-        sql.withTransaction,
         traced("delete", { "repository.id": id })
       )
   }

@@ -13,7 +13,7 @@ import { makeStates } from "./state.js"
 import { stopRequested } from "./steps.js"
 import { makeWriter } from "./writes.js"
 
-const { decided, decodeInput, operation } = operationsOf("SandboxLifecycle", "Sandbox")
+const { decided, decodeInput, traced } = operationsOf("SandboxLifecycle", "Sandbox")
 
 export const makeEndings = ({ sandboxes, sql }: Repositories) =>
   Effect.map(makeStates(sql), (states) => {
@@ -54,7 +54,7 @@ export const makeEndings = ({ sandboxes, sql }: Repositories) =>
 
       delete: (request: typeof DeleteSandbox.Encoded) =>
         Effect.flatMap(decodeInput("delete", DeleteSandbox)(request), ({ id, ownerUserId }) =>
-          sandboxes.delete(scoped(id, ownerUserId)).pipe(operation(sql, "delete", { "sandbox.id": id }))
+          sandboxes.delete(scoped(id, ownerUserId)).pipe(traced("delete", { "sandbox.id": id }))
         )
     }
   })

@@ -9,7 +9,7 @@ import { Limit } from "../../sql/inputLimits.js"
 import { nextTurn } from "../../libsql/eventLoop.js"
 import type { CorruptRow } from "../../sql/rows.js"
 import type { Repositories } from "./repositories.js"
-import { type Decision, impossible, operationsOf } from "../../events/operation.js"
+import { type Decision, operationsOf } from "../../events/operation.js"
 import {
   decideDisagreeing,
   decideEndedJob,
@@ -18,15 +18,16 @@ import {
   decideLeftSandbox
 } from "./decisions.js"
 import type { Draft } from "./draft.js"
+import { makeReaps } from "./reap.js"
 import { type AttemptState, makeStates } from "./state.js"
 import { makeWriter } from "./writes.js"
 import { type Candidate, pageSize, runPass, sumOf } from "../../supervision/supervision.js"
 
-const { decided, decodeInput, operation, traced } = operationsOf("SandboxLifecycle", "Sandbox")
+const { decided, decodeInput, traced } = operationsOf("SandboxLifecycle", "Sandbox")
 
 const Deadlines = Schema.Struct({ limit: Limit, runtimeDeadline: Wait })
 
-/** The maximum number of expired leases that one transaction reaps. */
+/** The maximum number of expired leases that one batch reaps. */
 const reapBatchSize = 25
 
 /** The decision on a row that needs no change any more. */
@@ -37,10 +38,10 @@ const unsettled = `${jobIsUnsettled} AND (status <> 'succeeded' OR finished_at <
 
 export const makeSandboxSupervision = (repositories: Repositories) =>
   Effect.gen(function* () {
-    const { jobs, sql } = repositories
+    const { sql } = repositories
     const states = yield* makeStates(sql)
     const { decisionOf } = makeWriter(sql)
-    const transaction = operation(sql, "supervise")
+    const decideReap = yield* makeReaps(sql)
     const supervised = decided(sql, "supervise")
 
     /** Reads the rows of a candidate, and decides on them if it is still due. The result is whether a row changed. */
@@ -163,11 +164,11 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
       Effect.gen(function* () {
         let [taken, requeued] = [0, 0]
         while (taken < limit) {
-          const batch = jobs.reapExpired(Math.min(reapBatchSize, limit - taken))
-          const reaped = yield* transaction(impossible("InvalidInput")(batch))
-          if (reaped.length === 0) break
-          taken += reaped.length
-          requeued += reaped.filter(({ status }) => status === "queued").length
+          const size = Math.min(reapBatchSize, limit - taken)
+          const reaped = yield* supervised((now) => decideReap(now, size))
+          if (reaped.taken === 0) break
+          taken += reaped.taken
+          requeued += reaped.requeued
           yield* nextTurn
         }
         return requeued

@@ -23,7 +23,8 @@ export const { make } = Factories
 
 export type Services = IssueWorkflows.Services | Sandboxes.Services | ControlPlaneEvents | SqlClient.SqlClient
 
-const services = Layer.mergeAll(IssueWorkflows.layer, Sandboxes.layer, ControlPlaneEvents.layer)
+/** The services over a database. */
+export const services = Layer.mergeAll(IssueWorkflows.layer, Sandboxes.layer, ControlPlaneEvents.layer)
 
 /** The lifecycle over each database, with the users `ada` and `eve`. */
 export const layers = overDatabases(
