@@ -7,7 +7,7 @@ import { Array, Clock, DateTime, Duration, Effect, Either, Metric, Option, Rando
 import { InvalidInput, LeaseLost, type LeaseLostReason, type PersistenceError } from "../Errors.js"
 import { clientInternals } from "../libsql/registry.js"
 import { Count, Name } from "../sql/columns.js"
-import { Limit, maxRows } from "../sql/inputLimits.js"
+import { Limited, maxRows } from "../sql/inputLimits.js"
 import type { LeaseTexts } from "./statements.js"
 import type { operations } from "../sql/operations.js"
 import type { CorruptRow, RowsOf, Unreadable } from "../sql/rows.js"
@@ -137,8 +137,6 @@ export interface Definition<Row extends LeasedRow, Claimed> {
 const longestLeaseMs = 100 * 365 * 24 * 60 * 60_000
 
 const claimFields = ["workerId", "leaseDuration"]
-
-const Limited = Schema.Struct({ limit: Limit })
 
 /** Builds the methods of a service over a leased table. They fail with errors of the engine: the service wraps them. */
 export const leasesOn = <Row extends LeasedRow, Claimed>(

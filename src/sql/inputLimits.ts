@@ -16,6 +16,9 @@ export const Limit = Schema.Int.annotations({ message: limitRule }).pipe(
   Schema.between(1, maxRows, { message: limitRule })
 )
 
+/** A request with a number of rows only. */
+export const Limited = Schema.Struct({ limit: Limit })
+
 /** The maximum number of items in a list: the input itself, or one of its fields. */
 export const maxListItems = 100_000
 

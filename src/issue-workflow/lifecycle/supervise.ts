@@ -4,7 +4,7 @@
 import type { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option } from "effect"
 import { beginDeadline, executionSource, whyExecutionEnds } from "../leftBehind.js"
-import { Limit } from "../../sql/inputLimits.js"
+import { Limited } from "../../sql/inputLimits.js"
 import { joinedRows, partColumnList, partOf } from "../../sql/rows.js"
 import { guard } from "../../sql/writeAll.js"
 import { IssueWorkflowExecution } from "../IssueWorkflowExecution.js"
@@ -75,9 +75,9 @@ export const makeWorkflowSupervision = (sql: SqlClient.SqlClient) =>
     })
 
     return {
-      supervise: ({ limit }: { readonly limit: number }) =>
+      supervise: (request: { readonly limit: number }) =>
         Effect.gen(function* () {
-          const count = yield* decodeInput("supervise", Limit)(limit)
+          const { limit: count } = yield* decodeInput("supervise", Limited)(request)
           const before = Math.max(0, (yield* Clock.currentTimeMillis) - Duration.toMillis(beginDeadline))
           const running = yield* runPass(pass("running", before), count)
           const queued =
