@@ -142,8 +142,8 @@ export const UpdateInstallationRepository = Schema.Struct({ repositoryId: Reposi
   Schema.filter(refuseLongName)
 )
 
-/** Request to remove a repository from all installations. `at` is the instant of its deletion. */
-export const RemoveInstallationRepository = Schema.Struct({
+/** A repository that was deleted at GitHub, with the instant of the report. */
+export const DeletedInstallationRepository = Schema.Struct({
   repositoryId: RepositoryId,
   at: Schema.DateTimeUtcFromSelf
 })

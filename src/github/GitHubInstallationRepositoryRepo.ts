@@ -18,12 +18,12 @@ import * as Page from "../sql/page.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import {
   ApplyInstallationChange,
+  DeletedInstallationRepository,
   GitHubInstallationRepository,
   InstallationRepositoryByExternalId,
   InstallationRepositoryByRepository,
   InstallationRepositoryFilter,
   InstallationRepositoryUser,
-  RemoveInstallationRepository,
   RepositoryUser,
   SyncInstallationRepositories,
   type SyncResult,
@@ -100,8 +100,8 @@ export interface GitHubInstallationRepositoryService {
    * Removes a repository that was deleted at GitHub from all installations. Additions from before `at` do not restore
    * it. Returns the number of changed rows. Idempotent. Fails with `InvalidInput` if the id is invalid.
    */
-  readonly remove: (
-    request: typeof RemoveInstallationRepository.Encoded
+  readonly markDeleted: (
+    request: typeof DeletedInstallationRepository.Encoded
   ) => Effect.Effect<number, InvalidInput | PersistenceError>
 
   /**
@@ -194,7 +194,7 @@ const make = Effect.gen(function* () {
   const columns = sql.literal(columnList(GitHubInstallationRepository))
   const repositories = yield* rowsOf(GitHubInstallationRepository)
   const { apply, sync } = yield* makeInstallationSync(pieceSize)
-  const { remove, update } = makeInstallationReports(sql)
+  const { markDeleted, update } = makeInstallationReports(sql)
   const mayUse = yield* repositoryAccess
   const access = yield* RepositoryAccess
 
@@ -251,13 +251,13 @@ const make = Effect.gen(function* () {
         traced("update", ["InvalidInput"], { "repository.id": request.repositoryId })
       ),
 
-    remove: (request) =>
+    markDeleted: (request) =>
       decodeInput(
-        "remove",
-        RemoveInstallationRepository
+        "markDeleted",
+        DeletedInstallationRepository
       )(request).pipe(
-        Effect.flatMap(remove),
-        traced("remove", ["InvalidInput"], { "repository.id": request.repositoryId })
+        Effect.flatMap(markDeleted),
+        traced("markDeleted", ["InvalidInput"], { "repository.id": request.repositoryId })
       ),
 
     listForInstallation: (request) =>

@@ -31,7 +31,7 @@ export {
   InstallationRepositoryByRepository,
   InstallationRepositoryFilter,
   InstallationRepositoryUser,
-  RemoveInstallationRepository,
+  DeletedInstallationRepository,
   RepositoryUser,
   ApplyInstallationChange,
   SyncInstallationRepositories,

@@ -3,7 +3,7 @@
  */
 import type { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect } from "effect"
-import type { RemoveInstallationRepository, UpdateInstallationRepository } from "./GitHubInstallationRepository.js"
+import type { DeletedInstallationRepository, UpdateInstallationRepository } from "./GitHubInstallationRepository.js"
 
 const updated = {
   owner: "?3",
@@ -45,7 +45,7 @@ export const makeInstallationReports = (sql: SqlClient.SqlClient) => ({
     }),
 
   /** Removes a repository. Additions from before `at` do not restore it. Returns the number of changed rows. */
-  remove: ({ at, repositoryId }: typeof RemoveInstallationRepository.Type) =>
+  markDeleted: ({ at, repositoryId }: typeof DeletedInstallationRepository.Type) =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const deletedAt = DateTime.toEpochMillis(at)

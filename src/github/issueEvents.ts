@@ -61,7 +61,7 @@ const storeIssue = (delivery: GitHubWebhookDelivery, issue: Ticket, repository: 
 /** Gives the row of the old issue the identity and the fields of the new one. */
 const transferIssue = (fromExternalId: string, issue: Ticket, repository: Repository) =>
   Effect.as(
-    Effect.flatMap(IssueRepo, (issues) => issues.transfer({ fromExternalId, to: reportOf(issue, repository) })),
+    Effect.flatMap(IssueRepo, (issues) => issues.markTransferred({ fromExternalId, to: reportOf(issue, repository) })),
     WebhookOutcome.processed
   )
 

@@ -36,7 +36,7 @@ export const repository = webhookEvent(
       action === "deleted"
         ? Effect.as(
             Effect.flatMap(GitHubInstallationRepositoryRepo, (installed) =>
-              installed.remove({ repositoryId: known.id, at: receivedAt })
+              installed.markDeleted({ repositoryId: known.id, at: receivedAt })
             ),
             WebhookOutcome.processed
           )

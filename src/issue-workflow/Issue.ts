@@ -30,7 +30,7 @@ export class Issue extends Model.Class<Issue>("Issue")(
     /** The current repository. A transfer changes it. */
     repositoryId: RepositoryId,
     provider: SourceProvider,
-    /** The provider's id. GitHub gives a transferred issue a new one: see `IssueRepo.transfer`. */
+    /** The provider's id. GitHub gives a transferred issue a new one: see `IssueRepo.markTransferred`. */
     externalId: optional(Name),
     /** The number of the issue in its repository. */
     number: Count,

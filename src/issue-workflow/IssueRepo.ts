@@ -4,7 +4,7 @@
  * Guarantees:
  * - An issue is one row, found by its id, its external id, or its number in its repository. An issue that is
  *   renumbered, transferred to another repository, closed or reopened keeps its row, its id and all references to it.
- *   GitHub gives a transferred issue a new external id, so its row is found only if `transfer` reports both ids.
+ *   GitHub gives a transferred issue a new external id, so its row is found only if `markTransferred` reports both ids.
  * - Out-of-order reports change nothing: a report with `syncedAt` never overwrites a later one.
  * - An issue and a linked pull request may be in different repositories. Providers accept `fixes acme/app#7` across
  *   repositories, and a transferred issue leaves its pull requests behind.
@@ -70,7 +70,7 @@ export interface IssueService {
    *
    * Idempotent. Fails as `upsert` does, and then writes nothing.
    */
-  readonly transfer: (
+  readonly markTransferred: (
     transfer: typeof TransferIssue.Encoded
   ) => Effect.Effect<Issue, AlreadyExists | ReferenceNotFound | InvalidInput | PersistenceError>
 
@@ -208,17 +208,17 @@ const make = Effect.gen(function* () {
           Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, referencesOf(request)))
         ),
 
-    transfer: (request) =>
+    markTransferred: (request) =>
       issueOperations
         .decodeInput(
-          "transfer",
+          "markTransferred",
           TransferIssue
         )(request)
         .pipe(
           Effect.flatMap((transfer) =>
             sql.withTransaction(Effect.zipRight(moveIssue(sql, transfer), upsert(transfer.to)))
           ),
-          issueOperations.traced("transfer", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
+          issueOperations.traced("markTransferred", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
           Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, referencesOf(request.to)))
         ),
 

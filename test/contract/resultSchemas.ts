@@ -202,7 +202,7 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     apply: SyncResult,
     upsert: installed,
     update: Schema.Number,
-    remove: Schema.Number,
+    markDeleted: Schema.Number,
     listForInstallation: Page(installed),
     listForUser: Page(installed),
     mayUse: Schema.Boolean,
@@ -235,7 +235,7 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
   }),
   IssueRepo: resultsOf(IssueRepo, {
     upsert: Row(Issue),
-    transfer: Row(Issue),
+    markTransferred: Row(Issue),
     ...found(Row(Issue)),
     findByNumber: Schema.Option(Row(Issue)),
     findByExternalId: Schema.Option(Row(Issue)),

@@ -34,7 +34,7 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "findById",
     "findByRepositoryId",
     "listForInstallation",
-    "remove",
+    "markDeleted",
     "sync",
     "update",
     "upsert"
@@ -68,8 +68,8 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "list",
     "listPullRequests",
     "markDeleted",
+    "markTransferred",
     "stream",
-    "transfer",
     "upsert"
   ],
   PullRequestRepo: ["findByExternalId", "findById", "findByNumber", "getById", "list", "stream", "upsert"],

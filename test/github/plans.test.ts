@@ -67,7 +67,7 @@ const cacheMethods = Effect.map(GitHubInstallationRepositoryRepo, (repo) => ({
   ]),
   upsert: repo.upsert({ installationId, externalRepositoryId: "3", owner: "acme", name: "new" }),
   update: repo.update({ repositoryId: gone, owner: "acme", name: "new" }),
-  remove: repo.remove({ repositoryId: gone, at: DateTime.unsafeMake(0) })
+  markDeleted: repo.markDeleted({ repositoryId: gone, at: DateTime.unsafeMake(0) })
 }))
 
 type Methods = Readonly<Record<string, Effect.Effect<unknown, unknown>>>

@@ -192,7 +192,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* refusalOf(repo.update({ ...report, pushedAt: at(-1) }))).toMatchObject({ _tag: "InvalidInput" })
 
         const removal = { repositoryId, at: at(60_000) }
-        expect([yield* repo.remove(removal), yield* repo.remove(removal)]).toEqual([2, 0])
+        expect([yield* repo.markDeleted(removal), yield* repo.markDeleted(removal)]).toEqual([2, 0])
         yield* repo.apply({ installationId: "x", added: [repository("1", "new")], removed: [], at: at(50_000) })
         expect((yield* rows).map(({ removedAt }) => Option.isSome(removedAt))).toEqual([true, true])
         yield* repo.apply({ installationId: "x", added: [repository("1", "new")], removed: [], at: at(70_000) })

@@ -47,7 +47,7 @@ const issueMethods = Effect.gen(function* () {
     ]),
     listPullRequests: repo.listPullRequests({ issueId }),
     markDeleted: repo.markDeleted({ externalId: "x", at: DateTime.unsafeMake(0) }),
-    transfer: repo.transfer({ fromExternalId: "from", to: { ...minimalIssue(21), externalId: "to" } })
+    markTransferred: repo.markTransferred({ fromExternalId: "from", to: { ...minimalIssue(21), externalId: "to" } })
   }
 })
 

@@ -12,12 +12,12 @@ const from = { ...minimalIssue(1), externalId: "from", url: "u", syncedAt: at(10
 const to = { externalId: "to", repositoryId: "rep2", number: 5, title: "moved", syncedAt: at(20) }
 
 const suite = (name: string, layer: Layer.Layer<Services>) =>
-  describe(`IssueRepo.transfer (${name})`, () => {
+  describe(`IssueRepo.markTransferred (${name})`, () => {
     it.effect("gives the row the new identity and fields, and keeps its id and other fields", () =>
       Effect.gen(function* () {
         const issues = yield* IssueRepo
         const { id } = yield* issues.upsert(from)
-        const moved = yield* issues.transfer({ fromExternalId: "from", to })
+        const moved = yield* issues.markTransferred({ fromExternalId: "from", to })
         expect(moved).toMatchObject({
           id,
           externalId: Option.some("to"),
@@ -27,14 +27,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           url: Option.some("u")
         })
         expect(yield* issues.findByExternalId({ externalId: "from" })).toEqual(Option.none())
-        expect(yield* issues.transfer({ fromExternalId: "from", to })).toEqual(moved)
+        expect(yield* issues.markTransferred({ fromExternalId: "from", to })).toEqual(moved)
       }).pipe(Effect.provide(layer))
     )
 
     it.effect("stores the report of an issue that is not known", () =>
       Effect.gen(function* () {
         const issues = yield* IssueRepo
-        const { id } = yield* issues.transfer({ fromExternalId: "from", to })
+        const { id } = yield* issues.markTransferred({ fromExternalId: "from", to })
         expect(yield* issues.findByExternalId({ externalId: "to" })).toMatchObject(Option.some({ id }))
       }).pipe(Effect.provide(layer))
     )
@@ -48,7 +48,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           VALUES ('wf', '${later.id}', 'rep2', 0, 0)`)
         yield* shell(`INSERT INTO sandbox_attempts (id, owner_user_id, issue_id, queued_at, created_at, updated_at)
           VALUES ('run', 'ada', '${later.id}', 0, 0, 0)`)
-        expect(yield* issues.transfer({ fromExternalId: "from", to })).toMatchObject({
+        expect(yield* issues.markTransferred({ fromExternalId: "from", to })).toMatchObject({
           id,
           externalId: Option.some("to"),
           title: "later"
@@ -77,12 +77,14 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           [{ ...to, number: -1 }, { _tag: "InvalidInput" }]
         ] as const
         for (const [target, refusal] of refusals) {
-          expect(yield* refusalOf(issues.transfer({ fromExternalId: "from", to: target }))).toMatchObject(refusal)
+          expect(yield* refusalOf(issues.markTransferred({ fromExternalId: "from", to: target }))).toMatchObject(
+            refusal
+          )
           expect(yield* issues.getById(before.id)).toEqual(before)
         }
         yield* issues.upsert({ ...to, externalId: "to", number: 6 })
         const taken = yield* issues.upsert({ ...to, externalId: "other", number: 5 })
-        expect(yield* refusalOf(issues.transfer({ fromExternalId: "from", to }))).toMatchObject({
+        expect(yield* refusalOf(issues.markTransferred({ fromExternalId: "from", to }))).toMatchObject({
           _tag: "AlreadyExists"
         })
         expect(yield* issues.getById(before.id)).toEqual(before)

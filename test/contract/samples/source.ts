@@ -130,7 +130,7 @@ export const sourceSamples = (fixture: Fixture): Samples => {
           pushedAt: at
         }
       ],
-      remove: [{ repositoryId, at }],
+      markDeleted: [{ repositoryId, at }],
       listForInstallation: [{ installationId, search: "app", includeRemoved: true, limit: 10 }],
       listForUser: [{ userId: ada, installationId, search: "app", orderBy: "newest", limit: 10 }],
       mayUse: [{ userId: ada, repositoryId }],
@@ -213,7 +213,7 @@ export const sourceSamples = (fixture: Fixture): Samples => {
       getById: [issue.id],
       findByNumber: [{ repositoryId, number: issue.number }],
       findByExternalId: [{ externalId: "11" }],
-      transfer: [
+      markTransferred: [
         {
           fromExternalId: "11",
           to: {
