@@ -54,6 +54,7 @@ const verbs = [
   "replace",
   "report",
   "request",
+  "resolve",
   "retire",
   "retry",
   "reveal",

@@ -7,7 +7,8 @@ import {
   type RandomBytes,
   rewrap,
   seal,
-  type Sealed
+  type Sealed,
+  type TokenIdentity
 } from "../../src/secret/envelope.js"
 
 const bytes = (from: number, length: number) => Uint8Array.from({ length }, (_, index) => from + index)
@@ -35,6 +36,14 @@ const known = {
   rewrappedDataKey: "AWBhYmNkZWZnaGlqa733fUwQDiOLXuFQzMZTWGstGJWKO3pw/lUlQpWcu95FEEIAA+J0qKffKq1TknTsLg==",
   emptyValue: "AUBBQkNERUZHSElKSxhC9c5mZ4UgDqPjKGYDyKo=",
   keyCheck: "441a4aa135cc2ff9b08a307479b186ee"
+}
+
+const knownToken = {
+  value: "token 🐳",
+  sealed: {
+    encryptedValue: "AUBBQkNERUZHSElKS7Y71uQ+VjWUwoEZKfhXuM9sqH7Dtdx8NFGt",
+    wrappedDataKey: "AVBRUlNUVVZXWFlaW7IGFFfAdZ/BdJ8XTuHMrfrTHs/YFkSsFRyw2uDMfatLrX56zEFumk8hLXJ9uStelg=="
+  }
 }
 
 const { encryptedValue, wrappedDataKey } = known
@@ -74,6 +83,23 @@ describe("the envelope", () => {
     )
     expect(seal("", k1, identity, random()).encryptedValue).toBe(known.emptyValue)
     expect(keyCheckOf(k1)).toBe(known.keyCheck)
+  })
+
+  it("has the documented format for a token, which decrypts only in its column and is not a value of a secret", () => {
+    const token: TokenIdentity = { accountId: "account_1", column: "access_token" }
+    expect(seal(knownToken.value, k1, token, random())).toEqual(knownToken.sealed)
+    expect(open(knownToken.sealed, k1, token)).toEqual(Option.some(knownToken.value))
+    const others = [
+      { ...token, column: "refresh_token" },
+      { ...token, accountId: "account_2" },
+      { accountId: "account_1access_", column: "token" },
+      identity
+    ]
+    for (const other of others) {
+      expect(open(knownToken.sealed, k1, other)).toEqual(Option.none())
+      expect(rewrap(knownToken.sealed.wrappedDataKey, k1, k2, other)).toEqual(Option.none())
+    }
+    expect(open(sealed, k1, token)).toEqual(Option.none())
   })
 
   it("does not decrypt with any bit changed", () => {
