@@ -52,6 +52,9 @@ const recordingDriver = (driver: Sql.Driver, record: (text: string) => void): Sq
       const transaction = driver.begin()
       return {
         ...recorded(transaction),
+        get hasBegun() {
+          return transaction.hasBegun
+        },
         runAll: (statements) => transaction.runAll(statements),
         writeAll: (statements) => {
           recordAll(statements)

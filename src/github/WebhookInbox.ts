@@ -10,10 +10,11 @@
  * the timestamps in the payload with the stored ones.
  */
 import { SqlClient } from "@effect/sql"
-import { Cause, Context, Data, Duration, Effect, Exit, Layer, Option, Predicate, Schema } from "effect"
+import { Cause, Context, Data, Duration, Effect, Either, Exit, Layer, Option, Predicate, Schema } from "effect"
 import * as Database from "../Database.js"
 import * as Errors from "../Errors.js"
 import type { AlreadyExists, InvalidInput, LeaseLost, PersistenceError } from "../Errors.js"
+import { clientInternals } from "../libsql/registry.js"
 import { kindOf } from "../sql/tagged.js"
 import { type HeldLease, holding, type Moment, moment, type Terms } from "../leasing/heldLeases.js"
 import { loop, type OnDefect, reportDefect, reporting, untilAnswered, workerSettings } from "../leasing/workerLoop.js"
@@ -98,6 +99,7 @@ class HandlerFailed extends Data.TaggedError("HandlerFailed")<{ readonly failure
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const deliveries = yield* GitHubWebhookDeliveryRepo
+  const hasBegun = clientInternals(sql)?.hasBegun ?? Effect.succeed(true)
 
   /**
    * Ends the delivery, as the last write of the transaction. It fails without the lease, which rolls back all writes.
@@ -106,6 +108,15 @@ const make = Effect.gen(function* () {
     outcome.status === "processed"
       ? deliveries.markProcessed(lease)
       : deliveries.markIgnored(lease, { reason: outcome.reason })
+
+  /** Ends the delivery in the transaction, unless the handler ran no statement in it. Then returns the outcome. */
+  const endInTransaction = (
+    lease: WebhookLease,
+    outcome: WebhookOutcome
+  ): Effect.Effect<Either.Either<GitHubWebhookDelivery, WebhookOutcome>, Effect.Effect.Error<ReturnType<typeof end>>> =>
+    Effect.gen(function* () {
+      return (yield* hasBegun) ? Either.right(yield* end(lease, outcome)) : Either.left(outcome)
+    })
 
   /** Runs the handler and ends the delivery in one transaction. `died` receives the cause when the handler dies. */
   const handled = <E, R>(
@@ -117,8 +128,10 @@ const make = Effect.gen(function* () {
       Effect.tapErrorCause((cause) => Effect.sync(() => Option.map(Cause.keepDefects(cause), died))),
       Effect.mapError(handlerErrorOf),
       Effect.catchAllDefect(() => new HandlerFailed({ failure: handlerDied })),
-      Effect.flatMap((outcome) => end(lease, outcome)),
+      Effect.flatMap((outcome) => endInTransaction(lease, outcome)),
       Database.transaction,
+      // Outside a transaction the end is one request on a server.
+      Effect.flatMap(Either.match({ onLeft: (outcome) => end(lease, outcome), onRight: Effect.succeed })),
       Effect.provideService(SqlClient.SqlClient, sql)
     )
 

@@ -105,6 +105,10 @@ export class LocalTransaction implements Transaction {
     this.close()
   }
 
+  get hasBegun(): boolean {
+    return this.begun !== undefined
+  }
+
   /** Rolls back uncommitted changes. Has no effect on a transaction that has ended. */
   close(): void {
     if (this.release !== undefined) rollback(this.connection)

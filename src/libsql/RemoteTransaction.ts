@@ -18,6 +18,7 @@ import type { TransactionTarget } from "./SqlClient.js"
 type Opening = <A>(use: (interactive: Interactive) => Promise<A>) => Promise<A>
 
 export class RemoteTransaction implements TransactionTarget {
+  hasBegun = false
   private interactive: Interactive | undefined
   private over = false
   /** The error after which the transaction is rolled back on the server, or may be. */
@@ -139,6 +140,7 @@ export class RemoteTransaction implements TransactionTarget {
 
   /** Sends a request in the transaction, which begins with it if it has not begun. */
   private use<A>(send: (interactive: Interactive) => Promise<A>, proves = false): Promise<A> {
+    this.hasBegun = true
     const answer = this.last.then(() => this.useNow(send, proves))
     this.last = answer.catch(() => undefined)
     return answer

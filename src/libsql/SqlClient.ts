@@ -56,6 +56,8 @@ interface Connection extends SqlConnection.Connection {
 
 /** A transaction. It begins with its first statement, which fails when the transaction cannot begin. */
 export interface TransactionTarget extends Target {
+  /** Whether the transaction has run a statement, or waits to run its first one. */
+  readonly hasBegun: boolean
   /** Runs statements in order, on a server in one round trip. Rejects with `BatchFailure`. */
   readonly runAll: (statements: ReadonlyArray<Statement>) => Promise<void>
   /** Runs all statements, or none, and returns their results; on a server in one round trip. Rejects with `BatchFailure`. */
@@ -98,6 +100,10 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
         place: driver.place,
         changes: driver.changes,
         isInTransaction: Effect.map(Effect.serviceOption(level), Option.isSome),
+        hasBegun: Effect.map(
+          Effect.serviceOption(level),
+          Option.exists(({ transaction }) => transaction.hasBegun)
+        ),
         execute: (text, values) => inContext((connection) => connection.execute(text, values, undefined)),
         executeFirst: (text, values) => inContext((connection) => connection.executeFirst(text, values)),
         executeAll: (statements) =>

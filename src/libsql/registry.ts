@@ -25,6 +25,8 @@ export interface ClientInternals {
   readonly changes: Changes
   /** Returns whether the caller is inside a transaction of this database. */
   readonly isInTransaction: Effect.Effect<boolean>
+  /** Returns whether the caller is inside a transaction that has run a statement. Until then it holds no lock. */
+  readonly hasBegun: Effect.Effect<boolean>
   /**
    * Runs one statement in the open transaction, or by itself when there is none. Makes no scope and no span for it,
    * unlike a statement of the client.
