@@ -26,8 +26,7 @@ import { ProfileEnvVar, ProfileSecretBinding } from "./ProfileRevision.js"
 import { RepositoryProfileLink, RepositoryProfileRevisionId } from "./RepositoryProfile.js"
 
 /**
- * The owner of a sandbox, and the revisions of its profiles. A row of a sandbox or of an attempt is a valid request, such
- * as the attempt of a `Build`.
+ * The owner of a sandbox, and the revisions of its profiles, as `Option` like in rows of attempts, or as ids.
  */
 export const ResolveEnvironment = Schema.Struct({
   ownerUserId: UserId,

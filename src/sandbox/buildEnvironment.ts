@@ -20,5 +20,8 @@ export const environmentOf = ({
 > =>
   Option.match(attempt, {
     onNone: () => Effect.succeed<Environment>({ variables: [], missing: [] }),
-    onSome: (row) => Effect.flatMap(BuildEnvironment, ({ resolve }) => resolve(row))
+    onSome: ({ ownerUserId, profileRevisionId, repositoryProfileRevisionId }) =>
+      Effect.flatMap(BuildEnvironment, ({ resolve }) =>
+        resolve({ ownerUserId, profileRevisionId, repositoryProfileRevisionId })
+      )
   })

@@ -72,19 +72,12 @@ describe("a stored revision passed to createRevision", () => {
         const { id: profileId } = yield* profileOf(ada)
         const { revision } = yield* repo.createRevision({ ...given, profileId })
         const graph = yield* repo.getRevision(revision.id)
-        expect(yield* repo.createRevision({ ...graph, ...graph.revision, profileId })).toEqual({
-          created: false,
-          revision
-        })
-        const { changeSummary, configPatch, createdByUserId } = graph.revision
+        const { revision: stored, ...rows } = graph
+        const { changeSummary, configPatch, createdByUserId } = stored
+        const content = { ...rows, configPatch, changeSummary, createdByUserId }
+        expect(yield* repo.createRevision({ ...content, profileId })).toEqual({ created: false, revision })
         const other = yield* profileOf(ada)
-        const copy = yield* repo.createRevision({
-          ...graph,
-          configPatch,
-          changeSummary,
-          createdByUserId,
-          profileId: other.id
-        })
+        const copy = yield* repo.createRevision({ ...content, profileId: other.id })
         expect(copy).toMatchObject({ created: true, revision: { configPatch, changeSummary, createdByUserId } })
         expect(copy.revision.fingerprint).toBe(revision.fingerprint)
         expect(contentOf(yield* repo.getRevision(copy.revision.id))).toEqual(contentOf(graph))
@@ -112,10 +105,17 @@ describe("a stored revision passed to createRevision", () => {
           links: [{ profileRevisionId: linked.revision.id }]
         })
         const graph = yield* repo.getRevision(revision.id)
-        expect(yield* repo.createRevision({ ...graph, ...graph.revision, repositoryProfileId })).toEqual({
-          created: false,
-          revision
-        })
+        const { changeSummary, createdByUserId, policyConfig: policy, runTemplate: template } = graph.revision
+        expect(
+          yield* repo.createRevision({
+            repositoryProfileId,
+            links: graph.links,
+            policyConfig: policy,
+            runTemplate: template,
+            changeSummary,
+            createdByUserId
+          })
+        ).toEqual({ created: false, revision })
         expect(yield* repo.getRevision(revision.id)).toEqual(graph)
         expect(yield* repo.replaceLinks({ revisionId: revision.id, links: graph.links })).toEqual(graph.links)
         const { links, revision: encoded } = yield* Schema.encode(RepositoryProfileRevisionGraph)(graph)
