@@ -73,6 +73,9 @@ const { traced } = operations("Doctor", "Stuck")
 export const findStuck = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const now = yield* Clock.currentTimeMillis
+  const [latestImport] = yield* sql<{ readonly at: number | null }>`
+    SELECT max(imported_at) AS at FROM legacy_imports`
+  const importedAt = latestImport?.at ?? 0
 
   const since = (source: string, column: string, condition: string, allowed: number) =>
     Effect.map(
@@ -81,9 +84,10 @@ export const findStuck = Effect.gen(function* () {
         [now - allowed]
       ),
       ([row]): Option.Option<Stuck> =>
-        row === undefined || row.since === null
+        // An import requires an empty database, so no worker or supervisor could act before it.
+        row === undefined || row.since === null || importedAt > now - allowed
           ? Option.none()
-          : Option.some({ count: row.count, longest: Duration.millis(now - row.since) })
+          : Option.some({ count: row.count, longest: Duration.millis(now - Math.max(row.since, importedAt)) })
     )
 
   // Positions grow, so the newest one is in the last row of the table.

@@ -2,6 +2,7 @@ import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { gunzipSync } from "node:zlib"
 import { CurrentProgressOutput } from "../../src/cli/output.js"
 import { writeDeployment } from "../legacy/source.js"
 import { runHere, tamper } from "./support.js"
@@ -21,6 +22,19 @@ const prepared = Effect.gen(function* () {
   )
   return { directory, environment, path }
 })
+
+it.scopedLive.each(["flows", "last-release"])("doctor finds no problem after an import of %s.sqlite", (name) =>
+  Effect.gen(function* () {
+    const directory = yield* temporaryDirectory
+    const environment = { DATABASE_FILE_PATH: join(directory, "control-plane.sqlite") }
+    yield* runHere(["migrate"], environment)
+    const path = join(directory, "legacy.sqlite")
+    writeFileSync(path, gunzipSync(readFileSync(new URL(`../fixtures/legacy/${name}.sqlite.gz`, import.meta.url))))
+    expect((yield* runHere(["import-legacy", path], environment)).code).toBe(0)
+    const { code, stdout } = yield* runHere(["doctor"], environment)
+    expect([code, stdout.split("\n").filter((line) => line.startsWith("problem"))]).toEqual([0, []])
+  })
+)
 
 it.scopedLive("import-legacy reports imported, repaired, rejected and ignored rows without values", () =>
   Effect.gen(function* () {

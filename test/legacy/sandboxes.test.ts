@@ -5,7 +5,7 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { ControlPlane, KeyRing, LegacyImport, SandboxLifecycle, SandboxRepo, WorkspaceBuildJobRepo } from "@sealant/db"
-import { Effect, Layer, Option, TestClock } from "effect"
+import { Duration, Effect, Layer, Option, TestClock } from "effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { gunzipSync } from "node:zlib"
 import { testKey } from "../../src/testing/secrets.js"
@@ -28,11 +28,11 @@ const layer = Layer.provideMerge(Layer.provide(ControlPlane.layer, Layer.orDie(K
 /** A minute after the last write to both files. */
 const afterFlows = 1_796_025_800_000
 
-const importFixture = (name: string) =>
+const importFixture = (name: string, now = afterFlows) =>
   Effect.gen(function* () {
     const { path } = yield* legacyPath
     writeFileSync(path, gunzipSync(readFileSync(new URL(`../fixtures/legacy/${name}.sqlite.gz`, import.meta.url))))
-    yield* TestClock.setTime(afterFlows)
+    yield* TestClock.setTime(now)
     return yield* LegacyImport.run(path)
   })
 
@@ -91,6 +91,18 @@ describe.each(["flows", "last-release"])("an import of %s.sqlite", (name) => {
       })
       yield* expectLegal
       yield* nothingStuck
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.scoped("counts the waiting time of imported jobs and deliveries from the import on", () =>
+    Effect.gen(function* () {
+      yield* importFixture(name, afterFlows + Duration.toMillis("30 days"))
+      yield* nothingStuck
+      yield* TestClock.adjust("14 minutes")
+      yield* nothingStuck
+      yield* TestClock.adjust("6 minutes")
+      const { dueJobs } = yield* findStuck
+      expect(dueJobs).toEqual(Option.some({ count: 2, longest: Duration.minutes(20) }))
     }).pipe(Effect.provide(layer))
   )
 
