@@ -120,6 +120,11 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
           { id: "wf-21", status: "cancelled", cancel_reason: "the issue was transferred with an active workflow" }
         ])
         expect(yield* shell("SELECT count(*) AS n FROM issue_pull_request_links")).toEqual([{ n: 1 }])
+        expect(
+          yield* shell(
+            "SELECT subject_id, event_type, to_state FROM control_plane_events WHERE subject_type = 'workflow'"
+          )
+        ).toEqual([{ subject_id: "wf-21", event_type: "transferIssue", to_state: "cancelled" }])
       }).pipe(Effect.provide(layer))
     )
 
