@@ -52,7 +52,8 @@ export type { ClaimRequest }
 
 /**
  * Methods of `WorkspaceBuildJobRepo`. A job without attempts left fails with the error code `attempts-exhausted`, and a
- * job whose row cannot be decoded with `unreadable-job`.
+ * job whose row cannot be decoded with `unreadable-job`. A job without attempts left that has published its image
+ * (`SandboxLifecycle.publishBuild`) has succeeded instead, with the same error code.
  *
  * Internal: for workers, operators and the lifecycle operations, not for request handlers.
  */

@@ -64,7 +64,7 @@ it.scopedLive("an owner launches, builds, views, stops and retries a sandbox", (
     expect(events.map(({ actorType }) => actorType)).toEqual(["user", "worker", "worker"])
 
     expect((yield* ada.api.sandboxes.stop({ path })).status).toBe("stopped")
-    expect((yield* ada.api.sandboxes.list({ urlParams: { status: "cancelled" } })).items).toHaveLength(1)
+    expect((yield* ada.api.sandboxes.list({ urlParams: { status: "stopped" } })).items).toHaveLength(1)
     const retried = yield* ada.api.sandboxes.retry({ path })
     expect(retried.attempt.id).not.toBe(first.attempt.id)
     yield* Effect.repeat(ada.api.sandboxes.get({ path }), { until: ({ status }) => status === "ready" })

@@ -80,6 +80,7 @@ it.scoped("sandboxes have the status that is derived from their latest attempt, 
   Effect.gen(function* () {
     const attempts = [
       ["up", "succeeded"],
+      ["down", "succeeded"],
       ["going", "running"],
       ["asked", "running"]
     ] as const
@@ -91,18 +92,21 @@ it.scoped("sandboxes have the status that is derived from their latest attempt, 
          VALUES ('${id}', 'ada', '${status}', 0, 0, ${status === "running" ? "NULL" : "0"}, 0, 0)`
       ),
       "UPDATE sandbox_attempts SET stop_requested_at = 0 WHERE id = 'asked'",
-      "INSERT INTO sandbox_runtime_instances (run_id, status, created_at, updated_at) VALUES ('up', 'running', 0, 0)",
+      "INSERT INTO sandbox_runtime_instances (run_id, status, created_at, updated_at) VALUES ('up', 'running', 0, 0), ('down', 'stopped', 0, 0)",
       ...[...attempts.map(([id]) => id), "bare"].map(
         (id) =>
           `INSERT INTO sandboxes (id, name, owner_user_id, status, latest_run_id, created_at, updated_at)
          VALUES ('${id}', 'x', 'ada', 'stopped', ${id === "bare" ? "NULL" : `'${id}'`}, 0, 0)`
       )
     )
-    expect(database.prepare("SELECT id, derived_status AS status FROM sandboxes ORDER BY rowid").all()).toMatchObject([
-      { id: "up", status: "ready" },
-      { id: "going", status: "running" },
-      { id: "asked", status: "cancelled" },
-      { id: "bare", status: "cancelled" }
+    expect(
+      database.prepare("SELECT id, derived_status AS status, view_status AS view FROM sandboxes ORDER BY rowid").all()
+    ).toMatchObject([
+      { id: "up", status: "ready", view: "ready" },
+      { id: "down", status: "cancelled", view: "stopped" },
+      { id: "going", status: "running", view: "running" },
+      { id: "asked", status: "cancelled", view: "cancelled" },
+      { id: "bare", status: "cancelled", view: "stopped" }
     ])
   })
 )

@@ -140,6 +140,10 @@ export const decideFail = (
       endRuntime(draft, attempt.value, { status: "failed", reason: "launch-failed", errorCode, errorMessage })
       return { draft, lost: Option.none(), isRetried }
     }
+    if (isPublished && !isRetried && Option.isNone(attempt)) {
+      draft.keepImage(job)
+      return { draft, lost: Option.none(), isRetried }
+    }
     const status = isRepeated ? job.status : isRetried ? "queued" : "failed"
     const reported = isRepeated ? job : draft.reportJob(job, lease, "failed", status, values)
     if (status === "failed") endAttemptOfJob(draft, reported)

@@ -70,6 +70,11 @@ const leftBehind = Effect.gen(function* () {
   return launched
 })
 
+/** A launch whose image is published, and whose runtime is not launched yet. */
+const published = Effect.tap(building(), ({ lease }) =>
+  Effect.flatMap(SandboxLifecycle, ({ publishBuild }) => publishBuild(lease, success))
+)
+
 const cases: ReadonlyArray<Case> = [
   { name: "beginBuild", from: claimed(), act: (lifecycle, { lease }) => lifecycle.beginBuild(lease) },
   {
@@ -96,6 +101,26 @@ const cases: ReadonlyArray<Case> = [
     name: "recordRuntime of an attempt",
     from: built("pending"),
     act: (lifecycle, { attempt }) => lifecycle.recordRuntime(attempt.id, answer("running"))
+  },
+  {
+    name: "publishBuild",
+    from: building(),
+    act: (lifecycle, { lease }) => lifecycle.publishBuild(lease, success)
+  },
+  {
+    name: "failBuild after publishBuild",
+    from: published,
+    act: (lifecycle, { lease }) => lifecycle.failBuild(lease, { errorMessage: "no", retryable: false })
+  },
+  {
+    name: "endRuntime under a lease",
+    from: published,
+    act: (lifecycle, { lease }) => lifecycle.endRuntime(lease, { status: "failed", reason: "launch-failed" })
+  },
+  {
+    name: "endRuntime of an attempt",
+    from: built("running"),
+    act: (lifecycle, { attempt }) => lifecycle.endRuntime(attempt.id, { status: "stopped", reason: "exited" })
   },
   {
     name: "cancel",
@@ -185,13 +210,15 @@ it.effect("each operation needs one request for its reads and one for its writes
       const requests = <A, E, R>(effect: Effect.Effect<A, E, R>) => requestsOf(peer, effect)
       // The first request of a client asks for the version of the protocol, too.
       const [one, two] = [yield* launch(), yield* claimed()]
-      const [{ lease }, failing] = [yield* claim(one), yield* claimed()]
+      const [{ lease }, failing, up] = [yield* claim(one), yield* claimed(), yield* built("running")]
       expect({
         launch: yield* requests(launch()),
         launchWithKey: yield* requests(launch({ idempotencyKey: "key" })),
         launchAgain: yield* requests(launch({ idempotencyKey: "key" })),
         beginBuild: yield* requests(lifecycle.beginBuild(lease)),
         recordRuntime: yield* requests(lifecycle.recordRuntime(one.attempt.id, answer("pending"))),
+        publishBuild: yield* requests(lifecycle.publishBuild(lease, success)),
+        endRuntime: yield* requests(lifecycle.endRuntime(up.attempt.id, { status: "failed", reason: "crashed" })),
         finishBuild: yield* requests(lifecycle.finishBuild(lease, { ...success, runtime: answer("running") })),
         failBuild: yield* requests(lifecycle.failBuild(failing.lease, { errorMessage: "no", retryable: false })),
         stop: yield* requests(lifecycle.stop(one.sandbox.id)),
@@ -202,6 +229,8 @@ it.effect("each operation needs one request for its reads and one for its writes
         launchAgain: 2,
         beginBuild: 2,
         recordRuntime: 2,
+        publishBuild: 2,
+        endRuntime: 2,
         finishBuild: 2,
         failBuild: 2,
         stop: 2,

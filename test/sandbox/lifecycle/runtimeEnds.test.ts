@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer, Option, TestClock } from "effect"
+import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
 import { SandboxRepo } from "../../../src/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../../src/sandbox/SandboxRuntimeInstanceRepo.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
@@ -21,6 +22,7 @@ import {
   millis,
   ready,
   refusalOf,
+  request,
   type Services,
   shell,
   stateOf,
@@ -222,6 +224,18 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           errorMessage: Option.some("no host")
         })
         expect(yield* contradictions()).toEqual([])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("a build without an attempt that fails after its image was published has succeeded", () =>
+      Effect.gen(function* () {
+        const lifecycle = yield* SandboxLifecycle
+        const { registryId, repository, spec: requestPayload, tag } = request
+        const { job } = yield* (yield* WorkspaceBuildJobRepo).enqueue({ registryId, repository, tag, requestPayload })
+        const { lease } = yield* claim({ job })
+        yield* lifecycle.publishBuild(lease, success)
+        const failure = { errorMessage: "no", retryable: false }
+        expect((yield* lifecycle.failBuild(lease, failure)).status).toBe("succeeded")
       }).pipe(Effect.provide(layer))
     )
 

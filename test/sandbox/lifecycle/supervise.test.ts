@@ -297,22 +297,29 @@ describe("supervision", () => {
 
   it.effect("ends each row that the doctor reports", () =>
     Effect.gen(function* () {
-      const left = Effect.map(findStuck, ({ leftAttempts, leftExecutions, leftRuntimes, leftSandboxes }) =>
-        [leftAttempts, leftExecutions, leftRuntimes, leftSandboxes].map(
-          Option.match({ onNone: () => 0, onSome: ({ count }) => count })
-        )
+      const left = Effect.map(findStuck, (stuck) =>
+        [
+          stuck.leftAttempts,
+          stuck.leftExecutions,
+          stuck.leftRuntimes,
+          stuck.leftSandboxes,
+          stuck.disagreeingSandboxes
+        ].map(Option.match({ onNone: () => 0, onSome: ({ count }) => count }))
       )
       yield* started()
       yield* (yield* SandboxAttemptRepo).createQueued({ ownerUserId: "ada" })
       yield* (yield* SandboxRepo).create({ name: "bare", ownerUserId: "ada" })
       const done = yield* make.attempt({ ownerUserId: "ada", status: "succeeded" })
       yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: done.id, status: "pending" })
-      expect(yield* left).toEqual([0, 0, 0, 0])
+      const ended = yield* make.attempt({ ownerUserId: "ada", status: "succeeded" })
+      yield* make.sandbox({ ownerUserId: "ada", status: "ready", latestAttemptId: ended.id })
+      yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: ended.id, status: "failed" })
+      expect(yield* left).toEqual([0, 0, 0, 0, 0])
       yield* TestClock.adjust("26 hours")
-      expect(yield* left).toEqual([1, 1, 1, 1])
-      expect(yield* (yield* SandboxLifecycle).supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
+      expect(yield* left).toEqual([1, 1, 1, 1, 1])
+      expect(yield* (yield* SandboxLifecycle).supervise(supervision)).toEqual({ requeued: 0, ended: 4, failed: 0 })
       expect(yield* (yield* IssueWorkflowLifecycle).supervise({ limit: 10 })).toEqual({ ended: 1, failed: 0 })
-      expect(yield* left).toEqual([0, 0, 0, 0])
+      expect(yield* left).toEqual([0, 0, 0, 0, 0])
     }).pipe(Effect.provide(workflowLayers.memory))
   )
 })
