@@ -249,16 +249,16 @@ const make = Effect.gen(function* () {
 
     process: ({ onDefect = () => Effect.void, ...options }, handler) =>
       Effect.gen(function* () {
-        const settings = yield* decodeInput("process", ProcessSettings)(options)
+        const { leaseDuration, workerId } = yield* decodeInput("process", ProcessSettings)(options)
         return yield* Effect.uninterruptibleMask((restore) =>
           Effect.gen(function* () {
             const claimedAt = yield* moment
-            const claimed = yield* deliveries.claimNext(settings)
+            const claimed = yield* deliveries.claimNext({ workerId, leaseDuration })
             if (Option.isNone(claimed)) return Option.none<GitHubWebhookDelivery>()
             const report: Mode["report"] = (held, effect) =>
               restore(Effect.raceFirst(untilAnswered(effect), held.runsOut.pipe(Effect.zipRight(effect))))
             const mode: Mode = { onDefect, wait: restore, report }
-            return Option.some(yield* underLease(handler, claimed.value, claimedAt, settings.leaseDuration, mode))
+            return Option.some(yield* underLease(handler, claimed.value, claimedAt, leaseDuration, mode))
           })
         )
       }).pipe(traced("process")),
@@ -270,7 +270,7 @@ const make = Effect.gen(function* () {
         return yield* loop({
           ...settings,
           name: "WebhookInbox",
-          claim: deliveries.claimNext(settings),
+          claim: deliveries.claimNext({ workerId: settings.workerId, leaseDuration: settings.leaseDuration }),
           work: (claimed, claimedAt) =>
             logged(
               claimed,

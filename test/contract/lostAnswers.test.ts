@@ -91,7 +91,8 @@ const operations: Readonly<
     delete: "NotFound",
     supervise: { repeat: "continues", prepare: expired },
     getDetail: "reads",
-    list: "reads"
+    list: "reads",
+    timeline: "reads"
   },
   IssueWorkflowLifecycle: {
     open: "the same",

@@ -1,3 +1,4 @@
+import { Statement } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer, Option, TestClock } from "effect"
 import { type Lease, WorkspaceBuildJobId } from "../../../src/build-job/WorkspaceBuildJob.js"
@@ -6,6 +7,7 @@ import { SandboxAttemptId } from "../../../src/sandbox/SandboxAttempt.js"
 import { SandboxAttemptRepo } from "../../../src/sandbox/SandboxAttemptRepo.js"
 import { SandboxRepo } from "../../../src/sandbox/SandboxRepo.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
+import { contradictions } from "./invariants.js"
 import {
   ada,
   answer,
@@ -329,3 +331,27 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
   })
 
 for (const [name, layer] of Object.entries(layers)) suite(name, layer)
+
+it.effect("a build that begins again records nothing about a job that a stop has cancelled since it was read", () =>
+  Effect.gen(function* () {
+    const lifecycle = yield* SandboxLifecycle
+    const { job, sandbox } = yield* building()
+    yield* TestClock.adjust("2 minutes")
+    // The attempt and the sandbox are running already, so the build changes no row.
+    const { lease } = yield* claim({ job }, "another")
+    let isStopped = false
+    const stopBeforeWrites = Statement.withTransformer((statement) =>
+      Effect.gen(function* () {
+        const [text] = statement.compile()
+        if (!isStopped && !text.trimStart().startsWith("SELECT k.")) {
+          isStopped = true
+          yield* Effect.orDie(lifecycle.stop(sandbox.id)).pipe(Statement.withTransformerDisabled)
+        }
+        return statement
+      })
+    )
+    yield* Effect.exit(stopBeforeWrites(lifecycle.beginBuild(lease)))
+    expect(isStopped).toBe(true)
+    expect(yield* contradictions(sandbox.id)).toEqual([])
+  }).pipe(Effect.provide(layers.memory))
+)
