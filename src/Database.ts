@@ -108,6 +108,8 @@ export const layerMemory: Layer.Layer<Services> = Sql.layer(
   )
 )
 
+export type { AuthToken } from "./libsql/remote.js"
+
 /** The location of a libSQL server. */
 export interface RemoteOptions {
   /** A `libsql:` or `http(s):` URL. `libsql:` is reached over HTTPS. */

@@ -30,7 +30,7 @@ import { makeRelaunches } from "./lifecycle/relaunch.js"
 import type { Repositories } from "./lifecycle/repositories.js"
 import { makeEndings } from "./lifecycle/stop.js"
 import { makeSandboxSupervision } from "./lifecycle/supervise.js"
-import { makeTimeline, type TimelineRequest } from "./lifecycle/timeline.js"
+import { makeTimeline } from "./lifecycle/timeline.js"
 import { makeViews } from "./lifecycle/views.js"
 import type { Sandbox } from "./Sandbox.js"
 import { SandboxRepo } from "./SandboxRepo.js"
@@ -249,7 +249,7 @@ export interface SandboxLifecycleService {
    * malformed or the limit is out of range.
    */
   readonly timeline: (
-    request: TimelineRequest
+    request: PageRequest & { readonly ownerUserId: string; readonly id: string }
   ) => Effect.Effect<Page<ControlPlaneEvent>, NotFound | InvalidInput | PersistenceError>
 
   /**

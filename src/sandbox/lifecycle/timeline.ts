@@ -14,10 +14,7 @@ import { SandboxId } from "../Sandbox.js"
 
 const { decodeFilter, traced } = operationsOf("SandboxLifecycle", "Sandbox")
 
-/** The sandbox of a timeline, and its owner. */
-export const TimelineFilter = Schema.Struct({ ownerUserId: UserId, id: existing(SandboxId) })
-
-export type TimelineRequest = Page.PageRequest & typeof TimelineFilter.Encoded
+const TimelineFilter = Schema.Struct({ ownerUserId: UserId, id: existing(SandboxId) })
 
 // Each subject has few events, which one index search finds. A sandbox has few subjects.
 const subjects = `
@@ -40,7 +37,7 @@ export const makeTimeline = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const events = yield* rowsOf(ControlPlaneEvent)
 
-  const timeline = (request: TimelineRequest) =>
+  const timeline = (request: Page.PageRequest & typeof TimelineFilter.Encoded) =>
     Effect.gen(function* () {
       const { id, ownerUserId } = yield* decodeFilter("timeline", TimelineFilter)(request)
       const start = yield* Page.start("SandboxLifecycle.timeline", request)
