@@ -7,7 +7,8 @@
  * The SQL of the status, with the values `$latest_run_id` and `$status` of the row. Attempts, jobs and runtimes are
  * imported before.
  *
- * - An active attempt with an active job continues: its sandbox is queued or running, as the attempt.
+ * - An active attempt with an active job continues: its sandbox is queued or running, as the attempt. Supervision ends it
+ *   if its runtime has ended.
  * - An attempt that can no longer succeed ends its sandbox, so that it can be retried. Supervision ends the attempt.
  * - A succeeded attempt without a runtime has nothing that could be used: its sandbox is stopped.
  */
