@@ -16,14 +16,17 @@ export const sandboxesLayer = HttpApiBuilder.group(ControlPlaneApi, "sandboxes",
     return handlers
       .handle("launch", ({ headers, payload: { name, spec } }) =>
         asUser((ownerUserId) =>
-          lifecycle.launch({
-            ownerUserId,
-            name,
-            spec,
-            ...imageOf(ownerUserId),
-            idempotencyKey: headers["idempotency-key"],
-            triggerType: "api"
-          })
+          lifecycle
+            .launch({
+              ownerUserId,
+              name,
+              spec,
+              ...imageOf(ownerUserId),
+              idempotencyKey: headers["idempotency-key"],
+              triggerType: "api"
+            })
+            // Only a request with an id can fail with it.
+            .pipe(Effect.catchTag("AlreadyExists", Effect.die))
         )
       )
       .handle("list", ({ urlParams: { archived = false, status, ...page } }) =>

@@ -137,6 +137,12 @@ export interface EnqueuedJob extends Schema.Schema.Type<typeof EnqueuedJob> {}
 /** The default of `maxAttempts`. */
 export const defaultMaxAttempts = 3
 
+/** The largest `maxAttempts` of a request. */
+export const mostMaxAttempts = 1000
+
+/** The maximum number of claims of a job, without released ones. */
+export const MaxAttempts = Schema.Int.pipe(Schema.between(1, mostMaxAttempts))
+
 /** Request to enqueue a job. `availableAt` defaults to now; without `maxDuration` there is no limit. */
 export const EnqueueJob = Schema.Struct({
   id: Schema.optional(WorkspaceBuildJobId),
@@ -147,7 +153,7 @@ export const EnqueueJob = Schema.Struct({
   requestPayload: documentOf(UserWorkspaceSpec),
   idempotencyKey: Schema.optional(Name),
   availableAt: Schema.optional(Schema.DateTimeUtcFromSelf),
-  maxAttempts: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1000)), { default: () => defaultMaxAttempts }),
+  maxAttempts: Schema.optionalWith(MaxAttempts, { default: () => defaultMaxAttempts }),
   maxDuration: Schema.optional(Milliseconds)
 })
 

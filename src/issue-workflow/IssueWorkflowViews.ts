@@ -39,7 +39,13 @@ export interface OpenedWorkflow extends Schema.Schema.Type<typeof OpenedWorkflow
  * Request to launch a sandbox for an execution. `repositoryId` defaults to the repository of the workflow,
  * `triggerType` to issue.
  */
-export const LaunchForExecution = LaunchSandbox.omit("ownerUserId", "idempotencyKey", "requestedByUserId", "issueId")
+export const LaunchForExecution = LaunchSandbox.omit(
+  "id",
+  "ownerUserId",
+  "idempotencyKey",
+  "requestedByUserId",
+  "issueId"
+)
 
 /**
  * Request to start an execution: in an existing sandbox (`sandboxId`), in a new one (`launch`), or without a sandbox.

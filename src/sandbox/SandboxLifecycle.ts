@@ -6,10 +6,11 @@
  * the lease or its sandbox was stopped.
  */
 import { SqlClient } from "@effect/sql"
-import { Context, type Duration, Effect, Layer } from "effect"
+import { Context, type Duration, Effect, Layer, type Option } from "effect"
 import type { Lease, WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../build-job/WorkspaceBuildJobRepo.js"
 import type {
+  AlreadyExists,
   IdempotencyConflict,
   InvalidInput,
   InvalidTransition,
@@ -43,6 +44,7 @@ import type {
   BuildPublished,
   DeleteSandbox,
   EndRuntime,
+  FindLaunch,
   Launch,
   LaunchSandbox,
   SandboxDetail,
@@ -61,6 +63,8 @@ export interface SandboxLifecycleService {
   /**
    * Creates a sandbox with its first attempt, the snapshot of its inputs, and the build job. An idempotency key belongs
    * to its owner: a repeated request with the key returns the current state of the first result, with `created: false`.
+   * A repeat asks for the same. Fields that a caller resolves or generates for each call may differ: `resolvedSpec`, the
+   * configuration snapshots, `id`, `availableAt` and `maxAttempts`.
    *
    * Without a `resolvedSpec`, the sandbox is built from `spec` with the revisions of the request applied
    * (`applyProfiles`): the patch and the SSH settings of the profile, then the run template of the repository profile.
@@ -72,13 +76,28 @@ export interface SandboxLifecycleService {
    * Fails with:
    * - `InvalidInput` if the specification or a field is invalid, or the profiles make the specification invalid;
    * - `IdempotencyConflict` if the key belongs to a different request;
+   * - `AlreadyExists` if a sandbox with the `id` of the request exists;
    * - `ReferenceNotFound` if the owner, repository, profile, issue or requester does not exist, the profile belongs to
    *   another owner, or the owner may not use the repository;
    * - `NotFound` if the attempt or the job of the first result was deleted. Deleting a sandbox deletes its keys.
    */
   readonly launch: (
     request: typeof LaunchSandbox.Encoded
-  ) => Effect.Effect<Launch, InvalidInput | IdempotencyConflict | ReferenceNotFound | NotFound | PersistenceError>
+  ) => Effect.Effect<
+    Launch,
+    InvalidInput | IdempotencyConflict | AlreadyExists | ReferenceNotFound | NotFound | PersistenceError
+  >
+
+  /**
+   * Returns the current state of the launch that has an idempotency key of an owner, with `created: false`. Callers
+   * recognise a repeated request with it before they derive or resolve anything. `None` if no launch has the key, or if
+   * the attempt or the job of the launch was deleted.
+   *
+   * Fails with `InvalidInput` if a field is invalid.
+   */
+  readonly findLaunch: (
+    request: typeof FindLaunch.Encoded
+  ) => Effect.Effect<Option.Option<Launch>, InvalidInput | PersistenceError>
 
   /**
    * Creates a new attempt of a stopped or failed sandbox, with the specification and the job of its newest attempt. The

@@ -2,7 +2,7 @@
  * Requests and results of `SandboxLifecycle`.
  */
 import { Schema } from "effect"
-import { JobFailure, JobSuccess, Lease, WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
+import { JobFailure, JobSuccess, Lease, MaxAttempts, WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
 import { ProfileRevisionId } from "../profile/Profile.js"
 import { RepositoryProfileRevisionId } from "../profile/RepositoryProfile.js"
 import { UserId } from "../auth/User.js"
@@ -13,7 +13,7 @@ import { SandboxAttempt, SandboxAttemptSnapshot, SandboxAttemptTriggerType } fro
 import { endedRuntimeStatuses, SandboxRuntimeInstance, SandboxStopReason } from "./SandboxRuntimeInstance.js"
 import { RepositoryId } from "../source/Repository.js"
 import { ownerScopeField, Count, existing, enumeration, Name, Prose, ReportedProse } from "../sql/columns.js"
-import { documentOf } from "../sql/json.js"
+import { documentOf, JsonObject } from "../sql/json.js"
 import { Milliseconds } from "../sql/durations.js"
 import * as Model from "../sql/model.js"
 import { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
@@ -21,6 +21,8 @@ import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 
 /** Request to launch a sandbox: its owner, the specification of its workspace, and the destination of its image. */
 export const LaunchSandbox = Schema.Struct({
+  /** The id of the sandbox. Generated if omitted. */
+  id: Schema.optional(SandboxId),
   ownerUserId: UserId,
   name: Name,
   spec: documentOf(UserWorkspaceSpec),
@@ -38,6 +40,16 @@ export const LaunchSandbox = Schema.Struct({
   /** The issue to work on. */
   issueId: Schema.optional(IssueId),
   triggerType: Schema.optional(SandboxAttemptTriggerType),
+  /** The trigger itself, as the caller names it. */
+  triggerRef: Schema.optional(Name),
+  /** The configuration of the profile at the time of the launch. Stored in the snapshot; a retry copies it. */
+  profileConfigSnapshot: Schema.optional(documentOf(JsonObject)),
+  /** The configuration of the repository profile at the time of the launch. Stored in the snapshot; a retry copies it. */
+  repositoryProfileConfigSnapshot: Schema.optional(documentOf(JsonObject)),
+  /** The earliest time of the build. Default: now. */
+  availableAt: Schema.optional(Schema.DateTimeUtcFromSelf),
+  /** The maximum number of claims of the job. Default: 3. */
+  maxAttempts: Schema.optional(MaxAttempts),
   /** The maximum build time of a worker, from each claim. Default: no limit. */
   maxDuration: Schema.optional(Milliseconds)
 })
@@ -52,6 +64,9 @@ export const Launch = Schema.Struct({
   created: Schema.Boolean
 })
 export interface Launch extends Schema.Schema.Type<typeof Launch> {}
+
+/** Request to find the launch with an idempotency key of an owner. */
+export const FindLaunch = Schema.Struct({ ownerUserId: UserId, idempotencyKey: Name })
 
 /** Request to cancel a sandbox. */
 export const CancelSandbox = Schema.Struct({

@@ -57,6 +57,7 @@ export {
   CancelSandbox,
   DeleteSandbox,
   EndRuntime,
+  FindLaunch,
   Launch,
   LaunchSandbox,
   SandboxDetail,

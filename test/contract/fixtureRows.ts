@@ -70,7 +70,8 @@ export const makeFixture = Effect.gen(function* () {
     spec: Factories.exampleSpec,
     registryId: "main",
     repository: "acme/app",
-    tag: "latest"
+    tag: "latest",
+    idempotencyKey: "launched"
   })
   return {
     ada,

@@ -90,6 +90,7 @@ const operations: Readonly<
     stop: "the same",
     delete: "NotFound",
     supervise: { repeat: "continues", prepare: expired },
+    findLaunch: "reads",
     getDetail: "reads",
     list: "reads",
     timeline: "reads"

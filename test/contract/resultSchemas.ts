@@ -405,6 +405,7 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
   }),
   SandboxLifecycle: resultsOf(SandboxLifecycle, {
     launch: Launch,
+    findLaunch: Schema.Option(Launch),
     retry: Launch,
     rebuild: Launch,
     beginBuild: Build,

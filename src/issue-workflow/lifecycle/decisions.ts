@@ -124,11 +124,11 @@ type StartRequest = Pick<
   "idempotencyKey" | "issueWorkflowId" | "launch" | "ownerUserId" | "sandboxId"
 >
 
-/** Decides where an execution starts. `requestFingerprint` is that of the request. */
+/** Decides where an execution starts. `fingerprints` are those of the request, also of earlier releases. */
 export const decideStart = (
   state: Omit<StartState, "unchanged">,
   request: StartRequest,
-  requestFingerprint: string
+  fingerprints: ReadonlyArray<string>
 ): Either.Either<Start, NotFound | InvalidTransition | IdempotencyConflict | ReferenceNotFound> => {
   const { idempotencyKey: key, issueWorkflowId, launch, ownerUserId, sandboxId } = request
   const found = Option.filter(
@@ -139,7 +139,7 @@ export const decideStart = (
   if (Option.isNone(found)) return Either.left(missing)
   const workflow = found.value
   if (key !== undefined && Option.isSome(state.before)) {
-    return state.before.value.requestFingerprint === requestFingerprint
+    return fingerprints.includes(state.before.value.requestFingerprint)
       ? Either.right({ kind: "before", started: state.before.value })
       : Either.left(new IdempotencyConflict({ key }))
   }

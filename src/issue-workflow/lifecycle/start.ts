@@ -10,6 +10,7 @@ import { executionTransition, workflowTransition } from "../../events/transition
 import { type Decision, operationsOf } from "../../events/operation.js"
 import { type AlreadyExists, ReferenceNotFound } from "../../Errors.js"
 import { makeLaunchReads } from "../../sandbox/lifecycle/launchReads.js"
+import { askedFor } from "../../sandbox/lifecycle/launchFingerprints.js"
 import { launchActor, launchReferences, makeNewLaunch, written } from "../../sandbox/lifecycle/newLaunch.js"
 import type { Access } from "../../source/requireAccess.js"
 import { existing } from "../../sql/columns.js"
@@ -205,14 +206,11 @@ export const makeWorkflowStarts = (sql: SqlClient.SqlClient, access: Access) =>
 
     const decide = (request: typeof StartExecution.Type, now: number) =>
       Effect.gen(function* () {
-        const requestFingerprint = fingerprint({
-          ...encodeRequest(request),
-          idempotencyKey: undefined,
-          ownerUserId: undefined
-        })
+        const fingerprints = fingerprintsOf(request)
         const state = yield* states.ofStart(request)
-        const start = yield* decideStart(state, request, requestFingerprint)
+        const start = yield* decideStart(state, request, fingerprints.accepted)
         if (start.kind === "new") {
+          const requestFingerprint = fingerprints.current
           return yield* create(start, request, { now, requestFingerprint, unchanged: state.unchanged })
         }
         const { execution, sandbox } = start.started
@@ -291,6 +289,16 @@ interface StartContext {
   readonly requestFingerprint: string
   /** The guard that the rows of the decision are unchanged. */
   readonly unchanged: Write
+}
+
+/**
+ * Returns the fingerprint that a new key stores, and the one that releases before 0.3 stored: theirs covered what
+ * `askedFor` omits.
+ */
+const fingerprintsOf = (request: typeof StartExecution.Type) => {
+  const { launch, ...rest } = { ...encodeRequest(request), idempotencyKey: undefined, ownerUserId: undefined }
+  const current = fingerprint({ ...rest, launch: launch === undefined ? undefined : askedFor(launch) })
+  return { current, accepted: [current, fingerprint({ ...rest, launch })] }
 }
 
 /** The decision of a repeated call: it writes nothing. */

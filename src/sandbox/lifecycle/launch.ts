@@ -6,34 +6,35 @@ import { WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
 import { IdempotencyConflict, NotFound } from "../../Errors.js"
 import { operationsOf } from "../../events/operation.js"
 import type { Access } from "../../source/requireAccess.js"
-import { fingerprint } from "../../sql/fingerprint.js"
 import { resolveForeignKeyError } from "../../sql/references.js"
 import { type JoinedRows, partColumnList, partOf } from "../../sql/rows.js"
 import { toWrite } from "../../sql/writeAll.js"
 import { Sandbox } from "../Sandbox.js"
 import { SandboxAttempt, SandboxAttemptSnapshot } from "../SandboxAttempt.js"
-import { LaunchSandbox } from "../SandboxViews.js"
-import { type KeyRow, makeLaunchReads } from "./launchReads.js"
+import { FindLaunch, type Launch, LaunchSandbox } from "../SandboxViews.js"
+import { launchFingerprints } from "./launchFingerprints.js"
+import { keyColumns, keyOf, type KeyRow, makeLaunchReads } from "./launchReads.js"
 import { launchActor, type LaunchDecision, launchReferences, makeNewLaunch, type NewIds } from "./newLaunch.js"
 import type { Repositories } from "./repositories.js"
 
-const { decided, decodeInput } = operationsOf("SandboxLifecycle", "Sandbox")
+const { decided, decodeFilter, decodeInput, traced } = operationsOf("SandboxLifecycle", "Sandbox")
 
 const encodeRequest = Schema.encodeSync(LaunchSandbox)
 
-/** Reads the rows of a launch by their ids. ?1: sandbox, ?2: attempt, ?3: job. */
+/** Reads the launch with a key. ?1: owner, ?2: idempotency key. */
 const replayText = `
-  SELECT ${[
+  SELECT ${keyColumns}, ${[
     partColumnList(Sandbox, "s"),
     partColumnList(SandboxAttempt, "a"),
     partColumnList(SandboxAttemptSnapshot, "n"),
     partColumnList(WorkspaceBuildJob, "j")
   ].join(", ")}
-  FROM sandboxes AS s
-  LEFT JOIN sandbox_attempts AS a INDEXED BY sqlite_autoindex_sandbox_attempts_1 ON a.id = ?2
-  LEFT JOIN sandbox_attempt_snapshots AS n INDEXED BY sqlite_autoindex_sandbox_attempt_snapshots_1 ON n.run_id = ?2
-  LEFT JOIN oci_image_build_jobs AS j INDEXED BY sqlite_autoindex_oci_image_build_jobs_1 ON j.id = ?3
-  WHERE s.id = ?1`.trim()
+  FROM sandbox_launch_keys AS k
+  LEFT JOIN sandboxes AS s INDEXED BY sqlite_autoindex_sandboxes_1 ON s.id = k.sandbox_id
+  LEFT JOIN sandbox_attempts AS a INDEXED BY sqlite_autoindex_sandbox_attempts_1 ON a.id = k.run_id
+  LEFT JOIN sandbox_attempt_snapshots AS n INDEXED BY sqlite_autoindex_sandbox_attempt_snapshots_1 ON n.run_id = k.run_id
+  LEFT JOIN oci_image_build_jobs AS j INDEXED BY sqlite_autoindex_oci_image_build_jobs_1 ON j.id = k.job_id
+  WHERE k.owner_user_id = ?1 AND k.idempotency_key = ?2`.trim()
 
 const sandboxPart = partOf(Sandbox, "s")
 const attemptPart = partOf(SandboxAttempt, "a")
@@ -50,18 +51,23 @@ export const makeLaunches = ({ sql }: Repositories, access: Access, rows: Joined
       created_at)
     VALUES (${ownerUserId}, ${key}, ${requestFingerprint}, ${ids.sandboxId}, ${ids.attemptId}, ${ids.jobId}, ${now})`
 
-  /** Returns the current state of the launch with a key. Fails with `NotFound` if its attempt or job was deleted. */
-  const replay = ({ jobId, attemptId, sandboxId }: KeyRow) =>
+  /**
+   * Returns the current state of the launch with a key, if there is one. Fails with `NotFound` if its attempt or job was
+   * deleted.
+   */
+  const replay = ({ idempotencyKey, ownerUserId }: typeof FindLaunch.Type) =>
     Effect.gen(function* () {
-      const [row] = yield* rows(sql.unsafe(replayText, [sandboxId, attemptId, jobId]))
-      if (row === undefined) return yield* new NotFound({ entity: "Sandbox", id: sandboxId })
-      return {
+      const [row] = yield* rows(sql.unsafe(replayText, [ownerUserId, idempotencyKey]))
+      const key = row === undefined ? Option.none<KeyRow>() : keyOf(row)
+      if (row === undefined || Option.isNone(key)) return Option.none<Launch>()
+      const { attemptId, jobId, sandboxId } = key.value
+      return Option.some<Launch>({
         sandbox: yield* orGone("Sandbox", sandboxId, yield* sandboxPart(row)),
         attempt: yield* orGone("SandboxAttempt", attemptId ?? sandboxId, yield* attemptPart(row)),
         job: yield* orGone("WorkspaceBuildJob", jobId ?? attemptId ?? sandboxId, yield* jobPart(row)),
         snapshot: yield* orGone("SandboxAttemptSnapshot", attemptId ?? sandboxId, yield* snapshotPart(row)),
         created: false
-      }
+      })
     })
 
   /** Decides on a launch: a new one, or the one that has its key. */
@@ -72,34 +78,45 @@ export const makeLaunches = ({ sql }: Repositories, access: Access, rows: Joined
       const launchNew = Effect.flatMap(resolvedSpec, (resolvedSpec) => newLaunch({ ...request, resolvedSpec }, now))
       if (idempotencyKey === undefined) return (yield* launchNew).decision
 
-      const requestFingerprint = fingerprint({ ...encodeRequest(request), idempotencyKey: undefined })
+      const fingerprints = launchFingerprints(encodeRequest(request))
       if (Option.isNone(before)) {
         const { decision, ids } = yield* launchNew
-        const key = toWrite(insertKey(ownerUserId, idempotencyKey, requestFingerprint, ids, now))
+        const key = toWrite(insertKey(ownerUserId, idempotencyKey, fingerprints.current, ids, now))
         return { ...decision, writes: [...decision.writes, key] }
       }
-      if (before.value.requestFingerprint !== requestFingerprint) {
+      if (!fingerprints.accepted.includes(before.value.requestFingerprint)) {
         return yield* new IdempotencyConflict({ key: idempotencyKey })
       }
-      const launched = yield* replay(before.value)
+      const found = yield* replay({ ownerUserId, idempotencyKey })
+      const launched = yield* orGone("Sandbox", before.value.sandboxId, found)
       const decision: LaunchDecision = { writes: [], transitions: [], result: () => Effect.succeed(launched) }
       return decision
     })
 
   const launch = (request: typeof LaunchSandbox.Encoded) =>
     Effect.flatMap(decodeInput("launch", LaunchSandbox)(request), (decoded) => {
-      const { idempotencyKey } = decoded
+      const { id, idempotencyKey } = decoded
       const refusals = ["ReferenceNotFound", "AlreadyExists"] as const
       const run = decided(sql, "launch", {}, launchActor(decoded), refusals)((now) => decide(decoded, now))
       return run.pipe(
-        // Another launch stored the key after this one looked for it.
-        Effect.catchTag("AlreadyExists", (error) => (idempotencyKey === undefined ? Effect.die(error) : run)),
-        Effect.catchTag("AlreadyExists", Effect.die),
+        // Another launch stored the key after this one looked for it, possibly with the same id.
+        Effect.catchTag("AlreadyExists", (error) => (idempotencyKey === undefined ? Effect.fail(error) : run)),
+        Effect.catchTag("AlreadyExists", (error) => (id === undefined ? Effect.die(error) : Effect.fail(error))),
         Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, launchReferences(decoded)))
       )
     })
 
-  return { launch }
+  const findLaunch = (request: typeof FindLaunch.Encoded) =>
+    decodeFilter(
+      "findLaunch",
+      FindLaunch
+    )(request).pipe(
+      Effect.flatMap(replay),
+      Effect.catchTag("NotFound", () => Effect.succeedNone),
+      traced("findLaunch")
+    )
+
+  return { launch, findLaunch }
 }
 
 /** Returns the row of an earlier launch. Fails with `NotFound` if it was deleted since. */

@@ -24,16 +24,19 @@ export interface KeyRow {
   readonly jobId: string | null
 }
 
+/** The columns of `KeyRow`. */
+export const keyColumns = `k.request_fingerprint AS "requestFingerprint", k.sandbox_id AS "sandboxId",
+    k.run_id AS "attemptId", k.job_id AS "jobId"`
+
 // ?1: id of the owner, ?2: idempotency key, ?3: profile revision, ?4: repository profile revision. INDEXED BY names the
 // primary keys, because the planner scans a table that had one row when its statistics were collected. The guards of
 // the launch refuse a repository profile that the owner may not use.
 const readText = `
-  SELECT k.request_fingerprint AS "requestFingerprint", k.sandbox_id AS "sandboxId", k.run_id AS "attemptId",
-    k.job_id AS "jobId", ${[
-      partColumnList(ProfileRevision, "p"),
-      partColumnList(ProfileSshSettings, "h"),
-      partColumnList(RepositoryProfileRevision, "t")
-    ].join(", ")}
+  SELECT ${keyColumns}, ${[
+    partColumnList(ProfileRevision, "p"),
+    partColumnList(ProfileSshSettings, "h"),
+    partColumnList(RepositoryProfileRevision, "t")
+  ].join(", ")}
   FROM (SELECT 1) AS request
   LEFT JOIN sandbox_launch_keys AS k ON k.owner_user_id = ?1 AND k.idempotency_key = ?2
   LEFT JOIN profile_revisions AS p INDEXED BY sqlite_autoindex_profile_revisions_1 ON p.id = ?3
@@ -69,7 +72,8 @@ export const makeLaunchReads =
 
 type Row = Readonly<Record<string, unknown>>
 
-const keyOf = ({ attemptId, jobId, requestFingerprint, sandboxId }: Row): Option.Option<KeyRow> =>
+/** Reads the key in a row, if there is one. */
+export const keyOf = ({ attemptId, jobId, requestFingerprint, sandboxId }: Row): Option.Option<KeyRow> =>
   typeof requestFingerprint === "string"
     ? Option.some({
         requestFingerprint,

@@ -46,11 +46,12 @@ export interface NewIds {
   readonly jobId: WorkspaceBuildJobId
 }
 
-const newIds: Effect.Effect<NewIds> = Effect.all({
-  sandboxId: idOrNew(undefined, "sbx", SandboxId.make),
-  attemptId: idOrNew(undefined, "run", SandboxAttemptId.make),
-  jobId: idOrNew(undefined, "job", WorkspaceBuildJobId.make)
-})
+const newIds = (sandboxId: SandboxId | undefined): Effect.Effect<NewIds> =>
+  Effect.all({
+    sandboxId: idOrNew(sandboxId, "sbx", SandboxId.make),
+    attemptId: idOrNew(undefined, "run", SandboxAttemptId.make),
+    jobId: idOrNew(undefined, "job", WorkspaceBuildJobId.make)
+  })
 
 /** The actor of a launch. */
 export const launchActor = ({
@@ -78,29 +79,34 @@ export const makeNewLaunch = (
 
   return (request: typeof LaunchSandbox.Type, now: number) =>
     Effect.gen(function* () {
-      const { issueId, maxDuration, name, ownerUserId, registryId, repository, spec, tag } = request
-      const { resolvedSpec = spec, triggerType = "manual" } = request
+      const { availableAt, issueId, maxDuration, name, ownerUserId, registryId, repository, spec, tag } = request
+      const { maxAttempts = defaultMaxAttempts, resolvedSpec = spec, triggerRef, triggerType = "manual" } = request
+      const { profileConfigSnapshot, repositoryProfileConfigSnapshot } = request
       const { profileRevisionId, repositoryId, repositoryProfileRevisionId, requestedByUserId } = request
       const origin = { ownerUserId, repositoryId, profileRevisionId, repositoryProfileRevisionId, requestedByUserId }
       const blueprint = encodeBlueprint(toBlueprint(resolvedSpec))
       const blueprintPayload = yield* decodeInput("launch", SetSnapshot.fields.blueprintPayload)(blueprint)
-      const ids = yield* newIds
+      const ids = yield* newIds(request.id)
       const { attemptId, jobId, sandboxId } = ids
-      const destination = { registryId, repository, tag, maxDuration }
-      const queued = enqueueWrite(
-        { ...destination, id: jobId, attemptId, requestPayload: resolvedSpec, maxAttempts: defaultMaxAttempts },
-        now
-      )
+      const destination = { registryId, repository, tag, maxDuration, maxAttempts, availableAt }
+      const queued = enqueueWrite({ ...destination, id: jobId, attemptId, requestPayload: resolvedSpec }, now)
       const link = { sandboxId, attemptId, relation: "launch" } as const
       const guards = accessGuards({ ...origin, issueId })
       const inserts = [
         statements.insert({ ...origin, id: sandboxId, name, status: "queued" }, now),
-        statements.attempt.insert({ ...origin, id: attemptId, issueId, triggerType }, now),
+        statements.attempt.insert({ ...origin, id: attemptId, issueId, triggerType, triggerRef }, now),
         statements.link(link, now),
         statements.setLatest(link, now),
         insertSnapshot(
           sql,
-          { attemptId, userSpecPayload: spec, resolvedSpecPayload: resolvedSpec, blueprintPayload },
+          {
+            attemptId,
+            userSpecPayload: spec,
+            resolvedSpecPayload: resolvedSpec,
+            blueprintPayload,
+            profileConfigSnapshot,
+            repositoryProfileConfigSnapshot
+          },
           now
         )
       ]

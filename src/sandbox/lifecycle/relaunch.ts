@@ -4,7 +4,12 @@
 import { Array, type DateTime, Effect, Option, Schema } from "effect"
 import { enqueueWrite } from "../../build-job/enqueue.js"
 import { encodeSpec } from "../../build-job/requestFingerprint.js"
-import { EnqueueJob, WorkspaceBuildJob, WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
+import {
+  EnqueueJob,
+  mostMaxAttempts,
+  WorkspaceBuildJob,
+  WorkspaceBuildJobId
+} from "../../build-job/WorkspaceBuildJob.js"
 import { InvalidTransition, NotFound, type ReferenceNotFound } from "../../Errors.js"
 import { type Decision, operationsOf } from "../../events/operation.js"
 import { attemptTransition, jobTransition, sandboxTransition } from "../../events/transitions.js"
@@ -207,10 +212,19 @@ const copyOf = (snapshot: SandboxAttemptSnapshot) => ({
   repositoryProfileConfigSnapshot: Option.getOrUndefined(snapshot.repositoryProfileConfigSnapshot)
 })
 
-const destinationOf = ({ maxDurationMs, registryId, repository, requestPayload, tag }: WorkspaceBuildJob) => ({
+const destinationOf = ({
+  maxAttempts,
+  maxDurationMs,
+  registryId,
+  repository,
+  requestPayload,
+  tag
+}: WorkspaceBuildJob) => ({
   registryId,
   repository,
   tag,
   requestPayload: encodeSpec(requestPayload),
+  // A stored job may be older than the limit.
+  maxAttempts: Math.min(maxAttempts, mostMaxAttempts),
   maxDuration: Option.getOrUndefined(maxDurationMs)
 })

@@ -1,7 +1,7 @@
 /**
  * A valid call of each method of the sandbox services and the queue.
  */
-import { Effect } from "effect"
+import { DateTime, Effect } from "effect"
 import { Factories } from "@sealant/db/testing"
 import type { Samples } from "../samples.js"
 import type { Fixture } from "../fixtureRows.js"
@@ -136,9 +136,16 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
           repositoryId: repository.id,
           profileRevisionId: profileRevision.id,
           requestedByUserId: ada,
-          triggerType: "api"
+          triggerType: "api",
+          id: "sbx",
+          triggerRef: "call",
+          profileConfigSnapshot: { shell: "zsh" },
+          repositoryProfileConfigSnapshot: { depth: 1 },
+          availableAt: DateTime.unsafeMake(0),
+          maxAttempts: 5
         }
       ],
+      findLaunch: [{ ...owned, idempotencyKey: "launched" }],
       retry: [{ ...owned, id: sandbox }],
       rebuild: [{ ...owned, id: sandbox }],
       beginBuild: [building],

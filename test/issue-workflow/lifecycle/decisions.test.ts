@@ -283,7 +283,7 @@ describe("startExecution", () => {
   const request = { issueWorkflowId: workflowId }
   const keyed = { ...request, idempotencyKey: "key" }
   const start = (changed: Partial<StartState>, given: Parameters<typeof decideStart>[1] = request) =>
-    Either.merge(decideStart({ ...state, ...changed }, given, "same"))
+    Either.merge(decideStart({ ...state, ...changed }, given, ["same"]))
 
   it("returns an execution with its key whatever has changed since, except for another owner", () => {
     for (const status of IssueWorkflowStatus.literals) {

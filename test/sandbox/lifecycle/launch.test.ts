@@ -192,7 +192,6 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const others = [
           { name: "two" },
           { spec: { ...specification, source: "https://github.com/acme/other" } },
-          { resolvedSpec },
           { registryId: "other" },
           { repository: "acme/other" },
           { tag: "other" },
@@ -201,7 +200,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { repositoryProfileRevisionId: "rpr" },
           { requestedByUserId: ada },
           { issueId: "iss" },
-          { triggerType: "api" as const }
+          { triggerType: "api" as const },
+          { triggerRef: "call" }
         ]
         for (const other of others) {
           expect(yield* refusalOf(lifecycle.launch({ ...keyed, ...other })), Object.keys(other).join()).toMatchObject({

@@ -418,6 +418,7 @@ describe("SandboxLifecycle query plans", () => {
           tag: "t",
           idempotencyKey: "k"
         }),
+        findLaunch: lifecycle.findLaunch({ ownerUserId: ada, idempotencyKey: "k" }),
         beginBuild: lifecycle.beginBuild(lease),
         recordRuntime: lifecycle.recordRuntime(attempt.id, answer("pending")),
         finishBuild: lifecycle.finishBuild(lease, { ...success, runtime: answer("running") }),
