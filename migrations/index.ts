@@ -26,6 +26,7 @@ import jobMaxDuration from "./0014_job_max_duration.js"
 import workflowCancelReason from "./0015_workflow_cancel_reason.js"
 import workflowEndReasons from "./0016_workflow_end_reasons.js"
 import runtimeEnd from "./0017_runtime_end.js"
+import sandboxLists from "./0018_sandbox_lists.js"
 
 export const migrations: Record<string, string> = {
   "0001_auth": auth,
@@ -44,5 +45,6 @@ export const migrations: Record<string, string> = {
   "0014_job_max_duration": jobMaxDuration,
   "0015_workflow_cancel_reason": workflowCancelReason,
   "0016_workflow_end_reasons": workflowEndReasons,
-  "0017_runtime_end": runtimeEnd
+  "0017_runtime_end": runtimeEnd,
+  "0018_sandbox_lists": sandboxLists
 }

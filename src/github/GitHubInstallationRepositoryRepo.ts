@@ -14,6 +14,7 @@ import type { AlreadyExists, InvalidInput, NotFound, PersistenceError } from "..
 import { RepositoryAccess, repositoryAccess } from "../source/RepositoryAccess.js"
 import { userRepositoriesByNameText, userRepositoriesText } from "../source/userRepositories.js"
 import { operations } from "../sql/operations.js"
+import { searchPattern } from "../sql/filters.js"
 import * as Page from "../sql/page.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import {
@@ -185,10 +186,6 @@ const pieceSize = 2000
 
 const MayUse = Schema.Union(RepositoryUser, InstallationRepositoryUser)
 
-/** Builds the LIKE pattern of a search for a part of a text; null without a search. */
-const patternOf = (search: string | undefined): string | null =>
-  search === undefined || search === "" ? null : `%${search.replace(/[\\%_]/g, "\\$&")}%`
-
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(GitHubInstallationRepository))
@@ -267,7 +264,7 @@ const make = Effect.gen(function* () {
           InstallationRepositoryFilter
         )(request)
         const start = yield* Page.start("GitHubInstallationRepositoryRepo.listForInstallation", request)
-        const pattern = patternOf(search)
+        const pattern = searchPattern(search)
         const conditions = [
           sql`installation_id = ${installationId}`,
           ...(includeRemoved ? [] : [sql`+removed_at IS NULL`]),
@@ -284,7 +281,7 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const filter = yield* decodeFilter("listForUser", UserRepositoryFilter)(request)
         const { installationId = null, orderBy, userId } = filter
-        const pattern = patternOf(filter.search)
+        const pattern = searchPattern(filter.search)
         if (orderBy === "name") {
           const start = yield* Page.startByName("GitHubInstallationRepositoryRepo.listForUser", request)
           const rows = yield* repositories.findAll(

@@ -25,6 +25,7 @@ import type { ById } from "../sql/ownerScope.js"
 import type { Page, PageRequest } from "../sql/page.js"
 import { joinedRows } from "../sql/rows.js"
 import { makeAccess } from "../source/requireAccess.js"
+import { type AttemptsRequest, makeAttempts } from "./lifecycle/attempts.js"
 import { makeBuildOperations } from "./lifecycle/build.js"
 import { makeLaunches } from "./lifecycle/launch.js"
 import { makeRelaunches } from "./lifecycle/relaunch.js"
@@ -47,6 +48,7 @@ import type {
   FindLaunch,
   Launch,
   LaunchSandbox,
+  SandboxAttemptView,
   SandboxDetail,
   SandboxStatusView,
   SandboxView,
@@ -248,17 +250,37 @@ export interface SandboxLifecycleService {
   }) => Effect.Effect<SandboxDetail, NotFound | PersistenceError>
 
   /**
-   * Lists the sandboxes of an owner with their derived status, newest first. `statuses` are derived statuses. Archived
-   * sandboxes are left out unless `includeArchived` is true. Fails with `InvalidInput` if a status is unknown, the
-   * cursor is malformed or the limit is out of range.
+   * Lists the sandboxes of an owner with their derived status, newest first, each with its newest attempt and the
+   * image, the runtime and the error of that. A page is one consistent snapshot. `statuses` are derived statuses. Archived
+   * sandboxes are left out unless `includeArchived` is true.
+   *
+   * `search` matches a part of the name literally, ignoring the case of the letters A to Z. A page with a search reads up
+   * to all index entries of the owner. The cost of other pages depends only on their length, and on the number of
+   * archived sandboxes that they leave out.
+   *
+   * Fails with `InvalidInput` if a status is unknown, the cursor is malformed, the limit is out of range, or `search` has
+   * more than 1,000 characters.
    */
   readonly list: (
     request: PageRequest & {
       readonly ownerUserId: string
+      readonly repositoryId?: string | undefined
+      readonly search?: string | undefined
       readonly statuses?: ReadonlyArray<SandboxStatusView> | undefined
       readonly includeArchived?: boolean | undefined
     }
   ) => Effect.Effect<Page<SandboxView>, InvalidInput | PersistenceError>
+
+  /**
+   * Lists the attempts of a sandbox of an owner, last linked first, each with its derived status, its image, its runtime
+   * and its error. A page is one consistent snapshot.
+   *
+   * Fails with `NotFound`, also if the sandbox belongs to another owner, and with `InvalidInput` if the cursor is
+   * malformed or the limit is out of range.
+   */
+  readonly listAttempts: (
+    request: AttemptsRequest
+  ) => Effect.Effect<Page<SandboxAttemptView>, NotFound | InvalidInput | PersistenceError>
 
   /**
    * Returns the events of a sandbox of an owner, newest first: those of the sandbox, its attempts, their jobs, and the
@@ -308,6 +330,7 @@ const make = Effect.gen(function* () {
     ...(yield* makeEndings(repositories)),
     ...(yield* makeSandboxSupervision(repositories)),
     ...(yield* makeTimeline),
+    ...(yield* makeAttempts),
     ...(yield* makeViews)
   }
   return service

@@ -8,11 +8,11 @@ import { RepositoryProfileRevisionId } from "../profile/RepositoryProfile.js"
 import { UserId } from "../auth/User.js"
 import { IssueId } from "../issue-workflow/Issue.js"
 import { SandboxFilter } from "./filters.js"
-import { Sandbox, SandboxId } from "./Sandbox.js"
+import { Sandbox, SandboxAttemptRelation, SandboxId } from "./Sandbox.js"
 import { SandboxAttempt, SandboxAttemptSnapshot, SandboxAttemptTriggerType } from "./SandboxAttempt.js"
 import { endedRuntimeStatuses, SandboxRuntimeInstance, SandboxStopReason } from "./SandboxRuntimeInstance.js"
 import { RepositoryId } from "../source/Repository.js"
-import { ownerScopeField, Count, existing, enumeration, Name, Prose, ReportedProse } from "../sql/columns.js"
+import { ownerScopeField, Count, existing, enumeration, Label, Name, Prose, ReportedProse } from "../sql/columns.js"
 import { documentOf, JsonObject } from "../sql/json.js"
 import { Milliseconds } from "../sql/durations.js"
 import * as Model from "../sql/model.js"
@@ -131,18 +131,76 @@ export const SandboxStatusView = enumeration("queued", "running", "ready", "stop
 export type SandboxStatusView = typeof SandboxStatusView.Type
 
 /**
- * Filter for listing the sandboxes of an owner by their derived status. Rows must match one of `statuses`; an empty
- * list matches no row.
+ * Filter for listing the sandboxes of an owner. Rows must match every field that is set, and one of `statuses`, which
+ * are derived ones; an empty list of statuses matches no row. `search` matches a part of the name.
  */
 export const SandboxViewFilter = Schema.Struct({
   ownerUserId: UserId,
+  repositoryId: Schema.optional(RepositoryId),
+  search: Schema.optional(Label),
   statuses: Schema.optional(Schema.Array(SandboxStatusView)),
   includeArchived: SandboxFilter.fields.includeArchived
 })
 
-/** A sandbox and its derived status. */
-export const SandboxView = Schema.Struct({ sandbox: Model.Row(Sandbox), status: SandboxStatusView })
+/** An attempt, as a list of sandboxes shows it. */
+export class SandboxAttemptSummary extends Model.Class<SandboxAttemptSummary>("SandboxAttemptSummary")({
+  id: SandboxAttempt.fields.id,
+  status: SandboxAttempt.fields.status,
+  triggerType: SandboxAttempt.fields.triggerType,
+  triggerRef: SandboxAttempt.fields.triggerRef,
+  queuedAt: SandboxAttempt.fields.queuedAt,
+  startedAt: SandboxAttempt.fields.startedAt,
+  finishedAt: SandboxAttempt.fields.finishedAt
+}) {}
+
+/** A runtime, as lists show it. */
+export class SandboxRuntimeSummary extends Model.Class<SandboxRuntimeSummary>("SandboxRuntimeSummary")({
+  status: SandboxRuntimeInstance.fields.status,
+  adapter: SandboxRuntimeInstance.fields.adapter,
+  endpoint: SandboxRuntimeInstance.fields.endpoint,
+  stopReason: SandboxRuntimeInstance.fields.stopReason,
+  launchedAt: SandboxRuntimeInstance.fields.launchedAt,
+  finishedAt: SandboxRuntimeInstance.fields.finishedAt
+}) {}
+
+/** The error of a runtime or of a job. */
+export const SandboxProblem = Schema.Struct({
+  code: Schema.optionalWith(Schema.String, { as: "Option" }),
+  message: Schema.optionalWith(Schema.String, { as: "Option" })
+})
+export interface SandboxProblem extends Schema.Schema.Type<typeof SandboxProblem> {}
+
+/** The outcome of an attempt: its image, its runtime and its error. */
+const outcome = {
+  /** The reference of the published image. */
+  image: Schema.optionalWith(Schema.String, { as: "Option" }),
+  runtime: Schema.optionalWith(Model.Row(SandboxRuntimeSummary), { as: "Option" }),
+  /** The error of the runtime, or else the last one of the job. A retried job has one until it succeeds. */
+  error: Schema.optionalWith(SandboxProblem, { as: "Option" })
+}
+
+/** A sandbox, its derived status, and its newest attempt with the image, the runtime and the error of that. */
+export const SandboxView = Schema.Struct({
+  sandbox: Model.Row(Sandbox),
+  status: SandboxStatusView,
+  attempt: Schema.optionalWith(Model.Row(SandboxAttemptSummary), { as: "Option" }),
+  ...outcome
+})
 export interface SandboxView extends Schema.Schema.Type<typeof SandboxView> {}
+
+/** A sandbox of an owner. */
+export const SandboxOfOwner = Schema.Struct({ ownerUserId: UserId, id: existing(SandboxId) })
+
+/** An attempt of a sandbox, with its derived status. */
+export const SandboxAttemptView = Schema.Struct({
+  attempt: Model.Row(SandboxAttempt),
+  relation: SandboxAttemptRelation,
+  linkedAt: Schema.DateTimeUtc,
+  /** The status that the sandbox has, or had, with this attempt. */
+  status: SandboxStatusView,
+  ...outcome
+})
+export interface SandboxAttemptView extends Schema.Schema.Type<typeof SandboxAttemptView> {}
 
 /** Consistent snapshot of a sandbox with its newest attempt. */
 export const SandboxDetail = Schema.Struct({

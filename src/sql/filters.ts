@@ -26,6 +26,10 @@ export const conditionsOf = (sql: SqlClient.SqlClient) => ({
     values === undefined ? [] : [sql`+${sql.in(column, [...new Set(values)])}`]
 })
 
+/** Builds the LIKE pattern of a search for a part of a text; null without a search. */
+export const searchPattern = (search: string | undefined): string | null =>
+  search === undefined || search === "" ? null : `%${search.replace(/[\\%_]/g, "\\$&")}%`
+
 /**
  * Builds one list of conditions for each status, for an index that continues with the status. Without `statuses`,
  * builds one list for all rows. `column` is the name of the status column.

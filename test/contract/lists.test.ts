@@ -100,6 +100,19 @@ const lists: Readonly<Record<string, List>> = {
       }
     ]
   },
+  "SandboxLifecycle.listAttempts": {
+    part: "attempt",
+    copies: [
+      { ...attempts, of: ({ launched }) => launched.attempt.id },
+      {
+        table: "sandbox_run_links",
+        key: "run_id",
+        of: ({ launched }) => launched.attempt.id,
+        vary: { linked_at: "linked_at + n / 3" }
+      }
+    ],
+    field: "id"
+  },
   "SandboxLifecycle.list": { copies: [{ ...sandboxes, of: ({ queued }) => queued.sandbox.id }], part: "sandbox" },
   "WorkspaceBuildJobRepo.listByStatus": { copies: [jobs] },
   "SessionRepo.listForUser": { copies: [{ table: "session", of: () => "signed-in", vary: { token: "token || n" } }] },

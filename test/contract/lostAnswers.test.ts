@@ -92,8 +92,9 @@ const operations: Readonly<
     supervise: { repeat: "continues", prepare: expired },
     findLaunch: "reads",
     getDetail: "reads",
-    list: "reads",
-    timeline: "reads"
+    timeline: "reads",
+    listAttempts: "reads",
+    list: "reads"
   },
   IssueWorkflowLifecycle: {
     open: "the same",

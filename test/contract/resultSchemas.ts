@@ -93,7 +93,15 @@ import {
   ProfileRevisionGraph,
   RepositoryProfileRevisionGraph
 } from "@sealant/db/profile"
-import { Build, Launch, SandboxAttemptId, SandboxDetail, SandboxView, Supervision } from "@sealant/db/sandbox"
+import {
+  Build,
+  Launch,
+  SandboxAttemptId,
+  SandboxAttemptView,
+  SandboxDetail,
+  SandboxView,
+  Supervision
+} from "@sealant/db/sandbox"
 import { KeyRotation, KeyStatus } from "@sealant/db/secret"
 import { type Context, type Effect, Schema, type Stream } from "effect"
 
@@ -419,6 +427,7 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     delete: Schema.Void,
     getDetail: SandboxDetail,
     list: Page(SandboxView),
+    listAttempts: Page(SandboxAttemptView),
     timeline: Page(Row(ControlPlaneEvent)),
     supervise: Supervision
   }),

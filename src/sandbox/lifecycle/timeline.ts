@@ -2,19 +2,15 @@
  * The timeline of a sandbox: the events of the sandbox, its attempts, their jobs, and the executions in it.
  */
 import { SqlClient } from "@effect/sql"
-import { Effect, Schema } from "effect"
-import { UserId } from "../../auth/User.js"
+import { Effect } from "effect"
 import { NotFound } from "../../Errors.js"
 import { ControlPlaneEvent } from "../../events/ControlPlaneEvent.js"
 import { operationsOf } from "../../events/operation.js"
 import * as Page from "../../sql/page.js"
 import { columnList, rowsOf } from "../../sql/rows.js"
-import { existing } from "../../sql/columns.js"
-import { SandboxId } from "../Sandbox.js"
+import { SandboxOfOwner } from "../SandboxViews.js"
 
 const { decodeFilter, traced } = operationsOf("SandboxLifecycle", "Sandbox")
-
-const TimelineFilter = Schema.Struct({ ownerUserId: UserId, id: existing(SandboxId) })
 
 // Each subject has few events, which one index search finds. A sandbox has few subjects.
 const subjects = `
@@ -37,9 +33,9 @@ export const makeTimeline = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const events = yield* rowsOf(ControlPlaneEvent)
 
-  const timeline = (request: Page.PageRequest & typeof TimelineFilter.Encoded) =>
+  const timeline = (request: Page.PageRequest & typeof SandboxOfOwner.Encoded) =>
     Effect.gen(function* () {
-      const { id, ownerUserId } = yield* decodeFilter("timeline", TimelineFilter)(request)
+      const { id, ownerUserId } = yield* decodeFilter("timeline", SandboxOfOwner)(request)
       const start = yield* Page.start("SandboxLifecycle.timeline", request)
       const found = yield* events.findAll(sql.unsafe(text, [id, ownerUserId, start.at, start.limit + 1]))
       if (found.length === 0 && (yield* sql.unsafe(existsText, [id, ownerUserId])).length === 0) {

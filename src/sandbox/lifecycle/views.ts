@@ -9,37 +9,46 @@ import { Sandbox } from "../Sandbox.js"
 import { SandboxAttempt, SandboxAttemptSnapshot } from "../SandboxAttempt.js"
 import { SandboxRuntimeInstance } from "../SandboxRuntimeInstance.js"
 import { NotFound } from "../../Errors.js"
-import { unionByStatus } from "../../sql/filters.js"
+import { conditionsOf, searchPattern, unionByStatus } from "../../sql/filters.js"
 import * as Page from "../../sql/page.js"
 import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
 import { operationsOf } from "../../events/operation.js"
-import { type SandboxDetail, SandboxStatusView, type SandboxView, SandboxViewFilter } from "../SandboxViews.js"
+import {
+  SandboxAttemptSummary,
+  type SandboxDetail,
+  SandboxStatusView,
+  type SandboxView,
+  SandboxViewFilter
+} from "../SandboxViews.js"
+import { errorOf, outcomeColumns, outcomeOf } from "./viewParts.js"
 
 const { decodeFilter, traced } = operationsOf("SandboxLifecycle", "Sandbox")
 
 /**
- * A sandbox with its latest attempt, and the snapshot, latest job and runtime of that attempt. INDEXED BY names the
- * primary keys, because the planner scans a table that had one row when its statistics were collected.
+ * The latest attempt of a sandbox, with its latest job and its runtime. INDEXED BY names the primary keys, because the
+ * planner scans a table that had one row when its statistics were collected.
  */
-const joined = `
-  sandboxes AS s
+const latest = `
   LEFT JOIN sandbox_attempts AS a INDEXED BY sqlite_autoindex_sandbox_attempts_1 ON a.id = s.latest_run_id
-  LEFT JOIN sandbox_attempt_snapshots AS n INDEXED BY sqlite_autoindex_sandbox_attempt_snapshots_1
-    ON n.run_id = s.latest_run_id
   LEFT JOIN oci_image_build_jobs AS j INDEXED BY sqlite_autoindex_oci_image_build_jobs_1 ON j.id = (
     SELECT id FROM oci_image_build_jobs WHERE run_id = s.latest_run_id ORDER BY created_at DESC, id DESC LIMIT 1)
   LEFT JOIN sandbox_runtime_instances AS r INDEXED BY sqlite_autoindex_sandbox_runtime_instances_1
     ON r.run_id = s.latest_run_id`
 
+const snapshot = `
+  LEFT JOIN sandbox_attempt_snapshots AS n INDEXED BY sqlite_autoindex_sandbox_attempt_snapshots_1
+    ON n.run_id = s.latest_run_id`
+
 const sandboxPart = partOf(Sandbox, "s")
 const attemptPart = partOf(SandboxAttempt, "a")
+const summaryPart = partOf(SandboxAttemptSummary, "a")
 const snapshotPart = partOf(SandboxAttemptSnapshot, "n")
 const jobPart = partOf(WorkspaceBuildJob, "j")
 const runtimePart = partOf(SandboxRuntimeInstance, "r")
 
 type Row = Readonly<Record<string, unknown>>
 
-const viewOf = (row: Row): Effect.Effect<SandboxView, CorruptRow> =>
+const statusOf = (row: Row): Effect.Effect<Pick<SandboxView, "sandbox" | "status">, CorruptRow> =>
   Effect.gen(function* () {
     const corrupt = new CorruptRow({ entity: "Sandbox", column: "status" })
     const sandbox = yield* Effect.flatten(sandboxPart(row)).pipe(
@@ -51,11 +60,18 @@ const viewOf = (row: Row): Effect.Effect<SandboxView, CorruptRow> =>
     return status === undefined ? yield* corrupt : { sandbox, status }
   })
 
+const viewOf = (row: Row): Effect.Effect<SandboxView, CorruptRow> =>
+  Effect.gen(function* () {
+    const { error, image, runtime } = yield* outcomeOf(row)
+    return { ...(yield* statusOf(row)), attempt: yield* summaryPart(row), image, runtime, error }
+  })
+
 export const makeViews = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const rows = yield* joinedRows
-  const source = sql.literal(joined)
   const sandboxColumns = sql.literal(partColumnList(Sandbox, "s"))
+  const viewColumns = sql.literal(`${partColumnList(SandboxAttemptSummary, "a")}, ${outcomeColumns}`)
+  const latestRows = sql.literal(latest)
   const detailColumns = sql.literal(
     [
       partColumnList(SandboxAttempt, "a"),
@@ -70,32 +86,64 @@ export const makeViews = Effect.gen(function* () {
       // One statement, for a consistent snapshot.
       const [row] = yield* rows(sql`
         SELECT ${sandboxColumns}, ${detailColumns}, s.view_status AS status
-        FROM ${source}
+        FROM sandboxes AS s ${latestRows} ${sql.literal(snapshot)}
         WHERE s.id = ${id} AND s.owner_user_id = ${ownerUserId}`)
       if (row === undefined) return yield* new NotFound({ entity: "Sandbox", id })
+      const job = yield* jobPart(row)
+      const runtime = yield* runtimePart(row)
       const detail: SandboxDetail = {
-        ...(yield* viewOf(row)),
+        ...(yield* statusOf(row)),
         attempt: yield* attemptPart(row),
         snapshot: yield* snapshotPart(row),
-        job: yield* jobPart(row),
-        runtime: yield* runtimePart(row)
+        job,
+        runtime,
+        image: Option.flatMap(job, ({ publishedReference }) => publishedReference),
+        error: errorOf(job, runtime)
       }
       return detail
     }).pipe(traced("getDetail", { "sandbox.id": id }))
 
+  /** Returns the ranges of a list, and the index that contains all columns of its filter. */
+  const rangesOf = ({
+    includeArchived,
+    ownerUserId,
+    repositoryId,
+    search,
+    statuses
+  }: typeof SandboxViewFilter.Type) => {
+    const ofOwner = [sql`s.owner_user_id = ${ownerUserId}`]
+    const notArchived = includeArchived ? [] : [sql`+s.archived_at IS NULL`]
+    const pattern = searchPattern(search)
+    if (pattern !== null) {
+      const { unindexed, unindexedIn } = conditionsOf(sql)
+      const filtered = [...unindexed("s.repository_id", repositoryId), ...unindexedIn("s.view_status", statuses)]
+      const matching = [...ofOwner, ...filtered, ...notArchived, sql`s.name LIKE ${pattern} ESCAPE '\\'`]
+      return { index: sql`INDEXED BY sandboxes_owner_user_id_created_at_idx`, ranges: [matching] }
+    }
+    if (repositoryId === undefined) {
+      return { index: sql``, ranges: unionByStatus(sql, statuses, [...ofOwner, ...notArchived], "s.view_status") }
+    }
+    // The index continues with the status, so that a filter by both reads no other rows.
+    const inRepository = [...ofOwner, sql`s.repository_id = ${repositoryId}`, ...notArchived]
+    return {
+      index: sql`INDEXED BY sandboxes_owner_user_id_repository_id_view_status_created_at_idx`,
+      ranges: unionByStatus(sql, statuses ?? SandboxStatusView.literals, inRepository, "s.view_status")
+    }
+  }
+
   const list = (request: Page.PageRequest & typeof SandboxViewFilter.Encoded) =>
     Effect.gen(function* () {
-      const { includeArchived, ownerUserId, statuses } = yield* decodeFilter("list", SandboxViewFilter)(request)
+      const filter = yield* decodeFilter("list", SandboxViewFilter)(request)
       const start = yield* Page.start("SandboxLifecycle.list", request)
-      if (statuses?.length === 0) return { items: [], nextCursor: Option.none() }
-      const notArchived = includeArchived ? [] : [sql`+s.archived_at IS NULL`]
-      const ofOwner = [sql`s.owner_user_id = ${ownerUserId}`, ...notArchived]
-      const branches = unionByStatus(sql, statuses, ofOwner, "s.view_status").map(
+      if (filter.statuses?.length === 0) return { items: [], nextCursor: Option.none() }
+      const { index, ranges } = rangesOf(filter)
+      const branches = ranges.map(
         (conditions) =>
           sql`
-          SELECT ${sandboxColumns}, s.view_status AS status FROM sandboxes AS s
+          SELECT ${sandboxColumns}, ${viewColumns}, s.view_status AS status FROM sandboxes AS s ${index} ${latestRows}
           WHERE ${sql.and([...conditions, Page.afterCursor(sql, start, "s.created_at", "s.id")])}`
       )
+      // One statement, for a consistent snapshot.
       const found = yield* rows(sql`
         ${sql.join(" UNION ALL ", false)(branches)}
         ORDER BY "s.createdAt" DESC, "s.id" DESC LIMIT ${start.limit + 1}`)

@@ -163,6 +163,7 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       timeline: [{ ...owned, id: sandbox, limit: 10 }],
       getDetail: [{ ...owned, id: sandbox }],
       list: [{ ...owned, statuses: ["queued"], includeArchived: true, limit: 10 }],
+      listAttempts: [{ ...owned, id: sandbox, limit: 10 }],
       supervise: [{ limit: 10, runtimeDeadline: "1 hour" }]
     },
     ControlPlaneEvents: {

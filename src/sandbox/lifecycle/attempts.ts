@@ -1,0 +1,66 @@
+/**
+ * The attempts of a sandbox, each with its derived status.
+ */
+import { SqlClient } from "@effect/sql"
+import { Effect, Option } from "effect"
+import { NotFound } from "../../Errors.js"
+import { operationsOf } from "../../events/operation.js"
+import * as Page from "../../sql/page.js"
+import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
+import { SandboxAttemptLink } from "../Sandbox.js"
+import { SandboxAttempt } from "../SandboxAttempt.js"
+import { type SandboxAttemptView, SandboxOfOwner } from "../SandboxViews.js"
+import { attemptStatusOf, outcomeColumns, outcomeOf } from "./viewParts.js"
+
+const { decodeFilter, traced } = operationsOf("SandboxLifecycle", "Sandbox")
+
+export type AttemptsRequest = Page.PageRequest & typeof SandboxOfOwner.Encoded
+
+const existsText = "SELECT 1 FROM sandboxes WHERE id = ?1 AND owner_user_id = ?2"
+
+// INDEXED BY names the primary keys, because the planner scans a table that had one row when its statistics were
+// collected.
+const text = `
+  SELECT ${partColumnList(SandboxAttemptLink, "l")}, ${partColumnList(SandboxAttempt, "a")}, ${outcomeColumns}
+  FROM sandbox_run_links AS l INDEXED BY sandbox_run_links_sandbox_id_linked_at_idx
+  CROSS JOIN sandbox_attempts AS a INDEXED BY sqlite_autoindex_sandbox_attempts_1 ON a.id = l.run_id
+  LEFT JOIN oci_image_build_jobs AS j INDEXED BY sqlite_autoindex_oci_image_build_jobs_1 ON j.id = (
+    SELECT id FROM oci_image_build_jobs WHERE run_id = l.run_id ORDER BY created_at DESC, id DESC LIMIT 1)
+  LEFT JOIN sandbox_runtime_instances AS r INDEXED BY sqlite_autoindex_sandbox_runtime_instances_1
+    ON r.run_id = l.run_id
+  WHERE l.sandbox_id = ?1 AND (l.linked_at, l.run_id) < (?3, ?4) AND EXISTS (${existsText})
+  ORDER BY l.linked_at DESC, l.run_id DESC LIMIT ?5`.trim()
+
+const linkPart = partOf(SandboxAttemptLink, "l")
+const attemptPart = partOf(SandboxAttempt, "a")
+
+const viewOf = (row: Readonly<Record<string, unknown>>): Effect.Effect<SandboxAttemptView, CorruptRow> =>
+  Effect.gen(function* () {
+    const link = yield* linkPart(row)
+    const attempt = yield* attemptPart(row)
+    if (Option.isNone(link) || Option.isNone(attempt)) {
+      return yield* new CorruptRow({ entity: "SandboxAttempt", column: "id" })
+    }
+    const { error, image, job, runtime } = yield* outcomeOf(row)
+    const { linkedAt, relation } = link.value
+    const status = attemptStatusOf(attempt.value, job, runtime)
+    return { attempt: attempt.value, relation, linkedAt, status, image, runtime, error }
+  })
+
+export const makeAttempts = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* joinedRows
+
+  const listAttempts = (request: AttemptsRequest) =>
+    Effect.gen(function* () {
+      const { id, ownerUserId } = yield* decodeFilter("listAttempts", SandboxOfOwner)(request)
+      const start = yield* Page.start("SandboxLifecycle.listAttempts", request)
+      const found = yield* rows(sql.unsafe(text, [id, ownerUserId, start.at, start.id, start.limit + 1]))
+      if (found.length === 0 && (yield* sql.unsafe(existsText, [id, ownerUserId])).length === 0) {
+        return yield* new NotFound({ entity: "Sandbox", id })
+      }
+      return Page.make(yield* Effect.forEach(found, viewOf), start, ({ attempt, linkedAt }) => [linkedAt, attempt.id])
+    }).pipe(traced("listAttempts", { "sandbox.id": request.id }))
+
+  return { listAttempts }
+})
