@@ -191,7 +191,10 @@ export class JobState extends Model.Class<JobState>("JobState")({
   attemptCount: Count,
   leaseToken: Count,
   /** Set once the image is published, also before the job has succeeded. */
-  publishedReference: optional(Name)
+  publishedReference: optional(Name),
+  publishedDigest: optional(Name),
+  /** The code of the last error. */
+  errorCode: optional(Name)
 }) {}
 
 /** Counts of the jobs in the queue. */

@@ -60,16 +60,31 @@ export const runtimeEndTransition = (
   runtime: EndedRuntime
 ): Transition => ({ ...attemptTransition(attempt), always: true, payload: runtimeEndDetails(runtime) })
 
+type JobEvent = Pick<JobState, "attemptCount" | "attemptId" | "id" | "leaseToken" | "status"> &
+  Partial<Pick<JobState, "errorCode" | "publishedDigest">>
+
+/** Returns the facts of a job for the payload of events: the digest of its image, or its error if it has failed. */
+const jobDetails = ({
+  attemptCount,
+  errorCode = Option.none(),
+  leaseToken,
+  publishedDigest = Option.none(),
+  status
+}: JobEvent) => ({
+  attemptCount,
+  leaseToken,
+  ...(status === "succeeded" && Option.isSome(publishedDigest) ? { imageDigest: publishedDigest.value } : {}),
+  // A job that is queued again keeps the error of its last attempt.
+  ...((status === "failed" || status === "queued") && Option.isSome(errorCode) ? { errorCode: errorCode.value } : {})
+})
+
 /** With `evenIfSame`, a new lease under the same status is an event, too. */
-export const jobTransition = (
-  job: Pick<JobState, "attemptCount" | "attemptId" | "id" | "leaseToken" | "status">,
-  evenIfSame = false
-): Transition => ({
+export const jobTransition = (job: JobEvent, evenIfSame = false): Transition => ({
   subjectType: "job",
   subjectId: job.id,
   toState: job.status,
   evenIfSame,
-  payload: { attemptCount: job.attemptCount, leaseToken: job.leaseToken },
+  payload: jobDetails(job),
   ...(Option.isSome(job.attemptId) ? { attemptId: job.attemptId.value } : {})
 })
 

@@ -2,7 +2,7 @@
  * The operations that record reports of workers, under their lease, and of runtime adapters.
  */
 import { DateTime, Effect, Metric, Option, Random } from "effect"
-import { failureValues, successValues } from "../../build-job/leases.js"
+import { failureValues } from "../../build-job/leases.js"
 import { jobsRetried } from "../../build-job/jobMetrics.js"
 import type { Lease, WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
 import { type LeaseLost, NotFound } from "../../Errors.js"
@@ -168,9 +168,9 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
           workerOf(lease)
         )((now) =>
           Effect.gen(function* () {
-            const values = successValues(yield* decodeInput("publishBuild", BuildPublished)(result))
+            const success = yield* decodeInput("publishBuild", BuildPublished)(result)
             const state = yield* states.ofJob(lease.jobId)
-            const published = yield* decidePublish(state, lease, values)
+            const published = yield* decidePublish(state, lease, success)
             return reported(published, state, now, jobAfter(lease))
           })
         ).pipe(countLost),
@@ -183,11 +183,11 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
           workerOf(lease)
         )((now) =>
           Effect.gen(function* () {
-            const values = successValues(yield* decodeInput("finishBuild", BuildFinished)(result))
+            const success = yield* decodeInput("finishBuild", BuildFinished)(result)
             const launched =
               result.runtime === undefined ? undefined : yield* decodeLaunched("finishBuild")(result.runtime)
             const state = yield* states.ofJob(lease.jobId)
-            const finished = yield* decideFinish(state, lease, values, launched, DateTime.unsafeMake(now))
+            const finished = yield* decideFinish(state, lease, success, launched, DateTime.unsafeMake(now))
             return reported(finished, state, now, jobAfter(lease))
           })
         ).pipe(countLost),

@@ -3,7 +3,7 @@
  * database.
  */
 import { type DateTime, Either, Option } from "effect"
-import type { JobState, Lease } from "../../build-job/WorkspaceBuildJob.js"
+import type { JobState, JobSuccess, Lease } from "../../build-job/WorkspaceBuildJob.js"
 import { InvalidTransition, LeaseLost, NotFound } from "../../Errors.js"
 import { checkLease } from "../../leasing/leases.js"
 import { isActive } from "../../sql/transitions.js"
@@ -73,26 +73,26 @@ export const decideBegin = (state: LeasedState, lease: Lease): Either.Either<Wor
     return { draft, lost: Option.none() }
   })
 
-/** Stores the published image of a job, which stays under its lease. `values` are those of the success. */
+/** Stores the published image of a job, which stays under its lease. */
 export const decidePublish = (
   state: LeasedState,
   lease: Lease,
-  values: ReadonlyArray<unknown>
+  success: typeof JobSuccess.Type
 ): Either.Either<WorkerDecision, LeaseLost> =>
   Either.map(heldJob(state, lease, []), ({ job }) => {
     const draft = new Draft(state)
     const { attempt } = state
     if (Option.isSome(attempt) && !mayContinue(attempt.value)) return { draft, lost: cancelLeftJob(draft, job, lease) }
-    draft.publishJob(lease, values)
+    draft.publishJob(lease, success)
     if (Option.isSome(attempt)) start(draft, attempt.value)
     return { draft, lost: Option.none() }
   })
 
-/** Ends a job as succeeded, and stores the runtime if the worker launched one. `values` are those of the success. */
+/** Ends a job as succeeded, and stores the runtime if the worker launched one. */
 export const decideFinish = (
   state: LeasedState,
   lease: Lease,
-  values: ReadonlyArray<unknown>,
+  success: typeof JobSuccess.Type,
   launched: Launched | undefined,
   now: DateTime.Utc
 ): Either.Either<WorkerDecision, LeaseLost> =>
@@ -110,7 +110,7 @@ export const decideFinish = (
       return { draft, lost: Option.some(leaseLost(lease, "finished")) }
     if (!isRepeated) {
       if (Option.isSome(attempt) && Option.isNone(continues)) return { draft, lost: cancelLeftJob(draft, job, lease) }
-      draft.reportJob(job, lease, "succeeded", "succeeded", values)
+      draft.finishJob(job, lease, success)
     }
     if (Option.isSome(continues)) {
       if (launched !== undefined) reportRuntime(draft, continues.value, launched, now)
@@ -145,7 +145,8 @@ export const decideFail = (
       return { draft, lost: Option.none(), isRetried }
     }
     const status = isRepeated ? job.status : isRetried ? "queued" : "failed"
-    const reported = isRepeated ? job : draft.reportJob(job, lease, "failed", status, values)
+    const ended = { status, errorCode: Option.fromNullable(failure.errorCode) } as const
+    const reported = isRepeated ? job : draft.failJob(job, lease, ended, values)
     if (status === "failed") endAttemptOfJob(draft, reported)
     return { draft, lost: Option.none(), isRetried }
   })

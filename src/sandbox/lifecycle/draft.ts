@@ -3,7 +3,8 @@
  * updates its view of them, so that the next step of the decision sees it. Nothing is written before the decision ends.
  */
 import { Option } from "effect"
-import type { JobState, Lease } from "../../build-job/WorkspaceBuildJob.js"
+import { successValues } from "../../build-job/leases.js"
+import type { JobState, JobSuccess, Lease } from "../../build-job/WorkspaceBuildJob.js"
 import type { Transition } from "../../events/journal.js"
 import { attemptTransition, jobTransition, runtimeEndTransition, sandboxTransition } from "../../events/transitions.js"
 import type { Sandbox, SandboxStatus } from "../Sandbox.js"
@@ -91,8 +92,8 @@ export class Draft {
   }
 
   /** Stores the published image of a job, which stays under its lease. */
-  publishJob(lease: Lease, values: ReadonlyArray<unknown>): void {
-    this.changes.push({ kind: "job", to: "published", lease, values })
+  publishJob(lease: Lease, success: typeof JobSuccess.Type): void {
+    this.changes.push({ kind: "job", to: "published", lease, values: successValues(success) })
   }
 
   /** Ends a running job with the image that its worker has published. */
@@ -101,19 +102,24 @@ export class Draft {
     return this.jobEnded(job, { status: "succeeded" })
   }
 
-  /** Ends a job, or queues it for a retry, under its lease. */
-  reportJob(
-    job: JobState,
-    lease: Lease,
-    to: "succeeded" | "failed",
-    status: JobState["status"],
-    values: ReadonlyArray<unknown>
-  ): JobState {
-    this.changes.push({ kind: "job", to, lease, values })
-    return this.jobEnded(job, { status })
+  /** Ends a job as succeeded, under its lease. */
+  finishJob(job: JobState, lease: Lease, success: typeof JobSuccess.Type): JobState {
+    this.changes.push({ kind: "job", to: "succeeded", lease, values: successValues(success) })
+    return this.jobEnded(job, { status: "succeeded", publishedDigest: Option.some(success.publishedDigest) })
   }
 
-  private jobEnded(job: JobState, ended: Pick<JobState, "status"> & Partial<Pick<JobState, "cancelReason">>): JobState {
+  /** Fails a job, or queues it for a retry, under its lease. */
+  failJob(
+    job: JobState,
+    lease: Lease,
+    ended: Pick<JobState, "errorCode" | "status">,
+    values: ReadonlyArray<unknown>
+  ): JobState {
+    this.changes.push({ kind: "job", to: "failed", lease, values })
+    return this.jobEnded(job, ended)
+  }
+
+  private jobEnded(job: JobState, ended: Pick<JobState, "status"> & Partial<JobState>): JobState {
     const now = { ...job, ...ended }
     if (Option.exists(this.job, ({ id }) => id === job.id)) this.job = Option.some(now)
     this.recordJob(now)

@@ -2,8 +2,9 @@
  * The decision of supervision on expired leases.
  */
 import type { SqlClient } from "@effect/sql"
-import { Array, Effect } from "effect"
+import { Array, Effect, Option } from "effect"
 import { texts } from "../../build-job/claim.js"
+import { attemptsExhausted } from "../../build-job/WorkspaceBuildJob.js"
 import type { Decision } from "../../events/operation.js"
 import { jobTransition } from "../../events/transitions.js"
 import { columnList, joinedRows, readerOf } from "../../sql/rows.js"
@@ -27,6 +28,13 @@ interface Reaped {
   readonly requeued: number
 }
 
+/** Returns the state of a job after its lease has expired, as `texts.reap` stores it. */
+const endOf = ({ attemptCount, maxAttempts, publishedReference }: LeasedJob) => {
+  if (attemptCount < maxAttempts) return { status: "queued", errorCode: Option.none<string>() } as const
+  if (Option.isSome(publishedReference)) return { status: "succeeded" } as const
+  return { status: "failed", errorCode: Option.some(attemptsExhausted) } as const
+}
+
 /** Builds the decision that ends expired leases, up to `limit` of them. */
 export const makeReaps = (sql: SqlClient.SqlClient) =>
   Effect.map(
@@ -40,7 +48,7 @@ export const makeReaps = (sql: SqlClient.SqlClient) =>
         // A job that cannot be read is reaped without an event.
         const reaped = Array.getRights(found.map(readJob)).map((job) => ({
           ...job,
-          status: job.attemptCount < job.maxAttempts ? ("queued" as const) : ("failed" as const)
+          ...endOf(job)
         }))
         const requeued = reaped.filter(({ status }) => status === "queued").length
         return {

@@ -53,6 +53,12 @@ const attemptId = SandboxAttemptId.make("attempt")
 const jobId = WorkspaceBuildJobId.make("job")
 const lease = { jobId, workerId: "worker", token: 1 }
 const unvalidated = { disableValidation: true }
+const success = {
+  executorId: "executor",
+  publishedReference: "registry/acme/app:latest",
+  publishedDigestReference: "registry/acme/app@sha256:1",
+  publishedDigest: "sha256:1"
+}
 
 const references = {
   ownerUserId,
@@ -101,6 +107,8 @@ const jobIn = (status: WorkspaceBuildJobStatus, published = false) =>
       maxAttempts: 3,
       leaseToken: 1,
       leaseOutcome: none,
+      publishedDigest: none,
+      errorCode: none,
       publishedReference: published ? Option.some("registry/app:1") : none,
       workerId: Option.some("worker")
     },
@@ -263,15 +271,15 @@ const draftOf = (decision: { readonly draft: Draft } | undefined) =>
 /** Each decision: its draft, or `None` if it refuses the state. */
 const decisions: ReadonlyArray<readonly [string, (state: LeasedState) => Option.Option<Draft>]> = [
   ["beginBuild", (state) => workerDraft(decideBegin(state, lease))],
-  ["finishBuild", (state) => workerDraft(decideFinish(state, lease, [], undefined, now))],
+  ["finishBuild", (state) => workerDraft(decideFinish(state, lease, success, undefined, now))],
   [
     "finishBuild with a runtime",
-    (state) => workerDraft(decideFinish(state, lease, [], report("running", "another"), now))
+    (state) => workerDraft(decideFinish(state, lease, success, report("running", "another"), now))
   ],
   ["failBuild, retryable", (state) => workerDraft(decideFail(state, lease, failure(true), []))],
   ["failBuild, final", (state) => workerDraft(decideFail(state, lease, failure(false), []))],
   ["failBuild after publishBuild", (state) => workerDraft(decideFail(published(state), lease, failure(false), []))],
-  ["publishBuild", (state) => workerDraft(decidePublish(state, lease, []))],
+  ["publishBuild", (state) => workerDraft(decidePublish(state, lease, success))],
   ...endDecisions,
   ...runtimeDecisions,
   // A failed sandbox cannot be stopped: the operation refuses it before it decides.
@@ -365,7 +373,7 @@ it("a build without its lease changes nothing", () => {
   for (const [, state] of states) {
     const other = { ...lease, token: 2 }
     expect(Either.isLeft(decideBegin(state, other))).toBe(true)
-    expect(Either.isLeft(decideFinish(state, other, [], undefined, now))).toBe(true)
+    expect(Either.isLeft(decideFinish(state, other, success, undefined, now))).toBe(true)
     expect(Either.isLeft(decideFail(state, other, failure(true), []))).toBe(true)
   }
 })
