@@ -16,7 +16,9 @@ const expired = (columns: string) => `
   SELECT ${columns} FROM oci_image_build_jobs INDEXED BY oci_image_build_jobs_leases_idx
   WHERE status = 'running' AND lease_expires_at <= ?1 ORDER BY lease_expires_at, id LIMIT ?2`
 
-const version = `(SELECT json_group_array(json_array(id, lease_token)) || '' FROM (${expired("id, lease_token")}))`
+// A holder whose lease has expired may publish its image until the lease is reaped.
+const version = `(SELECT json_group_array(json_array(id, lease_token, published_reference IS NULL)) || ''
+  FROM (${expired("id, lease_token, published_reference")}))`
 
 const expiredText = expired(`${columnList(LeasedJob)}, ${version} AS version`).trim()
 
@@ -28,7 +30,7 @@ interface Reaped {
   readonly requeued: number
 }
 
-/** Returns the state of a job after its lease has expired, as `texts.reap` stores it. */
+/** Returns the state of a job after its lease has expired, as `texts.reap` stores it. A published image is kept. */
 const endOf = ({ attemptCount, maxAttempts, publishedReference }: LeasedJob) => {
   if (attemptCount < maxAttempts) return { status: "queued", errorCode: Option.none<string>() } as const
   if (Option.isSome(publishedReference)) return { status: "succeeded" } as const

@@ -329,6 +329,12 @@ describe("the end of a runtime", () => {
         yield* TestClock.adjust("1 minute")
         yield* lifecycle.supervise({ limit: 10, runtimeDeadline: "15 minutes" })
         expect(yield* stateOf(first.sandbox.id)).toBe("running running succeeded none")
+        expect(
+          yield* shell(
+            "SELECT to_state AS state FROM control_plane_events WHERE subject_id = ? ORDER BY sequence",
+            first.job.id
+          )
+        ).toEqual([{ state: "queued" }, { state: "succeeded" }])
         yield* TestClock.adjust("16 minutes")
         yield* lifecycle.supervise({ limit: 10, runtimeDeadline: "15 minutes" })
         expect(yield* stateOf(first.sandbox.id)).toBe("failed failed succeeded failed")
