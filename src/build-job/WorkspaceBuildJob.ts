@@ -45,7 +45,7 @@ export type WorkspaceBuildJobStatus = typeof WorkspaceBuildJobStatus.Type
  * The transitions of a build job. running → queued is a retry or a release; failed or cancelled → queued is a redrive.
  */
 export const workspaceBuildJobTransitions = stateMachine(WorkspaceBuildJobStatus.literals, {
-  queued: ["running", "cancelled"],
+  queued: ["running", "failed", "cancelled"],
   running: ["queued", "succeeded", "failed", "cancelled"],
   succeeded: [],
   failed: ["queued"],
@@ -171,6 +171,13 @@ export const JobFailure = Schema.Struct({
   errorMessage: ReportedProse,
   errorCode: Schema.optional(Name),
   retryable: Schema.optionalWith(Schema.Boolean, { default: () => true })
+})
+
+/** The failure of a queued job, by an operator. */
+export const QueuedJobFailure = Schema.Struct({
+  id: existing(WorkspaceBuildJobId),
+  errorMessage: ReportedProse,
+  errorCode: Schema.optional(Name)
 })
 
 /** The error code of a job whose last lease expired without attempts left. */

@@ -39,6 +39,7 @@ import {
   type EnqueuedJob,
   EnqueueJob,
   type JobFailure,
+  QueuedJobFailure,
   JobState,
   type JobSuccess,
   type Lease,
@@ -124,6 +125,16 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
     readonly id: string
     readonly reason: string
   }) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | InvalidInput | PersistenceError>
+
+  /**
+   * Fails a job without a lease (queued → failed), for operators. Supervision ends its sandbox attempt. Idempotent.
+   *
+   * Fails with `NotFound` if the job does not exist, with `InvalidTransition` if it is running, has succeeded or was
+   * cancelled, with `InvalidInput` if a field is invalid.
+   */
+  readonly failQueued: (
+    failure: typeof QueuedJobFailure.Encoded
+  ) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
    * Cancels the newest job of a sandbox attempt if it is queued or running, and returns the state of that job. Returns
@@ -273,6 +284,13 @@ const make = Effect.gen(function* () {
         const cancelled = yield* jobs.findOne(statements.cancel(sql`${id}`, cancelReason, now))
         return Option.isSome(cancelled) ? cancelled.value : yield* alreadyOrInvalid(id, "cancelled")
       }).pipe(traced("cancel", { "job.id": request.id })),
+
+    failQueued: (request) =>
+      Effect.gen(function* () {
+        const failure = yield* decodeInput("failQueued", QueuedJobFailure)(request)
+        const failed = yield* jobs.findOne(statements.failQueued(failure, yield* Clock.currentTimeMillis))
+        return Option.isSome(failed) ? failed.value : yield* alreadyOrInvalid(failure.id, "failed")
+      }).pipe(traced("failQueued", { "job.id": request.id })),
 
     cancelLatestByAttemptId: (request) =>
       Effect.gen(function* () {

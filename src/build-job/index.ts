@@ -14,6 +14,7 @@ export {
   JobState,
   EnqueueJob,
   JobFailure,
+  QueuedJobFailure,
   JobSuccess,
   Lease,
   LeaseOutcome,

@@ -5,7 +5,7 @@
  */
 import type { SqlClient, Statement } from "@effect/sql"
 import { columnList } from "../sql/rows.js"
-import { WorkspaceBuildJob, workspaceBuildJobTransitions } from "./WorkspaceBuildJob.js"
+import { type QueuedJobFailure, WorkspaceBuildJob, workspaceBuildJobTransitions } from "./WorkspaceBuildJob.js"
 
 export const jobStatements = (sql: SqlClient.SqlClient) => {
   const columns = sql.literal(columnList(WorkspaceBuildJob))
@@ -19,6 +19,14 @@ export const jobStatements = (sql: SqlClient.SqlClient) => {
         finished_at = max(${now}, coalesce(started_at, 0)), updated_at = ${now}
       WHERE id = ${which} AND ${sql.in("status", workspaceBuildJobTransitions.sources("cancelled"))}
       RETURNING ${returning}`,
+
+    /** Fails a queued job. */
+    failQueued: ({ errorCode, errorMessage, id }: typeof QueuedJobFailure.Type, now: number) => sql`
+      UPDATE oci_image_build_jobs SET
+        status = 'failed', error_code = ${errorCode ?? null}, error_message = ${errorMessage},
+        finished_at = max(${now}, coalesce(started_at, 0)), updated_at = ${now}
+      WHERE id = ${id} AND status = 'queued'
+      RETURNING ${columns}`,
 
     /** Ends a running job as succeeded with the image that its worker has published. */
     keepImage: (id: string, now: number) => sql`

@@ -68,6 +68,19 @@ const redrive = Command.make("redrive", { ids, json }, (input) =>
   )
 )
 
+const message = Options.text("message").pipe(
+  Options.withDescription("Error message that is stored with the job and shown to its owner."),
+  Options.withDefault("failed by an operator")
+)
+
+const fail = Command.make("fail", { ids, message, json }, ({ message, ...input }) =>
+  Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
+    changeEach("failed", input, (id) => jobs.failQueued({ id, errorMessage: message, errorCode: "operator" }))
+  )
+).pipe(
+  Command.withDescription("Fails queued jobs without a worker. Supervision ends the sandbox attempt of a job, too.")
+)
+
 const reason = Options.text("reason").pipe(
   Options.withDescription("Reason that is stored with the job."),
   Options.withDefault("cancelled by an operator")
@@ -83,6 +96,6 @@ const cancel = Command.make("cancel", { ids, reason, json }, ({ reason, ...input
 
 export const jobs = Command.make("jobs").pipe(
   Command.withDescription("Reads and changes the build queue."),
-  Command.withSubcommands([list, show, redrive, cancel]),
+  Command.withSubcommands([list, show, redrive, fail, cancel]),
   Command.provide(layer)
 )

@@ -36,7 +36,7 @@ export type SandboxAttemptStatus = typeof SandboxAttemptStatus.Type
 
 /** The allowed transitions of an attempt. An ended attempt keeps its status: a retry is a new attempt. */
 export const sandboxAttemptTransitions = stateMachine(SandboxAttemptStatus.literals, {
-  queued: ["running", "cancelled"],
+  queued: ["running", "failed", "cancelled"],
   running: ["succeeded", "failed", "cancelled"],
   succeeded: [],
   failed: [],

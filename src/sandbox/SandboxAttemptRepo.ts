@@ -108,7 +108,7 @@ export interface SandboxAttemptService {
     end: typeof AttemptEnd.Encoded
   ) => Effect.Effect<SandboxAttempt, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
-  /** Moves a running attempt to failed. Otherwise like `markSucceeded`. */
+  /** Moves a queued or running attempt to failed. Otherwise like `markSucceeded`. */
   readonly markFailed: (
     end: typeof AttemptEnd.Encoded
   ) => Effect.Effect<SandboxAttempt, NotFound | InvalidTransition | InvalidInput | PersistenceError>

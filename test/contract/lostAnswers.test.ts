@@ -123,6 +123,7 @@ const operations: Readonly<
     fail: "the same",
     release: "the same",
     cancel: "the same",
+    failQueued: "the same",
     cancelLatestByAttemptId: { repeat: "the same", prepare: requeued },
     redrive: "the same",
     reapExpired: { repeat: "the same", prepare: expired },

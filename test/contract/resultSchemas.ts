@@ -442,6 +442,7 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     release: job,
     getByLease: job,
     cancel: job,
+    failQueued: job,
     cancelLatestByAttemptId: Schema.Option(Row(JobState)),
     redrive: job,
     markSettled: Schema.Void,

@@ -103,6 +103,7 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "claimNext",
     "enqueue",
     "fail",
+    "failQueued",
     "findById",
     "findByIdempotencyKey",
     "findLatestByAttemptId",

@@ -101,9 +101,8 @@ export const cancelAttempt = (draft: Draft, attempt: AttemptView, reason: string
   stopRuntime(draft, ended, "user")
 }
 
-/** Fails an attempt. Only a running one can fail, but a job may exceed its attempts before a build has begun. */
-export const failAttempt = (draft: Draft, attempt: AttemptView): AttemptView =>
-  draft.moveAttempt(attempt.status === "queued" ? draft.moveAttempt(attempt, "running") : attempt, "failed")
+/** Fails an active attempt. A job may exceed its attempts before a build has begun. */
+export const failAttempt = (draft: Draft, attempt: AttemptView): AttemptView => draft.moveAttempt(attempt, "failed")
 
 /** Stops the active runtime of an attempt, and records its resource for the program that tears it down. */
 export const stopRuntime = (draft: Draft, attempt: AttemptView, stopReason?: SandboxStopReason): void => {

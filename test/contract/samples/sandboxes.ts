@@ -109,6 +109,7 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       release: [lease],
       getByLease: [lease],
       cancel: [{ id: fixture.job.id, reason: "no longer needed" }],
+      failQueued: [{ id: fixture.job.id, errorMessage: "no worker has this registry", errorCode: "operator" }],
       redrive: [fixture.cancelled.id],
       reapExpired: [10],
       markSettled: [fixture.cancelled.id],
