@@ -27,6 +27,7 @@ import workflowCancelReason from "./0015_workflow_cancel_reason.js"
 import workflowEndReasons from "./0016_workflow_end_reasons.js"
 import runtimeEnd from "./0017_runtime_end.js"
 import sandboxLists from "./0018_sandbox_lists.js"
+import jobPlanHash from "./0019_job_plan_hash.js"
 import queuedRowsFail from "./0020_queued_rows_fail.js"
 
 export const migrations: Record<string, string> = {
@@ -48,5 +49,6 @@ export const migrations: Record<string, string> = {
   "0016_workflow_end_reasons": workflowEndReasons,
   "0017_runtime_end": runtimeEnd,
   "0018_sandbox_lists": sandboxLists,
+  "0019_job_plan_hash": jobPlanHash,
   "0020_queued_rows_fail": queuedRowsFail
 }

@@ -98,6 +98,8 @@ export class WorkspaceBuildJob extends Model.Class<WorkspaceBuildJob>("Workspace
     errorCode: optional(Name),
     errorMessage: optional(Prose),
     cancelReason: optional(Prose),
+    /** The hash of all inputs of the image. Launches with `reuseImage` find the image by it. */
+    planHash: optional(Name),
     /** The time when the sandbox attempt of the job processed the end of the job. */
     runSettledAt: OptionalTimestamp,
     createdAt: Timestamp,
@@ -154,8 +156,13 @@ export const EnqueueJob = Schema.Struct({
   idempotencyKey: Schema.optional(Name),
   availableAt: Schema.optional(Schema.DateTimeUtcFromSelf),
   maxAttempts: Schema.optionalWith(MaxAttempts, { default: () => defaultMaxAttempts }),
-  maxDuration: Schema.optional(Milliseconds)
+  maxDuration: Schema.optional(Milliseconds),
+  /** The hash of all inputs of the image. */
+  planHash: Schema.optional(Name)
 })
+
+/** A plan of an image, and the registry that contains the image. */
+export const JobByPlanHash = Schema.Struct({ registryId: Name, planHash: Name })
 
 /** The result of a successful build: the executor, and the published image. */
 export const JobSuccess = Schema.Struct({

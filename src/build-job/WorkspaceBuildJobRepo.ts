@@ -38,6 +38,7 @@ import {
   type ClaimedJob,
   type EnqueuedJob,
   EnqueueJob,
+  JobByPlanHash,
   type JobFailure,
   QueuedJobFailure,
   JobState,
@@ -170,6 +171,14 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
 
   /** Returns the job that was enqueued with this key, if there is one. */
   readonly findByIdempotencyKey: (key: string) => Effect.Effect<Option.Option<WorkspaceBuildJob>, PersistenceError>
+
+  /**
+   * Returns the job that has succeeded last with a plan in a registry, of any owner, if there is one. Fails with
+   * `InvalidInput` if a field is invalid. Internal: not for request handlers.
+   */
+  readonly findLatestByPlanHash: (
+    request: typeof JobByPlanHash.Encoded
+  ) => Effect.Effect<Option.Option<WorkspaceBuildJob>, InvalidInput | PersistenceError>
 
   /** Returns the newest job of a sandbox attempt, if it has one. */
   readonly findLatestByAttemptId: (
@@ -338,6 +347,20 @@ const make = Effect.gen(function* () {
       jobs
         .findOne(sql`SELECT ${columns} FROM oci_image_build_jobs WHERE id = (${latestOf(attemptId)})`)
         .pipe(traced("findLatestByAttemptId", { "attempt.id": attemptId })),
+
+    findLatestByPlanHash: (request) =>
+      decodeInput(
+        "findLatestByPlanHash",
+        JobByPlanHash
+      )(request).pipe(
+        Effect.flatMap(({ planHash, registryId }) =>
+          jobs.findOne(sql`
+            SELECT ${columns} FROM oci_image_build_jobs INDEXED BY oci_image_build_jobs_plan_hash_idx
+            WHERE status = 'succeeded' AND registry_id = ${registryId} AND plan_hash = ${planHash}
+            ORDER BY finished_at DESC, id DESC LIMIT 1`)
+        ),
+        traced("findLatestByPlanHash")
+      ),
 
     findLatestStateByAttemptId: (attemptId) =>
       latestState(attemptId).pipe(traced("findLatestStateByAttemptId", { "attempt.id": attemptId })),

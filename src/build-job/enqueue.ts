@@ -12,12 +12,12 @@ import { type EnqueueJob, WorkspaceBuildJob, type WorkspaceBuildJobId } from "./
 /**
  * Stores a job; returns no row if its idempotency key exists. ?1: id, ?2: attempt, ?3: registry, ?4: repository, ?5:
  * tag, ?6: specification, ?7: fingerprint, ?8: key, ?9: maximum number of attempts, ?10: maximum duration, ?11: the
- * earliest time of the first claim, ?12: now.
+ * earliest time of the first claim, ?12: now, ?13: hash of the plan.
  */
 const insertText = `
   INSERT INTO oci_image_build_jobs (id, run_id, status, registry_id, repository, tag, request_payload,
-    request_fingerprint, idempotency_key, max_attempts, max_duration_ms, available_at, created_at, updated_at)
-  VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)
+    request_fingerprint, idempotency_key, max_attempts, max_duration_ms, available_at, created_at, updated_at, plan_hash)
+  VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13)
   ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
   RETURNING id`.trim()
 
@@ -45,7 +45,8 @@ export const enqueueWrite = (job: NewJob, now: number) => {
       maxAttempts,
       maxDurationMs ?? null,
       availableAt.epochMillis,
-      now
+      now,
+      job.planHash ?? null
     ]
   }
   return { write, fingerprint, row: () => queuedJob({ ...job, availableAt, fingerprint, now }) }
@@ -92,6 +93,7 @@ const queuedJob = ({ availableAt, fingerprint, id, now, ...job }: QueuedJob): Wo
     errorCode: none,
     errorMessage: none,
     cancelReason: none,
+    planHash: Option.fromNullable(job.planHash),
     runSettledAt: none,
     createdAt,
     updatedAt: createdAt

@@ -13,6 +13,7 @@ export {
   defaultMaxAttempts,
   JobState,
   EnqueueJob,
+  JobByPlanHash,
   JobFailure,
   QueuedJobFailure,
   JobSuccess,

@@ -5,7 +5,12 @@
  */
 import type { SqlClient, Statement } from "@effect/sql"
 import { columnList } from "../sql/rows.js"
-import { type QueuedJobFailure, WorkspaceBuildJob, workspaceBuildJobTransitions } from "./WorkspaceBuildJob.js"
+import {
+  type JobByPlanHash,
+  type QueuedJobFailure,
+  WorkspaceBuildJob,
+  workspaceBuildJobTransitions
+} from "./WorkspaceBuildJob.js"
 
 export const jobStatements = (sql: SqlClient.SqlClient) => {
   const columns = sql.literal(columnList(WorkspaceBuildJob))
@@ -26,6 +31,17 @@ export const jobStatements = (sql: SqlClient.SqlClient) => {
         status = 'failed', error_code = ${errorCode ?? null}, error_message = ${errorMessage},
         finished_at = max(${now}, coalesce(started_at, 0)), updated_at = ${now}
       WHERE id = ${id} AND status = 'queued'
+      RETURNING ${columns}`,
+
+    /** Gives a queued job the newest image of its plan in its registry, as if a worker had published it, if there is one. */
+    reuseImage: (id: string, { planHash, registryId }: typeof JobByPlanHash.Type) => sql`
+      UPDATE oci_image_build_jobs SET
+        (executor_id, result_payload, published_reference, published_digest_reference, published_digest) = (
+          SELECT executor_id, result_payload, published_reference, published_digest_reference, published_digest
+          FROM oci_image_build_jobs INDEXED BY oci_image_build_jobs_plan_hash_idx
+          WHERE status = 'succeeded' AND registry_id = ${registryId} AND plan_hash = ${planHash}
+          ORDER BY finished_at DESC, id DESC LIMIT 1)
+      WHERE id = ${id}
       RETURNING ${columns}`,
 
     /** Ends a running job as succeeded with the image that its worker has published. */

@@ -51,7 +51,13 @@ export const LaunchSandbox = Schema.Struct({
   /** The maximum number of claims of the job. Default: 3. */
   maxAttempts: Schema.optional(MaxAttempts),
   /** The maximum build time of a worker, from each claim. Default: no limit. */
-  maxDuration: Schema.optional(Milliseconds)
+  maxDuration: Schema.optional(Milliseconds),
+  /**
+   * Starts from the image of the owner's newest succeeded job with the same registry and the same blueprint, if there is
+   * one. The job contains that image from the beginning, as after `publishBuild`, and only the launch is left. Sources
+   * that have changed since are not part of the image. Default: false.
+   */
+  reuseImage: Schema.optional(Schema.Boolean)
 })
 
 /** A sandbox and its new attempt, with the snapshot and the build job of the attempt. */

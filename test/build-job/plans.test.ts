@@ -36,6 +36,7 @@ const methods = Effect.map(
     findById: jobs.findById(gone),
     getById: jobs.getById(gone),
     findByIdempotencyKey: jobs.findByIdempotencyKey("key"),
+    findLatestByPlanHash: jobs.findLatestByPlanHash({ registryId: "main", planHash: "plan" }),
     findLatestByAttemptId: jobs.findLatestByAttemptId(attemptId),
     findLatestStateByAttemptId: jobs.findLatestStateByAttemptId(attemptId),
     cancelLatestByAttemptId: jobs.cancelLatestByAttemptId({ attemptId, reason: "enough" }),

@@ -132,6 +132,7 @@ const operations: Readonly<
     findById: "reads",
     getById: "reads",
     findByIdempotencyKey: "reads",
+    findLatestByPlanHash: "reads",
     findLatestByAttemptId: "reads",
     findLatestStateByAttemptId: "reads",
     listLatestByAttemptIds: "reads",

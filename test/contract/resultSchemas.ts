@@ -449,6 +449,7 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     reapExpired: Schema.Array(job),
     ...found(job),
     findByIdempotencyKey: Schema.Option(job),
+    findLatestByPlanHash: Schema.Option(job),
     findLatestByAttemptId: Schema.Option(job),
     findLatestStateByAttemptId: Schema.Option(Row(JobState)),
     listLatestByAttemptIds: Schema.ReadonlyMap({ key: SandboxAttemptId, value: job }),

@@ -107,6 +107,7 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "findById",
     "findByIdempotencyKey",
     "findLatestByAttemptId",
+    "findLatestByPlanHash",
     "findLatestStateByAttemptId",
     "getById",
     "getByLease",

@@ -4,7 +4,8 @@
  */
 import { Array, Effect, Option, Schema } from "effect"
 import { enqueueWrite } from "../../build-job/enqueue.js"
-import { defaultMaxAttempts, WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
+import { jobStatements } from "../../build-job/jobStatements.js"
+import { defaultMaxAttempts, WorkspaceBuildJob, WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
 import type { ReferenceNotFound } from "../../Errors.js"
 import type { Actor } from "../../events/ControlPlaneEvent.js"
 import { type Decision, operationsOf } from "../../events/operation.js"
@@ -23,6 +24,7 @@ import { SandboxAttempt, SandboxAttemptId, SandboxAttemptSnapshot, SetSnapshot }
 import { sandboxReferences, sandboxStatements } from "../sandboxStatements.js"
 import type { Launch, LaunchSandbox } from "../SandboxViews.js"
 import { insertSnapshot } from "../snapshots.js"
+import { planHashOf } from "./planHash.js"
 import type { Repositories } from "./repositories.js"
 
 const { decodeInput } = operationsOf("SandboxLifecycle", "Sandbox")
@@ -32,7 +34,8 @@ const encodeBlueprint = Schema.encodeSync(readingOf(WorkspaceBlueprint))
 const readers = {
   sandbox: rowReader(Sandbox),
   attempt: rowReader(SandboxAttempt),
-  snapshot: rowReader(SandboxAttemptSnapshot)
+  snapshot: rowReader(SandboxAttemptSnapshot),
+  job: rowReader(WorkspaceBuildJob)
 }
 
 type Row = Readonly<Record<string, unknown>>
@@ -76,6 +79,7 @@ export const makeNewLaunch = (
   { accessGuards, refuseAccess }: Pick<Access, "accessGuards" | "refuseAccess">
 ) => {
   const statements = { ...sandboxStatements(sql), attempt: attemptStatements(sql) }
+  const jobs = jobStatements(sql)
 
   return (request: typeof LaunchSandbox.Type, now: number) =>
     Effect.gen(function* () {
@@ -88,7 +92,8 @@ export const makeNewLaunch = (
       const blueprintPayload = yield* decodeInput("launch", SetSnapshot.fields.blueprintPayload)(blueprint)
       const ids = yield* newIds(request.id)
       const { attemptId, jobId, sandboxId } = ids
-      const destination = { registryId, repository, tag, maxDuration, maxAttempts, availableAt }
+      const planHash = planHashOf(ownerUserId, blueprint)
+      const destination = { registryId, repository, tag, maxDuration, maxAttempts, availableAt, planHash }
       const queued = enqueueWrite({ ...destination, id: jobId, attemptId, requestPayload: resolvedSpec }, now)
       const link = { sandboxId, attemptId, relation: "launch" } as const
       const guards = accessGuards({ ...origin, issueId })
@@ -110,8 +115,9 @@ export const makeNewLaunch = (
           now
         )
       ]
+      const reuse = request.reuseImage === true ? [jobs.reuseImage(jobId, { registryId, planHash })] : []
       const decision: LaunchDecision = {
-        writes: [...guards.map(({ write }) => write), ...inserts.map(toWrite), queued.write],
+        writes: [...guards.map(({ write }) => write), ...inserts.map(toWrite), queued.write, ...reuse.map(toWrite)],
         refusalOf: (failed: Write) =>
           Option.getOrUndefined(
             Option.map(
@@ -131,19 +137,24 @@ export const makeNewLaunch = (
           })
         ],
         result: (rows) =>
-          Effect.map(launchOf(rows.slice(guards.length)), (rows) => ({ ...rows, job: queued.row(), created: true }))
+          Effect.all({
+            ...launchOf(rows.slice(guards.length)),
+            job: Array.isNonEmptyArray(reuse)
+              ? readers.job(written(rows[guards.length + inserts.length + 1]))
+              : Effect.sync(queued.row),
+            created: Effect.succeed(true)
+          })
       }
       return { ids, decision }
     })
 }
 
 /** Decodes the rows of the inserts of a launch. */
-const launchOf = ([, attempt, , sandbox, snapshot]: ReadonlyArray<ReadonlyArray<Row>>) =>
-  Effect.all({
-    sandbox: readers.sandbox(written(sandbox)),
-    attempt: readers.attempt(written(attempt)),
-    snapshot: readers.snapshot(written(snapshot))
-  })
+const launchOf = ([, attempt, , sandbox, snapshot]: ReadonlyArray<ReadonlyArray<Row>>) => ({
+  sandbox: readers.sandbox(written(sandbox)),
+  attempt: readers.attempt(written(attempt)),
+  snapshot: readers.snapshot(written(snapshot))
+})
 
 /** Returns the row of an INSERT that always returns one. */
 export const written = (rows: ReadonlyArray<Row> | undefined): Row => {

@@ -31,6 +31,7 @@ import { sandboxStatements } from "../sandboxStatements.js"
 import type { Launch } from "../SandboxViews.js"
 import { insertSnapshot } from "../snapshots.js"
 import { written } from "./newLaunch.js"
+import { planHashOf } from "./planHash.js"
 import type { Repositories } from "./repositories.js"
 
 const { decided, decodeInput } = operationsOf("SandboxLifecycle", "Sandbox")
@@ -126,7 +127,8 @@ export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refuseAcce
       const attemptId = yield* idOrNew(undefined, "run", SandboxAttemptId.make)
       const jobId = yield* idOrNew(undefined, "job", WorkspaceBuildJobId.make)
       const copied = yield* decodeInput(relation, SetSnapshot)({ ...copyOf(snapshot), attemptId })
-      const enqueued = yield* decodeInput(relation, EnqueueJob)({ ...destinationOf(job), attemptId })
+      const planHash = planHashOf(ownerUserId, encodeBlueprint(snapshot.blueprintPayload))
+      const enqueued = yield* decodeInput(relation, EnqueueJob)({ ...destinationOf(job), attemptId, planHash })
       const queued = enqueueWrite({ ...enqueued, id: jobId }, now)
       // A grant may have been revoked since the sandbox was launched.
       const guards = accessGuards(origin)

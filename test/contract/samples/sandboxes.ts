@@ -97,7 +97,8 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
           tag: "latest",
           requestPayload: spec,
           idempotencyKey: "key",
-          maxAttempts: 3
+          maxAttempts: 3,
+          planHash: "plan"
         }
       ],
       claimNext: [{ workerId: "worker-2", leaseDuration: "1 minute" }],
@@ -116,6 +117,7 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       findById: [fixture.job.id],
       getById: [fixture.job.id],
       findByIdempotencyKey: ["enqueued"],
+      findLatestByPlanHash: [{ registryId: "main", planHash: "plan" }],
       findLatestByAttemptId: [launched.attempt.id],
       findLatestStateByAttemptId: [launched.attempt.id],
       cancelLatestByAttemptId: [{ attemptId: launched.attempt.id, reason: "enough" }],
@@ -143,7 +145,8 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
           profileConfigSnapshot: { shell: "zsh" },
           repositoryProfileConfigSnapshot: { depth: 1 },
           availableAt: DateTime.unsafeMake(0),
-          maxAttempts: 5
+          maxAttempts: 5,
+          reuseImage: true
         }
       ],
       findLaunch: [{ ...owned, idempotencyKey: "launched" }],
