@@ -10,7 +10,7 @@ CREATE INDEX oci_image_build_jobs_plan_hash_idx
   ON oci_image_build_jobs (registry_id, plan_hash, finished_at DESC, id DESC)
   WHERE status = 'succeeded' AND plan_hash IS NOT NULL;
 
--- second release: nothing goes, the next statement makes the view again with one column more.
+-- second release: the next statement recreates the view with one more column.
 DROP VIEW workspace_build_jobs;
 CREATE VIEW workspace_build_jobs AS
 SELECT

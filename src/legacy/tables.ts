@@ -144,6 +144,7 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
       lease_outcome: null,
       cancel_reason: null,
       max_duration_ms: null,
+      plan_hash: null,
       run_settled_at: null
     }
   }),

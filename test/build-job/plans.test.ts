@@ -39,6 +39,7 @@ const methods = Effect.map(
     findLatestByPlanHash: jobs.findLatestByPlanHash({ registryId: "main", planHash: "plan" }),
     findLatestByAttemptId: jobs.findLatestByAttemptId(attemptId),
     findLatestStateByAttemptId: jobs.findLatestStateByAttemptId(attemptId),
+    failQueued: jobs.failQueued({ id: gone, errorMessage: "no worker" }),
     cancelLatestByAttemptId: jobs.cancelLatestByAttemptId({ attemptId, reason: "enough" }),
     listLatestByAttemptIds: jobs.listLatestByAttemptIds([attemptId, attemptId]),
     listByStatus: jobs.listByStatus({ status: "queued" }),

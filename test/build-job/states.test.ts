@@ -49,6 +49,7 @@ const methods = {
   "fail for good": move((jobs, { lease }) => jobs.fail(lease, { ...failure, retryable: false })),
   release: move((jobs, { lease }) => jobs.release(lease)),
   cancel: move((jobs, { id }) => jobs.cancel({ id, reason: "enough" })),
+  failQueued: move((jobs, { id }) => jobs.failQueued({ id, errorMessage: "no worker" })),
   redrive: move((jobs, { id }) => jobs.redrive(id)),
   reapExpired: move((jobs) => jobs.reapExpired(10)),
   markSettled: move((jobs, { id }) => jobs.markSettled(id))
@@ -100,6 +101,16 @@ const expected: Readonly<Record<Method, Readonly<Record<State, string>>>> = {
     succeeded: "InvalidTransition",
     failed: "InvalidTransition",
     cancelled: "same"
+  },
+  failQueued: {
+    queued: "failed",
+    "queued for later": "failed",
+    running: "InvalidTransition",
+    "running, expired": "InvalidTransition",
+    "running, expired, last attempt": "InvalidTransition",
+    succeeded: "InvalidTransition",
+    failed: "same",
+    cancelled: "InvalidTransition"
   },
   redrive: {
     queued: "same",

@@ -101,7 +101,7 @@ it.scopedLive("jobs escapes control characters in the texts of workers", () =>
   })
 )
 
-it.scopedLive("jobs redrive and cancel change the job", () =>
+it.scopedLive("jobs redrive, fail and cancel change the job", () =>
   Effect.gen(function* () {
     const environment = yield* prepared
     expect(yield* run(["jobs", "cancel", "job-1", "--reason", "a typo"], environment)).toEqual({
@@ -118,8 +118,19 @@ it.scopedLive("jobs redrive and cancel change the job", () =>
       stdout: "queued job-1\n",
       stderr: ""
     })
+    expect(yield* run(["jobs", "fail", "job-1", "--message", "no such registry"], environment)).toEqual({
+      code: 0,
+      stdout: "failed job-1\n",
+      stderr: ""
+    })
+    expect(JSON.parse((yield* run(["jobs", "show", "job-1", "--json"], environment)).stdout)).toMatchObject({
+      status: "failed",
+      errorCode: "operator",
+      errorMessage: "no such registry"
+    })
     const printed = (...args: ReadonlyArray<string>) =>
       Effect.map(run(args, environment), ({ stderr, stdout }) => [stderr, JSON.parse(stdout || "null")])
+    expect(yield* printed("jobs", "redrive", "--json", "job-1")).toEqual(["", { queued: ["job-1"] }])
     expect(yield* printed("jobs", "cancel", "--json", "job-1")).toEqual(["", { cancelled: ["job-1"] }])
     expect(yield* printed("jobs", "redrive", "--json", "job-1")).toEqual(["", { queued: ["job-1"] }])
     expect(yield* run(["jobs", "cancel", "--json", "none"], environment)).toMatchObject({ code: 1, stdout: "" })

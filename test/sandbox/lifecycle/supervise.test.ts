@@ -49,6 +49,18 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("fails the queued attempt of a job that an operator failed", () =>
+      Effect.gen(function* () {
+        const { supervise } = yield* SandboxLifecycle
+        const { attempt, job, sandbox } = yield* launch()
+        yield* (yield* WorkspaceBuildJobRepo).failQueued({ id: job.id, errorMessage: "no worker" })
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 1, failed: 0 })
+        expect(yield* stateOf(sandbox.id)).toBe("failed failed failed none")
+        const failed = yield* (yield* SandboxAttemptRepo).getById(attempt.id)
+        expect([failed.startedAt, failed.durationMs]).toEqual([Option.none(), Option.none()])
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("ends an attempt with a stop request, with a queued job or without a job", () =>
       Effect.gen(function* () {
         const { supervise } = yield* SandboxLifecycle
