@@ -68,6 +68,8 @@ export const makeAccess = Effect.gen(function* () {
     refuseAccess: refuse,
     /** Builds the condition that the user may use the repository that contains the issue now. Both are columns. */
     mayUseIssueOf: conditions.issueId,
+    /** Builds the condition that the user may use the repository of the revision of a repository profile. */
+    mayUseRevisionOf: conditions.repositoryProfileRevisionId,
     /**
      * Builds the guard that a pull request exists and, with a user, that the user may use its repository, or the execution
      * is already linked to it.

@@ -57,7 +57,7 @@ export const makeWorkflowStarts = (sql: SqlClient.SqlClient, access: Access) =>
     const { ofExecution } = yield* makeWorkflowStates(sql)
     const { decisionOf } = makeWorkflowWriter(sql)
     const newLaunch = makeNewLaunch({ sql }, access)
-    const readLaunch = makeLaunchReads(sql, yield* joinedRows)
+    const readLaunch = makeLaunchReads(sql, access, yield* joinedRows)
     const executions = executionStatements(sql)
     const workflows = workflowStatements(sql)
 
@@ -132,11 +132,11 @@ export const makeWorkflowStarts = (sql: SqlClient.SqlClient, access: Access) =>
           issueId: workflow.issueId,
           requestedByUserId
         }
-        const { resolvedSpec } = yield* readLaunch(request)
+        const { last, resolvedSpec } = yield* readLaunch(request)
         const { decision, ids } = yield* newLaunch({ ...request, resolvedSpec: yield* resolvedSpec }, now)
         const actor = Option.getOrElse(yield* CurrentActor, () => launchActor(request))
         const events = appendEvents({ eventType: "launch", actor, now }, decision.transitions)
-        return { ...decision, ids, writes: [...decision.writes, events] }
+        return { ...decision, ids, writes: [...decision.writes, events, ...last] }
       })
 
     const insertKey = (

@@ -44,7 +44,7 @@ const jobPart = partOf(WorkspaceBuildJob, "j")
 export const makeLaunches = ({ sql }: Repositories, access: Access, rows: JoinedRows) => {
   const newLaunch = makeNewLaunch({ sql }, access)
 
-  const read = makeLaunchReads(sql, rows)
+  const read = makeLaunchReads(sql, access, rows)
 
   const insertKey = (ownerUserId: string, key: string, requestFingerprint: string, ids: NewIds, now: number) => sql`
     INSERT INTO sandbox_launch_keys (owner_user_id, idempotency_key, request_fingerprint, sandbox_id, run_id, job_id,
@@ -74,8 +74,11 @@ export const makeLaunches = ({ sql }: Repositories, access: Access, rows: Joined
   const decide = (request: typeof LaunchSandbox.Type, now: number) =>
     Effect.gen(function* () {
       const { idempotencyKey, ownerUserId } = request
-      const { before, resolvedSpec } = yield* read(request)
-      const launchNew = Effect.flatMap(resolvedSpec, (resolvedSpec) => newLaunch({ ...request, resolvedSpec }, now))
+      const { before, last, resolvedSpec } = yield* read(request)
+      const launchNew = Effect.gen(function* () {
+        const { decision, ids } = yield* newLaunch({ ...request, resolvedSpec: yield* resolvedSpec }, now)
+        return { decision: { ...decision, writes: [...decision.writes, ...last] }, ids }
+      })
       if (idempotencyKey === undefined) return (yield* launchNew).decision
 
       const fingerprints = launchFingerprints(encodeRequest(request))

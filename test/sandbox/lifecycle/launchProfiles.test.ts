@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer, Option } from "effect"
+import Libsql from "libsql"
 import { normalizeUserWorkspaceSpec } from "../../../src/payloads/normalize.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
 import { onPeer, requestsOf } from "../../libsql/remoteSupport.js"
@@ -101,6 +102,19 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("reports nothing of a repository profile that its owner may not use", () =>
+      Effect.gen(function* () {
+        yield* storeProfiles
+        yield* shell("UPDATE repositories SET open_to_all = 0")
+        for (const repositoryProfileRevisionId of ["template", "imported", "missing"]) {
+          expect(yield* refusalOf(launch({ repositoryProfileRevisionId }))).toMatchObject({
+            _tag: "ReferenceNotFound",
+            reference: "repositoryProfileRevisionId"
+          })
+        }
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("is retried with the specification that was built", () =>
       Effect.gen(function* () {
         yield* storeProfiles
@@ -128,6 +142,24 @@ it.effect("a launch on a server is one request without profiles, and two with pr
         withKey: yield* requestsOf(peer, launch({ ...profiles, idempotencyKey: "key" })),
         withSpec: yield* requestsOf(peer, launch({ ...profiles, resolvedSpec: specification }))
       }).toEqual({ launch: 1, withProfiles: 2, withKey: 2, withSpec: 1 })
+    }).pipe(Effect.provide(services))
+  )
+)
+
+it.effect("a launch decides again if its owner may use the repository profile only after the read", () =>
+  onPeer((peer) =>
+    Effect.gen(function* () {
+      yield* storeProfiles
+      yield* shell("UPDATE repositories SET open_to_all = 0")
+      peer.faultInjection = (statements) => {
+        if (!statements.some((text) => text.includes("INSERT INTO sandboxes"))) return undefined
+        peer.faultInjection = undefined
+        const other = new Libsql(peer.path)
+        other.exec("UPDATE repositories SET open_to_all = 1")
+        other.close()
+        return undefined
+      }
+      expect((yield* launch(profiles)).job.requestPayload).toEqual(resolved)
     }).pipe(Effect.provide(services))
   )
 )
