@@ -135,13 +135,15 @@ export const decideFail = (
     const draft = new Draft(state)
     const isRetried = !isRepeated && failure.retryable && job.attemptCount < job.maxAttempts
     const isPublished = !isRepeated && Option.isSome(job.publishedReference)
-    if (isPublished && !isRetried && Option.isSome(attempt) && isActive(attempt.value)) {
+    const isOlder = Option.isSome(attempt) && Option.isNone(attemptOfLatestJob(draft, job))
+    if (isPublished && !isRetried && !isOlder && Option.isSome(attempt) && isActive(attempt.value)) {
       const { errorCode, errorMessage } = failure
       endRuntime(draft, attempt.value, { status: "failed", reason: "launch-failed", errorCode, errorMessage })
       return { draft, lost: Option.none(), isRetried }
     }
-    if (isPublished && !isRetried && Option.isNone(attempt)) {
+    if (isPublished && !isRetried && (isOlder || Option.isNone(attempt))) {
       draft.keepImage(job)
+      if (isOlder) draft.settleJob(job)
       return { draft, lost: Option.none(), isRetried }
     }
     const status = isRepeated ? job.status : isRetried ? "queued" : "failed"

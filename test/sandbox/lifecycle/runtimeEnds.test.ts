@@ -239,6 +239,22 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("a failed build that published its image leaves an attempt with a newer job unchanged", () =>
+      Effect.gen(function* () {
+        const lifecycle = yield* SandboxLifecycle
+        const { registryId, repository, spec: requestPayload, tag } = request
+        const { attempt, job: older, lease, sandbox } = yield* building()
+        yield* lifecycle.publishBuild(lease, success)
+        yield* TestClock.adjust("1 second")
+        const jobs = yield* WorkspaceBuildJobRepo
+        yield* jobs.enqueue({ attemptId: attempt.id, registryId, repository, tag, requestPayload })
+        const failed = yield* lifecycle.failBuild(lease, { errorMessage: "no", retryable: false })
+        expect(failed).toMatchObject({ id: older.id, status: "succeeded" })
+        expect(yield* stateOf(sandbox.id)).toBe("running running queued none")
+        expect(yield* contradictions()).toEqual([])
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("fails for a lost lease, an unknown attempt and an invalid report", () =>
       Effect.gen(function* () {
         const { endRuntime } = yield* SandboxLifecycle
