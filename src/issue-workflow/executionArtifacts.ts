@@ -24,7 +24,7 @@ import {
   LinkExecutionPullRequest,
   PullRequestLinkFilter
 } from "./ExecutionReport.js"
-import { insertArtifacts, linkPullRequest, withArtifactIds } from "./reportStatements.js"
+import { insertArtifacts, linkPullRequest, returning, withArtifactIds } from "./reportStatements.js"
 
 /** Methods for artifacts and links to pull requests. Part of `IssueWorkflowExecutionService`. */
 export interface ExecutionArtifactMethods {
@@ -101,7 +101,7 @@ export const makeArtifacts = Effect.gen(function* () {
       }
       const now = yield* Clock.currentTimeMillis
       const rows = withArtifactIds(newArtifacts, now)
-      const write = yield* insertArtifacts(executionId, rows, now)
+      const write = returning(yield* insertArtifacts(executionId, rows, now), IssueWorkflowExecutionArtifact)
       const stored = yield* artifacts.findAll(sql.unsafe(write.sql, [...write.values]))
       // RETURNING has no defined order (https://www.sqlite.org/lang_returning.html).
       const byId = new Map<string, IssueWorkflowExecutionArtifact>(stored.map((artifact) => [artifact.id, artifact]))

@@ -5,7 +5,7 @@ import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
 import { type InvalidInput, type NotFound, type PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { operations } from "../sql/operations.js"
-import { columnList, type RowsOf, rowsOf } from "../sql/rows.js"
+import { columnList, type RowModel, type RowsOf, rowsOf } from "../sql/rows.js"
 import { executionNotFound, requireExecution } from "./executionBatches.js"
 import {
   IssueWorkflowExecutionDiffFile,
@@ -16,7 +16,7 @@ import {
   UpsertSummary
 } from "./ExecutionReport.js"
 import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
-import { filesReplacement, type Replacement, resultsReplacement, upsertSummary } from "./reportStatements.js"
+import { filesReplacement, type Replacement, resultsReplacement, returning, upsertSummary } from "./reportStatements.js"
 
 /** Methods for validation results, changed files and the summary. Part of `IssueWorkflowExecutionService`. */
 export interface ExecutionReportMethods {
@@ -72,6 +72,7 @@ export const makeReports = Effect.gen(function* () {
   const replace = <A>(
     rows: RowsOf<A>,
     executionId: IssueWorkflowExecutionId,
+    model: RowModel<A>,
     { remove, store }: Replacement,
     keyOf: (row: A) => string,
     keys: ReadonlyArray<string>
@@ -79,7 +80,8 @@ export const makeReports = Effect.gen(function* () {
     Effect.gen(function* () {
       yield* requireExecution(sql, { id: executionId })
       yield* sql.unsafe(remove.sql, [...remove.values])
-      const stored = yield* rows.findAll(sql.unsafe(store.sql, [...store.values]))
+      const { sql: text, values } = returning(store, model)
+      const stored = yield* rows.findAll(sql.unsafe(text, [...values]))
       // RETURNING has no defined order (https://www.sqlite.org/lang_returning.html).
       const byKey = new Map(stored.map((row) => [keyOf(row), row]))
       return keys.flatMap((key) => byKey.get(key) ?? [])
@@ -89,14 +91,28 @@ export const makeReports = Effect.gen(function* () {
     Effect.gen(function* () {
       const replacement = yield* resultsReplacement(request, yield* Clock.currentTimeMillis)
       const keys = request.results.map(({ checkKey }) => checkKey)
-      return yield* replace(resultRows, request.executionId, replacement, ({ checkKey }) => checkKey, keys)
+      return yield* replace(
+        resultRows,
+        request.executionId,
+        IssueWorkflowExecutionValidationResult,
+        replacement,
+        ({ checkKey }) => checkKey,
+        keys
+      )
     })
 
   const storeFiles = (request: typeof ReplaceDiffFiles.Type) =>
     Effect.gen(function* () {
       const replacement = yield* filesReplacement(request, yield* Clock.currentTimeMillis)
       const keys = request.files.map(({ path }) => path)
-      return yield* replace(fileRows, request.executionId, replacement, ({ path }) => path, keys)
+      return yield* replace(
+        fileRows,
+        request.executionId,
+        IssueWorkflowExecutionDiffFile,
+        replacement,
+        ({ path }) => path,
+        keys
+      )
     })
 
   const storeSummary = (request: typeof UpsertSummary.Type) =>

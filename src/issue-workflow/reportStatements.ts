@@ -7,16 +7,14 @@ import { DateTime, Effect } from "effect"
 import type { InvalidInput } from "../Errors.js"
 import { jsonOrNull } from "../sql/batch.js"
 import { newUuid } from "../sql/ids.js"
-import { columnList, givenColumns } from "../sql/rows.js"
+import { columnList, givenColumns, type RowModel } from "../sql/rows.js"
 import { guard, type Write } from "../sql/writeAll.js"
 import { batchOf } from "./executionBatches.js"
 import {
   type InsertArtifacts,
   IssueWorkflowExecutionArtifact,
-  IssueWorkflowExecutionDiffFile,
   IssueWorkflowExecutionPullRequestLink,
   IssueWorkflowExecutionSummary,
-  IssueWorkflowExecutionValidationResult,
   type LinkExecutionPullRequest,
   type ReplaceDiffFiles,
   type ReplaceValidationResults,
@@ -24,11 +22,20 @@ import {
 } from "./ExecutionReport.js"
 import type { IssueWorkflowExecutionId } from "./IssueWorkflowExecution.js"
 
-/** The writes that replace the rows of an execution in a table: the first removes rows, the second returns the stored ones. */
+/** The writes that replace the rows of an execution in a table: the first removes rows, the second stores the others. */
 export interface Replacement {
   readonly remove: Write
   readonly store: Write
 }
+
+/**
+ * Adds the stored rows to the answer of a write. A report does without them: the documents of all its parts may be longer
+ * than a server's longest answer.
+ */
+export const returning = <Row>(write: Write, model: RowModel<Row>): Write => ({
+  ...write,
+  sql: `${write.sql} RETURNING ${columnList(model)}`
+})
 
 // ?1: the execution, ?2: the rows, ?3: now.
 const deleteText = (table: string, key: string, field: string) => `
@@ -43,8 +50,7 @@ const storeResultsText = `
     value ->> 'details', ?3
   FROM json_each(?2) WHERE true
   ON CONFLICT (execution_id, check_key) DO UPDATE SET
-    status = excluded.status, duration_ms = excluded.duration_ms, message = excluded.message, details = excluded.details
-  RETURNING ${columnList(IssueWorkflowExecutionValidationResult)}`
+    status = excluded.status, duration_ms = excluded.duration_ms, message = excluded.message, details = excluded.details`
 
 const filesTable = "issue_workflow_execution_diff_files"
 
@@ -56,8 +62,7 @@ const storeFilesText = `
   FROM json_each(?2) WHERE true
   ON CONFLICT (execution_id, path) DO UPDATE SET
     change_type = excluded.change_type, old_path = excluded.old_path, additions = excluded.additions,
-    deletions = excluded.deletions, is_binary = excluded.is_binary, patch_artifact_id = excluded.patch_artifact_id
-  RETURNING ${columnList(IssueWorkflowExecutionDiffFile)}`
+    deletions = excluded.deletions, is_binary = excluded.is_binary, patch_artifact_id = excluded.patch_artifact_id`
 
 const deleteResultsText = deleteText(resultsTable, "check_key", "checkKey")
 const deleteFilesText = deleteText(filesTable, "path", "path")
@@ -145,8 +150,7 @@ const insertArtifactsText = `
     byte_size, checksum, inline_json, created_at)
   SELECT value ->> 'id', ?1, value ->> 'kind', value ->> 'storageBackend', value ->> 'storageKey', value ->> 'contentType',
     value ->> 'byteSize', value ->> 'checksum', value ->> 'inlineJson', ?3
-  FROM json_each(?2)
-  RETURNING ${columnList(IssueWorkflowExecutionArtifact)}`
+  FROM json_each(?2)`
 
 /** A new artifact, as it was decoded. */
 export type NewArtifact = (typeof InsertArtifacts.Type)["artifacts"][number]
@@ -155,7 +159,7 @@ export type NewArtifact = (typeof InsertArtifacts.Type)["artifacts"][number]
 export const withArtifactIds = (artifacts: ReadonlyArray<NewArtifact>, now: number) =>
   artifacts.map((artifact) => ({ ...artifact, id: artifact.id ?? `art_${newUuid(now)}` }))
 
-/** Builds the write that stores artifacts. It returns them in undefined order. */
+/** Builds the write that stores artifacts. */
 export const insertArtifacts = (
   executionId: IssueWorkflowExecutionId,
   artifacts: ReturnType<typeof withArtifactIds>,

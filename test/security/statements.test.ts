@@ -55,6 +55,7 @@ const reviewed = {
   ],
   "a text that the calling module has as a constant": [
     "issue-workflow/executionReports.ts: replace(remove)",
+    "issue-workflow/executionReports.ts: replace(model)",
     "issue-workflow/executionReports.ts: replace(store)",
     "issue-workflow/lifecycle/report.ts: readLike(text)",
     "issue-workflow/lifecycle/state.ts: read(text)",

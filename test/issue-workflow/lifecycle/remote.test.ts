@@ -37,6 +37,23 @@ const report = {
   summary: { objective: "x" }
 } as const
 
+it.effect("a report does not receive its documents back, which may exceed the longest answer of a server", () =>
+  onServer((peer) =>
+    Effect.gen(function* () {
+      const { id: executionId } = yield* started()
+      const texts: Array<string> = []
+      peer.faultInjection = (statements) => {
+        texts.push(...statements)
+        return undefined
+      }
+      yield* (yield* IssueWorkflowLifecycle).report({ executionId, ...report })
+      const stored = texts.filter((text) => /INSERT INTO \w+_(artifacts|diff_files|validation_results)/.test(text))
+      expect(stored.length).toBe(3)
+      expect(stored.filter((text) => text.includes("RETURNING"))).toEqual([])
+    })
+  )
+)
+
 it.effect("each operation needs one request for its reads and one for its writes", () =>
   onServer((peer) =>
     Effect.gen(function* () {
