@@ -91,8 +91,9 @@ export const makeStartStates = (sql: SqlClient.SqlClient, { mayUseIssueOf }: Pic
         const mayUse = sql`(w.owner_user_id IS NULL OR ${mayUseIssueOf(sql`w.owner_user_id`, sql`w.issue_id`)})`
         const isTaken = sql`EXISTS (
           SELECT 1 FROM issue_workflow_executions WHERE sandbox_attempt_id = s.latest_run_id)`
-        const version = sql`json_array(w.status, w.archived_at, w.owner_user_id, ${mayUse}, s.status, s.latest_run_id,
-          ${isTaken}, k.execution_id)`
+        // A transfer of the issue may give the workflow another one.
+        const version = sql`json_array(w.status, w.archived_at, w.owner_user_id, w.issue_id, w.repository_id, ${mayUse},
+          s.status, s.latest_run_id, ${isTaken}, k.execution_id)`
         const source = sql`issue_workflows AS w
           LEFT JOIN sandboxes AS s INDEXED BY sqlite_autoindex_sandboxes_1
             ON s.id = ${sandboxId ?? null} AND s.owner_user_id = w.owner_user_id

@@ -48,7 +48,7 @@ const source = `sandboxes AS s
     SELECT id FROM oci_image_build_jobs WHERE run_id = a.id ORDER BY created_at DESC, id DESC LIMIT 1)
   WHERE s.id = ?1`
 
-const version = `json_array(s.status, s.latest_run_id, n.run_id, j.id, ${activeInSandbox})`
+const version = `json_array(s.status, s.latest_run_id, a.issue_id, n.run_id, j.id, ${activeInSandbox})`
 
 const stateText = `
   SELECT ${[

@@ -3,6 +3,7 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Option, TestClock } from "effect"
+import Native from "libsql"
 import { IssueWorkflowLifecycle } from "../../../src/issue-workflow/IssueWorkflowLifecycle.js"
 import { beginDeadline } from "../../../src/issue-workflow/leftBehind.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
@@ -36,6 +37,37 @@ const report = {
   artifacts: [{ kind: "log" }],
   summary: { objective: "x" }
 } as const
+
+/** Moves the workflow and the attempts of an issue to another one, as a transfer does, before the next attempt is stored. */
+const transferred = (peer: Peer, from: string, to: string) => {
+  peer.faultInjection = (statements) => {
+    if (!statements.some((text) => text.includes("INSERT INTO sandbox_attempts"))) return undefined
+    peer.faultInjection = undefined
+    const other = new Native(peer.path)
+    other.prepare("UPDATE issue_workflows SET issue_id = ? WHERE issue_id = ?").run(to, from)
+    other.prepare("UPDATE sandbox_attempts SET issue_id = ? WHERE issue_id = ?").run(to, from)
+    other.prepare("DELETE FROM issues WHERE id = ?").run(from)
+    other.close()
+    return undefined
+  }
+}
+
+it.effect("startExecution and retry launch for the issue that a transfer sets after the read", () =>
+  onServer((peer) =>
+    Effect.gen(function* () {
+      const { id: issueWorkflowId, issueId } = yield* opened
+      const [first, second] = [yield* make.issue({ repositoryId: "app" }), yield* make.issue({ repositoryId: "app" })]
+      const { startExecution } = yield* IssueWorkflowLifecycle
+      const { retry, stop } = yield* SandboxLifecycle
+      transferred(peer, issueId, first.id)
+      const { sandbox } = yield* startExecution({ issueWorkflowId, launch: toLaunch })
+      const { id } = Option.getOrThrow(sandbox)
+      yield* stop(id)
+      transferred(peer, first.id, second.id)
+      expect((yield* retry(id)).attempt.issueId).toEqual(Option.some(second.id))
+    })
+  )
+)
 
 it.effect("a report does not receive its documents back, which may exceed the longest answer of a server", () =>
   onServer((peer) =>
