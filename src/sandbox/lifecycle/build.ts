@@ -53,7 +53,7 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
       ({ jobId }: Lease) =>
       (written: Written) =>
         Effect.flatMap(
-          written.job,
+          written.job(jobId),
           Option.match({
             onNone: () => impossible("NotFound")(jobs.getById(jobId)),
             onSome: Effect.succeed<WorkspaceBuildJob>

@@ -21,7 +21,8 @@ import type { Change, Draft } from "./draft.js"
 export interface Written {
   readonly sandbox: Effect.Effect<Option.Option<Sandbox>, CorruptRow>
   readonly attempt: Effect.Effect<Option.Option<SandboxAttempt>, CorruptRow>
-  readonly job: Effect.Effect<Option.Option<WorkspaceBuildJob>, CorruptRow>
+  /** Takes an id, because a report may end a job and settle a newer one of the attempt. */
+  readonly job: (id: string) => Effect.Effect<Option.Option<WorkspaceBuildJob>, CorruptRow>
   readonly runtime: Effect.Effect<Option.Option<SandboxRuntimeInstance>, CorruptRow>
 }
 
@@ -101,14 +102,15 @@ export const makeWriter = (sql: SqlClient.SqlClient) => {
 type Rows = ReadonlyArray<Readonly<Record<string, unknown>>>
 
 const writtenOf = (changes: ReadonlyArray<Change>, rows: ReadonlyArray<Rows>): Written => {
-  const last = <A>(kind: Change["kind"], read: (row: Rows[number]) => Effect.Effect<A, CorruptRow>) => {
-    const row = rows.findLast((found, index) => changes[index]?.kind === kind && found.length > 0)?.[0]
+  const last = <A>(kind: Change["kind"], read: (row: Rows[number]) => Effect.Effect<A, CorruptRow>, id?: string) => {
+    const isWritten = (row: Rows[number] | undefined) => row !== undefined && (id === undefined || row["id"] === id)
+    const row = rows.findLast((found, index) => changes[index]?.kind === kind && isWritten(found[0]))?.[0]
     return row === undefined ? Effect.succeedNone : Effect.asSome(read(row))
   }
   return {
     sandbox: last("sandbox", readers.sandbox),
     attempt: last("attempt", readers.attempt),
-    job: last("job", readers.job),
+    job: (id) => last("job", readers.job, id),
     runtime: last("runtime", readers.runtime)
   }
 }

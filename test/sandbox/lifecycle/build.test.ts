@@ -308,6 +308,20 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("a finished build returns its own job, not the newer one of its attempt", () =>
+      Effect.gen(function* () {
+        const lifecycle = yield* SandboxLifecycle
+        const jobs = yield* WorkspaceBuildJobRepo
+        const { attempt, job, lease } = yield* building()
+        yield* TestClock.adjust("1 second")
+        const { registryId, repository, tag } = job
+        const image = { registryId, repository, tag, requestPayload: specification }
+        const newer = yield* claim(yield* jobs.enqueue({ attemptId: attempt.id, ...image }))
+        yield* lifecycle.finishBuild(newer.lease, success)
+        expect((yield* lifecycle.finishBuild(lease, { ...success, runtime: answer("running") })).id).toBe(job.id)
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("runtime reports need an active attempt", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
