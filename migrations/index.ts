@@ -29,6 +29,7 @@ import runtimeEnd from "./0017_runtime_end.js"
 import sandboxLists from "./0018_sandbox_lists.js"
 import jobPlanHash from "./0019_job_plan_hash.js"
 import queuedRowsFail from "./0020_queued_rows_fail.js"
+import sandboxDeadlines from "./0021_sandbox_deadlines.js"
 
 export const migrations: Record<string, string> = {
   "0001_auth": auth,
@@ -50,5 +51,6 @@ export const migrations: Record<string, string> = {
   "0017_runtime_end": runtimeEnd,
   "0018_sandbox_lists": sandboxLists,
   "0019_job_plan_hash": jobPlanHash,
-  "0020_queued_rows_fail": queuedRowsFail
+  "0020_queued_rows_fail": queuedRowsFail,
+  "0021_sandbox_deadlines": sandboxDeadlines
 }

@@ -69,6 +69,7 @@ const verbs = [
   "supervise",
   "sync",
   "tail",
+  "touch",
   "unarchive",
   "unlink",
   "update",

@@ -171,6 +171,8 @@ const stuck = Effect.gen(function* () {
     dueJobs,
     expiredDeliveries,
     expiredJobs,
+    expiredSandboxes,
+    idleSandboxes,
     leftAttempts,
     leftExecutions,
     leftRuntimes,
@@ -200,6 +202,8 @@ const stuck = Effect.gen(function* () {
     ...found("runtimes", "pending after their attempt has ended", "runtime", supervise, leftRuntimes),
     ...found("sandboxes", "waiting without an attempt", "sandbox", supervise, leftSandboxes),
     ...found("sandboxes", "ended without their row, or the reverse,", "sandbox", supervise, disagreeingSandboxes),
+    ...found("sandboxes", "past their deadline", "sandbox", supervise, expiredSandboxes),
+    ...found("sandboxes", "idle for longer than their idle timeout", "sandbox", supervise, idleSandboxes),
     ...found("executions", "without a sandbox or an agent", "execution", superviseWorkflows, leftExecutions)
   ]
   // Not a problem: a workflow may be created without an owner.

@@ -150,6 +150,7 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
   }),
   // After the jobs and runtimes, which determine the status.
   byId("sandboxes", Sandbox, {
+    added: { lifetime_ms: null, expires_at: null, idle_timeout_ms: null, last_active_at: null },
     own: { profile_revision_id: ownProfile, latest_run_id: ofOwner },
     derived: { status: sandboxStatus }
   }),

@@ -9,9 +9,13 @@ import {
   attemptIsLeft,
   attemptWaitsSince,
   jobIsUnsettled,
+  mayIdleAt,
   runtimeIsLeft,
   sandboxDisagrees,
-  sandboxIsLeft
+  sandboxIsIdle,
+  sandboxIsLeft,
+  sandboxMayExpire,
+  sandboxMayIdle
 } from "../sandbox/leftBehind.js"
 import { operations } from "../sql/operations.js"
 
@@ -46,6 +50,10 @@ export interface StuckReport {
   readonly leftSandboxes: Option.Option<Stuck>
   /** Sandboxes that have ended for their owner and not in their row, or are stopped in their row only. */
   readonly disagreeingSandboxes: Option.Option<Stuck>
+  /** Sandboxes whose deadline has passed. */
+  readonly expiredSandboxes: Option.Option<Stuck>
+  /** Ready sandboxes without activity for their idle timeout. */
+  readonly idleSandboxes: Option.Option<Stuck>
   /** Executions without their sandbox or workflow, or without an agent. */
   readonly leftExecutions: Option.Option<Stuck>
   /**
@@ -127,6 +135,18 @@ export const findStuck = Effect.gen(function* () {
       "sandboxes AS s INDEXED BY sandboxes_disagreeing_idx",
       "s.updated_at",
       `s.created_at >= 0 AND ${sandboxDisagrees}`,
+      untilSettled
+    ),
+    expiredSandboxes: yield* since(
+      "sandboxes AS s INDEXED BY sandboxes_expires_at_idx",
+      "s.expires_at",
+      sandboxMayExpire,
+      untilSettled
+    ),
+    idleSandboxes: yield* since(
+      "sandboxes AS s INDEXED BY sandboxes_idle_idx",
+      mayIdleAt,
+      `${sandboxMayIdle} AND ${sandboxIsIdle}`,
       untilSettled
     ),
     leftExecutions: yield* since(

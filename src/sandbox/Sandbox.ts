@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import {
+  Count,
   ownerScopeField,
   enumeration,
   existing,
@@ -47,6 +48,9 @@ export const sandboxTransitions = stateMachine(SandboxStatus.literals, {
   stopped: ["queued"]
 })
 
+/** The states of a sandbox that has not ended. Its deadlines apply in these states. */
+export const liveSandboxStatuses = ["queued", "running", "ready"] as const satisfies ReadonlyArray<SandboxStatus>
+
 /** One row of `sandboxes`. */
 export class Sandbox extends Model.Class<Sandbox>("Sandbox")(
   {
@@ -62,6 +66,14 @@ export class Sandbox extends Model.Class<Sandbox>("Sandbox")(
     status: SandboxStatus,
     /** The newest linked attempt. */
     latestAttemptId: optional(SandboxAttemptId),
+    /** The time from a launch or retry to its deadline, in milliseconds. */
+    lifetimeMs: optional(Count),
+    /** The deadline: from then on supervision stops the sandbox. */
+    expiresAt: OptionalTimestamp,
+    /** The time without activity after which supervision stops the ready sandbox, in milliseconds. */
+    idleTimeoutMs: optional(Count),
+    /** The last recorded activity, exact to a minute: a touch or a retry. */
+    lastActiveAt: OptionalTimestamp,
     createdAt: Timestamp,
     updatedAt: Timestamp,
     /** Set while the sandbox is archived: lists leave it out. Independent of the status. */

@@ -27,6 +27,7 @@ import { joinedRows } from "../sql/rows.js"
 import { makeAccess } from "../source/requireAccess.js"
 import { type AttemptsRequest, makeAttempts } from "./lifecycle/attempts.js"
 import { makeBuildOperations } from "./lifecycle/build.js"
+import { makeDeadlines } from "./lifecycle/extend.js"
 import { makeLaunches } from "./lifecycle/launch.js"
 import { makeRelaunches } from "./lifecycle/relaunch.js"
 import type { Repositories } from "./lifecycle/repositories.js"
@@ -46,13 +47,15 @@ import type {
   DeleteSandbox,
   EndRuntime,
   FindLaunch,
+  ExtendSandbox,
   Launch,
   LaunchSandbox,
   SandboxAttemptView,
   SandboxDetail,
   SandboxStatusView,
   SandboxView,
-  Supervision
+  Supervision,
+  TouchSandbox
 } from "./SandboxViews.js"
 
 /**
@@ -70,6 +73,9 @@ export interface SandboxLifecycleService {
    *
    * Without a `resolvedSpec`, the sandbox is built from `spec` with the revisions of the request applied
    * (`applyProfiles`): the patch and the SSH settings of the profile, then the run template of the repository profile.
+   *
+   * With a `lifetime` the sandbox has a deadline, counted from the launch, and with an `idleTimeout` a limit for the
+   * time without activity (`touch`) once it is ready. `supervise` stops a sandbox whose deadline has passed.
    *
    * The owner must be allowed to use the repository, and the repositories of the issue and of the repository profile
    * (`RepositoryAccess`). A repository that the owner may not use is reported as missing. A repeated request skips this
@@ -103,7 +109,8 @@ export interface SandboxLifecycleService {
 
   /**
    * Creates a new attempt of a stopped or failed sandbox, with the specification and the job of its newest attempt. The
-   * new attempt is recorded as a retry of the newest one.
+   * new attempt is recorded as a retry of the newest one, and as activity. A sandbox with a `lifetime` has a new
+   * deadline, counted from the retry; another one has no deadline any more, also if `extend` had set one.
    *
    * Fails with:
    * - `NotFound` if the sandbox does not exist, or has no attempt with a snapshot and a job;
@@ -229,6 +236,28 @@ export interface SandboxLifecycleService {
   readonly stop: (id: ById) => Effect.Effect<Sandbox, NotFound | InvalidTransition | PersistenceError>
 
   /**
+   * Sets the deadline of a sandbox that has not ended, to an instant that may also be earlier than the previous one.
+   * Applies to the current attempt: the `lifetime` of the sandbox stays as it is. May be repeated.
+   *
+   * Fails with `NotFound`, with `InvalidTransition` if the sandbox has stopped or failed (call `retry` instead), and
+   * with `InvalidInput` if `until` is not in the future.
+   */
+  readonly extend: (
+    request: typeof ExtendSandbox.Encoded
+  ) => Effect.Effect<Sandbox, NotFound | InvalidTransition | InvalidInput | PersistenceError>
+
+  /**
+   * Records activity of a sandbox, so that its `idleTimeout` counts from now. Cheap enough for each request of a user:
+   * within a minute after recorded activity it writes nothing, so set an `idleTimeout` of several minutes. Changes
+   * nothing if the sandbox has stopped or failed.
+   *
+   * Fails with `NotFound`, and with `InvalidInput` if the request is invalid.
+   */
+  readonly touch: (
+    request: typeof TouchSandbox.Encoded
+  ) => Effect.Effect<void, NotFound | InvalidInput | PersistenceError>
+
+  /**
    * Deletes a sandbox in any state. The same transaction ends its attempts, jobs and runtimes, and cancels the
    * executions in it. The ended attempts and jobs stay, and later reports of workers about them fail. The journal
    * records each end. The event of an attempt with an active runtime contains `adapter`, `resourceId` and `reference`,
@@ -297,6 +326,8 @@ export interface SandboxLifecycleService {
    * Ends or requeues rows that no worker moves on, up to `limit` of each kind and state:
    *
    * - expired leases are reaped;
+   * - sandboxes whose deadline has passed are stopped with the reason `expired`, and ready ones without activity for
+   *   their `idleTimeout` with the reason `idle`;
    * - attempts whose job has failed or was cancelled end with it;
    * - attempts with a stop request are cancelled;
    * - attempts without a job, or with a built image, fail if no runtime was reported running within `runtimeDeadline`;
@@ -327,6 +358,7 @@ const make = Effect.gen(function* () {
     ...makeLaunches(repositories, access, rows),
     ...makeRelaunches(repositories, access, rows),
     ...(yield* makeBuildOperations(repositories)),
+    ...(yield* makeDeadlines(repositories)),
     ...(yield* makeEndings(repositories)),
     ...(yield* makeSandboxSupervision(repositories)),
     ...(yield* makeTimeline),

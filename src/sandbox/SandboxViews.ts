@@ -57,7 +57,14 @@ export const LaunchSandbox = Schema.Struct({
    * one. The job contains that image from the beginning, as after `publishBuild`, and only the launch is left. Sources
    * that have changed since are not part of the image. Default: false.
    */
-  reuseImage: Schema.optional(Schema.Boolean)
+  reuseImage: Schema.optional(Schema.Boolean),
+  /**
+   * The time until the deadline of the sandbox, from the launch. Each retry sets a new deadline, as long after it.
+   * Default: no deadline.
+   */
+  lifetime: Schema.optional(Milliseconds),
+  /** The time without activity after which a ready sandbox is stopped. Default: no limit. */
+  idleTimeout: Schema.optional(Milliseconds)
 })
 
 /** A sandbox and its new attempt, with the snapshot and the build job of the attempt. */
@@ -80,6 +87,22 @@ export const CancelSandbox = Schema.Struct({
   /** Cancels only a sandbox of this user. */
   ownerUserId: ownerScopeField(UserId),
   reason: Prose
+})
+
+/** Request to set the deadline of a sandbox. */
+export const ExtendSandbox = Schema.Struct({
+  id: existing(SandboxId),
+  /** Extends only a sandbox of this user. */
+  ownerUserId: ownerScopeField(UserId),
+  /** The new deadline, which may also be earlier than the previous one. Must be in the future. */
+  until: Schema.DateTimeUtcFromSelf
+})
+
+/** Request to record activity of a sandbox. */
+export const TouchSandbox = Schema.Struct({
+  id: existing(SandboxId),
+  /** Touches only a sandbox of this user. */
+  ownerUserId: ownerScopeField(UserId)
 })
 
 /** Request to delete a sandbox. */

@@ -58,6 +58,7 @@ export {
   DeleteSandbox,
   EndRuntime,
   FindLaunch,
+  ExtendSandbox,
   Launch,
   LaunchSandbox,
   SandboxAttemptSummary,
@@ -69,7 +70,8 @@ export {
   SandboxStatusView,
   SandboxViewFilter,
   SandboxView,
-  Supervision
+  Supervision,
+  TouchSandbox
 } from "./SandboxViews.js"
 export { SandboxAttemptFilter, SandboxFilter } from "./filters.js"
 

@@ -33,6 +33,19 @@ export const runtimeIsLeft = `(r.updated_at < ?1
 export const sandboxDisagrees =
   "(s.status = 'stopped') <> (s.view_status IN ('failed', 'stopped', 'cancelled')) AND s.status <> 'failed'"
 
+/** The sandbox `s` has not ended, and has a deadline. The text is that of the index `sandboxes_expires_at_idx`. */
+export const sandboxMayExpire = "s.expires_at IS NOT NULL AND s.status IN ('queued', 'running', 'ready')"
+
+/** The sandbox `s` is ready, and has an idle timeout. The text is that of the index `sandboxes_idle_idx`. */
+export const sandboxMayIdle = "s.idle_timeout_ms IS NOT NULL AND s.status = 'ready'"
+
+/** The earliest instant at which the sandbox `s` may be idle. The text is that of the index `sandboxes_idle_idx`. */
+export const mayIdleAt = "coalesce(s.last_active_at, s.created_at) + s.idle_timeout_ms"
+
+/** The ready sandbox `s` is idle at ?1: the time counts from the last activity, or else from when it was ready. */
+export const sandboxIsIdle = `max(coalesce(s.last_active_at, s.created_at), coalesce((
+  SELECT a.finished_at FROM sandbox_attempts AS a WHERE a.id = s.latest_run_id), s.created_at)) + s.idle_timeout_ms <= ?1`
+
 /** The waiting sandbox `s` has a latest attempt that failed or was cancelled, or has no attempt. */
 export const sandboxIsLeft = `(CASE WHEN s.latest_run_id IS NULL THEN s.updated_at < ?1 ELSE EXISTS (
   SELECT 1 FROM sandbox_attempts AS a

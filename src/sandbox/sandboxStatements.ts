@@ -9,6 +9,7 @@ import { columnList } from "../sql/rows.js"
 import {
   type CreateSandbox,
   type LinkAttempt,
+  liveSandboxStatuses,
   Sandbox,
   type SandboxId,
   type SandboxStatus,
@@ -35,25 +36,54 @@ export const sandboxReferences = (
   }
 ]
 
+/** A sandbox to insert, with its deadlines. */
+type NewSandbox = typeof CreateSandbox.Type & {
+  readonly id: SandboxId
+  /** In milliseconds, counted from the insert. */
+  readonly lifetime?: number | undefined
+  /** In milliseconds. */
+  readonly idleTimeout?: number | undefined
+}
+
+/** The minimum time between two recorded activities of a sandbox, in milliseconds. */
+const touchInterval = 60_000
+
 export const sandboxStatements = (sql: SqlClient.SqlClient) => {
   const columns = sql.literal(columnList(Sandbox))
   const ofOwner = ownerScope(sql)
 
   return {
     /** Inserts a sandbox. */
-    insert: (sandbox: typeof CreateSandbox.Type & { readonly id: SandboxId }, now: number) => sql`
+    insert: (sandbox: NewSandbox, now: number) => sql`
       INSERT INTO sandboxes (id, name, owner_user_id, repository_id, repository_profile_revision_id,
-        profile_revision_id, requested_by_user_id, status, created_at, updated_at)
+        profile_revision_id, requested_by_user_id, status, lifetime_ms, expires_at, idle_timeout_ms, created_at, updated_at)
       VALUES (${sandbox.id}, ${sandbox.name}, ${sandbox.ownerUserId}, ${sandbox.repositoryId ?? null},
         ${sandbox.repositoryProfileRevisionId ?? null}, ${sandbox.profileRevisionId ?? null},
-        ${sandbox.requestedByUserId ?? null}, ${sandbox.status}, ${now}, ${now})
+        ${sandbox.requestedByUserId ?? null}, ${sandbox.status}, ${sandbox.lifetime ?? null},
+        ${sandbox.lifetime === undefined ? null : now + sandbox.lifetime}, ${sandbox.idleTimeout ?? null}, ${now}, ${now})
       RETURNING ${columns}`,
 
-    /** Moves a sandbox. Returns the row, or none if its status does not allow that. */
+    /**
+     * Moves a sandbox. Returns the row, or none if its status does not allow that. The deadlines of a sandbox that is
+     * queued again count from now.
+     */
     setStatus: (target: Target, to: SandboxStatus, now: number) => sql`
       UPDATE sandboxes SET status = ${to}, updated_at = ${now}
+        ${to === "queued" ? sql`, expires_at = ${now} + lifetime_ms, last_active_at = ${now}` : sql``}
       WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", sandboxTransitions.sources(to))}
       RETURNING ${columns}`,
+
+    /** Sets the deadline of a sandbox. Returns the row, or none if the sandbox has ended. */
+    extend: (target: Target, until: number, now: number) => sql`
+      UPDATE sandboxes SET expires_at = ${until}, updated_at = ${now}
+      WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", liveSandboxStatuses)}
+      RETURNING ${columns}`,
+
+    /** Records activity of a sandbox, unless it has ended or was active within the last minute. */
+    touch: (target: Target, now: number) => sql`
+      UPDATE sandboxes SET last_active_at = ${now}
+      WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", liveSandboxStatuses)}
+        AND coalesce(last_active_at <= ${now - touchInterval}, true)`,
 
     /** Links an attempt of the same owner. Returns a row unless the attempt is linked already, or one is missing. */
     link: ({ attemptId, ownerUserId, relation, sandboxId }: typeof LinkAttempt.Type, now: number) => sql`

@@ -88,6 +88,8 @@ const operations: Readonly<
     endRuntime: "the same",
     cancel: "the same",
     stop: "the same",
+    extend: "the same",
+    touch: "the same",
     delete: "NotFound",
     supervise: { repeat: "continues", prepare: expired },
     findLaunch: "reads",

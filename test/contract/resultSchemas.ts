@@ -424,6 +424,8 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     endRuntime: runtime,
     cancel: sandbox,
     stop: sandbox,
+    extend: sandbox,
+    touch: Schema.Void,
     delete: Schema.Void,
     getDetail: SandboxDetail,
     list: Page(SandboxView),

@@ -7,8 +7,14 @@ import type { JobState, JobSuccess, Lease } from "../../build-job/WorkspaceBuild
 import { InvalidTransition, LeaseLost, NotFound } from "../../Errors.js"
 import { checkLease } from "../../leasing/leases.js"
 import { isActive } from "../../sql/transitions.js"
-import { isEnded, type ReportedRuntime, type SandboxRuntimeStatus } from "../SandboxRuntimeInstance.js"
+import {
+  isEnded,
+  type ReportedRuntime,
+  type SandboxRuntimeStatus,
+  type SandboxStopReason
+} from "../SandboxRuntimeInstance.js"
 import type { BuildFailed, EndRuntime } from "../SandboxViews.js"
+import { deadlineReasons, passedDeadline } from "./deadlines.js"
 import { type AttemptView, Draft } from "./draft.js"
 import type { AttemptState, LeasedState } from "./state.js"
 import {
@@ -287,7 +293,7 @@ export const decideLeasedEndRuntime = (
  * Stops a sandbox, and records the stop request with its attempt. If the sandbox is stopped already, ends those of
  * its attempt, job and runtime that are still active.
  */
-export const decideStop = (state: AttemptState, reason: string): Draft => {
+export const decideStop = (state: AttemptState, reason: string, stopReason: SandboxStopReason = "user"): Draft => {
   const draft = new Draft(state)
   const { attempt, job, runtime, sandbox } = state
   const isStopped = Option.exists(sandbox, ({ status }) => status === "stopped")
@@ -297,13 +303,21 @@ export const decideStop = (state: AttemptState, reason: string): Draft => {
     Option.exists(runtime, ({ status }) => !isEnded(status))
   if (Option.isSome(attempt) && (!isStopped || hasActiveRows)) {
     draft.requestStop(attempt.value)
-    cancelAttempt(draft, attempt.value, reason)
+    cancelAttempt(draft, attempt.value, reason, stopReason)
     if (Option.exists(draft.runtime, ({ status }) => status === "failed")) {
-      draft.reportRuntime({ attemptId: attempt.value.id, status: "stopped", stopReason: "user" })
+      draft.reportRuntime({ attemptId: attempt.value.id, status: "stopped", stopReason })
     }
   }
-  if (Option.isSome(draft.sandbox) && !isStopped) draft.moveSandbox(draft.sandbox.value, "stopped")
+  if (Option.isSome(draft.sandbox) && !isStopped) {
+    draft.moveSandbox(draft.sandbox.value, "stopped", stopReason === "user" ? undefined : { stopReason })
+  }
   return draft
+}
+
+/** Stops a sandbox whose deadline has passed. */
+export const decideDeadline = (state: AttemptState, now: number) => {
+  const passed = passedDeadline(state, now)
+  return passed === undefined ? undefined : { draft: decideStop(state, deadlineReasons[passed], passed), ended: true }
 }
 
 /** Ends the attempt of an ended job. An image that was built waits no longer for its runtime. */

@@ -86,6 +86,7 @@ export const makeNewLaunch = (
       const { availableAt, issueId, maxDuration, name, ownerUserId, registryId, repository, spec, tag } = request
       const { maxAttempts = defaultMaxAttempts, resolvedSpec = spec, triggerRef, triggerType = "manual" } = request
       const { profileConfigSnapshot, repositoryProfileConfigSnapshot } = request
+      const { idleTimeout, lifetime } = request
       const { profileRevisionId, repositoryId, repositoryProfileRevisionId, requestedByUserId } = request
       const origin = { ownerUserId, repositoryId, profileRevisionId, repositoryProfileRevisionId, requestedByUserId }
       const blueprint = encodeBlueprint(toBlueprint(resolvedSpec))
@@ -98,7 +99,7 @@ export const makeNewLaunch = (
       const link = { sandboxId, attemptId, relation: "launch" } as const
       const guards = accessGuards({ ...origin, issueId })
       const inserts = [
-        statements.insert({ ...origin, id: sandboxId, name, status: "queued" }, now),
+        statements.insert({ ...origin, id: sandboxId, name, status: "queued", lifetime, idleTimeout }, now),
         statements.attempt.insert({ ...origin, id: attemptId, issueId, triggerType, triggerRef }, now),
         statements.link(link, now),
         statements.setLatest(link, now),

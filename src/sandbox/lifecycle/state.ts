@@ -68,7 +68,7 @@ const ofBuild = `${job}
   WHERE k.id = ?1`
 
 const versionOfAttempt =
-  "a.status, a.stop_requested_at, s.id, s.status, s.latest_run_id, j.id, j.status, j.lease_token, j.run_settled_at, j.published_reference, r.status, r.resource_id"
+  "a.status, a.stop_requested_at, s.id, s.status, s.latest_run_id, s.expires_at, s.idle_timeout_ms, s.last_active_at, j.id, j.status, j.lease_token, j.run_settled_at, j.published_reference, r.status, r.resource_id"
 const versionOfJob = `k.status, k.lease_token, k.worker_id, ${versionOfAttempt}`
 
 const columnsOfAttempt = [

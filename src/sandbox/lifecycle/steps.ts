@@ -90,7 +90,12 @@ const endAttempt = (draft: Draft, attempt: AttemptView, job: JobState): void => 
 }
 
 /** Cancels an attempt unless it has ended, cancels its latest job, and stops its runtime. */
-export const cancelAttempt = (draft: Draft, attempt: AttemptView, reason: string): void => {
+export const cancelAttempt = (
+  draft: Draft,
+  attempt: AttemptView,
+  reason: string,
+  stopReason: SandboxStopReason = "user"
+): void => {
   const ended = isActive(attempt) ? draft.cancelAttempt(attempt, reason) : attempt
   if (Option.isSome(draft.job)) {
     const job = draft.job.value
@@ -98,7 +103,7 @@ export const cancelAttempt = (draft: Draft, attempt: AttemptView, reason: string
     else draft.recordJob(job)
     draft.settleJob(job)
   }
-  stopRuntime(draft, ended, "user")
+  stopRuntime(draft, ended, stopReason)
 }
 
 /** Fails an active attempt. A job may exceed its attempts before a build has begun. */

@@ -3,7 +3,17 @@
  */
 import type { SqlError } from "@effect/sql"
 import { Clock, Duration, Effect, Option, Schema } from "effect"
-import { attemptIsLeft, jobIsUnsettled, runtimeIsLeft, sandboxDisagrees, sandboxIsLeft } from "../leftBehind.js"
+import {
+  attemptIsLeft,
+  jobIsUnsettled,
+  mayIdleAt,
+  runtimeIsLeft,
+  sandboxDisagrees,
+  sandboxIsIdle,
+  sandboxIsLeft,
+  sandboxMayExpire,
+  sandboxMayIdle
+} from "../leftBehind.js"
 import { Wait } from "../../sql/durations.js"
 import { Limit } from "../../sql/inputLimits.js"
 import { nextTurn } from "../../libsql/eventLoop.js"
@@ -11,6 +21,7 @@ import type { CorruptRow } from "../../sql/rows.js"
 import type { Repositories } from "./repositories.js"
 import { type Decision, operationsOf } from "../../events/operation.js"
 import {
+  decideDeadline,
   decideDisagreeing,
   decideEndedJob,
   decideLeftAttempt,
@@ -36,6 +47,9 @@ const unchanged: Decision<boolean, never> = { writes: [], transitions: [], resul
 const unsettled = `${jobIsUnsettled} AND (status <> 'succeeded' OR finished_at < ?1 OR EXISTS (
   SELECT 1 FROM sandbox_runtime_instances AS r WHERE r.run_id = oci_image_build_jobs.run_id AND +r.status = 'running'))`
 
+const expired = `INDEXED BY sandboxes_expires_at_idx WHERE ${sandboxMayExpire}`
+const idle = `INDEXED BY sandboxes_idle_idx WHERE ${sandboxMayIdle}`
+
 export const makeSandboxSupervision = (repositories: Repositories) =>
   Effect.gen(function* () {
     const { sql } = repositories
@@ -49,13 +63,13 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
       <S extends AttemptState>(
         due: (id: string) => Effect.Effect<boolean, SqlError.SqlError>,
         read: (id: string) => Effect.Effect<S, SqlError.SqlError | CorruptRow>,
-        decide: (state: S) => { readonly draft: Draft; readonly ended: boolean } | undefined
+        decide: (state: S, now: number) => { readonly draft: Draft; readonly ended: boolean } | undefined
       ) =>
       (id: string) =>
         supervised((now) =>
           Effect.gen(function* () {
             const state = yield* read(id)
-            const decision = (yield* due(id)) ? decide(state) : undefined
+            const decision = (yield* due(id)) ? decide(state, now) : undefined
             return decision === undefined
               ? unchanged
               : decisionOf(decision.draft, state.unchanged, now, () => Effect.succeed(decision.ended))
@@ -160,6 +174,20 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
       )
     }
 
+    /** Sandboxes whose deadline has passed. The decision checks the deadline again. */
+    const overdue = (source: string, at: string, due: string, now: number) => ({
+      noun: "sandbox",
+      page: (after: Pick<Candidate, "at" | "id">) =>
+        sql
+          .unsafe<Candidate>(
+            `SELECT s.id, ${at} AS at, ${due} AS due FROM sandboxes AS s ${source} AND ${at} <= ?1 AND (${at}, s.id) > (?2, ?3)
+           ORDER BY ${at}, s.id LIMIT ${pageSize}`,
+            [now, after.at, after.id]
+          )
+          .pipe(traced("supervise")),
+      handle: handle(() => Effect.succeed(true), states.ofSandbox, decideDeadline)
+    })
+
     const reap = (limit: number) =>
       Effect.gen(function* () {
         let [taken, requeued] = [0, 0]
@@ -179,8 +207,11 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
         const { limit, runtimeDeadline } = yield* decodeInput("supervise", Deadlines)(request)
         const requeued = yield* reap(limit)
         // An infinite deadline never passes.
-        const before = Math.max(0, (yield* Clock.currentTimeMillis) - Duration.toMillis(runtimeDeadline))
+        const now = yield* Clock.currentTimeMillis
+        const before = Math.max(0, now - Duration.toMillis(runtimeDeadline))
         const passes = [
+          yield* runPass(overdue(expired, "s.expires_at", "1", now), limit),
+          yield* runPass(overdue(idle, mayIdleAt, sandboxIsIdle, now), limit),
           yield* runPass(endedJobs(before), limit),
           yield* runPass(leftAttempts("queued", before), limit),
           yield* runPass(leftAttempts("running", before), limit),

@@ -146,7 +146,9 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
           repositoryProfileConfigSnapshot: { depth: 1 },
           availableAt: DateTime.unsafeMake(0),
           maxAttempts: 5,
-          reuseImage: true
+          reuseImage: true,
+          lifetime: "1 day",
+          idleTimeout: "1 hour"
         }
       ],
       findLaunch: [{ ...owned, idempotencyKey: "launched" }],
@@ -163,6 +165,8 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       ],
       cancel: [{ ...owned, id: queued.sandbox.id, reason: "no longer needed" }],
       stop: [{ ...owned, id: queued.sandbox.id }],
+      extend: [{ ...owned, id: queued.sandbox.id, until: DateTime.unsafeMake("2100-01-01") }],
+      touch: [{ ...owned, id: queued.sandbox.id }],
       delete: [{ ...owned, id: queued.sandbox.id }],
       timeline: [{ ...owned, id: sandbox, limit: 10 }],
       getDetail: [{ ...owned, id: sandbox }],

@@ -266,6 +266,10 @@ describe("startExecution", () => {
         requestedByUserId: none,
         status,
         latestAttemptId: Option.some(attemptId),
+        lifetimeMs: none,
+        expiresAt: none,
+        idleTimeoutMs: none,
+        lastActiveAt: none,
         createdAt: now,
         updatedAt: now,
         archivedAt: none

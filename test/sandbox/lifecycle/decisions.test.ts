@@ -14,6 +14,7 @@ import {
 import { NotFound } from "../../../src/Errors.js"
 import {
   decideBegin,
+  decideDeadline,
   decideDisagreeing,
   decideEndRuntime,
   decideEndedJob,
@@ -70,9 +71,20 @@ const references = {
   updatedAt: now
 }
 
-const sandboxIn = (status: SandboxStatus) =>
+const sandboxIn = (status: SandboxStatus, expiresAt: Option.Option<DateTime.Utc> = none) =>
   new Sandbox(
-    { ...references, id: sandboxId, name: "one", status, latestAttemptId: Option.some(attemptId), archivedAt: none },
+    {
+      ...references,
+      id: sandboxId,
+      name: "one",
+      status,
+      latestAttemptId: Option.some(attemptId),
+      lifetimeMs: none,
+      expiresAt,
+      idleTimeoutMs: none,
+      lastActiveAt: none,
+      archivedAt: none
+    },
     unvalidated
   )
 
@@ -289,6 +301,13 @@ const decisions: ReadonlyArray<readonly [string, (state: LeasedState) => Option.
       Option.exists(state.sandbox, ({ status }) => status === "failed")
         ? Option.none()
         : Option.some(decideStop(state, "enough"))
+  ],
+  [
+    "supervise a sandbox whose deadline has passed",
+    (state) => {
+      const expired = Option.map(state.sandbox, ({ status }) => sandboxIn(status, Option.some(now)))
+      return draftOf(decideDeadline({ ...state, sandbox: expired }, now.epochMillis))
+    }
   ],
   [
     "supervise an ended job",

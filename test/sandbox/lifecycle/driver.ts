@@ -1,7 +1,7 @@
 /**
  * Carries out the commands of the model on one sandbox of the database.
  */
-import { Effect, Option, Ref, TestClock } from "effect"
+import { DateTime, type Duration, Effect, Option, Ref, TestClock } from "effect"
 import type { Lease } from "../../../src/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../../src/sandbox/SandboxRuntimeInstanceRepo.js"
@@ -56,6 +56,13 @@ export const driver = Effect.gen(function* () {
 
   const again = (relation: "retry" | "rebuild") =>
     Effect.flatMap(lifecycle[relation](id), (launch) => Ref.set(newest, { launch, lease: forged(launch) }))
+
+  const supervise = lifecycle.supervise({ limit: 1000, runtimeDeadline: "7 days" })
+
+  const extendBy = (duration: Duration.DurationInput) =>
+    Effect.flatMap(DateTime.now, (now) =>
+      lifecycle.extend({ id, ownerUserId, until: DateTime.addDuration(now, duration) })
+    )
 
   const doing = (command: Command, lease: Lease, { attempt, job }: typeof first): Effect.Effect<unknown, Failure> => {
     switch (command) {
@@ -116,8 +123,14 @@ export const driver = Effect.gen(function* () {
         return again(command)
       case "cancelJob":
         return jobs.cancel({ id: job.id, reason: "apart" })
+      case "extend":
+        return extendBy("3650 days")
+      case "touch":
+        return lifecycle.touch({ id, ownerUserId })
       case "supervise":
-        return lifecycle.supervise({ limit: 1000, runtimeDeadline: "7 days" })
+        return supervise
+      case "passDeadline":
+        return Effect.zipRight(Effect.zipRight(extendBy("1 milli"), TestClock.adjust("1 milli")), supervise)
       case "expire":
         return TestClock.adjust("2 minutes")
       case "overdue":

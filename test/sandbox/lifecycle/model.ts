@@ -29,7 +29,10 @@ export const commands = [
   "retry",
   "rebuild",
   "cancelJob",
+  "extend",
+  "touch",
   "supervise",
+  "passDeadline",
   "expire",
   "overdue"
 ] as const
@@ -246,7 +249,13 @@ const endOfJob = (model: Model): Model => {
   return end(missing, "failed")
 }
 
+const hasEndedSandbox = ({ sandbox }: Model) => sandbox === "stopped" || sandbox === "failed"
+
 const supervise = (model: Model): Model => endWithRuntime(endOfJob(reap(model)))
+
+/** Supervision after the deadline of the sandbox. */
+const passDeadline = (model: Model): Step =>
+  hasEndedSandbox(model) ? refused(model) : ok(endWithRuntime(endOfJob(halt(reap(model)))))
 
 const give = (model: Model): Model => ({
   ...model,
@@ -259,8 +268,7 @@ const give = (model: Model): Model => ({
 const claim = (model: Model): Model =>
   model.job === "queued" ? give(model) : !model.expired ? model : model.attemptsLeft > 0 ? give(model) : reap(model)
 
-const again = (model: Model): Step =>
-  model.sandbox === "stopped" || model.sandbox === "failed" ? ok(launched) : refused(model)
+const again = (model: Model): Step => (hasEndedSandbox(model) ? ok(launched) : refused(model))
 
 const reportForRun =
   (status: "pending" | "running") =>
@@ -310,7 +318,10 @@ export const next: Readonly<Record<Command, (model: Model) => Step>> = {
   retry: again,
   rebuild: again,
   cancelJob: (model) => (model.job === "succeeded" || model.job === "failed" ? refused(model) : ok(cancelJob(model))),
+  extend: (model) => (hasEndedSandbox(model) ? refused(model) : ok(model)),
+  touch: ok,
   supervise: (model) => ok(supervise(model)),
+  passDeadline,
   expire: (model) => ok({ ...model, expired: model.lease === "held" }),
   overdue: (model) =>
     ok({
