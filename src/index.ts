@@ -34,7 +34,7 @@ export {
   SequenceConflict
 } from "./Errors.js"
 export type { ById, OwnedId } from "./sql/ownerScope.js"
-export type { StateMachine } from "./sql/transitions.js"
+export type { StateMachine, Wait, Waits } from "./sql/transitions.js"
 export { Row } from "./sql/model.js"
 export { Page, PageRequest } from "./sql/page.js"
 

@@ -52,6 +52,8 @@ const others = [
   "PageRequest",
   "Row",
   "StateMachine",
+  "Wait",
+  "Waits",
   "LeaseLostReason",
   "PersistenceErrorReason"
 ]

@@ -44,13 +44,34 @@ export type WorkspaceBuildJobStatus = typeof WorkspaceBuildJobStatus.Type
 /**
  * The transitions of a build job. running → queued is a retry or a release; failed or cancelled → queued is a redrive.
  */
-export const workspaceBuildJobTransitions = stateMachine(WorkspaceBuildJobStatus.literals, {
-  queued: ["running", "failed", "cancelled"],
-  running: ["queued", "succeeded", "failed", "cancelled"],
-  succeeded: [],
-  failed: ["queued"],
-  cancelled: ["queued"]
-})
+export const workspaceBuildJobTransitions = stateMachine(
+  WorkspaceBuildJobStatus.literals,
+  {
+    queued: ["running", "failed", "cancelled"],
+    running: ["queued", "succeeded", "failed", "cancelled"],
+    succeeded: [],
+    failed: ["queued"],
+    cancelled: ["queued"]
+  },
+  {
+    queued: [
+      {
+        by: "the worker that claims it; `cancel`, `failQueued`",
+        noDeadline: "the queue may be long; `doctor` reports jobs due for 15 minutes"
+      }
+    ],
+    running: [
+      {
+        by: "its worker, under a lease",
+        deadline: "the lease, and `max_duration_ms` after the claim",
+        after:
+          "a claim or `SandboxLifecycle.supervise`: `queued`; without attempts left `failed`, or `succeeded` with a published image"
+      }
+    ],
+    failed: [{ by: "an operator: `redrive`", noDeadline: "it has ended" }],
+    cancelled: [{ by: "an operator: `redrive`", noDeadline: "it has ended" }]
+  }
+)
 
 /** The outcome of the last lease of a job. */
 export const LeaseOutcome = enumeration("succeeded", "failed", "retried", "released", "expired", "cancelled")

@@ -22,11 +22,19 @@ export const GitHubInstallationStatus = enumeration("active", "suspended", "dele
 export type GitHubInstallationStatus = typeof GitHubInstallationStatus.Type
 
 /** The transitions of an installation. deleted → active is a reinstallation. */
-export const gitHubInstallationTransitions = stateMachine(GitHubInstallationStatus.literals, {
-  active: ["suspended", "deleted"],
-  suspended: ["active", "deleted"],
-  deleted: ["active"]
-})
+export const gitHubInstallationTransitions = stateMachine(
+  GitHubInstallationStatus.literals,
+  {
+    active: ["suspended", "deleted"],
+    suspended: ["active", "deleted"],
+    deleted: ["active"]
+  },
+  {
+    active: [{ by: "GitHub", noDeadline: "GitHub decides" }],
+    suspended: [{ by: "GitHub", noDeadline: "GitHub decides" }],
+    deleted: [{ by: "GitHub", noDeadline: "GitHub decides" }]
+  }
+)
 
 /** The type of the account that has the app. */
 export const GitHubAccountType = enumeration("organization", "user")

@@ -33,13 +33,34 @@ export const GitHubWebhookDeliveryStatus = enumeration("received", "processing",
 export type GitHubWebhookDeliveryStatus = typeof GitHubWebhookDeliveryStatus.Type
 
 /** The transitions of a delivery. processing → received is a retry or a release; ended → received is a redelivery. */
-export const gitHubWebhookDeliveryTransitions = stateMachine(GitHubWebhookDeliveryStatus.literals, {
-  received: ["processing"],
-  processing: ["processed", "ignored", "received", "failed"],
-  processed: ["received"],
-  failed: ["received"],
-  ignored: ["received"]
-})
+export const gitHubWebhookDeliveryTransitions = stateMachine(
+  GitHubWebhookDeliveryStatus.literals,
+  {
+    received: ["processing"],
+    processing: ["processed", "ignored", "received", "failed"],
+    processed: ["received"],
+    failed: ["received"],
+    ignored: ["received"]
+  },
+  {
+    received: [
+      {
+        by: "the worker that claims it",
+        noDeadline: "the inbox may be long; `doctor` reports deliveries due for 15 minutes"
+      }
+    ],
+    processing: [
+      {
+        by: "its worker, under a lease",
+        deadline: "the lease",
+        after: "a claim or `reapExpired`: `received`, or `failed` without attempts left"
+      }
+    ],
+    processed: [{ by: "a redelivery", noDeadline: "it has ended" }],
+    failed: [{ by: "a redelivery", noDeadline: "it has ended" }],
+    ignored: [{ by: "a redelivery", noDeadline: "it has ended" }]
+  }
+)
 
 /** The outcome of a lease on a delivery. */
 export const WebhookLeaseOutcome = enumeration("processed", "ignored", "failed", "retried", "released", "expired")

@@ -21,7 +21,14 @@ export const IssueState = enumeration("open", "closed")
 export type IssueState = typeof IssueState.Type
 
 /** Allowed transitions of an issue. A closed issue can be reopened. */
-export const issueTransitions = stateMachine(IssueState.literals, { open: ["closed"], closed: ["open"] })
+export const issueTransitions = stateMachine(
+  IssueState.literals,
+  { open: ["closed"], closed: ["open"] },
+  {
+    open: [{ by: "its provider", noDeadline: "the provider decides" }],
+    closed: [{ by: "its provider", noDeadline: "the provider decides" }]
+  }
+)
 
 /** One row of `issues`. */
 export class Issue extends Model.Class<Issue>("Issue")(

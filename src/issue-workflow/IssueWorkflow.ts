@@ -28,12 +28,23 @@ export const IssueWorkflowStatus = enumeration("active", "completed", "failed", 
 export type IssueWorkflowStatus = typeof IssueWorkflowStatus.Type
 
 /** Allowed transitions of a workflow. More work on the issue after the end needs a new workflow. */
-export const issueWorkflowTransitions = stateMachine(IssueWorkflowStatus.literals, {
-  active: ["completed", "failed", "cancelled"],
-  completed: [],
-  failed: [],
-  cancelled: []
-})
+export const issueWorkflowTransitions = stateMachine(
+  IssueWorkflowStatus.literals,
+  {
+    active: ["completed", "failed", "cancelled"],
+    completed: [],
+    failed: [],
+    cancelled: []
+  },
+  {
+    active: [
+      {
+        by: "`finish`, `cancel`",
+        noDeadline: "an issue may stay open for long; `doctor` lists workflows without an owner"
+      }
+    ]
+  }
+)
 
 /** One row of `issue_workflows`. */
 export class IssueWorkflow extends Model.Class<IssueWorkflow>("IssueWorkflow")(

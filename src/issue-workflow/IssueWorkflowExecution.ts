@@ -30,13 +30,58 @@ export const IssueWorkflowExecutionStatus = enumeration("queued", "running", "su
 export type IssueWorkflowExecutionStatus = typeof IssueWorkflowExecutionStatus.Type
 
 /** Allowed transitions of an execution. A retry is a new execution. */
-export const issueWorkflowExecutionTransitions = stateMachine(IssueWorkflowExecutionStatus.literals, {
-  queued: ["running", "cancelled"],
-  running: ["succeeded", "failed", "cancelled"],
-  succeeded: [],
-  failed: [],
-  cancelled: []
-})
+export const issueWorkflowExecutionTransitions = stateMachine(
+  IssueWorkflowExecutionStatus.literals,
+  {
+    queued: ["running", "cancelled"],
+    running: ["succeeded", "failed", "cancelled"],
+    succeeded: [],
+    failed: [],
+    cancelled: []
+  },
+  {
+    queued: [
+      {
+        when: "sandbox not ready yet",
+        by: "its sandbox",
+        deadline: "that of the sandbox",
+        after: "`IssueWorkflowLifecycle.supervise`: ends with the sandbox"
+      },
+      {
+        when: "sandbox ready, or no sandbox",
+        by: "an agent: `beginExecution`, `report`",
+        deadline: "1 day after the sandbox was ready, or after it was queued",
+        after: "`IssueWorkflowLifecycle.supervise`: `cancelled`"
+      },
+      {
+        when: "workflow ended",
+        by: "`finish`, `cancel` in the same transaction",
+        deadline: "at once",
+        after: "`IssueWorkflowLifecycle.supervise`: `cancelled`"
+      }
+    ],
+    running: [
+      {
+        when: "in a sandbox",
+        by: "its agent: `finish`",
+        deadline: "that of the sandbox",
+        after: "`IssueWorkflowLifecycle.supervise`: ends with the sandbox"
+      },
+      {
+        when: "without a sandbox",
+        by: "its agent: `report`, `finish`",
+        deadline: "1 day after its last change or report",
+        after: "`IssueWorkflowLifecycle.supervise`: `failed`"
+      },
+      {
+        when: "workflow ended",
+        by: "`finish`, `cancel` in the same transaction",
+        deadline: "at once",
+        after: "`IssueWorkflowLifecycle.supervise`: `cancelled`"
+      }
+    ]
+  }
+)
 
 /** The trigger of an execution. */
 export const IssueWorkflowExecutionTriggerType = enumeration("manual", "api", "retry")

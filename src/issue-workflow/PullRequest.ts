@@ -23,12 +23,20 @@ export type PullRequestState = typeof PullRequestState.Type
  * Allowed transitions of a pull request; `merged` is final. closed → merged is allowed, because the report of the
  * reopening in between may be missing.
  */
-export const pullRequestTransitions = stateMachine(PullRequestState.literals, {
-  draft: ["open", "merged", "closed"],
-  open: ["draft", "merged", "closed"],
-  merged: [],
-  closed: ["draft", "open", "merged"]
-})
+export const pullRequestTransitions = stateMachine(
+  PullRequestState.literals,
+  {
+    draft: ["open", "merged", "closed"],
+    open: ["draft", "merged", "closed"],
+    merged: [],
+    closed: ["draft", "open", "merged"]
+  },
+  {
+    draft: [{ by: "its provider", noDeadline: "the provider decides" }],
+    open: [{ by: "its provider", noDeadline: "the provider decides" }],
+    closed: [{ by: "its provider", noDeadline: "the provider decides" }]
+  }
+)
 
 /** One row of `pull_requests`. */
 export class PullRequest extends Model.Class<PullRequest>("PullRequest")(

@@ -31,7 +31,14 @@ export const ProfileStatus = enumeration("active", "archived")
 export type ProfileStatus = typeof ProfileStatus.Type
 
 /** The state machine of a profile: active to archived, and back. */
-export const profileTransitions = stateMachine(ProfileStatus.literals, { active: ["archived"], archived: ["active"] })
+export const profileTransitions = stateMachine(
+  ProfileStatus.literals,
+  { active: ["archived"], archived: ["active"] },
+  {
+    active: [{ by: "its owner: `archive`", noDeadline: "it is in use" }],
+    archived: [{ by: "its owner: `unarchive`", noDeadline: "it is kept" }]
+  }
+)
 
 /** One row of `profiles`. */
 export class Profile extends Model.Class<Profile>("Profile")(

@@ -40,13 +40,61 @@ export const SandboxStatus = enumeration("queued", "running", "ready", "failed",
 export type SandboxStatus = typeof SandboxStatus.Type
 
 /** The allowed transitions of a sandbox. A new attempt moves it from stopped or failed to queued. */
-export const sandboxTransitions = stateMachine(SandboxStatus.literals, {
-  queued: ["running", "stopped", "failed"],
-  running: ["ready", "stopped", "failed"],
-  ready: ["stopped", "failed"],
-  failed: ["queued"],
-  stopped: ["queued"]
-})
+export const sandboxTransitions = stateMachine(
+  SandboxStatus.literals,
+  {
+    queued: ["running", "stopped", "failed"],
+    running: ["ready", "stopped", "failed"],
+    ready: ["stopped", "failed"],
+    failed: ["queued"],
+    stopped: ["queued"]
+  },
+  {
+    queued: [
+      {
+        by: "the worker that claims the job of its attempt; `stop`, `cancel`",
+        deadline: "that of its attempt; without an attempt `runtimeDeadline` after its last change",
+        after: "`SandboxLifecycle.supervise`: `failed` or `stopped`, as the attempt"
+      },
+      {
+        when: "with `expires_at`",
+        by: "`extend`",
+        deadline: "`expires_at`",
+        after: "`SandboxLifecycle.supervise`: `stopped`, stop reason `expired`"
+      }
+    ],
+    running: [
+      {
+        by: "the worker of its attempt, or the report of its runtime; `stop`, `cancel`",
+        deadline: "that of its attempt; without an attempt `runtimeDeadline` after its last change",
+        after: "`SandboxLifecycle.supervise`: `failed` or `stopped`, as the attempt"
+      },
+      {
+        when: "with `expires_at`",
+        by: "`extend`",
+        deadline: "`expires_at`",
+        after: "`SandboxLifecycle.supervise`: `stopped`, stop reason `expired`"
+      }
+    ],
+    ready: [
+      { by: "`endRuntime`; `stop`", noDeadline: "it is in use" },
+      {
+        when: "with `expires_at`",
+        by: "`extend`",
+        deadline: "`expires_at`",
+        after: "`SandboxLifecycle.supervise`: `stopped`, stop reason `expired`"
+      },
+      {
+        when: "with `idle_timeout_ms`",
+        by: "`touch`",
+        deadline: "`idle_timeout_ms` after it was ready or last active",
+        after: "`SandboxLifecycle.supervise`: `stopped`, stop reason `idle`"
+      }
+    ],
+    failed: [{ by: "its owner: `retry`, `rebuild`", noDeadline: "it has ended" }],
+    stopped: [{ by: "its owner: `retry`, `rebuild`", noDeadline: "it has ended" }]
+  }
+)
 
 /** The states of a sandbox that has not ended. Its deadlines apply in these states. */
 export const liveSandboxStatuses = ["queued", "running", "ready"] as const satisfies ReadonlyArray<SandboxStatus>

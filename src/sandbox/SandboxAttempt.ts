@@ -35,13 +35,58 @@ export const SandboxAttemptStatus = enumeration("queued", "running", "succeeded"
 export type SandboxAttemptStatus = typeof SandboxAttemptStatus.Type
 
 /** The allowed transitions of an attempt. An ended attempt keeps its status: a retry is a new attempt. */
-export const sandboxAttemptTransitions = stateMachine(SandboxAttemptStatus.literals, {
-  queued: ["running", "failed", "cancelled"],
-  running: ["succeeded", "failed", "cancelled"],
-  succeeded: [],
-  failed: [],
-  cancelled: []
-})
+export const sandboxAttemptTransitions = stateMachine(
+  SandboxAttemptStatus.literals,
+  {
+    queued: ["running", "failed", "cancelled"],
+    running: ["succeeded", "failed", "cancelled"],
+    succeeded: [],
+    failed: [],
+    cancelled: []
+  },
+  {
+    queued: [
+      {
+        when: "with an active job",
+        by: "the worker that claims the job",
+        deadline: "that of the job",
+        after: "`SandboxLifecycle.supervise`: ends with the job"
+      },
+      {
+        when: "without an active job",
+        by: "the report of its runtime",
+        deadline: "`runtimeDeadline` after it was queued",
+        after: "`SandboxLifecycle.supervise`: `failed`, or `succeeded` if the runtime runs"
+      },
+      {
+        when: "with a stop request",
+        by: "`stop`, `cancel`, `delete` in the same transaction",
+        deadline: "at once",
+        after: "`SandboxLifecycle.supervise`: `cancelled`"
+      }
+    ],
+    running: [
+      {
+        when: "with an active job",
+        by: "its worker",
+        deadline: "that of the job",
+        after: "`SandboxLifecycle.supervise`: ends with the job"
+      },
+      {
+        when: "without an active job",
+        by: "the report of its runtime",
+        deadline: "`runtimeDeadline` after the job ended, or after it was started without a job",
+        after: "`SandboxLifecycle.supervise`: `failed`, or `succeeded` if the runtime runs"
+      },
+      {
+        when: "with a stop request",
+        by: "`stop`, `cancel`, `delete` in the same transaction",
+        deadline: "at once",
+        after: "`SandboxLifecycle.supervise`: `cancelled`"
+      }
+    ]
+  }
+)
 
 /** The kind of trigger of an attempt. */
 export const SandboxAttemptTriggerType = enumeration("manual", "issue", "schedule", "api", "retry")

@@ -29,12 +29,39 @@ export type SandboxRuntimeStatus = typeof SandboxRuntimeStatus.Type
  * The allowed transitions of a runtime. A relaunch moves it from failed or stopped to pending or running. A stopped
  * runtime cannot fail, so a late failure does not replace a stop.
  */
-export const sandboxRuntimeTransitions = stateMachine(SandboxRuntimeStatus.literals, {
-  pending: ["running", "failed", "stopped"],
-  running: ["failed", "stopped"],
-  failed: ["pending", "running", "stopped"],
-  stopped: ["pending", "running"]
-})
+export const sandboxRuntimeTransitions = stateMachine(
+  SandboxRuntimeStatus.literals,
+  {
+    pending: ["running", "failed", "stopped"],
+    running: ["failed", "stopped"],
+    failed: ["pending", "running", "stopped"],
+    stopped: ["pending", "running"]
+  },
+  {
+    pending: [
+      {
+        when: "attempt active",
+        by: "the runtime adapter's report (`recordRuntime`, `endRuntime`)",
+        deadline: "that of the attempt",
+        after: "`SandboxLifecycle.supervise`: `failed`, error code `runtime-missing`"
+      },
+      {
+        when: "attempt ended",
+        by: "the runtime adapter's report (`recordRuntime`, `endRuntime`)",
+        deadline: "`runtimeDeadline` after the last report",
+        after: "`SandboxLifecycle.supervise`: `failed`, error code `runtime-missing`"
+      }
+    ],
+    running: [
+      {
+        by: "the runtime adapter's report (`endRuntime`); `stop`, `delete`",
+        noDeadline: "it is in use, until the deadline of its sandbox"
+      }
+    ],
+    failed: [{ by: "a launch of another resource, while the attempt is active", noDeadline: "it has ended" }],
+    stopped: [{ by: "a launch of another resource, while the attempt is active", noDeadline: "it has ended" }]
+  }
+)
 
 /** The states of an ended runtime. */
 export const endedRuntimeStatuses = ["failed", "stopped"] as const satisfies ReadonlyArray<SandboxRuntimeStatus>

@@ -27,11 +27,18 @@ export type EncryptionKeyStatus = typeof EncryptionKeyStatus.Type
  * The state machine of an encryption key. An active key becomes inactive, by the activation of another key, before it
  * can be retired. `rotateKeys` activates only keys that never were active.
  */
-export const encryptionKeyTransitions = stateMachine(EncryptionKeyStatus.literals, {
-  active: ["inactive"],
-  inactive: ["active", "retired"],
-  retired: []
-})
+export const encryptionKeyTransitions = stateMachine(
+  EncryptionKeyStatus.literals,
+  {
+    active: ["inactive"],
+    inactive: ["active", "retired"],
+    retired: []
+  },
+  {
+    active: [{ by: "an operator: `rotateKeys` to another key", noDeadline: "it is in use" }],
+    inactive: [{ by: "an operator: `rotateKeys`, `retireKey`", noDeadline: "it decrypts stored values" }]
+  }
+)
 
 /** One row of `encryption_keys`. */
 export class EncryptionKey extends Model.Class<EncryptionKey>("EncryptionKey")(

@@ -2,12 +2,15 @@
  * The description of a table, as an annotation of its row model. `docs/schema.md` is generated from it, and a test
  * compares it with the database.
  */
+import type { Waits } from "./transitions.js"
+
 export const TableId: unique symbol = Symbol.for("@sealant/db/Table")
 
 /** The states and transitions of a state machine, as diagrams need them. */
 export interface States {
   readonly states: ReadonlyArray<string>
   readonly transitions: Readonly<Record<string, ReadonlyArray<string>>>
+  readonly waits: Waits<string>
 }
 
 /** The description of a table. */
