@@ -1,6 +1,7 @@
 /**
  * The deadlines of sandboxes: an absolute one, and one after a time without activity.
  */
+import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, DateTime, Duration, Effect, type Layer, Option, TestClock } from "effect"
 import { IssueWorkflowExecutionRepo } from "../../../src/issue-workflow/IssueWorkflowExecutionRepo.js"
@@ -11,7 +12,10 @@ import { SandboxRepo } from "../../../src/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../../src/sandbox/SandboxRuntimeInstanceRepo.js"
 import type { LaunchSandbox } from "../../../src/sandbox/SandboxViews.js"
 import { layers as workflowLayers, opened, toLaunch } from "../../issue-workflow/lifecycle/support.js"
+import { passedDeadline } from "../../../src/sandbox/lifecycle/deadlines.js"
+import { makeStates } from "../../../src/sandbox/lifecycle/state.js"
 import { fingerprint } from "../../../src/sql/fingerprint.js"
+import { failedGuard, writeAll } from "../../../src/sql/writeAll.js"
 import { onPeer, requestsOf } from "../../libsql/remoteSupport.js"
 import { issuesOf, recordStatements } from "../../support/plans.js"
 import { contradictions, disagreeing } from "./invariants.js"
@@ -112,6 +116,13 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const { finishBuild } = yield* SandboxLifecycle
         const { lease } = yield* claim(waiting)
         yield* finishBuild(lease, { ...success, runtime: answer("running") })
+        // The decision has the rule of its own: the sandbox may have been retried after supervision had listed it.
+        const state = yield* (yield* makeStates(yield* SqlClient.SqlClient)).ofSandbox(waiting.sandbox.id)
+        const readyAt = yield* Clock.currentTimeMillis
+        expect([passedDeadline(state, readyAt + hour - 1), passedDeadline(state, readyAt + hour)]).toEqual([
+          undefined,
+          "idle"
+        ])
         yield* TestClock.adjust(hour - 1)
         expect(yield* supervise(supervision)).toEqual(none)
         yield* touch({ ownerUserId: ada, id: waiting.sandbox.id })
@@ -242,6 +253,23 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* stateOf(sandbox.id)).toBe("stopped succeeded succeeded stopped stop")
         for (const { sandbox } of [second, fourth])
           expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("the guard of a decision fails after a touch or an extension of the sandbox", () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const { extend, touch } = yield* SandboxLifecycle
+        const { id } = (yield* readyWith({ lifetime: "1 hour", idleTimeout: "1 hour" })).sandbox
+        const { ofSandbox } = yield* makeStates(sql)
+        for (const change of [touch({ id }), extend({ id, until: yield* inFuture(2 * hour) })]) {
+          const { unchanged } = yield* ofSandbox(id)
+          yield* writeAll(sql, [unchanged])
+          yield* change
+          expect(failedGuard([unchanged], yield* Effect.flip(writeAll(sql, [unchanged])))).toEqual(
+            Option.some(unchanged)
+          )
+        }
       }).pipe(Effect.provide(layer))
     )
 
