@@ -25,7 +25,7 @@ import type { ById } from "../sql/ownerScope.js"
 import type { Page, PageRequest } from "../sql/page.js"
 import { joinedRows } from "../sql/rows.js"
 import { makeAccess } from "../source/requireAccess.js"
-import { type AttemptsRequest, makeAttempts } from "./lifecycle/attempts.js"
+import { makeAttempts } from "./lifecycle/attempts.js"
 import { makeBuildOperations } from "./lifecycle/build.js"
 import { makeDeadlines } from "./lifecycle/extend.js"
 import { makeLaunches } from "./lifecycle/launch.js"
@@ -308,7 +308,7 @@ export interface SandboxLifecycleService {
    * malformed or the limit is out of range.
    */
   readonly listAttempts: (
-    request: AttemptsRequest
+    request: PageRequest & { readonly ownerUserId: string; readonly id: string }
   ) => Effect.Effect<Page<SandboxAttemptView>, NotFound | InvalidInput | PersistenceError>
 
   /**

@@ -5,7 +5,7 @@ import { expect, it } from "@effect/vitest"
 import { Chunk, Effect, Layer, Queue, TestClock } from "effect"
 import * as BuildWorker from "../../src/build-job/BuildWorker.js"
 import * as Sql from "../../src/libsql/SqlClient.js"
-import { newPath, ours } from "../libsql/support.js"
+import { newPath, openClient } from "../libsql/support.js"
 import { child } from "../support/children.js"
 import { migrated } from "../support/database.js"
 import { eventually } from "../support/eventLoop.js"
@@ -21,7 +21,7 @@ it.scoped("an enqueue in another process wakes an idle worker by file-change not
   Effect.gen(function* () {
     const filePath = yield* newPath
     // The next poll would follow after an hour, and no Effect clock advances.
-    const client = yield* ours(filePath, { busyTimeoutMs: 60_000, pausesMs: [hour] })
+    const client = yield* openClient(filePath, { busyTimeoutMs: 60_000, pausesMs: [hour] })
     const built = yield* Queue.unbounded<string>()
     const layer = services.pipe(Layer.provideMerge(migrated), Layer.provideMerge(Sql.layer(Effect.succeed(client))))
     yield* Effect.gen(function* () {

@@ -145,7 +145,7 @@ const operations: Readonly<
 
 /** The fixture in a file. Each test gets a copy. */
 const makeTemplate = Effect.gen(function* () {
-  const file = join(yield* temporaryDirectory, "world.sqlite")
+  const file = join(yield* temporaryDirectory, "fixture.sqlite")
   const fixture = yield* Effect.provide(
     makeFixture,
     layer.pipe(Layer.provideMerge(migrated), Layer.provideMerge(Database.layer({ filePath: file })))

@@ -22,7 +22,7 @@ const userCount = 8
 const maxGrownMegabytes = 6.5
 
 /** One client: launches twice under a key, polls until its sandbox is ready, and reads its events. */
-const visitor = ({ api }: Client, name: string) =>
+const launchingClient = ({ api }: Client, name: string) =>
   Effect.gen(function* () {
     const launch = api.sandboxes.launch({ headers: { "idempotency-key": name }, payload: { name, spec } })
     const [first, again] = yield* Effect.all([launch, launch], { concurrency: 2 })
@@ -36,7 +36,7 @@ const visitor = ({ api }: Client, name: string) =>
   })
 
 /** Every tenth client: an agent works on an issue, and the client reads its events to the end. */
-const watcher = ({ api, http }: Client, number: number) =>
+const watchingClient = ({ api, http }: Client, number: number) =>
   Effect.gen(function* () {
     const payload = { repository: { owner: "acme", name: "app" }, issue: { number, title: "It breaks" } }
     const { workflow } = yield* api.workflows.open({ payload })
@@ -49,13 +49,15 @@ const watcher = ({ api, http }: Client, number: number) =>
     expect(Array.from(events, ({ id }) => id)).toEqual([1, 2, 3, 4])
   })
 
-const crowd = (clients: ReadonlyArray<Client>, size: number, wave: string) =>
+const runClients = (clients: ReadonlyArray<Client>, size: number, wave: string) =>
   Effect.forEach(
     Array.from({ length: size }, (_, index) => index),
     (index) => {
       const client = clients[index % clients.length]
       if (client === undefined) return Effect.dieMessage("no client")
-      return index % 10 === 0 ? watcher(client, wave.length * 1000 + index) : visitor(client, `${wave}-${index}`)
+      return index % 10 === 0
+        ? watchingClient(client, wave.length * 1000 + index)
+        : launchingClient(client, `${wave}-${index}`)
     },
     { concurrency: "unbounded", discard: true }
   )
@@ -93,12 +95,12 @@ const load = (filePath: string) =>
       (name) => signUp(url, name),
       { concurrency: 4 }
     )
-    yield* crowd(clients, 20, "w")
+    yield* runClients(clients, 20, "w")
     const before = yield* heapInUse
-    yield* crowd(clients, 60, "load")
+    yield* runClients(clients, 60, "load")
     const after = yield* heapInUse
 
-    // 72 visitors and 8 watchers, each with one sandbox, one attempt and one job that was done once, under its last lease.
+    // 72 launching and 8 watching clients, each with one sandbox, one attempt and one job that was done once, under its last lease.
     expect(yield* count("sandboxes")).toBe(80)
     expect(yield* count("oci_image_build_jobs WHERE status = 'succeeded' AND lease_token = attempt_count")).toBe(80)
     expect(yield* count("sandbox_attempts WHERE status = 'succeeded'")).toBe(80)

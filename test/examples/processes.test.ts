@@ -76,7 +76,7 @@ it.scopedLive(
   "the demo runs to completion, and its invariants hold",
   () =>
     Effect.gen(function* () {
-      const running = yield* start("visit.ts", {})
+      const running = yield* start("demo.ts", {})
       const code = yield* exited(running.child)
       expect(running.text()).toContain("ok  25 sandboxes, 25 ready")
       expect(running.text()).not.toContain("NOT ")

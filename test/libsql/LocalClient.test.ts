@@ -11,10 +11,10 @@ import { Connection } from "../../src/libsql/Connection.js"
 import type { LocalClient } from "../../src/libsql/LocalClient.js"
 import { openMemory } from "../../src/libsql/openLocal.js"
 import { refusedTimes, turns } from "../support/eventLoop.js"
-import { codeOf, codeOfFailure, endsWithin, execute, newPath, ours, rival, sqlOf } from "./support.js"
+import { codeOf, codeOfFailure, endsWithin, execute, newPath, openClient, rival, sqlOf } from "./support.js"
 
 const memory = Effect.acquireRelease(Effect.promise(openMemory), (client) => Effect.promise(() => client.shutdown()))
-const onFile = Effect.flatMap(newPath, (path) => ours(path))
+const onFile = Effect.flatMap(newPath, (path) => openClient(path))
 const both = [
   { name: "file", open: onFile },
   { name: "memory", open: memory }
@@ -182,7 +182,7 @@ describe("the busy timeout", () => {
   it.scopedLive("expires with SQLITE_BUSY for whatever is waiting, and the client stays usable", () =>
     Effect.gen(function* () {
       const path = yield* newPath
-      const client = yield* ours(path, { busyTimeoutMs: 50 })
+      const client = yield* openClient(path, { busyTimeoutMs: 50 })
       yield* execute(client, "CREATE TABLE t (n)")
       const other = yield* rival(path)
       const insert = execute(client, "INSERT INTO t VALUES (1)")
@@ -201,7 +201,7 @@ describe("the busy timeout", () => {
   it.scopedLive("starts when the lock is refused, for each statement separately", () =>
     Effect.gen(function* () {
       const path = yield* newPath
-      const client = yield* ours(path, { busyTimeoutMs: 400 })
+      const client = yield* openClient(path, { busyTimeoutMs: 400 })
       yield* execute(client, "CREATE TABLE t (n)")
       const other = yield* rival(path)
       const clock = Effect.sync(() => performance.now())
@@ -228,7 +228,7 @@ describe("the busy timeout", () => {
   it.scopedLive("does not run while a transaction of the same client holds the connection", () =>
     Effect.gen(function* () {
       // Whoever has to wait for a lock fails at once.
-      const client = yield* Effect.flatMap(newPath, (path) => ours(path, { busyTimeoutMs: 0 }))
+      const client = yield* Effect.flatMap(newPath, (path) => openClient(path, { busyTimeoutMs: 0 }))
       yield* execute(client, "CREATE TABLE t (n)")
       const transaction = client.begin()
       yield* Effect.promise(() => transaction.execute("INSERT INTO t VALUES (1)"))
@@ -242,7 +242,7 @@ describe("the busy timeout", () => {
   it.scopedLive("a failing VACUUM replaces the connection, with the PRAGMAs of the first", () =>
     Effect.gen(function* () {
       const path = yield* newPath
-      const client = yield* ours(path, { busyTimeoutMs: 30, synchronous: "normal" })
+      const client = yield* openClient(path, { busyTimeoutMs: 30, synchronous: "normal" })
       yield* execute(client, "CREATE TABLE t (n)")
       const other = yield* rival(path)
       expect(yield* other.locking(codeOfFailure(execute(client, "PRAGMA user_version = 3")))).toBe("SQLITE_BUSY")
@@ -400,7 +400,7 @@ describe("SqlClient", () => {
   it.scopedLive("stays usable after a transaction that cannot begin, under the standard layer", () =>
     Effect.gen(function* () {
       const path = yield* newPath
-      const client = yield* ours(path, { busyTimeoutMs: 20 })
+      const client = yield* openClient(path, { busyTimeoutMs: 20 })
       yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         yield* sql`CREATE TABLE t (n)`
@@ -450,7 +450,7 @@ describe("closing", () => {
       const path = yield* newPath
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const client = yield* ours(path)
+          const client = yield* openClient(path)
           yield* execute(client, "CREATE TABLE t (n)")
           yield* execute(client, "INSERT INTO t VALUES (1)")
           expect(statSync(`${path}-wal`).size).toBeGreaterThan(0)
@@ -466,10 +466,10 @@ describe("closing", () => {
       const path = yield* newPath
       const other = yield* rival(path)
       other.exec("PRAGMA journal_mode = delete; CREATE TABLE t (n); BEGIN EXCLUSIVE")
-      const opened = yield* Effect.exit(Effect.scoped(ours(path, { busyTimeoutMs: 20 })))
+      const opened = yield* Effect.exit(Effect.scoped(openClient(path, { busyTimeoutMs: 20 })))
       expect(Exit.isFailure(opened) && String(opened.cause)).toContain("is locked by another process")
       other.exec("COMMIT")
-      expect(yield* rows(yield* ours(path), "SELECT * FROM t")).toEqual([])
+      expect(yield* rows(yield* openClient(path), "SELECT * FROM t")).toEqual([])
     })
   )
 })
@@ -480,7 +480,7 @@ describe("opening", () => {
       const path = yield* newPath
       const other = yield* rival(path)
       other.exec("PRAGMA journal_mode = delete; CREATE TABLE t (n); BEGIN EXCLUSIVE")
-      const opening = yield* Effect.fork(ours(path))
+      const opening = yield* Effect.fork(openClient(path))
       yield* refusedTimes(1)
       other.exec("COMMIT")
       const client = yield* Fiber.join(opening)
@@ -493,9 +493,9 @@ describe("opening", () => {
   it.scopedLive("another client on the same file keeps its locks, and so its acknowledged writes", () =>
     Effect.gen(function* () {
       const path = yield* newPath
-      const client = yield* ours(path)
+      const client = yield* openClient(path)
       yield* execute(client, "CREATE TABLE t (n)")
-      yield* Effect.scoped(ours(path))
+      yield* Effect.scoped(openClient(path))
       const libsql = createRequire(import.meta.url).resolve("libsql")
       const script = `const [path, sql, libsql] = process.argv.slice(1)
         const database = new (require(libsql))(path)

@@ -20,7 +20,7 @@ import {
   execute,
   newPath,
   ourLayer,
-  ours,
+  openClient,
   rival,
   sqlOf,
   stockClients,
@@ -65,7 +65,7 @@ describe("acknowledged writes survive a busy statement", () => {
   it.scopedLive("the client of this package", () =>
     Effect.gen(function* () {
       const path = yield* newPath
-      const client = yield* ours(path, { busyTimeoutMs: 20 })
+      const client = yield* openClient(path, { busyTimeoutMs: 20 })
       expect(yield* scenario(client, path, Database)).toEqual({
         refused: "SQLITE_BUSY",
         acknowledged: writes,
@@ -232,7 +232,7 @@ describe("PRAGMAs, temporary tables and file descriptors outlive transactions", 
   it.scopedLive("the client of this package", () =>
     Effect.gen(function* () {
       const path = yield* newPath
-      const client = yield* ours(path, { synchronous: "full" })
+      const client = yield* openClient(path, { synchronous: "full" })
       // Bypasses the client, which refuses to change its connection.
       const setSynchronous = Effect.sync(() => client["writer"].exec("PRAGMA synchronous = 1"))
       expect(yield* onFile(client, path, setSynchronous)).toEqual({ synchronous: 1, leaked: 0 })
@@ -314,7 +314,7 @@ describe("waiting for a lock does not block the event loop", () => {
   it.scopedLive("the client of this package", () =>
     Effect.gen(function* () {
       const path = yield* newPath
-      const client = yield* ours(path, { busyTimeoutMs: 10_000 })
+      const client = yield* openClient(path, { busyTimeoutMs: 10_000 })
       yield* execute(client, "CREATE TABLE t (n)")
       const other = yield* rival(path)
       const holding = yield* Effect.fork(other.locking(refusedTimes(2)))
@@ -410,7 +410,7 @@ describe("only the writing connection checkpoints", () => {
       const exec = vi.spyOn(Connection.prototype, "exec")
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const client = yield* ours(path)
+          const client = yield* openClient(path)
           yield* execute(client, "CREATE TABLE t (n)")
           yield* execute(client, "INSERT INTO t VALUES (1)")
           yield* execute(client, "SELECT * FROM t")
@@ -450,7 +450,7 @@ describe("foreign keys, durability and copies", () => {
   it.scopedLive("the client of this package", () =>
     Effect.gen(function* () {
       const path = yield* newPath
-      const sql = yield* sqlOf(yield* ours(path, { synchronous: "full" }))
+      const sql = yield* sqlOf(yield* openClient(path, { synchronous: "full" }))
       yield* sql`CREATE TABLE p (id INTEGER PRIMARY KEY)`
       yield* sql`CREATE TABLE c (p INTEGER REFERENCES p (id))`
       expect(yield* codeOfFailure(sql`INSERT INTO c VALUES (1)`)).toBe("SQLITE_CONSTRAINT_FOREIGNKEY")

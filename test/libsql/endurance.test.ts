@@ -3,14 +3,14 @@ import { Effect, Schema } from "effect"
 import { execFile } from "node:child_process"
 import { readdirSync } from "node:fs"
 import { programAt } from "../support/programs.js"
-import { newPath, ours, rival, sqlOf } from "./support.js"
+import { newPath, openClient, rival, sqlOf } from "./support.js"
 
 const descriptors = () => readdirSync("/proc/self/fd").length
 
 describe("an open database", () => {
   it.scopedLive("has as many file descriptors and about as much memory after 10,000 transactions as before", () =>
     Effect.gen(function* () {
-      const client = yield* Effect.flatMap(newPath, (path) => ours(path))
+      const client = yield* Effect.flatMap(newPath, (path) => openClient(path))
       const sql = yield* sqlOf(client)
       yield* sql`CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)`
       yield* sql`INSERT INTO t VALUES (1, 0)`

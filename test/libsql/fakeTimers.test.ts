@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { afterEach, vi } from "vitest"
-import { execute, newPath, ours, rival } from "./support.js"
+import { execute, newPath, openClient, rival } from "./support.js"
 
 afterEach(() => void vi.useRealTimers())
 
@@ -9,7 +9,7 @@ describe("with fake timers", () => {
   it.scopedLive("writes, transactions and waits for a lock continue", () =>
     Effect.gen(function* () {
       const path = yield* newPath
-      const client = yield* ours(path, { busyTimeoutMs: 20 })
+      const client = yield* openClient(path, { busyTimeoutMs: 20 })
       const other = yield* rival(path)
       vi.useFakeTimers({
         toFake: [

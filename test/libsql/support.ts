@@ -64,14 +64,14 @@ export class Rival {
   }
 }
 
-/** Our client on a file, closed with the scope. */
-export const ours = (path: string, options: Partial<Omit<LocalOptions, "path">> = {}) =>
+/** A local client on a file, closed with the scope. */
+export const openClient = (path: string, options: Partial<Omit<LocalOptions, "path">> = {}) =>
   Effect.acquireRelease(
     Effect.promise(() => openLocalFile({ path, busyTimeoutMs: 5000, synchronous: "normal", ...options })),
     (client) => Effect.promise(() => client.shutdown())
   )
 
-/** `SqlClient` on a client of ours that is open already. */
+/** `SqlClient` on an open client. */
 export const sqlOf = (client: LocalClient) =>
   Effect.map(Layer.build(Sql.layer(Effect.succeed(client))), (context) => Layer.succeedContext(context)).pipe(
     Effect.flatMap((layer) => Effect.provide(SqlClient.SqlClient, layer))
@@ -98,7 +98,7 @@ export interface Subject {
 export const ourLayer: Subject = {
   name: "ours",
   Native: Database,
-  layer: (path) => Sql.layer(ours(path, { busyTimeoutMs: 100 }))
+  layer: (path) => Sql.layer(openClient(path, { busyTimeoutMs: 100 }))
 }
 
 /** The layer as `@effect/sql-libsql` 0.42 gives it, over its own `@libsql/client` 0.12 and `libsql` 0.4.7. */

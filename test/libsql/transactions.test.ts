@@ -6,7 +6,7 @@ import { openMemory } from "../../src/libsql/openLocal.js"
 import * as Sql from "../../src/libsql/SqlClient.js"
 import { WriteQueue } from "../../src/libsql/WriteQueue.js"
 import { refusedTimes } from "../support/eventLoop.js"
-import { codeOf, codeOfFailure, newPath, ours, rival, sqlOf } from "./support.js"
+import { codeOf, codeOfFailure, newPath, openClient, rival, sqlOf } from "./support.js"
 
 const memory = Effect.acquireRelease(Effect.promise(openMemory), (client) => Effect.promise(() => client.shutdown()))
 
@@ -23,7 +23,7 @@ const numbers = (sql: SqlClient.SqlClient) =>
 const insert = (sql: SqlClient.SqlClient, n: number) => sql`INSERT INTO t VALUES (${n})`
 
 describe.each([
-  { name: "file", open: Effect.flatMap(newPath, (path) => ours(path)) },
+  { name: "file", open: Effect.flatMap(newPath, (path) => openClient(path)) },
   { name: "memory", open: memory }
 ])("transactions ($name)", ({ open }) => {
   it.scopedLive("commit all or nothing on success, failure, defect and interruption", () =>
@@ -242,7 +242,7 @@ describe("a transaction that waits for the lock", () => {
   it.scopedLive("does not take the lock before its first statement", () =>
     Effect.gen(function* () {
       const path = yield* newPath
-      const sql = yield* withTable(ours(path))
+      const sql = yield* withTable(openClient(path))
       const other = yield* rival(path)
       yield* sql.withTransaction(
         Effect.gen(function* () {
@@ -258,7 +258,7 @@ describe("a transaction that waits for the lock", () => {
   it.scopedLive("can be interrupted, leaves nothing behind, and later ones get their turn", () =>
     Effect.gen(function* () {
       const path = yield* newPath
-      const sql = yield* withTable(ours(path))
+      const sql = yield* withTable(openClient(path))
       const other = yield* rival(path)
       const [outcome, behind] = yield* other.locking(
         Effect.gen(function* () {
@@ -279,7 +279,7 @@ describe("a transaction that waits for the lock", () => {
 
   it.scopedLive("can be interrupted while another of the same client has its turn", () =>
     Effect.gen(function* () {
-      const sql = yield* withTable(ours(yield* newPath))
+      const sql = yield* withTable(openClient(yield* newPath))
       const inside = yield* Deferred.make<void>()
       const leave = yield* Deferred.make<void>()
       const holding = yield* Effect.fork(
@@ -298,7 +298,7 @@ describe("a transaction that waits for the lock", () => {
   it.scopedLive("interrupted at any moment, leaves the client usable and the lock free", () =>
     Effect.gen(function* () {
       const path = yield* newPath
-      const sql = yield* withTable(ours(path))
+      const sql = yield* withTable(openClient(path))
       const other = yield* rival(path)
       for (let ticks = 0; ticks < 30; ticks++) {
         const fiber = yield* Effect.fork(
@@ -320,7 +320,7 @@ describe("a transaction that waits for the lock", () => {
   it.scopedLive("that times out fails with SQLITE_BUSY at its first statement and at later ones", () =>
     Effect.gen(function* () {
       const path = yield* newPath
-      const sql = yield* withTable(ours(path, { busyTimeoutMs: 20 }))
+      const sql = yield* withTable(openClient(path, { busyTimeoutMs: 20 }))
       const other = yield* rival(path)
       const codes = yield* other.locking(
         sql.withTransaction(Effect.all([codeOfFailure(insert(sql, 1)), codeOfFailure(insert(sql, 2))]))

@@ -68,7 +68,7 @@ const others = [
 ]
 
 const openFixture = Effect.gen(function* () {
-  const path = join(yield* temporaryDirectory, "world.sqlite")
+  const path = join(yield* temporaryDirectory, "fixture.sqlite")
   yield* Effect.provide(
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient

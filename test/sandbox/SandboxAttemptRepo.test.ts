@@ -214,9 +214,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           durationMs: 5000
         })
 
-        const told = yield* queued
-        yield* repo.markRunning({ id: told, startedAt: at(100) })
-        expect(timesOf(yield* repo.markFailed({ id: told, finishedAt: at(350) }))).toEqual({
+        const withInstants = yield* queued
+        yield* repo.markRunning({ id: withInstants, startedAt: at(100) })
+        expect(timesOf(yield* repo.markFailed({ id: withInstants, finishedAt: at(350) }))).toEqual({
           startedAt: 100,
           finishedAt: 350,
           durationMs: 250

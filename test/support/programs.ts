@@ -26,7 +26,7 @@ const isProgram = (path: string) =>
 const otherPrograms = [
   "src/cli/main.ts",
   "examples/control-plane/main.ts",
-  "examples/control-plane/visit.ts",
+  "examples/control-plane/demo.ts",
   "examples/control-plane/worker.ts",
   "examples/telemetry/main.ts"
 ].map((path) => join(root, path))

@@ -14,8 +14,6 @@ import { attemptStatusOf, outcomeColumns, outcomeOf } from "./viewParts.js"
 
 const { decodeFilter, traced } = operationsOf("SandboxLifecycle", "Sandbox")
 
-export type AttemptsRequest = Page.PageRequest & typeof SandboxOfOwner.Encoded
-
 const existsText = "SELECT 1 FROM sandboxes WHERE id = ?1 AND owner_user_id = ?2"
 
 // INDEXED BY names the primary keys, because the planner scans a table that had one row when its statistics were
@@ -51,7 +49,7 @@ export const makeAttempts = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const rows = yield* joinedRows
 
-  const listAttempts = (request: AttemptsRequest) =>
+  const listAttempts = (request: Page.PageRequest & typeof SandboxOfOwner.Encoded) =>
     Effect.gen(function* () {
       const { id, ownerUserId } = yield* decodeFilter("listAttempts", SandboxOfOwner)(request)
       const start = yield* Page.start("SandboxLifecycle.listAttempts", request)

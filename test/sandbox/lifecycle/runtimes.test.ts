@@ -267,7 +267,7 @@ describe("SandboxLifecycle", () => {
       const steps = ["stop", "begin", "leaseRunning", "runRunning", "finishRunning"] as const
       for (const order of permutations(steps)) {
         const { attempt, lease, sandbox } = yield* claimed()
-        const told: Array<string> = []
+        const outcomes: Array<string> = []
         for (const step of order) {
           const effects: Readonly<Record<(typeof steps)[number], Effect.Effect<unknown, { readonly _tag: string }>>> = {
             stop: lifecycle.stop(sandbox.id),
@@ -277,14 +277,14 @@ describe("SandboxLifecycle", () => {
             finishRunning: lifecycle.finishBuild(lease, { ...success, runtime: answer("running") })
           }
           const outcome = yield* tagOf(effects[step])
-          told.push(`${step}: ${outcome}`)
+          outcomes.push(`${step}: ${outcome}`)
           const stopped = order.indexOf("stop") < order.indexOf(step)
-          if (stopped) expect(["LeaseLost", "InvalidTransition"], told.join(", ")).toContain(outcome)
+          if (stopped) expect(["LeaseLost", "InvalidTransition"], outcomes.join(", ")).toContain(outcome)
         }
         const state = yield* stateOf(sandbox.id)
         const finished = order.indexOf("finishRunning") < order.indexOf("stop")
         const reported = order.findIndex((step) => step.endsWith("Running")) < order.indexOf("stop")
-        expect(state, told.join(", ")).toBe(
+        expect(state, outcomes.join(", ")).toBe(
           `stopped ${finished ? "succeeded succeeded" : "cancelled cancelled"} ${reported ? "stopped" : "none"} stop`
         )
       }

@@ -32,8 +32,8 @@ const walk = (way: ReadonlyArray<Command>) =>
     expect(yield* one.seen).toEqual(seenOf(model))
     for (const [index, command] of way.entries()) {
       const step = next[command](model)
-      const told = `${way.slice(0, index).join(" ")} > ${command}`
-      expect([yield* one.run(command), yield* one.seen], told).toEqual([step.outcome, seenOf(step.model)])
+      const path = `${way.slice(0, index).join(" ")} > ${command}`
+      expect([yield* one.run(command), yield* one.seen], path).toEqual([step.outcome, seenOf(step.model)])
       model = step.model
     }
     return { ...one, model }
@@ -50,7 +50,7 @@ const lateReports = [
 ] as const satisfies ReadonlyArray<Command>
 
 /** Deletes the sandbox, and expects no active dependants, also after late reports. */
-const deletion = ({ id, run }: Effect.Effect.Success<ReturnType<typeof walk>>, told: string) =>
+const deletion = ({ id, run }: Effect.Effect.Success<ReturnType<typeof walk>>, path: string) =>
   Effect.gen(function* () {
     const attempts = yield* shell<{ readonly id: string }>(
       "SELECT run_id AS id FROM sandbox_run_links WHERE sandbox_id = ?",
@@ -58,10 +58,10 @@ const deletion = ({ id, run }: Effect.Effect.Success<ReturnType<typeof walk>>, t
     )
     yield* (yield* SandboxLifecycle).delete({ id })
     for (const report of lateReports)
-      expect(yield* run(report), `${told} > delete ${report}`).toMatch(/^(ok|LeaseLost|InvalidTransition)/)
-    for (const attempt of attempts) expect(yield* leftOf(attempt.id), told).toEqual([])
+      expect(yield* run(report), `${path} > delete ${report}`).toMatch(/^(ok|LeaseLost|InvalidTransition)/)
+    for (const attempt of attempts) expect(yield* leftOf(attempt.id), path).toEqual([])
     yield* (yield* SandboxLifecycle).supervise({ limit: 10, runtimeDeadline: "1 milli" })
-    for (const attempt of attempts) expect(yield* leftOf(attempt.id), told).toEqual([])
+    for (const attempt of attempts) expect(yield* leftOf(attempt.id), path).toEqual([])
   })
 
 const ways = FastCheck.array(FastCheck.constantFrom(...commands), { minLength: 5, maxLength: 30 })
