@@ -50,7 +50,12 @@ export const SandboxResponse = Schema.Struct({
 export const LaunchResponse = Schema.Struct({ ...Launch.omit("snapshot").fields, job: BuildView })
 
 /** The request of a launch. The owner comes from the session, the name of the image from the control plane. */
-export const LaunchRequest = Schema.Struct({ name: LaunchSandbox.fields.name, spec: UserWorkspaceSpec })
+export const LaunchRequest = Schema.Struct({
+  name: LaunchSandbox.fields.name,
+  spec: UserWorkspaceSpec,
+  /** The time without activity after which the sandbox is stopped. Default: no limit. */
+  idleTimeoutMs: Schema.optional(Schema.Int.pipe(Schema.positive()))
+})
 
 const id = HttpApiSchema.param("id", SandboxId)
 
@@ -76,6 +81,12 @@ const sandboxes = HttpApiGroup.make("sandboxes")
       .addSuccess(Page(SandboxView))
   )
   .add(HttpApiEndpoint.get("get")`/sandboxes/${id}`.addSuccess(SandboxResponse).addError(NotFound))
+  .add(
+    HttpApiEndpoint.get("timeline")`/sandboxes/${id}/timeline`
+      .setUrlParams(PageParams)
+      .addSuccess(Page(Row(ControlPlaneEvent)))
+      .addError(NotFound)
+  )
   .add(HttpApiEndpoint.get("events")`/sandboxes/${id}/events`.addSuccess(Schema.Array(Row(ControlPlaneEvent))))
   .add(
     HttpApiEndpoint.post("stop")`/sandboxes/${id}/stop`

@@ -2,8 +2,8 @@
  * The demo of the control plane, over its HTTP API: `npm run demo`.
  *
  * Two users sign up and launch sandboxes. One worker is killed during the builds, and another one takes over its jobs.
- * An agent works on an issue while its events are streamed. At the end, the demo checks the results and two requests
- * that must fail. The database is in a temporary directory.
+ * An agent works on an issue while its events are streamed. Three sandboxes end in different ways. The demo checks the
+ * results, and two requests that must fail. The database is in a temporary directory.
  */
 import { FileSystem, HttpServer, Path } from "@effect/platform"
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
@@ -12,6 +12,7 @@ import { UserWorkspaceSpec } from "@sealant/db/payloads"
 import { Clock, Console, Effect, Layer, Logger, LogLevel, Option, Schema, Stream } from "effect"
 import { fileURLToPath } from "node:url"
 import { type Client, signUp } from "./client.js"
+import { endThree } from "./endings.js"
 import { end, startWorker } from "./processes.js"
 import { httpLayer, serverLayer } from "./server.js"
 import { watch } from "./watching.js"
@@ -131,7 +132,15 @@ const demo = (environment: Readonly<Record<string, string>>) =>
     yield* untilReady(ada, sandboxCount + 1)
     const results = [
       ...(yield* checks(ada, eve)),
-      [`the workflow on issue 7 is ${status}`, status === "completed"] as const
+      [`the workflow on issue 7 is ${status}`, status === "completed"] as const,
+      yield* Effect.map(
+        endThree(ada),
+        (ends) =>
+          [
+            `the sandboxes ended: ${ends.join(", ")}`,
+            ends.join() === "crashing failed (crashed),idle stopped (idle),stopped stopped (user)"
+          ] as const
+      )
     ]
     for (const [line, holds] of results) yield* Console.log(`${holds ? "ok " : "NOT"} ${line}`)
     yield* Console.log(`The demo took ${(((yield* Clock.currentTimeMillis) - startedAt) / 1000).toFixed(1)} s`)
@@ -144,7 +153,7 @@ const main = Effect.gen(function* () {
   const filePath = path.join(yield* files.makeTempDirectoryScoped({ prefix: "sealant-demo-" }), "demo.sqlite")
   const live = serverLayer.pipe(
     Layer.provideMerge(httpLayer(0)),
-    Layer.provide(ControlPlane.layer),
+    Layer.provideMerge(ControlPlane.layer),
     Layer.provide(Migrations.layer),
     Layer.provide(Layer.merge(Database.layer({ filePath }), KeyRing.layerConfig))
   )

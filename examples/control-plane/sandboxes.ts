@@ -14,7 +14,7 @@ export const sandboxesLayer = HttpApiBuilder.group(ControlPlaneApi, "sandboxes",
     const journal = yield* ControlPlaneEvents
 
     return handlers
-      .handle("launch", ({ headers, payload: { name, spec } }) =>
+      .handle("launch", ({ headers, payload: { idleTimeoutMs, name, spec } }) =>
         asUser((ownerUserId) =>
           lifecycle
             .launch({
@@ -23,7 +23,8 @@ export const sandboxesLayer = HttpApiBuilder.group(ControlPlaneApi, "sandboxes",
               spec,
               ...imageOf(ownerUserId),
               idempotencyKey: headers["idempotency-key"],
-              triggerType: "api"
+              triggerType: "api",
+              idleTimeout: idleTimeoutMs
             })
             // Only a request with an id can fail with it.
             .pipe(Effect.catchTag("AlreadyExists", Effect.die))
@@ -42,6 +43,9 @@ export const sandboxesLayer = HttpApiBuilder.group(ControlPlaneApi, "sandboxes",
       .handle("get", ({ path: { id } }) => asUser((ownerUserId) => lifecycle.getDetail({ ownerUserId, id })))
       .handle("events", ({ path: { id } }) =>
         asUser((ownerUserId) => journal.list({ ownerUserId, subjectType: "sandbox", subjectId: id }))
+      )
+      .handle("timeline", ({ path: { id }, urlParams }) =>
+        asUser((ownerUserId) => lifecycle.timeline({ ...urlParams, ownerUserId, id }))
       )
       .handle("stop", ({ path: { id } }) => asUser((ownerUserId) => lifecycle.stop({ id, ownerUserId })))
       .handle("retry", ({ path: { id } }) => asUser((ownerUserId) => lifecycle.retry({ id, ownerUserId })))
