@@ -10,7 +10,7 @@
  * pending.
  */
 import { Migrator, SqlClient, SqlError } from "@effect/sql"
-import { DateTime, Effect, Layer, Option, Predicate } from "effect"
+import { Clock, Effect, Layer, Option, Predicate } from "effect"
 import { migrations as ownMigrations } from "../migrations/index.js"
 import { PersistenceError } from "./Errors.js"
 import { clientInternals } from "./libsql/registry.js"
@@ -100,12 +100,9 @@ export interface Migrations {
 /** Makes the operations for a record other than the program's own: `{ "0001_first": "CREATE TABLE ...; ..." }`. */
 export const make = (record: Readonly<Record<string, string>>): Migrations => {
   // The record is split and hashed once, at the first use and not when the module is loaded.
-  let read: (CheckedRecord & { readonly migrate: ReturnType<typeof migrator> }) | undefined
+  let read: CheckedRecord | undefined
   const checked = Effect.suspend(() => {
-    if (read === undefined) {
-      const known = checkRecord(record)
-      read = { ...known, migrate: migrator(known.migrations) }
-    }
+    read ??= checkRecord(record)
     return read.issues.length === 0 ? Effect.succeed(read) : Effect.fail(new InvalidMigrations({ issues: read.issues }))
   })
 
@@ -115,12 +112,14 @@ export const make = (record: Readonly<Record<string, string>>): Migrations => {
 
   // Runs in one transaction. Its first statement, the read of the ledger, waits for the write lock.
   const apply = Effect.gen(function* () {
-    const { migrate } = yield* checked
+    const { migrations } = yield* checked
     const before = yield* Effect.flatMap(compared, refused("altered", "newer"))
     if (before.pending.length === 0) return []
     const present = before.applied.length === 0 ? yield* objects : []
     yield* createLedger
-    yield* Effect.mapError(migrate, (error) => (isMigrationFailed(error) ? asDatabaseNotEmpty(error, present) : error))
+    yield* Effect.mapError(migrator(migrations, before.pending), (error) =>
+      isMigrationFailed(error) ? asDatabaseNotEmpty(error, present) : error
+    )
     const after = yield* compared
     // When the ledger cannot be written, the migrator assumes that another migrator is at work, and reports success.
     if (differenceOf(after) !== undefined) {
@@ -177,12 +176,16 @@ const asDatabaseNotEmpty = (error: MigrationFailed, present: ReadonlyArray<{ rea
 }
 
 /**
- * Applies the record with Effect's migrator. The migrator turns a failing migration into a defect; this turns it back
- * into a failure.
+ * Applies the pending migrations with Effect's migrator. It has stored all of them in the ledger when it runs the first
+ * one, so the first one applies the statements of all: on a server this is one request.
+ *
+ * The migrator turns a failing migration into a defect; this turns it back into a failure.
  */
-const migrator = (migrations: ReadonlyArray<Migration>) => {
+const migrator = (migrations: ReadonlyArray<Migration>, pending: ReadonlyArray<PendingMigration>) => {
+  const ids = new Set(pending.map(({ id }) => id))
+  const applied = applyAll(migrations.filter(({ id }) => ids.has(id)))
   const loader = Migrator.fromRecord(
-    Object.fromEntries(migrations.map((migration) => [migration.name, applyOne(migration)]))
+    Object.fromEntries(migrations.map(({ id, name }) => [name, id === pending[0]?.id ? applied : Effect.void]))
   )
   return Migrator.make({})({ loader, table: ledger }).pipe(
     Effect.catchTag("MigrationError", Effect.die),
@@ -196,38 +199,47 @@ const migrator = (migrations: ReadonlyArray<Migration>) => {
   )
 }
 
-const applyOne = ({ checksum, id, name, statements }: Migration) =>
+/** A statement of a migration, or the one that completes the row of the migration in the ledger. */
+interface Step {
+  readonly sql: string
+  readonly values: ReadonlyArray<unknown>
+  /** Builds the error for the failure of the statement. */
+  readonly failed: (error: SqlError.SqlError) => MigrationFailed | PersistenceError
+}
+
+const stepsOf = ({ checksum, id, name, statements }: Migration, now: number): ReadonlyArray<Step> => [
+  ...statements.map((sql, index) => ({
+    sql,
+    values: [],
+    failed: (error: SqlError.SqlError) => statementError(name, index + 1, error)
+  })),
+  {
+    sql: "UPDATE sealant_migrations SET checksum = ?1, created_at = ?2 WHERE migration_id = ?3",
+    values: [checksum, now, id],
+    failed: (error) => persistenceErrorOf("Migrations.run", error)
+  }
+]
+
+const applyAll = (migrations: ReadonlyArray<Migration>) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    yield* applyStatements(sql, name, statements)
-    const now = yield* DateTime.now
-    yield* sql`
-      UPDATE sealant_migrations SET checksum = ${checksum}, created_at = ${DateTime.toEpochMillis(now)}
-      WHERE migration_id = ${id}`.pipe(Effect.mapError((error) => persistenceErrorOf("Migrations.run", error)))
-  })
-
-/**
- * Applies the statements of a migration: on a server in one round trip, because a server ends a transaction that
- * lasts too long.
- */
-const applyStatements = (sql: SqlClient.SqlClient, migration: string, statements: ReadonlyArray<string>) => {
-  const executeAll = clientInternals(sql)?.executeAll
-  if (executeAll !== undefined) {
-    return executeAll(statements.map((text) => ({ sql: text, values: [] }))).pipe(
-      Effect.mapError((error) =>
-        isBatchFailure(error.cause)
-          ? statementError(migration, error.cause.index + 1, new SqlError.SqlError({ cause: error.cause.cause }))
-          : persistenceErrorOf("Migrations.run", error)
+    const now = yield* Clock.currentTimeMillis
+    const steps = migrations.flatMap((migration) => stepsOf(migration, now))
+    const executeAll = clientInternals(sql)?.executeAll
+    if (executeAll === undefined) {
+      return yield* Effect.forEach(
+        steps,
+        ({ failed, sql: text, values }) => Effect.mapError(sql.unsafe(text, values), failed),
+        { discard: true }
       )
-    )
-  }
-  return Effect.forEach(
-    statements,
-    (statement, index) =>
-      Effect.mapError(sql.unsafe(statement), (error) => statementError(migration, index + 1, error)),
-    { discard: true }
-  )
-}
+    }
+    yield* Effect.mapError(executeAll(steps), (error) => {
+      const step = isBatchFailure(error.cause) ? steps[error.cause.index] : undefined
+      return step === undefined || !isBatchFailure(error.cause)
+        ? persistenceErrorOf("Migrations.run", error)
+        : step.failed(new SqlError.SqlError({ cause: error.cause.cause }))
+    })
+  })
 
 const statementError = (migration: string, statement: number, error: SqlError.SqlError) => {
   const failure = persistenceErrorOf("Migrations.run", error)
