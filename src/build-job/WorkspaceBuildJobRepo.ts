@@ -316,17 +316,7 @@ const make = Effect.gen(function* () {
     redrive: (id) =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        // running → queued is a retry or a release under a lease, not a redrive. Jobs of an ended attempt are
-        // excluded: a worker would cancel them, and their error would be lost.
-        const queued = yield* jobs.findOne(sql`
-          UPDATE oci_image_build_jobs SET
-            status = 'queued', attempt_count = 0, available_at = ${now}, claimed_at = NULL, worker_id = NULL,
-            started_at = NULL, finished_at = NULL, error_code = NULL, error_message = NULL, cancel_reason = NULL,
-            run_settled_at = NULL, updated_at = ${now}
-          WHERE id = ${id} AND status IN ('failed', 'cancelled') AND NOT EXISTS (
-            SELECT 1 FROM sandbox_attempts AS a
-            WHERE a.id = run_id AND (a.status NOT IN ('queued', 'running') OR a.stop_requested_at IS NOT NULL))
-          RETURNING ${columns}`)
+        const queued = yield* jobs.findOne(statements.redrive(id, now))
         return Option.isSome(queued) ? queued.value : yield* queuedOrInvalid(id)
       }).pipe(traced("redrive", { "job.id": id })),
 
@@ -353,12 +343,7 @@ const make = Effect.gen(function* () {
         "findLatestByPlanHash",
         JobByPlanHash
       )(request).pipe(
-        Effect.flatMap(({ planHash, registryId }) =>
-          jobs.findOne(sql`
-            SELECT ${columns} FROM oci_image_build_jobs INDEXED BY oci_image_build_jobs_plan_hash_idx
-            WHERE status = 'succeeded' AND registry_id = ${registryId} AND plan_hash = ${planHash}
-            ORDER BY finished_at DESC, id DESC LIMIT 1`)
-        ),
+        Effect.flatMap((plan) => jobs.findOne(statements.findByPlan(plan))),
         traced("findLatestByPlanHash")
       ),
 

@@ -1,7 +1,6 @@
 /**
- * The writes on `oci_image_build_jobs` that are not under a lease, shared by `WorkspaceBuildJobRepo` and the lifecycle
- * operations. Those under a lease are in `claim.ts`, the INSERT is in
- * `enqueue.ts`.
+ * The statements on `oci_image_build_jobs` that are not under a lease, for `WorkspaceBuildJobRepo` and the lifecycle
+ * operations. Those under a lease are in `claim.ts`, the INSERT is in `enqueue.ts`.
  */
 import type { SqlClient, Statement } from "@effect/sql"
 import { columnList } from "../sql/rows.js"
@@ -15,7 +14,18 @@ import {
 export const jobStatements = (sql: SqlClient.SqlClient) => {
   const columns = sql.literal(columnList(WorkspaceBuildJob))
 
+  /** Selects columns of the job that has succeeded last with a plan in a registry. */
+  const latestWithPlan = (selected: Statement.Fragment, { planHash, registryId }: typeof JobByPlanHash.Type) => sql<
+    Readonly<Record<string, unknown>>
+  >`
+    SELECT ${selected} FROM oci_image_build_jobs INDEXED BY oci_image_build_jobs_plan_hash_idx
+    WHERE status = 'succeeded' AND registry_id = ${registryId} AND plan_hash = ${planHash}
+    ORDER BY finished_at DESC, id DESC LIMIT 1`
+
   return {
+    /** Selects the job that has succeeded last with a plan in a registry. */
+    findByPlan: (plan: typeof JobByPlanHash.Type) => latestWithPlan(columns, plan),
+
     /** Cancels the job with the id that `which` selects, if it is queued or running. `returning` are the columns. */
     cancel: (which: Statement.Fragment, reason: string, now: number, returning: Statement.Fragment = columns) => sql`
       UPDATE oci_image_build_jobs SET
@@ -33,15 +43,29 @@ export const jobStatements = (sql: SqlClient.SqlClient) => {
       WHERE id = ${id} AND status = 'queued'
       RETURNING ${columns}`,
 
-    /** Gives a queued job the newest image of its plan in its registry, as if a worker had published it, if there is one. */
-    reuseImage: (id: string, { planHash, registryId }: typeof JobByPlanHash.Type) => sql`
-      UPDATE oci_image_build_jobs SET
-        (executor_id, result_payload, published_reference, published_digest_reference, published_digest) = (
-          SELECT executor_id, result_payload, published_reference, published_digest_reference, published_digest
-          FROM oci_image_build_jobs INDEXED BY oci_image_build_jobs_plan_hash_idx
-          WHERE status = 'succeeded' AND registry_id = ${registryId} AND plan_hash = ${planHash}
-          ORDER BY finished_at DESC, id DESC LIMIT 1)
+    /** Stores the newest image of its plan in a queued job, if there is one, as if a worker had published it. */
+    reuseImage: (id: string, plan: typeof JobByPlanHash.Type) => {
+      const image = sql.literal(
+        "executor_id, result_payload, published_reference, published_digest_reference, published_digest"
+      )
+      return sql`
+      UPDATE oci_image_build_jobs SET (${image}) = (${latestWithPlan(image, plan)})
       WHERE id = ${id}
+      RETURNING ${columns}`
+    },
+
+    /**
+     * Queues an ended job again, with all attempts. Jobs of an ended attempt are excluded: a worker would cancel them, and
+     * their error would be lost. So are running jobs: running → queued is a retry or a release under a lease.
+     */
+    redrive: (id: string, now: number) => sql`
+      UPDATE oci_image_build_jobs SET
+        status = 'queued', attempt_count = 0, available_at = ${now}, claimed_at = NULL, worker_id = NULL,
+        started_at = NULL, finished_at = NULL, error_code = NULL, error_message = NULL, cancel_reason = NULL,
+        run_settled_at = NULL, updated_at = ${now}
+      WHERE id = ${id} AND status IN ('failed', 'cancelled') AND NOT EXISTS (
+        SELECT 1 FROM sandbox_attempts AS a
+        WHERE a.id = run_id AND (a.status NOT IN ('queued', 'running') OR a.stop_requested_at IS NOT NULL))
       RETURNING ${columns}`,
 
     /** Ends a running job as succeeded with the image that its worker has published. */
