@@ -201,7 +201,7 @@ const stuck = Effect.gen(function* () {
     ...found("attempts", "waiting without a job, or asked to stop,", "attempt", supervise, leftAttempts),
     ...found("runtimes", "pending after their attempt has ended", "runtime", supervise, leftRuntimes),
     ...found("sandboxes", "waiting without an attempt", "sandbox", supervise, leftSandboxes),
-    ...found("sandboxes", "ended without their row, or the reverse,", "sandbox", supervise, disagreeingSandboxes),
+    ...found("sandboxes", "in another state than their attempt or runtime", "sandbox", supervise, disagreeingSandboxes),
     ...found("sandboxes", "past their deadline", "sandbox", supervise, expiredSandboxes),
     ...found("sandboxes", "idle for longer than their idle timeout", "sandbox", supervise, idleSandboxes),
     ...found("executions", "without a sandbox or an agent", "execution", superviseWorkflows, leftExecutions)
