@@ -18,13 +18,22 @@ export interface Decision<A, E> {
   readonly writes: ReadonlyArray<Write>
   /** The events of the journal. */
   readonly transitions: ReadonlyArray<Transition>
-  /** Builds the error for a guard that does not hold, if that is a refusal. Other guards make the operation decide again. */
+  /**
+   * Builds the error for a guard that does not hold, if that is a refusal. Other guards make the operation decide again.
+   */
   readonly refusalOf?: (guard: Write) => Effect.Effect<never, E> | undefined
   /** Builds the result after the commit. Receives the rows of each write, or nothing if there are no writes. */
   readonly result: (rows: ReadonlyArray<Rows>) => Effect.Effect<A, E>
 }
 
 type Rows = ReadonlyArray<Readonly<Record<string, unknown>>>
+
+/** Builds the decision that writes nothing. */
+export const noChange = <A>(result: A): Decision<A, never> => ({
+  writes: [],
+  transitions: [],
+  result: () => Effect.succeed(result)
+})
 
 /** The number of times that an operation decides again after another program changed its rows. */
 const optimisticAttempts = 4
@@ -65,7 +74,7 @@ export const operationsOf = (service: string, entity: string) => {
   }
 }
 
-/** A guard of a decision did not hold. */
+/** The failure of a guard of a decision. */
 class GuardFailure extends Data.TaggedError("GuardFailure") {}
 
 const isGuardFailure = (error: unknown): error is GuardFailure => error instanceof GuardFailure

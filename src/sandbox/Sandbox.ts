@@ -39,6 +39,13 @@ export type SandboxId = typeof SandboxId.Type
 export const SandboxStatus = enumeration("queued", "running", "ready", "failed", "stopped")
 export type SandboxStatus = typeof SandboxStatus.Type
 
+const untilDeadline = {
+  when: "with `expires_at`",
+  by: "`extend`",
+  deadline: "`expires_at`",
+  after: "`SandboxLifecycle.supervise`: `stopped`, stop reason `expired`"
+}
+
 /** The allowed transitions of a sandbox. A new attempt moves it from stopped or failed to queued. */
 export const sandboxTransitions = stateMachine(
   SandboxStatus.literals,
@@ -56,12 +63,7 @@ export const sandboxTransitions = stateMachine(
         deadline: "that of its attempt; without an attempt `runtimeDeadline` after its last change",
         after: "`SandboxLifecycle.supervise`: `failed` or `stopped`, as the attempt"
       },
-      {
-        when: "with `expires_at`",
-        by: "`extend`",
-        deadline: "`expires_at`",
-        after: "`SandboxLifecycle.supervise`: `stopped`, stop reason `expired`"
-      }
+      untilDeadline
     ],
     running: [
       {
@@ -69,21 +71,11 @@ export const sandboxTransitions = stateMachine(
         deadline: "that of its attempt; without an attempt `runtimeDeadline` after its last change",
         after: "`SandboxLifecycle.supervise`: `failed` or `stopped`, as the attempt"
       },
-      {
-        when: "with `expires_at`",
-        by: "`extend`",
-        deadline: "`expires_at`",
-        after: "`SandboxLifecycle.supervise`: `stopped`, stop reason `expired`"
-      }
+      untilDeadline
     ],
     ready: [
       { by: "`endRuntime`; `stop`", noDeadline: "it is in use" },
-      {
-        when: "with `expires_at`",
-        by: "`extend`",
-        deadline: "`expires_at`",
-        after: "`SandboxLifecycle.supervise`: `stopped`, stop reason `expired`"
-      },
+      untilDeadline,
       {
         when: "with `idle_timeout_ms`",
         by: "`touch`",
@@ -96,8 +88,11 @@ export const sandboxTransitions = stateMachine(
   }
 )
 
+/** Returns whether a sandbox in this state has ended. A retry queues it again. */
+export const hasEnded = (status: SandboxStatus): boolean => status === "stopped" || status === "failed"
+
 /** The states of a sandbox that has not ended. Its deadlines apply in these states. */
-export const liveSandboxStatuses = ["queued", "running", "ready"] as const satisfies ReadonlyArray<SandboxStatus>
+export const activeSandboxStatuses = ["queued", "running", "ready"] as const satisfies ReadonlyArray<SandboxStatus>
 
 /** One row of `sandboxes`. */
 export class Sandbox extends Model.Class<Sandbox>("Sandbox")(

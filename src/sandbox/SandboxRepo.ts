@@ -13,7 +13,7 @@ import {
   AlreadyExists,
   type InvalidInput,
   type InvalidTransition,
-  NotFound,
+  type NotFound,
   type PersistenceError,
   ReferenceNotFound
 } from "../Errors.js"
@@ -25,9 +25,9 @@ import * as Page from "../sql/page.js"
 import { operations } from "../sql/operations.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
-import { failedGuard, guard, toWrite } from "../sql/writeAll.js"
+import { toWrite } from "../sql/writeAll.js"
 import { SandboxFilter } from "./filters.js"
-import { sandboxReferences, sandboxStatements } from "./sandboxStatements.js"
+import { orSandboxNotFound, sandboxReferences, sandboxStatements } from "./sandboxStatements.js"
 import {
   AttemptLinkFilter,
   CreateSandbox,
@@ -311,16 +311,9 @@ const make = Effect.gen(function* () {
     delete: (by) =>
       Effect.gen(function* () {
         const target = targetOf(by)
-        const source = sql`FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)}`
-        const [condition, values] = sql`EXISTS (SELECT 1 ${source})`.compile()
-        const allowed = guard(condition, values)
-        yield* endWithSandbox(sql, target.id, { allowed, deletion: toWrite(sql`DELETE ${source}`) }).pipe(
-          Effect.catchTag("SqlError", (error) =>
-            Effect.fail(
-              Option.isSome(failedGuard([allowed], error)) ? new NotFound({ entity: "Sandbox", id: target.id }) : error
-            )
-          )
-        )
+        const allowed = statements.exists(target)
+        const deletion = toWrite(sql`DELETE FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)}`)
+        yield* endWithSandbox(sql, target.id, { allowed, deletion }).pipe(orSandboxNotFound(target.id, allowed))
       }).pipe(traced("delete", { "sandbox.id": targetOf(by).id }))
   }
   return service

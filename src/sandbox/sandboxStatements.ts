@@ -1,15 +1,17 @@
 /**
  * The writes on `sandboxes` and `sandbox_run_links`, shared by `SandboxRepo` and the lifecycle operations.
  */
-import type { SqlClient } from "@effect/sql"
-import { Option } from "effect"
+import type { SqlClient, SqlError } from "@effect/sql"
+import { Effect, Option } from "effect"
+import { NotFound } from "../Errors.js"
 import { ownerScope, type Target } from "../sql/ownerScope.js"
 import type { Reference } from "../sql/references.js"
 import { columnList } from "../sql/rows.js"
+import { failedGuard, guard, type Write } from "../sql/writeAll.js"
 import {
+  activeSandboxStatuses,
   type CreateSandbox,
   type LinkAttempt,
-  liveSandboxStatuses,
   Sandbox,
   type SandboxId,
   type SandboxStatus,
@@ -48,11 +50,26 @@ type NewSandbox = typeof CreateSandbox.Type & {
 /** The minimum time between two recorded activities of a sandbox, in milliseconds. */
 const touchInterval = 60_000
 
+/** Fails with `NotFound` if `exists`, the first write of the batch, did not hold. */
+export const orSandboxNotFound =
+  (id: string, exists: Write) =>
+  <A>(batch: Effect.Effect<A, SqlError.SqlError>): Effect.Effect<A, NotFound | SqlError.SqlError> =>
+    Effect.catchAll(batch, (error) =>
+      Effect.fail(Option.isSome(failedGuard([exists], error)) ? new NotFound({ entity: "Sandbox", id }) : error)
+    )
+
 export const sandboxStatements = (sql: SqlClient.SqlClient) => {
   const columns = sql.literal(columnList(Sandbox))
   const ofOwner = ownerScope(sql)
 
   return {
+    /** Builds the guard that the sandbox exists and belongs to the owner. The first write of a batch (`orSandboxNotFound`). */
+    exists: (target: Target) => {
+      const source = sql`SELECT 1 FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)}`
+      const [condition, values] = sql`EXISTS (${source})`.compile()
+      return guard(condition, values)
+    },
+
     /** Inserts a sandbox. */
     insert: (sandbox: NewSandbox, now: number) => sql`
       INSERT INTO sandboxes (id, name, owner_user_id, repository_id, repository_profile_revision_id,
@@ -76,13 +93,13 @@ export const sandboxStatements = (sql: SqlClient.SqlClient) => {
     /** Sets the deadline of a sandbox. Returns the row, or none if the sandbox has ended. */
     extend: (target: Target, until: number, now: number) => sql`
       UPDATE sandboxes SET expires_at = ${until}, updated_at = ${now}
-      WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", liveSandboxStatuses)}
+      WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", activeSandboxStatuses)}
       RETURNING ${columns}`,
 
     /** Records activity of a sandbox, unless it has ended or was active within the last minute. */
     touch: (target: Target, now: number) => sql`
       UPDATE sandboxes SET last_active_at = ${now}
-      WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", liveSandboxStatuses)}
+      WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", activeSandboxStatuses)}
         AND coalesce(last_active_at <= ${now - touchInterval}, true)`,
 
     /** Links an attempt of the same owner. Returns a row unless the attempt is linked already, or one is missing. */

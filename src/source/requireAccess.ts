@@ -7,7 +7,7 @@ import { Effect, Option } from "effect"
 import { repositoryAccess } from "./RepositoryAccess.js"
 import { ReferenceNotFound } from "../Errors.js"
 import { resolveForeignKeyError } from "../sql/references.js"
-import { guard } from "../sql/writeAll.js"
+import { guard, type Write } from "../sql/writeAll.js"
 
 /** The fields of a request that refer to a repository, directly or through another row. */
 interface RepositoryReferences {
@@ -64,8 +64,13 @@ export const makeAccess = Effect.gen(function* () {
 
   return {
     accessGuards,
-    /** Fails with `ReferenceNotFound` for the field of a guard that did not hold. */
-    refuseAccess: refuse,
+    /** Builds the refusal of a decision: fails with `ReferenceNotFound` for the field of the guard that did not hold. */
+    refusalOf:
+      (entity: string, guards: ReturnType<typeof accessGuards>, users: Users) =>
+      (failed: Write): ReturnType<typeof refuse> | undefined => {
+        const refused = guards.find(({ write }) => write === failed)
+        return refused === undefined ? undefined : refuse(entity, refused.field, users)
+      },
     /** Builds the condition that the user may use the repository that contains the issue now. Both are columns. */
     mayUseIssueOf: conditions.issueId,
     /** Builds the condition that the user may use the repository of the revision of a repository profile. */

@@ -1,10 +1,10 @@
 /**
- * The decisions of lifecycle operations on executions and workflows: rows in, changes out. Pure, and so tested without a
- * database.
+ * The decisions of lifecycle operations on executions and workflows: rows in, changes out. Pure, and so tested without
+ * a database.
  */
 import { Either, Option } from "effect"
 import { AlreadyExists, IdempotencyConflict, InvalidTransition, NotFound, ReferenceNotFound } from "../../Errors.js"
-import type { Sandbox } from "../../sandbox/Sandbox.js"
+import { hasEnded, type Sandbox } from "../../sandbox/Sandbox.js"
 import type { SandboxAttemptId } from "../../sandbox/SandboxAttempt.js"
 import { isActive } from "../../sql/transitions.js"
 import { type IssueWorkflow, issueWorkflowTransitions } from "../IssueWorkflow.js"
@@ -24,7 +24,7 @@ export const decideBegin = (execution: ExecutionView): Decided => {
   return Either.map(moveExecution(draft, execution, { to: "running" }), () => draft)
 }
 
-/** The first report begins a queued execution. */
+/** Begins a queued execution, because its agent has reported. */
 export const decideReport = (execution: ExecutionView): WorkflowDraft => {
   const draft = new WorkflowDraft()
   if (execution.status === "queued") draft.moveExecution(execution, { to: "running" })
@@ -85,7 +85,7 @@ export const decideLeft = (execution: ExecutionView, ending: Ending): WorkflowDr
 export type Opening =
   | { readonly kind: "existing"; readonly workflow: IssueWorkflow }
   | { readonly kind: "new" }
-  /** Another workflow is in the way. Reported to an owner who may use the issue only. */
+  /** Another workflow has the id, or is active on the issue. Reported only to an owner who may use the issue. */
   | { readonly kind: "refused"; readonly error: AlreadyExists }
 
 /** Finds the existing workflow of the owner, which a repeat returns. */
@@ -159,7 +159,7 @@ export const decideStart = (
     return Either.left(new ReferenceNotFound({ entity: "IssueWorkflowExecution", reference: "sandboxId" }))
   }
   const { latestAttemptId, status: sandboxStatus } = state.sandbox.value
-  return sandboxStatus === "stopped" || sandboxStatus === "failed"
+  return hasEnded(sandboxStatus)
     ? Either.left(new InvalidTransition({ entity: "Sandbox", id: sandboxId, from: sandboxStatus, to: "running" }))
     : Either.right({
         ...start,

@@ -7,11 +7,12 @@ import type { Actor } from "../../events/ControlPlaneEvent.js"
 import { CurrentActor } from "../../events/CurrentActor.js"
 import { appendEvents } from "../../events/journal.js"
 import { executionTransition, workflowTransition } from "../../events/transitions.js"
-import { type Decision, operationsOf } from "../../events/operation.js"
+import { type Decision, noChange, operationsOf } from "../../events/operation.js"
 import { type AlreadyExists, ReferenceNotFound } from "../../Errors.js"
 import { makeLaunchReads } from "../../sandbox/lifecycle/launchReads.js"
 import { askedFor } from "../../sandbox/lifecycle/launchFingerprints.js"
-import { launchActor, launchReferences, makeNewLaunch, written } from "../../sandbox/lifecycle/newLaunch.js"
+import { written } from "../../sandbox/lifecycle/launchRows.js"
+import { launchActor, launchReferences, makeNewLaunch } from "../../sandbox/lifecycle/newLaunch.js"
 import type { Access } from "../../source/requireAccess.js"
 import { existing } from "../../sql/columns.js"
 import { fingerprint } from "../../sql/fingerprint.js"
@@ -69,7 +70,7 @@ export const makeWorkflowStarts = (sql: SqlClient.SqlClient, access: Access) =>
         const { issueId, ownerUserId, repositoryId, requestedByUserId } = request
         const state = yield* states.ofOpen(request)
         const opening = decideOpen(state, request)
-        if (opening.kind === "existing") return ended({ workflow: opening.workflow, created: false })
+        if (opening.kind === "existing") return noChange({ workflow: opening.workflow, created: false })
 
         // Checked before a workflow of another owner is reported, so that an owner without access cannot learn of it.
         const allowed = access.accessGuards({ ownerUserId, issueId })
@@ -78,20 +79,15 @@ export const makeWorkflowStarts = (sql: SqlClient.SqlClient, access: Access) =>
             ? []
             : [
                 {
-                  field: "repositoryId",
+                  field: "repositoryId" as const,
                   write: guard("EXISTS (SELECT 1 FROM issues WHERE id = ?1 AND repository_id = ?2)", [
                     issueId,
                     repositoryId
                   ])
                 }
               ]
-        const refusalOf =
-          (guards: ReadonlyArray<{ readonly field: string; readonly write: Write }>) => (failed: Write) => {
-            const refused = guards.find(({ write }) => write === failed)
-            return refused === undefined
-              ? undefined
-              : access.refuseAccess("IssueWorkflow", refused.field, { ownerUserId, requestedByUserId })
-          }
+        const refusalOf = (guards: typeof allowed) =>
+          access.refusalOf("IssueWorkflow", guards, { ownerUserId, requestedByUserId })
         if (opening.kind === "refused") {
           const decision: Decision<OpenedWorkflow, OpenError> = {
             writes: [state.unchanged, ...allowed.map(({ write }) => write)],
@@ -214,7 +210,7 @@ export const makeWorkflowStarts = (sql: SqlClient.SqlClient, access: Access) =>
           return yield* create(start, request, { now, requestFingerprint, unchanged: state.unchanged })
         }
         const { execution, sandbox } = start.started
-        return ended({ execution, sandbox, created: false })
+        return noChange({ execution, sandbox, created: false })
       })
 
     return {
@@ -292,18 +288,11 @@ interface StartContext {
 }
 
 /**
- * Returns the fingerprint that a new key stores, and the one that releases before 0.3 stored: theirs covered what
- * `askedFor` omits.
+ * Returns the fingerprint that a new key stores, and the one that releases before 0.3 stored: theirs covered the
+ * fields that `askedFor` omits.
  */
 const fingerprintsOf = (request: typeof StartExecution.Type) => {
   const { launch, ...rest } = { ...encodeRequest(request), idempotencyKey: undefined, ownerUserId: undefined }
   const current = fingerprint({ ...rest, launch: launch === undefined ? undefined : askedFor(launch) })
   return { current, accepted: [current, fingerprint({ ...rest, launch })] }
 }
-
-/** The decision of a repeated call: it writes nothing. */
-const ended = <A>(result: A): Decision<A, never> => ({
-  writes: [],
-  transitions: [],
-  result: () => Effect.succeed(result)
-})

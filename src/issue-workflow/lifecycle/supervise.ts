@@ -10,7 +10,7 @@ import { guard } from "../../sql/writeAll.js"
 import { IssueWorkflowExecution } from "../IssueWorkflowExecution.js"
 import { decideLeft, workflowEnded } from "./decisions.js"
 import { type Ending, sandboxFailed, sandboxStopped } from "./executionEndings.js"
-import { type Decision, operationsOf } from "../../events/operation.js"
+import { noChange, operationsOf } from "../../events/operation.js"
 import { type Candidate, pageSize, runPass, sumOf } from "../../supervision/supervision.js"
 import { makeWorkflowWriter } from "./writes.js"
 
@@ -33,15 +33,15 @@ const unchanged = `(SELECT ${version} ${found}) IS ?3`
 
 const executionPart = partOf(IssueWorkflowExecution, "e")
 
-/** Returns the ending for a reason. The stop reason of the runtime is added to that of the sandbox, unless its owner stopped it. */
+/**
+ * Returns the ending for a reason. The stop reason of the runtime is added to that of the sandbox, unless its owner
+ * stopped it.
+ */
 const endingOf = (why: unknown, stopReason: unknown): Ending | undefined => {
   const ending = endings.get(why)
   const isOfRuntime = (why === "failed" || why === "stopped") && typeof stopReason === "string" && stopReason !== "user"
   return ending !== undefined && isOfRuntime ? { ...ending, reason: `${ending.reason} (${stopReason})` } : ending
 }
-
-/** The decision on an execution that needs no change any more. */
-const nothing: Decision<boolean, never> = { writes: [], transitions: [], result: () => Effect.succeed(false) }
 
 export const makeWorkflowSupervision = (sql: SqlClient.SqlClient) =>
   Effect.map(joinedRows, (rows) => {
@@ -63,12 +63,12 @@ export const makeWorkflowSupervision = (sql: SqlClient.SqlClient) =>
           Effect.gen(function* () {
             const [row] = yield* rows(sql.unsafe(stateText, [before, id]))
             const ending = endingOf(row?.["why"], row?.["stopReason"])
-            if (row === undefined || ending === undefined) return nothing
+            if (row === undefined || ending === undefined) return noChange(false)
             const draft = Option.flatMapNullable(yield* executionPart(row), (execution) =>
               decideLeft(execution, ending)
             )
             return Option.isNone(draft)
-              ? nothing
+              ? noChange(false)
               : decisionOf(draft.value, guard(unchanged, [before, id, row["version"]]), now, () => Effect.succeed(true))
           })
         )

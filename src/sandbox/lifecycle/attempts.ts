@@ -3,18 +3,16 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
-import { NotFound } from "../../Errors.js"
 import { operationsOf } from "../../events/operation.js"
 import * as Page from "../../sql/page.js"
 import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
 import { SandboxAttemptLink } from "../Sandbox.js"
 import { SandboxAttempt } from "../SandboxAttempt.js"
 import { type SandboxAttemptView, SandboxOfOwner } from "../SandboxViews.js"
+import { ownSandboxText, requireOwnSandbox } from "./ownSandbox.js"
 import { attemptStatusOf, outcomeColumns, outcomeOf } from "./viewParts.js"
 
 const { decodeFilter, traced } = operationsOf("SandboxLifecycle", "Sandbox")
-
-const existsText = "SELECT 1 FROM sandboxes WHERE id = ?1 AND owner_user_id = ?2"
 
 // INDEXED BY names the primary keys, because the planner scans a table that had one row when its statistics were
 // collected.
@@ -26,7 +24,7 @@ const text = `
     SELECT id FROM oci_image_build_jobs WHERE run_id = l.run_id ORDER BY created_at DESC, id DESC LIMIT 1)
   LEFT JOIN sandbox_runtime_instances AS r INDEXED BY sqlite_autoindex_sandbox_runtime_instances_1
     ON r.run_id = l.run_id
-  WHERE l.sandbox_id = ?1 AND (l.linked_at, l.run_id) < (?3, ?4) AND EXISTS (${existsText})
+  WHERE l.sandbox_id = ?1 AND (l.linked_at, l.run_id) < (?3, ?4) AND EXISTS (${ownSandboxText})
   ORDER BY l.linked_at DESC, l.run_id DESC LIMIT ?5`.trim()
 
 const linkPart = partOf(SandboxAttemptLink, "l")
@@ -51,12 +49,11 @@ export const makeAttempts = Effect.gen(function* () {
 
   const listAttempts = (request: Page.PageRequest & typeof SandboxOfOwner.Encoded) =>
     Effect.gen(function* () {
-      const { id, ownerUserId } = yield* decodeFilter("listAttempts", SandboxOfOwner)(request)
+      const target = yield* decodeFilter("listAttempts", SandboxOfOwner)(request)
+      const { id, ownerUserId } = target
       const start = yield* Page.start("SandboxLifecycle.listAttempts", request)
       const found = yield* rows(sql.unsafe(text, [id, ownerUserId, start.at, start.id, start.limit + 1]))
-      if (found.length === 0 && (yield* sql.unsafe(existsText, [id, ownerUserId])).length === 0) {
-        return yield* new NotFound({ entity: "Sandbox", id })
-      }
+      if (found.length === 0) yield* requireOwnSandbox(sql, target)
       return Page.make(yield* Effect.forEach(found, viewOf), start, ({ attempt, linkedAt }) => [linkedAt, attempt.id])
     }).pipe(traced("listAttempts", { "sandbox.id": request.id }))
 

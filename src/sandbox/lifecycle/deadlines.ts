@@ -2,7 +2,7 @@
  * The rule by which the deadline of a sandbox has passed. Pure.
  */
 import { Option } from "effect"
-import { liveSandboxStatuses } from "../Sandbox.js"
+import { hasEnded } from "../Sandbox.js"
 import type { AttemptState } from "./state.js"
 
 /** The cancel reasons of an attempt whose sandbox was stopped after a deadline, by the stop reason of its runtime. */
@@ -22,7 +22,7 @@ export const passedDeadline = (
 ): keyof typeof deadlineReasons | undefined => {
   if (Option.isNone(sandbox)) return undefined
   const { createdAt, expiresAt, idleTimeoutMs, lastActiveAt, status } = sandbox.value
-  if (!liveSandboxStatuses.some((live) => live === status)) return undefined
+  if (hasEnded(status)) return undefined
   if (Option.exists(expiresAt, ({ epochMillis }) => epochMillis <= now)) return "expired"
   if (status !== "ready") return undefined
   const readyAt = Option.flatMap(attempt, ({ finishedAt }) => finishedAt)

@@ -2,13 +2,13 @@
  * The operations on the deadlines of a sandbox: extend, touch.
  */
 import { Clock, Effect, Option } from "effect"
-import { InvalidInput, InvalidTransition, NotFound } from "../../Errors.js"
+import { InvalidInput, InvalidTransition } from "../../Errors.js"
 import { operationsOf } from "../../events/operation.js"
-import { ownerScope, scoped } from "../../sql/ownerScope.js"
+import { scoped } from "../../sql/ownerScope.js"
 import { rowsOf } from "../../sql/rows.js"
-import { failedGuard, guard, toWrite, writeAll } from "../../sql/writeAll.js"
+import { toWrite, writeAll } from "../../sql/writeAll.js"
 import { Sandbox } from "../Sandbox.js"
-import { sandboxStatements } from "../sandboxStatements.js"
+import { orSandboxNotFound, sandboxStatements } from "../sandboxStatements.js"
 import { ExtendSandbox, TouchSandbox } from "../SandboxViews.js"
 import type { Repositories } from "./repositories.js"
 
@@ -17,7 +17,6 @@ const { decodeInput, traced } = operationsOf("SandboxLifecycle", "Sandbox")
 export const makeDeadlines = ({ sandboxes, sql }: Repositories) =>
   Effect.map(rowsOf(Sandbox), (rows) => {
     const statements = sandboxStatements(sql)
-    const ofOwner = ownerScope(sql)
 
     return {
       extend: (request: typeof ExtendSandbox.Encoded) =>
@@ -45,17 +44,9 @@ export const makeDeadlines = ({ sandboxes, sql }: Repositories) =>
       touch: (request: typeof TouchSandbox.Encoded) =>
         Effect.gen(function* () {
           const target = yield* decodeInput("touch", TouchSandbox)(request)
-          const [condition, values] =
-            sql`EXISTS (SELECT 1 FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)})`.compile()
-          const exists = guard(condition, values)
+          const exists = statements.exists(target)
           const touched = toWrite(statements.touch(target, yield* Clock.currentTimeMillis))
-          yield* writeAll(sql, [exists, touched]).pipe(
-            Effect.catchTag("SqlError", (error) =>
-              Effect.fail(
-                Option.isSome(failedGuard([exists], error)) ? new NotFound({ entity: "Sandbox", id: target.id }) : error
-              )
-            )
-          )
+          yield* writeAll(sql, [exists, touched]).pipe(orSandboxNotFound(target.id, exists))
         }).pipe(traced("touch", { "sandbox.id": request.id }))
     }
   })

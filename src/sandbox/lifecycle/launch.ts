@@ -2,18 +2,16 @@
  * The operation that launches sandboxes. It owns the table `sandbox_launch_keys`.
  */
 import { Effect, Option, Schema } from "effect"
-import { WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
-import { IdempotencyConflict, NotFound } from "../../Errors.js"
-import { operationsOf } from "../../events/operation.js"
+import { IdempotencyConflict } from "../../Errors.js"
+import { noChange, operationsOf } from "../../events/operation.js"
 import type { Access } from "../../source/requireAccess.js"
 import { resolveForeignKeyError } from "../../sql/references.js"
-import { type JoinedRows, partColumnList, partOf } from "../../sql/rows.js"
+import type { JoinedRows } from "../../sql/rows.js"
 import { toWrite } from "../../sql/writeAll.js"
-import { Sandbox } from "../Sandbox.js"
-import { SandboxAttempt, SandboxAttemptSnapshot } from "../SandboxAttempt.js"
 import { FindLaunch, type Launch, LaunchSandbox } from "../SandboxViews.js"
 import { launchFingerprints } from "./launchFingerprints.js"
 import { keyColumns, keyOf, type KeyRow, makeLaunchReads } from "./launchReads.js"
+import { launchColumns, launchParts, orMissing } from "./launchRows.js"
 import { launchActor, type LaunchDecision, launchReferences, makeNewLaunch, type NewIds } from "./newLaunch.js"
 import type { Repositories } from "./repositories.js"
 
@@ -23,23 +21,13 @@ const encodeRequest = Schema.encodeSync(LaunchSandbox)
 
 /** Reads the launch with a key. ?1: owner, ?2: idempotency key. */
 const replayText = `
-  SELECT ${keyColumns}, ${[
-    partColumnList(Sandbox, "s"),
-    partColumnList(SandboxAttempt, "a"),
-    partColumnList(SandboxAttemptSnapshot, "n"),
-    partColumnList(WorkspaceBuildJob, "j")
-  ].join(", ")}
+  SELECT ${keyColumns}, ${launchColumns}
   FROM sandbox_launch_keys AS k
   LEFT JOIN sandboxes AS s INDEXED BY sqlite_autoindex_sandboxes_1 ON s.id = k.sandbox_id
   LEFT JOIN sandbox_attempts AS a INDEXED BY sqlite_autoindex_sandbox_attempts_1 ON a.id = k.run_id
   LEFT JOIN sandbox_attempt_snapshots AS n INDEXED BY sqlite_autoindex_sandbox_attempt_snapshots_1 ON n.run_id = k.run_id
   LEFT JOIN oci_image_build_jobs AS j INDEXED BY sqlite_autoindex_oci_image_build_jobs_1 ON j.id = k.job_id
   WHERE k.owner_user_id = ?1 AND k.idempotency_key = ?2`.trim()
-
-const sandboxPart = partOf(Sandbox, "s")
-const attemptPart = partOf(SandboxAttempt, "a")
-const snapshotPart = partOf(SandboxAttemptSnapshot, "n")
-const jobPart = partOf(WorkspaceBuildJob, "j")
 
 export const makeLaunches = ({ sql }: Repositories, access: Access, rows: JoinedRows) => {
   const newLaunch = makeNewLaunch({ sql }, access)
@@ -62,10 +50,10 @@ export const makeLaunches = ({ sql }: Repositories, access: Access, rows: Joined
       if (row === undefined || Option.isNone(key)) return Option.none<Launch>()
       const { attemptId, jobId, sandboxId } = key.value
       return Option.some<Launch>({
-        sandbox: yield* orGone("Sandbox", sandboxId, yield* sandboxPart(row)),
-        attempt: yield* orGone("SandboxAttempt", attemptId ?? sandboxId, yield* attemptPart(row)),
-        job: yield* orGone("WorkspaceBuildJob", jobId ?? attemptId ?? sandboxId, yield* jobPart(row)),
-        snapshot: yield* orGone("SandboxAttemptSnapshot", attemptId ?? sandboxId, yield* snapshotPart(row)),
+        sandbox: yield* orMissing("Sandbox", sandboxId, yield* launchParts.sandbox(row)),
+        attempt: yield* orMissing("SandboxAttempt", attemptId ?? sandboxId, yield* launchParts.attempt(row)),
+        job: yield* orMissing("WorkspaceBuildJob", jobId ?? attemptId ?? sandboxId, yield* launchParts.job(row)),
+        snapshot: yield* orMissing("SandboxAttemptSnapshot", attemptId ?? sandboxId, yield* launchParts.snapshot(row)),
         created: false
       })
     })
@@ -91,8 +79,8 @@ export const makeLaunches = ({ sql }: Repositories, access: Access, rows: Joined
         return yield* new IdempotencyConflict({ key: idempotencyKey })
       }
       const found = yield* replay({ ownerUserId, idempotencyKey })
-      const launched = yield* orGone("Sandbox", before.value.sandboxId, found)
-      const decision: LaunchDecision = { writes: [], transitions: [], result: () => Effect.succeed(launched) }
+      const launched = yield* orMissing("Sandbox", before.value.sandboxId, found)
+      const decision: LaunchDecision = noChange(launched)
       return decision
     })
 
@@ -121,7 +109,3 @@ export const makeLaunches = ({ sql }: Repositories, access: Access, rows: Joined
 
   return { launch, findLaunch }
 }
-
-/** Returns the row of an earlier launch. Fails with `NotFound` if it was deleted since. */
-const orGone = <A>(entity: string, id: string, row: Option.Option<A>): Effect.Effect<A, NotFound> =>
-  Option.isSome(row) ? Effect.succeed(row.value) : Effect.fail(new NotFound({ entity, id }))

@@ -1,42 +1,32 @@
 /**
- * The decision of a new launch: the rows of a sandbox, its attempt, its snapshot and its job. Shared by `launch`, and by
- * operations that launch a sandbox in their own batch.
+ * The decision of a new launch: the rows of a sandbox, its attempt, its snapshot and its job. Shared by `launch`, and
+ * by operations that launch a sandbox in their own batch.
  */
-import { Array, Effect, Option, Schema } from "effect"
+import { Array, Effect, Option } from "effect"
 import { enqueueWrite } from "../../build-job/enqueue.js"
 import { jobStatements } from "../../build-job/jobStatements.js"
-import { defaultMaxAttempts, WorkspaceBuildJob, WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
+import { defaultMaxAttempts, WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
 import type { ReferenceNotFound } from "../../Errors.js"
 import type { Actor } from "../../events/ControlPlaneEvent.js"
 import { type Decision, operationsOf } from "../../events/operation.js"
 import { attemptTransition, jobTransition, sandboxTransition } from "../../events/transitions.js"
 import { toBlueprint } from "../../payloads/normalize.js"
-import { WorkspaceBlueprint } from "../../payloads/WorkspaceBlueprint.js"
 import type { Access } from "../../source/requireAccess.js"
-import { readingOf } from "../../sql/decoder.js"
 import { idOrNew } from "../../sql/ids.js"
 import type { Reference } from "../../sql/references.js"
-import { type CorruptRow, rowReader } from "../../sql/rows.js"
-import { toWrite, type Write } from "../../sql/writeAll.js"
+import type { CorruptRow } from "../../sql/rows.js"
+import { toWrite } from "../../sql/writeAll.js"
 import { attemptStatements } from "../attemptStatements.js"
-import { Sandbox, SandboxId } from "../Sandbox.js"
-import { SandboxAttempt, SandboxAttemptId, SandboxAttemptSnapshot, SetSnapshot } from "../SandboxAttempt.js"
+import { SandboxId } from "../Sandbox.js"
+import { SandboxAttemptId, SetSnapshot } from "../SandboxAttempt.js"
 import { sandboxReferences, sandboxStatements } from "../sandboxStatements.js"
 import type { Launch, LaunchSandbox } from "../SandboxViews.js"
 import { insertSnapshot } from "../snapshots.js"
+import { encodeBlueprint, launchReaders, written } from "./launchRows.js"
 import { planHashOf } from "./planHash.js"
 import type { Repositories } from "./repositories.js"
 
 const { decodeInput } = operationsOf("SandboxLifecycle", "Sandbox")
-
-const encodeBlueprint = Schema.encodeSync(readingOf(WorkspaceBlueprint))
-
-const readers = {
-  sandbox: rowReader(Sandbox),
-  attempt: rowReader(SandboxAttempt),
-  snapshot: rowReader(SandboxAttemptSnapshot),
-  job: rowReader(WorkspaceBuildJob)
-}
 
 type Row = Readonly<Record<string, unknown>>
 
@@ -76,7 +66,7 @@ export const launchReferences = (
 /** Builds the decision of a new launch, and the ids of its rows. */
 export const makeNewLaunch = (
   { sql }: Pick<Repositories, "sql">,
-  { accessGuards, refuseAccess }: Pick<Access, "accessGuards" | "refuseAccess">
+  { accessGuards, refusalOf }: Pick<Access, "accessGuards" | "refusalOf">
 ) => {
   const statements = { ...sandboxStatements(sql), attempt: attemptStatements(sql) }
   const jobs = jobStatements(sql)
@@ -119,13 +109,7 @@ export const makeNewLaunch = (
       const reuse = request.reuseImage === true ? [jobs.reuseImage(jobId, { registryId, planHash })] : []
       const decision: LaunchDecision = {
         writes: [...guards.map(({ write }) => write), ...inserts.map(toWrite), queued.write, ...reuse.map(toWrite)],
-        refusalOf: (failed: Write) =>
-          Option.getOrUndefined(
-            Option.map(
-              Array.findFirst(guards, ({ write }) => write === failed),
-              ({ field }) => refuseAccess("Sandbox", field, origin)
-            )
-          ),
+        refusalOf: refusalOf("Sandbox", guards, origin),
         transitions: [
           attemptTransition({ id: attemptId, ownerUserId, status: "queued" }),
           sandboxTransition({ id: sandboxId, ownerUserId, status: "queued", latestAttemptId: Option.some(attemptId) }),
@@ -141,7 +125,7 @@ export const makeNewLaunch = (
           Effect.all({
             ...launchOf(rows.slice(guards.length)),
             job: Array.isNonEmptyArray(reuse)
-              ? readers.job(written(rows[guards.length + inserts.length + 1]))
+              ? launchReaders.job(written(rows[guards.length + inserts.length + 1]))
               : Effect.sync(queued.row),
             created: Effect.succeed(true)
           })
@@ -152,14 +136,7 @@ export const makeNewLaunch = (
 
 /** Decodes the rows of the inserts of a launch. */
 const launchOf = ([, attempt, , sandbox, snapshot]: ReadonlyArray<ReadonlyArray<Row>>) => ({
-  sandbox: readers.sandbox(written(sandbox)),
-  attempt: readers.attempt(written(attempt)),
-  snapshot: readers.snapshot(written(snapshot))
+  sandbox: launchReaders.sandbox(written(sandbox)),
+  attempt: launchReaders.attempt(written(attempt)),
+  snapshot: launchReaders.snapshot(written(snapshot))
 })
-
-/** Returns the row of an INSERT that always returns one. */
-export const written = (rows: ReadonlyArray<Row> | undefined): Row => {
-  const row = rows?.[0]
-  if (row === undefined) throw new Error("an INSERT of a launch returned no row")
-  return row
-}

@@ -5,7 +5,7 @@ import type { SqlClient } from "@effect/sql"
 import { Array, Effect, Option } from "effect"
 import { texts } from "../../build-job/claim.js"
 import { attemptsExhausted } from "../../build-job/WorkspaceBuildJob.js"
-import type { Decision } from "../../events/operation.js"
+import { type Decision, noChange } from "../../events/operation.js"
 import { jobTransition } from "../../events/transitions.js"
 import { columnList, joinedRows, readerOf } from "../../sql/rows.js"
 import { guard } from "../../sql/writeAll.js"
@@ -44,9 +44,7 @@ export const makeReaps = (sql: SqlClient.SqlClient) =>
     (rows) => (now: number, limit: number) =>
       Effect.map(rows(sql.unsafe(expiredText, [now, limit])), (found): Decision<Reaped, never> => {
         const [first] = found
-        if (first === undefined) {
-          return { writes: [], transitions: [], result: () => Effect.succeed({ taken: 0, requeued: 0 }) }
-        }
+        if (first === undefined) return noChange({ taken: 0, requeued: 0 })
         // A job that cannot be read is reaped without an event.
         const reaped = Array.getRights(found.map(readJob)).map((job) => ({
           ...job,

@@ -1,13 +1,13 @@
 /**
  * The operations that launch a stopped or failed sandbox again: retry, rebuild.
  */
-import { Array, type DateTime, Effect, Option, Schema } from "effect"
+import { type DateTime, Effect, Option } from "effect"
 import { enqueueWrite } from "../../build-job/enqueue.js"
 import { encodeSpec } from "../../build-job/requestFingerprint.js"
 import {
   EnqueueJob,
   mostMaxAttempts,
-  WorkspaceBuildJob,
+  type WorkspaceBuildJob,
   WorkspaceBuildJobId
 } from "../../build-job/WorkspaceBuildJob.js"
 import { InvalidTransition, NotFound, type ReferenceNotFound } from "../../Errors.js"
@@ -17,27 +17,22 @@ import { activeExecutions, activeInSandbox } from "../../issue-workflow/lifecycl
 import { type ExecutionView, WorkflowDraft } from "../../issue-workflow/lifecycle/draft.js"
 import { endActive, sandboxFailed, sandboxStopped } from "../../issue-workflow/lifecycle/executionEndings.js"
 import { makeWorkflowWriter } from "../../issue-workflow/lifecycle/writes.js"
-import { WorkspaceBlueprint } from "../../payloads/WorkspaceBlueprint.js"
 import type { Access } from "../../source/requireAccess.js"
-import { readingOf } from "../../sql/decoder.js"
 import { idOrNew } from "../../sql/ids.js"
 import { type ById, type Target, targetOf } from "../../sql/ownerScope.js"
-import { type CorruptRow, type JoinedRows, partColumnList, partOf, rowReader } from "../../sql/rows.js"
+import type { CorruptRow, JoinedRows } from "../../sql/rows.js"
 import { guard, toWrite, type Write } from "../../sql/writeAll.js"
 import { attemptStatements } from "../attemptStatements.js"
-import { Sandbox } from "../Sandbox.js"
-import { SandboxAttempt, SandboxAttemptId, SandboxAttemptSnapshot, SetSnapshot } from "../SandboxAttempt.js"
+import { hasEnded, type Sandbox } from "../Sandbox.js"
+import { type SandboxAttempt, SandboxAttemptId, type SandboxAttemptSnapshot, SetSnapshot } from "../SandboxAttempt.js"
 import { sandboxStatements } from "../sandboxStatements.js"
 import type { Launch } from "../SandboxViews.js"
 import { insertSnapshot } from "../snapshots.js"
-import { written } from "./newLaunch.js"
+import { encodeBlueprint, launchColumns, launchParts, launchReaders, orMissing, written } from "./launchRows.js"
 import { planHashOf } from "./planHash.js"
 import type { Repositories } from "./repositories.js"
 
 const { decided, decodeInput } = operationsOf("SandboxLifecycle", "Sandbox")
-
-// Accepts any stored source; the new rows are checked as inputs.
-const encodeBlueprint = Schema.encodeSync(readingOf(WorkspaceBlueprint))
 
 // INDEXED BY names the primary keys, because the planner scans a table that had one row when its statistics were
 // collected.
@@ -51,26 +46,10 @@ const source = `sandboxes AS s
 const version = `json_array(s.status, s.latest_run_id, a.issue_id, n.run_id, j.id, ${activeInSandbox})`
 
 const stateText = `
-  SELECT ${[
-    partColumnList(Sandbox, "s"),
-    partColumnList(SandboxAttempt, "a"),
-    partColumnList(SandboxAttemptSnapshot, "n"),
-    partColumnList(WorkspaceBuildJob, "j")
-  ].join(", ")}, ${activeInSandbox} AS active, ${version} AS version
+  SELECT ${launchColumns}, ${activeInSandbox} AS active, ${version} AS version
   FROM ${source}`.trim()
 
 const isUnchanged = `(SELECT ${version} FROM ${source}) IS ?2`
-
-const sandboxPart = partOf(Sandbox, "s")
-const attemptPart = partOf(SandboxAttempt, "a")
-const snapshotPart = partOf(SandboxAttemptSnapshot, "n")
-const jobPart = partOf(WorkspaceBuildJob, "j")
-
-const readers = {
-  sandbox: rowReader(Sandbox),
-  attempt: rowReader(SandboxAttempt),
-  snapshot: rowReader(SandboxAttemptSnapshot)
-}
 
 /** The latest launch of a sandbox, and the executions in it. */
 interface Latest {
@@ -84,7 +63,7 @@ interface Latest {
 
 type Relation = "retry" | "rebuild"
 
-export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refuseAccess }: Access, rows: JoinedRows) => {
+export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refusalOf }: Access, rows: JoinedRows) => {
   const sandboxes = sandboxStatements(sql)
   const attempts = attemptStatements(sql)
   const { writesOf } = makeWorkflowWriter(sql)
@@ -93,16 +72,16 @@ export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refuseAcce
     Effect.gen(function* () {
       const [row] = yield* rows(sql.unsafe(stateText, [id]))
       const sandbox = Option.filter(
-        row === undefined ? Option.none() : yield* sandboxPart(row),
+        row === undefined ? Option.none() : yield* launchParts.sandbox(row),
         (found) => ownerUserId === undefined || found.ownerUserId === ownerUserId
       )
       if (row === undefined || Option.isNone(sandbox)) return yield* new NotFound({ entity: "Sandbox", id })
-      const attempt = yield* orMissing("SandboxAttempt", id, yield* attemptPart(row))
+      const attempt = yield* orMissing("SandboxAttempt", id, yield* launchParts.attempt(row))
       const latest: Latest = {
         sandbox: sandbox.value,
         attempt,
-        snapshot: yield* orMissing("SandboxAttemptSnapshot", attempt.id, yield* snapshotPart(row)),
-        job: yield* orMissing("WorkspaceBuildJob", attempt.id, yield* jobPart(row)),
+        snapshot: yield* orMissing("SandboxAttemptSnapshot", attempt.id, yield* launchParts.snapshot(row)),
+        job: yield* orMissing("WorkspaceBuildJob", attempt.id, yield* launchParts.job(row)),
         active: yield* activeExecutions(row["active"]),
         unchanged: guard(isUnchanged, [id, row["version"]])
       }
@@ -113,7 +92,7 @@ export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refuseAcce
     Effect.gen(function* () {
       const { attempt, job, sandbox, snapshot } = latest
       const { id: sandboxId, ownerUserId, status } = sandbox
-      if (status !== "stopped" && status !== "failed") {
+      if (!hasEnded(status)) {
         return yield* new InvalidTransition({ entity: "Sandbox", id: sandboxId, from: status, to: "queued" })
       }
       const origin = {
@@ -169,22 +148,15 @@ export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refuseAcce
         result: (rows) => {
           const [inserted, , , moved, stored] = rows.slice(1 + guards.length + endings.length)
           return Effect.all({
-            sandbox: readers.sandbox(written(moved)),
-            attempt: readers.attempt(written(inserted)),
-            snapshot: readers.snapshot(written(stored)),
+            sandbox: launchReaders.sandbox(written(moved)),
+            attempt: launchReaders.attempt(written(inserted)),
+            snapshot: launchReaders.snapshot(written(stored)),
             job: Effect.sync(queued.row),
             created: Effect.succeed(true)
           })
         }
       }
-      const refusalOf = (failed: Write) =>
-        Option.getOrUndefined(
-          Option.map(
-            Array.findFirst(guards, ({ write }) => write === failed),
-            ({ field }) => refuseAccess("Sandbox", field, origin)
-          )
-        )
-      return { ...decision, refusalOf }
+      return { ...decision, refusalOf: refusalOf("Sandbox", guards, origin) }
     })
 
   const launchAgain = (relation: Relation) => (by: ById) => {
@@ -197,12 +169,9 @@ export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refuseAcce
   return { retry: launchAgain("retry"), rebuild: launchAgain("rebuild") }
 }
 
-const orMissing = <A>(entity: string, id: string, row: Option.Option<A>): Effect.Effect<A, NotFound> =>
-  Option.isSome(row) ? Effect.succeed(row.value) : Effect.fail(new NotFound({ entity, id }))
-
 /**
- * Returns `now`, or an instant after `before`, so that the new attempt is the newest one of its sandbox, also if the
- * clock was set back or differs between machines.
+ * Returns `now`, or an instant after `before`, so that the new attempt is the newest one of its sandbox. The clock may
+ * have been set back, or differ between machines.
  */
 const instantAfter = (before: DateTime.Utc, now: number) => Math.max(now, before.epochMillis + 1)
 

@@ -6,6 +6,7 @@ import { Option } from "effect"
 import type { JobState } from "../../build-job/WorkspaceBuildJob.js"
 import { storableProse } from "../../sql/columns.js"
 import { isActive } from "../../sql/transitions.js"
+import { hasEnded } from "../Sandbox.js"
 import type { SandboxAttempt } from "../SandboxAttempt.js"
 import { runtimeEndDetails } from "../../events/transitions.js"
 import { isEnded, type SandboxStopReason } from "../SandboxRuntimeInstance.js"
@@ -126,7 +127,7 @@ export const failMissingRuntime = (draft: Draft, attempt: AttemptView): void => 
 /** Ends the sandbox of an ended attempt, which would otherwise wait for that attempt forever. */
 export const endSandbox = (draft: Draft, attempt: AttemptView, isCancelled: boolean): void => {
   const sandbox = sandboxOf(draft, attempt)
-  if (Option.isNone(sandbox) || sandbox.value.status === "stopped" || sandbox.value.status === "failed") return
+  if (Option.isNone(sandbox) || hasEnded(sandbox.value.status)) return
   draft.moveSandbox(sandbox.value, isCancelled ? "stopped" : "failed")
 }
 
@@ -139,7 +140,7 @@ export const endWithRuntime = (draft: Draft, attempt: AttemptView): AttemptView 
   if (Option.isNone(draft.runtime) || !isEnded(draft.runtime.value.status)) return attempt
   const isStopped = draft.runtime.value.status === "stopped"
   const ended = isActive(attempt) ? endActiveAttempt(draft, attempt, isStopped) : attempt
-  const sandbox = Option.filter(sandboxOf(draft, attempt), ({ status }) => status !== "stopped" && status !== "failed")
+  const sandbox = Option.filter(sandboxOf(draft, attempt), ({ status }) => !hasEnded(status))
   if (ended !== attempt || Option.isSome(sandbox)) draft.recordRuntimeEnd(ended)
   if (Option.isNone(sandbox)) return ended
   const isCancelled = ended.status === "succeeded" ? isStopped : ended.status === "cancelled"

@@ -19,7 +19,7 @@ import { Limit } from "../../sql/inputLimits.js"
 import { nextTurn } from "../../libsql/eventLoop.js"
 import type { CorruptRow } from "../../sql/rows.js"
 import type { Repositories } from "./repositories.js"
-import { type Decision, operationsOf } from "../../events/operation.js"
+import { noChange, operationsOf } from "../../events/operation.js"
 import {
   decideDeadline,
   decideDisagreeing,
@@ -40,9 +40,6 @@ const Deadlines = Schema.Struct({ limit: Limit, runtimeDeadline: Wait })
 
 /** The maximum number of expired leases that one batch reaps. */
 const reapBatchSize = 25
-
-/** The decision on a row that needs no change any more. */
-const unchanged: Decision<boolean, never> = { writes: [], transitions: [], result: () => Effect.succeed(false) }
 
 const unsettled = `${jobIsUnsettled} AND (status <> 'succeeded' OR finished_at < ?1 OR EXISTS (
   SELECT 1 FROM sandbox_runtime_instances AS r WHERE r.run_id = oci_image_build_jobs.run_id AND +r.status = 'running'))`
@@ -71,7 +68,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
             const state = yield* read(id)
             const decision = (yield* due(id)) ? decide(state, now) : undefined
             return decision === undefined
-              ? unchanged
+              ? noChange(false)
               : decisionOf(decision.draft, state.unchanged, now, () => Effect.succeed(decision.ended))
           })
         )
@@ -101,7 +98,10 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
         ([row]) => row?.due === 1
       )
 
-    /** Ended jobs whose attempt has not been updated. Succeeded jobs are included if their runtime is running, or after the deadline. */
+    /**
+     * Ended jobs whose attempt has not been updated. Succeeded jobs are included if their runtime is running, or after the
+     * deadline.
+     */
     const endedJobs = (before: number) => ({
       noun: "job",
       page: (after: Pick<Candidate, "at" | "id">) =>

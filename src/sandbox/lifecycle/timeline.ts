@@ -3,12 +3,12 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Effect } from "effect"
-import { NotFound } from "../../Errors.js"
 import { ControlPlaneEvent } from "../../events/ControlPlaneEvent.js"
 import { operationsOf } from "../../events/operation.js"
 import * as Page from "../../sql/page.js"
 import { columnList, rowsOf } from "../../sql/rows.js"
 import { SandboxOfOwner } from "../SandboxViews.js"
+import { requireOwnSandbox } from "./ownSandbox.js"
 
 const { decodeFilter, traced } = operationsOf("SandboxLifecycle", "Sandbox")
 
@@ -27,20 +27,17 @@ const text = `
   WHERE e.position < ?3 AND e.owner_user_id = ?2
   ORDER BY e.position DESC LIMIT ?4`
 
-const existsText = "SELECT 1 FROM sandboxes WHERE id = ?1 AND owner_user_id = ?2"
-
 export const makeTimeline = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const events = yield* rowsOf(ControlPlaneEvent)
 
   const timeline = (request: Page.PageRequest & typeof SandboxOfOwner.Encoded) =>
     Effect.gen(function* () {
-      const { id, ownerUserId } = yield* decodeFilter("timeline", SandboxOfOwner)(request)
+      const target = yield* decodeFilter("timeline", SandboxOfOwner)(request)
+      const { id, ownerUserId } = target
       const start = yield* Page.start("SandboxLifecycle.timeline", request)
       const found = yield* events.findAll(sql.unsafe(text, [id, ownerUserId, start.at, start.limit + 1]))
-      if (found.length === 0 && (yield* sql.unsafe(existsText, [id, ownerUserId])).length === 0) {
-        return yield* new NotFound({ entity: "Sandbox", id })
-      }
+      if (found.length === 0) yield* requireOwnSandbox(sql, target)
       return Page.make(found, start, ({ position, subjectId }) => [position, subjectId])
     }).pipe(traced("timeline", { "sandbox.id": request.id }))
 
