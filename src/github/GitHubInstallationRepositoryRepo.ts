@@ -128,8 +128,8 @@ export interface GitHubInstallationRepositoryService {
    *
    * `installationId` lists only the repositories of that installation, and none if the user may not use it.
    *
-   * Fails with `InvalidInput` if the cursor is malformed or of the other order, the limit is out of range, or `search` has more than 1,000
-   * characters.
+   * Fails with `InvalidInput` if the cursor is malformed or of the other order, the limit is out of range, or `search` has
+   * more than 1,000 characters.
    */
   readonly listForUser: (
     request: Page.PageRequest & typeof UserRepositoryFilter.Encoded

@@ -1,6 +1,6 @@
 /**
- * The event `repository`. It is the only report of a rename, a new visibility, an archiving or a deletion, so it also
- * changes the rows of all installations that contain the repository.
+ * The event `repository`: the only report of a rename, a new visibility, an archiving or a deletion. So it also changes
+ * the rows of all installations that contain the repository.
  */
 import { DateTime, Effect, Option } from "effect"
 import type { Repository } from "../source/Repository.js"

@@ -29,8 +29,8 @@ export interface Replacement {
 }
 
 /**
- * Adds the stored rows to the answer of a write. A report does without them: the documents of all its parts may be longer
- * than a server's longest answer.
+ * Adds the stored rows to the result of a write. A report omits them: the documents of all its parts may be longer than
+ * the longest response of a server.
  */
 export const returning = <Row>(write: Write, model: RowModel<Row>): Write => ({
   ...write,

@@ -56,8 +56,8 @@ export type ProfileEnvVarId = typeof ProfileEnvVarId.Type
  * One row of `profile_env_vars`.
  *
  * The value is plain text, not `Redacted`: it is configuration that the owner reads and edits, like `configPatch.env`.
- * It becomes part of the environment of a build, not of the specification of a launch. Confidential values belong in secret bindings. Spans, logs and
- * errors of this package do not contain the value.
+ * It becomes part of the environment of a build, not of the specification of a launch. Confidential values belong in
+ * secret bindings. Spans, logs and errors of this package do not contain the value.
  */
 export class ProfileEnvVar extends Model.Class<ProfileEnvVar>("ProfileEnvVar")(
   {

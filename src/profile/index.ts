@@ -64,7 +64,9 @@ export {
 /** The services that `layer` provides. */
 export type Services = BuildEnvironment | ProfileRepo | RepositoryProfileRepo
 
-/** Provides all services of profiles over one `SqlClient`, with the keys of the `KeyRing` of the context, if it has one. */
+/**
+ * Provides all services of profiles over one `SqlClient`, with the keys of the `KeyRing` of the context, if it has one.
+ */
 export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = Layer.mergeAll(
   BuildEnvironment.layer,
   ProfileRepo.layer,

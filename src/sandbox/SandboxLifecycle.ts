@@ -68,8 +68,8 @@ export interface SandboxLifecycleService {
   /**
    * Creates a sandbox with its first attempt, the snapshot of its inputs, and the build job. An idempotency key belongs
    * to its owner: a repeated request with the key returns the current state of the first result, with `created: false`.
-   * A repeat asks for the same. Fields that a caller resolves or generates for each call may differ: `resolvedSpec`, the
-   * configuration snapshots, `id`, `availableAt` and `maxAttempts`.
+   * A repeat must contain the same fields. Those that a caller resolves or generates for each call may differ:
+   * `resolvedSpec`, the configuration snapshots, `id`, `availableAt` and `maxAttempts`.
    *
    * Without a `resolvedSpec`, the sandbox is built from `spec` with the revisions of the request applied
    * (`applyProfiles`): the patch and the SSH settings of the profile, then the run template of the repository profile.
@@ -185,10 +185,12 @@ export interface SandboxLifecycleService {
    * - For an attempt, the response may introduce the first resource. Afterwards it must name the recorded one, also
    *   after that one has ended, so that a worker that lost its lease replaces nothing.
    *
-   * Fails with `LeaseLost` if the lease is not the current one, with `NotFound` if the attempt does not exist, with
-   * `InvalidTransition` if a stop was requested, the attempt has failed or was cancelled, the attempt has another
-   * resource, or its runtime has ended, and with `InvalidInput` if the response is invalid. After any of these errors the caller tears down the
-   * launched resource.
+   * After any error except `PersistenceError`, the caller tears down the launched resource. Fails with:
+   * - `LeaseLost` if the lease is not the current one;
+   * - `NotFound` if the attempt does not exist;
+   * - `InvalidTransition` if a stop was requested, the attempt has failed or was cancelled, the attempt has another
+   *   resource, or its runtime has ended;
+   * - `InvalidInput` if the response is invalid.
    */
   readonly recordRuntime: (
     target: Lease | string,
@@ -208,8 +210,10 @@ export interface SandboxLifecycleService {
    *
    * The events of attempt and sandbox contain `runtimeStatus`, `stopReason`, `errorCode` and `resourceId`.
    *
-   * Fails with `LeaseLost` if the lease is not the current one, unless the job has ended under it, with `NotFound` if
-   * the attempt does not exist, and with `InvalidInput` if the report is invalid.
+   * Fails with:
+   * - `LeaseLost` if the lease is not the current one, unless the job has ended under it;
+   * - `NotFound` if the attempt does not exist;
+   * - `InvalidInput` if the report is invalid.
    */
   readonly endRuntime: (
     target: Lease | string,
@@ -247,8 +251,8 @@ export interface SandboxLifecycleService {
   ) => Effect.Effect<Sandbox, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
-   * Records activity of a sandbox, so that its `idleTimeout` counts from now. Cheap enough for each request of a user:
-   * within a minute after recorded activity it writes nothing, so set an `idleTimeout` of several minutes. Changes
+   * Records activity of a sandbox, so that its `idleTimeout` counts from now. May be called for each request of a user:
+   * within a minute after recorded activity it writes nothing. So set an `idleTimeout` of several minutes. Changes
    * nothing if the sandbox has stopped or failed.
    *
    * Fails with `NotFound`, and with `InvalidInput` if the request is invalid.

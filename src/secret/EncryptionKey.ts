@@ -88,7 +88,10 @@ export interface KeyRotation extends Schema.Schema.Type<typeof KeyRotation> {}
 
 const defaultBatchSize = 200
 
-/** Options of a key rotation. `batchSize` is the number of versions or accounts for each statement: 1 to 1,000, default 200. */
+/**
+ * Options of a key rotation. `batchSize` is the number of versions or accounts for each statement: 1 to 1,000, default
+ * 200.
+ */
 export const RotateKeys = Schema.Struct({
   batchSize: Schema.optionalWith(Limit, { default: () => defaultBatchSize })
 })

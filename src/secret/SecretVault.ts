@@ -125,7 +125,8 @@ export interface SecretVaultService {
 
   /**
    * Activates the first key of the key ring of this process, and wraps the data keys of all existing versions and of the
-   * tokens of accounts with it. Encrypts tokens that are stored as plain text. Values are not re-encrypted. Readers and writers are not blocked. Returns the final progress.
+   * tokens of accounts with it. Encrypts tokens that are stored as plain text. Values are not re-encrypted. Readers and
+   * writers are not blocked. Returns the final progress.
    *
    * Can be interrupted at any time: the next call continues. Does nothing if all versions are under the active key.
    *

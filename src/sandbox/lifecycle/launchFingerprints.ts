@@ -7,8 +7,8 @@ import type { LaunchSandbox } from "../SandboxViews.js"
 type Encoded = Partial<typeof LaunchSandbox.Encoded>
 
 /**
- * Returns what the caller asked for. A repeat may resolve or generate the other fields anew, for example the resolved
- * specification after a change of the package cache.
+ * Returns the fields of a request that a repeat must contain, too. A repeat may resolve or generate the other fields
+ * anew, for example the resolved specification after a change of the package cache.
  */
 export const askedFor = ({
   availableAt: _availableAt,

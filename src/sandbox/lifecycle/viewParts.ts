@@ -44,7 +44,7 @@ const problemOf = ({ errorCode: code, errorMessage: message }: Failure): Option.
 export const errorOf = (job: Option.Option<Failure>, runtime: Option.Option<Failure>) =>
   Option.orElse(Option.flatMap(runtime, problemOf), () => Option.flatMap(job, problemOf))
 
-/** Reads what views show of an attempt besides its row. */
+/** Reads the outcome of an attempt, which views show besides its row. */
 export const outcomeOf = (row: Readonly<Record<string, unknown>>) =>
   Effect.gen(function* () {
     const job = yield* jobPart(row)
