@@ -29,6 +29,13 @@ export type IssueWorkflowExecutionId = typeof IssueWorkflowExecutionId.Type
 export const IssueWorkflowExecutionStatus = enumeration("queued", "running", "succeeded", "failed", "cancelled")
 export type IssueWorkflowExecutionStatus = typeof IssueWorkflowExecutionStatus.Type
 
+const ofEndedWorkflow = {
+  when: "workflow ended",
+  by: "`finish`, `cancel` in the same transaction",
+  deadline: "at once",
+  after: "`IssueWorkflowLifecycle.supervise`: `cancelled`"
+}
+
 /** Allowed transitions of an execution. A retry is a new execution. */
 export const issueWorkflowExecutionTransitions = stateMachine(
   IssueWorkflowExecutionStatus.literals,
@@ -53,12 +60,7 @@ export const issueWorkflowExecutionTransitions = stateMachine(
         deadline: "1 day after the sandbox was ready, or after it was queued",
         after: "`IssueWorkflowLifecycle.supervise`: `cancelled`"
       },
-      {
-        when: "workflow ended",
-        by: "`finish`, `cancel` in the same transaction",
-        deadline: "at once",
-        after: "`IssueWorkflowLifecycle.supervise`: `cancelled`"
-      }
+      ofEndedWorkflow
     ],
     running: [
       {
@@ -73,12 +75,7 @@ export const issueWorkflowExecutionTransitions = stateMachine(
         deadline: "1 day after its last change or report",
         after: "`IssueWorkflowLifecycle.supervise`: `failed`"
       },
-      {
-        when: "workflow ended",
-        by: "`finish`, `cancel` in the same transaction",
-        deadline: "at once",
-        after: "`IssueWorkflowLifecycle.supervise`: `cancelled`"
-      }
+      ofEndedWorkflow
     ]
   }
 )

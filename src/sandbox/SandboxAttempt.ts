@@ -34,6 +34,13 @@ export type SandboxAttemptId = typeof SandboxAttemptId.Type
 export const SandboxAttemptStatus = enumeration("queued", "running", "succeeded", "failed", "cancelled")
 export type SandboxAttemptStatus = typeof SandboxAttemptStatus.Type
 
+const askedToStop = {
+  when: "with a stop request",
+  by: "`stop`, `cancel`, `delete` in the same transaction",
+  deadline: "at once",
+  after: "`SandboxLifecycle.supervise`: `cancelled`"
+}
+
 /** The allowed transitions of an attempt. An ended attempt keeps its status: a retry is a new attempt. */
 export const sandboxAttemptTransitions = stateMachine(
   SandboxAttemptStatus.literals,
@@ -58,12 +65,7 @@ export const sandboxAttemptTransitions = stateMachine(
         deadline: "`runtimeDeadline` after it was queued",
         after: "`SandboxLifecycle.supervise`: `failed`, or `succeeded` if the runtime runs"
       },
-      {
-        when: "with a stop request",
-        by: "`stop`, `cancel`, `delete` in the same transaction",
-        deadline: "at once",
-        after: "`SandboxLifecycle.supervise`: `cancelled`"
-      }
+      askedToStop
     ],
     running: [
       {
@@ -78,12 +80,7 @@ export const sandboxAttemptTransitions = stateMachine(
         deadline: "`runtimeDeadline` after the job ended, or after it was started without a job",
         after: "`SandboxLifecycle.supervise`: `failed`, or `succeeded` if the runtime runs"
       },
-      {
-        when: "with a stop request",
-        by: "`stop`, `cancel`, `delete` in the same transaction",
-        deadline: "at once",
-        after: "`SandboxLifecycle.supervise`: `cancelled`"
-      }
+      askedToStop
     ]
   }
 )
