@@ -11,11 +11,11 @@ import { DeliveryDetail, DeliverySummary, listDeliveries, showDelivery } from ".
 import { existing } from "../sql/columns.js"
 import { layerCurrent } from "./database.js"
 import { columns, json, printJson, printLines } from "./output.js"
-import { age, changeEach, limitOf } from "./rows.js"
+import { age, changeEach, idOf, limitOf } from "./rows.js"
 
 const layer = Layer.provideMerge(GitHubWebhookDeliveryRepo.layer, layerCurrent)
 
-const id = Args.text({ name: "id" }).pipe(Args.withSchema(existing(GitHubWebhookDeliveryId)))
+const id = idOf(existing(GitHubWebhookDeliveryId))
 
 const ids = id.pipe(Args.withDescription("Ids of one or more rows, as `list` prints them."), Args.atLeast(1))
 

@@ -12,11 +12,11 @@ import { JobDetail, JobSummary, listJobs, showJob } from "../operations/jobs.js"
 import { existing } from "../sql/columns.js"
 import { layerCurrent } from "./database.js"
 import { columns, json, printJson, printLines } from "./output.js"
-import { age, changeEach, limitOf } from "./rows.js"
+import { age, changeEach, idOf, limitOf } from "./rows.js"
 
 const layer = Layer.provideMerge(WorkspaceBuildJobRepo.layer, layerCurrent)
 
-const id = Args.text({ name: "id" }).pipe(Args.withSchema(existing(WorkspaceBuildJobId)))
+const id = idOf(existing(WorkspaceBuildJobId))
 
 const ids = id.pipe(Args.withDescription("Ids of one or more jobs."), Args.atLeast(1))
 

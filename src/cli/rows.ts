@@ -1,7 +1,7 @@
 /**
  * Options and output that the commands over rows share.
  */
-import { Options } from "@effect/cli"
+import { Args, HelpDoc, Options } from "@effect/cli"
 import { Console, DateTime, Duration, Effect, Schema } from "effect"
 import { printable, printJson, span } from "./output.js"
 
@@ -13,6 +13,18 @@ export const limitOf = (noun: string) =>
     ),
     Options.withDescription(`Number of ${noun}, 1 to 500; default 50.`),
     Options.withDefault(50)
+  )
+
+/**
+ * The id of a row. An unknown option after it would be parsed as one more id, after the change of the rows before it; so
+ * a text that looks like an option is refused first.
+ */
+export const idOf = <A, I extends string>(schema: Schema.Schema<A, I>) =>
+  Args.text({ name: "id" }).pipe(
+    Args.mapEffect((id) =>
+      /^(?:--|-[a-z]$)/i.test(id) ? Effect.fail(HelpDoc.p(`Received unknown argument: '${id}'`)) : Effect.succeed(id)
+    ),
+    Args.withSchema(schema)
   )
 
 /** The time since an instant. */

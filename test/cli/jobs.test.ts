@@ -147,6 +147,24 @@ it.scopedLive("jobs redrive, fail and cancel change the job", () =>
   })
 )
 
+it.scopedLive("jobs changes nothing when an unknown option follows an id", () =>
+  Effect.gen(function* () {
+    const environment = yield* prepared
+    for (const [command, ...rest] of [
+      ["fail", "--reason", "a typo"],
+      ["cancel", "-r", "a typo"]
+    ]) {
+      const outcome = yield* run(["jobs", String(command), "job-1", ...rest], environment)
+      expect(outcome).toEqual({
+        code: 2,
+        stdout: "",
+        stderr: `sealant-db: Received unknown argument: '${rest[0]}' (see sealant-db --help)\n`
+      })
+    }
+    expect((yield* run(["jobs", "list", "--status", "queued"], environment)).stdout).toContain("job-1")
+  })
+)
+
 it.scopedLive("stats and purge print text, and JSON for scripts", () =>
   Effect.gen(function* () {
     const environment = yield* prepared
