@@ -15,7 +15,7 @@ import { launchColumns, launchParts, orMissing } from "./launchRows.js"
 import { launchActor, type LaunchDecision, launchReferences, makeNewLaunch, type NewIds } from "./newLaunch.js"
 import type { Repositories } from "./repositories.js"
 
-const { decided, decodeFilter, decodeInput, traced } = operationsOf("SandboxLifecycle", "Sandbox")
+const { decided, decodeInput, traced } = operationsOf("SandboxLifecycle", "Sandbox")
 
 const encodeRequest = Schema.encodeSync(LaunchSandbox)
 
@@ -98,7 +98,7 @@ export const makeLaunches = ({ sql }: Repositories, access: Access, rows: Joined
     })
 
   const findLaunch = (request: typeof FindLaunch.Encoded) =>
-    decodeFilter(
+    decodeInput(
       "findLaunch",
       FindLaunch
     )(request).pipe(

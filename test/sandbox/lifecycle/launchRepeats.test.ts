@@ -49,6 +49,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* lifecycle.findLaunch({ ...key, ...other })).toEqual(Option.none())
         }
         expect(yield* tagOf(lifecycle.findLaunch({ ...key, idempotencyKey: "" }))).toBe("InvalidInput")
+        const paged = { ...key, limit: 1 }
+        expect(yield* tagOf(lifecycle.findLaunch(paged))).toBe("InvalidInput")
       }).pipe(Effect.provide(layer))
     )
 
