@@ -32,7 +32,13 @@ export const makeEndings = ({ sandboxes, sql }: Repositories) =>
           if (Option.isNone(found)) return yield* new NotFound({ entity: "Sandbox", id })
           const { status } = found.value
           if (refused.includes(status)) {
-            return yield* new InvalidTransition({ entity: "Sandbox", id, from: status, to: "stopped" })
+            return yield* new InvalidTransition({
+              entity: "Sandbox",
+              id,
+              from: status,
+              to: "stopped",
+              ...(status === "ready" ? { remedy: "a ready sandbox cannot be cancelled; stop it" } : {})
+            })
           }
           return decisionOf(decideStop(state, reason), state.unchanged, now, ({ sandbox }) =>
             Effect.map(

@@ -76,7 +76,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           entity: "Sandbox",
           id: sandbox.id,
           from: "ready",
-          to: "stopped"
+          to: "stopped",
+          remedy: "a ready sandbox cannot be cancelled; stop it"
         })
         expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
         yield* TestClock.setTime(5000)
