@@ -240,6 +240,7 @@ const rulesOf = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKey>
     case "Pointer":
       return rulesOf(issue.issue, [...path, ...(Array.isArray(issue.path) ? issue.path : [issue.path])])
     case "Composite":
+      if (isChoice(issue.ast)) return [at(path, choiceRule(issue.ast))]
       return (
         (Array.isArray(issue.issues) ? issue.issues : [issue.issues])
           // An optional field that is present must not be reported as "must be undefined".
@@ -263,6 +264,18 @@ const rulesOf = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKey>
   }
 }
 
+/** Returns whether a schema is an enumeration, or an optional one. */
+const isChoice = (ast: SchemaAST.AST): ast is SchemaAST.Union =>
+  SchemaAST.isUnion(ast) &&
+  Option.isNone(SchemaAST.getMessageAnnotation(ast)) &&
+  ast.types.some(SchemaAST.isLiteral) &&
+  ast.types.every((type) => SchemaAST.isLiteral(type) || SchemaAST.isUndefinedKeyword(type))
+
+const choiceRule = ({ types }: SchemaAST.Union) => {
+  const values = types.filter(SchemaAST.isLiteral).map(String)
+  return `must be ${values.length > 1 ? "one of " : ""}${values.join(", ")}`
+}
+
 const at = (path: ReadonlyArray<PropertyKey>, rule: string) =>
   path.length === 0 ? rule : `${path.map((key) => shown(String(key))).join(".")}: ${rule}`
 
@@ -272,6 +285,9 @@ const ruleOf = (issue: ParseResult.Type | ParseResult.Forbidden | ParseResult.Re
   const own = Option.isSome(annotation) ? annotation.value(issue) : undefined
   const message = typeof own === "object" && "message" in own ? own.message : own
   if (typeof message === "string") return message
-  const expected = Option.getOrElse(SchemaAST.getDescriptionAnnotation(issue.ast), () => String(issue.ast))
+  const expected = Option.getOrElse(SchemaAST.getDescriptionAnnotation(issue.ast), () =>
+    // The text of a struct has all its fields.
+    SchemaAST.isTypeLiteral(issue.ast) ? "an object" : String(issue.ast)
+  )
   return `must be ${expected.replaceAll(/\s+/g, " ")}`
 }
