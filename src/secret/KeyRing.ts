@@ -55,9 +55,9 @@ export class KeyRing extends Context.Tag("@sealant/db/KeyRing")<KeyRing, KeyRing
     Layer.effect(this, ringOf("keys", keys))
 
   /**
-   * Provides the keys of `SEALANT_ENCRYPTION_KEYS`: `id:base64,...`, 32 bytes each; the first one is the key to
-   * activate. Without the variable, or if it is empty, there are no keys, and secrets can be neither written nor
-   * revealed.
+   * Provides the keys of `SEALANT_ENCRYPTION_KEYS`: `ID:KEY,ID:KEY`, where `KEY` is 32 bytes in base64; the first
+   * one is the key to activate. Without the variable, or if it is empty, there are no keys, and secrets can be neither
+   * written nor revealed.
    *
    * Fails with `KeyRingConfigError` if the variable is invalid. The message has one line, with the variable and the
    * position of the key.
@@ -85,7 +85,10 @@ const fromEnvironment = Effect.gen(function* () {
     .map((entry) => entry.trim())
   const invalid = entries.findIndex((entry) => !entry.includes(":"))
   if (invalid >= 0) {
-    return yield* new KeyRingConfigError({ setting: settingName, problem: `key ${invalid + 1} must be id:base64` })
+    return yield* new KeyRingConfigError({
+      setting: settingName,
+      problem: `key ${invalid + 1} must be ID:KEY, where KEY is 32 bytes in base64`
+    })
   }
   return yield* ringOf(
     settingName,

@@ -45,12 +45,12 @@ describe("KeyRing", () => {
       const rule = (name: string) => `${name} must be 32 bytes in base64`
       const idRule = "the id of key 1 must be 1 to 64 letters, digits, dots, underscores or dashes"
       const cases: Readonly<Record<string, string>> = {
-        [first]: "key 1 must be id:base64",
+        [first]: "key 1 must be ID:KEY, where KEY is 32 bytes in base64",
         [`k1:${first}\n`]: "begins or ends with white space; remove it",
         [`k1:${first}\r\n`]: "contains a carriage return; save the file that sets it with LF line ends",
         [`"k1:${first}"`]: "is in quotes; remove them",
-        [`k1:${first},`]: "key 2 must be id:base64",
-        [`k1:${first},,k2:${second}`]: "key 2 must be id:base64",
+        [`k1:${first},`]: "key 2 must be ID:KEY, where KEY is 32 bytes in base64",
+        [`k1:${first},,k2:${second}`]: "key 2 must be ID:KEY, where KEY is 32 bytes in base64",
         [`:${first}`]: idRule,
         [`-k:${first}`]: idRule,
         [`k 1:${first}`]: idRule,
