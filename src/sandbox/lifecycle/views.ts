@@ -10,6 +10,7 @@ import { SandboxAttempt, SandboxAttemptSnapshot } from "../SandboxAttempt.js"
 import { SandboxRuntimeInstance } from "../SandboxRuntimeInstance.js"
 import { NotFound } from "../../Errors.js"
 import { conditionsOf, searchPattern, unionByStatus } from "../../sql/filters.js"
+import { targetOf } from "../../sql/ownerScope.js"
 import * as Page from "../../sql/page.js"
 import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
 import { operationsOf } from "../../events/operation.js"
@@ -81,8 +82,9 @@ export const makeViews = Effect.gen(function* () {
     ].join(", ")
   )
 
-  const getDetail = ({ id, ownerUserId }: { readonly ownerUserId: string; readonly id: string }) =>
-    Effect.gen(function* () {
+  const getDetail = (request: { readonly ownerUserId: string; readonly id: string }) => {
+    const { id, ownerUserId } = targetOf(request)
+    return Effect.gen(function* () {
       // One statement, for a consistent snapshot.
       const [row] = yield* rows(sql`
         SELECT ${sandboxColumns}, ${detailColumns}, s.view_status AS status
@@ -102,6 +104,7 @@ export const makeViews = Effect.gen(function* () {
       }
       return detail
     }).pipe(traced("getDetail", { "sandbox.id": id }))
+  }
 
   /** Returns the ranges of a list, and the index that contains all columns of its filter. */
   const rangesOf = ({

@@ -218,6 +218,15 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("getDetail fails with NotFound when the owner is missing", () =>
+      Effect.gen(function* () {
+        const { getDetail } = yield* SandboxLifecycle
+        const { sandbox } = yield* building()
+        const lost = { id: sandbox.id, ownerUserId: undefined as unknown as string }
+        expect(yield* tagOf(getDetail(lost))).toBe("NotFound")
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("detail contains the newest attempt with all its rows", () =>
       Effect.gen(function* () {
         const lifecycle = yield* SandboxLifecycle
