@@ -267,12 +267,12 @@ const rulesOf = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKey>
 /** Returns whether a schema is an enumeration, or an optional one. */
 const isChoice = (ast: SchemaAST.AST): ast is SchemaAST.Union =>
   SchemaAST.isUnion(ast) &&
-  Option.isNone(SchemaAST.getMessageAnnotation(ast)) &&
   ast.types.some(SchemaAST.isLiteral) &&
   ast.types.every((type) => SchemaAST.isLiteral(type) || SchemaAST.isUndefinedKeyword(type))
 
+/** Returns the rule of an enumeration, in the words of `oneOf` of the payloads. */
 const choiceRule = ({ types }: SchemaAST.Union) => {
-  const values = types.filter(SchemaAST.isLiteral).map(String)
+  const values = types.filter(SchemaAST.isLiteral).map(({ literal }) => String(literal))
   return `must be ${values.length > 1 ? "one of " : ""}${values.join(", ")}`
 }
 
