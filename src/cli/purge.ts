@@ -1,25 +1,39 @@
 /**
  * `sealant-db purge`: removes expired rows.
  */
-import { Command, Options } from "@effect/cli"
-import { Effect, HashMap, Option, Stream } from "effect"
+import { Command, HelpDoc, Options, ValidationError } from "@effect/cli"
+import { Effect, Option, Stream } from "effect"
 import * as Retention from "../Retention.js"
 import { layerCurrent } from "./database.js"
 import { columns, counted, json, printJson, printLines, withProgress } from "./output.js"
 
 const dryRun = Options.boolean("dry-run").pipe(Options.withDescription("Only count the rows that would be removed."))
 
-const keep = Options.keyValueMap("keep").pipe(
+const tables = Object.keys(Retention.defaults)
+
+const keep = Options.text("keep").pipe(
+  Options.repeated,
+  Options.mapEffect(
+    Effect.forEach((entry) => {
+      const [table = "", ...duration] = entry.split("=")
+      return duration.length > 0 && tables.includes(table)
+        ? Effect.succeed([table, duration.join("=")] as const)
+        : Effect.fail(
+            ValidationError.invalidValue(
+              HelpDoc.p(`--keep must be TABLE=DURATION or TABLE=keep; the tables are ${tables.join(", ")}`)
+            )
+          )
+    })
+  ),
   Options.withDescription(
     'Retention of a table, instead of its default: `--keep session="30 days"`; `keep` keeps all rows. Can be repeated.'
-  ),
-  Options.withDefault(HashMap.empty<string, string>())
+  )
 )
 
 export const purge = Command.make("purge", { dryRun, keep, json }, ({ dryRun, json, keep }) =>
   Effect.gen(function* () {
-    // `purgeBatches` decodes it, and reports unknown tables and invalid durations.
-    const policy: Retention.Policy = Object.fromEntries(HashMap.toEntries(keep))
+    // `purgeBatches` decodes it, and reports invalid durations.
+    const policy: Retention.Policy = Object.fromEntries(keep)
     const removed = yield* withProgress(json, (report) =>
       Stream.runFoldEffect(Retention.purgeBatches({ policy, dryRun }), new Map<string, number>(), (sums, batch) => {
         const sum = (sums.get(batch.table) ?? 0) + batch.removed

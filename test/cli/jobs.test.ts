@@ -198,10 +198,13 @@ it.scopedLive("stats and purge print text, and JSON for scripts", () =>
       total: 0,
       tables: { oci_image_build_jobs: 0, session: 0 }
     })
-    expect(yield* run(["purge", "--keep", "user=1 day"], environment)).toMatchObject({
-      code: 1,
-      stderr: "sealant-db: Retention.purge: policy.user: is not a known field\n"
-    })
+    for (const unknown of ["user=1 day", "session"]) {
+      const { code, stderr } = yield* run(["purge", "--keep", unknown], environment)
+      expect(code).toBe(2)
+      expect(stderr).toMatch(/^sealant-db: --keep must be TABLE=DURATION or TABLE=keep; the tables are session, .*\n$/)
+    }
+    const both = ["purge", "--keep", "session=keep", "--keep", "oci_image_build_jobs=30 days"]
+    expect((yield* run(both, environment)).stdout).toBe("removed 0 rows\n")
     expect(yield* run(["purge", "--keep", "session=soon"], environment)).toMatchObject({
       code: 1,
       stderr: "sealant-db: Retention.purge: policy.session: must be a duration of up to a hundred years, or `keep`\n"
