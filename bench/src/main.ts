@@ -52,7 +52,8 @@ const main = async (args: ReadonlyArray<string>): Promise<void> => {
   const reached = verdicts(new Map(measured.map(([{ id }, results]) => [id, results])))
   if (asJson) console.log(json(measured, reached))
   else console.log(["Targets", ...reached.map(verdictLine)].join("\n"))
-  if (options.includes("--write")) writeFileSync("../docs/benchmarks.md", page(measured, reached, versionsOf(compared)))
+  if (options.includes("--write"))
+    writeFileSync("../docs/benchmarks.md", page(measured, reached, versionsOf(compared), plan))
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

@@ -3,7 +3,7 @@
  */
 import { cpus, totalmem } from "node:os"
 import type { Case } from "./cases.js"
-import { isFailure, median, ratioOf, type Result } from "./measure.js"
+import { isFailure, median, type Plan, ratioOf, type Result } from "./measure.js"
 import type { Verdict } from "./targets.js"
 
 /** A case with its results. */
@@ -81,11 +81,12 @@ const row = (cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
 const markdownTable = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) =>
   [row(head), row(head.map((_, place) => (place === 0 ? "---" : "---:"))), ...rows.map(row)].join("\n")
 
-/** The page docs/benchmarks.md. `versions` are those of the compared packages. */
+/** The page docs/benchmarks.md. `versions` are those of the compared packages, `plan` is that of the run. */
 export const page = (
   measured: ReadonlyArray<Measured>,
   verdicts: ReadonlyArray<Verdict>,
-  versions: ReadonlyArray<readonly [name: string, version: string]>
+  versions: ReadonlyArray<readonly [name: string, version: string]>,
+  plan: Plan
 ): string => {
   const [cpu] = cpus()
   const machine = `${cpu?.model.trim() ?? "unknown CPU"}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB`
@@ -111,6 +112,7 @@ One run of \`npm run bench\`. All contestants of a case run in turn in one proce
 Ratios are of medians; the spread is that of single rounds. Times depend on the machine, and on its other work.
 
 - Machine: ${machine}
+- Rounds: ${plan.rounds} of about ${plan.batchMs} ms for each contestant
 - Node ${process.version.slice(1)}, ${versions.map(([name, version]) => `${name} ${version}`).join(", ")}
 
 The contestants: the \`libsql\` binding with our statements ("raw binding"), drizzle-orm over \`@libsql/client\`, plainjob over
