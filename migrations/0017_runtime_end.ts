@@ -7,8 +7,8 @@
 
 /**
  * The status of a row of `sandboxes` as its owner sees it, from its latest attempt with the newest job and the runtime of
- * that. Only a sandbox that was ready has a succeeded attempt. Scalar subqueries: of a join, the planner may scan a table
- * that had few rows when its statistics were taken.
+ * that. Only a sandbox that was ready has a succeeded attempt. It uses scalar subqueries, because for a join the planner
+ * may scan a table that had few rows when its statistics were collected.
  */
 const viewStatus = `coalesce(
     (SELECT CASE

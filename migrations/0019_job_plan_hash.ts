@@ -5,7 +5,7 @@ export default `
 ALTER TABLE oci_image_build_jobs ADD COLUMN plan_hash TEXT
   CONSTRAINT oci_image_build_jobs_plan_hash CHECK (plan_hash <> '');
 
--- Only of succeeded jobs, so that claims and retries do not pay for it.
+-- Only succeeded jobs have an entry, so claims and retries do not write to it.
 CREATE INDEX oci_image_build_jobs_plan_hash_idx
   ON oci_image_build_jobs (registry_id, plan_hash, finished_at DESC, id DESC)
   WHERE status = 'succeeded' AND plan_hash IS NOT NULL;

@@ -9,7 +9,7 @@ ALTER TABLE sandboxes ADD COLUMN idle_timeout_ms INTEGER
   CONSTRAINT sandboxes_idle_timeout_ms CHECK (idle_timeout_ms >= 1);
 ALTER TABLE sandboxes ADD COLUMN last_active_at INTEGER;
 
--- Supervision reads the sandboxes whose deadline has passed. Sandboxes without a deadline do not pay.
+-- Supervision reads the sandboxes whose deadline has passed. Sandboxes without a deadline have no entry.
 CREATE INDEX sandboxes_expires_at_idx ON sandboxes (expires_at, id)
   WHERE expires_at IS NOT NULL AND status IN ('queued', 'running', 'ready');
 

@@ -30,9 +30,14 @@ export interface Target extends OwnerScope {
   readonly id: string
 }
 
-/** Decodes the row argument of a method. An object without an owner matches no row. */
+/**
+ * Decodes the row argument of a method. An object without an owner matches no row. An untyped caller may pass an id that
+ * is not a string: its text matches no row, and fits into `NotFound`.
+ */
 export const targetOf = (by: ById): Target =>
-  typeof by === "object" && by !== null ? { id: by.id, ownerUserId: by.ownerUserId ?? null } : { id: by }
+  typeof by === "object" && by !== null
+    ? { id: String(by.id), ownerUserId: by.ownerUserId ?? null }
+    : { id: String(by) }
 
 /** Builds `AND <column> = <owner>` for the end of a WHERE clause; empty for any owner. */
 export const ownerScope =
