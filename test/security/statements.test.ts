@@ -19,7 +19,7 @@ import { variableTexts } from "./statements.js"
  */
 const reviewed = {
   "the statements of migrations, copies and checks": [
-    "Migrations.ts: applyStatements(statement)",
+    "Migrations.ts: applyAll(text)",
     "operations/reader.ts: all(text)"
   ],
   "the name of a table or column, or a condition, that the calling module has as a constant": [

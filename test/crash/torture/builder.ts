@@ -88,7 +88,8 @@ const cuttable = Layer.unwrapEffect(
       Layer.succeed(SandboxLifecycle, {
         ...lifecycle,
         beginBuild: (lease) => unlessCut(lifecycle.beginBuild(lease)),
-        failBuild: (lease, failure) => unlessCut(lifecycle.failBuild(lease, failure)),
+        // A failure pauses the job, longer with each attempt. After some attempts of all jobs no worker would have work.
+        failBuild: (lease) => unlessCut(jobs.release(lease)),
         supervise: (request) => unlessCut(lifecycle.supervise(request))
       })
     )
