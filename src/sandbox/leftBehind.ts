@@ -15,7 +15,7 @@ const hasNoJob = `NOT EXISTS (
 export const attemptWaitsSince = "coalesce(a.started_at, a.queued_at)"
 
 /** The active attempt `a` has no job and waits for a runtime. */
-export const attemptWithoutJob = `(${attemptWaitsSince} < ?1 AND ${hasNoJob})`
+const attemptWithoutJob = `(${attemptWaitsSince} < ?1 AND ${hasNoJob})`
 
 /** The active attempt `a` has a stop request, or has no job and waits for a runtime. */
 export const attemptIsLeft = `(a.stop_requested_at IS NOT NULL OR ${attemptWithoutJob})`

@@ -1,12 +1,12 @@
 /**
  * The operations that record reports of workers, under their lease, and of runtime adapters.
  */
-import { DateTime, Effect, Metric, Option, Random } from "effect"
+import { DateTime, Effect, Metric, Option, Predicate, Random } from "effect"
 import { failureValues } from "../../build-job/leases.js"
 import { jobsRetried } from "../../build-job/jobMetrics.js"
 import type { Lease, WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
 import { type LeaseLost, NotFound } from "../../Errors.js"
-import { impossible, operationsOf, workerOf } from "../../events/operation.js"
+import { type Decision, impossible, operationsOf, workerOf } from "../../events/operation.js"
 import { leasesLost } from "../../leasing/leases.js"
 import { RuntimeAdapterLaunchResult } from "../../payloads/RuntimeAdapter.js"
 import { ReportedRuntime, type SandboxRuntimeInstance } from "../SandboxRuntimeInstance.js"
@@ -33,6 +33,15 @@ const { decided, decodeInput } = operationsOf("SandboxLifecycle", "Sandbox")
 export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
   Effect.map(makeStates(sql), (states) => {
     const { decisionOf } = makeWriter(sql)
+
+    /** Runs an operation of a worker under its lease, and counts the call if the lease was lost. */
+    const underLease = (name: string, lease: Lease) => {
+      const run = decided(sql, name, { "job.id": lease.jobId }, workerOf(lease))
+      return <A, E, E2>(decide: (now: number) => Effect.Effect<Decision<A, E>, E2>) =>
+        Effect.tapError(run(decide), (error) =>
+          Predicate.isTagged(error, "LeaseLost") ? Metric.increment(leasesLost) : Effect.void
+        )
+    }
 
     /** Builds the decision of a worker's report. The loss of its lease is reported after the changes are stored. */
     const reported = <A, E>(
@@ -82,18 +91,16 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
       )
 
     const endUnderLease = (lease: Lease, request: typeof EndRuntime.Encoded) =>
-      decided(
-        sql,
+      underLease(
         "endRuntime",
-        {},
-        workerOf(lease)
+        lease
       )((now) =>
         Effect.gen(function* () {
           const end = yield* decodeInput("endRuntime", EndRuntime)(request)
           const state = yield* states.ofJob(lease.jobId)
           return runtimeDecision(yield* decideLeasedEndRuntime(state, lease, end), state, now)
         })
-      ).pipe(countLost)
+      )
 
     /** Decodes the response of an adapter, and applies the limits of the stored columns. */
     const decodeLaunched = (method: string) => (result: typeof RuntimeAdapterLaunchResult.Encoded) =>
@@ -117,11 +124,9 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
       )
 
     const recordUnderLease = (lease: Lease, result: typeof RuntimeAdapterLaunchResult.Encoded) =>
-      decided(
-        sql,
+      underLease(
         "recordRuntime",
-        {},
-        workerOf(lease)
+        lease
       )((now) =>
         Effect.gen(function* () {
           const launched = yield* decodeLaunched("recordRuntime")(result)
@@ -129,15 +134,13 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
           const draft = yield* decideLeasedRuntime(state, lease, launched, DateTime.unsafeMake(now))
           return runtimeDecision(draft, state, now)
         })
-      ).pipe(countLost)
+      )
 
     return {
       beginBuild: (lease: Lease) =>
-        decided(
-          sql,
+        underLease(
           "beginBuild",
-          { "job.id": lease.jobId },
-          workerOf(lease)
+          lease
         )((now) =>
           Effect.gen(function* () {
             const state = yield* states.ofBuild(lease.jobId)
@@ -158,14 +161,12 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
               })
             )
           })
-        ).pipe(countLost),
+        ),
 
       publishBuild: (lease: Lease, result: typeof BuildPublished.Encoded) =>
-        decided(
-          sql,
+        underLease(
           "publishBuild",
-          { "job.id": lease.jobId },
-          workerOf(lease)
+          lease
         )((now) =>
           Effect.gen(function* () {
             const success = yield* decodeInput("publishBuild", BuildPublished)(result)
@@ -173,14 +174,12 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
             const published = yield* decidePublish(state, lease, success)
             return reported(published, state, now, jobAfter(lease))
           })
-        ).pipe(countLost),
+        ),
 
       finishBuild: (lease: Lease, result: typeof BuildFinished.Encoded) =>
-        decided(
-          sql,
+        underLease(
           "finishBuild",
-          { "job.id": lease.jobId },
-          workerOf(lease)
+          lease
         )((now) =>
           Effect.gen(function* () {
             const success = yield* decodeInput("finishBuild", BuildFinished)(result)
@@ -190,14 +189,12 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
             const finished = yield* decideFinish(state, lease, success, launched, DateTime.unsafeMake(now))
             return reported(finished, state, now, jobAfter(lease))
           })
-        ).pipe(countLost),
+        ),
 
       failBuild: (lease: Lease, failure: typeof BuildFailed.Encoded) =>
-        decided(
-          sql,
+        underLease(
           "failBuild",
-          { "job.id": lease.jobId },
-          workerOf(lease)
+          lease
         )((now) =>
           Effect.gen(function* () {
             const decoded = yield* decodeInput("failBuild", BuildFailed)(failure)
@@ -208,7 +205,7 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
               Effect.zipRight(failed.isRetried ? Metric.increment(jobsRetried) : Effect.void, jobAfter(lease)(written))
             )
           })
-        ).pipe(countLost),
+        ),
 
       recordRuntime: (target: Lease | string, result: typeof RuntimeAdapterLaunchResult.Encoded) =>
         typeof target === "string" ? recordOf(target, result) : recordUnderLease(target, result),
@@ -217,7 +214,3 @@ export const makeBuildOperations = ({ jobs, sql }: Repositories) =>
         typeof target === "string" ? endOf(target, end) : endUnderLease(target, end)
     }
   })
-
-/** Counts the calls that failed because the lease was lost. */
-const countLost = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E>) =>
-  Effect.tapError(effect, ({ _tag }) => (_tag === "LeaseLost" ? Metric.increment(leasesLost) : Effect.void))
