@@ -8,6 +8,19 @@ import type { Fixture } from "../fixtureRows.js"
 
 const at = DateTime.unsafeMake(1)
 
+/** A repository as an installation contains it. */
+const site = {
+  externalRepositoryId: "5",
+  owner: "acme",
+  name: "site",
+  fullName: "acme/site",
+  defaultBranch: "main",
+  isPrivate: true,
+  isArchived: false,
+  pushedAt: at,
+  url: "https://github.com/acme/site"
+}
+
 export const sourceSamples = (fixture: Fixture): Samples => {
   const {
     ada,
@@ -81,15 +94,7 @@ export const sourceSamples = (fixture: Fixture): Samples => {
           installationId,
           repositories: [
             {
-              externalRepositoryId: "5",
-              owner: "acme",
-              name: "site",
-              fullName: "acme/site",
-              defaultBranch: "main",
-              isPrivate: true,
-              isArchived: false,
-              pushedAt: at,
-              url: "https://github.com/acme/site"
+              ...site
             }
           ]
         }
@@ -106,15 +111,7 @@ export const sourceSamples = (fixture: Fixture): Samples => {
         {
           id: "installed",
           installationId,
-          externalRepositoryId: "5",
-          owner: "acme",
-          name: "site",
-          fullName: "acme/site",
-          defaultBranch: "main",
-          isPrivate: true,
-          isArchived: false,
-          pushedAt: at,
-          url: "https://github.com/acme/site",
+          ...site,
           at
         }
       ],

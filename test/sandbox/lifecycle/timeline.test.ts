@@ -6,16 +6,14 @@ import {
   ada,
   building,
   claim,
-  eve,
+  expectOwnedList,
   failed,
   launch,
   layers,
   pages,
   ready,
-  refusalOf,
   type Services,
-  success,
-  tagOf
+  success
 } from "./support.js"
 
 /** The contract of `timeline`. */
@@ -137,30 +135,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     )
 
     it.effect("reports a missing sandbox and one of another owner as NotFound", () =>
-      Effect.gen(function* () {
-        const { timeline } = yield* SandboxLifecycle
-        const { sandbox } = yield* launch()
-        for (const request of [
-          { ownerUserId: eve, id: sandbox.id },
-          { ownerUserId: ada, id: "gone" }
-        ]) {
-          expect(yield* refusalOf(timeline(request))).toMatchObject({
-            _tag: "NotFound",
-            entity: "Sandbox",
-            id: request.id
-          })
-        }
-      }).pipe(Effect.provide(layer))
-    )
-
-    it.effect("rejects a malformed cursor and a limit out of range", () =>
-      Effect.gen(function* () {
-        const { timeline } = yield* SandboxLifecycle
-        const { sandbox } = yield* launch()
-        const of = { ownerUserId: ada, id: sandbox.id }
-        expect(yield* tagOf(timeline({ ...of, cursor: "?" }))).toBe("InvalidInput")
-        expect(yield* tagOf(timeline({ ...of, limit: 0 }))).toBe("InvalidInput")
-      }).pipe(Effect.provide(layer))
+      Effect.flatMap(SandboxLifecycle, ({ timeline }) => expectOwnedList(timeline)).pipe(Effect.provide(layer))
     )
   })
 
