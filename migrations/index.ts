@@ -30,6 +30,7 @@ import sandboxLists from "./0018_sandbox_lists.js"
 import jobPlanHash from "./0019_job_plan_hash.js"
 import queuedRowsFail from "./0020_queued_rows_fail.js"
 import sandboxDeadlines from "./0021_sandbox_deadlines.js"
+import runtimeTeardowns from "./0022_runtime_teardowns.js"
 
 export const migrations: Record<string, string> = {
   "0001_auth": auth,
@@ -52,5 +53,6 @@ export const migrations: Record<string, string> = {
   "0018_sandbox_lists": sandboxLists,
   "0019_job_plan_hash": jobPlanHash,
   "0020_queued_rows_fail": queuedRowsFail,
-  "0021_sandbox_deadlines": sandboxDeadlines
+  "0021_sandbox_deadlines": sandboxDeadlines,
+  "0022_runtime_teardowns": runtimeTeardowns
 }

@@ -86,7 +86,7 @@ export type LeaseLostReason = typeof LeaseLostReason.Type
 export class LeaseLost extends Schema.TaggedError<LeaseLost>("@sealant/db/LeaseLost")(
   "LeaseLost",
   {
-    entity: Schema.Literal("WorkspaceBuildJob", "GitHubWebhookDelivery"),
+    entity: Schema.Literal("WorkspaceBuildJob", "GitHubWebhookDelivery", "RuntimeTeardown"),
     id: Schema.String,
     workerId: Schema.String,
     reason: LeaseLostReason

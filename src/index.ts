@@ -107,6 +107,9 @@ export { WorkspaceBuildJobRepo } from "./build-job/WorkspaceBuildJobRepo.js"
 
 // Sandboxes.
 export * as Sandboxes from "./sandbox/index.js"
+export * as RuntimeWorker from "./sandbox/RuntimeWorker.js"
+export { RuntimeTeardown } from "./sandbox/RuntimeTeardown.js"
+export { RuntimeTeardownRepo } from "./sandbox/RuntimeTeardownRepo.js"
 export { Sandbox, SandboxAttemptLink } from "./sandbox/Sandbox.js"
 export { SandboxAttempt, SandboxAttemptSnapshot } from "./sandbox/SandboxAttempt.js"
 export { SandboxAttemptRepo } from "./sandbox/SandboxAttemptRepo.js"

@@ -3,14 +3,14 @@
  * `Supervisor` concurrently.
  */
 import { SqlClient } from "@effect/sql"
-import { Cause, Data, Duration, Effect, Exit, Option, Schema } from "effect"
+import { type Cause, Data, Duration, Effect, Exit, Option, Schema } from "effect"
 import type { ClaimedJob, Lease, WorkspaceBuildJob } from "./WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "./WorkspaceBuildJobRepo.js"
 import type { InvalidInput } from "../Errors.js"
 import { Wait } from "../sql/durations.js"
-import { operations, spanned } from "../sql/operations.js"
-import { type HeldLease, holding, type Moment, type Over, type Terms } from "../leasing/heldLeases.js"
-import { kindOf } from "../sql/tagged.js"
+import { operations } from "../sql/operations.js"
+import { type HeldLease, holding, type Moment, type Terms } from "../leasing/heldLeases.js"
+import { contained, defectOf, failureOf } from "../leasing/outcome.js"
 import { SandboxLifecycle } from "../sandbox/SandboxLifecycle.js"
 import type { Build, BuildFailed, BuildFinished, BuildPublished } from "../sandbox/SandboxViews.js"
 import { defaultRuntimeDeadline, supervisionBesides } from "../supervision/supervisorLoop.js"
@@ -112,7 +112,7 @@ export const run = <R>(
       name: "BuildWorker",
       claim: claimNext({ workerId, leaseDuration }),
       work: (claimed, claimedAt) => work(handler, onDefect, claimed, claimedAt, leaseDuration),
-      supervision: supervise ? supervisionBesides({ leaseDuration, runtimeDeadline }) : Effect.never
+      besides: supervise ? supervisionBesides({ leaseDuration, runtimeDeadline }) : Effect.never
     })
   }).pipe(Effect.scoped)
 
@@ -129,90 +129,57 @@ const work = <R>(
   claimedAt: Moment,
   leaseDuration: Duration.Duration
 ) =>
-  Effect.gen(function* () {
-    const lifecycle = yield* SandboxLifecycle
-    const jobs = yield* WorkspaceBuildJobRepo
-    const terms: Terms = {
-      entity: "WorkspaceBuildJob",
-      noun: "job",
-      id: lease.jobId,
-      workerId: lease.workerId,
-      claimedAt,
-      leaseMs: Duration.toMillis(leaseDuration),
-      maxMs: Option.getOrUndefined(maxDurationMs)
-    }
-    const heartbeat = Effect.catchTag(
-      Effect.suspend(() => jobs.heartbeat(lease, leaseDuration)),
-      "InvalidInput",
-      Effect.die
-    )
-    const release = Effect.ignore(jobs.release(lease))
-    return yield* holding(yield* SqlClient.SqlClient, terms, { heartbeat, beatsFrom: "start" }, (held) =>
-      Effect.gen(function* () {
-        const begun = yield* Effect.exit(Effect.interruptible(begin(lifecycle, lease, held)))
-        if (Exit.isFailure(begun)) return yield* Exit.isInterrupted(begun) ? release : begun
-        let isPublished = Option.isSome(begun.value.job.publishedReference)
-        const published: ClaimedBuild["published"] = (result) =>
-          Effect.tap(publish(lifecycle, lease, held, result), () => Effect.sync(() => (isPublished = true)))
-        const { exit, interrupted, over } = yield* held.run(
-          Effect.suspend(() => handler({ ...begun.value, published }))
-        )
-        yield* reportDefect(onDefect, defectOf(exit, interrupted || over !== undefined), lease, "build handler")
-        if (Exit.isSuccess(exit)) return yield* reporting(held, finish(lifecycle, lease, exit.value))
-        if (over?._tag === "Lost") return yield* over.error
-        const failure = failureOf(exit.cause, over)
-        if (failure === undefined && interrupted) return yield* release
-        // The launch of a published image is not tried again, unless the worker itself was the reason.
-        const isFinal = isPublished && over?._tag !== "Unconfirmed"
-        const reported = { ...(failure ?? died), ...(isFinal ? { retryable: false } : {}) }
-        return yield* reporting(held, fail(lifecycle, lease, reported))
-      })
-    )
-  }).pipe(
-    Effect.catchAll((error) => Effect.logWarning(`job ${lease.jobId}: ${error.message}`)),
-    // Logs only the kind of the defect, because its message may contain secrets.
-    Effect.catchAllCause((cause) => {
-      const kind = kindOf(Cause.squash(cause))
-      return Effect.logError(`job ${lease.jobId}: its fiber died (${kind}); it is retried after its lease expires`)
+  contained(
+    Effect.gen(function* () {
+      const lifecycle = yield* SandboxLifecycle
+      const jobs = yield* WorkspaceBuildJobRepo
+      const terms: Terms = {
+        entity: "WorkspaceBuildJob",
+        noun: "job",
+        id: lease.jobId,
+        workerId: lease.workerId,
+        claimedAt,
+        leaseMs: Duration.toMillis(leaseDuration),
+        maxMs: Option.getOrUndefined(maxDurationMs)
+      }
+      const heartbeat = Effect.catchTag(
+        Effect.suspend(() => jobs.heartbeat(lease, leaseDuration)),
+        "InvalidInput",
+        Effect.die
+      )
+      const release = Effect.ignore(jobs.release(lease))
+      return yield* holding(yield* SqlClient.SqlClient, terms, { heartbeat, beatsFrom: "start" }, (held) =>
+        Effect.gen(function* () {
+          const begun = yield* Effect.exit(Effect.interruptible(begin(lifecycle, lease, held)))
+          if (Exit.isFailure(begun)) return yield* Exit.isInterrupted(begun) ? release : begun
+          let isPublished = Option.isSome(begun.value.job.publishedReference)
+          const published: ClaimedBuild["published"] = (result) =>
+            Effect.tap(publish(lifecycle, lease, held, result), () => Effect.sync(() => (isPublished = true)))
+          const { exit, interrupted, over } = yield* held.run(
+            Effect.suspend(() => handler({ ...begun.value, published }))
+          )
+          yield* reportDefect(onDefect, defectOf(exit, interrupted || over !== undefined), lease, "build handler")
+          if (Exit.isSuccess(exit)) return yield* reporting(held, finish(lifecycle, lease, exit.value))
+          if (over?._tag === "Lost") return yield* over.error
+          const failure = failureOf(exit.cause, over, "build")
+          if (failure === undefined && interrupted) return yield* release
+          // The launch of a published image is not tried again, unless the worker itself was the reason.
+          const isFinal = isPublished && over?._tag !== "Unconfirmed"
+          const reported = { ...(failure ?? died), ...(isFinal ? { retryable: false } : {}) }
+          return yield* reporting(held, fail(lifecycle, lease, reported))
+        })
+      )
     }),
-    Effect.asVoid,
-    (whole) => spanned(whole, "BuildWorker.work", { "job.id": lease.jobId, "lease.token": lease.token }),
-    Effect.uninterruptible
+    { worker: "BuildWorker", noun: "job", id: lease.jobId, token: lease.token }
   )
 
 /** Begins the build as soon as the handler may run, and returns it if the lease is not overdue afterwards. */
 const begin = (lifecycle: SandboxLifecycle["Type"], lease: Lease, held: HeldLease) =>
   held.ready.pipe(Effect.zipRight(untilAnswered(lifecycle.beginBuild(lease))), Effect.zipLeft(held.ready))
 
-/**
- * Returns the defect of a handler that died. An interruption counts as a defect only if the handler interrupted itself.
- */
-const defectOf = <A>(exit: Exit.Exit<A, unknown>, wasInterrupted: boolean): Cause.Cause<never> | undefined => {
-  if (Exit.isSuccess(exit)) return undefined
-  const isOwn = !wasInterrupted && Option.isNone(Cause.failureOption(exit.cause))
-  return isOwn ? Cause.stripFailures(exit.cause) : Option.getOrUndefined(Cause.keepDefects(exit.cause))
-}
-
 type Failure = typeof BuildFailed.Encoded
 
 const died: Failure = { errorMessage: "the build handler died", errorCode: "handler-died" }
-
-/** Returns the failure of a handler that failed or had to end. `undefined` if it died, or if a drain interrupted it. */
-const failureOf = (cause: Cause.Cause<BuildFailure>, over: Over | undefined): Failure | undefined => {
-  if (over?._tag === "TooLong")
-    return { errorMessage: "the build took longer than its maxDuration", errorCode: "max-duration" }
-  const failed = Cause.failureOption(cause)
-  if (Option.isSome(failed)) {
-    const { errorCode, errorMessage, retryable } = failed.value
-    return { errorMessage, errorCode, retryable }
-  }
-  return over?._tag === "Unconfirmed"
-    ? {
-        errorMessage: "no heartbeat was confirmed in time, so the build was interrupted",
-        errorCode: "lease-unconfirmed"
-      }
-    : undefined
-}
 
 /** Stores a published image, and interrupts the handler if its lease is lost. */
 const publish = (

@@ -169,14 +169,18 @@ const stuck = Effect.gen(function* () {
     disagreeingSandboxes,
     dueDeliveries,
     dueJobs,
+    dueTeardowns,
     expiredDeliveries,
     expiredJobs,
     expiredSandboxes,
+    expiredTeardowns,
+    failedTeardowns,
     idleSandboxes,
     leftAttempts,
     leftExecutions,
     leftRuntimes,
     leftSandboxes,
+    leftTeardowns,
     ownerlessWorkflows,
     unsettledJobs
   } = yield* findStuck
@@ -197,14 +201,27 @@ const stuck = Effect.gen(function* () {
   const skipped = "its log lists the rows that it skips"
   const supervise = `start a worker, which supervises them; ${skipped}`
   const superviseWorkflows = `start a worker that provides IssueWorkflowLifecycle, or run Supervisor; ${skipped}`
+  const tearDown = "start a RuntimeWorker; a program without one reports ends with `SandboxLifecycle.endRuntime`"
   const left = [
     ...found("attempts", "waiting without a job, or asked to stop,", "attempt", supervise, leftAttempts),
     ...found("runtimes", "pending after their attempt has ended", "runtime", supervise, leftRuntimes),
+    ...found("teardowns", "unsettled", "teardown", supervise, leftTeardowns),
     ...found("sandboxes", "waiting without an attempt", "sandbox", supervise, leftSandboxes),
     ...found("sandboxes", "in another state than their attempt or runtime", "sandbox", supervise, disagreeingSandboxes),
     ...found("sandboxes", "past their deadline", "sandbox", supervise, expiredSandboxes),
     ...found("sandboxes", "idle for longer than their idle timeout", "sandbox", supervise, idleSandboxes),
     ...found("executions", "without a sandbox or an agent", "execution", superviseWorkflows, leftExecutions)
+  ]
+  const teardowns = [
+    ...found("teardowns", "due", "teardown", tearDown, dueTeardowns),
+    ...found("teardowns", "under an expired lease", "teardown", tearDown, expiredTeardowns),
+    ...found(
+      "teardowns",
+      "failed",
+      "teardown",
+      "remove the resources of the rows of runtime_teardowns with the status failed, then delete these rows",
+      failedTeardowns
+    )
   ]
   // Not a problem: a workflow may be created without an owner.
   const ownerless =
@@ -235,6 +252,7 @@ const stuck = Effect.gen(function* () {
   )
   return [
     ...(jobs.length > 0 ? jobs : [ok("jobs", "none is overdue")]),
+    ...(teardowns.length > 0 ? teardowns : [ok("teardowns", "none is overdue")]),
     ...(left.length > 0 ? left : [ok("supervision", "no row waits for supervision")]),
     ...ownerless,
     ...(deliveries.length > 0 ? deliveries : [ok("deliveries", "none is overdue")]),

@@ -12,12 +12,13 @@ const depth = ({ byStatus, oldestQueuedAge }: Maintenance.QueueDepth) => ({
   oldestQueuedMs: Option.getOrNull(Option.map(oldestQueuedAge, Duration.toMillis))
 })
 
-const documentOf = ({ fileBytes, inbox, queue, reusableBytes, walBytes, ...rest }: Maintenance.Stats) => ({
+const documentOf = ({ fileBytes, inbox, queue, reusableBytes, teardowns, walBytes, ...rest }: Maintenance.Stats) => ({
   ...rest,
   fileBytes: Option.getOrNull(fileBytes),
   walBytes: Option.getOrNull(walBytes),
   reusableBytes: Option.getOrNull(reusableBytes),
   queue: depth(queue),
+  teardowns: depth(teardowns),
   inbox: depth(inbox)
 })
 
@@ -40,6 +41,7 @@ const linesOf = ({
   queue,
   reusableBytes,
   tables,
+  teardowns,
   walBytes
 }: Maintenance.Stats) => {
   const sizes = [
@@ -53,6 +55,7 @@ const linesOf = ({
       ["migrations", String(migrations)],
       ...sizes.flatMap(([name, size]) => (Option.isSome(size) ? [[name, bytes(size.value)]] : [])),
       queueLine("jobs", queue),
+      queueLine("teardowns", teardowns),
       queueLine("deliveries", inbox)
     ]),
     ...columns(Object.entries(tables).map(([table, count]) => [table, String(count)]))

@@ -83,7 +83,7 @@ const recordAttempts = (attempts: string) =>
   SELECT a.id, a.owner_user_id, iif(a.${isActive}, 'cancelled', a.status) AS to_state, r.run_id IS NOT NULL AS forced,
     json_patch('{}', json_object(
       'sandboxId', (SELECT sandbox_id FROM sandbox_run_links WHERE run_id = a.id),
-      'runtimeStatus', iif(r.run_id IS NULL, NULL, 'stopped'), 'stopReason', iif(r.run_id IS NULL, NULL, 'user'),
+      'runtimeStatus', iif(r.run_id IS NULL, NULL, 'stopping'), 'stopReason', iif(r.run_id IS NULL, NULL, 'user'),
       'adapter', r.adapter, 'resourceId', r.resource_id, 'reference', r.reference)) AS payload
   FROM sandbox_attempts AS a
   LEFT JOIN sandbox_runtime_instances AS r ON r.run_id = a.id AND r.status IN ('pending', 'running')
@@ -149,15 +149,14 @@ const settleJobsText = (attempts: string) => `
   UPDATE oci_image_build_jobs SET run_settled_at = ?2
   WHERE run_id IN (${attempts}) AND finished_at IS NOT NULL AND run_settled_at IS NULL`
 
-// Prevents late reports from starting their runtimes again. ?2: now.
+// Prevents late reports from starting their runtimes again. A trigger requests the teardown of active runtimes. ?2: now.
 const requestStopText = (attempts: string) => `
   UPDATE sandbox_attempts SET stop_requested_at = ?2, updated_at = ?2
   WHERE id IN (${attempts}) AND stop_requested_at IS NULL`
 
-const endRuntimesText = (attempts: string) => `
-  UPDATE sandbox_runtime_instances SET
-    status = 'stopped', stop_reason = 'user', finished_at = max(?2, coalesce(launched_at, 0)), updated_at = ?2
-  WHERE run_id IN (${attempts}) AND +status IN ('pending', 'running')`
+const hasActiveRuntime = `EXISTS (
+  SELECT 1 FROM sandbox_runtime_instances AS r
+  WHERE r.run_id = sandbox_attempts.id AND +r.status IN ('pending', 'running'))`
 
 interface Deletion {
   readonly eventType: string
@@ -199,7 +198,9 @@ const endDependants =
       return deleted === undefined ? [] : (rows.at(-1) ?? [])
     })
 
-/** Ends the attempts, jobs, runtimes and executions of a sandbox. Their rows stay. */
+/**
+ * Ends the attempts, jobs and executions of a sandbox, and requests the stop of its runtimes. Their rows stay.
+ */
 export const endWithSandbox = endDependants({
   eventType: "delete",
   reason: "the sandbox was deleted",
@@ -214,16 +215,12 @@ export const endWithSandbox = endDependants({
     endJobsText(ofSandbox.attempts),
     endAttemptsText(ofSandbox.attempts)
   ],
-  updates: [
-    settleJobsText(ofSandbox.attempts),
-    requestStopText(ofSandbox.attempts),
-    endRuntimesText(ofSandbox.attempts)
-  ]
+  updates: [settleJobsText(ofSandbox.attempts), requestStopText(ofSandbox.attempts)]
 })
 
 /**
- * Ends the workflows and executions of a user; their rows stay. The deletion of the user removes sandboxes, attempts
- * and jobs.
+ * Ends the workflows and executions of a user; their rows stay. The deletion of the user removes sandboxes, attempts,
+ * jobs and runtimes. The teardowns of active runtimes stay.
  */
 export const endWithOwner = endDependants({
   eventType: "deleteUser",
@@ -236,7 +233,7 @@ export const endWithOwner = endDependants({
     recordWorkflows(ofOwner.workflows)
   ],
   updatesWithReason: [endExecutionsText(ofOwner.executions), endWorkflowsText(ofOwner.workflows)],
-  updates: []
+  updates: [requestStopText(`${ofOwner.attempts} AND ${hasActiveRuntime}`)]
 })
 
 /** Appends the events of workflows and executions that the deletion of their repository removes. */

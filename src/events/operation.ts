@@ -4,7 +4,6 @@
 import type { SqlClient, SqlError } from "@effect/sql"
 import { Clock, Data, Effect, Option, Predicate } from "effect"
 import type { Actor } from "./ControlPlaneEvent.js"
-import type { Lease } from "../build-job/WorkspaceBuildJob.js"
 import { operations, type Refusal } from "../sql/operations.js"
 import { failedGuard, type Write, writeAll } from "../sql/writeAll.js"
 import { CurrentActor } from "./CurrentActor.js"
@@ -103,7 +102,7 @@ const storeDecision = <A, E, E2>(
 const system: Actor = { type: "system" }
 
 /** Returns the worker of a lease as the actor. */
-export const workerOf = ({ workerId }: Lease): Actor => ({ type: "worker", id: workerId })
+export const workerOf = ({ workerId }: { readonly workerId: string }): Actor => ({ type: "worker", id: workerId })
 
 /**
  * Turns errors that cannot occur inside the transaction into defects: the row was created or read before, under the

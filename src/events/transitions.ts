@@ -60,6 +60,19 @@ export const runtimeEndTransition = (
   runtime: EndedRuntime
 ): Transition => ({ ...attemptTransition(attempt), always: true, payload: runtimeEndDetails(runtime) })
 
+/**
+ * The request to stop a runtime is an event of its attempt, with its resource for the program that tears it down. The
+ * state is that of the attempt.
+ */
+export const runtimeStopTransition = (
+  attempt: Pick<SandboxAttempt, "id" | "ownerUserId" | "status">,
+  runtime: EndedRuntime
+): Transition => ({
+  ...attemptTransition(attempt),
+  always: true,
+  payload: { ...runtimeEndDetails(runtime), runtimeStatus: "stopping" }
+})
+
 type JobEvent = Pick<JobState, "attemptCount" | "attemptId" | "id" | "leaseToken" | "status"> &
   Partial<Pick<JobState, "errorCode" | "publishedDigest">>
 

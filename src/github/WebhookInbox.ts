@@ -277,9 +277,7 @@ const make = Effect.gen(function* () {
               underLease(handler, claimed, claimedAt, settings.leaseDuration, mode),
               settings.pollInterval
             ),
-          supervision: supervise
-            ? supervisionBesides({ leaseDuration: settings.leaseDuration, deliveries })
-            : Effect.never
+          besides: supervise ? supervisionBesides({ leaseDuration: settings.leaseDuration, deliveries }) : Effect.never
         })
       }).pipe(Effect.scoped, Effect.provideService(SqlClient.SqlClient, sql))
   }

@@ -136,6 +136,8 @@ export interface Definition<Row extends LeasedRow, Claimed> {
 // Longer than any work, and short enough for the end of the lease to be a valid `DateTime`.
 const longestLeaseMs = 100 * 365 * 24 * 60 * 60_000
 
+const Worker = Schema.Struct({ workerId: Name })
+
 const claimFields = ["workerId", "leaseDuration"]
 
 /** Builds the methods of a service over a leased table. They fail with errors of the engine: the service wraps them. */
@@ -157,9 +159,20 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
     waiting
   }: Definition<Row, Claimed>
 ) => {
+  const decodeWorker = {
+    claimNext: decodeInput("claimNext", Worker),
+    claimBatch: decodeInput("claimBatch", Worker),
+    claimById: decodeInput("claimById", Worker)
+  }
+
   // The hottest path of every worker, so it avoids generators, which cost as much as decoding the rows.
-  const claim = (method: string, { leaseDuration, workerId }: ClaimRequest, text: string, which: string | number) =>
-    Effect.flatMap(decodeInput(method, Name)(workerId), (worker) =>
+  const claim = (
+    method: "claimNext" | "claimBatch" | "claimById",
+    { leaseDuration, workerId }: ClaimRequest,
+    text: string,
+    which: string | number
+  ) =>
+    Effect.flatMap(decodeWorker[method]({ workerId }), ({ workerId: worker }) =>
       Effect.flatMap(leaseMs(method, "leaseDuration", leaseDuration), (millis) =>
         Effect.clockWith((clock) => {
           const now = clock.unsafeCurrentTimeMillis()
@@ -168,7 +181,7 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
       )
     )
 
-  const claimDue = (method: string, request: ClaimRequest, limit: number) =>
+  const claimDue = (method: "claimNext" | "claimBatch", request: ClaimRequest, limit: number) =>
     Effect.map(claim(method, request, texts.claimDue, limit), (claimed) => claimed.sort(byDue))
 
   // RETURNING has no defined order (https://www.sqlite.org/lang_returning.html).

@@ -39,8 +39,8 @@ export interface Work<A, E, R> {
    * an interruption of the loop also releases a row whose fiber has not begun.
    */
   readonly work: (claimed: A, claimedAt: Moment) => Effect.Effect<void, never, R>
-  /** Runs concurrently with the loop. */
-  readonly supervision: Effect.Effect<never, never, SqlClient.SqlClient>
+  /** Runs concurrently with the loop, such as supervision. */
+  readonly besides: Effect.Effect<never, never, R | SqlClient.SqlClient>
 }
 
 /**
@@ -48,12 +48,12 @@ export interface Work<A, E, R> {
  * their rows are released after they have ended. The loop retries while the database cannot answer.
  */
 export const loop = <A, E extends { readonly message: string }, R>({
+  besides,
   claim,
   concurrency,
   drainTimeout,
   name,
   pollInterval,
-  supervision,
   work
 }: Work<A, E, R>): Effect.Effect<never, never, R | SqlClient.SqlClient | Scope.Scope> =>
   Effect.gen(function* () {
@@ -107,7 +107,7 @@ export const loop = <A, E extends { readonly message: string }, R>({
       else yield* Effect.raceFirst(Database.changedSince(seen), Effect.sleep(pollInterval))
     })
 
-    return yield* Effect.all([supervision, forever(dispatch, "claiming", pollInterval)], {
+    return yield* Effect.all([besides, forever(dispatch, "claiming", pollInterval)], {
       concurrency: "unbounded"
     }).pipe(Effect.zipRight(Effect.never))
   })

@@ -134,7 +134,7 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
   byKey("sandbox_attempt_snapshots", SandboxAttemptSnapshot, "run_id"),
   {
     ...byKey("sandbox_runtime_instances", SandboxRuntimeInstance, "run_id"),
-    added: { stop_reason: null }
+    added: { stop_reason: null, inspected_at: null }
   },
   byId("oci_image_build_jobs", WorkspaceBuildJob, {
     formerNames: { executor_id: "builder_id" },

@@ -93,6 +93,16 @@ export const growing = {
     since: "they ended, unless a sandbox would be retried or rebuilt from them"
   },
 
+  // A queued teardown is claimed within seconds if there is a worker. The sandbox of a settled one does not wait for it.
+  runtime_teardowns: {
+    scans: byStatus(["succeeded", "failed", "queued"], "created_at"),
+    key: ["rowid"],
+    old: "created_at <= ?1",
+    ended: "settled_at <= ?1",
+    days: 30,
+    since: "they ended, or no worker claimed them in time"
+  },
+
   // Not longer than jobs, because a key whose job is purged cannot be answered. Keys of active launches stay, because
   // they prevent a second launch.
   sandbox_launch_keys: {

@@ -6,6 +6,7 @@ import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
 import { GitHubWebhookDeliveryStatus } from "../github/GitHubWebhookDelivery.js"
 import { ledgerPresentText } from "../migration/ledger.js"
+import { RuntimeTeardownStatus } from "../sandbox/RuntimeTeardown.js"
 import { Count } from "../sql/columns.js"
 import { sizeOf } from "./files.js"
 import { countRows } from "./integrity.js"
@@ -33,6 +34,8 @@ export const Stats = Schema.Struct({
   reusableBytes: Schema.optionalWith(Count, { as: "Option" }),
   /** The queue of build jobs. */
   queue: QueueDepth,
+  /** The queue of teardowns of runtimes. */
+  teardowns: QueueDepth,
   /** The inbox of webhook deliveries. */
   inbox: QueueDepth
 })
@@ -60,6 +63,7 @@ export const collectStats = Effect.gen(function* () {
         ...sizes,
         reusableBytes: place.kind === "server" ? Option.none() : Option.some(yield* freeBytes(reader)),
         queue: yield* depthOf(reader, "oci_image_build_jobs", WorkspaceBuildJobStatus.literals, "queued", now),
+        teardowns: yield* depthOf(reader, "runtime_teardowns", RuntimeTeardownStatus.literals, "queued", now),
         inbox: yield* depthOf(
           reader,
           "github_webhook_deliveries",

@@ -46,6 +46,14 @@ export interface StuckReport {
   readonly leftAttempts: Option.Option<Stuck>
   /** Runtimes that are pending although their attempt has ended. */
   readonly leftRuntimes: Option.Option<Stuck>
+  /** Teardowns of runtimes that could have been claimed. */
+  readonly dueTeardowns: Option.Option<Stuck>
+  /** Teardowns whose lease has expired, and that no worker has taken over. */
+  readonly expiredTeardowns: Option.Option<Stuck>
+  /** Teardowns without attempts left. Their resources may still exist. */
+  readonly failedTeardowns: Option.Option<Stuck>
+  /** Teardowns whose sandbox waits for longer than it may. */
+  readonly leftTeardowns: Option.Option<Stuck>
   /** Waiting sandboxes whose attempt has ended, or that have no attempt. */
   readonly leftSandboxes: Option.Option<Stuck>
   /** Sandboxes that have ended for their owner and not in their row, or are stopped in their row only. */
@@ -123,6 +131,15 @@ export const findStuck = Effect.gen(function* () {
       "sandbox_runtime_instances AS r",
       "r.updated_at",
       `r.status = 'pending' AND ${runtimeIsLeft}`,
+      untilSettled
+    ),
+    dueTeardowns: yield* since("runtime_teardowns", "available_at", "status = 'queued'", untilDue),
+    expiredTeardowns: yield* since("runtime_teardowns", "lease_expires_at", "status = 'running'", untilReaped),
+    failedTeardowns: yield* since("runtime_teardowns", "finished_at", "status = 'failed'", 0),
+    leftTeardowns: yield* since(
+      "runtime_teardowns AS t INDEXED BY runtime_teardowns_unsettled_idx",
+      "t.created_at",
+      "t.settled_at IS NULL",
       untilSettled
     ),
     leftSandboxes: yield* since(

@@ -33,8 +33,10 @@ import { makeRelaunches } from "./lifecycle/relaunch.js"
 import type { Repositories } from "./lifecycle/repositories.js"
 import { makeEndings } from "./lifecycle/stop.js"
 import { makeSandboxSupervision } from "./lifecycle/supervise.js"
+import { makeTeardownOperations } from "./lifecycle/teardown.js"
 import { makeTimeline } from "./lifecycle/timeline.js"
 import { makeViews } from "./lifecycle/views.js"
+import type { RuntimeTeardown, TeardownFailed, TeardownLease } from "./RuntimeTeardown.js"
 import type { Sandbox } from "./Sandbox.js"
 import { SandboxRepo } from "./SandboxRepo.js"
 import type { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
@@ -186,7 +188,7 @@ export interface SandboxLifecycleService {
    *   after that one has ended, so that a worker that lost its lease replaces nothing.
    *
    * After any error except `PersistenceError`, the caller tears down the launched resource. Fails with:
-   * - `LeaseLost` if the lease is not the current one;
+   * - `LeaseLost` if the lease is not the current one, or if the attempt has a newer job;
    * - `NotFound` if the attempt does not exist;
    * - `InvalidTransition` if a stop was requested, the attempt has failed or was cancelled, the attempt has another
    *   resource, or its runtime has ended;
@@ -208,12 +210,16 @@ export interface SandboxLifecycleService {
    * - The first end stands, and a repeat changes nothing. A later response of the same resource does not revive it.
    * - The end of another resource than the current one changes nothing.
    *
+   * - After a stop request, the runtime is stopped with the reason of the request, whatever the report is. A queued
+   *   teardown has succeeded.
+   *
    * The events of attempt and sandbox contain `runtimeStatus`, `stopReason`, `errorCode` and `resourceId`.
    *
    * Fails with:
-   * - `LeaseLost` if the lease is not the current one, unless the job has ended under it;
+   * - `LeaseLost` if the lease is not the current one, unless the job has ended under it, and if the attempt has a newer
+   *   job;
    * - `NotFound` if the attempt does not exist;
-   * - `InvalidInput` if the report is invalid.
+   * - `InvalidInput` if the report is invalid, or its reason contradicts its status.
    */
   readonly endRuntime: (
     target: Lease | string,
@@ -221,8 +227,26 @@ export interface SandboxLifecycleService {
   ) => Effect.Effect<SandboxRuntimeInstance, LeaseLost | NotFound | InvalidInput | PersistenceError>
 
   /**
-   * Cancels a sandbox that is not ready yet: attempt and job are cancelled, runtime and sandbox are stopped. Returns a
-   * stopped sandbox unchanged, and ends its active attempt or runtime.
+   * Records that the resource of a teardown is gone: the teardown has succeeded. If the resource is that of the current
+   * runtime of the attempt, the runtime is stopped, and its sandbox is not `stopping` any more. A repeated call returns
+   * the same result. Fails with `LeaseLost` if the lease is not the current one.
+   */
+  readonly finishTeardown: (lease: TeardownLease) => Effect.Effect<RuntimeTeardown, LeaseLost | PersistenceError>
+
+  /**
+   * Records that a teardown has failed. It is queued again if the failure is retryable and attempts are left. Otherwise
+   * it has failed, and the runtime is recorded as stopped with the error code `stop-unconfirmed`.
+   *
+   * Fails with `LeaseLost` if the lease is not the current one, and with `InvalidInput` if the error is invalid.
+   */
+  readonly failTeardown: (
+    lease: TeardownLease,
+    failure: typeof TeardownFailed.Encoded
+  ) => Effect.Effect<RuntimeTeardown, LeaseLost | InvalidInput | PersistenceError>
+
+  /**
+   * Cancels a sandbox that is not ready yet: attempt and job are cancelled, the sandbox is stopped, and the stop of an
+   * active runtime is requested. Returns a stopped sandbox unchanged, and ends its active attempt.
    *
    * Fails with `NotFound`, with `InvalidTransition` if the sandbox is ready (call `stop` instead) or has failed, and
    * with `InvalidInput` if the reason is invalid.
@@ -233,7 +257,10 @@ export interface SandboxLifecycleService {
 
   /**
    * Stops a sandbox that has not failed. The attempt records the stop request, so that later reports of workers cannot
-   * start it again. Returns a stopped sandbox unchanged, and ends its active attempt or runtime.
+   * start it again. Returns a stopped sandbox unchanged, and ends its active attempt.
+   *
+   * The row of the sandbox is stopped at once. Its owner sees `stopping` until its active runtime has ended: until a
+   * `RuntimeWorker` has torn it down, the adapter has reported its end (`endRuntime`), or `runtimeDeadline` has passed.
    *
    * Fails with `NotFound`, and with `InvalidTransition` if the sandbox has failed.
    */
@@ -262,10 +289,10 @@ export interface SandboxLifecycleService {
   ) => Effect.Effect<void, NotFound | InvalidInput | PersistenceError>
 
   /**
-   * Deletes a sandbox in any state. The same transaction ends its attempts, jobs and runtimes, and cancels the
-   * executions in it. The ended attempts and jobs stay, and later reports of workers about them fail. The journal
-   * records each end. The event of an attempt with an active runtime contains `adapter`, `resourceId` and `reference`,
-   * for the program that tears it down.
+   * Deletes a sandbox in any state. The same transaction ends its attempts and jobs, requests the stop of its runtimes,
+   * and cancels the executions in it. The ended attempts and jobs stay, and later reports of workers about them fail.
+   * The teardown of an active runtime stays until the runtime is gone. The journal records each end. The event of an
+   * attempt with an active runtime contains `adapter`, `resourceId` and `reference`.
    *
    * Fails with `NotFound`, also if the sandbox belongs to another owner than `ownerUserId`, and with `InvalidInput`.
    */
@@ -335,6 +362,8 @@ export interface SandboxLifecycleService {
    * - attempts whose job has failed or was cancelled end with it;
    * - attempts with a stop request are cancelled;
    * - attempts without a job, or with a built image, fail if no runtime was reported running within `runtimeDeadline`;
+   * - runtimes whose stop was requested, and that have not ended within `runtimeDeadline`, are recorded as stopped with
+   *   the error code `stop-unconfirmed`; so are those whose teardown has failed;
    * - sandboxes without an attempt, and relaunched runtimes that were never reported running, fail after the same
    *   deadline;
    * - sandboxes end if their latest attempt or its runtime has ended.
@@ -365,6 +394,7 @@ const make = Effect.gen(function* () {
     ...(yield* makeDeadlines(repositories)),
     ...(yield* makeEndings(repositories)),
     ...(yield* makeSandboxSupervision(repositories)),
+    ...(yield* makeTeardownOperations(repositories.sql)),
     ...(yield* makeTimeline),
     ...(yield* makeAttempts),
     ...(yield* makeViews)

@@ -25,6 +25,13 @@ import { SandboxAttemptId } from "./SandboxAttempt.js"
 export const SandboxRuntimeStatus = enumeration("pending", "running", "failed", "stopped")
 export type SandboxRuntimeStatus = typeof SandboxRuntimeStatus.Type
 
+const stopping = {
+  when: "with a stop request: the sandbox is `stopping`",
+  by: "`RuntimeWorker`, or the runtime adapter's report (`endRuntime`)",
+  deadline: "`runtimeDeadline` after the request",
+  after: "`SandboxLifecycle.supervise`: `stopped`, error code `stop-unconfirmed`; the teardown stays queued"
+} as const
+
 /**
  * The allowed transitions of a runtime. A relaunch moves it from failed or stopped to pending or running. A stopped
  * runtime cannot fail, so a late failure does not replace a stop.
@@ -39,21 +46,24 @@ export const sandboxRuntimeTransitions = stateMachine(
   },
   {
     pending: [
+      stopping,
       {
-        when: "attempt active",
+        when: "attempt active, without a stop request",
         by: "the runtime adapter's report (`recordRuntime`, `endRuntime`)",
         deadline: "that of the attempt",
         after: "`SandboxLifecycle.supervise`: `failed`, error code `runtime-missing`"
       },
       {
-        when: "attempt ended",
+        when: "attempt ended, without a stop request",
         by: "the runtime adapter's report (`recordRuntime`, `endRuntime`)",
         deadline: "`runtimeDeadline` after the last report",
         after: "`SandboxLifecycle.supervise`: `failed`, error code `runtime-missing`"
       }
     ],
     running: [
+      stopping,
       {
+        when: "without a stop request",
         by: "the runtime adapter's report (`endRuntime`); `stop`, `delete`",
         noDeadline: "it is in use, until the deadline of its sandbox"
       }
@@ -114,6 +124,8 @@ export class SandboxRuntimeInstance extends Model.Class<SandboxRuntimeInstance>(
     errorMessage: optional(Prose),
     launchedAt: OptionalTimestamp,
     finishedAt: OptionalTimestamp,
+    /** The time when a worker last claimed it for an inspection. */
+    inspectedAt: OptionalTimestamp,
     createdAt: Timestamp,
     updatedAt: Timestamp
   },

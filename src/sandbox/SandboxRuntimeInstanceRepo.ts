@@ -7,8 +7,10 @@
  * - Reports may be out of order, repeated, and sent by several workers: each is one guarded statement.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Context, Effect, Layer, Option } from "effect"
+import { Array, Clock, Context, Effect, Layer, Option, Schema } from "effect"
 import { type InvalidInput, InvalidTransition, type PersistenceError, type ReferenceNotFound } from "../Errors.js"
+import { Milliseconds } from "../sql/durations.js"
+import { Limit } from "../sql/inputLimits.js"
 import { readByIds } from "../sql/batch.js"
 import { type ById, type Target, targetOf } from "../sql/ownerScope.js"
 import * as Page from "../sql/page.js"
@@ -59,6 +61,16 @@ export interface SandboxRuntimeInstanceService {
   ) => Effect.Effect<ReadonlyMap<SandboxAttemptId, SandboxRuntimeInstance>, PersistenceError>
 
   /**
+   * Claims up to `limit` (1 to 1,000) running runtimes for an inspection: those that were not claimed for `every`, the
+   * longest waiting first. Rows that cannot be decoded are logged and left out. Internal: not for request handlers.
+   *
+   * Fails with `InvalidInput` if `every` is not from 1 ms to a year, or the limit is out of range.
+   */
+  readonly claimInspections: (
+    request: typeof ClaimInspections.Encoded
+  ) => Effect.Effect<ReadonlyArray<SandboxRuntimeInstance>, InvalidInput | PersistenceError>
+
+  /**
    * Lists the runtimes in one state, newest first. Internal: not for request handlers. Fails with `InvalidInput` if the
    * cursor is malformed, the limit is out of range or the status is unknown.
    */
@@ -68,6 +80,8 @@ export interface SandboxRuntimeInstanceService {
 }
 
 const { decodeInput, onlyFields, traced } = operations("SandboxRuntimeInstanceRepo", "SandboxRuntimeInstance")
+
+const ClaimInspections = Schema.Struct({ every: Milliseconds, limit: Limit })
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -129,6 +143,18 @@ const make = Effect.gen(function* () {
         traced("listByAttemptIds", { "attempt.count": attemptIds.length })
       )
     },
+
+    claimInspections: (request) =>
+      Effect.gen(function* () {
+        const { every, limit } = yield* decodeInput("claimInspections", ClaimInspections)(request)
+        const now = yield* Clock.currentTimeMillis
+        const claimed = yield* instances.each(statements.claimInspections(now, now - every, limit))
+        const [unreadable, readable] = Array.separate(claimed)
+        yield* Effect.forEach(unreadable, ({ row }) =>
+          Effect.logWarning(`the runtime of attempt ${String(row["attemptId"])} cannot be decoded`)
+        )
+        return readable
+      }).pipe(traced("claimInspections")),
 
     listByStatus: (request) =>
       Effect.gen(function* () {

@@ -134,9 +134,16 @@ export const BuildPublished = JobSuccess
 /** Report of a failed build. */
 export const BuildFailed = JobFailure
 
+/** The reasons that the report of each end may have. */
+export const runtimeEndReasons = {
+  stopped: ["exited", "evicted", "expired", "idle", "user"],
+  failed: ["crashed", "out-of-memory", "evicted", "launch-failed"]
+} as const satisfies Readonly<Record<(typeof endedRuntimeStatuses)[number], ReadonlyArray<SandboxStopReason>>>
+
 /**
- * Report of the end of a runtime: `stopped` after an orderly end, `failed` after an error. `reason`, `errorCode` and
- * `errorMessage` are stored and shown to the owner, so they must not contain secrets.
+ * Report of the end of a runtime: `stopped` after an orderly end, `failed` after an error, each with one of its reasons
+ * (`runtimeEndReasons`). `reason`, `errorCode` and `errorMessage` are stored and shown to the owner, so they must not
+ * contain secrets.
  */
 export const EndRuntime = Schema.Struct({
   status: Schema.Literal(...endedRuntimeStatuses),
@@ -145,18 +152,29 @@ export const EndRuntime = Schema.Struct({
   errorMessage: Schema.optional(ReportedProse),
   /** The resource that has ended. Default: the current one of the attempt. */
   resourceId: Schema.optional(Name)
-})
+}).pipe(
+  Schema.filter(({ reason, status }) => {
+    const allowed: ReadonlyArray<SandboxStopReason> = runtimeEndReasons[status]
+    return (
+      allowed.includes(reason) || {
+        path: ["reason"],
+        message: `must be one of ${allowed.join(", ")} for the status ${status}`
+      }
+    )
+  })
+)
 
 /**
  * The status of a sandbox for its owner, derived from sandbox, attempt, job and runtime:
  *
  * - `queued`, `running`: its attempt waits, or is being built or launched;
  * - `ready`: usable;
+ * - `stopping`: its stop was requested, and its runtime has not ended yet;
  * - `stopped`: it was ready, and its runtime has stopped or its owner has stopped it;
  * - `cancelled`: it was stopped before it was ready;
  * - `failed`: its build, its launch or its runtime has failed.
  */
-export const SandboxStatusView = enumeration("queued", "running", "ready", "stopped", "failed", "cancelled")
+export const SandboxStatusView = enumeration("queued", "running", "ready", "stopping", "stopped", "failed", "cancelled")
 export type SandboxStatusView = typeof SandboxStatusView.Type
 
 /**
@@ -243,7 +261,7 @@ export interface SandboxDetail extends Schema.Schema.Type<typeof SandboxDetail> 
 
 /** Result of one pass of supervision over sandboxes. */
 export const Supervision = Schema.Struct({
-  /** The number of requeued jobs. */
+  /** The number of requeued jobs and teardowns. */
   requeued: Count,
   /** The number of attempts, runtimes and sandboxes that were ended. */
   ended: Count,

@@ -4,6 +4,7 @@
 import type { SqlClient } from "@effect/sql"
 import { Layer } from "effect"
 import * as BuildJobs from "../build-job/index.js"
+import { RuntimeTeardownRepo } from "./RuntimeTeardownRepo.js"
 import { SandboxAttemptRepo } from "./SandboxAttemptRepo.js"
 import { SandboxRepo } from "./SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "./SandboxRuntimeInstanceRepo.js"
@@ -36,6 +37,17 @@ export {
   SandboxAttemptTriggerType,
   SetSnapshot
 } from "./SandboxAttempt.js"
+export {
+  ClaimedTeardown,
+  RuntimeTeardown,
+  RuntimeTeardownId,
+  RuntimeTeardownStatus,
+  runtimeTeardownTransitions,
+  TeardownFailed,
+  TeardownLease,
+  TeardownStats
+} from "./RuntimeTeardown.js"
+export { RuntimeTeardownRepo, type RuntimeTeardownService } from "./RuntimeTeardownRepo.js"
 export { SandboxAttemptRepo, type SandboxAttemptService } from "./SandboxAttemptRepo.js"
 export { SandboxLaunchKey } from "./SandboxLaunchKey.js"
 export { SandboxLifecycle, type SandboxLifecycleService } from "./SandboxLifecycle.js"
@@ -57,6 +69,7 @@ export {
   CancelSandbox,
   DeleteSandbox,
   EndRuntime,
+  runtimeEndReasons,
   FindLaunch,
   ExtendSandbox,
   Launch,
@@ -81,11 +94,18 @@ export type Services =
   | SandboxRepo
   | SandboxAttemptRepo
   | SandboxRuntimeInstanceRepo
+  | RuntimeTeardownRepo
   | BuildJobs.Services
 
 /** Provides all services of sandboxes over one `SqlClient`. */
 export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = SandboxLifecycle.layer.pipe(
   Layer.provideMerge(
-    Layer.mergeAll(SandboxRepo.layer, SandboxAttemptRepo.layer, SandboxRuntimeInstanceRepo.layer, BuildJobs.layer)
+    Layer.mergeAll(
+      SandboxRepo.layer,
+      SandboxAttemptRepo.layer,
+      SandboxRuntimeInstanceRepo.layer,
+      RuntimeTeardownRepo.layer,
+      BuildJobs.layer
+    )
   )
 )

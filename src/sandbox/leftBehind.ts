@@ -23,15 +23,19 @@ export const attemptIsLeft = `(a.stop_requested_at IS NOT NULL OR ${attemptWitho
 /**
  * The pending runtime `r` belongs to an ended attempt, for example after a relaunch that was never reported running.
  */
-export const runtimeIsLeft = `(r.updated_at < ?1
-  AND EXISTS (SELECT 1 FROM sandbox_attempts AS a WHERE a.id = r.run_id AND a.status NOT IN ('queued', 'running')))`
+export const runtimeIsLeft = `(r.updated_at < ?1 AND EXISTS (
+  SELECT 1 FROM sandbox_attempts AS a
+  WHERE a.id = r.run_id AND a.status NOT IN ('queued', 'running') AND a.stop_requested_at IS NULL))`
+
+/** The end of the runtime of the unsettled teardown `t` is not recorded: it has failed, or its sandbox waits too long. */
+export const teardownIsLeft = "(t.status = 'failed' OR t.created_at < ?1)"
 
 /**
  * The sandbox `s` has ended for its owner and not in its row, or is stopped in its row only: its runtime or attempt was
  * ended, or its row was set, outside the lifecycle. The text is that of the index `sandboxes_disagreeing_idx`.
  */
 export const sandboxDisagrees =
-  "(s.status = 'stopped') <> (s.view_status IN ('failed', 'stopped', 'cancelled')) AND s.status <> 'failed'"
+  "(s.status = 'stopped') <> (s.view_status IN ('failed', 'stopping', 'stopped', 'cancelled')) AND s.status <> 'failed'"
 
 /** The sandbox `s` has not ended, and has a deadline. The text is that of the index `sandboxes_expires_at_idx`. */
 export const sandboxMayExpire = "s.expires_at IS NOT NULL AND s.status IN ('queued', 'running', 'ready')"

@@ -46,6 +46,15 @@ export const runtimeStatements = (sql: SqlClient.SqlClient) => {
     sql`${sql.literal(column)} = coalesce(${sql.literal(`excluded.${column}`)}, ${storedValue(column, ended)})`
 
   return {
+    /** Records that running runtimes are inspected at `now`: those that were last inspected up to `before`. */
+    claimInspections: (now: number, before: number, limit: number) => sql`
+      UPDATE sandbox_runtime_instances SET inspected_at = ${now}
+      WHERE run_id IN (
+        SELECT run_id FROM sandbox_runtime_instances INDEXED BY sandbox_runtime_instances_inspection_idx
+        WHERE status = 'running' AND coalesce(inspected_at, 0) <= ${before}
+        ORDER BY coalesce(inspected_at, 0), run_id LIMIT ${limit})
+      RETURNING ${columns}`,
+
     /** Stores a report. Returns the stored row, or none if the report changes nothing. */
     report: (report: typeof RuntimeReport.Type, now: number) => {
       const { attemptId, status } = report

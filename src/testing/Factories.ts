@@ -52,6 +52,7 @@ import {
   repositoryProfileRevision
 } from "./profiles.js"
 import { attempt, runtimeInstance, sandbox, snapshot } from "./sandboxes.js"
+import { claimedTeardown, runtimeTeardown } from "./teardowns.js"
 import { claimedDelivery, webhookDelivery } from "./webhooks.js"
 import { installation, installationGrant, installationRepository, repository } from "./source.js"
 import { encryptionKey, secret, secretVersion, sshKey } from "./secrets.js"
@@ -86,6 +87,8 @@ export const make = {
   attempt,
   snapshot,
   runtimeInstance,
+  runtimeTeardown,
+  claimedTeardown,
   buildJob,
   claimedJob,
   launch,

@@ -54,6 +54,7 @@ it.scopedLive("doctor prints one line for each check of a valid database, and no
         "log",
         "disk",
         "jobs",
+        "teardowns",
         "supervision",
         "deliveries",
         "consumers",

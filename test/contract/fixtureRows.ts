@@ -55,6 +55,11 @@ export const makeFixture = Effect.gen(function* () {
   const { lease } = yield* make.claimedJob({ workerId: "worker-1" })
   const cancelled = yield* make.buildJob({ status: "cancelled" })
 
+  const teardown = yield* make.runtimeTeardown()
+  const tearing = yield* make.attempt({ ...ofAda, status: "running" })
+  yield* make.runtimeInstance({ attemptId: tearing.id, status: "running" })
+  const { lease: teardownLease } = yield* make.claimedTeardown({ attemptId: tearing.id, workerId: "worker-1" })
+
   const execution = yield* make.execution({ issueWorkflowId: workflow.id, status: "running" })
   const waiting = yield* make.execution({ issueWorkflowId: workflow.id })
   const artifact = yield* make.executionArtifact({ executionId: execution.id })
@@ -105,6 +110,8 @@ export const makeFixture = Effect.gen(function* () {
     secret,
     sshKey,
     started,
+    teardown,
+    teardownLease,
     version,
     waiting,
     workflow

@@ -7,6 +7,7 @@ import type * as db from "@sealant/db"
 import type { Lease } from "@sealant/db/build-job"
 import type { actingAs } from "@sealant/db/events"
 import type { WebhookLease } from "@sealant/db/github"
+import type { TeardownLease } from "@sealant/db/sandbox"
 import type { Factories } from "@sealant/db/testing"
 
 type Exports = typeof db
@@ -27,7 +28,7 @@ type BrandsIn<Value> =
   Value extends Brand.Brand<string> ? Value : Value extends ReadonlyArray<infer Item> ? BrandsIn<Item> : never
 
 /** The branded texts in an input and its fields. A lease is the result of a claim, and keeps its brand. */
-type Brands<Input> = Input extends Lease | WebhookLease
+type Brands<Input> = Input extends Lease | TeardownLease | WebhookLease
   ? never
   : Input extends string | ReadonlyArray<unknown>
     ? BrandsIn<Input>

@@ -100,6 +100,9 @@ const lists: Readonly<Record<string, List>> = {
       }
     ]
   },
+  "RuntimeTeardownRepo.listByStatus": {
+    copies: [{ table: "runtime_teardowns", of: ({ teardown }) => teardown.id }]
+  },
   "SandboxLifecycle.listAttempts": {
     part: "attempt",
     copies: [

@@ -51,6 +51,8 @@ type Operations = Readonly<Record<string, Operation | Repeat>>
 
 const expiring = () => shell("UPDATE oci_image_build_jobs SET lease_expires_at = 1000 WHERE status = 'running'")
 
+const expiringTeardown = () => shell("UPDATE runtime_teardowns SET lease_expires_at = 1000 WHERE status = 'running'")
+
 const expired = () => shell("UPDATE oci_image_build_jobs SET lease_expires_at = 0 WHERE status = 'running'")
 
 const requeued = ({ launched }: Fixture) =>
@@ -74,7 +76,10 @@ const failedWithExecution = ({ waiting }: Fixture) =>
   )
 
 const operations: Readonly<
-  Record<"SandboxLifecycle" | "IssueWorkflowLifecycle" | "WebhookInbox" | "WorkspaceBuildJobRepo", Operations>
+  Record<
+    "SandboxLifecycle" | "IssueWorkflowLifecycle" | "WebhookInbox" | "RuntimeTeardownRepo" | "WorkspaceBuildJobRepo",
+    Operations
+  >
 > = {
   SandboxLifecycle: {
     launch: "the same",
@@ -86,6 +91,8 @@ const operations: Readonly<
     failBuild: "the same",
     recordRuntime: "the same",
     endRuntime: "the same",
+    finishTeardown: "the same",
+    failTeardown: "the same",
     cancel: "the same",
     stop: "the same",
     extend: "the same",
@@ -114,6 +121,16 @@ const operations: Readonly<
     // A loop over `process`, which is tested below.
     process: "alone",
     run: "alone"
+  },
+  RuntimeTeardownRepo: {
+    claimNext: "another",
+    claimById: "another",
+    heartbeat: { repeat: "the same", prepare: expiringTeardown },
+    release: "the same",
+    findById: "reads",
+    getById: "reads",
+    listByStatus: "reads",
+    stats: "reads"
   },
   WorkspaceBuildJobRepo: {
     enqueue: "the same",
@@ -212,9 +229,9 @@ const failureOf = (exit: Exit.Exit<unknown, unknown>) =>
 
 const rows = Effect.map(dump, (found) => [...found].toSorted())
 
-/** The ids of the claimed jobs. */
+/** The ids of the claimed jobs or teardowns. */
 const jobsIn = (exit: Exit.Exit<unknown, unknown>) =>
-  [...JSON.stringify(exit).matchAll(/"jobId":"([^"]+)"/g)].map(([, id]) => id)
+  [...JSON.stringify(exit).matchAll(/"(?:jobId|teardownId)":"([^"]+)"/g)].map(([, id]) => id)
 
 const operationOf = (operation: Operation | Repeat): Operation =>
   typeof operation === "string" ? { repeat: operation } : operation

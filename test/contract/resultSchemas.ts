@@ -44,6 +44,8 @@ import {
   RepositoryProfileRevision,
   RepositoryRepo,
   Row,
+  RuntimeTeardown,
+  RuntimeTeardownRepo,
   Sandbox,
   SandboxAttempt,
   SandboxAttemptLink,
@@ -95,12 +97,14 @@ import {
 } from "@sealant/db/profile"
 import {
   Build,
+  ClaimedTeardown,
   Launch,
   SandboxAttemptId,
   SandboxAttemptView,
   SandboxDetail,
   SandboxView,
-  Supervision
+  Supervision,
+  TeardownStats
 } from "@sealant/db/sandbox"
 import { KeyRotation, KeyStatus } from "@sealant/db/secret"
 import { type Context, type Effect, Schema, type Stream } from "effect"
@@ -143,6 +147,7 @@ const repositoryProfile = Row(RepositoryProfile)
 const sandbox = Row(Sandbox)
 const attempt = Row(SandboxAttempt)
 const runtime = Row(SandboxRuntimeInstance)
+const teardown = Row(RuntimeTeardown)
 const secret = Row(Secret)
 const workflow = Row(IssueWorkflow)
 
@@ -408,8 +413,18 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
   SandboxRuntimeInstanceRepo: resultsOf(SandboxRuntimeInstanceRepo, {
     upsert: runtime,
     findByAttemptId: Schema.Option(runtime),
+    claimInspections: Schema.Array(runtime),
     listByAttemptIds: Schema.ReadonlyMap({ key: SandboxAttemptId, value: runtime }),
     listByStatus: Page(runtime)
+  }),
+  RuntimeTeardownRepo: resultsOf(RuntimeTeardownRepo, {
+    claimNext: Schema.Option(ClaimedTeardown),
+    claimById: Schema.Option(ClaimedTeardown),
+    heartbeat: teardown,
+    release: teardown,
+    ...found(teardown),
+    listByStatus: Page(teardown),
+    stats: TeardownStats
   }),
   SandboxLifecycle: resultsOf(SandboxLifecycle, {
     launch: Launch,
@@ -422,6 +437,8 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     failBuild: job,
     recordRuntime: runtime,
     endRuntime: runtime,
+    finishTeardown: teardown,
+    failTeardown: teardown,
     cancel: sandbox,
     stop: sandbox,
     extend: sandbox,

@@ -85,12 +85,24 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
   IssueWorkflowLifecycle: ["supervise"],
   SecretVault: ["keyStatus", "retireKey", "rotateKeys", "streamRotation"],
   SandboxAttemptRepo: ["setSnapshot"],
-  SandboxRuntimeInstanceRepo: ["listByStatus", "upsert"],
+  SandboxRuntimeInstanceRepo: ["claimInspections", "listByStatus", "upsert"],
+  RuntimeTeardownRepo: [
+    "claimById",
+    "claimNext",
+    "findById",
+    "getById",
+    "heartbeat",
+    "listByStatus",
+    "release",
+    "stats"
+  ],
   SandboxLifecycle: [
     "beginBuild",
     "endRuntime",
     "failBuild",
+    "failTeardown",
     "finishBuild",
+    "finishTeardown",
     "publishBuild",
     "recordRuntime",
     "supervise"

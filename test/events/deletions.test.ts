@@ -63,7 +63,8 @@ const live = shell<{ readonly id: string }>(`
   SELECT id FROM issue_workflow_executions WHERE status IN ('queued', 'running')
   UNION ALL SELECT id FROM sandbox_attempts WHERE status IN ('queued', 'running')
   UNION ALL SELECT id FROM oci_image_build_jobs WHERE status IN ('queued', 'running')
-  UNION ALL SELECT run_id FROM sandbox_runtime_instances WHERE status IN ('pending', 'running')`)
+  UNION ALL SELECT run_id FROM sandbox_runtime_instances AS r WHERE status IN ('pending', 'running') AND NOT EXISTS (
+    SELECT 1 FROM runtime_teardowns AS t WHERE t.run_id = r.run_id AND t.status = 'queued')`)
 
 const activeWorkflows = shell("SELECT id FROM issue_workflows WHERE status = 'active'")
 
@@ -97,7 +98,7 @@ const deleteUser = (id: string) => Effect.flatMap(UserRepo, (users) => users.del
 const suite = (name: string, layer: Layer.Layer<Services | UserRepo | RepositoryRepo>) =>
   describe(`deletions (${name})`, () => {
     it.effect(
-      "SandboxLifecycle.delete ends both executions, the attempt, the job and the runtime, and records where that runs",
+      "SandboxLifecycle.delete ends both executions, the attempt and the job, and requests the teardown of the runtime",
       () =>
         Effect.gen(function* () {
           const lifecycle = yield* SandboxLifecycle
@@ -122,17 +123,18 @@ const suite = (name: string, layer: Layer.Layer<Services | UserRepo | Repository
           })
           expect(Option.getOrThrow(last?.payload ?? Option.none())).toEqual({
             sandboxId: all.sandboxId,
-            runtimeStatus: "stopped",
+            runtimeStatus: "stopping",
             stopReason: "user",
             adapter: "docker",
             resourceId: "container",
             reference: "docker:container"
           })
           const runtime = yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(all.attemptId)
-          expect(Option.getOrThrow(runtime)).toMatchObject({
-            status: "stopped",
-            finishedAt: Option.some(DateTime.unsafeMake(1000))
-          })
+          expect(Option.getOrThrow(runtime).status).toBe("running")
+          const requested = yield* shell(
+            "SELECT run_id AS attempt, resource_id AS resource, created_at AS at FROM runtime_teardowns"
+          )
+          expect(requested).toEqual([{ attempt: all.attemptId, resource: "container", at: 1000 }])
           // No late report starts it again.
           expect(yield* tagOf(lifecycle.recordRuntime(all.attemptId, answer("running")))).toBe("InvalidTransition")
           expect(yield* activeWorkflows).toHaveLength(1)

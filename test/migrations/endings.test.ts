@@ -82,7 +82,8 @@ it.scoped("sandboxes have the status that is derived from their latest attempt, 
       ["up", "succeeded"],
       ["down", "succeeded"],
       ["going", "running"],
-      ["asked", "running"]
+      ["asked", "running"],
+      ["stopping", "succeeded"]
     ] as const
     const database = yield* migrated(
       user,
@@ -92,7 +93,8 @@ it.scoped("sandboxes have the status that is derived from their latest attempt, 
          VALUES ('${id}', 'ada', '${status}', 0, 0, ${status === "running" ? "NULL" : "0"}, 0, 0)`
       ),
       "UPDATE sandbox_attempts SET stop_requested_at = 0 WHERE id = 'asked'",
-      "INSERT INTO sandbox_runtime_instances (run_id, status, created_at, updated_at) VALUES ('up', 'running', 0, 0), ('down', 'stopped', 0, 0)",
+      "INSERT INTO sandbox_runtime_instances (run_id, status, created_at, updated_at) VALUES ('up', 'running', 0, 0), ('down', 'stopped', 0, 0), ('stopping', 'running', 0, 0)",
+      "UPDATE sandbox_attempts SET stop_requested_at = 7 WHERE id = 'stopping'",
       ...[...attempts.map(([id]) => id), "bare"].map(
         (id) =>
           `INSERT INTO sandboxes (id, name, owner_user_id, status, latest_run_id, created_at, updated_at)
@@ -106,7 +108,12 @@ it.scoped("sandboxes have the status that is derived from their latest attempt, 
       { id: "down", status: "cancelled", view: "stopped" },
       { id: "going", status: "running", view: "running" },
       { id: "asked", status: "cancelled", view: "cancelled" },
+      { id: "stopping", status: "cancelled", view: "stopping" },
       { id: "bare", status: "cancelled", view: "stopped" }
     ])
+    // A stop that was requested before has its teardown.
+    expect(
+      database.prepare("SELECT run_id, status, stop_reason, available_at FROM runtime_teardowns").all()
+    ).toMatchObject([{ run_id: "stopping", status: "queued", stop_reason: "user", available_at: 7 }])
   })
 )

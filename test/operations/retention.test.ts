@@ -26,7 +26,8 @@ import {
   seedWorkflow,
   session,
   tables,
-  verification
+  verification,
+  teardown
 } from "./retentionRows.js"
 
 describe("the retention", () => {
@@ -57,6 +58,8 @@ describe("the retention", () => {
             yield* delivery(`${status}-${number}`, status, number, number)
           for (const status of ["succeeded", "failed", "cancelled"])
             yield* job(`${status}-${number}`, { status, createdAt: number, finishedAt: number })
+          for (const status of ["succeeded", "failed", "queued"])
+            yield* teardown(`${status}-${number}`, status, number, number)
           yield* sandbox(id, null)
           yield* shell("INSERT INTO sandbox_launch_keys VALUES ('user', ?1, 'f', ?1, NULL, NULL, ?2)", id, number)
           yield* execution(id, "succeeded", number)
@@ -78,7 +81,9 @@ describe("the retention", () => {
           Effect.map(Retention.purge({ policy: everything, batchSize: 2, pause: 0 }), (counts) => (purged = counts))
         )
       ).toEqual([])
-      expect(purged).toEqual(Object.fromEntries(tables.map((table) => [table, /deliveries|jobs/.test(table) ? 18 : 6])))
+      expect(purged).toEqual(
+        Object.fromEntries(tables.map((table) => [table, /deliveries|jobs|teardowns/.test(table) ? 18 : 6]))
+      )
     }).pipe(Effect.provide(fileLayer))
   )
 
@@ -146,6 +151,21 @@ for (const [name, database] of Object.entries(databaseLayers)) {
         expect(yield* names("session")).toEqual(ids.slice(3))
         expect([...(yield* Stream.runCollect(batches))].map(({ removed }) => removed)).toEqual([3, 1])
         expect(yield* names("session")).toEqual([])
+      }).pipe(Effect.provide(database))
+    )
+
+    it.effect("keeps teardowns under a lease, and those for which a sandbox waits", () =>
+      Effect.gen(function* () {
+        yield* begin
+        yield* teardown("waiting", "queued", 0, null)
+        yield* teardown("unclaimed", "queued", 0, 1)
+        yield* teardown("held", "running", 0, 1)
+        yield* teardown("lost", "failed", 0, null)
+        yield* teardown("failed", "failed", 0, 1)
+        yield* teardown("young", "succeeded", 0, now - 29 * day)
+        yield* teardown("done", "succeeded", 0, now - 30 * day)
+        expect((yield* Retention.purge()).runtime_teardowns).toBe(3)
+        expect(yield* names("runtime_teardowns")).toEqual(["held", "lost", "waiting", "young"])
       }).pipe(Effect.provide(database))
     )
 

@@ -74,6 +74,19 @@ export const job = (id: string, { createdAt, finishedAt, attemptId, settled, sta
     settled === true ? finishedAt : null
   )
 
+export const teardown = (id: string, status: string, createdAt: number, settledAt: number | null) =>
+  shell(
+    `INSERT INTO runtime_teardowns (id, status, attempt_count, available_at, claimed_at, lease_expires_at, worker_id, lease_token,
+       lease_outcome, error_message, finished_at, settled_at, created_at, updated_at)
+     VALUES (?1, ?2, iif(?2 = 'queued', 0, 1), 0, iif(?2 = 'running', 0, NULL), iif(?2 = 'running', 1, NULL),
+       iif(?2 = 'running', 'w', NULL), iif(?2 = 'queued', 0, 1), CASE ?2 WHEN 'queued' THEN NULL WHEN 'running' THEN NULL ELSE ?2 END,
+       iif(?2 = 'failed', 'x', NULL), iif(?2 IN ('succeeded', 'failed'), ?3, NULL), ?4, ?3, 0)`,
+    id,
+    status,
+    createdAt,
+    settledAt
+  )
+
 export const attempt = (id: string, status: string, finishedAt: number | null) =>
   shell(
     `INSERT INTO sandbox_attempts (id, owner_user_id, status, queued_at, started_at, finished_at, created_at, updated_at)

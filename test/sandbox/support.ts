@@ -6,6 +6,7 @@ import { Effect, Layer } from "effect"
 import { UserId } from "../../src/auth/User.js"
 import { SandboxAttemptRepo } from "../../src/sandbox/SandboxAttemptRepo.js"
 import { SandboxRepo } from "../../src/sandbox/SandboxRepo.js"
+import { RuntimeTeardownRepo } from "../../src/sandbox/RuntimeTeardownRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../src/sandbox/SandboxRuntimeInstanceRepo.js"
 import {
   overDatabases,
@@ -31,9 +32,19 @@ const seed = Layer.effectDiscard(
   ])
 )
 
-const repositories = Layer.mergeAll(SandboxRepo.layer, SandboxAttemptRepo.layer, SandboxRuntimeInstanceRepo.layer)
+const repositories = Layer.mergeAll(
+  SandboxRepo.layer,
+  SandboxAttemptRepo.layer,
+  SandboxRuntimeInstanceRepo.layer,
+  RuntimeTeardownRepo.layer
+)
 
-export type Services = SandboxRepo | SandboxAttemptRepo | SandboxRuntimeInstanceRepo | SqlClient.SqlClient
+export type Services =
+  | SandboxRepo
+  | SandboxAttemptRepo
+  | SandboxRuntimeInstanceRepo
+  | RuntimeTeardownRepo
+  | SqlClient.SqlClient
 
 /** The repositories, and what a database has then: two users, a repository with a profile, an issue, and a profile of each user. */
 export const services = Layer.merge(repositories, seed)

@@ -28,7 +28,8 @@ const endings = new Map<unknown, Ending>([
 const version = `json_array(e.status, e.sandbox_id, e.sandbox_attempt_id, ${whyExecutionEnds})`
 const found = `FROM ${executionSource} WHERE e.id = ?2`
 const stateText = `
-  SELECT ${partColumnList(IssueWorkflowExecution, "e")}, ${whyExecutionEnds} AS why, r.stop_reason AS "stopReason", ${version} AS version ${found}`.trim()
+  SELECT ${partColumnList(IssueWorkflowExecution, "e")}, ${whyExecutionEnds} AS why, coalesce(r.stop_reason, (
+    SELECT stop_reason FROM runtime_teardowns WHERE run_id = r.run_id AND status IN ('queued', 'running'))) AS "stopReason", ${version} AS version ${found}`.trim()
 const unchanged = `(SELECT ${version} ${found}) IS ?3`
 
 const executionPart = partOf(IssueWorkflowExecution, "e")

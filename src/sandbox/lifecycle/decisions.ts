@@ -27,6 +27,7 @@ import {
   failMissingRuntime,
   mayContinue,
   reconcile,
+  replaceRuntime,
   start,
   stopRequested,
   stopRuntime
@@ -52,6 +53,14 @@ const heldJob = ({ leased }: LeasedState, lease: Lease, repeats: ReadonlyArray<s
         : Either.left(leaseLost(lease, "not-found"))
   })
 }
+
+/** Returns the job under the lease, unless its attempt has a newer job: that one determines the runtime. */
+const latestHeldJob = (state: LeasedState, lease: Lease, repeats: ReadonlyArray<string>) =>
+  Either.filterOrLeft(
+    heldJob(state, lease, repeats),
+    ({ job }) => Option.isNone(state.attempt) || Option.exists(state.job, ({ id }) => id === job.id),
+    () => leaseLost(lease, "superseded")
+  )
 
 /**
  * Cancels a job whose attempt has ended or has a stop request. Its worker has lost the lease: the error is reported
@@ -222,7 +231,7 @@ export const decideLeasedRuntime = (
   launched: Launched,
   now: DateTime.Utc
 ): Either.Either<Draft, LeaseLost | InvalidTransition | NotFound> =>
-  Either.flatMap(heldJob(state, lease, []), () =>
+  Either.flatMap(latestHeldJob(state, lease, []), () =>
     decideRuntime(state, { byWorker: true, launched, now }, new NotFound({ entity: "SandboxAttempt", id: lease.jobId }))
   )
 
@@ -245,7 +254,7 @@ const reportRuntime = (draft: Draft, attempt: AttemptView, launched: Launched, n
   // An out-of-order response: the runtime was reported running before.
   if (Option.isSome(same) && same.value.status === "running" && launched.status === "pending") return
   // Another resource is another launch, for example by the next worker. It replaces all fields of the previous one.
-  if (Option.isSome(active) && Option.isNone(same)) stopRuntime(draft, attempt)
+  if (Option.isSome(active) && Option.isNone(same)) replaceRuntime(draft, attempt)
   const hasLaunchTime = Option.isSome(Option.flatMap(same, ({ launchedAt }) => launchedAt))
   draft.reportRuntime({ ...launched, attemptId: attempt.id, launchedAt: hasLaunchTime ? undefined : now })
 }
@@ -255,16 +264,25 @@ const reportRuntime = (draft: Draft, attempt: AttemptView, launched: Launched, n
  * the current one changes nothing.
  */
 const endRuntime = (draft: Draft, attempt: AttemptView, end: RuntimeEnd) => {
-  const { reason: stopReason, resourceId, ...reported } = end
+  const { reason, resourceId, ...reported } = end
   const isOther = Option.exists(
     Option.flatMap(draft.runtime, (runtime) => runtime.resourceId),
     (known) => resourceId !== undefined && resourceId !== known
   )
   if (isOther) return
   const isFirst = !Option.exists(draft.runtime, ({ status }) => isEnded(status))
-  if (isFirst) draft.reportRuntime({ ...reported, resourceId, stopReason, attemptId: attempt.id })
+  if (isFirst) {
+    // A requested stop is the reason of the end, whatever the adapter reports of it.
+    const requested = Option.getOrUndefined(Option.flatMap(draft.teardown, ({ stopReason }) => stopReason))
+    draft.reportRuntime({
+      ...(requested === undefined ? { ...reported, stopReason: reason } : { status: "stopped", stopReason: requested }),
+      resourceId,
+      attemptId: attempt.id
+    })
+  }
   const ended = endWithRuntime(draft, attempt)
   if (isFirst) draft.recordRuntimeEnd(ended)
+  draft.endTeardown()
 }
 
 /** Decides on the end of a runtime. */
@@ -285,13 +303,13 @@ export const decideLeasedEndRuntime = (
   lease: Lease,
   end: RuntimeEnd
 ): Either.Either<Draft, LeaseLost | NotFound> =>
-  Either.flatMap(heldJob(state, lease, ["succeeded", "failed", "cancelled"]), () =>
+  Either.flatMap(latestHeldJob(state, lease, ["succeeded", "failed", "cancelled"]), () =>
     decideEndRuntime(state, end, new NotFound({ entity: "SandboxAttempt", id: lease.jobId }))
   )
 
 /**
- * Stops a sandbox, and records the stop request with its attempt. If the sandbox is stopped already, ends those of
- * its attempt, job and runtime that are still active.
+ * Stops a sandbox, and records the stop request with its attempt. If the sandbox is stopped already, ends those of its
+ * attempt and job that are still active, and requests the teardown of an active runtime.
  */
 export const decideStop = (state: AttemptState, reason: string, stopReason: SandboxStopReason = "user"): Draft => {
   const draft = new Draft(state)
@@ -300,7 +318,7 @@ export const decideStop = (state: AttemptState, reason: string, stopReason: Sand
   const hasActiveRows =
     Option.exists(attempt, isActive) ||
     Option.exists(job, isActive) ||
-    Option.exists(runtime, ({ status }) => !isEnded(status))
+    (Option.isNone(state.teardown) && Option.exists(runtime, ({ status }) => !isEnded(status)))
   if (Option.isSome(attempt) && (!isStopped || hasActiveRows)) {
     draft.requestStop(attempt.value)
     cancelAttempt(draft, attempt.value, reason, stopReason)
@@ -356,7 +374,8 @@ export const decideLeftAttempt = (state: AttemptState) => {
 /** Fails a relaunched runtime that was never reported running. */
 export const decideLeftRuntime = (state: AttemptState) => {
   const { attempt, runtime } = state
-  if (Option.isNone(attempt) || !Option.exists(runtime, ({ status }) => status === "pending")) return undefined
+  if (Option.isNone(attempt) || Option.isSome(attempt.value.stopRequestedAt)) return undefined
+  if (!Option.exists(runtime, ({ status }) => status === "pending")) return undefined
   const draft = new Draft(state)
   failMissingRuntime(draft, attempt.value)
   endWithRuntime(draft, attempt.value)

@@ -6,10 +6,22 @@ import { Option } from "effect"
 import { successValues } from "../../build-job/leases.js"
 import type { JobState, JobSuccess, Lease } from "../../build-job/WorkspaceBuildJob.js"
 import type { Transition } from "../../events/journal.js"
-import { attemptTransition, jobTransition, runtimeEndTransition, sandboxTransition } from "../../events/transitions.js"
+import {
+  attemptTransition,
+  jobTransition,
+  runtimeEndTransition,
+  runtimeStopTransition,
+  sandboxTransition
+} from "../../events/transitions.js"
+import type { TeardownLease, TeardownState } from "../RuntimeTeardown.js"
 import type { Sandbox, SandboxStatus } from "../Sandbox.js"
 import type { SandboxAttempt, SandboxAttemptStatus } from "../SandboxAttempt.js"
-import { isEnded, type RuntimeReport, type SandboxRuntimeInstance } from "../SandboxRuntimeInstance.js"
+import {
+  isEnded,
+  type RuntimeReport,
+  type SandboxRuntimeInstance,
+  type SandboxStopReason
+} from "../SandboxRuntimeInstance.js"
 import type { AttemptState } from "./state.js"
 
 /** One change of a row. */
@@ -29,6 +41,20 @@ export type Change =
       readonly values: ReadonlyArray<unknown>
     }
   | { readonly kind: "runtime"; readonly report: typeof RuntimeReport.Type }
+  | {
+      readonly kind: "teardown"
+      readonly to: "requested"
+      readonly attemptId: string
+      readonly stopReason: SandboxStopReason | undefined
+    }
+  | { readonly kind: "teardown"; readonly to: "ended" | "settled"; readonly id: string }
+  /** A write of a worker. `values` are the parameters after those of the lease. */
+  | {
+      readonly kind: "teardown"
+      readonly to: "succeeded" | "failed"
+      readonly lease: TeardownLease
+      readonly values: ReadonlyArray<unknown>
+    }
 
 type SandboxView = Pick<Sandbox, "id" | "latestAttemptId" | "ownerUserId" | "status">
 export type AttemptView = Pick<SandboxAttempt, "id" | "ownerUserId" | "status" | "stopRequestedAt">
@@ -44,13 +70,24 @@ export class Draft {
   attempt: Option.Option<AttemptView>
   job: Option.Option<JobState>
   runtime: Option.Option<RuntimeView>
+  /** The active teardown of the resource of the runtime, as it was read. */
+  readonly teardown: Option.Option<TeardownState>
   private hasRecordedEnd = false
+  private hasRequestedStop = false
+  private hasRequestedTeardown = false
 
-  constructor({ attempt, job, runtime, sandbox }: Pick<AttemptState, "attempt" | "job" | "runtime" | "sandbox">) {
+  constructor({
+    attempt,
+    job,
+    runtime,
+    sandbox,
+    teardown
+  }: Pick<AttemptState, "attempt" | "job" | "runtime" | "sandbox" | "teardown">) {
     this.sandbox = sandbox
     this.attempt = attempt
     this.job = job
     this.runtime = runtime
+    this.teardown = teardown
   }
 
   moveAttempt(attempt: AttemptView, to: "running" | "succeeded" | "failed"): AttemptView {
@@ -70,7 +107,9 @@ export class Draft {
   }
 
   requestStop({ id, stopRequestedAt }: AttemptView): void {
-    if (Option.isNone(stopRequestedAt)) this.changes.push({ kind: "attempt", id, to: "stop-requested" })
+    if (Option.isSome(stopRequestedAt) || this.hasRequestedStop) return
+    this.hasRequestedStop = true
+    this.changes.push({ kind: "attempt", id, to: "stop-requested" })
   }
 
   /** `details` are further facts of the event. */
@@ -148,6 +187,44 @@ export class Draft {
       errorCode: fieldOf(report.errorCode, (stored) => stored.errorCode),
       launchedAt: fieldOf(report.launchedAt, (stored) => stored.launchedAt)
     })
+  }
+
+  /** Requests the teardown of the current resource, unless it is requested. Returns whether it was not. */
+  requestTeardown({ id: attemptId }: AttemptView, stopReason: SandboxStopReason | undefined): boolean {
+    if (Option.isSome(this.teardown) || this.hasRequestedTeardown) return false
+    this.hasRequestedTeardown = true
+    this.changes.push({ kind: "teardown", to: "requested", attemptId, stopReason })
+    return true
+  }
+
+  /** Records the request to stop the runtime as an event of its attempt. */
+  recordRuntimeStop(attempt: AttemptView, stopReason: SandboxStopReason | undefined): void {
+    if (Option.isNone(this.runtime)) return
+    this.transitions.push(
+      runtimeStopTransition(attempt, { ...this.runtime.value, stopReason: Option.fromNullable(stopReason) })
+    )
+  }
+
+  /** Ends the queued teardown of a runtime whose end was reported. One under a lease is left to its worker. */
+  endTeardown(): void {
+    if (Option.isNone(this.teardown)) return
+    const { id, settledAt, status } = this.teardown.value
+    if (status === "queued" || Option.isNone(settledAt)) this.changes.push({ kind: "teardown", to: "ended", id })
+  }
+
+  /** Records that the sandbox does not wait for the teardown any more. */
+  settleTeardown({ id, settledAt }: Pick<TeardownState, "id" | "settledAt">): void {
+    if (Option.isNone(settledAt)) this.changes.push({ kind: "teardown", to: "settled", id })
+  }
+
+  /** Ends a teardown as succeeded, under its lease. */
+  finishTeardown(lease: TeardownLease): void {
+    this.changes.push({ kind: "teardown", to: "succeeded", lease, values: [] })
+  }
+
+  /** Fails a teardown, or queues it for a retry, under its lease. */
+  failTeardown(lease: TeardownLease, values: ReadonlyArray<unknown>): void {
+    this.changes.push({ kind: "teardown", to: "failed", lease, values })
   }
 
   /** Records the end of the runtime as an event of its attempt, once. */

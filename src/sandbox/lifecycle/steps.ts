@@ -10,6 +10,7 @@ import { hasEnded } from "../Sandbox.js"
 import type { SandboxAttempt } from "../SandboxAttempt.js"
 import { runtimeEndDetails } from "../../events/transitions.js"
 import { isEnded, type SandboxStopReason } from "../SandboxRuntimeInstance.js"
+import type { TeardownState } from "../RuntimeTeardown.js"
 import type { AttemptView, Draft } from "./draft.js"
 
 /** The cancel reason of an attempt after a stop request. */
@@ -90,7 +91,7 @@ const endAttempt = (draft: Draft, attempt: AttemptView, job: JobState): void => 
   endSandbox(draft, attempt, isCancelled)
 }
 
-/** Cancels an attempt unless it has ended, cancels its latest job, and stops its runtime. */
+/** Cancels an attempt unless it has ended, cancels its latest job, and requests the stop of its runtime. */
 export const cancelAttempt = (
   draft: Draft,
   attempt: AttemptView,
@@ -110,18 +111,53 @@ export const cancelAttempt = (
 /** Fails an active attempt. A job may exceed its attempts before a build has begun. */
 export const failAttempt = (draft: Draft, attempt: AttemptView): AttemptView => draft.moveAttempt(attempt, "failed")
 
-/** Stops the active runtime of an attempt, and records its resource for the program that tears it down. */
+const hasActiveRuntime = (draft: Draft) => Option.exists(draft.runtime, ({ status }) => !isEnded(status))
+
+/**
+ * Requests the stop of the active runtime of an attempt, which ends when its teardown has ended. Records its resource
+ * for the program that tears it down.
+ */
 export const stopRuntime = (draft: Draft, attempt: AttemptView, stopReason?: SandboxStopReason): void => {
-  if (!Option.exists(draft.runtime, ({ status }) => !isEnded(status))) return
-  draft.reportRuntime({ attemptId: attempt.id, status: "stopped", stopReason })
+  if (!hasActiveRuntime(draft)) return
+  draft.requestStop(attempt)
+  if (draft.requestTeardown(attempt, stopReason)) draft.recordRuntimeStop(attempt, stopReason)
+}
+
+/** Ends the recorded runtime of an attempt because another one was launched, and requests its teardown. */
+export const replaceRuntime = (draft: Draft, attempt: AttemptView): void => {
+  draft.requestTeardown(attempt, undefined)
+  draft.reportRuntime({ attemptId: attempt.id, status: "stopped" })
   draft.recordRuntimeEnd(attempt)
 }
 
-/** Fails the runtime of an attempt that was never reported running. */
+/** Fails the runtime of an attempt that was never reported running. Its resource may exist, and is torn down. */
 export const failMissingRuntime = (draft: Draft, attempt: AttemptView): void => {
+  if (hasActiveRuntime(draft)) draft.requestTeardown(attempt, runtimeMissing.stopReason)
   const hasEnded = Option.exists(draft.runtime, ({ status }) => isEnded(status))
   if (!hasEnded) draft.reportRuntime({ attemptId: attempt.id, ...runtimeMissing })
   draft.recordRuntimeEnd(attempt)
+}
+
+/**
+ * Records the end of the runtime whose resource was torn down, and ends its attempt and sandbox. Changes nothing if the
+ * attempt has another resource by now, or if the end is recorded already.
+ */
+export const endTornDownRuntime = (
+  draft: Draft,
+  { resourceId, stopReason }: Pick<TeardownState, "resourceId" | "stopReason">,
+  problem: { readonly errorCode?: string; readonly errorMessage?: string } = {}
+): void => {
+  const { attempt, runtime } = draft
+  if (Option.isNone(attempt) || !hasActiveRuntime(draft)) return
+  const known = Option.flatMap(runtime, (current) => current.resourceId)
+  if (Option.getOrNull(known) !== Option.getOrNull(resourceId)) return
+  draft.reportRuntime({
+    ...problem,
+    attemptId: attempt.value.id,
+    status: "stopped",
+    stopReason: Option.getOrUndefined(stopReason)
+  })
+  draft.recordRuntimeEnd(endWithRuntime(draft, attempt.value))
 }
 
 /** Ends the sandbox of an ended attempt, which would otherwise wait for that attempt forever. */

@@ -12,7 +12,8 @@ import {
   sandboxIsIdle,
   sandboxIsLeft,
   sandboxMayExpire,
-  sandboxMayIdle
+  sandboxMayIdle,
+  teardownIsLeft
 } from "../leftBehind.js"
 import { Wait } from "../../sql/durations.js"
 import { Limit } from "../../sql/inputLimits.js"
@@ -31,7 +32,9 @@ import {
 import type { Draft } from "./draft.js"
 import { makeReaps } from "./reap.js"
 import { type AttemptState, makeStates } from "./state.js"
+import { decideLeftTeardown } from "./teardownDecisions.js"
 import { makeWriter } from "./writes.js"
+import { teardownTexts } from "../teardownStatements.js"
 import { type Candidate, pageSize, runPass, sumOf } from "../../supervision/supervision.js"
 
 const { decided, decodeInput, traced } = operationsOf("SandboxLifecycle", "Sandbox")
@@ -142,6 +145,26 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
       )
     })
 
+    /** Teardowns that have failed, or for which their sandbox waits too long. */
+    const leftTeardowns = (before: number) => ({
+      noun: "teardown",
+      page: (after: Pick<Candidate, "at" | "id">) =>
+        sql
+          .unsafe<Candidate>(
+            `SELECT t.id, t.created_at AS at, ${teardownIsLeft} AS due
+           FROM runtime_teardowns AS t INDEXED BY runtime_teardowns_unsettled_idx
+           WHERE t.settled_at IS NULL AND (t.created_at, t.id) > (?2, ?3)
+           ORDER BY t.created_at, t.id LIMIT ${pageSize}`,
+            [before, after.at, after.id]
+          )
+          .pipe(traced("supervise")),
+      handle: handle(
+        isDue("runtime_teardowns", "t", "id", teardownIsLeft, before),
+        states.ofTeardown,
+        decideLeftTeardown
+      )
+    })
+
     /** Waiting sandboxes whose latest attempt has ended, or that have no attempt. */
     const leftSandboxes = (status: "queued" | "running", before: number) => ({
       noun: "sandbox",
@@ -202,10 +225,26 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
         return requeued
       })
 
+    /** Queues teardowns whose lease has expired again, or fails those without attempts left. Records no event. */
+    const reapTeardowns = (limit: number) =>
+      Effect.gen(function* () {
+        let requeued = 0
+        for (let taken = 0; taken < limit; taken += reapBatchSize) {
+          const size = Math.min(reapBatchSize, limit - taken)
+          const reaped = yield* sql
+            .unsafe<{ readonly status: string }>(teardownTexts.reap, [yield* Clock.currentTimeMillis, size])
+            .pipe(traced("supervise"))
+          requeued += reaped.filter(({ status }) => status === "queued").length
+          if (reaped.length < size) break
+          yield* nextTurn
+        }
+        return requeued
+      })
+
     const supervise = (request: { readonly limit: number; readonly runtimeDeadline: Duration.DurationInput }) =>
       Effect.gen(function* () {
         const { limit, runtimeDeadline } = yield* decodeInput("supervise", Deadlines)(request)
-        const requeued = yield* reap(limit)
+        const requeued = (yield* reap(limit)) + (yield* reapTeardowns(limit))
         // An infinite deadline never passes.
         const now = yield* Clock.currentTimeMillis
         const before = Math.max(0, now - Duration.toMillis(runtimeDeadline))
@@ -216,6 +255,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
           yield* runPass(leftAttempts("queued", before), limit),
           yield* runPass(leftAttempts("running", before), limit),
           yield* runPass(leftRuntimes(before), limit),
+          yield* runPass(leftTeardowns(before), limit),
           yield* runPass(leftSandboxes("queued", before), limit),
           yield* runPass(leftSandboxes("running", before), limit),
           yield* runPass(disagreeing, limit)

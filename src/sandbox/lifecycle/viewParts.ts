@@ -65,11 +65,12 @@ export const attemptStatusOf = (
   job: Option.Option<Pick<JobOutcome, "status">>,
   runtime: Option.Option<{ readonly status: SandboxRuntimeStatus }>
 ): SandboxStatusView => {
-  if (status === "cancelled" || status === "failed") return status
-  const ended = status === "succeeded" ? "stopped" : "cancelled"
-  if (Option.isSome(stopRequestedAt)) return ended
   const jobStatus = Option.getOrUndefined(job)?.status
   const runtimeStatus = Option.getOrUndefined(runtime)?.status
+  if (status === "failed") return status
+  if (Option.isSome(stopRequestedAt) && (runtimeStatus === "pending" || runtimeStatus === "running")) return "stopping"
+  const ended = status === "succeeded" ? "stopped" : "cancelled"
+  if (status === "cancelled" || Option.isSome(stopRequestedAt)) return ended
   if (jobStatus === "cancelled") return "cancelled"
   if (jobStatus === "failed" || runtimeStatus === "failed") return "failed"
   if (runtimeStatus === "stopped") return ended

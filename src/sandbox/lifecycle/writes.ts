@@ -10,7 +10,15 @@ import type { Decision } from "../../events/operation.js"
 import { type CorruptRow, rowReader } from "../../sql/rows.js"
 import { toWrite, type Write } from "../../sql/writeAll.js"
 import { attemptStatements } from "../attemptStatements.js"
+import {
+  endTeardownText,
+  failTeardownText,
+  requestTeardownOfAttempt,
+  settleTeardownText,
+  succeedTeardownText
+} from "../teardownStatements.js"
 import { runtimeStatements } from "../runtimeStatements.js"
+import { RuntimeTeardown } from "../RuntimeTeardown.js"
 import { Sandbox } from "../Sandbox.js"
 import { SandboxAttempt } from "../SandboxAttempt.js"
 import { SandboxRuntimeInstance } from "../SandboxRuntimeInstance.js"
@@ -24,17 +32,22 @@ export interface Written {
   /** Takes an id, because a report may end a job and settle a newer one of the attempt. */
   readonly job: (id: string) => Effect.Effect<Option.Option<WorkspaceBuildJob>, CorruptRow>
   readonly runtime: Effect.Effect<Option.Option<SandboxRuntimeInstance>, CorruptRow>
+  /** The teardown, if a worker wrote it. */
+  readonly teardown: (id: string) => Effect.Effect<Option.Option<RuntimeTeardown>, CorruptRow>
 }
 
 const readers = {
   sandbox: rowReader(Sandbox),
   attempt: rowReader(SandboxAttempt),
   job: rowReader(WorkspaceBuildJob),
-  runtime: rowReader(SandboxRuntimeInstance)
+  runtime: rowReader(SandboxRuntimeInstance),
+  teardown: rowReader(RuntimeTeardown)
 }
 
 /** The statements of the reports of workers. */
 const reportTexts = { succeeded: succeedText, failed: failText, published: publishText } as const
+
+const teardownTextsOf = { succeeded: succeedTeardownText, failed: failTeardownText } as const
 
 export const makeWriter = (sql: SqlClient.SqlClient) => {
   const attempts = attemptStatements(sql)
@@ -67,6 +80,21 @@ export const makeWriter = (sql: SqlClient.SqlClient) => {
     }
   }
 
+  const teardownWrite = (change: Extract<Change, { readonly kind: "teardown" }>, now: number): Write => {
+    switch (change.to) {
+      case "requested":
+        return { sql: requestTeardownOfAttempt, values: [change.attemptId, now, change.stopReason ?? null] }
+      case "ended":
+        return { sql: endTeardownText, values: [change.id, now] }
+      case "settled":
+        return { sql: settleTeardownText, values: [change.id, now] }
+      default: {
+        const { teardownId, token, workerId } = change.lease
+        return { sql: teardownTextsOf[change.to], values: [now, teardownId, token, workerId, ...change.values] }
+      }
+    }
+  }
+
   const writeOf = (change: Change, now: number): Write => {
     switch (change.kind) {
       case "attempt":
@@ -77,6 +105,8 @@ export const makeWriter = (sql: SqlClient.SqlClient) => {
         return jobWrite(change, now)
       case "runtime":
         return toWrite(runtimes.report(change.report, now))
+      case "teardown":
+        return teardownWrite(change, now)
     }
   }
 
@@ -111,6 +141,7 @@ const writtenOf = (changes: ReadonlyArray<Change>, rows: ReadonlyArray<Rows>): W
     sandbox: last("sandbox", readers.sandbox),
     attempt: last("attempt", readers.attempt),
     job: (id) => last("job", readers.job, id),
-    runtime: last("runtime", readers.runtime)
+    runtime: last("runtime", readers.runtime),
+    teardown: (id) => last("teardown", readers.teardown, id)
   }
 }

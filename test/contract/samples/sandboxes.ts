@@ -17,6 +17,7 @@ const launchedRuntime = { adapter: "docker", resourceId: "container", reference:
 
 export const sandboxSamples = (fixture: Fixture): Samples => {
   const { ada, attempt, building, launched, lease, profileRevision, queued, repository, running, started } = fixture
+  const { teardown, teardownLease } = fixture
   const owned = { ownerUserId: ada }
   const sandbox = launched.sandbox.id
   return {
@@ -84,8 +85,19 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
         }
       ],
       findByAttemptId: [{ ...owned, id: started.id }],
+      claimInspections: [{ every: "1 minute", limit: 10 }],
       listByAttemptIds: [{ ...owned, attemptIds: [started.id, running.id] }],
       listByStatus: [{ status: "running", limit: 10 }]
+    },
+    RuntimeTeardownRepo: {
+      claimNext: [{ workerId: "worker-2", leaseDuration: "1 minute" }],
+      claimById: [{ workerId: "worker-2", leaseDuration: "1 minute", id: teardown.id }],
+      heartbeat: [teardownLease, "1 minute"],
+      release: [teardownLease],
+      findById: [teardown.id],
+      getById: [teardown.id],
+      listByStatus: [{ status: "queued", limit: 10 }],
+      stats: []
     },
     WorkspaceBuildJobRepo: {
       enqueue: [
@@ -163,6 +175,8 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
         building,
         { status: "failed", reason: "crashed", errorCode: "137", errorMessage: "killed", resourceId: "container" }
       ],
+      finishTeardown: [teardownLease],
+      failTeardown: [teardownLease, { errorMessage: "no route to host", errorCode: "unreachable", retryable: true }],
       cancel: [{ ...owned, id: queued.sandbox.id, reason: "no longer needed" }],
       stop: [{ ...owned, id: queued.sandbox.id }],
       extend: [{ ...owned, id: queued.sandbox.id, until: DateTime.unsafeMake("2100-01-01") }],

@@ -152,7 +152,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
               _tag: "LeaseLost",
               reason: "cancelled"
             })
-            expect(yield* stateOf(stopped.sandbox.id), call).toBe("stopped cancelled cancelled stopped stop")
+            expect(yield* stateOf(stopped.sandbox.id), call).toBe("stopped cancelled cancelled pending stop")
             // It stays so.
             expect(yield* tagOf(callsOf(lifecycle, stopped.lease)[call]), call).toBe("LeaseLost")
           }
@@ -256,7 +256,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(job).toMatchObject({ errorMessage: Option.some("no space left"), errorCode: Option.some("disk-full") })
           expect(yield* lifecycle.failBuild(lease, failure)).toEqual(job)
           expect(yield* stateOf(launched.sandbox.id)).toBe(
-            attempt < 3 ? "running running queued pending" : "failed failed failed stopped"
+            attempt < 3 ? "running running queued pending" : "failed failed failed pending stop"
           )
           yield* TestClock.adjust("5 minutes")
         }
@@ -339,7 +339,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const stopped = yield* ready
         yield* lifecycle.stop(stopped.sandbox.id)
         expect(yield* tagOf(lifecycle.recordRuntime(stopped.attempt.id, answer("running")))).toBe("InvalidTransition")
-        expect(yield* stateOf(stopped.sandbox.id)).toBe("stopped succeeded succeeded stopped stop")
+        expect(yield* stateOf(stopped.sandbox.id)).toBe("stopped succeeded succeeded running stop")
       }).pipe(Effect.provide(layer))
     )
   })

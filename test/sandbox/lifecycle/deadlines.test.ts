@@ -65,7 +65,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`deadlines of sandboxes (${name})`, () => {
     it.effect("supervise stops a sandbox at the deadline of its launch, in each state, with the reason expired", () =>
       Effect.gen(function* () {
-        const { supervise } = yield* SandboxLifecycle
+        const { endRuntime, supervise } = yield* SandboxLifecycle
         const runtimes = yield* SandboxRuntimeInstanceRepo
         const start = yield* Clock.currentTimeMillis
         const [queued, working, up] = [
@@ -85,9 +85,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
         for (const { sandbox } of [queued, working])
           expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none stop")
-        expect(yield* stateOf(up.sandbox.id)).toBe("stopped succeeded succeeded stopped stop")
-        const runtime = Option.getOrThrow(yield* runtimes.findByAttemptId(up.attempt.id))
-        expect(runtime.stopReason).toEqual(Option.some("expired"))
+        expect(yield* stateOf(up.sandbox.id)).toBe("stopped succeeded succeeded running stop")
         const events = yield* shell(
           "SELECT to_state AS state, payload ->> 'stopReason' AS reason FROM control_plane_events WHERE event_type = 'supervise' AND subject_id IN (?, ?) ORDER BY subject_type",
           up.sandbox.id,
@@ -97,6 +95,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           { state: "succeeded", reason: "expired" },
           { state: "stopped", reason: "expired" }
         ])
+        // Whatever the adapter reports of the end, its reason is that of the request.
+        yield* endRuntime(up.attempt.id, { status: "failed", reason: "crashed" })
+        const runtime = Option.getOrThrow(yield* runtimes.findByAttemptId(up.attempt.id))
+        expect(runtime).toMatchObject({ status: "stopped", stopReason: Option.some("expired") })
         for (const { sandbox } of [endless, later])
           expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
         expect(yield* supervise(supervision)).toEqual(none)
@@ -107,7 +109,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
 
     it.effect("supervise stops a ready sandbox that is idle, counted from when it was ready or last touched", () =>
       Effect.gen(function* () {
-        const { supervise, touch } = yield* SandboxLifecycle
+        const { endRuntime, supervise, touch } = yield* SandboxLifecycle
         const runtimes = yield* SandboxRuntimeInstanceRepo
         // It waits for a worker for longer than its idle timeout.
         const waiting = yield* launch({ idleTimeout: "1 hour" })
@@ -130,7 +132,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* supervise(supervision)).toEqual(none)
         yield* TestClock.adjust(1)
         expect(yield* supervise(supervision)).toEqual(one)
-        expect(yield* stateOf(waiting.sandbox.id)).toBe("stopped succeeded succeeded stopped stop")
+        expect(yield* stateOf(waiting.sandbox.id)).toBe("stopped succeeded succeeded running stop")
+        yield* endRuntime(waiting.attempt.id, { status: "stopped", reason: "exited" })
         const runtime = Option.getOrThrow(yield* runtimes.findByAttemptId(waiting.attempt.id))
         expect(runtime.stopReason).toEqual(Option.some("idle"))
         expect(yield* supervise(supervision)).toEqual(none)
@@ -250,7 +253,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         }
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 2, failed: 0 })
         for (const { sandbox } of [first, third])
-          expect(yield* stateOf(sandbox.id)).toBe("stopped succeeded succeeded stopped stop")
+          expect(yield* stateOf(sandbox.id)).toBe("stopped succeeded succeeded running stop")
         for (const { sandbox } of [second, fourth])
           expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
       }).pipe(Effect.provide(layer))

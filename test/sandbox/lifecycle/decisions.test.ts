@@ -27,8 +27,14 @@ import {
   decideRuntime,
   decideStop
 } from "../../../src/sandbox/lifecycle/decisions.js"
+import {
+  decideFailTeardown,
+  decideFinishTeardown,
+  decideLeftTeardown
+} from "../../../src/sandbox/lifecycle/teardownDecisions.js"
 import type { Draft } from "../../../src/sandbox/lifecycle/draft.js"
-import { LeasedJob, type LeasedState } from "../../../src/sandbox/lifecycle/state.js"
+import { LeasedJob, type LeasedState, type LeasedTeardownState } from "../../../src/sandbox/lifecycle/state.js"
+import { RuntimeTeardown, RuntimeTeardownId, type RuntimeTeardownStatus } from "../../../src/sandbox/RuntimeTeardown.js"
 import { Sandbox, SandboxId, SandboxStatus, sandboxTransitions } from "../../../src/sandbox/Sandbox.js"
 import {
   SandboxAttempt,
@@ -141,6 +147,7 @@ const runtimeIn = (status: SandboxRuntimeStatus) =>
       errorMessage: none,
       launchedAt: Option.some(now),
       finishedAt: none,
+      inspectedAt: none,
       createdAt: now,
       updatedAt: now
     },
@@ -164,6 +171,7 @@ const states: ReadonlyArray<readonly [string, LeasedState]> = SandboxStatus.lite
               job: leased,
               leased,
               runtime: Option.map(Option.fromNullable(runtime), runtimeIn),
+              teardown: none,
               unchanged: { sql: "", values: [] }
             }
           ] as const
@@ -259,7 +267,7 @@ const published = (state: LeasedState): LeasedState => {
   return { ...state, job, leased: job }
 }
 
-const end = (status: "stopped" | "failed", resourceId?: string) => ({ status, reason: "exited" as const, resourceId })
+const end = (status: "stopped" | "failed", resourceId?: string) => ({ status, reason: "evicted" as const, resourceId })
 
 const endDecisions = (["stopped", "failed"] as const).flatMap((status) =>
   [undefined, "container", "another"].flatMap((resourceId) =>
@@ -277,6 +285,61 @@ const endDecisions = (["stopped", "failed"] as const).flatMap((status) =>
 const workerDraft = (decision: Either.Either<{ readonly draft: Draft }, unknown>) =>
   Option.map(Option.getRight(decision), ({ draft }) => draft)
 
+const teardownLease = { teardownId: RuntimeTeardownId.make("teardown"), workerId: "worker", token: 1 }
+
+const teardownIn = (status: RuntimeTeardownStatus) =>
+  new RuntimeTeardown(
+    {
+      id: teardownLease.teardownId,
+      attemptId: Option.some(attemptId),
+      status,
+      adapter: Option.some("docker"),
+      resourceId: Option.some("container"),
+      reference: none,
+      stopReason: Option.some("user"),
+      attemptCount: 1,
+      maxAttempts: 3,
+      maxDurationMs: 1000,
+      availableAt: now,
+      claimedAt: none,
+      leaseExpiresAt: none,
+      leaseToken: 1,
+      leaseOutcome: none,
+      workerId: Option.some("worker"),
+      errorCode: none,
+      errorMessage: none,
+      finishedAt: none,
+      settledAt: none,
+      createdAt: now,
+      updatedAt: now
+    },
+    unvalidated
+  )
+
+/** The state with a teardown of its resource, if that was requested. */
+const withTeardown = (state: LeasedState, status: RuntimeTeardownStatus): LeasedTeardownState => {
+  const leasedTeardown = Option.some(teardownIn(status))
+  return { ...state, leasedTeardown, teardown: leasedTeardown }
+}
+
+/** Decisions on a teardown. */
+const teardownDecisions: ReadonlyArray<readonly [string, (state: LeasedState) => Option.Option<Draft>]> = [
+  ["finishTeardown", (state) => Option.getRight(decideFinishTeardown(withTeardown(state, "running"), teardownLease))],
+  ...[true, false].map(
+    (retryable) =>
+      [
+        `failTeardown, ${retryable ? "retryable" : "final"}`,
+        (state: LeasedState) =>
+          workerDraft(decideFailTeardown(withTeardown(state, "running"), teardownLease, { retryable }, []))
+      ] as const
+  ),
+  ["supervise a teardown", (state) => draftOf(decideLeftTeardown(withTeardown(state, "failed")))],
+  [
+    "endRuntime during a teardown",
+    (state) => Option.getRight(decideEndRuntime(withTeardown(state, "queued"), end("failed"), missing))
+  ]
+]
+
 const draftOf = (decision: { readonly draft: Draft } | undefined) =>
   Option.map(Option.fromNullable(decision), ({ draft }) => draft)
 
@@ -293,6 +356,7 @@ const decisions: ReadonlyArray<readonly [string, (state: LeasedState) => Option.
   ["failBuild after publishBuild", (state) => workerDraft(decideFail(published(state), lease, failure(false), []))],
   ["publishBuild", (state) => workerDraft(decidePublish(state, lease, success))],
   ...endDecisions,
+  ...teardownDecisions,
   ...runtimeDecisions,
   // A failed sandbox cannot be stopped: the operation refuses it before it decides.
   [
@@ -357,14 +421,16 @@ describe.each(decisions)("%s", (_, decide) => {
   })
 })
 
-it("stop leaves nothing active", () => {
+it("stop leaves nothing active, except a runtime whose teardown it has requested", () => {
   const active = states.flatMap(([name, state]) => {
     if (Option.exists(state.sandbox, ({ status }) => status === "failed")) return []
-    const { attempt, job, runtime, sandbox } = decideStop(state, "enough")
+    const { attempt, changes, job, runtime, sandbox } = decideStop(state, "enough")
+    const isUp = Option.exists(runtime, ({ status }) => !isEnded(status))
+    const isRequested = changes.some((change) => change.kind === "teardown" && change.to === "requested")
     const isLeft =
       Option.exists(attempt, isActive) ||
       Option.exists(job, isActive) ||
-      Option.exists(runtime, ({ status }) => !isEnded(status)) ||
+      isUp !== isRequested ||
       !Option.exists(sandbox, ({ status }) => status === "stopped")
     return isLeft ? [name] : []
   })
@@ -387,6 +453,20 @@ it.effect("writes an event without a change of a row under the guard of its deci
     expect(written).toBeGreaterThan(0)
   }).pipe(Effect.provide(memoryLayer))
 )
+
+it("only the current lease of a teardown ends it; a repeat changes nothing", () => {
+  for (const [, state] of states) {
+    const held = withTeardown(state, "running")
+    const other = { ...teardownLease, token: 2 }
+    expect(Either.isLeft(decideFinishTeardown(held, other))).toBe(true)
+    expect(Either.isLeft(decideFailTeardown(held, other, { retryable: true }, []))).toBe(true)
+    const leasedTeardown = Option.some(
+      new RuntimeTeardown({ ...teardownIn("succeeded"), leaseOutcome: Option.some("succeeded") }, unvalidated)
+    )
+    const repeated = decideFinishTeardown({ ...held, leasedTeardown, teardown: none }, teardownLease)
+    expect(Option.map(Either.getRight(repeated), ({ changes }) => changes)).toEqual(Option.some([]))
+  }
+})
 
 it("a build without its lease changes nothing", () => {
   for (const [, state] of states) {

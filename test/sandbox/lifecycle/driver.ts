@@ -1,12 +1,15 @@
 /**
  * Carries out the commands of the model on one sandbox of the database.
  */
+import { SqlClient } from "@effect/sql"
 import { DateTime, type Duration, Effect, Option, Ref, TestClock } from "effect"
 import type { Lease } from "../../../src/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
+import { RuntimeTeardownRepo } from "../../../src/sandbox/RuntimeTeardownRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../../src/sandbox/SandboxRuntimeInstanceRepo.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
 import { type Command, derived, type Model } from "./model.js"
+import type { TeardownLease } from "../../../src/sandbox/RuntimeTeardown.js"
 import { answer, forged, launch, partsOf, success } from "./support.js"
 
 interface Failure {
@@ -22,7 +25,7 @@ const outcomeOf = <A, R>(effect: Effect.Effect<A, Failure, R>) =>
   })
 
 /** What there is to be compared: what is stored, and the status that the owner sees. */
-export const seenOf = ({ attempt, job, lease, published, runtime, sandbox, settled, stop }: Model) => ({
+export const seenOf = ({ attempt, job, lease, published, runtime, sandbox, settled, stop, teardown, torn }: Model) => ({
   sandbox,
   attempt,
   stop: stop ? 1 : 0,
@@ -31,6 +34,8 @@ export const seenOf = ({ attempt, job, lease, published, runtime, sandbox, settl
   published: published ? 1 : 0,
   outcome: lease === "held" || lease === "none" ? null : lease,
   runtime: runtime === "none" ? null : runtime,
+  teardown: teardown === "none" ? null : teardown,
+  torn: torn ? 1 : 0,
   status: derived({ attempt, job, runtime, stop })
 })
 
@@ -53,6 +58,20 @@ export const driver = Effect.gen(function* () {
     const claimed = yield* jobs.claimById({ id: now.launch.job.id, workerId: "worker", leaseDuration: "1 minute" })
     if (Option.isSome(claimed)) yield* Ref.set(newest, { ...now, lease: claimed.value.lease })
   })
+
+  const sql = yield* SqlClient.SqlClient
+  const teardowns = yield* RuntimeTeardownRepo
+  /** Claims the queued teardown of the attempt, if there is one, and reports its result. */
+  const tearDown = <A, E extends Failure>(attemptId: string, report: (lease: TeardownLease) => Effect.Effect<A, E>) =>
+    Effect.gen(function* () {
+      const [queued] = yield* sql<{ readonly id: string }>`
+        SELECT id FROM runtime_teardowns WHERE run_id = ${attemptId} AND status = 'queued'`
+      if (queued === undefined) return
+      // A retry waits a while before it is due.
+      yield* TestClock.adjust("5 minutes")
+      const claimed = yield* teardowns.claimById({ id: queued.id, workerId: "worker", leaseDuration: "1 minute" })
+      yield* report(Option.getOrThrow(claimed).lease)
+    })
 
   const again = (relation: "retry" | "rebuild") =>
     Effect.flatMap(lifecycle[relation](id), (launch) => Ref.set(newest, { launch, lease: forged(launch) }))
@@ -114,6 +133,12 @@ export const driver = Effect.gen(function* () {
         )
       case "leaseEndFailed":
         return lifecycle.endRuntime(lease, { status: "failed", reason: "crashed" })
+      case "tearDown":
+        return tearDown(attempt.id, lifecycle.finishTeardown)
+      case "tearDownFails":
+        return tearDown(attempt.id, (held) => lifecycle.failTeardown(held, { errorMessage: "no" }))
+      case "tearDownEnds":
+        return tearDown(attempt.id, (held) => lifecycle.failTeardown(held, { errorMessage: "no", retryable: false }))
       case "cancel":
         return lifecycle.cancel({ id: id, reason: "enough" })
       case "stop":

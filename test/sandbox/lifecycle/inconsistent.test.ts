@@ -70,7 +70,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* lifecycle.stop(sandbox.id)).toEqual(stopped)
         }
         expect(yield* stateOf(waits.sandbox.id)).toBe("stopped cancelled cancelled none stop")
-        expect(yield* stateOf(runs.sandbox.id)).toBe("stopped succeeded succeeded stopped stop")
+        expect(yield* stateOf(runs.sandbox.id)).toBe("stopped succeeded succeeded running stop")
       }).pipe(Effect.provide(layer))
     )
 

@@ -8,7 +8,10 @@ import { shell } from "./support.js"
 const latest = `s.latest_run_id = a.id`
 const live = `a.status IN ('queued', 'running')`
 const jobLive = `j.status IN ('queued', 'running')`
-const up = `coalesce(r.status IN ('pending', 'running'), 0)`
+/** A runtime that is up, and whose teardown nobody will begin. */
+const up = `(coalesce(r.status IN ('pending', 'running'), 0) AND NOT EXISTS (
+  SELECT 1 FROM runtime_teardowns AS t
+  WHERE t.run_id = a.id AND t.resource_id IS r.resource_id AND t.status IN ('queued', 'running') AND t.settled_at IS NULL))`
 
 /** The state in which the journal leaves a subject. */
 const told = (type: string, id: string) => `(
@@ -18,7 +21,9 @@ const told = (type: string, id: string) => `(
 const derived = `
   CASE
     WHEN a.id IS NULL THEN s.status
-    WHEN a.status IN ('cancelled', 'failed') THEN a.status
+    WHEN a.status = 'failed' THEN 'failed'
+    WHEN a.stop_requested_at IS NOT NULL AND r.status IN ('pending', 'running') THEN 'stopping'
+    WHEN a.status = 'cancelled' THEN 'cancelled'
     WHEN a.stop_requested_at IS NOT NULL THEN iif(a.status = 'succeeded', 'stopped', 'cancelled')
     WHEN j.status = 'cancelled' THEN 'cancelled'
     WHEN j.status = 'failed' OR r.status = 'failed' THEN 'failed'
@@ -36,10 +41,11 @@ export const misderived = shell(`
     SELECT id FROM oci_image_build_jobs WHERE run_id = s.latest_run_id ORDER BY created_at DESC, id DESC LIMIT 1)
   LEFT JOIN sandbox_runtime_instances AS r ON r.run_id = s.latest_run_id
   WHERE s.view_status IS NOT ${derived}
-    OR s.derived_status IS NOT iif(s.view_status = 'stopped', 'cancelled', s.view_status)`)
+    OR s.derived_status IS NOT iif(s.view_status IN ('stopping', 'stopped'), 'cancelled', s.view_status)`)
 
 /** The status of the row, as its owner sees it. A claimed job is running before its worker begins the build. */
 const agrees = `(s.view_status IN (s.status, iif(s.status = 'stopped', 'cancelled', s.status))
+  OR s.status = 'stopped' AND s.view_status = 'stopping'
   OR s.status = 'queued' AND s.view_status = 'running' AND j.status = 'running')`
 
 /** A row was ended outside the lifecycle, or by a claim: supervision ends the others. */
@@ -69,6 +75,12 @@ const rules: Readonly<Record<string, string>> = {
   "a cancelled attempt of a sandbox that is not stopped": `${latest} AND a.status = 'cancelled' AND s.status <> 'stopped'`,
   "a stopped sandbox that nobody stopped": `${latest} AND s.status = 'stopped' AND a.stop_requested_at IS NULL AND j.status <> 'cancelled'
     AND r.status IS NOT 'stopped'`,
+  "a teardown of a runtime that nobody stopped": `NOT ${live} AND a.status = 'succeeded' AND s.status = 'ready' AND EXISTS (
+    SELECT 1 FROM runtime_teardowns AS t
+    WHERE t.run_id = a.id AND t.resource_id IS r.resource_id AND t.status IN ('queued', 'running'))`,
+  "a runtime that is up although its teardown has ended": `r.status IN ('pending', 'running') AND EXISTS (
+    SELECT 1 FROM runtime_teardowns AS t
+    WHERE t.run_id = a.id AND t.resource_id IS r.resource_id AND t.settled_at IS NOT NULL)`,
   "a stop that was asked for, and something that goes on": `a.stop_requested_at IS NOT NULL AND (${live} OR ${jobLive} OR ${up})`,
   "a job of an attempt that has ended": `${jobLive} AND NOT ${live}`,
   "an attempt that waits while its image is built": `a.status = 'queued' AND j.status = 'succeeded'`,
@@ -109,7 +121,8 @@ export const leftOf = (attemptId: string) =>
     `SELECT id FROM sandbox_attempts AS a WHERE id = ?1 AND (status IN ('queued', 'running') OR status IS NOT ${told("attempt", "a.id")})
      UNION ALL SELECT id FROM oci_image_build_jobs AS j
        WHERE run_id = ?1 AND (status IN ('queued', 'running') OR run_settled_at IS NULL OR status IS NOT ${told("job", "j.id")})
-     UNION ALL SELECT run_id FROM sandbox_runtime_instances WHERE run_id = ?1 AND status IN ('pending', 'running')`,
+     UNION ALL SELECT r.run_id FROM sandbox_runtime_instances AS r JOIN sandbox_attempts AS a ON a.id = r.run_id
+       WHERE run_id = ?1 AND ${up}`,
     attemptId
   )
 

@@ -200,9 +200,9 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             attempt: { id: first.attempt.id },
             relation: "launch",
             linkedAt: DateTime.unsafeMake(0),
-            status: "stopped",
+            status: "stopping",
             image: Option.some(success.publishedReference),
-            runtime: Option.some({ status: "stopped", stopReason: Option.some("user") }),
+            runtime: Option.some({ status: "running", stopReason: Option.none() }),
             error: Option.none()
           }
         ])

@@ -24,6 +24,9 @@ export const commands = [
   "endFailed",
   "endOther",
   "leaseEndFailed",
+  "tearDown",
+  "tearDownFails",
+  "tearDownEnds",
   "cancel",
   "stop",
   "retry",
@@ -59,6 +62,12 @@ export interface Model {
   readonly resource: boolean
   /** The image was built longer ago than a runtime may take. */
   readonly overdue: boolean
+  /** The teardown of the runtime. */
+  readonly teardown: "none" | "queued" | "succeeded" | "failed"
+  /** The sandbox does not wait for the teardown any more. */
+  readonly torn: boolean
+  /** The teardown was requested longer ago than it may take. */
+  readonly late: boolean
 }
 
 export interface Step {
@@ -80,7 +89,10 @@ export const launched: Model = {
   runtime: "none",
   launchFailed: false,
   resource: false,
-  overdue: false
+  overdue: false,
+  teardown: "none",
+  torn: false,
+  late: false
 }
 
 const ok = (model: Model): Step => ({ model, outcome: "ok" })
@@ -125,6 +137,8 @@ const settle = (model: Model): Model => {
     : running
 }
 
+const isUp = ({ runtime }: Model) => runtime === "pending" || runtime === "running"
+
 const hasEnded = ({ runtime }: Model) => runtime === "failed" || runtime === "stopped"
 
 /** A late report of a resource that has ended changes nothing of it. */
@@ -165,9 +179,17 @@ const end = (model: Model, how: "failed" | "cancelled"): Model => {
         ...settled,
         attempt: how,
         sandbox: how === "cancelled" ? "stopped" : "failed",
-        runtime: model.runtime === "pending" || model.runtime === "running" ? "stopped" : model.runtime
+        ...(isUp(model) ? { stop: true, teardown: "queued" as const } : {})
       }
 }
+
+/** The runtime of a teardown is gone, or the sandbox does not wait for it any more. */
+const tornDown = (model: Model): Model => ({
+  ...model,
+  torn: true,
+  late: false,
+  runtime: isUp(model) ? "stopped" : model.runtime
+})
 
 /** Ends what depends on an ended runtime. */
 const endWithRuntime = (model: Model): Model => {
@@ -189,10 +211,14 @@ const endWithRuntime = (model: Model): Model => {
 /** The first end of a runtime stands. */
 const endRuntime =
   (status: "stopped" | "failed", launchFailed = false) =>
-  (model: Model): Model =>
-    endWithRuntime(
-      hasEnded(model) ? model : { ...model, runtime: status, launchFailed: launchFailed || model.launchFailed }
+  (model: Model): Model => {
+    // After a stop, the runtime has stopped, whatever its adapter reports of the end.
+    const end = model.teardown === "queued" && model.attempt !== "failed" ? "stopped" : status
+    const ended = endWithRuntime(
+      hasEnded(model) ? model : { ...model, runtime: end, launchFailed: launchFailed || model.launchFailed }
     )
+    return model.teardown === "queued" ? { ...tornDown(ended), teardown: "succeeded" } : ended
+  }
 
 const fail =
   (retryable: boolean) =>
@@ -225,7 +251,7 @@ const halt = (model: Model): Model => ({
   stop: true,
   attempt: isActive(model) ? "cancelled" : model.attempt,
   settled: true,
-  runtime: model.runtime === "none" ? "none" : "stopped"
+  ...(isUp(model) ? { teardown: "queued" as const } : { runtime: model.runtime === "none" ? "none" : "stopped" })
 })
 
 const reap = (model: Model): Model =>
@@ -245,13 +271,22 @@ const endOfJob = (model: Model): Model => {
   if (model.job !== "succeeded") return model
   const continued = isActive(model) && (model.overdue || model.runtime === "running") ? settle(model) : model
   if (!isActive(continued) || !continued.overdue) return continued
-  const missing = hasEnded(model) ? model : { ...model, runtime: "failed" as const, launchFailed: true }
+  const missing = hasEnded(model)
+    ? model
+    : {
+        ...model,
+        runtime: "failed" as const,
+        launchFailed: true,
+        ...(isUp(model) ? { teardown: "queued" as const } : {})
+      }
   return end(missing, "failed")
 }
 
 const hasEndedSandbox = ({ sandbox }: Model) => sandbox === "stopped" || sandbox === "failed"
 
-const supervise = (model: Model): Model => endWithRuntime(endOfJob(reap(model)))
+const giveUpLate = (model: Model): Model => (model.late ? tornDown(model) : model)
+
+const supervise = (model: Model): Model => endWithRuntime(giveUpLate(endOfJob(reap(model))))
 
 /** Supervision after the deadline of the sandbox. */
 const passDeadline = (model: Model): Step =>
@@ -307,6 +342,9 @@ export const next: Readonly<Record<Command, (model: Model) => Step>> = {
   endOther: (model) => ok(model),
   leaseEndFailed: (model) =>
     underLease(model, endRuntime("failed"), ["succeeded", "failed", "cancelled"], endRuntime("failed")),
+  tearDown: (model) => ok(model.teardown === "queued" ? { ...tornDown(model), teardown: "succeeded" } : model),
+  tearDownFails: ok,
+  tearDownEnds: (model) => ok(model.teardown === "queued" ? { ...tornDown(model), teardown: "failed" } : model),
   cancel: (model) =>
     model.sandbox === "stopped"
       ? ok(model)
@@ -327,13 +365,16 @@ export const next: Readonly<Record<Command, (model: Model) => Step>> = {
     ok({
       ...model,
       expired: model.lease === "held",
-      overdue: model.job === "succeeded"
+      overdue: model.job === "succeeded",
+      late: model.teardown === "queued" && !model.torn
     })
 }
 
 /** The status that the owner of the sandbox sees. */
 export const derived = ({ attempt, job, runtime, stop }: Pick<Model, "attempt" | "job" | "runtime" | "stop">) => {
-  if (attempt === "cancelled" || attempt === "failed") return attempt
+  if (attempt === "failed") return attempt
+  if (stop && (runtime === "pending" || runtime === "running")) return "stopping"
+  if (attempt === "cancelled") return attempt
   if (stop) return attempt === "succeeded" ? "stopped" : "cancelled"
   if (job === "cancelled") return "cancelled"
   if (job === "failed" || runtime === "failed") return "failed"
@@ -344,11 +385,13 @@ export const derived = ({ attempt, job, runtime, stop }: Pick<Model, "attempt" |
 
 /** Every state that can be reached, with a shortest way to it. */
 export const reachable = (): ReadonlyArray<{ readonly model: Model; readonly way: ReadonlyArray<Command> }> => {
-  // What has ended does not care how many attempts it has left. Whether a resource is known matters to few commands.
+  // What has ended does not care how many attempts it has left. Whether a resource is known matters to few commands, and
+  // how a teardown has ended to none.
   const keyOf = (model: Model) =>
     JSON.stringify({
       ...model,
       resource: false,
+      teardown: model.teardown === "failed" ? "succeeded" : model.teardown,
       attemptsLeft: model.job === "queued" || model.job === "running" ? model.attemptsLeft : 0
     })
   const found = new Map([[keyOf(launched), { model: launched, way: [] as ReadonlyArray<Command> }]])

@@ -5,7 +5,7 @@ import { SandboxRepo } from "../../../src/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../../src/sandbox/SandboxRuntimeInstanceRepo.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
 import { SandboxStopReason } from "../../../src/sandbox/SandboxRuntimeInstance.js"
-import type { SandboxStatusView } from "../../../src/sandbox/SandboxViews.js"
+import { runtimeEndReasons, type SandboxStatusView } from "../../../src/sandbox/SandboxViews.js"
 import { IssueWorkflowExecutionRepo } from "../../../src/issue-workflow/IssueWorkflowExecutionRepo.js"
 import { IssueWorkflowLifecycle } from "../../../src/issue-workflow/IssueWorkflowLifecycle.js"
 import { layers as workflowLayers, make, opened } from "../../issue-workflow/lifecycle/support.js"
@@ -32,6 +32,11 @@ import {
 
 const exited = { status: "stopped", reason: "exited" } as const
 const killed = { status: "failed", reason: "out-of-memory", errorCode: "137", errorMessage: "killed" } as const
+
+/** Each status of an end with each reason. */
+const ends = (["stopped", "failed"] as const).flatMap((status) =>
+  runtimeEndReasons[status].map((reason) => [status, reason] as const)
+)
 
 const viewOf = (id: string) =>
   Effect.flatMap(SandboxLifecycle, ({ getDetail }) =>
@@ -132,11 +137,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("stores every reason, and records status, reason, error code and resource in the journal", () =>
       Effect.gen(function* () {
         const { endRuntime } = yield* SandboxLifecycle
-        for (const reason of SandboxStopReason.literals) {
+        for (const [status, reason] of ends) {
           const { attempt, sandbox } = yield* ready
-          yield* endRuntime(attempt.id, { status: "failed", reason, errorCode: "e1" })
+          yield* endRuntime(attempt.id, { status, reason, errorCode: "e1" })
           const details = {
-            runtimeStatus: "failed",
+            runtimeStatus: status,
             stopReason: reason,
             errorCode: "e1",
             adapter: "docker",
@@ -272,6 +277,15 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           _tag: "InvalidInput",
           operation: "SandboxLifecycle.endRuntime"
         })
+        for (const status of ["stopped", "failed"] as const) {
+          const allowed: ReadonlyArray<SandboxStopReason> = runtimeEndReasons[status]
+          for (const reason of SandboxStopReason.literals.filter((literal) => !allowed.includes(literal))) {
+            expect(yield* refusalOf(endRuntime(attempt.id, { status, reason }))).toMatchObject({
+              _tag: "InvalidInput",
+              issues: [`reason: must be one of ${allowed.join(", ")} for the status ${status}`]
+            })
+          }
+        }
       }).pipe(Effect.provide(layer))
     )
 
@@ -280,7 +294,11 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const lifecycle = yield* SandboxLifecycle
         const runtimes = yield* SandboxRuntimeInstanceRepo
         const [was, early] = [yield* ready, yield* built("pending")]
-        for (const { sandbox } of [was, early]) yield* lifecycle.stop(sandbox.id)
+        for (const { attempt, sandbox } of [was, early]) {
+          yield* lifecycle.stop(sandbox.id)
+          expect(yield* viewOf(sandbox.id)).toBe("stopping")
+          yield* lifecycle.endRuntime(attempt.id, killed)
+        }
         const views: ReadonlyArray<SandboxStatusView> = [yield* viewOf(was.sandbox.id), yield* viewOf(early.sandbox.id)]
         expect(views).toEqual(["stopped", "cancelled"])
         for (const { attempt } of [was, early]) {

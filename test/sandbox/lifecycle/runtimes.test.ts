@@ -246,7 +246,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             { concurrency: "unbounded" }
           )
           expect(yield* stateOf(sandbox.id)).toMatch(
-            /^stopped (cancelled|succeeded) (cancelled|succeeded) (none|stopped) stop$/
+            /^stopped (cancelled|succeeded) (cancelled|succeeded) (none|running) stop$/
           )
         }
       }).pipe(Effect.provide(layer))
@@ -285,7 +285,7 @@ describe("SandboxLifecycle", () => {
         const finished = order.indexOf("finishRunning") < order.indexOf("stop")
         const reported = order.findIndex((step) => step.endsWith("Running")) < order.indexOf("stop")
         expect(state, outcomes.join(", ")).toBe(
-          `stopped ${finished ? "succeeded succeeded" : "cancelled cancelled"} ${reported ? "stopped" : "none"} stop`
+          `stopped ${finished ? "succeeded succeeded" : "cancelled cancelled"} ${reported ? "running" : "none"} stop`
         )
       }
     }).pipe(Effect.provide(layers.memory))

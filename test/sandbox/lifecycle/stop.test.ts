@@ -42,7 +42,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           const states = {
             "stopped cancelled cancelled none stop": [yield* launch(), yield* claimed(), yield* building()],
             "stopped cancelled succeeded none stop": [yield* built()],
-            "stopped cancelled succeeded stopped stop": [yield* built("pending")]
+            "stopped cancelled succeeded pending stop": [yield* built("pending")]
           }
           for (const [state, launches] of Object.entries(states)) {
             for (const { attempt, job, sandbox } of launches) {
@@ -82,6 +82,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
         yield* TestClock.setTime(5000)
         expect((yield* stop(sandbox.id)).status).toBe("stopped")
+        expect(yield* stateOf(sandbox.id)).toBe("stopped succeeded succeeded running stop")
+        yield* (yield* SandboxLifecycle).endRuntime(attempt.id, { status: "stopped", reason: "exited" })
         expect(yield* stateOf(sandbox.id)).toBe("stopped succeeded succeeded stopped stop")
         const [runtime] = Option.toArray(yield* (yield* SandboxRuntimeInstanceRepo).findByAttemptId(attempt.id))
         expect(millis(runtime?.finishedAt ?? Option.none())).toBe(5000)
@@ -131,7 +133,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             attempt < 3 ? { requeued: 1, ended: 0, failed: 0 } : { requeued: 0, ended: 1, failed: 0 }
           )
           expect(yield* stateOf(lost.sandbox.id)).toBe(
-            attempt < 3 ? "running running queued running" : "failed failed failed stopped"
+            attempt < 3 ? "running running queued running" : "failed failed failed running stop"
           )
         }
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })

@@ -162,7 +162,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* (yield* SandboxAttemptRepo).requestStop(asked.attempt.id)
         expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 2, failed: 0 })
         for (const { sandbox } of [set, asked])
-          expect(yield* stateOf(sandbox.id)).toBe("stopped succeeded succeeded stopped stop")
+          expect(yield* stateOf(sandbox.id)).toBe("stopped succeeded succeeded running stop")
         expect(yield* disagreeing).toEqual([])
       }).pipe(Effect.provide(layer))
     )
@@ -315,6 +315,7 @@ describe("supervision", () => {
           stuck.leftExecutions,
           stuck.leftRuntimes,
           stuck.leftSandboxes,
+          stuck.leftTeardowns,
           stuck.disagreeingSandboxes
         ].map(Option.match({ onNone: () => 0, onSome: ({ count }) => count }))
       )
@@ -326,12 +327,15 @@ describe("supervision", () => {
       const ended = yield* make.attempt({ ownerUserId: "ada", status: "succeeded" })
       yield* make.sandbox({ ownerUserId: "ada", status: "ready", latestAttemptId: ended.id })
       yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: ended.id, status: "failed" })
-      expect(yield* left).toEqual([0, 0, 0, 0, 0])
+      const torn = yield* make.attempt({ ownerUserId: "ada", status: "succeeded" })
+      yield* (yield* SandboxRuntimeInstanceRepo).upsert({ attemptId: torn.id, status: "running" })
+      yield* (yield* SandboxAttemptRepo).requestStop(torn.id)
+      expect(yield* left).toEqual([0, 0, 0, 0, 0, 0])
       yield* TestClock.adjust("26 hours")
-      expect(yield* left).toEqual([1, 1, 1, 1, 1])
-      expect(yield* (yield* SandboxLifecycle).supervise(supervision)).toEqual({ requeued: 0, ended: 4, failed: 0 })
+      expect(yield* left).toEqual([1, 1, 1, 1, 1, 1])
+      expect(yield* (yield* SandboxLifecycle).supervise(supervision)).toEqual({ requeued: 0, ended: 5, failed: 0 })
       expect(yield* (yield* IssueWorkflowLifecycle).supervise({ limit: 10 })).toEqual({ ended: 1, failed: 0 })
-      expect(yield* left).toEqual([0, 0, 0, 0, 0])
+      expect(yield* left).toEqual([0, 0, 0, 0, 0, 0])
     }).pipe(Effect.provide(workflowLayers.memory))
   )
 })

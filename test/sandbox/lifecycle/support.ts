@@ -123,16 +123,20 @@ export interface Stored {
   readonly published: 0 | 1
   readonly outcome: string | null
   readonly runtime: string | null
+  readonly teardown: string | null
+  readonly torn: 0 | 1
 }
 
 const storedOf = (id: SandboxId): Effect.Effect<ReadonlyArray<object>, unknown, SqlClient.SqlClient> =>
   shell(
     `SELECT s.status AS sandbox, a.status AS attempt, a.stop_requested_at IS NOT NULL AS stop, j.status AS job,
-       j.run_settled_at IS NOT NULL AS settled, j.published_reference IS NOT NULL AS published, j.lease_outcome AS outcome, r.status AS runtime
+       j.run_settled_at IS NOT NULL AS settled, j.published_reference IS NOT NULL AS published, j.lease_outcome AS outcome, r.status AS runtime,
+       t.status AS teardown, t.settled_at IS NOT NULL AS torn
      FROM sandboxes AS s JOIN sandbox_attempts AS a ON a.id = s.latest_run_id
      JOIN oci_image_build_jobs AS j ON j.id = (
        SELECT id FROM oci_image_build_jobs WHERE run_id = a.id ORDER BY created_at DESC, id DESC LIMIT 1)
      LEFT JOIN sandbox_runtime_instances AS r ON r.run_id = a.id
+     LEFT JOIN runtime_teardowns AS t ON t.run_id = a.id AND t.resource_id IS r.resource_id
      WHERE s.id = ?`,
     id
   )

@@ -45,9 +45,11 @@ const combinations: ReadonlyArray<Combination> = SandboxAttemptStatus.literals.f
   )
 )
 
-/** The derivation: the end of the attempt, then the stop, then the end of the job and of the runtime. */
+/** The derivation: a failure of the attempt, then the stop, then the end of the job and of the runtime. */
 const expected = ({ attempt, job, runtime, stop }: Combination): SandboxStatusView => {
-  if (attempt === "cancelled" || attempt === "failed") return attempt
+  if (attempt === "failed") return attempt
+  if (stop && (runtime === "pending" || runtime === "running")) return "stopping"
+  if (attempt === "cancelled") return attempt
   if (stop) return attempt === "succeeded" ? "stopped" : "cancelled"
   if (job === "cancelled") return "cancelled"
   if (job === "failed" || runtime === "failed") return "failed"
