@@ -6,6 +6,7 @@ import { Clock, Effect, Option } from "effect"
 import * as Database from "../Database.js"
 import { ImportedSource, type ImportReport } from "./ImportedSource.js"
 import type { PersistenceError } from "../Errors.js"
+import { nextTurn } from "../libsql/eventLoop.js"
 import { operations } from "../sql/operations.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { LegacyImportFailed, type LegacyImportRefused, refuse } from "./errors.js"
@@ -44,8 +45,16 @@ const importOf = ({ path, sha256, isUnchanged }: SourceFile, { onProgress = noPr
     const source = yield* openSource(path)
     const now = yield* Clock.currentTimeMillis
     const importerOf = yield* makeTableImporter(source, yield* readReferences, now)
-    const importers = legacyTables.map((table) => importerOf(table, onProgress))
-    for (const { importRows } of importers) yield* importRows
+    // Each importer compiles statements and decoders. Those of all tables block the event loop for 30 ms.
+    const importers = yield* Effect.forEach(legacyTables, (table) =>
+      Effect.zipRight(
+        nextTurn,
+        Effect.suspend(() => {
+          const importer = importerOf(table, onProgress)
+          return Effect.as(importer.importRows, importer)
+        })
+      )
+    )
     for (const { fillDeferred } of importers) yield* fillDeferred
     yield* sql.unsafe(settleText)
     const tables = importers.map(({ counts }) => counts.report)

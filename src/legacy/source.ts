@@ -4,12 +4,13 @@
 import type { SqlError } from "@effect/sql"
 import { Data, Effect, Option, type Scope, Stream } from "effect"
 import type { RowsOfKind } from "./ImportedSource.js"
+import { nextTurn } from "../libsql/eventLoop.js"
 import { quotedName } from "../libsql/sqlText.js"
 import { inPieces, steps } from "../sql/paging.js"
 import { engineProblem, type Reader, readerOfFile } from "../operations/reader.js"
 import { type LegacyImportRefused, refuse } from "./errors.js"
 import { decodeSourceRow, encodedColumns, lengthOf, type SourceRow, strictUtf8, weightOf } from "./sourceRows.js"
-import { columnsThere, legacyTables, mayBeMissing } from "./tables.js"
+import { columnsThere, type LegacyTable, legacyTables, mayBeMissing } from "./tables.js"
 
 /** A batch ends with the row that reaches one of these limits. */
 const batchRows = 500
@@ -82,27 +83,30 @@ const tablesOf = (path: string, reader: Reader) =>
     return tables as Tables
   })
 
-const requirePredecessors = (path: string, tables: Tables): Effect.Effect<void, LegacyImportRefused> => {
-  if (tables.has("sealant_migrations")) {
-    return refuse("NotThePredecessors", `${path} is a database of this package: use \`sealant-db restore\``)
-  }
-  const missing = [
-    ...(tables.has(ledger) ? [] : ["its ledger of migrations"]),
-    ...legacyTables.flatMap((table) => {
-      const found = tables.get(table.name)
-      if (found === undefined) return mayBeMissing.has(table.name) ? [] : [table.name]
-      return columnsThere(table)
-        .filter(({ isRequired, name }) => isRequired && !found.includes(name))
-        .map(({ name }) => `${table.name}.${name}`)
-    })
-  ]
-  const shown = missing.slice(0, 5).join(", ")
-  return missing.length === 0
-    ? Effect.void
-    : refuse(
-        "NotThePredecessors",
-        `${path} is not a database of the predecessor: it lacks ${shown}${missing.length > 5 ? " and more" : ""}`
-      )
+const requirePredecessors = (path: string, tables: Tables): Effect.Effect<void, LegacyImportRefused> =>
+  Effect.gen(function* () {
+    if (tables.has("sealant_migrations")) {
+      return yield* refuse("NotThePredecessors", `${path} is a database of this package: use \`sealant-db restore\``)
+    }
+    const missing = tables.has(ledger) ? [] : ["its ledger of migrations"]
+    for (const table of legacyTables) {
+      yield* nextTurn
+      missing.push(...missingOf(table, tables.get(table.name)))
+    }
+    if (missing.length === 0) return
+    const shown = missing.slice(0, 5).join(", ")
+    return yield* refuse(
+      "NotThePredecessors",
+      `${path} is not a database of the predecessor: it lacks ${shown}${missing.length > 5 ? " and more" : ""}`
+    )
+  })
+
+/** Returns the table, or its required columns, if the source lacks them. */
+const missingOf = (table: LegacyTable, found: ReadonlyArray<string> | undefined): ReadonlyArray<string> => {
+  if (found === undefined) return mayBeMissing.has(table.name) ? [] : [table.name]
+  return columnsThere(table).flatMap(({ isRequired, name }) =>
+    isRequired && !found.includes(name) ? [`${table.name}.${name}`] : []
+  )
 }
 
 /** Checks all pages before the import, because reading a damaged page may silently return fewer rows. */
@@ -177,6 +181,7 @@ const ignoredOf = (reader: Reader, tables: Tables): Source["ignored"] =>
       )
     for (const [table, columns] of tables) {
       if (table === ledger) continue
+      yield* nextTurn
       const known = legacyTables.find(({ name }) => name === table)
       if (known === undefined) yield* count(table, table, "*")
       else {

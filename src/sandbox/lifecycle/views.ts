@@ -49,16 +49,15 @@ const runtimePart = partOf(SandboxRuntimeInstance, "r")
 
 type Row = Readonly<Record<string, unknown>>
 
+const corrupt = () => new CorruptRow({ entity: "Sandbox", column: "status" })
+
 const statusOf = (row: Row): Effect.Effect<Pick<SandboxView, "sandbox" | "status">, CorruptRow> =>
   Effect.gen(function* () {
-    const corrupt = new CorruptRow({ entity: "Sandbox", column: "status" })
-    const sandbox = yield* Effect.flatten(sandboxPart(row)).pipe(
-      Effect.catchTag("NoSuchElementException", () => corrupt)
-    )
+    const sandbox = yield* Effect.flatten(sandboxPart(row)).pipe(Effect.catchTag("NoSuchElementException", corrupt))
     // A row without a derived status does not fail the list of its owner.
     const status =
       row["status"] === null ? sandbox.status : SandboxStatusView.literals.find((literal) => literal === row["status"])
-    return status === undefined ? yield* corrupt : { sandbox, status }
+    return status === undefined ? yield* corrupt() : { sandbox, status }
   })
 
 const viewOf = (row: Row): Effect.Effect<SandboxView, CorruptRow> =>
