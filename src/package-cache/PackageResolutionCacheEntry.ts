@@ -2,7 +2,7 @@
  * Entries of the package resolution cache: the resolution of a package query, until it expires.
  */
 import { Schema } from "effect"
-import { Count, idOf, Timestamp } from "../sql/columns.js"
+import { Count, idOf, maxNameLength, Timestamp } from "../sql/columns.js"
 import { documentOf, Json } from "../sql/json.js"
 import { durationBetween } from "../sql/durations.js"
 import * as Model from "../sql/model.js"
@@ -52,7 +52,12 @@ export const PackageCacheQuery = Schema.transform(
           .map(([os, name]) => PackageResolutionKey.make(`${os}:${name}`))
     })
   ),
-  { strict: true, decode: (query) => normalizePackageQuery(query), encode: (key) => key }
+  // The key refuses a longer text anyway, and converting 200 MB takes longer than a statement.
+  {
+    strict: true,
+    decode: (query) => (query.length > maxNameLength ? query : normalizePackageQuery(query)),
+    encode: (key) => key
+  }
 )
 
 /** The time from the storing of an entry to its expiry: 1 ms to 10 years. */
