@@ -21,7 +21,8 @@ import { columnList, rowsOf } from "../sql/rows.js"
 import type { EncryptionKeyUnavailable } from "../secret/errors.js"
 import { tokenColumns } from "../secret/tokenFormat.js"
 import { Account, AccountId, LinkAccount, ProviderAccount, UpdateTokens } from "./Account.js"
-import { type GivenTokens, makeAccountTokens, type StoredTokens, storedTokenColumns } from "./accountTokens.js"
+import { makeAccountTokens, type StoredTokens, storedTokenColumns } from "./accountTokens.js"
+import type { TokenValues } from "../secret/tokens.js"
 
 /**
  * Methods of `AccountRepo`. `ownerUserId` is the user to whom the account is linked.
@@ -84,13 +85,13 @@ const credentialColumns = [...tokenColumns, "access_token_expires_at", "refresh_
 
 type Credentials = Omit<typeof UpdateTokens.Type, "id" | "ownerUserId">
 
-const tokensOf = (request: Credentials): GivenTokens => ({
+const tokensOf = (request: Credentials): TokenValues => ({
   access_token: revealed(request.accessToken),
   refresh_token: revealed(request.refreshToken),
   id_token: revealed(request.idToken)
 })
 
-const credentialsOf = (request: Credentials, tokens: GivenTokens) => [
+const credentialsOf = (request: Credentials, tokens: TokenValues) => [
   ...tokenColumns.map((column) => tokens[column]),
   millisOf(request.accessTokenExpiresAt),
   millisOf(request.refreshTokenExpiresAt),
@@ -124,7 +125,7 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const id = yield* idOrNew(requestedId, "account", AccountId.make)
       const now = yield* Clock.currentTimeMillis
-      const write = (tokens: GivenTokens) => {
+      const write = (tokens: TokenValues) => {
         const values = sql.csv(credentialsOf(rest, tokens).map((value) => sql`${value ?? null}`))
         return accounts.findOne(sql`
           INSERT INTO account (id, user_id, provider_id, account_id, ${credentials}, created_at, updated_at)
@@ -144,7 +145,7 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const target = sql`id = ${id} ${ofOwner({ ownerUserId })}`
-      const write = (tokens: GivenTokens) => {
+      const write = (tokens: TokenValues) => {
         const updated = sql.csv(
           credentialsOf(rest, tokens).map(
             (value, index) =>

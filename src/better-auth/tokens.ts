@@ -4,10 +4,10 @@
  * accounts by provider, id and user.
  */
 import { SqlClient, type SqlError, type Statement } from "@effect/sql"
-import { Effect, Option } from "effect"
+import { Effect } from "effect"
 import type { EncryptionKeyUnavailable } from "../secret/errors.js"
-import { isEncrypted, type TokenColumn, tokenColumns } from "../secret/tokenFormat.js"
-import { makeTokens } from "../secret/tokens.js"
+import { type TokenColumn, tokenColumns } from "../secret/tokenFormat.js"
+import { makeTokens, type TokenValues } from "../secret/tokens.js"
 import type { CorruptRow } from "../sql/rows.js"
 import type { Table } from "./names.js"
 import type { Stored } from "./values.js"
@@ -22,20 +22,19 @@ export const isTokenColumn = (table: Table, column: string): column is TokenColu
 /** Decrypts the tokens of a row. A token that cannot be decrypted is null: the user signs in at the provider again. */
 export const openTokens = (table: Table, id: unknown, row: Row) =>
   Effect.gen(function* () {
-    if (table.name !== "account") return row
-    const encrypted = [...table.columns.values()].flatMap(({ field, name }) => {
-      const stored = row[field]
-      return isTokenColumn(table, name) && typeof stored === "string" && isEncrypted(stored)
-        ? [{ field, name, stored }]
-        : []
-    })
-    if (encrypted.length === 0) return row
-    const { open } = yield* makeTokens
-    const tokens = yield* Effect.forEach(encrypted, ({ field, name, stored }) =>
-      Effect.map(open(stored, { accountId: String(id), column: name }), (token) => [field, Option.getOrNull(token)])
+    const fields = [...table.columns.values()].flatMap(({ field, name }) =>
+      isTokenColumn(table, name) && typeof row[field] === "string" ? [{ field, name, stored: row[field] }] : []
     )
-    return { ...row, ...Object.fromEntries(tokens) }
+    if (fields.length === 0) return row
+    const { open } = yield* makeTokens
+    const stored = Object.fromEntries(fields.map(({ name, stored }) => [name, stored]))
+    const tokens: TokenValues = yield* open(String(id), stored)
+    return { ...row, ...Object.fromEntries(fields.map(({ field, name }) => [field, tokens[name]])) }
   })
+
+/** Returns the entries with text. */
+const tokensIn = (entries: ReadonlyArray<readonly [string, unknown]>): TokenValues =>
+  Object.fromEntries(entries.filter(([, value]) => typeof value === "string"))
 
 type Failure = SqlError.SqlError | CorruptRow
 
@@ -52,22 +51,13 @@ export const withSealedTokens = <A, E>(
   write: (seal: Seal | undefined) => Effect.Effect<A, E | Failure, SqlClient.SqlClient>
 ): Effect.Effect<A, E | Failure | EncryptionKeyUnavailable, SqlClient.SqlClient> =>
   Effect.gen(function* () {
-    const columns = Object.keys(values).filter((name) => isTokenColumn(table, name) && typeof values[name] === "string")
-    if (columns.length === 0) return yield* write(undefined)
+    const tokens = tokensIn(Object.entries(values).filter(([name]) => isTokenColumn(table, name)))
+    if (Object.keys(tokens).length === 0) return yield* write(undefined)
     const { encrypts, sealer } = yield* makeTokens
     if (!encrypts) return yield* write(undefined)
     const sql = yield* SqlClient.SqlClient
     return yield* Effect.flatMap(sealer, (seal) =>
-      write((id, stored) => ({
-        ...values,
-        ...Object.fromEntries(
-          columns.map((column) => {
-            const before = stored[column]
-            const identity = { accountId: String(id), column }
-            return [column, seal(String(values[column]), typeof before === "string" ? before : null, identity)]
-          })
-        )
-      }))
+      write((id, stored) => ({ ...values, ...seal(String(id), tokens, tokensIn(Object.entries(stored))) }))
     ).pipe(sql.withTransaction)
   })
 
