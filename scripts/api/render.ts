@@ -22,7 +22,7 @@ rules of each error are in the docstrings. [sql.md](sql.md) has the statements o
 | list, stream | \`list\` takes \`limit\` (1 to 500, default 50) and \`cursor\`, and returns a \`Page\`, newest first; \`stream\` reads all pages |
 | lease | A method on a lease takes the lease first. It fails with \`LeaseLost\` unless the lease is the current one |
 | optional input | \`field?: T \\| undefined\`. \`ownerUserId\` refuses \`undefined\`, so that a missing owner never means any owner |
-| unknown fields | A request with an unknown field fails with \`InvalidInput\`, which lists the fields. Objects in lists of a request may have other fields |
+| unknown fields | A request with an unknown field fails with \`InvalidInput\`, which lists the fields. Objects in lists of a request, \`ById\` and leases may have other fields, so that a stored row can be passed |
 | errors | \`PersistenceError\` can occur in every method; \`InvalidInput\` in every method that decodes its input, before any statement runs |
 `
 

@@ -4,7 +4,10 @@
  */
 import type { SqlClient, Statement } from "@effect/sql"
 
-/** The id of a row, and its owner. Rows of other owners are treated as missing. */
+/**
+ * The id of a row, and its owner. Rows of other owners are treated as missing. Other fields are ignored, so that a stored
+ * row can be passed. A misspelled owner is safe: without an owner, no row matches.
+ */
 export interface OwnedId {
   readonly id: string
   readonly ownerUserId: string
