@@ -4,6 +4,7 @@
 import type { SqlClient, SqlError } from "@effect/sql"
 import { Clock, Data, Effect, Option, Predicate } from "effect"
 import type { Actor } from "./ControlPlaneEvent.js"
+import { clientInternals } from "../libsql/registry.js"
 import { operations, type Refusal } from "../sql/operations.js"
 import { failedGuard, type Write, writeAll } from "../sql/writeAll.js"
 import { CurrentActor } from "./CurrentActor.js"
@@ -86,7 +87,8 @@ const storeDecision = <A, E, E2>(
 ) =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    const decision = yield* decide(now)
+    // A replica may be behind, and a refusal is not checked by the guards of writes.
+    const decision = yield* clientInternals(sql)?.onPrimary(decide(now)) ?? decide(now)
     const { transitions, writes } = decision
     const actor = Option.getOrElse(yield* CurrentActor, () => defaultActor)
     const all = transitions.length === 0 ? writes : [...writes, appendEvents({ eventType, actor, now }, transitions)]

@@ -175,7 +175,7 @@ export class RemoteQueue {
 
   private async send(batch: ReadonlyArray<Write>): Promise<Outcome> {
     try {
-      return await this.streams.use((stream) => {
+      const { answer } = await this.streams.use((stream) => {
         const [write, ...others] = batch
         const [statement, ...further] = write?.statements ?? []
         // A single statement needs no BEGIN and COMMIT.
@@ -183,6 +183,7 @@ export class RemoteQueue {
           ? this.sendSingle(stream, write, statement)
           : this.sendShared(stream, batch)
       })
+      return answer
     } catch (error) {
       const driverError = await this.explain(remoteError(error))
       if (isBusy(driverError) || isTurnedAway(driverError)) return { refused: driverError }

@@ -7,13 +7,25 @@
  * A stream with an unknown state is closed and never used again. A stream that the server has closed meanwhile is
  * replaced: the server refuses its request before it runs anything.
  */
-import type { HttpClient, HttpStream } from "@libsql/hrana-client"
+import type { HttpStream } from "@libsql/hrana-client"
 import { monotonicMs } from "./backoff.js"
 import { DriverError } from "./DriverError.js"
 import { leavesTransaction, remoteError } from "./remoteError.js"
 
-interface Idle {
+/** A stream, and the replication index of its last answer. */
+export interface IndexedStream {
   readonly stream: HttpStream
+  index: bigint | undefined
+}
+
+/** An answer, and the replication index of the server that gave it. */
+export interface Answer<A> {
+  readonly answer: A
+  readonly index: bigint | undefined
+}
+
+interface Idle {
+  readonly kept: IndexedStream
   readonly since: number
 }
 
@@ -27,7 +39,7 @@ export class RemoteStreams {
 
   /** `limit` is the number of streams that are used at the same time. */
   constructor(
-    private readonly client: HttpClient,
+    private readonly open: () => IndexedStream,
     private readonly limit: number
   ) {}
 
@@ -35,19 +47,19 @@ export class RemoteStreams {
    * Sends requests on a stream, when one is free. Rejects with a `DriverError`. `send` runs again on a new stream if
    * the server had closed the kept one.
    */
-  async use<A>(send: (stream: HttpStream) => Promise<A>): Promise<A> {
+  async use<A>(send: (stream: HttpStream) => Promise<A>): Promise<Answer<A>> {
     if (this.inUse < this.limit) this.inUse++
     else await new Promise<void>((resolve) => this.waiting.push(resolve))
     try {
       const kept = this.takeIdle()
-      if (kept === undefined) return await this.sendOn(this.client.openStream(), send)
+      if (kept === undefined) return await this.sendOn(this.open(), send)
       try {
         return await this.sendOn(kept, send)
       } catch (error) {
         if (!(error instanceof DriverError && isGone(error))) throw error
         // The others are as old, or the server has restarted.
-        for (const { stream } of this.idle.splice(0)) stream.close()
-        return await this.sendOn(this.client.openStream(), send)
+        for (const { kept } of this.idle.splice(0)) kept.stream.close()
+        return await this.sendOn(this.open(), send)
       }
     } finally {
       const next = this.waiting.shift()
@@ -56,25 +68,28 @@ export class RemoteStreams {
     }
   }
 
-  private async sendOn<A>(stream: HttpStream, send: (stream: HttpStream) => Promise<A>): Promise<A> {
+  private async sendOn<A>(kept: IndexedStream, send: (stream: HttpStream) => Promise<A>): Promise<Answer<A>> {
+    const { stream } = kept
+    kept.index = undefined
     try {
       const answer = await send(stream)
-      if (!stream.closed) this.idle.push({ stream, since: monotonicMs() })
-      return answer
+      const { index } = kept
+      if (!stream.closed) this.idle.push({ kept, since: monotonicMs() })
+      return { answer, index }
     } catch (error) {
       const driverError = remoteError(error)
-      if (leavesTransaction(driverError) && !stream.closed) this.idle.push({ stream, since: monotonicMs() })
+      if (leavesTransaction(driverError) && !stream.closed) this.idle.push({ kept, since: monotonicMs() })
       else stream.close()
       throw driverError
     }
   }
 
   /** Takes the stream that was used last, and closes those that the server may have closed. */
-  private takeIdle(): HttpStream | undefined {
+  private takeIdle(): IndexedStream | undefined {
     const oldest = monotonicMs() - longestIdleMs
     const fresh = this.idle.findIndex(({ since }) => since > oldest)
-    for (const { stream } of this.idle.splice(0, fresh < 0 ? Infinity : fresh)) stream.close()
-    return this.idle.pop()?.stream
+    for (const { kept } of this.idle.splice(0, fresh < 0 ? Infinity : fresh)) kept.stream.close()
+    return this.idle.pop()?.kept
   }
 }
 

@@ -32,6 +32,9 @@ interface Level {
  */
 type LevelTag = Context.Tag<Level, Level>
 
+/** The tag of the connection for reads in the context of `onPrimary`. Each database has its own. */
+type PrimaryReadsTag = Context.Tag<Connection, Connection>
+
 // One counter for all copies of this package in the process.
 const databases = globalValue(Symbol.for("@sealant/db/libsql/databases"), () => ({ count: 0 }))
 
@@ -68,6 +71,8 @@ export interface TransactionTarget extends Target {
 
 /** A database, and its client in the form that `@effect/sql-libsql` accepts. */
 export interface Driver extends Target {
+  /** The primary, if other reads may be answered by a replica that is behind it. */
+  readonly primary?: Target
   /**
    * Runs statements in one transaction, and returns their results: all of them are committed, or none. On a server in
    * one round trip. Fails with `BatchFailure` if a statement fails.
@@ -86,10 +91,15 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
       const driver = yield* open
       const level: LevelTag = Context.GenericTag<Level>(`@sealant/db/libsql/Level/${databases.count++}`)
       const own = connection(driver)
+      const primary = driver.primary === undefined ? undefined : connection(driver.primary)
+      const primaryReads: PrimaryReadsTag = Context.GenericTag<Connection>(`${level.key}/primary`)
       const inContext = <A, E>(use: (connection: Connection) => Effect.Effect<A, E>) =>
         Effect.contextWithEffect((context: Context.Context<never>) => {
           const current = Context.getOption(context, level)
-          return use(Option.isSome(current) ? current.value.connection : own)
+          if (Option.isSome(current)) return use(current.value.connection)
+          return use(
+            primary === undefined ? own : Option.getOrElse(Context.getOption(context, primaryReads), () => own)
+          )
         })
       const sql = yield* SqlClient.make({
         acquirer: inContext(Effect.succeed),
@@ -104,6 +114,10 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
           Effect.serviceOption(level),
           Option.exists(({ transaction }) => transaction.hasBegun)
         ),
+        onPrimary: (effect) =>
+          primary === undefined
+            ? effect
+            : Effect.mapInputContext(effect, (context) => Context.add(context, primaryReads, primary)),
         execute: (text, values) => inContext((connection) => connection.execute(text, values, undefined)),
         executeFirst: (text, values) => inContext((connection) => connection.executeFirst(text, values)),
         executeAll: (statements) =>

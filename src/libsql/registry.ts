@@ -28,6 +28,11 @@ export interface ClientInternals {
   /** Returns whether the caller is inside a transaction that has run a statement. Until then it holds no lock. */
   readonly hasBegun: Effect.Effect<boolean>
   /**
+   * Runs an effect whose reads decide something: outside a transaction they are executed by the primary of a server,
+   * not by a replica, which may be behind.
+   */
+  readonly onPrimary: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /**
    * Runs one statement in the open transaction, or by itself when there is none. Makes no scope and no span for it,
    * unlike a statement of the client.
    */

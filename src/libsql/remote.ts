@@ -10,27 +10,24 @@
  * - a request that the server refused because the lock was held, or because it was too busy (status 429 or 503);
  * - a read outside a transaction whose answer was lost, once.
  */
-import { createClient } from "@libsql/client/http"
-import { expandConfig } from "@libsql/core/config"
-import { encodeBaseUrl } from "@libsql/core/uri"
-import { type HttpClient, openHttp } from "@libsql/hrana-client"
-import { Effect, Exit, Redacted } from "effect"
 import { monotonicMs, pause } from "./backoff.js"
 import { isBatchFailure } from "./BatchFailure.js"
 import { Changes, unobservable } from "./Changes.js"
 import { inspect, requireInTransaction, type Result } from "./Connection.js"
-import { codeOf, DriverError, isBusy } from "./DriverError.js"
+import { DriverError, isBusy } from "./DriverError.js"
 import { busyWaits } from "./metrics.js"
-import { isTurnedAway, isUnanswered, remoteError } from "./remoteError.js"
+import { type AuthToken, connect, type Observer } from "./remoteConnect.js"
+import { isTurnedAway, remoteError } from "./remoteError.js"
 import { RemoteQueue } from "./RemoteQueue.js"
-import { resultOf, sendable, type Sendable, toStmt } from "./remoteStatement.js"
+import { RemoteReads } from "./RemoteReads.js"
+import { sendable, type Sendable } from "./remoteStatement.js"
 import { RemoteStreams } from "./RemoteStreams.js"
 import { RemoteTransaction } from "./RemoteTransaction.js"
+import { ReplicationIndex } from "./ReplicationIndex.js"
 import type { Driver } from "./SqlClient.js"
 import { clearTimeout, setTimeout } from "./timers.js"
 
-/** A token, or an effect that returns the current one. The effect runs before each request. */
-export type AuthToken = Redacted.Redacted<string> | Effect.Effect<Redacted.Redacted<string>, unknown>
+export type { AuthToken } from "./remoteConnect.js"
 
 export interface RemoteOptions {
   readonly url: string
@@ -50,9 +47,7 @@ const defaultRequestTimeoutMs = 30_000
 const longestPauseMs = 100
 
 // A server accepts 128 streams of all its clients at once.
-const readStreams = 16
-
-const urlPattern = /^(libsql|https?):\/\/[^/]/
+const maxReadStreams = 16
 
 /** Creates a driver for the server at `url`. Throws `SEALANT_URL` if the URL is invalid. */
 export const openRemote = ({
@@ -61,50 +56,43 @@ export const openRemote = ({
   requestTimeoutMs = defaultRequestTimeoutMs,
   url
 }: RemoteOptions): Driver => {
-  if (/^wss?:/.test(url)) {
-    throw new DriverError(
-      "SEALANT_URL",
-      "must be a libsql: or http(s): URL: over ws:, a request to a server that hangs has no timeout"
-    )
-  }
-  if (!urlPattern.test(url))
-    throw new DriverError("SEALANT_URL", "must be a libsql: or http(s): URL of a libSQL server")
-  const { client, hrana } = connect({
-    url,
-    // The mode `number` would refuse integers beyond 2^53. The local client rounds them, and the decoder of a column
-    // that must be exact detects that.
-    intMode: "bigint",
-    fetch: async (request: Request) => {
-      if (authToken !== undefined) request.headers.set("authorization", `Bearer ${await tokenOf(authToken)}`)
-      return fetch(request, { signal: AbortSignal.timeout(requestTimeoutMs) })
-    }
-  })
+  const position = new ReplicationIndex()
+  const writes: Observer = { answered: (index) => position.wrote(index), lost: () => position.lostWrite() }
+  const connection = connect({ url, authToken, requestTimeoutMs, transactions: writes })
+  const { client } = connection
   const changes = new Changes(unobservable)
   const committed = () => changes.committed()
-  const reads = new RemoteStreams(hrana, readStreams)
-  const explain = (error: DriverError) => explainTimeout(reads, requestTimeoutMs, error)
-  const queue = new RemoteQueue(new RemoteStreams(hrana, 1), busyTimeoutMs, explain)
+  const readStreams = new RemoteStreams(() => connection.openStream(), maxReadStreams)
+  const reads = new RemoteReads(readStreams, position)
+  const explain = (error: DriverError) => explainTimeout(readStreams, requestTimeoutMs, error)
+  const queue = new RemoteQueue(new RemoteStreams(() => connection.openStream(writes), 1), busyTimeoutMs, explain)
+  const run = async (sql: string, values: ReadonlyArray<unknown>, onPrimary: boolean): Promise<Result> => {
+    const { kind } = inspect(sql)
+    if (kind === "boundary" || kind === "savepoint") {
+      throw new DriverError("SEALANT_STATEMENT", "transactions are opened with transaction(), not by statement")
+    }
+    const statement = sendable(sql, values)
+    if (kind === "write") {
+      const result = await write(queue, statement)
+      if (result.rowsAffected > 0) committed()
+      return result
+    }
+    const read = () =>
+      kind === "read" ? (onPrimary ? reads.readOnPrimary(statement) : reads.read(statement)) : reads.other(statement)
+    return whenNotBusy(busyTimeoutMs, read)
+  }
   const close = client.close.bind(client)
   client.close = () => {
     queue.close()
-    hrana.close()
+    connection.closeStreams()
     close()
   }
   return {
     client,
     changes,
     place: { kind: "server" },
-    run: async (sql, values) => {
-      const { kind } = inspect(sql)
-      if (kind === "boundary" || kind === "savepoint") {
-        throw new DriverError("SEALANT_STATEMENT", "transactions are opened with transaction(), not by statement")
-      }
-      const statement = sendable(sql, values)
-      if (kind !== "write") return whenNotBusy(busyTimeoutMs, () => read(reads, statement, kind === "read"))
-      const result = await write(queue, statement)
-      if (result.rowsAffected > 0) committed()
-      return result
-    },
+    run: (sql, values) => run(sql, values, false),
+    primary: { run: (sql, values) => run(sql, values, true) },
     writeAll: async (statements) => {
       for (const { sql } of statements) requireInTransaction(sql)
       const results = await queue.write(statements.map(({ sql, values }) => sendable(sql, values)))
@@ -127,45 +115,6 @@ export const openRemote = ({
   }
 }
 
-const tokenOf = async (authToken: AuthToken): Promise<string> => {
-  if (!Effect.isEffect(authToken)) return Redacted.value(authToken)
-  const token = await Effect.runPromiseExit(authToken)
-  // The cause may contain a secret.
-  if (Exit.isFailure(token)) throw new DriverError("SEALANT_TOKEN", "the effect of the option authToken has failed")
-  return Redacted.value(token.value)
-}
-
-const connect = (config: Parameters<typeof createClient>[0]) => {
-  try {
-    const { authToken, authority, path, scheme } = expandConfig(config, true)
-    const client = createClient(config)
-    const hrana: HttpClient = openHttp(encodeBaseUrl(scheme, authority, path), authToken, config.fetch)
-    hrana.intMode = "bigint"
-    return { client, hrana }
-  } catch (cause) {
-    // The message may contain a part of the URL, and with it a password or a token; the code does not.
-    throw new DriverError(
-      "SEALANT_URL",
-      `must be a URL that the libSQL client accepts: ${codeOf(cause) || "unknown reason"}`,
-      { cause }
-    )
-  }
-}
-
-/**
- * Runs a statement outside the queue. A read is repeated once when its answer is lost: the server may have closed a
- * kept connection meanwhile.
- */
-const read = async (reads: RemoteStreams, statement: Sendable, repeatable: boolean): Promise<Result> => {
-  const send = async () => resultOf(await reads.use((stream) => stream.query(toStmt(statement))))
-  try {
-    return await send()
-  } catch (error) {
-    if (!(repeatable && error instanceof DriverError && isUnanswered(error))) throw error
-    return send()
-  }
-}
-
 const write = async (queue: RemoteQueue, statement: Sendable): Promise<Result> => {
   try {
     const [result] = await queue.write([statement])
@@ -181,12 +130,12 @@ const longestProbeMs = 5000
 
 /** Checks after a write without an answer whether the server still answers reads: it has then stopped its writes. */
 const explainTimeout = async (
-  reads: RemoteStreams,
+  streams: RemoteStreams,
   requestTimeoutMs: number,
   error: DriverError
 ): Promise<DriverError> => {
   if (error.code !== "HRANA_TIMEOUT") return error
-  const probe = reads
+  const probe = streams
     .use((stream) => stream.query("SELECT 1"))
     .then(
       () => true,
