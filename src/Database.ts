@@ -5,9 +5,9 @@
  */
 import { SqlClient, type SqlError } from "@effect/sql"
 import type { LibsqlClient } from "@effect/sql-libsql"
-import { Effect, Layer, Option, Schema } from "effect"
+import { Effect, Layer, Option, Runtime, Schema } from "effect"
 import { type OpenLocalOptions, openLocalFile, openMemory } from "./libsql/openLocal.js"
-import { type AuthToken, openRemote } from "./libsql/remote.js"
+import { type AuthToken, isReplicaError, openRemote } from "./libsql/remote.js"
 import { Changes, unobservable, type Version } from "./libsql/Changes.js"
 import { clientInternals } from "./libsql/registry.js"
 import * as Sql from "./libsql/SqlClient.js"
@@ -17,6 +17,7 @@ import {
   authTokenName,
   busyTimeoutName,
   filePathName,
+  replicaName,
   secretVariable,
   synchronousName,
   urlName,
@@ -120,6 +121,15 @@ export interface RemoteOptions {
    */
   readonly authToken?: AuthToken | undefined
   /**
+   * The path of a file for a copy of the database, which answers reads without a request. It is created when missing,
+   * and belongs to one process. The copy is updated after each write of this process, and every quarter of a second.
+   *
+   * - Reads contain all acknowledged writes of this process. Until the file contains them, the server answers.
+   * - Reads of lifecycle operations go to the server.
+   * - While the file cannot be updated, the server answers. If it does not, the file does.
+   */
+  readonly replica?: string | undefined
+  /**
    * The longest wait of a statement or a transaction for the lock of the single writer, in milliseconds. Default
    * 5000.
    */
@@ -129,31 +139,41 @@ export interface RemoteOptions {
 /**
  * A database on a libSQL server. The connection is made with the first statement.
  *
- * Fails with `DatabaseConfigError` if the URL or another option is invalid.
+ * Fails with `DatabaseConfigError` if the URL or another option is invalid, or if the file of the replica cannot be
+ * opened, is in use, or is not a replica.
  */
 export const layerRemote = (options: RemoteOptions): Layer.Layer<Services, DatabaseConfigError> =>
-  remoteLayer(options, { url: "url", busyTimeoutMs: "busyTimeoutMs" })
+  remoteLayer(options, { url: "url", busyTimeoutMs: "busyTimeoutMs", replica: "replica" })
 
 const remoteLayer = (
   { busyTimeoutMs = defaultBusyTimeoutMs, ...options }: RemoteOptions,
-  names: Pick<SettingNames, "busyTimeoutMs"> & { readonly url: string }
+  names: Pick<SettingNames, "busyTimeoutMs"> & { readonly url: string; readonly replica: string }
 ) =>
   Sql.layer(
-    Effect.zipRight(
-      validTimeout(busyTimeoutMs, names),
-      Effect.acquireRelease(
+    Effect.gen(function* () {
+      yield* validTimeout(busyTimeoutMs, names)
+      const runtime = yield* Effect.runtime()
+      const onReplicaHealth = (problem: string | undefined) => {
+        Runtime.runFork(runtime)(replicaHealth(problem))
+      }
+      return yield* Effect.acquireRelease(
         Effect.try({
-          try: () => openRemote({ ...options, busyTimeoutMs }),
+          try: () => openRemote({ ...options, busyTimeoutMs, onReplicaHealth }),
           catch: (error) =>
             new DatabaseConfigError({
-              setting: names.url,
+              setting: isReplicaError(error) ? names.replica : names.url,
               problem: error instanceof Error ? error.message : "cannot be used"
             })
         }),
         ({ client }) => Effect.sync(() => client.close())
       )
-    )
+    })
   )
+
+const replicaHealth = (problem: string | undefined) =>
+  problem === undefined
+    ? Effect.logInfo("the replica is updated again")
+    : Effect.logWarning(`the replica cannot be updated, so reads go to the server: ${problem}`)
 
 const validTimeout = (busyTimeoutMs: number, names: Pick<SettingNames, "busyTimeoutMs">) =>
   Number.isInteger(busyTimeoutMs) && busyTimeoutMs >= 0
@@ -164,53 +184,66 @@ const validTimeout = (busyTimeoutMs: number, names: Pick<SettingNames, "busyTime
  * The database that the environment configures:
  * - a file: `DATABASE_FILE_PATH` (default `.data/sealant-control-plane.sqlite`) and `DATABASE_SYNCHRONOUS` (`full` |
  *   `normal`);
- * - or a libSQL server: `DATABASE_URL` and `DATABASE_AUTH_TOKEN`;
+ * - or a libSQL server: `DATABASE_URL`, `DATABASE_AUTH_TOKEN` and `DATABASE_REPLICA_PATH` (option `replica`);
  * - for both: `DATABASE_BUSY_TIMEOUT_MS` (default 5000).
  *
  * An empty variable counts as unset. Fails with `DatabaseConfigError`, in one line that names the variable, if:
  * - a value is invalid, in quotes, or has white space around it;
- * - both a file and a URL are set, or a token without a URL;
+ * - both a file and a URL are set, or a token or a replica without a URL;
  * - the database cannot be opened.
  */
-export const layerConfig: Layer.Layer<Services, DatabaseConfigError> = Layer.unwrapEffect(
-  Effect.gen(function* () {
-    const filePath = yield* setting(filePathName, variable)
-    const url = yield* setting(urlName, variable)
-    const authToken = yield* setting(authTokenName, secretVariable)
-    const busyTimeoutMs = yield* setting(busyTimeoutName, (name) => Effect.flatMap(variable(name), wholeMilliseconds))
-    const synchronous = yield* setting(synchronousName, (name) => Effect.flatMap(variable(name), fullOrNormal))
-    if (Option.isSome(url)) {
-      if (Option.isSome(filePath)) {
+export const layerConfig: Layer.Layer<Services, DatabaseConfigError> = Layer.suspend(() => configured(true))
+
+/**
+ * The database of `layerConfig` without its replica: for a program that runs beside the one to which the replica
+ * belongs, such as `sealant-db`.
+ */
+export const layerConfigWithoutReplica: Layer.Layer<Services, DatabaseConfigError> = Layer.suspend(() =>
+  configured(false)
+)
+
+const configured = (withReplica: boolean) =>
+  Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const filePath = yield* setting(filePathName, variable)
+      const url = yield* setting(urlName, variable)
+      const authToken = yield* setting(authTokenName, secretVariable)
+      const replica = yield* setting(replicaName, variable)
+      const busyTimeoutMs = yield* setting(busyTimeoutName, (name) => Effect.flatMap(variable(name), wholeMilliseconds))
+      const synchronous = yield* setting(synchronousName, (name) => Effect.flatMap(variable(name), fullOrNormal))
+      if (Option.isSome(url)) {
+        if (Option.isSome(filePath)) {
+          return yield* new DatabaseConfigError({
+            setting: `${filePathName} and ${urlName}`,
+            problem: "are both set; unset one of them"
+          })
+        }
+        return remoteLayer(
+          {
+            url: url.value,
+            busyTimeoutMs: Option.getOrElse(busyTimeoutMs, () => defaultBusyTimeoutMs),
+            authToken: Option.getOrUndefined(authToken),
+            replica: withReplica ? Option.getOrUndefined(replica) : undefined
+          },
+          { url: urlName, busyTimeoutMs: busyTimeoutName, replica: replicaName }
+        )
+      }
+      if (Option.isSome(authToken) || Option.isSome(replica)) {
         return yield* new DatabaseConfigError({
-          setting: `${filePathName} and ${urlName}`,
-          problem: "are both set; unset one of them"
+          setting: Option.isSome(authToken) ? authTokenName : replicaName,
+          problem: `is for a libSQL server; set ${urlName}, too, or unset it`
         })
       }
-      return remoteLayer(
+      return fileLayer(
         {
-          url: url.value,
+          filePath: Option.getOrElse(filePath, () => defaultFilePath),
           busyTimeoutMs: Option.getOrElse(busyTimeoutMs, () => defaultBusyTimeoutMs),
-          ...Option.match(authToken, { onNone: () => ({}), onSome: (authToken) => ({ authToken }) })
+          synchronous: Option.getOrElse(synchronous, () => "full" as const)
         },
-        { url: urlName, busyTimeoutMs: busyTimeoutName }
+        { filePath: filePathName, busyTimeoutMs: busyTimeoutName }
       )
-    }
-    if (Option.isSome(authToken)) {
-      return yield* new DatabaseConfigError({
-        setting: authTokenName,
-        problem: `is for a libSQL server; set ${urlName}, too, or unset it`
-      })
-    }
-    return fileLayer(
-      {
-        filePath: Option.getOrElse(filePath, () => defaultFilePath),
-        busyTimeoutMs: Option.getOrElse(busyTimeoutMs, () => defaultBusyTimeoutMs),
-        synchronous: Option.getOrElse(synchronous, () => "full" as const)
-      },
-      { filePath: filePathName, busyTimeoutMs: busyTimeoutName }
-    )
-  })
-)
+    })
+  )
 
 const setting = <A>(name: string, read: (name: string) => Effect.Effect<A, string>) =>
   Effect.mapError(read(name), (problem) => new DatabaseConfigError({ setting: name, problem }))

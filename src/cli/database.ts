@@ -3,7 +3,7 @@
  */
 import { Effect, Layer, Option } from "effect"
 import { statSync } from "node:fs"
-import { DatabaseConfigError, defaultFilePath, layerConfig, layerMemory } from "../Database.js"
+import { DatabaseConfigError, defaultFilePath, layerConfigWithoutReplica, layerMemory } from "../Database.js"
 import { filePathName, urlName, variable } from "../libsql/settings.js"
 import * as Migrations from "../Migrations.js"
 
@@ -20,10 +20,10 @@ export const layerReadOnly = Layer.unwrapEffect(
     Effect.map(({ filePath, url }) =>
       Option.isNone(url) && isMissingOrEmpty(Option.getOrElse(filePath, () => defaultFilePath))
         ? layerMemory
-        : layerConfig
+        : layerConfigWithoutReplica
     ),
     // If the environment is invalid, opening the database fails with the reason.
-    Effect.orElseSucceed(() => layerConfig)
+    Effect.orElseSucceed(() => layerConfigWithoutReplica)
   )
 )
 
@@ -45,7 +45,7 @@ export const layerExisting = Layer.unwrapEffect(
         problem: `there is no database at ${path}; give the path of one, or run \`sealant-db migrate\` to make it`
       })
     }
-    return layerConfig
+    return layerConfigWithoutReplica
   })
 )
 

@@ -3,7 +3,7 @@
  */
 import { Command, Options } from "@effect/cli"
 import { Console, Effect } from "effect"
-import { layerConfig } from "../Database.js"
+import { layerConfigWithoutReplica } from "../Database.js"
 import * as Migrations from "../Migrations.js"
 import { layerReadOnly } from "./database.js"
 import { json, printJson, printLines } from "./output.js"
@@ -18,7 +18,7 @@ const list = (verb: string, migrations: ReadonlyArray<{ readonly name: string }>
   migrations.length === 0 ? Console.log("up to date") : printLines(migrations.map(({ name }) => `${verb} ${name}`))
 
 const migrations = (dryRun: boolean) =>
-  dryRun ? Effect.provide(Migrations.plan, layerReadOnly) : Effect.provide(Migrations.run, layerConfig)
+  dryRun ? Effect.provide(Migrations.plan, layerReadOnly) : Effect.provide(Migrations.run, layerConfigWithoutReplica)
 
 export const migrate = Command.make("migrate", { dryRun, json }, ({ dryRun, json }) =>
   Effect.flatMap(migrations(dryRun), (found: ReadonlyArray<{ readonly name: string }>) =>

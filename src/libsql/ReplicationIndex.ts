@@ -19,8 +19,8 @@ export class ReplicationIndex {
   /** The number of write requests, with or without an answer. */
   writes = 0
 
-  /** `onWrite` is called after each request that may have written. */
-  constructor(private readonly onWrite: () => void = () => undefined) {}
+  /** `onAdvance` is called when answers that were current before may be too old now. */
+  constructor(private readonly onAdvance: () => void = () => undefined) {}
 
   /**
    * Records the answer to a write. It comes from the primary, whichever server was asked. A primary that has just
@@ -40,7 +40,7 @@ export class ReplicationIndex {
 
   private written(): void {
     this.writes++
-    this.onWrite()
+    this.onAdvance()
   }
 
   private primaryIs(index: bigint): void {
@@ -51,8 +51,10 @@ export class ReplicationIndex {
   /** Records the answer to a read that the primary executed. `since` is the number of writes before the read. */
   readOnPrimary(index: bigint | undefined, since: number): void {
     if (since !== this.writes) return
+    const before = this.lowest
     if (index !== undefined) this.primaryIs(index)
     this.uncertain = false
+    if (before !== this.lowest) this.onAdvance()
   }
 
   /** Returns the condition for answers to reads that begin now. */
@@ -63,7 +65,9 @@ export class ReplicationIndex {
 
   /** Records the answer to a read: later answers are at least as new. */
   read(index: bigint | undefined): void {
-    if (index !== undefined && (this.lowest === undefined || index > this.lowest)) this.lowest = index
+    if (index === undefined || (this.lowest !== undefined && index <= this.lowest)) return
+    this.lowest = index
+    this.onAdvance()
   }
 
   /** Records an answer that was not used, after the read was repeated on the primary. */

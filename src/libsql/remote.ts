@@ -17,12 +17,13 @@ import { inspect, requireInTransaction, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
 import { busyWaits } from "./metrics.js"
 import { type AuthToken, connect, type Observer } from "./remoteConnect.js"
-import { isTurnedAway, remoteError } from "./remoteError.js"
+import { isTurnedAway, isUnanswered, remoteError } from "./remoteError.js"
 import { RemoteQueue } from "./RemoteQueue.js"
 import { RemoteReads } from "./RemoteReads.js"
 import { sendable, type Sendable } from "./remoteStatement.js"
 import { RemoteStreams } from "./RemoteStreams.js"
 import { RemoteTransaction } from "./RemoteTransaction.js"
+import { Replica } from "./Replica.js"
 import { ReplicationIndex } from "./ReplicationIndex.js"
 import type { Driver } from "./SqlClient.js"
 import { clearTimeout, setTimeout } from "./timers.js"
@@ -39,6 +40,10 @@ export interface RemoteOptions {
   readonly busyTimeoutMs: number
   /** The time after which the answer to a request counts as lost, in milliseconds. Default 30,000. */
   readonly requestTimeoutMs?: number
+  /** The path of a file with a copy of the database, for reads. */
+  readonly replica?: string | undefined
+  /** Receives the reason when the replica cannot be updated, and `undefined` when it can be again. */
+  readonly onReplicaHealth?: (problem: string | undefined) => void
 }
 
 // Longer than any wait for a lock on a server, and short enough for a program that has to stop.
@@ -49,18 +54,23 @@ const longestPauseMs = 100
 // A server accepts 128 streams of all its clients at once.
 const maxReadStreams = 16
 
-/** Creates a driver for the server at `url`. Throws `SEALANT_URL` if the URL is invalid. */
+/**
+ * Creates a driver for the server at `url`. Throws `SEALANT_URL` if the URL is invalid, and `SEALANT_REPLICA` if the path
+ * of the replica is.
+ */
 export const openRemote = ({
   authToken,
   busyTimeoutMs,
+  onReplicaHealth = () => undefined,
+  replica: path,
   requestTimeoutMs = defaultRequestTimeoutMs,
   url
 }: RemoteOptions): Driver => {
-  const position = new ReplicationIndex()
+  const position = new ReplicationIndex(() => replica?.want())
   const writes: Observer = { answered: (index) => position.wrote(index), lost: () => position.lostWrite() }
   const connection = connect({ url, authToken, requestTimeoutMs, transactions: writes })
   const { client } = connection
-  const changes = new Changes(unobservable)
+  const changes = new Changes(path === undefined ? unobservable : { ...unobservable, version: () => replicaVersion() })
   const committed = () => changes.committed()
   const readStreams = new RemoteStreams(() => connection.openStream(), maxReadStreams)
   const reads = new RemoteReads(readStreams, position)
@@ -81,9 +91,18 @@ export const openRemote = ({
       kind === "read" ? (onPrimary ? reads.readOnPrimary(statement) : reads.read(statement)) : reads.other(statement)
     return whenNotBusy(busyTimeoutMs, read)
   }
+  const { baseUrl, token } = connection
+  const onChange = () => changes.committed()
+  const replica =
+    path === undefined
+      ? undefined
+      : new Replica({ path, url: baseUrl, token, position, requestTimeoutMs, onChange, onHealth: onReplicaHealth })
+  // While the replica is updated, its changes are reported. Otherwise changes of others cannot be observed.
+  const replicaVersion = () => (replica?.isReady === true ? "" : unobservable.version())
   const close = client.close.bind(client)
   client.close = () => {
     queue.close()
+    replica?.close()
     connection.closeStreams()
     close()
   }
@@ -91,7 +110,20 @@ export const openRemote = ({
     client,
     changes,
     place: { kind: "server" },
-    run: (sql, values) => run(sql, values, false),
+    run: (sql, values, firstOnly = false) => {
+      if (replica === undefined || !isFromFile(sql)) return run(sql, values, false)
+      return (
+        replica.read(sql, values, firstOnly) ??
+        run(sql, values, false).catch((error: unknown) => {
+          const result =
+            error instanceof DriverError && isUnanswered(error)
+              ? replica.readInstead(sql, values, firstOnly)
+              : undefined
+          if (result === undefined) throw error
+          return result
+        })
+      )
+    },
     primary: { run: (sql, values) => run(sql, values, true) },
     writeAll: async (statements) => {
       for (const { sql } of statements) requireInTransaction(sql)
@@ -114,6 +146,13 @@ export const openRemote = ({
       )
   }
 }
+
+/** Returns whether a driver could not be created because of its replica. */
+export const isReplicaError = (error: unknown): boolean =>
+  error instanceof DriverError && error.code === "SEALANT_REPLICA"
+
+/** Returns whether a replica may answer a statement. Other statements, such as checks, concern the server. */
+const isFromFile = (sql: string): boolean => inspect(sql).kind === "read" && /^\s*(SELECT|WITH|VALUES)\b/i.test(sql)
 
 const write = async (queue: RemoteQueue, statement: Sendable): Promise<Result> => {
   try {

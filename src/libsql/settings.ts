@@ -8,6 +8,7 @@ export const urlName = "DATABASE_URL"
 export const busyTimeoutName = "DATABASE_BUSY_TIMEOUT_MS"
 export const synchronousName = "DATABASE_SYNCHRONOUS"
 export const authTokenName = "DATABASE_AUTH_TOKEN"
+export const replicaName = "DATABASE_REPLICA_PATH"
 
 /**
  * Reads an environment variable. An empty value counts as unset, because compose files pass it for a variable without

@@ -4,7 +4,7 @@
 import { SqlClient, type SqlError } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Redacted, Ref } from "effect"
-import { generateKeyPairSync, type KeyObject, sign } from "node:crypto"
+import { generateKeyPairSync } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Maintenance from "../../src/Maintenance.js"
@@ -15,7 +15,7 @@ import { temporaryDirectory } from "../support/directories.js"
 import { eventually } from "../support/eventLoop.js"
 import { freePort } from "../support/sqld/Server.js"
 import { requestsOf, run } from "./remoteSupport.js"
-import { clientOf, isMissing, onEmptyServer, onServer, ownServer } from "./serverSupport.js"
+import { clientOf, isMissing, onEmptyServer, onServer, ownServer, tokenOf } from "./serverSupport.js"
 
 const reasonOf = <A, R>(effect: Effect.Effect<A, SqlError.SqlError, R>) =>
   Effect.map(Effect.flip(effect), (error) => {
@@ -113,14 +113,6 @@ describe.skipIf(isMissing)("a value, a row and an answer", () => {
     )
   )
 })
-
-const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString("base64url")
-
-/** Creates a token: https://www.rfc-editor.org/rfc/rfc7519 with the algorithm of https://www.rfc-editor.org/rfc/rfc8037 */
-const tokenOf = (claims: object, privateKey: KeyObject) => {
-  const text = `${encoded({ alg: "EdDSA", typ: "JWT" })}.${encoded(claims)}`
-  return Redacted.make(`${text}.${sign(null, Buffer.from(text), privateKey).toString("base64url")}`)
-}
 
 describe.skipIf(isMissing)("a token", () => {
   it.scopedLive("that is missing, expired or read-only causes Unauthorized, with the setting to change", () =>

@@ -1,7 +1,8 @@
 /**
  * Helpers of the tests on the real libSQL server.
  */
-import { Effect, Layer, type Scope } from "effect"
+import { Effect, Layer, Redacted, type Scope } from "effect"
+import { type KeyObject, sign } from "node:crypto"
 import * as Database from "../../src/Database.js"
 import { openEmptyNamespace, openNamespace } from "../support/database.js"
 import type { Proxy } from "../support/sqld/Proxy.js"
@@ -47,3 +48,11 @@ export const ownServer = (args: ReadonlyArray<string> = []) =>
 /** The client of a server of its own. */
 export const clientOf = ({ httpPort }: ServerAddress, options: Options = {}) =>
   Layer.fresh(Layer.orDie(Database.layerRemote({ url: `http://127.0.0.1:${httpPort}`, ...options })))
+
+const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString("base64url")
+
+/** Creates a token: https://www.rfc-editor.org/rfc/rfc7519 with the algorithm of https://www.rfc-editor.org/rfc/rfc8037 */
+export const tokenOf = (claims: object, privateKey: KeyObject) => {
+  const text = `${encoded({ alg: "EdDSA", typ: "JWT" })}.${encoded(claims)}`
+  return Redacted.make(`${text}.${sign(null, Buffer.from(text), privateKey).toString("base64url")}`)
+}

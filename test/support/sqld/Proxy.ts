@@ -26,6 +26,8 @@ export class Proxy {
   faultInjection: FaultInjection | undefined
   /** The time before a request is forwarded, in milliseconds. */
   latencyMs = 0
+  /** What happens to requests for changes: `refuse` answers with status 500, `hold` never answers. */
+  changes: "pass" | "refuse" | "hold" = "pass"
   /** The number of requests with statements. Requests that only close a stream are not counted. */
   requests = 0
   /** The number of these requests that opened a stream. */
@@ -62,6 +64,11 @@ export class Proxy {
 
   private async answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bytesOf(incoming)
+    if (incoming.headers["content-type"]?.startsWith("application/grpc-web")) {
+      if (this.changes === "hold") return
+      if (this.changes === "refuse") return void response.writeHead(500).end()
+      return send(response, await this.forward(incoming, body))
+    }
     const statements = statementsOf(body)
     if (statements.length > 0) {
       this.requests++
@@ -111,11 +118,11 @@ export class Proxy {
   }
 }
 
-// The other headers describe the connection to the proxy.
-const kept = ({ authorization, "content-type": contentType }: IncomingHttpHeaders) => ({
-  ...(authorization === undefined ? {} : { authorization }),
-  ...(contentType === undefined ? {} : { "content-type": contentType })
-})
+// These headers describe the connection to the proxy, or how it would have to pass the answer on.
+const ofConnection = /^(host|connection|keep-alive|content-length|transfer-encoding|accept-encoding|expect)$/
+
+const kept = (headers: IncomingHttpHeaders): IncomingHttpHeaders =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !ofConnection.test(name)))
 
 const bytesOf = async (message: IncomingMessage): Promise<Buffer> => {
   const chunks: Array<Buffer> = []
