@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { migrations } from "../../migrations/index.js"
-import { openEmptyPeer } from "../support/database.js"
+import { openEmptyServer } from "../support/database.js"
 import { runHere, runProcess, tamper } from "./support.js"
 import { temporaryDirectory } from "../support/directories.js"
 
@@ -144,7 +144,7 @@ it.scopedLive("migrate leaves the legacy database unchanged and prints the remed
 
 it.scoped("migrate works on a server as on a file", () =>
   Effect.gen(function* () {
-    const { url } = yield* openEmptyPeer()
+    const url = yield* openEmptyServer
     const environment = { DATABASE_URL: url }
     expect((yield* runHere(["status"], environment)).code).toBe(1)
     expect(yield* runHere(["migrate"], environment)).toEqual({ code: 0, stdout: lines("applied"), stderr: "" })

@@ -15,8 +15,8 @@ import { samplesOf } from "./samples.js"
 import { services } from "./services.js"
 import { call, dump } from "./walk.js"
 import { makeFixture, type Fixture } from "./fixtureRows.js"
-import { migrated, openPeerOf } from "../support/database.js"
-import type { Fault, Peer, FaultInjection } from "../support/hrana/Peer.js"
+import { type FaultyServer, migrated, openServerOf } from "../support/database.js"
+import type { Fault, FaultInjection } from "../support/hrana/Peer.js"
 import { shell } from "../support/lists.js"
 import { marking, marks, worker } from "../github/inboxSupport.js"
 import { temporaryDirectory } from "../support/directories.js"
@@ -178,15 +178,18 @@ afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
 /** Runs an effect on a server with a copy of the fixture. */
 const onServer = <A, E>(
-  use: (peer: Peer, fixture: Fixture) => Effect.Effect<A, E, db.ControlPlane.Services | KeyRing | SqlClient.SqlClient>
+  use: (
+    server: FaultyServer,
+    fixture: Fixture
+  ) => Effect.Effect<A, E, db.ControlPlane.Services | KeyRing | SqlClient.SqlClient>
 ) =>
   Effect.scoped(
     Effect.gen(function* () {
       const { file, fixture } = yield* template
-      const peer = yield* openPeerOf(file)
+      const server = yield* openServerOf(file)
       return yield* Effect.provide(
-        use(peer, fixture),
-        Layer.provideMerge(layer, Layer.orDie(Database.layerRemote({ url: peer.url })))
+        use(server, fixture),
+        Layer.provideMerge(layer, Layer.orDie(Database.layerRemote({ url: server.url })))
       )
     })
   )
@@ -209,15 +212,14 @@ const atCommit = (fault: Fault) => {
 
 /** Runs an effect with the fault on the first commit, and returns whether the fault occurred. */
 const losing =
-  (peer: Peer, fault: Fault) =>
+  (server: FaultyServer, fault: Fault) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.suspend(() => {
       const { faultInjection, met } = atCommit(fault)
-      peer.faultInjection = faultInjection
+      server.faultInjection = faultInjection
       return Effect.map(effect, (value) => {
-        peer.faultInjection = undefined
-        // The server drops an abandoned stream after its idle timeout.
-        peer.streams.expireAll()
+        server.faultInjection = undefined
+        server.expireStreams()
         return { value, met: met() }
       })
     })
@@ -245,13 +247,13 @@ describe.each(Object.entries(operations))("%s, when the answer to a commit is lo
   const reading = Object.entries(methods).filter(([, operation]) => operationOf(operation).repeat === "reads")
 
   it.effect("has a declared result of a repeat for every method; reads lose nothing", () =>
-    onServer((peer, fixture) =>
+    onServer((server, fixture) =>
       Effect.gen(function* () {
         const service = yield* tag
         expect(Object.keys(methods).toSorted()).toEqual(Object.keys(service).toSorted())
         for (const [method] of reading) {
           const { met, value } = yield* losing(
-            peer,
+            server,
             "lost-answer"
           )(call(service, method, samplesOf(fixture)[name]?.[method] ?? []))
           expect([method, met, Exit.isSuccess(value)]).toEqual([method, false, true])
@@ -262,14 +264,14 @@ describe.each(Object.entries(operations))("%s, when the answer to a commit is lo
 
   describe.each(["lost-request", "lost-answer"] as const)("%s", (fault) => {
     it.effect.each(writing)("%s", ([method, operation]) =>
-      onServer((peer, fixture) =>
+      onServer((server, fixture) =>
         Effect.gen(function* () {
           const service = yield* tag
           const { prepare, repeat } = operationOf(operation)
           const args = samplesOf(fixture)[name]?.[method] ?? []
           yield* prepare?.(fixture) ?? Effect.void
           const before = yield* rows
-          const { met, value: first } = yield* losing(peer, fault)(call(service, method, args))
+          const { met, value: first } = yield* losing(server, fault)(call(service, method, args))
           expect(met, "writes").toBe(true)
           expect(failureOf(first)).toMatchObject(lost)
           const meanwhile = yield* rows
@@ -302,7 +304,7 @@ describe.each(Object.entries(operations))("%s, when the answer to a commit is lo
 
 describe("a webhook whose end is not acknowledged", () => {
   it.effect.each(["lost-request", "lost-answer"] as const)("takes effect once (%s)", (fault) =>
-    onServer((peer) =>
+    onServer((server) =>
       Effect.gen(function* () {
         const inbox = yield* db.WebhookInbox
         yield* shell("CREATE TABLE effects (delivery TEXT NOT NULL, attempt INTEGER NOT NULL)")
@@ -310,7 +312,7 @@ describe("a webhook whose end is not acknowledged", () => {
         const ending = (delivery: db.GitHubWebhookDelivery) =>
           Effect.zipRight(
             Effect.sync(() => {
-              peer.faultInjection = atCommit(fault).faultInjection
+              server.faultInjection = atCommit(fault).faultInjection
             }),
             marking(delivery)
           )
@@ -320,8 +322,8 @@ describe("a webhook whose end is not acknowledged", () => {
           value: { status: fault === "lost-answer" ? "processed" : "received" }
         })
         expect((yield* marks).length).toBe(fault === "lost-answer" ? 1 : 0)
-        peer.faultInjection = undefined
-        peer.streams.expireAll()
+        server.faultInjection = undefined
+        server.expireStreams()
         yield* shell("UPDATE github_webhook_deliveries SET available_at = 0")
         expect((yield* inbox.process(worker, marking))._tag).toBe(fault === "lost-answer" ? "None" : "Some")
         expect((yield* marks).length).toBe(1)

@@ -13,7 +13,7 @@ import { migrations } from "../../migrations/index.js"
 import * as Database from "../../src/Database.js"
 import { clientInternals } from "../../src/libsql/registry.js"
 import { splitStatements } from "../../src/libsql/sqlText.js"
-import { type ServerOptions, Peer } from "./hrana/Peer.js"
+import { type FaultInjection, type ServerOptions, Peer } from "./hrana/Peer.js"
 import { temporaryDirectory } from "./directories.js"
 import { Proxy } from "./sqld/Proxy.js"
 import { createNamespace, deleteNamespace, type ServerAddress } from "./sqld/Server.js"
@@ -100,6 +100,31 @@ export const openPeerOf = (file: string) =>
     copyFileSync(file, path)
     return Peer.open(path)
   })
+
+/** A server that can lose requests and answers. */
+export interface FaultyServer {
+  readonly url: string
+  faultInjection: FaultInjection | undefined
+  /** Ends the streams that a client has abandoned, if the server would keep them for a while. */
+  readonly expireStreams: () => void
+}
+
+/** The real server with a copy of a database file that no process has open, or the test peer if it is not installed. */
+export const openServerOf = (file: string): Effect.Effect<FaultyServer, never, Scope.Scope> =>
+  Effect.suspend((): Effect.Effect<FaultyServer, never, Scope.Scope> => {
+    const server = sharedServer()
+    return server === undefined
+      ? Effect.map(openPeerOf(file), (peer) => Object.assign(peer, { expireStreams: () => peer.streams.expireAll() }))
+      : Effect.map(namespaceOn(server, file), (proxy) => Object.assign(proxy, { expireStreams: () => undefined }))
+  })
+
+/** The URL of a database without tables on the real server, or on the test peer if it is not installed. */
+export const openEmptyServer = Effect.suspend((): Effect.Effect<string, never, Scope.Scope> => {
+  const server = sharedServer()
+  return server === undefined
+    ? Effect.map(openEmptyPeer(), ({ url }) => url)
+    : Effect.map(openEmptyNamespace(server), ({ url }) => url)
+})
 
 const peerOn = (open: (path: string) => Promise<Peer>) =>
   Effect.flatMap(temporaryDirectory, (directory) =>
