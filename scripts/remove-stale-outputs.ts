@@ -1,0 +1,12 @@
+/** Removes the outputs of sources that no longer exist, which an incremental build keeps, and earlier bundles. */
+import { existsSync, readdirSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const output = join(root, "dist")
+
+for (const path of readdirSync(output, { recursive: true, encoding: "utf8" })) {
+  const [, source] = /^(.+)(?:\.js|\.d\.ts)(?:\.map)?$/.exec(path) ?? []
+  if (source !== undefined && !existsSync(join(root, `${source}.ts`))) rmSync(join(output, path))
+}
