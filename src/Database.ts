@@ -6,8 +6,9 @@
 import { SqlClient, type SqlError } from "@effect/sql"
 import type { LibsqlClient } from "@effect/sql-libsql"
 import { Effect, Layer, Option, Runtime, Schema } from "effect"
+import { isReplicaError } from "./libsql/DriverError.js"
 import { type OpenLocalOptions, openLocalFile, openMemory } from "./libsql/openLocal.js"
-import { type AuthToken, isReplicaError, openRemote } from "./libsql/remote.js"
+import type { AuthToken } from "./libsql/remote.js"
 import { Changes, unobservable, type Version } from "./libsql/Changes.js"
 import { clientInternals } from "./libsql/registry.js"
 import * as Sql from "./libsql/SqlClient.js"
@@ -157,8 +158,10 @@ const remoteLayer = (
         Runtime.runFork(runtime)(replicaHealth(problem))
       }
       return yield* Effect.acquireRelease(
-        Effect.try({
-          try: () => openRemote({ ...options, busyTimeoutMs, onReplicaHealth }),
+        Effect.tryPromise({
+          // Imported here, because the client of a server takes 0.2 s of CPU to load.
+          try: async () =>
+            (await import("./libsql/remote.js")).openRemote({ ...options, busyTimeoutMs, onReplicaHealth }),
           catch: (error) =>
             new DatabaseConfigError({
               setting: isReplicaError(error) ? names.replica : names.url,

@@ -156,12 +156,14 @@ const isPersistenceError = isTaggedAs<PersistenceError>("PersistenceError")
 /** Fails with `SchemaNotCurrent` if the status differs for one of the reasons; otherwise returns the status. */
 const refused =
   (...reasons: ReadonlyArray<SchemaNotCurrent["reason"]>) =>
-  (status: Status) => {
-    const difference = differenceOf(status)
-    return difference !== undefined && reasons.includes(difference.reason)
-      ? Effect.fail(difference)
-      : Effect.succeed(status)
-  }
+  (status: Status) =>
+    Effect.flatMap(SqlClient.SqlClient, (sql) => {
+      const place = clientInternals(sql)?.place
+      const difference = differenceOf(status, place?.kind === "file" ? place.path : undefined)
+      return difference !== undefined && reasons.includes(difference.reason)
+        ? Effect.fail(difference)
+        : Effect.succeed(status)
+    })
 
 /** Lists the objects of the database, in the engine's words for an object that already exists. */
 const objects = Effect.flatMap(

@@ -1,8 +1,10 @@
 import { SqlClient } from "@effect/sql"
+import { LibsqlClient } from "@effect/sql-libsql"
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Redacted } from "effect"
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import * as ControlPlane from "../src/ControlPlane.js"
 import * as Database from "../src/Database.js"
 import { openLocalFile } from "../src/libsql/openLocal.js"
 import { newPath, rival } from "./libsql/support.js"
@@ -406,3 +408,24 @@ describe("Database.transaction", () => {
     })
   )
 })
+
+it.live("provides LibsqlClient of @effect/sql-libsql, which the package does not install", () =>
+  Effect.gen(function* () {
+    const sql = yield* LibsqlClient.LibsqlClient
+    expect(sql[LibsqlClient.TypeId]).toBe(LibsqlClient.TypeId)
+    expect(sql.config).toHaveProperty("liveClient")
+    expect(yield* sql`SELECT 1 AS one`).toEqual([{ one: 1 }])
+    // The type shows that no requirement is left.
+  }).pipe(Effect.provide(Database.layerMemory))
+)
+
+it.scopedLive("ControlPlane.layerConfig refuses a missing database, names it, and creates no file", () =>
+  Effect.gen(function* () {
+    const path = join(yield* temporaryDirectory, "data", "control-plane.sqlite")
+    const layer = Layer.provide(ControlPlane.layerConfig, withEnvironment({ DATABASE_FILE_PATH: path }))
+    const error = yield* Effect.flip(Layer.build(layer))
+    expect(error).toMatchObject({ _tag: "SchemaNotCurrent", reason: "older", database: path })
+    expect(error.message).toMatch(new RegExp(`^the database ${path} is older .*: run \`sealant-db migrate\`$`))
+    expect(existsSync(join(path, ".."))).toBe(false)
+  })
+)

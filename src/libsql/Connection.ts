@@ -5,10 +5,10 @@
  * SQLITE_BUSY: the binding does not reset such a statement. The connection would then hold an open transaction for
  * ever, and later writes would be acknowledged and lost.
  */
-import { globalValue } from "effect/GlobalValue"
 import Database from "libsql"
 import { pathToFileURL } from "node:url"
 import { DriverError, isBusy } from "./DriverError.js"
+import { kept } from "./keptConnections.js"
 import { objectsOf, rowOf } from "./shape.js"
 import { inspectStatement, type StatementText } from "./sqlText.js"
 import { type NativeValue, toNative } from "./values.js"
@@ -57,23 +57,6 @@ export interface ConnectionHooks {
    * statement that may write, such as a claim, would wake itself for ever.
    */
   readonly onCommit?: () => void
-}
-
-/**
- * Connections that are never closed or garbage-collected. Closing the last connection moves the log into the file and
- * deletes it. That must not happen to a log that was replaced, or under a process that has lost its locks.
- */
-const kept = globalValue(Symbol.for("@sealant/db/libsql/keptConnections"), () => ({
-  keepAll: false,
-  connections: new Set<object>()
-}))
-
-/**
- * Stops this process from closing connections. They end with the process, without the engine's cleanup. For a
- * short-lived program that runs beside others and ends by `process.exit`.
- */
-export const keepConnectionsUntilExit = (): void => {
-  kept.keepAll = true
 }
 
 export class Connection {

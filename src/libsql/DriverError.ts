@@ -10,6 +10,7 @@
  * - `SEALANT_FILE_REPLACED`: the database file or its log was removed or replaced while it was open.
  * - `SEALANT_PRAGMA`: a setting of a connection did not take effect.
  * - `SEALANT_URL`: an invalid URL of a server.
+ * - `SEALANT_REPLICA`: a replica file that cannot be used.
  */
 export class DriverError extends Error {
   override readonly name = "DriverError"
@@ -31,3 +32,7 @@ export const codeOf = (error: unknown): string =>
  * (https://www.sqlite.org/rescode.html#busy).
  */
 export const isBusy = (error: unknown): boolean => codeOf(error).startsWith("SQLITE_BUSY")
+
+/** Returns whether a driver could not be created because of its replica. */
+export const isReplicaError = (error: unknown): boolean =>
+  error instanceof DriverError && error.code === "SEALANT_REPLICA"

@@ -9,7 +9,7 @@
  */
 import * as Reactivity from "@effect/experimental/Reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement as SqlStatement } from "@effect/sql"
-import { LibsqlClient } from "@effect/sql-libsql"
+import type { LibsqlClient } from "@effect/sql-libsql"
 import { Context, Effect, Exit, identity, Layer, Option, Stream } from "effect"
 import { globalValue } from "effect/GlobalValue"
 import { type Client, toResultSet } from "./Client.js"
@@ -84,6 +84,13 @@ export interface Driver extends Target {
   readonly place: Place
 }
 
+/**
+ * The tag and the type id of `LibsqlClient`. Only types are imported from `@effect/sql-libsql`, because its module loads
+ * another version of the native engine into the process.
+ */
+const libsqlClient = Context.GenericTag<LibsqlClient.LibsqlClient>("@effect/sql-libsql/LibsqlClient")
+const libsqlTypeId = Symbol.for("@effect/sql-libsql/LibsqlClient") as LibsqlClient.TypeId
+
 /** Provides `SqlClient` and `LibsqlClient` on an open client. The opener of that client closes it. */
 export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
   Layer.scopedContext(
@@ -134,11 +141,11 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
           )
       })
       const libsql: LibsqlClient.LibsqlClient = Object.assign(sql, {
-        [LibsqlClient.TypeId]: LibsqlClient.TypeId as LibsqlClient.TypeId,
+        [libsqlTypeId]: libsqlTypeId,
         config: { liveClient: driver.client },
         withTransaction: withTransaction(driver, level)
       })
-      return Context.make(LibsqlClient.LibsqlClient, libsql).pipe(Context.add(SqlClient.SqlClient, libsql))
+      return Context.make(libsqlClient, libsql).pipe(Context.add(SqlClient.SqlClient, libsql))
     })
   ).pipe(Layer.provide(Reactivity.layer))
 

@@ -147,10 +147,6 @@ export const openRemote = ({
   }
 }
 
-/** Returns whether a driver could not be created because of its replica. */
-export const isReplicaError = (error: unknown): boolean =>
-  error instanceof DriverError && error.code === "SEALANT_REPLICA"
-
 /** Returns whether a replica may answer a statement. Other statements, such as checks, concern the server. */
 const isFromFile = (sql: string): boolean => inspect(sql).kind === "read" && /^\s*(SELECT|WITH|VALUES)\b/i.test(sql)
 

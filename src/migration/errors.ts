@@ -53,7 +53,7 @@ export class DatabaseNotEmpty extends Schema.TaggedError<DatabaseNotEmpty>("@sea
 
 /**
  * The schema of the database differs from that of this program. `migrations` contains the names of the migrations
- * that differ.
+ * that differ. `database` is the path of a database file, if it is one.
  *
  * - `older`: migrations are pending.
  * - `altered`: an applied migration has another text or name, or a migration before the last applied one is missing.
@@ -63,19 +63,24 @@ export class DatabaseNotEmpty extends Schema.TaggedError<DatabaseNotEmpty>("@sea
  */
 export class SchemaNotCurrent extends Schema.TaggedError<SchemaNotCurrent>("@sealant/db/SchemaNotCurrent")(
   "SchemaNotCurrent",
-  { reason: Schema.Literal("older", "altered", "newer"), migrations: Schema.Array(Schema.String) },
+  {
+    reason: Schema.Literal("older", "altered", "newer"),
+    migrations: Schema.Array(Schema.String),
+    database: Schema.optionalWith(Schema.String, { exact: true })
+  },
   HttpApiSchema.annotations({ status: 503 })
 ) {
   override get message() {
     const [first = "migrations", ...others] = this.migrations
     const names = others.length < 3 ? [first, ...others].join(", ") : `${first} and ${others.length} more`
+    const database = this.database === undefined ? "the database" : `the database ${this.database}`
     switch (this.reason) {
       case "older":
-        return `the database is older than the program and lacks ${names}: run \`sealant-db migrate\``
+        return `${database} is older than the program and lacks ${names}: run \`sealant-db migrate\``
       case "altered":
-        return `${names}: differs from the database; put the released text back, and the change into a new migration`
+        return `${names}: differs from ${database}; put the released text back, and the change into a new migration`
       case "newer":
-        return `the program is older than the database, which has ${names}: deploy a version of the program that knows them`
+        return `the program is older than ${database}, which has ${names}: deploy a version of the program that knows them`
     }
   }
 }

@@ -66,9 +66,19 @@ export const compare = (migrations: ReadonlyArray<Migration>, rows: ReadonlyArra
 
 /**
  * Returns the error for a status that is not current, or `undefined`. Reasons that a migration cannot repair come
- * first.
+ * first. `database` is the path of the database for the message.
  */
-export const differenceOf = ({ applied, mismatched, pending, unknown }: Status): SchemaNotCurrent | undefined => {
+export const differenceOf = (
+  { applied, mismatched, pending, unknown }: Status,
+  database?: string
+): SchemaNotCurrent | undefined => {
+  const differs = (reason: SchemaNotCurrent["reason"], migrations: ReadonlyArray<{ readonly name: string }>) =>
+    new SchemaNotCurrent({
+      reason,
+      migrations: migrations.map(({ name }) => name),
+      ...(database === undefined ? {} : { database })
+    })
+
   const last = Math.max(0, ...[...applied, ...mismatched, ...unknown].map(({ id }) => id))
   const leftOut = pending.filter(({ id }) => id < last)
   if (mismatched.length > 0)
@@ -80,9 +90,6 @@ export const differenceOf = ({ applied, mismatched, pending, unknown }: Status):
   if (unknown.length > 0) return differs("newer", unknown)
   return pending.length > 0 ? differs("older", pending) : undefined
 }
-
-const differs = (reason: SchemaNotCurrent["reason"], migrations: ReadonlyArray<{ readonly name: string }>) =>
-  new SchemaNotCurrent({ reason, migrations: migrations.map(({ name }) => name) })
 
 /** The name of the ledger's table. */
 export const ledger = "sealant_migrations"
