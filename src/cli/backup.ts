@@ -1,7 +1,9 @@
 /**
  * `sealant-db backup PATH`: writes a verified copy of the database.
  */
-import { Args, Command, Options } from "@effect/cli"
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
 import { Console, Effect } from "effect"
 import * as Maintenance from "../Maintenance.js"
 import { contentsInWords, copyProgress } from "./copying.js"

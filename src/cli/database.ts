@@ -2,12 +2,10 @@
  * Layers for the database that a command uses.
  */
 import { Effect, Layer, Option } from "effect"
-import { statSync } from "node:fs"
 import { DatabaseConfigError, defaultFilePath, layerConfigWithoutReplica, layerMemory } from "../Database.js"
 import { filePathName, urlName, variable } from "../libsql/settings.js"
 import * as Migrations from "../Migrations.js"
-
-const address = Effect.all({ url: variable(urlName), filePath: variable(filePathName) })
+import { missingDatabase } from "../missingDatabase.js"
 
 /**
  * Provides the database of the environment to a command that only reads. If the file is missing or empty, provides an
@@ -16,15 +14,7 @@ const address = Effect.all({ url: variable(urlName), filePath: variable(filePath
  * Fails with `DatabaseConfigError` as `Database.layerConfig` does.
  */
 export const layerReadOnly = Layer.unwrapEffect(
-  address.pipe(
-    Effect.map(({ filePath, url }) =>
-      Option.isNone(url) && isMissingOrEmpty(Option.getOrElse(filePath, () => defaultFilePath))
-        ? layerMemory
-        : layerConfigWithoutReplica
-    ),
-    // If the environment is invalid, opening the database fails with the reason.
-    Effect.orElseSucceed(() => layerConfigWithoutReplica)
-  )
+  Effect.map(missingDatabase, (missing) => (Option.isSome(missing) ? layerMemory : layerConfigWithoutReplica))
 )
 
 /**
@@ -33,20 +23,17 @@ export const layerReadOnly = Layer.unwrapEffect(
  * Fails with `DatabaseConfigError` as `Database.layerConfig` does, and if the file is missing or empty.
  */
 export const layerExisting = Layer.unwrapEffect(
-  Effect.gen(function* () {
-    const { filePath, url } = yield* Effect.orElseSucceed(address, () => ({
-      filePath: Option.none<string>(),
-      url: Option.some("")
-    }))
-    const path = Option.getOrElse(filePath, () => defaultFilePath)
-    if (Option.isNone(url) && isMissingOrEmpty(path)) {
-      return yield* new DatabaseConfigError({
-        setting: filePathName,
-        problem: `there is no database at ${path}; give the path of one, or run \`sealant-db migrate\` to make it`
-      })
-    }
-    return layerConfigWithoutReplica
-  })
+  Effect.flatMap(
+    missingDatabase,
+    Option.match({
+      onNone: () => Effect.succeed(layerConfigWithoutReplica),
+      onSome: (path) =>
+        new DatabaseConfigError({
+          setting: filePathName,
+          problem: `there is no database at ${path}; give the path of one, or run \`sealant-db migrate\` to make it`
+        })
+    })
+  )
 )
 
 /** Like `layerExisting`. Fails with `SchemaNotCurrent`, too, if the schema is not that of this program. */
@@ -73,15 +60,3 @@ export const databasePath = Effect.gen(function* () {
   }
   return Option.getOrElse(filePath, () => defaultFilePath)
 })
-
-/**
- * Returns whether the file is missing or empty; `false` if it cannot be read, because opening it reports the reason.
- */
-const isMissingOrEmpty = (path: string): boolean => {
-  try {
-    const file = statSync(path, { throwIfNoEntry: false })
-    return file === undefined || (file.isFile() && file.size === 0)
-  } catch {
-    return false
-  }
-}

@@ -3,7 +3,9 @@
  *
  * The payload of a delivery may contain secrets, so these commands never read it. Only `show` prints the error message.
  */
-import { Args, Command, Options } from "@effect/cli"
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
 import { Clock, Console, Effect, Layer, Option, Schema } from "effect"
 import { GitHubWebhookDeliveryId, GitHubWebhookDeliveryStatus } from "../github/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../github/GitHubWebhookDeliveryRepo.js"

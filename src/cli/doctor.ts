@@ -1,7 +1,7 @@
 /**
  * `sealant-db doctor`: checks the database and prints a remedy for each problem.
  */
-import { Command } from "@effect/cli"
+import * as Command from "@effect/cli/Command"
 import { Data, Effect, Option } from "effect"
 import { layerExisting } from "./database.js"
 import { examine, type Finding } from "./findings.js"

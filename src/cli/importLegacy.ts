@@ -1,7 +1,8 @@
 /**
  * `sealant-db import-legacy PATH`: imports a database of the predecessor.
  */
-import { Args, Command } from "@effect/cli"
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
 import { Console, Effect, Option } from "effect"
 import type { ImportReport } from "../legacy/ImportedSource.js"
 import { run } from "../LegacyImport.js"

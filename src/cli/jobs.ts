@@ -4,17 +4,22 @@
  * The request and the result of a job may contain secrets, so these commands never read them. `list` prints the code of
  * an error; only `show` prints its message, for one job.
  */
-import { Args, Command, Options } from "@effect/cli"
-import { Clock, Console, Effect, Layer, Option, Schema } from "effect"
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import { Chunk, Clock, Console, Effect, Layer, Option, Schema, Stream } from "effect"
 import { WorkspaceBuildJobId, WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../build-job/WorkspaceBuildJobRepo.js"
+import { ControlPlaneEvent } from "../events/ControlPlaneEvent.js"
+import { ControlPlaneEvents, type ControlPlaneEventsService } from "../events/ControlPlaneEvents.js"
 import { JobDetail, JobSummary, listJobs, showJob } from "../operations/jobs.js"
 import { existing } from "../sql/columns.js"
 import { layerCurrent } from "./database.js"
+import { eventCells } from "./events.js"
 import { columns, json, printJson, printLines } from "./output.js"
 import { age, changeEach, idOf, limitOf } from "./rows.js"
 
-const layer = Layer.provideMerge(WorkspaceBuildJobRepo.layer, layerCurrent)
+const layer = Layer.provideMerge(Layer.merge(WorkspaceBuildJobRepo.layer, ControlPlaneEvents.layer), layerCurrent)
 
 const id = idOf(existing(WorkspaceBuildJobId))
 
@@ -27,6 +32,27 @@ const status = Options.choice("status", WorkspaceBuildJobStatus.literals).pipe(
 
 const encodeSummary = Schema.encodeSync(JobSummary.json)
 const encodeDetail = Schema.encodeSync(JobDetail.json)
+
+const encodeEvent = Schema.encodeSync(ControlPlaneEvent.json)
+
+const historyPage = 500
+
+/** All events of a job, in their order. */
+const historyOf = (journal: ControlPlaneEventsService, subjectId: string) =>
+  Stream.paginateChunkEffect(0, (afterSequence) =>
+    Effect.map(
+      // An id that is too long for the journal has no events.
+      Effect.catchTag(
+        journal.list({ subjectType: "job", subjectId, afterSequence, limit: historyPage }),
+        "InvalidInput",
+        () => Effect.succeed([])
+      ),
+      (events) => [
+        Chunk.fromIterable(events),
+        events.length < historyPage ? Option.none() : Option.fromNullable(events.at(-1)?.sequence)
+      ]
+    )
+  )
 
 const list = Command.make("list", { status, limit: limitOf("jobs"), json }, ({ json, limit, status }) =>
   Effect.gen(function* () {
@@ -54,10 +80,18 @@ const list = Command.make("list", { status, limit: limitOf("jobs"), json }, ({ j
 const show = Command.make("show", { id, json }, ({ id, json }) =>
   Effect.gen(function* () {
     const job = encodeDetail(yield* showJob(id))
-    if (json) return yield* printJson(job)
+    const journal = yield* ControlPlaneEvents
+    const history = yield* Stream.runCollect(historyOf(journal, id))
+    if (json) return yield* printJson({ ...job, history: Array.from(history, (event) => encodeEvent(event)) })
     yield* printLines(columns(Object.entries(job).map(([field, value]) => [field, String(value)])))
+    if (history.length > 0) yield* printLines(["", "history", ...columns(Array.from(history, eventCells))])
   })
-).pipe(Command.withDescription("Shows one job without its request and result, which may contain secrets."))
+).pipe(
+  Command.withDescription(
+    "Shows one job and its history: each try with its worker and the code of its error. Without its request and result, which " +
+      "may contain secrets."
+  )
+)
 
 const redrive = Command.make("redrive", { ids, json }, (input) =>
   Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => changeEach("queued", input, (id) => jobs.redrive(id)))

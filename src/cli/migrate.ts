@@ -1,7 +1,8 @@
 /**
  * `sealant-db migrate`: applies pending migrations.
  */
-import { Command, Options } from "@effect/cli"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
 import { Console, Effect } from "effect"
 import { layerConfigWithoutReplica } from "../Database.js"
 import * as Migrations from "../Migrations.js"

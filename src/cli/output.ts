@@ -1,7 +1,7 @@
 /**
  * Output of commands: text, JSON and progress.
  */
-import { Options } from "@effect/cli"
+import * as Options from "@effect/cli/Options"
 import { Console, Context, Duration, Effect, Option } from "effect"
 
 /** The option `--json`. */

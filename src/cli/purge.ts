@@ -1,7 +1,10 @@
 /**
  * `sealant-db purge`: removes expired rows.
  */
-import { Command, HelpDoc, Options, ValidationError } from "@effect/cli"
+import * as Command from "@effect/cli/Command"
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Options from "@effect/cli/Options"
+import * as ValidationError from "@effect/cli/ValidationError"
 import { Effect, Option, Stream } from "effect"
 import * as Retention from "../Retention.js"
 import { layerCurrent } from "./database.js"

@@ -1,7 +1,9 @@
 /**
  * `sealant-db restore PATH`: replaces the database with a backup.
  */
-import { Args, Command, Options } from "@effect/cli"
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
 import { Console, Effect, Option } from "effect"
 import * as Maintenance from "../Maintenance.js"
 import { contentsInWords, copyProgress } from "./copying.js"

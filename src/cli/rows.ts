@@ -1,15 +1,21 @@
 /**
  * Options and output that the commands over rows share.
  */
-import { Args, HelpDoc, Options } from "@effect/cli"
-import { Console, DateTime, Duration, Effect, Schema } from "effect"
+import * as Args from "@effect/cli/Args"
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Options from "@effect/cli/Options"
+import * as ValidationError from "@effect/cli/ValidationError"
+import { Console, DateTime, Duration, Effect, ParseResult, type Schema } from "effect"
 import { printable, printJson, span } from "./output.js"
 
 /** The option `--limit` of a list. */
 export const limitOf = (noun: string) =>
   Options.integer("limit").pipe(
-    Options.withSchema(
-      Schema.Int.pipe(Schema.between(1, 500, { message: () => "--limit must be a whole number from 1 to 500" }))
+    // `withSchema` of the parser would make each start of the program load the schemas.
+    Options.mapEffect((limit) =>
+      limit >= 1 && limit <= 500
+        ? Effect.succeed(limit)
+        : Effect.fail(ValidationError.invalidValue(HelpDoc.p("--limit must be a whole number from 1 to 500")))
     ),
     Options.withDescription(`Number of ${noun}, 1 to 500; default 50.`),
     Options.withDefault(50)
@@ -19,13 +25,16 @@ export const limitOf = (noun: string) =>
  * The id of a row. An unknown option after it would be parsed as one more id, after the change of the rows before it; so
  * a text that looks like an option is refused first.
  */
-export const idOf = <A, I extends string>(schema: Schema.Schema<A, I>) =>
-  Args.text({ name: "id" }).pipe(
+export const idOf = <A>(schema: Schema.Schema<A, string>) => {
+  const decode = ParseResult.decodeUnknownEither(schema)
+  return Args.text({ name: "id" }).pipe(
     Args.mapEffect((id) =>
-      /^(?:--|-[a-z]$)/i.test(id) ? Effect.fail(HelpDoc.p(`Received unknown argument: '${id}'`)) : Effect.succeed(id)
-    ),
-    Args.withSchema(schema)
+      /^(?:--|-[a-z]$)/i.test(id)
+        ? Effect.fail(HelpDoc.p(`Received unknown argument: '${id}'`))
+        : Effect.mapError(decode(id), (issue) => HelpDoc.p(ParseResult.TreeFormatter.formatIssueSync(issue)))
+    )
   )
+}
 
 /** The time since an instant. */
 export const age = (now: number, at: DateTime.Utc) =>

@@ -1,7 +1,7 @@
 /**
  * `sealant-db secrets`: state and rotation of the encryption keys. Prints neither keys nor secret values.
  */
-import { Command } from "@effect/cli"
+import * as Command from "@effect/cli/Command"
 import { Console, Effect, Layer, Option, Stream } from "effect"
 import { KeyRing } from "../secret/KeyRing.js"
 import { SecretVault } from "../secret/SecretVault.js"

@@ -1,7 +1,7 @@
 /**
  * `sealant-db stats`: statistics of the database.
  */
-import { Command } from "@effect/cli"
+import * as Command from "@effect/cli/Command"
 import { Duration, Effect, Option } from "effect"
 import * as Maintenance from "../Maintenance.js"
 import { layerCurrent } from "./database.js"

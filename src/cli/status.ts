@@ -1,9 +1,12 @@
 /**
  * `sealant-db status`: lists the migrations of the database.
  */
-import { Command } from "@effect/cli"
-import { DateTime, Effect } from "effect"
+import * as Command from "@effect/cli/Command"
+import * as SqlClient from "@effect/sql/SqlClient"
+import { DateTime, Effect, Option } from "effect"
 import * as Migrations from "../Migrations.js"
+import { missingDatabase } from "../missingDatabase.js"
+import { placeOf } from "../operations/reader.js"
 import { layerReadOnly } from "./database.js"
 import { json, printJson, printLines } from "./output.js"
 
@@ -22,7 +25,10 @@ const since = ({ appliedAt, name }: Migrations.AppliedMigration) => `${name} (${
 export const status = Command.make("status", { json }, ({ json }) =>
   Effect.gen(function* () {
     const status = yield* Migrations.status
-    const difference = Migrations.differenceOf(status)
+    const place = placeOf(yield* SqlClient.SqlClient)
+    // For a missing file, the status is that of an empty database in memory.
+    const path = place.kind === "file" ? Option.some(place.path) : yield* missingDatabase
+    const difference = Migrations.differenceOf(status, Option.getOrUndefined(path))
     const current = difference === undefined
     yield* json ? printJson({ current, ...status }) : printLines([...lines(status), ...(current ? ["up to date"] : [])])
     if (!current) yield* difference

@@ -139,7 +139,7 @@ it.scopedLive("an obstacle is reported in one line", () =>
         1,
         `${join(directory, "no", "where")} cannot be written: no such directory`
       ],
-      [["backup"], environment, 2, "Missing argument <path> (see sealant-db --help)"],
+      [["backup"], environment, 2, "Missing argument <path> (see sealant-db backup --help)"],
       [
         ["backup", none],
         { DATABASE_FILE_PATH: none },

@@ -70,7 +70,7 @@ it.scopedLive("deliveries redeliver receives ended deliveries again", () =>
       [["redeliver", "none"], 1, "GitHubWebhookDelivery none was not found"],
       [["redeliver", "row-1"], 1, "GitHubWebhookDelivery row-1 cannot go from processing to received"],
       [["show", "none"], 1, "GitHubWebhookDelivery none was not found"],
-      [["redeliver"], 2, "Missing argument <id> (see sealant-db --help)"]
+      [["redeliver"], 2, "Missing argument <id> (see sealant-db deliveries redeliver --help)"]
     ]
     for (const [args, code, message] of refusals) {
       expect(yield* run(args, environment)).toMatchObject({ code, stderr: expect.stringContaining(message) })

@@ -122,7 +122,7 @@ it.scopedLive("import-legacy reports a refusal in one line", () =>
       )
     const text = join(directory, "notes.txt")
     writeFileSync(text, "nothing of a database".repeat(100))
-    yield* refused(["import-legacy"], 2, "Missing argument <path> (see sealant-db --help)")
+    yield* refused(["import-legacy"], 2, "Missing argument <path> (see sealant-db import-legacy --help)")
     yield* refused(["import-legacy", join(directory, "none")], 1, `there is no file at ${join(directory, "none")}`)
     yield* refused(["import-legacy", directory], 1, `${directory} is not a file`)
     yield* refused(["import-legacy", text], 1, `${text} cannot be imported: it is not a SQLite database`)

@@ -133,13 +133,18 @@ it.scopedLive("jobs redrive, fail and cancel change the job", () =>
     expect(yield* printed("jobs", "redrive", "--json", "job-1")).toEqual(["", { queued: ["job-1"] }])
     expect(yield* printed("jobs", "cancel", "--json", "job-1")).toEqual(["", { cancelled: ["job-1"] }])
     expect(yield* printed("jobs", "redrive", "--json", "job-1")).toEqual(["", { queued: ["job-1"] }])
-    expect(yield* run(["jobs", "cancel", "--json", "none"], environment)).toMatchObject({ code: 1, stdout: "" })
+    const [, refused] = yield* printed("jobs", "cancel", "--json", "none")
+    expect(refused).toEqual({ error: { tag: "NotFound", message: "WorkspaceBuildJob none was not found" } })
     const refusals: ReadonlyArray<readonly [ReadonlyArray<string>, number, string]> = [
       [["jobs", "redrive", "job-1", "none"], 1, "WorkspaceBuildJob none was not found"],
       [["jobs", "cancel", "none"], 1, "WorkspaceBuildJob none was not found"],
       [["jobs", "cancel", "job-2"], 1, "WorkspaceBuildJob job-2 cannot go from failed to cancelled"],
-      [["jobs", "show"], 2, "Missing argument <id> (see sealant-db --help)"],
-      [["jobs", "list", "--limit", "501"], 2, "--limit must be a whole number from 1 to 500 (see sealant-db --help)"]
+      [["jobs", "show"], 2, "Missing argument <id> (see sealant-db jobs show --help)"],
+      [
+        ["jobs", "list", "--limit", "501"],
+        2,
+        "--limit must be a whole number from 1 to 500 (see sealant-db jobs list --help)"
+      ]
     ]
     for (const [args, code, message] of refusals) {
       expect(yield* run(args, environment)).toMatchObject({ code, stderr: `sealant-db: ${message}\n` })
@@ -158,7 +163,7 @@ it.scopedLive("jobs changes nothing when an unknown option follows an id", () =>
       expect(outcome).toEqual({
         code: 2,
         stdout: "",
-        stderr: `sealant-db: Received unknown argument: '${rest[0]}' (see sealant-db --help)\n`
+        stderr: `sealant-db: Received unknown argument: '${rest[0]}' (see sealant-db jobs ${String(command)} --help)\n`
       })
     }
     expect((yield* run(["jobs", "list", "--status", "queued"], environment)).stdout).toContain("job-1")

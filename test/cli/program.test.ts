@@ -11,39 +11,103 @@ it.live("prints its version and its commands in plain lines without a terminal",
     const version = yield* Effect.promise(() => runProcess(["--version"], {}))
     expect(version).toMatchObject({ code: 0, stderr: "" })
     expect(packageJson).toMatchObject({ version: version.stdout.trim() })
-    for (const args of [["--help"], []]) {
-      const help = yield* runHere(args)
+    for (const args of [["--help"], ["-h"], []]) {
+      const help = yield* Effect.promise(() => runProcess(args, {}))
       expect(help).toMatchObject({ code: 0, stderr: "" })
       for (const command of ["migrate", "status", "doctor", "backup", "restore", "purge", "jobs", "stats"]) {
-        expect(help.stdout).toContain(`- ${command} `)
+        expect(help.stdout).toContain(`\n  ${command} `)
       }
       expect(help.stdout).toContain("Exit codes: 0 done, 1 failed, 2 wrong usage.")
       expect(help.stdout).not.toContain("\u001b")
     }
-    const help = yield* runHere(["status", "--help"])
-    expect(help.stdout).toContain("Exits with 0 when the database is current and with 1 when it is not")
   })
 )
 
-it.live("exits with 2 and one line for an unknown command or option", () =>
+it.live("shows the help of a command with its full name, in lines that fit the terminal", () =>
   Effect.gen(function* () {
-    const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
+    for (const args of [["jobs"], ["jobs", "--help"]]) {
+      const { code, stdout } = yield* runHere(args)
+      expect(code).toBe(0)
+      expect(stdout).toContain("$ sealant-db jobs <command>")
+      expect(stdout).toContain("\n  cancel [--reason text] [--json] <id>...\n      Cancels queued or running jobs.")
+      expect(stdout.split("\n").filter((line) => line.length > 100)).toEqual([])
+    }
+    const { stdout } = yield* runHere(["jobs", "fail", "--help"])
+    expect(stdout).toContain("$ sealant-db jobs fail [--message text] [--json] <id>...")
+    expect((yield* runHere(["status", "--help"])).stdout.replaceAll("\n", " ")).toContain(
+      "Exits with 0 when the database is current and with 1 when it is not"
+    )
+  })
+)
+
+it.live("prints completions of all commands for a shell", () =>
+  Effect.gen(function* () {
+    for (const shell of ["bash", "zsh", "fish"]) {
+      const { code, stdout } = yield* runHere(["--completions", shell])
+      expect([shell, code]).toEqual([shell, 0])
+      for (const word of ["redrive", "overwrite", "import-legacy"]) expect(stdout).toContain(word)
+    }
+  })
+)
+
+it.live("exits with 2 and one line for an unknown command or option, with the most similar one", () =>
+  Effect.gen(function* () {
+    const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string, string]> = [
       [
         ["frobnicate"],
-        "Invalid subcommand for sealant-db - use one of 'migrate', 'status', 'doctor', 'backup', 'restore', 'import-legacy', 'purge', 'jobs', 'deliveries', 'secrets', 'stats'"
+        "unknown command 'frobnicate': must be one of migrate, status, doctor, backup, restore, import-legacy, purge, jobs, deliveries, events, secrets, stats",
+        ""
       ],
-      [["--frobnicate", "status"], "Received unknown argument: '--frobnicate'"],
-      [["status", "--frobnicate"], "Received unknown argument: '--frobnicate'"],
-      [["migrate", "now"], "Received unknown argument: 'now'"],
-      [["status", "--json=maybe"], "Received unknown argument: 'maybe'"]
+      [["stauss"], "unknown command 'stauss': did you mean status?", ""],
+      [["jobs", "lst"], "unknown command of jobs 'lst': did you mean list?", "jobs "],
+      [
+        ["jobs", "list", "--statu", "failed"],
+        "Received unknown argument: '--statu'; did you mean --status?",
+        "jobs list "
+      ],
+      [["--frobnicate", "status"], "Received unknown argument: '--frobnicate'", ""],
+      [["status", "--frobnicate"], "Received unknown argument: '--frobnicate'", "status "],
+      [["migrate", "now"], "Received unknown argument: 'now'", "migrate "],
+      [["status", "--json=maybe"], "Received unknown argument: 'maybe'", "status "]
     ]
-    for (const [args, problem] of calls) {
+    for (const [args, problem, command] of calls) {
       expect(yield* runHere(args)).toEqual({
         code: 2,
         stdout: "",
-        stderr: `sealant-db: ${problem} (see sealant-db --help)\n`
+        stderr: `sealant-db: ${problem} (see sealant-db ${command}--help)\n`
       })
     }
+  })
+)
+
+it.live("prints the reason of a failure as JSON, too, for --json", () =>
+  Effect.gen(function* () {
+    const calls: ReadonlyArray<readonly [ReadonlyArray<string>, number, string]> = [
+      [["jobs", "list", "--json"], 1, "DatabaseConfigError"],
+      [["jobs", "lst", "--json"], 2, "Usage"]
+    ]
+    for (const [args, code, tag] of calls) {
+      const outcome = yield* runHere(args, { DATABASE_FILE_PATH: "missing.sqlite" })
+      expect(outcome.code).toBe(code)
+      const { error }: { readonly error: unknown } = JSON.parse(outcome.stdout)
+      expect(error).toMatchObject({ tag })
+      expect(outcome.stderr).toContain(String((error as { readonly message: string }).message))
+    }
+    // A command that has printed its result prints no second document.
+    const status = yield* runHere(["status", "--json"], { DATABASE_FILE_PATH: "missing.sqlite" })
+    expect(status.code).toBe(1)
+    expect(JSON.parse(status.stdout)).toMatchObject({ current: false })
+  })
+)
+
+it.live("warns about a variable that looks like a misspelled one", () =>
+  Effect.gen(function* () {
+    const variables = ["DATABASE_URI", "DATABASE_PATH", "DATABASE_FILE_PATH", "DATABASE_NAME", "PATH"]
+    const { stderr } = yield* runHere(["status"], { DATABASE_FILE_PATH: "missing.sqlite" }, variables)
+    expect(stderr.split("\n").slice(0, -2)).toEqual([
+      "sealant-db: the variable DATABASE_URI is not read; did you mean DATABASE_URL?",
+      "sealant-db: the variable DATABASE_PATH is not read; did you mean DATABASE_FILE_PATH?"
+    ])
   })
 )
 

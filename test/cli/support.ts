@@ -43,14 +43,18 @@ export const tamper = (path: string, ...statements: ReadonlyArray<string>): void
 }
 
 /** The program in this process. */
-export const runHere = (args: ReadonlyArray<string>, environment: Environment = {}) =>
+export const runHere = (
+  args: ReadonlyArray<string>,
+  environment: Environment = {},
+  variables: ReadonlyArray<string> = Object.keys(environment)
+) =>
   Effect.gen(function* () {
     const console = yield* Effect.console
     const outcome = { stdout: "", stderr: "" }
     const keep = (stream: "stdout" | "stderr") => (text: unknown) =>
       Effect.sync(() => void (outcome[stream] += `${String(text)}\n`))
     const recorder: Console.Console = { ...console, log: keep("stdout"), error: keep("stderr") }
-    const code = yield* run(["node", "sealant-db", ...args]).pipe(
+    const code = yield* run(["node", "sealant-db", ...args], variables).pipe(
       Effect.withConsole(recorder),
       Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(environment)))),
       Effect.provide(NodeContext.layer)
