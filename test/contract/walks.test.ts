@@ -129,29 +129,28 @@ describe.each(services)("$name", (service) => {
     )
   )
 
-  it.effect(
-    "returns the same for the id of a row with its owner and with other fields, such as those of a stored row",
-    () =>
-      withService((instance, samples) =>
-        Effect.gen(function* () {
-          const different: Array<string> = []
-          for (const [method, args] of samples) {
-            const [by] = args
-            if (!isPlainObject(by) || isRequest(by)) continue
-            const [plain, more] = yield* Effect.all([
-              attempt(instance, method, args),
-              attempt(instance, method, args.with(0, { ...by, unheardOf: 1 }))
-            ])
-            const outcomes = [plain, more].map(({ outcome }) => [
-              Exit.isSuccess(outcome),
-              JSON.stringify(errorOf({ outcome }))
-            ])
-            if (String(outcomes[0]) !== String(outcomes[1]) || plain.after.size !== more.after.size)
-              different.push(method)
-          }
-          expect(different).toEqual([])
-        })
-      )
+  it.effect("does the same for the id of a row with other fields, unless it refuses them as unknown", () =>
+    withService((instance, samples) =>
+      Effect.gen(function* () {
+        const different: Array<string> = []
+        for (const [method, args] of samples) {
+          const [by] = args
+          if (!isPlainObject(by) || isRequest(by)) continue
+          const [plain, more] = yield* Effect.all([
+            attempt(instance, method, args),
+            attempt(instance, method, args.with(0, { ...by, unheardOf: 1 }))
+          ])
+          const outcomes = [plain, more].map(({ outcome }) => [
+            Exit.isSuccess(outcome),
+            JSON.stringify(errorOf({ outcome }))
+          ])
+          if (errorOf(more) instanceof db.InvalidInput) continue
+          if (String(outcomes[0]) !== String(outcomes[1]) || plain.after.size !== more.after.size)
+            different.push(method)
+        }
+        expect(different).toEqual([])
+      })
+    )
   )
 
   it.effect("treats a missing owner as an owner without rows", () =>
