@@ -18,6 +18,7 @@ import { operations, spanned } from "./sql/operations.js"
 
 export { jobsClaimed, jobsRetried, oldestDueAge, queueDepth } from "./build-job/jobMetrics.js"
 export { deliveriesClaimed, deliveriesRetried, inboxDepth, inboxOldestDueAge } from "./github/deliveryMetrics.js"
+export { teardownsClaimed, teardownsRetried } from "./sandbox/teardownMetrics.js"
 export { leasesLost } from "./leasing/leases.js"
 export { busyWaits, commitBatchSize, transactionMillis } from "./libsql/metrics.js"
 

@@ -1,5 +1,6 @@
 /**
- * The part of the demo in which three sandboxes end: a runtime crashes, a sandbox is idle, and a user stops one.
+ * The part of the demo in which three sandboxes end: a runtime crashes, a sandbox is idle, and a user stops one. The
+ * runtime worker tears down the runtimes of the last two, which are `stopping` until then.
  */
 import { SandboxLifecycle } from "@sealant/db"
 import type { SandboxId, SandboxStatusView } from "@sealant/db/sandbox"
@@ -30,10 +31,11 @@ const printTimeline = ({ api }: Client, name: string, id: SandboxId) =>
     const { items } = yield* api.sandboxes.timeline({ path: { id }, urlParams: { limit: 100 } })
     yield* Console.log(`  ${name}`)
     for (const { actorType, eventType, occurredAt, payload, subjectType, toState } of items.toReversed()) {
-      const reason = Option.match(payload, { onNone: () => undefined, onSome: ({ stopReason }) => stopReason })
+      const { runtimeStatus, stopReason } = Option.getOrElse(payload, (): Readonly<Record<string, unknown>> => ({}))
       const time = DateTime.formatIso(occurredAt).slice(11, 23)
       const state = Option.getOrElse(toState, () => "-")
-      const because = typeof reason === "string" ? ` (${reason})` : ""
+      const facts = [runtimeStatus, stopReason].filter((fact) => typeof fact === "string")
+      const because = facts.length > 0 ? ` (runtime ${facts.join(", ")})` : ""
       yield* Console.log(
         `    ${time} ${subjectType.padEnd(8)}${state.padEnd(10)}${eventType} by ${actorType}${because}`
       )

@@ -1,11 +1,11 @@
 /**
- * The worker process. It builds images, processes webhook deliveries and runs supervision.
+ * The worker process. It builds images, tears down runtimes, processes webhook deliveries and runs supervision.
  *
  * The first argument is its name; the environment contains the database and the keys. On SIGTERM it finishes its jobs
  * within five seconds and releases the rest.
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { BuildWorker, ControlPlane, GitHubWebhooks, WebhookInbox } from "@sealant/db"
+import { BuildWorker, ControlPlane, GitHubWebhooks, RuntimeWorker, WebhookInbox } from "@sealant/db"
 import { Config, Duration, Effect } from "effect"
 import { handler } from "./builder.js"
 
@@ -22,8 +22,21 @@ const builds = Effect.flatMap(leaseDuration, (leaseDuration) =>
   BuildWorker.run(handler, { workerId, concurrency: 4, leaseDuration, drainTimeout: "5 seconds" })
 )
 
+/** Simulates the removal of a container. */
+const adapter: RuntimeWorker.Adapter<never> = { stop: () => Effect.sleep("200 millis") }
+
+const teardowns = Effect.flatMap(leaseDuration, (leaseDuration) =>
+  RuntimeWorker.run(adapter, {
+    workerId,
+    concurrency: 4,
+    leaseDuration,
+    drainTimeout: "5 seconds",
+    supervise: false
+  })
+)
+
 NodeRuntime.runMain(
-  Effect.all([builds, webhooks], { concurrency: "unbounded", discard: true }).pipe(
+  Effect.all([builds, teardowns, webhooks], { concurrency: "unbounded", discard: true }).pipe(
     Effect.provide(ControlPlane.layerConfig)
   )
 )

@@ -3,7 +3,7 @@
  * `Supervisor` concurrently.
  */
 import { SqlClient } from "@effect/sql"
-import { type Cause, Data, Duration, Effect, Exit, Option, Schema } from "effect"
+import { type Cause, Data, Duration, Effect, Exit, type Option, Schema } from "effect"
 import type { InvalidInput, PersistenceError } from "../Errors.js"
 import { type HeldLease, holding, type Moment, type Terms } from "../leasing/heldLeases.js"
 import { contained, defectOf, failureOf, type HandlerFailure } from "../leasing/outcome.js"
@@ -16,7 +16,7 @@ import type { ClaimedTeardown, RuntimeTeardown, TeardownLease } from "./RuntimeT
 import { RuntimeTeardownRepo } from "./RuntimeTeardownRepo.js"
 import { SandboxLifecycle } from "./SandboxLifecycle.js"
 import type { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
-import { SandboxRuntimeInstanceRepo } from "./SandboxRuntimeInstanceRepo.js"
+import type { SandboxRuntimeInstanceRepo } from "./SandboxRuntimeInstanceRepo.js"
 import type { EndRuntime } from "./SandboxViews.js"
 
 /**

@@ -45,6 +45,7 @@ export {
   runtimeTeardownTransitions,
   TeardownFailed,
   TeardownLease,
+  TeardownLeaseOutcome,
   TeardownStats
 } from "./RuntimeTeardown.js"
 export { RuntimeTeardownRepo, type RuntimeTeardownService } from "./RuntimeTeardownRepo.js"

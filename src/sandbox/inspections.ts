@@ -1,7 +1,7 @@
 /**
  * The inspection of running runtimes: those whose resource is gone have ended.
  */
-import { Duration, Effect, Option } from "effect"
+import { type Duration, Effect, Option } from "effect"
 import { forever } from "../leasing/workerLoop.js"
 import { spanned } from "../sql/operations.js"
 import { kindOf } from "../sql/tagged.js"
