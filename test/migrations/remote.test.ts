@@ -7,6 +7,7 @@ import { Effect, Layer } from "effect"
 import * as Database from "../../src/Database.js"
 import * as Migrations from "../../src/Migrations.js"
 import { onEmptyPeer, requestsOf, run } from "../libsql/remoteSupport.js"
+import { isMissing, onEmptyServer } from "../libsql/serverSupport.js"
 import type { Fault } from "../support/hrana/Peer.js"
 
 const schema = run(
@@ -19,24 +20,23 @@ const record = {
   "0002_ferns": "INSERT INTO plant VALUES ('fern', NULL); CREATE INDEX plant_parent_idx ON plant (parent);"
 }
 
-it.effect("take few requests, and create the schema of a local database", () =>
-  onEmptyPeer((peer) =>
-    Effect.gen(function* () {
-      // Ten of the ledger and its migrator, one for the statements of all migrations, two to check and to commit.
-      expect(yield* requestsOf(peer, Migrations.run)).toBe(13)
-      expect(yield* schema).toEqual(
-        yield* Effect.provide(Effect.zipRight(Migrations.run, schema), Database.layerMemory)
+const fewRequests = (peer: { readonly requests: number }) =>
+  Effect.gen(function* () {
+    // Ten of the ledger and its migrator, one for the statements of all migrations, two to check and to commit.
+    expect(yield* requestsOf(peer, Migrations.run)).toBe(13)
+    expect(yield* schema).toEqual(yield* Effect.provide(Effect.zipRight(Migrations.run, schema), Database.layerMemory))
+    expect(
+      yield* requestsOf(
+        peer,
+        Effect.map(Migrations.run, (applied) => expect(applied).toEqual([]))
       )
-      expect(
-        yield* requestsOf(
-          peer,
-          Effect.map(Migrations.run, (applied) => expect(applied).toEqual([]))
-        )
-      ).toBe(3)
-      yield* Migrations.verify
-    })
-  )
-)
+    ).toBe(3)
+    yield* Migrations.verify
+  })
+
+it.effect("take few requests, and create the schema of a local database", () => onEmptyPeer(fewRequests))
+
+it.effect.skipIf(isMissing)("take few requests on the real server, too", () => onEmptyServer(fewRequests))
 
 it.effect("name a failing statement, and apply nothing", () =>
   onEmptyPeer(() =>
