@@ -31,6 +31,7 @@ import jobPlanHash from "./0019_job_plan_hash.js"
 import queuedRowsFail from "./0020_queued_rows_fail.js"
 import sandboxDeadlines from "./0021_sandbox_deadlines.js"
 import runtimeTeardowns from "./0022_runtime_teardowns.js"
+import fairQueue from "./0023_fair_queue.js"
 
 export const migrations: Record<string, string> = {
   "0001_auth": auth,
@@ -54,5 +55,6 @@ export const migrations: Record<string, string> = {
   "0019_job_plan_hash": jobPlanHash,
   "0020_queued_rows_fail": queuedRowsFail,
   "0021_sandbox_deadlines": sandboxDeadlines,
-  "0022_runtime_teardowns": runtimeTeardowns
+  "0022_runtime_teardowns": runtimeTeardowns,
+  "0023_fair_queue": fairQueue
 }

@@ -109,6 +109,24 @@ export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>
   }
 }
 
+/** The quotas of an owner; see `OwnerLimitsRepo`. */
+export const Quota = Schema.Literal("maxQueuedBuilds", "maxLiveSandboxes")
+export type Quota = typeof Quota.Type
+
+/**
+ * The owner has used `used` of at most `limit`, and nothing was stored. Remedy: repeat the request after a build has
+ * been claimed or a sandbox has ended, or raise the limit with `OwnerLimitsRepo`. HTTP 429.
+ */
+export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>("@sealant/db/QuotaExceeded")(
+  "QuotaExceeded",
+  { quota: Quota, limit: Schema.Number, used: Schema.Number },
+  HttpApiSchema.annotations({ status: 429 })
+) {
+  override get message() {
+    return `${this.quota}: ${this.used} of ${this.limit} are in use; repeat the request later, or raise the limit of the owner`
+  }
+}
+
 /** The execution already has a different event with this sequence number. HTTP 409. */
 export class SequenceConflict extends Schema.TaggedError<SequenceConflict>("@sealant/db/SequenceConflict")(
   "SequenceConflict",

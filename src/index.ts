@@ -30,6 +30,7 @@ export {
   NotFound,
   PersistenceError,
   PersistenceErrorReason,
+  QuotaExceeded,
   ReferenceNotFound,
   SequenceConflict
 } from "./Errors.js"
@@ -102,6 +103,10 @@ export { ControlPlaneEvents } from "./events/ControlPlaneEvents.js"
 // Build jobs.
 export * as BuildJobs from "./build-job/index.js"
 export * as BuildWorker from "./build-job/BuildWorker.js"
+export { BuildQueueFlow, BuildQueueKey, BuildQueueLane, BuildQueuePause } from "./build-job/BuildQueue.js"
+export { BuildQueueRepo } from "./build-job/BuildQueueRepo.js"
+export { OwnerLimitDefaults, OwnerLimits } from "./build-job/OwnerLimits.js"
+export { OwnerLimitsRepo } from "./build-job/OwnerLimitsRepo.js"
 export { WorkspaceBuildJob } from "./build-job/WorkspaceBuildJob.js"
 export { WorkspaceBuildJobRepo } from "./build-job/WorkspaceBuildJobRepo.js"
 

@@ -13,6 +13,7 @@ import {
   NotFound,
   Page,
   PersistenceError,
+  QuotaExceeded,
   ReferenceNotFound,
   Row,
   Sandbox,
@@ -66,6 +67,7 @@ const sandboxes = HttpApiGroup.make("sandboxes")
       .setPayload(LaunchRequest)
       .addSuccess(LaunchResponse, { status: 201 })
       .addError(IdempotencyConflict)
+      .addError(QuotaExceeded)
       .addError(ReferenceNotFound)
       .addError(NotFound)
   )
@@ -99,6 +101,7 @@ const sandboxes = HttpApiGroup.make("sandboxes")
       .addSuccess(LaunchResponse)
       .addError(NotFound)
       .addError(InvalidTransition)
+      .addError(QuotaExceeded)
       .addError(ReferenceNotFound)
   )
   .add(
@@ -106,6 +109,7 @@ const sandboxes = HttpApiGroup.make("sandboxes")
       .addSuccess(LaunchResponse)
       .addError(NotFound)
       .addError(InvalidTransition)
+      .addError(QuotaExceeded)
       .addError(ReferenceNotFound)
   )
   .middleware(Authentication)

@@ -11,6 +11,7 @@ import {
   IssueWorkflowExecutionEvent,
   NotFound,
   Page,
+  QuotaExceeded,
   ReferenceNotFound,
   Row
 } from "@sealant/db"
@@ -53,6 +54,7 @@ export const workflows = HttpApiGroup.make("workflows")
       .setPayload(OpenRequest)
       .addSuccess(OpenResponse)
       .addError(AlreadyExists)
+      .addError(QuotaExceeded)
       .addError(ReferenceNotFound)
   )
   .add(
@@ -69,6 +71,7 @@ export const workflows = HttpApiGroup.make("workflows")
       .addError(NotFound)
       .addError(InvalidTransition)
       .addError(IdempotencyConflict)
+      .addError(QuotaExceeded)
       .addError(ReferenceNotFound)
   )
   .add(

@@ -64,8 +64,8 @@ export interface Options {
    */
   readonly leaseDuration?: Duration.DurationInput | undefined
   /**
-   * The pause between two polls of an idle worker, for retries that became due and leases that expired. Default 1
-   * second.
+   * The pause between two polls of an idle worker on a server. On a file, an idle worker sleeps until a commit or until
+   * the next job is due. Default 1 second.
    */
   readonly pollInterval?: Duration.DurationInput | undefined
   /** The longest wait of an attempt for its runtime after its image was built. Default 15 minutes. */
@@ -106,11 +106,12 @@ export const run = <R>(
   Effect.gen(function* () {
     const { runtimeDeadline, supervise, workerId, ...settings } = yield* decodeInput("run", Settings)(options)
     const leaseDuration = Duration.decode(settings.leaseDuration)
-    const { claimNext } = yield* WorkspaceBuildJobRepo
+    const { claimNext, nextDueAt } = yield* WorkspaceBuildJobRepo
     return yield* loop({
       ...settings,
       name: "BuildWorker",
       claim: claimNext({ workerId, leaseDuration }),
+      nextDueAt,
       work: (claimed, claimedAt) => work(handler, onDefect, claimed, claimedAt, leaseDuration),
       besides: supervise ? supervisionBesides({ leaseDuration, runtimeDeadline }) : Effect.never
     })

@@ -16,7 +16,9 @@ import {
   ReportedProse,
   Timestamp
 } from "../sql/columns.js"
+import { maxRows } from "../sql/inputLimits.js"
 import { documentOf, Json, OptionalJson } from "../sql/json.js"
+import { LeaseLost } from "../Errors.js"
 import { Milliseconds } from "../sql/durations.js"
 import { table } from "../sql/table.js"
 import { LeaseStats } from "../leasing/leases.js"
@@ -24,6 +26,7 @@ import * as Model from "../sql/model.js"
 import { stateMachine } from "../sql/transitions.js"
 import { OsExecutorCompileResult } from "../payloads/Executor.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
+import { UserId } from "../auth/User.js"
 import { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
 
 /** The id of a build job. Generated ids are `job_` and a UUIDv7. */
@@ -123,6 +126,15 @@ export class WorkspaceBuildJob extends Model.Class<WorkspaceBuildJob>("Workspace
     planHash: optional(Name),
     /** The time when the sandbox attempt of the job processed the end of the job. */
     runSettledAt: OptionalTimestamp,
+    /** The owner whose share of the queue the job uses. Jobs without an owner have one share together. */
+    ownerUserId: optional(UserId),
+    /** 0 (most urgent) to 9. */
+    priority: Count,
+    /** The key whose jobs run at most `concurrencyLimit` at a time. It belongs to the owner. */
+    concurrencyKey: optional(Name),
+    concurrencyLimit: optional(Count),
+    /** The most starts of jobs with the key in a minute. None: no limit. */
+    startsPerMinute: optional(Count),
     createdAt: Timestamp,
     updatedAt: Timestamp
   },
@@ -157,6 +169,10 @@ export const EnqueuedJob = Schema.Struct({
 })
 export interface EnqueuedJob extends Schema.Schema.Type<typeof EnqueuedJob> {}
 
+/** The result of a call under one lease of a batch: the job, or the loss of the lease. */
+export const JobResult = Schema.Either({ left: LeaseLost, right: Model.Row(WorkspaceBuildJob) })
+export type JobResult = typeof JobResult.Type
+
 /** The default of `maxAttempts`. */
 export const defaultMaxAttempts = 3
 
@@ -166,10 +182,39 @@ export const mostMaxAttempts = 1000
 /** The maximum number of claims of a job, without released ones. */
 export const MaxAttempts = Schema.Int.pipe(Schema.between(1, mostMaxAttempts))
 
+/** The default of `priority`. */
+export const defaultPriority = 5
+
+/** The urgency of a job: 0 (most urgent) to 9. */
+export const Priority = Schema.Int.pipe(Schema.between(0, 9))
+
+const Limit = Schema.Int.pipe(Schema.between(1, 1_000_000))
+
+/** The fields of a request that decide when its job is claimed. */
+export const queueFields = {
+  /** The urgency, 0 (most urgent) to 9. Default 5. */
+  priority: Schema.optional(Priority),
+  /** Jobs of one owner with the same key run at most `concurrencyLimit` at a time. */
+  concurrencyKey: Schema.optional(Name),
+  /**
+   * The most running jobs with the key, default 1. The last enqueued job with the key sets it for all of them. Has no
+   * effect without `concurrencyKey`.
+   */
+  concurrencyLimit: Schema.optional(Limit),
+  /**
+   * The most starts of jobs with the key in a minute. The last enqueued job with the key sets it for all of them.
+   * Default: no limit. Has no effect without `concurrencyKey`.
+   */
+  startsPerMinute: Schema.optional(Limit)
+}
+
 /** Request to enqueue a job. `availableAt` defaults to now; without `maxDuration` there is no limit. */
 export const EnqueueJob = Schema.Struct({
   id: Schema.optional(WorkspaceBuildJobId),
   attemptId: Schema.optional(existing(SandboxAttemptId)),
+  /** The owner whose share the job uses. A job with a sandbox attempt uses that of the attempt's owner instead. */
+  ownerUserId: Schema.optional(existing(UserId)),
+  ...queueFields,
   registryId: Name,
   repository: Name,
   tag: Name,
@@ -182,8 +227,14 @@ export const EnqueueJob = Schema.Struct({
   planHash: Schema.optional(Name)
 })
 
+/** Request to enqueue several jobs. */
+export const EnqueueJobs = Schema.Struct({ jobs: Schema.Array(EnqueueJob).pipe(Schema.maxItems(maxRows)) })
+
 /** A plan of an image, and the registry that contains the image. */
 export const JobByPlanHash = Schema.Struct({ registryId: Name, planHash: Name })
+
+/** A job and its new priority. */
+export const JobPriority = Schema.Struct({ id: existing(WorkspaceBuildJobId), priority: Priority })
 
 /** The result of a successful build: the executor, and the published image. */
 export const JobSuccess = Schema.Struct({

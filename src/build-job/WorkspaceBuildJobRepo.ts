@@ -10,7 +10,7 @@
  *   queued and running jobs.
  */
 import { SqlClient } from "@effect/sql"
-import { Clock, Context, Effect, Layer, Option } from "effect"
+import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
 import {
   type AlreadyExists,
   IdempotencyConflict,
@@ -19,6 +19,7 @@ import {
   type LeaseLost,
   type NotFound,
   type PersistenceError,
+  type QuotaExceeded,
   type ReferenceNotFound
 } from "../Errors.js"
 import type { ClaimRequest, LeaseMethods } from "../leasing/leases.js"
@@ -28,18 +29,24 @@ import { Prose } from "../sql/columns.js"
 import { idOrNew } from "../sql/ids.js"
 import { annotated, operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"
-import { resolveForeignKeyError } from "../sql/references.js"
+import { type Reference, resolveForeignKeyError } from "../sql/references.js"
 import { columnList, joinedRows, rowsOf } from "../sql/rows.js"
 import { texts } from "./claim.js"
-import { enqueueWrite } from "./enqueue.js"
-import { makeLeases } from "./leases.js"
+import { enqueueWrite, ownerOf } from "./enqueue.js"
+import { makeEnqueueMany } from "./enqueueMany.js"
+import { type JobOutcome, makeLeases } from "./leases.js"
 import { jobStatements } from "./jobStatements.js"
+import { nextDueText } from "./queueStatements.js"
+import { quotaExceeded } from "./quotas.js"
 import {
   type ClaimedJob,
   type EnqueuedJob,
   EnqueueJob,
+  EnqueueJobs,
   JobByPlanHash,
+  type JobResult,
   type JobFailure,
+  JobPriority,
   QueuedJobFailure,
   JobState,
   type JobSuccess,
@@ -66,20 +73,34 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
    *
    * Fails with
    * - `IdempotencyConflict` if the key was used for a different request,
-   * - `ReferenceNotFound` if the sandbox attempt `attemptId` does not exist,
+   * - `ReferenceNotFound` if the sandbox attempt `attemptId` or the owner `ownerUserId` does not exist,
    * - `AlreadyExists` if `id` is in use,
+   * - `QuotaExceeded` if the owner has `maxQueuedBuilds` queued jobs,
    * - `InvalidInput` if the spec or a field is invalid.
    */
   readonly enqueue: (
     job: typeof EnqueueJob.Encoded
   ) => Effect.Effect<
     EnqueuedJob,
-    AlreadyExists | IdempotencyConflict | ReferenceNotFound | InvalidInput | PersistenceError
+    AlreadyExists | IdempotencyConflict | QuotaExceeded | ReferenceNotFound | InvalidInput | PersistenceError
   >
 
   /**
-   * Claims up to `limit` (1 to 1,000) jobs in one statement, otherwise as `claimNext`. Returns fewer if fewer are due.
-   * Fails with `InvalidInput` if `limit` is out of range.
+   * Enqueues up to 1,000 jobs in one statement, otherwise as `enqueue`: all of them, or none. Returns their results in
+   * the order of the requests. A repeat of an idempotency key within the batch returns the first of its jobs.
+   *
+   * Fails as `enqueue`, for the first job that cannot be stored, and with `InvalidInput` if there are more jobs.
+   */
+  readonly enqueueMany: (
+    jobs: ReadonlyArray<typeof EnqueueJob.Encoded>
+  ) => Effect.Effect<
+    ReadonlyArray<EnqueuedJob>,
+    AlreadyExists | IdempotencyConflict | QuotaExceeded | ReferenceNotFound | InvalidInput | PersistenceError
+  >
+
+  /**
+   * Claims the jobs that as many calls of `claimNext` would claim, up to `limit` (1 to 1,000), in their order. Returns
+   * fewer if fewer can be claimed. Fails with `InvalidInput` if `limit` is out of range.
    */
   readonly claimBatch: (
     request: ClaimRequest & { readonly limit: number }
@@ -102,6 +123,22 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
     lease: Lease,
     success: typeof JobSuccess.Encoded
   ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
+
+  /**
+   * Ends up to 1,000 jobs as succeeded in one transaction, as `succeed`. Returns for each lease its job, or `LeaseLost`.
+   * Fails with `InvalidInput` if a result is invalid, or if there are more jobs; then nothing is stored.
+   */
+  readonly succeedMany: (
+    outcomes: ReadonlyArray<JobOutcome<typeof JobSuccess.Encoded>>
+  ) => Effect.Effect<ReadonlyArray<JobResult>, InvalidInput | PersistenceError>
+
+  /**
+   * Reports up to 1,000 failures in one transaction, as `fail`. Returns for each lease its job, or `LeaseLost`. Fails
+   * with `InvalidInput` if a failure is invalid, or if there are more jobs; then nothing is stored.
+   */
+  readonly failMany: (
+    outcomes: ReadonlyArray<JobOutcome<typeof JobFailure.Encoded>>
+  ) => Effect.Effect<ReadonlyArray<JobResult>, InvalidInput | PersistenceError>
 
   /**
    * Reports a failure. If it is retryable and attempts are left, the job is queued again (running → queued). It is
@@ -156,6 +193,23 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
    * with a new job.
    */
   readonly redrive: (id: string) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | PersistenceError>
+
+  /**
+   * Sets the priority of a job that is queued or running: 0 (most urgent) to 9. It counts from the next claim on.
+   *
+   * Fails with `NotFound` if the job does not exist, with `InvalidTransition` if it has ended, with `InvalidInput` if the
+   * priority is out of range.
+   */
+  readonly setPriority: (
+    request: typeof JobPriority.Encoded
+  ) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | InvalidInput | PersistenceError>
+
+  /**
+   * Returns the earliest time at which a claim may find a job: a due time, the end of a lease, or the next start that a
+   * rate limit allows. It may be in the past. `None` if only a write can make a job claimable: a new job, a released
+   * slot, a changed limit, the end of a pause.
+   */
+  readonly nextDueAt: Effect.Effect<Option.Option<DateTime.Utc>, PersistenceError>
 
   /**
    * Records that the sandbox attempt of a job has processed the end of the job. Does nothing if the job has not ended.
@@ -213,6 +267,11 @@ const { decodeInput, onlyFields, orNotFound, traced, orInvalidTransition } = ope
   "WorkspaceBuildJob"
 )
 
+const referencesOf = ({ attemptId, ownerUserId }: typeof EnqueueJob.Encoded): ReadonlyArray<Reference> => [
+  { field: "attemptId", table: "sandbox_attempts", id: Option.fromNullable(attemptId) },
+  { field: "ownerUserId", table: "user", id: Option.fromNullable(ownerUserId) }
+]
+
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(WorkspaceBuildJob))
@@ -221,6 +280,7 @@ const make = Effect.gen(function* () {
   const stateColumns = sql.literal(columnList(JobState))
   const states = yield* rowsOf(JobState)
   const statements = jobStatements(sql)
+  const { enqueueMany } = makeEnqueueMany(sql, jobs, columnList(WorkspaceBuildJob))
 
   const byId = (id: string) => jobs.findOne(sql.unsafe(texts.byId, [id]))
   const byKey = (key: string) =>
@@ -232,17 +292,34 @@ const make = Effect.gen(function* () {
       const { idempotencyKey: key } = job
       const { fingerprint, row, write } = enqueueWrite({ ...job, id }, yield* Clock.currentTimeMillis)
       const inserted = yield* rows(sql.unsafe(write.sql, [...write.values]))
-      if (inserted.length > 0) return { job: row(), created: true }
+      const [stored] = inserted
+      if (stored !== undefined) return { job: row(ownerOf(stored)), created: true }
 
       const existing = key === undefined ? Option.none() : yield* byKey(key)
-      return Option.isSome(existing) && Option.contains(existing.value.requestFingerprint, fingerprint)
+      if (Option.isNone(existing)) return yield* quotaExceeded(sql, "maxQueuedBuilds", yield* ownerOfRequest(job))
+      return Option.contains(existing.value.requestFingerprint, fingerprint)
         ? { job: existing.value, created: false }
         : yield* new IdempotencyConflict({ key: key ?? "" })
     })
 
+  /** Returns the owner whose quota a request uses. */
+  const ownerOfRequest = ({ attemptId, ownerUserId }: typeof EnqueueJob.Type) =>
+    Effect.map(
+      sql<{ readonly owner: string }>`
+        SELECT owner_user_id AS owner FROM sandbox_attempts WHERE id = ${attemptId ?? null}`,
+      ([attempt]) => attempt?.owner ?? ownerUserId ?? null
+    )
+
   /** Explains an UPDATE that matched no row. */
   const alreadyOrInvalid = (id: string, to: WorkspaceBuildJobStatus) =>
     Effect.flatMap(getById(id), orInvalidTransition(id, to))
+
+  /** Fails for a job that is neither queued nor running. */
+  const endedOf = (id: string) =>
+    Effect.flatMap(
+      getById(id),
+      ({ status }) => new InvalidTransition({ entity: "WorkspaceBuildJob", id, from: status, to: "queued" })
+    )
 
   const queuedOrInvalid = (id: string) =>
     Effect.flatMap(getById(id), (job) =>
@@ -276,13 +353,28 @@ const make = Effect.gen(function* () {
         Effect.flatMap(insert),
         Effect.tap(({ job }) => annotated("job.id", job.id)),
         traced("enqueue", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
-        Effect.catchTag(
-          "ReferenceNotFound",
-          resolveForeignKeyError(sql, [
-            { field: "attemptId", table: "sandbox_attempts", id: Option.fromNullable(request.attemptId) }
-          ])
-        )
+        Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, referencesOf(request)))
       ),
+
+    enqueueMany: (requests) =>
+      Effect.gen(function* () {
+        const { jobs } = yield* decodeInput("enqueueMany", EnqueueJobs)({ jobs: requests })
+        return yield* enqueueMany(jobs)
+      }).pipe(
+        traced("enqueueMany", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], { "job.count": requests.length }),
+        Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, requests.flatMap(referencesOf)))
+      ),
+
+    setPriority: (request) =>
+      Effect.gen(function* () {
+        const decoded = yield* decodeInput("setPriority", JobPriority)(request)
+        const changed = yield* jobs.findOne(statements.setPriority(decoded, yield* Clock.currentTimeMillis))
+        return Option.isSome(changed) ? changed.value : yield* endedOf(decoded.id)
+      }).pipe(traced("setPriority", { "job.id": request.id })),
+
+    nextDueAt: Effect.map(sql.unsafe<{ readonly at: number | null }>(nextDueText), ([row]) =>
+      Option.map(Option.fromNullable(row?.at), DateTime.unsafeMake)
+    ).pipe(traced("nextDueAt")),
 
     cancel: (request) =>
       Effect.gen(function* () {

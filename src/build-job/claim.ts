@@ -3,6 +3,7 @@
  */
 import { type LeasedTable, leaseTexts } from "../leasing/statements.js"
 import { columnList } from "../sql/rows.js"
+import { isClaimable, isNext } from "./claimOrder.js"
 import { attemptsExhausted, unreadableJob, WorkspaceBuildJob } from "./WorkspaceBuildJob.js"
 
 const table: LeasedTable = {
@@ -23,8 +24,18 @@ const table: LeasedTable = {
   }
 }
 
-/** The statements that all leased tables share, for the queue. */
-export const texts = leaseTexts(table, columnList(WorkspaceBuildJob))
+const shared = leaseTexts(table, columnList(WorkspaceBuildJob))
+
+/** The statements of the queue. */
+export const texts = {
+  ...shared,
+
+  /** Claims the next job, or fails it if it has no attempts left. ?4: the most urgent priority of the claim. */
+  claimNext: shared.claimWhere(isNext),
+
+  /** Claims the job with id `?4`, if it is due and no limit or pause prevents it. */
+  claimOne: shared.claimWhere(isClaimable)
+}
 
 /** Ends a job as succeeded. ?5: executor id, ?6: result, ?7: reference, ?8: digest reference, ?9: digest. */
 export const succeedText = texts.underLease(`

@@ -2,22 +2,43 @@
  * The layer of the queue of workspace builds.
  */
 import type { SqlClient } from "@effect/sql"
-import type { Layer } from "effect"
+import { Layer } from "effect"
+import { BuildQueueRepo } from "./BuildQueueRepo.js"
+import { OwnerLimitsRepo } from "./OwnerLimitsRepo.js"
 import { WorkspaceBuildJobRepo } from "./WorkspaceBuildJobRepo.js"
 
+export {
+  BlockedBy,
+  BuildQueueFlow,
+  BuildQueueKey,
+  BuildQueueLane,
+  BuildQueuePause,
+  PauseScope,
+  QueueLoad,
+  QueuePart
+} from "./BuildQueue.js"
+export { BuildQueueRepo, type BuildQueueService } from "./BuildQueueRepo.js"
 export * as BuildWorker from "./BuildWorker.js"
+export { EffectiveLimits, OwnerLimitDefaults, OwnerLimits, SetDefaultLimits, SetOwnerLimits } from "./OwnerLimits.js"
+export { OwnerLimitsRepo, type OwnerLimitsService } from "./OwnerLimitsRepo.js"
+export type { JobOutcome } from "./leases.js"
 export {
   EnqueuedJob,
   attemptsExhausted,
   ClaimedJob,
   defaultMaxAttempts,
+  defaultPriority,
   JobState,
   EnqueueJob,
+  EnqueueJobs,
   JobByPlanHash,
   JobFailure,
+  JobPriority,
+  JobResult,
   QueuedJobFailure,
   JobSuccess,
   Lease,
+  Priority,
   LeaseOutcome,
   QueueStats,
   unreadableJob,
@@ -29,7 +50,11 @@ export {
 export { type ClaimRequest, WorkspaceBuildJobRepo, type WorkspaceBuildJobService } from "./WorkspaceBuildJobRepo.js"
 
 /** The services that `layer` provides. */
-export type Services = WorkspaceBuildJobRepo
+export type Services = BuildQueueRepo | OwnerLimitsRepo | WorkspaceBuildJobRepo
 
 /** Provides the queue of workspace builds over one `SqlClient`. */
-export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = WorkspaceBuildJobRepo.layer
+export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = Layer.mergeAll(
+  BuildQueueRepo.layer,
+  OwnerLimitsRepo.layer,
+  WorkspaceBuildJobRepo.layer
+)

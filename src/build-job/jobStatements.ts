@@ -6,6 +6,7 @@ import type { SqlClient, Statement } from "@effect/sql"
 import { columnList } from "../sql/rows.js"
 import {
   type JobByPlanHash,
+  type JobPriority,
   type QueuedJobFailure,
   WorkspaceBuildJob,
   workspaceBuildJobTransitions
@@ -35,6 +36,12 @@ export const jobStatements = (sql: SqlClient.SqlClient) => {
       WHERE id = ${which} AND ${sql.in("status", workspaceBuildJobTransitions.sources("cancelled"))}
       RETURNING ${returning}`,
 
+    /** Sets the priority of a job that is queued or running, from its next claim on. */
+    setPriority: ({ id, priority }: typeof JobPriority.Type, now: number) => sql`
+      UPDATE oci_image_build_jobs SET priority = ${priority}, updated_at = ${now}
+      WHERE id = ${id} AND status IN ('queued', 'running')
+      RETURNING ${columns}`,
+
     /** Fails a queued job. */
     failQueued: ({ errorCode, errorMessage, id }: typeof QueuedJobFailure.Type, now: number) => sql`
       UPDATE oci_image_build_jobs SET
@@ -62,7 +69,8 @@ export const jobStatements = (sql: SqlClient.SqlClient) => {
       UPDATE oci_image_build_jobs SET
         status = 'queued', attempt_count = 0, available_at = ${now}, claimed_at = NULL, worker_id = NULL,
         started_at = NULL, finished_at = NULL, error_code = NULL, error_message = NULL, cancel_reason = NULL,
-        run_settled_at = NULL, updated_at = ${now}
+        run_settled_at = NULL, updated_at = ${now},
+        owner_user_id = coalesce(owner_user_id, (SELECT owner_user_id FROM sandbox_attempts WHERE id = run_id))
       WHERE id = ${id} AND status IN ('failed', 'cancelled') AND NOT EXISTS (
         SELECT 1 FROM sandbox_attempts AS a
         WHERE a.id = run_id AND (a.status NOT IN ('queued', 'running') OR a.stop_requested_at IS NOT NULL))

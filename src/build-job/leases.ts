@@ -2,18 +2,36 @@
  * The methods of `WorkspaceBuildJobRepo` for workers: claims, and writes under a lease.
  */
 import type { SqlClient } from "@effect/sql"
-import { type Duration, Effect, Schema } from "effect"
+import { type Duration, Effect, Either, Metric, Random, Schema } from "effect"
+import { InvalidInput, type LeaseLost } from "../Errors.js"
+import { maxRows } from "../sql/inputLimits.js"
 import { type ClaimRequest, leasesOn } from "../leasing/leases.js"
 import { operations } from "../sql/operations.js"
-import type { RowsOf } from "../sql/rows.js"
+import { rowReader, type RowsOf } from "../sql/rows.js"
 import { OsExecutorCompileResult } from "../payloads/Executor.js"
 import { failText, succeedText, texts } from "./claim.js"
+import { makeClaimDue } from "./claimDue.js"
 import { jobsClaimed, jobsRetried } from "./jobMetrics.js"
-import { type ClaimedJob, JobFailure, JobSuccess, type Lease, type WorkspaceBuildJob } from "./WorkspaceBuildJob.js"
+import { type ClaimedJob, JobFailure, JobSuccess, type Lease, WorkspaceBuildJob } from "./WorkspaceBuildJob.js"
 
 const service = "WorkspaceBuildJobRepo"
 const own = operations(service, "WorkspaceBuildJob")
 const { decodeInput, traced } = own
+
+/** The outcome of the job of a lease. */
+export interface JobOutcome<A> {
+  readonly lease: Lease
+  readonly outcome: A
+}
+
+const wasRetried = (result: Either.Either<WorkspaceBuildJob, LeaseLost>) =>
+  Either.isRight(result) && result.right.status === "queued"
+
+/** Refuses a batch of more than 1,000 jobs. */
+const batchLimit = (method: string, items: ReadonlyArray<unknown>) =>
+  items.length <= maxRows
+    ? Effect.void
+    : new InvalidInput({ operation: `${service}.${method}`, issues: [`must have at most ${maxRows} items`] })
 
 const encodeResult = Schema.encodeSync(Schema.parseJson(OsExecutorCompileResult))
 
@@ -40,6 +58,11 @@ export const failureValues = (
 
 const decodeSuccess = decodeInput("succeed", JobSuccess)
 
+const readJob = rowReader(WorkspaceBuildJob)
+
+const decodeFailure = decodeInput("failMany", JobFailure)
+const decodeSuccesses = decodeInput("succeedMany", JobSuccess)
+
 const heldBy = ({ jobId, token, workerId }: Lease) => ({ id: jobId, token, workerId })
 
 /** Builds the methods for workers. `WorkspaceBuildJobService` documents them. */
@@ -52,6 +75,7 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
     held: "running",
     noun: "job",
     texts,
+    claimDue: makeClaimDue(sql, jobs),
     claimed: (job, workerId) => ({ job, lease: { jobId: job.id, workerId, token: job.leaseToken } }),
     rowOf: ({ job }) => job,
     claims: jobsClaimed,
@@ -86,6 +110,39 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
         const { errorCode = null, errorMessage, retryable } = yield* decodeInput("fail", JobFailure)(failure)
         return yield* leases.fail(heldBy(lease), failText, retryable, [errorCode, errorMessage])
       }).pipe(traced("fail", ["InvalidInput"], { "job.id": lease.jobId })),
+
+    succeedMany: (outcomes: ReadonlyArray<JobOutcome<typeof JobSuccess.Encoded>>) =>
+      Effect.gen(function* () {
+        yield* batchLimit("succeedMany", outcomes)
+        const values = yield* Effect.forEach(outcomes, ({ outcome }) =>
+          Effect.map(decodeSuccesses(outcome), successValues)
+        )
+        return yield* leases.underLeases(
+          readJob,
+          outcomes.map(({ lease }) => heldBy(lease)),
+          succeedText,
+          ["succeeded"],
+          values
+        )
+      }).pipe(traced("succeedMany", ["InvalidInput"], { "job.count": outcomes.length })),
+
+    failMany: (outcomes: ReadonlyArray<JobOutcome<typeof JobFailure.Encoded>>) =>
+      Effect.gen(function* () {
+        yield* batchLimit("failMany", outcomes)
+        const values = yield* Effect.forEach(outcomes, ({ outcome }) =>
+          Effect.zipWith(decodeFailure(outcome), Random.next, failureValues)
+        )
+        return yield* leases.underLeases(
+          readJob,
+          outcomes.map(({ lease }) => heldBy(lease)),
+          failText,
+          ["retried", "failed"],
+          values
+        )
+      }).pipe(
+        Effect.tap((results) => Metric.incrementBy(jobsRetried, results.filter(wasRetried).length)),
+        traced("failMany", ["InvalidInput"], { "job.count": outcomes.length })
+      ),
 
     release: (lease: Lease) => leases.release(heldBy(lease)).pipe(traced("release", { "job.id": lease.jobId })),
 

@@ -9,6 +9,7 @@ import { dirname } from "node:path"
 import * as Maintenance from "../Maintenance.js"
 import * as Migrations from "../Migrations.js"
 import { readLedger } from "../migration/ledger.js"
+import { driftText } from "../build-job/queueStatements.js"
 import { KeyRing } from "../secret/KeyRing.js"
 import { tokenColumns, tokenPrefix } from "../secret/tokenFormat.js"
 import { operations } from "../sql/operations.js"
@@ -42,6 +43,22 @@ const orProblem =
     Effect.catchAll(findings, (error) =>
       Effect.succeed([problem(check, error.message, "see docs/operations.md, Findings")])
     )
+
+/** Compares the counters of the build queue with the jobs. */
+const counters = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const [row] = yield* sql.unsafe<{ readonly count: number }>(driftText)
+  const count = row?.count ?? 0
+  return count === 0
+    ? [ok("queue", "the counters of the queue agree with its jobs")]
+    : [
+        problem(
+          "queue",
+          `the counters of ${counted(count, "owner and priority", "owners and priorities")} differ from their jobs`,
+          "another program wrote the tables build_queue_*; restore a backup"
+        )
+      ]
+})
 
 /** Finds text that is not UTF-8 before any other check reads it, because reading it ends the process. */
 const texts = Effect.gen(function* () {
@@ -334,6 +351,9 @@ export const examine = Effect.gen(function* () {
     current === undefined
       ? orProblem("jobs")(stuck)
       : Effect.succeed([skipped("jobs", "the schema is not that of this program")]),
+    current === undefined
+      ? orProblem("queue")(counters)
+      : Effect.succeed([skipped("queue", "the schema is not that of this program")]),
     current === undefined
       ? orProblem("tokens")(tokens)
       : Effect.succeed([skipped("tokens", "the schema is not that of this program")])

@@ -20,6 +20,7 @@ export const summaries = {
   "import-legacy": "Imports a database of the predecessor.",
   purge: "Removes ended rows that are older than their retention.",
   jobs: "Reads and changes the build queue: list, show, redrive, fail, cancel.",
+  queue: "Reads the load of the build queue, and changes its limits and pauses: stats, limits, pause, resume.",
   deliveries: "Reads the inbox of webhook deliveries: list, show, redeliver.",
   events: "Reads the journal of state changes: list, tail.",
   secrets: "Shows and rotates the keys that encrypt secrets: status, rotate.",

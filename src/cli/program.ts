@@ -32,6 +32,7 @@ const definitions = {
   "import-legacy": () => import("./importLegacy.js").then(({ importLegacy }) => importLegacy),
   purge: () => import("./purge.js").then(({ purge }) => purge),
   jobs: () => import("./jobs.js").then(({ jobs }) => jobs),
+  queue: () => import("./queue.js").then(({ queue }) => queue),
   deliveries: () => import("./deliveries.js").then(({ deliveries }) => deliveries),
   events: () => import("./events.js").then(({ events }) => events),
   secrets: () => import("./secrets.js").then(({ secrets }) => secrets),

@@ -14,6 +14,7 @@ import type {
   InvalidTransition,
   NotFound,
   PersistenceError,
+  QuotaExceeded,
   ReferenceNotFound,
   SequenceConflict
 } from "../Errors.js"
@@ -78,6 +79,7 @@ export interface IssueWorkflowLifecycleService {
    *   longer use the repository of the issue (an earlier result is returned regardless);
    * - `InvalidTransition` if the workflow has ended or is archived, or the sandbox is stopped or has failed;
    * - `IdempotencyConflict` if the key was used for another request;
+   * - `QuotaExceeded` if the launch exceeds a quota of the owner;
    * - `ReferenceNotFound`, with the field, if the sandbox does not exist or does not belong to the workflow's owner,
    *   the requester or a reference of the launch does not exist, or the workflow has no owner to launch for;
    * - `AlreadyExists` if the id exists;
@@ -90,6 +92,7 @@ export interface IssueWorkflowLifecycleService {
     | NotFound
     | InvalidTransition
     | IdempotencyConflict
+    | QuotaExceeded
     | ReferenceNotFound
     | AlreadyExists
     | InvalidInput

@@ -11,6 +11,7 @@ import { Limited, maxRows } from "../sql/inputLimits.js"
 import type { LeaseTexts } from "./statements.js"
 import type { operations } from "../sql/operations.js"
 import type { CorruptRow, RowsOf, Unreadable } from "../sql/rows.js"
+import { writeAll } from "../sql/writeAll.js"
 import { claimBatcher } from "./claimBatcher.js"
 
 /** The lease columns of a row. */
@@ -124,6 +125,13 @@ export interface Definition<Row extends LeasedRow, Claimed> {
   /** The name of this kind of rows in logs. */
   readonly noun: string
   readonly texts: LeaseTexts
+  /** Claims up to `limit` due rows until `until`, in the order of their claims. Default: the rows due longest. */
+  readonly claimDue?: (claim: {
+    readonly now: number
+    readonly workerId: string
+    readonly until: number
+    readonly limit: number
+  }) => Effect.Effect<ReadonlyArray<Either.Either<Row, Unreadable>>, SqlError.SqlError>
   /** Builds the result of a claim: the row and its lease. */
   readonly claimed: (row: Row, workerId: string) => Claimed
   readonly rowOf: (claimed: Claimed) => Row
@@ -146,6 +154,7 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
   rows: RowsOf<Row>,
   { decodeInput, onlyFields }: ReturnType<typeof operations>,
   {
+    claimDue: claimDueOf,
     claimed: toClaimed,
     claims,
     entity,
@@ -169,20 +178,28 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
   const claim = (
     method: "claimNext" | "claimBatch" | "claimById",
     { leaseDuration, workerId }: ClaimRequest,
-    text: string,
-    which: string | number
+    claimRows: (
+      now: number,
+      workerId: string,
+      until: number
+    ) => Effect.Effect<ReadonlyArray<Either.Either<Row, Unreadable>>, SqlError.SqlError>
   ) =>
     Effect.flatMap(decodeWorker[method]({ workerId }), ({ workerId: worker }) =>
       Effect.flatMap(leaseMs(method, "leaseDuration", leaseDuration), (millis) =>
         Effect.clockWith((clock) => {
           const now = clock.unsafeCurrentTimeMillis()
-          return Effect.flatMap(rows.each(sql.unsafe(text, [now, worker, now + millis, which])), claimedOf(now, worker))
+          return Effect.flatMap(claimRows(now, worker, now + millis), claimedOf(now, worker))
         })
       )
     )
 
+  const claimBy = (text: string, which: string | number) => (now: number, workerId: string, until: number) =>
+    rows.each(sql.unsafe(text, [now, workerId, until, which]))
+
   const claimDue = (method: "claimNext" | "claimBatch", request: ClaimRequest, limit: number) =>
-    Effect.map(claim(method, request, texts.claimDue, limit), (claimed) => claimed.sort(byDue))
+    claimDueOf === undefined
+      ? Effect.map(claim(method, request, claimBy(texts.claimDue, limit)), (claimed) => claimed.sort(byDue))
+      : claim(method, request, (now, workerId, until) => claimDueOf({ now, workerId, until, limit }))
 
   // RETURNING has no defined order (https://www.sqlite.org/lang_returning.html).
   const byDue = (a: Claimed, b: Claimed) => {
@@ -279,8 +296,39 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
   const onlyClaimById = onlyFields("claimById", [...claimFields, "id"])
   const decodeReap = decodeInput("reapExpired", Limited)
 
+  /**
+   * Runs a write under each lease, in one transaction. `values` are its parameters from ?5 on, by lease. Returns the row,
+   * or the reason of the lost lease, for each. `read` decodes a row.
+   */
+  const underLeases = (
+    read: (row: Readonly<Record<string, unknown>>) => Effect.Effect<Row, CorruptRow>,
+    held: ReadonlyArray<Held>,
+    text: string,
+    repeats: ReadonlyArray<string>,
+    values: ReadonlyArray<ReadonlyArray<unknown>>
+  ): Effect.Effect<ReadonlyArray<Either.Either<Row, LeaseLost>>, SqlError.SqlError | CorruptRow> =>
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const results = yield* writeAll(
+        sql,
+        held.map(({ id, token, workerId }, index) => ({
+          sql: text,
+          // An unsafe token matches no row. The engine refuses some of these numbers with an error.
+          values: [now, id, Number.isSafeInteger(token) ? token : -1, workerId, ...(values[index] ?? [])],
+          firstOnly: true
+        }))
+      )
+      return yield* Effect.forEach(held, (lease, index) => {
+        const [row] = results[index] ?? []
+        if (row === undefined) return Effect.either(repeatOrLost(lease, repeats)).pipe(Effect.flatMap(lostOrFailed))
+        return Effect.map(read(row), Either.right)
+      })
+    })
+
   return {
     underLease,
+
+    underLeases,
 
     claimNext: (request: ClaimRequest): Effect.Effect<Option.Option<Claimed>, SqlError.SqlError | InvalidInput> =>
       Effect.flatMap(Effect.zipRight(onlyClaimNext(request), mayShare), (shared) =>
@@ -298,7 +346,7 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
 
     claimById: (request: ClaimRequest & { readonly id: string }) =>
       Effect.map(
-        Effect.zipRight(onlyClaimById(request), claim("claimById", request, texts.claimOne, request.id)),
+        Effect.zipRight(onlyClaimById(request), claim("claimById", request, claimBy(texts.claimOne, request.id))),
         ([first]) => Option.fromNullable(first)
       ),
 
@@ -348,6 +396,16 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
     })
   }
 }
+
+/** Returns the loss of a lease as a result, and fails with all other errors. */
+const lostOrFailed = <Row, E>(
+  result: Either.Either<Row, LeaseLost | E>
+): Effect.Effect<Either.Either<Row, LeaseLost>, E> =>
+  Either.isRight(result)
+    ? Effect.succeed(Either.right(result.right))
+    : result.left instanceof LeaseLost
+      ? Effect.succeed(Either.left(result.left))
+      : Effect.fail(result.left)
 
 /** A row under a lease, as far as the lease is concerned. */
 type Leased = Pick<LeasedRow, "status" | "leaseToken" | "leaseOutcome" | "workerId">

@@ -96,8 +96,8 @@ export const leaseTexts = (table: LeasedTable, columns: string) => {
     ORDER BY lease_expires_at, id LIMIT ${exhaustedPerClaim})`
 
   // Claims the candidates, and fails those without attempts left. One statement, so that no candidate changes between
-  // selection and write. ?1: now, ?2: worker, ?3: requested end of the leases, ?4: the parameter of `candidates`.
-  const claim = (candidates: string) => `
+  // selection and write. ?1: now, ?2: worker, ?3: requested end of the leases, ?4: the parameter of the condition.
+  const claim = (condition: string) => `
   UPDATE ${name} SET
     status = iif(${attemptsLeft}, '${held}', ${exhaustedStatus}),
     attempt_count = attempt_count + (${attemptsLeft}),
@@ -107,7 +107,7 @@ export const leaseTexts = (table: LeasedTable, columns: string) => {
     claimed_at = iif(${attemptsLeft}, ?1, claimed_at),
     lease_expires_at = iif(${attemptsLeft}, ${leaseEnd("?3", "?1")}, NULL),
     ${[...table.whenClaimed, failedWhenExhausted].join(",\n    ")}
-  WHERE id IN (${candidates})
+  WHERE ${condition}
   RETURNING ${columns}`
 
   // A write under a lease: it matches the row only if the lease is the current one. ?1: now, ?2 to ?4: the lease. `set`
@@ -135,10 +135,13 @@ export const leaseTexts = (table: LeasedTable, columns: string) => {
     // Trimmed here: `@effect/sql` trims each text, and a new string would be hashed again in the cache of prepared
     // statements.
     /** Claims the `?4` rows that have been due longest. */
-    claimDue: claim(due).trim(),
+    claimDue: claim(`id IN (${due})`).trim(),
 
     /** Claims the row with id `?4`, if it is due. */
-    claimOne: claim(`SELECT id FROM ${name} WHERE id = ?4 AND ${dueCondition}`).trim(),
+    claimOne: claim(`id IN (SELECT id FROM ${name} WHERE id = ?4 AND ${dueCondition})`).trim(),
+
+    /** Claims the rows for which a condition holds, or fails those without attempts left. */
+    claimWhere: (condition: string) => claim(condition).trim(),
 
     underLease,
 

@@ -3,14 +3,31 @@
  * loop drains when it is interrupted.
  */
 import { SqlClient } from "@effect/sql"
-import { type Cause, type Duration, Effect, Exit, Fiber, FiberSet, Option, Schedule, Schema, type Scope } from "effect"
+import {
+  type Cause,
+  Clock,
+  type DateTime,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  FiberSet,
+  Option,
+  Schedule,
+  Schema,
+  type Scope
+} from "effect"
 import * as Database from "../Database.js"
 import { Name } from "../sql/columns.js"
-import { Pause, Wait } from "../sql/durations.js"
+import { clientInternals } from "../libsql/registry.js"
+import { Pause, Wait, wholeMillis } from "../sql/durations.js"
 import { spanned } from "../sql/operations.js"
 import { type HeldLease, type Moment, moment, noneOverdue } from "./heldLeases.js"
 import { backoff, isFinal, isTransient, type StoreError } from "../sql/retry.js"
 import { kindOf } from "../sql/tagged.js"
+
+/** The longest sleep of an idle loop. */
+const longestSleep = Duration.minutes(1)
 
 /** The options that all workers share. */
 export const workerSettings = {
@@ -35,6 +52,11 @@ export interface Work<A, E, R> {
   /** Claims the next due row, if there is one. */
   readonly claim: Effect.Effect<Option.Option<A>, E, R>
   /**
+   * Reads the earliest time at which a claim may find a row without a further commit. An idle loop then sleeps until it,
+   * for a minute at most. On a server it also polls, because commits of other programs are not reported.
+   */
+  readonly nextDueAt?: Effect.Effect<Option.Option<DateTime.Utc>, E, R>
+  /**
    * Works on a claimed row. `claimedAt` is the moment before the claim was sent. It is forked uninterruptible, so that
    * an interruption of the loop also releases a row whose fiber has not begun.
    */
@@ -53,6 +75,7 @@ export const loop = <A, E extends { readonly message: string }, R>({
   concurrency,
   drainTimeout,
   name,
+  nextDueAt,
   pollInterval,
   work
 }: Work<A, E, R>): Effect.Effect<never, never, R | SqlClient.SqlClient | Scope.Scope> =>
@@ -88,6 +111,19 @@ export const loop = <A, E extends { readonly message: string }, R>({
       Effect.uninterruptible
     )
 
+    const longestPause =
+      clientInternals(sql)?.place.kind === "server"
+        ? Duration.decode(pollInterval)
+        : Duration.max(longestSleep, pollInterval)
+    const idlePause: Effect.Effect<Duration.DurationInput, E, R> =
+      nextDueAt === undefined
+        ? Effect.succeed(pollInterval)
+        : Effect.zipWith(nextDueAt, Clock.currentTimeMillis, (due, now) => {
+            const left = Option.match(due, { onNone: () => Infinity, onSome: ({ epochMillis }) => epochMillis - now })
+            // A due row that was not claimed belongs to a paused part of the queue, or another worker has claimed it.
+            return left <= 0 ? pollInterval : Duration.min(wholeMillis(Duration.millis(left)), longestPause)
+          })
+
     // One fiber claims for all slots, so the cost of an idle worker does not depend on their number. Simultaneous
     // claims are one statement. Their number starts at one, which is enough when no row is due, and doubles when all
     // claims found a row.
@@ -104,7 +140,7 @@ export const loop = <A, E extends { readonly message: string }, R>({
         { concurrency: "unbounded" }
       )
       if (found.every((hasClaimed) => hasClaimed)) width = Math.min(count * 2, concurrency)
-      else yield* Effect.raceFirst(Database.changedSince(seen), Effect.sleep(pollInterval))
+      else yield* Effect.raceFirst(Database.changedSince(seen), Effect.flatMap(idlePause, Effect.sleep))
     })
 
     return yield* Effect.all([besides, forever(dispatch, "claiming", pollInterval)], {

@@ -280,7 +280,7 @@ export const runBatch = (connection: Connection, statements: ReadonlyArray<State
   connection.run("SAVEPOINT batch", [])
   const results: Array<Result> = []
   try {
-    for (const { sql, values } of statements) results.push(connection.run(sql, values))
+    for (const { firstOnly, sql, values } of statements) results.push(connection.run(sql, values, firstOnly))
   } catch (error) {
     if (connection.inTransaction) {
       connection.exec("ROLLBACK TO batch")

@@ -11,6 +11,8 @@ import type { Row } from "./Connection.js"
 export interface Statement {
   readonly sql: string
   readonly values: ReadonlyArray<unknown>
+  /** Permits to drop all rows but the first, which halves the cost on a file. */
+  readonly firstOnly?: boolean
 }
 
 /** The location of a database. */

@@ -17,6 +17,7 @@ import type {
   LeaseLost,
   NotFound,
   PersistenceError,
+  QuotaExceeded,
   ReferenceNotFound
 } from "../Errors.js"
 import type { ControlPlaneEvent } from "../events/ControlPlaneEvent.js"
@@ -89,13 +90,14 @@ export interface SandboxLifecycleService {
    * - `AlreadyExists` if a sandbox with the `id` of the request exists;
    * - `ReferenceNotFound` if the owner, repository, profile, issue or requester does not exist, the profile belongs to
    *   another owner, or the owner may not use the repository;
+   * - `QuotaExceeded` if the owner has `maxQueuedBuilds` queued builds or `maxLiveSandboxes` live sandboxes;
    * - `NotFound` if the attempt or the job of the first result was deleted. Deleting a sandbox deletes its keys.
    */
   readonly launch: (
     request: typeof LaunchSandbox.Encoded
   ) => Effect.Effect<
     Launch,
-    InvalidInput | IdempotencyConflict | AlreadyExists | ReferenceNotFound | NotFound | PersistenceError
+    InvalidInput | IdempotencyConflict | AlreadyExists | QuotaExceeded | ReferenceNotFound | NotFound | PersistenceError
   >
 
   /**
@@ -117,18 +119,25 @@ export interface SandboxLifecycleService {
    * Fails with:
    * - `NotFound` if the sandbox does not exist, or has no attempt with a snapshot and a job;
    * - `InvalidTransition` if the sandbox is neither stopped nor failed;
+   * - `QuotaExceeded`, as `launch`;
    * - `ReferenceNotFound` (`repositoryId`, `repositoryProfileRevisionId`, `issueId`) if its owner may no longer use its
    *   repository;
    * - `InvalidInput` if its stored specification breaks a current input rule, for example for the scheme of a source.
    */
   readonly retry: (
     id: ById
-  ) => Effect.Effect<Launch, NotFound | InvalidTransition | ReferenceNotFound | InvalidInput | PersistenceError>
+  ) => Effect.Effect<
+    Launch,
+    NotFound | InvalidTransition | QuotaExceeded | ReferenceNotFound | InvalidInput | PersistenceError
+  >
 
   /** Does the same as `retry`, recorded as a rebuild: a new image is requested, without a failure. */
   readonly rebuild: (
     id: ById
-  ) => Effect.Effect<Launch, NotFound | InvalidTransition | ReferenceNotFound | InvalidInput | PersistenceError>
+  ) => Effect.Effect<
+    Launch,
+    NotFound | InvalidTransition | QuotaExceeded | ReferenceNotFound | InvalidInput | PersistenceError
+  >
 
   /**
    * Begins a build: attempt and sandbox are running. Returns the work. Idempotent, also for the next holder of the job.

@@ -2,7 +2,14 @@
  * Requests and results of `SandboxLifecycle`.
  */
 import { Schema } from "effect"
-import { JobFailure, JobSuccess, Lease, MaxAttempts, WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
+import {
+  JobFailure,
+  JobSuccess,
+  Lease,
+  MaxAttempts,
+  queueFields,
+  WorkspaceBuildJob
+} from "../build-job/WorkspaceBuildJob.js"
 import { ProfileRevisionId } from "../profile/Profile.js"
 import { RepositoryProfileRevisionId } from "../profile/RepositoryProfile.js"
 import { UserId } from "../auth/User.js"
@@ -52,6 +59,7 @@ export const LaunchSandbox = Schema.Struct({
   maxAttempts: Schema.optional(MaxAttempts),
   /** The maximum build time of a worker, from each claim. Default: no limit. */
   maxDuration: Schema.optional(Milliseconds),
+  ...queueFields,
   /**
    * Starts from the image of the owner's newest succeeded job with the same registry and the same blueprint, if there is
    * one. The job contains that image from the beginning, as after `publishBuild`, and only the launch is left. Sources

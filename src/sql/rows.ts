@@ -32,6 +32,10 @@ export interface RowsOf<A> {
   readonly each: (
     statement: Statement.Statement<Row>
   ) => Effect.Effect<ReadonlyArray<Either.Either<A, Unreadable>>, SqlError.SqlError>
+  /** Returns the first row, or its error and its raw columns if it cannot be decoded. */
+  readonly first: (
+    statement: Statement.Statement<Row>
+  ) => Effect.Effect<Option.Option<Either.Either<A, Unreadable>>, SqlError.SqlError>
   /** Returns the first row, if there is one. */
   readonly findOne: (
     statement: Statement.Statement<Row>
@@ -75,6 +79,10 @@ export const rowsOf = <A>(model: RowModel<A>): Effect.Effect<RowsOf<A>, never, S
     return {
       findAll: (statement) => Effect.flatMap(run.all(statement), (rows) => decoded(() => rows.map(decode))),
       each: (statement) => Effect.map(run.all(statement), (rows) => rows.map(readable(decode))),
+      first: (statement) =>
+        Effect.map(run.first(statement), ([row]) =>
+          row === undefined ? Option.none() : Option.some(readable(decode)(row))
+        ),
       findOne: (statement) =>
         Effect.flatMap(run.first(statement), ([row]) =>
           row === undefined ? Effect.succeedNone : decoded(() => Option.some(decode(row)))

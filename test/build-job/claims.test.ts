@@ -68,7 +68,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("take the job that has been due longest, queued or expired, ties by id", () =>
+    it.effect("take jobs under expired leases first, then queued ones, each due longest first, ties by id", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         yield* make.buildJob({ id: "f", availableAt: at(60) })
@@ -85,36 +85,30 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (let next = yield* jobs.claimNext(claimant); Option.isSome(next); next = yield* jobs.claimNext(claimant)) {
           order.push(next.value.job.id)
         }
-        expect(order).toEqual(["a", "b", "c", "d", "e", "f", "g"])
+        expect(order).toEqual(["d", "e", "g", "a", "b", "c", "f"])
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("take a batch of the jobs that have been due longest, and only due jobs", () =>
+    it.effect("take a batch in the order of single claims, and only due jobs", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         for (let index = 0; index < 25; index++)
           yield* make.buildJob({ id: `q${String(index).padStart(2, "0")}`, availableAt: at(2 * index) })
         for (let index = 0; index < 25; index++) yield* expiring(`r${String(index).padStart(2, "0")}`, 2 * index + 1)
         yield* TestClock.setTime(39)
-        const batch = yield* jobs.claimBatch({ ...claimant, limit: 10 })
-        expect(batch.map(({ job }) => job.id).toSorted()).toEqual([
-          "q00",
-          "q01",
-          "q02",
-          "q03",
-          "q04",
-          "r00",
-          "r01",
-          "r02",
-          "r03",
-          "r04"
+        const batch = yield* jobs.claimBatch({ ...claimant, limit: 30 })
+        const numbered = (prefix: string, count: number) =>
+          Array.from({ length: count }, (_, index) => `${prefix}${String(index).padStart(2, "0")}`)
+        expect(batch.map(({ job }) => job.id)).toEqual([...numbered("r", 20), ...numbered("q", 10)])
+        expect(batch.map(({ lease }) => lease.token)).toEqual([
+          ...numbered("r", 20).map(() => 2),
+          ...numbered("q", 10).map(() => 1)
         ])
-        expect(batch.map(({ lease }) => lease.token).toSorted()).toEqual([1, 1, 1, 1, 1, 2, 2, 2, 2, 2])
         for (const { job, lease } of batch) {
           expect(lease).toEqual({ jobId: job.id, workerId: "one", token: job.leaseToken })
           expect(millis(job.leaseExpiresAt)).toBe(60_039)
         }
-        expect(yield* jobs.claimBatch({ ...claimant, limit: 1000 })).toHaveLength(30)
+        expect(yield* jobs.claimBatch({ ...claimant, limit: 1000 })).toHaveLength(10)
         expect(yield* jobs.claimBatch({ ...claimant, limit: 1000 })).toEqual([])
       }).pipe(Effect.provide(layer))
     )

@@ -68,6 +68,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
         const { id: attemptId } = yield* make.attempt()
+        const { id: ownerUserId } = yield* make.user()
         const inputs = FastCheck.sample(Arbitrary.make(EnqueueJob), 40)
         for (const [index, input] of inputs.entries()) {
           const now = 1000 + index
@@ -76,6 +77,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           const { created, job } = yield* jobs.enqueue({
             ...encoded,
             attemptId: encoded.attemptId === undefined ? undefined : attemptId,
+            ownerUserId: encoded.ownerUserId === undefined ? undefined : ownerUserId,
             // The range of the column.
             availableAt: availableAt && DateTime.unsafeMake(Math.abs(availableAt.epochMillis)),
             idempotencyKey: idempotencyKey && `${index} ${idempotencyKey}`.slice(0, 1000)

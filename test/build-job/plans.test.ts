@@ -1,6 +1,6 @@
 /**
  * Query plans of every statement of the queue: tables are neither scanned nor sorted, and a claim reads the first entries of
- * its two indexes for any number of jobs. On files: in memory, the engine cannot commit after an explained write.
+ * its indexes for any number of jobs and owners. On files: in memory, the engine cannot commit after an explained write.
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
@@ -43,6 +43,14 @@ const methods = Effect.map(
     cancelLatestByAttemptId: jobs.cancelLatestByAttemptId({ attemptId, reason: "enough" }),
     listLatestByAttemptIds: jobs.listLatestByAttemptIds([attemptId, attemptId]),
     listByStatus: jobs.listByStatus({ status: "queued" }),
+    enqueueMany: Effect.all([
+      jobs.enqueueMany([{ ...request, idempotencyKey: "key" }, request]),
+      Effect.ignore(jobs.enqueueMany([{ ...request, tag: "other", idempotencyKey: "key" }]))
+    ]),
+    succeedMany: jobs.succeedMany([{ lease, outcome: success }]),
+    failMany: jobs.failMany([{ lease, outcome: failure }]),
+    setPriority: jobs.setPriority({ id: gone, priority: 1 }),
+    nextDueAt: jobs.nextDueAt,
     stats: jobs.stats
   })
 )
@@ -57,7 +65,7 @@ const claimPlan = Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
   Effect.map(plansOf(jobs.claimNext(claimant)), (plans) => plans.flat())
 )
 
-/** The accepted exceptions: the counts for operators, and the merge of twice `limit` rows of a claim. */
+/** The accepted exceptions: the counts for operators, and the sort of the flows that have become due since the last claim, at most 22. */
 const known: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
   claimNext: [/^USE TEMP B-TREE FOR ORDER BY in: UPDATE/],
   claimBatch: [/^USE TEMP B-TREE FOR ORDER BY in: UPDATE/],
@@ -97,26 +105,38 @@ describe("build job query plans", () => {
     }).pipe(Effect.provide(layers.file))
   )
 
-  it.effect("a claim reads the first entries of the two partial indexes", () =>
+  it.effect("a claim reads the first entries of partial indexes on flows, lanes and jobs", () =>
     Effect.gen(function* () {
       const plan = yield* claimPlan
-      const walks = plan.filter((line) => line.includes("oci_image_build_jobs"))
-      expect(walks).toEqual([
+      const first =
+        "SEARCH j USING COVERING INDEX oci_image_build_jobs_lanes_idx (owner_user_id=? AND priority=? AND registry_id=? AND concurrency_key=?)"
+      expect(plan.filter((line) => line.startsWith("SEARCH"))).toEqual([
         expect.stringMatching(
           /^SEARCH oci_image_build_jobs USING .*sqlite_autoindex_oci_image_build_jobs_1 \(id=\?\)$/
         ),
-        "SEARCH oci_image_build_jobs USING COVERING INDEX oci_image_build_jobs_due_idx (status=? AND available_at<?)",
+        expect.stringMatching(/^SEARCH build_queue_pauses USING PRIMARY KEY/),
         "SEARCH oci_image_build_jobs USING INDEX oci_image_build_jobs_leases_idx (status=? AND lease_expires_at<?)",
-        "SEARCH oci_image_build_jobs USING INDEX oci_image_build_jobs_leases_idx (status=? AND lease_expires_at<?)"
+        expect.stringMatching(/^SEARCH build_queue_pauses USING PRIMARY KEY/),
+        expect.stringMatching(/^SEARCH build_queue_pauses USING PRIMARY KEY/),
+        "SEARCH f USING INTEGER PRIMARY KEY (rowid=?)",
+        "SEARCH w USING INDEX build_queue_flows_waiting_idx (next_at<?)",
+        "SEARCH build_queue_flows USING COVERING INDEX build_queue_flows_open_idx (priority>?)",
+        "SEARCH build_queue_flows USING COVERING INDEX build_queue_flows_open_idx (priority>?)",
+        "SEARCH build_queue_flows USING COVERING INDEX build_queue_flows_open_idx (priority>?)",
+        "SEARCH w USING INDEX build_queue_flows_waiting_idx (next_at<?)",
+        "SEARCH o USING COVERING INDEX build_queue_flows_open_idx (priority=?)",
+        "SEARCH o USING COVERING INDEX build_queue_flows_open_idx (priority=?)",
+        "SEARCH l USING PRIMARY KEY (flow_id=? AND concurrency_key=?)",
+        first,
+        first,
+        "SEARCH l USING INDEX build_queue_lanes_due_idx (flow_id=?)",
+        first,
+        // The minimum of the lanes.
+        expect.stringMatching(/^SEARCH \(subquery-\d+\)$/)
       ])
-      // Sorts after a LIMIT only: they merge the rows of both indexes.
-      expect(plan.filter((line) => line.startsWith("SCAN")).every((line) => /^SCAN \(subquery-\d+\)$/.test(line))).toBe(
-        true
-      )
-      expect(plan.filter((line) => line.includes("TEMP B-TREE"))).toEqual([
-        "USE TEMP B-TREE FOR ORDER BY",
-        "USE TEMP B-TREE FOR ORDER BY"
-      ])
+      // The only sort is of the flows that have become due since the last claim, after a LIMIT.
+      expect(plan.filter((line) => line.includes("TEMP B-TREE"))).toEqual(["USE TEMP B-TREE FOR ORDER BY"])
+      expect(plan.filter((line) => line.startsWith("SCAN") && !/^SCAN \(subquery-\d+\)$/.test(line))).toEqual([])
     }).pipe(Effect.provide(layers.file))
   )
 
@@ -129,7 +149,15 @@ describe("build job query plans", () => {
         SELECT name FROM pragma_index_info(${index}) ORDER BY seqno`,
           (columns) => columns.map(({ name }) => name)
         )
-      expect(yield* columnsOf("oci_image_build_jobs_due_idx")).toEqual(["status", "available_at", "id"])
+      expect(yield* columnsOf("oci_image_build_jobs_lanes_idx")).toEqual([
+        "owner_user_id",
+        "priority",
+        "registry_id",
+        "concurrency_key",
+        "available_at",
+        "id"
+      ])
+      expect(yield* columnsOf("build_queue_flows_open_idx")).toEqual(["priority", "virtual_time", "id"])
       expect(yield* columnsOf("oci_image_build_jobs_leases_idx")).toEqual(["status", "lease_expires_at", "id"])
     }).pipe(Effect.provide(layers.memory))
   )

@@ -134,6 +134,11 @@ const operations: Readonly<
   },
   WorkspaceBuildJobRepo: {
     enqueue: "the same",
+    enqueueMany: "the same",
+    succeedMany: "the same",
+    failMany: "the same",
+    setPriority: "the same",
+    nextDueAt: "reads",
     claimNext: "another",
     claimBatch: "another",
     claimById: "another",

@@ -70,10 +70,22 @@ import {
   VerificationRepo,
   WebhookInbox,
   WorkspaceBuildJob,
+  BuildQueuePause,
+  BuildQueueRepo,
+  OwnerLimits,
+  OwnerLimitsRepo,
   WorkspaceBuildJobRepo
 } from "@sealant/db"
 import { EnsuredUser } from "@sealant/db/auth"
-import { ClaimedJob, EnqueuedJob, JobState, QueueStats } from "@sealant/db/build-job"
+import {
+  ClaimedJob,
+  EffectiveLimits,
+  EnqueuedJob,
+  JobResult,
+  JobState,
+  QueueLoad,
+  QueueStats
+} from "@sealant/db/build-job"
 import { JournalState } from "@sealant/db/events"
 import { ClaimedDelivery, InboxStats, RecordedDelivery, SyncResult } from "@sealant/db/github"
 import {
@@ -450,8 +462,27 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     timeline: Page(Row(ControlPlaneEvent)),
     supervise: Supervision
   }),
+  OwnerLimitsRepo: resultsOf(OwnerLimitsRepo, {
+    get: EffectiveLimits,
+    set: Row(OwnerLimits),
+    getDefaults: EffectiveLimits,
+    setDefaults: EffectiveLimits,
+    list: Page(Row(OwnerLimits))
+  }),
+  BuildQueueRepo: resultsOf(BuildQueueRepo, {
+    pause: Row(BuildQueuePause),
+    resume: Schema.Void,
+    listPauses: Schema.Array(Row(BuildQueuePause)),
+    load: Schema.Array(QueueLoad),
+    drift: Schema.Number
+  }),
   WorkspaceBuildJobRepo: resultsOf(WorkspaceBuildJobRepo, {
     enqueue: EnqueuedJob,
+    enqueueMany: Schema.Array(EnqueuedJob),
+    succeedMany: Schema.Array(JobResult),
+    failMany: Schema.Array(JobResult),
+    setPriority: job,
+    nextDueAt: Schema.Option(Schema.DateTimeUtc),
     claimNext: Schema.Option(ClaimedJob),
     claimBatch: Schema.Array(ClaimedJob),
     claimById: Schema.Option(ClaimedJob),

@@ -114,7 +114,9 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "claimById",
     "claimNext",
     "enqueue",
+    "enqueueMany",
     "fail",
+    "failMany",
     "failQueued",
     "findById",
     "findByIdempotencyKey",
@@ -128,11 +130,16 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "listLatestByAttemptIds",
     "markSettled",
     "reapExpired",
+    "nextDueAt",
     "redrive",
     "release",
+    "setPriority",
     "stats",
-    "succeed"
+    "succeed",
+    "succeedMany"
   ],
+  OwnerLimitsRepo: ["getDefaults", "list", "setDefaults"],
+  BuildQueueRepo: ["drift", "listPauses", "load", "pause", "resume"],
   ControlPlaneEvents: ["acknowledge", "consume", "journal", "position", "read", "tail"],
   PackageResolutionCacheRepo: ["get", "getOrResolve", "peek", "purgeExpired", "upsert"]
 }

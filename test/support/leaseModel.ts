@@ -151,7 +151,7 @@ export class LeaseModel<Status extends string, Row extends ModelRow<Status>, Lea
     Object.assign(row, { status: this.names.waiting, outcome, availableAt, worker: null, expiresAt: null })
   }
 
-  private takeBack(row: Row): void {
+  protected takeBack(row: Row): void {
     if (row.attempts < row.maxAttempts) this.putBack(row, "expired", this.now)
     else this.end(row, this.names.failed, "expired")
   }
@@ -160,7 +160,7 @@ export class LeaseModel<Status extends string, Row extends ModelRow<Status>, Lea
     return row.status === this.names.held && row.expiresAt !== null && row.expiresAt <= this.now
   }
 
-  private expired(): ReadonlyArray<Row> {
+  protected expired(): ReadonlyArray<Row> {
     return this.rows.filter((row) => this.hasExpired(row)).toSorted(byKey((row) => [row.expiresAt ?? 0, row.id]))
   }
 }

@@ -8,7 +8,7 @@ import { CurrentActor } from "../../events/CurrentActor.js"
 import { appendEvents } from "../../events/journal.js"
 import { executionTransition, workflowTransition } from "../../events/transitions.js"
 import { type Decision, noChange, operationsOf } from "../../events/operation.js"
-import { type AlreadyExists, ReferenceNotFound } from "../../Errors.js"
+import { type AlreadyExists, type QuotaExceeded, ReferenceNotFound } from "../../Errors.js"
 import { makeLaunchReads } from "../../sandbox/lifecycle/launchReads.js"
 import { askedFor } from "../../sandbox/lifecycle/launchFingerprints.js"
 import { written } from "../../sandbox/lifecycle/launchRows.js"
@@ -175,28 +175,29 @@ export const makeWorkflowStarts = (sql: SqlClient.SqlClient, access: Access) =>
         const before = Option.match(launched, { onNone: () => [], onSome: ({ writes }) => writes })
         const keys =
           idempotencyKey === undefined ? [] : [insertKey(workflow, idempotencyKey, requestFingerprint, id, now)]
-        const decision: Decision<StartedExecution, CorruptRow | ReferenceNotFound> = {
-          writes: [unchanged, ...before, toWrite(executions.insert(execution, now)), ...keys.map(toWrite)],
-          refusalOf: (failed) => Option.getOrUndefined(launched)?.refusalOf?.(failed),
-          transitions: [
-            executionTransition({
-              id,
-              issueWorkflowId: workflow.id,
-              sandboxId,
-              sandboxAttemptId: attemptId,
-              status: "queued"
-            })
-          ],
-          result: (rows) =>
-            Effect.all({
-              execution: readExecution(written(rows[1 + before.length])),
-              sandbox: Option.match(launched, {
-                onNone: () => Effect.succeed(start.sandbox),
-                onSome: ({ result }) => Effect.asSome(Effect.map(result(rows.slice(1)), ({ sandbox }) => sandbox))
-              }),
-              created: Effect.succeed(true)
-            })
-        }
+        const decision: Decision<StartedExecution, CorruptRow | QuotaExceeded | ReferenceNotFound | SqlError.SqlError> =
+          {
+            writes: [unchanged, ...before, toWrite(executions.insert(execution, now)), ...keys.map(toWrite)],
+            refusalOf: (failed) => Option.getOrUndefined(launched)?.refusalOf?.(failed),
+            transitions: [
+              executionTransition({
+                id,
+                issueWorkflowId: workflow.id,
+                sandboxId,
+                sandboxAttemptId: attemptId,
+                status: "queued"
+              })
+            ],
+            result: (rows) =>
+              Effect.all({
+                execution: readExecution(written(rows[1 + before.length])),
+                sandbox: Option.match(launched, {
+                  onNone: () => Effect.succeed(start.sandbox),
+                  onSome: ({ result }) => Effect.asSome(Effect.map(result(rows.slice(1)), ({ sandbox }) => sandbox))
+                }),
+                created: Effect.succeed(true)
+              })
+          }
         return decision
       })
 

@@ -2,11 +2,13 @@
  * The decision of a new launch: the rows of a sandbox, its attempt, its snapshot and its job. Shared by `launch`, and
  * by operations that launch a sandbox in their own batch.
  */
+import type { SqlError } from "@effect/sql"
 import { Array, Effect, Option } from "effect"
 import { enqueueWrite } from "../../build-job/enqueue.js"
 import { jobStatements } from "../../build-job/jobStatements.js"
+import { quotaGuards, quotaRefusal } from "../../build-job/quotas.js"
 import { defaultMaxAttempts, WorkspaceBuildJobId } from "../../build-job/WorkspaceBuildJob.js"
-import type { ReferenceNotFound } from "../../Errors.js"
+import type { QuotaExceeded, ReferenceNotFound } from "../../Errors.js"
 import type { Actor } from "../../events/ControlPlaneEvent.js"
 import { type Decision, operationsOf } from "../../events/operation.js"
 import { attemptTransition, jobTransition, sandboxTransition } from "../../events/transitions.js"
@@ -30,7 +32,7 @@ const { decodeInput } = operationsOf("SandboxLifecycle", "Sandbox")
 
 type Row = Readonly<Record<string, unknown>>
 
-export type LaunchDecision = Decision<Launch, CorruptRow | ReferenceNotFound>
+export type LaunchDecision = Decision<Launch, CorruptRow | QuotaExceeded | ReferenceNotFound | SqlError.SqlError>
 
 /** The ids of the rows of a new launch. */
 export interface NewIds {
@@ -77,6 +79,8 @@ export const makeNewLaunch = (
       const { maxAttempts = defaultMaxAttempts, resolvedSpec = spec, triggerRef, triggerType = "manual" } = request
       const { profileConfigSnapshot, repositoryProfileConfigSnapshot } = request
       const { idleTimeout, lifetime } = request
+      const { concurrencyKey, concurrencyLimit, priority, startsPerMinute } = request
+      const turn = { ownerUserId, priority, concurrencyKey, concurrencyLimit, startsPerMinute }
       const { profileRevisionId, repositoryId, repositoryProfileRevisionId, requestedByUserId } = request
       const origin = { ownerUserId, repositoryId, profileRevisionId, repositoryProfileRevisionId, requestedByUserId }
       const blueprint = encodeBlueprint(toBlueprint(resolvedSpec))
@@ -84,10 +88,12 @@ export const makeNewLaunch = (
       const ids = yield* newIds(request.id)
       const { attemptId, jobId, sandboxId } = ids
       const planHash = planHashOf(ownerUserId, blueprint)
-      const destination = { registryId, repository, tag, maxDuration, maxAttempts, availableAt, planHash }
+      const destination = { registryId, repository, tag, maxDuration, maxAttempts, availableAt, planHash, ...turn }
       const queued = enqueueWrite({ ...destination, id: jobId, attemptId, requestPayload: resolvedSpec }, now)
       const link = { sandboxId, attemptId, relation: "launch" } as const
-      const guards = accessGuards({ ...origin, issueId })
+      const access = accessGuards({ ...origin, issueId })
+      const quotas = quotaGuards(ownerUserId)
+      const guards = [...access, ...quotas]
       const inserts = [
         statements.insert({ ...origin, id: sandboxId, name, status: "queued", lifetime, idleTimeout }, now),
         statements.attempt.insert({ ...origin, id: attemptId, issueId, triggerType, triggerRef }, now),
@@ -109,7 +115,8 @@ export const makeNewLaunch = (
       const reuse = request.reuseImage === true ? [jobs.reuseImage(jobId, { registryId, planHash })] : []
       const decision: LaunchDecision = {
         writes: [...guards.map(({ write }) => write), ...inserts.map(toWrite), queued.write, ...reuse.map(toWrite)],
-        refusalOf: refusalOf("Sandbox", guards, origin),
+        refusalOf: (failed) =>
+          refusalOf("Sandbox", access, origin)(failed) ?? quotaRefusal(sql, quotas, ownerUserId)(failed),
         transitions: [
           attemptTransition({ id: attemptId, ownerUserId, status: "queued" }),
           sandboxTransition({ id: sandboxId, ownerUserId, status: "queued", latestAttemptId: Option.some(attemptId) }),
@@ -126,7 +133,7 @@ export const makeNewLaunch = (
             ...launchOf(rows.slice(guards.length)),
             job: Array.isNonEmptyArray(reuse)
               ? launchReaders.job(written(rows[guards.length + inserts.length + 1]))
-              : Effect.sync(queued.row),
+              : Effect.sync(() => queued.row(ownerUserId)),
             created: Effect.succeed(true)
           })
       }

@@ -1,8 +1,10 @@
 /**
  * The operations that launch a stopped or failed sandbox again: retry, rebuild.
  */
+import type { SqlError } from "@effect/sql"
 import { type DateTime, Effect, Option } from "effect"
 import { enqueueWrite } from "../../build-job/enqueue.js"
+import { quotaGuards, quotaRefusal } from "../../build-job/quotas.js"
 import { encodeSpec } from "../../build-job/requestFingerprint.js"
 import {
   EnqueueJob,
@@ -10,7 +12,7 @@ import {
   type WorkspaceBuildJob,
   WorkspaceBuildJobId
 } from "../../build-job/WorkspaceBuildJob.js"
-import { InvalidTransition, NotFound, type ReferenceNotFound } from "../../Errors.js"
+import { InvalidTransition, NotFound, type QuotaExceeded, type ReferenceNotFound } from "../../Errors.js"
 import { type Decision, operationsOf } from "../../events/operation.js"
 import { attemptTransition, jobTransition, sandboxTransition } from "../../events/transitions.js"
 import { activeExecutions, activeInSandbox } from "../../issue-workflow/lifecycle/activeExecutions.js"
@@ -107,10 +109,15 @@ export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refusalOf 
       const jobId = yield* idOrNew(undefined, "job", WorkspaceBuildJobId.make)
       const copied = yield* decodeInput(relation, SetSnapshot)({ ...copyOf(snapshot), attemptId })
       const planHash = planHashOf(ownerUserId, encodeBlueprint(snapshot.blueprintPayload))
-      const enqueued = yield* decodeInput(relation, EnqueueJob)({ ...destinationOf(job), attemptId, planHash })
+      const enqueued = yield* decodeInput(
+        relation,
+        EnqueueJob
+      )({ ...destinationOf(job), attemptId, ownerUserId, planHash })
       const queued = enqueueWrite({ ...enqueued, id: jobId }, now)
       // A grant may have been revoked since the sandbox was launched.
-      const guards = accessGuards(origin)
+      const access = accessGuards(origin)
+      const quotas = quotaGuards(ownerUserId)
+      const guards = [...access, ...quotas]
       // The executions belong to the previous attempt, and must not continue in the next one.
       const executions = new WorkflowDraft()
       for (const execution of latest.active) {
@@ -129,7 +136,7 @@ export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refusalOf 
       ]
       const endings = writesOf(executions, now)
       const latestAttemptId = Option.some(attemptId)
-      const decision: Decision<Launch, CorruptRow | ReferenceNotFound> = {
+      const decision: Decision<Launch, CorruptRow | QuotaExceeded | ReferenceNotFound | SqlError.SqlError> = {
         writes: [
           latest.unchanged,
           ...guards.map(({ write }) => write),
@@ -151,12 +158,16 @@ export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refusalOf 
             sandbox: launchReaders.sandbox(written(moved)),
             attempt: launchReaders.attempt(written(inserted)),
             snapshot: launchReaders.snapshot(written(stored)),
-            job: Effect.sync(queued.row),
+            job: Effect.sync(() => queued.row(ownerUserId)),
             created: Effect.succeed(true)
           })
         }
       }
-      return { ...decision, refusalOf: refusalOf("Sandbox", guards, origin) }
+      return {
+        ...decision,
+        refusalOf: (failed: Write) =>
+          refusalOf("Sandbox", access, origin)(failed) ?? quotaRefusal(sql, quotas, ownerUserId)(failed)
+      }
     })
 
   const launchAgain = (relation: Relation) => (by: ById) => {
@@ -184,11 +195,15 @@ const copyOf = (snapshot: SandboxAttemptSnapshot) => ({
 })
 
 const destinationOf = ({
+  concurrencyKey,
+  concurrencyLimit,
   maxAttempts,
   maxDurationMs,
+  priority,
   registryId,
   repository,
   requestPayload,
+  startsPerMinute,
   tag
 }: WorkspaceBuildJob) => ({
   registryId,
@@ -197,5 +212,9 @@ const destinationOf = ({
   requestPayload: encodeSpec(requestPayload),
   // A stored job may be older than the limit.
   maxAttempts: Math.min(maxAttempts, mostMaxAttempts),
-  maxDuration: Option.getOrUndefined(maxDurationMs)
+  maxDuration: Option.getOrUndefined(maxDurationMs),
+  priority,
+  concurrencyKey: Option.getOrUndefined(concurrencyKey),
+  concurrencyLimit: Option.getOrUndefined(concurrencyLimit),
+  startsPerMinute: Option.getOrUndefined(startsPerMinute)
 })

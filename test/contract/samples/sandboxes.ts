@@ -99,7 +99,41 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       listByStatus: [{ status: "queued", limit: 10 }],
       stats: []
     },
+    OwnerLimitsRepo: {
+      get: [owned.ownerUserId],
+      set: [{ ...owned, weight: 2, maxRunningBuilds: 3, maxQueuedBuilds: 100, maxLiveSandboxes: 50 }],
+      getDefaults: [],
+      setDefaults: [{ weight: 1, maxRunningBuilds: 10, maxQueuedBuilds: 1000, maxLiveSandboxes: 100 }],
+      list: [{ limit: 10 }]
+    },
+    BuildQueueRepo: {
+      pause: [{ part: { scope: "registry", id: "main" }, reason: "maintenance" }],
+      resume: [{ scope: "registry", id: "main" }],
+      listPauses: [],
+      load: [10],
+      drift: []
+    },
     WorkspaceBuildJobRepo: {
+      enqueueMany: [
+        [
+          {
+            ...owned,
+            registryId: "main",
+            repository: "acme/app",
+            tag: "latest",
+            requestPayload: spec,
+            idempotencyKey: "first of many",
+            priority: 0,
+            concurrencyKey: "acme/app",
+            concurrencyLimit: 2,
+            startsPerMinute: 60
+          }
+        ]
+      ],
+      succeedMany: [[{ lease, outcome: published }]],
+      failMany: [[{ lease, outcome: { errorMessage: "no space left", errorCode: "disk", retryable: true } }]],
+      setPriority: [{ id: fixture.job.id, priority: 1 }],
+      nextDueAt: [],
       enqueue: [
         {
           id: "job",
@@ -110,6 +144,11 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
           requestPayload: spec,
           idempotencyKey: "key",
           maxAttempts: 3,
+          ...owned,
+          priority: 3,
+          concurrencyKey: "acme/app",
+          concurrencyLimit: 2,
+          startsPerMinute: 60,
           planHash: "plan"
         }
       ],

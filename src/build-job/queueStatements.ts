@@ -1,0 +1,63 @@
+/**
+ * Statements on the tables that triggers maintain for the order of claims: their load, and their comparison with the
+ * jobs.
+ */
+
+/** The due time of the oldest job of the lane `l` of the flow `f`. */
+const laneHead = `coalesce(l.head_at, (
+        SELECT j.available_at FROM oci_image_build_jobs AS j INDEXED BY oci_image_build_jobs_lanes_idx
+        WHERE j.status = 'queued' AND j.owner_user_id IS nullif(f.bucket, '') AND j.priority = f.priority
+          AND j.registry_id = l.registry_id AND j.concurrency_key IS nullif(l.concurrency_key, '')
+        ORDER BY j.available_at LIMIT 1))`
+
+/** Selects the flows with queued or running jobs, the most urgent priority first. ?1: now, ?2: limit. */
+export const loadText = `
+  SELECT f.bucket, f.priority, f.queued, f.running,
+    (SELECT min(${laneHead}) FROM build_queue_lanes AS l WHERE l.flow_id = f.id) AS oldest,
+    CASE
+      WHEN f.queued = 0 THEN NULL
+      WHEN EXISTS (SELECT 1 FROM build_queue_pauses WHERE scope = 'queue') THEN 'queue-paused'
+      WHEN f.is_paused THEN 'owner-paused'
+      WHEN f.is_full THEN 'owner-limit'
+      WHEN f.next_at <= ?1 THEN NULL
+      WHEN f.next_at > ?1 THEN 'not-due'
+      WHEN EXISTS (SELECT 1 FROM build_queue_lanes AS l WHERE l.flow_id = f.id AND l.key_is_full = 1) THEN 'key-limit'
+      ELSE 'registry-paused'
+    END AS "blockedBy"
+  FROM build_queue_flows AS f
+  WHERE f.queued > 0 OR f.running > 0
+  ORDER BY f.priority, f.queued DESC, f.bucket LIMIT ?2`.trim()
+
+/**
+ * Selects the earliest time at which a job can be claimed: the first job of an owner that is not blocked, or the end of a
+ * lease. No row if the queue is paused.
+ */
+export const nextDueText = `
+  SELECT min(at) AS at FROM (
+    SELECT * FROM (
+      SELECT next_at AS at FROM build_queue_flows INDEXED BY build_queue_flows_open_idx
+      WHERE is_open = 1 AND priority >= 0 ORDER BY priority LIMIT 1)
+    UNION ALL
+    SELECT * FROM (
+      SELECT next_at FROM build_queue_flows INDEXED BY build_queue_flows_waiting_idx
+      WHERE is_open = 0 AND is_paused = 0 AND is_full = 0 AND next_at >= 0 ORDER BY next_at LIMIT 1)
+    UNION ALL
+    SELECT * FROM (
+      SELECT lease_expires_at FROM oci_image_build_jobs INDEXED BY oci_image_build_jobs_leases_idx
+      WHERE status = 'running' ORDER BY lease_expires_at LIMIT 1))
+  WHERE NOT EXISTS (SELECT 1 FROM build_queue_pauses WHERE scope = 'queue')`.trim()
+
+/** The counts of jobs by owner and priority, as `build_queue_flows` should contain them. */
+const counted = `
+    SELECT coalesce(owner_user_id, '') AS bucket, priority, sum(status = 'queued') AS queued,
+      sum(status = 'running') AS running
+    FROM oci_image_build_jobs WHERE status IN ('queued', 'running') GROUP BY 1, 2`
+
+/** Counts the owners and priorities whose counts differ from the jobs. Reads all queued and running jobs. */
+export const driftText = `
+  SELECT count(*) AS count FROM (
+    SELECT bucket, priority, sum(queued) AS queued, sum(running) AS running FROM (
+      SELECT bucket, priority, queued, running FROM (${counted})
+      UNION ALL
+      SELECT bucket, priority, -queued, -running FROM build_queue_flows)
+    GROUP BY 1, 2 HAVING sum(queued) <> 0 OR sum(running) <> 0)`.trim()
