@@ -21,7 +21,7 @@ import {
 import { Sandbox, SandboxId } from "../sandbox/Sandbox.js"
 import { ownerScopeField, Count, existing, Name, RawProse } from "../sql/columns.js"
 import * as Model from "../sql/model.js"
-import { Page } from "../sql/page.js"
+import { Page } from "../sql/pageSchemas.js"
 import { LaunchSandbox } from "../sandbox/SandboxViews.js"
 
 /** Request to open a workflow for an owner. `repositoryId` defaults to the repository of the issue. */

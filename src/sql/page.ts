@@ -6,36 +6,13 @@ import type { SqlClient, Statement } from "@effect/sql"
 import { DateTime, Effect, Either, Option, ParseResult, Schema, type Stream } from "effect"
 import { InvalidInput } from "../Errors.js"
 import { storable } from "./columns.js"
+import { maxCursorLength, maxLimit, type Page, type PageRequest } from "./pageSchemas.js"
 import { pages } from "./paging.js"
 
-/** The maximum number of items in a page. */
-export const maxLimit = 500
-
-// Enough for the longest id of an existing row.
-const maxCursorLength = 10_000
+export { maxLimit, Page, PageRequest } from "./pageSchemas.js"
 
 /** The fields of `PageRequest`. */
 export const fields: ReadonlyArray<string> = ["cursor", "limit"]
-
-/** One page, and the cursor of the next page, if there is one. */
-export interface Page<A> {
-  readonly items: ReadonlyArray<A>
-  readonly nextCursor: Option.Option<string>
-}
-
-/** Builds the schema of a page of items: `Page(SandboxView)`. */
-export const Page = <Item extends Schema.Schema.Any>(item: Item) =>
-  Schema.Struct({
-    items: Schema.Array(item),
-    nextCursor: Schema.optionalWith(Schema.String, { as: "Option" })
-  })
-
-/** Request for one page. `limit` is 1 to 500, default 50; `cursor` is the `nextCursor` of the previous page. */
-export const PageRequest = Schema.Struct({
-  limit: Schema.optional(Schema.Int.pipe(Schema.between(1, maxLimit))),
-  cursor: Schema.optional(Schema.String.pipe(Schema.maxLength(maxCursorLength)))
-})
-export interface PageRequest extends Schema.Schema.Type<typeof PageRequest> {}
 
 type Key = readonly [at: number, id: string]
 
