@@ -19,13 +19,22 @@ type Style = Omit<AnsiSpan, "text"> & { readonly inverse?: boolean }
 
 const names = ["gray", "red", "green", "amber", "blue", "violet", "cyan", "text"]
 
-const named = (index: number) => (index === 6 ? "var(--cyan)" : `var(--${names[index] ?? "text"})`)
+const named = (index: number) => `var(--${names[index] ?? "text"})`
+
+// Texts have enough contrast on these.
+const backgrounds = ["gray", "red", "green", "amber", "blue", "violet", "blue", "gray"]
+
+const namedBackground = (index: number) => `var(--${backgrounds[index] ?? "gray"}-soft)`
+
+/** Any other colour, mixed with that of the text for contrast in both themes. */
+const mixed = (color: string) => `color-mix(in srgb, ${color} 45%, var(--text))`
+
+const faded = (color: string) => `color-mix(in srgb, ${color} 25%, var(--surface))`
 
 const cube = (value: number) => (value === 0 ? 0 : 55 + value * 40)
 
-/** The colour `n` of the 256 colours of a terminal. */
+/** The colour `n`, 16 to 255, of the colours of a terminal. */
 const indexed = (n: number) => {
-  if (n < 16) return named(n % 8)
   if (n >= 232) return `rgb(${8 + (n - 232) * 10} ${8 + (n - 232) * 10} ${8 + (n - 232) * 10})`
   const at = n - 16
   return `rgb(${cube(Math.floor(at / 36))} ${cube(Math.floor(at / 6) % 6)} ${cube(at % 6)})`
@@ -34,9 +43,16 @@ const indexed = (n: number) => {
 const channel = (value: number | undefined) => Math.min(255, Math.max(0, value ?? 0))
 
 /** Reads the colour after 38 or 48, and the number of codes that it takes. */
-const extended = (codes: ReadonlyArray<number>, at: number): readonly [color: string | undefined, used: number] => {
-  if (codes[at] === 5) return [indexed(channel(codes[at + 1])), 2]
-  if (codes[at] === 2) return [`rgb(${channel(codes[at + 1])} ${channel(codes[at + 2])} ${channel(codes[at + 3])})`, 4]
+const extended = (
+  codes: ReadonlyArray<number>,
+  at: number,
+  isText: boolean
+): readonly [color: string | undefined, used: number] => {
+  const adapt = isText ? mixed : faded
+  const n = channel(codes[at + 1])
+  if (codes[at] === 5 && n < 16) return [isText ? named(n % 8) : namedBackground(n % 8), 2]
+  if (codes[at] === 5) return [adapt(indexed(n)), 2]
+  if (codes[at] === 2) return [adapt(`rgb(${n} ${channel(codes[at + 2])} ${channel(codes[at + 3])})`), 4]
   return [undefined, 0]
 }
 
@@ -58,8 +74,8 @@ const simple = (style: Style, code: number): Style => {
   if (code === 49) return without(style, "background")
   if (code >= 30 && code <= 37) return { ...style, color: named(code - 30) }
   if (code >= 90 && code <= 97) return { ...style, color: named(code - 90) }
-  if (code >= 40 && code <= 47) return { ...style, background: named(code - 40) }
-  if (code >= 100 && code <= 107) return { ...style, background: named(code - 100) }
+  if (code >= 40 && code <= 47) return { ...style, background: namedBackground(code - 40) }
+  if (code >= 100 && code <= 107) return { ...style, background: namedBackground(code - 100) }
   return style
 }
 
@@ -72,7 +88,7 @@ const apply = (style: Style, parameters: string): Style => {
       next = simple(next, code)
       continue
     }
-    const [color, used] = extended(codes, at + 1)
+    const [color, used] = extended(codes, at + 1, code === 38)
     if (color !== undefined) next = { ...next, [code === 38 ? "color" : "background"]: color }
     at += used
   }
@@ -81,7 +97,7 @@ const apply = (style: Style, parameters: string): Style => {
 
 const spanOf = (text: string, { inverse, ...style }: Style): AnsiSpan =>
   inverse === true
-    ? { ...style, text, color: style.background ?? "var(--surface)", background: style.color ?? "var(--text)" }
+    ? { ...style, text, color: "var(--surface)", background: style.color ?? "var(--text)" }
     : { ...style, text }
 
 const sgr = new RegExp(String.raw`\u001b\[([0-9;:]*)m`, "g")

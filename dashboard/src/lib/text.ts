@@ -1,6 +1,6 @@
 /**
  * Texts of the database, as the page shows them. Control characters and characters that change the direction of a text
- * are replaced by visible ones, so that a stored text can neither hide nor reorder what the page shows.
+ * are replaced by their code points, so that a stored text can neither hide nor reorder what the page shows.
  */
 
 // Control characters, except tabs and line feeds; direction marks, embeddings and isolates; characters without width.
@@ -9,14 +9,9 @@ const hidden = new RegExp(
   "g"
 )
 
-const symbolOf = (character: string) => {
-  const code = character.charCodeAt(0)
-  if (code < 0x20) return String.fromCharCode(0x2400 + code)
-  if (code === 0x7f) return "\u2421"
-  return `<U+${code.toString(16).toUpperCase().padStart(4, "0")}>`
-}
+const symbolOf = (character: string) => `<U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}>`
 
-/** Replaces control and direction characters by visible symbols: ESC by `␛`, U+202E by `<U+202E>`. */
+/** Replaces control and direction characters by their code points: ESC by `<U+001B>`. */
 export const visible = (text: string): string => text.replaceAll("\r\n", "\n").replace(hidden, symbolOf)
 
 /** Formats bytes: `1.5 MB`. */
@@ -33,7 +28,8 @@ const grouped = new Intl.NumberFormat("en")
 export const count = (value: number): string => grouped.format(value)
 
 /** Formats a count and its noun: `1 job`, `3 jobs`. */
-export const counted = (value: number, noun: string): string => `${count(value)} ${noun}${value === 1 ? "" : "s"}`
+export const counted = (value: number, noun: string, plural = `${noun}s`): string =>
+  `${count(value)} ${value === 1 ? noun : plural}`
 
 /** Writes an identifier of the code in words: `oldestDueAge` and `oldest_due_age` become `oldest due age`. */
 export const words = (name: string): string =>

@@ -36,7 +36,7 @@ export const Database = () => {
           ))}
         </Tabs.List>
         {tabs.map(([id, , Content]) => (
-          <Tabs.Content key={id} value={id}>
+          <Tabs.Content className="stack" key={id} value={id}>
             <Suspense fallback={<SkeletonBlock height={420} />}>
               <Content />
             </Suspense>

@@ -23,7 +23,7 @@ import {
   Time,
   type Tone
 } from "../ui/basics.js"
-import { IdLink } from "../ui/IdLink.js"
+import { IdHeading } from "../ui/IdLink.js"
 import { Page } from "../ui/Page.js"
 import { type Documents, PayloadCard } from "../ui/Payload.js"
 
@@ -90,7 +90,7 @@ const Loaded = ({ page: { changes, delivery } }: { readonly page: DeliveryPage }
       <Problem code={undefined} message={delivery.errorMessage} />
     )}
     <div className="grid cols-main">
-      <div>
+      <div className="stack">
         <Changes changes={changes} />
         <PayloadCard empty="The delivery has no payload" title="Payload" useDocuments={useDocuments(delivery.id)} />
       </div>
@@ -150,7 +150,7 @@ export const Delivery = () => {
     <Page
       actions={data === undefined ? undefined : <DeliveryActions id={id} status={data.delivery.status} />}
       crumbs={<Link to="/webhooks">Webhooks</Link>}
-      heading={<IdLink full id={id} kind="delivery" />}
+      heading={<IdHeading id={id} />}
       subtitle={data === undefined ? undefined : <Status value={data.delivery.status} />}
       title={`Delivery ${visible(id)}`}
     >

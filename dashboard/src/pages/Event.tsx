@@ -10,7 +10,7 @@ import { IdLink } from "../ui/IdLink.js"
 import { JsonView } from "../ui/JsonView.js"
 import { Page } from "../ui/Page.js"
 import { SubjectLink } from "../ui/SubjectLink.js"
-import { actorOf } from "../ui/Timeline.js"
+import { ActorView } from "../ui/Timeline.js"
 
 export const Event = () => {
   const { position } = useParams({ from: "/events/$position" })
@@ -31,7 +31,7 @@ export const Event = () => {
                   data.fromState === undefined ? <None key="from" /> : <Status key="from" value={data.fromState} />
                 ],
                 ["To", data.toState === undefined ? <None key="to" /> : <Status key="to" value={data.toState} />],
-                ["Actor", actorOf(data)],
+                ["Actor", <ActorView event={data} key="actor" />],
                 ["Owner", <IdLink id={data.ownerUserId} key="owner" kind="user" />],
                 ["Number in its subject", count(data.sequence)],
                 ["Time", <Time at={data.occurredAt} key="time" />],

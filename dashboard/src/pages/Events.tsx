@@ -13,7 +13,7 @@ import { ClearFilters, StatusFilter, TextFilter } from "../ui/filters.js"
 import { IdLink } from "../ui/IdLink.js"
 import { Page } from "../ui/Page.js"
 import { SubjectLink } from "../ui/SubjectLink.js"
-import { actorOf } from "../ui/Timeline.js"
+import { ActorView } from "../ui/Timeline.js"
 
 const subjects = ["sandbox", "attempt", "job", "workflow", "execution"]
 
@@ -49,7 +49,7 @@ const columns: ReadonlyArray<Column<JournalEvent>> = [
       </span>
     )
   },
-  { id: "actor", header: "Actor", width: 90, cell: (event) => actorOf(event) },
+  { id: "actor", header: "Actor", width: 90, cell: (event) => <ActorView event={event} /> },
   {
     id: "owner",
     header: "Owner",

@@ -11,7 +11,7 @@ import { useList } from "../lib/search.js"
 import { count, counted, visible } from "../lib/text.js"
 import { Artifacts } from "../ui/Artifacts.js"
 import { Card, Elapsed, Empty, Facts, Failure, None, SkeletonBlock, Status, Tag, Text, Time } from "../ui/basics.js"
-import { IdLink } from "../ui/IdLink.js"
+import { IdHeading, IdLink } from "../ui/IdLink.js"
 import { LogView } from "../ui/LogView.js"
 import { Page } from "../ui/Page.js"
 import { preciseDuration } from "../lib/time.js"
@@ -198,7 +198,7 @@ const Loaded = ({ page }: { readonly page: ExecutionPage }) => {
           </Tabs.Content>
         ))}
       </Tabs.Root>
-      <div className="grid cols-main spaced">
+      <div className="grid cols-main">
         <Summary summary={summary} />
         <Card title="Execution">
           <Facts
@@ -249,7 +249,7 @@ export const Execution = () => {
           )}
         </>
       }
-      heading={<IdLink full id={id} kind="execution" />}
+      heading={<IdHeading id={id} />}
       subtitle={data === undefined ? undefined : <Status value={data.execution.status} />}
       title={`Execution ${visible(id)}`}
     >

@@ -23,7 +23,7 @@ import {
   Text,
   Time
 } from "../ui/basics.js"
-import { IdLink, RepositoryLink } from "../ui/IdLink.js"
+import { IdHeading, IdLink, RepositoryLink } from "../ui/IdLink.js"
 import { Page } from "../ui/Page.js"
 import { type Documents, PayloadCard } from "../ui/Payload.js"
 import { Gantt, type Span, Steps } from "../ui/Timeline.js"
@@ -162,7 +162,7 @@ const Loaded = ({ page }: { readonly page: JobPage }) => {
         <Gantt label="Time in the queue and attempts of the job" spans={spans} />
       </Card>
       <div className="grid cols-main">
-        <div>
+        <div className="stack">
           <Card title="Events">
             {events.length === 0 ? (
               <Empty short title="No events">
@@ -178,7 +178,7 @@ const Loaded = ({ page }: { readonly page: JobPage }) => {
             useDocuments={useDocuments(job.id)}
           />
         </div>
-        <div>
+        <div className="stack">
           <JobFacts {...page} />
           <Lease job={job} />
         </div>
@@ -194,7 +194,7 @@ export const Job = () => {
     <Page
       actions={data === undefined ? undefined : <JobActions id={id} status={data.job.status} />}
       crumbs={<Link to="/jobs">Build jobs</Link>}
-      heading={<IdLink full id={id} kind="job" />}
+      heading={<IdHeading id={id} />}
       subtitle={data === undefined ? undefined : <Status value={data.job.status} />}
       title={`Job ${visible(id)}`}
     >

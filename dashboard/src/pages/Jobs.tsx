@@ -38,7 +38,7 @@ const columns: ReadonlyArray<Column<Job>> = [
     id: "image",
     header: "Image",
     width: 150,
-    wide: true,
+    widest: true,
     cell: ({ job }) => <Text mono>{`${job.repository}:${job.tag}`}</Text>
   },
   {
@@ -75,7 +75,7 @@ const columns: ReadonlyArray<Column<Job>> = [
     header: "Duration",
     align: "right",
     width: 40,
-    wide: true,
+    widest: true,
     cell: ({ job }) => <Elapsed from={job.startedAt} to={job.finishedAt} />
   },
   { id: "created", header: "Created", align: "right", width: 60, cell: ({ job }) => <Time at={job.createdAt} /> }

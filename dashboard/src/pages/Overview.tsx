@@ -84,11 +84,7 @@ const Tiles = ({ data, minutes }: { readonly data: Data | undefined; readonly mi
       <Tile
         bad={failed > 0}
         label="Failed jobs"
-        note={
-          data === undefined
-            ? " "
-            : `${period}, ${counted(sumOf(data, "retried"), "retry").replace("retrys", "retries")}`
-        }
+        note={data === undefined ? " " : `${period}, ${counted(sumOf(data, "retried"), "retry", "retries")}`}
         search={{ status: "failed" }}
         to="/jobs"
         value={data === undefined ? wait : count(failed)}
@@ -133,7 +129,7 @@ const Charts = ({ data }: { readonly data: Data | undefined }) => {
   const times = useMemo(() => data?.activity.points.map(({ at }) => Date.parse(at)) ?? [], [data])
   const depth = useMemo(() => (data === undefined ? [] : depthSeries(data)), [data])
   const ended = useMemo(() => (data === undefined ? [] : throughputSeries(data)), [data])
-  const interval = data === undefined ? "" : ` per ${duration(data.activity.intervalMs)}`
+  const interval = data === undefined ? "" : ` per ${duration(data.activity.intervalMs).replace(/^1 /, "")}`
   return (
     <div className="grid cols-2">
       <Card actions={<Legend series={depth} />} title="Queue depth">
@@ -143,7 +139,7 @@ const Charts = ({ data }: { readonly data: Data | undefined }) => {
           <LazyChart kind="area" label="Queued and running jobs over time" series={depth} times={times} />
         )}
       </Card>
-      <Card actions={<Legend series={ended} />} title={`Ended and retried jobs${interval}`}>
+      <Card actions={<Legend series={ended} />} title={`Throughput${interval}`}>
         {data === undefined ? (
           <div className="chart" />
         ) : (
@@ -168,7 +164,7 @@ const WorkerRow = ({ worker: { deliveries, jobs, workerId } }: { readonly worker
         {isLost ? <Status value="lost" /> : <Status value="active" />}
         <span className="faint push">
           {counted(jobs.length, "job")}
-          {deliveries.length > 0 ? `, ${count(deliveries.length)} deliveries` : ""}
+          {deliveries.length > 0 ? `, ${counted(deliveries.length, "delivery", "deliveries")}` : ""}
         </span>
       </div>
       <ul className="worker-jobs">
@@ -309,11 +305,11 @@ export const Overview = () => {
       <Tiles data={data} minutes={minutes} />
       <Charts data={data} />
       <div className="grid cols-main">
-        <div>
+        <div className="stack">
           <Workers data={data} />
           <Failures />
         </div>
-        <div>
+        <div className="stack">
           <Health fileBytes={data?.fileBytes} ready={data !== undefined} />
           <Counts counts={data?.sandboxes} title="Sandboxes" to="/sandboxes" />
           <Counts counts={data?.inbox.byStatus} title="Webhook inbox" to="/webhooks" />

@@ -199,7 +199,7 @@ const Loaded = ({ page }: { readonly page: SandboxPage }) => {
             <Steps events={events} subject={(event) => <SubjectLink event={event} />} />
           )}
         </Card>
-        <div>
+        <div className="stack">
           <SandboxFacts page={page} />
           <Runtime runtime={runtime} />
         </div>

@@ -28,7 +28,7 @@ const columns: ReadonlyArray<Column<Delivery>> = [
     id: "github",
     header: "GitHub's id",
     width: 150,
-    wide: true,
+    widest: true,
     cell: ({ deliveryId }) => <Text mono>{visible(deliveryId)}</Text>
   },
   {

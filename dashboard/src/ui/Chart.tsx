@@ -85,7 +85,16 @@ const optionsOf = (
   padding: [8, 4, 0, 0],
   legend: { show: false },
   cursor: { y: false, drag: { setScale: false, x: false, y: false }, points: { show: false } },
-  scales: { y: { range: (_, __, max) => [0, Math.max(4, max * 1.1)] } },
+  scales: {
+    // Half an interval more at both sides, for the whole of the first and the last bar.
+    x: {
+      range: ({ data: [times] }, min, max) => {
+        const margin = kind === "stack" && times.length > 1 ? (max - min) / (times.length - 1) / 2 : 0
+        return [min - margin, max + margin]
+      }
+    },
+    y: { range: (_, __, max) => [0, Math.max(4, max * 1.1)] }
+  },
   axes: [
     {
       ...axis({ grid: false, size: 28 }),

@@ -10,13 +10,14 @@ import { Icon } from "./Icon.js"
 
 const features = tableFeatures({})
 
-/** A column. `wide` columns are hidden below 900 px; `width` is that of its placeholder in px. */
+/** A column. `wide` columns are hidden below 900 px, `widest` ones below 1360 px; `width` is that of its placeholder in px. */
 export interface Column<Row> {
   readonly id: string
   readonly header: string
   readonly cell: (row: Row) => ReactNode
   readonly align?: "right"
   readonly wide?: boolean
+  readonly widest?: boolean
   readonly width?: number
 }
 
@@ -25,8 +26,8 @@ const definitionsOf = <Row extends object>(
 ): Array<ColumnDef<typeof features, Row>> =>
   columns.map(({ cell, header, id }) => ({ id, header, cell: ({ row }) => cell(row.original) }))
 
-const classOf = <Row,>({ align, wide }: Column<Row>) =>
-  [align === "right" ? "right num" : "", wide === true ? "wide" : ""].join(" ").trim()
+const classOf = <Row,>({ align, wide, widest }: Column<Row>) =>
+  [align === "right" ? "right num" : "", wide === true ? "wide" : "", widest === true ? "widest" : ""].join(" ").trim()
 
 /** Moves the focus between the links of rows. */
 const moveFocus = (by: 1 | -1) => {

@@ -70,7 +70,9 @@ export const Diagram = ({
     const show = (svg: string) => {
       if (!isCurrent) return
       const size = sizeOf(svg)
-      const sized = svg.replace(/width="100%"/, `width="${size.width}" height="${size.height}"`)
+      const sized = svg
+        .replace(/width="100%"/, `width="${size.width}" height="${size.height}"`)
+        .replaceAll('fill="white"', `fill="${colour("--surface")}"`)
       url = URL.createObjectURL(new Blob([sized], { type: "image/svg+xml" }))
       setError(undefined)
       setDrawing({ url, ...size })

@@ -98,3 +98,11 @@ export const RepositoryLink = ({ id }: { readonly id: string | null | undefined 
       <CopyButton label={`id ${visible(shortId(id))}`} text={id} />
     </span>
   )
+
+/** The id of the row of a page, with a button that copies it. */
+export const IdHeading = ({ id }: { readonly id: string }) => (
+  <span className="id">
+    <span>{visible(id)}</span>
+    <CopyButton label={`id ${visible(shortId(id))}`} text={id} />
+  </span>
+)

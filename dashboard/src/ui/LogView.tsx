@@ -106,7 +106,7 @@ const Bar = ({
         ? ""
         : matches === 0
           ? "no match"
-          : `${count(current + 1)} of ${counted(matches, "match").replace("matchs", "matches")}`}
+          : `${count(current + 1)} of ${counted(matches, "match", "matches")}`}
     </span>
     <span className="log-end">
       {status}

@@ -44,7 +44,7 @@ export const Page = ({
         </div>
         {actions === undefined ? null : <div className="actions">{actions}</div>}
       </header>
-      {children}
+      <div className="stack">{children}</div>
     </>
   )
 }

@@ -5,8 +5,9 @@ import type { ReactNode } from "react"
 import type { JournalEvent } from "../lib/queries.js"
 import { clockTime, preciseDuration, useNow } from "../lib/time.js"
 import { visible, words } from "../lib/text.js"
+import { IdLink } from "./IdLink.js"
 import { Link } from "@tanstack/react-router"
-import { Status, Time, type Tone, toneOf } from "./basics.js"
+import { Status, Text, Time, type Tone, toneOf } from "./basics.js"
 
 /** A span. Without an end it lasts until now. */
 export interface Span {
@@ -69,9 +70,24 @@ export const Gantt = ({ label, spans }: { readonly label: string; readonly spans
   )
 }
 
-/** Who caused an event: `worker worker-a`. */
-export const actorOf = ({ actorId, actorType }: JournalEvent): string =>
-  actorId === undefined ? actorType : `${actorType} ${visible(actorId)}`
+/** The actor of an event: a user or a worker as a link, `operator alice` as text. */
+export const ActorView = ({ event: { actorId, actorType } }: { readonly event: JournalEvent }) => {
+  if (actorId === undefined) return <span className="muted">{actorType}</span>
+  return (
+    <span className="subject">
+      <span className="faint">{actorType}</span>
+      {actorType === "user" ? (
+        <IdLink id={actorId} kind="user" />
+      ) : actorType === "worker" ? (
+        <Link search={{ worker: actorId }} to="/jobs">
+          <Text>{actorId}</Text>
+        </Link>
+      ) : (
+        <Text>{actorId}</Text>
+      )}
+    </span>
+  )
+}
 
 const reasonOf = ({ payload }: JournalEvent): string | undefined => {
   const code = payload?.["errorCode"] ?? payload?.["reason"]
@@ -97,9 +113,9 @@ export const Steps = ({
           </Link>{" "}
           {event.toState === undefined ? null : <Status value={event.toState} />}
           <small>
-            {subject === undefined ? null : <>{subject(event)}, </>}
-            {actorOf(event)}
-            {reasonOf(event) === undefined ? "" : `, ${reasonOf(event)}`}
+            {subject === undefined ? null : subject(event)}
+            <ActorView event={event} />
+            {reasonOf(event) === undefined ? null : <span className="mono">{reasonOf(event)}</span>}
           </small>
         </div>
         <span className="faint">
