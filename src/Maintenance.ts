@@ -12,16 +12,20 @@ import { isSqlError, persistenceErrorOf } from "./sql/engineError.js"
 import * as Backups from "./operations/backup.js"
 import type { MaintenanceFailed, MaintenanceRefused } from "./operations/errors.js"
 import { checkIntegrity, type IntegrityReport } from "./operations/integrity.js"
-import { readerOf, requireEngine } from "./operations/reader.js"
+import { examine, type Finding } from "./operations/findings.js"
+import { type Diagram, readDiagrams } from "./operations/diagrams.js"
+import { placeOf, readerOf, requireEngine } from "./operations/reader.js"
 import * as Restores from "./operations/restore.js"
-import { collectStats, type Stats } from "./operations/stats.js"
+import { collectStats, fileSizesOf, type FileSizes, type Stats, tableSizesOf } from "./operations/stats.js"
 
 export { MaintenanceFailed, MaintenanceRefusal, MaintenanceRefused } from "./operations/errors.js"
 export { Backup, type BackupOptions } from "./operations/backup.js"
 export type { CopyProgress, OnProgress } from "./operations/copy.js"
+export { Finding } from "./operations/findings.js"
+export { Diagram } from "./operations/diagrams.js"
 export { DanglingReferences, IntegrityReport } from "./operations/integrity.js"
-export { Restored, type RestoreRequest } from "./operations/restore.js"
-export { QueueDepth, Stats } from "./operations/stats.js"
+export { Restored, type RestoreRequest, VerifiedBackup } from "./operations/restore.js"
+export { FileSizes, QueueDepth, Stats } from "./operations/stats.js"
 
 /**
  * Copies the database to a path, as a consistent snapshot, while others read and write.
@@ -75,6 +79,48 @@ export const backup: (
 export const restore: (
   request: Restores.RestoreRequest
 ) => Effect.Effect<Restores.Restored, MaintenanceRefused | MaintenanceFailed> = Restores.restore
+
+/**
+ * Checks a backup as `restore` does before it copies it, and changes nothing. Reads the whole file, in a thread.
+ *
+ * Fails with `MaintenanceRefused` (`NotFound`, `NotABackup`, `InvalidPath`), and with `MaintenanceFailed` if the file
+ * cannot be accessed.
+ */
+export const verifyBackup: (
+  path: string
+) => Effect.Effect<Restores.VerifiedBackup, MaintenanceRefused | MaintenanceFailed> = Restores.verifyBackup
+
+/**
+ * Checks the schema, each page, the files, and work that has waited too long, as `sealant-db doctor` does. Returns a
+ * finding for each check, and one for each problem with its remedy. Reads the whole database. The keys are those of
+ * `SEALANT_ENCRYPTION_KEYS`.
+ */
+export const doctor: Effect.Effect<ReadonlyArray<Finding>, never, SqlClient.SqlClient> = examine
+
+/** Returns the sizes of the database file and its log, without reading them. `None` on a server and in memory. */
+export const fileSizes: Effect.Effect<FileSizes, never, SqlClient.SqlClient> = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => fileSizesOf(placeOf(sql))
+)
+
+/**
+ * Returns the bytes of the pages of each table and its indexes, by the name of the table. Reads every page of the file in
+ * a thread of its own. Empty on a server and in memory. Fails with `PersistenceError` if the database cannot be read.
+ */
+export const tableSizes: Effect.Effect<
+  Readonly<Record<string, number>>,
+  PersistenceError,
+  SqlClient.SqlClient
+> = operation("tableSizes", tableSizesOf)
+
+/**
+ * Returns diagrams of the tables and their references in the notation of Mermaid, one for each part of the schema. Fails
+ * with `PersistenceError` if the database cannot be read.
+ */
+export const diagrams: Effect.Effect<ReadonlyArray<Diagram>, PersistenceError, SqlClient.SqlClient> = operation(
+  "diagrams",
+  readDiagrams
+)
 
 /**
  * Checks each page, index, CHECK and reference of the database. Succeeds also when it finds problems: see `ok`. Reads

@@ -4,33 +4,31 @@
  */
 import { Schema } from "effect"
 import { UserId } from "../auth/User.js"
-import { Sandbox } from "../sandbox/Sandbox.js"
-import { SandboxAttempt } from "../sandbox/SandboxAttempt.js"
+import { SandboxId } from "../sandbox/Sandbox.js"
+import { SandboxAttemptId, SandboxAttemptStatus } from "../sandbox/SandboxAttempt.js"
 import { RepositoryId } from "../source/Repository.js"
-import { Count, Name, ownerScopeField } from "../sql/columns.js"
+import { Count, Label, Name, optional, OptionalTimestamp, ownerScopeField, Prose, Timestamp } from "../sql/columns.js"
 import { Limit } from "../sql/inputLimits.js"
 import * as Model from "../sql/model.js"
-import { WorkspaceBuildJob, WorkspaceBuildJobStatus } from "./WorkspaceBuildJob.js"
-
-const { fields } = WorkspaceBuildJob
+import { LeaseOutcome, WorkspaceBuildJobId, WorkspaceBuildJobStatus } from "./WorkspaceBuildJob.js"
 
 const summary = {
-  id: fields.id,
-  status: fields.status,
-  attemptId: fields.attemptId,
-  registryId: fields.registryId,
-  repository: fields.repository,
-  tag: fields.tag,
-  attemptCount: fields.attemptCount,
-  maxAttempts: fields.maxAttempts,
-  availableAt: fields.availableAt,
-  claimedAt: fields.claimedAt,
-  leaseExpiresAt: fields.leaseExpiresAt,
-  workerId: fields.workerId,
-  startedAt: fields.startedAt,
-  finishedAt: fields.finishedAt,
-  errorCode: fields.errorCode,
-  createdAt: fields.createdAt
+  id: WorkspaceBuildJobId,
+  status: WorkspaceBuildJobStatus,
+  attemptId: optional(SandboxAttemptId),
+  registryId: Name,
+  repository: Name,
+  tag: Name,
+  attemptCount: Count,
+  maxAttempts: Count,
+  availableAt: Timestamp,
+  claimedAt: OptionalTimestamp,
+  leaseExpiresAt: OptionalTimestamp,
+  workerId: optional(Name),
+  startedAt: OptionalTimestamp,
+  finishedAt: OptionalTimestamp,
+  errorCode: optional(Name),
+  createdAt: Timestamp
 }
 
 /** A build job in a list. */
@@ -39,35 +37,32 @@ export class JobSummary extends Model.Class<JobSummary>("JobSummary")(summary) {
 /** One build job, with all its columns except documents. */
 export class JobDetail extends Model.Class<JobDetail>("JobDetail")({
   ...summary,
-  requestFingerprint: fields.requestFingerprint,
-  idempotencyKey: fields.idempotencyKey,
-  maxDurationMs: fields.maxDurationMs,
-  leaseToken: fields.leaseToken,
-  leaseOutcome: fields.leaseOutcome,
-  executorId: fields.executorId,
-  publishedReference: fields.publishedReference,
-  publishedDigestReference: fields.publishedDigestReference,
-  publishedDigest: fields.publishedDigest,
-  errorMessage: fields.errorMessage,
-  cancelReason: fields.cancelReason,
-  planHash: fields.planHash,
-  runSettledAt: fields.runSettledAt,
-  updatedAt: fields.updatedAt
+  requestFingerprint: optional(Name),
+  idempotencyKey: optional(Name),
+  maxDurationMs: optional(Count),
+  leaseToken: Count,
+  leaseOutcome: optional(LeaseOutcome),
+  executorId: optional(Name),
+  publishedReference: optional(Name),
+  publishedDigestReference: optional(Name),
+  publishedDigest: optional(Name),
+  errorMessage: optional(Prose),
+  cancelReason: optional(Prose),
+  planHash: optional(Name),
+  runSettledAt: OptionalTimestamp,
+  updatedAt: Timestamp
 }) {}
 
 /** The attempt of a job, and its owner. */
 export class JobAttempt extends Model.Class<JobAttempt>("JobAttempt")({
-  id: SandboxAttempt.fields.id,
-  ownerUserId: SandboxAttempt.fields.ownerUserId,
-  repositoryId: SandboxAttempt.fields.repositoryId,
-  status: SandboxAttempt.fields.status
+  id: SandboxAttemptId,
+  ownerUserId: UserId,
+  repositoryId: optional(RepositoryId),
+  status: SandboxAttemptStatus
 }) {}
 
 /** The sandbox of a job. */
-export class JobSandbox extends Model.Class<JobSandbox>("JobSandbox")({
-  id: Sandbox.fields.id,
-  name: Sandbox.fields.name
-}) {}
+export class JobSandbox extends Model.Class<JobSandbox>("JobSandbox")({ id: SandboxId, name: Label }) {}
 
 const related = {
   /** Absent for a job without an attempt. */
@@ -101,6 +96,14 @@ export const JobFilter = Schema.Struct({
   createdBefore: Schema.optional(Schema.DateTimeUtcFromSelf)
 })
 
+/** The number of jobs that match a filter. */
+export const JobCount = Schema.Struct({
+  count: Count,
+  /** The number of those that `redriveMany` queues again: failed or cancelled, of an attempt that has not ended. */
+  redrivable: Count
+})
+export interface JobCount extends Schema.Schema.Type<typeof JobCount> {}
+
 /** Request to redrive the jobs that match a filter, up to `limit` (1 to 1,000), the newest first. */
 export const RedriveJobs = Schema.Struct({ ...JobFilter.fields, limit: Limit })
 
@@ -108,7 +111,7 @@ export const RedriveJobs = Schema.Struct({ ...JobFilter.fields, limit: Limit })
 export const RedrivenJobs = Schema.Struct({
   /** The number of jobs that are queued again. */
   redriven: Count,
-  /** The number of matching jobs that stay as they are, because their attempt has ended or was asked to stop. */
-  skipped: Count
+  /** The number of matching jobs that are still redrivable, because they are beyond the limit. */
+  left: Count
 })
 export interface RedrivenJobs extends Schema.Schema.Type<typeof RedrivenJobs> {}

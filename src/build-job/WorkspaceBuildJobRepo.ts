@@ -34,6 +34,8 @@ import { columnList, joinedRows, rowsOf } from "../sql/rows.js"
 import { texts } from "./claim.js"
 import { enqueueWrite, ownerOf } from "./enqueue.js"
 import { makeEnqueueMany } from "./enqueueMany.js"
+import { journaled } from "./jobJournal.js"
+import { type JobListMethods, makeJobLists } from "./jobLists.js"
 import { type JobOutcome, makeLeases } from "./leases.js"
 import { jobStatements } from "./jobStatements.js"
 import { nextDueText } from "./queueStatements.js"
@@ -66,7 +68,9 @@ export type { ClaimRequest }
  *
  * Internal: for workers, operators and the lifecycle operations, not for request handlers.
  */
-export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceBuildJob, ClaimedJob, QueueStats> {
+export interface WorkspaceBuildJobService
+  extends LeaseMethods<Lease, WorkspaceBuildJob, ClaimedJob, QueueStats>,
+    JobListMethods {
   /**
    * Enqueues a job. Idempotent by `idempotencyKey`: a repeat of the same request (same sandbox attempt, registry,
    * repository, tag, payload and `maxDuration`) returns the job of the first request and `created: false`.
@@ -154,7 +158,7 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
 
   /**
    * Cancels a job (queued or running → cancelled). Idempotent. The next call of its worker under the lease fails with
-   * `LeaseLost`.
+   * `LeaseLost`. The journal records the change with the current actor.
    *
    * Fails with `NotFound` if the job does not exist, with `InvalidTransition` if it has succeeded or failed, with
    * `InvalidInput` if the reason is invalid.
@@ -165,7 +169,8 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
   }) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
-   * Fails a job without a lease (queued → failed), for operators. Supervision ends its sandbox attempt. Idempotent.
+   * Fails a job without a lease (queued → failed), for operators. Supervision ends its sandbox attempt. Idempotent. The
+   * journal records the change with the current actor.
    *
    * Fails with `NotFound` if the job does not exist, with `InvalidTransition` if it is running, has succeeded or was
    * cancelled, with `InvalidInput` if a field is invalid.
@@ -186,7 +191,7 @@ export interface WorkspaceBuildJobService extends LeaseMethods<Lease, WorkspaceB
 
   /**
    * Queues a job again (failed or cancelled → queued), available now and with all its attempts. A queued job is
-   * returned unchanged.
+   * returned unchanged. The journal records the change with the current actor.
    *
    * Fails with `NotFound` if the job does not exist. Fails with `InvalidTransition` if the job is running or has
    * succeeded, or if its sandbox attempt has ended or was asked to stop. `SandboxLifecycle.retry` creates a new attempt
@@ -281,6 +286,7 @@ const make = Effect.gen(function* () {
   const states = yield* rowsOf(JobState)
   const statements = jobStatements(sql)
   const { enqueueMany } = makeEnqueueMany(sql, jobs, columnList(WorkspaceBuildJob))
+  const journal = journaled(sql)
 
   const byId = (id: string) => jobs.findOne(sql.unsafe(texts.byId, [id]))
   const byKey = (key: string) =>
@@ -344,6 +350,7 @@ const make = Effect.gen(function* () {
 
   const service: WorkspaceBuildJobService = {
     ...makeLeases(sql, jobs),
+    ...(yield* makeJobLists),
 
     enqueue: (request) =>
       decodeInput(
@@ -382,14 +389,15 @@ const make = Effect.gen(function* () {
         const { id, reason } = request
         const cancelReason = yield* decodeInput("cancel", Prose)(reason)
         const now = yield* Clock.currentTimeMillis
-        const cancelled = yield* jobs.findOne(statements.cancel(sql`${id}`, cancelReason, now))
+        const cancelled = yield* journal("cancel", now, jobs.findOne(statements.cancel(sql`${id}`, cancelReason, now)))
         return Option.isSome(cancelled) ? cancelled.value : yield* alreadyOrInvalid(id, "cancelled")
       }).pipe(traced("cancel", { "job.id": request.id })),
 
     failQueued: (request) =>
       Effect.gen(function* () {
         const failure = yield* decodeInput("failQueued", QueuedJobFailure)(request)
-        const failed = yield* jobs.findOne(statements.failQueued(failure, yield* Clock.currentTimeMillis))
+        const now = yield* Clock.currentTimeMillis
+        const failed = yield* journal("failQueued", now, jobs.findOne(statements.failQueued(failure, now)))
         return Option.isSome(failed) ? failed.value : yield* alreadyOrInvalid(failure.id, "failed")
       }).pipe(traced("failQueued", { "job.id": request.id })),
 
@@ -408,7 +416,7 @@ const make = Effect.gen(function* () {
     redrive: (id) =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        const queued = yield* jobs.findOne(statements.redrive(id, now))
+        const queued = yield* journal("redrive", now, jobs.findOne(statements.redrive([id], now)))
         return Option.isSome(queued) ? queued.value : yield* queuedOrInvalid(id)
       }).pipe(traced("redrive", { "job.id": id })),
 

@@ -23,6 +23,18 @@ export { EffectiveLimits, OwnerLimitDefaults, OwnerLimits, SetDefaultLimits, Set
 export { OwnerLimitsRepo, type OwnerLimitsService } from "./OwnerLimitsRepo.js"
 export type { JobOutcome } from "./leases.js"
 export {
+  JobAttempt,
+  JobCount,
+  JobDetail,
+  JobDetailView,
+  JobFilter,
+  JobSandbox,
+  JobSummary,
+  JobView,
+  RedriveJobs,
+  RedrivenJobs
+} from "./JobViews.js"
+export {
   EnqueuedJob,
   attemptsExhausted,
   ClaimedJob,

@@ -12,6 +12,12 @@ import {
   workspaceBuildJobTransitions
 } from "./WorkspaceBuildJob.js"
 
+/** The condition on a job that a redrive queues again: it has failed or was cancelled, and its attempt has not ended. */
+export const isRedrivable = `oci_image_build_jobs.status IN ('failed', 'cancelled') AND NOT EXISTS (
+        SELECT 1 FROM sandbox_attempts AS a
+        WHERE a.id = oci_image_build_jobs.run_id
+          AND (a.status NOT IN ('queued', 'running') OR a.stop_requested_at IS NOT NULL))`
+
 export const jobStatements = (sql: SqlClient.SqlClient) => {
   const columns = sql.literal(columnList(WorkspaceBuildJob))
 
@@ -62,19 +68,18 @@ export const jobStatements = (sql: SqlClient.SqlClient) => {
     },
 
     /**
-     * Queues an ended job again, with all attempts. Jobs of an ended attempt are excluded: a worker would cancel them, and
-     * their error would be lost. So are running jobs: running → queued is a retry or a release under a lease.
+     * Queues ended jobs again, with all attempts. Jobs of an ended attempt are excluded: a worker would cancel them, and
+     * their error would be lost. So are running jobs: running → queued is a retry or a release under a lease. `returning`
+     * are the columns.
      */
-    redrive: (id: string, now: number) => sql`
+    redrive: (ids: ReadonlyArray<string>, now: number, returning: Statement.Fragment = columns) => sql`
       UPDATE oci_image_build_jobs SET
         status = 'queued', attempt_count = 0, available_at = ${now}, claimed_at = NULL, worker_id = NULL,
         started_at = NULL, finished_at = NULL, error_code = NULL, error_message = NULL, cancel_reason = NULL,
         run_settled_at = NULL, updated_at = ${now},
         owner_user_id = coalesce(owner_user_id, (SELECT owner_user_id FROM sandbox_attempts WHERE id = run_id))
-      WHERE id = ${id} AND status IN ('failed', 'cancelled') AND NOT EXISTS (
-        SELECT 1 FROM sandbox_attempts AS a
-        WHERE a.id = run_id AND (a.status NOT IN ('queued', 'running') OR a.stop_requested_at IS NOT NULL))
-      RETURNING ${columns}`,
+      WHERE id IN (SELECT value FROM json_each(${JSON.stringify(ids)})) AND ${sql.literal(isRedrivable)}
+      RETURNING ${returning}`,
 
     /** Ends a running job as succeeded with the image that its worker has published. */
     keepImage: (id: string, now: number) => sql`

@@ -4,7 +4,7 @@
 import * as Command from "@effect/cli/Command"
 import { Data, Effect, Option } from "effect"
 import { layerExisting } from "./database.js"
-import { examine, type Finding } from "./findings.js"
+import * as Maintenance from "../Maintenance.js"
 import { columns, counted, json, printJson, printLines, withProgress } from "./output.js"
 
 class ProblemsFound extends Data.TaggedError("ProblemsFound")<{ readonly count: number }> {
@@ -13,11 +13,11 @@ class ProblemsFound extends Data.TaggedError("ProblemsFound")<{ readonly count: 
   }
 }
 
-const findings = examine.pipe(
+const findings = Maintenance.doctor.pipe(
   Effect.provide(layerExisting),
   Effect.catchTag(
     "DatabaseConfigError",
-    (error): Effect.Effect<ReadonlyArray<Finding>> =>
+    (error): Effect.Effect<ReadonlyArray<Maintenance.Finding>> =>
       Effect.succeed([{ check: "open", outcome: "problem", text: error.message }])
   )
 )

@@ -24,7 +24,8 @@ export const summaries = {
   deliveries: "Reads the inbox of webhook deliveries: list, show, redeliver.",
   events: "Reads the journal of state changes: list, tail.",
   secrets: "Shows and rotates the keys that encrypt secrets: status, rotate.",
-  stats: "Prints the versions, sizes, queue depths and row counts."
+  stats: "Prints the versions, sizes, queue depths and row counts.",
+  dashboard: "Serves a web page that shows and operates the database."
 }
 
 export type CommandName = keyof typeof summaries

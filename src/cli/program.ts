@@ -36,7 +36,8 @@ const definitions = {
   deliveries: () => import("./deliveries.js").then(({ deliveries }) => deliveries),
   events: () => import("./events.js").then(({ events }) => events),
   secrets: () => import("./secrets.js").then(({ secrets }) => secrets),
-  stats: () => import("./stats.js").then(({ stats }) => stats)
+  stats: () => import("./stats.js").then(({ stats }) => stats),
+  dashboard: () => import("./dashboard.js").then(({ dashboard }) => dashboard)
 }
 
 /** The definition of a command, or only its summary. */

@@ -7,6 +7,7 @@ import {
   ownerScopeField,
   Count,
   enumeration,
+  existing,
   idOf,
   Name,
   openEnumeration,
@@ -22,8 +23,11 @@ import { UserId } from "../auth/User.js"
 export const ControlPlaneSubjectType = enumeration("sandbox", "attempt", "job", "workflow", "execution")
 export type ControlPlaneSubjectType = typeof ControlPlaneSubjectType.Type
 
-/** The kind of actor: a person, a worker under its lease, or the control plane itself. */
-export const ControlPlaneActorType = enumeration("user", "worker", "system")
+/**
+ * The kind of actor: a user, a worker under its lease, the control plane itself, or an operator, who is a person without
+ * a row in `user`.
+ */
+export const ControlPlaneActorType = enumeration("user", "worker", "system", "operator")
 export type ControlPlaneActorType = typeof ControlPlaneActorType.Type
 
 /** The id of the row that an event is about. The row may have been deleted since. */
@@ -46,7 +50,7 @@ export class ControlPlaneEvent extends Model.Class<ControlPlaneEvent>("ControlPl
     toState: optional(Name),
     /** An actor type that this release does not know is read as `system`. */
     actorType: openEnumeration(ControlPlaneActorType, "system"),
-    /** The id of the user or the worker. */
+    /** The id of the user or the worker, or the name of the operator. */
     actorId: optional(Name),
     /** The owner of the subject, if it has one. */
     ownerUserId: optional(UserId),
@@ -135,9 +139,59 @@ export const ReadEvents = Schema.Struct({
   limit: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 500)), { default: () => 50 })
 })
 
-/** The actor of an operation. `id` is that of the user or the worker. */
+/** The actor of an operation. `id` is that of the user or the worker, or the name of the operator. */
 export const Actor = Schema.Struct({ type: ControlPlaneActorType, id: Schema.optional(Name) })
 export type Actor = typeof Actor.Type
+
+/**
+ * Search of the whole journal, newest first. Events must match every field that is set; an empty list matches no event.
+ */
+export const SearchJournal = Schema.Struct({
+  subjectTypes: Schema.optional(Schema.Array(ControlPlaneSubjectType)),
+  subjectId: Schema.optional(existing(ControlPlaneSubjectId)),
+  eventType: Schema.optional(Name),
+  toState: Schema.optional(Name),
+  actorType: Schema.optional(ControlPlaneActorType),
+  actorId: Schema.optional(Name),
+  ownerUserId: ownerScopeField(UserId),
+  /** Only events before this position. Default: from the newest event. */
+  beforePosition: Schema.optional(Count),
+  /** 1 to 500, default 50. */
+  limit: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 500)), { default: () => 50 })
+})
+
+/** A page of a search of the journal. */
+export const JournalSearch = Schema.Struct({
+  /** Newest first. */
+  items: Schema.Array(Model.Row(ControlPlaneEvent)),
+  /** The position before which the search continues; `None` if it has reached the first event. */
+  nextBefore: Schema.optionalWith(Count, { as: "Option" })
+})
+export interface JournalSearch extends Schema.Schema.Type<typeof JournalSearch> {}
+
+/** Request for the activity of one kind of subject: the instant from which it is counted, and the interval. */
+export const JournalActivityRequest = Schema.Struct({
+  subjectType: ControlPlaneSubjectType,
+  since: Schema.DateTimeUtcFromSelf,
+  /** The length of an interval in milliseconds, 1,000 or more. */
+  intervalMs: Schema.Int.pipe(Schema.greaterThanOrEqualTo(1000))
+})
+
+/** The number of changes of state in each interval. */
+export const JournalActivity = Schema.Struct({
+  /** The start of the first interval: later than requested if the journal has too many events since then. */
+  from: Schema.DateTimeUtc,
+  changes: Schema.Array(
+    Schema.Struct({
+      /** The number of the interval, from 0. */
+      interval: Count,
+      fromState: Schema.optionalWith(Schema.String, { as: "Option" }),
+      toState: Schema.optionalWith(Schema.String, { as: "Option" }),
+      count: Count
+    })
+  )
+})
+export interface JournalActivity extends Schema.Schema.Type<typeof JournalActivity> {}
 
 /** Acknowledgement of all events of a consumer up to a position. */
 export const Acknowledge = Schema.Struct({

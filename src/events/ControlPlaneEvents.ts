@@ -33,6 +33,7 @@ import { operations } from "../sql/operations.js"
 import { columnList, joinedRows, rowsOf } from "../sql/rows.js"
 import { makeConsume } from "./consume.js"
 import { CurrentActor } from "./CurrentActor.js"
+import { type JournalListMethods, makeJournalLists } from "./journalLists.js"
 import * as Waiting from "./waiting.js"
 
 /**
@@ -41,7 +42,7 @@ import * as Waiting from "./waiting.js"
  * Request handlers call `list` with `ownerUserId`. All other calls read the events of every owner and are internal: not
  * for request handlers.
  */
-export interface ControlPlaneEventsService {
+export interface ControlPlaneEventsService extends JournalListMethods {
   /**
    * Returns the epoch of the journal and the position of its last event. Readers that keep their own position store the
    * epoch beside it, and pass both.
@@ -263,6 +264,8 @@ const make = Effect.gen(function* () {
       ),
 
     tail,
+
+    ...(yield* makeJournalLists),
 
     position,
 

@@ -14,10 +14,14 @@ export {
   ControlPlaneJournal,
   ControlPlaneSubjectId,
   ControlPlaneSubjectType,
+  JournalActivity,
+  JournalActivityRequest,
   JournalEpoch,
+  JournalSearch,
   JournalState,
   ListSubjectEvents,
   ReadEvents,
+  SearchJournal,
   TailJournal
 } from "./ControlPlaneEvent.js"
 export { actingAs, ControlPlaneEvents, type ControlPlaneEventsService } from "./ControlPlaneEvents.js"

@@ -26,6 +26,7 @@ import { annotated, operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { deliveriesClaimed, deliveriesRetried } from "./deliveryMetrics.js"
+import { type DeliveryListMethods, makeDeliveryLists } from "./deliveryLists.js"
 import {
   type ClaimedDelivery,
   DeliveryFailure,
@@ -46,7 +47,8 @@ import {
  * Internal: for the inbox and operators, not for request handlers.
  */
 export interface GitHubWebhookDeliveryService
-  extends LeaseMethods<WebhookLease, GitHubWebhookDelivery, ClaimedDelivery, InboxStats> {
+  extends LeaseMethods<WebhookLease, GitHubWebhookDelivery, ClaimedDelivery, InboxStats>,
+    DeliveryListMethods {
   /**
    * Stores a received delivery, available now. If its `deliveryId` is already stored, returns the stored delivery with
    * `created: false`, because GitHub sends a delivery again under the same id. It is unchanged unless it has failed:
@@ -270,6 +272,8 @@ const make = Effect.gen(function* () {
     }).pipe(traced("list"))
 
   const service: GitHubWebhookDeliveryService = {
+    ...(yield* makeDeliveryLists),
+
     record: (request) =>
       Effect.gen(function* () {
         const delivery = yield* decodeInput("record", RecordDelivery)(request)

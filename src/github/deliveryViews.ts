@@ -2,26 +2,25 @@
  * Results of the lists of webhook deliveries for operators, without their payloads, which may be confidential.
  */
 import { Schema } from "effect"
+import { Count, Label, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../sql/columns.js"
 import * as Model from "../sql/model.js"
-import { GitHubWebhookDelivery } from "./GitHubWebhookDelivery.js"
-
-const { fields } = GitHubWebhookDelivery
+import { GitHubWebhookDeliveryId, GitHubWebhookDeliveryStatus, WebhookLeaseOutcome } from "./GitHubWebhookDelivery.js"
 
 const summary = {
-  id: fields.id,
-  deliveryId: fields.deliveryId,
-  eventType: fields.eventType,
-  action: fields.action,
-  installationExternalId: fields.installationExternalId,
-  status: fields.status,
-  attemptCount: fields.attemptCount,
-  maxAttempts: fields.maxAttempts,
-  receivedAt: fields.receivedAt,
-  availableAt: fields.availableAt,
-  claimedAt: fields.claimedAt,
-  processedAt: fields.processedAt,
-  leaseExpiresAt: fields.leaseExpiresAt,
-  workerId: fields.workerId
+  id: GitHubWebhookDeliveryId,
+  deliveryId: Name,
+  eventType: Name,
+  action: optional(Label),
+  installationExternalId: optional(Name),
+  status: GitHubWebhookDeliveryStatus,
+  attemptCount: Count,
+  maxAttempts: Count,
+  receivedAt: Timestamp,
+  availableAt: Timestamp,
+  claimedAt: OptionalTimestamp,
+  processedAt: OptionalTimestamp,
+  leaseExpiresAt: OptionalTimestamp,
+  workerId: optional(Name)
 }
 
 /** A delivery in a list. */
@@ -30,11 +29,22 @@ export class DeliverySummary extends Model.Class<DeliverySummary>("DeliverySumma
 /** One delivery, with all its columns except the payload. */
 export class DeliveryDetail extends Model.Class<DeliveryDetail>("DeliveryDetail")({
   ...summary,
-  leaseToken: fields.leaseToken,
-  leaseOutcome: fields.leaseOutcome,
-  errorMessage: fields.errorMessage,
-  updatedAt: fields.updatedAt
+  leaseToken: Count,
+  leaseOutcome: optional(WebhookLeaseOutcome),
+  errorMessage: optional(Prose),
+  updatedAt: Timestamp
 }) {}
+
+/**
+ * Filter for listing deliveries without their payloads: those that match every field that is set. An empty list of
+ * statuses matches no delivery.
+ */
+export const DeliverySummaryFilter = Schema.Struct({
+  statuses: Schema.optional(Schema.Array(GitHubWebhookDeliveryStatus)),
+  installationExternalId: Schema.optionalWith(Name, { exact: true }),
+  /** `X-GitHub-Event`. */
+  eventType: Schema.optional(Name)
+})
 
 /** A row that the payload of a delivery names. */
 export const DeliveryChange = Schema.Struct({

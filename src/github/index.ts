@@ -8,6 +8,7 @@ import { GitHubInstallationRepositoryRepo } from "./GitHubInstallationRepository
 import { GitHubWebhookDeliveryRepo } from "./GitHubWebhookDeliveryRepo.js"
 import { WebhookInbox } from "./WebhookInbox.js"
 
+export { DeliveryChange, DeliveryDetail, DeliverySummary, DeliverySummaryFilter } from "./deliveryViews.js"
 export {
   GitHubAccountType,
   GitHubInstallation,

@@ -24,6 +24,7 @@ import type { Page, PageRequest } from "../sql/page.js"
 import type { CancelWorkflow, IssueWorkflow } from "./IssueWorkflow.js"
 import type { IssueWorkflowExecution } from "./IssueWorkflowExecution.js"
 import type {
+  AllWorkflowFilter,
   FinishedExecution,
   FinishExecution,
   OpenedWorkflow,
@@ -199,6 +200,16 @@ export interface IssueWorkflowLifecycleService {
    */
   readonly list: (
     request: PageRequest & typeof WorkflowViewFilter.Encoded
+  ) => Effect.Effect<Page<WorkflowView>, InvalidInput | PersistenceError>
+
+  /**
+   * Lists the workflows of all owners, also those without an owner, with their issue and newest execution, newest first.
+   * Omits archived workflows unless `includeArchived` is set. Internal: for operators, not for request handlers.
+   *
+   * Fails with `InvalidInput` as `list` does.
+   */
+  readonly listAll: (
+    request: PageRequest & typeof AllWorkflowFilter.Encoded
   ) => Effect.Effect<Page<WorkflowView>, InvalidInput | PersistenceError>
 }
 

@@ -156,6 +156,12 @@ export const WorkflowViewFilter = Schema.Struct({
   includeArchived: IssueWorkflowFilter.fields.includeArchived
 })
 
+/** Filter for listing the workflows of all owners; see `WorkflowViewFilter`. */
+export const AllWorkflowFilter = Schema.Struct({
+  ...WorkflowViewFilter.fields,
+  ownerUserId: ownerScopeField(UserId)
+})
+
 /** A workflow with its issue and its newest execution. */
 export const WorkflowView = Schema.Struct({
   workflow: Model.Row(IssueWorkflow),

@@ -100,7 +100,8 @@ export {
   WorkflowDetail,
   WorkflowSupervision,
   WorkflowView,
-  WorkflowViewFilter
+  WorkflowViewFilter,
+  AllWorkflowFilter
 } from "./IssueWorkflowViews.js"
 export { ByExternalId, ByNumber } from "./ProviderRow.js"
 export {

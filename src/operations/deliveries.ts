@@ -3,46 +3,14 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
-import {
-  GitHubWebhookDeliveryId,
-  GitHubWebhookDeliveryStatus,
-  WebhookLeaseOutcome
-} from "../github/GitHubWebhookDelivery.js"
-import { Count, Label, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../sql/columns.js"
+import { DeliveryDetail, DeliverySummary } from "../github/deliveryViews.js"
+import type { GitHubWebhookDeliveryStatus } from "../github/GitHubWebhookDelivery.js"
 import { conditionsOf } from "../sql/filters.js"
-import * as Model from "../sql/model.js"
 import { operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 
-const summary = {
-  id: GitHubWebhookDeliveryId,
-  deliveryId: Name,
-  eventType: Name,
-  action: optional(Label),
-  installationExternalId: optional(Name),
-  status: GitHubWebhookDeliveryStatus,
-  attemptCount: Count,
-  maxAttempts: Count,
-  receivedAt: Timestamp,
-  availableAt: Timestamp,
-  processedAt: OptionalTimestamp,
-  leaseExpiresAt: OptionalTimestamp,
-  workerId: optional(Name)
-}
-
-/** A delivery in a list. */
-export class DeliverySummary extends Model.Class<DeliverySummary>("DeliverySummary")(summary) {}
-
-/** One delivery, with all its columns except the payload. */
-export class DeliveryDetail extends Model.Class<DeliveryDetail>("DeliveryDetail")({
-  ...summary,
-  claimedAt: OptionalTimestamp,
-  leaseToken: Count,
-  leaseOutcome: optional(WebhookLeaseOutcome),
-  errorMessage: optional(Prose),
-  updatedAt: Timestamp
-}) {}
+export { DeliveryDetail, DeliverySummary }
 
 const { orNotFound, traced } = operations("Deliveries", "GitHubWebhookDelivery")
 

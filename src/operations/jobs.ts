@@ -4,52 +4,14 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
-import { LeaseOutcome, WorkspaceBuildJobId, WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
-import { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
-import { Count, Name, optional, OptionalTimestamp, Prose, Timestamp } from "../sql/columns.js"
+import { JobDetail, JobSummary } from "../build-job/JobViews.js"
+import { WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
 import { keysetQuery, unionByStatus } from "../sql/filters.js"
-import * as Model from "../sql/model.js"
 import * as Page from "../sql/page.js"
 import { operations } from "../sql/operations.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 
-const summary = {
-  id: WorkspaceBuildJobId,
-  status: WorkspaceBuildJobStatus,
-  attemptId: optional(SandboxAttemptId),
-  registryId: Name,
-  repository: Name,
-  tag: Name,
-  attemptCount: Count,
-  maxAttempts: Count,
-  availableAt: Timestamp,
-  leaseExpiresAt: OptionalTimestamp,
-  workerId: optional(Name),
-  finishedAt: OptionalTimestamp,
-  errorCode: optional(Name),
-  createdAt: Timestamp
-}
-
-/** A build job in a list. */
-export class JobSummary extends Model.Class<JobSummary>("JobSummary")(summary) {}
-
-/** One build job, with all its columns except documents. */
-export class JobDetail extends Model.Class<JobDetail>("JobDetail")({
-  ...summary,
-  requestFingerprint: optional(Name),
-  idempotencyKey: optional(Name),
-  claimedAt: OptionalTimestamp,
-  leaseToken: Count,
-  leaseOutcome: optional(LeaseOutcome),
-  startedAt: OptionalTimestamp,
-  executorId: optional(Name),
-  publishedReference: optional(Name),
-  publishedDigest: optional(Name),
-  errorMessage: optional(Prose),
-  cancelReason: optional(Prose),
-  runSettledAt: OptionalTimestamp,
-  updatedAt: Timestamp
-}) {}
+export { JobDetail, JobSummary }
 
 const { orNotFound, traced } = operations("Jobs", "WorkspaceBuildJob")
 

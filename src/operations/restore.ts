@@ -74,6 +74,32 @@ export const restore = (request: RestoreRequest): Effect.Effect<Restored, Mainte
     return { path: to, bytes, migration, tables: contents.tables, kept }
   }).pipe(Effect.scoped, Effect.withSpan("Maintenance.restore", { captureStackTrace: false }))
 
+/** The result of the verification of a backup. */
+export const VerifiedBackup = Schema.Struct({
+  /** The last migration of the database, as `0008_control_plane`. */
+  migration: Schema.String,
+  /** The number of rows of each table. */
+  tables: Schema.Record({ key: Schema.String, value: Count })
+})
+export interface VerifiedBackup extends Schema.Schema.Type<typeof VerifiedBackup> {}
+
+export const verifyBackup = (path: string): Effect.Effect<VerifiedBackup, MaintenanceRefused | MaintenanceFailed> =>
+  Effect.gen(function* () {
+    const from = yield* pathOf(operation, path)
+    const file = yield* entryAt(operation, from)
+    if (file === undefined || !file.isFile()) {
+      return yield* refuse("NotFound", `there is no file at ${from}: give the path of a backup`)
+    }
+    const log = yield* logOf(from)
+    if (Option.isSome(log)) return yield* refuse("NotABackup", logBeside(from, log.value))
+    const source = yield* readerOfFile(from)
+    const migration = yield* checkBackup(from, source)
+    const { tables } = yield* Effect.mapError(contentsOf(source), () =>
+      refuse("NotABackup", `${from} cannot be read; make another backup`)
+    )
+    return { migration, tables }
+  }).pipe(Effect.scoped, Effect.withSpan("Maintenance.verifyBackup", { captureStackTrace: false }))
+
 const logBeside = (from: string, log: string) =>
   `${from} cannot be restored: the engine would take ${log} for a part of it; if it is one, open the file with the program ` +
   "that left it, and close it again; else move the log away"

@@ -5,6 +5,7 @@ import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
 import { GitHubWebhookDeliveryStatus } from "../github/GitHubWebhookDelivery.js"
+import type { Place } from "../libsql/registry.js"
 import { ledgerPresentText } from "../migration/ledger.js"
 import { RuntimeTeardownStatus } from "../sandbox/RuntimeTeardown.js"
 import { Count } from "../sql/columns.js"
@@ -41,16 +42,43 @@ export const Stats = Schema.Struct({
 })
 export interface Stats extends Schema.Schema.Type<typeof Stats> {}
 
+/** The sizes of a local file. */
+export const FileSizes = Schema.Struct({
+  fileBytes: Schema.optionalWith(Count, { as: "Option" }),
+  walBytes: Schema.optionalWith(Count, { as: "Option" })
+})
+export interface FileSizes extends Schema.Schema.Type<typeof FileSizes> {}
+
+/** Returns the sizes of a file and its log; `None` for other databases. */
+export const fileSizesOf = (place: Place): Effect.Effect<FileSizes> =>
+  place.kind === "file"
+    ? Effect.all({
+        fileBytes: Effect.asSome(sizeOf(place.path)),
+        walBytes: Effect.asSome(sizeOf(`${place.path}-wal`))
+      })
+    : Effect.succeed({ fileBytes: Option.none(), walBytes: Option.none() })
+
+// The pages of indexes belong to their table (https://www.sqlite.org/dbstat.html).
+const tableSizesText = `
+  SELECT m.tbl_name AS name, sum(d.pgsize) AS bytes FROM dbstat AS d JOIN sqlite_schema AS m ON m.name = d.name
+  WHERE d.aggregate = TRUE GROUP BY m.tbl_name`
+
+/** Returns the bytes of the pages of each table. */
+export const tableSizesOf = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  if (placeOf(sql).kind !== "file") return {}
+  const reader = yield* readerOf(sql)
+  const rows = yield* reader.all(tableSizesText)
+  return Object.fromEntries(rows.map(({ bytes, name }) => [String(name), Number(bytes)]))
+}).pipe(Effect.scoped)
+
 /** Collects the statistics. Counts every row. */
 export const collectStats = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const place = placeOf(sql)
   const now = yield* Clock.currentTimeMillis
   const reader = yield* readerOf(sql)
-  const sizes =
-    place.kind === "file"
-      ? { fileBytes: Option.some(yield* sizeOf(place.path)), walBytes: Option.some(yield* sizeOf(`${place.path}-wal`)) }
-      : { fileBytes: Option.none<number>(), walBytes: Option.none<number>() }
+  const sizes = yield* fileSizesOf(place)
   return yield* reader.inSnapshot(
     Effect.gen(function* () {
       const [version] = yield* reader.all("SELECT sqlite_version() AS version")

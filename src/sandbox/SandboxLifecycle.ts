@@ -42,6 +42,7 @@ import type { Sandbox } from "./Sandbox.js"
 import { SandboxRepo } from "./SandboxRepo.js"
 import type { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
 import type {
+  AllSandboxFilter,
   CancelSandbox,
   Build,
   BuildFailed,
@@ -55,6 +56,7 @@ import type {
   LaunchSandbox,
   SandboxAttemptView,
   SandboxDetail,
+  SandboxStats,
   SandboxStatusView,
   SandboxView,
   Supervision,
@@ -339,6 +341,22 @@ export interface SandboxLifecycleService {
       readonly includeArchived?: boolean | undefined
     }
   ) => Effect.Effect<Page<SandboxView>, InvalidInput | PersistenceError>
+
+  /**
+   * Lists the sandboxes of all owners, otherwise as `list`. A filter by status or a search examines the sandboxes of all
+   * owners, newest first. Internal: for operators, not for request handlers.
+   *
+   * Fails with `InvalidInput` as `list` does, and if `ownerUserId` is `undefined`.
+   */
+  readonly listAll: (
+    request: PageRequest & typeof AllSandboxFilter.Encoded
+  ) => Effect.Effect<Page<SandboxView>, InvalidInput | PersistenceError>
+
+  /**
+   * Counts the sandboxes of all owners that are not archived, by derived status. Counts every row: for operators, not
+   * for request handlers.
+   */
+  readonly stats: Effect.Effect<SandboxStats, PersistenceError>
 
   /**
    * Lists the attempts of a sandbox of an owner, last linked first, each with its derived status, its image, its runtime

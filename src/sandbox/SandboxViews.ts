@@ -16,10 +16,34 @@ import { UserId } from "../auth/User.js"
 import { IssueId } from "../issue-workflow/Issue.js"
 import { SandboxFilter } from "./filters.js"
 import { Sandbox, SandboxAttemptRelation, SandboxId } from "./Sandbox.js"
-import { SandboxAttempt, SandboxAttemptSnapshot, SandboxAttemptTriggerType } from "./SandboxAttempt.js"
-import { endedRuntimeStatuses, SandboxRuntimeInstance, SandboxStopReason } from "./SandboxRuntimeInstance.js"
+import {
+  SandboxAttempt,
+  SandboxAttemptId,
+  SandboxAttemptSnapshot,
+  SandboxAttemptStatus,
+  SandboxAttemptTriggerType
+} from "./SandboxAttempt.js"
+import {
+  endedRuntimeStatuses,
+  SandboxRuntimeAdapter,
+  SandboxRuntimeInstance,
+  SandboxRuntimeStatus,
+  SandboxStopReason
+} from "./SandboxRuntimeInstance.js"
 import { RepositoryId } from "../source/Repository.js"
-import { ownerScopeField, Count, existing, enumeration, Label, Name, Prose, ReportedProse } from "../sql/columns.js"
+import {
+  ownerScopeField,
+  Count,
+  existing,
+  enumeration,
+  Label,
+  Name,
+  optional,
+  OptionalTimestamp,
+  Prose,
+  ReportedProse,
+  Timestamp
+} from "../sql/columns.js"
 import { documentOf, JsonObject } from "../sql/json.js"
 import { Milliseconds } from "../sql/durations.js"
 import * as Model from "../sql/model.js"
@@ -197,25 +221,35 @@ export const SandboxViewFilter = Schema.Struct({
   includeArchived: SandboxFilter.fields.includeArchived
 })
 
+/** Filter for listing the sandboxes of all owners; see `SandboxViewFilter`. */
+export const AllSandboxFilter = Schema.Struct({
+  ...SandboxViewFilter.fields,
+  ownerUserId: ownerScopeField(UserId)
+})
+
+/** The number of sandboxes that are not archived, by derived status. */
+export const SandboxStats = Schema.Struct({ byStatus: Schema.Record({ key: SandboxStatusView, value: Count }) })
+export interface SandboxStats extends Schema.Schema.Type<typeof SandboxStats> {}
+
 /** An attempt, as a list of sandboxes shows it. */
 export class SandboxAttemptSummary extends Model.Class<SandboxAttemptSummary>("SandboxAttemptSummary")({
-  id: SandboxAttempt.fields.id,
-  status: SandboxAttempt.fields.status,
-  triggerType: SandboxAttempt.fields.triggerType,
-  triggerRef: SandboxAttempt.fields.triggerRef,
-  queuedAt: SandboxAttempt.fields.queuedAt,
-  startedAt: SandboxAttempt.fields.startedAt,
-  finishedAt: SandboxAttempt.fields.finishedAt
+  id: SandboxAttemptId,
+  status: SandboxAttemptStatus,
+  triggerType: SandboxAttemptTriggerType,
+  triggerRef: optional(Name),
+  queuedAt: Timestamp,
+  startedAt: OptionalTimestamp,
+  finishedAt: OptionalTimestamp
 }) {}
 
 /** A runtime, as lists show it. */
 export class SandboxRuntimeSummary extends Model.Class<SandboxRuntimeSummary>("SandboxRuntimeSummary")({
-  status: SandboxRuntimeInstance.fields.status,
-  adapter: SandboxRuntimeInstance.fields.adapter,
-  endpoint: SandboxRuntimeInstance.fields.endpoint,
-  stopReason: SandboxRuntimeInstance.fields.stopReason,
-  launchedAt: SandboxRuntimeInstance.fields.launchedAt,
-  finishedAt: SandboxRuntimeInstance.fields.finishedAt
+  status: SandboxRuntimeStatus,
+  adapter: optional(SandboxRuntimeAdapter),
+  endpoint: optional(Name),
+  stopReason: optional(SandboxStopReason),
+  launchedAt: OptionalTimestamp,
+  finishedAt: OptionalTimestamp
 }) {}
 
 /** The error of a runtime or of a job. */

@@ -4,7 +4,8 @@
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { DateTime, Effect } from "effect"
+import type { JobFilter } from "../../src/build-job/JobViews.js"
 import { SandboxAttemptId } from "../../src/sandbox/SandboxAttempt.js"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
 import { planIssues, planOf, recordStatements } from "../support/plans.js"
@@ -12,6 +13,15 @@ import { claimant, failure, gone, layers, request, shell, success } from "./supp
 
 const attemptId = SandboxAttemptId.make("gone")
 const lease = { jobId: gone, workerId: "one", token: 1 }
+
+const filters: ReadonlyArray<typeof JobFilter.Encoded> = [
+  {},
+  { statuses: ["failed"], createdAfter: DateTime.unsafeMake(0), createdBefore: DateTime.unsafeMake(1) },
+  { statuses: ["queued", "failed"], workerId: "one", errorCode: "disk" },
+  { ownerUserId: "ada" },
+  { repositoryId: "rep", statuses: ["failed"] },
+  { ownerUserId: "ada", repositoryId: "rep" }
+]
 
 const methods = Effect.map(
   WorkspaceBuildJobRepo,
@@ -51,6 +61,10 @@ const methods = Effect.map(
     failMany: jobs.failMany([{ lease, outcome: failure }]),
     setPriority: jobs.setPriority({ id: gone, priority: 1 }),
     nextDueAt: jobs.nextDueAt,
+    list: Effect.forEach(filters, (filter) => jobs.list(filter)),
+    count: Effect.forEach(filters, (filter) => jobs.count(filter)),
+    getDetail: jobs.getDetail(gone),
+    redriveMany: Effect.forEach(filters, (filter) => jobs.redriveMany({ ...filter, limit: 1000 })),
     stats: jobs.stats
   })
 )
@@ -65,10 +79,18 @@ const claimPlan = Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
   Effect.map(plansOf(jobs.claimNext(claimant)), (plans) => plans.flat())
 )
 
-/** The accepted exceptions: the counts for operators, and the sort of the flows that have become due since the last claim, at most 22. */
+/** The sort of the jobs of one owner or of one repository. */
+const sortedByAttempts = /^USE TEMP B-TREE FOR ORDER BY in: SELECT .* FROM sandbox_attempts AS f INDEXED BY/
+
+/**
+ * The accepted exceptions: the counts for operators, the sort of the flows that have become due since the last claim, at
+ * most 22, and the sort of the jobs of an owner or a repository.
+ */
 const known: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
   claimNext: [/^USE TEMP B-TREE FOR ORDER BY in: UPDATE/],
   claimBatch: [/^USE TEMP B-TREE FOR ORDER BY in: UPDATE/],
+  list: [sortedByAttempts],
+  redriveMany: [sortedByAttempts],
   stats: [/^SCAN oci_image_build_jobs USING COVERING INDEX .* GROUP BY status$/]
 }
 

@@ -71,6 +71,11 @@ const installed: Copies = {
   vary: { external_repository_id: "'e' || n", repository_id: "repository_id || '-' || n" }
 }
 const secrets: Copies = { table: "secrets", of: ({ secret }) => secret.id, vary: { name: "name || n" } }
+const deliveries: Copies = {
+  table: "github_webhook_deliveries",
+  of: ({ delivery }) => delivery.id,
+  vary: { delivery_id: "delivery_id || n", received_at: "received_at + n / 3" }
+}
 const revision = { version: "1 + n", fingerprint: "fingerprint || n" }
 
 const lists: Readonly<Record<string, List>> = {
@@ -117,7 +122,9 @@ const lists: Readonly<Record<string, List>> = {
     field: "id"
   },
   "SandboxLifecycle.list": { copies: [{ ...sandboxes, of: ({ queued }) => queued.sandbox.id }], part: "sandbox" },
+  "SandboxLifecycle.listAll": { copies: [{ ...sandboxes, of: ({ queued }) => queued.sandbox.id }], part: "sandbox" },
   "WorkspaceBuildJobRepo.listByStatus": { copies: [jobs] },
+  "WorkspaceBuildJobRepo.list": { copies: [jobs], part: "job" },
   "SessionRepo.listForUser": { copies: [{ table: "session", of: () => "signed-in", vary: { token: "token || n" } }] },
   "AccountRepo.listForUser": {
     copies: [{ table: "account", of: () => "linked", vary: { account_id: "account_id || n" } }]
@@ -149,15 +156,8 @@ const lists: Readonly<Record<string, List>> = {
   },
   "GitHubInstallationRepositoryRepo.listForInstallation": { copies: [repositories, installed] },
   "GitHubInstallationRepositoryRepo.listForUser": { copies: [repositories, installed] },
-  "GitHubWebhookDeliveryRepo.list": {
-    copies: [
-      {
-        table: "github_webhook_deliveries",
-        of: ({ delivery }) => delivery.id,
-        vary: { delivery_id: "delivery_id || n", received_at: "received_at + n / 3" }
-      }
-    ]
-  },
+  "GitHubWebhookDeliveryRepo.list": { copies: [deliveries] },
+  "GitHubWebhookDeliveryRepo.listSummaries": { copies: [deliveries] },
   "IssueRepo.list": { copies: [issues] },
   "IssueRepo.listPullRequests": {
     copies: [
@@ -173,6 +173,7 @@ const lists: Readonly<Record<string, List>> = {
   "PullRequestRepo.list": { copies: [{ ...pullRequests, vary: { ...pullRequests.vary, state: "'open'" } }] },
   "IssueWorkflowRepo.list": { copies: [workflows] },
   "IssueWorkflowLifecycle.list": { copies: [workflows], part: "workflow" },
+  "IssueWorkflowLifecycle.listAll": { copies: [workflows], part: "workflow" },
   "IssueWorkflowExecutionRepo.list": {
     copies: [
       { table: "issue_workflow_executions", of: ({ waiting }) => waiting.id, vary: { sandbox_attempt_id: "NULL" } }

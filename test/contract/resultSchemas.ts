@@ -81,13 +81,25 @@ import {
   ClaimedJob,
   EffectiveLimits,
   EnqueuedJob,
+  JobCount,
+  JobDetailView,
   JobResult,
   JobState,
+  JobView,
   QueueLoad,
-  QueueStats
+  QueueStats,
+  RedrivenJobs
 } from "@sealant/db/build-job"
-import { JournalState } from "@sealant/db/events"
-import { ClaimedDelivery, InboxStats, RecordedDelivery, SyncResult } from "@sealant/db/github"
+import { JournalActivity, JournalSearch, JournalState } from "@sealant/db/events"
+import {
+  ClaimedDelivery,
+  DeliveryChange,
+  DeliveryDetail,
+  DeliverySummary,
+  InboxStats,
+  RecordedDelivery,
+  SyncResult
+} from "@sealant/db/github"
 import {
   AppendedEvents,
   ExecutionDetail,
@@ -114,6 +126,7 @@ import {
   SandboxAttemptId,
   SandboxAttemptView,
   SandboxDetail,
+  SandboxStats,
   SandboxView,
   Supervision,
   TeardownStats
@@ -246,6 +259,9 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     release: delivery,
     getByLease: delivery,
     redeliver: delivery,
+    listSummaries: Page(Row(DeliverySummary)),
+    getDetail: Row(DeliveryDetail),
+    listChanges: Schema.Array(DeliveryChange),
     reapExpired: Schema.Array(delivery),
     ...found(delivery),
     findByDeliveryId: Schema.Option(delivery),
@@ -323,7 +339,8 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     cancel: workflow,
     supervise: WorkflowSupervision,
     getDetail: WorkflowDetail,
-    list: Page(WorkflowView)
+    list: Page(WorkflowView),
+    listAll: Page(WorkflowView)
   }),
   PackageResolutionCacheRepo: resultsOf(PackageResolutionCacheRepo, {
     get: Schema.Option(Row(PackageResolutionCacheEntry)),
@@ -458,6 +475,8 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     delete: Schema.Void,
     getDetail: SandboxDetail,
     list: Page(SandboxView),
+    listAll: Page(SandboxView),
+    stats: SandboxStats,
     listAttempts: Page(SandboxAttemptView),
     timeline: Page(Row(ControlPlaneEvent)),
     supervise: Supervision
@@ -504,6 +523,10 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     findLatestStateByAttemptId: Schema.Option(Row(JobState)),
     listLatestByAttemptIds: Schema.ReadonlyMap({ key: SandboxAttemptId, value: job }),
     listByStatus: Page(job),
+    list: Page(JobView),
+    count: JobCount,
+    getDetail: JobDetailView,
+    redriveMany: RedrivenJobs,
     stats: QueueStats
   }),
   ControlPlaneEvents: resultsOf(ControlPlaneEvents, {
@@ -511,6 +534,9 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     list: Schema.Array(Row(ControlPlaneEvent)),
     read: Schema.Array(Row(ControlPlaneEvent)),
     tail: Schema.Array(Row(ControlPlaneEvent)),
+    search: JournalSearch,
+    getByPosition: Row(ControlPlaneEvent),
+    activity: JournalActivity,
     position: Schema.Number,
     acknowledge: Schema.Number,
     consume: endless

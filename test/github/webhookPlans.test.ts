@@ -36,6 +36,13 @@ const methods = Effect.map(
       inbox.list({ installationExternalId: "42" }),
       inbox.list({ installationExternalId: "42", status: "received" })
     ]),
+    listSummaries: Effect.all([
+      inbox.listSummaries(),
+      inbox.listSummaries({ statuses: ["received", "failed"] }),
+      inbox.listSummaries({ installationExternalId: "42", statuses: ["received"], eventType: "push" })
+    ]),
+    getDetail: inbox.getDetail("gone"),
+    listChanges: inbox.listChanges("gone"),
     stream: Stream.runDrain(inbox.stream({ status: "failed" })),
     stats: inbox.stats
   })

@@ -5,7 +5,7 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import { Schema } from "effect"
 import { InvalidTransition, NotFound } from "../../Errors.js"
-import { JobAttempt, JobDetail, JobSandbox, JobView, RedrivenJobs } from "../../build-job/JobViews.js"
+import { JobAttempt, JobCount, JobDetail, JobSandbox, JobView, RedrivenJobs } from "../../build-job/JobViews.js"
 import { WorkspaceBuildJobStatus } from "../../build-job/WorkspaceBuildJob.js"
 import { ById, JournalEvent, jsonOf, List, Nothing, pageOf, pageParams, Time } from "./common.js"
 import { paths } from "./paths.js"
@@ -64,7 +64,7 @@ export const jobs = HttpApiGroup.make("jobs")
   .add(
     HttpApiEndpoint.get("count", paths.jobs.count[1])
       .setUrlParams(Schema.Struct(filterParams))
-      .addSuccess(Schema.Struct({ count: Schema.Number }))
+      .addSuccess(jsonOf(JobCount))
   )
   .add(HttpApiEndpoint.get("get", paths.jobs.get[1]).setPath(ById).addSuccess(JobPage).addError(NotFound))
 

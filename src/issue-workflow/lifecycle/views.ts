@@ -8,9 +8,10 @@ import { IssueWorkflow } from "../IssueWorkflow.js"
 import { IssueWorkflowExecution } from "../IssueWorkflowExecution.js"
 import { repositoryAccess } from "../../source/RepositoryAccess.js"
 import { NotFound } from "../../Errors.js"
+import { unionByStatus } from "../../sql/filters.js"
 import * as Page from "../../sql/page.js"
 import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
-import { WorkflowViewFilter } from "../IssueWorkflowViews.js"
+import { AllWorkflowFilter, WorkflowViewFilter } from "../IssueWorkflowViews.js"
 import { operationsOf } from "../../events/operation.js"
 
 const { decodeFilter, traced } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
@@ -76,5 +77,26 @@ export const makeWorkflowViews = Effect.gen(function* () {
       return Page.make(views, start, ({ workflow }) => [workflow.createdAt, workflow.id])
     }).pipe(traced("list"))
 
-  return { getDetail, list }
+  const listAll = (request: Page.PageRequest & typeof AllWorkflowFilter.Encoded) =>
+    Effect.gen(function* () {
+      const { includeArchived, ownerUserId, statuses } = yield* decodeFilter("listAll", AllWorkflowFilter)(request)
+      const start = yield* Page.start("IssueWorkflowLifecycle.listAll", request)
+      if (statuses?.length === 0) return { items: [], nextCursor: Option.none() }
+      const ofOwner = ownerUserId === undefined ? [] : [sql`w.owner_user_id = ${ownerUserId}`]
+      const unarchived = includeArchived ? [] : [sql`+w.archived_at IS NULL`]
+      const branches = unionByStatus(sql, statuses, [...ofOwner, ...unarchived], "w.status").map(
+        (conditions) => sql`
+          SELECT ${columns} FROM ${source} LEFT JOIN issue_workflow_executions AS e ON e.id = (
+            SELECT id FROM issue_workflow_executions WHERE issue_workflow_id = w.id
+            ORDER BY created_at DESC, id DESC LIMIT 1)
+          WHERE ${sql.and([...conditions, Page.afterCursor(sql, start, "w.created_at", "w.id")])}`
+      )
+      const found = yield* rows(sql`
+        ${sql.join(" UNION ALL ", false)(branches)}
+        ORDER BY "w.createdAt" DESC, "w.id" DESC LIMIT ${start.limit + 1}`)
+      const views = yield* Effect.forEach(found, viewOf)
+      return Page.make(views, start, ({ workflow }) => [workflow.createdAt, workflow.id])
+    }).pipe(traced("listAll"))
+
+  return { getDetail, list, listAll }
 })

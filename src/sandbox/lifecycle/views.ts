@@ -2,8 +2,8 @@
  * Reads of sandboxes with their derived status. Triggers derive it from sandbox, attempt, job and runtime, and store it
  * in the column `view_status`, so that a list reads an index.
  */
-import { SqlClient } from "@effect/sql"
-import { Effect, Option } from "effect"
+import { SqlClient, type SqlError } from "@effect/sql"
+import { Effect, Option, Record } from "effect"
 import { WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
 import { Sandbox } from "../Sandbox.js"
 import { SandboxAttempt, SandboxAttemptSnapshot } from "../SandboxAttempt.js"
@@ -15,8 +15,10 @@ import * as Page from "../../sql/page.js"
 import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
 import { operationsOf } from "../../events/operation.js"
 import {
+  AllSandboxFilter,
   SandboxAttemptSummary,
   type SandboxDetail,
+  type SandboxStats,
   SandboxStatusView,
   type SandboxView,
   SandboxViewFilter
@@ -50,6 +52,16 @@ const runtimePart = partOf(SandboxRuntimeInstance, "r")
 type Row = Readonly<Record<string, unknown>>
 
 const corrupt = () => new CorruptRow({ entity: "Sandbox", column: "status" })
+
+const noSandboxes: SandboxStats["byStatus"] = {
+  queued: 0,
+  running: 0,
+  ready: 0,
+  stopping: 0,
+  stopped: 0,
+  failed: 0,
+  cancelled: 0
+}
 
 const statusOf = (row: Row): Effect.Effect<Pick<SandboxView, "sandbox" | "status">, CorruptRow> =>
   Effect.gen(function* () {
@@ -133,12 +145,30 @@ export const makeViews = Effect.gen(function* () {
     }
   }
 
-  const list = (request: Page.PageRequest & typeof SandboxViewFilter.Encoded) =>
+  /** Returns the range of a list of all owners, and its index. */
+  const rangeOfAll = ({ includeArchived, repositoryId, search, statuses }: typeof AllSandboxFilter.Type) => {
+    const { unindexedIn } = conditionsOf(sql)
+    const pattern = searchPattern(search)
+    const conditions = [
+      ...(repositoryId === undefined ? [] : [sql`s.repository_id = ${repositoryId}`]),
+      ...unindexedIn("s.view_status", statuses),
+      ...(includeArchived ? [] : [sql`+s.archived_at IS NULL`]),
+      ...(pattern === null ? [] : [sql`s.name LIKE ${pattern} ESCAPE '\\'`])
+    ]
+    return {
+      index:
+        repositoryId === undefined
+          ? sql`INDEXED BY sandboxes_created_at_idx`
+          : sql`INDEXED BY sandboxes_repository_id_created_at_idx`,
+      ranges: [conditions]
+    }
+  }
+
+  const pageOf = (
+    { index, ranges }: ReturnType<typeof rangesOf>,
+    start: Page.Start
+  ): Effect.Effect<Page.Page<SandboxView>, SqlError.SqlError | CorruptRow> =>
     Effect.gen(function* () {
-      const filter = yield* decodeFilter("list", SandboxViewFilter)(request)
-      const start = yield* Page.start("SandboxLifecycle.list", request)
-      if (filter.statuses?.length === 0) return { items: [], nextCursor: Option.none() }
-      const { index, ranges } = rangesOf(filter)
       const branches = ranges.map(
         (conditions) =>
           sql`
@@ -151,7 +181,35 @@ export const makeViews = Effect.gen(function* () {
         ORDER BY "s.createdAt" DESC, "s.id" DESC LIMIT ${start.limit + 1}`)
       const views = yield* Effect.forEach(found, viewOf)
       return Page.make(views, start, ({ sandbox }) => [sandbox.createdAt, sandbox.id])
+    })
+
+  const none: Page.Page<SandboxView> = { items: [], nextCursor: Option.none() }
+
+  const list = (request: Page.PageRequest & typeof SandboxViewFilter.Encoded) =>
+    Effect.gen(function* () {
+      const filter = yield* decodeFilter("list", SandboxViewFilter)(request)
+      const start = yield* Page.start("SandboxLifecycle.list", request)
+      return filter.statuses?.length === 0 ? none : yield* pageOf(rangesOf(filter), start)
     }).pipe(traced("list"))
 
-  return { getDetail, list }
+  const listAll = (request: Page.PageRequest & typeof AllSandboxFilter.Encoded) =>
+    Effect.gen(function* () {
+      const filter = yield* decodeFilter("listAll", AllSandboxFilter)(request)
+      const start = yield* Page.start("SandboxLifecycle.listAll", request)
+      const { ownerUserId } = filter
+      if (filter.statuses?.length === 0) return none
+      return yield* pageOf(ownerUserId === undefined ? rangeOfAll(filter) : rangesOf({ ...filter, ownerUserId }), start)
+    }).pipe(traced("listAll"))
+
+  const stats = Effect.map(
+    rows(
+      sql`SELECT view_status AS status, count(*) AS count FROM sandboxes WHERE archived_at IS NULL GROUP BY view_status`
+    ),
+    (counts): SandboxStats => {
+      const countOf = new Map(counts.map((row) => [row["status"], Number(row["count"])]))
+      return { byStatus: Record.map(noSandboxes, (_, status) => countOf.get(status) ?? 0) }
+    }
+  ).pipe(traced("stats"))
+
+  return { getDetail, list, listAll, stats }
 })

@@ -164,7 +164,8 @@ export const executionSamples = ({
       cancel: [{ id: workflow.id, ownerUserId: ada, reason: "no longer needed" }],
       supervise: [{ limit: 10 }],
       getDetail: [{ ownerUserId: ada, id: workflow.id }],
-      list: [{ ownerUserId: ada, statuses: ["active"], includeArchived: true, limit: 10 }]
+      list: [{ ownerUserId: ada, statuses: ["active"], includeArchived: true, limit: 10 }],
+      listAll: [{ statuses: ["active"], includeArchived: true, limit: 10 }]
     },
     PackageResolutionCacheRepo: {
       get: ["nix:fd"],

@@ -174,6 +174,10 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       cancelLatestByAttemptId: [{ attemptId: launched.attempt.id, reason: "enough" }],
       listLatestByAttemptIds: [[launched.attempt.id]],
       listByStatus: [{ status: "queued", limit: 10 }],
+      list: [{ statuses: ["queued", "running"], createdAfter: DateTime.unsafeMake(0), limit: 10 }],
+      count: [{ repositoryId: repository.id, createdAfter: DateTime.unsafeMake(0) }],
+      getDetail: [fixture.job.id],
+      redriveMany: [{ statuses: ["cancelled"], createdBefore: DateTime.unsafeMake("2100-01-01"), limit: 10 }],
       stats: []
     },
     SandboxLifecycle: {
@@ -224,6 +228,8 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       timeline: [{ ...owned, id: sandbox, limit: 10 }],
       getDetail: [{ ...owned, id: sandbox }],
       list: [{ ...owned, statuses: ["queued"], includeArchived: true, limit: 10 }],
+      listAll: [{ statuses: ["queued"], includeArchived: true, limit: 10 }],
+      stats: [],
       listAttempts: [{ ...owned, id: sandbox, limit: 10 }],
       supervise: [{ limit: 10, runtimeDeadline: "1 hour" }]
     },
@@ -232,6 +238,20 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       list: [{ ...owned, subjectType: "sandbox", subjectId: sandbox, afterSequence: 0, limit: 10 }],
       read: [{ afterPosition: 0, limit: 10 }],
       tail: [{ afterPosition: 0 }],
+      search: [
+        {
+          subjectTypes: ["sandbox", "job"],
+          subjectId: sandbox,
+          eventType: "launch",
+          toState: "queued",
+          actorType: "user",
+          actorId: ada,
+          beforePosition: 1000,
+          limit: 10
+        }
+      ],
+      getByPosition: [1],
+      activity: [{ subjectType: "job", since: DateTime.unsafeMake(0), intervalMs: 60_000 }],
       position: ["mailer"],
       acknowledge: [{ consumer: "mailer", position: 1 }],
       // A handler that dies, because nothing else ends the stream.

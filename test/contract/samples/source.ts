@@ -161,6 +161,9 @@ export const sourceSamples = (fixture: Fixture): Samples => {
       getById: [delivery.id],
       findByDeliveryId: [delivery.deliveryId],
       list: [{ status: "received", limit: 10 }],
+      listSummaries: [{ statuses: ["received", "failed"], limit: 10 }],
+      getDetail: [delivery.id],
+      listChanges: [delivery.id],
       stream: [{ status: "received" }],
       stats: []
     },

@@ -2,31 +2,32 @@
  * The checks of `sealant-db doctor`.
  */
 import { SqlClient } from "@effect/sql"
-import { Effect, Option } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { statSync } from "node:fs"
 import { statfs } from "node:fs/promises"
 import { dirname } from "node:path"
-import * as Maintenance from "../Maintenance.js"
 import * as Migrations from "../Migrations.js"
 import { readLedger } from "../migration/ledger.js"
 import { driftText } from "../build-job/queueStatements.js"
 import { KeyRing } from "../secret/KeyRing.js"
 import { tokenColumns, tokenPrefix } from "../secret/tokenFormat.js"
 import { operations } from "../sql/operations.js"
-import { schemaDrift } from "../operations/drift.js"
-import { placeOf, readerOf } from "../operations/reader.js"
-import { findStuck, type Stuck } from "../operations/stuck.js"
-import { malformedTexts } from "../operations/texts.js"
-import { bytes, counted, span } from "./output.js"
+import { checkIntegrity } from "./integrity.js"
+import { schemaDrift } from "./drift.js"
+import { placeOf, readerOf } from "./reader.js"
+import { findStuck, type Stuck } from "./stuck.js"
+import { malformedTexts } from "./texts.js"
+import { bytes, counted, span } from "./words.js"
 
 /** The result of a check. */
-export interface Finding {
-  readonly check: string
+export const Finding = Schema.Struct({
+  check: Schema.String,
   /** `skipped`: the check is not possible on this database. */
-  readonly outcome: "ok" | "problem" | "skipped"
+  outcome: Schema.Literal("ok", "problem", "skipped"),
   /** The finding in one line; for a problem, with its remedy. */
-  readonly text: string
-}
+  text: Schema.String
+})
+export interface Finding extends Schema.Schema.Type<typeof Finding> {}
 
 const ok = (check: string, text: string): Finding => ({ check, outcome: "ok", text })
 const skipped = (check: string, text: string): Finding => ({ check, outcome: "skipped", text })
@@ -108,7 +109,8 @@ const schema = Effect.gen(function* () {
 }).pipe(Effect.scoped, traced("schemaDrift"))
 
 const integrity = Effect.gen(function* () {
-  const { damage, danglingReferences, ok: good } = yield* Maintenance.integrityCheck
+  const sql = yield* SqlClient.SqlClient
+  const { damage, danglingReferences, ok: good } = yield* Effect.flatMap(readerOf(sql), checkIntegrity)
   if (good) return [ok("integrity", "all pages, indexes and references are intact")]
   const restoring = "stop all programs, and restore the last good backup"
   return [
@@ -121,7 +123,7 @@ const integrity = Effect.gen(function* () {
       )
     )
   ]
-})
+}).pipe(Effect.scoped, traced("integrityCheck"))
 
 const modeOf = (path: string): Option.Option<number> => {
   const file = statSync(path, { throwIfNoEntry: false })
