@@ -23,10 +23,10 @@ const subscribe = (listener: () => void) => {
   }
 }
 
-/** Returns the current time in epoch milliseconds, exact to 5 s. All callers share one timer. */
+/** Returns the current time in epoch milliseconds, and again every 5 s. All callers share one timer. */
 export const useNow = (): number => {
-  const shared = useSyncExternalStore(subscribe, () => now)
-  return Math.max(shared, Date.now() - tick)
+  useSyncExternalStore(subscribe, () => now)
+  return Date.now()
 }
 
 const steps = [

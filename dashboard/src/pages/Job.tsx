@@ -192,7 +192,11 @@ export const Job = () => {
   const { data, error, refetch } = useApi("jobs", "get", { path: { id } })
   return (
     <Page
-      actions={data === undefined ? undefined : <JobActions id={id} status={data.job.status} />}
+      actions={
+        data === undefined ? undefined : (
+          <JobActions attemptStatus={data.attempt?.status} id={id} status={data.job.status} />
+        )
+      }
       crumbs={<Link to="/jobs">Build jobs</Link>}
       heading={<IdHeading id={id} />}
       subtitle={data === undefined ? undefined : <Status value={data.job.status} />}

@@ -53,23 +53,24 @@ const attemptSpans = ({ attempt, relation, runtime }: Attempt, number: number): 
   ]
 }
 
-const stateSpans = (events: ReadonlyArray<JournalEvent>): ReadonlyArray<Span> => {
+/** The waits and the builds of the jobs, from their events. A build has the outcome of its end. */
+const jobSpans = (events: ReadonlyArray<JournalEvent>): ReadonlyArray<Span> => {
   const jobs = events.filter(({ subjectType }) => subjectType === "job").toReversed()
   return jobs.flatMap((event, index): ReadonlyArray<Span> => {
-    const next = jobs.slice(index + 1).find(({ subjectId }) => subjectId === event.subjectId)
-    const isActive = event.toState === "queued" || event.toState === "running"
-    return isActive
-      ? [
+    const { actorId, occurredAt, position, subjectId, toState } = event
+    if (toState !== "queued" && toState !== "running") return []
+    const next = jobs.slice(index + 1).find((other) => other.subjectId === subjectId)
+    const span = { key: `job ${position}`, from: millis(occurredAt), to: time(next?.occurredAt) }
+    return toState === "queued"
+      ? [{ ...span, label: "Job, in the queue", status: "queued" }]
+      : [
           {
-            key: `job ${event.position}`,
-            label: event.toState === "running" ? "Job, build" : "Job, in the queue",
-            status: event.toState ?? "",
-            from: Date.parse(event.occurredAt),
-            to: next === undefined ? undefined : Date.parse(next.occurredAt),
-            ...(event.toState === "running" && event.actorId !== undefined ? { detail: event.actorId } : {})
+            ...span,
+            label: "Job, build",
+            status: next?.toState === "queued" ? "retried" : (next?.toState ?? "running"),
+            ...(actorId === undefined ? {} : { detail: actorId })
           }
         ]
-      : []
   })
 }
 
@@ -85,8 +86,8 @@ const Timeline = ({
     const attempts = data?.items.toReversed() ?? []
     return [
       ...attempts.flatMap((attempt, index) => attemptSpans(attempt, index + 1)),
-      ...stateSpans(events ?? [])
-    ].toSorted((a, b) => a.from - b.from || (a.key < b.key ? -1 : 1))
+      ...jobSpans(events ?? [])
+    ].toSorted((a, b) => a.from - b.from)
   }, [data, events])
   return (
     <Card title="Timeline">

@@ -65,7 +65,7 @@ const columns: ReadonlyArray<Column<Workflow>> = [
     header: "Created",
     align: "right",
     width: 60,
-    wide: true,
+    widest: true,
     cell: ({ workflow }) => <Time at={workflow.createdAt} />
   }
 ]

@@ -66,16 +66,14 @@ export const Diagram = ({
   const [error, setError] = useState<Error>()
   useEffect(() => {
     let isCurrent = true
-    let url: string | undefined
     const show = (svg: string) => {
       if (!isCurrent) return
       const size = sizeOf(svg)
       const sized = svg
         .replace(/width="100%"/, `width="${size.width}" height="${size.height}"`)
         .replaceAll('fill="white"', `fill="${colour("--surface")}"`)
-      url = URL.createObjectURL(new Blob([sized], { type: "image/svg+xml" }))
       setError(undefined)
-      setDrawing({ url, ...size })
+      setDrawing({ url: `data:image/svg+xml;charset=utf-8,${encodeURIComponent(sized)}`, ...size })
     }
     draw(text, isDark)
       .then(show)
@@ -84,7 +82,6 @@ export const Diagram = ({
       })
     return () => {
       isCurrent = false
-      if (url !== undefined) URL.revokeObjectURL(url)
     }
   }, [text, isDark])
   if (error !== undefined) return <Failure error={error} />

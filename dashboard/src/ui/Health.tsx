@@ -72,7 +72,9 @@ export const Health = ({
             <ul className="list">
               {shown.map(({ check, outcome, text }) => (
                 <li key={`${check} ${text}`}>
-                  <Status value={outcome === "problem" ? "error" : outcome} />
+                  <span className="change-type">
+                    <Status value={outcome === "problem" ? "error" : outcome} />
+                  </span>
                   <span>
                     <strong>
                       <Words>{check}</Words>

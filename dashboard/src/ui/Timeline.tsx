@@ -22,6 +22,9 @@ export interface Span {
 
 const marks = 5
 
+// Below this share of the axis in percent, a bar is too short for its text, which its label contains, too.
+const narrow = 8
+
 const dated = (time: number, range: number) =>
   range > 86_400_000
     ? new Date(time).toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" })
@@ -33,7 +36,8 @@ export const Gantt = ({ label, spans }: { readonly label: string; readonly spans
   const start = Math.min(...spans.map(({ from }) => from))
   const end = Math.max(start + 1000, ...spans.map(({ to }) => to ?? now))
   const range = end - start
-  const percent = (time: number) => `${((time - start) / range) * 100}%`
+  const share = (length: number) => (length / range) * 100
+  const percent = (time: number) => `${share(time - start)}%`
   return (
     <div aria-label={label} className="gantt" role="list">
       <div aria-hidden="true" className="gantt-axis">
@@ -57,10 +61,10 @@ export const Gantt = ({ label, spans }: { readonly label: string; readonly spans
             <div aria-hidden="true" className="gantt-track">
               <div
                 className={`gantt-bar tone-${tone ?? toneOf(status)}${to === undefined ? " open" : ""}`}
-                style={{ left: percent(from), width: `${(((to ?? now) - from) / range) * 100}%` }}
+                style={{ left: percent(from), width: `${share((to ?? now) - from)}%` }}
                 title={`${visible(name)}: ${visible(status)}, ${length}`}
               >
-                <span>{length}</span>
+                {share((to ?? now) - from) > narrow ? <span>{length}</span> : null}
               </div>
             </div>
           </div>

@@ -13,13 +13,24 @@ const Named = ({ children }: { readonly children: string }) => (
   </strong>
 )
 
-/** Redrive, cancel and fail, as far as the status of the job allows them. */
-export const JobActions = ({ id, status }: { readonly id: string; readonly status: string }) => {
+const isActive = (status: string) =>
+  status === "queued" || status === "running" || status === "ready" || status === "stopping"
+
+/** Redrive, cancel and fail, as far as the status of the job allows them. An ended attempt is retried as a sandbox. */
+export const JobActions = ({
+  attemptStatus,
+  id,
+  status
+}: {
+  readonly id: string
+  readonly status: string
+  readonly attemptStatus: string | undefined
+}) => {
   const run = useAction()
   if (!useMayWrite()) return null
   return (
     <>
-      {status === "failed" || status === "cancelled" ? (
+      {(status === "failed" || status === "cancelled") && (attemptStatus === undefined || isActive(attemptStatus)) ? (
         <Action
           describe={
             <p>
@@ -73,9 +84,6 @@ const localTime = (time: number) => {
 }
 
 const hour = 3_600_000
-
-const isActive = (status: string) =>
-  status === "queued" || status === "running" || status === "ready" || status === "stopping"
 
 /** Stop, extend, retry and rebuild, as far as the status of the sandbox allows them. */
 export const SandboxActions = ({

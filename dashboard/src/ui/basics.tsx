@@ -63,40 +63,22 @@ export const Elapsed = ({
 
 export type Tone = "gray" | "blue" | "green" | "red" | "amber" | "violet"
 
-const tones: Readonly<Record<string, Tone>> = {
-  queued: "gray",
-  received: "gray",
-  created: "gray",
-  pending: "gray",
-  running: "blue",
-  processing: "blue",
-  active: "blue",
-  open: "blue",
-  provisioning: "blue",
-  starting: "blue",
-  succeeded: "green",
-  ready: "green",
-  processed: "green",
-  completed: "green",
-  merged: "violet",
-  passed: "green",
-  applied: "green",
-  ok: "green",
-  failed: "red",
-  error: "red",
-  expired: "red",
-  lost: "red",
-  warn: "amber",
-  warning: "amber",
-  stopping: "amber",
-  cancelled: "amber",
-  retried: "amber",
-  released: "amber",
-  debug: "gray"
+const statusesOf: Readonly<Record<Exclude<Tone, "gray">, ReadonlyArray<string>>> = {
+  blue: ["running", "processing", "active", "open", "pending"],
+  green: ["succeeded", "ready", "processed", "completed", "applied", "pass", "ok"],
+  red: ["failed", "fail", "error", "lost", "expired"],
+  amber: ["cancelled", "retried", "released", "warn", "stopping"],
+  violet: ["merged"]
 }
 
+const tones = new Map(
+  (["blue", "green", "red", "amber", "violet"] as const).flatMap((tone) =>
+    statusesOf[tone].map((status) => [status, tone] as const)
+  )
+)
+
 /** The tone of a status. States that ended in order, or that this page does not know, are gray. */
-export const toneOf = (status: string): Tone => tones[status] ?? "gray"
+export const toneOf = (status: string): Tone => tones.get(status) ?? "gray"
 
 /** A status as a badge. Its text carries the meaning, its colour repeats it. */
 export const Status = ({ value }: { readonly value: string }) => (
