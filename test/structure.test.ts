@@ -9,7 +9,7 @@ import { readdirSync } from "node:fs"
 const shared = ["libsql", "migration", "payloads", "sql"]
 
 /** Folders that import features. */
-const aboveFeatures = ["better-auth", "cli", "legacy", "operations", "testing"]
+const aboveFeatures = ["better-auth", "cli", "dashboard", "legacy", "operations", "testing"]
 
 /** All other folders of `src`, new ones included. */
 const features = readdirSync(new URL("../src", import.meta.url), { withFileTypes: true })
@@ -36,6 +36,11 @@ const rules: Array<IForbiddenRuleType> = [
     to: {
       path: `^src/(${aboveFeatures.join("|")})/|^src/(index|ControlPlane|LegacyImport|Maintenance|Retention)\\.ts$`
     }
+  },
+  {
+    name: "only the CLI imports the Dashboard",
+    from: { path: "^src/", pathNot: "^src/(cli|dashboard)/" },
+    to: { path: "^src/dashboard/" }
   },
   {
     name: "nothing imports the CLI or the test helpers",

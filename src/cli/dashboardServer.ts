@@ -88,7 +88,10 @@ export interface ServeOptions {
   readonly dashboard: Dashboard.DashboardOptions
 }
 
-/** Serves the Dashboard until it is interrupted. Prints its address when it listens. */
+/**
+ * Serves the Dashboard until it is interrupted. Prints its address when it listens, which it does after the database is
+ * open.
+ */
 export const serve = ({ dashboard, host, open, port }: ServeOptions) =>
   Effect.gen(function* () {
     const app = yield* Dashboard.httpApp(dashboard)
@@ -97,4 +100,4 @@ export const serve = ({ dashboard, host, open, port }: ServeOptions) =>
     yield* Console.log(`Sealant Dashboard: ${address}`)
     if (open) yield* openBrowser(address)
     return yield* Effect.never
-  }).pipe(Effect.scoped, Effect.provide(Layer.merge(serverLayer(host, port), services)))
+  }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(serverLayer(host, port), services)))

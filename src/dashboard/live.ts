@@ -6,7 +6,7 @@
  * oldest messages, and receives the number of the events that it has missed.
  */
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import type { SqlClient } from "@effect/sql"
+import { SqlClient } from "@effect/sql"
 import {
   Clock,
   type Deferred,
@@ -93,14 +93,17 @@ export interface Live {
   readonly messages: (place: Option.Option<Place>) => Stream.Stream<Message, PersistenceError | InvalidInput>
   /** The number of pages that receive messages. */
   readonly readers: Effect.Effect<number>
+  /** Whether the journal is followed: from the first page to the last one. */
+  readonly isFollowing: Effect.Effect<boolean>
 }
 
 /** Makes the live stream. */
 export const makeLive: Effect.Effect<Live, never, ControlPlaneEvents | SqlClient.SqlClient | Scope.Scope> = Effect.gen(
   function* () {
     const journal = yield* ControlPlaneEvents
-    const context = yield* Effect.context<SqlClient.SqlClient>()
+    const sql = yield* SqlClient.SqlClient
     let readers = 0
+    let isFollowing = false
 
     /** Reads the newest events after a position. */
     const newsAfter = ({ after, epoch }: Place) =>
@@ -143,9 +146,13 @@ export const makeLive: Effect.Effect<Live, never, ControlPlaneEvents | SqlClient
       acquire: Effect.gen(function* () {
         const pubsub = yield* Effect.acquireRelease(PubSub.sliding<News>(bufferedMessages), PubSub.shutdown)
         const { end, epoch } = yield* journal.journal
+        yield* Effect.acquireRelease(
+          Effect.sync(() => void (isFollowing = true)),
+          () => Effect.sync(() => void (isFollowing = false))
+        )
         yield* Effect.forkScoped(Effect.interruptible(follow(pubsub, { epoch, after: end })))
         return pubsub
-      }).pipe(Effect.provide(context))
+      }).pipe(Effect.provideService(SqlClient.SqlClient, sql))
     })
 
     const counted = Effect.acquireRelease(
@@ -193,7 +200,7 @@ export const makeLive: Effect.Effect<Live, never, ControlPlaneEvents | SqlClient
         return Stream.concat(Stream.fromIterable<Message>(before), later)
       }).pipe(Stream.unwrapScoped)
 
-    return { messages, readers: Effect.sync(() => readers) }
+    return { messages, readers: Effect.sync(() => readers), isFollowing: Effect.sync(() => isFollowing) }
   }
 )
 
