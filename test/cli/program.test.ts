@@ -55,7 +55,7 @@ it.live("exits with 2 and one line for an unknown command or option, with the mo
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string, string]> = [
       [
         ["frobnicate"],
-        "unknown command 'frobnicate': must be one of migrate, status, doctor, backup, restore, import-legacy, purge, jobs, deliveries, events, secrets, stats",
+        "unknown command 'frobnicate': must be one of migrate, status, doctor, backup, restore, import-legacy, purge, jobs, queue, deliveries, events, secrets, stats, dashboard",
         ""
       ],
       [["stauss"], "unknown command 'stauss': did you mean status?", ""],
