@@ -43,6 +43,14 @@ export interface ClaimedBuild extends Build {
 }
 
 /**
+ * The result of a handler: the published image, and the runtime if the handler has launched it.
+ *
+ * Without `runtime`, the sandbox waits until another program calls `SandboxLifecycle.recordRuntime`. If none does within
+ * `runtimeDeadline`, supervision fails the sandbox.
+ */
+export interface BuildResult extends Schema.Schema.Encoded<typeof BuildFinished> {}
+
+/**
  * Builds one image, and launches its runtime if that is the task of this worker.
  *
  * It is interrupted when its lease is lost, when no heartbeat was confirmed in time, when the `maxDuration` of the job
@@ -50,7 +58,7 @@ export interface ClaimedBuild extends Build {
  * ended; heartbeats continue until then. A handler that dies, or that throws before it returns an effect, has failed,
  * and the job may be retried.
  */
-export type Handler<R> = (build: ClaimedBuild) => Effect.Effect<typeof BuildFinished.Encoded, BuildFailure, R>
+export type Handler<R> = (build: ClaimedBuild) => Effect.Effect<BuildResult, BuildFailure, R>
 
 /** Options of a worker. */
 export interface Options {

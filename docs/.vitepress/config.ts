@@ -1,0 +1,84 @@
+import { defineConfig } from "vitepress"
+
+const pages = (...names: ReadonlyArray<readonly [string, string]>) =>
+  names.map(([text, link]) => ({ text, link: `/${link}` }))
+
+export default defineConfig({
+  title: "@sealant/db",
+  description: "The persistence layer of a control plane that runs AI coding agents in sandboxes",
+  outDir: "../build/site",
+  cacheDir: "../build/vitepress",
+  // The examples are part of the repository and not of the site.
+  ignoreDeadLinks: [/\.\.\/(examples|README|CONTRIBUTING|CHANGELOG)/],
+  // Mermaid is loaded by the theme, so that no page needs another server.
+  markdown: {
+    config: (md) => {
+      const fence = md.renderer.rules.fence
+      md.renderer.rules.fence = (tokens, index, options, env, self) => {
+        const token = tokens[index]
+        return token?.info.trim() === "mermaid"
+          ? `<Mermaid text="${encodeURIComponent(token.content)}" />`
+          : (fence?.(tokens, index, options, env, self) ?? "")
+      }
+    }
+  },
+  themeConfig: {
+    search: { provider: "local" },
+    outline: [2, 3],
+    sidebar: [
+      {
+        text: "Learn",
+        items: pages(["Getting started", "getting-started"], ["Concepts", "concepts"], ["Comparison", "comparison"])
+      },
+      {
+        text: "Build",
+        items: pages(
+          ["API on top", "api-on-top"],
+          ["Workers", "workers"],
+          ["Webhooks", "webhooks"],
+          ["Secrets", "secrets"],
+          ["Events", "events"],
+          ["Better Auth", "better-auth"],
+          ["Your own tables", "own-tables"],
+          ["Testing", "testing"]
+        )
+      },
+      {
+        text: "Run",
+        items: pages(
+          ["Deploying", "deploying"],
+          ["Configuration", "configuration"],
+          ["sealant-db", "cli"],
+          ["Operations", "operations"],
+          ["Supervision", "supervision"],
+          ["Observability", "observability"],
+          ["Server", "remote"],
+          ["Migrations", "migrations"],
+          ["Upgrading", "upgrading"],
+          ["Import", "legacy-import"],
+          ["Troubleshooting", "troubleshooting"]
+        )
+      },
+      {
+        text: "Reference",
+        items: pages(
+          ["Services", "services"],
+          ["Methods", "api"],
+          ["Schema", "schema"],
+          ["States", "states"],
+          ["SQL", "sql"],
+          ["Limits", "limits"]
+        )
+      },
+      {
+        text: "Background",
+        items: pages(
+          ["Architecture", "architecture"],
+          ["Threat model", "threat-model"],
+          ["Encryption", "encryption"],
+          ["Benchmarks", "benchmarks"]
+        )
+      }
+    ]
+  }
+})
