@@ -4,10 +4,13 @@
  * Two users sign up and launch sandboxes. One worker is killed during the builds, and another one takes over its jobs.
  * An agent works on an issue while its events are streamed. Three sandboxes end in different ways. The demo checks the
  * results, and two requests that must fail. The database is in a temporary directory.
+ *
+ * A Dashboard shows the database meanwhile. With `--keep` it stays open until the demo is interrupted.
  */
 import { FileSystem, HttpServer, Path } from "@effect/platform"
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
 import { ControlPlane, Database, KeyRing, Migrations } from "@sealant/db"
+import { Dashboard } from "@sealant/db/dashboard"
 import { UserWorkspaceSpec } from "@sealant/db/payloads"
 import { Clock, Console, Effect, Layer, Logger, LogLevel, Option, Schema, Stream } from "effect"
 import { fileURLToPath } from "node:url"
@@ -113,6 +116,16 @@ const checks = (ada: Client, eve: Client) =>
     ] as const
   })
 
+/** Serves a Dashboard on a port of its own. */
+const dashboardLayer = Layer.scopedDiscard(
+  Effect.gen(function* () {
+    yield* HttpServer.serveEffect(yield* Dashboard.httpApp({ actor: "demo" }))
+    yield* HttpServer.addressFormattedWith((url) => Console.log(`The Dashboard shows its database at ${url}/`))
+  })
+).pipe(Layer.provide(httpLayer(0)))
+
+const keepsOpen = process.argv.includes("--keep")
+
 const demo = (environment: Readonly<Record<string, string>>) =>
   Effect.gen(function* () {
     const baseUrl = yield* HttpServer.addressFormattedWith(Effect.succeed)
@@ -144,6 +157,10 @@ const demo = (environment: Readonly<Record<string, string>>) =>
     ]
     for (const [line, holds] of results) yield* Console.log(`${holds ? "ok " : "NOT"} ${line}`)
     yield* Console.log(`The demo took ${(((yield* Clock.currentTimeMillis) - startedAt) / 1000).toFixed(1)} s`)
+    if (keepsOpen) {
+      yield* Console.log("The Dashboard stays open; Ctrl-C ends it")
+      return yield* Effect.never
+    }
     if (results.some(([, holds]) => !holds)) return yield* Effect.fail(new Error("a check of the demo failed"))
   }).pipe(Effect.scoped)
 
@@ -151,8 +168,7 @@ const main = Effect.gen(function* () {
   const files = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const filePath = path.join(yield* files.makeTempDirectoryScoped({ prefix: "sealant-demo-" }), "demo.sqlite")
-  const live = serverLayer.pipe(
-    Layer.provideMerge(httpLayer(0)),
+  const live = Layer.merge(Layer.provideMerge(serverLayer, httpLayer(0)), dashboardLayer).pipe(
     Layer.provideMerge(ControlPlane.layer),
     Layer.provide(Migrations.layer),
     Layer.provide(Layer.merge(Database.layer({ filePath }), KeyRing.layerConfig))
