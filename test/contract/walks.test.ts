@@ -24,7 +24,8 @@ const references = [
   "ids,ownerUserId",
   "ownerUserId,secretId",
   "jobId,token,workerId",
-  "deliveryId,token,workerId"
+  "deliveryId,token,workerId",
+  "teardownId,token,workerId"
 ]
 
 /** Returns whether an argument is a request. `resolve` is a function, so `getOrResolve` has typed callers only. */
