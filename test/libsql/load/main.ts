@@ -17,6 +17,8 @@ import type { Load, Report } from "./worker.js"
 
 const fibers = 32
 
+const print = (line: string) => process.stdout.write(`${line}\n`)
+
 const worker = (load: Load): Promise<Report> =>
   new Promise((resolve, reject) => {
     const program = fileURLToPath(new URL("./worker.ts", import.meta.url))
@@ -54,8 +56,8 @@ const measure = (title: string, latencyMs: number, work: Load["work"], enqueueSe
     const { failures, longestMs, operations } = await worker({ ...load, url: proxy.url, work })
     await proxy.close()
     const rate = (operations / load.seconds).toFixed(0)
-    console.log(`${title}, ${latencyMs} ms: ${rate}/s, longest ${longestMs} ms, failures: ${failures.length}`)
-    for (const failure of failures) console.log(`  ${failure}`)
+    print(`${title}, ${latencyMs} ms: ${rate}/s, longest ${longestMs} ms, failures: ${failures.length}`)
+    for (const failure of failures) print(`  ${failure}`)
   })
 
 /** Loses the answer to one write of four seconds of writes, and prints the longest of the others. */
@@ -86,7 +88,7 @@ const loseOne = () =>
       times.push(performance.now() - begun)
     }
     const [before, after] = [times.slice(50, 100), times.slice(100)].map((part) => Math.max(...part).toFixed(0))
-    console.log(`writes of another program: longest ${before} ms before a lost answer, ${after} ms after it`)
+    print(`writes of another program: longest ${before} ms before a lost answer, ${after} ms after it`)
     for (const { client } of [one, other]) client.close()
     await proxy.close()
   })
@@ -98,10 +100,8 @@ const soak = (minutes: number) =>
     )
     const reports = await Promise.all(loads.map(worker))
     for (const { failures, longestMs, operations } of reports)
-      console.log(
-        `${operations} launches with a claim and an end, longest ${longestMs} ms, failures: ${failures.length}`
-      )
-    for (const failure of reports.flatMap(({ failures }) => failures)) console.log(`  ${failure}`)
+      print(`${operations} launches with a claim and an end, longest ${longestMs} ms, failures: ${failures.length}`)
+    for (const failure of reports.flatMap(({ failures }) => failures)) print(`  ${failure}`)
   })
 
 const [option, value] = process.argv.slice(2)
