@@ -128,6 +128,16 @@ describe("Database.layerConfig fails with one line that names the variable", () 
       "DATABASE_AUTH_TOKEN: is for a libSQL server; set DATABASE_URL, too, or unset it"
     ],
     [
+      "a replica without a server",
+      { DATABASE_REPLICA_PATH: "replica.sqlite" },
+      "DATABASE_REPLICA_PATH: is for a libSQL server; set DATABASE_URL, too, or unset it"
+    ],
+    [
+      "a replica in memory",
+      { DATABASE_REPLICA_PATH: ":memory:", DATABASE_URL: remote },
+      "DATABASE_REPLICA_PATH: takes a plain path"
+    ],
+    [
       "a URL of another kind",
       { DATABASE_URL: "postgres://sentinel@db" },
       "DATABASE_URL: must be a libsql: or http(s): URL of a libSQL server"
