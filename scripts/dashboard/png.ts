@@ -59,17 +59,22 @@ const colourAt = ({ channels, pixels }: Image, at: number) => pixels.readUIntBE(
 const distance = (a: number, b: number) =>
   Math.abs((a >> 16) - (b >> 16)) + Math.abs(((a >> 8) & 255) - ((b >> 8) & 255)) + Math.abs((a & 255) - (b & 255))
 
-/** The most frequent colours, and for each other colour the nearest of them. */
+// Colours at most this far apart look the same.
+const likeness = 14
+
+/** The most frequent colours, without those that look like another one, and for each other colour the nearest of them. */
 const paletteOf = (image: Image) => {
   const counts = new Map<number, number>()
   for (let at = 0; at < image.width * image.height; at++) {
     const colour = colourAt(image, at)
     counts.set(colour, (counts.get(colour) ?? 0) + 1)
   }
-  const palette = [...counts.entries()]
-    .toSorted(([, a], [, b]) => b - a)
-    .slice(0, 256)
-    .map(([colour]) => colour)
+  const palette: Array<number> = []
+  for (const [colour] of [...counts.entries()].toSorted(([, a], [, b]) => b - a)) {
+    if (palette.length === 256) break
+    // Shades of one colour, of which smooth edges have many, must not leave out rare other colours.
+    if (palette.every((other) => distance(other, colour) > likeness)) palette.push(colour)
+  }
   const indexes = new Map(palette.map((colour, index) => [colour, index]))
   for (const colour of counts.keys())
     if (!indexes.has(colour)) {

@@ -4,7 +4,7 @@
 import * as Dialog from "@radix-ui/react-dialog"
 import { useNavigate } from "@tanstack/react-router"
 import { Command } from "cmdk"
-import { useDeferredValue, useState } from "react"
+import { useDeferredValue, useEffect, useState } from "react"
 import { useApi } from "../lib/queries.js"
 import { visible } from "../lib/text.js"
 import { Tag } from "./basics.js"
@@ -12,10 +12,12 @@ import { type Hit, openHit } from "./hits.js"
 import { Icon } from "./Icon.js"
 import { places } from "./places.js"
 
+const keyOf = ({ id, kind }: Hit) => `${kind} ${id}`
+
 const Hits = ({ hits, open }: { readonly hits: ReadonlyArray<Hit>; readonly open: (hit: Hit) => void }) => (
   <Command.Group heading="Rows with this id">
     {hits.map((hit) => (
-      <Command.Item key={`${hit.kind} ${hit.id}`} onSelect={() => open(hit)} value={`${hit.kind} ${hit.id}`}>
+      <Command.Item key={keyOf(hit)} onSelect={() => open(hit)} value={keyOf(hit)}>
         <Tag>{hit.kind}</Tag>
         <span className="truncate">{visible(hit.label ?? hit.id)}</span>
         <span className="push mono faint truncate">{hit.label === undefined ? "" : visible(hit.id)}</span>
@@ -30,16 +32,20 @@ const shortestId = 4
 const Contents = ({ close }: { readonly close: () => void }) => {
   const navigate = useNavigate()
   const [text, setText] = useState("")
+  const [selected, setSelected] = useState("")
   const id = useDeferredValue(text.trim())
   const found = useApi("overview", "search", { urlParams: { id } }, { live: false, enabled: id.length >= shortestId })
   const hits = found.data ?? []
   const matching = places.filter(({ label }) => label.toLowerCase().includes(id.toLowerCase()))
+  // Results arrive after the text was entered, so the first one is selected then.
+  const first = hits[0] === undefined ? matching[0]?.to : keyOf(hits[0])
+  useEffect(() => setSelected(first ?? ""), [first])
   const open = (hit: Hit) => {
     close()
     void openHit(navigate, hit)
   }
   return (
-    <Command label="Search" loop shouldFilter={false}>
+    <Command label="Search" loop onValueChange={setSelected} shouldFilter={false} value={selected}>
       <Command.Input
         maxLength={300}
         onValueChange={setText}

@@ -53,6 +53,8 @@ export const openPage = async (
     reducedMotion: "reduce"
   })
   const page = await context.newPage()
+  // Bounds a hang, also on a loaded machine: below the timeout of a test.
+  page.setDefaultTimeout(120_000)
   const errors: Array<string> = []
   page.on("pageerror", (error) => errors.push(error.message))
   page.on("console", (message) => {
