@@ -7,7 +7,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, DateTime, Effect, Option } from "effect"
-import { InvalidInput, NotFound, type PersistenceError } from "../Errors.js"
+import { type InvalidInput, NotFound, type PersistenceError } from "../Errors.js"
 import { conditionsOf } from "../sql/filters.js"
 import { operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"

@@ -2,7 +2,7 @@
  * Responses of the Dashboard: errors as one line of JSON, and the headers of every response.
  */
 import * as Headers from "@effect/platform/Headers"
-import * as HttpApiError from "@effect/platform/HttpApiError"
+import type * as HttpApiError from "@effect/platform/HttpApiError"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { Cause, Effect, Predicate, Schema } from "effect"

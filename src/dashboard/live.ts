@@ -177,7 +177,7 @@ export const makeLive: Effect.Effect<Live, never, ControlPlaneEvents | SqlClient
           }
           const events = news.events.filter(({ position }) => position > place.after).map((event) => encodeEvent(event))
           const skipped = Math.max(0, news.after + news.skipped - place.after)
-          place = { epoch, after: Math.max(place.after, news.end) }
+          place = { epoch: place.epoch, after: Math.max(place.after, news.end) }
           if (events.length === 0 && skipped === 0) return []
           return [{ event: "journal", id, data: { events, skipped } satisfies LiveEvents["journal"] }]
         }

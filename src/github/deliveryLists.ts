@@ -3,7 +3,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { DateTime, Effect, Option } from "effect"
-import { InvalidInput, type NotFound, type PersistenceError } from "../Errors.js"
+import type { InvalidInput, NotFound, PersistenceError } from "../Errors.js"
 import { conditionsOf, unionByStatus } from "../sql/filters.js"
 import { operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"
