@@ -19,6 +19,13 @@ const priorities = 10
 
 type Claimed = Either.Either<WorkspaceBuildJob, Unreadable>
 
+/** The worker of claims, and the end of their leases. */
+interface Claims {
+  readonly now: number
+  readonly workerId: string
+  readonly until: number
+}
+
 const readJob = readerOf(WorkspaceBuildJob)
 
 /** Returns whether a claim returned a job that had no attempts left, and has failed it. */
@@ -39,12 +46,6 @@ const agingOf = () => {
 /** Builds the claim of up to `limit` due jobs. */
 export const makeClaimDue = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuildJob>) => {
   const nextPriority = agingOf()
-
-  interface Claims {
-    readonly now: number
-    readonly workerId: string
-    readonly until: number
-  }
 
   const one = ({ now, until, workerId }: Claims) =>
     Effect.map(jobs.first(sql.unsafe(texts.claimNext, [now, workerId, until, nextPriority()])), Option.toArray)
