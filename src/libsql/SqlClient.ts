@@ -89,7 +89,7 @@ export interface Driver extends Target {
  * another version of the native engine into the process.
  */
 const libsqlClient = Context.GenericTag<LibsqlClient.LibsqlClient>("@effect/sql-libsql/LibsqlClient")
-const libsqlTypeId = Symbol.for("@effect/sql-libsql/LibsqlClient") as LibsqlClient.TypeId
+const libsqlTypeId: LibsqlClient.TypeId = Symbol.for("@effect/sql-libsql/LibsqlClient") as LibsqlClient.TypeId
 
 /** Provides `SqlClient` and `LibsqlClient` on an open client. The opener of that client closes it. */
 export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
@@ -141,7 +141,7 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
           )
       })
       const libsql: LibsqlClient.LibsqlClient = Object.assign(sql, {
-        [libsqlTypeId]: libsqlTypeId,
+        ...({ [libsqlTypeId]: libsqlTypeId } as Pick<LibsqlClient.LibsqlClient, LibsqlClient.TypeId>),
         config: { liveClient: driver.client },
         withTransaction: withTransaction(driver, level)
       })

@@ -5,7 +5,7 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import { Schema } from "effect"
 import { JobSummary } from "../../build-job/JobViews.js"
-import { InvalidTransition, NotFound, ReferenceNotFound } from "../../Errors.js"
+import { InvalidTransition, NotFound, QuotaExceeded, ReferenceNotFound } from "../../Errors.js"
 import { Sandbox } from "../../sandbox/Sandbox.js"
 import { SandboxAttempt } from "../../sandbox/SandboxAttempt.js"
 import { SandboxRuntimeInstance } from "../../sandbox/SandboxRuntimeInstance.js"
@@ -96,6 +96,7 @@ export const sandboxActions = HttpApiGroup.make("sandboxActions")
       .addError(NotFound)
       .addError(InvalidTransition)
       .addError(ReferenceNotFound)
+      .addError(QuotaExceeded)
   )
   .add(
     HttpApiEndpoint.post("rebuild", paths.sandboxActions.rebuild[1])
@@ -105,6 +106,7 @@ export const sandboxActions = HttpApiGroup.make("sandboxActions")
       .addError(NotFound)
       .addError(InvalidTransition)
       .addError(ReferenceNotFound)
+      .addError(QuotaExceeded)
   )
   .add(
     HttpApiEndpoint.post("extend", paths.sandboxActions.extend[1])
