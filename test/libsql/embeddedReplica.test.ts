@@ -3,7 +3,8 @@
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Logger, Option, Redacted, type Scope } from "effect"
+import type { Redacted} from "effect";
+import { Effect, Layer, Logger, Option, type Scope } from "effect"
 import { generateKeyPairSync } from "node:crypto"
 import { statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"

@@ -3,7 +3,7 @@
  */
 import { SqlClient, type SqlError } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Redacted, Ref } from "effect"
+import { Effect, type Redacted, Ref } from "effect"
 import { generateKeyPairSync } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"

@@ -69,9 +69,11 @@ export class ReplicationLink {
 
   private forward(
     stream: ServerHttp2Stream,
-    { ":authority": _, ...headers }: IncomingHttpHeaders,
+    received: IncomingHttpHeaders,
     request: (headers: IncomingHttpHeaders) => ReturnType<ReturnType<typeof connect>["request"]>
   ): void {
+    const headers = { ...received }
+    delete headers[":authority"]
     const pass = (action: () => void) => {
       if (this.holds && isLog(headers[":path"])) this.held.push(action)
       else action()
@@ -80,9 +82,9 @@ export class ReplicationLink {
     let trailers: IncomingHttpHeaders | undefined
     stream.pipe(sent)
     stream.on("wantTrailers", () => stream.sendTrailers(trailers ?? {}))
-    sent.on("response", (received) => stream.respond(received, { waitForTrailers: true }))
-    sent.on("trailers", (received) => {
-      trailers = received
+    sent.on("response", (answered) => stream.respond(answered, { waitForTrailers: true }))
+    sent.on("trailers", (ending) => {
+      trailers = ending
     })
     sent.on("data", (data) => pass(() => stream.write(data)))
     // A stream without trailers has broken off.
