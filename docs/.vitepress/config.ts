@@ -49,6 +49,7 @@ export default defineConfig({
           ["Deploying", "deploying"],
           ["Configuration", "configuration"],
           ["sealant-db", "cli"],
+          ["Dashboard", "dashboard"],
           ["Operations", "operations"],
           ["Supervision", "supervision"],
           ["Observability", "observability"],
