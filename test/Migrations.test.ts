@@ -341,12 +341,12 @@ it.effect("requireCurrent accepts the current schema only; layer migrates to it"
     Effect.gen(function* () {
       const start = startOn(database)
       const older = yield* Effect.flip(start(requireCurrent))
-      expect(older.message).toBe(
-        "the database is older than the program and lacks 0001_plants, 0002_leaves, 0003_heights: run `sealant-db migrate`"
+      expect(older.message).toMatch(
+        /^the database .* is older than the program and lacks 0001_plants, 0002_leaves, 0003_heights: run `sealant-db migrate`$/
       )
       yield* start(upTo(1).layer)
-      expect((yield* Effect.flip(start(requireCurrent))).message).toBe(
-        "the database is older than the program and lacks 0002_leaves, 0003_heights: run `sealant-db migrate`"
+      expect((yield* Effect.flip(start(requireCurrent))).message).toMatch(
+        /^the database .* is older than the program and lacks 0002_leaves, 0003_heights: run `sealant-db migrate`$/
       )
       yield* start(Migrations.make(record).layer)
       yield* start(requireCurrent)

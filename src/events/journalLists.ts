@@ -77,7 +77,9 @@ export const makeJournalLists = Effect.gen(function* () {
   const search: JournalListMethods["search"] = (request) =>
     Effect.gen(function* () {
       const filter = yield* decodeInput("search", SearchJournal)(request)
-      const { limit, subjectId, subjectTypes } = filter
+      const { limit, subjectId } = filter
+      // A statement has a limited number of parameters.
+      const subjectTypes = filter.subjectTypes && [...new Set(filter.subjectTypes)]
       const { first, last } = yield* bounds
       const before = Math.min(filter.beforePosition ?? last + 1, last + 1)
       const floor = subjectId === undefined ? Math.max(first, before - searchedPositions) : 0

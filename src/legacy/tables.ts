@@ -145,7 +145,13 @@ export const legacyTables: ReadonlyArray<LegacyTable> = [
       cancel_reason: null,
       max_duration_ms: null,
       plan_hash: null,
-      run_settled_at: null
+      run_settled_at: null,
+      // A trigger sets the owner of the attempt.
+      owner_user_id: null,
+      priority: 5,
+      concurrency_key: null,
+      concurrency_limit: null,
+      starts_per_minute: null
     }
   }),
   // After the jobs and runtimes, which determine the status.

@@ -103,7 +103,9 @@ const operations: Readonly<
     getDetail: "reads",
     timeline: "reads",
     listAttempts: "reads",
-    list: "reads"
+    list: "reads",
+    listAll: "reads",
+    stats: "reads"
   },
   IssueWorkflowLifecycle: {
     open: "the same",
@@ -114,7 +116,8 @@ const operations: Readonly<
     cancel: "the same",
     supervise: { repeat: "the same", prepare: failedWithExecution },
     getDetail: "reads",
-    list: "reads"
+    list: "reads",
+    listAll: "reads"
   },
   WebhookInbox: {
     receive: "the same",
@@ -150,6 +153,7 @@ const operations: Readonly<
     failQueued: "the same",
     cancelLatestByAttemptId: { repeat: "the same", prepare: requeued },
     redrive: "the same",
+    redriveMany: "the same",
     reapExpired: { repeat: "the same", prepare: expired },
     markSettled: "the same",
     getByLease: "reads",
@@ -161,6 +165,9 @@ const operations: Readonly<
     findLatestStateByAttemptId: "reads",
     listLatestByAttemptIds: "reads",
     listByStatus: "reads",
+    list: "reads",
+    count: "reads",
+    getDetail: "reads",
     stats: "reads"
   }
 }

@@ -147,7 +147,7 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "succeed",
     "succeedMany"
   ],
-  OwnerLimitsRepo: ["getDefaults", "list", "setDefaults"],
+  OwnerLimitsRepo: ["get", "getDefaults", "list", "setDefaults"],
   BuildQueueRepo: ["drift", "listPauses", "load", "pause", "resume"],
   ControlPlaneEvents: [
     "acknowledge",

@@ -45,7 +45,7 @@ it.live(
 
       const refused = yield* Effect.flip(newer.verify).pipe(Effect.provide(onlyLooking(victim.filePath)))
       expect(refused.message).toBe(
-        `the database is older than the program and lacks ${name(1, "colours")}, ${name(2, "shades")}: run \`sealant-db migrate\``
+        `the database ${victim.filePath} is older than the program and lacks ${name(1, "colours")}, ${name(2, "shades")}: run \`sealant-db migrate\``
       )
       const migrate = Effect.provide(newer.run, onlyLooking(victim.filePath))
       const applied = yield* Effect.all([migrate, migrate], { concurrency: "unbounded" })
