@@ -58,7 +58,7 @@ describe.skipIf(!isBuilt)("the packed package", () => {
     for (const path of ["README.md", "LICENSE", "dist/cli/LICENSES.txt", "docs/operations.md"])
       expect(paths).toContain(path)
     const expected =
-      /^(package\.json|README\.md|LICENSE|docs\/[a-z-]+\.md|dist\/(src|migrations)\/.*\.(js|d\.ts)|dist\/cli\/.*\.(js|txt))$/
+      /^(package\.json|README\.md|LICENSE|docs\/[a-z-]+\.md|dist\/(src|migrations)\/.*\.(js|d\.ts)|dist\/cli\/.*\.(js|txt)|dist\/dashboard\/(index\.html|favicon\.svg|theme\.js|assets\/[\w.-]+))$/
     expect(paths.filter((path) => !expected.test(path))).toEqual([])
     expect(paths.filter((path) => path.startsWith("dist/src/cli/"))).toEqual([])
   })

@@ -119,8 +119,6 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "claimById",
     "claimNext",
     "count",
-    "enqueue",
-    "enqueueMany",
     "fail",
     "failMany",
     "failQueued",
@@ -174,7 +172,10 @@ const unchecked = new Set([
   "SandboxRepo.create",
   "SandboxAttemptRepo.createQueued",
   "IssueWorkflowRepo.create",
-  "GitHubInstallationRepo.grantToUser"
+  "GitHubInstallationRepo.grantToUser",
+  // The owner of a job is that of its attempt, whatever the request contains.
+  "WorkspaceBuildJobRepo.enqueue",
+  "WorkspaceBuildJobRepo.enqueueMany"
 ])
 
 const isOwner = (path: string) => /\.(ownerUserId|userId)$/.test(path)

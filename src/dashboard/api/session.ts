@@ -7,7 +7,7 @@ import { Schema } from "effect"
 import { Forbidden, Nothing, Time, TooManyAttempts } from "./common.js"
 import { paths } from "./paths.js"
 
-/** What the server allows. The first request of each page. */
+/** The permissions of the page, its actor and its CSRF token. Each page requests it first. */
 export const Config = Schema.Struct({
   /** `read-only`: the endpoints of the groups whose names end in `Actions` do not exist. */
   mode: Schema.Literal("read-write", "read-only"),
