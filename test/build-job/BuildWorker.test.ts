@@ -32,6 +32,14 @@ const waiting = Effect.gen(function* () {
 
 const jobOf = (id: WorkspaceBuildJobId) => Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.getById(id))
 
+/** Waits until the worker sleeps until the job is due, and advances the clock to that time. */
+const untilDue = ({ job }: Launch) =>
+  Effect.gen(function* () {
+    const { epochMillis } = (yield* jobOf(job.id)).availableAt
+    yield* eventually(Effect.map(TestClock.sleeps(), Chunk.contains(epochMillis)))
+    yield* TestClock.setTime(epochMillis)
+  })
+
 const reaches = ({ sandbox }: Launch, state: string) =>
   eventually(Effect.map(stateOf(sandbox.id), (now) => now === state))
 
@@ -69,7 +77,7 @@ describe("BuildWorker", () => {
         errorMessage: Option.some("try 1"),
         errorCode: Option.some("no-luck")
       })
-      yield* passing(1)
+      yield* untilDue(launched)
       yield* reaches(launched, "failed failed failed none")
       expect(yield* jobOf(launched.job.id)).toMatchObject({ errorMessage: Option.some("try 2"), attemptCount: 2 })
     }).pipe(Effect.provide(layers.memory))
@@ -422,14 +430,14 @@ describe("BuildWorker", () => {
     }).pipe(Effect.provide(layers.memory))
   )
 
-  it.effect("an idle worker finds jobs that become due", () =>
+  it.effect("an idle worker sleeps until the next job is due, however long its pollInterval is", () =>
     Effect.gen(function* () {
       const { begun, handler } = yield* waiting
       const launched = yield* launch()
       const { lease } = yield* claim(launched)
       yield* (yield* SandboxLifecycle).failBuild(lease, { errorMessage: "no" })
-      yield* start(handler, { pollInterval: "5 seconds" })
-      yield* passing(5)
+      yield* start(handler, { pollInterval: "1 day" })
+      yield* untilDue(launched)
       expect((yield* Queue.take(begun)).job.id).toBe(launched.job.id)
     }).pipe(Effect.provide(layers.memory))
   )
