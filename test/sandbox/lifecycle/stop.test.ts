@@ -145,6 +145,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           yield* claim(waiting)
           yield* TestClock.adjust("1 minute")
         }
+        // Otherwise its lease, which expired earlier, would come first.
+        yield* jobs.heartbeat(alive.lease, "1 minute")
         yield* jobs.claimNext({ workerId: "other", leaseDuration: "1 minute" })
         expect(yield* stateOf(waiting.sandbox.id)).toBe("queued queued failed none")
         yield* supervise(supervision)
