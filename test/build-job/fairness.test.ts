@@ -7,10 +7,13 @@ import { Effect, Layer, Option, TestClock } from "effect"
 import { BuildQueueRepo } from "../../src/build-job/BuildQueueRepo.js"
 import { OwnerLimitsRepo } from "../../src/build-job/OwnerLimitsRepo.js"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
+import { shifted } from "../support/clock.js"
 import { overDatabases } from "../support/database.js"
 import { at, claimant, enqueue, failure, make, request, shell, success } from "./support.js"
 
 const layers = overDatabases(Layer.mergeAll(WorkspaceBuildJobRepo.layer, OwnerLimitsRepo.layer, BuildQueueRepo.layer))
+
+const hour = 3_600_000
 
 /** Users with these ids. */
 const users = (...ids: ReadonlyArray<string>) =>
@@ -117,6 +120,29 @@ for (const [name, layer] of Object.entries(layers)) {
         expect(owners.filter((owner) => owner === "b").length).toBeLessThanOrEqual(11)
         expect(owners.filter((owner) => owner === "b").length).toBeGreaterThanOrEqual(9)
       }).pipe(Effect.provide(layer))
+    )
+
+    it.effect(
+      "takes every job that is due by the clock of its process, when the clocks of processes differ by hours",
+      () =>
+        Effect.gen(function* () {
+          yield* TestClock.setTime(10 * hour)
+          yield* users("a", "b")
+          yield* Effect.gen(function* () {
+            yield* enqueue("a1", { ownerUserId: "a", priority: 0 })
+            yield* enqueue("a2", { ownerUserId: "a", priority: 0 })
+            expect(yield* claims(1)).toEqual(["a1"])
+          }).pipe(shifted(5 * hour))
+          // `a2` is due by the other clock only. It is more urgent, and does not keep `b1` from being claimed.
+          for (const id of ["b1", "b2", "b3"]) yield* enqueue(id, { ownerUserId: "b" })
+          expect(yield* claims(2)).toEqual(["a2", "b1"])
+          // Neither does a claim with a clock for which the others are not due.
+          expect(yield* claims(1).pipe(shifted(-5 * hour))).toEqual(["b2"])
+          expect(yield* claims(1).pipe(shifted(-5 * hour))).toEqual([])
+          // The lease of `b2` has expired by this clock.
+          expect(yield* claims(2)).toEqual(["b2", "b3"])
+          yield* noDrift
+        }).pipe(Effect.provide(layer))
     )
 
     it.effect("changes with setPriority, and refuses it for an ended job", () =>
