@@ -21,9 +21,12 @@ const keyOf = (job: Row) => `bucket = ${bucket(job)} AND concurrency_key = ${job
 const laneOf = (job: Row) => `flow_id = (SELECT id FROM build_queue_flows WHERE ${flowOf(job)})
     AND concurrency_key = ${key(job)} AND registry_id = ${job}.registry_id`
 
+// Without INDEXED BY, the planner reads all queued jobs after statistics of a table with one row.
+const jobsOfLanes = "oci_image_build_jobs INDEXED BY oci_image_build_jobs_lanes_idx"
+
 /** The due time of the first job in the lane of a job. */
 const head = (job: Row) => `(
-      SELECT available_at FROM oci_image_build_jobs
+      SELECT available_at FROM ${jobsOfLanes}
       WHERE status = 'queued' AND owner_user_id IS ${job}.owner_user_id AND priority = ${job}.priority
         AND registry_id = ${job}.registry_id AND concurrency_key IS ${job}.concurrency_key
       ORDER BY available_at LIMIT 1)`
@@ -34,7 +37,7 @@ const isClaimable = "key_is_full = 0 AND registry_is_paused = 0 AND head_at IS N
 /** Selects the due time of the first job of each lane without a key, and that of the first lane with a key, as `at`. */
 const dueTimes = `
       SELECT (
-        SELECT available_at FROM oci_image_build_jobs
+        SELECT available_at FROM ${jobsOfLanes}
         WHERE status = 'queued' AND owner_user_id IS nullif(build_queue_flows.bucket, '')
           AND priority = build_queue_flows.priority AND registry_id = l.registry_id AND concurrency_key IS NULL
         ORDER BY available_at LIMIT 1) AS at
@@ -84,7 +87,7 @@ const leaveWorker = (condition: string) => `
 /** The limits of an owner, or the defaults. `owner` is an SQL expression. */
 const limit = (column: string, owner: string) => `coalesce(
       (SELECT ${column} FROM owner_limits WHERE owner_user_id = ${owner}),
-      (SELECT ${column} FROM owner_limit_defaults))`
+      (SELECT ${column} FROM owner_limit_defaults WHERE id = 1))`
 
 /** A flow advances by this, divided by the weight of its owner. Divisible by many weights. */
 const turn = 720_720
@@ -156,7 +159,7 @@ const claimed = `
 /** Opens the flows whose first job has become due since the last claim. */
 const openDue = `
   UPDATE build_queue_flows SET virtual_time = ${opened}, is_open = 1
-  WHERE (SELECT next_at FROM build_queue_flows WHERE ${isWaiting} ORDER BY next_at LIMIT 1) <= NEW.claimed_at AND id IN (
+  WHERE EXISTS (SELECT 1 FROM build_queue_flows WHERE ${isWaiting} AND next_at <= NEW.claimed_at) AND id IN (
     SELECT id FROM build_queue_flows WHERE ${isWaiting} AND next_at <= NEW.claimed_at
     ORDER BY next_at LIMIT ${openedPerClaim});`
 
