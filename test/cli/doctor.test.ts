@@ -58,6 +58,7 @@ it.scopedLive("doctor prints one line for each check of a valid database, and no
         "supervision",
         "deliveries",
         "consumers",
+        "queue",
         "tokens"
       ].map((check) => `ok ${check}`)
     )
