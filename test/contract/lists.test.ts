@@ -125,6 +125,10 @@ const lists: Readonly<Record<string, List>> = {
   "SandboxLifecycle.listAll": { copies: [{ ...sandboxes, of: ({ queued }) => queued.sandbox.id }], part: "sandbox" },
   "WorkspaceBuildJobRepo.listByStatus": { copies: [jobs] },
   "WorkspaceBuildJobRepo.list": { copies: [jobs], part: "job" },
+  "OwnerLimitsRepo.list": {
+    field: "ownerUserId",
+    copies: [users, { table: "owner_limits", key: "owner_user_id", of: ({ ada }) => ada }]
+  },
   "SessionRepo.listForUser": { copies: [{ table: "session", of: () => "signed-in", vary: { token: "token || n" } }] },
   "AccountRepo.listForUser": {
     copies: [{ table: "account", of: () => "linked", vary: { account_id: "account_id || n" } }]
