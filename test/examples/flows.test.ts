@@ -3,7 +3,7 @@
  * reports, readers, and refused requests.
  */
 import { expect, it } from "@effect/vitest"
-import { BuildWorker, WorkspaceBuildJobRepo } from "@sealant/db"
+import { BuildWorker, RuntimeWorker, WorkspaceBuildJobRepo } from "@sealant/db"
 import { Deferred, Effect, Fiber, Option, Stream } from "effect"
 import { createHmac } from "node:crypto"
 import { handler } from "../../examples/control-plane/builder.js"
@@ -19,6 +19,9 @@ const launch = ({ api }: Client, key: string, name = "app") =>
   api.sandboxes.launch({ headers: { "idempotency-key": key }, payload: { name, spec } })
 
 const worker = BuildWorker.run(handler, { workerId: "worker", concurrency: 4 })
+
+/** Tears down runtimes, whose removal succeeds at once. */
+const runtimeWorker = RuntimeWorker.run({ stop: () => Effect.void }, { workerId: "worker", supervise: false })
 
 /** Sends what a generated client would not. */
 const send = (path: string, init: RequestInit = {}) =>
@@ -64,11 +67,16 @@ it.scopedLive("an owner launches, builds, views, stops and retries a sandbox", (
     expect(events.map(({ actorType }) => actorType)).toEqual(["user", "worker", "worker"])
 
     expect((yield* ada.api.sandboxes.stop({ path })).status).toBe("stopped")
-    expect((yield* ada.api.sandboxes.list({ urlParams: { status: "stopped" } })).items).toHaveLength(1)
+    const listed = (status: "stopping" | "stopped") =>
+      Effect.map(ada.api.sandboxes.list({ urlParams: { status } }), ({ items }) => items.length)
+    expect([yield* listed("stopping"), yield* listed("stopped")]).toEqual([1, 0])
+    const tearingDown = yield* Effect.fork(runtimeWorker)
+    yield* Effect.repeat(ada.api.sandboxes.get({ path }), { until: ({ status }) => status === "stopped" })
+    expect([yield* listed("stopping"), yield* listed("stopped")]).toEqual([0, 1])
     const retried = yield* ada.api.sandboxes.retry({ path })
     expect(retried.attempt.id).not.toBe(first.attempt.id)
     yield* Effect.repeat(ada.api.sandboxes.get({ path }), { until: ({ status }) => status === "ready" })
-    yield* Fiber.interrupt(building)
+    yield* Fiber.interruptAll([building, tearingDown])
   }).pipe(Effect.provide(memoryServer))
 )
 
