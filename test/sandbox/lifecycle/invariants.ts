@@ -75,9 +75,10 @@ const rules: Readonly<Record<string, string>> = {
   "a cancelled attempt of a sandbox that is not stopped": `${latest} AND a.status = 'cancelled' AND s.status <> 'stopped'`,
   "a stopped sandbox that nobody stopped": `${latest} AND s.status = 'stopped' AND a.stop_requested_at IS NULL AND j.status <> 'cancelled'
     AND r.status IS NOT 'stopped'`,
-  "a teardown of a runtime that nobody stopped": `NOT ${live} AND a.status = 'succeeded' AND s.status = 'ready' AND EXISTS (
+  "a teardown of a runtime that nobody stopped": `a.status = 'succeeded' AND EXISTS (
     SELECT 1 FROM runtime_teardowns AS t
-    WHERE t.run_id = a.id AND t.resource_id IS r.resource_id AND t.status IN ('queued', 'running'))`,
+    WHERE t.run_id = a.id AND t.resource_id IS r.resource_id AND t.status IN ('queued', 'running'))
+    AND (${latest} AND s.status = 'ready' OR a.stop_requested_at IS NULL AND r.status IN ('pending', 'running'))`,
   "a runtime that is up although its teardown has ended": `r.status IN ('pending', 'running') AND EXISTS (
     SELECT 1 FROM runtime_teardowns AS t
     WHERE t.run_id = a.id AND t.resource_id IS r.resource_id AND t.settled_at IS NOT NULL)`,
