@@ -145,6 +145,21 @@ for (const [name, layer] of Object.entries(layers)) {
         }).pipe(Effect.provide(layer))
     )
 
+    it.effect("a claim opens the flows that have become due, also beside one without queued jobs", () =>
+      Effect.gen(function* () {
+        yield* users("a", "b", "c")
+        yield* insertJobs("a", 1)
+        yield* claims(1)
+        yield* insertJobs("b", 2)
+        yield* insertJobs("c", 2)
+        yield* claims(1)
+        const open = yield* shell<{ readonly bucket: string }>(
+          "SELECT bucket FROM build_queue_flows WHERE is_open = 1 ORDER BY bucket"
+        )
+        expect(open.map(({ bucket }) => bucket)).toEqual(["b", "c"])
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("changes with setPriority, and refuses it for an ended job", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
