@@ -19,6 +19,7 @@ const verbs = [
   "cancel",
   "claim",
   "consume",
+  "count",
   "create",
   "delete",
   "end",
@@ -39,6 +40,7 @@ const verbs = [
   "open",
   "peek",
   "process",
+  "pause",
   "publish",
   "purge",
   "put",
@@ -55,12 +57,14 @@ const verbs = [
   "report",
   "request",
   "resolve",
+  "resume",
   "retire",
   "retry",
   "reveal",
   "revoke",
   "rotate",
   "run",
+  "search",
   "set",
   "start",
   "stop",
@@ -99,31 +103,41 @@ const conventions: Readonly<Record<string, (method: Method, verb: string, input:
 const isFact = "reads one fact, and is named after it"
 const isBounded = "returns all rows of a bounded set"
 const takesHandler = "the handler is a second argument, so that its types are inferred"
+const hasDefaults = "every owner has limits, at least the defaults"
 const isLeased = "a lease that is not the current one is reported as LeaseLost"
 
 /** The methods that break a convention on purpose, with the reason. */
 const exceptions: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "begins with a verb": {
+    "BuildQueueRepo.drift": isFact,
+    "BuildQueueRepo.load": isFact,
+    "ControlPlaneEvents.activity": isFact,
     "ControlPlaneEvents.journal": isFact,
     "ControlPlaneEvents.position": isFact,
     "GitHubInstallationRepo.userHasGrant": isFact,
     "GitHubInstallationRepositoryRepo.mayUse": isFact,
     "GitHubWebhookDeliveryRepo.stats": isFact,
     "KeyRing.keys": isFact,
+    "SandboxLifecycle.stats": isFact,
     "SandboxLifecycle.timeline": "the product's contract names this method",
     "SecretVault.keyStatus": isFact,
+    "WorkspaceBuildJobRepo.nextDueAt": isFact,
     "WorkspaceBuildJobRepo.stats": isFact
   },
   "has one form for all callers": {
     "SandboxRepo.getForOwner": "the product's contract names this method"
   },
   "get fails with NotFound": {
+    "OwnerLimitsRepo.get": hasDefaults,
+    "OwnerLimitsRepo.getDefaults": hasDefaults,
     "GitHubWebhookDeliveryRepo.getByLease": isLeased,
     "PackageResolutionCacheRepo.get": "a missing entry of a cache is not an error",
     "PackageResolutionCacheRepo.getOrResolve": "resolves a missing entry",
     "WorkspaceBuildJobRepo.getByLease": isLeased
   },
   "list returns a Page": {
+    "BuildQueueRepo.listPauses": isBounded,
+    "GitHubWebhookDeliveryRepo.listChanges": isBounded,
     "ControlPlaneEvents.list": "a limit in the request bounds the events of one subject",
     "SandboxAttemptRepo.listByIds": isBounded,
     "SandboxRuntimeInstanceRepo.listByAttemptIds": isBounded,

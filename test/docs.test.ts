@@ -50,7 +50,7 @@ const anchorsOf = (text: string) => {
   return Array.from(withoutCode(text).matchAll(/^#+ (.*)$/gm), ([, heading = ""]) => {
     const anchor = heading
       .toLowerCase()
-      .replaceAll(/[`*\]]|\[|\(.*?\)/g, "")
+      .replaceAll(/\]\(.*?\)|[`*[\]]/g, "")
       .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
       .trim()
       .replaceAll(/\s/g, "-")
@@ -99,7 +99,9 @@ it.scopedLive("the program of the README and of Getting started prints that the 
         bundle: true,
         packages: "bundle",
         external: ["libsql", "@libsql/*"],
-        banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+        banner: {
+          js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);'
+        },
         platform: "node",
         format: "esm",
         outfile,

@@ -18,16 +18,14 @@ import { Deferred, Effect, Layer, Option, type Scope } from "effect"
 import { readAssets } from "./assets.js"
 import { notFound, responseOfCause, securityHeaders } from "./answers.js"
 import { checkApiRequest, checkHost } from "./guard.js"
-import { type Environment, Running } from "./handlers/running.js"
+import { Running, type Services } from "./handlers/running.js"
 import { handlersOf } from "./handlers/index.js"
 import { makeLive } from "./live.js"
 import { type DashboardConfigError, type DashboardOptions, settingsOf } from "./options.js"
 import { makeSessions } from "./sessions.js"
 
+export type { Services } from "./handlers/running.js"
 export { DashboardConfigError, type DashboardOptions } from "./options.js"
-
-/** The services that a Dashboard needs: those of `ControlPlane.layer`, and the database. */
-export type Services = Environment
 
 // The body of a write has some ids and a text.
 const maxBodyBytes = 100_000

@@ -259,8 +259,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const jobs = yield* WorkspaceBuildJobRepo
         const { job } = yield* make.claimedJob({ attemptId: "run" })
         const queued = yield* make.buildJob({ attemptId: "run" })
+        const stored = Effect.forEach([job.id, queued.id], jobs.getById)
+        const before = yield* stored
         for (const { id } of [job, queued]) yield* jobs.markSettled(id)
-        expect([yield* jobs.getById(job.id), yield* jobs.getById(queued.id)]).toEqual([job, queued])
+        expect(yield* stored).toEqual(before)
         expect(yield* refusalOf(jobs.markSettled(gone))).toEqual(
           new NotFound({ entity: "WorkspaceBuildJob", id: gone })
         )

@@ -59,7 +59,7 @@ it.scopedLive("a failure is one line on stderr with exit code 1, or 2 for a usag
       ],
       [
         1,
-        `sealant-db: the database is older than the program and lacks ${first} and ${names.length - 1} more: run \`sealant-db migrate\`\n`
+        `sealant-db: the database ${join(directory, "none.sqlite")} is older than the program and lacks ${first} and ${names.length - 1} more: run \`sealant-db migrate\`\n`
       ]
     ])
     expect(existsSync(join(directory, "none.sqlite"))).toBe(false)
@@ -110,7 +110,7 @@ it.scopedLive("migrate rejects an altered or newer schema with the remedy", () =
       `INSERT INTO sealant_migrations VALUES (${names.length + 1}, 'colours', '${"c".repeat(64)}', 1700000000000)`
     )
     const newer =
-      `sealant-db: the program is older than the database, which has ${String(names.length + 1).padStart(4, "0")}_colours: ` +
+      `sealant-db: the program is older than the database ${filePath}, which has ${String(names.length + 1).padStart(4, "0")}_colours: ` +
       "deploy a version of the program that knows them\n"
     expect(yield* runHere(["migrate"], environment)).toEqual({ code: 1, stdout: "", stderr: newer })
     const unknown = yield* runHere(["status"], environment)
@@ -118,7 +118,7 @@ it.scopedLive("migrate rejects an altered or newer schema with the remedy", () =
     expect(unknown.stdout).toContain("_colours (2023-11-14T22:13:20.000Z)\n")
 
     tamper(filePath, `UPDATE sealant_migrations SET checksum = '${"a".repeat(64)}' WHERE migration_id = 2`)
-    const altered = `sealant-db: ${second}: differs from the database; put the released text back, and the change into a new migration\n`
+    const altered = `sealant-db: ${second}: differs from the database ${filePath}; put the released text back, and the change into a new migration\n`
     const process = yield* spawned(["migrate"], environment)
     expect(process).toEqual({ code: 1, stdout: "", stderr: altered })
     expect(yield* runHere(["migrate", "--dry-run"], environment)).toEqual({ code: 1, stdout: "", stderr: altered })

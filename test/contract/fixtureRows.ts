@@ -3,7 +3,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
-import { ProfileRepo, RepositoryProfileRepo, SandboxLifecycle } from "@sealant/db"
+import { OwnerLimitsRepo, ProfileRepo, RepositoryProfileRepo, SandboxLifecycle } from "@sealant/db"
 import { Factories } from "@sealant/db/testing"
 
 const { make } = Factories
@@ -14,6 +14,8 @@ export const makeFixture = Effect.gen(function* () {
   const ofAda = { ownerUserId: ada }
   yield* make.session({ id: "signed-in", userId: ada })
   yield* make.account({ id: "linked", userId: ada, providerId: "github", accountId: "7" })
+
+  yield* (yield* OwnerLimitsRepo).set({ ...ofAda, weight: 2 })
 
   const repository = yield* make.repository({ id: "app", owner: "acme", name: "app" })
   const installation = yield* make.installation({ id: "acme" })

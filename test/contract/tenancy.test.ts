@@ -119,6 +119,7 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "claimById",
     "claimNext",
     "count",
+    "enqueue",
     "fail",
     "failMany",
     "failQueued",
@@ -173,8 +174,6 @@ const unchecked = new Set([
   "SandboxAttemptRepo.createQueued",
   "IssueWorkflowRepo.create",
   "GitHubInstallationRepo.grantToUser",
-  // The owner of a job is that of its attempt, whatever the request contains.
-  "WorkspaceBuildJobRepo.enqueue",
   "WorkspaceBuildJobRepo.enqueueMany"
 ])
 

@@ -3,7 +3,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import type { Redacted} from "effect";
+import type { Redacted } from "effect"
 import { Effect, Layer, Logger, Option, type Scope } from "effect"
 import { generateKeyPairSync } from "node:crypto"
 import { statSync, writeFileSync } from "node:fs"

@@ -21,12 +21,12 @@ const next = {
   ...migrations,
   [name(1, "colours")]: `
 ALTER TABLE sandboxes ADD COLUMN colour TEXT;
-ALTER TABLE oci_image_build_jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE oci_image_build_jobs ADD COLUMN urgency INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE colours (id TEXT PRIMARY KEY NOT NULL, sandbox_id TEXT REFERENCES sandboxes (id) ON DELETE CASCADE) STRICT;
 CREATE INDEX colours_sandbox_id_idx ON colours (sandbox_id);
 CREATE INDEX sandboxes_colour_idx ON sandboxes (colour) WHERE colour IS NOT NULL;`,
   [name(2, "shades")]:
-    "UPDATE sandboxes SET colour = 'green' WHERE colour IS NULL; CREATE INDEX oci_image_build_jobs_priority_idx ON oci_image_build_jobs (priority);"
+    "UPDATE sandboxes SET colour = 'green' WHERE colour IS NULL; CREATE INDEX oci_image_build_jobs_urgency_idx ON oci_image_build_jobs (urgency);"
 }
 const newer = Migrations.make(next)
 const onlyLooking = (filePath: string) => Database.layer({ filePath })
@@ -66,7 +66,7 @@ it.live(
         const sql = yield* SqlClient.SqlClient
         yield* newer.verify
         expect((yield* Effect.flip(Migrations.verify)).message).toBe(
-          `the program is older than the database, which has ${name(1, "colours")}, ${name(2, "shades")}: deploy a version of the program that knows them`
+          `the program is older than the database ${victim.filePath}, which has ${name(1, "colours")}, ${name(2, "shades")}: deploy a version of the program that knows them`
         )
         expect(yield* sql`SELECT count(*) AS n FROM sandboxes WHERE colour = 'green'`).not.toEqual([{ n: 0 }])
       }).pipe(Effect.provide(onlyLooking(victim.filePath)))
@@ -83,7 +83,7 @@ it.scopedLive("a program on another schema fails with one line and the remedy", 
     const { code, stderr } = yield* doing(["migrate"])
     expect(code).toBe(1)
     expect(stderr).toMatch(
-      /^sealant-db: the program is older than the database, which has .*: deploy a version of the program that knows them\n$/
+      /^sealant-db: the program is older than the database .*, which has .*: deploy a version of the program that knows them\n$/
     )
   })
 )

@@ -89,7 +89,8 @@ const runtimeMethods = Effect.map(SandboxRuntimeInstanceRepo, (repo) => ({
   ),
   findByAttemptId: repo.findByAttemptId(attemptId),
   listByAttemptIds: repo.listByAttemptIds([attemptId, attemptId]),
-  listByStatus: repo.listByStatus({ status: "running" })
+  listByStatus: repo.listByStatus({ status: "running" }),
+  claimInspections: repo.claimInspections({ every: "1 minute", limit: 10 })
 }))
 
 type Methods = Readonly<Record<string, Effect.Effect<unknown, unknown>>>

@@ -70,7 +70,17 @@ const reviewed = {
     "build-job/WorkspaceBuildJobRepo.ts: insert(job)",
     "sandbox/lifecycle/state.ts: read(text)",
     "sql/writeAll.ts: oneByOne(text)",
-    "leasing/leases.ts: claim(text)",
+    "build-job/enqueueMany.ts: makeEnqueueMany(columns)",
+    "build-job/jobJournal.ts: appendJobEvents(current)",
+    "build-job/jobJournal.ts: appendJobEvents(eventType)",
+    "build-job/jobJournal.ts: appendJobEvents(jobs)",
+    "build-job/jobJournal.ts: appendJobEvents(now)",
+    "build-job/jobLists.ts: page(columns)",
+    "build-job/jobLists.ts: page(extra)",
+    "build-job/jobLists.ts: page(joins)",
+    "build-job/jobLists.ts: rangeOf(ownerUserId)",
+    "build-job/jobLists.ts: time(compared)",
+    "leasing/leases.ts: claimBy(text)",
     "leasing/leases.ts: leasesOn(texts)",
     "leasing/leases.ts: underLease(text)"
   ],
@@ -93,6 +103,7 @@ const reviewed = {
     "github/GitHubInstallationRepo.ts: store(column)"
   ],
   "what was given chooses among constants": [
+    "build-job/quotas.ts: quotaExceeded(quota)",
     "better-auth/queries.ts: find(sortBy)",
     "better-auth/where.ts: comparison(operator)",
     "issue-workflow/executionDetail.ts: getDetail(by)",

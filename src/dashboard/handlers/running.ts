@@ -11,7 +11,7 @@ import type { Settings } from "../options.js"
 import type { Sessions } from "../sessions.js"
 
 /** The services of the handlers. */
-export type Environment = ControlPlane.Services | SqlClient.SqlClient
+export type Services = ControlPlane.Services | SqlClient.SqlClient
 
 /** One Dashboard. */
 export class Running extends Context.Tag("@sealant/db/dashboard/Running")<

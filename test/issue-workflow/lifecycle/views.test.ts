@@ -164,6 +164,7 @@ const methods = Effect.gen(function* () {
       pullRequests: [{ pullRequestId }],
       workflow: "failed"
     }),
+    listAll: lifecycle.listAll({ limit: 10 }),
     cancel: Effect.all([
       lifecycle.cancel({ id: "own", ownerUserId: "ada", reason: "x" }),
       Effect.ignore(lifecycle.cancel({ id: goneWorkflow, reason: "x" }))

@@ -113,9 +113,10 @@ const orphans = {
   "a job without its sandbox": `
     SELECT id FROM oci_image_build_jobs
     WHERE status IN ('queued', 'running') AND run_id IS NOT NULL AND run_id NOT IN (SELECT run_id FROM sandbox_run_links)`,
-  "a runtime without its sandbox": `
-    SELECT run_id AS id FROM sandbox_runtime_instances
-    WHERE status IN ('pending', 'running') AND run_id NOT IN (SELECT run_id FROM sandbox_run_links)`
+  "a runtime without its sandbox, and without a request of its teardown": `
+    SELECT run_id AS id FROM sandbox_runtime_instances AS r
+    WHERE status IN ('pending', 'running') AND run_id NOT IN (SELECT run_id FROM sandbox_run_links)
+      AND NOT EXISTS (SELECT 1 FROM runtime_teardowns AS t WHERE t.run_id = r.run_id)`
 }
 
 export const checkInvariants = (ledger: Ledger) =>
