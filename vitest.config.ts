@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url"
-import { defineConfig } from "vitest/config"
+import { configDefaults, defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const report = process.env["VITEST_REPORT"]
@@ -14,6 +14,10 @@ const slowest = [
   "examples/processes",
   "sandbox/lifecycle/states"
 ]
+
+/** Suites that enumerate or kill for minutes. `npm run test:all` runs them, too. */
+const long = ["crash/torture", "contract/oversized", "sandbox/lifecycle/states"]
+const excluded = process.env["SEALANT_TESTS"] === "all" ? [] : long.map((path) => `test/${path}.test.ts`)
 
 const isSlow = ({ moduleId }: TestSpecification) => slowest.some((path) => moduleId.endsWith(`test/${path}.test.ts`))
 
@@ -34,6 +38,7 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    exclude: [...configDefaults.exclude, ...excluded],
     sequence: { sequencer: SlowestFirst },
     globalSetup: "test/support/globalSetup.ts",
     ...(report === undefined ? {} : { reporters: ["default", "json"], outputFile: { json: report } }),
