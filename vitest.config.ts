@@ -16,7 +16,7 @@ const slowest = [
 ]
 
 /** Suites that enumerate or kill for minutes. `npm run test:all` runs them, too. */
-const long = ["crash/torture", "contract/oversized", "sandbox/lifecycle/states"]
+const long = ["crash/torture", "contract/oversized", "contract/lostAnswers", "sandbox/lifecycle/states"]
 const excluded = process.env["SEALANT_TESTS"] === "all" ? [] : long.map((path) => `test/${path}.test.ts`)
 
 const isSlow = ({ moduleId }: TestSpecification) => slowest.some((path) => moduleId.endsWith(`test/${path}.test.ts`))

@@ -171,7 +171,7 @@ describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
     const { id } = await readOnly.run(make.buildJob({ status: "failed" }))
     const { context, page } = await openPage(browser)
     await page.goto(`${readOnly.url}/jobs/${id}`)
-    await page.getByText("Read-only").waitFor()
+    await page.getByText("Read-only", { exact: true }).waitFor()
     await page.getByText("This Dashboard does not show documents").waitFor()
     expect(await page.getByRole("button", { name: "Redrive" }).count()).toBe(0)
     await context.close()
