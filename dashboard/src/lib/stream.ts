@@ -6,7 +6,7 @@
 /** The state of a connection. `paused`: the page is hidden. */
 export type StreamState = "connecting" | "open" | "paused" | "closed"
 
-/** How to read a stream of messages. */
+/** The address of a stream of messages, and its handlers. */
 export interface StreamOptions<Message> {
   /** The address to connect to, after the id of the last event, if there is one. */
   readonly address: (lastId: string | undefined) => URL

@@ -1,6 +1,6 @@
 /**
- * The theme: that of the system, or the one that the reader has chosen. `public/theme.js` applies it before the first
- * paint.
+ * The theme: that of the system, or the one that the reader has chosen. `data-theme` of the document selects the colours;
+ * `public/theme.js` sets it before the first paint.
  */
 import { useSyncExternalStore } from "react"
 
@@ -10,18 +10,28 @@ const key = "sealant-theme"
 const listeners = new Set<() => void>()
 const system = matchMedia("(prefers-color-scheme: dark)")
 
-const notify = () => {
+const stored = (): Theme => {
+  try {
+    const theme = localStorage.getItem(key)
+    return theme === "light" || theme === "dark" ? theme : "system"
+  } catch {
+    // Without storage a choice lasts until the page is closed.
+    return "system"
+  }
+}
+
+let chosen = stored()
+
+const read = (): Theme => chosen
+
+const isDark = () => (chosen === "system" ? system.matches : chosen === "dark")
+
+const apply = () => {
+  document.documentElement.dataset["theme"] = isDark() ? "dark" : "light"
   for (const listener of listeners) listener()
 }
 
-system.addEventListener("change", notify)
-
-const read = (): Theme => {
-  const { theme } = document.documentElement.dataset
-  return theme === "light" || theme === "dark" ? theme : "system"
-}
-
-const isDark = () => (read() === "system" ? system.matches : read() === "dark")
+system.addEventListener("change", apply)
 
 const subscribe = (listener: () => void) => {
   listeners.add(listener)
@@ -32,15 +42,14 @@ const subscribe = (listener: () => void) => {
 
 /** Sets the theme of this browser. */
 export const setTheme = (theme: Theme): void => {
-  if (theme === "system") delete document.documentElement.dataset["theme"]
-  else document.documentElement.dataset["theme"] = theme
+  chosen = theme
   try {
     if (theme === "system") localStorage.removeItem(key)
     else localStorage.setItem(key, theme)
   } catch {
-    // Without storage the choice lasts until the page is closed.
+    // The choice is kept in memory.
   }
-  notify()
+  apply()
 }
 
 /** Returns the chosen theme. */

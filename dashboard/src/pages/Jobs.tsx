@@ -10,10 +10,11 @@ import { useList } from "../lib/search.js"
 import { count, counted, visible } from "../lib/text.js"
 import { Elapsed, Empty, isAbsent, OptionalText, Status, Text, Time } from "../ui/basics.js"
 import { Action } from "../ui/Confirm.js"
-import { type Column, DataTable, Pager } from "../ui/DataTable.js"
+import type { Column } from "../ui/DataTable.js"
 import { ClearFilters, periods, SelectFilter, startOfPeriod, StatusFilter, TextFilter } from "../ui/filters.js"
 import { IdLink } from "../ui/IdLink.js"
 import { Page } from "../ui/Page.js"
+import { PagedTable } from "../ui/PagedTable.js"
 import { Link } from "@tanstack/react-router"
 
 const statuses = ["queued", "running", "succeeded", "failed", "cancelled"]
@@ -166,28 +167,24 @@ export const Jobs = () => {
           onClear={() => setFilters({ status: "", owner: "", repository: "", worker: "", error: "", after: "" })}
         />
       </div>
-      <div className="card">
-        <DataTable
-          columns={columns}
-          empty={
-            isFiltered ? (
-              <Empty icon="search" title="No job matches the filters">
-                Remove a filter, or search for an id.
-              </Empty>
-            ) : (
-              <Empty icon="jobs" title="There is no build job yet">
-                The launch of a sandbox enqueues one. Workers claim jobs, build their image and report the result.
-              </Empty>
-            )
-          }
-          error={error}
-          keyOf={({ job }) => job.id}
-          label="Build jobs"
-          retry={() => void refetch()}
-          rows={data?.items}
-        />
-        <Pager {...paging} next={data?.nextCursor} shown={data?.items.length} />
-      </div>
+      <PagedTable
+        columns={columns}
+        empty={
+          isFiltered ? (
+            <Empty icon="search" title="No job matches the filters">
+              Remove a filter, or search for an id.
+            </Empty>
+          ) : (
+            <Empty icon="jobs" title="There is no build job yet">
+              The launch of a sandbox enqueues one. Workers claim jobs, build their image and report the result.
+            </Empty>
+          )
+        }
+        found={{ data, error, refetch }}
+        keyOf={({ job }) => job.id}
+        label="Build jobs"
+        paging={paging}
+      />
     </Page>
   )
 }

@@ -7,10 +7,11 @@ import { useApi } from "../lib/queries.js"
 import { useList } from "../lib/search.js"
 import { visible } from "../lib/text.js"
 import { Empty, isAbsent, None, OptionalText, Status, Text, Time } from "../ui/basics.js"
-import { type Column, DataTable, Pager } from "../ui/DataTable.js"
+import type { Column } from "../ui/DataTable.js"
 import { ClearFilters, SelectFilter, StatusFilter, TextFilter } from "../ui/filters.js"
 import { IdLink } from "../ui/IdLink.js"
 import { Page } from "../ui/Page.js"
+import { PagedTable } from "../ui/PagedTable.js"
 
 const statuses = ["queued", "running", "ready", "stopped", "failed", "cancelled"]
 
@@ -109,28 +110,24 @@ export const Sandboxes = () => {
           onClear={() => setFilters({ status: "", search: "", owner: "", repository: "", archived: "" })}
         />
       </div>
-      <div className="card">
-        <DataTable
-          columns={columns}
-          empty={
-            isFiltered ? (
-              <Empty icon="search" title="No sandbox matches the filters">
-                Remove a filter. Archived sandboxes are hidden by default.
-              </Empty>
-            ) : (
-              <Empty icon="sandboxes" title="There is no sandbox yet">
-                A launch creates one, with an attempt and a build job. It is ready when its runtime has started.
-              </Empty>
-            )
-          }
-          error={error}
-          keyOf={({ sandbox }) => sandbox.id}
-          label="Sandboxes"
-          retry={() => void refetch()}
-          rows={data?.items}
-        />
-        <Pager {...paging} next={data?.nextCursor} shown={data?.items.length} />
-      </div>
+      <PagedTable
+        columns={columns}
+        empty={
+          isFiltered ? (
+            <Empty icon="search" title="No sandbox matches the filters">
+              Remove a filter. Archived sandboxes are hidden by default.
+            </Empty>
+          ) : (
+            <Empty icon="sandboxes" title="There is no sandbox yet">
+              A launch creates one, with an attempt and a build job. It is ready when its runtime has started.
+            </Empty>
+          )
+        }
+        found={{ data, error, refetch }}
+        keyOf={({ sandbox }) => sandbox.id}
+        label="Sandboxes"
+        paging={paging}
+      />
     </Page>
   )
 }

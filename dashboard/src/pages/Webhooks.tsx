@@ -6,10 +6,11 @@ import { useApi } from "../lib/queries.js"
 import { useList } from "../lib/search.js"
 import { count, visible } from "../lib/text.js"
 import { Empty, OptionalText, Status, Text, Time } from "../ui/basics.js"
-import { type Column, DataTable, Pager } from "../ui/DataTable.js"
+import type { Column } from "../ui/DataTable.js"
 import { ClearFilters, StatusFilter, TextFilter } from "../ui/filters.js"
 import { IdLink } from "../ui/IdLink.js"
 import { Page } from "../ui/Page.js"
+import { PagedTable } from "../ui/PagedTable.js"
 
 const statuses = ["received", "processing", "processed", "failed", "ignored"]
 
@@ -75,28 +76,24 @@ export const Webhooks = () => {
         <TextFilter label="Installation" onChange={(next) => setFilters({ installation: next })} value={installation} />
         <ClearFilters active={isFiltered} onClear={() => setFilters({ status: "", type: "", installation: "" })} />
       </div>
-      <div className="card">
-        <DataTable
-          columns={columns}
-          empty={
-            isFiltered ? (
-              <Empty icon="search" title="No delivery matches the filters">
-                Remove a filter, or search for an id.
-              </Empty>
-            ) : (
-              <Empty icon="webhooks" title="No webhook has been received">
-                The inbox stores each delivery of GitHub once. Workers process them under leases.
-              </Empty>
-            )
-          }
-          error={error}
-          keyOf={({ id }) => id}
-          label="Webhook deliveries"
-          retry={() => void refetch()}
-          rows={data?.items}
-        />
-        <Pager {...paging} next={data?.nextCursor} shown={data?.items.length} />
-      </div>
+      <PagedTable
+        columns={columns}
+        empty={
+          isFiltered ? (
+            <Empty icon="search" title="No delivery matches the filters">
+              Remove a filter, or search for an id.
+            </Empty>
+          ) : (
+            <Empty icon="webhooks" title="No webhook has been received">
+              The inbox stores each delivery of GitHub once. Workers process them under leases.
+            </Empty>
+          )
+        }
+        found={{ data, error, refetch }}
+        keyOf={({ id }) => id}
+        label="Webhook deliveries"
+        paging={paging}
+      />
     </Page>
   )
 }

@@ -7,10 +7,11 @@ import { useApi } from "../lib/queries.js"
 import { useList } from "../lib/search.js"
 import { visible } from "../lib/text.js"
 import { Empty, None, Status, Text, Time } from "../ui/basics.js"
-import { type Column, DataTable, Pager } from "../ui/DataTable.js"
+import type { Column } from "../ui/DataTable.js"
 import { ClearFilters, SelectFilter, StatusFilter, TextFilter } from "../ui/filters.js"
 import { IdLink, RepositoryLink } from "../ui/IdLink.js"
 import { Page } from "../ui/Page.js"
+import { PagedTable } from "../ui/PagedTable.js"
 
 const statuses = ["active", "completed", "failed", "cancelled"]
 
@@ -103,28 +104,24 @@ export const Workflows = () => {
         />
         <ClearFilters active={isFiltered} onClear={() => setFilters({ status: "", owner: "", archived: "" })} />
       </div>
-      <div className="card">
-        <DataTable
-          columns={columns}
-          empty={
-            isFiltered ? (
-              <Empty icon="search" title="No workflow matches the filters">
-                Remove a filter. Archived workflows are hidden by default.
-              </Empty>
-            ) : (
-              <Empty icon="workflows" title="There is no issue workflow yet">
-                A workflow is the work on one issue. Each of its executions is one run of an agent in a sandbox.
-              </Empty>
-            )
-          }
-          error={error}
-          keyOf={({ workflow }) => workflow.id}
-          label="Issue workflows"
-          retry={() => void refetch()}
-          rows={data?.items}
-        />
-        <Pager {...paging} next={data?.nextCursor} shown={data?.items.length} />
-      </div>
+      <PagedTable
+        columns={columns}
+        empty={
+          isFiltered ? (
+            <Empty icon="search" title="No workflow matches the filters">
+              Remove a filter. Archived workflows are hidden by default.
+            </Empty>
+          ) : (
+            <Empty icon="workflows" title="There is no issue workflow yet">
+              A workflow is the work on one issue. Each of its executions is one run of an agent in a sandbox.
+            </Empty>
+          )
+        }
+        found={{ data, error, refetch }}
+        keyOf={({ workflow }) => workflow.id}
+        label="Issue workflows"
+        paging={paging}
+      />
     </Page>
   )
 }
