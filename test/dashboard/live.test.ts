@@ -8,6 +8,7 @@ import { SqlClient } from "@effect/sql"
 import { Effect, Exit, Option, Scope, Stream } from "effect"
 import { type ClientRequest, request } from "node:http"
 import { makeLive } from "../../src/dashboard/live.js"
+import { eventually } from "../support/eventLoop.js"
 import { openServer, type TestServer } from "./support.js"
 
 const { make } = Factories
@@ -198,8 +199,8 @@ describe("the live stream of the Dashboard", () => {
       const page = Stream.runDrain(live.messages(Option.none())).pipe(Effect.interruptible)
       const fibers = yield* Effect.all([Effect.forkIn(page, pageScope), Effect.forkIn(page, pageScope)])
       expect(fibers).toHaveLength(2)
-      yield* Effect.repeat(Effect.zipRight(Effect.sleep(1), live.isFollowing), { until: (isFollowing) => isFollowing })
-      yield* Effect.repeat(Effect.zipRight(Effect.sleep(1), live.readers), { until: (count) => count === 2 })
+      yield* eventually(live.isFollowing)
+      yield* eventually(Effect.map(live.readers, (count) => count === 2))
       yield* Scope.close(pageScope, Exit.void)
       expect(yield* live.readers).toBe(0)
       expect(yield* live.isFollowing).toBe(false)

@@ -119,10 +119,11 @@ describe.skipIf(isMissing)("a replica in a file", () => {
   })
 
   it.scopedLive("answers reads when the server does not, unless an own write may be missing", () =>
-    onReplica(({ server }) =>
+    onReplica(({ proxy, server }) =>
       Effect.gen(function* () {
         yield* insert
-        yield* eventually(Effect.map(count, (n) => n === 1))
+        yield* caughtUp(proxy)
+        expect(yield* count).toBe(1)
         yield* Effect.promise(() => server.kill())
         expect(yield* count).toBe(1)
         expect((yield* Effect.flip(insert))._tag).toBe("SqlError")
