@@ -178,6 +178,10 @@ const pause = (job: Row, paused: 0 | 1) => `
   UPDATE build_queue_lanes SET registry_is_paused = ${paused}
   WHERE ${job}.scope = 'registry' AND registry_id = ${job}.subject;`
 
+/** The condition on a job whose attempt belongs to another owner. */
+const isOfAnotherOwner = `NEW.owner_user_id IS NOT NULL AND NEW.run_id IS NOT NULL
+  AND NEW.owner_user_id IS NOT (SELECT owner_user_id FROM sandbox_attempts WHERE id = NEW.run_id)`
+
 export default `
 ALTER TABLE oci_image_build_jobs ADD COLUMN owner_user_id TEXT REFERENCES user (id) ON DELETE CASCADE;
 ALTER TABLE oci_image_build_jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 5
@@ -288,6 +292,18 @@ SELECT DISTINCT f.id, j.registry_id, '', f.bucket
 FROM oci_image_build_jobs AS j JOIN build_queue_flows AS f
   ON f.bucket = coalesce(j.owner_user_id, '') AND f.priority = j.priority
 WHERE j.status = 'queued';
+
+CREATE TRIGGER oci_image_build_jobs_owner_insert BEFORE INSERT ON oci_image_build_jobs
+WHEN ${isOfAnotherOwner}
+BEGIN
+  SELECT RAISE(ABORT, 'oci_image_build_jobs: an attempt of another owner');
+END;
+
+CREATE TRIGGER oci_image_build_jobs_owner_update BEFORE UPDATE OF run_id, owner_user_id ON oci_image_build_jobs
+WHEN ${isOfAnotherOwner}
+BEGIN
+  SELECT RAISE(ABORT, 'oci_image_build_jobs: an attempt of another owner');
+END;
 
 CREATE TRIGGER oci_image_build_jobs_queue_insert AFTER INSERT ON oci_image_build_jobs
 WHEN NEW.status IN ('queued', 'running')

@@ -16,15 +16,16 @@ const columns = `id, run_id, status, registry_id, repository, tag, request_paylo
     owner_user_id, priority, concurrency_key, concurrency_limit, starts_per_minute`
 
 /**
- * Stores a job; returns no row if its idempotency key exists or its owner may not queue another job. ?1: id, ?2: attempt, ?3: registry, ?4: repository, ?5:
- * tag, ?6: specification, ?7: fingerprint, ?8: key, ?9: maximum number of attempts, ?10: maximum duration, ?11: the
- * earliest time of the first claim, ?12: now, ?13: hash of the plan, ?14: owner, ?15: priority, ?16: concurrency key,
- * ?17: its limit, ?18: its starts in a minute.
+ * Stores a job; returns no row if its idempotency key exists or its owner may not queue another job. Its owner is that of
+ * the attempt: a trigger refuses another one. ?1: id, ?2: attempt, ?3: registry, ?4: repository, ?5: tag, ?6:
+ * specification, ?7: fingerprint, ?8: key, ?9: maximum number of attempts, ?10: maximum duration, ?11: the earliest time
+ * of the first claim, ?12: now, ?13: hash of the plan, ?14: owner, ?15: priority, ?16: concurrency key, ?17: its limit,
+ * ?18: its starts in a minute.
  */
 const insertText = `
   INSERT INTO oci_image_build_jobs (${columns})
   SELECT ?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13, owner, ?15, ?16, ?17, ?18
-  FROM (SELECT coalesce((SELECT owner_user_id FROM sandbox_attempts WHERE id = ?2), ?14) AS owner)
+  FROM (SELECT coalesce(?14, (SELECT owner_user_id FROM sandbox_attempts WHERE id = ?2)) AS owner)
   WHERE ${mayUse("maxQueuedBuilds", "owner")}
   ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
   RETURNING owner_user_id AS "ownerUserId"`.trim()
@@ -34,7 +35,7 @@ export const insertManyText = `
   INSERT INTO oci_image_build_jobs (${columns})
   SELECT value ->> 0, value ->> 1, 'queued', value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
     value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 11, value ->> 12,
-    coalesce((SELECT owner_user_id FROM sandbox_attempts WHERE id = value ->> 1), value ->> 13), value ->> 14,
+    coalesce(value ->> 13, (SELECT owner_user_id FROM sandbox_attempts WHERE id = value ->> 1)), value ->> 14,
     value ->> 15, value ->> 16, value ->> 17
   FROM json_each(?1) WHERE true
   ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING

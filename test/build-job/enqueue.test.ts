@@ -67,8 +67,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
     it.effect("returns the row that it stored, for any input", () =>
       Effect.gen(function* () {
         const jobs = yield* WorkspaceBuildJobRepo
-        const { id: attemptId } = yield* make.attempt()
         const { id: ownerUserId } = yield* make.user()
+        const { id: attemptId } = yield* make.attempt({ ownerUserId })
         const inputs = FastCheck.sample(Arbitrary.make(EnqueueJob), 40)
         for (const [index, input] of inputs.entries()) {
           const now = 1000 + index

@@ -119,7 +119,6 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "claimById",
     "claimNext",
     "count",
-    "enqueue",
     "fail",
     "failMany",
     "failQueued",
@@ -173,8 +172,7 @@ const unchecked = new Set([
   "SandboxRepo.create",
   "SandboxAttemptRepo.createQueued",
   "IssueWorkflowRepo.create",
-  "GitHubInstallationRepo.grantToUser",
-  "WorkspaceBuildJobRepo.enqueueMany"
+  "GitHubInstallationRepo.grantToUser"
 ])
 
 const isOwner = (path: string) => /\.(ownerUserId|userId)$/.test(path)

@@ -144,6 +144,7 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
           requestPayload: spec,
           idempotencyKey: "key",
           maxAttempts: 3,
+          ...owned,
           priority: 3,
           concurrencyKey: "acme/app",
           concurrencyLimit: 2,
