@@ -41,16 +41,13 @@ const commentsOf = (file: string, source = readFileSync(file, "utf8")): Readonly
 const titlesOf = (file: string, source = readFileSync(file, "utf8")): ReadonlyArray<Prose> =>
   titlesIn(source).map(({ index, text }) => ({ place: placeOf(file, source, index), text }))
 
-/** The docstrings of exported declarations and of the members of interfaces. */
+/** The docstrings of declarations and of members. */
 const docstringsOf = (file: string): ReadonlyArray<Prose> => {
   const source = readFileSync(file, "utf8")
-  return Array.from(
-    source.matchAll(/(\/\*\*(?:(?!\*\/)[\s\S])*\*\/)\n\s*(?:export|readonly)\b/g),
-    ({ 1: comment = "", index }) => ({
-      place: placeOf(file, source, index),
-      text: textOf(comment)
-    })
-  )
+  return Array.from(source.matchAll(/\/\*\*[\s\S]*?\*\//g), ({ 0: comment, index }) => ({
+    place: placeOf(file, source, index),
+    text: textOf(comment)
+  }))
 }
 
 /** The prose of a document: without code and the targets of links. */
@@ -62,7 +59,7 @@ const documentOf = (file: string, source = readFileSync(file, "utf8")): Prose =>
     .replaceAll(/\]\([^)]*\)/g, "]")
 })
 
-const sources = ["src", "examples", "scripts"].flatMap((folder) => filesIn(folder, /\.ts$/))
+const sources = ["src", "examples", "scripts", "dashboard/src"].flatMap((folder) => filesIn(folder, /\.tsx?$/))
 const tests = filesIn("test", /\.ts$/).filter((file) => !relative(root, file).startsWith(join("test", "fixtures")))
 const documents = [
   ...filesIn("docs", /\.md$/).filter((file) => !file.endsWith("schema.md")),
@@ -116,7 +113,7 @@ describe("language", () => {
   })
 
   it("docstrings start with a verb or a noun phrase", () => {
-    const headless = /^(What|How|Who|Whose|Whom|Which|That|Where|When|Of|Such)\b/
+    const headless = /^(What|Why|How|Who|Whose|Whom|Which|That|Where|When|Of|Such)\b/
     const docstrings = sources.flatMap(docstringsOf)
     expect(docstrings.length).toBeGreaterThan(500)
     expect(

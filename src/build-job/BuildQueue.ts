@@ -105,7 +105,7 @@ export const QueuePart = Schema.Union(
   Schema.Struct({ scope: Schema.Literal("owner", "registry"), id: Name })
 )
 
-/** Why no queued job of an owner and priority can be claimed. */
+/** The reason for which no queued job of an owner and priority can be claimed. */
 export const BlockedBy = enumeration(
   "queue-paused",
   "owner-paused",

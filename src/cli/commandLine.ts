@@ -13,7 +13,7 @@ export interface Named {
   readonly path: ReadonlyArray<string>
   /** The names of its subcommands; empty for a command without any. */
   readonly subcommands: ReadonlyArray<string>
-  /** The argument in the place of a subcommand, if it is none of them. */
+  /** The argument in the place of a subcommand, unless it is the name of one. */
   readonly unknown: string | undefined
   /** The names of its options; empty for a command with subcommands. */
   readonly options: ReadonlyArray<string>

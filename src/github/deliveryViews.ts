@@ -53,7 +53,7 @@ export const DeliveryChange = Schema.Struct({
   id: Schema.optional(Schema.String),
   /** The id at the provider. */
   externalId: Schema.String,
-  /** Such as `acme/app`, or the title of an issue. */
+  /** A name such as `acme/app`, or the title of an issue. */
   name: Schema.optional(Schema.String),
   /**
    * - `changed`: last written while the delivery was processed;

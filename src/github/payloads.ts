@@ -115,9 +115,9 @@ export const IssuesPayload = Schema.Struct({
   repository,
   changes: Schema.optional(
     Schema.Struct({
-      /** Of a transferred issue in its new repository. */
+      /** The transferred issue in its new repository. */
       old_issue: nullable(Schema.Struct({ id: Id })),
-      /** Of a transferred issue in its old repository. */
+      /** The transferred issue in its old repository. */
       new_issue: Schema.optional(Ticket),
       new_repository: Schema.optional(repository)
     })

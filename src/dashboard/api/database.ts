@@ -14,9 +14,9 @@ export const Table = Schema.Struct({
   rows: Schema.Number,
   /** The bytes of its pages and of those of its indexes. Absent on a server and in memory. */
   bytes: Schema.optional(Schema.Number),
-  /** What its rows are. Absent for tables of other programs. */
+  /** The meaning of its rows. Absent for tables of other programs. */
   purpose: Schema.optional(Schema.String),
-  /** What a purge keeps: "30 days after they expired". */
+  /** The retention of its rows: "30 days after they expired". */
   retention: Schema.optional(Schema.String)
 })
 
@@ -45,7 +45,7 @@ export type Diagram = typeof Diagram.Type
 /** A migration of the program or of the database, in the order of the ids. */
 export const Migration = Schema.Struct({
   id: Schema.Number,
-  /** Such as `0001_auth`. */
+  /** The name of a migration, such as `0001_auth`. */
   name: Schema.String,
   /** `mismatched`: the text in the database differs. `unknown`: a newer program applied it. */
   state: Schema.Literal("applied", "pending", "mismatched", "unknown"),

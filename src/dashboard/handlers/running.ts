@@ -1,5 +1,5 @@
 /**
- * What the handlers of one Dashboard share.
+ * The services that the handlers of one Dashboard share, and the journaling of their actions.
  */
 import type { SqlClient } from "@effect/sql"
 import { Context, type Deferred, Effect, Schema } from "effect"
