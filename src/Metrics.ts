@@ -13,7 +13,7 @@ import { GitHubWebhookDeliveryRepo } from "./github/GitHubWebhookDeliveryRepo.js
 import { inboxDepth, inboxOldestDueAge } from "./github/deliveryMetrics.js"
 import type { InvalidInput } from "./Errors.js"
 import { Pause } from "./sql/durations.js"
-import type { LeaseStats } from "./leasing/leases.js"
+import type { LeaseStats } from "./leasing/LeaseMethods.js"
 import { operations, spanned } from "./sql/operations.js"
 
 export { jobsClaimed, jobsRetried, oldestDueAge, queueDepth } from "./build-job/jobMetrics.js"

@@ -15,14 +15,13 @@ import {
   type AlreadyExists,
   IdempotencyConflict,
   type InvalidInput,
-  InvalidTransition,
   type LeaseLost,
   type NotFound,
   type PersistenceError,
   type QuotaExceeded,
   type ReferenceNotFound
 } from "../Errors.js"
-import type { ClaimRequest, LeaseMethods } from "../leasing/leases.js"
+import type { ClaimRequest, LeaseMethods } from "../leasing/LeaseMethods.js"
 import type { SandboxAttemptId } from "../sandbox/SandboxAttempt.js"
 import { readByIds } from "../sql/batch.js"
 import { Prose } from "../sql/columns.js"
@@ -34,9 +33,10 @@ import { columnList, joinedRows, rowsOf } from "../sql/rows.js"
 import { texts } from "./claim.js"
 import { enqueueWrite, ownerOf } from "./enqueue.js"
 import { makeEnqueueMany } from "./enqueueMany.js"
-import { journaled } from "./jobJournal.js"
+import type { JobBatchMethods } from "./JobBatches.js"
+import { type JobChangeMethods, makeJobChanges } from "./jobChanges.js"
 import { type JobListMethods, makeJobLists } from "./jobLists.js"
-import { type JobOutcome, makeLeases } from "./leases.js"
+import { makeLeases } from "./leases.js"
 import { jobStatements } from "./jobStatements.js"
 import { nextDueText } from "./queueStatements.js"
 import { quotaExceeded } from "./quotas.js"
@@ -46,10 +46,7 @@ import {
   EnqueueJob,
   EnqueueJobs,
   JobByPlanHash,
-  type JobResult,
   type JobFailure,
-  JobPriority,
-  QueuedJobFailure,
   JobState,
   type JobSuccess,
   type Lease,
@@ -70,6 +67,8 @@ export type { ClaimRequest }
  */
 export interface WorkspaceBuildJobService
   extends LeaseMethods<Lease, WorkspaceBuildJob, ClaimedJob, QueueStats>,
+    JobBatchMethods,
+    JobChangeMethods,
     JobListMethods {
   /**
    * Enqueues a job. Idempotent by `idempotencyKey`: a repeat of the same request (same sandbox attempt, registry,
@@ -77,7 +76,8 @@ export interface WorkspaceBuildJobService
    *
    * Fails with
    * - `IdempotencyConflict` if the key was used for a different request,
-   * - `ReferenceNotFound` if the sandbox attempt `attemptId` or the owner `ownerUserId` does not exist,
+   * - `ReferenceNotFound` if the sandbox attempt `attemptId` or the owner `ownerUserId` does not exist, or if the attempt
+   *   belongs to another owner,
    * - `AlreadyExists` if `id` is in use,
    * - `QuotaExceeded` if the owner has `maxQueuedBuilds` queued jobs,
    * - `InvalidInput` if the spec or a field is invalid.
@@ -86,19 +86,6 @@ export interface WorkspaceBuildJobService
     job: typeof EnqueueJob.Encoded
   ) => Effect.Effect<
     EnqueuedJob,
-    AlreadyExists | IdempotencyConflict | QuotaExceeded | ReferenceNotFound | InvalidInput | PersistenceError
-  >
-
-  /**
-   * Enqueues up to 1,000 jobs in one statement, otherwise as `enqueue`: all of them, or none. Returns their results in
-   * the order of the requests. A repeat of an idempotency key within the batch returns the first of its jobs.
-   *
-   * Fails as `enqueue`, for the first job that cannot be stored, and with `InvalidInput` if there are more jobs.
-   */
-  readonly enqueueMany: (
-    jobs: ReadonlyArray<typeof EnqueueJob.Encoded>
-  ) => Effect.Effect<
-    ReadonlyArray<EnqueuedJob>,
     AlreadyExists | IdempotencyConflict | QuotaExceeded | ReferenceNotFound | InvalidInput | PersistenceError
   >
 
@@ -129,22 +116,6 @@ export interface WorkspaceBuildJobService
   ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
 
   /**
-   * Ends up to 1,000 jobs as succeeded in one transaction, as `succeed`. Returns for each lease its job, or `LeaseLost`.
-   * Fails with `InvalidInput` if a result is invalid, or if there are more jobs; then nothing is stored.
-   */
-  readonly succeedMany: (
-    outcomes: ReadonlyArray<JobOutcome<typeof JobSuccess.Encoded>>
-  ) => Effect.Effect<ReadonlyArray<JobResult>, InvalidInput | PersistenceError>
-
-  /**
-   * Reports up to 1,000 failures in one transaction, as `fail`. Returns for each lease its job, or `LeaseLost`. Fails
-   * with `InvalidInput` if a failure is invalid, or if there are more jobs; then nothing is stored.
-   */
-  readonly failMany: (
-    outcomes: ReadonlyArray<JobOutcome<typeof JobFailure.Encoded>>
-  ) => Effect.Effect<ReadonlyArray<JobResult>, InvalidInput | PersistenceError>
-
-  /**
    * Reports a failure. If it is retryable and attempts are left, the job is queued again (running → queued). It is
    * available after a pause that doubles with each attempt: 1 s at first, 5 min at most, half of it random. Otherwise
    * the job ends as failed (running → failed). A repeat by the same lease changes nothing and returns the job.
@@ -157,29 +128,6 @@ export interface WorkspaceBuildJobService
   ) => Effect.Effect<WorkspaceBuildJob, LeaseLost | InvalidInput | PersistenceError>
 
   /**
-   * Cancels a job (queued or running → cancelled). Idempotent. The next call of its worker under the lease fails with
-   * `LeaseLost`. The journal records the change with the current actor.
-   *
-   * Fails with `NotFound` if the job does not exist, with `InvalidTransition` if it has succeeded or failed, with
-   * `InvalidInput` if the reason is invalid.
-   */
-  readonly cancel: (request: {
-    readonly id: string
-    readonly reason: string
-  }) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | InvalidInput | PersistenceError>
-
-  /**
-   * Fails a job without a lease (queued → failed), for operators. Supervision ends its sandbox attempt. Idempotent. The
-   * journal records the change with the current actor.
-   *
-   * Fails with `NotFound` if the job does not exist, with `InvalidTransition` if it is running, has succeeded or was
-   * cancelled, with `InvalidInput` if a field is invalid.
-   */
-  readonly failQueued: (
-    failure: typeof QueuedJobFailure.Encoded
-  ) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | InvalidInput | PersistenceError>
-
-  /**
    * Cancels the newest job of a sandbox attempt if it is queued or running, and returns the state of that job. Returns
    * `None` if the attempt has no job. Also handles jobs whose documents cannot be decoded. Fails with `InvalidInput` if
    * the reason is invalid.
@@ -188,26 +136,6 @@ export interface WorkspaceBuildJobService
     readonly attemptId: string
     readonly reason: string
   }) => Effect.Effect<Option.Option<JobState>, InvalidInput | PersistenceError>
-
-  /**
-   * Queues a job again (failed or cancelled → queued), available now and with all its attempts. A queued job is
-   * returned unchanged. The journal records the change with the current actor.
-   *
-   * Fails with `NotFound` if the job does not exist. Fails with `InvalidTransition` if the job is running or has
-   * succeeded, or if its sandbox attempt has ended or was asked to stop. `SandboxLifecycle.retry` creates a new attempt
-   * with a new job.
-   */
-  readonly redrive: (id: string) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | PersistenceError>
-
-  /**
-   * Sets the priority of a job that is queued or running: 0 (most urgent) to 9. It counts from the next claim on.
-   *
-   * Fails with `NotFound` if the job does not exist, with `InvalidTransition` if it has ended, with `InvalidInput` if the
-   * priority is out of range.
-   */
-  readonly setPriority: (
-    request: typeof JobPriority.Encoded
-  ) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | InvalidInput | PersistenceError>
 
   /**
    * Returns the earliest time at which a claim may find a job: a due time, the end of a lease, or the next start that a
@@ -267,13 +195,15 @@ export interface WorkspaceBuildJobService
   ) => Effect.Effect<Page.Page<WorkspaceBuildJob>, InvalidInput | PersistenceError>
 }
 
-const { decodeInput, onlyFields, orNotFound, traced, orInvalidTransition } = operations(
-  "WorkspaceBuildJobRepo",
-  "WorkspaceBuildJob"
-)
+const { decodeInput, onlyFields, orNotFound, traced } = operations("WorkspaceBuildJobRepo", "WorkspaceBuildJob")
 
 const referencesOf = ({ attemptId, ownerUserId }: typeof EnqueueJob.Encoded): ReadonlyArray<Reference> => [
-  { field: "attemptId", table: "sandbox_attempts", id: Option.fromNullable(attemptId) },
+  {
+    field: "attemptId",
+    table: "sandbox_attempts",
+    id: Option.fromNullable(attemptId),
+    rule: "oci_image_build_jobs: an attempt of another owner"
+  },
   { field: "ownerUserId", table: "user", id: Option.fromNullable(ownerUserId) }
 ]
 
@@ -286,7 +216,6 @@ const make = Effect.gen(function* () {
   const states = yield* rowsOf(JobState)
   const statements = jobStatements(sql)
   const { enqueueMany } = makeEnqueueMany(sql, jobs, columnList(WorkspaceBuildJob))
-  const journal = journaled(sql)
 
   const byId = (id: string) => jobs.findOne(sql.unsafe(texts.byId, [id]))
   const byKey = (key: string) =>
@@ -313,31 +242,7 @@ const make = Effect.gen(function* () {
     Effect.map(
       sql<{ readonly owner: string }>`
         SELECT owner_user_id AS owner FROM sandbox_attempts WHERE id = ${attemptId ?? null}`,
-      ([attempt]) => attempt?.owner ?? ownerUserId ?? null
-    )
-
-  /** Explains an UPDATE that matched no row. */
-  const alreadyOrInvalid = (id: string, to: WorkspaceBuildJobStatus) =>
-    Effect.flatMap(getById(id), orInvalidTransition(id, to))
-
-  /** Fails for a job that is neither queued nor running. */
-  const endedOf = (id: string) =>
-    Effect.flatMap(
-      getById(id),
-      ({ status }) => new InvalidTransition({ entity: "WorkspaceBuildJob", id, from: status, to: "queued" })
-    )
-
-  const queuedOrInvalid = (id: string) =>
-    Effect.flatMap(getById(id), (job) =>
-      job.status === "failed" || job.status === "cancelled"
-        ? new InvalidTransition({
-            entity: "WorkspaceBuildJob",
-            id,
-            from: job.status,
-            to: "queued",
-            remedy: "its attempt has ended; retry the sandbox instead"
-          })
-        : orInvalidTransition(id, "queued")(job)
+      ([attempt]) => ownerUserId ?? attempt?.owner ?? null
     )
 
   const getById = (id: string) => Effect.flatMap(byId(id), orNotFound(id))
@@ -350,6 +255,7 @@ const make = Effect.gen(function* () {
 
   const service: WorkspaceBuildJobService = {
     ...makeLeases(sql, jobs),
+    ...makeJobChanges(sql, jobs),
     ...(yield* makeJobLists),
 
     enqueue: (request) =>
@@ -372,34 +278,9 @@ const make = Effect.gen(function* () {
         Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, requests.flatMap(referencesOf)))
       ),
 
-    setPriority: (request) =>
-      Effect.gen(function* () {
-        const decoded = yield* decodeInput("setPriority", JobPriority)(request)
-        const changed = yield* jobs.findOne(statements.setPriority(decoded, yield* Clock.currentTimeMillis))
-        return Option.isSome(changed) ? changed.value : yield* endedOf(decoded.id)
-      }).pipe(traced("setPriority", { "job.id": request.id })),
-
     nextDueAt: Effect.map(sql.unsafe<{ readonly at: number | null }>(nextDueText), ([row]) =>
       Option.map(Option.fromNullable(row?.at), DateTime.unsafeMake)
     ).pipe(traced("nextDueAt")),
-
-    cancel: (request) =>
-      Effect.gen(function* () {
-        yield* onlyFields("cancel", ["id", "reason"])(request)
-        const { id, reason } = request
-        const cancelReason = yield* decodeInput("cancel", Prose)(reason)
-        const now = yield* Clock.currentTimeMillis
-        const cancelled = yield* journal("cancel", now, jobs.findOne(statements.cancel(sql`${id}`, cancelReason, now)))
-        return Option.isSome(cancelled) ? cancelled.value : yield* alreadyOrInvalid(id, "cancelled")
-      }).pipe(traced("cancel", { "job.id": request.id })),
-
-    failQueued: (request) =>
-      Effect.gen(function* () {
-        const failure = yield* decodeInput("failQueued", QueuedJobFailure)(request)
-        const now = yield* Clock.currentTimeMillis
-        const failed = yield* journal("failQueued", now, jobs.findOne(statements.failQueued(failure, now)))
-        return Option.isSome(failed) ? failed.value : yield* alreadyOrInvalid(failure.id, "failed")
-      }).pipe(traced("failQueued", { "job.id": request.id })),
 
     cancelLatestByAttemptId: (request) =>
       Effect.gen(function* () {
@@ -412,13 +293,6 @@ const make = Effect.gen(function* () {
         )
         return Option.isSome(cancelled) ? cancelled : yield* latestState(attemptId)
       }).pipe(traced("cancelLatestByAttemptId", { "attempt.id": request.attemptId })),
-
-    redrive: (id) =>
-      Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        const queued = yield* journal("redrive", now, jobs.findOne(statements.redrive([id], now)))
-        return Option.isSome(queued) ? queued.value : yield* queuedOrInvalid(id)
-      }).pipe(traced("redrive", { "job.id": id })),
 
     markSettled: (id) =>
       Effect.gen(function* () {

@@ -24,17 +24,18 @@ const table: LeasedTable = {
   }
 }
 
-const shared = leaseTexts(table, columnList(WorkspaceBuildJob))
+// Jobs are claimed in the order of `claimOrder.ts` instead.
+const { claimDue: _claimDue, claimWhere, ...shared } = leaseTexts(table, columnList(WorkspaceBuildJob))
 
 /** The statements of the queue. */
 export const texts = {
   ...shared,
 
   /** Claims the next job, or fails it if it has no attempts left. ?4: the most urgent priority of the claim. */
-  claimNext: shared.claimWhere(isNext),
+  claimNext: claimWhere(isNext),
 
   /** Claims the job with id `?4`, if it is due and no limit or pause prevents it. */
-  claimOne: shared.claimWhere(isClaimable)
+  claimOne: claimWhere(isClaimable)
 }
 
 /** Ends a job as succeeded. ?5: executor id, ?6: result, ?7: reference, ?8: digest reference, ?9: digest. */

@@ -14,7 +14,7 @@ import { type EnqueuedJob, type EnqueueJob, type WorkspaceBuildJob, WorkspaceBui
 /** The owner and the key of each job of a batch, from the JSON that `insertManyText` takes as ?1. */
 const requested = `(
     SELECT json_each.key AS position, value ->> 7 AS key, value ->> 6 AS fingerprint,
-      coalesce((SELECT owner_user_id FROM sandbox_attempts WHERE id = value ->> 1), value ->> 13) AS owner
+      coalesce(value ->> 13, (SELECT owner_user_id FROM sandbox_attempts WHERE id = value ->> 1)) AS owner
     FROM json_each(?1))`
 
 /** The condition that no key of the batch belongs to another request. */

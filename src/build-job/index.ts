@@ -21,7 +21,7 @@ export { BuildQueueRepo, type BuildQueueService } from "./BuildQueueRepo.js"
 export * as BuildWorker from "./BuildWorker.js"
 export { EffectiveLimits, OwnerLimitDefaults, OwnerLimits, SetDefaultLimits, SetOwnerLimits } from "./OwnerLimits.js"
 export { OwnerLimitsRepo, type OwnerLimitsService } from "./OwnerLimitsRepo.js"
-export type { JobOutcome } from "./leases.js"
+export type { JobOutcome } from "./JobBatches.js"
 export {
   JobAttempt,
   JobCount,

@@ -5,24 +5,20 @@ import type { SqlClient } from "@effect/sql"
 import { type Duration, Effect, Either, Metric, Random, Schema } from "effect"
 import { InvalidInput, type LeaseLost } from "../Errors.js"
 import { maxRows } from "../sql/inputLimits.js"
-import { type ClaimRequest, leasesOn } from "../leasing/leases.js"
+import type { ClaimRequest } from "../leasing/LeaseMethods.js"
+import { leasesOn } from "../leasing/leases.js"
 import { operations } from "../sql/operations.js"
 import { rowReader, type RowsOf } from "../sql/rows.js"
 import { OsExecutorCompileResult } from "../payloads/Executor.js"
 import { failText, succeedText, texts } from "./claim.js"
 import { makeClaimDue } from "./claimDue.js"
+import type { JobOutcome } from "./JobBatches.js"
 import { jobsClaimed, jobsRetried } from "./jobMetrics.js"
 import { type ClaimedJob, JobFailure, JobSuccess, type Lease, WorkspaceBuildJob } from "./WorkspaceBuildJob.js"
 
 const service = "WorkspaceBuildJobRepo"
 const own = operations(service, "WorkspaceBuildJob")
 const { decodeInput, traced } = own
-
-/** The outcome of the job of a lease. */
-export interface JobOutcome<A> {
-  readonly lease: Lease
-  readonly outcome: A
-}
 
 const wasRetried = (result: Either.Either<WorkspaceBuildJob, LeaseLost>) =>
   Either.isRight(result) && result.right.status === "queued"

@@ -2,7 +2,7 @@
  * The wrapper of lifecycle operations: one batch, one span, the declared errors, and the events of the journal.
  */
 import type { SqlClient, SqlError } from "@effect/sql"
-import { Clock, Data, Effect, Option, Predicate } from "effect"
+import { Clock, Data, Effect, identity, Option, Predicate } from "effect"
 import type { Actor } from "./ControlPlaneEvent.js"
 import { clientInternals } from "../libsql/registry.js"
 import { operations, type Refusal } from "../sql/operations.js"
@@ -88,7 +88,8 @@ const storeDecision = <A, E, E2>(
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     // A replica may be behind, and a refusal is not checked by the guards of writes.
-    const decision = yield* clientInternals(sql)?.onPrimary(decide(now)) ?? decide(now)
+    const onPrimary = clientInternals(sql)?.onPrimary ?? identity
+    const decision = yield* onPrimary(decide(now))
     const { transitions, writes } = decision
     const actor = Option.getOrElse(yield* CurrentActor, () => defaultActor)
     const all = transitions.length === 0 ? writes : [...writes, appendEvents({ eventType, actor, now }, transitions)]

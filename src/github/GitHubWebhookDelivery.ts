@@ -17,7 +17,7 @@ import {
 } from "../sql/columns.js"
 import { JsonObject, OptionalJson } from "../sql/json.js"
 import { table } from "../sql/table.js"
-import { LeaseStats } from "../leasing/leases.js"
+import { LeaseStats } from "../leasing/LeaseMethods.js"
 import * as Model from "../sql/model.js"
 import { stateMachine } from "../sql/transitions.js"
 

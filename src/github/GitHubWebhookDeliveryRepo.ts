@@ -18,7 +18,8 @@ import { SqlClient, type Statement } from "@effect/sql"
 import { Clock, Context, Effect, Layer, Option, Schema, type Stream } from "effect"
 import { AlreadyExists, InvalidInput } from "../Errors.js"
 import type { InvalidTransition, LeaseLost, NotFound, PersistenceError } from "../Errors.js"
-import { type ClaimRequest, type LeaseMethods, leasesOn } from "../leasing/leases.js"
+import type { ClaimRequest, LeaseMethods } from "../leasing/LeaseMethods.js"
+import { leasesOn } from "../leasing/leases.js"
 import { type LeasedTable, leaseTexts } from "../leasing/statements.js"
 import { conditionsOf } from "../sql/filters.js"
 import { idOrNew } from "../sql/ids.js"
@@ -213,6 +214,7 @@ const make = Effect.gen(function* () {
     held: "processing",
     noun: "delivery",
     texts,
+    claimDue: texts.claimDue,
     claimed: (delivery, workerId) => ({
       delivery,
       lease: { deliveryId: delivery.id, workerId, token: delivery.leaseToken }

@@ -72,7 +72,7 @@ export {
   WebhookOutcome
 } from "./WebhookHandler.js"
 export { WebhookInbox, type WebhookInboxService } from "./WebhookInbox.js"
-export type { ClaimRequest } from "../leasing/leases.js"
+export type { ClaimRequest } from "../leasing/LeaseMethods.js"
 
 /** The services that `layer` provides. */
 export type Services =

@@ -4,15 +4,16 @@
  */
 import type { SqlClient, SqlError } from "@effect/sql"
 import { Array, Clock, DateTime, Duration, Effect, Either, Metric, Option, Random, Schema } from "effect"
-import { InvalidInput, LeaseLost, type LeaseLostReason, type PersistenceError } from "../Errors.js"
+import { InvalidInput, LeaseLost, type LeaseLostReason } from "../Errors.js"
 import { clientInternals } from "../libsql/registry.js"
-import { Count, Name } from "../sql/columns.js"
+import { Name } from "../sql/columns.js"
 import { Limited, maxRows } from "../sql/inputLimits.js"
 import type { LeaseTexts } from "./statements.js"
 import type { operations } from "../sql/operations.js"
 import type { CorruptRow, RowsOf, Unreadable } from "../sql/rows.js"
 import { writeAll } from "../sql/writeAll.js"
 import { claimBatcher } from "./claimBatcher.js"
+import type { ClaimRequest, LeaseStats } from "./LeaseMethods.js"
 
 /** The lease columns of a row. */
 export interface LeasedRow {
@@ -31,78 +32,6 @@ export interface Held {
   readonly id: string
   readonly workerId: string
   readonly token: number
-}
-
-/** Request of a worker for a lease. Without a heartbeat within `leaseDuration` another worker may claim the row. */
-export interface ClaimRequest {
-  readonly workerId: string
-  readonly leaseDuration: Duration.DurationInput
-}
-
-/** Counts of the rows of a leased table. */
-export interface LeaseStats<Status extends string> {
-  readonly byStatus: Readonly<Record<Status, number>>
-  /** The number of rows that can be claimed now. */
-  readonly due: number
-  /** The time since when the oldest of them has been due. */
-  readonly oldestDueAt: Option.Option<DateTime.Utc>
-}
-
-/** Builds the schema of the counts of a leased table. */
-export const LeaseStats = <Status extends string>(status: Schema.Schema<Status>) =>
-  Schema.Struct({
-    byStatus: Schema.Record({ key: status, value: Count }),
-    due: Count,
-    oldestDueAt: Schema.optionalWith(Schema.DateTimeUtc, { as: "Option" })
-  })
-
-/**
- * Methods that the services of all leased tables have. A row waits for a worker (`queued`, `received`) or is under a
- * lease (`running`, `processing`).
- */
-export interface LeaseMethods<Lease, Row, Claimed, Stats> {
-  /**
-   * Claims the row that has been due longest: waiting and available, or under an expired lease. Returns `None` if no
-   * row is due. Due rows without attempts left, and rows that cannot be decoded, are marked as failed and not returned.
-   *
-   * Fails with `InvalidInput` if the worker id is invalid, or if the lease is shorter than 1 ms or longer than 100
-   * years.
-   */
-  readonly claimNext: (request: ClaimRequest) => Effect.Effect<Option.Option<Claimed>, InvalidInput | PersistenceError>
-
-  /**
-   * Extends the lease to `duration` from now, but for a job at most to its `maxDuration` after the claim. An expired
-   * lease remains the current one until another worker claims the row or the lease is reaped.
-   *
-   * Fails with `LeaseLost` if the lease is not the current one (the work must stop), with `InvalidInput` if `duration`
-   * is shorter than 1 ms or longer than 100 years.
-   */
-  readonly heartbeat: (
-    lease: Lease,
-    duration: Duration.DurationInput
-  ) => Effect.Effect<Row, LeaseLost | InvalidInput | PersistenceError>
-
-  /**
-   * Releases a row, which then waits for a worker again. The attempt does not count. A repeat by the same lease changes
-   * nothing and returns the row. Fails with `LeaseLost` if the lease is not the current one.
-   */
-  readonly release: (lease: Lease) => Effect.Effect<Row, LeaseLost | PersistenceError>
-
-  /** Returns the row of a lease. Fails with `LeaseLost` if the lease is not the current one. */
-  readonly getByLease: (lease: Lease) => Effect.Effect<Row, LeaseLost | PersistenceError>
-
-  /**
-   * Ends up to `limit` (1 to 1,000) expired leases, the longest expired first. Their rows wait again if attempts are
-   * left, else they fail. Returns the updated rows, except those that cannot be decoded. Fails
-   * with `InvalidInput` if `limit` is out of range.
-   */
-  readonly reapExpired: (limit: number) => Effect.Effect<ReadonlyArray<Row>, InvalidInput | PersistenceError>
-
-  /**
-   * Counts the rows in each status and the due rows, and returns since when the oldest one is due. Counts all rows, so
-   * the cost grows with the table: for operators and metrics, not for frequent polling.
-   */
-  readonly stats: Effect.Effect<Stats, PersistenceError>
 }
 
 /** Calls under a lease that was no longer the current one. */
@@ -124,14 +53,16 @@ export interface Definition<Row extends LeasedRow, Claimed> {
   readonly held: Row["status"]
   /** The name of this kind of rows in logs. */
   readonly noun: string
-  readonly texts: LeaseTexts
-  /** Claims up to `limit` due rows until `until`, in the order of their claims. Default: the rows due longest. */
-  readonly claimDue?: (claim: {
-    readonly now: number
-    readonly workerId: string
-    readonly until: number
-    readonly limit: number
-  }) => Effect.Effect<ReadonlyArray<Either.Either<Row, Unreadable>>, SqlError.SqlError>
+  readonly texts: Omit<LeaseTexts, "claimDue" | "claimWhere">
+  /** Claims up to `limit` due rows until `until`: the text of `texts.claimDue`, or a function that returns their order. */
+  readonly claimDue:
+    | string
+    | ((claim: {
+        readonly now: number
+        readonly workerId: string
+        readonly until: number
+        readonly limit: number
+      }) => Effect.Effect<ReadonlyArray<Either.Either<Row, Unreadable>>, SqlError.SqlError>)
   /** Builds the result of a claim: the row and its lease. */
   readonly claimed: (row: Row, workerId: string) => Claimed
   readonly rowOf: (claimed: Claimed) => Row
@@ -197,8 +128,8 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
     rows.each(sql.unsafe(text, [now, workerId, until, which]))
 
   const claimDue = (method: "claimNext" | "claimBatch", request: ClaimRequest, limit: number) =>
-    claimDueOf === undefined
-      ? Effect.map(claim(method, request, claimBy(texts.claimDue, limit)), (claimed) => claimed.sort(byDue))
+    typeof claimDueOf === "string"
+      ? Effect.map(claim(method, request, claimBy(claimDueOf, limit)), (claimed) => claimed.sort(byDue))
       : claim(method, request, (now, workerId, until) => claimDueOf({ now, workerId, until, limit }))
 
   // RETURNING has no defined order (https://www.sqlite.org/lang_returning.html).

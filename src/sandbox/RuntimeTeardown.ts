@@ -2,7 +2,7 @@
  * A requested teardown of a runtime: the resource to stop, and the lease of the worker that stops it.
  */
 import { Schema } from "effect"
-import { LeaseStats } from "../leasing/leases.js"
+import { LeaseStats } from "../leasing/LeaseMethods.js"
 import {
   Count,
   enumeration,

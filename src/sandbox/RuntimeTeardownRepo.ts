@@ -11,7 +11,8 @@
 import { SqlClient } from "@effect/sql"
 import { Context, type Duration, Effect, Layer, type Option } from "effect"
 import type { InvalidInput, LeaseLost, NotFound, PersistenceError } from "../Errors.js"
-import { type ClaimRequest, type LeaseMethods, leasesOn } from "../leasing/leases.js"
+import type { ClaimRequest, LeaseMethods } from "../leasing/LeaseMethods.js"
+import { leasesOn } from "../leasing/leases.js"
 import { operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"
 import { columnList, rowsOf } from "../sql/rows.js"
@@ -77,6 +78,7 @@ const make = Effect.gen(function* () {
     held: "running",
     noun: "teardown",
     texts: teardownTexts,
+    claimDue: teardownTexts.claimDue,
     claimed: (teardown, workerId) => ({
       teardown,
       lease: { teardownId: teardown.id, workerId, token: teardown.leaseToken }

@@ -34,15 +34,13 @@ import { makeRelaunches } from "./lifecycle/relaunch.js"
 import type { Repositories } from "./lifecycle/repositories.js"
 import { makeEndings } from "./lifecycle/stop.js"
 import { makeSandboxSupervision } from "./lifecycle/supervise.js"
-import { makeTeardownOperations } from "./lifecycle/teardown.js"
+import { makeTeardownOperations, type TeardownMethods } from "./lifecycle/teardown.js"
 import { makeTimeline } from "./lifecycle/timeline.js"
-import { makeViews } from "./lifecycle/views.js"
-import type { RuntimeTeardown, TeardownFailed, TeardownLease } from "./RuntimeTeardown.js"
+import { makeViews, type SandboxListMethods } from "./lifecycle/views.js"
 import type { Sandbox } from "./Sandbox.js"
 import { SandboxRepo } from "./SandboxRepo.js"
 import type { SandboxRuntimeInstance } from "./SandboxRuntimeInstance.js"
 import type {
-  AllSandboxFilter,
   CancelSandbox,
   Build,
   BuildFailed,
@@ -56,7 +54,6 @@ import type {
   LaunchSandbox,
   SandboxAttemptView,
   SandboxDetail,
-  SandboxStats,
   SandboxStatusView,
   SandboxView,
   Supervision,
@@ -69,7 +66,7 @@ import type {
  * Calls without `ownerUserId` (a bare id, or a request that omits it) are internal: not for request handlers. So are
  * the operations of workers and of supervision, which take no owner.
  */
-export interface SandboxLifecycleService {
+export interface SandboxLifecycleService extends TeardownMethods, SandboxListMethods {
   /**
    * Creates a sandbox with its first attempt, the snapshot of its inputs, and the build job. An idempotency key belongs
    * to its owner: a repeated request with the key returns the current state of the first result, with `created: false`.
@@ -238,24 +235,6 @@ export interface SandboxLifecycleService {
   ) => Effect.Effect<SandboxRuntimeInstance, LeaseLost | NotFound | InvalidInput | PersistenceError>
 
   /**
-   * Records that the resource of a teardown is gone: the teardown has succeeded. If the resource is that of the current
-   * runtime of the attempt, the runtime is stopped, and its sandbox is not `stopping` any more. A repeated call returns
-   * the same result. Fails with `LeaseLost` if the lease is not the current one.
-   */
-  readonly finishTeardown: (lease: TeardownLease) => Effect.Effect<RuntimeTeardown, LeaseLost | PersistenceError>
-
-  /**
-   * Records that a teardown has failed. It is queued again if the failure is retryable and attempts are left. Otherwise
-   * it has failed, and the runtime is recorded as stopped with the error code `stop-unconfirmed`.
-   *
-   * Fails with `LeaseLost` if the lease is not the current one, and with `InvalidInput` if the error is invalid.
-   */
-  readonly failTeardown: (
-    lease: TeardownLease,
-    failure: typeof TeardownFailed.Encoded
-  ) => Effect.Effect<RuntimeTeardown, LeaseLost | InvalidInput | PersistenceError>
-
-  /**
    * Cancels a sandbox that is not ready yet: attempt and job are cancelled, the sandbox is stopped, and the stop of an
    * active runtime is requested. Returns a stopped sandbox unchanged, and ends its active attempt.
    *
@@ -341,22 +320,6 @@ export interface SandboxLifecycleService {
       readonly includeArchived?: boolean | undefined
     }
   ) => Effect.Effect<Page<SandboxView>, InvalidInput | PersistenceError>
-
-  /**
-   * Lists the sandboxes of all owners, otherwise as `list`. A filter by status or a search examines the sandboxes of all
-   * owners, newest first. Internal: for operators, not for request handlers.
-   *
-   * Fails with `InvalidInput` as `list` does, and if `ownerUserId` is `undefined`.
-   */
-  readonly listAll: (
-    request: PageRequest & typeof AllSandboxFilter.Encoded
-  ) => Effect.Effect<Page<SandboxView>, InvalidInput | PersistenceError>
-
-  /**
-   * Counts the sandboxes of all owners that are not archived, by derived status. Counts every row: for operators, not
-   * for request handlers.
-   */
-  readonly stats: Effect.Effect<SandboxStats, PersistenceError>
 
   /**
    * Lists the attempts of a sandbox of an owner, last linked first, each with its derived status, its image, its runtime

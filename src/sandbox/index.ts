@@ -112,4 +112,4 @@ export const layer: Layer.Layer<Services, never, SqlClient.SqlClient> = SandboxL
     )
   )
 )
-export type { LeaseMethods } from "../leasing/leases.js"
+export type { LeaseMethods } from "../leasing/LeaseMethods.js"

@@ -5,6 +5,7 @@ import type { SqlClient } from "@effect/sql"
 import { Effect, Metric, Option, Predicate, Random } from "effect"
 import { failureValues } from "../../build-job/leases.js"
 import { type Decision, operationsOf, workerOf } from "../../events/operation.js"
+import type { InvalidInput, LeaseLost, PersistenceError } from "../../Errors.js"
 import { leasesLost } from "../../leasing/leases.js"
 import { type RuntimeTeardown, TeardownFailed, type TeardownLease } from "../RuntimeTeardown.js"
 import { teardownsRetried } from "../teardownMetrics.js"
@@ -14,6 +15,28 @@ import { makeWriter, type Written } from "./writes.js"
 
 const { decided, decodeInput } = operationsOf("SandboxLifecycle", "Sandbox")
 
+/** The methods of `SandboxLifecycleService` for `RuntimeWorker`. Internal: not for request handlers. */
+export interface TeardownMethods {
+  /**
+   * Records that the resource of a teardown is gone: the teardown has succeeded. If the resource is that of the current
+   * runtime of the attempt, the runtime is stopped, and its sandbox is not `stopping` any more. A repeated call returns
+   * the same result. Fails with `LeaseLost` if the lease is not the current one.
+   */
+  readonly finishTeardown: (lease: TeardownLease) => Effect.Effect<RuntimeTeardown, LeaseLost | PersistenceError>
+
+  /**
+   * Records that a teardown has failed. It is queued again if the failure is retryable and attempts are left. Otherwise
+   * it has failed, and the runtime is recorded as stopped with the error code `stop-unconfirmed`.
+   *
+   * Fails with `LeaseLost` if the lease is not the current one, and with `InvalidInput` if the error is invalid.
+   */
+  readonly failTeardown: (
+    lease: TeardownLease,
+    failure: typeof TeardownFailed.Encoded
+  ) => Effect.Effect<RuntimeTeardown, LeaseLost | InvalidInput | PersistenceError>
+}
+
+/** Builds the operations. `TeardownMethods` documents them. */
 export const makeTeardownOperations = (sql: SqlClient.SqlClient) =>
   Effect.map(makeStates(sql), (states) => {
     const { decisionOf } = makeWriter(sql)

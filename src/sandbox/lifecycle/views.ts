@@ -8,7 +8,7 @@ import { WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
 import { Sandbox } from "../Sandbox.js"
 import { SandboxAttempt, SandboxAttemptSnapshot } from "../SandboxAttempt.js"
 import { SandboxRuntimeInstance } from "../SandboxRuntimeInstance.js"
-import { NotFound } from "../../Errors.js"
+import { type InvalidInput, NotFound, type PersistenceError } from "../../Errors.js"
 import { conditionsOf, searchPattern, unionByStatus } from "../../sql/filters.js"
 import { targetOf } from "../../sql/ownerScope.js"
 import * as Page from "../../sql/page.js"
@@ -24,6 +24,25 @@ import {
   SandboxViewFilter
 } from "../SandboxViews.js"
 import { errorOf, outcomeColumns, outcomeOf } from "./viewParts.js"
+
+/** The methods of `SandboxLifecycleService` on the sandboxes of all owners. Internal: for operators. */
+export interface SandboxListMethods {
+  /**
+   * Lists the sandboxes of all owners, otherwise as `list`. A filter by status or a search examines the sandboxes of all
+   * owners, newest first. Internal: for operators, not for request handlers.
+   *
+   * Fails with `InvalidInput` as `list` does, and if `ownerUserId` is `undefined`.
+   */
+  readonly listAll: (
+    request: Page.PageRequest & typeof AllSandboxFilter.Encoded
+  ) => Effect.Effect<Page.Page<SandboxView>, InvalidInput | PersistenceError>
+
+  /**
+   * Counts the sandboxes of all owners that are not archived, by derived status. Counts every row: for operators, not
+   * for request handlers.
+   */
+  readonly stats: Effect.Effect<SandboxStats, PersistenceError>
+}
 
 const { decodeFilter, traced } = operationsOf("SandboxLifecycle", "Sandbox")
 
