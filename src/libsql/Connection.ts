@@ -6,6 +6,7 @@
  * ever, and later writes would be acknowledged and lost.
  */
 import Database from "libsql"
+import AsyncDatabase from "libsql/promise"
 import { pathToFileURL } from "node:url"
 import { DriverError, isBusy } from "./DriverError.js"
 import { kept } from "./keptConnections.js"
@@ -67,6 +68,9 @@ export class Connection {
 
   private wrote = false
 
+  /** True while a commit runs in a thread. */
+  private committing = false
+
   /** The error of every later use, set by `abandon`. */
   private refusal: { readonly error: unknown } | undefined
 
@@ -93,8 +97,9 @@ export class Connection {
     return this.opened !== undefined
   }
 
+  /** True inside a transaction that may be rolled back. */
   get inTransaction(): boolean {
-    return this.opened?.inTransaction ?? false
+    return !this.committing && (this.opened?.inTransaction ?? false)
   }
 
   /**
@@ -118,6 +123,20 @@ export class Connection {
    */
   commit(): void {
     this.exec("COMMIT")
+    this.committed()
+  }
+
+  /**
+   * Commits the transaction as `commit` does, in a thread of the binding. The connection must not be used meanwhile: a
+   * call would block until the commit has ended.
+   */
+  async commitInThread(): Promise<void> {
+    this.committing = true
+    try {
+      await execInThread(this.open(), "COMMIT")
+    } finally {
+      this.committing = false
+    }
     this.committed()
   }
 
@@ -298,6 +317,10 @@ const runPrepared = (
   }
   return { ...answer, rows, values: inOrder }
 }
+
+/** Runs text in a thread of the binding, whose two interfaces share their connections. Rejects with the engine's error. */
+const execInThread = (database: Database.Database, sql: string): Promise<void> =>
+  AsyncDatabase.prototype.exec.call(database as unknown as AsyncDatabase, sql)
 
 const firstRow = (row: unknown): Array<unknown> => (row === undefined ? [] : [row])
 

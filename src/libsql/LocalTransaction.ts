@@ -1,6 +1,7 @@
 /**
  * A transaction that a caller holds on the writing connection.
  */
+import { monotonicMs } from "./backoff.js"
 import { BatchFailure } from "./BatchFailure.js"
 import { type InStatement, type ResultSet, statementOf, toResultSet, type Transaction } from "./Client.js"
 import { type Connection, requireInTransaction, type Result } from "./Connection.js"
@@ -9,12 +10,20 @@ import type { Statement } from "./registry.js"
 import { splitStatements } from "./sqlText.js"
 import { rollback, runBatch, type WriteQueue } from "./WriteQueue.js"
 
+/**
+ * The age in milliseconds from which a transaction commits in a thread. The time of a COMMIT grows with the pages that
+ * were changed: 20 to 30 ms for 30,000 rows, during which the event loop would stand still. The thread costs 0.1 ms.
+ */
+const longMs = 50
+
 export class LocalTransaction implements Transaction {
   closed = false
   private begun: Promise<void> | undefined
   /** Leaves the queue for the write lock. */
   private withdraw: (() => void) | undefined
   private release: (() => void) | undefined
+  /** The time at which the write lock was granted. */
+  private grantedAt = 0
   /** The failure with which the engine rolled the transaction back before its commit. */
   private lost: { readonly error: unknown } | undefined
 
@@ -93,11 +102,24 @@ export class LocalTransaction implements Transaction {
   async commit(): Promise<void> {
     if (this.lost !== undefined) throw this.lost.error
     if (this.closed) throw transactionEnded()
+    if (this.release !== undefined && monotonicMs() - this.grantedAt >= longMs) return this.commitLong(this.release)
     try {
       if (this.release !== undefined) this.connection.commit()
     } finally {
       // A failed COMMIT leaves the transaction open, and the write lock held.
       this.close()
+    }
+  }
+
+  /** Commits while the event loop turns. Refuses statements that arrive meanwhile. */
+  private async commitLong(release: () => void): Promise<void> {
+    this.release = undefined
+    this.end()
+    try {
+      await this.connection.commitInThread()
+    } finally {
+      rollback(this.connection)
+      release()
     }
   }
 
@@ -120,6 +142,7 @@ export class LocalTransaction implements Transaction {
     return (this.begun ??= new Promise((resolve, reject) => {
       const leave = this.queue.transaction((release) => {
         this.release = release
+        this.grantedAt = monotonicMs()
         resolve()
       }, reject)
       this.withdraw = () => {
