@@ -39,6 +39,7 @@ export class JobDetail extends Model.Class<JobDetail>("JobDetail")({
   ...summary,
   requestFingerprint: optional(Name),
   idempotencyKey: optional(Name),
+  priority: Count,
   maxDurationMs: optional(Count),
   leaseToken: Count,
   leaseOutcome: optional(LeaseOutcome),

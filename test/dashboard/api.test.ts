@@ -175,6 +175,18 @@ describe("the API of the Dashboard", () => {
     expect(await found("nothing")).toEqual([])
   })
 
+  it("changes the priority of a queued job, which its page contains", async () => {
+    const { job } = await server.run(make.launch())
+    const path = `/api/jobs/${job.id}`
+    expect((await server.post(`${path}/priority`, { priority: 1 })).json).toEqual({ id: job.id, status: "queued" })
+    expect((await server.get(path)).json).toMatchObject({ job: { priority: 1 } })
+    await server.post(`${path}/cancel`, { reason: "over" })
+    expect(await server.post(`${path}/priority`, { priority: 2 })).toMatchObject({
+      status: 409,
+      json: { _tag: "InvalidTransition" }
+    })
+  })
+
   it("redrives all jobs of a filter, with an event of the operator for each", async () => {
     expect((await server.post("/api/jobs/redrive", { errorCode: "disk", limit: 10 })).json).toEqual({
       redriven: 1,

@@ -158,6 +158,9 @@ describe("a Dashboard without a token", () => {
     }
     const { job } = await launch(server)
     expect(await server.post(`/api/jobs/${job.id}/cancel`, { reason: 7 })).toMatchObject({ status: 400 })
+    for (const priority of [-1, 10, 1.5, "1", null]) {
+      expect(await server.post(`/api/jobs/${job.id}/priority`, { priority })).toMatchObject({ status: 400 })
+    }
     expect(await server.post("/api/jobs/redrive", { limit: 0 })).toMatchObject({ status: 400 })
     expect(await server.post(`/api/jobs/${job.id}/cancel`, { reason: "a".repeat(50_000) })).toMatchObject({
       status: 400

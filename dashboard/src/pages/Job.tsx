@@ -130,6 +130,7 @@ const JobFacts = ({ attempt, job, sandbox }: JobPage) => (
           </OptionalText>
         ],
         ["Executor", <OptionalText key="executor">{job.executorId}</OptionalText>],
+        ["Priority", count(job.priority)],
         ["Claims", `${count(job.attemptCount)} of ${count(job.maxAttempts)}`],
         ["Created", <Time at={job.createdAt} key="created" />],
         ["Available", <Time at={job.availableAt} key="available" />],
@@ -194,7 +195,12 @@ export const Job = () => {
     <Page
       actions={
         data === undefined ? undefined : (
-          <JobActions attemptStatus={data.attempt?.status} id={id} status={data.job.status} />
+          <JobActions
+            attemptStatus={data.attempt?.status}
+            id={id}
+            priority={data.job.priority}
+            status={data.job.status}
+          />
         )
       }
       crumbs={<Link to="/jobs">Build jobs</Link>}

@@ -12,7 +12,10 @@ import { toast } from "./toasts.js"
 export interface Field {
   readonly label: string
   readonly initial: string
-  readonly type?: "text" | "datetime-local"
+  readonly type?: "text" | "datetime-local" | "number"
+  /** The range of a number. */
+  readonly min?: number
+  readonly max?: number
   readonly required?: boolean
 }
 
@@ -113,7 +116,9 @@ const Form = ({
           <span>{field.label}</span>
           <input
             className="input"
+            max={field.max}
             maxLength={1000}
+            min={field.min}
             onChange={(event) => setText(event.target.value)}
             required={field.required ?? true}
             type={field.type ?? "text"}

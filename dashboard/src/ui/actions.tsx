@@ -16,13 +16,15 @@ const Named = ({ children }: { readonly children: string }) => (
 const isActive = (status: string) =>
   status === "queued" || status === "running" || status === "ready" || status === "stopping"
 
-/** Redrive, cancel and fail, as far as the status of the job allows them. An ended attempt is retried as a sandbox. */
+/** Redrive, cancel, change of the priority and fail, as far as the status of the job allows them. An ended attempt is retried as a sandbox. */
 export const JobActions = ({
   attemptStatus,
   id,
+  priority,
   status
 }: {
   readonly id: string
+  readonly priority: number
   readonly status: string
   readonly attemptStatus: string | undefined
 }) => {
@@ -56,6 +58,23 @@ export const JobActions = ({
           label="Cancel job"
           run={(reason) => run(() => call("jobActions", "cancel", { path: { id }, payload: { reason } }))}
           title="Cancel this job?"
+        />
+      ) : null}
+      {status === "queued" ? (
+        <Action
+          describe={
+            <p>
+              Workers claim due jobs of priority 0 first, and those of 9 last. Job <Named>{id}</Named> has priority{" "}
+              {priority}.
+            </p>
+          }
+          done={`The priority of job ${visible(id)} has changed`}
+          field={{ label: "Priority, 0 to 9", initial: String(priority), type: "number", min: 0, max: 9 }}
+          label="Change priority"
+          run={(text) =>
+            run(() => call("jobActions", "setPriority", { path: { id }, payload: { priority: Number(text) } }))
+          }
+          title="Change the priority of this job?"
         />
       ) : null}
       {status === "queued" ? (

@@ -24,6 +24,7 @@ export const paths = {
     redrive: ["POST", "/api/jobs/:id/redrive"],
     cancel: ["POST", "/api/jobs/:id/cancel"],
     fail: ["POST", "/api/jobs/:id/fail"],
+    setPriority: ["POST", "/api/jobs/:id/priority"],
     redriveMany: ["POST", "/api/jobs/redrive"]
   },
   sandboxes: {

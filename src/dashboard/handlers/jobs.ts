@@ -93,6 +93,9 @@ export const jobActionsLive = HttpApiBuilder.group(DashboardApi, "jobActions", (
       .handle("fail", ({ path: { id }, payload: { message } }) =>
         Effect.map(asOperator(jobs.failQueued({ id, errorMessage: message, errorCode: "operator" })), changed)
       )
+      .handle("setPriority", ({ path: { id }, payload: { priority } }) =>
+        Effect.map(asOperator(jobs.setPriority({ id, priority })), changed)
+      )
       .handle("redriveMany", ({ payload: { limit, ...filter } }) =>
         Effect.flatMap(filterOf(filter), (decoded) => asOperator(jobs.redriveMany({ ...decoded, limit })))
       )

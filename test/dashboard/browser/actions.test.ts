@@ -81,6 +81,23 @@ describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
     await context.close()
   })
 
+  it("the priority of a queued job is changed, and a priority out of range is not sent", async () => {
+    const { job } = await dashboard.run(launch("to-prefer"))
+    const { context, page } = await openPage(browser)
+    await page.goto(`${dashboard.url}/jobs/${job.id}`)
+    await page.getByRole("button", { name: "Change priority" }).click()
+    const dialog = page.getByRole("alertdialog", { name: "Change the priority of this job?" })
+    await dialog.getByLabel("Priority, 0 to 9").fill("10")
+    await dialog.getByRole("button", { name: "Change priority" }).click()
+    expect(await dialog.isVisible()).toBe(true)
+    await dialog.getByLabel("Priority, 0 to 9").fill("0")
+    await dialog.getByRole("button", { name: "Change priority" }).click()
+    await page.getByText(`The priority of job ${job.id} has changed`).waitFor()
+    const after = await dashboard.run(Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.getById(job.id)))
+    expect(after.priority).toBe(0)
+    await context.close()
+  })
+
   it("rows and events that are committed while the page is open appear", async () => {
     const { context, page } = await openPage(browser)
     await page.goto(`${dashboard.url}/events`)
