@@ -5,7 +5,7 @@ import * as Dialog from "@radix-ui/react-dialog"
 import { useQueryClient } from "@tanstack/react-query"
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router"
 import { useEffect, useRef, useState } from "react"
-import { call } from "./lib/client.js"
+import { call, setCsrfToken } from "./lib/client.js"
 import { useShortcuts } from "./lib/keyboard.js"
 import { startLive, useLiveState } from "./lib/live.js"
 import { configQuery, useConfig } from "./lib/queries.js"
@@ -88,9 +88,11 @@ const LiveState = () => {
 const Logout = () => {
   const queries = useQueryClient()
   const leave = async () => {
-    await call("session", "logout", { payload: {} })
-    queries.clear()
-    await queries.fetchQuery({ ...configQuery, staleTime: 0 })
+    const session = await call("session", "logout", { payload: {} })
+    setCsrfToken(session.csrfToken)
+    // Shows the login form. No answer of this session stays in the memory of the page.
+    queries.setQueryData(configQuery.queryKey, session)
+    queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== configQuery.queryKey[0] })
   }
   return (
     <button aria-label="Log out" className="icon-button" onClick={() => void leave()} title="Log out" type="button">

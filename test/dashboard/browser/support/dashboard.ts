@@ -1,7 +1,7 @@
 /**
  * A Dashboard on a database of its own, for a browser.
  */
-import { HttpServer } from "@effect/platform"
+import { HttpRouter, HttpServer } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { ControlPlane, Database, KeyRing, Migrations } from "@sealant/db"
 import { Dashboard } from "@sealant/db/dashboard"
@@ -45,13 +45,15 @@ export interface TestDashboard {
 }
 
 /** Starts a Dashboard on loopback, over an empty database in a file. */
-export const openDashboard = async (options: Dashboard.DashboardOptions = {}): Promise<TestDashboard> => {
+export const openDashboard = async (
+  options: Dashboard.DashboardOptions & { readonly path?: `/${string}` } = {}
+): Promise<TestDashboard> => {
   if (!existsSync(page)) throw new Error("the page is not built: run `npm run build:dashboard`")
   const path = options.path ?? ""
   const serving = Layer.scopedDiscard(
     Effect.gen(function* () {
       const app = yield* Dashboard.httpApp({ actor: "tester", ...options })
-      yield* HttpServer.serveEffect(app)
+      yield* HttpServer.serveEffect(path === "" ? app : HttpRouter.mountApp(HttpRouter.empty, path, app))
     })
   )
   const runtime = ManagedRuntime.make(Layer.provideMerge(serving, Layer.merge(services, server)))
