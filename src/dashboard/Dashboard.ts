@@ -76,7 +76,7 @@ export const httpApp = (
       Effect.catchAllCause(responseOfCause),
       Effect.map(HttpServerResponse.setHeaders(securityHeaders)),
       HttpIncomingMessage.withMaxBodySize(Option.some(FileSystem.Size(maxBodyBytes)))
-    ) as HttpApp.Default<never, HttpRouter.HttpRouter.DefaultServices>
+    )
   })
 
 /**
@@ -109,6 +109,6 @@ export const layer = (options: DashboardOptions = {}): Layer.Layer<never, Dashbo
     Effect.gen(function* () {
       const app = yield* httpApp(options)
       const { path } = yield* settingsOf(options)
-      yield* path === "" ? router.mountApp("/", app) : router.mountApp(path as `/${string}`, app)
+      yield* path === "" ? router.mountApp("/", app) : router.mountApp(path, app)
     })
   )

@@ -41,10 +41,15 @@ export class DashboardConfigError extends Data.TaggedError("DashboardConfigError
 /** The minimum length of a token. */
 export const minTokenLength = 32
 
+/** The root, or a path without a slash at the end. */
+type MountPath = "" | `/${string}`
+
+const isMountPath = (text: string): text is MountPath => /^(\/[\w.~-]+)*$/.test(text)
+
 /** The options with their defaults. */
 export interface Settings {
   /** Empty for the root, otherwise without a slash at the end: `/ops`. */
-  readonly path: string
+  readonly path: MountPath
   readonly readOnly: boolean
   readonly payloads: boolean
   readonly token: Redacted.Redacted | undefined
@@ -68,7 +73,7 @@ const systemUser = (): string => {
 export const settingsOf = (options: DashboardOptions): Effect.Effect<Settings, DashboardConfigError> => {
   const { actor = systemUser(), allowedHosts = [], path = "", payloads = true, readOnly = false, token } = options
   const base = path.replace(/\/+$/, "")
-  if (!/^(\/[\w.~-]+)*$/.test(base)) {
+  if (!isMountPath(base)) {
     return refuse("path", "must begin with / and contain letters, digits and the characters - . _ ~")
   }
   if (token !== undefined && Redacted.value(token).length < minTokenLength) {
