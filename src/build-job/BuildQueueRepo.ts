@@ -15,7 +15,8 @@ import { Limited } from "../sql/inputLimits.js"
 import { operations } from "../sql/operations.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { type BlockedBy, BuildQueuePause, type QueueLoad, QueuePart } from "./BuildQueue.js"
-import { driftText, loadText } from "./queueStatements.js"
+import { makeQueueCounters } from "./queueCounters.js"
+import { loadText } from "./queueStatements.js"
 
 /** Methods of `BuildQueueRepo`. */
 export interface BuildQueueService {
@@ -43,10 +44,16 @@ export interface BuildQueueService {
   readonly load: (limit: number) => Effect.Effect<ReadonlyArray<QueueLoad>, InvalidInput | PersistenceError>
 
   /**
-   * Counts the owners and priorities whose counters differ from their jobs: 0, unless a program wrote the counters
-   * itself. Reads all queued and running jobs.
+   * Counts the owners for whom the tables `build_queue_*` differ from their jobs, limits and pauses: 0, unless a program
+   * wrote these tables itself, or a clock was more than 6 minutes ahead. Reads all queued and running jobs.
    */
   readonly drift: Effect.Effect<number, PersistenceError>
+
+  /**
+   * Recomputes the tables `build_queue_*` of the owners that `drift` counts, each in one transaction, and returns their
+   * number. `Supervisor` does the same for 100 owners in each round, except those with more than 10,000 queued jobs.
+   */
+  readonly repair: Effect.Effect<number, PersistenceError>
 }
 
 const { decodeInput, onlyFields, traced } = operations("BuildQueueRepo", "BuildQueuePause")
@@ -68,6 +75,7 @@ const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const pauses = yield* rowsOf(BuildQueuePause)
   const columns = sql.literal(columnList(BuildQueuePause))
+  const counters = makeQueueCounters(sql)
 
   const service: BuildQueueService = {
     pause: (request) =>
@@ -109,9 +117,9 @@ const make = Effect.gen(function* () {
         )
       }).pipe(traced("load")),
 
-    drift: Effect.map(sql.unsafe<{ readonly count: number }>(driftText), ([row]) => row?.count ?? 0).pipe(
-      traced("drift")
-    )
+    drift: counters.drift.pipe(traced("drift")),
+
+    repair: counters.repair.pipe(traced("repair"))
   }
   return service
 })

@@ -53,7 +53,8 @@ export interface JobChangeMethods {
   readonly redrive: (id: string) => Effect.Effect<WorkspaceBuildJob, NotFound | InvalidTransition | PersistenceError>
 
   /**
-   * Sets the priority of a job that is queued or running: 0 (most urgent) to 9. It counts from the next claim on.
+   * Sets the priority of a job that is queued or running: 0 (most urgent) to 9. It counts from the next claim on. The
+   * journal records the change with the current actor and the priority. A repeat of the last change adds no event.
    *
    * Fails with `NotFound` if the job does not exist, with `InvalidTransition` if it has ended, with `InvalidInput` if the
    * priority is out of range.
@@ -128,7 +129,10 @@ export const makeJobChanges = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceB
     setPriority: (request) =>
       Effect.gen(function* () {
         const decoded = yield* decodeInput("setPriority", JobPriority)(request)
-        const changed = yield* jobs.findOne(statements.setPriority(decoded, yield* Clock.currentTimeMillis))
+        const now = yield* Clock.currentTimeMillis
+        const changed = yield* journal("setPriority", now, jobs.findOne(statements.setPriority(decoded, now)), {
+          priority: decoded.priority
+        })
         return Option.isSome(changed) ? changed.value : yield* endedOf(decoded.id)
       }).pipe(traced("setPriority", { "job.id": request.id }))
   }

@@ -4,23 +4,35 @@
 import type { SqlClient, SqlError } from "@effect/sql"
 import { Effect, Option } from "effect"
 import { CurrentActor } from "../events/CurrentActor.js"
-import { appendEvents } from "../events/journal.js"
+import { appendEvents, type Transition } from "../events/journal.js"
 import { jobTransition } from "../events/transitions.js"
+import type { WorkspaceBuildJob } from "./WorkspaceBuildJob.js"
 
-type Changed = Parameters<typeof jobTransition>[0]
+type Changed = Parameters<typeof jobTransition>[0] & Partial<Pick<WorkspaceBuildJob, "ownerUserId">>
+
+/** Returns the event of a change. With `details`, it is an event of a job whose status has not changed, too. */
+const transitionOf = (job: Changed, details: Transition["payload"]): Transition => {
+  const transition = jobTransition(job, details !== undefined)
+  return {
+    ...transition,
+    payload: { ...transition.payload, ...details },
+    ...(job.ownerUserId?._tag === "Some" ? { ownerUserId: job.ownerUserId.value } : {})
+  }
+}
 
 /** Appends an event for each changed job. Call it in the transaction of the change. */
 export const appendJobEvents = (
   sql: SqlClient.SqlClient,
   eventType: string,
   now: number,
-  jobs: ReadonlyArray<Changed>
+  jobs: ReadonlyArray<Changed>,
+  details?: Transition["payload"]
 ): Effect.Effect<void, SqlError.SqlError> =>
   Effect.flatMap(CurrentActor, (current) => {
     const actor = Option.getOrElse(current, () => ({ type: "system" as const }))
     const { sql: text, values } = appendEvents(
       { eventType, actor, now },
-      jobs.map((job) => jobTransition(job))
+      jobs.map((job) => transitionOf(job, details))
     )
     return Effect.asVoid(sql.unsafe(text, [...values]))
   })
@@ -31,10 +43,11 @@ export const journaled =
   <A extends Changed, E>(
     eventType: string,
     now: number,
-    change: Effect.Effect<Option.Option<A>, E>
+    change: Effect.Effect<Option.Option<A>, E>,
+    details?: Transition["payload"]
   ): Effect.Effect<Option.Option<A>, E | SqlError.SqlError> =>
     sql.withTransaction(
       Effect.tap(change, (changed) =>
-        Option.isNone(changed) ? Effect.void : appendJobEvents(sql, eventType, now, [changed.value])
+        Option.isNone(changed) ? Effect.void : appendJobEvents(sql, eventType, now, [changed.value], details)
       )
     )

@@ -1,6 +1,5 @@
 /**
- * Statements on the tables that triggers maintain for the order of claims: their load, and their comparison with the
- * jobs.
+ * Reads of the tables that triggers maintain for the order of claims.
  */
 
 /** The due time of the oldest job of the lane `l` of the flow `f`. */
@@ -47,17 +46,13 @@ export const nextDueText = `
       WHERE status = 'running' ORDER BY lease_expires_at LIMIT 1))
   WHERE NOT EXISTS (SELECT 1 FROM build_queue_pauses WHERE scope = 'queue')`.trim()
 
-/** The counts of jobs by owner and priority, as `build_queue_flows` should contain them. */
-const counted = `
-    SELECT coalesce(owner_user_id, '') AS bucket, priority, sum(status = 'queued') AS queued,
-      sum(status = 'running') AS running
-    FROM oci_image_build_jobs WHERE status IN ('queued', 'running') GROUP BY 1, 2`
-
-/** Counts the owners and priorities whose counts differ from the jobs. Reads all queued and running jobs. */
-export const driftText = `
-  SELECT count(*) AS count FROM (
-    SELECT bucket, priority, sum(queued) AS queued, sum(running) AS running FROM (
-      SELECT bucket, priority, queued, running FROM (${counted})
-      UNION ALL
-      SELECT bucket, priority, -queued, -running FROM build_queue_flows)
-    GROUP BY 1, 2 HAVING sum(queued) <> 0 OR sum(running) <> 0)`.trim()
+/**
+ * The condition on a queued job that neither a pause nor a limit keeps from being claimed, and whose key has been open
+ * since ?1.
+ */
+export const isUnblocked = `NOT EXISTS (SELECT 1 FROM build_queue_pauses WHERE scope = 'queue') AND EXISTS (
+    SELECT 1 FROM build_queue_flows AS f JOIN build_queue_lanes AS l ON l.flow_id = f.id
+    WHERE f.bucket = coalesce(oci_image_build_jobs.owner_user_id, '') AND f.priority = oci_image_build_jobs.priority
+      AND f.is_paused = 0 AND f.is_full = 0 AND l.registry_id = oci_image_build_jobs.registry_id
+      AND l.concurrency_key = coalesce(oci_image_build_jobs.concurrency_key, '')
+      AND l.key_is_full = 0 AND l.registry_is_paused = 0 AND l.opens_at <= ?1)`

@@ -11,7 +11,7 @@ import { OwnerLimitsRepo } from "../build-job/OwnerLimitsRepo.js"
 import { BuildQueueRepo } from "../build-job/BuildQueueRepo.js"
 import { existing } from "../sql/columns.js"
 import { layerCurrent } from "./database.js"
-import { columns, json, printable, printJson, printLines } from "./output.js"
+import { columns, counted, json, printable, printJson, printLines } from "./output.js"
 import { age, idOf, limitOf } from "./rows.js"
 
 const layer = Layer.provideMerge(Layer.mergeAll(BuildQueueRepo.layer, OwnerLimitsRepo.layer), layerCurrent)
@@ -100,6 +100,19 @@ const resume = Command.make("resume", { owner, registry, json }, ({ json, owner,
   })
 ).pipe(Command.withDescription("Resumes the queue, or the part of one owner or registry."))
 
+const repair = Command.make("repair", { json }, ({ json }) =>
+  Effect.gen(function* () {
+    const count = yield* (yield* BuildQueueRepo).repair
+    yield* json
+      ? printJson({ repairedOwners: count })
+      : Console.log(`repaired the counters of ${counted(count, "owner")}`)
+  })
+).pipe(
+  Command.withDescription(
+    "Recomputes the counters of owners that differ from their jobs. `doctor` reports their number."
+  )
+)
+
 const whole = (name: string, description: string) =>
   Options.integer(name).pipe(Options.withDescription(description), Options.optional)
 
@@ -157,6 +170,6 @@ const limits = Command.make("limits", { owner: ownerArgument, ...limitOptions, j
 
 export const queue = Command.make("queue").pipe(
   Command.withDescription("Reads the load of the build queue, and changes its limits and pauses."),
-  Command.withSubcommands([stats, limits, pause, resume]),
+  Command.withSubcommands([stats, limits, pause, resume, repair]),
   Command.provide(layer)
 )

@@ -8,7 +8,7 @@ import { statfs } from "node:fs/promises"
 import { dirname } from "node:path"
 import * as Migrations from "../Migrations.js"
 import { readLedger } from "../migration/ledger.js"
-import { driftText } from "../build-job/queueStatements.js"
+import { makeQueueCounters } from "../build-job/queueCounters.js"
 import { KeyRing } from "../secret/KeyRing.js"
 import { tokenColumns, tokenPrefix } from "../secret/tokenFormat.js"
 import { operations } from "../sql/operations.js"
@@ -45,18 +45,16 @@ const orProblem =
       Effect.succeed([problem(check, error.message, "see docs/operations.md, Findings")])
     )
 
-/** Compares the counters of the build queue with the jobs. */
+/** Compares the tables of the build queue with its jobs. */
 const counters = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  const [row] = yield* sql.unsafe<{ readonly count: number }>(driftText)
-  const count = row?.count ?? 0
+  const count = yield* makeQueueCounters(yield* SqlClient.SqlClient).drift
   return count === 0
     ? [ok("queue", "the counters of the queue agree with its jobs")]
     : [
         problem(
           "queue",
-          `the counters of ${counted(count, "owner and priority", "owners and priorities")} differ from their jobs`,
-          "another program wrote the tables build_queue_*; restore a backup"
+          `the counters of ${counted(count, "owner")} differ from their jobs`,
+          "start a worker, which repairs them, or run `sealant-db queue repair`"
         )
       ]
 })

@@ -93,6 +93,16 @@ export const growing = {
     since: "they ended, unless a sandbox would be retried or rebuilt from them"
   },
 
+  // Only a key with a rate limit outlives its jobs. The rate of a key that was not used for a minute is that of a new key.
+  build_queue_keys: {
+    scans: [{ order: ["bucket", "concurrency_key"], mixed: true }],
+    key: ["bucket", "concurrency_key"],
+    old: "empty_until_us <= ?1 * 1000",
+    ended: "queued = 0 AND running = 0",
+    days: 1,
+    since: "the last start of a job with the key, unless jobs with it are queued or running"
+  },
+
   // A queued teardown is claimed within seconds if there is a worker. The sandbox of a settled one does not wait for it.
   runtime_teardowns: {
     scans: byStatus(["succeeded", "failed", "queued"], "created_at"),
@@ -202,7 +212,6 @@ export const kept: Readonly<Record<string, string>> = {
   build_queue_pauses: "one row for each pause, removed when it ends",
   build_queue_flows: "one row for each owner and priority that had a build; deleted with the owner",
   build_queue_lanes: "one row for each registry of a flow, and for each concurrency key with queued jobs",
-  build_queue_keys: "one row for each concurrency key with jobs or with a rate limit; deleted with the owner",
   issues: ofProvider,
   pull_requests: ofProvider,
   issue_pull_request_links: ofProvider,

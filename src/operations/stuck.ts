@@ -4,6 +4,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Clock, Duration, Effect, Option } from "effect"
+import { isUnblocked } from "../build-job/queueStatements.js"
 import { beginDeadline, executionSource, whyExecutionEnds } from "../issue-workflow/leftBehind.js"
 import {
   attemptIsLeft,
@@ -36,7 +37,7 @@ export interface StuckConsumer {
 
 /** Rows that have waited for longer than active workers and supervisors would allow. */
 export interface StuckReport {
-  /** Build jobs that could have been claimed. */
+  /** Build jobs that could have been claimed: no pause, limit or rate limit prevents it. */
   readonly dueJobs: Option.Option<Stuck>
   /** Build jobs whose lease has expired, and that no worker has taken over. */
   readonly expiredJobs: Option.Option<Stuck>
@@ -117,7 +118,7 @@ export const findStuck = Effect.gen(function* () {
     SELECT id FROM issue_workflows WHERE status = 'active' AND +owner_user_id IS NULL AND +archived_at IS NULL
     ORDER BY created_at DESC, id DESC LIMIT 10`
   const report: StuckReport = {
-    dueJobs: yield* since("oci_image_build_jobs", "available_at", "status = 'queued'", untilDue),
+    dueJobs: yield* since("oci_image_build_jobs", "available_at", `status = 'queued' AND ${isUnblocked}`, untilDue),
     expiredJobs: yield* since("oci_image_build_jobs", "lease_expires_at", "status = 'running'", untilReaped),
     unsettledJobs: yield* since("oci_image_build_jobs", "finished_at", jobIsUnsettled, untilSettled),
     // A supervisor acts within seconds after its deadline, which is 15 minutes by default.

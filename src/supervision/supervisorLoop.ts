@@ -3,6 +3,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Context, Duration, Effect, Option } from "effect"
+import { makeQueueCounters } from "../build-job/queueCounters.js"
 import { GitHubWebhookDeliveryRepo } from "../github/GitHubWebhookDeliveryRepo.js"
 import { spanned } from "../sql/operations.js"
 import { noneOverdue } from "../leasing/heldLeases.js"
@@ -59,8 +60,10 @@ export const supervision = (
 ): Effect.Effect<never, never, SqlClient.SqlClient> =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
+    const queue = Option.some(makeQueueCounters(sql))
     const once = Effect.all(
       [
+        call("the build queue", queue, ({ supervise }) => supervise),
         call("sandboxes", sandboxes, ({ supervise }) => supervise({ limit, runtimeDeadline })),
         call("issue workflows", workflows, ({ supervise }) => supervise({ limit })),
         call("webhook deliveries", deliveries, ({ reapExpired }) => reapExpired(limit))

@@ -7,6 +7,7 @@ import { Effect, Layer, Option, TestClock } from "effect"
 import { BuildQueueRepo } from "../../src/build-job/BuildQueueRepo.js"
 import { OwnerLimitsRepo } from "../../src/build-job/OwnerLimitsRepo.js"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
+import { actingAs } from "../../src/events/ControlPlaneEvents.js"
 import { shifted } from "../support/clock.js"
 import { overDatabases } from "../support/database.js"
 import { at, claimant, enqueue, failure, make, request, shell, success } from "./support.js"
@@ -170,6 +171,27 @@ for (const [name, layer] of Object.entries(layers)) {
         yield* jobs.cancel({ id: "first", reason: "enough" })
         expect((yield* Effect.flip(jobs.setPriority({ id: "first", priority: 1 })))._tag).toBe("InvalidTransition")
         yield* noDrift
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("records setPriority in the journal with its actor and the owner, and a repeat once", () =>
+      Effect.gen(function* () {
+        const jobs = yield* WorkspaceBuildJobRepo
+        yield* users("a")
+        yield* enqueue("job", { ownerUserId: "a" })
+        for (const priority of [1, 1, 2, 1]) {
+          yield* actingAs({ type: "operator", id: "ops" })(jobs.setPriority({ id: "job", priority }))
+        }
+        const events = yield* shell(`
+          SELECT event_type AS type, from_state AS "from", to_state AS "to", actor_type AS actor, actor_id AS "actorId",
+            owner_user_id AS owner, payload ->> 'priority' AS priority
+          FROM control_plane_events WHERE subject_id = 'job' ORDER BY position`)
+        const event = { type: "setPriority", to: "queued", actor: "operator", actorId: "ops", owner: "a" }
+        expect(events).toEqual([
+          { ...event, from: null, priority: 1 },
+          { ...event, from: "queued", priority: 2 },
+          { ...event, from: "queued", priority: 1 }
+        ])
       }).pipe(Effect.provide(layer))
     )
   })

@@ -493,7 +493,8 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     resume: Schema.Void,
     listPauses: Schema.Array(Row(BuildQueuePause)),
     load: Schema.Array(QueueLoad),
-    drift: Schema.Number
+    drift: Schema.Number,
+    repair: Schema.Number
   }),
   WorkspaceBuildJobRepo: resultsOf(WorkspaceBuildJobRepo, {
     enqueue: EnqueuedJob,

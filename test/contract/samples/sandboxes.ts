@@ -111,7 +111,8 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       resume: [{ scope: "registry", id: "main" }],
       listPauses: [],
       load: [10],
-      drift: []
+      drift: [],
+      repair: []
     },
     WorkspaceBuildJobRepo: {
       enqueueMany: [
