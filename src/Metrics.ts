@@ -8,21 +8,25 @@
 import { Clock, type Duration, Effect, Layer, Metric, Option, Schedule, Schema } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { oldestDueAge, queueDepth } from "./build-job/jobMetrics.js"
+import { makeQueueGauges } from "./build-job/queueMetrics.js"
+import { BuildQueueRepo } from "./build-job/BuildQueueRepo.js"
 import { WorkspaceBuildJobRepo } from "./build-job/WorkspaceBuildJobRepo.js"
 import { GitHubWebhookDeliveryRepo } from "./github/GitHubWebhookDeliveryRepo.js"
 import { inboxDepth, inboxOldestDueAge } from "./github/deliveryMetrics.js"
 import type { InvalidInput } from "./Errors.js"
 import { Pause } from "./sql/durations.js"
+import { Limit } from "./sql/inputLimits.js"
 import type { LeaseStats } from "./leasing/LeaseMethods.js"
 import { operations, spanned } from "./sql/operations.js"
 
 export { jobsClaimed, jobsRetried, oldestDueAge, queueDepth } from "./build-job/jobMetrics.js"
+export { ownerJobs, ownerOldestDueAge, priorityOldestDueAge, queuedJobs } from "./build-job/queueMetrics.js"
 export { deliveriesClaimed, deliveriesRetried, inboxDepth, inboxOldestDueAge } from "./github/deliveryMetrics.js"
 export { teardownsClaimed, teardownsRetried } from "./sandbox/teardownMetrics.js"
 export { leasesLost } from "./leasing/leases.js"
 export { busyWaits, commitBatchSize, transactionMillis } from "./libsql/metrics.js"
 
-const Settings = Schema.Struct({ every: Pause })
+const Settings = Schema.Struct({ every: Pause, owners: Limit })
 
 const { decodeInput } = operations("Metrics", "Metrics")
 
@@ -34,18 +38,27 @@ export const eventLoopLag = Metric.gauge("sealant_db_event_loop_lag_milliseconds
 /**
  * Samples the queue, the inbox and the event loop at intervals, until the layer is closed. A sample counts all jobs
  * and deliveries, so it takes longer the more there are: every few seconds is often enough. A sample that fails is
- * logged, and the next one is taken as usual. Fails with `InvalidInput` if `every` is not from 1 ms to a year.
+ * logged, and the next one is taken as usual.
+ *
+ * With `BuildQueueRepo`, it also samples the load of the queue by priority, and by owner for the `owners` (1 to 1,000,
+ * default 20) with the most queued jobs. A process has gauges of at most 200 different owners.
+ *
+ * Fails with `InvalidInput` if `every` is not from 1 ms to a year, or `owners` is out of range.
  */
 export const layer = ({
-  every = "10 seconds"
+  every = "10 seconds",
+  owners = 20
 }: {
   readonly every?: Duration.DurationInput | undefined
+  readonly owners?: number | undefined
 } = {}): Layer.Layer<never, InvalidInput, WorkspaceBuildJobRepo | GitHubWebhookDeliveryRepo> =>
   Layer.scopedDiscard(
     Effect.gen(function* () {
-      const settings = yield* decodeInput("layer", Settings)({ every })
+      const settings = yield* decodeInput("layer", Settings)({ every, owners })
       const jobs = yield* WorkspaceBuildJobRepo
       const deliveries = yield* GitHubWebhookDeliveryRepo
+      const queue = yield* Effect.serviceOption(BuildQueueRepo)
+      const setQueueGauges = makeQueueGauges()
       const delay = yield* Effect.acquireRelease(
         Effect.sync(() => {
           const histogram = monitorEventLoopDelay({ resolution: 10 })
@@ -59,6 +72,8 @@ export const layer = ({
         delay.reset()
         yield* show(yield* jobs.stats, queueDepth, oldestDueAge)
         yield* show(yield* deliveries.stats, inboxDepth, inboxOldestDueAge)
+        if (Option.isSome(queue))
+          yield* setQueueGauges(yield* queue.value.summarize(settings.owners), yield* Clock.currentTimeMillis)
         // A trace of its own, because the layer stays open for days, in whatever span it was built.
       }).pipe((whole) => spanned(whole, "Metrics.look", {}, true))
       yield* Effect.forkScoped(Effect.repeat(Effect.ignoreLogged(sample), Schedule.spaced(settings.every)))

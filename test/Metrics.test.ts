@@ -4,11 +4,12 @@ import { Effect, Fiber, Layer, Metric, TestClock } from "effect"
 import Engine from "libsql"
 import { join } from "node:path"
 import * as Database from "../src/Database.js"
+import { BuildQueueRepo } from "../src/build-job/BuildQueueRepo.js"
 import { WorkspaceBuildJobRepo } from "../src/build-job/WorkspaceBuildJobRepo.js"
 import { GitHubWebhookDeliveryRepo } from "../src/github/GitHubWebhookDeliveryRepo.js"
 import * as Metrics from "../src/Metrics.js"
 import { passing, refusedTimes, sleeping } from "./support/eventLoop.js"
-import { claimant, enqueue, failure, layers, leased, tagOf } from "./build-job/support.js"
+import { at, claimant, enqueue, failure, layers, leased, make, shell, tagOf } from "./build-job/support.js"
 import * as webhooks from "./github/webhookSupport.js"
 import { temporaryDirectory } from "./support/directories.js"
 
@@ -136,5 +137,44 @@ describe("Metrics", () => {
       yield* sleeping(5)
       expect(yield* depth("queued")).toBe(2)
     }).pipe(Effect.scoped, Effect.provide(both))
+  )
+
+  it.effect("sample the queue by priority and by owner, and sum owners beyond the largest", () =>
+    Effect.gen(function* () {
+      const queue = yield* BuildQueueRepo
+      for (const id of ["a", "b", "c"]) yield* make.user({ id, email: `${id}@example.com` })
+      yield* TestClock.setTime(1000)
+      for (const id of ["1", "2", "3"]) yield* enqueue(`a${id}`, { ownerUserId: "a" })
+      for (const id of ["1", "2"]) yield* enqueue(`b${id}`, { ownerUserId: "b", priority: 0 })
+      yield* enqueue("c", { ownerUserId: "c" })
+      yield* enqueue("later", { ownerUserId: "c", priority: 9, availableAt: at(999_000) })
+      yield* queue.pause({ part: { scope: "owner", id: "a" } })
+      yield* TestClock.adjust("2 seconds")
+      yield* Layer.build(Metrics.layer({ every: "5 seconds", owners: 2 }))
+      yield* passing(5)
+      yield* sleeping(5)
+      const value = (gauge: Metric.Metric.Gauge<number>, tags: Readonly<Record<string, string>>) =>
+        Effect.map(
+          Metric.value(Object.entries(tags).reduce((tagged, [key, tag]) => Metric.tagged(tagged, key, tag), gauge)),
+          ({ value }) => value
+        )
+      const queued = (priority: string, blocked_by: string) => value(Metrics.queuedJobs, { priority, blocked_by })
+      expect(yield* queued("0", "none")).toBe(2)
+      expect(yield* queued("5", "none")).toBe(1)
+      expect(yield* queued("5", "owner-paused")).toBe(3)
+      expect(yield* queued("9", "not-due")).toBe(1)
+      expect(yield* value(Metrics.priorityOldestDueAge, { priority: "5" })).toBe(7000)
+      expect(yield* value(Metrics.priorityOldestDueAge, { priority: "9" })).toBe(0)
+      const jobsOf = (owner: string) =>
+        Effect.all(["queued", "running", "blocked"].map((state) => value(Metrics.ownerJobs, { owner, state })))
+      expect(yield* jobsOf("a")).toEqual([3, 0, 3])
+      expect(yield* jobsOf("b")).toEqual([2, 0, 0])
+      expect(yield* jobsOf("(other)")).toEqual([2, 0, 1])
+      expect(yield* value(Metrics.ownerOldestDueAge, { owner: "a" })).toBe(7000)
+      for (const id of ["a1", "a2", "a3"]) yield* shell("DELETE FROM oci_image_build_jobs WHERE id = ?", id)
+      yield* passing(5)
+      yield* sleeping(5)
+      expect(yield* jobsOf("a")).toEqual([0, 0, 0])
+    }).pipe(Effect.scoped, Effect.provide(BuildQueueRepo.layer.pipe(Layer.provideMerge(both))))
   )
 })

@@ -112,6 +112,7 @@ export const BlockedBy = enumeration(
   "owner-limit",
   "key-limit",
   "registry-paused",
+  "start-limit",
   "not-due"
 )
 export type BlockedBy = typeof BlockedBy.Type
@@ -129,3 +130,22 @@ export const QueueLoad = Schema.Struct({
   blockedBy: Schema.optionalWith(BlockedBy, { as: "Option" })
 })
 export interface QueueLoad extends Schema.Schema.Type<typeof QueueLoad> {}
+
+/** The load of one priority, as far as its jobs wait for the same reason. */
+export const PriorityLoad = QueueLoad.omit("ownerUserId")
+export interface PriorityLoad extends Schema.Schema.Type<typeof PriorityLoad> {}
+
+/** The load of one owner, over all priorities. */
+export const OwnerLoad = Schema.Struct({
+  ...QueueLoad.omit("priority", "blockedBy").fields,
+  /** The number of queued jobs of priorities of which no job can be claimed. */
+  blocked: Count
+})
+export interface OwnerLoad extends Schema.Schema.Type<typeof OwnerLoad> {}
+
+/** The load of the queue, once by priority and once by owner. */
+export const QueueSummary = Schema.Struct({
+  priorities: Schema.Array(PriorityLoad),
+  owners: Schema.Array(OwnerLoad)
+})
+export interface QueueSummary extends Schema.Schema.Type<typeof QueueSummary> {}

@@ -14,9 +14,17 @@ import { Prose } from "../sql/columns.js"
 import { Limited } from "../sql/inputLimits.js"
 import { operations } from "../sql/operations.js"
 import { columnList, rowsOf } from "../sql/rows.js"
-import { type BlockedBy, BuildQueuePause, type QueueLoad, QueuePart } from "./BuildQueue.js"
+import {
+  type BlockedBy,
+  BuildQueuePause,
+  type OwnerLoad,
+  type PriorityLoad,
+  type QueueLoad,
+  QueuePart,
+  type QueueSummary
+} from "./BuildQueue.js"
 import { makeQueueCounters } from "./queueCounters.js"
-import { loadText } from "./queueStatements.js"
+import { loadByOwnerText, loadByPriorityText, loadText } from "./queueStatements.js"
 
 /** Methods of `BuildQueueRepo`. */
 export interface BuildQueueService {
@@ -44,6 +52,12 @@ export interface BuildQueueService {
   readonly load: (limit: number) => Effect.Effect<ReadonlyArray<QueueLoad>, InvalidInput | PersistenceError>
 
   /**
+   * Returns the load by priority and reason to wait, and that of the `limit` (1 to 1,000) owners with the most queued
+   * jobs, most first. Costs as much as `load`. Fails with `InvalidInput` if `limit` is out of range.
+   */
+  readonly summarize: (limit: number) => Effect.Effect<QueueSummary, InvalidInput | PersistenceError>
+
+  /**
    * Counts the owners for whom the tables `build_queue_*` differ from their jobs, limits and pauses: 0, unless a program
    * wrote these tables itself, or a clock was more than 6 minutes ahead. Reads all queued and running jobs.
    */
@@ -62,14 +76,35 @@ const Reason = Schema.Struct({ reason: Schema.optional(Prose) })
 
 const subjectOf = (part: typeof QueuePart.Type) => (part.scope === "queue" ? "" : part.id)
 
-interface LoadRow {
-  readonly bucket: string
-  readonly priority: number
+interface Counts {
   readonly queued: number
   readonly running: number
   readonly oldest: number | null
+}
+
+interface ByPriority extends Counts {
+  readonly priority: number
   readonly blockedBy: BlockedBy | null
 }
+
+interface ByOwner extends Counts {
+  readonly bucket: string
+  readonly blocked: number
+}
+
+const countsOf = ({ oldest, queued, running }: Counts) => ({
+  queued,
+  running,
+  oldestDueAt: Option.map(Option.fromNullable(oldest), DateTime.unsafeMake)
+})
+
+const ofPriority = (row: ByPriority): PriorityLoad => ({
+  priority: row.priority,
+  ...countsOf(row),
+  blockedBy: Option.fromNullable(row.blockedBy)
+})
+
+const ownerOf = (bucket: string) => ({ ownerUserId: bucket === "" ? Option.none() : Option.some(bucket) })
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -104,18 +139,24 @@ const make = Effect.gen(function* () {
     load: (limit) =>
       Effect.gen(function* () {
         const { limit: count } = yield* decodeInput("load", Limited)({ limit })
-        const rows = yield* sql.unsafe<LoadRow>(loadText, [yield* Clock.currentTimeMillis, count])
-        return rows.map(
-          ({ blockedBy, bucket, oldest, priority, queued, running }): QueueLoad => ({
-            ownerUserId: bucket === "" ? Option.none() : Option.some(bucket),
-            priority,
-            queued,
-            running,
-            oldestDueAt: Option.map(Option.fromNullable(oldest), DateTime.unsafeMake),
-            blockedBy: Option.fromNullable(blockedBy)
-          })
-        )
+        const rows = yield* sql.unsafe<ByPriority & { readonly bucket: string }>(loadText, [
+          yield* Clock.currentTimeMillis,
+          count
+        ])
+        return rows.map((row): QueueLoad => ({ ...ownerOf(row.bucket), ...ofPriority(row) }))
       }).pipe(traced("load")),
+
+    summarize: (limit) =>
+      Effect.gen(function* () {
+        const { limit: count } = yield* decodeInput("summarize", Limited)({ limit })
+        const now = yield* Clock.currentTimeMillis
+        const priorities = yield* sql.unsafe<ByPriority>(loadByPriorityText, [now])
+        const owners = yield* sql.unsafe<ByOwner>(loadByOwnerText, [now, count])
+        return {
+          priorities: priorities.map(ofPriority),
+          owners: owners.map((row): OwnerLoad => ({ ...ownerOf(row.bucket), ...countsOf(row), blocked: row.blocked }))
+        }
+      }).pipe(traced("summarize")),
 
     drift: counters.drift.pipe(traced("drift")),
 

@@ -13,9 +13,12 @@ export {
   BuildQueueKey,
   BuildQueueLane,
   BuildQueuePause,
+  OwnerLoad,
   PauseScope,
+  PriorityLoad,
   QueueLoad,
-  QueuePart
+  QueuePart,
+  QueueSummary
 } from "./BuildQueue.js"
 export { BuildQueueRepo, type BuildQueueService } from "./BuildQueueRepo.js"
 export * as BuildWorker from "./BuildWorker.js"

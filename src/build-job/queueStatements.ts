@@ -9,8 +9,8 @@ const laneHead = `coalesce(l.head_at, (
           AND j.registry_id = l.registry_id AND j.concurrency_key IS nullif(l.concurrency_key, '')
         ORDER BY j.available_at LIMIT 1))`
 
-/** Selects the flows with queued or running jobs, the most urgent priority first. ?1: now, ?2: limit. */
-export const loadText = `
+/** Selects the flows with queued or running jobs, and why none of their queued jobs can be claimed. ?1: now. */
+const loads = `
   SELECT f.bucket, f.priority, f.queued, f.running,
     (SELECT min(${laneHead}) FROM build_queue_lanes AS l WHERE l.flow_id = f.id) AS oldest,
     CASE
@@ -19,13 +19,28 @@ export const loadText = `
       WHEN f.is_paused THEN 'owner-paused'
       WHEN f.is_full THEN 'owner-limit'
       WHEN f.next_at <= ?1 THEN NULL
-      WHEN f.next_at > ?1 THEN 'not-due'
-      WHEN EXISTS (SELECT 1 FROM build_queue_lanes AS l WHERE l.flow_id = f.id AND l.key_is_full = 1) THEN 'key-limit'
-      ELSE 'registry-paused'
+      ELSE coalesce((
+        SELECT min(CASE
+          WHEN l.key_is_full THEN 'key-limit' WHEN l.registry_is_paused THEN 'registry-paused' ELSE 'start-limit' END)
+        FROM build_queue_lanes AS l WHERE l.flow_id = f.id AND ${laneHead} <= ?1), 'not-due')
     END AS "blockedBy"
   FROM build_queue_flows AS f
-  WHERE f.queued > 0 OR f.running > 0
+  WHERE f.queued > 0 OR f.running > 0`
+
+/** Selects the load by owner and priority, the most urgent priority first. ?1: now, ?2: limit. */
+export const loadText = `${loads}
   ORDER BY f.priority, f.queued DESC, f.bucket LIMIT ?2`.trim()
+
+/** Selects the load by priority and reason. ?1: now. */
+export const loadByPriorityText = `
+  SELECT priority, "blockedBy", sum(queued) AS queued, sum(running) AS running, min(oldest) AS oldest FROM (${loads})
+  GROUP BY priority, "blockedBy"`.trim()
+
+/** Selects the load of the owners with the most queued jobs. ?1: now, ?2: limit. */
+export const loadByOwnerText = `
+  SELECT bucket, sum(queued) AS queued, sum(running) AS running, min(oldest) AS oldest,
+    sum(iif("blockedBy" IS NULL, 0, queued)) AS blocked
+  FROM (${loads}) GROUP BY bucket ORDER BY sum(queued) DESC, bucket LIMIT ?2`.trim()
 
 /**
  * Selects the earliest time at which a job can be claimed: the first job of an owner that is not blocked, or the end of a

@@ -87,6 +87,7 @@ import {
   JobState,
   JobView,
   QueueLoad,
+  QueueSummary,
   QueueStats,
   RedrivenJobs
 } from "@sealant/db/build-job"
@@ -493,6 +494,7 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     resume: Schema.Void,
     listPauses: Schema.Array(Row(BuildQueuePause)),
     load: Schema.Array(QueueLoad),
+    summarize: QueueSummary,
     drift: Schema.Number,
     repair: Schema.Number
   }),

@@ -146,7 +146,7 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "succeedMany"
   ],
   OwnerLimitsRepo: ["get", "getDefaults", "list", "setDefaults"],
-  BuildQueueRepo: ["drift", "listPauses", "load", "pause", "repair", "resume"],
+  BuildQueueRepo: ["drift", "listPauses", "load", "pause", "repair", "resume", "summarize"],
   ControlPlaneEvents: [
     "acknowledge",
     "activity",

@@ -111,6 +111,7 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       resume: [{ scope: "registry", id: "main" }],
       listPauses: [],
       load: [10],
+      summarize: [10],
       drift: [],
       repair: []
     },
