@@ -273,16 +273,24 @@ export const notOneStatement = () =>
 const prepare = (database: Database.Database, sql: string): Prepared => {
   const statement = database.prepare(sql)
   const returnsRows = statement.reader
-  const toRow = returnsRows ? rowMaker(statement, sql) : undefined
+  const changesRows = inspect(sql).kind === "write"
+  const toRow = returnsRows ? rowMaker(statement, changesRows ? resultList(sql) : sql) : undefined
   if (toRow !== undefined) statement.raw()
-  return { statement, returnsRows, toRow, changesRows: inspect(sql).kind === "write" }
+  return { statement, returnsRows, toRow, changesRows }
 }
 
-const rowMaker = (statement: Database.Statement, sql: string): Prepared["toRow"] => {
+/** Returns the part of a write that contains its result columns: the rest may select `*` or multiply. */
+const resultList = (sql: string): string => {
+  const list = sql.slice(sql.toUpperCase().lastIndexOf("RETURNING"))
+  return list.includes("'") ? sql : list
+}
+
+/** `results` is a part of the text that contains the result columns. */
+const rowMaker = (statement: Database.Statement, results: string): Prepared["toRow"] => {
   const names = columnsOf(statement)
   if (new Set(names).size < names.length) return (values) => rowOf(columnsOf(statement), values)
   // The columns of `*` may change while the statement is cached, so the binding reads their names each time.
-  return sql.includes("*") ? undefined : objectsOf(names)
+  return results.includes("*") ? undefined : objectsOf(names)
 }
 
 const columnsOf = (statement: Database.Statement): Array<string> => statement.columns().map((column) => column.name)

@@ -33,6 +33,21 @@ describe("Connection.run for the first row only", () => {
     expect(first(select, "a")).toEqual([{ id: "a", n: 1 }])
   })
 
+  it("fetches one row of a write that selects `*` or multiplies outside its result columns", () => {
+    const write = "UPDATE t SET n = 1 * (SELECT max(n) FROM (SELECT * FROM t)) RETURNING id"
+    expect(first(write)).toEqual([{ id: "a" }])
+    expect(all(write)).toHaveLength(3)
+    connection.exec("ALTER TABLE t ADD COLUMN m INTEGER")
+    expect(first(write)).toEqual([{ id: "a" }])
+  })
+
+  it("returns the columns of RETURNING * after a schema change", () => {
+    const write = "UPDATE t SET n = 5 WHERE id = ?1 RETURNING *"
+    expect(first(write, "a")).toEqual([{ id: "a", n: 5 }])
+    connection.exec("ALTER TABLE t ADD COLUMN m INTEGER")
+    expect(first(write, "a")).toEqual([{ id: "a", n: 5, m: null }])
+  })
+
   it("uses the values of the call after the same statement failed", () => {
     expect(first(update, "a", 10)).toEqual([{ id: "a", n: 10 }])
     expect(() => first(update, "a", 100)).toThrow("CHECK constraint failed")
