@@ -176,7 +176,7 @@ const stepOf = (
   const { removeText, selectText } = textsOf(table, scan)
   return (from: Option.Option<Position>) =>
     Effect.gen(function* () {
-      const start = Option.getOrElse(from, () => scan.order.map(() => beginning))
+      const start = Option.getOrElse(from, () => scan.order.map(() => scan.below ?? beginning))
       const found = yield* sql.unsafe<Readonly<Record<string, unknown>>>(selectText, [until, batchSize, ...start])
       const young = found.findIndex(({ old }) => old === 0)
       // In an order by age, all rows after a young one are young, too, so the scan ends there.
@@ -199,7 +199,7 @@ const stepOf = (
     }).pipe(traced("purge", { table }))
 }
 
-// The position before every row: instants and positions are not negative.
+// Below every number of a position: instants and positions are not negative.
 const beginning = -1
 
 const textsOf = (table: GrowingTable, { order, part }: Scan) => {

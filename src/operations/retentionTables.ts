@@ -17,6 +17,8 @@ export interface Scan {
    * Whether old rows may follow young ones, because the order is not by age. If so, the scan covers the whole table.
    */
   readonly mixed?: boolean
+  /** A value below those of each column. Default -1. */
+  readonly below?: string
 }
 
 /** A table whose rows are purged. */
@@ -95,7 +97,7 @@ export const growing = {
 
   // Only a key with a rate limit outlives its jobs. The rate of a key that was not used for a minute is that of a new key.
   build_queue_keys: {
-    scans: [{ order: ["bucket", "concurrency_key"], mixed: true }],
+    scans: [{ order: ["bucket", "concurrency_key"], mixed: true, below: "" }],
     key: ["bucket", "concurrency_key"],
     old: "empty_until_us <= ?1 * 1000",
     ended: "queued = 0 AND running = 0",

@@ -22,6 +22,7 @@ import {
   job,
   names,
   now,
+  queueKey,
   sandbox,
   seedWorkflow,
   session,
@@ -54,6 +55,7 @@ describe("the retention", () => {
           yield* session(id, number)
           yield* verification(id, number)
           yield* cacheEntry(id, number)
+          yield* queueKey(id, number)
           for (const status of ["processed", "ignored", "failed"])
             yield* delivery(`${status}-${number}`, status, number, number)
           for (const status of ["succeeded", "failed", "cancelled"])
@@ -166,6 +168,18 @@ for (const [name, database] of Object.entries(databaseLayers)) {
         yield* teardown("done", "succeeded", 0, now - 30 * day)
         expect((yield* Retention.purge()).runtime_teardowns).toBe(3)
         expect(yield* names("runtime_teardowns")).toEqual(["held", "lost", "waiting", "young"])
+      }).pipe(Effect.provide(database))
+    )
+
+    it.effect("keeps concurrency keys with jobs, and idle ones for a day after their last start", () =>
+      Effect.gen(function* () {
+        yield* begin
+        yield* queueKey("idle", now - day)
+        yield* queueKey("used", now - day + 1)
+        yield* queueKey("queued", 0, "queued")
+        yield* queueKey("running", 0, "running")
+        expect((yield* Retention.purge({ batchSize: 1, pause: 0 })).build_queue_keys).toBe(1)
+        expect(yield* names("build_queue_keys", "concurrency_key")).toEqual(["queued", "running", "used"])
       }).pipe(Effect.provide(database))
     )
 

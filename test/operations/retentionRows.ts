@@ -37,6 +37,17 @@ export const verification = (id: string, expiresAt: number) =>
 export const cacheEntry = (query: string, expiresAt: number) =>
   shell("INSERT INTO package_resolution_cache_entries VALUES (?1, '{}', 0, ?2, 0, 0)", query, expiresAt)
 
+/** A concurrency key with a rate limit whose last start was a minute before `emptyUntil`. `used` is a column with jobs. */
+export const queueKey = (key: string, emptyUntil: number, used?: "queued" | "running") =>
+  shell(
+    `INSERT INTO build_queue_keys (bucket, concurrency_key, max_running, start_interval_us, empty_until_us, queued, running)
+     VALUES ('', ?1, 1, 1000, ?2 * 1000, ?3, ?4)`,
+    key,
+    emptyUntil,
+    used === "queued" ? 1 : 0,
+    used === "running" ? 1 : 0
+  )
+
 export const delivery = (id: string, status: string, receivedAt: number, processedAt: number | null) =>
   shell(
     `INSERT INTO github_webhook_deliveries (id, delivery_id, event_type, received_at, processed_at, status, error_message, attempt_count,

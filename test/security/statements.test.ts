@@ -73,6 +73,7 @@ const reviewed = {
     "build-job/enqueueMany.ts: makeEnqueueMany(columns)",
     "build-job/jobJournal.ts: appendJobEvents(current)",
     "build-job/jobJournal.ts: appendJobEvents(eventType)",
+    "build-job/jobJournal.ts: appendJobEvents(details)",
     "build-job/jobJournal.ts: appendJobEvents(jobs)",
     "build-job/jobJournal.ts: appendJobEvents(now)",
     "build-job/jobLists.ts: page(columns)",
