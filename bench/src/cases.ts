@@ -10,6 +10,7 @@ import { openOurs } from "./contestants/ours.js"
 import { openPlainjob } from "./contestants/plainjob.js"
 import { openRaw } from "./contestants/raw.js"
 import { openStock } from "./contestants/stock.js"
+import { batches, blockedClaims, fairClaims } from "./fairness.js"
 import { appends, launches, pages, syncs } from "./features.js"
 import { measureIdle } from "./idle.js"
 import { newRequests, seededId } from "./jobs.js"
@@ -18,7 +19,7 @@ import { createFile, type Tables } from "./seed.js"
 import { sessions } from "./sessions.js"
 import { measureWakeups } from "./wakeups.js"
 
-export const groups = ["reads", "enqueue", "claims", "cycles", "wakeups", "features", "idle"] as const
+export const groups = ["reads", "enqueue", "claims", "cycles", "fairness", "wakeups", "features", "idle"] as const
 export type Group = (typeof groups)[number]
 
 export interface Case {
@@ -194,6 +195,16 @@ export const cases: ReadonlyArray<Case> = [
   claims(100_000),
   depths,
   ...levels.flatMap((durability) => [cycles(1, durability), cycles(32, durability)]),
+  { group: "fairness", id: "owners", title: "claim one, 20,000 jobs, by owners, NORMAL", run: fairClaims },
+  { group: "fairness", id: "blocked", title: "claim one, behind blocked jobs, NORMAL", run: blockedClaims },
+  ...levels.map(
+    (durability): Case => ({
+      group: "fairness",
+      id: `batch-${durability}`,
+      title: `claim and succeed a batch of 50, ${durability.toUpperCase()}`,
+      run: batches(durability)
+    })
+  ),
   { group: "wakeups", id: "wakeup", title: "claim a job of another process, NORMAL", run: measureWakeups },
   ...levels.flatMap((durability) => [
     feature(`launch-1-${durability}`, `launch, one at a time, ${durability.toUpperCase()}`, launches(1, durability)),

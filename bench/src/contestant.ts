@@ -33,6 +33,12 @@ export interface RowContestant extends Contestant {
   readonly read: (ids: ReadonlyArray<string>) => Promise<void>
 }
 
+/** A contestant that claims and completes jobs in batches. */
+export interface BatchContestant extends Contestant {
+  /** Claims `count` jobs, reads their documents and marks them done, `size` at a time. Throws when no job is due. */
+  readonly batch: (count: number, size: number) => Promise<void>
+}
+
 const expected = { normal: 1, full: 2 } as const
 
 /** Refuses a contestant whose durability differs from that of the case. */

@@ -74,3 +74,29 @@ const insertAll = (database: Database.Database, jobs: ReadonlyArray<Seeded>) => 
   }
   database.exec("COMMIT")
 }
+
+/** Adds this number of due jobs to a file with our tables, in turn for this number of owners: `owner-0`, ... */
+export const addOwnedJobs = (file: string, jobs: number, owners: number): void => {
+  const database = new Database(file)
+  const now = Date.now()
+  database.exec(`
+    BEGIN;
+    INSERT INTO user (id, name, email, created_at, updated_at)
+    WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n + 1 < ${owners})
+    SELECT 'owner-' || n, 'owner', n || '@example.com', 0, 0 FROM n;
+    INSERT INTO oci_image_build_jobs (id, owner_user_id, registry_id, repository, tag, request_payload, available_at,
+      created_at, updated_at)
+    WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n + 1 < ${jobs})
+    SELECT printf('job_owned_%036d', n), 'owner-' || (n % ${owners}), 'registry', 'acme/app', 'tag',
+      '{"source":"https://github.com/acme/app","harness":"opencode"}', ${now - jobs} + n, ${now}, ${now} FROM n;
+    COMMIT`)
+  database.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+  database.close()
+}
+
+/** Pauses the jobs of an owner in a file with our tables. */
+export const pauseOwner = (file: string, owner: string): void => {
+  const database = new Database(file)
+  database.prepare("INSERT INTO build_queue_pauses (scope, subject, paused_at) VALUES ('owner', ?1, 0)").run([owner])
+  database.close()
+}

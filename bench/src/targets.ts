@@ -95,6 +95,26 @@ const targets: ReadonlyArray<Target> = [
     least: 5
   },
   {
+    text: "claim one, time with 10,000 owners against one",
+    value: ratio("owners", "ours, 10,000 owners", "ours"),
+    most: 1.3
+  },
+  {
+    text: "claim one, time behind a million blocked jobs against none",
+    value: ratio("blocked", "ours, blocked jobs in front", "ours"),
+    most: 1.3
+  },
+  {
+    text: "claim and succeed in batches of 50, NORMAL, rate against the raw binding",
+    value: rate("batch-normal", raw),
+    least: 0.5
+  },
+  {
+    text: "claim and succeed in batches of 50, FULL, rate against the raw binding",
+    value: rate("batch-full", raw),
+    least: 0.5
+  },
+  {
     text: "claim a job of another process, rate against plainjob's poll of 10 ms",
     value: rate("wakeup", "plainjob, poll of 10 ms"),
     least: 1

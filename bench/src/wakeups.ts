@@ -72,13 +72,13 @@ const polling: Work = async (file, { claimed, failed }) => {
   const database = new Libsql(file)
   database.exec(`PRAGMA synchronous = ${durability}`)
   const version = database.prepare("PRAGMA data_version")
-  const claimDue = database.prepare(texts.claimDue)
+  const claimNext = database.prepare(texts.claimNext)
   let seen: unknown
   const poll = () => {
     const current: unknown = version.raw().all([])[0]
     if (String(current) === seen) return
     const now = Date.now()
-    for (const _ of claimDue.all([now, workerId, now + leaseMs, 1])) claimed()
+    for (const _ of claimNext.all([now, workerId, now + leaseMs, 0])) claimed()
     seen = String(current)
   }
   const timer = setInterval(() => {

@@ -3,14 +3,14 @@
  * engine: it validates nothing, waits synchronously, and does not translate errors.
  *
  * One at a time, each statement is a commit. With 32 fibers, 32 statements share a commit: claims first, then
- * completions.
+ * completions. So does a batch.
  */
 import Database from "libsql"
 import { v7 } from "uuid"
 import { texts } from "../../../src/build-job/claim.js"
 import { WorkspaceBuildJob } from "../../../src/build-job/WorkspaceBuildJob.js"
 import { columnList } from "../../../src/sql/rows.js"
-import type { OpenOptions, RowContestant } from "../contestant.js"
+import type { BatchContestant, OpenOptions, RowContestant } from "../contestant.js"
 import { type JobRequest, leaseMs, success, workerId } from "../jobs.js"
 import { openFeeder } from "../seed.js"
 
@@ -20,6 +20,16 @@ const insertText = `
   INSERT INTO oci_image_build_jobs (id, status, registry_id, repository, tag, request_payload, request_fingerprint,
     idempotency_key, available_at, created_at, updated_at)
   VALUES (?1, 'queued', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8)`
+
+/** A claim of several jobs in one statement, without owners, limits and priorities. */
+const claimManyText = `
+  UPDATE oci_image_build_jobs SET
+    status = 'running', attempt_count = attempt_count + 1, lease_token = lease_token + 1, lease_outcome = NULL,
+    worker_id = ?2, claimed_at = ?1, lease_expires_at = ?3, started_at = coalesce(started_at, ?1), updated_at = ?1
+  WHERE id IN (
+    SELECT id FROM oci_image_build_jobs INDEXED BY oci_image_build_jobs_due_idx
+    WHERE status = 'queued' AND available_at <= ?1 ORDER BY available_at, id LIMIT ?4)
+  RETURNING ${columns}`
 
 const succeedText = `
   UPDATE oci_image_build_jobs SET
@@ -34,13 +44,18 @@ interface Row {
   readonly leaseToken: number
 }
 
-export const openRaw = async ({ durability, file }: OpenOptions): Promise<RowContestant> => {
+/** `claimsOnce`: a batch is claimed by one statement, which ignores the order of claims, instead of one for each job. */
+const open = async (
+  { durability, file }: OpenOptions,
+  claimsOnce: boolean
+): Promise<RowContestant & BatchContestant> => {
   const database = new Database(file)
   database.exec(`PRAGMA synchronous = ${durability}`)
   const feeder = openFeeder(file)
   const select = database.prepare(`SELECT ${columns} FROM oci_image_build_jobs WHERE id = ?1`)
   const insert = database.prepare(insertText)
-  const claimDue = database.prepare(texts.claimDue)
+  const claimOne = database.prepare(texts.claimNext)
+  const claimMany = database.prepare(claimManyText)
   const succeed = database.prepare(succeedText)
 
   const parsed = (row: Row | undefined) => {
@@ -62,7 +77,13 @@ export const openRaw = async ({ durability, file }: OpenOptions): Promise<RowCon
     ])
   const claimNext = () => {
     const now = Date.now()
-    return parsed((claimDue.all([now, workerId, now + leaseMs, 1]) as Array<Row>)[0])
+    return parsed((claimOne.all([now, workerId, now + leaseMs, 0]) as Array<Row>)[0])
+  }
+  const claimAtOnce = (count: number) => {
+    const now = Date.now()
+    const rows = claimMany.all([now, workerId, now + leaseMs, count]) as Array<Row>
+    if (rows.length < count) throw new Error("no such job")
+    return rows.map(parsed)
   }
   const finish = ({ id, leaseToken }: Row) => {
     const { executorId, publishedDigest, publishedDigestReference, publishedReference } = success
@@ -109,9 +130,20 @@ export const openRaw = async ({ durability, file }: OpenOptions): Promise<RowCon
         together(claimed, fibers, finish)
       }
     },
+    batch: async (count, size) => {
+      for (let left = count; left > 0; left -= size) {
+        const most = Math.min(left, size)
+        const claimed = claimsOnce ? claimAtOnce(most) : together(Array.from({ length: most }), size, claimNext)
+        together(claimed, size, finish)
+      }
+    },
     close: async () => {
       feeder.close()
       database.close()
     }
   }
 }
+
+export const openRaw = (options: OpenOptions) => open(options, false)
+
+export const openRawClaimingOnce = (options: OpenOptions) => open(options, true)

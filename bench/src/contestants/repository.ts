@@ -4,7 +4,7 @@
 import { SqlClient } from "@effect/sql"
 import { Effect, Layer, ManagedRuntime, Option } from "effect"
 import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
-import type { RowContestant } from "../contestant.js"
+import type { BatchContestant, RowContestant } from "../contestant.js"
 import { leaseMs, success, workerId } from "../jobs.js"
 import { openFeeder } from "../seed.js"
 
@@ -13,7 +13,7 @@ const request = { workerId, leaseDuration: leaseMs }
 export const repositoryOver = async <E>(
   file: string,
   client: Layer.Layer<SqlClient.SqlClient, E>
-): Promise<RowContestant> => {
+): Promise<RowContestant & BatchContestant> => {
   const runtime = ManagedRuntime.make(Layer.provideMerge(WorkspaceBuildJobRepo.layer, client))
   const [repo, sql] = await runtime.runPromise(Effect.all([WorkspaceBuildJobRepo, SqlClient.SqlClient]))
   const feeder = openFeeder(file)
@@ -26,6 +26,13 @@ export const repositoryOver = async <E>(
     })
   )
   const cycle = Effect.flatMap(claimed, ({ lease }) => repo.succeed(lease, success))
+
+  const batch = (limit: number) =>
+    Effect.gen(function* () {
+      const jobs = yield* repo.claimBatch({ ...request, limit })
+      if (jobs.length < limit) return yield* Effect.dieMessage("no job is due")
+      return yield* repo.succeedMany(jobs.map(({ lease }) => ({ lease, outcome: success })))
+    })
 
   return {
     synchronous: () =>
@@ -40,6 +47,14 @@ export const repositoryOver = async <E>(
     claim: (count) => runtime.runPromise(Effect.repeatN(claimed, count - 1)).then(() => undefined),
     cycle: (count, concurrency) =>
       runtime.runPromise(Effect.forEach(Array(count), () => cycle, { concurrency, discard: true })),
+    batch: (count, size) =>
+      runtime.runPromise(
+        Effect.forEach(
+          Array.from({ length: Math.ceil(count / size) }, (_, index) => Math.min(size, count - index * size)),
+          batch,
+          { discard: true }
+        )
+      ),
     close: async () => {
       feeder.close()
       await runtime.dispose()

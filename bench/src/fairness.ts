@@ -1,0 +1,95 @@
+/**
+ * Cases of the fair queue: claims with many owners, with blocked jobs in front, and in batches.
+ */
+import { join } from "node:path"
+import { compare, type Contender } from "./compare.js"
+import { type BatchContestant, checked, type Durability, type OpenOptions } from "./contestant.js"
+import { openOurs } from "./contestants/ours.js"
+import { openRaw, openRawClaimingOnce } from "./contestants/raw.js"
+import type { Plan } from "./measure.js"
+import { addOwnedJobs, createFile, pauseOwner } from "./seed.js"
+
+const batchSize = 50
+// A batch changes the number of due jobs by a fifth at most.
+const claimsPerBatch = 200
+const due = 1000
+
+/** Claims on a file of ours with 1,000 due jobs. `prepare` adds further jobs. */
+const claiming = (name: string, prepare: (file: string) => void): Contender => ({
+  name,
+  open: async (directory, index) => {
+    const options = { file: join(directory, `${index}.sqlite`), durability: "normal" as const }
+    createFile(options.file, "sealant", due)
+    prepare(options.file)
+    const contestant = await checked(await openOurs(options), options)
+    return {
+      entry: {
+        maxOperations: claimsPerBatch,
+        prepare: (operations) => {
+          contestant.feed(operations)
+          return { run: () => contestant.claim(operations) }
+        }
+      },
+      close: contestant.close
+    }
+  }
+})
+
+export const fairClaims = (plan: Plan) =>
+  compare(
+    [1, 1000, 10_000].map((owners) =>
+      claiming(owners === 1 ? "ours" : `ours, ${owners.toLocaleString("en")} owners`, (file) =>
+        addOwnedJobs(file, 20_000, owners)
+      )
+    ),
+    plan
+  )
+
+export const blockedClaims = (plan: Plan) =>
+  compare(
+    [
+      claiming("ours", () => undefined),
+      claiming("ours, blocked jobs in front", (file) => {
+        addOwnedJobs(file, plan.blockedJobs, 1)
+        pauseOwner(file, "owner-0")
+      })
+    ],
+    plan
+  )
+
+/** An operation is a batch. */
+export const batches = (durability: Durability) => (plan: Plan) => {
+  const contender = (name: string, open: (options: OpenOptions) => Promise<BatchContestant>): Contender => ({
+    name,
+    open: async (directory, index) => {
+      const options = { file: join(directory, `${index}.sqlite`), durability }
+      createFile(options.file, "sealant", due)
+      const contestant = await checked(await open(options), options)
+      return {
+        entry: {
+          prepare: (operations) => {
+            const jobs = operations * batchSize
+            contestant.feed(jobs)
+            const before = contestant.done()
+            return {
+              run: () => contestant.batch(jobs, batchSize),
+              check: () => {
+                const done = contestant.done() - before
+                if (done !== jobs) throw new Error(`${done} of ${jobs} jobs are done`)
+              }
+            }
+          }
+        },
+        close: contestant.close
+      }
+    }
+  })
+  return compare(
+    [
+      contender("ours", openOurs),
+      contender("raw binding", openRaw),
+      contender("raw binding, one claim without fairness", openRawClaimingOnce)
+    ],
+    plan
+  )
+}
