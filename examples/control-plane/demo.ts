@@ -3,7 +3,7 @@
  *
  * Two users sign up and launch sandboxes. One worker is killed during the builds, and another one takes over its jobs.
  * An agent works on an issue while its events are streamed. Three sandboxes end in different ways. The demo checks the
- * results, and two requests that must fail. The database is in a temporary directory.
+ * results, and two requests that must fail. One of two tenants floods the queue. The database is in a temporary directory.
  *
  * A Dashboard shows the database meanwhile. With `--keep` it stays open until the demo is interrupted.
  */
@@ -18,6 +18,7 @@ import { type Client, signUp } from "./client.js"
 import { endThree } from "./endings.js"
 import { end, startWorker } from "./processes.js"
 import { httpLayer, serverLayer } from "./server.js"
+import { floodedQueue } from "./tenants.js"
 import { watch } from "./watching.js"
 
 const sandboxCount = 24
@@ -152,6 +153,14 @@ const demo = (environment: Readonly<Record<string, string>>) =>
           [
             `the sandboxes ended: ${ends.join(", ")}`,
             ends.join() === "crashing failed (crashed),idle stopped (idle),stopped stopped (user)"
+          ] as const
+      ),
+      yield* Effect.map(
+        floodedQueue,
+        ([equal, weighted]) =>
+          [
+            `behind 1,000 builds of Ada, the 10 builds of Eve are claimed within ${equal} claims, with weight 3 within ${weighted}`,
+            equal <= 22 && weighted < equal
           ] as const
       )
     ]

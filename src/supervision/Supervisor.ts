@@ -4,7 +4,8 @@
  *
  * Each round calls `SandboxLifecycle.supervise`, `IssueWorkflowLifecycle.supervise` and
  * `GitHubWebhookDeliveryRepo.reapExpired`, each with a limit of 100 rows. `SandboxLifecycle.supervise` applies the
- * limit to each kind of rows and each of their states. A failure of one call is logged, and the others run regardless.
+ * limit to each kind of rows and each of their states. A round also compares the counters of the build queue with the jobs
+ * of 100 owners. A failure of one call is logged, and the others run regardless.
  * Any number of processes may supervise one database at the same time.
  *
  * `BuildWorker.run` and `WebhookInbox.run` start supervision by default, for those of the three services that the
