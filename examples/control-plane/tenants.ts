@@ -23,7 +23,9 @@ const claimNext = (ada: string, eve: string, weight: number) =>
     yield* (yield* OwnerLimitsRepo).set({ ownerUserId: eve, weight })
     yield* jobs.enqueueMany(Array.from({ length: few }, () => ({ ...request, ownerUserId: eve })))
     const claimed = yield* jobs.claimBatch({ workerId: "demo", leaseDuration: "1 minute", limit: claims })
-    const owners = claimed.map(({ job }) => (job.ownerUserId._tag === "Some" ? job.ownerUserId.value : ""))
+    const owners: ReadonlyArray<string> = claimed.map(({ job }) =>
+      job.ownerUserId._tag === "Some" ? job.ownerUserId.value : ""
+    )
     yield* Console.log(`  the next ${claims} claims, with a weight of ${weight} for Eve:`)
     for (const [name, id] of Object.entries({ Ada: ada, Eve: eve }))
       yield* Console.log(`    ${name} ${owners.map((owner) => (owner === id ? "█" : "·")).join("")}`)
