@@ -8,13 +8,17 @@ import { BuildQueueRepo } from "../src/build-job/BuildQueueRepo.js"
 import { WorkspaceBuildJobRepo } from "../src/build-job/WorkspaceBuildJobRepo.js"
 import { GitHubWebhookDeliveryRepo } from "../src/github/GitHubWebhookDeliveryRepo.js"
 import * as Metrics from "../src/Metrics.js"
+import { RuntimeTeardownRepo } from "../src/sandbox/RuntimeTeardownRepo.js"
+import { runtimeTeardown } from "../src/testing/teardowns.js"
 import { passing, refusedTimes, sleeping } from "./support/eventLoop.js"
 import { at, claimant, enqueue, failure, layers, leased, make, shell, tagOf } from "./build-job/support.js"
 import * as webhooks from "./github/webhookSupport.js"
 import { temporaryDirectory } from "./support/directories.js"
 
-/** Both leased tables in one database. */
-const both = GitHubWebhookDeliveryRepo.layer.pipe(Layer.provideMerge(layers.memory))
+/** All leased tables in one database. */
+const all = Layer.mergeAll(GitHubWebhookDeliveryRepo.layer, RuntimeTeardownRepo.layer).pipe(
+  Layer.provideMerge(layers.memory)
+)
 
 /** The increase of a counter during the effect. */
 const growthOf = <A, E, R>(counter: Metric.Metric.Counter<number>, effect: Effect.Effect<A, E, R>) =>
@@ -105,10 +109,10 @@ describe("Metrics", () => {
       for (const every of [0, -1, Number.NaN, "366 days"] as const) {
         expect(yield* tagOf(Effect.scoped(Layer.build(Metrics.layer({ every })))), String(every)).toBe("InvalidInput")
       }
-    }).pipe(Effect.provide(both))
+    }).pipe(Effect.provide(all))
   )
 
-  it.effect("poll the queue, the inbox and the event loop at each interval", () =>
+  it.effect("poll the queue, the inbox, the teardowns and the event loop at each interval", () =>
     Effect.gen(function* () {
       const jobs = yield* WorkspaceBuildJobRepo
       yield* Effect.forEach(["a", "b"], (id) => enqueue(id))
@@ -118,11 +122,18 @@ describe("Metrics", () => {
       yield* webhooks.leased("c")
       yield* inbox.record({ ...webhooks.delivery, deliveryId: "d" })
       yield* TestClock.adjust("2 seconds")
+      const teardowns = [
+        yield* runtimeTeardown(),
+        yield* runtimeTeardown({ status: "running" }),
+        yield* runtimeTeardown({ status: "failed" })
+      ]
+      expect(teardowns).toHaveLength(3)
       yield* Layer.build(Metrics.layer({ every: "5 seconds" }))
       const depthOf = (gauge: Metric.Metric.Gauge<number>) => (status: string) =>
         Effect.map(Metric.value(Metric.tagged(gauge, "status", status)), ({ value }) => value)
       const depth = depthOf(Metrics.queueDepth)
       const inboxDepth = depthOf(Metrics.inboxDepth)
+      const teardownDepth = depthOf(Metrics.teardownDepth)
       yield* passing(5)
       yield* sleeping(5)
       expect([yield* depth("queued"), yield* depth("running"), yield* depth("failed")]).toEqual([1, 1, 0])
@@ -131,12 +142,19 @@ describe("Metrics", () => {
         1, 1, 0
       ])
       expect((yield* Metric.value(Metrics.inboxOldestDueAge)).value).toBe(7000)
+      expect([
+        yield* teardownDepth("queued"),
+        yield* teardownDepth("running"),
+        yield* teardownDepth("succeeded"),
+        yield* teardownDepth("failed")
+      ]).toEqual([1, 1, 0, 1])
+      expect((yield* Metric.value(Metrics.teardownOldestDueAge)).value).toBe(5000)
       expect((yield* Metric.value(Metrics.eventLoopLag)).value).toBeGreaterThanOrEqual(0)
       yield* enqueue("c")
       yield* passing(5)
       yield* sleeping(5)
       expect(yield* depth("queued")).toBe(2)
-    }).pipe(Effect.scoped, Effect.provide(both))
+    }).pipe(Effect.scoped, Effect.provide(all))
   )
 
   it.effect("sample the queue by priority and by owner, and sum owners beyond the largest", () =>
