@@ -38,6 +38,7 @@ import { type JobChangeMethods, makeJobChanges } from "./jobChanges.js"
 import { type JobListMethods, makeJobLists } from "./jobLists.js"
 import { makeLeases } from "./leases.js"
 import { jobStatements } from "./jobStatements.js"
+import { newestJobOf } from "./newestJob.js"
 import { nextDueText } from "./queueStatements.js"
 import { quotaExceeded } from "./quotas.js"
 import {
@@ -247,8 +248,7 @@ const make = Effect.gen(function* () {
 
   const getById = (id: string) => Effect.flatMap(byId(id), orNotFound(id))
 
-  const latestOf = (attemptId: string) => sql`
-    SELECT id FROM oci_image_build_jobs WHERE run_id = ${attemptId} ORDER BY created_at DESC, id DESC LIMIT 1`
+  const latestOf = (attemptId: string) => sql.unsafe(newestJobOf("?"), [attemptId])
 
   const latestState = (attemptId: string) =>
     states.findOne(sql`SELECT ${stateColumns} FROM oci_image_build_jobs WHERE id = (${latestOf(attemptId)})`)
@@ -328,11 +328,7 @@ const make = Effect.gen(function* () {
       readByIds(attemptIds, (batch) =>
         jobs.findAll(sql`
           SELECT ${columns} FROM oci_image_build_jobs
-          WHERE id IN (
-            SELECT (
-              SELECT id FROM oci_image_build_jobs WHERE run_id = wanted.value
-              ORDER BY created_at DESC, id DESC LIMIT 1)
-            FROM json_each(${batch}) AS wanted)`)
+          WHERE id IN (SELECT (${sql.literal(newestJobOf("wanted.value"))}) FROM json_each(${batch}) AS wanted)`)
       ).pipe(
         Effect.map(
           (found) =>

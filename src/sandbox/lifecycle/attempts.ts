@@ -3,6 +3,7 @@
  */
 import { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
+import { joinNewestJob } from "../../build-job/newestJob.js"
 import { operationsOf } from "../../events/operation.js"
 import * as Page from "../../sql/page.js"
 import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
@@ -20,8 +21,7 @@ const text = `
   SELECT ${partColumnList(SandboxAttemptLink, "l")}, ${partColumnList(SandboxAttempt, "a")}, ${outcomeColumns}
   FROM sandbox_run_links AS l INDEXED BY sandbox_run_links_sandbox_id_linked_at_idx
   CROSS JOIN sandbox_attempts AS a INDEXED BY sqlite_autoindex_sandbox_attempts_1 ON a.id = l.run_id
-  LEFT JOIN oci_image_build_jobs AS j INDEXED BY sqlite_autoindex_oci_image_build_jobs_1 ON j.id = (
-    SELECT id FROM oci_image_build_jobs WHERE run_id = l.run_id ORDER BY created_at DESC, id DESC LIMIT 1)
+  ${joinNewestJob("l.run_id")}
   LEFT JOIN sandbox_runtime_instances AS r INDEXED BY sqlite_autoindex_sandbox_runtime_instances_1
     ON r.run_id = l.run_id
   WHERE l.sandbox_id = ?1 AND (l.linked_at, l.run_id) < (?3, ?4) AND EXISTS (${ownSandboxText})

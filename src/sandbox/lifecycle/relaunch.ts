@@ -4,6 +4,7 @@
 import type { SqlError } from "@effect/sql"
 import { type DateTime, Effect, Option } from "effect"
 import { enqueueWrite } from "../../build-job/enqueue.js"
+import { joinNewestJob } from "../../build-job/newestJob.js"
 import { quotaGuards, quotaRefusal } from "../../build-job/quotas.js"
 import { encodeSpec } from "../../build-job/requestFingerprint.js"
 import {
@@ -41,8 +42,7 @@ const { decided, decodeInput } = operationsOf("SandboxLifecycle", "Sandbox")
 const source = `sandboxes AS s
   LEFT JOIN sandbox_attempts AS a INDEXED BY sqlite_autoindex_sandbox_attempts_1 ON a.id = s.latest_run_id
   LEFT JOIN sandbox_attempt_snapshots AS n INDEXED BY sqlite_autoindex_sandbox_attempt_snapshots_1 ON n.run_id = a.id
-  LEFT JOIN oci_image_build_jobs AS j INDEXED BY sqlite_autoindex_oci_image_build_jobs_1 ON j.id = (
-    SELECT id FROM oci_image_build_jobs WHERE run_id = a.id ORDER BY created_at DESC, id DESC LIMIT 1)
+  ${joinNewestJob("a.id")}
   WHERE s.id = ?1`
 
 const version = `json_array(s.status, s.latest_run_id, a.issue_id, n.run_id, j.id, ${activeInSandbox})`

@@ -7,6 +7,7 @@
  */
 import type { SqlClient, SqlError } from "@effect/sql"
 import { Effect, Option } from "effect"
+import { joinNewestJob } from "../../build-job/newestJob.js"
 import { JobState, WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
 import { type CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
 import * as Model from "../../sql/model.js"
@@ -56,8 +57,7 @@ export interface BuildState extends LeasedState, LeasedTeardownState {
 // INDEXED BY names the primary keys, because the planner scans a table that had one row when its statistics were
 // collected.
 const jobAndRuntime = `
-  LEFT JOIN oci_image_build_jobs AS j INDEXED BY sqlite_autoindex_oci_image_build_jobs_1 ON j.id = (
-    SELECT id FROM oci_image_build_jobs WHERE run_id = a.id ORDER BY created_at DESC, id DESC LIMIT 1)
+  ${joinNewestJob("a.id")}
   LEFT JOIN sandbox_runtime_instances AS r INDEXED BY sqlite_autoindex_sandbox_runtime_instances_1 ON r.run_id = a.id`
 
 const rowsOfAttempt = `${jobAndRuntime}

@@ -4,6 +4,7 @@
  */
 import { SqlClient, type SqlError } from "@effect/sql"
 import { Effect, Option, Record } from "effect"
+import { joinNewestJob } from "../../build-job/newestJob.js"
 import { WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
 import { Sandbox } from "../Sandbox.js"
 import { SandboxAttempt, SandboxAttemptSnapshot } from "../SandboxAttempt.js"
@@ -52,8 +53,7 @@ const { decodeFilter, traced } = operationsOf("SandboxLifecycle", "Sandbox")
  */
 const latest = `
   LEFT JOIN sandbox_attempts AS a INDEXED BY sqlite_autoindex_sandbox_attempts_1 ON a.id = s.latest_run_id
-  LEFT JOIN oci_image_build_jobs AS j INDEXED BY sqlite_autoindex_oci_image_build_jobs_1 ON j.id = (
-    SELECT id FROM oci_image_build_jobs WHERE run_id = s.latest_run_id ORDER BY created_at DESC, id DESC LIMIT 1)
+  ${joinNewestJob("s.latest_run_id")}
   LEFT JOIN sandbox_runtime_instances AS r INDEXED BY sqlite_autoindex_sandbox_runtime_instances_1
     ON r.run_id = s.latest_run_id`
 
