@@ -211,6 +211,17 @@ BEGIN
   SELECT RAISE(ABORT, 'runtime_teardowns: the outcome of a lease stands');
 END;
 
+-- Without its teardown, a runtime whose stop was requested would have no deadline.
+CREATE TRIGGER runtime_teardowns_delete BEFORE DELETE ON runtime_teardowns
+WHEN OLD.settled_at IS NULL AND EXISTS (
+  SELECT 1 FROM sandbox_runtime_instances
+  WHERE run_id = OLD.run_id AND coalesce(resource_id, '') = coalesce(OLD.resource_id, '')
+    AND +status IN ('pending', 'running')
+)
+BEGIN
+  SELECT RAISE(ABORT, 'runtime_teardowns: a runtime waits for its end');
+END;
+
 CREATE TRIGGER sandbox_attempts_stop_requests_teardown AFTER UPDATE OF stop_requested_at ON sandbox_attempts
 WHEN NEW.stop_requested_at IS NOT NULL AND OLD.stop_requested_at IS NULL
 BEGIN${requestTeardown("r.run_id", "NEW.stop_requested_at", "r.run_id = NEW.id")}

@@ -259,6 +259,17 @@ const reportRuntime = (draft: Draft, attempt: AttemptView, launched: Launched, n
   draft.reportRuntime({ ...launched, attemptId: attempt.id, launchedAt: hasLaunchTime ? undefined : now })
 }
 
+/** Returns the reason of a requested stop. It is the reason of the end, whatever the adapter reports of it. */
+const requestedReason = (
+  { teardown }: Draft,
+  { cancelReason, status, stopRequestedAt }: AttemptView
+): SandboxStopReason | undefined => {
+  if (Option.isSome(teardown)) return Option.getOrUndefined(teardown.value.stopReason)
+  if (Option.isNone(stopRequestedAt) || status === "failed") return undefined
+  // The runtime was not known at the stop, so no teardown contains the reason.
+  return Option.contains(cancelReason, deadlineReasons.expired) ? "expired" : "user"
+}
+
 /**
  * Stores the end of a runtime, and ends its attempt and sandbox. The first end stands. The end of another resource than
  * the current one changes nothing.
@@ -272,8 +283,7 @@ const endRuntime = (draft: Draft, attempt: AttemptView, end: RuntimeEnd) => {
   if (isOther) return
   const isFirst = !Option.exists(draft.runtime, ({ status }) => isEnded(status))
   if (isFirst) {
-    // A requested stop is the reason of the end, whatever the adapter reports of it.
-    const requested = Option.getOrUndefined(Option.flatMap(draft.teardown, ({ stopReason }) => stopReason))
+    const requested = requestedReason(draft, attempt)
     draft.reportRuntime({
       ...(requested === undefined ? { ...reported, stopReason: reason } : { status: "stopped", stopReason: requested }),
       resourceId,

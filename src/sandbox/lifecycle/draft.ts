@@ -57,7 +57,7 @@ export type Change =
     }
 
 type SandboxView = Pick<Sandbox, "id" | "latestAttemptId" | "ownerUserId" | "status">
-export type AttemptView = Pick<SandboxAttempt, "id" | "ownerUserId" | "status" | "stopRequestedAt">
+export type AttemptView = Pick<SandboxAttempt, "cancelReason" | "id" | "ownerUserId" | "status" | "stopRequestedAt">
 type RuntimeView = Pick<
   SandboxRuntimeInstance,
   "adapter" | "attemptId" | "errorCode" | "launchedAt" | "reference" | "resourceId" | "status" | "stopReason"

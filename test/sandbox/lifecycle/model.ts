@@ -213,7 +213,7 @@ const endRuntime =
   (status: "stopped" | "failed", launchFailed = false) =>
   (model: Model): Model => {
     // After a stop, the runtime has stopped, whatever its adapter reports of the end.
-    const end = model.teardown === "queued" && model.attempt !== "failed" ? "stopped" : status
+    const end = model.stop && model.attempt !== "failed" ? "stopped" : status
     const ended = endWithRuntime(
       hasEnded(model) ? model : { ...model, runtime: end, launchFailed: launchFailed || model.launchFailed }
     )

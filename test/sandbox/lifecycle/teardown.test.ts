@@ -18,6 +18,7 @@ import {
   built,
   claim,
   claimed,
+  launch,
   layers,
   ready,
   refusalOf,
@@ -168,6 +169,48 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* viewOf(sandbox.id)).toBe("stopped")
         expect(yield* queued).toEqual([])
         expect(yield* contradictions()).toEqual([])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("the end of a runtime that was not known at the stop is stored as that stop, with its reason", () =>
+      Effect.gen(function* () {
+        const { endRuntime, stop, supervise } = yield* SandboxLifecycle
+        const byUser = yield* claimed()
+        yield* stop(byUser.sandbox.id)
+        const byDeadline = yield* launch({ lifetime: "1 minute" })
+        yield* TestClock.adjust("1 minute")
+        yield* supervise(supervision)
+        const end = { status: "failed", reason: "launch-failed", errorCode: "no-image", resourceId: "container" } as const
+        expect(yield* endRuntime(byUser.lease, end)).toMatchObject({
+          status: "stopped",
+          stopReason: Option.some("user"),
+          errorCode: Option.none(),
+          resourceId: Option.some("container")
+        })
+        expect(yield* endRuntime(byDeadline.attempt.id, end)).toMatchObject({
+          status: "stopped",
+          stopReason: Option.some("expired")
+        })
+        for (const { sandbox } of [byUser, byDeadline]) {
+          expect(yield* viewOf(sandbox.id)).toBe("cancelled")
+          expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled stopped stop")
+        }
+        expect(yield* contradictions()).toEqual([])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("the database refuses to delete a teardown for which a runtime waits", () =>
+      Effect.gen(function* () {
+        const lifecycle = yield* SandboxLifecycle
+        const { attempt } = yield* stopping
+        const deletion = shell("DELETE FROM runtime_teardowns")
+        expect(yield* tagOf(deletion)).toBe("SqlError")
+        yield* lifecycle.endRuntime(attempt.id, { status: "stopped", reason: "exited" })
+        yield* deletion
+        // After the deletion of the owner, no runtime waits for it.
+        yield* stopping
+        yield* shell("DELETE FROM user WHERE id = ?", ada)
+        yield* deletion
       }).pipe(Effect.provide(layer))
     )
 
