@@ -254,10 +254,10 @@ BEGIN
 END;
 ${replaced}
 
--- A sandbox that is stopping is stopped in its row.
+-- A sandbox that is stopping is stopped in its row. A row that was set to failed disagrees, too.
 DROP INDEX sandboxes_disagreeing_idx;
 CREATE INDEX sandboxes_disagreeing_idx ON sandboxes (created_at, id)
-  WHERE (status = 'stopped') <> (view_status IN ('failed', 'stopping', 'stopped', 'cancelled')) AND status <> 'failed';
+  WHERE (status IN ('failed', 'stopped')) <> (view_status IN ('failed', 'stopping', 'stopped', 'cancelled'));
 
 -- Runtimes whose stop was requested before this migration.
 ${requestTeardown(

@@ -57,7 +57,7 @@ export interface StuckReport {
   readonly leftTeardowns: Option.Option<Stuck>
   /** Waiting sandboxes whose attempt has ended, or that have no attempt. */
   readonly leftSandboxes: Option.Option<Stuck>
-  /** Sandboxes that have ended for their owner and not in their row, or are stopped in their row only. */
+  /** Sandboxes that have ended for their owner and not in their row, or have ended in their row only. */
   readonly disagreeingSandboxes: Option.Option<Stuck>
   /** Sandboxes whose deadline has passed. */
   readonly expiredSandboxes: Option.Option<Stuck>

@@ -44,7 +44,8 @@ export interface Adapter<R> {
   readonly stop: (instance: RuntimeTeardown) => Effect.Effect<unknown, AdapterFailure, R>
   /**
    * Returns the end of a resource that is gone, and `None` if it is running. Called for each running runtime once in each
-   * `inspectInterval`, by one of the workers. A failure is logged, and the next inspection tries again.
+   * `inspectInterval`, by one of the workers. A failure, a defect and an inspection that takes longer than the interval
+   * are logged, and the next inspection tries again.
    */
   readonly inspect?:
     | ((instance: SandboxRuntimeInstance) => Effect.Effect<Option.Option<FoundEnd>, AdapterFailure, R>)
@@ -67,7 +68,10 @@ export interface Options {
    * second.
    */
   readonly pollInterval?: Duration.DurationInput | undefined
-  /** The pause between two inspections of a running runtime. Default 1 minute. */
+  /**
+   * The pause between two inspections of a running runtime, and the longest time of an inspection: one that hangs delays
+   * the others by an interval, unless `concurrency` is higher. Default 1 minute.
+   */
   readonly inspectInterval?: Duration.DurationInput | undefined
   /** The longest wait of a sandbox for the end of its runtime, and of an attempt for its runtime. Default 15 minutes. */
   readonly runtimeDeadline?: Duration.DurationInput | undefined

@@ -217,7 +217,6 @@ export interface SandboxLifecycleService extends TeardownMethods, SandboxListMet
    *   cancelled.
    * - The first end stands, and a repeat changes nothing. A later response of the same resource does not revive it.
    * - The end of another resource than the current one changes nothing.
-   *
    * - After a stop request, the runtime is stopped with the reason of the request, whatever the report is. A queued
    *   teardown has succeeded.
    *

@@ -90,7 +90,8 @@ export interface SandboxService {
   ) => Effect.Effect<Sandbox, NotFound | InvalidInput | PersistenceError>
 
   /**
-   * Moves the sandbox to a status. Idempotent.
+   * Moves the sandbox to a status. Idempotent. It writes the row of the sandbox only: supervision ends the attempt, the
+   * job and the runtime of a sandbox that was set to stopped or failed.
    *
    * Fails with `NotFound`, with `InvalidTransition` if its status does not allow the transition, and with
    * `InvalidInput` if the status is unknown.

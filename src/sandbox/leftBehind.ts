@@ -31,11 +31,11 @@ export const runtimeIsLeft = `(r.updated_at < ?1 AND EXISTS (
 export const teardownIsLeft = "(t.status = 'failed' OR t.created_at < ?1)"
 
 /**
- * The sandbox `s` has ended for its owner and not in its row, or is stopped in its row only: its runtime or attempt was
+ * The sandbox `s` has ended for its owner and not in its row, or has ended in its row only: its runtime or attempt was
  * ended, or its row was set, outside the lifecycle. The text is that of the index `sandboxes_disagreeing_idx`.
  */
 export const sandboxDisagrees =
-  "(s.status = 'stopped') <> (s.view_status IN ('failed', 'stopping', 'stopped', 'cancelled')) AND s.status <> 'failed'"
+  "(s.status IN ('failed', 'stopped')) <> (s.view_status IN ('failed', 'stopping', 'stopped', 'cancelled'))"
 
 /** The sandbox `s` has not ended, and has a deadline. The text is that of the index `sandboxes_expires_at_idx`. */
 export const sandboxMayExpire = "s.expires_at IS NOT NULL AND s.status IN ('queued', 'running', 'ready')"

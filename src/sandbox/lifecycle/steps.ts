@@ -19,6 +19,9 @@ export const stopRequested = "a stop was asked for"
 /** The cancel reason of an attempt or job whose runtime has ended. */
 const runtimeEnded = "its runtime has ended"
 
+/** The cancel reason of the job of a sandbox whose row was set to failed. */
+const sandboxFailed = "its sandbox has failed"
+
 /** The end of a runtime that was not reported running within the deadline. */
 const runtimeMissing = {
   status: "failed",
@@ -110,6 +113,20 @@ export const cancelAttempt = (
 
 /** Fails an active attempt. A job may exceed its attempts before a build has begun. */
 export const failAttempt = (draft: Draft, attempt: AttemptView): AttemptView => draft.moveAttempt(attempt, "failed")
+
+/** Ends the attempt and the job of a sandbox whose row was set to failed, and requests the stop of its runtime. */
+export const endFailedSandbox = (draft: Draft, attempt: AttemptView): void => {
+  const ended = isActive(attempt) ? failAttempt(draft, attempt) : attempt
+  if (Option.isSome(draft.job)) {
+    const job = draft.job.value
+    if (isActive(job)) draft.cancelJob(job, sandboxFailed)
+    else draft.recordJob(job)
+    draft.settleJob(job)
+  }
+  stopRuntime(draft, ended)
+  // A ready sandbox ends for its owner with the stop request.
+  if (ended.status === "succeeded") draft.requestStop(ended)
+}
 
 const hasActiveRuntime = (draft: Draft) => Option.exists(draft.runtime, ({ status }) => !isEnded(status))
 

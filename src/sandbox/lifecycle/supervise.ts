@@ -28,7 +28,7 @@ import {
   decideLeftAttempt,
   decideLeftRuntime,
   decideLeftSandbox
-} from "./decisions.js"
+} from "./supervisionDecisions.js"
 import type { Draft } from "./draft.js"
 import { makeReaps } from "./reap.js"
 import { type AttemptState, makeStates } from "./state.js"
@@ -174,7 +174,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
       )
     })
 
-    /** Sandboxes that have ended for their owner and not in their row, or are stopped in their row only. */
+    /** Sandboxes that have ended for their owner and not in their row, or have ended in their row only. */
     const disagreeing = {
       noun: "sandbox",
       page: (after: Pick<Candidate, "at" | "id">) =>

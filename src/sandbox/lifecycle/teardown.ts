@@ -26,7 +26,8 @@ export interface TeardownMethods {
 
   /**
    * Records that a teardown has failed. It is queued again if the failure is retryable and attempts are left. Otherwise
-   * it has failed, and the runtime is recorded as stopped with the error code `stop-unconfirmed`.
+   * it has failed, and the runtime is recorded as stopped with the error code `stop-unconfirmed`. A repeated call returns
+   * the same result.
    *
    * Fails with `LeaseLost` if the lease is not the current one, and with `InvalidInput` if the error is invalid.
    */

@@ -14,19 +14,21 @@ import {
 import { NotFound } from "../../../src/Errors.js"
 import {
   decideBegin,
-  decideDeadline,
-  decideDisagreeing,
   decideEndRuntime,
-  decideEndedJob,
   decideFail,
   decideFinish,
-  decideLeftAttempt,
-  decideLeftRuntime,
-  decideLeftSandbox,
   decidePublish,
   decideRuntime,
   decideStop
 } from "../../../src/sandbox/lifecycle/decisions.js"
+import {
+  decideDeadline,
+  decideDisagreeing,
+  decideEndedJob,
+  decideLeftAttempt,
+  decideLeftRuntime,
+  decideLeftSandbox
+} from "../../../src/sandbox/lifecycle/supervisionDecisions.js"
 import {
   decideFailTeardown,
   decideFinishTeardown,

@@ -6,6 +6,7 @@ import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer, Option, TestClock } from "effect"
 import { IssueWorkflowExecutionRepo } from "../../../src/issue-workflow/IssueWorkflowExecutionRepo.js"
+import { RuntimeTeardownRepo } from "../../../src/sandbox/RuntimeTeardownRepo.js"
 import { SandboxAttemptRepo } from "../../../src/sandbox/SandboxAttemptRepo.js"
 import { SandboxRepo } from "../../../src/sandbox/SandboxRepo.js"
 import { SandboxRuntimeInstanceRepo } from "../../../src/sandbox/SandboxRuntimeInstanceRepo.js"
@@ -14,7 +15,20 @@ import { IssueWorkflowLifecycle } from "../../../src/issue-workflow/IssueWorkflo
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
 import { findStuck } from "../../../src/operations/stuck.js"
 import { planIssues, recordStatements } from "../../support/plans.js"
-import { ada, answer, building, built, launch, layers, ready, type Services, shell, stateOf, tagOf } from "./support.js"
+import {
+  ada,
+  answer,
+  building,
+  built,
+  failed,
+  launch,
+  layers,
+  ready,
+  type Services,
+  shell,
+  stateOf,
+  tagOf
+} from "./support.js"
 import { contradictions, disagreeing } from "./invariants.js"
 import { layers as workflowLayers, make, opened, started } from "../../issue-workflow/lifecycle/support.js"
 
@@ -164,6 +178,30 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         for (const { sandbox } of [set, asked])
           expect(yield* stateOf(sandbox.id)).toBe("stopped succeeded succeeded running stop")
         expect(yield* disagreeing).toEqual([])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("ends the rest of a sandbox that was set to failed", () =>
+      Effect.gen(function* () {
+        const { finishTeardown, getDetail, retry, supervise } = yield* SandboxLifecycle
+        const { setStatus } = yield* SandboxRepo
+        const { claimNext } = yield* RuntimeTeardownRepo
+        const [queued, early, up, done] = [yield* launch(), yield* building(), yield* ready, yield* failed]
+        const statusOf = ({ sandbox }: Pick<typeof up, "sandbox">) =>
+          Effect.map(getDetail({ ownerUserId: ada, id: sandbox.id }), ({ status }) => status)
+        for (const { sandbox } of [queued, early, up]) yield* setStatus({ id: sandbox.id, status: "failed" })
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 3, failed: 0 })
+        expect(yield* stateOf(queued.sandbox.id)).toBe("failed failed cancelled none")
+        expect(yield* stateOf(early.sandbox.id)).toBe("failed failed cancelled none")
+        expect([yield* statusOf(queued), yield* statusOf(early)]).toEqual(["failed", "failed"])
+        expect(yield* stateOf(up.sandbox.id)).toBe("failed succeeded succeeded running stop")
+        expect(yield* statusOf(up)).toBe("stopping")
+        const { lease } = yield* Effect.flatten(claimNext({ workerId: "worker", leaseDuration: "1 minute" }))
+        yield* finishTeardown(lease)
+        expect(yield* statusOf(up)).toBe("stopped")
+        expect(yield* statusOf(done)).toBe("failed")
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 0, failed: 0 })
+        expect((yield* retry(up.sandbox.id)).created).toBe(true)
       }).pipe(Effect.provide(layer))
     )
 

@@ -180,7 +180,12 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const byDeadline = yield* launch({ lifetime: "1 minute" })
         yield* TestClock.adjust("1 minute")
         yield* supervise(supervision)
-        const end = { status: "failed", reason: "launch-failed", errorCode: "no-image", resourceId: "container" } as const
+        const end = {
+          status: "failed",
+          reason: "launch-failed",
+          errorCode: "no-image",
+          resourceId: "container"
+        } as const
         expect(yield* endRuntime(byUser.lease, end)).toMatchObject({
           status: "stopped",
           stopReason: Option.some("user"),
