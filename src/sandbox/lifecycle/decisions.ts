@@ -18,6 +18,7 @@ import { deadlineReasons } from "./deadlines.js"
 import { type AttemptView, Draft } from "./draft.js"
 import type { AttemptState, LeasedState } from "./state.js"
 import {
+  attemptEnded,
   attemptOfLatestJob,
   cancelAttempt,
   endAttemptOfJob,
@@ -62,7 +63,7 @@ const latestHeldJob = (state: LeasedState, lease: Lease, repeats: ReadonlyArray<
  * after the cancellation is stored.
  */
 const cancelLeftJob = (draft: Draft, job: JobState, lease: Lease) => {
-  endAttemptOfJob(draft, draft.cancelJob(job, "the attempt it was for has ended"))
+  endAttemptOfJob(draft, draft.cancelJob(job, attemptEnded))
   return Option.some(leaseLost(lease, "cancelled"))
 }
 

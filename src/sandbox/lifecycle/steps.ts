@@ -19,6 +19,9 @@ export const stopRequested = "a stop was asked for"
 /** The cancel reason of an attempt or job whose runtime has ended. */
 const runtimeEnded = "its runtime has ended"
 
+/** The cancel reason of a job whose attempt has ended. */
+export const attemptEnded = "the attempt it was for has ended"
+
 /** The cancel reason of the job of a sandbox whose row was set to failed. */
 const sandboxFailed = "its sandbox has failed"
 
@@ -102,13 +105,17 @@ export const cancelAttempt = (
   stopReason: SandboxStopReason = "user"
 ): void => {
   const ended = isActive(attempt) ? draft.cancelAttempt(attempt, reason) : attempt
-  if (Option.isSome(draft.job)) {
-    const job = draft.job.value
-    if (isActive(job)) draft.cancelJob(job, reason)
-    else draft.recordJob(job)
-    draft.settleJob(job)
-  }
+  endLatestJob(draft, reason)
   stopRuntime(draft, ended, stopReason)
+}
+
+/** Cancels the latest job unless it has ended, and settles it. */
+export const endLatestJob = (draft: Draft, reason: string): void => {
+  if (Option.isNone(draft.job)) return
+  const job = draft.job.value
+  if (isActive(job)) draft.cancelJob(job, reason)
+  else draft.recordJob(job)
+  draft.settleJob(job)
 }
 
 /** Fails an active attempt. A job may exceed its attempts before a build has begun. */
@@ -117,12 +124,7 @@ export const failAttempt = (draft: Draft, attempt: AttemptView): AttemptView => 
 /** Ends the attempt and the job of a sandbox whose row was set to failed, and requests the stop of its runtime. */
 export const endFailedSandbox = (draft: Draft, attempt: AttemptView): void => {
   const ended = isActive(attempt) ? failAttempt(draft, attempt) : attempt
-  if (Option.isSome(draft.job)) {
-    const job = draft.job.value
-    if (isActive(job)) draft.cancelJob(job, sandboxFailed)
-    else draft.recordJob(job)
-    draft.settleJob(job)
-  }
+  endLatestJob(draft, sandboxFailed)
   stopRuntime(draft, ended)
   // A ready sandbox ends for its owner with the stop request.
   if (ended.status === "succeeded") draft.requestStop(ended)

@@ -10,10 +10,12 @@ import { decideStop } from "./decisions.js"
 import { Draft } from "./draft.js"
 import type { AttemptState } from "./state.js"
 import {
+  attemptEnded,
   attemptOfLatestJob,
   cancelAttempt,
   endAttemptOfJob,
   endFailedSandbox,
+  endLatestJob,
   endSandbox,
   endWithRuntime,
   failAttempt,
@@ -79,7 +81,7 @@ export const decideLeftRuntime = (state: AttemptState) => {
  * lifecycle. Ends the rest of a sandbox that was set to stopped or failed.
  */
 export const decideDisagreeing = (state: AttemptState) => {
-  const { attempt, sandbox } = state
+  const { attempt, job, sandbox } = state
   if (Option.isNone(attempt) || Option.isNone(sandbox)) return undefined
   if (sandbox.value.status === "failed") {
     const draft = new Draft(state)
@@ -93,7 +95,8 @@ export const decideDisagreeing = (state: AttemptState) => {
   endWithRuntime(draft, attempt.value)
   if (attempt.value.status === "failed" || attempt.value.status === "cancelled") {
     stopRuntime(draft, attempt.value)
-    if (!isActive(sandbox.value)) endSandbox(draft, attempt.value, attempt.value.status === "cancelled")
+    if (Option.exists(job, isActive)) endLatestJob(draft, attemptEnded)
+    endSandbox(draft, attempt.value, attempt.value.status === "cancelled")
   }
   return draft.changes.length === 0 ? undefined : { draft, ended: true }
 }

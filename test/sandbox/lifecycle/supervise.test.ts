@@ -205,6 +205,20 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("ends a sandbox and the job whose attempt was ended outside the lifecycle before the build", () =>
+      Effect.gen(function* () {
+        const { supervise } = yield* SandboxLifecycle
+        const attempts = yield* SandboxAttemptRepo
+        const [waits, builds] = [yield* launch(), yield* building()]
+        for (const { attempt } of [waits, builds]) yield* attempts.markCancelled({ id: attempt.id, reason: "by hand" })
+        expect(yield* disagreeing).toHaveLength(2)
+        expect(yield* supervise(supervision)).toEqual({ requeued: 0, ended: 2, failed: 0 })
+        for (const { sandbox } of [waits, builds])
+          expect(yield* stateOf(sandbox.id)).toBe("stopped cancelled cancelled none")
+        expect(yield* disagreeing).toEqual([])
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("ends a sandbox whose attempt was ended outside the lifecycle", () =>
       Effect.gen(function* () {
         const { supervise } = yield* SandboxLifecycle
