@@ -1,12 +1,12 @@
 import { expect, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { programAt } from "../support/programs.js"
 
-const root = fileURLToPath(new URL("../..", import.meta.url))
+const program = programAt(new URL("../../examples/better-auth/main.ts", import.meta.url))
 
 const runExample = () =>
   new Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>((resolve) => {
-    const child = execFile("npm", ["run", "--silent", "example:auth"], { cwd: root }, (_, stdout, stderr) =>
+    const child = execFile(process.execPath, [program], (_, stdout, stderr) =>
       resolve({ code: child.exitCode, stdout, stderr })
     )
   })

@@ -6,14 +6,14 @@ import { Effect } from "effect"
 import type { ChildProcess } from "node:child_process"
 import { createServer } from "node:http"
 import { join } from "node:path"
-import { runProcess } from "../cli/support.js"
+import { runHere, runProcess } from "../cli/support.js"
 import { temporaryDirectory } from "../support/directories.js"
 import { close, listen, urlOf } from "../support/loopback.js"
 import { requestTo } from "./support.js"
 
 const migrated = Effect.gen(function* () {
   const environment = { DATABASE_FILE_PATH: join(yield* temporaryDirectory, "control-plane.sqlite") }
-  expect((yield* Effect.promise(() => runProcess(["migrate"], environment))).code).toBe(0)
+  expect((yield* runHere(["migrate"], environment)).code).toBe(0)
   return environment
 })
 
@@ -93,7 +93,7 @@ describe("sealant-db dashboard", () => {
         [["--port", "0"], none, /there is no database at .*sealant-db migrate/]
       ] as const
       for (const [args, variables, message] of cases) {
-        const { code, stderr, stdout } = yield* Effect.promise(() => runProcess(["dashboard", ...args], variables))
+        const { code, stderr, stdout } = yield* runHere(["dashboard", ...args], variables)
         expect([code, stdout], args.join(" ")).toEqual([1, ""])
         expect(stderr).toMatch(/^sealant-db: [^\n]*\n$/)
         expect(stderr).toMatch(message)

@@ -28,7 +28,8 @@ const otherPrograms = [
   "examples/control-plane/main.ts",
   "examples/control-plane/demo.ts",
   "examples/control-plane/worker.ts",
-  "examples/telemetry/main.ts"
+  "examples/telemetry/main.ts",
+  "examples/better-auth/main.ts"
 ].map((path) => join(root, path))
 
 const entryPoints = () => [...filesBelow(join(root, "test")).filter(isProgram), ...otherPrograms]
