@@ -15,6 +15,7 @@ import { clientInternals } from "../../src/libsql/registry.js"
 import { splitStatements } from "../../src/libsql/sqlText.js"
 import { type FaultInjection, type ServerOptions, Peer } from "./hrana/Peer.js"
 import { temporaryDirectory } from "./directories.js"
+import { directUrl } from "./sqld/direct.js"
 import { Proxy } from "./sqld/Proxy.js"
 import { createNamespace, deleteNamespace, type ServerAddress } from "./sqld/Server.js"
 import { sharedServer } from "./sqld/shared.js"
@@ -134,18 +135,22 @@ const peerOn = (open: (path: string) => Promise<Peer>) =>
     )
   )
 
-const namespaceOn = (server: ServerAddress, file?: string) =>
+const namespaceOf = (server: ServerAddress, file?: string) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       const namespace = `t${randomUUID().replaceAll("-", "")}`
       await createNamespace(server, namespace, file)
-      return Proxy.open(server, namespace)
+      return namespace
     }),
-    (proxy) =>
-      Effect.promise(async () => {
-        await proxy.close()
-        await deleteNamespace(server, proxy.namespace)
-      })
+    (namespace) => Effect.promise(() => deleteNamespace(server, namespace))
+  )
+
+const namespaceOn = (server: ServerAddress, file?: string) =>
+  Effect.flatMap(namespaceOf(server, file), (namespace) =>
+    Effect.acquireRelease(
+      Effect.promise(() => Proxy.open(server, namespace)),
+      (proxy) => Effect.promise(() => proxy.close())
+    )
   )
 
 /** A database without tables on the real server, which is deleted with the scope. */
@@ -153,6 +158,8 @@ export const openEmptyNamespace = (server: ServerAddress) => namespaceOn(server)
 
 /** A migrated database on the real server. */
 export const openNamespace = (server: ServerAddress) => Effect.suspend(() => namespaceOn(server, templateFile()))
+
+const migratedNamespace = (server: ServerAddress) => Effect.suspend(() => namespaceOf(server, templateFile()))
 
 const remoteUrl = Effect.suspend((): Effect.Effect<string, never, Scope.Scope> => {
   const server = sharedServer()
@@ -162,7 +169,7 @@ const remoteUrl = Effect.suspend((): Effect.Effect<string, never, Scope.Scope> =
         openPeer({ streamExpiryMs: 600_000, transactionLimitMs: 600_000, lockTimeoutMs: 600_000 }),
         ({ url }) => url
       )
-    : Effect.map(openNamespace(server), ({ url }) => url)
+    : Effect.map(migratedNamespace(server), (namespace) => directUrl(server, namespace))
 })
 
 /** An empty, migrated database on the real server, or on the test peer if the server is not installed. */
