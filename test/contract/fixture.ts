@@ -1,5 +1,5 @@
 /**
- * One database with the rows of the fixture for all tests of a service. Each call is rolled back.
+ * One database with the rows of the fixture for all tests of a file. Each call is rolled back.
  */
 import { afterAll } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
@@ -12,8 +12,7 @@ import { makeFixture } from "./fixtureRows.js"
 type Samples = ReadonlyArray<readonly [method: string, args: Arguments]>
 
 /**
- * Call in a file or inside `describe`. Runs tests with a service and a valid call of each of its methods, all on one
- * database.
+ * Call once in a file. Runs tests with a service and a valid call of each of its methods, all on one database.
  */
 export const sharedFixture = () => {
   const scope = Effect.runSync(Scope.make())
@@ -36,6 +35,3 @@ export const sharedFixture = () => {
         )
       )
 }
-
-/** Call inside `describe`. Runs a test with the service and a valid call of each of its methods. */
-export const fixtureOf = (service: (typeof services)[number]) => sharedFixture()(service)

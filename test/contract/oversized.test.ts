@@ -6,7 +6,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option } from "effect"
 import * as db from "@sealant/db"
 import { maxInputCharacters, maxListItems } from "../../src/sql/inputLimits.js"
-import { fixtureOf } from "./fixture.js"
+import { sharedFixture } from "./fixture.js"
 import { services } from "./services.js"
 import { isRecord, type Outcome, outcomeOf, placesOf, shown } from "./walk.js"
 
@@ -90,8 +90,10 @@ const problemOf = (outcome: Outcome): string | undefined => {
   return error instanceof db.PersistenceError && error.cause !== "SEALANT_UNSUPPORTED_VALUE" ? error.message : undefined
 }
 
+const withFixture = sharedFixture()
+
 describe.each(services)("$name", (service) => {
-  const withService = fixtureOf(service)
+  const withService = withFixture(service)
 
   it.effect(
     "rejects or ignores oversized values",

@@ -9,7 +9,8 @@ import { Factories, layerTest } from "@sealant/db/testing"
 import { readdirSync, readFileSync } from "node:fs"
 import { samplesOf } from "./samples.js"
 import { services } from "./services.js"
-import { type Arguments, attempt, isRecord, placesOf, type Trial } from "./walk.js"
+import { type Arguments, isRecord, type Outcome, outcomeOf, placesOf } from "./walk.js"
+import { sharedFixture } from "./fixture.js"
 import { makeFixture } from "./fixtureRows.js"
 
 /** Methods without an owner: for the program's own use, for workers and for operators. Never for request handlers. */
@@ -264,37 +265,44 @@ const sourceOf = (name: string) => {
   return file === undefined ? "" : readFileSync(new URL(`../../src/${file}`, import.meta.url), "utf8")
 }
 
-describe.each(services)("$name", ({ name, tag }) => {
+const withFixture = sharedFixture()
+
+describe.each(services)("$name", (declared) => {
+  const { name, tag } = declared
+  const withService = withFixture(declared)
+
   it.effect("has no method without an owner, unless it is declared internal", () =>
-    Effect.gen(function* () {
-      const service = yield* tag
-      const samples = samplesOf(yield* makeFixture)[name] ?? {}
-      const withoutOwner = Object.keys(service).filter((method) => !hasOwner(samples[method] ?? []))
-      expect(withoutOwner.toSorted()).toEqual([...(internal[name] ?? []), ...(ofTheUser[name] ?? [])].toSorted())
-      if (internal[name] !== undefined)
-        expect(sourceOf(name).replaceAll("\n * ", " ")).toMatch(/not for request handlers/i)
-    }).pipe(Effect.provide(layerTest))
+    withService((service, samples) =>
+      Effect.sync(() => {
+        const args = new Map(samples)
+        const withoutOwner = Object.keys(service).filter((method) => !hasOwner(args.get(method) ?? []))
+        expect(withoutOwner.toSorted()).toEqual([...(internal[name] ?? []), ...(ofTheUser[name] ?? [])].toSorted())
+        if (internal[name] !== undefined)
+          expect(sourceOf(name).replaceAll("\n * ", " ")).toMatch(/not for request handlers/i)
+      })
+    )
   )
 
   it.effect("reports rows of other owners as if they did not exist", () =>
-    Effect.gen(function* () {
-      const service = yield* tag
-      const samples = Object.entries(samplesOf(yield* makeFixture)[name] ?? {})
-      const ids = yield* rowIds
-      const patterns = [...ids].map((id) => new RegExp(`(?<![\\w-])${id}(?![\\w-])`, "g"))
-      const withoutIds = (text: string) => patterns.reduce((rest, pattern) => rest.replaceAll(pattern, "nowhere"), text)
-      for (const [method, args] of samples) {
-        if (!hasOwner(args) || unchecked.has(`${name}.${method}`)) continue
-        const stranger = replacedIn(args, (text, key) => (key === "ownerUserId" || key === "userId" ? "eve" : text))
-        const nowhere = replacedIn(stranger, (text) => (ids.has(text) ? "nowhere" : text))
-        if (JSON.stringify(nowhere) === JSON.stringify(stranger)) continue
-        const [there, missing] = yield* Effect.all([
-          attempt(service, method, stranger),
-          attempt(service, method, nowhere)
-        ])
-        expect(withoutIds(JSON.stringify(there.outcome)), method).toBe(withoutIds(JSON.stringify(missing.outcome)))
-      }
-    }).pipe(Effect.provide(layerTest))
+    withService((service, samples) =>
+      Effect.gen(function* () {
+        const ids = yield* rowIds
+        const patterns = [...ids].map((id) => new RegExp(`(?<![\\w-])${id}(?![\\w-])`, "g"))
+        const withoutIds = (text: string) =>
+          patterns.reduce((rest, pattern) => rest.replaceAll(pattern, "nowhere"), text)
+        for (const [method, args] of samples) {
+          if (!hasOwner(args) || unchecked.has(`${name}.${method}`)) continue
+          const stranger = replacedIn(args, (text, key) => (key === "ownerUserId" || key === "userId" ? "eve" : text))
+          const nowhere = replacedIn(stranger, (text) => (ids.has(text) ? "nowhere" : text))
+          if (JSON.stringify(nowhere) === JSON.stringify(stranger)) continue
+          const [there, missing] = yield* Effect.all([
+            outcomeOf(service, method, stranger),
+            outcomeOf(service, method, nowhere)
+          ])
+          expect(withoutIds(JSON.stringify(there)), method).toBe(withoutIds(JSON.stringify(missing)))
+        }
+      })
+    )
   )
 
   it.effect(
@@ -312,7 +320,7 @@ describe.each(services)("$name", ({ name, tag }) => {
         )
         const isId = (value: unknown) =>
           typeof value === "string" && (value === "ada" || strangers.some(({ same }) => same.has(value)))
-        const shownAs = ({ outcome }: Trial, id: string) =>
+        const shownAs = (outcome: Outcome, id: string) =>
           JSON.stringify(outcome).replaceAll(new RegExp(`(?<![\\w-])${id}(?![\\w-])`, "g"), "nowhere")
         for (const [method, args] of samples) {
           if (!hasOwner(args) || unchecked.has(`${name}.${method}`)) continue
@@ -321,8 +329,8 @@ describe.each(services)("$name", ({ name, tag }) => {
               for (const given of [args, ...withAnotherMissing(args, path, isId)]) {
                 const replacedBy = placesOf(given).find((place) => place.path === path)?.replacedBy
                 if (replacedBy === undefined) continue
-                const theirs = yield* attempt(service, method, replacedBy(id))
-                const missing = yield* attempt(service, method, replacedBy("nowhere"))
+                const theirs = yield* outcomeOf(service, method, replacedBy(id))
+                const missing = yield* outcomeOf(service, method, replacedBy("nowhere"))
                 expect(shownAs(theirs, id), `${method} ${path} of ${JSON.stringify(given)}`).toBe(shownAs(missing, id))
               }
             }

@@ -9,11 +9,10 @@ import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option, TestClock } from "
 import { isDeepStrictEqual } from "node:util"
 import { collectSpans, type SeenSpan } from "../support/spans.js"
 import { eventually, sleeping } from "../support/eventLoop.js"
-import { samplesOf } from "./samples.js"
 import { services } from "./services.js"
-import { attempt, placesOf } from "./walk.js"
+import { outcomeOf, placesOf } from "./walk.js"
 import { request } from "../build-job/support.js"
-import { makeFixture } from "./fixtureRows.js"
+import { sharedFixture } from "./fixture.js"
 
 const { make } = Factories
 
@@ -183,33 +182,41 @@ const invalid = "\0"
 const rootNames = (spans: ReadonlyArray<SeenSpan>) =>
   spans.filter((span) => Option.isNone(span.parent) && !span.name.startsWith("sql.")).map((span) => span.name)
 
-describe.each(services)("the spans of $name", ({ name, tag }) => {
+const withFixture = sharedFixture()
+
+describe.each(services)("the spans of $name", (service) => {
+  const { name } = service
+  const withService = withFixture(service)
   const expected = (method: string) => (rootsOf[`${name}.${method}`] ?? [method]).map((root) => `${name}.${root}`)
 
   it.effect("are one per method, and contain the spans of the methods that it calls", () =>
-    Effect.gen(function* () {
-      const service = yield* tag
-      for (const [method, args] of Object.entries(samplesOf(yield* makeFixture)[name] ?? {})) {
-        if (loops.has(method)) continue
-        const { layer, spans } = collectSpans()
-        yield* attempt(service, method, args).pipe(Effect.provide(layer))
-        expect([method, rootNames(spans)]).toEqual([method, expected(method)])
-      }
-    }).pipe(Effect.provide(layerTest))
+    withService((instance, samples) =>
+      Effect.gen(function* () {
+        for (const [method, args] of samples) {
+          if (loops.has(method)) continue
+          const { layer, spans } = collectSpans()
+          yield* outcomeOf(instance, method, args).pipe(Effect.provide(layer))
+          expect([method, rootNames(spans)]).toEqual([method, expected(method)])
+        }
+      })
+    )
   )
 
   it.effect("are one per method if the input is invalid", () =>
-    Effect.gen(function* () {
-      const service = yield* tag
-      for (const [method, args] of Object.entries(samplesOf(yield* makeFixture)[name] ?? {})) {
-        for (const { path, replacedBy } of placesOf(args)) {
-          const { layer, spans } = collectSpans()
-          const { outcome } = yield* attempt(service, method, replacedBy(invalid)).pipe(Effect.provide(layer))
-          const error = Exit.isFailure(outcome) ? Option.getOrUndefined(Cause.failureOption(outcome.cause)) : undefined
-          if (!(error instanceof InvalidInput)) continue
-          expect([method, path, new Set(rootNames(spans))]).toEqual([method, path, new Set(expected(method))])
+    withService((instance, samples) =>
+      Effect.gen(function* () {
+        for (const [method, args] of samples) {
+          for (const { path, replacedBy } of placesOf(args)) {
+            const { layer, spans } = collectSpans()
+            const outcome = yield* outcomeOf(instance, method, replacedBy(invalid)).pipe(Effect.provide(layer))
+            const error = Exit.isFailure(outcome)
+              ? Option.getOrUndefined(Cause.failureOption(outcome.cause))
+              : undefined
+            if (!(error instanceof InvalidInput)) continue
+            expect([method, path, new Set(rootNames(spans))]).toEqual([method, path, new Set(expected(method))])
+          }
         }
-      }
-    }).pipe(Effect.provide(layerTest))
+      })
+    )
   )
 })

@@ -6,10 +6,11 @@ import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option, Redacted } from "effect"
 import * as db from "@sealant/db"
 import { isPlainObject } from "../../src/sql/inputLimits.js"
-import { fixtureOf } from "./fixture.js"
+import { sharedFixture } from "./fixture.js"
 import { services } from "./services.js"
 import { attempt, attemptRefused, dump, type Outcome, outcomeOf, placesOf, shown } from "./walk.js"
 import { privateIds } from "./fixtureRows.js"
+import { inTurn } from "../support/volume.js"
 
 interface Ended {
   readonly outcome: Outcome
@@ -70,8 +71,10 @@ const sentinels = (value: unknown): ReadonlyArray<unknown> => {
 /** Without an owner, the job belongs to the owner of its attempt. */
 const isOptionalOwner = (method: string) => method === "enqueue"
 
+const withFixture = sharedFixture()
+
 describe.each(services)("$name", (service) => {
-  const withService = fixtureOf(service)
+  const withService = withFixture(service)
 
   it.effect("has a valid sample for each method", () =>
     withService((instance, samples) =>
@@ -124,7 +127,7 @@ describe.each(services)("$name", (service) => {
         for (const [method, args] of samples) {
           for (const [index, request] of args.entries()) {
             if (!isRequest(request)) continue
-            const { outcome } = yield* attempt(instance, method, args.with(index, { ...request, unheardOf: 1 }))
+            const outcome = yield* outcomeOf(instance, method, args.with(index, { ...request, unheardOf: 1 }))
             if (!(errorOf({ outcome }) instanceof db.InvalidInput)) accepted.push(method)
           }
         }
@@ -200,8 +203,8 @@ describe.each(services)("$name", (service) => {
           const before = yield* dump
           const wrong: Array<string> = []
           for (const [method, args] of samples) {
-            for (const { path, replacedBy, value } of placesOf(args)) {
-              for (const [index, other] of wrongValues(path, value).entries()) {
+            for (const [turn, { path, replacedBy, value }] of placesOf(args).entries()) {
+              for (const [index, other] of inTurn([...wrongValues(path, value).entries()], 2, turn)) {
                 const trial = yield* attemptRefused(instance, method, replacedBy(other))
                 const error = errorOf(trial)
                 const what = `${method} ${path} #${index}`
@@ -229,8 +232,9 @@ describe.each(services)("$name", (service) => {
       withService((instance, samples) =>
         Effect.gen(function* () {
           for (const [method, args] of samples) {
-            for (const { path, replacedBy, value } of placesOf(args).filter(({ path }) => !isShown(path))) {
-              for (const secret of sentinels(value)) {
+            const places = placesOf(args).filter(({ path }) => !isShown(path))
+            for (const [turn, { path, replacedBy, value }] of places.entries()) {
+              for (const secret of inTurn(sentinels(value), 1, turn)) {
                 const text = yield* shown(instance, method, replacedBy(secret))
                 expect(text.includes(sentinel), `${method} ${path}`).toBe(false)
               }

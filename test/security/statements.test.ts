@@ -5,11 +5,9 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
-import { layerTest } from "@sealant/db/testing"
-import { samplesOf } from "../contract/samples.js"
 import { services } from "../contract/services.js"
 import { attemptRefused, dump, placesOf } from "../contract/walk.js"
-import { makeFixture } from "../contract/fixtureRows.js"
+import { sharedFixture } from "../contract/fixture.js"
 import { recordStatements } from "../support/plans.js"
 import { variableTexts } from "./statements.js"
 
@@ -137,40 +135,44 @@ const isText = (value: unknown) => typeof value === "string" || Redacted.isRedac
 const schema = Effect.flatMap(
   SqlClient.SqlClient,
   (sql) => sql`SELECT type, name, sql FROM sqlite_schema ORDER BY name`
-)
+).pipe(Effect.orDie)
 
-describe.each(services)("$name", ({ name: service, tag }) => {
+const withFixture = sharedFixture()
+
+describe.each(services)("$name", (service) => {
+  const withService = withFixture(service)
+
   it.effect(
     "puts no input text into a statement, and executes none",
     () =>
-      Effect.gen(function* () {
-        const instance = yield* tag
-        const samples = Object.entries(samplesOf(yield* makeFixture)[service] ?? {})
-        const [before, schemaBefore] = [yield* dump, yield* schema]
-        const wrong: Array<string> = []
-        for (const [method, args] of samples) {
-          const places = placesOf(args).filter(({ value }) => isText(value))
-          for (const [index, { path, replacedBy, value }] of places.entries()) {
-            // Any of the texts shows that a statement contains input. Each place gets one of them in turn.
-            const text = hostile[index % hostile.length]
-            let after: ReadonlySet<string> | undefined
-            const statements = yield* recordStatements(
-              Effect.map(
-                attemptRefused(instance, method, replacedBy(Redacted.isRedacted(value) ? Redacted.make(text) : text)),
-                (refused) => {
-                  after = refused.after
-                }
+      withService((instance, samples) =>
+        Effect.gen(function* () {
+          const [before, schemaBefore] = [yield* dump, yield* schema]
+          const wrong: Array<string> = []
+          for (const [method, args] of samples) {
+            const places = placesOf(args).filter(({ value }) => isText(value))
+            for (const [index, { path, replacedBy, value }] of places.entries()) {
+              // Any of the texts shows that a statement contains input. Each place gets one of them in turn.
+              const text = hostile[index % hostile.length]
+              let after: ReadonlySet<string> | undefined
+              const statements = yield* recordStatements(
+                Effect.map(
+                  attemptRefused(instance, method, replacedBy(Redacted.isRedacted(value) ? Redacted.make(text) : text)),
+                  (refused) => {
+                    after = refused.after
+                  }
+                )
               )
-            )
-            if (statements.some((statement) => statement.text.includes(name)))
-              wrong.push(`${method} ${path}: in a statement`)
-            if ([...before].some((row) => after?.has(row) === false)) wrong.push(`${method} ${path}: rows are gone`)
+              if (statements.some((statement) => statement.text.includes(name)))
+                wrong.push(`${method} ${path}: in a statement`)
+              if ([...before].some((row) => after?.has(row) === false)) wrong.push(`${method} ${path}: rows are gone`)
+            }
           }
-        }
-        expect(wrong).toEqual([])
-        expect(yield* dump).toEqual(before)
-        expect(yield* schema).toEqual(schemaBefore)
-      }).pipe(Effect.provide(layerTest)),
+          expect(wrong).toEqual([])
+          expect(yield* dump).toEqual(before)
+          expect(yield* schema).toEqual(schemaBefore)
+        })
+      ),
     300_000
   )
 })
