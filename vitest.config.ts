@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url"
 import { configDefaults, defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
+import { runsAll } from "./test/support/volume.js"
 
 const report = process.env["VITEST_REPORT"]
 
@@ -15,9 +16,9 @@ const slowest = [
   "sandbox/lifecycle/states"
 ]
 
-/** Suites that enumerate or kill for minutes. `npm run test:all` runs them, too. */
-const long = ["crash/torture", "contract/oversized", "contract/lostAnswers", "sandbox/lifecycle/states"]
-const excluded = process.env["SEALANT_TESTS"] === "all" ? [] : long.map((path) => `test/${path}.test.ts`)
+/** Suites that take minutes at any useful volume. `npm run test:all` runs them, too. */
+const long = ["crash/torture", "contract/oversized", "contract/lostAnswers"]
+const excluded = runsAll ? [] : long.map((path) => `test/${path}.test.ts`)
 
 const isSlow = ({ moduleId }: TestSpecification) => slowest.some((path) => moduleId.endsWith(`test/${path}.test.ts`))
 

@@ -7,6 +7,7 @@ import { Effect, FastCheck as fc } from "effect"
 import { databaseLayers } from "../support/database.js"
 import { planIssues } from "../support/plans.js"
 import { createTable, type Gadget, makeAdapter, model, plain } from "./plugin.js"
+import { volume } from "../support/volume.js"
 
 type Scalar = string | number | boolean | Date
 
@@ -177,7 +178,7 @@ describe("conditions", () => {
             }
           }
         )
-        yield* Effect.promise(() => fc.assert(agrees, { numRuns: 50 }))
+        yield* Effect.promise(() => fc.assert(agrees, { numRuns: volume(50, 20) }))
       }).pipe(Effect.provide(databaseLayers.memory)),
     120_000
   )
@@ -252,7 +253,7 @@ describe("conditions", () => {
             await check(given, where, method)
           }
         )
-        yield* Effect.promise(() => fc.assert(agrees, { numRuns: 120 }))
+        yield* Effect.promise(() => fc.assert(agrees, { numRuns: volume(120, 40) }))
       }).pipe(Effect.provide(databaseLayers.memory)),
     120_000
   )

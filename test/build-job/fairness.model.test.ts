@@ -11,6 +11,7 @@ import type { Lease } from "../../src/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
 import { overDatabases } from "../support/database.js"
 import { claimant, failure, make, request, success } from "./support.js"
+import { runsAll, volume } from "../support/volume.js"
 
 const layer = overDatabases(
   Layer.mergeAll(WorkspaceBuildJobRepo.layer, OwnerLimitsRepo.layer, BuildQueueRepo.layer)
@@ -302,10 +303,10 @@ describe("the rules of the queue", () => {
             expect(Option.getOrThrow(due).epochMillis, next.type).toBeLessThanOrEqual(rules.now)
         }
       }).pipe(Effect.provide(layer)),
-    { fastCheck: { numRuns: 40 } }
+    { fastCheck: { numRuns: volume(40, 12) } }
   )
 
-  it("the random sequences reach blocked jobs and claims of less urgent priorities", () => {
+  it.runIf(runsAll)("the random sequences reach blocked jobs and claims of less urgent priorities", () => {
     expect([...reached].toSorted()).toEqual(["aged", "blocked"])
   })
 })

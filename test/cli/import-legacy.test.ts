@@ -84,13 +84,14 @@ it.scopedLive(
   () =>
     Effect.gen(function* () {
       const { environment, path } = yield* prepared
-      tamper(
-        path,
-        `
-      WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
-      INSERT INTO package_resolution_cache_entries (query, resolution_payload, fetched_at, expires_at, last_used_at, hit_count)
-      SELECT 'many:' || i, '{}', 0, 0, 0, 0 FROM n`
-      )
+      const addRows = (first: number, last: number) =>
+        tamper(
+          path,
+          `WITH RECURSIVE n (i) AS (SELECT ${first} UNION ALL SELECT i + 1 FROM n WHERE i < ${last})
+          INSERT INTO package_resolution_cache_entries (query, resolution_payload, fetched_at, expires_at, last_used_at, hit_count)
+          SELECT 'many:' || i, '{}', 0, 0, 0, 0 FROM n`
+        )
+      addRows(1, 2000)
       const shown: Array<string> = []
       const onTerminal = { isTerminal: true, write: (text: string) => void shown.push(text) }
       const outcome = yield* Effect.provideService(
@@ -106,6 +107,7 @@ it.scopedLive(
         ])
       )
 
+      addRows(2001, 100_000)
       const { environment: other } = yield* prepared
       const { stdout } = yield* runHere(["import-legacy", path], other)
       expect(stdout.split("\n")[0]).toBe("package_resolution_cache_entries: 100000 rows so far")

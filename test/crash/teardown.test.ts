@@ -12,9 +12,10 @@ import { child } from "../support/children.js"
 import { temporaryDirectory } from "../support/directories.js"
 import { until } from "../support/eventLoop.js"
 import type { TeardownReport, TeardownWorkerOptions } from "./teardownProtocol.js"
+import { volume } from "../support/volume.js"
 
 const script = new URL("./teardownWorker.ts", import.meta.url)
-const count = 40
+const count = volume(40, 12)
 const leaseMs = 1500
 
 interface Stored {

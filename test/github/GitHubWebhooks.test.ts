@@ -25,6 +25,7 @@ import {
   renamed,
   type Services
 } from "./payloads.js"
+import { volume } from "../support/volume.js"
 
 const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>) =>
   describe(`GitHubWebhooks (${name})`, () => {
@@ -111,7 +112,7 @@ const suite = (name: string, layer: Layer.Layer<Services | SqlClient.SqlClient>)
 
     it.effect("an out-of-order delivery reverts nothing of later ones, however many there were", () =>
       Effect.gen(function* () {
-        const busy = Array.from({ length: 60 }, (_, index) => ({
+        const busy = Array.from({ length: name === "remote" ? volume(60, 12) : 60 }, (_, index) => ({
           ...issue("edited", 20 + index),
           payload: { ...issue("edited", 20 + index).payload, installation: { id: 7 } }
         }))
@@ -284,6 +285,6 @@ describe("deliveries of GitHub", () => {
           pulls: [{ title: "Mend it", state: "merged", head_sha: "abc" }]
         })
       }).pipe(Effect.provide(layers.memory)),
-    { fastCheck: { numRuns: 40 } }
+    { fastCheck: { numRuns: volume(40, 10) } }
   )
 })

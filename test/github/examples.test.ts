@@ -10,6 +10,7 @@ import { createRequire } from "node:module"
 import { JsonObject } from "../../src/sql/json.js"
 import { memoryLayer } from "../support/database.js"
 import { shell } from "../support/lists.js"
+import { sampled } from "../support/volume.js"
 
 const layer = Layer.provideMerge(Layer.mergeAll(GitHub.layer, Source.layer, IssueWorkflows.layer), memoryLayer)
 
@@ -51,15 +52,19 @@ const deliver = (prefix: string, examples: ReadonlyArray<Example>) =>
 
 const isEnded = ({ status }: { readonly status: string }) => status === "processed" || status === "ignored"
 
+const inEmptyDatabase = sampled(versions, versions.length)
+
 describe.each(versions)("the example payloads of %s", (version, count) => {
   const examples = examplesOf(version)
 
-  it.effect("end as processed or ignored in an empty database", () =>
-    Effect.gen(function* () {
-      expect(examples).toHaveLength(count)
-      const outcomes = yield* deliver("empty", examples)
-      expect(outcomes.filter((outcome) => !isEnded(outcome))).toEqual([])
-    }).pipe(Effect.provide(layer))
+  it.effect.runIf(inEmptyDatabase.some(([name]) => name === version))(
+    "end as processed or ignored in an empty database",
+    () =>
+      Effect.gen(function* () {
+        expect(examples).toHaveLength(count)
+        const outcomes = yield* deliver("empty", examples)
+        expect(outcomes.filter((outcome) => !isEnded(outcome))).toEqual([])
+      }).pipe(Effect.provide(layer))
   )
 
   it.effect("end as processed or ignored in a database that contains their repositories", () =>
@@ -76,7 +81,7 @@ describe.each(versions)("the example payloads of %s", (version, count) => {
       expect(processed).toEqual(
         expect.arrayContaining(["installation.deleted", "issues.edited", "pull_request.opened"])
       )
-      const again = yield* deliver("again", examples)
+      const again = yield* deliver("again", sampled(examples, 5))
       expect(again.filter((outcome) => !isEnded(outcome))).toEqual([])
     }).pipe(Effect.provide(layer))
   )

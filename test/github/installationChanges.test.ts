@@ -10,6 +10,7 @@ import { GitHubInstallationRepositoryRepo } from "../../src/github/GitHubInstall
 import { RepositoryRepo } from "../../src/source/RepositoryRepo.js"
 import { recordStatements } from "../support/plans.js"
 import { badNames, layers, pages, refusalOf, type Services, tagOf } from "./support.js"
+import { volume } from "../support/volume.js"
 
 const at = (millis: number) => DateTime.unsafeMake(millis)
 const repository = (id: number | string) => ({ externalRepositoryId: String(id), owner: "acme", name: `r${id}` })
@@ -232,6 +233,6 @@ describe("changes of an installation", () => {
           expect(yield* seen(changed)).toEqual(yield* seen(synced))
         }
       }).pipe(Effect.provide(layers.memory)),
-    { fastCheck: { numRuns: 40 } }
+    { fastCheck: { numRuns: volume(40, 10) } }
   )
 })

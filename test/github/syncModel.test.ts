@@ -6,6 +6,7 @@ import { makeInstallationSync } from "../../src/github/installationSync.js"
 import { RepositoryRepo } from "../../src/source/RepositoryRepo.js"
 import { type CachedRow, Model, type RepositoryRow, type Input } from "./model.js"
 import { layers, type Services, shell } from "./support.js"
+import { volume } from "../support/volume.js"
 
 const names = fc.record({
   owner: fc.constantFrom("acme", "Acme", "org"),
@@ -153,7 +154,7 @@ describe("syncs of installations", () => {
         const property = fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 12 }), (commands) =>
           Effect.runPromise(Effect.provide(follow(commands, pieceSize), runtime))
         )
-        yield* Effect.promise(() => fc.assert(property, { numRuns: 80 }))
+        yield* Effect.promise(() => fc.assert(property, { numRuns: volume(80, 20) }))
       }).pipe(Effect.provide(layers.memory)),
     60_000
   )

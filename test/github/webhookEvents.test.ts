@@ -22,6 +22,7 @@ import {
   ref,
   type Services
 } from "./payloads.js"
+import { volume } from "../support/volume.js"
 
 const withInstallation = ({ event, payload }: Input, more: object = {}): Input => ({
   event,
@@ -299,6 +300,6 @@ describe("the deliveries of a transferred issue", () => {
           { external_id: "21", number: 5, title: "Closed", state: "closed", repository_id: yield* repositoryId("2") }
         ])
       }).pipe(Effect.provide(layers.memory)),
-    { fastCheck: { numRuns: 60 } }
+    { fastCheck: { numRuns: volume(60, 15) } }
   )
 })

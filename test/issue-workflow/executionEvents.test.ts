@@ -21,6 +21,7 @@ import {
   shell,
   tagOf
 } from "./executionSupport.js"
+import { volume } from "../support/volume.js"
 
 type NewEvent = Parameters<IssueWorkflowExecutionService["appendEvents"]>[0]["events"][number]
 
@@ -500,7 +501,7 @@ describe("events of executions", () => {
       yield* Effect.promise(() =>
         FastCheck.assert(
           FastCheck.asyncProperty(calls, (calls) => Effect.runPromise(Effect.provide(check(calls), runtime))),
-          { numRuns: 150 }
+          { numRuns: volume(150, 50) }
         )
       )
     }).pipe(Effect.provide(layers.memory))

@@ -22,6 +22,7 @@ import {
   shell,
   tagOf
 } from "./executionSupport.js"
+import { volume } from "../support/volume.js"
 
 type Results = Parameters<IssueWorkflowExecutionService["replaceValidationResults"]>[0]["results"]
 type Files = Parameters<IssueWorkflowExecutionService["replaceDiffFiles"]>[0]["files"]
@@ -473,7 +474,7 @@ describe("reports of executions", () => {
             Effect.runPromise(Effect.provide(check(sets), runtime))
           ),
           {
-            numRuns: 60
+            numRuns: volume(60, 20)
           }
         )
       )

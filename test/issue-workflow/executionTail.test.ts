@@ -23,6 +23,7 @@ import { migrated } from "../support/database.js"
 import { eventually, turns } from "../support/eventLoop.js"
 import { programAt } from "../support/programs.js"
 import { temporaryDirectory } from "../support/directories.js"
+import { volume } from "../support/volume.js"
 
 const writer = programAt(new URL("./executionWriter.ts", import.meta.url))
 
@@ -167,7 +168,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             FastCheck.asyncProperty(numberings, FastCheck.nat(10), (order, after) =>
               Effect.runPromise(Effect.provide(check(order, after), runtime))
             ),
-            { numRuns: 40 }
+            { numRuns: volume(40, 12) }
           )
         )
       }).pipe(Effect.provide(layer))

@@ -26,6 +26,7 @@ import {
   writeDeployment,
   writeRows
 } from "./source.js"
+import { volume } from "../support/volume.js"
 
 const emptied = (rows: ReadonlyArray<Row>, columns: ReadonlyArray<string>) =>
   rows
@@ -210,7 +211,7 @@ describe("an import", () => {
         }, deployedRows)
         yield* importRows(rows)
       }).pipe(Effect.provide(memoryLayer)),
-    { fastCheck: { numRuns: 20 } }
+    { fastCheck: { numRuns: volume(20, 6) } }
   )
 
   it("knows the columns of the legacy schema", () => {

@@ -8,6 +8,7 @@ import * as Retention from "../../src/Retention.js"
 import { databaseLayers, seedUser } from "../support/database.js"
 import { shell } from "../support/lists.js"
 import { day, delivery, job, names, now, session } from "./retentionRows.js"
+import { volume } from "../support/volume.js"
 
 const keepDays = 10
 const policy: Retention.Policy = {
@@ -123,7 +124,11 @@ for (const [name, database] of Object.entries(databaseLayers)) {
           }
         })
       const runPromise = (given: Case) => Effect.runPromise(Effect.provide(holds(given), runtime))
-      yield* Effect.promise(() => FastCheck.assert(FastCheck.asyncProperty(cases, runPromise), { numRuns: 40 }))
+      yield* Effect.promise(() =>
+        FastCheck.assert(FastCheck.asyncProperty(cases, runPromise), {
+          numRuns: name === "remote" ? volume(40, 4) : volume(40, 12)
+        })
+      )
     }).pipe(Effect.provide(database))
   )
 }

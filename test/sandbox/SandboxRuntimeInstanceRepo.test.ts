@@ -11,6 +11,7 @@ import {
 } from "../../src/sandbox/SandboxRuntimeInstance.js"
 import { SandboxRuntimeInstanceRepo } from "../../src/sandbox/SandboxRuntimeInstanceRepo.js"
 import { ada, badNames, layers, pages, type Services, shell, tagOf } from "./support.js"
+import { volume } from "../support/volume.js"
 
 const gone = SandboxAttemptId.make("gone")
 
@@ -295,7 +296,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           yield* repo.upsert({ attemptId, status: index % 5 === 0 ? "failed" : "running" })
           attemptIds.push(attemptId)
         }
-        const unknown = Array.from({ length: 100_000 }, (_, index) => SandboxAttemptId.make(`gone${index}`))
+        const length = name === "memory" ? 100_000 : volume(100_000, 5000)
+        const unknown = Array.from({ length }, (_, index) => SandboxAttemptId.make(`gone${index}`))
         const found = yield* repo.listByAttemptIds([...unknown, ...attemptIds, ...attemptIds])
         expect(new Set(found.keys())).toEqual(new Set(attemptIds))
         for (const [attemptId, instance] of found) expect(instance.attemptId).toBe(attemptId)

@@ -19,6 +19,7 @@ import {
   eventLines,
   toLaunch
 } from "./support.js"
+import { volume } from "../../support/volume.js"
 
 const outcomes = ["succeeded", "failed", "cancelled"] as const
 
@@ -466,7 +467,7 @@ describe("IssueWorkflowLifecycle states", () => {
         yield* Effect.promise(() =>
           FastCheck.assert(
             FastCheck.asyncProperty(ways, (way) => Runtime.runPromise(runtime)(check(way))),
-            { numRuns: 60 }
+            { numRuns: volume(60, 20) }
           )
         )
       }).pipe(Effect.provide(layers.memory)),

@@ -19,6 +19,7 @@ import {
   tagOf,
   toLaunch
 } from "./support.js"
+import { volume } from "../../support/volume.js"
 
 /** The contract of `getDetail` and `list`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
@@ -53,7 +54,8 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const { list } = yield* IssueWorkflowLifecycle
         const issues = yield* IssueRepo
         const executions = yield* IssueWorkflowExecutionRepo
-        for (let index = 0; index < 40; index++) {
+        const count = name === "memory" ? 40 : volume(40, 14)
+        for (let index = 0; index < count; index++) {
           if (index % 3 === 0) yield* TestClock.adjust("1 second")
           const status = IssueWorkflowStatus.literals[index % 4] ?? "active"
           const ownerUserId = index % 5 === 0 ? "eve" : "ada"
@@ -64,12 +66,12 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             status,
             ...archived
           })
-          for (let count = 0; count < index % 3; count++)
-            yield* make.execution({ issueWorkflowId: id, status: count === 0 ? "succeeded" : "running" })
+          for (let number = 0; number < index % 3; number++)
+            yield* make.execution({ issueWorkflowId: id, status: number === 0 ? "succeeded" : "running" })
         }
         for (const ownerUserId of ["ada", "eve", "nobody"]) {
           const all = yield* pages((page) => list({ ownerUserId, includeArchived: true, ...page }), 7)
-          const ids = Array.from({ length: 40 }, (_, index) => 39 - index)
+          const ids = Array.from({ length: count }, (_, index) => count - 1 - index)
             .filter((index) => ownerUserId !== "nobody" && (index % 5 === 0 ? "eve" : "ada") === ownerUserId)
             .map((index) => `w${String(index).padStart(2, "0")}`)
           expect(all.map(({ workflow }) => workflow.id)).toEqual(ids)

@@ -24,6 +24,7 @@ import {
   success,
   tagOf
 } from "./support.js"
+import { sampled } from "../../support/volume.js"
 
 const { make } = Factories
 
@@ -222,7 +223,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             )
           )
         )
-        for (const { attempt, job, runtime, stop } of combinations) {
+        for (const { attempt, job, runtime, stop } of name === "memory" ? combinations : sampled(combinations, 5)) {
           const run = yield* make.attempt({ ownerUserId: ada, status: attempt })
           const sandbox = yield* make.sandbox({ ownerUserId: ada, latestAttemptId: run.id })
           if (job !== undefined) yield* make.buildJob({ attemptId: run.id, status: job })

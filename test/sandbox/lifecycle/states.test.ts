@@ -10,6 +10,7 @@ import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
 import { contradictions, disagreeing, leftOf } from "./invariants.js"
 import { type Command, commands, launched, next, reachable } from "./model.js"
 import { layers, type Services, shell } from "./support.js"
+import { sampled, volume } from "../../support/volume.js"
 
 /** Rolls back the writes of the effect, and sets the clock back. */
 const rolledBack = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -98,8 +99,8 @@ const suite = (name: string, layer: Layer.Layer<Services>, numRuns: number) =>
     )
   })
 
-suite("memory", layers.memory, 100)
-suite("file", layers.file, 15)
+suite("memory", layers.memory, volume(100, 12))
+suite("file", layers.file, volume(15, 3))
 
 describe("SandboxLifecycle states", () => {
   const states = reachable()
@@ -116,9 +117,10 @@ describe("SandboxLifecycle states", () => {
   })
 
   for (const status of SandboxStatus.literals) {
-    it.effect(`each command changes each ${status} sandbox as in the model, without contradictions`, () =>
+    it.effect(`each command changes a ${status} sandbox as in the model, without contradictions`, () =>
       Effect.gen(function* () {
-        for (const { model, way } of states.filter(({ model }) => model.sandbox === status)) {
+        const inStatus = states.filter(({ model }) => model.sandbox === status)
+        for (const { model, way } of sampled(inStatus, 12)) {
           const one = yield* walk(way)
           expect(one.model).toEqual(model)
           const before = yield* one.seen
