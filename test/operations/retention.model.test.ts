@@ -126,7 +126,7 @@ for (const [name, database] of Object.entries(databaseLayers)) {
       const runPromise = (given: Case) => Effect.runPromise(Effect.provide(holds(given), runtime))
       yield* Effect.promise(() =>
         FastCheck.assert(FastCheck.asyncProperty(cases, runPromise), {
-          numRuns: name === "remote" ? volume(40, 4) : volume(40, 12)
+          numRuns: name === "remote" ? volume(40, 10) : 40
         })
       )
     }).pipe(Effect.provide(database))
