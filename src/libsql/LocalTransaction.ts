@@ -1,6 +1,7 @@
 /**
  * A transaction that a caller holds on the writing connection.
  */
+import { isMainThread } from "node:worker_threads"
 import { monotonicMs } from "./backoff.js"
 import { BatchFailure } from "./BatchFailure.js"
 import { type InStatement, type ResultSet, statementOf, toResultSet, type Transaction } from "./Client.js"
@@ -13,8 +14,9 @@ import { rollback, runBatch, type WriteQueue } from "./WriteQueue.js"
 /**
  * The age in milliseconds from which a transaction commits in a thread. The time of a COMMIT grows with the pages that
  * were changed: 20 to 30 ms for 30,000 rows, during which the event loop would stand still. The thread costs 0.1 ms.
+ * Never in a worker thread: the binding aborts the process if the worker is terminated before the commit has ended.
  */
-const longMs = 50
+const longMs = isMainThread ? 50 : Infinity
 
 export class LocalTransaction implements Transaction {
   closed = false

@@ -1,10 +1,13 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer } from "effect"
+import { execFile } from "node:child_process"
+import { promisify } from "node:util"
 import { monotonicMs } from "../../src/libsql/backoff.js"
 import { openMemory } from "../../src/libsql/openLocal.js"
 import * as Sql from "../../src/libsql/SqlClient.js"
 import { until } from "../support/eventLoop.js"
+import { programAt } from "../support/programs.js"
 import { codeOfFailure, newPath, openClient } from "./support.js"
 
 const memory = Effect.acquireRelease(Effect.promise(openMemory), (client) => Effect.promise(() => client.shutdown()))
@@ -105,5 +108,16 @@ describe.each([
         }
       })
     )
+  )
+})
+
+describe("a worker thread that is terminated while it commits a long transaction", () => {
+  it.scopedLive("does not abort the process", () =>
+    Effect.gen(function* () {
+      const path = yield* newPath
+      const program = programAt(new URL("./terminatedWorker.ts", import.meta.url))
+      const { stdout } = yield* Effect.promise(() => promisify(execFile)(process.execPath, [program, path]))
+      expect(stdout).toBe("ended")
+    })
   )
 })
