@@ -14,7 +14,7 @@ export const dieAt = (death: Death) => {
   const pass = (at: Death["at"], number: number) => {
     if (death.at !== "never" && death.at === at && death.number === number) process.kill(process.pid, "SIGKILL")
   }
-  const { commit, run, runAndCommit } = Connection.prototype
+  const { commit, commitInThread, run, runAndCommit } = Connection.prototype
   const committing = <A>(commit: () => A): A => {
     done.commits += 1
     pass("before COMMIT", done.commits)
@@ -29,6 +29,13 @@ export const dieAt = (death: Death) => {
   }
   Connection.prototype.commit = function (this: Connection) {
     committing(() => commit.call(this))
+  }
+  // The commit of a transaction that took long, as many do on a busy machine.
+  Connection.prototype.commitInThread = async function (this: Connection) {
+    done.commits += 1
+    pass("before COMMIT", done.commits)
+    await commitInThread.call(this)
+    pass("after COMMIT", done.commits)
   }
   Connection.prototype.runAndCommit = function (this: Connection, sql, args) {
     return committing(() => runAndCommit.call(this, sql, args))

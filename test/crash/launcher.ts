@@ -27,10 +27,16 @@ const program = Effect.gen(function* () {
   const { launch } = yield* SandboxLifecycle
   yield* launch(requestOf("first"))
 
-  const commit = Connection.prototype.commit
+  const { commit, commitInThread } = Connection.prototype
   Connection.prototype.commit = function (this: Connection) {
     if (dieAt === "before COMMIT") die()
     commit.call(this)
+    if (dieAt === "after COMMIT") die()
+  }
+  // The commit of a launch that took long, on a busy machine.
+  Connection.prototype.commitInThread = async function (this: Connection) {
+    if (dieAt === "before COMMIT") die()
+    await commitInThread.call(this)
     if (dieAt === "after COMMIT") die()
   }
   yield* dieByStatement(launch(requestOf("second")))

@@ -11,18 +11,30 @@ const { dieAt, filePath }: RotationOptions = JSON.parse(process.argv[2] ?? "{}")
 
 let commits = 0
 
-const dying = <A>(commit: () => A): A => {
+/** Counts a commit, and kills this process before it if requested. Returns whether to kill it after the commit. */
+const beforeCommit = (): boolean => {
   commits += 1
   const now = dieAt !== "killed" && dieAt.commit === commits
   if (now && dieAt.moment === "before") process.kill(process.pid, "SIGKILL")
+  return now
+}
+
+const dying = <A>(commit: () => A): A => {
+  const now = beforeCommit()
   const result = commit()
   if (now) process.kill(process.pid, "SIGKILL")
   return result
 }
 
-const { commit, runAndCommit } = Connection.prototype
+const { commit, commitInThread, runAndCommit } = Connection.prototype
 Connection.prototype.commit = function (this: Connection) {
   dying(() => commit.call(this))
+}
+// The commit of a transaction that took long, on a busy machine.
+Connection.prototype.commitInThread = async function (this: Connection) {
+  const now = beforeCommit()
+  await commitInThread.call(this)
+  if (now) process.kill(process.pid, "SIGKILL")
 }
 Connection.prototype.runAndCommit = function (this: Connection, sql, args) {
   return dying(() => runAndCommit.call(this, sql, args))
