@@ -312,7 +312,9 @@ describe("a transaction that waits for the lock", () => {
         yield* insert(sql, ticks)
         expect(other.canWrite()).toBe(true)
         const written = [1000 + ticks, 2000 + ticks]
-        expect((yield* numbers(sql)).filter((n) => written.includes(n))).toEqual(Exit.isSuccess(exit) ? written : [])
+        const found = (yield* numbers(sql)).filter((n) => written.includes(n))
+        // A commit in a thread ends before an interruption takes effect.
+        expect(Exit.isSuccess(exit) ? [written] : [written, []]).toContainEqual(found)
       }
     })
   )
