@@ -48,7 +48,10 @@ export const kept: Readonly<Record<string, string>> = keptTables
 /** The options of a purge. */
 export interface PurgeOptions {
   readonly policy?: Policy | undefined
-  /** The number of rows that one step examines, and so the most that it removes: 1 to 1,000, default 200. */
+  /**
+   * The number of rows that one step examines, and so the most that it removes: 1 to 1,000, default 200. A step examines
+   * fewer rows when their documents and messages have more than 4 MB together.
+   */
   readonly batchSize?: number | undefined
   /** The pause after each full batch, up to a minute. Default 10 ms. */
   readonly pause?: Duration.DurationInput | undefined
@@ -157,6 +160,21 @@ const Options = Schema.Struct({
 const millisOf = (keepFor: Duration.DurationInput | "keep"): number =>
   keepFor === "keep" ? Infinity : Duration.toMillis(keepFor)
 
+/** The bytes of long texts that one statement removes, unless a single row has more: about 10 ms. */
+const batchBytes = 4_000_000
+
+/** Returns the first rows whose long texts have up to `batchBytes` together, but at least one row. */
+const limitedBytes = (rows: ReadonlyArray<Found>): ReadonlyArray<Found> => {
+  let bytes = 0
+  const end = rows.findIndex((row, index) => {
+    bytes += Number(row["bytes"])
+    return index > 0 && bytes > batchBytes
+  })
+  return end < 0 ? rows : rows.slice(0, end)
+}
+
+type Found = Readonly<Record<string, unknown>>
+
 /** The position of a row in its scan: the values of the columns of the order. */
 type Position = ReadonlyArray<unknown>
 
@@ -177,7 +195,8 @@ const stepOf = (
   return (from: Option.Option<Position>) =>
     Effect.gen(function* () {
       const start = Option.getOrElse(from, () => scan.order.map(() => scan.below ?? beginning))
-      const found = yield* sql.unsafe<Readonly<Record<string, unknown>>>(selectText, [until, batchSize, ...start])
+      const read = yield* sql.unsafe<Found>(selectText, [until, batchSize, ...start])
+      const found = limitedBytes(read)
       const young = found.findIndex(({ old }) => old === 0)
       // In an order by age, all rows after a young one are young, too, so the scan ends there.
       const scanned = scan.mixed === true || young < 0 ? found : found.slice(0, young)
@@ -190,10 +209,9 @@ const stepOf = (
           ? keys.length
           : (yield* sql.unsafe(removeText, [until, JSON.stringify(keys)])).length
       const last = scanned.at(-1)
+      const isOver = scanned.length < found.length || (found.length === read.length && read.length < batchSize)
       const next: Option.Option<Position> =
-        scanned.length < batchSize || last === undefined
-          ? Option.none()
-          : Option.some(scan.order.map((column) => last[column]))
+        isOver || last === undefined ? Option.none() : Option.some(scan.order.map((column) => last[column]))
       const batch: PurgedBatch = { table, examined: examined.length, removed }
       return [batch, next] as const
     }).pipe(traced("purge", { table }))
@@ -202,15 +220,19 @@ const stepOf = (
 // Below every number of a position: instants and positions are not negative.
 const beginning = -1
 
+/** The size of columns. The engine reads the length of a value without the value. */
+const bytesOf = (columns: ReadonlyArray<string>) =>
+  columns.length === 0 ? "0" : columns.map((column) => `coalesce(octet_length(${column}), 0)`).join(" + ")
+
 const textsOf = (table: GrowingTable, { order, part }: Scan) => {
-  const { ended = "true", key, old }: Growing = growing[table]
+  const { longTexts = [], ended = "true", key, old }: Growing = growing[table]
   const parameters = order.map((_, index) => `?${index + 3}`)
   const columns = [...new Set([...order, ...key])].map((column) => `${column} AS ${column}`).join(", ")
   const inPart = part === undefined ? "" : `${part} AND `
   return {
     // ?2 is the number of rows. The following parameters are the position after which the batch begins.
     selectText: `
-      SELECT ${columns}, ${old} AS old, ${old} AND ${ended} AS ended FROM ${table}
+      SELECT ${columns}, ${old} AS old, ${old} AND ${ended} AS ended, ${bytesOf(longTexts)} AS bytes FROM ${table}
       WHERE ${inPart}(${order.join(", ")}) > (${parameters.join(", ")})
       ORDER BY ${order.join(", ")} LIMIT ?2`.trim(),
     // ?2 contains the keys. The conditions are checked again, because a row may have become live since the SELECT.

@@ -30,6 +30,8 @@ export interface Growing {
   readonly old: string
   /** The condition for a row that is not live and that no live row needs. */
   readonly ended?: string
+  /** The columns of documents, which may be megabytes long, and of messages. */
+  readonly longTexts?: ReadonlyArray<string>
   /** The default retention, in days. */
   readonly days: number
   /** The start of the retention, for people: "`days` after ...". */
@@ -67,6 +69,7 @@ export const growing = {
   // An expired entry may still be served for some time when resolving fails.
   package_resolution_cache_entries: {
     ...byExpiry("package_resolution_cache_entries"),
+    longTexts: ["resolution_payload"],
     days: 30,
     since: "they expired"
   },
@@ -77,6 +80,7 @@ export const growing = {
     key: ["rowid"],
     old: "received_at <= ?1",
     ended: "processed_at <= ?1",
+    longTexts: ["payload", "error_message"],
     days: 30,
     since: "they were processed, ignored or failed"
   },
@@ -91,6 +95,7 @@ export const growing = {
       AND NOT EXISTS (SELECT 1 FROM sandboxes AS s WHERE s.latest_run_id = run_id)
       AND NOT EXISTS (SELECT 1 FROM sandbox_attempts AS a WHERE a.id = run_id AND a.status IN ('queued', 'running'))
     ))`,
+    longTexts: ["request_payload", "result_payload", "error_message"],
     days: 90,
     since: "they ended, unless a sandbox would be retried or rebuilt from them"
   },
@@ -111,6 +116,7 @@ export const growing = {
     key: ["rowid"],
     old: "created_at <= ?1",
     ended: "settled_at <= ?1",
+    longTexts: ["error_message"],
     days: 30,
     since: "they ended, or no worker claimed them in time"
   },
@@ -144,6 +150,7 @@ export const growing = {
     key: ["rowid"],
     old: "occurred_at <= ?1",
     ended: "EXISTS (SELECT 1 FROM issue_workflow_executions AS x WHERE x.id = execution_id AND x.finished_at <= ?1)",
+    longTexts: ["payload", "message"],
     days: 90,
     since: "their execution ended"
   },
@@ -165,6 +172,7 @@ export const growing = {
           AND n.sequence > control_plane_events.sequence
       ) OR ${subjectHasEnded}
     )`,
+    longTexts: ["payload"],
     days: 90,
     since: "they happened, once every named consumer has acknowledged them; the newest event of an active subject stays"
   },
@@ -173,6 +181,7 @@ export const growing = {
     scans: [{ order: ["imported_at", "id"] }],
     key: ["id"],
     old: "imported_at <= ?1",
+    longTexts: ["row_payload"],
     days: 365,
     since: "the import"
   }

@@ -4,6 +4,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Stream, TestClock } from "effect"
 import * as Retention from "../../src/Retention.js"
+import { growing, type Growing } from "../../src/operations/retentionTables.js"
 import { databaseLayers, fileLayer, memoryLayer } from "../support/database.js"
 import { shell } from "../support/lists.js"
 import { planIssues } from "../support/plans.js"
@@ -42,6 +43,21 @@ describe("the retention", () => {
       expect(declared.filter((name) => name !== "sealant_migrations").toSorted()).toEqual(found)
       expect(new Set(declared).size).toBe(declared.length)
       expect(Object.values(Retention.kept).filter((reason) => reason.length < 10)).toEqual([])
+    }).pipe(Effect.provide(memoryLayer))
+  )
+
+  it.effect("counts the size of all documents and messages", () =>
+    Effect.gen(function* () {
+      const columns = yield* names(
+        "pragma_table_list AS t JOIN pragma_table_info(t.name) AS c WHERE t.schema = 'main' AND (c.name GLOB '*payload' OR c.name GLOB '*message')",
+        "t.name || '.' || c.name"
+      )
+      const counted = Object.entries<Growing>(growing).flatMap(([table, { longTexts = [] }]) =>
+        longTexts.map((column) => `${table}.${column}`)
+      )
+      expect(counted.toSorted()).toEqual(
+        columns.filter((column) => tables.some((table) => column.startsWith(`${table}.`))).toSorted()
+      )
     }).pipe(Effect.provide(memoryLayer))
   )
 
@@ -153,6 +169,23 @@ for (const [name, database] of Object.entries(databaseLayers)) {
         expect(yield* names("session")).toEqual(ids.slice(3))
         expect([...(yield* Stream.runCollect(batches))].map(({ removed }) => removed)).toEqual([3, 1])
         expect(yield* names("session")).toEqual([])
+      }).pipe(Effect.provide(database))
+    )
+
+    it.effect("deletes fewer rows at a time when they are long", () =>
+      Effect.gen(function* () {
+        yield* begin
+        const length = 1_500_000
+        yield* shell(
+          `INSERT INTO import_rejects (source_table, source_key, row_payload, reason, imported_at)
+           SELECT 't', value, json_object('text', printf('%.*c', ?1, 'x')), 'r', 0 FROM json_each('[1, 2, 3, 4, 5]')`,
+          length
+        )
+        const batches = Retention.purgeBatches({ policy: { import_rejects: 0 }, pause: 0 }).pipe(
+          Stream.filter(({ table }) => table === "import_rejects")
+        )
+        expect([...(yield* Stream.runCollect(batches))].map(({ removed }) => removed)).toEqual([2, 2, 1])
+        expect(yield* names("import_rejects")).toEqual([])
       }).pipe(Effect.provide(database))
     )
 
