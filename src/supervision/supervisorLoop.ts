@@ -5,6 +5,7 @@ import { SqlClient } from "@effect/sql"
 import { Context, Duration, Effect, Option } from "effect"
 import { makeQueueCounters } from "../build-job/queueCounters.js"
 import { GitHubWebhookDeliveryRepo } from "../github/GitHubWebhookDeliveryRepo.js"
+import { nextTurn } from "../libsql/eventLoop.js"
 import { spanned } from "../sql/operations.js"
 import { noneOverdue } from "../leasing/heldLeases.js"
 import { IssueWorkflowLifecycle } from "../issue-workflow/IssueWorkflowLifecycle.js"
@@ -14,6 +15,9 @@ import { forever } from "../leasing/workerLoop.js"
 
 /** The limit of each service in a round. `SandboxLifecycle` applies it to each kind of rows and each state. */
 const limit = 100
+
+/** The expired leases that one statement reaps. It returns the deliveries with their payloads, so they are few. */
+const reapBatchSize = 10
 
 export const defaultRuntimeDeadline = "15 minutes" as const
 export const defaultEvery = Duration.seconds(15)
@@ -53,6 +57,15 @@ const call = <Service, E extends { readonly message: string }>(
       )
   })
 
+/** Reaps up to `limit` expired leases, with turns of the event loop between two batches. */
+const reapDeliveries = ({ reapExpired }: GitHubWebhookDeliveryRepo["Type"]) =>
+  Effect.gen(function* () {
+    for (let reaped = 0; reaped < limit; reaped += reapBatchSize) {
+      if ((yield* reapExpired(reapBatchSize)).length < reapBatchSize) return
+      yield* nextTurn
+    }
+  })
+
 /** Supervises forever: once at the start, then after each pause. */
 export const supervision = (
   { deliveries, sandboxes, workflows }: Supervised,
@@ -66,7 +79,7 @@ export const supervision = (
         call("the build queue", queue, ({ supervise }) => supervise),
         call("sandboxes", sandboxes, ({ supervise }) => supervise({ limit, runtimeDeadline })),
         call("issue workflows", workflows, ({ supervise }) => supervise({ limit })),
-        call("webhook deliveries", deliveries, ({ reapExpired }) => reapExpired(limit))
+        call("webhook deliveries", deliveries, reapDeliveries)
       ],
       { discard: true }
     )

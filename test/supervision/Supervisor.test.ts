@@ -10,7 +10,7 @@ import {
   Supervisor,
   WebhookInbox
 } from "@sealant/db"
-import { layerTest } from "@sealant/db/testing"
+import { Factories, layerTest } from "@sealant/db/testing"
 import { Effect, Fiber, Layer, TestClock } from "effect"
 import { eventually, sleeping } from "../support/eventLoop.js"
 import { refusalOf } from "../support/refusals.js"
@@ -78,6 +78,26 @@ describe("Supervisor", () => {
       }).pipe(Effect.provide(layerTest))
     )
   }
+
+  it.effect("reaps up to 100 expired leases of deliveries in a round, at most 10 at a time", () =>
+    Effect.gen(function* () {
+      yield* Effect.replicateEffect(Factories.make.claimedDelivery(), 105, { discard: true })
+      yield* TestClock.adjust("2 minutes")
+      const deliveries = yield* GitHubWebhookDeliveryRepo
+      const reaped: Array<number> = []
+      const counting = Layer.succeed(GitHubWebhookDeliveryRepo, {
+        ...deliveries,
+        reapExpired: (limit) => Effect.tap(deliveries.reapExpired(limit), (rows) => reaped.push(rows.length))
+      })
+      const fiber = yield* Effect.fork(Effect.provide(Supervisor.run({ every: "1 minute" }), counting))
+      yield* sleeping(60)
+      expect(reaped).toEqual(Array.from({ length: 10 }, () => 10))
+      yield* TestClock.adjust("1 minute")
+      yield* sleeping(60)
+      expect(reaped.slice(10)).toEqual([5])
+      yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(layerTest))
+  )
 
   it.effect("layer supervises until its scope is closed", () =>
     Effect.gen(function* () {
