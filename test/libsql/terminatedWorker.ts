@@ -2,6 +2,7 @@
  * A process whose worker thread is terminated while it commits a long transaction: `tsx terminatedWorker.ts PATH`. Prints
  * `ended`.
  */
+// oxlint-disable unicorn/require-post-message-target-origin -- a worker thread is not a window
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { openLocalFile } from "../../src/libsql/openLocal.js"
 
