@@ -220,19 +220,17 @@ const stepOf = (
 // Below every number of a position: instants and positions are not negative.
 const beginning = -1
 
-/** The size of columns. The engine reads the length of a value without the value. */
-const bytesOf = (columns: ReadonlyArray<string>) =>
-  columns.length === 0 ? "0" : columns.map((column) => `coalesce(octet_length(${column}), 0)`).join(" + ")
-
 const textsOf = (table: GrowingTable, { order, part }: Scan) => {
   const { longTexts = [], ended = "true", key, old }: Growing = growing[table]
   const parameters = order.map((_, index) => `?${index + 3}`)
   const columns = [...new Set([...order, ...key])].map((column) => `${column} AS ${column}`).join(", ")
+  // The engine reads the length of a value without the value.
+  const bytes = ["0", ...longTexts.map((column) => `coalesce(octet_length(${column}), 0)`)].join(" + ")
   const inPart = part === undefined ? "" : `${part} AND `
   return {
     // ?2 is the number of rows. The following parameters are the position after which the batch begins.
     selectText: `
-      SELECT ${columns}, ${old} AS old, ${old} AND ${ended} AS ended, ${bytesOf(longTexts)} AS bytes FROM ${table}
+      SELECT ${columns}, ${old} AS old, ${old} AND ${ended} AS ended, ${bytes} AS bytes FROM ${table}
       WHERE ${inPart}(${order.join(", ")}) > (${parameters.join(", ")})
       ORDER BY ${order.join(", ")} LIMIT ?2`.trim(),
     // ?2 contains the keys. The conditions are checked again, because a row may have become live since the SELECT.

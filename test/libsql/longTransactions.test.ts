@@ -1,6 +1,6 @@
 import { SqlClient } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer } from "effect"
+import { Effect, Exit, Fiber, Layer, type Scope } from "effect"
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 import { monotonicMs } from "../../src/libsql/backoff.js"
@@ -32,7 +32,7 @@ describe.each([
   { name: "memory", open: memory }
 ])("transactions that take long ($name)", ({ open }) => {
   const withTable = <A, E>(
-    use: (sql: SqlClient.SqlClient, driver: Sql.Driver) => Effect.Effect<A, E, SqlClient.SqlClient>
+    use: (sql: SqlClient.SqlClient, driver: Sql.Driver) => Effect.Effect<A, E, SqlClient.SqlClient | Scope.Scope>
   ) =>
     Effect.gen(function* () {
       const driver = yield* open
