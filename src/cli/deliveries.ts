@@ -6,13 +6,13 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import { Clock, Console, Effect, Layer, Option, Schema } from "effect"
+import { Clock, Console, Effect, Layer, Schema } from "effect"
 import { GitHubWebhookDeliveryId, GitHubWebhookDeliveryStatus } from "../github/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../github/GitHubWebhookDeliveryRepo.js"
 import { DeliveryDetail, DeliverySummary, listDeliveries, showDelivery } from "../operations/deliveries.js"
 import { existing } from "../sql/columns.js"
 import { layerCurrent } from "./database.js"
-import { columns, json, printJson, printLines } from "./output.js"
+import { columns, json, orNone, printJson, printLines } from "./output.js"
 import { age, changeEach, idOf, limitOf } from "./rows.js"
 
 const layer = Layer.provideMerge(GitHubWebhookDeliveryRepo.layer, layerCurrent)
@@ -28,8 +28,6 @@ const status = Options.choice("status", GitHubWebhookDeliveryStatus.literals).pi
 
 const encodeSummary = Schema.encodeSync(DeliverySummary.json)
 const encodeDetail = Schema.encodeSync(DeliveryDetail.json)
-
-const orNone = Option.getOrElse(() => "-")
 
 const list = Command.make("list", { status, limit: limitOf("deliveries"), json }, ({ json, limit, status }) =>
   Effect.gen(function* () {

@@ -6,7 +6,7 @@ import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
-import { Console, DateTime, Effect, Layer, Option, Schema, Stream } from "effect"
+import { Chunk, Console, DateTime, Effect, Layer, Option, Schema, Stream } from "effect"
 import { ControlPlaneEvent, ControlPlaneSubjectType } from "../events/ControlPlaneEvent.js"
 import { ControlPlaneEvents } from "../events/ControlPlaneEvents.js"
 import { layerCurrent } from "./database.js"
@@ -28,6 +28,33 @@ export const eventCells = (event: ControlPlaneEvent): ReadonlyArray<string> => [
   Option.match(event.actorId, { onNone: () => event.actorType, onSome: (id) => `${event.actorType} ${id}` }),
   Option.match(event.payload, { onNone: () => "", onSome: (payload) => JSON.stringify(payload) })
 ]
+
+/** The cells of an event of several subjects: as `eventCells`, with the subject after the time. */
+export const subjectCells = (event: ControlPlaneEvent): ReadonlyArray<string> => {
+  const [time = "", ...rest] = eventCells(event)
+  return [time, `${event.subjectType} ${event.subjectId}`, ...rest]
+}
+
+const historyPage = 500
+
+/** All events of one subject, in their order. */
+export const eventsOf = (subjectType: ControlPlaneSubjectType, subjectId: string) =>
+  Effect.flatMap(ControlPlaneEvents, (journal) =>
+    Stream.paginateChunkEffect(0, (afterSequence) =>
+      Effect.map(
+        // An id that is too long for the journal has no events.
+        Effect.catchTag(
+          journal.list({ subjectType, subjectId, afterSequence, limit: historyPage }),
+          "InvalidInput",
+          () => Effect.succeed([])
+        ),
+        (events) => [
+          Chunk.fromIterable(events),
+          events.length < historyPage ? Option.none() : Option.fromNullable(events.at(-1)?.sequence)
+        ]
+      )
+    ).pipe(Stream.runCollect, Effect.map(Chunk.toReadonlyArray))
+  )
 
 const cellsOf = (event: ControlPlaneEvent) => [
   String(event.position),

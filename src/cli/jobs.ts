@@ -7,16 +7,16 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import { Chunk, Clock, Console, Effect, Layer, Option, Schema, Stream } from "effect"
+import { Clock, Console, Effect, Layer, Schema } from "effect"
 import { WorkspaceBuildJobId, WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../build-job/WorkspaceBuildJobRepo.js"
 import { ControlPlaneEvent } from "../events/ControlPlaneEvent.js"
-import { ControlPlaneEvents, type ControlPlaneEventsService } from "../events/ControlPlaneEvents.js"
+import { ControlPlaneEvents } from "../events/ControlPlaneEvents.js"
 import { JobDetail, JobSummary, listJobs, showJob } from "../operations/jobs.js"
 import { existing } from "../sql/columns.js"
 import { layerCurrent } from "./database.js"
-import { eventCells } from "./events.js"
-import { columns, json, printJson, printLines } from "./output.js"
+import { eventCells, eventsOf } from "./events.js"
+import { columns, json, orNone, printJson, printLines } from "./output.js"
 import { age, changeEach, idOf, limitOf } from "./rows.js"
 
 const layer = Layer.provideMerge(Layer.merge(WorkspaceBuildJobRepo.layer, ControlPlaneEvents.layer), layerCurrent)
@@ -35,25 +35,6 @@ const encodeDetail = Schema.encodeSync(JobDetail.json)
 
 const encodeEvent = Schema.encodeSync(ControlPlaneEvent.json)
 
-const historyPage = 500
-
-/** All events of a job, in their order. */
-const historyOf = (journal: ControlPlaneEventsService, subjectId: string) =>
-  Stream.paginateChunkEffect(0, (afterSequence) =>
-    Effect.map(
-      // An id that is too long for the journal has no events.
-      Effect.catchTag(
-        journal.list({ subjectType: "job", subjectId, afterSequence, limit: historyPage }),
-        "InvalidInput",
-        () => Effect.succeed([])
-      ),
-      (events) => [
-        Chunk.fromIterable(events),
-        events.length < historyPage ? Option.none() : Option.fromNullable(events.at(-1)?.sequence)
-      ]
-    )
-  )
-
 const list = Command.make("list", { status, limit: limitOf("jobs"), json }, ({ json, limit, status }) =>
   Effect.gen(function* () {
     const jobs = yield* listJobs(limit, status)
@@ -68,8 +49,8 @@ const list = Command.make("list", { status, limit: limitOf("jobs"), json }, ({ j
           job.status,
           age(now, job.createdAt),
           `${job.attemptCount}/${job.maxAttempts}`,
-          Option.getOrElse(job.workerId, () => "-"),
-          Option.getOrElse(job.errorCode, () => "-"),
+          orNone(job.workerId),
+          orNone(job.errorCode),
           `${job.registryId}/${job.repository}:${job.tag}`
         ])
       ])
@@ -80,11 +61,10 @@ const list = Command.make("list", { status, limit: limitOf("jobs"), json }, ({ j
 const show = Command.make("show", { id, json }, ({ id, json }) =>
   Effect.gen(function* () {
     const job = encodeDetail(yield* showJob(id))
-    const journal = yield* ControlPlaneEvents
-    const history = yield* Stream.runCollect(historyOf(journal, id))
-    if (json) return yield* printJson({ ...job, history: Array.from(history, (event) => encodeEvent(event)) })
+    const history = yield* eventsOf("job", id)
+    if (json) return yield* printJson({ ...job, history: history.map((event) => encodeEvent(event)) })
     yield* printLines(columns(Object.entries(job).map(([field, value]) => [field, String(value)])))
-    if (history.length > 0) yield* printLines(["", "history", ...columns(Array.from(history, eventCells))])
+    if (history.length > 0) yield* printLines(["", "history", ...columns(history.map(eventCells))])
   })
 ).pipe(
   Command.withDescription(

@@ -33,6 +33,9 @@ export const columns = (cells: ReadonlyArray<ReadonlyArray<string>>): ReadonlyAr
   )
 }
 
+/** The text of a cell that may be empty. */
+export const orNone: (text: Option.Option<string>) => string = Option.getOrElse(() => "-")
+
 /** The output of progress. On a terminal, each update overwrites one line; otherwise progress is printed as lines. */
 export interface ProgressOutput {
   readonly isTerminal: boolean

@@ -19,6 +19,8 @@ export const summaries = {
   restore: "Replaces the database with a backup.",
   "import-legacy": "Imports a database of the predecessor.",
   purge: "Removes ended rows that are older than their retention.",
+  sandboxes: "Reads sandboxes with their attempts, errors and timeline: list, show.",
+  workflows: "Reads issue workflows with their executions: list, show.",
   jobs: "Reads and changes the build queue: list, show, redrive, fail, cancel.",
   queue: "Reads the load of the build queue, and changes its limits and pauses: stats, limits, pause, resume.",
   deliveries: "Reads the inbox of webhook deliveries: list, show, redeliver.",

@@ -31,6 +31,8 @@ const definitions = {
   restore: () => import("./restore.js").then(({ restore }) => restore),
   "import-legacy": () => import("./importLegacy.js").then(({ importLegacy }) => importLegacy),
   purge: () => import("./purge.js").then(({ purge }) => purge),
+  sandboxes: () => import("./sandboxes.js").then(({ sandboxes }) => sandboxes),
+  workflows: () => import("./workflows.js").then(({ workflows }) => workflows),
   jobs: () => import("./jobs.js").then(({ jobs }) => jobs),
   queue: () => import("./queue.js").then(({ queue }) => queue),
   deliveries: () => import("./deliveries.js").then(({ deliveries }) => deliveries),

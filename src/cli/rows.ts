@@ -5,7 +5,8 @@ import * as Args from "@effect/cli/Args"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
-import { Console, DateTime, Duration, Effect, ParseResult, type Schema } from "effect"
+import { Chunk, Console, DateTime, Duration, Effect, Option, ParseResult, type Schema, Stream } from "effect"
+import type { Page } from "../sql/pageSchemas.js"
 import { printable, printJson, span } from "./output.js"
 
 /** The option `--limit` of a list. */
@@ -20,6 +21,50 @@ export const limitOf = (noun: string) =>
     Options.withDescription(`Number of ${noun}, 1 to 500; default 50.`),
     Options.withDefault(50)
   )
+
+/** The option `--cursor` of a list of pages. */
+export const cursor = Options.text("cursor").pipe(
+  Options.withDescription("Prints the next page, from the cursor that the page before it printed."),
+  Options.optional
+)
+
+/** The option `--owner` of a list. */
+export const ownerOf = (noun: string) =>
+  Options.text("owner").pipe(Options.withDescription(`Only ${noun} of the user with this id.`), Options.optional)
+
+/** The option `--archived` of a list. */
+export const archivedOf = (noun: string) =>
+  Options.boolean("archived").pipe(Options.withDescription(`Also archived ${noun}.`))
+
+/** Builds the request of a list from its options. */
+export const requestOf = <Status extends string>(options: {
+  readonly status: Option.Option<Status>
+  readonly owner: Option.Option<string>
+  readonly archived: boolean
+  readonly limit: number
+  readonly cursor: Option.Option<string>
+}) => ({
+  limit: options.limit,
+  cursor: Option.getOrUndefined(options.cursor),
+  includeArchived: options.archived,
+  statuses: Option.getOrUndefined(Option.map(options.status, (status) => [status])),
+  ...Option.match(options.owner, { onNone: () => ({}), onSome: (ownerUserId) => ({ ownerUserId }) })
+})
+
+/** Lines after the rows of a page: the cursor of the next page, if there is one. */
+export const nextPageLines = ({ nextCursor }: Page<unknown>): ReadonlyArray<string> =>
+  Option.match(nextCursor, { onNone: () => [], onSome: (cursor) => ["", `next page: --cursor ${cursor}`] })
+
+/** Reads all pages of a list. */
+export const allOf = <A, E, R>(
+  read: (request: { readonly limit: number; readonly cursor: string | undefined }) => Effect.Effect<Page<A>, E, R>
+): Effect.Effect<ReadonlyArray<A>, E, R> =>
+  Stream.paginateChunkEffect(Option.none<string>(), (cursor) =>
+    Effect.map(read({ limit: 500, cursor: Option.getOrUndefined(cursor) }), ({ items, nextCursor }) => [
+      Chunk.fromIterable(items),
+      Option.map(nextCursor, Option.some)
+    ])
+  ).pipe(Stream.runCollect, Effect.map(Chunk.toReadonlyArray))
 
 /**
  * The id of a row. An unknown option after it would be parsed as one more id, after the change of the rows before it; so

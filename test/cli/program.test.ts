@@ -40,6 +40,31 @@ it.live("shows the help of a command with its full name, in lines that fit the t
   })
 )
 
+it.live("shows the options of the lists of all owners", () =>
+  Effect.gen(function* () {
+    for (const [command, states] of [
+      ["sandboxes", "queued | running | ready | stopping | stopped | failed | cancelled"],
+      ["workflows", "active | completed | failed | cancelled"]
+    ] as const) {
+      const { code, stdout } = yield* runHere([command, "list", "--help"])
+      expect(code).toBe(0)
+      const lines = stdout.split("\n").map((line) => line.trim())
+      expect(lines.join(" ")).toContain(`$ sealant-db ${command} list [--status`)
+      expect(lines.filter((line) => /^(-|\(-)/.test(line))).toEqual([
+        `--status ${states}`,
+        "--owner text",
+        "--archived",
+        "--limit integer",
+        "--cursor text",
+        "--json"
+      ])
+      expect((yield* runHere([command, "show", "--help"])).stdout).toContain(
+        `$ sealant-db ${command} show [--json] <id>`
+      )
+    }
+  })
+)
+
 it.live("prints completions of all commands for a shell", () =>
   Effect.gen(function* () {
     for (const shell of ["bash", "zsh", "fish"]) {
@@ -55,7 +80,7 @@ it.live("exits with 2 and one line for an unknown command or option, with the mo
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string, string]> = [
       [
         ["frobnicate"],
-        "unknown command 'frobnicate': must be one of migrate, status, doctor, backup, restore, import-legacy, purge, jobs, queue, deliveries, events, secrets, stats, dashboard",
+        "unknown command 'frobnicate': must be one of migrate, status, doctor, backup, restore, import-legacy, purge, sandboxes, workflows, jobs, queue, deliveries, events, secrets, stats, dashboard",
         ""
       ],
       [["stauss"], "unknown command 'stauss': did you mean status?", ""],
