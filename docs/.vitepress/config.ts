@@ -62,14 +62,12 @@ export default defineConfig({
       },
       {
         text: "Reference",
-        items: pages(
-          ["Services", "services"],
-          ["Methods", "api"],
-          ["Schema", "schema"],
-          ["States", "states"],
-          ["SQL", "sql"],
-          ["Limits", "limits"]
-        )
+        items: [
+          ...pages(["Services", "services"], ["Methods", "api"]),
+          // Pages of TypeDoc (`npm run docs:reference`), which are not of this site's router.
+          { text: "All exports", link: "/reference/index.html", target: "_self" },
+          ...pages(["Schema", "schema"], ["States", "states"], ["SQL", "sql"], ["Limits", "limits"])
+        ]
       },
       {
         text: "Background",

@@ -8,7 +8,7 @@ interface Options {
   readonly root: string
   /** The files whose exports are public. */
   readonly entries: ReadonlyArray<string>
-  readonly compilerOptions: ts.CompilerOptions
+  readonly program: ts.Program
 }
 
 const deepestType = 10
@@ -17,8 +17,7 @@ const deepestType = 10
  * Returns `name (public declaration)` for each such type. Types in the same file that it does not export, and the
  * parents of an interface, are part of the declaration: their own names are not needed, those in them are.
  */
-export const unexportedNames = ({ compilerOptions, entries, root }: Options): ReadonlyArray<string> => {
-  const program = ts.createProgram([...entries], compilerOptions)
+export const unexportedNames = ({ entries, program, root }: Options): ReadonlyArray<string> => {
   const checker = program.getTypeChecker()
   const exported = new Set<ts.Symbol>()
   const found = new Map<string, string>()

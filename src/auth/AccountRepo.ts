@@ -217,6 +217,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** Accounts of users at identity providers, with encrypted tokens. */
 export class AccountRepo extends Context.Tag("@sealant/db/AccountRepo")<AccountRepo, AccountService>() {
   /** Accounts over `SqlClient`, with the keys of the `KeyRing` of the context, if it has one. */
   static readonly layer: Layer.Layer<AccountRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)

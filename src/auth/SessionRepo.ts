@@ -159,6 +159,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** Sessions of signed-in users. */
 export class SessionRepo extends Context.Tag("@sealant/db/SessionRepo")<SessionRepo, SessionService>() {
   /** Sessions over `SqlClient`. */
   static readonly layer: Layer.Layer<SessionRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)

@@ -147,6 +147,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** Users, found by their id or their email address. */
 export class UserRepo extends Context.Tag("@sealant/db/UserRepo")<UserRepo, UserService>() {
   /** Users over `SqlClient`. */
   static readonly layer: Layer.Layer<UserRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)

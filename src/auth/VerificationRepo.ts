@@ -87,6 +87,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** Verifications, such as those of an email address. Each is consumed at most once. */
 export class VerificationRepo extends Context.Tag("@sealant/db/VerificationRepo")<
   VerificationRepo,
   VerificationService

@@ -276,6 +276,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** The journal of state changes: lists, live tails, and consumers with a cursor. */
 export class ControlPlaneEvents extends Context.Tag("@sealant/db/ControlPlaneEvents")<
   ControlPlaneEvents,
   ControlPlaneEventsService

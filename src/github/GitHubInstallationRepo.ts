@@ -340,6 +340,7 @@ const columnsOf = (request: typeof UpsertGitHubInstallation.Type): Readonly<Reco
     repository_selection: request.repositorySelection
   })
 
+/** Installations of the GitHub App, and the grants of users to use them. */
 export class GitHubInstallationRepo extends Context.Tag("@sealant/db/GitHubInstallationRepo")<
   GitHubInstallationRepo,
   GitHubInstallationService

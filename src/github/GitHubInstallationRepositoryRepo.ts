@@ -352,6 +352,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** The repositories that each installation of the GitHub App contains. */
 export class GitHubInstallationRepositoryRepo extends Context.Tag("@sealant/db/GitHubInstallationRepositoryRepo")<
   GitHubInstallationRepositoryRepo,
   GitHubInstallationRepositoryService

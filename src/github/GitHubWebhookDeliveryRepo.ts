@@ -351,6 +351,7 @@ const heldBy = ({ deliveryId, token, workerId }: WebhookLease) => ({ id: deliver
 
 const attributesOf = ({ deliveryId }: WebhookLease) => ({ "delivery.id": deliveryId })
 
+/** The inbox of webhook deliveries: their leases, retries and states. */
 export class GitHubWebhookDeliveryRepo extends Context.Tag("@sealant/db/GitHubWebhookDeliveryRepo")<
   GitHubWebhookDeliveryRepo,
   GitHubWebhookDeliveryService

@@ -368,6 +368,8 @@ const isPersistenceError = isTaggedAs<Errors.PersistenceError>("PersistenceError
 const isWebhookFailure = isTaggedAs<WebhookFailure>("WebhookFailure")
 
 /**
+ * The receipt and the processing of webhook deliveries, each exactly once.
+ *
  * @example
  * ```ts
  * import { Effect } from "effect"

@@ -278,6 +278,7 @@ const referencesOf = ({ assigneeUserId, authorUserId, repositoryId }: typeof Ups
   { field: "assigneeUserId", table: "user", id: Option.fromNullable(assigneeUserId) }
 ]
 
+/** Issues and their links to pull requests. */
 export class IssueRepo extends Context.Tag("@sealant/db/IssueRepo")<IssueRepo, IssueService>() {
   /** The layer over `SqlClient`. */
   static readonly layer: Layer.Layer<IssueRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)

@@ -313,6 +313,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** Executions of issue workflows and their reports. */
 export class IssueWorkflowExecutionRepo extends Context.Tag("@sealant/db/IssueWorkflowExecutionRepo")<
   IssueWorkflowExecutionRepo,
   IssueWorkflowExecutionService

@@ -226,6 +226,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** Lifecycle operations of issue workflows and their executions. Each is one transaction. */
 export class IssueWorkflowLifecycle extends Context.Tag("@sealant/db/IssueWorkflowLifecycle")<
   IssueWorkflowLifecycle,
   IssueWorkflowLifecycleService

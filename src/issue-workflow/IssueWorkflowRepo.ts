@@ -259,6 +259,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** Issue workflows: the work on one issue each. */
 export class IssueWorkflowRepo extends Context.Tag("@sealant/db/IssueWorkflowRepo")<
   IssueWorkflowRepo,
   IssueWorkflowService

@@ -143,6 +143,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** Pull requests, as their provider reports them. */
 export class PullRequestRepo extends Context.Tag("@sealant/db/PullRequestRepo")<PullRequestRepo, PullRequestService>() {
   /** The layer over `SqlClient`. */
   static readonly layer: Layer.Layer<PullRequestRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)

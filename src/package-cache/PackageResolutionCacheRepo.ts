@@ -202,6 +202,7 @@ const keyedMutex = () => {
     )
 }
 
+/** The cache of package resolutions. */
 export class PackageResolutionCacheRepo extends Context.Tag("@sealant/db/PackageResolutionCacheRepo")<
   PackageResolutionCacheRepo,
   PackageResolutionCacheService

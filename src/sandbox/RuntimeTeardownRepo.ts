@@ -125,6 +125,7 @@ const make = Effect.gen(function* () {
   return methods
 })
 
+/** The queue of teardowns of runtimes. */
 export class RuntimeTeardownRepo extends Context.Tag("@sealant/db/RuntimeTeardownRepo")<
   RuntimeTeardownRepo,
   RuntimeTeardownService

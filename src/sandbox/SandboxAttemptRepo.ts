@@ -367,6 +367,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** Attempts to launch sandboxes, and their snapshots. */
 export class SandboxAttemptRepo extends Context.Tag("@sealant/db/SandboxAttemptRepo")<
   SandboxAttemptRepo,
   SandboxAttemptService

@@ -391,6 +391,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** Lifecycle operations of sandboxes: launch, build, runtime, stop. Each is one transaction. */
 export class SandboxLifecycle extends Context.Tag("@sealant/db/SandboxLifecycle")<
   SandboxLifecycle,
   SandboxLifecycleService

@@ -320,6 +320,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** Sandboxes and their links to attempts. */
 export class SandboxRepo extends Context.Tag("@sealant/db/SandboxRepo")<SandboxRepo, SandboxService>() {
   /** Provides the sandboxes over `SqlClient`. */
   static readonly layer: Layer.Layer<SandboxRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)

@@ -171,6 +171,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** Runtimes of attempts, as their adapters report them. */
 export class SandboxRuntimeInstanceRepo extends Context.Tag("@sealant/db/SandboxRuntimeInstanceRepo")<
   SandboxRuntimeInstanceRepo,
   SandboxRuntimeInstanceService

@@ -173,6 +173,7 @@ const make = Effect.gen(function* () {
   return service
 })
 
+/** Repositories of source code. */
 export class RepositoryRepo extends Context.Tag("@sealant/db/RepositoryRepo")<RepositoryRepo, RepositoryService>() {
   /** Repositories over `SqlClient`. */
   static readonly layer: Layer.Layer<RepositoryRepo, never, SqlClient.SqlClient> = Layer.effect(this, make)
