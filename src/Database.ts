@@ -3,7 +3,8 @@
  *
  * Each layer provides `SqlClient` and `LibsqlClient`. No layer runs migrations: see `Migrations`.
  */
-import { SqlClient, type SqlError } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql"
 import type { LibsqlClient } from "@effect/sql-libsql"
 import { Effect, Layer, Option, Runtime, Schema } from "effect"
 import { isReplicaError } from "./libsql/DriverError.js"

@@ -4,7 +4,8 @@
  * Long operations run in a thread of their own, on their own connection: neither the event loop nor writers wait for
  * them. The others run in the queue of writes; their documentation contains their cost.
  */
-import { SqlClient, type SqlError } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql"
 import { Effect, Schema } from "effect"
 import type { PersistenceError } from "./Errors.js"
 import { Count } from "./sql/columns.js"

@@ -9,7 +9,9 @@
  * ledger is read. Of several concurrent migrators one applies the migrations; the others wait, and then find none
  * pending.
  */
-import { Migrator, SqlClient, SqlError } from "@effect/sql"
+import * as Migrator from "@effect/sql/Migrator"
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as SqlError from "@effect/sql/SqlError"
 import { Clock, Effect, Layer, Option, Predicate } from "effect"
 import { migrations as ownMigrations } from "../migrations/index.js"
 import { PersistenceError } from "./Errors.js"

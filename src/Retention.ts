@@ -10,7 +10,7 @@
  * - A purge can be stopped at any moment and run again, also in several processes at once. Removed rows stay removed,
  *   and the oldest are removed first.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Duration, Effect, Option, Record, Schema, Stream } from "effect"
 import type { InvalidInput, PersistenceError } from "./Errors.js"
 import { Count } from "./sql/columns.js"

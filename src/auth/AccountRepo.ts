@@ -8,7 +8,7 @@
  * - A token that cannot be decrypted with the keys of this process is `None`: the user signs in at the provider again.
  * - Tokens and password hashes never appear in errors, logs or spans.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, DateTime, Effect, Layer, Option, Redacted } from "effect"
 import { AlreadyExists } from "../Errors.js"
 import type { InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"

@@ -5,7 +5,7 @@
  * - `findByToken` never returns a session that has expired or was revoked.
  * - Tokens never appear in errors, logs or spans.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, DateTime, Effect, Layer, Option, Redacted } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { purgeOf } from "../sql/expiry.js"

@@ -3,7 +3,7 @@
  *
  * Guarantee: an email address, in any case, belongs to at most one user, also under concurrent calls.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, Effect, Layer, Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError } from "../Errors.js"
 import { endWithOwner } from "../events/deletions.js"

@@ -5,7 +5,7 @@
  * - A verification is consumed at most once, also under concurrent calls, and never after it has expired.
  * - Its value and its identifier never appear in errors, logs or spans.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, DateTime, Effect, Layer, type Option, Redacted } from "effect"
 import type { AlreadyExists, InvalidInput, PersistenceError } from "../Errors.js"
 import { purgeOf } from "../sql/expiry.js"

@@ -1,7 +1,8 @@
 /**
  * Tokens of accounts as rows contain them: encrypted if this process holds keys. See docs/encryption.md.
  */
-import { SqlClient, type Statement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { Statement } from "@effect/sql"
 import { Effect, Option, Redacted } from "effect"
 import { instancesOf } from "../sql/rows.js"
 import { tokenColumns } from "../secret/tokenFormat.js"

@@ -1,7 +1,8 @@
 /**
  * The queries of the adapter methods.
  */
-import { SqlClient, type SqlError, type Statement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError, Statement } from "@effect/sql"
 import type { JoinConfig } from "better-auth/adapters"
 import { Effect, Option } from "effect"
 import { type InvalidInput, PersistenceError, ReferenceNotFound } from "../Errors.js"

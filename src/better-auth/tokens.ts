@@ -3,7 +3,8 @@
  * `AccountRepo` does. Conditions on tokens compare stored values, so they match no encrypted token; Better Auth finds
  * accounts by provider, id and user.
  */
-import { SqlClient, type SqlError, type Statement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError, Statement } from "@effect/sql"
 import { Effect } from "effect"
 import type { EncryptionKeyUnavailable } from "../secret/errors.js"
 import { type TokenColumn, tokenColumns } from "../secret/tokenFormat.js"

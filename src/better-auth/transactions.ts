@@ -10,7 +10,7 @@
  * callers. So effects run outside the asynchronous context of the caller. Otherwise a fiber of another caller could
  * join this transaction.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Cause, Data, Effect, Exit, type ManagedRuntime, Runtime } from "effect"
 import { AsyncLocalStorage, AsyncResource } from "node:async_hooks"
 import { operations } from "../sql/operations.js"

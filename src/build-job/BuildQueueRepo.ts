@@ -7,7 +7,7 @@
  *
  * Internal: for operators, not for request handlers.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, DateTime, Effect, Layer, Option, Schema } from "effect"
 import type { InvalidInput, PersistenceError } from "../Errors.js"
 import { Prose } from "../sql/columns.js"

@@ -2,7 +2,7 @@
  * The loop of a build worker. It claims jobs, sends heartbeats while handlers work, reports the outcomes, and runs
  * `Supervisor` concurrently.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { type Cause, Data, Duration, Effect, Exit, Option, Schema } from "effect"
 import type { ClaimedJob, Lease, WorkspaceBuildJob } from "./WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "./WorkspaceBuildJobRepo.js"

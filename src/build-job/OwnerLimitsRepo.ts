@@ -7,7 +7,7 @@
  *
  * Internal: for operators and services, not for request handlers.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, Effect, Layer, Option } from "effect"
 import type { InvalidInput, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { operations } from "../sql/operations.js"

@@ -9,7 +9,7 @@
  * - The cost of a claim does not depend on the depth of the queue: it reads the first entries of partial indexes on
  *   queued and running jobs.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
 import {
   type AlreadyExists,

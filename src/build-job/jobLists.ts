@@ -5,7 +5,7 @@
  * range of an index for each status, newest first. A filter by worker or error code examines the jobs of these ranges:
  * set `createdAfter` in a large database.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, DateTime, Effect, Option } from "effect"
 import { type InvalidInput, NotFound, type PersistenceError } from "../Errors.js"
 import { conditionsOf } from "../sql/filters.js"

@@ -1,7 +1,7 @@
 /**
  * The directory of backups of a Dashboard. A request names a backup by the name of its file, never by a path.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Effect, Option } from "effect"
 import { mkdir, readdir, stat } from "node:fs/promises"
 import { dirname, join } from "node:path"

@@ -6,7 +6,7 @@
  * oldest messages, and receives the number of the events that it has missed.
  */
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import {
   Clock,
   type Deferred,

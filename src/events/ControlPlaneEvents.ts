@@ -12,7 +12,7 @@
  * - A position belongs to an epoch. A restore of a backup begins a new epoch, because events that were written after
  *   the backup are gone and their positions are reused.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, Effect, Layer, Option, Stream } from "effect"
 import {
   Acknowledge,

@@ -4,7 +4,7 @@
  * The journal has an index of its positions and one of its subjects. So a search without a subject examines a limited
  * number of positions for each page, and counts cover a limited number of the newest events.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { DateTime, Effect, Option } from "effect"
 import { type InvalidInput, NotFound, type PersistenceError } from "../Errors.js"
 import { conditionsOf } from "../sql/filters.js"

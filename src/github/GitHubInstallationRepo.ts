@@ -8,7 +8,7 @@
  * - `suspendedAt` is set only while the installation is suspended.
  * - A revoked grant has no effect, and keeps the instant of its first revocation until it is granted again.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
 import type {
   AlreadyExists,

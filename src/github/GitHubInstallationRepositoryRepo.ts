@@ -8,7 +8,7 @@
  * - Each repository has a row in `repositories`, found or created by the rules of `RepositoryRepo` in the same
  *   transaction.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Context, Effect, Layer, type Option, Schema } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError } from "../Errors.js"
 import { RepositoryAccess, repositoryAccess } from "../source/RepositoryAccess.js"

@@ -14,7 +14,8 @@
  * Deliveries are not ordered: GitHub may send an older event after a newer one, and retries run after deliveries that
  * were received meanwhile. Handlers must compare the timestamps in the payloads.
  */
-import { SqlClient, type Statement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { Statement } from "@effect/sql"
 import { Clock, Context, Effect, Layer, Option, Schema, type Stream } from "effect"
 import { AlreadyExists, InvalidInput } from "../Errors.js"
 import type { InvalidTransition, LeaseLost, NotFound, PersistenceError } from "../Errors.js"

@@ -9,7 +9,7 @@
  * Deliveries are not ordered: an older event may come after a newer one, and a retry after both. Handlers must compare
  * the timestamps in the payload with the stored ones.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Cause, Context, Data, Duration, Effect, Either, Exit, Layer, Option, Predicate, Schema } from "effect"
 import * as Database from "../Database.js"
 import * as Errors from "../Errors.js"

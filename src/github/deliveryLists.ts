@@ -1,7 +1,7 @@
 /**
  * The lists of webhook deliveries without their payloads, for operators, and the rows that a delivery has changed.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { DateTime, Effect, Option } from "effect"
 import type { InvalidInput, NotFound, PersistenceError } from "../Errors.js"
 import { conditionsOf, unionByStatus } from "../sql/filters.js"

@@ -1,7 +1,8 @@
 /**
  * The list of the installations on which a user has a grant, in the order of the grants or of their names.
  */
-import { SqlClient, type Statement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { Statement } from "@effect/sql"
 import { Effect, Option } from "effect"
 import * as Page from "../sql/page.js"
 import { CorruptRow, joinedRows, partColumnList, partOf } from "../sql/rows.js"

@@ -2,7 +2,8 @@
  * The statements that sync the repositories of an installation, as a whole or by a change. A sync is one transaction,
  * with the same few statements for each piece of the repositories.
  */
-import { SqlClient, type SqlError } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql"
 import { Array as Arr, Clock, DateTime, Effect } from "effect"
 import { type InvalidInput, NotFound } from "../Errors.js"
 import { nextTurn } from "../libsql/eventLoop.js"

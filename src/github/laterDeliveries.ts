@@ -5,7 +5,7 @@
  * both columns. They read payloads only for removed repositories, for transferred issues, and for deliveries without a
  * stored action.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { DateTime, Duration, Effect, Option } from "effect"
 import { operations } from "../sql/operations.js"
 import type { GitHubWebhookDelivery } from "./GitHubWebhookDelivery.js"

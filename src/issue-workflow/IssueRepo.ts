@@ -9,7 +9,7 @@
  * - An issue and a linked pull request may be in different repositories. Providers accept `fixes acme/app#7` across
  *   repositories, and a transferred issue leaves its pull requests behind.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, DateTime, Effect, Layer, Option, type Stream } from "effect"
 import { NotFound } from "../Errors.js"
 import type { AlreadyExists, InvalidInput, PersistenceError, ReferenceNotFound } from "../Errors.js"

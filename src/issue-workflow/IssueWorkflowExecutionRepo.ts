@@ -16,7 +16,8 @@
  * files: `executionSandbox.ts`, `executionEvents.ts`, `executionTail.ts`, `executionReports.ts`, `executionArtifacts.ts`
  * and `executionDetail.ts`.
  */
-import { SqlClient, type Statement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { Statement } from "@effect/sql"
 import { Clock, Context, Effect, Layer, Option, type Stream } from "effect"
 import type {
   AlreadyExists,

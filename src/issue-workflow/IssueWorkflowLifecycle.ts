@@ -5,7 +5,7 @@
  * An ended workflow has no active executions, and an execution ends with its sandbox. A sandbox stays unchanged when an
  * execution ends, so that its owner can inspect it.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Context, Effect, Layer } from "effect"
 import type {
   AlreadyExists,

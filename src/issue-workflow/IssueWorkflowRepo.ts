@@ -6,7 +6,7 @@
  * - A workflow ends once. Repeating the same end changes nothing; another end fails with `InvalidTransition`.
  * - Workflows of another owner are reported as `NotFound`. A workflow whose owner was deleted has no owner.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, Effect, Layer, Option, type Stream } from "effect"
 import { ReferenceNotFound } from "../Errors.js"
 import type { AlreadyExists, InvalidInput, InvalidTransition, NotFound, PersistenceError } from "../Errors.js"

@@ -7,7 +7,7 @@
  * - A merged pull request stays merged, whatever is reported later.
  * - Out-of-order reports change nothing: a report with `syncedAt` never overwrites a later one.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Context, Effect, Layer, Option, type Stream } from "effect"
 import { InvalidTransition } from "../Errors.js"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"

@@ -1,7 +1,7 @@
 /**
  * Artifacts of executions, and links of executions to pull requests.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Effect, Option, type Stream } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { conditionsOf, keysetQuery } from "../sql/filters.js"

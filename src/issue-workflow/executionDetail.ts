@@ -1,7 +1,7 @@
 /**
  * The detail of an execution: the execution and its reports, read in one statement.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Array, Effect, Schema } from "effect"
 import * as Model from "../sql/model.js"
 import { type ById, targetOf } from "../sql/ownerScope.js"

@@ -1,7 +1,7 @@
 /**
  * Events of executions: appending and listing.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Effect, Either, Option, ParseResult, Schema } from "effect"
 import {
   type AlreadyExists,

@@ -1,7 +1,7 @@
 /**
  * Reports of executions: validation results and changed files, replaced as sets, and the summary.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Effect, Option } from "effect"
 import { type InvalidInput, type NotFound, type PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { operations } from "../sql/operations.js"

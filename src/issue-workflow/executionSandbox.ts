@@ -1,7 +1,8 @@
 /**
  * The references of an execution to its sandbox and attempt: the link to an attempt, and errors for refused references.
  */
-import { SqlClient, type Statement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { Statement } from "@effect/sql"
 import { Clock, Effect, Option } from "effect"
 import { AlreadyExists, ReferenceNotFound } from "../Errors.js"
 import { operations } from "../sql/operations.js"

@@ -2,7 +2,7 @@
  * The tail of an execution: a stream of its events, and of new events when they are committed, until the execution
  * ends.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Array, Effect, Option, Stream } from "effect"
 import type { InvalidInput, NotFound, PersistenceError } from "../Errors.js"
 import { isSqlError, persistenceErrorOf } from "../sql/engineError.js"

@@ -2,7 +2,7 @@
  * Statements that issues and pull requests share: rows that store a provider's reports, found by any of their
  * identities.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, DateTime, Effect, Option, type Schema } from "effect"
 import type { InvalidInput, NotFound, PersistenceError } from "../Errors.js"
 import { idOrNew } from "../sql/ids.js"

@@ -2,7 +2,7 @@
  * The loop of all workers. One dispatcher claims rows for all free slots and waits for a commit when no row is due. The
  * loop drains when it is interrupted.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import {
   type Cause,
   Clock,

@@ -1,7 +1,7 @@
 /**
  * The steps of an import: all tables in order, in one transaction.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Effect, Option } from "effect"
 import * as Database from "../Database.js"
 import { ImportedSource, type ImportReport } from "./ImportedSource.js"

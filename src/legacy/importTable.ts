@@ -2,7 +2,8 @@
  * The import of one table. Each piece of a batch is one INSERT; only a piece that the engine rejects is split and
  * examined.
  */
-import { SqlClient, type SqlError } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql"
 import { Array as Arr, Effect, Either, Option, Stream } from "effect"
 import type { ImportedTable, RowsOfKind } from "./ImportedSource.js"
 import { isStorable } from "../sql/columns.js"

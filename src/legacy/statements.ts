@@ -2,7 +2,7 @@
  * The statements of an import. Each processes a batch of rows through `json_each`; a row is an array in the order of
  * the columns.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Effect } from "effect"
 import { columnsOf, type LegacyTable, legacyTables } from "./tables.js"
 

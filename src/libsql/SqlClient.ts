@@ -8,7 +8,10 @@
  * - A COMMIT that fails is an error, not a defect.
  */
 import * as Reactivity from "@effect/experimental/Reactivity"
-import { SqlClient, type SqlConnection, SqlError, Statement as SqlStatement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as SqlError from "@effect/sql/SqlError"
+import * as SqlStatement from "@effect/sql/Statement"
+import type { SqlConnection } from "@effect/sql"
 import type { LibsqlClient } from "@effect/sql-libsql"
 import { Context, Effect, Exit, identity, Layer, Option, Stream } from "effect"
 import { globalValue } from "effect/GlobalValue"

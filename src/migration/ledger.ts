@@ -1,7 +1,7 @@
 /**
  * The ledger of migrations in the database, and its comparison with the migrations of the program.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Effect, Either, ParseResult, Schema } from "effect"
 import { PersistenceError } from "../Errors.js"
 import { SchemaNotCurrent } from "./errors.js"

@@ -2,7 +2,7 @@
  * Backups: a verified copy of the database, made while others read and write. Its path contains a whole backup or
  * none.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Effect, Option, Schema } from "effect"
 import { dirname, join } from "node:path"
 import { reasonOf } from "../libsql/openLocal.js"

@@ -1,7 +1,7 @@
 /**
  * A verified copy of a whole database, as a consistent snapshot.
  */
-import { type SqlError } from "@effect/sql"
+import type { SqlError } from "@effect/sql"
 import { type Duration, Effect, Option, type Scope } from "effect"
 import type { PersistenceError } from "../Errors.js"
 import { nameOf } from "../migration/record.js"

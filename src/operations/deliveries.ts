@@ -1,7 +1,7 @@
 /**
  * Webhook deliveries for operators, without their payloads, which may be confidential.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Effect, Option } from "effect"
 import { DeliveryDetail, DeliverySummary } from "../github/deliveryViews.js"
 import type { GitHubWebhookDeliveryStatus } from "../github/GitHubWebhookDelivery.js"

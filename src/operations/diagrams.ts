@@ -2,7 +2,7 @@
  * Diagrams of the schema in the notation of Mermaid (https://mermaid.js.org/syntax/entityRelationshipDiagram.html), read
  * from the engine.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Effect, Schema } from "effect"
 import { migrations } from "../../migrations/index.js"
 import { readerOf } from "./reader.js"

@@ -5,7 +5,8 @@
  * Other tables, and columns that are added to tables of this package, are accepted: plugins of Better Auth need both.
  * A trigger on a table of this package is a problem: it reads every write and can stop it.
  */
-import { SqlClient, type SqlError } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql"
 import { Effect } from "effect"
 import { migrations as ownMigrations } from "../../migrations/index.js"
 import { layerMemory } from "../Database.js"

@@ -1,7 +1,7 @@
 /**
  * The checks of `sealant-db doctor`.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Effect, Option, Schema } from "effect"
 import { statSync } from "node:fs"
 import { statfs } from "node:fs/promises"

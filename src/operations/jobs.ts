@@ -2,7 +2,7 @@
  * Build jobs for operators, without their documents, which may be confidential. So jobs with unreadable documents are
  * included.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Effect, Option } from "effect"
 import { JobDetail, JobSummary } from "../build-job/JobViews.js"
 import { WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"

@@ -1,7 +1,8 @@
 /**
  * Readers of a whole database. For a file, the statements run in a thread of their own, otherwise on the client.
  */
-import { type SqlClient, SqlError } from "@effect/sql"
+import * as SqlError from "@effect/sql/SqlError"
+import type { SqlClient } from "@effect/sql"
 import { Effect, type Scope } from "effect"
 import { defaultBusyTimeoutMs } from "../Database.js"
 import type { Row } from "../libsql/Connection.js"

@@ -1,7 +1,7 @@
 /**
  * Statistics of the whole database, from a consistent snapshot.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
 import { GitHubWebhookDeliveryStatus } from "../github/GitHubWebhookDelivery.js"

@@ -2,7 +2,7 @@
  * The search for rows that have waited too long: by the rules of supervision (docs/supervision.md), plus the time
  * that supervision needs to act.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Duration, Effect, Option } from "effect"
 import { isUnblocked } from "../build-job/queueStatements.js"
 import { beginDeadline, executionSource, whyExecutionEnds } from "../issue-workflow/leftBehind.js"

@@ -7,7 +7,8 @@
  *   find the resolution that it stored.
  * - A stored resolution that cannot be decoded is a miss, and the next resolution replaces it.
  */
-import { SqlClient, type Statement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { Statement } from "@effect/sql"
 import { Array, Clock, Context, DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
 import type { InvalidInput, PersistenceError } from "../Errors.js"
 import { clientInternals } from "../libsql/registry.js"

@@ -8,7 +8,7 @@
  *   links of a repository profile.
  * - A binding to a version of a secret resolves to this version, every other binding to the latest one.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Context, Effect, Either, Layer, Option, Redacted, Schema } from "effect"
 import { type InvalidInput, NotFound, type PersistenceError } from "../Errors.js"
 import { UserId } from "../auth/User.js"

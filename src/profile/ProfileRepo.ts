@@ -12,7 +12,7 @@
  * - The active revision of a profile is one of its own revisions.
  * - Spans, logs and errors do not contain values of environment variables.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, Effect, Layer, Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { idOrNew } from "../sql/ids.js"

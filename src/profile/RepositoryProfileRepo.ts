@@ -9,7 +9,7 @@
  *   existing one. Content excludes the author and, for links with an explicit precedence, their order in the list.
  * - The active revision of a profile is one of its own revisions.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, Effect, Layer, Option } from "effect"
 import {
   type AlreadyExists,

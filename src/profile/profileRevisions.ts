@@ -1,7 +1,7 @@
 /**
  * The revision methods of `ProfileRepo`: storing and reading a revision with the rows that belong to it.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Array, Effect, Option, Schema } from "effect"
 import { ReferenceNotFound } from "../Errors.js"
 import { engineErrorOf, isSqlError } from "../sql/engineError.js"

@@ -1,7 +1,8 @@
 /**
  * The revision methods of `RepositoryProfileRepo`: storing and reading a revision with its links.
  */
-import { SqlClient, type Statement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { Statement } from "@effect/sql"
 import { Clock, Effect, Option, Schema } from "effect"
 import { NotFound, ReferenceNotFound } from "../Errors.js"
 import { jsonOrNull } from "../sql/batch.js"

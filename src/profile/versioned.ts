@@ -4,7 +4,8 @@
  *
  * The caller passes the names of the two tables, and stores the rows of a revision in further tables.
  */
-import { SqlClient, type SqlError, type Statement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError, Statement } from "@effect/sql"
 import { Clock, type DateTime, Effect, Option } from "effect"
 import { NotFound, ReferenceNotFound } from "../Errors.js"
 import { conditionsOf, keysetQuery, unionByStatus } from "../sql/filters.js"

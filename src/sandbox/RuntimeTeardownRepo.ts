@@ -8,7 +8,7 @@
  *   the token of its lease.
  * - The cost of a claim does not depend on the depth of the queue.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Context, type Duration, Effect, Layer, type Option } from "effect"
 import type { InvalidInput, LeaseLost, NotFound, PersistenceError } from "../Errors.js"
 import type { ClaimRequest, LeaseMethods } from "../leasing/LeaseMethods.js"

@@ -2,7 +2,7 @@
  * The loop of a runtime worker. It tears down runtimes whose stop was requested, inspects running ones, and runs
  * `Supervisor` concurrently.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { type Cause, Data, Duration, Effect, Exit, type Option, Schema } from "effect"
 import type { InvalidInput, PersistenceError } from "../Errors.js"
 import { type HeldLease, holding, type Moment, type Terms } from "../leasing/heldLeases.js"

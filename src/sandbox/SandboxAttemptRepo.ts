@@ -7,7 +7,8 @@
  * - A queued attempt with a stop request cannot start.
  * - A snapshot is written once, and does not change afterwards.
  */
-import { SqlClient, type Statement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { Statement } from "@effect/sql"
 import { Array, Clock, Context, DateTime, Effect, Layer, Option, type Stream } from "effect"
 import type {
   AlreadyExists,

@@ -5,7 +5,7 @@
  * The operations of a worker take its lease. They fail with `LeaseLost`, and write no result, if the worker has lost
  * the lease or its sandbox was stopped.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Context, type Duration, Effect, Layer, type Option } from "effect"
 import type { Lease, WorkspaceBuildJob } from "../build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../build-job/WorkspaceBuildJobRepo.js"

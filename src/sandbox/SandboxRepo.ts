@@ -7,7 +7,7 @@
  * - A sandbox moves only along its declared transitions, also under concurrent writes.
  * - `latestAttemptId` is the newest linked attempt, by creation and id. Linking an older attempt does not change it.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, Effect, Layer, Option, type Stream } from "effect"
 import {
   AlreadyExists,

@@ -6,7 +6,7 @@
  *   runtime cannot become pending or running. An ended runtime of an ended attempt stays ended.
  * - Reports may be out of order, repeated, and sent by several workers: each is one guarded statement.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Array, Clock, Context, Effect, Layer, Option, Schema } from "effect"
 import { type InvalidInput, InvalidTransition, type PersistenceError, type ReferenceNotFound } from "../Errors.js"
 import { Milliseconds } from "../sql/durations.js"

@@ -7,7 +7,7 @@
  * - A name is unique among the secrets of an owner.
  * - A secret that a profile or an SSH key refers to cannot be deleted.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, Effect, Layer, type Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError } from "../Errors.js"
 import { Name } from "../sql/columns.js"

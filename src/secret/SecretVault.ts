@@ -11,7 +11,7 @@
  * - A key that wraps the data key of a version cannot be retired, and a retired key is never used again.
  * - Errors, logs and spans contain neither values nor keys.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, Effect, Layer, Option, Redacted, Stream } from "effect"
 import {
   type AlreadyExists,

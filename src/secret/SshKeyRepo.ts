@@ -6,7 +6,7 @@
  * - A public key is unique among the keys of an owner. Its fingerprint is computed from the key.
  * - A private key that a caller passes by mistake is neither stored nor shown in errors.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, Effect, Layer, Option } from "effect"
 import type { AlreadyExists, InvalidInput, NotFound, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { Name } from "../sql/columns.js"

@@ -1,7 +1,7 @@
 /**
  * Selection and states of encryption keys, from the key ring of this process and the table `encryption_keys`.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Effect, Option, Redacted } from "effect"
 import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../sql/rows.js"
 import { EncryptionKey, type KeyStatus } from "./EncryptionKey.js"

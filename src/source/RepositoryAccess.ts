@@ -1,7 +1,8 @@
 /**
  * The rule that decides whether a user may use a repository, and the setting that turns it off.
  */
-import { SqlClient, type Statement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { Statement } from "@effect/sql"
 import { Context, Effect, Layer } from "effect"
 
 /**

@@ -17,7 +17,7 @@
  * If a caller stores a repository by id with an external id that another row holds, the other row's external id is
  * cleared.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
 import type { InvalidInput, NotFound, PersistenceError } from "../Errors.js"
 import { endWithRepository } from "../events/deletions.js"

@@ -2,7 +2,8 @@
  * Checks whether an owner may use the repositories of a request. The checks are guards in the batch of the operation, so
  * that a grant cannot be revoked between check and write.
  */
-import { SqlClient, type Statement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { Statement } from "@effect/sql"
 import { Effect, Option } from "effect"
 import { repositoryAccess } from "./RepositoryAccess.js"
 import { ReferenceNotFound } from "../Errors.js"

@@ -4,7 +4,7 @@
  * Each codec carries a schema and a decoder that is one function call. Decoding the twenty columns of a row by their
  * schemas costs more than the query that read them (`rows.ts`). `json.ts` has the codecs of JSON documents.
  */
-import { Model } from "@effect/sql"
+import * as Model from "@effect/sql/Model"
 import { DateTime, Option, Redacted, Schema } from "effect"
 import { type Decoder, decoderOf, invalid, readAs, readingOf, when, withDecoder } from "./decoder.js"
 
@@ -242,8 +242,19 @@ const flag = withDecoder(
 /** A boolean: 0 or 1 in SQLite. */
 export const Flag = Model.Field({ select: flag, insert: flag, update: flag, json: Schema.Boolean })
 
+/** Builds a codec once for each schema: many columns have the same one. */
+const onceForEach = <F extends (schema: never) => object>(build: F): F => {
+  const built = new WeakMap<object, object>()
+  const buildOnce = (schema: never): object => {
+    const found = built.get(schema) ?? build(schema)
+    built.set(schema, found)
+    return found
+  }
+  return buildOnce as F
+}
+
 /** A nullable column: NULL in SQLite, `Option` in the domain, absent in JSON. */
-export const optional = <A, I, R>(column: Schema.Schema<A, I, R>) => {
+export const optional = onceForEach(<A, I, R>(column: Schema.Schema<A, I, R>) => {
   const reading = readingOf(column)
   const written = orNull(column)
   return Model.Field({
@@ -252,10 +263,10 @@ export const optional = <A, I, R>(column: Schema.Schema<A, I, R>) => {
     update: written,
     json: Schema.optionalWith(Schema.typeSchema(reading), { as: "Option" })
   })
-}
+})
 
 /** Builds the codec of a column that may be NULL, which is `None`. */
-export const orNull = <A, I, R>(column: Schema.Schema<A, I, R>) => {
+export const orNull = onceForEach(<A, I, R>(column: Schema.Schema<A, I, R>) => {
   const decode = decoderIn(column)
   const none = Option.none()
   return withDecoder(Schema.OptionFromNullOr(column), (stored) => {
@@ -263,7 +274,7 @@ export const orNull = <A, I, R>(column: Schema.Schema<A, I, R>) => {
     const value = decode(stored)
     return value === invalid ? invalid : Option.some(value)
   })
-}
+})
 
 const optionalInstant = orNull(instant)
 

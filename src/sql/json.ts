@@ -1,7 +1,7 @@
 /**
  * Column codecs of JSON documents, which are stored as text, and the limits of documents in inputs.
  */
-import { Model } from "@effect/sql"
+import * as Model from "@effect/sql/Model"
 import { Either, type FastCheck, ParseResult, Predicate, Schema, type SchemaAST } from "effect"
 import { orNull } from "./columns.js"
 import { type Decoder, decoderOf, invalid, readAs, readingOf, when, withDecoder } from "./decoder.js"

@@ -4,7 +4,9 @@
  * Each column is decoded by the decoder of its codec, or by its schema if it has no decoder. The results are the same,
  * which a property test checks, at a fifth of the cost.
  */
-import { SqlClient, type SqlError, Statement } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Statement from "@effect/sql/Statement"
+import type { SqlError } from "@effect/sql"
 import { Data, Effect, Either, Option, ParseResult, Schema, SchemaAST } from "effect"
 import { type ClientInternals, clientInternals } from "../libsql/registry.js"
 import { convertedObjectsOf } from "../libsql/shape.js"

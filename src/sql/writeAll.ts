@@ -4,7 +4,9 @@
  * A write may repeat a condition on which the caller relied when it chose the writes (`guard`). When the condition no
  * longer holds, nothing is stored, and the caller reads again.
  */
-import { type SqlClient, SqlError, Statement } from "@effect/sql"
+import * as SqlError from "@effect/sql/SqlError"
+import * as Statement from "@effect/sql/Statement"
+import type { SqlClient } from "@effect/sql"
 import { Effect, Option } from "effect"
 import { BatchFailure, isBatchFailure } from "../libsql/BatchFailure.js"
 import { clientInternals, type Statement as Text } from "../libsql/registry.js"

@@ -1,7 +1,7 @@
 /**
  * The loop of `Supervisor`. A failure in one service does not affect the supervision of the others.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Context, Duration, Effect, Option } from "effect"
 import { makeQueueCounters } from "../build-job/queueCounters.js"
 import { GitHubWebhookDeliveryRepo } from "../github/GitHubWebhookDeliveryRepo.js"

@@ -1,7 +1,7 @@
 /**
  * Factories of executions of issue workflows, and of their reports.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { DateTime, Effect } from "effect"
 import { IssueWorkflowExecutionEvent, IssueWorkflowExecutionEventId } from "../issue-workflow/ExecutionEvent.js"
 import {

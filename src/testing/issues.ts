@@ -1,7 +1,7 @@
 /**
  * Factories of issues, pull requests and issue workflows.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { DateTime, Effect } from "effect"
 import { Issue, IssueId, IssuePullRequestLink } from "../issue-workflow/Issue.js"
 import { IssueWorkflow, IssueWorkflowId } from "../issue-workflow/IssueWorkflow.js"

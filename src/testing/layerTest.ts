@@ -2,7 +2,7 @@
  * The test layer: the real engine with an in-memory database, and the schema of `Migrations.run` in a fraction of its
  * time.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Effect, Layer } from "effect"
 import { migrations as record } from "../../migrations/index.js"
 import * as ControlPlane from "../ControlPlane.js"

@@ -1,7 +1,7 @@
 /**
  * Factories of profiles of users and of repositories, their revisions, and the rows of the revisions.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { DateTime, Effect } from "effect"
 import { Profile, ProfileId, ProfileRevisionId } from "../profile/Profile.js"
 import {

@@ -1,7 +1,7 @@
 /**
  * Types and helpers of the factories: inserting a row, and creating referenced rows.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { type Brand, DateTime, Effect, type Option, Redacted } from "effect"
 import type { AlreadyExists, InvalidInput, PersistenceError, ReferenceNotFound } from "../Errors.js"
 import { operations } from "../sql/operations.js"

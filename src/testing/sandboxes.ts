@@ -1,7 +1,7 @@
 /**
  * Factories of sandboxes, attempts, snapshots and runtime instances.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { DateTime, Effect } from "effect"
 import { Sandbox, SandboxId } from "../sandbox/Sandbox.js"
 import { SandboxAttempt, SandboxAttemptId, SandboxAttemptSnapshot } from "../sandbox/SandboxAttempt.js"

@@ -1,7 +1,7 @@
 /**
  * Factories of secrets, encryption keys and SSH keys.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { DateTime, Effect, Either, Redacted } from "effect"
 import { createHash } from "node:crypto"
 import { UserId } from "../auth/User.js"

@@ -1,7 +1,7 @@
 /**
  * Views of workflows for their owners: a workflow with its issue and executions.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Effect, Option } from "effect"
 import { Issue } from "../Issue.js"
 import { IssueWorkflow } from "../IssueWorkflow.js"

@@ -1,7 +1,7 @@
 /**
  * The attempts of a sandbox, each with its derived status.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Effect, Option } from "effect"
 import { joinNewestJob } from "../../build-job/newestJob.js"
 import { operationsOf } from "../../events/operation.js"

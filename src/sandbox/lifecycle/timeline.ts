@@ -1,7 +1,7 @@
 /**
  * The timeline of a sandbox: the events of the sandbox, its attempts, their jobs, and the executions in it.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { Effect } from "effect"
 import { ControlPlaneEvent } from "../../events/ControlPlaneEvent.js"
 import { operationsOf } from "../../events/operation.js"

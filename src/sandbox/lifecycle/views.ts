@@ -2,7 +2,8 @@
  * Reads of sandboxes with their derived status. Triggers derive it from sandbox, attempt, job and runtime, and store it
  * in the column `view_status`, so that a list reads an index.
  */
-import { SqlClient, type SqlError } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql"
 import { Effect, Option, Record } from "effect"
 import { joinNewestJob } from "../../build-job/newestJob.js"
 import { WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
