@@ -1,6 +1,7 @@
 /**
  * One pass of supervision over the rows of a table. It handles the rows one by one, each in a short transaction, with a
- * turn of the event loop in between. A row that cannot be handled is logged and skipped.
+ * turn of the event loop in between. A changed row is logged with the rule; a row that cannot be handled is logged and
+ * skipped.
  */
 import { Effect } from "effect"
 import type { PersistenceError } from "../Errors.js"
@@ -22,6 +23,8 @@ export const pageSize = 200
 export interface Pass<E> {
   /** The name of this kind of rows in logs. */
   readonly noun: string
+  /** The rule of this pass, which is logged once for each row that it changed. */
+  readonly rule: string
   /** Reads the next rows after a key, oldest first, up to `pageSize`. */
   readonly page: (after: Pick<Candidate, "at" | "id">) => Effect.Effect<ReadonlyArray<Candidate>, E>
   /** Handles one row in one transaction. Returns whether it changed a row. */
@@ -40,7 +43,7 @@ const start = { at: -1, id: "" }
 
 /** Handles up to `limit` rows. Failed rows do not count, so that they cannot keep the others from being handled. */
 export const runPass = <E extends { readonly _tag: string; readonly message: string }>(
-  { handle, noun, page }: Pass<E>,
+  { handle, noun, page, rule }: Pass<E>,
   limit: number
 ): Effect.Effect<Passed, E> =>
   Effect.gen(function* () {
@@ -49,7 +52,9 @@ export const runPass = <E extends { readonly _tag: string; readonly message: str
       handle(id).pipe(
         Effect.tap((changed) => {
           counts.handled += 1
-          if (changed) counts.changed += 1
+          if (!changed) return Effect.void
+          counts.changed += 1
+          return Effect.logInfo(`supervision changed ${noun} ${id}: ${rule}`)
         }),
         Effect.catchIf(isOfRow, ({ message }) => skip(id, message)),
         Effect.catchAllDefect((defect) => skip(id, kindOf(defect)))

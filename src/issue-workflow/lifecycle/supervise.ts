@@ -51,6 +51,7 @@ export const makeWorkflowSupervision = (sql: SqlClient.SqlClient) =>
 
     const pass = (status: "queued" | "running", before: number) => ({
       noun: "execution",
+      rule: "its sandbox or its workflow has ended, or no agent reported in time",
       page: (after: Pick<Candidate, "at" | "id">) =>
         sql
           .unsafe<Candidate>(

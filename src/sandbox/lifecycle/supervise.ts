@@ -107,6 +107,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
      */
     const endedJobs = (before: number) => ({
       noun: "job",
+      rule: "its attempt ended with it, or no running runtime was reported within runtimeDeadline (runtime-missing)",
       page: (after: Pick<Candidate, "at" | "id">) =>
         sql
           .unsafe<Candidate>(
@@ -130,6 +131,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
     /** Attempts with a stop request, and attempts without a job that wait for a runtime. */
     const leftAttempts = (status: "queued" | "running", before: number) => ({
       noun: "attempt",
+      rule: "a stop was requested, or no running runtime was reported within runtimeDeadline (runtime-missing)",
       page: inState("sandbox_attempts", "a", "id", status, attemptIsLeft, before),
       handle: handle(isDue("sandbox_attempts", "a", "id", attemptIsLeft, before), states.ofAttempt, decideLeftAttempt)
     })
@@ -137,6 +139,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
     /** Relaunched runtimes that were never reported running. Their sandbox then has the derived status failed. */
     const leftRuntimes = (before: number) => ({
       noun: "runtime of attempt",
+      rule: "it was not reported running within runtimeDeadline (runtime-missing)",
       page: inState("sandbox_runtime_instances", "r", "run_id", "pending", runtimeIsLeft, before),
       handle: handle(
         isDue("sandbox_runtime_instances", "r", "run_id", runtimeIsLeft, before),
@@ -148,6 +151,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
     /** Teardowns that have failed, or for which their sandbox waits too long. */
     const leftTeardowns = (before: number) => ({
       noun: "teardown",
+      rule: "the stop of its runtime was not confirmed (stop-unconfirmed)",
       page: (after: Pick<Candidate, "at" | "id">) =>
         sql
           .unsafe<Candidate>(
@@ -168,6 +172,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
     /** Waiting sandboxes whose latest attempt has ended, or that have no attempt. */
     const leftSandboxes = (status: "queued" | "running", before: number) => ({
       noun: "sandbox",
+      rule: "it ends with its attempt, or has had no attempt for runtimeDeadline",
       page: inState("sandboxes", "s", "id", status, sandboxIsLeft, before),
       handle: handle(isDue("sandboxes", "s", "id", sandboxIsLeft, before), states.ofSandbox, (state) =>
         Option.exists(state.sandbox, (sandbox) => sandbox.status === status) ? decideLeftSandbox(state) : undefined
@@ -177,6 +182,7 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
     /** Sandboxes that have ended for their owner and not in their row, or have ended in their row only. */
     const disagreeing = {
       noun: "sandbox",
+      rule: "it ends with its attempt and runtime",
       page: (after: Pick<Candidate, "at" | "id">) =>
         sql
           .unsafe<Candidate>(
@@ -198,8 +204,9 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
     }
 
     /** Sandboxes whose deadline has passed. The decision checks the deadline again. */
-    const overdue = (source: string, at: string, due: string, now: number) => ({
+    const overdue = (source: string, at: string, due: string, now: number, rule: string) => ({
       noun: "sandbox",
+      rule,
       page: (after: Pick<Candidate, "at" | "id">) =>
         sql
           .unsafe<Candidate>(
@@ -249,8 +256,8 @@ export const makeSandboxSupervision = (repositories: Repositories) =>
         const now = yield* Clock.currentTimeMillis
         const before = Math.max(0, now - Duration.toMillis(runtimeDeadline))
         const passes = [
-          yield* runPass(overdue(expired, "s.expires_at", "1", now), limit),
-          yield* runPass(overdue(idle, mayIdleAt, sandboxIsIdle, now), limit),
+          yield* runPass(overdue(expired, "s.expires_at", "1", now, "its deadline has passed (expired)"), limit),
+          yield* runPass(overdue(idle, mayIdleAt, sandboxIsIdle, now, "its idle timeout has passed (idle)"), limit),
           yield* runPass(endedJobs(before), limit),
           yield* runPass(leftAttempts("queued", before), limit),
           yield* runPass(leftAttempts("running", before), limit),
