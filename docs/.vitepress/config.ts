@@ -35,6 +35,8 @@ export default defineConfig({
         items: pages(
           ["API on top", "api-on-top"],
           ["Workers", "workers"],
+          ["Build queue", "build-queue"],
+          ["Runtime worker", "runtime-worker"],
           ["Webhooks", "webhooks"],
           ["Secrets", "secrets"],
           ["Events", "events"],
