@@ -16,7 +16,7 @@ import * as webhooks from "./github/webhookSupport.js"
 import { temporaryDirectory } from "./support/directories.js"
 
 /** All leased tables in one database. */
-const all = Layer.mergeAll(GitHubWebhookDeliveryRepo.layer, RuntimeTeardownRepo.layer).pipe(
+const all = Layer.mergeAll(BuildQueueRepo.layer, GitHubWebhookDeliveryRepo.layer, RuntimeTeardownRepo.layer).pipe(
   Layer.provideMerge(layers.memory)
 )
 
@@ -193,6 +193,6 @@ describe("Metrics", () => {
       yield* passing(5)
       yield* sleeping(5)
       expect(yield* jobsOf("a")).toEqual([0, 0, 0])
-    }).pipe(Effect.scoped, Effect.provide(BuildQueueRepo.layer.pipe(Layer.provideMerge(both))))
+    }).pipe(Effect.scoped, Effect.provide(all))
   )
 })
