@@ -37,11 +37,12 @@ const ended = (run: JobRun, event: ControlPlaneEvent): JobRun => {
 
 /**
  * Returns the attempts of a job from its events, oldest first. An attempt begins with an event that enters `running`,
- * and ends with the next event. A new lease without an event in between ends the previous attempt: it was lost.
+ * and ends with the next event other than a change of the priority. A new lease without an event in between ends the previous attempt: it was lost.
  */
 export const runsOf = (events: ReadonlyArray<ControlPlaneEvent>): ReadonlyArray<JobRun> => {
   const runs: Array<JobRun> = []
   for (const event of events) {
+    if (event.eventType === "setPriority") continue
     const last = runs.at(-1)
     if (last !== undefined && last.endedAt === undefined) runs[runs.length - 1] = ended(last, event)
     if (Option.contains(event.toState, "running")) runs.push(started(event))

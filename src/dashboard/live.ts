@@ -68,7 +68,8 @@ export const streamResponse = <E>(messages: Stream.Stream<Message, E>, closing: 
   )
   return HttpServerResponse.stream(body, {
     contentType: "text/event-stream",
-    headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
+    // A page that connects again over a kept connection would keep a closing server open.
+    headers: { "cache-control": "no-store", connection: "close", "x-accel-buffering": "no" }
   })
 }
 

@@ -53,10 +53,11 @@ const boundsText = `
   SELECT coalesce(max(position), 0) AS last, coalesce((SELECT min(position) FROM control_plane_events), 0) AS first
   FROM control_plane_events`
 
+// A running job under a new lease changes from running to running, so equal states are counted.
 const activityText = `
   SELECT (occurred_at - ?2) / ?3 AS interval, from_state AS "fromState", to_state AS "toState", count(*) AS count
   FROM control_plane_events
-  WHERE position > ?1 AND subject_type = ?4 AND occurred_at >= ?2
+  WHERE position > ?1 AND subject_type = ?4 AND occurred_at >= ?2 AND event_type <> 'setPriority'
   GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`
 
 const text = (value: unknown) => Option.liftPredicate(value, (found): found is string => typeof found === "string")

@@ -7,7 +7,7 @@ import { Effect, Layer, Option, TestClock } from "effect"
 import { BuildQueueRepo } from "../../src/build-job/BuildQueueRepo.js"
 import { OwnerLimitsRepo } from "../../src/build-job/OwnerLimitsRepo.js"
 import { WorkspaceBuildJobRepo } from "../../src/build-job/WorkspaceBuildJobRepo.js"
-import { actingAs } from "../../src/events/ControlPlaneEvents.js"
+import { actingAs, ControlPlaneEvents } from "../../src/events/ControlPlaneEvents.js"
 import { shifted } from "../support/clock.js"
 import { overDatabases } from "../support/database.js"
 import { at, claimant, enqueue, failure, make, request, shell, success } from "./support.js"
@@ -192,7 +192,10 @@ for (const [name, layer] of Object.entries(layers)) {
           { ...event, from: "queued", priority: 2 },
           { ...event, from: "queued", priority: 1 }
         ])
-      }).pipe(Effect.provide(layer))
+        // It is not counted as a change of state.
+        const { activity } = yield* ControlPlaneEvents
+        expect((yield* activity({ subjectType: "job", since: at(0), intervalMs: 60_000 })).changes).toEqual([])
+      }).pipe(Effect.provide(Layer.provideMerge(ControlPlaneEvents.layer, layer)))
     )
   })
 

@@ -67,6 +67,25 @@ const event = (position: number, toState: string, more: Partial<ControlPlaneEven
   )
 
 describe("runsOf", () => {
+  it("does not end an attempt with a change of the priority", () => {
+    const runs = runsOf([
+      event(1, "queued"),
+      event(2, "running", { payload: Option.some({ leaseToken: 1 }) }),
+      event(3, "running", { eventType: "setPriority", payload: Option.some({ leaseToken: 1, priority: 0 }) }),
+      event(4, "succeeded", { eventType: "finishBuild" })
+    ])
+    expect(runs).toEqual([
+      {
+        workerId: "worker-a",
+        leaseToken: 1,
+        startedAt: "1970-01-01T00:00:02.000Z",
+        endedAt: "1970-01-01T00:00:04.000Z",
+        endedBy: "finishBuild",
+        endState: "succeeded"
+      }
+    ])
+  })
+
   it("returns an attempt for each lease, with its end, and the lost ones", () => {
     const runs = runsOf([
       event(1, "queued"),

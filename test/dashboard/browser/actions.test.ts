@@ -7,7 +7,7 @@ import { ControlPlaneEvents, SandboxLifecycle, WorkspaceBuildJobRepo } from "@se
 import { Factories } from "@sealant/db/testing"
 import { Effect } from "effect"
 import type { Browser } from "playwright-core"
-import { browserPath, openBrowser, openPage } from "./support/browser.js"
+import { browserPath, openBrowser, openPage, type TestPage } from "./support/browser.js"
 import { openDashboard, type TestDashboard } from "./support/dashboard.js"
 
 const { make } = Factories
@@ -35,10 +35,13 @@ const shown = "<script>window.attacked = true</script><img src=x onerror='window
 describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
   let dashboard: TestDashboard
   let browser: Browser
+  // One window for all tests: a new one loads the scripts again.
+  let shared: TestPage
 
   beforeAll(async () => {
     dashboard = await openDashboard()
     browser = await openBrowser()
+    shared = await openPage(browser)
   })
   afterAll(async () => {
     await browser?.close()
@@ -47,7 +50,7 @@ describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
 
   it("a failed job is redriven after a confirmation that contains its id", async () => {
     const { id } = await dashboard.run(make.buildJob({ status: "failed" }))
-    const { context, page } = await openPage(browser)
+    const { page } = shared
     await page.goto(`${dashboard.url}/jobs?status=failed`)
     await page.locator(`a[title="${id}"]`).click()
     await page.getByRole("button", { name: "Redrive" }).click()
@@ -57,12 +60,11 @@ describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
     await page.getByText(`Job ${id} is queued again`).waitFor()
     const job = await dashboard.run(Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.getById(id)))
     expect(job.status).toBe("queued")
-    await context.close()
   })
 
   it("a queued job is cancelled with a reason, by the operator in the journal", async () => {
     const { attempt, job } = await dashboard.run(launch("to-cancel"))
-    const { context, page } = await openPage(browser)
+    const { page } = shared
     await page.goto(`${dashboard.url}/jobs/${job.id}`)
     await page.getByRole("button", { name: "Cancel job" }).click()
     await page.getByLabel("Reason, shown to the owner").fill("not needed")
@@ -78,12 +80,11 @@ describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
     )
     expect(after.status).toBe("cancelled")
     expect(items.map(({ actorId }) => actorId)).toContainEqual(expect.objectContaining({ value: "tester" }))
-    await context.close()
   })
 
   it("the priority of a queued job is changed, and a priority out of range is not sent", async () => {
     const { job } = await dashboard.run(launch("to-prefer"))
-    const { context, page } = await openPage(browser)
+    const { page } = shared
     await page.goto(`${dashboard.url}/jobs/${job.id}`)
     await page.getByRole("button", { name: "Change priority" }).click()
     const dialog = page.getByRole("alertdialog", { name: "Change the priority of this job?" })
@@ -95,11 +96,10 @@ describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
     await page.getByText(`The priority of job ${job.id} has changed`).waitFor()
     const after = await dashboard.run(Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.getById(job.id)))
     expect(after.priority).toBe(0)
-    await context.close()
   })
 
   it("rows and events that are committed while the page is open appear", async () => {
-    const { context, page } = await openPage(browser)
+    const { page } = shared
     await page.goto(`${dashboard.url}/events`)
     await page.getByText(/The journal ends at position/).waitFor()
     await page.getByText("Live", { exact: true }).waitFor()
@@ -110,12 +110,11 @@ describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
     await page.getByRole("link", { name: "appears" }).waitFor()
     await dashboard.run(launch("appears-later"))
     await page.getByRole("link", { name: "appears-later" }).waitFor()
-    await context.close()
   })
 
   it("keys move between pages and rows, open a row, search an id and show help", async () => {
     const { sandbox } = await dashboard.run(launch("by-keys"))
-    const { context, page } = await openPage(browser)
+    const { page } = shared
     await page.goto(dashboard.url)
     await page.getByRole("heading", { name: "Overview" }).waitFor()
     await page.keyboard.press("?")
@@ -140,7 +139,6 @@ describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
     await page.getByRole("option", { name: /sandbox/, selected: true }).waitFor()
     await page.keyboard.press("Enter")
     await page.getByRole("heading", { name: "by-keys" }).waitFor()
-    await context.close()
   })
 
   it("stored scripts, escape sequences and direction controls are shown as text", async () => {
@@ -159,7 +157,7 @@ describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
         payload: { [hostile]: hostile }
       })
     )
-    const { context, page } = await openPage(browser)
+    const { page } = shared
     const found: Array<string> = []
     for (const address of [
       "/jobs?status=failed",
@@ -180,10 +178,9 @@ describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
       if (await page.evaluate<boolean>("'attacked' in window")) found.push(`${address}: a script has run`)
     }
     expect(found).toEqual([])
-    await context.close()
   })
 
-  it("a read-only Dashboard has no actions, and shows no documents", async () => {
+  it("a read-only Dashboard has no actions, shows no documents, and closes while a page is open", async () => {
     const readOnly = await openDashboard({ readOnly: true })
     const { id } = await readOnly.run(make.buildJob({ status: "failed" }))
     const { context, page } = await openPage(browser)
@@ -191,8 +188,10 @@ describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
     await page.getByText("Read-only", { exact: true }).waitFor()
     await page.getByText("This Dashboard does not show documents").waitFor()
     expect(await page.getByRole("button", { name: "Redrive" }).count()).toBe(0)
-    await context.close()
+    // The page follows the live stream, and connects again when it ends.
+    await page.getByText("Live", { exact: true }).waitFor()
     await readOnly.close()
+    await context.close()
   })
 
   it("all jobs that match a filter are redriven after their number is shown", async () => {
@@ -201,7 +200,7 @@ describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
         make.buildJob({ id: `job_many_${number}`, status: "failed", errorCode: "flaky-registry" })
       )
     )
-    const { context, page } = await openPage(browser)
+    const { page } = shared
     await page.goto(`${dashboard.url}/jobs?status=failed&error=flaky-registry`)
     await page.getByRole("button", { name: "Redrive matching jobs" }).click()
     const dialog = page.getByRole("alertdialog")
@@ -215,6 +214,5 @@ describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
       )
     )
     expect(rows.map(({ status }) => status)).toEqual(["queued", "queued", "queued"])
-    await context.close()
   })
 })

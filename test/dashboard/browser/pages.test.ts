@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import type { Browser, Page } from "playwright-core"
 import { violationsOf } from "./support/accessibility.js"
-import { browserPath, missingBrowser, openBrowser, openPage } from "./support/browser.js"
+import { browserPath, missingBrowser, openBrowser, openPage, type TestPage } from "./support/browser.js"
 import { openDashboard, type TestDashboard } from "./support/dashboard.js"
 import { type Seeded, seed } from "./support/seed.js"
 
@@ -14,10 +14,13 @@ describe.skipIf(browserPath === undefined)("pages of the Dashboard", () => {
   let dashboard: TestDashboard
   let browser: Browser
   let ids: Seeded
+  // One window for all pages: a new one loads the scripts again.
+  let shared: TestPage
 
   beforeAll(async () => {
     dashboard = await openDashboard()
     browser = await openBrowser()
+    shared = await openPage(browser)
     ids = await dashboard.run(seed(Date.now()))
   })
   afterAll(async () => {
@@ -62,15 +65,17 @@ describe.skipIf(browserPath === undefined)("pages of the Dashboard", () => {
   it.each(pages)(
     "the page of %s shows its data, without errors in the console and serious violations of accessibility",
     async (_, address, heading, text) => {
-      const { context, errors, page } = await openPage(browser)
+      const { errors, page } = shared
+      const before = errors.length
       await show(page, address(), heading, text)
-      expect([await violationsOf(page), errors]).toEqual([[], []])
-      await context.close()
+      expect([await violationsOf(page), errors.slice(before)]).toEqual([[], []])
     }
   )
 
   it("in dark mode texts have enough contrast, and no page is wider than a window of 800 px", async () => {
-    const { context, page } = await openPage(browser, { colorScheme: "dark", width: 800 })
+    const { page } = shared
+    await page.emulateMedia({ colorScheme: "dark" })
+    await page.setViewportSize({ width: 800, height: 800 })
     const found: Array<string> = []
     for (const [name, address, heading, text] of pages.filter(([name]) => inDarkMode.includes(name))) {
       await show(page, address(), heading, text)
@@ -79,7 +84,8 @@ describe.skipIf(browserPath === undefined)("pages of the Dashboard", () => {
       found.push(...(await violationsOf(page, ["color-contrast"])).map((violation) => `${name}: ${violation}`))
     }
     expect(found).toEqual([])
-    await context.close()
+    await page.emulateMedia({ colorScheme: "light" })
+    await page.setViewportSize({ width: 1280, height: 800 })
   })
 
   it("the theme of the menu is kept in the browser", async () => {
@@ -97,16 +103,16 @@ describe.skipIf(browserPath === undefined)("pages of the Dashboard", () => {
   })
 
   it("a diagram of the schema is drawn", async () => {
-    const { context, errors, page } = await openPage(browser)
+    const { errors, page } = shared
+    const before = errors.length
     await page.goto(`${dashboard.url}/database?tab=schema`)
     await page.getByRole("img", { name: /Diagram of/ }).waitFor()
     await page.waitForFunction("document.querySelector('.diagram img').naturalWidth > 200")
-    expect(errors).toEqual([])
-    await context.close()
+    expect(errors.slice(before)).toEqual([])
   })
 
   it("a list without rows explains what it would contain", async () => {
-    const { context, page } = await openPage(browser)
+    const { page } = shared
     await page.goto(`${dashboard.url}/jobs?worker=unknown`)
     await page.getByRole("heading", { name: "No job matches the filters" }).waitFor()
     await page.getByRole("button", { name: "Clear filters" }).click()
@@ -115,15 +121,13 @@ describe.skipIf(browserPath === undefined)("pages of the Dashboard", () => {
       .first()
       .waitFor()
     expect(new URL(page.url()).search).toBe("")
-    await context.close()
   })
 
   it("an address without a page, and an id without a row, have a message", async () => {
-    const { context, page } = await openPage(browser)
+    const { page } = shared
     await page.goto(`${dashboard.url}/nowhere`)
     await page.getByRole("heading", { name: "There is no page at this address" }).waitFor()
     await page.goto(`${dashboard.url}/jobs/job_missing`)
     await page.getByRole("alert").getByText("job_missing was not found").waitFor()
-    await context.close()
   })
 })
