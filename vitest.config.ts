@@ -11,6 +11,7 @@ const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const slowest = [
   "crash/torture",
   "contract/oversized",
+  "dashboard/browser/pages",
   "examples/load",
   "examples/processes",
   "sandbox/lifecycle/states"
